@@ -1,0 +1,106 @@
+"""Find a Chromium that works, or get one: the system's, Playwright's own, then apt as root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.terminal import Failure, may_use_apt, run, say
+
+SYSTEM_NAMES = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+BROWSERS_VARIABLE = "PLAYWRIGHT_BROWSERS_PATH"
+# Where in Playwright's `chromium-<revision>` folder the browser is, per platform.
+PLAYWRIGHT_PATTERNS = (
+    "chromium-*/chrome-linux*/chrome",
+    "chromium-*/chrome-mac*/*.app/Contents/MacOS/*",
+)
+FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run")
+START_TIMEOUT_S = 60
+
+
+def find_chromium() -> str | None:
+    """Answer the path of the first Chromium that starts, or None."""
+    return next((path for path in candidates() if starts(path)), None)
+
+
+def candidates() -> Iterator[str]:
+    """Name every Chromium that seems to be here, the one asked for first."""
+    asked_for = os.environ.get("CHROMIUM")
+    for name in (asked_for, *SYSTEM_NAMES) if asked_for else SYSTEM_NAMES:
+        path = shutil.which(name)
+        if path:
+            yield path
+    for pattern in PLAYWRIGHT_PATTERNS:
+        for found in sorted(browsers_folder().glob(pattern), reverse=True):
+            yield str(found)
+
+
+def browsers_folder() -> Path:
+    """Answer where Playwright keeps the browsers it downloads."""
+    configured = os.environ.get(BROWSERS_VARIABLE)
+    if configured and configured != "0":
+        return Path(configured)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "ms-playwright"
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "ms-playwright"
+
+
+def starts(path: str) -> bool:
+    """Say whether this browser renders an empty page.
+
+    `--version` is not enough: it passes where a shared library is missing, and for the script
+    that only tells to install a snap.
+    """
+    command = [path, *FLAGS, "--dump-dom", "about:blank"]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=START_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0 and b"<html" in done.stdout
+
+
+def ensure_chromium(python: Path) -> str:
+    """Answer a working Chromium's path, installing one where there is none.
+
+    Args:
+        python: the interpreter of the environment that holds Playwright.
+    """
+    found = find_chromium()
+    if found:
+        return found
+    say("No Chromium here: asking Playwright to download its own (about 170 MB)")
+    run([python, "-m", "playwright", "install", "chromium"], is_required=False)
+    found = find_chromium()
+    if found:
+        return found
+    if may_use_apt():
+        say("That one does not start here: installing the system's package `chromium`")
+        run(["apt-get", "update", "-qq"], is_required=False)
+        run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"])
+        found = find_chromium()
+        if found:
+            return found
+    raise Failure(
+        "The browser tests need Chromium, and neither the system's nor Playwright's own starts "
+        "here. Install the package `chromium` (Debian, Ubuntu: sudo apt install chromium) and "
+        "run this again."
+    )

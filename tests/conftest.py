@@ -1,0 +1,80 @@
+"""What every test stands on: an empty home, no keys, no network but loopback.
+
+Set before any test module is imported and inherited by every process a test starts, so that
+nothing a person has configured on this machine can make a test pass or fail, and nothing a test
+does can reach that person's Jupyter. The socket guard covers this process only.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.chromium import BROWSERS_VARIABLE, browsers_folder, find_chromium
+from tests.guard import refuse_foreign_connections
+
+# Settings of whoever runs the tests that would reach into them.
+FOREIGN_PREFIXES = ("ANTHROPIC_", "CLAUDE_", "IPYTHON", "JPY_", "JUPYTER", "PG")
+FOREIGN_NAMES = ("all_proxy", "http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
+
+_home: Path | None = None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give this run a home of its own, and keep it on this machine."""
+    global _home
+    browsers = browsers_folder()  # stays where the browsers were downloaded to
+    _home = Path(tempfile.mkdtemp(prefix="chat-stream-tests-"))
+    for name in list(os.environ):
+        if name.upper().startswith(FOREIGN_PREFIXES) or name.lower() in FOREIGN_NAMES:
+            del os.environ[name]
+    os.environ.update(home_environment(_home), **{BROWSERS_VARIABLE: str(browsers)})
+    refuse_foreign_connections()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave nothing behind."""
+    if _home is not None:
+        shutil.rmtree(_home, ignore_errors=True)
+
+
+def home_environment(home: Path) -> dict[str, str]:
+    """Make the folders of a fresh user under `home`; answer the variables that point there."""
+    folders = {
+        "HOME": home,
+        "IPYTHONDIR": home / "ipython",
+        "JUPYTER_CONFIG_DIR": home / "jupyter" / "config",
+        "JUPYTER_DATA_DIR": home / "jupyter" / "data",
+        "JUPYTER_RUNTIME_DIR": home / "jupyter" / "runtime",
+        "XDG_CACHE_HOME": home / "cache",
+        "XDG_CONFIG_HOME": home / "config",
+        "XDG_DATA_HOME": home / "data",
+    }
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return {name: str(folder) for name, folder in folders.items()}
+
+
+@pytest.fixture
+def jupyter_environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A whole environment for one more server or kernel: this one, with a home of its own."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    yield {**os.environ, **home_environment(home)}
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The browser to drive: the system's, or the one Playwright downloaded."""
+    found = find_chromium()
+    if found is None:
+        pytest.fail(
+            "No working Chromium: run `make test`, or install the package `chromium` "
+            "(Debian, Ubuntu: apt install chromium)."
+        )
+    return found
