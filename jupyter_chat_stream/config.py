@@ -1,0 +1,126 @@
+"""Every setting, its unit, its default and what None means; and where things lie by default.
+
+One class, ``ChatStream``, so that ``jupyter lab --ChatStream.default_model=…`` and
+``jupyter chat-stream --ChatStream.database_url=…`` take the same names.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from traitlets import Bool, Enum, Float, Integer, Unicode
+from traitlets.config import Configurable
+
+CONNECTION_ENV = "JUPYTER_CHAT_STREAM_CONNECTION"
+LOCAL_OWNER = "local"
+
+
+def data_dir() -> Path:
+    """Give the folder for the database, the owners' locks and the keys: created 0700.
+
+    It lies under Jupyter's data directory (``JUPYTER_DATA_DIR``).
+    """
+    from jupyter_core.paths import jupyter_data_dir
+
+    folder = Path(jupyter_data_dir()) / "chat-stream"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name == "posix" and folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+    return folder
+
+
+class ChatStream(Configurable):
+    """Settings of the chat."""
+
+    database_url = Unicode(
+        None,
+        allow_none=True,
+        help="Where threads are kept, as an SQLAlchemy URL. Default and None: "
+        "chat-stream/chat.db under Jupyter's data directory. sqlite:// keeps nothing after the "
+        "server ends.",
+    ).tag(config=True)
+    default_model = Unicode(
+        None,
+        allow_none=True,
+        help="Model of new threads, as provider/model. Default and None: the first Claude model "
+        "where a key is set when the server starts, else demo/tour.",
+    ).tag(config=True)
+    system = Unicode(
+        None,
+        allow_none=True,
+        help="System prompt before every thread's and user's own. Default and None: none.",
+    ).tag(config=True)
+    run_in_server = Bool(
+        True, help="Whether this server runs inference itself. Default: True."
+    ).tag(config=True)
+    delta_max_delay_ms = Integer(
+        0,
+        min=0,
+        help="How long a piece of an answer may wait for more before it is committed, in ms. "
+        "Default 0: as soon as the commit before it has ended.",
+    ).tag(config=True)
+    delta_max_chars = Integer(
+        8192,
+        min=1,
+        max=16384,
+        help="Most characters in one delta event. Default 8192.",
+    ).tag(config=True)
+    message_save_interval_s = Float(
+        0.5,
+        min=0,
+        help="Least time between two saves of the same unfinished message row, in seconds. "
+        "Default 0.5. The events are always committed at once.",
+    ).tag(config=True)
+    stall_timeout_s = Float(
+        120.0,
+        allow_none=True,
+        help="Silence of a provider after which the attempt counts as failed, in seconds. "
+        "Default 120. None: wait for ever.",
+    ).tag(config=True)
+    max_retries = Integer(
+        5, min=0, help="Retries of one run after failures of its provider. Default 5."
+    ).tag(config=True)
+    max_crashes = Integer(
+        3,
+        min=1,
+        help="Crashes of its process after which a run is failed as poison. Default 3.",
+    ).tag(config=True)
+    on_crash = Enum(
+        ("continue", "restart", "interrupt"),
+        "continue",
+        help="What becomes of an answer whose process died or whose stream was cut: continue "
+        "after the text that is there (default), restart it, or interrupt it.",
+    ).tag(config=True)
+    max_active_runs = Integer(
+        32, min=1, help="Runs this server works on at the same time; more wait. Default 32."
+    ).tag(config=True)
+    messages_per_minute = Integer(
+        None,
+        allow_none=True,
+        help="Messages one user may send in a minute; more get 429. Default and None: no limit.",
+    ).tag(config=True)
+    sweep_interval_s = Float(
+        1.0,
+        min=0.05,
+        help="Time between two looks for runs that are due or whose owner died, in seconds. "
+        "Default 1.",
+    ).tag(config=True)
+    poll_interval_s = Float(
+        0.05,
+        min=0.005,
+        help="Time between two looks for what another process committed, in seconds, while "
+        "somebody follows. Default 0.05.",
+    ).tag(config=True)
+    synchronous = Enum(
+        ("NORMAL", "FULL"),
+        "NORMAL",
+        help="SQLite's durability. NORMAL (default): nothing committed is lost when the process "
+        "dies; the last transactions may be when the power fails. FULL: not even then.",
+    ).tag(config=True)
+
+    def resolved_database_url(self) -> str:
+        """Give the database's URL, the default's where none is set."""
+        if self.database_url:
+            return self.database_url
+        return f"sqlite:///{data_dir() / 'chat.db'}"

@@ -1,0 +1,299 @@
+"""Every error of the package, as one tree.
+
+Each class has a stable ``code`` (on the wire, in logs, in the docs) and the HTTP ``status`` it
+becomes. An error carries facts and says what happened, to which thing, and what to do next;
+never a prompt, an answer or a key.
+
+::
+
+    ChatStreamError
+     ├─ InvalidInput 400 ─ ContentTooLarge 413
+     ├─ NotFound 404 ─ ThreadNotFound, RunNotFound, MessageNotFound
+     ├─ Forbidden 403
+     ├─ Conflict 409 ─ RunNotEnded, RunEnded, RequestNotOpen, IdempotencyMismatch, CursorAhead
+     ├─ Compacted 410
+     ├─ LimitReached 429
+     ├─ StaleAttempt            (inside: a fenced attempt tried to write, L5)
+     ├─ FoldError               (inside: a log that no writer of ours can have written)
+     ├─ StoreError 503 ─ DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy
+     ├─ ServerUnavailable, VersionMismatch   (the kernel's side)
+     └─ ProviderError ─ see below, one class per way a provider fails
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ChatStreamError(Exception):
+    """The root of the tree."""
+
+    code = "error"
+    status = 500
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+
+    def to_wire(self) -> dict[str, Any]:
+        """Give the ``error`` object of an HTTP answer or a socket frame."""
+        return {**self.facts, "code": self.code, "message": self.message}
+
+
+class InvalidInput(ChatStreamError):
+    """What was sent cannot be meant."""
+
+    code = "invalid_input"
+    status = 400
+
+
+class ContentTooLarge(InvalidInput):
+    """More than the wire takes at once."""
+
+    code = "content_too_large"
+    status = 413
+
+
+class NotFound(ChatStreamError):
+    """Nothing of that name is here, or it is not this user's to see."""
+
+    code = "not_found"
+    status = 404
+
+
+class ThreadNotFound(NotFound):
+    code = "thread_not_found"
+
+    def __init__(self, thread_id: str) -> None:
+        super().__init__(
+            f"There is no thread {thread_id!r} on this server, or it is not yours. "
+            "List yours with GET threads.",
+            thread_id=thread_id,
+        )
+
+
+class RunNotFound(NotFound):
+    code = "run_not_found"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"There is no run {run_id!r} on this server, or it is not yours. "
+            "List a thread's runs with GET threads/{id}/runs.",
+            run_id=run_id,
+        )
+
+
+class MessageNotFound(NotFound):
+    code = "message_not_found"
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(
+            f"There is no message {message_id!r} in this thread.", message_id=message_id
+        )
+
+
+class Forbidden(ChatStreamError):
+    """The server knows who asks, and the answer is no."""
+
+    code = "forbidden"
+    status = 403
+
+
+class Conflict(ChatStreamError):
+    """The request is well formed but the state it meets does not allow it."""
+
+    code = "conflict"
+    status = 409
+
+
+class RunNotEnded(Conflict):
+    code = "run_not_ended"
+
+    def __init__(self, run_id: str, status: str) -> None:
+        super().__init__(
+            f"Run {run_id!r} is {status}; wait for its end or cancel it first.",
+            run_id=run_id,
+            run_status=status,
+        )
+
+
+class RequestNotOpen(Conflict):
+    """The question was answered, has expired, or its run has ended."""
+
+    code = "request_not_open"
+
+
+class IdempotencyMismatch(Conflict):
+    code = "idempotency_mismatch"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The idempotency key {key!r} was used before with another body. "
+            "Send the same body, or choose a new key.",
+            key=key,
+        )
+
+
+class CursorAhead(Conflict):
+    code = "cursor_ahead"
+
+    def __init__(self, thread_id: str, after: int, seq: int) -> None:
+        super().__init__(
+            f"Thread {thread_id!r} ends at seq {seq}, before the cursor {after}. "
+            "Drop what you hold of it and follow again from 0.",
+            thread_id=thread_id,
+            after=after,
+            seq=seq,
+        )
+
+
+class Compacted(ChatStreamError):
+    """The single events that were asked for are gone; their messages are not."""
+
+    code = "compacted"
+    status = 410
+
+    def __init__(self, thread_id: str, after: int) -> None:
+        super().__init__(
+            f"Some events of thread {thread_id!r} after {after} were compacted. "
+            "Ask without raw=1 to get a snapshot.",
+            thread_id=thread_id,
+            after=after,
+        )
+
+
+class LimitReached(ChatStreamError):
+    """Too much at once; ``retry_after_s`` says when to try again."""
+
+    code = "limit_reached"
+    status = 429
+
+
+class StaleAttempt(ChatStreamError):
+    """Another attempt, or an end, has come before this write (L5)."""
+
+    code = "stale_attempt"
+    status = 409
+
+    def __init__(self, run_id: str, attempt: int) -> None:
+        super().__init__(
+            f"Attempt {attempt} of run {run_id!r} may write no more.", run_id=run_id, attempt=attempt
+        )
+
+
+class FoldError(ChatStreamError):
+    """An event does not fit the state before it: the log is damaged. Run ``check``."""
+
+    code = "fold_error"
+
+
+class StoreError(ChatStreamError):
+    """The database cannot be used as it is; its bytes are left alone."""
+
+    code = "store_error"
+    status = 503
+
+
+class DatabaseUnreadable(StoreError):
+    code = "database_unreadable"
+
+
+class DatabaseForeign(StoreError):
+    code = "database_foreign"
+
+
+class DatabaseTooNew(StoreError):
+    code = "database_too_new"
+
+
+class DatabaseBusy(StoreError):
+    code = "database_busy"
+
+
+class ServerUnavailable(ChatStreamError):
+    """The kernel finds no chat-stream server."""
+
+    code = "server_unavailable"
+    status = 503
+
+
+class VersionMismatch(ServerUnavailable):
+    code = "version_mismatch"
+
+
+class RunFailed(ChatStreamError):
+    """An answer that was waited for ended otherwise than completed."""
+
+    code = "run_failed"
+
+
+class ProviderError(ChatStreamError):
+    """A provider did not deliver.
+
+    Args:
+        retry_after_s: seconds the provider asks to wait, None where it says nothing.
+    """
+
+    code = "provider_error"
+    status = 502
+    retryable = False
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.retry_after_s = retry_after_s
+
+
+class MissingKey(ProviderError):
+    code = "missing_key"
+
+
+class BadKey(ProviderError):
+    code = "bad_key"
+
+
+class NoSuchModel(ProviderError):
+    code = "no_such_model"
+
+
+class PromptTooLong(ProviderError):
+    code = "prompt_too_long"
+
+
+class BadRequest(ProviderError):
+    code = "bad_request"
+
+
+class Refusal(ProviderError):
+    code = "refusal"
+
+
+class RateLimited(ProviderError):
+    code = "rate_limited"
+    retryable = True
+
+
+class Overloaded(ProviderError):
+    code = "overloaded"
+    retryable = True
+
+
+class ProviderDown(ProviderError):
+    """A server error, or no connection at all."""
+
+    code = "provider_down"
+    retryable = True
+
+
+class StreamCut(ProviderError):
+    """The stream ended without its end."""
+
+    code = "stream_cut"
+    retryable = True
+
+
+class Stalled(ProviderError):
+    """Nothing came for ``stall_timeout_s``."""
+
+    code = "stalled"
+    retryable = True

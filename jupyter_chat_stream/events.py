@@ -1,0 +1,321 @@
+"""Events: what can happen in a thread, as values, and their form on the wire.
+
+An ``Event`` is an envelope (where, when, whose) around one body. Bodies are small frozen
+classes, one per type; writers build them, so what is written is well formed. ``parse`` is the
+edge for readers: it takes what a newer writer may have sent and keeps unknown types as
+``Unknown``. ``encode`` is on the hot path: a delta is formatted, not walked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from json.encoder import encode_basestring_ascii as quote
+from typing import Any, ClassVar, Union
+
+from .errors import InvalidInput
+
+MAX_DELTA_BYTES = 64 * 1024
+MAX_CONTENT_BYTES = 1024 * 1024
+MAX_OUTPUT_BYTES = 256 * 1024
+
+PHASES = ("queued", "thinking", "tool_calling", "building", "waiting", "retrying", "continuing")
+ENDS = ("completed", "failed", "cancelled", "interrupted")
+
+STATUS_BY_PHASE = {
+    "queued": "pending",
+    "waiting": "waiting",
+    "retrying": "waiting",
+    "thinking": "processing",
+    "tool_calling": "processing",
+    "building": "processing",
+    "continuing": "processing",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageWritten:
+    """A message was created, delivered or restarted; it stands here whole."""
+
+    type: ClassVar = "message"
+    message: Mapping[str, Any]
+    continues: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusChanged:
+    """What the run is doing now. ``until`` is a time on the wire (ISO 8601)."""
+
+    type: ClassVar = "status"
+    phase: str
+    detail: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delta:
+    """Append ``text`` to the part at index ``part``, or open it there."""
+
+    type: ClassVar = "delta"
+    part: int
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolStarted:
+    """A tool call's input is whole; it replaces the text of the part at index ``part``."""
+
+    type: ClassVar = "tool_start"
+    part: int
+    tool_call_id: str
+    name: str
+    input: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolReturned:
+    """What a tool call gave back."""
+
+    type: ClassVar = "tool_result"
+    tool_call_id: str
+    name: str
+    success: bool
+    output: Any
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputRequested:
+    """A run asks a person and waits."""
+
+    type: ClassVar = "input_request"
+    request_id: str
+    prompt: str
+    choices: tuple[str, ...] | None = None
+    expires_at: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputGiven:
+    """A person answered; there is no second answer."""
+
+    type: ClassVar = "input"
+    request_id: str
+    value: Any
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """The model said all it had to say. ``usage`` counts tokens."""
+
+    type: ClassVar = "complete"
+    content: str
+    usage: Mapping[str, Any] | None
+    stop_reason: str | None
+    model: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """Why the run could not do what it was asked."""
+
+    type: ClassVar = "error"
+    code: str
+    message: str
+    retryable: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finalized:
+    """The end of a run: always last, exactly one (L4)."""
+
+    type: ClassVar = "finalized"
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadChanged:
+    """Fields of the thread that are different now."""
+
+    type: ClassVar = "thread"
+    thread: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unknown:
+    """An event of a type this reader does not know: skipped, and the cursor moves on."""
+
+    type: str
+    fields: Mapping[str, Any]
+
+
+Body = Union[
+    MessageWritten,
+    StatusChanged,
+    Delta,
+    ToolStarted,
+    ToolReturned,
+    InputRequested,
+    InputGiven,
+    Completed,
+    Failed,
+    Finalized,
+    ThreadChanged,
+    Unknown,
+]
+
+BODIES: dict[str, Any] = {
+    body.type: body
+    for body in (
+        MessageWritten,
+        StatusChanged,
+        Delta,
+        ToolStarted,
+        ToolReturned,
+        InputRequested,
+        InputGiven,
+        Completed,
+        Failed,
+        Finalized,
+        ThreadChanged,
+    )
+}
+_OPTIONAL = ("continues", "detail", "until", "choices", "expires_at", "job_id")
+_COMMON = ("seq", "type", "thread_id", "at", "run_id", "message_id", "attempt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that happened: ``seq`` in its thread, ``at`` in ms since 1970 (UTC)."""
+
+    seq: int
+    thread_id: str
+    at: int
+    body: Body
+    run_id: str | None = None
+    message_id: str | None = None
+    attempt: int | None = None
+
+    @property
+    def type(self) -> str:
+        return self.body.type
+
+
+def iso(ms: int) -> str:
+    """Write a time in ms since 1970 as the wire does."""
+    at = datetime.fromtimestamp(ms / 1000, timezone.utc)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+
+
+def from_iso(text: str) -> int:
+    """Read a time with its zone into ms since 1970.
+
+    Raises:
+        InvalidInput: not ISO 8601, or without a time zone.
+    """
+    try:
+        at = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text)
+    except (ValueError, AttributeError):
+        raise InvalidInput(f"{text!r} is not a time in ISO 8601.") from None
+    if at.tzinfo is None:
+        raise InvalidInput(f"{text!r} has no time zone; end it with Z for UTC.")
+    return int(at.timestamp() * 1000 + 0.5)
+
+
+def body_fields(body: Body) -> dict[str, Any]:
+    """Give what the body carries, as on the wire."""
+    if isinstance(body, Unknown):
+        return dict(body.fields)
+    fields = dict(vars(body))
+    for name in _OPTIONAL:
+        if name in fields and fields[name] is None:
+            del fields[name]
+    return fields
+
+
+def make_body(type_: str, fields: Mapping[str, Any]) -> Body:
+    """Build the body of a type from its fields; unknown fields are skipped.
+
+    Raises:
+        InvalidInput: a field that the type needs is missing.
+    """
+    cls = BODIES.get(type_)
+    if cls is None:
+        return Unknown(type=type_, fields=dict(fields))
+    known = {name: fields[name] for name in cls.__dataclass_fields__ if name in fields}
+    if isinstance(known.get("choices"), list):
+        known["choices"] = tuple(known["choices"])
+    try:
+        return cls(**known)
+    except TypeError as error:
+        raise InvalidInput(f"A {type_!r} event is incomplete: {error}.") from None
+
+
+def to_wire(event: Event) -> dict[str, Any]:
+    """Give the event as a JSON object."""
+    wire: dict[str, Any] = {"seq": event.seq, "type": event.type, "thread_id": event.thread_id}
+    for name in ("run_id", "message_id", "attempt"):
+        value = getattr(event, name)
+        if value is not None:
+            wire[name] = value
+    wire["at"] = iso(event.at)
+    wire.update(body_fields(event.body))
+    return wire
+
+
+def parse(wire: Mapping[str, Any]) -> Event:
+    """Read an event off the wire.
+
+    Raises:
+        InvalidInput: it is not an event.
+    """
+    try:
+        return Event(
+            seq=int(wire["seq"]),
+            thread_id=str(wire["thread_id"]),
+            at=from_iso(wire["at"]),
+            run_id=wire.get("run_id"),
+            message_id=wire.get("message_id"),
+            attempt=wire.get("attempt"),
+            body=make_body(wire["type"], {k: wire[k] for k in wire if k not in _COMMON or k == "message"}),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(f"This is not an event: {error!r}.") from None
+
+
+def encode(event: Event) -> str:
+    """Give the event's JSON text, the same bytes for every reader."""
+    body = event.body
+    if isinstance(body, Delta) and event.run_id is not None and event.message_id is not None:
+        return (
+            f'{{"seq":{event.seq},"type":"delta","thread_id":{quote(event.thread_id)},'
+            f'"run_id":{quote(event.run_id)},"message_id":{quote(event.message_id)},'
+            f'"attempt":{event.attempt},"at":"{iso(event.at)}",'
+            f'"part":{body.part},"kind":{quote(body.kind)},"text":{quote(body.text)}}}'
+        )
+    return dumps(to_wire(event))
+
+
+def dumps(value: Any) -> str:
+    """Write JSON in the one form the package uses: compact, key order kept."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def canonical(value: Any) -> str:
+    """Write JSON so that equal values have equal bytes."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def clean_text(text: str) -> str:
+    """Replace what no database and no wire takes: lone surrogates, and U+0000."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

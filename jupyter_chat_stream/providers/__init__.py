@@ -1,0 +1,1 @@
+"""Those who answer: each turns a prompt into a stream of chunks."""

@@ -1,0 +1,127 @@
+"""What a provider is: a prompt in, an async stream of typed chunks out.
+
+A provider knows nothing of threads, runs, events or the store. It raises the classes below
+``ProviderError`` and nothing else; it never retries by itself (the run does, visibly); it ends
+what it opened when its iterator is closed. Third parties register a factory, called with no
+arguments, under the entry-point group ``jupyter_chat_stream.providers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, Union
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextChunk:
+    """A piece of the visible answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReasoningChunk:
+    """A piece of the model's thinking."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolInputChunk:
+    """A piece of the JSON text of one tool call's input; the first may be empty."""
+
+    tool_call_id: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCallChunk:
+    """A tool call whose input is whole."""
+
+    tool_call_id: str
+    name: str
+    input: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndChunk:
+    """The model is done; the last chunk of every stream that was not cut.
+
+    ``usage`` counts tokens: ``input_tokens``, ``output_tokens``, ``cache_read_tokens``,
+    ``cache_write_tokens``. ``stop_reason`` is the field's usual word: ``end_turn``,
+    ``max_tokens``, ``stop_sequence``, ``tool_use``.
+    """
+
+    stop_reason: str
+    model: str
+    usage: Mapping[str, int]
+
+
+Chunk = Union[TextChunk, ReasoningChunk, ToolInputChunk, ToolCallChunk, EndChunk]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One whole turn of the conversation as a model gets to read it."""
+
+    role: Literal["user", "assistant"]
+    text: str
+    cache: bool = False  # a mark: what ends here is worth caching
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """All a provider needs for one answer.
+
+    ``model`` is the provider's own name for it (without the ``provider/``). ``partial`` is the
+    text this same answer already has from an attempt that was cut; the stream goes on after it.
+    ``tools`` are in the Messages API's form: name, description, input_schema.
+    """
+
+    model: str
+    turns: tuple[Turn, ...]
+    system: str | None = None
+    partial: str = ""
+    tools: tuple[Mapping[str, Any], ...] = ()
+    max_tokens: int | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What a model is called and what it can do. Sizes are in tokens."""
+
+    name: str
+    label: str
+    context_tokens: int
+    max_output_tokens: int
+    can: tuple[str, ...] = ()  # of: "reasoning", "tools", "images"
+    canned: bool = False  # the answers are written down beforehand, no model makes them
+
+
+class Provider(Protocol):
+    """Turns prompts into streams of chunks."""
+
+    name: str
+
+    def models(self) -> tuple[Model, ...]:
+        """List the models worth offering; others may still be asked for by name."""
+        ...
+
+    def is_ready(self) -> bool:
+        """Say whether a prompt could be sent now (a key is there), without any network."""
+        ...
+
+    async def warm(self) -> None:
+        """Do the heavy imports beforehand; may be called more than once."""
+        ...
+
+    def stream(self, prompt: Prompt) -> AsyncIterator[Chunk]:
+        """Answer the prompt; raises ProviderError; ends with an EndChunk or raises."""
+        ...
+
+    async def close(self) -> None:
+        """End all connections."""
+        ...

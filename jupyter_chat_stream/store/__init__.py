@@ -1,0 +1,1 @@
+"""The only SQL of the package: what is written here is what happened."""
