@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,11 +60,11 @@ def home_environment(home: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def jupyter_environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+def jupyter_environment(tmp_path: Path) -> dict[str, str]:
     """A whole environment for one more server or kernel: this one, with a home of its own."""
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
-    yield {**os.environ, **home_environment(home)}
+    return {**os.environ, **home_environment(home)}
 
 
 @pytest.fixture(scope="session")

@@ -30,9 +30,11 @@ def test_a_foreign_name_is_not_even_looked_up() -> None:
 
 
 def test_a_connection_within_this_machine_works() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as sock:
-            assert sock.getpeername() == server.getsockname()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as sock,
+    ):
+        assert sock.getpeername() == server.getsockname()
 
 
 def test_no_key_of_the_person_reaches_a_test() -> None:

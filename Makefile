@@ -1,0 +1,34 @@
+# Two commands do all the set-up: `make demo` and `make test`. Each installs what it lacks.
+
+# Finds a fitting Python (3.10 to 3.14) and runs a script with it; `PYTHON=...` names one.
+ANY_PYTHON := sh scripts/find_python.sh
+VENV_PYTHON := .venv/bin/python
+
+export PYTHON
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
+
+install: ## make .venv with the package and its built front end
+	@$(ANY_PYTHON) scripts/setup_env.py --for use
+
+demo: install ## open JupyterLab on the first notebook
+	@$(VENV_PYTHON) -m scripts.demo
+
+test: ## install what the tests need, and run them all
+	@$(ANY_PYTHON) scripts/setup_env.py --for test
+	@$(VENV_PYTHON) -m scripts.tests
+
+check: ## lint, format, types, floors, sizes
+	@$(ANY_PYTHON) scripts/setup_env.py --for check
+	@$(VENV_PYTHON) -m scripts.checks
+
+bench: ## measure beside the peers, into benchmarks/results.md
+	@$(ANY_PYTHON) scripts/setup_env.py --for test
+	@$(VENV_PYTHON) -m benchmarks
+
+clean: ## remove what was built and installed (not what `make demo` keeps)
+	@rm -rf .venv build dist labextension/node_modules labextension/lib jupyter_chat_stream/labextension

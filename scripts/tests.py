@@ -1,0 +1,31 @@
+"""Run every test: the front end's, then Python's with the first notebook.
+
+pytest is the last, so its closing line is the last line of the output.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from scripts.frontend import ROOT, SOURCES
+from scripts.setup_env import PYTHON, environment
+from scripts.terminal import say
+
+NOTEBOOK = "notebooks/01_first_chat.ipynb"
+
+
+def main() -> int:
+    """Run the tests; answer the status of the first kind that fails."""
+    env = environment()
+    say("Front end: vitest")
+    status = subprocess.run(["jlpm", "test"], cwd=SOURCES, env=env, check=False).returncode
+    if status:
+        return status
+    say("Python: pytest, with the first notebook executed by nbval")
+    command = [str(PYTHON), "-m", "pytest", "--nbval", "--nbval-current-env", "tests", NOTEBOOK]
+    return subprocess.run([*command, *sys.argv[1:]], cwd=ROOT, env=env, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
