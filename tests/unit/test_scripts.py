@@ -1,0 +1,135 @@
+"""What `make` runs decides rightly: what is fresh, what is kept, what is too large."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts import checks, demo, frontend
+
+ROOT = Path(__file__).parents[2]
+FIND_PYTHON = ROOT / "scripts" / "find_python.sh"
+FOUND = "import sys; print(sys.version_info[:2] >= (3, 10))"
+
+
+def test_a_touched_file_does_not_make_the_bundle_stale(tmp_path: Path) -> None:
+    source = tmp_path / "src" / "index.ts"
+    source.parent.mkdir()
+    source.write_text("export {}\n")
+    before = frontend.fingerprint(tmp_path, frontend.BUNDLED)
+    os.utime(source, (1, 1))
+    assert frontend.fingerprint(tmp_path, frontend.BUNDLED) == before
+
+
+@pytest.mark.parametrize("name", ["src/view/new.tsx", "schema/plugin.json", "package.json"])
+def test_a_changed_or_new_source_makes_the_bundle_stale(tmp_path: Path, name: str) -> None:
+    before = frontend.fingerprint(tmp_path, frontend.BUNDLED)
+    changed = tmp_path / name
+    changed.parent.mkdir(parents=True, exist_ok=True)
+    changed.write_text("{}")
+    assert frontend.fingerprint(tmp_path, frontend.BUNDLED) != before
+
+
+def test_a_renamed_source_makes_the_bundle_stale(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.ts").write_text("1")
+    before = frontend.fingerprint(tmp_path, frontend.BUNDLED)
+    (tmp_path / "src" / "a.ts").rename(tmp_path / "src" / "b.ts")
+    assert frontend.fingerprint(tmp_path, frontend.BUNDLED) != before
+
+
+def test_a_fresh_bundle_is_not_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources, bundle = tmp_path / "labextension", tmp_path / "bundle"
+    sources.mkdir()
+    bundle.mkdir()
+    (sources / "package.json").write_text("{}")
+    monkeypatch.setattr(frontend, "SOURCES", sources)
+    monkeypatch.setattr(frontend, "BUNDLE", bundle)
+    fresh = frontend.fingerprint(sources, frontend.BUNDLED)
+    (bundle / frontend.FINGERPRINT).write_text(fresh)
+    # An empty PATH: a build would fail at once.
+    assert frontend.ensure_bundle({"PATH": ""}) is False
+
+
+@pytest.fixture
+def demo_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A demo beside one shipped notebook, both in a scratch folder."""
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    (shipped / demo.FIRST).write_text('{"version": 1}')
+    monkeypatch.setattr(demo, "SHIPPED", shipped)
+    monkeypatch.setattr(demo, "DEMO", tmp_path / "demo")
+    monkeypatch.setattr(demo, "ORIGINS", tmp_path / "demo" / "origins.json")
+    return tmp_path / "demo" / "notebooks"
+
+
+def test_the_demo_keeps_what_a_person_wrote_into_the_notebook(demo_folder: Path) -> None:
+    demo.copy_notebooks()
+    (demo_folder / demo.FIRST).write_text('{"mine": true}')
+    demo.copy_notebooks()
+    assert (demo_folder / demo.FIRST).read_text() == '{"mine": true}'
+
+
+def test_the_demo_brings_a_changed_notebook_and_keeps_the_old_one_beside(demo_folder: Path) -> None:
+    demo.copy_notebooks()
+    (demo_folder / demo.FIRST).write_text('{"mine": true}')
+    (demo.SHIPPED / demo.FIRST).write_text('{"version": 2}')
+    demo.copy_notebooks()
+    assert (demo_folder / demo.FIRST).read_text() == '{"version": 2}'
+    (kept,) = demo_folder.glob("*(kept *).ipynb")
+    assert kept.read_text() == '{"mine": true}'
+
+
+def test_root_gets_allow_root_on_loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "is_root", lambda: True)
+    words = demo.command(opens_browser=False)
+    assert "--allow-root" in words
+    assert "--ServerApp.ip=127.0.0.1" in words
+
+
+def test_nobody_else_gets_allow_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "is_root", lambda: False)
+    assert "--allow-root" not in demo.command(opens_browser=True)
+
+
+def test_a_kernel_of_the_demo_sees_nothing_of_an_outer_jupyter(
+    demo_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JPY_PARENT_PID", "1")
+    monkeypatch.setenv("JUPYTER_CHAT_STREAM_CONNECTION", "/elsewhere.json")
+    env = demo.demo_environment()
+    assert "JPY_PARENT_PID" not in env
+    assert "JUPYTER_CHAT_STREAM_CONNECTION" not in env
+
+
+def test_a_dead_python_on_the_path_is_passed_over(tmp_path: Path) -> None:
+    # What a pyenv shim does when its version is gone.
+    shim = tmp_path / "python3"
+    shim.write_text("#!/bin/sh\necho 'pyenv: version not installed' >&2\nexit 127\n")
+    shim.chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", str(FIND_PYTHON), "-c", FOUND], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "True", done.stderr
+
+
+def test_a_python_asked_for_that_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHON": "/nowhere/python"}
+    done = subprocess.run(
+        ["sh", str(FIND_PYTHON), "-c", FOUND], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "PYTHON=/nowhere/python" in done.stderr
+
+
+def test_a_long_function_is_named_and_its_docstring_does_not_count() -> None:
+    body = "    x = 1\n" * checks.FUNCTION_LINES
+    path = ROOT / "module.py"
+    documented = 'def short():\n    """One.\n\n    Two.\n    """\n' + body[: -len("    x = 1\n")]
+    assert list(checks.long_functions(path, documented)) == []
+    (found,) = checks.long_functions(path, "def long():\n" + body)
+    assert found == "module.py:1: long has 41 lines, more than 40"
