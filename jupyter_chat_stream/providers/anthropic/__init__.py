@@ -1,0 +1,205 @@
+"""The Claude API through its official SDK.
+
+One streamed request per answer, over aiohttp (half the CPU per delta of the SDK's default
+transport). The SDK is imported on first use or by `warm`, in a thread of its own: it takes most
+of a second. It never retries here; the run does, where everybody sees it. A silent server is
+the caller's to notice; leaving the iterator closes the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from ...errors import ProviderError, StreamCut
+from ..base import Chunk, Model, Prompt
+from . import failures, models, request
+from .key import KeySource
+from .reading import Reading
+
+if TYPE_CHECKING:
+    import anthropic
+
+T = TypeVar("T")
+
+ENV_BASE_URL = "ANTHROPIC_BASE_URL"
+DEFAULT_BASE_URL = "https://api.anthropic.com"
+CONNECT_TIMEOUT_S = 15.0
+# Far above every stall_timeout_s: the last resort of a provider that is used without a run.
+READ_TIMEOUT_S = 900.0
+
+
+def create() -> AnthropicProvider:
+    """Make the provider as the server uses it (the entry point)."""
+    return AnthropicProvider()
+
+
+class AnthropicProvider:
+    """Streams answers of Claude models.
+
+    Args:
+        key_file: where the key may be, None for Jupyter's data directory.
+        environ: read for the key and the address at every request; None for the real one.
+        now: the time in seconds since 1970, for ``retry-after`` dates.
+    """
+
+    name = "anthropic"
+
+    def __init__(
+        self,
+        *,
+        key_file: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._environ = os.environ if environ is None else environ
+        self._keys = KeySource(key_file, self._environ)
+        self._now = now
+        self._clients: dict[tuple[str, str], _Held] = {}
+
+    def models(self) -> tuple[Model, ...]:
+        """List the models worth offering, the best one to start with first."""
+        return models.MODELS
+
+    def model(self, name: str) -> Model:
+        """Describe a model by name, listed or not."""
+        return models.find(name)
+
+    def is_ready(self) -> bool:
+        """Say whether there is a key."""
+        return self._keys.is_there()
+
+    async def warm(self) -> None:
+        """Import the SDK without holding up the event loop."""
+        await _in_thread(_import_sdk)
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
+        """Answer the prompt."""
+        key = self._keys.read()
+        arguments = request.build(prompt, models.find(prompt.model))
+        reading = Reading(prompt)
+        has_begun = False
+        async with self._client(key) as client:
+            try:
+                events = await client.messages.create(**arguments)
+                has_begun = True
+                try:
+                    async for event in events:
+                        for chunk in reading.feed(event):
+                            yield chunk
+                        if reading.is_ended:
+                            return
+                finally:
+                    await events.close()
+            except ProviderError:
+                raise
+            except Exception as error:  # noqa: BLE001  translated, whatever the SDK lets through
+                # Not `from error`: what the SDK raises quotes bodies, and those quote prompts.
+                raise self._translate(error, prompt, key, has_begun=has_begun) from None
+        raise StreamCut("The answer ended in the middle: the Claude API did not say it was done.")
+
+    async def close(self) -> None:
+        """End all connections; streams that still run are cut."""
+        clients = [held.client for held in self._clients.values()]
+        self._clients.clear()
+        for client in clients:
+            await client.close()
+
+    def _translate(
+        self, error: Exception, prompt: Prompt, key: str, *, has_begun: bool
+    ) -> ProviderError:
+        import aiohttp
+        import anthropic
+        import httpx2
+
+        network = (anthropic.APIConnectionError, httpx2.HTTPError, aiohttp.ClientError, OSError)
+        if isinstance(error, anthropic.APIStatusError):
+            return failures.from_status(error, prompt, key, self._now)
+        if isinstance(error, (*network, asyncio.TimeoutError)):
+            return failures.from_connection(error, has_begun=has_begun)
+        if has_begun and isinstance(error, (ValueError, TypeError, AttributeError, LookupError)):
+            return StreamCut(
+                "What the Claude API sent is not its protocol "
+                f"({type(error).__name__}). Look at ANTHROPIC_BASE_URL and at proxies in between."
+            )
+        return ProviderError(
+            f"The request to the Claude API failed in a way nobody foresaw "
+            f"({type(error).__name__}). Please report it."
+        )
+
+    @asynccontextmanager
+    async def _client(self, key: str) -> AsyncIterator[anthropic.AsyncAnthropic]:
+        """Lend the client of this key and address; others that nobody uses are closed."""
+        base_url = self._environ.get(ENV_BASE_URL, "").strip() or DEFAULT_BASE_URL
+        which = (key, base_url)
+        held = self._clients.get(which)
+        if held is None:
+            made = await _in_thread(lambda: _make_client(key, base_url))
+            # A second request may have been faster; then this one, never used, is just dropped.
+            held = self._clients.setdefault(which, _Held(client=made))
+        held.streams += 1
+        try:
+            yield held.client
+        finally:
+            held.streams -= 1
+            await self._close_idle_but(which)
+
+    async def _close_idle_but(self, which: tuple[str, str]) -> None:
+        idle = [w for w, held in self._clients.items() if w != which and not held.streams]
+        for closing in [self._clients.pop(other) for other in idle]:
+            await closing.client.close()
+
+
+@dataclass(kw_only=True)
+class _Held:
+    """A client and how many streams run over it."""
+
+    client: anthropic.AsyncAnthropic
+    streams: int = 0
+
+
+def _import_sdk() -> None:
+    try:
+        import aiohttp  # noqa: F401  what DefaultAioHttpClient needs
+        import anthropic
+        import anthropic.resources.messages  # else imported by the first request
+    except ImportError as error:
+        raise ProviderError(
+            f"The package of the Claude API is not whole ({error}). Where JupyterLab runs: "
+            "pip install 'anthropic[aiohttp]>=2'"
+        ) from error
+    logger = logging.getLogger(anthropic.__name__)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)  # its DEBUG writes whole prompts; ANTHROPIC_LOG still may
+
+
+def _make_client(key: str, base_url: str) -> anthropic.AsyncAnthropic:
+    """Make a client; run in a thread, for the imports and for reading the certificates."""
+    _import_sdk()
+    import anthropic
+    import httpx2
+
+    return anthropic.AsyncAnthropic(
+        api_key=key,
+        base_url=base_url,
+        max_retries=0,
+        timeout=httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+        http_client=anthropic.DefaultAioHttpClient(),
+    )
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Run something slow in a thread of its own: the shared executor is not ours to fill."""
+    executor = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-claude")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(executor, work)
+    finally:
+        executor.shutdown(wait=False)

@@ -1,0 +1,117 @@
+"""Where the key for the Claude API comes from.
+
+``ANTHROPIC_API_KEY`` in the environment of the Jupyter server, else a key file that only its
+owner can read. The file is looked at for every request and read again when it has changed, so a
+key can be set, changed and taken away without a restart. No message here holds a key.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...errors import BadKey, MissingKey
+
+ENV_KEY = "ANTHROPIC_API_KEY"
+ENV_KEY_FILE = "JUPYTER_CHAT_STREAM_ANTHROPIC_KEY_FILE"
+MAX_KEY_FILE_BYTES = 4096
+
+
+def default_key_file() -> Path:
+    """Give the path of the key file under Jupyter's data directory."""
+    from jupyter_core.paths import jupyter_data_dir  # 20 ms that few need
+
+    return Path(jupyter_data_dir()) / "chat-stream" / "anthropic.key"
+
+
+class KeySource:
+    """Finds the key, each time anew.
+
+    Args:
+        path: the key file; the environment's ``JUPYTER_CHAT_STREAM_ANTHROPIC_KEY_FILE`` wins
+            over it, None means Jupyter's data directory.
+        environ: for tests.
+    """
+
+    def __init__(self, path: Path | None = None, environ: Mapping[str, str] | None = None) -> None:
+        self._path = path
+        self._environ = os.environ if environ is None else environ
+        self._seen: tuple[object, ...] = ()
+        self._key = ""
+
+    @property
+    def path(self) -> Path:
+        """Where the key file is, or would be."""
+        named = self._environ.get(ENV_KEY_FILE)
+        if named:
+            return Path(named).expanduser()
+        return self._path or default_key_file()
+
+    def read(self) -> str:
+        """Give the key.
+
+        Raises:
+            MissingKey: there is none, or its file is open to others.
+            BadKey: what is there cannot be a key.
+        """
+        key = self._environ.get(ENV_KEY, "").strip()
+        where = f"the environment variable {ENV_KEY}"
+        if not key:
+            key = self._read_file()
+            where = f"the key file {str(self.path)!r}"
+        if not key:
+            raise self._missing()
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise BadKey(
+                f"What stands in {where} cannot be a key: it holds blanks, line breaks or "
+                "characters outside ASCII. Write the key there and nothing else."
+            )
+        return key
+
+    def is_there(self) -> bool:
+        """Say whether a key could be read now."""
+        try:
+            self.read()
+        except (MissingKey, BadKey):
+            return False
+        return True
+
+    def _read_file(self) -> str:
+        path = self.path
+        try:
+            with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                self._refuse_if_open_to_others(path, status)
+                seen = (path, status.st_mtime_ns, status.st_size, status.st_ino)
+                if seen != self._seen:
+                    text = file.read(MAX_KEY_FILE_BYTES).decode("utf-8", "replace")
+                    self._key, self._seen = text.strip(), seen
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise MissingKey(
+                f"The key file {str(path)!r} cannot be read ({error.strerror}). "
+                "Make it a file that the user of the Jupyter server can read."
+            ) from error
+        return self._key
+
+    @staticmethod
+    def _refuse_if_open_to_others(path: Path, status: os.stat_result) -> None:
+        if os.name == "nt":  # modes say nothing about access there
+            return
+        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise MissingKey(
+                f"The key file {str(path)!r} is open to other users of this machine "
+                f"(mode {stat.S_IMODE(status.st_mode):04o}), so it is not used. "
+                f"Run: chmod 600 {str(path)!r}"
+            )
+
+    def _missing(self) -> MissingKey:
+        return MissingKey(
+            "The Jupyter server has no key for the Claude API. %env or os.environ in a notebook "
+            f"reaches the kernel, not the server: set {ENV_KEY} where JupyterLab is started, or "
+            f"write the key into the file {str(self.path)!r} (mode 0600); it is read without a "
+            "restart. The models demo/... need no key."
+        )

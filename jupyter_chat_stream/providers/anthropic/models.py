@@ -1,0 +1,77 @@
+"""The Claude models worth offering, and what a model's name tells about it.
+
+Sizes are those of the model overview pages of November 2026. A name that is not listed may be
+asked for all the same and gets conservative sizes.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ...errors import NoSuchModel
+from ..base import Model
+
+CAN = ("reasoning", "tools", "images")
+
+
+def _model(name: str, label: str, context_tokens: int, max_output_tokens: int) -> Model:
+    return Model(
+        name=name,
+        label=label,
+        context_tokens=context_tokens,
+        max_output_tokens=max_output_tokens,
+        can=CAN,
+    )
+
+
+# The first is the one to take when nobody chose.
+MODELS = (
+    _model("claude-sonnet-5-5", "Claude Sonnet 5.5", 1_000_000, 128_000),
+    _model("claude-opus-5-5", "Claude Opus 5.5", 1_000_000, 128_000),
+    _model("claude-haiku-5-5", "Claude Haiku 5.5", 1_000_000, 128_000),
+    _model("claude-fable-5-1", "Claude Fable 5.1", 1_000_000, 128_000),
+    _model("claude-haiku-4-5", "Claude Haiku 4.5", 200_000, 64_000),
+)
+DEFAULT_MODEL = MODELS[0].name
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
+# claude-opus-4-6, claude-haiku-4-5-20251001, claude-3-7-sonnet-20250219
+_VERSION = re.compile(r"-(\d{1,2})(?:-(\d{1,2}))?(?=-|@|$)")
+
+
+def find(name: str) -> Model:
+    """Describe a model by name, listed or not.
+
+    Raises:
+        NoSuchModel: no model can have that name.
+    """
+    for model in MODELS:
+        if model.name == name:
+            return model
+    if not _NAME.fullmatch(name):
+        raise NoSuchModel(
+            f"{name[:128]!r} cannot be the name of a Claude model. Choose one from GET models, "
+            f"for example 'anthropic/{DEFAULT_MODEL}'.",
+            model=f"anthropic/{name[:128]}",
+        )
+    return _model(name, name, 100_000, 8_192)
+
+
+def version(name: str) -> tuple[int, int] | None:
+    """Read the version out of a model's name: (4, 6) for ``claude-opus-4-6``."""
+    match = _VERSION.search(name)
+    if match is None:
+        return None
+    return int(match.group(1)), int(match.group(2) or 0)
+
+
+def takes_thinking_budget(name: str) -> bool:
+    """Say whether thinking is given as a budget; from 4.6 on the model decides by itself."""
+    known = version(name)
+    return known is not None and known < (4, 6)
+
+
+def thinks_unasked(name: str) -> bool:
+    """Say whether the model thinks when nothing is said about it, as Claude 5 does."""
+    known = version(name)
+    return known is not None and known >= (5, 0)

@@ -1,0 +1,200 @@
+"""Answers that were written down beforehand: no key, no network, no model.
+
+For the first five minutes, the notebooks and the tests. Every answer is a pure function of the
+prompt; `Prompt.partial` goes on with the rest of the very same text, which is what lets a test
+that kills the server assert every character. Models are labelled "demo: canned", and nothing
+ever falls back to them silently.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+
+from ...errors import NoSuchModel
+from ..base import (
+    Chunk,
+    EndChunk,
+    Model,
+    Prompt,
+    ReasoningChunk,
+    TextChunk,
+    ToolCallChunk,
+    ToolInputChunk,
+)
+from . import answers, failures
+from .params import Params, parse
+
+CHARS_PER_TOKEN = 4
+# An unpaced stream still lets others have the event loop, once in so many chunks.
+CHUNKS_PER_TURN = 32
+
+TOUR_CHARS_PER_S = 120.0  # the first answer lasts about 25 seconds
+_PACES = {"tour": TOUR_CHARS_PER_S, "thinking": 200.0, "tools": 200.0}  # the rest: unpaced
+
+_WORD = re.compile(r"\s*\S+\s?|\s+")
+
+
+def create() -> DemoProvider:
+    """Make the provider as the server uses it (the entry point)."""
+    return DemoProvider()
+
+
+def _model(name: str, label: str, *can: str) -> Model:
+    return Model(
+        name=name,
+        label=f"demo: canned ({label})",
+        context_tokens=1_000_000,
+        max_output_tokens=500_000,
+        can=can,
+        canned=True,
+    )
+
+
+MODELS = (
+    _model("tour", "a tour of this chat"),
+    _model("fast", "the tour, all at once"),
+    _model("echo", "says what you said"),
+    _model("thinking", "thinks first", "reasoning"),
+    _model("tools", "calls a tool", "tools"),
+    _model("long", "as long as you like"),
+    _model("fail", "fails as you like"),
+)
+
+
+class DemoProvider:
+    """Streams canned answers.
+
+    Args:
+        sleep: waits so many seconds between two chunks; a test passes its own clock.
+        pace: how many times the usual delay; 0 never waits.
+    """
+
+    name = "demo"
+
+    def __init__(
+        self,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        pace: float = 1.0,
+    ) -> None:
+        self._sleep = sleep
+        self._pace = pace
+
+    def models(self) -> tuple[Model, ...]:
+        """List all models there are."""
+        return MODELS
+
+    def model(self, name: str) -> Model:
+        """Describe a model by name; there are no others than the listed ones."""
+        for model in MODELS:
+            if model.name == name:
+                return model
+        known = ", ".join(f"demo/{model.name}" for model in MODELS)
+        raise NoSuchModel(f"There is no model 'demo/{name}', only: {known}.", model=f"demo/{name}")
+
+    def is_ready(self) -> bool:
+        """Say yes: nothing is needed."""
+        return True
+
+    async def warm(self) -> None:
+        """Do nothing: there is nothing heavy."""
+
+    async def close(self) -> None:
+        """Do nothing: there are no connections."""
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
+        """Answer the prompt."""
+        self.model(prompt.model)
+        params = parse(prompt.model, prompt.params)
+        for count, chunk in enumerate(_chunks(prompt, params)):
+            if isinstance(chunk, failures.Fails):
+                await chunk.happen()
+            else:
+                await self._wait_for(chunk, prompt, params, count)
+                yield chunk
+
+    async def _wait_for(self, chunk: Chunk, prompt: Prompt, params: Params, count: int) -> None:
+        chars_per_s = params.chars_per_second
+        if chars_per_s is None:
+            chars_per_s = _PACES.get(prompt.model, 0.0)
+        text = getattr(chunk, "text", "")
+        if self._pace and chars_per_s and text:
+            await self._sleep(self._pace * len(text) / chars_per_s)
+        elif count % CHUNKS_PER_TURN == CHUNKS_PER_TURN - 1:
+            await asyncio.sleep(0)
+
+
+def answer_to(prompt: Prompt) -> str:
+    """Give the whole text of the answer to a prompt, as if nothing of it had come yet."""
+    params = parse(prompt.model, prompt.params)
+    text = answers.text(prompt, params.chars)
+    if prompt.max_tokens is not None:
+        return text[: prompt.max_tokens * CHARS_PER_TOKEN]
+    return text
+
+
+def _chunks(prompt: Prompt, params: Params) -> Iterator[Chunk | failures.Fails]:
+    whole = answer_to(prompt)
+    # A partial text that is not ours (the model was changed meanwhile) cannot be gone on with.
+    kept = len(prompt.partial) if whole.startswith(prompt.partial) else 0
+    rest = whole[kept:]
+    if prompt.model == "thinking" and not kept:
+        for piece in _pieces(answers.THOUGHTS, params.chunk_chars):
+            yield ReasoningChunk(text=piece)
+    if prompt.model == "fail":
+        yield from _failing(rest, kept, params)
+    else:
+        yield from (TextChunk(text=piece) for piece in _pieces(rest, params.chunk_chars))
+    if prompt.model == "tools":
+        yield from _tool_call(prompt, params)
+    yield _end(prompt, whole, rest)
+
+
+def _failing(rest: str, kept: int, params: Params) -> Iterator[Chunk | failures.Fails]:
+    """Fail after `after_chars` of the answer, unless an earlier attempt came as far already."""
+    until = max(0, params.after_chars - kept)
+    for piece in _pieces(rest[:until], params.chunk_chars):
+        yield TextChunk(text=piece)
+    if not params.after_chars or kept < params.after_chars:
+        yield failures.Fails(code=params.failure, retry_after_s=params.retry_after_s)
+    for piece in _pieces(rest[until:], params.chunk_chars):
+        yield TextChunk(text=piece)
+
+
+def _tool_call(prompt: Prompt, params: Params) -> Iterator[Chunk]:
+    number = sum(turn.role == "user" for turn in prompt.turns)
+    tool_call_id = f"demo-call-{number}"
+    name = str(prompt.tools[0].get("name", "")) if prompt.tools else "demo_lookup"
+    given = {"query": answers.last_user_text(prompt)[:80]}
+    yield ToolInputChunk(tool_call_id=tool_call_id, name=name, text="")
+    for piece in _pieces(json.dumps(given, ensure_ascii=False), params.chunk_chars or 8):
+        yield ToolInputChunk(tool_call_id=tool_call_id, name=name, text=piece)
+    yield ToolCallChunk(tool_call_id=tool_call_id, name=name, input=given)
+
+
+def _end(prompt: Prompt, whole: str, rest: str) -> EndChunk:
+    is_cut = prompt.max_tokens is not None and (len(whole) == prompt.max_tokens * CHARS_PER_TOKEN)
+    reason = "tool_use" if prompt.model == "tools" else "max_tokens" if is_cut else "end_turn"
+    read = sum(len(turn.text) for turn in prompt.turns) + len(prompt.system or "")
+    return EndChunk(
+        stop_reason=reason,
+        model=prompt.model,
+        usage={
+            "input_tokens": read // CHARS_PER_TOKEN + 1,
+            "output_tokens": len(rest) // CHARS_PER_TOKEN + 1,
+            "cache_read_tokens": 0,
+            "cache_write_tokens": 0,
+        },
+    )
+
+
+def _pieces(text: str, chunk_chars: int | None) -> Iterator[str]:
+    """Cut a text into words, or into pieces of a given length."""
+    if chunk_chars is None:
+        yield from _WORD.findall(text)
+    else:
+        for start in range(0, len(text), chunk_chars):
+            yield text[start : start + chunk_chars]

@@ -1,0 +1,92 @@
+"""What a demo model can be told, checked once.
+
+===================  ================  ==========================================================
+``chars_per_second`` every model       the pace; 0 for none; by default the model's own
+``chunk_chars``      every model       the length of a chunk; by default a word
+``chars``            ``long``          the length of the answer, 20000 by default
+``failure``          ``fail``          the code of a provider error, `provider_down` by default
+``after_chars``      ``fail``          so much comes first; with 0 it fails every time
+``retry_after_s``    ``fail``          what the error says
+===================  ================  ==========================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import BadRequest
+from .failures import CODES
+
+DEFAULT_LONG_CHARS = 20_000
+MAX_CHARS = 2_000_000
+MAX_CHUNK_CHARS = 65_536
+MAX_CHARS_PER_S = 1_000_000
+
+_ANYWHERE = ("chars_per_second", "chunk_chars")
+_ONLY_FOR = {"long": ("chars",), "fail": ("failure", "after_chars", "retry_after_s")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """The parameters of one answer."""
+
+    chars_per_second: float | None = None  # None: the model's own pace
+    chunk_chars: int | None = None  # None: a word
+    chars: int = DEFAULT_LONG_CHARS
+    failure: str = "provider_down"
+    after_chars: int = 0
+    retry_after_s: float | None = None
+
+
+def parse(model: str, given: Mapping[str, Any]) -> Params:
+    """Check the parameters of a prompt.
+
+    Raises:
+        BadRequest: one is unknown to this model, or out of its range.
+    """
+    known = (*_ANYWHERE, *_ONLY_FOR.get(model, ()))
+    for name in given:
+        if name not in known:
+            raise BadRequest(
+                f"'demo/{model}' has no parameter {str(name)[:64]!r}, only: {', '.join(known)}.",
+                param=str(name)[:64],
+            )
+    failure = given.get("failure", "provider_down")
+    if failure not in CODES:
+        raise BadRequest(
+            f"The parameter 'failure' must be one of: {', '.join(sorted(CODES))}.", param="failure"
+        )
+    return Params(
+        chars_per_second=_number(given, "chars_per_second", 0, MAX_CHARS_PER_S),
+        chunk_chars=_whole(given, "chunk_chars", None, 1, MAX_CHUNK_CHARS),
+        chars=_whole(given, "chars", DEFAULT_LONG_CHARS, 0, MAX_CHARS) or 0,
+        failure=failure,
+        after_chars=_whole(given, "after_chars", 0, 0, MAX_CHARS) or 0,
+        retry_after_s=_number(given, "retry_after_s", 0, 86_400),
+    )
+
+
+def _number(given: Mapping[str, Any], name: str, low: float, high: float) -> float | None:
+    value = given.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise BadRequest(
+            f"The parameter {name!r} must be a number from {low} to {high}.", param=name
+        )
+    return float(value)
+
+
+def _whole(
+    given: Mapping[str, Any], name: str, default: int | None, low: int, high: int
+) -> int | None:
+    value = given.get(name, default)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise BadRequest(
+            f"The parameter {name!r} must be a whole number from {low} to {high}.", param=name
+        )
+    return value

@@ -1,0 +1,204 @@
+"""Which providers there are, and which of them answers for ``provider/model``.
+
+The built-in ones are named here and need no installed metadata, so a checkout works; the rest
+come from the entry-point group ``jupyter_chat_stream.providers``. A third party that cannot be
+loaded is listed with its error and harms nobody else. Whether a model is a good default is the
+service's to decide.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ..errors import BadRequest, NoSuchModel
+from .base import Model, Provider
+
+GROUP = "jupyter_chat_stream.providers"
+
+BUILT_IN: Mapping[str, str] = {
+    "anthropic": "jupyter_chat_stream.providers.anthropic:create",
+    "demo": "jupyter_chat_stream.providers.demo:create",
+}
+
+# For a model its provider does not list: small enough for nearly every model in use.
+CONSERVATIVE_CONTEXT_TOKENS = 32_000
+CONSERVATIVE_OUTPUT_TOKENS = 4_096
+
+
+def split_model(model_id: str) -> tuple[str, str]:
+    """Split ``provider/model`` at its first slash.
+
+    Raises:
+        BadRequest: there is no slash, or nothing on one side of it.
+    """
+    provider, slash, name = model_id.partition("/")
+    if not (provider and slash and name):
+        raise BadRequest(
+            f"{model_id!r} is no model id. Write provider/model, for example 'demo/tour'; "
+            "GET models lists them.",
+            model=model_id,
+        )
+    return provider, name
+
+
+class Registry:
+    """The providers of this process, by name.
+
+    Args:
+        providers: exactly these, for tests; None loads the built-in and the installed ones.
+    """
+
+    def __init__(self, providers: Iterable[Provider] | None = None) -> None:
+        self._providers: dict[str, Provider] = {}
+        self._broken: dict[str, str] = {}
+        if providers is None:
+            self._load()
+        else:
+            self._providers = {provider.name: provider for provider in providers}
+
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """The providers that could be loaded."""
+        return dict(self._providers)
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """What kept the others from being loaded, a sentence each."""
+        return dict(self._broken)
+
+    def get(self, model_id: str) -> tuple[Provider, Model]:
+        """Find who answers for a model id, and what the model can do.
+
+        Raises:
+            BadRequest: it is no ``provider/model``.
+            NoSuchModel: no provider of that name is here, or it has no such model.
+        """
+        provider_name, name = split_model(model_id)
+        provider = self._providers.get(provider_name)
+        if provider is None:
+            raise self._unknown(provider_name, model_id)
+        return provider, describe(provider, name)
+
+    def models(self) -> list[dict[str, Any]]:
+        """List every model on offer, and every broken provider, as the wire has them."""
+        listed: list[dict[str, Any]] = []
+        broken = dict(self._broken)
+        for name, provider in self._providers.items():
+            try:
+                ready = provider.is_ready()
+                listed += [_to_wire(name, model, ready) for model in provider.models()]
+            except Exception as error:  # noqa: BLE001  a third party's code: the rest goes on
+                broken[name] = _sentence(name, error)
+        return listed + [_broken_to_wire(name, broken[name]) for name in sorted(broken)]
+
+    async def warm(self) -> None:
+        """Let every provider do its heavy imports now."""
+        for provider in self._providers.values():
+            await provider.warm()
+
+    async def close(self) -> None:
+        """End the connections of every provider, whatever one of them raises."""
+        failures: list[Exception] = []
+        for provider in self._providers.values():
+            try:
+                await provider.close()
+            except Exception as error:  # noqa: BLE001  raised below, once the rest are closed
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _unknown(self, provider_name: str, model_id: str) -> NoSuchModel:
+        if provider_name in self._broken:
+            return NoSuchModel(self._broken[provider_name], model=model_id)
+        known = ", ".join(sorted(self._providers))
+        return NoSuchModel(
+            f"There is no provider {provider_name!r} on this server, only: {known}. "
+            "Choose a model from GET models, or install the package that brings it.",
+            model=model_id,
+        )
+
+    def _load(self) -> None:
+        for name, target in BUILT_IN.items():
+            self._add(name, lambda target=target: _built_in(target))  # type: ignore[misc]
+        for entry_point in importlib.metadata.entry_points(group=GROUP):
+            if entry_point.name not in BUILT_IN:  # a built-in name cannot be taken over
+                self._add(entry_point.name, entry_point.load)
+
+    def _add(self, name: str, load: Callable[[], Callable[[], Provider]]) -> None:
+        try:
+            provider = load()()
+            if provider.name != name:
+                raise ValueError(f"it calls itself {provider.name!r}")
+        except Exception as error:  # noqa: BLE001  a third party's code: the rest goes on
+            self._broken[name] = _sentence(name, error)
+        else:
+            self._providers[name] = provider
+
+
+def describe(provider: Provider, name: str) -> Model:
+    """Say what a model of a provider can do; one it does not list gets conservative sizes.
+
+    A provider with a method ``model(name)`` decides itself which names it takes.
+
+    Raises:
+        NoSuchModel: the provider knows all its models, and this is none of them.
+    """
+    decide: Callable[[str], Model] | None = getattr(provider, "model", None)
+    if decide is not None:
+        return decide(name)
+    for model in provider.models():
+        if model.name == name:
+            return model
+    return Model(
+        name=name,
+        label=name,
+        context_tokens=CONSERVATIVE_CONTEXT_TOKENS,
+        max_output_tokens=CONSERVATIVE_OUTPUT_TOKENS,
+    )
+
+
+def _built_in(target: str) -> Callable[[], Provider]:
+    module, _, attribute = target.partition(":")
+    factory: Callable[[], Provider] = getattr(importlib.import_module(module), attribute)
+    return factory
+
+
+def _sentence(name: str, error: Exception) -> str:
+    return (
+        f"The provider {name!r} could not be loaded: {type(error).__name__}: {error}. "
+        "Repair or uninstall the package that brings it."
+    )
+
+
+def _to_wire(provider_name: str, model: Model, ready: bool) -> dict[str, Any]:
+    return {
+        "id": f"{provider_name}/{model.name}",
+        "provider": provider_name,
+        "name": model.name,
+        "label": model.label,
+        "can": list(model.can),
+        "context_tokens": model.context_tokens,
+        "max_output_tokens": model.max_output_tokens,
+        "canned": model.canned,
+        "ready": ready,
+        "error": None,
+    }
+
+
+def _broken_to_wire(provider_name: str, sentence: str) -> dict[str, Any]:
+    """Give a broken provider the shape of a model that nobody can ask."""
+    return {
+        "id": provider_name,
+        "provider": provider_name,
+        "name": "",
+        "label": provider_name,
+        "can": [],
+        "context_tokens": 0,
+        "max_output_tokens": 0,
+        "canned": False,
+        "ready": False,
+        "error": sentence,
+    }
