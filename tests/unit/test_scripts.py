@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import checks, demo, frontend
+from scripts import checks, chromium, demo, frontend, setup_env
+from scripts.terminal import Failure
 
 ROOT = Path(__file__).parents[2]
 FIND_PYTHON = ROOT / "scripts" / "find_python.sh"
@@ -133,3 +134,74 @@ def test_a_long_function_is_named_and_its_docstring_does_not_count() -> None:
     assert list(checks.long_functions(path, documented)) == []
     (found,) = checks.long_functions(path, "def long():\n" + body)
     assert found == "module.py:1: long has 41 lines, more than 40"
+
+
+@pytest.fixture
+def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """A machine with nothing that makes environments; answers the commands tried on it."""
+    tried: list[list[str]] = []
+
+    def run(command: list[object], **_: object) -> bool:
+        tried.append([str(word) for word in command])
+        return True
+
+    monkeypatch.setattr(setup_env, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(setup_env, "PYTHON", tmp_path / ".venv/bin/python")
+    monkeypatch.setattr(setup_env, "environment_makers", list)
+    monkeypatch.setattr(setup_env.sys, "executable", "/usr/bin/python3")
+    monkeypatch.setattr(setup_env, "run", run)
+    return tried
+
+
+def test_without_a_way_to_make_an_environment_one_sentence_names_the_package(
+    bare_machine: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup_env, "may_use_apt", lambda: False)
+    with pytest.raises(Failure, match=r"sudo apt install python3\.\d+-venv"):
+        setup_env.ensure_environment()
+    assert bare_machine == []
+
+
+def test_root_gets_the_missing_package_from_apt(
+    bare_machine: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup_env, "may_use_apt", lambda: True)
+    setup_env.ensure_environment()
+    assert [words[:2] for words in bare_machine] == [
+        ["apt-get", "update"],
+        ["apt-get", "install"],
+        ["/usr/bin/python3", "-m"],
+    ]
+
+
+def test_what_was_installed_for_more_is_enough_for_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extension = tmp_path / "extension"
+    extension.mkdir()
+    (extension / "package.json").write_text("{}")
+    monkeypatch.setattr(setup_env, "EXTENSION", extension)
+    monkeypatch.setattr(setup_env, "NOTE", tmp_path / "note")
+    (tmp_path / "note").write_text(f"test {setup_env.definition()}")
+    assert [setup_env.is_installed(purpose) for purpose in ("use", "test", "check")] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_no_browser_anywhere_fails_with_the_name_of_the_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(chromium, "find_chromium", lambda: None)
+    monkeypatch.setattr(chromium, "run", lambda *_, **__: False)
+    monkeypatch.setattr(chromium, "may_use_apt", lambda: False)
+    with pytest.raises(Failure, match="apt install chromium"):
+        chromium.ensure_chromium(Path("python"))
+
+
+def test_a_chromium_that_only_tells_to_install_it_is_not_taken(tmp_path: Path) -> None:
+    stub = tmp_path / "chromium"
+    stub.write_text("#!/bin/sh\necho 'please install the snap'\nexit 0\n")
+    stub.chmod(0o755)
+    assert not chromium.starts(str(stub))
