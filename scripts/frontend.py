@@ -54,6 +54,7 @@ def ensure_packages(env: Mapping[str, str]) -> None:
         return
     say("Installing JavaScript packages (the first time takes two to five minutes)")
     run(["jlpm", "install"], cwd=SOURCES, env=env)
+    stamp.parent.mkdir(exist_ok=True)
     # Read again: the installation may have completed the lock file.
     stamp.write_text(fingerprint(SOURCES, INSTALLED), encoding="utf-8")
 
