@@ -1,0 +1,234 @@
+"""What every handler stands on: who asks, whether they may, and answers that are always JSON.
+
+``answers(action)`` wraps each method: it waits for the service, and only then is the method
+called. Bodies are read as they come and no further than they may be long; a refusal waits for
+the body's end, because a connection that is closed on unread bytes loses its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jupyter_core.utils import ensure_async
+from jupyter_server.auth.identity import IdentityProvider
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
+from tornado.web import HTTPError, stream_request_body
+
+from ..errors import ContentTooLarge, Forbidden
+from ..events import dumps
+from .host import ServiceHost
+from .identity import has_token, owner_of
+from .refusals import Refusal, StartFailed, Unauthenticated, refusal
+
+if TYPE_CHECKING:
+    from ..service import Service
+
+AUTH_RESOURCE = "chat-stream"
+SETTING = "chat_stream_host"
+
+# 1 MB of content is up to 3 MB where its writer escapes all that is not ASCII.
+MAX_BODY_BYTES = 4 * 1024 * 1024
+# What is longer is not even read to its end; its sender may see the connection reset.
+MAX_DRAIN_BYTES = 64 * 1024 * 1024
+
+Result = TypeVar("Result")
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer any more."""
+
+
+def answers(
+    action: str,
+) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., Awaitable[None]]]:
+    """Let a handler's method answer whoever may take this action (read, write, execute)."""
+
+    def decorate(method: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        @wraps(method)
+        async def admitted(self: ChatMixin, *args: str) -> None:
+            await self.admit(action)
+            try:
+                await method(self, *args)
+            except ClientGone:
+                return
+
+        # Jupyter's mark for methods that see to authentication themselves.
+        admitted.__dict__["__allow_unauthenticated"] = False
+        return admitted
+
+    return decorate
+
+
+class ChatMixin(JupyterHandler):
+    """Identity, authorisation, the service and JSON errors, for HTTP and WebSocket alike."""
+
+    auth_resource = AUTH_RESOURCE
+    service: Service
+    _bar: str | None = None  # why Jupyter itself refuses
+    _is_host_allowed = True
+
+    @property
+    def host(self) -> ServiceHost:
+        return self.settings[SETTING]
+
+    @property
+    def identity_provider(self) -> IdentityProvider:
+        """The server's provider, or the one that knows the connection file's token."""
+        provider = super().identity_provider
+        is_kernel = has_token(self, self.host.token)
+        return self.host.identity(provider) if is_kernel else provider
+
+    @property
+    def owner(self) -> str:
+        return owner_of(self.identity_provider, self.current_user)
+
+    def check_host(self) -> bool:
+        self._is_host_allowed = super().check_host()
+        if not self._is_host_allowed:
+            self._bar = "The Host header names another machine (ServerApp.allow_remote_access)."
+        return self._is_host_allowed
+
+    def bar(self, error: HTTPError) -> None:
+        """Remember that Jupyter refuses this request, until its body has been read."""
+        if self._bar is None:
+            another = "It comes from another origin (ServerApp.allow_origin)."
+            self._bar = another if error.status_code == 404 else error.log_message
+            self._bar = self._bar or "Jupyter refuses it."
+
+    async def admit(self, action: str) -> None:
+        """Wait for the service, if whoever asks may take this action.
+
+        Raises:
+            Unauthenticated, Forbidden: nobody known, or not allowed.
+            ChatStreamError: the service could not start.
+        """
+        is_known = getattr(self, "_jupyter_current_user", None) is not None
+        if self._bar is not None and (is_known or not self._is_host_allowed):
+            raise Forbidden(f"This request is not allowed. {self._bar}")
+        if not is_known:
+            raise Unauthenticated
+        allowed = self.authorizer.is_authorized(self, self.current_user, action, self.auth_resource)
+        if not await ensure_async(allowed):
+            raise Forbidden(
+                f"You may not {action} on {self.auth_resource} here; "
+                "this server's administrator decides.",
+                action=action,
+            )
+        self.service = await self.host.service()
+
+    def refuse(self, error: BaseException | None, status: int) -> Refusal:
+        """Give the answer to an error, and set the answer's status and headers to it."""
+        refused = refusal(error, status=status, log=self.log)
+        self.set_status(refused.status)
+        for name, value in refused.headers.items():
+            self.set_header(name, value)
+        if refused.status == 405:
+            self.set_header("Allow", ", ".join(self._methods()))
+        return refused
+
+    def _methods(self) -> list[str]:
+        unimplemented = JupyterHandler._unimplemented_method
+        names = ("GET", "POST", "PATCH", "DELETE", "OPTIONS")
+        return [name for name in names if getattr(type(self), name.lower()) != unimplemented]
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer an error as JSON, whatever it is."""
+        error = (kwargs.get("exc_info") or (None, None))[1]
+        refused = self.refuse(error, status_code)
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Content-Type", "application/json")
+        self.finish(dumps({"error": refused.error}))
+
+    def log_exception(self, *exc_info: Any) -> None:
+        """Log nothing here: what nobody foresaw is logged, without its words, by its answer."""
+
+    def _log(self) -> None:
+        # A query holds what a person searched for, and tokens.
+        self.request.uri = self.request.path
+        super()._log()
+
+
+@stream_request_body
+class ChatHandler(ChatMixin, APIHandler):
+    """One REST address."""
+
+    def initialize(self) -> None:
+        self._body = bytearray()
+        self._body_bytes = 0
+        self._works: set[asyncio.Future[Any]] = set()
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        length = self.request.headers.get("Content-Length", "0")
+        if length.isdigit() and int(length) > MAX_DRAIN_BYTES:
+            raise self._too_large(int(length))
+        try:
+            await super().prepare()
+        except HTTPError as error:
+            self.bar(error)
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keep what comes, if it comes from somebody known and is not too much."""
+        self._body_bytes += len(chunk)
+        is_known = getattr(self, "_jupyter_current_user", None) is not None
+        if self._body_bytes > MAX_BODY_BYTES or not is_known:
+            self._body.clear()
+        else:
+            self._body += chunk
+
+    def body(self) -> bytes:
+        """Give the body.
+
+        Raises:
+            ContentTooLarge: it was longer than is taken.
+        """
+        if self._body_bytes > MAX_BODY_BYTES:
+            raise self._too_large(self._body_bytes)
+        return bytes(self._body)
+
+    def _too_large(self, size: int) -> ContentTooLarge:
+        return ContentTooLarge(
+            f"The body has {size} bytes; at most {MAX_BODY_BYTES} are taken.",
+            max_bytes=MAX_BODY_BYTES,
+        )
+
+    async def unless_gone(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Do what may take long, and leave it when the client or the server goes.
+
+        Raises:
+            ClientGone: the client went; nobody waits for an answer.
+            StartFailed: the server stops.
+        """
+        task = asyncio.ensure_future(work)
+        self._works.add(task)
+        self.host.hold(task)
+        try:
+            await asyncio.wait({task})
+        finally:
+            self._works.discard(task)
+            task.cancel()
+        if not task.cancelled():
+            return task.result()
+        if self.is_gone:
+            raise ClientGone
+        raise StartFailed("The server is stopping.")
+
+    is_gone = False
+
+    def on_connection_close(self) -> None:
+        """Leave what this request was waiting for; leaving is all it is (L8)."""
+        self.is_gone = True
+        for task in self._works:
+            task.cancel()
+        super().on_connection_close()
+
+    def answer(self, value: Any, status: int = 200) -> None:
+        """Answer with JSON."""
+        self.set_status(status)
+        self.set_header("Cache-Control", "no-store")
+        self.finish(dumps(value))
+
+    def compute_etag(self) -> None:
+        """Give none: an answer is never to be kept."""

@@ -1,0 +1,182 @@
+"""What a request may carry: parsed once, here, into types; unknown fields are refused.
+
+Imported with the service, after the server's start: pydantic is not free. An error names the
+field and what is wrong with it, and never repeats what was sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from math import isinf
+from typing import Annotated, Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import ContentTooLarge, InvalidInput
+from ..events import MAX_CONTENT_BYTES, clean_text, dumps
+from .refusals import InvalidJson, NotSupported
+
+MAX_EXTRA_BYTES = 1024 * 1024  # params, tools and context together
+MAX_DEPTH = 64
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Title = Annotated[str, Field(max_length=500)]
+ModelId = Annotated[str, Field(min_length=1, max_length=200)]
+System = Annotated[str, Field(max_length=100_000)]
+Project = Annotated[str, Field(max_length=1000)]
+Id = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class Body(BaseModel):
+    """A request's JSON object; ``changes`` are the fields it names."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    def changes(self) -> dict[str, Any]:
+        return self.model_dump(exclude_unset=True)
+
+
+class NewThread(Body):
+    name: Name | None = None
+    title: Title | None = None
+    model: ModelId | None = None
+    system: System | None = None
+    project: Project | None = None
+
+
+class ThreadChanges(Body):
+    name: Name | None = None
+    title: Title | None = None
+    model: ModelId | None = None
+    system: System | None = None
+    head: Id | None = None
+    archived: bool = False
+
+
+class Preferences(Body):
+    default_model: ModelId | None = None
+    system: System | None = None
+
+
+class Context(Body):
+    name: Name
+    text: str
+
+
+class NewMessage(Body):
+    content: str
+    model: ModelId | None = None
+    params: dict[str, Any] | None = None
+    tools: list[dict[str, Any]] = Field(default=[], max_length=128)
+    context: list[Context] = Field(default=[], max_length=128)
+    parent_id: Id | None = None
+
+
+class Answer(Body):
+    request_id: Id
+    value: Any
+
+
+class Nothing(Body):
+    """A command that needs no more than its address."""
+
+
+Model = TypeVar("Model", bound=Body)
+
+
+def parse(model: type[Model], raw: bytes) -> Model:
+    """Read a body; an empty one counts as ``{}``.
+
+    Raises:
+        InvalidJson, InvalidInput, NotSupported: it is not what the model takes.
+    """
+    value = _load(raw) if raw.strip() else {}
+    if not isinstance(value, Mapping):
+        raise InvalidInput("The body must be a JSON object.")
+    if model is NewMessage and "deliver_at" in value:
+        raise NotSupported(
+            "Messages for later are not built yet: leave 'deliver_at' out and send it when due.",
+            field="deliver_at",
+        )
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise _invalid(model, error) from None
+
+
+def new_message(raw: bytes) -> NewMessage:
+    """Read what a person sends.
+
+    Raises:
+        InvalidInput: see ``parse``; and empty content.
+        ContentTooLarge: the content, or all the rest together, is more than 1 MB.
+    """
+    message = parse(NewMessage, raw)
+    size = len(message.content.encode())
+    if size > MAX_CONTENT_BYTES:
+        raise ContentTooLarge(
+            f"'content' has {size} bytes; at most {MAX_CONTENT_BYTES} are taken. "
+            "Send less, or in pieces.",
+            field="content",
+            max_bytes=MAX_CONTENT_BYTES,
+        )
+    if not message.content.strip():
+        raise InvalidInput("'content' is empty: there is nothing to answer.", field="content")
+    extra = message.model_dump(include={"params", "tools", "context"}, exclude_defaults=True)
+    if extra and len(dumps(extra)) > MAX_EXTRA_BYTES:
+        raise ContentTooLarge(
+            f"'params', 'tools' and 'context' have more than {MAX_EXTRA_BYTES} bytes together.",
+            field="context",
+            max_bytes=MAX_EXTRA_BYTES,
+        )
+    return message
+
+
+def _load(raw: bytes) -> Any:
+    try:
+        value = json.loads(raw.decode(), parse_constant=_refuse, parse_float=_finite)
+        return _clean(value, 0)
+    except (ValueError, RecursionError):
+        raise InvalidJson(
+            "The body is not JSON (RFC 8259, UTF-8), or is nested too deeply."
+        ) from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if isinf(number):
+        raise ValueError(digits)
+    return number
+
+
+def _clean(value: Any, depth: int) -> Any:
+    """Take lone surrogates and U+0000 out of every text."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if depth > MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    if isinstance(value, list):
+        return [_clean(item, depth + 1) for item in value]
+    if isinstance(value, dict):
+        return {clean_text(key): _clean(item, depth + 1) for key, item in value.items()}
+    return value
+
+
+def _invalid(model: type[Body], error: ValidationError) -> InvalidInput:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(str(step) for step in first["loc"])[:100] or "body"
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(model.model_fields) or "nothing"
+        what = f"is not a field here; this request takes {known}."
+        if len(first["loc"]) > 1:
+            what = "is not a field here."
+    elif first["type"] == "missing":
+        what = "is missing."
+    else:
+        what = f"is wrong: {first['msg']}."
+    return InvalidInput(f"'{field}' {what}", field=field)

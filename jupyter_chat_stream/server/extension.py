@@ -1,0 +1,129 @@
+"""The Jupyter server extension: settings, addresses, start and stop.
+
+While the server starts, only what is imported here is imported. The connection file's path is
+put into the environment at once, so that kernels inherit it; the file is written, and the
+service begun, in the loop's second turn: the server listens after the first.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.paths import jupyter_runtime_dir
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.utils import url_path_join, urlencode_unix_socket_path
+
+from .. import connection
+from ..config import CONNECTION_ENV, ChatStream
+from ..connection import Connection
+from .base import SETTING
+from .following import EventsHandler
+from .handlers import (
+    InputHandler,
+    MeHandler,
+    MessagesHandler,
+    ModelsHandler,
+    RunCommandHandler,
+    RunHandler,
+    RunsHandler,
+    StatusHandler,
+    ThreadHandler,
+    ThreadsHandler,
+    UnknownHandler,
+)
+from .host import ServiceHost
+from .websocket import ChatSocket
+
+BASE = "api/chat-stream"
+EVERYWHERE = ("", "0.0.0.0", "::", "*")
+
+ROUTES = (
+    (r"status", StatusHandler),
+    (r"models", ModelsHandler),
+    (r"me", MeHandler),
+    (r"threads", ThreadsHandler),
+    (r"threads/([^/]+)", ThreadHandler),
+    (r"threads/([^/]+)/messages", MessagesHandler),
+    (r"threads/([^/]+)/events", EventsHandler),
+    (r"threads/([^/]+)/runs", RunsHandler),
+    (r"runs/([^/]+)", RunHandler),
+    (r"runs/([^/]+)/(cancel|retry|continue)", RunCommandHandler),
+    (r"runs/([^/]+)/input", InputHandler),
+    (r"ws", ChatSocket),
+    (r".*", UnknownHandler),
+)
+
+
+class ChatStreamApp(ExtensionApp):
+    """A chat whose answers are made in the background of the Jupyter server."""
+
+    name = "chat-stream"
+    classes = [ChatStream]  # noqa: RUF012 - traitlets reads it off the class
+    load_other_extensions = True
+    open_browser = False
+
+    def initialize_settings(self) -> None:
+        server = self._server
+        self.host = ServiceHost(
+            ChatStream(parent=self), settings=server.web_app.settings, log=self.log
+        )
+        self.settings[SETTING] = self.host
+        file = f"connection-{os.getpid()}-{secrets.token_hex(3)}.json"
+        self.connection_path = Path(jupyter_runtime_dir()) / "chat-stream" / file
+        os.environ[CONNECTION_ENV] = str(self.connection_path)
+        # The first turn of the loop binds the port; this asks for the second.
+        server.io_loop.add_callback(server.io_loop.add_callback, self._begin)
+
+    @property
+    def _server(self) -> ServerApp:
+        assert self.serverapp is not None  # Jupyter links it before anything else
+        return self.serverapp
+
+    def initialize_handlers(self) -> None:
+        self.handlers.extend((f"/{BASE}/{path}", handler) for path, handler in ROUTES)
+        self.handlers.append((f"/{BASE}", UnknownHandler))
+
+    def _begin(self) -> None:
+        """Write the connection file and start the service: the server listens now."""
+        try:
+            connection.write(self.connection_path, connection_of(self._server, self.host.token))
+        except OSError as error:
+            self.log.error(
+                "chat-stream | no connection file at %s (%s): kernels will not find the chat",
+                self.connection_path,
+                error.strerror,
+            )
+        self.host.begin()
+
+    def current_activity(self) -> dict[str, int] | None:
+        return self.host.current_activity()
+
+    async def stop_extension(self) -> None:
+        if os.environ.get(CONNECTION_ENV) == str(self.connection_path):
+            del os.environ[CONNECTION_ENV]
+        connection.remove(self.connection_path, self.host.token)
+        await self.host.stop()
+
+
+def connection_of(server: ServerApp, token: str) -> Connection:
+    """Say how a process on this machine reaches the server, and with what."""
+    tls: dict[str, Any] = server.ssl_options or {}
+    ip = server.ip
+    if ip in EVERYWHERE:
+        ip = "::1" if ip == "::" else "127.0.0.1"
+    place = f"[{ip}]:{server.port}" if ":" in ip else f"{ip}:{server.port}"
+    scheme = "https" if tls else "http"
+    if server.sock:
+        scheme, place = f"{scheme}+unix", urlencode_unix_socket_path(server.sock)
+    certificate = tls.get("certfile")
+    return Connection(
+        url=f"{scheme}://{place}{url_path_join(server.base_url, BASE)}/",
+        token=token,
+        pid=os.getpid(),
+        socket=server.sock or None,
+        ca_file=str(certificate) if certificate else None,
+    )

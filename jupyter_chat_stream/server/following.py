@@ -1,0 +1,67 @@
+"""Following over plain HTTP: server-sent events, and JSON at once or as a long poll."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tornado.iostream import StreamClosedError
+
+from ..errors import ChatStreamError, ThreadNotFound
+from . import queries
+from .base import ChatHandler, ClientGone, answers
+
+if TYPE_CHECKING:
+    from ..follow import Reader
+
+
+class EventsHandler(ChatHandler):
+    """``threads/{id}/events``. Reading on is no activity: an open page keeps no server alive."""
+
+    _track_activity = False
+
+    @answers("read")
+    async def get(self, thread_id: str) -> None:
+        thread_id = queries.an_id(thread_id, ThreadNotFound)
+        after = queries.cursor(self)
+        raw = queries.flag(self, "raw")
+        if not queries.wants_stream(self):
+            wait_s = queries.seconds(self, "wait")
+            read = self.service.read_events(self.owner, thread_id, after, raw=raw, wait_s=wait_s)
+            self.answer(await self.unless_gone(read))
+            return
+        reader = await self.service.follow(self.owner, thread_id, after, raw=raw)
+        try:
+            await self.unless_gone(self._stream(reader))
+        except StreamClosedError:
+            raise ClientGone from None
+        finally:
+            reader.close()
+
+    async def _stream(self, reader: Reader) -> None:
+        """Send frames as they come: the next is taken when the network has taken the last (L8)."""
+        self.set_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Accel-Buffering", "no")  # nginx holds streams back otherwise
+        await self.flush()
+        arriving = asyncio.ensure_future(reader.next())
+        try:
+            while True:
+                await asyncio.wait({arriving}, timeout=self.host.heartbeat_s)
+                if not arriving.done():
+                    self.write(": heartbeat\n\n")
+                    await self.flush()
+                    continue
+                try:
+                    frame = arriving.result()
+                except ChatStreamError:
+                    return  # the reader comes again with its Last-Event-ID, and is told then
+                if frame.sse:
+                    self.write(frame.sse)
+                    await self.flush()
+                if frame.op == "closed":
+                    return
+                arriving = asyncio.ensure_future(reader.next())
+                await asyncio.sleep(0)  # a reader far behind leaves others their turn
+        finally:
+            arriving.cancel()

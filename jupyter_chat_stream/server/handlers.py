@@ -1,0 +1,181 @@
+"""The REST addresses of docs/protocol.md: parse, ask the service, answer; nothing is decided here.
+
+Reading takes Jupyter's action ``read``, changing what is kept ``write``, and whatever makes a
+model work, or stops it, ``execute``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import NotFound, RunNotFound, ThreadNotFound
+from ..events import ENDS
+from . import queries
+from .base import ChatHandler, answers
+
+
+class StatusHandler(ChatHandler):
+    @answers("read")
+    async def get(self) -> None:
+        self.answer(await self.service.status())
+
+
+class ModelsHandler(ChatHandler):
+    @answers("read")
+    async def get(self) -> None:
+        self.answer(await self.service.models(self.owner))
+
+
+class MeHandler(ChatHandler):
+    @answers("read")
+    async def get(self) -> None:
+        self.answer(await self.service.preferences(self.owner))
+
+    @answers("write")
+    async def patch(self) -> None:
+        from . import bodies
+
+        changes = bodies.parse(bodies.Preferences, self.body()).changes()
+        self.answer(await self.service.set_preferences(self.owner, changes))
+
+
+class ThreadsHandler(ChatHandler):
+    @answers("read")
+    async def get(self) -> None:
+        threads = await self.service.list_threads(
+            self.owner,
+            q=queries.text(self, "q"),
+            project=queries.text(self, "project", most=1000),
+            archived=queries.flag(self, "archived"),
+            limit=queries.whole(self, "limit", least=1, most=200) or 50,
+            before=queries.moment(self, "before"),
+        )
+        self.answer(threads)
+
+    @answers("write")
+    async def post(self) -> None:
+        from . import bodies
+
+        fields = bodies.parse(bodies.NewThread, self.body()).model_dump()
+        thread, is_new = await self.service.create_thread(self.owner, **fields)
+        self.answer(thread, 201 if is_new else 200)
+
+
+class ThreadHandler(ChatHandler):
+    @answers("read")
+    async def get(self, thread_id: str) -> None:
+        thread_id = queries.an_id(thread_id, ThreadNotFound)
+        self.answer(await self.service.thread(self.owner, thread_id))
+
+    @answers("write")
+    async def patch(self, thread_id: str) -> None:
+        from . import bodies
+
+        thread_id = queries.an_id(thread_id, ThreadNotFound)
+        changes = bodies.parse(bodies.ThreadChanges, self.body()).changes()
+        self.answer(await self.service.change_thread(self.owner, thread_id, changes))
+
+    @answers("write")
+    async def delete(self, thread_id: str) -> None:
+        from . import bodies
+
+        thread_id = queries.an_id(thread_id, ThreadNotFound)
+        bodies.parse(bodies.Nothing, self.body())
+        await self.service.delete_thread(self.owner, thread_id)
+        self.set_status(204)
+        self.set_header("Cache-Control", "no-store")
+        self.finish()
+
+
+class MessagesHandler(ChatHandler):
+    @answers("read")
+    async def get(self, thread_id: str) -> None:
+        state = await self.service.state(
+            self.owner,
+            queries.an_id(thread_id, ThreadNotFound),
+            limit=queries.whole(self, "limit", least=1, most=1000),
+            before=queries.text(self, "before", most=128),
+        )
+        self.answer(state)
+
+    @answers("execute")
+    async def post(self, thread_id: str) -> None:
+        from ..service import HEAD, SendRequest
+        from . import bodies
+
+        thread_id = queries.an_id(thread_id, ThreadNotFound)
+        key = queries.idempotency_key(self)
+        message = bodies.new_message(self.body())
+        request = SendRequest(
+            content=message.content,
+            model=message.model,
+            params=message.params,
+            tools=tuple(message.tools),
+            context=tuple(item.model_dump() for item in message.context),
+            parent_id=message.parent_id if "parent_id" in message.model_fields_set else HEAD,
+        )
+        sent = await self.service.send(self.owner, thread_id, request, key=key)
+        wait_s = queries.preferred_wait(self)
+        if wait_s is not None:
+            self.set_header("Preference-Applied", f"wait={wait_s}")
+            sent = await self.unless_gone(self._when_ended(sent, wait_s))
+        has_ended = wait_s is not None and sent["reply"]["status"] in ENDS
+        self.answer(sent, 200 if has_ended else 202)
+
+    async def _when_ended(self, sent: dict[str, Any], wait_s: float) -> dict[str, Any]:
+        run_id = sent["run"]["id"]
+        reply = await self.service.wait_ended(self.owner, run_id, wait_s)
+        return {**sent, "reply": reply, "run": await self.service.run(self.owner, run_id)}
+
+
+class RunsHandler(ChatHandler):
+    @answers("read")
+    async def get(self, thread_id: str) -> None:
+        thread_id = queries.an_id(thread_id, ThreadNotFound)
+        self.answer(await self.service.runs(self.owner, thread_id))
+
+
+class RunHandler(ChatHandler):
+    @answers("read")
+    async def get(self, run_id: str) -> None:
+        self.answer(await self.service.run(self.owner, queries.an_id(run_id, RunNotFound)))
+
+
+class RunCommandHandler(ChatHandler):
+    """``cancel``, ``retry`` and ``continue``: the address says it all."""
+
+    @answers("execute")
+    async def post(self, run_id: str, command: str) -> None:
+        from . import bodies
+
+        run_id = queries.an_id(run_id, RunNotFound)
+        bodies.parse(bodies.Nothing, self.body())
+        if command == "cancel":
+            self.answer(await self.service.cancel(self.owner, run_id))
+            return
+        key = queries.idempotency_key(self)
+        begin = self.service.retry if command == "retry" else self.service.continue_run
+        self.answer(await begin(self.owner, run_id, key=key), 202)
+
+
+class InputHandler(ChatHandler):
+    @answers("execute")
+    async def post(self, run_id: str) -> None:
+        from . import bodies
+
+        run_id = queries.an_id(run_id, RunNotFound)
+        given = bodies.parse(bodies.Answer, self.body())
+        run = await self.service.give_input(
+            self.owner, run_id, request_id=given.request_id, value=given.value
+        )
+        self.answer(run)
+
+
+class UnknownHandler(ChatHandler):
+    """Whatever else is asked for under our base."""
+
+    @answers("read")
+    async def get(self, *_: str) -> None:
+        raise NotFound("There is nothing at this address; docs/protocol.md lists them.")
+
+    post = put = patch = delete = get

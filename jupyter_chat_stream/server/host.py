@@ -1,0 +1,161 @@
+"""The one service of this server: started in the background, stopped with the server.
+
+Nothing heavy is imported before the server listens: the service and its database library, the
+providers and the validation are loaded by a thread afterwards, and requests that come earlier
+wait. A start that fails (a database that is unreadable, foreign, newer) is each request's
+answer until a later one succeeds; the server itself goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.auth.identity import IdentityProvider
+
+from ..config import ChatStream
+from ..errors import ChatStreamError
+from .identity import ConnectionIdentity, server_owner
+from .refusals import StartFailed, unforeseen
+
+if TYPE_CHECKING:
+    from ..service import Service
+
+HEARTBEAT_S = 20.0
+ACTIVITY_S = 15.0  # hubs and servers cull by the minute
+START_AGAIN_S = 5.0  # a failed start is not tried again by every request
+
+
+def load_service(config: ChatStream) -> Service:
+    """Import all a request needs, and build the service; runs in a thread."""
+    import_module("jupyter_chat_stream.server.bodies")
+    from ..service import Service
+
+    return Service(config)
+
+
+class ServiceHost:
+    """Holds the service, what opens it from a kernel, and every open stream to it.
+
+    Args:
+        settings: the web application's, whose ``api_last_activity`` keeps a server from being
+            culled.
+        make: builds the service in the loading thread.
+    """
+
+    heartbeat_s = HEARTBEAT_S
+    activity_s = ACTIVITY_S
+
+    def __init__(
+        self,
+        config: ChatStream,
+        *,
+        settings: dict[str, Any],
+        log: logging.Logger,
+        make: Callable[[ChatStream], Service] = load_service,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.token = secrets.token_urlsafe(32)
+        self._config = config
+        self._settings = settings
+        self._log = log
+        self._make = make
+        self._clock = clock
+        self._service: Service | None = None
+        self._failure: ChatStreamError | None = None
+        self._failed_at = 0.0
+        self._is_stopped = False
+        self._starting: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._identity: ConnectionIdentity | None = None
+        self._streams: set[asyncio.Task[Any]] = set()
+
+    def begin(self) -> None:
+        """Start the service in the background; the loop is running."""
+        self._failure = None
+        self._starting = asyncio.ensure_future(self._start())
+        if self._watching is None:
+            self._watching = asyncio.ensure_future(self._watch_activity())
+
+    async def service(self) -> Service:
+        """Wait for the service.
+
+        Raises:
+            ChatStreamError: it could not start; its status is 503.
+        """
+        if self._is_stopped:
+            raise StartFailed("The chat has stopped with its server.")
+        is_due = self._clock() - self._failed_at >= START_AGAIN_S
+        if self._starting is None or (self._failure is not None and is_due):
+            self.begin()
+        if self._starting is not None:
+            await asyncio.wait({self._starting})
+        if self._service is None:
+            raise self._failure or StartFailed("The chat has stopped with its server.")
+        return self._service
+
+    async def _start(self) -> None:
+        loader = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-start")
+        try:
+            loop = asyncio.get_running_loop()
+            service = await loop.run_in_executor(loader, self._make, self._config)
+            await service.start()
+            self._service = service
+        except ChatStreamError as error:
+            self._fail(error)
+            self._log.error("chat-stream | not started: %s: %s", error.code, error.message)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the server goes on and says so
+            refused = unforeseen(error, log=self._log).error
+            self._fail(StartFailed(f"The chat could not start. {refused['message']}"))
+        finally:
+            loader.shutdown(wait=False)
+
+    def _fail(self, error: ChatStreamError) -> None:
+        self._failed_at = self._clock()
+        self._failure = StartFailed(error.message, **error.facts)
+        self._failure.code = error.code
+
+    def identity(self, provider: IdentityProvider) -> ConnectionIdentity:
+        """Give the identity of who sends the connection file's token."""
+        if self._identity is None:
+            self._identity = ConnectionIdentity(server_owner(provider), parent=self._config)
+        return self._identity
+
+    def hold(self, task: asyncio.Task[Any]) -> None:
+        """Take a stream's task, to end it with the server; it leaves by itself when done."""
+        self._streams.add(task)
+        task.add_done_callback(self._streams.discard)
+
+    def current_activity(self) -> dict[str, int] | None:
+        """Say what is going on here, None where nothing is."""
+        active = 0 if self._service is None else self._service.active_runs
+        return {"runs": active} if active else None
+
+    def note_activity(self) -> None:
+        """Count an executing run as activity of the server."""
+        if self.current_activity() is not None:
+            self._settings["api_last_activity"] = datetime.now(timezone.utc)
+
+    async def _watch_activity(self) -> None:
+        while True:
+            await asyncio.sleep(self.activity_s)
+            self.note_activity()
+
+    async def stop(self) -> None:
+        """End all streams, then the service."""
+        self._is_stopped = True
+        ending = [*self._streams, *(t for t in (self._watching, self._starting) if t is not None)]
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+        service, self._service = self._service, None
+        self._watching = None
+        if service is not None:
+            await service.stop()

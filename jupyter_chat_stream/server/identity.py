@@ -1,0 +1,74 @@
+"""Who is asking: the owner rule, and the identity that the connection file's token has.
+
+The owner comes from the server alone, never from a payload. Where the hub or a provider of
+somebody's own gives real names, it is that name. Elsewhere it is one fixed user, because Jupyter
+gives each browser a random name, and a kernel and a browser must own the same threads.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+from typing import Any
+
+from jupyter_server.auth.identity import (
+    IdentityProvider,
+    LegacyIdentityProvider,
+    PasswordIdentityProvider,
+    User,
+)
+from tornado.web import RequestHandler
+
+from ..config import LOCAL_OWNER
+
+_AUTHORIZATION = re.compile(r"(?:token|bearer)\s+(\S+)\s*", re.IGNORECASE)
+_RANDOM_NAME = re.compile(r"[0-9a-f]{32}")
+
+
+def owner_of(provider: IdentityProvider, user: User) -> str:
+    """Give the owner this user acts as."""
+    if isinstance(provider, ConnectionIdentity):
+        return user.username
+    if type(provider) in (IdentityProvider, PasswordIdentityProvider):
+        return LOCAL_OWNER
+    return LOCAL_OWNER if _is_anonymous(provider, user) else user.username
+
+
+def server_owner(provider: IdentityProvider) -> str:
+    """Give the owner whose kernels run on this server."""
+    is_hub = any(cls.__module__.startswith("jupyterhub.") for cls in type(provider).__mro__)
+    return (os.environ.get("JUPYTERHUB_USER") if is_hub else None) or LOCAL_OWNER
+
+
+def _is_anonymous(provider: IdentityProvider, user: User) -> bool:
+    is_random = _RANDOM_NAME.fullmatch(user.username) is not None
+    if isinstance(provider, LegacyIdentityProvider):
+        return is_random or user.username == "anonymous"
+    return is_random and str(user.name).startswith("Anonymous ")
+
+
+class ConnectionIdentity(IdentityProvider):
+    """Stands in for the server's provider where the connection file's token was sent.
+
+    Such a request comes from a kernel of this server: it is the server's owner, it needs no
+    XSRF token and its origin says nothing.
+    """
+
+    def __init__(self, owner: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._user = User(username=owner)
+
+    def get_user(self, handler: RequestHandler) -> User:
+        return self._user
+
+    def is_token_authenticated(self, handler: RequestHandler) -> bool:
+        return True
+
+
+def has_token(handler: RequestHandler, token: str) -> bool:
+    """Say whether the request's Authorization header carries this very token."""
+    match = _AUTHORIZATION.fullmatch(handler.request.headers.get("Authorization", ""))
+    if match is None:
+        return False
+    return hmac.compare_digest(match.group(1).encode(), token.encode())

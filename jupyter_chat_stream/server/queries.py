@@ -1,0 +1,155 @@
+"""What a request says outside its body: query arguments and headers, each parsed once."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tornado.web import HTTPError, RequestHandler
+
+from ..errors import InvalidInput, NotFound
+from ..events import from_iso
+
+MAX_WAIT_S = 60.0
+# The largest integer that JavaScript holds exactly; no thread gets there.
+MAX_CURSOR = 9_007_199_254_740_991
+
+_ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
+_DIGITS = re.compile(r"[0-9]{1,16}")
+_SECONDS = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,6})?")
+_PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,9})\"?(?=$|[,;\s])", re.IGNORECASE)
+_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
+
+
+def text(handler: RequestHandler, name: str, *, most: int = 200) -> str | None:
+    """Give a query argument, None where it is absent or empty.
+
+    Raises:
+        InvalidInput: it is not UTF-8, or longer than ``most`` characters.
+    """
+    try:
+        value = handler.get_query_argument(name, None, strip=False)
+    except HTTPError:
+        raise InvalidInput(f"'{name}' is not UTF-8.", field=name) from None
+    if not value:
+        return None
+    if len(value) > most or "\x00" in value:
+        raise InvalidInput(
+            f"'{name}' must have at most {most} characters, and no U+0000.", field=name
+        )
+    return value
+
+
+def whole(handler: RequestHandler, name: str, *, least: int, most: int) -> int | None:
+    """Give a whole number from the query, None where it is absent.
+
+    Raises:
+        InvalidInput: it is not one, or out of bounds.
+    """
+    value = text(handler, name)
+    return None if value is None else _whole(name, value, least=least, most=most)
+
+
+def _whole(name: str, value: str, *, least: int, most: int) -> int:
+    number = int(value) if _DIGITS.fullmatch(value) else -1
+    if not least <= number <= most:
+        raise InvalidInput(f"'{name}' must be a whole number from {least} to {most}.", field=name)
+    return number
+
+
+def flag(handler: RequestHandler, name: str) -> bool:
+    """Give a yes or no from the query; absent is no.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    value = text(handler, name)
+    if value in (None, "0", "false"):
+        return False
+    if value in ("1", "true"):
+        return True
+    raise InvalidInput(f"'{name}' must be 1, true, 0 or false.", field=name)
+
+
+def seconds(handler: RequestHandler, name: str) -> float:
+    """Give a time to wait, 0 where it is absent.
+
+    Raises:
+        InvalidInput: it is not a number from 0 to 60.
+    """
+    value = text(handler, name) or "0"
+    number = float(value) if _SECONDS.fullmatch(value) else -1.0
+    if not 0 <= number <= MAX_WAIT_S:
+        raise InvalidInput(
+            f"'{name}' must be a number of seconds from 0 to {MAX_WAIT_S:g}.", field=name
+        )
+    return number
+
+
+def moment(handler: RequestHandler, name: str) -> str | None:
+    """Give a time from the query as it was written, None where it is absent.
+
+    Raises:
+        InvalidInput: it is not ISO 8601 with a time zone.
+    """
+    value = text(handler, name)
+    if value is not None:
+        try:
+            from_iso(value)
+        except (InvalidInput, OverflowError):
+            raise InvalidInput(
+                f"'{name}' must be a time in ISO 8601 with its zone, such as an `updated_at`.",
+                field=name,
+            ) from None
+    return value
+
+
+def cursor(handler: RequestHandler) -> int:
+    """Give the cursor to follow from: ``Last-Event-ID`` before ``after``, 0 without either.
+
+    Raises:
+        InvalidInput: it is not a whole number.
+    """
+    last = handler.request.headers.get("Last-Event-ID")
+    if last:
+        return _whole("Last-Event-ID", last, least=0, most=MAX_CURSOR)
+    return whole(handler, "after", least=0, most=MAX_CURSOR) or 0
+
+
+def idempotency_key(handler: RequestHandler) -> str | None:
+    """Give the request's Idempotency-Key, None where it has none.
+
+    Raises:
+        InvalidInput: it is empty, too long, or not printable ASCII.
+    """
+    value = handler.request.headers.get("Idempotency-Key")
+    if value is not None and not _KEY.fullmatch(value):
+        raise InvalidInput(
+            "'Idempotency-Key' must be 1 to 200 printable ASCII characters.",
+            field="Idempotency-Key",
+        )
+    return value
+
+
+def preferred_wait(handler: RequestHandler) -> int | None:
+    """Give the seconds of ``Prefer: wait=``, at most 60; ignore what is malformed (RFC 7240)."""
+    found = _PREFER_WAIT.search(handler.request.headers.get("Prefer", ""))
+    return None if found is None else min(int(found.group(1)), int(MAX_WAIT_S))
+
+
+def wants_stream(handler: RequestHandler) -> bool:
+    """Say whether the Accept header asks for server-sent events."""
+    accepted = handler.request.headers.get("Accept", "").lower().split(",")
+    return any(kind.split(";")[0].strip() == "text/event-stream" for kind in accepted)
+
+
+def an_id(value: str, missing: type[Any]) -> str:
+    """Let through what can be an id; anything else names nothing here.
+
+    Raises:
+        NotFound: of the class ``missing``.
+    """
+    if not _ID.fullmatch(value):
+        error: NotFound = missing(value[:100])
+        raise error
+    return value

@@ -1,0 +1,109 @@
+"""How the edge says no: its own errors, and the answer that any error becomes.
+
+An answer names a stable code and says what to do. What nobody foresaw becomes ``internal`` with
+an id that stands in the log too; the log gets the kind of the error and where it came from,
+never its message, for that may quote a prompt or a key.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import traceback
+from dataclasses import dataclass, field
+from http.client import responses
+from math import ceil
+from typing import Any
+
+from tornado.web import HTTPError
+
+from ..errors import ChatStreamError, Forbidden, InvalidInput, LimitReached
+
+
+class InvalidJson(InvalidInput):
+    """The body is not JSON at all."""
+
+    code = "invalid_json"
+
+
+class NotSupported(InvalidInput):
+    """The request is understood, and this version cannot do it."""
+
+    code = "not_supported"
+
+
+class Unauthenticated(Forbidden):
+    """Nobody whom this server knows is asking. Jupyter answers 403 here, not 401."""
+
+    code = "unauthenticated"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This request carries no token that is valid here. Send the server's token in an "
+            "Authorization header: `Authorization: token <token>`."
+        )
+
+
+class StartFailed(ChatStreamError):
+    """The chat could not start; the rest of the server goes on."""
+
+    code = "start_failed"
+    status = 503
+
+
+_SENTENCES = {
+    400: ("bad_request", "The request is malformed."),
+    403: ("forbidden", "This is not allowed."),
+    404: ("not_found", "There is nothing here."),
+    405: ("method_not_allowed", "This address does not take that method; see the Allow header."),
+    413: ("content_too_large", "The request is too large."),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """An error as it goes out: the status, the ``error`` object, and headers that belong to it."""
+
+    status: int
+    error: dict[str, Any]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def refusal(error: BaseException | None, *, status: int, log: logging.Logger) -> Refusal:
+    """Turn what was raised into an answer; log what nobody foresaw.
+
+    Args:
+        status: what tornado would answer, for errors of its own.
+    """
+    if isinstance(error, ChatStreamError):
+        return _ours(error)
+    if error is None or isinstance(error, HTTPError):
+        status = error.status_code if isinstance(error, HTTPError) else status
+        default = (f"http_{status}", f"{responses.get(status, 'Refused')}.")
+        code, sentence = _SENTENCES.get(status, default)
+        said = error.log_message if isinstance(error, HTTPError) and status == 403 else None
+        message = f"{sentence} {said}" if said else sentence
+        return Refusal(status=status, error={"code": code, "message": message})
+    return unforeseen(error, log=log)
+
+
+def _ours(error: ChatStreamError) -> Refusal:
+    headers = {}
+    if isinstance(error, LimitReached):
+        headers["Retry-After"] = str(max(1, ceil(error.facts.get("retry_after_s") or 1)))
+    return Refusal(status=error.status, error=error.to_wire(), headers=headers)
+
+
+def unforeseen(error: BaseException, *, log: logging.Logger) -> Refusal:
+    """Give an error an id, write it to the log without its message, and answer with the id."""
+    error_id = secrets.token_hex(6)
+    where = "".join(traceback.format_tb(error.__traceback__))
+    log.error("chat-stream | internal error %s: %s\n%s", error_id, type(error).__name__, where)
+    return Refusal(
+        status=500,
+        error={
+            "code": "internal",
+            "message": f"Something went wrong inside; the server's log has it as {error_id}.",
+            "id": error_id,
+        },
+    )

@@ -1,0 +1,229 @@
+"""The WebSocket: many threads on one socket (docs/protocol.md, Following).
+
+Each subscription is a task that takes from its reader and gives to the socket's outbox. Where
+the socket does not take more, a subscription lets go of its reader and follows again from its
+cursor later, so that a socket nobody reads holds at most 256 kB (L8). A bad frame is answered
+with an error and the socket stays. Closing it ends every task; no run notices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.base.websocket import WebSocketMixin
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from ..errors import ChatStreamError, Forbidden, InvalidInput, LimitReached, ThreadNotFound
+from ..events import dumps
+from . import queries
+from .base import ChatMixin, answers
+from .outbox import Outbox
+from .refusals import InvalidJson, refusal
+
+if TYPE_CHECKING:
+    from ..follow import Reader
+
+MAX_FRAME_BYTES = 64 * 1024
+MAX_SUBSCRIPTIONS = 256
+STALL_S = 1.0
+# Above this tornado ends the connection; below, a frame that is too large gets its answer.
+MAX_MESSAGE_BYTES = 1024 * 1024
+
+
+class Subscription:
+    """One thread on one socket, and the reader it has as long as the socket takes its frames."""
+
+    def __init__(self, thread_id: str, after: int) -> None:
+        self.thread_id = thread_id
+        self.after = after
+        self.is_live = False
+        self.is_sending = False
+        self.task: asyncio.Task[None] | None = None
+        self.reader: Reader | None = None
+
+    def let_go(self) -> None:
+        """Close the reader, and what it holds for us; we follow again from our cursor."""
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None
+
+
+class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
+    """One page's, or one kernel's, way to follow."""
+
+    def initialize(self) -> None:
+        self._subscriptions: dict[str, Subscription] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._outbox = Outbox(self.write_message)
+
+    @answers("read")
+    async def get(self) -> None:
+        headers = self.request.headers
+        is_websocket = headers.get("Upgrade", "").lower() == "websocket"
+        if not (is_websocket and headers.get("Sec-WebSocket-Key")):
+            raise InvalidInput("This address speaks WebSocket only; GET threads/{id}/events else.")
+        if not self.check_origin():
+            raise Forbidden("Sockets are not opened to another origin (ServerApp.allow_origin).")
+        await super().get()
+
+    @property
+    def ping_interval(self) -> float:
+        """Seconds between tornado's pings; Jupyter's setting is in ms, for pings of its own."""
+        return float(super().ping_interval) / 1000
+
+    @property
+    def ping_timeout(self) -> float:
+        return self.ping_interval
+
+    @property
+    def max_message_size(self) -> int:
+        return MAX_MESSAGE_BYTES
+
+    def open(self) -> None:  # type: ignore[override]
+        self.set_nodelay(True)
+        self._keep(self._tend())
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self.host.hold(task)
+        return task
+
+    def on_close(self) -> None:
+        """End everything this socket has begun."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _tend(self) -> None:
+        """Show that the connection lives, and see where it does not; first to begin, last to end."""
+        loop = asyncio.get_running_loop()
+        beat_at, gone = loop.time() + self.host.heartbeat_s, 0
+        try:
+            while True:
+                await asyncio.sleep(min(STALL_S, self.host.heartbeat_s))
+                if self._outbox.held_bytes and self._outbox.frames_gone == gone:
+                    self._let_go_of_readers()
+                gone = self._outbox.frames_gone
+                if loop.time() >= beat_at and not self._outbox.held_bytes:
+                    beat_at = loop.time() + self.host.heartbeat_s
+                    self._keep(self._send('{"op":"heartbeat"}'))
+        finally:
+            self.close(1001, "the server stops")  # nothing happens where it is closed already
+
+    def _let_go_of_readers(self) -> None:
+        # Nothing has left for a while; each of these would go on to buffer what its thread writes.
+        for subscription in self._subscriptions.values():
+            if subscription.is_sending:
+                subscription.let_go()
+
+    async def on_message(self, message: str | bytes) -> None:
+        """Take one frame; the next is not read before this one's answer has gone."""
+        thread_id = None
+        try:
+            op, thread_id, after = parse_frame(message)
+            if op == "ping":
+                await self._send('{"op":"pong"}')
+            else:
+                self._take(op, queries.an_id(thread_id, ThreadNotFound), after)
+        except ChatStreamError as error:
+            await self._say(error, thread_id or error.facts.get("thread_id"))
+
+    def _take(self, op: str, thread_id: str, after: int) -> None:
+        known = self._subscriptions.pop(thread_id, None)
+        if known is not None and known.task is not None:
+            known.task.cancel()
+        if op == "unsubscribe":
+            return
+        if len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
+            raise LimitReached(
+                f"This socket follows {MAX_SUBSCRIPTIONS} threads already; "
+                "unsubscribe from one, or open another socket.",
+                retry_after_s=1,
+            )
+        subscription = Subscription(thread_id, after)
+        self._subscriptions[thread_id] = subscription
+        subscription.task = self._keep(self._follow(subscription))
+
+    async def _follow(self, subscription: Subscription) -> None:
+        try:
+            while not await self._send_thread(subscription):
+                await self._outbox.drained()
+        except WebSocketClosedError:
+            return
+        except Exception as error:  # noqa: BLE001 - it is this thread's answer; the socket stays
+            await self._say(error, subscription.thread_id)
+        finally:
+            if self._subscriptions.get(subscription.thread_id) is subscription:
+                del self._subscriptions[subscription.thread_id]
+
+    async def _send_thread(self, sub: Subscription) -> bool:
+        """Send frames until the thread is closed (True), or the socket takes no more (False)."""
+        sub.reader = await self.service.follow(self.owner, sub.thread_id, sub.after)
+        try:
+            while sub.reader is not None:
+                frame = await sub.reader.next()
+                if frame.op == "live" and sub.is_live:
+                    continue
+                if not self._outbox.has_room(frame.text):
+                    return False
+                sub.is_sending = True
+                await self._outbox.send(frame.text)
+                sub.is_sending = False
+                sub.after = max(sub.after, frame.seq)
+                sub.is_live = sub.is_live or frame.op == "live"
+                if frame.op == "closed":
+                    return True
+            return False
+        finally:
+            sub.is_sending = False
+            sub.let_go()
+
+    async def _say(self, error: BaseException, thread_id: str | None) -> None:
+        """Answer a request of the client with an error."""
+        frame: dict[str, Any] = {"op": "error"}
+        if thread_id is not None:
+            frame["thread"] = thread_id[:128]
+        frame["error"] = refusal(error, status=500, log=self.log).error
+        await self._send(dumps(frame))
+
+    async def _send(self, text: str) -> None:
+        try:
+            await self._outbox.send(text)
+        except WebSocketClosedError:
+            return
+
+
+def parse_frame(message: str | bytes) -> tuple[str, str, int]:
+    """Read one frame of a client: what it asks for, of which thread, after which cursor.
+
+    Raises:
+        InvalidInput, InvalidJson: it is none of the three frames that there are.
+    """
+    if isinstance(message, bytes) or len(message.encode()) > MAX_FRAME_BYTES:
+        raise InvalidInput(f"A frame is JSON text of at most {MAX_FRAME_BYTES} bytes.")
+    try:
+        frame = json.loads(message)
+    except (ValueError, RecursionError):
+        raise InvalidJson("This frame is not JSON.") from None
+    op = frame.get("op") if isinstance(frame, dict) else None
+    if op == "ping":
+        return "ping", "", 0
+    if op not in ("subscribe", "unsubscribe"):
+        raise InvalidInput(
+            "A frame is an object whose 'op' is 'subscribe', 'unsubscribe' or 'ping'.", field="op"
+        )
+    thread_id, after = frame.get("thread"), frame.get("after", 0)
+    if not isinstance(thread_id, str):
+        raise InvalidInput("'thread' must be a thread's id.", field="thread")
+    is_whole = isinstance(after, int) and not isinstance(after, bool)
+    if not is_whole or not 0 <= after <= queries.MAX_CURSOR:
+        raise InvalidInput(
+            f"'after' must be a whole number from 0 to {queries.MAX_CURSOR}.",
+            field="after",
+            thread_id=thread_id[:128],
+        )
+    return op, thread_id, after
