@@ -103,6 +103,8 @@ class AnthropicProvider:
                 raise
             except Exception as error:  # noqa: BLE001  translated, whatever the SDK lets through
                 # Not `from error`: what the SDK raises quotes bodies, and those quote prompts.
+                if client.is_closed():  # by `close`: aiohttp then raises a bare RuntimeError
+                    raise failures.from_connection(error, has_begun=has_begun) from None
                 raise self._translate(error, prompt, key, has_begun=has_begun) from None
         raise StreamCut("The answer ended in the middle: the Claude API did not say it was done.")
 

@@ -54,7 +54,7 @@ def parse(model: str, given: Mapping[str, Any]) -> Params:
                 param=str(name)[:64],
             )
     failure = given.get("failure", "provider_down")
-    if failure not in CODES:
+    if not isinstance(failure, str) or failure not in CODES:
         raise BadRequest(
             f"The parameter 'failure' must be one of: {', '.join(sorted(CODES))}.", param="failure"
         )

@@ -1,0 +1,23 @@
+"""What tests of this package, and of providers for it, stand on.
+
+`FakeAnthropic` speaks real HTTP to the real SDK; `ScriptedProvider` needs no network at all.
+``python -m jupyter_chat_stream.testing`` runs the fake server as a process of its own.
+Nothing here needs pytest; its fixtures are in `jupyter_chat_stream.testing.fixtures`.
+"""
+
+from .answers import Answer, ToolUse, reply_to
+from .fake_anthropic import FakeAnthropic, Request, from_script
+from .scripted import STALL, Gate, ScriptedProvider, answering
+
+__all__ = [
+    "STALL",
+    "Answer",
+    "FakeAnthropic",
+    "Gate",
+    "Request",
+    "ScriptedProvider",
+    "ToolUse",
+    "answering",
+    "from_script",
+    "reply_to",
+]

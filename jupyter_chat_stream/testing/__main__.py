@@ -1,0 +1,36 @@
+"""Run the fake Claude API as a process: prints its address, ends on SIGTERM or SIGINT.
+
+``GET /_requests`` shows what it was asked, ``POST /_queue`` takes more answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from .fake_anthropic import from_script
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until a signal comes."""
+    parser = argparse.ArgumentParser(prog="python -m jupyter_chat_stream.testing")
+    parser.add_argument("--port", type=int, default=0, help="0 (the default): a free one")
+    parser.add_argument("--script", type=Path, help='JSON: {"default": {…}, "queue": [{…}, …]}')
+    given = parser.parse_args(arguments)
+    script = json.loads(given.script.read_text("utf-8")) if given.script else {}
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    with from_script(script, given.port) as fake:
+        sys.stdout.write(fake.url + "\n")
+        sys.stdout.flush()
+        ended.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

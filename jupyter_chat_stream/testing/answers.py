@@ -1,0 +1,249 @@
+"""What the fake Claude API is told to answer, and how that looks on the wire: no I/O.
+
+An `Answer` is one scripted reply: its text and parts, its pace, and at most one thing that goes
+wrong, after a given number of chunks. A chunk is one ``content_block_delta`` event.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from ..errors import InvalidInput
+from ..providers.anthropic.request import CONTINUE_MARK
+
+# error:   an `error` event inside the stream, then its end
+# cut:     the HTTP answer ends as it should, only `message_stop` is missing
+# drop:    the connection is closed in the middle of the HTTP answer
+# reset:   the same with a TCP reset
+# silence: nothing more comes, the connection stays
+# garbage: bytes that are no event
+Fault = Literal["error", "cut", "drop", "reset", "silence", "garbage"]
+FAULTS: tuple[Fault, ...] = ("error", "cut", "drop", "reset", "silence", "garbage")
+
+GARBAGE = b'event: content_block_delta\ndata: {"type": "content_\xff\xfe\n\n'
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolUse:
+    """A tool call the model makes after its text."""
+
+    id: str
+    name: str
+    input: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One reply of the fake server."""
+
+    text: str | None = None  # None: what `reply_to` says to the last user's turn
+    chars: int | None = None  # the length of that; None: one sentence
+    thinking: str = ""
+    tools: tuple[ToolUse, ...] = ()
+    chunk_chars: int = 8
+    delay_s: float = 0.0  # before each chunk
+    stop_reason: str | None = None  # None: tool_use with tools, else end_turn
+    usage: Mapping[str, int] = field(default_factory=dict)  # the API's own names
+    status: int = 200  # of another one: no stream, but `body` with `headers`
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None  # None: the API's error object with `error_type` and `error_message`
+    error_type: str = "overloaded_error"
+    error_message: str = "scripted by a test"
+    fault: Fault | None = None
+    after_chunks: int = 0  # so many chunks come before the fault
+    before_headers: bool = False  # drop, reset, silence: not even the status line comes
+    hold_after_chunks: int | None = None  # waits there for `FakeAnthropic.release`
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> Answer:
+        """Read an answer from a script file.
+
+        Raises:
+            InvalidInput: a field is unknown, or the fault is none.
+        """
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(set(given) - known)
+        if unknown:
+            raise InvalidInput(f"An answer has no field {unknown[0]!r}.")
+        if given.get("fault") not in (None, *FAULTS):
+            raise InvalidInput(f"The fault must be one of: {', '.join(FAULTS)}.")
+        tools = tuple(ToolUse(**tool) for tool in given.get("tools", ()))
+        return cls(**{**given, "tools": tools})
+
+
+def reply_to(user_text: str, chars: int | None = None) -> str:
+    """Say what the fake server answers by itself: a pure function of the last user's turn.
+
+    Args:
+        chars: the exact length; None for a sentence.
+    """
+    beginning = f"You said: {user_text}\n\n"
+    if chars is None:
+        return f"{beginning}That is all I know about it."
+    parts, length, number = [beginning], len(beginning), 0
+    while length < chars:
+        number += 1
+        parts.append(f"Sentence {number} says nothing new about it. ")
+        length += len(parts[-1])
+    return "".join(parts)[:chars]
+
+
+# --------------------------------------------------------------------------- reading a request
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """Give the text of a message in a request's body."""
+    content = message.get("content", "")
+    if isinstance(content, str):
+        return content
+    return "".join(block.get("text", "") for block in content if block.get("type") == "text")
+
+
+def is_continuation(body: Mapping[str, Any]) -> bool:
+    """Say whether a request asks to go on with a reply that was cut."""
+    messages = body.get("messages") or [{}]
+    return text_of(messages[-1]).startswith(CONTINUE_MARK)
+
+
+def user_text(body: Mapping[str, Any]) -> str:
+    """Give the last user's turn, the request to go on not counted."""
+    for message in reversed(body.get("messages", ())):
+        text = text_of(message)
+        if message.get("role") == "user" and not text.startswith(CONTINUE_MARK):
+            return text
+    return ""
+
+
+def rest_of(answer: Answer, body: Mapping[str, Any]) -> str:
+    """Give the text to send: the whole, or what is left of it when a cut reply goes on."""
+    whole = answer.text if answer.text is not None else reply_to(user_text(body), answer.chars)
+    if is_continuation(body) and len(body["messages"]) > 1:
+        kept = text_of(body["messages"][-2])
+        if whole.startswith(kept):
+            return whole[len(kept) :]
+    return whole
+
+
+# ------------------------------------------------------------------------------------- events
+
+
+def error_body(type_: str, message: str) -> dict[str, Any]:
+    """Give the API's error object."""
+    return {"type": "error", "error": {"type": type_, "message": message}}
+
+
+def to_sse(event: Mapping[str, Any]) -> bytes:
+    """Give an event as the stream has it."""
+    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+
+
+def stream_events(answer: Answer, body: Mapping[str, Any], number: int) -> Iterator[dict[str, Any]]:
+    """Give all events of a reply that nothing happens to."""
+    text = rest_of(answer, body)
+    usage = {
+        "input_tokens": 10,
+        "cache_read_input_tokens": 0,
+        "cache_creation_input_tokens": 0,
+        "output_tokens": len(text) // 4 + 1,
+        **answer.usage,
+    }
+    yield {
+        "type": "message_start",
+        "message": {
+            "id": f"msg_fake_{number}",
+            "type": "message",
+            "role": "assistant",
+            "model": body.get("model", ""),
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": {**usage, "output_tokens": 1},
+        },
+    }
+    yield {"type": "ping"}
+    yield from _blocks(answer, text)
+    reason = answer.stop_reason or ("tool_use" if answer.tools else "end_turn")
+    delta: dict[str, Any] = {"stop_reason": reason, "stop_sequence": None}
+    if reason == "refusal":
+        delta["stop_details"] = {"type": "refusal", "category": "cyber", "explanation": None}
+    yield {"type": "message_delta", "delta": delta, "usage": usage}
+    yield {"type": "message_stop"}
+
+
+def _blocks(answer: Answer, text: str) -> Iterator[dict[str, Any]]:
+    index = 0
+    if answer.thinking:
+        start: dict[str, Any] = {"type": "thinking", "thinking": "", "signature": ""}
+        yield from _block(index, start, "thinking_delta", "thinking", answer.thinking, answer)
+        index += 1
+    if text:
+        start = {"type": "text", "text": ""}
+        yield from _block(index, start, "text_delta", "text", text, answer)
+        index += 1
+    for tool in answer.tools:
+        start = {"type": "tool_use", "id": tool.id, "name": tool.name, "input": {}}
+        given = json.dumps(tool.input)
+        yield from _block(index, start, "input_json_delta", "partial_json", given, answer)
+        index += 1
+
+
+def _block(
+    index: int, start: Mapping[str, Any], kind: str, key: str, text: str, answer: Answer
+) -> Iterator[dict[str, Any]]:
+    yield {"type": "content_block_start", "index": index, "content_block": start}
+    for at in range(0, len(text), answer.chunk_chars):
+        delta = {"type": kind, key: text[at : at + answer.chunk_chars]}
+        yield {"type": "content_block_delta", "index": index, "delta": delta}
+    if kind == "thinking_delta":
+        signature = {"type": "signature_delta", "signature": "c2lnbmVk"}
+        yield {"type": "content_block_delta", "index": index, "delta": signature}
+    yield {"type": "content_block_stop", "index": index}
+
+
+# ------------------------------------------------------------- what the real API refuses as well
+
+
+def refusal_of(body: Any, *, has_key: bool) -> Answer | None:
+    """Refuse what the real API refuses, so that the fake cannot make a wrong request look right."""
+    if not has_key:
+        return _refuse(401, "authentication_error", "x-api-key header is required")
+    if not isinstance(body, dict) or not body.get("messages") or not body.get("max_tokens"):
+        return _refuse(400, "invalid_request_error", "messages and max_tokens are required")
+    if not str(body.get("model", "")).startswith("claude-"):
+        return _refuse(404, "not_found_error", f"model: {body.get('model')}")
+    wrong = next(_wrongs(body), None)
+    return None if wrong is None else _refuse(400, "invalid_request_error", wrong)
+
+
+def cache_marks(body: Mapping[str, Any]) -> int:
+    """Count the cache marks of a request."""
+    return json.dumps(body).count('"cache_control"')
+
+
+def _wrongs(body: Mapping[str, Any]) -> Iterator[str]:
+    messages = body["messages"]
+    for name in ("temperature", "top_p", "top_k"):
+        if name in body:
+            yield f"`{name}` is not supported in this version"
+    if messages[-1].get("role") != "user":
+        yield "This model does not support assistant message prefill."
+    if any(not text_of(message).strip() for message in messages):
+        yield "messages: text content blocks must contain non-whitespace text"
+    if cache_marks(body) > 4:
+        yield "A maximum of 4 blocks with cache_control may be provided."
+    for message in messages:
+        text = text_of(message)
+        if message.get("role") == "assistant" and text != text.rstrip():
+            yield "messages: final assistant content cannot end with trailing whitespace"
+    thinking = body.get("thinking") or {}
+    if thinking.get("budget_tokens", 0) >= body["max_tokens"]:
+        yield "`max_tokens` must be greater than `thinking.budget_tokens`"
+    if thinking.get("type") == "enabled" and "-4-5" not in str(body["model"]):
+        yield '"thinking.type.enabled" is not supported for this model.'
+
+
+def _refuse(status: int, type_: str, message: str) -> Answer:
+    return Answer(status=status, error_type=type_, error_message=message)

@@ -1,0 +1,204 @@
+"""A provider without a network that does exactly what a test tells it, step by step.
+
+A script is a list of steps: a text or a chunk is handed over, an exception is raised, a `Gate`
+holds the stream until the test opens it, `STALL` is silent until somebody leaves. A script that
+does not say how it ends ends well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+
+from ..errors import ProviderError
+from ..providers.base import Chunk, EndChunk, Model, Prompt, TextChunk
+
+
+class Gate:
+    """Holds a stream until it is opened, from any thread; once open, it stays so."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._opened = threading.Event()
+        self._reached = threading.Event()
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._watching: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+
+    def open(self) -> None:
+        """Let everybody through, now and later."""
+        with self._lock:
+            self._opened.set()
+            waiting, self._waiting = self._waiting, []
+        _wake(waiting)
+
+    async def pass_through(self) -> None:
+        """Wait until the gate is open."""
+        with self._lock:
+            self._reached.set()
+            watching, self._watching = self._watching, []
+            future = _join(None if self._opened.is_set() else self._waiting)
+        _wake(watching)
+        if future is not None:
+            await future
+
+    async def reached(self) -> None:
+        """Wait until a stream has come to the gate."""
+        with self._lock:
+            future = _join(None if self._reached.is_set() else self._watching)
+        if future is not None:
+            await future
+
+    def wait_reached(self, timeout_s: float = 10.0) -> None:
+        """Wait, in a thread without a loop, until a stream has come to the gate."""
+        if not self._reached.wait(timeout_s):
+            raise TimeoutError(f"no stream came to the gate within {timeout_s} s")
+
+
+class _Stall:
+    """Be silent until the stream is left."""
+
+
+STALL = _Stall()
+Step = str | Chunk | BaseException | Gate | _Stall
+Script = Sequence[Step]
+
+
+class ScriptedProvider:
+    """Streams scripts, in the order they were given, then what `default` makes of a prompt.
+
+    Args:
+        scripts: one for each stream to come; `add` appends more.
+        default: makes the script of a stream for which none is left.
+        name: the provider's name, the part before the slash.
+
+    Attributes:
+        prompts: every prompt that was asked, in order.
+        active: how many streams run now.
+        left: how many streams were left before their end.
+    """
+
+    def __init__(
+        self,
+        *scripts: Script,
+        default: Callable[[Prompt], Script] | None = None,
+        name: str = "scripted",
+        is_ready: bool = True,
+    ) -> None:
+        self.name = name
+        self.prompts: list[Prompt] = []
+        self.active = 0
+        self.left = 0
+        self.is_closed = False
+        self._scripts = deque(scripts)
+        self._default = default or answering("Hello from a script.")
+        self._is_ready = is_ready
+
+    def add(self, *scripts: Script) -> None:
+        """Append scripts for streams to come."""
+        self._scripts.extend(scripts)
+
+    def models(self) -> tuple[Model, ...]:
+        """List the one model; every other name works as well."""
+        return (self.model("model"),)
+
+    def model(self, name: str) -> Model:
+        """Describe any model."""
+        return Model(
+            name=name,
+            label=f"{self.name} {name}",
+            context_tokens=100_000,
+            max_output_tokens=8_192,
+            can=("reasoning", "tools"),
+        )
+
+    def is_ready(self) -> bool:
+        """Say what the test said."""
+        return self._is_ready
+
+    async def warm(self) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Remember that it was closed."""
+        self.is_closed = True
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
+        """Do the next script."""
+        self.prompts.append(prompt)
+        script = self._scripts.popleft() if self._scripts else self._default(prompt)
+        self.active += 1
+        is_through = False
+        try:
+            for step in script:
+                chunk = await _do(step)
+                if chunk is not None:
+                    is_through = isinstance(chunk, EndChunk)
+                    yield chunk
+            if not is_through:
+                is_through = True
+                yield EndChunk(stop_reason="end_turn", model=prompt.model, usage=_USAGE)
+        except ProviderError:
+            is_through = True
+            raise
+        finally:
+            self.active -= 1
+            self.left += not is_through
+
+
+def answering(
+    text: str | Callable[[Prompt], str], chunk_chars: int = 5, end: Iterable[Step] = ()
+) -> Callable[[Prompt], Script]:
+    """Make scripts that say a text and go on with it after what a prompt has of it already.
+
+    Args:
+        text: what is said, or what makes it from the prompt.
+        chunk_chars: the length of a chunk.
+        end: steps after the text.
+    """
+
+    def script(prompt: Prompt) -> Script:
+        whole = text if isinstance(text, str) else text(prompt)
+        rest = whole.removeprefix(prompt.partial)
+        pieces = [rest[i : i + chunk_chars] for i in range(0, len(rest), chunk_chars)]
+        return [*pieces, *end]
+
+    return script
+
+
+_USAGE = {"input_tokens": 1, "output_tokens": 1, "cache_read_tokens": 0, "cache_write_tokens": 0}
+
+
+async def _do(step: Step) -> Chunk | None:
+    if isinstance(step, Gate):
+        await step.pass_through()
+        return None
+    if isinstance(step, _Stall):
+        await asyncio.get_running_loop().create_future()
+        return None
+    if isinstance(step, BaseException):
+        raise step
+    return TextChunk(text=step) if isinstance(step, str) else step
+
+
+def _join(
+    crowd: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] | None,
+) -> asyncio.Future[None] | None:
+    if crowd is None:
+        return None
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    crowd.append((loop, future))
+    return future
+
+
+def _wake(crowd: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]]) -> None:
+    for loop, future in crowd:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_resolve, future)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
