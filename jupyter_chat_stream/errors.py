@@ -178,7 +178,9 @@ class StaleAttempt(ChatStreamError):
 
     def __init__(self, run_id: str, attempt: int) -> None:
         super().__init__(
-            f"Attempt {attempt} of run {run_id!r} may write no more.", run_id=run_id, attempt=attempt
+            f"Attempt {attempt} of run {run_id!r} may write no more.",
+            run_id=run_id,
+            attempt=attempt,
         )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from json.encoder import encode_basestring_ascii as quote
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar
 
 from .errors import InvalidInput
 
@@ -153,20 +153,20 @@ class Unknown:
     fields: Mapping[str, Any]
 
 
-Body = Union[
-    MessageWritten,
-    StatusChanged,
-    Delta,
-    ToolStarted,
-    ToolReturned,
-    InputRequested,
-    InputGiven,
-    Completed,
-    Failed,
-    Finalized,
-    ThreadChanged,
-    Unknown,
-]
+Body = (
+    MessageWritten
+    | StatusChanged
+    | Delta
+    | ToolStarted
+    | ToolReturned
+    | InputRequested
+    | InputGiven
+    | Completed
+    | Failed
+    | Finalized
+    | ThreadChanged
+    | Unknown
+)
 
 BODIES: dict[str, Any] = {
     body.type: body
@@ -281,7 +281,9 @@ def parse(wire: Mapping[str, Any]) -> Event:
             run_id=wire.get("run_id"),
             message_id=wire.get("message_id"),
             attempt=wire.get("attempt"),
-            body=make_body(wire["type"], {k: wire[k] for k in wire if k not in _COMMON or k == "message"}),
+            body=make_body(
+                wire["type"], {k: wire[k] for k in wire if k not in _COMMON or k == "message"}
+            ),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidInput(f"This is not an event: {error!r}.") from None

@@ -121,7 +121,9 @@ class MessageFold:
             and self._parts[delta.part]["kind"] == kind
             and "text" in self._parts[delta.part]
         ):
-            raise FoldError(f"Event {seq} appends to part {delta.part}, which cannot take it.", seq=seq)
+            raise FoldError(
+                f"Event {seq} appends to part {delta.part}, which cannot take it.", seq=seq
+            )
         self._tail_part, self._tail = delta.part, [delta.text]
 
     def _join(self) -> None:
@@ -142,7 +144,9 @@ class MessageFold:
                 "input": dict(body.input),
             }
             if not 0 <= body.part <= len(self._parts):
-                raise FoldError(f"Event {event.seq} starts part {body.part}, too far.", seq=event.seq)
+                raise FoldError(
+                    f"Event {event.seq} starts part {body.part}, too far.", seq=event.seq
+                )
             self._parts[body.part : body.part + 1] = [part]
         elif isinstance(body, ToolReturned):
             self._parts.append(_tool_result(body))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 from .errors import FoldError, InvalidInput
 from .events import Event, parse
@@ -45,7 +45,7 @@ class Ended:
     error: Mapping[str, Any] | None
 
 
-Action = Union[Applied, Resubscribe, Ended]
+Action = Applied | Resubscribe | Ended
 
 
 class Subscription:

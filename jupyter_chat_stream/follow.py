@@ -1,0 +1,259 @@
+"""Following a thread: replay, then live, one code path (L6, L8, L9).
+
+A ``Reader`` holds a cursor and a small buffer of what was published. While it is *behind* it reads
+the store; when the store has no more it lets the buffer through. It starts behind, and falls behind
+again when its buffer is full, when it sees a gap, or when another process has committed:
+
+::
+
+              start, buffer full, gap, foreign commit
+      behind ◄─────────────────────────────────────── level
+        │  register, read the store after the cursor    ▲
+        └──────── cursor = head: "live" ────────────────┘
+
+The hub holds at most ``BUFFER_BYTES`` for each reader, whoever it is and however slow; events are
+serialised once for all readers. Nothing here knows of sockets, and no reader touches a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from .events import Event, ThreadChanged, dumps, encode
+from .store.log import ThreadRef, execute
+from .store.reading import Answer, Page, Snapshot, read_after
+from .store.store import Store
+
+BUFFER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What a reader hands to its transport: ``text`` is the socket's frame, ``sse`` the stream's.
+
+    ``op`` is ``events``, ``snapshot``, ``live`` or ``closed``; ``seq`` is the cursor after it.
+    """
+
+    op: str
+    thread_id: str
+    seq: int
+    encoded: tuple[tuple[int, str], ...] = ()  # (seq, JSON) of each event
+    snapshot: Snapshot | None = None
+
+    @cached_property
+    def text(self) -> str:
+        thread = dumps(self.thread_id)
+        if self.op == "events":
+            joined = ",".join(text for _, text in self.encoded)
+            return f'{{"op":"events","thread":{thread},"events":[{joined}]}}'
+        if self.snapshot is not None:
+            return dumps(self.snapshot.to_wire())
+        if self.op == "live":
+            return f'{{"op":"live","thread":{thread},"seq":{self.seq}}}'
+        return f'{{"op":"closed","thread":{thread},"reason":"deleted"}}'
+
+    @cached_property
+    def sse(self) -> str:
+        if self.op == "events":
+            return "".join(f"id: {seq}\ndata: {text}\n\n" for seq, text in self.encoded)
+        if self.op == "snapshot":
+            return f"id: {self.seq}\ndata: {self.text}\n\n"
+        return f": {self.op}\n\n"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Batch:
+    """The events of one thread in one commit, encoded when the first reader needs them."""
+
+    events: tuple[Event, ...]
+
+    @cached_property
+    def encoded(self) -> tuple[tuple[int, str], ...]:
+        return tuple((event.seq, encode(event)) for event in self.events)
+
+    @cached_property
+    def size(self) -> int:
+        return sum(len(text) for _, text in self.encoded)
+
+    @property
+    def deletes(self) -> bool:
+        return any(_deletes(event) for event in self.events)
+
+
+def _deletes(event: Event) -> bool:
+    return isinstance(event.body, ThreadChanged) and bool(event.body.thread.get("deleted"))
+
+
+class Reader:
+    """One thread as one reader follows it. Made by the hub; ``close`` it when done."""
+
+    def __init__(self, hub: Hub, thread: ThreadRef, after: int, *, raw: bool) -> None:
+        self.thread = thread
+        self.cursor = after
+        self._hub = hub
+        self._raw = raw
+        self._behind = True
+        self._announced = False
+        self._deleted = False
+        self._buffer: list[_Batch] = []
+        self._buffered = 0
+        self._wake = asyncio.Event()
+
+    async def next(self) -> Frame:
+        """Wait for the next frame.
+
+        Raises:
+            CursorAhead, Compacted, ThreadNotFound: the reader has to start anew.
+        """
+        while True:
+            if self._deleted:
+                return self._frame("closed")
+            frame = await self._read() if self._behind else self._take()
+            if frame is not None:
+                return frame
+            if self._behind:
+                continue
+            if not self._announced:
+                self._announced = True
+                return self._frame("live")
+            self._wake.clear()
+            await self._wake.wait()
+
+    def close(self) -> None:
+        """Stop listening; nothing else notices (L8)."""
+        self._hub.drop(self)
+
+    def offer(self, batch: _Batch) -> None:
+        """Take what was just published, or fall behind where there is no room for it."""
+        if not self._behind:
+            if self._buffered + batch.size > BUFFER_BYTES:
+                self.fall_behind()
+            else:
+                self._buffer.append(batch)
+                self._buffered += batch.size
+        self._wake.set()
+
+    def fall_behind(self) -> None:
+        """Read from the store next."""
+        self._behind = True
+        self._buffer, self._buffered = [], 0
+        self._wake.set()
+
+    async def _read(self) -> Frame | None:
+        self._behind = False  # from here on what is published is buffered, then the read begins
+        try:
+            answer = await self._hub.read(self.thread, self.cursor, raw=self._raw)
+        except BaseException:
+            self._behind = True
+            raise
+        if isinstance(answer, Snapshot):
+            self.cursor, self._deleted = answer.seq, answer.deleted
+            return self._frame("snapshot", snapshot=answer)
+        if not answer.events:
+            return None
+        self.cursor = answer.events[-1].seq
+        if self.cursor < answer.head:
+            self.fall_behind()
+        elif answer.deleted:
+            self._deleted = True
+        encoded = tuple((event.seq, encode(event)) for event in answer.events)
+        return self._frame("events", encoded=encoded)
+
+    def _take(self) -> Frame | None:
+        batches, self._buffer, self._buffered = self._buffer, [], 0
+        taken: list[tuple[int, str]] = []
+        for batch in batches:
+            for seq, text in batch.encoded:
+                if seq <= self.cursor:
+                    continue
+                if seq != self.cursor + 1:
+                    self.fall_behind()
+                    return self._frame("events", encoded=tuple(taken)) if taken else None
+                taken.append((seq, text))
+                self.cursor = seq
+            self._deleted = self._deleted or batch.deletes
+        return self._frame("events", encoded=tuple(taken)) if taken else None
+
+    def _frame(self, op: str, **content: Any) -> Frame:
+        return Frame(op=op, thread_id=self.thread.id, seq=self.cursor, **content)
+
+
+class Hub:
+    """All readers of this process. Everything but ``read`` happens on the event loop."""
+
+    def __init__(self, store: Store, *, poll_interval_s: float) -> None:
+        self._store = store
+        self._poll_interval_s = poll_interval_s
+        self._readers: dict[str, set[Reader]] = {}
+        self._heads: dict[str, int] = {}  # of followed threads: the last seq published here
+        self._polling: asyncio.Task[None] | None = None
+        store.listen(self._publish)
+
+    @property
+    def reader_count(self) -> int:
+        return sum(len(readers) for readers in self._readers.values())
+
+    def follow(self, thread: ThreadRef, after: int, *, raw: bool = False) -> Reader:
+        """Register a reader; it reads the store only after that."""
+        reader = Reader(self, thread, after, raw=raw)
+        self._readers.setdefault(thread.id, set()).add(reader)
+        if self._polling is None:
+            self._polling = asyncio.get_running_loop().create_task(self._poll())
+        return reader
+
+    def drop(self, reader: Reader) -> None:
+        """Forget a reader."""
+        readers = self._readers.get(reader.thread.id)
+        if readers is not None:
+            readers.discard(reader)
+            if not readers:
+                del self._readers[reader.thread.id]
+                self._heads.pop(reader.thread.id, None)
+
+    async def read(self, thread: ThreadRef, after: int, *, raw: bool) -> Answer:
+        """Read from the store what a cursor has not seen."""
+        answer = await self._store.read(lambda conn: read_after(conn, thread, after, raw=raw))
+        seq = answer.head if isinstance(answer, Page) else answer.seq
+        if thread.id in self._readers:
+            self._heads[thread.id] = max(seq, self._heads.get(thread.id, 0))
+        return answer
+
+    async def stop(self) -> None:
+        """End the poll; readers are their owners' to close."""
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)
+
+    def _publish(self, events: Sequence[Event]) -> None:
+        by_thread: dict[str, list[Event]] = {}
+        for event in events:
+            if event.thread_id in self._readers:
+                by_thread.setdefault(event.thread_id, []).append(event)
+        for thread_id, own in by_thread.items():
+            self._heads[thread_id] = max(own[-1].seq, self._heads.get(thread_id, 0))
+            batch = _Batch(events=tuple(own))
+            for reader in self._readers[thread_id]:
+                reader.offer(batch)
+
+    async def _poll(self) -> None:
+        # what another process commits is found here; a lost look costs one interval (L9)
+        while True:
+            await asyncio.sleep(self._poll_interval_s)
+            if self._readers and await self._store.has_changed():
+                for thread_id in await self._foreign_threads():
+                    for reader in self._readers.get(thread_id, ()):
+                        reader.fall_behind()
+
+    async def _foreign_threads(self) -> list[str]:
+        followed = {r.thread for readers in self._readers.values() for r in readers}
+
+        def heads(conn: Any) -> list[tuple[str, int]]:
+            sql = "SELECT MAX(seq) FROM event WHERE thread = :pk"
+            return [(t.id, execute(conn, sql, {"pk": t.pk}).scalar() or 0) for t in followed]
+
+        found = await self._store.read(heads)
+        return [thread_id for thread_id, head in found if head > self._heads.get(thread_id, 0)]

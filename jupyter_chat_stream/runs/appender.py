@@ -1,0 +1,181 @@
+"""The run's end of the log: one append under way, the rest gathers for the next (group commit).
+
+Because the next append starts when the last was committed, its size follows the load: a slow
+model gets an event per chunk, a fast one larger deltas. Bounded: over ``MAX_PENDING_CHARS`` the
+provider is not read on. The message row is saved now and then, and no more often than its growth
+justifies, so that what is written stays linear in the text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from ..errors import StaleAttempt
+from ..events import Body, Delta, Event, StatusChanged
+from ..providers.base import Chunk
+from ..store.runs import Claimed
+from ..store.store import Store
+from ..store.writer import Append
+from .coalesce import Coalescer
+
+MAX_PENDING_CHARS = 256 * 1024  # at most 1 MB in UTF-8
+SAVE_GROWTH = 0.25
+STORE_RETRY_S = (0.05, 0.2, 1.0, 2.0, 4.0, 8.0)
+
+
+class Appender:
+    """Writes what one attempt produces. Used on the event loop only."""
+
+    def __init__(
+        self,
+        store: Store,
+        claimed: Claimed,
+        *,
+        parts: int,
+        max_chars: int,
+        max_delay_s: float,
+        save_interval_s: float,
+    ) -> None:
+        self._store = store
+        self._claimed = claimed
+        self._coalescer = Coalescer(parts=parts, max_chars=max_chars)
+        self._max_delay_s = max_delay_s
+        self._save_interval_s = save_interval_s
+        self._loop = asyncio.get_running_loop()
+        self._under_way = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._moved = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._failures = 0
+        self._saved_at = self._loop.time()
+        self._saved_chars = 0
+        self._chars = 0
+        self._text: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """The visible text this attempt has written so far."""
+        return "".join(self._text)
+
+    @property
+    def has_written(self) -> bool:
+        """Whether anything of the model came in this attempt."""
+        return self._chars > 0
+
+    def add(self, chunk: Chunk, status: StatusChanged | None = None) -> None:
+        """Take a chunk, with the status it begins, if any.
+
+        It is committed as soon as the append before it has ended.
+        """
+        if status is not None:
+            self._coalescer.add_body(status)
+        self._coalescer.add(chunk)
+        self._schedule()
+
+    async def room(self) -> None:
+        """Wait until so little is pending that the provider may be read on.
+
+        Raises:
+            StaleAttempt: this attempt may write no more.
+        """
+        while self._coalescer.pending_chars > MAX_PENDING_CHARS:
+            self._raise_failure()
+            await self._wait()
+        self._raise_failure()
+
+    async def finish(self, bodies: Sequence[Body], *, release: bool = True) -> None:
+        """Write all that is left and then ``bodies``, in one transaction, and wait for the commit.
+
+        Raises:
+            StaleAttempt: another attempt or an end came first.
+        """
+        while self._under_way:
+            await self._wait()
+        self._cancel_timer()
+        self._raise_failure()
+        self._put([*self._coalescer.finish(), *bodies], release=release)
+        while self._under_way:
+            await self._wait()
+        self._raise_failure()
+
+    def close(self) -> None:
+        """Stop the timer; what is pending and was never committed is forgotten."""
+        self._cancel_timer()
+
+    def _schedule(self) -> None:
+        if self._under_way or self._timer is not None or self._failure is not None:
+            return
+        if self._max_delay_s:
+            self._timer = self._loop.call_later(self._max_delay_s, self._flush)
+        else:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._timer = None
+        bodies = self._coalescer.take()
+        if bodies:
+            self._put(bodies, release=False)
+
+    def _put(self, bodies: Sequence[Body], *, release: bool) -> None:
+        for body in bodies:
+            if isinstance(body, Delta):
+                self._chars += len(body.text)
+                if body.kind == "text":
+                    self._text.append(body.text)
+        append = Append(
+            run=self._claimed.run,
+            attempt=self._claimed.attempt,
+            bodies=bodies,
+            settle=self._is_worth_saving(),
+            release=release,
+        )
+        self._under_way = True
+        self._store.append(append).add_done_callback(lambda future: self._done(append, future))
+
+    def _done(self, append: Append, future: Future[list[Event]]) -> None:
+        error = future.exception()
+        if error is None or isinstance(error, StaleAttempt) or self._failures >= len(STORE_RETRY_S):
+            self._under_way = False
+            self._failures = 0
+            self._failure = error
+            self._moved.set()
+            if error is None and not self._coalescer.is_empty:
+                self._schedule()
+            return
+        # the database refused (full, locked): nothing was written, so the same again is right
+        again = Append(
+            run=append.run,
+            attempt=append.attempt,
+            bodies=append.bodies,
+            settle=append.settle,
+            release=append.release,
+        )
+        delay_s = STORE_RETRY_S[self._failures]
+        self._failures += 1
+        self._loop.call_later(delay_s, self._put_again, again)
+
+    def _put_again(self, append: Append) -> None:
+        self._store.append(append).add_done_callback(lambda future: self._done(append, future))
+
+    def _is_worth_saving(self) -> bool:
+        now = self._loop.time()
+        grown = self._chars - self._saved_chars
+        if now - self._saved_at < self._save_interval_s or grown <= self._saved_chars * SAVE_GROWTH:
+            return False
+        self._saved_at, self._saved_chars = now, self._chars
+        return True
+
+    async def _wait(self) -> None:
+        self._moved.clear()
+        await self._moved.wait()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

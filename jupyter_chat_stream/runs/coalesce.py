@@ -1,0 +1,117 @@
+"""From chunks to events: pieces that come close together become one delta. Pure, no clock.
+
+A delta never mixes parts or kinds, is at most ``max_chars`` long, and holds no lone surrogate (a
+half pair waits for its other half) and no U+0000. The parts of an attempt are opened after those
+that are already there; a part of an earlier attempt is never appended to.
+"""
+
+from __future__ import annotations
+
+from ..errors import BadRequest
+from ..events import Body, Delta, ToolStarted, clean_text
+from ..providers.base import (
+    Chunk,
+    EndChunk,
+    ReasoningChunk,
+    TextChunk,
+    ToolCallChunk,
+    ToolInputChunk,
+)
+
+
+class Coalescer:
+    """Collects an attempt's chunks until ``take``; ``pending_chars`` is what waits."""
+
+    def __init__(self, *, parts: int, max_chars: int) -> None:
+        self._parts = parts  # how many the message has, opened ones included
+        self._max_chars = max_chars
+        self._open: tuple[str, str] | None = None  # kind and tool call of the part being written
+        self._pieces: list[str] = []
+        self._held = ""  # the first half of a surrogate pair
+        self._ready: list[Body] = []
+        self._tool_parts: dict[str, int] = {}
+        self.pending_chars = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether ``take`` would give nothing."""
+        return not (self._pieces or self._ready)
+
+    def add(self, chunk: Chunk) -> None:
+        """Take a chunk."""
+        if isinstance(chunk, TextChunk):
+            self._write("text", "", chunk.text)
+        elif isinstance(chunk, ReasoningChunk):
+            self._write("reasoning", "", chunk.text)
+        elif isinstance(chunk, ToolInputChunk):
+            self._write("tool_input", chunk.tool_call_id, chunk.text)
+            self._tool_parts.setdefault(chunk.tool_call_id, self._parts - 1)
+        elif isinstance(chunk, ToolCallChunk):
+            self._start_tool(chunk)
+        elif not isinstance(chunk, EndChunk):
+            raise BadRequest(f"The provider gave a chunk of unknown type {type(chunk).__name__!r}.")
+
+    def add_body(self, body: Body) -> None:
+        """Put an event of another kind after what is there."""
+        self._close_delta()
+        self._ready.append(body)
+
+    def take(self) -> list[Body]:
+        """Give everything that can be written now, and forget it."""
+        self._close_delta()
+        ready, self._ready = self._ready, []
+        self.pending_chars = len(self._held)
+        return ready
+
+    def finish(self) -> list[Body]:
+        """Give all that is left; half a pair becomes U+FFFD."""
+        if self._held:
+            self._pieces.append("\ufffd")
+            self._held = ""
+        return self.take()
+
+    def _write(self, kind: str, call: str, text: str) -> None:
+        if self._open != (kind, call):
+            self._end_part()
+            self._open = (kind, call)
+            self._parts += 1
+        text = self._held + text
+        self._held = ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            self._held, text = text[-1], text[:-1]
+        if text:
+            self._pieces.append(text)
+            self.pending_chars += len(text)
+
+    def _start_tool(self, chunk: ToolCallChunk) -> None:
+        part = self._tool_parts.get(chunk.tool_call_id)
+        self._end_part()
+        if part is None:
+            part = self._parts
+            self._parts += 1
+        self._ready.append(
+            ToolStarted(
+                part=part,
+                tool_call_id=chunk.tool_call_id,
+                name=chunk.name,
+                input=dict(chunk.input),
+            )
+        )
+
+    def _end_part(self) -> None:
+        if self._held:
+            self._pieces.append("\ufffd")
+            self._held = ""
+        self._close_delta()
+        self._open = None
+
+    def _close_delta(self) -> None:
+        if not self._pieces or self._open is None:
+            return
+        text = clean_text("".join(self._pieces))
+        self._pieces = []
+        kind, part = self._open[0], self._parts - 1
+        for start in range(0, len(text), self._max_chars):
+            self._ready.append(
+                Delta(part=part, kind=kind, text=text[start : start + self._max_chars])
+            )

@@ -1,0 +1,284 @@
+"""Executing a run: re-entrant over the log, which is the only journal.
+
+An attempt folds the log (how far is the text?), does the next thing, appends, and goes on. A crash,
+a cut stream or a retry is the same function called again under the next attempt; a repeated step
+repeats nothing.
+
+::
+
+    gather context ─► call the model, streaming ─► complete, finalized
+         ▲                 │ retryable failure
+         └─ next attempt ◄─┤ short: sleep here; long: let go, the sweep comes back
+                           └─ not retryable, or too often: error, finalized failed
+
+Whoever fences this attempt (Stop from elsewhere, another server) makes its next append fail with
+StaleAttempt; then it ends without a word, because the log has been told already (L5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from ..config import ChatStream
+from ..errors import ChatStreamError, ProviderError, StaleAttempt, Stalled, StreamCut
+from ..events import Body, Completed, Failed, Finalized, StatusChanged
+from ..messages import content_of
+from ..providers.base import Chunk, EndChunk, TextChunk
+from ..providers.registry import Registry
+from ..store.runs import Claimed, put_off, retry_attempt
+from ..store.store import Store
+from .appender import Appender
+from .context import Gathered, gather, make_prompt
+
+log = logging.getLogger("jupyter_chat_stream.runs")
+
+SHORT_WAIT_S = 5.0
+MAX_BACKOFF_S = 60.0
+
+Why = Literal["cancelled", "shutdown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What executing needs; the same for every run of a process."""
+
+    store: Store
+    registry: Registry
+    config: ChatStream
+
+
+class Execution:
+    """One run while this process works on it."""
+
+    def __init__(self, tools: Tools, claimed: Claimed) -> None:
+        self._tools = tools
+        self._claimed = claimed
+        self._step: asyncio.Task[None] | None = None
+        self._why: Why | None = None
+
+    @property
+    def attempt(self) -> int:
+        return self._claimed.attempt
+
+    def stop(self, why: Why) -> None:
+        """End early: what was received is kept, then the run is cancelled, or left for the next."""
+        self._why = self._why or why
+        if self._step is not None:
+            self._step.cancel()
+
+    async def run(self) -> None:
+        """Work until the run has ended, waits, or was taken away."""
+        try:
+            while await self._attempt():
+                pass
+        except StaleAttempt:
+            log.info("run %s: attempt %d was fenced", self._claimed.run.id, self.attempt)
+
+    async def _attempt(self) -> bool:
+        """Make one attempt; True where another is to follow at once."""
+        store, run, config = self._tools.store, self._claimed.run, self._tools.config
+        gathered = await store.read(lambda conn: gather(conn, run, config.system))
+        appender = Appender(
+            store,
+            self._claimed,
+            parts=len(gathered.reply["parts"]),
+            max_chars=config.delta_max_chars,
+            max_delay_s=config.delta_max_delay_ms / 1000,
+            save_interval_s=config.message_save_interval_s,
+        )
+        try:
+            end = await self._stream(gathered, appender)
+            if end is None:
+                await self._leave(appender)
+            else:
+                await appender.finish(())
+                await appender.finish(_completion(gathered, appender.text, end))
+            return False
+        except ProviderError as failure:
+            await appender.finish((), release=False)
+            return await self._fail(failure, appender, had_text=bool(gathered.reply["parts"]))
+        except StaleAttempt:
+            raise
+        except Exception as error:  # a bug of ours or a provider's: the run ends and says so
+            log.exception("run %s failed inside", run.id)
+            await appender.finish((_inside(error), Finalized(status="failed")))
+            return False
+        finally:
+            appender.close()
+
+    async def _stream(self, gathered: Gathered, appender: Appender) -> EndChunk | None:
+        """Read the provider to its end; None where ``stop`` came first."""
+        provider, model = self._tools.registry.get(self._claimed.model)
+        prompt = make_prompt(gathered, model, self._claimed.params)
+        reading = _Reading(provider.stream(prompt), appender, self._tools.config.stall_timeout_s)
+        if self._why is None:
+            self._step = asyncio.ensure_future(reading.run())
+            try:
+                await self._step
+            except asyncio.CancelledError:
+                if self._why is None:
+                    raise
+            finally:
+                self._step = None
+        if self._why is not None and reading.end is None:
+            return None
+        if reading.end is None:
+            raise StreamCut("The provider's stream ended before the answer did.")
+        return reading.end
+
+    async def _leave(self, appender: Appender) -> None:
+        if self._why == "cancelled":
+            await appender.finish((Finalized(status="cancelled"),))
+        else:  # the server ends in good order: the run is due again, by whoever comes next
+            await appender.finish((StatusChanged(phase="queued", detail="the server stopped"),))
+
+    async def _fail(self, failure: ProviderError, appender: Appender, *, had_text: bool) -> bool:
+        claimed, config = self._claimed, self._tools.config
+        visible = had_text or appender.has_written
+        if visible and failure.retryable and config.on_crash == "interrupt":
+            await appender.finish((_failed(failure), Finalized(status="interrupted")))
+            return False
+        if not failure.retryable or claimed.retries >= config.max_retries:
+            await appender.finish((_failed(failure), Finalized(status="failed")))
+            return False
+        wait_s = self._backoff_s(failure)
+        release = wait_s >= SHORT_WAIT_S
+        store = self._tools.store
+        until_ms = store.now_ms() + int(wait_s * 1000)
+        await store.write(
+            lambda tx: put_off(tx, claimed, until_ms, failure.code, release=release),
+            claimed.run.thread.pk,
+        )
+        if release or not await self._sleep(wait_s, appender):
+            return False
+        restart = visible and config.on_crash == "restart"
+        again = await store.write(
+            lambda tx: retry_attempt(tx, claimed, restart=restart), claimed.run.thread.pk
+        )
+        if again is None:
+            raise StaleAttempt(claimed.run.id, claimed.attempt)
+        self._claimed = again
+        return True
+
+    async def _sleep(self, wait_s: float, appender: Appender) -> bool:
+        """Wait in place; False where ``stop`` came first, and the run was left."""
+        if self._why is None:
+            self._step = cast("asyncio.Task[None]", asyncio.ensure_future(asyncio.sleep(wait_s)))
+            await asyncio.wait([self._step])
+            self._step = None
+        if self._why is None:
+            return True
+        await self._leave(appender)
+        return False
+
+    def _backoff_s(self, failure: ProviderError) -> float:
+        backoff = min(MAX_BACKOFF_S, 0.5 * 2.0**self._claimed.retries)
+        jittered = backoff * random.uniform(0.75, 1.25)
+        return max(jittered, failure.retry_after_s or 0.0)
+
+
+class _Reading:
+    """Reads one provider's stream into the appender, and notices silence."""
+
+    def __init__(
+        self, chunks: AsyncIterator[Chunk], appender: Appender, stall_timeout_s: float | None
+    ) -> None:
+        self.end: EndChunk | None = None
+        self._chunks = chunks
+        self._appender = appender
+        self._stall_timeout_s = stall_timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()
+        self._stalled = False
+
+    async def run(self) -> None:
+        reading = asyncio.ensure_future(self._read())
+        timer = self._watch(reading)
+        try:
+            await reading
+        except asyncio.CancelledError:
+            if not self._stalled:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+                raise
+            raise Stalled(f"The provider said nothing for {self._stall_timeout_s:g} s.") from None
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    async def _read(self) -> None:
+        is_building = False
+        async with aclosing(self._chunks) as chunks:  # type: ignore[type-var]
+            async for chunk in chunks:
+                self._heard_at = self._loop.time()
+                if isinstance(chunk, EndChunk):
+                    self.end = chunk
+                    continue
+                status = None
+                if isinstance(chunk, TextChunk) and not is_building:
+                    is_building, status = True, StatusChanged(phase="building")
+                self._appender.add(chunk, status)
+                await self._appender.room()
+
+    def _watch(self, reading: asyncio.Task[None]) -> _Watch | None:
+        if self._stall_timeout_s is None:
+            return None
+        return _Watch(self, reading, self._stall_timeout_s)
+
+    @property
+    def heard_at(self) -> float:
+        return self._heard_at
+
+    def stall(self) -> None:
+        self._stalled = True
+
+
+class _Watch:
+    """Cancels a reading after a silence; looks again when the silence could first be that long."""
+
+    def __init__(self, owner: _Reading, reading: asyncio.Task[None], timeout_s: float) -> None:
+        self._owner = owner
+        self._reading = reading
+        self._timeout_s = timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_at(owner.heard_at + timeout_s, self._look)
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        silent_until = self._owner.heard_at + self._timeout_s
+        if self._loop.time() < silent_until:
+            self._timer = self._loop.call_at(silent_until, self._look)
+        else:
+            self._owner.stall()
+            self._reading.cancel()
+
+
+def _completion(gathered: Gathered, text: str, end: EndChunk) -> tuple[Body, Body]:
+    complete = Completed(
+        content=content_of(gathered.reply["parts"]) + text,
+        usage=dict(end.usage),
+        stop_reason=end.stop_reason,
+        model=None,
+    )
+    return complete, Finalized(status="completed")
+
+
+def _failed(failure: ChatStreamError) -> Failed:
+    retryable = isinstance(failure, ProviderError) and failure.retryable
+    return Failed(code=failure.code, message=failure.message, retryable=retryable)
+
+
+def _inside(error: Exception) -> Failed:
+    return Failed(
+        code=getattr(error, "code", "internal"),
+        message=f"The run failed inside ({type(error).__name__}); see the server's log.",
+        retryable=False,
+    )

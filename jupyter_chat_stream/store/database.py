@@ -1,0 +1,212 @@
+"""Opening a database, and the connections to it: one that writes, a few that read.
+
+SQLite by default: WAL, file 0600, checkpoints from a thread of their own, because a checkpoint on
+the committing connection stalls it for tens of ms. ``sqlite://`` is a file in a folder that is
+removed at the end. Other databases join by their SQLAlchemy URL. A file that is not a database,
+or not ours, is refused and left as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import sqlite3
+import tempfile
+import threading
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from ..errors import DatabaseBusy, DatabaseUnreadable, StoreError
+from .migrations import migrate
+
+log = logging.getLogger("jupyter_chat_stream.store")
+
+BUSY_TIMEOUT_MS = 10_000
+READERS = 3
+CHECKPOINT_INTERVAL_S = 1.0
+CHECKPOINT_BYTES = 4 * 1024 * 1024
+TRUNCATE_BYTES = 64 * 1024 * 1024  # so large only under a load that never pauses
+
+
+class Database:
+    """One database, opened: engines to write and to read with."""
+
+    def __init__(self, url: str, *, synchronous: str = "NORMAL", now_ms: int) -> None:
+        self.url: URL = make_url(url)
+        self._synchronous = synchronous
+        self._scratch: Path | None = None
+        self._watch: sqlite3.Connection | None = None
+        self._version = -1
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self._prepare_file()
+        try:
+            self.writing = self._engine(writes=True, size=1)
+            self.reading = self._engine(writes=False, size=READERS)
+            self._open(now_ms)
+        except BaseException:
+            self.close()
+            raise
+        self._checkpoints = _Checkpoints(self) if self.is_sqlite else None
+
+    @property
+    def path(self) -> Path | None:
+        """The file, where the database is one."""
+        return Path(self.url.database) if self.is_sqlite and self.url.database else None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where files that belong to the database lie: the owners' locks."""
+        return self.path.parent if self.path else None
+
+    def describe(self) -> dict[str, Any]:
+        """Say which database this is, without its password."""
+        shown = "sqlite://" if self._scratch else self.url.render_as_string(hide_password=True)
+        return {"backend": self.url.get_backend_name(), "url": shown, "durable": not self._scratch}
+
+    def has_changed(self) -> bool:
+        """Say whether the database may have changed since the last call, by anybody.
+
+        SQLite's ``data_version`` is a number of one connection, which is kept for it.
+        """
+        if not self.is_sqlite:
+            return True
+        if self._watch is None:
+            self._watch = sqlite3.connect(
+                str(self.path), check_same_thread=False, isolation_level=None
+            )
+        version = self._watch.execute("PRAGMA data_version").fetchone()[0]
+        changed, self._version = version != self._version, version
+        return changed
+
+    def close(self) -> None:
+        """End every connection; a scratch database is removed."""
+        if getattr(self, "_checkpoints", None):
+            self._checkpoints.stop()  # type: ignore[union-attr]
+        if self._watch is not None:
+            self._watch.close()
+        for name in ("reading", "writing"):
+            engine = getattr(self, name, None)
+            if engine is not None:
+                engine.dispose()
+        if self._scratch:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _prepare_file(self) -> None:
+        if self.url.database in (None, "", ":memory:"):
+            self._scratch = Path(tempfile.mkdtemp(prefix="chat-stream-"))
+            self.url = self.url.set(database=str(self._scratch / "chat.db"))
+            self._synchronous = "OFF"
+        path = Path(str(self.url.database)).absolute()
+        self.url = self.url.set(database=str(path))
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise DatabaseUnreadable(
+                f"The database {str(path)!r} cannot be opened: {error.strerror}. Check the "
+                "folder's permissions, or name another with --ChatStream.database_url."
+            ) from error
+
+    def _engine(self, *, writes: bool, size: int) -> Engine:
+        options: dict[str, Any] = {"pool_size": size, "max_overflow": 0, "poolclass": QueuePool}
+        if self.is_sqlite:
+            options["connect_args"] = {
+                "check_same_thread": False,
+                "isolation_level": None,
+                "timeout": BUSY_TIMEOUT_MS / 1000,
+            }
+        elif not writes:
+            options["isolation_level"] = "REPEATABLE READ"  # one moment for all of an answer
+        engine = create_engine(self.url, **options)
+        if self.is_sqlite:
+            self._teach_sqlite(engine, "BEGIN IMMEDIATE" if writes else "BEGIN")
+        return engine
+
+    def _teach_sqlite(self, engine: Engine, begin: str) -> None:
+        pragmas = (
+            "PRAGMA journal_mode=WAL",
+            f"PRAGMA synchronous={self._synchronous}",
+            "PRAGMA wal_autocheckpoint=0",
+            "PRAGMA foreign_keys=ON",
+            "PRAGMA temp_store=MEMORY",
+        )
+
+        @event.listens_for(engine, "connect")
+        def on_connect(raw: sqlite3.Connection, record: Any) -> None:
+            for pragma in pragmas:
+                raw.execute(pragma).close()
+
+        @event.listens_for(engine, "begin")
+        def on_begin(conn: Connection) -> None:
+            conn.exec_driver_sql(begin)
+
+    def _open(self, now_ms: int) -> None:
+        try:
+            with self.writing.begin() as conn:
+                migrate(conn, now_ms)
+        except OperationalError as error:
+            if "locked" in str(error):
+                raise DatabaseBusy(
+                    "Another program holds the database's lock. End it, then start again."
+                ) from error
+            raise self._unreadable(error) from error
+        except DatabaseError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> StoreError:
+        where = self.url.render_as_string(hide_password=True)
+        return DatabaseUnreadable(
+            f"{where} is not a database this package can read ({type(error).__name__}). It was "
+            "left as it is: restore a backup, or name another with --ChatStream.database_url."
+        )
+
+
+class _Checkpoints:
+    """Moves committed pages from the WAL into the file, beside the writer, once a second."""
+
+    def __init__(self, database: Database) -> None:
+        self._path = database.path
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(
+            target=self._work, name="chat-stream-checkpoint", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        wal = Path(f"{self._path}-wal")
+        conn = sqlite3.connect(str(self._path), timeout=1, isolation_level=None)
+        conn.execute("PRAGMA busy_timeout=1000").close()
+        idle_size = -1
+        while not self._stopped.wait(CHECKPOINT_INTERVAL_S):
+            try:
+                size = wal.stat().st_size
+                if size > CHECKPOINT_BYTES or 0 < size == idle_size:
+                    mode = "TRUNCATE" if size > TRUNCATE_BYTES else "PASSIVE"
+                    conn.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+                    idle_size = -1
+                else:
+                    idle_size = size
+            except (OSError, sqlite3.Error) as error:  # the next round tries again
+                log.debug("checkpoint put off: %s", type(error).__name__)
+        conn.close()
+
+
+@lru_cache(maxsize=256)
+def driver_sql(paramstyle: str, sql: str) -> str:
+    """Put named parameters (``:name``) into the form a driver takes."""
+    if paramstyle == "pyformat":
+        return re.sub(r"(?<!:):(\w+)", r"%(\1)s", sql)
+    return sql

@@ -1,0 +1,287 @@
+"""The log: appending to it within a transaction, and reading it.
+
+``Transaction`` is what a writing transaction may do. It assigns ``seq`` from the head it read in
+this very transaction (L1), refuses stale attempts without using up a seq (L5), and keeps rows equal
+to the fold of their events: a run's row at every event that changes it, a message's row when it is
+``settled`` (L7), a thread's row at once. Nothing is published here (L3: the writer does, after).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ..errors import StaleAttempt
+from ..events import (
+    ENDS,
+    Body,
+    Delta,
+    Event,
+    Finalized,
+    MessageWritten,
+    ThreadChanged,
+)
+from ..messages import MessageFold, fold_run
+from . import rows
+from .database import driver_sql
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadRef:
+    """A thread by both its keys."""
+
+    pk: int
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRef:
+    """A run, its thread and its message by both their keys; none of them ever changes."""
+
+    pk: int
+    id: str
+    thread: ThreadRef
+    message_pk: int
+    message_id: str
+
+
+def execute(conn: Connection, sql: str, params: Any = None) -> Any:
+    """Run a statement with named parameters straight on the driver (the hot path's way)."""
+    return conn.exec_driver_sql(driver_sql(conn.dialect.paramstyle, sql), params or {})
+
+
+def _in(keys: Iterable[int]) -> str:
+    return "(" + ",".join(str(int(key)) for key in keys) + ")"
+
+
+_INSERT = (
+    "INSERT INTO event (thread, seq, type, run, attempt, at_ms, part, kind, text, body) VALUES "
+    "(:thread, :seq, :type, :run, :attempt, :at_ms, :part, :kind, :text, :body)"
+)
+
+
+class Transaction:
+    """What a writing transaction may do; ``events`` is what it has appended, in order."""
+
+    def __init__(
+        self, conn: Connection, now_ms: Callable[[], int], new_id: Callable[[], str]
+    ) -> None:
+        self.conn = conn
+        self.new_id = new_id
+        self.now_ms = now_ms()
+        self.events: list[Event] = []
+        self._rows: list[dict[str, Any]] = []
+        self._heads: dict[int, int] = {}
+        self._runs: dict[int, dict[str, Any]] = {}  # folded runs, by key
+        self._dirty: dict[int, int] = {}  # run key -> seq of the event that changed it
+        self._guards: dict[int, tuple[int, str, bool]] = {}  # run key -> attempt, status, begun
+        self._settle: dict[int, RunRef] = {}
+        self._threads: dict[int, dict[str, Any]] = {}
+
+    def execute(self, sql: str, params: Any = None) -> Any:
+        return execute(self.conn, sql, params)
+
+    def lock(self, threads: Iterable[int]) -> None:
+        """Take the threads' locks in sorted order. SQLite took its one lock at BEGIN."""
+        keys = sorted(set(threads))
+        if keys and self.conn.dialect.name != "sqlite":
+            self.execute(f"SELECT pk FROM thread WHERE pk IN {_in(keys)} ORDER BY pk FOR UPDATE")
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what the block did, here and in the database, if it raises."""
+        self.flush()
+        kept = len(self.events)
+        self.execute("SAVEPOINT command")
+        try:
+            yield
+            self.flush()
+        except BaseException:
+            self.execute("ROLLBACK TO SAVEPOINT command")
+            del self.events[kept:]
+            for cache in (self._heads, self._runs, self._dirty, self._guards, self._threads):
+                cache.clear()
+            self._rows.clear()
+            self._settle.clear()
+            raise
+        self.execute("RELEASE SAVEPOINT command")
+
+    # ------------------------------------------------------------------ appending
+
+    def append(
+        self,
+        thread: ThreadRef,
+        body: Body,
+        *,
+        run: RunRef | None = None,
+        attempt: int | None = None,
+    ) -> Event:
+        """Append one event. Commands check the status themselves (L5)."""
+        if isinstance(body, MessageWritten):
+            message_id = body.message["id"]
+        else:
+            message_id = run.message_id if run else None
+        event = Event(
+            seq=self._next(thread),
+            thread_id=thread.id,
+            at=self.now_ms,
+            run_id=run.id if run else None,
+            message_id=message_id,
+            attempt=attempt,
+            body=body,
+        )
+        self.events.append(event)
+        self._rows.append(rows.event_columns(event, thread.pk, run.pk if run else None))
+        if run is not None and not (isinstance(body, MessageWritten) and attempt is None):
+            self._fold_run(run, event)
+        self._fold_thread(thread, event)
+        return event
+
+    def append_attempt(self, run: RunRef, attempt: int, bodies: Iterable[Body]) -> list[Event]:
+        """Append events of an attempt, which ``guard`` must have looked up.
+
+        Raises:
+            StaleAttempt: another attempt or an end came first; no seq was used.
+        """
+        current, status, _ = self._guards[run.pk]
+        if current != attempt or status in ENDS:
+            raise StaleAttempt(run.id, attempt)
+        return [self.append(run.thread, body, run=run, attempt=attempt) for body in bodies]
+
+    def guard(self, runs: Iterable[RunRef]) -> None:
+        """Look up heads, attempts and statuses, for all runs at once."""
+        wanted = list(runs)
+        heads = {run.thread.pk for run in wanted} - self._heads.keys()
+        if len(heads) == 1:  # SQLite finds the maximum by one descent only in this form
+            self._next_from(next(iter(heads)))
+        elif heads:
+            sql = (
+                "SELECT pk, (SELECT MAX(seq) FROM event WHERE event.thread = thread.pk) "
+                f"FROM thread WHERE pk IN {_in(heads)}"
+            )
+            self._heads.update((pk, seq or 0) for pk, seq in self.execute(sql))
+        keys = {run.pk for run in wanted} - self._guards.keys()
+        if keys:
+            sql = f"SELECT pk, attempt, status, first_event_ms FROM run WHERE pk IN {_in(keys)}"
+            for pk, attempt, status, first in self.execute(sql):
+                self._guards[pk] = (attempt, status, first is not None)
+
+    def settle(self, run: RunRef) -> None:
+        """Bring the run's message row up to the log, when this transaction flushes."""
+        self._settle[run.pk] = run
+
+    def set_run(self, run: RunRef, **columns: Any) -> None:
+        """Set columns of a run that the fold does not decide: owner, crashes, retries."""
+        sets = ", ".join(f"{name} = :{name}" for name in columns)
+        self.execute(f"UPDATE run SET {sets} WHERE pk = :pk", {**columns, "pk": run.pk})
+
+    def head(self, thread: ThreadRef) -> int:
+        """Give the seq of the thread's last event."""
+        head = self._heads.get(thread.pk)
+        return self._next_from(thread.pk) if head is None else head
+
+    def run(self, run: RunRef) -> dict[str, Any]:
+        """Give the run as this transaction has it."""
+        if run.pk not in self._runs:
+            sql = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE pk = :pk"
+            row = self.execute(sql, {"pk": run.pk}).mappings().one()
+            self._runs[run.pk] = rows.run_wire(row, run.thread.id, run.message_id)
+        return self._runs[run.pk]
+
+    def flush(self) -> None:
+        """Write what was appended, and every row that follows from it."""
+        if self._rows:
+            self.execute(_INSERT, self._rows)
+            self._rows = []
+        for pk, seq in self._dirty.items():
+            columns = rows.run_columns(self._runs[pk], seq)
+            sets = ", ".join(f"{name} = :{name}" for name in columns)
+            self.execute(f"UPDATE run SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
+        self._dirty = {}
+        for run in self._settle.values():
+            settle_message(self.conn, run)
+        self._settle = {}
+        for pk, columns in self._threads.items():
+            sets = ", ".join(f"{name} = :{name}" for name in columns)
+            self.execute(f"UPDATE thread SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
+        self._threads = {}
+
+    def _next_from(self, thread: int) -> int:
+        sql = "SELECT MAX(seq) FROM event WHERE thread = :thread"
+        self._heads[thread] = self.execute(sql, {"thread": thread}).scalar() or 0
+        return self._heads[thread]
+
+    def _next(self, thread: ThreadRef) -> int:
+        seq = self.head(thread) + 1
+        self._heads[thread.pk] = seq
+        return seq
+
+    def _fold_run(self, run: RunRef, event: Event) -> None:
+        guard = self._guards.get(run.pk)
+        if isinstance(event.body, Delta) and guard is not None and guard[2]:
+            return
+        state = self.run(run)
+        fold_run(state, event)
+        self._dirty[run.pk] = event.seq
+        begun = state["first_event_at"] is not None
+        self._guards[run.pk] = (state["attempt"], state["status"], begun)
+        if isinstance(event.body, Finalized):
+            self.set_run(run, owner=None)
+            self.settle(run)
+
+    def _fold_thread(self, thread: ThreadRef, event: Event) -> None:
+        body = event.body
+        if isinstance(body, (ThreadChanged, MessageWritten, Finalized)):
+            columns = self._threads.setdefault(thread.pk, {})
+            columns["updated_ms"] = event.at
+            if isinstance(body, ThreadChanged):
+                columns.update(_thread_columns(body.thread))
+            elif isinstance(body, MessageWritten) and begins_reply(event, body):
+                columns["head"] = body.message["id"]
+
+
+def begins_reply(event: Event, body: MessageWritten) -> bool:
+    """Say whether this is a reply's first event: a restarted one is written by an attempt."""
+    return event.attempt is None and body.message["role"] == "assistant"
+
+
+def _thread_columns(changes: Mapping[str, Any]) -> dict[str, Any]:
+    fixed = ("id", "owner", "created_at", "updated_at")
+    return {name: value for name, value in changes.items() if name not in fixed}
+
+
+def settle_message(conn: Connection, run: RunRef) -> None:
+    """Fold what came after the message row's seq into it. The row is derived, never composed."""
+    sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE pk = :pk"
+    row = execute(conn, sql, {"pk": run.message_pk}).mappings().one()
+    fold = fold_message(conn, run, rows.message_wire(row, run.thread.id))
+    columns = rows.message_columns(fold.value(), fold.seq)
+    for fixed in ("id", "role", "kind", "run_id", "parent_id", "created_ms"):
+        del columns[fixed]
+    sets = ", ".join(f"{name} = :{name}" for name in columns)
+    execute(conn, f"UPDATE message SET {sets} WHERE pk = :pk", {**columns, "pk": run.message_pk})
+
+
+def fold_message(
+    conn: Connection, run: RunRef, message: dict[str, Any], upto: int | None = None
+) -> MessageFold:
+    """Fold the log after the message's own seq into it, to ``upto`` or the end."""
+    fold = MessageFold(message, message["seq"])
+    sql = (
+        f"SELECT {rows.EVENT_COLUMNS} FROM event WHERE thread = :thread AND seq > :seq "
+        "AND seq <= :upto AND run = :run ORDER BY seq"
+    )
+    params = {
+        "thread": run.thread.pk,
+        "seq": fold.seq,
+        "upto": 2**31 - 1 if upto is None else upto,
+        "run": run.pk,
+    }
+    owner = (run.id, run.message_id)
+    for row in execute(conn, sql, params):
+        fold.apply(rows.event_value(row, run.thread.id, owner))
+    return fold

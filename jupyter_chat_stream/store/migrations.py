@@ -1,0 +1,91 @@
+"""How a database came to be what it is: a list that only grows.
+
+Each migration is additive, so an older environment can go on with the same file; one that is not
+raises ``MIN_CODE_VERSION``, and code below it refuses the database untouched. A migration's name
+says when and what; its docstring says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, inspect, text
+from sqlmodel import SQLModel
+
+from ..errors import DatabaseForeign, DatabaseTooNew
+from . import tables
+
+# The schema generation this code writes, and the least generation of code it asks of others.
+CODE_VERSION = 1
+MIN_CODE_VERSION = 1
+
+Migration = Callable[[Connection], None]
+
+
+def m0001_first_tables(conn: Connection) -> None:
+    """The spine: threads, messages, runs, events and what belongs to them."""
+    SQLModel.metadata.create_all(conn, tables=[tables.table(row) for row in _FIRST])
+
+
+_FIRST = (
+    tables.ThreadRow,
+    tables.MessageRow,
+    tables.RunRow,
+    tables.EventRow,
+    tables.CompactionRow,
+    tables.IdempotencyRow,
+    tables.PreferenceRow,
+    tables.ScheduleRow,
+    tables.AnchorRow,
+)
+
+MIGRATIONS: tuple[Migration, ...] = (m0001_first_tables,)
+
+
+def migrate(conn: Connection, now_ms: int) -> list[str]:
+    """Bring the database to this code's schema, within the caller's transaction.
+
+    Returns the names of the migrations that were applied.
+
+    Raises:
+        DatabaseForeign: there are tables, and they are not ours.
+        DatabaseTooNew: it needs newer code; nothing was changed.
+    """
+    names = set(inspect(conn).get_table_names())
+    if not names:
+        own = [tables.table(tables.MetaRow), tables.table(tables.MigrationRow)]
+        SQLModel.metadata.create_all(conn, tables=own)
+        conn.execute(
+            text("INSERT INTO meta (key, value) VALUES ('min_code_version', :v)"),
+            {"v": str(MIN_CODE_VERSION)},
+        )
+    elif not {"meta", "migration"} <= names:
+        raise DatabaseForeign(
+            "The database holds tables of another program. Name another one with "
+            "--ChatStream.database_url; this one was left as it is."
+        )
+    _refuse_newer(conn)
+    applied = {row[0] for row in conn.execute(text("SELECT name FROM migration"))}
+    fresh = [m for m in MIGRATIONS if m.__name__ not in applied]
+    for migration in fresh:
+        migration(conn)
+        conn.execute(
+            text("INSERT INTO migration (name, at_ms) VALUES (:name, :at)"),
+            {"name": migration.__name__, "at": now_ms},
+        )
+    return [m.__name__ for m in fresh]
+
+
+def _refuse_newer(conn: Connection) -> None:
+    needed = conn.execute(
+        text("SELECT value FROM meta WHERE key = 'min_code_version'")
+    ).scalar_one_or_none()
+    if needed is None:
+        raise DatabaseForeign("The database's meta table is not ours; it was left as it is.")
+    if int(needed) > CODE_VERSION:
+        raise DatabaseTooNew(
+            f"The database needs schema generation {needed}, this environment has {CODE_VERSION}. "
+            "Upgrade jupyter-chat-stream here, or name another database with "
+            "--ChatStream.database_url.",
+            needed=int(needed),
+        )

@@ -1,0 +1,129 @@
+"""The store as the rest of the package holds it: one writer, a few readers, one place to publish.
+
+``write`` and ``append`` go through the writer's thread, ``read`` through a pool of a few threads;
+nothing blocks the event loop. What a commit brought is handed to the loop once, events to the
+listeners first, then the outcomes to those who wait (L3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from ..errors import StoreError
+from ..events import Event
+from .database import READERS, Database
+from .log import Transaction
+from .writer import Append, Command, Committed, Writer
+
+T = TypeVar("T")
+Listener = Callable[[list[Event]], None]
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def system_now_ms() -> int:
+    """Give the time in ms since 1970 (UTC)."""
+    return time.time_ns() // 1_000_000
+
+
+def new_id() -> str:
+    """Make an id: 48 bits of time in ms, then 80 random bits, as 26 letters that sort by time."""
+    number = (system_now_ms() << 80) | int.from_bytes(os.urandom(10), "big")
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+class Store:
+    """An open database. Make it off the event loop (``open``), close it when done."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        now_ms: Callable[[], int] = system_now_ms,
+        make_id: Callable[[], str] = new_id,
+    ) -> None:
+        self.database = database
+        self.now_ms = now_ms
+        self.new_id = make_id
+        self._listeners: list[Listener] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="chat-stream-read")
+        self._writer = Writer(database, deliver=self._deliver, now_ms=now_ms, new_id=make_id)
+
+    @classmethod
+    def open(cls, url: str, *, synchronous: str = "NORMAL", **options: Any) -> Store:
+        """Open the database at a URL, creating or migrating it. Blocks.
+
+        Raises:
+            DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy: left as it was.
+        """
+        now_ms = options.get("now_ms", system_now_ms)
+        return cls(Database(url, synchronous=synchronous, now_ms=now_ms()), **options)
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Publish on this loop from now on; without one, on the writer's thread."""
+        self._loop = loop
+
+    def listen(self, listener: Listener) -> None:
+        """Call the listener with the events of every commit, in order."""
+        self._listeners.append(listener)
+
+    def close(self) -> None:
+        """Write what is pending, then end all threads and connections. Blocks."""
+        self._writer.stop()
+        self._pool.shutdown()
+        self.database.close()
+
+    def append(self, operation: Append) -> Future[list[Event]]:
+        """Queue events of an attempt; the future gives them committed."""
+        self._writer.put(operation)
+        return operation.future
+
+    def submit(self, work: Callable[[Transaction], T], *threads: int) -> Future[T]:
+        """Queue a command, which runs in the writer's next transaction; name its threads."""
+        command = Command(work=work, threads=threads)
+        self._writer.put(command)
+        return command.future
+
+    async def write(self, work: Callable[[Transaction], T], *threads: int) -> T:
+        """Run a command and wait for its commit."""
+        return await asyncio.wrap_future(self.submit(work, *threads))
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a reader in one read transaction on the pool."""
+        try:
+            future = self._pool.submit(self.read_now, work)
+        except RuntimeError as error:
+            raise StoreError("The store is closed.") from error
+        return await asyncio.wrap_future(future)
+
+    def read_now(self, work: Callable[[Connection], T]) -> T:
+        """Run a reader in one read transaction on this thread. Blocks."""
+        with self.database.reading.connect() as conn, conn.begin():
+            return work(conn)
+
+    async def has_changed(self) -> bool:
+        """Say whether any process may have committed since the last call. Never two at once."""
+        return await asyncio.wrap_future(self._pool.submit(self.database.has_changed))
+
+    def _deliver(self, committed: Committed) -> None:
+        if self._loop is None:
+            self._publish(committed)
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._publish, committed)
+        except RuntimeError:  # the loop ended first: nobody reads, but somebody may wait
+            committed.resolve()
+
+    def _publish(self, committed: Committed) -> None:
+        if committed.events:
+            for listener in self._listeners:
+                listener(committed.events)
+        committed.resolve()

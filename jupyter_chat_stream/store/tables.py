@@ -1,0 +1,224 @@
+"""The tables, one per word of the glossary, as SQLModel classes. Rows stay in ``store/``.
+
+Times are integers, ms since 1970 (UTC). JSON is text in the one canonical form. Inside, tables
+refer to each other by integer keys; the outside knows only the opaque ``id``. ``event`` is
+clustered by (thread, seq) and has no second index: a commit touches one page per live thread,
+and the head of a log is one descent of its tree (measured in docs/decisions/).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, CursorResult, Index, Integer, Table, Text
+from sqlmodel import Field, SQLModel
+
+
+def _key() -> Column[int]:
+    # SQLite numbers rows by itself only where the type is exactly INTEGER
+    return Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+
+
+def _ms(nullable: bool = True) -> Column[int]:
+    return Column(BigInteger, nullable=nullable)
+
+
+def _text(nullable: bool = True) -> Column[str]:
+    return Column(Text, nullable=nullable)
+
+
+class ThreadRow(SQLModel, table=True):
+    """One conversation: who it belongs to, and where its newest reply is."""
+
+    __tablename__ = "thread"
+    __table_args__ = (
+        Index("thread_by_name", "owner", "project", "name", unique=True),
+        Index("thread_by_time", "owner", "updated_ms"),
+    )
+
+    pk: int | None = Field(default=None, sa_column=_key())
+    id: str = Field(unique=True)
+    owner: str
+    project: str = ""
+    name: str | None = None
+    title: str | None = None
+    model: str | None = None
+    system: str | None = Field(default=None, sa_column=_text())
+    head: str | None = None
+    archived: bool = False
+    deleted: bool = False
+    created_ms: int = Field(sa_column=_ms(False))
+    updated_ms: int = Field(sa_column=_ms(False))
+
+
+class MessageRow(SQLModel, table=True):
+    """One turn, equal to the fold of its events up to ``seq`` (L7)."""
+
+    __tablename__ = "message"
+    __table_args__ = (Index("message_by_seq", "thread", "seq"),)
+
+    pk: int | None = Field(default=None, sa_column=_key())
+    id: str = Field(unique=True)
+    thread: int = Field(foreign_key="thread.pk")
+    role: str
+    kind: str = "chat"
+    status: str
+    parts: str = Field(sa_column=_text(False))
+    model: str | None = None
+    usage: str | None = Field(default=None, sa_column=_text())
+    stop_reason: str | None = None
+    error: str | None = Field(default=None, sa_column=_text())
+    run_id: str | None = None
+    parent_id: str | None = None
+    seq: int
+    created_ms: int = Field(sa_column=_ms(False))
+
+
+class RunRow(SQLModel, table=True):
+    """The making of one answer. ``owner`` is the process that works on it, None where none does."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        Index("run_by_thread", "thread"),
+        Index("run_by_end", "ended_ms"),
+    )
+
+    pk: int | None = Field(default=None, sa_column=_key())
+    id: str = Field(unique=True)
+    thread: int = Field(foreign_key="thread.pk")
+    message: int = Field(foreign_key="message.pk")
+    status: str
+    phase: str | None = None
+    attempt: int = 0
+    model: str
+    params: str = Field(sa_column=_text(False))  # what was asked for beside the content, as JSON
+    job_id: str | None = None
+    error: str | None = Field(default=None, sa_column=_text())
+    continues: str | None = None
+    owner: str | None = None
+    crashes: int = 0
+    retries: int = 0
+    created_ms: int = Field(sa_column=_ms(False))
+    started_ms: int | None = Field(default=None, sa_column=_ms())
+    first_event_ms: int | None = Field(default=None, sa_column=_ms())
+    ended_ms: int | None = Field(default=None, sa_column=_ms())
+    wake_ms: int | None = Field(default=None, sa_column=_ms())
+    seq: int  # the last event that changed this row
+
+
+class EventRow(SQLModel, table=True):
+    """One thing that happened. A delta is in columns, every other body is JSON in ``body``."""
+
+    __tablename__ = "event"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    thread: int = Field(primary_key=True, foreign_key="thread.pk")
+    seq: int = Field(primary_key=True)
+    type: str
+    run: int | None = None
+    attempt: int | None = None
+    at_ms: int = Field(sa_column=_ms(False))
+    part: int | None = None
+    kind: str | None = None
+    text: str | None = Field(default=None, sa_column=_text())
+    body: str | None = Field(default=None, sa_column=_text())
+
+
+class CompactionRow(SQLModel, table=True):
+    """The deltas of one ended run that were taken out, and what its message was then (L2)."""
+
+    __tablename__ = "compaction"
+
+    run: int = Field(primary_key=True, foreign_key="run.pk")
+    thread: int = Field(foreign_key="thread.pk", index=True)
+    first_seq: int
+    last_seq: int
+    deltas: int
+    message_sha256: str
+    at_ms: int = Field(sa_column=_ms(False))
+
+
+class IdempotencyRow(SQLModel, table=True):
+    """What a key was first used for (L11)."""
+
+    __tablename__ = "idempotency"
+
+    owner: str = Field(primary_key=True)
+    thread: int = Field(primary_key=True, foreign_key="thread.pk")
+    route: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    body_sha256: str
+    message_id: str | None = None
+    run_id: str
+    at_ms: int = Field(sa_column=_ms(False))
+
+
+class PreferenceRow(SQLModel, table=True):
+    """What one user wants everywhere."""
+
+    __tablename__ = "preference"
+
+    owner: str = Field(primary_key=True)
+    default_model: str | None = None
+    system: str | None = Field(default=None, sa_column=_text())
+
+
+class ScheduleRow(SQLModel, table=True):
+    """A message that is sent again and again, by a cron expression in a time zone."""
+
+    __tablename__ = "schedule"
+
+    pk: int | None = Field(default=None, sa_column=_key())
+    id: str = Field(unique=True)
+    thread: int = Field(foreign_key="thread.pk", index=True)
+    content: str = Field(sa_column=_text(False))
+    cron: str
+    timezone: str
+    paused: bool = False
+    next_ms: int | None = Field(default=None, sa_column=_ms())
+    created_ms: int = Field(sa_column=_ms(False))
+
+
+class AnchorRow(SQLModel, table=True):
+    """Which thread a cell showed, to put a lost output back."""
+
+    __tablename__ = "anchor"
+    __table_args__ = (Index("anchor_by_cell", "owner", "notebook", "cell_id", unique=True),)
+
+    pk: int | None = Field(default=None, sa_column=_key())
+    owner: str
+    notebook: str
+    cell_id: str
+    thread: int = Field(foreign_key="thread.pk", index=True)
+    run_id: str | None = None
+    at_ms: int = Field(sa_column=_ms(False))
+
+
+class MetaRow(SQLModel, table=True):
+    """What the database says of itself: ``min_code_version``."""
+
+    __tablename__ = "meta"
+
+    key: str = Field(primary_key=True)
+    value: str
+
+
+class MigrationRow(SQLModel, table=True):
+    """Which migrations were applied, and when."""
+
+    __tablename__ = "migration"
+
+    name: str = Field(primary_key=True)
+    at_ms: int = Field(sa_column=_ms(False))
+
+
+def table(row: type[SQLModel]) -> Table:
+    """Give the Core table of a row class, for statements that need no objects."""
+    found: Table = SQLModel.metadata.tables[str(row.__tablename__)]
+    return found
+
+
+def new_key(result: CursorResult[Any]) -> int:
+    """Give the key of the row that an insert of one row made."""
+    key = result.inserted_primary_key
+    if key is None:
+        raise RuntimeError("The statement inserted no single row.")
+    return int(key[0])

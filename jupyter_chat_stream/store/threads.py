@@ -1,0 +1,228 @@
+"""Threads, preferences and idempotency keys: what commands on them read and write."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col
+
+from ..errors import Conflict, IdempotencyMismatch, MessageNotFound, ThreadNotFound
+from ..events import ThreadChanged, canonical, iso
+from . import rows
+from .log import ThreadRef, Transaction, execute
+from .tables import IdempotencyRow, PreferenceRow, ThreadRow, new_key, table
+
+
+def find_thread(conn: Connection, owner: str, thread_id: str) -> ThreadRef:
+    """Find a thread that the owner may see.
+
+    Raises:
+        ThreadNotFound: there is none, it was deleted, or it is somebody else's.
+    """
+    sql = "SELECT pk FROM thread WHERE id = :id AND owner = :owner AND NOT deleted"
+    pk = execute(conn, sql, {"id": thread_id, "owner": owner}).scalar()
+    if pk is None:
+        raise ThreadNotFound(thread_id)
+    return ThreadRef(pk=pk, id=thread_id)
+
+
+def read_thread(conn: Connection, thread: ThreadRef) -> dict[str, Any]:
+    """Give the thread's fields as on the wire."""
+    sql = f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk"
+    return rows.thread_wire(execute(conn, sql, {"pk": thread.pk}).mappings().one())
+
+
+def find_by_name(conn: Connection, owner: str, project: str, name: str) -> ThreadRef | None:
+    """Find the thread of that name; names are unique per owner and project."""
+    sql = "SELECT pk, id FROM thread WHERE owner = :owner AND project = :project AND name = :name"
+    row = execute(conn, sql, {"owner": owner, "project": project, "name": name}).first()
+    return None if row is None else ThreadRef(pk=row[0], id=row[1])
+
+
+def create_thread(
+    tx: Transaction,
+    *,
+    owner: str,
+    project: str,
+    name: str | None,
+    title: str | None,
+    model: str,
+    system: str | None,
+) -> tuple[dict[str, Any], bool]:
+    """Get the thread of that name, or create it; True where it was created."""
+    if name is not None:
+        known = find_by_name(tx.conn, owner, project, name)
+        if known is not None:
+            return read_thread(tx.conn, known), False
+    wire = {
+        "id": tx.new_id(),
+        "name": name,
+        "title": title,
+        "owner": owner,
+        "project": project,
+        "model": model,
+        "system": system,
+        "head": None,
+        "archived": False,
+        "deleted": False,
+        "created_at": iso(tx.now_ms),
+        "updated_at": iso(tx.now_ms),
+    }
+    columns = {k: v for k, v in wire.items() if k not in ("created_at", "updated_at")}
+    into = table(ThreadRow)
+    pk = new_key(
+        tx.conn.execute(insert(into), {**columns, "created_ms": tx.now_ms, "updated_ms": tx.now_ms})
+    )
+    tx.append(ThreadRef(pk=pk, id=str(wire["id"])), ThreadChanged(thread=wire))
+    return wire, True
+
+
+def change_thread(
+    tx: Transaction, owner: str, thread_id: str, changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Change fields of a thread and write what is really different.
+
+    Raises:
+        ThreadNotFound, MessageNotFound: ``head`` names no message of it.
+        Conflict: another thread has that name.
+    """
+    thread = find_thread(tx.conn, owner, thread_id)
+    now = read_thread(tx.conn, thread)
+    fresh = {name: value for name, value in changes.items() if now[name] != value}
+    if not fresh:
+        return now
+    if fresh.get("head") is not None:
+        find_message(tx.conn, thread, fresh["head"])
+    if fresh.get("name") is not None and find_by_name(
+        tx.conn, owner, now["project"], fresh["name"]
+    ):
+        raise Conflict(f"Another thread of yours is named {fresh['name']!r}.", name=fresh["name"])
+    tx.append(thread, ThreadChanged(thread=fresh))
+    tx.flush()
+    return read_thread(tx.conn, thread)
+
+
+def mark_deleted(tx: Transaction, thread: ThreadRef) -> None:
+    """Mark a thread deleted and give its name free; its rows are left to retention."""
+    tx.append(thread, ThreadChanged(thread={"deleted": True, "name": None}))
+
+
+def list_threads(
+    conn: Connection,
+    owner: str,
+    *,
+    q: str | None,
+    project: str | None,
+    archived: bool,
+    limit: int,
+    before_ms: int | None,
+) -> list[dict[str, Any]]:
+    """List an owner's threads, newest first; ``q`` looks in names and titles."""
+    statement = select(table(ThreadRow)).where(
+        col(ThreadRow.owner) == owner,
+        col(ThreadRow.deleted).is_(False),
+        col(ThreadRow.archived).is_(archived),
+    )
+    if project is not None:
+        statement = statement.where(col(ThreadRow.project) == project)
+    if q:
+        like = [col(c).icontains(q, autoescape=True) for c in (ThreadRow.name, ThreadRow.title)]
+        statement = statement.where(or_(*like))
+    if before_ms is not None:
+        statement = statement.where(col(ThreadRow.updated_ms) < before_ms)
+    statement = statement.order_by(col(ThreadRow.updated_ms).desc(), col(ThreadRow.pk).desc())
+    found = conn.execute(statement.limit(limit)).mappings()
+    return [rows.thread_wire(dict(row)) for row in found]
+
+
+def find_message(conn: Connection, thread: ThreadRef, message_id: str) -> int:
+    """Find the key of a message of this thread.
+
+    Raises:
+        MessageNotFound: it is not one of this thread's.
+    """
+    sql = "SELECT pk FROM message WHERE id = :id AND thread = :thread"
+    pk: int | None = execute(conn, sql, {"id": message_id, "thread": thread.pk}).scalar()
+    if pk is None:
+        raise MessageNotFound(message_id)
+    return pk
+
+
+def read_preferences(conn: Connection, owner: str) -> dict[str, Any]:
+    """Give what a user wants everywhere."""
+    into = table(PreferenceRow)
+    row = conn.execute(select(into).where(into.c.owner == owner)).mappings().first()
+    return {
+        "owner": owner,
+        "default_model": row["default_model"] if row else None,
+        "system": row["system"] if row else None,
+    }
+
+
+def write_preferences(tx: Transaction, owner: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Change what a user wants everywhere."""
+    into = table(PreferenceRow)
+    fresh = {**read_preferences(tx.conn, owner), **changes}
+    tx.conn.execute(into.delete().where(into.c.owner == owner))
+    tx.conn.execute(insert(into), fresh)
+    return fresh
+
+
+def recall_key(
+    tx: Transaction, owner: str, thread: ThreadRef, route: str, key: str, body: Any
+) -> tuple[str | None, str] | None:
+    """Give the (message id, run id) that a key stands for, or None for a new key (L11).
+
+    Raises:
+        IdempotencyMismatch: the key was used with another body.
+    """
+    sql = (
+        "SELECT body_sha256, message_id, run_id FROM idempotency WHERE owner = :owner AND "
+        "thread = :thread AND route = :route AND key = :key"
+    )
+    where = {"owner": owner, "thread": thread.pk, "route": route, "key": key}
+    row = tx.execute(sql, where).first()
+    if row is None:
+        return None
+    if row[0] != _digest(body):
+        raise IdempotencyMismatch(key)
+    return row[1], row[2]
+
+
+def remember_key(
+    tx: Transaction,
+    owner: str,
+    thread: ThreadRef,
+    route: str,
+    key: str,
+    body: Any,
+    *,
+    message_id: str | None,
+    run_id: str,
+) -> None:
+    """Write down what a key stands for, in the transaction that made it."""
+    into = table(IdempotencyRow)
+    columns = {
+        "owner": owner,
+        "thread": thread.pk,
+        "route": route,
+        "key": key,
+        "body_sha256": _digest(body),
+        "message_id": message_id,
+        "run_id": run_id,
+        "at_ms": tx.now_ms,
+    }
+    try:
+        tx.conn.execute(insert(into), columns)
+    except IntegrityError as error:  # two at once, on a database without one writer's lock
+        raise Conflict(
+            f"The idempotency key {key!r} is being used right now. Try again."
+        ) from error
+
+
+def _digest(body: Any) -> str:
+    return hashlib.sha256(canonical(body).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,207 @@
+"""The writer: one thread, one kept connection, the only one that writes in its process.
+
+It takes what is pending from all runs and commands, writes one transaction, and after the commit
+hands events and outcomes to ``deliver`` (L3). The next transaction starts when the last has ended,
+so a batch grows with the load and nothing waits for a tick (group commit).
+
+::
+
+    put ─► pending ─► lock threads ─► read heads, check attempts ─► insert ─► COMMIT ─► deliver
+                                              │ the batch failed
+                                              └─► ROLLBACK, then each operation by itself
+
+A batch that fails is done again one operation at a time, so one bad event harms one run. The queue
+is bounded by its users: a run has one append under way and at most 1 MB waiting in its coalescer.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+
+from ..errors import ChatStreamError, DatabaseBusy, StaleAttempt, StoreError
+from ..events import Body, Event
+from .database import Database
+from .log import RunRef, Transaction
+
+log = logging.getLogger("jupyter_chat_stream.store")
+
+BATCH_OPERATIONS = 512
+
+
+@dataclass(kw_only=True, eq=False)
+class Append:
+    """Events of one attempt.
+
+    ``settle`` brings the message row up to them; ``release`` says that the run has no owner after
+    them. The future gives the committed events, or raises StaleAttempt.
+    """
+
+    run: RunRef
+    attempt: int
+    bodies: Sequence[Body]
+    settle: bool = False
+    release: bool = False
+    future: Future[list[Event]] = field(default_factory=Future)
+
+
+@dataclass(kw_only=True, eq=False)
+class Command:
+    """A closure that reads and writes in the transaction; its future gives what it returned."""
+
+    work: Callable[[Transaction], Any]
+    threads: tuple[int, ...] = ()
+    future: Future[Any] = field(default_factory=Future)
+
+
+Operation = Append | Command
+
+
+@dataclass(kw_only=True)
+class Committed:
+    """What one commit brought: the events, and what to tell whom."""
+
+    events: list[Event]
+    outcomes: list[tuple[Operation, Any, BaseException | None]]
+
+    def resolve(self) -> None:
+        """Tell everybody who waits."""
+        for operation, result, error in self.outcomes:
+            if operation.future.cancelled():
+                continue
+            if error is None:
+                operation.future.set_result(result)
+            else:
+                operation.future.set_exception(error)
+
+
+class Writer:
+    """Owns the writing connection. ``deliver`` is called on the writer's thread, in commit order."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        deliver: Callable[[Committed], None],
+        now_ms: Callable[[], int],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._database = database
+        self._deliver = deliver
+        self._now_ms = now_ms
+        self._new_id = new_id
+        self._pending: list[Operation] = []
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._conn: Connection | None = None
+        self._thread = threading.Thread(target=self._work, name="chat-stream-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, operation: Operation) -> None:
+        """Queue an operation; its future is set after the commit."""
+        with self._wake:
+            if self._stopping:
+                raise StoreError("The store is closed; nothing more is written.")
+            self._pending.append(operation)
+            self._wake.notify()
+
+    def stop(self) -> None:
+        """Write what is pending, then end the thread and its connection."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                while not self._pending and not self._stopping:
+                    self._wake.wait()
+                batch = self._pending[:BATCH_OPERATIONS]
+                del self._pending[:BATCH_OPERATIONS]
+            if not batch:
+                break
+            self._commit(batch)
+        self._drop_connection()
+
+    def _commit(self, batch: list[Operation]) -> None:
+        try:
+            committed = self._write(batch)
+        except (
+            Exception
+        ) as error:  # the edge to every database: whatever failed, nothing was written
+            self._drop_connection()
+            if len(batch) > 1:
+                log.warning("batch of %d redone one by one: %s", len(batch), type(error).__name__)
+                for operation in batch:
+                    self._commit([operation])
+                return
+            committed = Committed(events=[], outcomes=[(batch[0], None, _explain(error))])
+        self._deliver(committed)
+
+    def _write(self, batch: list[Operation]) -> Committed:
+        if self._conn is None:
+            self._conn = self._database.writing.connect()
+        outcomes: list[tuple[Operation, Any, BaseException | None]] = []
+        with self._conn.begin():
+            tx = Transaction(self._conn, self._now_ms, self._new_id)
+            tx.lock(_threads(batch))
+            tx.guard(op.run for op in batch if isinstance(op, Append))
+            for operation in batch:
+                outcomes.append((operation, *_perform(tx, operation)))
+            tx.flush()
+        return Committed(events=tx.events, outcomes=outcomes)
+
+    def _drop_connection(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.close()
+
+
+def _perform(tx: Transaction, operation: Operation) -> tuple[Any, BaseException | None]:
+    if isinstance(operation, Command):
+        try:
+            with tx.savepoint():
+                return operation.work(tx), None
+        except ChatStreamError as refusal:
+            return None, refusal
+    try:
+        tx.guard((operation.run,))
+        events = tx.append_attempt(operation.run, operation.attempt, operation.bodies)
+    except StaleAttempt as stale:
+        return None, stale
+    if operation.release:
+        tx.set_run(operation.run, owner=None)
+    if operation.settle or operation.release:
+        tx.settle(operation.run)
+    return events, None
+
+
+def _threads(batch: Sequence[Operation]) -> list[int]:
+    keys: list[int] = []
+    for operation in batch:
+        if isinstance(operation, Append):
+            keys.append(operation.run.thread.pk)
+        else:
+            keys.extend(operation.threads)
+    return keys
+
+
+def _explain(error: Exception) -> BaseException:
+    if isinstance(error, OperationalError) and "locked" in str(error.orig):
+        return DatabaseBusy(
+            "Another program holds the database's lock too long; nothing was written. Try again."
+        )
+    if isinstance(error, OperationalError):
+        return StoreError(
+            f"The database refused the write ({type(error.orig).__name__}: {error.orig}); "
+            "nothing was written. Check the disk, then try again."
+        )
+    return error
