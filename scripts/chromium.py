@@ -25,6 +25,8 @@ PLAYWRIGHT_PATTERNS = (
     "chromium-*/chrome-linux*/chrome",
     "chromium-*/chrome-mac*/*.app/Contents/MacOS/*",
 )
+# Without any font a page has no text to measure.
+APT_PACKAGES = ("chromium", "fonts-liberation")
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run")
 START_TIMEOUT_S = 60
 
@@ -95,7 +97,7 @@ def ensure_chromium(python: Path) -> str:
     if may_use_apt():
         say("That one does not start here: installing the system's package `chromium`")
         run(["apt-get", "update", "-qq"], is_required=False)
-        run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"])
+        run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *APT_PACKAGES])
         found = find_chromium()
         if found:
             return found
