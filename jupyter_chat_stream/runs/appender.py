@@ -80,10 +80,10 @@ class Appender:
         Raises:
             StaleAttempt: this attempt may write no more.
         """
-        while self._coalescer.pending_chars > MAX_PENDING_CHARS:
-            self._raise_failure()
-            await self._wait()
         self._raise_failure()
+        while self._coalescer.pending_chars > MAX_PENDING_CHARS:
+            await self._wait()
+            self._raise_failure()
 
     async def finish(self, bodies: Sequence[Body], *, release: bool = True) -> None:
         """Write all that is left and then ``bodies``, in one transaction, and wait for the commit.

@@ -13,15 +13,18 @@ from typing import Any
 from ..events import Delta, Event, MessageWritten, body_fields, canonical, from_iso, iso, make_body
 from ..messages import content_of
 
-THREAD_COLUMNS = "id, owner, project, name, title, model, system, head, archived, deleted, created_ms, updated_ms"
+THREAD_COLUMNS = (
+    "id, owner, project, name, title, model, system, head, archived, deleted, "
+    "created_ms, updated_ms"
+)
 MESSAGE_COLUMNS = (
     "id, role, kind, status, parts, model, usage, stop_reason, error, run_id, parent_id, seq, "
     "created_ms"
 )
 RUN_COLUMNS = (
     "run.pk, run.id, run.thread, run.message, run.status, phase, attempt, run.model, params, "
-    "job_id, run.error, continues, owner, crashes, retries, run.created_ms, started_ms, first_event_ms, "
-    "ended_ms, wake_ms, run.seq"
+    "job_id, run.error, continues, owner, crashes, retries, run.created_ms, started_ms, "
+    "first_event_ms, ended_ms, wake_ms, run.seq"
 )
 EVENT_COLUMNS = "seq, type, run, attempt, at_ms, part, kind, text, body"
 

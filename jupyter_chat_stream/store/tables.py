@@ -8,6 +8,8 @@ and the head of a log is one descent of its tree (measured in docs/decisions/).
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, CursorResult, Index, Integer, Table, Text
 from sqlmodel import Field, SQLModel
 

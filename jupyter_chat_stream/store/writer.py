@@ -83,7 +83,7 @@ class Committed:
 
 
 class Writer:
-    """Owns the writing connection. ``deliver`` is called on the writer's thread, in commit order."""
+    """Owns the writing connection; ``deliver`` is called on its thread, in commit order."""
 
     def __init__(
         self,
@@ -134,9 +134,7 @@ class Writer:
     def _commit(self, batch: list[Operation]) -> None:
         try:
             committed = self._write(batch)
-        except (
-            Exception
-        ) as error:  # the edge to every database: whatever failed, nothing was written
+        except Exception as error:  # noqa: BLE001  every database's edge: all was undone
             self._drop_connection()
             if len(batch) > 1:
                 log.warning("batch of %d redone one by one: %s", len(batch), type(error).__name__)
