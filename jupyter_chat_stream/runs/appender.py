@@ -91,14 +91,10 @@ class Appender:
         Raises:
             StaleAttempt: another attempt or an end came first.
         """
-        while self._under_way:
-            await self._wait()
+        await self._idle()
         self._cancel_timer()
-        self._raise_failure()
         self._put([*self._coalescer.finish(), *bodies], release=release)
-        while self._under_way:
-            await self._wait()
-        self._raise_failure()
+        await self._idle()
 
     def close(self) -> None:
         """Stop the timer; what is pending and was never committed is forgotten."""
@@ -166,6 +162,11 @@ class Appender:
             return False
         self._saved_at, self._saved_chars = now, self._chars
         return True
+
+    async def _idle(self) -> None:
+        while self._under_way:
+            await self._wait()
+        self._raise_failure()
 
     async def _wait(self) -> None:
         self._moved.clear()
