@@ -1,0 +1,298 @@
+"""A run in the hands of whoever sent something: its state, its events, its end, and its view.
+
+Properties read what the follower has folded and never touch the network. Everything that does
+is one coroutine on the link's loop, waited for (``cancel``) or awaited (``acancel``). Leaving a
+wait or an iteration only leaves; ``cancel`` stops (L8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import weakref
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from typing import Any
+
+from ..errors import RunFailed
+from ..events import ENDS, Event, MessageWritten, parse
+from .follower import Follower
+from .link import Link, current, path_of
+from .showing import bundle
+from .values import Message
+
+PAGE_WAIT_S = 20
+CANCEL_WAIT_S = 5.0
+
+
+class Followed:
+    """What belongs to a thread and needs its follower, also in a forked child."""
+
+    thread_id: str
+
+    def _follow_with(self, follower: Follower) -> None:
+        self._pid = os.getpid()
+        self._held = follower
+        weakref.finalize(self, current().unfollow, follower).atexit = False
+
+    @property
+    def _follower(self) -> Follower:
+        if self._pid != os.getpid():
+            link = current()
+            self._follow_with(link.run(link.follow(self.thread_id)))
+        return self._held
+
+
+async def read_page(thread_id: str, after: int, wait_s: int) -> list[Event]:
+    """Read what comes right after a cursor, waiting at most ``wait_s`` for the first of it.
+
+    The store holds the rest: whoever iterates slowly reads later, nothing is kept here (L8).
+    """
+    wait = f"&wait={wait_s}" if wait_s else ""
+    path = f"threads/{path_of(thread_id)}/events?after={after}&raw=1{wait}"
+    page = await current().request("GET", path, timeout_s=wait_s + 30.0)
+    events = []
+    for wire in page["events"]:
+        event = parse(wire)
+        if event.seq == after + 1:
+            events.append(event)
+            after = event.seq
+    return events
+
+
+class Pages:
+    """The events of a thread after a cursor, page by page; the run's end, where there is one."""
+
+    def __init__(self, follower: Follower, after: int, run: Run | None = None) -> None:
+        self._follower = follower
+        self._run = run
+        self._after = after
+        self._wait_s = 0
+
+    async def next(self) -> list[Event] | None:
+        """Give the next events, in order, none twice; None when there will be no more."""
+        while True:
+            events = await read_page(self._follower.thread_id, self._after, self._wait_s)
+            self._wait_s = PAGE_WAIT_S
+            if events:
+                self._after = events[-1].seq
+                return events if self._run is None else [*filter(self._run.owns, events)]
+            if self._run is not None:
+                await self._follower.until(lambda: self._follower.seq >= self._after or None)
+                if self._run.is_ended and self._after >= self._run.seq:
+                    return None
+
+
+class Run(Followed):
+    """The making of one answer, in the background of the server."""
+
+    def __init__(
+        self,
+        follower: Follower,
+        run: Mapping[str, Any],
+        reply: Mapping[str, Any] | None = None,
+        asked: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.thread_id: str = run["thread_id"]
+        self.id: str = run["id"]
+        self._run, self._reply, self._asked = dict(run), reply, asked
+        # The reply is created by the event after its question's.
+        first = asked or reply
+        self._before = first["seq"] - 1 if first else 0
+        self._follow_with(follower)
+
+    # ------------------------------------------------------------------ state
+
+    def _state(self) -> dict[str, Any]:
+        self._run = self._follower.run(self.id) or self._run
+        return self._run
+
+    def _message(self) -> Mapping[str, Any] | None:
+        self._reply = self._follower.message(self._run["message_id"]) or self._reply
+        return self._reply
+
+    @property
+    def thread(self) -> str:
+        """The id of the thread this run belongs to."""
+        return self.thread_id
+
+    @property
+    def status(self) -> str:
+        """One of pending, processing, waiting, completed, failed, cancelled, interrupted."""
+        return str(self._state()["status"])
+
+    @property
+    def phase(self) -> str | None:
+        """What it is doing now, None once it has ended."""
+        return self._state()["phase"]
+
+    @property
+    def is_ended(self) -> bool:
+        return self.status in ENDS
+
+    @property
+    def model(self) -> str | None:
+        return self._state()["model"]
+
+    @property
+    def error(self) -> Mapping[str, Any] | None:
+        """Why it failed: ``{code, message, retryable}``."""
+        return self._state()["error"]
+
+    @property
+    def content(self) -> str:
+        """The text so far."""
+        message = self._message()
+        return str(message["content"]) if message else ""
+
+    @property
+    def usage(self) -> Mapping[str, Any] | None:
+        """The tokens it took, once the provider has said so."""
+        message = self._message()
+        return message["usage"] if message else None
+
+    @property
+    def seq(self) -> int:
+        """The last event of this run that has arrived here."""
+        message = self._message()
+        return int(message["seq"]) if message else 0
+
+    @property
+    def reply(self) -> Message | None:
+        """The answer as it is now."""
+        message = self._message()
+        return Message.from_wire(message) if message else None
+
+    def __repr__(self) -> str:
+        return f"Run({self.status})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        reply = self._message()
+        parent = reply["parent_id"] if reply else None
+        asked = self._follower.message(parent) or self._asked
+        exchange = [message for message in (asked, reply) if message]
+        return bundle(self.thread_id, exchange, self.id)
+
+    def owns(self, event: Event) -> bool:
+        """Say whether an event belongs to this run or is the question it answers."""
+        if event.run_id is not None:
+            return event.run_id == self.id
+        body = event.body
+        return isinstance(body, MessageWritten) and bool(
+            self._asked and body.message["id"] == self._asked["id"]
+        )
+
+    # ------------------------------------------------------------------ its end
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Wait for the end, however it ends, and give the run.
+
+        Raises:
+            TimeoutError: it has not ended in ``timeout`` seconds; it goes on.
+        """
+        current().run(self.until_ended(timeout))
+        return self
+
+    def __await__(self) -> Generator[Any, None, Run]:
+        yield from current().arun(self.until_ended(None)).__await__()
+        return self
+
+    async def until_ended(self, timeout: float | None) -> None:
+        """Wait for the end, on the link's loop."""
+        try:
+            self._run = await asyncio.wait_for(self._follower.ended(self.id), timeout)
+        except asyncio.TimeoutError:
+            raise TimeoutError(
+                f"Run {self.id!r} has not ended within {timeout} s; it goes on. "
+                "Wait again with run.wait(), or stop it with run.cancel()."
+            ) from None
+
+    def completed_reply(self, shown_in: str | None = None) -> Message:
+        """Give the answer of a run that has ended.
+
+        Raises:
+            RunFailed: it ended otherwise; its text is kept in ``error.run.content``.
+        """
+        message, status = self._message(), self.status
+        if message is not None and status == "completed":
+            return Message.from_wire(message, shown_in)
+        why = self.error or {"code": status, "message": f"It was {status}."}
+        error = RunFailed(
+            f"Run {self.id!r} {status}: {why['code']}: {why['message']} Its text so far is kept: "
+            "error.run.content; go on from there with error.run.continue_(), or begin again with "
+            "error.run.retry().",
+            run_id=self.id,
+            run_status=status,
+            reason=why["code"],
+        )
+        error.run = self  # type: ignore[attr-defined]
+        raise error
+
+    # ------------------------------------------------------------------ its events
+
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """Give this run's events after a cursor, then the live ones, until it has ended."""
+        pages = Pages(self._follower, max(after, self._before), self)
+        while (events := current().run(pages.next())) is not None:
+            yield from events
+            if events and events[-1].type == "finalized":
+                return
+
+    async def aevents(self, after: int = 0) -> AsyncIterator[Event]:
+        """Give this run's events after a cursor, then the live ones, until it has ended."""
+        pages = Pages(self._follower, max(after, self._before), self)
+        while (events := await current().arun(pages.next())) is not None:
+            for event in events:
+                yield event
+            if events and events[-1].type == "finalized":
+                return
+
+    # ------------------------------------------------------------------ what one can do to it
+
+    def cancel(self) -> Run:
+        """Stop it; what it has written stays. A run that has ended stays as it is."""
+        return current().run(self._cancel())
+
+    async def acancel(self) -> Run:
+        """Stop it; what it has written stays. A run that has ended stays as it is."""
+        return await current().arun(self._cancel())
+
+    async def _cancel(self) -> Run:
+        self._run = await current().request("POST", f"runs/{path_of(self.id)}/cancel", {})
+        try:
+            await asyncio.wait_for(self._follower.ended(self.id), CANCEL_WAIT_S)
+        except asyncio.TimeoutError:
+            pass  # the server has said it is cancelled; its events are late
+        return self
+
+    def retry(self) -> Run:
+        """Answer once more, as a sibling of this answer.
+
+        Raises:
+            RunNotEnded: this run is still going.
+        """
+        return current().run(self._again("retry"))
+
+    async def aretry(self) -> Run:
+        """Answer once more, as a sibling of this answer."""
+        return await current().arun(self._again("retry"))
+
+    def continue_(self) -> Run:
+        """Go on after the text that this run has left.
+
+        Raises:
+            RunNotEnded: this run is still going.
+        """
+        return current().run(self._again("continue"))
+
+    async def acontinue(self) -> Run:
+        """Go on after the text that this run has left."""
+        return await current().arun(self._again("continue"))
+
+    async def _again(self, how: str) -> Run:
+        link: Link = current()
+        path = f"runs/{path_of(self.id)}/{how}"
+        headers = {"Idempotency-Key": secrets.token_urlsafe(16)}
+        answer = await link.request("POST", path, {}, headers=headers)
+        follower = await link.follow(self.thread_id)
+        return Run(follower, answer["run"], answer["reply"])

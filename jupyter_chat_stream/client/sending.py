@@ -1,0 +1,72 @@
+"""What commands carry: opening a thread, and a message's body, in the words of the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import ServerUnavailable
+from .follower import Follower
+from .link import Link, path_of
+from .values import Message
+
+OPEN_TIMEOUT_S = 30.0
+HEAD: Any = object()  # the default parent: the thread's newest reply
+
+
+async def open_thread(
+    link: Link, thread_id: str | None, wanted: Mapping[str, Any]
+) -> tuple[dict[str, Any], Follower]:
+    """Get or create a thread, make it what is wanted, and follow it until it is live.
+
+    Args:
+        wanted: name, model, system, project; what is None is left as it is.
+    """
+    given = {field: value for field, value in wanted.items() if value is not None}
+    if thread_id is not None:
+        thread = await link.request("GET", f"threads/{path_of(thread_id)}")
+    else:
+        is_named = "name" in given
+        thread = await link.request("POST", "threads", given, repeatable=is_named)
+    changes: dict[str, Any] = {
+        field: given[field]
+        for field in ("model", "system")
+        if field in given and given[field] != thread[field]
+    }
+    if changes:
+        thread = await link.request("PATCH", f"threads/{path_of(thread['id'])}", changes)
+    follower = await link.follow(thread["id"])
+    try:
+        await asyncio.wait_for(follower.live(), OPEN_TIMEOUT_S)
+    except asyncio.TimeoutError:
+        link.unfollow(follower)
+        raise ServerUnavailable(
+            f"The chat's server answers, but thread {thread['id']!r} cannot be followed: nothing "
+            f"came for {OPEN_TIMEOUT_S:.0f} s. Does something between here and it stop WebSockets?",
+            thread_id=thread["id"],
+        ) from None
+    except BaseException:
+        link.unfollow(follower)
+        raise
+    return thread, follower
+
+
+def message_body(
+    text: str,
+    *,
+    model: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    context: Mapping[str, object] | Sequence[Mapping[str, str]] | None = None,
+    parent: Message | str | None = HEAD,
+) -> dict[str, Any]:
+    """Give the body of a message, with only what was given."""
+    body: dict[str, Any] = {"content": text}
+    if isinstance(context, Mapping):
+        context = [{"name": name, "text": str(value)} for name, value in context.items()]
+    options = {"model": model, "params": params, "tools": tools, "context": context}
+    body.update({name: value for name, value in options.items() if value is not None})
+    if parent is not HEAD:
+        body["parent_id"] = parent.id if isinstance(parent, Message) else parent
+    return body

@@ -1,0 +1,106 @@
+"""What a notebook shows of a thread: the live view's address, and a copy for who has no server.
+
+The copy is bounded and deterministic: no ids, no times, and of an answer that is being written
+only that it is, so that notebooks under version control change when the conversation does.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..events import ENDS
+
+MIME = "application/vnd.jupyter-chat-stream.thread.v1+json"
+MAX_SNAPSHOT_BYTES = 20_000
+MARKS = {"failed": "failed", "cancelled": "stopped", "interrupted": "interrupted"}
+LEFT_OUT = "*(what came before is left out of this copy)*"
+
+
+def cell() -> str | None:
+    """Give what tells one execution of a cell from another; None outside a kernel."""
+    shell = shell_of_kernel()
+    header = shell.get_parent().get("header", {}) if shell is not None else {}
+    return header.get("msg_id")
+
+
+def shell_of_kernel() -> Any:
+    """Give the kernel's shell; None in a script, and in a terminal."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell if getattr(shell, "kernel", None) is not None else None
+
+
+def speaker(message: Mapping[str, Any]) -> str:
+    return "You" if message["role"] == "user" else message["model"] or "Assistant"
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """Give what a copy keeps of a message."""
+    status = message["status"]
+    if status not in ENDS:
+        return "*(still being written)*"
+    mark = f"*({MARKS[status]})*" if status in MARKS else ""
+    return "\n\n".join(text for text in (message["content"].strip("\n"), mark) if text)
+
+
+def snapshot(messages: Iterable[Mapping[str, Any]], *, markdown: bool = True) -> str:
+    """Give the newest messages as text, whole ones, at most ``MAX_SNAPSHOT_BYTES``."""
+    head = "**{}**" if markdown else "{}:"
+    blocks = [f"{head.format(speaker(message))}\n\n{text_of(message)}" for message in messages]
+    kept: list[str] = []
+    room = MAX_SNAPSHOT_BYTES - len(LEFT_OUT) - 2
+    for block in reversed(blocks):
+        room -= len(block.encode()) + 2
+        if room < 0:
+            break
+        kept.append(block)
+    if not kept and blocks:  # one message larger than the copy: its beginning
+        kept = [blocks[-1].encode()[: MAX_SNAPSHOT_BYTES - 64].decode(errors="ignore") + " …"]
+    if len(kept) < len(blocks):
+        kept.append(LEFT_OUT)
+    return "\n\n".join(reversed(kept))
+
+
+def bundle(
+    thread_id: str, messages: Iterable[Mapping[str, Any]], run_id: str | None = None
+) -> dict[str, Any]:
+    """Give what an output shows: the live view's address and the copy, and no widget view.
+
+    A widget view in the same output would make nbconvert leave the copy out.
+    """
+    messages = list(messages)
+    where = {"thread": thread_id} if run_id is None else {"thread": thread_id, "run": run_id}
+    return {
+        MIME: where,
+        "text/markdown": snapshot(messages),
+        "text/plain": snapshot(messages, markdown=False),
+    }
+
+
+class Shown:
+    """A run's live view in the output of the cell that waits for it; its copy is whole at the end.
+
+    Shows nothing in a script or a terminal.
+    """
+
+    def __init__(self, run: Any) -> None:
+        self._run = run
+        self._handle: Any = None
+        self.cell: str | None = None
+
+    def __enter__(self) -> Shown:
+        if shell_of_kernel() is not None:
+            from IPython.display import display
+
+            self.cell = cell()
+            self._handle = display(self._run, display_id=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._handle is not None:
+            self._handle.update(self._run)

@@ -1,0 +1,61 @@
+"""What people get in their hands: messages as light values that show as their text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .showing import cell, snapshot, speaker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One turn of a thread, as it was when it was asked for.
+
+    Shows as its Markdown; ``str`` gives its text.
+    """
+
+    id: str
+    role: str
+    status: str
+    content: str = field(repr=False)
+    model: str | None
+    usage: Mapping[str, Any] | None
+    error: Mapping[str, Any] | None
+    parts: tuple[Mapping[str, Any], ...] = field(repr=False)
+    run_id: str | None
+    seq: int
+    shown_in: str | None = field(default=None, compare=False)
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any], shown_in: str | None = None) -> Message:
+        names = ("id", "role", "status", "content", "model", "usage", "error", "run_id", "seq")
+        known = {name: wire.get(name) for name in names}
+        return cls(**known, parts=tuple(wire["parts"]), shown_in=shown_in)  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        return self.content
+
+    def __repr__(self) -> str:
+        text = " ".join(self.content.split())
+        text = text if len(text) <= 60 else text[:59] + "…"
+        status = "" if self.status == "completed" else f" ({self.status})"
+        return f"{speaker(vars(self))}{status}: {text}"
+
+    def _ipython_display_(self) -> None:
+        """Show the text, but not below the live view that ``ask`` has put into the same cell."""
+        from IPython.display import display
+
+        if self.shown_in is None or self.shown_in != cell():
+            display({"text/markdown": self.content, "text/plain": self.content}, raw=True)
+
+
+class Messages(list[Message]):
+    """The messages of a thread: a list that shows as the thread's text."""
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self)) or "(no messages)"
+
+    def _repr_markdown_(self) -> str:
+        return snapshot(vars(message) for message in self)
