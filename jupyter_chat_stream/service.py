@@ -349,17 +349,19 @@ class Service:
         )
 
     async def wait_ended(self, owner: str, run_id: str, timeout_s: float) -> dict[str, Any]:
-        """Wait for a run's end and give its reply; earlier where it waits, or time is up."""
+        """Wait for a run's end; give its reply, as it is when time is up or a person is asked."""
         ref = await self.store.read(lambda conn: runs.find_run(conn, owner, run_id))
 
-        def seq(conn: Connection) -> tuple[int, str]:
-            return reading.head_of(conn, ref.thread), runs.read_run(conn, ref)["status"]
+        def look(conn: Connection) -> tuple[int, bool]:
+            run = runs.read_run(conn, ref)
+            is_over = run["status"] in ENDS or run["phase"] == "waiting"
+            return reading.head_of(conn, ref.thread), is_over
 
-        after, status = await self.store.read(seq)
+        after, is_over = await self.store.read(look)
         reader = self._parts.hub.follow(ref.thread, after)
         try:
             deadline = asyncio.get_running_loop().time() + timeout_s
-            while status not in ENDS and status != "waiting":
+            while not is_over:
                 left_s = deadline - asyncio.get_running_loop().time()
                 if left_s <= 0:
                     break
@@ -367,7 +369,7 @@ class Service:
                     await asyncio.wait_for(reader.next(), left_s)
                 except asyncio.TimeoutError:
                     break
-                _, status = await self.store.read(seq)
+                _, is_over = await self.store.read(look)
         finally:
             reader.close()
         return await self.store.read(lambda conn: reading.read_message(conn, ref))
