@@ -8,7 +8,7 @@ the body's end, because a connection that is closed on unread bytes loses its an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,18 +35,17 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_DRAIN_BYTES = 64 * 1024 * 1024
 
 Result = TypeVar("Result")
+Method = Callable[..., Coroutine[Any, Any, None]]
 
 
 class ClientGone(Exception):
     """Nobody waits for the answer any more."""
 
 
-def answers(
-    action: str,
-) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., Awaitable[None]]]:
+def answers(action: str) -> Callable[[Method], Method]:
     """Let a handler's method answer whoever may take this action (read, write, execute)."""
 
-    def decorate(method: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    def decorate(method: Method) -> Method:
         @wraps(method)
         async def admitted(self: ChatMixin, *args: str) -> None:
             await self.admit(action)

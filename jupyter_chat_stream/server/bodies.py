@@ -22,7 +22,7 @@ MAX_DEPTH = 64
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Title = Annotated[str, Field(max_length=500)]
-ModelId = Annotated[str, Field(min_length=1, max_length=200)]
+ModelId = Annotated[str, Field(max_length=200, pattern=r"^[^/]+/.+$")]
 System = Annotated[str, Field(max_length=100_000)]
 Project = Annotated[str, Field(max_length=1000)]
 Id = Annotated[str, Field(min_length=1, max_length=128)]
@@ -48,7 +48,7 @@ class NewThread(Body):
 class ThreadChanges(Body):
     name: Name | None = None
     title: Title | None = None
-    model: ModelId | None = None
+    model: ModelId = ""
     system: System | None = None
     head: Id | None = None
     archived: bool = False
@@ -177,6 +177,8 @@ def _invalid(model: type[Body], error: ValidationError) -> InvalidInput:
             what = "is not a field here."
     elif first["type"] == "missing":
         what = "is missing."
+    elif first["type"] == "string_pattern_mismatch":
+        what = "must be written provider/model; GET models lists them."
     else:
         what = f"is wrong: {first['msg']}."
     return InvalidInput(f"'{field}' {what}", field=field)

@@ -24,7 +24,7 @@ from .outbox import Outbox
 from .refusals import InvalidJson, refusal
 
 if TYPE_CHECKING:
-    from ..follow import Reader
+    from ..follow import Frame, Reader
 
 MAX_FRAME_BYTES = 64 * 1024
 MAX_SUBSCRIPTIONS = 256
@@ -43,6 +43,10 @@ class Subscription:
         self.is_sending = False
         self.task: asyncio.Task[None] | None = None
         self.reader: Reader | None = None
+
+    async def next(self) -> Frame | None:
+        """Wait for the next frame; None where there is no reader any more."""
+        return None if self.reader is None else await self.reader.next()
 
     def let_go(self) -> None:
         """Close the reader, and what it holds for us; we follow again from our cursor."""
@@ -82,7 +86,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
     def max_message_size(self) -> int:
         return MAX_MESSAGE_BYTES
 
-    def open(self) -> None:  # type: ignore[override]
+    def open(self) -> None:
         self.set_nodelay(True)
         self._keep(self._tend())
 
@@ -99,7 +103,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
             task.cancel()
 
     async def _tend(self) -> None:
-        """Show that the connection lives, and see where it does not; first to begin, last to end."""
+        """Show that the connection lives; see where it does not. First to begin, last to end."""
         loop = asyncio.get_running_loop()
         beat_at, gone = loop.time() + self.host.heartbeat_s, 0
         try:
@@ -164,8 +168,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         """Send frames until the thread is closed (True), or the socket takes no more (False)."""
         sub.reader = await self.service.follow(self.owner, sub.thread_id, sub.after)
         try:
-            while sub.reader is not None:
-                frame = await sub.reader.next()
+            while (frame := await sub.next()) is not None:
                 if frame.op == "live" and sub.is_live:
                     continue
                 if not self._outbox.has_room(frame.text):
