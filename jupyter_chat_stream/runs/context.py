@@ -24,7 +24,7 @@ CHARS_PER_TOKEN = 3.0
 MAX_BRANCH = 2000
 
 _BRANCH = (
-    "WITH RECURSIVE branch(id, depth) AS (SELECT :id, 0 UNION ALL "
+    "WITH RECURSIVE branch(id, depth) AS (SELECT id, 0 FROM message WHERE id = :id UNION ALL "
     "SELECT message.parent_id, depth + 1 FROM branch JOIN message ON message.id = branch.id "
     "WHERE message.parent_id IS NOT NULL AND depth < :most) "
     "SELECT {columns} FROM branch JOIN message ON message.id = branch.id ORDER BY depth DESC"
