@@ -1,12 +1,78 @@
-import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+/** Wiring: who gives what to whom. Everything but the registry of renderers may be absent. */
+import { IJupyterWidgetRegistry } from '@jupyter-widgets/base';
+import { type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { IDocumentManager } from '@jupyterlab/docmanager';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
 
-const renderer: JupyterFrontEndPlugin<void> = {
-  id: 'jupyter-chat-stream:plugin',
-  description: 'Draws chat threads in notebook outputs.',
+import { rendererFactory } from './mime';
+import { PAGE_CLOCK, createPage } from './page';
+import { keepChats } from './keeping';
+import { type Extent } from './snapshot';
+import { IChatPage } from './tokens';
+
+const page: JupyterFrontEndPlugin<IChatPage> = {
+  id: 'jupyter-chat-stream:page',
+  description: 'The one connection of this page, and the threads on it.',
   autoStart: true,
   requires: [IRenderMimeRegistry],
-  activate: () => undefined
+  provides: IChatPage,
+  activate: (app: JupyterFrontEnd, rendermime: IRenderMimeRegistry): IChatPage =>
+    createPage(app.serviceManager.serverSettings, rendermime)
 };
 
-export default renderer;
+const renderer: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-chat-stream:renderer',
+  description: 'Draws chat threads in notebook outputs.',
+  autoStart: true,
+  requires: [IRenderMimeRegistry, IChatPage],
+  activate: (_app: JupyterFrontEnd, rendermime: IRenderMimeRegistry, chats: IChatPage) => {
+    rendermime.addFactory(rendererFactory(() => chats));
+  }
+};
+
+const widget: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-chat-stream:widget',
+  description: 'Draws `Chat` where it is used as a widget.',
+  autoStart: true,
+  requires: [IChatPage],
+  optional: [IJupyterWidgetRegistry],
+  activate: (_app: JupyterFrontEnd, chats: IChatPage, registry: IJupyterWidgetRegistry | null) => {
+    registry?.registerWidget({
+      name: 'jupyter-chat-stream',
+      version: '0.1.0',
+      exports: async () => (await import('./widget')).widgetClasses(() => chats)
+    });
+  }
+};
+
+const keeper: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-chat-stream:plugin',
+  description: 'Keeps a copy of chats in the notebooks that show them.',
+  autoStart: true,
+  requires: [IChatPage],
+  optional: [INotebookTracker, IDocumentManager, ISettingRegistry],
+  activate: (
+    app: JupyterFrontEnd,
+    chats: IChatPage,
+    tracker: INotebookTracker | null,
+    documents: IDocumentManager | null,
+    registry: ISettingRegistry | null
+  ) => {
+    let settings: ISettingRegistry.ISettings | null = null;
+    void registry?.load(keeper.id).then(loaded => (settings = loaded));
+    if (tracker !== null) {
+      keepChats({
+        tracker,
+        threads: chats.threads,
+        contents: app.serviceManager.contents,
+        clock: PAGE_CLOCK,
+        extent: () => (settings?.composite['snapshot'] ?? 'all') as Extent,
+        isAutosaving: () => documents?.autosave === true
+      });
+    }
+  }
+};
+
+export default [page, renderer, widget, keeper];

@@ -1,0 +1,81 @@
+/**
+ * The MIME renderer: a chat in a cell output, drawn from the server by the thread's id.
+ *
+ * Safe in a notebook that is not trusted: the bundle holds no HTML, and what the thread holds is
+ * sanitised. The bundle's Markdown is the saved copy, for a thread that this server does not know.
+ */
+import { type IRenderMime } from '@jupyterlab/rendermime-interfaces';
+import { type Message } from '@lumino/messaging';
+import { Widget } from '@lumino/widgets';
+
+import { type ChatPage, type MountedChat, mountChat } from './view/mount';
+
+export const MIME_TYPE = 'application/vnd.jupyter-chat-stream.thread.v1+json';
+
+/** What our output holds: which thread, and of it which run. */
+export interface Address {
+  readonly threadId: string;
+  readonly runId: string | null;
+}
+
+/** Read the data of our MIME type; null where it is something else. */
+export function parseAddress(data: unknown): Address | null {
+  if (typeof data !== 'object' || data === null) {
+    return null;
+  }
+  const { thread, run } = data as Readonly<Record<string, unknown>>;
+  if (typeof thread !== 'string' || thread === '') {
+    return null;
+  }
+  return { threadId: thread, runId: typeof run === 'string' ? run : null };
+}
+
+/** Where renderers get their page from once it is there. */
+export function rendererFactory(page: () => ChatPage): IRenderMime.IRendererFactory {
+  return {
+    safe: true,
+    mimeTypes: [MIME_TYPE],
+    defaultRank: -20,
+    createRenderer: () => new ThreadRenderer(page())
+  };
+}
+
+export class ThreadRenderer extends Widget implements IRenderMime.IRenderer {
+  constructor(page: ChatPage) {
+    super();
+    this.addClass('jp-ChatStream-output');
+    const host = document.createElement('div');
+    this.node.append(host);
+    this._chat = mountChat(host, page);
+  }
+
+  async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
+    const address = parseAddress(model.data[MIME_TYPE]);
+    if (address === null) {
+      this.node.textContent = 'This output names no chat thread.';
+      return;
+    }
+    const copy = model.data['text/markdown'] ?? model.data['text/plain'];
+    const savedCopy = Array.isArray(copy) ? copy.join('') : copy;
+    this._chat.show({
+      ...address,
+      savedCopy: typeof savedCopy === 'string' && savedCopy !== '' ? savedCopy : null,
+      isDisabled: false,
+      height: null
+    });
+  }
+
+  override dispose(): void {
+    if (!this.isDisposed) {
+      this._chat.dispose();
+    }
+    super.dispose();
+  }
+
+  /** The notebook focuses outputs; ours says itself what is focused. */
+  protected override onActivateRequest(_message: Message): void {
+    this.node.querySelector<HTMLElement>('[data-testid=field], [data-testid=log]')?.focus();
+  }
+
+  private readonly _chat: MountedChat;
+}

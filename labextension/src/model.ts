@@ -1,0 +1,322 @@
+/**
+ * What a view of a thread holds on to: one `ThreadClient` per thread and page, shared by its views.
+ *
+ * Nothing is shown that the log does not hold: a message sent appears when its event comes. Listeners
+ * hear of new events at most once per frame, of what the reader did at once. `Threads` counts who
+ * uses a client and ends it, a while after the last one left.
+ */
+import { type Api, ApiError, newKey } from './commands';
+import { type Clock, type Connection, type Follower, type Link } from './connection';
+import { type Draft, type DraftStore, NO_DRAFT } from './drafts';
+import { type ModelList, parseModels } from './protocol';
+import { type Transcript, EMPTY } from './transcript';
+
+/** Why there is nothing to follow. */
+export interface Ended {
+  readonly why: 'missing' | 'deleted' | 'absent' | 'refused';
+  readonly message: string;
+}
+
+/** All that a view draws from. Immutable: a change is a new object. */
+export interface ThreadState {
+  readonly transcript: Transcript;
+  readonly link: Link;
+  readonly ended: Ended | null;
+  readonly draft: string;
+  readonly isSending: boolean;
+  /** Ids of runs a command of this page is on its way to. */
+  readonly acting: ReadonlySet<string>;
+  /** What went wrong with the reader's last command; the draft is kept. */
+  readonly problem: string | null;
+  readonly models: ModelList | null;
+}
+
+export interface PageOptions {
+  readonly api: Api;
+  readonly connection: Connection;
+  readonly drafts: DraftStore;
+  readonly clock: Clock;
+  /** Call once, before the next frame is drawn. */
+  readonly onFrame: (action: () => void) => void;
+}
+
+const LINGER_MS = 5_000;
+
+/** All threads of the page. */
+export class Threads {
+  constructor(options: PageOptions) {
+    this._options = options;
+  }
+
+  /** Give the client of a thread; every `acquire` is ended by one `release`. */
+  acquire(threadId: string): ThreadClient {
+    let entry = this._entries.get(threadId);
+    if (entry === undefined) {
+      entry = { client: new ThreadClient(threadId, this._options, this), uses: 0, cancel: null };
+      this._entries.set(threadId, entry);
+    }
+    entry.cancel?.();
+    entry.cancel = null;
+    entry.uses += 1;
+    return entry.client;
+  }
+
+  release(client: ThreadClient): void {
+    const entry = this._entries.get(client.threadId);
+    if (entry === undefined || entry.client !== client || --entry.uses > 0) {
+      return;
+    }
+    entry.cancel = this._options.clock.later(() => {
+      this._entries.delete(client.threadId);
+      client.dispose();
+    }, LINGER_MS);
+  }
+
+  /** The client of a thread, if a view on this page uses it. */
+  peek(threadId: string): ThreadClient | undefined {
+    return this._entries.get(threadId)?.client;
+  }
+
+  /** Ask for the models, once for all threads at a time. */
+  async loadModels(): Promise<ModelList | null> {
+    this._models ??= this._options.api
+      .request({ method: 'GET', path: 'models' })
+      .then(parseModels)
+      .finally(() => (this._models = null));
+    try {
+      return await this._models;
+    } catch {
+      // The picker shows the thread's model alone, and asks again when it is opened.
+      return null;
+    }
+  }
+
+  private readonly _options: PageOptions;
+  private readonly _entries = new Map<string, Entry>();
+  private _models: Promise<ModelList> | null = null;
+}
+
+interface Entry {
+  readonly client: ThreadClient;
+  uses: number;
+  cancel: (() => void) | null;
+}
+
+/** One thread: its state for views, and the reader's commands. */
+export class ThreadClient {
+  constructor(
+    readonly threadId: string,
+    options: PageOptions,
+    threads: Threads
+  ) {
+    this._options = options;
+    this._threads = threads;
+    this._draft = options.drafts.load(threadId);
+    this._state = {
+      transcript: EMPTY,
+      link: 'connecting',
+      ended: null,
+      draft: this._draft.text,
+      isSending: false,
+      acting: new Set(),
+      problem: null,
+      models: null
+    };
+    this._follower = options.connection.follow(threadId, () => this._moved());
+  }
+
+  /** The state as last announced. */
+  readonly getState = (): ThreadState => this._state;
+
+  /** The newest state of the log, announced or not. */
+  get transcript(): Transcript {
+    return this._follower.transcript;
+  }
+
+  /** Whether `transcript` is all there is, as far as can be known. */
+  get isLive(): boolean {
+    return this._follower.link === 'live';
+  }
+
+  /** Whether this page has seen the thread's log at all. */
+  get isKnown(): boolean {
+    return this._follower.transcript.seq > 0;
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this._listeners.add(listener);
+    return () => this._listeners.delete(listener);
+  };
+
+  setDraft(text: string): void {
+    if (text !== this._draft.text) {
+      this._keepDraft({ text, key: null });
+    }
+  }
+
+  /** Send the draft. It is dropped only when the server has it; one that failed keeps its key. */
+  async send(): Promise<void> {
+    const content = this._draft.text.trim();
+    if (content === '' || this._state.isSending) {
+      return;
+    }
+    const sent: Draft = { text: this._draft.text, key: this._draft.key ?? newKey() };
+    this._keepDraft(sent);
+    this._set({ isSending: true, problem: null });
+    try {
+      await this._options.api.request({
+        method: 'POST',
+        path: `threads/${encodeURIComponent(this.threadId)}/messages`,
+        body: { content },
+        headers: { 'Idempotency-Key': sent.key ?? '' }
+      });
+      if (this._draft.text === sent.text) {
+        this._keepDraft(NO_DRAFT);
+      }
+    } catch (error) {
+      this._set({ problem: `${explain(error)} Your text is kept.` });
+    } finally {
+      this._set({ isSending: false });
+    }
+  }
+
+  /** Stop a run, make its answer again, or go on with it. */
+  command(runId: string, name: 'cancel' | 'retry' | 'continue'): Promise<void> {
+    return this._act(runId, `runs/${encodeURIComponent(runId)}/${name}`, {});
+  }
+
+  /** Answer what a run asks. */
+  answer(runId: string, requestId: string, value: unknown): Promise<void> {
+    const body = { request_id: requestId, value };
+    return this._act(runId, `runs/${encodeURIComponent(runId)}/input`, body);
+  }
+
+  /** Let the thread's next answers be made by this model. */
+  async setModel(model: string): Promise<void> {
+    this._set({ problem: null });
+    try {
+      const path = `threads/${encodeURIComponent(this.threadId)}`;
+      await this._options.api.request({ method: 'PATCH', path, body: { model } });
+    } catch (error) {
+      this._set({ problem: explain(error) });
+    }
+  }
+
+  async loadModels(): Promise<void> {
+    const models = await this._threads.loadModels();
+    if (models !== null) {
+      this._set({ models });
+    }
+  }
+
+  dismissProblem(): void {
+    this._set({ problem: null });
+  }
+
+  dispose(): void {
+    this._isDisposed = true;
+    this._listeners.clear();
+    this._follower.dispose();
+  }
+
+  private async _act(runId: string, path: string, body: object): Promise<void> {
+    if (this._state.acting.has(runId)) {
+      return;
+    }
+    this._set({ acting: new Set([...this._state.acting, runId]), problem: null });
+    try {
+      await this._options.api.request({ method: 'POST', path, body });
+    } catch (error) {
+      // Somebody else was first: the log says what happened.
+      const isSettled = error instanceof ApiError && error.code === 'request_not_open';
+      this._set({ problem: isSettled ? null : explain(error) });
+    } finally {
+      this._set({ acting: new Set([...this._state.acting].filter(id => id !== runId)) });
+    }
+  }
+
+  private _keepDraft(draft: Draft): void {
+    this._draft = draft;
+    this._options.drafts.save(this.threadId, draft);
+    this._set({ draft: draft.text });
+  }
+
+  /** The follower moved on: announce it with the next frame. */
+  private _moved(): void {
+    if (!this._isAnnouncing) {
+      this._isAnnouncing = true;
+      this._options.onFrame(() => {
+        this._isAnnouncing = false;
+        this._announce();
+      });
+    }
+    if (this._options.connection.failures > 0 && !this.isKnown && !this._isProbing) {
+      void this._probe();
+    }
+  }
+
+  private _announce(): void {
+    const { transcript, link, ended } = this._follower;
+    this._set({
+      transcript,
+      link,
+      ended: ended === null ? this._absent : explainEnd(ended.error, transcript)
+    });
+  }
+
+  /** No socket opens: find out whether this server knows the API and the thread at all. */
+  private async _probe(): Promise<void> {
+    this._isProbing = true;
+    try {
+      const path = `threads/${encodeURIComponent(this.threadId)}`;
+      await this._options.api.request({ method: 'GET', path });
+      this._absent = null;
+    } catch (error) {
+      const isAnswer = error instanceof ApiError && error.status === 404;
+      const message = 'Chats do not run on this server: jupyter-chat-stream is not enabled there.';
+      if (isAnswer && error.code === 'foreign') {
+        this._absent = { why: 'absent', message };
+      } else if (isAnswer) {
+        this._absent = { why: 'missing', message: error.message };
+      }
+    }
+    this._isProbing = false;
+    this._announce();
+  }
+
+  private _set(change: Partial<ThreadState>): void {
+    if (this._isDisposed) {
+      return;
+    }
+    this._state = { ...this._state, ...change };
+    for (const listener of [...this._listeners]) {
+      listener();
+    }
+  }
+
+  private readonly _options: PageOptions;
+  private readonly _threads: Threads;
+  private readonly _follower: Follower;
+  private readonly _listeners = new Set<() => void>();
+  private _draft: Draft;
+  private _state: ThreadState;
+  private _absent: Ended | null = null;
+  private _isAnnouncing = false;
+  private _isProbing = false;
+  private _isDisposed = false;
+}
+
+function explain(error: unknown): string {
+  return error instanceof ApiError ? error.message : 'Something went wrong on this page.';
+}
+
+function explainEnd(
+  error: { readonly code: string; readonly message: string } | null,
+  transcript: Transcript
+): Ended {
+  if (error === null || transcript.thread?.deleted === true) {
+    return { why: 'deleted', message: 'This chat was deleted.' };
+  }
+  const why = error.code.endsWith('not_found') ? 'missing' : 'refused';
+  return { why, message: error.message };
+}

@@ -1,0 +1,407 @@
+/**
+ * The fold and the subscription: from events to the state of a thread. Pure: no socket, no clock.
+ *
+ * The twin of `jupyter_chat_stream/messages.py` and `protocol.py`; both run `tests/vectors`. States
+ * are immutable and share what did not change, so that a view can tell a changed message by
+ * identity. Keeps L6: accept `seq = cursor + 1`, drop what is before, ask again on a jump.
+ */
+import {
+  type Failure,
+  type InputRequestPart,
+  type Message,
+  type Part,
+  type Run,
+  type Snapshot,
+  type Status,
+  type Thread,
+  type ThreadEvent,
+  type ThreadFrame,
+  type ToolResultPart
+} from './protocol';
+
+/** The state of one thread at a cursor. */
+export interface Transcript {
+  readonly thread: Thread | null;
+  /** By id, in the order of their creation. */
+  readonly messages: ReadonlyMap<string, Message>;
+  readonly runs: ReadonlyMap<string, Run>;
+  readonly seq: number;
+  /** What each run's last `status` event said beside its phase: for the eye, no part of the state. */
+  readonly details: ReadonlyMap<string, string>;
+}
+
+export const EMPTY: Transcript = {
+  thread: null,
+  messages: new Map(),
+  runs: new Map(),
+  seq: 0,
+  details: new Map()
+};
+
+/** An event does not fit the state before it: drop the state and follow again from 0. */
+export class FoldError extends Error {
+  override readonly name = 'FoldError';
+
+  constructor(
+    message: string,
+    readonly seq: number
+  ) {
+    super(message);
+  }
+}
+
+type EventOf<T extends ThreadEvent['type']> = Extract<ThreadEvent, { type: T }>;
+
+const STATUS_BY_PHASE: Readonly<Record<string, Status>> = {
+  queued: 'pending',
+  waiting: 'waiting',
+  retrying: 'waiting',
+  thinking: 'processing',
+  tool_calling: 'processing',
+  building: 'processing',
+  continuing: 'processing'
+};
+
+const PART_BY_KIND: Readonly<Record<string, 'text' | 'reasoning' | 'tool_call'>> = {
+  text: 'text',
+  reasoning: 'reasoning',
+  tool_input: 'tool_call'
+};
+
+/** Fold events in; those at or before the cursor are skipped. Raises FoldError. */
+export function fold(state: Transcript, events: readonly ThreadEvent[]): Transcript {
+  const draft = new Draft(state);
+  for (const event of events) {
+    draft.apply(event);
+  }
+  return draft.finish();
+}
+
+/** Take a snapshot: what it names replaces what was known, and the cursor is its seq. */
+export function replace(state: Transcript, snapshot: Snapshot): Transcript {
+  if (snapshot.seq < state.seq) {
+    return state;
+  }
+  const messages = new Map(state.messages);
+  for (const message of snapshot.messages) {
+    messages.set(message.id, withoutContent(message, message.seq));
+  }
+  const runs = new Map(state.runs);
+  for (const run of snapshot.runs) {
+    runs.set(run.id, run);
+  }
+  return { ...state, thread: snapshot.info, messages, runs, seq: snapshot.seq };
+}
+
+function withoutContent(message: Omit<Message, 'seq'>, seq: number): Message {
+  const { content: _derived, ...kept } = message as Message & { content?: string };
+  return { ...kept, seq };
+}
+
+/** One batch being folded: the maps are copied once, not once per event. */
+class Draft {
+  constructor(state: Transcript) {
+    this._thread = state.thread;
+    this._messages = new Map(state.messages);
+    this._runs = new Map(state.runs);
+    this._details = new Map(state.details);
+    this._seq = state.seq;
+  }
+
+  finish(): Transcript {
+    return {
+      thread: this._thread,
+      messages: this._messages,
+      runs: this._runs,
+      seq: this._seq,
+      details: this._details
+    };
+  }
+
+  apply(event: ThreadEvent): void {
+    if (event.seq <= this._seq) {
+      return;
+    }
+    if (event.type === 'thread') {
+      this._change(event.thread);
+    } else if (event.type === 'message') {
+      this._put(event);
+    } else if (event.message_id !== undefined) {
+      const message = this._messages.get(event.message_id);
+      if (message !== undefined && event.seq > message.seq) {
+        this._messages.set(message.id, { ...foldMessage(message, event), seq: event.seq });
+      }
+    }
+    const run = event.run_id === undefined ? undefined : this._runs.get(event.run_id);
+    if (run !== undefined) {
+      this._runs.set(run.id, foldRun(run, event));
+      this._note(run.id, event);
+    }
+    if (event.type === 'thread' || event.type === 'message' || event.type === 'finalized') {
+      this._change({ updated_at: event.at });
+    }
+    this._seq = event.seq;
+  }
+
+  private _change(fields: Partial<Thread>): void {
+    this._thread = { ...this._thread, ...fields } as Thread;
+  }
+
+  private _put(event: EventOf<'message'>): void {
+    const { message } = event;
+    const known = this._messages.get(message.id);
+    if (known !== undefined && event.seq <= known.seq) {
+      return;
+    }
+    this._messages.set(message.id, withoutContent(message, event.seq));
+    if (known === undefined && message.role === 'assistant') {
+      this._change({ head: message.id });
+      if (event.run_id !== undefined && !this._runs.has(event.run_id)) {
+        this._runs.set(event.run_id, beginRun(event, event.run_id));
+      }
+    }
+  }
+
+  private _note(runId: string, event: ThreadEvent): void {
+    if (event.type === 'status' && event.detail !== undefined) {
+      this._details.set(runId, event.detail);
+    } else if (event.type === 'status' || event.type === 'finalized') {
+      this._details.delete(runId);
+    }
+  }
+
+  private _thread: Thread | null;
+  private readonly _messages: Map<string, Message>;
+  private readonly _runs: Map<string, Run>;
+  private readonly _details: Map<string, string>;
+  private _seq: number;
+}
+
+/** Fold one event into its message; the caller sets `seq`. */
+function foldMessage(message: Message, event: ThreadEvent): Message {
+  switch (event.type) {
+    case 'delta':
+      return { ...message, parts: append(message.parts, event) };
+    case 'status':
+      return { ...message, status: STATUS_BY_PHASE[event.phase] ?? message.status };
+    case 'tool_start':
+      return { ...message, parts: startTool(message.parts, event) };
+    case 'tool_result':
+      return { ...message, parts: [...message.parts, toolResult(event)] };
+    case 'input_request':
+      return { ...message, status: 'waiting', parts: [...message.parts, inputRequest(event)] };
+    case 'input':
+      return {
+        ...message,
+        status: 'pending',
+        parts: message.parts.map(part => answer(part, event))
+      };
+    case 'complete':
+      return {
+        ...message,
+        usage: event.usage ?? null,
+        stop_reason: event.stop_reason ?? null,
+        model: event.model ?? message.model,
+        error: null
+      };
+    case 'error':
+      return { ...message, error: failure(event) };
+    case 'finalized':
+      return { ...message, status: event.status };
+    default:
+      return message;
+  }
+}
+
+function append(parts: readonly Part[], event: EventOf<'delta'>): readonly Part[] {
+  const kind = PART_BY_KIND[event.kind];
+  if (kind !== undefined && event.part === parts.length) {
+    return [...parts, { kind, text: event.text }];
+  }
+  const part = parts[event.part];
+  if (part === undefined || part.kind !== kind || !('text' in part) || part.text === undefined) {
+    const what = `Event ${event.seq} appends to part ${event.part}, which cannot take it.`;
+    throw new FoldError(what, event.seq);
+  }
+  const grown = parts.slice();
+  grown[event.part] = { ...part, text: part.text + event.text };
+  return grown;
+}
+
+function startTool(parts: readonly Part[], event: EventOf<'tool_start'>): readonly Part[] {
+  if (event.part < 0 || event.part > parts.length) {
+    throw new FoldError(`Event ${event.seq} starts part ${event.part}, too far.`, event.seq);
+  }
+  const { tool_call_id, name, input } = event;
+  const grown = parts.slice();
+  grown[event.part] = { kind: 'tool_call', tool_call_id, name, input };
+  return grown;
+}
+
+function toolResult(event: EventOf<'tool_result'>): ToolResultPart {
+  const { tool_call_id, name, success, output, job_id } = event;
+  const part: ToolResultPart = { kind: 'tool_result', tool_call_id, name, success, output };
+  return job_id === undefined || job_id === null ? part : { ...part, job_id };
+}
+
+function inputRequest(event: EventOf<'input_request'>): InputRequestPart {
+  return {
+    kind: 'input_request',
+    request_id: event.request_id,
+    prompt: event.prompt,
+    choices: event.choices ?? null,
+    expires_at: event.expires_at ?? null,
+    value: null,
+    by: null
+  };
+}
+
+function answer(part: Part, event: EventOf<'input'>): Part {
+  const asked = part.kind === 'input_request' && part.request_id === event.request_id;
+  return asked ? { ...part, value: event.value, by: event.by } : part;
+}
+
+function failure(event: EventOf<'error'>): Failure {
+  return { code: event.code, message: event.message, retryable: event.retryable };
+}
+
+function beginRun(event: EventOf<'message'>, id: string): Run {
+  return {
+    id,
+    thread_id: event.thread_id,
+    message_id: event.message.id,
+    status: 'pending',
+    phase: 'queued',
+    attempt: 0,
+    model: event.message.model,
+    job_id: null,
+    error: null,
+    continues: event.continues ?? null,
+    created_at: event.at,
+    started_at: null,
+    first_event_at: null,
+    ended_at: null,
+    wake_at: null
+  };
+}
+
+function foldRun(before: Run, event: ThreadEvent): Run {
+  const run = event.attempt === undefined ? before : { ...before, attempt: event.attempt };
+  switch (event.type) {
+    case 'delta':
+      return { ...run, first_event_at: run.first_event_at ?? event.at };
+    case 'status': {
+      const status = STATUS_BY_PHASE[event.phase] ?? run.status;
+      const started_at = status === 'processing' ? (run.started_at ?? event.at) : run.started_at;
+      return { ...run, status, started_at, phase: event.phase, wake_at: event.until ?? null };
+    }
+    case 'input_request': {
+      const wake_at = event.expires_at ?? null;
+      return { ...run, status: 'waiting', phase: 'waiting', wake_at };
+    }
+    case 'input':
+      return { ...run, status: 'pending', phase: 'queued', wake_at: null };
+    case 'complete':
+      return { ...run, error: null };
+    case 'error':
+      return { ...run, error: failure(event) };
+    case 'finalized':
+      return { ...run, status: event.status, ended_at: event.at, phase: null, wake_at: null };
+    default:
+      return run;
+  }
+}
+
+/** What a reader does after a frame. */
+export type Action =
+  | { readonly do: 'show' }
+  | { readonly do: 'ask'; readonly why: 'gap' | 'cursor_ahead' | 'misfit' }
+  | { readonly do: 'end'; readonly error: Failure | null }
+  | null;
+
+/**
+ * One thread as one reader follows it: frames in, actions out.
+ *
+ * After `ask` the reader subscribes from `transcript.seq`. Until that is answered, what still comes
+ * of the subscription before causes no second `ask`. An event that misfits twice ends it: a log
+ * nobody can fold is said, not retried for ever.
+ */
+export class Subscription {
+  transcript: Transcript = EMPTY;
+  isLive = false;
+
+  /** Note that the thread was asked for again, on this socket or a new one. */
+  asked(): void {
+    this.isLive = false;
+    this._isAsking = true;
+  }
+
+  receive(frame: ThreadFrame): Action {
+    switch (frame.op) {
+      case 'events':
+        return this._receiveEvents(frame.events);
+      case 'snapshot':
+        this._moveTo(replace(this.transcript, frame));
+        return { do: 'show' };
+      case 'misfit':
+        return this._misfit(frame.message, this.transcript.seq + 1);
+      case 'live':
+        this._isAsking = false;
+        if (frame.seq > this.transcript.seq) {
+          return this._ask('gap');
+        }
+        this.isLive = true;
+        return { do: 'show' };
+      case 'closed':
+        return { do: 'end', error: null };
+      case 'error':
+        if (frame.error.code !== 'cursor_ahead') {
+          return { do: 'end', error: frame.error };
+        }
+        this.transcript = EMPTY;
+        return this._ask('cursor_ahead');
+    }
+  }
+
+  private _receiveEvents(events: readonly ThreadEvent[]): Action {
+    const fresh = events.filter(event => event.seq > this.transcript.seq);
+    let next = this.transcript.seq + 1;
+    const fitting = fresh.filter(event => event.seq === next && ++next > 0);
+    try {
+      if (fitting.length > 0) {
+        this._moveTo(fold(this.transcript, fitting));
+      }
+    } catch (error) {
+      if (!(error instanceof FoldError)) {
+        throw error;
+      }
+      return this._misfit(error.message, error.seq);
+    }
+    if (fitting.length < fresh.length) {
+      return this._isAsking ? { do: 'show' } : this._ask('gap');
+    }
+    return fitting.length > 0 ? { do: 'show' } : null;
+  }
+
+  private _misfit(message: string, seq: number): Action {
+    if (seq <= this._misfitSeq) {
+      return { do: 'end', error: { code: 'fold_error', message } };
+    }
+    this._misfitSeq = seq;
+    this.transcript = EMPTY;
+    return this._ask('misfit');
+  }
+
+  private _ask(why: 'gap' | 'cursor_ahead' | 'misfit'): Action {
+    this.asked();
+    return { do: 'ask', why };
+  }
+
+  private _moveTo(state: Transcript): void {
+    this._isAsking = false;
+    this.transcript = state;
+  }
+
+  private _isAsking = false;
+  private _misfitSeq = 0;
+}

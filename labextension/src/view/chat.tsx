@@ -1,0 +1,198 @@
+/** A thread as it is seen: its log, and below it the composer (or, for one exchange, a line). */
+import { type ReactElement, useState } from 'react';
+
+import { activeReplies, branch, exchange, runOf } from '../branch';
+import { type ThreadClient, type ThreadState } from '../model';
+import { type Message } from '../protocol';
+import { Button } from './button';
+import { Composer, Status, StopButton } from './composer';
+import { useLasting, useNow, useThread } from './hooks';
+import { MessageView } from './message';
+import { Markdown } from './parts';
+import { ResizeHandle } from './resize';
+import { Scroller } from './scroller';
+import { type StatusLine, linkLine, replyLine } from './status';
+
+export interface ChatProps {
+  readonly client: ThreadClient;
+  /** Show this run's exchange only. */
+  readonly runId: string | null;
+  /** The copy in the notebook, for where there is no such thread. */
+  readonly savedCopy: string | null;
+  readonly isDisabled: boolean;
+  /** The height in px that was asked for; null: as much as there is, up to a bound. */
+  readonly height: number | null;
+}
+
+/** So many of the newest messages are drawn; more on demand. */
+const PAGE = 40;
+/** Shorter breaks of the connection are not shown. */
+const PATIENCE_MS = 800;
+/** After this long without an answer the saved copy is shown meanwhile. */
+const COPY_AFTER_MS = 2_500;
+
+export function Chat(props: ChatProps): ReactElement {
+  const state = useThread(props.client);
+  const isWaiting = state.transcript.seq === 0 && state.ended === null;
+  const isLate = useLasting(isWaiting, COPY_AFTER_MS);
+  if (state.ended !== null && (state.ended.why !== 'deleted' || state.transcript.seq === 0)) {
+    return <SavedCopy text={props.savedCopy} reason={state.ended.message} state="ended" />;
+  }
+  if (isLate && props.savedCopy !== null) {
+    const reason = 'The server has not answered yet; trying on.';
+    return <SavedCopy text={props.savedCopy} reason={reason} state="waiting" />;
+  }
+  return <Live {...props} state={state} isWaiting={isWaiting} />;
+}
+
+type LiveProps = ChatProps & { readonly state: ThreadState; readonly isWaiting: boolean };
+
+function Live(props: LiveProps): ReactElement {
+  const { client, runId, state } = props;
+  const [jump, setJump] = useState(0);
+  const [height, setHeight] = useState<number | null>(null);
+  const { transcript } = state;
+  const messages = runId === null ? branch(transcript) : exchange(transcript, runId);
+  const active = activeReplies(messages);
+  const status = useStatus(state, active);
+  const isDisabled = props.isDisabled || state.ended !== null;
+  const fixed = height ?? props.height;
+  return (
+    <div
+      className={`jp-ChatStream-live${fixed === null ? '' : ' jp-mod-fixed'}`}
+      data-testid="live"
+      data-link={state.link}
+      data-seq={transcript.seq}
+      style={fixed === null ? {} : { height: `${fixed}px` }}
+    >
+      <Scroller label="Conversation" isBusy={active.length > 0} jump={jump}>
+        {messages.length === 0 ? <Empty isWaiting={props.isWaiting} runId={runId} /> : null}
+        <Messages {...props} messages={messages} isDisabled={isDisabled} />
+      </Scroller>
+      {runId === null ? (
+        <Composer
+          client={client}
+          state={state}
+          status={status}
+          activeRunId={active[0]?.run_id ?? null}
+          isDisabled={isDisabled}
+          onSent={() => setJump(jump + 1)}
+        />
+      ) : (
+        <Line {...props} status={status} active={active} last={messages.at(-1)} />
+      )}
+      <ResizeHandle onResize={setHeight} />
+    </div>
+  );
+}
+
+/** What to say beside the composer: trouble with the connection first, then the run's phase. */
+function useStatus(state: ThreadState, active: readonly Message[]): StatusLine {
+  const { transcript, ended, link, acting } = state;
+  const reply = active[0];
+  const run = reply === undefined ? undefined : runOf(transcript, reply);
+  const isTroubled = useLasting(link !== 'live', PATIENCE_MS);
+  const now_ms = useNow(run !== undefined && run.wake_at !== null);
+  if (ended !== null) {
+    return { state: 'idle', text: ended.message };
+  }
+  const trouble = isTroubled ? linkLine(link) : null;
+  if (trouble !== null) {
+    return trouble;
+  }
+  if (reply === undefined) {
+    return { state: 'idle', text: '' };
+  }
+  const detail = run === undefined ? undefined : transcript.details.get(run.id);
+  const isStopping = run !== undefined && acting.has(run.id);
+  const line = replyLine({ reply, run, detail, isStopping, now_ms });
+  const more = active.length - 1;
+  return more > 0 ? { ...line, text: `${line.text} (+${more} queued)` } : line;
+}
+
+function Messages(props: LiveProps & { readonly messages: readonly Message[] }): ReactElement {
+  const { client, state, messages, isDisabled } = props;
+  const [shown, setShown] = useState(PAGE);
+  const hidden = Math.max(0, messages.length - shown);
+  return (
+    <>
+      {hidden > 0 ? (
+        <Button
+          testid="earlier"
+          look="jp-mod-quiet jp-ChatStream-earlier"
+          onClick={() => setShown(shown + PAGE)}
+        >
+          Show earlier messages ({hidden})
+        </Button>
+      ) : null}
+      {messages.slice(hidden).map((message, index, drawn) => {
+        const run = runOf(state.transcript, message);
+        return (
+          <MessageView
+            key={message.id}
+            message={message}
+            run={run}
+            detail={run === undefined ? undefined : state.transcript.details.get(run.id)}
+            client={client}
+            isActing={run !== undefined && state.acting.has(run.id)}
+            isLast={index === drawn.length - 1}
+            isDisabled={isDisabled}
+          />
+        );
+      })}
+    </>
+  );
+}
+
+/** The line below a single exchange, in place of the composer. */
+function Line(
+  props: LiveProps & {
+    readonly status: StatusLine;
+    readonly active: readonly Message[];
+    readonly last: Message | undefined;
+  }
+): ReactElement {
+  const { client, state, status, active, last } = props;
+  return (
+    <div className="jp-ChatStream-line" data-testid="line">
+      {state.problem === null ? null : <span role="alert">{state.problem}</span>}
+      <span className="jp-ChatStream-by">{last?.model ?? ''}</span>
+      <Status line={status} />
+      <StopButton client={client} state={state} runId={active[0]?.run_id ?? null} />
+    </div>
+  );
+}
+
+function Empty(props: {
+  readonly isWaiting: boolean;
+  readonly runId: string | null;
+}): ReactElement {
+  const text = props.isWaiting
+    ? 'Opening the chat…'
+    : props.runId === null
+      ? 'Nothing said yet. Ask away: whatever comes is kept.'
+      : 'This answer is not in its thread any more.';
+  return (
+    <p className="jp-ChatStream-empty" data-testid="empty">
+      {text}
+    </p>
+  );
+}
+
+function SavedCopy(props: {
+  readonly text: string | null;
+  readonly reason: string;
+  readonly state: string;
+}): ReactElement {
+  return (
+    <div className="jp-ChatStream-saved" data-testid="saved-copy" data-state={props.state}>
+      <p className="jp-ChatStream-savedLabel">
+        <span className="jp-ChatStream-tag">
+          {props.text === null ? 'not available' : 'saved copy'}
+        </span>{' '}
+        {props.reason}
+      </p>
+      {props.text === null ? null : <Markdown key={props.text} text={props.text} isEnded />}
+    </div>
+  );
+}

@@ -1,0 +1,195 @@
+/** Where the reader types, chooses the model, sends and stops. */
+import { type KeyboardEvent, type ReactElement, useEffect, useLayoutEffect, useRef } from 'react';
+
+import { type ThreadClient, type ThreadState } from '../model';
+import { type Model } from '../protocol';
+import { Button } from './button';
+import { OWN_KEYS } from './safe';
+import { type StatusLine } from './status';
+
+const MOST_LINES = 6;
+
+export interface ComposerProps {
+  readonly client: ThreadClient;
+  readonly state: ThreadState;
+  readonly status: StatusLine;
+  /** The run that Stop stops; null where none is active. */
+  readonly activeRunId: string | null;
+  readonly isDisabled: boolean;
+  readonly onSent: () => void;
+}
+
+export function Composer(props: ComposerProps): ReactElement {
+  const { client, state, isDisabled } = props;
+  const send = (): void => {
+    props.onSent();
+    void client.send();
+  };
+  const isEmpty = state.draft.trim() === '';
+  return (
+    <div className="jp-ChatStream-composer" data-testid="composer">
+      {state.problem === null ? null : <Problem client={client} text={state.problem} />}
+      <div className={`jp-ChatStream-box${isDisabled ? ' jp-mod-disabled' : ''}`}>
+        <Field client={client} state={state} isDisabled={isDisabled} onEnter={send} />
+        <div className="jp-ChatStream-bar">
+          <ModelPicker client={client} state={state} isDisabled={isDisabled} />
+          <Status line={props.status} />
+          <StopButton client={client} state={state} runId={props.activeRunId} />
+          <Button
+            testid="send"
+            look="jp-mod-accent jp-ChatStream-send"
+            then="field"
+            isDisabled={isDisabled || isEmpty || state.isSending}
+            onClick={send}
+          >
+            {state.isSending ? 'Sending…' : 'Send'}
+          </Button>
+        </div>
+      </div>
+    </div>
+  );
+}
+
+/** What is happening now. */
+export function Status({ line }: { readonly line: StatusLine }): ReactElement {
+  return (
+    <span
+      className={`jp-ChatStream-status jp-mod-${line.state}`}
+      data-testid="status"
+      data-state={line.state}
+      role="status"
+      title={line.text}
+    >
+      {line.text}
+    </span>
+  );
+}
+
+/** Stop what is being made; there from before its first token. */
+export function StopButton(props: {
+  readonly client: ThreadClient;
+  readonly state: ThreadState;
+  readonly runId: string | null;
+}): ReactElement | null {
+  const { client, state, runId } = props;
+  if (runId === null) {
+    return null;
+  }
+  return (
+    <Button
+      testid="stop"
+      look="jp-ChatStream-stop"
+      isDisabled={state.acting.has(runId)}
+      onClick={() => void client.command(runId, 'cancel')}
+    >
+      <span className="jp-ChatStream-stopIcon" aria-hidden="true" />
+      Stop
+    </Button>
+  );
+}
+
+function Problem({ client, text }: { client: ThreadClient; text: string }): ReactElement {
+  return (
+    <div className="jp-ChatStream-problem" data-testid="problem" role="alert">
+      <span>{text}</span>
+      <Button
+        testid="dismiss"
+        look="jp-mod-quiet"
+        label="Dismiss"
+        then="field"
+        onClick={() => client.dismissProblem()}
+      >
+        ×
+      </Button>
+    </div>
+  );
+}
+
+function Field(props: {
+  readonly client: ThreadClient;
+  readonly state: ThreadState;
+  readonly isDisabled: boolean;
+  readonly onEnter: () => void;
+}): ReactElement {
+  const { client, state, isDisabled } = props;
+  const field = useRef<HTMLTextAreaElement>(null);
+  useLayoutEffect(() => {
+    if (field.current !== null) {
+      grow(field.current);
+    }
+  }, [state.draft]);
+  const onKeyDown = (event: KeyboardEvent): void => {
+    // 229: a key that an input method has taken; Safari ends composition before this Enter.
+    const isComposing = event.nativeEvent.isComposing || event.keyCode === 229;
+    if (event.key === 'Enter' && !event.shiftKey && !isComposing) {
+      event.preventDefault();
+      props.onEnter();
+    }
+  };
+  return (
+    <textarea
+      {...OWN_KEYS}
+      ref={field}
+      className="jp-ChatStream-field"
+      data-testid="field"
+      aria-label="Message"
+      placeholder={isDisabled ? 'This chat takes no input' : 'Ask something…'}
+      rows={1}
+      spellCheck
+      disabled={isDisabled}
+      value={state.draft}
+      onChange={event => client.setDraft(event.target.value)}
+      onKeyDown={onKeyDown}
+    />
+  );
+}
+
+/** As high as its text, up to some lines; then it scrolls. */
+function grow(field: HTMLTextAreaElement): void {
+  const style = getComputedStyle(field);
+  const line = parseFloat(style.lineHeight) || 20;
+  const padding = parseFloat(style.paddingTop) + parseFloat(style.paddingBottom) || 0;
+  const most = line * MOST_LINES + padding;
+  field.style.height = 'auto';
+  field.style.height = `${Math.min(field.scrollHeight, most)}px`;
+  field.style.overflowY = field.scrollHeight > most ? 'auto' : 'hidden';
+}
+
+function ModelPicker(props: {
+  readonly client: ThreadClient;
+  readonly state: ThreadState;
+  readonly isDisabled: boolean;
+}): ReactElement {
+  const { client, state, isDisabled } = props;
+  useEffect(() => void client.loadModels(), [client]);
+  const current = state.transcript.thread?.model ?? state.models?.default ?? '';
+  const models = state.models?.models ?? [];
+  const isListed = models.some(model => model.id === current);
+  return (
+    <select
+      {...OWN_KEYS}
+      className="jp-ChatStream-model"
+      data-testid="model"
+      aria-label="Model"
+      title={current}
+      disabled={isDisabled || models.length === 0}
+      value={current}
+      onFocus={() => void client.loadModels()}
+      onChange={event => void client.setModel(event.target.value)}
+    >
+      {isListed ? null : <option value={current}>{current || 'model'}</option>}
+      {models.map(model => (
+        <option key={model.id} value={model.id} disabled={!model.ready && model.id !== current}>
+          {labelOf(model)}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+/** Canned models say so, models without a key say what they need. */
+export function labelOf(model: Model): string {
+  const isSaid = model.label.toLowerCase().includes('canned');
+  const canned = model.canned && !isSaid ? ' (demo: canned)' : '';
+  return `${model.label}${canned}${model.ready ? '' : ' (needs a key)'}`;
+}

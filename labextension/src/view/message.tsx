@@ -1,0 +1,142 @@
+/** One message, and below a reply what became of it. */
+import { type ReactElement, memo } from 'react';
+
+import { type ThreadClient } from '../model';
+import { type Message, type Run, contentOf, isEnd } from '../protocol';
+import { Button } from './button';
+import { useNow } from './hooks';
+import { PartView } from './parts';
+import { isStreaming, replyLine } from './status';
+
+export interface MessageProps {
+  readonly message: Message;
+  readonly run: Run | undefined;
+  readonly detail: string | undefined;
+  readonly client: ThreadClient;
+  /** Whether a command of this page for its run is under way. */
+  readonly isActing: boolean;
+  /** Whether it is the newest one: only that can be made again or gone on with. */
+  readonly isLast: boolean;
+  readonly isDisabled: boolean;
+}
+
+/** Draw a message; one that did not change is not drawn again. */
+export const MessageView = memo(function MessageView(props: MessageProps): ReactElement {
+  const { message } = props;
+  const who = message.role === 'user' ? 'You' : (message.model ?? 'Assistant');
+  return (
+    <article
+      className={`jp-ChatStream-message jp-mod-${message.role}`}
+      data-testid={`message-${message.role}`}
+      data-message-id={message.id}
+      data-run-id={message.run_id ?? undefined}
+      data-status={message.status}
+      aria-label={who}
+    >
+      {message.role === 'user' ? <Question {...props} /> : <Reply {...props} />}
+    </article>
+  );
+});
+
+function Question({ message, client }: MessageProps): ReactElement {
+  return (
+    <>
+      {message.parts.map((part, index) =>
+        part.kind === 'text' ? null : (
+          <PartView
+            key={index}
+            part={part}
+            client={client}
+            runId={null}
+            isEnded
+            isStreaming={false}
+            isOpen={false}
+          />
+        )
+      )}
+      <div className="jp-ChatStream-bubble" data-testid="content">
+        {contentOf(message)}
+      </div>
+    </>
+  );
+}
+
+function Reply(props: MessageProps): ReactElement {
+  const { message, run, client, isDisabled } = props;
+  const hasEnded = isEnd(message.status);
+  const streams = isStreaming(message, run);
+  const last = message.parts.length - 1;
+  return (
+    <>
+      <div data-testid="content">
+        {message.parts.map((part, index) => (
+          <PartView
+            key={index}
+            part={part}
+            client={client}
+            runId={message.run_id}
+            isEnded={hasEnded || index < last}
+            isStreaming={streams && index === last}
+            isOpen={message.status === 'waiting' && !isDisabled}
+          />
+        ))}
+      </div>
+      {hasEnded ? <Outcome {...props} /> : streams ? null : <Progress {...props} />}
+    </>
+  );
+}
+
+/** What a reply that is being made waits for: under its text, where text will come. */
+function Progress({ message, run, detail, isActing }: MessageProps): ReactElement {
+  const now_ms = useNow(run?.wake_at !== null);
+  const line = replyLine({ reply: message, run, detail, isStopping: isActing, now_ms });
+  return (
+    <div className="jp-ChatStream-progress" data-testid="progress" data-state={line.state}>
+      <span className="jp-ChatStream-dots" aria-hidden="true">
+        <i />
+        <i />
+        <i />
+      </span>
+      {line.text}
+    </div>
+  );
+}
+
+function Outcome(props: MessageProps): ReactElement | null {
+  const { message, run, detail, client, isActing, isLast, isDisabled } = props;
+  if (message.status === 'completed') {
+    return null;
+  }
+  const line = replyLine({ reply: message, run, detail, isStopping: false, now_ms: 0 });
+  const runId = message.run_id;
+  const mayAct = isLast && !isDisabled && runId !== null;
+  const hasText = contentOf(message) !== '';
+  return (
+    <div
+      className={`jp-ChatStream-outcome jp-mod-${message.status}`}
+      data-testid="outcome"
+      data-state={line.state}
+      role="status"
+    >
+      <span className="jp-ChatStream-outcomeText">{line.text}</span>
+      {mayAct && hasText ? (
+        <Button
+          testid="continue"
+          isDisabled={isActing}
+          onClick={() => void client.command(runId, 'continue')}
+        >
+          Continue
+        </Button>
+      ) : null}
+      {mayAct ? (
+        <Button
+          testid="retry"
+          isDisabled={isActing}
+          onClick={() => void client.command(runId, 'retry')}
+        >
+          Retry
+        </Button>
+      ) : null}
+    </div>
+  );
+}

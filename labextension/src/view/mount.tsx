@@ -1,0 +1,65 @@
+/** A chat in a node of the page: what the MIME renderer and the widget have in common. */
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+
+import { type Threads } from '../model';
+import { Chat, type ChatProps } from './chat';
+import { ToolsProvider } from './hooks';
+import { type MarkdownTools } from './markdown';
+
+export interface ChatPage {
+  readonly threads: Threads;
+  readonly tools: MarkdownTools;
+}
+
+export interface Shown extends Omit<ChatProps, 'client'> {
+  readonly threadId: string;
+}
+
+export interface MountedChat {
+  show(shown: Shown): void;
+  dispose(): void;
+}
+
+/** What must not reach the notebook from inside a chat. */
+const OURS = ['keydown', 'keyup', 'keypress'] as const;
+
+/** Draw chats into `host`, one at a time; `dispose` leaves the thread and ends the drawing. */
+export function mountChat(host: HTMLElement, page: ChatPage): MountedChat {
+  const stop = (event: Event): void => event.stopPropagation();
+  OURS.forEach(type => host.addEventListener(type, stop));
+  host.classList.add('jp-ChatStream');
+  const inner = document.createElement('div');
+  inner.className = 'jp-ChatStream-root';
+  host.append(inner);
+  const root = createRoot(inner);
+  let client: ReturnType<Threads['acquire']> | null = null;
+  return {
+    show: ({ threadId, ...props }) => {
+      if (client === null || client.threadId !== threadId) {
+        const before = client;
+        client = page.threads.acquire(threadId);
+        if (before !== null) {
+          page.threads.release(before);
+        }
+      }
+      host.dataset['thread'] = threadId;
+      root.render(
+        <StrictMode>
+          <ToolsProvider value={page.tools}>
+            <Chat key={threadId} client={client} {...props} />
+          </ToolsProvider>
+        </StrictMode>
+      );
+    },
+    dispose: () => {
+      OURS.forEach(type => host.removeEventListener(type, stop));
+      // Not within a render of React's own that may be under way.
+      queueMicrotask(() => root.unmount());
+      if (client !== null) {
+        page.threads.release(client);
+        client = null;
+      }
+    }
+  };
+}

@@ -1,0 +1,233 @@
+/** The parts of a message, each in its own shape. */
+import { type ReactElement, memo, useLayoutEffect, useRef, useState } from 'react';
+
+import { type ThreadClient } from '../model';
+import {
+  type AttachmentPart,
+  type InputRequestPart,
+  type Part,
+  type ToolCallPart,
+  type ToolResultPart
+} from '../protocol';
+import { Button } from './button';
+import { useNow, useTools } from './hooks';
+import { IncrementalMarkdown } from './markdown';
+import { OWN_KEYS } from './safe';
+import { secondsUntil } from './status';
+
+/** Markdown that may still grow; `isStreaming` shows the cursor. */
+export const Markdown = memo(function Markdown(props: {
+  readonly text: string;
+  readonly isEnded: boolean;
+  readonly isStreaming?: boolean;
+}): ReactElement {
+  const host = useRef<HTMLDivElement>(null);
+  const shown = useRef<{ markdown: IncrementalMarkdown; text: string } | null>(null);
+  const tools = useTools();
+  useLayoutEffect(() => {
+    if (host.current === null) {
+      return;
+    }
+    if (shown.current !== null && !props.text.startsWith(shown.current.text)) {
+      shown.current.markdown.dispose();
+      shown.current = null;
+    }
+    const markdown = shown.current?.markdown ?? new IncrementalMarkdown(host.current, tools);
+    markdown.update(props.text, props.isEnded);
+    shown.current = { markdown, text: props.text };
+  }, [props.text, props.isEnded, tools]);
+  useLayoutEffect(
+    () => () => {
+      shown.current?.markdown.dispose();
+      shown.current = null;
+    },
+    []
+  );
+  const mode = props.isStreaming === true ? ' jp-mod-streaming' : '';
+  return <div ref={host} className={`jp-ChatStream-markdown jp-RenderedHTMLCommon${mode}`} />;
+});
+
+export interface PartProps {
+  readonly part: Part;
+  readonly client: ThreadClient;
+  readonly runId: string | null;
+  /** Whether the part can still change. */
+  readonly isEnded: boolean;
+  readonly isStreaming: boolean;
+  /** Whether the run waits for an answer and this page may give it. */
+  readonly isOpen: boolean;
+}
+
+/** Draw one part; of a kind this page does not know, nothing. */
+export const PartView = memo(function PartView(props: PartProps): ReactElement | null {
+  const { part, isEnded, isStreaming } = props;
+  switch (part.kind) {
+    case 'text':
+      return <Markdown text={part.text} isEnded={isEnded} isStreaming={isStreaming} />;
+    case 'reasoning':
+      return <Reasoning text={part.text} isEnded={isEnded} />;
+    case 'tool_call':
+      return <ToolCall part={part} />;
+    case 'tool_result':
+      return <ToolResult part={part} />;
+    case 'input_request':
+      return <InputRequest {...props} part={part} />;
+    case 'attachment':
+      return <Attachment part={part} />;
+    default:
+      return null;
+  }
+});
+
+/** A line that opens; what is inside is drawn only while it is open. */
+function Folded(props: {
+  readonly kind: string;
+  readonly summary: ReactElement | string;
+  readonly children: () => ReactElement;
+}): ReactElement {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details
+      className={`jp-ChatStream-folded jp-mod-${props.kind}`}
+      data-testid={props.kind}
+      onToggle={event => setOpen(event.currentTarget.open)}
+    >
+      <summary {...OWN_KEYS}>{props.summary}</summary>
+      {isOpen ? <div className="jp-ChatStream-foldedBody">{props.children()}</div> : null}
+    </details>
+  );
+}
+
+function Reasoning(props: { readonly text: string; readonly isEnded: boolean }): ReactElement {
+  const summary = props.isEnded ? 'Reasoning' : 'Reasoning…';
+  return (
+    <Folded kind="reasoning" summary={summary}>
+      {() => <Markdown text={props.text} isEnded={props.isEnded} />}
+    </Folded>
+  );
+}
+
+function ToolCall({ part }: { readonly part: ToolCallPart }): ReactElement {
+  const isWhole = part.name !== undefined;
+  return (
+    <Folded
+      kind="tool-call"
+      summary={
+        <>
+          <span className="jp-ChatStream-tag">tool</span>
+          {isWhole ? <code>{part.name}</code> : 'preparing a call…'}
+        </>
+      }
+    >
+      {() => <Plain text={isWhole ? pretty(part.input) : (part.text ?? '')} />}
+    </Folded>
+  );
+}
+
+function ToolResult({ part }: { readonly part: ToolResultPart }): ReactElement {
+  return (
+    <Folded
+      kind="tool-result"
+      summary={
+        <>
+          <span className={`jp-ChatStream-tag${part.success ? '' : ' jp-mod-failed'}`}>
+            {part.success ? 'result' : 'failed'}
+          </span>
+          <code>{part.name}</code>
+        </>
+      }
+    >
+      {() => <Plain text={pretty(part.output)} />}
+    </Folded>
+  );
+}
+
+function Attachment({ part }: { readonly part: AttachmentPart }): ReactElement {
+  return (
+    <Folded
+      kind="attachment"
+      summary={
+        <>
+          <span className="jp-ChatStream-tag">context</span>
+          <code>{part.name}</code>
+        </>
+      }
+    >
+      {() => <Plain text={part.text} />}
+    </Folded>
+  );
+}
+
+function Plain({ text }: { readonly text: string }): ReactElement {
+  return (
+    <pre className="jp-ChatStream-plain" {...OWN_KEYS}>
+      {text}
+    </pre>
+  );
+}
+
+function pretty(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value, null, 2) ?? '');
+}
+
+function InputRequest(props: PartProps & { readonly part: InputRequestPart }): ReactElement {
+  const { part, isOpen } = props;
+  const isAnswered = part.by !== null;
+  return (
+    <div className="jp-ChatStream-question" data-testid="input-request" role="group">
+      <Markdown text={part.prompt} isEnded />
+      {isAnswered ? (
+        <p className="jp-ChatStream-answer">
+          <span className="jp-ChatStream-tag">answered</span> {pretty(part.value)}
+        </p>
+      ) : isOpen ? (
+        <AnswerForm {...props} />
+      ) : (
+        <p className="jp-ChatStream-answer jp-mod-muted">Not answered</p>
+      )}
+    </div>
+  );
+}
+
+function AnswerForm(props: PartProps & { readonly part: InputRequestPart }): ReactElement {
+  const { part, client, runId } = props;
+  const [text, setText] = useState('');
+  const left_s = secondsUntil(part.expires_at, useNow(part.expires_at !== null));
+  const give = (value: string): void => {
+    if (runId !== null && value !== '') {
+      void client.answer(runId, part.request_id, value);
+    }
+  };
+  return (
+    <form
+      className="jp-ChatStream-answerForm"
+      onSubmit={event => {
+        event.preventDefault();
+        give(text.trim());
+      }}
+    >
+      {part.choices === null ? (
+        <>
+          <input
+            {...OWN_KEYS}
+            className="jp-ChatStream-input"
+            data-testid="answer-field"
+            aria-label={part.prompt}
+            value={text}
+            onChange={event => setText(event.target.value)}
+          />
+          <Button testid="answer" look="jp-mod-accent" onClick={() => give(text.trim())}>
+            Answer
+          </Button>
+        </>
+      ) : (
+        part.choices.map(choice => (
+          <Button key={choice} testid="choice" onClick={() => give(choice)}>
+            {choice}
+          </Button>
+        ))
+      )}
+      {left_s > 0 ? <span className="jp-mod-muted">{left_s} s left</span> : null}
+    </form>
+  );
+}

@@ -1,0 +1,47 @@
+/** The handle at the lower edge: drag it, or use the arrow keys. */
+import { type KeyboardEvent, type PointerEvent, type ReactElement, useRef } from 'react';
+
+import { OWN_KEYS } from './safe';
+
+const LEAST_PX = 140;
+const STEP_PX = 32;
+
+export function ResizeHandle(props: { readonly onResize: (height: number) => void }): ReactElement {
+  const from = useRef<{ y: number; height: number } | null>(null);
+
+  const heightOf = (handle: HTMLElement): number => handle.parentElement?.offsetHeight ?? 0;
+  const resize = (height: number): void => props.onResize(Math.max(LEAST_PX, Math.round(height)));
+
+  const onPointerDown = (event: PointerEvent<HTMLDivElement>): void => {
+    event.currentTarget.setPointerCapture(event.pointerId);
+    from.current = { y: event.clientY, height: heightOf(event.currentTarget) };
+  };
+  const onPointerMove = (event: PointerEvent<HTMLDivElement>): void => {
+    if (from.current !== null) {
+      resize(from.current.height + event.clientY - from.current.y);
+    }
+  };
+  const onKeyDown = (event: KeyboardEvent<HTMLDivElement>): void => {
+    const step = event.key === 'ArrowDown' ? STEP_PX : event.key === 'ArrowUp' ? -STEP_PX : 0;
+    if (step !== 0) {
+      event.preventDefault();
+      resize(heightOf(event.currentTarget) + step);
+    }
+  };
+  return (
+    <div
+      {...OWN_KEYS}
+      className="jp-ChatStream-resize"
+      data-testid="resize"
+      role="separator"
+      aria-orientation="horizontal"
+      aria-label="Height of the chat"
+      tabIndex={0}
+      onPointerDown={onPointerDown}
+      onPointerMove={onPointerMove}
+      onPointerUp={() => (from.current = null)}
+      onPointerCancel={() => (from.current = null)}
+      onKeyDown={onKeyDown}
+    />
+  );
+}
