@@ -18,15 +18,19 @@ serialised once for all readers. Nothing here knows of sockets, and no reader to
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from .errors import StoreError
 from .events import Event, ThreadChanged, dumps, encode
 from .store.log import ThreadRef, execute
 from .store.reading import Answer, Page, Snapshot, read_after
 from .store.store import Store
+
+log = logging.getLogger("jupyter_chat_stream.follow")
 
 BUFFER_BYTES = 64 * 1024
 
@@ -243,10 +247,15 @@ class Hub:
         # what another process commits is found here; a lost look costs one interval (L9)
         while True:
             await asyncio.sleep(self._poll_interval_s)
-            if self._readers and await self._store.has_changed():
-                for thread_id in await self._foreign_threads():
-                    for reader in self._readers.get(thread_id, ()):
-                        reader.fall_behind()
+            if not self._readers:
+                continue
+            try:
+                if await self._store.has_changed():
+                    for thread_id in await self._foreign_threads():
+                        for reader in self._readers.get(thread_id, ()):
+                            reader.fall_behind()
+            except StoreError as error:
+                log.warning("look for other processes' commits put off: %s", error.code)
 
     async def _foreign_threads(self) -> list[str]:
         followed = {r.thread for readers in self._readers.values() for r in readers}

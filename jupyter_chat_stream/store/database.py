@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from ..errors import DatabaseBusy, DatabaseUnreadable, StoreError
@@ -79,11 +79,14 @@ class Database:
         """
         if not self.is_sqlite:
             return True
-        if self._watch is None:
-            self._watch = sqlite3.connect(
-                str(self.path), check_same_thread=False, isolation_level=None
-            )
-        version = self._watch.execute("PRAGMA data_version").fetchone()[0]
+        try:
+            if self._watch is None:
+                self._watch = sqlite3.connect(
+                    str(self.path), check_same_thread=False, isolation_level=None
+                )
+            version = self._watch.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error as error:
+            raise StoreError(f"The database could not be looked at: {error}.") from error
         changed, self._version = version != self._version, version
         return changed
 
@@ -117,7 +120,12 @@ class Database:
             ) from error
 
     def _engine(self, *, writes: bool, size: int) -> Engine:
-        options: dict[str, Any] = {"pool_size": size, "max_overflow": 0, "poolclass": QueuePool}
+        options: dict[str, Any] = {
+            "pool_size": size,
+            "max_overflow": 0,
+            "poolclass": QueuePool,
+            "hide_parameters": True,  # an error's text may reach a log; parameters hold answers
+        }
         if self.is_sqlite:
             options["connect_args"] = {
                 "check_same_thread": False,
@@ -202,6 +210,23 @@ class _Checkpoints:
             except (OSError, sqlite3.Error) as error:  # the next round tries again
                 log.debug("checkpoint put off: %s", type(error).__name__)
         conn.close()
+
+
+def explain(error: Exception) -> Exception:
+    """Turn what a database raised into an error of ours, without the statement's parameters."""
+    if isinstance(error, OperationalError) and "locked" in str(error.orig):
+        return DatabaseBusy(
+            "Another program holds the database's lock too long; nothing was written. Try again."
+        )
+    if isinstance(error, DBAPIError):
+        reason = str(error.orig).partition("\n")[0]  # further lines may quote a row
+        return StoreError(
+            f"The database refused ({type(error.orig).__name__}: {reason}); nothing was written. "
+            "Check the disk and the database's state, then try again."
+        )
+    if isinstance(error, SQLAlchemyError):
+        return StoreError(f"The database could not be used ({type(error).__name__}). Try again.")
+    return error
 
 
 @lru_cache(maxsize=256)

@@ -15,10 +15,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import StoreError
 from ..events import Event
-from .database import READERS, Database
+from .database import READERS, Database, explain
 from .log import Transaction
 from .writer import Append, Command, Committed, Writer
 
@@ -105,9 +106,16 @@ class Store:
         return await asyncio.wrap_future(future)
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
-        """Run a reader in one read transaction on this thread. Blocks."""
-        with self.database.reading.connect() as conn, conn.begin():
-            return work(conn)
+        """Run a reader in one read transaction on this thread. Blocks.
+
+        Raises:
+            StoreError: the database could not be read.
+        """
+        try:
+            with self.database.reading.connect() as conn, conn.begin():
+                return work(conn)
+        except SQLAlchemyError as error:
+            raise explain(error) from error
 
     async def has_changed(self) -> bool:
         """Say whether any process may have committed since the last call. Never two at once."""

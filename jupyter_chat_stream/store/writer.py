@@ -24,11 +24,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
-from ..errors import ChatStreamError, DatabaseBusy, StaleAttempt, StoreError
+from ..errors import ChatStreamError, StaleAttempt, StoreError
 from ..events import Body, Event
-from .database import Database
+from .database import Database, explain
 from .log import RunRef, Transaction
 
 log = logging.getLogger("jupyter_chat_stream.store")
@@ -141,7 +140,7 @@ class Writer:
                 for operation in batch:
                     self._commit([operation])
                 return
-            committed = Committed(events=[], outcomes=[(batch[0], None, _explain(error))])
+            committed = Committed(events=[], outcomes=[(batch[0], None, explain(error))])
         self._deliver(committed)
 
     def _write(self, batch: list[Operation]) -> Committed:
@@ -190,16 +189,3 @@ def _threads(batch: Sequence[Operation]) -> list[int]:
         else:
             keys.extend(operation.threads)
     return keys
-
-
-def _explain(error: Exception) -> BaseException:
-    if isinstance(error, OperationalError) and "locked" in str(error.orig):
-        return DatabaseBusy(
-            "Another program holds the database's lock too long; nothing was written. Try again."
-        )
-    if isinstance(error, OperationalError):
-        return StoreError(
-            f"The database refused the write ({type(error.orig).__name__}: {error.orig}); "
-            "nothing was written. Check the disk, then try again."
-        )
-    return error
