@@ -45,6 +45,7 @@ class Answer:
     tools: tuple[ToolUse, ...] = ()
     chunk_chars: int = 8
     delay_s: float = 0.0  # before each chunk
+    end_delay_s: float = 0.0  # between `message_stop` and the end of the HTTP answer
     stop_reason: str | None = None  # None: tool_use with tools, else end_turn
     usage: Mapping[str, int] = field(default_factory=dict)  # the API's own names
     status: int = 200  # of another one: no stream, but `body` with `headers`

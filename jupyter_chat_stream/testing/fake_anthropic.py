@@ -86,6 +86,10 @@ class FakeAnthropic:
         queue: answers for the requests to come, in their order; `add` appends more.
         default: the answer, or what makes it, when none is left.
         port: 0 for a free one.
+
+    Attributes:
+        url: what ANTHROPIC_BASE_URL must be.
+        connection_count: how many connections were ever opened.
     """
 
     def __init__(self, *queue: Answer, default: Answer | Rule | None = None, port: int = 0) -> None:
@@ -100,6 +104,7 @@ class FakeAnthropic:
         self._thread: threading.Thread | None = None
         self._failed: BaseException | None = None
         self.url = ""
+        self.connection_count = 0
 
     # ---------------------------------------------------------------------- for the test
 
@@ -177,9 +182,7 @@ class FakeAnthropic:
     async def _serve(self, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        server = await self._loop.create_server(
-            lambda: Connection(self._answer, self._connections), "127.0.0.1", self._port
-        )
+        server = await self._loop.create_server(self._connect, "127.0.0.1", self._port)
         host, port = server.sockets[0].getsockname()[:2]
         self.url = f"http://{host}:{port}"
         started.set()
@@ -187,6 +190,10 @@ class FakeAnthropic:
         server.close()
         for connection in list(self._connections):
             connection.abort()
+
+    def _connect(self) -> Connection:
+        self.connection_count += 1
+        return Connection(self._answer, self._connections)
 
     def _in_loop(self, act: Callable[[], Any]) -> None:
         if self._loop is not None:
@@ -211,12 +218,11 @@ class FakeAnthropic:
             self._requests.append(request)
             self._changed.notify_all()
         try:
-            answer = self._choose(request)
-            is_whole = await self._send(answer, request, connection)
+            await self._send(self._choose(request), request, connection)
         except (Left, asyncio.CancelledError):
-            self._note(request, state="left")
+            if request.state == "open":
+                self._note(request, state="left")
             raise
-        self._note(request, state="done" if is_whole else "failed")
 
     def _choose(self, request: Request) -> Answer:
         refusal = answers.refusal_of(request.body, has_key=request.has_key)
@@ -228,35 +234,37 @@ class FakeAnthropic:
             default = self._default
         return default if isinstance(default, Answer) else default(request)
 
-    async def _send(self, answer: Answer, request: Request, connection: Connection) -> bool:
-        """Send an answer; say whether it came to its good end."""
+    async def _send(self, answer: Answer, request: Request, connection: Connection) -> None:
+        """Send an answer; its state is noted before its end, which a client may act upon."""
         if answer.before_headers and answer.fault is not None:
             await self._fail(answer, request, connection)
-            return False
+            return
         headers = {"request-id": f"req_fake_{request.number}", **answer.headers}
         if answer.status != 200:
             body = answer.body
             if body is None:
                 body = answers.error_body(answer.error_type, answer.error_message)
+            self._note(request, state="failed")
             await connection.send_json(answer.status, body, headers)
-            return False
+            return
         await connection.begin_stream({"content-type": "text/event-stream", **headers})
         for event in answers.stream_events(answer, request.body, request.number):
             is_chunk = event["type"] == "content_block_delta"
             if is_chunk and answer.fault and request.chunks_sent >= answer.after_chunks:
                 break
+            if event["type"] == "message_stop" and answer.fault:
+                break  # fewer chunks than `after_chunks`: it fails all the same
+            if event["type"] == "message_stop":
+                self._note(request, state="done")
             if is_chunk:
                 await self._before_chunk(answer, request)
-            elif event["type"] == "message_stop" and answer.fault:
-                break  # fewer chunks than `after_chunks`: it fails all the same
-            await connection.send_chunk(answers.to_sse(event))
-            if is_chunk:
                 self._note(request, chunks_sent=request.chunks_sent + 1)
+            await connection.send_chunk(answers.to_sse(event))
         if answer.fault is not None:
             await self._fail(answer, request, connection)
-            return False
-        await connection.end_stream()
-        return True
+        else:
+            await asyncio.sleep(answer.end_delay_s)
+            await connection.end_stream()
 
     async def _before_chunk(self, answer: Answer, request: Request) -> None:
         if answer.delay_s:
@@ -267,7 +275,8 @@ class FakeAnthropic:
     async def _fail(self, answer: Answer, request: Request, connection: Connection) -> None:
         if answer.fault == "silence":
             await asyncio.get_running_loop().create_future()
-        elif answer.fault == "reset":
+        self._note(request, state="failed")
+        if answer.fault == "reset":
             connection.reset()
         elif answer.fault == "drop":
             connection.drop()

@@ -12,6 +12,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import pytest
 from anthropic.types import RawMessageStreamEvent
 from pydantic import TypeAdapter
@@ -179,6 +180,27 @@ async def test_many_answers_share_one_client(
     assert [text_of(a) for a in answers] == [reply_to(f"number {i}") for i in range(8)]
     assert len(provider._clients) == 1
     assert sorted(r.user_text for r in fake.requests) == [f"number {i}" for i in range(8)]
+
+
+async def test_answers_after_each_other_share_one_connection(
+    fake: FakeAnthropic, provider: AnthropicProvider
+) -> None:
+    """Setting one up costs a handshake or two: the answer is read to the end of its HTTP body."""
+    fake.set_default(Answer(end_delay_s=0.01))
+    for text in "abc":
+        async for chunk in provider.stream(make_prompt(text)):
+            if isinstance(chunk, EndChunk):
+                break
+    assert fake.connection_count == 1
+
+
+async def test_an_answer_whose_connection_stays_open_comes_all_the_same(
+    fake: FakeAnthropic, provider: AnthropicProvider
+) -> None:
+    fake.add(Answer(text="all of it", end_delay_s=60))
+    chunks = await collect(provider, make_prompt())
+    assert text_of(chunks) == "all of it"
+    assert isinstance(chunks[-1], EndChunk)
 
 
 # ------------------------------------------------------------------------- what is asked
@@ -445,6 +467,25 @@ async def test_a_timeout_is_a_provider_that_is_down_or_a_stall(
 # ---------------------------------------------------------------------- what must not be said
 
 
+@pytest.mark.parametrize(
+    "quoted", [KEY, SECRET, "opensesame123 is it", "of the second rocket", "swordfi"]
+)
+async def test_a_refusal_that_quotes_the_key_or_the_prompt_is_not_quoted(
+    quoted: str, fake: FakeAnthropic, provider: AnthropicProvider
+) -> None:
+    message = f"messages.0: this is not allowed: {quoted}"
+    fake.add(Answer(status=400, error_type="invalid_request_error", error_message=message))
+    turns = (Turn(role="user", text=SECRET), Turn(role="user", text="swordfi"))
+    prompt = make_prompt(
+        turns=turns,
+        system="The password opensesame123 is it.",
+        partial="The code of the second rocket",
+    )
+    _, error = await fail(provider, prompt)
+    assert quoted not in error.message
+    assert type(error) is errors.BadRequest
+
+
 @pytest.mark.parametrize(("status", "type_", "message", "expected", "_retryable"), HTTP_FAILURES)
 async def test_no_error_holds_the_key_or_the_prompt(
     status: int,
@@ -517,8 +558,15 @@ async def test_cancelling_before_the_first_byte_closes_the_connection(
 
 
 async def test_closing_the_iterator_closes_the_connection(
-    fake: FakeAnthropic, provider: AnthropicProvider
+    fake: FakeAnthropic, provider: AnthropicProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    held: list[Any] = []  # so that no garbage collection can do what `aclose` must
+    original = anthropic.AsyncStream.__init__
+    monkeypatch.setattr(
+        anthropic.AsyncStream,
+        "__init__",
+        lambda self, **given: (held.append(self), original(self, **given))[1],
+    )
     fake.add(Answer(text="x" * 100_000, delay_s=0.001))
     stream = provider.stream(make_prompt())
     assert isinstance(await stream.__anext__(), TextChunk)

@@ -40,6 +40,10 @@ class Stranger:
         self.is_closed = True
 
 
+class Impostor(Stranger):
+    name = "demo"
+
+
 def broken() -> Stranger:
     raise RuntimeError("no licence")
 
@@ -128,7 +132,7 @@ def test_a_third_party_that_fails_later_is_listed_with_its_error() -> None:
 
 
 def test_a_built_in_name_cannot_be_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, demo="acme_provider:Stranger")
+    install(monkeypatch, demo="acme_provider:Impostor")
     assert Registry().get("demo/tour")[1].canned
 
 

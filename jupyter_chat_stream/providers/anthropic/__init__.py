@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import ProviderError, StreamCut
 from ..base import Chunk, Model, Prompt
@@ -35,6 +35,8 @@ DEFAULT_BASE_URL = "https://api.anthropic.com"
 CONNECT_TIMEOUT_S = 15.0
 # Far above every stall_timeout_s: the last resort of a provider that is used without a run.
 READ_TIMEOUT_S = 900.0
+# The end of the HTTP answer follows `message_stop` in the same breath.
+DRAIN_TIMEOUT_S = 0.25
 
 
 def create() -> AnthropicProvider:
@@ -93,7 +95,10 @@ class AnthropicProvider:
                 has_begun = True
                 try:
                     async for event in events:
-                        for chunk in reading.feed(event):
+                        chunks = reading.feed(event)
+                        if reading.is_ended:
+                            await _drain(events)
+                        for chunk in chunks:
                             yield chunk
                         if reading.is_ended:
                             return
@@ -196,6 +201,19 @@ def _make_client(key: str, base_url: str) -> anthropic.AsyncAnthropic:
         timeout=httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
         http_client=anthropic.DefaultAioHttpClient(),
     )
+
+
+async def _drain(events: anthropic.AsyncStream[Any]) -> None:
+    """Read what follows the end of an answer: only then the connection can be used again."""
+
+    async def read() -> None:
+        async for _ in events:
+            pass
+
+    try:
+        await asyncio.wait_for(read(), DRAIN_TIMEOUT_S)
+    except Exception:  # noqa: BLE001  the answer is whole; what is lost is a connection
+        return
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
