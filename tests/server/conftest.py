@@ -16,7 +16,7 @@ StartServer = Callable[..., Awaitable[ChatServer]]
 
 @pytest.fixture
 async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
-    """Start a server with these settings (``ChatStream_default_model=…``); it ends with the test."""
+    """Start servers with settings (``ChatStream_default_model=…``); they end with the test."""
     async with AsyncExitStack() as stack:
 
         async def start(**config: Any) -> ChatServer:

@@ -51,6 +51,7 @@ class ChatServer:
         self.root = f"http://127.0.0.1:{app.port}{app.base_url}"
         self.url = f"{self.root}api/chat-stream/"
         self._client = AsyncHTTPClient(force_instance=True, max_clients=50)
+        self._sockets: list[Socket] = []
 
     @property
     def headers(self) -> dict[str, str]:
@@ -114,9 +115,12 @@ class ChatServer:
         """Open a WebSocket."""
         url = self.url.replace("http", "ws", 1) + "ws"
         request = HTTPRequest(url, headers=self.headers if headers is None else headers)
-        return Socket(await websocket_connect(request))
+        self._sockets.append(Socket(await websocket_connect(request)))
+        return self._sockets[-1]
 
     async def close(self) -> None:
+        for socket in self._sockets:
+            socket.close()
         self._client.close()
         await self.app._cleanup()
         await self.app.http_server.close_all_connections()

@@ -1,0 +1,240 @@
+"""The commands of docs/protocol.md, as any client sends them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import pytest
+
+from jupyter_chat_stream._version import PROTOCOL_VERSION, __version__
+from jupyter_chat_stream.events import ENDS
+from tests.server.harness import ChatServer
+
+SLOW = {"chars_per_second": 20}
+
+
+async def another_millisecond() -> None:
+    now_ms = time.time_ns() // 1_000_000
+    while time.time_ns() // 1_000_000 == now_ms:
+        await asyncio.sleep(0)
+
+
+async def test_status_says_what_runs(chat_server: ChatServer) -> None:
+    status = (await chat_server.ask("GET", "status")).json
+    assert status["version"] == __version__
+    assert status["protocol"] == PROTOCOL_VERSION
+    assert status["engine"] == "local"
+
+
+async def test_models_name_the_default(chat_server: ChatServer) -> None:
+    models = (await chat_server.ask("GET", "models")).json
+    assert models["default"] == "demo/echo"
+    assert "demo/echo" in [model["id"] for model in models["models"]]
+
+
+async def test_preferences_are_kept(chat_server: ChatServer) -> None:
+    changes = {"default_model": "demo/fast", "system": "Be brief."}
+    assert (await chat_server.ask("PATCH", "me", changes)).status == 200
+    assert (await chat_server.ask("PATCH", "me", {"system": None})).status == 200
+    me = (await chat_server.ask("GET", "me")).json
+    assert (me["default_model"], me["system"]) == ("demo/fast", None)
+    assert (await chat_server.ask("GET", "models")).json["default"] == "demo/fast"
+
+
+async def test_a_name_gets_the_thread_or_creates_it(chat_server: ChatServer) -> None:
+    made = await chat_server.ask("POST", "threads", {"name": "churn"})
+    again = await chat_server.ask("POST", "threads", {"name": "churn"})
+    elsewhere = await chat_server.ask("POST", "threads", {"name": "churn", "project": "b"})
+    assert [made.status, again.status, elsewhere.status] == [201, 200, 201]
+    assert made.json["id"] == again.json["id"] != elsewhere.json["id"]
+
+
+async def test_an_empty_body_counts_as_no_fields(chat_server: ChatServer) -> None:
+    assert (await chat_server.ask("POST", "threads")).status == 201
+    assert (await chat_server.ask("POST", "threads", b" \n")).status == 201
+
+
+async def test_threads_are_listed_newest_first_and_in_pages(chat_server: ChatServer) -> None:
+    made = []
+    for number in range(3):
+        made.append(await chat_server.thread(title=f"Number {number}"))
+        await another_millisecond()  # `updated_at` is in ms, and pages are cut by it
+    first = (await chat_server.ask("GET", "threads?limit=2")).json["threads"]
+    assert [thread["id"] for thread in first] == made[:0:-1]
+    before = first[-1]["updated_at"]
+    rest = (await chat_server.ask("GET", f"threads?before={before}")).json["threads"]
+    assert [thread["id"] for thread in rest] == made[:1]
+    found = (await chat_server.ask("GET", "threads?q=number%201")).json["threads"]
+    assert [thread["id"] for thread in found] == [made[1]]
+
+
+async def test_a_thread_is_renamed_archived_and_deleted(chat_server: ChatServer) -> None:
+    thread_id = await chat_server.thread(name="old")
+    path = f"threads/{thread_id}"
+    changed = await chat_server.ask("PATCH", path, {"name": "new", "archived": True})
+    assert (changed.json["name"], changed.json["archived"]) == ("new", True)
+    assert (await chat_server.ask("GET", "threads")).json["threads"] == []
+    assert len((await chat_server.ask("GET", "threads?archived=1")).json["threads"]) == 1
+    deleted = await chat_server.ask("DELETE", path)
+    assert (deleted.status, deleted.body) == (204, b"")
+    assert (await chat_server.ask("GET", path)).status == 404
+
+
+async def test_send_gives_message_reply_and_run_at_once(chat_server: ChatServer) -> None:
+    thread_id = await chat_server.thread()
+    sent = await chat_server.send(thread_id, "Hello")
+    assert sent["message"]["content"] == "Hello"
+    assert sent["message"]["role"] == "user"
+    assert sent["reply"]["run_id"] == sent["run"]["id"]
+    assert sent["reply"]["parent_id"] == sent["message"]["id"]
+    assert sent["run"]["message_id"] == sent["reply"]["id"]
+
+
+async def test_prefer_wait_gives_the_ended_reply(chat_server: ChatServer) -> None:
+    thread_id = await chat_server.thread()
+    sent = await chat_server.answered(thread_id, "Hello")
+    assert sent["reply"]["status"] == "completed"
+    assert sent["run"]["status"] == "completed"
+    assert "Hello" in sent["reply"]["content"]
+
+
+@pytest.mark.parametrize("prefer", ["wait=0", "respond-async, wait=0", "wait=0; foo=bar"])
+async def test_prefer_wait_gives_202_when_time_is_up(chat_server: ChatServer, prefer: str) -> None:
+    thread_id = await chat_server.thread(model="demo/tour")
+    reply = await chat_server.ask(
+        "POST",
+        f"threads/{thread_id}/messages",
+        {"content": "x", "params": SLOW},
+        headers={**chat_server.headers, "Prefer": prefer},
+    )
+    assert reply.status == 202
+    assert reply.headers["Preference-Applied"] == "wait=0"
+    assert reply.json["reply"]["status"] not in ENDS
+
+
+async def test_a_preference_nobody_knows_is_ignored(chat_server: ChatServer) -> None:
+    thread_id = await chat_server.thread()
+    headers = {**chat_server.headers, "Prefer": "await=3, wait=soon"}
+    path = f"threads/{thread_id}/messages"
+    reply = await chat_server.ask("POST", path, {"content": "x"}, headers=headers)
+    assert reply.status == 202
+    assert "Preference-Applied" not in reply.headers
+
+
+async def test_leaving_a_wait_leaves_the_run_alone(chat_server: ChatServer) -> None:
+    """L8: readers never touch a run."""
+    thread_id = await chat_server.thread(model="demo/long")
+    body = json.dumps({"content": "x", "params": {"chars": 400, "chars_per_second": 2000}}).encode()
+    _, writer = await asyncio.open_connection("127.0.0.1", chat_server.app.port)
+    writer.write(
+        f"POST /api/chat-stream/threads/{thread_id}/messages HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Authorization: token {chat_server.token}\r\nPrefer: wait=60\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
+    await writer.drain()
+    socket = await chat_server.socket()
+    await socket.send({"op": "subscribe", "thread": thread_id, "after": 0})
+    seen: list[dict] = []
+    while not any(event["type"] == "delta" for event in seen):
+        seen += (await socket.next("events"))["events"]
+    writer.close()
+    while seen[-1]["type"] != "finalized":
+        seen += (await socket.next("events"))["events"]
+    assert seen[-1]["status"] == "completed"
+    socket.close()
+
+
+async def test_the_same_key_gives_the_same_answer(chat_server: ChatServer) -> None:
+    """L11."""
+    thread_id = await chat_server.thread()
+    path = f"threads/{thread_id}/messages"
+    headers = {**chat_server.headers, "Idempotency-Key": "cell 7"}
+    first = await chat_server.ask("POST", path, {"content": "x"}, headers=headers)
+    again = await chat_server.ask("POST", path, {"content": "x"}, headers=headers)
+    other = await chat_server.ask("POST", path, {"content": "y"}, headers=headers)
+    assert first.json["run"]["id"] == again.json["run"]["id"]
+    assert first.json["message"]["id"] == again.json["message"]["id"]
+    assert (other.status, other.error["code"]) == (409, "idempotency_mismatch")
+
+
+async def test_no_parent_and_the_root_are_different_things(chat_server: ChatServer) -> None:
+    thread_id = await chat_server.thread()
+    first = await chat_server.answered(thread_id)
+    child = await chat_server.send(thread_id, "and?")
+    root = await chat_server.send(thread_id, "anew", parent_id=None)
+    sibling = await chat_server.send(thread_id, "or", parent_id=first["reply"]["id"])
+    assert child["message"]["parent_id"] == first["reply"]["id"]
+    assert root["message"]["parent_id"] is None
+    assert sibling["message"]["parent_id"] == first["reply"]["id"]
+
+
+async def test_context_is_part_of_the_message(chat_server: ChatServer) -> None:
+    thread_id = await chat_server.thread()
+    sent = await chat_server.send(thread_id, "Explain", context=[{"name": "df", "text": "a,b"}])
+    kinds = [part["kind"] for part in sent["message"]["parts"]]
+    assert kinds == ["attachment", "text"]
+    assert sent["message"]["content"] == "Explain"
+
+
+async def test_text_that_no_wire_takes_is_mended(chat_server: ChatServer) -> None:
+    thread_id = await chat_server.thread()
+    raw = b'{"content": "a\\ud800b\\u0000c\\ud83d\\ude00"}'
+    reply = await chat_server.ask("POST", f"threads/{thread_id}/messages", raw)
+    assert reply.json["message"]["content"] == "a\ufffdb\ufffdc\N{GRINNING FACE}"
+
+
+async def test_cancel_stops_and_is_idempotent(chat_server: ChatServer) -> None:
+    thread_id = await chat_server.thread(model="demo/tour")
+    run_id = (await chat_server.send(thread_id, params=SLOW))["run"]["id"]
+    stopped = await chat_server.ask("POST", f"runs/{run_id}/cancel")
+    again = await chat_server.ask("POST", f"runs/{run_id}/cancel", {})
+    assert (stopped.status, stopped.json["status"]) == (200, "cancelled")
+    assert again.json == stopped.json == (await chat_server.ask("GET", f"runs/{run_id}")).json
+
+
+async def test_retry_and_continue_make_new_runs(chat_server: ChatServer) -> None:
+    """L4: the old run stays ended."""
+    thread_id = await chat_server.thread()
+    first = await chat_server.answered(thread_id)
+    run_id = first["run"]["id"]
+    headers = {**chat_server.headers, "Idempotency-Key": "k"}
+    retried = await chat_server.ask("POST", f"runs/{run_id}/retry", headers=headers)
+    again = await chat_server.ask("POST", f"runs/{run_id}/retry", headers=headers)
+    assert retried.status == 202
+    assert retried.json["run"]["id"] == again.json["run"]["id"] != run_id
+    assert retried.json["reply"]["parent_id"] == first["reply"]["parent_id"]
+    continued = await chat_server.ask("POST", f"runs/{run_id}/continue")
+    assert continued.json["run"]["continues"] == run_id
+    listed = (await chat_server.ask("GET", f"threads/{thread_id}/runs")).json["runs"]
+    assert [run["id"] for run in listed][:2] == [run_id, retried.json["run"]["id"]]
+    assert listed[0]["status"] == "completed"
+
+
+async def test_messages_come_with_the_cursor_they_stand_at(chat_server: ChatServer) -> None:
+    thread_id = await chat_server.thread()
+    for number in range(3):
+        await chat_server.answered(thread_id, f"Question {number}")
+    path = f"threads/{thread_id}"
+    state = (await chat_server.ask("GET", f"{path}/messages")).json
+    assert [m["role"] for m in state["messages"]] == ["user", "assistant"] * 3
+    newest = (await chat_server.ask("GET", f"{path}/messages?limit=2")).json["messages"]
+    assert newest == state["messages"][-2:]
+    older = await chat_server.ask("GET", f"{path}/messages?limit=3&before={newest[0]['id']}")
+    assert older.json["messages"] == state["messages"][1:4]
+    more = (await chat_server.ask("GET", f"{path}/events?after={state['seq']}")).json
+    assert more == {"events": [], "seq": state["seq"]}
+
+
+async def test_unknown_query_arguments_are_nobody_s_business(chat_server: ChatServer) -> None:
+    """JupyterLab's own client adds one against caches."""
+    assert (await chat_server.ask("GET", "threads?1763630000000")).status == 200
+
+
+async def test_a_conditional_request_gets_the_whole_answer(chat_server: ChatServer) -> None:
+    first = await chat_server.ask("GET", "models")
+    assert "Etag" not in first.headers
+    headers = {**chat_server.headers, "If-None-Match": "*"}
+    assert (await chat_server.ask("GET", "models", headers=headers)).status == 200
