@@ -78,7 +78,7 @@ class MessageFold:
         self._fields = {k: v for k, v in message.items() if k not in ("parts", "content", "seq")}
         self._parts: list[dict[str, Any]] = [dict(part) for part in message["parts"]]
         self._tail: list[str] = []  # text not yet joined to the last part appended to
-        self._tail_part = -1
+        self._tail_at: tuple[int, str] | None = None  # that part's index and the delta's kind
         self.seq = seq
 
     def value(self) -> dict[str, Any]:
@@ -109,7 +109,8 @@ class MessageFold:
         self.seq = event.seq
 
     def _append(self, delta: Delta, seq: int) -> None:
-        if delta.part == self._tail_part:
+        at = (delta.part, delta.kind)
+        if at == self._tail_at:
             self._tail.append(delta.text)
             return
         self._join()
@@ -124,12 +125,12 @@ class MessageFold:
             raise FoldError(
                 f"Event {seq} appends to part {delta.part}, which cannot take it.", seq=seq
             )
-        self._tail_part, self._tail = delta.part, [delta.text]
+        self._tail_at, self._tail = at, [delta.text]
 
     def _join(self) -> None:
-        if self._tail_part >= 0:
-            self._parts[self._tail_part]["text"] += "".join(self._tail)
-            self._tail_part, self._tail = -1, []
+        if self._tail_at is not None:
+            self._parts[self._tail_at[0]]["text"] += "".join(self._tail)
+            self._tail_at, self._tail = None, []
 
     def _settle(self, body: Any, event: Event) -> None:
         self._join()
