@@ -97,7 +97,7 @@ class Execution:
             if end is None:
                 await self._leave(appender)
             else:
-                await appender.finish(())
+                await appender.finish((), release=False)  # the text is whole now
                 await appender.finish(_completion(gathered, appender.text, end))
             return False
         except ProviderError as failure:
