@@ -57,8 +57,8 @@ _TOO_LONG = re.compile(r"(?i)prompt is too long|exceed(s|ed)? (the )?context (li
 
 def from_status(error: Any, prompt: Prompt, key: str, now: Callable[[], float]) -> ProviderError:
     """Translate an ``anthropic.APIStatusError``: an HTTP error, or an error inside a stream."""
-    said = error.api_message if isinstance(error.api_message, str) else ""
-    kind = _kind(error.type, error.status_code, said)
+    type_, said = _read_body(error.body)
+    kind = _kind(type_, error.status_code, said)
     facts: dict[str, Any] = {}
     if error.status_code >= 300:
         facts["http_status"] = error.status_code
@@ -78,10 +78,20 @@ def from_status(error: Any, prompt: Prompt, key: str, now: Callable[[], float]) 
     return kind(sentence, **facts)
 
 
-def _kind(type_: Any, status: int, said: str) -> type[ProviderError]:
+def _read_body(body: Any) -> tuple[str, str]:
+    """Give the type and the message of the API's error object, empty where there is none."""
+    error = body.get("error") if isinstance(body, dict) else None
+    type_, said = (error.get("type"), error.get("message")) if isinstance(error, dict) else ("", "")
+    return (
+        type_ if isinstance(type_, str) else "",
+        said if isinstance(said, str) else "",
+    )
+
+
+def _kind(type_: str, status: int, said: str) -> type[ProviderError]:
     if _TOO_LONG.search(said) and (status == 400 or type_ == "invalid_request_error"):
         return PromptTooLong
-    by_type = _TYPES.get(type_) if isinstance(type_, str) else None
+    by_type = _TYPES.get(type_)
     if by_type is not None and (status < 300 or by_type is not BadRequest):
         return by_type
     if status in _STATUSES:
