@@ -27,7 +27,7 @@ from typing import Any
 from .errors import StoreError
 from .events import Event, ThreadChanged, dumps, encode
 from .store.log import ThreadRef, execute
-from .store.reading import Answer, Page, Snapshot, read_after
+from .store.reading import Answer, Snapshot, read_after
 from .store.store import Store
 
 log = logging.getLogger("jupyter_chat_stream.follow")
@@ -127,6 +127,11 @@ class Reader:
             self._wake.clear()
             await self._wake.wait()
 
+    @property
+    def seen(self) -> int:
+        """The last seq that reached this reader: delivered, or in its buffer."""
+        return self._buffer[-1].events[-1].seq if self._buffer else self.cursor
+
     def close(self) -> None:
         """Stop listening; nothing else notices (L8)."""
         self._hub.drop(self)
@@ -193,7 +198,6 @@ class Hub:
         self._store = store
         self._poll_interval_s = poll_interval_s
         self._readers: dict[str, set[Reader]] = {}
-        self._heads: dict[str, int] = {}  # of followed threads: the last seq published here
         self._polling: asyncio.Task[None] | None = None
         store.listen(self._publish)
 
@@ -216,15 +220,10 @@ class Hub:
             readers.discard(reader)
             if not readers:
                 del self._readers[reader.thread.id]
-                self._heads.pop(reader.thread.id, None)
 
     async def read(self, thread: ThreadRef, after: int, *, raw: bool) -> Answer:
         """Read from the store what a cursor has not seen."""
-        answer = await self._store.read(lambda conn: read_after(conn, thread, after, raw=raw))
-        seq = answer.head if isinstance(answer, Page) else answer.seq
-        if thread.id in self._readers:
-            self._heads[thread.id] = max(seq, self._heads.get(thread.id, 0))
-        return answer
+        return await self._store.read(lambda conn: read_after(conn, thread, after, raw=raw))
 
     async def stop(self) -> None:
         """End the poll; readers are their owners' to close."""
@@ -238,31 +237,33 @@ class Hub:
             if event.thread_id in self._readers:
                 by_thread.setdefault(event.thread_id, []).append(event)
         for thread_id, own in by_thread.items():
-            self._heads[thread_id] = max(own[-1].seq, self._heads.get(thread_id, 0))
             batch = _Batch(events=tuple(own))
             for reader in self._readers[thread_id]:
                 reader.offer(batch)
 
     async def _poll(self) -> None:
         # what another process commits is found here; a lost look costs one interval (L9)
+        is_owed = False  # the database tells of a change once, and the look at it may fail
         while True:
             await asyncio.sleep(self._poll_interval_s)
             if not self._readers:
                 continue
             try:
-                if await self._store.has_changed():
-                    for thread_id in await self._foreign_threads():
-                        for reader in self._readers.get(thread_id, ()):
-                            reader.fall_behind()
+                is_owed = await self._store.has_changed() or is_owed
+                if is_owed:
+                    await self._wake_those_behind()
+                    is_owed = False
             except StoreError as error:
                 log.warning("look for other processes' commits put off: %s", error.code)
 
-    async def _foreign_threads(self) -> list[str]:
+    async def _wake_those_behind(self) -> None:
         followed = {r.thread for readers in self._readers.values() for r in readers}
 
         def heads(conn: Any) -> list[tuple[str, int]]:
             sql = "SELECT MAX(seq) FROM event WHERE thread = :pk"
             return [(t.id, execute(conn, sql, {"pk": t.pk}).scalar() or 0) for t in followed]
 
-        found = await self._store.read(heads)
-        return [thread_id for thread_id, head in found if head > self._heads.get(thread_id, 0)]
+        for thread_id, head in await self._store.read(heads):
+            for reader in self._readers.get(thread_id, ()):
+                if reader.seen < head:  # each by itself: another's read has told it nothing
+                    reader.fall_behind()
