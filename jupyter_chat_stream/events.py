@@ -9,6 +9,7 @@ edge for readers: it takes what a newer writer may have sent and keeps unknown t
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -292,7 +293,7 @@ def parse(wire: Mapping[str, Any]) -> Event:
 def encode(event: Event) -> str:
     """Give the event's JSON text, the same bytes for every reader."""
     body = event.body
-    if isinstance(body, Delta) and event.run_id is not None and event.message_id is not None:
+    if isinstance(body, Delta) and event.run_id and event.message_id and event.attempt is not None:
         return (
             f'{{"seq":{event.seq},"type":"delta","thread_id":{quote(event.thread_id)},'
             f'"run_id":{quote(event.run_id)},"message_id":{quote(event.message_id)},'
@@ -304,12 +305,14 @@ def encode(event: Event) -> str:
 
 def dumps(value: Any) -> str:
     """Write JSON in the one form the package uses: compact, key order kept."""
-    return json.dumps(value, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
 def canonical(value: Any) -> str:
     """Write JSON so that equal values have equal bytes."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return json.dumps(
+        value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False
+    )
 
 
 def clean_text(text: str) -> str:
@@ -321,3 +324,16 @@ def clean_text(text: str) -> str:
     except UnicodeEncodeError:
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+def clean_json(value: Any) -> Any:
+    """Clean every text of a JSON value; a number JSON does not have becomes null."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {clean_text(str(name)): clean_json(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean_json(item) for item in value]
+    return value

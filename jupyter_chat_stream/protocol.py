@@ -8,7 +8,8 @@ share one gap rule (L6): accept ``seq = cursor + 1``, drop ``<= cursor``, ask ag
     subscribing ──events, snapshot──► subscribing ──live──► live
          ▲  ▲                                                │
          │  └── gap: subscribe again from the cursor ────────┤
-         └───── cursor_ahead, misfit: drop all, from 0 ──────┘      closed, error: ended
+         └───── cursor_ahead, misfit: drop all, from 0 ──────┘
+                                               closed, error, the same misfit again: ended
 """
 
 from __future__ import annotations
@@ -47,14 +48,23 @@ class Ended:
 
 Action = Applied | Resubscribe | Ended
 
+# What a frame that is not of our protocol makes Python say.
+_MALFORMED = (LookupError, AttributeError, TypeError, ValueError)
+
 
 class Subscription:
-    """One thread as one reader follows it."""
+    """One thread as one reader follows it.
+
+    Until ``Resubscribe`` is answered, what still comes of the subscription before causes no second
+    one. A misfit at the same place again ends it: a log nobody can fold is said, not retried.
+    """
 
     def __init__(self, thread_id: str) -> None:
         self.thread_id = thread_id
         self.transcript = Transcript()
         self.is_live = False
+        self._is_asking = False
+        self._misfit_seq = 0
 
     @property
     def cursor(self) -> int:
@@ -63,6 +73,7 @@ class Subscription:
     def request(self) -> dict[str, Any]:
         """Give the frame that asks for what comes after the cursor."""
         self.is_live = False
+        self._is_asking = True
         return {"op": "subscribe", "thread": self.thread_id, "after": self.cursor}
 
     def receive(self, frame: Mapping[str, Any]) -> Action | None:
@@ -73,17 +84,16 @@ class Subscription:
                 return self._receive_events(frame["events"])
             if op == "snapshot":
                 self.transcript.replace(frame)
+                self._is_asking = False
                 return Applied(events=(), live=self.is_live)
-        except (FoldError, InvalidInput, KeyError, TypeError) as error:
-            self.transcript = Transcript()
-            return Resubscribe(after=0, reason=f"misfit: {error}")
-        if op == "live":
-            self.is_live = True
-            return Applied(events=(), live=True)
+            if op == "live":
+                return self._receive_live(frame["seq"])
+        except (FoldError, InvalidInput, *_MALFORMED) as error:
+            return self._misfit(error)
         if op == "closed":
             return Ended(error=None)
         if op == "error":
-            return self._receive_error(frame["error"])
+            return self._receive_error(frame.get("error") or {})
         return None
 
     def _receive_events(self, wires: list[Mapping[str, Any]]) -> Action:
@@ -93,13 +103,36 @@ class Subscription:
             if event.seq <= self.cursor:
                 continue
             if event.seq != self.cursor + 1:
-                return Resubscribe(after=self.cursor, reason="gap")
+                if self._is_asking:
+                    break
+                return self._ask("gap")
             self.transcript.apply(event)
+            self._is_asking = False
             taken.append(event)
         return Applied(events=tuple(taken), live=self.is_live)
+
+    def _receive_live(self, seq: int) -> Action:
+        self._is_asking = False
+        if seq > self.cursor:
+            return self._ask("gap")
+        self.is_live = True
+        return Applied(events=(), live=True)
 
     def _receive_error(self, error: Mapping[str, Any]) -> Action:
         if error.get("code") == "cursor_ahead":
             self.transcript = Transcript()
-            return Resubscribe(after=0, reason="cursor_ahead")
+            return self._ask("cursor_ahead")
         return Ended(error=error)
+
+    def _misfit(self, error: Exception) -> Action:
+        seq = self.cursor + 1
+        if seq <= self._misfit_seq:
+            return Ended(error={"code": FoldError.code, "message": str(error)})
+        self._misfit_seq = seq
+        self.transcript = Transcript()
+        return self._ask(f"misfit: {error}")
+
+    def _ask(self, reason: str) -> Resubscribe:
+        self.is_live = False
+        self._is_asking = True
+        return Resubscribe(after=self.cursor, reason=reason)

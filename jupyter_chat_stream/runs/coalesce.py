@@ -2,13 +2,14 @@
 
 A delta never mixes parts or kinds, is at most ``max_chars`` long, and holds no lone surrogate (a
 half pair waits for its other half) and no U+0000. The parts of an attempt are opened after those
-that are already there; a part of an earlier attempt is never appended to.
+that are already there, each by its first text: one that got none takes no place. A part of an
+earlier attempt is never appended to.
 """
 
 from __future__ import annotations
 
 from ..errors import BadRequest
-from ..events import Body, Delta, ToolStarted, clean_text
+from ..events import Body, Delta, ToolStarted, clean_json, clean_text
 from ..providers.base import (
     Chunk,
     EndChunk,
@@ -25,7 +26,8 @@ class Coalescer:
     def __init__(self, *, parts: int, max_chars: int) -> None:
         self._parts = parts  # how many the message has, opened ones included
         self._max_chars = max_chars
-        self._open: tuple[str, str] | None = None  # kind and tool call of the part being written
+        self._open: tuple[str, str] | None = None  # kind and tool call of what is being written
+        self._part: int | None = None  # its part, once it has any text
         self._pieces: list[str] = []
         self._held = ""  # the first half of a surrogate pair
         self._ready: list[Body] = []
@@ -45,7 +47,6 @@ class Coalescer:
             self._write("reasoning", "", chunk.text)
         elif isinstance(chunk, ToolInputChunk):
             self._write("tool_input", chunk.tool_call_id, chunk.text)
-            self._tool_parts.setdefault(chunk.tool_call_id, self._parts - 1)
         elif isinstance(chunk, ToolCallChunk):
             self._start_tool(chunk)
         elif not isinstance(chunk, EndChunk):
@@ -74,7 +75,6 @@ class Coalescer:
         if self._open != (kind, call):
             self._end_part()
             self._open = (kind, call)
-            self._parts += 1
         text = self._held + text
         self._held = ""
         if text and "\ud800" <= text[-1] <= "\udbff":
@@ -84,33 +84,39 @@ class Coalescer:
             self.pending_chars += len(text)
 
     def _start_tool(self, chunk: ToolCallChunk) -> None:
-        part = self._tool_parts.get(chunk.tool_call_id)
         self._end_part()
-        if part is None:
-            part = self._parts
-            self._parts += 1
+        part = self._tool_parts.get(chunk.tool_call_id)
         self._ready.append(
             ToolStarted(
-                part=part,
-                tool_call_id=chunk.tool_call_id,
-                name=chunk.name,
-                input=dict(chunk.input),
+                part=self._next_part() if part is None else part,
+                tool_call_id=clean_text(chunk.tool_call_id),
+                name=clean_text(chunk.name),
+                input=clean_json(chunk.input),
             )
         )
+
+    def _next_part(self) -> int:
+        self._parts += 1
+        return self._parts - 1
 
     def _end_part(self) -> None:
         if self._held:
             self._pieces.append("\ufffd")
             self._held = ""
         self._close_delta()
-        self._open = None
+        self._open = self._part = None
 
     def _close_delta(self) -> None:
         if not self._pieces or self._open is None:
             return
         text = clean_text("".join(self._pieces))
         self._pieces = []
-        kind, part = self._open[0], self._parts - 1
+        kind, call = self._open
+        if self._part is None:
+            self._part = self._next_part()
+            if kind == "tool_input":
+                self._tool_parts.setdefault(call, self._part)
+        part = self._part
         for start in range(0, len(text), self._max_chars):
             self._ready.append(
                 Delta(part=part, kind=kind, text=text[start : start + self._max_chars])
