@@ -41,6 +41,8 @@ export interface PageOptions {
 }
 
 const LINGER_MS = 5_000;
+const MISSING = 'This server does not have this chat: it is on another one, or somebody else’s.';
+const ABSENT = 'Chats do not run on this server: jupyter-chat-stream is not enabled there.';
 
 /** All threads of the page. */
 export class Threads {
@@ -273,11 +275,10 @@ export class ThreadClient {
       this._absent = null;
     } catch (error) {
       const isAnswer = error instanceof ApiError && error.status === 404;
-      const message = 'Chats do not run on this server: jupyter-chat-stream is not enabled there.';
       if (isAnswer && error.code === 'foreign') {
-        this._absent = { why: 'absent', message };
+        this._absent = { why: 'absent', message: ABSENT };
       } else if (isAnswer) {
-        this._absent = { why: 'missing', message: error.message };
+        this._absent = { why: 'missing', message: MISSING };
       }
     }
     this._isProbing = false;
@@ -317,6 +318,7 @@ function explainEnd(
   if (error === null || transcript.thread?.deleted === true) {
     return { why: 'deleted', message: 'This chat was deleted.' };
   }
-  const why = error.code.endsWith('not_found') ? 'missing' : 'refused';
-  return { why, message: error.message };
+  return error.code.endsWith('not_found')
+    ? { why: 'missing', message: MISSING }
+    : { why: 'refused', message: error.message };
 }

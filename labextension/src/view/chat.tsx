@@ -107,7 +107,7 @@ function useStatus(state: ThreadState, active: readonly Message[]): StatusLine {
   const isStopping = run !== undefined && acting.has(run.id);
   const line = replyLine({ reply, run, detail, isStopping, now_ms });
   const more = active.length - 1;
-  return more > 0 ? { ...line, text: `${line.text} (+${more} queued)` } : line;
+  return more > 0 ? { ...line, short: `${line.short ?? line.text} (+${more} queued)` } : line;
 }
 
 function Messages(props: LiveProps & { readonly messages: readonly Message[] }): ReactElement {

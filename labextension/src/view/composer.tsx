@@ -60,7 +60,7 @@ export function Status({ line }: { readonly line: StatusLine }): ReactElement {
       role="status"
       title={line.text}
     >
-      {line.text}
+      {line.short ?? line.text}
     </span>
   );
 }
@@ -118,6 +118,22 @@ function Field(props: {
       grow(field.current);
     }
   }, [state.draft]);
+  useEffect(() => {
+    const node = field.current;
+    if (node === null || typeof ResizeObserver === 'undefined') {
+      return undefined;
+    }
+    // A cell may be drawn before it is in the page, and its width decides how text wraps.
+    let width = 0;
+    const observer = new ResizeObserver(() => {
+      if (node.clientWidth !== width) {
+        width = node.clientWidth;
+        grow(node);
+      }
+    });
+    observer.observe(node);
+    return () => observer.disconnect();
+  }, []);
   const onKeyDown = (event: KeyboardEvent): void => {
     // 229: a key that an input method has taken; Safari ends composition before this Enter.
     const isComposing = event.nativeEvent.isComposing || event.keyCode === 229;

@@ -23,7 +23,18 @@ export interface StatusLine {
     | 'cancelled'
     | 'interrupted';
   readonly text: string;
+  /** The same where there is little room. */
+  readonly short?: string;
 }
+
+/** Why a provider is asked again: the codes of `errors.py`, as the `detail` of `retrying` has them. */
+const REASONS: Readonly<Record<string, string>> = {
+  overloaded: 'The model is overloaded',
+  provider_down: 'The model could not be reached',
+  rate_limited: 'Too many requests to the model',
+  stalled: 'The model fell silent',
+  stream_cut: 'The answer was cut off'
+};
 
 const BY_PHASE: Readonly<Record<string, StatusLine>> = {
   queued: { state: 'queued', text: 'Queued' },
@@ -76,7 +87,7 @@ export function replyLine({ reply, run, detail, isStopping, now_ms }: ReplyFacts
     return { state: 'stopping', text: 'Stopping…' };
   }
   if (run?.phase === 'retrying') {
-    return { state: 'retrying', text: retrying(run, detail, now_ms) };
+    return retrying(run, detail, now_ms);
   }
   if (isStreaming(reply, run)) {
     return { state: 'streaming', text: 'Answering…' };
@@ -92,11 +103,13 @@ export function isStreaming(reply: Message, run: Run | undefined): boolean {
   return isMade && last?.kind === 'text' && last.text !== '';
 }
 
-function retrying(run: Run, detail: string | undefined, now_ms: number): string {
-  const reason = run.error?.message ?? detail ?? 'The model did not answer';
+function retrying(run: Run, detail: string | undefined, now_ms: number): StatusLine {
+  const said = run.error?.message ?? detail ?? '';
+  const reason = (REASONS[said] ?? (said || 'The model did not answer')).replace(/[.\s]+$/, '');
   const left_s = secondsUntil(run.wake_at, now_ms);
-  const when = left_s > 0 ? `trying again in ${left_s} s` : 'trying again…';
-  return `${reason.replace(/[.\s]+$/, '')}: ${when}`;
+  const text = left_s > 0 ? `${reason}: trying again in ${left_s} s` : `${reason}: trying again…`;
+  const short = left_s > 0 ? `Retrying in ${left_s} s` : 'Retrying…';
+  return { state: 'retrying', text, short };
 }
 
 /** Whole seconds until a time on the wire; 0 where it is past or none. */

@@ -1,0 +1,214 @@
+/** A socket, a clock and an API that tests drive by hand. */
+import { type Api, type ApiRequest } from '../src/commands';
+import { type Clock, Connection, type Socket } from '../src/connection';
+import { type Draft, type DraftStore, NO_DRAFT } from '../src/drafts';
+import { type PageOptions, Threads } from '../src/model';
+
+export class FakeClock implements Clock {
+  private _now = 0;
+  private _timers: { at: number; action: () => void }[] = [];
+
+  now(): number {
+    return this._now;
+  }
+
+  later(action: () => void, delay_ms: number): () => void {
+    const timer = { at: this._now + delay_ms, action };
+    this._timers.push(timer);
+    return () => {
+      this._timers = this._timers.filter(other => other !== timer);
+    };
+  }
+
+  get pending(): number {
+    return this._timers.length;
+  }
+
+  /** Turn the clock; what falls due happens in its order. */
+  turn(by_ms: number): void {
+    const until = this._now + by_ms;
+    for (;;) {
+      const due = this._timers.filter(timer => timer.at <= until).sort((a, b) => a.at - b.at)[0];
+      if (due === undefined) {
+        break;
+      }
+      this._timers = this._timers.filter(timer => timer !== due);
+      this._now = due.at;
+      due.action();
+    }
+    this._now = until;
+  }
+}
+
+export class FakeSocket implements Socket {
+  onopen: Socket['onopen'] = null;
+  onmessage: Socket['onmessage'] = null;
+  onclose: Socket['onclose'] = null;
+  readonly sent: Record<string, unknown>[] = [];
+  isClosed = false;
+
+  send(data: string): void {
+    this.sent.push(JSON.parse(data) as Record<string, unknown>);
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+
+  open(): void {
+    this.onopen?.(new Event('open'));
+  }
+
+  receive(frame: object | string): void {
+    const data = typeof frame === 'string' ? frame : JSON.stringify(frame);
+    this.onmessage?.(new MessageEvent('message', { data }));
+  }
+
+  drop(): void {
+    this.onclose?.(new CloseEvent('close'));
+  }
+}
+
+/** The network of a page: the sockets it opened, oldest first. */
+export class FakeNetwork {
+  readonly clock = new FakeClock();
+  readonly sockets: FakeSocket[] = [];
+  readonly connection = new Connection({
+    clock: this.clock,
+    random: () => 1,
+    openSocket: () => {
+      const socket = new FakeSocket();
+      this.sockets.push(socket);
+      return socket;
+    }
+  });
+
+  get socket(): FakeSocket {
+    const newest = this.sockets.at(-1);
+    if (newest === undefined) {
+      throw new Error('No socket was opened.');
+    }
+    return newest;
+  }
+}
+
+export interface Call extends ApiRequest {
+  readonly answer: (value: unknown) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+export class FakeApi implements Api {
+  readonly calls: Call[] = [];
+
+  request(request: ApiRequest): Promise<unknown> {
+    return new Promise((answer, fail) => this.calls.push({ ...request, answer, fail }));
+  }
+
+  call(method: string, path: string): Call {
+    const found = this.calls.filter(call => call.method === method && call.path === path).at(-1);
+    if (found === undefined) {
+      throw new Error(`${method} ${path} was not called.`);
+    }
+    return found;
+  }
+}
+
+export class FakeDrafts implements DraftStore {
+  readonly kept = new Map<string, Draft>();
+
+  load(threadId: string): Draft {
+    return this.kept.get(threadId) ?? NO_DRAFT;
+  }
+
+  save(threadId: string, draft: Draft): void {
+    this.kept.set(threadId, draft);
+  }
+}
+
+/** A page whose frames are drawn when the test says so. */
+export class FakePage {
+  readonly network = new FakeNetwork();
+  readonly api = new FakeApi();
+  readonly drafts = new FakeDrafts();
+  private _frames: (() => void)[] = [];
+  readonly threads = new Threads(this.options());
+
+  options(): PageOptions {
+    return {
+      api: this.api,
+      connection: this.network.connection,
+      drafts: this.drafts,
+      clock: this.network.clock,
+      onFrame: action => void this._frames.push(action)
+    };
+  }
+
+  frame(): void {
+    const actions = this._frames;
+    this._frames = [];
+    actions.forEach(action => action());
+  }
+}
+
+/** Let promises that are ready go on. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) {
+    await Promise.resolve();
+  }
+}
+
+const AT = '2026-11-20T09:14:28.123Z';
+
+/** The events of a short conversation: a thread, a question, its reply, and its answer in pieces. */
+export function conversation(pieces: readonly string[] = ['Be', 'cause', ' of', ' it.']): object[] {
+  const message = { thread_id: 't', kind: 'chat', usage: null, stop_reason: null, error: null };
+  const common = { thread_id: 't', at: AT };
+  const run = { ...common, run_id: 'r', message_id: 'a', attempt: 1 };
+  const events: object[] = [
+    { ...common, type: 'thread', thread: { id: 't', name: 'n', head: null, model: 'demo/tour' } },
+    {
+      ...common,
+      type: 'message',
+      message: {
+        ...message,
+        id: 'q',
+        role: 'user',
+        status: 'completed',
+        parts: [{ kind: 'text', text: 'Why?' }],
+        model: null,
+        run_id: null,
+        parent_id: null,
+        created_at: AT
+      }
+    },
+    {
+      ...common,
+      type: 'message',
+      run_id: 'r',
+      message_id: 'a',
+      message: {
+        ...message,
+        id: 'a',
+        role: 'assistant',
+        status: 'pending',
+        parts: [],
+        model: 'demo/tour',
+        run_id: 'r',
+        parent_id: 'q',
+        created_at: AT
+      }
+    },
+    { ...run, type: 'status', phase: 'thinking' },
+    ...pieces.map(text => ({ ...run, type: 'delta', part: 0, kind: 'text', text })),
+    {
+      ...run,
+      type: 'complete',
+      content: pieces.join(''),
+      usage: { output_tokens: 4 },
+      stop_reason: 'end_turn',
+      model: 'demo/tour'
+    },
+    { ...run, type: 'finalized', status: 'completed' }
+  ];
+  return events.map((event, index) => ({ ...event, seq: index + 1 }));
+}

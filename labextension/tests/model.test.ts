@@ -1,0 +1,233 @@
+import { describe, expect, it } from 'vitest';
+
+import { ApiError, newKey } from '../src/commands';
+import { StoredDrafts } from '../src/drafts';
+import { FakePage, conversation, settle } from './fakes';
+
+const SEND = 'threads/t/messages';
+
+function opened() {
+  const page = new FakePage();
+  const client = page.threads.acquire('t');
+  page.network.socket.open();
+  return { page, client };
+}
+
+describe('a thread client', () => {
+  it('is one per thread, and ends a while after its last view left', () => {
+    const { page, client } = opened();
+    expect(page.threads.acquire('t')).toBe(client);
+    page.threads.release(client);
+    page.network.clock.turn(60_000);
+    expect(page.threads.peek('t')).toBe(client);
+    page.threads.release(client);
+    expect(page.threads.peek('t')).toBe(client);
+    page.network.clock.turn(60_000);
+    expect(page.threads.peek('t')).toBeUndefined();
+    expect(page.network.socket.isClosed).toBe(true);
+  });
+
+  it('stays when a view comes back in time', () => {
+    const { page, client } = opened();
+    page.threads.release(client);
+    page.network.clock.turn(1_000);
+    expect(page.threads.acquire('t')).toBe(client);
+    page.network.clock.turn(60_000);
+    expect(page.threads.peek('t')).toBe(client);
+  });
+
+  it('tells its listeners of a hundred frames once per drawn frame', () => {
+    const { page, client } = opened();
+    page.frame();
+    let heard = 0;
+    client.subscribe(() => (heard += 1));
+    for (const event of conversation(Array.from({ length: 100 }, () => 'x'))) {
+      page.network.socket.receive({ op: 'events', thread: 't', events: [event] });
+    }
+    expect(heard).toBe(0);
+    expect(client.transcript.seq).toBe(106);
+    page.frame();
+    expect(heard).toBe(1);
+    expect(client.getState().transcript.seq).toBe(106);
+  });
+
+  it('shows nothing that the log does not hold', async () => {
+    const { page, client } = opened();
+    client.setDraft('Why?');
+    void client.send();
+    page.api.call('POST', SEND).answer({});
+    await settle();
+    page.frame();
+    expect(client.getState().transcript.messages.size).toBe(0);
+  });
+});
+
+describe('a draft', () => {
+  it('is kept as it is typed, and dropped when the server has it', async () => {
+    const { page, client } = opened();
+    client.setDraft('Why?');
+    expect(page.drafts.load('t')).toEqual({ text: 'Why?', key: null });
+    void client.send();
+    expect(client.getState().isSending).toBe(true);
+    const call = page.api.call('POST', SEND);
+    expect(call.body).toEqual({ content: 'Why?' });
+    call.answer({});
+    await settle();
+    expect(client.getState()).toMatchObject({ draft: '', isSending: false, problem: null });
+    expect(page.drafts.load('t').text).toBe('');
+  });
+
+  it('survives a failed send, and goes out under the same key again (L11)', async () => {
+    const { page, client } = opened();
+    client.setDraft('Why?');
+    void client.send();
+    page.api.call('POST', SEND).fail(new ApiError(0, 'unreachable', 'No answer.'));
+    await settle();
+    expect(client.getState().draft).toBe('Why?');
+    expect(client.getState().problem).toContain('No answer.');
+    void client.send();
+    const keys = page.api.calls.map(call => call.headers?.['Idempotency-Key']);
+    expect(keys.length).toBe(2);
+    expect(keys[0]).toBe(keys[1]);
+    expect(keys[0]).not.toBe('');
+  });
+
+  it('keeps its key over a reload', async () => {
+    const { page, client } = opened();
+    client.setDraft('Why?');
+    void client.send();
+    page.api.call('POST', SEND).fail(new ApiError(0, 'unreachable', 'No answer.'));
+    await settle();
+    const reloaded = new FakePage();
+    reloaded.drafts.save('t', page.drafts.load('t'));
+    const again = reloaded.threads.acquire('t');
+    expect(again.getState().draft).toBe('Why?');
+    void again.send();
+    expect(reloaded.api.call('POST', SEND).headers).toEqual(page.api.call('POST', SEND).headers);
+  });
+
+  it('is another message under another key once it was changed', async () => {
+    const { page, client } = opened();
+    client.setDraft('Why?');
+    void client.send();
+    page.api.call('POST', SEND).fail(new ApiError(503, 'store_error', 'Disk full.'));
+    await settle();
+    client.setDraft('Why not?');
+    void client.send();
+    const [first, second] = page.api.calls.map(call => call.headers?.['Idempotency-Key']);
+    expect(first).not.toBe(second);
+  });
+
+  it('keeps what was typed while the one before was under way', async () => {
+    const { page, client } = opened();
+    client.setDraft('Why?');
+    void client.send();
+    client.setDraft('Why? And');
+    page.api.call('POST', SEND).answer({});
+    await settle();
+    expect(client.getState().draft).toBe('Why? And');
+  });
+
+  it('is sent once however often Enter is pressed, and never empty', async () => {
+    const { page, client } = opened();
+    client.setDraft('  \n');
+    await client.send();
+    expect(page.api.calls).toEqual([]);
+    client.setDraft('Why?');
+    void client.send();
+    void client.send();
+    expect(page.api.calls.length).toBe(1);
+  });
+
+  it('is stored in the storage it is given, and outlives one that refuses', () => {
+    const held = new Map<string, string>();
+    const storage = {
+      getItem: (key: string) => held.get(key) ?? null,
+      setItem: (key: string, value: string) => void held.set(key, value),
+      removeItem: (key: string) => void held.delete(key)
+    } as unknown as Storage;
+    const drafts = new StoredDrafts(() => storage);
+    drafts.save('t', { text: 'x', key: 'k' });
+    expect(drafts.load('t')).toEqual({ text: 'x', key: 'k' });
+    drafts.save('t', { text: '', key: null });
+    expect(held.size).toBe(0);
+    held.set('jupyter-chat-stream:draft:t', '{"text":3}');
+    expect(drafts.load('t').text).toBe('');
+    const refused = new StoredDrafts(() => {
+      throw new Error('denied');
+    });
+    refused.save('t', { text: 'x', key: null });
+    expect(refused.load('t').text).toBe('');
+  });
+});
+
+describe('a command', () => {
+  it('is under way once per run, and says what went wrong', async () => {
+    const { page, client } = opened();
+    void client.command('r', 'cancel');
+    void client.command('r', 'cancel');
+    expect(page.api.calls.length).toBe(1);
+    expect(client.getState().acting.has('r')).toBe(true);
+    page.api.call('POST', 'runs/r/cancel').fail(new ApiError(409, 'run_not_ended', 'Not yet.'));
+    await settle();
+    expect(client.getState().acting.has('r')).toBe(false);
+    expect(client.getState().problem).toBe('Not yet.');
+  });
+
+  it('stays silent where somebody else has answered first: the log tells', async () => {
+    const { page, client } = opened();
+    void client.answer('r', 'q1', 'yes');
+    const call = page.api.call('POST', 'runs/r/input');
+    expect(call.body).toEqual({ request_id: 'q1', value: 'yes' });
+    call.fail(new ApiError(409, 'request_not_open', 'Answered.'));
+    await settle();
+    expect(client.getState().problem).toBeNull();
+  });
+
+  it('sets the model of the thread', () => {
+    const { page, client } = opened();
+    void client.setModel('demo/fast');
+    expect(page.api.call('PATCH', 'threads/t').body).toEqual({ model: 'demo/fast' });
+  });
+});
+
+describe('a thread that cannot be shown', () => {
+  it('is missing where the socket says so', () => {
+    const { page, client } = opened();
+    const error = { code: 'thread_not_found', message: 'x' };
+    page.network.socket.receive({ op: 'error', thread: 't', error });
+    page.frame();
+    expect(client.getState().ended?.why).toBe('missing');
+  });
+
+  it('is absent where the server does not know the API at all', async () => {
+    const page = new FakePage();
+    const client = page.threads.acquire('t');
+    page.network.socket.drop();
+    page.api.call('GET', 'threads/t').fail(new ApiError(404, 'foreign', '404'));
+    await settle();
+    expect(client.getState().ended?.why).toBe('absent');
+  });
+
+  it('is waited for where the server only does not answer', async () => {
+    const page = new FakePage();
+    const client = page.threads.acquire('t');
+    page.network.socket.drop();
+    page.api.call('GET', 'threads/t').fail(new ApiError(0, 'unreachable', 'no'));
+    await settle();
+    expect(client.getState().ended).toBeNull();
+  });
+
+  it('is deleted where the log says so', () => {
+    const { page, client } = opened();
+    page.network.socket.receive({ op: 'closed', thread: 't', reason: 'deleted' });
+    page.frame();
+    expect(client.getState().ended?.why).toBe('deleted');
+  });
+});
+
+it('makes keys without a secure context too', () => {
+  const source = { getRandomValues: (bytes: Uint8Array) => bytes.fill(7) } as unknown as Crypto;
+  expect(newKey(source)).toBe('07'.repeat(16));
+  expect(newKey()).not.toBe(newKey());
+});
