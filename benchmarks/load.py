@@ -1,0 +1,174 @@
+"""What the benchmarks run: the real service under a paced provider, with and without a database.
+
+Every chunk is a mark of five characters, the number of its own line in ``times``, so a reader
+knows which chunk it got however they were joined. ``MemoryLog`` stands in for the store's writer:
+it numbers and publishes at once, on the loop, and commits nothing; all else is the same code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from traitlets.config import Config
+
+from jupyter_chat_stream.config import ChatStream
+from jupyter_chat_stream.events import Event
+from jupyter_chat_stream.providers.base import Chunk, Model, Prompt, Provider, TextChunk
+from jupyter_chat_stream.providers.registry import Registry
+from jupyter_chat_stream.service import SendRequest, Service
+from jupyter_chat_stream.store.reading import head_of
+from jupyter_chat_stream.store.store import Store
+from jupyter_chat_stream.store.writer import Append, Committed
+
+OWNER = "local"
+MARK = 5
+MODEL = "bench/model"
+
+
+class PacedProvider:
+    """Streams marks: at a rate, each stream with a phase of its own, or as ``turn`` says.
+
+    Args:
+        chunks_per_s: of each stream.
+        turn: instead of the clock, is awaited before each chunk.
+        count: chunks of a stream; None for no end.
+    """
+
+    name = "bench"
+
+    def __init__(
+        self,
+        *,
+        chunks_per_s: float = 50.0,
+        turn: Callable[[], Awaitable[None]] | None = None,
+        count: int | None = None,
+    ) -> None:
+        self.times: list[int] = []  # when each chunk was given, in ns of the monotonic clock
+        self._interval_s = 1 / chunks_per_s
+        self._turn = turn
+        self._count = count
+        self._phases = random.Random(7)
+
+    def models(self) -> tuple[Model, ...]:
+        return (self.model("model"),)
+
+    def model(self, name: str) -> Model:
+        return Model(name=name, label=name, context_tokens=100_000, max_output_tokens=8_192)
+
+    def is_ready(self) -> bool:
+        return True
+
+    async def warm(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
+        from jupyter_chat_stream.providers.base import EndChunk
+
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._phases.uniform(0, self._interval_s)
+        number = 0
+        while self._count is None or number < self._count:
+            if self._turn is not None:
+                await self._turn()
+            else:
+                left_s = due + number * self._interval_s - loop.time()
+                if left_s > 0:
+                    await asyncio.sleep(left_s)
+            number += 1
+            yield self._mark()
+        usage = {"input_tokens": 1, "output_tokens": number}
+        yield EndChunk(stop_reason="end_turn", model=prompt.model, usage=usage)
+
+    def _mark(self) -> TextChunk:
+        chunk = TextChunk(text=f"{len(self.times):0{MARK}x}")
+        self.times.append(time.monotonic_ns())
+        return chunk
+
+
+def marks_of(text: str) -> list[int]:
+    """Say which chunks a delta's text holds."""
+    return [int(text[start : start + MARK], 16) for start in range(0, len(text), MARK)]
+
+
+class MemoryLog:
+    """A log in memory in the place of the writer's: numbers, keeps and publishes at once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._logs: dict[int, list[Event]] = {}
+        self._bases: dict[int, int] = {}
+
+    def append(self, operation: Append) -> Future[list[Event]]:
+        """Do what ``Store.append`` does, without a thread and without a commit."""
+        run = operation.run
+        if run.thread.pk not in self._logs:
+            self._logs[run.thread.pk] = []
+            self._bases[run.thread.pk] = self._store.read_now(
+                lambda conn: head_of(conn, run.thread)
+            )
+        log, at = self._logs[run.thread.pk], self._store.now_ms()
+        first = self._bases[run.thread.pk] + len(log) + 1
+        events = [
+            Event(
+                seq=first + index,
+                thread_id=run.thread.id,
+                at=at,
+                body=body,
+                run_id=run.id,
+                message_id=run.message_id,
+                attempt=operation.attempt,
+            )
+            for index, body in enumerate(operation.bodies)
+        ]
+        log.extend(events)
+        self._store._publish(Committed(events=events, outcomes=[(operation, events, None)]))
+        return operation.future
+
+
+def leave_out_the_commit(service: Service) -> None:
+    """Let what runs append go to memory; commands and reads stay with the database."""
+    store = service.store
+    store.append = MemoryLog(store).append  # type: ignore[method-assign]
+
+
+@asynccontextmanager
+async def running_service(provider: Provider, **settings: Any) -> AsyncIterator[Service]:
+    """Run the service alone on a fresh database."""
+    with tempfile.TemporaryDirectory(prefix="chat-stream-bench-") as folder:
+        service = Service(settings_for(Path(folder), **settings), registry=Registry([provider]))
+        await service.start()
+        try:
+            yield service
+        finally:
+            await service.stop()
+
+
+def settings_for(folder: Path, **settings: Any) -> ChatStream:
+    """Give settings for a fresh database with room for many runs."""
+    given = {
+        "database_url": f"sqlite:///{folder / 'chat.db'}",
+        "default_model": MODEL,
+        "max_active_runs": 1000,
+        **settings,
+    }
+    return ChatStream(config=Config({"ChatStream": given}))
+
+
+async def start_runs(service: Service, threads: list[str], content: str = "go") -> None:
+    """Ask each thread, and wait until every answer has begun."""
+    for thread in threads:
+        await service.send(OWNER, thread, SendRequest(content=content))
+
+
+async def make_threads(service: Service, count: int) -> list[str]:
+    """Create threads, and give their ids."""
+    return [(await service.create_thread(OWNER))[0]["id"] for _ in range(count)]
