@@ -26,8 +26,8 @@ from typing import Any
 
 from .errors import StoreError
 from .events import Event, ThreadChanged, dumps, encode
-from .store.log import ThreadRef, execute
-from .store.reading import Answer, Snapshot, read_after
+from .store.log import ThreadRef
+from .store.reading import Answer, Snapshot, heads_of, read_after
 from .store.store import Store
 
 log = logging.getLogger("jupyter_chat_stream.follow")
@@ -258,12 +258,8 @@ class Hub:
 
     async def _wake_those_behind(self) -> None:
         followed = {r.thread for readers in self._readers.values() for r in readers}
-
-        def heads(conn: Any) -> list[tuple[str, int]]:
-            sql = "SELECT MAX(seq) FROM event WHERE thread = :pk"
-            return [(t.id, execute(conn, sql, {"pk": t.pk}).scalar() or 0) for t in followed]
-
-        for thread_id, head in await self._store.read(heads):
+        heads = await self._store.read(lambda conn: heads_of(conn, followed))
+        for thread_id, head in heads.items():
             for reader in self._readers.get(thread_id, ()):
                 if reader.seen < head:  # each by itself: another's read has told it nothing
                     reader.fall_behind()

@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from ._version import PROTOCOL_VERSION, __version__
 from .config import ChatStream
 from .engine.local import LocalEngine
@@ -32,7 +30,7 @@ from .follow import Hub, Reader
 from .providers.registry import Registry
 from .runs.execute import Tools
 from .store import reading, runs, threads
-from .store.log import ThreadRef, Transaction
+from .store.log import Connection, ThreadRef, Transaction
 from .store.store import Store, system_now_ms
 
 log = logging.getLogger("jupyter_chat_stream.service")
@@ -95,6 +93,7 @@ class Service:
         self._registry = registry
         self._now_ms = now_ms
         self._started: _Parts | None = None
+        self._warming: asyncio.Task[None] | None = None
         self._default_model = config.default_model or FALLBACK_MODEL
 
     # ------------------------------------------------------------------ life
@@ -120,6 +119,8 @@ class Service:
         self._default_model = self._choose_default(registry)
         if self.config.run_in_server:
             await engine.start()
+            if self._default_model != FALLBACK_MODEL:
+                self._warming = loop.create_task(registry.warm())
 
     async def stop(self) -> None:
         """End readers' polls, leave runs for whoever comes next, close the database."""
@@ -128,6 +129,8 @@ class Service:
             return
         await parts.hub.stop()
         await parts.engine.stop()
+        if self._warming is not None:
+            await asyncio.gather(self._warming, return_exceptions=True)
         await parts.registry.close()
         await asyncio.get_running_loop().run_in_executor(None, parts.store.close)
 

@@ -8,9 +8,9 @@ arguments, under the entry-point group ``jupyter_chat_stream.providers``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, Union
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class EndChunk:
     usage: Mapping[str, int]
 
 
-Chunk = Union[TextChunk, ReasoningChunk, ToolInputChunk, ToolCallChunk, EndChunk]
+Chunk = TextChunk | ReasoningChunk | ToolInputChunk | ToolCallChunk | EndChunk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,11 @@ class Model:
 
 
 class Provider(Protocol):
-    """Turns prompts into streams of chunks."""
+    """Turns prompts into streams of chunks.
+
+    One that knows all its models may have a method ``model(name) -> Model`` beside these, which
+    raises NoSuchModel; without it any name may be asked for, with conservative sizes.
+    """
 
     name: str
 
@@ -118,8 +122,11 @@ class Provider(Protocol):
         """Do the heavy imports beforehand; may be called more than once."""
         ...
 
-    def stream(self, prompt: Prompt) -> AsyncIterator[Chunk]:
-        """Answer the prompt; raises ProviderError; ends with an EndChunk or raises."""
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
+        """Answer the prompt, ending with an EndChunk; raises ProviderError.
+
+        Whoever asks closes the generator; that ends the request.
+        """
         ...
 
     async def close(self) -> None:

@@ -11,24 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
-
 from ..errors import PromptTooLong
 from ..messages import content_of
 from ..providers.base import Model, Prompt, Turn
-from ..store import rows
-from ..store.log import RunRef, execute, fold_message
-from ..store.threads import read_preferences
+from ..store.log import Connection, RunRef
+from ..store.reading import read_branch
+from ..store.threads import read_preferences, read_thread
 
 CHARS_PER_TOKEN = 3.0
 MAX_BRANCH = 2000
-
-_BRANCH = (
-    "WITH RECURSIVE branch(id, depth) AS (SELECT id, 0 FROM message WHERE id = :id UNION ALL "
-    "SELECT message.parent_id, depth + 1 FROM branch JOIN message ON message.id = branch.id "
-    "WHERE message.parent_id IS NOT NULL AND depth < :most) "
-    "SELECT {columns} FROM branch JOIN message ON message.id = branch.id ORDER BY depth DESC"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +33,13 @@ class Gathered:
 
 def gather(conn: Connection, run: RunRef, system: str | None) -> Gathered:
     """Read the run's branch and the system prompts that apply, widest first."""
-    columns = ", ".join("message." + name.strip() for name in rows.MESSAGE_COLUMNS.split(","))
-    params = {"id": run.message_id, "most": MAX_BRANCH}
-    found = execute(conn, _BRANCH.format(columns=columns), params).mappings().all()
-    branch = [rows.message_wire(row, run.thread.id) for row in found]
-    reply = fold_message(conn, run, branch[-1]).value()
-    sql = "SELECT owner, system FROM thread WHERE pk = :pk"
-    owner, thread_system = execute(conn, sql, {"pk": run.thread.pk}).one()
-    systems = (system, read_preferences(conn, owner)["system"], thread_system)
+    branch = read_branch(conn, run, MAX_BRANCH)
+    info = read_thread(conn, run.thread)
+    systems = (system, read_preferences(conn, info["owner"])["system"], info["system"])
     return Gathered(
-        reply=reply, branch=tuple(branch[:-1]), systems=tuple(text for text in systems if text)
+        reply=branch[-1],
+        branch=tuple(branch[:-1]),
+        systems=tuple(text for text in systems if text),
     )
 
 

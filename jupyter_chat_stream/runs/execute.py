@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -187,7 +187,7 @@ class _Reading:
     """Reads one provider's stream into the appender, and notices silence."""
 
     def __init__(
-        self, chunks: AsyncIterator[Chunk], appender: Appender, stall_timeout_s: float | None
+        self, chunks: AsyncGenerator[Chunk, None], appender: Appender, stall_timeout_s: float | None
     ) -> None:
         self.end: EndChunk | None = None
         self._chunks = chunks
@@ -214,7 +214,7 @@ class _Reading:
 
     async def _read(self) -> None:
         is_building = False
-        async with aclosing(self._chunks) as chunks:  # type: ignore[type-var]
+        async with aclosing(self._chunks) as chunks:
             async for chunk in chunks:
                 self._heard_at = self._loop.time()
                 if isinstance(chunk, EndChunk):

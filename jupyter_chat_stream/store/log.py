@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection as Connection  # readers elsewhere name it too
 
 from ..errors import StaleAttempt
 from ..events import (

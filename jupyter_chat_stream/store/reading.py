@@ -6,6 +6,7 @@ exactly one seq. Which of the two answers a cursor gets is decided here, once, f
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,6 +151,30 @@ def read_message_by_id(conn: Connection, thread: ThreadRef, message_id: str) -> 
     sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE id = :id"
     row = execute(conn, sql, {"id": message_id}).mappings().one()
     return rows.message_wire(row, thread.id)
+
+
+def heads_of(conn: Connection, threads: Iterable[ThreadRef]) -> dict[str, int]:
+    """Give the seq of each thread's last event, by the thread's id."""
+    sql = "SELECT MAX(seq) FROM event WHERE thread = :pk"
+    return {t.id: execute(conn, sql, {"pk": t.pk}).scalar() or 0 for t in threads}
+
+
+def read_branch(conn: Connection, run: RunRef, most: int) -> list[dict[str, Any]]:
+    """Give the messages from the root to the run's own reply, which is folded to the log's end.
+
+    ``most`` bounds how far back it goes.
+    """
+    columns = ", ".join("message." + name.strip() for name in rows.MESSAGE_COLUMNS.split(","))
+    sql = (
+        "WITH RECURSIVE branch(id, depth) AS (SELECT id, 0 FROM message WHERE id = :id UNION ALL "
+        "SELECT message.parent_id, depth + 1 FROM branch JOIN message ON message.id = branch.id "
+        "WHERE message.parent_id IS NOT NULL AND depth < :most) "
+        f"SELECT {columns} FROM branch JOIN message ON message.id = branch.id ORDER BY depth DESC"
+    )
+    found = execute(conn, sql, {"id": run.message_id, "most": most}).mappings().all()
+    branch = [rows.message_wire(row, run.thread.id) for row in found]
+    branch[-1] = fold_message(conn, run, branch[-1]).value()
+    return branch
 
 
 def read_messages_before(

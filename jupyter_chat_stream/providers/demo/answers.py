@@ -42,7 +42,7 @@ can do rude things to it. It takes about twenty-five seconds; that is time enoug
 ## Why that works
 
 A thread is a *log*: every little thing that happens in it is an event with a number, the first is
-$1$, the next is $2$, and there is never a gap. Whoever looks (this cell, the side panel, a second
+$1$, the next is $2$, and there is never a gap. Whoever looks (this cell, another tab, a second
 notebook, a kernel, `curl`) remembers one number only, the cursor $c$ of the last event it has
 seen, and asks for what came after. Let $s_c$ be what you have on the screen. Then, for every $c$,
 
