@@ -1,0 +1,370 @@
+"""Real processes to break: Jupyter servers on one folder, the nursery, and the fake Claude API.
+
+A ``Server`` keeps its port over all of its lives, so readers come back to the same address. Every
+process is killed by its own id; every wait has a deadline. Ports lie below those that the system
+gives to clients: a client that knocks at a closed port may otherwise get connected to itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
+from tornado.simple_httpclient import HTTPStreamClosedError, HTTPTimeoutError
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "the-server-s-own-token"
+KEY = "sk-of-nobody"
+PATIENCE_S = 30.0
+LOOK_S = 0.02
+PORTS = range(20_000, 30_000)
+
+UNREACHABLE = (OSError, HTTPStreamClosedError, HTTPTimeoutError)
+T = TypeVar("T")
+
+
+class TooLate(AssertionError):
+    """What was waited for did not come."""
+
+
+async def eventually(
+    look: Callable[[], Awaitable[T]], *, within_s: float = PATIENCE_S, what: str = ""
+) -> T:
+    """Look again and again until the answer is true, and give it."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found = await look()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise TooLate(f"not within {within_s} s: {what or look}")
+        await asyncio.sleep(LOOK_S)
+
+
+async def stays(look: Callable[[], Awaitable[T]], *, for_s: float, what: str = "") -> None:
+    """See that the answer is true all that time."""
+    deadline = time.monotonic() + for_s
+    while time.monotonic() < deadline:
+        assert await look(), what
+        await asyncio.sleep(5 * LOOK_S)
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    for port in random.sample(PORTS, 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free port")
+
+
+# ------------------------------------------------------------------------------- the nursery
+
+
+class Nursery:
+    """The process that forks servers; see nursery.py."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.nursery"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._hear() == "ready"
+
+    def start(self, argv: Sequence[str], environment: dict[str, str], log: Path) -> int:
+        return int(self._order({"argv": argv, "environment": environment, "log": str(log)}))
+
+    def reap(self, pid: int) -> int:
+        return int(self._order({"reap": pid}))
+
+    def close(self) -> None:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()
+        self._process.wait(PATIENCE_S)
+        self._process.stdout.close()
+
+    def _order(self, order: dict[str, Any]) -> Any:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return self._hear()
+
+    def _hear(self) -> Any:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        assert line, "the nursery has ended"
+        return json.loads(line)
+
+
+# ------------------------------------------------------------------------------- the servers
+
+
+class Server:
+    """A Jupyter server with the chat, which can be started again at the same address.
+
+    Args:
+        folder: where its home and its logs are, and the database unless ``database`` names it.
+        nursery: forks it; None starts ``python -m jupyter server``, with all that is installed.
+        settings: of ``ChatStream``.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: dict[str, str],
+        *,
+        database: Path | None = None,
+        nursery: Nursery | None = None,
+        **settings: Any,
+    ) -> None:
+        self.folder = folder
+        self.database = database or folder / "chat.db"
+        self.environment = environment
+        self.settings = settings
+        self.nursery = nursery
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/api/chat-stream/"
+        self.log = folder / f"server-{self.port}.log"
+        self.pid: int | None = None
+        self._popen: subprocess.Popen[bytes] | None = None
+
+    # ------------------------------------------------------------------ its life
+
+    def spawn(self, *, whole: bool = False) -> None:
+        """Start the process; it is ready when ``ready`` says so.
+
+        Args:
+            whole: not from the nursery, but as a person starts it.
+        """
+        assert self.pid is None, "it runs already"
+        if self.nursery is None or whole:
+            command = [sys.executable, "-m", "jupyter", "server", *self._arguments()]
+            with self.log.open("ab") as log:
+                self._popen = subprocess.Popen(
+                    command,
+                    cwd=self.folder,
+                    env=self.environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            self.pid = self._popen.pid
+        else:
+            self.pid = self.nursery.start(self._arguments(), self.environment, self.log)
+
+    async def start(self, *, whole: bool = False) -> Server:
+        self.spawn(whole=whole)
+        return await self.ready()
+
+    async def ready(self) -> Server:
+        """Wait until the chat answers."""
+
+        async def look() -> bool:
+            assert self._popen is None or self._popen.poll() is None, self.logged()
+            try:
+                return (await self.ask("GET", "status"))[0] == 200
+            except UNREACHABLE:
+                return False
+
+        await eventually(look, what=f"a server on {self.port}")
+        return self
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to this very process."""
+        assert self.pid is not None
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL, and see it dead."""
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def wait(self) -> int:
+        """Wait for the process's end; give how it ended (negative: by a signal)."""
+        assert self.pid is not None
+        if self._popen is not None:
+            code = self._popen.wait(PATIENCE_S)
+        else:
+            assert self.nursery is not None
+            code = self.nursery.reap(self.pid)
+        self.pid = self._popen = None
+        return code
+
+    def close(self) -> None:
+        """Leave no process behind."""
+        if self.pid is not None:
+            self.kill()
+
+    def logged(self) -> str:
+        """Give the end of what all its lives have logged."""
+        return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
+
+    def _arguments(self) -> list[str]:
+        settings = {"database_url": f"sqlite:///{self.database}", **self.settings}
+        return [
+            "--ServerApp.jpserver_extensions={'jupyter_chat_stream': True}",
+            f"--ServerApp.root_dir={self.folder}",
+            f"--ServerApp.port={self.port}",
+            "--ServerApp.port_retries=0",
+            "--ServerApp.ip=127.0.0.1",
+            "--ServerApp.open_browser=False",
+            "--ServerApp.allow_root=True",
+            f"--IdentityProvider.token={TOKEN}",
+            *(f"--ChatStream.{name}={value}" for name, value in settings.items()),
+        ]
+
+    # ------------------------------------------------------------------ talking to it
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"token {TOKEN}"}
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, timeout_s: float = 15.0, **headers: str
+    ) -> tuple[int, Any]:
+        """Send one request; give status and JSON.
+
+        Raises:
+            one of UNREACHABLE: there is no server, or it died meanwhile.
+        """
+        request = HTTPRequest(
+            self.url + path,
+            method=method,
+            body=None if body is None else json.dumps(body),
+            headers={**self.headers, **{k.replace("_", "-"): v for k, v in headers.items()}},
+            allow_nonstandard_methods=True,
+            connect_timeout=timeout_s,
+            request_timeout=timeout_s,
+        )
+        client = AsyncHTTPClient(force_instance=True, max_clients=50)
+        try:
+            response = await client.fetch(request, raise_error=False)
+        finally:
+            client.close()
+        if isinstance(response.error, UNREACHABLE):
+            raise response.error
+        if isinstance(response.error, HTTPClientError) and response.code == 599:
+            raise OSError(str(response.error))
+        return response.code, json.loads(response.body) if response.body else None
+
+    async def get(self, path: str) -> Any:
+        status, answer = await self.ask("GET", path)
+        assert status == 200, (path, status, answer)
+        return answer
+
+    async def post(self, path: str, body: Any = None, *, status: int = 202, **headers: str) -> Any:
+        found, answer = await self.ask("POST", path, body, **headers)
+        assert found == status, (path, found, answer)
+        return answer
+
+    async def thread(self, model: str, **fields: Any) -> str:
+        """Create a thread, and give its id."""
+        made = await self.post("threads", {"model": model, **fields}, status=201)
+        return str(made["id"])
+
+    async def send(self, thread: str, content: str = "Hello", **fields: Any) -> dict[str, Any]:
+        """Send a message; give ``{message, reply, run}``."""
+        return dict(await self.post(f"threads/{thread}/messages", {"content": content, **fields}))
+
+    async def cancel(self, run_id: str) -> dict[str, Any]:
+        return dict(await self.post(f"runs/{run_id}/cancel", status=200))
+
+    async def run(self, run_id: str) -> dict[str, Any]:
+        return dict(await self.get(f"runs/{run_id}"))
+
+    async def message(self, thread: str, run_id: str) -> dict[str, Any]:
+        """Give the reply of a run."""
+        state = await self.get(f"threads/{thread}/messages")
+        return next(m for m in state["messages"] if m["run_id"] == run_id)
+
+    async def events(self, thread: str, after: int = 0) -> list[dict[str, Any]]:
+        """Give a thread's events, each by itself."""
+        return list((await self.get(f"threads/{thread}/events?after={after}&raw=1"))["events"])
+
+    async def until_run(
+        self, run_id: str, statuses: Iterable[str], within_s: float = PATIENCE_S
+    ) -> dict[str, Any]:
+        """Wait until a run has one of these statuses."""
+        wanted = tuple(statuses)
+
+        async def look() -> dict[str, Any] | None:
+            run = await self.run(run_id)
+            return run if run["status"] in wanted else None
+
+        return await eventually(look, within_s=within_s, what=f"run {run_id} in {wanted}") or {}
+
+    async def until_text(self, thread: str, run_id: str, chars: int = 1) -> str:
+        """Wait until a run has written so much."""
+
+        async def look() -> str | None:
+            content = str((await self.message(thread, run_id))["content"])
+            return content if len(content) >= chars else None
+
+        return await eventually(look, what=f"{chars} characters of run {run_id}") or ""
+
+
+# ------------------------------------------------------------------------------- the fake API
+
+
+class FakeApi:
+    """The fake Claude API as a process of its own, which outlives every server."""
+
+    def __init__(self, folder: Path, **default: Any) -> None:
+        script = folder / "answers.json"
+        script.write_text(json.dumps({"default": default}))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "jupyter_chat_stream.testing", "--script", str(script)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout
+        self.url = self._process.stdout.readline().strip()
+        assert self.url.startswith("http"), "the fake API did not start"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes a server use it."""
+        return {"ANTHROPIC_BASE_URL": self.url, "ANTHROPIC_API_KEY": KEY}
+
+    async def requests(self) -> list[dict[str, Any]]:
+        """Give all it was asked, the oldest first."""
+        return list(await self._fetch("/_requests"))
+
+    async def queue(self, *answers: dict[str, Any]) -> None:
+        """Say what to answer to the requests to come."""
+        await self._fetch("/_queue", list(answers))
+
+    async def _fetch(self, path: str, body: Any = None) -> Any:
+        client = AsyncHTTPClient(force_instance=True, max_body_size=1024**3)
+        try:
+            method, text = ("GET", None) if body is None else ("POST", json.dumps(body))
+            response = await client.fetch(self.url + path, method=method, body=text)
+        finally:
+            client.close()
+        return json.loads(response.body)
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(PATIENCE_S)
+        assert self._process.stdout
+        self._process.stdout.close()
