@@ -23,6 +23,7 @@ from traitlets.config import Config
 from . import connection
 from .client.headless import READY, WELCOME, Place, locked, place
 from .config import CONNECTION_ENV
+from .errors import ServerUnavailable
 
 LINGER_S = 3.0
 FIRST_S = 30.0
@@ -60,6 +61,7 @@ def serve(settings: Config, *, on_leash: bool) -> None:
             "allow_root": True,
             "log_level": "WARN",
             "terminals_enabled": False,
+            "reraise_server_extension_failures": True,
         },
         # Nobody is told this token: the rest of the server is for nobody.
         IdentityProvider={"token": secrets.token_urlsafe(32)},
@@ -72,7 +74,7 @@ def serve(settings: Config, *, on_leash: bool) -> None:
     leash = _Leash(server, place()) if on_leash else None
     # The extension writes the connection file in the second turn of the loop.
     turn = server.io_loop.add_callback
-    turn(turn, turn, _announce, leash)
+    turn(turn, turn, _announce, server, leash)
     try:
         server.start()
     finally:
@@ -80,14 +82,19 @@ def serve(settings: Config, *, on_leash: bool) -> None:
             leash.forget()
 
 
-async def _announce(leash: _Leash | None) -> None:
+async def _announce(server: ServerApp, leash: _Leash | None) -> None:
     """Say that the server is there: to the parent that waits, or to the person at the terminal."""
     path = os.environ[CONNECTION_ENV]
     if leash is None:
         sys.stdout.write(f"export {CONNECTION_ENV}={path}\n")
         sys.stdout.flush()
         return
-    await leash.begin(path)
+    try:
+        await leash.begin(Path(path))
+    except (OSError, ServerUnavailable) as error:
+        sys.stderr.write(f"{error}\n")
+        server.stop()
+        return
     sys.stdout.buffer.write(READY)
     sys.stdout.flush()
     # The parent reads no further; nothing may block on a pipe that nobody empties.
@@ -106,12 +113,12 @@ class _Leash:
         self._doors: asyncio.Server | None = None
         self._ending: asyncio.TimerHandle | None = None
 
-    async def begin(self, path: str) -> None:
+    async def begin(self, path: Path) -> None:
         """Open the leash port and leave the note by which parents find it."""
-        self._token = connection.read(Path(path)).token.encode()
+        self._token = connection.read(path).token.encode()
         self._doors = await asyncio.start_server(self._hold, "127.0.0.1", 0)
         port = self._doors.sockets[0].getsockname()[1]
-        self._note = {"connection": path, "leash": port}
+        self._note = {"connection": str(path), "leash": port}
         draft = self._at.note.with_suffix(".new")
         draft.unlink(missing_ok=True)
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -337,6 +337,8 @@ class Chat(DOMWidget, ValueWidget, Followed):
         held = self.__dict__.get("_held")
         if held is not None:
             held.ignore(self._listener)
+            self._sent = None
+            self._leave()
         super().close()
 
 

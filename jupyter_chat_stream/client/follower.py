@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from ..errors import (
     NotFound,
     ServerUnavailable,
     ThreadNotFound,
+    VersionMismatch,
 )
 from ..events import ENDS
 from ..protocol import Applied, Ended, Resubscribe, Subscription
@@ -42,7 +44,8 @@ class Follower:
         self._waiting: set[asyncio.Future[None]] = set()
         self._listeners: list[Callable[[bool], None]] = []
         self._misfits = 0
-        self._trouble: ChatStreamError | None = None  # why there is no connection, if so for long
+        self._trouble: ChatStreamError | None = None  # why nothing comes at present
+        self._trouble_since = 0.0
         self.users = 0
         self.is_refused = False  # the link is to ask again, later
 
@@ -91,8 +94,10 @@ class Follower:
 
         Raises:
             ThreadNotFound: the thread was deleted.
-            ServerUnavailable: the server was away for longer than ``GIVE_UP_S``.
+            ServerUnavailable: the server was away for ``GIVE_UP_S`` of the wait.
+            ChatStreamError: the server refused to go on, or has another version now.
         """
+        began = time.monotonic()
         while True:
             found = ready()
             if found is not None:
@@ -100,7 +105,9 @@ class Follower:
             if self.error is not None:
                 raise self.error
             if self._trouble is not None:
-                raise self._trouble
+                away_s = time.monotonic() - max(began, self._trouble_since)
+                if away_s >= GIVE_UP_S or not _is_passing(self._trouble):
+                    raise self._trouble
             turn = asyncio.get_running_loop().create_future()
             self._waiting.add(turn)
             try:
@@ -149,9 +156,8 @@ class Follower:
             self.end(error)
             return
         # The store is busy, the server stops: whoever waits is told, and the link asks again.
-        self._trouble = error
         self.is_refused = True
-        self._tell(False)
+        self.trouble(error)
 
     def _ask_again(self, action: Resubscribe) -> dict[str, Any] | None:
         if action.reason.startswith("misfit"):
@@ -172,11 +178,12 @@ class Follower:
         self.error = error
         self._tell(True)
 
-    def offline(self, error: ChatStreamError, away_s: float) -> None:
-        """Note that there is no connection; after a while, whoever waits is told."""
-        if away_s >= GIVE_UP_S or not isinstance(error, ServerUnavailable) or away_s < 0:
-            self._trouble = error
-            self._tell(False)
+    def trouble(self, error: ChatStreamError) -> None:
+        """Note why nothing comes at present; said again and again while it lasts."""
+        if self._trouble is None:
+            self._trouble_since = time.monotonic()
+        self._trouble = error
+        self._tell(False)
 
     def _tell(self, urgent: bool) -> None:
         for turn in self._waiting:
@@ -184,3 +191,8 @@ class Follower:
                 turn.set_result(None)
         for listener in tuple(self._listeners):
             listener(urgent)
+
+
+def _is_passing(error: ChatStreamError) -> bool:
+    """Say whether waiting may help: the server is away, not wrong."""
+    return isinstance(error, ServerUnavailable) and not isinstance(error, VersionMismatch)

@@ -25,7 +25,7 @@ from urllib.parse import quote
 from tornado.websocket import WebSocketClientConnection, WebSocketError
 
 from ..connection import Connection
-from ..errors import ChatStreamError, ServerUnavailable, VersionMismatch
+from ..errors import ChatStreamError, ServerUnavailable
 from . import inbox, rest
 from .find import find
 from .follower import Follower
@@ -33,6 +33,7 @@ from .follower import Follower
 RETRY_FOR_S = 10.0
 SILENCE_S = 45.0
 ASK_AGAIN_S = 1.0
+LASTED_S = 6.0  # a socket that was open for longer than any try takes begins the backoff anew
 
 T = TypeVar("T")
 
@@ -204,23 +205,17 @@ class Link:
 
     async def _keep_socket(self) -> None:
         """Hold the socket open while this task lives."""
-        tries, since = 0, time.monotonic()
+        tries = 0
         while True:
-            error: ChatStreamError | None = None
             began = time.monotonic()
             try:
                 await self._use_socket()
-                since = time.monotonic()
-                tries = 0 if since - began > 1 else tries
-            except ChatStreamError as reason:
-                error = reason
-            if error is not None:
-                away_s = -1.0 if isinstance(error, VersionMismatch) else time.monotonic() - since
+            except ChatStreamError as error:
                 for follower in list(self._followers.values()):
-                    follower.offline(error, away_s)
+                    follower.trouble(error)
             self._connection = None
+            tries = 0 if time.monotonic() - began > LASTED_S else tries + 1
             await asyncio.sleep(rest.backoff_s(tries))
-            tries += 1
 
     def _socket_failed(self, task: asyncio.Task[None]) -> None:
         """Tell whoever waits of an error that nobody foresaw."""

@@ -33,7 +33,8 @@ class Followed:
     def _follow_with(self, follower: Follower) -> None:
         self._pid = os.getpid()
         self._held = follower
-        weakref.finalize(self, current().unfollow, follower).atexit = False
+        self._leave = weakref.finalize(self, current().unfollow, follower)
+        self._leave.atexit = False  # the process's end is the link's own affair
 
     @property
     def _follower(self) -> Follower:

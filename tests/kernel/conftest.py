@@ -1,0 +1,59 @@
+"""One server for all tests that do not hurt it, and this process or a kernel as its client."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_chat_stream.client import link
+from jupyter_chat_stream.config import CONNECTION_ENV
+from tests.conftest import home_environment
+from tests.kernel.harness import JupyterServer, Kernel
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
+    """A server that no test kills."""
+    folder = tmp_path_factory.mktemp("server")
+    server = JupyterServer({**os.environ, **home_environment(folder / "home")}, folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def server(jupyter_environment: dict[str, str], tmp_path: Path) -> Iterator[JupyterServer]:
+    """A server of one's own."""
+    server = JupyterServer(jupyter_environment, tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def fresh_link(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this process have no link yet, and none afterwards."""
+    monkeypatch.setattr(link, "_link", None)
+    yield
+    if link._link is not None:
+        link._link.close()
+
+
+@pytest.fixture
+def here(
+    shared_server: JupyterServer, fresh_link: None, monkeypatch: pytest.MonkeyPatch
+) -> JupyterServer:
+    """Make this process a client of the shared server."""
+    monkeypatch.setenv(CONNECTION_ENV, str(shared_server.connection))
+    return shared_server
+
+
+@pytest.fixture
+def kernel(shared_server: JupyterServer, tmp_path: Path) -> Iterator[Kernel]:
+    """A kernel of the shared server."""
+    kernel = Kernel(shared_server.kernel_environment, tmp_path)
+    yield kernel
+    kernel.close()

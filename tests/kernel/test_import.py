@@ -1,0 +1,52 @@
+"""What importing costs, and what it must not bring along."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.kernel.harness import ROOT
+
+SERVERS_OWN = ("sqlalchemy", "sqlmodel", "pydantic", "jupyter_server", "anthropic", "aiohttp")
+LIGHT = ("asyncio", "tornado", "traitlets", "ipywidgets", "IPython")
+
+
+def loaded(code: str) -> set[str]:
+    """Give the top-level modules, and our own, that a fresh process has after this code."""
+    script = f"import sys\n{code}\nprint(*sys.modules)"
+    out = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    ours = {name for name in out if name.startswith("jupyter_chat_stream")}
+    return ours | {name.partition(".")[0] for name in out}
+
+
+def test_importing_the_package_brings_nothing() -> None:
+    brought = loaded("import jupyter_chat_stream")
+    ours = {name for name in brought if name.startswith("jupyter_chat_stream")}
+    assert ours == {"jupyter_chat_stream", "jupyter_chat_stream._version"}
+    assert not brought & {*LIGHT, *SERVERS_OWN}
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["from jupyter_chat_stream import Chat, Run", "import jupyter_chat_stream.client.link"],
+)
+def test_the_kernels_side_brings_nothing_of_the_servers(code: str) -> None:
+    brought = loaded(code)
+    assert not brought & set(SERVERS_OWN)
+    servers = ("server", "store", "engine", "runs", "service", "follow", "providers")
+    assert not brought & {f"jupyter_chat_stream.{name}" for name in servers}
+
+
+def test_the_import_takes_at_most_150_ms() -> None:
+    """The goal of the design; the best of five, for the machine is shared."""
+    code = "import time; a = time.perf_counter(); import jupyter_chat_stream\n"
+    code += "print(time.perf_counter() - a)"
+    took = [
+        float(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True))
+        for _ in range(5)
+    ]
+    assert min(took) < 0.150

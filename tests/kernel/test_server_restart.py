@@ -1,0 +1,127 @@
+"""The server dies and comes back, on another port with another token: nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from jupyter_chat_stream import Chat
+from jupyter_chat_stream.client import follower, link
+from jupyter_chat_stream.client.run import Run
+from jupyter_chat_stream.config import CONNECTION_ENV
+from jupyter_chat_stream.errors import ServerUnavailable, VersionMismatch
+from tests.kernel.harness import PATIENCE_S, JupyterServer, until
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
+CHARS = 3000
+
+
+@pytest.fixture
+def mine(
+    server: JupyterServer, fresh_link: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[JupyterServer]:
+    """Make this process a client of a server that may be killed."""
+    monkeypatch.setenv(CONNECTION_ENV, str(server.connection))
+    return server
+
+
+def begin(chat: Chat) -> Run:
+    """Begin an answer that takes about two seconds."""
+    params = {"chars": CHARS, "chars_per_second": 1500}
+    run = chat.send("Go", model="demo/long", params=params)
+    until(lambda: len(run.content) > 200, "some text")
+    return run
+
+
+def check(chat: Chat, run: Run) -> None:
+    """See that what was followed live is what is stored, and all of it."""
+    run.wait(PATIENCE_S)
+    stored = link.current().run(link.current().request("GET", f"threads/{chat.thread}/messages"))
+    assert run.status == "completed"
+    assert run.content == stored["messages"][-1]["content"]
+    assert len(run.content) >= CHARS
+    until(lambda: chat.value == run.content, "the trait")
+    assert [message.content for message in chat.messages] == [
+        message["content"] for message in stored["messages"]
+    ]
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_following_goes_on_from_the_cursor_when_the_server_is_back_l6(
+    mine: JupyterServer, end: str
+) -> None:
+    chat = Chat("restart", model="demo/echo")
+    run = begin(chat)
+    before = json.loads(mine.connection.read_text())
+    getattr(mine, end)()
+    mine.start()
+    after = json.loads(mine.connection.read_text())
+    assert before["token"] != after["token"]
+    check(chat, run)
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_an_iteration_over_events_outlives_the_server_l6(mine: JupyterServer, end: str) -> None:
+    chat = Chat("restart", model="demo/echo")
+    run = begin(chat)
+    seqs: list[int] = []
+    text = ""
+    was_ended = False
+    for event in run.events():
+        seqs.append(event.seq)
+        text += event.body.text if event.type == "delta" else ""
+        if len(text) > 400 and not was_ended:
+            was_ended = True
+            getattr(mine, end)()
+            mine.start()
+    assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+    check(chat, run)
+    assert text == run.content
+
+
+def test_what_is_sent_while_the_server_is_away_arrives_once_l11(mine: JupyterServer) -> None:
+    chat = Chat("restart", model="demo/echo")
+    mine.kill()
+    starting = threading.Thread(target=mine.start)
+    starting.start()
+    assert chat.ask("Hello").content == "Hello"
+    starting.join()
+    assert [message.content for message in chat.messages] == ["Hello", "Hello"]
+
+
+def test_a_server_that_stays_away_is_told_to_whoever_waits(
+    mine: JupyterServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = Chat("restart", model="demo/echo")
+    run = begin(chat)
+    monkeypatch.setattr(follower, "GIVE_UP_S", 0.5)
+    mine.kill()
+    with pytest.raises(ServerUnavailable, match="does not answer"):
+        run.wait(PATIENCE_S)
+    assert run.content, "what was there is gone"
+    mine.start()
+    check(chat, run)
+
+
+def test_a_server_of_another_version_is_named_with_what_to_do(mine: JupyterServer) -> None:
+    content = json.loads(mine.connection.read_text())
+    newer = {**content, "protocol": content["protocol"] + 1, "version": "9.0.0"}
+    mine.connection.write_text(json.dumps(newer))
+    with pytest.raises(VersionMismatch, match=r"9\.0\.0 .* this kernel .* Install the same"):
+        Chat("any")
+    mine.connection.write_text(json.dumps(content))
+
+
+def test_a_server_that_comes_back_newer_ends_the_wait(mine: JupyterServer) -> None:
+    run = begin(Chat("restart"))
+    content = json.loads(mine.connection.read_text())
+    mine.kill()
+    newer = {**content, "protocol": content["protocol"] + 1, "version": "9.0.0"}
+    mine.connection.write_text(json.dumps(newer))
+    with pytest.raises(VersionMismatch):
+        run.wait(PATIENCE_S)
+    mine.start()
