@@ -25,6 +25,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, SQLAlche
 from sqlalchemy.pool import QueuePool
 
 from ..errors import DatabaseBusy, DatabaseUnreadable, StoreError
+from . import driver
 from .migrations import migrate
 
 log = logging.getLogger("jupyter_chat_stream.store")
@@ -155,7 +156,7 @@ class Database:
 
         @event.listens_for(engine, "begin")
         def on_begin(conn: Connection) -> None:
-            conn.exec_driver_sql(begin)
+            driver.begin(conn, begin)
 
     def _open(self, now_ms: int) -> None:
         try:

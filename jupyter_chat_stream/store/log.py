@@ -28,6 +28,7 @@ from ..events import (
 from ..messages import MessageFold, fold_run
 from . import rows
 from .database import driver_sql
+from .driver import insert_rows, select_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +59,9 @@ def _in(keys: Iterable[int]) -> str:
     return "(" + ",".join(str(int(key)) for key in keys) + ")"
 
 
-_INSERT = (
-    "INSERT INTO event (thread, seq, type, run, attempt, at_ms, part, kind, text, body) VALUES "
-    "(:thread, :seq, :type, :run, :attempt, :at_ms, :part, :kind, :text, :body)"
+_GUARD = (
+    "pk, attempt, status, first_event_ms, thread, "
+    "(SELECT MAX(seq) FROM event WHERE event.thread = run.thread)"
 )
 
 
@@ -74,7 +75,7 @@ class Transaction:
         self.new_id = new_id
         self.now_ms = now_ms()
         self.events: list[Event] = []
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[tuple[Any, ...]] = []
         self._heads: dict[int, int] = {}
         self._runs: dict[int, dict[str, Any]] = {}  # folded runs, by key
         self._dirty: dict[int, int] = {}  # run key -> seq of the event that changed it
@@ -135,7 +136,7 @@ class Transaction:
             body=body,
         )
         self.events.append(event)
-        self._rows.append(rows.event_columns(event, thread.pk, run.pk if run else None))
+        self._rows.append(rows.event_row(event, thread.pk, run.pk if run else None))
         if run is not None and not (isinstance(body, MessageWritten) and attempt is None):
             self._fold_run(run, event)
         self._fold_thread(thread, event)
@@ -154,21 +155,12 @@ class Transaction:
 
     def guard(self, runs: Iterable[RunRef]) -> None:
         """Look up heads, attempts and statuses, for all runs at once."""
-        wanted = list(runs)
-        heads = {run.thread.pk for run in wanted} - self._heads.keys()
-        if len(heads) == 1:  # SQLite finds the maximum by one descent only in this form
-            self._next_from(next(iter(heads)))
-        elif heads:
-            sql = (
-                "SELECT pk, (SELECT MAX(seq) FROM event WHERE event.thread = thread.pk) "
-                f"FROM thread WHERE pk IN {_in(heads)}"
-            )
-            self._heads.update((pk, seq or 0) for pk, seq in self.execute(sql))
-        keys = {run.pk for run in wanted} - self._guards.keys()
+        keys = {run.pk for run in runs} - self._guards.keys()
         if keys:
-            sql = f"SELECT pk, attempt, status, first_event_ms FROM run WHERE pk IN {_in(keys)}"
-            for pk, attempt, status, first in self.execute(sql):
+            found = select_rows(self.conn, _GUARD, f"FROM run WHERE pk IN {_in(keys)}")
+            for pk, attempt, status, first, thread, head in found:
                 self._guards[pk] = (attempt, status, first is not None)
+                self._heads.setdefault(thread, head or 0)  # unless it was moved on in here
 
     def settle(self, run: RunRef) -> None:
         """Bring the run's message row up to the log, when this transaction flushes."""
@@ -195,7 +187,7 @@ class Transaction:
     def flush(self) -> None:
         """Write what was appended, and every row that follows from it."""
         if self._rows:
-            self.execute(_INSERT, self._rows)
+            insert_rows(self.conn, "event", rows.WHOLE_EVENT, self._rows)
             self._rows = []
         for pk, seq in self._dirty.items():
             columns = rows.run_columns(self._runs[pk], seq)

@@ -27,6 +27,7 @@ RUN_COLUMNS = (
     "first_event_ms, ended_ms, wake_ms, run.seq"
 )
 EVENT_COLUMNS = "seq, type, run, attempt, at_ms, part, kind, text, body"
+WHOLE_EVENT = ("thread", *EVENT_COLUMNS.split(", "))
 
 Row = Mapping[str, Any]
 
@@ -126,26 +127,13 @@ def run_columns(run: Mapping[str, Any], seq: int) -> dict[str, Any]:
     }
 
 
-def event_columns(event: Event, thread: int, run: int | None) -> dict[str, Any]:
-    """Give an event's columns; only a delta's text is a column of its own."""
+def event_row(event: Event, thread: int, run: int | None) -> tuple[Any, ...]:
+    """Give an event's row, as ``WHOLE_EVENT``; only a delta's text is a column of its own."""
     body = event.body
-    columns = {
-        "thread": thread,
-        "seq": event.seq,
-        "type": event.type,
-        "run": run,
-        "attempt": event.attempt,
-        "at_ms": event.at,
-        "part": None,
-        "kind": None,
-        "text": None,
-        "body": None,
-    }
+    common = (thread, event.seq, body.type, run, event.attempt, event.at)
     if isinstance(body, Delta):
-        columns.update(part=body.part, kind=body.kind, text=body.text)
-    else:
-        columns["body"] = canonical(body_fields(body))
-    return columns
+        return (*common, body.part, body.kind, body.text, None)
+    return (*common, None, None, None, canonical(body_fields(body)))
 
 
 def event_value(row: Any, thread_id: str, run: tuple[str, str] | None) -> Event:

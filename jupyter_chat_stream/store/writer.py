@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any
 
 from sqlalchemy import Connection
@@ -96,8 +97,8 @@ class Writer:
         self._deliver = deliver
         self._now_ms = now_ms
         self._new_id = new_id
-        self._pending: list[Operation] = []
-        self._wake = threading.Condition()
+        self._pending: SimpleQueue[Operation | None] = SimpleQueue()  # None: nothing follows
+        self._lock = threading.Lock()
         self._stopping = False
         self._conn: Connection | None = None
         self._thread = threading.Thread(target=self._work, name="chat-stream-writer", daemon=True)
@@ -105,30 +106,36 @@ class Writer:
 
     def put(self, operation: Operation) -> None:
         """Queue an operation; its future is set after the commit."""
-        with self._wake:
+        with self._lock:
             if self._stopping:
                 raise StoreError("The store is closed; nothing more is written.")
-            self._pending.append(operation)
-            self._wake.notify()
+            self._pending.put(operation)
 
     def stop(self) -> None:
         """Write what is pending, then end the thread and its connection."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
+        with self._lock:
+            if not self._stopping:
+                self._stopping = True
+                self._pending.put(None)
         self._thread.join()
 
     def _work(self) -> None:
-        while True:
-            with self._wake:
-                while not self._pending and not self._stopping:
-                    self._wake.wait()
-                batch = self._pending[:BATCH_OPERATIONS]
-                del self._pending[:BATCH_OPERATIONS]
-            if not batch:
-                break
-            self._commit(batch)
+        is_over = False
+        while not is_over:
+            batch, is_over = self._take()
+            if batch:
+                self._commit(batch)
         self._drop_connection()
+
+    def _take(self) -> tuple[list[Operation], bool]:
+        """Wait for an operation and take what else is pending; True where nothing follows."""
+        batch: list[Operation] = []
+        while not batch or (len(batch) < BATCH_OPERATIONS and not self._pending.empty()):
+            operation = self._pending.get()
+            if operation is None:
+                return batch, True
+            batch.append(operation)
+        return batch, False
 
     def _commit(self, batch: list[Operation]) -> None:
         try:
