@@ -1,4 +1,4 @@
-"""Run benchmarks and write ``benchmarks/results.md``: ``python -m benchmarks [names] [--quick]``."""
+"""Run benchmarks, write ``benchmarks/results.md``: ``python -m benchmarks [names] [--quick]``."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run(name: str, *, quick: bool) -> Section:
 
 
 def isolate(home: str) -> None:
-    """Keep what this person has configured out of the measurement, and the measurement out of it."""
+    """Keep this person's settings out of the measurement, and the measurement out of them."""
     for name in list(os.environ):
         if name.upper().startswith(("ANTHROPIC_", "JPY_", "JUPYTER")):
             del os.environ[name]

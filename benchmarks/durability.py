@@ -125,7 +125,7 @@ async def measure(figures: Figures, side: Side, way: Way, runs: int, seconds: fl
         window, cpu_s = range(first, len(provider.times)), time.process_time() - cpu_s
         await asyncio.sleep(0.3)  # what was given at the end has come by then
         found = await follower.stop()
-    received = {mark: at for mark, at in found["received"]}
+    received = dict(found["received"])
     figures.add(provider.times, window, received, cpu_s)
 
 
