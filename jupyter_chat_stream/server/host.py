@@ -59,14 +59,14 @@ class ServiceHost:
         *,
         settings: dict[str, Any],
         log: logging.Logger,
-        make: Callable[[ChatStream], Service] = load_service,
+        make: Callable[[ChatStream], Service] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.token = secrets.token_urlsafe(32)
         self._config = config
         self._settings = settings
         self._log = log
-        self._make = make
+        self._make = make or load_service
         self._clock = clock
         self._service: Service | None = None
         self._failure: ChatStreamError | None = None

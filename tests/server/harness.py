@@ -54,6 +54,15 @@ class ChatServer:
         self._sockets: list[Socket] = []
 
     @property
+    def readers(self) -> int:
+        """How many readers the service has now."""
+        return 0 if self.service is None else self.service._parts.hub.reader_count
+
+    @property
+    def service(self) -> Any:
+        return self.host._service
+
+    @property
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"token {self.token}"} if self.token else {}
 
@@ -120,7 +129,8 @@ class ChatServer:
 
     async def close(self) -> None:
         for socket in self._sockets:
-            socket.close()
+            await socket.closed()
+        self._sockets.clear()
         self._client.close()
         await self.app._cleanup()
         await self.app.http_server.close_all_connections()
@@ -131,6 +141,7 @@ class Socket:
 
     def __init__(self, connection: WebSocketClientConnection) -> None:
         self.connection = connection
+        self.is_over = False
 
     async def send(self, frame: Any) -> None:
         text = frame if isinstance(frame, (str, bytes)) else json.dumps(frame)
@@ -139,14 +150,37 @@ class Socket:
     async def next(self, *ops: str) -> dict[str, Any]:
         """Give the next frame, or the next of these kinds."""
         while True:
-            text = await asyncio.wait_for(self.connection.read_message(), PATIENCE_S)
-            assert text is not None, "the server closed the socket"
-            frame = json.loads(text)
+            frame = await self.frame()
+            assert frame is not None, "the server closed the socket"
             if not ops or frame["op"] in ops:
-                return dict(frame)
+                return frame
+
+    async def frame(self) -> dict[str, Any] | None:
+        """Give the next frame, None at the end."""
+        if self.is_over:
+            return None
+        text = await asyncio.wait_for(self.connection.read_message(), PATIENCE_S)
+        self.is_over = text is None
+        return None if text is None else dict(json.loads(text))
 
     def close(self) -> None:
         self.connection.close()
+
+    async def closed(self) -> None:
+        """Close it, and wait for the other side's goodbye."""
+        self.connection.close()
+        while await self.frame() is not None:
+            pass
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Let others work until something of theirs, which gives no event, has happened."""
+
+    async def look() -> None:
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+    await asyncio.wait_for(look(), PATIENCE_S)
 
 
 @asynccontextmanager

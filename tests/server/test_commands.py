@@ -10,15 +10,14 @@ import pytest
 
 from jupyter_chat_stream._version import PROTOCOL_VERSION, __version__
 from jupyter_chat_stream.events import ENDS
-from tests.server.harness import ChatServer
+from tests.server.harness import ChatServer, until
 
 SLOW = {"chars_per_second": 20}
 
 
 async def another_millisecond() -> None:
     now_ms = time.time_ns() // 1_000_000
-    while time.time_ns() // 1_000_000 == now_ms:
-        await asyncio.sleep(0)
+    await until(lambda: time.time_ns() // 1_000_000 > now_ms)
 
 
 async def test_status_says_what_runs(chat_server: ChatServer) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.protocol import Subscription
-from tests.server.harness import PATIENCE_S, ChatServer
+from tests.server.harness import PATIENCE_S, ChatServer, until
 
 
 class Stream:
@@ -114,9 +114,7 @@ async def test_a_long_poll_answers_as_soon_as_there_is_something(chat_server: Ch
     thread_id = await chat_server.thread()
     path = f"threads/{thread_id}/events?after=1&wait=60"
     polling = asyncio.ensure_future(chat_server.ask("GET", path, request_timeout=60))
-    service = await chat_server.host.service()
-    while not service._parts.hub.reader_count:
-        await asyncio.sleep(0)
+    await until(lambda: chat_server.readers)
     await chat_server.ask("PATCH", f"threads/{thread_id}", {"title": "New"})
     answer = (await asyncio.wait_for(polling, PATIENCE_S)).json
     assert answer["seq"] == 2
@@ -131,21 +129,14 @@ async def test_a_long_poll_gives_nothing_when_time_is_up(chat_server: ChatServer
 
 async def test_a_long_poll_that_is_left_leaves_no_reader(chat_server: ChatServer) -> None:
     thread_id = await chat_server.thread()
-    service = await chat_server.host.service()
     _, writer = await asyncio.open_connection("127.0.0.1", chat_server.app.port)
     writer.write(
         f"GET /api/chat-stream/threads/{thread_id}/events?after=1&wait=60 HTTP/1.1\r\n"
         f"Host: 127.0.0.1\r\nAuthorization: token {chat_server.token}\r\n\r\n".encode()
     )
-    while not service._parts.hub.reader_count:
-        await asyncio.sleep(0)
+    await until(lambda: chat_server.readers)
     writer.close()
-    await asyncio.wait_for(no_readers(service), PATIENCE_S)
-
-
-async def no_readers(service: Any) -> None:
-    while service._parts.hub.reader_count:
-        await asyncio.sleep(0.001)
+    await until(lambda: not chat_server.readers)
 
 
 async def test_server_sent_events_carry_the_seq_as_their_id(chat_server: ChatServer) -> None:
@@ -208,11 +199,10 @@ async def test_a_deleted_thread_ends_its_streams(chat_server: ChatServer) -> Non
 
 async def test_a_reader_that_leaves_is_forgotten(chat_server: ChatServer) -> None:
     thread_id = await chat_server.thread()
-    service = await chat_server.host.service()
     async with Stream(chat_server, f"threads/{thread_id}/events") as stream:
         await stream.until(lambda s: s.events)
-        assert service._parts.hub.reader_count == 1
-    await asyncio.wait_for(no_readers(service), PATIENCE_S)
+        assert chat_server.readers == 1
+    await until(lambda: not chat_server.readers)
 
 
 async def test_streams_end_when_the_server_stops(chat_server: ChatServer) -> None:

@@ -14,21 +14,7 @@ from tornado.websocket import websocket_connect
 from jupyter_chat_stream.protocol import Applied, Ended, Subscription
 from jupyter_chat_stream.server import outbox, websocket
 from tests.server.conftest import StartServer
-from tests.server.harness import PATIENCE_S, ChatServer, Socket
-
-
-async def readers_of(server: ChatServer) -> int:
-    return (await server.host.service())._parts.hub.reader_count
-
-
-async def until(condition: Any) -> None:
-    """Wait until something that others do has happened."""
-
-    async def look() -> None:
-        while not await condition():
-            await asyncio.sleep(0.001)
-
-    await asyncio.wait_for(look(), PATIENCE_S)
+from tests.server.harness import ChatServer, Socket, until
 
 
 async def follow_to_the_end(socket: Socket, subscription: Subscription) -> None:
@@ -70,7 +56,7 @@ async def test_every_cursor_leads_to_the_same_state(chat_server: ChatServer) -> 
             subscription.receive({"op": "events", "events": whole[:cut]})
         await follow_to_the_end(socket, subscription)
         assert subscription.transcript.state() == state
-    assert await readers_of(chat_server) == 1
+    assert chat_server.readers == 1
     socket.close()
 
 
@@ -89,11 +75,7 @@ async def test_many_threads_share_a_socket(chat_server: ChatServer) -> None:
         assert {event["thread_id"] for event in frame["events"]} == {frame["thread"]}
         ended |= {frame["thread"] for e in frame["events"] if e["type"] == "finalized"}
     socket.close()
-    await until(lambda: no_readers(chat_server))
-
-
-async def no_readers(server: ChatServer) -> bool:
-    return await readers_of(server) == 0
+    await until(lambda: not chat_server.readers)
 
 
 async def test_live_is_said_once_for_each_subscribe(chat_server: ChatServer) -> None:
@@ -117,7 +99,7 @@ async def test_after_unsubscribe_nothing_more_comes(chat_server: ChatServer) -> 
     await socket.send({"op": "unsubscribe", "thread": thread_id})
     await socket.send({"op": "ping"})
     assert (await socket.next())["op"] == "pong"
-    await until(lambda: no_readers(chat_server))
+    await until(lambda: not chat_server.readers)
     await chat_server.ask("PATCH", f"threads/{thread_id}", {"title": "x"})
     await socket.send({"op": "ping"})
     assert (await socket.next())["op"] == "pong"
@@ -263,10 +245,7 @@ async def test_a_client_is_pinged_as_jupyter_is_told(start_server: StartServer) 
 
     connection.protocol._handle_message = note  # type: ignore[method-assign]
 
-    async def pinged() -> bool:
-        return len(pings) >= 2
-
-    await until(pinged)
+    await until(lambda: len(pings) >= 2)
     connection.close()
 
 
@@ -278,11 +257,7 @@ async def test_closing_the_socket_ends_all_it_began(chat_server: ChatServer) -> 
         await socket.next("live")
     assert len(chat_server.host._streams) == 4
     socket.close()
-
-    async def nothing_is_left() -> bool:
-        return await no_readers(chat_server) and not chat_server.host._streams
-
-    await until(nothing_is_left)
+    await until(lambda: not (chat_server.readers or chat_server.host._streams))
 
 
 async def test_sockets_close_when_the_server_stops(chat_server: ChatServer) -> None:
@@ -290,7 +265,7 @@ async def test_sockets_close_when_the_server_stops(chat_server: ChatServer) -> N
     await socket.send({"op": "ping"})
     await socket.next("pong")
     await chat_server.extension.stop_extension()
-    assert await asyncio.wait_for(socket.connection.read_message(), PATIENCE_S) is None
+    assert await socket.frame() is None
     assert socket.connection.close_code == 1001
 
 
@@ -357,7 +332,6 @@ async def test_a_client_that_does_not_read_holds_little_and_slows_nobody(
     """L8: what a stalled socket holds is bounded, in the outbox, in tornado and in its readers."""
     monkeypatch.setattr(websocket, "STALL_S", 0.02)
     monkeypatch.setattr(outbox, "MAX_HELD_BYTES", 1_000)
-    service = await chat_server.host.service()
     deaf = Deaf(chat_server)
     await deaf.open()
     handler = socket_of(chat_server)
@@ -374,11 +348,7 @@ async def test_a_client_that_does_not_read_holds_little_and_slows_nobody(
     ids = [await chat_server.thread(model="demo/long") for _ in range(6)]
     for thread_id in ids:
         await deaf.send({"op": "subscribe", "thread": thread_id, "after": 0})
-
-    async def all_follow() -> bool:
-        return service._parts.hub.reader_count == len(ids)
-
-    await until(all_follow)
+    await until(lambda: chat_server.readers == len(ids))
     params = {"chars": 100_000, "chunk_chars": 100}
     for thread_id in ids:
         await chat_server.send(thread_id, "x", params=params)
@@ -389,13 +359,9 @@ async def test_a_client_that_does_not_read_holds_little_and_slows_nobody(
     assert len(held) > len(ids)
     assert max(held) <= 1_000
     listener.close()
-
-    async def has_let_go() -> bool:
-        return not any(sub.reader for sub in handler._subscriptions.values())
-
-    await until(has_let_go)
+    await until(lambda: not any(sub.reader for sub in handler._subscriptions.values()))
     deaf.socket.close()
-    await until(lambda: no_readers(chat_server))
+    await until(lambda: not chat_server.readers)
 
 
 async def test_a_client_that_reads_again_gets_everything_it_missed(
