@@ -8,8 +8,9 @@ import tempfile
 from pathlib import Path
 
 from ..config import ChatStream
+from ..errors import StoreError
 from ..runs.execute import Execution, Tools
-from ..store.runs import Claimed
+from ..store.runs import Claimed, find_held
 from .owners import Owners
 from .sweep import Sweep
 
@@ -29,6 +30,7 @@ class LocalEngine:
         folder = tools.store.database.folder or Path(tempfile.gettempdir())
         self._owners = Owners(folder, tools.store.new_id())
         self._running: dict[str, tuple[Execution, asyncio.Task[None]]] = {}
+        self._watching: asyncio.Task[None] | None = None
         self.sweep = Sweep(tools.store, self, config)
 
     @property
@@ -51,9 +53,13 @@ class LocalEngine:
 
     async def start(self) -> None:
         self.sweep.start()
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
 
     async def stop(self) -> None:
         await self.sweep.stop()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         tasks = [task for _, task in self._running.values()]
         for execution, _ in list(self._running.values()):
             execution.stop("shutdown")
@@ -81,6 +87,21 @@ class LocalEngine:
         execution.stop("cancelled")
         await asyncio.wait([task], timeout=0.1)
         return True
+
+    async def _watch(self) -> None:
+        """Leave what was ended elsewhere: it can write no more, but its provider may be silent."""
+        while True:
+            await asyncio.sleep(self._config.sweep_interval_s)
+            tasks = {run_id: task for run_id, (_, task) in self._running.items()}
+            if not tasks:
+                continue
+            try:
+                held = await self._tools.store.read(lambda conn: find_held(conn, self.owner))
+            except StoreError as error:
+                log.warning("look for runs ended elsewhere put off: %s", error.code)
+                continue
+            for run_id in tasks.keys() - held:
+                tasks[run_id].cancel()
 
     def _ended(self, run_id: str, task: asyncio.Task[None]) -> None:
         if run_id in self._running and self._running[run_id][1] is task:

@@ -216,6 +216,12 @@ def find_due(conn: Connection, now_ms: int) -> list[Due]:
     ]
 
 
+def find_held(conn: Connection, owner: str) -> set[str]:
+    """Give the ids of the runs that this owner holds."""
+    sql = "SELECT id FROM run WHERE owner = :owner AND ended_ms IS NULL"
+    return set(execute(conn, sql, {"owner": owner}).scalars())
+
+
 def next_wake(conn: Connection) -> int | None:
     """Give the next time, in ms, at which a waiting run without an owner is due."""
     sql = (

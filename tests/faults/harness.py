@@ -96,7 +96,8 @@ class Nursery:
         return int(self._order({"reap": pid}))
 
     def close(self) -> None:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.close()
         self._process.wait(PATIENCE_S)
         self._process.stdout.close()

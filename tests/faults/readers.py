@@ -111,7 +111,7 @@ class Reader:
         self.memory.breaches.append(f"{self.kind} reader at {self.cursor}: {what}")
 
     def take(self, frame: Mapping[str, Any]) -> None:
-        """Take a frame; whatever makes a reader ask again is a breach, for it should not be sent."""
+        """Take a frame; one that makes a reader ask again is a breach: it should not be sent."""
         before = self.cursor
         for event in frame.get("events", ()):
             self.memory.see(event, self.kind)
