@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 
-from ..errors import StaleAttempt
+from ..errors import StoreError
 from ..events import Body, Delta, Event, StatusChanged
 from ..providers.base import Chunk
 from ..store.runs import Claimed
@@ -96,6 +97,14 @@ class Appender:
         self._put([*self._coalescer.finish(), *bodies], release=release)
         await self._idle()
 
+    async def recover(self) -> None:
+        """Forget what the log cannot take, so that at least the run's end can be written."""
+        while self._under_way:
+            await self._wait()
+        if self._failure is not None:
+            self._failure = None
+            self._coalescer.finish()
+
     def close(self) -> None:
         """Stop the timer; what is pending and was never committed is forgotten."""
         self._cancel_timer()
@@ -128,32 +137,34 @@ class Appender:
             release=release,
         )
         self._under_way = True
-        self._store.append(append).add_done_callback(lambda future: self._done(append, future))
+        self._send(append)
+
+    def _send(self, append: Append) -> None:
+        self._timer = None
+        try:
+            future = self._store.append(append)
+        except StoreError as closed:
+            self._ended(closed)
+            return
+        future.add_done_callback(lambda done: self._done(append, done))
 
     def _done(self, append: Append, future: Future[list[Event]]) -> None:
         error = future.exception()
-        if error is None or isinstance(error, StaleAttempt) or self._failures >= len(STORE_RETRY_S):
-            self._under_way = False
-            self._failures = 0
-            self._failure = error
-            self._moved.set()
-            if error is None and not self._coalescer.is_empty:
-                self._schedule()
+        if not isinstance(error, StoreError) or self._failures >= len(STORE_RETRY_S):
+            self._ended(error)
             return
         # the database refused (full, locked): nothing was written, so the same again is right
-        again = Append(
-            run=append.run,
-            attempt=append.attempt,
-            bodies=append.bodies,
-            settle=append.settle,
-            release=append.release,
-        )
         delay_s = STORE_RETRY_S[self._failures]
         self._failures += 1
-        self._loop.call_later(delay_s, self._put_again, again)
+        self._timer = self._loop.call_later(delay_s, self._send, replace(append, future=Future()))
 
-    def _put_again(self, append: Append) -> None:
-        self._store.append(append).add_done_callback(lambda future: self._done(append, future))
+    def _ended(self, failure: BaseException | None) -> None:
+        self._under_way = False
+        self._failures = 0
+        self._failure = failure
+        self._moved.set()
+        if failure is None and not self._coalescer.is_empty:
+            self._schedule()
 
     def _is_worth_saving(self) -> bool:
         now = self._loop.time()

@@ -20,13 +20,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import traceback
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal, cast
 
 from ..config import ChatStream
-from ..errors import ChatStreamError, ProviderError, StaleAttempt, Stalled, StreamCut
+from ..errors import (
+    ChatStreamError,
+    ProviderError,
+    StaleAttempt,
+    Stalled,
+    StoreError,
+    StreamCut,
+)
 from ..events import Body, Completed, Failed, Finalized, StatusChanged
 from ..messages import content_of
 from ..providers.base import Chunk, EndChunk, TextChunk
@@ -79,6 +87,10 @@ class Execution:
                 pass
         except StaleAttempt:
             log.info("run %s: attempt %d was fenced", self._claimed.run.id, self.attempt)
+        except StoreError as error:  # nothing can be written: the sweep takes the run up again
+            log.warning(
+                "run %s: attempt %d left: %s", self._claimed.run.id, self.attempt, error.code
+            )
 
     async def _attempt(self) -> bool:
         """Make one attempt; True where another is to follow at once."""
@@ -103,10 +115,11 @@ class Execution:
         except ProviderError as failure:
             await appender.finish((), release=False)
             return await self._fail(failure, appender, had_text=bool(gathered.reply["parts"]))
-        except StaleAttempt:
+        except (StaleAttempt, StoreError):
             raise
-        except Exception as error:  # a bug of ours or a provider's: the run ends and says so
-            log.exception("run %s failed inside", run.id)
+        except Exception as error:  # noqa: BLE001  a bug of ours or a provider's: the run says so
+            log.error("run %s failed inside: %s", run.id, _where(error))
+            await appender.recover()
             await appender.finish((_inside(error), Finalized(status="failed")))
             return False
         finally:
@@ -278,7 +291,13 @@ def _failed(failure: ChatStreamError) -> Failed:
 
 def _inside(error: Exception) -> Failed:
     return Failed(
-        code=getattr(error, "code", "internal"),
+        code=error.code if isinstance(error, ChatStreamError) else "internal",
         message=f"The run failed inside ({type(error).__name__}); see the server's log.",
         retryable=False,
     )
+
+
+def _where(error: Exception) -> str:
+    """Say what was raised and where; what it says itself may quote a prompt."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"{type(error).__name__}\n{frames}"

@@ -1,0 +1,32 @@
+"""Fixtures of the unit tests: ``rig`` builds a store with a scripted provider; see rig.py."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.rig import Rig, running_rig
+
+MakeRig = Callable[..., Awaitable[Rig]]
+
+
+@pytest.fixture
+async def make_rig(tmp_path: Path) -> AsyncIterator[MakeRig]:
+    """Make rigs from scripts and settings; they end with the test, and must then verify."""
+    async with AsyncExitStack() as stack:
+
+        async def make(*scripts: Any, **settings: Any) -> Rig:
+            folder = settings.pop("folder", tmp_path)
+            return await stack.enter_async_context(running_rig(folder, *scripts, **settings))
+
+        yield make
+
+
+@pytest.fixture
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let retries follow at once: jitter is the only thing that makes their wait a length."""
+    monkeypatch.setattr("jupyter_chat_stream.runs.execute.random.uniform", lambda a, b: 0.0)
