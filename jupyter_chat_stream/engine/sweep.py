@@ -12,7 +12,7 @@ import logging
 from typing import cast
 
 from ..config import ChatStream
-from ..errors import ChatStreamError
+from ..errors import ChatStreamError, FoldError
 from ..store.runs import Due, OnCrash, claim, find_due, next_wake
 from ..store.store import Store
 from .base import Engine
@@ -62,7 +62,10 @@ class Sweep:
             if not self._engine.has_room():
                 return
             if self._engine.is_lost(due.owner, due.run.id):
-                await self._take(due)
+                try:
+                    await self._take(due)
+                except FoldError:  # a damaged log keeps its own run back, and no other
+                    log.error("run %s cannot be taken: its log is damaged", due.run.id)
 
     async def _take(self, due: Due) -> None:
         config = self._config
@@ -82,6 +85,8 @@ class Sweep:
             self._nudged.set()  # somebody else was first, or it ended: its successor may be due
 
     async def _pause_s(self) -> float:
+        if not self._engine.has_room():  # whoever ends here nudges
+            return self._config.sweep_interval_s
         wake_ms = await self._store.read(next_wake)
         if wake_ms is None:
             return self._config.sweep_interval_s

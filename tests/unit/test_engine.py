@@ -1,0 +1,362 @@
+"""The local engine and its sweep: who executes what, and when nobody does any more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jupyter_chat_stream.engine.owners import Owners
+from jupyter_chat_stream.events import Delta
+from jupyter_chat_stream.store.log import RunRef
+from jupyter_chat_stream.store.runs import claim, find_due
+from jupyter_chat_stream.store.writer import Append
+from jupyter_chat_stream.testing import Gate, ScriptedProvider, answering
+from tests.unit.conftest import MakeRig
+from tests.unit.rig import Rig, texts
+
+
+async def test_a_message_is_answered(make_rig: MakeRig) -> None:
+    rig = await make_rig(["Prices rose."])
+    await rig.engine.start()
+    run = await rig.send(await rig.thread())
+    assert (await rig.ended(run))["status"] == "completed"
+    await rig.until(lambda: rig.engine.active == 0)
+
+
+async def test_one_run_of_a_thread_is_active_and_the_rest_follow_in_order(
+    make_rig: MakeRig,
+) -> None:
+    """L10: a run that is not its turn has a predecessor."""
+    gates = [Gate(), Gate()]
+    rig = await make_rig(["1", gates[0]], ["2", gates[1]], ["3"])
+    await rig.engine.start()
+    thread, other = await rig.thread(), await rig.thread()
+    first, second = await rig.send(thread, "a"), await rig.send(thread, "b")
+    await rig.bounded(gates[0].reached())
+    assert rig.engine.active == 1
+    elsewhere = await rig.send(other, "c")
+    await rig.bounded(gates[1].reached())
+    assert rig.engine.active == 2
+    assert (await rig.run(second))["status"] == "pending"
+    gates[0].open()
+    assert (await rig.ended(second))["status"] == "completed"
+    gates[1].open()
+    await rig.ended(elsewhere)
+    begun = [
+        e.run_id
+        for e in rig.published
+        if e.type == "status" and getattr(e.body, "phase", "") == "thinking"
+    ]
+    assert begun == [first.id, elsewhere.id, second.id]
+    assert [p.turns[-1].text for p in rig.provider.prompts] == ["a", "c", "b"]
+
+
+async def test_a_pending_run_that_is_cancelled_lets_the_next_one_through(
+    make_rig: MakeRig,
+) -> None:
+    gate = Gate()
+    rig = await make_rig(["1", gate], ["3"])
+    await rig.engine.start()
+    thread = await rig.thread()
+    first, second, third = [await rig.send(thread, t) for t in "abc"]
+    await rig.bounded(gate.reached())
+    await rig.cancel(second)
+    gate.open()
+    assert (await rig.ended(third))["status"] == "completed"
+    assert (await rig.run(first))["status"] == "completed"
+    assert (await rig.run(second))["started_at"] is None
+
+
+async def test_no_more_than_max_active_runs_are_executed(make_rig: MakeRig) -> None:
+    gate = Gate()
+    provider = ScriptedProvider(default=lambda prompt: ["x", gate])
+    rig = await make_rig(provider=provider, max_active_runs=2)
+    await rig.engine.start()
+    runs = [await rig.send(await rig.thread()) for _ in range(5)]
+    await rig.until(lambda: provider.active == 2)
+    await rig.engine.sweep.sweep()
+    assert rig.engine.active == 2
+    gate.open()
+    for run in runs:
+        assert (await rig.ended(run))["status"] == "completed"
+
+
+async def test_an_engine_without_room_does_not_spin(make_rig: MakeRig) -> None:
+    """A run whose time has come waits for room: no look is worth anything before one ends."""
+    gate = Gate()
+    rig = await make_rig([gate], max_active_runs=1, sweep_interval_s=100.0)
+    await rig.engine.start()
+    await rig.send(await rig.thread())
+    await rig.bounded(gate.reached())
+    waiting = await rig.send(await rig.thread())
+    sql = f"UPDATE run SET status = 'waiting', wake_ms = {rig.clock() - 1} WHERE pk = {waiting.pk}"
+    await rig.store.write(lambda tx: tx.execute(sql))
+    assert await rig.engine.sweep._pause_s() == 100.0
+    await rig.store.write(lambda tx: tx.execute(sql.replace("'waiting'", "'pending'")))
+    gate.open()
+    await rig.ended(waiting)
+
+
+async def test_a_lost_nudge_costs_latency_only(make_rig: MakeRig) -> None:
+    """L9: the regular look finds what nobody told of."""
+    rig = await make_rig(["Prices rose."], sweep_interval_s=0.05)
+    rig.engine.sweep.nudge = lambda: None  # type: ignore[method-assign]
+    await rig.engine.start()
+    first = await rig.send(await rig.thread())
+    assert (await rig.ended(first))["status"] == "completed"
+
+
+async def test_what_was_due_before_the_start_is_taken(make_rig: MakeRig) -> None:
+    rig = await make_rig(["Prices rose."])
+    run = await rig.send(await rig.thread())
+    await rig.engine.start()
+    assert (await rig.ended(run))["status"] == "completed"
+
+
+async def test_abort_stops_a_run_here_and_says_when_there_is_none(make_rig: MakeRig) -> None:
+    gate = Gate()
+    rig = await make_rig(["Prices ", gate])
+    await rig.engine.start()
+    run = await rig.send(await rig.thread())
+    await rig.bounded(gate.reached())
+    assert await rig.engine.abort(run.id)
+    assert (await rig.ended(run))["status"] == "cancelled"
+    assert (await rig.reply(run))["content"] == "Prices "
+    assert not await rig.engine.abort(run.id)
+    assert not await rig.engine.abort("another")
+
+
+async def test_stopping_leaves_everything_due_for_the_next_process(
+    make_rig: MakeRig, tmp_path: Path
+) -> None:
+    """L10: nothing is left `processing` by a server that ended in good order."""
+    gate = Gate()
+    provider = ScriptedProvider(default=lambda prompt: ["x", gate])
+    rig = await make_rig(provider=provider)
+    await rig.engine.start()
+    runs = [await rig.send(await rig.thread()) for _ in range(3)]
+    await rig.until(lambda: provider.active == 3)
+    await rig.engine.stop()
+    for run in runs:
+        assert (await rig.run(run))["status"] == "pending"
+        assert await rig.column(run, "owner") is None
+        assert await rig.column(run, "crashes") == 0
+    assert list((tmp_path / "owners").iterdir()) == []
+    rig.engine.stop = _nothing  # type: ignore[method-assign]  # it has been stopped
+
+
+async def _nothing() -> None: ...
+
+
+# ---------------------------------------------------------------- owners, with real processes
+
+HOLD_A_LOCK = """
+import sys
+from pathlib import Path
+from jupyter_chat_stream.engine.owners import Owners
+from jupyter_chat_stream.events import Delta
+from jupyter_chat_stream.store.log import RunRef
+Owners(Path(sys.argv[1]), sys.argv[2])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+class OtherProcess:
+    """A process that holds an owner's lock and does nothing."""
+
+    def __init__(self, folder: Path, owner: str) -> None:
+        self.owner = owner
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", HOLD_A_LOCK, str(folder), owner],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"held\n"
+
+    def kill(self) -> None:
+        self._process.send_signal(signal.SIGKILL)
+        self._process.communicate()
+
+
+@pytest.fixture
+def other_process(tmp_path: Path):  # type: ignore[no-untyped-def]
+    other = OtherProcess(tmp_path, "01other")
+    yield other
+    other.kill()
+
+
+async def left_by(rig: Rig, owner: str, said: str = "Prices ") -> RunRef:
+    """A run that another process works on and has said something of."""
+    run = await rig.send(await rig.thread())
+    claimed = await rig.claim(owner)
+    delta = Delta(part=0, kind="text", text=said)
+    append = Append(run=run, attempt=claimed.attempt, bodies=(delta,))
+    await asyncio.wrap_future(rig.store.append(append))
+    return run
+
+
+async def test_the_run_of_a_dead_owner_is_taken_over_and_goes_on(
+    make_rig: MakeRig, other_process: OtherProcess
+) -> None:
+    """L10: however the process dies, the operating system lets go of its lock."""
+    rig = await make_rig(["rose."])
+    run = await left_by(rig, other_process.owner)
+    await rig.engine.sweep.sweep()
+    assert rig.engine.active == 0  # it lives
+    other_process.kill()
+    await rig.engine.sweep.sweep()
+    state = await rig.ended(run)
+    assert (state["status"], state["attempt"]) == ("completed", 2)
+    assert texts(await rig.reply(run)) == ["Prices ", "rose."]
+    assert await rig.column(run, "crashes") == 1
+
+
+async def test_the_run_of_a_living_owner_is_never_taken(
+    make_rig: MakeRig, other_process: OtherProcess
+) -> None:
+    rig = await make_rig()
+    run = await left_by(rig, other_process.owner)
+    rig.clock.advance(10 * 24 * 3600 * 1000)  # no clock is asked: a laptop may sleep
+    for _ in range(3):
+        await rig.engine.sweep.sweep()
+    assert rig.engine.active == 0
+    assert await rig.column(run, "owner") == other_process.owner
+    assert rig.provider.prompts == []
+
+
+async def test_only_one_of_two_takes_a_dead_owners_run(make_rig: MakeRig) -> None:
+    """L5: the claim is a compare-and-set on the attempt."""
+    rig = await make_rig(["rose."])
+    run = await left_by(rig, "01dead")
+    due = (await rig.store.read(lambda conn: find_due(conn, rig.clock())))[0]
+    takers = [
+        rig.store.write(
+            lambda tx, who=who: claim(tx, due, who, max_crashes=3, on_crash="continue"),  # type: ignore[misc]
+            due.run.thread.pk,
+        )
+        for who in ("01a", "01b", "01c")
+    ]
+    taken = await asyncio.gather(*takers)
+    assert [claimed is not None for claimed in taken] == [True, False, False]
+    assert await rig.column(run, "owner") == "01a"
+    assert await rig.column(run, "attempt") == 2
+
+
+@pytest.mark.parametrize(
+    ("on_crash", "parts", "status"),
+    [
+        ("continue", ["Prices ", "rose."], "completed"),
+        ("restart", ["Prices rose."], "completed"),
+        ("interrupt", ["Prices "], "interrupted"),
+    ],
+)
+async def test_on_crash_says_what_becomes_of_a_dead_owners_run(
+    make_rig: MakeRig, on_crash: str, parts: list[str], status: str
+) -> None:
+    provider = ScriptedProvider(default=answering("Prices rose.", chunk_chars=100))
+    rig = await make_rig(provider=provider, on_crash=on_crash)
+    run = await left_by(rig, "01dead")
+    await rig.engine.start()
+    state = await rig.ended(run)
+    assert (state["status"], state["attempt"]) == (status, 2)
+    assert texts(await rig.reply(run)) == parts
+
+
+async def test_a_run_that_crashes_too_often_is_failed(make_rig: MakeRig) -> None:
+    """L10: a poison run ends, and the log says why."""
+    rig = await make_rig(max_crashes=3)
+    run = await left_by(rig, "01dead")
+    for crashes in (1, 2):
+        await rig.claim(f"01dead{crashes}")
+        assert await rig.column(run, "crashes") == crashes
+    await rig.engine.start()
+    state = await rig.ended(run)
+    assert (state["status"], state["error"]["code"]) == ("failed", "crashed_too_often")
+    assert (await rig.reply(run))["content"] == "Prices "
+    assert rig.provider.prompts == []
+
+
+async def test_the_next_in_line_follows_a_run_that_ended_by_being_claimed(
+    make_rig: MakeRig,
+) -> None:
+    rig = await make_rig(["Second."], on_crash="interrupt")
+    first = await left_by(rig, "01dead")
+    second = await rig.send(first.thread)
+    await rig.engine.start()
+    assert (await rig.ended(second))["status"] == "completed"
+
+
+async def test_a_damaged_log_keeps_its_own_run_back_and_no_other(
+    make_rig: MakeRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """L10: whoever is due behind it in the sweep's list is still taken."""
+    rig = await make_rig(["Prices rose."])
+    damaged = await left_by(rig, "01dead")
+    sql = f"UPDATE event SET part = 7 WHERE type = 'delta' AND run = {damaged.pk}"
+    await rig.store.write(lambda tx: tx.execute(sql))
+    whole = await rig.send(await rig.thread())
+    await rig.engine.start()
+    assert (await rig.ended(whole))["status"] == "completed"
+    assert any(damaged.id in r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR)
+    await rig.store.write(lambda tx: tx.execute(sql.replace("7", "0")))
+
+
+async def test_a_store_that_refuses_puts_the_sweep_off_and_does_not_end_it(
+    make_rig: MakeRig,
+) -> None:
+    """L9, L10: the sweep outlives what the database says."""
+    rig = await make_rig(["Prices rose."], sweep_interval_s=0.05)
+    trigger = (
+        "CREATE TRIGGER refuse BEFORE UPDATE OF owner ON run "
+        "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+    )
+    await rig.store.write(lambda tx: tx.execute(trigger))
+    put_off = asyncio.Event()
+    logger = logging.getLogger("jupyter_chat_stream.engine")
+    logger.addFilter(hear := lambda record: put_off.set() or True)
+    await rig.engine.start()
+    run = await rig.send(await rig.thread())
+    await rig.bounded(put_off.wait())
+    logger.removeFilter(hear)
+    await rig.store.write(lambda tx: tx.execute("DROP TRIGGER refuse"))
+    assert (await rig.ended(run))["status"] == "completed"
+
+
+def test_an_owner_lives_as_long_as_its_process(tmp_path: Path, other_process: OtherProcess) -> None:
+    owners = Owners(tmp_path, "01me")
+    assert owners.is_alive("01me")
+    assert owners.is_alive(other_process.owner)
+    assert not owners.is_alive("01never")
+    other_process.kill()
+    assert not owners.is_alive(other_process.owner)
+    names = {path.name for path in (tmp_path / "owners").iterdir()}
+    assert names == {"01me.lock"}  # who finds the dead buries them
+    owners.close()
+    assert list((tmp_path / "owners").iterdir()) == []
+
+
+def test_looking_at_an_owner_does_not_make_it_live(tmp_path: Path) -> None:
+    owners = Owners(tmp_path, "01me")
+    abandoned = tmp_path / "owners" / "01dead.lock"
+    abandoned.touch()
+    assert not owners.is_alive("01dead")
+    assert not abandoned.exists()
+    owners.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are a matter of POSIX")
+def test_the_owners_files_are_nobody_elses(tmp_path: Path) -> None:
+    owners = Owners(tmp_path, "../01me")  # and no name leads out of the folder
+    folder = tmp_path / "owners"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert [p.stat().st_mode & 0o777 for p in folder.iterdir()] == [0o600]
+    owners.close()
