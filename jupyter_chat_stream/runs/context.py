@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import PromptTooLong
+from ..errors import BadRequest, PromptTooLong
 from ..messages import content_of
 from ..providers.base import Model, Prompt, Turn
 from ..store.log import Connection, RunRef
@@ -48,12 +48,11 @@ def make_prompt(gathered: Gathered, model: Model, params: Mapping[str, Any]) -> 
 
     Raises:
         PromptTooLong: not even the newest turn fits.
+        BadRequest: a parameter has no meaning.
     """
     system = "\n\n".join(gathered.systems) or None
     options = dict(params.get("params") or {})
-    max_tokens = min(
-        int(options.pop("max_tokens", model.max_output_tokens)), model.max_output_tokens
-    )
+    max_tokens = _max_tokens(options.pop("max_tokens", model.max_output_tokens), model)
     partial = content_of(gathered.reply["parts"])
     budget = (model.context_tokens - max_tokens) * CHARS_PER_TOKEN
     budget -= len(system or "") + len(partial)
@@ -72,6 +71,12 @@ def make_prompt(gathered: Gathered, model: Model, params: Mapping[str, Any]) -> 
         max_tokens=max_tokens,
         params=options,
     )
+
+
+def _max_tokens(wanted: Any, model: Model) -> int:
+    if not isinstance(wanted, int) or wanted < 1:
+        raise BadRequest("'max_tokens' must be a whole number, at least 1.", field="max_tokens")
+    return min(wanted, model.max_output_tokens)
 
 
 def _turns(branch: Sequence[Mapping[str, Any]]) -> list[Turn]:
