@@ -44,8 +44,8 @@ class ThreadsHandler(ChatHandler):
     async def get(self) -> None:
         threads = await self.service.list_threads(
             self.owner,
-            q=queries.text(self, "q"),
-            project=queries.text(self, "project", most=1000),
+            q=queries.text(self, "q", least=0),
+            project=queries.text(self, "project", least=0, most=1000),
             archived=queries.flag(self, "archived"),
             limit=queries.whole(self, "limit", least=1, most=200) or 50,
             before=queries.moment(self, "before"),

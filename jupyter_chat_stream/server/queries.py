@@ -21,20 +21,18 @@ _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,9})\"?(?=$|[,;\s]
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 
-def text(handler: RequestHandler, name: str, *, most: int = 200) -> str | None:
-    """Give a query argument, None where it is absent or empty.
+def text(handler: RequestHandler, name: str, *, least: int = 1, most: int = 200) -> str | None:
+    """Give a query argument, None where it is absent.
 
     Raises:
-        InvalidInput: it is not UTF-8, or longer than ``most`` characters.
+        InvalidInput: it is not UTF-8, or has too few or too many characters.
     """
     try:
         value = handler.get_query_argument(name, None, strip=False)
     except HTTPError:
         raise InvalidInput(f"'{name}' is not UTF-8.", field=name) from None
-    if not value:
-        return None
-    if len(value) > most:
-        raise InvalidInput(f"'{name}' must have at most {most} characters.", field=name)
+    if value is not None and not least <= len(value) <= most:
+        raise InvalidInput(f"'{name}' must have {least} to {most} characters.", field=name)
     return value
 
 
@@ -108,10 +106,9 @@ def cursor(handler: RequestHandler) -> int:
     Raises:
         InvalidInput: it is not a whole number.
     """
+    after = whole(handler, "after", least=0, most=MAX_CURSOR) or 0
     last = handler.request.headers.get("Last-Event-ID")
-    if last:
-        return _whole("Last-Event-ID", last, least=0, most=MAX_CURSOR)
-    return whole(handler, "after", least=0, most=MAX_CURSOR) or 0
+    return _whole("Last-Event-ID", last, least=0, most=MAX_CURSOR) if last else after
 
 
 def idempotency_key(handler: RequestHandler) -> str | None:
