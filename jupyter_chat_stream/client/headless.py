@@ -16,6 +16,7 @@ is about to end.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
@@ -110,8 +111,16 @@ class _Leash:
         self.socket = self.connection = None
 
 
+class _Server(subprocess.Popen[bytes]):
+    """The private server, which may outlive the process that started it: that is no leak."""
+
+    def __del__(self) -> None:
+        """Leave it alone."""
+
+
 _leash = _Leash()
-_children: list[subprocess.Popen[bytes]] = []
+atexit.register(lambda: _leash.drop())
+_children: list[_Server] = []
 
 
 def _forget() -> None:
@@ -180,7 +189,7 @@ def _start(at: Place) -> None:
     _children[:] = [child for child in _children if child.poll() is None]
     handle = os.open(at.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as log:
-        child = subprocess.Popen(
+        child = _Server(
             [sys.executable, "-m", "jupyter_chat_stream", "serve", "--headless"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -49,17 +49,25 @@ class Inbox:
     def put(self, whose: int, change: Callable[[], None]) -> None:
         """Leave a change, replacing the one that ``whose`` has left before; from any thread."""
         with self._lock:
-            is_new = whose not in self._pending
+            is_first = not self._pending
             self._pending[whose] = change
         self.wake.set()
-        if is_new and self._loop is not None:
+        if is_first:
+            self._call()
+
+    def _call(self) -> None:
+        """Have the thread's loop take the changes out, if it has one."""
+        if self._loop is not None:
             try:
                 self._loop.call_soon_threadsafe(self.drain, context=self._context.copy())
             except RuntimeError:
                 self._loop = None  # it was closed; whoever waits or reads takes the change
 
     def drain(self) -> None:
-        """Make the changes; in this inbox's thread only, and not while one is being made."""
+        """Make the changes; in this inbox's thread only, and not while one is being made.
+
+        An observer that raises ends this turn; the changes after it come in the next.
+        """
         if self._is_draining or not self._pending:
             return
         self._is_draining = True
@@ -70,6 +78,8 @@ class Inbox:
                 change()
         finally:
             self._is_draining = False
+            if self._pending:
+                self._call()
 
 
 _here = threading.local()

@@ -112,8 +112,8 @@ class Link:
             found = find()
         except ChatStreamError as reason:
             error = reason
-        except OSError as reason:
-            error = ServerUnavailable(f"The chat's server cannot be looked for: {reason}.")
+        except Exception as reason:  # noqa: BLE001 - whatever it is, whoever waits is told
+            error = ServerUnavailable(f"The chat's server cannot be looked for: {reason!r}.")
 
         def settle() -> None:
             if answer.cancelled():
@@ -138,17 +138,19 @@ class Link:
         *,
         headers: Mapping[str, str] | None = None,
         timeout_s: float = rest.TIMEOUT_S,
+        patience_s: float = RETRY_FOR_S,
         repeatable: bool = True,
     ) -> Any:
         """Ask the server and give its answer; a server that is restarting is waited for.
 
         Args:
+            patience_s: how long a server that does not answer is asked again.
             repeatable: whether asking twice does no more than asking once. If not, it is asked
                 again only where the first try cannot have arrived.
 
         Raises:
             ChatStreamError: what the server answered.
-            ServerUnavailable: it did not answer for ``RETRY_FOR_S``.
+            ServerUnavailable: it did not answer for ``patience_s``.
         """
         started, tries = time.monotonic(), 0
         while True:
@@ -156,7 +158,7 @@ class Link:
                 to = await self.connection()
                 return await rest.fetch(to, method, path, body, headers, timeout_s=timeout_s)
             except ChatStreamError as error:
-                is_late = time.monotonic() - started > RETRY_FOR_S
+                is_late = time.monotonic() - started > patience_s
                 if is_late or not rest.may_change(error, repeatable):
                     raise
             self._connection = None

@@ -16,8 +16,9 @@ from typing import Any
 
 from ..errors import RunFailed
 from ..events import ENDS, Event, MessageWritten, parse
-from .follower import Follower
+from .follower import GIVE_UP_S, Follower
 from .link import Link, current, path_of
+from .rest import TIMEOUT_S
 from .showing import bundle
 from .values import Message
 
@@ -51,7 +52,7 @@ async def read_page(thread_id: str, after: int, wait_s: int) -> list[Event]:
     """
     wait = f"&wait={wait_s}" if wait_s else ""
     path = f"threads/{path_of(thread_id)}/events?after={after}&raw=1{wait}"
-    page = await current().request("GET", path, timeout_s=wait_s + 30.0)
+    page = await current().request("GET", path, timeout_s=wait_s + TIMEOUT_S, patience_s=GIVE_UP_S)
     events = []
     for wire in page["events"]:
         event = parse(wire)

@@ -21,6 +21,7 @@ from jupyter_chat_stream.config import CONNECTION_ENV
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
+LOOPBACK = {"ServerApp.ip": "127.0.0.1", "ServerApp.port": 0}
 T = TypeVar("T")
 
 
@@ -53,15 +54,14 @@ class JupyterServer:
         runtime = Path(self.environment["JUPYTER_RUNTIME_DIR"]) / "chat-stream"
         for old in runtime.glob("connection-*.json"):
             old.unlink()
-        settings = [f"--ChatStream.{name}={value}" for name, value in self._settings.items()]
+        where = {} if "ServerApp.sock" in self._settings else LOOPBACK
+        settings = [f"--{name}={value}" for name, value in {**where, **self._settings}.items()]
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
                     sys.executable,
                     "-m",
                     "jupyter_server",
-                    "--ServerApp.ip=127.0.0.1",
-                    "--ServerApp.port=0",
                     "--ServerApp.open_browser=False",
                     "--ServerApp.allow_root=True",
                     "--ServerApp.jpserver_extensions={'jupyter_chat_stream': True}",
@@ -72,7 +72,14 @@ class JupyterServer:
                 stdout=log,
                 stderr=log,
             )
-        written = until(lambda: next(runtime.glob("connection-*.json"), None), "the server's start")
+        process = self._process
+
+        def written_by_now() -> Path | None:
+            log = (self._folder / "server.log").read_text()
+            assert process.poll() is None, f"the server has ended:\n{log}"
+            return next(runtime.glob("connection-*.json"), None)
+
+        written = until(written_by_now, "the server's start")
         draft = self.connection.with_suffix(".draft")
         shutil.copyfile(written, draft)
         draft.replace(self.connection)

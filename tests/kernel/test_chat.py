@@ -136,6 +136,21 @@ def test_an_unknown_model_is_refused_and_the_trait_stays(name: str) -> None:
     assert Chat(name).model == "demo/tour"
 
 
+def test_a_system_prompt_is_kept_with_the_thread(name: str) -> None:
+    Chat(name, system="Be brief.")
+    assert Chat(name)._follower.thread["system"] == "Be brief."
+    Chat(name, system="Be long.")
+    assert Chat(name)._follower.thread["system"] == "Be long."
+
+
+def test_the_project_is_the_notebooks_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = Chat(name)
+    monkeypatch.setenv("JPY_SESSION_NAME", "/home/me/churn/first.ipynb")
+    chat = Chat(name)
+    assert chat.thread != elsewhere.thread
+    assert chat._follower.thread["project"] == "/home/me/churn"
+
+
 def test_an_error_of_a_newer_server_keeps_its_code() -> None:
     from jupyter_chat_stream.client.wire import error_from_wire
 
@@ -237,6 +252,20 @@ def test_observers_run_in_the_thread_that_made_the_chat(name: str) -> None:
     assert threads == {threading.current_thread().name}
     assert len(values) > 2, "the value moved only at the end"
     assert values == sorted(values, key=len)
+
+
+def test_an_observer_that_raises_is_heard_and_harms_no_other_chat(name: str) -> None:
+    speaking, watching = Chat(name, model=ECHO), Chat(name)
+
+    def fail(change: Any) -> None:
+        raise ZeroDivisionError
+
+    speaking.observe(fail, "value")
+    run = speaking.send("Hello")
+    with pytest.raises(ZeroDivisionError):
+        until(lambda: speaking.value == "Hello", "the observer")
+    run.wait()
+    until(lambda: watching.value == "Hello", "the other chat")
 
 
 def test_traits_set_by_the_follower_cannot_be_set_by_others(name: str) -> None:

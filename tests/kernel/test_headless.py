@@ -296,6 +296,28 @@ def test_status_tells_of_the_server_of_this_terminal(
     script.communicate("\n", timeout=30)
 
 
+def test_serve_says_how_others_find_it_and_stays_until_it_is_stopped(
+    alone: dict[str, str],
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "jupyter_chat_stream", "serve"],
+        env={**alone, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as served:
+        assert served.stdout is not None
+        words = served.stdout.readline().split()
+        assert words[0] == "export"
+        name, _, path = words[1].partition("=")
+        result = command("status", environment={**alone, name: path})
+        assert f"(process {served.pid})" in result.stdout
+        served.terminate()
+        served.wait(30)
+    assert not Path(path).exists()
+    assert note_of(alone) is None
+
+
 def test_an_unknown_word_names_the_known_ones(alone: dict[str, str]) -> None:
     result = command("dance", environment=alone)
     assert result.returncode == 2
