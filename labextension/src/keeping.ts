@@ -13,8 +13,8 @@ import {
 import { type Contents } from '@jupyterlab/services';
 import { type PartialJSONObject } from '@lumino/coreutils';
 
+import { MIME_TYPE, parseAddress } from './address';
 import { type Clock } from './connection';
-import { MIME_TYPE, parseAddress } from './mime';
 import { type Threads } from './model';
 import { type Extent, snapshot } from './snapshot';
 

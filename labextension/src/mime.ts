@@ -8,27 +8,8 @@ import { type IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { type Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
+import { MIME_TYPE, parseAddress } from './address';
 import { type ChatPage, type MountedChat, mountChat } from './view/mount';
-
-export const MIME_TYPE = 'application/vnd.jupyter-chat-stream.thread.v1+json';
-
-/** What our output holds: which thread, and of it which run. */
-export interface Address {
-  readonly threadId: string;
-  readonly runId: string | null;
-}
-
-/** Read the data of our MIME type; null where it is something else. */
-export function parseAddress(data: unknown): Address | null {
-  if (typeof data !== 'object' || data === null) {
-    return null;
-  }
-  const { thread, run } = data as Readonly<Record<string, unknown>>;
-  if (typeof thread !== 'string' || thread === '') {
-    return null;
-  }
-  return { threadId: thread, runId: typeof run === 'string' ? run : null };
-}
 
 /** Where renderers get their page from once it is there. */
 export function rendererFactory(page: () => ChatPage): IRenderMime.IRendererFactory {

@@ -37,14 +37,19 @@ function expectTrueBoundaries(text: string, settled: readonly string[]): void {
   const starts = new Set<number>();
   let at = 0;
   for (const token of new Lexer({ gfm: true }).blockTokens(whole, [])) {
-    starts.add(at);
+    starts.add(at + blankFront(token.raw));
     at += token.raw.length;
   }
   let offset = 0;
   for (const block of settled) {
-    expect(starts, JSON.stringify({ block, whole })).toContain(offset);
+    expect(starts, JSON.stringify({ block, whole })).toContain(offset + blankFront(block));
     offset += block.length;
   }
+}
+
+/** The length of the blank lines that a text begins with: they belong to either block. */
+function blankFront(text: string): number {
+  return /^(?:[ \t]*\n)*/.exec(text)?.[0].length ?? 0;
 }
 
 const DOCUMENTS: Readonly<Record<string, string>> = {
@@ -76,7 +81,9 @@ describe('a splitter', () => {
   it('finds the blocks that the whole text has', () => {
     for (const name of ['prose', 'lists', 'code', 'table', 'quote', 'longFence'] as const) {
       const text = DOCUMENTS[name] ?? '';
-      const settled = feed(text, everyPrefix(text)).map(block => block.trimEnd());
+      const settled = feed(text, everyPrefix(text)).map(block =>
+        block.slice(blankFront(block)).trimEnd()
+      );
       expect(settled).toEqual(blocksOf(text));
     }
   });
@@ -108,7 +115,7 @@ describe('a splitter', () => {
     );
     let state = 7;
     const chance = (n: number) => (state = (state * 48271) % 2147483647) % n;
-    for (let round = 0; round < 600; round += 1) {
+    for (let round = 0; round < 300; round += 1) {
       const text = Array.from({ length: 12 }, () => pieces[chance(pieces.length)] ?? '').join('');
       expectTrueBoundaries(text, feed(text, everyPrefix(text)));
       const cuts = everyPrefix(text).filter(() => chance(5) === 0);

@@ -65,32 +65,45 @@ const VECTORS = join(__dirname, '..', '..', 'tests', 'vectors');
 
 interface Vector {
   readonly name: string;
-  readonly events: readonly unknown[];
+  readonly events: readonly { readonly seq: number }[];
   readonly state?: Fields;
-  readonly error?: unknown;
+  readonly cuts?: readonly {
+    readonly at: number;
+    readonly snapshot: Fields;
+    readonly rest: readonly unknown[];
+  }[];
+  readonly error_at?: number;
 }
 
 function vectors(): Vector[] {
-  return readdirSync(VECTORS)
-    .filter(file => file.endsWith('.json'))
-    .flatMap(file => {
-      const held: unknown = JSON.parse(readFileSync(join(VECTORS, file), 'utf8'));
-      return (Array.isArray(held) ? held : [held]) as Vector[];
-    });
+  const files = readdirSync(VECTORS).filter(file => file.endsWith('.json'));
+  if (files.length === 0) {
+    throw new Error(`There are no vectors in ${VECTORS}.`);
+  }
+  return files.map(file => JSON.parse(readFileSync(join(VECTORS, file), 'utf8')) as Vector);
+}
+
+function expectRefusalAt(seq: number, events: Vector['events']): void {
+  const fitting = events.filter(event => event.seq < seq);
+  expect(fold(EMPTY, read(fitting)).seq).toBe(seq - 1);
+  expect(() => fold(EMPTY, read(events))).toThrow(FoldError);
 }
 
 describe('the fold', () => {
-  for (const vector of vectors()) {
-    it(`agrees with the shared vector: ${vector.name}`, () => {
-      if (vector.state === undefined) {
-        expect(() => fold(EMPTY, read(vector.events))).toThrow(FoldError);
+  for (const { name, events, state, cuts, error_at } of vectors()) {
+    it(`agrees with the shared vector ${name}`, () => {
+      if (error_at !== undefined) {
+        expectRefusalAt(error_at, events);
         return;
       }
-      const whole = fold(EMPTY, read(vector.events));
-      expect(stateOf(whole)).toEqual(vector.state);
-      for (let cut = 0; cut <= vector.events.length; cut += 1) {
-        const first = fold(EMPTY, read(vector.events.slice(0, cut)));
-        expect(stateOf(fold(first, read(vector.events.slice(cut))))).toEqual(vector.state);
+      expect(stateOf(fold(EMPTY, read(events)))).toEqual(state);
+      for (let cut = 0; cut <= events.length; cut += 1) {
+        const first = fold(EMPTY, read(events.slice(0, cut)));
+        expect(stateOf(fold(first, read(events.slice(cut))))).toEqual(state);
+      }
+      for (const { at, snapshot, rest } of cuts ?? []) {
+        const taken = replace(fold(EMPTY, read(events.slice(0, at))), parseSnapshot(snapshot));
+        expect(stateOf(fold(taken, read(rest)))).toEqual(state);
       }
     });
   }

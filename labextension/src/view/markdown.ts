@@ -8,7 +8,7 @@
 import { addCopyButtons } from './code';
 import { type Lane, type RenderQueue } from './queue';
 import { harden } from './safe';
-import { Splitter } from './splitter';
+import { Splitter, steady } from './splitter';
 
 /** Render Markdown, sanitised, into a node; resolves when it stands. */
 export type RenderBlock = (host: HTMLElement, source: string) => Promise<void>;
@@ -51,7 +51,7 @@ export class IncrementalMarkdown {
     } else if (open.kind === 'fence') {
       this._openBlock().appendCode(open.code);
     } else {
-      this._openBlock().want(open.text);
+      void this._openBlock().want(steady(open.text));
     }
     if (isEnded && this._splitter.hasReferences) {
       void this._renderWhole(text);

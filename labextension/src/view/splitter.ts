@@ -135,7 +135,7 @@ function tokens(text: string): readonly Token[] {
   return length === text.length ? found : [{ type: 'text', raw: text, text }];
 }
 
-/** The blocks of a text of whole lines; the last may still grow. Blank lines end a block. */
+/** The blocks of a text of whole lines; the last (maybe empty) may still grow. */
 function blocksOf(text: string): readonly string[] {
   const found = tokens(text);
   const blocks: string[] = [];
@@ -143,17 +143,40 @@ function blocksOf(text: string): readonly string[] {
   let heldFrom: number | null = null;
   let at = 0;
   found.forEach((token, index) => {
-    const isHeld =
-      mayJoin(token, found[index - 1]) || (heldFrom !== null && at - heldFrom < LONGEST_MATH);
+    const before = found[index - 1];
+    const isHeld = mayJoin(token, before) || (heldFrom !== null && at - heldFrom < LONGEST_MATH);
     if (token.type !== 'space' && !isHeld && block.trim() !== '') {
       blocks.push(block);
       block = '';
     }
-    heldFrom = heldAfter(token, found[index - 1], heldFrom, at);
+    heldFrom = heldAfter(token, before, heldFrom, at);
     block += token.raw;
     at += token.raw.length;
   });
-  return [...blocks, block];
+  const last = found.at(-1);
+  const isSettled = heldFrom === null && last !== undefined && isDone(last, found.at(-2));
+  return isSettled ? [...blocks, block, ''] : [...blocks, block];
+}
+
+/** Whether no line that could follow would become part of the block this token ends. */
+function isDone(token: Token, before: Token | undefined): boolean {
+  if (token.type === 'space') {
+    return before !== undefined && (BLANK_ENDS.has(before.type) || isDone(before, undefined));
+  }
+  const isEndedByBlank = BLANK_ENDS.has(token.type) && /\n[ \t]*\n$/.test(token.raw);
+  return (
+    isEndedByBlank || token.type === 'heading' || (token.type === 'code' && isClosed(token.raw))
+  );
+}
+
+const BLANK_ENDS: ReadonlySet<string> = new Set(['paragraph', 'table', 'hr', 'def']);
+
+/** Whether a block of code is a fence with its end. */
+function isClosed(raw: string): boolean {
+  const mark = /^ {0,3}(`{3,}|~{3,})/.exec(raw)?.[1];
+  const lines = raw.trimEnd().split('\n');
+  const last = lines.at(-1)?.trim() ?? '';
+  return mark !== undefined && lines.length > 1 && last.startsWith(mark) && /^(`+|~+)$/.test(last);
 }
 
 /** `***` or HTML under a paragraph: the lexer makes one heading of both if `---` follows. */
@@ -168,7 +191,7 @@ function heldAfter(
   from: number | null,
   at: number
 ): number | null {
-  if (token.raw.endsWith('\n\n')) {
+  if (token.type === 'space' || token.raw.endsWith('\n\n')) {
     return null;
   }
   if (mayJoin(token, before)) {
@@ -190,4 +213,12 @@ function heldAfter(
 /** Code in an indented fence loses that indent. */
 function outdent(code: string, indent: number): string {
   return indent === 0 ? code : code.replace(new RegExp(`^ {1,${indent}}`, 'gm'), '');
+}
+
+/** The front of a table that cannot be told from a line of text yet: its head, without `|---|`. */
+const TABLE_HEAD = /(?:^|\n)\|[^\n]*(?:\n[|:\- \t]*)?$/;
+
+/** What of an open block is shown: not the head of a table before it is one. */
+export function steady(open: string): string {
+  return open.replace(TABLE_HEAD, '');
 }

@@ -1,0 +1,294 @@
+import { act } from 'react';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { type MarkdownTools } from '../src/view/markdown';
+import { type MountedChat, type Shown, mountChat } from '../src/view/mount';
+import { RenderQueue } from '../src/view/queue';
+import { FakePage, conversation, settle } from './fakes';
+
+declare global {
+  // React asks for it in tests.
+  var IS_REACT_ACT_ENVIRONMENT: boolean;
+}
+
+const SHOWN: Shown = {
+  threadId: 't',
+  runId: null,
+  savedCopy: null,
+  isDisabled: false,
+  height: null
+};
+
+let page: FakePage;
+let host: HTMLElement;
+let chat: MountedChat;
+let renders: string[];
+
+beforeEach(() => {
+  globalThis.IS_REACT_ACT_ENVIRONMENT = true;
+  page = new FakePage();
+  renders = [];
+  host = document.createElement('div');
+  document.body.append(host);
+  const onFrame = (action: () => void): void => action();
+  const tools: MarkdownTools = {
+    render: async (node, source) => {
+      renders.push(source);
+      node.textContent = source;
+    },
+    queue: new RenderQueue(onFrame, () => 0),
+    now: () => 0,
+    onFrame
+  };
+  chat = mountChat(host, { threads: page.threads, tools });
+});
+
+afterEach(async () => {
+  await act(async () => {
+    chat.dispose();
+    await settle();
+  });
+  host.remove();
+});
+
+async function show(change: Partial<Shown> = {}): Promise<void> {
+  await act(async () => {
+    chat.show({ ...SHOWN, ...change });
+    await settle();
+  });
+}
+
+/** The first `count` events of a conversation arrive, and a frame is drawn. */
+async function arrive(events: readonly object[], isLive = true): Promise<void> {
+  await act(async () => {
+    if (!page.network.connection.isOpen) {
+      page.network.socket.open();
+    }
+    page.network.socket.receive({ op: 'events', thread: 't', events });
+    if (isLive) {
+      page.network.socket.receive({ op: 'live', thread: 't', seq: 0 });
+    }
+    page.frame();
+    await settle();
+  });
+}
+
+function part(testid: string): HTMLElement {
+  const found = host.querySelector<HTMLElement>(`[data-testid=${testid}]`);
+  if (found === null) {
+    throw new Error(`There is no ${testid}.`);
+  }
+  return found;
+}
+
+function has(testid: string): boolean {
+  return host.querySelector(`[data-testid=${testid}]`) !== null;
+}
+
+async function press(node: HTMLElement, init: KeyboardEventInit & { keyCode?: number }) {
+  const event = new KeyboardEvent('keydown', { bubbles: true, cancelable: true, ...init });
+  await act(async () => {
+    node.dispatchEvent(event);
+    await settle();
+  });
+  return event;
+}
+
+async function click(testid: string): Promise<void> {
+  await act(async () => {
+    part(testid).click();
+    await settle();
+  });
+}
+
+async function type(text: string): Promise<void> {
+  const field = part('field') as HTMLTextAreaElement;
+  await act(async () => {
+    const set = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value')?.set;
+    set?.call(field, text);
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+    await settle();
+  });
+}
+
+const end = (seq: number, status: string) => ({
+  seq,
+  type: 'finalized',
+  thread_id: 't',
+  at: 'x',
+  run_id: 'r',
+  message_id: 'a',
+  status
+});
+
+describe('a chat', () => {
+  it('invites where nothing was said, and streams what comes', async () => {
+    await show();
+    await arrive(conversation().slice(0, 1));
+    expect(part('empty').textContent).toContain('Ask away');
+    await arrive(conversation().slice(1, 5));
+    expect(part('message-user').textContent).toBe('Why?');
+    expect(part('message-assistant').textContent).toBe('Be');
+    expect(part('status').dataset['state']).toBe('streaming');
+    expect(part('log').getAttribute('aria-live')).toBe('off');
+    await arrive(conversation().slice(5));
+    expect(part('message-assistant').textContent).toBe('Because of it.');
+    expect(part('message-assistant').dataset['status']).toBe('completed');
+    expect(part('log').getAttribute('aria-live')).toBe('polite');
+  });
+
+  it('offers Stop from before the first token, and takes it away at the end', async () => {
+    await show();
+    await arrive(conversation().slice(0, 3));
+    expect(part('progress').dataset['state']).toBe('queued');
+    await click('stop');
+    expect(page.api.call('POST', 'runs/r/cancel').body).toEqual({});
+    expect(part('status').textContent).toBe('Stopping…');
+    page.api.call('POST', 'runs/r/cancel').answer({});
+    await arrive([end(4, 'cancelled')]);
+    expect(has('stop')).toBe(false);
+    expect(part('outcome').textContent).toContain('Stopped');
+  });
+
+  it('offers Continue and Retry after an interruption, Retry alone without text', async () => {
+    await show();
+    await arrive([...conversation().slice(0, 5), end(6, 'interrupted')]);
+    expect(part('outcome').dataset['state']).toBe('interrupted');
+    await click('continue');
+    page.api.call('POST', 'runs/r/continue').answer({});
+    await act(settle);
+    await click('retry');
+    expect(page.api.call('POST', 'runs/r/retry').body).toEqual({});
+  });
+
+  it('gives the reason of a failure', async () => {
+    await show();
+    const run = { thread_id: 't', at: 'x', run_id: 'r', message_id: 'a' };
+    const error = { ...run, seq: 5, type: 'error', code: 'bad_key', message: 'Refused.' };
+    await arrive([...conversation().slice(0, 4), { ...error, retryable: false }, end(6, 'failed')]);
+    expect(part('outcome').textContent).toContain('Refused.');
+    expect(has('retry')).toBe(true);
+    expect(has('continue')).toBe(false);
+  });
+
+  it('draws a message that did not change once', async () => {
+    await show();
+    await arrive(conversation());
+    const before = renders.length;
+    const again = JSON.stringify(conversation().slice(1)).replace(/"(q|a|r)"/g, '"$12"');
+    const more = (JSON.parse(again) as object[]).map((event, index) => ({
+      ...event,
+      seq: 11 + index
+    }));
+    await arrive(more.slice(0, 4));
+    await arrive(more.slice(4));
+    expect(renders.slice(before).filter(source => source === 'Because of it.').length).toBe(1);
+  });
+
+  it('answers a question by a button', async () => {
+    await show();
+    const asked = { ...conversation()[3], seq: 5, type: 'input_request', request_id: 'i' };
+    const question = { ...asked, prompt: 'Sure?', choices: ['Yes', 'No'] };
+    await arrive([...conversation().slice(0, 4), question]);
+    expect(part('status').dataset['state']).toBe('waiting');
+    await click('choice');
+    expect(page.api.call('POST', 'runs/r/input').body).toEqual({ request_id: 'i', value: 'Yes' });
+    await arrive([{ ...asked, seq: 6, type: 'input', value: 'Yes', by: 'me' }]);
+    expect(part('input-request').textContent).toContain('Yes');
+    expect(has('choice')).toBe(false);
+  });
+
+  it('shows one exchange without a composer, but with Stop', async () => {
+    await show({ runId: 'r' });
+    await arrive(conversation().slice(0, 5));
+    expect(has('composer')).toBe(false);
+    expect(has('stop')).toBe(true);
+    expect(part('line').textContent).toContain('demo/tour');
+  });
+
+  it('shows the saved copy of a thread that is not here, and says so', async () => {
+    await show({ savedCopy: '**You**\n\nold words' });
+    await act(async () => {
+      page.network.socket.open();
+      const error = { code: 'thread_not_found', message: 'x' };
+      page.network.socket.receive({ op: 'error', thread: 't', error });
+      page.frame();
+      await settle();
+    });
+    expect(part('saved-copy').textContent).toContain('saved copy');
+    expect(part('saved-copy').textContent).toContain('old words');
+  });
+
+  it('takes no input while it is disabled', async () => {
+    await show({ isDisabled: true });
+    await arrive([...conversation().slice(0, 5), end(6, 'interrupted')]);
+    expect((part('field') as HTMLTextAreaElement).disabled).toBe(true);
+    expect(has('retry')).toBe(false);
+  });
+});
+
+describe('the composer', () => {
+  beforeEach(async () => {
+    await show();
+    await arrive(conversation().slice(0, 1));
+  });
+
+  it('sends on Enter, not on Shift+Enter, and not while a word is composed', async () => {
+    await type('Why?');
+    expect((await press(part('field'), { key: 'Enter', shiftKey: true })).defaultPrevented).toBe(
+      false
+    );
+    await press(part('field'), { key: 'Enter', isComposing: true });
+    await press(part('field'), { key: 'Enter', keyCode: 229 });
+    const sent = () => page.api.calls.filter(call => call.method === 'POST');
+    expect(sent().length).toBe(0);
+    expect((await press(part('field'), { key: 'Enter' })).defaultPrevented).toBe(true);
+    expect(sent().map(call => call.body)).toEqual([{ content: 'Why?' }]);
+  });
+
+  it('keeps the text of a message that could not be sent', async () => {
+    await type('Why?');
+    await click('send');
+    await act(async () => {
+      page.api.call('POST', 'threads/t/messages').fail(new Error('bug'));
+      await settle();
+    });
+    expect((part('field') as HTMLTextAreaElement).value).toBe('Why?');
+    expect(part('problem').textContent).toContain('Your text is kept.');
+    await click('dismiss');
+    expect(has('problem')).toBe(false);
+  });
+
+  it('keeps its keys: nothing typed in it reaches the notebook around it', async () => {
+    const reached: string[] = [];
+    const outside = (event: Event): void => void reached.push(event.type);
+    document.body.addEventListener('keydown', outside);
+    for (const key of ['d', 'x', 'Escape', 'Enter']) {
+      for (const node of host.querySelectorAll<HTMLElement>(
+        'button, textarea, select, [tabindex]'
+      )) {
+        await press(node, { key, shiftKey: key === 'Enter' });
+      }
+    }
+    document.body.removeEventListener('keydown', outside);
+    expect(reached).toEqual([]);
+  });
+
+  it('marks every element that can be focused', async () => {
+    await arrive(conversation().slice(1));
+    const nodes = host.querySelectorAll(
+      'a, button, input, select, textarea, summary, pre, [tabindex]'
+    );
+    expect(nodes.length).toBeGreaterThan(4);
+    nodes.forEach(node => {
+      expect(node.hasAttribute('data-lm-suppress-shortcuts'), node.outerHTML).toBe(true);
+    });
+  });
+
+  it('keeps the focus inside when a click takes its button away', async () => {
+    await arrive(conversation().slice(1, 4));
+    part('stop').focus();
+    await click('stop');
+    expect(document.activeElement).toBe(part('log'));
+  });
+});

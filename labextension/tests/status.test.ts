@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+
+import { type Message, type Run, parseEvent } from '../src/protocol';
+import { EMPTY, fold } from '../src/transcript';
+import { labelOf } from '../src/view/composer';
+import { linkLine, replyLine } from '../src/view/status';
+import { conversation } from './fakes';
+
+/** What is said after these events follow the first `count` of a conversation. */
+function said(count: number, more: readonly object[] = [], now_ms = 0) {
+  const run = { thread_id: 't', at: 'x', run_id: 'r', message_id: 'a', attempt: 1 };
+  const events = [...conversation().slice(0, count), ...more.map(event => ({ ...run, ...event }))];
+  const state = fold(
+    EMPTY,
+    events.map((event, index) => parseEvent({ ...event, seq: index + 1 }))
+  );
+  const reply = state.messages.get('a') as Message;
+  const made = state.runs.get('r') as Run;
+  const detail = state.details.get('r');
+  return replyLine({ reply, run: made, detail, isStopping: false, now_ms });
+}
+
+describe('the status line', () => {
+  it('says queued, thinking, and answering once text comes', () => {
+    expect(said(3).state).toBe('queued');
+    expect(said(4).state).toBe('thinking');
+    expect(said(5).state).toBe('streaming');
+    expect(said(10)).toEqual({ state: 'completed', text: '' });
+  });
+
+  it('counts down to the next try, and says why there is one', () => {
+    const until = '2026-11-20T09:14:30.000Z';
+    const retrying = { type: 'status', phase: 'retrying', detail: 'overloaded', until };
+    const line = said(4, [retrying], Date.parse(until) - 6_400);
+    expect(line.state).toBe('retrying');
+    expect(line.text).toBe('The model is overloaded: trying again in 7 s');
+    expect(said(4, [retrying], Date.parse(until) + 1).text).toContain('trying again…');
+  });
+
+  it('gives the reason of a failure', () => {
+    const error = { type: 'error', code: 'bad_key', message: 'The key is refused.' };
+    const line = said(4, [
+      { ...error, retryable: false },
+      { type: 'finalized', status: 'failed' }
+    ]);
+    expect(line).toEqual({ state: 'failed', text: 'The key is refused.' });
+  });
+
+  it('tells stopped from interrupted', () => {
+    expect(said(5, [{ type: 'finalized', status: 'cancelled' }]).text).toBe('Stopped');
+    expect(said(5, [{ type: 'finalized', status: 'interrupted' }]).state).toBe('interrupted');
+  });
+
+  it('waits for a person who is asked', () => {
+    const asked = { type: 'input_request', request_id: 'i', prompt: 'Sure?' };
+    expect(said(4, [asked]).state).toBe('waiting');
+  });
+
+  it('says when the connection is gone', () => {
+    expect(linkLine('reconnecting')?.text).toBe('Reconnecting…');
+    expect(linkLine('live')).toBeNull();
+  });
+});
+
+describe('a model in the picker', () => {
+  const model = { id: 'p/m', provider: 'p', label: 'M', canned: false, ready: true };
+
+  it('says that it is canned, once, and what it needs', () => {
+    expect(labelOf(model)).toBe('M');
+    expect(labelOf({ ...model, canned: true })).toBe('M (demo: canned)');
+    expect(labelOf({ ...model, canned: true, label: 'demo: canned (tour)' })).toBe(
+      'demo: canned (tour)'
+    );
+    expect(labelOf({ ...model, ready: false })).toBe('M (needs a key)');
+  });
+});
