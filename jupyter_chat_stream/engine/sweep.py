@@ -29,11 +29,13 @@ class Sweep:
         self._config = config
         self._nudged = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._is_stopping = False
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def stop(self) -> None:
+        self._is_stopping = True  # before Python 3.12, wait_for may swallow the cancellation
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -43,7 +45,7 @@ class Sweep:
         self._nudged.set()
 
     async def _work(self) -> None:
-        while True:
+        while not self._is_stopping:
             self._nudged.clear()
             try:
                 await self.sweep()

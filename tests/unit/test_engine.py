@@ -113,6 +113,29 @@ async def test_a_lost_nudge_costs_latency_only(make_rig: MakeRig) -> None:
     assert (await rig.ended(first))["status"] == "completed"
 
 
+async def test_a_nudge_in_the_moment_of_stopping_does_not_keep_the_sweep_going(
+    make_rig: MakeRig,
+) -> None:
+    """Before Python 3.12 a wait that ends while it is cancelled swallows the cancellation."""
+    rig = await make_rig()
+    await rig.engine.start()
+    looks = asyncio.Event()
+    original = rig.engine.sweep._pause_s
+
+    async def pause_s() -> float:
+        pause = await original()
+        asyncio.get_running_loop().call_soon(looks.set)  # when the wait has begun
+        return pause
+
+    rig.engine.sweep._pause_s = pause_s  # type: ignore[method-assign]
+    rig.engine.sweep.nudge()
+    await rig.bounded(looks.wait())
+    await asyncio.sleep(0)
+    rig.engine.sweep.nudge()
+    await asyncio.sleep(0)  # the event's wait is done, the sweep has not yet been told
+    await rig.bounded(rig.engine.sweep.stop())
+
+
 async def test_what_was_due_before_the_start_is_taken(make_rig: MakeRig) -> None:
     rig = await make_rig(["Prices rose."])
     run = await rig.send(await rig.thread())
