@@ -1,0 +1,134 @@
+"""One browser, one server for each kind of page, and for each test notebooks of its own.
+
+After each test its pages are asked what they did that nobody wanted: errors of ours in the
+console, dialogs, requests that leave this machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.e2e.held import Tap
+from tests.e2e.pages import PATIENCE_MS, SCRIPT, NotebookPage, refuse_foreign
+from tests.e2e.sites import FLAVOURS, Site, fetch_old_lab
+
+FLAGS = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+)
+VIEWPORT = {"width": 1280, "height": 900}
+HOST_RULES = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+HERE = Path(__file__).parent
+
+Open = Callable[..., NotebookPage]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="package")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium_path, chromium_sandbox=False, args=[*FLAGS, HOST_RULES]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Site]]:
+    """Give the server of a flavour, started when it is first asked for."""
+    started: dict[str, Site] = {}
+
+    def site_of(name: str) -> Site:
+        if name not in started:
+            old_lab = fetch_old_lab() if name == "lab42" else None
+            site = Site(FLAVOURS[name], tmp_path_factory.mktemp(name), old_lab)
+            started[name] = site
+            site.start()
+        return started[name]
+
+    yield site_of
+    for site in started.values():
+        site.stop()
+
+
+@pytest.fixture(scope="package")
+def contexts(browser: Browser) -> Iterator[Callable[[Site], BrowserContext]]:
+    """Give the browser's profile for a site: what it has loaded once it need not load again."""
+    opened: dict[int, BrowserContext] = {}
+
+    def context_of(site: Site) -> BrowserContext:
+        if id(site) not in opened:
+            context = browser.new_context(viewport=VIEWPORT)
+            context.set_default_timeout(PATIENCE_MS)
+            context.add_init_script(path=SCRIPT)
+            context.route(re.compile(r"^(?!\w+://(127\.0\.0\.1|localhost)[:/])"), refuse_foreign)
+            opened[id(site)] = context
+        return opened[id(site)]
+
+    yield context_of
+    for context in opened.values():
+        context.close()
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, sites: Callable[[str], Site]) -> Iterator[Site]:
+    """A server that no test kills: the newest JupyterLab, where a test names no other."""
+    site = sites(getattr(request, "param", "lab"))
+    yield site
+    site.forget_kernels()
+
+
+@pytest.fixture
+def own_site(tmp_path: Path) -> Iterator[Site]:
+    """A server of the test's own, to be killed."""
+    site = Site(FLAVOURS["lab"], tmp_path / "site")
+    site.start()
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A name for this test's notebook and thread."""
+    return re.sub(r"\W+", "-", request.node.name).strip("-")
+
+
+@pytest.fixture
+def tap(tmp_path: Path) -> Tap:
+    return Tap(tmp_path / "tap")
+
+
+@pytest.fixture
+def open_notebook(contexts: Callable[[Site], BrowserContext], name: str) -> Iterator[Open]:
+    """Open notebooks in pages; afterwards, see that they behaved and close them."""
+    opened: list[NotebookPage] = []
+
+    def open_one(site: Site, path: str, *, kernel: bool = True) -> NotebookPage:
+        page = contexts(site).new_page()
+        notebook = NotebookPage(page, site, path, f"{name}-{len(opened)}")
+        opened.append(notebook)
+        notebook.open(kernel=kernel)
+        return notebook
+
+    yield open_one
+    for notebook in opened:
+        notebook.page.close()
+    for notebook in opened:
+        assert notebook.seen.errors_of_ours == []
+        assert notebook.seen.dialogs == []
+        assert notebook.seen.foreign == []

@@ -1,0 +1,234 @@
+"""A notebook in a browser, and a chat in it: what a test does to them, and what it reads."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import ConsoleMessage, Dialog, Locator, Page, Request, Route, expect
+
+from tests.e2e.sites import PATIENCE_S, TOKEN, Site
+
+PATIENCE_MS = PATIENCE_S * 1000
+SCRIPT = Path(__file__).with_name("watch.js")
+PICTURES = os.environ.get("JCS_SHOTS")
+HERE = ("127.0.0.1", "localhost")
+
+# Gives the notebook's panel, wherever the page keeps it.
+_FIND = """path => {
+  const shell = window.jupyterapp?.shell;
+  const all = shell === undefined ? [] : [...shell.widgets('main')];
+  return all.find(widget => widget.context?.path === path) ?? null;
+}"""
+_READY = """panel => panel !== null && panel.context.isReady
+  && panel.content.widgets.length === panel.content.model.cells.length"""
+_IDLE = "panel => panel?.sessionContext.session?.kernel?.status === 'idle'"
+_CELLS = """panel => [...panel.content.model.cells].map(cell => ({
+  id: cell.id,
+  type: cell.type,
+  source: cell.sharedModel.getSource(),
+  count: cell.executionCount ?? null,
+  outputs: cell.outputs?.length ?? 0
+}))"""
+_RUN = """async (panel, index) => {
+  panel.content.activeCellIndex = index;
+  await window.jupyterapp.commands.execute('notebook:run-cell');
+}"""
+
+
+@dataclass(kw_only=True)
+class Seen:
+    """What a page has done that nobody asked for."""
+
+    errors: list[str] = field(default_factory=list)
+    dialogs: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack or ''}"))
+        page.on("dialog", self._on_dialog)
+        page.on("request", self._on_request)
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(f"{message.text} [{message.location.get('url', '')}]")
+
+    def _on_dialog(self, dialog: Dialog) -> None:
+        self.dialogs.append(f"{dialog.type}: {dialog.message}")
+        dialog.accept()
+
+    def _on_request(self, request: Request) -> None:
+        place = urlsplit(request.url)
+        if place.scheme in ("http", "https", "ws", "wss") and place.hostname not in HERE:
+            self.foreign.append(request.url)
+
+    @property
+    def errors_of_ours(self) -> list[str]:
+        return [error for error in self.errors if "chat-stream" in error or "ChatStream" in error]
+
+
+class ChatView:
+    """One chat on a page."""
+
+    def __init__(self, root: Locator) -> None:
+        self.root = root
+        self.live = root.get_by_test_id("live")
+        self.log = root.get_by_test_id("log")
+        self.field = root.get_by_test_id("field")
+        self.stop = root.get_by_test_id("stop")
+        self.status = root.get_by_test_id("status")
+        self.outcome = root.get_by_test_id("outcome")
+        self.answers = root.get_by_test_id("message-assistant")
+        self.questions = root.get_by_test_id("message-user")
+
+    @property
+    def thread(self) -> str:
+        """The id of the thread it shows."""
+        return self.root.get_attribute("data-thread") or ""
+
+    def answer(self, run_id: str) -> Locator:
+        """The reply that this run makes."""
+        return self.root.locator(f"[data-testid=message-assistant][data-run-id='{run_id}']")
+
+    def text(self, run_id: str) -> str:
+        """The text of that reply as it is on the page, bare."""
+        content = self.answer(run_id).get_by_test_id("content")
+        return bare(content.text_content() or "")
+
+    def expect_text(self, run_id: str, text: str) -> None:
+        """Wait until the page shows at least the beginning of an answer that `text` is."""
+        self.answer(run_id).page.wait_for_function(
+            """([root, run, text]) => {
+              const answer = root?.querySelector(`[data-run-id='${run}'] [data-testid=content]`);
+              return answer?.textContent.replace(/[\\s#*`]+/g, '').startsWith(text);
+            }""",
+            arg=[self.root.element_handle(), run_id, bare(text)],
+            timeout=PATIENCE_MS,
+        )
+
+    def expect_status(self, run_id: str, status: str) -> None:
+        expect(self.answer(run_id)).to_have_attribute("data-status", status, timeout=PATIENCE_MS)
+
+    def expect_live(self) -> None:
+        expect(self.live).to_have_attribute("data-link", "live", timeout=PATIENCE_MS)
+
+    def send(self, text: str) -> str:
+        """Type a message, press Enter, and give the run that answers it."""
+        before = self.answers.count()
+        self.field.fill(text)
+        self.field.press("Enter")
+        expect(self.answers).to_have_count(before + 1, timeout=PATIENCE_MS)
+        run_id = self.answers.nth(before).get_attribute("data-run-id")
+        assert run_id is not None
+        return run_id
+
+
+class NotebookPage:
+    """One notebook, open in one page of a browser."""
+
+    def __init__(self, page: Page, site: Site, path: str, workspace: str) -> None:
+        self.page = page
+        self.site = site
+        self.path = path
+        self.seen = Seen()
+        self.seen.watch(page)
+        self._address = site.flavour.address(path, workspace)
+
+    def open(self, *, kernel: bool = True) -> None:
+        """Go to the notebook and wait for it, and for its kernel."""
+        self.page.goto(f"{self.site.url}{self._address}&token={TOKEN}")
+        self.wait(kernel=kernel)
+
+    def reload(self, *, kernel: bool = False) -> None:
+        """Load the page again; no cell is run."""
+        self.page.reload()
+        self.wait(kernel=kernel)
+
+    def wait(self, *, kernel: bool) -> None:
+        """Wait until the notebook is there."""
+        self._wait_for(_READY)
+        if kernel:
+            self._wait_for(_IDLE)
+
+    def run(self, *indexes: int) -> None:
+        """Run cells and wait for each."""
+        for index in indexes:
+            self.on_panel(_RUN, index)
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel and wait until it is up again."""
+        self.on_panel("panel => panel.sessionContext.session.kernel.restart()")
+        self._wait_for(_IDLE)
+
+    def save(self) -> None:
+        self.on_panel("panel => panel.context.save()")
+
+    def cells(self) -> list[dict[str, Any]]:
+        """The notebook's cells as its model has them, without what their outputs hold."""
+        return list(self.on_panel(_CELLS))
+
+    def chat(self, cell: int) -> ChatView:
+        """The one chat in the outputs of a cell."""
+        return ChatView(self.chats_in(cell))
+
+    def chats_in(self, cell: int) -> Locator:
+        """All chats in the outputs of a cell."""
+        return self.page.locator(f".jp-Notebook .jp-Cell:nth-child({cell + 1}) .jp-ChatStream")
+
+    def on_panel(self, function: str, argument: Any = None) -> Any:
+        """Call a function of the page with the notebook's panel."""
+        return self.page.evaluate(
+            f"([path, argument]) => ({function})(({_FIND})(path), argument)", [self.path, argument]
+        )
+
+    def _wait_for(self, function: str) -> None:
+        self.page.wait_for_function(
+            f"path => ({function})(({_FIND})(path))", arg=self.path, timeout=PATIENCE_MS
+        )
+
+    def growth(self, run_id: str) -> list[dict[str, Any]]:
+        """How the text of an answer grew in each view, since this page was loaded."""
+        chains: Sequence[dict[str, Any]] = self.page.evaluate("window.readAnswers()")
+        return [chain for chain in chains if chain["run"] == run_id]
+
+    def assert_grew_steadily(self, run_id: str) -> None:
+        """What was shown was only ever added to."""
+        breaks = [jump for chain in self.growth(run_id) for jump in chain["breaks"]]
+        assert not breaks, breaks
+
+    def assert_grew_into(self, run_id: str, text: str, views: int = 1) -> int:
+        """No gap and no duplicate at any moment: each text began the next, the last is whole.
+
+        Returns:
+            in how many steps it came, where it came in most.
+        """
+        self.assert_grew_steadily(run_id)
+        chains = self.growth(run_id)
+        assert all(bare(text).startswith(chain["text"]) for chain in chains)
+        assert sum(chain["text"] == bare(text) for chain in chains) >= views, chains
+        return max(int(chain["steps"]) for chain in chains)
+
+    def picture(self, name: str) -> None:
+        """Keep a picture for whoever wants to look (JCS_SHOTS names the folder)."""
+        if PICTURES:
+            Path(PICTURES).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=f"{PICTURES}/{self.site.flavour.name}-{name}.png")
+
+
+def bare(text: str) -> str:
+    """Leave out Markdown's marks and white space, as `watch.js` does."""
+    return re.sub(r"[\s#*`]+", "", text)
+
+
+def refuse_foreign(route: Route) -> None:
+    """Let nothing leave this machine; `Seen` has noted it."""
+    if urlsplit(route.request.url).hostname in HERE:
+        route.continue_()
+    else:
+        route.abort()
