@@ -245,10 +245,11 @@ def claim(
     A run whose owner died crashed: it is counted, and one that crashes too often is failed.
     """
     row = tx.execute(
-        "SELECT attempt, status, owner, model, params, crashes, retries FROM run WHERE pk = :pk",
+        "SELECT attempt, status, phase, owner, model, params, crashes, retries "
+        "FROM run WHERE pk = :pk",
         {"pk": due.run.pk},
     ).one()
-    attempt, status, last_owner, model, params, crashes, retries = row
+    attempt, status, phase, last_owner, model, params, crashes, retries = row
     if attempt != due.attempt or status in ENDS or last_owner != due.owner:
         return None
     crashed = last_owner is not None
@@ -266,7 +267,8 @@ def claim(
     if crashed and on_crash == "interrupt":
         end_run(tx, due.run, "interrupted", attempt)
         return None
-    _begin_attempt(tx, due.run, attempt, restart=crashed and on_crash == "restart")
+    was_cut = crashed or phase == "retrying"
+    _begin_attempt(tx, due.run, attempt, restart=was_cut and on_crash == "restart")
     return Claimed(
         run=due.run, attempt=attempt, model=model, params=json.loads(params), retries=retries
     )

@@ -20,8 +20,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
-from tornado.simple_httpclient import HTTPStreamClosedError, HTTPTimeoutError
+import aiohttp
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "the-server-s-own-token"
@@ -30,7 +29,7 @@ PATIENCE_S = 30.0
 LOOK_S = 0.02
 PORTS = range(20_000, 30_000)
 
-UNREACHABLE = (OSError, HTTPStreamClosedError, HTTPTimeoutError)
+UNREACHABLE = (OSError, aiohttp.ClientError, asyncio.TimeoutError)
 T = TypeVar("T")
 
 
@@ -247,25 +246,14 @@ class Server:
         Raises:
             one of UNREACHABLE: there is no server, or it died meanwhile.
         """
-        request = HTTPRequest(
-            self.url + path,
-            method=method,
-            body=None if body is None else json.dumps(body),
-            headers={**self.headers, **{k.replace("_", "-"): v for k, v in headers.items()}},
-            allow_nonstandard_methods=True,
-            connect_timeout=timeout_s,
-            request_timeout=timeout_s,
-        )
-        client = AsyncHTTPClient(force_instance=True, max_clients=50)
-        try:
-            response = await client.fetch(request, raise_error=False)
-        finally:
-            client.close()
-        if isinstance(response.error, UNREACHABLE):
-            raise response.error
-        if isinstance(response.error, HTTPClientError) and response.code == 599:
-            raise OSError(str(response.error))
-        return response.code, json.loads(response.body) if response.body else None
+        given = {**self.headers, **{k.replace("_", "-"): v for k, v in headers.items()}}
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        async with (
+            aiohttp.ClientSession(headers=given, timeout=timeout) as session,
+            session.request(method, self.url + path, json=body) as response,
+        ):
+            raw = await response.read()
+            return response.status, json.loads(raw) if raw else None
 
     async def get(self, path: str) -> Any:
         status, answer = await self.ask("GET", path)
@@ -356,13 +344,12 @@ class FakeApi:
         await self._fetch("/_queue", list(answers))
 
     async def _fetch(self, path: str, body: Any = None) -> Any:
-        client = AsyncHTTPClient(force_instance=True, max_body_size=1024**3)
-        try:
-            method, text = ("GET", None) if body is None else ("POST", json.dumps(body))
-            response = await client.fetch(self.url + path, method=method, body=text)
-        finally:
-            client.close()
-        return json.loads(response.body)
+        method = "GET" if body is None else "POST"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, self.url + path, json=body) as response,
+        ):
+            return json.loads(await response.read())
 
     def close(self) -> None:
         self._process.terminate()

@@ -13,29 +13,25 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
-from tornado.websocket import (
-    WebSocketClientConnection,
-    WebSocketClosedError,
-    websocket_connect,
-)
+import aiohttp
 
 from jupyter_chat_stream.protocol import Applied, Ended, Resubscribe, Subscription
 from tests.faults.harness import LOOK_S, UNREACHABLE, Server, eventually
 
 POLL_S = 5.0
-AWAY = (*UNREACHABLE, WebSocketClosedError)
+AWAY_CODES = ("store_error", "database_busy", "start_failed")
+FOR_EVER = aiohttp.ClientTimeout(total=None, sock_connect=5)
 
 
 async def until_away(follow: Callable[[], Awaitable[None]]) -> None:
     """Follow until the server is gone, or says that it is going or not yet there."""
     try:
         await follow()
-    except AWAY:
-        return
-    except HTTPClientError as refused:
-        if refused.code != 503:
+    except aiohttp.ClientResponseError as refused:
+        if refused.status != 503:
             raise
+    except UNREACHABLE:
+        return
 
 
 class Memory:
@@ -132,30 +128,22 @@ class SseReader(Reader):
     kind = "sse"
 
     async def _follow(self) -> None:
+        url = f"{self.server.url}threads/{self.memory.thread}/events?after=0&raw=1"
+        headers = {
+            **self.server.headers,
+            "Accept": "text/event-stream",
+            "Last-Event-ID": str(self.cursor),
+        }
         pieces = bytearray()
-
-        def on_chunk(chunk: bytes) -> None:
-            pieces.extend(chunk)
-            while (end := pieces.find(b"\n\n")) >= 0:
-                block = bytes(pieces[:end]).decode()
-                del pieces[: end + 2]
-                self._take_block(block)
-
-        request = HTTPRequest(
-            f"{self.server.url}threads/{self.memory.thread}/events?after=0&raw=1",
-            headers={
-                **self.server.headers,
-                "Accept": "text/event-stream",
-                "Last-Event-ID": str(self.cursor),
-            },
-            streaming_callback=on_chunk,
-            request_timeout=3600,
-        )
-        client = AsyncHTTPClient(force_instance=True)
-        try:
-            await client.fetch(request)
-        finally:
-            client.close()
+        async with (
+            aiohttp.ClientSession(timeout=FOR_EVER, raise_for_status=True) as session,
+            session.get(url, headers=headers) as response,
+        ):
+            async for piece in response.content.iter_any():
+                pieces += piece
+                while (end := pieces.find(b"\n\n")) >= 0:
+                    self._take_block(bytes(pieces[:end]).decode())
+                    del pieces[: end + 2]
 
     def _take_block(self, block: str) -> None:
         fields = dict(
@@ -224,21 +212,21 @@ class Socket:
 
     async def _follow(self) -> None:
         url = self.server.url.replace("http", "ws", 1) + "ws"
-        request = HTTPRequest(url, headers=self.server.headers, connect_timeout=5)
-        connection = await websocket_connect(request)
-        try:
+        async with (
+            aiohttp.ClientSession(timeout=FOR_EVER, headers=self.server.headers) as session,
+            session.ws_connect(url, max_msg_size=0) as connection,
+        ):
             for reader in self.readers.values():
-                await connection.write_message(json.dumps(reader.subscription.request()))
-            while (text := await connection.read_message()) is not None:
-                await self._take(connection, json.loads(text))
-        finally:
-            connection.close()
+                await connection.send_json(reader.subscription.request())
+            async for message in connection:
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    return
+                self._take(json.loads(message.data))
 
-    async def _take(self, connection: WebSocketClientConnection, frame: dict[str, Any]) -> None:
+    def _take(self, frame: dict[str, Any]) -> None:
         if frame["op"] == "heartbeat":
             return
         reader = self.readers[frame["thread"]]
-        if frame["op"] == "error" and frame["error"].get("code") in ("store_error", "not_started"):
-            connection.close()  # come back later
-            return
+        if frame["op"] == "error" and frame["error"].get("code") in AWAY_CODES:
+            raise ConnectionResetError("the server cannot read its database now: come back later")
         reader.take(frame)
