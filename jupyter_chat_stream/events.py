@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any, ClassVar
 
@@ -208,8 +209,13 @@ class Event:
 
 def iso(ms: int) -> str:
     """Write a time in ms since 1970 as the wire does."""
-    at = datetime.fromtimestamp(ms / 1000, timezone.utc)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    seconds, rest = divmod(ms, 1000)
+    return f"{_second(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}"
 
 
 def from_iso(text: str) -> int:

@@ -101,31 +101,38 @@ class MessageFold:
             return
         body = event.body
         if isinstance(body, Delta):
-            self._append(body, event.seq)
+            self.append(body.part, body.kind, body.text, event.seq)
         elif isinstance(body, MessageWritten):
             self.__init__(body.message, event.seq)  # type: ignore[misc]
         else:
             self._settle(body, event)
         self.seq = event.seq
 
-    def _append(self, delta: Delta, seq: int) -> None:
-        at = (delta.part, delta.kind)
-        if at == self._tail_at:
-            self._tail.append(delta.text)
+    def append(self, part: int, kind: str, text: str, seq: int) -> None:
+        """Fold a delta: what ``apply`` does with its event (long tails are folded this way).
+
+        Raises:
+            FoldError: the delta does not fit.
+        """
+        if seq <= self.seq:
             return
+        if (part, kind) != self._tail_at:
+            self._open(part, kind, seq)
+        self._tail.append(text)
+        self.seq = seq
+
+    def _open(self, part: int, kind: str, seq: int) -> None:
         self._join()
-        kind = PART_BY_KIND.get(delta.kind)
-        if delta.part == len(self._parts) and kind is not None:
-            self._parts.append({"kind": kind, "text": ""})
+        made = PART_BY_KIND.get(kind)
+        if part == len(self._parts) and made is not None:
+            self._parts.append({"kind": made, "text": ""})
         elif not (
-            0 <= delta.part < len(self._parts)
-            and self._parts[delta.part]["kind"] == kind
-            and "text" in self._parts[delta.part]
+            0 <= part < len(self._parts)
+            and self._parts[part]["kind"] == made
+            and "text" in self._parts[part]
         ):
-            raise FoldError(
-                f"Event {seq} appends to part {delta.part}, which cannot take it.", seq=seq
-            )
-        self._tail_at, self._tail = at, [delta.text]
+            raise FoldError(f"Event {seq} appends to part {part}, which cannot take it.", seq=seq)
+        self._tail_at, self._tail = (part, kind), []
 
     def _join(self) -> None:
         if self._tail_at is not None:

@@ -2,8 +2,7 @@
 
 Because the next append starts when the last was committed, its size follows the load: a slow
 model gets an event per chunk, a fast one larger deltas. Bounded: over ``MAX_PENDING_CHARS`` the
-provider is not read on. The message row is saved now and then, and no more often than its growth
-justifies, so that what is written stays linear in the text.
+provider is not read on. The message row is saved now and then (``Saving``).
 """
 
 from __future__ import annotations
@@ -23,7 +22,34 @@ from .coalesce import Coalescer
 
 MAX_PENDING_CHARS = 256 * 1024  # at most 1 MB in UTF-8
 SAVE_GROWTH = 0.25
+COMMIT_BYTES = 4096  # what a commit writes at least: a page
 STORE_RETRY_S = (0.05, 0.2, 1.0, 2.0, 4.0, 8.0)
+
+
+class Saving:
+    """Decides when an unfinished message's row is worth saving, at most once an interval.
+
+    It is when the text has grown by a quarter, or when the commits since the last time have
+    written four times what the row takes. So saving adds at most a quarter to what is written
+    anyway, and whoever opens the thread folds at most one event for each kB of text.
+    """
+
+    def __init__(self, *, interval_s: float, now_s: float, chars: int = 0) -> None:
+        self._interval_s = interval_s
+        self._saved_at = now_s
+        self._saved_chars = chars
+        self._commits = 0
+
+    def is_due(self, chars: int, now_s: float) -> bool:
+        """Count one more commit, after which there are so many characters."""
+        self._commits += 1
+        if now_s - self._saved_at < self._interval_s or chars == self._saved_chars:
+            return False
+        has_grown = chars > self._saved_chars * (1 + SAVE_GROWTH)
+        if not has_grown and self._commits * COMMIT_BYTES * SAVE_GROWTH < chars:
+            return False
+        self._saved_at, self._saved_chars, self._commits = now_s, chars, 0
+        return True
 
 
 class Appender:
@@ -38,20 +64,20 @@ class Appender:
         max_chars: int,
         max_delay_s: float,
         save_interval_s: float,
+        kept_chars: int = 0,
     ) -> None:
         self._store = store
         self._claimed = claimed
         self._coalescer = Coalescer(parts=parts, max_chars=max_chars)
         self._max_delay_s = max_delay_s
-        self._save_interval_s = save_interval_s
         self._loop = asyncio.get_running_loop()
+        self._saving = Saving(interval_s=save_interval_s, now_s=self._loop.time(), chars=kept_chars)
+        self._kept_chars = kept_chars  # of attempts before; the row holds them too
         self._under_way = False
         self._timer: asyncio.TimerHandle | None = None
         self._moved = asyncio.Event()
         self._failure: BaseException | None = None
         self._failures = 0
-        self._saved_at = self._loop.time()
-        self._saved_chars = 0
         self._chars = 0
         self._text: list[str] = []
 
@@ -133,7 +159,7 @@ class Appender:
             run=self._claimed.run,
             attempt=self._claimed.attempt,
             bodies=bodies,
-            settle=self._is_worth_saving(),
+            settle=self._saving.is_due(self._kept_chars + self._chars, self._loop.time()),
             release=release,
         )
         self._under_way = True
@@ -165,14 +191,6 @@ class Appender:
         self._moved.set()
         if failure is None and not self._coalescer.is_empty:
             self._schedule()
-
-    def _is_worth_saving(self) -> bool:
-        now = self._loop.time()
-        grown = self._chars - self._saved_chars
-        if now - self._saved_at < self._save_interval_s or grown <= self._saved_chars * SAVE_GROWTH:
-            return False
-        self._saved_at, self._saved_chars = now, self._chars
-        return True
 
     async def _idle(self) -> None:
         while self._under_way:

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 import sqlite3
 import tempfile
 import threading
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +140,6 @@ class Database:
 
     def _teach_sqlite(self, engine: Engine, begin: str) -> None:
         pragmas = (
-            "PRAGMA journal_mode=WAL",
             f"PRAGMA synchronous={self._synchronous}",
             "PRAGMA wal_autocheckpoint=0",
             "PRAGMA foreign_keys=ON",
@@ -162,6 +159,8 @@ class Database:
         try:
             with self.writing.begin() as conn:
                 migrate(conn, now_ms)
+            if self.is_sqlite:
+                self._use_wal()
         except OperationalError as error:
             if "locked" in str(error):
                 raise DatabaseBusy(
@@ -170,6 +169,18 @@ class Database:
             raise self._unreadable(error) from error
         except DatabaseError as error:
             raise self._unreadable(error) from error
+
+    def _use_wal(self) -> None:
+        # stands in the file's header: so not before it is known that the file is ours
+        raw = self.writing.raw_connection()
+        try:
+            raw.cursor().execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            raise DatabaseBusy(
+                "Another program holds the database's lock. End it, then start again."
+            ) from error
+        finally:
+            raw.close()
 
     def _unreadable(self, error: Exception) -> StoreError:
         where = self.url.render_as_string(hide_password=True)
@@ -228,11 +239,3 @@ def explain(error: Exception) -> Exception:
     if isinstance(error, SQLAlchemyError):
         return StoreError(f"The database could not be used ({type(error).__name__}). Try again.")
     return error
-
-
-@lru_cache(maxsize=256)
-def driver_sql(paramstyle: str, sql: str) -> str:
-    """Put named parameters (``:name``) into the form a driver takes."""
-    if paramstyle == "pyformat":
-        return re.sub(r"(?<!:):(\w+)", r"%(\1)s", sql)
-    return sql

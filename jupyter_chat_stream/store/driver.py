@@ -9,7 +9,8 @@ What a driver raises leaves here as SQLAlchemy's errors, like everywhere else.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -18,6 +19,21 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 ROWS_AT_ONCE = (64, 16, 4, 1)  # few different statements, so that each stays prepared
+
+
+@lru_cache(maxsize=256)
+def driver_sql(paramstyle: str, sql: str) -> str:
+    """Put named parameters (``:name``) into the form a driver takes."""
+    if paramstyle == "pyformat":
+        return re.sub(r"(?<!:):(\w+)", r"%(\1)s", sql)
+    return sql
+
+
+def among(conn: Connection) -> str:
+    """Give ``IN …`` for the parameter ``keys``, a JSON array: one statement for any number."""
+    if conn.dialect.name == "sqlite":
+        return "IN (SELECT value FROM json_each(:keys))"
+    return "IN (SELECT key::bigint FROM json_array_elements_text(CAST(:keys AS json)) AS key)"
 
 
 def begin(conn: Connection, sql: str) -> None:
@@ -46,14 +62,16 @@ def insert_rows(
         cursor.close()
 
 
-def select_rows(conn: Connection, columns: str, rest: str) -> list[Sequence[Any]]:
-    """Give what ``SELECT columns rest`` gives; numbers, texts and NULL only."""
+def select_rows(
+    conn: Connection, columns: str, rest: str, params: Mapping[str, Any]
+) -> list[Sequence[Any]]:
+    """Give what ``SELECT columns rest`` gives, in no order; numbers, texts and NULL only."""
     is_sqlite = conn.dialect.name == "sqlite"
     wanted = f"json_group_array(json_array({columns}))" if is_sqlite else columns
-    sql = f"SELECT {wanted} {rest}"
+    sql = driver_sql(conn.dialect.paramstyle, f"SELECT {wanted} {rest}")
     cursor = conn.connection.cursor()
     try:
-        cursor.execute(sql)
+        cursor.execute(sql, params)
         found = cursor.fetchall()
     except conn.dialect.loaded_dbapi.Error as error:
         raise _wrapped(conn, sql, error) from error

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection as Connection  # readers elsewhere name it too
@@ -24,11 +25,11 @@ from ..events import (
     Finalized,
     MessageWritten,
     ThreadChanged,
+    dumps,
 )
 from ..messages import MessageFold, fold_run
 from . import rows
-from .database import driver_sql
-from .driver import insert_rows, select_rows
+from .driver import among, driver_sql, insert_rows, select_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +158,8 @@ class Transaction:
         """Look up heads, attempts and statuses, for all runs at once."""
         keys = {run.pk for run in runs} - self._guards.keys()
         if keys:
-            found = select_rows(self.conn, _GUARD, f"FROM run WHERE pk IN {_in(keys)}")
+            where = f"FROM run WHERE pk {among(self.conn)}"
+            found = select_rows(self.conn, _GUARD, where, {"keys": dumps(list(keys))})
             for pk, attempt, status, first, thread, head in found:
                 self._guards[pk] = (attempt, status, first is not None)
                 self._heads.setdefault(thread, head or 0)  # unless it was moved on in here
@@ -263,9 +265,9 @@ def fold_message(
 ) -> MessageFold:
     """Fold the log after the message's own seq into it, to ``upto`` or the end."""
     fold = MessageFold(message, message["seq"])
-    sql = (
-        f"SELECT {rows.EVENT_COLUMNS} FROM event WHERE thread = :thread AND seq > :seq "
-        "AND seq <= :upto AND run = :run ORDER BY seq"
+    tail = (
+        f"FROM (SELECT {rows.EVENT_COLUMNS} FROM event WHERE thread = :thread AND seq > :seq "
+        "AND seq <= :upto AND run = :run) AS tail"
     )
     params = {
         "thread": run.thread.pk,
@@ -274,6 +276,10 @@ def fold_message(
         "run": run.pk,
     }
     owner = (run.id, run.message_id)
-    for row in execute(conn, sql, params):
-        fold.apply(rows.event_value(row, run.thread.id, owner))
+    for row in sorted(select_rows(conn, rows.EVENT_COLUMNS, tail, params), key=itemgetter(0)):
+        seq, type_, _, _, _, part, kind, text, _ = row
+        if type_ == "delta":
+            fold.append(part, kind, text, seq)
+        else:
+            fold.apply(rows.event_value(row, run.thread.id, owner))
     return fold

@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ..errors import Compacted, CursorAhead, ThreadNotFound
-from ..events import Event
+from ..events import Event, dumps
 from . import rows
+from .driver import among, select_rows
 from .log import RunRef, ThreadRef, execute, fold_message
 
 PAGE_EVENTS = 512
@@ -155,8 +156,10 @@ def read_message_by_id(conn: Connection, thread: ThreadRef, message_id: str) -> 
 
 def heads_of(conn: Connection, threads: Iterable[ThreadRef]) -> dict[str, int]:
     """Give the seq of each thread's last event, by the thread's id."""
-    sql = "SELECT MAX(seq) FROM event WHERE thread = :pk"
-    return {t.id: execute(conn, sql, {"pk": t.pk}).scalar() or 0 for t in threads}
+    columns = "id, (SELECT MAX(seq) FROM event WHERE event.thread = thread.pk)"
+    params = {"keys": dumps([thread.pk for thread in threads])}
+    found = select_rows(conn, columns, f"FROM thread WHERE pk {among(conn)}", params)
+    return {id_: head or 0 for id_, head in found}
 
 
 def read_branch(conn: Connection, run: RunRef, most: int) -> list[dict[str, Any]]:
