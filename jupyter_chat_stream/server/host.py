@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT_S = 20.0
 ACTIVITY_S = 15.0  # hubs and servers cull by the minute
+STOP_S = 15.0  # a start that hangs must not keep the server from ending
 START_AGAIN_S = 5.0  # a failed start is not tried again by every request
 
 
@@ -149,12 +150,15 @@ class ServiceHost:
             self.note_activity()
 
     async def stop(self) -> None:
-        """End all streams, then the service."""
+        """End all streams, then the service; one that is just starting is waited for."""
         self._is_stopped = True
-        ending = [*self._streams, *(t for t in (self._watching, self._starting) if t is not None)]
+        ending = [*self._streams, *((self._watching,) if self._watching else ())]
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
+        if self._starting is not None:
+            await asyncio.wait({self._starting}, timeout=STOP_S)
+            self._starting.cancel()
         service, self._service = self._service, None
         self._watching = None
         if service is not None:
