@@ -97,10 +97,11 @@ class Run(Followed):
     ) -> None:
         self.thread_id: str = run["thread_id"]
         self.id: str = run["id"]
-        self._run, self._reply, self._asked = dict(run), reply, asked
-        # The reply is created by the event after its question's.
-        first = asked or reply
-        self._before = first["seq"] - 1 if first else 0
+        self._run, self._reply = dict(run), reply
+        parent = follower.message(reply["parent_id"]) if reply else None
+        self._asked = asked or (parent if parent and parent["role"] == "user" else None)
+        # A question has one event, and all of its answers' come later. (A reply's own seq moves.)
+        self._before = self._asked["seq"] - 1 if self._asked else 0
         self._follow_with(follower)
 
     # ------------------------------------------------------------------ state
@@ -170,9 +171,7 @@ class Run(Followed):
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         reply = self._message()
-        parent = reply["parent_id"] if reply else None
-        asked = self._follower.message(parent) or self._asked
-        exchange = [message for message in (asked, reply) if message]
+        exchange = [message for message in (self._asked, reply) if message]
         return bundle(self.thread_id, exchange, self.id)
 
     def owns(self, event: Event) -> bool:

@@ -90,6 +90,10 @@ class JupyterServer:
         self._process.kill()
         self._process.wait(PATIENCE_S)
 
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         """End it as a person would."""
         assert self._process is not None

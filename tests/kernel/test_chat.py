@@ -172,8 +172,35 @@ def test_events_replay_then_go_on_to_the_end_without_gap_or_repetition_l6(name: 
     assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
     assert [events[0].type, events[-1].type] == ["message", "finalized"]
     assert "".join(event.body.text for event in events if event.type == "delta") == run.content
+    (again,) = [known for known in Chat(name).runs if known.id == run.id]
+    assert list(again.events()) == events
     assert list(run.events(after=seqs[-3])) == events[-2:]
     assert list(run.events(after=seqs[-1])) == []
+
+
+def test_pages_that_overlap_or_leave_a_gap_give_each_event_once_l6(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a server answers to a cursor, an iteration is dense."""
+    chat = Chat(name, model=ECHO)
+    chat.ask("Hello")
+    run = chat.runs[0]
+    whole = [event.seq for event in run.events()]
+    request = link.Link.request
+    asked = 0
+
+    async def answer(self: Any, method: str, path: str, *args: Any, **options: Any) -> Any:
+        nonlocal asked
+        page = await request(self, method, path, *args, **options)
+        if "/events?" in path:
+            asked += 1
+            first, *rest = page["events"]
+            page["events"] = [first, first, *rest[:1], *rest[2:]]  # one twice, one left out
+        return page
+
+    monkeypatch.setattr(link.Link, "request", answer)
+    assert [event.seq for event in run.events()] == whole
+    assert asked > 2
 
 
 def test_leaving_events_only_leaves_l8(name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -125,3 +126,19 @@ def test_a_server_that_comes_back_newer_ends_the_wait(mine: JupyterServer) -> No
     with pytest.raises(VersionMismatch):
         run.wait(PATIENCE_S)
     mine.start()
+
+
+def test_a_server_that_falls_silent_is_left_and_found_again_l6(
+    mine: JupyterServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It still holds its port and its connections; only nothing comes, not even a heartbeat."""
+    monkeypatch.setattr(link, "SILENCE_S", 2.0)
+    chat = Chat("restart", model="demo/echo")
+    run = begin(chat)
+    silent = link.current()._socket
+    mine.signal(signal.SIGSTOP)
+    try:
+        until(lambda: link.current()._socket is not silent, "the end of the silent socket")
+    finally:
+        mine.signal(signal.SIGCONT)
+    check(chat, run)
