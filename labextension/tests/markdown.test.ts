@@ -72,6 +72,23 @@ describe('incremental Markdown', () => {
     expect(host.textContent).toBe('x'.repeat(50));
   });
 
+  it('shows no text twice and leaves none out while a slow block is being settled', async () => {
+    const { host, tools, markdown } = shown();
+    const bare = (text: string | null): string => (text ?? '').replace(/\s/g, '');
+    const text = Array.from({ length: 200 }, (_, word) => `w${word}`)
+      .join(' ')
+      .replace(/(\d3|\d8) /g, '$1\n\n');
+    tools.cost_ms = 30;
+    for (let length = 1; length <= text.length; length += 7) {
+      markdown.update(text.slice(0, length), false);
+      await tools.frame();
+      expect(bare(text).startsWith(bare(host.textContent)), host.textContent ?? '').toBe(true);
+    }
+    markdown.update(text, true);
+    await tools.frames(30);
+    expect(bare(host.textContent)).toBe(bare(text));
+  });
+
   it('renders a slow block less often', async () => {
     const { tools, markdown } = shown();
     tools.cost_ms = 100;

@@ -39,6 +39,12 @@ export class IncrementalMarkdown {
     if (this._isEnded || (text === this._text && !isEnded)) {
       return;
     }
+    if (this._open?.isBusy === true) {
+      // Its text may be settled now: shown before it is drawn anew, it would stand there twice.
+      this._later = { text, isEnded };
+      return;
+    }
+    this._later = null;
     const isFirst = this._text === '';
     this._text = text;
     this._isEnded = isEnded;
@@ -74,9 +80,21 @@ export class IncrementalMarkdown {
     }
   }
 
+  /** A block has come to rest: go on with what has come meanwhile. */
+  private _catchUp(): void {
+    const later = this._later;
+    if (later !== null) {
+      this.update(later.text, later.isEnded);
+    }
+  }
+
   private _openBlock(): Block {
     if (this._open === null) {
-      this._open = new Block(this._tools, () => this._isDisposed);
+      this._open = new Block(
+        this._tools,
+        () => this._isDisposed,
+        () => this._catchUp()
+      );
       this._host.append(this._open.node);
     }
     return this._open;
@@ -106,6 +124,7 @@ export class IncrementalMarkdown {
   private readonly _splitter = new Splitter();
   private _open: Block | null = null;
   private _text = '';
+  private _later: { readonly text: string; readonly isEnded: boolean } | null = null;
   private _isEnded = false;
   private _isDisposed = false;
 }
@@ -128,10 +147,16 @@ function joined(blocks: readonly string[]): readonly string[] {
 class Block {
   readonly node = document.createElement('div');
 
-  constructor(tools: MarkdownTools, isGone: () => boolean) {
+  constructor(tools: MarkdownTools, isGone: () => boolean, rested: () => void = () => undefined) {
     this._tools = tools;
     this._isGone = isGone;
+    this._rested = rested;
     this.node.className = 'jp-ChatStream-block';
+  }
+
+  /** Whether it is being drawn, or rests from it. */
+  get isBusy(): boolean {
+    return this._isBusy;
   }
 
   /** Show this source, now or after what is under way; resolves when this call's part is done. */
@@ -154,6 +179,9 @@ class Block {
       this._isBusy = false;
       if (this._code === null) {
         void this.want(this._wanted);
+      }
+      if (!this._isBusy && !this._isGone()) {
+        this._rested();
       }
     });
   }
@@ -202,6 +230,7 @@ class Block {
 
   private readonly _tools: MarkdownTools;
   private readonly _isGone: () => boolean;
+  private readonly _rested: () => void;
   private _wanted = '';
   private _shown: string | null = null;
   private _isBusy = false;
