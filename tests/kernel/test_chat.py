@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_chat_stream import Chat
 from jupyter_chat_stream.client import link
-from jupyter_chat_stream.client.showing import MAX_SNAPSHOT_BYTES, MIME, bundle
+from jupyter_chat_stream.client.showing import MIME
 from jupyter_chat_stream.errors import (
     ChatStreamError,
     IdempotencyMismatch,
@@ -331,19 +331,6 @@ def test_a_copy_holds_no_half_answer_so_it_does_not_depend_on_time(name: str) ->
     assert before["text/markdown"].endswith("*(still being written)*")
     run.cancel()
     assert "*(stopped)*" in run._repr_mimebundle_()["text/markdown"]
-
-
-def test_a_copy_is_bounded_and_keeps_the_newest_whole_messages() -> None:
-    messages = [
-        {"role": "user", "model": None, "status": "completed", "content": f"{number} " + "ü" * 900}
-        for number in range(40)
-    ]
-    copy = bundle("01", messages)["text/markdown"]
-    assert len(copy.encode()) <= MAX_SNAPSHOT_BYTES
-    assert copy.startswith("*(what came before is left out of this copy)*")
-    assert copy.endswith("ü" * 900)
-    huge = {**messages[0], "content": "ü" * 100_000}
-    assert len(bundle("01", [huge])["text/markdown"].encode()) <= MAX_SNAPSHOT_BYTES
 
 
 def test_messages_are_values_with_a_short_repr(name: str) -> None:
