@@ -9,7 +9,7 @@ import { ServerConnection } from '@jupyterlab/services';
 
 import { type Socket } from './connection';
 import { type ApiRequest, type Api, ApiError } from './commands';
-import { asObject, parseFailure } from './protocol';
+import { asObject, parseFailure } from './parse';
 
 const BASE = 'api/chat-stream/';
 const PATIENCE_MS = 30_000;

@@ -9,8 +9,10 @@
  * redrawing a cell does not cost a handshake). Each follower resubscribes from its own cursor, so a
  * broken socket costs time and nothing else (L6). Sockets, time and chance are passed in.
  */
-import { type Failure, type Frame, type ThreadFrame, ProtocolError, parseFrame } from './protocol';
-import { type Transcript, Subscription } from './transcript';
+import { ProtocolError, parseFrame } from './parse';
+import { type Failure, type Frame, type ThreadFrame } from './protocol';
+import { Subscription } from './subscription';
+import { type Transcript } from './transcript';
 
 /** The part of WebSocket that is used. */
 export interface Socket {

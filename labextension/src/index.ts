@@ -61,7 +61,10 @@ const keeper: JupyterFrontEndPlugin<void> = {
     registry: ISettingRegistry | null
   ) => {
     let settings: ISettingRegistry.ISettings | null = null;
-    void registry?.load(keeper.id).then(loaded => (settings = loaded));
+    registry?.load(keeper.id).then(
+      loaded => (settings = loaded),
+      (reason: unknown) => console.warn(`${keeper.id} keeps its default settings:`, reason)
+    );
     if (tracker !== null) {
       keepChats({
         tracker,

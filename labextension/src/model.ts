@@ -8,7 +8,8 @@
 import { type Api, ApiError, newKey } from './commands';
 import { type Clock, type Connection, type Follower, type Link } from './connection';
 import { type Draft, type DraftStore, NO_DRAFT } from './drafts';
-import { type ModelList, parseModels } from './protocol';
+import { parseModels } from './parse';
+import { type ModelList } from './protocol';
 import { type Transcript, EMPTY } from './transcript';
 
 /** Why there is nothing to follow. */

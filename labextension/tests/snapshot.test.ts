@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { parseEvent } from '../src/protocol';
+import { parseEvent } from '../src/parse';
 import { snapshot } from '../src/snapshot';
 import { EMPTY, type Transcript, fold } from '../src/transcript';
 import { conversation } from './fakes';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { type Message, type Run, parseEvent } from '../src/protocol';
+import { parseEvent } from '../src/parse';
+import { type Message, type Run } from '../src/protocol';
 import { EMPTY, fold } from '../src/transcript';
 import { labelOf } from '../src/view/composer';
 import { linkLine, replyLine } from '../src/view/status';

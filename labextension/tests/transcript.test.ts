@@ -4,17 +4,10 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import { activeReplies, branch, exchange } from '../src/branch';
-import {
-  type Fields,
-  type Frame,
-  type ThreadFrame,
-  asObject,
-  contentOf,
-  parseEvent,
-  parseFrame,
-  parseSnapshot
-} from '../src/protocol';
-import { EMPTY, FoldError, Subscription, type Transcript, fold, replace } from '../src/transcript';
+import { type Fields, asObject, parseEvent, parseFrame, parseSnapshot } from '../src/parse';
+import { type Frame, type ThreadFrame, contentOf } from '../src/protocol';
+import { Subscription } from '../src/subscription';
+import { EMPTY, FoldError, type Transcript, fold, replace } from '../src/transcript';
 import { conversation } from './fakes';
 
 /** A state in the form the vectors (and GET messages) have it. */

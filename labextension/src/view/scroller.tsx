@@ -7,6 +7,7 @@
 import {
   type ReactElement,
   type ReactNode,
+  type RefObject,
   useCallback,
   useEffect,
   useLayoutEffect,
@@ -17,8 +18,9 @@ import {
 import { Button } from './button';
 import { OWN_KEYS } from './safe';
 
-/** So near the end counts as at the end, in px. */
+/** Coming down so near to the end, in px, is coming back to it. */
 const NEAR = 32;
+const TOUCHING = 2;
 
 export interface ScrollerProps {
   readonly label: string;
@@ -29,55 +31,9 @@ export interface ScrollerProps {
 }
 
 export function Scroller(props: ScrollerProps): ReactElement {
-  const outer = useRef<HTMLDivElement>(null);
   const inner = useRef<HTMLDivElement>(null);
-  const place = useRef({ isPinned: true, top: 0, height: 0 });
-  const [isAway, setAway] = useState(false);
-
-  const toEnd = useCallback(() => {
-    const node = outer.current;
-    if (node !== null) {
-      node.scrollTop = node.scrollHeight;
-      place.current = { isPinned: true, top: node.scrollTop, height: node.clientHeight };
-      setAway(false);
-    }
-  }, []);
-
-  useEffect(() => {
-    const node = outer.current;
-    if (node === null || inner.current === null || typeof ResizeObserver === 'undefined') {
-      return undefined;
-    }
-    const observer = new ResizeObserver(() => {
-      const { isPinned, top, height } = place.current;
-      if (isPinned) {
-        toEnd();
-      } else if (height === 0 && node.clientHeight > 0) {
-        node.scrollTop = top;
-      }
-      place.current.height = node.clientHeight;
-    });
-    observer.observe(inner.current);
-    observer.observe(node);
-    return () => observer.disconnect();
-  }, [toEnd]);
-
+  const { outer, isAway, toEnd, onScroll } = usePlace(inner);
   useLayoutEffect(toEnd, [props.jump, toEnd]);
-
-  const onScroll = (): void => {
-    const node = outer.current;
-    if (node === null || node.clientHeight === 0) {
-      return;
-    }
-    const { top, isPinned } = place.current;
-    const isAtEnd = node.scrollHeight - node.scrollTop - node.clientHeight <= NEAR;
-    // Text that comes moves the end away without the reader moving: only going up lets go.
-    const isUp = node.scrollTop < top - 1;
-    const stays = isAtEnd && !isUp ? true : isPinned && !isUp;
-    place.current = { isPinned: stays || isAtEnd, top: node.scrollTop, height: node.clientHeight };
-    setAway(!place.current.isPinned);
-  };
-
   return (
     <div className="jp-ChatStream-scrollerFrame">
       <div
@@ -103,4 +59,55 @@ export function Scroller(props: ScrollerProps): ReactElement {
       ) : null}
     </div>
   );
+}
+
+/** Where the reader is in the log: at its end, which is followed, or away. */
+function usePlace(inner: RefObject<HTMLDivElement>) {
+  const outer = useRef<HTMLDivElement>(null);
+  const place = useRef({ isPinned: true, top: 0, height: 0 });
+  const [isAway, setAway] = useState(false);
+
+  const toEnd = useCallback(() => {
+    const node = outer.current;
+    if (node !== null) {
+      node.scrollTop = node.scrollHeight;
+      place.current = { isPinned: true, top: node.scrollTop, height: node.clientHeight };
+      setAway(false);
+    }
+  }, []);
+
+  useEffect(() => {
+    const node = outer.current;
+    if (node === null || inner.current === null || typeof ResizeObserver === 'undefined') {
+      return undefined;
+    }
+    const observer = new ResizeObserver(() => {
+      const { isPinned, top, height } = place.current;
+      if (isPinned) {
+        toEnd();
+      } else if (height === 0 && node.clientHeight > 0) {
+        node.scrollTop = top; // attached again
+      }
+      place.current.height = node.clientHeight;
+    });
+    observer.observe(inner.current);
+    observer.observe(node);
+    return () => observer.disconnect();
+  }, [inner, toEnd]);
+
+  const onScroll = (): void => {
+    const node = outer.current;
+    if (node === null || node.clientHeight === 0) {
+      return;
+    }
+    const { top, isPinned } = place.current;
+    const left = node.scrollHeight - node.scrollTop - node.clientHeight;
+    // Text that comes moves the end away without the reader moving: only going up lets go, and
+    // text that shrinks moves the reader up, but to the very end.
+    const isUp = node.scrollTop < top - 1;
+    const stays = isUp ? left <= TOUCHING : isPinned || left <= NEAR;
+    place.current = { isPinned: stays, top: node.scrollTop, height: node.clientHeight };
+    setAway(!stays);
+  };
+  return { outer, isAway, toEnd, onScroll };
 }

@@ -1,0 +1,195 @@
+/**
+ * The one place where what came over the wire is checked.
+ *
+ * Values stay the wire's own objects; what the fold relies on is looked at, unknown fields are left
+ * alone. Unknown frames become null, unknown events `unknown`, so that a newer server can talk to an
+ * older page.
+ */
+import {
+  type EventType,
+  type Failure,
+  type Frame,
+  type Message,
+  type ModelList,
+  type Run,
+  type Snapshot,
+  type Thread,
+  type ThreadEvent,
+  type ThreadFrame
+} from './protocol';
+
+/** What was received cannot be meant. */
+export class ProtocolError extends Error {
+  override readonly name = 'ProtocolError';
+}
+
+/** The fields each event must carry, with their types. */
+const NEEDED: Readonly<Record<Exclude<EventType, 'unknown'>, Readonly<Record<string, string>>>> = {
+  thread: { thread: 'object' },
+  message: { message: 'object' },
+  status: { phase: 'string' },
+  delta: { part: 'number', kind: 'string', text: 'string' },
+  tool_start: { part: 'number', tool_call_id: 'string', name: 'string' },
+  tool_result: { tool_call_id: 'string', name: 'string', success: 'boolean' },
+  input_request: { request_id: 'string', prompt: 'string' },
+  input: { request_id: 'string', by: 'string' },
+  complete: {},
+  error: { code: 'string', message: 'string' },
+  finalized: { status: 'string' }
+};
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Read a JSON object, or raise ProtocolError saying what it should have been. */
+export function asObject(value: unknown, what: string): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ProtocolError(`${what} is not an object.`);
+  }
+  return value as Fields;
+}
+
+function asList(value: unknown, what: string): readonly unknown[] {
+  if (!Array.isArray(value)) {
+    throw new ProtocolError(`${what} is not a list.`);
+  }
+  return value;
+}
+
+function need(fields: Fields, name: string, type: string, what: string): void {
+  const value = fields[name];
+  const fits =
+    type === 'object' ? typeof value === 'object' && value !== null : typeof value === type;
+  if (!fits) {
+    throw new ProtocolError(`${what} has no ${name} of type ${type}.`);
+  }
+}
+
+/** Read an event off the wire; of an unknown type only its envelope counts. */
+export function parseEvent(value: unknown): ThreadEvent {
+  const wire = asObject(value, 'An event');
+  need(wire, 'seq', 'number', 'An event');
+  need(wire, 'type', 'string', 'An event');
+  need(wire, 'at', 'string', 'An event');
+  const type = String(wire['type']);
+  if (!Object.prototype.hasOwnProperty.call(NEEDED, type)) {
+    return { ...wire, type: 'unknown' } as ThreadEvent;
+  }
+  const needed = NEEDED[type as keyof typeof NEEDED];
+  for (const [name, kind] of Object.entries(needed)) {
+    need(wire, name, kind, `A ${type} event`);
+  }
+  if (type === 'message') {
+    parseMessage(wire['message']);
+  }
+  return wire as unknown as ThreadEvent;
+}
+
+/** Read a message (of an event, a snapshot or an answer). */
+export function parseMessage(value: unknown): Message {
+  const wire = asObject(value, 'A message');
+  need(wire, 'id', 'string', 'A message');
+  need(wire, 'role', 'string', 'A message');
+  for (const part of asList(wire['parts'], "A message's parts")) {
+    need(asObject(part, 'A part'), 'kind', 'string', 'A part');
+  }
+  return wire as unknown as Message;
+}
+
+/** Read a run. */
+export function parseRun(value: unknown): Run {
+  const wire = asObject(value, 'A run');
+  need(wire, 'id', 'string', 'A run');
+  need(wire, 'status', 'string', 'A run');
+  return wire as unknown as Run;
+}
+
+/** Read the error object of a frame or an answer; whatever it is, something can be said of it. */
+export function parseFailure(value: unknown): Failure {
+  const wire = typeof value === 'object' && value !== null ? (value as Fields) : {};
+  const text = (name: string, otherwise: string) =>
+    typeof wire[name] === 'string' ? (wire[name] as string) : otherwise;
+  return { code: text('code', 'error'), message: text('message', 'Something went wrong.') };
+}
+
+/** Read the answer to GET models. */
+export function parseModels(value: unknown): ModelList {
+  const wire = asObject(value, 'The list of models');
+  const models = asList(wire['models'], 'The models').map(item => {
+    const fields = asObject(item, 'A model');
+    need(fields, 'id', 'string', 'A model');
+    const id = String(fields['id']);
+    return {
+      id,
+      provider: String(fields['provider'] ?? ''),
+      label: String(fields['label'] ?? id),
+      canned: fields['canned'] === true,
+      ready: fields['ready'] !== false
+    };
+  });
+  return { models, default: typeof wire['default'] === 'string' ? wire['default'] : null };
+}
+
+/**
+ * Read one frame of the socket; null for an op this page does not know.
+ *
+ * @throws ProtocolError where it is no frame at all.
+ */
+export function parseFrame(data: string): Frame | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(data);
+  } catch {
+    throw new ProtocolError('A frame is not JSON.');
+  }
+  const wire = asObject(value, 'A frame');
+  if (wire['op'] === 'pong' || wire['op'] === 'heartbeat') {
+    return { op: wire['op'] };
+  }
+  if (wire['op'] === 'error' && typeof wire['thread'] !== 'string') {
+    return { op: 'error', thread: null, error: parseFailure(wire['error']) };
+  }
+  try {
+    return parseThreadFrame(wire);
+  } catch (error) {
+    if (error instanceof ProtocolError && typeof wire['thread'] === 'string') {
+      return { op: 'misfit', thread: wire['thread'], message: error.message };
+    }
+    throw error;
+  }
+}
+
+function parseThreadFrame(wire: Fields): ThreadFrame | null {
+  const what = `A frame ${String(wire['op'])}`;
+  const thread = String(wire['thread']);
+  switch (wire['op']) {
+    case 'events':
+      need(wire, 'thread', 'string', what);
+      return { op: 'events', thread, events: asList(wire['events'], what).map(parseEvent) };
+    case 'snapshot':
+      need(wire, 'thread', 'string', what);
+      return parseSnapshot(wire);
+    case 'live':
+      need(wire, 'seq', 'number', what);
+      return { op: 'live', thread, seq: Number(wire['seq']) };
+    case 'closed':
+      return { op: 'closed', thread, reason: String(wire['reason'] ?? '') };
+    case 'error':
+      return { op: 'error', thread, error: parseFailure(wire['error']) };
+    default:
+      return null;
+  }
+}
+
+/** Read a snapshot. */
+export function parseSnapshot(wire: Fields): Snapshot {
+  need(wire, 'seq', 'number', 'A snapshot');
+  need(wire, 'info', 'object', 'A snapshot');
+  return {
+    op: 'snapshot',
+    thread: String(wire['thread']),
+    seq: Number(wire['seq']),
+    info: wire['info'] as Thread,
+    messages: asList(wire['messages'], "A snapshot's messages").map(parseMessage),
+    runs: asList(wire['runs'], "A snapshot's runs").map(parseRun)
+  };
+}

@@ -1,0 +1,102 @@
+/**
+ * The subscription: what a reader does with what it receives. Pure: no socket, no clock.
+ *
+ * The twin of `jupyter_chat_stream/protocol.py`. Keeps L6: accept `seq = cursor + 1`, drop what is
+ * before, ask again on a jump.
+ */
+import { type Failure, type ThreadEvent, type ThreadFrame } from './protocol';
+import { EMPTY, FoldError, type Transcript, fold, replace } from './transcript';
+
+/** What a reader does after a frame. */
+export type Action =
+  | { readonly do: 'show' }
+  | { readonly do: 'ask'; readonly why: 'gap' | 'cursor_ahead' | 'misfit' }
+  | { readonly do: 'end'; readonly error: Failure | null }
+  | null;
+
+/**
+ * One thread as one reader follows it: frames in, actions out.
+ *
+ * After `ask` the reader subscribes from `transcript.seq`. Until that is answered, what still comes
+ * of the subscription before causes no second `ask`. An event that misfits twice ends it: a log
+ * nobody can fold is said, not retried for ever.
+ */
+export class Subscription {
+  transcript: Transcript = EMPTY;
+  isLive = false;
+
+  /** Note that the thread was asked for again, on this socket or a new one. */
+  asked(): void {
+    this.isLive = false;
+    this._isAsking = true;
+  }
+
+  receive(frame: ThreadFrame): Action {
+    switch (frame.op) {
+      case 'events':
+        return this._receiveEvents(frame.events);
+      case 'snapshot':
+        this._moveTo(replace(this.transcript, frame));
+        return { do: 'show' };
+      case 'misfit':
+        return this._misfit(frame.message, this.transcript.seq + 1);
+      case 'live':
+        this._isAsking = false;
+        if (frame.seq > this.transcript.seq) {
+          return this._ask('gap');
+        }
+        this.isLive = true;
+        return { do: 'show' };
+      case 'closed':
+        return { do: 'end', error: null };
+      case 'error':
+        if (frame.error.code !== 'cursor_ahead') {
+          return { do: 'end', error: frame.error };
+        }
+        this.transcript = EMPTY;
+        return this._ask('cursor_ahead');
+    }
+  }
+
+  private _receiveEvents(events: readonly ThreadEvent[]): Action {
+    const fresh = events.filter(event => event.seq > this.transcript.seq);
+    let next = this.transcript.seq + 1;
+    const fitting = fresh.filter(event => event.seq === next && ++next > 0);
+    try {
+      if (fitting.length > 0) {
+        this._moveTo(fold(this.transcript, fitting));
+      }
+    } catch (error) {
+      if (!(error instanceof FoldError)) {
+        throw error;
+      }
+      return this._misfit(error.message, error.seq);
+    }
+    if (fitting.length < fresh.length) {
+      return this._isAsking ? { do: 'show' } : this._ask('gap');
+    }
+    return fitting.length > 0 ? { do: 'show' } : null;
+  }
+
+  private _misfit(message: string, seq: number): Action {
+    if (seq <= this._misfitSeq) {
+      return { do: 'end', error: { code: 'fold_error', message } };
+    }
+    this._misfitSeq = seq;
+    this.transcript = EMPTY;
+    return this._ask('misfit');
+  }
+
+  private _ask(why: 'gap' | 'cursor_ahead' | 'misfit'): Action {
+    this.asked();
+    return { do: 'ask', why };
+  }
+
+  private _moveTo(state: Transcript): void {
+    this._isAsking = false;
+    this.transcript = state;
+  }
+
+  private _isAsking = false;
+  private _misfitSeq = 0;
+}
