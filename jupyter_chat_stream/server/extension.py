@@ -63,8 +63,6 @@ class ChatStreamApp(ExtensionApp):
 
     name = "chat-stream"
     classes = [ChatStream]  # noqa: RUF012 - traitlets reads it off the class
-    load_other_extensions = True
-    open_browser = False
 
     def initialize_settings(self) -> None:
         server = self._server

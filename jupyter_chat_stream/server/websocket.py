@@ -13,6 +13,7 @@ import json
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
+import tornado
 from jupyter_server.base.websocket import WebSocketMixin
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
@@ -80,7 +81,8 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
 
     @property
     def ping_timeout(self) -> float:
-        return self.ping_interval
+        """Seconds to wait for a pong; before 6.5 tornado counts them from the pong before."""
+        return self.ping_interval * (1 if tornado.version_info >= (6, 5) else 3)
 
     @property
     def max_message_size(self) -> int:

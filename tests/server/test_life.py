@@ -40,6 +40,7 @@ def test_loading_the_extension_imports_nothing_heavy(jupyter_environment: dict[s
     done = subprocess.run(
         [sys.executable, "-c", LOAD],
         env=jupyter_environment,
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         timeout=60,
