@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,3 +196,24 @@ async def test_a_pending_run_survives_its_server_and_waits_for_its_turn(make_ser
     earlier = await server.run(first["id"])
     assert earlier["status"] == "completed"
     assert earlier["ended_at"] <= done["started_at"]
+
+
+async def test_a_first_start_that_is_killed_leaves_what_the_next_can_use(
+    make_server: Any, tmp_path: Path
+) -> None:
+    """However far the making of the database had come."""
+    for number in range(8):
+        server = make_server(database=tmp_path / f"fresh-{number}" / "chat.db")
+        server.spawn()
+
+        async def has_begun(server: Server = server) -> bool:
+            return server.database.exists()
+
+        await eventually(has_begun)
+        await asyncio.sleep(number * 0.004)
+        server.kill()
+        await server.start()
+        sent = await server.send(await server.thread("demo/echo"))
+        await server.until_run(sent["run"]["id"], ("completed",))
+        server.kill()
+        assert_file_is_whole(server.database)

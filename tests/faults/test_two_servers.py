@@ -202,6 +202,22 @@ async def test_stop_works_while_a_run_waits_for_its_retry(
     await assert_cancelled(other, run["thread_id"], run["id"])
 
 
+async def test_deleting_a_thread_elsewhere_ends_its_run_here(
+    pair: tuple[Server, Server], fake: FakeApi
+) -> None:
+    working, other = pair
+    sent = await working.send(await working.thread(CLAUDE))
+    run_id, thread = sent["run"]["id"], sent["run"]["thread_id"]
+    await working.until_text(thread, run_id)
+    await other.start()
+    assert (await other.ask("DELETE", f"threads/{thread}"))[0] == 204
+    await until_let_go(fake)
+    assert (await working.ask("GET", f"runs/{run_id}"))[0] == 404
+    working.kill()
+    other.kill()
+    assert_file_is_whole(other.database)
+
+
 async def test_stop_of_an_ended_run_changes_nothing(pair: tuple[Server, Server]) -> None:
     working, other = pair
     await other.start()
@@ -266,7 +282,7 @@ async def test_a_stopped_process_keeps_its_runs_until_stop_and_writes_nothing_af
 
 
 async def test_two_servers_answer_each_message_once_while_both_are_killed(
-    pair: tuple[Server, Server], record_property: Any
+    pair: tuple[Server, Server], fake: FakeApi, record_property: Any
 ) -> None:
     """L4, L5, L11: ten kills, now this one, now that; the other takes over each time."""
     chance = random.Random(7)
@@ -291,6 +307,9 @@ async def test_two_servers_answer_each_message_once_while_both_are_killed(
         run = await servers[0].until_run(sent["run"]["id"], ("completed",))
         reply = await servers[1].message(run["thread_id"], run["id"])
         assert reply["content"] == whole_text(sent)
+        question = sent["message"]["content"]
+        asked = [r for r in await fake.requests() if r["user_text"] == question]
+        assert len(asked) <= run["attempt"]
     for socket in sockets:
         for reader in socket.readers.values():
             await assert_reader_holds_the_state(reader)
