@@ -152,9 +152,9 @@ class NotebookPage:
 
     def wait(self, *, kernel: bool) -> None:
         """Wait until the notebook is there."""
-        self._wait_for(_READY)
+        self.wait_until(_READY)
         if kernel:
-            self._wait_for(_IDLE)
+            self.wait_until(_IDLE)
 
     def run(self, *indexes: int) -> None:
         """Run cells and wait for each."""
@@ -164,7 +164,7 @@ class NotebookPage:
     def restart_kernel(self) -> None:
         """Restart the kernel and wait until it is up again."""
         self.on_panel("panel => panel.sessionContext.session.kernel.restart()")
-        self._wait_for(_IDLE)
+        self.wait_until(_IDLE)
 
     def save(self) -> None:
         self.on_panel("panel => panel.context.save()")
@@ -187,7 +187,8 @@ class NotebookPage:
             f"([path, argument]) => ({function})(({_FIND})(path), argument)", [self.path, argument]
         )
 
-    def _wait_for(self, function: str) -> None:
+    def wait_until(self, function: str) -> None:
+        """Wait until a function of the page, called with the notebook's panel, says yes."""
         self.page.wait_for_function(
             f"path => ({function})(({_FIND})(path))", arg=self.path, timeout=PATIENCE_MS
         )

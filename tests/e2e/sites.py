@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -187,10 +187,23 @@ class Site:
         """Get or create the thread of this name; give its id."""
         return str(self.chat("POST", "threads", {"name": name, "model": model})["id"])
 
-    def send(self, thread: str, content: str, **params: Any) -> dict[str, Any]:
-        """Send a message; give the run that answers it."""
-        body = {"content": content, "params": params}
-        return dict(self.chat("POST", f"threads/{thread}/messages", body)["run"])
+    def send(
+        self,
+        thread: str,
+        content: str,
+        *,
+        model: str | None = None,
+        context: Sequence[Mapping[str, str]] = (),
+        **params: Any,
+    ) -> str:
+        """Send a message; give the id of the run that answers it."""
+        body = {"content": content, "model": model, "context": list(context), "params": params}
+        return str(self.chat("POST", f"threads/{thread}/messages", body)["run"]["id"])
+
+    def wait_for(self, run_id: str, *statuses: str) -> dict[str, Any]:
+        """Wait until a run has one of these statuses; give the run."""
+        what = f"{run_id} is {' or '.join(statuses)}"
+        return until(lambda: (run := self.run(run_id))["status"] in statuses and run, what)
 
     def run(self, run_id: str) -> dict[str, Any]:
         return dict(self.chat("GET", f"runs/{run_id}"))
