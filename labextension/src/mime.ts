@@ -5,7 +5,6 @@
  * sanitised. The bundle's Markdown is the saved copy, for a thread that this server does not know.
  */
 import { type IRenderMime } from '@jupyterlab/rendermime-interfaces';
-import { type Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
 import { MIME_TYPE, parseAddress } from './address';
@@ -51,11 +50,6 @@ export class ThreadRenderer extends Widget implements IRenderMime.IRenderer {
       this._chat.dispose();
     }
     super.dispose();
-  }
-
-  /** The notebook focuses outputs; ours says itself what is focused. */
-  protected override onActivateRequest(_message: Message): void {
-    this.node.querySelector<HTMLElement>('[data-testid=field], [data-testid=log]')?.focus();
   }
 
   private readonly _chat: MountedChat;
