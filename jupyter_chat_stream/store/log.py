@@ -147,9 +147,9 @@ class Transaction:
         """Append events of an attempt, which ``guard`` must have looked up.
 
         Raises:
-            StaleAttempt: another attempt or an end came first; no seq was used.
+            StaleAttempt: another attempt or an end came first, or the run is gone; no seq was used.
         """
-        current, status, _ = self._guards[run.pk]
+        current, status, _ = self._guards.get(run.pk, (None, "gone", False))
         if current != attempt or status in ENDS:
             raise StaleAttempt(run.id, attempt)
         return [self.append(run.thread, body, run=run, attempt=attempt) for body in bodies]

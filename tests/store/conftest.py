@@ -1,0 +1,25 @@
+"""The contract's fixtures. A database joins it by one more parameter of ``database_url``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.store.bench import Bench
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    assert request.param == "sqlite"
+    return f"sqlite:///{tmp_path / 'chat.db'}"
+
+
+@pytest.fixture
+def bench(database_url: str) -> Iterator[Bench]:
+    """An open store."""
+    bench = Bench(database_url)
+    yield bench
+    bench.close()
