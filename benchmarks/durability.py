@@ -56,7 +56,7 @@ class Figures:
 
 def run(*, quick: bool = False) -> Section:
     """Measure 1, 10 and 100 runs at 50 chunks a second each."""
-    seconds, rounds, sizes = (1.0, 1, (1, 10)) if quick else (5.0, 2, (1, 10, 100))
+    seconds, rounds, sizes = (1.0, 1, (1, 10)) if quick else (4.0, 2, (1, 10, 100))
     return asyncio.run(_run(sizes, rounds, seconds))
 
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from ..errors import StoreError
 from ..events import Body, Delta, Event, StatusChanged
 from ..providers.base import Chunk
+from ..store.database import PAGE_BYTES
 from ..store.runs import Claimed
 from ..store.store import Store
 from ..store.writer import Append
@@ -22,7 +23,8 @@ from .coalesce import Coalescer
 
 MAX_PENDING_CHARS = 256 * 1024  # at most 1 MB in UTF-8
 SAVE_GROWTH = 0.25
-COMMIT_BYTES = 4096  # what a commit writes at least: a page
+COMMIT_BYTES = PAGE_BYTES  # what a commit writes at least
+ROW_BYTES = 2 * PAGE_BYTES  # what saving a row writes beside its text: its page, and its index's
 STORE_RETRY_S = (0.05, 0.2, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -31,7 +33,7 @@ class Saving:
 
     It is when the text has grown by a quarter, or when the commits since the last time have
     written four times what the row takes. So saving adds at most a quarter to what is written
-    anyway, and whoever opens the thread folds at most one event for each kB of text.
+    anyway, and whoever opens the thread folds about two events for each kB of text, at most.
     """
 
     def __init__(self, *, interval_s: float, now_s: float, chars: int = 0) -> None:
@@ -46,7 +48,8 @@ class Saving:
         if now_s - self._saved_at < self._interval_s or chars == self._saved_chars:
             return False
         has_grown = chars > self._saved_chars * (1 + SAVE_GROWTH)
-        if not has_grown and self._commits * COMMIT_BYTES * SAVE_GROWTH < chars:
+        row_bytes = chars + ROW_BYTES
+        if not has_grown and self._commits * COMMIT_BYTES * SAVE_GROWTH < row_bytes:
             return False
         self._saved_at, self._saved_chars, self._commits = now_s, chars, 0
         return True

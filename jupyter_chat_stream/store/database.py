@@ -28,6 +28,9 @@ from .migrations import migrate
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
+# A commit writes whole pages. Measured, written for each byte of an answer that comes in pieces of
+# five: 1300 with SQLite's 4096, 830 with this, with less CPU where many threads are live.
+PAGE_BYTES = 2048
 BUSY_TIMEOUT_MS = 10_000
 READERS = 3
 CHECKPOINT_INTERVAL_S = 1.0
@@ -140,6 +143,7 @@ class Database:
 
     def _teach_sqlite(self, engine: Engine, begin: str) -> None:
         pragmas = (
+            f"PRAGMA page_size={PAGE_BYTES}",  # of a file that is still empty
             f"PRAGMA synchronous={self._synchronous}",
             "PRAGMA wal_autocheckpoint=0",
             "PRAGMA foreign_keys=ON",
