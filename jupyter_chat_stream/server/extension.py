@@ -115,13 +115,15 @@ def connection_of(server: ServerApp, token: str) -> Connection:
         ip = "::1" if ip == "::" else "127.0.0.1"
     place = f"[{ip}]:{server.port}" if ":" in ip else f"{ip}:{server.port}"
     scheme = "https" if tls else "http"
-    if server.sock:
-        scheme, place = f"{scheme}+unix", urlencode_unix_socket_path(server.sock)
+    # Absolute: a kernel's working directory is its notebook's.
+    sock = os.path.abspath(server.sock) if server.sock else None
+    if sock:
+        scheme, place = f"{scheme}+unix", urlencode_unix_socket_path(sock)
     certificate = tls.get("certfile")
     return Connection(
         url=f"{scheme}://{place}{url_path_join(server.base_url, BASE)}/",
         token=token,
         pid=os.getpid(),
-        socket=server.sock or None,
-        ca_file=str(certificate) if certificate else None,
+        socket=sock,
+        ca_file=os.path.abspath(certificate) if certificate else None,
     )

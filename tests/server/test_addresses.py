@@ -44,6 +44,12 @@ def test_the_address_is_one_a_kernel_can_use(settings: Any, url: str) -> None:
     assert found.ca_file == (settings.get("ssl_options") or {}).get("certfile")
 
 
+def test_relative_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = connection_of(server(sock="j.sock", ssl_options={"certfile": "c.pem"}), "token")
+    assert (found.socket, found.ca_file) == (str(tmp_path / "j.sock"), str(tmp_path / "c.pem"))
+
+
 def test_every_address_is_read_back(tmp_path: Path) -> None:
     for settings in ({}, {"sock": "/run/j.sock"}, {"ssl_options": {"certfile": "/c.pem"}}):
         written = connection_of(server(**settings), "token")
