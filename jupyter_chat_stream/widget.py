@@ -128,9 +128,8 @@ class Chat(DOMWidget, ValueWidget, Followed):
             self._inbox.put(id(self), self._refresh)
         elif not self._is_marked:
             self._is_marked = True
-            pause_s = max(
-                LEAST_PAUSE_S, len(self._trait_values.get("value", "")) / PAUSE_CHARS_PER_S
-            )
+            length = len(self._trait_values.get("value", ""))
+            pause_s = max(LEAST_PAUSE_S, length / PAUSE_CHARS_PER_S)
             asyncio.get_running_loop().call_later(pause_s, self._mark)
 
     def _mark(self) -> None:
