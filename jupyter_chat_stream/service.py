@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ._version import PROTOCOL_VERSION, __version__
 from .config import ChatStream
 from .engine.local import LocalEngine
 from .errors import (
+    BadRequest,
     ChatStreamError,
     ContentTooLarge,
     CursorAhead,
@@ -34,6 +36,8 @@ from .store.log import Connection, ThreadRef, Transaction
 from .store.store import Store, system_now_ms
 
 log = logging.getLogger("jupyter_chat_stream.service")
+
+T = TypeVar("T")
 
 FALLBACK_MODEL = "demo/tour"
 JSON_PAGE_EVENTS = 20_000
@@ -106,9 +110,8 @@ class Service:
         """
         loop = asyncio.get_running_loop()
         url = self.config.resolved_database_url()
-        store = await loop.run_in_executor(
-            None,
-            lambda: Store.open(url, synchronous=self.config.synchronous, now_ms=self._now_ms),
+        store = await _in_a_thread(
+            lambda: Store.open(url, synchronous=self.config.synchronous, now_ms=self._now_ms)
         )
         store.attach(loop)
         registry = self._registry or Registry()
@@ -132,7 +135,7 @@ class Service:
         if self._warming is not None:
             await asyncio.gather(self._warming, return_exceptions=True)
         await parts.registry.close()
-        await asyncio.get_running_loop().run_in_executor(None, parts.store.close)
+        await _in_a_thread(parts.store.close)
 
     @property
     def active_runs(self) -> int:
@@ -523,7 +526,7 @@ class Service:
     def _check_model(self, model: str) -> None:
         try:
             self._parts.registry.get(model)
-        except NoSuchModel as error:
+        except (BadRequest, NoSuchModel) as error:
             raise InvalidInput(error.message, reason=error.code, model=model) from None
 
     def _check_rate(self, tx: Transaction, owner: str) -> None:
@@ -537,6 +540,12 @@ class Service:
                 f"{limit} messages a minute are allowed; try again in {left_s} s.",
                 retry_after_s=left_s,
             )
+
+
+async def _in_a_thread(work: Callable[[], T]) -> T:
+    """Do blocking work in a thread of its own: the loop's executor belongs to everybody."""
+    with ThreadPoolExecutor(1, thread_name_prefix="chat-stream-open") as pool:
+        return await asyncio.wrap_future(pool.submit(work))
 
 
 def _checked_content(content: str) -> str:

@@ -19,10 +19,23 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.pool import QueuePool
 
-from ..errors import DatabaseBusy, DatabaseUnreadable, StoreError
+from ..errors import (
+    DatabaseBusy,
+    DatabaseForeign,
+    DatabaseTooNew,
+    DatabaseUnreadable,
+    StoreError,
+)
 from . import driver
 from .migrations import migrate
 
@@ -42,7 +55,7 @@ class Database:
     """One database, opened: engines to write and to read with."""
 
     def __init__(self, url: str, *, synchronous: str = "NORMAL", now_ms: int) -> None:
-        self.url: URL = make_url(url)
+        self.url: URL = _parse(url)
         self._synchronous = synchronous
         self._scratch: Path | None = None
         self._watch: sqlite3.Connection | None = None
@@ -71,7 +84,7 @@ class Database:
 
     def describe(self) -> dict[str, Any]:
         """Say which database this is, without its password."""
-        shown = "sqlite://" if self._scratch else self.url.render_as_string(hide_password=True)
+        shown = "sqlite://" if self._scratch else self._where()
         return {"backend": self.url.get_backend_name(), "url": shown, "durable": not self._scratch}
 
     def has_changed(self) -> bool:
@@ -136,7 +149,13 @@ class Database:
             }
         elif not writes:
             options["isolation_level"] = "REPEATABLE READ"  # one moment for all of an answer
-        engine = create_engine(self.url, **options)
+        try:
+            engine = create_engine(self.url, **options)
+        except (NoSuchModuleError, ModuleNotFoundError) as error:
+            raise DatabaseUnreadable(
+                f"There is no driver for {self.url.drivername!r} databases here. For Postgres: "
+                "pip install 'jupyter-chat-stream[postgres]'."
+            ) from error
         if self.is_sqlite:
             self._teach_sqlite(engine, "BEGIN IMMEDIATE" if writes else "BEGIN")
         return engine
@@ -165,6 +184,8 @@ class Database:
                 migrate(conn, now_ms)
             if self.is_sqlite:
                 self._use_wal()
+        except (DatabaseForeign, DatabaseTooNew) as error:
+            raise type(error)(f"{self._where()}: {error.message}", **error.facts) from None
         except OperationalError as error:
             if "locked" in str(error):
                 raise DatabaseBusy(
@@ -173,6 +194,9 @@ class Database:
             raise self._unreadable(error) from error
         except DatabaseError as error:
             raise self._unreadable(error) from error
+
+    def _where(self) -> str:
+        return self.url.render_as_string(hide_password=True)
 
     def _use_wal(self) -> None:
         # stands in the file's header: so not before it is known that the file is ours
@@ -187,11 +211,20 @@ class Database:
             raw.close()
 
     def _unreadable(self, error: Exception) -> StoreError:
-        where = self.url.render_as_string(hide_password=True)
         return DatabaseUnreadable(
-            f"{where} is not a database this package can read ({type(error).__name__}). It was "
-            "left as it is: restore a backup, or name another with --ChatStream.database_url."
+            f"{self._where()} is not a database this package can read ({type(error).__name__}). "
+            "It was left as it is: restore a backup, or name another with --ChatStream.database_url."
         )
+
+
+def _parse(url: str) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError:  # its text quotes the URL, which may hold a password
+        raise DatabaseUnreadable(
+            "The database's URL cannot be read. Write it as sqlite:////folder/chat.db or "
+            "postgresql+psycopg://user@host/name in --ChatStream.database_url."
+        ) from None
 
 
 class _Checkpoints:

@@ -390,3 +390,28 @@ def test_many_may_open_a_new_file_at_once(path: Path) -> None:
         database.close()
     assert failures == []
     assert len(made) == 6
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("no url: secret", "postgresql+psycopg://user@host/name"),
+        ("nosuch://user:secret@host/name", "There is no driver"),
+        ("postgresql+nosuch://user:secret@host/name", "jupyter-chat-stream[postgres]"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_with_a_next_step_and_no_password(
+    url: str, says: str
+) -> None:
+    with pytest.raises(DatabaseUnreadable) as refused:
+        Database(url, now_ms=0)
+    assert says in refused.value.message
+    assert "secret" not in refused.value.message
+
+
+def test_a_foreign_database_is_named_in_the_refusal(path: Path) -> None:
+    with sqlite3.connect(path) as foreign:
+        foreign.execute("CREATE TABLE theirs (x)")
+    foreign.close()
+    with pytest.raises(DatabaseForeign, match=path.name):
+        Database(f"sqlite:///{path}", now_ms=0)
