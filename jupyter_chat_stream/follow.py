@@ -163,6 +163,7 @@ class Reader:
             self.cursor, self._deleted = answer.seq, answer.deleted
             return self._frame("snapshot", snapshot=answer)
         if not answer.events:
+            self._deleted = answer.deleted
             return None
         self.cursor = answer.events[-1].seq
         if self.cursor < answer.head:
