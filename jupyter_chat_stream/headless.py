@@ -28,6 +28,7 @@ from .errors import ServerUnavailable
 LINGER_S = 3.0
 FIRST_S = 30.0
 GREETING_S = 5.0
+STOP_S = 20.0
 
 
 class PrivateServer(ServerApp):
@@ -155,12 +156,18 @@ class _Leash:
         """Stop, unless somebody holds on, or is just looking for us."""
         if self._parents:
             return
-        with locked(self._at.lock, wait=False) as is_locked:
-            if is_locked:
-                self.forget()
-                self._server.stop()
-            else:
-                self._end_after(LINGER_S)
+        try:
+            with locked(self._at.lock, wait=False) as is_free:
+                if is_free:
+                    self.forget()
+        except OSError:
+            is_free = True  # its folder was removed: nobody can find it any more
+        if not is_free:
+            self._end_after(LINGER_S)
+            return
+        self._server.stop()
+        # All that is committed stays; a stop that hangs must not leave a server for ever.
+        asyncio.get_running_loop().call_later(STOP_S, os._exit, 1)
 
     def forget(self) -> None:
         """Take the note away, if it is ours, and let nobody in any more."""

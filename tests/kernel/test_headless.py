@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -104,6 +105,16 @@ def test_the_server_ends_when_its_parent_is_killed(
     server = read_pid(script)
     script.send_signal(signal.SIGKILL)
     script.communicate()
+    until(lambda: has_ended(server), "the server's end")
+
+
+def test_the_server_ends_although_its_folders_were_removed(
+    alone: dict[str, str], start: StartScript
+) -> None:
+    script = start(STAY, alone)
+    server = read_pid(script)
+    shutil.rmtree(alone["HOME"])
+    script.communicate("\n", timeout=30)
     until(lambda: has_ended(server), "the server's end")
 
 
