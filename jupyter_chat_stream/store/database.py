@@ -55,6 +55,7 @@ class Database:
     """One database, opened: engines to write and to read with."""
 
     def __init__(self, url: str, *, synchronous: str = "NORMAL", now_ms: int) -> None:
+        _keep_rows_out_of_logs()
         self.url: URL = _parse(url)
         self._synchronous = synchronous
         self._scratch: Path | None = None
@@ -215,6 +216,13 @@ class Database:
             f"{self._where()} is not a database this package can read ({type(error).__name__}). "
             "It was left as it is: restore a backup, or name another with --ChatStream.database_url."
         )
+
+
+def _keep_rows_out_of_logs() -> None:
+    # at DEBUG, SQLAlchemy logs the rows it reads; who wants that has to say so by its name
+    logger = logging.getLogger("sqlalchemy.engine")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.WARNING)
 
 
 def _parse(url: str) -> URL:

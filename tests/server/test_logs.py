@@ -18,7 +18,7 @@ KEY = "sk-ant-frotz-ozmoo"
 def everything_logged(caplog: pytest.LogCaptureFixture) -> Any:
     """All that any logger says, at its most talkative."""
     caplog.set_level(logging.DEBUG)
-    names = ("ServerApp", "jupyter_chat_stream", "tornado", "anthropic", "sqlalchemy.engine")
+    names = ("ServerApp", "jupyter_chat_stream", "tornado", "anthropic")
     for name in names:
         logger = logging.getLogger(name)
         logger.setLevel(logging.DEBUG)
