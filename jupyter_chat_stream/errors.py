@@ -256,6 +256,7 @@ class BadKey(ProviderError):
 
 class NoSuchModel(ProviderError):
     code = "no_such_model"
+    status = 400
 
 
 class PromptTooLong(ProviderError):
@@ -264,6 +265,7 @@ class PromptTooLong(ProviderError):
 
 class BadRequest(ProviderError):
     code = "bad_request"
+    status = 400
 
 
 class Refusal(ProviderError):

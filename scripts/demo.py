@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -61,9 +60,18 @@ def copy_notebooks() -> None:
             kept = copy.with_name(f"{copy.stem} (kept {time.strftime('%Y-%m-%d %H%M%S')}).ipynb")
             copy.rename(kept)
             say(f"{shipped.name} has changed; yours is kept as {kept.name}")
-        shutil.copyfile(shipped, copy)
+        copy.write_text(without_outputs(shipped.read_text(encoding="utf-8")), encoding="utf-8")
         origins[shipped.name] = version
     ORIGINS.write_text(json.dumps(origins, indent=1), encoding="utf-8")
+
+
+def without_outputs(notebook: str) -> str:
+    """Answer the notebook as before its first run: shipped outputs name threads of elsewhere."""
+    content = json.loads(notebook)
+    for cell in content["cells"]:
+        if cell["cell_type"] == "code":
+            cell.update(outputs=[], execution_count=None)
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def serve() -> int:

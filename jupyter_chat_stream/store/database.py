@@ -214,7 +214,8 @@ class Database:
     def _unreadable(self, error: Exception) -> StoreError:
         return DatabaseUnreadable(
             f"{self._where()} is not a database this package can read ({type(error).__name__}). "
-            "It was left as it is: restore a backup, or name another with --ChatStream.database_url."
+            "It was left as it is: restore a backup, or name another with "
+            "--ChatStream.database_url."
         )
 
 
