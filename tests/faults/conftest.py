@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.harness import ROOT, FakeApi, Nursery, Server
+pytest.register_assert_rewrite("tests.faults.harness", "tests.faults.laws", "tests.faults.readers")
+
+from tests.faults.harness import ROOT, FakeApi, Nursery, Server  # noqa: E402  rewritten first
 
 MakeServer = Callable[..., Server]
 MakeFake = Callable[..., FakeApi]

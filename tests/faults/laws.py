@@ -50,7 +50,7 @@ def assert_log_keeps_the_laws(events: list[dict[str, Any]]) -> dict[str, list[di
 
 async def assert_nothing_seen_was_lost(server: Server, memory: Memory) -> int:
     """Every event that any reader ever saw is in the log, the very same (L2, L3)."""
-    assert memory.breaches == []
+    assert memory.breaches == [], "\n".join(memory.breaches)
     events = await server.events(memory.thread)
     assert_log_keeps_the_laws(events)
     stored = {event["seq"]: json.dumps(event, sort_keys=True) for event in events}
