@@ -286,8 +286,12 @@ class Server:
         return next(m for m in state["messages"] if m["run_id"] == run_id)
 
     async def events(self, thread: str, after: int = 0) -> list[dict[str, Any]]:
-        """Give a thread's events, each by itself."""
-        return list((await self.get(f"threads/{thread}/events?after={after}&raw=1"))["events"])
+        """Give a thread's events, each by itself, page by page."""
+        found: list[dict[str, Any]] = []
+        while page := (await self.get(f"threads/{thread}/events?after={after}&raw=1"))["events"]:
+            found += page
+            after = page[-1]["seq"]
+        return found
 
     async def until_run(
         self, run_id: str, statuses: Iterable[str], within_s: float = PATIENCE_S
