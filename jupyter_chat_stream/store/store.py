@@ -102,11 +102,7 @@ class Store:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a reader in one read transaction on the pool."""
-        try:
-            future = self._pool.submit(self.read_now, work)
-        except RuntimeError as error:
-            raise StoreError("The store is closed.") from error
-        return await asyncio.wrap_future(future)
+        return await asyncio.wrap_future(self._on_pool(lambda: self.read_now(work)))
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """Run a reader in one read transaction on this thread. Blocks.
@@ -122,7 +118,13 @@ class Store:
 
     async def has_changed(self) -> bool:
         """Say whether any process may have committed since the last call. Never two at once."""
-        return await asyncio.wrap_future(self._pool.submit(self.database.has_changed))
+        return await asyncio.wrap_future(self._on_pool(self.database.has_changed))
+
+    def _on_pool(self, work: Callable[[], T]) -> Future[T]:
+        try:
+            return self._pool.submit(work)
+        except RuntimeError as error:
+            raise StoreError("The store is closed; nothing more is read.") from error
 
     def _deliver(self, committed: Committed) -> None:
         if self._loop is None:
