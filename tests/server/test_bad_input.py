@@ -350,7 +350,7 @@ async def test_an_unknown_model_is_refused_where_it_is_named(
         ("POST", f"threads/{thread_id}/messages", {"content": "x", "model": model}),
     ]:
         reply = await chat_server.ask(method, path, body)
-        assert is_refused(reply, 400, "invalid_input"), (method, path)
+        assert is_refused(reply, 400, "no_such_model"), (method, path)
 
 
 async def test_a_missing_provider_key_fails_the_run_with_its_code(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -55,12 +56,17 @@ def test_a_fresh_bundle_is_not_built_again(tmp_path: Path, monkeypatch: pytest.M
     assert frontend.ensure_bundle({"PATH": ""}) is False
 
 
+def notebook(source: str) -> str:
+    cell = {"cell_type": "code", "execution_count": 1, "outputs": ["old"], "source": [source]}
+    return json.dumps({"cells": [cell]})
+
+
 @pytest.fixture
 def demo_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A demo beside one shipped notebook, both in a scratch folder."""
     shipped = tmp_path / "shipped"
     shipped.mkdir()
-    (shipped / demo.FIRST).write_text('{"version": 1}')
+    (shipped / demo.FIRST).write_text(notebook("first"))
     monkeypatch.setattr(demo, "SHIPPED", shipped)
     monkeypatch.setattr(demo, "DEMO", tmp_path / "demo")
     monkeypatch.setattr(demo, "ORIGINS", tmp_path / "demo" / "origins.json")
@@ -77,9 +83,10 @@ def test_the_demo_keeps_what_a_person_wrote_into_the_notebook(demo_folder: Path)
 def test_the_demo_brings_a_changed_notebook_and_keeps_the_old_one_beside(demo_folder: Path) -> None:
     demo.copy_notebooks()
     (demo_folder / demo.FIRST).write_text('{"mine": true}')
-    (demo.SHIPPED / demo.FIRST).write_text('{"version": 2}')
+    (demo.SHIPPED / demo.FIRST).write_text(notebook("second"))
     demo.copy_notebooks()
-    assert (demo_folder / demo.FIRST).read_text() == '{"version": 2}'
+    (cell,) = json.loads((demo_folder / demo.FIRST).read_text())["cells"]
+    assert (cell["source"], cell["outputs"]) == (["second"], [])  # as before its first run
     (kept,) = demo_folder.glob("*(kept *).ipynb")
     assert kept.read_text() == '{"mine": true}'
 
