@@ -1,0 +1,654 @@
+"""Random operations on the real store beside a plain list of what was published.
+
+``LogMachine`` drives one SQLite file: appends of current and stale attempts, batches of which some
+fail, claims, retries, questions, ends, crashes in the middle of a transaction, compaction, and
+readers that come and go with buffers far too small. The model is dull on purpose: per thread the
+list of events, and per run what an engineer would note on paper. After every step the store's log
+must be that list; whenever asked, every cursor must lead to the same state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import threading
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from jupyter_chat_stream import follow as follow_module
+from jupyter_chat_stream.errors import Compacted, FoldError, RunNotEnded, StaleAttempt
+from jupyter_chat_stream.events import (
+    ENDS,
+    Body,
+    Delta,
+    Event,
+    Finalized,
+    InputGiven,
+    InputRequested,
+    ThreadChanged,
+    ToolReturned,
+    canonical,
+)
+from jupyter_chat_stream.follow import Hub, Reader
+from jupyter_chat_stream.messages import Transcript
+from jupyter_chat_stream.store import runs, threads
+from jupyter_chat_stream.store.audit import compact, verify
+from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction
+from jupyter_chat_stream.store.reading import Snapshot, read_after, read_events
+from jupyter_chat_stream.store.runs import Claimed, claim, find_due
+from jupyter_chat_stream.store.store import Store
+from jupyter_chat_stream.store.writer import Append
+
+T = TypeVar("T")
+
+PATIENCE_S = 20.0
+TINY_BUFFER_BYTES = 700  # about three deltas
+MAX_CRASHES = 3
+INDEX = st.integers(0, 99)
+PIECES = st.lists(st.sampled_from(["a", "é", "🧮", "word ", "x" * 40]), min_size=1, max_size=3)
+
+
+class Crash(BaseException):
+    """The process dies here: nobody may catch this and go on."""
+
+
+@dataclass(kw_only=True, eq=False)
+class ModelRun:
+    """What is known of a run by what was done to it."""
+
+    ref: RunRef
+    thread: int
+    parts: list[tuple[str, int]]  # kind, and the attempt that opened it
+    attempt: int = 0
+    status: str = "pending"
+    has_wake: bool = False
+    owner: str | None = None
+    crashes: int = 0
+    question: str | None = None
+    is_compacted: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return self.status not in ENDS
+
+
+@dataclass(kw_only=True, eq=False)
+class ModelThread:
+    """A thread's log as a list, and its state after each event, as folded then."""
+
+    ref: ThreadRef
+    events: list[Event] = field(default_factory=list)
+    states: list[dict[str, Any]] = field(default_factory=lambda: [Transcript().state()])
+    transcript: Transcript = field(default_factory=Transcript)
+
+    def take(self, event: Event) -> None:
+        assert event.seq == len(self.events) + 1, "L1: not dense"
+        self.events.append(event)
+        self.transcript.apply(event)
+        self.states.append(self.transcript.state())
+
+
+@dataclass(kw_only=True, eq=False)
+class ModelReader:
+    """A reader of the wire: what it holds survives every connection."""
+
+    thread: ModelThread
+    transcript: Transcript
+    reader: Reader | None = None
+    is_live: bool = False
+
+
+def at(state: dict[str, Any]) -> Transcript:
+    """Begin with a state that somebody held."""
+    transcript = Transcript()
+    transcript.replace({**state, "info": state["thread"]})
+    return transcript
+
+
+def pick(items: Sequence[T], index: int) -> T | None:
+    return items[index % len(items)] if items else None
+
+
+class Base(RuleBasedStateMachine):
+    """The store, its loop and the list; rules are in LogMachine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="chat-stream-machine-"))
+        self.loop = asyncio.new_event_loop()
+        self.threads: list[ModelThread] = []
+        self.runs: list[ModelRun] = []
+        self.readers: list[ModelReader] = []
+        self.published: list[Event] = []
+        self.ids = 0
+        self.clock = 1_800_000_000_000
+        self._buffer_bytes, follow_module.BUFFER_BYTES = (
+            follow_module.BUFFER_BYTES,
+            TINY_BUFFER_BYTES,
+        )
+        self._excepthook, threading.excepthook = threading.excepthook, self._on_thread_death
+        self.open()
+
+    def _on_thread_death(self, told: Any) -> None:
+        if not issubclass(told.exc_type, Crash):
+            self._excepthook(told)
+
+    def open(self) -> None:
+        self.store = Store.open(
+            f"sqlite:///{self.folder / 'chat.db'}", now_ms=self.now, make_id=self.new_id
+        )
+        self.store.attach(self.loop)
+        self.store.listen(self.note)
+        self.hub = Hub(self.store, poll_interval_s=3600.0)
+
+    def now(self) -> int:
+        return self.clock
+
+    def new_id(self) -> str:
+        self.ids += 1
+        return f"id{self.ids:05d}"
+
+    def note(self, events: list[Event]) -> None:
+        """L3: what is published is in the database by then."""
+        by_id = {thread.ref.id: thread for thread in self.threads}
+        for event in events:
+            self.published.append(event)
+            if event.thread_id in by_id:
+                by_id[event.thread_id].take(event)
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(asyncio.wait_for(work, PATIENCE_S))
+
+    def do(self, work: Any, *pks: int) -> Any:
+        return self.wait(self.store.write(work, *pks))
+
+    def look(self, work: Any) -> Any:
+        return self.store.read_now(work)
+
+    def damage(self) -> list[str]:
+        return self.look(lambda conn: [str(found) for found in verify(conn)])
+
+    def outcomes(self, futures: Sequence[Future[Any]]) -> list[Any]:
+        async def gather() -> list[Any]:
+            wrapped = [asyncio.wrap_future(future) for future in futures]
+            return await asyncio.gather(*wrapped, return_exceptions=True)
+
+        return self.wait(gather())
+
+    def held_up(self) -> tuple[threading.Event, Future[None]]:
+        """Keep the writer busy until the event is set."""
+        begun, go_on = threading.Event(), threading.Event()
+
+        def work(tx: Transaction) -> None:
+            begun.set()
+            assert go_on.wait(PATIENCE_S)
+
+        future = self.store.submit(work)
+        assert begun.wait(PATIENCE_S)
+        return go_on, future
+
+    def expect(self, since: int, *expected: tuple[str, str | None, int | None]) -> None:
+        """Check what was published since, as (type, run, attempt)."""
+        found = [(e.type, e.run_id, e.attempt) for e in self.published[since:]]
+        assert found == list(expected), (found, expected)
+
+    def leave_all(self) -> None:
+        """Every connection breaks; what the readers hold stays."""
+        for reader in self.readers:
+            if reader.reader is not None:
+                reader.reader.close()
+            reader.reader, reader.is_live = None, False
+        self.wait(self.hub.stop())
+
+    def log_is_the_list(self, thread: ModelThread) -> None:
+        """L1, L2: dense, and no event is ever another one; compaction takes deltas alone."""
+        stored = self.look(lambda conn: read_events(conn, thread.ref, 0, 10**6))
+        gone = {
+            run.ref.id
+            for run in self.runs
+            if run.is_compacted and self.threads[run.thread] is thread
+        }
+        kept = [e for e in thread.events if not (e.type == "delta" and e.run_id in gone)]
+        assert stored == kept
+
+    def every_cursor_leads_to_the_state(self, thread: ModelThread, limits: dict[str, int]) -> None:
+        """L6: the state folded up to c, and then whatever is answered."""
+        whole = canonical(thread.transcript.state())
+        for cursor, state in enumerate(thread.states):
+            transcript = at(state)
+            assert transcript.seq == cursor
+            while transcript.seq < len(thread.events):
+                self._take_answer(thread, transcript, limits)
+            assert canonical(transcript.state()) == whole, cursor
+
+    def _take_answer(
+        self, thread: ModelThread, transcript: Transcript, limits: dict[str, int]
+    ) -> None:
+        answer = self.look(lambda conn: read_after(conn, thread.ref, transcript.seq, **limits))
+        if isinstance(answer, Snapshot):
+            assert answer.seq == len(thread.events)
+            transcript.replace(answer.to_wire())
+            return
+        assert answer.events
+        for event in answer.events:
+            assert event.seq == transcript.seq + 1
+            transcript.apply(event)
+
+    def every_reader_gets_there(self) -> None:
+        """L6, L8: through the hub, whatever its buffers had to drop."""
+        for reader in self.readers:
+            self.read_on(reader, 10**6)
+            assert canonical(reader.transcript.state()) == canonical(
+                reader.thread.transcript.state()
+            )
+
+    def read_on(self, reader: ModelReader, frames: int) -> None:
+        if reader.reader is None:
+            reader.reader = self.wait(self._follow(reader))
+        while frames and (reader.transcript.seq < len(reader.thread.events) or not reader.is_live):
+            frames -= 1
+            frame = self.wait(reader.reader.next())
+            assert reader.reader._buffered <= TINY_BUFFER_BYTES, "L8: not bounded"
+            if frame.snapshot is not None:
+                assert frame.snapshot.seq > reader.transcript.seq
+                reader.transcript.replace(frame.snapshot.to_wire())
+            elif frame.op == "events":
+                first = frame.encoded[0][0]
+                assert first == reader.transcript.seq + 1, "L6: a gap or a duplicate"
+                for event in reader.thread.events[first - 1 : frame.seq]:
+                    reader.transcript.apply(event)
+            else:
+                assert frame.op == "live"
+                reader.is_live = True
+            assert frame.seq == reader.transcript.seq
+
+    async def _follow(self, reader: ModelReader) -> Reader:
+        return self.hub.follow(reader.thread.ref, reader.transcript.seq)
+
+    def teardown(self) -> None:
+        try:
+            for thread in self.threads:
+                self.log_is_the_list(thread)
+                self.every_cursor_leads_to_the_state(thread, {"page_events": 7})
+            self.every_reader_gets_there()
+            assert self.damage() == [], "L7"
+        finally:
+            follow_module.BUFFER_BYTES = self._buffer_bytes
+            threading.excepthook = self._excepthook
+            self.leave_all()
+            self.store.close()
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class LogMachine(Base):
+    """The rules."""
+
+    # ------------------------------------------------------------------ threads and messages
+
+    @initialize()
+    def first_thread(self) -> None:
+        self.create_thread()
+        self.send(0)
+
+    def create_thread(self) -> None:
+        since = len(self.published)
+
+        def work(tx: Transaction) -> ThreadRef:
+            made, _ = threads.create_thread(
+                tx, owner="o", project="", name=None, title=None, model="m", system=None
+            )
+            tx.flush()
+            return threads.find_thread(tx.conn, "o", made["id"])
+
+        thread = ModelThread(ref=self.do(work))
+        self.threads.append(thread)
+        for event in self.published[since:]:
+            thread.take(event)
+
+    @rule()
+    def another_thread(self) -> None:
+        if len(self.threads) < 2:
+            self.create_thread()
+
+    @rule(index=INDEX)
+    def send(self, index: int) -> None:
+        number = index % len(self.threads)
+        thread = self.threads[number].ref
+        since = len(self.published)
+
+        def work(tx: Transaction) -> RunRef:
+            parts = [{"kind": "text", "text": "Why?"}]
+            message = runs.add_message(tx, thread, parts=parts, parent_id=None)
+            return runs.add_reply(tx, thread, runs.NewReply(parent_id=message["id"], model="m"))
+
+        ref = self.do(work, thread.pk)
+        self.runs.append(ModelRun(ref=ref, thread=number, parts=[]))
+        self.expect(since, ("message", None, None), ("message", ref.id, None))
+
+    @rule(index=INDEX, title=st.sampled_from("TUV"))
+    def rename(self, index: int, title: str) -> None:
+        thread = self.threads[index % len(self.threads)].ref
+        change = ThreadChanged(thread={"title": title})
+        self.do(lambda tx: tx.append(thread, change), thread.pk)
+
+    # ------------------------------------------------------------------ attempts
+
+    @rule(
+        index=INDEX,
+        owner=st.sampled_from(["A", "B"]),
+        on_crash=st.sampled_from(["continue", "continue", "restart", "interrupt"]),
+    )
+    def claim(self, index: int, owner: str, on_crash: Any) -> None:
+        """L5, L10: whoever is due can be taken, and nobody else is listed."""
+        listed = self.look(lambda conn: find_due(conn, 2**50))
+        expected = [run for run in self.runs if self._is_due(run)]
+        assert [due.run.id for due in listed] == [run.ref.id for run in expected], "L10"
+        run, due = pick(expected, index), pick(listed, index)
+        if run is None or due is None:
+            return
+        since = len(self.published)
+        options: Any = {"max_crashes": MAX_CRASHES, "on_crash": on_crash}
+        claimed = self.do(lambda tx: claim(tx, due, owner, **options), run.ref.thread.pk)
+        has_crashed = run.owner is not None
+        run.attempt, run.crashes, run.owner = run.attempt + 1, run.crashes + has_crashed, owner
+        if has_crashed and (run.crashes >= MAX_CRASHES or on_crash == "interrupt"):
+            assert claimed is None
+            self._ended(run, "failed" if run.crashes >= MAX_CRASHES else "interrupted")
+            assert self.published[-1].type == "finalized"
+            return
+        assert claimed is not None
+        assert claimed.attempt == run.attempt
+        run.status, run.has_wake = "processing", False
+        is_emptied = has_crashed and on_crash == "restart" and bool(run.parts)
+        if is_emptied:
+            run.parts = []
+        types = ["message", "status"] if is_emptied else ["status"]
+        self.expect(since, *((type_, run.ref.id, run.attempt) for type_ in types))
+
+    def _is_due(self, run: ModelRun) -> bool:
+        turn = next(r for r in self.runs if (r.thread == run.thread and r.is_open) or r is run)
+        waits = run.status == "waiting" and not run.has_wake and run.owner is None
+        return run.is_open and turn is run and not waits
+
+    @rule(
+        index=INDEX,
+        pieces=PIECES,
+        kind=st.sampled_from(["text", "text", "reasoning"]),
+        back=st.sampled_from([0, 0, 0, 1, -1]),
+        settle=st.booleans(),
+    )
+    def append(self, index: int, pieces: list[str], kind: str, back: int, settle: bool) -> None:
+        """L4, L5: the current attempt of a run that has not ended writes, no other."""
+        run = pick([run for run in self.runs if run.attempt > 0], index)
+        if run is None:
+            return
+        since = len(self.published)
+        attempt = run.attempt - back
+        bodies, parts = self._deltas(run, kind, pieces)
+        (outcome,) = self.outcomes([self._put(run, attempt, bodies, settle)])
+        if back == 0 and run.is_open:
+            run.parts = parts
+            self.expect(since, *[("delta", run.ref.id, attempt)] * len(pieces))
+        else:
+            assert isinstance(outcome, StaleAttempt)
+            self.expect(since)
+
+    @rule(
+        steps=st.lists(
+            st.tuples(INDEX, st.sampled_from(["good", "good", "stale", "bad", "cancel", "end"])),
+            min_size=2,
+            max_size=6,
+        )
+    )
+    def batch(self, steps: list[tuple[int, str]]) -> None:
+        """L1, L5: one transaction, or one by one where it fails; the same outcome for each."""
+        going = [run for run in self.runs if run.attempt > 0]
+        if not going:
+            return
+        go_on, blocker = self.held_up()
+        since = len(self.published)
+        futures: list[Future[Any]] = []
+        expected: list[tuple[str, str | None, int | None]] = []
+        accepted: list[Any] = []
+        for index, what in steps:
+            run = going[index % len(going)]
+            is_taken, types, future = self._step(run, what)
+            futures.append(future)
+            accepted.append(is_taken)
+            expected += [(type_, run.ref.id, run.attempt) for type_ in types]
+        go_on.set()
+        self.outcomes([blocker])
+        found = self.outcomes(futures)
+        assert [not isinstance(outcome, BaseException) for outcome in found] == accepted, found
+        self.expect(since, *expected)
+
+    def _step(self, run: ModelRun, what: str) -> tuple[bool, list[str], Future[Any]]:
+        bodies, parts = self._deltas(run, "text", ["b"])
+        was_open = run.is_open
+        if what == "cancel":
+            future = self.store.submit(lambda tx: runs.cancel(tx, run.ref), run.ref.thread.pk)
+            if was_open:
+                run.attempt += 1
+                self._ended(run, "cancelled")
+            return True, ["finalized"] if was_open else [], future
+        if what == "stale":
+            return False, [], self._put(run, run.attempt - 1, bodies, False)
+        if what == "bad":
+            never = ToolReturned(tool_call_id="c", name="n", success=True, output={1})
+            return False, [], self._put(run, run.attempt, [*bodies, never], True)
+        if what == "end":
+            future = self._put(run, run.attempt, [Finalized(status="completed")], False)
+            if was_open:
+                self._ended(run, "completed")
+            return was_open, ["finalized"] if was_open else [], future
+        if was_open:
+            run.parts = parts
+        return was_open, ["delta"] if was_open else [], self._put(run, run.attempt, bodies, False)
+
+    @rule(index=INDEX, release=st.booleans())
+    def put_off_and_maybe_retry(self, index: int, release: bool) -> None:
+        run = pick([run for run in self.runs if run.is_open and run.attempt > 0], index)
+        if run is None:
+            return
+        claimed = self._claimed(run)
+        until = self.clock + 5
+        self.do(
+            lambda tx: runs.put_off(tx, claimed, until, "x", release=release), run.ref.thread.pk
+        )
+        run.status, run.has_wake = "waiting", True
+        if release:
+            run.owner = None
+            return
+        again = self.do(lambda tx: runs.retry_attempt(tx, claimed), run.ref.thread.pk)
+        assert again.attempt == run.attempt + 1
+        run.attempt, run.status, run.has_wake = run.attempt + 1, "processing", False
+
+    @rule(index=INDEX)
+    def ask(self, index: int) -> None:
+        run = pick([run for run in self.runs if run.is_open and run.attempt > 0], index)
+        if run is None or run.question is not None:
+            return
+        run.question = self.new_id()
+        body = InputRequested(request_id=run.question, prompt="?")
+        (outcome,) = self.outcomes(
+            [self._put(run, run.attempt, [body], settle=False, release=True)]
+        )
+        assert not isinstance(outcome, BaseException)
+        run.parts.append(("input_request", run.attempt))
+        run.status, run.has_wake, run.owner = "waiting", False, None
+
+    @rule(index=INDEX)
+    def answer(self, index: int) -> None:
+        run = pick([run for run in self.runs if run.is_open and run.question], index)
+        if run is None:
+            return
+        body = InputGiven(request_id=str(run.question), value=index, by="o")
+        self.do(lambda tx: tx.append(run.ref.thread, body, run=run.ref), run.ref.thread.pk)
+        run.question, run.status, run.has_wake = None, "pending", False
+
+    @rule(index=INDEX, status=st.sampled_from(ENDS))
+    def finish(self, index: int, status: str) -> None:
+        run = pick([run for run in self.runs if run.is_open and run.attempt > 0], index)
+        if run is None:
+            return
+        self.outcomes([self._put(run, run.attempt, [Finalized(status=status)], settle=False)])
+        self._ended(run, status)
+
+    @rule(index=INDEX, keep_parts=st.booleans())
+    def succeed(self, index: int, keep_parts: bool) -> None:
+        """Retry or continue; refused where there is nothing to repeat yet."""
+        run = self.runs[index % len(self.runs)]
+
+        def work(tx: Transaction) -> RunRef:
+            return runs.make_successor(tx, run.ref, keep_parts=keep_parts)
+
+        (made,) = self.outcomes([self.store.submit(work, run.ref.thread.pk)])
+        if run.is_open:
+            assert isinstance(made, RunNotEnded)
+            return
+        kept = [(kind, 0) for kind, _ in run.parts] if keep_parts else []
+        self.runs.append(ModelRun(ref=made, thread=run.thread, parts=kept))
+
+    # ------------------------------------------------------------------ crashes and compaction
+
+    @rule(index=INDEX, pieces=PIECES)
+    def crash(self, index: int, pieces: list[str]) -> None:
+        """L1-L7: the process dies with a transaction half written; nothing of it was ever there."""
+        run = self.runs[index % len(self.runs)]
+        since = len(self.published)
+        go_on, _ = self.held_up()
+        bodies, _ = self._deltas(run, "text", pieces)
+
+        def die(tx: Transaction) -> None:
+            for body in (*bodies, Finalized(status="failed")):
+                tx.append(run.ref.thread, body, run=run.ref, attempt=run.attempt)
+            tx.flush()
+            raise Crash
+
+        lost = [self._put(run, run.attempt, bodies, True), self.store.submit(die)]
+        go_on.set()
+        self.store._writer._thread.join(PATIENCE_S)
+        assert not self.store._writer._thread.is_alive()
+        assert not any(future.done() for future in lost)
+        self.leave_all()
+        self.expect(since)
+        self.store._writer._drop_connection()  # as the system does for a process that died
+        self.store._pool.shutdown()
+        self.store.database.close()
+        self.open()
+
+    @rule()
+    def restart(self) -> None:
+        self.leave_all()
+        self.store.close()
+        self.open()
+
+    @rule(index=INDEX)
+    def compact(self, index: int) -> None:
+        """L2: deltas of an ended message go, and nothing else; of another, none."""
+        run = self.runs[index % len(self.runs)]
+        work = lambda tx: compact(tx, run.ref)  # noqa: E731
+        (outcome,) = self.outcomes([self.store.submit(work, run.ref.thread.pk)])
+        if run.is_open:
+            assert isinstance(outcome, RunNotEnded)
+            return
+        assert not isinstance(outcome, FoldError), "L7"
+        deltas = [
+            e
+            for e in self.threads[run.thread].events
+            if e.run_id == run.ref.id and e.type == "delta"
+        ]
+        assert outcome == (0 if run.is_compacted else len(deltas))
+        run.is_compacted = bool(deltas)
+
+    # ------------------------------------------------------------------ looking
+
+    @rule(index=INDEX, cursor=INDEX)
+    def follow(self, index: int, cursor: int) -> None:
+        """Somebody comes with what they held some time ago, compacted since or not."""
+        if len(self.readers) < 4:
+            thread = self.threads[index % len(self.threads)]
+            state = thread.states[cursor % len(thread.states)]
+            self.readers.append(ModelReader(thread=thread, transcript=at(state)))
+
+    @rule(index=INDEX, frames=st.integers(1, 3))
+    def read(self, index: int, frames: int) -> None:
+        reader = pick(self.readers, index)
+        if reader is not None:
+            self.read_on(reader, frames)
+
+    @rule(index=INDEX)
+    def leave(self, index: int) -> None:
+        """L8: leaving touches nothing; what the reader holds, it may come back with."""
+        reader = pick(self.readers, index)
+        if reader is not None and reader.reader is not None:
+            reader.reader.close()
+            reader.reader, reader.is_live = None, False
+
+    @rule()
+    def check_the_log(self) -> None:
+        for thread in self.threads:
+            self.log_is_the_list(thread)
+
+    @rule(index=INDEX, page_events=st.integers(1, 9), page_bytes=st.sampled_from([1, 400, 10**6]))
+    def check_every_cursor(self, index: int, page_events: int, page_bytes: int) -> None:
+        thread = self.threads[index % len(self.threads)]
+        limits = {"page_events": page_events, "page_bytes": page_bytes}
+        self.every_cursor_leads_to_the_state(thread, limits)
+
+    @rule(index=INDEX, cursor=INDEX)
+    def check_raw(self, index: int, cursor: int) -> None:
+        """L2: events as they were, or a word that they are gone."""
+        thread = self.threads[index % len(self.threads)]
+        cursor %= len(thread.events)
+        wanted = thread.events[cursor:]
+        gone = {run.ref.id for run in self.runs if run.is_compacted}
+        try:
+            page = self.look(lambda conn: read_after(conn, thread.ref, cursor, raw=True))
+        except Compacted:
+            assert any(e.type == "delta" and e.run_id in gone for e in wanted)
+        else:
+            assert list(page.events) == wanted[: len(page.events)]
+
+    @rule()
+    def check_rows(self) -> None:
+        """L7"""
+        assert self.damage() == []
+
+    # ------------------------------------------------------------------ small
+
+    def _put(
+        self,
+        run: ModelRun,
+        attempt: int,
+        bodies: Sequence[Body],
+        settle: bool,
+        release: bool = False,
+    ) -> Future[Any]:
+        return self.store.append(
+            Append(run=run.ref, attempt=attempt, bodies=bodies, settle=settle, release=release)
+        )
+
+    def _deltas(
+        self, run: ModelRun, kind: str, pieces: Sequence[str]
+    ) -> tuple[list[Body], list[tuple[str, int]]]:
+        """A run of deltas that fits: into its attempt's last part, or into a new one."""
+        parts = list(run.parts)
+        if not parts or parts[-1] != (kind, run.attempt):
+            parts.append((kind, run.attempt))
+        return [Delta(part=len(parts) - 1, kind=kind, text=piece) for piece in pieces], parts
+
+    def _ended(self, run: ModelRun, status: str) -> None:
+        run.status, run.owner, run.has_wake, run.question = status, None, False, None
+
+    def _claimed(self, run: ModelRun) -> Claimed:
+        return Claimed(run=run.ref, attempt=run.attempt, model="m", params={}, retries=0)

@@ -1,0 +1,17 @@
+"""L1, L2, L4, L5, L6, L7 and L8, driven by chance; see machine.py."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+from tests.properties.machine import LogMachine
+
+TestTheLog = LogMachine.TestCase
+TestTheLog.settings = settings(
+    max_examples=40,
+    stateful_step_count=40,
+    derandomize=True,  # the same walks everywhere: a failure in CI is a failure here
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
