@@ -52,7 +52,7 @@ PATIENCE_S = 20.0
 TINY_BUFFER_BYTES = 700  # about three deltas
 MAX_CRASHES = 3
 INDEX = st.integers(0, 99)
-PIECES = st.lists(st.sampled_from(["a", "é", "🧮", "word ", "x" * 40]), min_size=1, max_size=3)
+PIECES = st.lists(st.sampled_from(["a", "é", "🧮", "word ", "x" * 40]), min_size=1, max_size=6)
 
 
 class Crash(BaseException):
@@ -498,9 +498,14 @@ class LogMachine(Base):
     @rule(index=INDEX, status=st.sampled_from(ENDS))
     def finish(self, index: int, status: str) -> None:
         run = pick([run for run in self.runs if run.is_open and run.attempt > 0], index)
-        if run is None:
-            return
+        if run is not None:
+            self.finish_run(run, status)
+
+    def finish_run(self, run: ModelRun, status: str) -> None:
+        """L4: from here on nobody adds to it."""
+        since = len(self.published)
         self.outcomes([self._put(run, run.attempt, [Finalized(status=status)], settle=False)])
+        self.expect(since, ("finalized", run.ref.id, run.attempt))
         self._ended(run, status)
 
     @rule(index=INDEX, keep_parts=st.booleans())
@@ -517,6 +522,20 @@ class LogMachine(Base):
             return
         kept = [(kind, 0) for kind, _ in run.parts] if keep_parts else []
         self.runs.append(ModelRun(ref=made, thread=run.thread, parts=kept))
+
+    @rule(index=INDEX, pieces=st.integers(0, 30), status=st.sampled_from(ENDS))
+    def go_through(self, index: int, pieces: int, status: str) -> None:
+        """Take whoever is due and answer to the end, an event for each piece."""
+        due = [run for run in self.runs if self._is_due(run)]
+        run = pick(due, index)
+        if run is None:
+            self.send(index)
+            return
+        self.claim(index, "C", "continue")
+        if run.is_open:
+            bodies, run.parts = self._deltas(run, "text", ["x"] * pieces)
+            self.outcomes([self._put(run, run.attempt, [body], False) for body in bodies])
+            self.finish_run(run, status)
 
     # ------------------------------------------------------------------ crashes and compaction
 
@@ -555,7 +574,10 @@ class LogMachine(Base):
     @rule(index=INDEX)
     def compact(self, index: int) -> None:
         """L2: deltas of an ended message go, and nothing else; of another, none."""
-        run = self.runs[index % len(self.runs)]
+        ended = [run for run in self.runs if not run.is_open]
+        run = pick(ended, index) if index % 5 else pick(self.runs, index)
+        if run is None:
+            return
         work = lambda tx: compact(tx, run.ref)  # noqa: E731
         (outcome,) = self.outcomes([self.store.submit(work, run.ref.thread.pk)])
         if run.is_open:

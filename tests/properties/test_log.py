@@ -8,7 +8,7 @@ from tests.properties.machine import LogMachine
 
 TestTheLog = LogMachine.TestCase
 TestTheLog.settings = settings(
-    max_examples=40,
+    max_examples=100,
     stateful_step_count=40,
     derandomize=True,  # the same walks everywhere: a failure in CI is a failure here
     deadline=None,
