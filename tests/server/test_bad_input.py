@@ -338,9 +338,17 @@ async def test_a_message_for_later_is_not_supported_yet(chat_server: ChatServer)
     assert is_refused(reply, 400, "not_supported")
 
 
-@pytest.mark.parametrize("model", ["demo/nothing", "nobody/model", "echo", "demo/"])
+@pytest.mark.parametrize(
+    ("model", "code"),
+    [
+        ("demo/nothing", "no_such_model"),
+        ("nobody/model", "no_such_model"),
+        ("echo", "invalid_input"),
+        ("demo/", "invalid_input"),
+    ],
+)
 async def test_an_unknown_model_is_refused_where_it_is_named(
-    chat_server: ChatServer, model: str
+    chat_server: ChatServer, model: str, code: str
 ) -> None:
     thread_id = await chat_server.thread()
     for method, path, body in [
@@ -350,7 +358,7 @@ async def test_an_unknown_model_is_refused_where_it_is_named(
         ("POST", f"threads/{thread_id}/messages", {"content": "x", "model": model}),
     ]:
         reply = await chat_server.ask(method, path, body)
-        assert is_refused(reply, 400, "no_such_model"), (method, path)
+        assert is_refused(reply, 400, code), (method, path)
 
 
 async def test_a_missing_provider_key_fails_the_run_with_its_code(
