@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,6 +13,23 @@ from typing import Any
 from tests.e2e.sites import PATIENCE_S, Site
 
 MIME_TYPE = "application/vnd.jupyter-chat-stream.thread.v1+json"
+# What a kernel of this Python would write: opening the file changes nothing in it.
+METADATA = {
+    "kernelspec": {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    },
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+        "version": platform.python_version(),
+    },
+}
 
 
 def code(source: str, *outputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,10 +59,7 @@ def write(site: Site, name: str, *cells: Mapping[str, Any]) -> str:
     """Write a notebook into the site's folder; give its path there."""
     content = {
         "cells": [{**cell, "id": f"cell-{index}"} for index, cell in enumerate(cells)],
-        "metadata": {
-            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
-            "language_info": {"name": "python"},
-        },
+        "metadata": METADATA,
         "nbformat": 4,
         "nbformat_minor": 5,
     }
@@ -54,8 +69,11 @@ def write(site: Site, name: str, *cells: Mapping[str, Any]) -> str:
 
 
 def outputs(site: Site, path: str) -> list[dict[str, Any]]:
-    """Read the bundles of all chats in a notebook file."""
-    content = json.loads((site.notebooks / path).read_text())
+    """Read the bundles of all chats in a notebook file; none while it is being written."""
+    try:
+        content = json.loads((site.notebooks / path).read_text())
+    except ValueError:
+        return []
     return [
         output["data"]
         for cell in content["cells"]

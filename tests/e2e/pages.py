@@ -17,7 +17,10 @@ from tests.e2e.sites import PATIENCE_S, TOKEN, Site
 PATIENCE_MS = PATIENCE_S * 1000
 SCRIPT = Path(__file__).with_name("watch.js")
 PICTURES = os.environ.get("JCS_SHOTS")
+NARROW = 620
 HERE = ("127.0.0.1", "localhost")
+# What the browser itself notes of a server that is gone.
+OF_A_SERVER_GONE = ("WebSocket connection to", "Failed to load resource")
 
 # Gives the notebook's panel, wherever the page keeps it.
 _FIND = """path => {
@@ -48,6 +51,8 @@ class Seen:
     errors: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+    saves: list[str] = field(default_factory=list)
+    was_server_killed: bool = False
 
     def watch(self, page: Page) -> None:
         page.on("console", self._on_console)
@@ -67,10 +72,14 @@ class Seen:
         place = urlsplit(request.url)
         if place.scheme in ("http", "https", "ws", "wss") and place.hostname not in HERE:
             self.foreign.append(request.url)
+        if request.method == "PUT" and "/api/contents/" in request.url:
+            self.saves.append(urlsplit(request.url).path.rpartition("/")[2])
 
     @property
     def errors_of_ours(self) -> list[str]:
-        return [error for error in self.errors if "chat-stream" in error or "ChatStream" in error]
+        ours = [error for error in self.errors if "chat-stream" in error or "ChatStream" in error]
+        forgiven = OF_A_SERVER_GONE if self.was_server_killed else ()
+        return [error for error in ours if not error.startswith(forgiven)]
 
 
 class ChatView:
@@ -145,6 +154,14 @@ class NotebookPage:
         self.page.goto(f"{self.site.url}{self._address}&token={TOKEN}")
         self.wait(kernel=kernel)
 
+    def also(self, path: str) -> NotebookPage:
+        """Open another notebook in the same page."""
+        command = "path => window.jupyterapp.commands.execute('docmanager:open', { path })"
+        self.page.evaluate(command, path)
+        other = NotebookPage(self.page, self.site, path, "")
+        other.wait(kernel=True)
+        return other
+
     def reload(self, *, kernel: bool = False) -> None:
         """Load the page again; no cell is run."""
         self.page.reload()
@@ -155,6 +172,10 @@ class NotebookPage:
         self.wait_until(_READY)
         if kernel:
             self.wait_until(_IDLE)
+
+    def show(self) -> None:
+        """Bring it to the front, where its page holds several."""
+        self.on_panel("panel => window.jupyterapp.shell.activateById(panel.id)")
 
     def run(self, *indexes: int) -> None:
         """Run cells and wait for each."""
@@ -179,7 +200,8 @@ class NotebookPage:
 
     def chats_in(self, cell: int) -> Locator:
         """All chats in the outputs of a cell."""
-        return self.page.locator(f".jp-Notebook .jp-Cell:nth-child({cell + 1}) .jp-ChatStream")
+        front = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook"
+        return self.page.locator(f"{front} .jp-Cell:nth-child({cell + 1}) .jp-ChatStream")
 
     def on_panel(self, function: str, argument: Any = None) -> Any:
         """Call a function of the page with the notebook's panel."""
@@ -215,11 +237,29 @@ class NotebookPage:
         assert sum(chain["text"] == bare(text) for chain in chains) >= views, chains
         return max(int(chain["steps"]) for chain in chains)
 
-    def picture(self, name: str) -> None:
-        """Keep a picture for whoever wants to look (JCS_SHOTS names the folder)."""
-        if PICTURES:
-            Path(PICTURES).mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=f"{PICTURES}/{self.site.flavour.name}-{name}.png")
+    def picture(self, name: str, *, in_all_looks: bool = True) -> None:
+        """Keep pictures for whoever wants to look (JCS_SHOTS names the folder)."""
+        if not PICTURES:
+            return
+        Path(PICTURES).mkdir(parents=True, exist_ok=True)
+        start = f"{PICTURES}/{self.site.flavour.name}-{name}"
+        self.page.screenshot(path=f"{start}.png")
+        if not in_all_looks:
+            return
+        size = self.page.viewport_size
+        assert size is not None
+        self._change_theme("JupyterLab Dark")
+        self.page.screenshot(path=f"{start}-dark.png")
+        self._change_theme("JupyterLab Light")
+        self.page.set_viewport_size({"width": NARROW, "height": size["height"]})
+        self.page.screenshot(path=f"{start}-narrow.png")
+        self.page.set_viewport_size(size)
+
+    def _change_theme(self, theme: str) -> None:
+        change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
+        self.page.evaluate(change, theme)
+        is_drawn = "theme => document.body.dataset.jpThemeName === theme"
+        self.page.wait_for_function(is_drawn, arg=theme)
 
 
 def bare(text: str) -> str:

@@ -1,0 +1,103 @@
+"""What a notebook file keeps of a chat, and what is shown where only the file is left."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.e2e import notebooks
+from tests.e2e.conftest import Open
+from tests.e2e.held import MODEL, Tap, words
+from tests.e2e.sites import FLAVOURS, Site, until
+
+TEXT = words(120)
+COPY = "**You**\n\nIs this kept?\n\n**demo/tour**\n\nThis is what the *file* has kept."
+
+
+def opening(thread: str, model: str = MODEL) -> dict[str, object]:
+    source = f"from jupyter_chat_stream import Chat\nchat = Chat({thread!r}, model={model!r})\nchat"
+    return notebooks.code(source)
+
+
+def test_an_untrusted_copy_streams(site: Site, open_notebook: Open, name: str, tap: Tap) -> None:
+    thread = site.thread(name, MODEL)
+    path = notebooks.write(site, name, notebooks.code("1", notebooks.chat_output(thread, COPY)))
+    notebook = open_notebook(site, path, kernel=False)
+    assert notebook.on_panel("panel => panel.content.widgets[0].model.trusted") is False
+    chat = notebook.chat(0)
+    chat.expect_live()
+    run = site.send(thread, TEXT, **tap.params)
+    tap.open(200)
+    chat.expect_text(run, TEXT[:190])
+    tap.open()
+    chat.expect_status(run, "completed")
+    chat.expect_text(run, TEXT)
+    notebook.assert_grew_into(run, TEXT)
+
+
+@pytest.mark.parametrize("site", FLAVOURS, indirect=True)
+def test_a_thread_this_server_does_not_know_is_shown_as_the_saved_copy(
+    site: Site, open_notebook: Open, name: str
+) -> None:
+    output = notebooks.chat_output("01m0000000000000000000000f", COPY)
+    path = notebooks.write(site, name, notebooks.code("1", output))
+    notebook = open_notebook(site, path, kernel=False)
+    saved = notebook.chat(0).root.get_by_test_id("saved-copy")
+    expect(saved).to_contain_text("saved copy")
+    expect(saved).to_contain_text("This server does not have this chat")
+    expect(saved).to_contain_text("This is what the file has kept.")
+    expect(notebook.chat(0).field).to_have_count(0)
+    notebook.save()
+    assert notebooks.copies(site, path) == [COPY]
+    notebook.picture("saved-copy")
+
+
+def test_a_saved_notebook_has_the_answer_and_so_has_its_html(
+    site: Site, open_notebook: Open, name: str, tmp_path: Path
+) -> None:
+    path = notebooks.write(site, name, opening(name), notebooks.text("below"))
+    notebook = open_notebook(site, path)
+    notebook.run(0)
+    until(lambda: notebooks.outputs(site, path), "a fresh chat saves itself")
+    run = notebook.chat(0).send(TEXT)
+    notebook.chat(0).expect_status(run, "completed")
+    notebook.save()
+    (copy,) = notebooks.copies(site, path)
+    assert copy == f"**You**\n\n{TEXT}\n\n**{MODEL}**\n\n{TEXT}"
+    kept = (site.notebooks / path).read_bytes()
+    notebook.save()
+    assert (site.notebooks / path).read_bytes() == kept  # notebooks go to git
+    html = notebooks.to_html(site, path, tmp_path)
+    assert all(word in html for word in TEXT.split())
+    assert f"<strong>{MODEL}</strong>" in html
+
+
+def test_nothing_is_saved_where_it_would_be_refused_or_asked_about(
+    site: Site, open_notebook: Open, name: str
+) -> None:
+    """The last of three fresh chats is saved; its turn comes after that of the other two."""
+    read_only = notebooks.write(site, f"{name}-read-only", opening(f"{name}-1"))
+    changed = notebooks.write(site, f"{name}-changed", opening(f"{name}-2"))
+    writable = notebooks.write(site, f"{name}-writable", opening(f"{name}-3"))
+    first = open_notebook(site, writable, kernel=True)
+
+    def refuse(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, json={**response.json(), "writable": False})
+
+    first.page.route(re.compile(rf"/api/contents/{read_only}(\?|$)"), refuse)
+    others = [first.also(read_only), first.also(changed)]
+    foreign = json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    (site.notebooks / changed).write_text(foreign)
+    for notebook in (*others, first):
+        notebook.show()
+        notebook.run(0)
+        notebook.chat(0).expect_live()
+    until(lambda: notebooks.outputs(site, writable), "the last one saves itself")
+    assert first.page.locator(".jp-Dialog").count() == 0
+    assert set(first.seen.saves) == {writable}
+    assert (site.notebooks / changed).read_text() == foreign

@@ -1,0 +1,84 @@
+"""An answer outlives whoever shows it, and the server that makes it (L6, L8, L10)."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.e2e import notebooks
+from tests.e2e.conftest import Open
+from tests.e2e.held import MODEL, Tap, words
+from tests.e2e.sites import Site
+
+TEXT = words(200)
+
+
+def test_an_answer_goes_on_after_the_server_was_killed_and_started_again(
+    own_site: Site, open_notebook: Open, name: str, tap: Tap
+) -> None:
+    site, thread = own_site, own_site.thread(name, MODEL)
+    path = notebooks.write(site, name, notebooks.code("1", notebooks.chat_output(thread, "")))
+    notebook = open_notebook(site, path)
+    notebook.seen.was_server_killed = True
+    chat = notebook.chat(0)
+    chat.expect_live()
+    run = site.send(thread, TEXT, **tap.params)
+    tap.open(300)
+    chat.expect_text(run, TEXT[:290])
+
+    site.kill()
+    expect(chat.status).to_have_attribute("data-state", "reconnecting")
+    notebook.picture("reconnecting", in_all_looks=False)
+    site.start()
+    tap.open(500)
+    chat.expect_text(run, TEXT[:490])
+    notebook.assert_grew_steadily(run)
+
+    site.kill()
+    site.start()
+    notebook.reload()
+    chat.expect_text(run, TEXT[:490])
+    tap.open()
+    chat.expect_status(run, "completed")
+    chat.expect_text(run, TEXT)
+    notebook.assert_grew_into(run, TEXT)
+    assert site.messages(thread)[-1]["content"] == TEXT
+    assert [(one["id"], one["attempt"]) for one in site.runs(thread)] == [(run, 3)]
+
+
+def test_two_tabs_of_a_notebook_move_together(
+    site: Site, open_notebook: Open, name: str, tap: Tap
+) -> None:
+    thread = site.thread(name, MODEL)
+    path = notebooks.write(site, name, notebooks.code("1", notebooks.chat_output(thread, "")))
+    tabs = [open_notebook(site, path, kernel=False) for _ in range(2)]
+    chats = [tab.chat(0) for tab in tabs]
+    for chat in chats:
+        chat.expect_live()
+    run = site.send(thread, TEXT, **tap.params)
+    tap.open(300)
+    for chat in chats:
+        chat.expect_text(run, TEXT[:290])
+    tap.open()
+    for tab, chat in zip(tabs, chats, strict=True):
+        chat.expect_status(run, "completed")
+        chat.expect_text(run, TEXT)
+        tab.assert_grew_into(run, TEXT)
+    answer = chats[0].send("Said in the first tab")
+    chats[1].expect_text(answer, "Said in the first tab")
+    chats[1].field.fill("a draft of the second tab")
+    expect(chats[0].field).to_have_value("")
+
+
+def test_closing_the_page_stops_nothing(
+    site: Site, open_notebook: Open, name: str, tap: Tap
+) -> None:
+    thread = site.thread(name, MODEL)
+    path = notebooks.write(site, name, notebooks.code("1", notebooks.chat_output(thread, "")))
+    notebook = open_notebook(site, path, kernel=False)
+    run = site.send(thread, TEXT, **tap.params)
+    tap.open(100)
+    notebook.chat(0).expect_text(run, TEXT[:90])
+    notebook.page.close()
+    tap.open()
+    site.wait_for(run, "completed")
+    assert site.messages(thread)[-1]["content"] == TEXT
