@@ -311,7 +311,8 @@ def _begin_attempt(tx: Transaction, run: RunRef, attempt: int, *, restart: bool)
     row = tx.execute(sql, {"pk": run.message_pk}).mappings().one()
     message = rows.message_wire(row, run.thread.id)
     has_parts = bool(message["parts"])
-    if restart and has_parts:
+    # what a run took over from the one it continues is not its own to throw away
+    if restart and has_parts and tx.run(run)["continues"] is None:
         for derived in ("content", "seq"):
             del message[derived]
         message.update(parts=[], status="processing", error=None)
