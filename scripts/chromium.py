@@ -27,6 +27,7 @@ PLAYWRIGHT_PATTERNS = (
 )
 # Without any font a page has no text to measure.
 APT_PACKAGES = ("chromium", "fonts-liberation")
+DRIVER_LIBRARY = "libatomic1"
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run")
 START_TIMEOUT_S = 60
 
@@ -80,6 +81,29 @@ def starts(path: str) -> bool:
     return done.returncode == 0 and b"<html" in done.stdout
 
 
+def ensure_driver(python: Path) -> None:
+    """Make sure Playwright itself starts: its Node needs a library a minimal Debian lacks."""
+    command: list[str | Path] = [python, "-m", "playwright", "--version"]
+    if run(command, is_required=False):
+        return
+    if may_use_apt():
+        say(f"Playwright does not start: installing the system's package `{DRIVER_LIBRARY}`")
+        apt_install(DRIVER_LIBRARY)
+        if run(command, is_required=False):
+            return
+    raise Failure(
+        "Playwright, which drives the browser in the tests, does not start here; its reason is "
+        f"above. Most likely the package `{DRIVER_LIBRARY}` is missing (Debian, Ubuntu: sudo apt "
+        f"install {DRIVER_LIBRARY}): install it and run this again."
+    )
+
+
+def apt_install(*packages: str) -> None:
+    """Install system packages, as root."""
+    run(["apt-get", "update", "-qq"], is_required=False)
+    run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages])
+
+
 def ensure_chromium(python: Path) -> str:
     """Answer a working Chromium's path, installing one where there is none.
 
@@ -96,8 +120,7 @@ def ensure_chromium(python: Path) -> str:
         return found
     if may_use_apt():
         say("That one does not start here: installing the system's package `chromium`")
-        run(["apt-get", "update", "-qq"], is_required=False)
-        run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *APT_PACKAGES])
+        apt_install(*APT_PACKAGES)
         found = find_chromium()
         if found:
             return found

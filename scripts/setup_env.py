@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts.chromium import ensure_chromium  # noqa: E402 - the path comes first
+from scripts.chromium import ensure_chromium, ensure_driver  # noqa: E402 - the path comes first
 from scripts.frontend import BUNDLE, ensure_bundle, ensure_packages  # noqa: E402
 from scripts.terminal import Failure, may_use_apt, run, say  # noqa: E402
 
@@ -62,6 +62,7 @@ def set_up(purpose: str) -> None:
     if purpose != "use":
         ensure_packages(env)
     if purpose == "test":
+        ensure_driver(PYTHON)
         ensure_chromium(PYTHON)
 
 

@@ -212,3 +212,12 @@ def test_a_chromium_that_only_tells_to_install_it_is_not_taken(tmp_path: Path) -
     stub.write_text("#!/bin/sh\necho 'please install the snap'\nexit 0\n")
     stub.chmod(0o755)
     assert not chromium.starts(str(stub))
+
+
+def test_a_playwright_that_does_not_start_fails_with_the_name_of_the_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(chromium, "run", lambda *_, **__: False)
+    monkeypatch.setattr(chromium, "may_use_apt", lambda: False)
+    with pytest.raises(Failure, match="apt install libatomic1"):
+        chromium.ensure_driver(Path("python"))
