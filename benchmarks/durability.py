@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import time
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Literal
@@ -149,19 +151,25 @@ class LocalFollower:
             _ = frame.text  # a transport would
             self._frames.append((at, frame.encoded))
 
-    async def stop(self) -> dict[str, list[list[int]]]:
+    def count_chars(self) -> int:
+        """Say how much text has come so far."""
+        return sum(len(text) for _, text in self._deltas())
+
+    async def stop(self, *, parse: bool = True) -> dict[str, list[list[int]]]:
         """End it; gives ``received``: [mark, ns] each."""
         for task, reader in zip(self._tasks, self._readers, strict=True):
             task.cancel()
             reader.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        received = []
+        if not parse:
+            return {"received": []}
+        return {"received": [[mark, at] for at, text in self._deltas() for mark in marks_of(text)]}
+
+    def _deltas(self) -> Iterator[tuple[int, str]]:
         for at, encoded in self._frames:
-            for _, text in encoded:
-                if '"type":"delta"' in text:
-                    delta = text.rpartition('"text":"')[2].removesuffix('"}')
-                    received.extend([mark, at] for mark in marks_of(delta))
-        return {"received": received}
+            for _, event in encoded:
+                if '"type":"delta"' in event:
+                    yield at, json.loads(event)["text"]
 
 
 async def _source_cpu_us(runs: int, seconds: float) -> float:

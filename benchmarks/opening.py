@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 from jupyter_chat_stream.events import Completed, Delta, Finalized, dumps
 from jupyter_chat_stream.runs.appender import Saving
@@ -122,7 +123,7 @@ def _saves(events: int) -> int:
         number += 1
         if saving.is_due(number * MARK, number * PACE_S):
             saves.append(number)
-    longest = max(after - before for before, after in zip(saves, saves[1:], strict=False))
+    longest = max(after - before for before, after in pairwise(saves))
     return max(0, events - longest)
 
 

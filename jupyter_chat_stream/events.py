@@ -187,6 +187,11 @@ BODIES: dict[str, Any] = {
     )
 }
 _OPTIONAL = ("continues", "detail", "until", "choices", "expires_at", "job_id")
+# encoders are kept: json.dumps makes one for each call that is not in its own form
+_compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_canonical = json.JSONEncoder(
+    separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False
+).encode
 _COMMON = ("seq", "type", "thread_id", "at", "run_id", "message_id", "attempt")
 
 
@@ -311,14 +316,12 @@ def encode(event: Event) -> str:
 
 def dumps(value: Any) -> str:
     """Write JSON in the one form the package uses: compact, key order kept."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _compact(value)
 
 
 def canonical(value: Any) -> str:
     """Write JSON so that equal values have equal bytes."""
-    return json.dumps(
-        value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False
-    )
+    return _canonical(value)
 
 
 def clean_text(text: str) -> str:

@@ -33,6 +33,7 @@ from .store.store import Store
 log = logging.getLogger("jupyter_chat_stream.follow")
 
 BUFFER_BYTES = 64 * 1024
+LOOK_ANYWAY_S = 1.0  # what this process published and a reader missed is found then
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,15 +246,17 @@ class Hub:
     async def _poll(self) -> None:
         # what another process commits is found here; a lost look costs one interval (L9)
         is_owed = False  # the database tells of a change once, and the look at it may fail
+        loop = asyncio.get_running_loop()
+        looked_at = loop.time()
         while True:
             await asyncio.sleep(self._poll_interval_s)
             if not self._readers:
                 continue
             try:
                 is_owed = await self._store.has_changed() or is_owed
-                if is_owed:
+                if is_owed or loop.time() - looked_at >= LOOK_ANYWAY_S:
                     await self._wake_those_behind()
-                    is_owed = False
+                    is_owed, looked_at = False, loop.time()
             except StoreError as error:
                 log.warning("look for other processes' commits put off: %s", error.code)
 

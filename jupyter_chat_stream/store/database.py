@@ -59,8 +59,6 @@ class Database:
         self.url: URL = _parse(url)
         self._synchronous = synchronous
         self._scratch: Path | None = None
-        self._watch: sqlite3.Connection | None = None
-        self._version = -1
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             self._prepare_file()
@@ -88,30 +86,10 @@ class Database:
         shown = "sqlite://" if self._scratch else self._where()
         return {"backend": self.url.get_backend_name(), "url": shown, "durable": not self._scratch}
 
-    def has_changed(self) -> bool:
-        """Say whether the database may have changed since the last call, by anybody.
-
-        SQLite's ``data_version`` is a number of one connection, which is kept for it.
-        """
-        if not self.is_sqlite:
-            return True
-        try:
-            if self._watch is None:
-                self._watch = sqlite3.connect(
-                    str(self.path), check_same_thread=False, isolation_level=None
-                )
-            version = self._watch.execute("PRAGMA data_version").fetchone()[0]
-        except sqlite3.Error as error:
-            raise StoreError(f"The database could not be looked at: {error}.") from error
-        changed, self._version = version != self._version, version
-        return changed
-
     def close(self) -> None:
         """End every connection; a scratch database is removed."""
         if getattr(self, "_checkpoints", None):
             self._checkpoints.stop()  # type: ignore[union-attr]
-        if self._watch is not None:
-            self._watch.close()
         for name in ("reading", "writing"):
             engine = getattr(self, name, None)
             if engine is not None:
@@ -158,7 +136,7 @@ class Database:
                 "pip install 'jupyter-chat-stream[postgres]'."
             ) from error
         if self.is_sqlite:
-            self._teach_sqlite(engine, "BEGIN IMMEDIATE" if writes else "BEGIN")
+            self._teach_sqlite(engine, driver.BEGIN_WRITING if writes else "BEGIN")
         return engine
 
     def _teach_sqlite(self, engine: Engine, begin: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+BEGIN_WRITING = "BEGIN IMMEDIATE"
 ROWS_AT_ONCE = (64, 16, 4, 1)  # few different statements, so that each stays prepared
 
 
@@ -37,11 +38,38 @@ def among(conn: Connection) -> str:
 
 
 def begin(conn: Connection, sql: str) -> None:
-    """Begin a transaction of SQLite's; SQLAlchemy has been told already."""
+    """Begin a transaction of SQLite's, unless there is one; SQLAlchemy has been told already."""
+    raw: Any = conn.connection.driver_connection
+    if not raw.in_transaction:
+        _run(conn, sql, raw.execute, sql)
+
+
+def begin_writing(conn: Connection) -> None:
+    """Begin a transaction with SQLite's lock; SQLAlchemy learns of it only if it is used."""
+    if conn.dialect.name == "sqlite":
+        begin(conn, BEGIN_WRITING)
+    else:
+        conn.begin()
+
+
+def commit(conn: Connection) -> None:
+    """Commit what ``begin_writing`` began."""
+    if conn.in_transaction():
+        conn.commit()
+    else:
+        _run(conn, "COMMIT", conn.connection.commit)
+
+
+def data_version(conn: Connection) -> int:
+    """Give SQLite's number that is another one whenever another connection has committed."""
+    sql = "PRAGMA data_version"
+    cursor = conn.connection.cursor()
     try:
-        conn.connection.cursor().execute(sql)
-    except conn.dialect.loaded_dbapi.Error as error:
-        raise _wrapped(conn, sql, error) from error
+        _run(conn, sql, cursor.execute, sql)
+        row: Any = cursor.fetchone()
+        return int(row[0])
+    finally:
+        cursor.close()
 
 
 def insert_rows(
@@ -78,6 +106,13 @@ def select_rows(
     finally:
         cursor.close()
     return list(json.loads(found[0][0]) if is_sqlite else found)
+
+
+def _run(conn: Connection, sql: str, act: Callable[..., Any], *arguments: Any) -> None:
+    try:
+        act(*arguments)
+    except conn.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(conn, sql, error) from error
 
 
 def _wrapped(conn: Connection, sql: str, error: Exception) -> BaseException:

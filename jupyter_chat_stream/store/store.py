@@ -117,8 +117,12 @@ class Store:
             raise explain(error) from error
 
     async def has_changed(self) -> bool:
-        """Say whether any process may have committed since the last call. Never two at once."""
-        return await asyncio.wrap_future(self._on_pool(self.database.has_changed))
+        """Say whether another process may have committed since the last call."""
+        return await asyncio.wrap_future(self.look())
+
+    def look(self) -> Future[bool]:
+        """Look whether another process may have committed since the last look."""
+        return self._writer.look()
 
     def _on_pool(self, work: Callable[[], T]) -> Future[T]:
         try:

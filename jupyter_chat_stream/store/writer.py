@@ -28,6 +28,7 @@ from sqlalchemy import Connection
 
 from ..errors import ChatStreamError, StaleAttempt, StoreError
 from ..events import Body, Event
+from . import driver
 from .database import Database, explain
 from .log import RunRef, Transaction
 
@@ -59,6 +60,13 @@ class Command:
     work: Callable[[Transaction], Any]
     threads: tuple[int, ...] = ()
     future: Future[Any] = field(default_factory=Future)
+
+
+@dataclass(kw_only=True, eq=False)
+class Look:
+    """Asks whether another connection may have committed since the last look."""
+
+    future: Future[bool] = field(default_factory=Future)
 
 
 Operation = Append | Command
@@ -97,14 +105,24 @@ class Writer:
         self._deliver = deliver
         self._now_ms = now_ms
         self._new_id = new_id
-        self._pending: SimpleQueue[Operation | None] = SimpleQueue()  # None: nothing follows
+        self._pending: SimpleQueue[Operation | Look | None] = SimpleQueue()  # None: nothing follows
         self._lock = threading.Lock()
         self._stopping = False
         self._conn: Connection | None = None
+        self._version: int | None = None  # SQLite's, at the last look over this connection
         self._thread = threading.Thread(target=self._work, name="chat-stream-writer", daemon=True)
         self._thread.start()
 
-    def put(self, operation: Operation) -> None:
+    def look(self) -> Future[bool]:
+        """Ask whether another connection may have committed since the last look.
+
+        SQLite says so of one connection only, so it is this one: its own commits do not count.
+        """
+        look = Look()
+        self.put(look)
+        return look.future
+
+    def put(self, operation: Operation | Look) -> None:
         """Queue an operation; its future is set after the commit."""
         with self._lock:
             if self._stopping:
@@ -123,13 +141,17 @@ class Writer:
         is_over = False
         while not is_over:
             batch, is_over = self._take()
-            if batch:
-                self._commit(batch)
+            writes = [operation for operation in batch if not isinstance(operation, Look)]
+            if writes:
+                self._commit(writes)
+            for operation in batch:
+                if isinstance(operation, Look):
+                    self._look(operation)
         self._drop_connection()
 
-    def _take(self) -> tuple[list[Operation], bool]:
+    def _take(self) -> tuple[list[Operation | Look], bool]:
         """Wait for an operation and take what else is pending; True where nothing follows."""
-        batch: list[Operation] = []
+        batch: list[Operation | Look] = []
         while not batch or (len(batch) < BATCH_OPERATIONS and not self._pending.empty()):
             operation = self._pending.get()
             if operation is None:
@@ -151,20 +173,37 @@ class Writer:
         self._deliver(committed)
 
     def _write(self, batch: list[Operation]) -> Committed:
-        if self._conn is None:
-            self._conn = self._database.writing.connect()
+        conn = self._connection()
         outcomes: list[tuple[Operation, Any, BaseException | None]] = []
-        with self._conn.begin():
-            tx = Transaction(self._conn, self._now_ms, self._new_id)
-            tx.lock(_threads(batch))
-            tx.guard(op.run for op in batch if isinstance(op, Append))
-            for operation in batch:
-                outcomes.append((operation, *_perform(tx, operation)))
-            tx.flush()
+        driver.begin_writing(conn)
+        tx = Transaction(conn, self._now_ms, self._new_id)
+        tx.lock(_threads(batch))
+        tx.guard(op.run for op in batch if isinstance(op, Append))
+        for operation in batch:
+            outcomes.append((operation, *_perform(tx, operation)))
+        tx.flush()
+        driver.commit(conn)  # what raises before leaves the connection, and with it the work
         return Committed(events=tx.events, outcomes=outcomes)
 
+    def _look(self, look: Look) -> None:
+        if not look.future.set_running_or_notify_cancel():
+            return
+        try:
+            before = self._version
+            if self._database.is_sqlite:
+                self._version = driver.data_version(self._connection())
+            look.future.set_result(self._version is None or self._version != before)
+        except Exception as error:  # noqa: BLE001  every database's edge: whoever asked is told
+            self._drop_connection()
+            look.future.set_exception(explain(error))
+
+    def _connection(self) -> Connection:
+        if self._conn is None:
+            self._conn = self._database.writing.connect()
+        return self._conn
+
     def _drop_connection(self) -> None:
-        conn, self._conn = self._conn, None
+        conn, self._conn, self._version = self._conn, None, None
         if conn is not None:
             conn.close()
 
