@@ -27,6 +27,7 @@ from jupyter_chat_stream.providers.base import (
 )
 from jupyter_chat_stream.runs import appender as appender_module
 from jupyter_chat_stream.runs.execute import Execution
+from jupyter_chat_stream.store.writer import Append
 from jupyter_chat_stream.testing import STALL, Gate
 from tests.unit.conftest import MakeRig
 from tests.unit.rig import Rig, holds, texts
@@ -80,20 +81,20 @@ async def test_the_end_is_one_transaction(make_rig: MakeRig) -> None:
 
 async def test_the_run_keeps_its_owner_until_its_end(make_rig: MakeRig) -> None:
     """L5, L10: between its last text and its end nobody else may take it for left behind."""
-    rig = await make_rig(["Prices rose."])
-    owners: list[tuple[str, Any]] = []
+    rig = await make_rig(["Prices ", "rose."])
+    released: list[bool] = []
+    append = rig.store.append
 
-    def look(events: Any) -> None:
-        sql = "SELECT status, owner FROM run"
-        row = rig.store.read_now(lambda conn: conn.exec_driver_sql(sql).first())
-        if row is not None:
-            owners.append((row[0], row[1]))
+    def watch(operation: Append) -> Any:
+        released.append(operation.release)
+        return append(operation)
 
-    rig.store.listen(look)
-    await rig.send(await rig.thread())
+    rig.store.append = watch  # type: ignore[method-assign]
+    run = await rig.send(await rig.thread())
     await rig.execute()
-    assert {owner for status, owner in owners if status == "processing"} == {rig.engine.owner}
-    assert owners[-1] == ("completed", None)
+    assert released[-1] is True
+    assert not any(released[:-1])
+    assert await rig.column(run, "owner") is None
 
 
 async def test_tools_pass_through_as_events(make_rig: MakeRig) -> None:
