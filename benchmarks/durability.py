@@ -136,7 +136,7 @@ class LocalFollower:
 
     def __init__(self, readers: list[Reader]) -> None:
         self._readers = readers
-        self._frames: list[tuple[int, tuple[tuple[int, str], ...]]] = []
+        self._frames: list[tuple[int, str]] = []
         self._tasks = [asyncio.ensure_future(self._read(reader)) for reader in readers]
 
     @classmethod
@@ -148,8 +148,7 @@ class LocalFollower:
         while True:
             frame = await reader.next()
             at = time.monotonic_ns()
-            _ = frame.text  # a transport would
-            self._frames.append((at, frame.encoded))
+            self._frames.append((at, frame.text))
 
     def count_chars(self) -> int:
         """Say how much text has come so far."""
@@ -166,10 +165,10 @@ class LocalFollower:
         return {"received": [[mark, at] for at, text in self._deltas() for mark in marks_of(text)]}
 
     def _deltas(self) -> Iterator[tuple[int, str]]:
-        for at, encoded in self._frames:
-            for _, event in encoded:
-                if '"type":"delta"' in event:
-                    yield at, json.loads(event)["text"]
+        for at, text in self._frames:
+            for event in json.loads(text).get("events", ()):
+                if event["type"] == "delta":
+                    yield at, event["text"]
 
 
 async def _source_cpu_us(runs: int, seconds: float) -> float:

@@ -2,7 +2,7 @@
 
 Every chunk is a mark of five characters, the number of its own line in ``times``, so a reader
 knows which chunk it got however they were joined. ``MemoryLog`` stands in for the store's writer:
-it numbers and publishes at once, on the loop, and commits nothing; all else is the same code.
+it numbers and publishes at once, on the loop, and keeps nothing; all else is the same code.
 """
 
 from __future__ import annotations
@@ -100,26 +100,22 @@ def marks_of(text: str) -> list[int]:
 
 
 class MemoryLog:
-    """A log in memory in the place of the writer's: numbers, keeps and publishes at once."""
+    """No log, in the place of the writer's: numbers and publishes at once, and forgets."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._logs: dict[int, list[Event]] = {}
-        self._bases: dict[int, int] = {}
+        self._heads: dict[int, int] = {}
 
     def append(self, operation: Append) -> Future[list[Event]]:
         """Do what ``Store.append`` does, without a thread and without a commit."""
         run = operation.run
-        if run.thread.pk not in self._logs:
-            self._logs[run.thread.pk] = []
-            self._bases[run.thread.pk] = self._store.read_now(
-                lambda conn: head_of(conn, run.thread)
-            )
-        log, at = self._logs[run.thread.pk], self._store.now_ms()
-        first = self._bases[run.thread.pk] + len(log) + 1
+        head = self._heads.get(run.thread.pk)
+        if head is None:
+            head = self._store.read_now(lambda conn: head_of(conn, run.thread))
+        at = self._store.now_ms()
         events = [
             Event(
-                seq=first + index,
+                seq=seq,
                 thread_id=run.thread.id,
                 at=at,
                 body=body,
@@ -127,9 +123,9 @@ class MemoryLog:
                 message_id=run.message_id,
                 attempt=operation.attempt,
             )
-            for index, body in enumerate(operation.bodies)
+            for seq, body in enumerate(operation.bodies, head + 1)
         ]
-        log.extend(events)
+        self._heads[run.thread.pk] = head + len(events)
         self._store._publish(Committed(events=events, outcomes=[(operation, events, None)]))
         return operation.future
 

@@ -77,6 +77,7 @@ class Appender:
         self._saving = Saving(interval_s=save_interval_s, now_s=self._loop.time(), chars=kept_chars)
         self._kept_chars = kept_chars  # of attempts before; the row holds them too
         self._under_way = False
+        self._sent: Append | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._moved = asyncio.Event()
         self._failure: BaseException | None = None
@@ -175,11 +176,15 @@ class Appender:
         except StoreError as closed:
             self._ended(closed)
             return
-        future.add_done_callback(lambda done: self._done(append, done))
+        # kept here and not by the callback: a future holds its callbacks for good, and a circle of
+        # each append with its future would be left to the collector, thousands a second
+        self._sent = append
+        future.add_done_callback(self._done)
 
-    def _done(self, append: Append, future: Future[list[Event]]) -> None:
-        error = future.exception()
-        if not isinstance(error, StoreError) or self._failures >= len(STORE_RETRY_S):
+    def _done(self, future: Future[list[Event]]) -> None:
+        error, append, self._sent = future.exception(), self._sent, None
+        is_final = not isinstance(error, StoreError) or self._failures >= len(STORE_RETRY_S)
+        if is_final or append is None:
             self._ended(error)
             return
         # the database refused (full, locked): nothing was written, so the same again is right
