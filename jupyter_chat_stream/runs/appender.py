@@ -179,12 +179,16 @@ class Appender:
         # kept here and not by the callback: a future holds its callbacks for good, and a circle of
         # each append with its future would be left to the collector, thousands a second
         self._sent = append
-        future.add_done_callback(self._done)
+        future.add_done_callback(self._received)
 
-    def _done(self, future: Future[list[Event]]) -> None:
-        error, append, self._sent = future.exception(), self._sent, None
-        is_final = not isinstance(error, StoreError) or self._failures >= len(STORE_RETRY_S)
-        if is_final or append is None:
+    def _received(self, future: Future[list[Event]]) -> None:
+        append, self._sent = self._sent, None
+        if append is not None:
+            self._done(append, future)
+
+    def _done(self, append: Append, future: Future[list[Event]]) -> None:
+        error = future.exception()
+        if not isinstance(error, StoreError) or self._failures >= len(STORE_RETRY_S):
             self._ended(error)
             return
         # the database refused (full, locked): nothing was written, so the same again is right
