@@ -258,7 +258,8 @@ class NotebookPage:
     def _change_theme(self, theme: str) -> None:
         change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
         self.page.evaluate(change, theme)
-        is_drawn = "theme => document.body.dataset.jpThemeName === theme"
+        is_drawn = """theme => document.body.dataset.jpThemeName === theme
+          && document.querySelector('#jupyterlab-splash') === null"""
         self.page.wait_for_function(is_drawn, arg=theme)
 
 

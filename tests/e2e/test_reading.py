@@ -54,6 +54,15 @@ def shown(site: Site, open_notebook: Open, name: str, model: str) -> tuple[ChatV
     return chat, thread
 
 
+def wait_for_width(chat: ChatView, width: int) -> None:
+    """Wait until the chat has been laid out in a window of this width."""
+    fits = """([node, width]) => window.innerWidth === width
+      && node.getBoundingClientRect().right > width - 100
+      && node.getBoundingClientRect().right <= width"""
+    arg = [chat.root.element_handle(), width]
+    chat.root.page.wait_for_function(fits, arg=arg, timeout=PATIENCE_MS)
+
+
 def wait_at_end(chat: ChatView) -> None:
     chat.root.page.wait_for_function(_IS_AT_END, arg=chat.log.element_handle(), timeout=PATIENCE_MS)
 
@@ -84,6 +93,23 @@ def test_scrolling_yields_to_the_reader(
     chat.expect_status(run, "completed")
     chat.expect_text(run, TEXT)
     wait_at_end(chat)
+
+
+def test_a_chat_stays_at_its_end_when_its_width_changes(
+    site: Site, open_notebook: Open, name: str, tap: Tap
+) -> None:
+    chat, thread = shown(site, open_notebook, name, MODEL)
+    run = site.send(thread, words(150), **tap.params)
+    tap.open(300)
+    chat.expect_text(run, TEXT[:290])
+    chat.stop.click()
+    chat.expect_status(run, "cancelled")
+    wait_at_end(chat)
+    for width in (620, 1280, 560, 900, 1280):
+        chat.root.page.set_viewport_size({"width": width, "height": 900})
+        wait_for_width(chat, width)
+        wait_at_end(chat)
+        expect(chat.root.get_by_test_id("latest")).to_have_count(0)
 
 
 def test_the_wheel_goes_on_to_the_notebook_at_the_end_of_a_chat(

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 from tests.e2e import notebooks
 from tests.e2e.conftest import Open
 from tests.e2e.held import MODEL
+from tests.e2e.pages import ChatView
 from tests.e2e.sites import Site
 
 BOX = """from ipywidgets import HTML, Output, VBox
@@ -21,6 +22,18 @@ with output:
 output"""
 ASKED = "chat.ask('asked in a cell').content"
 TRAITS = "print(chat.value, chat.status, chat.busy, seen[-1])"
+
+
+def empty_below(chat: ChatView) -> float:
+    """Measure the empty space a box gives a chat below it, in px."""
+    return float(
+        chat.root.evaluate(
+            """node => {
+              const box = node.closest('.widget-vbox').getBoundingClientRect();
+              return box.bottom - node.getBoundingClientRect().bottom;
+            }"""
+        )
+    )
 
 
 def test_a_chat_in_a_box_sends_and_moves_with_all_others(
@@ -40,6 +53,7 @@ def test_a_chat_in_a_box_sends_and_moves_with_all_others(
         chat.expect_status(run, "completed")
         chat.expect_text(run, "typed in a box")
         expect(chat.field).to_have_value("")
+    assert empty_below(boxed) < 12
     notebook.picture("widget")
     before = notebook.cells()
     boxed.field.focus()

@@ -64,14 +64,14 @@ export function Scroller(props: ScrollerProps): ReactElement {
 /** Where the reader is in the log: at its end, which is followed, or away. */
 function usePlace(inner: RefObject<HTMLDivElement>) {
   const outer = useRef<HTMLDivElement>(null);
-  const place = useRef({ isPinned: true, top: 0, height: 0 });
+  const place = useRef({ isPinned: true, top: 0, height: 0, width: 0 });
   const [isAway, setAway] = useState(false);
 
   const toEnd = useCallback(() => {
     const node = outer.current;
     if (node !== null) {
       node.scrollTop = node.scrollHeight;
-      place.current = { isPinned: true, top: node.scrollTop, height: node.clientHeight };
+      place.current = { isPinned: true, ...placeOf(node) };
       setAway(false);
     }
   }, []);
@@ -89,6 +89,7 @@ function usePlace(inner: RefObject<HTMLDivElement>) {
         node.scrollTop = top; // attached again
       }
       place.current.height = node.clientHeight;
+      place.current.width = node.clientWidth;
     });
     observer.observe(inner.current);
     observer.observe(node);
@@ -100,14 +101,21 @@ function usePlace(inner: RefObject<HTMLDivElement>) {
     if (node === null || node.clientHeight === 0) {
       return;
     }
-    const { top, isPinned } = place.current;
+    const { top, isPinned, width } = place.current;
+    if (node.clientWidth !== width) {
+      return; // moved by text that wraps anew, not by the reader: the observer sees to it
+    }
     const left = node.scrollHeight - node.scrollTop - node.clientHeight;
     // Text that comes moves the end away without the reader moving: only going up lets go, and
     // text that shrinks moves the reader up, but to the very end.
     const isUp = node.scrollTop < top - 1;
     const stays = isUp ? left <= TOUCHING : isPinned || left <= NEAR;
-    place.current = { isPinned: stays, top: node.scrollTop, height: node.clientHeight };
+    place.current = { isPinned: stays, ...placeOf(node) };
     setAway(!stays);
   };
   return { outer, isAway, toEnd, onScroll };
+}
+
+function placeOf(node: HTMLElement): { top: number; height: number; width: number } {
+  return { top: node.scrollTop, height: node.clientHeight, width: node.clientWidth };
 }
