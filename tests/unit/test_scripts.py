@@ -69,6 +69,7 @@ def demo_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (shipped / demo.FIRST).write_text(notebook("first"))
     monkeypatch.setattr(demo, "SHIPPED", shipped)
     monkeypatch.setattr(demo, "DEMO", tmp_path / "demo")
+    monkeypatch.setattr(demo, "RUNTIME", tmp_path / "demo" / "runtime")
     monkeypatch.setattr(demo, "ORIGINS", tmp_path / "demo" / "origins.json")
     return tmp_path / "demo" / "notebooks"
 
