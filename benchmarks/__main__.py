@@ -17,6 +17,7 @@ MODULES = {
     "c": "opening",
     "d": "bytes_written",
     "e": "startup",
+    "f": "browser",
 }
 
 

@@ -16,7 +16,7 @@ from itertools import pairwise
 from jupyter_chat_stream.events import Completed, Delta, Finalized, dumps
 from jupyter_chat_stream.runs.appender import Saving
 from jupyter_chat_stream.service import SendRequest, Service
-from jupyter_chat_stream.store import runs, threads
+from jupyter_chat_stream.store import runs
 from jupyter_chat_stream.store.log import RunRef, Transaction
 from jupyter_chat_stream.store.reading import read_message_by_id
 from jupyter_chat_stream.store.writer import Append
@@ -118,9 +118,7 @@ def _saves(events: int) -> int:
     """Say after which event the row was last saved, where the tail after it is the longest."""
     saving = Saving(interval_s=0.5, now_s=0.0)
     saves = [0]
-    number = 0
-    while saves[-1] + (number - saves[-1]) < events:
-        number += 1
+    for number in range(1, events + 1):
         if saving.is_due(number * MARK, number * PACE_S):
             saves.append(number)
     longest = max(after - before for before, after in pairwise(saves))
@@ -145,6 +143,3 @@ async def _tail(service: Service, run: RunRef) -> int:
     )
     state = await service.state(OWNER, run.thread.id)
     return int(state["seq"]) - int(row["seq"])
-
-
-__all__ = ["run", "threads"]

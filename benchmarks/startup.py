@@ -24,7 +24,7 @@ from pathlib import Path
 from .report import Section
 
 PATIENCE_S = 30.0
-SETTLED_S = 3.0
+SETTLED_S = 2.0
 POLL_S = 0.01
 
 SERVE = """
@@ -54,7 +54,7 @@ class Starts:
 
 def run(*, quick: bool = False) -> Section:
     """Measure starts and imports."""
-    starts, imports = (1, 3) if quick else (7, 15)
+    starts, imports = (1, 3) if quick else (5, 11)
     bare, chat = Starts(), Starts()
     for _ in range(starts):
         for side, extensions in ((bare, {}), (chat, {"jupyter_chat_stream": True})):
@@ -63,7 +63,7 @@ def run(*, quick: bool = False) -> Section:
     for name, ours, theirs, goal in (
         ("start, CPU until it answers", chat.cpu_s, bare.cpu_s, "100 ms"),
         ("start, time until it answers", chat.wall_s, bare.wall_s, "100 ms"),
-        ("CPU 3 s later, with what loads behind", chat.settled_cpu_s, bare.settled_cpu_s, ""),
+        ("CPU 2 s later, with what loads behind", chat.settled_cpu_s, bare.settled_cpu_s, ""),
     ):
         pair = (statistics.median(theirs), statistics.median(ours))  # both sides alike disturbed
         rows.append([name, _ms(pair[1] - pair[0]), _ms(pair[0]), _ms(pair[1]), goal])

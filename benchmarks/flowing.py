@@ -1,0 +1,59 @@
+"""A provider whose answer begins with a text at once and then flows: for the browser's benchmark.
+
+It reaches the server as a third party's does, by an entry point.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from jupyter_chat_stream.providers.base import Chunk, EndChunk, Model, Prompt, TextChunk
+from jupyter_chat_stream.providers.demo.answers import long_text
+
+MODEL = "flowing/long"
+UPDATES_PER_S = 100
+CHUNK_CHARS = 6
+MOST_S = 60
+ENTRY_POINTS = "[jupyter_chat_stream.providers]\nflowing = benchmarks.flowing:FlowingProvider\n"
+
+
+def install(folder: Path) -> None:
+    """Make a folder that, on the path, brings the provider."""
+    info = folder / "flowing-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: flowing\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+
+
+class FlowingProvider:
+    """Says what ``demo/long`` says: ``already`` characters at once, the rest in time."""
+
+    name = "flowing"
+
+    def models(self) -> tuple[Model, ...]:
+        return (
+            Model(name="long", label="flows", context_tokens=1_000_000, max_output_tokens=500_000),
+        )
+
+    def is_ready(self) -> bool:
+        return True
+
+    async def warm(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
+        loop = asyncio.get_running_loop()
+        already = int(prompt.params.get("already", 0))
+        updates = UPDATES_PER_S * MOST_S
+        text = long_text(already + updates * CHUNK_CHARS)
+        if already:
+            yield TextChunk(text=text[:already])
+        started = loop.time()
+        for number in range(updates):
+            await asyncio.sleep(max(0.0, started + number / UPDATES_PER_S - loop.time()))
+            first = already + number * CHUNK_CHARS
+            yield TextChunk(text=text[first : first + CHUNK_CHARS])
+        yield EndChunk(stop_reason="end_turn", model=prompt.model, usage={})
