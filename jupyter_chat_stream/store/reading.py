@@ -183,14 +183,19 @@ def read_branch(conn: Connection, run: RunRef, most: int) -> list[dict[str, Any]
 def read_messages_before(
     conn: Connection, thread: ThreadRef, before: int, limit: int
 ) -> list[dict[str, Any]]:
-    """Give the messages created before the one with key ``before``, newest ``limit`` of them."""
+    """Give the messages created before the one with key ``before``, newest ``limit`` of them.
+
+    Open replies among them are folded to the log's head (L6).
+    """
     sql = (
         f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE thread = :thread AND pk < :before "
         "ORDER BY pk DESC LIMIT :limit"
     )
     params = {"thread": thread.pk, "before": before, "limit": limit}
+    head = head_of(conn, thread)
+    _, partial = _changed_runs(conn, thread, head)
     found = execute(conn, sql, params).mappings().all()
-    return [rows.message_wire(row, thread.id) for row in reversed(found)]
+    return [_folded(conn, thread, row, partial, head) for row in reversed(found)]
 
 
 def _head(conn: Connection, thread: ThreadRef) -> tuple[int, bool]:
@@ -262,7 +267,6 @@ def _changed_messages(
     head: int,
     limit: int | None,
 ) -> list[dict[str, Any]]:
-    open_runs = {run.message_id: run for run in partial}
     sql = (
         f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE thread = :thread AND "
         "(seq > :after OR status IN ('pending', 'processing', 'waiting')) ORDER BY pk DESC"
@@ -273,10 +277,17 @@ def _changed_messages(
         params["limit"] = limit
     messages = []
     for row in reversed(execute(conn, sql, params).mappings().all()):
-        message = rows.message_wire(row, thread.id)
-        run = open_runs.get(message["id"])
-        if run is not None:
-            message = fold_message(conn, run, message, head).value()
+        message = _folded(conn, thread, row, partial, head)
         if message["seq"] > after:
             messages.append(message)
     return messages
+
+
+def _folded(
+    conn: Connection, thread: ThreadRef, row: rows.Row, partial: list[RunRef], head: int
+) -> dict[str, Any]:
+    message = rows.message_wire(row, thread.id)
+    for run in partial:
+        if run.message_id == message["id"]:
+            return fold_message(conn, run, message, head).value()
+    return message

@@ -8,7 +8,12 @@ from jupyter_chat_stream.errors import Compacted, CursorAhead, ThreadNotFound
 from jupyter_chat_stream.events import Delta, StatusChanged, ToolReturned, ToolStarted
 from jupyter_chat_stream.messages import Transcript
 from jupyter_chat_stream.store.log import ThreadRef
-from jupyter_chat_stream.store.reading import Page, Snapshot, read_snapshot
+from jupyter_chat_stream.store.reading import (
+    Page,
+    Snapshot,
+    read_messages_before,
+    read_snapshot,
+)
 from jupyter_chat_stream.store.threads import mark_deleted
 from tests.store.bench import Bench, completed, fold, same
 
@@ -192,3 +197,15 @@ def test_a_limited_snapshot_keeps_the_newest_messages(bench: Bench) -> None:
     assert len(ids) == 3
     assert ids[-1] == runs[-1].message_id
     assert ids[0] == runs[-2].message_id
+
+
+def test_older_messages_stand_at_the_cursor_too(bench: Bench) -> None:
+    """L6: who opens older messages goes on from the head, so an open reply is folded to it."""
+    claimed = bench.claimed()
+    thread = claimed.run.thread
+    bench.append(claimed, "a", settle=True)
+    bench.append(claimed, "b")  # not in the row yet
+    newest = bench.send(thread)
+    older = bench.look(lambda conn: read_messages_before(conn, thread, newest.message_pk, 10))
+    reply = next(message for message in older if message["id"] == claimed.run.message_id)
+    assert reply["content"] == "ab"
