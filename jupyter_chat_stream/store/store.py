@@ -140,7 +140,9 @@ class Store:
             committed.resolve()
 
     def _publish(self, committed: Committed) -> None:
-        if committed.events:
-            for listener in self._listeners:
-                listener(committed.events)
-        committed.resolve()
+        try:
+            if committed.events:
+                for listener in self._listeners:
+                    listener(committed.events)
+        finally:  # what is committed stands, whatever a listener makes of it
+            committed.resolve()

@@ -10,8 +10,9 @@ so a batch grows with the load and nothing waits for a tick (group commit).
                                               │ the batch failed
                                               └─► ROLLBACK, then each operation by itself
 
-A batch that fails is done again one operation at a time, so one bad event harms one run. The queue
-is bounded by its users: a run has one append under way and at most 1 MB waiting in its coalescer.
+A batch that fails is done again one operation at a time, so one bad event harms one run; where the
+lock was not to be had, nobody did the harm, and all are told. The queue is bounded by its users: a
+run has one append under way and at most 1 MB waiting in its coalescer.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ..errors import ChatStreamError, StaleAttempt, StoreError
+from ..errors import ChatStreamError, DatabaseBusy, StaleAttempt, StoreError
 from ..events import Body, Event
 from . import driver
 from .database import Database, explain
@@ -164,12 +165,13 @@ class Writer:
             committed = self._write(batch)
         except Exception as error:  # noqa: BLE001  every database's edge: all was undone
             self._drop_connection()
-            if len(batch) > 1:
+            told = explain(error)
+            if len(batch) > 1 and not isinstance(told, DatabaseBusy):
                 log.warning("batch of %d redone one by one: %s", len(batch), type(error).__name__)
                 for operation in batch:
                     self._commit([operation])
                 return
-            committed = Committed(events=[], outcomes=[(batch[0], None, explain(error))])
+            committed = Committed(events=[], outcomes=[(op, None, told) for op in batch])
         self._deliver(committed)
 
     def _write(self, batch: list[Operation]) -> Committed:

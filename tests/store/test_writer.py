@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from jupyter_chat_stream.errors import (
     Conflict,
@@ -15,6 +17,7 @@ from jupyter_chat_stream.errors import (
     StoreError,
 )
 from jupyter_chat_stream.events import Delta, Failed, StatusChanged, ThreadChanged, ToolReturned
+from jupyter_chat_stream.store import driver
 from jupyter_chat_stream.store.log import Transaction
 from jupyter_chat_stream.store.threads import read_thread
 from tests.store.bench import PATIENCE_S, Bench, completed
@@ -225,8 +228,6 @@ def test_an_append_for_a_run_that_is_gone_is_an_error_of_its_own(bench: Bench) -
 def test_a_database_that_stays_locked_is_busy_and_nothing_was_written(bench: Bench) -> None:
     if not bench.store.database.is_sqlite:
         pytest.skip("SQLite's one lock")
-    import sqlite3
-
     claimed = bench.claimed()
     bench.do(lambda tx: tx.execute("PRAGMA busy_timeout=1"))
     locker = sqlite3.connect(str(bench.store.database.path), isolation_level=None)
@@ -272,3 +273,43 @@ def _create(tx: Transaction) -> str:
 
 def _invalid(tx: Transaction) -> None:
     raise InvalidInput("No.")
+
+
+def test_a_lock_is_waited_for_once_however_many_wait(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody in the batch did the harm: each by itself would wait ten seconds more."""
+    waits: list[object] = []
+
+    def locked(conn: object) -> None:
+        waits.append(conn)
+        raise OperationalError(
+            "BEGIN IMMEDIATE", {}, sqlite3.OperationalError("database is locked")
+        )
+
+    claims = [bench.claimed() for _ in range(8)]
+    with bench.held_up():
+        futures = [bench.put(claimed, "a") for claimed in claims]
+        monkeypatch.setattr(driver, "begin_writing", locked)
+    errors = [future.exception(PATIENCE_S) for future in futures]
+    monkeypatch.undo()
+    assert [type(error) for error in errors] == [DatabaseBusy] * 8
+    assert len(waits) == 1
+    assert bench.append(claims[0], "b")[0].seq == 5
+
+
+async def test_who_waits_is_told_though_a_listener_fails(bench: Bench) -> None:
+    """The commit stands: a reader's bug is no reason to let a command wait for ever."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    reported: list[object] = []
+    loop.set_exception_handler(lambda _, context: reported.append(context.get("exception")))
+
+    def listener(events: Any) -> None:
+        raise LookupError("a bug")
+
+    bench.store.attach(loop)
+    bench.store.listen(listener)
+    assert await asyncio.wait_for(bench.store.write(_create), PATIENCE_S)
+    assert [type(error) for error in reported] == [LookupError]
