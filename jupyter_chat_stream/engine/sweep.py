@@ -12,12 +12,14 @@ import logging
 from typing import cast
 
 from ..config import ChatStream
-from ..errors import ChatStreamError, FoldError
+from ..errors import ChatStreamError, StoreError
 from ..store.runs import Due, OnCrash, claim, find_due, next_wake
 from ..store.store import Store
 from .base import Engine
 
 log = logging.getLogger("jupyter_chat_stream.engine")
+
+STOP_WITHIN_S = 5.0
 
 
 class Sweep:
@@ -35,8 +37,11 @@ class Sweep:
         self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def stop(self) -> None:
-        self._is_stopping = True  # before Python 3.12, wait_for may swallow the cancellation
+        """End the look under way; a run that it is just taking is still dispatched."""
+        self._is_stopping = True
+        self._nudged.set()
         if self._task is not None:
+            await asyncio.wait({self._task}, timeout=STOP_WITHIN_S)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
@@ -61,13 +66,15 @@ class Sweep:
     async def sweep(self) -> None:
         """Take and dispatch everything that is due and has room."""
         for due in await self._store.read(lambda conn: find_due(conn, self._store.now_ms())):
-            if not self._engine.has_room():
+            if self._is_stopping or not self._engine.has_room():
                 return
-            if self._engine.is_lost(due.owner, due.run.id):
-                try:
+            try:
+                if self._engine.is_lost(due.owner, due.run.id):
                     await self._take(due)
-                except FoldError:  # a damaged log keeps its own run back, and no other
-                    log.error("run %s cannot be taken: its log is damaged", due.run.id)
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001  what is damaged keeps its own run back only
+                log.error("run %s cannot be taken: %s", due.run.id, type(error).__name__)
 
     async def _take(self, due: Due) -> None:
         config = self._config

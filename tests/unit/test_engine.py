@@ -8,18 +8,20 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jupyter_chat_stream.engine.owners import Owners
 from jupyter_chat_stream.events import Delta
-from jupyter_chat_stream.store.log import RunRef
+from jupyter_chat_stream.store.log import RunRef, Transaction
 from jupyter_chat_stream.store.runs import claim, find_due
 from jupyter_chat_stream.store.writer import Append
 from jupyter_chat_stream.testing import Gate, ScriptedProvider, answering
 from tests.unit.conftest import MakeRig
-from tests.unit.rig import Rig, texts
+from tests.unit.rig import PATIENCE_S, Rig, texts
 
 
 async def test_a_message_is_answered(make_rig: MakeRig) -> None:
@@ -178,14 +180,43 @@ async def test_stopping_leaves_everything_due_for_the_next_process(
 async def _nothing() -> None: ...
 
 
+async def test_stopping_while_a_run_is_being_taken_is_no_crash(make_rig: MakeRig) -> None:
+    """L10: a claim that commits meanwhile is dispatched, and left in good order like the rest."""
+    rig = await make_rig(["x", Gate()])
+    run = await rig.send(await rig.thread())
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold_up(tx: Transaction) -> None:
+        begun.set()
+        assert go_on.wait(PATIENCE_S)
+
+    held = asyncio.wrap_future(rig.store.submit(hold_up))
+    await asyncio.get_running_loop().run_in_executor(None, begun.wait, PATIENCE_S)
+    taking = asyncio.Event()
+    write = rig.store.write
+
+    async def noted(work: Any, *threads: int) -> Any:
+        taking.set()
+        return await write(work, *threads)
+
+    rig.store.write = noted  # type: ignore[method-assign]
+    await rig.engine.start()
+    await rig.bounded(taking.wait())
+    stopping = asyncio.ensure_future(rig.engine.stop())
+    await asyncio.sleep(0)
+    go_on.set()
+    await rig.bounded(asyncio.gather(held, stopping))
+    assert (await rig.run(run))["status"] == "pending"
+    assert await rig.column(run, "owner") is None
+    rig.engine.stop = _nothing  # type: ignore[method-assign]  # it has been stopped
+
+
 # ---------------------------------------------------------------- owners, with real processes
 
 HOLD_A_LOCK = """
 import sys
 from pathlib import Path
 from jupyter_chat_stream.engine.owners import Owners
-from jupyter_chat_stream.events import Delta
-from jupyter_chat_stream.store.log import RunRef
 Owners(Path(sys.argv[1]), sys.argv[2])
 print("held", flush=True)
 sys.stdin.read()
@@ -331,6 +362,41 @@ async def test_a_damaged_log_keeps_its_own_run_back_and_no_other(
     assert (await rig.ended(whole))["status"] == "completed"
     assert any(damaged.id in r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR)
     await rig.store.write(lambda tx: tx.execute(sql.replace("7", "0")))
+
+
+async def test_a_damaged_row_keeps_its_own_run_back_and_no_other(
+    make_rig: MakeRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """L10: what cannot even be read does not end the sweep."""
+    rig = await make_rig(["Prices rose."])
+    damaged = await left_by(rig, "01dead")
+    sql = f"UPDATE run SET params = '{{}}' WHERE pk = {damaged.pk}"
+    await rig.store.write(lambda tx: tx.execute(sql.replace("{}", "{")))
+    whole = await rig.send(await rig.thread())
+    await rig.engine.start()
+    assert (await rig.ended(whole))["status"] == "completed"
+    assert any(damaged.id in r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR)
+    await rig.store.write(lambda tx: tx.execute(sql))
+
+
+async def test_an_owner_that_cannot_be_looked_at_does_not_end_the_sweep(
+    make_rig: MakeRig,
+) -> None:
+    """L10: no descriptor left, or a file of somebody else's: it is looked at again."""
+    rig = await make_rig(["Prices rose."], sweep_interval_s=0.05)
+    await left_by(rig, "01dead")
+    is_lost, looks = rig.engine.is_lost, []
+
+    def refuse_once(owner: str | None, run_id: str) -> bool:
+        looks.append(owner)
+        if len(looks) == 1:
+            raise PermissionError(13, "Permission denied")
+        return is_lost(owner, run_id)
+
+    rig.engine.is_lost = refuse_once  # type: ignore[method-assign]
+    run = await rig.send(await rig.thread())
+    await rig.engine.start()
+    assert (await rig.ended(run))["status"] == "completed"
 
 
 async def test_a_store_that_refuses_puts_the_sweep_off_and_does_not_end_it(
