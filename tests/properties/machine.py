@@ -73,6 +73,7 @@ class ModelRun:
     crashes: int = 0
     question: str | None = None
     is_compacted: bool = False
+    continues: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -135,6 +136,7 @@ class Base(RuleBasedStateMachine):
         )
         self._excepthook, threading.excepthook = threading.excepthook, self._on_thread_death
         self.open()
+        self.elsewhere: Store | None = None  # another process's store on the same file
 
     def _on_thread_death(self, told: Any) -> None:
         if not issubclass(told.exc_type, Crash):
@@ -284,6 +286,8 @@ class Base(RuleBasedStateMachine):
             threading.excepthook = self._excepthook
             self.leave_all()
             self.store.close()
+            if self.elsewhere is not None:
+                self.elsewhere.close()
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.close()
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -296,7 +300,10 @@ class LogMachine(Base):
 
     @initialize()
     def first_thread(self) -> None:
+        """Begin with a thread that has an answer of some length, and a run that is due."""
         self.create_thread()
+        self.send(0)
+        self.go_through(0, 20, "completed")
         self.send(0)
 
     def create_thread(self) -> None:
@@ -340,6 +347,18 @@ class LogMachine(Base):
         change = ThreadChanged(thread={"title": title})
         self.do(lambda tx: tx.append(thread, change), thread.pk)
 
+    @rule(index=INDEX, title=st.sampled_from("XYZ"))
+    def rename_from_elsewhere(self, index: int, title: str) -> None:
+        """L1, L6: another process commits, of which this one hears nothing; then this one does."""
+        if self.elsewhere is None:
+            url = f"sqlite:///{self.folder / 'chat.db'}"
+            self.elsewhere = Store.open(url, now_ms=self.now, make_id=self.new_id)
+            self.elsewhere.listen(self.note)
+        thread = self.threads[index % len(self.threads)].ref
+        change = ThreadChanged(thread={"title": title})
+        self.elsewhere.submit(lambda tx: tx.append(thread, change), thread.pk).result(PATIENCE_S)
+        self.rename(index, "after")
+
     # ------------------------------------------------------------------ attempts
 
     @rule(
@@ -368,7 +387,8 @@ class LogMachine(Base):
         assert claimed is not None
         assert claimed.attempt == run.attempt
         run.status, run.has_wake = "processing", False
-        is_emptied = has_crashed and on_crash == "restart" and bool(run.parts)
+        is_own = not run.continues  # what was taken over from another run is kept
+        is_emptied = has_crashed and on_crash == "restart" and bool(run.parts) and is_own
         if is_emptied:
             run.parts = []
         types = ["message", "status"] if is_emptied else ["status"]
@@ -389,7 +409,8 @@ class LogMachine(Base):
     def append(self, index: int, pieces: list[str], kind: str, back: int, settle: bool) -> None:
         """L4, L5: the current attempt of a run that has not ended writes, no other."""
         run = pick([run for run in self.runs if run.attempt > 0], index)
-        if run is None:
+        if run is None or (index % 2 and not run.is_open):
+            self.claim(index, "A", "continue")
             return
         since = len(self.published)
         attempt = run.attempt - back
@@ -521,7 +542,8 @@ class LogMachine(Base):
             assert isinstance(made, RunNotEnded)
             return
         kept = [(kind, 0) for kind, _ in run.parts] if keep_parts else []
-        self.runs.append(ModelRun(ref=made, thread=run.thread, parts=kept))
+        made_run = ModelRun(ref=made, thread=run.thread, parts=kept, continues=keep_parts)
+        self.runs.append(made_run)
 
     @rule(index=INDEX, pieces=st.integers(0, 30), status=st.sampled_from(ENDS))
     def go_through(self, index: int, pieces: int, status: str) -> None:

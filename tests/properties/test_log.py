@@ -8,7 +8,7 @@ from tests.properties.machine import LogMachine
 
 TestTheLog = LogMachine.TestCase
 TestTheLog.settings = settings(
-    max_examples=100,
+    max_examples=60,
     stateful_step_count=40,
     derandomize=True,  # the same walks everywhere: a failure in CI is a failure here
     phases=[Phase.explicit, Phase.generate],  # add Phase.shrink (minutes) to look into a failure
