@@ -7,6 +7,7 @@ so a laptop may sleep. Files of the dead are removed by whoever finds them.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 if os.name == "posix":
@@ -52,15 +53,21 @@ class Owners:
         try:
             if not _lock(descriptor):
                 return True
-            path.unlink(missing_ok=True)
+            _remove(path)
             return False
         finally:
             os.close(descriptor)
 
     def close(self) -> None:
         """Let go of the own lock."""
-        self._path(self.own).unlink(missing_ok=True)
+        _remove(self._path(self.own))
         os.close(self._descriptor)
 
     def _path(self, owner: str) -> Path:
         return self._folder / f"{Path(owner).name}.lock"
+
+
+def _remove(path: Path) -> None:
+    # Windows removes no file that is open: it stays, empty, and locked by nobody
+    with suppress(PermissionError):
+        path.unlink(missing_ok=True)

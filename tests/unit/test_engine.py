@@ -442,6 +442,21 @@ def test_looking_at_an_owner_does_not_make_it_live(tmp_path: Path) -> None:
     owners.close()
 
 
+def test_a_file_that_cannot_be_removed_says_nothing_of_its_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows removes no file that somebody has open; who is dead is dead all the same."""
+    owners = Owners(tmp_path, "01me")
+    (tmp_path / "owners" / "01dead.lock").touch()
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "used by another process")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert not owners.is_alive("01dead")
+    owners.close()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes are a matter of POSIX")
 def test_the_owners_files_are_nobody_elses(tmp_path: Path) -> None:
     owners = Owners(tmp_path, "../01me")  # and no name leads out of the folder
