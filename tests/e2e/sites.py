@@ -175,8 +175,12 @@ class Site:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"token {TOKEN}", "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
-            content = response.read()
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
+                content = response.read()
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise
         return json.loads(content) if content else None
 
     def chat(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
@@ -219,8 +223,8 @@ class Site:
         for session in self.ask("GET", "api/sessions"):
             try:
                 self.ask("DELETE", f"api/sessions/{session['id']}")
-            except urllib.error.HTTPError as error:
-                error.close()  # gone already
+            except urllib.error.HTTPError:
+                pass  # gone already
 
 
 def _environment(folder: Path, old_lab: Path | None) -> dict[str, str]:
