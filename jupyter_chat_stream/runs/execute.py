@@ -184,8 +184,11 @@ class Execution:
         """Wait in place; False where ``stop`` came first, and the run was left."""
         if self._why is None:
             self._step = cast("asyncio.Task[None]", asyncio.ensure_future(asyncio.sleep(wait_s)))
-            await asyncio.wait([self._step])
-            self._step = None
+            try:
+                await asyncio.wait([self._step])
+            finally:
+                self._step.cancel()
+                self._step = None
         if self._why is None:
             return True
         await self._leave(appender)

@@ -354,6 +354,24 @@ async def test_stop_while_it_waits_for_a_retry(
 # ---------------------------------------------------------------- fencing
 
 
+async def test_an_attempt_that_is_taken_away_while_it_waits_leaves_no_timer(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_chat_stream.runs.execute.random.uniform", lambda a, b: 9.0)
+    rig = await make_rig([Overloaded("Busy.")])
+    await rig.send(await rig.thread())
+    others = asyncio.all_tasks()
+    _, task = await start(rig)
+    await rig.until(lambda: any(getattr(e.body, "until", None) for e in rig.published))
+    for _ in range(100):  # turns of the loop, until it waits
+        await asyncio.sleep(0)
+    assert asyncio.all_tasks() - others > {task}
+    task.cancel()
+    await asyncio.wait({task})
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() - others == set()
+
+
 async def test_an_attempt_that_was_fenced_ends_without_a_word(
     make_rig: MakeRig, caplog: pytest.LogCaptureFixture
 ) -> None:
