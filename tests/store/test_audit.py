@@ -15,8 +15,8 @@ def ended(bench: Bench) -> RunRef:
     """A thread with an ended run in it, beside one that nobody touches."""
     bench.answered(pieces="xyz")
     thread = bench.thread(name="churn", title="Churn")
-    run = bench.answered(thread, "abc")
-    bench.answered(thread, "def")
+    run = bench.answered(thread, "ABC")  # ids are in small letters
+    bench.answered(thread, "DEF")
     assert bench.damage() == []
     return run
 
@@ -24,7 +24,7 @@ def ended(bench: Bench) -> RunRef:
 # What is done to the database, and what verify is to say of it.
 TAMPERING = {
     "a message's text": (
-        'UPDATE message SET parts = \'[{"kind":"text","text":"abd"}]\' WHERE id = :message',
+        'UPDATE message SET parts = \'[{"kind":"text","text":"ABD"}]\' WHERE id = :message',
         "message {message}: L7: parts differs",
     ),
     "a message's status": (
@@ -80,15 +80,15 @@ TAMPERING = {
         "thread: L7: deleted differs",
     ),
     "a delta's text": (
-        "UPDATE event SET text = 'x' WHERE type = 'delta' AND run = :run_pk AND text = 'b'",
+        "UPDATE event SET text = 'x' WHERE type = 'delta' AND run = :run_pk AND text = 'B'",
         "message {message}: L7: parts differs",
     ),
     "a delta's part": (
-        "UPDATE event SET part = 4 WHERE type = 'delta' AND run = :run_pk AND text = 'b'",
+        "UPDATE event SET part = 4 WHERE type = 'delta' AND run = :run_pk AND text = 'B'",
         "appends to part 4",
     ),
     "a delta gone": (
-        "DELETE FROM event WHERE type = 'delta' AND run = :run_pk AND text = 'b'",
+        "DELETE FROM event WHERE type = 'delta' AND run = :run_pk AND text = 'B'",
         "L1: 1 events missing",
     ),
     "the last event gone": (
@@ -141,7 +141,7 @@ def test_verify_finds(bench: Bench, ended: RunRef, what: str) -> None:
     said = said.format(message=ended.message_id, run=ended.id)
     assert any(said in line for line in found), found
     assert all(ended.thread.id in line for line in found)  # the other threads are whole
-    assert not any("abc" in line or "Churn" in line for line in found)  # and nothing is quoted
+    assert not any("ABC" in line or "Churn" in line for line in found)  # and nothing is quoted
 
 
 def test_a_row_that_lags_is_no_damage_and_one_that_lies_is(bench: Bench) -> None:
