@@ -32,6 +32,7 @@ class Sweep:
         self._nudged = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
+        self._looked_ms = 0
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._work())
@@ -65,7 +66,8 @@ class Sweep:
 
     async def sweep(self) -> None:
         """Take and dispatch everything that is due and has room."""
-        for due in await self._store.read(lambda conn: find_due(conn, self._store.now_ms())):
+        self._looked_ms = self._store.now_ms()
+        for due in await self._store.read(lambda conn: find_due(conn, self._looked_ms)):
             if self._is_stopping or not self._engine.has_room():
                 return
             try:
@@ -96,7 +98,7 @@ class Sweep:
     async def _pause_s(self) -> float:
         if not self._engine.has_room():  # whoever ends here nudges
             return self._config.sweep_interval_s
-        wake_ms = await self._store.read(next_wake)
+        wake_ms = await self._store.read(lambda conn: next_wake(conn, self._looked_ms))
         if wake_ms is None:
             return self._config.sweep_interval_s
         left_s = (wake_ms - self._store.now_ms()) / 1000

@@ -222,13 +222,13 @@ def find_held(conn: Connection, owner: str) -> set[str]:
     return set(execute(conn, sql, {"owner": owner}).scalars())
 
 
-def next_wake(conn: Connection) -> int | None:
-    """Give the next time, in ms, at which a waiting run without an owner is due."""
+def next_wake(conn: Connection, after_ms: int) -> int | None:
+    """Give the next time, in ms, at which a waiting run without an owner becomes due."""
     sql = (
         "SELECT MIN(wake_ms) FROM run WHERE ended_ms IS NULL AND status = 'waiting' "
-        "AND owner IS NULL"
+        "AND owner IS NULL AND wake_ms > :after"
     )
-    value: int | None = execute(conn, sql).scalar()
+    value: int | None = execute(conn, sql, {"after": after_ms}).scalar()
     return value
 
 

@@ -106,6 +106,21 @@ async def test_an_engine_without_room_does_not_spin(make_rig: MakeRig) -> None:
     await rig.ended(waiting)
 
 
+async def test_a_run_that_cannot_be_taken_does_not_let_the_sweep_spin(make_rig: MakeRig) -> None:
+    """Its time has come and stays so: only what wakes later is worth an earlier look."""
+    rig = await make_rig(sweep_interval_s=100.0)
+    run = await rig.send(await rig.thread())
+    damage = f"UPDATE run SET status = 'waiting', wake_ms = {rig.clock()}, params = '{{' "
+    await rig.store.write(lambda tx: tx.execute(f"{damage} WHERE pk = {run.pk}"))
+    await rig.engine.sweep.sweep()
+    assert await rig.engine.sweep._pause_s() == 100.0
+    later = f"UPDATE run SET wake_ms = {rig.clock() + 7000} WHERE pk = {run.pk}"
+    await rig.store.write(lambda tx: tx.execute(later))
+    assert await rig.engine.sweep._pause_s() == 7.0
+    repaired = "UPDATE run SET status = 'pending', wake_ms = NULL, params = '{}'"
+    await rig.store.write(lambda tx: tx.execute(repaired))
+
+
 async def test_a_lost_nudge_costs_latency_only(make_rig: MakeRig) -> None:
     """L9: the regular look finds what nobody told of."""
     rig = await make_rig(["Prices rose."], sweep_interval_s=0.05)
