@@ -25,7 +25,7 @@ from .errors import (
     LimitReached,
     RequestNotOpen,
 )
-from .events import ENDS, MAX_CONTENT_BYTES, InputGiven, clean_text, from_iso, to_wire
+from .events import ENDS, MAX_CONTENT_BYTES, InputGiven, clean_text, to_wire
 from .follow import Hub, Reader
 from .providers.registry import Registry
 from .runs.execute import Tools
@@ -224,7 +224,6 @@ class Service:
         limit: int = 50,
         before: str | None = None,
     ) -> dict[str, Any]:
-        before_ms = None if before is None else from_iso(before)
         found = await self.store.read(
             lambda conn: threads.list_threads(
                 conn,
@@ -233,7 +232,7 @@ class Service:
                 project=project,
                 archived=archived,
                 limit=limit,
-                before_ms=before_ms,
+                before=before,
             )
         )
         return {"threads": found}

@@ -68,8 +68,8 @@ class NewMessage(Body):
     content: str
     model: ModelId | None = None
     params: dict[str, Any] | None = None
-    tools: list[dict[str, Any]] = Field(default=[], max_length=128)
-    context: list[Context] = Field(default=[], max_length=128)
+    tools: list[dict[str, Any]] | None = Field(default=None, max_length=128)
+    context: list[Context] | None = Field(default=None, max_length=128)
     parent_id: Id | None = None
 
 

@@ -48,7 +48,7 @@ class ThreadsHandler(ChatHandler):
             project=queries.text(self, "project", least=0, most=1000),
             archived=queries.flag(self, "archived"),
             limit=queries.whole(self, "limit", least=1, most=200) or 50,
-            before=queries.moment(self, "before"),
+            before=queries.text(self, "before"),
         )
         self.answer(threads)
 
@@ -110,8 +110,8 @@ class MessagesHandler(ChatHandler):
             content=message.content,
             model=message.model,
             params=message.params,
-            tools=tuple(message.tools),
-            context=tuple(item.model_dump() for item in message.context),
+            tools=tuple(message.tools or ()),
+            context=tuple(item.model_dump() for item in message.context or ()),
             parent_id=message.parent_id if "parent_id" in message.model_fields_set else HEAD,
         )
         sent = await self.service.send(self.owner, thread_id, request, key=key)

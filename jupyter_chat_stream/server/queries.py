@@ -8,7 +8,6 @@ from typing import Any
 from tornado.web import HTTPError, RequestHandler
 
 from ..errors import InvalidInput, NotFound
-from ..events import from_iso
 
 MAX_WAIT_S = 60.0
 # The largest integer that JavaScript holds exactly; no thread gets there.
@@ -80,24 +79,6 @@ def seconds(handler: RequestHandler, name: str) -> float:
             f"'{name}' must be a number of seconds from 0 to {MAX_WAIT_S:g}.", field=name
         )
     return number
-
-
-def moment(handler: RequestHandler, name: str) -> str | None:
-    """Give a time from the query as it was written, None where it is absent.
-
-    Raises:
-        InvalidInput: it is not ISO 8601 with a time zone.
-    """
-    value = text(handler, name)
-    if value is not None:
-        try:
-            from_iso(value)
-        except (InvalidInput, OverflowError):
-            raise InvalidInput(
-                f"'{name}' must be a time in ISO 8601 with its zone, such as an `updated_at`.",
-                field=name,
-            ) from None
-    return value
 
 
 def cursor(handler: RequestHandler) -> int:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, insert, or_, select, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
-from ..errors import Conflict, IdempotencyMismatch, MessageNotFound, ThreadNotFound
-from ..events import ThreadChanged, canonical, iso
+from ..errors import Conflict, IdempotencyMismatch, InvalidInput, MessageNotFound, ThreadNotFound
+from ..events import ThreadChanged, canonical, from_iso, iso
 from . import rows
 from .log import ThreadRef, Transaction, execute
 from .tables import IdempotencyRow, PreferenceRow, ThreadRow, new_key, table
+
+_ID = re.compile(r"[0-9a-z]{22}")  # what could be one: store.new_id
 
 
 def find_thread(conn: Connection, owner: str, thread_id: str) -> ThreadRef:
@@ -119,9 +122,14 @@ def list_threads(
     project: str | None,
     archived: bool,
     limit: int,
-    before_ms: int | None,
+    before: str | None,
 ) -> list[dict[str, Any]]:
-    """List an owner's threads, newest first; ``q`` looks in names and titles."""
+    """List an owner's threads, newest first; ``q`` looks in names and titles.
+
+    Raises:
+        InvalidInput: ``before`` is neither an id nor a time.
+        ThreadNotFound: ``before`` is no thread of theirs.
+    """
     statement = select(table(ThreadRow)).where(
         col(ThreadRow.owner) == owner,
         col(ThreadRow.deleted).is_(False),
@@ -132,11 +140,30 @@ def list_threads(
     if q:
         like = [col(c).icontains(q, autoescape=True) for c in (ThreadRow.name, ThreadRow.title)]
         statement = statement.where(or_(*like))
-    if before_ms is not None:
-        statement = statement.where(col(ThreadRow.updated_ms) < before_ms)
+    place = tuple_(col(ThreadRow.updated_ms), col(ThreadRow.pk))
+    if before is not None:
+        statement = statement.where(place < _place_of(conn, owner, before))
     statement = statement.order_by(col(ThreadRow.updated_ms).desc(), col(ThreadRow.pk).desc())
     found = conn.execute(statement.limit(limit)).mappings()
     return [rows.thread_wire(dict(row)) for row in found]
+
+
+def _place_of(conn: Connection, owner: str, before: str) -> tuple[int, int]:
+    """Give where a page begins: at a thread, or at a time (which cuts between milliseconds)."""
+    sql = "SELECT updated_ms, pk FROM thread WHERE owner = :owner AND id = :id"
+    row = execute(conn, sql, {"owner": owner, "id": before}).first()
+    if row is not None:
+        return row[0], row[1]
+    if _ID.fullmatch(before):
+        raise ThreadNotFound(before)
+    try:
+        return from_iso(before), 0
+    except (InvalidInput, OverflowError):
+        raise InvalidInput(
+            "'before' must be a thread's id, or a time in ISO 8601 with its zone, such as an "
+            "`updated_at`.",
+            field="before",
+        ) from None
 
 
 def find_message(conn: Connection, thread: ThreadRef, message_id: str) -> int:

@@ -69,6 +69,20 @@ async def test_threads_are_listed_newest_first_and_in_pages(chat_server: ChatSer
     assert [thread["id"] for thread in found] == [made[1]]
 
 
+async def test_a_page_may_begin_at_a_thread_s_id(chat_server: ChatServer) -> None:
+    """An id tells apart threads of the same millisecond, which `updated_at` cannot."""
+    for _ in range(5):
+        await chat_server.thread(project="pages")
+    path = "threads?project=pages"
+    every = [thread["id"] for thread in (await chat_server.ask("GET", path)).json["threads"]]
+    assert len(every) == 5
+    for place, thread_id in enumerate(every):
+        rest = await chat_server.ask("GET", f"{path}&before={thread_id}")
+        assert [thread["id"] for thread in rest.json["threads"]] == every[place + 1 :]
+    nobody = await chat_server.ask("GET", f"{path}&before={'z' * 22}")
+    assert (nobody.status, nobody.error["code"]) == (404, "thread_not_found")
+
+
 async def test_a_thread_is_renamed_archived_and_deleted(chat_server: ChatServer) -> None:
     thread_id = await chat_server.thread(name="old")
     path = f"threads/{thread_id}"
@@ -176,6 +190,18 @@ async def test_context_is_part_of_the_message(chat_server: ChatServer) -> None:
     kinds = [part["kind"] for part in sent["message"]["parts"]]
     assert kinds == ["attachment", "text"]
     assert sent["message"]["content"] == "Explain"
+
+
+async def test_what_may_be_left_out_may_be_null(chat_server: ChatServer) -> None:
+    thread_id = await chat_server.thread(model="demo/echo")
+    bare = {"content": "Hello"}
+    nulls = {"model": None, "params": None, "tools": None, "context": None}
+    path = f"threads/{thread_id}/messages"
+    headers = {**chat_server.headers, "Idempotency-Key": "both"}
+    first = await chat_server.ask("POST", path, bare, headers=headers)
+    again = await chat_server.ask("POST", path, {**bare, **nulls}, headers=headers)
+    assert first.status == again.status == 202
+    assert first.json["run"]["id"] == again.json["run"]["id"]
 
 
 async def test_text_that_no_wire_takes_is_mended(chat_server: ChatServer) -> None:
