@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import InvalidInput
 
@@ -210,6 +210,25 @@ class Event:
     @property
     def type(self) -> str:
         return self.body.type
+
+    def __getitem__(self, field: str) -> Any:
+        """Give a field as on the wire: ``event["text"]``, ``event["at"]`` in ISO 8601."""
+        return to_wire(self)[field]
+
+    if not TYPE_CHECKING:  # for notebooks; inside the package mypy keeps us to `event.body.text`
+
+        def __getattr__(self, field: str) -> Any:
+            """Give what the body carries: ``event.text``."""
+            body = self.__dict__.get("body")  # absent while a copy is being made
+            if isinstance(body, Unknown) and field in body.fields:
+                return body.fields[field]
+            if body is None or field.startswith("_"):
+                raise AttributeError(field)
+            try:
+                return getattr(body, field)
+            except AttributeError:
+                text = f"A {body.type!r} event carries no {field!r}."
+                raise AttributeError(text) from None
 
 
 def iso(ms: int) -> str:

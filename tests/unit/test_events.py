@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from datetime import datetime, timezone
 from typing import Any
 
@@ -224,3 +226,23 @@ def test_no_event_is_written_as_what_json_does_not_have() -> None:
         encode(Event(seq=1, thread_id="t", at=0, body=body))
     with pytest.raises(ValueError, match="JSON"):
         canonical(float("inf"))
+
+
+def test_an_event_gives_what_it_carries_by_name() -> None:
+    event: Any = Event(
+        seq=7,
+        thread_id="t",
+        at=1_795_172_168_123,
+        run_id="r",
+        message_id="m",
+        attempt=1,
+        body=Delta(part=0, kind="text", text="Hi"),
+    )
+    assert (event.text, event["text"], event["seq"]) == ("Hi", "Hi", 7)
+    assert event["at"] == iso(event.at)
+    assert copy.deepcopy(event) == pickle.loads(pickle.dumps(event)) == event
+    with pytest.raises(AttributeError, match="'delta' event carries no 'phase'"):
+        event.phase  # noqa: B018
+    body = Unknown(type="new", fields={"colour": "red"})
+    unknown: Any = Event(seq=8, thread_id="t", at=0, body=body)
+    assert (unknown.colour, unknown["colour"]) == ("red", "red")
