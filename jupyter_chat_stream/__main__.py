@@ -25,9 +25,10 @@ from .errors import ChatStreamError, DatabaseUnreadable
 class ChatStreamCommand(JupyterApp):
     """Serve a chat without JupyterLab, look at the one that runs, or check what is stored.
 
-    serve   a server with the chat alone, on loopback; prints how others find it
-    status  what the server that this terminal belongs to is doing
-    check   derives every stored message from its events again and prints each difference
+    Commands:
+      serve   a server with the chat alone, on loopback; prints how others find it
+      status  what the server that this terminal belongs to is doing
+      check   derives every stored message from its events again and prints each difference
     """
 
     name = "jupyter-chat-stream"
