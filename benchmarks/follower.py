@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from .load import marks_of
+from .load import received
 
 
 async def follow() -> None:
@@ -47,15 +47,14 @@ async def _read(socket: aiohttp.ClientWebSocketResponse, frames: list[tuple[int,
 
 
 def _summary(frames: list[tuple[int, str]]) -> dict[str, Any]:
-    received = []
-    for at, text in frames:
-        for event in json.loads(text).get("events", ()):
-            if event["type"] == "delta":
-                received.extend([mark, at] for mark in marks_of(event["text"]))
     sizes = [len(text) for _, text in frames]
     # RFC 6455: two bytes of header, two more from 126 on, eight more from 65536 on
     headers = sum(2 if size < 126 else 4 if size < 65536 else 10 for size in sizes)
-    return {"received": received, "frames": len(frames), "wire_bytes": sum(sizes) + headers}
+    return {
+        "received": list(received(frames).items()),
+        "frames": len(frames),
+        "wire_bytes": sum(sizes) + headers,
+    }
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ it numbers and publishes at once, on the loop, and keeps nothing; all else is th
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,6 +52,7 @@ class PacedProvider:
         turn: Callable[[], Awaitable[None]] | None = None,
         count: int | None = None,
     ) -> None:
+        self.is_paused = False
         self.times: list[int] = []  # when each chunk was given, in ns of the monotonic clock
         self._interval_s = 1 / chunks_per_s
         self._turn = turn
@@ -83,6 +85,8 @@ class PacedProvider:
                 left_s = due + number * self._interval_s - loop.time()
                 if left_s > 0:
                     await asyncio.sleep(left_s)
+            while self.is_paused:  # noqa: ASYNC110  for good: the measurement is over
+                await asyncio.sleep(0.05)
             number += 1
             yield self._mark()
         usage = {"input_tokens": 1, "output_tokens": number}
@@ -92,6 +96,20 @@ class PacedProvider:
         chunk = TextChunk(text=f"{len(self.times):0{MARK}x}")
         self.times.append(time.monotonic_ns())
         return chunk
+
+
+def received(frames: Iterable[tuple[int, str]]) -> dict[int, int]:
+    """Say when each chunk first came, in a delta or in a snapshot, from (ns, frame) pairs."""
+    first: dict[int, int] = {}
+    for at, text in frames:
+        frame = json.loads(text)
+        texts = [event["text"] for event in frame.get("events", ()) if event["type"] == "delta"]
+        for message in frame.get("messages", ()):
+            if message["role"] == "assistant":
+                texts.append(message["content"])
+        for mark in (mark for text in texts for mark in marks_of(text)):
+            first.setdefault(mark, at)
+    return first
 
 
 def marks_of(text: str) -> list[int]:

@@ -44,7 +44,8 @@ def machine() -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         f"*{os.cpu_count()} shared cores, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {packages}*"
+        f"load average {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, "
+        f"SQLite {sqlite3.sqlite_version}, {packages}*"
     )
 
 

@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jupyter_chat_stream.providers.anthropic import AnthropicProvider
+from jupyter_chat_stream.service import Service
 
 from .durability import LocalFollower
-from .load import MARK, make_threads, running_service, start_runs
+from .load import MARK, OWNER, make_threads, running_service, start_runs
 from .report import Section, times
 from .server import ROOT
 
@@ -108,11 +109,18 @@ async def _whole(url: str, answers: int, seconds: float) -> tuple[float, int]:
             await asyncio.sleep(STAGGER_S)
         await asyncio.sleep(min(1.0, seconds))
         gc.collect()
-        before, cpu_s = follower.count_chars(), time.process_time()
+        before, cpu_s = await _count_chars(service, threads), time.process_time()
         await asyncio.sleep(seconds)
-        found = time.process_time() - cpu_s, (follower.count_chars() - before) // MARK
-        await follower.stop(parse=False)
-        return found
+        cpu_s = time.process_time() - cpu_s
+        chars = await _count_chars(service, threads) - before
+        follower.close()
+        return cpu_s, chars // MARK
+
+
+async def _count_chars(service: Service, threads: list[str]) -> int:
+    """Say how much text is in the log."""
+    states = [await service.state(OWNER, thread) for thread in threads]
+    return sum(len(message["content"]) for state in states for message in state["messages"])
 
 
 @contextmanager

@@ -17,7 +17,7 @@ async def test_every_chunk_comes_with_and_without_a_commit(side: Side) -> None:
     await measure(figures, side, "reader", 2, 0.2)
     assert figures.chunks > 0
     assert figures.missing == 0
-    assert min(figures.latencies_s) > 0
+    assert 0 < figures.best[0] <= figures.best[1]
     assert figures.cpu_us > 0
 
 
