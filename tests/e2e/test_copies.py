@@ -26,7 +26,7 @@ def opening(thread: str, model: str = MODEL) -> dict[str, object]:
 def test_an_untrusted_copy_streams(site: Site, open_notebook: Open, name: str, tap: Tap) -> None:
     thread = site.thread(name, MODEL)
     path = notebooks.write(site, name, notebooks.code("1", notebooks.chat_output(thread, COPY)))
-    notebook = open_notebook(site, path, kernel=False)
+    notebook = open_notebook(site, path)
     assert notebook.on_panel("panel => panel.content.widgets[0].model.trusted") is False
     chat = notebook.chat(0)
     chat.expect_live()
@@ -37,6 +37,8 @@ def test_an_untrusted_copy_streams(site: Site, open_notebook: Open, name: str, t
     chat.expect_status(run, "completed")
     chat.expect_text(run, TEXT)
     notebook.assert_grew_into(run, TEXT)
+    # Reading along changes nothing in the notebook: there is nothing to save.
+    assert notebook.on_panel("panel => panel.context.model.dirty") is False
 
 
 @pytest.mark.parametrize("site", FLAVOURS, indirect=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e import notebooks
 from tests.e2e.conftest import Open
 from tests.e2e.held import MODEL
 from tests.e2e.pages import ChatView
-from tests.e2e.sites import Site
+from tests.e2e.sites import FLAVOURS, Site
 
 BOX = """from ipywidgets import HTML, Output, VBox
 from jupyter_chat_stream import Chat
@@ -36,6 +37,7 @@ def empty_below(chat: ChatView) -> float:
     )
 
 
+@pytest.mark.parametrize("site", FLAVOURS, indirect=True)
 def test_a_chat_in_a_box_sends_and_moves_with_all_others(
     site: Site, open_notebook: Open, name: str
 ) -> None:
