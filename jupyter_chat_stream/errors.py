@@ -10,13 +10,14 @@ never a prompt, an answer or a key.
      ├─ InvalidInput 400 ─ ContentTooLarge 413
      ├─ NotFound 404 ─ ThreadNotFound, RunNotFound, MessageNotFound
      ├─ Forbidden 403
-     ├─ Conflict 409 ─ RunNotEnded, RunEnded, RequestNotOpen, IdempotencyMismatch, CursorAhead
+     ├─ Conflict 409 ─ RunNotEnded, RequestNotOpen, IdempotencyMismatch, CursorAhead
      ├─ Compacted 410
      ├─ LimitReached 429
      ├─ StaleAttempt            (inside: a fenced attempt tried to write, L5)
      ├─ FoldError               (inside: a log that no writer of ours can have written)
      ├─ StoreError 503 ─ DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy
-     ├─ ServerUnavailable, VersionMismatch   (the kernel's side)
+     ├─ ServerUnavailable 503 ─ VersionMismatch   (the kernel's side)
+     ├─ RunFailed               (the kernel's side: an answer that was waited for did not complete)
      └─ ProviderError ─ see below, one class per way a provider fails
 """
 
