@@ -15,8 +15,9 @@ from itertools import pairwise
 
 from jupyter_chat_stream.events import Completed, Delta, Finalized, dumps
 from jupyter_chat_stream.runs.appender import Saving
-from jupyter_chat_stream.service import SendRequest, Service
+from jupyter_chat_stream.service import Service
 from jupyter_chat_stream.store import runs
+from jupyter_chat_stream.store.commands import SendRequest
 from jupyter_chat_stream.store.log import RunRef, Transaction
 from jupyter_chat_stream.store.reading import read_message_by_id
 from jupyter_chat_stream.store.writer import Append

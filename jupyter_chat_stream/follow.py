@@ -27,12 +27,13 @@ from typing import Any
 from .errors import StoreError
 from .events import Event, ThreadChanged, dumps, encode
 from .store.log import ThreadRef
-from .store.reading import Answer, Snapshot, heads_of, read_after
+from .store.reading import Answer, Page, Snapshot, heads_of, read_after
 from .store.store import Store
 
 log = logging.getLogger("jupyter_chat_stream.follow")
 
 BUFFER_BYTES = 64 * 1024
+ONE_EVENTS, ONE_BYTES = 2048, 256 * 1024  # of a single answer (L8); who wants more asks again
 LOOK_ANYWAY_S = 1.0  # what this process published and a reader missed is found then
 
 
@@ -227,6 +228,28 @@ class Hub:
         """Read from the store what a cursor has not seen."""
         return await self._store.read(lambda conn: read_after(conn, thread, after, raw=raw))
 
+    async def read_page(
+        self, thread: ThreadRef, after: int, *, raw: bool = False, wait_s: float = 0.0
+    ) -> Answer:
+        """Answer a cursor once, waiting for something new for at most ``wait_s``."""
+        reader = self.follow(thread, after, raw=raw) if wait_s > 0 else None
+        try:
+            answer = await self._page(thread, after, raw)
+            if reader is not None and isinstance(answer, Page) and not answer.events:
+                await _wait_for_more(reader, wait_s)
+                answer = await self._page(thread, after, raw)
+        finally:
+            if reader is not None:
+                reader.close()
+        return answer
+
+    async def _page(self, thread: ThreadRef, after: int, raw: bool) -> Answer:
+        return await self._store.read(
+            lambda conn: read_after(
+                conn, thread, after, raw=raw, page_events=ONE_EVENTS, page_bytes=ONE_BYTES
+            )
+        )
+
     async def stop(self) -> None:
         """End the poll; readers are their owners' to close."""
         if self._polling is not None:
@@ -267,3 +290,14 @@ class Hub:
             for reader in self._readers.get(thread_id, ()):
                 if reader.seen < head:  # each by itself: another's read has told it nothing
                     reader.fall_behind()
+
+
+async def _wait_for_more(reader: Reader, wait_s: float) -> None:
+    async def wait() -> None:
+        while (await reader.next()).op == "live":
+            pass
+
+    try:
+        await asyncio.wait_for(wait(), wait_s)
+    except asyncio.TimeoutError:
+        pass  # nothing came in time: the answer is empty

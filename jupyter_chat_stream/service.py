@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from ._version import PROTOCOL_VERSION, __version__
 from .config import ChatStream
 from .engine.local import LocalEngine
 from .errors import (
     ChatStreamError,
-    ContentTooLarge,
     CursorAhead,
-    InvalidInput,
-    LimitReached,
-    RequestNotOpen,
 )
-from .events import ENDS, MAX_CONTENT_BYTES, InputGiven, clean_text, to_wire
+from .events import ENDS, to_wire
 from .follow import Hub, Reader
 from .providers.registry import Registry
 from .runs.execute import Tools
-from .store import reading, runs, threads
+from .store import commands, reading, runs, threads
+from .store.commands import SendRequest
 from .store.log import Connection, ThreadRef, Transaction
 from .store.store import Store, system_now_ms
 
@@ -38,37 +35,6 @@ log = logging.getLogger("jupyter_chat_stream.service")
 T = TypeVar("T")
 
 FALLBACK_MODEL = "demo/tour"
-JSON_PAGE_EVENTS = 2048
-JSON_PAGE_BYTES = 256 * 1024  # what any reader may hold (L8); who wants more asks again
-
-
-class _Head:
-    """Stands for the thread's head, where a message names no parent."""
-
-
-HEAD: Final = _Head()
-
-
-@dataclass(frozen=True, kw_only=True)
-class SendRequest:
-    """What a person sends. ``parent_id``: ``HEAD`` for the newest reply, None for a root."""
-
-    content: str
-    model: str | None = None
-    params: Mapping[str, Any] | None = None
-    tools: Sequence[Mapping[str, Any]] = ()
-    context: Sequence[Mapping[str, str]] = ()
-    parent_id: str | _Head | None = HEAD
-
-    def body(self) -> dict[str, Any]:
-        """Give what an idempotency key stands for."""
-        parent = "" if isinstance(self.parent_id, _Head) else self.parent_id
-        return {
-            **vars(self),
-            "tools": list(self.tools),
-            "context": list(self.context),
-            "parent_id": parent,
-        }
 
 
 @dataclass(kw_only=True)
@@ -137,7 +103,6 @@ class Service:
 
     @property
     def active_runs(self) -> int:
-        """How many runs this process executes now."""
         return self._started.engine.active if self._started else 0
 
     @property
@@ -181,7 +146,7 @@ class Service:
 
     async def set_preferences(self, owner: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         if changes.get("default_model") is not None:
-            self._check_model(changes["default_model"])
+            self._parts.registry.get(changes["default_model"])
         return await self.store.write(lambda tx: threads.write_preferences(tx, owner, changes))
 
     # ------------------------------------------------------------------ threads
@@ -198,7 +163,7 @@ class Service:
     ) -> tuple[dict[str, Any], bool]:
         """Get the owner's thread of that name in the project, or create it."""
         if model is not None:
-            self._check_model(model)
+            self._parts.registry.get(model)
         else:
             model = (await self.preferences(owner))["default_model"] or self._default_model
         chosen = model
@@ -238,15 +203,14 @@ class Service:
         return {"threads": found}
 
     async def thread(self, owner: str, thread_id: str) -> dict[str, Any]:
-        return await self.store.read(
-            lambda conn: threads.read_thread(conn, threads.find_thread(conn, owner, thread_id))
-        )
+        thread = await self._find_thread(owner, thread_id)
+        return await self.store.read(lambda conn: threads.read_thread(conn, thread))
 
     async def change_thread(
         self, owner: str, thread_id: str, changes: Mapping[str, Any]
     ) -> dict[str, Any]:
         if changes.get("model") is not None:
-            self._check_model(changes["model"])
+            self._parts.registry.get(changes["model"])
         thread = await self._find_thread(owner, thread_id)
         return await self.store.write(
             lambda tx: threads.change_thread(tx, owner, thread_id, changes), thread.pk
@@ -255,16 +219,8 @@ class Service:
     async def delete_thread(self, owner: str, thread_id: str) -> None:
         """Cancel the thread's runs and mark it deleted, in one transaction."""
         thread = await self._find_thread(owner, thread_id)
-
-        def work(tx: Transaction) -> list[str]:
-            threads.find_thread(tx.conn, owner, thread_id)
-            stopped = runs.open_runs(tx.conn, thread)
-            for run in stopped:
-                runs.cancel(tx, run)
-            threads.mark_deleted(tx, thread)
-            return [run.id for run in stopped]
-
-        for run_id in await self.store.write(work, thread.pk):
+        stopped = await self.store.write(lambda tx: commands.delete(tx, thread, owner), thread.pk)
+        for run_id in stopped:
             await self._parts.engine.abort(run_id)
 
     async def state(
@@ -274,17 +230,8 @@ class Service:
 
         def work(conn: Connection) -> dict[str, Any]:
             thread = threads.find_thread(conn, owner, thread_id)
-            snapshot = reading.read_snapshot(conn, thread, 0, limit=limit if before is None else 1)
-            messages = list(snapshot.messages)
-            if before is not None:
-                pk = threads.find_message(conn, thread, before)
-                messages = reading.read_messages_before(conn, thread, pk, limit or 100)
-            return {
-                "messages": messages,
-                "runs": list(snapshot.runs),
-                "thread": snapshot.info,
-                "seq": snapshot.seq,
-            }
+            first = threads.find_message(conn, thread, before) if before is not None else None
+            return reading.read_state(conn, thread, limit=limit, before=first)
 
         return await self.store.read(work)
 
@@ -298,53 +245,21 @@ class Service:
         Raises:
             ThreadNotFound, InvalidInput, ContentTooLarge, LimitReached, IdempotencyMismatch
         """
-        content = _checked_content(request.content)
+        content = commands.check_content(request.content)
         if request.model is not None:
-            self._check_model(request.model)
+            self._parts.registry.get(request.model)
         thread = await self._find_thread(owner, thread_id)
 
-        def work(tx: Transaction) -> dict[str, Any]:
-            info = threads.read_thread(tx.conn, threads.find_thread(tx.conn, owner, thread_id))
-            if key is not None:
-                known = threads.recall_key(tx, owner, thread, "messages", key, request.body())
-                if known is not None:
-                    return _sent(tx, thread, *known)
-            self._check_rate(tx, owner)
-            parent_id = request.parent_id
-            if isinstance(parent_id, _Head):
-                parent_id = info["head"]
-            elif parent_id is not None:
-                threads.find_message(tx.conn, thread, parent_id)
-            message = runs.add_message(
-                tx, thread, parts=_parts_of(content, request.context), parent_id=parent_id
-            )
-            params = {"params": dict(request.params or {}), "tools": list(request.tools)}
-            model = request.model or info["model"]
-            reply = runs.NewReply(parent_id=message["id"], model=model, params=params)
-            run = runs.add_reply(tx, thread, reply)
-            if key is not None:
-                threads.remember_key(
-                    tx,
-                    owner,
-                    thread,
-                    "messages",
-                    key,
-                    request.body(),
-                    message_id=message["id"],
-                    run_id=run.id,
-                )
-            tx.flush()
-            return _sent(tx, thread, message["id"], run.id)
-
-        sent = await self.store.write(work, thread.pk)
+        sender = self._sender(owner, key)
+        sent = await self.store.write(
+            lambda tx: commands.send(tx, thread, sender, content, request), thread.pk
+        )
         self._parts.engine.sweep.nudge()
         return sent
 
     async def runs(self, owner: str, thread_id: str) -> dict[str, Any]:
-        def work(conn: Connection) -> list[dict[str, Any]]:
-            return runs.list_runs(conn, threads.find_thread(conn, owner, thread_id))
-
-        return {"runs": await self.store.read(work)}
+        thread = await self._find_thread(owner, thread_id)
+        return {"runs": await self.store.read(lambda conn: runs.list_runs(conn, thread))}
 
     async def run(self, owner: str, run_id: str) -> dict[str, Any]:
         return await self.store.read(
@@ -415,22 +330,9 @@ class Service:
             RequestNotOpen: with the winning ``value`` and ``by`` where there was an answer.
         """
         ref = await self.store.read(lambda conn: runs.find_run(conn, owner, run_id))
-
-        def work(tx: Transaction) -> dict[str, Any]:
-            asked = runs.find_request(tx, ref, request_id)
-            if tx.run(ref)["status"] != "waiting" or asked is None or asked["by"] is not None:
-                facts = {k: asked[k] for k in ("value", "by")} if asked else {}
-                raise RequestNotOpen(
-                    f"Question {request_id!r} of run {run_id!r} is not open.", **facts
-                )
-            if asked["choices"] is not None and value not in asked["choices"]:
-                raise InvalidInput("The value is not one of the choices.", choices=asked["choices"])
-            body = InputGiven(request_id=request_id, value=value, by=owner)
-            tx.append(ref.thread, body, run=ref)
-            tx.settle(ref)
-            return dict(tx.run(ref))
-
-        run = await self.store.write(work, ref.thread.pk)
+        run = await self.store.write(
+            lambda tx: commands.give_input(tx, ref, owner, request_id, value), ref.thread.pk
+        )
         self._parts.engine.sweep.nudge()
         return run
 
@@ -454,33 +356,13 @@ class Service:
             ThreadNotFound, CursorAhead, Compacted
         """
         thread = await self._check_cursor(owner, thread_id, after)
-        reader = self._parts.hub.follow(thread, after, raw=raw) if wait_s > 0 else None
-        try:
-            answer = await self._read_page(thread, after, raw)
-            if reader is not None and isinstance(answer, reading.Page) and not answer.events:
-                await _wait_for_more(reader, wait_s)
-                answer = await self._read_page(thread, after, raw)
-        finally:
-            if reader is not None:
-                reader.close()
+        answer = await self._parts.hub.read_page(thread, after, raw=raw, wait_s=wait_s)
         if isinstance(answer, reading.Snapshot):
             return {"snapshot": answer.to_wire(), "seq": answer.seq}
         events = [to_wire(event) for event in answer.events]
         return {"events": events, "seq": events[-1]["seq"] if events else after}
 
     # ------------------------------------------------------------------ inside
-
-    async def _read_page(self, thread: ThreadRef, after: int, raw: bool) -> reading.Answer:
-        return await self.store.read(
-            lambda conn: reading.read_after(
-                conn,
-                thread,
-                after,
-                raw=raw,
-                page_events=JSON_PAGE_EVENTS,
-                page_bytes=JSON_PAGE_BYTES,
-            )
-        )
 
     async def _find_thread(self, owner: str, thread_id: str) -> ThreadRef:
         return await self.store.read(lambda conn: threads.find_thread(conn, owner, thread_id))
@@ -499,85 +381,19 @@ class Service:
         self, owner: str, run_id: str, key: str | None, *, keep_parts: bool
     ) -> dict[str, Any]:
         ref = await self.store.read(lambda conn: runs.find_run(conn, owner, run_id))
-        route = f"{'continue' if keep_parts else 'retry'} {run_id}"
-
-        def work(tx: Transaction) -> dict[str, Any]:
-            known = threads.recall_key(tx, owner, ref.thread, route, key, {}) if key else None
-            if known is not None:
-                sent = _sent(tx, ref.thread, None, known[1])
-            else:
-                self._check_rate(tx, owner)
-                run = runs.make_successor(tx, ref, keep_parts=keep_parts)
-                if key is not None:
-                    threads.remember_key(
-                        tx, owner, ref.thread, route, key, {}, message_id=None, run_id=run.id
-                    )
-                tx.flush()
-                sent = _sent(tx, ref.thread, None, run.id)
-            return {"reply": sent["reply"], "run": sent["run"]}
-
-        made = await self.store.write(work, ref.thread.pk)
+        sender = self._sender(owner, key)
+        made = await self.store.write(
+            lambda tx: commands.succeed(tx, ref, sender, keep_parts=keep_parts), ref.thread.pk
+        )
         self._parts.engine.sweep.nudge()
         return made
 
-    def _check_model(self, model: str) -> None:
-        self._parts.registry.get(model)  # raises NoSuchModel, BadRequest
-
-    def _check_rate(self, tx: Transaction, owner: str) -> None:
+    def _sender(self, owner: str, key: str | None) -> commands.Sender:
         limit = self.config.messages_per_minute
-        if limit is None:
-            return
-        sent, first_ms = runs.count_sent_since(tx.conn, owner, tx.now_ms - 60_000)
-        if sent >= limit:
-            left_s = max(1, ((first_ms or tx.now_ms) + 60_000 - tx.now_ms + 999) // 1000)
-            raise LimitReached(
-                f"{limit} messages a minute are allowed; try again in {left_s} s.",
-                retry_after_s=left_s,
-            )
+        return commands.Sender(owner=owner, key=key, messages_per_minute=limit)
 
 
 async def _in_a_thread(work: Callable[[], T]) -> T:
     """Do blocking work in a thread of its own: the loop's executor belongs to everybody."""
     with ThreadPoolExecutor(1, thread_name_prefix="chat-stream-open") as pool:
         return await asyncio.wrap_future(pool.submit(work))
-
-
-def _checked_content(content: str) -> str:
-    if len(content.encode("utf-8", "surrogatepass")) > MAX_CONTENT_BYTES:
-        raise ContentTooLarge(
-            f"The content is larger than {MAX_CONTENT_BYTES} bytes. Send less, or in pieces.",
-            limit_bytes=MAX_CONTENT_BYTES,
-        )
-    if not content.strip():
-        raise InvalidInput("The content is empty; say something.", field="content")
-    return clean_text(content)
-
-
-def _parts_of(content: str, context: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    attached = [
-        {"kind": "attachment", "name": clean_text(c["name"]), "text": clean_text(c["text"])}
-        for c in context
-    ]
-    return [*attached, {"kind": "text", "text": content}]
-
-
-def _sent(
-    tx: Transaction, thread: ThreadRef, message_id: str | None, run_id: str
-) -> dict[str, Any]:
-    run = runs.find_in_thread(tx.conn, thread, run_id)
-    return {
-        "message": reading.read_message_by_id(tx.conn, thread, message_id) if message_id else None,
-        "reply": reading.read_message(tx.conn, run),
-        "run": runs.read_run(tx.conn, run),
-    }
-
-
-async def _wait_for_more(reader: Reader, wait_s: float) -> None:
-    async def wait() -> None:
-        while (await reader.next()).op == "live":
-            pass
-
-    try:
-        await asyncio.wait_for(wait(), wait_s)
-    except asyncio.TimeoutError:
-        pass  # nothing came in time: the answer is empty

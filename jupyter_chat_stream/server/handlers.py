@@ -100,7 +100,7 @@ class MessagesHandler(ChatHandler):
 
     @answers("execute")
     async def post(self, thread_id: str) -> None:
-        from ..service import HEAD, SendRequest
+        from ..store.commands import HEAD, SendRequest
         from . import bodies
 
         thread_id = queries.an_id(thread_id, ThreadNotFound)

@@ -20,6 +20,7 @@ from .log import RunRef, ThreadRef, execute, fold_message
 
 PAGE_EVENTS = 512
 PAGE_BYTES = 64 * 1024
+EARLIER_MESSAGES = 100
 EVENT_OVERHEAD = 180  # bytes of JSON around a delta's text, at least
 
 
@@ -134,6 +135,25 @@ def read_snapshot(
         runs=tuple(runs),
         deleted=deleted,
     )
+
+
+def read_state(
+    conn: Connection, thread: ThreadRef, *, limit: int | None, before: int | None
+) -> dict[str, Any]:
+    """Give a thread's state and the seq it stands at.
+
+    ``limit`` keeps the newest messages only; ``before`` is the key of a message: those before it.
+    """
+    snapshot = read_snapshot(conn, thread, 0, limit=limit if before is None else 1)
+    messages = list(snapshot.messages)
+    if before is not None:
+        messages = read_messages_before(conn, thread, before, limit or EARLIER_MESSAGES)
+    return {
+        "messages": messages,
+        "runs": list(snapshot.runs),
+        "thread": snapshot.info,
+        "seq": snapshot.seq,
+    }
 
 
 def head_of(conn: Connection, thread: ThreadRef) -> int:

@@ -11,7 +11,8 @@ import pytest
 from jupyter_chat_stream.config import ChatStream
 from jupyter_chat_stream.errors import Overloaded
 from jupyter_chat_stream.providers.registry import Registry
-from jupyter_chat_stream.service import SendRequest, Service
+from jupyter_chat_stream.service import Service
+from jupyter_chat_stream.store.commands import SendRequest
 from jupyter_chat_stream.store.writer import Committed
 from jupyter_chat_stream.testing import ScriptedProvider, answering
 

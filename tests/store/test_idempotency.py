@@ -12,8 +12,9 @@ import pytest
 from jupyter_chat_stream.config import ChatStream
 from jupyter_chat_stream.errors import IdempotencyMismatch, LimitReached, RunNotEnded
 from jupyter_chat_stream.providers.registry import Registry
-from jupyter_chat_stream.service import SendRequest, Service
+from jupyter_chat_stream.service import Service
 from jupyter_chat_stream.store import threads
+from jupyter_chat_stream.store.commands import SendRequest
 from jupyter_chat_stream.testing import ScriptedProvider
 from tests.store.bench import PATIENCE_S
 
