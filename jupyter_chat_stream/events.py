@@ -25,6 +25,7 @@ MAX_OUTPUT_BYTES = 256 * 1024
 
 PHASES = ("queued", "thinking", "tool_calling", "building", "waiting", "retrying", "continuing")
 ENDS = ("completed", "failed", "cancelled", "interrupted")
+STATUSES = ("pending", "processing", "waiting", *ENDS)
 
 STATUS_BY_PHASE = {
     "queued": "pending",

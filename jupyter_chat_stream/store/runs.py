@@ -21,7 +21,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, insert
 
 from ..errors import RunNotEnded, RunNotFound
-from ..events import ENDS, Body, Failed, Finalized, MessageWritten, StatusChanged, iso
+from ..events import ENDS, STATUSES, Body, Failed, Finalized, MessageWritten, StatusChanged, iso
 from ..messages import new_message
 from . import rows
 from .log import RunRef, ThreadRef, Transaction, execute
@@ -120,9 +120,9 @@ def open_runs(conn: Connection, thread: ThreadRef) -> list[RunRef]:
 
 
 def count_by_status(conn: Connection) -> dict[str, int]:
-    """Count all runs."""
+    """Count all runs; a status that none has counts 0."""
     found = execute(conn, "SELECT status, COUNT(*) FROM run GROUP BY status").fetchall()
-    return {status: count for status, count in found}  # noqa: C416  rows are no pairs to mypy
+    return {**dict.fromkeys(STATUSES, 0), **{row[0]: row[1] for row in found}}
 
 
 def count_sent_since(conn: Connection, owner: str, since_ms: int) -> tuple[int, int | None]:

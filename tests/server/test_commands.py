@@ -9,7 +9,7 @@ import time
 import pytest
 
 from jupyter_chat_stream._version import PROTOCOL_VERSION, __version__
-from jupyter_chat_stream.events import ENDS
+from jupyter_chat_stream.events import ENDS, STATUSES
 from tests.server.harness import ChatServer, until
 
 SLOW = {"chars_per_second": 20}
@@ -25,6 +25,16 @@ async def test_status_says_what_runs(chat_server: ChatServer) -> None:
     assert status["version"] == __version__
     assert status["protocol"] == PROTOCOL_VERSION
     assert status["engine"] == "local"
+    assert set(status["runs"].values()) == {0}
+    await chat_server.ask(
+        "POST",
+        f"threads/{await chat_server.thread(model='demo/echo')}/messages",
+        {"content": "Hello"},
+        headers={**chat_server.headers, "Prefer": "wait=60"},
+    )
+    counts = (await chat_server.ask("GET", "status")).json["runs"]
+    assert {name for name, count in counts.items() if count} == {"completed"}
+    assert list(counts) == list(STATUSES)
 
 
 async def test_models_name_the_default(chat_server: ChatServer) -> None:
