@@ -126,6 +126,8 @@ class Reader:
             if not self._announced:
                 self._announced = True
                 return self._frame("live")
+            if self._buffer:  # published while the store was read: nobody wakes us for it again
+                continue
             self._wake.clear()
             await self._wake.wait()
 

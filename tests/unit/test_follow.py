@@ -175,6 +175,26 @@ async def test_what_is_committed_while_the_store_is_read_is_not_lost(
     reader.close()
 
 
+async def test_what_is_published_while_a_live_reader_finds_nothing_in_the_store_is_not_held_back(
+    following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L9: nobody wakes a reader again for what already lies in its buffer."""
+    reader, transcript = following.follow(), Transcript()
+    await until_live(reader, transcript)
+    read = following.hub.read
+
+    async def read_just_before(*args: Any, **options: Any) -> Any:
+        answer = await read(*args, **options)
+        await following.say("the last word")
+        return answer
+
+    monkeypatch.setattr(following.hub, "read", read_just_before)
+    reader.fall_behind()  # as for another process's commit that it has read by now
+    take(await asyncio.wait_for(reader.next(), PATIENCE_S), transcript)
+    reader.close()
+    assert canonical(transcript.state()) == await following.whole()
+
+
 async def test_a_slow_reader_holds_bounded_memory_and_catches_up(following: Following) -> None:
     """L8: it slows nobody, and what it holds never exceeds its buffer."""
     slow, quick = following.follow(), following.follow()
