@@ -77,10 +77,16 @@ class Service:
         store = await _in_a_thread(
             lambda: Store.open(url, synchronous=self.config.synchronous, now_ms=self._now_ms)
         )
-        store.attach(loop)
-        registry = self._registry or Registry()
-        tools = Tools(store=store, registry=registry, config=self.config)
-        engine = LocalEngine(tools, self.config)
+        try:
+            store.attach(loop)
+            registry = self._registry
+            if registry is None:
+                registry = await _in_a_thread(Registry)
+            tools = Tools(store=store, registry=registry, config=self.config)
+            engine = LocalEngine(tools, self.config)
+        except BaseException:
+            await _in_a_thread(store.close)
+            raise
         hub = Hub(store, poll_interval_s=self.config.poll_interval_s)
         self._started = _Parts(store=store, registry=registry, engine=engine, hub=hub)
         self._default_model = self._choose_default(registry)
@@ -94,12 +100,15 @@ class Service:
         parts, self._started = self._started, None
         if parts is None:
             return
-        await parts.hub.stop()
-        await parts.engine.stop()
-        if self._warming is not None:
-            await asyncio.gather(self._warming, return_exceptions=True)
-        await parts.registry.close()
-        await _in_a_thread(parts.store.close)
+        try:
+            await parts.hub.stop()
+            await parts.engine.stop()
+            if self._warming is not None:
+                self._warming.cancel()
+                await asyncio.gather(self._warming, return_exceptions=True)
+            await parts.registry.close()
+        finally:  # whatever one of them raises: what is pending is written
+            await _in_a_thread(parts.store.close)
 
     @property
     def active_runs(self) -> int:
@@ -395,5 +404,8 @@ class Service:
 
 async def _in_a_thread(work: Callable[[], T]) -> T:
     """Do blocking work in a thread of its own: the loop's executor belongs to everybody."""
-    with ThreadPoolExecutor(1, thread_name_prefix="chat-stream-open") as pool:
+    pool = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-open")
+    try:
         return await asyncio.wrap_future(pool.submit(work))
+    finally:
+        pool.shutdown(wait=False)  # who leaves before the end does not hold up the loop

@@ -105,8 +105,10 @@ def succeed(tx: Transaction, run: RunRef, sender: Sender, *, keep_parts: bool) -
     """Make the run that retries or continues an ended one: ``{reply, run}``.
 
     Raises:
+        RunNotFound: its thread was deleted meanwhile.
         RunNotEnded, LimitReached
     """
+    runs.find_run(tx.conn, sender.owner, run.id)
     route = f"{'continue' if keep_parts else 'retry'} {run.id}"
     known = _recall(tx, run.thread, sender, route, {})
     if known is not None:
