@@ -19,7 +19,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 BEGIN_WRITING = "BEGIN IMMEDIATE"
-ROWS_AT_ONCE = (64, 16, 4, 1)  # few different statements, so that each stays prepared
+# So many rows in one statement, and the rest in one more: few enough that each stays prepared.
+ROWS_AT_ONCE = (64, 16)
 
 
 @lru_cache(maxsize=256)
@@ -79,11 +80,11 @@ def insert_rows(
     cursor = conn.connection.cursor()
     done, sql = 0, ""
     try:
-        for size in ROWS_AT_ONCE:
-            while len(rows) - done >= size:
-                sql = _insert(table, tuple(columns), size, conn.dialect.paramstyle)
-                cursor.execute(sql, list(chain.from_iterable(rows[done : done + size])))
-                done += size
+        while left := len(rows) - done:
+            size = next((size for size in ROWS_AT_ONCE if size <= left), left)
+            sql = _insert(table, tuple(columns), size, conn.dialect.paramstyle)
+            cursor.execute(sql, list(chain.from_iterable(rows[done : done + size])))
+            done += size
     except conn.dialect.loaded_dbapi.Error as error:
         raise _wrapped(conn, sql, error) from error
     finally:
