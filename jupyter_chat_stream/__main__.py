@@ -93,14 +93,13 @@ class ChatStreamCommand(JupyterApp):
 
     def check(self) -> int:
         """Print each difference between the stored rows and their events; 1 if there is any."""
-        from sqlalchemy.engine import make_url
-
         from .store.audit import verify
+        from .store.database import parse_url
         from .store.store import Store
 
         settings = ChatStream(config=self.config)
         url = settings.resolved_database_url()
-        file = make_url(url).database
+        file = parse_url(url).database
         if url.startswith("sqlite") and not (file and Path(file).exists()):
             raise DatabaseUnreadable(f"There is no database at {file!r}.", path=file)
         store = Store.open(url, synchronous=settings.synchronous)

@@ -56,7 +56,7 @@ class Database:
 
     def __init__(self, url: str, *, synchronous: str = "NORMAL", now_ms: int) -> None:
         _keep_rows_out_of_logs()
-        self.url: URL = _parse(url)
+        self.url: URL = parse_url(url)
         self._synchronous = synchronous
         self._scratch: Path | None = None
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
@@ -204,7 +204,12 @@ def _keep_rows_out_of_logs() -> None:
         logger.setLevel(logging.WARNING)
 
 
-def _parse(url: str) -> URL:
+def parse_url(url: str) -> URL:
+    """Read a database's URL.
+
+    Raises:
+        DatabaseUnreadable: it is none.
+    """
     try:
         return make_url(url)
     except ArgumentError:  # its text quotes the URL, which may hold a password
