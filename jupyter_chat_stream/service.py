@@ -8,7 +8,6 @@ that same transaction (L10). ``owner`` is always the server's word for who asks.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,10 +16,7 @@ from typing import Any, TypeVar
 from ._version import PROTOCOL_VERSION, __version__
 from .config import ChatStream
 from .engine.local import LocalEngine
-from .errors import (
-    ChatStreamError,
-    CursorAhead,
-)
+from .errors import CursorAhead, StoreError
 from .events import ENDS, to_wire
 from .follow import Hub, Reader
 from .providers.registry import Registry
@@ -29,8 +25,6 @@ from .store import commands, reading, runs, threads
 from .store.commands import SendRequest
 from .store.log import Connection, ThreadRef, Transaction
 from .store.store import Store, system_now_ms
-
-log = logging.getLogger("jupyter_chat_stream.service")
 
 T = TypeVar("T")
 
@@ -121,7 +115,7 @@ class Service:
     @property
     def _parts(self) -> _Parts:
         if self._started is None:
-            raise ChatStreamError("The chat service is not running.")
+            raise StoreError("The chat is not running here. Ask again when its server has started.")
         return self._started
 
     def _choose_default(self, registry: Registry) -> str:

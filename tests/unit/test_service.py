@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_chat_stream import service as module
 from jupyter_chat_stream.config import ChatStream
-from jupyter_chat_stream.errors import RunNotFound
+from jupyter_chat_stream.errors import RunNotFound, StoreError
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.service import SendRequest, Service
 from jupyter_chat_stream.testing import ScriptedProvider
@@ -66,6 +66,16 @@ async def test_a_provider_that_never_gets_warm_does_not_hold_up_the_end(tmp_path
     service = Service(config, registry=Registry([Slow()]))
     await service.start()
     await asyncio.wait_for(service.stop(), PATIENCE_S)
+
+
+async def test_a_command_that_meets_the_end_is_told_to_come_again(tmp_path: Path) -> None:
+    """It is no mistake of the server's: 503."""
+    service = Service(settings(tmp_path), registry=Registry([ScriptedProvider()]))
+    await service.start()
+    await service.stop()
+    with pytest.raises(StoreError) as refused:
+        await service.status()
+    assert refused.value.status == 503
 
 
 async def test_a_start_that_fails_leaves_no_open_database(tmp_path: Path) -> None:
