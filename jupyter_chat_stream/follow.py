@@ -26,7 +26,7 @@ from typing import Any
 
 from .errors import StoreError
 from .events import Event, ThreadChanged, dumps, encode
-from .store.log import ThreadRef
+from .store.log import Connection, ThreadRef
 from .store.reading import Answer, Page, Snapshot, heads_of, read_after
 from .store.store import Store
 
@@ -57,7 +57,7 @@ class Frame:
             joined = ",".join(text for _, text in self.encoded)
             return f'{{"op":"events","thread":{thread},"events":[{joined}]}}'
         if self.snapshot is not None:
-            return dumps(self.snapshot.to_wire())
+            return self.snapshot.text
         if self.op == "live":
             return f'{{"op":"live","thread":{thread},"seq":{self.seq}}}'
         return f'{{"op":"closed","thread":{thread},"reason":"deleted"}}'
@@ -228,7 +228,14 @@ class Hub:
 
     async def read(self, thread: ThreadRef, after: int, *, raw: bool) -> Answer:
         """Read from the store what a cursor has not seen."""
-        return await self._store.read(lambda conn: read_after(conn, thread, after, raw=raw))
+
+        def work(conn: Connection) -> Answer:
+            answer = read_after(conn, thread, after, raw=raw)
+            if isinstance(answer, Snapshot):
+                _ = answer.text  # encoded here: a large one would hold the loop up
+            return answer
+
+        return await self._store.read(work)
 
     async def read_page(
         self, thread: ThreadRef, after: int, *, raw: bool = False, wait_s: float = 0.0

@@ -67,7 +67,8 @@ class LocalEngine:
             await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:  # a provider that swallows its cancellation does not hold the server up
+            await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
         self._owners.close()
 
     def dispatch(self, claimed: Claimed) -> None:

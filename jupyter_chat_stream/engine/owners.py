@@ -10,6 +10,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from ..errors import StoreError
+
 if os.name == "posix":
     import fcntl
 
@@ -39,7 +41,12 @@ class Owners:
         self._folder = folder / "owners"
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._descriptor = os.open(self._path(own), os.O_RDWR | os.O_CREAT, 0o600)
-        _lock(self._descriptor)
+        if not _lock(self._descriptor):
+            raise StoreError(
+                f"Files in {str(self._folder)!r} cannot be locked, so nobody could tell "
+                "whether this server lives. Put the database on a local disk with "
+                "--ChatStream.database_url."
+            )
 
     def is_alive(self, owner: str) -> bool:
         """Try the owner's lock; who cannot be locked lives."""

@@ -20,6 +20,7 @@ from ..store.threads import read_preferences, read_thread
 
 CHARS_PER_TOKEN = 3.0
 MAX_BRANCH = 2000
+ANSWER_TOKENS = 32_000  # kept free for an answer that asks for no other length
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,8 @@ def make_prompt(gathered: Gathered, model: Model, params: Mapping[str, Any]) -> 
     """
     system = "\n\n".join(gathered.systems) or None
     options = dict(params.get("params") or {})
-    max_tokens = _max_tokens(options.pop("max_tokens", model.max_output_tokens), model)
+    usual = min(model.max_output_tokens, ANSWER_TOKENS)
+    max_tokens = _max_tokens(options.pop("max_tokens", usual), model)
     partial = content_of(gathered.reply["parts"])
     budget = (model.context_tokens - max_tokens) * CHARS_PER_TOKEN
     budget -= len(system or "") + len(partial)
@@ -74,7 +76,7 @@ def make_prompt(gathered: Gathered, model: Model, params: Mapping[str, Any]) -> 
 
 
 def _max_tokens(wanted: Any, model: Model) -> int:
-    if not isinstance(wanted, int) or wanted < 1:
+    if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
         raise BadRequest("'max_tokens' must be a whole number, at least 1.", field="max_tokens")
     return min(wanted, model.max_output_tokens)
 

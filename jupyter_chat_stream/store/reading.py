@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection
@@ -43,6 +44,11 @@ class Snapshot:
     messages: tuple[dict[str, Any], ...]
     runs: tuple[dict[str, Any], ...]
     deleted: bool
+
+    @cached_property
+    def text(self) -> str:
+        """Its JSON. Large ones take long: asked for once in the thread that read it."""
+        return dumps(self.to_wire())
 
     def to_wire(self) -> dict[str, Any]:
         return {

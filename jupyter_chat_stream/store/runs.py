@@ -258,8 +258,8 @@ def claim(
     if crashed and crashes + 1 >= max_crashes:
         why = Failed(
             code="crashed_too_often",
-            message=f"The process that worked on this answer died {crashes + 1} times. Retry it, "
-            "and look at the server's log for what ended it.",
+            message=f"Work on this answer broke off {crashes + 1} times, with its process or "
+            "inside it. Look at the server's log for what ended it, then retry.",
             retryable=True,
         )
         end_run(tx, due.run, "failed", attempt, (why,))

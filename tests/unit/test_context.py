@@ -8,7 +8,13 @@ import pytest
 
 from jupyter_chat_stream.errors import BadRequest, PromptTooLong
 from jupyter_chat_stream.providers.base import Model, Prompt
-from jupyter_chat_stream.runs.context import CHARS_PER_TOKEN, Gathered, gather, make_prompt
+from jupyter_chat_stream.runs.context import (
+    ANSWER_TOKENS,
+    CHARS_PER_TOKEN,
+    Gathered,
+    gather,
+    make_prompt,
+)
 from jupyter_chat_stream.store.log import RunRef
 from jupyter_chat_stream.store.threads import write_preferences
 from tests.unit.conftest import MakeRig
@@ -147,7 +153,16 @@ def test_max_tokens_is_taken_out_of_the_params_and_bounded_by_the_model() -> Non
     assert prompt_of(branch, tools=tools).tools == tuple(tools)
 
 
-@pytest.mark.parametrize("wrong", ["many", None, -1, 0, [1]])
+def test_a_model_of_long_answers_keeps_most_of_its_budget_for_the_context() -> None:
+    model = Model(name="l", label="L", context_tokens=200_000, max_output_tokens=128_000)
+    long = message("user", "x" * int(150_000 * CHARS_PER_TOKEN))
+    gathered = Gathered(reply=message("assistant"), branch=(long,), systems=())
+    assert make_prompt(gathered, model, {}).max_tokens == ANSWER_TOKENS
+    with pytest.raises(PromptTooLong):  # who asks for the whole length gets less context
+        make_prompt(gathered, model, {"params": {"max_tokens": 128_000}})
+
+
+@pytest.mark.parametrize("wrong", ["many", None, -1, 0, [1], True])
 def test_a_max_tokens_that_is_no_number_of_tokens_is_refused(wrong: Any) -> None:
     with pytest.raises(BadRequest, match="max_tokens"):
         prompt_of(message("user", "a"), params={"max_tokens": wrong})

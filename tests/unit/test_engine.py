@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.engine.owners import Owners
+from jupyter_chat_stream.errors import StoreError
 from jupyter_chat_stream.events import Delta
 from jupyter_chat_stream.store.log import RunRef, Transaction
 from jupyter_chat_stream.store.runs import claim, find_due
@@ -433,6 +434,13 @@ async def test_a_store_that_refuses_puts_the_sweep_off_and_does_not_end_it(
     logger.removeFilter(hear)
     await rig.store.write(lambda tx: tx.execute("DROP TRIGGER refuse"))
     assert (await rig.ended(run))["status"] == "completed"
+
+
+def test_a_folder_where_nothing_can_be_locked_is_refused_l10(tmp_path: Path) -> None:
+    first = Owners(tmp_path, "01me")
+    with pytest.raises(StoreError, match="cannot be locked"):
+        Owners(tmp_path, "01me")  # as where the system grants no lock at all
+    first.close()
 
 
 def test_an_owner_lives_as_long_as_its_process(tmp_path: Path, other_process: OtherProcess) -> None:
