@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ log = logging.getLogger("jupyter_chat_stream.store")
 # five: 1300 with SQLite's 4096, 830 with this, with less CPU where many threads are live.
 PAGE_BYTES = 2048
 BUSY_TIMEOUT_MS = 10_000
+BUSY_PAUSE_S = 0.02
 READERS = 3
 CHECKPOINT_INTERVAL_S = 1.0
 CHECKPOINT_BYTES = 4 * 1024 * 1024
@@ -180,14 +182,24 @@ class Database:
     def _use_wal(self) -> None:
         # stands in the file's header: so not before it is known that the file is ours
         raw = self.writing.raw_connection()
+        deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
         try:
-            raw.cursor().execute("PRAGMA journal_mode=WAL").close()
-        except sqlite3.OperationalError as error:
-            raise DatabaseBusy(
-                "Another program holds the database's lock. End it, then start again."
-            ) from error
+            while not self._has_switched(raw.cursor(), is_last=time.monotonic() >= deadline):
+                time.sleep(BUSY_PAUSE_S)
         finally:
             raw.close()
+
+    def _has_switched(self, cursor: Any, *, is_last: bool) -> bool:
+        # SQLite's own timeout is not for this: where others open the file too, it is tried again
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            if is_last or "locked" not in str(error):
+                raise DatabaseBusy(
+                    "Another program holds the database's lock. End it, then start again."
+                ) from error
+            return False
+        return True
 
     def _unreadable(self, error: Exception) -> StoreError:
         return DatabaseUnreadable(
