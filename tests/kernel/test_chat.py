@@ -15,6 +15,7 @@ from jupyter_chat_stream.errors import (
     ChatStreamError,
     IdempotencyMismatch,
     InvalidInput,
+    NoSuchModel,
     RunFailed,
     RunNotEnded,
     ThreadNotFound,
@@ -129,7 +130,7 @@ def test_context_reaches_the_thread_as_attachments(name: str) -> None:
 
 def test_an_unknown_model_is_refused_and_the_trait_stays(name: str) -> None:
     chat = Chat(name, model=ECHO)
-    with pytest.raises(InvalidInput, match="no model"):
+    with pytest.raises(NoSuchModel, match="no model"):
         chat.model = "demo/nothing"
     assert chat.model == ECHO
     chat.model = "demo/tour"
