@@ -303,7 +303,7 @@ def test_status_tells_of_the_server_of_this_terminal(
     where = json.loads(note.read_text())["connection"]
     result = command("status", environment={**alone, "JUPYTER_CHAT_STREAM_CONNECTION": where})
     assert f"(process {pid})" in result.stdout
-    assert "runs: completed 1" in result.stdout
+    assert "completed 1" in result.stdout
     script.communicate("\n", timeout=30)
 
 
