@@ -23,7 +23,7 @@ from .providers.registry import Registry
 from .runs.execute import Tools
 from .store import commands, reading, runs, threads
 from .store.commands import SendRequest
-from .store.log import Connection, ThreadRef, Transaction
+from .store.log import Connection, ThreadRef
 from .store.store import Store, system_now_ms
 
 T = TypeVar("T")
@@ -281,16 +281,13 @@ class Service:
         after, is_over = await self.store.read(look)
         reader = self._parts.hub.follow(ref.thread, after)
         try:
-            deadline = asyncio.get_running_loop().time() + timeout_s
-            while not is_over:
-                left_s = deadline - asyncio.get_running_loop().time()
-                if left_s <= 0:
-                    break
-                try:
-                    await asyncio.wait_for(reader.next(), left_s)
-                except asyncio.TimeoutError:
-                    break
+            clock = asyncio.get_running_loop().time
+            deadline = clock() + timeout_s
+            while not is_over and clock() < deadline:
+                await asyncio.wait_for(reader.next(), deadline - clock())
                 _, is_over = await self.store.read(look)
+        except asyncio.TimeoutError:
+            pass  # the reply is given as it is by then
         finally:
             reader.close()
         return await self.store.read(lambda conn: reading.read_message(conn, ref))
@@ -300,11 +297,7 @@ class Service:
         ref = await self.store.read(lambda conn: runs.find_run(conn, owner, run_id))
         await self._parts.engine.abort(run_id)
 
-        def work(tx: Transaction) -> dict[str, Any]:
-            runs.cancel(tx, ref)
-            return dict(tx.run(ref))
-
-        run = await self.store.write(work, ref.thread.pk)
+        run = await self.store.write(lambda tx: commands.cancel(tx, ref), ref.thread.pk)
         self._parts.engine.sweep.nudge()
         return run
 

@@ -122,6 +122,12 @@ def succeed(tx: Transaction, run: RunRef, sender: Sender, *, keep_parts: bool) -
     return {"reply": made["reply"], "run": made["run"]}
 
 
+def cancel(tx: Transaction, run: RunRef) -> dict[str, Any]:
+    """End a run as cancelled where it has not ended; gives the run."""
+    runs.cancel(tx, run)
+    return dict(tx.run(run))
+
+
 def give_input(
     tx: Transaction, run: RunRef, owner: str, request_id: str, value: Any
 ) -> dict[str, Any]:
