@@ -49,7 +49,7 @@ BUSY_TIMEOUT_MS = 10_000
 BUSY_PAUSE_S = 0.02
 READERS = 3
 CHECKPOINT_INTERVAL_S = 1.0
-CHECKPOINT_BYTES = 4 * 1024 * 1024
+CHECKPOINT_BYTES = 16 * 1024 * 1024  # each holds a commit up for as long as the disk takes
 TRUNCATE_BYTES = 64 * 1024 * 1024  # so large only under a load that never pauses
 
 
@@ -146,6 +146,7 @@ class Database:
             f"PRAGMA page_size={PAGE_BYTES}",  # of a file that is still empty
             f"PRAGMA synchronous={self._synchronous}",
             "PRAGMA wal_autocheckpoint=0",
+            "PRAGMA journal_size_limit=0",  # begun anew it is short again: its size tells its age
             "PRAGMA foreign_keys=ON",
             "PRAGMA temp_store=MEMORY",
         )
@@ -250,16 +251,17 @@ class _Checkpoints:
         wal = Path(f"{self._path}-wal")
         conn = sqlite3.connect(str(self._path), timeout=1, isolation_level=None)
         conn.execute("PRAGMA busy_timeout=1000").close()
-        idle_size = -1
+        last_size, done_size = -1, -1
         while not self._stopped.wait(CHECKPOINT_INTERVAL_S):
             try:
                 size = wal.stat().st_size
-                if size > CHECKPOINT_BYTES or 0 < size == idle_size:
+                is_due = size > CHECKPOINT_BYTES or 0 < size == last_size
+                if is_due and size != done_size:
                     mode = "TRUNCATE" if size > TRUNCATE_BYTES else "PASSIVE"
-                    conn.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
-                    idle_size = -1
-                else:
-                    idle_size = size
+                    found = conn.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+                    is_busy, frames, moved = found
+                    done_size = size if not is_busy and frames == moved else -1
+                last_size = size
             except (OSError, sqlite3.Error) as error:  # the next round tries again
                 log.debug("checkpoint put off: %s", type(error).__name__)
         conn.close()
