@@ -111,7 +111,6 @@ def _row(name: str, memory: Figures, durable: Figures) -> list[str]:
 async def measure(figures: Figures, side: Side, way: Way, runs: int, seconds: float) -> None:
     """Make one round."""
     provider = PacedProvider()
-    gc.collect()
     async with AsyncExitStack() as stack:
         follower: Follower | LocalFollower
         if way == "socket":
@@ -126,6 +125,8 @@ async def measure(figures: Figures, side: Side, way: Way, runs: int, seconds: fl
             leave_out_the_commit(service)
         await start_runs(service, threads)
         await asyncio.sleep(min(1.0, seconds))
+        gc.collect()  # else a full collection, of all the imports, falls into some of the rounds
+        await asyncio.sleep(0.2)
         first, cpu_s = len(provider.times), time.process_time()
         await asyncio.sleep(seconds)
         window, cpu_s = range(first, len(provider.times)), time.process_time() - cpu_s
