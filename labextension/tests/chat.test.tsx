@@ -137,6 +137,18 @@ describe('a chat', () => {
     expect(part('log').getAttribute('aria-live')).toBe('polite');
   });
 
+  it('draws what another attempt goes on with in the same flow', async () => {
+    await show();
+    const run = { thread_id: 't', at: 'x', run_id: 'r', message_id: 'a', attempt: 2 };
+    await arrive([
+      ...conversation().slice(0, 5),
+      { ...run, seq: 6, type: 'status', phase: 'continuing' },
+      { ...run, seq: 7, type: 'delta', part: 1, kind: 'text', text: 'cause.' }
+    ]);
+    const content = part('message-assistant').querySelectorAll('.jp-ChatStream-markdown');
+    expect([...content].map(node => node.textContent)).toEqual(['Because.']);
+  });
+
   it('offers Stop from before the first token, and takes it away at the end', async () => {
     await show();
     await arrive(conversation().slice(0, 3));

@@ -2,7 +2,7 @@
 import { type ReactElement, memo } from 'react';
 
 import { type ThreadClient } from '../model';
-import { type Message, type Run, contentOf, isEnd } from '../protocol';
+import { type Message, type Part, type Run, contentOf, isEnd } from '../protocol';
 import { Button } from './button';
 import { useNow } from './hooks';
 import { PartView } from './parts';
@@ -65,11 +65,12 @@ function Reply(props: MessageProps): ReactElement {
   const { message, run, client, isDisabled } = props;
   const hasEnded = isEnd(message.status);
   const streams = isStreaming(message, run);
-  const last = message.parts.length - 1;
+  const parts = inFlow(message.parts);
+  const last = parts.length - 1;
   return (
     <>
       <div data-testid="content">
-        {message.parts.map((part, index) => (
+        {parts.map((part, index) => (
           <PartView
             key={index}
             part={part}
@@ -84,6 +85,20 @@ function Reply(props: MessageProps): ReactElement {
       {hasEnded ? <Outcome {...props} /> : streams ? null : <Progress {...props} />}
     </>
   );
+}
+
+/** Neighbouring texts as one: where an attempt was cut, the sentence goes on. */
+function inFlow(parts: readonly Part[]): readonly Part[] {
+  const flow: Part[] = [];
+  for (const part of parts) {
+    const before = flow.at(-1);
+    if (part.kind === 'text' && before?.kind === 'text') {
+      flow[flow.length - 1] = { ...before, text: before.text + part.text };
+    } else {
+      flow.push(part);
+    }
+  }
+  return flow;
 }
 
 /** What a reply that is being made waits for: under its text, where text will come. */
