@@ -30,11 +30,16 @@ from .report import Section, ms, percentile, times
 from .server import Follower, running_server
 
 GRACE_S = 1.5
+# Of the runs behind benchmarks/results.md; what a later run finds stands in its table.
 WHY = (
-    "what a commit adds to p50, 0.2 to 0.6 ms, is the way to the writer's thread and back and the "
-    "commit itself (32 µs of CPU when hot): missed, for the side without one has no thread at all",
-    "CPU is missed by a fifth to a half at most loads: waking a second thread for each chunk costs "
-    "more than its statements; with 100 runs chunks share commits (15 µs a chunk)",
+    "both goals are missed; p50 grows by 0.2 to 1.0 ms on a quiet machine (2.5 to 5.4 times "
+    "in ratio on a loop of its own, 2.2 to 2.7 over a socket), CPU by 1.65 to 2.53 times",
+    "why is not isolated: the transaction itself takes 32 µs of CPU a commit, 15 µs a chunk "
+    "at 100 a commit, in a tight loop; the rest of what is added is taken to be hand-overs "
+    "between two threads, the interpreter's lock and cold caches",
+    "these ratios move from run to run and more under other load: p50 at 100 runs was up to "
+    "100 times on a busy machine, where CPU was between 1.2 and 1.7 times",
+    "with 100 runs checkpoints hold commits up for about 30 ms; without any p99 was 2 to 4 ms",
 )
 Side = Literal["memory", "durable"]
 Way = Literal["reader", "socket"]
@@ -92,7 +97,7 @@ async def _run(
     source_us = await _source_cpu_us(max(sizes), seconds)
     notes.append(f"the paced source alone costs {source_us:.0f} µs a chunk, in both columns")
     notes.append("without a log, a reader that fell behind gets nothing any more")
-    notes.append("each side's figures are those of its better round")
+    notes.append("of two rounds a side, its lower p50 (with that round's p99) and its lower CPU")
     notes += WHY
     notes.append("socket: a real Jupyter server, the reader is another process; reader: one loop")
     return Section(
