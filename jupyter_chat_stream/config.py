@@ -12,6 +12,8 @@ from pathlib import Path
 from traitlets import Bool, Enum, Float, Integer, Unicode
 from traitlets.config import Configurable
 
+from .events import MAX_DELTA_BYTES
+
 CONNECTION_ENV = "JUPYTER_CHAT_STREAM_CONNECTION"
 LOCAL_OWNER = "local"
 
@@ -63,7 +65,7 @@ class ChatStream(Configurable):
     delta_max_chars = Integer(
         8192,
         min=1,
-        max=16384,
+        max=MAX_DELTA_BYTES // 4,  # a character is at most four bytes
         help="Most characters in one delta event. Default 8192.",
     ).tag(config=True)
     message_save_interval_s = Float(

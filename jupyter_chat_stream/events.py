@@ -21,9 +21,7 @@ from .errors import InvalidInput
 
 MAX_DELTA_BYTES = 64 * 1024
 MAX_CONTENT_BYTES = 1024 * 1024
-MAX_OUTPUT_BYTES = 256 * 1024
 
-PHASES = ("queued", "thinking", "tool_calling", "building", "waiting", "retrying", "continuing")
 ENDS = ("completed", "failed", "cancelled", "interrupted")
 STATUSES = ("pending", "processing", "waiting", *ENDS)
 

@@ -39,25 +39,12 @@ from jupyter_chat_stream.store.reading import (
 from jupyter_chat_stream.store.runs import Claimed, Due, claim, find_due
 from jupyter_chat_stream.store.store import Store
 from jupyter_chat_stream.store.writer import Append
+from tests.clock import Clock
 
 PATIENCE_S = 20.0
-START_MS = 1_800_000_000_000
 MODEL = "demo/tour"
 
 T = TypeVar("T")
-
-
-class Clock:
-    """Ms since 1970, moved by the test alone."""
-
-    def __init__(self) -> None:
-        self.now = START_MS
-
-    def __call__(self) -> int:
-        return self.now
-
-    def advance(self, ms: int) -> None:
-        self.now += ms
 
 
 class Bench:

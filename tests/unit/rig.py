@@ -25,25 +25,12 @@ from jupyter_chat_stream.store.reading import read_events, read_message, read_sn
 from jupyter_chat_stream.store.runs import Claimed, claim, find_due, read_run
 from jupyter_chat_stream.store.store import Store
 from jupyter_chat_stream.testing import ScriptedProvider
+from tests.clock import Clock
 
 PATIENCE_S = 10.0
 MODEL = "scripted/model"
-START_MS = 1_800_000_000_000
 
 T = TypeVar("T")
-
-
-class Clock:
-    """Ms since 1970, moved by the test alone."""
-
-    def __init__(self) -> None:
-        self.now = START_MS
-
-    def __call__(self) -> int:
-        return self.now
-
-    def advance(self, ms: int) -> None:
-        self.now += ms
 
 
 class Rig:
