@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from scripts.chromium import ensure_chromium, ensure_driver  # noqa: E402 - the path comes first
 from scripts.frontend import BUNDLE, ensure_bundle, ensure_packages  # noqa: E402
+from scripts.postgres import ensure_postgres  # noqa: E402
 from scripts.terminal import Failure, may_use_apt, run, say  # noqa: E402
 
 VENV = ROOT / ".venv"
@@ -64,6 +65,7 @@ def set_up(purpose: str) -> None:
     if purpose == "test":
         ensure_driver(PYTHON)
         ensure_chromium(PYTHON)
+        ensure_postgres(PYTHON)
 
 
 def environment() -> dict[str, str]:

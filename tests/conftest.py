@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from scripts.chromium import BROWSERS_VARIABLE, browsers_folder, find_chromium
 from tests.guard import refuse_foreign_connections
+from tests.postgres import Postgres
 
 # Settings of whoever runs the tests that would reach into them.
 FOREIGN_PREFIXES = ("ANTHROPIC_", "CLAUDE_", "IPYTHON", "JPY_", "JUPYTER", "PG")
@@ -77,3 +79,30 @@ def chromium_path() -> str:
             "(Debian, Ubuntu: apt install chromium)."
         )
     return found
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """One Postgres for all plain suites; it may lose everything if the machine fails."""
+    with Postgres(fsync=False) as server:
+        yield server
+
+
+@pytest.fixture
+def fresh_postgres_url(postgres_server: Postgres) -> Iterator[Callable[[], str]]:
+    """Makes empty databases, each gone with the test."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(postgres_server.create_database())
+        return postgres_server.url(made[-1])
+
+    yield make
+    for name in made:
+        postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def postgres_url(fresh_postgres_url: Callable[[], str]) -> str:
+    """An empty database of the shared server."""
+    return fresh_postgres_url()
