@@ -16,7 +16,7 @@ from itertools import pairwise
 from jupyter_chat_stream.events import Completed, Delta, Finalized, dumps
 from jupyter_chat_stream.runs.appender import Saving
 from jupyter_chat_stream.service import Service
-from jupyter_chat_stream.store import runs
+from jupyter_chat_stream.store import claims, runs
 from jupyter_chat_stream.store.commands import SendRequest
 from jupyter_chat_stream.store.log import RunRef, Transaction
 from jupyter_chat_stream.store.reading import read_message_by_id
@@ -132,7 +132,7 @@ async def _claim(service: Service, run_id: str) -> tuple[RunRef, int]:
 
     def work(tx: Transaction) -> int:
         due = runs.Due(run=ref, attempt=0, status="pending", owner=None)
-        claimed = runs.claim(tx, due, "benchmark", max_crashes=3, on_crash="continue")
+        claimed = claims.claim(tx, due, "benchmark", max_crashes=3, on_crash="continue")
         assert claimed is not None
         return claimed.attempt
 

@@ -97,10 +97,55 @@ class ChatStream(Configurable):
     max_active_runs = Integer(
         32, min=1, help="Runs this server works on at the same time; more wait. Default 32."
     ).tag(config=True)
+    max_active_runs_per_user = Integer(
+        None,
+        min=1,
+        allow_none=True,
+        help="Runs of one user that are worked on at the same time, wherever. Default and None: "
+        "no limit of its own; users take turns for what max_active_runs leaves.",
+    ).tag(config=True)
+    over_active_runs = Enum(
+        ("queue", "refuse"),
+        "queue",
+        help="What becomes of a message beyond max_active_runs or max_active_runs_per_user: its "
+        "run waits for its turn (queue, default), or it is refused with 429 and Retry-After.",
+    ).tag(config=True)
     messages_per_minute = Integer(
         None,
+        min=1,
         allow_none=True,
-        help="Messages one user may send in a minute; more get 429. Default and None: no limit.",
+        help="Messages one user may send in a minute. Default and None: no limit.",
+    ).tag(config=True)
+    over_messages_per_minute = Enum(
+        ("refuse", "queue"),
+        "refuse",
+        help="What becomes of a message beyond messages_per_minute: it is refused with 429 and "
+        "Retry-After (default), or delivered when the minute allows it (queue).",
+    ).tag(config=True)
+    lease_s = Float(
+        10.0,
+        min=0.4,
+        help="Time after which a server or worker that has not been heard of counts as dead, in "
+        "seconds, by the database's clock. Default 10. Not for SQLite: there it is a file's lock.",
+    ).tag(config=True)
+    retention_days = Float(
+        None,
+        min=0,
+        allow_none=True,
+        help="Days after its last event after which a thread is deleted for good. Default and "
+        "None: never. Threads that people delete are purged in any case, after a day.",
+    ).tag(config=True)
+    keep_events_days = Float(
+        30.0,
+        min=0,
+        allow_none=True,
+        help="Days after the end of an answer for which its single deltas are kept beside the "
+        "whole message. Default 30. None: for ever.",
+    ).tag(config=True)
+    archive_events = Bool(
+        False,
+        help="Whether deltas that are taken out of the log are kept compressed, for export. "
+        "Default: False.",
     ).tag(config=True)
     sweep_interval_s = Float(
         1.0,

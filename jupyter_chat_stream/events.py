@@ -38,11 +38,15 @@ STATUS_BY_PHASE = {
 
 @dataclass(frozen=True, kw_only=True)
 class MessageWritten:
-    """A message was created, delivered or restarted; it stands here whole."""
+    """A message was created, delivered or restarted; it stands here whole.
+
+    ``deliver_at``, of a reply: its message is for later, and when that is (ISO 8601).
+    """
 
     type: ClassVar = "message"
     message: Mapping[str, Any]
     continues: str | None = None
+    deliver_at: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +189,7 @@ BODIES: dict[str, Any] = {
         ThreadChanged,
     )
 }
-_OPTIONAL = ("continues", "detail", "until", "choices", "expires_at", "job_id")
+_OPTIONAL = ("continues", "deliver_at", "detail", "until", "choices", "expires_at", "job_id")
 # encoders are kept: json.dumps makes one for each call that is not in its own form
 _compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _canonical = json.JSONEncoder(

@@ -234,6 +234,11 @@ def fold_run(run: dict[str, Any], event: Event) -> None:
     if isinstance(body, Delta):
         if run["first_event_at"] is None:
             run["first_event_at"] = iso(event.at)
+    elif isinstance(body, MessageWritten):
+        if event.attempt is None:  # begun, or delivered; a restart is an attempt's
+            status = body.message["status"]
+            phase = "waiting" if status == "waiting" else "queued"
+            run.update(status=status, phase=phase, wake_at=body.deliver_at)
     elif isinstance(body, StatusChanged):
         run.update(phase=body.phase, wake_at=body.until)
         run["status"] = STATUS_BY_PHASE.get(body.phase, run["status"])
@@ -249,6 +254,17 @@ def fold_run(run: dict[str, Any], event: Event) -> None:
         run["error"] = _error(body)
     elif isinstance(body, Finalized):
         run.update(status=body.status, phase=None, wake_at=None, ended_at=iso(event.at))
+
+
+def takes_head(event: Event) -> bool:
+    """Say whether a reply becomes the thread's head by this: begun or delivered, not for later."""
+    body = event.body
+    return (
+        isinstance(body, MessageWritten)
+        and body.message["role"] == "assistant"
+        and body.message["status"] != "waiting"
+        and event.attempt is None
+    )
 
 
 class Transcript:
@@ -301,15 +317,15 @@ class Transcript:
 
     def _put(self, body: MessageWritten, event: Event) -> None:
         message_id = body.message["id"]
+        if takes_head(event):
+            self.thread["head"] = message_id
         known = self._messages.get(message_id)
         if known is not None:
             known.apply(event)
             return
         self._messages[message_id] = MessageFold(body.message, event.seq)
-        if body.message["role"] == "assistant":
-            self.thread["head"] = message_id
-            if event.run_id is not None and event.run_id not in self.runs:
-                self.runs[event.run_id] = begin_run(event)
+        if body.message["role"] == "assistant" and event.run_id is not None:
+            self.runs.setdefault(event.run_id, begin_run(event))
 
     def replace(self, snapshot: Mapping[str, Any]) -> None:
         """Take a snapshot: what it names replaces what was known, and the cursor is its seq."""

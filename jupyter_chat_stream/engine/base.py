@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..store.runs import Claimed
+from ..store.claims import Claimed
 
 
 class Engine(Protocol):

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..config import ChatStream
 from ..errors import StoreError
 from ..runs.execute import Execution, Tools
-from ..store.runs import Claimed, find_held
+from ..store.claims import Claimed, find_held
 from .owners import Owners
 from .sweep import Sweep
 

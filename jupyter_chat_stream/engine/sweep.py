@@ -13,7 +13,7 @@ from typing import cast
 
 from ..config import ChatStream
 from ..errors import ChatStreamError, StoreError
-from ..store.runs import Due, OnCrash, claim, find_due, next_wake
+from ..store.claims import Due, OnCrash, claim, find_due, next_wake
 from ..store.store import Store
 from .base import Engine
 

@@ -15,8 +15,8 @@ from dataclasses import replace
 from ..errors import StoreError
 from ..events import Body, Delta, Event, StatusChanged
 from ..providers.base import Chunk
+from ..store.claims import Claimed
 from ..store.database import PAGE_BYTES
-from ..store.runs import Claimed
 from ..store.store import Store
 from ..store.writer import Append
 from .coalesce import Coalescer

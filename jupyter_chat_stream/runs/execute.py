@@ -39,7 +39,7 @@ from ..events import Body, Completed, Failed, Finalized, StatusChanged
 from ..messages import content_of
 from ..providers.base import Chunk, EndChunk, TextChunk
 from ..providers.registry import Registry
-from ..store.runs import Claimed, put_off, retry_attempt
+from ..store.claims import Claimed, put_off, retry_attempt
 from ..store.store import Store
 from .appender import Appender
 from .context import Gathered, gather, make_prompt

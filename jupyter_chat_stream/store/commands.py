@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import ContentTooLarge, InvalidInput, LimitReached, RequestNotOpen
-from ..events import MAX_CONTENT_BYTES, InputGiven, clean_text
+from ..events import MAX_CONTENT_BYTES, InputGiven, clean_text, from_iso
 from . import reading, runs, threads
 from .log import RunRef, ThreadRef, Transaction
 
@@ -141,10 +141,13 @@ def give_input(
     if tx.run(run)["status"] != "waiting" or asked is None or asked["by"] is not None:
         facts = {name: asked[name] for name in ("value", "by")} if asked else {}
         raise RequestNotOpen(f"Question {request_id!r} of run {run.id!r} is not open.", **facts)
+    if asked["expires_at"] is not None and from_iso(asked["expires_at"]) <= tx.now_ms:
+        raise RequestNotOpen(f"Question {request_id!r} of run {run.id!r} has expired.")
     if asked["choices"] is not None and value not in asked["choices"]:
         raise InvalidInput("The value is not one of the choices.", choices=asked["choices"])
     tx.append(run.thread, InputGiven(request_id=request_id, value=value, by=owner), run=run)
     tx.settle(run)
+    tx.make_due(run, tx.run(run)["attempt"] + 1)
     return dict(tx.run(run))
 
 

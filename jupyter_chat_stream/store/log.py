@@ -27,7 +27,7 @@ from ..events import (
     ThreadChanged,
     dumps,
 )
-from ..messages import MessageFold, fold_run
+from ..messages import MessageFold, fold_run, takes_head
 from . import rows
 from .driver import among, driver_sql, insert_rows, select_rows
 
@@ -76,6 +76,7 @@ class Transaction:
         self.new_id = new_id
         self.now_ms = now_ms()
         self.events: list[Event] = []
+        self.due: list[tuple[str, int]] = []  # (run id, attempt) that are due with the commit
         self._rows: list[tuple[Any, ...]] = []
         self._heads: dict[int, int] = {}
         self._runs: dict[int, dict[str, Any]] = {}  # folded runs, by key
@@ -97,7 +98,7 @@ class Transaction:
     def savepoint(self) -> Iterator[None]:
         """Undo what the block did, here and in the database, if it raises."""
         self.flush()
-        kept = len(self.events)
+        kept, kept_due = len(self.events), len(self.due)
         self.execute("SAVEPOINT command")
         try:
             yield
@@ -105,6 +106,7 @@ class Transaction:
         except BaseException:
             self.execute("ROLLBACK TO SAVEPOINT command")
             del self.events[kept:]
+            del self.due[kept_due:]
             for cache in (self._heads, self._runs, self._dirty, self._guards, self._threads):
                 cache.clear()
             self._rows.clear()
@@ -173,6 +175,10 @@ class Transaction:
         sets = ", ".join(f"{name} = :{name}" for name in columns)
         self.execute(f"UPDATE run SET {sets} WHERE pk = :pk", {**columns, "pk": run.pk})
 
+    def make_due(self, run: RunRef, attempt: int) -> None:
+        """Note that a run's next attempt is due; whoever executes may be told in the commit."""
+        self.due.append((run.id, attempt))
+
     def head(self, thread: ThreadRef) -> int:
         """Give the seq of the thread's last event."""
         head = self._heads.get(thread.pk)
@@ -234,13 +240,8 @@ class Transaction:
             columns["updated_ms"] = event.at
             if isinstance(body, ThreadChanged):
                 columns.update(_thread_columns(body.thread))
-            elif isinstance(body, MessageWritten) and begins_reply(event, body):
+            elif isinstance(body, MessageWritten) and takes_head(event):
                 columns["head"] = body.message["id"]
-
-
-def begins_reply(event: Event, body: MessageWritten) -> bool:
-    """Say whether this is a reply's first event: a restarted one is written by an attempt."""
-    return event.attempt is None and body.message["role"] == "assistant"
 
 
 def _thread_columns(changes: Mapping[str, Any]) -> dict[str, Any]:

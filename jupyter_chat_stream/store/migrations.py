@@ -8,16 +8,18 @@ says when and what; its docstring says why.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Column, Connection, inspect, text
+from sqlalchemy.schema import CreateColumn
 from sqlmodel import SQLModel
 
 from ..errors import DatabaseForeign, DatabaseTooNew
 from . import tables
 
 # The schema generation this code writes, and the least generation of code it asks of others.
-CODE_VERSION = 1
-MIN_CODE_VERSION = 1
+CODE_VERSION = 2
+MIN_CODE_VERSION = 2
 
 Migration = Callable[[Connection], None]
 
@@ -25,6 +27,36 @@ Migration = Callable[[Connection], None]
 def m0001_first_tables(conn: Connection) -> None:
     """The spine: threads, messages, runs, events and what belongs to them."""
     SQLModel.metadata.create_all(conn, tables=[tables.table(row) for row in _FIRST])
+
+
+def m0002_waits_and_leases(conn: Connection) -> None:
+    """Messages for later, schedules, leases, archives, a preference.
+
+    Not additive: code before it would send a message that is for later at once.
+    """
+    run = tables.table(tables.RunRow)
+    schedule = tables.table(tables.ScheduleRow)
+    if _add_column(conn, run.c.turn):
+        # before every turn that is a seq, in the order they had
+        conn.execute(text("UPDATE run SET turn = pk - 1000000000000"))
+    for column in (
+        run.c.deliver_ms,
+        tables.table(tables.CompactionRow).c.archive,
+        tables.table(tables.PreferenceRow).c.on_crash,
+        *(schedule.c[name] for name in ("model", "params", "last_ms", "last_run_id")),
+    ):
+        _add_column(conn, column)
+    SQLModel.metadata.create_all(conn, tables=[tables.table(tables.LeaseRow)])
+
+
+def _add_column(conn: Connection, column: Column[Any]) -> bool:
+    """Add a column where it is not there yet: a new database has been made with all of them."""
+    table = column.table
+    if column.name in {known["name"] for known in inspect(conn).get_columns(table.name)}:
+        return False
+    described = CreateColumn(column).compile(dialect=conn.dialect)
+    conn.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {described}"))
+    return True
 
 
 _FIRST = (
@@ -39,7 +71,7 @@ _FIRST = (
     tables.AnchorRow,
 )
 
-MIGRATIONS: tuple[Migration, ...] = (m0001_first_tables,)
+MIGRATIONS: tuple[Migration, ...] = (m0001_first_tables, m0002_waits_and_leases)
 
 
 def migrate(conn: Connection, now_ms: int) -> list[str]:
@@ -72,6 +104,11 @@ def migrate(conn: Connection, now_ms: int) -> list[str]:
         conn.execute(
             text("INSERT INTO migration (name, at_ms) VALUES (:name, :at)"),
             {"name": migration.__name__, "at": now_ms},
+        )
+    if fresh:
+        conn.execute(
+            text("UPDATE meta SET value = :v WHERE key = 'min_code_version'"),
+            {"v": str(MIN_CODE_VERSION)},
         )
     return [m.__name__ for m in fresh]
 

@@ -75,7 +75,11 @@ class MessageRow(SQLModel, table=True):
 
 
 class RunRow(SQLModel, table=True):
-    """The making of one answer. ``owner`` is the process that works on it, None where none does."""
+    """The making of one answer. ``owner`` is the process that works on it, None where none does.
+
+    ``turn`` is the seq at which it joined its thread's queue: runs of a thread follow one another
+    by it. ``deliver_ms`` is set while its message is for later: it is in no queue yet.
+    """
 
     __tablename__ = "run"
     __table_args__ = (
@@ -103,6 +107,8 @@ class RunRow(SQLModel, table=True):
     first_event_ms: int | None = Field(default=None, sa_column=_ms())
     ended_ms: int | None = Field(default=None, sa_column=_ms())
     wake_ms: int | None = Field(default=None, sa_column=_ms())
+    turn: int | None = Field(default=None, sa_column=_ms())
+    deliver_ms: int | None = Field(default=None, sa_column=_ms())
     seq: int  # the last event that changed this row
 
 
@@ -136,6 +142,7 @@ class CompactionRow(SQLModel, table=True):
     deltas: int
     message_sha256: str
     at_ms: int = Field(sa_column=_ms(False))
+    archive: bytes | None = None  # what was taken out, compressed, where that is asked for
 
 
 class IdempotencyRow(SQLModel, table=True):
@@ -161,6 +168,7 @@ class PreferenceRow(SQLModel, table=True):
     owner: str = Field(primary_key=True)
     default_model: str | None = None
     system: str | None = Field(default=None, sa_column=_text())
+    on_crash: str | None = None
 
 
 class ScheduleRow(SQLModel, table=True):
@@ -174,9 +182,26 @@ class ScheduleRow(SQLModel, table=True):
     content: str = Field(sa_column=_text(False))
     cron: str
     timezone: str
+    model: str | None = None
+    params: str | None = Field(default=None, sa_column=_text())
     paused: bool = False
     next_ms: int | None = Field(default=None, sa_column=_ms())
+    last_ms: int | None = Field(default=None, sa_column=_ms())
+    last_run_id: str | None = None
     created_ms: int = Field(sa_column=_ms(False))
+
+
+class LeaseRow(SQLModel, table=True):
+    """How long an owner lives at least, by the database's clock; where owners are on many hosts."""
+
+    __tablename__ = "lease"
+
+    owner: str = Field(primary_key=True)
+    kind: str  # server or worker
+    host: str
+    pid: int
+    since_ms: int = Field(sa_column=_ms(False))
+    until_ms: int = Field(sa_column=_ms(False))
 
 
 class AnchorRow(SQLModel, table=True):

@@ -25,11 +25,11 @@ from jupyter_chat_stream.events import (
     ThreadChanged,
     ToolReturned,
 )
-from jupyter_chat_stream.store import runs, threads
+from jupyter_chat_stream.store import claims, runs, threads
 from jupyter_chat_stream.store.audit import compact
+from jupyter_chat_stream.store.claims import Claimed, claim, find_due
 from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.store.reading import read_after
-from jupyter_chat_stream.store.runs import Claimed, claim, find_due
 from jupyter_chat_stream.store.store import Store
 from jupyter_chat_stream.store.writer import Append
 from tests.properties.model import (
@@ -241,13 +241,13 @@ class LogMachine(Base):
         claimed = self._claimed(run)
         until = self.clock + 5
         self.do(
-            lambda tx: runs.put_off(tx, claimed, until, "x", release=release), run.ref.thread.pk
+            lambda tx: claims.put_off(tx, claimed, until, "x", release=release), run.ref.thread.pk
         )
         run.status, run.has_wake = "waiting", True
         if release:
             run.owner = None
             return
-        again = self.do(lambda tx: runs.retry_attempt(tx, claimed), run.ref.thread.pk)
+        again = self.do(lambda tx: claims.retry_attempt(tx, claimed), run.ref.thread.pk)
         assert again.attempt == run.attempt + 1
         run.attempt, run.status, run.has_wake = run.attempt + 1, "processing", False
 

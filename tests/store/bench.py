@@ -28,6 +28,7 @@ from jupyter_chat_stream.events import (
 from jupyter_chat_stream.messages import Transcript
 from jupyter_chat_stream.store import runs, threads
 from jupyter_chat_stream.store.audit import compact, verify
+from jupyter_chat_stream.store.claims import Claimed, Due, claim, find_due
 from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction, execute
 from jupyter_chat_stream.store.reading import (
     Answer,
@@ -36,7 +37,6 @@ from jupyter_chat_stream.store.reading import (
     read_events,
     read_message_by_id,
 )
-from jupyter_chat_stream.store.runs import Claimed, Due, claim, find_due
 from jupyter_chat_stream.store.store import Store
 from jupyter_chat_stream.store.writer import Append
 from tests.clock import Clock
@@ -106,6 +106,8 @@ class Bench:
 
     def claim(self, run: RunRef, owner: str = "01a", **options: Any) -> Claimed | None:
         due = self.due(run)
+        wake = self.scalar("SELECT wake_ms FROM run WHERE pk = :pk", pk=run.pk)
+        self.clock.now = max(self.clock.now, wake or 0)
         options = {"max_crashes": 3, "on_crash": "continue", **options}
         return self.do(lambda tx: claim(tx, due, owner, **options), run.thread.pk)
 

@@ -20,17 +20,17 @@ from jupyter_chat_stream.events import (
     canonical,
 )
 from jupyter_chat_stream.store import runs, threads
-from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction
-from jupyter_chat_stream.store.reading import read_snapshot
-from jupyter_chat_stream.store.runs import (
+from jupyter_chat_stream.store.claims import (
     Claimed,
+    claim,
     find_due,
-    list_runs,
     next_wake,
-    open_runs,
     put_off,
     retry_attempt,
 )
+from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction
+from jupyter_chat_stream.store.reading import read_snapshot
+from jupyter_chat_stream.store.runs import list_runs, open_runs
 from tests.store.bench import PATIENCE_S, Bench, completed, fold
 
 # ---------------------------------------------------------------- L1
@@ -244,7 +244,7 @@ def test_an_ended_run_is_neither_cancelled_nor_claimed_again(bench: Bench) -> No
     bench.append(claimed, *completed(""))
     before = bench.events(claimed.run.thread)
     assert bench.do(lambda tx: runs.cancel(tx, claimed.run)) is False
-    taken = bench.do(lambda tx: runs.claim(tx, due, "01b", max_crashes=3, on_crash="continue"))
+    taken = bench.do(lambda tx: claim(tx, due, "01b", max_crashes=3, on_crash="continue"))
     assert taken is None
     assert bench.do(lambda tx: retry_attempt(tx, claimed)) is None
     assert bench.events(claimed.run.thread) == before
@@ -327,7 +327,7 @@ def test_of_many_who_claim_at_once_one_gets_it(bench: Bench) -> None:
         def take(other: Bench, owner: str) -> None:
             ready.wait()
             options: Any = {"max_crashes": 3, "on_crash": "continue"}
-            taken.append(other.do(lambda tx: runs.claim(tx, due, owner, **options), run.thread.pk))
+            taken.append(other.do(lambda tx: claim(tx, due, owner, **options), run.thread.pk))
 
         takers = [
             threading.Thread(target=take, args=(other, f"01{n}")) for n, other in enumerate(others)

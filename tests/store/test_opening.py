@@ -102,17 +102,17 @@ def test_opening_again_applies_nothing_again(ours: Path) -> None:
 def test_a_migration_that_is_new_is_applied_once_and_keeps_what_is_there(
     ours: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def m0002_a_column(conn: Connection) -> None:
+    def m9999_a_column(conn: Connection) -> None:
         """Only a test's."""
         conn.execute(text("ALTER TABLE thread ADD COLUMN mood TEXT"))
 
-    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, m0002_a_column))
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, m9999_a_column))
     opened(ours).close()
     opened(ours).close()
     conn = sqlite3.connect(ours)
     assert conn.execute("SELECT COUNT(*), MAX(mood) FROM thread").fetchone() == (1, None)
     names = [row[0] for row in conn.execute("SELECT name FROM migration ORDER BY name")]
-    assert names[-1] == "m0002_a_column"
+    assert names[-1] == "m9999_a_column"
     conn.close()
 
 

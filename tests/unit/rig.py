@@ -20,9 +20,10 @@ from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.runs.execute import Execution, Tools
 from jupyter_chat_stream.store import runs, threads
 from jupyter_chat_stream.store.audit import verify
+from jupyter_chat_stream.store.claims import Claimed, claim, find_due
 from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.store.reading import read_events, read_message, read_snapshot
-from jupyter_chat_stream.store.runs import Claimed, claim, find_due, read_run
+from jupyter_chat_stream.store.runs import read_run
 from jupyter_chat_stream.store.store import Store
 from jupyter_chat_stream.testing import ScriptedProvider
 from tests.clock import Clock

@@ -17,8 +17,8 @@ import pytest
 from jupyter_chat_stream.engine.owners import Owners
 from jupyter_chat_stream.errors import StoreError
 from jupyter_chat_stream.events import Delta
+from jupyter_chat_stream.store.claims import claim, find_due
 from jupyter_chat_stream.store.log import RunRef, Transaction
-from jupyter_chat_stream.store.runs import claim, find_due
 from jupyter_chat_stream.store.writer import Append
 from jupyter_chat_stream.testing import Gate, ScriptedProvider, answering
 from tests.unit.conftest import MakeRig

@@ -22,8 +22,8 @@ from jupyter_chat_stream.events import (
 from jupyter_chat_stream.follow import BUFFER_BYTES, Frame, Hub, Reader
 from jupyter_chat_stream.messages import Transcript
 from jupyter_chat_stream.store.audit import compact
+from jupyter_chat_stream.store.claims import Claimed
 from jupyter_chat_stream.store.log import RunRef, ThreadRef
-from jupyter_chat_stream.store.runs import Claimed
 from jupyter_chat_stream.store.store import Store
 from jupyter_chat_stream.store.writer import Append
 from tests.unit.conftest import MakeRig
