@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -78,6 +78,12 @@ class Store:
     def listen(self, listener: Listener) -> None:
         """Call the listener with the events of every commit, in order."""
         self._listeners.append(listener)
+
+    def enqueue_with(
+        self, enqueue: Callable[[Connection, Sequence[tuple[str, int]]], None]
+    ) -> None:
+        """Call this in each writing transaction with the (run id, attempt) it makes due."""
+        self._writer.enqueue = enqueue
 
     def close(self) -> None:
         """Write what is pending, then end all threads and connections. Blocks."""

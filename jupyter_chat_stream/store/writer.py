@@ -107,6 +107,7 @@ class Writer:
         self._now_ms = now_ms
         self._new_id = new_id
         self._pending: SimpleQueue[Operation | Look | None] = SimpleQueue()  # None: nothing follows
+        self.enqueue: Callable[[Connection, Sequence[tuple[str, int]]], None] | None = None
         self._lock = threading.Lock()
         self._stopping = False
         self._conn: Connection | None = None
@@ -184,6 +185,8 @@ class Writer:
         for operation in batch:
             outcomes.append((operation, *_perform(tx, operation)))
         tx.flush()
+        if tx.due and self.enqueue is not None:
+            self.enqueue(conn, tx.due)
         driver.commit(conn)  # what raises before leaves the connection, and with it the work
         return Committed(events=tx.events, outcomes=outcomes)
 

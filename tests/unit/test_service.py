@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_chat_stream import service as module
+from jupyter_chat_stream.service import base as module
 from jupyter_chat_stream.config import ChatStream
 from jupyter_chat_stream.errors import RunNotFound, StoreError
 from jupyter_chat_stream.providers.registry import Registry
@@ -97,7 +97,7 @@ async def test_leaving_a_slow_start_does_not_hold_up_the_loop() -> None:
         begun.set()
         waited.append(let_go.wait(2.0))
 
-    opening = asyncio.ensure_future(module._in_a_thread(slow))
+    opening = asyncio.ensure_future(module.in_a_thread(slow))
     await asyncio.get_running_loop().run_in_executor(None, begun.wait, PATIENCE_S)
     opening.cancel()
     await asyncio.wait({opening})

@@ -1,0 +1,16 @@
+"""Everything a command can do, and nothing about how it came in.
+
+The service joins store, engine, hub and providers; handlers, the command line and tests call it.
+Its chapters are one module each.
+"""
+
+from __future__ import annotations
+
+from ..store.commands import SendRequest as SendRequest
+from .following import Following
+from .messages import Messages
+from .threads import Threads
+
+
+class Service(Threads, Messages, Following):
+    """The chat of one server."""

@@ -1,0 +1,134 @@
+"""The service's life: opening the database, starting the engine, ending both in good order.
+
+The chapters of the service (threads, messages, following, ...) build on it; each command of theirs
+validates, then does its work in one transaction. ``owner`` is always the server's word for who
+asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ..config import ChatStream
+from ..engine.local import LocalEngine
+from ..errors import StoreError
+from ..follow import Hub
+from ..providers.registry import Registry
+from ..runs.execute import Tools
+from ..store import threads
+from ..store.log import ThreadRef
+from ..store.store import Store, system_now_ms
+
+T = TypeVar("T")
+
+FALLBACK_MODEL = "demo/tour"
+
+
+@dataclass(kw_only=True)
+class Parts:
+    """What a started service holds."""
+
+    store: Store
+    registry: Registry
+    engine: LocalEngine
+    hub: Hub
+
+
+class ServiceBase:
+    """What every chapter of the service needs. ``start`` opens the database; ``stop`` closes it."""
+
+    def __init__(
+        self,
+        config: ChatStream,
+        *,
+        registry: Registry | None = None,
+        now_ms: Callable[[], int] = system_now_ms,
+    ) -> None:
+        self.config = config
+        self._registry = registry
+        self._now_ms = now_ms
+        self._started: Parts | None = None
+        self._warming: asyncio.Task[None] | None = None
+        self._default_model = config.default_model or FALLBACK_MODEL
+
+    async def start(self) -> None:
+        """Open the database and begin to execute what is due.
+
+        Raises:
+            StoreError: the database cannot be used; it was left as it is.
+        """
+        loop = asyncio.get_running_loop()
+        url = self.config.resolved_database_url()
+        store = await in_a_thread(
+            lambda: Store.open(url, synchronous=self.config.synchronous, now_ms=self._now_ms)
+        )
+        try:
+            store.attach(loop)
+            registry = self._registry
+            if registry is None:
+                registry = await in_a_thread(Registry)
+            tools = Tools(store=store, registry=registry, config=self.config)
+            engine = LocalEngine(tools, self.config)
+        except BaseException:
+            await in_a_thread(store.close)
+            raise
+        hub = Hub(store, poll_interval_s=self.config.poll_interval_s)
+        self._started = Parts(store=store, registry=registry, engine=engine, hub=hub)
+        self._default_model = self._choose_default(registry)
+        if self.config.run_in_server:
+            await engine.start()
+            if self._default_model != FALLBACK_MODEL:
+                self._warming = loop.create_task(registry.warm())
+
+    async def stop(self) -> None:
+        """End readers' polls, leave runs for whoever comes next, close the database."""
+        parts, self._started = self._started, None
+        if parts is None:
+            return
+        try:
+            await parts.hub.stop()
+            await parts.engine.stop()
+            if self._warming is not None:
+                self._warming.cancel()
+                await asyncio.gather(self._warming, return_exceptions=True)
+            await parts.registry.close()
+        finally:  # whatever one of them raises: what is pending is written
+            await in_a_thread(parts.store.close)
+
+    @property
+    def active_runs(self) -> int:
+        return self._started.engine.active if self._started else 0
+
+    @property
+    def store(self) -> Store:
+        return self._parts.store
+
+    @property
+    def _parts(self) -> Parts:
+        if self._started is None:
+            raise StoreError("The chat is not running here. Ask again when its server has started.")
+        return self._started
+
+    def _choose_default(self, registry: Registry) -> str:
+        if self.config.default_model:
+            return self.config.default_model
+        for model in registry.models():
+            if model["ready"] and not model["canned"]:
+                return str(model["id"])
+        return FALLBACK_MODEL
+
+    async def _find_thread(self, owner: str, thread_id: str) -> ThreadRef:
+        return await self.store.read(lambda conn: threads.find_thread(conn, owner, thread_id))
+
+
+async def in_a_thread(work: Callable[[], T]) -> T:
+    """Do blocking work in a thread of its own: the loop's executor belongs to everybody."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-open")
+    try:
+        return await asyncio.wrap_future(pool.submit(work))
+    finally:
+        pool.shutdown(wait=False)  # who leaves before the end does not hold up the loop

@@ -1,0 +1,74 @@
+"""Following: what a thread's readers ask for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ..errors import CursorAhead
+from ..events import ENDS, to_wire
+from ..follow import Reader
+from ..store import reading, runs, threads
+from ..store.log import Connection, ThreadRef
+from .base import ServiceBase
+
+
+class Following(ServiceBase):
+    """Reading a thread from a cursor, and waiting for a run's end."""
+
+    async def follow(self, owner: str, thread_id: str, after: int, *, raw: bool = False) -> Reader:
+        """Follow a thread from a cursor.
+
+        Raises:
+            ThreadNotFound, CursorAhead
+        """
+        thread = await self._check_cursor(owner, thread_id, after)
+        return self._parts.hub.follow(thread, after, raw=raw)
+
+    async def read_events(
+        self, owner: str, thread_id: str, after: int, *, raw: bool = False, wait_s: float = 0.0
+    ) -> dict[str, Any]:
+        """Answer a cursor once, waiting for something new for at most ``wait_s``.
+
+        Raises:
+            ThreadNotFound, CursorAhead, Compacted
+        """
+        thread = await self._check_cursor(owner, thread_id, after)
+        answer = await self._parts.hub.read_page(thread, after, raw=raw, wait_s=wait_s)
+        if isinstance(answer, reading.Snapshot):
+            return {"snapshot": answer.to_wire(), "seq": answer.seq}
+        events = [to_wire(event) for event in answer.events]
+        return {"events": events, "seq": events[-1]["seq"] if events else after}
+
+    async def wait_ended(self, owner: str, run_id: str, timeout_s: float) -> dict[str, Any]:
+        """Wait for a run's end; give its reply, as it is when time is up or a person is asked."""
+        ref = await self.store.read(lambda conn: runs.find_run(conn, owner, run_id))
+
+        def look(conn: Connection) -> tuple[int, bool]:
+            run = runs.read_run(conn, ref)
+            is_over = run["status"] in ENDS or run["phase"] == "waiting"
+            return reading.head_of(conn, ref.thread), is_over
+
+        after, is_over = await self.store.read(look)
+        reader = self._parts.hub.follow(ref.thread, after)
+        try:
+            clock = asyncio.get_running_loop().time
+            deadline = clock() + timeout_s
+            while not is_over and clock() < deadline:
+                await asyncio.wait_for(reader.next(), deadline - clock())
+                _, is_over = await self.store.read(look)
+        except asyncio.TimeoutError:
+            pass  # the reply is given as it is by then
+        finally:
+            reader.close()
+        return await self.store.read(lambda conn: reading.read_message(conn, ref))
+
+    async def _check_cursor(self, owner: str, thread_id: str, after: int) -> ThreadRef:
+        def work(conn: Connection) -> tuple[ThreadRef, int]:
+            thread = threads.find_thread(conn, owner, thread_id)
+            return thread, reading.head_of(conn, thread)
+
+        thread, head = await self.store.read(work)
+        if after > head:
+            raise CursorAhead(thread_id, after, head)
+        return thread

@@ -1,0 +1,97 @@
+"""Messages and runs: what makes a model work, and what stops it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..store import commands, runs
+from ..store.commands import SendRequest
+from .base import ServiceBase
+
+
+class Messages(ServiceBase):
+    """Commands on messages and runs; the runs they make are due in their own transaction (L10)."""
+
+    async def send(
+        self, owner: str, thread_id: str, request: SendRequest, *, key: str | None = None
+    ) -> dict[str, Any]:
+        """Write the person's message, the empty reply and its run, which is due from then on.
+
+        Raises:
+            ThreadNotFound, InvalidInput, ContentTooLarge, LimitReached, IdempotencyMismatch
+        """
+        content = commands.check_content(request.content)
+        if request.model is not None:
+            self._parts.registry.get(request.model)
+        thread = await self._find_thread(owner, thread_id)
+
+        sender = self._sender(owner, key)
+        sent = await self.store.write(
+            lambda tx: commands.send(tx, thread, sender, content, request), thread.pk
+        )
+        self._parts.engine.sweep.nudge()
+        return sent
+
+    async def runs(self, owner: str, thread_id: str) -> dict[str, Any]:
+        thread = await self._find_thread(owner, thread_id)
+        return {"runs": await self.store.read(lambda conn: runs.list_runs(conn, thread))}
+
+    async def run(self, owner: str, run_id: str) -> dict[str, Any]:
+        return await self.store.read(
+            lambda conn: runs.read_run(conn, runs.find_run(conn, owner, run_id))
+        )
+
+    async def cancel(self, owner: str, run_id: str) -> dict[str, Any]:
+        """Stop a run, wherever it is; of one that has ended, nothing changes."""
+        ref = await self.store.read(lambda conn: runs.find_run(conn, owner, run_id))
+        await self._parts.engine.abort(run_id)
+
+        run = await self.store.write(lambda tx: commands.cancel(tx, ref), ref.thread.pk)
+        self._parts.engine.sweep.nudge()
+        return run
+
+    async def retry(self, owner: str, run_id: str, key: str | None = None) -> dict[str, Any]:
+        """Make a new run and a sibling reply for an ended one.
+
+        Raises:
+            RunNotFound, RunNotEnded
+        """
+        return await self._succeed(owner, run_id, key, keep_parts=False)
+
+    async def continue_run(self, owner: str, run_id: str, key: str | None = None) -> dict[str, Any]:
+        """Make a new run that goes on from what an ended one has.
+
+        Raises:
+            RunNotFound, RunNotEnded
+        """
+        return await self._succeed(owner, run_id, key, keep_parts=True)
+
+    async def give_input(
+        self, owner: str, run_id: str, *, request_id: str, value: Any
+    ) -> dict[str, Any]:
+        """Answer a run's open question; the first answer wins.
+
+        Raises:
+            RequestNotOpen: with the winning ``value`` and ``by`` where there was an answer.
+        """
+        ref = await self.store.read(lambda conn: runs.find_run(conn, owner, run_id))
+        run = await self.store.write(
+            lambda tx: commands.give_input(tx, ref, owner, request_id, value), ref.thread.pk
+        )
+        self._parts.engine.sweep.nudge()
+        return run
+
+    async def _succeed(
+        self, owner: str, run_id: str, key: str | None, *, keep_parts: bool
+    ) -> dict[str, Any]:
+        ref = await self.store.read(lambda conn: runs.find_run(conn, owner, run_id))
+        sender = self._sender(owner, key)
+        made = await self.store.write(
+            lambda tx: commands.succeed(tx, ref, sender, keep_parts=keep_parts), ref.thread.pk
+        )
+        self._parts.engine.sweep.nudge()
+        return made
+
+    def _sender(self, owner: str, key: str | None) -> commands.Sender:
+        limit = self.config.messages_per_minute
+        return commands.Sender(owner=owner, key=key, messages_per_minute=limit)

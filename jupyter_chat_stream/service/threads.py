@@ -1,0 +1,123 @@
+"""Threads and preferences: what people keep, and what a server says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._version import PROTOCOL_VERSION, __version__
+from ..store import commands, reading, runs, threads
+from ..store.log import Connection
+from .base import ServiceBase
+
+
+class Threads(ServiceBase):
+    """Commands on threads."""
+
+    async def status(self) -> dict[str, Any]:
+        """Say what runs here."""
+        parts = self._parts
+        return {
+            "version": __version__,
+            "protocol": PROTOCOL_VERSION,
+            "database": parts.store.database.describe(),
+            "engine": parts.engine.name,
+            "runs": await parts.store.read(runs.count_by_status),
+        }
+
+    async def models(self, owner: str) -> dict[str, Any]:
+        """List the models, and which one a new thread of this owner gets."""
+        wanted = (await self.preferences(owner))["default_model"]
+        return {"models": self._parts.registry.models(), "default": wanted or self._default_model}
+
+    async def preferences(self, owner: str) -> dict[str, Any]:
+        return await self.store.read(lambda conn: threads.read_preferences(conn, owner))
+
+    async def set_preferences(self, owner: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        if changes.get("default_model") is not None:
+            self._parts.registry.get(changes["default_model"])
+        return await self.store.write(lambda tx: threads.write_preferences(tx, owner, changes))
+
+    async def create_thread(
+        self,
+        owner: str,
+        *,
+        name: str | None = None,
+        title: str | None = None,
+        model: str | None = None,
+        system: str | None = None,
+        project: str | None = None,
+    ) -> tuple[dict[str, Any], bool]:
+        """Get the owner's thread of that name in the project, or create it."""
+        if model is not None:
+            self._parts.registry.get(model)
+        else:
+            model = (await self.preferences(owner))["default_model"] or self._default_model
+        chosen = model
+        return await self.store.write(
+            lambda tx: threads.create_thread(
+                tx,
+                owner=owner,
+                project=project or "",
+                name=name,
+                title=title,
+                model=chosen,
+                system=system,
+            )
+        )
+
+    async def list_threads(
+        self,
+        owner: str,
+        *,
+        q: str | None = None,
+        project: str | None = None,
+        archived: bool = False,
+        limit: int = 50,
+        before: str | None = None,
+    ) -> dict[str, Any]:
+        found = await self.store.read(
+            lambda conn: threads.list_threads(
+                conn,
+                owner,
+                q=q,
+                project=project,
+                archived=archived,
+                limit=limit,
+                before=before,
+            )
+        )
+        return {"threads": found}
+
+    async def thread(self, owner: str, thread_id: str) -> dict[str, Any]:
+        thread = await self._find_thread(owner, thread_id)
+        return await self.store.read(lambda conn: threads.read_thread(conn, thread))
+
+    async def change_thread(
+        self, owner: str, thread_id: str, changes: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        if changes.get("model") is not None:
+            self._parts.registry.get(changes["model"])
+        thread = await self._find_thread(owner, thread_id)
+        return await self.store.write(
+            lambda tx: threads.change_thread(tx, owner, thread_id, changes), thread.pk
+        )
+
+    async def delete_thread(self, owner: str, thread_id: str) -> None:
+        """Cancel the thread's runs and mark it deleted, in one transaction."""
+        thread = await self._find_thread(owner, thread_id)
+        stopped = await self.store.write(lambda tx: commands.delete(tx, thread, owner), thread.pk)
+        for run_id in stopped:
+            await self._parts.engine.abort(run_id)
+
+    async def state(
+        self, owner: str, thread_id: str, *, limit: int | None = None, before: str | None = None
+    ) -> dict[str, Any]:
+        """Give the state of a thread, and the cursor it stands at."""
+
+        def work(conn: Connection) -> dict[str, Any]:
+            thread = threads.find_thread(conn, owner, thread_id)
+            first = threads.find_message(conn, thread, before) if before is not None else None
+            return reading.read_state(conn, thread, limit=limit, before=first)
+
+        return await self.store.read(work)
