@@ -23,13 +23,16 @@ from .client import inbox
 from .client.find import project as notebook_project
 from .client.link import current, path_of
 from .client.run import Followed, Pages, Run
+from .client.schedules import Schedule, Scheduled
 from .client.sending import HEAD, message_body, open_thread
 from .client.showing import Shown, bundle
+from .client.times import When
+from .client.turns import is_busy, is_for_later, newest
 from .client.values import Message, Messages
 from .errors import InvalidInput
-from .events import ENDS, Event
+from .events import Event
 
-__all__ = ["Chat", "Message", "Run"]
+__all__ = ["Chat", "Message", "Run", "Schedule"]
 
 VIEW_VERSION = "^0.1.0"
 LEAST_PAUSE_S = 0.1
@@ -57,7 +60,7 @@ class _FollowedInt(_FollowedTrait, Int):  # type: ignore[type-arg]
 
 
 @register
-class Chat(DOMWidget, ValueWidget, Followed):
+class Chat(DOMWidget, ValueWidget, Followed, Scheduled):
     """A thread, by name, to be shown and spoken to.
 
     Args:
@@ -81,7 +84,9 @@ class Chat(DOMWidget, ValueWidget, Followed):
     run = _FollowedUnicode(help="The newest run's id.", read_only=True).tag(sync=True)
     value = _FollowedUnicode(help="The newest answer's text.", read_only=True).tag(sync=True)
     status = _FollowedUnicode(help="The newest run's status.", read_only=True).tag(sync=True)
-    busy = _FollowedBool(help="Whether any run has not ended.", read_only=True).tag(sync=True)
+    busy = _FollowedBool(
+        help="Whether any run has not ended, but for those of later messages.", read_only=True
+    ).tag(sync=True)
     seq = _FollowedInt(help="The last event that has arrived.", read_only=True).tag(sync=True)
     model = _FollowedUnicode(help="The thread's model; setting it changes it.").tag(sync=True)
     disabled = Bool(False, help="Whether the view takes no input.").tag(sync=True)
@@ -147,17 +152,17 @@ class Chat(DOMWidget, ValueWidget, Followed):
             return  # a forked child does not speak to its parent's page; a closed chat to none
         follower = self._follower
         runs = follower.runs()
-        known = {run["id"] for run in runs}
-        newest = runs[-1] if runs else None
-        if self._sent is not None and self._sent.id not in known:
-            newest = self._sent._state()
-        answer = follower.message(newest["message_id"]) if newest else None
-        is_busy = newest is not None and newest["status"] not in ENDS
+        last = newest(runs, follower.thread.get("head"))
+        if self._sent is not None and self._sent.id not in {run["id"] for run in runs}:
+            sent = self._sent._state()
+            runs.append(sent)
+            last = last if is_for_later(sent) else sent
+        answer = follower.message(last["message_id"]) if last else None
         now = {
-            "run": newest["id"] if newest else "",
-            "status": newest["status"] if newest else "",
+            "run": last["id"] if last else "",
+            "status": last["status"] if last else "",
             "value": answer["content"] if answer else "",
-            "busy": is_busy or any(run["status"] not in ENDS for run in runs),
+            "busy": is_busy(runs),
             "seq": follower.seq,
             "model": follower.thread.get("model") or self._trait_values.get("model", ""),
         }
@@ -191,6 +196,7 @@ class Chat(DOMWidget, ValueWidget, Followed):
         context: Mapping[str, object] | Sequence[Mapping[str, str]] | None = None,
         key: str | None = None,
         parent: Message | str | None = HEAD,
+        deliver_at: When | None = None,
     ) -> Run:
         """Send a message and give the run that answers it, at once.
 
@@ -201,15 +207,25 @@ class Chat(DOMWidget, ValueWidget, Followed):
             context: what the model reads before the text: ``{name: value}``; values become text.
             key: the same key and message are sent once, however often the cell runs.
             parent: the message this follows; None begins a new branch.
+            deliver_at: when it takes its turn, with or without this kernel: a datetime (local
+                time where it has no zone), the same as ISO 8601, or a timedelta from now.
         """
         body = message_body(
-            text, model=model, params=params, tools=tools, context=context, parent=parent
+            text,
+            model=model,
+            params=params,
+            tools=tools,
+            context=context,
+            parent=parent,
+            deliver_at=deliver_at,
+            key=key,
         )
         return self._note(current().run(self._post(body, key)))
 
     async def asend(self, text: str, *, key: str | None = None, **options: Any) -> Run:
         """Send a message and give the run that answers it, at once; see ``send``."""
-        return self._note(await current().arun(self._post(message_body(text, **options), key)))
+        body = message_body(text, key=key, **options)
+        return self._note(await current().arun(self._post(body, key)))
 
     async def _post(self, body: Mapping[str, Any], key: str | None) -> Run:
         link = current()
@@ -237,7 +253,7 @@ class Chat(DOMWidget, ValueWidget, Followed):
             RunFailed: it ended otherwise; ``error.run.content`` has its text.
             TimeoutError: it has not ended in ``timeout`` seconds; it goes on.
         """
-        sending = current().start(self._post(message_body(text, **options), key))
+        sending = current().start(self._post(message_body(text, key=key, **options), key))
         try:
             run = self._note(inbox.wait(sending))
             with Shown(run) as shown:
@@ -260,7 +276,7 @@ class Chat(DOMWidget, ValueWidget, Followed):
         Cancelling the call cancels the run and keeps its text.
         """
         link = current()
-        sending = link.start(self._post(message_body(text, **options), key))
+        sending = link.start(self._post(message_body(text, key=key, **options), key))
         try:
             run = self._note(await asyncio.shield(asyncio.wrap_future(sending)))
             with Shown(run) as shown:

@@ -12,18 +12,21 @@ import os
 import secrets
 import weakref
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
-from ..errors import RunFailed
+from ..errors import RequestNotOpen, RunFailed, ServerUnavailable
 from ..events import ENDS, Event, MessageWritten, parse
 from .follower import GIVE_UP_S, Follower
 from .link import Link, current, path_of
+from .questions import Question, not_open, open_question
 from .rest import TIMEOUT_S
 from .showing import bundle
+from .times import from_wire
 from .values import Message
 
 PAGE_WAIT_S = 20
-CANCEL_WAIT_S = 5.0
+SETTLE_WAIT_S = 5.0  # for the events of what the server has said is done
 
 
 class Followed:
@@ -100,7 +103,8 @@ class Run(Followed):
         self._run, self._reply = dict(run), reply
         parent = follower.message(reply["parent_id"]) if reply else None
         self._asked = asked or (parent if parent and parent["role"] == "user" else None)
-        # A question has one event, and all of its answers' come later. (A reply's own seq moves.)
+        # The last event of what was asked: it was sent, or its time had come. All of its answers'
+        # are later. (A reply's own seq moves.)
         self._before = self._asked["seq"] - 1 if self._asked else 0
         self._follow_with(follower)
 
@@ -128,6 +132,16 @@ class Run(Followed):
     def phase(self) -> str | None:
         """What it is doing now, None once it has ended."""
         return self._state()["phase"]
+
+    @property
+    def wake_at(self) -> datetime | None:
+        """Until when it waits, in local time; None where it waits for no time."""
+        return from_wire(self._state()["wake_at"])
+
+    @property
+    def question(self) -> Question | None:
+        """What it asks a person, None where it asks nothing now."""
+        return open_question(self._state(), self._message())
 
     @property
     def is_ended(self) -> bool:
@@ -229,6 +243,77 @@ class Run(Followed):
         error.run = self  # type: ignore[attr-defined]
         raise error
 
+    # ------------------------------------------------------------------ its question
+
+    def wait_question(self, timeout: float | None = None) -> Question | None:
+        """Wait until it asks something, and give that; None where it ends without.
+
+        Raises:
+            TimeoutError: neither has happened in ``timeout`` seconds; it goes on.
+        """
+        return current().run(self._until_asked(timeout))
+
+    async def await_question(self, timeout: float | None = None) -> Question | None:
+        """Wait until it asks something, and give that; see ``wait_question``."""
+        return await current().arun(self._until_asked(timeout))
+
+    async def _until_asked(self, timeout: float | None) -> Question | None:
+        def ready() -> tuple[Question | None] | None:
+            question = self.question
+            return (question,) if question is not None or self.is_ended else None
+
+        try:
+            return (await asyncio.wait_for(self._follower.until(ready), timeout))[0]
+        except asyncio.TimeoutError:
+            raise TimeoutError(
+                f"Run {self.id!r} ({self.status}) has asked nothing within {timeout} s; it goes on."
+            ) from None
+
+    def answer(self, value: Any) -> Run:
+        """Answer what it asks; it goes on with that. The first answer counts, whoever gives it.
+
+        Raises:
+            RequestNotOpen: it asks nothing, or somebody was first: ``error.facts`` has their
+                ``value`` and who they are, as ``by``.
+        """
+        return current().run(self._answer(value))
+
+    async def aanswer(self, value: Any) -> Run:
+        """Answer what it asks; it goes on with that. The first answer counts, whoever gives it."""
+        return await current().arun(self._answer(value))
+
+    async def _answer(self, value: Any) -> Run:
+        question = self.question
+        if question is None:
+            raise not_open(self._state(), self._message())
+        try:
+            await self._give(question, value)
+        except RequestNotOpen:
+            await self._until_closed(question)
+            raise
+        await self._until_closed(question)
+        return self
+
+    async def _until_closed(self, question: Question) -> None:
+        closed = self._follower.until(lambda: self.question != question or None)
+        try:
+            await asyncio.wait_for(closed, SETTLE_WAIT_S)
+        except asyncio.TimeoutError:
+            pass  # the server has decided; its events are late
+
+    async def _give(self, question: Question, value: Any) -> None:
+        path = f"runs/{path_of(self.id)}/input"
+        body = {"request_id": question.request_id, "value": value}
+        try:
+            await current().request("POST", path, body, repeatable=False)
+        except ServerUnavailable:
+            # It may have arrived. Then the second try meets the first, and that has won.
+            try:
+                await current().request("POST", path, body)
+            except RequestNotOpen as error:
+                if error.facts.get("value") != value:
+                    raise
+
     # ------------------------------------------------------------------ its events
 
     def events(self, after: int = 0) -> Iterator[Event]:
@@ -261,7 +346,7 @@ class Run(Followed):
     async def _cancel(self) -> Run:
         self._run = await current().request("POST", f"runs/{path_of(self.id)}/cancel", {})
         try:
-            await asyncio.wait_for(self._follower.ended(self.id), CANCEL_WAIT_S)
+            await asyncio.wait_for(self._follower.ended(self.id), SETTLE_WAIT_S)
         except asyncio.TimeoutError:
             pass  # the server has said it is cancelled; its events are late
         return self

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
-from ..errors import ServerUnavailable
+from ..errors import InvalidInput, ServerUnavailable
 from .follower import Follower
 from .link import Link, path_of
+from .times import When, to_wire
 from .values import Message
 
 OPEN_TIMEOUT_S = 30.0
@@ -59,10 +61,24 @@ def message_body(
     params: Mapping[str, Any] | None = None,
     tools: Sequence[Mapping[str, Any]] | None = None,
     context: Mapping[str, object] | Sequence[Mapping[str, str]] | None = None,
+    deliver_at: When | None = None,
+    key: str | None = None,
     parent: Message | str | None = HEAD,
 ) -> dict[str, Any]:
-    """Give the body of a message, with only what was given."""
+    """Give the body of a message, with only what was given; its key is no part of it.
+
+    Raises:
+        InvalidInput: ``deliver_at`` is no time, or with this key another one at each call.
+    """
+    if key is not None and isinstance(deliver_at, timedelta):
+        raise InvalidInput(
+            "With a key, give deliver_at as a time: a timedelta means another one whenever the "
+            "cell runs, and the same key stands for the same message.",
+            field="deliver_at",
+        )
     body: dict[str, Any] = {"content": text}
+    if deliver_at is not None:
+        body["deliver_at"] = to_wire(deliver_at, "deliver_at")
     if isinstance(context, Mapping):
         context = [{"name": name, "text": str(value)} for name, value in context.items()]
     options = {"model": model, "params": params, "tools": tools, "context": context}

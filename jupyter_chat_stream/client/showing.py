@@ -15,6 +15,8 @@ from ..events import ENDS
 MIME = "application/vnd.jupyter-chat-stream.thread.v1+json"
 MAX_SNAPSHOT_BYTES = 20_000
 MARKS = {"failed": "failed", "cancelled": "stopped", "interrupted": "interrupted"}
+LATER = "*(to be sent later)*"
+NEVER = "*(never sent)*"
 LEFT_OUT = "*(what came before is left out of this copy)*"
 
 
@@ -41,17 +43,33 @@ def speaker(message: Mapping[str, Any]) -> str:
 
 def text_of(message: Mapping[str, Any]) -> str:
     """Give what a copy keeps of a message."""
-    status = message["status"]
-    if status not in ENDS:
+    role, status = message["role"], message["status"]
+    if role == "user" and status != "completed":
+        mark = LATER if status == "waiting" else NEVER
+    elif status not in ENDS:
         return "*(still being written)*"
-    mark = f"*({MARKS[status]})*" if status in MARKS else ""
+    else:
+        mark = f"*({MARKS[status]})*" if status in MARKS else ""
     return "\n\n".join(text for text in (message["content"].strip("\n"), mark) if text)
+
+
+def said(messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Leave out the replies to what was not sent (yet): there is nothing in them."""
+    messages = list(messages)
+    unsent = {
+        message["id"]
+        for message in messages
+        if message["role"] == "user" and message["status"] != "completed"
+    }
+    return [message for message in messages if message["parent_id"] not in unsent]
 
 
 def snapshot(messages: Iterable[Mapping[str, Any]], *, markdown: bool = True) -> str:
     """Give the newest messages as text, whole ones, at most ``MAX_SNAPSHOT_BYTES``."""
     head = "**{}**" if markdown else "{}:"
-    blocks = [f"{head.format(speaker(message))}\n\n{text_of(message)}" for message in messages]
+    blocks = [
+        f"{head.format(speaker(message))}\n\n{text_of(message)}" for message in said(messages)
+    ]
     kept: list[str] = []
     room = MAX_SNAPSHOT_BYTES - len(LEFT_OUT) - 2
     for block in reversed(blocks):

@@ -25,13 +25,14 @@ class Message:
     error: Mapping[str, Any] | None
     parts: tuple[Mapping[str, Any], ...] = field(repr=False)
     run_id: str | None
+    parent_id: str | None = None
     seq: int
     shown_in: str | None = field(default=None, compare=False)
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any], shown_in: str | None = None) -> Message:
-        names = ("id", "role", "status", "content", "model", "usage", "error", "run_id", "seq")
-        known = {name: wire.get(name) for name in names}
+        names = ("id", "role", "status", "content", "model", "usage", "error", "run_id")
+        known = {name: wire.get(name) for name in (*names, "parent_id", "seq")}
         return cls(**known, parts=tuple(wire["parts"]), shown_in=shown_in)  # type: ignore[arg-type]
 
     def __str__(self) -> str:

@@ -19,7 +19,8 @@ CASES = json.loads(
 
 
 def whole(message: dict[str, Any]) -> dict[str, Any]:
-    return {**message, "content": message["content"] * message["times"]}
+    ids = {"id": None, "parent_id": None}
+    return {**ids, **message, "content": message["content"] * message["times"]}
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
