@@ -128,6 +128,8 @@ export type ThreadEvent = EventCommon &
         readonly type: 'message';
         readonly message: Omit<Message, 'seq'>;
         readonly continues?: string;
+        /** Of a reply whose message is for later: when that is. */
+        readonly deliver_at?: string;
       }
     | {
         readonly type: 'status';

@@ -152,11 +152,12 @@ class Draft {
       return;
     }
     this._messages.set(message.id, withoutContent(message, event.seq));
-    if (known === undefined && message.role === 'assistant') {
+    if (takesHead(event)) {
       this._change({ head: message.id });
-      if (event.run_id !== undefined && !this._runs.has(event.run_id)) {
-        this._runs.set(event.run_id, beginRun(event, event.run_id));
-      }
+    }
+    const runId = message.role === 'assistant' ? event.run_id : undefined;
+    if (known === undefined && runId !== undefined && !this._runs.has(runId)) {
+      this._runs.set(runId, beginRun(event, runId));
     }
   }
 
@@ -173,6 +174,12 @@ class Draft {
   private readonly _runs: Map<string, Run>;
   private readonly _details: Map<string, string>;
   private _seq: number;
+}
+
+/** Tell whether a reply becomes the thread's head by this: begun or delivered, not for later. */
+function takesHead(event: EventOf<'message'>): boolean {
+  const { role, status } = event.message;
+  return role === 'assistant' && status !== 'waiting' && event.attempt === undefined;
 }
 
 /** Fold one event into its message; the caller sets `seq`. */
@@ -288,6 +295,14 @@ function foldRun(before: Run, event: ThreadEvent): Run {
   switch (event.type) {
     case 'delta':
       return { ...run, first_event_at: run.first_event_at ?? event.at };
+    case 'message': {
+      if (event.attempt !== undefined) {
+        return run; // restarted: an attempt's own, not begun and not delivered
+      }
+      const { status } = event.message;
+      const phase = status === 'waiting' ? 'waiting' : 'queued';
+      return { ...run, status, phase, wake_at: event.deliver_at ?? null };
+    }
     case 'status': {
       const status = STATUS_BY_PHASE[event.phase] ?? run.status;
       const started_at = status === 'processing' ? (run.started_at ?? event.at) : run.started_at;
