@@ -166,6 +166,26 @@ class ChatStream(Configurable):
         "dies; the last transactions may be when the power fails. FULL: not even then.",
     ).tag(config=True)
 
+    log_format = Enum(
+        ("text", "json"),
+        "text",
+        help="How the chat's own log lines are written: text (default), an event's name and "
+        "key=value pairs; json, one object a line. Other programs' lines are left alone.",
+    ).tag(config=True)
+    metrics_port = Integer(
+        None,
+        min=0,
+        max=65535,
+        allow_none=True,
+        help="Port on which a worker serves its metrics for Prometheus. Default and None: none. "
+        "0: any free one, which is logged. A server has them at its own /metrics.",
+    ).tag(config=True)
+    metrics_address = Unicode(
+        "127.0.0.1",
+        help="Address on which a worker serves its metrics. Default: 127.0.0.1. They name no "
+        "person and no thread, but nobody is asked for a token there.",
+    ).tag(config=True)
+
     def resolved_database_url(self) -> str:
         """Give the database's URL, the default's where none is set."""
         if self.database_url:

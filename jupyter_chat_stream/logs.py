@@ -1,0 +1,95 @@
+"""Log lines with a stable name and facts: ``run.ended run=… status=completed ms=1830``.
+
+A logger is given a ``Line`` as its message; it is put into words only where somebody listens. The
+facts are ids, codes, counts and sizes, never what people write (docs/metrics.md lists the names).
+``configure`` sees to the package's own loggers and to nobody else's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from typing import Any, TextIO
+
+ROOT = "jupyter_chat_stream"
+FORMAT = "[%(levelname)1.1s %(asctime)s.%(msecs)03d %(name)s] %(message)s"
+DATE = "%Y-%m-%d %H:%M:%S"
+
+_PLAIN = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
+
+
+class Line:
+    """What happened, by a stable name, and facts about it; None is left out."""
+
+    __slots__ = ("event", "facts")
+
+    def __init__(self, event: str, **facts: Any) -> None:
+        self.event = event
+        self.facts = {name: value for name, value in facts.items() if value is not None}
+
+    def __str__(self) -> str:
+        return " ".join((self.event, *(f"{k}={_shown(v)}" for k, v in self.facts.items())))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, event, and the facts."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = self.formatTime(record, "%Y-%m-%dT%H:%M:%S")
+        entry: dict[str, Any] = {
+            "time": f"{at}.{int(record.msecs):03d}{self._zone(record)}",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        if isinstance(record.msg, Line):
+            entry.update(event=record.msg.event, **record.msg.facts)
+        else:
+            entry["message"] = record.getMessage()
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)
+
+    def _zone(self, record: logging.LogRecord) -> str:
+        import time
+
+        seconds = time.localtime(record.created).tm_gmtoff
+        sign, minutes = "-" if seconds < 0 else "+", abs(seconds) // 60
+        return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Ours, so that it is known again; writes to whatever is the error stream by then."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def configure(log_format: str, level: int) -> None:
+    """Write the package's lines to the error stream, from this level on.
+
+    Where the program about us has handlers of its own that would get them, text is left to those.
+    """
+    logger = logging.getLogger(ROOT)
+    for known in [handler for handler in logger.handlers if isinstance(handler, _Handler)]:
+        logger.removeHandler(known)
+    logger.setLevel(level)
+    if log_format == "text" and logger.hasHandlers():
+        return
+    handler = _Handler()
+    handler.setFormatter(
+        JsonFormatter() if log_format == "json" else logging.Formatter(FORMAT, DATE)
+    )
+    logger.addHandler(handler)
