@@ -63,8 +63,10 @@ async function readAnswer(answer: Response): Promise<unknown> {
     return value;
   }
   if (typeof value === 'object' && value !== null && 'error' in value) {
-    const { code, message } = parseFailure(asObject(value, 'An answer')['error']);
-    throw new ApiError(answer.status, code, message);
+    const said = asObject(value, 'An answer')['error'];
+    const { code, message } = parseFailure(said);
+    const facts = typeof said === 'object' && said !== null ? { ...said } : {};
+    throw new ApiError(answer.status, code, message, facts);
   }
   throw new ApiError(answer.status, 'foreign', `The server answered ${answer.status}.`);
 }

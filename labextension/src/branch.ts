@@ -6,6 +6,7 @@
  */
 import { type Message, type Run, isEnd } from './protocol';
 import { type Transcript } from './transcript';
+import { isReplyToUnsent, isUnsent } from './waiting';
 
 /** The path to the thread's head, oldest first. */
 export function branch(transcript: Transcript): readonly Message[] {
@@ -13,7 +14,7 @@ export function branch(transcript: Transcript): readonly Message[] {
   const head = thread?.head === null ? undefined : messages.get(thread?.head ?? '');
   const path: Message[] = [];
   const seen = new Set<string>();
-  for (let at = head ?? newest(messages); at !== undefined && !seen.has(at.id);) {
+  for (let at = head ?? newest(transcript); at !== undefined && !seen.has(at.id);) {
     path.push(at);
     seen.add(at.id);
     at = at.parent_id === null ? undefined : messages.get(at.parent_id);
@@ -21,13 +22,15 @@ export function branch(transcript: Transcript): readonly Message[] {
   return path.reverse();
 }
 
-function newest(messages: ReadonlyMap<string, Message>): Message | undefined {
-  return [...messages.values()].at(-1);
+function newest(transcript: Transcript): Message | undefined {
+  return [...transcript.messages.values()]
+    .filter(message => !isUnsent(message) && !isReplyToUnsent(transcript, message))
+    .at(-1);
 }
 
 /**
  * One question and its answer: the reply that run made. Where that reply did not complete and was
- * asked for again, the newest reply to the same question.
+ * asked for again, the newest reply to the same question. Of what was not sent, the question alone.
  */
 export function exchange(transcript: Transcript, runId: string): readonly Message[] {
   const { messages } = transcript;
@@ -41,6 +44,9 @@ export function exchange(transcript: Transcript, runId: string): readonly Messag
     .filter(message => message.role === 'assistant' && message.parent_id === own.parent_id);
   const reply = own.status === 'completed' ? own : (later.at(-1) ?? own);
   const question = own.parent_id === null ? undefined : messages.get(own.parent_id);
+  if (question !== undefined && isUnsent(question)) {
+    return [question];
+  }
   return question === undefined ? [reply] : [question, reply];
 }
 

@@ -20,7 +20,9 @@ export class ApiError extends Error {
   constructor(
     readonly status: number,
     readonly code: string,
-    message: string
+    message: string,
+    /** What else the error says of itself. */
+    readonly facts: Readonly<Record<string, unknown>> = {}
   ) {
     super(message);
   }

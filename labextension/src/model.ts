@@ -10,12 +10,20 @@ import { type Clock, type Connection, type Follower, type Link } from './connect
 import { type Draft, type DraftStore, NO_DRAFT } from './drafts';
 import { parseModels } from './parse';
 import { type ModelList } from './protocol';
+import { ScheduleList } from './schedules';
 import { type Transcript, EMPTY } from './transcript';
 
 /** Why there is nothing to follow. */
 export interface Ended {
   readonly why: 'missing' | 'deleted' | 'absent' | 'refused';
   readonly message: string;
+}
+
+/** An answer of this page to a question that somebody else had answered before. */
+export interface Beaten {
+  readonly mine: unknown;
+  readonly value: unknown;
+  readonly by: string;
 }
 
 /** All that a view draws from. Immutable: a change is a new object. */
@@ -27,6 +35,8 @@ export interface ThreadState {
   readonly isSending: boolean;
   /** Ids of runs a command of this page is on its way to. */
   readonly acting: ReadonlySet<string>;
+  /** By `request_id`: where somebody was faster than this page. */
+  readonly beaten: ReadonlyMap<string, Beaten>;
   /** What went wrong with the reader's last command; the draft is kept. */
   readonly problem: string | null;
   readonly models: ModelList | null;
@@ -122,11 +132,16 @@ export class ThreadClient {
       draft: this._draft.text,
       isSending: false,
       acting: new Set(),
+      beaten: new Map(),
       problem: null,
       models: null
     };
+    this.schedules = new ScheduleList(threadId, options.api);
     this._follower = options.connection.follow(threadId, () => this._moved());
   }
+
+  /** What is sent here again and again. */
+  readonly schedules: ScheduleList;
 
   /** The state as last announced. */
   readonly getState = (): ThreadState => this._state;
@@ -157,41 +172,52 @@ export class ThreadClient {
     }
   }
 
-  /** Send the draft. It is dropped only when the server has it; one that failed keeps its key. */
-  async send(): Promise<void> {
+  /**
+   * Send the draft, now or later; say whether the server has it. It is dropped only then: one that
+   * failed keeps its key.
+   */
+  async send(deliverAt: Date | null = null): Promise<boolean> {
     const content = this._draft.text.trim();
     if (content === '' || this._state.isSending) {
-      return;
+      return false;
     }
     const sent: Draft = { text: this._draft.text, key: this._draft.key ?? newKey() };
     this._keepDraft(sent);
     this._set({ isSending: true, problem: null });
+    const deliver_at = deliverAt?.toISOString();
     try {
       await this._options.api.request({
         method: 'POST',
         path: `threads/${encodeURIComponent(this.threadId)}/messages`,
-        body: { content },
-        headers: { 'Idempotency-Key': sent.key ?? '' }
+        body: deliver_at === undefined ? { content } : { content, deliver_at },
+        // Sent for another time it is another message.
+        headers: { 'Idempotency-Key': [sent.key, deliver_at].filter(Boolean).join('@') }
       });
       if (this._draft.text === sent.text) {
         this._keepDraft(NO_DRAFT);
       }
+      return true;
     } catch (error) {
       this._set({ problem: `${explain(error)} Your text is kept.` });
+      return false;
     } finally {
       this._set({ isSending: false });
     }
   }
 
   /** Stop a run, make its answer again, or go on with it. */
-  command(runId: string, name: 'cancel' | 'retry' | 'continue'): Promise<void> {
-    return this._act(runId, `runs/${encodeURIComponent(runId)}/${name}`, {});
+  async command(runId: string, name: 'cancel' | 'retry' | 'continue'): Promise<void> {
+    await this._act(runId, `runs/${encodeURIComponent(runId)}/${name}`, {});
   }
 
-  /** Answer what a run asks. */
-  answer(runId: string, requestId: string, value: unknown): Promise<void> {
+  /** Answer what a run asks. The first answer counts: the log says whose that was. */
+  async answer(runId: string, requestId: string, value: unknown): Promise<void> {
     const body = { request_id: requestId, value };
-    return this._act(runId, `runs/${encodeURIComponent(runId)}/input`, body);
+    const error = await this._act(runId, `runs/${encodeURIComponent(runId)}/input`, body);
+    if (error instanceof ApiError && typeof error.facts['by'] === 'string') {
+      const beaten: Beaten = { mine: value, value: error.facts['value'], by: error.facts['by'] };
+      this._set({ beaten: new Map([...this._state.beaten, [requestId, beaten]]) });
+    }
   }
 
   /** Let the thread's next answers be made by this model. */
@@ -222,17 +248,20 @@ export class ThreadClient {
     this._follower.dispose();
   }
 
-  private async _act(runId: string, path: string, body: object): Promise<void> {
+  /** Give a run a command, one at a time; answer what went wrong, which is shown. */
+  private async _act(runId: string, path: string, body: object): Promise<unknown> {
     if (this._state.acting.has(runId)) {
-      return;
+      return null;
     }
     this._set({ acting: new Set([...this._state.acting, runId]), problem: null });
     try {
       await this._options.api.request({ method: 'POST', path, body });
+      return null;
     } catch (error) {
       // Somebody else was first: the log says what happened.
       const isSettled = error instanceof ApiError && error.code === 'request_not_open';
       this._set({ problem: isSettled ? null : explain(error) });
+      return error;
     } finally {
       this._set({ acting: new Set([...this._state.acting].filter(id => id !== runId)) });
     }

@@ -6,6 +6,7 @@ import { ServerApi } from './api';
 import { type Clock, Connection } from './connection';
 import { StoredDrafts } from './drafts';
 import { Threads } from './model';
+import { Ticker } from './ticker';
 import { type ChatPage } from './view/mount';
 import { RenderQueue } from './view/queue';
 import { blockRenderer } from './view/rendering';
@@ -41,6 +42,12 @@ export function createPage(
   const drafts = new StoredDrafts(() => window.sessionStorage);
   return {
     threads: new Threads({ api, connection, drafts, clock: PAGE_CLOCK, onFrame }),
-    tools: { render: blockRenderer(rendermime), queue: new RenderQueue(onFrame, now), now, onFrame }
+    tools: {
+      render: blockRenderer(rendermime),
+      queue: new RenderQueue(onFrame, now),
+      now,
+      onFrame
+    },
+    ticker: new Ticker(PAGE_CLOCK)
   };
 }

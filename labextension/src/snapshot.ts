@@ -2,11 +2,12 @@
  * The copy of a conversation that a notebook file keeps: bounded, and the same for the same
  * conversation (no times, no ids, no cursor), because notebooks go to git. Pure.
  *
- * The twin of `snapshot` in `jupyter_chat_stream/client/values.py`: kernel and page write the same.
+ * The twin of `snapshot` in `jupyter_chat_stream/client/showing.py`: kernel and page write the same.
  */
 import { exchange } from './branch';
 import { type Message, contentOf, isEnd } from './protocol';
 import { type Transcript } from './transcript';
+import { isReplyToUnsent, isUnsent } from './waiting';
 
 /** How much is kept; the setting `snapshot`. */
 export type Extent = 'none' | 'last' | 'all';
@@ -14,6 +15,8 @@ export type Extent = 'none' | 'last' | 'all';
 const LARGEST_BYTES = 20_000;
 const LEFT_OUT = '*(what came before is left out of this copy)*';
 const NOTHING = '*(this notebook keeps no copy of the chat)*';
+const LATER = '*(to be sent later)*';
+const NEVER = '*(never sent)*';
 const MARKS: Readonly<Record<string, string>> = {
   failed: 'failed',
   cancelled: 'stopped',
@@ -26,7 +29,8 @@ export function snapshot(
   extent: Extent,
   runId: string | null = null
 ): { readonly markdown: string; readonly plain: string } | null {
-  const all = runId === null ? [...transcript.messages.values()] : exchange(transcript, runId);
+  const whole = runId === null ? [...transcript.messages.values()] : exchange(transcript, runId);
+  const all = whole.filter(message => !isReplyToUnsent(transcript, message));
   if (transcript.seq === 0 || (runId !== null && all.length === 0)) {
     return null;
   }
@@ -41,7 +45,7 @@ export function snapshot(
 }
 
 function lastExchange(messages: readonly Message[]): readonly Message[] {
-  const reply = messages.at(-1);
+  const reply = messages.filter(message => message.role === 'assistant').at(-1) ?? messages.at(-1);
   const question = messages.find(message => message.id === reply?.parent_id);
   return [question, reply].filter(message => message !== undefined);
 }
@@ -73,12 +77,20 @@ function speaker(message: Message): string {
 }
 
 function textOf(message: Message): string {
-  if (!isEnd(message.status)) {
+  const isWritten = isEnd(message.status) || isUnsent(message);
+  if (!isWritten) {
     return '*(still being written)*';
   }
-  const mark = MARKS[message.status];
   const text = contentOf(message).replace(/^\n+|\n+$/g, '');
-  return [text, mark === undefined ? '' : `*(${mark})*`].filter(line => line !== '').join('\n\n');
+  return [text, markOf(message)].filter(line => line !== '').join('\n\n');
+}
+
+function markOf(message: Message): string {
+  if (isUnsent(message)) {
+    return message.status === 'waiting' ? LATER : NEVER;
+  }
+  const mark = MARKS[message.status];
+  return mark === undefined ? '' : `*(${mark})*`;
 }
 
 function bytesOf(text: string): Uint8Array {

@@ -3,6 +3,7 @@ import { type Api, type ApiRequest } from '../src/commands';
 import { type Clock, Connection, type Socket } from '../src/connection';
 import { type Draft, type DraftStore, NO_DRAFT } from '../src/drafts';
 import { type PageOptions, Threads } from '../src/model';
+import { Ticker } from '../src/ticker';
 
 export class FakeClock implements Clock {
   private _now = 0;
@@ -130,6 +131,7 @@ export class FakePage {
   readonly network = new FakeNetwork();
   readonly api = new FakeApi();
   readonly drafts = new FakeDrafts();
+  readonly ticker = new Ticker(this.network.clock);
   private _frames: (() => void)[] = [];
   readonly threads = new Threads(this.options());
 

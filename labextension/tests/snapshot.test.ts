@@ -1,6 +1,10 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { describe, expect, it } from 'vitest';
 
 import { parseEvent } from '../src/parse';
+import { type Message } from '../src/protocol';
 import { snapshot } from '../src/snapshot';
 import { EMPTY, type Transcript, fold } from '../src/transcript';
 import { conversation } from './fakes';
@@ -22,7 +26,29 @@ function long(count: number, answer: string): Transcript {
   return state(events.map((event, index) => ({ ...event, seq: index + 1 })));
 }
 
+interface Case {
+  readonly name: string;
+  readonly messages: readonly (Partial<Message> & {
+    readonly content: string;
+    readonly times: number;
+  })[];
+  readonly markdown: string;
+  readonly plain: string;
+}
+
+const SHARED = join(__dirname, '..', '..', 'tests', 'vectors', 'snapshots', 'cases.json');
+const CASES = JSON.parse(readFileSync(SHARED, 'utf8')) as readonly Case[];
+
 describe('a snapshot', () => {
+  it.each(CASES)('is what the kernel writes: $name', ({ messages, markdown, plain }) => {
+    const known = messages.map(({ content, times, ...fields }, index) => {
+      const parts = [{ kind: 'text', text: content.repeat(times) }];
+      return { id: `m${index}`, parent_id: null, ...fields, parts } as unknown as Message;
+    });
+    const transcript = { ...EMPTY, seq: 1, messages: new Map(known.map(one => [one.id, one])) };
+    expect(snapshot(transcript, 'all')).toEqual({ markdown, plain });
+  });
+
   it('says who said what, in Markdown and plain', () => {
     expect(snapshot(state(conversation()), 'all')).toEqual({
       markdown: '**You**\n\nWhy?\n\n**demo/tour**\n\nBecause of it.',

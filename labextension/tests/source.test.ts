@@ -10,9 +10,9 @@ const SRC = join(__dirname, '..', 'src');
 const FLOORS: readonly (readonly string[])[] = [
   ['protocol', 'parse', 'commands', 'drafts', 'address'],
   ['transcript', 'subscription'],
-  ['branch', 'snapshot'],
-  ['connection'],
-  ['api', 'model'],
+  ['branch', 'snapshot', 'waiting'],
+  ['connection', 'ticker'],
+  ['api', 'model', 'schedules'],
   ['view/'],
   ['page', 'tokens', 'mime', 'widget', 'keeping'],
   ['index']

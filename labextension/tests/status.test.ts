@@ -34,8 +34,9 @@ describe('the status line', () => {
     const retrying = { type: 'status', phase: 'retrying', detail: 'overloaded', until };
     const line = said(4, [retrying], Date.parse(until) - 6_400);
     expect(line.state).toBe('retrying');
-    expect(line.text).toBe('The model is overloaded: trying again in 7 s');
-    expect(said(4, [retrying], Date.parse(until) + 1).text).toContain('trying again…');
+    expect(line.text).toBe('Trying again in 7 s (the model is overloaded), attempt 2');
+    expect(line.short).toBe('Retrying in 7 s');
+    expect(said(4, [retrying], Date.parse(until) + 1).text).toContain('Trying again now');
   });
 
   it('gives the reason of a failure', () => {
@@ -54,7 +55,15 @@ describe('the status line', () => {
 
   it('waits for a person who is asked', () => {
     const asked = { type: 'input_request', request_id: 'i', prompt: 'Sure?' };
-    expect(said(4, [asked]).state).toBe('waiting');
+    expect(said(4, [asked])).toEqual({ state: 'waiting', text: 'Waiting for your answer' });
+  });
+
+  it('waits for a time, and says until when and why', () => {
+    const until = new Date(2026, 10, 20, 14, 5).toISOString();
+    const sleeping = { type: 'status', phase: 'waiting', detail: 'the market opens.', until };
+    const line = said(4, [sleeping], Date.parse(until) - 3_600_000);
+    expect(line.state).toBe('waiting');
+    expect(line.text).toMatch(/^Waiting until (14:05|02:05 pm) \(the market opens\)$/);
   });
 
   it('says when the connection is gone', () => {

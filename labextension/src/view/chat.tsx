@@ -4,9 +4,11 @@ import { type ReactElement, useState } from 'react';
 import { activeReplies, branch, exchange, runOf } from '../branch';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Message } from '../protocol';
+import { isUnsent } from '../waiting';
 import { Button } from './button';
 import { Composer, Status, StopButton } from './composer';
 import { useLasting, useNow, useThread } from './hooks';
+import { LaterMessage, LaterMessages } from './later';
 import { MessageView } from './message';
 import { Markdown } from './parts';
 import { ResizeHandle } from './resize';
@@ -68,6 +70,7 @@ function Live(props: LiveProps): ReactElement {
       <Scroller label="Conversation" isBusy={active.length > 0} jump={jump}>
         {messages.length === 0 ? <Empty isWaiting={props.isWaiting} runId={runId} /> : null}
         <Messages {...props} messages={messages} isDisabled={isDisabled} />
+        {runId === null ? <LaterMessages {...props} isDisabled={isDisabled} /> : null}
       </Scroller>
       {runId === null ? (
         <Composer
@@ -92,7 +95,7 @@ function useStatus(state: ThreadState, active: readonly Message[]): StatusLine {
   const reply = active[0];
   const run = reply === undefined ? undefined : runOf(transcript, reply);
   const isTroubled = useLasting(link !== 'live', PATIENCE_MS);
-  const now_ms = useNow(run !== undefined && run.wake_at !== null);
+  const now_ms = useNow(run?.wake_at ?? null);
   if (ended !== null) {
     return { state: 'idle', text: ended.message };
   }
@@ -127,7 +130,9 @@ function Messages(props: LiveProps & { readonly messages: readonly Message[] }):
       ) : null}
       {messages.slice(hidden).map((message, index, drawn) => {
         const run = runOf(state.transcript, message);
-        return (
+        return isUnsent(message) ? (
+          <LaterMessage key={message.id} {...props} message={message} />
+        ) : (
           <MessageView
             key={message.id}
             message={message}
@@ -135,6 +140,7 @@ function Messages(props: LiveProps & { readonly messages: readonly Message[] }):
             detail={run === undefined ? undefined : state.transcript.details.get(run.id)}
             client={client}
             isActing={run !== undefined && state.acting.has(run.id)}
+            beaten={state.beaten}
             isLast={index === drawn.length - 1}
             isDisabled={isDisabled}
           />

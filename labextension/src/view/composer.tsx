@@ -1,11 +1,21 @@
 /** Where the reader types, chooses the model, sends and stops. */
-import { type KeyboardEvent, type ReactElement, useEffect, useLayoutEffect, useRef } from 'react';
+import {
+  type KeyboardEvent,
+  type ReactElement,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState
+} from 'react';
 
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Model } from '../protocol';
 import { Button } from './button';
+import { ClockIcon } from './icons';
+import { LaterPanel } from './later';
 import { OWN_KEYS } from './safe';
 import { type StatusLine } from './status';
+import { fieldText, nextHour } from './times';
 
 const MOST_LINES = 6;
 
@@ -21,28 +31,56 @@ export interface ComposerProps {
 
 export function Composer(props: ComposerProps): ReactElement {
   const { client, state, isDisabled } = props;
-  const send = (): void => {
+  // Open while what is sent is for later: the time, as the panel's field has it.
+  const [later, setLater] = useState<string | null>(null);
+  const mayBeSent = later === null || new Date(later).getTime() > Date.now();
+  const send = async (): Promise<void> => {
+    if (!mayBeSent) {
+      return;
+    }
     props.onSent();
-    void client.send();
+    if (await client.send(later === null ? null : new Date(later))) {
+      setLater(null);
+    }
   };
   const isEmpty = state.draft.trim() === '';
   return (
     <div className="jp-ChatStream-composer" data-testid="composer">
       {state.problem === null ? null : <Problem client={client} text={state.problem} />}
       <div className={`jp-ChatStream-box${isDisabled ? ' jp-mod-disabled' : ''}`}>
-        <Field client={client} state={state} isDisabled={isDisabled} onEnter={send} />
+        <Field client={client} state={state} isDisabled={isDisabled} onEnter={() => void send()} />
+        {later === null ? null : (
+          <LaterPanel
+            client={client}
+            at={later}
+            onChange={setLater}
+            onClose={() => setLater(null)}
+            onSend={() => void send()}
+          />
+        )}
         <div className="jp-ChatStream-bar">
           <ModelPicker client={client} state={state} isDisabled={isDisabled} />
           <Status line={props.status} />
           <StopButton client={client} state={state} runId={props.activeRunId} />
           <Button
+            testid="later"
+            look="jp-mod-quiet jp-ChatStream-clock"
+            label="Send later, and repeating messages"
+            then="stay"
+            isOpen={later !== null}
+            isDisabled={isDisabled}
+            onClick={() => setLater(later === null ? fieldText(nextHour(Date.now())) : null)}
+          >
+            <ClockIcon />
+          </Button>
+          <Button
             testid="send"
             look="jp-mod-accent jp-ChatStream-send"
             then="field"
-            isDisabled={isDisabled || isEmpty || state.isSending}
-            onClick={send}
+            isDisabled={isDisabled || isEmpty || state.isSending || !mayBeSent}
+            onClick={() => void send()}
           >
-            {state.isSending ? 'Sending…' : 'Send'}
+            {state.isSending ? 'Sending…' : later === null ? 'Send' : 'Send later'}
           </Button>
         </div>
       </div>

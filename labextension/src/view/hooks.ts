@@ -1,15 +1,31 @@
-/** What the components share: the tools of the page, the state of a thread, a slow clock. */
-import { createContext, useContext, useEffect, useState, useSyncExternalStore } from 'react';
+/** What the components share: the tools of the page, the state of a thread, the time. */
+import {
+  createContext,
+  useContext,
+  useEffect,
+  useLayoutEffect,
+  useState,
+  useSyncExternalStore
+} from 'react';
 
 import { type ThreadClient, type ThreadState } from '../model';
+import { type Ticker } from '../ticker';
 import { type MarkdownTools } from './markdown';
+import { type Sight } from './sight';
+import { paceOf } from './times';
 
-const Tools = createContext<MarkdownTools | null>(null);
+/** What a chat is drawn with. */
+export interface ChatTools {
+  readonly markdown: MarkdownTools;
+  readonly ticker: Ticker;
+  readonly sight: Sight;
+}
+
+const Tools = createContext<ChatTools | null>(null);
 
 export const ToolsProvider = Tools.Provider;
 
-/** How Markdown is rendered on this page. */
-export function useTools(): MarkdownTools {
+function useChatTools(): ChatTools {
   const tools = useContext(Tools);
   if (tools === null) {
     throw new Error('A chat is drawn outside of its ToolsProvider.');
@@ -17,23 +33,34 @@ export function useTools(): MarkdownTools {
   return tools;
 }
 
+/** How Markdown is rendered on this page. */
+export function useTools(): MarkdownTools {
+  return useChatTools().markdown;
+}
+
 /** The thread's state; draws again when it is announced. */
 export function useThread(client: ThreadClient): ThreadState {
   return useSyncExternalStore(client.subscribe, client.getState);
 }
 
-/** The time, drawn again each second while `isRunning`. */
-export function useNow(isRunning: boolean): number {
-  const [now, setNow] = useState(() => Date.now());
-  useEffect(() => {
-    if (!isRunning) {
-      return undefined;
+/**
+ * The time, drawn again as often as the words for `at` change, while the chat can be seen; null: never.
+ */
+export function useNow(at: string | null): number {
+  const { ticker, sight } = useChatTools();
+  const isSeen = useSyncExternalStore(sight.subscribe, sight.get);
+  const [now_ms, setNow] = useState(() => ticker.now);
+  const pace_ms = isSeen ? paceOf(at, now_ms) : null;
+  useLayoutEffect(() => {
+    if (at !== null && isSeen) {
+      setNow(ticker.now); // it stood still meanwhile
     }
-    setNow(Date.now());
-    const timer = setInterval(() => setNow(Date.now()), 1000);
-    return () => clearInterval(timer);
-  }, [isRunning]);
-  return now;
+  }, [ticker, at, isSeen]);
+  useEffect(
+    () => (pace_ms === null ? undefined : ticker.listen(pace_ms, setNow)),
+    [ticker, pace_ms]
+  );
+  return now_ms;
 }
 
 /** True once `value` has been true for so long: short troubles are not shown. */

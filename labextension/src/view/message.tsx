@@ -1,11 +1,14 @@
 /** One message, and below a reply what became of it. */
 import { type ReactElement, memo } from 'react';
 
-import { type ThreadClient } from '../model';
+import { type Beaten, type ThreadClient } from '../model';
 import { type Message, type Part, type Run, contentOf, isEnd } from '../protocol';
+import { askedState, openQuestion } from '../waiting';
 import { Button } from './button';
 import { useNow } from './hooks';
+import { ClockIcon } from './icons';
 import { PartView } from './parts';
+import { QuestionView } from './question';
 import { isStreaming, replyLine } from './status';
 
 export interface MessageProps {
@@ -15,6 +18,8 @@ export interface MessageProps {
   readonly client: ThreadClient;
   /** Whether a command of this page for its run is under way. */
   readonly isActing: boolean;
+  /** Where somebody's answer was faster than this page's. */
+  readonly beaten: ReadonlyMap<string, Beaten>;
   /** Whether it is the newest one: only that can be made again or gone on with. */
   readonly isLast: boolean;
   readonly isDisabled: boolean;
@@ -33,25 +38,18 @@ export const MessageView = memo(function MessageView(props: MessageProps): React
       data-status={message.status}
       aria-label={who}
     >
-      {message.role === 'user' ? <Question {...props} /> : <Reply {...props} />}
+      {message.role === 'user' ? <Question message={message} /> : <Reply {...props} />}
     </article>
   );
 });
 
-function Question({ message, client }: MessageProps): ReactElement {
+/** What a person said, and what they sent along. */
+export function Question({ message }: { readonly message: Message }): ReactElement {
   return (
     <>
       {message.parts.map((part, index) =>
-        part.kind === 'text' ? null : (
-          <PartView
-            key={index}
-            part={part}
-            client={client}
-            runId={null}
-            isEnded
-            isStreaming={false}
-            isOpen={false}
-          />
+        part.kind === 'text' || part.kind === 'input_request' ? null : (
+          <PartView key={index} part={part} isEnded isStreaming={false} />
         )
       )}
       <div className="jp-ChatStream-bubble" data-testid="content">
@@ -62,27 +60,39 @@ function Question({ message, client }: MessageProps): ReactElement {
 }
 
 function Reply(props: MessageProps): ReactElement {
-  const { message, run, client, isDisabled } = props;
+  const { message, run } = props;
   const hasEnded = isEnd(message.status);
   const streams = isStreaming(message, run);
   const parts = inFlow(message.parts);
   const last = parts.length - 1;
+  // An open question says itself what is waited for.
+  const isSilent = streams || openQuestion(message, run) !== undefined;
   return (
     <>
       <div data-testid="content">
-        {parts.map((part, index) => (
-          <PartView
-            key={index}
-            part={part}
-            client={client}
-            runId={message.run_id}
-            isEnded={hasEnded || index < last}
-            isStreaming={streams && index === last}
-            isOpen={message.status === 'waiting' && !isDisabled}
-          />
-        ))}
+        {parts.map((part, index) =>
+          part.kind === 'input_request' ? (
+            <QuestionView
+              key={index}
+              part={part}
+              asked={askedState(part, message, run)}
+              client={props.client}
+              runId={message.run_id ?? ''}
+              isActing={props.isActing}
+              isDisabled={props.isDisabled}
+              beaten={props.beaten.get(part.request_id)}
+            />
+          ) : (
+            <PartView
+              key={index}
+              part={part}
+              isEnded={hasEnded || index < last}
+              isStreaming={streams && index === last}
+            />
+          )
+        )}
       </div>
-      {hasEnded ? <Outcome {...props} /> : streams ? null : <Progress {...props} />}
+      {hasEnded ? <Outcome {...props} /> : isSilent ? null : <Progress {...props} />}
     </>
   );
 }
@@ -103,15 +113,19 @@ function inFlow(parts: readonly Part[]): readonly Part[] {
 
 /** What a reply that is being made waits for: under its text, where text will come. */
 function Progress({ message, run, detail, isActing }: MessageProps): ReactElement {
-  const now_ms = useNow(run?.wake_at !== null);
+  const now_ms = useNow(run?.wake_at ?? null);
   const line = replyLine({ reply: message, run, detail, isStopping: isActing, now_ms });
   return (
     <div className="jp-ChatStream-progress" data-testid="progress" data-state={line.state}>
-      <span className="jp-ChatStream-dots" aria-hidden="true">
-        <i />
-        <i />
-        <i />
-      </span>
+      {line.state === 'waiting' || line.state === 'retrying' ? (
+        <ClockIcon />
+      ) : (
+        <span className="jp-ChatStream-dots" aria-hidden="true">
+          <i />
+          <i />
+          <i />
+        </span>
+      )}
       {line.text}
     </div>
   );

@@ -3,13 +3,16 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
 import { type Threads } from '../model';
+import { type Ticker } from '../ticker';
 import { Chat, type ChatProps } from './chat';
 import { ToolsProvider } from './hooks';
 import { type MarkdownTools } from './markdown';
+import { Sight } from './sight';
 
 export interface ChatPage {
   readonly threads: Threads;
   readonly tools: MarkdownTools;
+  readonly ticker: Ticker;
 }
 
 export interface Shown extends Omit<ChatProps, 'client'> {
@@ -33,6 +36,8 @@ export function mountChat(host: HTMLElement, page: ChatPage): MountedChat {
   inner.className = 'jp-ChatStream-root';
   host.append(inner);
   const root = createRoot(inner);
+  const sight = new Sight(host);
+  const tools = { markdown: page.tools, ticker: page.ticker, sight };
   let client: ReturnType<Threads['acquire']> | null = null;
   return {
     show: ({ threadId, ...props }) => {
@@ -46,7 +51,7 @@ export function mountChat(host: HTMLElement, page: ChatPage): MountedChat {
       host.dataset['thread'] = threadId;
       root.render(
         <StrictMode>
-          <ToolsProvider value={page.tools}>
+          <ToolsProvider value={tools}>
             <Chat key={threadId} client={client} {...props} />
           </ToolsProvider>
         </StrictMode>
@@ -56,6 +61,7 @@ export function mountChat(host: HTMLElement, page: ChatPage): MountedChat {
       OURS.forEach(type => host.removeEventListener(type, stop));
       // Not within a render of React's own that may be under way.
       queueMicrotask(() => root.unmount());
+      sight.dispose();
       if (client !== null) {
         page.threads.release(client);
         client = null;

@@ -1,7 +1,6 @@
 /** The parts of a message, each in its own shape. */
 import { type ReactElement, memo, useLayoutEffect, useRef, useState } from 'react';
 
-import { type ThreadClient } from '../model';
 import {
   type AttachmentPart,
   type InputRequestPart,
@@ -9,11 +8,9 @@ import {
   type ToolCallPart,
   type ToolResultPart
 } from '../protocol';
-import { Button } from './button';
-import { useNow, useTools } from './hooks';
+import { useTools } from './hooks';
 import { IncrementalMarkdown } from './markdown';
 import { OWN_KEYS } from './safe';
-import { secondsUntil } from './status';
 
 /** Markdown that may still grow; `isStreaming` shows the cursor. */
 export const Markdown = memo(function Markdown(props: {
@@ -48,17 +45,13 @@ export const Markdown = memo(function Markdown(props: {
 });
 
 export interface PartProps {
-  readonly part: Part;
-  readonly client: ThreadClient;
-  readonly runId: string | null;
+  readonly part: Exclude<Part, InputRequestPart>;
   /** Whether the part can still change. */
   readonly isEnded: boolean;
   readonly isStreaming: boolean;
-  /** Whether the run waits for an answer and this page may give it. */
-  readonly isOpen: boolean;
 }
 
-/** Draw one part; of a kind this page does not know, nothing. */
+/** Draw one part (a question is drawn by `question.tsx`); of a kind this page does not know, nothing. */
 export const PartView = memo(function PartView(props: PartProps): ReactElement | null {
   const { part, isEnded, isStreaming } = props;
   switch (part.kind) {
@@ -70,8 +63,6 @@ export const PartView = memo(function PartView(props: PartProps): ReactElement |
       return <ToolCall part={part} />;
     case 'tool_result':
       return <ToolResult part={part} />;
-    case 'input_request':
-      return <InputRequest {...props} part={part} />;
     case 'attachment':
       return <Attachment part={part} />;
     default:
@@ -166,68 +157,7 @@ function Plain({ text }: { readonly text: string }): ReactElement {
   );
 }
 
-function pretty(value: unknown): string {
+/** A value of a tool or an answer, as text. */
+export function pretty(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value, null, 2) ?? '');
-}
-
-function InputRequest(props: PartProps & { readonly part: InputRequestPart }): ReactElement {
-  const { part, isOpen } = props;
-  const isAnswered = part.by !== null;
-  return (
-    <div className="jp-ChatStream-question" data-testid="input-request" role="group">
-      <Markdown text={part.prompt} isEnded />
-      {isAnswered ? (
-        <p className="jp-ChatStream-answer">
-          <span className="jp-ChatStream-tag">answered</span> {pretty(part.value)}
-        </p>
-      ) : isOpen ? (
-        <AnswerForm {...props} />
-      ) : (
-        <p className="jp-ChatStream-answer jp-mod-muted">Not answered</p>
-      )}
-    </div>
-  );
-}
-
-function AnswerForm(props: PartProps & { readonly part: InputRequestPart }): ReactElement {
-  const { part, client, runId } = props;
-  const [text, setText] = useState('');
-  const left_s = secondsUntil(part.expires_at, useNow(part.expires_at !== null));
-  const give = (value: string): void => {
-    if (runId !== null && value !== '') {
-      void client.answer(runId, part.request_id, value);
-    }
-  };
-  return (
-    <form
-      className="jp-ChatStream-answerForm"
-      onSubmit={event => {
-        event.preventDefault();
-        give(text.trim());
-      }}
-    >
-      {part.choices === null ? (
-        <>
-          <input
-            {...OWN_KEYS}
-            className="jp-ChatStream-input"
-            data-testid="answer-field"
-            aria-label={part.prompt}
-            value={text}
-            onChange={event => setText(event.target.value)}
-          />
-          <Button testid="answer" look="jp-mod-accent" onClick={() => give(text.trim())}>
-            Answer
-          </Button>
-        </>
-      ) : (
-        part.choices.map(choice => (
-          <Button key={choice} testid="choice" onClick={() => give(choice)}>
-            {choice}
-          </Button>
-        ))
-      )}
-      {left_s > 0 ? <span className="jp-mod-muted">{left_s} s left</span> : null}
-    </form>
-  );
 }

@@ -1,6 +1,8 @@
 /** What the reader is told, in words. Pure. */
 import { type Link } from '../connection';
 import { type Message, type Run, isEnd } from '../protocol';
+import { openQuestion } from '../waiting';
+import { soonText, timeText } from './times';
 
 /** A line beside the composer, or below a reply. */
 export interface StatusLine {
@@ -29,11 +31,11 @@ export interface StatusLine {
 
 /** Why a provider is asked again: the codes of `errors.py`, as the `detail` of `retrying` has them. */
 const REASONS: Readonly<Record<string, string>> = {
-  overloaded: 'The model is overloaded',
-  provider_down: 'The model could not be reached',
-  rate_limited: 'Too many requests to the model',
-  stalled: 'The model fell silent',
-  stream_cut: 'The answer was cut off'
+  overloaded: 'the model is overloaded',
+  provider_down: 'the model could not be reached',
+  rate_limited: 'too many requests to the model',
+  stalled: 'the model fell silent',
+  stream_cut: 'the answer was cut off'
 };
 
 const BY_PHASE: Readonly<Record<string, StatusLine>> = {
@@ -41,7 +43,7 @@ const BY_PHASE: Readonly<Record<string, StatusLine>> = {
   thinking: { state: 'thinking', text: 'Thinking…' },
   tool_calling: { state: 'tool_calling', text: 'Calling a tool…' },
   building: { state: 'building', text: 'Preparing…' },
-  waiting: { state: 'waiting', text: 'Waiting for your answer' },
+  waiting: { state: 'waiting', text: 'Waiting' },
   continuing: { state: 'continuing', text: 'Going on where it was cut…' }
 };
 
@@ -92,6 +94,12 @@ export function replyLine({ reply, run, detail, isStopping, now_ms }: ReplyFacts
   if (isStreaming(reply, run)) {
     return { state: 'streaming', text: 'Answering…' };
   }
+  if (openQuestion(reply, run) !== undefined) {
+    return { state: 'waiting', text: 'Waiting for your answer' };
+  }
+  if (run?.phase === 'waiting' && run.wake_at !== null) {
+    return waiting(run.wake_at, detail, now_ms);
+  }
   const line = BY_PHASE[run?.phase ?? ''] ?? BY_STATUS[reply.status];
   return line ?? { state: 'thinking', text: 'Working…' };
 }
@@ -103,17 +111,21 @@ export function isStreaming(reply: Message, run: Run | undefined): boolean {
   return isMade && last?.kind === 'text' && last.text !== '';
 }
 
-function retrying(run: Run, detail: string | undefined, now_ms: number): StatusLine {
-  const said = run.error?.message ?? detail ?? '';
-  const reason = (REASONS[said] ?? (said || 'The model did not answer')).replace(/[.\s]+$/, '');
-  const left_s = secondsUntil(run.wake_at, now_ms);
-  const text = left_s > 0 ? `${reason}: trying again in ${left_s} s` : `${reason}: trying again…`;
-  const short = left_s > 0 ? `Retrying in ${left_s} s` : 'Retrying…';
-  return { state: 'retrying', text, short };
+function waiting(until: string, detail: string | undefined, now_ms: number): StatusLine {
+  const short = `Waiting until ${timeText(until, now_ms)}`;
+  return { state: 'waiting', text: `${short}${inBrackets(detail)}`, short };
 }
 
-/** Whole seconds until a time on the wire; 0 where it is past or none. */
-export function secondsUntil(at: string | null, now_ms: number): number {
-  const left_ms = at === null ? 0 : Date.parse(at) - now_ms;
-  return left_ms > 0 ? Math.ceil(left_ms / 1000) : 0;
+/** The run's attempt is the one that failed; the next one is what is waited for. */
+function retrying(run: Run, detail: string | undefined, now_ms: number): StatusLine {
+  const when = run.wake_at === null ? '' : soonText(run.wake_at, now_ms);
+  const reason = inBrackets(REASONS[detail ?? ''] ?? detail);
+  const again = `Trying again ${when || 'now'}`;
+  const text = `${again}${reason}, attempt ${run.attempt + 1}`;
+  return { state: 'retrying', text, short: when === '' ? 'Retrying…' : `Retrying ${when}` };
+}
+
+function inBrackets(reason: string | undefined): string {
+  const text = (reason ?? '').replace(/[.\s]+$/, '');
+  return text === '' ? '' : ` (${text})`;
 }

@@ -1,0 +1,110 @@
+/**
+ * A thread's schedules as the page knows them: messages that are sent again and again.
+ *
+ * They are no part of the log, so they are asked for when somebody looks, and after each command.
+ */
+import { type Api, ApiError } from './commands';
+import { asObject } from './parse';
+
+export interface Schedule {
+  readonly id: string;
+  readonly content: string;
+  readonly cron: string;
+  readonly timezone: string;
+  readonly paused: boolean;
+  readonly next_at: string | null;
+}
+
+export interface ScheduleState {
+  /** Null: not known yet. */
+  readonly schedules: readonly Schedule[] | null;
+  /** Ids of schedules a command is on its way to. */
+  readonly acting: ReadonlySet<string>;
+  readonly problem: string | null;
+}
+
+export class ScheduleList {
+  constructor(threadId: string, api: Api) {
+    this._threadId = threadId;
+    this._api = api;
+  }
+
+  readonly getState = (): ScheduleState => this._state;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this._listeners.add(listener);
+    return () => this._listeners.delete(listener);
+  };
+
+  /** Ask for them. */
+  async load(): Promise<void> {
+    const path = `schedules?thread_id=${encodeURIComponent(this._threadId)}`;
+    try {
+      const answer = await this._api.request({ method: 'GET', path });
+      this._set({ schedules: parseSchedules(answer), problem: null });
+    } catch (error) {
+      this._set({ problem: explain(error) });
+    }
+  }
+
+  /** Send nothing until it is resumed, or send again from the next time on. */
+  pause(id: string, paused: boolean): Promise<void> {
+    return this._command(id, { method: 'PATCH', body: { paused } });
+  }
+
+  /** Forget a schedule; what it has sent stays. */
+  remove(id: string): Promise<void> {
+    return this._command(id, { method: 'DELETE' });
+  }
+
+  private async _command(
+    id: string,
+    request: { readonly method: 'PATCH' | 'DELETE'; readonly body?: object }
+  ): Promise<void> {
+    if (this._state.acting.has(id)) {
+      return;
+    }
+    this._set({ acting: new Set([...this._state.acting, id]) });
+    try {
+      await this._api.request({ ...request, path: `schedules/${encodeURIComponent(id)}` });
+      await this.load();
+    } catch (error) {
+      this._set({ problem: explain(error) });
+    } finally {
+      this._set({ acting: new Set([...this._state.acting].filter(other => other !== id)) });
+    }
+  }
+
+  private _set(change: Partial<ScheduleState>): void {
+    this._state = { ...this._state, ...change };
+    for (const listener of [...this._listeners]) {
+      listener();
+    }
+  }
+
+  private readonly _threadId: string;
+  private readonly _api: Api;
+  private readonly _listeners = new Set<() => void>();
+  private _state: ScheduleState = { schedules: null, acting: new Set(), problem: null };
+}
+
+/** Read the answer to GET schedules. */
+export function parseSchedules(value: unknown): readonly Schedule[] {
+  const { schedules } = asObject(value, 'The list of schedules');
+  return (Array.isArray(schedules) ? schedules : []).map((item: unknown) => {
+    const wire = asObject(item, 'A schedule');
+    const text = (name: string) => (typeof wire[name] === 'string' ? wire[name] : '');
+    return {
+      id: text('id'),
+      content: text('content'),
+      cron: text('cron'),
+      timezone: text('timezone'),
+      paused: wire['paused'] === true,
+      next_at: text('next_at') || null
+    };
+  });
+}
+
+function explain(error: unknown): string {
+  return error instanceof ApiError ? error.message : 'The schedules could not be read.';
+}

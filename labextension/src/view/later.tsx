@@ -1,0 +1,138 @@
+/** Messages for later: as they wait at the end of the log, and the panel that makes them. */
+import { type KeyboardEvent, type ReactElement, useEffect, useId, useRef } from 'react';
+
+import { type ThreadClient, type ThreadState } from '../model';
+import { type Message, type Run } from '../protocol';
+import { laterMessages, runFor } from '../waiting';
+import { Button, focusIn } from './button';
+import { useNow } from './hooks';
+import { ClockIcon } from './icons';
+import { Question } from './message';
+import { OWN_KEYS } from './safe';
+import { Schedules } from './schedules';
+import { fieldText, whenText } from './times';
+
+/** All messages of the thread that are yet to be sent, the next one first. */
+export function LaterMessages(props: {
+  readonly client: ThreadClient;
+  readonly state: ThreadState;
+  readonly isDisabled: boolean;
+}): ReactElement {
+  return (
+    <>
+      {laterMessages(props.state.transcript).map(({ message }) => (
+        <LaterMessage key={message.id} {...props} message={message} />
+      ))}
+    </>
+  );
+}
+
+/** One message that was not sent: not yet, or never. */
+export function LaterMessage(props: {
+  readonly client: ThreadClient;
+  readonly state: ThreadState;
+  readonly isDisabled: boolean;
+  readonly message: Message;
+}): ReactElement {
+  const { client, state, message } = props;
+  const run = runFor(state.transcript, message);
+  const isWaiting = message.status === 'waiting';
+  const now_ms = useNow(isWaiting ? (run?.wake_at ?? null) : null);
+  return (
+    <article
+      className="jp-ChatStream-message jp-mod-user jp-mod-later"
+      data-testid="message-later"
+      data-message-id={message.id}
+      data-run-id={run?.id}
+      data-status={message.status}
+      aria-label={isWaiting ? 'You, later' : 'You, never sent'}
+    >
+      <Question message={message} />
+      <div className="jp-ChatStream-laterNote">
+        <ClockIcon />
+        <span>{isWaiting ? deliveryText(run, now_ms) : 'Cancelled: it was never sent'}</span>
+        {!isWaiting || run === undefined || props.isDisabled ? null : (
+          <Button
+            testid="cancel-later"
+            look="jp-mod-quiet"
+            isDisabled={state.acting.has(run.id)}
+            onClick={() => void client.command(run.id, 'cancel')}
+          >
+            Cancel
+          </Button>
+        )}
+      </div>
+    </article>
+  );
+}
+
+function deliveryText(run: Run | undefined, now_ms: number): string {
+  const at = run?.wake_at ?? null;
+  if (at === null) {
+    return 'Will be sent later';
+  }
+  return Date.parse(at) > now_ms ? `Will be sent ${whenText(at, now_ms)}` : 'Being sent…';
+}
+
+export interface LaterPanelProps {
+  readonly client: ThreadClient;
+  /** What the reader chose, as the field has it. */
+  readonly at: string;
+  readonly onChange: (at: string) => void;
+  readonly onClose: () => void;
+  readonly onSend: () => void;
+}
+
+/** Above the composer's buttons, while messages are for later. */
+export function LaterPanel(props: LaterPanelProps): ReactElement {
+  const { client, at } = props;
+  const id = useId();
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus({ preventScroll: true }), []);
+  const onKeyDown = (event: KeyboardEvent<HTMLElement>): void => {
+    if (event.key === 'Escape') {
+      focusIn(event.currentTarget, 'later');
+      props.onClose();
+    }
+  };
+  const now_ms = Date.now();
+  const isPast = at !== '' && new Date(at).getTime() <= now_ms;
+  return (
+    <div
+      className="jp-ChatStream-later"
+      data-testid="later-panel"
+      role="group"
+      aria-label="Send later"
+      onKeyDown={onKeyDown}
+    >
+      <div className="jp-ChatStream-laterRow">
+        <label htmlFor={id}>Send at</label>
+        <input
+          {...OWN_KEYS}
+          ref={field}
+          id={id}
+          className="jp-ChatStream-input jp-ChatStream-time"
+          data-testid="later-at"
+          type="datetime-local"
+          min={fieldText(now_ms)}
+          value={at}
+          onChange={event => props.onChange(event.target.value)}
+          onKeyDown={event => event.key === 'Enter' && props.onSend()}
+        />
+        <span className="jp-mod-muted" role="status">
+          {isPast ? 'This time is past.' : ''}
+        </span>
+        <Button
+          testid="later-close"
+          look="jp-mod-quiet jp-ChatStream-close"
+          label="Do not send later"
+          then="field"
+          onClick={props.onClose}
+        >
+          ×
+        </Button>
+      </div>
+      <Schedules list={client.schedules} />
+    </div>
+  );
+}

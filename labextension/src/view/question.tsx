@@ -1,0 +1,145 @@
+/** What a run asks a person: a small form while it is open, then who answered and what. */
+import { type FormEvent, type ReactElement, memo, useState } from 'react';
+
+import { type Beaten, type ThreadClient } from '../model';
+import { type InputRequestPart } from '../protocol';
+import { type Asked } from '../waiting';
+import { Button, useKeptFocus } from './button';
+import { useNow } from './hooks';
+import { Markdown, pretty } from './parts';
+import { OWN_KEYS } from './safe';
+import { leftText, timeText } from './times';
+
+/** The one user of a server without names. */
+const LOCAL = 'local';
+
+export interface QuestionProps {
+  readonly part: InputRequestPart;
+  readonly asked: Asked;
+  readonly client: ThreadClient;
+  readonly runId: string;
+  /** Whether this page's answer is under way. */
+  readonly isActing: boolean;
+  readonly isDisabled: boolean;
+  /** Set where somebody was faster than this page. */
+  readonly beaten: Beaten | undefined;
+}
+
+export const QuestionView = memo(function QuestionView(props: QuestionProps): ReactElement {
+  const { part, asked, beaten } = props;
+  // Who was beaten knows it before the log's event is here.
+  const isAnswered = asked === 'answered' || beaten !== undefined;
+  return (
+    <div
+      className={`jp-ChatStream-question jp-mod-${isAnswered ? 'answered' : asked}`}
+      data-testid="input-request"
+      data-state={isAnswered ? 'answered' : asked}
+      role="group"
+      aria-label="Question"
+    >
+      <Markdown text={part.prompt} isEnded />
+      {isAnswered ? (
+        <Answered
+          value={beaten?.value ?? part.value}
+          by={beaten?.by ?? part.by ?? ''}
+          mine={beaten?.mine}
+        />
+      ) : asked === 'open' && !props.isDisabled ? (
+        <AnswerForm {...props} />
+      ) : (
+        <Unanswered {...props} />
+      )}
+    </div>
+  );
+});
+
+function Answered(props: {
+  readonly value: unknown;
+  readonly by: string;
+  readonly mine: unknown;
+}): ReactElement {
+  const who = props.by === LOCAL ? 'you' : props.by;
+  return (
+    <div className="jp-ChatStream-answer" data-testid="answered" role="status">
+      <span className="jp-ChatStream-answerValue">{pretty(props.value)}</span>{' '}
+      <span className="jp-mod-muted">answered by {who}</span>
+      {props.mine === undefined ? null : (
+        <div className="jp-mod-muted" data-testid="beaten">
+          Your answer “{pretty(props.mine)}” came second: the first one counts.
+        </div>
+      )}
+    </div>
+  );
+}
+
+function Unanswered({ part, asked }: QuestionProps): ReactElement {
+  const now_ms = useNow(null);
+  const isExpired = asked === 'expired' && part.expires_at !== null;
+  const text = isExpired
+    ? `Expired ${timeText(part.expires_at ?? '', now_ms)}: nobody answered.`
+    : asked === 'open'
+      ? 'Waits for an answer.'
+      : 'Not answered.';
+  return <p className="jp-ChatStream-answer jp-mod-muted">{text}</p>;
+}
+
+function AnswerForm(props: QuestionProps): ReactElement {
+  const { part, client, runId, isActing } = props;
+  const form = useKeptFocus<HTMLFormElement>();
+  const [text, setText] = useState('');
+  const give = (value: string): void => {
+    if (value !== '') {
+      void client.answer(runId, part.request_id, value);
+    }
+  };
+  const onSubmit = (event: FormEvent): void => {
+    event.preventDefault();
+    give(text.trim());
+  };
+  return (
+    <form ref={form} className="jp-ChatStream-answerForm" onSubmit={onSubmit}>
+      {part.choices === null ? (
+        <>
+          <input
+            {...OWN_KEYS}
+            className="jp-ChatStream-input"
+            data-testid="answer-field"
+            aria-label="Your answer"
+            placeholder="Your answer…"
+            autoComplete="off"
+            value={text}
+            readOnly={isActing}
+            onChange={event => setText(event.target.value)}
+          />
+          <Button
+            testid="answer"
+            look="jp-mod-accent"
+            isDisabled={isActing || text.trim() === ''}
+            onClick={() => give(text.trim())}
+          >
+            Send
+          </Button>
+        </>
+      ) : (
+        part.choices.map(choice => (
+          <Button key={choice} testid="choice" isDisabled={isActing} onClick={() => give(choice)}>
+            {choice}
+          </Button>
+        ))
+      )}
+      {part.expires_at === null ? null : <Expiry at={part.expires_at} />}
+    </form>
+  );
+}
+
+/** How long a question stays open. The server decides; this clock may be wrong. */
+function Expiry({ at }: { readonly at: string }): ReactElement {
+  const now_ms = useNow(at);
+  const left = leftText(at, now_ms);
+  const isOver = Date.parse(at) <= now_ms;
+  return (
+    <span className="jp-ChatStream-expiry" data-testid="expiry">
+      {isOver ? 'time is up' : left !== '' ? `${left} left` : `until ${timeText(at, now_ms)}`}
+    </span>
+  );
+}
