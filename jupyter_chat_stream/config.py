@@ -147,6 +147,12 @@ class ChatStream(Configurable):
         help="Whether deltas that are taken out of the log are kept compressed, for export. "
         "Default: False.",
     ).tag(config=True)
+    housekeeping_interval_s = Float(
+        300.0,
+        min=0.01,
+        help="Time between two looks for events to compact, threads to purge and room to give "
+        "back, in seconds. Default 300. One process of a database does it at a time.",
+    ).tag(config=True)
     sweep_interval_s = Float(
         1.0,
         min=0.05,

@@ -30,7 +30,7 @@ def m0001_first_tables(conn: Connection) -> None:
 
 
 def m0002_waits_and_leases(conn: Connection) -> None:
-    """Messages for later, schedules, leases, archives, a preference.
+    """Messages for later, schedules, leases, a preference.
 
     Not additive: code before it would send a message that is for later at once.
     """
@@ -41,12 +41,23 @@ def m0002_waits_and_leases(conn: Connection) -> None:
         conn.execute(text("UPDATE run SET turn = pk - 1000000000000"))
     for column in (
         run.c.deliver_ms,
-        tables.table(tables.CompactionRow).c.archive,
         tables.table(tables.PreferenceRow).c.on_crash,
         *(schedule.c[name] for name in ("model", "params", "last_ms", "last_run_id")),
     ):
         _add_column(conn, column)
     SQLModel.metadata.create_all(conn, tables=[tables.table(tables.LeaseRow)])
+
+
+def m0003_compaction_in_steps(conn: Connection) -> None:
+    """Large runs are compacted step by step, and archived so.
+
+    Whoever purges a row asks who refers to it: by an index, or a purge would hold the writer up.
+    """
+    _add_column(conn, tables.table(tables.CompactionRow).c.deltas_left)
+    SQLModel.metadata.create_all(conn, tables=[tables.table(tables.ArchiveRow)])
+    for row, name in ((tables.RunRow, "run_by_message"), (tables.IdempotencyRow, _BY_THREAD)):
+        index = next(index for index in tables.table(row).indexes if index.name == name)
+        index.create(conn, checkfirst=True)
 
 
 def _add_column(conn: Connection, column: Column[Any]) -> bool:
@@ -59,6 +70,7 @@ def _add_column(conn: Connection, column: Column[Any]) -> bool:
     return True
 
 
+_BY_THREAD = "idempotency_by_thread"
 _FIRST = (
     tables.ThreadRow,
     tables.MessageRow,
@@ -71,7 +83,11 @@ _FIRST = (
     tables.AnchorRow,
 )
 
-MIGRATIONS: tuple[Migration, ...] = (m0001_first_tables, m0002_waits_and_leases)
+MIGRATIONS: tuple[Migration, ...] = (
+    m0001_first_tables,
+    m0002_waits_and_leases,
+    m0003_compaction_in_steps,
+)
 
 
 def migrate(conn: Connection, now_ms: int) -> list[str]:

@@ -84,6 +84,7 @@ class RunRow(SQLModel, table=True):
     __tablename__ = "run"
     __table_args__ = (
         Index("run_by_thread", "thread"),
+        Index("run_by_message", "message"),  # who purges messages asks who refers to them
         Index("run_by_end", "ended_ms"),
     )
 
@@ -131,7 +132,10 @@ class EventRow(SQLModel, table=True):
 
 
 class CompactionRow(SQLModel, table=True):
-    """The deltas of one ended run that were taken out, and what its message was then (L2)."""
+    """The deltas of one ended run that were taken out, and what its message was then (L2).
+
+    They lie from ``first_seq`` to ``last_seq`` and go step by step: ``deltas`` of them so far.
+    """
 
     __tablename__ = "compaction"
 
@@ -140,15 +144,30 @@ class CompactionRow(SQLModel, table=True):
     first_seq: int
     last_seq: int
     deltas: int
+    deltas_left: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
     message_sha256: str
     at_ms: int = Field(sa_column=_ms(False))
-    archive: bytes | None = None  # what was taken out, compressed, where that is asked for
+
+
+class ArchiveRow(SQLModel, table=True):
+    """The deltas that one step of a compaction took out, compressed; where that is asked for."""
+
+    __tablename__ = "archive"
+    __table_args__ = (Index("archive_by_seq", "thread", "first_seq"),)
+
+    run: int = Field(primary_key=True, foreign_key="run.pk")
+    first_seq: int = Field(primary_key=True)
+    last_seq: int
+    thread: int = Field(foreign_key="thread.pk")
+    deltas: int
+    data: bytes
 
 
 class IdempotencyRow(SQLModel, table=True):
     """What a key was first used for (L11)."""
 
     __tablename__ = "idempotency"
+    __table_args__ = (Index("idempotency_by_thread", "thread"),)
 
     owner: str = Field(primary_key=True)
     thread: int = Field(primary_key=True, foreign_key="thread.pk")
