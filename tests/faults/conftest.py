@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite("tests.faults.harness", "tests.faults.laws", "tests.faults.readers")
+REWRITTEN = ("harness", "laws", "places", "processes", "readers")
+pytest.register_assert_rewrite(*(f"tests.faults.{name}" for name in REWRITTEN))
 
-from tests.faults.harness import ROOT, FakeApi, Nursery, Server  # noqa: E402  rewritten first
+from tests.faults.harness import FakeApi, Nursery, Server, Worker  # noqa: E402  rewritten first
+from tests.faults.places import Place, PostgresPlace, SqlitePlace, is_running  # noqa: E402
+from tests.faults.processes import ROOT  # noqa: E402
+from tests.postgres import Postgres  # noqa: E402
 
 MakeServer = Callable[..., Server]
+MakeWorker = Callable[..., Worker]
 MakeFake = Callable[..., FakeApi]
 
 
@@ -22,6 +27,36 @@ def nursery() -> Iterator[Nursery]:
     made = Nursery()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def breakable() -> Iterator[Postgres]:
+    """A Postgres to kill; it loses nothing that it said was committed."""
+    with Postgres(fsync=True) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_place(breakable: Postgres) -> Iterator[PostgresPlace]:
+    """An empty database of the Postgres that may be killed; it runs again afterwards."""
+    if not is_running(breakable):
+        breakable.start()
+    made = PostgresPlace(breakable)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sqlite_place(tmp_path: Path) -> SqlitePlace:
+    """A file that is not there yet."""
+    return SqlitePlace(tmp_path / "chat.db")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """Either of them."""
+    found: Place = request.getfixturevalue(f"{request.param}_place")
+    return found
 
 
 @pytest.fixture
@@ -44,6 +79,28 @@ def make_server(
     yield make
     for server in made:
         server.close()
+
+
+@pytest.fixture
+def make_worker(
+    tmp_path: Path, jupyter_environment: dict[str, str], nursery: Nursery
+) -> Iterator[MakeWorker]:
+    """Make a worker, not yet started; ``database_url`` is one of its settings."""
+    made: list[Worker] = []
+
+    def make(**given: Any) -> Worker:
+        environment = {
+            **jupyter_environment,
+            "PYTHONPATH": str(ROOT),
+            **given.pop("environment", {}),
+        }
+        given.setdefault("nursery", nursery)
+        made.append(Worker(tmp_path, environment, number=len(made), **given))
+        return made[-1]
+
+    yield make
+    for worker in made:
+        worker.close()
 
 
 @pytest.fixture

@@ -9,54 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
-import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 
-ROOT = Path(__file__).parents[2]
+from tests.faults.processes import LOOK_S as LOOK_S
+from tests.faults.processes import PATIENCE_S, ROOT, Process, eventually
+from tests.faults.processes import Nursery as Nursery
+from tests.faults.processes import TooLate as TooLate
+from tests.faults.processes import Worker as Worker
+from tests.faults.processes import stays as stays
+
 TOKEN = "the-server-s-own-token"
 KEY = "sk-of-nobody"
-PATIENCE_S = 30.0
-LOOK_S = 0.02
 PORTS = range(20_000, 30_000)
 
 UNREACHABLE = (OSError, aiohttp.ClientError, asyncio.TimeoutError)
-T = TypeVar("T")
-
-
-class TooLate(AssertionError):
-    """What was waited for did not come."""
-
-
-async def eventually(
-    look: Callable[[], Awaitable[T]], *, within_s: float = PATIENCE_S, what: str = ""
-) -> T:
-    """Look again and again until the answer is true, and give it."""
-    deadline = time.monotonic() + within_s
-    while True:
-        found = await look()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise TooLate(f"not within {within_s} s: {what or look}")
-        await asyncio.sleep(LOOK_S)
-
-
-async def stays(look: Callable[[], Awaitable[T]], *, for_s: float, what: str = "") -> None:
-    """See that the answer is true all that time."""
-    deadline = time.monotonic() + for_s
-    while time.monotonic() < deadline:
-        assert await look(), what
-        await asyncio.sleep(5 * LOOK_S)
 
 
 def free_port() -> int:
@@ -72,58 +46,14 @@ def free_port() -> int:
     raise RuntimeError("no free port")
 
 
-# ------------------------------------------------------------------------------- the nursery
-
-
-class Nursery:
-    """The process that forks servers; see nursery.py."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.nursery"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._hear() == "ready"
-
-    def start(self, argv: Sequence[str], environment: dict[str, str], log: Path) -> int:
-        return int(self._order({"argv": argv, "environment": environment, "log": str(log)}))
-
-    def reap(self, pid: int) -> int:
-        return int(self._order({"reap": pid}))
-
-    def close(self) -> None:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.close()
-        self._process.wait(PATIENCE_S)
-        self._process.stdout.close()
-
-    def _order(self, order: dict[str, Any]) -> Any:
-        assert self._process.stdin
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return self._hear()
-
-    def _hear(self) -> Any:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        assert line, "the nursery has ended"
-        return json.loads(line)
-
-
 # ------------------------------------------------------------------------------- the servers
 
 
-class Server:
+class Server(Process):
     """A Jupyter server with the chat, which can be started again at the same address.
 
     Args:
-        folder: where its home and its logs are, and the database unless ``database`` names it.
-        nursery: forks it; None starts ``python -m jupyter server``, with all that is installed.
-        settings: of ``ChatStream``.
+        database: the SQLite file; None: in the folder, unless ``database_url`` is set.
     """
 
     def __init__(
@@ -132,44 +62,15 @@ class Server:
         environment: dict[str, str],
         *,
         database: Path | None = None,
-        nursery: Nursery | None = None,
-        **settings: Any,
+        **given: Any,
     ) -> None:
-        self.folder = folder
-        self.database = database or folder / "chat.db"
-        self.environment = environment
-        self.settings = settings
-        self.nursery = nursery
         self.port = free_port()
+        super().__init__(folder, environment, log=folder / f"server-{self.port}.log", **given)
+        self.database = database or folder / "chat.db"
+        self.settings.setdefault("database_url", f"sqlite:///{self.database}")
         self.url = f"http://127.0.0.1:{self.port}/api/chat-stream/"
-        self.log = folder / f"server-{self.port}.log"
-        self.pid: int | None = None
-        self._popen: subprocess.Popen[bytes] | None = None
 
     # ------------------------------------------------------------------ its life
-
-    def spawn(self, *, whole: bool = False) -> None:
-        """Start the process; it is ready when ``ready`` says so.
-
-        Args:
-            whole: not from the nursery, but as a person starts it.
-        """
-        assert self.pid is None, "it runs already"
-        if self.nursery is None or whole:
-            command = [sys.executable, "-m", "jupyter", "server", *self._arguments()]
-            with self.log.open("ab") as log:
-                self._popen = subprocess.Popen(
-                    command,
-                    cwd=self.folder,
-                    env=self.environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-            self.pid = self._popen.pid
-        else:
-            self.pid = self.nursery.start(self._arguments(), self.environment, self.log)
 
     async def start(self, *, whole: bool = False) -> Server:
         self.spawn(whole=whole)
@@ -179,7 +80,7 @@ class Server:
         """Wait until the chat answers."""
 
         async def look() -> bool:
-            assert self._popen is None or self._popen.poll() is None, self.logged()
+            assert not self.has_died, self.logged()
             try:
                 return (await self.ask("GET", "status"))[0] == 200
             except UNREACHABLE:
@@ -188,38 +89,10 @@ class Server:
         await eventually(look, what=f"a server on {self.port}")
         return self
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to this very process."""
-        assert self.pid is not None
-        os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        """SIGKILL, and see it dead."""
-        self.signal(signal.SIGKILL)
-        self.wait()
-
-    def wait(self) -> int:
-        """Wait for the process's end; give how it ended (negative: by a signal)."""
-        assert self.pid is not None
-        if self._popen is not None:
-            code = self._popen.wait(PATIENCE_S)
-        else:
-            assert self.nursery is not None
-            code = self.nursery.reap(self.pid)
-        self.pid = self._popen = None
-        return code
-
-    def close(self) -> None:
-        """Leave no process behind."""
-        if self.pid is not None:
-            self.kill()
-
-    def logged(self) -> str:
-        """Give the end of what all its lives have logged."""
-        return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
+    def _command(self) -> Sequence[str]:
+        return ("jupyter", "server")
 
     def _arguments(self) -> list[str]:
-        settings = {"database_url": f"sqlite:///{self.database}", **self.settings}
         return [
             "--ServerApp.jpserver_extensions={'jupyter_chat_stream': True}",
             f"--ServerApp.root_dir={self.folder}",
@@ -229,7 +102,7 @@ class Server:
             "--ServerApp.open_browser=False",
             "--ServerApp.allow_root=True",
             f"--IdentityProvider.token={TOKEN}",
-            *(f"--ChatStream.{name}={value}" for name, value in settings.items()),
+            *self._traits(),
         ]
 
     # ------------------------------------------------------------------ talking to it

@@ -1,17 +1,20 @@
-"""Forks Jupyter servers that need not import anything any more: a start takes a third of a second.
+"""Forks processes that need not import anything any more: a start takes a third of a second.
 
-What is forked is the whole server, a real process with the chat as its only extension, and is
-killed like one. Orders come as JSON lines on stdin: ``{"argv", "environment", "log"}`` is answered
-with the new process's id, ``{"reap": id}`` waits for its end and is answered with how it ended.
-The end of stdin ends every server that is left.
+What is forked is the whole Jupyter server with the chat as its only extension, or the whole
+command ``jupyter chat-stream``: a real process, killed like one. Orders come as JSON lines on
+stdin: ``{"argv", "environment", "log", "program", "bend"}`` is answered with the new process's id,
+``{"reap": id}`` waits for its end and is answered with how it ended. The end of stdin ends
+everything that is left.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import runpy
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -25,12 +28,22 @@ IMPORTS = (
     "aiohttp",
     "anthropic",
     "anthropic.resources.messages",
+    "tests.faults.bends",
+)
+EXTRAS = (
+    "psycopg",
+    "psycopg.types.string",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "procrastinate",
 )
 
 
 def main() -> None:
     for name in IMPORTS:
         import_module(name)
+    for name in EXTRAS:
+        with suppress(ImportError):
+            import_module(name)
     living: set[int] = set()
     _say("ready")
     for line in sys.stdin:
@@ -42,7 +55,7 @@ def main() -> None:
             continue
         pid = os.fork()
         if pid == 0:
-            _become_a_server(order)
+            _become(order)
         living.add(pid)
         _say(pid)
     for pid in living:
@@ -55,7 +68,7 @@ def _say(value: Any) -> None:
     sys.stdout.flush()
 
 
-def _become_a_server(order: dict[str, Any]) -> None:
+def _become(order: dict[str, Any]) -> None:
     os.setsid()
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -63,12 +76,37 @@ def _become_a_server(order: dict[str, Any]) -> None:
         os.dup2(source, target)
     os.environ.clear()
     os.environ.update(order["environment"])
+    for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        if folder and folder not in sys.path:
+            sys.path.insert(0, folder)
+    if order["bend"]:
+        from tests.faults.bends import BENDS
+
+        BENDS[order["bend"]]()
+    _become_a_server(order["argv"]) if order["program"] == "server" else _command(order["argv"])
+    os._exit(0)
+
+
+def _become_a_server(argv: list[str]) -> None:
     from jupyter_server.serverapp import ServerApp
 
     server = ServerApp.instance()
-    server.initialize(argv=order["argv"], find_extensions=False)
+    server.initialize(argv=argv, find_extensions=False)
     server.start()
-    os._exit(0)
+
+
+def _command(argv: list[str]) -> None:
+    sys.argv = ["jupyter-chat-stream", *argv]
+    code: Any = 1
+    try:
+        runpy.run_module("jupyter_chat_stream", run_name="__main__", alter_sys=False)
+        code = 0
+    except SystemExit as ended:
+        code = ended.code
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 if __name__ == "__main__":

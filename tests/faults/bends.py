@@ -1,0 +1,111 @@
+"""What may be wrong in a process's world; done to the test's own process, never in production.
+
+The nursery does it to a child before anything of the chat runs there. Which one, and when, the test
+says by signals.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+HOUR_NS = 3_600 * 1_000_000_000
+
+
+def stepping_clock() -> None:
+    """Let the wall clock jump: an hour on at SIGUSR1, an hour back at SIGUSR2.
+
+    As on a machine whose clock is set: what counts seconds by the monotonic clock sees nothing.
+    """
+    offset_ns = 0
+    time_ns = time.time_ns
+
+    def step(by_ns: int) -> Callable[[int, Any], None]:
+        def on_signal(number: int, frame: Any) -> None:
+            nonlocal offset_ns
+            offset_ns += by_ns
+
+        return on_signal
+
+    time.time_ns = lambda: time_ns() + offset_ns
+    time.time = lambda: time.time_ns() / 1_000_000_000
+    signal.signal(signal.SIGUSR1, step(HOUR_NS))
+    signal.signal(signal.SIGUSR2, step(-HOUR_NS))
+
+
+def freeze_before_commit() -> None:
+    """Stop the process between its work and the COMMIT, once after each SIGUSR1."""
+    from jupyter_chat_stream.store import driver
+
+    driver.commit = _stopping_before(driver.commit)
+
+
+def freeze_after_begin() -> None:
+    """Stop the process once it has the locks, before it looks, once after each SIGUSR1."""
+    from jupyter_chat_stream.store import driver
+
+    driver.begin_writing = _stopping_after(driver.begin_writing)
+
+
+def small_files() -> None:
+    """Let no file grow past what the environment says: as a full disk, for whoever may not mount.
+
+    ``JCS_FILE_BYTES`` is the size; SIGUSR1 takes the limit away.
+    """
+    import resource
+
+    most = int(os.environ["JCS_FILE_BYTES"])
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+
+    def on_signal(number: int, frame: Any) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond it fails with EFBIG
+    signal.signal(signal.SIGUSR1, on_signal)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+
+
+class _Trigger:
+    """Pulled by SIGUSR1; stops the process at the next place that asks, once."""
+
+    def __init__(self) -> None:
+        self._is_pulled = False
+        signal.signal(signal.SIGUSR1, self._pull)
+
+    def _pull(self, number: int, frame: Any) -> None:
+        self._is_pulled = True
+
+    def fire(self) -> None:
+        if self._is_pulled:
+            self._is_pulled = False
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def _stopping_before(act: Callable[..., Any]) -> Callable[..., Any]:
+    trigger = _Trigger()
+
+    def acting(*args: Any, **options: Any) -> Any:
+        trigger.fire()
+        return act(*args, **options)
+
+    return acting
+
+
+def _stopping_after(act: Callable[..., Any]) -> Callable[..., Any]:
+    trigger = _Trigger()
+
+    def acting(*args: Any, **options: Any) -> Any:
+        done = act(*args, **options)
+        trigger.fire()
+        return done
+
+    return acting
+
+
+BENDS: dict[str, Callable[[], None]] = {
+    bend.__name__: bend
+    for bend in (stepping_clock, freeze_before_commit, freeze_after_begin, small_files)
+}
