@@ -15,7 +15,8 @@ never a prompt, an answer or a key.
      ├─ LimitReached 429
      ├─ StaleAttempt            (inside: a fenced attempt tried to write, L5)
      ├─ FoldError               (inside: a log that no writer of ours can have written)
-     ├─ StoreError 503 ─ DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy
+     ├─ StoreError 503 ─ DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy,
+     │                     DatabaseUnreachable
      ├─ ServerUnavailable 503 ─ VersionMismatch   (the kernel's side)
      ├─ RunFailed               (the kernel's side: an answer that was waited for did not complete)
      └─ ProviderError ─ see below, one class per way a provider fails
@@ -212,6 +213,15 @@ class DatabaseTooNew(StoreError):
 
 class DatabaseBusy(StoreError):
     code = "database_busy"
+
+
+class DatabaseUnreachable(StoreError):
+    """The database is away, for longer than whoever waits had patience."""
+
+    code = "database_unreachable"
+
+    def __init__(self, message: str, *, retry_after_s: float = 5.0, **facts: Any) -> None:
+        super().__init__(message, retry_after_s=retry_after_s, **facts)
 
 
 class ServerUnavailable(ChatStreamError):

@@ -2,8 +2,8 @@
 
 SQLite by default: WAL, file 0600, checkpoints from a thread of their own, because a checkpoint on
 the committing connection stalls it for tens of ms. ``sqlite://`` is a file in a folder that is
-removed at the end. Other databases join by their SQLAlchemy URL. A file that is not a database,
-or not ours, is refused and left as it is.
+removed at the end. Postgres joins by its URL (what it needs is in postgres.py). A database that
+cannot be read, or is not ours, is refused and left as it is.
 """
 
 from __future__ import annotations
@@ -20,14 +20,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DatabaseError,
-    DBAPIError,
-    NoSuchModuleError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from ..errors import (
@@ -37,8 +30,12 @@ from ..errors import (
     DatabaseUnreadable,
     StoreError,
 )
-from . import driver
+from . import driver, postgres
+from .failures import Outage
+from .listener import Listener
 from .migrations import migrate
+from .notices import Notices
+from .peers import Peers
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
@@ -61,6 +58,8 @@ class Database:
         self.url: URL = parse_url(url)
         self._synchronous = synchronous
         self._scratch: Path | None = None
+        self._schema = ""
+        self.outage = Outage("database")
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             self._prepare_file()
@@ -87,6 +86,24 @@ class Database:
         """Say which database this is, without its password."""
         shown = "sqlite://" if self._scratch else self._where()
         return {"backend": self.url.get_backend_name(), "url": shown, "durable": not self._scratch}
+
+    @property
+    def driver_error(self) -> type[Exception]:
+        """What the driver raises."""
+        kind: type[Exception] = self.writing.dialect.loaded_dbapi.Error
+        return kind
+
+    def connect_listening(self) -> Any:
+        """Open a connection of the driver's own, where each statement is a transaction."""
+        arguments, options = self.writing.dialect.create_connect_args(self.url)
+        options = {**options, **postgres.options_for(self.url), "autocommit": True}
+        return self.writing.dialect.connect(*arguments, **options)
+
+    def make_notices(self) -> Notices:
+        """Give the way to the other processes that have this database."""
+        if self._scratch:
+            return Notices()
+        return Peers(Path(str(self.path))) if self.is_sqlite else Listener(self, self._schema)
 
     def close(self) -> None:
         """End every connection; a scratch database is removed."""
@@ -128,8 +145,8 @@ class Database:
                 "isolation_level": None,
                 "timeout": BUSY_TIMEOUT_MS / 1000,
             }
-        elif not writes:
-            options["isolation_level"] = "REPEATABLE READ"  # one moment for all of an answer
+        else:
+            options.update(postgres.engine_options(self.url, writes=writes, most=size))
         try:
             engine = create_engine(self.url, **options)
         except (NoSuchModuleError, ModuleNotFoundError) as error:
@@ -137,11 +154,18 @@ class Database:
                 f"There is no driver for {self.url.drivername!r} databases here. For Postgres: "
                 "pip install 'jupyter-chat-stream[postgres]'."
             ) from error
+        if not self.is_sqlite and self.url.drivername != postgres.DRIVER:
+            raise DatabaseUnreadable(
+                f"{self.url.drivername!r} databases are not known here. Write the URL as "
+                "sqlite:////folder/chat.db or postgresql+psycopg://user@host/name."
+            )
         if self.is_sqlite:
-            self._teach_sqlite(engine, driver.BEGIN_WRITING if writes else "BEGIN")
+            self._teach_sqlite(engine)
+        if self.is_sqlite or writes:
+            _begin_with(engine, driver.begin_sql(is_sqlite=self.is_sqlite, writes=writes))
         return engine
 
-    def _teach_sqlite(self, engine: Engine, begin: str) -> None:
+    def _teach_sqlite(self, engine: Engine) -> None:
         pragmas = (
             f"PRAGMA page_size={PAGE_BYTES}",  # of a file that is still empty
             f"PRAGMA synchronous={self._synchronous}",
@@ -155,17 +179,18 @@ class Database:
         def on_connect(raw: sqlite3.Connection, record: Any) -> None:
             for pragma in pragmas:
                 raw.execute(pragma).close()
-
-        @event.listens_for(engine, "begin")
-        def on_begin(conn: Connection) -> None:
-            driver.begin(conn, begin)
+            if not raw.execute("PRAGMA page_count").fetchone()[0]:
+                # so that the file can shrink again, step by step: 1 to 3 % more are written
+                raw.execute("PRAGMA auto_vacuum=INCREMENTAL").close()
 
     def _open(self, now_ms: int) -> None:
         try:
+            if not self.is_sqlite:
+                self._schema = postgres.open_patiently(self.writing, self._where(), now_ms)
+                return
             with self.writing.begin() as conn:
                 migrate(conn, now_ms)
-            if self.is_sqlite:
-                self._use_wal()
+            self._use_wal()
         except (DatabaseForeign, DatabaseTooNew) as error:
             raise type(error)(f"{self._where()}: {error.message}", **error.facts) from None
         except OperationalError as error:
@@ -178,7 +203,7 @@ class Database:
             raise self._unreadable(error) from error
 
     def _where(self) -> str:
-        return self.url.render_as_string(hide_password=True)
+        return self.url.set(query={}).render_as_string(hide_password=True)
 
     def _use_wal(self) -> None:
         # stands in the file's header: so not before it is known that the file is ours
@@ -210,6 +235,12 @@ class Database:
         )
 
 
+def _begin_with(engine: Engine, sql: str) -> None:
+    @event.listens_for(engine, "begin")
+    def on_begin(conn: Connection) -> None:
+        driver.begin(conn, sql)
+
+
 def _keep_rows_out_of_logs() -> None:
     # at DEBUG, SQLAlchemy logs the rows it reads; who wants that has to say so by its name
     logger = logging.getLogger("sqlalchemy.engine")
@@ -224,7 +255,7 @@ def parse_url(url: str) -> URL:
         DatabaseUnreadable: it is none.
     """
     try:
-        return make_url(url)
+        return postgres.with_driver(make_url(url))
     except ArgumentError:  # its text quotes the URL, which may hold a password
         raise DatabaseUnreadable(
             "The database's URL cannot be read. Write it as sqlite:////folder/chat.db or "
@@ -249,11 +280,12 @@ class _Checkpoints:
 
     def _work(self) -> None:
         wal = Path(f"{self._path}-wal")
-        conn = sqlite3.connect(str(self._path), timeout=1, isolation_level=None)
-        conn.execute("PRAGMA busy_timeout=1000").close()
+        conn: sqlite3.Connection | None = None
         last_size, done_size = -1, -1
         while not self._stopped.wait(CHECKPOINT_INTERVAL_S):
             try:
+                if conn is None:
+                    conn = sqlite3.connect(str(self._path), timeout=1, isolation_level=None)
                 size = wal.stat().st_size
                 is_due = size > CHECKPOINT_BYTES or 0 < size == last_size
                 if is_due and size != done_size:
@@ -264,21 +296,5 @@ class _Checkpoints:
                 last_size = size
             except (OSError, sqlite3.Error) as error:  # the next round tries again
                 log.debug("checkpoint put off: %s", type(error).__name__)
-        conn.close()
-
-
-def explain(error: Exception) -> Exception:
-    """Turn what a database raised into an error of ours, without the statement's parameters."""
-    if isinstance(error, OperationalError) and "locked" in str(error.orig):
-        return DatabaseBusy(
-            "Another program holds the database's lock too long; nothing was written. Try again."
-        )
-    if isinstance(error, DBAPIError):
-        reason = str(error.orig).partition("\n")[0]  # further lines may quote a row
-        return StoreError(
-            f"The database refused ({type(error.orig).__name__}: {reason}); nothing was written. "
-            "Check the disk and the database's state, then try again."
-        )
-    if isinstance(error, SQLAlchemyError):
-        return StoreError(f"The database could not be used ({type(error).__name__}). Try again.")
-    return error
+        if conn is not None:
+            conn.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -19,6 +19,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 BEGIN_WRITING = "BEGIN IMMEDIATE"
+# A frozen writer is ended by the server before those who wait for its locks have lost patience.
+BEGIN_POSTGRES = (
+    "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '2s'; SET LOCAL lock_timeout = '5s'"
+)
 # So many rows in one statement, and the rest in one more: few enough that each stays prepared.
 ROWS_AT_ONCE = (64, 16)
 
@@ -38,23 +42,57 @@ def among(conn: Connection) -> str:
     return "IN (SELECT key::bigint FROM json_array_elements_text(CAST(:keys AS json)) AS key)"
 
 
+def begin_sql(*, is_sqlite: bool, writes: bool) -> str:
+    """Give what begins a transaction where SQLAlchemy would leave that to the driver."""
+    return BEGIN_WRITING if is_sqlite and writes else "BEGIN"
+
+
 def begin(conn: Connection, sql: str) -> None:
-    """Begin a transaction of SQLite's, unless there is one; SQLAlchemy has been told already."""
+    """Begin a transaction, unless there is one; SQLAlchemy has been told already."""
     raw: Any = conn.connection.driver_connection
-    if not raw.in_transaction:
-        _run(conn, sql, raw.execute, sql)
+    if conn.dialect.name == "sqlite":
+        if not raw.in_transaction:
+            _run(conn, sql, raw.execute, sql)
+    elif raw.info.transaction_status == raw.info.transaction_status.IDLE:
+        _run(conn, sql, lambda: raw.execute(sql, prepare=False).close())
 
 
-def begin_writing(conn: Connection) -> None:
-    """Begin a transaction with SQLite's lock; SQLAlchemy learns of it only if it is used."""
+def begin_writing(conn: Connection, threads: Collection[int]) -> str | None:
+    """Begin a transaction and take the threads' locks, in sorted order.
+
+    SQLAlchemy learns of it only if it is used. SQLite has one lock for all. On Postgres the locks
+    come in the same round trip, and with them the transaction's id, which this returns: who loses
+    the connection while it commits asks by it what became of the transaction.
+    """
     if conn.dialect.name == "sqlite":
         begin(conn, BEGIN_WRITING)
-    else:
-        conn.begin()
+        return None
+    sql = f"{BEGIN_POSTGRES}; SELECT pg_current_xact_id()::text"
+    if threads:
+        sql += f"; {lock_threads(threads)}"
+    raw: Any = conn.connection.driver_connection
+    cursor = raw.cursor()
+    try:
+        _run(conn, sql, lambda: cursor.execute(sql, prepare=False))
+        while cursor.description is None:
+            cursor.nextset()
+        return str(cursor.fetchone()[0])
+    finally:
+        cursor.close()
 
 
-def commit(conn: Connection) -> None:
-    """Commit what ``begin_writing`` began."""
+def lock_threads(threads: Collection[int]) -> str:
+    """Give the statement that takes threads' locks, always in the same order."""
+    keys = ",".join(str(int(key)) for key in sorted(set(threads)))
+    return f"SELECT pk FROM thread WHERE pk IN ({keys}) ORDER BY pk FOR UPDATE"
+
+
+def commit(conn: Connection, notify: str = "") -> None:
+    """Commit what ``begin_writing`` began; ``notify`` is a statement to go the same way."""
+    if notify:
+        raw: Any = conn.connection.driver_connection
+        sql = f"{notify}; COMMIT"
+        _run(conn, sql, lambda: raw.execute(sql, prepare=False).close())
     if conn.in_transaction():
         conn.commit()
     else:
@@ -118,6 +156,9 @@ def _run(conn: Connection, sql: str, act: Callable[..., Any], *arguments: Any) -
 
 def _wrapped(conn: Connection, sql: str, error: Exception) -> BaseException:
     kind: Any = conn.dialect.loaded_dbapi.Error
+    raw: Any = None if conn.invalidated else conn.connection.dbapi_connection
+    if conn.dialect.is_disconnect(error, raw, None):  # type: ignore[arg-type]
+        conn.invalidate(error)  # else it would go back to the pool, and to whoever comes next
     return DBAPIError.instance(sql, None, error, kind, hide_parameters=True)
 
 

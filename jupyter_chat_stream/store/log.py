@@ -29,7 +29,7 @@ from ..events import (
 )
 from ..messages import MessageFold, fold_run, takes_head
 from . import rows
-from .driver import among, driver_sql, insert_rows, select_rows
+from .driver import among, driver_sql, insert_rows, lock_threads, select_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +56,6 @@ def execute(conn: Connection, sql: str, params: Any = None) -> Any:
     return conn.exec_driver_sql(driver_sql(conn.dialect.paramstyle, sql), params or {})
 
 
-def _in(keys: Iterable[int]) -> str:
-    return "(" + ",".join(str(int(key)) for key in keys) + ")"
-
-
 _GUARD = (
     "pk, attempt, status, first_event_ms, thread, "
     "(SELECT MAX(seq) FROM event WHERE event.thread = run.thread)"
@@ -70,13 +66,20 @@ class Transaction:
     """What a writing transaction may do; ``events`` is what it has appended, in order."""
 
     def __init__(
-        self, conn: Connection, now_ms: Callable[[], int], new_id: Callable[[], str]
+        self,
+        conn: Connection,
+        now_ms: Callable[[], int],
+        new_id: Callable[[], str],
+        *,
+        locked: Iterable[int] = (),
     ) -> None:
         self.conn = conn
         self.new_id = new_id
         self.now_ms = now_ms()
         self.events: list[Event] = []
         self.due: list[tuple[str, int]] = []  # (run id, attempt) that are due with the commit
+        self.bytes = 0  # of text in the events that are flushed
+        self._locked = set(locked)  # threads
         self._rows: list[tuple[Any, ...]] = []
         self._heads: dict[int, int] = {}
         self._runs: dict[int, dict[str, Any]] = {}  # folded runs, by key
@@ -88,17 +91,11 @@ class Transaction:
     def execute(self, sql: str, params: Any = None) -> Any:
         return execute(self.conn, sql, params)
 
-    def lock(self, threads: Iterable[int]) -> None:
-        """Take the threads' locks in sorted order. SQLite took its one lock at BEGIN."""
-        keys = sorted(set(threads))
-        if keys and self.conn.dialect.name != "sqlite":
-            self.execute(f"SELECT pk FROM thread WHERE pk IN {_in(keys)} ORDER BY pk FOR UPDATE")
-
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undo what the block did, here and in the database, if it raises."""
         self.flush()
-        kept, kept_due = len(self.events), len(self.due)
+        kept, kept_due, locked = len(self.events), len(self.due), set(self._locked)
         self.execute("SAVEPOINT command")
         try:
             yield
@@ -111,6 +108,7 @@ class Transaction:
                 cache.clear()
             self._rows.clear()
             self._settle.clear()
+            self._locked = locked  # the database let go of the others
             raise
         self.execute("RELEASE SAVEPOINT command")
 
@@ -158,8 +156,10 @@ class Transaction:
 
     def guard(self, runs: Iterable[RunRef]) -> None:
         """Look up heads, attempts and statuses, for all runs at once."""
-        keys = {run.pk for run in runs} - self._guards.keys()
-        if keys:
+        fresh = [run for run in runs if run.pk not in self._guards]
+        if fresh:
+            self._lock(run.thread.pk for run in fresh)
+            keys = {run.pk for run in fresh}
             where = f"FROM run WHERE pk {among(self.conn)}"
             found = select_rows(self.conn, _GUARD, where, {"keys": dumps(list(keys))})
             for pk, attempt, status, first, thread, head in found:
@@ -187,6 +187,7 @@ class Transaction:
     def run(self, run: RunRef) -> dict[str, Any]:
         """Give the run as this transaction has it."""
         if run.pk not in self._runs:
+            self._lock((run.thread.pk,))
             sql = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE pk = :pk"
             row = self.execute(sql, {"pk": run.pk}).mappings().one()
             self._runs[run.pk] = rows.run_wire(row, run.thread.id, run.message_id)
@@ -196,6 +197,7 @@ class Transaction:
         """Write what was appended, and every row that follows from it."""
         if self._rows:
             insert_rows(self.conn, "event", rows.WHOLE_EVENT, self._rows)
+            self.bytes += sum(len(row[-2] or row[-1] or "") for row in self._rows)
             self._rows = []
         for pk, seq in self._dirty.items():
             columns = rows.run_columns(self._runs[pk], seq)
@@ -210,7 +212,15 @@ class Transaction:
             self.execute(f"UPDATE thread SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
         self._threads = {}
 
+    def _lock(self, threads: Iterable[int]) -> None:
+        # for commands that could not name their threads; what decides is read after the lock
+        missing = set(threads) - self._locked
+        if missing and self.conn.dialect.name != "sqlite":
+            self.execute(lock_threads(missing))
+        self._locked |= missing
+
     def _next_from(self, thread: int) -> int:
+        self._lock((thread,))
         sql = "SELECT MAX(seq) FROM event WHERE thread = :thread"
         self._heads[thread] = self.execute(sql, {"thread": thread}).scalar() or 0
         return self._heads[thread]

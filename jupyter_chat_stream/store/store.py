@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,12 +20,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import StoreError
 from ..events import Event
-from .database import READERS, Database, explain
+from .database import READERS, Database
+from .failures import explain, is_unreachable, pauses
 from .log import Transaction
-from .writer import Append, Command, Committed, Writer
+from .notices import Notice
+from .writer import PATIENCE_S, Append, Command, Commit, Committed, Writer
 
 T = TypeVar("T")
 Listener = Callable[[list[Event]], None]
+Foreign = Callable[["frozenset[str] | None"], None]
+Wants = Callable[[str], bool]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -58,15 +63,26 @@ class Store:
         self.new_id = make_id
         self._listeners: list[Listener] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._foreign: list[tuple[Foreign, Wants | None]] = []
+        self._closing = threading.Event()
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="chat-stream-read")
-        self._writer = Writer(database, deliver=self._deliver, now_ms=now_ms, new_id=make_id)
+        self._notices = database.make_notices()
+        self._writer = Writer(
+            database,
+            deliver=self._deliver,
+            now_ms=now_ms,
+            new_id=make_id,
+            notices=self._notices,
+        )
+        self._notices.start(self._heard)
 
     @classmethod
     def open(cls, url: str, *, synchronous: str = "NORMAL", **options: Any) -> Store:
         """Open the database at a URL, creating or migrating it. Blocks.
 
         Raises:
-            DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy: left as it was.
+            DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy,
+            DatabaseUnreachable: left as it was.
         """
         now_ms = options.get("now_ms", system_now_ms)
         return cls(Database(url, synchronous=synchronous, now_ms=now_ms()), **options)
@@ -85,9 +101,31 @@ class Store:
         """Call this in each writing transaction with the (run id, attempt) it makes due."""
         self._writer.enqueue = enqueue
 
+    def on_foreign(self, callback: Foreign, *, wants: Wants | None = None) -> None:
+        """Call back when another process tells that it has committed: a hint, often at once (L9).
+
+        Args:
+            callback: called where the store publishes (``attach``), with the ids of the threads,
+                or None where it may be anything (the connection to the others was lost).
+            wants: asked, on another thread, whether any commit in a thread matters. None: only
+                those matter, but in all threads, by which a run came, ended or became due.
+        """
+        self._foreign.append((callback, wants))
+
+    def observe(self, observer: Callable[[Commit], None]) -> None:
+        """Call the observer after each commit of this process, on the writer's thread: quickly."""
+        self._writer.observer = observer
+
+    @property
+    def queued(self) -> int:
+        """About how many operations wait for the next commit."""
+        return self._writer.queued
+
     def close(self) -> None:
         """Write what is pending, then end all threads and connections. Blocks."""
+        self._closing.set()
         self._writer.stop()
+        self._notices.stop()
         self._pool.shutdown()
         self.database.close()
 
@@ -107,8 +145,12 @@ class Store:
         return await asyncio.wrap_future(self.submit(work, *threads))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run a reader in one read transaction on the pool."""
-        return await asyncio.wrap_future(self._on_pool(lambda: self.read_now(work)))
+        """Run a reader in one read transaction on the pool.
+
+        While the database is away it waits, for at most ``PATIENCE_S`` in all.
+        """
+        late_s = time.monotonic() + PATIENCE_S
+        return await asyncio.wrap_future(self._on_pool(lambda: self._read(work, late_s)))
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """Run a reader in one read transaction on this thread. Blocks.
@@ -116,11 +158,24 @@ class Store:
         Raises:
             StoreError: the database could not be read.
         """
-        try:
-            with self.database.reading.connect() as conn, conn.begin():
-                return work(conn)
-        except SQLAlchemyError as error:
-            raise explain(error) from error
+        return self._read(work, time.monotonic() + PATIENCE_S)
+
+    def _read(self, work: Callable[[Connection], T], late_s: float) -> T:
+        waits = pauses()
+        while True:
+            try:
+                with self.database.reading.connect() as conn, conn.begin():
+                    found = work(conn)
+            except SQLAlchemyError as error:
+                is_late = time.monotonic() > late_s or self._closing.is_set()
+                if is_late or not is_unreachable(error):
+                    raise explain(error) from error
+                self.database.outage.begin(error)
+                self.database.reading.dispose()  # the other connections are no better
+                self._closing.wait(next(waits))
+            else:
+                self.database.outage.end()
+                return found
 
     async def has_changed(self) -> bool:
         """Say whether another process may have committed since the last call."""
@@ -128,13 +183,34 @@ class Store:
 
     def look(self) -> Future[bool]:
         """Look whether another process may have committed since the last look."""
-        return self._writer.look()
+        if self.database.is_sqlite:
+            return self._writer.look()
+        return self._on_pool(self._notices.has_missed)
 
     def _on_pool(self, work: Callable[[], T]) -> Future[T]:
         try:
             return self._pool.submit(work)
         except RuntimeError as error:
             raise StoreError("The store is closed; nothing more is read.") from error
+
+    def _heard(self, notice: Notice) -> None:
+        for callback, wants in self._foreign:
+            threads = notice.threads
+            if threads is not None:
+                if wants is not None:
+                    threads = frozenset(filter(wants, threads))
+                if not threads if wants is not None else not notice.moved:
+                    continue
+            self._on_loop(callback, threads)
+
+    def _on_loop(self, callback: Foreign, threads: frozenset[str] | None) -> None:
+        if self._loop is None:
+            callback(threads)
+            return
+        try:
+            self._loop.call_soon_threadsafe(callback, threads)
+        except RuntimeError:
+            pass  # the loop ended first: nobody there wants to know
 
     def _deliver(self, committed: Committed) -> None:
         if self._loop is None:

@@ -7,35 +7,45 @@ so a batch grows with the load and nothing waits for a tick (group commit).
 ::
 
     put ─► pending ─► lock threads ─► read heads, check attempts ─► insert ─► COMMIT ─► deliver
-                                              │ the batch failed
-                                              └─► ROLLBACK, then each operation by itself
+               ▲             │ the database is away                       │ no answer
+               └── wait ◄────┴─────────── was not committed ◄──── ask what became of it
 
-A batch that fails is done again one operation at a time, so one bad event harms one run; where the
-lock was not to be had, nobody did the harm, and all are told. The queue is bounded by its users: a
-run has one append under way and at most 1 MB waiting in its coalescer.
+A batch that fails is done again one operation at a time, so one bad event harms one run. While the
+database is away operations wait, each as long as it has patience. The queue is bounded by its
+users: a run has one append under way and at most 1 MB waiting in its coalescer.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
-from ..errors import ChatStreamError, DatabaseBusy, StaleAttempt, StoreError
+from ..errors import ChatStreamError, DatabaseBusy, DatabaseUnreachable, StaleAttempt, StoreError
 from ..events import Body, Event
 from . import driver
-from .database import Database, explain
+from .database import Database
+from .failures import explain, is_race, is_unreachable, pauses
 from .log import RunRef, Transaction
+from .notices import Notices, notice_of
+from .outcome import InDoubt, was_committed
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
 BATCH_OPERATIONS = 512
+RACES = 4  # tries of what another process got in the way of
+PATIENCE_S = 10.0  # of a command, while the database is away
+APPEND_PATIENCE_S = 600.0  # of a run: its provider waits, and nothing is lost
+LAST_PATIENCE_S = 2.0  # of all, once the store is being closed
+DOUBT_S = 2.0  # then a COMMIT whose client is gone is ended, if it is still under way
 
 
 @dataclass(kw_only=True, eq=False)
@@ -52,6 +62,8 @@ class Append:
     settle: bool = False
     release: bool = False
     future: Future[list[Event]] = field(default_factory=Future)
+    patience_s: float = APPEND_PATIENCE_S
+    queued_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -61,6 +73,8 @@ class Command:
     work: Callable[[Transaction], Any]
     threads: tuple[int, ...] = ()
     future: Future[Any] = field(default_factory=Future)
+    patience_s: float = PATIENCE_S
+    queued_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -71,6 +85,18 @@ class Look:
 
 
 Operation = Append | Command
+Outcome = tuple[Operation, Any, BaseException | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """What a commit was like, for whoever observes the writer."""
+
+    operations: int
+    events: int
+    bytes: int  # of text in the events
+    seconds: float  # from the begin of its transaction, waits for the database included
+    queued: int  # operations that wait for the next one
 
 
 @dataclass(kw_only=True)
@@ -78,12 +104,13 @@ class Committed:
     """What one commit brought: the events, and what to tell whom."""
 
     events: list[Event]
-    outcomes: list[tuple[Operation, Any, BaseException | None]]
+    outcomes: list[Outcome]
+    bytes: int = 0  # of text in the events
 
     def resolve(self) -> None:
         """Tell everybody who waits."""
         for operation, result, error in self.outcomes:
-            if operation.future.cancelled():
+            if operation.future.done():  # cancelled, or told that the database is away
                 continue
             if error is None:
                 operation.future.set_result(result)
@@ -92,7 +119,10 @@ class Committed:
 
 
 class Writer:
-    """Owns the writing connection; ``deliver`` is called on its thread, in commit order."""
+    """Owns the writing connection; ``deliver`` is called on its thread, in commit order.
+
+    ``observer``, where one is set, is called there too after each commit: it has to be quick.
+    """
 
     def __init__(
         self,
@@ -101,19 +131,30 @@ class Writer:
         deliver: Callable[[Committed], None],
         now_ms: Callable[[], int],
         new_id: Callable[[], str],
+        notices: Notices | None = None,
     ) -> None:
+        self.observer: Callable[[Commit], None] | None = None
+        # the engine's call, in the transaction itself, for runs that are due with its commit
+        self.enqueue: Callable[[Connection, Sequence[tuple[str, int]]], None] | None = None
         self._database = database
         self._deliver = deliver
         self._now_ms = now_ms
         self._new_id = new_id
+        self._notices = notices or Notices()
         self._pending: SimpleQueue[Operation | Look | None] = SimpleQueue()  # None: nothing follows
-        self.enqueue: Callable[[Connection, Sequence[tuple[str, int]]], None] | None = None
+        self._held: list[Operation | Look] = []  # taken from there while the database was away
         self._lock = threading.Lock()
         self._stopping = False
+        self._over_s: float | None = None  # when the end was seen
         self._conn: Connection | None = None
         self._version: int | None = None  # SQLite's, at the last look over this connection
         self._thread = threading.Thread(target=self._work, name="chat-stream-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def queued(self) -> int:
+        """About how many operations wait for the next commit."""
+        return self._pending.qsize() + len(self._held)
 
     def look(self) -> Future[bool]:
         """Ask whether another connection may have committed since the last look.
@@ -140,9 +181,8 @@ class Writer:
         self._thread.join()
 
     def _work(self) -> None:
-        is_over = False
-        while not is_over:
-            batch, is_over = self._take()
+        while self._over_s is None or self._held:
+            batch = self._take()
             writes = [operation for operation in batch if not isinstance(operation, Look)]
             if writes:
                 self._commit(writes)
@@ -151,53 +191,150 @@ class Writer:
                     self._look(operation)
         self._drop_connection()
 
-    def _take(self) -> tuple[list[Operation | Look], bool]:
-        """Wait for an operation and take what else is pending; True where nothing follows."""
-        batch: list[Operation | Look] = []
+    def _take(self) -> list[Operation | Look]:
+        """Wait for an operation and take what else is pending."""
+        batch, self._held = self._held, []
         while not batch or (len(batch) < BATCH_OPERATIONS and not self._pending.empty()):
             operation = self._pending.get()
             if operation is None:
-                return batch, True
+                self._over_s = time.monotonic()
+                break
             batch.append(operation)
-        return batch, False
+        return batch
 
-    def _commit(self, batch: list[Operation]) -> None:
+    def _commit(self, batch: list[Operation], tries: int = 1) -> None:
+        begun_s = time.perf_counter()
         try:
-            committed = self._write(batch)
+            committed = self._write_patiently(batch)
         except Exception as error:  # noqa: BLE001  every database's edge: all was undone
             self._drop_connection()
+            if is_race(error) and tries < RACES:
+                self._commit(batch, tries + 1)
+                return
             told = explain(error)
-            if len(batch) > 1 and not isinstance(told, DatabaseBusy):
+            # where SQLite's one lock was not to be had, nobody in the batch did the harm
+            is_common = self._database.is_sqlite and isinstance(told, DatabaseBusy)
+            if len(batch) > 1 and not is_common:
                 log.warning("batch of %d redone one by one: %s", len(batch), type(error).__name__)
                 for operation in batch:
                     self._commit([operation])
                 return
             committed = Committed(events=[], outcomes=[(op, None, told) for op in batch])
+        else:
+            self._observe(committed, time.perf_counter() - begun_s)
         self._deliver(committed)
+
+    def _write_patiently(self, batch: list[Operation]) -> Committed:
+        """Write, again and again while the database is away; who is told so leaves the batch."""
+        doubt: InDoubt | None = None
+        for pause_s in pauses():
+            try:
+                if doubt is None:
+                    return self._write(batch)
+                is_long = time.monotonic() - doubt.since_s > DOUBT_S
+                answer = was_committed(self._connection(), doubt, give_up=is_long)
+                if answer is not None:
+                    self._database.outage.end()
+                    if answer:
+                        return doubt.committed
+                    doubt = None
+                    continue
+            except InDoubt as found:
+                doubt = found
+                self._lose_connection(found)
+            except DBAPIError as error:
+                if doubt is None and not is_unreachable(error):
+                    raise
+                self._lose_connection(error)
+            self._wait(pause_s)
+            self._tell_the_late(batch, in_doubt=doubt is not None)
+            if not batch and (doubt is None or self._over_s is not None):
+                break
+        return Committed(events=[], outcomes=[])
 
     def _write(self, batch: list[Operation]) -> Committed:
         conn = self._connection()
-        outcomes: list[tuple[Operation, Any, BaseException | None]] = []
-        driver.begin_writing(conn)
-        tx = Transaction(conn, self._now_ms, self._new_id)
-        tx.lock(_threads(batch))
+        threads = _threads(batch)
+        xid = driver.begin_writing(conn, threads)
+        tx = Transaction(conn, self._now_ms, self._new_id, locked=threads)
         tx.guard(op.run for op in batch if isinstance(op, Append))
+        outcomes: list[Outcome] = []
         for operation in batch:
             outcomes.append((operation, *_perform(tx, operation)))
         tx.flush()
         if tx.due and self.enqueue is not None:
             self.enqueue(conn, tx.due)
-        driver.commit(conn)  # what raises before leaves the connection, and with it the work
-        return Committed(events=tx.events, outcomes=outcomes)
+        committed = Committed(events=tx.events, outcomes=outcomes, bytes=tx.bytes)
+        notice = notice_of(tx.events, is_due=bool(tx.due))
+        try:
+            driver.commit(conn, self._notices.statement(notice) if notice else "")
+        except DBAPIError as error:  # before this line nothing is in doubt: it was undone
+            if xid is None or not is_unreachable(error):
+                raise
+            raise InDoubt(xid, committed) from error
+        self._database.outage.end()
+        if notice:
+            self._notices.tell(notice)
+        return committed
+
+    def _wait(self, pause_s: float) -> None:
+        """Wait, and take what comes meanwhile: it has its own patience."""
+        deadline_s = time.monotonic() + pause_s
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            try:
+                operation = self._pending.get(timeout=left_s)
+            except Empty:
+                return
+            if operation is None:
+                self._over_s = time.monotonic()
+            else:
+                self._held.append(operation)
+
+    def _tell_the_late(self, batch: list[Operation], *, in_doubt: bool) -> None:
+        """Tell those whose patience is over that the database is away; they leave the batch.
+
+        An append that may have been committed waits on: its run would only write it again.
+        """
+        late = [op for op in (*batch, *self._held) if self._is_late(op)]
+        if in_doubt and self._over_s is None:
+            late = [op for op in late if op not in batch or isinstance(op, Command)]
+        batch[:] = [op for op in batch if op not in late]
+        self._held = [op for op in self._held if op not in late]
+        error = DatabaseUnreachable(
+            "The database is away; whether this was written is not known. Look when it is back."
+            if in_doubt
+            else "The database is away; nothing was written. Try again when it is back."
+        )
+        outcomes: list[Outcome] = [(op, None, error) for op in late if not isinstance(op, Look)]
+        if outcomes:
+            self._deliver(Committed(events=[], outcomes=outcomes))
+
+    def _is_late(self, operation: Operation | Look) -> bool:
+        if isinstance(operation, Look):
+            return False
+        now_s = time.monotonic()
+        is_over = self._over_s is not None and now_s - self._over_s > LAST_PATIENCE_S
+        return is_over or now_s - operation.queued_s > operation.patience_s
+
+    def _observe(self, committed: Committed, seconds: float) -> None:
+        if self.observer is not None:
+            self.observer(
+                Commit(
+                    operations=len(committed.outcomes),
+                    events=len(committed.events),
+                    bytes=committed.bytes,
+                    seconds=seconds,
+                    queued=self.queued,
+                )
+            )
 
     def _look(self, look: Look) -> None:
         if not look.future.set_running_or_notify_cancel():
             return
         try:
             before = self._version
-            if self._database.is_sqlite:
-                self._version = driver.data_version(self._connection())
-            look.future.set_result(self._version is None or self._version != before)
+            self._version = driver.data_version(self._connection())
+            look.future.set_result(self._version != before)
         except Exception as error:  # noqa: BLE001  every database's edge: whoever asked is told
             self._drop_connection()
             look.future.set_exception(explain(error))
@@ -211,6 +348,12 @@ class Writer:
         conn, self._conn, self._version = self._conn, None, None
         if conn is not None:
             conn.close()
+
+    def _lose_connection(self, error: BaseException) -> None:
+        self._database.outage.begin(error.__cause__ or error)
+        if self._conn is not None:
+            self._conn.invalidate()
+        self._drop_connection()
 
 
 def _perform(tx: Transaction, operation: Operation) -> tuple[Any, BaseException | None]:

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import pytest
 from sqlalchemy import Connection
 
 from jupyter_chat_stream.events import (
@@ -43,6 +44,10 @@ from tests.clock import Clock
 
 PATIENCE_S = 20.0
 MODEL = "demo/tour"
+
+# For what one database has and the other has not.
+sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+postgres_only = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
 T = TypeVar("T")
 

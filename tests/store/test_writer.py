@@ -20,7 +20,7 @@ from jupyter_chat_stream.events import Delta, Failed, StatusChanged, ThreadChang
 from jupyter_chat_stream.store import driver
 from jupyter_chat_stream.store.log import Transaction
 from jupyter_chat_stream.store.threads import read_thread
-from tests.store.bench import PATIENCE_S, Bench, completed
+from tests.store.bench import PATIENCE_S, Bench, completed, sqlite_only
 
 ERROR = Failed(code="x", message="", retryable=False)
 
@@ -225,9 +225,8 @@ def test_an_append_for_a_run_that_is_gone_is_an_error_of_its_own(bench: Bench) -
     assert kept.exception(PATIENCE_S) is None
 
 
+@sqlite_only
 def test_a_database_that_stays_locked_is_busy_and_nothing_was_written(bench: Bench) -> None:
-    if not bench.store.database.is_sqlite:
-        pytest.skip("SQLite's one lock")
     claimed = bench.claimed()
     bench.do(lambda tx: tx.execute("PRAGMA busy_timeout=1"))
     locker = sqlite3.connect(str(bench.store.database.path), isolation_level=None)
@@ -275,13 +274,14 @@ def _invalid(tx: Transaction) -> None:
     raise InvalidInput("No.")
 
 
+@sqlite_only
 def test_a_lock_is_waited_for_once_however_many_wait(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody in the batch did the harm: each by itself would wait ten seconds more."""
     waits: list[object] = []
 
-    def locked(conn: object) -> None:
+    def locked(conn: object, threads: object) -> None:
         waits.append(conn)
         raise OperationalError(
             "BEGIN IMMEDIATE", {}, sqlite3.OperationalError("database is locked")
