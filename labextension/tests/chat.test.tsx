@@ -239,7 +239,7 @@ describe('a question', () => {
 
   it('is answered by a button, and then says by whom', async () => {
     await ask({ choices: ['Yes', 'No'] });
-    expect(part('status').textContent).toBe('Waiting for your answer');
+    expect(part('status').title).toBe('Waiting for your answer');
     expect(part('input-request').dataset['state']).toBe('open');
     await click('choice');
     expect(page.api.call('POST', 'runs/r/input').body).toEqual({ request_id: 'i', value: 'Yes' });
@@ -320,7 +320,7 @@ describe('what waits for a time', () => {
     );
     await act(async () => page.network.clock.turn(3_000));
     expect(part('progress').textContent).toContain('in 5 s');
-    expect(part('status').textContent).toBe('Retrying in 5 s');
+    expect(part('status').textContent).toBe('Retry in 5 s');
     await act(async () => page.network.clock.turn(9_000));
     expect(part('progress').textContent).toContain('Trying again now');
     expect(page.network.clock.pending).toBe(idle);

@@ -35,7 +35,7 @@ describe('the status line', () => {
     const line = said(4, [retrying], Date.parse(until) - 6_400);
     expect(line.state).toBe('retrying');
     expect(line.text).toBe('Trying again in 7 s (the model is overloaded), attempt 2');
-    expect(line.short).toBe('Retrying in 7 s');
+    expect(line.short).toBe('Retry in 7 s');
     expect(said(4, [retrying], Date.parse(until) + 1).text).toContain('Trying again now');
   });
 
@@ -55,7 +55,7 @@ describe('the status line', () => {
 
   it('waits for a person who is asked', () => {
     const asked = { type: 'input_request', request_id: 'i', prompt: 'Sure?' };
-    expect(said(4, [asked])).toEqual({ state: 'waiting', text: 'Waiting for your answer' });
+    expect(said(4, [asked])).toMatchObject({ state: 'waiting', text: 'Waiting for your answer' });
   });
 
   it('waits for a time, and says until when and why', () => {
@@ -63,7 +63,7 @@ describe('the status line', () => {
     const sleeping = { type: 'status', phase: 'waiting', detail: 'the market opens.', until };
     const line = said(4, [sleeping], Date.parse(until) - 3_600_000);
     expect(line.state).toBe('waiting');
-    expect(line.text).toMatch(/^Waiting until (14:05|02:05 pm) \(the market opens\)$/);
+    expect(line.text).toMatch(/^Waiting until (14:05|2:05 pm) \(the market opens\)$/);
   });
 
   it('says when the connection is gone', () => {

@@ -17,7 +17,7 @@ const wire = (day: number, hour: number, minute = 0) =>
   new Date(2026, 10, day, hour, minute).toISOString();
 const NOW = Date.parse(wire(20, 9, 30));
 /** 24 or 12 hours, as this machine has it. */
-const clock = (text: string) => text.replace('02:05 pm', '14:05').replace('12:30 am', '00:30');
+const clock = (text: string) => text.replace('2:05 pm', '14:05').replace('12:30 am', '00:30');
 
 describe('a time in words', () => {
   it('names the day where it is another', () => {

@@ -49,8 +49,10 @@ export function LaterMessage(props: {
     >
       <Question message={message} />
       <div className="jp-ChatStream-laterNote">
-        <ClockIcon />
-        <span>{isWaiting ? deliveryText(run, now_ms) : 'Cancelled: it was never sent'}</span>
+        <span className="jp-ChatStream-timed">
+          <ClockIcon />
+          {isWaiting ? deliveryText(run, now_ms) : 'Cancelled: it was never sent'}
+        </span>
         {!isWaiting || run === undefined || props.isDisabled ? null : (
           <Button
             testid="cancel-later"
@@ -122,15 +124,6 @@ export function LaterPanel(props: LaterPanelProps): ReactElement {
         <span className="jp-mod-muted" role="status">
           {isPast ? 'This time is past.' : ''}
         </span>
-        <Button
-          testid="later-close"
-          look="jp-mod-quiet jp-ChatStream-close"
-          label="Do not send later"
-          then="field"
-          onClick={props.onClose}
-        >
-          ×
-        </Button>
       </div>
       <Schedules list={client.schedules} />
     </div>

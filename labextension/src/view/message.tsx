@@ -126,7 +126,7 @@ function Progress({ message, run, detail, isActing }: MessageProps): ReactElemen
           <i />
         </span>
       )}
-      {line.text}
+      <span>{line.text}</span>
     </div>
   );
 }

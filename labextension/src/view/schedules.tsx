@@ -23,16 +23,19 @@ export function Schedules({ list }: { readonly list: ScheduleList }): ReactEleme
         </p>
       ) : null}
       {schedules === null || isEmpty ? null : (
-        <ul aria-label="Repeating messages">
-          {schedules.map(schedule => (
-            <ScheduleView
-              key={schedule.id}
-              schedule={schedule}
-              list={list}
-              isActing={acting.has(schedule.id)}
-            />
-          ))}
-        </ul>
+        <>
+          <p className="jp-ChatStream-schedulesNote">Sent again and again:</p>
+          <ul aria-label="Repeating messages">
+            {schedules.map(schedule => (
+              <ScheduleView
+                key={schedule.id}
+                schedule={schedule}
+                list={list}
+                isActing={acting.has(schedule.id)}
+              />
+            ))}
+          </ul>
+        </>
       )}
     </section>
   );

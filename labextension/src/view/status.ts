@@ -1,6 +1,6 @@
 /** What the reader is told, in words. Pure. */
 import { type Link } from '../connection';
-import { type Message, type Run, isEnd } from '../protocol';
+import { type Failure, type Message, type Run, isEnd } from '../protocol';
 import { openQuestion } from '../waiting';
 import { soonText, timeText } from './times';
 
@@ -82,8 +82,8 @@ export interface ReplyFacts {
 export function replyLine({ reply, run, detail, isStopping, now_ms }: ReplyFacts): StatusLine {
   if (isEnd(reply.status)) {
     const line = BY_STATUS[reply.status] ?? { state: 'idle', text: '' };
-    const reason = reply.error?.message ?? run?.error?.message;
-    return reply.status === 'failed' && reason !== undefined ? { ...line, text: reason } : line;
+    const error = reply.error ?? run?.error ?? null;
+    return reply.status === 'failed' && error !== null ? { ...line, text: said(error) } : line;
   }
   if (isStopping) {
     return { state: 'stopping', text: 'Stopping…' };
@@ -95,7 +95,7 @@ export function replyLine({ reply, run, detail, isStopping, now_ms }: ReplyFacts
     return { state: 'streaming', text: 'Answering…' };
   }
   if (openQuestion(reply, run) !== undefined) {
-    return { state: 'waiting', text: 'Waiting for your answer' };
+    return { state: 'waiting', text: 'Waiting for your answer', short: 'Waiting for you' };
   }
   if (run?.phase === 'waiting' && run.wake_at !== null) {
     return waiting(run.wake_at, detail, now_ms);
@@ -111,9 +111,16 @@ export function isStreaming(reply: Message, run: Run | undefined): boolean {
   return isMade && last?.kind === 'text' && last.text !== '';
 }
 
+/** A failure's own words, but for a time that the reader has in theirs. */
+function said(error: Failure): string {
+  const isExpired = error.code === 'input_expired';
+  return isExpired ? 'Nobody answered in time. Retry to be asked again.' : error.message;
+}
+
 function waiting(until: string, detail: string | undefined, now_ms: number): StatusLine {
-  const short = `Waiting until ${timeText(until, now_ms)}`;
-  return { state: 'waiting', text: `${short}${inBrackets(detail)}`, short };
+  const time = timeText(until, now_ms);
+  const text = `Waiting until ${time}${inBrackets(detail)}`;
+  return { state: 'waiting', text, short: `Until ${time}` };
 }
 
 /** The run's attempt is the one that failed; the next one is what is waited for. */
@@ -122,7 +129,7 @@ function retrying(run: Run, detail: string | undefined, now_ms: number): StatusL
   const reason = inBrackets(REASONS[detail ?? ''] ?? detail);
   const again = `Trying again ${when || 'now'}`;
   const text = `${again}${reason}, attempt ${run.attempt + 1}`;
-  return { state: 'retrying', text, short: when === '' ? 'Retrying…' : `Retrying ${when}` };
+  return { state: 'retrying', text, short: when === '' ? 'Retrying…' : `Retry ${when}` };
 }
 
 function inBrackets(reason: string | undefined): string {

@@ -80,7 +80,11 @@ export function nextHour(now_ms: number): number {
 
 function clockText(at_ms: number): string {
   const { hour12 } = new Intl.DateTimeFormat(undefined, { hour: 'numeric' }).resolvedOptions();
-  const format = { hour: '2-digit', minute: '2-digit', hour12: hour12 === true } as const;
+  const format = {
+    hour: hour12 === true ? 'numeric' : '2-digit',
+    minute: '2-digit',
+    hour12: hour12 === true
+  } as const;
   return new Intl.DateTimeFormat('en-GB', format).format(at_ms);
 }
 
