@@ -2,7 +2,7 @@
 
 A ``Reader`` holds a cursor and a small buffer of what was published. While it is *behind* it reads
 the store; when the store has no more it lets the buffer through. It starts behind, and falls behind
-again when its buffer is full, when it sees a gap, or when another process has committed:
+again when its buffer is full, when it sees a gap, or when another process tells of a commit:
 
 ::
 
@@ -12,7 +12,8 @@ again when its buffer is full, when it sees a gap, or when another process has c
         └──────── cursor = head: "live" ────────────────┘
 
 The hub holds at most ``BUFFER_BYTES`` for each reader, whoever it is and however slow; events are
-serialised once for all readers. Nothing here knows of sockets, and no reader touches a run.
+serialised once for all readers. A database that is away costs readers time, and nothing else.
+Nothing here knows of sockets, and no reader touches a run.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .errors import StoreError
+from .errors import DatabaseUnreachable
 from .events import Event, ThreadChanged, dumps, encode
 from .store.log import Connection, ThreadRef
 from .store.reading import Answer, Page, Snapshot, heads_of, read_after
@@ -69,6 +70,20 @@ class Frame:
         if self.op == "snapshot":
             return f"id: {self.seq}\ndata: {self.text}\n\n"
         return f": {self.op}\n\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubStats:
+    """How the readers of this process do, now; ``falls_behind`` counts since the start.
+
+    A lag is that of the reader furthest behind: events published here and not yet handed to its
+    transport, and bytes of them in its buffer (0 for what it reads from the store).
+    """
+
+    readers: int
+    lag_events: int
+    lag_bytes: int
+    falls_behind: int  # readers too slow for their buffer, that read from the store instead
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,7 +133,7 @@ class Reader:
         while True:
             if self._deleted:
                 return self._frame("closed")
-            frame = await self._read() if self._behind else self._take()
+            frame = await self._read_patiently() if self._behind else self._take()
             if frame is not None:
                 return frame
             if self._behind:
@@ -136,6 +151,11 @@ class Reader:
         """The last seq that reached this reader: delivered, or in its buffer."""
         return self._buffer[-1].events[-1].seq if self._buffer else self.cursor
 
+    @property
+    def buffered(self) -> int:
+        """Bytes of what was published and waits to be taken."""
+        return self._buffered
+
     def close(self) -> None:
         """Stop listening; nothing else notices (L8)."""
         self._hub.drop(self)
@@ -144,6 +164,7 @@ class Reader:
         """Take what was just published, or fall behind where there is no room for it."""
         if not self._behind:
             if self._buffered + batch.size > BUFFER_BYTES:
+                self._hub.falls_behind += 1
                 self.fall_behind()
             else:
                 self._buffer.append(batch)
@@ -155,6 +176,15 @@ class Reader:
         self._behind = True
         self._buffer, self._buffered = [], 0
         self._wake.set()
+
+    async def _read_patiently(self) -> Frame | None:
+        # the store has waited for seconds before it says so: asking again is pause enough
+        while True:
+            try:
+                return await self._read()
+            except DatabaseUnreachable:
+                if self._hub.is_stopped:
+                    raise
 
     async def _read(self) -> Frame | None:
         self._behind = False  # from here on what is published is buffered, then the read begins
@@ -203,12 +233,27 @@ class Hub:
         self._store = store
         self._poll_interval_s = poll_interval_s
         self._readers: dict[str, set[Reader]] = {}
+        self._heads: dict[str, int] = {}  # of followed threads, as far as published here
         self._polling: asyncio.Task[None] | None = None
+        self.is_stopped = False
+        self.falls_behind = 0
         store.listen(self._publish)
+        store.on_foreign(self._hear, wants=self._readers.__contains__)
 
     @property
     def reader_count(self) -> int:
         return sum(len(readers) for readers in self._readers.values())
+
+    def stats(self) -> HubStats:
+        """Say how the readers do; it takes as long as there are readers."""
+        readers = [reader for readers in self._readers.values() for reader in readers]
+        lags = (self._heads.get(r.thread.id, 0) - r.cursor for r in readers)
+        return HubStats(
+            readers=len(readers),
+            lag_events=max(0, *lags, 0),
+            lag_bytes=max((reader.buffered for reader in readers), default=0),
+            falls_behind=self.falls_behind,
+        )
 
     def follow(self, thread: ThreadRef, after: int, *, raw: bool = False) -> Reader:
         """Register a reader; it reads the store only after that."""
@@ -225,6 +270,7 @@ class Hub:
             readers.discard(reader)
             if not readers:
                 del self._readers[reader.thread.id]
+                self._heads.pop(reader.thread.id, None)
 
     async def read(self, thread: ThreadRef, after: int, *, raw: bool) -> Answer:
         """Read from the store what a cursor has not seen."""
@@ -261,6 +307,7 @@ class Hub:
 
     async def stop(self) -> None:
         """End the poll; readers are their owners' to close."""
+        self.is_stopped = True
         if self._polling is not None:
             self._polling.cancel()
             await asyncio.gather(self._polling, return_exceptions=True)
@@ -272,11 +319,18 @@ class Hub:
                 by_thread.setdefault(event.thread_id, []).append(event)
         for thread_id, own in by_thread.items():
             batch = _Batch(events=tuple(own))
+            self._heads[thread_id] = own[-1].seq
             for reader in self._readers[thread_id]:
                 reader.offer(batch)
 
+    def _hear(self, threads: frozenset[str] | None) -> None:
+        # what another process tells of: whoever follows that reads it, and nobody else
+        for thread_id in self._readers if threads is None else threads:
+            for reader in self._readers.get(thread_id, ()):
+                reader.fall_behind()
+
     async def _poll(self) -> None:
-        # what another process commits is found here; a lost look costs one interval (L9)
+        # what another process commits and nobody heard of costs one interval (L9)
         is_owed = False  # the database tells of a change once, and the look at it may fail
         loop = asyncio.get_running_loop()
         looked_at = loop.time()
@@ -289,8 +343,12 @@ class Hub:
                 if is_owed or loop.time() - looked_at >= LOOK_ANYWAY_S:
                     await self._wake_those_behind()
                     is_owed, looked_at = False, loop.time()
-            except StoreError as error:
-                log.warning("look for other processes' commits put off: %s", error.code)
+            except DatabaseUnreachable:
+                is_owed = True  # the store has told of the outage, once
+            except Exception as error:  # noqa: BLE001 - it has to live as long as the hub
+                is_owed = True
+                code = getattr(error, "code", type(error).__name__)
+                log.warning("look for other processes' commits put off: %s", code)
 
     async def _wake_those_behind(self) -> None:
         followed = {r.thread for readers in self._readers.values() for r in readers}

@@ -2,7 +2,8 @@
 
 Because the next append starts when the last was committed, its size follows the load: a slow
 model gets an event per chunk, a fast one larger deltas. Bounded: over ``MAX_PENDING_CHARS`` the
-provider is not read on. The message row is saved now and then (``Saving``).
+provider is not read on, also while the database is away (the writer waits for it, for minutes).
+The message row is saved now and then (``Saving``).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
-from ..errors import StoreError
+from ..errors import DatabaseUnreachable, StoreError
 from ..events import Body, Delta, Event, StatusChanged
 from ..providers.base import Chunk
 from ..store.claims import Claimed
@@ -188,7 +189,9 @@ class Appender:
 
     def _done(self, append: Append, future: Future[list[Event]]) -> None:
         error = future.exception()
-        if not isinstance(error, StoreError) or self._failures >= len(STORE_RETRY_S):
+        # the writer has waited for minutes for a database that is away: it is not waited for twice
+        is_final = not isinstance(error, StoreError) or isinstance(error, DatabaseUnreachable)
+        if is_final or self._failures >= len(STORE_RETRY_S):
             self._ended(error)
             return
         # the database refused (full, locked): nothing was written, so the same again is right

@@ -101,6 +101,8 @@ class Transaction:
             yield
             self.flush()
         except BaseException:
+            if self.conn.invalidated:  # nothing is left to undo
+                raise
             self.execute("ROLLBACK TO SAVEPOINT command")
             del self.events[kept:]
             del self.due[kept_due:]

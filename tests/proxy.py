@@ -1,0 +1,125 @@
+"""A TCP proxy on loopback that loses connections at the moment a test asks for.
+
+It forwards bytes between clients and one server. ``cut`` breaks what is open; ``lose`` breaks the
+connection whose client sends certain bytes next: before they reach the server, or after the server
+has answered, so that it has done what it was told and nobody knows.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Literal
+
+PATIENCE_S = 20.0
+
+When = Literal["before", "after"]
+
+
+class Proxy:
+    """Stands before the server at ``port``; clients connect to ``self.port``."""
+
+    def __init__(self, port: int) -> None:
+        self._target = ("127.0.0.1", port)
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._wanted: tuple[bytes, When] | None = None
+        self._lost = threading.Event()
+        self._is_refusing = False
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+        self._spawn(self._accept)
+
+    def __enter__(self) -> Proxy:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def lose(self, words: bytes, when: When) -> threading.Event:
+        """Break the connection over which these bytes are sent next; the event tells when."""
+        with self._lock:
+            self._wanted, self._lost = (words, when), threading.Event()
+            return self._lost
+
+    def cut(self, *, refuse: bool = False) -> None:
+        """Break every connection; with ``refuse``, take none until ``resume``."""
+        self._is_refusing = refuse
+        with self._lock:
+            broken, self._open = self._open, set()
+        for each in broken:
+            _break(each)
+
+    def resume(self) -> None:
+        """Take connections again."""
+        self._is_refusing = False
+
+    def close(self) -> None:
+        """End the proxy and all that goes through it."""
+        _break(self._listening)
+        self.cut(refuse=True)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            try:
+                server = None if self._is_refusing else socket.create_connection(self._target)
+            except OSError:
+                server = None
+            if server is None:
+                _break(client)
+                continue
+            for each in (client, server):
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                self._open |= {client, server}
+            self._spawn(self._forward, client, server)
+            self._spawn(self._forward, server, client)
+
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                if self._is_wanted(data):
+                    self._lose(data, source, target)
+                    break
+                target.sendall(data)
+        except OSError:
+            pass  # the other side, or a cut
+        _break(source)
+        _break(target)
+
+    def _is_wanted(self, data: bytes) -> bool:
+        with self._lock:
+            return self._wanted is not None and self._wanted[0] in data
+
+    def _lose(self, data: bytes, client: socket.socket, server: socket.socket) -> None:
+        with self._lock:
+            assert self._wanted is not None
+            (_, when), self._wanted = self._wanted, None
+            self._open -= {client, server}
+        if when == "after":
+            # the other thread still forwards: what it reads from here on must not arrive
+            _break(client)
+            probe = server.dup()
+            server.sendall(data)
+            probe.settimeout(PATIENCE_S)
+            try:
+                probe.recv(1, socket.MSG_PEEK)
+            except OSError:
+                pass  # the other thread was first to read the answer: it has come
+            probe.close()
+        self._lost.set()
+
+    def _spawn(self, work: object, *arguments: object) -> None:
+        threading.Thread(target=work, args=arguments, daemon=True).start()  # type: ignore[arg-type]
+
+
+def _break(connection: socket.socket) -> None:
+    for act in (lambda: connection.shutdown(socket.SHUT_RDWR), connection.close):
+        try:
+            act()
+        except OSError:
+            pass
