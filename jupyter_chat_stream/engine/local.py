@@ -1,112 +1,84 @@
-"""The local engine: asyncio in the server's own loop, for one host and no set-up."""
+"""The local engine: asyncio in the server's own loop, for one host and no set-up.
+
+On Postgres several servers may each run it: then leases say who lives, and notices carry Stop.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import tempfile
-from pathlib import Path
-
 from ..config import ChatStream
-from ..errors import StoreError
-from ..runs.execute import Execution, Tools
-from ..store.claims import Claimed, find_held
-from .owners import Owners
+from ..runs.execute import Tools
+from ..store.claims import Due
+from ..store.log import Connection
+from .owners import Kind, make_owners
+from .running import Running
 from .sweep import Sweep
-
-log = logging.getLogger("jupyter_chat_stream.engine")
-
-STOP_WITHIN_S = 5.0
 
 
 class LocalEngine:
-    """Executes runs as tasks; holds them under one owner's lock as long as the process lives."""
+    """Executes runs as tasks, held under one owner's name as long as the process lives.
+
+    Args:
+        kind: a worker takes at once what others make due; a server runs its own, and what stays.
+    """
 
     name = "local"
 
-    def __init__(self, tools: Tools, config: ChatStream) -> None:
+    def __init__(self, tools: Tools, config: ChatStream, *, kind: Kind = "server") -> None:
         self._tools = tools
-        self._config = config
-        folder = tools.store.database.folder or Path(tempfile.gettempdir())
-        self._owners = Owners(folder, tools.store.new_id())
-        self._running: dict[str, tuple[Execution, asyncio.Task[None]]] = {}
-        self._watching: asyncio.Task[None] | None = None
+        self._kind = kind
+        self._owners = make_owners(tools.store, config, kind, on_expired=self._expired)
+        self._running = Running(tools, config, self._owners, on_end=self._made_room)
+        self._is_open = False
         self.sweep = Sweep(tools.store, self, config)
 
     @property
     def owner(self) -> str:
+        """The name under which this process holds runs."""
         return self._owners.own
 
     @property
     def active(self) -> int:
-        return len(self._running)
+        return self._running.active
 
     def has_room(self) -> bool:
-        return len(self._running) < self._config.max_active_runs
+        return self._running.has_room()
 
-    def is_lost(self, owner: str | None, run_id: str) -> bool:
-        if owner is None:
-            return True
-        if owner == self.owner:
-            return run_id not in self._running
-        return not self._owners.is_alive(owner)
+    def is_lost(self, conn: Connection, due: Due) -> bool:
+        return self._running.is_lost(conn, due)
+
+    def doubt(self) -> None:
+        self._owners.doubt()
 
     async def start(self) -> None:
+        await self._owners.open()
+        self._is_open = True
+        self._running.start()
+        self._tools.store.on_foreign(self._hear)
         self.sweep.start()
-        self._watching = asyncio.get_running_loop().create_task(self._watch())
 
     async def stop(self) -> None:
         await self.sweep.stop()
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
-        tasks = [task for _, task in self._running.values()]
-        for execution, _ in list(self._running.values()):
-            execution.stop("shutdown")
-        if tasks:
-            await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
-        for task in tasks:
-            task.cancel()
-        if tasks:  # a provider that swallows its cancellation does not hold the server up
-            await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
-        self._owners.close()
+        await self._running.stop()
+        if self._is_open:
+            self._is_open = False
+            await self._owners.close()
 
-    def dispatch(self, claimed: Claimed) -> None:
-        run_id = claimed.run.id
-        if run_id in self._running:  # an older attempt that has not noticed yet that it is fenced
-            self._running[run_id][1].cancel()
-        execution = Execution(self._tools, claimed)
-        task = asyncio.get_running_loop().create_task(execution.run(), name=f"run {run_id}")
-        self._running[run_id] = (execution, task)
-        task.add_done_callback(lambda done: self._ended(run_id, done))
+    def nudge(self) -> None:
+        self.sweep.nudge()
+
+    def dispatch(self, run_id: str, attempt: int) -> None:
+        self._running.begin(run_id, attempt)
 
     async def abort(self, run_id: str) -> bool:
-        running = self._running.get(run_id)
-        if running is None:
-            return False
-        execution, task = running
-        execution.stop("cancelled")
-        await asyncio.wait([task], timeout=0.1)
-        return True
+        return await self._running.abort(run_id)
 
-    async def _watch(self) -> None:
-        """Leave what was ended elsewhere: it can write no more, but its provider may be silent."""
-        while True:
-            await asyncio.sleep(self._config.sweep_interval_s)
-            tasks = {run_id: task for run_id, (_, task) in self._running.items()}
-            if not tasks:
-                continue
-            try:
-                held = await self._tools.store.read(lambda conn: find_held(conn, self.owner))
-            except StoreError as error:
-                log.warning("look for runs ended elsewhere put off: %s", error.code)
-                continue
-            for run_id in tasks.keys() - held:
-                tasks[run_id].cancel()
-
-    def _ended(self, run_id: str, task: asyncio.Task[None]) -> None:
-        if run_id in self._running and self._running[run_id][1] is task:
-            del self._running[run_id]
-        if not task.cancelled() and task.exception() is not None:
-            log.error("run %s was dropped: %r", run_id, type(task.exception()).__name__)
+    def _made_room(self) -> None:
         self.sweep.nudge()
+
+    def _expired(self) -> None:
+        self._running.hear(None)
+
+    def _hear(self, threads: frozenset[str] | None) -> None:
+        self._running.hear(threads)
+        if self._kind == "worker":
+            self.sweep.nudge_soon()

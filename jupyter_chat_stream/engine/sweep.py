@@ -1,46 +1,69 @@
-"""The sweep: finds runs that are due, takes them by compare-and-set, and dispatches them.
+"""The sweep: finds runs that are due and has them executed.
 
 Due is what is pending with no predecessor, what waited until now, and what its owner left behind by
 dying. It looks when it is nudged, when the next waiting run is due, and every ``sweep_interval_s``
-in any case, so a lost nudge costs latency only (L9) and nothing waits for ever (L10).
+in any case, so a lost nudge costs latency only (L9) and nothing waits for ever (L10). It claims
+nothing: whoever executes does, so a call that is lost is simply made again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import cast
+import time
+from collections.abc import Callable
 
 from ..config import ChatStream
-from ..errors import ChatStreamError, StoreError
-from ..store.claims import Due, OnCrash, claim, find_due, next_wake
+from ..errors import ChatStreamError
+from ..store.claims import Due, find_due, next_wake
+from ..store.log import Connection
 from ..store.store import Store
-from .base import Engine
+from .base import Executing
 
 log = logging.getLogger("jupyter_chat_stream.engine")
 
 STOP_WITHIN_S = 5.0
+SOON_S = 0.1  # least time between two looks for what other processes tell of
 
 
 class Sweep:
-    """One process's look at what is due."""
+    """One process's look at what is due.
 
-    def __init__(self, store: Store, engine: Engine, config: ChatStream) -> None:
+    ``late_s`` says how much later than it was due the last look began, in seconds; ``observe`` is
+    called with it at each look.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Executing,
+        config: ChatStream,
+        *,
+        wall_s: Callable[[], float] = time.time,
+    ) -> None:
         self._store = store
         self._engine = engine
         self._config = config
+        self._wall_s = wall_s
         self._nudged = asyncio.Event()
+        self._nudged_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
         self._looked_ms = 0
+        self._looked_at = 0.0
+        self._soon: asyncio.TimerHandle | None = None
+        self.late_s = 0.0
+        self.observe: Callable[[float], None] | None = None
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def stop(self) -> None:
-        """End the look under way; a run that it is just taking is still dispatched."""
+        """End the look under way."""
         self._is_stopping = True
         self._nudged.set()
+        if self._soon is not None:
+            self._soon.cancel()
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=STOP_WITHIN_S)
             self._task.cancel()
@@ -48,52 +71,66 @@ class Sweep:
 
     def nudge(self) -> None:
         """Look now: something may have become due."""
+        if self._nudged_at is None:
+            self._nudged_at = time.monotonic()
         self._nudged.set()
+
+    def nudge_soon(self) -> None:
+        """Look at once, or a moment after the last look: others may tell of much."""
+        if self._soon is None:
+            wait_s = max(0.0, self._looked_at + SOON_S - time.monotonic())
+            self._soon = asyncio.get_running_loop().call_later(wait_s, self._nudge_now)
+
+    def _nudge_now(self) -> None:
+        self._soon = None
+        self.nudge()
 
     async def _work(self) -> None:
         while not self._is_stopping:
             self._nudged.clear()
+            self._nudged_at = None
             try:
                 await self.sweep()
                 pause_s = await self._pause_s()
             except ChatStreamError as error:
                 log.warning("sweep put off: %s", error.code)
                 pause_s = self._config.sweep_interval_s
+            due_at, wall_due_at = time.monotonic() + pause_s, self._wall_s() + pause_s
             try:
                 await asyncio.wait_for(self._nudged.wait(), pause_s)
             except asyncio.TimeoutError:
                 pass  # time for the regular look
+            self._note_delay(due_at, wall_due_at)
+
+    def _note_delay(self, due_at: float, wall_due_at: float) -> None:
+        """Measure how late this look is, by the clock that ran on while the host was suspended."""
+        if self._nudged_at is not None:
+            due_at = min(due_at, self._nudged_at)
+        self.late_s = max(0.0, time.monotonic() - due_at, self._wall_s() - wall_due_at)
+        if self.late_s > self._config.lease_s:
+            log.warning("sweep late by %.1f s: others get a lease's time", self.late_s)
+            self._engine.doubt()
+        if self.observe is not None:
+            self.observe(self.late_s)
 
     async def sweep(self) -> None:
-        """Take and dispatch everything that is due and has room."""
-        self._looked_ms = self._store.now_ms()
-        for due in await self._store.read(lambda conn: find_due(conn, self._looked_ms)):
+        """Have everything executed that is due and has room."""
+        self._looked_ms, self._looked_at = self._store.now_ms(), time.monotonic()
+        for due in await self._store.read(self._find):
             if self._is_stopping or not self._engine.has_room():
                 return
-            try:
-                if self._engine.is_lost(due.owner, due.run.id):
-                    await self._take(due)
-            except StoreError:
-                raise
-            except Exception as error:  # noqa: BLE001  what is damaged keeps its own run back only
-                log.error("run %s cannot be taken: %s", due.run.id, type(error).__name__)
+            self._engine.dispatch(due.run.id, due.attempt + 1)
 
-    async def _take(self, due: Due) -> None:
-        config = self._config
-        claimed = await self._store.write(
-            lambda tx: claim(
-                tx,
-                due,
-                self._engine.owner,
-                max_crashes=config.max_crashes,
-                on_crash=cast(OnCrash, config.on_crash),
-            ),
-            due.run.thread.pk,
-        )
-        if claimed is not None:
-            self._engine.dispatch(claimed)
-        else:
-            self._nudged.set()  # somebody else was first, or it ended: its successor may be due
+    def _find(self, conn: Connection) -> list[Due]:
+        most = self._config.max_active_runs_per_user
+        return [due for due in find_due(conn, self._looked_ms, most) if self._is_lost(conn, due)]
+
+    def _is_lost(self, conn: Connection, due: Due) -> bool:
+        try:
+            return self._engine.is_lost(conn, due)
+        except OSError as error:  # its owner's lock cannot be tried: at the next look, perhaps
+            log.error("owner of run %s cannot be looked at: %s", due.run.id, type(error).__name__)
+            return False
 
     async def _pause_s(self) -> float:
         if not self._engine.has_room():  # whoever ends here nudges

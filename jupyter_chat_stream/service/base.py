@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ..config import ChatStream
+from ..engine.base import Engine
 from ..engine.local import LocalEngine
+from ..engine.procrastinate import Queue
 from ..errors import StoreError
 from ..follow import Hub
 from ..providers.registry import Registry
@@ -34,7 +36,7 @@ class Parts:
 
     store: Store
     registry: Registry
-    engine: LocalEngine
+    engine: Engine
     hub: Hub
 
 
@@ -72,17 +74,26 @@ class ServiceBase:
             if registry is None:
                 registry = await in_a_thread(Registry)
             tools = Tools(store=store, registry=registry, config=self.config)
-            engine = LocalEngine(tools, self.config)
+            engine = await self._start_engine(tools)
         except BaseException:
             await in_a_thread(store.close)
             raise
         hub = Hub(store, poll_interval_s=self.config.poll_interval_s)
         self._started = Parts(store=store, registry=registry, engine=engine, hub=hub)
         self._default_model = self._choose_default(registry)
-        if self.config.run_in_server:
-            await engine.start()
-            if self._default_model != FALLBACK_MODEL:
-                self._warming = loop.create_task(registry.warm())
+        if self.config.run_in_server and self._default_model != FALLBACK_MODEL:
+            self._warming = loop.create_task(registry.warm())
+
+    async def _start_engine(self, tools: Tools) -> Engine:
+        """Start the engine that fits: one that runs here, or one that tells the workers."""
+        if self.config.run_in_server or tools.store.database.is_sqlite:
+            engine: Engine = LocalEngine(tools, self.config)
+            if not self.config.run_in_server:  # a worker on the same file hears of what is due
+                return engine
+        else:
+            engine = Queue(tools, self.config)
+        await engine.start()
+        return engine
 
     async def stop(self) -> None:
         """End readers' polls, leave runs for whoever comes next, close the database."""

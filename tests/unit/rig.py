@@ -20,8 +20,8 @@ from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.runs.execute import Execution, Tools
 from jupyter_chat_stream.store import runs, threads
 from jupyter_chat_stream.store.audit import verify
-from jupyter_chat_stream.store.claims import Claimed, claim, find_due
-from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction
+from jupyter_chat_stream.store.claims import Claimed, claim, find_due, find_one
+from jupyter_chat_stream.store.log import Connection, RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.store.reading import read_events, read_message, read_snapshot
 from jupyter_chat_stream.store.runs import read_run
 from jupyter_chat_stream.store.store import Store
@@ -124,6 +124,15 @@ class Rig:
         """Read a column of a run's row that is not on the wire."""
         sql = f"SELECT {name} FROM run WHERE pk = {run.pk}"
         return await self.store.read(lambda conn: conn.exec_driver_sql(sql).scalar())
+
+    async def is_lost(self, run: RunRef) -> bool:
+        """Say whether the engine takes a run for one that nobody works on."""
+
+        def look(conn: Connection) -> bool:
+            due = find_one(conn, run.id)
+            return due is not None and self.engine.is_lost(conn, due)
+
+        return await self.store.read(look)
 
     async def events(self, thread: ThreadRef) -> list[Event]:
         return await self.store.read(lambda conn: read_events(conn, thread, 0, 100_000))

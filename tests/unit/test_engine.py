@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.engine.owners import Owners
+from jupyter_chat_stream.engine.owners import FileOwners
 from jupyter_chat_stream.errors import StoreError
 from jupyter_chat_stream.events import Delta
 from jupyter_chat_stream.store.claims import claim, find_due
@@ -232,8 +232,8 @@ async def test_stopping_while_a_run_is_being_taken_is_no_crash(make_rig: MakeRig
 HOLD_A_LOCK = """
 import sys
 from pathlib import Path
-from jupyter_chat_stream.engine.owners import Owners
-Owners(Path(sys.argv[1]), sys.argv[2])
+from jupyter_chat_stream.engine.owners import FileOwners
+FileOwners(Path(sys.argv[1]), sys.argv[2]).lock()
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -396,23 +396,20 @@ async def test_a_damaged_row_keeps_its_own_run_back_and_no_other(
 
 
 async def test_an_owner_that_cannot_be_looked_at_does_not_end_the_sweep(
-    make_rig: MakeRig,
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """L10: no descriptor left, or a file of somebody else's: it is looked at again."""
-    rig = await make_rig(["Prices rose."], sweep_interval_s=0.05)
+    """L10: no descriptor left, or a file of somebody else's: the others' runs are taken."""
+    rig = await make_rig(["Prices rose."])
     await left_by(rig, "01dead")
-    is_lost, looks = rig.engine.is_lost, []
 
-    def refuse_once(owner: str | None, run_id: str) -> bool:
-        looks.append(owner)
-        if len(looks) == 1:
-            raise PermissionError(13, "Permission denied")
-        return is_lost(owner, run_id)
+    def refuse(owners: FileOwners, conn: object, owner: str) -> bool:
+        raise PermissionError(13, "Permission denied")
 
-    rig.engine.is_lost = refuse_once  # type: ignore[method-assign]
     run = await rig.send(await rig.thread())
-    await rig.engine.start()
-    assert (await rig.ended(run))["status"] == "completed"
+    with monkeypatch.context() as patch:
+        patch.setattr(FileOwners, "is_alive", refuse)
+        await rig.engine.start()
+        assert (await rig.ended(run))["status"] == "completed"
 
 
 async def test_a_store_that_refuses_puts_the_sweep_off_and_does_not_end_it(
@@ -437,53 +434,100 @@ async def test_a_store_that_refuses_puts_the_sweep_off_and_does_not_end_it(
 
 
 def test_a_folder_where_nothing_can_be_locked_is_refused_l10(tmp_path: Path) -> None:
-    first = Owners(tmp_path, "01me")
+    first = alive(tmp_path, "01me")
     with pytest.raises(StoreError, match="cannot be locked"):
-        Owners(tmp_path, "01me")  # as where the system grants no lock at all
-    first.close()
+        alive(tmp_path, "01me")  # as where the system grants no lock at all
+    first.unlock()
+
+
+def alive(folder: Path, owner: str) -> FileOwners:
+    """An owner that holds its lock."""
+    owners = FileOwners(folder, owner)
+    owners.lock()
+    return owners
+
+
+def is_alive(owners: FileOwners, owner: str) -> bool:
+    return owners.is_alive(None, owner)  # type: ignore[arg-type]  # a lock needs no database
 
 
 def test_an_owner_lives_as_long_as_its_process(tmp_path: Path, other_process: OtherProcess) -> None:
-    owners = Owners(tmp_path, "01me")
-    assert owners.is_alive("01me")
-    assert owners.is_alive(other_process.owner)
-    assert not owners.is_alive("01never")
+    owners = alive(tmp_path, "01me")
+    assert is_alive(owners, "01me")
+    assert is_alive(owners, other_process.owner)
+    assert not is_alive(owners, "01never")
     other_process.kill()
-    assert not owners.is_alive(other_process.owner)
+    assert not is_alive(owners, other_process.owner)
     names = {path.name for path in (tmp_path / "owners").iterdir()}
     assert names == {"01me.lock"}  # who finds the dead buries them
-    owners.close()
+    owners.unlock()
     assert list((tmp_path / "owners").iterdir()) == []
 
 
 def test_looking_at_an_owner_does_not_make_it_live(tmp_path: Path) -> None:
-    owners = Owners(tmp_path, "01me")
+    owners = alive(tmp_path, "01me")
     abandoned = tmp_path / "owners" / "01dead.lock"
     abandoned.touch()
-    assert not owners.is_alive("01dead")
+    assert not is_alive(owners, "01dead")
     assert not abandoned.exists()
-    owners.close()
+    owners.unlock()
+
+
+async def test_what_dead_owners_have_left_is_removed_at_the_start(
+    tmp_path: Path, other_process: OtherProcess
+) -> None:
+    """Also of those that held no run, whom nobody would ever ask about."""
+    (tmp_path / "owners" / "01dead.lock").touch()
+    (tmp_path / "owners" / "note").touch()
+    owners = FileOwners(tmp_path, "01me")
+    await owners.open()
+    names = {path.name for path in (tmp_path / "owners").iterdir()}
+    assert names == {"01me.lock", f"{other_process.owner}.lock", "note"}
+    await owners.close()
+
+
+def test_an_owner_whose_new_file_was_taken_for_a_dead_ones_makes_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock on a file that is no longer there would be held where nobody looks."""
+    path = tmp_path / "owners" / "01me.lock"
+    original, taken = os.open, []
+
+    def bury_once(name: object, *rest: int) -> int:
+        descriptor = original(name, *rest)  # type: ignore[call-overload]
+        if not taken:
+            taken.append(name)
+            path.unlink()
+        return int(descriptor)
+
+    monkeypatch.setattr(os, "open", bury_once)
+    owners = alive(tmp_path, "01me")
+    monkeypatch.undo()
+    assert path.exists()
+    assert is_alive(FileOwners(tmp_path, "01you"), "01me")
+    owners.unlock()
 
 
 def test_a_file_that_cannot_be_removed_says_nothing_of_its_owner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows removes no file that somebody has open; who is dead is dead all the same."""
-    owners = Owners(tmp_path, "01me")
+    owners = alive(tmp_path, "01me")
     (tmp_path / "owners" / "01dead.lock").touch()
 
     def refuse(path: Path, missing_ok: bool = False) -> None:
         raise PermissionError(13, "used by another process")
 
-    monkeypatch.setattr(Path, "unlink", refuse)
-    assert not owners.is_alive("01dead")
-    owners.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        assert not is_alive(owners, "01dead")
+    owners.unlock()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are a matter of POSIX")
 def test_the_owners_files_are_nobody_elses(tmp_path: Path) -> None:
-    owners = Owners(tmp_path, "../01me")  # and no name leads out of the folder
+    owners = alive(tmp_path, "../01me")  # and no name leads out of the folder
     folder = tmp_path / "owners"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert [p.stat().st_mode & 0o777 for p in folder.iterdir()] == [0o600]
-    owners.close()
+    owners.unlock()

@@ -545,7 +545,7 @@ async def test_a_database_that_goes_on_refusing_leaves_the_run_to_the_sweep(
     await refuse_inserts(rig, "delta")
     await rig.execute()
     assert (await rig.run(run))["status"] == "processing"
-    assert rig.engine.is_lost(await rig.column(run, "owner"), run.id)
+    assert await rig.is_lost(run)
     await rig.store.write(lambda tx: tx.execute("DROP TRIGGER refuse"))
     await rig.execute()
     assert (await rig.reply(run))["content"] == "Prices rose, yes."

@@ -82,7 +82,8 @@ async def test_a_start_that_fails_leaves_no_open_database(tmp_path: Path) -> Non
     """It is tried again with the next requests: each would leave a thread and a connection."""
     before = writers()
     (tmp_path / "owners").write_text("no folder")
-    service = Service(settings(tmp_path), registry=Registry([ScriptedProvider()]))
+    config = settings(tmp_path, run_in_server=True)
+    service = Service(config, registry=Registry([ScriptedProvider()]))
     with pytest.raises(FileExistsError):
         await service.start()
     assert writers() == before

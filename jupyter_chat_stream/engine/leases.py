@@ -1,0 +1,137 @@
+"""Owners on many hosts: one lives as long as it renews its lease in the database.
+
+A thread of its own renews it four times a lease, over a connection of its own, so neither a busy
+event loop nor a long transaction lets it lapse; a lost connection is tried again for ever. Whoever
+finds that its own lease had lapsed (a process that was frozen, a database that was away) says so
+to its engine, and takes nobody for dead for one lease: the others may need as long to come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from ..errors import DatabaseUnreachable, StoreError
+from ..store import leases
+from ..store.database import Database
+from ..store.failures import pauses
+from ..store.log import Connection
+
+log = logging.getLogger("jupyter_chat_stream.engine")
+
+BEATS = 4  # in a lease
+BURY_EVERY = 40  # beats
+OPEN_WITHIN_S = 30.0
+CLOSE_WITHIN_S = 3.0
+
+
+class LeaseOwners:
+    """The owners of one database; this process is one of them.
+
+    Args:
+        kind: what this process is: server or worker.
+        on_expired: called on the event loop when the own lease had lapsed.
+        on_back: called on the event loop when the database is back after it was away.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        own: str,
+        *,
+        kind: str,
+        lease_s: float,
+        on_expired: Callable[[], None] = lambda: None,
+        on_back: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.own = own
+        self._lease_s = lease_s
+        self._lease = leases.LeaseConnection(database, own, kind, lease_s)
+        self._on_expired = on_expired
+        self._on_back = on_back
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._doubt_until = 0.0
+        self._ending = threading.Event()
+        self._begun: Future[None] = Future()
+        self._ended: Future[None] = Future()
+        self._thread = threading.Thread(target=self._work, name="chat-stream-lease", daemon=True)
+
+    async def open(self) -> None:
+        """Begin to renew the lease; back when it is there.
+
+        Raises:
+            StoreError: the database could not be reached for too long.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(self._begun), OPEN_WITHIN_S)
+        except asyncio.TimeoutError:
+            self._ending.set()
+            raise StoreError(
+                f"No lease was to be had within {OPEN_WITHIN_S:g} s. Check that the database "
+                "answers, then start again."
+            ) from None
+
+    def is_alive(self, conn: Connection, owner: str) -> bool:
+        """Say whether an owner's lease lasts."""
+        if owner == self.own or time.monotonic() < self._doubt_until:
+            return True
+        return leases.is_alive(conn, self.own, owner, self._lease_s)
+
+    def doubt(self) -> None:
+        """Take everybody for alive for one lease."""
+        self._doubt_until = time.monotonic() + self._lease_s
+
+    async def close(self) -> None:
+        """Give the lease up; where that cannot be said, it ends by itself."""
+        self._ending.set()
+        if self._loop is not None:
+            await asyncio.wait({asyncio.wrap_future(self._ended)}, timeout=CLOSE_WITHIN_S)
+
+    def _work(self) -> None:
+        beat_s = self._lease_s / BEATS
+        beats, waits = 0, None
+        while not self._ending.is_set():
+            try:
+                self._beat()
+                if beats % BURY_EVERY == 0:
+                    self._lease.bury()
+                beats += 1
+                if waits is not None:
+                    self._tell(self._on_back)
+                waits, pause_s = None, beat_s
+            except DatabaseUnreachable as error:
+                log.info("lease of %s not renewed: %s", self.own, error.code)
+                waits = waits or pauses()
+                pause_s = min(next(waits), beat_s)
+            self._ending.wait(pause_s)
+        try:
+            self._lease.end()
+        except DatabaseUnreachable:
+            log.info("lease of %s left to end by itself", self.own)
+        self._lease.close()
+        self._ended.set_result(None)
+
+    def _beat(self) -> None:
+        left_ms = self._lease.beat()
+        if not self._begun.done():
+            self._begun.set_result(None)
+            return
+        if left_ms is not None and left_ms >= self._lease_s * 1000 * leases.MISSED:
+            return
+        self.doubt()
+        if left_ms is None or left_ms <= 0:
+            log.warning("lease of %s had lapsed: its runs may be others' now", self.own)
+            self._tell(self._on_expired)
+
+    def _tell(self, hear: Callable[[], None]) -> None:
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(hear)
+        except RuntimeError:  # the loop has ended, and with it what ran here
+            self._ending.set()

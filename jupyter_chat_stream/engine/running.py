@@ -1,0 +1,212 @@
+"""What runs in this process: claims the attempts it is told of, executes them, and lets them go.
+
+::
+
+    begin(run, attempt) ─► find it: due, in this attempt, nobody alive holds it?
+                               │ no: nothing          ▼ yes
+                               ◄──── lost ──── claim (compare-and-set) ─► execute ─► ended
+
+A claim that is lost leaves nothing; a call made twice loses the compare-and-set (L5). What was
+ended or taken elsewhere is dropped as soon as it is heard of, and at every ``sweep_interval_s`` in
+any case (L9): it could write no more, but its provider may be silent for long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+from ..config import ChatStream
+from ..errors import StoreError
+from ..runs.execute import Execution, Tools
+from ..store.claims import Claimed, Due, OnCrash, claim, find_held, find_one
+from ..store.log import Connection
+from .base import Owners
+
+log = logging.getLogger("jupyter_chat_stream.engine")
+
+STOP_WITHIN_S = 5.0
+ABORT_WITHIN_S = 0.1
+
+
+class _Work:
+    """One call: it claims, then executes."""
+
+    def __init__(self, run_id: str, attempt: int) -> None:
+        self.run_id = run_id
+        self.attempt = attempt
+        self.execution: Execution | None = None
+        self.thread_id: str | None = None
+        self.is_claimed = asyncio.Event()  # or it has ended without
+        self.task: asyncio.Task[None] | None = None
+
+    def stop(self) -> None:
+        if self.execution is not None:
+            self.execution.stop("shutdown")
+
+    def cancel(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Running:
+    """The runs of one process; ``on_end`` is called when one of them has made room."""
+
+    def __init__(
+        self, tools: Tools, config: ChatStream, owners: Owners, on_end: Callable[[], None]
+    ) -> None:
+        self._tools = tools
+        self._config = config
+        self._owners = owners
+        self._on_end = on_end
+        self._calls: dict[tuple[str, int], _Work] = {}
+        self._executing: dict[str, _Work] = {}
+        self._watching: asyncio.Task[None] | None = None
+        self._look_now = asyncio.Event()
+        self._is_stopping = False
+
+    @property
+    def active(self) -> int:
+        """How many are claimed or executed now."""
+        return len(self._calls)
+
+    def has_room(self) -> bool:
+        """Say whether one more may be begun."""
+        return len(self._calls) < self._config.max_active_runs
+
+    def start(self) -> None:
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    def begin(self, run_id: str, attempt: int) -> asyncio.Task[None] | None:
+        """Make this attempt; gives its task, or None where nothing is begun any more."""
+        if self._is_stopping:
+            return None
+        work = self._calls.get((run_id, attempt))
+        if work is None:
+            work = self._calls[run_id, attempt] = _Work(run_id, attempt)
+            work.task = asyncio.get_running_loop().create_task(
+                self._make(work), name=f"run {run_id}"
+            )
+            work.task.add_done_callback(lambda done: self._ended(work, done))
+        return work.task
+
+    def is_lost(self, conn: Connection, due: Due) -> bool:
+        """Say whether nobody works on a run that is due. Blocks."""
+        if due.owner is None:
+            return True
+        if due.owner == self._owners.own:
+            return due.run.id not in self._executing
+        return not self._owners.is_alive(conn, due.owner)
+
+    async def abort(self, run_id: str) -> bool:
+        """Stop a run and keep its text; False where it is not here."""
+        for work in [work for work in self._calls.values() if work.run_id == run_id]:
+            await _wait(work.is_claimed.wait(), ABORT_WITHIN_S)
+        executing = self._executing.get(run_id)
+        if executing is None or executing.execution is None or executing.task is None:
+            return False
+        executing.execution.stop("cancelled")
+        await asyncio.wait([executing.task], timeout=ABORT_WITHIN_S)
+        return True
+
+    def hear(self, threads: frozenset[str] | None) -> None:
+        """Take note that another process may have ended runs of these threads (None: of any)."""
+        if threads is None or any(w.thread_id in threads for w in self._executing.values()):
+            self._look_now.set()
+
+    async def stop(self) -> list[tuple[str, int]]:
+        """Leave everything in good order; gives what is due by it: runs, and attempts to come."""
+        self._is_stopping = True
+        works = list(self._calls.values())
+        for work in works:
+            work.stop()
+        tasks = [work.task for work in works if work.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
+        for task in tasks:
+            task.cancel()
+        if tasks:  # a provider that swallows its cancellation does not hold the server up
+            await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        return [(w.run_id, w.execution.attempt + 1) for w in works if w.execution is not None]
+
+    async def _make(self, work: _Work) -> None:
+        try:
+            claimed = await self._take(work)
+            if claimed is None:
+                return
+            older = self._executing.get(work.run_id)
+            if older is not None:  # an attempt that has not noticed yet that it is fenced
+                older.cancel()
+            work.execution = Execution(self._tools, claimed)
+            work.thread_id = claimed.run.thread.id
+            self._executing[work.run_id] = work
+        finally:
+            work.is_claimed.set()
+        if self._is_stopping:
+            work.stop()
+        await work.execution.run()
+
+    async def _take(self, work: _Work) -> Claimed | None:
+        store, config = self._tools.store, self._config
+        due = await store.read(lambda conn: self._find(conn, work))
+        if due is None:
+            return None
+        return await store.write(
+            lambda tx: claim(
+                tx,
+                due,
+                self._owners.own,
+                max_crashes=config.max_crashes,
+                on_crash=cast(OnCrash, config.on_crash),
+                max_active_per_user=config.max_active_runs_per_user,
+            ),
+            due.run.thread.pk,
+        )
+
+    def _find(self, conn: Connection, work: _Work) -> Due | None:
+        due = find_one(conn, work.run_id)
+        if due is None or due.attempt + 1 != work.attempt or not self.is_lost(conn, due):
+            return None
+        return due
+
+    async def _watch(self) -> None:
+        """Drop what was ended or taken elsewhere."""
+        while True:
+            await _wait(self._look_now.wait(), self._config.sweep_interval_s)
+            self._look_now.clear()
+            works = list(self._executing.values())  # those claimed before the look
+            if not works:
+                continue
+            try:
+                held = await self._tools.store.read(lambda conn: find_held(conn, self._owners.own))
+            except StoreError as error:
+                log.warning("look for runs ended elsewhere put off: %s", error.code)
+                continue
+            for work in works:
+                if work.run_id not in held:
+                    work.cancel()
+
+    def _ended(self, work: _Work, task: asyncio.Task[None]) -> None:
+        del self._calls[work.run_id, work.attempt]
+        if self._executing.get(work.run_id) is work:
+            del self._executing[work.run_id]
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            self._on_end()
+        elif isinstance(error, StoreError):  # for now: the regular look finds it again
+            log.warning("run %s not taken yet: %s", work.run_id, error.code)
+        else:  # what is damaged keeps its own run back, and no other
+            what = "was dropped" if work.execution is not None else "cannot be taken"
+            log.error("run %s %s: %s", work.run_id, what, type(error).__name__)
+
+
+async def _wait(what: Coroutine[Any, Any, Any], within_s: float) -> None:
+    try:
+        await asyncio.wait_for(what, within_s)
+    except asyncio.TimeoutError:
+        pass  # time for a look of its own
