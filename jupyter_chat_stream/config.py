@@ -160,10 +160,10 @@ class ChatStream(Configurable):
         "Default 1.",
     ).tag(config=True)
     poll_interval_s = Float(
-        0.05,
+        0.25,
         min=0.005,
         help="Time between two looks for what another process committed, in seconds, while "
-        "somebody follows. Default 0.05.",
+        "somebody follows: for what its notices, which come at once, did not tell. Default 0.25.",
     ).tag(config=True)
     synchronous = Enum(
         ("NORMAL", "FULL"),
