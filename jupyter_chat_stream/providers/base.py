@@ -59,7 +59,35 @@ class EndChunk:
     usage: Mapping[str, int]
 
 
-Chunk = TextChunk | ReasoningChunk | ToolInputChunk | ToolCallChunk | EndChunk
+@dataclass(frozen=True, kw_only=True)
+class AskChunk:
+    """A question to a person: nothing of this stream is read after it.
+
+    Once it is answered the provider is asked again, with one more of ``Prompt.answers``; what it
+    asks is bounded by ``runs.pauses``. ``choices`` None is any value; ``expires_in_s`` None: it
+    stays open.
+    """
+
+    prompt: str
+    choices: tuple[str, ...] | None = None
+    expires_in_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SleepChunk:
+    """Nothing more before this time (ms since 1970): then the provider is asked again.
+
+    It gives the same chunk again; one whose time has passed is no sleep, and is read on after. So
+    the time must not be counted from the moment of the call: see ``Prompt.begun_at_ms``.
+    """
+
+    until_ms: int
+    reason: str
+
+
+Chunk = (
+    TextChunk | ReasoningChunk | ToolInputChunk | ToolCallChunk | AskChunk | SleepChunk | EndChunk
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,18 +100,31 @@ class Turn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answered:
+    """A question this same answer has asked, and what a person said to it."""
+
+    prompt: str
+    value: Any
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prompt:
     """All a provider needs for one answer.
 
     ``model`` is the provider's own name for it (without the ``provider/``). ``partial`` is the
-    text this same answer already has from an attempt that was cut; the stream goes on after it.
-    ``tools`` are in the Messages API's form: name, description, input_schema.
+    text this same answer already has from attempts that were cut or waited; the stream goes on
+    after it. ``answers`` are its questions that were answered, in their order: what is asked again
+    is what comes after them. ``begun_at_ms`` is when work on this answer began, the same for all
+    its attempts. ``tools`` are in the Messages API's form: name, description, input_schema.
     """
 
     model: str
     turns: tuple[Turn, ...]
     system: str | None = None
     partial: str = ""
+    answers: tuple[Answered, ...] = ()
+    begun_at_ms: int = 0
     tools: tuple[Mapping[str, Any], ...] = ()
     max_tokens: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -125,7 +166,8 @@ class Provider(Protocol):
     def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         """Answer the prompt, ending with an EndChunk; raises ProviderError.
 
-        Whoever asks closes the generator; that ends the request.
+        Whoever asks closes the generator, at the end, at a question or a sleep, or whenever it has
+        enough; that ends the request.
         """
         ...
 

@@ -13,9 +13,10 @@ from typing import Any
 
 from ..errors import BadRequest, PromptTooLong
 from ..messages import content_of
-from ..providers.base import Model, Prompt, Turn
+from ..providers.base import Answered, Model, Prompt, Turn
 from ..store.log import Connection, RunRef
 from ..store.reading import read_branch
+from ..store.runs import read_begun_ms
 from ..store.threads import read_preferences, read_thread
 
 CHARS_PER_TOKEN = 3.0
@@ -25,11 +26,15 @@ ANSWER_TOKENS = 32_000  # kept free for an answer that asks for no other length
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """What the log and the settings say of one run: its branch ends with its own reply."""
+    """What the log and the settings say of one run: its branch ends with its own reply.
+
+    ``begun_ms`` is when work on it began.
+    """
 
     reply: Mapping[str, Any]
     branch: tuple[Mapping[str, Any], ...]
     systems: tuple[str, ...]
+    begun_ms: int = 0
 
 
 def gather(conn: Connection, run: RunRef, system: str | None) -> Gathered:
@@ -41,6 +46,7 @@ def gather(conn: Connection, run: RunRef, system: str | None) -> Gathered:
         reply=branch[-1],
         branch=tuple(branch[:-1]),
         systems=tuple(text for text in systems if text),
+        begun_ms=read_begun_ms(conn, run),
     )
 
 
@@ -69,9 +75,20 @@ def make_prompt(gathered: Gathered, model: Model, params: Mapping[str, Any]) -> 
         turns=_mark_for_caching(turns),
         system=system,
         partial=partial,
+        answers=_answers(gathered.reply),
+        begun_at_ms=gathered.begun_ms,
         tools=tuple(params.get("tools") or ()),
         max_tokens=max_tokens,
         params=options,
+    )
+
+
+def _answers(reply: Mapping[str, Any]) -> tuple[Answered, ...]:
+    """Give the reply's questions that were answered; one that was not is not its any more."""
+    return tuple(
+        Answered(prompt=part["prompt"], value=part["value"], by=part["by"])
+        for part in reply["parts"]
+        if part["kind"] == "input_request" and part["by"] is not None
     )
 
 

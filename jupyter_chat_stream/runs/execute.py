@@ -7,7 +7,8 @@ repeats nothing.
 ::
 
     gather context ─► call the model, streaming ─► complete, finalized
-         ▲                 │ retryable failure
+         ▲                 ├─ asks or sleeps: let go; an answer or the time makes it due
+         │                 │ retryable failure
          └─ next attempt ◄─┤ short: sleep here; long: let go, the sweep comes back
                            └─ not retryable, or too often: error, finalized failed
 
@@ -37,12 +38,13 @@ from ..errors import (
 )
 from ..events import Body, Completed, Failed, Finalized, StatusChanged
 from ..messages import content_of
-from ..providers.base import Chunk, EndChunk, TextChunk
+from ..providers.base import AskChunk, Chunk, EndChunk, SleepChunk, TextChunk
 from ..providers.registry import Registry
 from ..store.claims import Claimed, put_off, retry_attempt
 from ..store.store import Store
 from .appender import Appender
 from .context import Gathered, gather, make_prompt
+from .pauses import Pause, pause_of
 
 log = logging.getLogger("jupyter_chat_stream.runs")
 
@@ -109,9 +111,11 @@ class Execution:
             end = await self._stream(gathered, appender)
             if end is None:
                 await self._leave(appender)
-            else:
+            elif isinstance(end, EndChunk):
                 await appender.finish((), release=False)  # the text is whole now
                 await appender.finish(_completion(gathered, appender.text, end))
+            else:  # it asks or sleeps, and nobody holds it from that commit on (L10)
+                await appender.finish((end,))
             return False
         except ProviderError as failure:
             await appender.finish((), release=False)
@@ -126,11 +130,13 @@ class Execution:
         finally:
             appender.close()
 
-    async def _stream(self, gathered: Gathered, appender: Appender) -> EndChunk | None:
-        """Read the provider to its end; None where ``stop`` came first."""
-        provider, model = self._tools.registry.get(self._claimed.model)
+    async def _stream(self, gathered: Gathered, appender: Appender) -> EndChunk | Pause | None:
+        """Read the provider to its end or to a pause; None where ``stop`` came first."""
+        tools = self._tools
+        provider, model = tools.registry.get(self._claimed.model)
         prompt = make_prompt(gathered, model, self._claimed.params)
-        reading = _Reading(provider.stream(prompt), appender, self._tools.config.stall_timeout_s)
+        chunks = provider.stream(prompt)
+        reading = _Reading(chunks, appender, tools.store, tools.config.stall_timeout_s)
         if self._why is None:
             self._step = asyncio.ensure_future(reading.run())
             try:
@@ -142,6 +148,8 @@ class Execution:
                 self._step = None
         if self._why is not None and reading.end is None:
             return None
+        if reading.pause is not None:
+            return reading.pause
         if reading.end is None:
             raise StreamCut("The provider's stream ended before the answer did.")
         return reading.end
@@ -155,7 +163,7 @@ class Execution:
     async def _fail(self, failure: ProviderError, appender: Appender, *, had_text: bool) -> bool:
         claimed, config = self._claimed, self._tools.config
         visible = had_text or appender.has_written
-        if visible and failure.retryable and config.on_crash == "interrupt":
+        if visible and failure.retryable and claimed.on_crash == "interrupt":
             await appender.finish((_failed(failure), Finalized(status="interrupted")))
             return False
         if not failure.retryable or claimed.retries >= config.max_retries:
@@ -171,7 +179,7 @@ class Execution:
         )
         if release or not await self._sleep(wait_s, appender):
             return False
-        restart = visible and config.on_crash == "restart"
+        restart = visible and claimed.on_crash == "restart"
         again = await store.write(
             lambda tx: retry_attempt(tx, claimed, restart=restart), claimed.run.thread.pk
         )
@@ -204,9 +212,15 @@ class _Reading:
     """Reads one provider's stream into the appender, and notices silence."""
 
     def __init__(
-        self, chunks: AsyncGenerator[Chunk, None], appender: Appender, stall_timeout_s: float | None
+        self,
+        chunks: AsyncGenerator[Chunk, None],
+        appender: Appender,
+        store: Store,
+        stall_timeout_s: float | None,
     ) -> None:
         self.end: EndChunk | None = None
+        self.pause: Pause | None = None
+        self._store = store
         self._chunks = chunks
         self._appender = appender
         self._stall_timeout_s = stall_timeout_s
@@ -236,6 +250,12 @@ class _Reading:
                 self._heard_at = self._loop.time()
                 if isinstance(chunk, EndChunk):
                     self.end = chunk
+                    continue
+                if isinstance(chunk, (AskChunk, SleepChunk)):
+                    store = self._store
+                    self.pause = pause_of(chunk, now_ms=store.now_ms(), request_id=store.new_id())
+                    if self.pause is not None:
+                        return
                     continue
                 status = None
                 if isinstance(chunk, TextChunk) and not is_building:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from math import isinf
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import ContentTooLarge, InvalidInput
-from ..events import MAX_CONTENT_BYTES, clean_text, dumps
-from .refusals import InvalidJson, NotSupported
+from ..events import MAX_CONTENT_BYTES, clean_text, dumps, from_iso
+from .refusals import InvalidJson
 
 MAX_EXTRA_BYTES = 1024 * 1024  # params, tools and context together
+MAX_VALUE_BYTES = 64 * 1024  # the answer to a run's question, as JSON
 MAX_DEPTH = 64
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -26,6 +27,9 @@ ModelId = Annotated[str, Field(max_length=200, pattern=r"^[^/]+/.+$")]
 System = Annotated[str, Field(max_length=100_000)]
 Project = Annotated[str, Field(max_length=1000)]
 Id = Annotated[str, Field(min_length=1, max_length=128)]
+Time = Annotated[str, Field(max_length=40)]
+Cron = Annotated[str, Field(max_length=200)]
+Zone = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class Body(BaseModel):
@@ -57,6 +61,7 @@ class ThreadChanges(Body):
 class Preferences(Body):
     default_model: ModelId | None = None
     system: System | None = None
+    on_crash: Literal["continue", "restart", "interrupt"] | None = None
 
 
 class Context(Body):
@@ -70,7 +75,26 @@ class NewMessage(Body):
     params: dict[str, Any] | None = None
     tools: list[dict[str, Any]] | None = Field(default=None, max_length=128)
     context: list[Context] | None = Field(default=None, max_length=128)
+    deliver_at: Time | None = None
     parent_id: Id | None = None
+
+
+class NewSchedule(Body):
+    thread_id: Id
+    content: str
+    cron: Cron
+    timezone: Zone | None = None
+    model: ModelId | None = None
+    params: dict[str, Any] | None = None
+
+
+class ScheduleChanges(Body):
+    content: str = ""
+    cron: Cron = ""
+    timezone: Zone = ""
+    model: ModelId | None = None
+    params: dict[str, Any] | None = None
+    paused: bool = False
 
 
 class Answer(Body):
@@ -89,16 +113,11 @@ def parse(model: type[Model], raw: bytes) -> Model:
     """Read a body; an empty one counts as ``{}``.
 
     Raises:
-        InvalidJson, InvalidInput, NotSupported: it is not what the model takes.
+        InvalidJson, InvalidInput: it is not what the model takes.
     """
     value = _load(raw) if raw.strip() else {}
     if not isinstance(value, Mapping):
         raise InvalidInput("The body must be a JSON object.")
-    if model is NewMessage and "deliver_at" in value:
-        raise NotSupported(
-            "Messages for later are not built yet: leave 'deliver_at' out and send it when due.",
-            field="deliver_at",
-        )
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -113,7 +132,77 @@ def new_message(raw: bytes) -> NewMessage:
         ContentTooLarge: the content, or all the rest together, is more than 1 MB.
     """
     message = parse(NewMessage, raw)
-    size = len(message.content.encode())
+    _check_content(message.content)
+    extra = message.model_dump(include={"params", "tools", "context"}, exclude_defaults=True)
+    _check_extra(extra, "'params', 'tools' and 'context' have", "together", "context")
+    return message
+
+
+def new_schedule(raw: bytes) -> NewSchedule:
+    """Read what is to be sent again and again.
+
+    Raises:
+        InvalidInput, ContentTooLarge: see ``new_message``.
+    """
+    schedule = parse(NewSchedule, raw)
+    _check_content(schedule.content)
+    _check_extra(schedule.params, "'params' has", "", "params")
+    return schedule
+
+
+def schedule_changes(raw: bytes) -> dict[str, Any]:
+    """Read what is to be different about a schedule.
+
+    Raises:
+        InvalidInput, ContentTooLarge: see ``new_message``.
+    """
+    changes = parse(ScheduleChanges, raw).changes()
+    if "content" in changes:
+        _check_content(changes["content"])
+    _check_extra(changes.get("params"), "'params' has", "", "params")
+    return changes
+
+
+def answer(raw: bytes) -> Answer:
+    """Read a person's answer to a run's question.
+
+    Raises:
+        InvalidInput: see ``parse``.
+        ContentTooLarge: the value is longer than an answer may be.
+    """
+    given = parse(Answer, raw)
+    text = given.value if isinstance(given.value, str) else dumps(given.value)
+    size = len(text.encode())
+    if size > MAX_VALUE_BYTES:
+        raise ContentTooLarge(
+            f"'value' has {size} bytes; at most {MAX_VALUE_BYTES} are taken. "
+            "Send what is longer as a message.",
+            field="value",
+            max_bytes=MAX_VALUE_BYTES,
+        )
+    return given
+
+
+def time_ms(field: str, text: str | None) -> int | None:
+    """Give a field's time in ms since 1970, None where it has none.
+
+    Raises:
+        InvalidInput: it is not ISO 8601 with a time zone.
+    """
+    if text is None:
+        return None
+    try:
+        return from_iso(text)
+    except (InvalidInput, OverflowError):
+        raise InvalidInput(
+            f"'{field}' must be a time in ISO 8601 with its time zone, such as "
+            "2030-01-31T18:00:00Z or 2030-01-31T18:00:00+01:00.",
+            field=field,
+        ) from None
+
+
+def _check_content(content: str) -> None:
+    size = len(content.encode())
     if size > MAX_CONTENT_BYTES:
         raise ContentTooLarge(
             f"'content' has {size} bytes; at most {MAX_CONTENT_BYTES} are taken. "
@@ -121,16 +210,17 @@ def new_message(raw: bytes) -> NewMessage:
             field="content",
             max_bytes=MAX_CONTENT_BYTES,
         )
-    if not message.content.strip():
+    if not content.strip():
         raise InvalidInput("'content' is empty: there is nothing to answer.", field="content")
-    extra = message.model_dump(include={"params", "tools", "context"}, exclude_defaults=True)
+
+
+def _check_extra(extra: Mapping[str, Any] | None, what: str, how: str, field: str) -> None:
     if extra and len(dumps(extra)) > MAX_EXTRA_BYTES:
         raise ContentTooLarge(
-            f"'params', 'tools' and 'context' have more than {MAX_EXTRA_BYTES} bytes together.",
-            field="context",
+            f"{what} more than {MAX_EXTRA_BYTES} bytes {how}".rstrip() + ".",
+            field=field,
             max_bytes=MAX_EXTRA_BYTES,
         )
-    return message
 
 
 def _load(raw: bytes) -> Any:

@@ -113,6 +113,7 @@ class MessagesHandler(ChatHandler):
             tools=tuple(message.tools or ()),
             context=tuple(item.model_dump() for item in message.context or ()),
             parent_id=message.parent_id if "parent_id" in message.model_fields_set else HEAD,
+            deliver_ms=bodies.time_ms("deliver_at", message.deliver_at),
         )
         sent = await self.service.send(self.owner, thread_id, request, key=key)
         wait_s = queries.preferred_wait(self)
@@ -164,7 +165,7 @@ class InputHandler(ChatHandler):
         from . import bodies
 
         run_id = queries.an_id(run_id, RunNotFound)
-        given = bodies.parse(bodies.Answer, self.body())
+        given = bodies.answer(self.body())
         run = await self.service.give_input(
             self.owner, run_id, request_id=given.request_id, value=given.value
         )

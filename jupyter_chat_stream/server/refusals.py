@@ -26,12 +26,6 @@ class InvalidJson(InvalidInput):
     code = "invalid_json"
 
 
-class NotSupported(InvalidInput):
-    """The request is understood, and this version cannot do it."""
-
-    code = "not_supported"
-
-
 class Unauthenticated(Forbidden):
     """Nobody whom this server knows is asking. Jupyter answers 403 here, not 401."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+from ..errors import InvalidInput
 from ..store import commands, runs
 from ..store.commands import SendRequest
+from ..store.limits import Limits, Over
+from ..store.waits import MAX_AHEAD_MS
 from .base import ServiceBase
 
 
@@ -17,19 +20,22 @@ class Messages(ServiceBase):
     ) -> dict[str, Any]:
         """Write the person's message, the empty reply and its run, which is due from then on.
 
+        With ``deliver_ms`` it is due at that time, and takes its turn then.
+
         Raises:
             ThreadNotFound, InvalidInput, ContentTooLarge, LimitReached, IdempotencyMismatch
         """
         content = commands.check_content(request.content)
         if request.model is not None:
             self._parts.registry.get(request.model)
+        self._check_time(request.deliver_ms)
         thread = await self._find_thread(owner, thread_id)
 
         sender = self._sender(owner, key)
         sent = await self.store.write(
             lambda tx: commands.send(tx, thread, sender, content, request), thread.pk
         )
-        self._parts.engine.sweep.nudge()
+        self._parts.engine.nudge()
         return sent
 
     async def runs(self, owner: str, thread_id: str) -> dict[str, Any]:
@@ -47,7 +53,7 @@ class Messages(ServiceBase):
         await self._parts.engine.abort(run_id)
 
         run = await self.store.write(lambda tx: commands.cancel(tx, ref), ref.thread.pk)
-        self._parts.engine.sweep.nudge()
+        self._parts.engine.nudge()
         return run
 
     async def retry(self, owner: str, run_id: str, key: str | None = None) -> dict[str, Any]:
@@ -78,7 +84,7 @@ class Messages(ServiceBase):
         run = await self.store.write(
             lambda tx: commands.give_input(tx, ref, owner, request_id, value), ref.thread.pk
         )
-        self._parts.engine.sweep.nudge()
+        self._parts.engine.nudge()
         return run
 
     async def _succeed(
@@ -89,9 +95,23 @@ class Messages(ServiceBase):
         made = await self.store.write(
             lambda tx: commands.succeed(tx, ref, sender, keep_parts=keep_parts), ref.thread.pk
         )
-        self._parts.engine.sweep.nudge()
+        self._parts.engine.nudge()
         return made
 
+    def _check_time(self, deliver_ms: int | None) -> None:
+        if deliver_ms is not None and deliver_ms > self.store.now_ms() + MAX_AHEAD_MS:
+            raise InvalidInput(
+                "'deliver_at' is more than five years ahead. Choose a nearer time.",
+                field="deliver_at",
+            )
+
     def _sender(self, owner: str, key: str | None) -> commands.Sender:
-        limit = self.config.messages_per_minute
-        return commands.Sender(owner=owner, key=key, messages_per_minute=limit)
+        config = self.config
+        limits = Limits(
+            messages_per_minute=config.messages_per_minute,
+            over_messages_per_minute=cast(Over, config.over_messages_per_minute),
+            max_active_runs=config.max_active_runs,
+            max_active_runs_per_user=config.max_active_runs_per_user,
+            over_active_runs=cast(Over, config.over_active_runs),
+        )
+        return commands.Sender(owner=owner, key=key, limits=limits)

@@ -7,15 +7,20 @@ kept, then write messages, runs and events; a run they make is due with that ver
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ..errors import ContentTooLarge, InvalidInput, LimitReached, RequestNotOpen
+from ..errors import ContentTooLarge, InvalidInput, RequestNotOpen
 from ..events import MAX_CONTENT_BYTES, InputGiven, clean_text, from_iso
-from . import reading, runs, threads
+from . import limits, reading, runs, threads
+from .limits import Limits
 from .log import RunRef, ThreadRef, Transaction
+from .waits import JOINS_HEAD
 
 SEND_ROUTE = "messages"
+
+
+NO_LIMITS: Final = Limits()
 
 
 class Head:
@@ -27,7 +32,10 @@ HEAD: Final = Head()
 
 @dataclass(frozen=True, kw_only=True)
 class SendRequest:
-    """What a person sends. ``parent_id``: ``HEAD`` for the newest reply, None for a root."""
+    """What a person sends. ``parent_id``: ``HEAD`` for the newest reply, None for a root.
+
+    ``deliver_ms``: the time before which it is a message for later; what is past is now.
+    """
 
     content: str
     model: str | None = None
@@ -35,25 +43,29 @@ class SendRequest:
     tools: Sequence[Mapping[str, Any]] = ()
     context: Sequence[Mapping[str, str]] = ()
     parent_id: str | Head | None = HEAD
+    deliver_ms: int | None = None
 
     def body(self) -> dict[str, Any]:
         """Give what an idempotency key stands for."""
         parent = "" if isinstance(self.parent_id, Head) else self.parent_id
-        return {
+        body = {
             **vars(self),
             "tools": list(self.tools),
             "context": list(self.context),
             "parent_id": parent,
         }
+        if self.deliver_ms is None:  # keys of before there were messages for later stay good
+            del body["deliver_ms"]
+        return body
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sender:
-    """Who sends, under which key, and how many messages a minute they may."""
+    """Who sends, under which key, and how much they may."""
 
     owner: str
     key: str | None = None
-    messages_per_minute: int | None = None
+    limits: Limits = NO_LIMITS
 
 
 def check_content(content: str) -> str:
@@ -77,6 +89,8 @@ def send(
 ) -> dict[str, Any]:
     """Write a person's message, the empty reply and its run: ``{message, reply, run}``.
 
+    A message for later has its parent and its turn when it is delivered (``waits``).
+
     Raises:
         ThreadNotFound, MessageNotFound, LimitReached, IdempotencyMismatch
     """
@@ -84,21 +98,48 @@ def send(
     known = _recall(tx, thread, sender, SEND_ROUTE, request.body())
     if known is not None:
         return sent(tx, thread, *known)
-    _check_rate(tx, sender)
-    parent_id = request.parent_id
-    if isinstance(parent_id, Head):
-        parent_id = info["head"]
-    elif parent_id is not None:
-        threads.find_message(tx.conn, thread, parent_id)
-    parts = _parts_of(content, request.context)
-    message = runs.add_message(tx, thread, parts=parts, parent_id=parent_id)
-    params = {"params": dict(request.params or {}), "tools": list(request.tools)}
-    model = request.model or info["model"]
-    reply = runs.NewReply(parent_id=message["id"], model=model, params=params)
-    run = runs.add_reply(tx, thread, reply)
+    deliver_ms = request.deliver_ms
+    if deliver_ms is not None and deliver_ms <= tx.now_ms:
+        deliver_ms = None
+    deliver_ms = limits.admit(tx, sender.owner, sender.limits, deliver_ms)
+    if isinstance(request.parent_id, str):
+        threads.find_message(tx.conn, thread, request.parent_id)
+    message, run = write_exchange(tx, thread, info, content, request, deliver_ms)
     _remember(tx, thread, sender, SEND_ROUTE, request.body(), message["id"], run.id)
     tx.flush()
     return sent(tx, thread, message["id"], run.id)
+
+
+def write_exchange(
+    tx: Transaction,
+    thread: ThreadRef,
+    info: Mapping[str, Any],
+    content: str,
+    request: SendRequest,
+    deliver_ms: int | None = None,
+) -> tuple[dict[str, Any], RunRef]:
+    """Write a person's message, the empty reply and its run, in their place in the thread."""
+    params: dict[str, Any] = {
+        "params": dict(request.params or {}),
+        "tools": list(request.tools),
+    }
+    parent_id = request.parent_id
+    if isinstance(parent_id, Head):
+        parent_id = info["head"] if deliver_ms is None else None
+        if deliver_ms is not None:
+            params[JOINS_HEAD] = True
+    is_for_later = deliver_ms is not None
+    parts = _parts_of(content, request.context)
+    message = runs.add_message(
+        tx, thread, parts=parts, parent_id=parent_id, is_for_later=is_for_later
+    )
+    reply = runs.NewReply(
+        parent_id=message["id"],
+        model=request.model or info["model"],
+        params=params,
+        deliver_ms=deliver_ms,
+    )
+    return message, runs.add_reply(tx, thread, reply)
 
 
 def succeed(tx: Transaction, run: RunRef, sender: Sender, *, keep_parts: bool) -> dict[str, Any]:
@@ -114,7 +155,7 @@ def succeed(tx: Transaction, run: RunRef, sender: Sender, *, keep_parts: bool) -
     if known is not None:
         run_id = known[1]
     else:
-        _check_rate(tx, sender)
+        _admit_now(tx, sender)
         run_id = runs.make_successor(tx, run, keep_parts=keep_parts).id
         _remember(tx, run.thread, sender, route, {}, None, run_id)
         tx.flush()
@@ -205,17 +246,10 @@ def _remember(
         )
 
 
-def _check_rate(tx: Transaction, sender: Sender) -> None:
-    limit = sender.messages_per_minute
-    if limit is None:
-        return
-    count, first_ms = runs.count_sent_since(tx.conn, sender.owner, tx.now_ms - 60_000)
-    if count >= limit:
-        left_s = max(1, ((first_ms or tx.now_ms) + 60_000 - tx.now_ms + 999) // 1000)
-        raise LimitReached(
-            f"{limit} messages a minute are allowed; try again in {left_s} s.",
-            retry_after_s=left_s,
-        )
+def _admit_now(tx: Transaction, sender: Sender) -> None:
+    """Refuse what cannot begin now: a retry is asked for again, never put off."""
+    limits_now = replace(sender.limits, over_messages_per_minute="refuse")
+    limits.admit(tx, sender.owner, limits_now, None)
 
 
 def _parts_of(content: str, context: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:

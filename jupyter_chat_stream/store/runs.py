@@ -84,6 +84,12 @@ def read_run(conn: Connection, run: RunRef) -> dict[str, Any]:
     return rows.run_wire(row, run.thread.id, run.message_id)
 
 
+def read_begun_ms(conn: Connection, run: RunRef) -> int:
+    """Give when work on a run first began, or when it was made."""
+    sql = "SELECT COALESCE(started_ms, created_ms) FROM run WHERE pk = :pk"
+    return int(execute(conn, sql, {"pk": run.pk}).scalar_one())
+
+
 def list_runs(conn: Connection, thread: ThreadRef) -> list[dict[str, Any]]:
     """Give a thread's runs, oldest first."""
     sql = (
@@ -104,17 +110,6 @@ def count_by_status(conn: Connection) -> dict[str, int]:
     """Count all runs; a status that none has counts 0."""
     found = execute(conn, "SELECT status, COUNT(*) FROM run GROUP BY status").fetchall()
     return {**dict.fromkeys(STATUSES, 0), **{row[0]: row[1] for row in found}}
-
-
-def count_sent_since(conn: Connection, owner: str, since_ms: int) -> tuple[int, int | None]:
-    """Count an owner's messages since a time, and give when the first of them came."""
-    sql = (
-        "SELECT COUNT(*), MIN(message.created_ms) FROM message JOIN thread ON "
-        "thread.pk = message.thread WHERE thread.owner = :owner AND role = 'user' "
-        "AND message.created_ms > :since AND thread.updated_ms > :since"
-    )
-    row = execute(conn, sql, {"owner": owner, "since": since_ms}).one()
-    return row[0], row[1]
 
 
 def add_message(

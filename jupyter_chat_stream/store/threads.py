@@ -187,6 +187,7 @@ def read_preferences(conn: Connection, owner: str) -> dict[str, Any]:
         "owner": owner,
         "default_model": row["default_model"] if row else None,
         "system": row["system"] if row else None,
+        "on_crash": row["on_crash"] if row else None,
     }
 
 

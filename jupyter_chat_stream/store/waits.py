@@ -18,10 +18,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ..events import Failed, MessageWritten
+from ..events import Event, Failed, MessageWritten
+from ..messages import fold_run
 from . import rows
 from .log import RunRef, ThreadRef, Transaction, execute
 
+MAX_AHEAD_MS = 5 * 366 * 86_400_000  # how far ahead anything may be put: about five years
 JOINS_HEAD = "joins_head"  # in a run's params: the parent is the head at the time of delivery
 
 
@@ -29,8 +31,11 @@ def deliver(tx: Transaction, run: RunRef) -> None:
     """Give a message for later its parent, and its run a turn in the thread."""
     message = _message(tx.conn, run.thread, "pk", run.message_pk)
     deliver_message(tx, run.thread, message["parent_id"], joins_head=_joins_head(tx.conn, run))
-    seq = _rewrite(tx, run.thread, {**message, "status": "pending"}, run)
-    tx.set_run(run, deliver_ms=None, turn=seq)
+    event = _rewrite(tx, run.thread, {**message, "status": "pending"}, run)
+    state = tx.run(run)
+    fold_run(state, event)
+    columns = rows.run_columns(state, event.seq)
+    tx.set_run(run, **columns, deliver_ms=None, turn=event.seq)
 
 
 def deliver_message(
@@ -94,12 +99,12 @@ def _message(conn: Connection, thread: ThreadRef, key: str, value: Any) -> dict[
 
 def _rewrite(
     tx: Transaction, thread: ThreadRef, message: dict[str, Any], run: RunRef | None = None
-) -> int:
+) -> Event:
     """Write a message anew: its event, and its row as the event's fold."""
     whole = {name: value for name, value in message.items() if name not in ("content", "seq")}
-    seq = tx.append(thread, MessageWritten(message=whole), run=run).seq
-    columns = rows.message_columns(whole, seq)
+    event = tx.append(thread, MessageWritten(message=whole), run=run)
+    columns = rows.message_columns(whole, event.seq)
     changed = {name: columns[name] for name in ("status", "parent_id", "seq")}
     sets = ", ".join(f"{name} = :{name}" for name in changed)
     tx.execute(f"UPDATE message SET {sets} WHERE id = :id", {**changed, "id": message["id"]})
-    return seq
+    return event

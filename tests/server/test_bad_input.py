@@ -187,6 +187,7 @@ async def test_a_wrong_type_in_a_message_names_its_field(
         ("PATCH", "threads/{thread}", {"archived": 1}, "archived"),
         ("PATCH", "threads/{thread}", {"model": None}, "model"),
         ("PATCH", "me", {"system": 1}, "system"),
+        ("PATCH", "me", {"on_crash": "panic"}, "on_crash"),
     ],
 )
 async def test_a_wrong_type_in_settings_names_its_field(
@@ -331,11 +332,27 @@ async def test_a_malformed_idempotency_key_is_400(chat_server: ChatServer, key: 
     assert reply.error["field"] == "Idempotency-Key"
 
 
-async def test_a_message_for_later_is_not_supported_yet(chat_server: ChatServer) -> None:
+@pytest.mark.parametrize(
+    "time",
+    [
+        "",
+        "tomorrow",
+        "2030-01-01",
+        "2030-01-01T18:00:00",
+        "2030-13-01T18:00:00Z",
+        "2090-01-01T00:00:00Z",
+        "x" * 41,
+        1_800_000_000,
+        True,
+    ],
+)
+async def test_a_time_that_cannot_be_meant_is_refused(chat_server: ChatServer, time: Any) -> None:
     thread_id = await chat_server.thread()
-    body = {"content": "x", "deliver_at": "2030-01-01T00:00:00Z"}
+    body = {"content": "x", "deliver_at": time}
     reply = await chat_server.ask("POST", f"threads/{thread_id}/messages", body)
-    assert is_refused(reply, 400, "not_supported")
+    assert is_refused(reply, 400, "invalid_input")
+    assert reply.error["field"] == "deliver_at"
+    assert (await chat_server.ask("GET", f"threads/{thread_id}/messages")).json["messages"] == []
 
 
 @pytest.mark.parametrize(

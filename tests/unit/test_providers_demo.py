@@ -9,10 +9,13 @@ import pytest
 
 from jupyter_chat_stream import errors
 from jupyter_chat_stream.providers.base import (
+    Answered,
+    AskChunk,
     Chunk,
     EndChunk,
     Prompt,
     ReasoningChunk,
+    SleepChunk,
     TextChunk,
     ToolCallChunk,
     ToolInputChunk,
@@ -44,6 +47,10 @@ def ask(model: str, *texts: str, **changes: Any) -> Prompt:
     return Prompt(**{"model": model, "turns": tuple(turns[:-1]), **changes})
 
 
+def said(*values: Any) -> tuple[Answered, ...]:
+    return tuple(Answered(prompt="?", value=value, by="ada") for value in values)
+
+
 async def collect(prompt: Prompt, provider: DemoProvider | None = None) -> list[Chunk]:
     provider = provider or DemoProvider(pace=0)
     return [chunk async for chunk in provider.stream(prompt)]
@@ -55,7 +62,7 @@ def text_of(chunks: list[Chunk]) -> str:
 
 @pytest.mark.parametrize("model", [name for name in NAMES if name != "fail"])
 async def test_the_same_prompt_gives_the_same_chunks(model: str) -> None:
-    prompt = ask(model, "one", "two")
+    prompt = ask(model, "one", "two", answers=said("autumn", "Ben"))
     chunks = await collect(prompt)
     assert chunks == await collect(prompt)
     assert isinstance(chunks[-1], EndChunk)
@@ -271,3 +278,68 @@ async def test_a_parameter_that_cannot_be_meant_is_refused(
 async def test_there_are_no_other_demo_models() -> None:
     with pytest.raises(errors.NoSuchModel, match="demo/tour"):
         await collect(ask("tuor"))
+
+
+# ---------------------------------------------------------------- asking and sleeping
+
+
+@pytest.mark.parametrize("given", [(), ("autumn",), ("autumn", {"name": "Ben"})])
+async def test_ask_goes_on_after_its_answers_at_every_place(given: tuple[Any, ...]) -> None:
+    """It asks what has no answer yet, and says nothing twice."""
+    prompt = ask("ask", answers=said(*given))
+    whole = answer_to(prompt)
+    for value in given:
+        assert (value if isinstance(value, str) else '{"name": "Ben"}') in whole
+    for cut in range(len(whole) + 1):
+        chunks = await collect(ask("ask", answers=said(*given), partial=whole[:cut]))
+        assert whole[:cut] + text_of(chunks) == whole, cut
+        asked = [chunk for chunk in chunks if isinstance(chunk, AskChunk)]
+        assert len(asked) == (len(given) < 2)
+        assert chunks[-1] in asked or isinstance(chunks[-1], EndChunk)
+
+
+async def test_ask_offers_choices_then_takes_any_text_for_as_long_as_it_is_told() -> None:
+    first = (await collect(ask("ask")))[-1]
+    second = (await collect(ask("ask", answers=said("x"), params={"expires_in_s": 5})))[-1]
+    assert isinstance(first, AskChunk)
+    assert isinstance(second, AskChunk)
+    assert (len(first.choices or ()), first.expires_in_s) == (4, None)
+    assert (second.choices, second.expires_in_s) == (None, 5.0)
+
+
+async def test_a_long_answer_is_shown_short() -> None:
+    assert len(answer_to(ask("ask", answers=said("x" * 10_000, "y" * 10_000)))) < 2000
+
+
+@pytest.mark.parametrize(
+    ("params", "until_ms"),
+    [
+        ({}, 1_010_000),
+        ({"wait_s": 0.5}, 1_000_500),
+        ({"wait_s": 0}, 1_000_000),
+        ({"until": "1970-01-01T01:00:02+01:00"}, 2000),
+    ],
+)
+async def test_wait_sleeps_until_the_same_time_in_every_attempt(
+    params: dict[str, Any], until_ms: int
+) -> None:
+    for partial in ("", answer_to(ask("wait"))[:30]):
+        prompt = ask("wait", params=params, begun_at_ms=1_000_000, partial=partial)
+        slept = [chunk for chunk in await collect(prompt) if isinstance(chunk, SleepChunk)]
+        assert [chunk.until_ms for chunk in slept] == [until_ms]
+
+
+@pytest.mark.parametrize(
+    ("model", "params"),
+    [
+        ("wait", {"wait_s": -1}),
+        ("wait", {"wait_s": None, "until": "tomorrow"}),
+        ("wait", {"until": "2030-01-01T00:00:00"}),
+        ("wait", {"until": 7}),
+        ("ask", {"expires_in_s": 0}),
+        ("ask", {"wait_s": 1}),
+    ],
+)
+async def test_a_pause_that_cannot_be_meant_is_refused(model: str, params: Any) -> None:
+    with pytest.raises(errors.BadRequest):
+        await collect(ask(model, params=params))

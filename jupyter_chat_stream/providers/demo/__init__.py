@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 
 from ...errors import NoSuchModel
 from ..base import (
+    AskChunk,
     Chunk,
     EndChunk,
     Model,
@@ -24,7 +25,7 @@ from ..base import (
     ToolCallChunk,
     ToolInputChunk,
 )
-from . import answers, failures
+from . import answers, failures, pausing
 from .params import Params, parse
 
 CHARS_PER_TOKEN = 4
@@ -33,6 +34,8 @@ CHUNKS_PER_TURN = 32
 
 TOUR_CHARS_PER_S = 120.0  # the first answer lasts about 25 seconds
 _PACES = {"tour": TOUR_CHARS_PER_S, "thinking": 200.0, "tools": 200.0}  # the rest: unpaced
+
+PAUSING = ("ask", "wait")
 
 _WORD = re.compile(r"\s*\S+\s?|\s+")
 
@@ -61,6 +64,8 @@ MODELS = (
     _model("tools", "calls a tool", "tools"),
     _model("long", "as long as you like"),
     _model("fail", "fails as you like"),
+    _model("ask", "asks you two questions"),
+    _model("wait", "waits, then goes on"),
 )
 
 
@@ -128,8 +133,13 @@ class DemoProvider:
 
 
 def answer_to(prompt: Prompt) -> str:
-    """Give the whole text of the answer to a prompt, as if nothing of it had come yet."""
+    """Give the whole text of the answer to a prompt, as if nothing of it had come yet.
+
+    Of one that asks, it is the text up to the first question without an answer.
+    """
     params = parse(prompt.model, prompt.params)
+    if prompt.model in PAUSING:
+        return _said(pausing.script(prompt, params))
     text = answers.text(prompt, params.chars)
     if prompt.max_tokens is not None:
         return text[: prompt.max_tokens * CHARS_PER_TOKEN]
@@ -137,6 +147,9 @@ def answer_to(prompt: Prompt) -> str:
 
 
 def _chunks(prompt: Prompt, params: Params) -> Iterator[Chunk | failures.Fails]:
+    if prompt.model in PAUSING:
+        yield from _pausing(prompt, params)
+        return
     whole = answer_to(prompt)
     # A partial text that is not ours (the model was changed meanwhile) cannot be gone on with.
     kept = len(prompt.partial) if whole.startswith(prompt.partial) else 0
@@ -151,6 +164,27 @@ def _chunks(prompt: Prompt, params: Params) -> Iterator[Chunk | failures.Fails]:
     if prompt.model == "tools":
         yield from _tool_call(prompt, params)
     yield _end(prompt, whole, rest)
+
+
+def _pausing(prompt: Prompt, params: Params) -> Iterator[Chunk]:
+    steps = pausing.script(prompt, params)
+    whole = _said(steps)
+    kept = len(prompt.partial) if whole.startswith(prompt.partial) else 0
+    skipped = 0
+    for step in steps:
+        if isinstance(step, str):
+            here = min(kept - skipped, len(step))
+            skipped += here
+            yield from (TextChunk(text=t) for t in _pieces(step[here:], params.chunk_chars))
+        else:
+            yield step
+            if isinstance(step, AskChunk):
+                return
+    yield _end(prompt, whole, whole[kept:])
+
+
+def _said(steps: Iterable[pausing.Step]) -> str:
+    return "".join(step for step in steps if isinstance(step, str))
 
 
 def _failing(rest: str, kept: int, params: Params) -> Iterator[Chunk | failures.Fails]:

@@ -7,6 +7,9 @@
 ``failure``          ``fail``          the code of a provider error, `provider_down` by default
 ``after_chars``      ``fail``          so much comes first; with 0 it fails every time
 ``retry_after_s``    ``fail``          what the error says
+``expires_in_s``     ``ask``           how long each question is open; by default for ever
+``wait_s``           ``wait``          how long it sleeps after it began, 10 by default
+``until``            ``wait``          instead: until when, in ISO 8601 with its time zone
 ===================  ================  ==========================================================
 """
 
@@ -16,16 +19,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import BadRequest
+from ...errors import BadRequest, InvalidInput
+from ...events import from_iso
 from .failures import CODES
 
 DEFAULT_LONG_CHARS = 20_000
 MAX_CHARS = 2_000_000
 MAX_CHUNK_CHARS = 65_536
 MAX_CHARS_PER_S = 1_000_000
+DEFAULT_WAIT_S = 10.0
+MAX_WAIT_S = 366 * 86_400
 
 _ANYWHERE = ("chars_per_second", "chunk_chars")
-_ONLY_FOR = {"long": ("chars",), "fail": ("failure", "after_chars", "retry_after_s")}
+_ONLY_FOR = {
+    "long": ("chars",),
+    "fail": ("failure", "after_chars", "retry_after_s"),
+    "ask": ("expires_in_s",),
+    "wait": ("wait_s", "until"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +49,9 @@ class Params:
     failure: str = "provider_down"
     after_chars: int = 0
     retry_after_s: float | None = None
+    expires_in_s: float | None = None
+    wait_s: float = DEFAULT_WAIT_S
+    until_ms: int | None = None  # None: `wait_s` after it began
 
 
 def parse(model: str, given: Mapping[str, Any]) -> Params:
@@ -65,7 +79,20 @@ def parse(model: str, given: Mapping[str, Any]) -> Params:
         failure=failure,
         after_chars=_whole(given, "after_chars", 0, 0, MAX_CHARS) or 0,
         retry_after_s=_number(given, "retry_after_s", 0, 86_400),
+        expires_in_s=_number(given, "expires_in_s", 0.001, MAX_WAIT_S),
+        wait_s=_number({"wait_s": DEFAULT_WAIT_S, **given}, "wait_s", 0, MAX_WAIT_S) or 0.0,
+        until_ms=_time_ms(given, "until"),
     )
+
+
+def _time_ms(given: Mapping[str, Any], name: str) -> int | None:
+    value = given.get(name)
+    try:
+        return None if value is None else from_iso(value)
+    except (InvalidInput, OverflowError):
+        raise BadRequest(
+            f"The parameter {name!r} must be a time in ISO 8601 with its time zone.", param=name
+        ) from None
 
 
 def _number(given: Mapping[str, Any], name: str, low: float, high: float) -> float | None:

@@ -1,0 +1,67 @@
+"""The demo models that pause: ``ask`` asks a person twice, ``wait`` sleeps once.
+
+A script is what the answer would be if nothing ever stopped it, as far as the answers given go. It
+is a pure function of the prompt, so every attempt walks the same one and skips what is there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ...events import iso
+from ..base import AskChunk, Prompt, SleepChunk
+from .answers import LABEL
+from .params import Params
+
+MAX_SHOWN_CHARS = 200
+
+SEASONS = ("spring", "summer", "autumn", "winter")
+
+Step = str | AskChunk | SleepChunk
+
+
+def script(prompt: Prompt, params: Params) -> list[Step]:
+    """Give the steps of an answer, up to the first question that has none."""
+    steps: list[Step] = []
+    answered = 0
+    for step in _ask(prompt, params) if prompt.model == "ask" else _wait(prompt, params):
+        if isinstance(step, AskChunk):
+            answered += 1
+            if answered <= len(prompt.answers):
+                continue
+        steps.append(step)
+        if isinstance(step, AskChunk):
+            break
+    return steps
+
+
+def _ask(prompt: Prompt, params: Params) -> Iterator[Step]:
+    said = [_shown(answer.value) for answer in prompt.answers]
+    yield (
+        LABEL + "## A little report\n\nTwo questions first. I can wait for days: while I do, "
+        "nothing runs, and you may close everything.\n\n"
+    )
+    yield AskChunk(
+        prompt="Which season shall the report be about?",
+        choices=SEASONS,
+        expires_in_s=params.expires_in_s,
+    )
+    yield f"**{said[0]}** it is.\n\n"
+    yield AskChunk(prompt="Who is it for?", expires_in_s=params.expires_in_s)
+    yield f"### The {said[0]} report, for {said[1]}\n\nEverything went as it does in {said[0]}.\n"
+
+
+def _wait(prompt: Prompt, params: Params) -> Iterator[Step]:
+    until_ms = params.until_ms
+    if until_ms is None:
+        until_ms = prompt.begun_at_ms + int(params.wait_s * 1000)
+    yield LABEL + "I wait now, and hold nothing meanwhile: no task, no memory, no connection.\n\n"
+    yield SleepChunk(until_ms=until_ms, reason=f"asked to wait until {iso(until_ms)}")
+    yield "Here I am again, and I go on where I was.\n"
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"

@@ -1,0 +1,139 @@
+"""Limits: how much one user, and all together, may have at once, and what is beyond it.
+
+Counted in the transaction that would write, so that of two at once one is told; on a database
+without one writer's lock, of one user's at a time. What is beyond a limit is refused with a time
+to come back, or queued: a message that the minute does not allow becomes one for later, a run
+beyond the active ones waits for its turn like every other (``claims.find_due`` is fair).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from ..errors import LimitReached
+from .log import Transaction, execute
+
+Over = Literal["refuse", "queue"]
+
+MINUTE_MS = 60_000
+BUSY_RETRY_S = 5  # how long a run lasts is not known; so long at least, or one would ask at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a server allows; None is no limit."""
+
+    messages_per_minute: int | None = None
+    over_messages_per_minute: Over = "refuse"
+    max_active_runs: int | None = None
+    max_active_runs_per_user: int | None = None
+    over_active_runs: Over = "queue"
+
+
+def admit(tx: Transaction, owner: str, limits: Limits, deliver_ms: int | None) -> int | None:
+    """Say when a user's new message or retry takes its turn: None for now, or its time in ms.
+
+    Args:
+        deliver_ms: the time that was asked for, None for now.
+
+    Raises:
+        LimitReached: with ``retry_after_s``.
+    """
+    if limits.messages_per_minute is None and limits.over_active_runs == "queue":
+        return deliver_ms
+    _lock(tx, owner)
+    if limits.over_active_runs == "refuse" and deliver_ms is None:
+        _check_active(tx.conn, owner, limits)
+    if limits.messages_per_minute is None:
+        return deliver_ms
+    return _in_its_minute(tx, owner, limits, limits.messages_per_minute, deliver_ms)
+
+
+def _in_its_minute(
+    tx: Transaction, owner: str, limits: Limits, most: int, deliver_ms: int | None
+) -> int | None:
+    wanted_ms = tx.now_ms if deliver_ms is None else deliver_ms
+    allowed_ms = _allowed_ms(_turns(tx.conn, owner, tx.now_ms - MINUTE_MS), most, wanted_ms)
+    if allowed_ms == wanted_ms:
+        return deliver_ms
+    if limits.over_messages_per_minute == "queue":
+        return allowed_ms
+    if deliver_ms is not None:
+        raise LimitReached(
+            f"{most} messages a minute are allowed, and so many are to be delivered at that time. "
+            "Choose another.",
+            retry_after_s=max(1, -(-(allowed_ms - wanted_ms) // 1000)),
+        )
+    left_s = max(1, -(-(allowed_ms - wanted_ms) // 1000))
+    raise LimitReached(
+        f"{most} messages a minute are allowed; try again in {left_s} s.", retry_after_s=left_s
+    )
+
+
+def _allowed_ms(turns: list[int], most: int, wanted_ms: int) -> int:
+    """Give the first time, not before the wanted one, at which the minute before has room."""
+    at_ms = wanted_ms
+    while True:
+        minute = [turn for turn in turns if at_ms - MINUTE_MS < turn <= at_ms]
+        if len(minute) < most:
+            return at_ms
+        at_ms = minute[len(minute) - most] + MINUTE_MS
+
+
+def _turns(conn: Connection, owner: str, since_ms: int) -> list[int]:
+    """Give the times, in order, at which a user's messages were or will be delivered.
+
+    A person's message has its time in the last event that wrote it; retries and continuations,
+    which have an elder sibling, have theirs in when they were made.
+    """
+    delivered = (
+        "SELECT event.at_ms FROM message JOIN thread ON thread.pk = message.thread "
+        "JOIN event ON event.thread = message.thread AND event.seq = message.seq "
+        "WHERE thread.owner = :owner AND thread.updated_ms > :since AND message.role = 'user' "
+        "AND message.status = 'completed' AND event.at_ms > :since"
+    )
+    repeated = (
+        "SELECT run.created_ms FROM run JOIN thread ON thread.pk = run.thread "
+        "JOIN message ON message.pk = run.message "
+        "WHERE thread.owner = :owner AND thread.updated_ms > :since AND run.created_ms > :since "
+        "AND EXISTS (SELECT 1 FROM message AS elder WHERE elder.thread = message.thread "
+        "AND elder.parent_id = message.parent_id AND elder.pk < message.pk)"
+    )
+    for_later = (
+        "SELECT run.deliver_ms FROM run JOIN thread ON thread.pk = run.thread "
+        "WHERE thread.owner = :owner AND run.ended_ms IS NULL AND run.deliver_ms > :since"
+    )
+    params = {"owner": owner, "since": since_ms}
+    found: list[int] = []
+    for sql in (delivered, repeated, for_later):
+        found.extend(execute(conn, sql, params).scalars())
+    return sorted(found)
+
+
+def _check_active(conn: Connection, owner: str, limits: Limits) -> None:
+    sql = (
+        "SELECT COUNT(*), COALESCE(SUM(CASE WHEN thread.owner = :owner THEN 1 ELSE 0 END), 0) "
+        "FROM run JOIN thread ON thread.pk = run.thread "
+        "WHERE run.ended_ms IS NULL AND run.status IN ('pending', 'processing')"
+    )
+    everybody, own = execute(conn, sql, {"owner": owner}).one()
+    _check(own, limits.max_active_runs_per_user, "You have")
+    _check(everybody, limits.max_active_runs, "All together have")
+
+
+def _check(count: int, most: int | None, who: str) -> None:
+    if most is not None and count >= most:
+        raise LimitReached(
+            f"{who} {count} answers under way or in the queue, and {most} are allowed. "
+            "Try again when one has ended, or stop one.",
+            retry_after_s=BUSY_RETRY_S,
+        )
+
+
+def _lock(tx: Transaction, owner: str) -> None:
+    if tx.conn.dialect.name != "sqlite":  # there one transaction writes at a time anyway
+        key = {"key": f"chat-stream limit {owner}"}
+        tx.execute("SELECT pg_advisory_xact_lock(hashtext(:key))", key)
