@@ -21,6 +21,7 @@ from .. import connection
 from ..config import CONNECTION_ENV, ChatStream
 from ..connection import Connection
 from .base import SETTING
+from .exports import ExportHandler
 from .following import EventsHandler
 from .handlers import (
     InputHandler,
@@ -50,6 +51,7 @@ ROUTES = (
     (r"threads/([^/]+)/messages", MessagesHandler),
     (r"threads/([^/]+)/events", EventsHandler),
     (r"threads/([^/]+)/runs", RunsHandler),
+    (r"threads/([^/]+)/export", ExportHandler),
     (r"runs/([^/]+)", RunHandler),
     (r"runs/([^/]+)/(cancel|retry|continue)", RunCommandHandler),
     (r"runs/([^/]+)/input", InputHandler),

@@ -7,10 +7,11 @@ Its chapters are one module each.
 from __future__ import annotations
 
 from ..store.commands import SendRequest as SendRequest
+from .exports import Exports
 from .following import Following
 from .messages import Messages
 from .threads import Threads
 
 
-class Service(Threads, Messages, Following):
+class Service(Threads, Messages, Following, Exports):
     """The chat of one server."""

@@ -1,17 +1,201 @@
-"""The command line: what it is told, and what it says when that cannot be meant."""
+"""The command line: what it is told, what it says, and what it leaves alone."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sqlite3
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
-from traitlets.config import Config
 
-from jupyter_chat_stream.__main__ import ChatStreamCommand
-from jupyter_chat_stream.errors import DatabaseUnreadable
+from jupyter_chat_stream.__main__ import ChatStreamCommand, arguments
+from jupyter_chat_stream.cli.status import is_locked
+from jupyter_chat_stream.config import CONNECTION_ENV, ChatStream
+from jupyter_chat_stream.engine.owners import FileOwners
+from jupyter_chat_stream.service import SendRequest, Service
+
+Run = Callable[..., int]
 
 
-def test_a_url_that_cannot_be_read_is_refused_without_its_password() -> None:
-    command = ChatStreamCommand(config=Config(ChatStream={"database_url": "no url: secret"}))
-    with pytest.raises(DatabaseUnreadable) as refused:
-        command.check()
-    assert "--ChatStream.database_url" in refused.value.message
-    assert "secret" not in refused.value.message
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command with these words; gives its code."""
+    monkeypatch.delenv(CONNECTION_ENV, raising=False)
+
+    def command(*words: str) -> int:
+        ChatStreamCommand.clear_instance()
+        app = ChatStreamCommand.instance()
+        try:
+            with pytest.raises(SystemExit) as ended:
+                app.initialize(arguments(list(words)))
+                app.start()
+        finally:
+            for each in (app.subapp, app):
+                if each is not None:
+                    type(each).clear_instance()
+        return int(ended.value.code or 0)
+
+    return command
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    """The option that names a database with one thread, a finished exchange and an open run."""
+    url = f"sqlite:///{tmp_path / 'chat.db'}"
+
+    async def fill() -> None:
+        service = Service(ChatStream(database_url=url, default_model="demo/echo"))
+        await service.start()
+        thread, _ = await service.create_thread("ada", name="churn", title="Churn")
+        sent = await service.send("ada", thread["id"], SendRequest(content="Why?"))
+        await service.wait_ended("ada", sent["run"]["id"], 20)
+        await service.stop()
+        service = Service(
+            ChatStream(database_url=url, default_model="demo/echo", run_in_server=False)
+        )
+        await service.start()
+        await service.send("ada", thread["id"], SendRequest(content="And now?"))
+        await service.stop()
+
+    asyncio.run(fill())
+    return f"--ChatStream.database_url={url}"
+
+
+def test_every_command_says_what_it_is_for(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ChatStreamCommand.subcommands:
+        assert run(name, "--help") == 0
+        told = capsys.readouterr().out
+        assert "Examples" in told, name
+        assert f"jupyter chat-stream {name}" in told
+    assert run("--help") == 0
+    told = capsys.readouterr().out
+    assert all(f"\n{name}\n" in told for name in ChatStreamCommand.subcommands)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("dance",), ("check", "this"), ("status", "it"), ("export",), ("export", "a", "b")],
+)
+def test_words_that_cannot_be_meant_end_with_2_and_a_sentence(
+    run: Run, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert run(*words) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.strip().endswith((".", "--all."))
+
+
+def test_a_url_that_cannot_be_read_is_refused_without_its_password(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("check", "--ChatStream.database_url=no url: secret") == 1
+    told = capsys.readouterr().err
+    assert "--ChatStream.database_url" in told
+    assert "secret" not in told
+
+
+@pytest.mark.parametrize("name", ["status", "check", "export x"])
+def test_no_command_makes_a_database(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "none.db"
+    assert run(*name.split(), f"--ChatStream.database_url=sqlite:///{path}") == 1
+    assert "There is no database" in capsys.readouterr().err
+    assert not path.exists()
+    assert run(*name.split(), "--ChatStream.database_url=sqlite://") == 1
+    assert "Name a file" in capsys.readouterr().err
+
+
+def test_settings_may_stand_before_the_word_and_in_jupyter_s_files(
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    assert run(database, "check") == 0
+    folder = tmp_path / "config"
+    folder.mkdir()
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(folder))
+    url = database.partition("=")[2]
+    for name in ("jupyter_server_config", "jupyter_chat_stream_config"):
+        (folder / f"{name}.json").write_text(json.dumps({"ChatStream": {"database_url": url}}))
+        assert run("check") == 0
+        (folder / f"{name}.json").unlink()
+    assert capsys.readouterr().out == "0 differences\n" * 3
+
+
+def test_check_names_each_thing_that_is_not_as_the_log_says(
+    run: Run, capsys: pytest.CaptureFixture[str], database: str, tmp_path: Path
+) -> None:
+    """L7."""
+    damage = sqlite3.connect(tmp_path / "chat.db")
+    with damage:
+        damage.execute("UPDATE message SET parts = replace(parts, 'Why', 'How')")
+    damage.close()
+    assert run("check", database) == 1
+    *found, total = capsys.readouterr().out.splitlines()
+    assert total == f"{len(found)} differences"
+    assert found
+    assert all("L7: parts differs" in line or "content differs" in line for line in found)
+    assert not any("Why" in line or "How" in line for line in found)
+
+
+def test_status_reads_a_database_that_no_server_serves(
+    run: Run, capsys: pytest.CaptureFixture[str], database: str
+) -> None:
+    assert run("status", "--json", database) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["runs"]["completed"] == 1
+    (waits,) = facts["open_runs"]
+    assert (waits["status"], "owner" in waits) == ("pending", False)
+    assert facts["oldest_pending"] == waits["created_at"]
+    assert facts["holders"] == []
+    assert facts["threads"] == {"kept": 1, "deleted": 0}
+    assert facts["events"]["written"] > 5
+    assert facts["bytes"]["database"] > 0
+    assert facts["schema"]["last"].startswith("m0")
+    assert run("status", database) == 0
+    assert "runs: pending 1, processing 0" in capsys.readouterr().out
+
+
+def test_who_holds_a_lock_is_told_without_touching_it(tmp_path: Path) -> None:
+    owners = FileOwners(tmp_path, "living")
+    owners.lock()
+    dead = tmp_path / "owners" / "dead.lock"
+    dead.touch()
+    assert is_locked(tmp_path, "living")
+    assert not is_locked(tmp_path, "dead")
+    assert not is_locked(tmp_path, "never-was")
+    assert dead.exists()
+    owners.unlock()
+
+
+def test_export_writes_a_file_for_its_owner_alone(
+    run: Run, capsys: pytest.CaptureFixture[str], database: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "churn.md"
+    assert run("export", "ada/churn", database, f"--output={path}") == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert run("export", "ada/churn", database) == 0
+    printed = capsys.readouterr().out
+    assert "# Churn\n" in printed
+    assert path.read_text().splitlines()[3:] == printed.splitlines()[3:]
+    assert run("export", "eve/churn", database) == 1
+    assert "There is no thread 'eve/churn'" in capsys.readouterr().err
+
+
+def test_export_of_all_gives_each_thread_a_file(
+    run: Run, capsys: pytest.CaptureFixture[str], database: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    assert run("export", "--all", "--format=json", "--events", database, f"--output={folder}") == 0
+    (path,) = folder.iterdir()
+    whole = json.loads(path.read_text())
+    assert path.name == f"Churn-{whole['thread']['id']}.json"
+    assert len(whole["events"]) == whole["seq"]
+    assert run("export", "--all", database) == 2
+    assert run("export", "ada/churn", "--events", "--format=md", database) == 2

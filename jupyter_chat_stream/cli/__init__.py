@@ -1,0 +1,1 @@
+"""The commands of ``jupyter chat-stream``, one module each."""

@@ -1,0 +1,105 @@
+"""What every command stands on: its words and options, the settings, and how it fails.
+
+A command's module has ``run(settings, words)`` and a class that holds the options. Settings are
+the server's: ``--ChatStream.database_url=…``, and what Jupyter's configuration files say of it.
+Bad words end with code 2, anything else that cannot be done with 1 and a sentence.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Any, cast
+
+from jupyter_core.application import JupyterApp
+from traitlets.config.loader import Config
+
+from .. import logs
+from .._version import __version__
+from ..config import ChatStream
+from ..errors import ChatStreamError, InvalidInput
+
+# In this order; the later wins. The second is the file of the server's extension.
+CONFIG_FILES = ("jupyter_server_config", "jupyter_chat_stream_config")
+
+
+class Command(JupyterApp):
+    """One command; a subclass says what it is for in its docstring's place, ``description``."""
+
+    version = __version__
+    classes = [ChatStream]  # noqa: RUF012 - traitlets reads it off the class
+    aliases = {"log-level": "Application.log_level"}  # noqa: RUF012
+    flags = {  # noqa: RUF012
+        "debug": ({"Application": {"log_level": logging.DEBUG}}, "Log more.")
+    }
+
+    def _log_level_default(self) -> int:
+        return logging.WARNING
+
+    def load_config_file(  # type: ignore[override]  # as JupyterApp does
+        self, suppress_errors: bool = True
+    ) -> None:
+        """Read what is set for the chat, in its own file or in the Jupyter server's."""
+        given = Config(self.config)
+        for name in CONFIG_FILES:
+            self.config_file_name = name
+            super().load_config_file(suppress_errors=suppress_errors)
+        self.update_config(given)
+
+    def start(self) -> None:
+        """Do it, and end with its code."""
+        settings = ChatStream(parent=self)
+        logs.configure(settings.log_format, cast(int, self.log_level))
+        try:
+            code = self.run(settings, list(self.extra_args))
+            sys.stdout.flush()
+        except InvalidInput as error:
+            code = _refused(error, 2)
+        except ChatStreamError as error:
+            code = _refused(error, 1)
+        except BrokenPipeError:  # whoever read our output has seen enough
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 1
+        self.exit(code)
+
+    def run(self, settings: ChatStream, words: list[str]) -> int:
+        """Do what the command is for; gives the process's code."""
+        raise NotImplementedError
+
+
+def words_first(arguments: list[str], names: Collection[str]) -> list[str]:
+    """Put the command's name before options that were given before it."""
+    for place, argument in enumerate(arguments):
+        if argument in names:
+            return [argument, *arguments[:place], *arguments[place + 1 :]]
+        if not argument.startswith("-"):
+            break
+    return arguments
+
+
+def no_words(words: list[str]) -> None:
+    """Refuse what follows a command that takes nothing.
+
+    Raises:
+        InvalidInput: something follows.
+    """
+    if words:
+        raise InvalidInput(f"Nothing follows this command, not {words[0]!r}. More with --help.")
+
+
+def _refused(error: ChatStreamError, code: int) -> int:
+    print(error.message, file=sys.stderr)
+    return code
+
+
+def plain(value: Any) -> str:
+    """Put a value of an answer into words."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {plain(item)}" for name, item in value.items()) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)

@@ -1,0 +1,42 @@
+"""Opening the database that the settings name, for commands that need no server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..config import ChatStream
+from ..errors import DatabaseUnreadable
+from ..store.database import parse_url
+from ..store.store import Store
+
+SCRATCH = (None, "", ":memory:")
+
+
+@contextmanager
+def opened(settings: ChatStream) -> Iterator[Store]:
+    """Open the database; one that is not there is not made.
+
+    Raises:
+        StoreError: there is none, or it cannot be used; it was left as it is.
+    """
+    url = settings.resolved_database_url()
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in SCRATCH:
+            raise DatabaseUnreadable(
+                "sqlite:// is kept by the server that made it, and by nobody else. Name a file "
+                "with --ChatStream.database_url."
+            )
+        if not Path(parsed.database).exists():
+            raise DatabaseUnreadable(
+                f"There is no database at {parsed.database!r}. Name it with "
+                "--ChatStream.database_url.",
+                path=parsed.database,
+            )
+    store = Store.open(url, synchronous=settings.synchronous)
+    try:
+        yield store
+    finally:
+        store.close()

@@ -1,0 +1,159 @@
+"""``export``: threads as files, straight from the database."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from traitlets import Bool, Enum, Unicode
+
+from ..config import ChatStream
+from ..errors import InvalidInput
+from ..events import iso
+from .command import Command
+
+if TYPE_CHECKING:
+    from ..export.formats import Format
+    from ..store.store import Store
+
+FORMATS = ("md", "json", "ipynb", "html")
+
+
+class Export(Command):
+    """Writes one thread, or all of them."""
+
+    name = "jupyter-chat-stream-export"
+    description = (
+        "Write a thread, named by its id or by owner/name, to --output or, without one, to the "
+        "standard output; with --all every thread, each into a file of its own in the folder "
+        "--output. Reads only; a server may go on meanwhile. Files are readable by you alone."
+    )
+    examples = (
+        "jupyter chat-stream export local/churn --output=churn.md\n"
+        "jupyter chat-stream export --all --format=json --events --output=backup/"
+    )
+    aliases = {  # noqa: RUF012 - traitlets reads it off the class
+        **Command.aliases,
+        "format": "Export.format",
+        "output": "Export.output",
+    }
+    flags = {  # noqa: RUF012
+        **Command.flags,
+        "all": ({"Export": {"is_all": True}}, "Every thread that is not deleted."),
+        "events": ({"Export": {"events": True}}, "With --format=json: every event too."),
+    }
+    format = Enum(
+        FORMATS,
+        None,
+        allow_none=True,
+        help="md, json, ipynb or html. Default and None: as --output ends, else md.",
+    ).tag(config=True)
+    output = Unicode(
+        None,
+        allow_none=True,
+        help="The file, or the folder of --all. Default and None: the standard output.",
+    ).tag(config=True)
+    is_all = Bool(False, help="Whether to write every thread. Default: False.").tag(config=True)
+    events = Bool(False, help="Whether to write events too. Default: False.").tag(config=True)
+
+    def run(self, settings: ChatStream, words: list[str]) -> int:
+        from ..export.formats import find_format
+        from .database import opened
+
+        if self.is_all == bool(words) or len(words) > 1:
+            raise InvalidInput("Name one thread, by its id or as owner/name, or say --all.")
+        wanted = find_format(self.format or _by_ending(self.output), events=self.events)
+        with opened(settings) as store:
+            if self.is_all:
+                count = export_all(store, wanted, self.output)
+                print(f"{count} {'thread' if count == 1 else 'threads'}", file=sys.stderr)
+            else:
+                export_one(store, words[0], wanted, self.output)
+        return 0
+
+
+def export_one(store: Store, word: str, wanted: Format, output: str | None) -> None:
+    """Write one thread.
+
+    Raises:
+        NotFound: nothing is called that.
+        InvalidInput: the file cannot be written.
+    """
+    from ..export.source import Source
+    from ..store.exporting import find_any_thread
+    from ..store.log import Connection
+
+    def work(conn: Connection) -> None:
+        source = Source(conn, find_any_thread(conn, word), at=iso(store.now_ms()))
+        with _written(None if output is None else Path(output)) as file:
+            for piece in wanted.pieces(source):
+                file.write(piece)
+
+    store.read_now(work)
+
+
+def export_all(store: Store, wanted: Format, output: str | None) -> int:
+    """Write every thread into a folder, each at its own moment; gives how many there were.
+
+    Raises:
+        InvalidInput: no folder was named, or it cannot be written to.
+    """
+    from ..export.formats import file_name
+    from ..export.source import Source
+    from ..store.exporting import each_thread
+    from ..store.log import Connection, ThreadRef
+
+    if output is None:
+        raise InvalidInput("Many threads are many files: name a folder with --output.")
+    folder = Path(output)
+    threads = store.read_now(lambda conn: list(each_thread(conn)))
+
+    def work(conn: Connection, thread: ThreadRef) -> None:
+        source = Source(conn, thread, at=iso(store.now_ms()))
+        name = file_name(source.info, wanted.suffix, is_one_of_many=True)
+        with _written(folder / name) as file:
+            for piece in wanted.pieces(source):
+                file.write(piece)
+
+    _make_folder(folder)
+    for thread in threads:
+        store.read_now(lambda conn, thread=thread: work(conn, thread))  # type: ignore[misc]
+    return len(threads)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"No folder {str(folder)!r} can be made: {error.strerror}.") from error
+
+
+@contextmanager
+def _written(path: Path | None) -> Iterator[IO[str]]:
+    """Open what is to be written: whole under its name, or not at all."""
+    if path is None:
+        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+        yield sys.stdout
+        return
+    draft = path.with_name(f".{path.name[:100]}.{os.getpid()}.new")
+    try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(handle, "w", encoding="utf-8", newline="\n") as file:
+            yield file
+        os.replace(draft, path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        what = f"{str(path)!r} cannot be written: {error.strerror}."
+        raise InvalidInput(what) from error
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _by_ending(output: str | None) -> str | None:
+    ending = Path(output or "").suffix.lstrip(".").lower()
+    return ending if ending in FORMATS else None

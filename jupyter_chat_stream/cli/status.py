@@ -1,0 +1,150 @@
+"""``status``: what is going on, asked of a running server, and of the database itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitlets import Bool
+
+from .. import connection
+from ..config import CONNECTION_ENV, ChatStream
+from ..errors import ServerUnavailable
+from ..events import dumps
+from .command import Command, no_words, plain
+
+if TYPE_CHECKING:
+    from ..store.overview import Holder, OpenRun, Overview
+    from ..store.store import Store
+
+
+class Status(Command):
+    """Prints one line per fact."""
+
+    name = "jupyter-chat-stream-status"
+    description = (
+        "Say what is going on: runs by status, the open ones and who holds them, the oldest that "
+        "is pending, what waits and until when, schedules, events, size and schema version. Asks "
+        "the server that this terminal belongs to, where there is one, and reads its database; "
+        "with --ChatStream.database_url the database alone, whether or not a server runs."
+    )
+    examples = "jupyter chat-stream status --ChatStream.database_url=sqlite:////srv/chat.db"
+    flags = {  # noqa: RUF012 - traitlets reads it off the class
+        **Command.flags,
+        "json": ({"Status": {"as_json": True}}, "Print one JSON object instead of lines."),
+    }
+    as_json = Bool(False, help="Print one JSON object. Default: False.").tag(config=True)
+
+    def run(self, settings: ChatStream, words: list[str]) -> int:
+        no_words(words)
+        facts = gather(settings, is_named="database_url" in self.config.get("ChatStream", {}))
+        if self.as_json:
+            print(dumps(facts))
+        else:
+            for line in lines(facts):
+                print(line)
+        return 0
+
+
+def gather(settings: ChatStream, *, is_named: bool) -> dict[str, Any]:
+    """Ask the server, unless a database is named, and read the database where it can be."""
+    found = None if is_named else _server()
+    if found is None:
+        return _of_database(settings)
+    from ..client import rest
+
+    answer = asyncio.run(rest.fetch(found, "GET", "status"))
+    facts = {"server": {"url": found.url, "pid": found.pid}, **answer}
+    database = answer["database"]
+    if database["backend"] == "sqlite" and database["durable"]:
+        settings.database_url = database["url"]
+        facts.update(_of_database(settings))
+    return facts
+
+
+def _server() -> connection.Connection | None:
+    try:
+        return connection.find()
+    except ServerUnavailable:
+        if os.environ.get(CONNECTION_ENV):
+            raise  # there was one, and what became of it is worth knowing
+        return None
+
+
+def _of_database(settings: ChatStream) -> dict[str, Any]:
+    from ..store.overview import read_overview
+    from .database import opened
+
+    with opened(settings) as store:
+        overview = store.read_now(read_overview)
+        wal = _wal_bytes(store)
+        holders = [_holder(store, holder) for holder in overview.holders]
+        where = store.database.describe()
+    return {"database": where, **_facts(overview, wal), "holders": holders}
+
+
+def _facts(overview: Overview, wal_bytes: int) -> dict[str, Any]:
+    return {
+        "runs": overview.runs,
+        "open_runs": [_open(run) for run in overview.open_runs],
+        "oldest_pending": overview.oldest_pending,
+        "waiting": {"runs": overview.waiting, "next": overview.next_wake},
+        "schedules": {**overview.schedules, "next": overview.next_schedule},
+        "threads": {"kept": overview.threads, "deleted": overview.deleted_threads},
+        "events": {"written": overview.events_written, "compacted": overview.events_compacted},
+        "bytes": {"database": overview.bytes, "wal": wal_bytes},
+        "schema": {"last": overview.schema, "min_code_version": overview.min_code_version},
+    }
+
+
+def _open(run: OpenRun) -> dict[str, Any]:
+    return {name: value for name, value in vars(run).items() if value is not None}
+
+
+def _holder(store: Store, holder: Holder) -> dict[str, Any]:
+    folder = store.database.folder
+    told: dict[str, Any] = {"owner": holder.owner, "runs": holder.runs}
+    if folder is not None:
+        return {**told, "alive": is_locked(folder, holder.owner)}
+    if holder.lease_s is None:
+        return {**told, "alive": False}
+    where = {"kind": holder.kind, "host": holder.host, "pid": holder.pid}
+    return {**told, **where, "alive": holder.lease_s > 0, "lease_s": round(holder.lease_s, 1)}
+
+
+def is_locked(folder: Path, owner: str) -> bool:
+    """Say whether a process holds the owner's lock; nothing is taken away or made."""
+    path = folder / "owners" / f"{Path(owner).name}.lock"
+    if os.name != "posix":
+        return path.exists()
+    import fcntl
+
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _wal_bytes(store: Store) -> int:
+    wal = Path(f"{store.database.path}-wal")
+    return wal.stat().st_size if wal.exists() else 0
+
+
+def lines(facts: dict[str, Any]) -> Iterator[str]:
+    """Put the facts into lines, a list's items one a line."""
+    for name, value in facts.items():
+        if isinstance(value, list):
+            yield f"{name}: {len(value)}"
+            for item in value:
+                yield f"  {plain(item)}"
+        elif name == "server":
+            yield f"server: {value['url']} (process {value['pid']})"
+        else:
+            yield f"{name}: {plain(value)}"

@@ -1,0 +1,117 @@
+"""HTML that stands alone: no script, nothing remote, everything escaped that is not Markdown's own.
+
+Pictures are not shown but named, with a link; HTML in an answer is shown as text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any
+
+import mistune
+
+from .blocks import Block, Folded, Text, blocks_of, speaker
+from .markdown import moment, others
+from .source import Source
+
+# Longer texts, and deeper ones, take the parser longer than anybody waits; shown as they are.
+MOST_MARKDOWN_CHARS = 200_000
+
+_LINK = re.compile(r"(https?://|mailto:|#)", re.IGNORECASE)
+
+_CSS = """
+:root { color-scheme: light dark; --line: #8886; --soft: #8881; }
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto; padding: 0 1rem;
+  overflow-wrap: anywhere; }
+header { border-bottom: 1px solid var(--line); margin-bottom: 1.5rem; }
+header p, h2 small, footer { opacity: .7; font-size: .85rem; font-weight: normal; }
+article { margin: 0 0 1.5rem; } article.user { background: var(--soft); border-radius: .5rem;
+  padding: .25rem 1rem; }
+h2.who { font-size: 1rem; margin: .75rem 0; }
+pre { background: var(--soft); border: 1px solid var(--line); border-radius: .4rem;
+  padding: .75rem; overflow-x: auto; white-space: pre-wrap; }
+code { font: .9em/1.5 ui-monospace, monospace; }
+table { border-collapse: collapse; } th, td { border: 1px solid var(--line); padding: .3rem .6rem; }
+blockquote { border-left: 3px solid var(--line); margin-left: 0; padding-left: 1rem; }
+.remark { border-left: 3px solid #c80; padding-left: 1rem; }
+@media print { body { margin: 0; } details { display: none; } }
+"""
+
+_HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="jupyter-chat-stream">
+<title>{title}</title>
+<style>{css}</style>
+</head>
+<body>
+<header><h1>{title}</h1>
+<p>Thread <code>{id}</code> up to event {seq}, exported {at}</p></header>
+<main>
+"""
+
+
+def pieces(source: Source) -> Iterator[str]:
+    """Give the file, piece by piece."""
+    yield _HEAD.format(
+        title=escape(source.title),
+        css=_CSS,
+        id=escape(source.info["id"]),
+        seq=source.seq,
+        at=moment(source.at),
+    )
+    for message in source.shown_messages():
+        yield _article(message)
+    footer = f"<footer><p>{escape(others(source))}</p></footer>\n" if source.others else ""
+    yield f"</main>\n{footer}</body>\n</html>\n"
+
+
+def _article(message: Mapping[str, Any]) -> str:
+    role = "user" if message["role"] == "user" else "assistant"
+    who = f"{escape(speaker(message))} <small>{moment(message['created_at'])}</small>"
+    inner = "\n".join(_block(block) for block in blocks_of(message))
+    id_ = escape(message["id"])
+    return f'<article class="{role}" id="{id_}"><h2 class="who">{who}</h2>\n{inner}\n</article>\n'
+
+
+def _block(block: Block) -> str:
+    if isinstance(block, Text):
+        return render(block.text)
+    if isinstance(block, Folded):
+        code = f"<pre><code>{escape(block.text)}</code></pre>"
+        return f"<details><summary>{escape(block.title)}</summary>{code}</details>"
+    text = escape(block.text).replace("\n", "<br>")
+    return f'<p class="remark"><strong>{escape(block.label)}</strong> {text}</p>'
+
+
+def render(text: str) -> str:
+    """Turn Markdown into HTML that can do nothing."""
+    if len(text) > MOST_MARKDOWN_CHARS:
+        return f"<pre>{escape(text)}</pre>"
+    return str(_markdown(text))
+
+
+class _Renderer(mistune.HTMLRenderer):
+    """Mistune's, without what is fetched, run or left to the reader's trust."""
+
+    def __init__(self) -> None:
+        super().__init__(escape=True)
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        shown = escape(text or "picture")
+        return f"[{self.link(shown, url, title)}]"
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        if not _LINK.match(url):
+            return text
+        return f'<a href="{escape(url)}" rel="noreferrer noopener">{text}</a>'
+
+
+_markdown = mistune.create_markdown(
+    renderer=_Renderer(), plugins=["table", "strikethrough", "task_lists", "url", "math"]
+)

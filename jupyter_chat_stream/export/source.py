@@ -1,0 +1,79 @@
+"""A thread as an export sees it: at one seq, a message at a time.
+
+JSON takes everything. What is for reading shows one branch, that of the thread's head, then what
+is to be sent later; how many messages stand on other branches is said, never passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..events import to_wire
+from ..store import exporting, reading, threads
+from ..store.exporting import Entry
+from ..store.log import Connection, ThreadRef
+
+
+class Source:
+    """One thread, within the read transaction of ``conn``. ``at`` is when it was read."""
+
+    def __init__(self, conn: Connection, thread: ThreadRef, *, at: str) -> None:
+        self.seq = reading.head_of(conn, thread)  # first: it fixes the transaction's moment
+        self.info = threads.read_thread(conn, thread)
+        self.at = at
+        self._conn = conn
+        self._thread = thread
+        self._entries = exporting.read_entries(conn, thread)
+        self._shown = shown(self._entries, self.info["head"])
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.info["title"] or self.info["name"] or "Chat"
+
+    @property
+    def others(self) -> int:
+        """How many messages are not on the branch that is shown."""
+        return len(self._entries) - len(self._shown)
+
+    def shown_messages(self) -> Iterator[dict[str, Any]]:
+        """Give the messages of the branch that is shown, then those to be sent later."""
+        return self._messages(self._shown)
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """Give all messages, oldest first."""
+        return self._messages(self._entries)
+
+    def _messages(self, entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
+        keys = [entry.pk for entry in entries]
+        return exporting.each_message(self._conn, self._thread, keys, self.seq)
+
+    def runs(self) -> Iterator[dict[str, Any]]:
+        """Give all runs, oldest first."""
+        return exporting.each_run(self._conn, self._thread)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Give all events that there still are, as on the wire."""
+        return (to_wire(event) for event in exporting.each_event(self._conn, self._thread))
+
+    def compactions(self) -> list[dict[str, Any]]:
+        """Say which deltas there are no more."""
+        return exporting.read_compactions(self._conn, self._thread)
+
+
+def shown(entries: Sequence[Entry], head: str | None) -> list[Entry]:
+    """Give the messages from the root to the head, then what is to be sent later."""
+    by_id = {entry.id: entry for entry in entries}
+    branch: list[Entry] = []
+    entry = by_id.get(head or "")
+    while entry is not None and len(branch) < len(entries):
+        branch.append(entry)
+        entry = by_id.get(entry.parent_id or "")
+    branch.reverse()
+    later = {e.id for e in entries if e.role == "user" and e.status == "waiting"}
+    on_branch = {e.id for e in branch}
+    return [
+        *branch,
+        *(e for e in entries if e.id not in on_branch and (e.id in later or e.parent_id in later)),
+    ]

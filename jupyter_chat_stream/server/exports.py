@@ -1,0 +1,39 @@
+"""``threads/{id}/export``: a thread as a download."""
+
+from __future__ import annotations
+
+from tornado.iostream import StreamClosedError
+
+from ..errors import ThreadNotFound
+from . import queries
+from .base import ChatHandler, ClientGone, answers
+
+CHUNK_BYTES = 64 * 1024
+
+
+class ExportHandler(ChatHandler):
+    """The file is made first and sent then, no faster than the network takes it."""
+
+    @answers("read")
+    async def get(self, thread_id: str) -> None:
+        from ..export.formats import disposition, find_format
+
+        thread_id = queries.an_id(thread_id, ThreadNotFound)
+        name, events = queries.text(self, "format"), queries.flag(self, "events")
+        wanted = find_format(name, events=events and name == "json")
+        exported = await self.unless_gone(self.service.export(self.owner, thread_id, wanted))
+        with exported.file:
+            self.set_header("Content-Type", wanted.media_type)
+            self.set_header("Content-Disposition", disposition(exported.name))
+            self.set_header("Content-Length", str(exported.size))
+            self.set_header("Cache-Control", "no-store")
+            self.set_header("X-Content-Type-Options", "nosniff")
+            # Should a browser show it all the same: it may do nothing in the server's name.
+            self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
+            try:
+                while chunk := exported.file.read(CHUNK_BYTES):
+                    self.write(chunk)
+                    await self.flush()
+            except StreamClosedError:
+                raise ClientGone from None
+        await self.finish()

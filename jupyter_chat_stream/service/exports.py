@@ -1,0 +1,90 @@
+"""Exporting: a thread as a file, written aside in the read pool, then handed out.
+
+The file lies in the system's folder for temporary files, without a name, and goes when it is
+closed; so neither the thread's length nor a slow client holds memory or a read transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, cast
+
+from ..errors import StoreError
+from ..events import iso
+from ..export.formats import Format, file_name
+from ..export.source import Source
+from ..store import threads
+from ..store.log import Connection
+from .base import ServiceBase
+
+IN_MEMORY_BYTES = 1024 * 1024
+# After so much the event loop gets the interpreter for a moment: it has answers to deliver.
+BREATH_BYTES = 32 * 1024
+BREATH_S = 0.002
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A finished file: read it from its start, then close it."""
+
+    file: IO[bytes]
+    name: str
+    size: int
+
+
+class Exports(ServiceBase):
+    """Threads as files. One is written at a time; the others wait their turn."""
+
+    _turn: asyncio.Lock | None = None
+
+    async def export(self, owner: str, thread_id: str, wanted: Format) -> Exported:
+        """Write a thread as it is now.
+
+        Raises:
+            ThreadNotFound
+            StoreError: it could not be written to the disk.
+        """
+        self._turn = self._turn or asyncio.Lock()
+        has_left = threading.Event()
+
+        def work(conn: Connection) -> Exported:
+            thread = threads.find_thread(conn, owner, thread_id)
+            source = Source(conn, thread, at=iso(self._now_ms()))
+            return write(source, wanted, has_left=has_left.is_set)
+
+        async with self._turn:
+            try:
+                return await self.store.read(work)
+            finally:
+                has_left.set()
+
+
+def write(source: Source, wanted: Format, *, has_left: Callable[[], bool]) -> Exported:
+    """Write the pieces into a file without a name; stop early where nobody waits any more."""
+    file = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES))  # noqa: SIM115
+    try:
+        breath_at = BREATH_BYTES
+        for piece in wanted.pieces(source):
+            if has_left():
+                break
+            file.write(piece.encode())
+            if file.tell() >= breath_at:
+                breath_at = file.tell() + BREATH_BYTES
+                time.sleep(BREATH_S)
+        size = file.tell()
+        file.seek(0)
+    except OSError as error:
+        file.close()
+        raise StoreError(
+            f"The export could not be written aside ({error.strerror}). Make room in the folder "
+            "for temporary files, or name another in TMPDIR."
+        ) from error
+    except BaseException:
+        file.close()
+        raise
+    return Exported(file=file, name=file_name(source.info, wanted.suffix), size=size)

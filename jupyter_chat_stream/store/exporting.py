@@ -1,0 +1,128 @@
+"""Reading all of a thread, a page at a time: what an export is made of.
+
+Every function runs in the caller's one read transaction, so all of it is the state at one seq, and
+holds no more than a page of messages or events, whatever the thread's length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ..errors import NotFound
+from ..events import Event, dumps, iso
+from . import rows
+from .driver import among
+from .log import ThreadRef, execute, fold_message
+from .reading import read_events
+from .runs import open_runs
+
+PAGE_MESSAGES = 32
+PAGE_EVENTS = 1024
+PAGE_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """Where a message stands, without what it says."""
+
+    pk: int
+    id: str
+    role: str
+    status: str
+    parent_id: str | None
+
+
+def read_entries(conn: Connection, thread: ThreadRef) -> list[Entry]:
+    """Give all messages of a thread, oldest first, without what they say."""
+    sql = "SELECT pk, id, role, status, parent_id FROM message WHERE thread = :pk ORDER BY pk"
+    return [
+        Entry(pk=row[0], id=row[1], role=row[2], status=row[3], parent_id=row[4])
+        for row in execute(conn, sql, {"pk": thread.pk})
+    ]
+
+
+def each_message(
+    conn: Connection, thread: ThreadRef, keys: Sequence[int], upto: int
+) -> Iterator[dict[str, Any]]:
+    """Give messages by their keys, in that order; open replies are folded up to that seq."""
+    partial = {run.message_pk: run for run in open_runs(conn, thread)}
+    sql = f"SELECT pk, {rows.MESSAGE_COLUMNS} FROM message WHERE pk {among(conn)}"
+    for start in range(0, len(keys), PAGE_MESSAGES):
+        page = keys[start : start + PAGE_MESSAGES]
+        found = execute(conn, sql, {"keys": dumps(list(page))}).mappings()
+        by_key = {row["pk"]: rows.message_wire(row, thread.id) for row in found}
+        for key in page:
+            run = partial.get(key)
+            message = by_key[key]
+            yield message if run is None else fold_message(conn, run, message, upto).value()
+
+
+def each_run(conn: Connection, thread: ThreadRef) -> Iterator[dict[str, Any]]:
+    """Give the thread's runs as on the wire, oldest first."""
+    sql = (
+        f"SELECT {rows.RUN_COLUMNS}, message.id AS message_id FROM run "
+        "JOIN message ON message.pk = run.message WHERE run.thread = :pk AND run.pk > :after "
+        f"ORDER BY run.pk LIMIT {PAGE_EVENTS}"
+    )
+    after = 0
+    while found := execute(conn, sql, {"pk": thread.pk, "after": after}).mappings().all():
+        for row in found:
+            yield rows.run_wire(row, thread.id, row["message_id"])
+        after = found[-1]["pk"]
+
+
+def each_event(conn: Connection, thread: ThreadRef) -> Iterator[Event]:
+    """Give the thread's events in order; those that were compacted are missing."""
+    seq = 0
+    while events := read_events(conn, thread, seq, PAGE_EVENTS, PAGE_BYTES):
+        yield from events
+        seq = events[-1].seq
+
+
+def read_compactions(conn: Connection, thread: ThreadRef) -> list[dict[str, Any]]:
+    """Say which deltas were taken out of the log, and the hash of what they folded to (L2)."""
+    sql = (
+        "SELECT run.id AS run_id, first_seq, last_seq, deltas, message_sha256, at_ms "
+        "FROM compaction JOIN run ON run.pk = compaction.run WHERE compaction.thread = :pk "
+        "ORDER BY first_seq"
+    )
+    found = execute(conn, sql, {"pk": thread.pk}).mappings()
+    return [
+        {**{name: row[name] for name in row if name != "at_ms"}, "at": iso(row["at_ms"])}
+        for row in found
+    ]
+
+
+def each_thread(conn: Connection) -> Iterator[ThreadRef]:
+    """Give every thread that is not deleted, oldest first."""
+    sql = (
+        "SELECT pk, id FROM thread WHERE NOT deleted AND pk > :after "
+        f"ORDER BY pk LIMIT {PAGE_EVENTS}"
+    )
+    after = 0
+    while found := execute(conn, sql, {"after": after}).fetchall():
+        yield from (ThreadRef(pk=row[0], id=row[1]) for row in found)
+        after = found[-1][0]
+
+
+def find_any_thread(conn: Connection, word: str) -> ThreadRef:
+    """Find a thread by its id or by ``owner/name``, whoever owns it.
+
+    Raises:
+        NotFound: there is none, or several projects have one of that name.
+    """
+    sql = (
+        "SELECT pk, id FROM thread WHERE NOT deleted AND "
+        "(id = :word OR owner || '/' || name = :word) ORDER BY pk LIMIT 10"
+    )
+    found = execute(conn, sql, {"word": word}).fetchall()
+    if not found:
+        raise NotFound(f"There is no thread {word!r}; give its id, or owner/name.")
+    if len(found) > 1:
+        ids = ", ".join(row[1] for row in found)
+        raise NotFound(f"Several projects have a thread {word!r}; give one's id: {ids}.")
+    return ThreadRef(pk=found[0][0], id=found[0][1])

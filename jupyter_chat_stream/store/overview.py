@@ -1,0 +1,174 @@
+"""What a database holds, at a glance: counts and times for whoever looks after it, and no text.
+
+Everything is cheap beside a log of any length: events are counted by the threads' heads (L1: dense
+from 1), not by reading them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlmodel import SQLModel
+
+from ..events import iso
+from .log import execute
+from .runs import count_by_status
+
+MOST_OPEN = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenRun:
+    """A run that has not ended. ``owner`` holds it, None where nobody does."""
+
+    id: str
+    thread_id: str
+    status: str
+    phase: str | None
+    attempt: int
+    owner: str | None
+    created_at: str
+    wake_at: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """Who holds runs, or could: ``lease_s`` is how long it is still believed alive.
+
+    ``lease_s`` is negative for one that has expired, and None where owners are told by locks.
+    """
+
+    owner: str
+    runs: int
+    kind: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    lease_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """One moment of a database. Times are ISO 8601 (UTC)."""
+
+    runs: dict[str, int]
+    open_runs: tuple[OpenRun, ...]
+    holders: tuple[Holder, ...]
+    oldest_pending: str | None
+    waiting: int
+    next_wake: str | None
+    schedules: dict[str, int]
+    next_schedule: str | None
+    threads: int
+    deleted_threads: int
+    events_written: int
+    events_compacted: int
+    bytes: int
+    schema: str
+    min_code_version: str
+
+
+def read_overview(conn: Connection) -> Overview:
+    """Read it all, in one read transaction of the caller."""
+    written = _one(
+        conn,
+        "SELECT SUM((SELECT MAX(seq) FROM event WHERE event.thread = thread.pk)) FROM thread",
+    )
+    pending = "SELECT MIN(created_ms) FROM run WHERE ended_ms IS NULL AND status = 'pending'"
+    waiting = "FROM run WHERE ended_ms IS NULL AND status = 'waiting'"
+    return Overview(
+        runs=count_by_status(conn),
+        open_runs=_open_runs(conn),
+        holders=_holders(conn),
+        oldest_pending=_time(conn, pending),
+        waiting=_one(conn, f"SELECT COUNT(*) {waiting}"),
+        next_wake=_time(conn, f"SELECT MIN(wake_ms) {waiting}"),
+        schedules={
+            "active": _one(conn, "SELECT COUNT(*) FROM schedule WHERE NOT paused"),
+            "paused": _one(conn, "SELECT COUNT(*) FROM schedule WHERE paused"),
+        },
+        next_schedule=_time(conn, "SELECT MIN(next_ms) FROM schedule WHERE NOT paused"),
+        threads=_one(conn, "SELECT COUNT(*) FROM thread WHERE NOT deleted"),
+        deleted_threads=_one(conn, "SELECT COUNT(*) FROM thread WHERE deleted"),
+        events_written=written,
+        events_compacted=_one(conn, "SELECT SUM(deltas) FROM compaction"),
+        bytes=_bytes(conn),
+        schema=str(_value(conn, "SELECT MAX(name) FROM migration")),
+        min_code_version=str(_value(conn, "SELECT value FROM meta WHERE key = 'min_code_version'")),
+    )
+
+
+def count_open(conn: Connection) -> dict[str, int]:
+    """Count the runs that have not ended, by status."""
+    sql = "SELECT status, COUNT(*) FROM run WHERE ended_ms IS NULL GROUP BY status"
+    return dict(execute(conn, sql).fetchall())
+
+
+def _open_runs(conn: Connection) -> tuple[OpenRun, ...]:
+    sql = (
+        "SELECT run.id, thread.id, run.status, run.phase, run.attempt, run.owner, "
+        "run.created_ms, run.wake_ms FROM run JOIN thread ON thread.pk = run.thread "
+        f"WHERE run.ended_ms IS NULL ORDER BY run.pk LIMIT {MOST_OPEN}"
+    )
+    return tuple(
+        OpenRun(
+            id=row[0],
+            thread_id=row[1],
+            status=row[2],
+            phase=row[3],
+            attempt=row[4],
+            owner=row[5],
+            created_at=iso(row[6]),
+            wake_at=None if row[7] is None else iso(row[7]),
+        )
+        for row in execute(conn, sql)
+    )
+
+
+def _holders(conn: Connection) -> tuple[Holder, ...]:
+    sql = (
+        "SELECT owner, COUNT(*) FROM run WHERE ended_ms IS NULL AND owner IS NOT NULL "
+        "GROUP BY owner ORDER BY owner"
+    )
+    held: dict[str, int] = dict(execute(conn, sql).fetchall())
+    if conn.dialect.name == "sqlite":
+        return tuple(Holder(owner=owner, runs=count) for owner, count in held.items())
+    now = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+    sql = f"SELECT owner, kind, host, pid, until_ms - {now} FROM lease ORDER BY owner"
+    leased = tuple(
+        Holder(
+            owner=owner,
+            runs=held.pop(owner, 0),
+            kind=kind,
+            host=host,
+            pid=pid,
+            lease_s=left_ms / 1000,
+        )
+        for owner, kind, host, pid, left_ms in execute(conn, sql)
+    )
+    return (*leased, *(Holder(owner=owner, runs=count) for owner, count in held.items()))
+
+
+def _bytes(conn: Connection) -> int:
+    if conn.dialect.name == "sqlite":
+        return _one(conn, "PRAGMA page_count") * _one(conn, "PRAGMA page_size")
+    names = ", ".join(f"'{name}'" for name in sorted(SQLModel.metadata.tables))
+    return _one(
+        conn,
+        "SELECT SUM(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' "
+        f"AND relnamespace = current_schema()::regnamespace AND relname IN ({names})",
+    )
+
+
+def _value(conn: Connection, sql: str) -> Any:
+    return execute(conn, sql).scalar()
+
+
+def _one(conn: Connection, sql: str) -> int:
+    return int(_value(conn, sql) or 0)
+
+
+def _time(conn: Connection, sql: str) -> str | None:
+    value = _value(conn, sql)
+    return None if value is None else iso(value)
