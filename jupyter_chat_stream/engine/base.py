@@ -67,8 +67,8 @@ class Engine(Protocol):
 class Executing(Engine, Protocol):
     """An engine that looks for what is due; these are what its sweep asks it."""
 
-    def has_room(self) -> bool:
-        """Say whether one more run may be dispatched now."""
+    def room(self) -> int:
+        """Say how many more runs may be dispatched now."""
         ...
 
     def is_lost(self, conn: Connection, due: Due) -> bool:

@@ -40,8 +40,8 @@ class LocalEngine:
     def active(self) -> int:
         return self._running.active
 
-    def has_room(self) -> bool:
-        return self._running.has_room()
+    def room(self) -> int:
+        return self._running.room()
 
     def is_lost(self, conn: Connection, due: Due) -> bool:
         return self._running.is_lost(conn, due)

@@ -1,22 +1,47 @@
 """The engine for many hosts: calls go through Procrastinate's queue, in the Postgres that is there.
 
 A server that runs nothing itself has the ``Queue``: each of its transactions that makes a run due
-tells the workers. A job is a call (run id, attempt) and no more than that: nothing is asked of it
-that the store does not do better, so what Procrastinate loses, the sweep of any worker finds.
+tells the workers. A ``Worker`` claims and executes what it is called for, under its own lease. A
+job is a call (run id, attempt) and no more than that: Procrastinate is asked for nothing that the
+store does better (retries, locks, dead workers), and what it loses, any worker's sweep finds.
+
+::
+
+    commit ─► job ─► a worker with room ─► claim ─► execute ─► job deleted
+                │ lost, or its worker died               ▲
+                └────────► sweep: still due ─► new job ──┘
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING, Any
 
 from ..config import ChatStream
 from ..errors import StoreError
 from ..runs.execute import Tools
-from ..store.jobs import Jobs
-from ..store.log import Transaction
+from ..store.claims import Due
+from ..store.jobs import QUEUE, TASK, Jobs
+from ..store.log import Connection, Transaction
+from .leases import LeaseOwners
+from .running import Running
+from .sweep import Sweep
+
+if TYPE_CHECKING:
+    from procrastinate import App
 
 log = logging.getLogger("jupyter_chat_stream.engine")
+
+POLL_S = 0.25  # it loses wake-ups where several jobs run at once (12 of 133): then this finds them
+LET_GO_S = 0.5  # for jobs when the queue's connection is made anew; what they began goes on
+CONNECTIONS = 4
+CONNECT_WITHIN_S = 5.0
+PAUSES_S = (0.05, 0.2, 0.5, 1.0, 2.0)  # before the queue is tried again; the last one for ever
+STEADY_S = 10.0  # so long, and the next trouble is a new one
+STOP_WITHIN_S = 5.0
+NEVER_S = 24 * 3600.0
+HEARD_S = 0.25
 
 
 class Queue:
@@ -27,7 +52,7 @@ class Queue:
     def __init__(self, tools: Tools, config: ChatStream) -> None:
         self._tools = tools
         self._config = config
-        self._jobs = Jobs()
+        self._jobs = Jobs(tools.store.database)
         self._calls: list[tuple[str, int]] = []
         self._calling: asyncio.Task[None] | None = None
 
@@ -68,3 +93,158 @@ class Queue:
                 await self._tools.store.write(call)
             except StoreError as error:  # they are found again by the next look (L9)
                 log.warning("%d calls of workers lost: %s", len(calls), error.code)
+
+
+class Worker(Queue):
+    """Executes what the queue calls for, and calls again what it finds due."""
+
+    def __init__(self, tools: Tools, config: ChatStream) -> None:
+        super().__init__(tools, config)
+        self._owners = LeaseOwners(
+            tools.store.database,
+            tools.store.new_id(),
+            kind="worker",
+            lease_s=config.lease_s,
+            on_expired=self._expired,
+            on_back=self._renew,
+        )
+        self._running = Running(tools, config, self._owners, on_end=self._made_room)
+        self._room = asyncio.Event()
+        self._working: asyncio.Task[None] | None = None
+        self._round: asyncio.Task[None] | None = None
+        self._is_stopping = asyncio.Event()
+        self.sweep = Sweep(tools.store, self, config)
+
+    @property
+    def owner(self) -> str:
+        """The name under which this process holds runs."""
+        return self._owners.own
+
+    @property
+    def active(self) -> int:
+        return self._running.active
+
+    def room(self) -> int:
+        return self._running.room()
+
+    def is_lost(self, conn: Connection, due: Due) -> bool:
+        return self._running.is_lost(conn, due)
+
+    def doubt(self) -> None:
+        self._owners.doubt()
+
+    async def start(self) -> None:
+        await super().start()
+        await self._owners.open()
+        self._running.start()
+        self._tools.store.on_foreign(self._hear)
+        self.sweep.start()
+        self._working = asyncio.get_running_loop().create_task(self._work())
+
+    async def stop(self) -> None:
+        """Leave all runs due, and call the other workers for them."""
+        self._is_stopping.set()
+        await self.sweep.stop()
+        for run_id, attempt in await self._running.stop():
+            self.dispatch(run_id, attempt)
+        await super().stop()
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.wait({self._working}, timeout=STOP_WITHIN_S)
+        await self._owners.close()
+
+    def nudge(self) -> None:
+        self.sweep.nudge()
+
+    async def abort(self, run_id: str) -> bool:
+        return await self._running.abort(run_id)
+
+    async def execute(self, run_id: str, attempt: int) -> None:
+        """Do what a job calls for; whoever gives the job up does not give up the run."""
+        while not self._running.room():  # runs from before the queue's connection was lost
+            self._room.clear()
+            await self._room.wait()
+        task = self._running.begin(run_id, attempt)
+        if task is not None:
+            await asyncio.wait({task})
+
+    async def _work(self) -> None:
+        """Keep Procrastinate's worker running: it may return or raise whenever it is in trouble."""
+        loop, trouble = asyncio.get_running_loop(), 0
+        try:
+            while not self._is_stopping.is_set():
+                began = loop.time()
+                self._round = loop.create_task(self._work_a_round())
+                await asyncio.wait({self._round})
+                trouble = 0 if loop.time() - began > STEADY_S else trouble
+                if not self._round.cancelled() and self._round.exception() is not None:
+                    kind = type(self._round.exception()).__name__
+                    log.warning("queue lost (%s), tried again; runs here go on", kind)
+                pause_s = PAUSES_S[min(trouble, len(PAUSES_S) - 1)]
+                trouble += 1
+                await asyncio.sleep(pause_s)
+        finally:
+            if self._round is not None:
+                self._round.cancel()
+                await asyncio.wait({self._round}, timeout=STOP_WITHIN_S)
+
+    async def _work_a_round(self) -> None:
+        await self._tools.store.write(lambda tx: self._jobs.clear(tx.conn))
+        app = self._make_app()
+        async with app.open_async():
+            await app.run_worker_async(
+                queues=[QUEUE],
+                concurrency=self._config.max_active_runs,
+                fetch_job_polling_interval=POLL_S,
+                abort_job_polling_interval=NEVER_S,
+                shutdown_graceful_timeout=LET_GO_S,
+                delete_jobs="always",
+                install_signal_handlers=False,
+            )
+
+    def _make_app(self) -> App:
+        from procrastinate import App, PsycopgConnector
+
+        _keep_quiet()
+        schema = self._jobs.schema
+
+        async def configure(conn: Any) -> None:
+            await conn.execute(f"SET search_path = {schema}")
+            await conn.commit()
+
+        connector = PsycopgConnector(
+            conninfo="",
+            kwargs=self._jobs.connect_options,
+            configure=configure,
+            min_size=1,
+            max_size=CONNECTIONS,
+            timeout=CONNECT_WITHIN_S,
+        )
+        app = App(connector=connector)
+        app.task(name=TASK, queue=QUEUE)(self.execute)
+        return app
+
+    def _renew(self) -> None:
+        # its LISTEN does not come back by itself after the database was away
+        if self._round is not None:
+            self._round.cancel()
+        self.sweep.nudge()
+
+    def _made_room(self) -> None:
+        self._room.set()
+        self.sweep.nudge()
+
+    def _expired(self) -> None:
+        self._running.hear(None)
+
+    def _hear(self, threads: frozenset[str] | None) -> None:
+        self._running.hear(threads)
+        self.sweep.nudge_soon(HEARD_S)  # what was made due by it has a job of its own
+
+
+def _keep_quiet() -> None:
+    # of trouble with the queue's connection one line is told, here; a job's start is not news
+    for name in ("procrastinate", "psycopg.pool"):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.ERROR)

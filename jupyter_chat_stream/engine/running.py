@@ -72,9 +72,9 @@ class Running:
         """How many are claimed or executed now."""
         return len(self._calls)
 
-    def has_room(self) -> bool:
-        """Say whether one more may be begun."""
-        return len(self._calls) < self._config.max_active_runs
+    def room(self) -> int:
+        """Say how many more may be begun."""
+        return max(0, self._config.max_active_runs - len(self._calls))
 
     def start(self) -> None:
         self._watching = asyncio.get_running_loop().create_task(self._watch())
@@ -93,12 +93,8 @@ class Running:
         return work.task
 
     def is_lost(self, conn: Connection, due: Due) -> bool:
-        """Say whether nobody works on a run that is due. Blocks."""
-        if due.owner is None:
-            return True
-        if due.owner == self._owners.own:
-            return due.run.id not in self._executing
-        return not self._owners.is_alive(conn, due.owner)
+        """Say whether nobody works on a run that is due, nor begins to. Blocks."""
+        return (due.run.id, due.attempt + 1) not in self._calls and self._is_free(conn, due)
 
     async def abort(self, run_id: str) -> bool:
         """Stop a run and keep its text; False where it is not here."""
@@ -170,9 +166,16 @@ class Running:
 
     def _find(self, conn: Connection, work: _Work) -> Due | None:
         due = find_one(conn, work.run_id)
-        if due is None or due.attempt + 1 != work.attempt or not self.is_lost(conn, due):
+        if due is None or due.attempt + 1 != work.attempt or not self._is_free(conn, due):
             return None
         return due
+
+    def _is_free(self, conn: Connection, due: Due) -> bool:
+        if due.owner is None:
+            return True
+        if due.owner == self._owners.own:
+            return due.run.id not in self._executing
+        return not self._owners.is_alive(conn, due.owner)
 
     async def _watch(self) -> None:
         """Drop what was ended or taken elsewhere."""

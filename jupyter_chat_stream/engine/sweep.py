@@ -75,10 +75,10 @@ class Sweep:
             self._nudged_at = time.monotonic()
         self._nudged.set()
 
-    def nudge_soon(self) -> None:
-        """Look at once, or a moment after the last look: others may tell of much."""
+    def nudge_soon(self, wait_s: float = 0.0) -> None:
+        """Look after ``wait_s``, or a moment after the last look: others may tell of much."""
         if self._soon is None:
-            wait_s = max(0.0, self._looked_at + SOON_S - time.monotonic())
+            wait_s = max(wait_s, self._looked_at + SOON_S - time.monotonic())
             self._soon = asyncio.get_running_loop().call_later(wait_s, self._nudge_now)
 
     def _nudge_now(self) -> None:
@@ -116,10 +116,10 @@ class Sweep:
     async def sweep(self) -> None:
         """Have everything executed that is due and has room."""
         self._looked_ms, self._looked_at = self._store.now_ms(), time.monotonic()
-        for due in await self._store.read(self._find):
-            if self._is_stopping or not self._engine.has_room():
-                return
-            self._engine.dispatch(due.run.id, due.attempt + 1)
+        found = await self._store.read(self._find)
+        if not self._is_stopping:
+            for due in found[: self._engine.room()]:
+                self._engine.dispatch(due.run.id, due.attempt + 1)
 
     def _find(self, conn: Connection) -> list[Due]:
         most = self._config.max_active_runs_per_user
@@ -133,7 +133,7 @@ class Sweep:
             return False
 
     async def _pause_s(self) -> float:
-        if not self._engine.has_room():  # whoever ends here nudges
+        if not self._engine.room():  # whoever ends here nudges
             return self._config.sweep_interval_s
         wake_ms = await self._store.read(lambda conn: next_wake(conn, self._looked_ms))
         if wake_ms is None:

@@ -12,11 +12,14 @@ import hashlib
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
 from ..errors import DatabaseUnreadable
 from ..events import dumps
+from . import postgres
+from .database import Database
 from .failures import is_unreachable, reason_of
 from .log import Connection, Transaction, execute
 
@@ -73,11 +76,19 @@ SELECT {schema}.chat_stream_defer(due.run_id, due.attempt, -(
 
 
 class Jobs:
-    """Procrastinate's schema for one database of ours."""
+    """Procrastinate's schema beside one database of ours."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._sql = _procrastinates_sql() + _DEFER
         self.schema = ""
+
+    @property
+    def connect_options(self) -> dict[str, Any]:
+        """What Procrastinate's own connections are opened with."""
+        url = self._database.url
+        _, options = self._database.writing.dialect.create_connect_args(url)
+        return {**options, **postgres.options_for(url)}
 
     def create(self, tx: Transaction) -> None:
         """Make the schema where it is not there yet.
