@@ -27,7 +27,7 @@ class LocalEngine:
         self._tools = tools
         self._kind = kind
         self._owners = make_owners(tools.store, config, kind, on_expired=self._expired)
-        self._running = Running(tools, config, self._owners, on_end=self._made_room)
+        self.running = Running(tools, config, self._owners, on_end=self._made_room)
         self._is_open = False
         self.sweep = Sweep(tools.store, self, config)
 
@@ -38,13 +38,13 @@ class LocalEngine:
 
     @property
     def active(self) -> int:
-        return self._running.active
+        return self.running.active
 
     def room(self) -> int:
-        return self._running.room()
+        return self.running.room()
 
     def is_lost(self, conn: Connection, due: Due) -> bool:
-        return self._running.is_lost(conn, due)
+        return self.running.is_lost(conn, due)
 
     def doubt(self) -> None:
         self._owners.doubt()
@@ -52,13 +52,13 @@ class LocalEngine:
     async def start(self) -> None:
         await self._owners.open()
         self._is_open = True
-        self._running.start()
+        self.running.start()
         self._tools.store.on_foreign(self._hear)
         self.sweep.start()
 
     async def stop(self) -> None:
         await self.sweep.stop()
-        await self._running.stop()
+        await self.running.stop()
         if self._is_open:
             self._is_open = False
             await self._owners.close()
@@ -67,18 +67,18 @@ class LocalEngine:
         self.sweep.nudge()
 
     def dispatch(self, run_id: str, attempt: int) -> None:
-        self._running.begin(run_id, attempt)
+        self.running.begin(run_id, attempt)
 
     async def abort(self, run_id: str) -> bool:
-        return await self._running.abort(run_id)
+        return await self.running.abort(run_id)
 
     def _made_room(self) -> None:
         self.sweep.nudge()
 
     def _expired(self) -> None:
-        self._running.hear(None)
+        self.running.hear(None)
 
     def _hear(self, threads: frozenset[str] | None) -> None:
-        self._running.hear(threads)
+        self.running.hear(threads)
         if self._kind == "worker":
             self.sweep.nudge_soon()

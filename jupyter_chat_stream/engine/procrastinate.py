@@ -108,7 +108,7 @@ class Worker(Queue):
             on_expired=self._expired,
             on_back=self._renew,
         )
-        self._running = Running(tools, config, self._owners, on_end=self._made_room)
+        self.running = Running(tools, config, self._owners, on_end=self._made_room)
         self._room = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
         self._round: asyncio.Task[None] | None = None
@@ -122,13 +122,13 @@ class Worker(Queue):
 
     @property
     def active(self) -> int:
-        return self._running.active
+        return self.running.active
 
     def room(self) -> int:
-        return self._running.room()
+        return self.running.room()
 
     def is_lost(self, conn: Connection, due: Due) -> bool:
-        return self._running.is_lost(conn, due)
+        return self.running.is_lost(conn, due)
 
     def doubt(self) -> None:
         self._owners.doubt()
@@ -136,7 +136,7 @@ class Worker(Queue):
     async def start(self) -> None:
         await super().start()
         await self._owners.open()
-        self._running.start()
+        self.running.start()
         self._tools.store.on_foreign(self._hear)
         self.sweep.start()
         self._working = asyncio.get_running_loop().create_task(self._work())
@@ -145,7 +145,7 @@ class Worker(Queue):
         """Leave all runs due, and call the other workers for them."""
         self._is_stopping.set()
         await self.sweep.stop()
-        for run_id, attempt in await self._running.stop():
+        for run_id, attempt in await self.running.stop():
             self.dispatch(run_id, attempt)
         await super().stop()
         if self._working is not None:
@@ -157,14 +157,14 @@ class Worker(Queue):
         self.sweep.nudge()
 
     async def abort(self, run_id: str) -> bool:
-        return await self._running.abort(run_id)
+        return await self.running.abort(run_id)
 
     async def execute(self, run_id: str, attempt: int) -> None:
         """Do what a job calls for; whoever gives the job up does not give up the run."""
-        while not self._running.room():  # runs from before the queue's connection was lost
+        while not self.running.room():  # runs from before the queue's connection was lost
             self._room.clear()
             await self._room.wait()
-        task = self._running.begin(run_id, attempt)
+        task = self.running.begin(run_id, attempt)
         if task is not None:
             await asyncio.wait({task})
 
@@ -235,10 +235,10 @@ class Worker(Queue):
         self.sweep.nudge()
 
     def _expired(self) -> None:
-        self._running.hear(None)
+        self.running.hear(None)
 
     def _hear(self, threads: frozenset[str] | None) -> None:
-        self._running.hear(threads)
+        self.running.hear(threads)
         self.sweep.nudge_soon(HEARD_S)  # what was made due by it has a job of its own
 
 

@@ -52,7 +52,10 @@ class _Work:
 
 
 class Running:
-    """The runs of one process; ``on_end`` is called when one of them has made room."""
+    """The runs of one process; ``on_end`` is called when one of them has made room.
+
+    ``observe``, where it is set, is called with each claim that was won here.
+    """
 
     def __init__(
         self, tools: Tools, config: ChatStream, owners: Owners, on_end: Callable[[], None]
@@ -65,6 +68,7 @@ class Running:
         self._executing: dict[str, _Work] = {}
         self._watching: asyncio.Task[None] | None = None
         self._look_now = asyncio.Event()
+        self.observe: Callable[[Claimed], None] | None = None
         self._is_stopping = False
 
     @property
@@ -140,6 +144,8 @@ class Running:
                 older.cancel()
             work.execution = Execution(self._tools, claimed)
             work.thread_id = claimed.run.thread.id
+            if self.observe is not None:
+                self.observe(claimed)
             self._executing[work.run_id] = work
         finally:
             work.is_claimed.set()

@@ -49,7 +49,10 @@ class Due:
 
 @dataclass(frozen=True, kw_only=True)
 class Claimed:
-    """What an attempt begins with. ``user`` is whose thread it is."""
+    """What an attempt begins with.
+
+    ``user`` is whose thread it is; ``was_lost`` says that an owner died over the attempt before.
+    """
 
     run: RunRef
     attempt: int
@@ -58,6 +61,8 @@ class Claimed:
     retries: int
     user: str = ""
     on_crash: OnCrash = "continue"
+    created_ms: int = 0
+    was_lost: bool = False
 
 
 def find_due(conn: Connection, now_ms: int, max_active_per_user: int | None = None) -> list[Due]:
@@ -147,6 +152,8 @@ def claim(
         retries=row["retries"],
         user=row["user"],
         on_crash=policy,
+        created_ms=row["created_ms"],
+        was_lost=row["owner"] is not None,
     )
 
 
@@ -182,6 +189,7 @@ def put_off(
 def _look(tx: Transaction, run: RunRef) -> Mapping[str, Any] | None:
     sql = (
         "SELECT attempt, status, phase, run.owner AS owner, run.model AS model, params, crashes, "
+        "run.created_ms AS created_ms, "
         'retries, wake_ms, deliver_ms, thread.owner AS "user", preference.on_crash AS on_crash '
         "FROM run JOIN thread ON thread.pk = run.thread "
         "LEFT JOIN preference ON preference.owner = thread.owner "
