@@ -8,9 +8,10 @@ never a prompt, an answer or a key.
 
     ChatStreamError
      ├─ InvalidInput 400 ─ ContentTooLarge 413
-     ├─ NotFound 404 ─ ThreadNotFound, RunNotFound, MessageNotFound
+     ├─ NotFound 404 ─ ThreadNotFound, RunNotFound, MessageNotFound, ScheduleNotFound
      ├─ Forbidden 403
-     ├─ Conflict 409 ─ RunNotEnded, RequestNotOpen, IdempotencyMismatch, CursorAhead
+     ├─ Conflict 409 ─ RunNotEnded, RequestNotOpen, IdempotencyMismatch, CursorAhead,
+     │                   TooManySchedules
      ├─ Compacted 410
      ├─ LimitReached 429
      ├─ StaleAttempt            (inside: a fenced attempt tried to write, L5)
@@ -95,6 +96,17 @@ class MessageNotFound(NotFound):
         )
 
 
+class ScheduleNotFound(NotFound):
+    code = "schedule_not_found"
+
+    def __init__(self, schedule_id: str) -> None:
+        super().__init__(
+            f"There is no schedule {schedule_id!r} on this server, or it is not yours. "
+            "List yours with GET schedules.",
+            schedule_id=schedule_id,
+        )
+
+
 class Forbidden(ChatStreamError):
     """The server knows who asks, and the answer is no."""
 
@@ -124,6 +136,15 @@ class RequestNotOpen(Conflict):
     """The question was answered, has expired, or its run has ended."""
 
     code = "request_not_open"
+
+
+class TooManySchedules(Conflict):
+    code = "too_many_schedules"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"You have {most} schedules, and more are not allowed. Delete one first.", most=most
+        )
 
 
 class IdempotencyMismatch(Conflict):

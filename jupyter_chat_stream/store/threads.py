@@ -110,7 +110,11 @@ def change_thread(
 
 
 def mark_deleted(tx: Transaction, thread: ThreadRef) -> None:
-    """Mark a thread deleted and give its name free; its rows are left to retention."""
+    """Mark a thread deleted and give its name free; its rows are left to retention.
+
+    Its schedules end at once.
+    """
+    tx.execute("DELETE FROM schedule WHERE thread = :pk", {"pk": thread.pk})
     tx.append(thread, ThreadChanged(thread={"deleted": True, "name": None}))
 
 

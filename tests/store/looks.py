@@ -1,0 +1,25 @@
+"""What tests of waits, schedules and limits look at, beside what every bench shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_chat_stream.store import reading, runs
+from jupyter_chat_stream.store.claims import find_due
+from jupyter_chat_stream.store.log import RunRef, ThreadRef
+from tests.store.bench import Bench
+
+
+def messages(bench: Bench, thread: ThreadRef) -> list[dict[str, Any]]:
+    """Give a thread's messages, in the order of their creation."""
+    return list(bench.look(lambda conn: reading.read_snapshot(conn, thread, 0)).messages)
+
+
+def find(bench: Bench, thread: ThreadRef, run_id: str) -> RunRef:
+    return bench.look(lambda conn: runs.find_in_thread(conn, thread, run_id))
+
+
+def is_due(bench: Bench, run: RunRef) -> bool:
+    """Say whether the sweep finds the run now."""
+    found = bench.look(lambda conn: find_due(conn, bench.clock()))
+    return run in [due.run for due in found]
