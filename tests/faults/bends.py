@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+# Signals that neither Python's servers nor Jupyter's give a meaning (SIGUSR1 has one).
+PULL, PUSH = signal.SIGVTALRM, signal.SIGPROF
 HOUR_NS = 3_600 * 1_000_000_000
 
 
 def stepping_clock() -> None:
-    """Let the wall clock jump: an hour on at SIGUSR1, an hour back at SIGUSR2.
+    """Let the wall clock jump: an hour on at ``PULL``, an hour back at ``PUSH``.
 
     As on a machine whose clock is set: what counts seconds by the monotonic clock sees nothing.
     """
@@ -32,19 +34,19 @@ def stepping_clock() -> None:
 
     time.time_ns = lambda: time_ns() + offset_ns
     time.time = lambda: time.time_ns() / 1_000_000_000
-    signal.signal(signal.SIGUSR1, step(HOUR_NS))
-    signal.signal(signal.SIGUSR2, step(-HOUR_NS))
+    signal.signal(PULL, step(HOUR_NS))
+    signal.signal(PUSH, step(-HOUR_NS))
 
 
 def freeze_before_commit() -> None:
-    """Stop the process between its work and the COMMIT, once after each SIGUSR1."""
+    """Stop the process between its work and the COMMIT, once after each ``PULL``."""
     from jupyter_chat_stream.store import driver
 
     driver.commit = _stopping_before(driver.commit)
 
 
 def freeze_after_begin() -> None:
-    """Stop the process once it has the locks, before it looks, once after each SIGUSR1."""
+    """Stop the process once it has the locks, before it looks, once after each ``PULL``."""
     from jupyter_chat_stream.store import driver
 
     driver.begin_writing = _stopping_after(driver.begin_writing)
@@ -53,7 +55,7 @@ def freeze_after_begin() -> None:
 def small_files() -> None:
     """Let no file grow past what the environment says: as a full disk, for whoever may not mount.
 
-    ``JCS_FILE_BYTES`` is the size; SIGUSR1 takes the limit away.
+    ``JCS_FILE_BYTES`` is the size; ``PULL`` takes the limit away.
     """
     import resource
 
@@ -64,16 +66,16 @@ def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond it fails with EFBIG
-    signal.signal(signal.SIGUSR1, on_signal)
+    signal.signal(PULL, on_signal)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
 
 
 class _Trigger:
-    """Pulled by SIGUSR1; stops the process at the next place that asks, once."""
+    """Pulled by a signal; stops the process at the next place that asks, once."""
 
     def __init__(self) -> None:
         self._is_pulled = False
-        signal.signal(signal.SIGUSR1, self._pull)
+        signal.signal(PULL, self._pull)
 
     def _pull(self, number: int, frame: Any) -> None:
         self._is_pulled = True

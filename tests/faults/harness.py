@@ -20,8 +20,9 @@ from typing import Any
 import aiohttp
 
 from tests.faults.processes import LOOK_S as LOOK_S
-from tests.faults.processes import PATIENCE_S, ROOT, Process, eventually
+from tests.faults.processes import PATIENCE_S, ROOT, eventually
 from tests.faults.processes import Nursery as Nursery
+from tests.faults.processes import Process as Process
 from tests.faults.processes import TooLate as TooLate
 from tests.faults.processes import Worker as Worker
 from tests.faults.processes import stays as stays

@@ -28,7 +28,6 @@ SURROGATE_CHUNKS = ("pair \ud83d", "\ude00 alone \ud83d", " turned \ude00\ud83d"
 SURROGATE_TEXT = "pair \U0001f600 alone \ufffd turned \ufffd\ufffd"
 FLOOD_LINE = "0123456789abcdefghijklmnopqrstuvwxyz-äöü€\n"
 FLOOD_CHARS = 10_000_000
-FLOOD_TEXT_HEAD = FLOOD_LINE * 2
 ENTRY_POINT = "[jupyter_chat_stream.providers]\nodd = tests.faults.odd:create\n"
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from jupyter_chat_stream.providers.anthropic.request import CONTINUE_MARK
 from jupyter_chat_stream.testing import reply_to
+from tests.faults.failures import CUTS, FINAL, PASSING, http_error
 from tests.faults.harness import FakeApi, Server
 from tests.faults.laws import assert_file_is_whole, assert_log_keeps_the_laws
 
@@ -18,7 +19,6 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 CLAUDE = "anthropic/claude-sonnet-5-5"
 CHARS = 200
 MAX_RETRIES = 1
-TOO_LONG = "prompt is too long: 210000 tokens > 200000 maximum"
 
 
 @pytest.fixture
@@ -50,28 +50,6 @@ async def events_of(server: Server, run: dict[str, Any]) -> list[dict[str, Any]]
     return assert_log_keeps_the_laws(await server.events(run["thread_id"]))[run["id"]]
 
 
-def http_error(
-    status: int, type_: str, message: str = "scripted", **headers: str
-) -> dict[str, Any]:
-    return {
-        "status": status,
-        "error_type": type_,
-        "error_message": message,
-        "headers": {name.replace("_", "-"): value for name, value in headers.items()},
-    }
-
-
-FINAL = {
-    "bad key": (http_error(401, "authentication_error"), "bad_key"),
-    "forbidden key": (http_error(403, "permission_error"), "bad_key"),
-    "no such model": (http_error(404, "not_found_error"), "no_such_model"),
-    "too long": (http_error(400, "invalid_request_error", TOO_LONG), "prompt_too_long"),
-    "too large": (http_error(413, "request_too_large"), "prompt_too_long"),
-    "bad request": (http_error(400, "invalid_request_error"), "bad_request"),
-    "refusal": ({"stop_reason": "refusal", "text": "I"}, "refusal"),
-}
-
-
 @pytest.mark.parametrize("name", FINAL)
 async def test_what_no_retry_can_help_fails_at_once(
     server: Server, fake: FakeApi, name: str
@@ -95,20 +73,6 @@ async def test_without_a_key_the_run_says_so(make_server: Any, fake: FakeApi) ->
     assert (run["status"], run["error"]["code"]) == ("failed", "missing_key")
     assert "ANTHROPIC_API_KEY" in run["error"]["message"]
     assert await fake.requests() == []
-
-
-PASSING = {
-    "rate limited": (http_error(429, "rate_limit_error"), "rate_limited"),
-    "overloaded": (http_error(529, "overloaded_error"), "overloaded"),
-    "server error": (http_error(500, "api_error"), "provider_down"),
-    "bad gateway": ({"status": 502, "body": "<html>no JSON</html>"}, "provider_down"),
-    "reset": ({"fault": "reset", "before_headers": True}, "provider_down"),
-    "dropped": ({"fault": "drop", "before_headers": True}, "provider_down"),
-    "silent": ({"fault": "silence", "before_headers": True}, "stalled"),
-    "silent stream": ({"fault": "silence"}, "stalled"),
-    "error in a 200": ({"fault": "error"}, "overloaded"),
-    "empty stream": ({"fault": "cut"}, "stream_cut"),
-}
 
 
 @pytest.mark.parametrize("name", PASSING)
@@ -177,16 +141,6 @@ async def test_a_long_wait_holds_nothing_and_the_sweep_comes_back(
     assert reply["content"] == reply_to("Hello", CHARS)
     events = await events_of(server, run)
     assert_waited(events, next(event for event in events if event.get("phase") == "retrying"))
-
-
-CUTS = {
-    "cut without its end": ({"fault": "cut"}, "stream_cut"),
-    "dropped": ({"fault": "drop"}, "stream_cut"),
-    "reset": ({"fault": "reset"}, "stream_cut"),
-    "error event": ({"fault": "error"}, "overloaded"),
-    "garbage": ({"fault": "garbage"}, "stream_cut"),
-    "silence": ({"fault": "silence"}, "stalled"),
-}
 
 
 @pytest.mark.parametrize("name", CUTS)

@@ -1,0 +1,119 @@
+"""Postgres is killed, away, locked or full while answers stream: latency, and nothing else.
+
+``JCS_OUTAGE_S`` makes the long outage longer than it is here (a soak takes 40 s).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from jupyter_chat_stream.providers.demo.answers import long_text
+from tests.faults.harness import Server, eventually
+from tests.faults.laws import assert_nothing_seen_was_lost, assert_reader_holds_the_state
+from tests.faults.places import LEASE_S, PostgresPlace
+from tests.faults.readers import Memory, PollReader, Reader, Socket, SseReader
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
+OUTAGE_S = float(os.environ.get("JCS_OUTAGE_S", "2"))
+CHARS = 2_400
+SLOW = {"chars": CHARS, "chars_per_second": 600, "chunk_chars": 8}
+
+
+@asynccontextmanager
+async def answering(
+    server: Server, place: PostgresPlace, *, runs: int = 3
+) -> AsyncIterator[list[dict[str, Any]]]:
+    """Let answers stream and follow them in every way; afterwards each is whole, and was once."""
+    begun: list[dict[str, Any]] = []
+    for _ in range(runs):
+        thread = await server.thread("demo/long")
+        begun.append((await server.send(thread, "Go on", params=SLOW))["run"])
+    memories = [Memory(run["thread_id"]) for run in begun]
+    socket = Socket(server, memories).start()
+    others: list[Reader] = [
+        SseReader(server, memories[0]).start(),
+        PollReader(server, memories[1]).start(),
+    ]
+    readers = [*socket.readers.values(), *others]
+    for reader in readers:
+        await reader.until(20)
+    yield begun
+    for run in begun:
+        ended = await server.until_run(run["id"], ("completed",), within_s=60)
+        assert ended["error"] is None
+        assert (await server.message(run["thread_id"], run["id"]))["content"] == long_text(CHARS)
+    for reader in readers:
+        await assert_reader_holds_the_state(reader)
+    await socket.stop()
+    for reader in others:
+        await reader.stop()
+    assert socket.comebacks == 0, "a reader was sent away for what was the database's trouble"
+    for memory in memories:
+        await assert_nothing_seen_was_lost(server, memory)
+    server.kill()
+    place.assert_whole()
+
+
+@pytest.mark.timeout(120 + 2 * OUTAGE_S)
+@pytest.mark.parametrize("how", ["killed", "stopped at once"])
+async def test_while_postgres_is_away_answers_wait_in_memory_and_then_go_on(
+    make_server: Any, postgres_place: PostgresPlace, how: str
+) -> None:
+    """L3, L10: what was seen was committed; no reader notices more than a pause."""
+    server = await make_server(**postgres_place.settings).start()
+    async with answering(server, postgres_place) as begun:
+        await postgres_place.outage(OUTAGE_S, gently=how != "killed")
+        sent = await server.send(begun[0]["thread_id"], "And?", model="demo/echo")
+        assert sent["run"]["status"] == "pending"
+
+
+async def test_a_message_sent_while_postgres_is_away_waits_and_is_taken_once(
+    make_server: Any, postgres_place: PostgresPlace
+) -> None:
+    """L11: one that is sent again under its key meets itself."""
+    server = await make_server(**postgres_place.settings).start()
+    thread = await server.thread("demo/echo")
+    path, body = f"threads/{thread}/messages", {"content": "Is anybody there?"}
+
+    async def send() -> tuple[int, Any]:
+        return await server.ask("POST", path, body, Idempotency_Key="the same")
+
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, postgres_place.server.kill)
+    sending = [asyncio.ensure_future(send()) for _ in range(3)]
+    await asyncio.sleep(0.2)  # so that they meet a database that is not there
+    await loop.run_in_executor(None, postgres_place.server.start)
+    answers = await asyncio.gather(*sending)
+    assert {status for status, _ in answers} == {202}
+    assert len({answer["run"]["id"] for _, answer in answers}) == 1
+    run = await server.until_run(answers[0][1]["run"]["id"], ("completed",))
+    assert run["attempt"] == 1
+    assert len((await server.get(f"threads/{thread}/messages"))["messages"]) == 2
+    server.kill()
+    postgres_place.assert_whole()
+
+
+async def test_a_foreign_lock_on_a_table_costs_latency_only(
+    make_server: Any, postgres_place: PostgresPlace
+) -> None:
+    """Held for longer than a lease: owners do not die of it, and nothing is taken over."""
+    server = await make_server(**postgres_place.settings).start()
+    other = await make_server(**postgres_place.settings).start()
+    async with answering(server, postgres_place) as begun:
+        async with postgres_place.locked():
+            await asyncio.sleep(2 * LEASE_S)  # the time itself is the fault
+
+        async def all_ended() -> bool:
+            runs = [await other.run(run["id"]) for run in begun]
+            return all(run["ended_at"] for run in runs)
+
+        await eventually(all_ended)
+        assert [(await other.run(run["id"]))["attempt"] for run in begun] == [1, 1, 1]
+    other.kill()
