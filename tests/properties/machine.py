@@ -1,6 +1,6 @@
 """Random operations on the real store beside a plain list of what was published (model.py).
 
-``LogMachine`` drives one SQLite file: appends of current and stale attempts, batches of which some
+``LogMachine`` drives one database: appends of current and stale attempts, batches of which some
 fail, claims, retries, questions, ends, crashes in the middle of a transaction, commits of another
 process, compaction, and readers that come and go with buffers far too small.
 """
@@ -29,6 +29,7 @@ from jupyter_chat_stream.store import claims, runs, threads
 from jupyter_chat_stream.store.audit import compact
 from jupyter_chat_stream.store.claims import Claimed, claim, find_due
 from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction
+from jupyter_chat_stream.store.notices import Notices
 from jupyter_chat_stream.store.reading import read_after
 from jupyter_chat_stream.store.store import Store
 from jupyter_chat_stream.store.writer import Append
@@ -106,8 +107,8 @@ class LogMachine(Base):
     def rename_from_elsewhere(self, index: int, title: str) -> None:
         """L1, L6: another process commits, of which this one hears nothing; then this one does."""
         if self.elsewhere is None:
-            url = f"sqlite:///{self.folder / 'chat.db'}"
-            self.elsewhere = Store.open(url, now_ms=self.now, make_id=self.new_id)
+            self.elsewhere = Store.open(self.url, now_ms=self.now, make_id=self.new_id)
+            self.elsewhere._writer._notices = Notices()  # which tells nobody
             self.elsewhere.listen(self.note)
         if index % 2:
             for reader in self.readers:  # those that are level meet a gap
@@ -133,6 +134,7 @@ class LogMachine(Base):
         if run is None or due is None:
             return
         since = len(self.published)
+        self.clock += 5  # whose time has not come is not taken
         options: Any = {"max_crashes": MAX_CRASHES, "on_crash": on_crash}
         claimed = self.do(lambda tx: claim(tx, due, owner, **options), run.ref.thread.pk)
         has_crashed = run.owner is not None
@@ -341,6 +343,7 @@ class LogMachine(Base):
         self.leave_all()
         self.expect(since)
         self.store._writer._drop_connection()  # as the system does for a process that died
+        self.store._notices.stop()
         self.store._pool.shutdown()
         self.store.database.close()
         self.open()

@@ -117,17 +117,24 @@ class Base(RuleBasedStateMachine):
             TINY_BUFFER_BYTES,
         )
         self._excepthook, threading.excepthook = threading.excepthook, self._on_thread_death
+        self.url = self.make_database()
         self.open()
-        self.elsewhere: Store | None = None  # another process's store on the same file
+        self.elsewhere: Store | None = None  # another process's store on the same database
 
     def _on_thread_death(self, told: Any) -> None:
         if not issubclass(told.exc_type, Crash):
             self._excepthook(told)
 
+    def make_database(self) -> str:
+        """Give the URL of an empty one."""
+        return f"sqlite:///{self.folder / 'chat.db'}"
+
+    def drop_database(self) -> None:
+        """Remove it, when nobody has it open any more."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def open(self) -> None:
-        self.store = Store.open(
-            f"sqlite:///{self.folder / 'chat.db'}", now_ms=self.now, make_id=self.new_id
-        )
+        self.store = Store.open(self.url, now_ms=self.now, make_id=self.new_id)
         self.store.attach(self.loop)
         self.store.listen(self.note)
         self.hub = Hub(self.store, poll_interval_s=3600.0)
@@ -272,4 +279,4 @@ class Base(RuleBasedStateMachine):
                 self.elsewhere.close()
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.close()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.drop_database()

@@ -1,13 +1,14 @@
-"""L1, L2, L4, L5, L6, L7, L8 and L10, driven by chance; see machine.py."""
+"""L1, L2, L4, L5, L6, L7, L8 and L10, driven by chance on both databases; see machine.py."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from tests.postgres import Postgres
 from tests.properties.machine import LogMachine
 
-TestTheLog = LogMachine.TestCase
-TestTheLog.settings = settings(
+WALKS = settings(
     max_examples=60,
     stateful_step_count=40,
     derandomize=True,  # the same walks everywhere: a failure in CI is a failure here
@@ -17,3 +18,29 @@ TestTheLog.settings = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+class PostgresMachine(LogMachine):
+    """The same on Postgres, each walk in a database of its own."""
+
+    server: Postgres
+
+    def make_database(self) -> str:
+        self.name = self.server.create_database()
+        return self.server.url(self.name)
+
+    def drop_database(self) -> None:
+        super().drop_database()
+        self.server.drop_database(self.name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server(postgres_server: Postgres) -> None:
+    PostgresMachine.server = postgres_server
+
+
+TestTheLog = LogMachine.TestCase
+TestTheLog.settings = WALKS
+
+TestTheLogOnPostgres = PostgresMachine.TestCase
+TestTheLogOnPostgres.settings = settings(WALKS, max_examples=12)
