@@ -19,6 +19,8 @@ from ..engine.local import LocalEngine
 from ..engine.procrastinate import Queue
 from ..errors import StoreError
 from ..follow import Hub
+from ..metrics import collector
+from ..metrics.watch import ServiceWatch
 from ..providers.registry import Registry
 from ..runs.execute import Tools
 from ..store import threads
@@ -38,6 +40,7 @@ class Parts:
     registry: Registry
     engine: Engine
     hub: Hub
+    watch: ServiceWatch
 
 
 class ServiceBase:
@@ -73,34 +76,38 @@ class ServiceBase:
             registry = self._registry
             if registry is None:
                 registry = await in_a_thread(Registry)
-            tools = Tools(store=store, registry=registry, config=self.config)
-            engine = await self._start_engine(tools)
+            engine = self._make_engine(Tools(store=store, registry=registry, config=self.config))
+            hub = Hub(store, poll_interval_s=self.config.poll_interval_s)
+            watch = ServiceWatch(store=store, engine=engine, registry=registry, hub=hub)
+            if self._starts_engine(store):
+                await engine.start()
         except BaseException:
             await in_a_thread(store.close)
             raise
-        hub = Hub(store, poll_interval_s=self.config.poll_interval_s)
-        self._started = Parts(store=store, registry=registry, engine=engine, hub=hub)
+        collector.expose(watch)
+        self._started = Parts(store=store, registry=registry, engine=engine, hub=hub, watch=watch)
         self._default_model = self._choose_default(registry)
         if self.config.run_in_server and self._default_model != FALLBACK_MODEL:
             self._warming = loop.create_task(registry.warm())
 
-    async def _start_engine(self, tools: Tools) -> Engine:
-        """Start the engine that fits: one that runs here, or one that tells the workers."""
+    def _make_engine(self, tools: Tools) -> Engine:
+        """Make the engine that fits: one that runs here, or one that tells the workers."""
         if self.config.run_in_server or tools.store.database.is_sqlite:
-            engine: Engine = LocalEngine(tools, self.config)
-            if not self.config.run_in_server:  # a worker on the same file hears of what is due
-                return engine
-        else:
-            engine = Queue(tools, self.config)
-        await engine.start()
-        return engine
+            return LocalEngine(tools, self.config)
+        return Queue(tools, self.config)
+
+    def _starts_engine(self, store: Store) -> bool:
+        # else a worker on the same file hears of what is due
+        return self.config.run_in_server or not store.database.is_sqlite
 
     async def stop(self) -> None:
         """End readers' polls, leave runs for whoever comes next, close the database."""
         parts, self._started = self._started, None
         if parts is None:
             return
+        collector.withdraw(parts.watch)
         try:
+            await parts.watch.close()
             await parts.hub.stop()
             await parts.engine.stop()
             if self._warming is not None:

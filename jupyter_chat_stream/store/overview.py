@@ -75,13 +75,12 @@ def read_overview(conn: Connection) -> Overview:
         conn,
         "SELECT SUM((SELECT MAX(seq) FROM event WHERE event.thread = thread.pk)) FROM thread",
     )
-    pending = "SELECT MIN(created_ms) FROM run WHERE ended_ms IS NULL AND status = 'pending'"
     waiting = "FROM run WHERE ended_ms IS NULL AND status = 'waiting'"
     return Overview(
         runs=count_by_status(conn),
         open_runs=_open_runs(conn),
         holders=_holders(conn),
-        oldest_pending=_time(conn, pending),
+        oldest_pending=oldest_pending(conn),
         waiting=_one(conn, f"SELECT COUNT(*) {waiting}"),
         next_wake=_time(conn, f"SELECT MIN(wake_ms) {waiting}"),
         schedules={
@@ -103,6 +102,13 @@ def count_open(conn: Connection) -> dict[str, int]:
     """Count the runs that have not ended, by status."""
     sql = "SELECT status, COUNT(*) FROM run WHERE ended_ms IS NULL GROUP BY status"
     return dict(execute(conn, sql).fetchall())
+
+
+def oldest_pending(conn: Connection) -> str | None:
+    """Give when the run was made that is pending longest, None where none is."""
+    return _time(
+        conn, "SELECT MIN(created_ms) FROM run WHERE ended_ms IS NULL AND status = 'pending'"
+    )
 
 
 def _open_runs(conn: Connection) -> tuple[OpenRun, ...]:

@@ -1,0 +1,232 @@
+"""Giving the numbers to Prometheus: in Jupyter's own ``/metrics``, from its default registry.
+
+One collector for the process, registered once, whatever number of services come and go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import REGISTRY
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from .._version import __version__
+from .meter import METER, Histogram, Meter
+from .watch import ServiceWatch
+
+PREFIX = "chat_stream_"
+
+
+class ChatCollector(Collector):
+    """All metrics of this process."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.watches: set[ServiceWatch] = set()
+        self._meter = meter
+
+    def collect(self) -> Iterator[Metric]:
+        """Give every metric as it is now."""
+        yield from self._of_runs()
+        yield from self._of_writing()
+        yield from self._of_readers()
+        yield from self._of_services()
+
+    def _of_runs(self) -> Iterator[Metric]:
+        meter = self._meter
+        yield _histograms(
+            "first_event_seconds",
+            "From a message's sending (or delivery) to the first piece of its answer.",
+            "model",
+            meter.first_event_s.copy().items(),
+        )
+        yield _histograms(
+            "run_seconds",
+            "From a message's sending (or delivery) to its run's end, waits included.",
+            "status",
+            meter.run_s.copy().items(),
+        )
+        yield _counter(
+            "runs_ended",
+            "Runs that ended, by status, error code (empty for none) and model.",
+            ("status", "code", "model"),
+            meter.ended.copy().items(),
+        )
+        yield _counter("attempts", "Attempts that began.", (), [((), meter.attempts)])
+        yield _counter(
+            "retries",
+            "Attempts that failed and are made again, by error code.",
+            ("code",),
+            _keyed(meter.retries.copy().items()),
+        )
+        yield _counter(
+            "takeovers",
+            "Runs taken over from a process that died over them.",
+            (),
+            [((), meter.takeovers)],
+        )
+        yield _counter(
+            "waits",
+            "Runs that began to wait: for an answer (question), a time (sleep), or their "
+            "message's time (later).",
+            ("kind",),
+            _keyed(meter.waits.copy().items()),
+        )
+
+    def _of_writing(self) -> Iterator[Metric]:
+        meter = self._meter
+        yield _counter(
+            "events",
+            "Events committed by this process, by type.",
+            ("type",),
+            _keyed(meter.events.copy().items()),
+        )
+        yield _counter(
+            "event_text_bytes", "Bytes of text in those events.", (), [((), meter.text_bytes)]
+        )
+        yield _histogram(
+            "commit_seconds",
+            "Time of one commit, from the begin of its transaction, waits for the database "
+            "included.",
+            meter.commit_s,
+        )
+        yield _histogram(
+            "sweep_delay_seconds",
+            "How much later than it was due a look for due runs began.",
+            meter.sweep_delay_s,
+        )
+
+    def _of_readers(self) -> Iterator[Metric]:
+        hubs = [watch.hub for watch in self.watches.copy() if watch.hub is not None]
+        stats = [hub.stats() for hub in hubs]
+        yield _gauge("readers", "Readers that follow a thread.", sum(s.readers for s in stats))
+        yield _gauge(
+            "reader_lag_events",
+            "Events that the reader furthest behind has not been given yet.",
+            max((s.lag_events for s in stats), default=0),
+        )
+        yield _gauge(
+            "reader_lag_bytes",
+            "Bytes that wait in the fullest reader's buffer.",
+            max((s.lag_bytes for s in stats), default=0),
+        )
+        switches = self._meter.reader_switches + sum(s.falls_behind for s in stats)
+        yield _counter(
+            "reader_switches",
+            "Readers too slow for their buffer, that went over to reading the database.",
+            (),
+            [((), switches)],
+        )
+        yield _counter(
+            "socket_pauses",
+            "WebSockets that took no more, whose threads were let go until they did.",
+            (),
+            [((), self._meter.socket_pauses)],
+        )
+        yield _histogram(
+            "reconnect_behind_events",
+            "How many events behind a reader was that came back with a cursor.",
+            self._meter.reconnect_behind,
+        )
+
+    def _of_services(self) -> Iterator[Metric]:
+        watches = self.watches.copy()
+        for watch in watches:
+            watch.refresh()
+        yield _gauge(
+            "active_runs",
+            "Runs that this process executes.",
+            sum(watch.engine.active for watch in watches),
+        )
+        yield _gauge(
+            "writer_queue",
+            "Operations that wait for the next commit.",
+            sum(watch.store.queued for watch in watches),
+        )
+        samples = [watch.sample for watch in watches]
+        runs = GaugeMetricFamily(
+            PREFIX + "open_runs",
+            "Runs in the database that have not ended, by status.",
+            labels=("status",),
+        )
+        for status in ("pending", "processing", "waiting"):
+            runs.add_metric((status,), sum(s.open_runs.get(status, 0) for s in samples))
+        yield runs
+        yield _gauge(
+            "oldest_pending_seconds",
+            "How long the run has waited that is pending longest; 0 where none is.",
+            max((s.oldest_pending_s for s in samples), default=0.0),
+        )
+        info = GaugeMetricFamily(
+            PREFIX + "info", "1, with what runs here.", labels=("version", "engine", "backend")
+        )
+        for watch in watches:
+            backend = str(watch.store.database.describe()["backend"])
+            info.add_metric((__version__, watch.engine.name, backend), 1)
+        yield info
+
+
+COLLECTOR = ChatCollector(METER)
+_registered: list[ChatCollector] = []
+
+
+def expose(watch: ServiceWatch) -> None:
+    """Have a service's state among the metrics of this process."""
+    if not _registered:
+        REGISTRY.register(COLLECTOR)
+        _registered.append(COLLECTOR)
+    COLLECTOR.watches.add(watch)
+
+
+def withdraw(watch: ServiceWatch) -> None:
+    """Take a service out; what it counted stays."""
+    COLLECTOR.watches.discard(watch)
+
+
+def _keyed(items: Iterable[tuple[str, int]]) -> list[tuple[tuple[str, ...], int]]:
+    return [((key,), value) for key, value in items]
+
+
+def _counter(
+    name: str,
+    text: str,
+    labels: tuple[str, ...],
+    values: Iterable[tuple[tuple[str, ...], int]],
+) -> Metric:
+    family = CounterMetricFamily(PREFIX + name, text, labels=labels)
+    for key, value in values:
+        family.add_metric(key, value)
+    return family
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(PREFIX + name, text, value=value)
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
+    family = HistogramMetricFamily(PREFIX + name, text)
+    family.add_metric((), _buckets(histogram), histogram.total)
+    return family
+
+
+def _histograms(
+    name: str, text: str, label: str, histograms: Iterable[tuple[str, Histogram]]
+) -> Metric:
+    family = HistogramMetricFamily(PREFIX + name, text, labels=(label,))
+    for value, histogram in histograms:
+        family.add_metric((value,), _buckets(histogram), histogram.total)
+    return family
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    buckets: list[tuple[str, float]] = []
+    below = 0
+    for bound, count in zip((*histogram.bounds, "+Inf"), list(histogram.counts), strict=True):
+        below += count
+        buckets.append((str(bound), below))
+    return buckets

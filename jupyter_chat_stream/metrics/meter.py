@@ -1,0 +1,72 @@
+"""The numbers of one process: plain, so that counting costs nanoseconds where events are many.
+
+They only grow, and are the process's, not a service's: several services (tests, a restart after a
+failed start) add up. Each is written by one thread; whoever reads may be a moment behind.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+
+FIRST_EVENT_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+RUN_S = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 86400)
+COMMIT_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 10)
+DELAY_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60)
+BEHIND = (0, 1, 10, 100, 1000, 10_000, 100_000)
+
+
+class Histogram:
+    """How often values lay where."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value; a bound belongs to what is below it."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts)
+
+
+class Histograms(dict[str, Histogram]):
+    """One histogram for each value of a label; made when it is first needed."""
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        super().__init__()
+        self._bounds = bounds
+
+    def __missing__(self, label: str) -> Histogram:
+        made = self[label] = Histogram(self._bounds)
+        return made
+
+
+class Meter:
+    """All that is counted and measured; docs/metrics.md says what each is."""
+
+    def __init__(self) -> None:
+        self.first_event_s = Histograms(FIRST_EVENT_S)  # by model
+        self.run_s = Histograms(RUN_S)  # by status
+        self.ended: Counter[tuple[str, str, str]] = Counter()  # by status, code, model
+        self.attempts = 0
+        self.takeovers = 0
+        self.retries: Counter[str] = Counter()  # by code
+        self.waits: Counter[str] = Counter()  # by kind
+        self.events: Counter[str] = Counter()  # by type
+        self.text_bytes = 0
+        self.commit_s = Histogram(COMMIT_S)
+        self.sweep_delay_s = Histogram(DELAY_S)
+        self.reconnect_behind = Histogram(BEHIND)
+        self.reader_switches = 0  # of services that have ended; a hub counts its own
+        self.socket_pauses = 0
+
+
+METER = Meter()

@@ -1,0 +1,197 @@
+"""Watching one service: counts what is committed, and logs one line per turn of a run.
+
+Everything comes from the events that this process commits, so whatever executes them is counted
+the same. A delta costs one comparison; only what begins, waits and ends is looked at.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ProviderError
+from ..events import (
+    Delta,
+    Event,
+    Failed,
+    Finalized,
+    InputGiven,
+    InputRequested,
+    MessageWritten,
+    StatusChanged,
+    from_iso,
+)
+from ..logs import Line
+from ..store.claims import Claimed
+from .meter import METER, Meter
+
+log = logging.getLogger("jupyter_chat_stream.runs")
+
+MOST_RUNS = 10_000  # that wait, or ended in another process: the longest forgotten goes
+OTHER = "other"
+_OWN_CODES = ("internal", "crashed_too_often", "input_expired")
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """What is remembered of a run that has not ended."""
+
+    begun_ms: int | None = None
+    model: str = OTHER
+    code: str = ""
+    has_begun_text: bool = False
+
+
+class RunWatch:
+    """Follows the runs that this process commits for.
+
+    Args:
+        models: the ids that may become a label's value; all others are ``other``.
+    """
+
+    def __init__(self, models: Collection[str], *, meter: Meter = METER) -> None:
+        self._models = frozenset(models)
+        self._meter = meter
+        self._runs: OrderedDict[str, _Run] = OrderedDict()
+        self._silent: set[str] = set()  # runs that have begun and have written nothing yet
+
+    def see(self, events: Iterable[Event]) -> None:
+        """Count the events of one commit."""
+        silent, deltas = self._silent, 0
+        for event in events:
+            if event.body.__class__ is Delta:
+                deltas += 1
+                if silent and event.run_id in silent:
+                    self._speaks(event)
+            else:
+                self._meter.events[event.body.type] += 1
+                self._turn(event)
+        if deltas:
+            self._meter.events["delta"] += deltas
+
+    def claimed(self, claimed: Claimed) -> None:
+        """Note that this process took a run: from whoever made it, or from an owner that died."""
+        run = self._run(claimed.run.id)
+        run.model = self._label(claimed.model)
+        run.begun_ms = max(claimed.created_ms, run.begun_ms or 0)
+        if claimed.was_lost:
+            self._meter.takeovers += 1
+            log.warning(Line("run.taken_over", run=claimed.run.id, attempt=claimed.attempt))
+
+    def _turn(self, event: Event) -> None:
+        run_id, body = event.run_id, event.body
+        if run_id is None:
+            return
+        turn = _TURNS.get(body.__class__)
+        if turn is not None:
+            turn(self, event, run_id, body)
+
+    def _written(self, event: Event, run_id: str, body: MessageWritten) -> None:
+        if event.attempt is not None or body.message["role"] != "assistant":
+            return
+        run = self._run(run_id)
+        run.model = self._label(body.message["model"])
+        if body.message["status"] == "waiting":
+            run.begun_ms = None
+            self._waits(event, "later", until=body.deliver_at)
+        else:
+            run.begun_ms = event.at
+
+    def _status(self, event: Event, run_id: str, body: StatusChanged) -> None:
+        facts: dict[str, Any] = {"run": run_id, "attempt": event.attempt}
+        if body.phase in ("thinking", "continuing"):
+            self._meter.attempts += 1
+            run = self._run(run_id)
+            if body.phase == "thinking" and not run.has_begun_text:
+                self._silent.add(run_id)
+            log.info(Line("run.begun", thread=event.thread_id, phase=body.phase, **facts))
+        elif body.phase == "retrying":
+            code = _code(body.detail)
+            self._meter.retries[code] += 1
+            log.info(Line("run.retrying", code=code, **_in_s(event, body.until), **facts))
+        elif body.phase == "waiting":
+            self._waits(event, "sleep", until=body.until)
+        elif body.phase == "queued":
+            log.info(Line("run.left", **facts))
+
+    def _asked(self, event: Event, run_id: str, body: InputRequested) -> None:
+        self._waits(event, "question", until=body.expires_at, request=body.request_id)
+
+    def _answered(self, event: Event, run_id: str, body: InputGiven) -> None:
+        log.info(Line("run.answered", run=run_id, request=body.request_id))
+
+    def _waits(self, event: Event, kind: str, *, until: str | None, **facts: Any) -> None:
+        self._meter.waits[kind] += 1
+        facts = {"run": event.run_id, "kind": kind, **facts, **_in_s(event, until)}
+        log.info(Line("run.waits", **facts))
+
+    def _failed(self, event: Event, run_id: str, body: Failed) -> None:
+        self._run(run_id).code = _code(body.code)
+
+    def _ended(self, event: Event, run_id: str, body: Finalized) -> None:
+        run = self._run(run_id)
+        del self._runs[run_id]
+        self._silent.discard(run_id)
+        self._meter.ended[body.status, run.code, run.model] += 1
+        took_s = None
+        if run.begun_ms is not None:
+            took_s = max(0, event.at - run.begun_ms) / 1000
+            self._meter.run_s[body.status].observe(took_s)
+        facts = {"run": run_id, "thread": event.thread_id, "attempt": event.attempt}
+        code = run.code or None
+        log.info(
+            Line("run.ended", status=body.status, code=code, model=run.model, s=took_s, **facts)
+        )
+
+    def _speaks(self, event: Event) -> None:
+        self._silent.discard(event.run_id or "")
+        run = self._run(event.run_id or "")
+        run.has_begun_text = True
+        if run.begun_ms is not None:
+            took_s = max(0, event.at - run.begun_ms) / 1000
+            self._meter.first_event_s[run.model].observe(took_s)
+
+    def _run(self, run_id: str) -> _Run:
+        run = self._runs.get(run_id)
+        if run is None:
+            run = self._runs[run_id] = _Run()
+            if len(self._runs) > MOST_RUNS:
+                forgotten, _ = self._runs.popitem(last=False)
+                self._silent.discard(forgotten)
+        return run
+
+    def _label(self, model: str | None) -> str:
+        return model if model in self._models else OTHER
+
+
+def known_codes() -> frozenset[str]:
+    """Give the codes that a run may end with, of ours; a provider elsewhere may have more."""
+    classes = [ProviderError]
+    for each in classes:
+        classes.extend(each.__subclasses__())
+    own = {each.code for each in classes if each.__module__.startswith("jupyter_chat_stream.")}
+    return frozenset({*own, *_OWN_CODES})
+
+
+_CODES = known_codes()
+
+
+def _code(code: str | None) -> str:
+    return code if code in _CODES else OTHER
+
+
+def _in_s(event: Event, until: str | None) -> dict[str, float]:
+    return {} if until is None else {"in_s": (from_iso(until) - event.at) / 1000}
+
+
+_TURNS: dict[type, Callable[[Any, Event, str, Any], None]] = {
+    MessageWritten: RunWatch._written,
+    StatusChanged: RunWatch._status,
+    InputRequested: RunWatch._asked,
+    InputGiven: RunWatch._answered,
+    Failed: RunWatch._failed,
+    Finalized: RunWatch._ended,
+}

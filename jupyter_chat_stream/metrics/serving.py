@@ -1,0 +1,65 @@
+"""Metrics over HTTP for a process that no Jupyter server is in: a worker."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ..config import ChatStream
+from ..errors import ChatStreamError
+from ..logs import Line
+
+if TYPE_CHECKING:
+    import threading
+    from wsgiref.simple_server import WSGIServer
+
+log = logging.getLogger("jupyter_chat_stream.metrics")
+
+
+class MetricsUnavailable(ChatStreamError):
+    """Nothing can be served at that address."""
+
+    code = "metrics_unavailable"
+    status = 503
+
+
+class MetricsServer:
+    """``GET /metrics`` at the address and port that are configured; nothing where no port is."""
+
+    def __init__(self, config: ChatStream) -> None:
+        self._config = config
+        self._server: WSGIServer | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int | None:
+        """Where it serves, None where it does not."""
+        return None if self._server is None else self._server.server_port
+
+    def start(self) -> None:
+        """Serve, on a thread of its own.
+
+        Raises:
+            MetricsUnavailable: the port is taken, or the address is not this host's.
+        """
+        port, address = self._config.metrics_port, self._config.metrics_address
+        if port is None:
+            return
+        from prometheus_client import start_http_server
+
+        try:
+            self._server, self._thread = start_http_server(port, address)
+        except OSError as error:
+            raise MetricsUnavailable(
+                f"Metrics cannot be served at {address}:{port}: {error.strerror}. Name another "
+                "with --ChatStream.metrics_port and --ChatStream.metrics_address."
+            ) from error
+        log.info(Line("metrics.served", address=address, port=self.port))
+
+    def stop(self) -> None:
+        """End it."""
+        server, self._server = self._server, None
+        if server is not None and self._thread is not None:
+            server.shutdown()
+            server.server_close()
+            self._thread.join()

@@ -1,0 +1,112 @@
+"""What is measured at one service: its commits, its looks, its readers, and what the database says.
+
+Counters go to the process's meter. What is a state and no count (open runs, readers, queues) is
+asked when somebody looks; what takes a query is as old as the look before, at most ``SAMPLE_S``,
+and no query is made where nobody looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+
+from ..engine.base import Engine
+from ..engine.local import LocalEngine
+from ..engine.procrastinate import Worker
+from ..errors import StoreError
+from ..events import from_iso
+from ..follow import Hub
+from ..logs import Line
+from ..providers.registry import Registry
+from ..store.log import Connection
+from ..store.overview import count_open, oldest_pending
+from ..store.store import Store
+from ..store.writer import Commit
+from .meter import METER, Meter
+from .runs import RunWatch
+
+log = logging.getLogger("jupyter_chat_stream.metrics")
+
+SAMPLE_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What the database said at ``at_s`` (monotonic)."""
+
+    open_runs: dict[str, int] = field(default_factory=dict)
+    oldest_pending_s: float = 0.0
+    at_s: float = float("-inf")
+
+
+class ServiceWatch:
+    """Feeds the meter from one service, from now until ``close``."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        engine: Engine,
+        registry: Registry,
+        hub: Hub | None = None,
+        meter: Meter = METER,
+    ) -> None:
+        self.store = store
+        self.engine = engine
+        self.hub = hub
+        self.sample = Sample()
+        self._meter = meter
+        self._loop = asyncio.get_running_loop()
+        self._sampling: asyncio.Task[None] | None = None
+        self._runs = RunWatch([str(model["id"]) for model in registry.models()], meter=meter)
+        store.listen(self._runs.see)
+        store.observe(self._committed)
+        if isinstance(engine, (LocalEngine, Worker)):
+            engine.running.observe = self._runs.claimed
+            engine.sweep.observe = meter.sweep_delay_s.observe
+
+    def refresh(self) -> None:
+        """Have the database asked again, unless that was just done. From any thread."""
+        if time.monotonic() - self.sample.at_s < SAMPLE_S:
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._begin_sample)
+        except RuntimeError:
+            pass  # the loop has ended, and with it the service
+
+    async def take_sample(self) -> None:
+        """Ask the database how many runs are open."""
+
+        def work(conn: Connection) -> Sample:
+            oldest = oldest_pending(conn)
+            age_ms = 0 if oldest is None else self.store.now_ms() - from_iso(oldest)
+            return Sample(
+                open_runs=count_open(conn),
+                oldest_pending_s=max(0, age_ms) / 1000,
+                at_s=time.monotonic(),
+            )
+
+        try:
+            self.sample = await self.store.read(work)
+        except StoreError as error:
+            log.info(Line("metrics.sample_failed", code=error.code))
+
+    async def close(self) -> None:
+        """Stop asking; what was counted stays."""
+        if self._sampling is not None:
+            self._sampling.cancel()
+            await asyncio.gather(self._sampling, return_exceptions=True)
+        if self.hub is not None:
+            self._meter.reader_switches += self.hub.stats().falls_behind
+            self.hub = None
+
+    def _begin_sample(self) -> None:
+        if self._sampling is None or self._sampling.done():
+            self._sampling = self._loop.create_task(self.take_sample())
+
+    def _committed(self, commit: Commit) -> None:
+        # on the writer's thread
+        self._meter.commit_s.observe(commit.seconds)
+        self._meter.text_bytes += commit.bytes
