@@ -1,28 +1,32 @@
-"""The store looks at itself: ``verify`` re-derives every row, ``compact`` thins the log.
+"""The store looks at itself: ``verify`` re-derives every row from the log and names what differs.
 
-Compaction takes the deltas of an ended message out and keeps, in the same transaction, a hash of
-what they folded to (L2); ``verify`` then holds the row against that hash instead of the fold. What
-is already not as the log says is not compacted: the evidence stays.
+Where deltas were compacted, the hash of what they folded to stands for them (L2); where they were
+archived too, they are folded like the events they were, and held against that hash as well. It
+reads a log page by page: what it holds is the folded state, never all events.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from heapq import merge
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection
 
-from ..errors import FoldError, InvalidInput, RunNotEnded
-from ..events import ENDS, Event, MessageWritten, canonical
+from ..errors import FoldError, InvalidInput
+from ..events import Event, MessageWritten, canonical
 from ..messages import Transcript
 from . import rows
-from .log import RunRef, ThreadRef, Transaction, execute, fold_message
+from .archive import read_archive
+from .compaction import compact as compact  # the same laws, from the other side
+from .compaction import digest
+from .log import ThreadRef, execute
 from .reading import read_events
 from .runs import list_runs
 
-_STEP = 4096
+_STEP = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +41,22 @@ class Difference:
         return f"thread {self.thread_id}: {self.subject}: {self.what}"
 
 
+@dataclass(kw_only=True)
+class _Compactions:
+    """What was compacted in a thread: hashes by message; runs whose deltas are not all there."""
+
+    hashes: dict[str, str] = field(default_factory=dict)
+    bare: set[str] = field(default_factory=set)  # ids of messages
+    missing: int = 0  # deltas that are neither in the log nor archived
+    left: dict[str, int] = field(default_factory=dict)  # run id -> deltas still in the log
+
+
 def verify(conn: Connection) -> Iterator[Difference]:
     """Fold every thread's log anew and report each difference from what is stored."""
     for pk, id_ in execute(conn, "SELECT pk, id FROM thread ORDER BY pk").fetchall():
         thread = ThreadRef(pk=pk, id=id_)
+        if _is_being_purged(conn, thread):
+            continue
         try:
             yield from _verify_thread(conn, thread)
         except (InvalidInput, LookupError, TypeError, ValueError) as error:
@@ -48,72 +64,39 @@ def verify(conn: Connection) -> Iterator[Difference]:
             yield Difference(thread_id=id_, subject="thread", what=what)
 
 
-def compact(tx: Transaction, run: RunRef) -> int:
-    """Take the deltas of an ended run out of the log; gives how many there were.
-
-    Raises:
-        RunNotEnded: its deltas are still needed.
-        FoldError: its message is not what they fold to.
-    """
-    state = tx.run(run)
-    if state["status"] not in ENDS:
-        raise RunNotEnded(run.id, state["status"])
-    where = {"thread": run.thread.pk, "run": run.pk}
-    first, last, count = tx.execute(
-        "SELECT MIN(seq), MAX(seq), COUNT(*) FROM event WHERE thread = :thread AND run = :run "
-        "AND type = 'delta'",
-        where,
-    ).one()
-    if not count:
-        return 0
-    message = _message(tx.conn, run.message_pk, run.thread.id)
-    if canonical(message) != canonical(_folded(tx.conn, run)):
-        raise FoldError(f"Message {message['id']!r} differs from its log; it was left as it is.")
-    digest = _digest(message)
-    tx.execute(
-        "INSERT INTO compaction (run, thread, first_seq, last_seq, deltas, message_sha256, at_ms) "
-        "VALUES (:run, :thread, :first, :last, :count, :digest, :at)",
-        {**where, "first": first, "last": last, "count": count, "digest": digest, "at": tx.now_ms},
-    )
-    tx.execute("DELETE FROM event WHERE thread = :thread AND run = :run AND type = 'delta'", where)
-    return int(count)
-
-
-def _folded(conn: Connection, run: RunRef) -> dict[str, Any]:
+def _is_being_purged(conn: Connection, thread: ThreadRef) -> bool:
     sql = (
-        f"SELECT {rows.EVENT_COLUMNS} FROM event WHERE thread = :thread AND run = :run "
-        "AND type = 'message' ORDER BY seq LIMIT 1"
+        "SELECT deleted AND NOT EXISTS (SELECT 1 FROM event WHERE thread = :pk AND seq = 1) "
+        "FROM thread WHERE pk = :pk"
     )
-    row = execute(conn, sql, {"thread": run.thread.pk, "run": run.pk}).one()
-    first = rows.event_value(row, run.thread.id, (run.id, run.message_id))
-    if not isinstance(first.body, MessageWritten):
-        raise FoldError(f"Event {first.seq} begins no message.", seq=first.seq)
-    return fold_message(conn, run, {**first.body.message, "seq": first.seq}).value()
+    return bool(execute(conn, sql, {"pk": thread.pk}).scalar())
 
 
 def _verify_thread(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
-    hashes, missing = _compactions(conn, thread)
+    compactions = _read_compactions(conn, thread)
     transcript = Transcript()
     ends: dict[str, int] = {}
-    seq = 0
-    while events := read_events(conn, thread, seq, _STEP):
-        for event in events:
-            if event.seq != seq + 1:
-                missing -= event.seq - seq - 1
-            seq = event.seq
-            if event.run_id in ends:
-                yield _difference(thread, f"run {event.run_id}", f"L4: event {seq} after its end")
-            if event.type == "finalized" and event.run_id:
-                ends[event.run_id] = seq
-            try:
-                transcript.apply(_without_compacted(event, hashes))
-            except FoldError as error:
-                yield _difference(thread, f"event {seq}", str(error))
-                return
+    missing = compactions.missing
+    for event in _all_events(conn, thread, compactions):
+        missing -= event.seq - transcript.seq - 1
+        if event.run_id in ends:
+            what = f"L4: event {event.seq} after its end"
+            yield _difference(thread, f"run {event.run_id}", what)
+        if event.type == "finalized" and event.run_id:
+            ends[event.run_id] = event.seq
+        try:
+            transcript.apply(_without_compacted(event, compactions))
+        except FoldError as error:
+            yield _difference(thread, f"event {event.seq}", str(error))
+            return
+        _keep_small(transcript, event)
     if missing:
         yield _difference(thread, "log", f"L1: {abs(missing)} events missing or too many")
-    yield from _compare_messages(conn, thread, transcript, hashes)
-    yield from _compare_runs(conn, thread, transcript, hashes)
+    for run_id, left in compactions.left.items():
+        if left:
+            yield _difference(thread, f"run {run_id}", f"L2: {abs(left)} deltas left or too many")
+    yield from _compare_messages(conn, thread, transcript, compactions)
+    yield from _compare_runs(conn, thread, transcript, compactions)
     row = (
         execute(conn, f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk", {"pk": thread.pk})
         .mappings()
@@ -122,25 +105,58 @@ def _verify_thread(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
     yield from _compare(thread, "thread", rows.thread_wire(row), transcript.thread)
 
 
-def _without_compacted(event: Event, hashes: dict[str, str]) -> Event:
+def _all_events(
+    conn: Connection, thread: ThreadRef, compactions: _Compactions | None = None
+) -> Iterator[Event]:
+    """Give the thread's events, stored and archived; count off what is left of compacted runs."""
+
+    def stored() -> Iterator[Event]:
+        seq = 0
+        while events := read_events(conn, thread, seq, _STEP):
+            for event in events:
+                if compactions and event.type == "delta" and event.run_id in compactions.left:
+                    compactions.left[event.run_id] -= 1
+                yield event
+            seq = events[-1].seq
+
+    return merge(stored(), read_archive(conn, thread), key=attrgetter("seq"))
+
+
+def _keep_small(transcript: Transcript, event: Event) -> None:
+    # a delta's text is an object of its own until its message is asked for
+    if event.type == "delta" and event.seq % _STEP == 0 and event.message_id:
+        transcript.message(event.message_id)
+
+
+def _without_compacted(event: Event, compactions: _Compactions) -> Event:
     """Keep what no longer fits without its deltas from the message; the hash stands for it."""
-    if event.message_id in hashes and not isinstance(event.body, MessageWritten):
+    if event.message_id in compactions.bare and not isinstance(event.body, MessageWritten):
         return replace(event, message_id=None)
     return event
 
 
-def _compactions(conn: Connection, thread: ThreadRef) -> tuple[dict[str, str], int]:
+def _read_compactions(conn: Connection, thread: ThreadRef) -> _Compactions:
     sql = (
-        "SELECT message.id, message_sha256, deltas FROM compaction JOIN run ON "
-        "run.pk = compaction.run JOIN message ON message.pk = run.message "
+        "SELECT message.id, run.id, message_sha256, compaction.deltas, deltas_left, "
+        "(SELECT COALESCE(SUM(archive.deltas), 0) FROM archive "
+        "WHERE archive.run = compaction.run) FROM compaction "
+        "JOIN run ON run.pk = compaction.run JOIN message ON message.pk = run.message "
         "WHERE compaction.thread = :pk"
     )
-    found = execute(conn, sql, {"pk": thread.pk}).fetchall()
-    return {row[0]: row[1] for row in found}, sum(row[2] for row in found)
+    found = _Compactions()
+    for message_id, run_id, sha256, deltas, left, archived in execute(
+        conn, sql, {"pk": thread.pk}
+    ).fetchall():
+        found.hashes[message_id] = sha256
+        found.left[run_id] = left
+        found.missing += deltas - int(archived)
+        if deltas != archived:
+            found.bare.add(message_id)
+    return found
 
 
 def _compare_messages(
-    conn: Connection, thread: ThreadRef, transcript: Transcript, hashes: dict[str, str]
+    conn: Connection, thread: ThreadRef, transcript: Transcript, compactions: _Compactions
 ) -> Iterator[Difference]:
     keys = execute(
         conn, "SELECT pk, id FROM message WHERE thread = :pk ORDER BY pk", {"pk": thread.pk}
@@ -150,9 +166,9 @@ def _compare_messages(
         row = _message(conn, pk, thread.id)
         subject = f"message {id_}"
         missing.discard(id_)
-        if id_ in hashes:
-            if _digest(row) != hashes[id_]:
-                yield _difference(thread, subject, "L2: not what its compacted deltas folded to")
+        if id_ in compactions.hashes and digest(row) != compactions.hashes[id_]:
+            yield _difference(thread, subject, "L2: not what its compacted deltas folded to")
+        if id_ in compactions.bare:
             continue
         folded = transcript.message(id_)
         if folded is None:
@@ -160,35 +176,35 @@ def _compare_messages(
         elif folded["seq"] == row["seq"]:
             yield from _compare(thread, subject, row, folded)
         else:  # a row may lag behind the log; it must be the fold up to its own seq (L7)
-            again = _fold_upto(conn, thread, row["seq"], hashes).message(id_)
+            again = _fold_upto(conn, thread, row["seq"], compactions).message(id_)
             yield from _compare(thread, subject, row, again or {})
     for id_ in sorted(missing):
         yield _difference(thread, f"message {id_}", "L7: its row is gone")
 
 
 def _compare_runs(
-    conn: Connection, thread: ThreadRef, transcript: Transcript, hashes: dict[str, str]
+    conn: Connection, thread: ThreadRef, transcript: Transcript, compactions: _Compactions
 ) -> Iterator[Difference]:
     missing = set(transcript.runs)
     for run in list_runs(conn, thread):
         missing.discard(run["id"])
         folded = dict(transcript.runs.get(run["id"], {}))
-        if folded and run["message_id"] in hashes:
+        if folded and run["message_id"] in compactions.bare:
             folded["first_event_at"] = run["first_event_at"]  # its delta is compacted
         yield from _compare(thread, f"run {run['id']}", run, folded)
     for id_ in sorted(missing):
         yield _difference(thread, f"run {id_}", "L7: its row is gone")
 
 
-def _fold_upto(conn: Connection, thread: ThreadRef, seq: int, hashes: dict[str, str]) -> Transcript:
+def _fold_upto(
+    conn: Connection, thread: ThreadRef, seq: int, compactions: _Compactions
+) -> Transcript:
     transcript = Transcript()
-    while transcript.seq < seq:
-        events = read_events(conn, thread, transcript.seq, min(_STEP, seq - transcript.seq))
-        for event in events:
-            if event.seq <= seq:
-                transcript.apply(_without_compacted(event, hashes))
-        if not events or events[-1].seq >= seq:
+    for event in _all_events(conn, thread):
+        if event.seq > seq:
             break
+        transcript.apply(_without_compacted(event, compactions))
+        _keep_small(transcript, event)
     return transcript
 
 
@@ -209,7 +225,3 @@ def _difference(thread: ThreadRef, subject: str, what: str) -> Difference:
 def _message(conn: Connection, pk: int, thread_id: str) -> dict[str, Any]:
     sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE pk = :pk"
     return rows.message_wire(execute(conn, sql, {"pk": pk}).mappings().one(), thread_id)
-
-
-def _digest(message: dict[str, Any]) -> str:
-    return hashlib.sha256(canonical(message).encode()).hexdigest()
