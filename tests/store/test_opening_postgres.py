@@ -150,7 +150,7 @@ def test_the_driver_need_not_be_named(given: str) -> None:
 def test_a_driver_that_is_not_ours_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     made = create_engine("sqlite://")  # whatever is installed beside: this one is there
     monkeypatch.setattr(database_module, "create_engine", lambda *_, **__: made)
-    with pytest.raises(DatabaseUnreadable, match="postgresql.pg8000") as refused:
+    with pytest.raises(DatabaseUnreadable, match=r"postgresql\+pg8000") as refused:
         Database("postgresql+pg8000://me:secret@host/chat", now_ms=5)
     assert "secret" not in str(refused.value)
 

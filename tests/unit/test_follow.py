@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream import follow as follow_module
-from jupyter_chat_stream.errors import Compacted, CursorAhead, StoreError
+from jupyter_chat_stream.errors import Compacted, CursorAhead, DatabaseUnreachable, StoreError
 from jupyter_chat_stream.events import (
     Completed,
     Delta,
@@ -19,11 +19,12 @@ from jupyter_chat_stream.events import (
     canonical,
     parse,
 )
-from jupyter_chat_stream.follow import BUFFER_BYTES, Frame, Hub, Reader
+from jupyter_chat_stream.follow import BUFFER_BYTES, Frame, Hub, HubStats, Reader
 from jupyter_chat_stream.messages import Transcript
 from jupyter_chat_stream.store.audit import compact
 from jupyter_chat_stream.store.claims import Claimed
 from jupyter_chat_stream.store.log import RunRef, ThreadRef
+from jupyter_chat_stream.store.notices import Notices
 from jupyter_chat_stream.store.store import Store
 from jupyter_chat_stream.store.writer import Append
 from tests.unit.conftest import MakeRig
@@ -250,11 +251,18 @@ async def test_a_gap_in_what_is_published_is_read_from_the_store(following: Foll
     assert canonical(transcript.state()) == await following.whole()
 
 
+def a_silent_store(rig: Rig) -> Store:
+    """Another process's store on the same file, whose notices are all lost."""
+    other = Store.open(rig.store.database.url.render_as_string(), now_ms=rig.clock)
+    other._writer._notices = Notices()
+    return other
+
+
 async def test_what_another_process_commits_is_found(make_rig: MakeRig) -> None:
     """L6, L9: another store on the same file tells this hub nothing; the poll finds it."""
     rig = await make_rig()
     following = await Following.begun(rig, poll_interval_s=0.005)
-    other = Store.open(rig.store.database.url.render_as_string(), now_ms=rig.clock)
+    other = a_silent_store(rig)
     reader, transcript = following.follow(), Transcript()
     try:
         await until_live(reader, transcript)
@@ -274,16 +282,17 @@ async def test_a_look_that_fails_is_made_again(make_rig: MakeRig) -> None:
     """L9: the database says once that something changed, and must not be asked in vain."""
     rig = await make_rig()
     following = await Following.begun(rig, poll_interval_s=0.005)
-    other = Store.open(rig.store.database.url.render_as_string(), now_ms=rig.clock)
+    other = a_silent_store(rig)
     reader, transcript = following.follow(), Transcript()
     try:
         await until_live(reader, transcript)
         original, failures = following.hub._wake_those_behind, []
+        passing = [StoreError("Not now."), DatabaseUnreachable("Away."), LookupError("a bug")]
 
         async def wake() -> None:
-            if len(failures) < 3:
+            if len(failures) < len(passing):
                 failures.append(1)
-                raise StoreError("Not now.")
+                raise passing[len(failures) - 1]
             await original()
 
         following.hub._wake_those_behind = wake  # type: ignore[method-assign]
@@ -300,7 +309,7 @@ async def test_each_reader_is_told_of_others_commits_by_itself(make_rig: MakeRig
     """L9: that a neighbour has read on already tells this reader nothing."""
     rig = await make_rig()
     following = await Following.begun(rig, poll_interval_s=0.005)
-    other = Store.open(rig.store.database.url.render_as_string(), now_ms=rig.clock)
+    other = a_silent_store(rig)
     first, second = following.follow(), following.follow()
     states = Transcript(), Transcript()
     try:
@@ -416,6 +425,50 @@ async def test_a_store_that_fails_leaves_the_reader_where_it_was(following: Foll
     await following.say("meanwhile")
     await until_live(reader, transcript)
     assert canonical(transcript.state()) == await following.whole()
+
+
+async def test_a_database_that_is_away_makes_readers_wait(following: Following) -> None:
+    """L6: they go on by themselves; nobody is told of an error for what passes."""
+    reader, transcript = following.follow(), Transcript()
+    original, failures = following.hub.read, []
+
+    async def read(*args: Any, **kwargs: Any) -> Any:
+        if len(failures) < 3:
+            failures.append(1)
+            raise DatabaseUnreachable("Away.")
+        return await original(*args, **kwargs)
+
+    following.hub.read = read  # type: ignore[method-assign]
+    await following.say("meanwhile")
+    await until_live(reader, transcript)
+    assert len(failures) == 3
+    assert canonical(transcript.state()) == await following.whole()
+    failures.clear()
+    await following.hub.stop()  # who waits when the server ends is let go
+    reader.fall_behind()
+    with pytest.raises(DatabaseUnreachable):
+        await asyncio.wait_for(reader.next(), PATIENCE_S)
+
+
+async def test_the_hub_says_how_its_readers_do(
+    following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L8: how many, how far behind, and how often one was too slow for its buffer."""
+    assert following.hub.stats() == HubStats(readers=0, lag_events=0, lag_bytes=0, falls_behind=0)
+    quick, slow = following.follow(), following.follow()
+    for reader in (quick, slow):
+        await until_live(reader, Transcript())
+    await following.say("a", "b")
+    await asyncio.wait_for(quick.next(), PATIENCE_S)
+    stats = following.hub.stats()
+    assert (stats.readers, stats.lag_events, stats.falls_behind) == (2, 2, 0)
+    assert stats.lag_bytes == slow.buffered > 100
+    monkeypatch.setattr(follow_module, "BUFFER_BYTES", stats.lag_bytes)
+    await following.say("c")
+    assert following.hub.stats().falls_behind == 1
+    await asyncio.wait_for(slow.next(), PATIENCE_S)
+    await asyncio.wait_for(quick.next(), PATIENCE_S)
+    assert (following.hub.stats().lag_events, following.hub.stats().lag_bytes) == (0, 0)
 
 
 async def test_a_reader_that_is_cancelled_while_it_reads_loses_nothing(
