@@ -19,6 +19,7 @@ from ..engine.local import LocalEngine
 from ..engine.procrastinate import Queue
 from ..errors import StoreError
 from ..follow import Hub
+from ..housekeeping import Housekeeping
 from ..metrics import collector
 from ..metrics.watch import ServiceWatch
 from ..providers.registry import Registry
@@ -40,6 +41,7 @@ class Parts:
     registry: Registry
     engine: Engine
     hub: Hub
+    housekeeping: Housekeeping
     watch: ServiceWatch
 
 
@@ -85,7 +87,17 @@ class ServiceBase:
             await in_a_thread(store.close)
             raise
         collector.expose(watch)
-        self._started = Parts(store=store, registry=registry, engine=engine, hub=hub, watch=watch)
+        housekeeping = Housekeeping(store, self.config)
+        self._started = Parts(
+            store=store,
+            registry=registry,
+            engine=engine,
+            hub=hub,
+            housekeeping=housekeeping,
+            watch=watch,
+        )
+        if self.config.run_in_server:
+            housekeeping.start()
         self._default_model = self._choose_default(registry)
         if self.config.run_in_server and self._default_model != FALLBACK_MODEL:
             self._warming = loop.create_task(registry.warm())
@@ -109,6 +121,7 @@ class ServiceBase:
         try:
             await parts.watch.close()
             await parts.hub.stop()
+            await parts.housekeeping.stop()
             await parts.engine.stop()
             if self._warming is not None:
                 self._warming.cancel()
