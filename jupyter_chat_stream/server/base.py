@@ -229,5 +229,11 @@ class ChatHandler(ChatMixin, APIHandler):
         self.set_header("Cache-Control", "no-store")
         self.finish(dumps(value))
 
+    def answer_nothing(self) -> None:
+        """Answer that it is done, and there is no more to say."""
+        self.set_status(204)
+        self.set_header("Cache-Control", "no-store")
+        self.finish()
+
     def compute_etag(self) -> None:
         """Give none: an answer is never to be kept."""

@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
-from typing import Any
+from socket import AF_INET, AF_INET6
+from typing import Any, cast
 
 from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join, urlencode_unix_socket_path
 
-from .. import connection
+from .. import connection, logs
 from ..config import CONNECTION_ENV, ChatStream
 from ..connection import Connection
 from .base import SETTING
@@ -31,6 +32,8 @@ from .handlers import (
     RunCommandHandler,
     RunHandler,
     RunsHandler,
+    ScheduleHandler,
+    SchedulesHandler,
     StatusHandler,
     ThreadHandler,
     ThreadsHandler,
@@ -55,6 +58,8 @@ ROUTES = (
     (r"runs/([^/]+)", RunHandler),
     (r"runs/([^/]+)/(cancel|retry|continue)", RunCommandHandler),
     (r"runs/([^/]+)/input", InputHandler),
+    (r"schedules", SchedulesHandler),
+    (r"schedules/([^/]+)", ScheduleHandler),
     (r"ws", ChatSocket),
     (r".*", UnknownHandler),
 )
@@ -68,9 +73,9 @@ class ChatStreamApp(ExtensionApp):
 
     def initialize_settings(self) -> None:
         server = self._server
-        self.host = ServiceHost(
-            ChatStream(parent=self), settings=server.web_app.settings, log=self.log
-        )
+        config = ChatStream(parent=self)
+        logs.configure(config.log_format, cast(int, server.log_level))
+        self.host = ServiceHost(config, settings=server.web_app.settings, log=self.log)
         self.settings[SETTING] = self.host
         file = f"connection-{os.getpid()}-{secrets.token_hex(3)}.json"
         self.connection_path = Path(jupyter_runtime_dir()) / "chat-stream" / file
@@ -109,13 +114,20 @@ class ChatStreamApp(ExtensionApp):
         await self.host.stop()
 
 
+def port_of(server: ServerApp) -> int:
+    """Give the port that the server listens on; before 2.20 it keeps the 0 it was asked for."""
+    bound = getattr(server.http_server, "_sockets", {}).values()
+    ports = [sock.getsockname()[1] for sock in bound if sock.family in (AF_INET, AF_INET6)]
+    return int(server.port or next(iter(ports), 0))
+
+
 def connection_of(server: ServerApp, token: str) -> Connection:
     """Say how a process on this machine reaches the server, and with what."""
     tls: dict[str, Any] = server.ssl_options or {}
     ip = server.ip
     if ip in EVERYWHERE:
         ip = "::1" if ip == "::" else "127.0.0.1"
-    place = f"[{ip}]:{server.port}" if ":" in ip else f"{ip}:{server.port}"
+    place = f"[{ip}]:{port_of(server)}" if ":" in ip else f"{ip}:{port_of(server)}"
     scheme = "https" if tls else "http"
     # Absolute: a kernel's working directory is its notebook's.
     sock = os.path.abspath(server.sock) if server.sock else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import NotFound, RunNotFound, ThreadNotFound
+from ..errors import NotFound, RunNotFound, ScheduleNotFound, ThreadNotFound
 from ..events import ENDS
 from . import queries
 from .base import ChatHandler, answers
@@ -82,9 +82,7 @@ class ThreadHandler(ChatHandler):
         thread_id = queries.an_id(thread_id, ThreadNotFound)
         bodies.parse(bodies.Nothing, self.body())
         await self.service.delete_thread(self.owner, thread_id)
-        self.set_status(204)
-        self.set_header("Cache-Control", "no-store")
-        self.finish()
+        self.answer_nothing()
 
 
 class MessagesHandler(ChatHandler):
@@ -170,6 +168,50 @@ class InputHandler(ChatHandler):
             self.owner, run_id, request_id=given.request_id, value=given.value
         )
         self.answer(run)
+
+
+class SchedulesHandler(ChatHandler):
+    @answers("read")
+    async def get(self) -> None:
+        thread_id = queries.text(self, "thread_id", most=128)
+        if thread_id is not None:
+            thread_id = queries.an_id(thread_id, ThreadNotFound)
+        self.answer(await self.service.schedules(self.owner, thread_id))
+
+    @answers("execute")
+    async def post(self) -> None:
+        from ..store.schedules import NewSchedule
+        from . import bodies
+
+        given = bodies.new_schedule(self.body())
+        fields = given.model_dump(exclude={"thread_id"}, exclude_none=True)
+        thread_id = queries.an_id(given.thread_id, ThreadNotFound)
+        new = NewSchedule(**fields)
+        self.answer(await self.service.create_schedule(self.owner, thread_id, new), 201)
+
+
+class ScheduleHandler(ChatHandler):
+    @answers("read")
+    async def get(self, schedule_id: str) -> None:
+        schedule_id = queries.an_id(schedule_id, ScheduleNotFound)
+        self.answer(await self.service.schedule(self.owner, schedule_id))
+
+    @answers("execute")
+    async def patch(self, schedule_id: str) -> None:
+        from . import bodies
+
+        schedule_id = queries.an_id(schedule_id, ScheduleNotFound)
+        changes = bodies.schedule_changes(self.body())
+        self.answer(await self.service.change_schedule(self.owner, schedule_id, changes))
+
+    @answers("execute")
+    async def delete(self, schedule_id: str) -> None:
+        from . import bodies
+
+        schedule_id = queries.an_id(schedule_id, ScheduleNotFound)
+        bodies.parse(bodies.Nothing, self.body())
+        await self.service.delete_schedule(self.owner, schedule_id)
+        self.answer_nothing()
 
 
 class UnknownHandler(ChatHandler):

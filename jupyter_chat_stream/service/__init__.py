@@ -10,8 +10,9 @@ from ..store.commands import SendRequest as SendRequest
 from .exports import Exports
 from .following import Following
 from .messages import Messages
+from .schedules import Schedules
 from .threads import Threads
 
 
-class Service(Threads, Messages, Following, Exports):
+class Service(Threads, Messages, Schedules, Following, Exports):
     """The chat of one server."""

@@ -185,6 +185,16 @@ def read(conn: Connection, owner: str, schedule_id: str) -> dict[str, Any]:
     return _wire(_find(conn, owner, schedule_id))
 
 
+def thread_of(conn: Connection, owner: str, schedule_id: str) -> ThreadRef:
+    """Give the thread whose lock a change of this schedule takes.
+
+    Raises:
+        ScheduleNotFound
+    """
+    row = _find(conn, owner, schedule_id)
+    return ThreadRef(pk=row["thread"], id=row["thread_id"])
+
+
 def list_all(conn: Connection, owner: str, thread: ThreadRef | None) -> list[dict[str, Any]]:
     """List an owner's schedules, of one thread or of all, oldest first."""
     sql = f"SELECT {_COLUMNS} {_FROM} WHERE thread.owner = :owner AND NOT thread.deleted"

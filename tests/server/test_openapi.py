@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,14 @@ from tests.server.harness import ChatServer
 
 SPEC = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 EXAMPLES = 25
-MODELS = ["demo/echo", "demo/fast"]
+NEXT_YEAR = f"{datetime.now(timezone.utc).year + 1}-01-01T00:00:00+01:00"
+# Of what no schema can tell whether it can be meant, these can.
+MEANT = {
+    "ModelId": ["demo/echo", "demo/fast", "demo/ask"],
+    "TimeWithZone": ["2020-01-01T00:00:00Z", NEXT_YEAR],
+    "Cron": ["0 9 * * *", "*/5 8-17 * JAN MON-FRI"],
+    "Zone": ["UTC", "Europe/Berlin"],
+}
 # An id that nobody has, a name that is taken, a run that has not ended: well formed, refused.
 CONFIG = """
 [generation]
@@ -56,7 +64,7 @@ def test_every_address_is_described_and_no_other(spec: dict[str, Any]) -> None:
         described |= {(path, method) for method in methods}
     served = set()
     for pattern, handler in ROUTES[:-2]:  # the WebSocket, and whatever else
-        kind = "run_id" if pattern.startswith("runs") else "thread_id"
+        kind = f"{pattern.partition('s/')[0]}_id"
         path = "/" + pattern.replace("([^/]+)", f"{{{kind}}}")
         for name in path.partition("(")[2].rstrip(")").split("|") or [""]:
             plain = path.partition("(")[0] + name
@@ -90,7 +98,8 @@ async def test_schemathesis_finds_no_5xx_and_no_undocumented_answer(
     for parameter in spec["paths"]["/threads/{thread_id}/events"]["get"]["parameters"]:
         if parameter["name"] == "wait":
             parameter["schema"]["maximum"] = 0.05
-    spec["components"]["schemas"]["ModelId"] = {"enum": MODELS}
+    for name, values in MEANT.items():
+        spec["components"]["schemas"][name] = {"enum": values}
     (tmp_path / "openapi.yaml").write_text(yaml.safe_dump(spec))
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
     process = await asyncio.create_subprocess_exec(
