@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
@@ -65,6 +66,7 @@ class Running:
         self._owners = owners
         self._on_end = on_end
         self._calls: dict[tuple[str, int], _Work] = {}
+        self._here: Counter[str] = Counter()  # calls of each run
         self._executing: dict[str, _Work] = {}
         self._watching: asyncio.Task[None] | None = None
         self._look_now = asyncio.Event()
@@ -90,6 +92,7 @@ class Running:
         work = self._calls.get((run_id, attempt))
         if work is None:
             work = self._calls[run_id, attempt] = _Work(run_id, attempt)
+            self._here[run_id] += 1
             work.task = asyncio.get_running_loop().create_task(
                 self._make(work), name=f"run {run_id}"
             )
@@ -172,15 +175,15 @@ class Running:
 
     def _find(self, conn: Connection, work: _Work) -> Due | None:
         due = find_one(conn, work.run_id)
-        if due is None or due.attempt + 1 != work.attempt or not self._is_free(conn, due):
+        if due is None or due.attempt + 1 != work.attempt:
             return None
-        return due
+        return due if self._is_free(conn, due, calls=1) else None
 
-    def _is_free(self, conn: Connection, due: Due) -> bool:
+    def _is_free(self, conn: Connection, due: Due, calls: int = 0) -> bool:
         if due.owner is None:
             return True
-        if due.owner == self._owners.own:
-            return due.run.id not in self._executing
+        if due.owner == self._owners.own:  # a claim may be committed and nobody here knows yet
+            return self._here[due.run.id] <= calls
         return not self._owners.is_alive(conn, due.owner)
 
     async def _watch(self) -> None:
@@ -202,6 +205,9 @@ class Running:
 
     def _ended(self, work: _Work, task: asyncio.Task[None]) -> None:
         del self._calls[work.run_id, work.attempt]
+        self._here[work.run_id] -= 1
+        if not self._here[work.run_id]:
+            del self._here[work.run_id]
         if self._executing.get(work.run_id) is work:
             del self._executing[work.run_id]
         error = None if task.cancelled() else task.exception()

@@ -1,4 +1,4 @@
-"""The sweep: finds runs that are due and has them executed.
+"""The sweep: finds runs that are due and has them executed, and schedules that are to send.
 
 Due is what is pending with no predecessor, what waited until now, and what its owner left behind by
 dying. It looks when it is nudged, when the next waiting run is due, and every ``sweep_interval_s``
@@ -15,8 +15,10 @@ from collections.abc import Callable
 
 from ..config import ChatStream
 from ..errors import ChatStreamError
+from ..store import schedules
 from ..store.claims import Due, find_due, next_wake
 from ..store.log import Connection
+from ..store.schedules import DueSchedule
 from ..store.store import Store
 from .base import Executing
 
@@ -116,14 +118,23 @@ class Sweep:
     async def sweep(self) -> None:
         """Have everything executed that is due and has room."""
         self._looked_ms, self._looked_at = self._store.now_ms(), time.monotonic()
-        found = await self._store.read(self._find)
-        if not self._is_stopping:
-            for due in found[: self._engine.room()]:
-                self._engine.dispatch(due.run.id, due.attempt + 1)
+        found, ticks = await self._store.read(self._find)
+        if self._is_stopping:
+            return
+        for due in found[: self._engine.room()]:
+            self._engine.dispatch(due.run.id, due.attempt + 1)
+        for schedule in ticks:
+            await self._tick(schedule)
 
-    def _find(self, conn: Connection) -> list[Due]:
+    def _find(self, conn: Connection) -> tuple[list[Due], list[DueSchedule]]:
         most = self._config.max_active_runs_per_user
-        return [due for due in find_due(conn, self._looked_ms, most) if self._is_lost(conn, due)]
+        due = [due for due in find_due(conn, self._looked_ms, most) if self._is_lost(conn, due)]
+        return due, schedules.find_due(conn, self._looked_ms)
+
+    async def _tick(self, due: DueSchedule) -> None:
+        made = await self._store.write(lambda tx: schedules.tick(tx, due), due.thread.pk)
+        if made is not None:
+            self.nudge()
 
     def _is_lost(self, conn: Connection, due: Due) -> bool:
         try:
@@ -135,8 +146,11 @@ class Sweep:
     async def _pause_s(self) -> float:
         if not self._engine.room():  # whoever ends here nudges
             return self._config.sweep_interval_s
-        wake_ms = await self._store.read(lambda conn: next_wake(conn, self._looked_ms))
-        if wake_ms is None:
-            return self._config.sweep_interval_s
-        left_s = (wake_ms - self._store.now_ms()) / 1000
-        return min(self._config.sweep_interval_s, max(left_s, 0.005))
+        pauses_s = [self._config.sweep_interval_s]
+        for time_ms in await self._store.read(self._next_times):
+            if time_ms is not None:
+                pauses_s.append(max((time_ms - self._store.now_ms()) / 1000, 0.005))
+        return min(pauses_s)
+
+    def _next_times(self, conn: Connection) -> tuple[int | None, int | None]:
+        return next_wake(conn, self._looked_ms), schedules.next_tick(conn, self._looked_ms)

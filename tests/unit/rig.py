@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from jupyter_chat_stream.config import ChatStream
 from jupyter_chat_stream.engine.local import LocalEngine
-from jupyter_chat_stream.events import Event
+from jupyter_chat_stream.events import ENDS, Event
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.runs.execute import Execution, Tools
 from jupyter_chat_stream.store import runs, threads
@@ -37,17 +37,25 @@ T = TypeVar("T")
 class Rig:
     """One process's store, provider and engine."""
 
-    def __init__(self, store: Store, provider: ScriptedProvider, clock: Clock, config: ChatStream):
+    def __init__(
+        self,
+        store: Store,
+        provider: ScriptedProvider,
+        clock: Clock,
+        config: ChatStream,
+        make_engine: Callable[[Tools, ChatStream], Any] = LocalEngine,
+    ) -> None:
         self.store = store
         self.provider = provider
         self.clock = clock
         self.config = config
         self.tools = Tools(store=store, registry=Registry([provider]), config=config)
-        self.engine = LocalEngine(self.tools, config)
+        self.engine = make_engine(self.tools, config)
         self.published: list[Event] = []
         self.expected_damage: list[str] = []  # what verify is to find at the end
         self._commits = asyncio.Event()
         store.listen(self._note)
+        store.on_foreign(lambda threads: self._commits.set())
         self._nudge, self.engine.sweep.nudge = self.engine.sweep.nudge, self._note_end  # type: ignore[method-assign]
 
     def _note(self, events: Sequence[Event]) -> None:
@@ -163,16 +171,21 @@ class Rig:
         return await self.bounded(wait())
 
     async def ended(self, run: RunRef) -> dict[str, Any]:
-        """Wait for a run's end."""
-        await self.until(lambda: any(_ends(event, run) for event in self.published))
-        return await self.run(run)
+        """Wait for a run's end, wherever it is executed."""
+        return await self.until_status(run, *ENDS)
+
+    async def until_status(self, run: RunRef, *statuses: str) -> dict[str, Any]:
+        """Wait until a run has one of these statuses."""
+
+        async def look() -> dict[str, Any] | None:
+            state = await self.run(run)
+            return state if state["status"] in statuses else None
+
+        found: dict[str, Any] = await self.until(look)
+        return found
 
     async def bounded(self, work: Any) -> Any:
         return await asyncio.wait_for(work, PATIENCE_S)
-
-
-def _ends(event: Event, run: RunRef) -> bool:
-    return event.type == "finalized" and event.run_id == run.id
 
 
 @asynccontextmanager
@@ -182,14 +195,16 @@ async def running_rig(
     provider: ScriptedProvider | None = None,
     clock: Clock | None = None,
     make_store: Callable[..., Store] = Store.open,
+    make_engine: Callable[[Tools, ChatStream], Any] = LocalEngine,
+    url: str | None = None,
     **settings: Any,
 ) -> AsyncIterator[Rig]:
     """Open a store in a folder; at the end the store must agree with its log (L7)."""
     clock = clock or Clock()
     config = ChatStream(**{"sweep_interval_s": 3600.0, **settings})
-    store = make_store(f"sqlite:///{folder / 'chat.db'}", now_ms=clock)
+    store = make_store(url or f"sqlite:///{folder / 'chat.db'}", now_ms=clock)
     store.attach(asyncio.get_running_loop())
-    rig = Rig(store, provider or ScriptedProvider(*scripts), clock, config)
+    rig = Rig(store, provider or ScriptedProvider(*scripts), clock, config, make_engine)
     try:
         try:
             yield rig

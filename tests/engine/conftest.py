@@ -1,0 +1,70 @@
+"""The engines that the contract holds for, each on its own kind of database.
+
+``make_rig`` makes one more process's worth of store, provider and engine on the test's database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_chat_stream.config import ChatStream
+from jupyter_chat_stream.engine.local import LocalEngine
+from jupyter_chat_stream.engine.procrastinate import Worker
+from jupyter_chat_stream.runs.execute import Tools
+from tests.clock import Clock
+from tests.unit.conftest import MakeRig
+from tests.unit.rig import Rig, running_rig
+
+DELAYS_S = (0.0, 0.05)
+
+
+class HostileEngine(LocalEngine):
+    """Loses a third of the calls, makes a third twice (then late), and delays the rest."""
+
+    def __init__(self, tools: Tools, config: ChatStream) -> None:
+        super().__init__(tools, config)
+        self.chance = random.Random(7)
+        self.fates: list[str] = []
+
+    def dispatch(self, run_id: str, attempt: int) -> None:
+        fate = self.chance.choice(("lost", "doubled", "delayed"))
+        self.fates.append(fate)
+        if fate == "doubled":
+            super().dispatch(run_id, attempt)
+        if fate != "lost":
+            later = super().dispatch
+            delay_s = self.chance.uniform(*DELAYS_S)
+            asyncio.get_running_loop().call_later(delay_s, later, run_id, attempt)
+
+
+ENGINES: dict[str, tuple[Callable[[Tools, ChatStream], Any], str]] = {
+    "local": (LocalEngine, "sqlite"),
+    "local on Postgres": (LocalEngine, "postgres"),
+    "procrastinate": (Worker, "postgres"),
+    "hostile": (HostileEngine, "sqlite"),
+}
+
+
+@pytest.fixture(params=ENGINES)
+async def make_rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MakeRig]:
+    """Make rigs with engines of one kind on one database; at the end it must verify."""
+    make_engine, backend = ENGINES[request.param]
+    url = request.getfixturevalue("postgres_url") if backend == "postgres" else None
+    clock = Clock()
+    usual = {"lease_s": 0.4, "clock": clock, "make_engine": make_engine, "url": url}
+    if make_engine is HostileEngine:
+        usual["sweep_interval_s"] = 0.05  # what it loses is found by the next look
+    async with AsyncExitStack() as stack:
+
+        async def make(*scripts: Any, **settings: Any) -> Rig:
+            made = running_rig(tmp_path, *scripts, **{**usual, **settings})
+            return await stack.enter_async_context(made)
+
+        yield make
