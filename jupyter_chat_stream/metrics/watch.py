@@ -93,6 +93,16 @@ class ServiceWatch:
         except StoreError as error:
             log.info(Line("metrics.sample_failed", code=error.code))
 
+    def reader_came_back(self, thread_id: str, after: int, head: int) -> None:
+        """Note that a reader follows again from a cursor, and how far behind it was."""
+        self._meter.reconnect_behind.observe(head - after)
+        log.info(Line("reader.came_back", thread=thread_id, after=after, behind=head - after))
+
+    def socket_paused(self, held_bytes: int) -> None:
+        """Note that a socket takes no more, and that its readers were let go."""
+        self._meter.socket_pauses += 1
+        log.info(Line("socket.paused", held_bytes=held_bytes))
+
     async def close(self) -> None:
         """Stop asking; what was counted stays."""
         if self._sampling is not None:

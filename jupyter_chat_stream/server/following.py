@@ -10,6 +10,7 @@ from tornado.iostream import StreamClosedError
 from ..errors import ChatStreamError, ThreadNotFound
 from . import queries
 from .base import ChatHandler, ClientGone, answers
+from .refusals import StartFailed
 
 if TYPE_CHECKING:
     from ..follow import Reader
@@ -35,6 +36,9 @@ class EventsHandler(ChatHandler):
             await self.unless_gone(self._stream(reader))
         except StreamClosedError:
             raise ClientGone from None
+        except StartFailed:  # the server stops: the stream ends, and its reader comes again
+            if not self._headers_written:
+                raise
         finally:
             reader.close()
 

@@ -41,6 +41,7 @@ class Subscription:
         self.thread_id = thread_id
         self.after = after
         self.is_live = False
+        self.has_come = True  # until it was followed once: then we take it up again ourselves
         self.is_sending = False
         self.task: asyncio.Task[None] | None = None
         self.reader: Reader | None = None
@@ -122,6 +123,8 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
 
     def _let_go_of_readers(self) -> None:
         # Nothing has left for a while; each of these would go on to buffer what its thread writes.
+        if any(sub.is_sending and sub.reader for sub in self._subscriptions.values()):
+            self.service.socket_paused(self._outbox.held_bytes)
         for subscription in self._subscriptions.values():
             if subscription.is_sending:
                 subscription.let_go()
@@ -168,12 +171,16 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
 
     async def _send_thread(self, sub: Subscription) -> bool:
         """Send frames until the thread is closed (True), or the socket takes no more (False)."""
-        sub.reader = await self.service.follow(self.owner, sub.thread_id, sub.after)
+        sub.reader = await self.service.follow(
+            self.owner, sub.thread_id, sub.after, has_come=sub.has_come
+        )
+        sub.has_come = False
         try:
             while (frame := await sub.next()) is not None:
                 if frame.op == "live" and sub.is_live:
                     continue
                 if not self._outbox.has_room(frame.text):
+                    self.service.socket_paused(self._outbox.held_bytes)
                     return False
                 sub.is_sending = True
                 await self._outbox.send(frame.text)

@@ -16,13 +16,21 @@ from .base import ServiceBase
 class Following(ServiceBase):
     """Reading a thread from a cursor, and waiting for a run's end."""
 
-    async def follow(self, owner: str, thread_id: str, after: int, *, raw: bool = False) -> Reader:
+    async def follow(
+        self, owner: str, thread_id: str, after: int, *, raw: bool = False, has_come: bool = True
+    ) -> Reader:
         """Follow a thread from a cursor.
+
+        Args:
+            has_come: whether somebody came with this cursor, who may have been away; not, where
+                a reader that was let go is taken up again.
 
         Raises:
             ThreadNotFound, CursorAhead
         """
-        thread = await self._check_cursor(owner, thread_id, after)
+        thread, head = await self._check_cursor(owner, thread_id, after)
+        if has_come and after > 0:
+            self._parts.watch.reader_came_back(thread_id, after, head)
         return self._parts.hub.follow(thread, after, raw=raw)
 
     async def read_events(
@@ -33,7 +41,7 @@ class Following(ServiceBase):
         Raises:
             ThreadNotFound, CursorAhead, Compacted
         """
-        thread = await self._check_cursor(owner, thread_id, after)
+        thread, _ = await self._check_cursor(owner, thread_id, after)
         answer = await self._parts.hub.read_page(thread, after, raw=raw, wait_s=wait_s)
         if isinstance(answer, reading.Snapshot):
             return {"snapshot": answer.to_wire(), "seq": answer.seq}
@@ -63,7 +71,13 @@ class Following(ServiceBase):
             reader.close()
         return await self.store.read(lambda conn: reading.read_message(conn, ref))
 
-    async def _check_cursor(self, owner: str, thread_id: str, after: int) -> ThreadRef:
+    def socket_paused(self, held_bytes: int) -> None:
+        """Note that a socket takes no more for now."""
+        self._parts.watch.socket_paused(held_bytes)
+
+    async def _check_cursor(self, owner: str, thread_id: str, after: int) -> tuple[ThreadRef, int]:
+        """Give the thread and its head."""
+
         def work(conn: Connection) -> tuple[ThreadRef, int]:
             thread = threads.find_thread(conn, owner, thread_id)
             return thread, reading.head_of(conn, thread)
@@ -71,4 +85,4 @@ class Following(ServiceBase):
         thread, head = await self.store.read(work)
         if after > head:
             raise CursorAhead(thread_id, after, head)
-        return thread
+        return thread, head
