@@ -22,6 +22,7 @@ from traitlets import Bool, Int, TraitType, Unicode, validate
 from .client import inbox
 from .client.find import project as notebook_project
 from .client.link import current, path_of
+from .client.preferences import Preferring
 from .client.run import Followed, Pages, Run
 from .client.schedules import Schedule, Scheduled
 from .client.sending import HEAD, message_body, open_thread
@@ -60,7 +61,7 @@ class _FollowedInt(_FollowedTrait, Int):  # type: ignore[type-arg]
 
 
 @register
-class Chat(DOMWidget, ValueWidget, Followed, Scheduled):
+class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
     """A thread, by name, to be shown and spoken to.
 
     Args:

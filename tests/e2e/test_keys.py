@@ -43,6 +43,7 @@ class State:
     thread: str
     controls: frozenset[str]
     run: str | None = None
+    opens: str | None = None  # what is clicked before, to see more
 
 
 def states(site: Site, name: str, tap: Tap) -> dict[str, State]:
@@ -62,7 +63,14 @@ def states(site: Site, name: str, tap: Tap) -> dict[str, State]:
     site.wait_for(cancelled_run, "processing")
     site.chat("POST", f"runs/{cancelled_run}/cancel", {})
     site.wait_for(cancelled_run, "cancelled")
-    always = {"log", "resize", "field", "model"}
+    asked = site.thread(f"{name}-asked", "demo/ask")
+    site.wait_for(site.send(asked, "Ask", chars_per_second=0), "waiting")
+    typed = site.thread(f"{name}-typed", "demo/ask")
+    answer_first_question(site, site.send(typed, "Ask", chars_per_second=0))
+    later = site.thread(f"{name}-later", MODEL)
+    for_later = {"content": "Later", "deliver_at": "2100-01-01T00:00:00Z"}
+    site.chat("POST", f"threads/{later}/messages", for_later)
+    always = {"log", "resize", "field", "model", "later"}
     return {
         "empty": State(thread=empty, controls=frozenset(always)),
         "streaming": State(thread=streaming, controls=frozenset(always | {"stop"})),
@@ -74,8 +82,22 @@ def states(site: Site, name: str, tap: Tap) -> dict[str, State]:
         ),
         "failed": State(thread=failed, controls=frozenset(always | {"retry", "continue"})),
         "cancelled": State(thread=cancelled, controls=frozenset(always | {"retry"})),
+        "asked": State(thread=asked, controls=frozenset(always | {"stop", "choice"})),
+        "typed": State(thread=typed, controls=frozenset(always | {"stop", "answer-field"})),
+        "later": State(
+            thread=later, controls=frozenset(always | {"cancel-later", "later-at"}), opens="later"
+        ),
         "saved": State(thread="of-another-server", controls=frozenset({"A"})),
     }
+
+
+def answer_first_question(site: Site, run: str) -> None:
+    """Answer what a run asks first, and wait until it asks again."""
+    reply = site.messages(site.wait_for(run, "waiting")["thread_id"])[-1]
+    asked = next(part for part in reply["parts"] if part["kind"] == "input_request")
+    answer = {"request_id": asked["request_id"], "value": asked["choices"][0]}
+    site.chat("POST", f"runs/{run}/input", answer)
+    site.wait_for(run, "waiting")
 
 
 @pytest.mark.parametrize("site", FLAVOURS, indirect=True)
@@ -89,6 +111,9 @@ def test_no_key_typed_on_any_control_reaches_the_notebook(
     ]
     notebook = open_notebook(site, notebooks.write(site, name, *cells))
     before = notebook.cells()
+    for index, of in enumerate(all_states.values()):
+        if of.opens is not None:
+            notebook.chat(index).root.get_by_test_id(of.opens).click()
     notebook.page.evaluate(_SWALLOW)
     for index, (state, of) in enumerate(all_states.items()):
         chat = notebook.chat(index)

@@ -119,7 +119,7 @@ export function LaterPanel(props: LaterPanelProps): ReactElement {
           min={fieldText(now_ms)}
           value={at}
           onChange={event => props.onChange(event.target.value)}
-          onKeyDown={event => event.key === 'Enter' && props.onSend()}
+          onKeyDown={event => event.key === 'Enter' && !event.shiftKey && props.onSend()}
         />
         <span className="jp-mod-muted" role="status">
           {isPast ? 'This time is past.' : ''}
