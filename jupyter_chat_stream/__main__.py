@@ -14,6 +14,7 @@ _HELP = {
     "serve": "A server with the chat alone, on loopback; prints how others find it.",
     "status": "What is going on: runs, who holds them, what waits, how large it all is.",
     "check": "Derives all that is stored from its events again and prints each difference.",
+    "worker": "Executes runs where no server does, on this host or on another.",
     "export": "Writes threads as Markdown, JSON, notebook or HTML.",
 }
 

@@ -1,0 +1,155 @@
+"""``worker``: executes runs where no server does, on this host or on another."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from ..config import ChatStream
+from ..errors import DatabaseUnreadable
+from .command import Command, no_words
+from .database import SCRATCH
+
+if TYPE_CHECKING:
+    from ..runs.execute import Tools
+
+MAX_ACTIVE_RUNS = 100  # it has nothing else to do
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Worker(Command):
+    """Executes runs until it is stopped."""
+
+    name = "jupyter-chat-stream-worker"
+    description = (
+        "Execute the runs of the database that the settings name, beside servers or instead of "
+        "them (they say --ChatStream.run_in_server=False). Start as many as there are hosts; when "
+        "one dies another goes on with its runs. Ends with SIGTERM or Ctrl+C, and leaves what it "
+        f"has not finished to the others. It takes {MAX_ACTIVE_RUNS} runs at a time unless "
+        "--ChatStream.max_active_runs says otherwise."
+    )
+    examples = (
+        "jupyter chat-stream worker --ChatStream.database_url=postgresql+psycopg://chat@db/chat\n"
+        "jupyter chat-stream worker --ChatStream.metrics_port=9464"
+    )
+
+    def run(self, settings: ChatStream, words: list[str]) -> int:
+        return run(settings, words)
+
+
+def run(settings: ChatStream, words: list[str]) -> int:
+    """Execute runs until a signal says that it is enough.
+
+    Raises:
+        StoreError: the database cannot be used by a worker.
+    """
+    no_words(words)
+    refuse_scratch(settings)
+    if "max_active_runs" not in settings.config.get("ChatStream", {}):
+        settings.max_active_runs = MAX_ACTIVE_RUNS
+    asyncio.run(_work(settings))
+    return 0
+
+
+def refuse_scratch(settings: ChatStream) -> None:
+    """Refuse a database that is one process's own.
+
+    Raises:
+        DatabaseUnreadable: it is.
+    """
+    from ..store.database import parse_url
+
+    url = parse_url(settings.resolved_database_url())
+    if url.get_backend_name() == "sqlite" and url.database in SCRATCH:
+        raise DatabaseUnreadable(
+            "sqlite:// is kept by the server that made it, so a worker would have nothing to do. "
+            "Name the servers' database with --ChatStream.database_url."
+        )
+
+
+async def _work(settings: ChatStream) -> None:
+    loop, enough = asyncio.get_running_loop(), asyncio.Event()
+    with_signals = _on_signals(loop, enough.set)
+    try:
+        async with _working(settings) as words:
+            print(f"ready: {words}", flush=True)
+            await enough.wait()
+    finally:
+        for number in with_signals:
+            loop.remove_signal_handler(number)
+
+
+def _on_signals(
+    loop: asyncio.AbstractEventLoop, end: Callable[[], None]
+) -> tuple[signal.Signals, ...]:
+    """Call ``end`` at the first of the signals; the second one ends the process."""
+
+    def first() -> None:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+        end()
+
+    try:
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, first)
+    except NotImplementedError:  # Windows: Ctrl+C cancels the loop's task
+        return ()
+    return _SIGNALS
+
+
+@asynccontextmanager
+async def _working(settings: ChatStream) -> AsyncIterator[str]:
+    """Execute runs meanwhile; gives the words that say who does."""
+    from ..metrics.serving import MetricsServer
+    from ..providers.registry import Registry
+    from ..runs.execute import Tools
+    from ..store.store import Store
+
+    store = Store.open(settings.resolved_database_url(), synchronous=settings.synchronous)
+    metrics = MetricsServer(settings)
+    try:
+        store.attach(asyncio.get_running_loop())
+        metrics.start()
+        tools = Tools(store=store, registry=Registry(), config=settings)
+        async with _executing(tools) as owner:
+            where = store.database.describe()["url"]
+            most = settings.max_active_runs
+            yield f"worker {owner}, process {os.getpid()}, {most} runs at a time, on {where}"
+    finally:
+        metrics.stop()
+        store.close()
+
+
+@asynccontextmanager
+async def _executing(tools: Tools) -> AsyncIterator[str]:
+    """Start what executes and looks after it, and end it in good order; gives its name."""
+    from ..engine.local import LocalEngine
+    from ..engine.procrastinate import Worker as QueueWorker
+    from ..housekeeping import Housekeeping
+    from ..metrics import collector
+    from ..metrics.watch import ServiceWatch
+
+    if tools.store.database.is_sqlite:
+        engine: LocalEngine | QueueWorker = LocalEngine(tools, tools.config, kind="worker")
+    else:
+        engine = QueueWorker(tools, tools.config)
+    watch = ServiceWatch(store=tools.store, engine=engine, registry=tools.registry)
+    housekeeping = Housekeeping(tools.store, tools.config)
+    collector.expose(watch)
+    warming = asyncio.get_running_loop().create_task(tools.registry.warm())
+    try:
+        await engine.start()
+        housekeeping.start()
+        yield engine.owner
+    finally:
+        collector.withdraw(watch)
+        warming.cancel()
+        await asyncio.gather(warming, return_exceptions=True)
+        await housekeeping.stop()
+        await engine.stop()
+        await watch.close()
+        await tools.registry.close()
