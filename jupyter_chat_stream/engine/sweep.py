@@ -32,7 +32,7 @@ class Sweep:
     """One process's look at what is due.
 
     ``late_s`` says how much later than it was due the last look began, in seconds; ``observe`` is
-    called with it at each look.
+    called with it at each look. ``ticks`` counts the messages that schedules have sent.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Sweep:
         self._looked_at = 0.0
         self._soon: asyncio.TimerHandle | None = None
         self.late_s = 0.0
+        self.ticks = 0
         self.observe: Callable[[float], None] | None = None
 
     def start(self) -> None:
@@ -134,6 +135,7 @@ class Sweep:
     async def _tick(self, due: DueSchedule) -> None:
         made = await self._store.write(lambda tx: schedules.tick(tx, due), due.thread.pk)
         if made is not None:
+            self.ticks += 1
             self.nudge()
 
     def _is_lost(self, conn: Connection, due: Due) -> bool:

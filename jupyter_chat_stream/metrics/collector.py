@@ -21,6 +21,17 @@ from .meter import METER, Histogram, Meter
 from .watch import ServiceWatch
 
 PREFIX = "chat_stream_"
+COUNTED = {
+    "reader_switches": "Readers too slow for their buffer, that went over to the database.",
+    "schedule_ticks": "Messages that schedules have sent.",
+    "expired_threads": "Threads that were deleted because nothing happened in them for long.",
+    "purged_threads": "Deleted threads that are gone for good.",
+    "compacted_runs": "Ended runs whose deltas were taken out of the log.",
+    "compacted_deltas": "Deltas that were taken out.",
+    "compacted_bytes": "Bytes of their text.",
+    "freed_bytes": "Bytes that were given back to the file system.",
+    "housekeeping_rounds": "Times this process had the turn to tidy up.",
+}
 
 
 class ChatCollector(Collector):
@@ -36,6 +47,7 @@ class ChatCollector(Collector):
         yield from self._of_writing()
         yield from self._of_readers()
         yield from self._of_services()
+        yield from self._counted()
 
     def _of_runs(self) -> Iterator[Metric]:
         meter = self._meter
@@ -115,13 +127,6 @@ class ChatCollector(Collector):
             "Bytes that wait in the fullest reader's buffer.",
             max((s.lag_bytes for s in stats), default=0),
         )
-        switches = self._meter.reader_switches + sum(s.falls_behind for s in stats)
-        yield _counter(
-            "reader_switches",
-            "Readers too slow for their buffer, that went over to reading the database.",
-            (),
-            [((), switches)],
-        )
         yield _counter(
             "socket_pauses",
             "WebSockets that took no more, whose threads were let go until they did.",
@@ -170,6 +175,18 @@ class ChatCollector(Collector):
             info.add_metric((__version__, watch.engine.name, backend), 1)
         yield info
 
+    def _counted(self) -> Iterator[Metric]:
+        watches = self.watches.copy()
+        found = sum((watch.counted() for watch in watches), self._meter.past.copy())
+        for name, text in COUNTED.items():
+            yield _counter(name, text, (), [((), found[name])])
+        kept = [watch.housekeeping for watch in watches if watch.housekeeping is not None]
+        yield _gauge(
+            "housekeeping_longest_step_seconds",
+            "The longest that housekeeping has held the writer up.",
+            max((house.counts.longest_step_s for house in kept), default=0.0),
+        )
+
 
 COLLECTOR = ChatCollector(METER)
 _registered: list[ChatCollector] = []
@@ -185,7 +202,9 @@ def expose(watch: ServiceWatch) -> None:
 
 def withdraw(watch: ServiceWatch) -> None:
     """Take a service out; what it counted stays."""
-    COLLECTOR.watches.discard(watch)
+    if watch in COLLECTOR.watches:
+        COLLECTOR.watches.discard(watch)
+        METER.past.update(watch.counted())
 
 
 def _keyed(items: Iterable[tuple[str, int]]) -> list[tuple[tuple[str, ...], int]]:

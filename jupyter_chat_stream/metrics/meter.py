@@ -65,8 +65,8 @@ class Meter:
         self.commit_s = Histogram(COMMIT_S)
         self.sweep_delay_s = Histogram(DELAY_S)
         self.reconnect_behind = Histogram(BEHIND)
-        self.reader_switches = 0  # of services that have ended; a hub counts its own
         self.socket_pauses = 0
+        self.past: Counter[str] = Counter()  # what parts of services counted that have ended
 
 
 METER = Meter()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 from ..engine.base import Engine
@@ -18,6 +19,7 @@ from ..engine.procrastinate import Worker
 from ..errors import StoreError
 from ..events import from_iso
 from ..follow import Hub
+from ..housekeeping import Housekeeping
 from ..logs import Line
 from ..providers.registry import Registry
 from ..store.log import Connection
@@ -30,6 +32,14 @@ from .runs import RunWatch
 log = logging.getLogger("jupyter_chat_stream.metrics")
 
 SAMPLE_S = 5.0
+KEPT_HOUSE = (
+    "expired_threads",
+    "purged_threads",
+    "compacted_runs",
+    "compacted_deltas",
+    "compacted_bytes",
+    "freed_bytes",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +61,13 @@ class ServiceWatch:
         engine: Engine,
         registry: Registry,
         hub: Hub | None = None,
+        housekeeping: Housekeeping | None = None,
         meter: Meter = METER,
     ) -> None:
         self.store = store
         self.engine = engine
         self.hub = hub
+        self.housekeeping = housekeeping
         self.sample = Sample()
         self._meter = meter
         self._loop = asyncio.get_running_loop()
@@ -103,14 +115,24 @@ class ServiceWatch:
         self._meter.socket_pauses += 1
         log.info(Line("socket.paused", held_bytes=held_bytes))
 
+    def counted(self) -> Counter[str]:
+        """Give what the service's parts have counted themselves, since its start."""
+        found: Counter[str] = Counter()
+        if self.hub is not None:
+            found["reader_switches"] = self.hub.stats().falls_behind
+        if isinstance(self.engine, (LocalEngine, Worker)):
+            found["schedule_ticks"] = self.engine.sweep.ticks
+        if self.housekeeping is not None:
+            counts = vars(self.housekeeping.counts)
+            found.update({name: counts[name] for name in KEPT_HOUSE})
+            found["housekeeping_rounds"] = self.housekeeping.rounds
+        return found
+
     async def close(self) -> None:
-        """Stop asking; what was counted stays."""
+        """Stop asking."""
         if self._sampling is not None:
             self._sampling.cancel()
             await asyncio.gather(self._sampling, return_exceptions=True)
-        if self.hub is not None:
-            self._meter.reader_switches += self.hub.stats().falls_behind
-            self.hub = None
 
     def _begin_sample(self) -> None:
         if self._sampling is None or self._sampling.done():

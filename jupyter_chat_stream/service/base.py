@@ -80,14 +80,16 @@ class ServiceBase:
                 registry = await in_a_thread(Registry)
             engine = self._make_engine(Tools(store=store, registry=registry, config=self.config))
             hub = Hub(store, poll_interval_s=self.config.poll_interval_s)
-            watch = ServiceWatch(store=store, engine=engine, registry=registry, hub=hub)
+            housekeeping = Housekeeping(store, self.config)
+            watch = ServiceWatch(
+                store=store, engine=engine, registry=registry, hub=hub, housekeeping=housekeeping
+            )
             if self._starts_engine(store):
                 await engine.start()
         except BaseException:
             await in_a_thread(store.close)
             raise
         collector.expose(watch)
-        housekeeping = Housekeeping(store, self.config)
         self._started = Parts(
             store=store,
             registry=registry,
