@@ -53,11 +53,11 @@ def pack(notice: Notice, origin: str) -> str:
     return head + (ids if is_plain else _ANY)
 
 
-def unpack(words: str) -> tuple[str, Notice] | None:
-    """Read a line as (origin, notice); None where nobody of ours can have written it."""
+def unpack(words: str) -> tuple[str, Notice]:
+    """Read a line as (origin, notice); what a later version may have written is anything."""
     found = _WORDS.fullmatch(words)
     if found is None:
-        return None
+        return "", ANYTHING
     origin, kind, ids = found.groups()
     threads = None if ids == _ANY else frozenset(filter(None, ids.split(",")))
     return origin, Notice(threads=threads, moved=kind == "+")
@@ -68,6 +68,11 @@ class Notices:
 
     def start(self, heard: Heard) -> None:
         """Call ``heard`` with what other processes tell, on a thread of its own, until ``stop``."""
+
+    @property
+    def has_others(self) -> bool:
+        """Whether there may be somebody to tell."""
+        return False
 
     def statement(self, notice: Notice) -> str:
         """Give the statement that tells the others with the COMMIT; empty where there is none."""

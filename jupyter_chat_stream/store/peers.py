@@ -60,9 +60,12 @@ class Peers(Notices):
         )
         self._thread.start()
 
+    @property
+    def has_others(self) -> bool:
+        return bool(self._peers)
+
     def tell(self, notice: Notice) -> None:
-        if self._peers:
-            self._send(pack(notice, self._origin))
+        self._send(pack(notice, self._origin))
 
     def stop(self) -> None:
         if self._socket is not None and self._thread is not None:
@@ -90,9 +93,8 @@ class Peers(Notices):
             if words == _LOOK:
                 self._look()
                 continue
-            told = unpack(words)
-            if told is not None and told[0] != self._origin:
-                heard(told[1])
+            if words:
+                heard(unpack(words)[1])
 
     def _words_of(self, data: bytes) -> str:
         token, _, words = data.decode("ascii", "replace").partition(" ")

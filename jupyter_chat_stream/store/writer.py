@@ -265,7 +265,8 @@ class Writer:
         if tx.due and self.enqueue is not None:
             self.enqueue(conn, tx.due)
         committed = Committed(events=tx.events, outcomes=outcomes, bytes=tx.bytes)
-        notice = notice_of(tx.events, is_due=bool(tx.due))
+        is_told = self._notices.has_others
+        notice = notice_of(tx.events, is_due=bool(tx.due)) if is_told else None
         try:
             driver.commit(conn, self._notices.statement(notice) if notice else "")
         except DBAPIError as error:  # before this line nothing is in doubt: it was undone

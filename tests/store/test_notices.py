@@ -16,7 +16,14 @@ import pytest
 from jupyter_chat_stream.follow import Hub, Reader
 from jupyter_chat_stream.store import peers
 from jupyter_chat_stream.store.log import ThreadRef
-from jupyter_chat_stream.store.notices import MAX_BYTES, Notice, Notices, notice_of, pack, unpack
+from jupyter_chat_stream.store.notices import (
+    MAX_BYTES,
+    Notice,
+    Notices,
+    notice_of,
+    pack,
+    unpack,
+)
 from tests.postgres import Postgres
 from tests.store.bench import PATIENCE_S, Bench, completed, postgres_only, sqlite_only
 
@@ -119,11 +126,10 @@ def test_what_does_not_fit_into_a_notice_is_told_as_anything(ids: set[str]) -> N
     assert len(words) <= MAX_BYTES
 
 
-@pytest.mark.parametrize(
-    "words", ["", "x", "a + ", "A + b", "a ? b", "a + b c", "a + b\n", "é + b"]
-)
-def test_words_that_are_no_notice_are_known_as_such(words: str) -> None:
-    assert unpack(words) is None or words == "a + "
+@pytest.mark.parametrize("words", ["", "x", "A + b", "a ? b", "a + b c", "a + b\n", "é + b"])
+def test_words_that_nobody_of_ours_writes_may_mean_anything(words: str) -> None:
+    """A later version may say more than this one understands."""
+    assert unpack(words) == ("", ANYTHING)
 
 
 def test_a_commit_that_wrote_nothing_is_not_told() -> None:
@@ -268,7 +274,6 @@ def test_datagrams_of_strangers_are_ignored(bench: Bench, other: Bench) -> None:
             b"\xff" * 1000,
             f"{'0' * len(token)} ff + {thread.id}".encode(),
             f"{'0' * len(token)} end".encode(),
-            f"{token} nonsense".encode(),
             f"{token[:-1]} ff + {thread.id}".encode(),
         ):
             stranger.sendto(data, ("127.0.0.1", int(port)))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from jupyter_chat_stream.errors import DatabaseUnreachable, StaleAttempt
-from jupyter_chat_stream.events import Delta, ThreadChanged
+from jupyter_chat_stream.events import Delta, Finalized, ThreadChanged
+from jupyter_chat_stream.follow import Hub
+from jupyter_chat_stream.providers.base import TextChunk
+from jupyter_chat_stream.runs.appender import MAX_PENDING_CHARS, Appender
 from jupyter_chat_stream.store import driver, outcome, writer
 from jupyter_chat_stream.store.log import ThreadRef, Transaction
 from tests.postgres import Postgres
@@ -119,8 +124,6 @@ def test_an_id_that_the_server_gave_again_does_not_pass_for_ours(bench: Bench) -
             return outcome.was_committed(conn, doubt)
 
     bench.store._writer._drop_connection()  # the pool's only one: nothing is being written
-    from dataclasses import replace
-
     assert ask(writer.Committed(events=[event], outcomes=[])) is True
     other = replace(event, at=event.at + 1)
     assert ask(writer.Committed(events=[other], outcomes=[])) is False
@@ -273,3 +276,55 @@ def test_a_writer_that_stands_still_holds_others_up_for_a_moment_only(
     assert command.exception(PATIENCE_S) is None
     assert bench.seqs(thread) == [1, 2, 3, 4, 5, 6]
     assert bench.damage() == []
+
+
+# ---------------------------------------------------------------- runs
+
+
+async def test_a_run_waits_with_its_text_and_its_provider_is_not_read_on(
+    bench: Bench, proxy: Proxy
+) -> None:
+    """L3: what a model said while the database was away is there, once; memory stays bounded."""
+    loop = asyncio.get_running_loop()
+    claimed = await loop.run_in_executor(None, bench.claimed)
+    bench.store.attach(loop)
+    appender = Appender(
+        bench.store, claimed, parts=0, max_chars=8192, max_delay_s=0, save_interval_s=0.5
+    )
+    piece = "x" * 1000
+    appender.add(TextChunk(text="begun "))
+    proxy.cut(refuse=True)
+    for _ in range(MAX_PENDING_CHARS // len(piece) + 2):
+        appender.add(TextChunk(text=piece))
+    room = asyncio.ensure_future(appender.room())
+    await asyncio.sleep(0)
+    assert not room.done()
+    proxy.resume()
+    await asyncio.wait_for(room, PATIENCE_S)
+    await asyncio.wait_for(appender.finish([Finalized(status="completed")]), PATIENCE_S)
+    whole = await loop.run_in_executor(None, bench.row, claimed.run)
+    assert whole["content"] == appender.text
+    assert len(whole["content"]) > MAX_PENDING_CHARS
+
+
+async def test_who_follows_is_told_nothing_of_a_short_outage(bench: Bench, proxy: Proxy) -> None:
+    """L6: no error reaches a transport; the reader goes on by itself."""
+    loop = asyncio.get_running_loop()
+    claimed = await loop.run_in_executor(None, bench.claimed)
+    bench.store.attach(loop)
+    hub = Hub(bench.store, poll_interval_s=0.01)
+    reader = hub.follow(claimed.run.thread, 0)
+    try:
+        while (await asyncio.wait_for(reader.next(), PATIENCE_S)).op != "live":
+            pass
+        proxy.cut(refuse=True)
+        reader.fall_behind()
+        late = bench.put(claimed, "a")
+        frame = asyncio.ensure_future(reader.next())
+        loop.call_later(0.3, proxy.resume)
+        found = await asyncio.wait_for(frame, PATIENCE_S)
+        assert '"text":"a"' in found.text
+        assert late.exception(PATIENCE_S) is None
+    finally:
+        reader.close()
+        await hub.stop()
