@@ -15,6 +15,7 @@ _HELP = {
     "status": "What is going on: runs, who holds them, what waits, how large it all is.",
     "check": "Derives all that is stored from its events again and prints each difference.",
     "worker": "Executes runs where no server does, on this host or on another.",
+    "gc": "Takes away what is too old to be kept, at once.",
     "export": "Writes threads as Markdown, JSON, notebook or HTML.",
 }
 

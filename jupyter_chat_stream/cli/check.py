@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from typing import TYPE_CHECKING
+
 from ..config import ChatStream
 from .command import Command, no_words
+
+if TYPE_CHECKING:
+    from ..store.log import Connection
+
+PROGRESS_S = 1.0
 
 
 class Check(Command):
@@ -18,24 +27,28 @@ class Check(Command):
     examples = "jupyter chat-stream check --ChatStream.database_url=sqlite:////srv/chat.db"
 
     def run(self, settings: ChatStream, words: list[str]) -> int:
+        from .database import opened
+
         no_words(words)
-        return check(settings)
+        with opened(settings) as store:
+            count = store.read_now(_print_differences)
+        print(f"{count} {'difference' if count == 1 else 'differences'}")
+        return 1 if count else 0
 
 
-def check(settings: ChatStream) -> int:
-    """Print each difference between the stored rows and their events; 1 if there is any."""
+def _print_differences(conn: Connection) -> int:
     from ..store.audit import verify
-    from .database import opened
 
-    with opened(settings) as store:
+    told_at = time.monotonic()
 
-        def work(conn: object) -> int:
-            found = 0
-            for difference in verify(conn):  # type: ignore[arg-type]
-                found += 1
-                print(difference, flush=True)
-            return found
+    def progress(done: int, threads: int) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= PROGRESS_S and sys.stderr.isatty():
+            told_at = time.monotonic()
+            print(f"… {done} of {threads} threads", file=sys.stderr, flush=True)
 
-        count = store.read_now(work)
-    print(f"{count} {'difference' if count == 1 else 'differences'}")
-    return 1 if count else 0
+    count = 0
+    for difference in verify(conn, progress):
+        count += 1
+        print(difference, flush=True)
+    return count

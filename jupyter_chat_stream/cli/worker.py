@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -36,6 +37,9 @@ class Worker(Command):
         "jupyter chat-stream worker --ChatStream.database_url=postgresql+psycopg://chat@db/chat\n"
         "jupyter chat-stream worker --ChatStream.metrics_port=9464"
     )
+
+    def _log_level_default(self) -> int:
+        return logging.INFO
 
     def run(self, settings: ChatStream, words: list[str]) -> int:
         return run(settings, words)
@@ -137,8 +141,10 @@ async def _executing(tools: Tools) -> AsyncIterator[str]:
         engine: LocalEngine | QueueWorker = LocalEngine(tools, tools.config, kind="worker")
     else:
         engine = QueueWorker(tools, tools.config)
-    watch = ServiceWatch(store=tools.store, engine=engine, registry=tools.registry)
     housekeeping = Housekeeping(tools.store, tools.config)
+    watch = ServiceWatch(
+        store=tools.store, engine=engine, registry=tools.registry, housekeeping=housekeeping
+    )
     collector.expose(watch)
     warming = asyncio.get_running_loop().create_task(tools.registry.warm())
     try:

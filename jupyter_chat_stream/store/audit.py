@@ -7,7 +7,7 @@ reads a log page by page: what it holds is the folded state, never all events.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from heapq import merge
 from operator import attrgetter
@@ -51,9 +51,18 @@ class _Compactions:
     left: dict[str, int] = field(default_factory=dict)  # run id -> deltas still in the log
 
 
-def verify(conn: Connection) -> Iterator[Difference]:
-    """Fold every thread's log anew and report each difference from what is stored."""
-    for pk, id_ in execute(conn, "SELECT pk, id FROM thread ORDER BY pk").fetchall():
+def verify(
+    conn: Connection, progress: Callable[[int, int], None] | None = None
+) -> Iterator[Difference]:
+    """Fold every thread's log anew and report each difference from what is stored.
+
+    Args:
+        progress: called before each thread, with how many are done and how many there are.
+    """
+    threads = execute(conn, "SELECT pk, id FROM thread ORDER BY pk").fetchall()
+    for done, (pk, id_) in enumerate(threads):
+        if progress is not None:
+            progress(done, len(threads))
         thread = ThreadRef(pk=pk, id=id_)
         if _is_being_purged(conn, thread):
             continue

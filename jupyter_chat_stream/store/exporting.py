@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection
@@ -15,6 +17,7 @@ from sqlalchemy import Connection
 from ..errors import NotFound
 from ..events import Event, dumps, iso
 from . import rows
+from .archive import read_archive
 from .driver import among
 from .log import ThreadRef, execute, fold_message
 from .reading import read_events
@@ -76,7 +79,11 @@ def each_run(conn: Connection, thread: ThreadRef) -> Iterator[dict[str, Any]]:
 
 
 def each_event(conn: Connection, thread: ThreadRef) -> Iterator[Event]:
-    """Give the thread's events in order; those that were compacted are missing."""
+    """Give the thread's events in order; what was compacted and not archived is missing."""
+    yield from merge(_each_stored(conn, thread), read_archive(conn, thread), key=attrgetter("seq"))
+
+
+def _each_stored(conn: Connection, thread: ThreadRef) -> Iterator[Event]:
     seq = 0
     while events := read_events(conn, thread, seq, PAGE_EVENTS, PAGE_BYTES):
         yield from events

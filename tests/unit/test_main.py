@@ -97,7 +97,7 @@ def test_a_url_that_cannot_be_read_is_refused_without_its_password(
     assert "secret" not in told
 
 
-@pytest.mark.parametrize("name", ["status", "check", "export x"])
+@pytest.mark.parametrize("name", ["status", "check", "gc", "export x"])
 def test_no_command_makes_a_database(
     run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
 ) -> None:
@@ -199,3 +199,35 @@ def test_export_of_all_gives_each_thread_a_file(
     assert len(whole["events"]) == whole["seq"]
     assert run("export", "--all", database) == 2
     assert run("export", "ada/churn", "--events", "--format=md", database) == 2
+
+
+def test_gc_says_first_and_does_then_and_nothing_is_lost_for_export(
+    run: Run, capsys: pytest.CaptureFixture[str], database: str
+) -> None:
+    """L2."""
+    old = "--ChatStream.keep_events_days=0"
+    assert run("gc", "--dry-run", database, old) == 0
+    assert "runs to compact: 1, with " in capsys.readouterr().out
+    assert run("gc", "--archive", database, old) == 0
+    assert "runs compacted: 1, with " in capsys.readouterr().out
+    assert run("gc", "--dry-run", database, old) == 0
+    assert "runs to compact: 0, with 0 deltas" in capsys.readouterr().out
+    assert run("check", database) == 0
+    capsys.readouterr()
+    assert run("export", "ada/churn", "--format=json", "--events", database) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert [event["seq"] for event in whole["events"]] == list(range(1, whole["seq"] + 1))
+    assert len(whole["compacted"]) == 1
+
+
+def test_without_an_archive_an_export_says_what_is_gone(
+    run: Run, capsys: pytest.CaptureFixture[str], database: str
+) -> None:
+    """L2."""
+    assert run("gc", database, "--ChatStream.keep_events_days=0") == 0
+    capsys.readouterr()
+    assert run("export", "ada/churn", "--format=json", "--events", database) == 0
+    whole = json.loads(capsys.readouterr().out)
+    (gone,) = whole["compacted"]
+    assert whole["seq"] - len(whole["events"]) == gone["deltas"]
+    assert whole["messages"][1]["content"]

@@ -1,0 +1,112 @@
+"""``gc``: what retention does in the background, at once."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from traitlets import Bool
+
+from ..config import ChatStream
+from ..errors import DatabaseBusy
+from .command import Command, no_words
+
+if TYPE_CHECKING:
+    from ..store.retention import Counts, Plan, Policy
+    from ..store.store import Store
+
+PROGRESS_S = 1.0
+
+
+class Gc(Command):
+    """Takes away what is too old to be kept."""
+
+    name = "jupyter-chat-stream-gc"
+    description = (
+        "Take away what is too old to be kept, at once: single deltas of answers that ended more "
+        "than --ChatStream.keep_events_days ago (their messages stay whole), threads in which "
+        "nothing happened for --ChatStream.retention_days, and those that were deleted a day ago; "
+        "then give the room back to the disk. In small steps: a server may go on meanwhile. "
+        "Where servers or workers run, it happens in the background anyway."
+    )
+    examples = (
+        "jupyter chat-stream gc --dry-run\n"
+        "jupyter chat-stream gc --archive --ChatStream.keep_events_days=7"
+    )
+    flags = {  # noqa: RUF012 - traitlets reads it off the class
+        **Command.flags,
+        "dry-run": ({"Gc": {"is_dry": True}}, "Say what would go, and leave it."),
+        "archive": ({"Gc": {"archive": True}}, "Keep what is taken out compressed, for export."),
+    }
+    is_dry = Bool(False, help="Whether only to say what would go. Default: False.").tag(config=True)
+    archive = Bool(
+        False,
+        help="Whether to keep deltas compressed, whatever archive_events says. Default: False.",
+    ).tag(config=True)
+
+    def run(self, settings: ChatStream, words: list[str]) -> int:
+        from ..store.retention import Policy, plan
+        from ..store.room import read_room
+        from .database import opened
+
+        no_words(words)
+        policy = Policy.of(settings, archive=settings.archive_events or self.archive)
+        with opened(settings) as store:
+            if self.is_dry:
+                _tell_plan(store.read_now(lambda conn: plan(conn, policy, store.now_ms())))
+                return 0
+            code = _collect(store, policy)
+            room, path = store.read_now(read_room), store.database.path
+        if room is not None and path is not None and not room.can_shrink:
+            _rebuild(path)
+        return code
+
+
+def _rebuild(path: Path) -> None:
+    from ..store.database import PAGE_BYTES
+    from ..store.room import rebuild
+
+    before = path.stat().st_size
+    try:
+        rebuild(path, PAGE_BYTES)
+    except DatabaseBusy as error:
+        print(f"The file stays as large as it is. {error.message}", file=sys.stderr)
+    else:
+        print(f"written anew: {path.stat().st_size} bytes, before {before}")
+
+
+def _tell_plan(found: Plan) -> None:
+    print(f"threads to expire: {found.threads_to_expire}")
+    print(f"deleted threads to purge: {found.threads_to_purge}")
+    print(f"runs to compact: {found.runs_to_compact}, with {found.deltas_to_compact} deltas")
+    if found.room is not None:
+        print(f"unused bytes in the file: {found.room.free_bytes} of {found.room.file_bytes}")
+        if not found.room.can_shrink:
+            print("the file, of an older release, would be written anew so that it can shrink")
+
+
+def _collect(store: Store, policy: Policy) -> int:
+    from ..store.retention import collect
+
+    told_at = time.monotonic()
+
+    def progress(counts: Counts) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= PROGRESS_S and sys.stderr.isatty():
+            told_at = time.monotonic()
+            print(f"… {counts.compacted_runs} runs compacted", file=sys.stderr, flush=True)
+
+    counts = collect(store, policy, progress=progress)
+    print(f"threads expired: {counts.expired_threads}")
+    print(f"threads purged: {counts.purged_threads}, with {counts.purged_rows} rows")
+    print(
+        f"runs compacted: {counts.compacted_runs}, with {counts.compacted_deltas} deltas and "
+        f"{counts.compacted_bytes} bytes of text, {counts.archived_bytes} kept archived"
+    )
+    print(f"bytes given back: {counts.freed_bytes}")
+    if counts.left:
+        what = "thread or run is" if counts.left == 1 else "threads or runs are"
+        print(f"{counts.left} {what} not as their log says, and stay: run `check`.")
+    return 1 if counts.left else 0
