@@ -70,26 +70,15 @@ def give_back(*, keep_bytes: int, budget: Budget) -> Steps[int]:
 def _giver(most: int, budget: Budget) -> Callable[[Transaction], int]:
     def work(tx: Transaction) -> int:
         is_spent = budget.start()
-        before = left = _free(tx)
-        while left and before - left < most:
-            # each row of the answer is a page; who does not ask for them all gets one
-            execute_all(tx, min(PAGES_AT_ONCE, most - (before - left)))
-            left, last = _free(tx), left
-            if left == last or is_spent():
+        before = _free(tx)
+        for number in range(1, min(before, most) + 1):
+            # more at once come as rows without columns, of which the driver fetches only the first
+            tx.execute("PRAGMA incremental_vacuum(1)")
+            if number % PAGES_AT_ONCE == 0 and is_spent():
                 break
-        return before - left
+        return before - _free(tx)
 
     return work
-
-
-def execute_all(tx: Transaction, pages: int) -> None:
-    """Give so many pages back within the transaction."""
-    cursor = tx.conn.connection.cursor()
-    try:
-        cursor.execute(f"PRAGMA incremental_vacuum({int(pages)})")
-        cursor.fetchall()
-    finally:
-        cursor.close()
 
 
 def _free(tx: Transaction) -> int:
