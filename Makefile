@@ -7,7 +7,7 @@ VENV_PYTHON := .venv/bin/python
 export PYTHON
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench clean
+.PHONY: help install demo test soak check bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -21,6 +21,10 @@ demo: install ## open JupyterLab on the first notebook
 test: ## install what the tests need, and run them all
 	@$(ANY_PYTHON) scripts/setup_env.py --for test
 	@$(VENV_PYTHON) -m scripts.tests
+
+soak: ## kill everything 1,000 times on each database, for hours (SOAK="--help")
+	@$(ANY_PYTHON) scripts/setup_env.py --for test
+	@$(VENV_PYTHON) -m tests.faults.soak $(SOAK)
 
 check: ## lint, format, types, floors, sizes
 	@$(ANY_PYTHON) scripts/setup_env.py --for check

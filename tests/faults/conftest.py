@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-REWRITTEN = ("harness", "laws", "places", "processes", "readers")
+REWRITTEN = ("harness", "laws", "places", "processes", "readers", "storm")
 pytest.register_assert_rewrite(*(f"tests.faults.{name}" for name in REWRITTEN))
 
 from tests.faults.harness import FakeApi, Nursery, Server, Worker  # noqa: E402  rewritten first

@@ -259,7 +259,8 @@ class Worker(Process):
 
         async def look() -> bool:
             assert not self.has_died, self.logged()
-            return b"ready" in self.log.read_bytes()[self._logged_before :]
+            has_begun = self.log.exists()  # its log, which it makes itself
+            return has_begun and b"ready" in self.log.read_bytes()[self._logged_before :]
 
         await eventually(look, what=f"a ready worker: {self.logged()}")
         return self

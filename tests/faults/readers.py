@@ -19,7 +19,7 @@ from jupyter_chat_stream.protocol import Applied, Ended, Resubscribe, Subscripti
 from tests.faults.harness import LOOK_S, UNREACHABLE, Server, eventually
 
 POLL_S = 5.0
-AWAY_CODES = ("store_error", "database_busy", "start_failed")
+AWAY_CODES = ("store_error", "database_busy", "database_unreachable", "start_failed")
 FOR_EVER = aiohttp.ClientTimeout(total=None, sock_connect=5)
 
 

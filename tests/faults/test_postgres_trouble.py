@@ -1,6 +1,6 @@
 """Postgres is killed, away, locked or full while answers stream: latency, and nothing else.
 
-``JCS_OUTAGE_S`` makes the long outage longer than it is here (a soak takes 40 s).
+``JCS_OUTAGE_S`` and ``JCS_LOCK_S`` make it last longer than here (a soak takes 40 s and 20 s).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tests.faults.readers import Memory, PollReader, Reader, Socket, SseReader
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 OUTAGE_S = float(os.environ.get("JCS_OUTAGE_S", "2"))
+LOCK_S = float(os.environ.get("JCS_LOCK_S", str(2 * LEASE_S)))
 CHARS = 2_400
 SLOW = {"chars": CHARS, "chars_per_second": 600, "chunk_chars": 8}
 
@@ -64,7 +65,7 @@ async def answering(
 @pytest.mark.timeout(120 + 2 * OUTAGE_S)
 @pytest.mark.parametrize("how", ["killed", "stopped at once"])
 async def test_while_postgres_is_away_answers_wait_in_memory_and_then_go_on(
-    make_server: Any, postgres_place: PostgresPlace, how: str
+    make_server: Any, postgres_place: PostgresPlace, how: str, record_property: Any
 ) -> None:
     """L3, L10: what was seen was committed; no reader notices more than a pause."""
     server = await make_server(**postgres_place.settings).start()
@@ -72,6 +73,9 @@ async def test_while_postgres_is_away_answers_wait_in_memory_and_then_go_on(
         await postgres_place.outage(OUTAGE_S, gently=how != "killed")
         sent = await server.send(begun[0]["thread_id"], "And?", model="demo/echo")
         assert sent["run"]["status"] == "pending"
+        await server.until_run(sent["run"]["id"], ("completed",))
+        attempts = [(await server.run(run["id"]))["attempt"] for run in begun]
+        record_property("attempts", attempts)
 
 
 async def test_a_message_sent_while_postgres_is_away_waits_and_is_taken_once(
@@ -100,6 +104,7 @@ async def test_a_message_sent_while_postgres_is_away_waits_and_is_taken_once(
     postgres_place.assert_whole()
 
 
+@pytest.mark.timeout(120 + 2 * LOCK_S)
 async def test_a_foreign_lock_on_a_table_costs_latency_only(
     make_server: Any, postgres_place: PostgresPlace
 ) -> None:
@@ -108,7 +113,7 @@ async def test_a_foreign_lock_on_a_table_costs_latency_only(
     other = await make_server(**postgres_place.settings).start()
     async with answering(server, postgres_place) as begun:
         async with postgres_place.locked():
-            await asyncio.sleep(2 * LEASE_S)  # the time itself is the fault
+            await asyncio.sleep(LOCK_S)  # the time itself is the fault
 
         async def all_ended() -> bool:
             runs = [await other.run(run["id"]) for run in begun]

@@ -1,0 +1,132 @@
+"""The fault tests for hours: thousands of kills on both databases, then the faults that take long.
+
+Every round of 50 kills has a fresh database and its own seed (`--seed` plus its number), so one
+that fails is repeated alone: `make soak SOAK="--database postgres --seed 7 --first 12"`. It stops
+at the first law that is broken, and says how to come back to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from scripts.setup_env import PYTHON, environment
+from scripts.terminal import say
+from tests.conftest import FOREIGN_PREFIXES, home_environment
+from tests.faults.harness import FakeApi, Server, Worker
+from tests.faults.places import PostgresPlace, SqlitePlace
+from tests.faults.processes import ROOT, Nursery
+from tests.faults.storm import CHARS, CHUNK_CHARS, CHUNKS_PER_S, NO_LIMIT, Storm
+from tests.guard import refuse_foreign_connections
+from tests.postgres import Postgres
+
+KILLS = 1_000
+ROUND = 50
+WORKERS = 2
+MINUTES = 120.0
+DATABASES = ("sqlite", "postgres")
+# What the tests do for moments, and here for as long as it may take in life.
+LONG = {"JCS_OUTAGE_S": "40", "JCS_SUSPEND_S": "60", "JCS_LOCK_S": "20"}
+LONG_TESTS = (
+    "tests/faults/test_postgres_trouble.py",
+    "tests/faults/test_stopped_processes.py",
+    "tests/faults/test_storage_trouble.py",
+)
+
+
+def main() -> int:
+    """Soak; answer 1 where a law was broken or the time was over first."""
+    given = _arguments()
+    deadline = time.monotonic() + given.minutes * 60
+    for database in DATABASES if given.database == "both" else (given.database,):
+        rounds = -(-given.kills // ROUND)
+        for number in range(given.first, rounds):
+            if time.monotonic() > deadline:
+                say(f"Time is over before round {number} on {database}: go on with --first")
+                return 1
+            kills = min(ROUND, given.kills - number * ROUND)
+            if not _round(database, given.seed + number, number, kills):
+                again = f"--database {database} --seed {given.seed} --first {number}"
+                say(f'Broken. Once more: make soak SOAK="{again}"')
+                return 1
+    if given.skip_long:
+        return 0
+    say("The faults that take long")
+    command = [str(PYTHON), "-m", "pytest", *LONG_TESTS]
+    env = {**environment(), **LONG}
+    return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+    parser.add_argument("--kills", type=int, default=KILLS, help="on each database (1000)")
+    parser.add_argument("--database", choices=(*DATABASES, "both"), default="both")
+    parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
+    parser.add_argument("--first", type=int, default=0, help="the round to begin with (0)")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="no round begins later")
+    parser.add_argument("--skip-long", action="store_true", help="kills only")
+    return parser.parse_args()
+
+
+def _round(database: str, seed: int, number: int, kills: int) -> bool:
+    """Do one round; True where every law was kept. What is left of a broken one is kept."""
+    refuse_foreign_connections()
+    folder = Path(tempfile.mkdtemp(prefix=f"chat-stream-soak-{database}-{number}-"))
+    began = time.monotonic()
+    try:
+        counts = asyncio.run(_rage(database, folder, seed, kills))
+    except AssertionError as broken:
+        say(f"{database}, round {number}, seed {seed}: {broken}")
+        say(f"The processes' logs and the database are in {folder}")
+        return False
+    took_s = time.monotonic() - began
+    say(f"{database}, round {number}, seed {seed}, {took_s:.0f} s: {counts}")
+    shutil.rmtree(folder, ignore_errors=True)
+    return True
+
+
+async def _rage(database: str, folder: Path, seed: int, kills: int) -> object:
+    with ExitStack() as ends:
+        nursery = Nursery()
+        ends.callback(nursery.close)
+        fake = FakeApi(folder, chars=CHARS, chunk_chars=CHUNK_CHARS, delay_s=1 / CHUNKS_PER_S)
+        ends.callback(fake.close)
+        own = {n: v for n, v in os.environ.items() if not n.upper().startswith(FOREIGN_PREFIXES)}
+        env = {**own, **home_environment(folder / "home"), "PYTHONPATH": str(ROOT)}
+        common: dict[str, Any] = {
+            "environment": {**env, **fake.environment},
+            "nursery": nursery,
+            "max_crashes": NO_LIMIT,
+        }
+        place: SqlitePlace | PostgresPlace
+        workers: list[Worker] = []
+        if database == "sqlite":
+            place = SqlitePlace(folder / "chat.db")
+            server = Server(folder, **common, **place.settings)
+        else:
+            place = PostgresPlace(ends.enter_context(Postgres(fsync=True)))
+            server = Server(folder, **common, **place.settings, run_in_server=False)
+            workers = [
+                Worker(folder, number=number, **common, **place.settings)
+                for number in range(WORKERS)
+            ]
+        for process in (server, *workers):
+            ends.callback(process.close)
+        storm = Storm(
+            place=place, server=server, workers=workers, fake=fake, chance=random.Random(seed)
+        )
+        return await storm.rage(kills)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
