@@ -128,27 +128,21 @@ def test_a_message_for_later_stands_after_the_branch_until_it_is_cancelled(
     ]
 
 
-def test_a_run_that_sleeps_says_until_when_and_is_stopped(
+def test_what_waits_for_a_time_is_stopped_paused_and_deleted_in_the_page(
     site: Site, open_notebook: Open, name: str
 ) -> None:
     thread = site.thread(name, "demo/wait")
-    notebook, chat = open_chat(site, open_notebook, name, thread)
+    for content, cron in (("What is new?", "0 9 * * 1-5"), ("Sum up the week.", "30 17 * * 5")):
+        wanted = {"thread_id": thread, "content": content, "cron": cron, "timezone": "UTC"}
+        site.chat("POST", "schedules", wanted)
     run = site.send(thread, "Wait", wait_s=86_400, **AT_ONCE)
+    notebook, chat = open_chat(site, open_notebook, name, thread)
     expect(chat.root.get_by_test_id("progress")).to_contain_text("Waiting until tomorrow at")
     notebook.picture("sleeping")
     chat.stop.click()
     chat.expect_status(run, "cancelled")
     expect(chat.stop).to_have_count(0)
 
-
-def test_schedules_are_paused_and_deleted_in_the_page(
-    site: Site, open_notebook: Open, name: str
-) -> None:
-    thread = site.thread(name, MODEL)
-    for content, cron in (("What is new?", "0 9 * * 1-5"), ("Sum up the week.", "30 17 * * 5")):
-        wanted = {"thread_id": thread, "content": content, "cron": cron, "timezone": "UTC"}
-        site.chat("POST", "schedules", wanted)
-    notebook, chat = open_chat(site, open_notebook, name, thread)
     chat.root.get_by_test_id("later").click()
     rows = chat.root.get_by_test_id("schedule")
     expect(rows).to_have_count(2)
