@@ -18,6 +18,7 @@ MODULES = {
     "d": "bytes_written",
     "e": "startup",
     "f": "browser",
+    "g": "crowd",
 }
 
 

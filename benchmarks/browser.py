@@ -21,7 +21,7 @@ from tests.e2e.conftest import FLAGS, VIEWPORT
 from tests.e2e.pages import ChatView, NotebookPage, bare
 from tests.e2e.sites import FLAVOURS, Site
 
-from . import flowing
+from . import flowing, plugins
 from .report import Section
 
 KB = 1000
@@ -109,7 +109,7 @@ def run(*, quick: bool = False) -> Section:
 
 def _site(folder: Path) -> Site:
     site = Site(FLAVOURS["lab"], folder / "site")
-    flowing.install(folder / "plugins")
+    plugins.install(folder / "plugins")
     path = site.environment["PYTHONPATH"]
     site.environment["PYTHONPATH"] = os.pathsep.join([path, str(folder / "plugins")])
     site.start()

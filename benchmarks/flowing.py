@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 from jupyter_chat_stream.providers.base import Chunk, EndChunk, Model, Prompt, TextChunk
 from jupyter_chat_stream.providers.demo.answers import long_text
@@ -16,15 +15,6 @@ MODEL = "flowing/long"
 UPDATES_PER_S = 100
 CHUNK_CHARS = 6
 MOST_S = 60
-ENTRY_POINTS = "[jupyter_chat_stream.providers]\nflowing = benchmarks.flowing:FlowingProvider\n"
-
-
-def install(folder: Path) -> None:
-    """Make a folder that, on the path, brings the provider."""
-    info = folder / "flowing-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: flowing\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(ENTRY_POINTS)
 
 
 class FlowingProvider:

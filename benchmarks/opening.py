@@ -131,7 +131,7 @@ async def _claim(service: Service, run_id: str) -> tuple[RunRef, int]:
     ref = await service.store.read(lambda conn: runs.find_run(conn, OWNER, run_id))
 
     def work(tx: Transaction) -> int:
-        due = runs.Due(run=ref, attempt=0, status="pending", owner=None)
+        due = claims.Due(run=ref, attempt=0, status="pending", owner=None, user=OWNER)
         claimed = claims.claim(tx, due, "benchmark", max_crashes=3, on_crash="continue")
         assert claimed is not None
         return claimed.attempt
