@@ -16,9 +16,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from ..errors import DatabaseUnreachable, StoreError
+from ..logs import Line
 from ..store import leases
 from ..store.database import Database
-from ..store.failures import pauses
+from ..store.failures import Outage, pauses
 from ..store.log import Connection
 
 log = logging.getLogger("jupyter_chat_stream.engine")
@@ -96,24 +97,26 @@ class LeaseOwners:
     def _work(self) -> None:
         beat_s = self._lease_s / BEATS
         beats, waits = 0, None
+        outage = Outage(f"lease {self.own}", logging.INFO)
         while not self._ending.is_set():
             try:
                 self._beat()
                 if beats % BURY_EVERY == 0:
                     self._lease.bury()
                 beats += 1
+                outage.end()
                 if waits is not None:
                     self._tell(self._on_back)
                 waits, pause_s = None, beat_s
             except DatabaseUnreachable as error:
-                log.info("lease of %s not renewed: %s", self.own, error.code)
+                outage.begin(error)
                 waits = waits or pauses()
                 pause_s = min(next(waits), beat_s)
             self._ending.wait(pause_s)
         try:
             self._lease.end()
         except DatabaseUnreachable:
-            log.info("lease of %s left to end by itself", self.own)
+            log.info(Line("lease.left", owner=self.own))
         self._lease.close()
         self._ended.set_result(None)
 
@@ -126,7 +129,7 @@ class LeaseOwners:
             return
         self.doubt()
         if left_ms is None or left_ms <= 0:
-            log.warning("lease of %s had lapsed: its runs may be others' now", self.own)
+            log.warning(Line("lease.lapsed", owner=self.own, left_ms=left_ms))
             self._tell(self._on_expired)
 
     def _tell(self, hear: Callable[[], None]) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import ChatStream
 from ..errors import StoreError
+from ..logs import Line
 from ..runs.execute import Tools
 from ..store.claims import Due
 from ..store.jobs import QUEUE, TASK, Jobs
@@ -92,7 +93,7 @@ class Queue:
             try:
                 await self._tools.store.write(call)
             except StoreError as error:  # they are found again by the next look (L9)
-                log.warning("%d calls of workers lost: %s", len(calls), error.code)
+                log.warning(Line("queue.calls_lost", calls=len(calls), code=error.code))
 
 
 class Worker(Queue):
@@ -179,7 +180,7 @@ class Worker(Queue):
                 trouble = 0 if loop.time() - began > STEADY_S else trouble
                 if not self._round.cancelled() and self._round.exception() is not None:
                     kind = type(self._round.exception()).__name__
-                    log.warning("queue lost (%s), tried again; runs here go on", kind)
+                    log.warning(Line("queue.lost", error=kind, active=self.active))
                 pause_s = PAUSES_S[min(trouble, len(PAUSES_S) - 1)]
                 trouble += 1
                 await asyncio.sleep(pause_s)
@@ -243,8 +244,8 @@ class Worker(Queue):
 
 
 def _keep_quiet() -> None:
-    # of trouble with the queue's connection one line is told, here; a job's start is not news
+    # of trouble with the queue's connection one line is told, here, and not each try's traceback
     for name in ("procrastinate", "psycopg.pool"):
         logger = logging.getLogger(name)
         if logger.level == logging.NOTSET:
-            logger.setLevel(logging.ERROR)
+            logger.setLevel(logging.CRITICAL)

@@ -21,6 +21,7 @@ from typing import Any, cast
 
 from ..config import ChatStream
 from ..errors import StoreError
+from ..logs import Line
 from ..runs.execute import Execution, Tools
 from ..store.claims import Claimed, Due, OnCrash, claim, find_held, find_one
 from ..store.log import Connection
@@ -197,7 +198,7 @@ class Running:
             try:
                 held = await self._tools.store.read(lambda conn: find_held(conn, self._owners.own))
             except StoreError as error:
-                log.warning("look for runs ended elsewhere put off: %s", error.code)
+                log.warning(Line("watch.put_off", code=error.code))
                 continue
             for work in works:
                 if work.run_id not in held:
@@ -214,10 +215,10 @@ class Running:
         if error is None:
             self._on_end()
         elif isinstance(error, StoreError):  # for now: the regular look finds it again
-            log.warning("run %s not taken yet: %s", work.run_id, error.code)
+            log.warning(Line("run.not_taken", run=work.run_id, code=error.code))
         else:  # what is damaged keeps its own run back, and no other
-            what = "was dropped" if work.execution is not None else "cannot be taken"
-            log.error("run %s %s: %s", work.run_id, what, type(error).__name__)
+            event = "run.dropped" if work.execution is not None else "run.cannot_be_taken"
+            log.error(Line(event, run=work.run_id, error=type(error).__name__))
 
 
 async def _wait(what: Coroutine[Any, Any, Any], within_s: float) -> None:

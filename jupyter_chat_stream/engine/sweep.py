@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from ..config import ChatStream
 from ..errors import ChatStreamError
+from ..logs import Line
 from ..store import schedules
 from ..store.claims import Due, find_due, next_wake
 from ..store.log import Connection
@@ -96,7 +97,7 @@ class Sweep:
                 await self.sweep()
                 pause_s = await self._pause_s()
             except ChatStreamError as error:
-                log.warning("sweep put off: %s", error.code)
+                log.warning(Line("sweep.put_off", code=error.code))
                 pause_s = self._config.sweep_interval_s
             due_at, wall_due_at = time.monotonic() + pause_s, self._wall_s() + pause_s
             try:
@@ -111,7 +112,7 @@ class Sweep:
             due_at = min(due_at, self._nudged_at)
         self.late_s = max(0.0, time.monotonic() - due_at, self._wall_s() - wall_due_at)
         if self.late_s > self._config.lease_s:
-            log.warning("sweep late by %.1f s: others get a lease's time", self.late_s)
+            log.warning(Line("sweep.late", s=self.late_s))
             self._engine.doubt()
         if self.observe is not None:
             self.observe(self.late_s)
@@ -142,7 +143,7 @@ class Sweep:
         try:
             return self._engine.is_lost(conn, due)
         except OSError as error:  # its owner's lock cannot be tried: at the next look, perhaps
-            log.error("owner of run %s cannot be looked at: %s", due.run.id, type(error).__name__)
+            log.error(Line("owner.unknown", run=due.run.id, error=type(error).__name__))
             return False
 
     async def _pause_s(self) -> float:
