@@ -27,6 +27,7 @@ from typing import Any
 
 from .errors import DatabaseUnreachable
 from .events import Event, ThreadChanged, dumps, encode
+from .logs import Line
 from .store.log import Connection, ThreadRef
 from .store.reading import Answer, Page, Snapshot, heads_of, read_after
 from .store.store import Store
@@ -348,7 +349,7 @@ class Hub:
             except Exception as error:  # noqa: BLE001 - it has to live as long as the hub
                 is_owed = True
                 code = getattr(error, "code", type(error).__name__)
-                log.warning("look for other processes' commits put off: %s", code)
+                log.warning(Line("look.put_off", what="commits", code=code))
 
     async def _wake_those_behind(self) -> None:
         followed = {r.thread for readers in self._readers.values() for r in readers}

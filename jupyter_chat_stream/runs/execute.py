@@ -25,6 +25,7 @@ import traceback
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal, cast
 
 from ..config import ChatStream
@@ -37,6 +38,7 @@ from ..errors import (
     StreamCut,
 )
 from ..events import Body, Completed, Failed, Finalized, StatusChanged
+from ..logs import Line
 from ..messages import content_of
 from ..providers.base import AskChunk, Chunk, EndChunk, SleepChunk, TextChunk
 from ..providers.registry import Registry
@@ -88,11 +90,10 @@ class Execution:
             while await self._attempt():
                 pass
         except StaleAttempt:
-            log.info("run %s: attempt %d was fenced", self._claimed.run.id, self.attempt)
+            log.info(Line("run.fenced", run=self._claimed.run.id, attempt=self.attempt))
         except StoreError as error:  # nothing can be written: the sweep takes the run up again
-            log.warning(
-                "run %s: attempt %d left: %s", self._claimed.run.id, self.attempt, error.code
-            )
+            facts = {"run": self._claimed.run.id, "attempt": self.attempt}
+            log.warning(Line("run.left", code=error.code, **facts))
 
     async def _attempt(self) -> bool:
         """Make one attempt; True where another is to follow at once."""
@@ -123,7 +124,7 @@ class Execution:
         except (StaleAttempt, StoreError):
             raise
         except Exception as error:  # noqa: BLE001  a bug of ours or a provider's: the run says so
-            log.error("run %s failed inside: %s", run.id, _where(error))
+            log.error(Line("run.broke", run=run.id, error=type(error).__name__, at=_where(error)))
             await appender.recover()
             await appender.finish((_inside(error), Finalized(status="failed")))
             return False
@@ -322,6 +323,6 @@ def _inside(error: Exception) -> Failed:
 
 
 def _where(error: Exception) -> str:
-    """Say what was raised and where; what it says itself may quote a prompt."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    return f"{type(error).__name__}\n{frames}"
+    """Say where it was raised; what it says itself may quote a prompt."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " > ".join(f"{PurePath(each.filename).name}:{each.lineno}" for each in frames)

@@ -22,11 +22,14 @@ from jupyter_server.auth.identity import IdentityProvider
 
 from ..config import ChatStream
 from ..errors import ChatStreamError
+from ..logs import Line
 from .identity import ConnectionIdentity, server_owner
 from .refusals import StartFailed, unforeseen
 
 if TYPE_CHECKING:
     from ..service import Service
+
+log = logging.getLogger("jupyter_chat_stream.server")
 
 HEARTBEAT_S = 20.0
 ACTIVITY_S = 15.0  # hubs and servers cull by the minute
@@ -111,7 +114,7 @@ class ServiceHost:
             self._service = service
         except ChatStreamError as error:
             self._fail(error)
-            self._log.error("chat-stream | not started: %s: %s", error.code, error.message)
+            log.error(Line("service.not_started", code=error.code, message=error.message))
         except Exception as error:  # noqa: BLE001 - whatever it is, the server goes on and says so
             refused = unforeseen(error, log=self._log).error
             self._fail(StartFailed(f"The chat could not start. {refused['message']}"))

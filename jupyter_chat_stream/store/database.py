@@ -30,6 +30,7 @@ from ..errors import (
     DatabaseUnreadable,
     StoreError,
 )
+from ..logs import Line
 from . import driver, postgres
 from .failures import Outage
 from .listener import Listener
@@ -295,6 +296,6 @@ class _Checkpoints:
                     done_size = size if not is_busy and frames == moved else -1
                 last_size = size
             except (OSError, sqlite3.Error) as error:  # the next round tries again
-                log.debug("checkpoint put off: %s", type(error).__name__)
+                log.debug(Line("checkpoint.put_off", error=type(error).__name__))
         if conn is not None:
             conn.close()

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from ..errors import DatabaseBusy, DatabaseUnreachable, StoreError
+from ..logs import Line
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
@@ -99,6 +100,7 @@ class Outage:
         self._level = level
         self._lock = threading.Lock()
         self._since_s: float | None = None
+        self.count = 0  # of outages so far
 
     def begin(self, error: BaseException) -> None:
         """Note a failure; only an outage's first one is told."""
@@ -107,7 +109,8 @@ class Outage:
                 return
             self._since_s = time.monotonic()
         kind: Any = getattr(error, "orig", error)
-        log.log(self._level, "%s: away (%s), tried until back", self._what, type(kind).__name__)
+        self.count += 1
+        log.log(self._level, Line("away", what=self._what, error=type(kind).__name__))
 
     def end(self) -> None:
         """Note a success."""
@@ -117,4 +120,4 @@ class Outage:
             since_s, self._since_s = self._since_s, None
         if since_s is not None:
             away_s = time.monotonic() - since_s
-            log.log(self._level, "%s: back after %.1f s", self._what, away_s)
+            log.log(self._level, Line("back", what=self._what, after_s=away_s))

@@ -16,6 +16,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..logs import Line
 from .notices import MAX_BYTES, Heard, Notice, Notices, pack, unpack
 
 log = logging.getLogger("jupyter_chat_stream.store")
@@ -50,7 +51,7 @@ class Peers(Notices):
             self._socket = _listening_socket()
             self._write_own(self._socket.getsockname()[1])
         except OSError as error:
-            log.info("no notices between processes (%s); polling finds all", type(error).__name__)
+            log.info(Line("notices.none", error=type(error).__name__))  # polling finds all
             self._close()
             return
         self._look()
@@ -130,7 +131,7 @@ class Peers(Notices):
         try:
             file.unlink(missing_ok=True)
         except OSError as error:  # Windows removes no file that is open
-            log.debug("a peer's file stays: %s", type(error).__name__)
+            log.debug(Line("notices.file_stays", error=type(error).__name__))
 
     def _close(self) -> None:
         if self._socket is not None:

@@ -24,6 +24,7 @@ from sqlalchemy import Connection
 
 from ..errors import InvalidInput, ScheduleNotFound, TooManySchedules
 from ..events import canonical, iso
+from ..logs import Line
 from . import commands, threads
 from .cron import next_after
 from .log import RunRef, ThreadRef, Transaction, execute
@@ -98,7 +99,7 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
     try:
         next_ms = next_after(row["cron"], row["timezone"], tx.now_ms)
     except InvalidInput as error:  # its zone is gone from the database of zones, say
-        log.warning("schedule %s paused: its %s cannot be meant", due.id, error.facts["field"])
+        log.warning(Line("schedule.paused", schedule=due.id, field=error.facts["field"]))
         _set(tx, due.pk, paused=True, next_ms=None)
         return None
     _set(tx, due.pk, next_ms=next_ms)

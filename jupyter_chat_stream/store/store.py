@@ -65,6 +65,7 @@ class Store:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._foreign: list[tuple[Foreign, Wants | None]] = []
         self._closing = threading.Event()
+        self.notices_heard = 0  # of other processes' commits
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="chat-stream-read")
         self._notices = database.make_notices()
         self._writer = Writer(
@@ -120,6 +121,11 @@ class Store:
     def queued(self) -> int:
         """About how many operations wait for the next commit."""
         return self._writer.queued
+
+    @property
+    def notices_told(self) -> int:
+        """How many commits other processes were told of."""
+        return self._writer.notices_told
 
     def close(self) -> None:
         """Write what is pending, then end all threads and connections. Blocks."""
@@ -194,6 +200,7 @@ class Store:
             raise StoreError("The store is closed; nothing more is read.") from error
 
     def _heard(self, notice: Notice) -> None:
+        self.notices_heard += 1
         for callback, wants in self._foreign:
             threads = notice.threads
             if threads is not None:

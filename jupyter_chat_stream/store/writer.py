@@ -31,6 +31,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ..errors import ChatStreamError, DatabaseBusy, DatabaseUnreachable, StaleAttempt, StoreError
 from ..events import Body, Event
+from ..logs import Line
 from . import driver
 from .database import Database
 from .failures import explain, is_race, is_unreachable, pauses
@@ -141,6 +142,7 @@ class Writer:
         self._now_ms = now_ms
         self._new_id = new_id
         self._notices = notices or Notices()
+        self.notices_told = 0
         self._pending: SimpleQueue[Operation | Look | None] = SimpleQueue()  # None: nothing follows
         self._held: list[Operation | Look] = []  # taken from there while the database was away
         self._lock = threading.Lock()
@@ -215,10 +217,14 @@ class Writer:
             # where SQLite's one lock was not to be had, nobody in the batch did the harm
             is_common = self._database.is_sqlite and isinstance(told, DatabaseBusy)
             if len(batch) > 1 and not is_common:
-                log.warning("batch of %d redone one by one: %s", len(batch), type(error).__name__)
+                log.warning(
+                    Line("commit.redone", operations=len(batch), error=type(error).__name__)
+                )
                 for operation in batch:
                     self._commit([operation])
                 return
+            code = told.code if isinstance(told, ChatStreamError) else type(told).__name__
+            log.warning(Line("commit.failed", operations=len(batch), code=code))
             committed = Committed(events=[], outcomes=[(op, None, told) for op in batch])
         else:
             self._observe(committed, time.perf_counter() - begun_s)
@@ -276,6 +282,7 @@ class Writer:
         self._database.outage.end()
         if notice:
             self._notices.tell(notice)
+            self.notices_told += 1
         return committed
 
     def _wait(self, pause_s: float) -> None:
