@@ -74,7 +74,9 @@ def find_due(conn: Connection, now_ms: int, max_active_per_user: int | None = No
         f"{_DUE} WHERE run.ended_ms IS NULL AND "
         "(run.owner IS NOT NULL OR run.status <> 'waiting' OR run.wake_ms <= :now) "
         f"AND (run.deliver_ms IS NOT NULL OR NOT {_HAS_PREDECESSOR}) "
-        f"ORDER BY run.pk LIMIT {MOST_DUE}"
+        "ORDER BY CASE WHEN run.owner IS NOT NULL THEN 0 ELSE "
+        "ROW_NUMBER() OVER (PARTITION BY thread.owner ORDER BY run.pk) END, run.pk "
+        f"LIMIT {MOST_DUE}"
     )
     found = [_due(row) for row in execute(conn, sql, {"now": now_ms})]
     active = _count_active(conn)
@@ -135,9 +137,8 @@ def claim(
         return None
     if row["deliver_ms"] is not None:
         waits.deliver(tx, due.run)
-    if tx.execute(
-        f"SELECT {_HAS_PREDECESSOR} FROM run WHERE pk = :pk", {"pk": due.run.pk}
-    ).scalar():
+    waits_its_turn = f"SELECT {_HAS_PREDECESSOR} FROM run WHERE pk = :pk"
+    if tx.execute(waits_its_turn, {"pk": due.run.pk}).scalar():
         return None
     if row["owner"] is None and _is_full(tx.conn, row["user"], max_active_per_user):
         return None
@@ -197,11 +198,6 @@ def _look(tx: Transaction, run: RunRef) -> Mapping[str, Any] | None:
     )
     found: Mapping[str, Any] | None = tx.execute(sql, {"pk": run.pk}).mappings().first()
     return found
-
-
-def _has_predecessor(tx: Transaction, run: RunRef) -> bool:
-    sql = f"SELECT {_HAS_PREDECESSOR} FROM run WHERE pk = :pk"
-    return bool(tx.execute(sql, {"pk": run.pk}).scalar())
 
 
 def _has_come(row: Mapping[str, Any], now_ms: int) -> bool:
