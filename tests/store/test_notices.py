@@ -16,7 +16,7 @@ import pytest
 from jupyter_chat_stream.follow import Hub, Reader
 from jupyter_chat_stream.store import peers
 from jupyter_chat_stream.store.log import ThreadRef
-from jupyter_chat_stream.store.notices import (
+from jupyter_chat_stream.store.notices import ANYTHING, MAX_BYTES, Notice, Notices, notice_of, pack, unpack
     MAX_BYTES,
     Notice,
     Notices,
