@@ -23,6 +23,9 @@ from .watch import ServiceWatch
 PREFIX = "chat_stream_"
 COUNTED = {
     "reader_switches": "Readers too slow for their buffer, that went over to the database.",
+    "notices_sent": "Commits that other processes were told of.",
+    "notices_received": "Commits of other processes that this one was told of.",
+    "database_outages": "Times the database went away.",
     "schedule_ticks": "Messages that schedules have sent.",
     "expired_threads": "Threads that were deleted because nothing happened in them for long.",
     "purged_threads": "Deleted threads that are gone for good.",

@@ -117,7 +117,11 @@ class ServiceWatch:
 
     def counted(self) -> Counter[str]:
         """Give what the service's parts have counted themselves, since its start."""
-        found: Counter[str] = Counter()
+        found = Counter(
+            notices_sent=self.store.notices_told,
+            notices_received=self.store.notices_heard,
+            database_outages=self.store.database.outage.count,
+        )
         if self.hub is not None:
             found["reader_switches"] = self.hub.stats().falls_behind
         if isinstance(self.engine, (LocalEngine, Worker)):
