@@ -19,6 +19,7 @@ MODULES = {
     "e": "startup",
     "f": "browser",
     "g": "crowd",
+    "r": "retention",
 }
 
 

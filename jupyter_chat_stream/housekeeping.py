@@ -40,6 +40,7 @@ class Housekeeping:
         *,
         budget: Budget | None = None,
         rand: Callable[[], float] = random.random,
+        turn: Callable[[str], Turn] = Turn,
     ) -> None:
         self.counts = Counts()
         self.rounds = 0
@@ -47,6 +48,7 @@ class Housekeeping:
         self._config = config
         self._budget = budget or Budget()
         self._rand = rand
+        self._turn = turn
         self._known: set[str] = set()  # damaged, and said so; as many as there are
         self._task: asyncio.Task[None] | None = None
 
@@ -66,7 +68,7 @@ class Housekeeping:
         Raises:
             StoreError: the database cannot be used; what was done until then stands.
         """
-        turn = Turn(self._store.new_id())
+        turn = self._turn(self._store.new_id())
         if not await self._store.write(turn.take):
             return False
         self.rounds += 1
