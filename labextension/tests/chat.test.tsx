@@ -1,5 +1,5 @@
 import { act } from 'react';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { ApiError } from '../src/commands';
 import { type MarkdownTools } from '../src/view/markdown';
@@ -24,6 +24,7 @@ let page: FakePage;
 let host: HTMLElement;
 let chat: MountedChat;
 let renders: string[];
+let tools: MarkdownTools;
 
 beforeEach(() => {
   globalThis.IS_REACT_ACT_ENVIRONMENT = true;
@@ -32,7 +33,7 @@ beforeEach(() => {
   host = document.createElement('div');
   document.body.append(host);
   const onFrame = (action: () => void): void => action();
-  const tools: MarkdownTools = {
+  tools = {
     render: async (node, source) => {
       renders.push(source);
       node.textContent = source;
@@ -324,6 +325,40 @@ describe('what waits for a time', () => {
     await act(async () => page.network.clock.turn(9_000));
     expect(part('progress').textContent).toContain('Trying again now');
     expect(page.network.clock.pending).toBe(idle);
+  });
+
+  it('costs no timer while the chat cannot be seen', async () => {
+    let seen: (isIntersecting: boolean) => void = () => undefined;
+    vi.stubGlobal(
+      'IntersectionObserver',
+      class {
+        constructor(notify: (entries: object[]) => void) {
+          seen = isIntersecting => notify([{ isIntersecting }]);
+        }
+        observe = () => undefined;
+        disconnect = () => undefined;
+      }
+    );
+    const other = document.createElement('div');
+    document.body.append(other);
+    const chats = mountChat(other, { threads: page.threads, tools, ticker: page.ticker });
+    await act(async () => {
+      chats.show(SHOWN);
+      await settle();
+    });
+    vi.unstubAllGlobals();
+    const failing = { ...run, seq: 5, type: 'status', phase: 'retrying', detail: 'overloaded' };
+    await arrive([...conversation().slice(0, 4), { ...failing, until }]);
+    const unseen = page.network.clock.pending;
+    await act(async () => seen(true));
+    expect(page.network.clock.pending).toBe(unseen + 1);
+    await act(async () => seen(false));
+    expect(page.network.clock.pending).toBe(unseen);
+    await act(async () => {
+      chats.dispose();
+      await settle();
+    });
+    other.remove();
   });
 
   it('is shown after the branch, pale, and can be cancelled', async () => {
