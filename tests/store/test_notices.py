@@ -16,7 +16,8 @@ import pytest
 from jupyter_chat_stream.follow import Hub, Reader
 from jupyter_chat_stream.store import peers
 from jupyter_chat_stream.store.log import ThreadRef
-from jupyter_chat_stream.store.notices import ANYTHING, MAX_BYTES, Notice, Notices, notice_of, pack, unpack
+from jupyter_chat_stream.store.notices import (
+    ANYTHING,
     MAX_BYTES,
     Notice,
     Notices,
