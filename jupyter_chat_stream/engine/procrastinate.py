@@ -113,7 +113,6 @@ class Worker(Queue):
         self._room = asyncio.Event()
         self._working: asyncio.Task[None] | None = None
         self._round: asyncio.Task[None] | None = None
-        self._is_stopping = asyncio.Event()
         self.sweep = Sweep(tools.store, self, config)
 
     @property
@@ -144,14 +143,15 @@ class Worker(Queue):
 
     async def stop(self) -> None:
         """Leave all runs due, and call the other workers for them."""
-        self._is_stopping.set()
         await self.sweep.stop()
-        for run_id, attempt in await self.running.stop():
+        if self._working is not None:
+            self._working.cancel()  # no job is fetched from here on
+        left = await self.running.stop()
+        if self._working is not None:
+            await asyncio.wait({self._working}, timeout=STOP_WITHIN_S)
+        for run_id, attempt in left:
             self.dispatch(run_id, attempt)
         await super().stop()
-        if self._working is not None:
-            self._working.cancel()
-            await asyncio.wait({self._working}, timeout=STOP_WITHIN_S)
         await self._owners.close()
 
     def nudge(self) -> None:
@@ -168,14 +168,17 @@ class Worker(Queue):
         task = self.running.begin(run_id, attempt)
         if task is not None:
             await asyncio.wait({task})
+        else:  # this process is about to end
+            self.dispatch(run_id, attempt)
 
     async def _work(self) -> None:
         """Keep Procrastinate's worker running: it may return or raise whenever it is in trouble."""
         loop, trouble = asyncio.get_running_loop(), 0
         try:
-            while not self._is_stopping.is_set():
+            while True:
                 began = loop.time()
                 self._round = loop.create_task(self._work_a_round())
+                self.sweep.nudge()  # the round before may have dropped calls
                 await asyncio.wait({self._round})
                 trouble = 0 if loop.time() - began > STEADY_S else trouble
                 if not self._round.cancelled() and self._round.exception() is not None:
@@ -190,6 +193,7 @@ class Worker(Queue):
                 await asyncio.wait({self._round}, timeout=STOP_WITHIN_S)
 
     async def _work_a_round(self) -> None:
+        await self._tools.store.write(self._jobs.create)
         await self._tools.store.write(lambda tx: self._jobs.clear(tx.conn))
         app = self._make_app()
         async with app.open_async():
@@ -229,7 +233,6 @@ class Worker(Queue):
         # its LISTEN does not come back by itself after the database was away
         if self._round is not None:
             self._round.cancel()
-        self.sweep.nudge()
 
     def _made_room(self) -> None:
         self._room.set()

@@ -58,9 +58,9 @@ async def make_rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
     make_engine, backend = ENGINES[request.param]
     url = request.getfixturevalue("postgres_url") if backend == "postgres" else None
     clock = Clock()
-    usual = {"lease_s": 0.4, "clock": clock, "make_engine": make_engine, "url": url}
-    if make_engine is HostileEngine:
-        usual["sweep_interval_s"] = 0.05  # what it loses is found by the next look
+    usual = {"clock": clock, "make_engine": make_engine, "url": url}
+    if make_engine is not LocalEngine:
+        usual["sweep_interval_s"] = 0.05  # a call that is lost is made again by the next look
     async with AsyncExitStack() as stack:
 
         async def make(*scripts: Any, **settings: Any) -> Rig:
