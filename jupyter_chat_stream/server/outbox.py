@@ -1,14 +1,15 @@
 """What one socket has taken and not yet given to the network: in order, and bounded (L8).
 
-One frame is on its way at a time; the next is written when the network has taken it. Frames
-that wait for their turn are counted, and when there are too many bytes of them a sender is told
-so before it adds more: it then lets go of its frame and comes back once all is gone.
+What is sent in one turn of the loop is written at once, with one call of the system; what comes
+while that is on its way is the next write. Frames that wait are counted, and when there are too
+many bytes of them a sender is told so before it adds more: it then lets go of its frame and comes
+back once all is gone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 MAX_HELD_BYTES = 256 * 1024
 
@@ -17,12 +18,13 @@ class Outbox:
     """The way out of one socket.
 
     Args:
-        write: writes a frame; its future is done when the network has taken all of it.
+        write: writes frames; it is back when the network has taken all of them.
     """
 
-    def __init__(self, write: Callable[[str], asyncio.Future[None]]) -> None:
+    def __init__(self, write: Callable[[list[str]], Awaitable[None]]) -> None:
         self._write = write
-        self._turn = asyncio.Lock()
+        self._waiting: dict[object, str] = {}
+        self._gone: asyncio.Future[None] | None = None  # done when those that wait have gone
         self._in_flight: asyncio.Future[None] | None = None
         self.held_bytes = 0
         self.frames_gone = 0
@@ -33,32 +35,49 @@ class Outbox:
 
     async def send(self, text: str) -> None:
         """Write a frame when it is its turn, and wait until the network has taken it."""
-        size = len(text)  # frames are ASCII
-        self.held_bytes += size
-        is_written = False
+        frame = object()
+        self._waiting[frame] = text
+        self.held_bytes += len(text)  # frames are ASCII
+        if self._gone is None:
+            loop = asyncio.get_running_loop()
+            self._gone = loop.create_future()
+            if self._in_flight is None:
+                loop.call_soon(self._flush)
         try:
-            async with self._turn:
-                await self._settled()
-                flushed = self._in_flight = asyncio.ensure_future(self._write(text))
-                is_written = True
-                flushed.add_done_callback(lambda done: self._let_go(done, size))
-                await asyncio.shield(flushed)
-        finally:
-            if not is_written:
-                self.held_bytes -= size
+            await asyncio.shield(self._gone)
+        finally:  # a sender that was cancelled leaves bytes that are on their way
+            if self._waiting.pop(frame, None) is not None:
+                self.held_bytes -= len(text)
 
     async def drained(self) -> None:
         """Wait until everything that was sent before has gone."""
-        async with self._turn:
-            await self._settled()
+        last = self._gone or self._in_flight
+        if last is not None:
+            await asyncio.wait({last})
 
-    async def _settled(self) -> None:
-        # A sender that was cancelled has left its bytes on their way.
-        if self._in_flight is not None and not self._in_flight.done():
-            await asyncio.wait({self._in_flight})
+    def _flush(self) -> None:
+        if self._gone is None:
+            return
+        gone, self._gone = self._gone, None
+        texts, self._waiting = list(self._waiting.values()), {}
+        flushed = self._in_flight = asyncio.ensure_future(self._written(texts))
+        flushed.add_done_callback(lambda done: self._settle(gone, done, texts))
 
-    def _let_go(self, flushed: asyncio.Future[None], size: int) -> None:
-        self.held_bytes -= size
-        self.frames_gone += 1
-        if not flushed.cancelled():
-            flushed.exception()  # the sender, if it still waits, has it too
+    async def _written(self, texts: list[str]) -> None:
+        if texts:  # else all of their senders have left
+            await self._write(texts)
+
+    def _settle(
+        self, gone: asyncio.Future[None], flushed: asyncio.Future[None], texts: list[str]
+    ) -> None:
+        self._in_flight = None
+        self.held_bytes -= sum(map(len, texts))
+        self.frames_gone += len(texts)
+        if flushed.cancelled():
+            gone.cancel()
+        elif (error := flushed.exception()) is not None:
+            gone.set_exception(error)
+            gone.exception()  # the senders, if they still wait, have it too
+        else:
+            gone.set_result(None)
+        self._flush()

@@ -1,4 +1,4 @@
-"""The outbox: one frame on its way, the rest in order and bounded (L8)."""
+"""The outbox: one write on its way, the rest in order and bounded (L8)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from jupyter_chat_stream.server.outbox import MAX_HELD_BYTES, Outbox
 
 
 class Network:
-    """Takes a frame when told to."""
+    """Takes what was written when told to."""
 
     def __init__(self) -> None:
-        self.frames: list[str] = []
+        self.writes: list[list[str]] = []
         self.flushes: list[asyncio.Future[None]] = []
 
-    def write(self, text: str) -> asyncio.Future[None]:
-        self.frames.append(text)
+    async def write(self, texts: list[str]) -> None:
+        self.writes.append(texts)
         self.flushes.append(asyncio.get_running_loop().create_future())
-        return self.flushes[-1]
+        await self.flushes[-1]
 
     async def take(self) -> None:
-        """Take the frame that is on its way."""
+        """Take what is on its way."""
         self.flushes[-1].set_result(None)
         await turns()
 
@@ -33,19 +33,23 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def test_one_frame_is_on_its_way_and_the_rest_keep_their_order() -> None:
+async def test_what_is_sent_in_one_turn_is_one_write_and_the_rest_is_the_next_in_order() -> None:
     network = Network()
     outbox = Outbox(network.write)
     sends = [asyncio.ensure_future(outbox.send(text)) for text in ("a", "b", "c")]
     await turns()
-    assert network.frames == ["a"]
-    await network.take()
-    assert network.frames == ["a", "b"]
-    await network.take()
+    assert network.writes == [["a", "b", "c"]]
+    later = [asyncio.ensure_future(outbox.send(text)) for text in ("d", "e")]
+    await turns()
+    assert network.writes == [["a", "b", "c"]]
     await network.take()
     await asyncio.gather(*sends)
-    assert network.frames == ["a", "b", "c"]
+    assert not any(send.done() for send in later)
+    assert network.writes == [["a", "b", "c"], ["d", "e"]]
+    await network.take()
+    await asyncio.gather(*later)
     assert outbox.held_bytes == 0
+    assert outbox.frames_gone == 5
 
 
 async def test_there_is_no_room_beyond_the_bound_and_one_frame_always_fits() -> None:
@@ -73,7 +77,7 @@ async def test_a_sender_that_leaves_in_line_takes_its_frame_with_it() -> None:
     assert outbox.held_bytes == len("first")
     await network.take()
     await first
-    assert network.frames == ["first"]
+    assert network.writes == [["first"]]
 
 
 async def test_a_sender_that_leaves_midway_does_not_let_the_next_one_pass() -> None:
@@ -85,10 +89,10 @@ async def test_a_sender_that_leaves_midway_does_not_let_the_next_one_pass() -> N
     first.cancel()
     second = asyncio.ensure_future(outbox.send("second"))
     await turns()
-    assert network.frames == ["first"]
+    assert network.writes == [["first"]]
     assert outbox.held_bytes == len("firstsecond")
     await network.take()
-    assert network.frames == ["first", "second"]
+    assert network.writes == [["first"], ["second"]]
     await network.take()
     await second
     assert outbox.held_bytes == 0
@@ -97,7 +101,10 @@ async def test_a_sender_that_leaves_midway_does_not_let_the_next_one_pass() -> N
 async def test_drained_waits_for_all_that_was_sent_before() -> None:
     network = Network()
     outbox = Outbox(network.write)
-    sends = [asyncio.ensure_future(outbox.send(text)) for text in ("a", "b")]
+    sends = [asyncio.ensure_future(outbox.send("a"))]
+    await turns()
+    sends.append(asyncio.ensure_future(outbox.send("b")))
+    await turns()
     drained = asyncio.ensure_future(outbox.drained())
     await turns()
     await network.take()
@@ -108,7 +115,7 @@ async def test_drained_waits_for_all_that_was_sent_before() -> None:
 
 
 async def test_a_closed_socket_is_an_error_and_holds_nothing() -> None:
-    def write(text: str) -> asyncio.Future[None]:
+    async def write(texts: list[str]) -> None:
         raise WebSocketClosedError
 
     outbox = Outbox(write)

@@ -11,6 +11,7 @@ import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
+from jupyter_chat_stream.events import dumps
 from jupyter_chat_stream.protocol import Applied, Ended, Subscription
 from jupyter_chat_stream.server import outbox, websocket
 from tests.server.conftest import StartServer
@@ -362,6 +363,23 @@ async def test_a_client_that_does_not_read_holds_little_and_slows_nobody(
     await until(lambda: not any(sub.reader for sub in handler._subscriptions.values()))
     deaf.socket.close()
     await until(lambda: not chat_server.readers)
+
+
+async def test_frames_of_every_size_arrive_whole_and_in_order(chat_server: ChatServer) -> None:
+    """They are put together here: 126 and 65536 bytes are where a frame's head grows."""
+    socket = await chat_server.socket()
+    handler = socket_of(chat_server)
+    empty = len(dumps({"op": "pong", "x": ""}))
+    sizes = (125, 126, 127, 65_535, 65_536, 65_537, 125)
+    frames = [{"op": "pong", "x": "y" * (size - empty)} for size in sizes]
+    sends = [handler._send(dumps(frame)) for frame in frames]
+    received, _ = await asyncio.gather(collect(socket, len(frames)), asyncio.gather(*sends))
+    assert received == frames
+    socket.close()
+
+
+async def collect(socket: Socket, count: int) -> list[Any]:
+    return [await socket.next() for _ in range(count)]
 
 
 async def test_a_client_that_reads_again_gets_everything_it_missed(
