@@ -51,7 +51,9 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
         }
         if isinstance(record.msg, Line):
-            entry.update(event=record.msg.event, **record.msg.facts)
+            entry["event"] = record.msg.event
+            for name, value in record.msg.facts.items():
+                entry.setdefault(name, value)
         else:
             entry["message"] = record.getMessage()
         if record.exc_info:

@@ -14,6 +14,7 @@ from jupyter_chat_stream._version import PROTOCOL_VERSION, __version__
 from jupyter_chat_stream.config import CONNECTION_ENV
 from jupyter_chat_stream.connection import Connection
 from jupyter_chat_stream.errors import ServerUnavailable, VersionMismatch
+from jupyter_chat_stream.server.extension import port_of
 from tests.server.conftest import StartServer
 from tests.server.harness import ChatServer
 
@@ -130,3 +131,12 @@ async def test_file_and_variable_go_with_the_server(start_server: StartServer) -
     await server.extension.stop_extension()
     assert not path.exists()
     assert CONNECTION_ENV not in os.environ
+
+
+async def test_the_port_is_the_bound_one_where_the_server_keeps_its_0(
+    chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As jupyter-server before 2.20 does with ``--port=0``."""
+    port = chat_server.app.port
+    monkeypatch.setattr(chat_server.app, "port", 0)
+    assert port_of(chat_server.app) == port

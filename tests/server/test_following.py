@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -205,12 +206,19 @@ async def test_a_reader_that_leaves_is_forgotten(chat_server: ChatServer) -> Non
     await until(lambda: not chat_server.readers)
 
 
-async def test_streams_end_when_the_server_stops(chat_server: ChatServer) -> None:
+async def test_streams_end_when_the_server_stops_and_no_log_complains(
+    chat_server: ChatServer, caplog: pytest.LogCaptureFixture
+) -> None:
     thread_id = await chat_server.thread()
-    async with Stream(chat_server, f"threads/{thread_id}/events") as stream:
-        await stream.until(lambda s: s.events)
-        await chat_server.extension.stop_extension()
-        await stream.ended()
+    chat_server.app.log.addHandler(caplog.handler)
+    try:
+        async with Stream(chat_server, f"threads/{thread_id}/events") as stream:
+            await stream.until(lambda s: s.events)
+            await chat_server.extension.stop_extension()
+            await stream.ended()
+    finally:
+        chat_server.app.log.removeHandler(caplog.handler)
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "text/event-stream;q=0.9, */*;q=0.1"])
