@@ -192,6 +192,13 @@ class ChatStream(Configurable):
         "person and no thread, but nobody is asked for a token there.",
     ).tag(config=True)
 
+    network_disk = Bool(
+        None,
+        allow_none=True,
+        help="Whether an SQLite file lies on a network disk: then it has a rollback journal, at "
+        "most 20 commits a second, and one host at a time. Default and None: found out (Linux).",
+    ).tag(config=True)
+
     def resolved_database_url(self) -> str:
         """Give the database's URL, the default's where none is set."""
         if self.database_url:

@@ -236,6 +236,18 @@ class DatabaseBusy(StoreError):
     code = "database_busy"
 
 
+class DatabaseOnOtherHost(StoreError):
+    code = "database_on_other_host"
+
+    def __init__(self, folder: str, host: str) -> None:
+        super().__init__(
+            f"The database in {folder!r} lies on a network disk and is in use by host {host!r}; "
+            "only one host at a time may have it. End Jupyter there, or name a Postgres for many "
+            "hosts, or a file on a local disk, with --ChatStream.database_url.",
+            host=host,
+        )
+
+
 class DatabaseUnreachable(StoreError):
     """The database is away, for longer than whoever waits had patience."""
 

@@ -35,7 +35,7 @@ def opened(settings: ChatStream) -> Iterator[Store]:
                 "--ChatStream.database_url.",
                 path=parsed.database,
             )
-    store = Store.open(url, synchronous=settings.synchronous)
+    store = Store.open(url, synchronous=settings.synchronous, network_disk=settings.network_disk)
     try:
         yield store
     finally:

@@ -113,7 +113,11 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
     from ..runs.execute import Tools
     from ..store.store import Store
 
-    store = Store.open(settings.resolved_database_url(), synchronous=settings.synchronous)
+    store = Store.open(
+        settings.resolved_database_url(),
+        synchronous=settings.synchronous,
+        network_disk=settings.network_disk,
+    )
     metrics = MetricsServer(settings)
     try:
         store.attach(asyncio.get_running_loop())

@@ -71,7 +71,12 @@ class ServiceBase:
         loop = asyncio.get_running_loop()
         url = self.config.resolved_database_url()
         store = await in_a_thread(
-            lambda: Store.open(url, synchronous=self.config.synchronous, now_ms=self._now_ms)
+            lambda: Store.open(
+                url,
+                synchronous=self.config.synchronous,
+                network_disk=self.config.network_disk,
+                now_ms=self._now_ms,
+            )
         )
         try:
             store.attach(loop)

@@ -35,6 +35,7 @@ from . import driver, postgres
 from .failures import Outage
 from .listener import Listener
 from .migrations import migrate
+from .network import COMMIT_EVERY_S, OneHost, is_on_network
 from .notices import Notices
 from .peers import Peers
 
@@ -54,16 +55,24 @@ TRUNCATE_BYTES = 64 * 1024 * 1024  # so large only under a load that never pause
 class Database:
     """One database, opened: engines to write and to read with."""
 
-    def __init__(self, url: str, *, synchronous: str = "NORMAL", now_ms: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        synchronous: str = "NORMAL",
+        network_disk: bool | None = False,
+        now_ms: int,
+    ) -> None:
         _keep_rows_out_of_logs()
         self.url: URL = parse_url(url)
         self._synchronous = synchronous
         self._scratch: Path | None = None
         self._schema = ""
+        self._host: OneHost | None = None
         self.outage = Outage("database")
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
-            self._prepare_file()
+            self._prepare_file(network_disk)
         try:
             self.writing = self._engine(writes=True, size=1)
             self.reading = self._engine(writes=False, size=READERS)
@@ -71,12 +80,23 @@ class Database:
         except BaseException:
             self.close()
             raise
-        self._checkpoints = _Checkpoints(self) if self.is_sqlite else None
+        has_wal = self.is_sqlite and not self.is_on_network
+        self._checkpoints = _Checkpoints(self) if has_wal else None
 
     @property
     def path(self) -> Path | None:
         """The file, where the database is one."""
         return Path(self.url.database) if self.is_sqlite and self.url.database else None
+
+    @property
+    def is_on_network(self) -> bool:
+        """Whether this is a file on a network disk, which one host has at a time."""
+        return self._host is not None
+
+    @property
+    def commit_every_s(self) -> float:
+        """The least time between two commits."""
+        return COMMIT_EVERY_S if self.is_on_network else 0.0
 
     @property
     def folder(self) -> Path | None:
@@ -114,10 +134,12 @@ class Database:
             engine = getattr(self, name, None)
             if engine is not None:
                 engine.dispose()
+        if self._host is not None:
+            self._host.close()
         if self._scratch:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _prepare_file(self) -> None:
+    def _prepare_file(self, network_disk: bool | None) -> None:
         if self.url.database in (None, "", ":memory:"):
             self._scratch = Path(tempfile.mkdtemp(prefix="chat-stream-"))
             self.url = self.url.set(database=str(self._scratch / "chat.db"))
@@ -126,6 +148,8 @@ class Database:
         self.url = self.url.set(database=str(path))
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if is_on_network(path.parent) if network_disk is None else network_disk:
+                self._host = OneHost(path.parent)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
             raise DatabaseUnreadable(
@@ -191,7 +215,7 @@ class Database:
                 return
             with self.writing.begin() as conn:
                 migrate(conn, now_ms)
-            self._use_wal()
+            self._use_journal("DELETE" if self.is_on_network else "WAL")
         except (DatabaseForeign, DatabaseTooNew) as error:
             raise type(error)(f"{self._where()}: {error.message}", **error.facts) from None
         except OperationalError as error:
@@ -206,20 +230,20 @@ class Database:
     def _where(self) -> str:
         return self.url.set(query={}).render_as_string(hide_password=True)
 
-    def _use_wal(self) -> None:
+    def _use_journal(self, mode: str) -> None:
         # stands in the file's header: so not before it is known that the file is ours
         raw = self.writing.raw_connection()
         deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
         try:
-            while not self._has_switched(raw.cursor(), is_last=time.monotonic() >= deadline):
+            while not self._has_switched(raw.cursor(), mode, time.monotonic() >= deadline):
                 time.sleep(BUSY_PAUSE_S)
         finally:
             raw.close()
 
-    def _has_switched(self, cursor: Any, *, is_last: bool) -> bool:
+    def _has_switched(self, cursor: Any, mode: str, is_last: bool) -> bool:
         # SQLite's own timeout is not for this: where others open the file too, it is tried again
         try:
-            cursor.execute("PRAGMA journal_mode=WAL").close()
+            cursor.execute(f"PRAGMA journal_mode={mode}").close()
         except sqlite3.OperationalError as error:
             if is_last or "locked" not in str(error):
                 raise DatabaseBusy(

@@ -78,15 +78,28 @@ class Store:
         self._notices.start(self._heard)
 
     @classmethod
-    def open(cls, url: str, *, synchronous: str = "NORMAL", **options: Any) -> Store:
+    def open(
+        cls,
+        url: str,
+        *,
+        synchronous: str = "NORMAL",
+        network_disk: bool | None = False,
+        **options: Any,
+    ) -> Store:
         """Open the database at a URL, creating or migrating it. Blocks.
+
+        Args:
+            network_disk: whether an SQLite file lies on one; None: found out.
 
         Raises:
             DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy,
-            DatabaseUnreachable: left as it was.
+            DatabaseUnreachable, DatabaseOnOtherHost: left as it was.
         """
         now_ms = options.get("now_ms", system_now_ms)
-        return cls(Database(url, synchronous=synchronous, now_ms=now_ms()), **options)
+        database = Database(
+            url, synchronous=synchronous, network_disk=network_disk, now_ms=now_ms()
+        )
+        return cls(database, **options)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Publish on this loop from now on; without one, on the writer's thread."""

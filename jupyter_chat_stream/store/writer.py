@@ -183,11 +183,17 @@ class Writer:
         self._thread.join()
 
     def _work(self) -> None:
+        committed_s = 0.0
         while self._over_s is None or self._held:
+            if self._over_s is None:
+                self._wait(committed_s + self._database.commit_every_s - time.monotonic())
+                if self._over_s is not None:
+                    continue
             batch = self._take()
             writes = [operation for operation in batch if not isinstance(operation, Look)]
             if writes:
                 self._commit(writes)
+                committed_s = time.monotonic()
             for operation in batch:
                 if isinstance(operation, Look):
                     self._look(operation)

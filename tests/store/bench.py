@@ -58,9 +58,12 @@ class Bench:
     def __init__(self, url: str, clock: Clock | None = None) -> None:
         self.url = url
         self.clock = clock or Clock()
-        self.store = Store.open(url, now_ms=self.clock)
+        self.store = self.opened()
         self.commits: list[list[Event]] = []  # what was published, commit by commit
         self.store.listen(lambda events: self.commits.append(list(events)))
+
+    def opened(self) -> Store:
+        return Store.open(self.url, now_ms=self.clock)
 
     def close(self) -> None:
         self.store.close()
