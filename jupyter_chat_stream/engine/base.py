@@ -55,8 +55,12 @@ class Engine(Protocol):
         """Say that something may have become due."""
         ...
 
-    def dispatch(self, run_id: str, attempt: int) -> None:
-        """Have this attempt made, soon."""
+    def dispatch(self, run_id: str, attempt: int, due: Due | None = None) -> None:
+        """Have this attempt made, soon.
+
+        Args:
+            due: what was just read of the run, if anything was: who executes need not read it.
+        """
         ...
 
     async def abort(self, run_id: str) -> bool:

@@ -66,8 +66,8 @@ class LocalEngine:
     def nudge(self) -> None:
         self.sweep.nudge()
 
-    def dispatch(self, run_id: str, attempt: int) -> None:
-        self.running.begin(run_id, attempt)
+    def dispatch(self, run_id: str, attempt: int, due: Due | None = None) -> None:
+        self.running.begin(run_id, attempt, due)
 
     async def abort(self, run_id: str) -> bool:
         return await self.running.abort(run_id)

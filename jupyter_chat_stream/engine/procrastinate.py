@@ -73,7 +73,7 @@ class Queue:
     def nudge(self) -> None:
         """Do nothing: what is due was told with its commit."""
 
-    def dispatch(self, run_id: str, attempt: int) -> None:
+    def dispatch(self, run_id: str, attempt: int, due: Due | None = None) -> None:
         """Call the workers, in one transaction for all that is dispatched at a time."""
         self._calls.append((run_id, attempt))
         if self._calling is None or self._calling.done():

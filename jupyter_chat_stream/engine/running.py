@@ -86,7 +86,7 @@ class Running:
     def start(self) -> None:
         self._watching = asyncio.get_running_loop().create_task(self._watch())
 
-    def begin(self, run_id: str, attempt: int) -> asyncio.Task[None] | None:
+    def begin(self, run_id: str, attempt: int, due: Due | None = None) -> asyncio.Task[None] | None:
         """Make this attempt; gives its task, or None where nothing is begun any more."""
         if self._is_stopping:
             return None
@@ -95,7 +95,7 @@ class Running:
             work = self._calls[run_id, attempt] = _Work(run_id, attempt)
             self._here[run_id] += 1
             work.task = asyncio.get_running_loop().create_task(
-                self._make(work), name=f"run {run_id}"
+                self._make(work, due), name=f"run {run_id}"
             )
             work.task.add_done_callback(lambda done: self._ended(work, done))
         return work.task
@@ -138,9 +138,9 @@ class Running:
             await asyncio.gather(self._watching, return_exceptions=True)
         return [(w.run_id, w.execution.attempt + 1) for w in works if w.execution is not None]
 
-    async def _make(self, work: _Work) -> None:
+    async def _make(self, work: _Work, due: Due | None) -> None:
         try:
-            claimed = await self._take(work)
+            claimed = await self._take(work, due)
             if claimed is None:
                 return
             older = self._executing.get(work.run_id)
@@ -157,21 +157,21 @@ class Running:
             work.stop()
         await work.execution.run()
 
-    async def _take(self, work: _Work) -> Claimed | None:
+    async def _take(self, work: _Work, due: Due | None) -> Claimed | None:
         store, config = self._tools.store, self._config
-        due = await store.read(lambda conn: self._find(conn, work))
-        if due is None:
+        found = due or await store.read(lambda conn: self._find(conn, work))
+        if found is None:
             return None
         return await store.write(
             lambda tx: claim(
                 tx,
-                due,
+                found,
                 self._owners.own,
                 max_crashes=config.max_crashes,
                 on_crash=cast(OnCrash, config.on_crash),
                 max_active_per_user=config.max_active_runs_per_user,
             ),
-            due.run.thread.pk,
+            found.run.thread.pk,
         )
 
     def _find(self, conn: Connection, work: _Work) -> Due | None:

@@ -124,7 +124,7 @@ class Sweep:
         if self._is_stopping:
             return
         for due in found[: self._engine.room()]:
-            self._engine.dispatch(due.run.id, due.attempt + 1)
+            self._engine.dispatch(due.run.id, due.attempt + 1, due)
         for schedule in ticks:
             await self._tick(schedule)
 

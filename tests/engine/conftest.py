@@ -18,6 +18,7 @@ from jupyter_chat_stream.config import ChatStream
 from jupyter_chat_stream.engine.local import LocalEngine
 from jupyter_chat_stream.engine.procrastinate import Worker
 from jupyter_chat_stream.runs.execute import Tools
+from jupyter_chat_stream.store.claims import Due
 from tests.clock import Clock
 from tests.unit.conftest import MakeRig
 from tests.unit.rig import Rig, running_rig
@@ -33,11 +34,11 @@ class HostileEngine(LocalEngine):
         self.chance = random.Random(7)
         self.fates: list[str] = []
 
-    def dispatch(self, run_id: str, attempt: int) -> None:
+    def dispatch(self, run_id: str, attempt: int, due: Due | None = None) -> None:
         fate = self.chance.choice(("lost", "doubled", "delayed"))
         self.fates.append(fate)
         if fate == "doubled":
-            super().dispatch(run_id, attempt)
+            super().dispatch(run_id, attempt, due)
         if fate != "lost":
             later = super().dispatch
             delay_s = self.chance.uniform(*DELAYS_S)
