@@ -185,10 +185,7 @@ class Writer:
     def _work(self) -> None:
         committed_s = 0.0
         while self._over_s is None or self._held:
-            if self._over_s is None:
-                self._wait(committed_s + self._database.commit_every_s - time.monotonic())
-                if self._over_s is not None:
-                    continue
+            self._wait(committed_s + self._database.commit_every_s - time.monotonic())
             batch = self._take()
             writes = [operation for operation in batch if not isinstance(operation, Look)]
             if writes:
@@ -202,12 +199,14 @@ class Writer:
     def _take(self) -> list[Operation | Look]:
         """Wait for an operation and take what else is pending."""
         batch, self._held = self._held, []
-        while not batch or (len(batch) < BATCH_OPERATIONS and not self._pending.empty()):
+        while self._over_s is None and (
+            not batch or (len(batch) < BATCH_OPERATIONS and not self._pending.empty())
+        ):
             operation = self._pending.get()
             if operation is None:
                 self._over_s = time.monotonic()
-                break
-            batch.append(operation)
+            else:
+                batch.append(operation)
         return batch
 
     def _commit(self, batch: list[Operation], tries: int = 1) -> None:
