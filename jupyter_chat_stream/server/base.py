@@ -225,9 +225,13 @@ class ChatHandler(ChatMixin, APIHandler):
 
     def answer(self, value: Any, status: int = 200) -> None:
         """Answer with JSON."""
+        self.answer_text(dumps(value), status)
+
+    def answer_text(self, text: str, status: int = 200) -> None:
+        """Answer with what is JSON already."""
         self.set_status(status)
         self.set_header("Cache-Control", "no-store")
-        self.finish(dumps(value))
+        self.finish(text)
 
     def answer_nothing(self) -> None:
         """Answer that it is done, and there is no more to say."""

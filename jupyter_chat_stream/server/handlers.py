@@ -13,6 +13,8 @@ from ..events import ENDS
 from . import queries
 from .base import ChatHandler, answers
 
+MESSAGES = 200  # on one page, where nobody says how many
+
 
 class StatusHandler(ChatHandler):
     @answers("read")
@@ -88,13 +90,13 @@ class ThreadHandler(ChatHandler):
 class MessagesHandler(ChatHandler):
     @answers("read")
     async def get(self, thread_id: str) -> None:
-        state = await self.service.state(
+        state = await self.service.state_text(
             self.owner,
             queries.an_id(thread_id, ThreadNotFound),
-            limit=queries.whole(self, "limit", least=1, most=1000),
+            limit=queries.whole(self, "limit", least=1, most=1000) or MESSAGES,
             before=queries.text(self, "before", most=128),
         )
-        self.answer(state)
+        self.answer_text(state)
 
     @answers("execute")
     async def post(self, thread_id: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._version import PROTOCOL_VERSION, __version__
+from ..events import dumps
 from ..store import commands, reading, runs, threads
 from ..store.log import Connection
 from .base import ServiceBase
@@ -114,10 +115,20 @@ class Threads(ServiceBase):
         self, owner: str, thread_id: str, *, limit: int | None = None, before: str | None = None
     ) -> dict[str, Any]:
         """Give the state of a thread, and the cursor it stands at."""
+        return await self.store.read(lambda conn: _state(conn, owner, thread_id, limit, before))
 
-        def work(conn: Connection) -> dict[str, Any]:
-            thread = threads.find_thread(conn, owner, thread_id)
-            first = threads.find_message(conn, thread, before) if before is not None else None
-            return reading.read_state(conn, thread, limit=limit, before=first)
+    async def state_text(
+        self, owner: str, thread_id: str, *, limit: int | None = None, before: str | None = None
+    ) -> str:
+        """Give the same as JSON, written where it is read: a large one would hold up the loop."""
+        return await self.store.read(
+            lambda conn: dumps(_state(conn, owner, thread_id, limit, before))
+        )
 
-        return await self.store.read(work)
+
+def _state(
+    conn: Connection, owner: str, thread_id: str, limit: int | None, before: str | None
+) -> dict[str, Any]:
+    thread = threads.find_thread(conn, owner, thread_id)
+    first = threads.find_message(conn, thread, before) if before is not None else None
+    return reading.read_state(conn, thread, limit=limit, before=first)

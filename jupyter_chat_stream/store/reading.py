@@ -149,14 +149,17 @@ def read_state(
     """Give a thread's state and the seq it stands at.
 
     ``limit`` keeps the newest messages only; ``before`` is the key of a message: those before it.
+    With them come their runs, and those that have not ended.
     """
     snapshot = read_snapshot(conn, thread, 0, limit=limit if before is None else 1)
     messages = list(snapshot.messages)
     if before is not None:
         messages = read_messages_before(conn, thread, before, limit or EARLIER_MESSAGES)
+    shown = {message["id"] for message in messages}
+    runs = [run for run in snapshot.runs if run["message_id"] in shown or run["ended_at"] is None]
     return {
         "messages": messages,
-        "runs": list(snapshot.runs),
+        "runs": runs,
         "thread": snapshot.info,
         "seq": snapshot.seq,
     }

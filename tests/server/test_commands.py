@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from jupyter_chat_stream._version import PROTOCOL_VERSION, __version__
 from jupyter_chat_stream.events import ENDS, STATUSES
+from jupyter_chat_stream.server import handlers
 from tests.server.harness import ChatServer, until
 
 SLOW = {"chars_per_second": 20}
@@ -261,6 +263,24 @@ async def test_messages_come_with_the_cursor_they_stand_at(chat_server: ChatServ
     assert older.json["messages"] == state["messages"][1:4]
     more = (await chat_server.ask("GET", f"{path}/events?after={state['seq']}")).json
     assert more == {"events": [], "seq": state["seq"]}
+
+
+async def test_a_page_has_so_many_messages_their_runs_and_those_that_are_open(
+    chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long thread is no long answer; whoever wants all of it pages on, or follows from 0."""
+    monkeypatch.setattr(handlers, "MESSAGES", 4)
+    thread_id = await chat_server.thread()
+    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+    later = await chat_server.send(thread_id, "L", deliver_at=tomorrow.isoformat())
+    sent = [await chat_server.answered(thread_id, f"{n}") for n in range(3)]
+    path = f"threads/{thread_id}/messages"
+    page = (await chat_server.ask("GET", path)).json
+    assert [m["content"] for m in page["messages"]] == ["1", "1", "2", "2"]
+    expected = [later["run"]["id"], sent[1]["run"]["id"], sent[2]["run"]["id"]]
+    assert [run["id"] for run in page["runs"]] == expected
+    earlier = (await chat_server.ask("GET", f"{path}?before={page['messages'][0]['id']}")).json
+    assert [m["content"] for m in earlier["messages"]] == ["L", "", "0", "0"]
 
 
 async def test_unknown_query_arguments_are_nobody_s_business(chat_server: ChatServer) -> None:
