@@ -1,0 +1,172 @@
+"""Leases: who lives, by the database's clock, and what an owner does that missed its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from jupyter_chat_stream.engine.leases import LeaseOwners
+from jupyter_chat_stream.errors import DatabaseUnreachable
+from jupyter_chat_stream.store.database import Database
+from jupyter_chat_stream.store.leases import LeaseConnection
+from tests.clock import START_MS
+
+PATIENCE_S = 10.0
+LONG_S = 60.0  # no renewal comes in a test but the first, unless it is called for
+NOW = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint"
+
+
+class Bureau:
+    """A database, and what tests do to its leases behind everybody's back."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url, now_ms=START_MS)
+
+    def owners(self, own: str, *, lease_s: float = LONG_S, **callbacks: object) -> LeaseOwners:
+        return LeaseOwners(self.database, own, kind="server", lease_s=lease_s, **callbacks)  # type: ignore[arg-type]
+
+    def sql(self, statement: str) -> list[object]:
+        conn = self.database.connect_listening()
+        try:
+            cursor = conn.execute(statement)
+            return list(cursor.fetchall()) if cursor.description else []
+        finally:
+            conn.close()
+
+    def leave(self, owner: str, left_ms: int) -> None:
+        """Say how long an owner's lease lasts from now."""
+        self.sql(f"UPDATE lease SET until_ms = {NOW} + {left_ms} WHERE owner = '{owner}'")
+
+    def add(self, owner: str, left_ms: int) -> None:
+        self.sql(
+            "INSERT INTO lease (owner, kind, host, pid, since_ms, until_ms) "
+            f"VALUES ('{owner}', 'worker', 'elsewhere', 1, 0, {NOW} + {left_ms})"
+        )
+
+    def is_alive(self, owners: LeaseOwners, owner: str) -> bool:
+        with self.database.reading.connect() as conn:
+            return owners.is_alive(conn, owner)
+
+
+@pytest.fixture
+def bureau(postgres_url: str) -> Iterator[Bureau]:
+    made = Bureau(postgres_url)
+    yield made
+    made.database.close()
+
+
+async def test_an_owner_lives_as_long_as_its_lease(bureau: Bureau) -> None:
+    """L10: whoever has none, or one that has run out, is dead."""
+    own = bureau.owners("01me")
+    await own.open()
+    bureau.add("01other", 5_000)
+    assert bureau.is_alive(own, "01me")
+    assert bureau.is_alive(own, "01other")
+    assert not bureau.is_alive(own, "01never")
+    bureau.leave("01other", -1)
+    assert not bureau.is_alive(own, "01other")
+    await own.close()
+    assert bureau.sql("SELECT owner FROM lease") == [("01other",)]
+
+
+async def test_a_lease_says_who_holds_it(bureau: Bureau) -> None:
+    own = bureau.owners("01me")
+    await own.open()
+    assert bureau.sql("SELECT kind, host <> '', pid > 1 FROM lease") == [("server", True, True)]
+    await own.close()
+
+
+async def test_who_missed_its_own_renewal_judges_nobody(bureau: Bureau) -> None:
+    """L10: what held it up may have held up the others; they get a lease's time to come back."""
+    own = bureau.owners("01me")
+    await own.open()
+    bureau.add("01other", -1)
+    bureau.leave("01me", int(LONG_S * 1000 * 0.2))
+    assert bureau.is_alive(own, "01other")
+    bureau.leave("01me", int(LONG_S * 1000))
+    assert not bureau.is_alive(own, "01other")
+    own.doubt()  # as the sweep says when it comes late
+    assert bureau.is_alive(own, "01other")
+    await own.close()
+
+
+async def test_a_process_learns_that_its_lease_had_lapsed(bureau: Bureau) -> None:
+    """L5: it drops at once what is another's by now, and doubts the others' deaths."""
+    lapsed = asyncio.Event()
+    own = bureau.owners("01me", lease_s=0.4, on_expired=lapsed.set)
+    await own.open()
+    bureau.sql("UPDATE lease SET until_ms = 0")
+    bureau.add("01other", -1)
+    await asyncio.wait_for(lapsed.wait(), PATIENCE_S)
+    assert own._doubt_until > 0
+    await own.close()
+
+
+async def test_a_lost_connection_is_made_anew_and_the_lease_goes_on(bureau: Bureau) -> None:
+    """L10: its owner did not die of it."""
+    back = asyncio.Event()
+    own = bureau.owners("01me", lease_s=0.4, on_back=back.set)
+    await own.open()
+    bureau.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE query LIKE '%lease%' AND pid <> pg_backend_pid()"
+    )
+    await asyncio.wait_for(back.wait(), PATIENCE_S)
+    assert bureau.is_alive(own, "01me")
+    assert bureau.sql(f"SELECT until_ms > {NOW} FROM lease") == [(True,)]
+    await own.close()
+    assert bureau.sql("SELECT owner FROM lease") == []
+
+
+def test_a_renewal_says_what_was_left(bureau: Bureau) -> None:
+    lease = LeaseConnection(bureau.database, "01me", "worker", 10.0)
+    assert lease.beat() is None
+    left_ms = lease.beat()
+    assert left_ms is not None
+    assert 0 < left_ms <= 10_000
+    bureau.leave("01me", -500)
+    left_ms = lease.beat()
+    assert left_ms is not None
+    assert left_ms <= -500
+    lease.close()
+
+
+def test_only_the_leases_of_the_dead_who_left_no_run_are_removed(bureau: Bureau) -> None:
+    """Whoever takes the run over finds who held it."""
+    bureau.add("01alive", 5_000)
+    bureau.add("01lapsed", -100)
+    bureau.add("01gone", -100_000)
+    bureau.add("01left", -100_000)
+    bureau.sql("INSERT INTO thread (pk, id, owner, project, archived, deleted, created_ms, "
+               "updated_ms) VALUES (1, 't', 'ann', '', false, false, 0, 0)")  # fmt: skip
+    bureau.sql("INSERT INTO message (pk, id, thread, role, kind, status, parts, seq, created_ms) "
+               "VALUES (1, 'm', 1, 'assistant', 'chat', 'processing', '[]', 1, 0)")  # fmt: skip
+    bureau.sql("INSERT INTO run (pk, id, thread, message, status, attempt, model, params, owner, "
+               "crashes, retries, created_ms, seq) VALUES "
+               "(1, 'r', 1, 1, 'processing', 1, 'm', '{}', '01left', 0, 0, 0, 1)")  # fmt: skip
+    lease = LeaseConnection(bureau.database, "01me", "worker", 10.0)
+    lease.bury()
+    lease.close()
+    found = bureau.sql("SELECT owner FROM lease ORDER BY owner")
+    assert found == [("01alive",), ("01lapsed",), ("01left",)]
+
+
+async def test_a_process_that_cannot_reach_the_database_ends_all_the_same(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease then ends by itself."""
+    own = bureau.owners("01me", lease_s=0.4)
+    await own.open()
+    failed = threading.Event()
+
+    def refuse(*_: object) -> None:
+        failed.set()
+        raise DatabaseUnreachable("It is away.")
+
+    monkeypatch.setattr(LeaseConnection, "_run", refuse)
+    await asyncio.get_running_loop().run_in_executor(None, failed.wait, PATIENCE_S)
+    await asyncio.wait_for(own.close(), PATIENCE_S)
+    assert bureau.sql("SELECT owner FROM lease") == [("01me",)]

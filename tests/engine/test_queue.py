@@ -1,0 +1,193 @@
+"""The queue: calls that commit with what makes a run due, and what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_chat_stream.config import ChatStream
+from jupyter_chat_stream.engine.procrastinate import Queue, Worker
+from jupyter_chat_stream.errors import DatabaseUnreadable, InvalidInput
+from jupyter_chat_stream.providers.registry import Registry
+from jupyter_chat_stream.service import SendRequest, Service
+from jupyter_chat_stream.store import jobs as module
+from jupyter_chat_stream.store.log import Transaction
+from jupyter_chat_stream.testing import Gate, ScriptedProvider
+from tests.unit.rig import Rig, running_rig
+
+MakeRig = Callable[..., Any]
+
+
+@pytest.fixture
+async def make_rig(tmp_path: Path, postgres_url: str) -> AsyncIterator[MakeRig]:
+    """Make rigs on one Postgres; by default they only tell the workers."""
+    async with AsyncExitStack() as stack:
+
+        async def make(*scripts: Any, **settings: Any) -> Rig:
+            usual = {"make_engine": Queue, "url": postgres_url}
+            made = running_rig(tmp_path, *scripts, **{**usual, **settings})
+            rig = await stack.enter_async_context(made)
+            await rig.engine.start()
+            return rig
+
+        yield make
+
+
+async def calls(rig: Rig) -> list[dict[str, Any]]:
+    """Give what is in the queue."""
+    schema = rig.engine._jobs.schema
+    sql = (
+        f"SELECT args, queueing_lock, status, priority FROM {schema}.procrastinate_jobs ORDER BY id"
+    )
+    return await rig.store.read(
+        lambda conn: [dict(row) for row in conn.exec_driver_sql(sql).mappings()]
+    )
+
+
+async def test_a_call_is_made_with_the_commit_and_carries_ids_alone(make_rig: MakeRig) -> None:
+    """L10: the run is due and the workers are told, or neither."""
+    rig = await make_rig()
+    run = await rig.send(await rig.thread(), "something secret")
+    [call] = await calls(rig)
+    assert call["args"] == {"run_id": run.id, "attempt": 1}
+    assert call["status"] == "todo"
+
+
+async def test_what_is_rolled_back_calls_nobody(make_rig: MakeRig) -> None:
+    rig = await make_rig()
+
+    def refuse(tx: Transaction) -> None:
+        tx.due.append(("01run", 1))
+        raise InvalidInput("It is not meant.")
+
+    with pytest.raises(InvalidInput):
+        await rig.store.write(refuse)
+    assert await calls(rig) == []
+
+
+async def test_a_call_that_is_in_the_queue_is_not_put_there_twice(make_rig: MakeRig) -> None:
+    rig = await make_rig()
+    run = await rig.send(await rig.thread())
+    for attempt in (1, 1, 2):
+        rig.engine.dispatch(run.id, attempt)
+    await rig.until(lambda: not rig.engine._calls)
+    await rig.engine._calling
+    assert [call["args"]["attempt"] for call in await calls(rig)] == [1, 2]
+
+
+async def test_two_processes_that_call_for_the_same_run_at_once_both_commit(
+    make_rig: MakeRig,
+) -> None:
+    """The second one waits for the first, finds its call there, and loses nothing of its own."""
+    rigs = [await make_rig() for _ in range(2)]
+    run = await rigs[0].send(await rigs[0].thread())
+    schema = rigs[0].engine._jobs.schema
+    await rigs[0].store.write(
+        lambda tx: tx.execute(f"DELETE FROM {schema}.procrastinate_jobs"), run.thread.pk
+    )
+    for _ in range(10):
+        for rig in rigs:
+            rig.engine.dispatch(run.id, 1)
+            rig.engine.dispatch(f"{run.id}x", 1)
+        titles = [rig.store.write(lambda tx: tx.execute("SELECT 1").scalar()) for rig in rigs]
+        assert await asyncio.gather(*titles) == [1, 1]
+        await asyncio.gather(*(rig.engine._calling for rig in rigs))
+    assert sorted(call["queueing_lock"] for call in await calls(rigs[0])) == [
+        f"{run.id}:1",
+        f"{run.id}x:1",
+    ]
+
+
+async def test_many_start_at_once_on_an_empty_database(make_rig: MakeRig) -> None:
+    """One of them makes the queue's schema, the others find it."""
+    rigs = await asyncio.gather(*(make_rig() for _ in range(4)))
+    assert len({rig.engine._jobs.schema for rig in rigs}) == 1
+    for rig in rigs:
+        await rig.send(await rig.thread())
+    assert len(await calls(rigs[0])) == 4
+
+
+async def test_a_job_is_gone_when_its_run_has_ended(make_rig: MakeRig) -> None:
+    """Nothing is left that would grow, or that could disagree with the runs."""
+    server = await make_rig()
+    worker = await make_rig(["Prices rose."], make_engine=Worker, sweep_interval_s=0.05)
+    run = await server.send(await server.thread())
+    assert (await server.ended(run))["status"] == "completed"
+
+    async def is_empty() -> bool:
+        worker.engine.nudge()  # which lets ``until`` look again
+        return not await calls(worker)
+
+    await worker.until(is_empty)
+    assert (await server.reply(run))["content"] == "Prices rose."
+
+
+async def test_a_run_outlives_the_queues_connection(make_rig: MakeRig) -> None:
+    """L10: losing the queue is not losing the lease: nothing is begun again."""
+    gate = Gate()
+    rig = await make_rig(
+        ["Prices ", gate, "rose."], ["And fell."], make_engine=Worker, sweep_interval_s=0.05
+    )
+    run = await rig.send(await rig.thread())
+    await rig.bounded(gate.reached())
+    before = rig.engine._round
+    rig.engine._renew()
+    await rig.bounded(asyncio.wait({before}))
+    assert rig.engine.active == 1
+    gate.open()
+    assert (await rig.ended(run))["attempt"] == 1
+    after = await rig.send(await rig.thread())
+    assert (await rig.ended(after))["status"] == "completed"
+
+
+async def test_a_queue_that_was_removed_is_made_again(make_rig: MakeRig) -> None:
+    """An operator may drop it at any time: it holds nothing but calls."""
+    rig = await make_rig(["Prices rose."], make_engine=Worker, sweep_interval_s=0.05)
+    schema = rig.engine._jobs.schema
+    await rig.store.write(lambda tx: tx.execute(f"DROP SCHEMA {schema} CASCADE"))
+    exists = "SELECT to_regclass(:name) IS NOT NULL"
+
+    async def is_there() -> bool:
+        rig.engine.nudge()  # which lets ``until`` look again
+        return await rig.store.write(
+            lambda tx: bool(tx.execute(exists, {"name": f"{schema}.procrastinate_jobs"}).scalar())
+        )
+
+    await rig.until(is_there)
+    run = await rig.send(await rig.thread())
+    assert (await rig.ended(run))["status"] == "completed"
+
+
+async def test_a_server_that_runs_nothing_says_so_and_tells_the_workers(
+    make_rig: MakeRig, postgres_url: str
+) -> None:
+    config = ChatStream(
+        database_url=postgres_url, default_model="scripted/model", run_in_server=False
+    )
+    service = Service(config, registry=Registry([ScriptedProvider()]))
+    await service.start()
+    try:
+        assert (await service.status())["engine"] == "procrastinate"
+        thread, _ = await service.create_thread("local")
+        sent = await service.send("local", thread["id"], SendRequest(content="Why?"))
+        rig = await make_rig()
+        assert [call["args"]["run_id"] for call in await calls(rig)] == [sent["run"]["id"]]
+        stopped = await service.cancel("local", sent["run"]["id"])
+        assert stopped["status"] == "cancelled"
+    finally:
+        await service.stop()
+
+
+def test_without_procrastinate_a_sentence_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    assert importlib.util.find_spec("procrastinate") is not None
+    with pytest.raises(DatabaseUnreadable, match=r"pip install 'jupyter-chat-stream\[postgres\]'"):
+        module.Jobs(None)  # type: ignore[arg-type]
