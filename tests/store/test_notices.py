@@ -49,6 +49,13 @@ class Heard:
     def next(self) -> frozenset[str] | None:
         return self._told.get(timeout=PATIENCE_S)
 
+    def within(self, patience_s: float) -> bool:
+        """Say whether a notice that names threads comes in time."""
+        try:
+            return self._told.get(timeout=patience_s) is not None
+        except queue.Empty:
+            return False
+
     def until(self, thread: ThreadRef) -> list[frozenset[str] | None]:
         """Give what was told up to the first notice that names the thread."""
         told: list[frozenset[str] | None] = []
@@ -60,13 +67,11 @@ class Heard:
 def ready(bench: Bench, other: Bench) -> None:
     """Go on when the first hears the second: they get to know each other in the background."""
     heard, thread = Heard(bench), other.thread()
-    while True:
+    for _ in range(100):
         other.send(thread)
-        try:
-            if heard._told.get(timeout=0.1) is not None:
-                return
-        except queue.Empty:
-            continue
+        if heard.within(PATIENCE_S / 100):
+            return
+    raise AssertionError("nothing is heard of another process")
 
 
 # ---------------------------------------------------------------- what is told
