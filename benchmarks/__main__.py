@@ -19,6 +19,11 @@ MODULES = {
     "e": "startup",
     "f": "browser",
     "g": "crowd",
+    "h": "workers",
+    "i": "waiting",
+    "j": "starting",
+    "k": "neighbours",
+    "l": "databases",
     "r": "retention",
 }
 

@@ -18,7 +18,9 @@ from typing import Any
 import aiohttp
 import psutil
 
-from .processes import TOKEN, Helper, Place, Server, cpu_s, ends, place, postgres
+from tests.postgres import Postgres
+
+from .processes import TOKEN, Helper, Place, Server, cpu_s, ends, place
 from .readers import digest
 from .report import Section, ms, percentile, times
 
@@ -99,7 +101,7 @@ async def measure(load: Load, database: str) -> Found:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chat-stream-bench-")))
         settings, others = {}, {}
         if database == "Postgres":
-            server = stack.enter_context(postgres())
+            server = stack.enter_context(Postgres())
             settings["database_url"] = server.url(server.create_database())
             others["Postgres"] = server.pid
         async with place(folder) as (here, session):

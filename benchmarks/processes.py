@@ -19,7 +19,6 @@ import aiohttp
 import psutil
 
 from tests.faults import harness, processes
-from tests.postgres import Postgres
 
 from . import plugins, stamps
 
@@ -89,20 +88,27 @@ class Place:
         self.environment = {**os.environ, "PYTHONPATH": path}
         self._running: list[processes.Process] = []
 
-    async def server(self, session: aiohttp.ClientSession, **settings: Any) -> Server:
-        """Start a server; it answers."""
-        made = Server(self.folder, self.environment, **{"max_active_runs": 1000, **settings})
+    async def server(
+        self, session: aiohttp.ClientSession, *, name: str = "server", **settings: Any
+    ) -> Server:
+        """Start a server in a folder of its own; it answers."""
+        folder = self.folder / name
+        folder.mkdir()
+        made = Server(folder, self.environment, **{"max_active_runs": 1000, **settings})
         made.session = session
         self._running.append(made)
         await made.start()
         return made
 
-    async def worker(self, **settings: Any) -> processes.Worker:
-        """Start a worker; it is ready."""
-        number = len(self._running)
-        made = processes.Worker(self.folder, self.environment, number=number, **settings)
-        self._running.append(made)
-        return await made.start()
+    async def workers(self, count: int, **settings: Any) -> list[processes.Worker]:
+        """Start workers, all at once; they are ready."""
+        made = []
+        for _ in range(count):
+            number = len(self._running)
+            made.append(processes.Worker(self.folder, self.environment, number=number, **settings))
+            self._running.append(made[-1])
+            made[-1].spawn()
+        return [await worker.ready() for worker in made]
 
     def close(self) -> None:
         """End all that still run."""
@@ -184,11 +190,6 @@ def _cpu_s(process: psutil.Process) -> float:
     except psutil.NoSuchProcess:
         return 0.0
     return float(times.user + times.system)
-
-
-def postgres(*, fsync: bool = True) -> Postgres:
-    """Make a Postgres, not yet started; it keeps what it says it has, as one should."""
-    return Postgres(fsync=fsync)
 
 
 def ends(counts: dict[str, int]) -> int:
