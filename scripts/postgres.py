@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -72,8 +73,8 @@ def major_of(folder: Path) -> int:
         )
     except OSError:
         return 0
-    number = done.stdout.split()[2] if done.returncode == 0 else "0"
-    return int(number.partition(".")[0])
+    found = re.search(r"\(PostgreSQL\) (\d+)", done.stdout)
+    return int(found[1]) if found and done.returncode == 0 else 0
 
 
 def ensure_postgres(python: Path) -> None:

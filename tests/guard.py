@@ -9,6 +9,8 @@ import ipaddress
 import socket
 from typing import Any
 
+import psycopg
+
 
 class ForeignConnection(AssertionError):
     """A test tried to leave this machine."""
@@ -42,6 +44,7 @@ def refuse_foreign_connections() -> None:
         return original(host, *args, **kwargs)
 
     socket.getaddrinfo = getaddrinfo
+    _guard_postgres()
     socket.socket._guarded = True  # type: ignore[attr-defined]
 
 
@@ -54,3 +57,16 @@ def _guarded(method: Any) -> Any:
         return method(self, *args)
 
     return guarded
+
+
+def _guard_postgres() -> None:
+    """Its connections are opened by a library in C, past Python's sockets."""
+    original = psycopg.connect
+
+    def connect(conninfo: str = "", **given: Any) -> Any:
+        host = psycopg.conninfo.conninfo_to_dict(conninfo, **given).get("host")
+        if not is_on_this_machine(host):
+            raise ForeignConnection(f"a test tried to connect to the database at {host!r}")
+        return original(conninfo, **given)
+
+    psycopg.connect = connect

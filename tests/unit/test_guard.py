@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_chat_stream.store.database import Database
 from tests.guard import ForeignConnection
 
 # From the block reserved for documentation: answers nobody, belongs to nobody.
@@ -22,6 +23,11 @@ def test_a_connection_to_another_machine_raises() -> None:
 def test_a_datagram_to_another_machine_raises() -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as sock, pytest.raises(ForeignConnection):
         sock.sendto(b"x", FOREIGN_ADDRESS)
+
+
+def test_a_database_on_another_machine_is_not_connected_to() -> None:
+    with pytest.raises(ForeignConnection, match=r"192\.0\.2\.1"):
+        Database(f"postgresql://me@{FOREIGN_ADDRESS[0]}/chat", now_ms=0)
 
 
 def test_a_foreign_name_is_not_even_looked_up() -> None:
