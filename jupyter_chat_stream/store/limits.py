@@ -9,7 +9,7 @@ beyond the active ones waits for its turn like every other (``claims.find_due`` 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 
@@ -56,7 +56,8 @@ def _in_its_minute(
     tx: Transaction, owner: str, limits: Limits, most: int, deliver_ms: int | None
 ) -> int | None:
     wanted_ms = tx.now_ms if deliver_ms is None else deliver_ms
-    allowed_ms = _allowed_ms(_turns(tx.conn, owner, tx.now_ms - MINUTE_MS), most, wanted_ms)
+    turns = _turns(tx.conn, owner, tx.now_ms - MINUTE_MS, most)
+    allowed_ms = _allowed_ms(turns, most, wanted_ms)
     if allowed_ms == wanted_ms:
         return deliver_ms
     if limits.over_messages_per_minute == "queue":
@@ -83,33 +84,34 @@ def _allowed_ms(turns: list[int], most: int, wanted_ms: int) -> int:
         at_ms = minute[len(minute) - most] + MINUTE_MS
 
 
-def _turns(conn: Connection, owner: str, since_ms: int) -> list[int]:
+def _turns(conn: Connection, owner: str, since_ms: int, most: int) -> list[int]:
     """Give the times, in order, at which a user's messages were or will be delivered.
 
-    A person's message has its time in the last event that wrote it; retries and continuations,
-    which have an elder sibling, have theirs in when they were made.
+    Of the minute, as many as matter: the newest of each thread of it. A person's message has its
+    time in the last event that wrote it; a retry, younger than what it repeats, in its run.
     """
-    delivered = (
-        "SELECT event.at_ms FROM message JOIN thread ON thread.pk = message.thread "
-        "JOIN event ON event.thread = message.thread AND event.seq = message.seq "
-        "WHERE thread.owner = :owner AND thread.updated_ms > :since AND message.role = 'user' "
-        "AND message.status = 'completed' AND event.at_ms > :since"
-    )
-    repeated = (
-        "SELECT run.created_ms FROM run JOIN thread ON thread.pk = run.thread "
-        "JOIN message ON message.pk = run.message "
-        "WHERE thread.owner = :owner AND thread.updated_ms > :since AND run.created_ms > :since "
-        "AND EXISTS (SELECT 1 FROM message AS elder WHERE elder.thread = message.thread "
-        "AND elder.parent_id = message.parent_id AND elder.pk < message.pk)"
-    )
     for_later = (
         "SELECT run.deliver_ms FROM run JOIN thread ON thread.pk = run.thread "
         "WHERE thread.owner = :owner AND run.ended_ms IS NULL AND run.deliver_ms > :since"
     )
-    params = {"owner": owner, "since": since_ms}
-    found: list[int] = []
-    for sql in (delivered, repeated, for_later):
-        found.extend(execute(conn, sql, params).scalars())
+    delivered = (
+        "SELECT event.at_ms FROM (SELECT thread, seq FROM message WHERE thread = :thread "
+        "AND role = 'user' AND status = 'completed' ORDER BY seq DESC LIMIT :most) AS newest "
+        "JOIN event ON event.thread = newest.thread AND event.seq = newest.seq "
+        "WHERE event.at_ms > :since"
+    )
+    repeated = (
+        "SELECT run.created_ms FROM run JOIN message ON message.pk = run.message "
+        "JOIN message AS asked ON asked.id = message.parent_id "
+        "WHERE run.thread = :thread AND run.created_ms > :since "
+        "AND asked.created_ms < run.created_ms"
+    )
+    params: dict[str, Any] = {"owner": owner, "since": since_ms, "most": most}
+    found = list(execute(conn, for_later, params).scalars())
+    live = "SELECT pk FROM thread WHERE owner = :owner AND updated_ms > :since"
+    for thread in execute(conn, live, params).scalars().all():
+        for sql in (delivered, repeated):
+            found.extend(execute(conn, sql, {**params, "thread": thread}).scalars())
     return sorted(found)
 
 

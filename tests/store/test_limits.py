@@ -30,6 +30,7 @@ def send(bench: Bench, thread: ThreadRef, limits: Limits, **more: Any) -> RunRef
 
 def retry(bench: Bench, run: RunRef, limits: Limits, key: str | None = None) -> str:
     sender = Sender(owner="local", key=key, limits=limits)
+    bench.clock.advance(1)  # younger than what it repeats
     made = bench.do(lambda tx: commands.succeed(tx, run, sender, keep_parts=False), run.thread.pk)
     return str(made["run"]["id"])
 
