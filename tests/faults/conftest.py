@@ -31,19 +31,20 @@ def nursery() -> Iterator[Nursery]:
 
 @pytest.fixture(scope="session")
 def breakable() -> Iterator[Postgres]:
-    """A Postgres to kill; it loses nothing that it said was committed."""
+    """A Postgres to kill; it loses nothing that it said was committed, as no machine fails here."""
     with Postgres(fsync=True) as server:
+        with server.connect() as conn:  # a process's death leaves what it wrote with the system
+            conn.execute("ALTER SYSTEM SET fsync = off")
+            conn.execute("SELECT pg_reload_conf()")
         yield server
 
 
 @pytest.fixture
-def postgres_place(breakable: Postgres) -> Iterator[PostgresPlace]:
-    """An empty database of the Postgres that may be killed; it runs again afterwards."""
+def postgres_place(breakable: Postgres) -> PostgresPlace:
+    """An empty database of the Postgres that may be killed; all of them go with it."""
     if not is_running(breakable):
         breakable.start()
-    made = PostgresPlace(breakable)
-    yield made
-    made.close()
+    return PostgresPlace(breakable)
 
 
 @pytest.fixture

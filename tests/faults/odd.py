@@ -4,7 +4,6 @@ Registered by its entry point, like any (``install``). Its models:
 
 ==============  ====================================================================
 ``poison``      says a few words, then takes its process with it, each time
-``quick``       the same without a word
 ``nul``         U+0000 in its text
 ``surrogates``  halves of surrogate pairs: joined over two chunks, alone, turned round
 ``flood``       ten million characters in one chunk
@@ -67,7 +66,6 @@ class Odd:
             await asyncio.get_running_loop().create_future()
         if prompt.model == "poison":
             yield TextChunk(text=POISON_TEXT)
-        if prompt.model in ("poison", "quick"):
             await asyncio.sleep(0.1)  # so that others have begun, and its own words are committed
             os.kill(os.getpid(), signal.SIGKILL)
         for text in _texts(prompt.model):

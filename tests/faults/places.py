@@ -106,12 +106,6 @@ class PostgresPlace(Place):
         await asyncio.sleep(for_s)
         await loop.run_in_executor(None, self.server.start)
 
-    def close(self) -> None:
-        """Remove the database, whoever still uses it."""
-        if not is_running(self.server):
-            self.server.start()
-        self.server.drop_database(self.database)
-
 
 def is_running(server: Postgres) -> bool:
     """Whether a Postgres was left running by the test before."""

@@ -116,6 +116,10 @@ class Reader:
         ):
             self._breach(f"L1, L6: not dense: {[e['seq'] for e in frame['events']]}")
         action = self.subscription.receive(frame)
+        if frame["op"] == "snapshot":  # who comes back late may be told of an end by it alone
+            for run in frame["runs"]:
+                if run["ended_at"]:
+                    self.memory.ended.setdefault(run["id"], frame["seq"])
         if isinstance(action, (Resubscribe, Ended)):
             self._breach(action)
         elif isinstance(action, Applied) and self.cursor < before:

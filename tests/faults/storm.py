@@ -17,7 +17,7 @@ from typing import Any
 
 from jupyter_chat_stream.providers.demo.answers import long_text
 from jupyter_chat_stream.testing import reply_to
-from tests.faults.harness import UNREACHABLE, FakeApi, Server, Worker, eventually
+from tests.faults.harness import UNREACHABLE, FakeApi, Server, TooLate, Worker, eventually
 from tests.faults.laws import assert_nothing_seen_was_lost, assert_reader_holds_the_state
 from tests.faults.places import Place, PostgresPlace
 from tests.faults.readers import Memory, PollReader, Reader, Socket, SseReader
@@ -55,11 +55,12 @@ class Counts:
 class Talk:
     """One thread that is asked again whenever it has answered; every question has its key."""
 
-    def __init__(self, server: Server, fake: FakeApi, thread: str, model: str) -> None:
+    def __init__(self, server: Server, fake: FakeApi, thread: str, model: str, chars: int) -> None:
         self.server = server
         self.fake = fake
         self.thread = thread
         self.model = model
+        self.chars = chars
         self.memory = Memory(thread)
         self.asked: dict[str, str] = {}  # run -> question
         self.requests_at_end: dict[str, int] = {}  # run -> requests when its end was first seen
@@ -69,11 +70,11 @@ class Talk:
         body: dict[str, Any] = {"content": question, "parent_id": None}
         if self.model == DEMO:
             pace = CHUNK_CHARS * CHUNKS_PER_S
-            body["params"] = {"chars": CHARS, "chunk_chars": 8, "chars_per_second": pace}
+            body["params"] = {"chars": self.chars, "chunk_chars": 8, "chars_per_second": pace}
         return body
 
     def answer_to(self, question: str) -> str:
-        return long_text(CHARS) if self.model == DEMO else reply_to(question, CHARS)
+        return long_text(self.chars) if self.model == DEMO else reply_to(question, self.chars)
 
     async def go_on(self) -> None:
         while not self.is_enough:
@@ -84,7 +85,10 @@ class Talk:
             async def has_ended(run_id: str = run_id) -> bool:
                 return run_id in self.memory.ended
 
-            await eventually(has_ended, within_s=150, what=f"the end of run {run_id}")
+            try:
+                await eventually(has_ended, within_s=150, what=f"the end of run {run_id}")
+            except TooLate as late:
+                raise TooLate(f"L10: {late}: {await self.server.run(run_id)}") from late
             self.requests_at_end[run_id] = await self.count_requests(question)
 
     async def _ask(self, question: str) -> str:
@@ -115,6 +119,7 @@ class Storm:
     Args:
         server: which is asked and read from.
         workers: which execute, where the server does not.
+        chars: the length of an answer; the fake API has to be told it too.
     """
 
     def __init__(
@@ -125,12 +130,14 @@ class Storm:
         fake: FakeApi,
         chance: random.Random,
         workers: Sequence[Worker] = (),
+        chars: int = CHARS,
     ) -> None:
         self.place = place
         self.server = server
         self.workers = workers
         self.fake = fake
         self.chance = chance
+        self.chars = chars
         self.counts = Counts()
         self._spawned = 0
 
@@ -142,7 +149,8 @@ class Storm:
         for process in processes:
             await process.ready()
         talks = [
-            Talk(self.server, self.fake, await self.server.thread(model), model) for model in MODELS
+            Talk(self.server, self.fake, await self.server.thread(model), model, self.chars)
+            for model in MODELS
         ]
         socket, others = make_readers(self.server, talks)
         socket.start()

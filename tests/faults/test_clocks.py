@@ -20,7 +20,7 @@ from tests.faults.readers import Memory, SseReader
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
-CHARS = 1_200
+CHARS = 800
 SLOW = {"chars": CHARS, "chars_per_second": 600, "chunk_chars": 8}
 CLAUDE = "anthropic/claude-sonnet-5-5"
 PUT_OFF = {"status": 529, "headers": {"retry-after": "600"}}

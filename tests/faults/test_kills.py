@@ -51,10 +51,17 @@ async def test_no_kill_of_server_worker_or_postgres_loses_what_was_seen_or_answe
     record_property: Any,
 ) -> None:
     """The same where one server shows what two workers make, and the database dies as well."""
-    fake = make_fake(chars=CHARS, chunk_chars=CHUNK_CHARS, delay_s=1 / CHUNKS_PER_S)
+    fake = make_fake(chars=CHARS // 2, chunk_chars=CHUNK_CHARS, delay_s=1 / CHUNKS_PER_S)
     settings = {**postgres_place.settings, "max_crashes": NO_LIMIT}
     server = make_server(environment=fake.environment, run_in_server=False, **settings)
     workers = [make_worker(environment=fake.environment, **settings) for _ in range(WORKERS)]
     chance = random.Random(SEED)
-    storm = Storm(place=postgres_place, server=server, workers=workers, fake=fake, chance=chance)
+    storm = Storm(
+        place=postgres_place,
+        server=server,
+        workers=workers,
+        fake=fake,
+        chance=chance,
+        chars=CHARS // 2,
+    )
     record_property("storm", str(await storm.rage(KILLS_POSTGRES)))

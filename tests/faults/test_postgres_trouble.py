@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 OUTAGE_S = float(os.environ.get("JCS_OUTAGE_S", "2"))
 LOCK_S = float(os.environ.get("JCS_LOCK_S", str(2 * LEASE_S)))
-CHARS = 2_400
+CHARS = 1_200
 SLOW = {"chars": CHARS, "chars_per_second": 600, "chunk_chars": 8}
 
 

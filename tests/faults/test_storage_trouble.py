@@ -7,8 +7,9 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,23 +17,32 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.providers.demo.answers import long_text
+from tests.faults.bends import PULL
 from tests.faults.harness import Server, eventually, stays
 from tests.faults.laws import (
     assert_file_is_whole,
     assert_nothing_seen_was_lost,
     assert_reader_holds_the_state,
 )
+from tests.faults.places import Place, PostgresPlace, is_running
 from tests.faults.readers import Memory, Socket, SseReader
+from tests.postgres import Postgres
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 DEMO = "demo/long"
 CHARS = 4_000
 DISK_BYTES = 4 * 1024 * 1024
+POSTGRES_DISK_BYTES = 160 * 1024 * 1024
+QUOTA_BYTES = 600 * 1024
+
+Mount = Callable[[int], Path]
 
 
 @asynccontextmanager
-async def followed(server: Server, chars: int = CHARS) -> AsyncIterator[tuple[dict[str, Any], Any]]:
+async def followed(
+    server: Server, chars: int = CHARS, place: Place | None = None
+) -> AsyncIterator[tuple[dict[str, Any], Any]]:
     """Let an answer stream and follow it; afterwards it is whole, and so is what was seen of it."""
     thread = await server.thread(DEMO)
     params = {"chars": chars, "chars_per_second": 800, "chunk_chars": 8}
@@ -51,7 +61,10 @@ async def followed(server: Server, chars: int = CHARS) -> AsyncIterator[tuple[di
     await sse.stop()
     await assert_nothing_seen_was_lost(server, memory)
     server.kill()
-    assert_file_is_whole(server.database)
+    if place is None:
+        assert_file_is_whole(server.database)
+    else:
+        place.assert_whole()
 
 
 @asynccontextmanager
@@ -104,19 +117,33 @@ async def test_a_lock_that_lasts_is_said_and_waited_out(make_server: Any) -> Non
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of a few MB, all ours."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    if os.name != "posix" or os.geteuid() != 0 or mount is None:
-        pytest.skip("a small file system is mounted by root only")
-    command = [mount, "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=700", "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"no file system could be mounted: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=10)
+def mount() -> Iterator[Mount]:
+    """Make file systems of so many bytes, all ours; gone with the test, however it ends."""
+    mounted: list[Path] = []
+
+    def make(size: int) -> Path:
+        program = shutil.which("mount")
+        if os.geteuid() != 0 or program is None:
+            pytest.skip("a small file system is mounted by root only")
+        folder = Path(tempfile.mkdtemp(prefix="chat-stream-disk-"))
+        command = [program, "-t", "tmpfs", "-o", f"size={size},mode=711", "tmpfs", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        if done.returncode != 0:
+            folder.rmdir()
+            pytest.skip(f"no file system could be mounted: {done.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=10)
+        folder.rmdir()
+
+
+@pytest.fixture
+def small_disk(mount: Mount) -> Path:
+    """A file system of a few MB."""
+    return mount(DISK_BYTES)
 
 
 def fill(folder: Path) -> Path:
@@ -184,3 +211,38 @@ async def test_a_server_killed_on_a_full_disk_starts_again_and_goes_on(
         ballast.unlink()
         await server.start()
         await sse.until(seen + 1)
+
+
+async def test_files_that_may_not_grow_are_as_a_full_disk(make_server: Any) -> None:
+    """What a quota does, for whoever may not mount: another error, the same end."""
+    server = make_server(bend="small_files", environment={"JCS_FILE_BYTES": str(QUOTA_BYTES)})
+    await server.start()
+    other = await server.thread("demo/echo")
+    async with followed(server):
+        refused = await until_full(server, other)
+        assert (refused["status"], refused["code"]) == (503, "store_error")
+        server.signal(PULL)  # there is room again
+        sent = await server.send(other, "Is there room?")
+        await server.until_run(sent["run"]["id"], ("completed",))
+
+
+@pytest.mark.timeout(120)
+async def test_on_postgres_a_full_disk_loses_nothing_and_the_answer_goes_on_when_there_is_room(
+    make_server: Any, mount: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres may refuse or restart, as it pleases; the laws hold either way."""
+    monkeypatch.setattr(tempfile, "tempdir", str(mount(POSTGRES_DISK_BYTES)))
+    with Postgres(fsync=True) as postgres:
+        monkeypatch.undo()
+        place = PostgresPlace(postgres)
+        server = await make_server(**place.settings).start()
+        other = await server.thread("demo/echo")
+        async with followed(server, place=place):
+            ballast = fill(Path(postgres._folder))
+            refused = await until_full(server, other)
+            assert refused["status"] == 503
+            ballast.unlink()
+            if not is_running(postgres):
+                postgres.start()
+            sent = await server.send(other, "Is there room?")
+            await server.until_run(sent["run"]["id"], ("completed",))
