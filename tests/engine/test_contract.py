@@ -9,7 +9,7 @@ from typing import Any
 
 from jupyter_chat_stream.events import Delta
 from jupyter_chat_stream.providers.base import AskChunk, Prompt, SleepChunk
-from jupyter_chat_stream.store import commands
+from jupyter_chat_stream.store import commands, schedules
 from jupyter_chat_stream.store.claims import claim, find_one
 from jupyter_chat_stream.store.log import Connection, RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.store.writer import Append
@@ -175,6 +175,24 @@ async def test_a_run_that_sleeps_holds_nothing_and_goes_on_in_time(make_rig: Mak
     rig.engine.sweep.nudge()
     assert (await rig.ended(run))["status"] == "completed"
     assert (await rig.reply(run))["content"].startswith("Wait. ")
+
+
+async def test_a_schedule_sends_when_its_time_comes_and_once(make_rig: MakeRig) -> None:
+    """L10, L11: of all who see it due one sends; what was missed is sent once."""
+    rigs = [await begun(await make_rig(provider=answerer())) for _ in range(2)]
+    thread = await rigs[0].thread()
+    new = schedules.NewSchedule(content="the news", cron="0 7 * * *")
+    await rigs[0].store.write(lambda tx: schedules.create(tx, "local", thread, new), thread.pk)
+    rigs[0].clock.advance(3 * 24 * 3_600_000)
+    for rig in rigs:
+        rig.engine.nudge()
+
+    async def answers() -> list[str]:
+        messages = (await rigs[0].state(thread))["messages"]
+        return [m["content"] for m in messages if m["status"] == "completed" and m["run_id"]]
+
+    assert await rigs[0].until(answers) == ["You said the news, and that is what you said."]
+    assert len((await rigs[0].state(thread))["messages"]) == 2
 
 
 async def test_an_answered_question_makes_its_run_go_on(make_rig: MakeRig) -> None:

@@ -9,12 +9,15 @@ import signal
 import subprocess
 import sys
 import threading
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jupyter_chat_stream.engine.local import LocalEngine
 from jupyter_chat_stream.engine.owners import FileOwners
+from jupyter_chat_stream.engine.sweep import Sweep
 from jupyter_chat_stream.errors import StoreError
 from jupyter_chat_stream.events import Delta
 from jupyter_chat_stream.store.claims import claim, find_due
@@ -152,6 +155,79 @@ async def test_a_nudge_in_the_moment_of_stopping_does_not_keep_the_sweep_going(
     rig.engine.sweep.nudge()
     await asyncio.sleep(0)  # the event's wait is done, the sweep has not yet been told
     await rig.bounded(rig.engine.sweep.stop())
+
+
+async def test_a_sweep_that_comes_late_by_more_than_a_lease_gives_the_others_time(
+    make_rig: MakeRig,
+) -> None:
+    """L10: a host that was suspended did so to all of them; no lease is to be trusted yet."""
+    rig = await make_rig(sweep_interval_s=0.05, lease_s=10.0)
+    doubts: list[float] = []
+    delays = asyncio.Queue[float]()
+    rig.engine.doubt = lambda: doubts.append(sweep.late_s)  # type: ignore[method-assign]
+    clock = chain((0.0, 10.0, 10.0, 3610.0), repeat(3610.0))  # before and after each pause
+    sweep = Sweep(rig.store, rig.engine, rig.config, wall_s=lambda: next(clock))
+    sweep.observe = delays.put_nowait
+    sweep.start()
+    found = [await rig.bounded(delays.get()) for _ in range(3)]
+    await sweep.stop()
+    assert [round(delay) for delay in found[:2]] == [10, 3600]
+    assert doubts == [found[1]]
+
+
+async def test_the_sweep_says_how_late_it_came(make_rig: MakeRig) -> None:
+    rig = await make_rig(["Prices rose."])
+    delays: list[float] = []
+    rig.engine.sweep.observe = delays.append
+    await rig.engine.start()
+    await rig.ended(await rig.send(await rig.thread()))
+    assert delays
+    assert all(0 <= delay < PATIENCE_S for delay in delays)
+    assert rig.engine.sweep.late_s in delays
+
+
+async def test_a_claim_that_was_just_committed_is_not_taken_for_a_lost_run(
+    make_rig: MakeRig,
+) -> None:
+    """L10: between the commit and the news of it, the run has an owner and nobody seems to be at
+    it; a look in that moment must not count a crash."""
+    rig = await make_rig(["Prices rose."])
+    committed, go_on = asyncio.Event(), asyncio.Event()
+    write = rig.store.write
+
+    async def slow(work: Any, *threads: int) -> Any:
+        done = await write(work, *threads)
+        committed.set()
+        await go_on.wait()
+        return done
+
+    run = await rig.send(await rig.thread())
+    rig.store.write = slow  # type: ignore[method-assign]
+    rig.engine.dispatch(run.id, 1)
+    await rig.bounded(committed.wait())
+    assert await rig.column(run, "owner") == rig.engine.owner
+    assert not await rig.is_lost(run)
+    await rig.engine.sweep.sweep()
+    go_on.set()
+    assert (await rig.ended(run))["attempt"] == 1
+    assert await rig.column(run, "crashes") == 0
+
+
+@pytest.mark.parametrize("kind", ["server", "worker"])
+async def test_a_worker_takes_at_once_what_another_process_makes_due_and_a_server_its_own(
+    make_rig: MakeRig, kind: Any
+) -> None:
+    """Two JupyterLabs on one file each run what was sent there."""
+    looks: list[float | None] = []
+    rig = await make_rig(make_engine=lambda *given: LocalEngine(*given, kind=kind))
+    rig.engine.sweep.nudge_soon = lambda wait_s=0.0: looks.append(wait_s)
+    await rig.engine.start()
+    other = await make_rig()
+    heard = asyncio.Event()
+    rig.store.on_foreign(lambda threads: heard.set())  # after the engine
+    await other.send(await other.thread())
+    await rig.bounded(heard.wait())
+    assert bool(looks) == (kind == "worker")
 
 
 async def test_what_was_due_before_the_start_is_taken(make_rig: MakeRig) -> None:
