@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jupyter_chat_stream.store.retention import Counts, Policy, collect, tidy
-from jupyter_chat_stream.store.steps import Budget, Read, Step, Steps
+from jupyter_chat_stream.store.steps import Budget, Read, Step, Steps, Write
 from tests.store.bench import Bench
 
 LEAST = Budget(step_s=0.0)  # one piece of work in each step
@@ -35,6 +35,14 @@ def after_each_write(bench: Bench, steps: Steps[Any]) -> Iterator[Any]:
             step = steps.send(done)
     except StopIteration:
         return
+
+
+def until_it_writes(bench: Bench, steps: Steps[Any]) -> Write:
+    """Do what the steps read, up to what they write first."""
+    step = next(steps)
+    while isinstance(step, Read):
+        step = steps.send(do(bench, step))
+    return step
 
 
 def tidying(bench: Bench, policy: Policy = ALL_EVENTS) -> Iterator[Any]:

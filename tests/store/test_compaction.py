@@ -18,7 +18,15 @@ from jupyter_chat_stream.store.compaction import compact_run
 from jupyter_chat_stream.store.log import RunRef, ThreadRef
 from jupyter_chat_stream.store.retention import Policy
 from tests.store.bench import Bench, completed, fold, same
-from tests.store.stepping import ALL_EVENTS, LEAST, after_each_write, collected, tidying
+from tests.store.stepping import (
+    ALL_EVENTS,
+    LEAST,
+    after_each_write,
+    collected,
+    do,
+    tidying,
+    until_it_writes,
+)
 
 ARCHIVING = Policy(keep_events_ms=0, retention_ms=None, archive=True)
 
@@ -67,6 +75,14 @@ def states(bench: Bench, thread: ThreadRef) -> dict[int, Transcript]:
     """Give the fold up to every seq."""
     events = bench.events(thread)
     return {seq: fold(events[:seq]) for seq in range(len(events) + 1)}
+
+
+def with_the_whole(
+    bench: Bench, thread: ThreadRef, before: dict[int, Transcript]
+) -> dict[int, Transcript]:
+    """Add the whole state to those that were."""
+    whole = bench.follow(Transcript(), thread)
+    return {**before, whole.seq: whole}
 
 
 def check_every_cursor(bench: Bench, thread: ThreadRef, before: dict[int, Transcript]) -> None:
@@ -155,18 +171,46 @@ def test_a_run_that_has_not_ended_is_not_begun(bench: Bench) -> None:
 
 
 @pytest.mark.usefixtures("small_slices")
-def test_of_two_that_compact_the_same_run_one_is_told(bench: Bench) -> None:
+@pytest.mark.parametrize("begun", [0, 1], ids=["from the beginning", "from the middle"])
+def test_of_two_that_compact_the_same_run_one_is_told(bench: Bench, begun: int) -> None:
     """L2: each step looks whether things are as they were read."""
     run = bench.answered(pieces="abcdefghijkl")
-    one = after_each_write(bench, compact_run(run, budget=LEAST))
-    two = after_each_write(bench, compact_run(run, budget=LEAST))
-    next(one)
-    next(two)
+    for _ in range(begun):
+        next(after_each_write(bench, compact_run(run, budget=LEAST)))
+    writes = [until_it_writes(bench, compact_run(run, budget=LEAST)) for _ in range(2)]
+    do(bench, writes[0])
     with pytest.raises(Conflict):
-        list(one)
-    list(two)
+        do(bench, writes[1])
     assert bench.damage() == []
+    assert len(deltas(bench.events(run.thread))) == 12 - 4 * (begun + 1)
+    list(after_each_write(bench, compact_run(run, budget=LEAST)))
     assert deltas(bench.events(run.thread)) == []
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_of_runs_that_spoke_at_the_same_time_each_has_its_own_deltas(bench: Bench) -> None:
+    """L2, L6"""
+    first = bench.claimed()
+    second = bench.send(first.run.thread)
+    bench.sql("UPDATE run SET turn = 1 WHERE pk = :pk", pk=second.pk)  # behind nobody
+    other = bench.claim(second)
+    assert other is not None
+    for letter in "abcdefg":
+        bench.append(first, letter)
+        bench.append(other, letter.upper())
+    bench.append(first, *completed("abcdefg"))
+    before = states(bench, second.thread)
+    collected(bench, ARCHIVING)
+    assert len(deltas(bench.events(second.thread), second)) == 7
+    bench.append(other, *completed("ABCDEFG"))
+    before = with_the_whole(bench, second.thread, before)
+    collected(bench, ARCHIVING)
+    assert deltas(bench.events(second.thread)) == []
+    assert bench.damage() == []
+    check_every_cursor(bench, second.thread, before)
+    for run, text in ((first.run, "abcdefg"), (second, "ABCDEFG")):
+        kept = bench.look(lambda conn, run=run: read_archived(conn, run))
+        assert "".join(event.text for event in kept) == text
 
 
 @pytest.mark.usefixtures("small_slices")
@@ -184,6 +228,19 @@ def test_a_run_that_changed_under_it_is_left_as_it_is(bench: Bench) -> None:
     found = bench.damage()
     assert any("L1: 1 events missing" in line for line in found)
     assert any("L2: 1 deltas left" in line for line in found)
+    assert collected(bench).left == 1
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_a_compaction_whose_count_is_wrong_is_left_as_it_is(bench: Bench) -> None:
+    """L2"""
+    run = bench.answered(pieces="abcdefghijkl")
+    steps = after_each_write(bench, compact_run(run, budget=LEAST))
+    next(steps)
+    bench.sql("UPDATE compaction SET deltas_left = 9 WHERE run = :run", run=run.pk)
+    with pytest.raises(Conflict):
+        list(steps)
+    assert len(deltas(bench.events(run.thread))) == 8
 
 
 def test_what_is_damaged_stays_and_keeps_nobody_else_back(bench: Bench) -> None:
