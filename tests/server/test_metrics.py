@@ -150,12 +150,14 @@ async def test_no_label_holds_what_a_person_chose(start_server: StartServer) -> 
 async def test_services_that_come_and_go_add_up(start_server: StartServer) -> None:
     one = await start_server()
     await one.answered(await one.thread())
+    one.service._parts.hub.falls_behind += 3
     await one.service.stop()
     assert not collector.COLLECTOR.watches
     await one.host._start()  # as after a failed start
     await one.answered(await one.thread())
     got = await metrics(one)
     assert got("runs_ended_total", status="completed") == 2
+    assert got("reader_switches_total") == 3
 
 
 # ------------------------------------------------------------------------------ docs and dashboard
