@@ -145,17 +145,7 @@ def claim(
     policy: OnCrash = row["on_crash"] or on_crash
     if not _begin(tx, due, owner, row, max_crashes, policy):
         return None
-    return Claimed(
-        run=due.run,
-        attempt=due.attempt + 1,
-        model=row["model"],
-        params=json.loads(row["params"]),
-        retries=row["retries"],
-        user=row["user"],
-        on_crash=policy,
-        created_ms=row["created_ms"],
-        was_lost=row["owner"] is not None,
-    )
+    return _claimed(due, row, policy)
 
 
 def retry_attempt(tx: Transaction, claimed: Claimed, *, restart: bool = False) -> Claimed | None:
@@ -185,6 +175,20 @@ def put_off(
     if release:
         tx.set_run(claimed.run, owner=None)
     tx.settle(claimed.run)
+
+
+def _claimed(due: Due, row: Mapping[str, Any], on_crash: OnCrash) -> Claimed:
+    return Claimed(
+        run=due.run,
+        attempt=due.attempt + 1,
+        model=row["model"],
+        params=json.loads(row["params"]),
+        retries=row["retries"],
+        user=row["user"],
+        on_crash=on_crash,
+        created_ms=row["created_ms"],
+        was_lost=row["owner"] is not None,
+    )
 
 
 def _look(tx: Transaction, run: RunRef) -> Mapping[str, Any] | None:

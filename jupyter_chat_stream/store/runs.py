@@ -152,26 +152,7 @@ def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> RunRef:
     )
     seq = tx.head(thread) + 1
     message_pk = _insert_message(tx, thread, message, seq)
-    columns = {
-        "id": run_id,
-        "thread": thread.pk,
-        "message": message_pk,
-        "status": status,
-        "phase": "queued" if reply.deliver_ms is None else "waiting",
-        "attempt": 0,
-        "model": reply.model,
-        "params": json.dumps(dict(reply.params)),
-        "continues": reply.continues,
-        "crashes": 0,
-        "retries": 0,
-        "created_ms": tx.now_ms,
-        "wake_ms": reply.deliver_ms,
-        "deliver_ms": reply.deliver_ms,
-        "turn": seq,
-        "seq": seq,
-    }
-    into = table(RunRow)
-    pk = new_key(tx.conn.execute(insert(into), columns))
+    pk = _insert_run(tx, message_pk, reply, {"id": run_id, "thread": thread.pk, "seq": seq})
     run = RunRef(pk=pk, id=run_id, thread=thread, message_pk=message_pk, message_id=message["id"])
     deliver_at = None if reply.deliver_ms is None else iso(reply.deliver_ms)
     written = MessageWritten(message=message, continues=reply.continues, deliver_at=deliver_at)
@@ -235,6 +216,27 @@ def _insert_message(
     into = table(MessageRow)
     columns = {**rows.message_columns(message, seq), "thread": thread.pk}
     return new_key(tx.conn.execute(insert(into), columns))
+
+
+def _insert_run(tx: Transaction, message_pk: int, reply: NewReply, place: Mapping[str, Any]) -> int:
+    is_for_later = reply.deliver_ms is not None
+    columns = {
+        **place,
+        "message": message_pk,
+        "status": "waiting" if is_for_later else "pending",
+        "phase": "waiting" if is_for_later else "queued",
+        "attempt": 0,
+        "model": reply.model,
+        "params": json.dumps(dict(reply.params)),
+        "continues": reply.continues,
+        "crashes": 0,
+        "retries": 0,
+        "created_ms": tx.now_ms,
+        "wake_ms": reply.deliver_ms,
+        "deliver_ms": reply.deliver_ms,
+        "turn": place["seq"],
+    }
+    return new_key(tx.conn.execute(insert(table(RunRow)), columns))
 
 
 def _ref(row: Sequence[Any]) -> RunRef:
