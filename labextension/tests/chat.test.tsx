@@ -382,6 +382,7 @@ describe('what waits for a time', () => {
     expect(part('message-later').previousElementSibling).toBe(part('message-assistant'));
     expect(host.querySelectorAll('[data-testid=message-assistant]').length).toBe(1);
     expect(has('stop')).toBe(false);
+    expect(has('empty')).toBe(false);
     await click('cancel-later');
     expect(page.api.call('POST', 'runs/r2/cancel').body).toEqual({});
   });

@@ -7,6 +7,7 @@ button (as Enter does) leaves the state as it is for the next control.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -68,7 +69,8 @@ def states(site: Site, name: str, tap: Tap) -> dict[str, State]:
     typed = site.thread(f"{name}-typed", "demo/ask")
     answer_first_question(site, site.send(typed, "Ask", chars_per_second=0))
     later = site.thread(f"{name}-later", MODEL)
-    for_later = {"content": "Later", "deliver_at": "2100-01-01T00:00:00Z"}
+    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+    for_later = {"content": "Later", "deliver_at": tomorrow.isoformat()}
     site.chat("POST", f"threads/{later}/messages", for_later)
     always = {"log", "resize", "field", "model", "later"}
     return {
@@ -113,7 +115,8 @@ def test_no_key_typed_on_any_control_reaches_the_notebook(
     before = notebook.cells()
     for index, of in enumerate(all_states.values()):
         if of.opens is not None:
-            notebook.chat(index).root.get_by_test_id(of.opens).click()
+            # Not by mouse: the cell may be out of sight.
+            notebook.chat(index).root.get_by_test_id(of.opens).dispatch_event("click")
     notebook.page.evaluate(_SWALLOW)
     for index, (state, of) in enumerate(all_states.items()):
         chat = notebook.chat(index)

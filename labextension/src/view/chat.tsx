@@ -4,7 +4,7 @@ import { type ReactElement, useState } from 'react';
 import { activeReplies, branch, exchange, runOf } from '../branch';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Message } from '../protocol';
-import { isUnsent } from '../waiting';
+import { isUnsent, laterMessages } from '../waiting';
 import { Button } from './button';
 import { Composer, Status, StopButton } from './composer';
 import { useLasting, useNow, useThread } from './hooks';
@@ -59,6 +59,7 @@ function Live(props: LiveProps): ReactElement {
   const status = useStatus(state, active);
   const isDisabled = props.isDisabled || state.ended !== null;
   const fixed = height ?? props.height;
+  const isEmpty = messages.length === 0 && laterMessages(transcript).length === 0;
   return (
     <div
       className={`jp-ChatStream-live${fixed === null ? '' : ' jp-mod-fixed'}`}
@@ -68,7 +69,7 @@ function Live(props: LiveProps): ReactElement {
       style={fixed === null ? {} : { height: `${fixed}px` }}
     >
       <Scroller label="Conversation" isBusy={active.length > 0} jump={jump}>
-        {messages.length === 0 ? <Empty isWaiting={props.isWaiting} runId={runId} /> : null}
+        {isEmpty ? <Empty isWaiting={props.isWaiting} runId={runId} /> : null}
         <Messages {...props} messages={messages} isDisabled={isDisabled} />
         {runId === null ? <LaterMessages {...props} isDisabled={isDisabled} /> : null}
       </Scroller>
