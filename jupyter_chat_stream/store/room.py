@@ -100,14 +100,14 @@ def rebuild(path: Path, page_bytes: int) -> None:
         )
     with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as conn:
         try:
+            was = conn.execute("PRAGMA journal_mode").fetchone()[0]
             # only who is alone may leave WAL; and in it a page's size cannot change
-            mode = conn.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
-            if mode != "delete":
+            if conn.execute("PRAGMA journal_mode=DELETE").fetchone()[0] != "delete":
                 raise DatabaseBusy(_BUSY)
             conn.execute(f"PRAGMA page_size={int(page_bytes)}")
             conn.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
             conn.execute("VACUUM")
-            conn.execute("PRAGMA journal_mode=WAL").fetchone()
+            conn.execute(f"PRAGMA journal_mode={was}").fetchone()  # none of WAL on network disks
         except sqlite3.OperationalError as error:
             if "locked" in str(error) or "busy" in str(error):
                 raise DatabaseBusy(_BUSY) from error

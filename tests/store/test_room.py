@@ -121,6 +121,19 @@ def test_an_old_file_is_rebuilt_once_and_shrinks_from_then_on(bench: Bench, path
     fresh.close()
 
 
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_file_keeps_its_kind_of_journal(bench: Bench, path: Path, mode: str) -> None:
+    """On a network disk there is no WAL, and a rebuilt file is none the less whole."""
+    bench.answered()
+    bench.close()
+    with closing(sqlite3.connect(path)) as conn:
+        assert conn.execute(f"PRAGMA journal_mode={mode}").fetchone() == (mode,)
+    rebuild(path, PAGE_BYTES)
+    with closing(sqlite3.connect(path)) as conn:
+        assert conn.execute("PRAGMA journal_mode").fetchone() == (mode,)
+        assert conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
 def test_a_file_that_somebody_has_open_is_not_rebuilt(bench: Bench, path: Path) -> None:
     run = bench.answered(pieces="abc")
     with pytest.raises(DatabaseBusy, match="End the servers"):
