@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_chat_stream.__main__ import ChatStreamCommand, arguments
-from jupyter_chat_stream.cli.status import is_locked
+from jupyter_chat_stream.cli.status import gather, is_locked
 from jupyter_chat_stream.config import CONNECTION_ENV, ChatStream
 from jupyter_chat_stream.engine.owners import FileOwners
 from jupyter_chat_stream.service import SendRequest, Service
@@ -43,8 +44,20 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def database(tmp_path: Path) -> str:
-    """The option that names a database with one thread, a finished exchange and an open run."""
-    url = f"sqlite:///{tmp_path / 'chat.db'}"
+    """The option that names a SQLite file with one thread, a finished exchange and an open run."""
+    return filled(f"sqlite:///{tmp_path / 'chat.db'}")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either(request: pytest.FixtureRequest) -> str:
+    """The same, on each kind of database."""
+    if request.param == "sqlite":
+        return str(request.getfixturevalue("database"))
+    return filled(request.getfixturevalue("postgres_url"))
+
+
+def filled(url: str) -> str:
+    """Fill a database; gives the option that names it."""
 
     async def fill() -> None:
         service = Service(ChatStream(database_url=url, default_model="demo/echo"))
@@ -53,9 +66,8 @@ def database(tmp_path: Path) -> str:
         sent = await service.send("ada", thread["id"], SendRequest(content="Why?"))
         await service.wait_ended("ada", sent["run"]["id"], 20)
         await service.stop()
-        service = Service(
-            ChatStream(database_url=url, default_model="demo/echo", run_in_server=False)
-        )
+        idle = ChatStream(database_url=url, default_model="demo/echo", run_in_server=False)
+        service = Service(idle)
         await service.start()
         await service.send("ada", thread["id"], SendRequest(content="And now?"))
         await service.stop()
@@ -145,9 +157,9 @@ def test_check_names_each_thing_that_is_not_as_the_log_says(
 
 
 def test_status_reads_a_database_that_no_server_serves(
-    run: Run, capsys: pytest.CaptureFixture[str], database: str
+    run: Run, capsys: pytest.CaptureFixture[str], either: str
 ) -> None:
-    assert run("status", "--json", database) == 0
+    assert run("status", "--json", either) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["runs"]["completed"] == 1
     (waits,) = facts["open_runs"]
@@ -158,8 +170,39 @@ def test_status_reads_a_database_that_no_server_serves(
     assert facts["events"]["written"] > 5
     assert facts["bytes"]["database"] > 0
     assert facts["schema"]["last"].startswith("m0")
-    assert run("status", database) == 0
+    assert run("status", either) == 0
     assert "runs: pending 1, processing 0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_status_says_who_holds_a_run_and_whether_they_live(
+    tmp_path: Path, request: pytest.FixtureRequest, kind: str
+) -> None:
+    """L10: a lock on SQLite, a lease on Postgres."""
+    sqlite = f"sqlite:///{tmp_path / 'chat.db'}"
+    url = sqlite if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    service = Service(ChatStream(database_url=url, default_model="demo/long"))
+    await service.start()
+    try:
+        thread, _ = await service.create_thread("ada")
+        slow = SendRequest(content="Go on", params={"chars_per_second": 20})
+        sent = await service.send("ada", thread["id"], slow)
+        reader = await service.follow("ada", thread["id"], 0)
+        while not any('"delta"' in text for _, text in (await reader.next()).encoded):
+            pass
+        facts = await asyncio.to_thread(gather, ChatStream(database_url=url), is_named=True)
+        reader.close()
+    finally:
+        await service.stop()
+    (run,) = facts["open_runs"]
+    (holder,) = facts["holders"]
+    assert (run["id"], run["status"], run["owner"]) == (
+        sent["run"]["id"],
+        "processing",
+        holder["owner"],
+    )
+    assert (holder["runs"], holder["alive"]) == (1, True)
+    assert kind == "sqlite" or (holder["kind"], holder["pid"]) == ("server", os.getpid())
 
 
 def test_who_holds_a_lock_is_told_without_touching_it(tmp_path: Path) -> None:
@@ -175,58 +218,58 @@ def test_who_holds_a_lock_is_told_without_touching_it(tmp_path: Path) -> None:
 
 
 def test_export_writes_a_file_for_its_owner_alone(
-    run: Run, capsys: pytest.CaptureFixture[str], database: str, tmp_path: Path
+    run: Run, capsys: pytest.CaptureFixture[str], either: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "churn.md"
-    assert run("export", "ada/churn", database, f"--output={path}") == 0
+    assert run("export", "ada/churn", either, f"--output={path}") == 0
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert run("export", "ada/churn", database) == 0
+    assert run("export", "ada/churn", either) == 0
     printed = capsys.readouterr().out
     assert "# Churn\n" in printed
     assert path.read_text().splitlines()[3:] == printed.splitlines()[3:]
-    assert run("export", "eve/churn", database) == 1
+    assert run("export", "eve/churn", either) == 1
     assert "There is no thread 'eve/churn'" in capsys.readouterr().err
 
 
 def test_export_of_all_gives_each_thread_a_file(
-    run: Run, capsys: pytest.CaptureFixture[str], database: str, tmp_path: Path
+    run: Run, capsys: pytest.CaptureFixture[str], either: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "out"
-    assert run("export", "--all", "--format=json", "--events", database, f"--output={folder}") == 0
+    assert run("export", "--all", "--format=json", "--events", either, f"--output={folder}") == 0
     (path,) = folder.iterdir()
     whole = json.loads(path.read_text())
     assert path.name == f"Churn-{whole['thread']['id']}.json"
     assert len(whole["events"]) == whole["seq"]
-    assert run("export", "--all", database) == 2
-    assert run("export", "ada/churn", "--events", "--format=md", database) == 2
+    assert run("export", "--all", either) == 2
+    assert run("export", "ada/churn", "--events", "--format=md", either) == 2
 
 
 def test_gc_says_first_and_does_then_and_nothing_is_lost_for_export(
-    run: Run, capsys: pytest.CaptureFixture[str], database: str
+    run: Run, capsys: pytest.CaptureFixture[str], either: str
 ) -> None:
     """L2."""
     old = "--ChatStream.keep_events_days=0"
-    assert run("gc", "--dry-run", database, old) == 0
+    assert run("gc", "--dry-run", either, old) == 0
     assert "runs to compact: 1, with " in capsys.readouterr().out
-    assert run("gc", "--archive", database, old) == 0
+    assert run("gc", "--archive", either, old) == 0
     assert "runs compacted: 1, with " in capsys.readouterr().out
-    assert run("gc", "--dry-run", database, old) == 0
+    assert run("gc", "--dry-run", either, old) == 0
     assert "runs to compact: 0, with 0 deltas" in capsys.readouterr().out
-    assert run("check", database) == 0
+    assert run("check", either) == 0
     capsys.readouterr()
-    assert run("export", "ada/churn", "--format=json", "--events", database) == 0
+    assert run("export", "ada/churn", "--format=json", "--events", either) == 0
     whole = json.loads(capsys.readouterr().out)
     assert [event["seq"] for event in whole["events"]] == list(range(1, whole["seq"] + 1))
     assert len(whole["compacted"]) == 1
 
 
 def test_without_an_archive_an_export_says_what_is_gone(
-    run: Run, capsys: pytest.CaptureFixture[str], database: str
+    run: Run, capsys: pytest.CaptureFixture[str], either: str
 ) -> None:
     """L2."""
-    assert run("gc", database, "--ChatStream.keep_events_days=0") == 0
+    assert run("gc", either, "--ChatStream.keep_events_days=0") == 0
     capsys.readouterr()
-    assert run("export", "ada/churn", "--format=json", "--events", database) == 0
+    assert run("export", "ada/churn", "--format=json", "--events", either) == 0
     whole = json.loads(capsys.readouterr().out)
     (gone,) = whole["compacted"]
     assert whole["seq"] - len(whole["events"]) == gone["deltas"]
