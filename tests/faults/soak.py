@@ -1,5 +1,6 @@
 """The fault tests for hours: thousands of kills on both databases, then the faults that take long.
 
+Even rounds: one server, on Postgres with two workers; odd rounds: two servers on one database.
 Every round of 50 kills has a fresh database and its own seed (`--seed` plus its number), so one
 that fails is repeated alone: `make soak SOAK="--database postgres --seed 7 --first 12"`. It stops
 at the first law that is broken, and says how to come back to it.
@@ -84,7 +85,7 @@ def _round(database: str, seed: int, number: int, kills: int) -> bool:
     folder = Path(tempfile.mkdtemp(prefix=f"chat-stream-soak-{database}-{number}-"))
     began = time.monotonic()
     try:
-        counts = asyncio.run(_rage(database, folder, seed, kills))
+        counts = asyncio.run(_rage(database, folder, seed, number, kills))
     except AssertionError as broken:
         say(f"{database}, round {number}, seed {seed}: {broken}")
         say(f"The processes' logs and the database are in {folder}")
@@ -95,7 +96,7 @@ def _round(database: str, seed: int, number: int, kills: int) -> bool:
     return True
 
 
-async def _rage(database: str, folder: Path, seed: int, kills: int) -> object:
+async def _rage(database: str, folder: Path, seed: int, number: int, kills: int) -> object:
     with ExitStack() as ends:
         nursery = Nursery()
         ends.callback(nursery.close)
@@ -109,21 +110,28 @@ async def _rage(database: str, folder: Path, seed: int, kills: int) -> object:
             "max_crashes": NO_LIMIT,
         }
         place: SqlitePlace | PostgresPlace
-        workers: list[Worker] = []
         if database == "sqlite":
             place = SqlitePlace(folder / "chat.db")
-            server = Server(folder, **common, **place.settings)
         else:
             place = PostgresPlace(ends.enter_context(Postgres(fsync=True)))
-            server = Server(folder, **common, **place.settings, run_in_server=False)
-            workers = [
-                Worker(folder, number=number, **common, **place.settings)
-                for number in range(WORKERS)
-            ]
-        for process in (server, *workers):
+        common |= place.settings
+        others: list[Server | Worker] = []
+        if number % 2:
+            server, others = Server(folder, **common), [Server(folder, **common)]
+        elif database == "sqlite":
+            server = Server(folder, **common)
+        else:
+            server = Server(folder, **common, run_in_server=False)
+            others = [Worker(folder, number=each, **common) for each in range(WORKERS)]
+        for process in (server, *others):
             ends.callback(process.close)
         storm = Storm(
-            place=place, server=server, workers=workers, fake=fake, chance=random.Random(seed)
+            place=place,
+            server=server,
+            others=others,
+            fake=fake,
+            chance=random.Random(seed),
+            freezes=True,
         )
         return await storm.rage(kills)
 

@@ -19,7 +19,7 @@ from jupyter_chat_stream.providers.demo.answers import long_text
 from jupyter_chat_stream.testing import reply_to
 from tests.faults.harness import UNREACHABLE, FakeApi, Server, TooLate, Worker, eventually
 from tests.faults.laws import assert_nothing_seen_was_lost, assert_reader_holds_the_state
-from tests.faults.places import Place, PostgresPlace
+from tests.faults.places import LEASE_S, Place, PostgresPlace
 from tests.faults.readers import Memory, PollReader, Reader, Socket, SseReader
 
 CHARS = 8_000
@@ -36,6 +36,7 @@ class Counts:
     """What a storm came to."""
 
     kills: Counter[str] = field(default_factory=Counter)
+    freezes: int = 0
     up_s: float = 0.0
     answers: int = 0
     attempts: int = 0
@@ -46,8 +47,8 @@ class Counts:
     def __str__(self) -> str:
         kills = ", ".join(f"{count} {name}" for name, count in sorted(self.kills.items()))
         return (
-            f"{self.kills.total()} kills ({kills}), up for {self.up_s:.0f} s, {self.answers} "
-            f"answers, {self.attempts} attempts, {self.events} events, {self.seen} seen, "
+            f"{self.kills.total()} kills ({kills}), {self.freezes} freezes, up for "
+            f"{self.up_s:.0f} s, {self.answers} answers, {self.attempts} attempts, {self.events} events, {self.seen} seen, "
             f"{self.comebacks} comebacks of the socket"
         )
 
@@ -118,8 +119,9 @@ class Storm:
 
     Args:
         server: which is asked and read from.
-        workers: which execute, where the server does not.
+        others: workers, or servers on the same database.
         chars: the length of an answer; the fake API has to be told it too.
+        freezes: now and then a process is stopped for up to three leases, and thawed.
     """
 
     def __init__(
@@ -129,24 +131,25 @@ class Storm:
         server: Server,
         fake: FakeApi,
         chance: random.Random,
-        workers: Sequence[Worker] = (),
+        others: Sequence[Server | Worker] = (),
         chars: int = CHARS,
+        freezes: bool = False,
     ) -> None:
         self.place = place
         self.server = server
-        self.workers = workers
+        self.processes = [server, *others]
         self.fake = fake
         self.chance = chance
         self.chars = chars
+        self.freezes = freezes
         self.counts = Counts()
         self._spawned = 0
 
     async def rage(self, kills: int) -> Counts:
         """Kill so often, wait for the sky to clear, and see that every law was kept."""
-        processes = [self.server, *self.workers]
-        for process in processes:
+        for process in self.processes:
             process.spawn()
-        for process in processes:
+        for process in self.processes:
             await process.ready()
         talks = [
             Talk(self.server, self.fake, await self.server.thread(model), model, self.chars)
@@ -166,7 +169,7 @@ class Storm:
         for reader in (next(iter(socket.readers.values())), *others):
             await reader.stop()
         await self._count(talks, socket)
-        for process in processes:
+        for process in self.processes:
             process.kill()
         self.place.assert_whole()
         return self.counts
@@ -174,6 +177,8 @@ class Storm:
     async def _kill_again_and_again(self, kills: int, talking: Sequence[Any]) -> None:
         for _ in range(kills):
             victim = self._choose()
+            if self.freezes and self.chance.random() < 0.2:
+                await self._freeze_one()
             if victim is None:
                 await self._pause(1.0)
                 await self._kill_the_database()
@@ -190,14 +195,21 @@ class Storm:
             for talk in talking:
                 if talk.done():
                     await talk  # it failed: why is better known now than after the last kill
-        for process in (self.server, *self.workers):
+        for process in self.processes:
             await process.ready()
+
+    async def _freeze_one(self) -> None:
+        process = self.chance.choice(self.processes)
+        await process.ready()
+        self.counts.freezes += 1
+        process.freeze()
+        await asyncio.sleep(self.chance.uniform(0.0, 3 * LEASE_S))  # the time itself is the fault
+        process.thaw()
 
     def _choose(self) -> Server | Worker | None:
         """Choose a victim; None is the database."""
-        if not isinstance(self.place, PostgresPlace):
-            return self.server
-        victims = [self.server, *self.workers, None]
+        database = [None] if isinstance(self.place, PostgresPlace) else []
+        victims = [*self.processes, *database]
         return victims[self.chance.randrange(len(victims))]
 
     async def _pause(self, most_s: float) -> None:

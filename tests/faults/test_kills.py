@@ -59,7 +59,7 @@ async def test_no_kill_of_server_worker_or_postgres_loses_what_was_seen_or_answe
     storm = Storm(
         place=postgres_place,
         server=server,
-        workers=workers,
+        others=workers,
         fake=fake,
         chance=chance,
         chars=CHARS // 2,

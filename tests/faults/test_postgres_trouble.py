@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 OUTAGE_S = float(os.environ.get("JCS_OUTAGE_S", "2"))
 LOCK_S = float(os.environ.get("JCS_LOCK_S", str(2 * LEASE_S)))
 CHARS = 1_200
+END_CONNECTIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
 SLOW = {"chars": CHARS, "chars_per_second": 600, "chunk_chars": 8}
 
 
@@ -122,3 +123,23 @@ async def test_a_foreign_lock_on_a_table_costs_latency_only(
         await eventually(all_ended)
         assert [(await other.run(run["id"]))["attempt"] for run in begun] == [1, 1, 1]
     other.kill()
+
+
+async def test_connections_that_are_cut_again_and_again_lose_and_double_nothing(
+    make_server: Any, postgres_place: PostgresPlace, record_property: Any
+) -> None:
+    """L1, L3, L5: also where a COMMIT's answer was lost, for what became of it can be asked."""
+    server = await make_server(**postgres_place.settings).start()
+    cut = 0
+    async with answering(server, postgres_place) as begun:
+
+        async def has_ended_in_spite_of_it() -> bool:
+            nonlocal cut
+            with postgres_place.server.connect() as behind:
+                cut += len(behind.execute(END_CONNECTIONS, [postgres_place.database]).fetchall())
+            return all([(await server.run(run["id"]))["ended_at"] for run in begun])
+
+        await eventually(has_ended_in_spite_of_it)
+        assert [(await server.run(run["id"]))["attempt"] for run in begun] == [1, 1, 1]
+    record_property("cut", cut)
+    assert cut > 20
