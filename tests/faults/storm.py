@@ -48,8 +48,8 @@ class Counts:
         kills = ", ".join(f"{count} {name}" for name, count in sorted(self.kills.items()))
         return (
             f"{self.kills.total()} kills ({kills}), {self.freezes} freezes, up for "
-            f"{self.up_s:.0f} s, {self.answers} answers, {self.attempts} attempts, {self.events} events, {self.seen} seen, "
-            f"{self.comebacks} comebacks of the socket"
+            f"{self.up_s:.0f} s, {self.answers} answers, {self.attempts} attempts, "
+            f"{self.events} events, {self.seen} seen, {self.comebacks} comebacks of the socket"
         )
 
 
