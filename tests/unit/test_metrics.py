@@ -157,7 +157,7 @@ def test_a_histogram_s_bounds_belong_to_what_is_below(meter: Meter) -> None:
         histogram.observe(value)
     assert histogram.counts == [2, 2, 1]
     meter.commit_s = histogram
-    families = {family.name: family for family in ChatCollector(meter).collect()}
+    families = {family.name: family for family in collector.ChatCollector(meter).collect()}
     values = {
         sample.labels.get("le"): sample.value
         for sample in families["chat_stream_commit_seconds"].samples
