@@ -19,6 +19,7 @@ from .config import ChatStream
 from .errors import ChatStreamError
 from .logs import Line
 from .store.retention import Counts, Policy, Turn, TurnLost, tidy
+from .store.room import REST_S, is_log_long
 from .store.steps import Budget, Read, Step, Steps
 from .store.store import Store
 
@@ -128,6 +129,8 @@ class Housekeeping:
         return found
 
     async def _until_quiet(self) -> None:
+        if is_log_long(self._store.database.path):
+            await asyncio.sleep(REST_S)
         for _ in range(QUIET_TRIES):
             if not self._store.queued:
                 return

@@ -27,7 +27,7 @@ from ..logs import Line
 from .compaction import compact_run, find_compactable
 from .log import RunRef, ThreadRef, Transaction, execute
 from .purging import DELETED, QUIET, expire, find_threads, purge
-from .room import Room, give_back, read_room
+from .room import REST_S, Room, give_back, is_log_long, read_room
 from .steps import Budget, Read, Step, Steps, Write, drive
 from .store import Store
 
@@ -135,6 +135,8 @@ def collect(
     def do(step: Step) -> Any:
         if isinstance(step, Read):
             return store.read_now(step.work)
+        if is_log_long(store.database.path):
+            pause(REST_S)
         found, took_s = store.submit(turn.holding(step, counts), *step.threads).result()
         pause(took_s)  # SQLite's lock is not fair: who waits for it tries now and then
         if progress is not None:

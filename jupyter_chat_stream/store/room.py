@@ -16,10 +16,12 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from ..errors import DatabaseBusy, DatabaseUnreadable, StoreError
+from .database import CHECKPOINT_BYTES, CHECKPOINT_INTERVAL_S
 from .log import Transaction, execute
 from .steps import Budget, Read, Steps, Write
 
 INCREMENTAL = 2
+REST_S = 1.5 * CHECKPOINT_INTERVAL_S
 PAGES_AT_ONCE = 16
 
 
@@ -31,6 +33,17 @@ class Room:
     free_bytes: int
     page_bytes: int
     can_shrink: bool
+
+
+def is_log_long(path: Path | None) -> bool:
+    """Say whether SQLite's log waits for a checkpoint, which a pause of ``REST_S`` lets pass.
+
+    Steps after steps would make it so long that a checkpoint has to hold commits up.
+    """
+    try:
+        return path is not None and Path(f"{path}-wal").stat().st_size > CHECKPOINT_BYTES
+    except OSError:
+        return False
 
 
 def read_room(conn: Connection) -> Room | None:

@@ -14,7 +14,7 @@ from jupyter_chat_stream.store import room
 from jupyter_chat_stream.store.commands import delete
 from jupyter_chat_stream.store.database import PAGE_BYTES
 from jupyter_chat_stream.store.log import ThreadRef
-from jupyter_chat_stream.store.retention import PURGE_AFTER_MS, Policy
+from jupyter_chat_stream.store.retention import PURGE_AFTER_MS, Policy, collect
 from jupyter_chat_stream.store.room import Room, read_room, rebuild
 from tests.store.bench import Bench, completed
 from tests.store.stepping import collected, tidying
@@ -75,6 +75,22 @@ def test_a_file_shrinks_with_what_was_taken_out_of_it(bench: Bench, path: Path) 
     collected(bench, POLICY)
     bench.close()
     assert path.stat().st_size < small + KEEP_BYTES + 20 * PAGE_BYTES
+
+
+def test_a_collection_rests_where_a_checkpoint_is_due(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else SQLite's log grows until a checkpoint has to hold live commits up."""
+    bench.answered(pieces="abc")
+    bench.clock.advance(1)
+    pauses: list[float] = []
+    collect(bench.store, POLICY, pause=pauses.append)
+    assert room.REST_S not in pauses
+    bench.answered(pieces="abc")
+    bench.clock.advance(1)
+    monkeypatch.setattr(room, "CHECKPOINT_BYTES", 1)
+    collect(bench.store, POLICY, pause=pauses.append)
+    assert room.REST_S in pauses
 
 
 def test_room_is_given_back_in_small_steps_that_may_end_anywhere(
