@@ -94,7 +94,9 @@ class Place:
         """Start a server in a folder of its own; it answers."""
         folder = self.folder / name
         folder.mkdir()
-        made = Server(folder, self.environment, **{"max_active_runs": 1000, **settings})
+        # of the demo: with a real default the SDK would be loaded while something is measured
+        given = {"default_model": "demo/tour", "max_active_runs": 1000, **settings}
+        made = Server(folder, self.environment, **given)
         made.session = session
         self._running.append(made)
         await made.start()
