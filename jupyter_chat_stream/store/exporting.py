@@ -24,8 +24,9 @@ from .reading import read_events
 from .runs import open_runs
 
 PAGE_MESSAGES = 32
-PAGE_EVENTS = 1024
-PAGE_BYTES = 256 * 1024
+PAGE_EVENTS = 256  # decoding a page holds the interpreter; others want it too
+PAGE_BYTES = 64 * 1024
+PAGE_ROWS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ def each_run(conn: Connection, thread: ThreadRef) -> Iterator[dict[str, Any]]:
     sql = (
         f"SELECT {rows.RUN_COLUMNS}, message.id AS message_id FROM run "
         "JOIN message ON message.pk = run.message WHERE run.thread = :pk AND run.pk > :after "
-        f"ORDER BY run.pk LIMIT {PAGE_EVENTS}"
+        f"ORDER BY run.pk LIMIT {PAGE_ROWS}"
     )
     after = 0
     while found := execute(conn, sql, {"pk": thread.pk, "after": after}).mappings().all():
@@ -108,7 +109,7 @@ def each_thread(conn: Connection) -> Iterator[ThreadRef]:
     """Give every thread that is not deleted, oldest first."""
     sql = (
         "SELECT pk, id FROM thread WHERE NOT deleted AND pk > :after "
-        f"ORDER BY pk LIMIT {PAGE_EVENTS}"
+        f"ORDER BY pk LIMIT {PAGE_ROWS}"
     )
     after = 0
     while found := execute(conn, sql, {"after": after}).fetchall():

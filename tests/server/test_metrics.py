@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,27 @@ async def test_services_that_come_and_go_add_up(start_server: StartServer) -> No
     got = await metrics(one)
     assert got("runs_ended_total", status="completed") == 2
     assert got("reader_switches_total") == 3
+
+
+async def test_a_run_whose_owner_died_counts_as_taken_over(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    """L10."""
+    idle = await start_server(ChatStream_run_in_server=False)
+    sent = await idle.send(await idle.thread())
+    await idle.service.stop()
+    database = sqlite3.connect(tmp_path / "chat.db")
+    with database:
+        database.execute("UPDATE run SET owner = 'gone', status = 'processing'")
+    database.close()
+    idle.host._config.run_in_server = True
+    await idle.host._start()
+    ended = await idle.ask("GET", f"threads/{sent['run']['thread_id']}/messages")
+    assert ended.status == 200
+    await until(lambda: METER.ended)
+    got = await metrics(idle)
+    assert got("takeovers_total") == 1
+    assert got("runs_ended_total", model="demo/echo") == 1
 
 
 # ------------------------------------------------------------------------------ docs and dashboard

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +85,32 @@ def test_configuring_twice_gives_one_line_and_nobody_else_s(
     logging.getLogger("somebody_else").info("theirs")
     (line,) = capsys.readouterr().err.splitlines()
     assert json.loads(line)["event"] == "run.begun"
+
+
+def test_every_name_is_documented_and_no_other() -> None:
+    package = Path(logs.__file__).parent
+    written = {
+        node.args[0].value
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Line"
+        if isinstance(node.args[0], ast.Constant)
+    }
+    text = (package.parent / "docs" / "metrics.md").read_text(encoding="utf-8")
+    rows = text.partition("| name | when | facts |")[2].splitlines()
+    documented = {name for row in rows for name in re.findall(r"`([a-z._]+)`", row.split(" | ")[0])}
+    assert written == documented
+
+
+def test_the_package_logs_lines_only() -> None:
+    """So that JSON has fields, and nobody's words get in by the way."""
+    package = Path(logs.__file__).parent
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            if getattr(node.func.value, "id", None) != "log" or path.name == "refusals.py":
+                continue  # refusals go to Jupyter's own log, as its requests do
+            said = node.args[1] if node.func.attr == "log" else node.args[0]
+            assert isinstance(said, ast.Call), f"{path.name}:{node.lineno}"
+            assert getattr(said.func, "id", None) == "Line", f"{path.name}:{node.lineno}"
