@@ -11,7 +11,8 @@ import json
 import logging
 import re
 import sys
-from typing import Any, TextIO
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TextIO
 
 ROOT = "jupyter_chat_stream"
 FORMAT = "[%(levelname)1.1s %(asctime)s.%(msecs)03d %(name)s] %(message)s"
@@ -41,12 +42,12 @@ def _shown(value: Any) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, event, and the facts."""
+    """One JSON object a line: time (UTC), level, logger, event, and the facts."""
 
     def format(self, record: logging.LogRecord) -> str:
-        at = self.formatTime(record, "%Y-%m-%dT%H:%M:%S")
+        at = datetime.fromtimestamp(record.created, timezone.utc)
         entry: dict[str, Any] = {
-            "time": f"{at}.{int(record.msecs):03d}{self._zone(record)}",
+            "time": at.isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
         }
@@ -60,15 +61,14 @@ class JsonFormatter(logging.Formatter):
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, default=str)
 
-    def _zone(self, record: logging.LogRecord) -> str:
-        import time
 
-        seconds = time.localtime(record.created).tm_gmtoff
-        sign, minutes = "-" if seconds < 0 else "+", abs(seconds) // 60
-        return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}"
+if TYPE_CHECKING:
+    _Stream = logging.StreamHandler[TextIO]
+else:
+    _Stream = logging.StreamHandler  # no generic at run time before Python 3.11
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class _Handler(_Stream):
     """Ours, so that it is known again; writes to whatever is the error stream by then."""
 
     def __init__(self) -> None:
