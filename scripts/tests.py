@@ -1,4 +1,4 @@
-"""Run every test: the front end's, then Python's with the first notebook.
+"""Run every test: the front end's, then Python's with the notebooks.
 
 pytest is the last, so its closing line is the last line of the output.
 """
@@ -12,7 +12,7 @@ from scripts.frontend import ROOT, SOURCES
 from scripts.setup_env import PYTHON, environment
 from scripts.terminal import say
 
-NOTEBOOK = "notebooks/01_first_chat.ipynb"
+NOTEBOOKS = ("notebooks/01_first_chat.ipynb", "notebooks/02_waiting_and_schedules.ipynb")
 
 
 def main() -> int:
@@ -22,8 +22,8 @@ def main() -> int:
     status = subprocess.run(["jlpm", "test"], cwd=SOURCES, env=env, check=False).returncode
     if status:
         return status
-    say("Python: pytest, with the first notebook executed by nbval")
-    command = [str(PYTHON), "-m", "pytest", "--nbval", "--nbval-current-env", "tests", NOTEBOOK]
+    say("Python: pytest, with the notebooks executed by nbval")
+    command = [str(PYTHON), "-m", "pytest", "--nbval", "--nbval-current-env", "tests", *NOTEBOOKS]
     return subprocess.run([*command, *sys.argv[1:]], cwd=ROOT, env=env, check=False).returncode
 
 
