@@ -116,7 +116,7 @@ def test_a_refused_socket_is_an_error() -> None:
 def test_a_stamp_is_as_old_as_it_is_also_when_its_clock_has_wrapped() -> None:
     turn_us = 16**stamps.WIDTH
     assert stamps.age_s(f"{5:010x}", 1_000_005 * 1000) == 1.0
-    assert stamps.age_s(f"{turn_us - 5:010x}", (turn_us + 5) * 1000) == pytest.approx(1e-5)
+    assert stamps.age_s(f"{2:010x}", (turn_us + 5) * 1000) == pytest.approx(3e-6)
 
 
 def test_a_stamp_counts_once_it_is_whole() -> None:
@@ -129,8 +129,8 @@ def test_a_stamp_counts_once_it_is_whole() -> None:
 
 
 def test_answers_count_while_all_workers_are_at_work() -> None:
-    """One answer each 100 ms, the first hundred before anybody was warm."""
-    ended = [number * 100 for number in range(1000)]
+    """One answer a second before they are warm, ten after."""
+    ended = [*range(0, 10_000, 1000), *range(10_000, 110_000, 100)]
     ready_ms = 10_000.0 - workers.WARM_S * 1000
     assert workers._rate(ended, ready_ms) == pytest.approx(10.0)
 
