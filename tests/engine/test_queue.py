@@ -85,22 +85,33 @@ async def test_two_processes_that_call_for_the_same_run_at_once_both_commit(
     make_rig: MakeRig,
 ) -> None:
     """The second one waits for the first, finds its call there, and loses nothing of its own."""
-    rigs = [await make_rig() for _ in range(2)]
-    run = await rigs[0].send(await rigs[0].thread())
-    schema = rigs[0].engine._jobs.schema
-    await rigs[0].store.write(
-        lambda tx: tx.execute(f"DELETE FROM {schema}.procrastinate_jobs"), run.thread.pk
-    )
-    for _ in range(10):
-        for rig in rigs:
-            rig.engine.dispatch(run.id, 1)
-            rig.engine.dispatch(f"{run.id}x", 1)
-        titles = [rig.store.write(lambda tx: tx.execute("SELECT 1").scalar()) for rig in rigs]
-        assert await asyncio.gather(*titles) == [1, 1]
-        await asyncio.gather(*(rig.engine._calling for rig in rigs))
-    assert sorted(call["queueing_lock"] for call in await calls(rigs[0])) == [
-        f"{run.id}:1",
-        f"{run.id}x:1",
+    rig = await make_rig()
+    schema = rig.engine._jobs.schema
+    other = rig.store.database.connect_listening()
+    other.execute("BEGIN")
+    other.execute(f"SELECT {schema}.chat_stream_defer('01run', 1, 0)")
+    waits = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted"
+
+    def call(tx: Transaction) -> None:
+        tx.due += [("01run", 1), ("01run", 2)]
+
+    calling = asyncio.ensure_future(rig.store.write(call))
+    rig.engine.dispatch("01other", 1)
+
+    async def is_held_up() -> bool:
+        rig._commits.set()  # looks again
+        found = await rig.store.read(lambda conn: conn.exec_driver_sql(waits).scalar())
+        return bool(found)
+
+    await rig.until(is_held_up)
+    other.execute("COMMIT")
+    other.close()
+    await rig.bounded(calling)
+    await rig.bounded(rig.engine._calling)
+    assert sorted(call["queueing_lock"] for call in await calls(rig)) == [
+        "01other:1",
+        "01run:1",
+        "01run:2",
     ]
 
 

@@ -186,6 +186,21 @@ async def test_the_sweep_says_how_late_it_came(make_rig: MakeRig) -> None:
     assert rig.engine.sweep.late_s in delays
 
 
+async def test_a_call_for_an_attempt_that_is_not_the_one_to_be_made_does_nothing(
+    make_rig: MakeRig,
+) -> None:
+    """L5: it was for another time: too early, or long answered by somebody."""
+    rig = await make_rig(["Prices rose."])
+    run = await rig.send(await rig.thread())
+    for attempt in (0, 2, 7):
+        rig.engine.dispatch(run.id, attempt)
+    rig.engine.dispatch("01never", 1)
+    await rig.until(lambda: rig.engine.active == 0)
+    assert (await rig.run(run))["status"] == "pending"
+    rig.engine.dispatch(run.id, 1)
+    assert (await rig.ended(run))["attempt"] == 1
+
+
 async def test_a_claim_that_was_just_committed_is_not_taken_for_a_lost_run(
     make_rig: MakeRig,
 ) -> None:
