@@ -68,7 +68,6 @@ class ServiceBase:
         Raises:
             StoreError: the database cannot be used; it was left as it is.
         """
-        loop = asyncio.get_running_loop()
         url = self.config.resolved_database_url()
         store = await in_a_thread(
             lambda: Store.open(
@@ -79,23 +78,32 @@ class ServiceBase:
             )
         )
         try:
-            store.attach(loop)
-            registry = self._registry
-            if registry is None:
-                registry = await in_a_thread(Registry)
-            engine = self._make_engine(Tools(store=store, registry=registry, config=self.config))
-            hub = Hub(store, poll_interval_s=self.config.poll_interval_s)
-            housekeeping = Housekeeping(store, self.config)
-            watch = ServiceWatch(
-                store=store, engine=engine, registry=registry, hub=hub, housekeeping=housekeeping
-            )
-            if self._starts_engine(store):
-                await engine.start()
+            parts = await self._start_parts(store)
         except BaseException:
             await in_a_thread(store.close)
             raise
-        collector.expose(watch)
-        self._started = Parts(
+        collector.expose(parts.watch)
+        self._started = parts
+        if self.config.run_in_server:
+            parts.housekeeping.start()
+        self._default_model = self._choose_default(parts.registry)
+        if self.config.run_in_server and self._default_model != FALLBACK_MODEL:
+            self._warming = asyncio.get_running_loop().create_task(parts.registry.warm())
+
+    async def _start_parts(self, store: Store) -> Parts:
+        store.attach(asyncio.get_running_loop())
+        registry = self._registry
+        if registry is None:
+            registry = await in_a_thread(Registry)
+        engine = self._make_engine(Tools(store=store, registry=registry, config=self.config))
+        hub = Hub(store, poll_interval_s=self.config.poll_interval_s)
+        housekeeping = Housekeeping(store, self.config)
+        watch = ServiceWatch(
+            store=store, engine=engine, registry=registry, hub=hub, housekeeping=housekeeping
+        )
+        if self._starts_engine(store):
+            await engine.start()
+        return Parts(
             store=store,
             registry=registry,
             engine=engine,
@@ -103,11 +111,6 @@ class ServiceBase:
             housekeeping=housekeeping,
             watch=watch,
         )
-        if self.config.run_in_server:
-            housekeeping.start()
-        self._default_model = self._choose_default(registry)
-        if self.config.run_in_server and self._default_model != FALLBACK_MODEL:
-            self._warming = loop.create_task(registry.warm())
 
     def _make_engine(self, tools: Tools) -> Engine:
         """Make the engine that fits: one that runs here, or one that tells the workers."""
