@@ -19,6 +19,8 @@ from jupyter_server.serverapp import ServerApp
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
+from jupyter_chat_stream.server.extension import port_of
+
 TOKEN = "the-server-s-own-token"
 PATIENCE_S = 20.0
 
@@ -48,10 +50,17 @@ class ChatServer:
         self.extension = app.extension_manager.extension_points["chat-stream"].app
         self.host = self.extension.host
         self.token = app.identity_provider.token
-        self.root = f"http://127.0.0.1:{app.port}{app.base_url}"
-        self.url = f"{self.root}api/chat-stream/"
         self._client = AsyncHTTPClient(force_instance=True, max_clients=50)
         self._sockets: list[Socket] = []
+
+    @property
+    def root(self) -> str:
+        """The server's base; its port is known once it listens."""
+        return f"http://127.0.0.1:{port_of(self.app)}{self.app.base_url}"
+
+    @property
+    def url(self) -> str:
+        return f"{self.root}api/chat-stream/"
 
     @property
     def readers(self) -> int:
@@ -198,6 +207,7 @@ async def running_server(folder: Path, **config: Any) -> AsyncIterator[ChatServe
     app.start_app()
     server = ChatServer(app)
     try:
+        await asyncio.sleep(0)  # the first turn of the loop binds the port
         await server.ask("GET", "status")  # listens, and the service has started or has failed
         yield server
     finally:

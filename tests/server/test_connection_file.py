@@ -137,6 +137,7 @@ async def test_the_port_is_the_bound_one_where_the_server_keeps_its_0(
     chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As jupyter-server before 2.20 does with ``--port=0``."""
-    port = chat_server.app.port
+    port = port_of(chat_server.app)
+    assert str(port) in chat_server.root
     monkeypatch.setattr(chat_server.app, "port", 0)
     assert port_of(chat_server.app) == port
