@@ -14,9 +14,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 
-from ..errors import DatabaseBusy, DatabaseUnreachable, StoreError
+from ..errors import DatabaseBusy, DatabaseUnreachable, InvalidInput, StoreError
 from ..logs import Line
 
 log = logging.getLogger("jupyter_chat_stream.store")
@@ -77,6 +77,11 @@ def explain(error: Exception) -> Exception:
         return DatabaseUnreachable(
             f"The database cannot be reached ({type(error.orig).__name__}). "  # type: ignore[attr-defined]
             "Nothing is lost; try again when it is back."
+        )
+    if isinstance(error, DataError):
+        return InvalidInput(
+            "The database cannot hold a text or number that was given, for example one with "
+            "U+0000 in it; nothing was written."
         )
     if isinstance(error, DBAPIError):
         return StoreError(

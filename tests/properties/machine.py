@@ -45,6 +45,7 @@ from tests.properties.model import (
 )
 
 MAX_CRASHES = 3
+OPEN = "question"  # a part: nobody has answered it
 INDEX = st.integers(0, 99)
 PIECES = st.lists(st.sampled_from(["a", "é", "🧮", "word ", "x" * 40]), min_size=1, max_size=6)
 
@@ -264,7 +265,7 @@ class LogMachine(Base):
             [self._put(run, run.attempt, [body], settle=False, release=True)]
         )
         assert not isinstance(outcome, BaseException)
-        run.parts.append(("input_request", run.attempt))
+        run.parts.append((OPEN, run.attempt))
         run.status, run.has_wake, run.owner = "waiting", False, None
 
     @rule(index=INDEX)
@@ -275,6 +276,7 @@ class LogMachine(Base):
         body = InputGiven(request_id=str(run.question), value=index, by="o")
         self.do(lambda tx: tx.append(run.ref.thread, body, run=run.ref), run.ref.thread.pk)
         run.question, run.status, run.has_wake = None, "pending", False
+        run.parts = [("answered" if kind == OPEN else kind, n) for kind, n in run.parts]
 
     @rule(index=INDEX, status=st.sampled_from(ENDS))
     def finish(self, index: int, status: str) -> None:
@@ -301,7 +303,7 @@ class LogMachine(Base):
         if run.is_open:
             assert isinstance(made, RunNotEnded)
             return
-        kept = [(kind, 0) for kind, _ in run.parts] if keep_parts else []
+        kept = [(kind, 0) for kind, _ in run.parts if kind != OPEN] if keep_parts else []
         made_run = ModelRun(ref=made, thread=run.thread, parts=kept, continues=keep_parts)
         self.runs.append(made_run)
 

@@ -20,7 +20,7 @@ from jupyter_chat_stream.events import Delta, Failed, StatusChanged, ThreadChang
 from jupyter_chat_stream.store import driver
 from jupyter_chat_stream.store.log import Transaction
 from jupyter_chat_stream.store.threads import read_thread
-from tests.store.bench import PATIENCE_S, Bench, completed, sqlite_only
+from tests.store.bench import PATIENCE_S, Bench, completed, postgres_only, sqlite_only
 
 ERROR = Failed(code="x", message="", retryable=False)
 
@@ -96,6 +96,21 @@ def test_an_error_of_the_database_is_one_of_ours_and_quotes_nothing(bench: Bench
     assert error.status == 503
     assert "Rumpel" not in str(error)
     assert "Rumpel" not in repr(error.__cause__)
+
+
+@postgres_only
+def test_what_the_database_cannot_hold_is_its_senders_fault(bench: Bench) -> None:
+    """U+0000 in a text, whichever way it came: 400, and the text itself is not repeated."""
+    thread = bench.thread()
+    body = ThreadChanged(thread={"title": "a secret\0"})
+    for work in (
+        lambda: bench.do(lambda tx: tx.append(thread, body), thread.pk),
+        lambda: bench.scalar("SELECT 1 FROM thread WHERE title = :title", title="a secret\0"),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            work()
+        assert "secret" not in str(refused.value)
+    assert bench.seqs(thread) == [1]
 
 
 def test_a_refused_command_undoes_itself_alone(bench: Bench) -> None:
