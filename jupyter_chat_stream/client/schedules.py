@@ -148,6 +148,8 @@ class Scheduled:
     ) -> Schedule:
         """Send a message again and again, from the server, with or without this kernel.
 
+        A cell that is run again makes no second one: what is just the same is found.
+
         Args:
             cron: when: minute, hour, day of the month, month, day of the week.
             timezone: the IANA name of the zone in which that is meant; None is this machine's.

@@ -189,7 +189,8 @@ class SchedulesHandler(ChatHandler):
         fields = given.model_dump(exclude={"thread_id"}, exclude_none=True)
         thread_id = queries.an_id(given.thread_id, ThreadNotFound)
         new = NewSchedule(**fields)
-        self.answer(await self.service.create_schedule(self.owner, thread_id, new), 201)
+        schedule, is_new = await self.service.create_schedule(self.owner, thread_id, new)
+        self.answer(schedule, 201 if is_new else 200)
 
 
 class ScheduleHandler(ChatHandler):

@@ -33,8 +33,10 @@ class Schedules(ServiceBase):
     async def schedule(self, owner: str, schedule_id: str) -> dict[str, Any]:
         return await self.store.read(lambda conn: schedules.read(conn, owner, schedule_id))
 
-    async def create_schedule(self, owner: str, thread_id: str, new: NewSchedule) -> dict[str, Any]:
-        """Send a message whenever its expression says so.
+    async def create_schedule(
+        self, owner: str, thread_id: str, new: NewSchedule
+    ) -> tuple[dict[str, Any], bool]:
+        """Send a message whenever its expression says so; False where that was so already.
 
         Raises:
             ThreadNotFound, NoSuchModel, InvalidInput, ContentTooLarge, TooManySchedules

@@ -117,8 +117,12 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
 # ---------------------------------------------------------------- what commands call
 
 
-def create(tx: Transaction, owner: str, thread: ThreadRef, new: NewSchedule) -> dict[str, Any]:
-    """Make a schedule; gives it as on the wire.
+def create(
+    tx: Transaction, owner: str, thread: ThreadRef, new: NewSchedule
+) -> tuple[dict[str, Any], bool]:
+    """Make a schedule, or give the thread's one that is just the same; True where it was made.
+
+    So a cell that is run again does not send twice.
 
     Raises:
         ThreadNotFound: it was deleted meanwhile.
@@ -126,6 +130,9 @@ def create(tx: Transaction, owner: str, thread: ThreadRef, new: NewSchedule) -> 
     """
     threads.find_thread(tx.conn, owner, thread.id)
     next_ms = next_after(new.cron, new.timezone, tx.now_ms)
+    for known in list_all(tx.conn, owner, thread):
+        if all(known[name] == value for name, value in vars(new).items()):
+            return known, False
     count = f"SELECT COUNT(*) {_FROM} WHERE thread.owner = :owner"
     if tx.execute(count, {"owner": owner}).scalar() >= MAX_SCHEDULES:
         raise TooManySchedules(MAX_SCHEDULES)
@@ -143,7 +150,7 @@ def create(tx: Transaction, owner: str, thread: ThreadRef, new: NewSchedule) -> 
         "created_ms": tx.now_ms,
     }
     tx.conn.execute(table(ScheduleRow).insert(), columns)
-    return read(tx.conn, owner, schedule_id)
+    return read(tx.conn, owner, schedule_id), True
 
 
 def change(

@@ -20,7 +20,8 @@ HOUR_MS = 3_600_000
 
 def made(bench: Bench, thread: ThreadRef, cron: str = DAILY, **more: Any) -> dict[str, Any]:
     new = NewSchedule(**{"content": "Good morning", "cron": cron, **more})
-    return bench.do(lambda tx: schedules.create(tx, "local", thread, new), thread.pk)
+    made, _ = bench.do(lambda tx: schedules.create(tx, "local", thread, new), thread.pk)
+    return made
 
 
 def due(bench: Bench) -> list[DueSchedule]:
@@ -137,7 +138,7 @@ def test_a_schedule_that_is_deleted_changed_or_paused_meanwhile_sends_nothing(
 ) -> None:
     thread = bench.thread()
     for change in ({"cron": DAILY}, {"paused": True}, None):
-        schedule = made(bench, thread, "* * * * *")
+        schedule = made(bench, thread, "* * * * *", content=str(change))
         bench.clock.advance(60_000)
         (found,) = due(bench)
         if change is None:
@@ -166,7 +167,7 @@ def test_a_schedule_ends_with_its_thread(bench: Bench) -> None:
 
 def test_a_schedule_whose_zone_is_gone_is_paused_and_harms_nobody(bench: Bench) -> None:
     thread = bench.thread()
-    schedule, other = made(bench, thread, "* * * * *"), made(bench, thread, "* * * * *")
+    schedule, other = (made(bench, thread, "* * * * *", content=text) for text in "ab")
     bench.sql("UPDATE schedule SET timezone = 'Atlantis/Capital' WHERE id = :id", id=schedule["id"])
     bench.clock.advance(60_000)
     assert [run is None for run in ticked(bench)].count(True) == 1
@@ -228,6 +229,20 @@ def test_a_schedule_is_its_owner_s_alone(bench: Bench) -> None:
     assert bench.look(lambda conn: schedules.list_all(conn, "ben", None)) == []
 
 
+def test_the_same_schedule_is_made_once_in_a_thread(bench: Bench) -> None:
+    """A cell that is run again does not send twice."""
+    thread = bench.thread()
+    first = made(bench, thread, params={"x": 1})
+    assert made(bench, thread, params={"x": 1}) == first
+    others = [
+        made(bench, thread),
+        made(bench, thread, params={"x": 1}, timezone="Europe/Zurich"),
+        made(bench, thread, "0 10 * * *", params={"x": 1}),
+        made(bench, bench.thread(), params={"x": 1}),
+    ]
+    assert len({schedule["id"] for schedule in (first, *others)}) == 5
+
+
 def test_schedules_are_listed_of_one_thread_or_of_all(bench: Bench) -> None:
     one, two = bench.thread(), bench.thread()
     first, second = made(bench, one), made(bench, two)
@@ -237,8 +252,8 @@ def test_schedules_are_listed_of_one_thread_or_of_all(bench: Bench) -> None:
 
 def test_a_user_has_at_most_a_hundred(bench: Bench) -> None:
     thread, bens = bench.thread(), bench.thread("ben")
-    for _ in range(MAX_SCHEDULES):
-        made(bench, thread)
+    for number in range(MAX_SCHEDULES):
+        made(bench, thread, content=str(number))
     with pytest.raises(TooManySchedules) as refused:
         made(bench, thread)
     assert refused.value.status == 409
