@@ -6,6 +6,7 @@ says by signals.
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import time
@@ -50,6 +51,24 @@ def freeze_after_begin() -> None:
     from jupyter_chat_stream.store import driver
 
     driver.begin_writing = _stopping_after(driver.begin_writing)
+
+
+def lost_answers_to_commits() -> None:
+    """Lose the connection to Postgres right after every fifth COMMIT, before its answer is here."""
+    from psycopg import OperationalError
+
+    from jupyter_chat_stream.store import driver
+
+    run, commits = driver._run, itertools.count(1)
+
+    def losing(conn: Any, sql: str, act: Callable[..., Any], *arguments: Any) -> None:
+        run(conn, sql, act, *arguments)
+        if sql.endswith("COMMIT") and next(commits) % 5 == 0:
+            conn.connection.driver_connection.close()
+            lost = OperationalError("server closed the connection unexpectedly")
+            raise driver._wrapped(conn, sql, lost)
+
+    driver._run = losing
 
 
 def small_files() -> None:
@@ -109,5 +128,11 @@ def _stopping_after(act: Callable[..., Any]) -> Callable[..., Any]:
 
 BENDS: dict[str, Callable[[], None]] = {
     bend.__name__: bend
-    for bend in (stepping_clock, freeze_before_commit, freeze_after_begin, small_files)
+    for bend in (
+        stepping_clock,
+        freeze_before_commit,
+        freeze_after_begin,
+        lost_answers_to_commits,
+        small_files,
+    )
 }

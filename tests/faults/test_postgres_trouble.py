@@ -128,7 +128,7 @@ async def test_a_foreign_lock_on_a_table_costs_latency_only(
 async def test_connections_that_are_cut_again_and_again_lose_and_double_nothing(
     make_server: Any, postgres_place: PostgresPlace, record_property: Any
 ) -> None:
-    """L1, L3, L5: also where a COMMIT's answer was lost, for what became of it can be asked."""
+    """L1, L3, L5: whatever they were doing."""
     server = await make_server(**postgres_place.settings).start()
     cut = 0
     async with answering(server, postgres_place) as begun:
@@ -143,3 +143,13 @@ async def test_connections_that_are_cut_again_and_again_lose_and_double_nothing(
         assert [(await server.run(run["id"]))["attempt"] for run in begun] == [1, 1, 1]
     record_property("cut", cut)
     assert cut > 20
+
+
+async def test_a_commit_whose_answer_is_lost_is_neither_forgotten_nor_done_again(
+    make_server: Any, postgres_place: PostgresPlace
+) -> None:
+    """L1, L3, L11: Postgres is asked what became of it; a second time the text would be doubled."""
+    bend = "lost_answers_to_commits"
+    server = await make_server(bend=bend, **postgres_place.settings).start()
+    async with answering(server, postgres_place):
+        pass
