@@ -116,9 +116,11 @@ class ChatStreamApp(ExtensionApp):
 
 def port_of(server: ServerApp) -> int:
     """Give the port that the server listens on; before 2.20 it keeps the 0 it was asked for."""
+    if server.port:
+        return server.port
     bound = getattr(server.http_server, "_sockets", {}).values()
-    ports = [sock.getsockname()[1] for sock in bound if sock.family in (AF_INET, AF_INET6)]
-    return int(server.port or next(iter(ports), 0))
+    ports = (sock.getsockname()[1] for sock in bound if sock.family in (AF_INET, AF_INET6))
+    return int(next(ports, 0))
 
 
 def connection_of(server: ServerApp, token: str) -> Connection:
