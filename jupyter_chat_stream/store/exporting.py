@@ -108,8 +108,7 @@ def read_compactions(conn: Connection, thread: ThreadRef) -> list[dict[str, Any]
 def each_thread(conn: Connection) -> Iterator[ThreadRef]:
     """Give every thread that is not deleted, oldest first."""
     sql = (
-        "SELECT pk, id FROM thread WHERE NOT deleted AND pk > :after "
-        f"ORDER BY pk LIMIT {PAGE_ROWS}"
+        f"SELECT pk, id FROM thread WHERE NOT deleted AND pk > :after ORDER BY pk LIMIT {PAGE_ROWS}"
     )
     after = 0
     while found := execute(conn, sql, {"after": after}).fetchall():
