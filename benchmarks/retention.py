@@ -45,14 +45,15 @@ class Waits:
 class Steps(Turn):
     """A turn that measures its steps with the transaction they are in."""
 
-    begun: list[float] = []  # noqa: RUF012  of the transaction under way
+    begun: list[tuple[float, float]] = []  # noqa: RUF012  of the transaction under way
     took_s: list[float] = []  # noqa: RUF012
+    cpu_s: list[float] = []  # noqa: RUF012  the same without what other programs took
 
     def holding(self, step: Write, counts: Counts) -> Callable[[Transaction], Any]:
         work = super().holding(step, counts)
 
         def timed(tx: Transaction) -> Any:
-            self.begun.append(time.perf_counter())
+            self.begun.append((time.perf_counter(), time.thread_time()))
             return work(tx)
 
         return timed
@@ -60,7 +61,8 @@ class Steps(Turn):
     @classmethod
     def committed(cls, commit: Commit) -> None:
         if cls.begun:
-            cls.took_s.append(time.perf_counter() - cls.begun[0])
+            cls.took_s.append(time.perf_counter() - cls.begun[0][0])
+            cls.cpu_s.append(time.thread_time() - cls.begun[0][1])
             cls.begun.clear()
 
 
@@ -97,8 +99,19 @@ async def _run(sizes: list[int], seconds: float) -> Section:
         finally:
             await asyncio.get_running_loop().run_in_executor(None, store.close)
     rows = [
-        ["", "wait p50", "p99", "longest", "loop late p99", "a step p50", "p99", "longest"],
-        _row("live runs alone", alone, []),
+        [
+            "",
+            "wait p50",
+            "p99",
+            "longest",
+            "loop late p99",
+            "a step p50",
+            "p99",
+            "longest",
+            "its CPU p99",
+            "longest",
+        ],
+        _row("live runs alone", alone, ([], [])),
         _row(f"beside compacting {compacted} deltas", compacting, compacting_s),
         _row(f"beside purging {house.counts.purged_rows} rows", purging, purging_s),
     ]
@@ -109,16 +122,16 @@ async def _run(sizes: list[int], seconds: float) -> Section:
         rows=rows,
         notes=[
             f"{LIVE} live runs, a delta each every {EVERY_S * 1000:.0f} ms; SQLite",
-            f"compacted in {compacting.seconds:.0f} s, {len(compacting_s)} steps; purged in "
-            f"{purging.seconds:.0f} s, {len(purging_s)} steps; "
+            f"compacted in {compacting.seconds:.0f} s, {len(compacting_s[0])} steps; purged in "
+            f"{purging.seconds:.0f} s, {len(purging_s[0])} steps; "
             f"{house.counts.freed_bytes} bytes given back",
         ],
     )
 
 
-def _row(name: str, waits: Waits, steps: list[float]) -> list[str]:
+def _row(name: str, waits: Waits, steps: tuple[list[float], list[float]]) -> list[str]:
     late = _shown(waits.lag_s)[1]
-    return [name, *_shown(waits.values_s), late, *_shown(steps)]
+    return [name, *_shown(waits.values_s), late, *_shown(steps[0]), *_shown(steps[1])[1:]]
 
 
 def _shown(values: list[float]) -> list[str]:
@@ -127,8 +140,10 @@ def _shown(values: list[float]) -> list[str]:
     return [ms(percentile(values, share)) for share in (0.5, 0.99, 1.0)]
 
 
-def _steps() -> list[float]:
-    found, Steps.took_s[:] = list(Steps.took_s), []
+def _steps() -> tuple[list[float], list[float]]:
+    found = list(Steps.took_s), list(Steps.cpu_s)
+    Steps.took_s.clear()
+    Steps.cpu_s.clear()
     return found
 
 
