@@ -1,6 +1,7 @@
 """HTML that stands alone: no script, nothing remote, everything escaped that is not Markdown's own.
 
-Pictures are not shown but named, with a link; HTML in an answer is shown as text.
+Pictures are not shown but named, with a link; HTML in an answer is shown as text,
+and so is TeX: whoever sets it would have to be fetched.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ header p, h2 small, footer { opacity: .7; font-size: .85rem; font-weight: normal
 article { margin: 0 0 1.5rem; } article.user { background: var(--soft); border-radius: .5rem;
   padding: .25rem 1rem; }
 h2.who { font-size: 1rem; margin: .75rem 0; }
+article h1 { font-size: 1.4rem; } article h2:not(.who) { font-size: 1.2rem; }
+article h3 { font-size: 1rem; }
 pre { background: var(--soft); border: 1px solid var(--line); border-radius: .4rem;
   padding: .75rem; overflow-x: auto; white-space: pre-wrap; }
 code { font: .9em/1.5 ui-monospace, monospace; }
@@ -110,6 +113,12 @@ class _Renderer(mistune.HTMLRenderer):
         if not _LINK.match(url):
             return text
         return f'<a href="{escape(url)}" rel="noreferrer noopener">{text}</a>'
+
+    def inline_math(self, text: str) -> str:
+        return f'<code class="math">${escape(text)}$</code>'
+
+    def block_math(self, text: str) -> str:
+        return f'<pre class="math">$$\n{escape(text)}\n$$</pre>\n'
 
 
 _markdown = mistune.create_markdown(

@@ -101,6 +101,7 @@ class _Tags(html.parser.HTMLParser):
 HOSTILE = (
     "<script>alert(1)</script> <img src=x onerror=alert(1)> ![p](https://e.example/p.png)\n\n"
     "[a](javascript:alert(1)) [b](JaVaScRiPt:alert(1)) [c](data:text/html,x) ![d](data:,x)\n\n"
+    "$x<script>alert(1)</script>$ and\n\n$$\n<img src=x>\n$$\n\n"
     "```\"><script>alert(1)</script>\nx\n```\n\n[ok](https://e.example/?a=1&b=2 '\"><script>')"
 )
 
