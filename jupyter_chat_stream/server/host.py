@@ -9,6 +9,7 @@ answer until a later one succeeds; the server itself goes on.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import secrets
 import time
@@ -34,6 +35,7 @@ log = logging.getLogger("jupyter_chat_stream.server")
 HEARTBEAT_S = 20.0
 ACTIVITY_S = 15.0  # hubs and servers cull by the minute
 STOP_S = 15.0  # a start that hangs must not keep the server from ending
+SETTLED_S = 10.0  # after its start, what is imported in the background has been
 START_AGAIN_S = 5.0  # a failed start is not tried again by every request
 
 
@@ -56,6 +58,7 @@ class ServiceHost:
 
     heartbeat_s = HEARTBEAT_S
     activity_s = ACTIVITY_S
+    settled_s = SETTLED_S
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class ServiceHost:
         self._is_stopped = False
         self._starting: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._settling: asyncio.TimerHandle | None = None
         self._identity: ConnectionIdentity | None = None
         self._streams: set[asyncio.Task[Any]] = set()
 
@@ -112,6 +116,9 @@ class ServiceHost:
             service = await loop.run_in_executor(loader, self._make, self._config)
             await service.start()
             self._service = service
+            # What a server has loaded is there to stay. Looking for garbage in it takes 0.1 s and
+            # more, in which nothing else happens, whenever a few hundred thousand objects are new.
+            self._settling = loop.call_later(self.settled_s, gc.freeze)
         except ChatStreamError as error:
             self._fail(error)
             log.error(Line("service.not_started", code=error.code, message=error.message))
@@ -155,6 +162,8 @@ class ServiceHost:
     async def stop(self) -> None:
         """End all streams, then the service; one that is just starting is waited for."""
         self._is_stopped = True
+        if self._settling is not None:
+            self._settling.cancel()
         ending = [*self._streams, *((self._watching,) if self._watching else ())]
         for task in ending:
             task.cancel()

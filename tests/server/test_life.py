@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import os
@@ -73,6 +74,19 @@ async def test_a_request_that_comes_early_waits_for_the_service(
     may_load.set()
     server = await asyncio.wait_for(starting, 20)
     assert (await server.ask("GET", "status")).status == 200
+
+
+async def test_what_was_loaded_at_the_start_is_not_searched_for_garbage_again(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full search of a server's heap holds its loop, and all kernels' messages, up for 0.1 s."""
+    monkeypatch.setattr(hosts.ServiceHost, "settled_s", 0.0)
+    before = gc.get_freeze_count()
+    try:
+        await start_server()
+        await until(lambda: gc.get_freeze_count() > before)
+    finally:
+        gc.unfreeze()
 
 
 def unreadable(path: Path) -> None:
