@@ -42,6 +42,7 @@ class Found:
     """What one round brought."""
 
     lags_s: list[float]
+    collections_s: list[float]  # of the oldest garbage
     quiet_lags_s: list[float]
     echoes: list[tuple[int, float, bool]]
     loaded_ns: tuple[int, int]
@@ -159,7 +160,8 @@ async def _window(server: Server, watched: dict[str, int], seconds: float) -> di
         share = (thread_s - threads.get(name, 0.0)) / taken_s
         if share >= 0.01:
             shares[f"server's {name}"] = share
-    return {"lags_s": probed["lags_s"], "loaded_ns": (began_ns, end_ns), "shares": shares}
+    found = {name: probed[name] for name in ("lags_s", "collections_s")}
+    return {**found, "loaded_ns": (began_ns, end_ns), "shares": shares}
 
 
 async def _answer(server: Server, thread: str) -> str:
@@ -202,5 +204,7 @@ def _notes(name: str, load: Load, found: Found) -> list[str]:
         f"{name}, of a core while loaded: {shares}",
         f"{name}, echo of a client that holds its acknowledgements back for 40 ms, as most do: "
         f"p50 {usual[0]}, p99 {usual[1]}, without {usual[2]}, with {usual[3]} ms",
+        f"{name}: {len(found.collections_s)} collections of old garbage under load, the longest "
+        f"{ms(max(found.collections_s, default=0.0))} ms",
         f"{name}: loop lag without load {_spread(found.quiet_lags_s)} ms",
     ]

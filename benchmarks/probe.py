@@ -1,15 +1,18 @@
 """An extension of the measured server that measures it from inside: its loop's lag, its threads.
 
 ``GET api/benchmark`` gives what was found since the last time: how late a callback of the event
-loop was that should have run every ``STEP_S``, and how much CPU each thread has taken so far.
+loop was that should have run every ``STEP_S``, how long each garbage collection of the oldest
+generation took (all threads stand still in it), and how much CPU each thread has taken so far.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import threading
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 
 STEP_S = 0.01
+OLDEST = 2
 
 
 class Probe:
@@ -27,6 +31,9 @@ class Probe:
 
     def __init__(self) -> None:
         self.lags_s: list[float] = []
+        self.collections_s: list[float] = []
+        self._collecting_s = 0.0
+        gc.callbacks.append(self._note_collection)
 
     def begin(self) -> None:
         """Look again and again, as long as the loop runs."""
@@ -38,10 +45,19 @@ class Probe:
         self.lags_s.append(now - due)
         loop.call_at(now + STEP_S, self._look, loop, now + STEP_S)
 
+    def _note_collection(self, phase: str, info: dict[str, int]) -> None:
+        if info["generation"] < OLDEST:
+            return
+        now = time.perf_counter()
+        if phase == "stop":
+            self.collections_s.append(now - self._collecting_s)
+        self._collecting_s = now
+
     def take(self) -> dict[str, Any]:
         """Give what was found, and begin anew."""
-        lags, self.lags_s = self.lags_s, []
-        return {"lags_s": lags, "threads_cpu_s": threads_cpu_s()}
+        found = {"lags_s": self.lags_s, "collections_s": self.collections_s}
+        self.lags_s, self.collections_s = [], []
+        return {**found, "threads_cpu_s": threads_cpu_s()}
 
 
 def threads_cpu_s() -> dict[str, float]:
