@@ -23,7 +23,7 @@ class Proxy:
         self._target = ("127.0.0.1", port)
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._wanted: tuple[bytes, When] | None = None
+        self._wanted: tuple[bytes, When, bool] | None = None
         self._lost = threading.Event()
         self._is_refusing = False
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -36,10 +36,13 @@ class Proxy:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def lose(self, words: bytes, when: When) -> threading.Event:
-        """Break the connection over which these bytes are sent next; the event tells when."""
+    def lose(self, words: bytes, when: When, *, refuse: bool = False) -> threading.Event:
+        """Break the connection over which these bytes are sent next; the event tells when.
+
+        With ``refuse``, no other is taken from that moment on, until ``resume``.
+        """
         with self._lock:
-            self._wanted, self._lost = (words, when), threading.Event()
+            self._wanted, self._lost = (words, when, refuse), threading.Event()
             return self._lost
 
     def cut(self, *, refuse: bool = False) -> None:
@@ -98,7 +101,8 @@ class Proxy:
     def _lose(self, data: bytes, client: socket.socket, server: socket.socket) -> None:
         with self._lock:
             assert self._wanted is not None
-            (_, when), self._wanted = self._wanted, None
+            (_, when, refuse), self._wanted = self._wanted, None
+            self._is_refusing = self._is_refusing or refuse
             self._open -= {client, server}
         if when == "after":
             # the other thread still forwards: what it reads from here on must not arrive

@@ -46,6 +46,8 @@ RACES = 4  # tries of what another process got in the way of
 PATIENCE_S = 10.0  # of a command, while the database is away
 APPEND_PATIENCE_S = 600.0  # of a run: its provider waits, and nothing is lost
 LAST_PATIENCE_S = 2.0  # of all, once the store is being closed
+AWAY = "The database is away; nothing was written. Try again when it is back."
+UNKNOWN = "The database is away; whether this was written is not known. Look when it is back."
 DOUBT_S = 2.0  # then a COMMIT whose client is gone is ended, if it is still under way
 
 
@@ -308,23 +310,21 @@ class Writer:
 
         An append that may have been committed waits on: its run would only write it again.
         """
-        late = [op for op in (*batch, *self._held) if self._is_late(op)]
-        if in_doubt and self._over_s is None:
-            late = [op for op in late if op not in batch or isinstance(op, Command)]
-        batch[:] = [op for op in batch if op not in late]
+        unknown = [op for op in batch if in_doubt and self._is_late(op)]
+        if self._over_s is None:
+            unknown = [op for op in unknown if isinstance(op, Command)]
+        waiting = self._held if in_doubt else [*batch, *self._held]
+        late = [op for op in waiting if not isinstance(op, Look) and self._is_late(op)]
+        batch[:] = [op for op in batch if op not in unknown and op not in late]
         self._held = [op for op in self._held if op not in late]
-        error = DatabaseUnreachable(
-            "The database is away; whether this was written is not known. Look when it is back."
-            if in_doubt
-            else "The database is away; nothing was written. Try again when it is back."
-        )
-        outcomes: list[Outcome] = [(op, None, error) for op in late if not isinstance(op, Look)]
+        outcomes: list[Outcome] = [
+            *((op, None, DatabaseUnreachable(UNKNOWN)) for op in unknown),
+            *((op, None, DatabaseUnreachable(AWAY)) for op in late),
+        ]
         if outcomes:
             self._deliver(Committed(events=[], outcomes=outcomes))
 
-    def _is_late(self, operation: Operation | Look) -> bool:
-        if isinstance(operation, Look):
-            return False
+    def _is_late(self, operation: Operation) -> bool:
         now_s = time.monotonic()
         is_over = self._over_s is not None and now_s - self._over_s > LAST_PATIENCE_S
         return is_over or now_s - operation.queued_s > operation.patience_s

@@ -328,3 +328,23 @@ async def test_who_follows_is_told_nothing_of_a_short_outage(bench: Bench, proxy
     finally:
         reader.close()
         await hub.stop()
+
+
+def test_a_command_in_doubt_is_told_so_and_is_not_done_again(bench: Bench, proxy: Proxy) -> None:
+    """L1: its patience ends before the server is back; it had not come through, and never will."""
+    thread = bench.thread()
+    lost = proxy.lose(b"COMMIT", "before", refuse=True)
+    command = writer.Command(
+        work=lambda tx: tx.append(thread, ThreadChanged(thread={"title": "never"})),
+        threads=(thread.pk,),
+        patience_s=0.2,
+    )
+    bench.store._writer.put(command)
+    assert lost.wait(PATIENCE_S)
+    waiting = bench.store.submit(lambda tx: tx.append(thread, ThreadChanged(thread={"title": "b"})))
+    error = command.future.exception(PATIENCE_S)
+    assert isinstance(error, DatabaseUnreachable)
+    assert "not known" in str(error)
+    proxy.resume()
+    assert waiting.exception(PATIENCE_S) is None
+    assert bench.seqs(thread) == [1, 2]
