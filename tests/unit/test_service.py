@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_chat_stream.service import base as module
 from jupyter_chat_stream.config import ChatStream
 from jupyter_chat_stream.errors import RunNotFound, StoreError
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.service import SendRequest, Service
+from jupyter_chat_stream.service import base as module
 from jupyter_chat_stream.testing import ScriptedProvider
 from tests.unit.rig import PATIENCE_S
 
