@@ -66,6 +66,14 @@ class Steps(Turn):
             cls.begun.clear()
 
 
+TITLE = "live commits beside retention, ms"
+GOAL = "a step with its commit at most 10 ms at p99"
+HEADER = [
+    *("", "wait p50", "p99", "longest", "loop late p99"),
+    *("a step p50", "p99", "longest", "its CPU p99", "longest"),
+]
+
+
 def run(*, quick: bool = False) -> Section:
     """Measure; quick: a hundredth of it."""
     sizes = [1000] * 10 if quick else [100_000] * 5 + [5000] * 100
@@ -98,35 +106,18 @@ async def _run(sizes: list[int], seconds: float) -> Section:
             purging_s = _steps()
         finally:
             await asyncio.get_running_loop().run_in_executor(None, store.close)
+    notes = [
+        f"{LIVE} live runs, a delta each every {EVERY_S * 1000:.0f} ms; SQLite",
+        f"compacted in {compacting.seconds:.0f} s, {len(compacting_s[0])} steps; purged in "
+        f"{purging.seconds:.0f} s, {len(purging_s[0])} steps; "
+        f"{house.counts.freed_bytes} bytes given back",
+    ]
     rows = [
-        [
-            "",
-            "wait p50",
-            "p99",
-            "longest",
-            "loop late p99",
-            "a step p50",
-            "p99",
-            "longest",
-            "its CPU p99",
-            "longest",
-        ],
         _row("live runs alone", alone, ([], [])),
         _row(f"beside compacting {compacted} deltas", compacting, compacting_s),
         _row(f"beside purging {house.counts.purged_rows} rows", purging, purging_s),
     ]
-    return Section(
-        name="r",
-        title="live commits beside retention, ms",
-        goal="a step with its commit at most 10 ms at p99",
-        rows=rows,
-        notes=[
-            f"{LIVE} live runs, a delta each every {EVERY_S * 1000:.0f} ms; SQLite",
-            f"compacted in {compacting.seconds:.0f} s, {len(compacting_s[0])} steps; purged in "
-            f"{purging.seconds:.0f} s, {len(purging_s[0])} steps; "
-            f"{house.counts.freed_bytes} bytes given back",
-        ],
-    )
+    return Section(name="r", title=TITLE, goal=GOAL, rows=[HEADER, *rows], notes=notes)
 
 
 def _row(name: str, waits: Waits, steps: tuple[list[float], list[float]]) -> list[str]:
