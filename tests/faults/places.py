@@ -15,6 +15,8 @@ from tests.postgres import Postgres
 
 LEASE_S = 1.0
 SWEEP_S = 0.25
+LOCK_TABLE = "LOCK TABLE thread IN ACCESS EXCLUSIVE MODE"
+LOCK_ROWS = "SELECT * FROM thread JOIN run ON run.thread = thread.pk FOR UPDATE"
 
 
 class Place:
@@ -89,10 +91,10 @@ class PostgresPlace(Place):
             return conn.execute(sql).fetchall()
 
     @asynccontextmanager
-    async def locked(self) -> AsyncIterator[None]:
-        """Hold the whole table of threads, as a migration or a person with a shell may."""
+    async def locked(self, statement: str = LOCK_TABLE) -> AsyncIterator[None]:
+        """Hold the whole table of threads, or rows, as a migration or a person's shell may."""
         with self.server.connect(self.database, autocommit=False) as conn:
-            conn.execute("LOCK TABLE thread IN ACCESS EXCLUSIVE MODE")
+            conn.execute(statement)
             yield
             conn.rollback()
 

@@ -14,6 +14,7 @@ from jupyter_chat_stream.events import ThreadChanged
 from jupyter_chat_stream.follow import Hub, Reader
 from jupyter_chat_stream.store import threads
 from jupyter_chat_stream.store.log import ThreadRef, Transaction
+from jupyter_chat_stream.store.notices import Notices
 from jupyter_chat_stream.store.store import Store
 
 POLL_S = 0.2
@@ -26,6 +27,7 @@ class Two:
     def __init__(self, folder: Path) -> None:
         url = f"sqlite:///{folder / 'chat.db'}"
         self.here, self.there = Store.open(url), Store.open(url)
+        self.there._writer._notices = Notices()  # nobody is told: only looking finds it
         self.here.attach(asyncio.get_running_loop())
         self.hub = Hub(self.here, poll_interval_s=POLL_S)
         made = self.there.submit(_create).result(SOON_S)

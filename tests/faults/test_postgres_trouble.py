@@ -16,7 +16,7 @@ import pytest
 from jupyter_chat_stream.providers.demo.answers import long_text
 from tests.faults.harness import Server, eventually
 from tests.faults.laws import assert_nothing_seen_was_lost, assert_reader_holds_the_state
-from tests.faults.places import LEASE_S, PostgresPlace
+from tests.faults.places import LEASE_S, LOCK_ROWS, LOCK_TABLE, PostgresPlace
 from tests.faults.readers import Memory, PollReader, Reader, Socket, SseReader
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -106,14 +106,16 @@ async def test_a_message_sent_while_postgres_is_away_waits_and_is_taken_once(
 
 
 @pytest.mark.timeout(120 + 2 * LOCK_S)
-async def test_a_foreign_lock_on_a_table_costs_latency_only(
+async def test_a_foreign_lock_on_rows_or_a_table_costs_latency_only(
     make_server: Any, postgres_place: PostgresPlace
 ) -> None:
     """Held for longer than a lease: owners do not die of it, and nothing is taken over."""
     server = await make_server(**postgres_place.settings).start()
     other = await make_server(**postgres_place.settings).start()
     async with answering(server, postgres_place) as begun:
-        async with postgres_place.locked():
+        async with postgres_place.locked(LOCK_ROWS):
+            await asyncio.sleep(LEASE_S / 2)
+        async with postgres_place.locked(LOCK_TABLE):
             await asyncio.sleep(LOCK_S)  # the time itself is the fault
 
         async def all_ended() -> bool:

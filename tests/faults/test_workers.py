@@ -166,6 +166,27 @@ async def test_a_worker_outlives_a_restart_of_postgres(site: Site) -> None:
     assert run["attempt"] == 1
 
 
+async def test_servers_on_postgres_take_over_from_each_other_within_a_lease(
+    make_server: Any, postgres_place: PostgresPlace
+) -> None:
+    """L10: without any worker, each runs what was sent to it, under a lease."""
+    dying, heir = (make_server(**postgres_place.settings) for _ in range(2))
+    for server in (dying, heir):
+        server.spawn()
+    for server in (dying, heir):
+        await server.ready()
+    thread = await dying.thread("demo/long")
+    site = Site(postgres_place, heir, [])
+    site.run = (await dying.send(thread, "Go on", params=SLOW))["run"]
+    await dying.until_text(thread, site.run["id"], 100)
+    assert postgres_place.rows(HOLDER) == [(dying.pid,)]
+    dying.kill()
+    await site.until_attempt(2, within_s=TAKE_OVER_S)
+    await site.until_whole(attempts=2)
+    heir.kill()
+    postgres_place.assert_whole()
+
+
 async def test_stop_reaches_the_worker_by_its_notice(
     make_server: Any, make_worker: Any, make_fake: Any, place: Place
 ) -> None:
