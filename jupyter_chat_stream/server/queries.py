@@ -8,6 +8,7 @@ from typing import Any
 from tornado.web import HTTPError, RequestHandler
 
 from ..errors import InvalidInput, NotFound
+from ..events import clean_text
 
 MAX_WAIT_S = 60.0
 # The largest integer that JavaScript holds exactly; no thread gets there.
@@ -32,7 +33,7 @@ def text(handler: RequestHandler, name: str, *, least: int = 1, most: int = 200)
         raise InvalidInput(f"'{name}' is not UTF-8.", field=name) from None
     if value is not None and not least <= len(value) <= most:
         raise InvalidInput(f"'{name}' must have {least} to {most} characters.", field=name)
-    return value
+    return None if value is None else clean_text(value)
 
 
 def whole(handler: RequestHandler, name: str, *, least: int, most: int) -> int | None:
