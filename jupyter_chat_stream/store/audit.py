@@ -20,7 +20,6 @@ from ..events import Event, MessageWritten, canonical
 from ..messages import Transcript
 from . import rows
 from .archive import read_archive
-from .compaction import compact as compact  # the same laws, from the other side
 from .compaction import digest
 from .log import ThreadRef, execute
 from .reading import read_events

@@ -26,8 +26,8 @@ from jupyter_chat_stream.events import (
     ToolReturned,
 )
 from jupyter_chat_stream.store import claims, runs, threads
-from jupyter_chat_stream.store.audit import compact
 from jupyter_chat_stream.store.claims import Claimed, claim, find_due
+from jupyter_chat_stream.store.compaction import compact
 from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.store.notices import Notices
 from jupyter_chat_stream.store.reading import read_after

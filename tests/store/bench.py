@@ -28,8 +28,9 @@ from jupyter_chat_stream.events import (
 )
 from jupyter_chat_stream.messages import Transcript
 from jupyter_chat_stream.store import runs, threads
-from jupyter_chat_stream.store.audit import compact, verify
+from jupyter_chat_stream.store.audit import verify
 from jupyter_chat_stream.store.claims import Claimed, Due, claim, find_due
+from jupyter_chat_stream.store.compaction import compact
 from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction, execute
 from jupyter_chat_stream.store.reading import (
     Answer,

@@ -21,8 +21,8 @@ from jupyter_chat_stream.events import (
 )
 from jupyter_chat_stream.follow import BUFFER_BYTES, Frame, Hub, HubStats, Reader
 from jupyter_chat_stream.messages import Transcript
-from jupyter_chat_stream.store.audit import compact
 from jupyter_chat_stream.store.claims import Claimed
+from jupyter_chat_stream.store.compaction import compact
 from jupyter_chat_stream.store.log import RunRef, ThreadRef
 from jupyter_chat_stream.store.notices import Notices
 from jupyter_chat_stream.store.store import Store
