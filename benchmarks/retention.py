@@ -87,9 +87,7 @@ async def _run(sizes: list[int], seconds: float) -> Section:
         store.attach(asyncio.get_running_loop())
         store.observe(Steps.committed)
         try:
-            thread = await _thread(store)
-            for size in sizes:
-                await _answer(store, thread, size)
+            thread = await _answered(store, sizes)
             live = [await _claimed(store, await _thread(store)) for _ in range(LIVE)]
             alone = await _beside(store, live, lambda: asyncio.sleep(seconds))
             config = ChatStream(keep_events_days=END_MS / 86_400_000)
@@ -97,9 +95,7 @@ async def _run(sizes: list[int], seconds: float) -> Section:
             compacting = await _beside(store, live, house.look)
             compacted, compacting_s = house.counts.compacted_deltas, _steps()
             await store.write(lambda tx: commands.delete(tx, thread, OWNER), thread.pk)
-            more = await _thread(store)
-            for size in sizes:
-                await _answer(store, more, size)
+            more = await _answered(store, sizes)
             await store.write(lambda tx: commands.delete(tx, more, OWNER), more.pk)
             late_ms = PURGE_AFTER_MS + 1000
             purging = await _beside(store, live, house.look)
@@ -108,9 +104,8 @@ async def _run(sizes: list[int], seconds: float) -> Section:
             await asyncio.get_running_loop().run_in_executor(None, store.close)
     notes = [
         f"{LIVE} live runs, a delta each every {EVERY_S * 1000:.0f} ms; SQLite",
-        f"compacted in {compacting.seconds:.0f} s, {len(compacting_s[0])} steps; purged in "
-        f"{purging.seconds:.0f} s, {len(purging_s[0])} steps; "
-        f"{house.counts.freed_bytes} bytes given back",
+        _note("compacted", compacting, compacting_s),
+        f"{_note('purged', purging, purging_s)}; {house.counts.freed_bytes} bytes given back",
     ]
     rows = [
         _row("live runs alone", alone, ([], [])),
@@ -118,6 +113,17 @@ async def _run(sizes: list[int], seconds: float) -> Section:
         _row(f"beside purging {house.counts.purged_rows} rows", purging, purging_s),
     ]
     return Section(name="r", title=TITLE, goal=GOAL, rows=[HEADER, *rows], notes=notes)
+
+
+async def _answered(store: Store, sizes: list[int]) -> ThreadRef:
+    thread = await _thread(store)
+    for size in sizes:
+        await _answer(store, thread, size)
+    return thread
+
+
+def _note(done: str, waits: Waits, steps: tuple[list[float], list[float]]) -> str:
+    return f"{done} in {waits.seconds:.0f} s, {len(steps[0])} steps"
 
 
 def _row(name: str, waits: Waits, steps: tuple[list[float], list[float]]) -> list[str]:
