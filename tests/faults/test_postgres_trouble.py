@@ -71,7 +71,10 @@ async def test_while_postgres_is_away_answers_wait_in_memory_and_then_go_on(
     """L3, L10: what was seen was committed; no reader notices more than a pause."""
     server = await make_server(**postgres_place.settings).start()
     async with answering(server, postgres_place) as begun:
-        await postgres_place.outage(OUTAGE_S, gently=how != "killed")
+        if how == "killed":
+            await postgres_place.outage(OUTAGE_S)
+        else:
+            await postgres_place.outage(gently=True)
         sent = await server.send(begun[0]["thread_id"], "And?", model="demo/echo")
         assert sent["run"]["status"] == "pending"
         await server.until_run(sent["run"]["id"], ("completed",))

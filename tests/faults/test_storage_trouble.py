@@ -218,7 +218,7 @@ async def test_files_that_may_not_grow_are_as_a_full_disk(make_server: Any) -> N
     server = make_server(bend="small_files", environment={"JCS_FILE_BYTES": str(QUOTA_BYTES)})
     await server.start()
     other = await server.thread("demo/echo")
-    async with followed(server):
+    async with followed(server, chars=CHARS // 2):
         refused = await until_full(server, other)
         assert (refused["status"], refused["code"]) == (503, "store_error")
         server.signal(PULL)  # there is room again
@@ -237,7 +237,7 @@ async def test_on_postgres_a_full_disk_loses_nothing_and_the_answer_goes_on_when
         place = PostgresPlace(postgres)
         server = await make_server(**place.settings).start()
         other = await server.thread("demo/echo")
-        async with followed(server, place=place):
+        async with followed(server, place=place, chars=CHARS // 2):
             ballast = fill(Path(postgres._folder))
             refused = await until_full(server, other)
             assert refused["status"] == 503
