@@ -141,9 +141,8 @@ async def test_text_that_no_database_takes_is_made_harmless_and_harms_nobody(
     assert "\x00" not in texts["odd/nul"]
     assert texts["odd/nul"].replace("�", "") == "beforeafter"
     await server.until_run(beside["id"], ("completed",))
-    assert (await server.message(beside["thread_id"], beside["id"]))["content"] == long_text(
-        CHARS // 4
-    )
+    said = (await server.message(beside["thread_id"], beside["id"]))["content"]
+    assert said == long_text(CHARS // 4)
     server.kill()
     place.assert_whole()
 
