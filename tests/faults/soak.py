@@ -25,7 +25,7 @@ from scripts.setup_env import PYTHON, environment
 from scripts.terminal import say
 from tests.conftest import FOREIGN_PREFIXES, home_environment
 from tests.faults.harness import FakeApi, Server, Worker
-from tests.faults.places import PostgresPlace, SqlitePlace
+from tests.faults.places import PostgresPlace, SqlitePlace, is_running
 from tests.faults.processes import ROOT, Nursery
 from tests.faults.storm import CHARS, CHUNK_CHARS, CHUNKS_PER_S, NO_LIMIT, Storm
 from tests.guard import refuse_foreign_connections
@@ -36,6 +36,7 @@ ROUND = 50
 WORKERS = 2
 MINUTES = 120.0
 DATABASES = ("sqlite", "postgres")
+TABLES = ("thread", "message", "run", "lease", "event")
 # What the tests do for moments, and here for as long as it may take in life.
 LONG = {"JCS_OUTAGE_S": "40", "JCS_SUSPEND_S": "60", "JCS_LOCK_S": "20"}
 LONG_TESTS = (
@@ -86,9 +87,9 @@ def _round(database: str, seed: int, number: int, kills: int) -> bool:
     began = time.monotonic()
     try:
         counts = asyncio.run(_rage(database, folder, seed, number, kills))
-    except AssertionError as broken:
-        say(f"{database}, round {number}, seed {seed}: {broken}")
-        say(f"The processes' logs and the database are in {folder}")
+    except (AssertionError, asyncio.TimeoutError) as broken:
+        say(f"{database}, round {number}, seed {seed}: {broken or type(broken).__name__}")
+        say(f"The processes' logs and what the tables held are in {folder}")
         return False
     took_s = time.monotonic() - began
     say(f"{database}, round {number}, seed {seed}, {took_s:.0f} s: {counts}")
@@ -133,7 +134,21 @@ async def _rage(database: str, folder: Path, seed: int, number: int, kills: int)
             chance=random.Random(seed),
             freezes=True,
         )
-        return await storm.rage(kills)
+        try:
+            return await storm.rage(kills)
+        except BaseException:
+            _keep(place, folder)
+            raise
+
+
+def _keep(place: SqlitePlace | PostgresPlace, folder: Path) -> None:
+    """Write down what a Postgres held that is about to go; a file stays by itself."""
+    if isinstance(place, PostgresPlace):
+        if not is_running(place.server):
+            place.server.start()
+        for name in TABLES:
+            rows = place.rows(f"SELECT * FROM {name}")
+            (folder / f"{name}.txt").write_text("\n".join(map(repr, rows)))
 
 
 if __name__ == "__main__":
