@@ -26,6 +26,7 @@ from .base import Executing
 log = logging.getLogger("jupyter_chat_stream.engine")
 
 STOP_WITHIN_S = 5.0
+MOST_USERS = 10_000
 SOON_S = 0.1  # least time between two looks for what other processes tell of
 
 
@@ -55,6 +56,8 @@ class Sweep:
         self._looked_ms = 0
         self._looked_at = 0.0
         self._soon: asyncio.TimerHandle | None = None
+        self._served: dict[str, int] = {}  # users, and at which call they were served last
+        self._calls = 0
         self.late_s = 0.0
         self.ticks = 0
         self.observe: Callable[[float], None] | None = None
@@ -125,13 +128,22 @@ class Sweep:
             return
         for due in found[: self._engine.room()]:
             self._engine.dispatch(due.run.id, due.attempt + 1, due)
+            self._note_served(due.user)
         for schedule in ticks:
             await self._tick(schedule)
 
     def _find(self, conn: Connection) -> tuple[list[Due], list[DueSchedule]]:
         most = self._config.max_active_runs_per_user
-        due = [due for due in find_due(conn, self._looked_ms, most) if self._is_lost(conn, due)]
+        found = find_due(conn, self._looked_ms, most, dict(self._served))
+        due = [due for due in found if self._is_lost(conn, due)]
         return due, schedules.find_due(conn, self._looked_ms)
+
+    def _note_served(self, user: str) -> None:
+        self._calls += 1
+        self._served.pop(user, None)
+        self._served[user] = self._calls
+        if len(self._served) > MOST_USERS:  # who was served longest ago is as good as new
+            del self._served[next(iter(self._served))]
 
     async def _tick(self, due: DueSchedule) -> None:
         made = await self._store.write(lambda tx: schedules.tick(tx, due), due.thread.pk)

@@ -74,6 +74,7 @@ class ServiceBase:
                 url,
                 synchronous=self.config.synchronous,
                 network_disk=self.config.network_disk,
+                is_light=not self.config.run_in_server,
                 now_ms=self._now_ms,
             )
         )

@@ -17,8 +17,9 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from ..events import ENDS, Failed, MessageWritten, StatusChanged, iso
-from . import rows, waits
+from . import waits
 from .log import RunRef, ThreadRef, Transaction, execute
+from .reading import read_message
 from .runs import end_run
 
 OnCrash = Literal["continue", "restart", "interrupt"]
@@ -65,11 +66,21 @@ class Claimed:
     was_lost: bool = False
 
 
-def find_due(conn: Connection, now_ms: int, max_active_per_user: int | None = None) -> list[Due]:
+def find_due(
+    conn: Connection,
+    now_ms: int,
+    max_active_per_user: int | None = None,
+    served: Mapping[str, int] | None = None,
+) -> list[Due]:
     """List the runs that somebody may have to execute, in the order that is fair.
 
     A run with an owner is listed too: whether that owner lives is for the engine to say.
+
+    Args:
+        served: numbers that grow with each time a user was served: of two who have equally many
+            runs under way, who was served longest ago is first.
     """
+    served = served or {}
     sql = (
         f"{_DUE} WHERE run.ended_ms IS NULL AND "
         "(run.owner IS NOT NULL OR run.status <> 'waiting' OR run.wake_ms <= :now) "
@@ -80,16 +91,16 @@ def find_due(conn: Connection, now_ms: int, max_active_per_user: int | None = No
     )
     found = [_due(row) for row in execute(conn, sql, {"now": now_ms})]
     active = _count_active(conn)
-    placed: list[tuple[int, Due]] = []
+    placed: list[tuple[int, int, Due]] = []
     for due in found:
         place = -1  # taking a dead owner's run over makes no more of them
         if due.owner is None:
             place = active[due.user]
             active[due.user] += 1
         if max_active_per_user is None or place < max_active_per_user:
-            placed.append((place, due))
-    placed.sort(key=lambda each: each[0])
-    return [due for _, due in placed]
+            placed.append((place, served.get(due.user, 0), due))
+    placed.sort(key=lambda each: each[:2])
+    return [due for *_, due in placed]
 
 
 def find_one(conn: Connection, run_id: str) -> Due | None:
@@ -246,11 +257,7 @@ def _begin(
 
 def _begin_attempt(tx: Transaction, run: RunRef, attempt: int, *, restart: bool) -> None:
     tx.flush()
-    tx.settle(run)
-    tx.flush()
-    sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE pk = :pk"
-    row = tx.execute(sql, {"pk": run.message_pk}).mappings().one()
-    message = rows.message_wire(row, run.thread.id)
+    message = read_message(tx.conn, run)
     has_parts = bool(message["parts"])
     # what a run took over from the one it continues is not its own to throw away
     if restart and has_parts and tx.run(run)["continues"] is None:

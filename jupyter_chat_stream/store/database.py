@@ -61,11 +61,13 @@ class Database:
         *,
         synchronous: str = "NORMAL",
         network_disk: bool | None = False,
+        is_light: bool = False,
         now_ms: int,
     ) -> None:
         _keep_rows_out_of_logs()
         self.url: URL = parse_url(url)
         self._synchronous = synchronous
+        self._idle_readers = 1 if is_light else READERS
         self._scratch: Path | None = None
         self._schema = ""
         self._host: OneHost | None = None
@@ -171,7 +173,7 @@ class Database:
                 "timeout": BUSY_TIMEOUT_MS / 1000,
             }
         else:
-            options.update(postgres.engine_options(self.url, writes=writes, most=size))
+            options.update(self._postgres_options(writes=writes, size=size))
         try:
             engine = create_engine(self.url, **options)
         except (NoSuchModuleError, ModuleNotFoundError) as error:
@@ -189,6 +191,10 @@ class Database:
         if self.is_sqlite or writes:
             _begin_with(engine, driver.begin_sql(is_sqlite=self.is_sqlite, writes=writes))
         return engine
+
+    def _postgres_options(self, *, writes: bool, size: int) -> dict[str, Any]:
+        idle = min(size, self._idle_readers)
+        return postgres.engine_options(self.url, writes=writes, idle=idle, most=size)
 
     def _teach_sqlite(self, engine: Engine) -> None:
         pragmas = (

@@ -21,7 +21,6 @@ from .migrations import migrate
 DRIVER = "postgresql+psycopg"
 MIN_VERSION = 15
 OPEN_PATIENCE_S = 10.0
-IDLE_READERS = 1  # many servers share one database; under load there are more
 # libpq's, in seconds but for the last (ms)
 _PATIENCE = {
     "connect_timeout": 5,
@@ -52,14 +51,13 @@ def options_for(url: URL) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in url.query}
 
 
-def engine_options(url: URL, *, writes: bool, most: int) -> dict[str, Any]:
-    """Give the engine's options."""
+def engine_options(url: URL, *, writes: bool, idle: int, most: int) -> dict[str, Any]:
+    """Give the engine's options: of ``most`` connections it keeps ``idle`` when nothing is read."""
     if url.drivername != DRIVER:
         return {}
     common = {"connect_args": options_for(url)}
     if writes:  # transactions are begun by statements of ours (driver.begin_writing)
         return {**common, "isolation_level": "AUTOCOMMIT"}
-    idle = min(most, IDLE_READERS)
     return {
         **common,
         "isolation_level": "REPEATABLE READ",

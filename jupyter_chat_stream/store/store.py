@@ -84,12 +84,14 @@ class Store:
         *,
         synchronous: str = "NORMAL",
         network_disk: bool | None = False,
+        is_light: bool = False,
         **options: Any,
     ) -> Store:
         """Open the database at a URL, creating or migrating it. Blocks.
 
         Args:
             network_disk: whether an SQLite file lies on one; None: found out.
+            is_light: nothing is executed here: few connections are kept where many share a server.
 
         Raises:
             DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy,
@@ -97,7 +99,11 @@ class Store:
         """
         now_ms = options.get("now_ms", system_now_ms)
         database = Database(
-            url, synchronous=synchronous, network_disk=network_disk, now_ms=now_ms()
+            url,
+            synchronous=synchronous,
+            network_disk=network_disk,
+            is_light=is_light,
+            now_ms=now_ms(),
         )
         return cls(database, **options)
 

@@ -94,6 +94,20 @@ async def test_no_more_than_max_active_runs_are_executed(make_rig: MakeRig) -> N
         assert (await rig.ended(run))["status"] == "completed"
 
 
+async def test_users_take_turns_even_where_one_run_is_worked_on_at_a_time(
+    make_rig: MakeRig,
+) -> None:
+    provider = ScriptedProvider(default=lambda prompt: ["x"])
+    rig = await make_rig(provider=provider, max_active_runs=1)
+    busy = [await rig.send(await rig.thread(), "busy") for _ in range(5)]
+    patient = await rig.send(await rig.thread(owner="ben"), "patient")
+    await rig.engine.start()
+    for run in (*busy, patient):
+        await rig.ended(run)
+    asked = [prompt.turns[-1].text for prompt in provider.prompts]
+    assert asked == ["busy", "patient", "busy", "busy", "busy", "busy"]
+
+
 async def test_an_engine_without_room_does_not_spin(make_rig: MakeRig) -> None:
     """A run whose time has come waits for room: no look is worth anything before one ends."""
     gate = Gate()
