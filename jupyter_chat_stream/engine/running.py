@@ -41,6 +41,7 @@ class _Work:
         self.attempt = attempt
         self.execution: Execution | None = None
         self.thread_id: str | None = None
+        self.is_last_chance = False
         self.is_claimed = asyncio.Event()  # or it has ended without
         self.task: asyncio.Task[None] | None = None
 
@@ -102,7 +103,15 @@ class Running:
 
     def is_lost(self, conn: Connection, due: Due) -> bool:
         """Say whether nobody works on a run that is due, nor begins to. Blocks."""
-        return (due.run.id, due.attempt + 1) not in self._calls and self._is_free(conn, due)
+        if (due.run.id, due.attempt + 1) in self._calls or self._is_held_back(due):
+            return False
+        return self._is_free(conn, due)
+
+    def _is_held_back(self, due: Due) -> bool:
+        """Say whether its last chance comes later: `claim` would refuse it, again and again."""
+        return due.is_last_chance(self._config.max_crashes) and any(
+            work.is_last_chance for work in list(self._executing.values())
+        )
 
     async def abort(self, run_id: str) -> bool:
         """Stop a run and keep its text; False where it is not here."""
@@ -148,6 +157,7 @@ class Running:
                 older.cancel()
             work.execution = Execution(self._tools, claimed)
             work.thread_id = claimed.run.thread.id
+            work.is_last_chance = claimed.is_last_chance
             if self.observe is not None:
                 self.observe(claimed)
             self._executing[work.run_id] = work

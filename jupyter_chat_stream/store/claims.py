@@ -28,8 +28,8 @@ MOST_DUE = 1000  # of one look; the next one comes when some of them have room
 
 _DUE = (
     "SELECT run.pk, run.id, run.thread, thread.id, run.message, message.id, run.attempt, "
-    "run.status, run.owner, thread.owner FROM run JOIN thread ON thread.pk = run.thread "
-    "JOIN message ON message.pk = run.message "
+    "run.status, run.owner, thread.owner, run.crashes FROM run "
+    "JOIN thread ON thread.pk = run.thread JOIN message ON message.pk = run.message "
 )
 _HAS_PREDECESSOR = (
     "EXISTS (SELECT 1 FROM run AS earlier WHERE earlier.thread = run.thread AND "
@@ -46,6 +46,12 @@ class Due:
     status: str
     owner: str | None
     user: str
+    crashes: int = 0  # counted so far; where the owner has died, without that one
+
+    def is_last_chance(self, max_crashes: int) -> bool:
+        """Say whether one crash in the attempt to come fails the run as poison."""
+        crashes = self.crashes + (self.owner is not None)
+        return 0 < crashes == max_crashes - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +70,7 @@ class Claimed:
     on_crash: OnCrash = "continue"
     created_ms: int = 0
     was_lost: bool = False
+    is_last_chance: bool = False  # one more crash fails it
 
 
 def find_due(
@@ -139,12 +146,16 @@ def claim(
 
     A message for later whose time has come is delivered first, and its run may then have to wait
     for its turn. A question that nobody answered in time ends its run. A run whose owner died
-    crashed: it is counted, and one that crashes too often is failed.
+    crashed: it is counted, and one that crashes too often is failed. Who was beside it is counted
+    too, so an owner holds only one run at a time that the next crash would fail.
     """
     row = _look(tx, due.run)
     if row is None or row["attempt"] != due.attempt or row["owner"] != due.owner:
         return None
     if row["owner"] is None and not _has_come(row, tx.now_ms):
+        return None
+    is_last_chance = due.is_last_chance(max_crashes)
+    if is_last_chance and _holds_last_chance(tx, owner, max_crashes):
         return None
     if row["deliver_ms"] is not None:
         waits.deliver(tx, due.run)
@@ -156,7 +167,7 @@ def claim(
     policy: OnCrash = row["on_crash"] or on_crash
     if not _begin(tx, due, owner, row, max_crashes, policy):
         return None
-    return _claimed(due, row, policy)
+    return replace(_claimed(due, row, policy), is_last_chance=is_last_chance)
 
 
 def retry_attempt(tx: Transaction, claimed: Claimed, *, restart: bool = False) -> Claimed | None:
@@ -213,6 +224,14 @@ def _look(tx: Transaction, run: RunRef) -> Mapping[str, Any] | None:
     )
     found: Mapping[str, Any] | None = tx.execute(sql, {"pk": run.pk}).mappings().first()
     return found
+
+
+def _holds_last_chance(tx: Transaction, owner: str, max_crashes: int) -> bool:
+    sql = (
+        "SELECT EXISTS (SELECT 1 FROM run WHERE owner = :owner AND ended_ms IS NULL "
+        "AND crashes = :crashes)"
+    )
+    return bool(tx.execute(sql, {"owner": owner, "crashes": max_crashes - 1}).scalar())
 
 
 def _has_come(row: Mapping[str, Any], now_ms: int) -> bool:
@@ -295,4 +314,4 @@ def _due(row: Any) -> Due:
         message_pk=row[4],
         message_id=row[5],
     )
-    return Due(run=run, attempt=row[6], status=row[7], owner=row[8], user=row[9])
+    return Due(run=run, attempt=row[6], status=row[7], owner=row[8], user=row[9], crashes=row[10])

@@ -71,10 +71,6 @@ async def until_ended(server: Server, run_id: str, within_s: float = 60.0) -> di
     return await eventually(look, within_s=within_s, what=f"the end of run {run_id}") or {}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a crash is counted for every run that was beside it, each of the three times",
-)
 async def test_a_message_that_kills_its_process_each_time_fails_alone(
     make_server: Any, with_odd: dict[str, str], sqlite_place: Place
 ) -> None:
