@@ -5,6 +5,7 @@ pytest is the last, so its closing line is the last line of the output.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -23,7 +24,10 @@ def main() -> int:
     if status:
         return status
     say("Python: pytest, with the notebooks executed by nbval")
-    command = [str(PYTHON), "-m", "pytest", "--nbval", "--nbval-current-env", "tests", *NOTEBOOKS]
+    # Most tests wait for processes: a module runs in one process, two or more modules at a time.
+    several = ["-n", str(max(2, min(4, os.cpu_count() or 1))), "--dist", "loadfile"]
+    nbval = ["--nbval", "--nbval-current-env"]
+    command = [str(PYTHON), "-m", "pytest", *several, *nbval, "tests", *NOTEBOOKS]
     return subprocess.run([*command, *sys.argv[1:]], cwd=ROOT, env=env, check=False).returncode
 
 
