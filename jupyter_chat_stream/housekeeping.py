@@ -29,6 +29,7 @@ FIRST_S = 30.0  # so much after the start at most: some servers do not live for 
 PAUSE_S, PAUSE_TIMES = 0.01, 4.0  # after a step: at least so long, or so many times its length
 QUIET_S, QUIET_TRIES = 0.002, 50  # how often it looks for an idle writer before it goes on anyway
 GIVE_BACK_WITHIN_S = 1.0  # else the turn's lease ends by itself
+STOP_WITHIN_S = 5.0
 
 
 class Housekeeping:
@@ -52,6 +53,7 @@ class Housekeeping:
         self._turn = turn
         self._known: set[str] = set()  # damaged, and said so; as many as there are
         self._task: asyncio.Task[None] | None = None
+        self._is_stopping = False
 
     def start(self) -> None:
         """Begin to look now and then."""
@@ -59,9 +61,10 @@ class Housekeeping:
 
     async def stop(self) -> None:
         """End between two steps; a step that the writer has already is still committed."""
+        self._is_stopping = True
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait({self._task}, timeout=STOP_WITHIN_S)
 
     async def look(self) -> bool:
         """Do what there is to do now; False where another process has the turn.
@@ -94,7 +97,7 @@ class Housekeeping:
 
     async def _work(self) -> None:
         pause_s = min(self._config.housekeeping_interval_s, FIRST_S)
-        while True:
+        while not self._is_stopping:  # `wait_for` may swallow a cancellation before Python 3.12
             await asyncio.sleep(pause_s * (0.5 + self._rand()))
             pause_s = self._config.housekeeping_interval_s
             try:

@@ -144,7 +144,7 @@ class Running:
             await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
         if self._watching is not None:
             self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+            await asyncio.wait({self._watching}, timeout=STOP_WITHIN_S)
         return [(w.run_id, w.execution.attempt + 1) for w in works if w.execution is not None]
 
     async def _make(self, work: _Work, due: Due | None) -> None:
@@ -199,7 +199,7 @@ class Running:
 
     async def _watch(self) -> None:
         """Drop what was ended or taken elsewhere."""
-        while True:
+        while not self._is_stopping:
             await _wait(self._look_now.wait(), self._config.sweep_interval_s)
             self._look_now.clear()
             works = list(self._executing.values())  # those claimed before the look
@@ -232,7 +232,8 @@ class Running:
 
 
 async def _wait(what: Coroutine[Any, Any, Any], within_s: float) -> None:
-    try:
-        await asyncio.wait_for(what, within_s)
-    except asyncio.TimeoutError:
-        pass  # time for a look of its own
+    waiting = asyncio.ensure_future(what)
+    try:  # before Python 3.12, `wait_for` swallows a cancellation that comes with what it waits for
+        await asyncio.wait({waiting}, timeout=within_s)
+    finally:
+        waiting.cancel()

@@ -171,6 +171,23 @@ async def test_a_nudge_in_the_moment_of_stopping_does_not_keep_the_sweep_going(
     await rig.bounded(rig.engine.sweep.stop())
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_news_in_the_moment_of_stopping_do_not_keep_the_watch_going(
+    make_rig: MakeRig, turns: int
+) -> None:
+    """So many turns of the loop later, the wait for them is done and the watch not yet told."""
+    rig = await make_rig()
+    running = rig.engine.running
+    running.start()
+    await asyncio.sleep(0)  # it waits
+    running.hear(None)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await rig.bounded(running.stop())
+    assert running._watching is not None
+    assert running._watching.done()
+
+
 async def test_a_sweep_that_comes_late_by_more_than_a_lease_gives_the_others_time(
     make_rig: MakeRig,
 ) -> None:

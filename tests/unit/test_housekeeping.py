@@ -193,6 +193,32 @@ async def test_it_looks_again_and_again_and_ends_at_once(make_rig: MakeRig) -> N
     assert await rig.store.write(Turn("other").take)
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_it_ends_though_it_was_just_done(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """Before Python 3.12 a wait that ends while it is cancelled swallows the cancellation."""
+    rig = await make_rig(housekeeping_interval_s=3600.0)
+    monkeypatch.setattr(housekeeping_module, "FIRST_S", 0.0)
+    given_back, write = asyncio.Event(), rig.store.write
+
+    async def write_and_tell(work, *threads):  # type: ignore[no-untyped-def]
+        found = await write(work, *threads)
+        if getattr(work, "__name__", "") == "give_back":
+            given_back.set()
+        return found
+
+    monkeypatch.setattr(rig.store, "write", write_and_tell)
+    house = keeping(rig)
+    house.start()
+    await given_back.wait()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await rig.bounded(house.stop())
+    assert house._task is not None
+    assert house._task.done()
+
+
 async def test_it_can_be_ended_between_any_two_steps(
     make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
