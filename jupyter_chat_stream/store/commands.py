@@ -93,6 +93,7 @@ def send(
 
     Raises:
         ThreadNotFound, MessageNotFound, LimitReached, IdempotencyMismatch
+        InvalidInput: its parent is not delivered.
     """
     info = threads.read_thread(tx.conn, threads.find_thread(tx.conn, sender.owner, thread.id))
     known = _recall(tx, thread, sender, SEND_ROUTE, request.body())
@@ -103,7 +104,7 @@ def send(
         deliver_ms = None
     deliver_ms = limits.admit(tx, sender.owner, sender.limits, deliver_ms)
     if isinstance(request.parent_id, str):
-        threads.find_message(tx.conn, thread, request.parent_id)
+        threads.check_place(tx.conn, thread, request.parent_id, "parent_id")
     message, run = write_exchange(tx, thread, info, content, request, deliver_ms)
     _remember(tx, thread, sender, SEND_ROUTE, request.body(), message["id"], run.id)
     tx.flush()

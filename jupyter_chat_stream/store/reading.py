@@ -194,14 +194,15 @@ def heads_of(conn: Connection, threads: Iterable[ThreadRef]) -> dict[str, int]:
 def read_branch(conn: Connection, run: RunRef, most: int) -> list[dict[str, Any]]:
     """Give the messages from the root to the run's own reply, which is folded to the log's end.
 
-    ``most`` bounds how far back it goes.
+    ``most`` bounds how far back it goes, and each is there once though a damaged one be a circle.
     """
     columns = ", ".join("message." + name.strip() for name in rows.MESSAGE_COLUMNS.split(","))
     sql = (
         "WITH RECURSIVE branch(id, depth) AS (SELECT id, 0 FROM message WHERE id = :id UNION ALL "
         "SELECT message.parent_id, depth + 1 FROM branch JOIN message ON message.id = branch.id "
         "WHERE message.parent_id IS NOT NULL AND depth < :most) "
-        f"SELECT {columns} FROM branch JOIN message ON message.id = branch.id ORDER BY depth DESC"
+        f"SELECT {columns} FROM (SELECT id, MIN(depth) AS depth FROM branch GROUP BY id) AS place "
+        "JOIN message ON message.id = place.id ORDER BY depth DESC"
     )
     found = execute(conn, sql, {"id": run.message_id, "most": most}).mappings().all()
     branch = [rows.message_wire(row, run.thread.id) for row in found]

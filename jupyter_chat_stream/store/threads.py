@@ -91,6 +91,7 @@ def change_thread(
 
     Raises:
         ThreadNotFound, MessageNotFound: ``head`` names no message of it.
+        InvalidInput: ``head`` names one that was not delivered.
         Conflict: another thread has that name.
     """
     thread = find_thread(tx.conn, owner, thread_id)
@@ -99,7 +100,7 @@ def change_thread(
     if not fresh:
         return now
     if fresh.get("head") is not None:
-        find_message(tx.conn, thread, fresh["head"])
+        check_place(tx.conn, thread, fresh["head"], "head")
     if fresh.get("name") is not None and find_by_name(
         tx.conn, owner, now["project"], fresh["name"]
     ):
@@ -181,6 +182,30 @@ def find_message(conn: Connection, thread: ThreadRef, message_id: str) -> int:
     if pk is None:
         raise MessageNotFound(message_id)
     return pk
+
+
+def check_place(conn: Connection, thread: ThreadRef, message_id: str, field: str) -> None:
+    """Check that a message may be answered or be the head: one that is not delivered has no place.
+
+    It will get the head of its time as its parent, and what hung on it would close a circle.
+
+    Raises:
+        MessageNotFound: it is not one of this thread's.
+        InvalidInput: neither it nor the message that it answers was delivered.
+    """
+    find_message(conn, thread, message_id)
+    sql = (
+        "SELECT 1 FROM message LEFT JOIN message AS asked ON asked.id = message.parent_id "
+        "WHERE message.id = :id AND ("
+        "message.role = 'user' AND message.status IN ('waiting', 'cancelled') OR "
+        "asked.role = 'user' AND asked.status IN ('waiting', 'cancelled'))"
+    )
+    if execute(conn, sql, {"id": message_id}).scalar() is not None:
+        raise InvalidInput(
+            f"'{field}' names message {message_id!r}, which is for later and not delivered, or the "
+            "reply to one. Choose another, or wait for its time; a stopped one can be retried.",
+            field=field,
+        )
 
 
 def read_preferences(conn: Connection, owner: str) -> dict[str, Any]:

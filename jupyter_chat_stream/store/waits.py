@@ -41,12 +41,17 @@ def deliver(tx: Transaction, run: RunRef) -> None:
 def deliver_message(
     tx: Transaction, thread: ThreadRef, message_id: str, *, joins_head: bool
 ) -> None:
-    """Put a person's message for later on its branch."""
+    """Put a person's message for later on its branch.
+
+    Where the head hangs on the message itself it keeps the parent it has, or there were a circle.
+    """
     message = _message(tx.conn, thread, "id", message_id)
     if joins_head:
         tx.flush()
-        head = execute(tx.conn, "SELECT head FROM thread WHERE pk = :pk", {"pk": thread.pk})
-        message["parent_id"] = head.scalar()
+        sql = "SELECT head FROM thread WHERE pk = :pk"
+        head = execute(tx.conn, sql, {"pk": thread.pk}).scalar()
+        if not _hangs_on(tx.conn, head, message_id):
+            message["parent_id"] = head
     _rewrite(tx, thread, {**message, "status": "completed"})
 
 
@@ -89,6 +94,16 @@ def expired(question: dict[str, Any]) -> Failed:
 def _joins_head(conn: Connection, run: RunRef) -> bool:
     params = execute(conn, "SELECT params FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
     return bool(json.loads(params).get(JOINS_HEAD))
+
+
+def _hangs_on(conn: Connection, head: str | None, message_id: str) -> bool:
+    """Say whether a message is on the branch that ends with the head; UNION ends any circle."""
+    sql = (
+        "WITH RECURSIVE branch(id) AS (SELECT id FROM message WHERE id = :head UNION "
+        "SELECT message.parent_id FROM branch JOIN message ON message.id = branch.id "
+        "WHERE message.parent_id IS NOT NULL) SELECT 1 FROM branch WHERE id = :id"
+    )
+    return execute(conn, sql, {"head": head, "id": message_id}).scalar() is not None
 
 
 def _message(conn: Connection, thread: ThreadRef, key: str, value: Any) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.errors import IdempotencyMismatch, StaleAttempt
+from jupyter_chat_stream.errors import IdempotencyMismatch, InvalidInput, StaleAttempt
 from jupyter_chat_stream.events import Finalized, InputRequested, canonical
 from jupyter_chat_stream.messages import Transcript
-from jupyter_chat_stream.store import commands, runs
+from jupyter_chat_stream.store import commands, runs, threads
 from jupyter_chat_stream.store.claims import next_wake
 from jupyter_chat_stream.store.commands import HEAD, Sender, SendRequest
 from jupyter_chat_stream.store.log import RunRef, ThreadRef
-from jupyter_chat_stream.store.reading import read_snapshot
+from jupyter_chat_stream.store.reading import read_branch, read_snapshot
 from tests.store.bench import Bench, completed, fold
 from tests.store.looks import find, is_due, messages
 
@@ -305,3 +305,75 @@ def test_a_reader_who_saw_it_waiting_sees_it_delivered(bench: Bench) -> None:
     bench.follow(reader, thread)
     assert reader.runs[run.id]["status"] == "processing"
     assert reader.thread["head"] == run.message_id
+
+
+# ---------------------------------------------------------------- branches have no cycle
+
+
+def branch(bench: Bench, run: RunRef) -> list[str]:
+    """Give the ids from the root to the run's reply."""
+    return [m["id"] for m in bench.look(lambda conn: read_branch(conn, run, 2000))]
+
+
+def put_head(bench: Bench, thread: ThreadRef, message_id: str) -> None:
+    bench.do(
+        lambda tx: threads.change_thread(tx, "local", thread.id, {"head": message_id}), thread.pk
+    )
+
+
+@pytest.mark.parametrize("which", ["message", "reply"])
+@pytest.mark.parametrize("stopped", [False, True], ids=["waiting", "stopped"])
+def test_nothing_hangs_on_what_is_not_delivered(bench: Bench, which: str, stopped: bool) -> None:
+    """It is on no branch: neither a parent nor the head; once delivered it may be both."""
+    thread = bench.thread()
+    run = send(bench, thread)
+    place = {"message": message_of(bench, run)["id"], "reply": run.message_id}[which]
+    if stopped:
+        bench.do(lambda tx: runs.cancel(tx, run), thread.pk)
+    before = bench.events(thread)
+    for deliver_ms in (None, bench.clock() + HOUR_MS):
+        with pytest.raises(InvalidInput) as refused:
+            send(bench, thread, parent_id=place, deliver_ms=deliver_ms)
+        assert refused.value.facts["field"] == "parent_id"
+    with pytest.raises(InvalidInput) as refused:
+        put_head(bench, thread, place)
+    assert refused.value.facts["field"] == "head"
+    assert bench.events(thread) == before
+    if stopped:
+        bench.do(lambda tx: runs.make_successor(tx, run, keep_parts=False), thread.pk)
+    else:
+        bench.claim(run)
+    put_head(bench, thread, place)
+    assert message_of(bench, send(bench, thread, parent_id=place))["parent_id"] == place
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["waiting", "stopped"])
+def test_a_head_that_hangs_on_the_message_itself_does_not_become_its_parent(
+    bench: Bench, stopped: bool
+) -> None:
+    """A file may hold such a head from before it was refused; the message stays a root."""
+    thread = bench.thread()
+    run = send(bench, thread)
+    message_id = message_of(bench, run)["id"]
+    bench.answered(thread)
+    below = bench.answered(thread)
+    first = message_of(bench, below)["id"]
+    bench.sql("UPDATE message SET parent_id = :it WHERE id = :first", it=message_id, first=first)
+    if stopped:
+        bench.do(lambda tx: runs.cancel(tx, run), thread.pk)
+        run = bench.do(lambda tx: runs.make_successor(tx, run, keep_parts=False), thread.pk)
+    else:
+        assert bench.claim(run) is not None
+    assert branch(bench, run) == [message_id, run.message_id]
+    assert branch(bench, below) == [message_id, first, below.message_id]
+
+
+def test_a_branch_that_runs_in_a_circle_is_read_once_round(bench: Bench) -> None:
+    """A file may hold one from before it was refused."""
+    thread = bench.thread()
+    first, last = bench.answered(thread), bench.answered(thread)
+    ids = branch(bench, last)
+    bench.sql("UPDATE message SET parent_id = :last WHERE id = :root", last=ids[-1], root=ids[0])
+    assert branch(bench, last) == ids
+    assert sorted(branch(bench, first)) == sorted(ids)
+    assert branch(bench, first)[-1] == first.message_id
