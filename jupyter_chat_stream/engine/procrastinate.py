@@ -109,8 +109,10 @@ class Worker(Queue):
             on_expired=self._expired,
             on_back=self._renew,
         )
-        self.running = Running(tools, config, self._owners, on_end=self._made_room)
         self._room = asyncio.Event()
+        self.running = Running(
+            tools, config, self._owners, on_end=self._look_again, on_room=self._room.set
+        )
         self._working: asyncio.Task[None] | None = None
         self._round: asyncio.Task[None] | None = None
         self.sweep = Sweep(tools.store, self, config)
@@ -234,8 +236,7 @@ class Worker(Queue):
         if self._round is not None:
             self._round.cancel()
 
-    def _made_room(self) -> None:
-        self._room.set()
+    def _look_again(self) -> None:
         self.sweep.nudge()
 
     def _expired(self) -> None:

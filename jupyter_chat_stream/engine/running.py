@@ -55,18 +55,27 @@ class _Work:
 
 
 class Running:
-    """The runs of one process; ``on_end`` is called when one of them has made room.
+    """The runs of one process.
 
+    ``on_room`` is called when a call has ended, however it did; then ``on_end``, unless it broke
+    off (what cannot be taken is left to the regular look, or it would be tried without a pause).
     ``observe``, where it is set, is called with each claim that was won here.
     """
 
     def __init__(
-        self, tools: Tools, config: ChatStream, owners: Owners, on_end: Callable[[], None]
+        self,
+        tools: Tools,
+        config: ChatStream,
+        owners: Owners,
+        *,
+        on_end: Callable[[], None],
+        on_room: Callable[[], None] = lambda: None,
     ) -> None:
         self._tools = tools
         self._config = config
         self._owners = owners
         self._on_end = on_end
+        self._on_room = on_room
         self._calls: dict[tuple[str, int], _Work] = {}
         self._here: Counter[str] = Counter()  # calls of each run
         self._executing: dict[str, _Work] = {}
@@ -221,6 +230,7 @@ class Running:
             del self._here[work.run_id]
         if self._executing.get(work.run_id) is work:
             del self._executing[work.run_id]
+        self._on_room()
         error = None if task.cancelled() else task.exception()
         if error is None:
             self._on_end()

@@ -13,7 +13,7 @@ import pytest
 
 from jupyter_chat_stream.config import ChatStream
 from jupyter_chat_stream.engine.procrastinate import Queue, Worker
-from jupyter_chat_stream.errors import DatabaseUnreadable, InvalidInput
+from jupyter_chat_stream.errors import DatabaseUnreachable, DatabaseUnreadable, InvalidInput
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.service import SendRequest, Service
 from jupyter_chat_stream.store import jobs as module
@@ -137,6 +137,24 @@ async def test_a_job_is_gone_when_its_run_has_ended(make_rig: MakeRig) -> None:
 
     await worker.until(is_empty)
     assert (await server.reply(run))["content"] == "Prices rose."
+
+
+async def test_a_call_that_broke_off_makes_room_as_well(make_rig: MakeRig) -> None:
+    """L9: the slots of jobs that wait for room are stuck otherwise, until some run ends."""
+    rig = await make_rig(max_active_runs=1)
+    worker, go_on = Worker(rig.tools, rig.config), asyncio.Event()
+
+    async def take(work: Any, due: Any) -> None:
+        if work.run_id == "01first":
+            await go_on.wait()
+            raise DatabaseUnreachable("It is away.")
+
+    worker.running._take = take  # type: ignore[method-assign]
+    worker.running.begin("01first", 1)
+    job = asyncio.ensure_future(worker.execute("01second", 1))
+    await asyncio.sleep(0)  # it waits for room
+    go_on.set()
+    await rig.bounded(job)
 
 
 async def test_a_run_outlives_the_queues_connection(make_rig: MakeRig) -> None:
