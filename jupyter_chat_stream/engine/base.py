@@ -75,6 +75,10 @@ class Executing(Engine, Protocol):
         """Say how many more runs may be dispatched now."""
         ...
 
+    def may_have_lost(self, conn: Connection, owner: str) -> bool:
+        """Say whether an owner may hold runs that nobody works on. Blocks."""
+        ...
+
     def is_lost(self, conn: Connection, due: Due) -> bool:
         """Say whether nobody works on a run that is due. Blocks."""
         ...

@@ -43,6 +43,9 @@ class LocalEngine:
     def room(self) -> int:
         return self.running.room()
 
+    def may_have_lost(self, conn: Connection, owner: str) -> bool:
+        return self.running.may_have_lost(conn, owner)
+
     def is_lost(self, conn: Connection, due: Due) -> bool:
         return self.running.is_lost(conn, due)
 

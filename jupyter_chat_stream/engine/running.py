@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
@@ -23,7 +24,7 @@ from ..config import ChatStream
 from ..errors import StoreError
 from ..logs import Line
 from ..runs.execute import Execution, Tools
-from ..store.claims import Claimed, Due, OnCrash, claim, find_held, find_one
+from ..store.claims import LAST_CHANCE_S, Claimed, Due, OnCrash, claim, find_held, find_one
 from ..store.log import Connection
 from .base import Owners
 
@@ -42,6 +43,7 @@ class _Work:
         self.execution: Execution | None = None
         self.thread_id: str | None = None
         self.is_last_chance = False
+        self.began = time.monotonic()
         self.is_claimed = asyncio.Event()  # or it has ended without
         self.task: asyncio.Task[None] | None = None
 
@@ -110,6 +112,10 @@ class Running:
             work.task.add_done_callback(lambda done: self._ended(work, done))
         return work.task
 
+    def may_have_lost(self, conn: Connection, owner: str) -> bool:
+        """Say whether an owner may hold runs that nobody works on. Blocks."""
+        return owner == self._owners.own or not self._owners.is_alive(conn, owner)
+
     def is_lost(self, conn: Connection, due: Due) -> bool:
         """Say whether nobody works on a run that is due, nor begins to. Blocks."""
         if (due.run.id, due.attempt + 1) in self._calls or self._is_held_back(due):
@@ -118,8 +124,9 @@ class Running:
 
     def _is_held_back(self, due: Due) -> bool:
         """Say whether its last chance comes later: `claim` would refuse it, again and again."""
+        since = time.monotonic() - LAST_CHANCE_S
         return due.is_last_chance(self._config.max_crashes) and any(
-            work.is_last_chance for work in list(self._executing.values())
+            work.is_last_chance and work.began > since for work in list(self._executing.values())
         )
 
     async def abort(self, run_id: str) -> bool:

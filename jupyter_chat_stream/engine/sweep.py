@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 
 from ..config import ChatStream
-from ..errors import ChatStreamError
-from ..logs import Line
+from ..errors import ChatStreamError, DatabaseUnreachable
+from ..logs import Line, place_of
 from ..store import schedules
 from ..store.claims import Due, find_due, next_wake
 from ..store.log import Connection
@@ -102,6 +102,9 @@ class Sweep:
             except ChatStreamError as error:
                 log.warning(Line("sweep.put_off", code=error.code))
                 pause_s = self._config.sweep_interval_s
+            except Exception as error:  # noqa: BLE001  a mistake must not end it for good
+                log.error(Line("sweep.failed", error=type(error).__name__, at=place_of(error)))
+                pause_s = self._config.sweep_interval_s
             due_at, wall_due_at = time.monotonic() + pause_s, self._wall_s() + pause_s
             try:
                 await asyncio.wait_for(self._nudged.wait(), pause_s)
@@ -133,10 +136,26 @@ class Sweep:
             await self._tick(schedule)
 
     def _find(self, conn: Connection) -> tuple[list[Due], list[DueSchedule]]:
-        most = self._config.max_active_runs_per_user
-        found = find_due(conn, self._looked_ms, most, dict(self._served))
-        due = [due for due in found if self._is_lost(conn, due)]
+        found = find_due(
+            conn,
+            self._looked_ms,
+            self._config.max_active_runs_per_user,
+            dict(self._served),
+            lambda owner: self._look_at(owner, lambda: self._engine.may_have_lost(conn, owner)),
+        )
+        due = [
+            due
+            for due in found
+            if self._look_at(due.owner, lambda due=due: self._engine.is_lost(conn, due))  # type: ignore[misc]
+        ]
         return due, schedules.find_due(conn, self._looked_ms)
+
+    def _look_at(self, owner: str | None, is_lost: Callable[[], bool]) -> bool:
+        try:
+            return is_lost()
+        except OSError as error:  # its owner's lock cannot be tried: at the next look, perhaps
+            log.error(Line("owner.unknown", owner=owner, error=type(error).__name__))
+            return False
 
     def _note_served(self, user: str) -> None:
         self._calls += 1
@@ -146,17 +165,17 @@ class Sweep:
             del self._served[next(iter(self._served))]
 
     async def _tick(self, due: DueSchedule) -> None:
-        made = await self._store.write(lambda tx: schedules.tick(tx, due), due.thread.pk)
+        try:
+            made = await self._store.write(lambda tx: schedules.tick(tx, due), due.thread.pk)
+        except DatabaseUnreachable:
+            raise
+        except Exception as error:  # noqa: BLE001  what is damaged keeps itself back, and no other
+            kind = type(error).__name__
+            log.error(Line("schedule.cannot_tick", schedule=due.id, error=kind, at=place_of(error)))
+            return
         if made is not None:
             self.ticks += 1
             self.nudge()
-
-    def _is_lost(self, conn: Connection, due: Due) -> bool:
-        try:
-            return self._engine.is_lost(conn, due)
-        except OSError as error:  # its owner's lock cannot be tried: at the next look, perhaps
-            log.error(Line("owner.unknown", run=due.run.id, error=type(error).__name__))
-            return False
 
     async def _pause_s(self) -> float:
         if not self._engine.room():  # whoever ends here nudges

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ from .runs import end_run
 
 OnCrash = Literal["continue", "restart", "interrupt"]
 
+LAST_CHANCE_S = 60.0  # without a word of it: then what kills a process would have killed it
 MOST_DUE = 1000  # of one look; the next one comes when some of them have room
 
 _DUE = (
@@ -31,10 +32,14 @@ _DUE = (
     "run.status, run.owner, thread.owner, run.crashes FROM run "
     "JOIN thread ON thread.pk = run.thread JOIN message ON message.pk = run.message "
 )
+# Code of the first generation, still running beside this, gives no turn: so as when upgraded.
+_TURN = "COALESCE({0}.turn, {0}.pk - 1000000000000)"
 _HAS_PREDECESSOR = (
     "EXISTS (SELECT 1 FROM run AS earlier WHERE earlier.thread = run.thread AND "
-    "earlier.turn < run.turn AND earlier.ended_ms IS NULL AND earlier.deliver_ms IS NULL)"
+    f"{_TURN.format('earlier')} < {_TURN.format('run')} "
+    "AND earlier.ended_ms IS NULL AND earlier.deliver_ms IS NULL)"
 )
+_DUE_MS = "COALESCE(run.deliver_ms, run.wake_ms, run.created_ms)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,25 +83,26 @@ def find_due(
     now_ms: int,
     max_active_per_user: int | None = None,
     served: Mapping[str, int] | None = None,
+    is_lost: Callable[[str], bool] | None = None,
 ) -> list[Due]:
     """List the runs that somebody may have to execute, in the order that is fair.
 
-    A run with an owner is listed too: whether that owner lives is for the engine to say.
-
     Args:
+        is_lost: says of an owner whether runs it holds may have to be taken over; asked once for
+            each. None: of all owners' runs.
         served: numbers that grow with each time a user was served: of two who have equally many
             runs under way, who was served longest ago is first.
     """
     served = served or {}
-    sql = (
-        f"{_DUE} WHERE run.ended_ms IS NULL AND "
-        "(run.owner IS NOT NULL OR run.status <> 'waiting' OR run.wake_ms <= :now) "
+    free = (
+        f"{_DUE} WHERE run.ended_ms IS NULL AND run.owner IS NULL "
+        "AND (run.status <> 'waiting' OR run.wake_ms <= :now) "
         f"AND (run.deliver_ms IS NOT NULL OR NOT {_HAS_PREDECESSOR}) "
-        "ORDER BY CASE WHEN run.owner IS NOT NULL THEN 0 ELSE "
-        "ROW_NUMBER() OVER (PARTITION BY thread.owner ORDER BY run.pk) END, run.pk "
-        f"LIMIT {MOST_DUE}"
+        f"ORDER BY ROW_NUMBER() OVER (PARTITION BY thread.owner ORDER BY {_DUE_MS}, run.pk), "
+        f"{_DUE_MS}, run.pk LIMIT {MOST_DUE}"
     )
-    found = [_due(row) for row in execute(conn, sql, {"now": now_ms})]
+    found = _find_lost(conn, is_lost)
+    found += [_due(row) for row in execute(conn, free, {"now": now_ms})]
     active = _count_active(conn)
     placed: list[tuple[int, int, Due]] = []
     for due in found:
@@ -108,6 +114,13 @@ def find_due(
             placed.append((place, served.get(due.user, 0), due))
     placed.sort(key=lambda each: each[:2])
     return [due for *_, due in placed]
+
+
+def _find_lost(conn: Connection, is_lost: Callable[[str], bool] | None) -> list[Due]:
+    sql = "SELECT DISTINCT owner FROM run WHERE ended_ms IS NULL AND owner IS NOT NULL"
+    owners = [owner for (owner,) in execute(conn, sql) if is_lost is None or is_lost(owner)]
+    held = f"{_DUE} WHERE run.ended_ms IS NULL AND run.owner = :owner ORDER BY run.pk"
+    return [_due(row) for owner in owners for row in execute(conn, held, {"owner": owner})]
 
 
 def find_one(conn: Connection, run_id: str) -> Due | None:
@@ -156,8 +169,11 @@ def claim(
         return None
     is_last_chance = due.is_last_chance(max_crashes)
     if is_last_chance and _holds_last_chance(tx, owner, max_crashes):
+        _hold_back(tx, due, row)
         return None
     if row["deliver_ms"] is not None:
+        if _is_overtaking(tx, due.run):
+            return None
         waits.deliver(tx, due.run)
     waits_its_turn = f"SELECT {_HAS_PREDECESSOR} FROM run WHERE pk = :pk"
     if tx.execute(waits_its_turn, {"pk": due.run.pk}).scalar():
@@ -227,11 +243,35 @@ def _look(tx: Transaction, run: RunRef) -> Mapping[str, Any] | None:
 
 
 def _holds_last_chance(tx: Transaction, owner: str, max_crashes: int) -> bool:
+    """Say whether the owner works on such a run, and has not for so long that it is no poison."""
     sql = (
-        "SELECT EXISTS (SELECT 1 FROM run WHERE owner = :owner AND ended_ms IS NULL "
-        "AND crashes = :crashes)"
+        "SELECT EXISTS (SELECT 1 FROM run JOIN event ON event.thread = run.thread "
+        "AND event.seq = run.seq WHERE run.owner = :owner AND ended_ms IS NULL "
+        "AND crashes = :crashes AND event.at_ms > :since)"
     )
-    return bool(tx.execute(sql, {"owner": owner, "crashes": max_crashes - 1}).scalar())
+    since_ms = tx.now_ms - int(LAST_CHANCE_S * 1000)
+    params = {"owner": owner, "crashes": max_crashes - 1, "since": since_ms}
+    return bool(tx.execute(sql, params).scalar())
+
+
+def _hold_back(tx: Transaction, due: Due, row: Mapping[str, Any]) -> None:
+    """Release a run of a dead owner that is to wait for its last chance (L10: it is pending)."""
+    if row["owner"] is None:
+        return
+    tx.set_run(due.run, owner=None, crashes=row["crashes"] + 1)
+    queued = StatusChanged(phase="queued", detail="work on it broke off; it waits for its turn")
+    tx.append(due.run.thread, queued, run=due.run, attempt=due.attempt + 1)
+    tx.settle(due.run)
+
+
+def _is_overtaking(tx: Transaction, run: RunRef) -> bool:
+    """Say whether a message for an earlier time has come in this thread, too."""
+    sql = (
+        "SELECT EXISTS (SELECT 1 FROM run AS earlier WHERE earlier.thread = run.thread "
+        "AND earlier.ended_ms IS NULL AND earlier.deliver_ms <= :now AND "
+        "(earlier.deliver_ms, earlier.pk) < (run.deliver_ms, run.pk)) FROM run WHERE pk = :pk"
+    )
+    return bool(tx.execute(sql, {"now": tx.now_ms, "pk": run.pk}).scalar())
 
 
 def _has_come(row: Mapping[str, Any], now_ms: int) -> bool:
@@ -302,7 +342,10 @@ def _is_full(conn: Connection, user: str, most: int | None) -> bool:
     if most is None:
         return False
     if conn.dialect.name != "sqlite":  # one claim of this user at a time, wherever it is made
-        execute(conn, "SELECT pg_advisory_xact_lock(hashtext(:key))", {"key": f"claim {user}"})
+        # tried, not waited for: another transaction may hold it and want a lock of this one's
+        sql = "SELECT pg_try_advisory_xact_lock(hashtext(:key))"
+        if not execute(conn, sql, {"key": f"claim {user}"}).scalar():
+            return True
     return _count_active(conn)[user] >= most
 
 

@@ -56,7 +56,7 @@ def full_thread(bench: Bench) -> ThreadRef:
 
 def scheduled(bench: Bench, thread: ThreadRef) -> str:
     new = schedules.NewSchedule(content="Again?", cron="0 9 * * *")
-    made = bench.do(lambda tx: schedules.create(tx, "local", thread, new), thread.pk)
+    made, _ = bench.do(lambda tx: schedules.create(tx, "local", thread, new), thread.pk)
     return str(made["id"])
 
 

@@ -1,0 +1,45 @@
+"""The sweep goes on, whatever one schedule is like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_chat_stream.store import schedules
+from jupyter_chat_stream.store.log import ThreadRef
+from tests.unit.rig import Rig, running_rig
+
+MINUTE_MS = 60_000
+DAMAGES = {
+    "what cannot be read": "UPDATE schedule SET params = '{{' WHERE thread = {pk}",
+    "what cannot be written": "CREATE TRIGGER refuse BEFORE INSERT ON message "
+    "WHEN NEW.thread = {pk} BEGIN SELECT RAISE(ABORT, 'no'); END",
+}
+
+
+async def scheduled(rig: Rig, thread: ThreadRef) -> str:
+    new = schedules.NewSchedule(content="Again?", cron="* * * * *")
+    work: Any = lambda tx: schedules.create(tx, "local", thread, new)  # noqa: E731
+    made, _ = await rig.store.write(work, thread.pk)
+    return str(made["id"])
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+async def test_a_damaged_schedule_keeps_itself_back_and_no_other(
+    tmp_path: Path, damage: str
+) -> None:
+    """L10"""
+    async with running_rig(tmp_path, ["Yes."], sweep_interval_s=0.05) as rig:
+        one, two = await rig.thread(), await rig.thread()
+        await scheduled(rig, one)
+        whole = await scheduled(rig, two)
+        await rig.store.write(lambda tx: tx.execute(damage.format(pk=one.pk)))
+        rig.clock.advance(MINUTE_MS + 1000)
+        await rig.engine.start()
+        await rig.until(lambda: any(e.type == "finalized" for e in rig.published))
+        last = await rig.store.read(lambda conn: schedules.read(conn, "local", whole))
+        assert last["last_at"] is not None
+        sent = await rig.send(await rig.thread())  # and the sweep goes on
+        assert await rig.ended(sent)
