@@ -167,6 +167,8 @@ class Worker(Queue):
 
     async def execute(self, run_id: str, attempt: int) -> None:
         """Do what a job calls for; whoever gives the job up does not give up the run."""
+        if self.running.is_begun(run_id, attempt):  # called twice: this one's slot is another's
+            return
         while not self.running.room():  # runs from before the queue's connection was lost
             self._room.clear()
             await self._room.wait()

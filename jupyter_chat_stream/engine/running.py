@@ -95,6 +95,10 @@ class Running:
         """Say how many more may be begun."""
         return max(0, self._config.max_active_runs - len(self._calls))
 
+    def is_begun(self, run_id: str, attempt: int) -> bool:
+        """Say whether this attempt is being made here."""
+        return (run_id, attempt) in self._calls
+
     def start(self) -> None:
         self._watching = asyncio.get_running_loop().create_task(self._watch())
 

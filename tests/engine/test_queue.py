@@ -157,6 +157,17 @@ async def test_a_call_that_broke_off_makes_room_as_well(make_rig: MakeRig) -> No
     await rig.bounded(job)
 
 
+async def test_a_call_for_what_is_being_made_holds_no_slot(make_rig: MakeRig) -> None:
+    """Else each call that comes twice keeps another run waiting, as long as its own takes."""
+    gate = Gate()
+    rig = await make_rig(["Prices ", gate, "rose."], make_engine=Worker, sweep_interval_s=0.05)
+    run = await rig.send(await rig.thread())
+    await rig.bounded(gate.reached())
+    await rig.bounded(rig.engine.execute(run.id, 1))
+    gate.open()
+    assert (await rig.ended(run))["attempt"] == 1
+
+
 async def test_a_run_outlives_the_queues_connection(make_rig: MakeRig) -> None:
     """L10: losing the queue is not losing the lease: nothing is begun again."""
     gate = Gate()
