@@ -41,9 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are: {_choices()}")
     with tempfile.TemporaryDirectory(prefix="chat-stream-bench-") as home:
         isolate(home)
-        sections = [run(name, quick=given.quick) for name in names]
-    if not given.quick:
-        write(sections)
+        for name in names:
+            section = run(name, quick=given.quick)
+            if not given.quick:  # at once: a later one may fail
+                write([section])
     return 0
 
 
