@@ -23,6 +23,7 @@ log = logging.getLogger("jupyter_chat_stream.store")
 
 LOOPBACK = "127.0.0.1"
 LOOK_ANYWAY_S = 10.0  # at the files: for peers that went without a word
+END_AGAIN_S = 0.05  # a datagram is dropped where the buffer is full
 _LOOK, _END = "look", "end"
 
 
@@ -44,6 +45,7 @@ class Peers(Notices):
         self._own = path.with_name(f"{path.name}-peer-{self._origin}")
         self._peers: tuple[Peer, ...] = ()
         self._socket: socket.socket | None = None
+        self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self, heard: Heard) -> None:
@@ -71,8 +73,10 @@ class Peers(Notices):
     def stop(self) -> None:
         if self._socket is not None and self._thread is not None:
             own = Peer(port=self._socket.getsockname()[1], token=self._token)
-            self._send(_END, (own,))
-            self._thread.join()
+            self._ending.set()
+            while self._thread.is_alive():
+                self._send(_END, (own,))
+                self._thread.join(END_AGAIN_S)
             self._remove(self._own)
             self._send(_LOOK)
         self._close()
@@ -80,7 +84,7 @@ class Peers(Notices):
     def _work(self, heard: Heard) -> None:
         assert self._socket is not None
         self._socket.settimeout(LOOK_ANYWAY_S)
-        while True:
+        while not self._ending.is_set():
             try:
                 data = self._socket.recv(2 * MAX_BYTES)
             except TimeoutError:
@@ -89,12 +93,9 @@ class Peers(Notices):
             except OSError:  # Windows tells here that a datagram of ours found nobody
                 continue
             words = self._words_of(data)
-            if words == _END:
-                return
             if words == _LOOK:
                 self._look()
-                continue
-            if words:
+            elif words and words != _END:
                 heard(unpack(words)[1])
 
     def _words_of(self, data: bytes) -> str:
@@ -116,6 +117,12 @@ class Peers(Notices):
 
     def _look(self) -> None:
         """Learn who else is there; remove what the dead have left."""
+        try:
+            self._peers = tuple(self._find())
+        except OSError as error:  # the folder is gone, perhaps: polling finds all
+            log.debug(Line("notices.none", error=type(error).__name__))
+
+    def _find(self) -> list[Peer]:
         found: list[Peer] = []
         for file in self._path.parent.iterdir():
             if file == self._own or not file.name.startswith(f"{self._path.name}-peer-"):
@@ -125,7 +132,7 @@ class Peers(Notices):
                 found.append(peer)
             elif peer is not None:
                 self._remove(file)
-        self._peers = tuple(found)
+        return found
 
     def _remove(self, file: Path) -> None:
         try:

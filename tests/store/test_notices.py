@@ -7,6 +7,7 @@ import os
 import queue
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -285,6 +286,62 @@ def test_datagrams_of_strangers_are_ignored(bench: Bench, other: Bench) -> None:
             stranger.sendto(data, ("127.0.0.1", int(port)))
     last = other.thread()
     assert heard.next() == {last.id}
+
+
+def test_it_ends_though_the_word_to_end_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its buffer is full, which anybody on the host may see to, a datagram is dropped."""
+    own = peers.Peers(tmp_path / "chat.db")
+    busy, told, go_on = threading.Event(), threading.Event(), threading.Event()
+    own.start(lambda notice: (busy.set(), go_on.wait(PATIENCE_S)))  # type: ignore[arg-type, return-value]
+    assert own._socket is not None
+    own._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # the least there is
+    address, send = own._socket.getsockname(), own._send
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.sendto(f"{own._token} {pack(ANYTHING, '01other')}".encode(), address)
+        assert busy.wait(PATIENCE_S)
+        for _ in range(100):
+            stranger.sendto(b"x" * 1000, address)
+    monkeypatch.setattr(own, "_send", lambda *words: (send(*words), told.set()))
+    stopping = threading.Thread(target=own.stop, daemon=True)
+    stopping.start()
+    assert told.wait(PATIENCE_S)
+    go_on.set()
+    stopping.join(PATIENCE_S)
+    assert not stopping.is_alive()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_looked_at_ends_no_notices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L9: nothing is told to others for now, but what they tell is heard."""
+    monkeypatch.setattr(Path, "iterdir", refuse := Refusing())
+    told: queue.Queue[Notice] = queue.Queue()
+    own = peers.Peers(tmp_path / "chat.db")
+    own.start(told.put)
+    try:
+        assert refuse.times == 1
+        assert own._socket is not None
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            for words in ("look", pack(ANYTHING, "01other")):
+                other.sendto(f"{own._token} {words}".encode(), own._socket.getsockname())
+        assert told.get(timeout=PATIENCE_S) == ANYTHING
+        assert refuse.times == 2
+    finally:
+        own.stop()
+
+
+class Refusing:
+    """Stands for a method that the system refuses."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self, *_: object) -> None:
+        self.times += 1
+        raise PermissionError("refused by the test")
 
 
 @sqlite_only
