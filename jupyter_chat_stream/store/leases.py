@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MISSED = 0.25  # of a lease is left, at the least, to one whose last renewal was not missed
 
 _NOW = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint"
+# Who looks sees the rows of the moment when its transaction began: renewals after it are unknown.
+_THEN = "(EXTRACT(EPOCH FROM now()) * 1000)::bigint"
 # The look at the row before is of the moment before the statement: what was left of the lease.
 _BEAT = f"""
 WITH before AS (SELECT until_ms FROM lease WHERE owner = %(owner)s)
@@ -95,8 +97,8 @@ class LeaseConnection:
 def is_alive(conn: Connection, own: str, owner: str, lease_s: float) -> bool:
     """Say whether an owner's lease lasts, or whether this process is in no state to say."""
     sql = (
-        f"SELECT EXISTS (SELECT 1 FROM lease WHERE owner = :owner AND until_ms > {_NOW}) OR "
-        f"NOT EXISTS (SELECT 1 FROM lease WHERE owner = :own AND until_ms > {_NOW} + :missed)"
+        f"SELECT EXISTS (SELECT 1 FROM lease WHERE owner = :owner AND until_ms > {_THEN}) OR "
+        f"NOT EXISTS (SELECT 1 FROM lease WHERE owner = :own AND until_ms > {_THEN} + :missed)"
     )
     params = {"owner": owner, "own": own, "missed": int(lease_s * 1000 * MISSED)}
     return bool(execute(conn, sql, params).scalar())

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import text
 
 from jupyter_chat_stream.engine.leases import LeaseOwners
 from jupyter_chat_stream.errors import DatabaseUnreachable
@@ -16,6 +17,7 @@ from tests.clock import START_MS
 
 PATIENCE_S = 10.0
 LONG_S = 60.0  # no renewal comes in a test but the first, unless it is called for
+LOOK_MS = 500
 NOW = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint"
 
 
@@ -90,6 +92,21 @@ async def test_who_missed_its_own_renewal_judges_nobody(bureau: Bureau) -> None:
     assert not bureau.is_alive(own, "01other")
     own.doubt()  # as the sweep says when it comes late
     assert bureau.is_alive(own, "01other")
+    await own.close()
+
+
+async def test_a_look_that_takes_longer_than_a_lease_takes_nobody_for_dead(bureau: Bureau) -> None:
+    """L10: it sees the leases of the moment when it began, whoever renewed them since."""
+    own = bureau.owners("01me")
+    await own.open()
+    bureau.add("01other", LOOK_MS)
+    bureau.add("01dead", -1)
+    with bureau.database.reading.connect() as conn:
+        assert own.is_alive(conn, "01other")
+        bureau.leave("01other", 5_000)  # renewed in time
+        conn.execute(text(f"SELECT pg_sleep({1.2 * LOOK_MS / 1000})"))
+        assert own.is_alive(conn, "01other")
+        assert not own.is_alive(conn, "01dead")
     await own.close()
 
 
