@@ -97,7 +97,9 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
         tx.execute("DELETE FROM schedule WHERE pk = :pk", {"pk": due.pk})
         return None
     try:
-        next_ms = next_after(row["cron"], row["timezone"], tx.now_ms)
+        # a clock that went back since the look does not make the same time come again
+        after_ms = max(tx.now_ms, due.next_ms)
+        next_ms = next_after(row["cron"], row["timezone"], after_ms)
     except InvalidInput as error:  # its zone is gone from the database of zones, say
         log.warning(Line("schedule.paused", schedule=due.id, field=error.facts["field"]))
         _set(tx, due.pk, paused=True, next_ms=None)

@@ -87,6 +87,21 @@ def test_times_that_were_missed_are_sent_once(bench: Bench) -> None:
     assert due(bench) == []
 
 
+def test_a_clock_that_goes_back_after_the_look_makes_no_time_come_twice(bench: Bench) -> None:
+    at(bench, "2027-03-01T08:00:00Z")
+    thread = bench.thread()
+    schedule = made(bench, thread)
+    at(bench, "2027-03-01T09:00:00Z")
+    (found,) = due(bench)
+    bench.clock.now -= 5
+    run = tick(bench, found)
+    assert run is not None
+    assert read(bench, schedule)["next_at"] == "2027-03-02T09:00:00.000Z"
+    answer(bench, run)
+    bench.clock.advance(10)
+    assert due(bench) == []
+
+
 def test_of_all_who_see_it_due_one_sends(bench: Bench) -> None:
     """L5's way: a compare-and-set on the time."""
     made(bench, bench.thread(), "* * * * *")
