@@ -66,8 +66,13 @@ def withdraw(tx: Transaction, run: RunRef) -> None:
     tx.set_run(run, deliver_ms=None)
 
 
-def send_again(tx: Transaction, run: RunRef, message_id: str) -> None:
-    """Deliver a message that was withdrawn, now that its run is to be retried."""
+def send_again(tx: Transaction, run: RunRef, message_id: str | None) -> None:
+    """Deliver a message that was withdrawn, now that its run is to be retried.
+
+    A reply to no message, as an import may hold one, has nothing to deliver.
+    """
+    if message_id is None:
+        return
     if _message(tx.conn, run.thread, "id", message_id)["status"] == "cancelled":
         joins_head = _joins_head(tx.conn, run)
         deliver_message(tx, run.thread, message_id, joins_head=joins_head)
