@@ -150,6 +150,45 @@ def test_what_is_no_time_or_has_no_zone_is_refused(text: Any) -> None:
         from_iso(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("2030-01-31T18:00Z", "2030-01-31T18:00:00.000Z"),
+        ("2030-01-31 18:00:00+00:00", "2030-01-31T18:00:00.000Z"),
+        ("2030-01-31t18:00:00.5z", "2030-01-31T18:00:00.500Z"),
+        ("2030-01-31T18:00:00.123456789Z", "2030-01-31T18:00:00.123Z"),
+        ("2030-01-31T18:00:00.0006-05:30", "2030-01-31T23:30:00.001Z"),
+    ],
+)
+def test_a_time_may_be_written_in_these_ways(text: str, same: str) -> None:
+    """In all Pythons the same ones."""
+    assert iso(from_iso(text)) == same
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2030-01-31T18Z",
+        "20300131T180000Z",
+        "2030-W05-4T18:00:00Z",
+        "2030-01-31T18:00:00.Z",
+        "2030-01-31T18:00:00.1234567890Z",
+        "2030-01-31T18:00:00+0100",
+        "2030-01-31T18:00:00+01",
+        "2030-01-31x18:00:00Z",
+        "2030-01-31T18:00:00Z\n",
+        "2030-02-30T18:00:00Z",
+        "2030-01-31T24:30:00Z",
+        "٢٠٣٠-01-31T18:00:00Z",
+        "2030-01-31",
+        "",
+    ],
+)
+def test_no_time_is_read_that_only_some_pythons_read(text: str) -> None:
+    with pytest.raises(InvalidInput, match="not a time in ISO 8601"):
+        from_iso(text)
+
+
 STATUS = {"seq": 4, "type": "status", "thread_id": "t", "at": iso(0), "phase": "thinking"}
 
 
