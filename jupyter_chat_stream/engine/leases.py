@@ -71,8 +71,10 @@ class LeaseOwners:
         self._thread.start()
         try:
             await asyncio.wait_for(asyncio.wrap_future(self._begun), OPEN_WITHIN_S)
-        except asyncio.TimeoutError:
+        except BaseException as error:
             self._ending.set()
+            if not isinstance(error, asyncio.TimeoutError):
+                raise
             raise StoreError(
                 f"No lease was to be had within {OPEN_WITHIN_S:g} s. Check that the database "
                 "answers, then start again."

@@ -80,8 +80,12 @@ class FileOwners:
             StoreError: the folder's files cannot be locked.
         """
         self.lock()
-        for path in self._folder.glob("*.lock"):
-            self._is_held(path)
+        try:
+            for path in self._folder.glob("*.lock"):
+                self._is_held(path)
+        except BaseException:
+            self.unlock()
+            raise
 
     def lock(self) -> None:
         """Take the own lock."""

@@ -103,7 +103,11 @@ class ServiceBase:
             store=store, engine=engine, registry=registry, hub=hub, housekeeping=housekeeping
         )
         if self._starts_engine(store):
-            await engine.start()
+            try:
+                await engine.start()
+            except BaseException:  # a start that was given up is one, too
+                await engine.stop()
+                raise
         return Parts(
             store=store,
             registry=registry,

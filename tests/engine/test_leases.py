@@ -110,6 +110,30 @@ async def test_a_look_that_takes_longer_than_a_lease_takes_nobody_for_dead(burea
     await own.close()
 
 
+async def test_who_gives_the_start_up_renews_no_lease_from_then_on(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L10: it would live on for all others, and execute nothing."""
+    own = bureau.owners("01me")
+    begun, go_on, beat = threading.Event(), threading.Event(), LeaseConnection.beat
+
+    def slow(lease: LeaseConnection) -> int | None:
+        begun.set()
+        go_on.wait(PATIENCE_S)
+        return beat(lease)
+
+    monkeypatch.setattr(LeaseConnection, "beat", slow)
+    opening = asyncio.ensure_future(own.open())
+    await asyncio.get_running_loop().run_in_executor(None, begun.wait, PATIENCE_S)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    go_on.set()
+    await asyncio.get_running_loop().run_in_executor(None, own._thread.join, PATIENCE_S)
+    assert not own._thread.is_alive()
+    assert bureau.sql("SELECT owner FROM lease") == []
+
+
 async def test_a_process_learns_that_its_lease_had_lapsed(bureau: Bureau) -> None:
     """L5: it drops at once what is another's by now, and doubts the others' deaths."""
     lapsed = asyncio.Event()

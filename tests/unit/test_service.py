@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_chat_stream.config import ChatStream
+from jupyter_chat_stream.engine.running import Running
 from jupyter_chat_stream.errors import RunNotFound, StoreError
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.service import SendRequest, Service
@@ -50,6 +51,23 @@ class Slow(ScriptedProvider):
 
     async def warm(self) -> None:
         await asyncio.Event().wait()
+
+
+async def test_an_engine_that_does_not_start_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L10: an owner that executes nothing would live on, and hold runs for ever."""
+
+    def refuse(running: Running) -> None:
+        raise StoreError("refused by the test")
+
+    monkeypatch.setattr(Running, "start", refuse)
+    before = writers()
+    service = Service(settings(tmp_path, run_in_server=True), registry=Registry([]))
+    with pytest.raises(StoreError, match="refused"):
+        await service.start()
+    assert list((tmp_path / "owners").iterdir()) == []
+    assert writers() == before
 
 
 async def test_a_provider_that_cannot_be_closed_leaves_no_open_database(tmp_path: Path) -> None:
