@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jupyter_chat_stream.errors import LimitReached
 from jupyter_chat_stream.store import claims, commands, runs
 from jupyter_chat_stream.store.claims import find_due
 from jupyter_chat_stream.store.commands import Sender, SendRequest
-from jupyter_chat_stream.store.limits import Limits
-from jupyter_chat_stream.store.log import RunRef, ThreadRef
+from jupyter_chat_stream.store.limits import MAX_LATER, MINUTE_MS, Limits, TooManyLater, allowed_ms
+from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction
 from tests.store.bench import Bench, completed
 from tests.store.looks import find, is_due
 
@@ -127,6 +129,66 @@ def test_what_was_stopped_before_its_time_gives_its_room_back(bench: Bench) -> N
     assert refused(bench, thread, REFUSE, deliver_ms=at)
     bench.do(lambda tx: runs.cancel(tx, first[0]), thread.pk)
     assert send(bench, thread, REFUSE, deliver_ms=at)
+
+
+@given(
+    turns=st.lists(st.integers(0, 5 * MINUTE_MS)).map(sorted),
+    most=st.integers(1, 3),
+    wanted_ms=st.integers(0, 5 * MINUTE_MS),
+)
+def test_the_first_time_with_room_is_found(turns: list[int], most: int, wanted_ms: int) -> None:
+    """As whoever tries each moment, from the wanted one, at which a turn leaves its minute."""
+    moments = [wanted_ms, *(turn + MINUTE_MS for turn in turns if turn + MINUTE_MS > wanted_ms)]
+    room = [
+        moment
+        for moment in moments
+        if sum(moment - MINUTE_MS < turn <= moment for turn in turns) < most
+    ]
+    assert allowed_ms(turns, most, wanted_ms) == min(room)
+
+
+# ---------------------------------------------------------------- messages for later
+
+
+def test_a_user_has_at_most_a_hundred_messages_for_later(bench: Bench) -> None:
+    """Of those to come: delivered, stopped or deleted, they make room; their keys stand (L11)."""
+    thread, at_ms = bench.thread(), bench.clock() + 3_600_000
+    first = send(bench, thread, Limits(), deliver_ms=at_ms, key="k")
+    fill(bench, thread, MAX_LATER - 2, at_ms)
+    last = send(bench, bench.thread(), Limits(), deliver_ms=at_ms)
+    before = len(bench.events(thread))
+    with pytest.raises(TooManyLater) as error:
+        send(bench, thread, Limits(), deliver_ms=at_ms)
+    assert (error.value.status, error.value.code) == (409, "too_many_later")
+    assert error.value.facts["most"] == MAX_LATER
+    assert len(bench.events(thread)) == before
+    assert send(bench, thread, Limits(), deliver_ms=at_ms, key="k") == first
+    assert send(bench, bench.thread("ben"), Limits(), owner="ben", deliver_ms=at_ms)
+    assert send(bench, thread, Limits())  # what is for now is none of them
+    bench.do(lambda tx: runs.cancel(tx, last), last.thread.pk)
+    assert send(bench, thread, Limits(), deliver_ms=at_ms)
+    bench.do(lambda tx: commands.delete(tx, thread, "local"), thread.pk)
+    assert send(bench, bench.thread(), Limits(), deliver_ms=at_ms)
+
+
+def test_what_the_minute_puts_off_is_one_for_later_too(bench: Bench) -> None:
+    thread = bench.thread()
+    fill(bench, thread, MAX_LATER, bench.clock() + 86_400_000)
+    for _ in range(2):
+        assert send(bench, thread, QUEUE)
+    with pytest.raises(TooManyLater):
+        send(bench, thread, QUEUE)
+
+
+def fill(bench: Bench, thread: ThreadRef, count: int, at_ms: int) -> None:
+    """Send messages for later in one transaction."""
+    request = SendRequest(content="x", deliver_ms=at_ms)
+
+    def work(tx: Transaction) -> None:
+        for _ in range(count):
+            commands.send(tx, thread, Sender(owner="local"), "x", request)
+
+    bench.do(work, thread.pk)
 
 
 # ---------------------------------------------------------------- active runs
