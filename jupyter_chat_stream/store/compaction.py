@@ -18,11 +18,11 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from ..errors import Conflict, FoldError, RunNotEnded
+from ..errors import Conflict, FoldError, RunNotEnded, RunNotFound
 from ..events import ENDS, MessageWritten, canonical
 from ..messages import MessageFold
 from . import rows
@@ -30,6 +30,8 @@ from .archive import DELTA_COLUMNS, pack
 from .driver import select_rows
 from .log import RunRef, ThreadRef, Transaction, execute
 from .steps import Budget, Read, Steps, Write, within
+
+T = TypeVar("T")
 
 PAGE = 512  # events folded at once: about a ms of the interpreter
 JOIN_EVERY = 16  # pages
@@ -110,6 +112,7 @@ def compact_run(run: RunRef, *, budget: Budget, archive: bool = False) -> Steps[
 
     Raises:
         RunNotEnded: its deltas are still needed.
+        RunNotFound: it was purged since it was listed.
         FoldError: its message is not what they fold to; nothing was taken out.
         Conflict: somebody else is just doing it.
     """
@@ -153,9 +156,9 @@ def digest(message: dict[str, Any]) -> str:
 
 def _begun(conn: Connection, run: RunRef) -> tuple[_Deltas, int] | None:
     """Give what is known of a run whose compaction has begun, and how many deltas are left."""
-    status = execute(conn, "SELECT status FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
+    status = _status(conn, run)
     if status not in ENDS:
-        raise RunNotEnded(run.id, str(status))
+        raise RunNotEnded(run.id, status)
     sql = (
         "SELECT first_seq, last_seq, deltas + deltas_left, message_sha256, deltas_left "
         "FROM compaction WHERE run = :run"
@@ -164,6 +167,11 @@ def _begun(conn: Connection, run: RunRef) -> tuple[_Deltas, int] | None:
     if row is None:
         return None
     return _Deltas(first=row[0], last=row[1], count=row[2], sha256=row[3]), row[4]
+
+
+def _status(conn: Connection, run: RunRef) -> str:
+    sql = "SELECT status FROM run WHERE pk = :pk"
+    return str(_found(run, execute(conn, sql, {"pk": run.pk}).first())[0])
 
 
 def _fold(run: RunRef) -> Steps[_Deltas]:
@@ -184,7 +192,8 @@ def _fold(run: RunRef) -> Steps[_Deltas]:
 
 def _bounds(conn: Connection, run: RunRef) -> tuple[int, int]:
     # its turn is the seq of a `message` event before all its deltas (negative in old databases)
-    turn, upto = execute(conn, "SELECT turn, seq FROM run WHERE pk = :pk", {"pk": run.pk}).one()
+    sql = "SELECT turn, seq FROM run WHERE pk = :pk"
+    turn, upto = _found(run, execute(conn, sql, {"pk": run.pk}).first())
     return max((turn or 0) - 1, 0), upto
 
 
@@ -231,7 +240,7 @@ def _apply(run: RunRef, fold: list[MessageFold], row: Sequence[Any]) -> None:
 
 def _compared(conn: Connection, run: RunRef, fold: list[MessageFold]) -> str:
     sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE pk = :pk"
-    row = execute(conn, sql, {"pk": run.message_pk}).mappings().one()
+    row = _found(run, execute(conn, sql, {"pk": run.message_pk}).mappings().first())
     stored = digest(rows.message_wire(row, run.thread.id))
     if not fold or digest(fold[0].value()) != stored:
         raise FoldError(f"Message {run.message_id!r} differs from its log; it was left as it is.")
@@ -276,6 +285,8 @@ def _reader(
         while rest > 0 and len(slices) < SLICES and (found := read(conn, begin)) is not None:
             slices.append(found)
             begin, rest = found.last, rest - found.count
+        if not slices:
+            _status(conn, run)  # is it still there?
         return slices
 
     return work
@@ -293,8 +304,9 @@ def _taker(
 
     def work(tx: Transaction) -> int:
         is_over = budget.start()
+        status = _status(tx.conn, run)
         if not is_begun:
-            _begin(tx, run, whole)
+            _begin(tx, run, whole, status)
         taken = count = 0
         for each in slices:
             _take_out(tx, run, each)
@@ -312,9 +324,8 @@ def _taker(
     return work
 
 
-def _begin(tx: Transaction, run: RunRef, whole: _Deltas) -> None:
+def _begin(tx: Transaction, run: RunRef, whole: _Deltas, status: str) -> None:
     """Write the hash down, in the transaction that takes the first deltas out (L2)."""
-    status = tx.run(run)["status"]
     known = tx.execute("SELECT 1 FROM compaction WHERE run = :run", {"run": run.pk}).first()
     _expect(status in ENDS and known is None, run)
     tx.execute(
@@ -352,6 +363,12 @@ def _take_out(tx: Transaction, run: RunRef, each: _Slice) -> None:
                 "data": each.data,
             },
         )
+
+
+def _found(run: RunRef, row: T | None) -> T:
+    if row is None:  # another process has purged its thread since it was listed
+        raise RunNotFound(run.id)
+    return row
 
 
 def _expect(is_so: bool, run: RunRef) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ..config import ChatStream
-from ..errors import ChatStreamError, Conflict, DatabaseBusy, StoreError
+from ..errors import ChatStreamError, Conflict, DatabaseBusy, NotFound, StoreError
 from ..logs import Line
 from .compaction import compact_run, find_compactable
 from .log import RunRef, ThreadRef, Transaction, execute
@@ -225,6 +225,8 @@ class _Tidying:
         """Let what is damaged keep itself back, and nothing else."""
         try:
             yield from steps
+        except NotFound:
+            pass  # another process has purged it since it was listed
         except (StoreError, TurnLost):
             raise
         except (ChatStreamError, LookupError, TypeError, ValueError) as error:

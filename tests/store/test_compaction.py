@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,9 @@ from jupyter_chat_stream.store.archive import pack, read_archived
 from jupyter_chat_stream.store.audit import verify
 from jupyter_chat_stream.store.compaction import compact_run
 from jupyter_chat_stream.store.log import RunRef, ThreadRef
-from jupyter_chat_stream.store.retention import Policy
+from jupyter_chat_stream.store.purging import owned_tables
+from jupyter_chat_stream.store.retention import Counts, Policy, tidy
+from jupyter_chat_stream.store.steps import Step, drive
 from tests.store.bench import Bench, completed, fold, same
 from tests.store.stepping import (
     ALL_EVENTS,
@@ -255,6 +258,37 @@ def test_what_is_damaged_stays_and_keeps_nobody_else_back(bench: Bench) -> None:
     assert len(deltas(bench.events(damaged.thread))) == 3
     assert len(deltas(bench.events(torn.thread))) == 3
     assert deltas(bench.events(whole.thread)) == []
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_what_another_process_purges_meanwhile_keeps_nobody_else_back(bench: Bench) -> None:
+    """It is not damaged, nor the database away: before whichever step it goes, all others go on."""
+    is_done, before = False, 0
+    while not is_done:
+        runs = [bench.answered(pieces="abcdefgh") for _ in range(2)]
+        bench.clock.advance(1)
+        counts = Counts()
+        steps = tidy(bench.clock, ALL_EVENTS, counts, budget=LEAST)
+
+        def count_and_do(step: Step) -> Any:
+            nonlocal left
+            left -= 1
+            if not left:
+                purged(bench, runs[0].thread)  # noqa: B023
+            return do(bench, step)
+
+        before = left = before + 1
+        drive(steps, count_and_do)
+        is_done = left > 0
+        assert counts.left == 0, f"before step {before}"
+        assert deltas(bench.events(runs[1].thread)) == []
+    assert before > 6
+
+
+def purged(bench: Bench, thread: ThreadRef) -> None:
+    for table, _ in owned_tables():
+        bench.sql(f"DELETE FROM {table} WHERE thread = :pk", pk=thread.pk)
+    bench.sql("DELETE FROM thread WHERE pk = :pk", pk=thread.pk)
 
 
 # ---------------------------------------------------------------------- archives
