@@ -108,7 +108,8 @@ def _turns(conn: Connection, owner: str, since_ms: int, most: int) -> list[int]:
     """Give the times, in order, at which a user's messages were or will be delivered.
 
     Of the minute, as many as matter: the newest of each thread of it. A person's message has its
-    time in the last event that wrote it; a retry, younger than what it repeats, in its run.
+    time in the last event that wrote it; a retry, younger than what it repeats, in its run, but
+    for one that delivered its message itself.
     """
     for_later = (
         "SELECT run.deliver_ms FROM run JOIN thread ON thread.pk = run.thread "
@@ -124,7 +125,8 @@ def _turns(conn: Connection, owner: str, since_ms: int, most: int) -> list[int]:
         "SELECT run.created_ms FROM run JOIN message ON message.pk = run.message "
         "JOIN message AS asked ON asked.id = message.parent_id "
         "WHERE run.thread = :thread AND run.created_ms > :since "
-        "AND asked.created_ms < run.created_ms"
+        "AND asked.created_ms < run.created_ms AND NOT EXISTS (SELECT 1 FROM event WHERE "
+        "event.thread = asked.thread AND event.seq = asked.seq AND event.at_ms = run.created_ms)"
     )
     params: dict[str, Any] = {"owner": owner, "since": since_ms, "most": most}
     found = list(execute(conn, for_later, params).scalars())

@@ -131,6 +131,18 @@ def test_what_was_stopped_before_its_time_gives_its_room_back(bench: Bench) -> N
     assert send(bench, thread, REFUSE, deliver_ms=at)
 
 
+def test_a_retry_of_what_was_stopped_before_its_time_counts_once(bench: Bench) -> None:
+    """It delivers the message in the same moment; a second retry is one more."""
+    thread = bench.thread()
+    run = send(bench, thread, REFUSE, deliver_ms=bench.clock() + 3_600_000)
+    bench.clock.advance(MINUTE_MS + 1)
+    bench.do(lambda tx: runs.cancel(tx, run), thread.pk)
+    retry(bench, run, REFUSE)
+    bench.clock.advance(10)
+    retry(bench, run, REFUSE)
+    assert refused(bench, thread, REFUSE) == 60
+
+
 @given(
     turns=st.lists(st.integers(0, 5 * MINUTE_MS)).map(sorted),
     most=st.integers(1, 3),
