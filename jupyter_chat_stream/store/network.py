@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import re
 import socket
+import time
 from pathlib import Path
 
 from ..errors import DatabaseOnOtherHost
 
 COMMIT_EVERY_S = 0.05
+TRIES, PAUSE_S = 20, 0.01  # for the folder: somebody may just be writing the name
 MOUNTS = Path("/proc/self/mountinfo")
 # As Linux names them; FUSE says what is behind it after the dot.
 NETWORK = frozenset(
@@ -80,15 +82,31 @@ class OneHost:
         os.close(self._descriptor)
 
     def _take(self, folder: Path) -> None:
+        # An exclusive lock does not become a shared one at a stroke: another host may have it in
+        # between. So who has the shared one looks whose name stands there: nobody changes it then.
         import fcntl  # what is on a network disk elsewhere is not told from a local one
 
+        for _ in range(TRIES):
+            if self._lock(fcntl.LOCK_EX):
+                os.ftruncate(self._descriptor, 0)
+                os.pwrite(self._descriptor, self._host.encode(), 0)
+            if self._is_own() and self._lock(fcntl.LOCK_SH) and self._is_own():
+                return
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            time.sleep(PAUSE_S)
+        raise DatabaseOnOtherHost(str(folder), self._name())
+
+    def _lock(self, kind: int) -> bool:
+        import fcntl
+
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
         except OSError:
-            holder = os.pread(self._descriptor, 1000, 0).decode(errors="replace")
-            if holder != self._host:
-                raise DatabaseOnOtherHost(str(folder), holder) from None
-        else:
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, self._host.encode(), 0)
-        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+            return False
+        return True
+
+    def _is_own(self) -> bool:
+        return self._name() == self._host
+
+    def _name(self) -> str:
+        return os.pread(self._descriptor, 1000, 0).decode(errors="replace")

@@ -129,3 +129,53 @@ def test_a_second_host_is_refused_until_the_first_has_gone(tmp_path: Path) -> No
     with pytest.raises(DatabaseOnOtherHost, match="node-2"):
         OneHost(tmp_path, "node-1")
     second.close()
+
+
+def test_of_two_hosts_that_start_at_once_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second comes while the first changes its lock, which it has not at all for a moment."""
+    import fcntl
+
+    held: list[OneHost] = []
+    flock = fcntl.flock
+
+    def flock_slowly(descriptor: int, kind: int) -> None:
+        if kind & fcntl.LOCK_SH:
+            monkeypatch.setattr(fcntl, "flock", flock)
+            flock(descriptor, fcntl.LOCK_UN)
+            held.append(OneHost(tmp_path, "node-2"))
+        flock(descriptor, kind)
+
+    monkeypatch.setattr(fcntl, "flock", flock_slowly)
+    with pytest.raises(DatabaseOnOtherHost, match="node-2"):
+        OneHost(tmp_path, "node-1")
+    OneHost(tmp_path, "node-2").close()
+    held[0].close()
+    OneHost(tmp_path, "node-1").close()
+
+
+@pytest.mark.parametrize("left", ["", "node-9"], ids=["nothing", "a dead host's name"])
+def test_of_two_processes_that_start_at_once_on_one_host_none_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    """The second comes while the first has the lock and has not written the name yet."""
+    import fcntl
+
+    path = tmp_path / "owners" / "host.lock"
+    path.parent.mkdir()
+    path.write_text(left)
+    with path.open("r+") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+
+        def finish(pause_s: float) -> None:
+            first.truncate(0)
+            first.write("node-1")
+            first.flush()
+            fcntl.flock(first, fcntl.LOCK_SH)
+            monkeypatch.undo()
+
+        monkeypatch.setattr("jupyter_chat_stream.store.network.time.sleep", finish)
+        OneHost(tmp_path, "node-1").close()
+        with pytest.raises(DatabaseOnOtherHost, match="node-1"):
+            OneHost(tmp_path, "node-2")
