@@ -24,6 +24,21 @@ MAX_LATER = 100  # of one user; these are stopped in 0.03 s on SQLite, in 0.12 s
 MINUTE_MS = 60_000
 BUSY_RETRY_S = 5  # how long a run lasts is not known; so long at least, or one would ask at once
 
+# Of Postgres' locks with two keys, those of limits: any number, but always the same one.
+_LOCKS = 1_667_787_124
+_KEY = ":kind, hashtext(:owner)"
+_HOLDS_ONE = (
+    "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE pid = pg_backend_pid() AND granted "
+    "AND locktype = 'advisory' AND classid = :kind AND objsubid = 2)"
+)
+
+
+class LimitsHeld(Exception):
+    """Two transactions could wait for each other's users for ever, so this one is done again.
+
+    The writer does the operations of such a batch one at a time, and one alone may wait.
+    """
+
 
 class TooManyLater(Conflict):
     """A user has as many messages for later as may be."""
@@ -167,6 +182,16 @@ def _check(count: int, most: int | None, who: str) -> None:
 
 
 def _lock(tx: Transaction, owner: str) -> None:
-    if tx.conn.dialect.name != "sqlite":  # there one transaction writes at a time anyway
-        key = {"key": f"chat-stream limit {owner}"}
-        tx.execute("SELECT pg_advisory_xact_lock(hashtext(:key))", key)
+    """Let one transaction at a time count what a user has; waits for it.
+
+    Raises:
+        LimitsHeld: another has it, and this one has another user's.
+    """
+    if tx.conn.dialect.name == "sqlite":  # there one transaction writes at a time anyway
+        return
+    params = {"kind": _LOCKS, "owner": owner}
+    if tx.execute(f"SELECT pg_try_advisory_xact_lock({_KEY})", params).scalar():
+        return
+    if tx.execute(_HOLDS_ONE, params).scalar():
+        raise LimitsHeld
+    tx.execute(f"SELECT pg_advisory_xact_lock({_KEY})", params)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -9,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_chat_stream.errors import LimitReached
-from jupyter_chat_stream.store import claims, commands, runs
+from jupyter_chat_stream.store import claims, commands, runs, writer
 from jupyter_chat_stream.store.claims import find_due
 from jupyter_chat_stream.store.commands import Sender, SendRequest
+from jupyter_chat_stream.store.failures import is_race
 from jupyter_chat_stream.store.limits import MAX_LATER, MINUTE_MS, Limits, TooManyLater, allowed_ms
 from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction
-from tests.store.bench import Bench, completed
+from tests.store.bench import PATIENCE_S, Bench, completed, postgres_only
 from tests.store.looks import find, is_due
 
 REFUSE = Limits(messages_per_minute=2)
@@ -201,6 +203,52 @@ def fill(bench: Bench, thread: ThreadRef, count: int, at_ms: int) -> None:
             commands.send(tx, thread, Sender(owner="local"), "x", request)
 
     bench.do(work, thread.pk)
+
+
+# ---------------------------------------------------------------- two servers at once
+
+
+@postgres_only
+def test_servers_with_the_same_users_in_another_order_do_not_lock_each_other_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each holds one user's limits and wants the other's; of two messages of one, one is told."""
+    deadlocks: list[bool] = []
+
+    def seen(error: BaseException) -> bool:
+        deadlocks.append(is_race(error))
+        return deadlocks[-1]
+
+    monkeypatch.setattr(writer, "is_race", seen)
+    two = Bench(bench.url, bench.clock)
+    gate, met = threading.Barrier(2), threading.Event()
+
+    def sending(owner: str, thread: ThreadRef, is_first: bool) -> Any:
+        sender = Sender(owner=owner, limits=Limits(messages_per_minute=1))
+
+        def work(tx: Transaction) -> Any:
+            sent = commands.send(tx, thread, sender, "x", SendRequest(content="x"))
+            if is_first and not met.is_set():  # what is done again goes on
+                gate.wait(PATIENCE_S)
+                met.set()
+            return sent
+
+        return work
+
+    try:
+        plan = [(bench, "ada"), (bench, "ben"), (two, "ben"), (two, "ada")]
+        places = [bench.thread(owner) for _, owner in plan]
+        futures = []
+        with bench.held_up(), two.held_up():
+            for n, ((server, owner), place) in enumerate(zip(plan, places, strict=True)):
+                work = sending(owner, place, n % 2 == 0)
+                futures.append((owner, server.store.submit(work, place.pk)))
+        told = [(owner, future.exception(PATIENCE_S)) for owner, future in futures]
+    finally:
+        two.close()
+    assert sorted(owner for owner, error in told if error is None) == ["ada", "ben"]
+    assert all(error is None or isinstance(error, LimitReached) for _, error in told)
+    assert not any(deadlocks)  # which the database takes a second to see
 
 
 # ---------------------------------------------------------------- active runs
