@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from jupyter_core.application import JupyterApp
+from traitlets import TraitError
 from traitlets.config.loader import Config
 
 from .. import logs
@@ -51,7 +52,11 @@ class Command(JupyterApp):
 
     def start(self) -> None:
         """Do it, and end with its code."""
-        settings = ChatStream(parent=self)
+        try:
+            settings = ChatStream(parent=self)
+        except TraitError as error:
+            refused = InvalidInput(f"A setting is wrong: {error} --help-all lists them.")
+            self.exit(_refused(refused, 2))
         logs.configure(settings.log_format, cast(int, self.log_level))
         try:
             code = self.run(settings, list(self.extra_args))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from socket import AF_INET, AF_INET6
 from typing import Any, cast
@@ -17,6 +18,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join, urlencode_unix_socket_path
+from traitlets import TraitError
 
 from .. import connection, logs
 from ..config import CONNECTION_ENV, ChatStream
@@ -40,6 +42,7 @@ from .handlers import (
     UnknownHandler,
 )
 from .host import ServiceHost
+from .refusals import StartFailed
 from .websocket import ChatSocket
 
 BASE = "api/chat-stream"
@@ -73,9 +76,13 @@ class ChatStreamApp(ExtensionApp):
 
     def initialize_settings(self) -> None:
         server = self._server
-        config = ChatStream(parent=self)
+        make = None
+        try:
+            config = ChatStream(parent=self)
+        except TraitError as error:  # the server itself goes on, and ends as it should
+            config, make = ChatStream(), refuser(error)
         logs.configure(config.log_format, cast(int, server.log_level))
-        self.host = ServiceHost(config, settings=server.web_app.settings, log=self.log)
+        self.host = ServiceHost(config, settings=server.web_app.settings, log=self.log, make=make)
         self.settings[SETTING] = self.host
         file = f"connection-{os.getpid()}-{secrets.token_hex(3)}.json"
         self.connection_path = Path(jupyter_runtime_dir()) / "chat-stream" / file
@@ -112,6 +119,18 @@ class ChatStreamApp(ExtensionApp):
             del os.environ[CONNECTION_ENV]
         connection.remove(self.connection_path, self.host.token)
         await self.host.stop()
+
+
+def refuser(error: TraitError) -> Callable[[ChatStream], Any]:
+    """Give what stands for a service whose settings cannot be meant."""
+
+    def refuse(config: ChatStream) -> Any:
+        raise StartFailed(
+            f"A setting of the chat is wrong: {error} Correct it, then start the server again; "
+            "jupyter lab --help-all lists the settings."
+        )
+
+    return refuse
 
 
 def port_of(server: ServerApp) -> int:

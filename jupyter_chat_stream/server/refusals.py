@@ -83,7 +83,7 @@ def refusal(error: BaseException | None, *, status: int, log: logging.Logger) ->
 
 def _ours(error: ChatStreamError) -> Refusal:
     headers = {}
-    if isinstance(error, LimitReached):
+    if isinstance(error, LimitReached) or "retry_after_s" in error.facts:
         headers["Retry-After"] = str(max(1, ceil(error.facts.get("retry_after_s") or 1)))
     return Refusal(status=error.status, error=error.to_wire(), headers=headers)
 

@@ -17,7 +17,7 @@ from ..config import ChatStream
 from ..engine.base import Engine
 from ..engine.local import LocalEngine
 from ..engine.procrastinate import Queue
-from ..errors import StoreError
+from ..errors import ChatStreamError, InvalidInput, StoreError
 from ..follow import Hub
 from ..housekeeping import Housekeeping
 from ..metrics import collector
@@ -161,6 +161,10 @@ class ServiceBase:
 
     def _choose_default(self, registry: Registry) -> str:
         if self.config.default_model:
+            try:
+                registry.get(self.config.default_model)
+            except ChatStreamError as error:
+                raise InvalidInput(f"--ChatStream.default_model: {error.message}") from error
             return self.config.default_model
         for model in registry.models():
             if model["ready"] and not model["canned"]:

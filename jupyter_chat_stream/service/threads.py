@@ -29,7 +29,12 @@ class Threads(ServiceBase):
     async def models(self, owner: str) -> dict[str, Any]:
         """List the models, and which one a new thread of this owner gets."""
         wanted = (await self.preferences(owner))["default_model"]
-        return {"models": self._parts.registry.models(), "default": wanted or self._default_model}
+        models = self._parts.registry.models()
+        if (
+            not self.config.run_in_server
+        ):  # of the workers' keys nothing is known here
+            models = [{**model, "ready": True} for model in models]
+        return {"models": models, "default": wanted or self._default_model}
 
     async def preferences(self, owner: str) -> dict[str, Any]:
         return await self.store.read(lambda conn: threads.read_preferences(conn, owner))

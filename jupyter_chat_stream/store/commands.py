@@ -181,7 +181,8 @@ def give_input(
     """
     asked = runs.find_request(tx, run, request_id)
     if tx.run(run)["status"] != "waiting" or asked is None or asked["by"] is not None:
-        facts = {name: asked[name] for name in ("value", "by")} if asked else {}
+        is_answered = asked is not None and asked["by"] is not None
+        facts = {name: asked[name] for name in ("value", "by")} if asked and is_answered else {}
         raise RequestNotOpen(f"Question {request_id!r} of run {run.id!r} is not open.", **facts)
     if asked["expires_at"] is not None and from_iso(asked["expires_at"]) <= tx.now_ms:
         raise RequestNotOpen(f"Question {request_id!r} of run {run.id!r} has expired.")

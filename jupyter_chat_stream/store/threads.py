@@ -203,7 +203,7 @@ def check_place(conn: Connection, thread: ThreadRef, message_id: str, field: str
     if execute(conn, sql, {"id": message_id}).scalar() is not None:
         raise InvalidInput(
             f"'{field}' names message {message_id!r}, which is for later and not delivered, or the "
-            "reply to one. Choose another, or wait for its time; a stopped one can be retried.",
+            "reply to one. Choose another, wait for its time, or retry it where it was stopped.",
             field=field,
         )
 

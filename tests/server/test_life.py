@@ -136,6 +136,26 @@ async def test_a_database_that_cannot_be_used_is_503_everywhere_and_jupyter_goes
     assert others.status == 200
 
 
+@pytest.mark.parametrize(
+    ("setting", "code"),
+    [
+        ({"ChatStream_max_active_runs": 0}, "start_failed"),
+        ({"ChatStream_on_crash": "foo"}, "start_failed"),
+        ({"ChatStream_default_model": "nope"}, "invalid_input"),
+    ],
+)
+async def test_a_wrong_setting_is_503_with_a_sentence_and_the_server_still_ends(
+    start_server: StartServer, setting: dict[str, Any], code: str
+) -> None:
+    server = await start_server(**setting)
+    reply = await server.ask("GET", "status")
+    assert (reply.status, reply.error["code"]) == (503, code)
+    (name,) = setting
+    assert name.removeprefix("ChatStream_") in reply.error["message"]
+    others = await server.ask("GET", "api/status", url=server.root)
+    assert others.status == 200
+
+
 @pytest.mark.parametrize("damage", [unreadable, foreign, newer])
 async def test_a_database_that_cannot_be_used_stays_as_it_is(
     start_server: StartServer, tmp_path: Path, damage: Any

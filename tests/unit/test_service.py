@@ -63,7 +63,8 @@ async def test_an_engine_that_does_not_start_is_ended(
 
     monkeypatch.setattr(Running, "start", refuse)
     before = writers()
-    service = Service(settings(tmp_path, run_in_server=True), registry=Registry([]))
+    registry = Registry([ScriptedProvider()])
+    service = Service(settings(tmp_path, run_in_server=True), registry=registry)
     with pytest.raises(StoreError, match="refused"):
         await service.start()
     assert list((tmp_path / "owners").iterdir()) == []

@@ -110,8 +110,9 @@ class KeySource:
 
     def _missing(self) -> MissingKey:
         return MissingKey(
-            "The Jupyter server has no key for the Claude API. %env or os.environ in a notebook "
-            f"reaches the kernel, not the server: set {ENV_KEY} where JupyterLab is started, or "
-            f"write the key into the file {str(self.path)!r} (mode 0600); it is read without a "
-            "restart. The models demo/... need no key."
+            "There is no key for the Claude API where the answer is made: in the Jupyter server, "
+            "or in a worker. %env or os.environ in a notebook reaches the kernel, "
+            f"not the server: set {ENV_KEY} where JupyterLab is started (or the worker), or write "
+            f"the key into the file {str(self.path)!r} there (mode 0600); it is read without a "
+            "restart. On a hub, ask whoever runs it. The models demo/... need no key."
         )
