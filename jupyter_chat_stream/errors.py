@@ -17,7 +17,7 @@ never a prompt, an answer or a key.
      ├─ StaleAttempt            (inside: a fenced attempt tried to write, L5)
      ├─ FoldError               (inside: a log that no writer of ours can have written)
      ├─ StoreError 503 ─ DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy,
-     │                     DatabaseUnreachable
+     │                     DatabaseUnreachable, DatabaseTooOld
      ├─ ServerUnavailable 503 ─ VersionMismatch   (the kernel's side)
      ├─ RunFailed               (the kernel's side: an answer that was waited for did not complete)
      └─ ProviderError ─ see below, one class per way a provider fails
@@ -230,6 +230,10 @@ class DatabaseForeign(StoreError):
 
 class DatabaseTooNew(StoreError):
     code = "database_too_new"
+
+
+class DatabaseTooOld(StoreError):
+    code = "database_too_old"
 
 
 class DatabaseBusy(StoreError):

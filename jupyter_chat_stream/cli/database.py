@@ -15,8 +15,11 @@ SCRATCH = (None, "", ":memory:")
 
 
 @contextmanager
-def opened(settings: ChatStream) -> Iterator[Store]:
+def opened(settings: ChatStream, *, migrates: bool = False) -> Iterator[Store]:
     """Open the database; one that is not there is not made.
+
+    Args:
+        migrates: whether one of an older version is upgraded: whoever only reads leaves it.
 
     Raises:
         StoreError: there is none, or it cannot be used; it was left as it is.
@@ -35,7 +38,12 @@ def opened(settings: ChatStream) -> Iterator[Store]:
                 "--ChatStream.database_url.",
                 path=parsed.database,
             )
-    store = Store.open(url, synchronous=settings.synchronous, network_disk=settings.network_disk)
+    store = Store.open(
+        url,
+        synchronous=settings.synchronous,
+        network_disk=settings.network_disk,
+        migrates=migrates,
+    )
     try:
         yield store
     finally:

@@ -53,7 +53,7 @@ class Gc(Command):
 
         no_words(words)
         policy = Policy.of(settings, archive=settings.archive_events or self.archive)
-        with opened(settings) as store:
+        with opened(settings, migrates=not self.is_dry) as store:
             if self.is_dry:
                 _tell_plan(store.read_now(lambda conn: plan(conn, policy, store.now_ms())))
                 return 0

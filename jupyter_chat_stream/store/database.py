@@ -27,6 +27,7 @@ from ..errors import (
     DatabaseBusy,
     DatabaseForeign,
     DatabaseTooNew,
+    DatabaseTooOld,
     DatabaseUnreadable,
     StoreError,
 )
@@ -34,7 +35,7 @@ from ..logs import Line
 from . import driver, postgres
 from .failures import Outage
 from .listener import Listener
-from .migrations import migrate
+from .migrations import migrate, refuse_older
 from .network import COMMIT_EVERY_S, OneHost, is_on_network
 from .notices import Notices
 from .peers import Peers
@@ -62,6 +63,7 @@ class Database:
         synchronous: str = "NORMAL",
         network_disk: bool | None = False,
         is_light: bool = False,
+        migrates: bool = True,
         now_ms: int,
     ) -> None:
         _keep_rows_out_of_logs()
@@ -78,7 +80,7 @@ class Database:
         try:
             self.writing = self._engine(writes=True, size=1)
             self.reading = self._engine(writes=False, size=READERS)
-            self._open(now_ms)
+            self._open(now_ms if migrates else None)
         except BaseException:
             self.close()
             raise
@@ -214,15 +216,21 @@ class Database:
                 # so that the file can shrink again, step by step: 1 to 3 % more are written
                 raw.execute("PRAGMA auto_vacuum=INCREMENTAL").close()
 
-    def _open(self, now_ms: int) -> None:
+    def _open(self, now_ms: int | None) -> None:
+        def prepare(conn: Connection) -> None:
+            if now_ms is None:
+                refuse_older(conn)
+            else:
+                migrate(conn, now_ms)
+
         try:
             if not self.is_sqlite:
-                self._schema = postgres.open_patiently(self.writing, self._where(), now_ms)
+                self._schema = postgres.open_patiently(self.writing, self._where(), prepare)
                 return
             with self.writing.begin() as conn:
-                migrate(conn, now_ms)
+                prepare(conn)
             self._use_journal("DELETE" if self.is_on_network else "WAL")
-        except (DatabaseForeign, DatabaseTooNew) as error:
+        except (DatabaseForeign, DatabaseTooNew, DatabaseTooOld) as error:
             raise type(error)(f"{self._where()}: {error.message}", **error.facts) from None
         except OperationalError as error:
             if "locked" in str(error):

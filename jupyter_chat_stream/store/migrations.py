@@ -14,7 +14,7 @@ from sqlalchemy import Column, Connection, inspect, text
 from sqlalchemy.schema import CreateColumn
 from sqlmodel import SQLModel
 
-from ..errors import DatabaseForeign, DatabaseTooNew
+from ..errors import DatabaseForeign, DatabaseTooNew, DatabaseTooOld
 from . import tables
 
 # The schema generation this code writes, and the least generation of code it asks of others.
@@ -107,14 +107,10 @@ def migrate(conn: Connection, now_ms: int) -> list[str]:
             text("INSERT INTO meta (key, value) VALUES ('min_code_version', :v)"),
             {"v": str(MIN_CODE_VERSION)},
         )
-    elif not {"meta", "migration"} <= names:
-        raise DatabaseForeign(
-            "The database holds tables of another program. Name another one with "
-            "--ChatStream.database_url; this one was left as it is."
-        )
+    else:
+        _refuse_foreign(names)
     _refuse_newer(conn)
-    applied = {row[0] for row in conn.execute(text("SELECT name FROM migration"))}
-    fresh = [m for m in MIGRATIONS if m.__name__ not in applied]
+    fresh = _missing(conn)
     for migration in fresh:
         migration(conn)
         conn.execute(
@@ -127,6 +123,42 @@ def migrate(conn: Connection, now_ms: int) -> list[str]:
             {"v": str(MIN_CODE_VERSION)},
         )
     return [m.__name__ for m in fresh]
+
+
+def refuse_older(conn: Connection) -> None:
+    """See that the database has this code's schema; change nothing.
+
+    Raises:
+        DatabaseForeign, DatabaseTooNew: as with `migrate`.
+        DatabaseTooOld: `migrate` would change it.
+    """
+    names = set(inspect(conn).get_table_names())
+    if not names:
+        raise DatabaseTooOld(
+            "There is no chat in the database yet, and this command makes none. Start a server "
+            "with it, or name another database with --ChatStream.database_url."
+        )
+    _refuse_foreign(names)
+    _refuse_newer(conn)
+    if _missing(conn):
+        raise DatabaseTooOld(
+            "The database is of an older version, and this command changes nothing. End that "
+            "version's servers and start one of this version, which upgrades it; or use the "
+            "older version's command."
+        )
+
+
+def _missing(conn: Connection) -> list[Migration]:
+    applied = {row[0] for row in conn.execute(text("SELECT name FROM migration"))}
+    return [m for m in MIGRATIONS if m.__name__ not in applied]
+
+
+def _refuse_foreign(names: set[str]) -> None:
+    if not {"meta", "migration"} <= names:
+        raise DatabaseForeign(
+            "The database holds tables of another program. Name another one with "
+            "--ChatStream.database_url; this one was left as it is."
+        )
 
 
 def _refuse_newer(conn: Connection) -> None:

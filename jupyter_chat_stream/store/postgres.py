@@ -8,15 +8,15 @@ tens of seconds, however it went. A server that is not there yet is waited for.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError
 
 from ..errors import DatabaseUnreachable, DatabaseUnreadable
 from .failures import is_unreachable, pauses, reason_of
-from .migrations import migrate
 
 DRIVER = "postgresql+psycopg"
 MIN_VERSION = 15
@@ -66,18 +66,18 @@ def engine_options(url: URL, *, writes: bool, idle: int, most: int) -> dict[str,
     }
 
 
-def open_patiently(engine: Engine, where: str, now_ms: int) -> str:
-    """Create or migrate the tables, one process at a time; gives the schema they are in.
+def open_patiently(engine: Engine, where: str, prepare: Callable[[Connection], Any]) -> str:
+    """Prepare the tables, one process at a time; gives the schema they are in.
 
     Raises:
         DatabaseUnreachable: the server is not there, or does not let us in.
         DatabaseUnreadable: it is too old, or what we need is not allowed there.
-        DatabaseForeign, DatabaseTooNew: left as it was.
+        StoreError: what ``prepare`` raises.
     """
     deadline = time.monotonic() + OPEN_PATIENCE_S
     for pause_s in pauses():
         try:
-            return _open(engine, now_ms)
+            return _open(engine, prepare)
         except DatabaseError as error:
             if not is_unreachable(error):
                 raise DatabaseUnreadable(
@@ -95,11 +95,11 @@ def open_patiently(engine: Engine, where: str, now_ms: int) -> str:
     raise AssertionError("pauses() has no end")
 
 
-def _open(engine: Engine, now_ms: int) -> str:
+def _open(engine: Engine, prepare: Callable[[Connection], Any]) -> str:
     with engine.begin() as conn:
         _refuse_unfit(conn.connection.driver_connection)
         conn.execute(text(_LOCK))
-        migrate(conn, now_ms)
+        prepare(conn)
         return str(conn.execute(text("SELECT current_schema()")).scalar_one())
 
 

@@ -85,16 +85,18 @@ class Store:
         synchronous: str = "NORMAL",
         network_disk: bool | None = False,
         is_light: bool = False,
+        migrates: bool = True,
         **options: Any,
     ) -> Store:
-        """Open the database at a URL, creating or migrating it. Blocks.
+        """Open the database at a URL, creating or migrating its tables. Blocks.
 
         Args:
             network_disk: whether an SQLite file lies on one; None: found out.
             is_light: nothing is executed here: few connections are kept where many share a server.
+            migrates: whether to create or migrate; else what would have to be is refused.
 
         Raises:
-            DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy,
+            DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseTooOld, DatabaseBusy,
             DatabaseUnreachable, DatabaseOnOtherHost: left as it was.
         """
         now_ms = options.get("now_ms", system_now_ms)
@@ -103,6 +105,7 @@ class Store:
             synchronous=synchronous,
             network_disk=network_disk,
             is_light=is_light,
+            migrates=migrates,
             now_ms=now_ms(),
         )
         return cls(database, **options)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_chat_stream.errors import DatabaseTooNew
+from jupyter_chat_stream.errors import DatabaseTooNew, DatabaseTooOld
 from jupyter_chat_stream.events import Finalized
 from jupyter_chat_stream.store import migrations
 from jupyter_chat_stream.store.claims import Claimed, Due, claim, find_due
@@ -71,3 +71,20 @@ def test_code_of_the_first_generation_refuses_what_was_upgraded(
     monkeypatch.setattr(migrations, "CODE_VERSION", 1)
     with pytest.raises(DatabaseTooNew, match="generation 2"):
         Store.open(old)
+
+
+def test_who_only_reads_upgrades_nothing(database_url: str) -> None:
+    """Servers of the older version go on with it."""
+    with pytest.raises(DatabaseTooOld, match="no chat in the database yet"):
+        Store.open(database_url, migrates=False)
+    bench = Bench(database_url)
+    last = migrations.MIGRATIONS[-1].__name__
+    bench.sql("DELETE FROM migration WHERE name = :name", name=last)
+    bench.sql("UPDATE meta SET value = '1'")
+    with pytest.raises(DatabaseTooOld, match="start one of this version"):
+        Store.open(database_url, migrates=False)
+    assert bench.scalar("SELECT value FROM meta WHERE key = 'min_code_version'") == "1"
+    bench = bench.reopened()
+    assert bench.scalar("SELECT value FROM meta WHERE key = 'min_code_version'") == "2"
+    Store.open(database_url, migrates=False).close()
+    bench.close()

@@ -17,6 +17,7 @@ from jupyter_chat_stream.cli.status import gather, is_locked
 from jupyter_chat_stream.config import CONNECTION_ENV, ChatStream
 from jupyter_chat_stream.engine.owners import FileOwners
 from jupyter_chat_stream.service import SendRequest, Service
+from tests.store.test_upgrade import GENERATION_1
 
 Run = Callable[..., int]
 
@@ -119,6 +120,23 @@ def test_no_command_makes_a_database(
     assert not path.exists()
     assert run(*name.split(), "--ChatStream.database_url=sqlite://") == 1
     assert "Name a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["status"], ["check"], ["export", "--all", "--output=out"], ["gc", "--dry-run"]]
+)
+def test_a_command_that_only_reads_leaves_an_older_database_as_it_is(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """Else the servers of that version could not be started again."""
+    path = tmp_path / "chat.db"
+    with sqlite3.connect(path) as conn:
+        conn.executescript(GENERATION_1.read_text(encoding="utf-8"))
+    conn.close()
+    before = path.read_bytes()
+    assert run(*words, f"--ChatStream.database_url=sqlite:///{path}") == 1
+    assert "start one of this version" in capsys.readouterr().err
+    assert path.read_bytes() == before
 
 
 def test_settings_may_stand_before_the_word_and_in_jupyter_s_files(
