@@ -75,13 +75,23 @@ async def test_a_reader_without_exactly_the_answer_is_counted() -> None:
         "statuses": ["completed"],
         "trouble": None,
     }
-    wrong = ({"digests": [readers.digest("all of")]}, {"statuses": ["processing"]},
-             {"digests": [answers["t"]] * 2}, {"trouble": "a gap"})  # fmt: skip
+    wrong: list[dict[str, Any]] = [
+        {"digests": [readers.digest("all of")]},
+        {"statuses": ["processing"]},
+        {"digests": [answers["t"]] * 2},
+        {"trouble": "a gap"},
+    ]
     found = crowd.Found(
-        lags_s=[], collections_s=[], quiet_lags_s=[], echoes=[], loaded_ns=(0, 0), busy_ns=(0, 0), shares={},
+        lags_s=[],
+        collections_s=[],
+        quiet_lags_s=[],
+        echoes=[],
+        loaded_ns=(0, 0),
+        busy_ns=(0, 0),
+        shares={},
         sockets=[{"readers": [right, *({**right, **each} for each in wrong)], "ages": []}],
         answers=answers,
-    )  # fmt: skip
+    )
     assert found.wrong() == len(wrong)
 
 
