@@ -11,13 +11,13 @@ never a prompt, an answer or a key.
      ├─ NotFound 404 ─ ThreadNotFound, RunNotFound, MessageNotFound, ScheduleNotFound
      ├─ Forbidden 403
      ├─ Conflict 409 ─ RunNotEnded, RequestNotOpen, IdempotencyMismatch, CursorAhead,
-     │                   TooManySchedules
+     │                   TooManySchedules, TooManyLater
      ├─ Compacted 410
      ├─ LimitReached 429
      ├─ StaleAttempt            (inside: a fenced attempt tried to write, L5)
      ├─ FoldError               (inside: a log that no writer of ours can have written)
      ├─ StoreError 503 ─ DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy,
-     │                     DatabaseUnreachable, DatabaseTooOld
+     │                     DatabaseUnreachable, DatabaseTooOld, DatabaseOnOtherHost
      ├─ ServerUnavailable 503 ─ VersionMismatch   (the kernel's side)
      ├─ RunFailed               (the kernel's side: an answer that was waited for did not complete)
      └─ ProviderError ─ see below, one class per way a provider fails
@@ -144,6 +144,19 @@ class TooManySchedules(Conflict):
     def __init__(self, most: int) -> None:
         super().__init__(
             f"You have {most} schedules, and more are not allowed. Delete one first.", most=most
+        )
+
+
+class TooManyLater(Conflict):
+    """A user has as many messages for later as may be."""
+
+    code = "too_many_later"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"You have {most} messages for later, and more are not allowed. Stop one, or send this "
+            "when one has been delivered.",
+            most=most,
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from ..errors import Conflict, LimitReached
+from ..errors import LimitReached, TooManyLater
 from .log import Transaction, execute
 
 Over = Literal["refuse", "queue"]
@@ -38,19 +38,6 @@ class LimitsHeld(Exception):
 
     The writer does the operations of such a batch one at a time, and one alone may wait.
     """
-
-
-class TooManyLater(Conflict):
-    """A user has as many messages for later as may be."""
-
-    code = "too_many_later"
-
-    def __init__(self, most: int) -> None:
-        super().__init__(
-            f"You have {most} messages for later, and more are not allowed. Stop one, or send this "
-            "when one has been delivered.",
-            most=most,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_chat_stream.errors import LimitReached
+from jupyter_chat_stream.errors import LimitReached, TooManyLater
 from jupyter_chat_stream.store import claims, commands, runs, writer
 from jupyter_chat_stream.store.claims import find_due
 from jupyter_chat_stream.store.commands import Sender, SendRequest
 from jupyter_chat_stream.store.failures import is_race
-from jupyter_chat_stream.store.limits import MAX_LATER, MINUTE_MS, Limits, TooManyLater, allowed_ms
+from jupyter_chat_stream.store.limits import MAX_LATER, MINUTE_MS, Limits, allowed_ms
 from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction
 from tests.store.bench import PATIENCE_S, Bench, completed, postgres_only
 from tests.store.looks import find, is_due
