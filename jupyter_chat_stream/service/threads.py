@@ -30,9 +30,7 @@ class Threads(ServiceBase):
         """List the models, and which one a new thread of this owner gets."""
         wanted = (await self.preferences(owner))["default_model"]
         models = self._parts.registry.models()
-        if (
-            not self.config.run_in_server
-        ):  # of the workers' keys nothing is known here
+        if not self.config.run_in_server:  # of the workers' keys nothing is known here
             models = [{**model, "ready": True} for model in models]
         return {"models": models, "default": wanted or self._default_model}
 
