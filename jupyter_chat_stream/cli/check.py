@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from ..config import ChatStream
-from .command import Command, no_words
+from .command import Command, begin_anew, kept, no_words
 
 if TYPE_CHECKING:
     from ..store.log import Connection
@@ -30,13 +30,13 @@ class Check(Command):
         from .database import opened
 
         no_words(words)
-        with opened(settings) as store:
-            count = store.read_now(_print_differences)
+        with opened(settings) as store, kept() as file:
+            count = store.read_now(lambda conn: _write_differences(conn, file))
         print(f"{count} {'difference' if count == 1 else 'differences'}")
         return 1 if count else 0
 
 
-def _print_differences(conn: Connection) -> int:
+def _write_differences(conn: Connection, file: IO[str]) -> int:
     from ..store.audit import verify
 
     told_at = time.monotonic()
@@ -47,8 +47,9 @@ def _print_differences(conn: Connection) -> int:
             told_at = time.monotonic()
             print(f"… {done} of {threads} threads", file=sys.stderr, flush=True)
 
+    begin_anew(file)
     count = 0
     for difference in verify(conn, progress):
         count += 1
-        print(difference, flush=True)
+        print(difference, file=file)
     return count

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
-from collections.abc import Collection
-from contextlib import suppress
-from typing import Any, cast
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from tempfile import TemporaryFile
+from typing import IO, Any, cast
 
 from jupyter_core.application import JupyterApp
 from traitlets import TraitError
@@ -94,6 +96,31 @@ def no_words(words: list[str]) -> None:
     """
     if words:
         raise InvalidInput(f"Nothing follows this command, not {words[0]!r}. More with --help.")
+
+
+@contextmanager
+def kept() -> Iterator[IO[str]]:
+    """Keep what is written and print it when all of it is there: whoever reads may begin anew.
+
+    Raises:
+        InvalidInput: there is no room for it.
+    """
+    with TemporaryFile("w+", encoding="utf-8", newline="") as file:
+        try:
+            yield file
+            file.flush()
+        except OSError as error:
+            what = f"The output cannot be kept until it is whole: {error.strerror}."
+            raise InvalidInput(f"{what} Name another folder for it with TMPDIR.") from error
+        file.seek(0)
+        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+        shutil.copyfileobj(file, sys.stdout)
+
+
+def begin_anew(file: IO[str]) -> None:
+    """Forget what was written: after a lost connection a reader is done again."""
+    file.seek(0)
+    file.truncate()
 
 
 def _refused(error: ChatStreamError, code: int) -> int:

@@ -14,7 +14,7 @@ from traitlets import Bool, Enum, Unicode
 from ..config import ChatStream
 from ..errors import InvalidInput
 from ..events import iso
-from .command import Command
+from .command import Command, begin_anew, kept
 
 if TYPE_CHECKING:
     from ..export.formats import Format
@@ -87,13 +87,14 @@ def export_one(store: Store, word: str, wanted: Format, output: str | None) -> N
     from ..store.exporting import find_any_thread
     from ..store.log import Connection
 
-    def work(conn: Connection) -> None:
+    def work(conn: Connection, file: IO[str]) -> None:
+        begin_anew(file)
         source = Source(conn, find_any_thread(conn, word), at=iso(store.now_ms()))
-        with _written(None if output is None else Path(output)) as file:
-            for piece in wanted.pieces(source):
-                file.write(piece)
+        for piece in wanted.pieces(source):
+            file.write(piece)
 
-    store.read_now(work)
+    with kept() if output is None else _written(Path(output)) as file:
+        store.read_now(lambda conn: work(conn, file))
 
 
 def export_all(store: Store, wanted: Format, output: str | None) -> int:
@@ -133,12 +134,8 @@ def _make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _written(path: Path | None) -> Iterator[IO[str]]:
+def _written(path: Path) -> Iterator[IO[str]]:
     """Open what is to be written: whole under its name, or not at all."""
-    if path is None:
-        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-        yield sys.stdout
-        return
     draft = path.with_name(f".{path.name[:100]}.{os.getpid()}.new")
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

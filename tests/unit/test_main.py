@@ -9,14 +9,17 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from jupyter_chat_stream.__main__ import ChatStreamCommand, arguments
 from jupyter_chat_stream.cli.status import gather, is_locked
 from jupyter_chat_stream.config import CONNECTION_ENV, ChatStream
 from jupyter_chat_stream.engine.owners import FileOwners
 from jupyter_chat_stream.service import SendRequest, Service
+from jupyter_chat_stream.store.store import Store
 from tests.store.test_upgrade import GENERATION_1
 
 Run = Callable[..., int]
@@ -260,6 +263,41 @@ def test_export_of_all_gives_each_thread_a_file(
     assert len(whole["events"]) == whole["seq"]
     assert run("export", "--all", either) == 2
     assert run("export", "ada/churn", "--events", "--format=md", either) == 2
+
+
+@pytest.mark.parametrize("words", [["export", "ada/churn"], ["check"]], ids=lambda words: words[0])
+def test_what_is_read_again_after_a_lost_connection_is_printed_once(
+    run: Run,
+    postgres_url: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+) -> None:
+    """The reader is done again from its beginning, when its output might be out already."""
+    database = filled(postgres_url)
+    store = Store.open(postgres_url)
+    store.submit(lambda tx: tx.execute("UPDATE message SET parts = '[]'")).result(20)
+    store.close()
+    code = run(*words, database)
+    before = capsys.readouterr().out.splitlines()
+    read_now, times = Store.read_now, []
+
+    def read_and_lose(store: Store, work: Callable[[Connection], Any]) -> Any:
+        def work_and_lose(conn: Connection) -> Any:
+            found = work(conn)
+            times.append(found)
+            if len(times) == 1:
+                conn.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+            return found
+
+        return read_now(store, work_and_lose)
+
+    monkeypatch.setattr(Store, "read_now", read_and_lose)
+    assert run(*words, database) == code
+    assert len(times) == 2
+    after = capsys.readouterr().out.splitlines()
+    assert len(after) == len(before) > 1
+    assert after[3:] == before[3:]  # an export says when it was made
 
 
 def test_gc_says_first_and_does_then_and_nothing_is_lost_for_export(
