@@ -26,6 +26,7 @@ from .log import Connection, Transaction, execute
 QUEUE = "chat_stream"
 TASK = "execute"
 _PREFIX = "chat_stream_jobs"
+MOST_SCHEMAS, MOST_JOBS = 20, 10_000  # that are cleared at once
 
 # A call that is in the queue already is not put there twice: that is success. The exception is for
 # one that another transaction puts there at the same time; its block undoes that insert alone.
@@ -75,6 +76,25 @@ SELECT {schema}.chat_stream_defer(due.run_id, due.attempt, -(
 """
 
 
+# Ours by its name and by what we may do there: another user of the database may have made it.
+_SCHEMAS = """
+SELECT home.nspname FROM pg_namespace AS home JOIN pg_class AS jobs ON jobs.relnamespace = home.oid
+WHERE home.nspname ~ :ours AND jobs.relname = 'procrastinate_jobs'
+AND has_schema_privilege(home.oid, 'USAGE') AND has_table_privilege(jobs.oid, 'SELECT')
+AND has_table_privilege(jobs.oid, 'UPDATE') AND has_table_privilege(jobs.oid, 'DELETE')
+ORDER BY home.nspname LIMIT :most
+"""
+_CLEAR = """
+DELETE FROM {schema}.procrastinate_jobs WHERE id IN (
+    SELECT job.id FROM {schema}.procrastinate_jobs AS job
+    WHERE job.status = 'todo' AND NOT EXISTS (
+        SELECT 1 FROM run WHERE run.id = job.args ->> 'run_id' AND run.ended_ms IS NULL
+        AND run.attempt < (job.args ->> 'attempt')::integer
+    ) ORDER BY job.id LIMIT :most FOR UPDATE SKIP LOCKED
+)
+"""
+
+
 class Jobs:
     """Procrastinate's schema beside one database of ours."""
 
@@ -82,6 +102,7 @@ class Jobs:
         self._database = database
         self._sql = _procrastinates_sql() + _DEFER
         self.schema = ""
+        self._home = ""
 
     @property
     def connect_options(self) -> dict[str, Any]:
@@ -96,8 +117,8 @@ class Jobs:
         Raises:
             DatabaseUnreadable: this user may not.
         """
-        home = str(tx.execute("SELECT current_schema()").scalar())
-        self.schema = _name(home, self._sql)
+        home = self._home = str(tx.execute("SELECT current_schema()").scalar())
+        self.schema = _name(home, hashlib.sha256(self._sql.encode()).hexdigest()[:8])
         tx.execute("SELECT pg_advisory_xact_lock(hashtext(:name))", {"name": self.schema})
         found = "SELECT to_regclass(:name) IS NOT NULL"
         if tx.execute(found, {"name": f"{self.schema}.procrastinate_jobs"}).scalar():
@@ -119,9 +140,16 @@ class Jobs:
         execute(conn, _ENQUEUE.format(schema=self.schema), {"due": dumps(calls)})
 
     def clear(self, conn: Connection) -> None:
-        """Remove calls whose worker is gone: whoever is still due is called again."""
+        """Remove calls whose worker is gone (whoever is still due is called again), or in vain.
+
+        Those in vain are looked for in all schemas of this database: servers of another version
+        may call in theirs what only workers of this one are left to do, and nobody reads it there.
+        """
         sql = f"DELETE FROM {self.schema}.procrastinate_jobs WHERE status <> 'todo' AND "
         execute(conn, f"{sql} worker_id IS NULL")
+        ours = {"ours": f"^{_name(self._home, '[0-9a-f]{8}')}$", "most": MOST_SCHEMAS}
+        for (schema,) in execute(conn, _SCHEMAS, ours).fetchall():
+            execute(conn, _CLEAR.format(schema=schema), {"most": MOST_JOBS})
 
     def _make(self, conn: Connection, home: str) -> None:
         exists = "SELECT 1 FROM pg_namespace WHERE nspname = :name"
@@ -136,8 +164,7 @@ class Jobs:
             conn.exec_driver_sql(sql, execution_options={"no_parameters": True})
 
 
-def _name(home: str, sql: str) -> str:
-    version = hashlib.sha256(sql.encode()).hexdigest()[:8]
+def _name(home: str, version: str) -> str:
     if home == "public":
         return f"{_PREFIX}_{version}"
     apart = hashlib.sha256(home.encode()).hexdigest()[:8]

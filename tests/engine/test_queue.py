@@ -186,6 +186,36 @@ async def test_a_run_outlives_the_queues_connection(make_rig: MakeRig) -> None:
     assert (await rig.ended(after))["status"] == "completed"
 
 
+async def test_calls_that_are_in_vain_are_removed_whatever_version_made_them(
+    make_rig: MakeRig,
+) -> None:
+    """After an upgrade nobody reads the older schema; what is still due there may be read yet."""
+    rig = await make_rig(["Prices rose."], sweep_interval_s=0.05)
+    older = module.Jobs(rig.store.database)
+    older._sql += "-- of another version"
+    await rig.store.write(older.create)
+    assert older.schema != rig.engine._jobs.schema
+    others = f"{older.schema}_0123abcd"  # of another chat in this database
+    runs = [await rig.send(await rig.thread()) for _ in range(2)]
+    await rig.cancel(runs[0])
+
+    def call(tx: Transaction) -> None:
+        calls = [(runs[0].id, 1), (runs[1].id, 0), (runs[1].id, 1), ("01never", 1)]
+        older.enqueue(tx.conn, calls)
+        tx.execute(f"CREATE SCHEMA {others}")
+        tx.execute(f"CREATE TABLE {others}.procrastinate_jobs (id int, status text, args jsonb)")
+        tx.execute(f"INSERT INTO {others}.procrastinate_jobs VALUES (1, 'todo', '{{}}')")
+
+    await rig.store.write(call)
+    await rig.store.write(lambda tx: rig.engine._jobs.clear(tx.conn))
+    locks = f"SELECT queueing_lock FROM {older.schema}.procrastinate_jobs"
+    left = await rig.store.read(lambda conn: [row[0] for row in conn.exec_driver_sql(locks)])
+    assert left == [f"{runs[1].id}:1"]
+    assert [call["queueing_lock"] for call in await calls(rig)] == [f"{runs[1].id}:1"]
+    count = f"SELECT COUNT(*) FROM {others}.procrastinate_jobs"
+    assert await rig.store.read(lambda conn: conn.exec_driver_sql(count).scalar()) == 1
+
+
 async def test_a_queue_that_was_removed_is_made_again(make_rig: MakeRig) -> None:
     """An operator may drop it at any time: it holds nothing but calls."""
     rig = await make_rig(["Prices rose."], make_engine=Worker, sweep_interval_s=0.05)
