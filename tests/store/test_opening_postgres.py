@@ -18,6 +18,7 @@ from jupyter_chat_stream.errors import (
 from jupyter_chat_stream.store import database as database_module
 from jupyter_chat_stream.store import migrations, postgres
 from jupyter_chat_stream.store.database import Database, parse_url
+from jupyter_chat_stream.store.store import Store
 from jupyter_chat_stream.store.threads import list_threads
 from tests.postgres import Postgres
 from tests.store.bench import PATIENCE_S, Bench
@@ -182,9 +183,16 @@ def test_a_search_does_not_mind_upper_and_lower_case(postgres_url: str) -> None:
         bench.close()
 
 
+class Light(Bench):
+    """A bench of a server that executes nothing itself."""
+
+    def opened(self) -> Store:
+        return Store.open(self.url, now_ms=self.clock, is_light=True)
+
+
 def test_an_idle_store_holds_few_connections(postgres_url: str, postgres_server: Postgres) -> None:
     """Many servers share one Postgres: one that writes, one that reads, one that listens."""
-    bench = Bench(postgres_url)
+    bench = Light(postgres_url)
     try:
         run = bench.answered()
         together = threading.Barrier(3, timeout=PATIENCE_S)
