@@ -25,7 +25,9 @@ def main() -> int:
         return status
     say("Python: pytest, with the notebooks executed by nbval")
     # Most tests wait for processes: a module runs in one process, two or more modules at a time.
+    # In the order of their names: the many short ones are the last, and fill what is left.
     several = ["-n", str(max(2, min(4, os.cpu_count() or 1))), "--dist", "loadfile"]
+    several.append("--no-loadscope-reorder")
     nbval = ["--nbval", "--nbval-current-env"]
     command = [str(PYTHON), "-m", "pytest", *several, *nbval, "tests", *NOTEBOOKS]
     return subprocess.run([*command, *sys.argv[1:]], cwd=ROOT, env=env, check=False).returncode
