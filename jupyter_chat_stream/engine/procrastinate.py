@@ -242,7 +242,7 @@ class Worker(Queue):
             self._round.cancel()
 
     def _look_again(self) -> None:
-        self.sweep.nudge_soon(HEARD_S)  # what it made due has a job of its own
+        self.sweep.nudge_soon()  # for its successor; whoever waits in the queue needs no look
 
     def _expired(self) -> None:
         self.running.hear(None)
