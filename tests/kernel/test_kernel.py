@@ -36,7 +36,9 @@ def states(comms: list[dict[str, Any]], trait: str) -> list[Any]:
 
 
 def test_ask_shows_the_run_live_and_its_copy_whole_at_the_end(chat: Kernel) -> None:
-    outcome = chat.run("reply = chat.ask('Hello')\nprint(type(reply).__name__, reply)")
+    pace = {"chars_per_second": 5}
+    ask = f"reply = chat.ask('Hello', params={pace})\nprint(type(reply).__name__, reply)"
+    outcome = chat.run(ask)
     assert outcome.text == "Message Hello\n"
     (live,) = outcome.shown
     (final,) = outcome.updates

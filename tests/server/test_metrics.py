@@ -25,6 +25,7 @@ def fresh_meter(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process's numbers begin at zero: other tests have counted too."""
     for name, value in vars(Meter()).items():
         monkeypatch.setattr(METER, name, value)
+    monkeypatch.setattr(collector.COLLECTOR, "watches", type(collector.COLLECTOR.watches)())
 
 
 class Metrics:
