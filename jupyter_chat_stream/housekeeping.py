@@ -17,7 +17,7 @@ from typing import Any
 
 from .config import ChatStream
 from .errors import ChatStreamError
-from .logs import Line
+from .logs import Line, place_of
 from .store.retention import Counts, Policy, Turn, TurnLost, tidy
 from .store.room import REST_S, is_log_long
 from .store.steps import Budget, Read, Step, Steps
@@ -105,8 +105,9 @@ class Housekeeping:
             except (ChatStreamError, asyncio.TimeoutError) as error:
                 code = getattr(error, "code", "timeout")
                 log.warning(Line("housekeeping.put_off", code=code))
-            except Exception as error:  # a mistake must not end it for good
-                log.exception(Line("housekeeping.failed", error=type(error).__name__))
+            except Exception as error:  # noqa: BLE001  a mistake must not end it for good
+                kind = type(error).__name__  # what it says itself may quote a text
+                log.error(Line("housekeeping.failed", error=kind, at=place_of(error)))
 
     async def _drive(self, steps: Steps[None], turn: Turn) -> None:
         try:

@@ -272,6 +272,32 @@ async def test_a_store_that_fails_puts_it_off(
     assert any("housekeeping.done" in line and "compacted_deltas=3" in line for line in said)
 
 
+async def test_a_mistake_inside_does_not_end_it_and_quotes_no_text(
+    make_rig: MakeRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What an error says itself may be what somebody wrote."""
+    rig = await make_rig(housekeeping_interval_s=0.01)
+    looks = []
+    has_looked_again = asyncio.Event()
+
+    class Mistaken(Housekeeping):
+        async def look(self) -> bool:
+            looks.append(1)
+            if len(looks) > 1:
+                has_looked_again.set()
+            raise KeyError("my secret plan")
+
+    house = Mistaken(rig.store, rig.config, budget=LEAST, rand=lambda: 0.0)
+    house.start()
+    try:
+        await rig.bounded(has_looked_again.wait())
+    finally:
+        await house.stop()
+    assert "housekeeping.failed" in caplog.text
+    assert "KeyError" in caplog.text
+    assert "secret" not in caplog.text
+
+
 async def test_what_is_damaged_is_named_once(
     make_rig: MakeRig, caplog: pytest.LogCaptureFixture
 ) -> None:
