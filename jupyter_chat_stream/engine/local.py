@@ -8,13 +8,13 @@ from __future__ import annotations
 from ..config import ChatStream
 from ..runs.execute import Tools
 from ..store.claims import Due
-from ..store.log import Connection
+from .holding import Holding
 from .owners import Kind, make_owners
 from .running import Running
 from .sweep import Sweep
 
 
-class LocalEngine:
+class LocalEngine(Holding):
     """Executes runs as tasks, held under one owner's name as long as the process lives.
 
     Args:
@@ -31,27 +31,6 @@ class LocalEngine:
         self._is_open = False
         self.sweep = Sweep(tools.store, self, config)
 
-    @property
-    def owner(self) -> str:
-        """The name under which this process holds runs."""
-        return self._owners.own
-
-    @property
-    def active(self) -> int:
-        return self.running.active
-
-    def room(self) -> int:
-        return self.running.room()
-
-    def may_have_lost(self, conn: Connection, owner: str) -> bool:
-        return self.running.may_have_lost(conn, owner)
-
-    def is_lost(self, conn: Connection, due: Due) -> bool:
-        return self.running.is_lost(conn, due)
-
-    def doubt(self) -> None:
-        self._owners.doubt()
-
     async def start(self) -> None:
         await self._owners.open()
         self._is_open = True
@@ -66,20 +45,11 @@ class LocalEngine:
             self._is_open = False
             await self._owners.close()
 
-    def nudge(self) -> None:
-        self.sweep.nudge()
-
     def dispatch(self, run_id: str, attempt: int, due: Due | None = None) -> None:
         self.running.begin(run_id, attempt, due)
 
-    async def abort(self, run_id: str) -> bool:
-        return await self.running.abort(run_id)
-
     def _made_room(self) -> None:
         self.sweep.nudge()
-
-    def _expired(self) -> None:
-        self.running.hear(None)
 
     def _hear(self, threads: frozenset[str] | None) -> None:
         self.running.hear(threads)

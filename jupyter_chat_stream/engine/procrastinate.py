@@ -24,7 +24,8 @@ from ..logs import Line
 from ..runs.execute import Tools
 from ..store.claims import Due
 from ..store.jobs import QUEUE, TASK, Jobs
-from ..store.log import Connection, Transaction
+from ..store.log import Transaction
+from .holding import Holding
 from .leases import LeaseOwners
 from .running import Running
 from .sweep import Sweep
@@ -96,7 +97,7 @@ class Queue:
                 log.warning(Line("queue.calls_lost", calls=len(calls), code=error.code))
 
 
-class Worker(Queue):
+class Worker(Holding, Queue):
     """Executes what the queue calls for, and calls again what it finds due."""
 
     def __init__(self, tools: Tools, config: ChatStream) -> None:
@@ -116,27 +117,6 @@ class Worker(Queue):
         self._working: asyncio.Task[None] | None = None
         self._round: asyncio.Task[None] | None = None
         self.sweep = Sweep(tools.store, self, config)
-
-    @property
-    def owner(self) -> str:
-        """The name under which this process holds runs."""
-        return self._owners.own
-
-    @property
-    def active(self) -> int:
-        return self.running.active
-
-    def room(self) -> int:
-        return self.running.room()
-
-    def may_have_lost(self, conn: Connection, owner: str) -> bool:
-        return self.running.may_have_lost(conn, owner)
-
-    def is_lost(self, conn: Connection, due: Due) -> bool:
-        return self.running.is_lost(conn, due)
-
-    def doubt(self) -> None:
-        self._owners.doubt()
 
     async def start(self) -> None:
         await super().start()
@@ -158,12 +138,6 @@ class Worker(Queue):
             self.dispatch(run_id, attempt)
         await super().stop()
         await self._owners.close()
-
-    def nudge(self) -> None:
-        self.sweep.nudge()
-
-    async def abort(self, run_id: str) -> bool:
-        return await self.running.abort(run_id)
 
     async def execute(self, run_id: str, attempt: int) -> None:
         """Do what a job calls for; whoever gives the job up does not give up the run."""
@@ -243,9 +217,6 @@ class Worker(Queue):
 
     def _look_again(self) -> None:
         self.sweep.nudge_soon()  # for its successor; whoever waits in the queue needs no look
-
-    def _expired(self) -> None:
-        self.running.hear(None)
 
     def _hear(self, threads: frozenset[str] | None) -> None:
         self.running.hear(threads)
