@@ -21,6 +21,7 @@ from traitlets import Bool, Int, TraitType, Unicode, validate
 
 from .client import inbox
 from .client.find import project as notebook_project
+from .client.follower import settle
 from .client.link import current, path_of
 from .client.preferences import Preferring
 from .client.run import Followed, Pages, Run
@@ -314,11 +315,15 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         return current().run(self._runs())
 
     async def _runs(self) -> list[Run]:
-        follower = self._follower
-        link = current()
+        # The server's list: the answer to a message just sent may overtake its events.
+        follower, link = self._follower, current()
+        path = f"threads/{path_of(self.thread_id)}/runs"
+        runs = (await link.request("GET", path))["runs"]
+        known = follower.until(lambda: all(follower.run(run["id"]) for run in runs) or None)
+        await settle(known)
         return [
             Run(await link.follow(self.thread_id), run, follower.message(run["message_id"]))
-            for run in follower.runs()
+            for run in runs
         ]
 
     def events(self, after: int = 0) -> Iterator[Event]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from ..errors import (
@@ -29,6 +29,7 @@ from .wire import error_from_wire
 
 GIVE_UP_S = 60.0
 MAX_MISFITS = 3
+SETTLE_WAIT_S = 5.0  # for the events of what the server has said is done
 
 T = TypeVar("T")
 
@@ -196,3 +197,11 @@ class Follower:
 def _is_passing(error: ChatStreamError) -> bool:
     """Say whether waiting may help: the server is away, not wrong."""
     return isinstance(error, ServerUnavailable) and not isinstance(error, VersionMismatch)
+
+
+async def settle(events: Awaitable[object]) -> None:
+    """Wait a moment for the events of what the server has already said; they may be late."""
+    try:
+        await asyncio.wait_for(events, SETTLE_WAIT_S)
+    except asyncio.TimeoutError:
+        pass

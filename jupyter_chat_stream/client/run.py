@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import RequestNotOpen, RunFailed, ServerUnavailable
 from ..events import ENDS, Event, MessageWritten, parse
-from .follower import GIVE_UP_S, Follower
+from .follower import GIVE_UP_S, Follower, settle
 from .link import Link, current, path_of
 from .questions import Question, not_open, open_question
 from .rest import TIMEOUT_S
@@ -26,7 +26,6 @@ from .times import from_wire
 from .values import Message
 
 PAGE_WAIT_S = 20
-SETTLE_WAIT_S = 5.0  # for the events of what the server has said is done
 
 
 class Followed:
@@ -295,11 +294,7 @@ class Run(Followed):
         return self
 
     async def _until_closed(self, question: Question) -> None:
-        closed = self._follower.until(lambda: self.question != question or None)
-        try:
-            await asyncio.wait_for(closed, SETTLE_WAIT_S)
-        except asyncio.TimeoutError:
-            pass  # the server has decided; its events are late
+        await settle(self._follower.until(lambda: self.question != question or None))
 
     async def _give(self, question: Question, value: Any) -> None:
         path = f"runs/{path_of(self.id)}/input"
@@ -345,10 +340,7 @@ class Run(Followed):
 
     async def _cancel(self) -> Run:
         self._run = await current().request("POST", f"runs/{path_of(self.id)}/cancel", {})
-        try:
-            await asyncio.wait_for(self._follower.ended(self.id), SETTLE_WAIT_S)
-        except asyncio.TimeoutError:
-            pass  # the server has said it is cancelled; its events are late
+        await settle(self._follower.ended(self.id))
         return self
 
     def retry(self) -> Run:

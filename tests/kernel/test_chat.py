@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from jupyter_chat_stream import Chat
-from jupyter_chat_stream.client import link
+from jupyter_chat_stream.client import link, rest
 from jupyter_chat_stream.client.showing import MIME
+from jupyter_chat_stream.connection import Connection
 from jupyter_chat_stream.errors import (
     ChatStreamError,
     IdempotencyMismatch,
@@ -116,6 +119,31 @@ def test_stopping_a_chat_stops_all_that_wait_in_it(name: str) -> None:
     runs = [chat.send(str(number), **SLOW) for number in range(3)]
     chat.cancel()
     assert [run.status for run in runs] == ["cancelled"] * 3
+
+
+def test_what_was_just_sent_is_there_to_be_stopped_before_its_events_are(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+    take, fetch = link.Link._take, rest.fetch
+
+    async def held_back(to: link.Link, frame: Mapping[str, Any]) -> None:
+        await asyncio.to_thread(answered.wait, 30)
+        await take(to, frame)
+
+    async def asked(to: Connection, method: str, path: str, *more: Any, **options: Any) -> Any:
+        answer = await fetch(to, method, path, *more, **options)
+        if not path.endswith("/messages"):
+            answered.set()
+        return answer
+
+    chat = Chat(name)
+    monkeypatch.setattr(link.Link, "_take", held_back)
+    monkeypatch.setattr(rest, "fetch", asked)
+    run = chat.send("Go on", **SLOW)
+    assert not answered.is_set()
+    chat.cancel()
+    assert (run.status, [known.id for known in chat.runs]) == ("cancelled", [run.id])
 
 
 def test_context_reaches_the_thread_as_attachments(name: str) -> None:
