@@ -11,6 +11,9 @@ again when its buffer is full, when it sees a gap, or when another process tells
         │  register, read the store after the cursor    ▲
         └──────── cursor = head: "live" ────────────────┘
 
+A reader is asked for frames one by one (``next``), or gives them to a sink (``pour``): then what is
+published while it is level goes to the sink in the same turn of the loop.
+
 The hub holds at most ``BUFFER_BYTES`` for each reader, whoever it is and however slow; events are
 serialised once for all readers. A database that is away costs readers time, and nothing else.
 Nothing here knows of sockets, and no reader touches a run.
@@ -22,11 +25,11 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from .errors import DatabaseUnreachable
-from .events import Event, ThreadChanged, dumps, encode
+from .events import Event, encode
+from .frames import Batch, Frame, Sink
 from .logs import Line
 from .store.log import Connection, ThreadRef
 from .store.reading import Answer, Page, Snapshot, heads_of, read_after
@@ -37,40 +40,6 @@ log = logging.getLogger("jupyter_chat_stream.follow")
 BUFFER_BYTES = 64 * 1024
 ONE_EVENTS, ONE_BYTES = 2048, 256 * 1024  # of a single answer (L8); who wants more asks again
 LOOK_ANYWAY_S = 1.0  # what this process published and a reader missed is found then
-
-
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """What a reader hands to its transport: ``text`` is the socket's frame, ``sse`` the stream's.
-
-    ``op`` is ``events``, ``snapshot``, ``live`` or ``closed``; ``seq`` is the cursor after it.
-    """
-
-    op: str
-    thread_id: str
-    seq: int
-    encoded: tuple[tuple[int, str], ...] = ()  # (seq, JSON) of each event
-    snapshot: Snapshot | None = None
-
-    @cached_property
-    def text(self) -> str:
-        thread = dumps(self.thread_id)
-        if self.op == "events":
-            joined = ",".join(text for _, text in self.encoded)
-            return f'{{"op":"events","thread":{thread},"events":[{joined}]}}'
-        if self.snapshot is not None:
-            return self.snapshot.text
-        if self.op == "live":
-            return f'{{"op":"live","thread":{thread},"seq":{self.seq}}}'
-        return f'{{"op":"closed","thread":{thread},"reason":"deleted"}}'
-
-    @cached_property
-    def sse(self) -> str:
-        if self.op == "events":
-            return "".join(f"id: {seq}\ndata: {text}\n\n" for seq, text in self.encoded)
-        if self.op == "snapshot":
-            return f"id: {self.seq}\ndata: {self.text}\n\n"
-        return f": {self.op}\n\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,43 +56,42 @@ class HubStats:
     falls_behind: int  # readers too slow for their buffer, that read from the store instead
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Batch:
-    """The events of one thread in one commit, encoded when the first reader needs them."""
-
-    events: tuple[Event, ...]
-
-    @cached_property
-    def encoded(self) -> tuple[tuple[int, str], ...]:
-        return tuple((event.seq, encode(event)) for event in self.events)
-
-    @cached_property
-    def size(self) -> int:
-        return sum(len(text) for _, text in self.encoded)
-
-    @property
-    def deletes(self) -> bool:
-        return any(_deletes(event) for event in self.events)
-
-
-def _deletes(event: Event) -> bool:
-    return isinstance(event.body, ThreadChanged) and bool(event.body.thread.get("deleted"))
-
-
 class Reader:
     """One thread as one reader follows it. Made by the hub; ``close`` it when done."""
 
     def __init__(self, hub: Hub, thread: ThreadRef, after: int, *, raw: bool) -> None:
         self.thread = thread
         self.cursor = after
+        self._before = after  # the frame that ``next`` gave last
         self._hub = hub
         self._raw = raw
         self._behind = True
         self._announced = False
         self._deleted = False
-        self._buffer: list[_Batch] = []
+        self._buffer: list[Batch] = []
         self._buffered = 0
         self._wake = asyncio.Event()
+        self._sink: Sink | None = None
+        self._is_idle = False  # level, and waiting for what is published
+
+    async def pour(self, sink: Sink) -> None:
+        """Give a sink one frame after another, until the thread is deleted.
+
+        Where the sink has no room, the reader reads on from the same place once it is drained: it
+        holds nothing for it meanwhile (L8).
+
+        Raises:
+            CursorAhead, Compacted, ThreadNotFound: the reader has to start anew.
+        """
+        self._sink = sink
+        while True:
+            frame = await self.next()
+            if not sink.take(frame.text):
+                self.cursor, self._deleted = self._before, False
+                self._announced = self._announced and frame.op != "live"
+                self.fall_behind()
+            elif frame.op == "closed":
+                return
 
     async def next(self) -> Frame:
         """Wait for the next frame.
@@ -132,12 +100,13 @@ class Reader:
             CursorAhead, Compacted, ThreadNotFound: the reader has to start anew.
         """
         while True:
+            self._before = self.cursor
             if self._deleted:
                 return self._frame("closed")
             frame = await self._read_patiently() if self._behind else self._take()
             if frame is not None:
                 return frame
-            if self._behind:
+            if self._behind or self._deleted:
                 continue
             if not self._announced:
                 self._announced = True
@@ -145,12 +114,16 @@ class Reader:
             if self._buffer:  # published while the store was read: nobody wakes us for it again
                 continue
             self._wake.clear()
-            await self._wake.wait()
+            self._is_idle = True
+            try:
+                await self._wake.wait()
+            finally:
+                self._is_idle = False
 
     @property
     def seen(self) -> int:
         """The last seq that reached this reader: delivered, or in its buffer."""
-        return self._buffer[-1].events[-1].seq if self._buffer else self.cursor
+        return self._buffer[-1].last if self._buffer else self.cursor
 
     @property
     def buffered(self) -> int:
@@ -161,16 +134,31 @@ class Reader:
         """Stop listening; nothing else notices (L8)."""
         self._hub.drop(self)
 
-    def offer(self, batch: _Batch) -> None:
+    def offer(self, batch: Batch) -> None:
         """Take what was just published, or fall behind where there is no room for it."""
-        if not self._behind:
-            if self._buffered + batch.size > BUFFER_BYTES:
-                self._hub.falls_behind += 1
-                self.fall_behind()
-            else:
-                self._buffer.append(batch)
-                self._buffered += batch.size
-        self._wake.set()
+        if self._behind:
+            return
+        if self._buffered + batch.size > BUFFER_BYTES:
+            self._fall_behind_too_slow()
+        elif self._is_idle and self._sink and batch.first == self.cursor + 1:
+            self._pass_on(batch, self._sink)
+        else:
+            self._buffer.append(batch)
+            self._buffered += batch.size
+            self._wake.set()
+
+    def _pass_on(self, batch: Batch, sink: Sink) -> None:
+        if not sink.take(batch.text):
+            self._fall_behind_too_slow()
+            return
+        self.cursor = batch.last
+        if batch.deletes:
+            self._deleted = True
+            self._wake.set()
+
+    def _fall_behind_too_slow(self) -> None:
+        self._hub.falls_behind += 1
+        self.fall_behind()
 
     def fall_behind(self) -> None:
         """Read from the store next."""
@@ -181,6 +169,8 @@ class Reader:
     async def _read_patiently(self) -> Frame | None:
         # the store has waited for seconds before it says so: asking again is pause enough
         while True:
+            if self._sink is not None:
+                await self._sink.drained()
             try:
                 return await self._read()
             except DatabaseUnreachable:
@@ -319,8 +309,8 @@ class Hub:
             if event.thread_id in self._readers:
                 by_thread.setdefault(event.thread_id, []).append(event)
         for thread_id, own in by_thread.items():
-            batch = _Batch(events=tuple(own))
-            self._heads[thread_id] = own[-1].seq
+            batch = Batch(own)
+            self._heads[thread_id] = batch.last
             for reader in self._readers[thread_id]:
                 reader.offer(batch)
 

@@ -132,7 +132,7 @@ class ChatCollector(Collector):
         )
         yield _counter(
             "socket_pauses",
-            "WebSockets that took no more, whose threads were let go until they did.",
+            "WebSockets that took no more for a while; their readers go on from where they stood.",
             (),
             [((), self._meter.socket_pauses)],
         )

@@ -111,7 +111,7 @@ class ServiceWatch:
         log.info(Line("reader.came_back", thread=thread_id, after=after, behind=head - after))
 
     def socket_paused(self, held_bytes: int) -> None:
-        """Note that a socket takes no more, and that its readers were let go."""
+        """Note that a socket takes no more for now; its readers read on when it does."""
         self._meter.socket_pauses += 1
         log.info(Line("socket.paused", held_bytes=held_bytes))
 

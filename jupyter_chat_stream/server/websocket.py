@@ -1,9 +1,9 @@
 """The WebSocket: many threads on one socket (docs/protocol.md, Following).
 
-Each subscription is a task that takes from its reader and gives to the socket's outbox. Where
-the socket does not take more, a subscription lets go of its reader and follows again from its
-cursor later, so that a socket nobody reads holds at most 256 kB (L8). A bad frame is answered
-with an error and the socket stays. Closing it ends every task; no run notices.
+Each subscription is a task whose reader pours into the socket's outbox. Where that has no room the
+reader reads on later, from where it was, so that a socket nobody reads holds at most 256 kB (L8).
+A bad frame is answered with an error and the socket stays. Closing it ends every task; no run
+notices.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 import json
 import struct
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tornado
 from jupyter_server.base.websocket import WebSocketMixin
@@ -26,37 +26,28 @@ from .base import ChatMixin, answers
 from .outbox import Outbox
 from .refusals import InvalidJson, refusal
 
-if TYPE_CHECKING:
-    from ..follow import Frame, Reader
-
 MAX_FRAME_BYTES = 64 * 1024
 MAX_SUBSCRIPTIONS = 256
-STALL_S = 1.0
 # Above this tornado ends the connection; below, a frame that is too large gets its answer.
 MAX_MESSAGE_BYTES = 1024 * 1024
 
 
 class Subscription:
-    """One thread on one socket, and the reader it has as long as the socket takes its frames."""
+    """One thread on one socket: what its reader pours into."""
 
-    def __init__(self, thread_id: str, after: int) -> None:
-        self.thread_id = thread_id
-        self.after = after
-        self.is_live = False
-        self.has_come = True  # until it was followed once: then we take it up again ourselves
-        self.is_sending = False
+    def __init__(self, outbox: Outbox) -> None:
         self.task: asyncio.Task[None] | None = None
-        self.reader: Reader | None = None
+        self.drained = outbox.drained
+        self._outbox = outbox
 
-    async def next(self) -> Frame | None:
-        """Wait for the next frame; None where there is no reader any more."""
-        return None if self.reader is None else await self.reader.next()
+    def take(self, text: str) -> bool:
+        return self._outbox.post(text, self)
 
-    def let_go(self) -> None:
-        """Close the reader, and what it holds for us; we follow again from our cursor."""
-        if self.reader is not None:
-            self.reader.close()
-            self.reader = None
+    def end(self) -> None:
+        """Send no more of it."""
+        if self.task is not None:
+            self.task.cancel()
+        self._outbox.withdraw(self)
 
 
 class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
@@ -65,7 +56,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
     def initialize(self) -> None:
         self._subscriptions: dict[str, Subscription] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._outbox = Outbox(self._write)
+        self._outbox = Outbox(self._write, lambda held: self.service.socket_paused(held))
 
     @answers("read")
     async def get(self) -> None:
@@ -109,27 +100,13 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
 
     async def _tend(self) -> None:
         """Show that the connection lives; see where it does not. First to begin, last to end."""
-        loop = asyncio.get_running_loop()
-        beat_at, gone = loop.time() + self.host.heartbeat_s, 0
         try:
             while True:
-                await asyncio.sleep(min(STALL_S, self.host.heartbeat_s))
-                if self._outbox.held_bytes and self._outbox.frames_gone == gone:
-                    self._let_go_of_readers()
-                gone = self._outbox.frames_gone
-                if loop.time() >= beat_at and not self._outbox.held_bytes:
-                    beat_at = loop.time() + self.host.heartbeat_s
+                await asyncio.sleep(self.host.heartbeat_s)
+                if not self._outbox.held_bytes:
                     self._keep(self._send('{"op":"heartbeat"}'))
         finally:
             self.close(1001, "the server stops")  # nothing happens where it is closed already
-
-    def _let_go_of_readers(self) -> None:
-        # Nothing has left for a while; each of these would go on to buffer what its thread writes.
-        if any(sub.is_sending and sub.reader for sub in self._subscriptions.values()):
-            self.service.socket_paused(self._outbox.held_bytes)
-        for subscription in self._subscriptions.values():
-            if subscription.is_sending:
-                subscription.let_go()
 
     async def on_message(self, message: str | bytes) -> None:
         """Take one frame; the next is not read before this one's answer has gone."""
@@ -145,8 +122,8 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
 
     def _take(self, op: str, thread_id: str, after: int) -> None:
         known = self._subscriptions.pop(thread_id, None)
-        if known is not None and known.task is not None:
-            known.task.cancel()
+        if known is not None:
+            known.end()
         if op == "unsubscribe":
             return
         if len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
@@ -155,46 +132,23 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
                 "unsubscribe from one, or open another socket.",
                 retry_after_s=1,
             )
-        subscription = Subscription(thread_id, after)
-        self._subscriptions[thread_id] = subscription
-        subscription.task = self._keep(self._follow(subscription))
+        subscription = self._subscriptions[thread_id] = Subscription(self._outbox)
+        subscription.task = self._keep(self._follow(subscription, thread_id, after))
 
-    async def _follow(self, subscription: Subscription) -> None:
+    async def _follow(self, subscription: Subscription, thread_id: str, after: int) -> None:
         try:
-            while not await self._send_thread(subscription):
-                await self._outbox.drained()
-        except WebSocketClosedError:
+            reader = await self.service.follow(self.owner, thread_id, after)
+            try:
+                await reader.pour(subscription)
+            finally:
+                reader.close()
+        except (WebSocketClosedError, StreamClosedError):
             return
         except Exception as error:  # noqa: BLE001 - it is this thread's answer; the socket stays
-            await self._say(error, subscription.thread_id)
+            await self._say(error, thread_id)
         finally:
-            if self._subscriptions.get(subscription.thread_id) is subscription:
-                del self._subscriptions[subscription.thread_id]
-
-    async def _send_thread(self, sub: Subscription) -> bool:
-        """Send frames until the thread is closed (True), or the socket takes no more (False)."""
-        sub.reader = await self.service.follow(
-            self.owner, sub.thread_id, sub.after, has_come=sub.has_come
-        )
-        sub.has_come = False
-        try:
-            while (frame := await sub.next()) is not None:
-                if frame.op == "live" and sub.is_live:
-                    continue
-                if not self._outbox.has_room(frame.text):
-                    self.service.socket_paused(self._outbox.held_bytes)
-                    return False
-                sub.is_sending = True
-                await self._outbox.send(frame.text)
-                sub.is_sending = False
-                sub.after = max(sub.after, frame.seq)
-                sub.is_live = sub.is_live or frame.op == "live"
-                if frame.op == "closed":
-                    return True
-            return False
-        finally:
-            sub.is_sending = False
-            sub.let_go()
+            if self._subscriptions.get(thread_id) is subscription:
+                del self._subscriptions[thread_id]
 
     async def _say(self, error: BaseException, thread_id: str | None) -> None:
         """Answer a request of the client with an error."""
@@ -204,15 +158,12 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         frame["error"] = refusal(error, status=500, log=self.log).error
         await self._send(dumps(frame))
 
-    async def _write(self, texts: list[str]) -> None:
+    def _write(self, texts: list[str]) -> asyncio.Future[None]:
         # with one call of the system for all of them: tornado's own way makes one for each
         connection = self.ws_connection
         if connection is None or connection.is_closing() or connection.stream is None:
             raise WebSocketClosedError
-        try:
-            await connection.stream.write(b"".join(map(encode_frame, texts)))
-        except StreamClosedError:
-            raise WebSocketClosedError from None
+        return connection.stream.write(b"".join(map(encode_frame, texts)))
 
     def get_compression_options(self) -> None:
         """Agree to none: frames go out as they are."""
@@ -220,7 +171,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
     async def _send(self, text: str) -> None:
         try:
             await self._outbox.send(text)
-        except WebSocketClosedError:
+        except (WebSocketClosedError, StreamClosedError):
             return
 
 

@@ -16,20 +16,14 @@ from .base import ServiceBase
 class Following(ServiceBase):
     """Reading a thread from a cursor, and waiting for a run's end."""
 
-    async def follow(
-        self, owner: str, thread_id: str, after: int, *, raw: bool = False, has_come: bool = True
-    ) -> Reader:
+    async def follow(self, owner: str, thread_id: str, after: int, *, raw: bool = False) -> Reader:
         """Follow a thread from a cursor.
-
-        Args:
-            has_come: whether somebody came with this cursor, who may have been away; not, where
-                a reader that was let go is taken up again.
 
         Raises:
             ThreadNotFound, CursorAhead
         """
         thread, head = await self._check_cursor(owner, thread_id, after)
-        if has_come and after > 0:
+        if after > 0:
             self._parts.watch.reader_came_back(thread_id, after, head)
         return self._parts.hub.follow(thread, after, raw=raw)
 

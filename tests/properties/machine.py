@@ -129,11 +129,14 @@ class LogMachine(Base):
     def claim(self, index: int, owner: str, on_crash: Any) -> None:
         """L5, L10: whoever is due can be taken, and nobody else is listed."""
         listed = self.look(lambda conn: find_due(conn, 2**50))
-        expected = [run for run in self.runs if self._is_due(run)]
-        assert [due.run.id for due in listed] == [run.ref.id for run in expected], "L10"
-        run, due = pick(expected, index), pick(listed, index)
-        if run is None or due is None:
+        expected = {run.ref.id: run for run in self.runs if self._is_due(run)}
+        free = [due.run.id for due in listed if due.owner is None]
+        assert free == [key for key, run in expected.items() if run.owner is None], "L10"
+        assert {due.run.id for due in listed} == set(expected), "L10"
+        due = pick(listed, index)
+        if due is None:
             return
+        run = expected[due.run.id]
         since = len(self.published)
         self.clock += 5  # whose time has not come is not taken
         options: Any = {"max_crashes": MAX_CRASHES, "on_crash": on_crash}
@@ -379,13 +382,13 @@ class LogMachine(Base):
 
     # ------------------------------------------------------------------ looking
 
-    @rule(index=INDEX, cursor=INDEX)
-    def follow(self, index: int, cursor: int) -> None:
+    @rule(index=INDEX, cursor=INDEX, pours=st.booleans())
+    def follow(self, index: int, cursor: int, pours: bool) -> None:
         """Somebody comes with what they held some time ago, compacted since or not."""
         if len(self.readers) < 4:
             thread = self.threads[index % len(self.threads)]
             state = thread.states[cursor % len(thread.states)]
-            self.readers.append(ModelReader(thread=thread, transcript=at(state)))
+            self.readers.append(ModelReader(thread=thread, transcript=at(state), pours=pours))
 
     @rule(index=INDEX, frames=st.integers(1, 3))
     def read(self, index: int, frames: int) -> None:
@@ -397,9 +400,8 @@ class LogMachine(Base):
     def leave(self, index: int) -> None:
         """L8: leaving touches nothing; what the reader holds, it may come back with."""
         reader = pick(self.readers, index)
-        if reader is not None and reader.reader is not None:
-            reader.reader.close()
-            reader.reader, reader.is_live = None, False
+        if reader is not None:
+            reader.leave()
 
     @rule()
     def check_the_log(self) -> None:

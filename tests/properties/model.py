@@ -7,10 +7,11 @@ would note on paper. The store's log must be that list, and every cursor must le
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import tempfile
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,8 +85,79 @@ class ModelReader:
 
     thread: ModelThread
     transcript: Transcript
+    pours: bool = False
     reader: Reader | None = None
     is_live: bool = False
+    sink: ModelSink | None = None
+
+    @property
+    def is_level(self) -> bool:
+        return self.is_live and self.transcript.seq == len(self.thread.events)
+
+    def receive(self, text: str) -> None:
+        """Take a frame of the wire: no gap, no duplicate (L6)."""
+        frame = json.loads(text)
+        if frame["op"] == "snapshot":
+            assert frame["seq"] > self.transcript.seq
+            self.transcript.replace(frame)
+        elif frame["op"] == "events":
+            first, last = frame["events"][0]["seq"], frame["events"][-1]["seq"]
+            assert first == self.transcript.seq + 1, "L6: a gap or a duplicate"
+            for event in self.thread.events[first - 1 : last]:
+                self.transcript.apply(event)
+            assert last == self.transcript.seq
+        else:
+            assert frame["op"] == "live"
+            assert frame["seq"] == self.transcript.seq
+            assert not self.is_live, "it is said once"
+            self.is_live = True
+
+    def leave(self) -> None:
+        """Its connection breaks; what it holds stays."""
+        if self.reader is not None:
+            self.reader.close()
+        if self.sink is not None and self.sink.pouring is not None:
+            self.sink.pouring.cancel()
+        self.reader, self.sink, self.is_live = None, None, False
+
+
+class ModelSink:
+    """A socket's way out with room for a few frames at a time; it refuses every third anyway."""
+
+    def __init__(self, reader: ModelReader) -> None:
+        self.pouring: asyncio.Task[None] | None = None
+        self.room = 0
+        self._offered = 0
+        self._reader = reader
+        self._moved = asyncio.Event()
+
+    def take(self, text: str) -> bool:
+        self._moved.set()
+        self._offered += 1
+        if self.room == 0 or self._offered % 3 == 0:
+            return False
+        self.room -= 1
+        self._reader.receive(text)
+        return True
+
+    async def drained(self) -> None:
+        await self.until(lambda: self.room > 0)
+
+    async def until(self, ready: Callable[[], bool]) -> None:
+        while not ready():
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def give(self, room: int) -> None:
+        """Make room, and wait until it is used or the reader is level."""
+        self.room = room
+        self._moved.set()
+        done = asyncio.ensure_future(self.until(lambda: not self.room or self._reader.is_level))
+        assert self.pouring is not None
+        await asyncio.wait({done, self.pouring}, return_when=asyncio.FIRST_COMPLETED)
+        if self.pouring.done():
+            self.pouring.result()
+        done.cancel()
 
 
 def at(state: dict[str, Any]) -> Transcript:
@@ -193,9 +265,7 @@ class Base(RuleBasedStateMachine):
     def leave_all(self) -> None:
         """Every connection breaks; what the readers hold stays."""
         for reader in self.readers:
-            if reader.reader is not None:
-                reader.reader.close()
-            reader.reader, reader.is_live = None, False
+            reader.leave()
         self.wait(self.hub.stop())
 
     def log_is_the_list(self, thread: ModelThread) -> None:
@@ -243,25 +313,21 @@ class Base(RuleBasedStateMachine):
     def read_on(self, reader: ModelReader, frames: int) -> None:
         if reader.reader is None:
             reader.reader = self.wait(self._follow(reader))
-        while frames and (reader.transcript.seq < len(reader.thread.events) or not reader.is_live):
+        assert reader.reader._buffered <= TINY_BUFFER_BYTES, "L8: not bounded"
+        if reader.sink is not None:
+            self.wait(reader.sink.give(frames))
+            return
+        while frames and not reader.is_level:
             frames -= 1
-            frame = self.wait(reader.reader.next())
+            reader.receive(self.wait(reader.reader.next()).text)
             assert reader.reader._buffered <= TINY_BUFFER_BYTES, "L8: not bounded"
-            if frame.snapshot is not None:
-                assert frame.snapshot.seq > reader.transcript.seq
-                reader.transcript.replace(frame.snapshot.to_wire())
-            elif frame.op == "events":
-                first = frame.encoded[0][0]
-                assert first == reader.transcript.seq + 1, "L6: a gap or a duplicate"
-                for event in reader.thread.events[first - 1 : frame.seq]:
-                    reader.transcript.apply(event)
-            else:
-                assert frame.op == "live"
-                reader.is_live = True
-            assert frame.seq == reader.transcript.seq
 
     async def _follow(self, reader: ModelReader) -> Reader:
-        return self.hub.follow(reader.thread.ref, reader.transcript.seq)
+        made = self.hub.follow(reader.thread.ref, reader.transcript.seq)
+        if reader.pours:
+            reader.sink = ModelSink(reader)
+            reader.sink.pouring = asyncio.ensure_future(made.pour(reader.sink))
+        return made
 
     def teardown(self) -> None:
         try:

@@ -11,16 +11,19 @@ from jupyter_chat_stream.server.outbox import MAX_HELD_BYTES, Outbox
 
 
 class Network:
-    """Takes what was written when told to."""
+    """Takes what was written when told to, or at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_quick: bool = False) -> None:
         self.writes: list[list[str]] = []
         self.flushes: list[asyncio.Future[None]] = []
+        self._is_quick = is_quick
 
-    async def write(self, texts: list[str]) -> None:
+    def write(self, texts: list[str]) -> asyncio.Future[None]:
         self.writes.append(texts)
         self.flushes.append(asyncio.get_running_loop().create_future())
-        await self.flushes[-1]
+        if self._is_quick:
+            self.flushes[-1].set_result(None)
+        return self.flushes[-1]
 
     async def take(self) -> None:
         """Take what is on its way."""
@@ -33,92 +36,134 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def test_what_is_sent_in_one_turn_is_one_write_and_the_rest_is_the_next_in_order() -> None:
+async def test_what_is_posted_in_one_turn_is_one_write_and_the_rest_is_the_next_in_order() -> None:
     network = Network()
-    outbox = Outbox(network.write)
-    sends = [asyncio.ensure_future(outbox.send(text)) for text in ("a", "b", "c")]
+    outbox = Outbox(network.write, gather_s=0.0)
+    assert all(outbox.post(text) for text in ("a", "b", "c"))
+    assert network.writes == []
     await turns()
     assert network.writes == [["a", "b", "c"]]
-    later = [asyncio.ensure_future(outbox.send(text)) for text in ("d", "e")]
+    assert outbox.post("d")
     await turns()
+    assert outbox.post("e")
     assert network.writes == [["a", "b", "c"]]
     await network.take()
-    await asyncio.gather(*sends)
-    assert not any(send.done() for send in later)
     assert network.writes == [["a", "b", "c"], ["d", "e"]]
+    assert outbox.held_bytes == len("de")
     await network.take()
-    await asyncio.gather(*later)
     assert outbox.held_bytes == 0
-    assert outbox.frames_gone == 5
+
+
+async def test_where_frames_come_thick_the_next_write_gathers() -> None:
+    network = Network(is_quick=True)
+    outbox = Outbox(network.write, gather_s=3600.0)
+    for posted in (["a", "b"], ["c", "d", "e"], ["waits"]):
+        for text in posted:
+            outbox.post(text)
+        await turns()
+    assert network.writes == [["a", "b"], ["c", "d", "e"]]
+
+
+async def test_a_network_that_takes_at_once_gets_a_write_for_each_turn() -> None:
+    network = Network(is_quick=True)
+    outbox = Outbox(network.write)
+    for text in ("a", "b"):
+        outbox.post(text)
+        await turns()
+    await outbox.send("c")
+    assert network.writes == [["a"], ["b"], ["c"]]
+    assert outbox.held_bytes == 0
 
 
 async def test_there_is_no_room_beyond_the_bound_and_one_frame_always_fits() -> None:
     network = Network()
-    outbox = Outbox(network.write)
-    huge = "x" * (2 * MAX_HELD_BYTES)
-    assert outbox.has_room(huge)
-    sending = asyncio.ensure_future(outbox.send("x" * MAX_HELD_BYTES))
+    told: list[int] = []
+    outbox = Outbox(network.write, told.append)
+    assert outbox.post("x" * (2 * MAX_HELD_BYTES))
     await turns()
-    assert not outbox.has_room("x")
+    assert [outbox.post("x") for _ in range(3)] == [False] * 3
+    assert told == [2 * MAX_HELD_BYTES]
+    await network.take()
+    assert outbox.post("x" * (MAX_HELD_BYTES - 1))
+    assert outbox.post("x")
+    assert not outbox.post("x")
+    assert len(told) == 2
+
+
+async def test_an_answer_is_taken_where_a_frame_that_can_come_later_is_not() -> None:
+    network = Network()
+    outbox = Outbox(network.write)
+    outbox.post("x" * MAX_HELD_BYTES)
+    sending = asyncio.ensure_future(outbox.send("pong"))
+    await turns()
+    assert not sending.done()
+    await network.take()
+    assert network.writes[-1] == ["pong"]
     await network.take()
     await sending
-    assert outbox.has_room(huge)
 
 
-async def test_a_sender_that_leaves_in_line_takes_its_frame_with_it() -> None:
+async def test_a_sender_that_leaves_takes_the_frames_that_wait_with_it() -> None:
     network = Network()
     outbox = Outbox(network.write)
-    first = asyncio.ensure_future(outbox.send("first"))
+    one, other = object(), object()
+    outbox.post("sent", one)
     await turns()
-    second = asyncio.ensure_future(outbox.send("second"))
-    await turns()
-    second.cancel()
-    await turns()
-    assert outbox.held_bytes == len("first")
+    outbox.post("waits", one)
+    outbox.post("stays", other)
+    outbox.withdraw(one)
+    assert outbox.held_bytes == len("sent") + len("stays")
     await network.take()
-    await first
-    assert network.writes == [["first"]]
-
-
-async def test_a_sender_that_leaves_midway_does_not_let_the_next_one_pass() -> None:
-    """Else whoever subscribes again and again, and never reads, fills tornado's buffer."""
-    network = Network()
-    outbox = Outbox(network.write)
-    first = asyncio.ensure_future(outbox.send("first"))
-    await turns()
-    first.cancel()
-    second = asyncio.ensure_future(outbox.send("second"))
-    await turns()
-    assert network.writes == [["first"]]
-    assert outbox.held_bytes == len("firstsecond")
+    assert network.writes == [["sent"], ["stays"]]
     await network.take()
-    assert network.writes == [["first"], ["second"]]
-    await network.take()
-    await second
     assert outbox.held_bytes == 0
 
 
-async def test_drained_waits_for_all_that_was_sent_before() -> None:
+async def test_where_all_that_waited_was_withdrawn_nobody_waits_for_ever() -> None:
     network = Network()
     outbox = Outbox(network.write)
-    sends = [asyncio.ensure_future(outbox.send("a"))]
+    outbox.post("leaves", outbox)
+    drained = asyncio.ensure_future(outbox.drained())
+    outbox.withdraw(outbox)
     await turns()
-    sends.append(asyncio.ensure_future(outbox.send("b")))
+    assert drained.done()
+    assert network.writes == []
+
+
+async def test_drained_waits_for_all_that_was_taken_before() -> None:
+    network = Network()
+    outbox = Outbox(network.write)
+    await outbox.drained()
+    outbox.post("a")
     await turns()
+    outbox.post("b")
     drained = asyncio.ensure_future(outbox.drained())
     await turns()
     await network.take()
     assert not drained.done()
     await network.take()
     await drained
-    await asyncio.gather(*sends)
 
 
-async def test_a_closed_socket_is_an_error_and_holds_nothing() -> None:
-    async def write(texts: list[str]) -> None:
+@pytest.mark.parametrize("when", ["at once", "later"])
+async def test_a_closed_socket_holds_nothing_and_says_so_to_whoever_waits_or_comes(
+    when: str,
+) -> None:
+    network = Network()
+
+    def closed(texts: list[str]) -> asyncio.Future[None]:
         raise WebSocketClosedError
 
-    outbox = Outbox(write)
-    with pytest.raises(WebSocketClosedError):
-        await outbox.send("x")
+    outbox = Outbox(closed if when == "at once" else network.write)
+    outbox.post("a")
+    await turns()
+    waiting = [asyncio.ensure_future(outbox.drained()), asyncio.ensure_future(outbox.send("b"))]
+    await turns()
+    if when == "later":
+        network.flushes[-1].set_exception(WebSocketClosedError())
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [WebSocketClosedError] * 2
     assert outbox.held_bytes == 0
+    assert not outbox.post("c")
+    with pytest.raises(WebSocketClosedError):
+        await outbox.send("d")

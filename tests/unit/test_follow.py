@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from jupyter_chat_stream import follow as follow_module
+from jupyter_chat_stream import frames
 from jupyter_chat_stream.errors import Compacted, CursorAhead, DatabaseUnreachable, StoreError
 from jupyter_chat_stream.events import (
     Completed,
@@ -19,12 +21,14 @@ from jupyter_chat_stream.events import (
     canonical,
     parse,
 )
-from jupyter_chat_stream.follow import BUFFER_BYTES, Frame, Hub, HubStats, Reader
+from jupyter_chat_stream.follow import BUFFER_BYTES, Hub, HubStats, Reader
+from jupyter_chat_stream.frames import Frame
 from jupyter_chat_stream.messages import Transcript
 from jupyter_chat_stream.store.claims import Claimed
 from jupyter_chat_stream.store.compaction import compact
 from jupyter_chat_stream.store.log import RunRef, ThreadRef
 from jupyter_chat_stream.store.notices import Notices
+from jupyter_chat_stream.store.reading import Answer
 from jupyter_chat_stream.store.store import Store
 from jupyter_chat_stream.store.writer import Append
 from tests.unit.conftest import MakeRig
@@ -493,17 +497,17 @@ async def test_events_are_encoded_once_for_all_readers(
     for reader in readers:
         await until_live(reader, Transcript())
     encoded: list[int] = []
-    original = follow_module.encode
+    original = frames.encode
 
     def count(event: Event) -> str:
         encoded.append(event.seq)
         return original(event)
 
-    monkeypatch.setattr(follow_module, "encode", count)
+    monkeypatch.setattr(frames, "encode", count)
     await following.say("a", "b")
-    frames = [await asyncio.wait_for(reader.next(), PATIENCE_S) for reader in readers]
+    taken = [await asyncio.wait_for(reader.next(), PATIENCE_S) for reader in readers]
     assert encoded == [5, 6]
-    assert len({frame.text for frame in frames}) == 1
+    assert len({frame.text for frame in taken}) == 1
 
 
 async def test_frames_have_the_forms_of_the_protocol(following: Following) -> None:
@@ -523,3 +527,137 @@ async def test_frames_have_the_forms_of_the_protocol(following: Following) -> No
     assert fresh.sse == f"id: {fresh.seq}\ndata: {fresh.text}\n\n"
     assert json.loads(fresh.text)["op"] == "snapshot"
     assert "\nevent:" not in frame.sse + live.sse + fresh.sse
+
+
+class Basin:
+    """A sink that folds what it takes, as a reader of the wire does, while there is room."""
+
+    def __init__(self) -> None:
+        self.transcript = Transcript()
+        self.ops: list[str] = []
+        self.room = True
+        self.moved = asyncio.Event()
+        self.empty = asyncio.Event()
+        self.empty.set()
+
+    def take(self, text: str) -> bool:
+        self.moved.set()
+        if not self.room:
+            self.empty.clear()
+            return False
+        wire = json.loads(text)
+        self.ops.append(wire["op"])
+        if wire["op"] == "snapshot":
+            self.transcript.replace(wire)
+        for event in wire.get("events", ()):
+            assert event["seq"] == self.transcript.seq + 1
+            self.transcript.apply(parse(event))
+        return True
+
+    async def drained(self) -> None:
+        await self.empty.wait()
+
+    def drain(self) -> None:
+        self.room = True
+        self.empty.set()
+
+    async def reach(self, ready: Callable[[], bool]) -> None:
+        while not ready():
+            self.moved.clear()
+            await asyncio.wait_for(self.moved.wait(), PATIENCE_S)
+
+
+@pytest.fixture
+async def pouring(following: Following) -> AsyncIterator[tuple[Basin, Reader]]:
+    """A level reader that pours into a basin."""
+    basin, reader = Basin(), following.follow()
+    task = asyncio.ensure_future(reader.pour(basin))
+    await basin.reach(lambda: "live" in basin.ops)
+    yield basin, reader
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    reader.close()
+
+
+async def test_a_level_reader_pours_in_the_turn_of_the_commit(
+    following: Following, pouring: tuple[Basin, Reader]
+) -> None:
+    """L3, L6: nothing is buffered between what is published and the sink."""
+    basin, reader = pouring
+    taken: list[tuple[int, int]] = []
+    following.rig.store.listen(lambda events: taken.append((events[-1].seq, basin.transcript.seq)))
+    for piece in "abc":
+        await following.say(piece)
+    assert taken == [(seq, seq) for seq, _ in taken]
+    assert len(taken) == 3
+    assert reader.buffered == 0
+    assert basin.ops == ["events", "live", "events", "events", "events"]
+
+
+async def test_a_sink_without_room_costs_nothing_and_misses_nothing(
+    following: Following, pouring: tuple[Basin, Reader]
+) -> None:
+    """L6, L8: what was refused is read from the store, once the sink is drained."""
+    basin, reader = pouring
+    reads: list[int] = []
+    read = following.hub.read
+
+    async def counted(thread: ThreadRef, after: int, *, raw: bool) -> Answer:
+        reads.append(after)
+        return await read(thread, after, raw=raw)
+
+    following.hub.read = counted  # type: ignore[method-assign]
+    basin.room = False
+    for _ in range(20):
+        await following.say("x" * 1_000)
+        assert reader.buffered == 0
+    assert reads == []
+    assert following.hub.stats().falls_behind == 1
+    basin.drain()
+    await following.say("and on")
+    head = (await following.rig.events(following.thread))[-1].seq
+    await basin.reach(lambda: basin.transcript.seq == head)
+    await following.say("level again")
+    assert basin.transcript.seq == head + 1
+    assert basin.ops.count("live") == 1
+    assert canonical(basin.transcript.state()) == await following.whole()
+
+
+async def test_a_page_that_is_refused_is_read_again_from_where_it_began(
+    following: Following, pouring: tuple[Basin, Reader]
+) -> None:
+    """L6: neither from before what went straight to the sink, nor from its own end."""
+    basin, reader = pouring
+    await following.say("straight")
+    basin.room = False
+    reader.fall_behind()
+    await following.say("read")
+    await basin.reach(lambda: not basin.empty.is_set())
+    basin.drain()
+    await basin.reach(lambda: basin.transcript.seq == 6)
+    await following.say("straight again")
+    assert canonical(basin.transcript.state()) == await following.whole()
+
+
+async def test_each_frame_may_be_refused_once(following: Following) -> None:
+    """L6: the replay, `live` and the end of a deleted thread come all the same."""
+    await following.say("a")
+
+    class Reluctant(Basin):
+        def take(self, text: str) -> bool:
+            self.room = not self.room
+            taken = super().take(text)
+            self.empty.set()
+            return taken
+
+    basin, reader = Reluctant(), following.follow()
+    task = asyncio.ensure_future(reader.pour(basin))
+    await basin.reach(lambda: "live" in basin.ops)
+    await following.say("b")
+    await basin.reach(lambda: basin.transcript.seq == 6)
+    await following.end()
+    await basin.reach(lambda: basin.transcript.seq == 8)
+    await delete(following)
+    await asyncio.wait_for(task, PATIENCE_S)
+    assert basin.ops == ["events", "live", "events", "events", "events", "closed"]
+    reader.close()
