@@ -2,7 +2,8 @@
 
 A real Jupyter server; the readers are one process with three sockets, each of which follows every
 thread; another process executes ``1`` in a kernel, through the same server, before, while and
-after. All of them share the machine's cores, so what the others take is said too.
+after. All of them share the machine's cores, so what the others take is said too, and a second
+echo goes through a server of its own that is idle: as much slower would any program beside it be.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from .report import Section, ms, percentile, times
 READERS = 3
 PER_S = 20.0
 
+Echoes = list[tuple[int, float, bool]]  # when, how long, and whether prompt (echo.py)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
@@ -44,19 +47,20 @@ class Found:
     lags_s: list[float]
     collections_s: list[float]  # of the oldest garbage
     quiet_lags_s: list[float]
-    echoes: list[tuple[int, float, bool]]
+    echoes: Echoes
+    others: Echoes  # those through the idle server
     loaded_ns: tuple[int, int]
     busy_ns: tuple[int, int]  # from the first message to the last end
     shares: dict[str, float]  # of a core, while loaded
     sockets: list[dict[str, Any]]
     answers: dict[str, str]  # of each thread, its digest
 
-    def echo_s(self, *, loaded: bool, prompt: bool) -> list[float]:
+    def echo_s(self, echoes: Echoes, *, loaded: bool, prompt: bool) -> list[float]:
         """Give how long the echoes took that were sent under load, or that were not."""
         first, end = self.loaded_ns if loaded else self.busy_ns
         return [
             taken
-            for at, taken, is_prompt in self.echoes
+            for at, taken, is_prompt in echoes
             if (first <= at < end) == loaded and is_prompt == prompt
         ]
 
@@ -117,8 +121,11 @@ async def _round(
     others: dict[str, int],
 ) -> Found:
     server = await here.server(session, **settings)
+    idle = await here.server(session, name="idle")
     threads = await server.make_threads(load.runs)
-    echo = await Helper.start("echo", {"url": server.root, "token": TOKEN})
+    echo, other = [
+        await Helper.start("echo", {"url": one.root, "token": TOKEN}) for one in (server, idle)
+    ]
     told = {"urls": [server.url] * READERS, "token": TOKEN, "threads": threads}
     readers = await Helper.start("readers", told)
     watched = {**others, "server": server.pid or 0, "readers": readers.pid, "echo": echo.pid}
@@ -136,11 +143,11 @@ async def _round(
     await server.until_counted(lambda runs: ends(runs) == load.runs)
     busy_ns = (began_ns, time.monotonic_ns())
     await asyncio.sleep(load.quiet_s)
-    echoes = await echo.stop()
+    echoes, others = await echo.stop(), await other.stop()
     sockets = (await readers.stop())["sockets"]
     answers = {thread: await _answer(server, thread) for thread in threads}
-    return Found(quiet_lags_s=quiet["lags_s"], echoes=echoes, busy_ns=busy_ns, sockets=sockets,
-                 answers=answers, **window)  # fmt: skip
+    return Found(quiet_lags_s=quiet["lags_s"], echoes=echoes, others=others, busy_ns=busy_ns,
+                 sockets=sockets, answers=answers, **window)  # fmt: skip
 
 
 async def _window(server: Server, watched: dict[str, int], seconds: float) -> dict[str, Any]:
@@ -175,14 +182,14 @@ def _row(name: str, found: Found) -> list[str]:
         name,
         _spread(found.ages_s()),
         _spread(found.lags_s),
-        *_slowdown(found, prompt=True),
+        *_slowdown(found, found.echoes, prompt=True),
         f"{found.wrong()} of {len(readers)}",
     ]
 
 
-def _slowdown(found: Found, *, prompt: bool) -> list[str]:
+def _slowdown(found: Found, echoes: Echoes, *, prompt: bool) -> list[str]:
     """Give the echo's two ratios, p50 and p99, and the times behind them."""
-    sides = [found.echo_s(loaded=loaded, prompt=prompt) for loaded in (False, True)]
+    sides = [found.echo_s(echoes, loaded=loaded, prompt=prompt) for loaded in (False, True)]
     spreads = [[percentile(side, share) for share in (0.5, 0.99)] for side in sides]
     ratios = [times(with_ / without) for without, with_ in zip(*spreads, strict=True)]
     return [*ratios, *("/".join(map(ms, spread)) for spread in spreads)]
@@ -197,11 +204,14 @@ def _notes(name: str, load: Load, found: Found) -> list[str]:
     stamps = len(found.ages_s())
     given = int(PER_S * load.seconds) * load.runs
     frames = sum(one["frames"] for one in found.sockets)
-    usual = _slowdown(found, prompt=False)
+    usual = _slowdown(found, found.echoes, prompt=False)
+    idle = _slowdown(found, found.others, prompt=True)
     return [
         f"{name}: {given} chunks given, {stamps / READERS:.0f} came to each of {READERS} "
         f"sockets, in {frames} frames",
         f"{name}, of a core while loaded: {shares}",
+        f"{name}, echo through another server, which is idle: p50 {idle[0]}, p99 {idle[1]}, "
+        f"without {idle[2]}, with {idle[3]} ms",
         f"{name}, echo of a client that holds its acknowledgements back for 40 ms, as most do: "
         f"p50 {usual[0]}, p99 {usual[1]}, without {usual[2]}, with {usual[3]} ms",
         f"{name}: {len(found.collections_s)} collections of old garbage under load, the longest "

@@ -26,12 +26,11 @@ class Frame:
 
     @cached_property
     def text(self) -> str:
-        thread = dumps(self.thread_id)
         if self.op == "events":
-            joined = ",".join(text for _, text in self.encoded)
-            return f'{{"op":"events","thread":{thread},"events":[{joined}]}}'
+            return _events_text(self.thread_id, self.encoded)
         if self.snapshot is not None:
             return self.snapshot.text
+        thread = dumps(self.thread_id)
         if self.op == "live":
             return f'{{"op":"live","thread":{thread},"seq":{self.seq}}}'
         return f'{{"op":"closed","thread":{thread},"reason":"deleted"}}'
@@ -60,10 +59,13 @@ class Batch:
     def text(self) -> str:
         """The frame of all of them."""
         if self._text is None:
-            thread_id, encoded = self._thread_id, self.encoded
-            frame = Frame(op="events", thread_id=thread_id, seq=self.last, encoded=encoded)
-            self._text = frame.text
+            self._text = _events_text(self._thread_id, self.encoded)
         return self._text
+
+
+def _events_text(thread_id: str, encoded: Sequence[tuple[int, str]]) -> str:
+    joined = ",".join([text for _, text in encoded])
+    return f'{{"op":"events","thread":{dumps(thread_id)},"events":[{joined}]}}'
 
 
 def _deletes(event: Event) -> bool:
