@@ -13,7 +13,6 @@ import random
 import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
-from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,9 @@ from jupyter_chat_stream.events import Event
 from jupyter_chat_stream.providers.base import Chunk, Model, Prompt, Provider, TextChunk
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.service import SendRequest, Service
+from jupyter_chat_stream.store.operations import Append, Committed
 from jupyter_chat_stream.store.reading import head_of
 from jupyter_chat_stream.store.store import Store
-from jupyter_chat_stream.store.writer import Append, Committed
 
 OWNER = "local"
 MARK = 5
@@ -124,7 +123,7 @@ class MemoryLog:
         self._store = store
         self._heads: dict[int, int] = {}
 
-    def append(self, operation: Append) -> Future[list[Event]]:
+    def append(self, operation: Append) -> None:
         """Do what ``Store.append`` does, without a thread and without a commit."""
         run = operation.run
         head = self._heads.get(run.thread.pk)
@@ -145,7 +144,6 @@ class MemoryLog:
         ]
         self._heads[run.thread.pk] = head + len(events)
         self._store._publish(Committed(events=events, outcomes=[(operation, events, None)]))
-        return operation.future
 
 
 def leave_out_the_commit(service: Service) -> None:

@@ -19,8 +19,8 @@ from jupyter_chat_stream.service import Service
 from jupyter_chat_stream.store import claims, runs
 from jupyter_chat_stream.store.commands import SendRequest
 from jupyter_chat_stream.store.log import RunRef, Transaction
+from jupyter_chat_stream.store.operations import Append
 from jupyter_chat_stream.store.reading import read_message_by_id
-from jupyter_chat_stream.store.writer import Append
 
 from .load import MARK, OWNER, PacedProvider, running_service
 from .report import Section, ms, percentile
@@ -103,7 +103,7 @@ async def _make_log(service: Service, events: int, *, is_ended: bool) -> tuple[s
             if piece:
                 settle = settle and first + len(piece) <= saved_at
                 operation = Append(run=run, attempt=attempt, bodies=piece, settle=settle)
-                await asyncio.wrap_future(store.append(operation))
+                await asyncio.wrap_future(store.appended(operation))
     if is_ended:
         text = "".join(f"{number:0{MARK}x}" for number in range(events))
         end = (
@@ -111,7 +111,7 @@ async def _make_log(service: Service, events: int, *, is_ended: bool) -> tuple[s
             Finalized(status="completed"),
         )
         await asyncio.wrap_future(
-            store.append(Append(run=run, attempt=attempt, bodies=end, release=True))
+            store.appended(Append(run=run, attempt=attempt, bodies=end, release=True))
         )
     return thread["id"], await _tail(service, run)
 

@@ -21,10 +21,10 @@ from jupyter_chat_stream.housekeeping import Housekeeping
 from jupyter_chat_stream.store import commands, runs, threads
 from jupyter_chat_stream.store.claims import Claimed, claim, find_one
 from jupyter_chat_stream.store.log import ThreadRef, Transaction
+from jupyter_chat_stream.store.operations import Append, Commit
 from jupyter_chat_stream.store.retention import PURGE_AFTER_MS, Counts, Turn
 from jupyter_chat_stream.store.steps import Write
 from jupyter_chat_stream.store.store import Store, system_now_ms
-from jupyter_chat_stream.store.writer import Append, Commit
 
 from .report import Section, ms, percentile
 
@@ -177,7 +177,7 @@ async def _watch(waits: Waits) -> None:
 
 async def _append(store: Store, claimed: Claimed, *bodies: Body, **options: Any) -> None:
     append = Append(run=claimed.run, attempt=claimed.attempt, bodies=bodies, **options)
-    await asyncio.wrap_future(store.append(append))
+    await asyncio.wrap_future(store.appended(append))
 
 
 async def _thread(store: Store) -> ThreadRef:

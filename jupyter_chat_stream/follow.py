@@ -84,14 +84,17 @@ class Reader:
             CursorAhead, Compacted, ThreadNotFound: the reader has to start anew.
         """
         self._sink = sink
-        while True:
-            frame = await self.next()
-            if not sink.take(frame.text):
-                self.cursor, self._deleted = self._before, False
-                self._announced = self._announced and frame.op != "live"
-                self.fall_behind()
-            elif frame.op == "closed":
-                return
+        while self._hand_over(await self.next(), sink):
+            pass  # no frame is kept here while the next is waited for
+
+    def _hand_over(self, frame: Frame, sink: Sink) -> bool:
+        """Say whether there is more to come."""
+        if sink.take(frame.text):
+            return frame.op != "closed"
+        self.cursor, self._deleted = self._before, False
+        self._announced = self._announced and frame.op != "live"
+        self._fall_behind_too_slow()
+        return True
 
     async def next(self) -> Frame:
         """Wait for the next frame.

@@ -32,7 +32,7 @@ from .client.times import When
 from .client.turns import is_busy, is_for_later, newest
 from .client.values import Message, Messages
 from .errors import InvalidInput
-from .events import Event
+from .events import ENDS, Event
 
 __all__ = ["Chat", "Message", "Run", "Schedule"]
 
@@ -115,7 +115,7 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         self.name: str | None = opened["name"]
         self.thread_id = opened["id"]
         self._inbox = inbox.here()
-        self._sent: Run | None = None
+        self._sent: list[Run] = []  # whose events had not come when we looked last
         self._is_syncing = True
         self._is_marked = False
         super().__init__(height=height, disabled=disabled, **kwargs)
@@ -155,10 +155,9 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         follower = self._follower
         runs = follower.runs()
         last = newest(runs, follower.thread.get("head"))
-        if self._sent is not None and self._sent.id not in {run["id"] for run in runs}:
-            sent = self._sent._state()
-            runs.append(sent)
-            last = last if is_for_later(sent) else sent
+        for sent in self._unseen():
+            runs.append(sent._state())
+            last = last if is_for_later(runs[-1]) else runs[-1]
         answer = follower.message(last["message_id"]) if last else None
         now = {
             "run": last["id"] if last else "",
@@ -239,10 +238,15 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         return Run(follower, answer["run"], answer["reply"], answer["message"])
 
     def _note(self, run: Run) -> Run:
-        self._sent = run
+        self._sent = [*self._sent, run]
         if self._inbox.is_here():
             self._refresh()
         return run
+
+    def _unseen(self) -> list[Run]:
+        """Give what was sent here and whose events have not come yet."""
+        self._sent = [run for run in self._sent if self._follower.run(run.id) is None]
+        return self._sent
 
     def ask(
         self, text: str, *, key: str | None = None, timeout: float | None = None, **options: Any
@@ -297,10 +301,14 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         await current().arun(self._cancel_all())
 
     async def _cancel_all(self) -> None:
+        # The server's list: the answer to a message just sent may have overtaken its events.
+        link = current()
+        runs = (await link.request("GET", f"threads/{path_of(self.thread_id)}/runs"))["runs"]
+        open_ids = [run["id"] for run in runs if run["status"] not in ENDS]
         # Newest first: stopping the first would let the next begin.
-        for run in reversed(await self._runs()):
-            if not run.is_ended:
-                await run._cancel()
+        for run_id in reversed(open_ids):
+            await link.request("POST", f"runs/{path_of(run_id)}/cancel", {})
+        await settle(asyncio.gather(*map(self._follower.ended, open_ids)))
 
     # ------------------------------------------------------------------ reading
 
@@ -315,16 +323,12 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         return current().run(self._runs())
 
     async def _runs(self) -> list[Run]:
-        # The server's list: the answer to a message just sent may overtake its events.
         follower, link = self._follower, current()
-        path = f"threads/{path_of(self.thread_id)}/runs"
-        runs = (await link.request("GET", path))["runs"]
-        known = follower.until(lambda: all(follower.run(run["id"]) for run in runs) or None)
-        await settle(known)
-        return [
+        known = [
             Run(await link.follow(self.thread_id), run, follower.message(run["message_id"]))
-            for run in runs
+            for run in follower.runs()
         ]
+        return known + self._unseen()
 
     def events(self, after: int = 0) -> Iterator[Event]:
         """Give the thread's events after a cursor, then the live ones, without end."""
@@ -358,7 +362,7 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         held = self.__dict__.get("_held")
         if held is not None:
             held.ignore(self._listener)
-            self._sent = None
+            self._sent = []
             self._leave()
         super().close()
 

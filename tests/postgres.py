@@ -120,7 +120,12 @@ class Postgres:
         """End the server: ``fast`` cuts its connections, ``immediate`` is like a crash."""
         if self._process is not None:
             self._process.send_signal(_STOPS[mode])
-            self._process.wait(PATIENCE_S)
+            try:
+                self._process.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                if mode != "immediate":
+                    raise
+                self.kill()  # as an operator does where one hangs while it goes down
             self._process = None
 
     def kill(self) -> None:

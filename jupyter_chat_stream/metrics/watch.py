@@ -23,9 +23,9 @@ from ..housekeeping import Housekeeping
 from ..logs import Line
 from ..providers.registry import Registry
 from ..store.log import Connection
+from ..store.operations import Commit
 from ..store.overview import count_open, oldest_pending
 from ..store.store import Store
-from ..store.writer import Commit
 from .meter import METER, Meter
 from .runs import RunWatch
 

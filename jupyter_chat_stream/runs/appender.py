@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 
 from ..errors import DatabaseUnreachable, StoreError
@@ -18,8 +17,8 @@ from ..events import Body, Delta, Event, StatusChanged
 from ..providers.base import Chunk
 from ..store.claims import Claimed
 from ..store.database import PAGE_BYTES
+from ..store.operations import Append
 from ..store.store import Store
-from ..store.writer import Append
 from .coalesce import Coalescer
 
 MAX_PENDING_CHARS = 256 * 1024  # at most 1 MB in UTF-8
@@ -78,7 +77,6 @@ class Appender:
         self._saving = Saving(interval_s=save_interval_s, now_s=self._loop.time(), chars=kept_chars)
         self._kept_chars = kept_chars  # of attempts before; the row holds them too
         self._under_way = False
-        self._sent: Append | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._moved = asyncio.Event()
         self._failure: BaseException | None = None
@@ -166,6 +164,7 @@ class Appender:
             bodies=bodies,
             settle=self._saving.is_due(self._kept_chars + self._chars, self._loop.time()),
             release=release,
+            done=self._received,
         )
         self._under_way = True
         self._send(append)
@@ -173,22 +172,11 @@ class Appender:
     def _send(self, append: Append) -> None:
         self._timer = None
         try:
-            future = self._store.append(append)
+            self._store.append(append)
         except StoreError as closed:
             self._ended(closed)
-            return
-        # kept here and not by the callback: a future holds its callbacks for good, and a circle of
-        # each append with its future would be left to the collector, thousands a second
-        self._sent = append
-        future.add_done_callback(self._received)
 
-    def _received(self, future: Future[list[Event]]) -> None:
-        append, self._sent = self._sent, None
-        if append is not None:
-            self._done(append, future)
-
-    def _done(self, append: Append, future: Future[list[Event]]) -> None:
-        error = future.exception()
+    def _received(self, append: Append, _: list[Event], error: BaseException | None) -> None:
         # the writer has waited for minutes for a database that is away: it is not waited for twice
         is_final = not isinstance(error, StoreError) or isinstance(error, DatabaseUnreachable)
         if is_final or self._failures >= len(STORE_RETRY_S):
@@ -197,7 +185,8 @@ class Appender:
         # the database refused (full, locked): nothing was written, so the same again is right
         delay_s = STORE_RETRY_S[self._failures]
         self._failures += 1
-        self._timer = self._loop.call_later(delay_s, self._send, replace(append, future=Future()))
+        again = replace(append, done=self._received)
+        self._timer = self._loop.call_later(delay_s, self._send, again)
 
     def _ended(self, failure: BaseException | None) -> None:
         self._under_way = False

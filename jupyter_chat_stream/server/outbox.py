@@ -21,7 +21,7 @@ class Outbox:
 
     Args:
         write: begins to write frames, and gives what is done when the network has taken them all.
-        on_full: told of the bytes held when a frame finds no room, once until something has gone.
+        on_full: told of the bytes held when a frame finds no room, once until some have gone.
     """
 
     def __init__(
@@ -42,10 +42,13 @@ class Outbox:
         self.held_bytes = 0
 
     def post(self, text: str, sender: object = None) -> bool:
-        """Take a frame; False where there is no room. A single one may be of any size."""
+        """Take a frame; False where there is no room.
+
+        One may be of any size: where half of the room is free, it is taken however large it is.
+        """
         if self._error is not None:
             return False
-        if self.held_bytes and self.held_bytes + len(text) > MAX_HELD_BYTES:
+        if self.held_bytes + min(len(text), MAX_HELD_BYTES // 2) > MAX_HELD_BYTES:
             if not self._is_full:
                 self._is_full = True
                 self._on_full(self.held_bytes)
@@ -53,10 +56,10 @@ class Outbox:
         self._put(text, sender)
         return True
 
-    async def send(self, text: str) -> None:
+    async def send(self, text: str, sender: object = None) -> None:
         """Take a frame, room or not, and wait until the network has taken it."""
         if self._error is None:
-            self._put(text, None)
+            self._put(text, sender)
         await self.drained()
 
     def withdraw(self, sender: object) -> None:

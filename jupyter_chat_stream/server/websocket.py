@@ -39,12 +39,14 @@ class Subscription:
         self.task: asyncio.Task[None] | None = None
         self.drained = outbox.drained
         self._outbox = outbox
+        self._has_ended = False
 
     def take(self, text: str) -> bool:
-        return self._outbox.post(text, self)
+        return not self._has_ended and self._outbox.post(text, self)
 
     def end(self) -> None:
         """Send no more of it."""
+        self._has_ended = True
         if self.task is not None:
             self.task.cancel()
         self._outbox.withdraw(self)
@@ -145,18 +147,20 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         except (WebSocketClosedError, StreamClosedError):
             return
         except Exception as error:  # noqa: BLE001 - it is this thread's answer; the socket stays
-            await self._say(error, thread_id)
+            await self._say(error, thread_id, subscription)
         finally:
             if self._subscriptions.get(thread_id) is subscription:
                 del self._subscriptions[thread_id]
 
-    async def _say(self, error: BaseException, thread_id: str | None) -> None:
+    async def _say(
+        self, error: BaseException, thread_id: str | None, sender: Subscription | None = None
+    ) -> None:
         """Answer a request of the client with an error."""
         frame: dict[str, Any] = {"op": "error"}
         if thread_id is not None:
             frame["thread"] = thread_id[:128]
         frame["error"] = refusal(error, status=500, log=self.log).error
-        await self._send(dumps(frame))
+        await self._send(dumps(frame), sender)
 
     def _write(self, texts: list[str]) -> asyncio.Future[None]:
         # with one call of the system for all of them: tornado's own way makes one for each
@@ -168,9 +172,9 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
     def get_compression_options(self) -> None:
         """Agree to none: frames go out as they are."""
 
-    async def _send(self, text: str) -> None:
+    async def _send(self, text: str, sender: Subscription | None = None) -> None:
         try:
-            await self._outbox.send(text)
+            await self._outbox.send(text, sender)
         except (WebSocketClosedError, StreamClosedError):
             return
 

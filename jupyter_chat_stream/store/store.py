@@ -24,7 +24,8 @@ from .database import READERS, Database
 from .failures import explain, is_unreachable, pauses
 from .log import Transaction
 from .notices import Notice
-from .writer import PATIENCE_S, Append, Command, Commit, Committed, Writer
+from .operations import PATIENCE_S, Append, Command, Commit, Committed
+from .writer import Writer
 
 T = TypeVar("T")
 Listener = Callable[[list[Event]], None]
@@ -157,10 +158,25 @@ class Store:
         self._pool.shutdown()
         self.database.close()
 
-    def append(self, operation: Append) -> Future[list[Event]]:
-        """Queue events of an attempt; the future gives them committed."""
+    def append(self, operation: Append) -> None:
+        """Queue events of an attempt; its ``done`` is told."""
         self._writer.put(operation)
-        return operation.future
+
+    def appended(self, operation: Append) -> Future[list[Event]]:
+        """Queue events of an attempt; the future gives them committed."""
+        future: Future[list[Event]] = Future()
+
+        def done(_: Append, events: list[Event], error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(events)
+            else:
+                future.set_exception(error)
+
+        operation.done = done
+        self.append(operation)
+        return future
 
     def submit(self, work: Callable[[Transaction], T], *threads: int) -> Future[T]:
         """Queue a command, which runs in the writer's next transaction; name its threads."""

@@ -23,7 +23,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -31,13 +30,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from ..errors import ChatStreamError, DatabaseBusy, DatabaseUnreachable, StaleAttempt, StoreError
-from ..events import Body, Event
 from ..logs import Line
 from . import driver
 from .database import Database
 from .failures import explain, is_race, is_unreachable, pauses
-from .log import RunRef, Transaction
+from .log import Transaction
 from .notices import Notices, notice_of
+from .operations import Append, Command, Commit, Committed, Look, Operation, Outcome
 from .outcome import InDoubt, was_committed
 
 log = logging.getLogger("jupyter_chat_stream.store")
@@ -46,82 +45,10 @@ BATCH_OPERATIONS = 512
 THICK = 3  # operations in one batch, from which on the next one gathers
 GATHER_S = 0.002
 RACES = 4  # tries of what another process got in the way of
-PATIENCE_S = 10.0  # of a command, while the database is away
-APPEND_PATIENCE_S = 600.0  # of a run: its provider waits, and nothing is lost
 LAST_PATIENCE_S = 2.0  # of all, once the store is being closed
 AWAY = "The database is away; nothing was written. Try again when it is back."
 UNKNOWN = "The database is away; whether this was written is not known. Look when it is back."
 DOUBT_S = 2.0  # then a COMMIT whose client is gone is ended, if it is still under way
-
-
-@dataclass(kw_only=True, eq=False)
-class Append:
-    """Events of one attempt.
-
-    ``settle`` brings the message row up to them; ``release`` says that the run has no owner after
-    them. The future gives the committed events, or raises StaleAttempt.
-    """
-
-    run: RunRef
-    attempt: int
-    bodies: Sequence[Body]
-    settle: bool = False
-    release: bool = False
-    future: Future[list[Event]] = field(default_factory=Future)
-    patience_s: float = APPEND_PATIENCE_S
-    queued_s: float = field(default_factory=time.monotonic)
-
-
-@dataclass(kw_only=True, eq=False)
-class Command:
-    """A closure that reads and writes in the transaction; its future gives what it returned."""
-
-    work: Callable[[Transaction], Any]
-    threads: tuple[int, ...] = ()
-    future: Future[Any] = field(default_factory=Future)
-    patience_s: float = PATIENCE_S
-    queued_s: float = field(default_factory=time.monotonic)
-
-
-@dataclass(kw_only=True, eq=False)
-class Look:
-    """Asks whether another connection may have committed since the last look."""
-
-    future: Future[bool] = field(default_factory=Future)
-
-
-Operation = Append | Command
-Outcome = tuple[Operation, Any, BaseException | None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Commit:
-    """What a commit was like, for whoever observes the writer."""
-
-    operations: int
-    events: int
-    bytes: int  # of text in the events
-    seconds: float  # from the begin of its transaction, waits for the database included
-    queued: int  # operations that wait for the next one
-
-
-@dataclass(kw_only=True)
-class Committed:
-    """What one commit brought: the events, and what to tell whom."""
-
-    events: list[Event]
-    outcomes: list[Outcome]
-    bytes: int = 0  # of text in the events
-
-    def resolve(self) -> None:
-        """Tell everybody who waits."""
-        for operation, result, error in self.outcomes:
-            if operation.future.done():  # cancelled, or told that the database is away
-                continue
-            if error is None:
-                operation.future.set_result(result)
-            else:
-                operation.future.set_exception(error)
 
 
 class Writer:
@@ -173,7 +100,7 @@ class Writer:
         return look.future
 
     def put(self, operation: Operation | Look) -> None:
-        """Queue an operation; its future is set after the commit."""
+        """Queue an operation; it is told what became of it after the commit."""
         with self._lock:
             if self._stopping:
                 raise StoreError("The store is closed; nothing more is written.")

@@ -12,7 +12,7 @@ from jupyter_chat_stream.providers.base import AskChunk, Prompt, SleepChunk
 from jupyter_chat_stream.store import commands, schedules
 from jupyter_chat_stream.store.claims import claim, find_one
 from jupyter_chat_stream.store.log import Connection, RunRef, ThreadRef, Transaction
-from jupyter_chat_stream.store.writer import Append
+from jupyter_chat_stream.store.operations import Append
 from jupyter_chat_stream.testing import Gate, ScriptedProvider, answering
 from tests.unit.conftest import MakeRig
 from tests.unit.rig import Rig, texts
@@ -45,7 +45,7 @@ async def left_by(rig: Rig, run: RunRef, owner: str, said: str = "", part: int =
     if said:
         delta = Delta(part=part, kind="text", text=said)
         append = Append(run=run, attempt=attempt, bodies=(delta,))
-        await asyncio.wrap_future(rig.store.append(append))
+        await asyncio.wrap_future(rig.store.appended(append))
 
 
 async def ends_of(rig: Rig, threads: Sequence[ThreadRef]) -> Counter[str]:

@@ -13,7 +13,7 @@ from jupyter_chat_stream.errors import Overloaded
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.service import Service
 from jupyter_chat_stream.store.commands import SendRequest
-from jupyter_chat_stream.store.writer import Committed
+from jupyter_chat_stream.store.operations import Committed
 from jupyter_chat_stream.testing import ScriptedProvider, answering
 
 OWNER = "local"

@@ -124,26 +124,29 @@ def test_stopping_a_chat_stops_all_that_wait_in_it(name: str) -> None:
 def test_what_was_just_sent_is_there_to_be_stopped_before_its_events_are(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answered = threading.Event()
+    """Neither stopping nor listing waits for them."""
+    stopped = threading.Event()
     take, fetch = link.Link._take, rest.fetch
 
     async def held_back(to: link.Link, frame: Mapping[str, Any]) -> None:
-        await asyncio.to_thread(answered.wait, 30)
+        await asyncio.to_thread(stopped.wait, 30)
         await take(to, frame)
 
     async def asked(to: Connection, method: str, path: str, *more: Any, **options: Any) -> Any:
         answer = await fetch(to, method, path, *more, **options)
-        if not path.endswith("/messages"):
-            answered.set()
+        if path.endswith("/cancel"):
+            stopped.set()
         return answer
 
     chat = Chat(name)
     monkeypatch.setattr(link.Link, "_take", held_back)
     monkeypatch.setattr(rest, "fetch", asked)
-    run = chat.send("Go on", **SLOW)
-    assert not answered.is_set()
+    runs = [chat.send("Go on", **SLOW) for _ in range(2)]
+    assert [known.id for known in chat.runs] == [run.id for run in runs]
+    assert not stopped.is_set()
     chat.cancel()
-    assert (run.status, [known.id for known in chat.runs]) == ("cancelled", [run.id])
+    assert [run.status for run in runs] == ["cancelled"] * 2
+    assert [known.id for known in chat.runs] == [run.id for run in runs]
 
 
 def test_context_reaches_the_thread_as_attachments(name: str) -> None:

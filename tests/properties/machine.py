@@ -30,9 +30,9 @@ from jupyter_chat_stream.store.claims import Claimed, claim, find_due
 from jupyter_chat_stream.store.compaction import compact
 from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.store.notices import Notices
+from jupyter_chat_stream.store.operations import Append
 from jupyter_chat_stream.store.reading import read_after
 from jupyter_chat_stream.store.store import Store
-from jupyter_chat_stream.store.writer import Append
 from tests.properties.model import (
     PATIENCE_S,
     Base,
@@ -443,7 +443,7 @@ class LogMachine(Base):
         settle: bool,
         release: bool = False,
     ) -> Future[Any]:
-        return self.store.append(
+        return self.store.appended(
             Append(run=run.ref, attempt=attempt, bodies=bodies, settle=settle, release=release)
         )
 

@@ -90,6 +90,14 @@ async def test_there_is_no_room_beyond_the_bound_and_one_frame_always_fits() -> 
     assert len(told) == 2
 
 
+async def test_a_large_frame_has_its_turn_on_a_busy_socket() -> None:
+    """Else it is refused for ever where something is always on its way."""
+    outbox = Outbox(Network().write)
+    assert outbox.post("x" * (MAX_HELD_BYTES // 2))
+    assert outbox.post("y" * (3 * MAX_HELD_BYTES))
+    assert not outbox.post("z")
+
+
 async def test_an_answer_is_taken_where_a_frame_that_can_come_later_is_not() -> None:
     network = Network()
     outbox = Outbox(network.write)

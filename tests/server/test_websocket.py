@@ -342,8 +342,8 @@ async def test_a_client_that_does_not_read_holds_little_and_slows_nobody(
     def watched_post(text: str, sender: object = None) -> bool:
         before = handler._outbox.held_bytes
         is_taken = post(text, sender)
-        if before and is_taken:  # one frame alone may be of any size
-            held.append(handler._outbox.held_bytes)
+        if is_taken:  # a large frame is taken where half of the room is free
+            held.append(before + min(len(text), 500))
         return is_taken
 
     handler._outbox.post = watched_post
@@ -362,6 +362,43 @@ async def test_a_client_that_does_not_read_holds_little_and_slows_nobody(
     assert max(held) <= 1_000
     listener.close()
     assert chat_server.service._parts.hub.stats().lag_bytes == 0
+    deaf.socket.close()
+    await until(lambda: not chat_server.readers)
+
+
+async def test_requests_of_a_client_that_does_not_read_pile_nothing_up(
+    chat_server: ChatServer,
+) -> None:
+    """L8: what an earlier request of a thread would be answered goes when the next one comes."""
+    deaf = Deaf(chat_server)
+    await deaf.open()
+    handler = socket_of(chat_server)
+    stuck = asyncio.get_running_loop().create_future()
+    handler._outbox._write = lambda texts: stuck
+    handler._outbox.post("x")
+    await until(lambda: handler._outbox._in_flight is not None)
+    gone, there = await chat_server.thread(), await chat_server.thread(model="demo/echo")
+    await chat_server.ask("DELETE", f"threads/{gone}")
+    takes: list[str] = []
+    subscribe = handler._take
+
+    def counted(op: str, thread_id: str, after: int) -> None:
+        takes.append(thread_id)
+        subscribe(op, thread_id, after)
+
+    handler._take = counted
+    for number in range(1, 21):
+        for thread_id in (gone, there):
+            await deaf.send({"op": "subscribe", "thread": thread_id, "after": 0})
+        await until(lambda: len(takes) == 2 * number)  # noqa: B023
+        await until(lambda: len(handler._outbox._waiting) == 1)
+    known = handler._subscriptions[there]
+    assert known.take("waits")
+    await deaf.send({"op": "unsubscribe", "thread": there})
+    await until(lambda: there not in handler._subscriptions)
+    assert not known.take("late")
+    assert len(handler._outbox._waiting) == 1
+    stuck.set_result(None)
     deaf.socket.close()
     await until(lambda: not chat_server.readers)
 

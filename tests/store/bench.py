@@ -32,6 +32,7 @@ from jupyter_chat_stream.store.audit import verify
 from jupyter_chat_stream.store.claims import Claimed, Due, claim, find_due
 from jupyter_chat_stream.store.compaction import compact
 from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction, execute
+from jupyter_chat_stream.store.operations import Append
 from jupyter_chat_stream.store.reading import (
     Answer,
     Snapshot,
@@ -40,7 +41,6 @@ from jupyter_chat_stream.store.reading import (
     read_message_by_id,
 )
 from jupyter_chat_stream.store.store import Store
-from jupyter_chat_stream.store.writer import Append
 from tests.clock import Clock
 
 PATIENCE_S = 20.0
@@ -129,7 +129,7 @@ class Bench:
     def put(self, claimed: Claimed, *bodies: Body | str, **options: Any) -> Future[list[Event]]:
         """Queue events of an attempt; a text becomes a delta of its part 0."""
         made = [_body(body) for body in bodies]
-        return self.store.append(
+        return self.store.appended(
             Append(run=claimed.run, attempt=claimed.attempt, bodies=made, **options)
         )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +20,9 @@ from jupyter_chat_stream.errors import (
 )
 from jupyter_chat_stream.events import Delta, Failed, StatusChanged, ThreadChanged, ToolReturned
 from jupyter_chat_stream.store import driver
+from jupyter_chat_stream.store import writer as writer_module
 from jupyter_chat_stream.store.log import Transaction
+from jupyter_chat_stream.store.operations import Append
 from jupyter_chat_stream.store.threads import read_thread
 from tests.store.bench import PATIENCE_S, Bench, completed, postgres_only, sqlite_only
 
@@ -328,3 +332,47 @@ async def test_who_waits_is_told_though_a_listener_fails(bench: Bench) -> None:
     bench.store.listen(listener)
     assert await asyncio.wait_for(bench.store.write(_create), PATIENCE_S)
     assert [type(error) for error in reported] == [LookupError]
+
+
+def test_only_where_operations_come_thick_does_the_next_commit_gather(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Group commit: a lone operation waits for no tick."""
+    claims = [bench.claimed() for _ in range(writer_module.THICK)]
+    waited: list[int] = []
+
+    def gather(seconds: float) -> None:
+        waited.append(len(bench.commits))
+
+    clock = SimpleNamespace(monotonic=time.monotonic, perf_counter=time.perf_counter, sleep=gather)
+    monkeypatch.setattr(writer_module, "time", clock)
+    for _ in range(3):
+        bench.append(claims[0], "alone")
+    assert waited == []
+    with bench.held_up():  # which is one more in the batch before
+        futures = [bench.put(claimed, "thick") for claimed in claims]
+    for future in futures:
+        future.result(PATIENCE_S)
+    bench.append(claims[0], "after")
+    assert waited == [len(bench.commits) - 1]
+
+
+def test_one_that_cannot_be_told_harms_no_other(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """L3: what was committed stands, and who comes after it in the same commit is told too."""
+
+    def done(*_: Any) -> None:
+        raise RuntimeError("a secret")
+
+    first, second = bench.claimed(), bench.claimed()
+    deaf = Append(
+        run=first.run, attempt=1, bodies=[Delta(part=0, kind="text", text="a")], done=done
+    )
+    with bench.held_up():
+        bench.store.append(deaf)
+        told = bench.put(second, "b")
+    assert [event.body.text for event in told.result(PATIENCE_S)] == ["b"]
+    assert [event.type for event in bench.events(first.run.thread)][-1] == "delta"
+    assert "commit.untold" in caplog.text
+    assert "a secret" not in caplog.text

@@ -27,7 +27,7 @@ from jupyter_chat_stream.providers.base import (
 )
 from jupyter_chat_stream.runs import appender as appender_module
 from jupyter_chat_stream.runs.execute import Execution
-from jupyter_chat_stream.store.writer import Append
+from jupyter_chat_stream.store.operations import Append
 from jupyter_chat_stream.testing import STALL, Gate
 from tests.unit.conftest import MakeRig
 from tests.unit.rig import Rig, holds, texts
@@ -85,9 +85,9 @@ async def test_the_run_keeps_its_owner_until_its_end(make_rig: MakeRig) -> None:
     released: list[bool] = []
     append = rig.store.append
 
-    def watch(operation: Append) -> Any:
+    def watch(operation: Append) -> None:
         released.append(operation.release)
-        return append(operation)
+        append(operation)
 
     rig.store.append = watch  # type: ignore[method-assign]
     run = await rig.send(await rig.thread())
@@ -520,15 +520,15 @@ async def test_a_database_that_refuses_for_a_while_costs_no_text(
     del execution
     tries = 0
 
-    def allow_after_two(self: Any, append: Any, future: Any) -> None:
+    def allow_after_two(self: Any, append: Any, events: Any, error: Any) -> None:
         nonlocal tries
-        tries += future.exception() is not None
+        tries += error is not None
         if tries == 2:
             rig.store.submit(lambda tx: tx.execute("DROP TRIGGER refuse"))
-        original(self, append, future)
+        original(self, append, events, error)
 
-    original = appender_module.Appender._done
-    monkeypatch.setattr(appender_module.Appender, "_done", allow_after_two)
+    original = appender_module.Appender._received
+    monkeypatch.setattr(appender_module.Appender, "_received", allow_after_two)
     await rig.bounded(task)
     assert tries >= 2
     assert (await rig.reply(run))["content"] == "Prices rose."

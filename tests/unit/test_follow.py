@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -28,9 +29,9 @@ from jupyter_chat_stream.store.claims import Claimed
 from jupyter_chat_stream.store.compaction import compact
 from jupyter_chat_stream.store.log import RunRef, ThreadRef
 from jupyter_chat_stream.store.notices import Notices
+from jupyter_chat_stream.store.operations import Append
 from jupyter_chat_stream.store.reading import Answer
 from jupyter_chat_stream.store.store import Store
-from jupyter_chat_stream.store.writer import Append
 from tests.unit.conftest import MakeRig
 from tests.unit.rig import PATIENCE_S, Rig
 
@@ -63,7 +64,7 @@ class Following:
 
     async def write(self, *bodies: Any, store: Store | None = None) -> None:
         append = Append(run=self.claimed.run, attempt=self.claimed.attempt, bodies=bodies)
-        await asyncio.wrap_future((store or self.rig.store).append(append))
+        await asyncio.wrap_future((store or self.rig.store).appended(append))
 
     async def end(self) -> None:
         complete = Completed(content="", usage=None, stop_reason=None, model=None)
@@ -574,6 +575,9 @@ async def pouring(following: Following) -> AsyncIterator[tuple[Basin, Reader]]:
     task = asyncio.ensure_future(reader.pour(basin))
     await basin.reach(lambda: "live" in basin.ops)
     yield basin, reader
+    await asyncio.sleep(0)
+    if task.done():
+        await task  # it failed
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     reader.close()
@@ -621,6 +625,59 @@ async def test_a_sink_without_room_costs_nothing_and_misses_nothing(
     assert basin.transcript.seq == head + 1
     assert basin.ops.count("live") == 1
     assert canonical(basin.transcript.state()) == await following.whole()
+
+
+async def test_what_is_published_while_a_pouring_reader_reads_comes_once(
+    following: Following, pouring: tuple[Basin, Reader]
+) -> None:
+    """L6: it waits for the page, which may hold it already."""
+    basin, reader = pouring
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    read = following.hub.read
+
+    async def held(thread: ThreadRef, after: int, *, raw: bool) -> Answer:
+        begun.set()
+        await go_on.wait()
+        return await read(thread, after, raw=raw)
+
+    following.hub.read = held  # type: ignore[method-assign]
+    reader.fall_behind()
+    await asyncio.wait_for(begun.wait(), PATIENCE_S)
+    await following.say("meanwhile")
+    go_on.set()
+    await basin.reach(lambda: basin.transcript.seq == 5)
+    await following.say("and on")
+    assert canonical(basin.transcript.state()) == await following.whole()
+
+
+async def test_a_gap_in_what_is_published_is_poured_from_the_store(
+    following: Following, pouring: tuple[Basin, Reader]
+) -> None:
+    """L6: another process committed in between, and told nobody."""
+    basin, _ = pouring
+    publish = following.hub._publish
+    following.rig.store._listeners.remove(publish)
+    await following.say("unheard")
+    following.rig.store.listen(publish)
+    await following.say("heard")
+    await basin.reach(lambda: basin.transcript.seq == 6)
+    assert canonical(basin.transcript.state()) == await following.whole()
+
+
+async def test_a_refused_frame_is_held_by_nobody(following: Following) -> None:
+    """L8: what a stuck socket would get is not kept for it."""
+
+    await following.say("x" * 50_000)
+    basin, reader = Basin(), following.follow()
+    basin.room = False
+    task = asyncio.ensure_future(reader.pour(basin))
+    await basin.reach(lambda: not basin.empty.is_set())
+    await asyncio.sleep(0)
+    frames = [item for item in gc.get_objects() if type(item) is Frame]
+    assert [frame for frame in frames if frame.thread_id == following.thread.id] == []
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    reader.close()
 
 
 async def test_a_page_that_is_refused_is_read_again_from_where_it_began(

@@ -17,7 +17,7 @@ from jupyter_chat_stream.errors import StoreError
 from jupyter_chat_stream.events import Delta
 from jupyter_chat_stream.store.claims import claim, find_due
 from jupyter_chat_stream.store.log import RunRef
-from jupyter_chat_stream.store.writer import Append
+from jupyter_chat_stream.store.operations import Append
 from jupyter_chat_stream.testing import ScriptedProvider, answering
 from tests.unit.conftest import MakeRig
 from tests.unit.rig import Rig, texts
@@ -63,7 +63,7 @@ async def left_by(rig: Rig, owner: str, said: str = "Prices ") -> RunRef:
     claimed = await rig.claim(owner)
     delta = Delta(part=0, kind="text", text=said)
     append = Append(run=run, attempt=claimed.attempt, bodies=(delta,))
-    await asyncio.wrap_future(rig.store.append(append))
+    await asyncio.wrap_future(rig.store.appended(append))
     return run
 
 

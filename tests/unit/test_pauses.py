@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -15,8 +14,8 @@ from jupyter_chat_stream.runs.execute import Execution
 from jupyter_chat_stream.runs.pauses import pause_of
 from jupyter_chat_stream.store import commands, runs
 from jupyter_chat_stream.store.log import RunRef
+from jupyter_chat_stream.store.operations import Append
 from jupyter_chat_stream.store.threads import write_preferences
-from jupyter_chat_stream.store.writer import Append
 from jupyter_chat_stream.testing import Gate, ScriptedProvider
 from tests.clock import START_MS
 from tests.unit.conftest import MakeRig
@@ -183,13 +182,13 @@ async def _dies_before(rig: Rig, commits: int) -> bool:
     run = await rig.send(await rig.thread())
     append, left = rig.store.append, commits
 
-    def dying(operation: Append) -> Any:
+    def dying(operation: Append) -> None:
         nonlocal left
         left -= 1
         if left >= 0:
-            return append(operation)
-        asyncio.get_running_loop().call_soon(task.cancel)
-        return Future()  # never done: the process is gone
+            append(operation)
+        else:  # nobody is ever told: the process is gone
+            asyncio.get_running_loop().call_soon(task.cancel)
 
     has_died = False
     while (state := await rig.run(run))["status"] not in ENDS:
