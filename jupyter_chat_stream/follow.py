@@ -53,7 +53,7 @@ class HubStats:
     readers: int
     lag_events: int
     lag_bytes: int
-    falls_behind: int  # readers too slow for their buffer, that read from the store instead
+    falls_behind: int  # buffer or sink was full: those read from the store instead
 
 
 class Reader:

@@ -22,7 +22,7 @@ from .watch import ServiceWatch
 
 PREFIX = "chat_stream_"
 COUNTED = {
-    "reader_switches": "Readers too slow for their buffer, that went over to the database.",
+    "reader_switches": "Readers whose buffer or socket was full, that went over to the database.",
     "notices_sent": "Commits that other processes were told of.",
     "notices_received": "Commits of other processes that this one was told of.",
     "database_outages": "Times the database went away.",

@@ -62,7 +62,8 @@ async def test_a_crowd_of_readers_has_exactly_the_answers_and_the_echo_its_times
     found = await crowd.measure(load, "SQLite")
     assert found.wrong() == 0
     assert len(found.ages_s()) == load.runs * int(crowd.PER_S * load.seconds) * crowd.READERS
-    assert all(found.echo_s(loaded=loaded, prompt=True) for loaded in (False, True))
+    for echoes in (found.echoes, found.others):
+        assert all(found.echo_s(echoes, loaded=loaded, prompt=True) for loaded in (False, True))
     assert found.lags_s
     assert found.shares["server"] > 0
 
@@ -86,6 +87,7 @@ async def test_a_reader_without_exactly_the_answer_is_counted() -> None:
         collections_s=[],
         quiet_lags_s=[],
         echoes=[],
+        others=[],
         loaded_ns=(0, 0),
         busy_ns=(0, 0),
         shares={},
