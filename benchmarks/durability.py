@@ -32,14 +32,14 @@ from .server import Follower, running_server
 GRACE_S = 1.5
 # Of the runs behind benchmarks/results.md; what a later run finds stands in its table.
 WHY = (
-    "both goals are missed; p50 grows by 0.2 to 1.0 ms on a quiet machine (3.3 to 5.4 times "
-    "in ratio on a loop of its own, 2.2 to 2.7 over a socket), CPU by 1.65 to 2.53 times",
+    "both goals are missed; p50 grows by 0.15 to 0.9 ms over a socket on a quiet machine (1.3 to "
+    "2.3 times) and by 0.15 to 0.25 ms on a loop of its own (2.6 to 5.7 times), at 100 runs there "
+    "by 2.1 ms, where the next commit gathers for 2; CPU by 1.3 to 2.7 times",
     "why is not isolated: the transaction itself takes 32 µs of CPU a commit, 15 µs a chunk "
     "at 100 a commit, in a tight loop; the rest of what is added is taken to be hand-overs "
     "between two threads, the interpreter's lock and cold caches",
     "these ratios move from run to run and more under other load: p50 at 100 runs was up to "
     "100 times on a busy machine, where CPU was between 1.2 and 2.1 times",
-    "with 100 runs checkpoints hold commits up for about 30 ms; without any p99 was 2 to 4 ms",
 )
 Side = Literal["memory", "durable"]
 Way = Literal["reader", "socket"]

@@ -59,7 +59,7 @@ async def _run(sizes: tuple[int, ...], rounds: int, seconds: float) -> Section:
         rows=rows,
         notes=[
             "our share: provider, coalescing, commit, publishing and one reader a thread",
-            "missed: 1.5 to 2.1 times here, 1.1 to 2.2 at 10 and 40 answers in other runs; "
+            "missed: 1.2 to 1.6 times here, 1.1 to 2.2 in other runs; "
             "without isolating it, we take two turns of the loop and a commit where the SDK "
             "takes one turn",
         ],
