@@ -19,6 +19,16 @@ PATIENCE_S = 10.0  # of a command, while the database is away
 APPEND_PATIENCE_S = 600.0  # of a run: its provider waits, and nothing is lost
 
 
+def settle(future: Future[Any], result: Any, error: BaseException | None) -> None:
+    """Give a future what there is, unless it has something or nobody waits any more."""
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+
+
 @dataclass(kw_only=True, eq=False)
 class Append:
     """Events of one attempt.
@@ -55,13 +65,8 @@ class Command:
     queued_s: float = field(default_factory=time.monotonic)
 
     def tell(self, result: Any, error: BaseException | None) -> None:
-        """Say what became of it, unless that was said already or nobody waits any more."""
-        if self.future.done():
-            return
-        if error is None:
-            self.future.set_result(result)
-        else:
-            self.future.set_exception(error)
+        """Say what became of it."""
+        settle(self.future, result, error)
 
 
 @dataclass(kw_only=True, eq=False)

@@ -24,7 +24,7 @@ from .database import READERS, Database
 from .failures import explain, is_unreachable, pauses
 from .log import Transaction
 from .notices import Notice
-from .operations import PATIENCE_S, Append, Command, Commit, Committed
+from .operations import PATIENCE_S, Append, Command, Commit, Committed, settle
 from .writer import Writer
 
 T = TypeVar("T")
@@ -166,15 +166,7 @@ class Store:
         """Queue events of an attempt; the future gives them committed."""
         future: Future[list[Event]] = Future()
 
-        def done(_: Append, events: list[Event], error: BaseException | None) -> None:
-            if future.done():
-                return
-            if error is None:
-                future.set_result(events)
-            else:
-                future.set_exception(error)
-
-        operation.done = done
+        operation.done = lambda _, events, error: settle(future, events, error)
         self.append(operation)
         return future
 

@@ -158,34 +158,33 @@ async def test_the_next_in_line_follows_a_run_that_ended_by_being_claimed(
     assert (await rig.ended(second))["status"] == "completed"
 
 
-async def test_a_damaged_log_keeps_its_own_run_back_and_no_other(
-    make_rig: MakeRig, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("damage", "repair"),
+    [
+        pytest.param(
+            "UPDATE event SET part = 7 WHERE type = 'delta' AND run = {pk}",
+            "UPDATE event SET part = 0 WHERE type = 'delta' AND run = {pk}",
+            id="the log",
+        ),
+        pytest.param(
+            "UPDATE run SET params = '{{' WHERE pk = {pk}",
+            "UPDATE run SET params = '{{}}' WHERE pk = {pk}",
+            id="a row that cannot even be read",
+        ),
+    ],
+)
+async def test_what_is_damaged_keeps_its_own_run_back_and_no_other(
+    make_rig: MakeRig, caplog: pytest.LogCaptureFixture, damage: str, repair: str
 ) -> None:
     """L10: whoever is due behind it in the sweep's list is still taken."""
     rig = await make_rig(["Prices rose."])
     damaged = await left_by(rig, "01dead")
-    sql = f"UPDATE event SET part = 7 WHERE type = 'delta' AND run = {damaged.pk}"
-    await rig.store.write(lambda tx: tx.execute(sql))
+    await rig.store.write(lambda tx: tx.execute(damage.format(pk=damaged.pk)))
     whole = await rig.send(await rig.thread())
     await rig.engine.start()
     assert (await rig.ended(whole))["status"] == "completed"
     assert any(damaged.id in r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR)
-    await rig.store.write(lambda tx: tx.execute(sql.replace("7", "0")))
-
-
-async def test_a_damaged_row_keeps_its_own_run_back_and_no_other(
-    make_rig: MakeRig, caplog: pytest.LogCaptureFixture
-) -> None:
-    """L10: what cannot even be read does not end the sweep."""
-    rig = await make_rig(["Prices rose."])
-    damaged = await left_by(rig, "01dead")
-    sql = f"UPDATE run SET params = '{{}}' WHERE pk = {damaged.pk}"
-    await rig.store.write(lambda tx: tx.execute(sql.replace("{}", "{")))
-    whole = await rig.send(await rig.thread())
-    await rig.engine.start()
-    assert (await rig.ended(whole))["status"] == "completed"
-    assert any(damaged.id in r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR)
-    await rig.store.write(lambda tx: tx.execute(sql))
+    await rig.store.write(lambda tx: tx.execute(repair.format(pk=damaged.pk)))
 
 
 async def test_an_owner_that_cannot_be_looked_at_does_not_end_the_sweep(
