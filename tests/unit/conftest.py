@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.following import Following
 from tests.unit.rig import Rig, running_rig
 
 MakeRig = Callable[..., Awaitable[Rig]]
@@ -30,3 +31,11 @@ async def make_rig(tmp_path: Path) -> AsyncIterator[MakeRig]:
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let retries follow at once: jitter is the only thing that makes their wait a length."""
     monkeypatch.setattr("jupyter_chat_stream.runs.execute.random.uniform", lambda a, b: 0.0)
+
+
+@pytest.fixture
+async def following(make_rig: MakeRig) -> AsyncIterator[Following]:
+    """A thread that is followed; see following.py."""
+    made = await Following.begun(await make_rig())
+    yield made
+    await made.hub.stop()

@@ -19,8 +19,8 @@ from jupyter_chat_stream.store.retention import LEASE_MS, PURGE_AFTER_MS, Turn
 from jupyter_chat_stream.store.steps import Budget
 from jupyter_chat_stream.store.store import Store
 from tests.unit.conftest import MakeRig
+from tests.unit.following import Following, take, until_seq
 from tests.unit.rig import PATIENCE_S, Rig
-from tests.unit.test_follow import Following, take, until_seq
 
 LEAST = Budget(step_s=0.0)
 
