@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jupyter_chat_stream.providers.anthropic import AnthropicProvider
+from jupyter_chat_stream.testing import FakeAnthropic
+from tests.unit.claude import make_provider
 from tests.unit.following import Following
 from tests.unit.rig import Rig, running_rig
 
@@ -39,3 +42,18 @@ async def following(make_rig: MakeRig) -> AsyncIterator[Following]:
     made = await Following.begun(await make_rig())
     yield made
     await made.hub.stop()
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeAnthropic]:
+    """The API, on loopback."""
+    with FakeAnthropic() as server:
+        yield server
+
+
+@pytest.fixture
+async def provider(fake: FakeAnthropic, tmp_path: Path) -> AsyncIterator[AnthropicProvider]:
+    """Claude's provider, which asks the fake API."""
+    made = make_provider(fake.url, tmp_path)
+    yield made
+    await made.close()

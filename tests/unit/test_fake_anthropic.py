@@ -32,12 +32,6 @@ from jupyter_chat_stream.testing import (
 KEY = "sk-never-recorded"
 
 
-@pytest.fixture
-def fake() -> Iterator[FakeAnthropic]:
-    with FakeAnthropic() as server:
-        yield server
-
-
 _open: list[http.client.HTTPConnection] = []
 
 
