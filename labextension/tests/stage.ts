@@ -1,0 +1,127 @@
+// A chat mounted on a page that is not there, and what a person does to it.
+import { act } from 'react';
+import { afterEach, beforeEach } from 'vitest';
+
+import { type MarkdownTools } from '../src/view/markdown';
+import { type MountedChat, type Shown, mountChat } from '../src/view/mount';
+import { RenderQueue } from '../src/view/queue';
+import { FakePage, settle } from './fakes';
+
+declare global {
+  // React asks for it in tests.
+  var IS_REACT_ACT_ENVIRONMENT: boolean;
+}
+
+export const SHOWN: Shown = {
+  threadId: 't',
+  runId: null,
+  savedCopy: null,
+  isDisabled: false,
+  height: null
+};
+
+export let page: FakePage;
+export let host: HTMLElement;
+export let chat: MountedChat;
+export let renders: string[];
+export let tools: MarkdownTools;
+
+/** Mounts a chat on a page for each test of the file that calls it. */
+export function useStage(): void {
+  beforeEach(() => {
+    globalThis.IS_REACT_ACT_ENVIRONMENT = true;
+    page = new FakePage();
+    renders = [];
+    host = document.createElement('div');
+    document.body.append(host);
+    const onFrame = (action: () => void): void => action();
+    tools = {
+      render: async (node, source) => {
+        renders.push(source);
+        node.textContent = source;
+      },
+      queue: new RenderQueue(onFrame, () => 0),
+      now: () => 0,
+      onFrame
+    };
+    chat = mountChat(host, { threads: page.threads, tools, ticker: page.ticker });
+  });
+
+  afterEach(async () => {
+    await act(async () => {
+      chat.dispose();
+      await settle();
+    });
+    host.remove();
+  });
+}
+
+export async function show(change: Partial<Shown> = {}): Promise<void> {
+  await act(async () => {
+    chat.show({ ...SHOWN, ...change });
+    await settle();
+  });
+}
+
+/** The first `count` events of a conversation arrive, and a frame is drawn. */
+export async function arrive(events: readonly object[], isLive = true): Promise<void> {
+  await act(async () => {
+    if (!page.network.connection.isOpen) {
+      page.network.socket.open();
+    }
+    page.network.socket.receive({ op: 'events', thread: 't', events });
+    if (isLive) {
+      page.network.socket.receive({ op: 'live', thread: 't', seq: 0 });
+    }
+    page.frame();
+    await settle();
+  });
+}
+
+export function part(testid: string): HTMLElement {
+  const found = host.querySelector<HTMLElement>(`[data-testid=${testid}]`);
+  if (found === null) {
+    throw new Error(`There is no ${testid}.`);
+  }
+  return found;
+}
+
+export function has(testid: string): boolean {
+  return host.querySelector(`[data-testid=${testid}]`) !== null;
+}
+
+export async function press(node: HTMLElement, init: KeyboardEventInit & { keyCode?: number }) {
+  const event = new KeyboardEvent('keydown', { bubbles: true, cancelable: true, ...init });
+  await act(async () => {
+    node.dispatchEvent(event);
+    await settle();
+  });
+  return event;
+}
+
+export async function click(testid: string): Promise<void> {
+  await act(async () => {
+    part(testid).click();
+    await settle();
+  });
+}
+
+export async function type(text: string, where = 'field'): Promise<void> {
+  const field = part(where);
+  await act(async () => {
+    const set = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), 'value')?.set;
+    set?.call(field, text);
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+    await settle();
+  });
+}
+
+export const end = (seq: number, status: string) => ({
+  seq,
+  type: 'finalized',
+  thread_id: 't',
+  at: 'x',
+  run_id: 'r',
+  message_id: 'a',
+  status
+});
