@@ -1,0 +1,118 @@
+/** Bare addresses: `http://…`, `https://…`, `www.…`, as GFM's extended autolinks. */
+import { type StateInline, type Token } from 'markdown-it';
+
+const SCHEME = /(?:^|[^a-z0-9])(https?)$/i;
+const WWW = /(^|[\s*_~(])(www\.[^\s<]+)/g;
+const DOMAIN = /^[a-z0-9\u0080-\uffff_-]+(\.[a-z0-9\u0080-\uffff_-]+)*/i;
+
+/** `://` behind `http` or `https`. */
+export function autolink(state: StateInline, isSilent: boolean): boolean {
+  const { src, pos, posMax } = state;
+  if (src[pos] !== ':' || !src.startsWith('://', pos) || state.linkLevel > 0) {
+    return false;
+  }
+  const scheme = SCHEME.exec(state.pending.slice(-6))?.[1];
+  if (scheme === undefined) {
+    return false;
+  }
+  const rest = pos + 3;
+  let end = rest;
+  while (end < posMax && !/[\s<]/.test(src[end] ?? ' ')) {
+    end += 1;
+  }
+  const address = trimmed(src.slice(rest, end));
+  if (!isDomain(address)) {
+    return false;
+  }
+  if (!isSilent) {
+    state.pending = state.pending.slice(0, -scheme.length);
+    pushLink(state, `${scheme}://${address}`);
+  }
+  state.pos = rest + address.length;
+  return true;
+}
+
+function pushLink(state: StateInline, address: string): void {
+  const open = state.push('link_open', 'a', 1);
+  open.attrs = [['href', state.md.normalizeLink(address)]];
+  open.info = 'auto';
+  state.push('text', '', 0).content = address;
+  state.push('link_close', 'a', -1);
+}
+
+/** `www.` at the front of a word in the texts outside of links. */
+export function wwwLinks(tokens: Token[]): Token[] {
+  if (!tokens.some(token => token.type === 'text' && token.content.includes('www.'))) {
+    return tokens;
+  }
+  const linked: Token[] = [];
+  let links = 0;
+  for (const token of tokens) {
+    links += token.type === 'link_open' ? 1 : token.type === 'link_close' ? -1 : 0;
+    linked.push(
+      ...(token.type === 'text' && links === 0 ? wwwIn(token, linked.length === 0) : [token])
+    );
+  }
+  return linked;
+}
+
+function wwwIn(token: Token, isFirst: boolean): Token[] {
+  const pieces: Token[] = [];
+  const make = token.constructor as new (type: string, tag: string, nesting: -1 | 0 | 1) => Token;
+  const text = (content: string): void => {
+    if (content !== '') {
+      pieces.push(Object.assign(new make('text', '', 0), { content }));
+    }
+  };
+  let done = 0;
+  for (const found of token.content.matchAll(WWW)) {
+    const [, front = '', rest = ''] = found;
+    const at = found.index + front.length;
+    const address = trimmed(rest);
+    if ((at === 0 && !isFirst) || at < done || !isDomain(address)) {
+      continue;
+    }
+    text(token.content.slice(done, at));
+    const open = new make('link_open', 'a', 1);
+    open.attrs = [['href', encodeURI(`http://${address}`).replace(/%25([0-9a-f]{2})/gi, '%$1')]];
+    pieces.push(open);
+    text(address);
+    pieces.push(new make('link_close', 'a', -1));
+    done = at + address.length;
+  }
+  text(token.content.slice(done));
+  return pieces;
+}
+
+/** Take off what is punctuation at the end of an address, by GFM's rules. */
+function trimmed(address: string): string {
+  let end = address.length;
+  let opened = count(address, '(');
+  let closed = count(address, ')');
+  for (;;) {
+    const last = address[end - 1];
+    if (last === undefined) {
+      return '';
+    }
+    if (/[?!.,:*_~'"]/.test(last)) {
+      end -= 1;
+    } else if (last === ')' && closed > opened) {
+      closed -= 1;
+      end -= 1;
+    } else if (last === ';' && /&[a-z0-9]+;$/i.test(address.slice(Math.max(0, end - 34), end))) {
+      end -= (/&[a-z0-9]+;$/i.exec(address.slice(Math.max(0, end - 34), end))?.[0] ?? ';').length;
+    } else {
+      return address.slice(0, end);
+    }
+  }
+}
+
+function count(text: string, character: string): number {
+  return text.split(character).length - 1;
+}
+
+/** Whether an address begins with a domain: no underscore in its last two parts. */
+function isDomain(address: string): boolean {
+  const domain = DOMAIN.exec(address)?.[0];
+  return domain !== undefined && !domain.split('.').slice(-2).join('.').includes('_');
+}

@@ -1,0 +1,229 @@
+/**
+ * The few HTML elements that an answer may use, as rules of the parser. Everything else that looks
+ * like a tag is text. `tree.ts` decides which tags have their other half.
+ */
+import { type StateBlock, type StateInline } from 'markdown-it';
+
+import { isIndented, isOutside, lineText, startOf } from './nesting';
+import { type DialectEnv } from './parser';
+
+const INLINE = new Set(
+  'b br code del em i ins kbd mark q s samp small strong sub sup u var wbr'.split(' ')
+);
+/** Elements without content: they need no closing tag. */
+export const VOID = new Set(['br', 'wbr']);
+
+const TAG = /<(\/?)([a-zA-Z]{1,6})(?:\s[^<>]*)?>/y;
+const DETAILS = /^<details(?=[\s>])([^<>]*)>/i;
+const DETAILS_END = /<\/details\s*>\s*$/i;
+const SUMMARY = /^\s*<summary(?:\s[^<>]*)?>([\s\S]*?)<\/summary\s*>/i;
+const FENCE = /^(`{3,}|~{3,})/;
+const TABLE = /^<table(?=[\s>])[^<>]*>/i;
+const TABLE_END = /<\/table\s*>/i;
+/** While it grows, a table without its end is held back up to this size. */
+const MAX_HELD = 4_000;
+
+/** A tag of an inline element. */
+export function inlineTag(state: StateInline, isSilent: boolean): boolean {
+  if (state.src[state.pos] !== '<') {
+    return false;
+  }
+  TAG.lastIndex = state.pos;
+  const found = TAG.exec(state.src);
+  const name = found?.[2]?.toLowerCase() ?? '';
+  if (found === null || !INLINE.has(name) || TAG.lastIndex > state.posMax) {
+    return false;
+  }
+  if (!isSilent) {
+    const token = state.push('tag', name, 0);
+    token.content = found[0];
+    token.info = found[1] === '/' ? 'close' : 'open';
+  }
+  state.pos = TAG.lastIndex;
+  return true;
+}
+
+/** `<details>` at the front of a line: a fold, to its `</details>` or the end of its container. */
+export function details(
+  state: StateBlock,
+  startLine: number,
+  endLine: number,
+  isSilent: boolean
+): boolean {
+  const found = isIndented(state, startLine) ? null : DETAILS.exec(lineText(state, startLine));
+  if (found === null) {
+    return false;
+  }
+  if (isSilent) {
+    return true;
+  }
+  const end = endOfDetails(state, startLine, endLine, found[0].length);
+  const open = state.push('details_open', 'details', 1);
+  open.map = [startLine, end.next];
+  open.info = /\sopen(?=[\s=]|$)/i.test(found[1] ?? '') ? 'open' : '';
+  readFold(state, startLine, end, found[0].length);
+  state.push('details_close', 'details', -1);
+  state.line = end.next;
+  return true;
+}
+
+interface FoldEnd {
+  /** The line behind the last one of the content. */
+  readonly content: number;
+  /** Where the content of its last line ends. */
+  readonly eMark: number;
+  /** The line behind the fold. */
+  readonly next: number;
+}
+
+function endOfDetails(
+  state: StateBlock,
+  startLine: number,
+  endLine: number,
+  mark: number
+): FoldEnd {
+  let depth = 1;
+  let fence: string | null = null;
+  for (let line = startLine; line < endLine; line += 1) {
+    if (line > startLine && isOutside(state, line)) {
+      return { content: line, eMark: state.eMarks[line - 1] ?? 0, next: line };
+    }
+    const text = line === startLine ? lineText(state, line).slice(mark) : lineText(state, line);
+    fence = fenceAfter(text, fence);
+    if (fence !== null) {
+      continue;
+    }
+    depth += line > startLine && DETAILS.test(text) ? 1 : 0;
+    const closing = DETAILS_END.exec(text);
+    if (closing !== null) {
+      depth -= 1;
+      if (depth === 0) {
+        const from = startOf(state, line) + (line === startLine ? mark : 0);
+        return { content: line + 1, eMark: from + closing.index, next: line + 1 };
+      }
+    }
+  }
+  return { content: endLine, eMark: state.eMarks[endLine - 1] ?? 0, next: endLine };
+}
+
+/** The fence that is open behind a line, or null. */
+function fenceAfter(line: string, open: string | null): string | null {
+  const marks = FENCE.exec(line)?.[1];
+  if (open === null) {
+    const isFence = marks !== undefined && !(marks[0] === '`' && line.includes('`', marks.length));
+    return isFence ? marks : null;
+  }
+  const isClosing =
+    marks !== undefined &&
+    marks[0] === open[0] &&
+    marks.length >= open.length &&
+    line.slice(marks.length).trim() === '';
+  return isClosing ? null : open;
+}
+
+/** Read a fold's summary and blocks; its tags are cut off the first and the last line meanwhile. */
+function readFold(state: StateBlock, startLine: number, end: FoldEnd, mark: number): void {
+  const last = end.content - 1;
+  const kept = {
+    bMark: state.bMarks[startLine] ?? 0,
+    tShift: state.tShift[startLine] ?? 0,
+    eMark: state.eMarks[last] ?? 0,
+    lineMax: state.lineMax,
+    parentType: state.parentType
+  };
+  const shift = (line: number, position: number): void => {
+    state.bMarks[line] = position;
+    state.tShift[line] = state.skipSpaces(position) - position;
+  };
+  shift(startLine, kept.bMark + kept.tShift + mark);
+  state.eMarks[last] = end.eMark;
+  state.lineMax = end.content;
+  state.parentType = 'details';
+  const first = readSummary(state, startLine, end.content, shift);
+  state.md.block.tokenize(state, first.line, end.content);
+  first.restore();
+  state.bMarks[startLine] = kept.bMark;
+  state.tShift[startLine] = kept.tShift;
+  state.eMarks[last] = kept.eMark;
+  state.lineMax = kept.lineMax;
+  state.parentType = kept.parentType;
+}
+
+/** Read `<summary>…</summary>` at the front of a fold; what follows it in its line is a block. */
+function readSummary(
+  state: StateBlock,
+  startLine: number,
+  endLine: number,
+  shift: (line: number, position: number) => void
+): { readonly line: number; readonly restore: () => void } {
+  const nothing = { line: startLine, restore: (): void => undefined };
+  const first = state.skipEmptyLines(startLine);
+  if (first >= endLine) {
+    return nothing;
+  }
+  let after = first;
+  while (after < endLine && !state.isEmpty(after)) {
+    after += 1;
+  }
+  const text = state.getLines(first, after, state.blkIndent, false);
+  const found = SUMMARY.exec(text);
+  if (found === null) {
+    return nothing;
+  }
+  state.push('summary_open', 'summary', 1);
+  const inline = state.push('inline', '', 0);
+  inline.content = (found[1] ?? '').trim();
+  inline.children = [];
+  state.push('summary_close', 'summary', -1);
+  const line = first + found[0].split('\n').length - 1;
+  const at = lineText(state, line).toLowerCase().indexOf('</summary');
+  const rest = at < 0 ? -1 : state.src.indexOf('>', startOf(state, line) + at) + 1;
+  const bMark = state.bMarks[line] ?? 0;
+  const tShift = state.tShift[line] ?? 0;
+  shift(line, rest > 0 ? rest : (state.eMarks[line] ?? 0));
+  return {
+    line,
+    restore: () => {
+      state.bMarks[line] = bMark;
+      state.tShift[line] = tShift;
+    }
+  };
+}
+
+/** A table in HTML, from a line that begins with `<table` to a line with `</table>`. */
+export function htmlTable(
+  state: StateBlock,
+  startLine: number,
+  endLine: number,
+  isSilent: boolean
+): boolean {
+  if (isIndented(state, startLine) || !TABLE.test(lineText(state, startLine))) {
+    return false;
+  }
+  const env = state.env as DialectEnv & { noTableEndAfter?: number };
+  if ((env.noTableEndAfter ?? Infinity) <= startLine) {
+    return false;
+  }
+  let line = startLine;
+  while (line < endLine && !isOutside(state, line) && !TABLE_END.test(lineText(state, line))) {
+    line += 1;
+  }
+  const isClosed = line < endLine && !isOutside(state, line);
+  const size = (state.eMarks[Math.min(line, endLine) - 1] ?? 0) - startOf(state, startLine);
+  const isHeld = !isClosed && env.isGrowing && endLine === state.lineMax && size <= MAX_HELD;
+  if (!isClosed && !isHeld) {
+    if (state.level === 0) {
+      env.noTableEndAfter = startLine;
+    }
+    return false;
+  }
+  if (isSilent) {
+    return true;
+  }
+  const next = isClosed ? line + 1 : line;
+  const token = state.push(isClosed ? 'html_table' : 'held', '', 0);
+  token.content = state.getLines(startLine, next, state.blkIndent, false);
+  token.map = [startLine, next];
+  state.line = next;
+  return true;
+}

@@ -1,0 +1,156 @@
+/** Maths: `$a$`, `$$a$$`, `\(a\)`, `\[a\]`. Each search is bounded by its block, and made once. */
+import { type StateBlock, type StateInline } from 'markdown-it';
+
+import { isIndented, isOutside, lineText } from './nesting';
+import { type DialectEnv } from './parser';
+
+const OPENERS = { $$: '$$', '\\[': '\\]' } as const;
+
+/** `$$` or `\[` at the front of a line, to the line that ends with its other half. */
+export function mathBlock(
+  state: StateBlock,
+  startLine: number,
+  endLine: number,
+  isSilent: boolean
+): boolean {
+  if (isIndented(state, startLine)) {
+    return false;
+  }
+  const first = lineText(state, startLine).trimEnd();
+  const opener = first.slice(0, 2);
+  if (opener !== '$$' && opener !== '\\[') {
+    return false;
+  }
+  const found = endOfMaths(state, startLine, endLine, OPENERS[opener]);
+  if (found === null) {
+    return false;
+  }
+  if (isSilent) {
+    return true;
+  }
+  const source = state.getLines(startLine, found.line + 1, state.blkIndent, false).trim();
+  const token = state.push('math_block', 'math', 0);
+  token.content = source.slice(2, found.isClosed ? -2 : undefined).trim();
+  token.markup = source;
+  token.map = [startLine, found.line + 1];
+  state.line = found.line + 1;
+  return true;
+}
+
+function endOfMaths(
+  state: StateBlock,
+  startLine: number,
+  endLine: number,
+  closer: string
+): { readonly line: number; readonly isClosed: boolean } | null {
+  let hasText = false;
+  for (let line = startLine; line < endLine; line += 1) {
+    if (state.isEmpty(line) || isOutside(state, line) || (state.sCount[line] ?? 0) < 0) {
+      return null;
+    }
+    const text = lineText(state, line).trimEnd();
+    const inner = line === startLine ? text.slice(2) : text;
+    const at = unescapedIndex(inner, closer, 0);
+    hasText ||= inner.slice(0, at < 0 ? undefined : at).trim() !== '';
+    if (at >= 0) {
+      // Text behind the formula makes it a formula in a paragraph.
+      return at === inner.length - closer.length && hasText ? { line, isClosed: true } : null;
+    }
+  }
+  const isOpen = (state.env as DialectEnv).isGrowing && endLine === state.lineMax;
+  return isOpen && state.level === 0 ? { line: endLine - 1, isClosed: false } : null;
+}
+
+/** Maths within the text of a block. */
+export function mathInline(state: StateInline, isSilent: boolean): boolean {
+  const { src, pos, posMax } = state;
+  const opener = src.startsWith('$$', pos)
+    ? '$$'
+    : src[pos] === '$'
+      ? '$'
+      : src.slice(pos, pos + 2);
+  const end =
+    opener === '$'
+      ? endOfDollar(src, pos, posMax)
+      : opener === '$$'
+        ? endOf(state, '$$')
+        : opener === '\\('
+          ? endOf(state, '\\)')
+          : opener === '\\['
+            ? endOf(state, '\\]')
+            : -1;
+  if (end < 0) {
+    return opener === '$$' ? passDollars(state, isSilent) : false;
+  }
+  if (!isSilent) {
+    const token = state.push('math_inline', 'math', 0);
+    token.markup = src.slice(pos, end);
+    token.content = src.slice(pos + opener.length, end - opener.length);
+    token.info = opener === '$$' || opener === '\\[' ? 'display' : '';
+  }
+  state.pos = end;
+  return true;
+}
+
+/** Dollars that open nothing are passed at once: the second one must not open a formula. */
+function passDollars(state: StateInline, isSilent: boolean): boolean {
+  let end = state.pos;
+  while (end < state.posMax && state.src[end] === '$') {
+    end += 1;
+  }
+  if (!isSilent) {
+    state.pending += state.src.slice(state.pos, end);
+  }
+  state.pos = end;
+  return true;
+}
+
+/** The end of `$…$`: the next dollar closes it, or nothing does. */
+function endOfDollar(src: string, pos: number, posMax: number): number {
+  if (pos + 1 >= posMax || /\s/.test(src[pos + 1] ?? ' ')) {
+    return -1;
+  }
+  const close = unescapedIndex(src, '$', pos + 1, posMax);
+  const isClosed =
+    close > pos + 1 &&
+    !/\s/.test(src[close - 1] ?? ' ') &&
+    !/[0-9$]/.test(close + 1 < posMax ? (src[close + 1] ?? '') : '') &&
+    !src.slice(pos, close).includes('`');
+  return isClosed ? close + 1 : -1;
+}
+
+/** The end of a formula whose closer may not be there: it is looked for once, from the front. */
+function endOf(state: StateInline, closer: string): number {
+  const { src, pos, posMax } = state;
+  const misses = missesOf(state);
+  if ((misses[closer] ?? Infinity) <= pos) {
+    return -1;
+  }
+  const close = unescapedIndex(src, closer, pos + 2, posMax);
+  if (close < 0) {
+    misses[closer] = pos;
+    return -1;
+  }
+  const inner = src.slice(pos + 2, close);
+  return inner.trim() === '' || inner.includes('`') ? -1 : close + closer.length;
+}
+
+/** From where on a closer is known to be missing; `cache` is markdown-it's, for positions. */
+function missesOf(state: StateInline): Record<string, number> {
+  const holder = state as StateInline & { mathMisses?: Record<string, number> };
+  holder.mathMisses ??= {};
+  return holder.mathMisses;
+}
+
+/** Find a mark that no backslash stands before (its own does not count). */
+function unescapedIndex(text: string, mark: string, from: number, end = text.length): number {
+  for (let at = from; at < end; at += 1) {
+    if (text.startsWith(mark, at) && at + mark.length <= end) {
+      return at;
+    }
+    if (text[at] === '\\') {
+      at += 1;
+    }
+  }
+  return -1;
+}

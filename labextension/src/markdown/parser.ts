@@ -1,0 +1,113 @@
+/**
+ * The parser of the dialect that `docs/markdown.md` fixes: markdown-it with our own rules. Pure.
+ *
+ * Only its two phases are used: `blocksOf` cuts a text into blocks, `inlineTokens` reads the text of
+ * one block. A caller reads a block's text only when the block is drawn.
+ */
+import createMarkdownIt, { type Env, type MarkdownIt, type Token } from 'markdown-it';
+
+import { autolink, wwwLinks } from './autolinks';
+import { details, htmlTable, inlineTag } from './elements';
+import { withCjk } from './emphasis';
+import { footnote, footnoteMark } from './footnotes';
+import { mathBlock, mathInline } from './maths';
+import { bounded } from './nesting';
+import { withSurplusCells } from './tables';
+
+/** What reading one block may need from other blocks. */
+export interface Definitions {
+  /** Addresses by normalised label. */
+  readonly references: Record<string, { title: string; href: string }>;
+  /** Footnotes by normalised label. */
+  readonly footnotes: Record<string, true>;
+}
+
+/** What the rules share during one parse. */
+export interface DialectEnv extends Env {
+  references: Definitions['references'];
+  readonly footnotes: Definitions['footnotes'];
+  /** Whether more text may come: an open construct is drawn as if it ended here. */
+  isGrowing: boolean;
+  /** How many quotes, lists, folds and footnotes are open. */
+  depth: number;
+}
+
+export function newEnv(definitions: Definitions, isGrowing: boolean): DialectEnv {
+  // What this text defines must not reach the definitions that it was given.
+  return {
+    references: Object.create(definitions.references) as Definitions['references'],
+    footnotes: Object.create(definitions.footnotes) as Definitions['footnotes'],
+    isGrowing,
+    depth: 0
+  };
+}
+
+export function noDefinitions(): Definitions {
+  return {
+    references: Object.create(null) as Definitions['references'],
+    footnotes: Object.create(null) as Definitions['footnotes']
+  };
+}
+
+/** Read the blocks of a text; what it defines is added to `env`. */
+export function blocksOf(text: string, env: DialectEnv): Token[] {
+  const tokens: Token[] = [];
+  parser.block.parse(text, parser, env, tokens);
+  return tokens;
+}
+
+/** Read the text of one block. */
+export function inlineTokens(text: string, env: Env): Token[] {
+  const tokens: Token[] = [];
+  parser.inline.parse(text, parser, env, tokens);
+  return wwwLinks(tokens);
+}
+
+/** Whether an address leads anywhere from an answer; the text of any other link stands for itself. */
+export function isSafeAddress(address: string): boolean {
+  return /^(https?:\/\/|mailto:)/i.test(address);
+}
+
+/** Whether a picture can be shown without fetching anything. */
+export function isSafePicture(address: string): boolean {
+  return /^data:image\/(png|jpe?g|gif|webp|avif);base64,/i.test(address);
+}
+
+const FORBIDDEN = /^(javascript|vbscript|file|data):/i;
+
+function createParser(): MarkdownIt {
+  // Our own bound on nesting is reached first; markdown-it's would leave text out.
+  const md = createMarkdownIt({ maxNesting: 200 });
+  md.disable(['linkify', 'html_block', 'html_inline']);
+  md.validateLink = address => {
+    // What browsers drop from an address must not hide its scheme.
+    const bare = address.trim().replace(/[\u0000-\u0020]/g, '');
+    return isSafePicture(bare) || !FORBIDDEN.test(bare);
+  };
+  md.normalizeLinkText = text => text;
+  withCjk(md);
+  const everywhere = ['paragraph', 'reference', 'blockquote', 'list'];
+  md.block.ruler.before('fence', 'math_block', mathBlock, { alt: everywhere });
+  md.block.ruler.before('heading', 'details', bounded(details), { alt: everywhere });
+  md.block.ruler.before('heading', 'html_table', htmlTable, { alt: everywhere });
+  md.block.ruler.before('reference', 'footnote', bounded(footnote), {
+    alt: ['paragraph', 'reference']
+  });
+  for (const name of ['blockquote', 'list'] as const) {
+    const rule = md.block.ruler.__rules__.find(known => known.name === name);
+    if (rule !== undefined) {
+      md.block.ruler.at(name, bounded(rule.fn), { alt: rule.alt });
+    }
+  }
+  const table = md.block.ruler.__rules__.find(known => known.name === 'table');
+  if (table !== undefined) {
+    md.block.ruler.at('table', withSurplusCells(table.fn), { alt: table.alt });
+  }
+  md.inline.ruler.before('escape', 'math', mathInline);
+  md.inline.ruler.before('escape', 'autolink_bare', autolink);
+  md.inline.ruler.before('link', 'footnote_mark', footnoteMark);
+  md.inline.ruler.before('autolink', 'tag', inlineTag);
+  return md;
+}
+
+const parser = createParser();
