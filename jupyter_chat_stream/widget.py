@@ -23,6 +23,7 @@ from .client import inbox
 from .client.find import project as notebook_project
 from .client.follower import settle
 from .client.link import current, path_of
+from .client.observers import Observed
 from .client.preferences import Preferring
 from .client.run import Followed, Pages, Run
 from .client.schedules import Schedule, Scheduled
@@ -62,7 +63,7 @@ class _FollowedInt(_FollowedTrait, Int):  # type: ignore[type-arg]
 
 
 @register
-class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
+class Chat(Observed, DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
     """A thread, by name, to be shown and spoken to.
 
     Args:
@@ -115,13 +116,10 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         self.name: str | None = opened["name"]
         self.thread_id = opened["id"]
         self._inbox = inbox.here()
-        self._sent: list[Run] = []  # whose events had not come when we looked last
-        self._is_syncing = True
+        self._sent: dict[str, Run] = {}  # by id: whose events had not come when we looked last
         self._is_marked = False
         super().__init__(height=height, disabled=disabled, **kwargs)
-        self.set_trait("thread", self.thread_id)
-        self.set_trait("model", opened["model"] or "")
-        self._is_syncing = False
+        self._take_in({"thread": self.thread_id, "model": opened["model"] or ""})
         self._follow_with(follower)
         self._listener = self._changed  # one bound method, to be found again
         follower.listen(self._listener)
@@ -167,19 +165,13 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
             "seq": follower.seq,
             "model": follower.thread.get("model") or self._trait_values.get("model", ""),
         }
-        self._is_syncing = True
-        try:
-            with self.hold_sync():
-                for trait, value in now.items():
-                    self.set_trait(trait, value)
-        finally:
-            self._is_syncing = False
+        self._take_in(now)
 
     @validate("model")
     def _set_model(self, proposal: Mapping[str, Any]) -> str:
         model = str(proposal["value"])
-        if not self._is_syncing and model != self._trait_values.get("model"):
-            current().run(self._patch({"model": model or None}))
+        if not self._is_setting and model != self._trait_values.get("model"):
+            current().command(self._patch({"model": model or None}))
         return model
 
     async def _patch(self, changes: Mapping[str, Any]) -> None:
@@ -221,12 +213,12 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
             deliver_at=deliver_at,
             key=key,
         )
-        return self._note(current().run(self._post(body, key)))
+        return current().command(self._post(body, key))
 
     async def asend(self, text: str, *, key: str | None = None, **options: Any) -> Run:
         """Send a message and give the run that answers it, at once; see ``send``."""
         body = message_body(text, key=key, **options)
-        return self._note(await current().arun(self._post(body, key)))
+        return await current().acommand(self._post(body, key))
 
     async def _post(self, body: Mapping[str, Any], key: str | None) -> Run:
         link = current()
@@ -235,18 +227,19 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         path = f"threads/{path_of(self.thread_id)}/messages"
         answer = await link.request("POST", path, body, headers=headers)
         follower = await link.follow(self.thread_id)
-        return Run(follower, answer["run"], answer["reply"], answer["message"])
-
-    def _note(self, run: Run) -> Run:
-        self._sent = [*self._sent, run]
-        if self._inbox.is_here():
-            self._refresh()
+        run = Run(follower, answer["run"], answer["reply"], answer["message"])
+        # Known to the chat before its sender has it: an interrupt there loses nothing. Observers
+        # hear of it when whoever called waits, reads or is done.
+        self._sent[run.id] = run
+        self._inbox.put(id(self), self._refresh)
         return run
 
     def _unseen(self) -> list[Run]:
         """Give what was sent here and whose events have not come yet."""
-        self._sent = [run for run in self._sent if self._follower.run(run.id) is None]
-        return self._sent
+        for run_id in list(self._sent):
+            if self._follower.run(run_id) is not None:
+                self._sent.pop(run_id, None)
+        return list(self._sent.values())
 
     def ask(
         self, text: str, *, key: str | None = None, timeout: float | None = None, **options: Any
@@ -261,7 +254,7 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         """
         sending = current().start(self._post(message_body(text, key=key, **options), key))
         try:
-            run = self._note(inbox.wait(sending))
+            run = inbox.wait(sending)
             with Shown(run) as shown:
                 try:
                     run.wait(timeout)
@@ -284,7 +277,7 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         link = current()
         sending = link.start(self._post(message_body(text, key=key, **options), key))
         try:
-            run = self._note(await asyncio.shield(asyncio.wrap_future(sending)))
+            run = await asyncio.shield(asyncio.wrap_future(sending))
             with Shown(run) as shown:
                 await link.arun(run.until_ended(timeout))
             return run.completed_reply(shown.cell)
@@ -294,11 +287,11 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
 
     def cancel(self) -> None:
         """Stop every run of this thread that has not ended; what they have written stays."""
-        current().run(self._cancel_all())
+        current().command(self._cancel_all())
 
     async def acancel(self) -> None:
         """Stop every run of this thread that has not ended; what they have written stays."""
-        await current().arun(self._cancel_all())
+        await current().acommand(self._cancel_all())
 
     async def _cancel_all(self) -> None:
         # The server's list: the answer to a message just sent may have overtaken its events.
@@ -333,7 +326,7 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
     def events(self, after: int = 0) -> Iterator[Event]:
         """Give the thread's events after a cursor, then the live ones, without end."""
         pages = Pages(self._follower, after)
-        while (events := current().run(pages.next())) is not None:
+        while (events := current().watch(pages.next())) is not None:
             yield from events
 
     async def aevents(self, after: int = 0) -> AsyncIterator[Event]:
@@ -362,7 +355,7 @@ class Chat(DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         held = self.__dict__.get("_held")
         if held is not None:
             held.ignore(self._listener)
-            self._sent = []
+            self._sent.clear()
             self._leave()
         super().close()
 

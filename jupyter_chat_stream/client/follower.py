@@ -41,7 +41,7 @@ class Follower:
         self.thread_id = thread_id
         self.error: ChatStreamError | None = None  # set: nothing more will come
         self._subscription = Subscription(thread_id)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a __del__ may read while its thread reads
         self._waiting: set[asyncio.Future[None]] = set()
         self._listeners: list[Callable[[bool], None]] = []
         self._misfits = 0

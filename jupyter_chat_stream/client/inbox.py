@@ -4,8 +4,11 @@ Traits must change, and their observers run, in the thread that made the widget:
 main thread. The link's thread puts a change here, at most one for each chat; it is taken out
 
 - by that thread's running loop, as soon as it is free (a kernel between two cells);
-- by whatever waits in that thread (``wait``: a cell inside ``ask``);
+- by whatever waits there for an answer (``watch``: a cell inside ``ask``);
 - by whoever reads a trait there (``while chat.busy: …`` in a script).
+
+Commands wait with ``wait``, which makes no changes: between "sent" and "returned" runs no function
+of the user's. The lock may be taken twice by one thread: a ``__del__`` can run anywhere.
 """
 
 from __future__ import annotations
@@ -17,8 +20,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from . import mistakes
+
+LONGEST_WAIT_S = 0.5
 
 T = TypeVar("T")
 
@@ -29,7 +37,7 @@ class Inbox:
     def __init__(self) -> None:
         self.thread = threading.get_ident()
         self.wake = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._pending: dict[int, Callable[[], None]] = {}
         self._is_draining = False
         self.look_around()
@@ -59,24 +67,36 @@ class Inbox:
         """Have the thread's loop take the changes out, if it has one."""
         if self._loop is not None:
             try:
-                self._loop.call_soon_threadsafe(self.drain, context=self._context.copy())
+                self._loop.call_soon_threadsafe(self._drain_in_loop, context=self._context.copy())
             except RuntimeError:
                 self._loop = None  # it was closed; whoever waits or reads takes the change
+
+    def _drain_in_loop(self) -> None:
+        try:
+            self.drain()
+        except SystemExit as error:  # from an observer; it would end the loop, and a kernel with it
+            mistakes.show("An observer", error)
 
     def drain(self) -> None:
         """Make the changes; in this inbox's thread only, and not while one is being made.
 
-        An observer that raises ends this turn; the changes after it come in the next.
+        Those that are left meanwhile come in the next turn, so that whoever waits gets theirs. An
+        interrupt leaves in the inbox what it has kept from being made.
         """
         if self._is_draining or not self._pending:
             return
         self._is_draining = True
+        with self._lock:
+            batch, self._pending = self._pending, {}
         try:
-            while self._pending:
-                with self._lock:
-                    change = self._pending.pop(next(iter(self._pending)))
-                change()
+            while batch:
+                whose = next(iter(batch))
+                with mistakes.shown("A change of a chat"):
+                    batch[whose]()
+                del batch[whose]
         finally:
+            with self._lock:
+                self._pending = {**batch, **self._pending}
             self._is_draining = False
             if self._pending:
                 self._call()
@@ -96,17 +116,29 @@ def here() -> Inbox:
 
 
 def wait(future: Future[T]) -> T:
+    """Wait for what another thread does, and do nothing else meanwhile."""
+    with _interrupts():
+        while True:
+            try:
+                # Bounded, because a wait on Windows cannot be interrupted.
+                return future.result(LONGEST_WAIT_S)
+            except FutureTimeout:
+                if future.done():
+                    return future.result()  # it came just now, or it is its own timeout
+
+
+def watch(future: Future[T]) -> T:
     """Wait for what another thread does, making this thread's changes meanwhile."""
     inbox = here()
     future.add_done_callback(lambda _: inbox.wake.set())
     with _interrupts():
         while True:
             inbox.wake.clear()
+            is_done = future.done()  # looked at first: what came before the end is made before it
             inbox.drain()
-            if future.done():
+            if is_done:
                 return future.result()
-            # Bounded, because a wait on Windows cannot be interrupted.
-            inbox.wake.wait(0.5)
+            inbox.wake.wait(LONGEST_WAIT_S)
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """The process's one connection to its server: a daemon thread, its loop, REST and one WebSocket.
 
-Everybody's coroutines run on this loop: ``run`` waits for one from ordinary code, ``arun`` from
-any other loop. The socket is there while some thread is followed; it carries them all, reconnects
-with backoff and jitter, and finds the server anew each time, because it may be back on another
-port with another token. After ``os.fork`` the child starts its own.
+Everybody's coroutines run on this loop: ``run``, ``watch`` and ``command`` wait for one from
+ordinary code, ``arun`` and ``acommand`` from any other loop. The socket is there while some thread
+is followed; it carries them all, reconnects with backoff and jitter, and finds the server anew each
+time, because it may be back on another port with another token. After ``os.fork`` the child starts
+its own.
 
 Bounds: answers and frames at most ``rest.MAX_BYTES``; the socket is read only as fast as frames
 are folded (tornado's queue holds one); nothing else is buffered.
@@ -17,7 +18,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -66,16 +67,44 @@ class Link:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do ``work`` on the link's loop and wait for it; cancelled if the wait is."""
-        future = self.start(work)
+        return self._cancelling(work, inbox.wait)
+
+    def watch(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for what takes long, making the changes of this thread's chats meanwhile."""
+        return self._cancelling(work, inbox.watch)
+
+    def command(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do what changes something on the server; it is done also when the wait is interrupted.
+
+        Half a command is none: the server may have it already, and asking again would do it twice.
+        """
+        return inbox.wait(self._started_elsewhere(work))
+
+    async def arun(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do ``work`` on the link's loop and await it on the caller's; cancelled if the wait is."""
+        return await asyncio.wrap_future(self.start(work))
+
+    async def acommand(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do what changes something on the server; it is done also when the wait is cancelled."""
+        return await asyncio.shield(asyncio.wrap_future(self.start(work)))
+
+    def _cancelling(self, work: Coroutine[Any, Any, T], wait: Callable[[Future[T]], T]) -> T:
+        future = self._started_elsewhere(work)
         try:
-            return inbox.wait(future)
+            return wait(future)
         except BaseException:
             future.cancel()
             raise
 
-    async def arun(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do ``work`` on the link's loop and await it on the caller's."""
-        return await asyncio.wrap_future(self.start(work))
+    def _started_elsewhere(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin ``work`` for a thread that waits; the link's own would wait for itself."""
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise ChatStreamError(
+                "This was called in the chat's own thread (a __del__, or a handler of its logs), "
+                "where nothing can wait. Call it from the thread that made the chat."
+            )
+        return self.start(work)
 
     def close(self) -> None:
         """End the thread and everything it owns."""
@@ -270,7 +299,7 @@ class Link:
 
 
 _link: Link | None = None
-_guard = threading.Lock()
+_guard = threading.RLock()
 
 
 def current() -> Link:
@@ -291,7 +320,7 @@ def path_of(*parts: str) -> str:
 def _forget() -> None:
     """A forked child has the lock and the link of its parent, but not its thread."""
     global _link, _guard
-    _link, _guard = None, threading.Lock()
+    _link, _guard = None, threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

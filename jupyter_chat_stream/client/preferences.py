@@ -23,11 +23,11 @@ class Preferring:
         Raises:
             InvalidInput: there is no such preference, or not of that value.
         """
-        return current().run(_preferences(changes))
+        return current().command(_preferences(changes))
 
     async def apreferences(self, **changes: Any) -> dict[str, Any]:
         """Give this user's preferences after changing those named; see ``preferences``."""
-        return await current().arun(_preferences(changes))
+        return await current().acommand(_preferences(changes))
 
 
 async def _preferences(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -204,7 +204,7 @@ class Run(Followed):
         Raises:
             TimeoutError: it has not ended in ``timeout`` seconds; it goes on.
         """
-        current().run(self.until_ended(timeout))
+        current().watch(self.until_ended(timeout))
         return self
 
     def __await__(self) -> Generator[Any, None, Run]:
@@ -250,7 +250,7 @@ class Run(Followed):
         Raises:
             TimeoutError: neither has happened in ``timeout`` seconds; it goes on.
         """
-        return current().run(self._until_asked(timeout))
+        return current().watch(self._until_asked(timeout))
 
     async def await_question(self, timeout: float | None = None) -> Question | None:
         """Wait until it asks something, and give that; see ``wait_question``."""
@@ -275,11 +275,11 @@ class Run(Followed):
             RequestNotOpen: it asks nothing, or somebody was first: ``error.facts`` has their
                 ``value`` and who they are, as ``by``.
         """
-        return current().run(self._answer(value))
+        return current().command(self._answer(value))
 
     async def aanswer(self, value: Any) -> Run:
         """Answer what it asks; it goes on with that. The first answer counts, whoever gives it."""
-        return await current().arun(self._answer(value))
+        return await current().acommand(self._answer(value))
 
     async def _answer(self, value: Any) -> Run:
         question = self.question
@@ -314,7 +314,7 @@ class Run(Followed):
     def events(self, after: int = 0) -> Iterator[Event]:
         """Give this run's events after a cursor, then the live ones, until it has ended."""
         pages = Pages(self._follower, max(after, self._before), self)
-        while (events := current().run(pages.next())) is not None:
+        while (events := current().watch(pages.next())) is not None:
             yield from events
             if events and events[-1].type == "finalized":
                 return
@@ -332,11 +332,11 @@ class Run(Followed):
 
     def cancel(self) -> Run:
         """Stop it; what it has written stays. A run that has ended stays as it is."""
-        return current().run(self._cancel())
+        return current().command(self._cancel())
 
     async def acancel(self) -> Run:
         """Stop it; what it has written stays. A run that has ended stays as it is."""
-        return await current().arun(self._cancel())
+        return await current().acommand(self._cancel())
 
     async def _cancel(self) -> Run:
         self._run = await current().request("POST", f"runs/{path_of(self.id)}/cancel", {})
@@ -349,11 +349,11 @@ class Run(Followed):
         Raises:
             RunNotEnded: this run is still going.
         """
-        return current().run(self._again("retry"))
+        return current().command(self._again("retry"))
 
     async def aretry(self) -> Run:
         """Answer once more, as a sibling of this answer."""
-        return await current().arun(self._again("retry"))
+        return await current().acommand(self._again("retry"))
 
     def continue_(self) -> Run:
         """Go on after the text that this run has left.
@@ -361,11 +361,11 @@ class Run(Followed):
         Raises:
             RunNotEnded: this run is still going.
         """
-        return current().run(self._again("continue"))
+        return current().command(self._again("continue"))
 
     async def acontinue(self) -> Run:
         """Go on after the text that this run has left."""
-        return await current().arun(self._again("continue"))
+        return await current().acommand(self._again("continue"))
 
     async def _again(self, how: str) -> Run:
         link: Link = current()

@@ -89,35 +89,35 @@ class Schedule:
 
     def pause(self) -> Schedule:
         """Send nothing until it is resumed."""
-        return current().run(self._patch({"paused": True}))
+        return current().command(self._patch({"paused": True}))
 
     async def apause(self) -> Schedule:
         """Send nothing until it is resumed."""
-        return await current().arun(self._patch({"paused": True}))
+        return await current().acommand(self._patch({"paused": True}))
 
     def resume(self) -> Schedule:
         """Send again from the next time on; what was missed meanwhile is not made up for."""
-        return current().run(self._patch({"paused": False}))
+        return current().command(self._patch({"paused": False}))
 
     async def aresume(self) -> Schedule:
         """Send again from the next time on; what was missed meanwhile is not made up for."""
-        return await current().arun(self._patch({"paused": False}))
+        return await current().acommand(self._patch({"paused": False}))
 
     def change(self, **changes: Any) -> Schedule:
         """Change what is named: content, cron, timezone, model, params."""
-        return current().run(self._patch(changes))
+        return current().command(self._patch(changes))
 
     async def achange(self, **changes: Any) -> Schedule:
         """Change what is named: content, cron, timezone, model, params."""
-        return await current().arun(self._patch(changes))
+        return await current().acommand(self._patch(changes))
 
     def delete(self) -> None:
         """Send it no more, and forget it; what it has sent stays."""
-        current().run(self._delete())
+        current().command(self._delete())
 
     async def adelete(self) -> None:
         """Send it no more, and forget it; what it has sent stays."""
-        await current().arun(self._delete())
+        await current().acommand(self._delete())
 
     @property
     def _path(self) -> str:
@@ -159,11 +159,11 @@ class Scheduled:
         Raises:
             InvalidInput: the expression or the zone cannot be meant; ``facts["field"]`` says which.
         """
-        return current().run(self._schedule(content, cron, timezone, model, params))
+        return current().command(self._schedule(content, cron, timezone, model, params))
 
     async def aschedule(self, content: str, **options: Any) -> Schedule:
         """Send a message again and again; see ``schedule``."""
-        return await current().arun(self._schedule(content, **options))
+        return await current().acommand(self._schedule(content, **options))
 
     async def _schedule(
         self,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..events import ENDS
+from . import mistakes
 
 MIME = "application/vnd.jupyter-chat-stream.thread.v1+json"
 MAX_SNAPSHOT_BYTES = 20_000
@@ -115,10 +116,12 @@ class Shown:
         if shell_of_kernel() is not None:
             from IPython.display import display
 
-            self.cell = cell()
-            self._handle = display(self._run, display_id=True)
+            with mistakes.shown("Showing an answer"):  # hooks of the user's run in there
+                self._handle = display(self._run, display_id=True)
+                self.cell = cell()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._handle is not None:
-            self._handle.update(self._run)
+            with mistakes.shown("Showing an answer"):
+                self._handle.update(self._run)

@@ -315,20 +315,6 @@ def test_observers_run_in_the_thread_that_made_the_chat(name: str) -> None:
     assert values == sorted(values, key=len)
 
 
-def test_an_observer_that_raises_is_heard_and_harms_no_other_chat(name: str) -> None:
-    speaking, watching = Chat(name, model=ECHO), Chat(name)
-
-    def fail(change: Any) -> None:
-        raise ZeroDivisionError
-
-    speaking.observe(fail, "value")
-    run = speaking.send("Hello")
-    with pytest.raises(ZeroDivisionError):
-        until(lambda: speaking.value == "Hello", "the observer")
-    run.wait()
-    until(lambda: watching.value == "Hello", "the other chat")
-
-
 def test_traits_set_by_the_follower_cannot_be_set_by_others(name: str) -> None:
     chat = Chat(name)
     for trait in ("thread", "run", "value", "status", "busy", "seq"):
