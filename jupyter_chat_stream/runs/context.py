@@ -59,7 +59,9 @@ def make_prompt(gathered: Gathered, model: Model, params: Mapping[str, Any]) -> 
     """
     system = "\n\n".join(gathered.systems) or None
     options = dict(params.get("params") or {})
-    usual = min(model.max_output_tokens, ANSWER_TOKENS)
+    # A canned answer is as long as it was written down: nothing is gained by cutting it.
+    most = model.max_output_tokens
+    usual = most if model.canned else min(most, ANSWER_TOKENS)
     max_tokens = _max_tokens(options.pop("max_tokens", usual), model)
     partial = content_of(gathered.reply["parts"])
     budget = (model.context_tokens - max_tokens) * CHARS_PER_TOKEN

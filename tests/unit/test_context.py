@@ -162,6 +162,15 @@ def test_a_model_of_long_answers_keeps_most_of_its_budget_for_the_context() -> N
         make_prompt(gathered, model, {"params": {"max_tokens": 128_000}})
 
 
+def test_a_canned_answer_is_not_cut_unless_a_length_is_asked_for() -> None:
+    model = Model(
+        name="l", label="L", context_tokens=1_000_000, max_output_tokens=500_000, canned=True
+    )
+    gathered = Gathered(reply=message("assistant"), branch=(message("user", "a"),), systems=())
+    assert make_prompt(gathered, model, {}).max_tokens == 500_000
+    assert make_prompt(gathered, model, {"params": {"max_tokens": 7}}).max_tokens == 7
+
+
 @pytest.mark.parametrize("wrong", ["many", None, -1, 0, [1], True])
 def test_a_max_tokens_that_is_no_number_of_tokens_is_refused(wrong: Any) -> None:
     with pytest.raises(BadRequest, match="max_tokens"):
