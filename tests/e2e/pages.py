@@ -129,8 +129,12 @@ class ChatView:
 
     def send(self, text: str) -> str:
         """Type a message, press Enter, and give the run that answers it."""
-        before = self.answers.count()
         self.field.fill(text)
+        return self.send_typed()
+
+    def send_typed(self) -> str:
+        """Send what is in the field, and give the run that answers it."""
+        before = self.answers.count()
         self.field.press("Enter")
         expect(self.answers).to_have_count(before + 1, timeout=PATIENCE_MS)
         run_id = self.answers.nth(before).get_attribute("data-run-id")
