@@ -24,6 +24,8 @@ MODULES = {
     "j": "starting",
     "k": "neighbours",
     "l": "databases",
+    "m": "rendering",
+    "n": "freezing",
     "r": "retention",
 }
 

@@ -43,7 +43,7 @@ _MEASURE = """async ms => {
   frames.shift();
   return { frames, tasks };
 }"""
-_NAIVE = """(panel, [text, already, chars, updates]) => {
+NAIVE = """(panel, [text, already, chars, updates]) => {
   const { rendermime } = panel.content;
   const renderer = rendermime.createRenderer('text/markdown');
   const host = document.createElement('div');
@@ -79,7 +79,7 @@ def run(*, quick: bool = False) -> Section:
     rows = [["text already there", "fps, ours", "fps, naive", "longest frame ms, ours", "naive",
              "long tasks a second, ours", "naive"]]  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="chat-stream-bench-") as folder:
-        site = _site(Path(folder))
+        site = site_of(Path(folder))
         try:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(
@@ -107,7 +107,7 @@ def run(*, quick: bool = False) -> Section:
     )
 
 
-def _site(folder: Path) -> Site:
+def site_of(folder: Path) -> Site:
     site = Site(FLAVOURS["lab"], folder / "site")
     plugins.install(folder / "plugins")
     path = site.environment["PYTHONPATH"]
@@ -130,7 +130,7 @@ def _row(site: Site, page: Any, size: int, seconds: float) -> list[str]:
     site.chat("POST", f"runs/{run_id}/cancel")
     text = long_text(size + flowing.UPDATES_PER_S * flowing.CHUNK_CHARS * 60)
     arguments = [text, size, flowing.CHUNK_CHARS, flowing.UPDATES_PER_S]
-    notebook.on_panel(_NAIVE, arguments)
+    notebook.on_panel(NAIVE, arguments)
     page.wait_for_timeout(1000)
     naive = page.evaluate(_MEASURE, seconds * 1000)
     page.evaluate("window.endNaive()")

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from jupyter_chat_stream.providers.base import Chunk, EndChunk, Model, Prompt, TextChunk
-from jupyter_chat_stream.providers.demo.answers import long_text
+
+from .shapes import text_of
 
 MODEL = "flowing/long"
 UPDATES_PER_S = 100
@@ -18,7 +19,10 @@ MOST_S = 60
 
 
 class FlowingProvider:
-    """Says what ``demo/long`` says: ``already`` characters at once, the rest in time."""
+    """Says a text of a ``shape``: ``already`` characters at once, the rest in time.
+
+    The shape ``prose`` is what ``demo/long`` says.
+    """
 
     name = "flowing"
 
@@ -38,7 +42,8 @@ class FlowingProvider:
         loop = asyncio.get_running_loop()
         already = int(prompt.params.get("already", 0))
         updates = UPDATES_PER_S * MOST_S
-        text = long_text(already + updates * CHUNK_CHARS)
+        shape = str(prompt.params.get("shape", "prose"))
+        text = text_of(shape, already + updates * CHUNK_CHARS)
         if already:
             yield TextChunk(text=text[:already])
         started = loop.time()

@@ -1,0 +1,149 @@
+"""(n) The longest task of a page while a text comes that was made to freeze it, and drawn anew.
+
+Beside it, in a page of the same JupyterLab, JupyterLab's own rendering of the same text, once. All
+kinds are those of `tests/e2e/heavy.py`, in their full size.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import Error as BrowserError
+
+from scripts.chromium import find_chromium
+from tests.e2e.conftest import FLAGS, VIEWPORT
+from tests.e2e.gauge import MODEL, Stage, drawn, settled
+from tests.e2e.heavy import KINDS, MARKERS, Kind
+from tests.e2e.pages import PATIENCE_MS
+from tests.e2e.sites import FLAVOURS, Site
+
+from .report import Section
+
+QUICK = ("row **", "code spans", "small formulas")
+QUICK_CHARS = 4_000
+CHUNK_CHARS = 400  # in an update, a hundred times a second
+NAIVE_MS = 15_000
+_NAIVE = """(panel, text) => {
+  const { rendermime } = panel.content;
+  const renderer = rendermime.createRenderer('text/markdown');
+  renderer.node.style.cssText = 'position: fixed; inset: 80px 80px auto auto; width: 700px;'
+    + 'height: 480px; overflow: auto; background: white; z-index: 1000';
+  document.body.append(renderer.node);
+  window.naive = null;
+  setTimeout(async () => {
+    const data = { 'text/markdown': text };
+    await renderer.renderModel(rendermime.createModel({ data }));
+    requestAnimationFrame(() => setTimeout(() => {
+      window.naive = renderer.node.textContent.length;
+      renderer.node.remove();
+    }));
+  }, 50);
+}"""
+
+
+@dataclass
+class Bench:
+    """The page in use; after a text that froze it, another one."""
+
+    context: BrowserContext
+    site: Site
+    stage: Stage | None = None
+    pages: int = 0
+
+    def page(self) -> Stage:
+        if self.stage is None:
+            self.pages += 1
+            self.stage = Stage(self.context, self.site, f"freezing-{self.pages}")
+        return self.stage
+
+    def give_up(self) -> None:
+        if self.stage is not None:
+            self.stage.page.close()
+        self.stage = None
+
+
+def run(*, quick: bool = False) -> Section:
+    """Measure every kind, streamed and drawn anew."""
+    rows = [["kind, KB", "longest task ms, streamed", "drawn anew", "a key's effect ms, at most",
+             "whole after s", "longest task ms, JupyterLab's own"]]  # fmt: skip
+    chromium = find_chromium()
+    if chromium is None:
+        raise SystemExit("No working Chromium: install the package `chromium`.")
+    with tempfile.TemporaryDirectory(prefix="chat-stream-bench-") as folder:
+        site = Site(FLAVOURS["lab"], Path(folder) / "site")
+        site.start()
+        try:
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(
+                    executable_path=chromium, chromium_sandbox=False, args=list(FLAGS)
+                )
+                context = browser.new_context(viewport=VIEWPORT)  # type: ignore[arg-type]
+                bench = Bench(context=context, site=site)
+                for name in QUICK if quick else KINDS:
+                    kind = KINDS[name]
+                    rows.append(_row(bench, kind, QUICK_CHARS if quick else kind.chars))
+                browser.close()
+        finally:
+            site.stop()
+    return Section(
+        name="n",
+        title="texts made to freeze a page",
+        goal="no task over 200 ms, all of the text is there",
+        rows=rows,
+        notes=[f"{CHUNK_CHARS} characters an update, 100 updates a second, or all within 2 s"],
+    )
+
+
+def _row(bench: Bench, kind: Kind, chars: int) -> list[str]:
+    text = kind.text(chars)
+    try:
+        ours = _ours(bench.page(), kind.name, text)
+    except BrowserError:
+        bench.give_up()
+        ours = [f"not within {PATIENCE_MS / 1000:.0f} s", "", "", ""]
+    return [f"{kind.name}, {len(text) // 1000}".replace("|", "\\|"), *ours, _naive(bench, text)]
+
+
+def _ours(stage: Stage, name: str, text: str) -> list[str]:
+    thread = stage.site.thread(name, MODEL)
+    chat = stage.show(thread)
+    stage.begin()
+    began = time.monotonic()
+    pace = max(CHUNK_CHARS * 100, len(text) // 2)
+    run_id = stage.site.send(
+        thread, text, chunk_chars=max(CHUNK_CHARS, pace // 100), chars_per_second=pace
+    )
+    stage.type(chat, "still here")
+    streamed = drawn(settled(chat, run_id))
+    took_s = time.monotonic() - began
+    first = stage.measured()
+    stage.clear(chat)
+    stage.begin()
+    chat = stage.show(thread)
+    again = drawn(settled(chat, run_id))
+    second = stage.measured()
+    lacks = [marker for marker in MARKERS if marker not in streamed.text + again.text]
+    note = f" (without {', '.join(lacks)})" if lacks else ""
+    note += "" if again.html == streamed.html else " (drawn otherwise)"
+    return [
+        f"{first.longest_task_ms:.0f}{note}",
+        f"{second.longest_task_ms:.0f}",
+        f"{max(first.inputs_ms, default=0):.0f}",
+        f"{took_s:.1f}",
+    ]
+
+
+def _naive(bench: Bench, text: str) -> str:
+    stage = bench.page()
+    stage.begin()
+    try:
+        stage.notebook.on_panel(_NAIVE, text)
+        stage.page.wait_for_function("window.naive !== null", timeout=NAIVE_MS)
+        return f"{stage.measured().longest_task_ms:.0f}"
+    except BrowserError:
+        bench.give_up()
+        return f"> {NAIVE_MS}"

@@ -1,0 +1,92 @@
+"""(m) Frames per second while an answer of one shape flows at 100 updates a second.
+
+Beside it, in the same page and with the same text, the naive way: all of the Markdown rendered
+again by JupyterLab's rendermime for each update, as soon as the rendering before has ended.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from scripts.chromium import find_chromium
+from tests.e2e.conftest import FLAGS, VIEWPORT
+from tests.e2e.gauge import Measured, Stage, content_of
+from tests.e2e.pages import PATIENCE_MS
+
+from . import flowing
+from .browser import KB, NAIVE, site_of
+from .report import Section
+from .shapes import SHAPES, last_word, text_of
+
+_HOLDS = "([node, word]) => node.textContent.includes(word)"
+_MORE = "([node, chars]) => node.textContent.length > chars"
+
+
+def run(*, quick: bool = False) -> Section:
+    """Measure each shape with 32 and 100 KB of it already there."""
+    sizes, seconds = ((4 * KB,), 1.0) if quick else ((32 * KB, 100 * KB), 4.0)
+    rows = [["shape, text already there", "fps", "longest task ms", "share of time lost",
+             "longest wait ms", "fps, naive", "longest task ms, naive"]]  # fmt: skip
+    chromium = find_chromium()
+    if chromium is None:
+        raise SystemExit("No working Chromium: install the package `chromium`.")
+    with tempfile.TemporaryDirectory(prefix="chat-stream-bench-") as folder:
+        site = site_of(Path(folder))
+        try:
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(
+                    executable_path=chromium, chromium_sandbox=False, args=list(FLAGS)
+                )
+                context = browser.new_context(viewport=VIEWPORT)  # type: ignore[arg-type]
+                stage = Stage(context, site, "rendering")
+                for shape in SHAPES:
+                    rows.extend(_row(stage, shape, size, seconds) for size in sizes)
+                idle = _measure(stage, seconds)
+                browser.close()
+        finally:
+            site.stop()
+    return Section(
+        name="m",
+        title="an answer of one shape flows at 100 updates a second",
+        goal="at least 55 fps, no task over 50 ms",
+        rows=rows,
+        notes=[f"the same page, nothing happening: {idle.fps:.0f} fps"],
+    )
+
+
+def _row(stage: Stage, shape: str, size: int, seconds: float) -> list[str]:
+    thread = stage.site.thread(f"{shape} {size}", flowing.MODEL)
+    chat = stage.show(thread)
+    run_id = stage.site.send(thread, "Flow", already=size, shape=shape)
+    content = content_of(chat, run_id)
+    content.wait_for()
+    node = content.element_handle()
+    already = text_of(shape, size)
+    stage.page.wait_for_function(_HOLDS, arg=[node, last_word(already)], timeout=PATIENCE_MS)
+    chars = len(content.text_content() or "")
+    stage.page.wait_for_function(_MORE, arg=[node, chars + 50], timeout=PATIENCE_MS)
+    ours = _measure(stage, seconds)
+    stage.site.chat("POST", f"runs/{run_id}/cancel")
+    chat.expect_status(run_id, "cancelled")
+    content.evaluate("node => gauge.settle(node)")
+    text = text_of(shape, size + flowing.UPDATES_PER_S * flowing.CHUNK_CHARS * 60)
+    arguments = [text, size, flowing.CHUNK_CHARS, flowing.UPDATES_PER_S]
+    stage.notebook.on_panel(NAIVE, arguments)
+    stage.page.wait_for_timeout(500)
+    naive = _measure(stage, seconds)
+    stage.page.evaluate("window.endNaive()")
+    return [
+        f"{shape}, {size // KB} KB",
+        *(f"{ours.fps:.0f}", f"{ours.longest_task_ms:.0f}"),
+        *(f"{100 * ours.lost_share:.1f} %", f"{ours.longest_gap_ms:.0f}"),
+        *(f"{naive.fps:.0f}", f"{naive.longest_task_ms:.0f}"),
+    ]
+
+
+def _measure(stage: Stage, seconds: float) -> Measured:
+    stage.begin()
+    stage.page.wait_for_timeout(seconds * 1000)
+    return stage.measured()
