@@ -1,6 +1,7 @@
 /** Wiring: who gives what to whom. Everything but the registry of renderers may be absent. */
 import { IJupyterWidgetRegistry } from '@jupyter-widgets/base';
 import { type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
@@ -17,9 +18,13 @@ const page: JupyterFrontEndPlugin<IChatPage> = {
   description: 'The one connection of this page, and the threads on it.',
   autoStart: true,
   requires: [IRenderMimeRegistry],
+  optional: [IEditorLanguageRegistry],
   provides: IChatPage,
-  activate: (app: JupyterFrontEnd, rendermime: IRenderMimeRegistry): IChatPage =>
-    createPage(app.serviceManager.serverSettings, rendermime)
+  activate: (
+    app: JupyterFrontEnd,
+    rendermime: IRenderMimeRegistry,
+    languages: IEditorLanguageRegistry | null
+  ): IChatPage => createPage(app.serviceManager.serverSettings, rendermime, languages)
 };
 
 const renderer: JupyterFrontEndPlugin<void> = {

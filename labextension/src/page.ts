@@ -1,4 +1,5 @@
 /** The page's own things put together: its connection, its clock, its frames, its drafts. */
+import { type IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { type ServerConnection } from '@jupyterlab/services';
 
@@ -7,9 +8,9 @@ import { type Clock, Connection } from './connection';
 import { StoredDrafts } from './drafts';
 import { Threads } from './model';
 import { Ticker } from './ticker';
+import { Frames } from './view/frames';
 import { type ChatPage } from './view/mount';
-import { RenderQueue } from './view/queue';
-import { blockRenderer } from './view/rendering';
+import { labTools } from './view/jupyterlab';
 
 export const PAGE_CLOCK: Clock = {
   now: () => Date.now(),
@@ -22,11 +23,23 @@ export const PAGE_CLOCK: Clock = {
 const onFrame = (action: () => void): void => void requestAnimationFrame(action);
 const now = (): number => performance.now();
 
+/** A task behind the frame runs once the browser has laid it out and painted it. */
+const afterPaint = (action: () => void): void => {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    port1.close();
+    action();
+  };
+  port2.postMessage(null);
+};
+
 /** Make what all chats of a page share. Lives as long as the page. */
 export function createPage(
   settings: ServerConnection.ISettings,
-  rendermime: IRenderMimeRegistry
+  rendermime: IRenderMimeRegistry,
+  languages: IEditorLanguageRegistry | null
 ): ChatPage {
+  const frames = new Frames({ now, onFrame, afterPaint });
   const api = new ServerApi(settings);
   const connection = new Connection({
     openSocket: () => api.openSocket(),
@@ -42,12 +55,7 @@ export function createPage(
   const drafts = new StoredDrafts(() => window.sessionStorage);
   return {
     threads: new Threads({ api, connection, drafts, clock: PAGE_CLOCK, onFrame }),
-    tools: {
-      render: blockRenderer(rendermime),
-      queue: new RenderQueue(onFrame, now),
-      now,
-      onFrame
-    },
+    tools: { ...labTools(rendermime, languages, frames), frames },
     ticker: new Ticker(PAGE_CLOCK)
   };
 }

@@ -1,231 +1,323 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
-import { addCopyButtons } from '../src/view/code';
-import { IncrementalMarkdown, type MarkdownTools } from '../src/view/markdown';
-import { RenderQueue } from '../src/view/queue';
-import { SUPPRESS_SHORTCUTS, harden, withoutRemote } from '../src/view/safe';
-import { steady } from '../src/view/splitter';
-import { settle } from './fakes';
+import { held } from '../src/view/held';
+import { SUPPRESS_SHORTCUTS } from '../src/view/safe';
+import { drawn, stage } from './drawn';
 
-/** A renderer that writes what it was given, and frames that are drawn when the test says so. */
-class FakeTools implements MarkdownTools {
-  readonly rendered: string[] = [];
-  cost_ms = 0;
-  private _frames: (() => void)[] = [];
-  private _now = 0;
-  readonly onFrame = (action: () => void): void => void this._frames.push(action);
-  readonly now = (): number => this._now;
-  readonly queue = new RenderQueue(this.onFrame, this.now);
-
-  readonly render = async (host: HTMLElement, source: string): Promise<void> => {
-    await Promise.resolve();
-    this._now += this.cost_ms;
-    this.rendered.push(source);
-    host.textContent = source;
+/** A small generator of numbers: the same ones each time. */
+function numbers(seed: number): (below: number) => number {
+  let state = seed;
+  return below => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
   };
-
-  async frame(): Promise<void> {
-    await settle();
-    this._now += 16;
-    const actions = this._frames;
-    this._frames = [];
-    actions.forEach(action => action());
-    await settle();
-  }
-
-  async frames(count: number): Promise<void> {
-    for (let drawn = 0; drawn < count; drawn += 1) {
-      await this.frame();
-    }
-  }
 }
 
-function shown() {
-  const host = document.createElement('div');
-  const tools = new FakeTools();
-  return { host, tools, markdown: new IncrementalMarkdown(host, tools) };
+const PIECES = [
+  'word ',
+  'two words\n',
+  '\n\n',
+  '\n',
+  '- item\n',
+  '  - inner\n',
+  '1. one\n',
+  '3. three\n',
+  '> quote\n',
+  '> - in it\n',
+  '# Head\n',
+  '===\n',
+  '---\n',
+  '```py\ncode\n',
+  '```\n',
+  '~~~\n',
+  '    indented\n',
+  '| a | b |\n',
+  '|---|:-:|\n',
+  '| 1 | $2 | 3 |\n',
+  '**bold** ',
+  '**open ',
+  '*em* ',
+  '_under_ ',
+  '~~gone~~ ',
+  '`code` ',
+  '`` a`b `` ',
+  '`open ',
+  '[a](https://b.c) ',
+  '[a] ',
+  '[b][a] ',
+  '[a]: https://x.y "t"\n',
+  '[^1] ',
+  '[^1]: note\n',
+  '![p](https://p.q/r.png) ',
+  '<details>\n',
+  '<summary>Sum</summary>\n',
+  '</details>\n',
+  '<sub>2</sub> ',
+  '<kbd>',
+  '</kbd>',
+  '<br>',
+  '<table>\n<tr><td>x</td></tr>\n',
+  '</table>\n',
+  '<your-key> ',
+  'List<int> ',
+  '$x$ ',
+  '$5 ',
+  '$$\ny\n$$\n',
+  '$$z$$ ',
+  '\\(a\\) ',
+  '\\[\nb\n\\]\n',
+  '\\$ ',
+  '- [ ] task\n',
+  '- [x] done\n',
+  'https://a.b/c_d ',
+  'www.a.b ',
+  '&amp; ',
+  '\\',
+  '<',
+  '&',
+  '重要：**请** ',
+  'مرحبا ',
+  '\t',
+  '  ',
+  '\r\n',
+  '😀'
+];
+
+/** A document of random pieces; words are numbered, so that each is known. */
+function documentOf(seed: number): string {
+  const next = numbers(seed);
+  const length = 3 + next(30);
+  return Array.from({ length }, () => PIECES[next(PIECES.length)] ?? '').join('');
 }
 
-describe('incremental Markdown', () => {
-  it('renders a settled block once, and only the open one again', async () => {
-    const { host, tools, markdown } = shown();
-    let text = '';
-    for (const word of 'One two.\n\nThree four.\n\nFive six.\n\nSeven'.split(/(?<= |\n\n)/)) {
-      text += word;
-      markdown.update(text, false);
-      await tools.frames(2);
+function cutsOf(text: string, seed: number): number[] {
+  const next = numbers(seed);
+  return Array.from({ length: next(9) }, () => next(text.length + 1)).sort((a, b) => a - b);
+}
+
+/** What stands on the page, without what only says where the cursor is. */
+function htmlOf(host: HTMLElement): string {
+  return host.innerHTML;
+}
+
+describe('a text that grows', () => {
+  it('is drawn from any pieces as it is drawn from the whole', async () => {
+    for (let seed = 1; seed <= 1_500; seed += 1) {
+      const text = documentOf(seed);
+      const cuts = cutsOf(text, seed + 7);
+      const whole = htmlOf(await drawn(text));
+      expect(htmlOf(await drawn(text, cuts)), JSON.stringify({ text, cuts })).toBe(whole);
     }
-    markdown.update(text, true);
-    await tools.frames(3);
-    expect(host.textContent).toBe(text);
-    expect(tools.rendered.filter(source => source.startsWith('One two.')).length).toBe(1);
-    expect(tools.rendered.length).toBeLessThanOrEqual(8);
-  });
+  }, 60_000);
 
-  it('renders the open block at most once per frame, with the newest text', async () => {
-    const { host, tools, markdown } = shown();
-    for (let length = 1; length <= 50; length += 1) {
-      markdown.update('x'.repeat(length), false);
+  it('is drawn character by character as it is drawn from the whole', async () => {
+    for (let seed = 5_001; seed <= 5_060; seed += 1) {
+      const text = documentOf(seed);
+      const cuts = Array.from({ length: text.length }, (_, cut) => cut);
+      expect(htmlOf(await drawn(text, cuts)), JSON.stringify(text)).toBe(htmlOf(await drawn(text)));
     }
-    await tools.frames(4);
-    expect(tools.rendered.length).toBe(2);
-    expect(host.textContent).toBe('x'.repeat(50));
-  });
+  }, 60_000);
 
-  it('shows no text twice and leaves none out while a slow block is being settled', async () => {
-    const { host, tools, markdown } = shown();
-    const bare = (text: string | null): string => (text ?? '').replace(/\s/g, '');
-    const text = Array.from({ length: 200 }, (_, word) => `w${word}`)
-      .join(' ')
-      .replace(/(\d3|\d8) /g, '$1\n\n');
-    tools.cost_ms = 30;
-    for (let length = 1; length <= text.length; length += 7) {
-      markdown.update(text.slice(0, length), false);
-      await tools.frame();
-      expect(bare(text).startsWith(bare(host.textContent)), host.textContent ?? '').toBe(true);
+  it('is drawn from any pieces as the shared vectors are drawn whole', async () => {
+    const folder = join(__dirname, '..', '..', 'tests', 'vectors', 'markdown');
+    const next = numbers(3);
+    for (const file of readdirSync(folder).filter(name => name.endsWith('.json'))) {
+      const vectors = JSON.parse(readFileSync(join(folder, file), 'utf8')) as { source: string }[];
+      for (const { source } of vectors) {
+        const cuts = cutsOf(source, next(1_000_000));
+        expect(htmlOf(await drawn(source, cuts)), source).toBe(htmlOf(await drawn(source)));
+      }
     }
-    markdown.update(text, true);
-    await tools.frames(30);
-    expect(bare(host.textContent)).toBe(bare(text));
-  });
+  }, 60_000);
 
-  it('renders a slow block less often', async () => {
-    const { tools, markdown } = shown();
-    tools.cost_ms = 100;
-    for (let length = 1; length <= 60; length += 1) {
-      markdown.update('x'.repeat(length), false);
-      await tools.frame();
+  it('shows every word once, and nothing that was not said', async () => {
+    for (let seed = 9_001; seed <= 9_600; seed += 1) {
+      let count = 0;
+      const text = documentOf(seed).replace(
+        /word|words|item|inner|quote|code|bold|open/g,
+        () => `w${(count += 1)}x`
+      );
+      const host = await drawn(text, cutsOf(text, seed));
+      host.querySelectorAll('.jp-ChatStream-copy').forEach(button => button.remove());
+      const shown = host.textContent ?? '';
+      // A fence's language and a reference's definition are marks; a footnote's label is shown again.
+      const words = [...text.matchAll(/w\d+x/g)].map(([word]) => word);
+      expect(shown.match(/w\d+x/g) ?? [], JSON.stringify(text)).toEqual(words);
+      const known = new Set(text + '&');
+      expect(
+        [...shown].filter(character => !known.has(character)),
+        JSON.stringify(text)
+      ).toEqual([]);
     }
-    expect(tools.rendered.length).toBeLessThan(10);
+  }, 60_000);
+
+  it('keeps the nodes of what did not change', async () => {
+    const { host, tools, markdown } = stage();
+    markdown.update('First.\n\n- one\n- two', false);
+    await tools.rest();
+    const [first, list] = host.children;
+    const item = list?.firstElementChild;
+    markdown.update('First.\n\n- one\n- two and more\n- three', false);
+    await tools.rest();
+    expect(host.children[0]).toBe(first);
+    expect(host.children[1]).toBe(list);
+    expect(list?.firstElementChild).toBe(item);
+    expect(list?.children.length).toBe(3);
   });
 
-  it('appends to an open fence without rendering it, and renders it when it closes', async () => {
-    const { host, tools, markdown } = shown();
-    const code = Array.from({ length: 30 }, (_, line) => `line ${line}\n`).join('');
-    for (let length = 6; length <= code.length; length += 1) {
-      markdown.update('```py\n' + code.slice(0, length), false);
-    }
-    await tools.frames(2);
-    expect(tools.rendered).toEqual([]);
-    expect(host.querySelector('pre')?.textContent).toBe(code);
-    markdown.update('```py\n' + code + '```\n\nThat', false);
-    await tools.frames(2);
-    expect(tools.rendered[0]).toBe('```py\n' + code + '```\n\n');
+  it('reads only the end of a long text again', async () => {
+    const { tools, markdown } = stage();
+    const paragraph = 'A few words in a paragraph.\n\n';
+    markdown.update(paragraph.repeat(2_000), false);
+    await tools.rest();
+    tools.tick_ms = 1;
+    markdown.update(`${paragraph.repeat(2_000)}One`, false);
+    expect(await tools.rest()).toBeLessThan(6);
   });
 
-  it('is not overtaken by a rendering that was under way when a fence opened', async () => {
-    const { host, tools, markdown } = shown();
-    markdown.update('```p', false);
-    markdown.update('```py\nx = 1', false);
-    await tools.frames(3);
-    expect(host.querySelector('pre')?.textContent).toBe('x = 1');
-  });
-
-  it('draws an old text in pieces, one after the other', async () => {
-    const { host, tools, markdown } = shown();
-    const text = Array.from({ length: 40 }, (_, index) => `Word ${index} `.repeat(40)).join('\n\n');
-    tools.cost_ms = 6;
-    markdown.update(text, true);
-    await tools.frames(20);
-    expect(host.textContent).toBe(text);
-    expect(tools.rendered.every(source => source.length <= 3_000)).toBe(true);
-  });
-
-  it('renders all once more where a reference is defined after its use', async () => {
-    const { host, tools, markdown } = shown();
-    const text = 'See [it][1].\n\nMore.\n\n[1]: https://example.org\n';
-    markdown.update(text.slice(0, 20), false);
-    await tools.frames(2);
-    markdown.update(text, true);
-    await tools.frames(4);
-    expect(tools.rendered.at(-1)).toBe(text);
-    expect(host.textContent).toBe(text);
+  it('draws a long text in many frames, and all of it', async () => {
+    const { host, tools, markdown } = stage();
+    const lines = Array.from({ length: 4_000 }, (_, line) => `Line ${line} of the text.`);
+    tools.tick_ms = 0.5;
+    markdown.update(lines.join('\n\n'), true);
+    expect(await tools.rest(20_000)).toBeGreaterThan(50);
+    expect(host.children.length).toBe(4_000);
+    expect(host.lastElementChild?.textContent).toBe('Line 3999 of the text.');
   });
 
   it('stops when it is disposed', async () => {
-    const { host, tools, markdown } = shown();
-    markdown.update('some text', false);
+    const { host, tools, markdown } = stage();
+    markdown.update('One.\n\nTwo.', false);
     markdown.dispose();
-    await tools.frames(3);
-    expect(host.childNodes.length).toBe(0);
-    expect(tools.rendered.length).toBeLessThanOrEqual(1);
+    await tools.rest();
+    expect(host.textContent).toBe('');
   });
 
-  it('does not show the head of a table before it is one', () => {
-    expect(steady('Text\n\n| a | b |\n|--')).toBe('Text\n');
-    expect(steady('| a')).toBe('');
-    expect(steady('| a |\n|---|\n| 1')).toBe('| a |\n|---|\n| 1'.replace(/\n\| 1$/, ''));
-    expect(steady('a | b')).toBe('a | b');
-  });
-});
-
-describe('a render queue', () => {
-  it('draws the newest owner first, and spreads work over frames', async () => {
-    const tools = new FakeTools();
-    const order: string[] = [];
-    const job = (name: string) => async () => {
-      await tools.render(document.createElement('div'), name);
-      order.push(name);
-    };
-    tools.cost_ms = 5;
-    const first = tools.queue.lane();
-    const second = tools.queue.lane();
-    ['a1', 'a2'].forEach(name => first.add(job(name)));
-    ['b1', 'b2'].forEach(name => second.add(job(name)));
-    await tools.frame();
-    expect(order).toEqual(['b1', 'b2']);
-    first.dispose();
-    await tools.frames(3);
-    expect(order).toEqual(['b1', 'b2']);
-  });
-});
-
-describe('what a model wrote', () => {
-  it('loads no image: a link that names it stands in its place', () => {
-    const html = withoutRemote('<p><img src="https://evil.example/x.png?q=1" alt="chart"></p>');
-    expect(html).not.toContain('<img');
-    expect(html).toContain('href="https://evil.example/x.png?q=1"');
-    expect(html).toContain('chart');
-  });
-
-  it('loads nothing by any other way', () => {
-    const html = withoutRemote(
-      '<img src="//evil.example/a.png"><img src="/files/b.png"><img srcset="c.png 2x">' +
-        '<video src="d.mp4"></video><div style="background: url(e.png)">x</div>' +
-        '<a href="https://f.example" ping="https://evil.example">f</a><iframe src="g"></iframe>'
-    );
-    for (const trace of ['<img', '<video', '<iframe', 'url(', 'srcset', 'ping=']) {
-      expect(html).not.toContain(trace);
+  it('typesets a formula once, however often its paragraph grows', async () => {
+    const { tools, markdown } = stage();
+    for (const text of ['So $x$', 'So $x$ is', 'So $x$ is $y$.']) {
+      markdown.update(text, text.endsWith('.'));
+      await tools.rest();
     }
+    expect(tools.formulas).toEqual(['$x$', '$y$']);
   });
 
-  it('keeps images that are in the text itself', () => {
-    expect(withoutRemote('<img src="data:image/png;base64,AAAA">')).toContain('<img');
-    expect(withoutRemote('<img src="data:text/html,x">')).not.toContain('<img');
+  it('colours code once, when its block has ended', async () => {
+    const { tools, markdown } = stage();
+    for (const text of ['```py\na = 1\n', '```py\na = 1\n```\n', '```py\na = 1\n```\n\nEnd\n']) {
+      markdown.update(text, false);
+      await tools.rest();
+    }
+    expect(tools.coloured).toEqual(['a = 1\n']);
   });
 
-  it('opens links elsewhere, and only those that lead to the web or to mail', () => {
-    const html = withoutRemote(
-      '<a href="https://a.example">a</a><a href="javascript:x">b</a><a href="../lab?reset">c</a>'
+  it('says when a paragraph is too long to be read as Markdown, and shows all of it', async () => {
+    const text = `**${'a'.repeat(30_000)}**`;
+    const host = await drawn(text, [10, 15_000, 25_000]);
+    expect(host.querySelector('.jp-ChatStream-note')?.textContent).toContain('20,000');
+    host.querySelector('.jp-ChatStream-note')?.remove();
+    expect(host.textContent).toBe(text);
+  });
+
+  it('shows all of a long code block', async () => {
+    const code = Array.from({ length: 30_000 }, (_, line) => `line ${line}`).join('\n');
+    const host = await drawn(`\`\`\`\n${code}\n\`\`\``, [100, 50_000, 70_001]);
+    expect(host.querySelector('code')?.textContent).toBe(`${code}\n`);
+  });
+
+  it('resolves a reference that is defined after its use', async () => {
+    const host = await drawn('See [it][1].\n\n[1]: https://example.org\n', [12, 20, 40]);
+    expect(host.querySelector('a')?.href).toBe('https://example.org/');
+  });
+
+  it('keeps the first of two definitions, also when the first one is still growing', async () => {
+    const text = '[a]: https://one.example/long\n\n[a]: https://two.example\n\n[a]\n';
+    const host = await drawn(text, [14, 20, 31, 45, 60]);
+    expect(host.querySelector('a')?.href).toBe('https://one.example/long');
+  });
+});
+
+describe('what is held back', () => {
+  it('is the head of a table, a tag without its end, and a mark', () => {
+    expect(held('Text\n| a | b |')).toBe('Text');
+    expect(held('Text\n| a | b |\n|--')).toBe('Text');
+    expect(held('a <deta')).toBe('a ');
+    expect(held('a **')).toBe('a ');
+    expect(held('a < b and more')).toBe('a < b and more');
+    expect(held(`a <b${' c'.repeat(200)}`)).toBe(`a <b${' c'.repeat(200)}`);
+  });
+});
+
+describe('what is drawn', () => {
+  const HOSTILE = [
+    '<script>window.isCaught = 1</script>',
+    '<img src=x onerror="window.isCaught = 2">',
+    '<a href="javascript:window.isCaught=3">x</a>',
+    '[x](javascript:window.isCaught=4) [y](  JaVaScRiPt&#58;alert(1)) [z](data:text/html,x)',
+    '![p](https://evil.example/p.png) ![q](data:image/svg+xml;base64,AAAA)',
+    '<details class="jp-Dialog" style="position:fixed" ontoggle="x()" open><summary id=a>s</summary></details>',
+    '<sub class="jp-mod-user" data-commandlinker-command="x">a</sub>',
+    '<table class="dataframe" style="position:fixed"><tr><td onclick="x()" colspan=2>a</td></tr></table>',
+    '<button data-commandlinker-command="apputils:run-all">Copy</button>'
+  ].join('\n\n');
+
+  it('has no element, attribute, class or style that the answer chose', async () => {
+    const host = await drawn(HOSTILE);
+    const names = new Set([...host.querySelectorAll('*')].map(node => node.localName));
+    names.delete('section');
+    expect([...names].sort()).toEqual(
+      ['a', 'details', 'div', 'p', 'sub', 'summary', 'table', 'td', 'tr'].sort()
     );
-    expect(html).toContain('target="_blank" rel="noopener noreferrer"');
-    expect(html).not.toContain('javascript');
-    expect(html).not.toContain('reset');
+    for (const node of host.querySelectorAll('*')) {
+      for (const { name, value } of node.attributes) {
+        const isOurs = [
+          'dir',
+          'open',
+          'colspan',
+          'role',
+          'aria-label',
+          'tabindex',
+          SUPPRESS_SHORTCUTS
+        ];
+        const isLink = ['href', 'target', 'rel', 'title'].includes(name) && node.localName === 'a';
+        const isClass = name === 'class' && value.startsWith('jp-ChatStream-');
+        expect(isOurs.includes(name) || isLink || isClass, `${name}=${value}`).toBe(true);
+      }
+    }
+    expect(host.querySelector('a[href^="javascript"], a[href^="data"]')).toBeNull();
+    expect(host.textContent).toContain('<script>window.isCaught = 1</script>');
   });
 
-  it('keeps the notebook from its keys: on every element that takes the focus', () => {
-    const host = document.createElement('div');
-    host.innerHTML =
-      '<h1 id="x">T<a class="jp-InternalAnchorLink" href="#x">¶</a></h1>' +
-      '<a href="https://a.example">a</a><details><summary>s</summary></details>' +
-      '<pre>code</pre><input type="checkbox"><span tabindex="0">m</span>';
-    addCopyButtons(host);
-    addCopyButtons(host);
-    harden(host);
-    expect(host.querySelectorAll('.jp-ChatStream-copy').length).toBe(1);
-    expect(host.querySelector('.jp-InternalAnchorLink')).toBeNull();
-    const focusable = host.querySelectorAll('a, button, summary, input, pre, [tabindex]');
-    expect(focusable.length).toBe(6);
-    focusable.forEach(node => expect(node.hasAttribute(SUPPRESS_SHORTCUTS)).toBe(true));
+  it('opens links elsewhere, and keeps the keys of all that can be focused', async () => {
+    const host = await drawn(
+      '[a](https://b.c) <details>\n\n<details>\nx\n</details>\n\n`c`\n\n```\nd\n```'
+    );
+    const link = host.querySelector('a');
+    expect([link?.target, link?.rel]).toEqual(['_blank', 'noopener noreferrer']);
+    const focusable = 'a, summary, pre, button, [tabindex]';
+    host.querySelectorAll(focusable).forEach(node => {
+      expect(node.hasAttribute(SUPPRESS_SHORTCUTS)).toBe(true);
+    });
+  });
+
+  it('shows a picture that needs no fetching, and a link for any other', async () => {
+    const host = await drawn('![a](data:image/png;base64,AAAA) ![chart](https://e.f/g.png)');
+    expect(host.querySelectorAll('img').length).toBe(1);
+    expect(host.querySelector('a')?.textContent).toBe('chart');
+  });
+
+  it('runs each block in its own direction, and code from left to right', async () => {
+    const host = await drawn('# ملخص\n\nText\n\n- البند `code` x\n\n> مرحبا\n\n```\nx\n```');
+    expect([...host.children].map(node => node.getAttribute('dir'))).toEqual([
+      'auto',
+      'auto',
+      'rtl',
+      'rtl',
+      null
+    ]);
+    expect(host.querySelector('pre')?.dir).toBe('ltr');
+    expect(host.querySelector('li code')?.getAttribute('dir')).toBe('ltr');
   });
 });

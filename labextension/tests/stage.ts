@@ -4,7 +4,7 @@ import { afterEach, beforeEach } from 'vitest';
 
 import { type MarkdownTools } from '../src/view/markdown';
 import { type MountedChat, type Shown, mountChat } from '../src/view/mount';
-import { RenderQueue } from '../src/view/queue';
+import { Frames } from '../src/view/frames';
 import { FakePage, settle } from './fakes';
 
 declare global {
@@ -23,7 +23,6 @@ export const SHOWN: Shown = {
 export let page: FakePage;
 export let host: HTMLElement;
 export let chat: MountedChat;
-export let renders: string[];
 export let tools: MarkdownTools;
 
 /** Mounts a chat on a page for each test of the file that calls it. */
@@ -31,18 +30,17 @@ export function useStage(): void {
   beforeEach(() => {
     globalThis.IS_REACT_ACT_ENVIRONMENT = true;
     page = new FakePage();
-    renders = [];
     host = document.createElement('div');
     document.body.append(host);
-    const onFrame = (action: () => void): void => action();
     tools = {
-      render: async (node, source) => {
-        renders.push(source);
-        node.textContent = source;
-      },
-      queue: new RenderQueue(onFrame, () => 0),
-      now: () => 0,
-      onFrame
+      typeset: () => undefined,
+      colour: () => undefined,
+      mayLead: () => true,
+      frames: new Frames({
+        now: () => 0,
+        onFrame: action => queueMicrotask(action),
+        afterPaint: action => action()
+      })
     };
     chat = mountChat(host, { threads: page.threads, tools, ticker: page.ticker });
   });

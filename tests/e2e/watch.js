@@ -16,9 +16,6 @@
     }
     return runs.get(run);
   };
-  // Old text is drawn in pieces, the newest first: until all are there it has holes.
-  const isBeingFilled = content =>
-    [...content.querySelectorAll('.jp-ChatStream-block')].some(block => block.textContent === '');
   const difference = (before, after) => {
     let at = 0;
     while (at < before.length && before[at] === after[at]) {
@@ -31,7 +28,7 @@
     for (const answer of document.querySelectorAll('[data-testid=message-assistant]')) {
       const chat = answer.closest('.jp-ChatStream');
       const content = answer.querySelector('[data-testid=content]');
-      if (chat === null || content === null || isBeingFilled(content)) {
+      if (chat === null || content === null) {
         continue;
       }
       const chain = chainOf(chat, answer.dataset.runId);

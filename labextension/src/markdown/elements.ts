@@ -210,7 +210,7 @@ export function htmlTable(
   }
   const isClosed = line < endLine && !isOutside(state, line);
   const size = (state.eMarks[Math.min(line, endLine) - 1] ?? 0) - startOf(state, startLine);
-  const isHeld = !isClosed && env.isGrowing && endLine === state.lineMax && size <= MAX_HELD;
+  const isHeld = !isClosed && env.isGrowing && line === state.lineMax && size <= MAX_HELD;
   if (!isClosed && !isHeld) {
     if (state.level === 0) {
       env.noTableEndAfter = startLine;

@@ -1,9 +1,11 @@
 /** A table written in HTML, as blocks. A table that holds anything else is its text. Pure. */
-import { type Attributes, type Block, type Leaf } from './tree';
+import { type Attributes } from './inline';
+import { type Block, type Leaf } from './tree';
 
 const TAG = /<(\/?)(table|caption|thead|tbody|tfoot|tr|th|td)((?:\s[^<>]*)?)>/gi;
-const CELL = new Set(['caption', 'th', 'td']);
+const CELLS = new Set(['caption', 'th', 'td']);
 const PARENTS: Readonly<Record<string, readonly string[]>> = {
+  table: [],
   caption: ['table'],
   thead: ['table'],
   tbody: ['table'],
@@ -24,83 +26,101 @@ interface Open {
 /** Read a table; the text itself where it is none. */
 export function htmlTableOf(source: string): Block {
   const text: Leaf = { kind: 'leaf', tag: 'p', attributes: {}, source: source.trim() };
-  const stack: Open[] = [];
-  let result: Block | null = null;
+  const reader = new TableReader();
   let done = 0;
-  let cell: Open | null = null;
   for (const found of source.matchAll(TAG)) {
     const [whole, slash = '', name = '', attributes = ''] = found;
     const tag = name.toLowerCase();
-    const between = source.slice(done, found.index);
-    if (cell === null && between.trim() !== '') {
+    if (!reader.text(source.slice(done, found.index))) {
       return text;
     }
-    if (result !== null) {
+    if (!(slash === '' ? reader.open(tag, attributes) : reader.close(tag))) {
       return text;
-    }
-    if (slash === '') {
-      cell = closeFor(tag, stack, cell, between);
-      const parent = stack.at(-1)?.tag;
-      const isFit = tag === 'table' ? stack.length === 0 : PARENTS[tag]?.includes(parent ?? '');
-      if (cell !== null || isFit !== true) {
-        return text;
-      }
-      const opened = { tag, attributes: attributesOf(tag, attributes), children: [] };
-      stack.push(opened);
-      cell = CELL.has(tag) ? opened : null;
-    } else {
-      if (cell !== null) {
-        closeCell(stack, cell, between);
-        cell = null;
-        if (CELL.has(tag)) {
-          done = found.index + whole.length;
-          continue;
-        }
-      }
-      while (stack.length > 1 && stack.at(-1)?.tag !== tag) {
-        closeBox(stack);
-      }
-      if (stack.at(-1)?.tag !== tag) {
-        return text;
-      }
-      result = closeBox(stack);
     }
     done = found.index + whole.length;
   }
-  return result !== null && source.slice(done).trim() === '' ? result : text;
+  return source.slice(done).trim() === '' ? (reader.table ?? text) : text;
 }
 
-/** A cell or row that is open ends where the next one begins. */
-function closeFor(tag: string, stack: Open[], cell: Open | null, between: string): Open | null {
-  if (cell !== null && tag !== 'table') {
-    closeCell(stack, cell, between);
-    cell = null;
-  }
-  const wanted = PARENTS[tag] ?? [];
-  while (cell === null && stack.length > 1 && !wanted.includes(stack.at(-1)?.tag ?? '')) {
-    closeBox(stack);
-  }
-  return cell;
-}
+/** Takes the tags in turn; each call says whether they still make a table. */
+class TableReader {
+  /** The table, once it is closed. */
+  table: Block | null = null;
 
-function closeCell(stack: Open[], cell: Open, source: string): void {
-  stack.pop();
-  const { tag, attributes } = cell;
-  stack.at(-1)?.children.push({ kind: 'leaf', tag, attributes, source: source.trim() });
-}
+  /** Text before a tag: it belongs to a cell. */
+  text(source: string): boolean {
+    this._source += source;
+    return this._cell !== null || source.trim() === '';
+  }
 
-/** Close the innermost box; gives the table when it is the last one. */
-function closeBox(stack: Open[]): Block | null {
-  const box = stack.pop();
-  if (box === undefined) {
-    return null;
+  open(tag: string, attributes: string): boolean {
+    if (this.table !== null || (tag === 'table' && this._stack.length > 0)) {
+      return false;
+    }
+    this._closeCell();
+    const parents = PARENTS[tag] ?? [];
+    while (this._stack.length > 1 && !parents.includes(this._parent)) {
+      this._closeBox();
+    }
+    if (tag !== 'table' && !parents.includes(this._parent)) {
+      return false;
+    }
+    const opened = { tag, attributes: attributesOf(tag, attributes), children: [] };
+    if (CELLS.has(tag)) {
+      this._cell = opened;
+      this._source = '';
+    } else {
+      this._stack.push(opened);
+    }
+    return true;
   }
-  const block: Block = { kind: 'box', ...box };
-  if (stack.length === 0) {
-    return block;
+
+  close(tag: string): boolean {
+    const isCell = this._cell?.tag === tag;
+    this._closeCell();
+    if (isCell) {
+      return true;
+    }
+    while (this._stack.length > 1 && this._parent !== tag) {
+      this._closeBox();
+    }
+    if (this._parent !== tag) {
+      return false;
+    }
+    this._closeBox();
+    return true;
   }
-  stack.at(-1)?.children.push(block);
-  return null;
+
+  private get _parent(): string {
+    return this._stack.at(-1)?.tag ?? '';
+  }
+
+  private _closeCell(): void {
+    if (this._cell !== null) {
+      const { tag, attributes } = this._cell;
+      const source = this._source.trim();
+      this._stack.at(-1)?.children.push({ kind: 'leaf', tag, attributes, source });
+    }
+    this._cell = null;
+    this._source = '';
+  }
+
+  private _closeBox(): void {
+    const box = this._stack.pop();
+    if (box === undefined) {
+      return;
+    }
+    const block: Block = { kind: 'box', ...box };
+    if (this._stack.length === 0) {
+      this.table = block;
+    } else {
+      this._stack.at(-1)?.children.push(block);
+    }
+  }
+
+  private readonly _stack: Open[] = [];
+  private _cell: Open | null = null;
+  private _source = '';
 }
 
 function attributesOf(tag: string, text: string): Attributes {
@@ -113,9 +133,8 @@ function attributesOf(tag: string, text: string): Attributes {
     kept['align'] = align.toLowerCase();
   }
   for (const name of ['colspan', 'rowspan']) {
-    const value = Number(
-      new RegExp(`\\s${name}\\s*=\\s*["']?(\\d{1,4})`, 'i').exec(text)?.[1] ?? '0'
-    );
+    const found = new RegExp(`\\s${name}\\s*=\\s*["']?(\\d{1,4})`, 'i').exec(text);
+    const value = Number(found?.[1] ?? '0');
     if (value >= 1 && value <= MAX_SPAN) {
       kept[name] = String(value);
     }

@@ -32,6 +32,7 @@ export function mathBlock(
   const token = state.push('math_block', 'math', 0);
   token.content = source.slice(2, found.isClosed ? -2 : undefined).trim();
   token.markup = source;
+  token.info = found.isClosed ? '' : 'open';
   token.map = [startLine, found.line + 1];
   state.line = found.line + 1;
   return true;
@@ -49,6 +50,9 @@ function endOfMaths(
       return null;
     }
     const text = lineText(state, line).trimEnd();
+    if (line > startLine && text.startsWith('\\[')) {
+      return null; // the formula begins there, and each line is looked at once
+    }
     const inner = line === startLine ? text.slice(2) : text;
     const at = unescapedIndex(inner, closer, 0);
     hasText ||= inner.slice(0, at < 0 ? undefined : at).trim() !== '';

@@ -1,7 +1,95 @@
-/** Copying: to the clipboard, and the button on each code block. */
+/** Code: shown in chunks while it grows, coloured once it has ended, copied from what was said. */
+import { type Env } from 'markdown-it';
+
+import { type Block } from '../markdown/tree';
+import { type DrawingTools, own } from './drawing';
+import { type Work } from './frames';
+import { PlainText } from './plain';
 import { SUPPRESS_SHORTCUTS } from './safe';
 
 const SAID_MS = 1_500;
+/** Colouring is one step that cannot be cut: longer code takes it too long. */
+const LONGEST_COLOURED = 20_000;
+/** A chunk of code holds at most so many characters. */
+const CHUNK = 8_000;
+const LONGEST_LINE = 8_000;
+
+export class CodeView {
+  readonly node = own('div', 'jp-ChatStream-code');
+
+  constructor(language: string, tools: DrawingTools) {
+    this._language = language;
+    this._tools = tools;
+    this._code.dir = 'ltr';
+    this._block.dir = 'ltr';
+    this._block.setAttribute(SUPPRESS_SHORTCUTS, 'true');
+    this._block.append(this._code);
+    this.node.append(
+      this._block,
+      copyButton(() => this._text)
+    );
+    this._plain = new PlainText(this._code, '', CHUNK);
+  }
+
+  fits(block: Block): boolean {
+    return block.kind === 'code' && block.language === this._language;
+  }
+
+  *show(block: Block, _env: Env): Work {
+    if (block.kind !== 'code' || block.text === this._text) {
+      return;
+    }
+    this._text = block.text;
+    yield* this._plain.show(block.text);
+  }
+
+  settle(): void {
+    const notes = [
+      this._language !== '' && this._text.length > LONGEST_COLOURED
+        ? 'Shown without colours, because this code has more than 20,000 characters.'
+        : '',
+      hasLongLine(this._text)
+        ? 'Lines of more than 8,000 characters are shown in several lines; a copy is exact.'
+        : ''
+    ].filter(note => note !== '');
+    for (const text of notes) {
+      const note = own('p', 'jp-ChatStream-note');
+      note.textContent = text;
+      this.node.prepend(note);
+    }
+    if (this._language !== '' && this._text.length <= LONGEST_COLOURED) {
+      this._tools.colour(this._text, this._language, coloured => {
+        this._code.replaceChildren(...coloured.childNodes);
+      });
+    }
+  }
+
+  *readAgain(): Work {}
+
+  tail(): HTMLElement {
+    return this._plain.tail();
+  }
+
+  dispose(): void {}
+
+  private readonly _language: string;
+  private readonly _tools: DrawingTools;
+  private readonly _block = document.createElement('pre');
+  private readonly _code = document.createElement('code');
+  private readonly _plain: PlainText;
+  private _text = '';
+}
+
+function hasLongLine(text: string): boolean {
+  for (let from = 0; text.length - from > LONGEST_LINE;) {
+    const end = text.indexOf('\n', from);
+    if (end < 0 || end - from > LONGEST_LINE) {
+      return true;
+    }
+    from = end + 1;
+  }
+  return false;
+}
 
 /** Put a text on the clipboard; `navigator.clipboard` exists in secure contexts only. */
 export async function copyText(text: string): Promise<boolean> {
@@ -27,22 +115,6 @@ function copyBySelection(text: string): boolean {
     before.focus({ preventScroll: true });
   }
   return isCopied;
-}
-
-/** Give every code block in `host` that has none a frame with a copy button. */
-export function addCopyButtons(host: HTMLElement): void {
-  host.querySelectorAll('pre').forEach(block => {
-    if (block.parentElement?.classList.contains('jp-ChatStream-code') === true) {
-      return;
-    }
-    const frame = document.createElement('div');
-    frame.className = 'jp-ChatStream-code';
-    block.replaceWith(frame);
-    frame.append(
-      block,
-      copyButton(() => block.textContent ?? '')
-    );
-  });
 }
 
 function copyButton(source: () => string): HTMLButtonElement {

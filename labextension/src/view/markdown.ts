@@ -1,238 +1,214 @@
 /**
- * Markdown in the page while it grows: settled blocks are rendered once, the open one again at most
- * once per frame, an open code fence by appending its text.
+ * A text in the page while it grows. Its blocks are read again from the last one that can still
+ * change; the nodes of a block that did not change stay.
  *
- * Owns the nodes it puts into its host; `dispose` stops what is under way. A block is rendered by one
- * call at a time, the newest text last, so that a slow one (first MathJax) never overtakes.
+ * Owns the nodes in its host. Draws in the time that `Frames` gives it, one pass at a time; text that
+ * comes meanwhile is in the next pass. What is drawn at the end is what the whole text would give:
+ * `docs/markdown.md`.
  */
-import { addCopyButtons } from './code';
-import { type Lane, type RenderQueue } from './queue';
-import { harden } from './safe';
-import { Splitter, steady } from './splitter';
+import { type Token } from 'markdown-it';
 
-/** Render Markdown, sanitised, into a node; resolves when it stands. */
-export type RenderBlock = (host: HTMLElement, source: string) => Promise<void>;
+import { labelKey } from '../markdown/footnotes';
+import {
+  type Definitions,
+  type DialectEnv,
+  blocksOf,
+  newEnv,
+  noDefinitions
+} from '../markdown/parser';
+import { type PlacedBlock, placedBlocks } from '../markdown/tree';
+import { Blocks } from './blocks';
+import { type DrawingTools } from './drawing';
+import { type Frames, type Work } from './frames';
+import { held } from './held';
 
-export interface MarkdownTools {
-  readonly render: RenderBlock;
-  readonly queue: RenderQueue;
-  readonly now: () => number;
-  readonly onFrame: (action: () => void) => void;
+export interface MarkdownTools extends DrawingTools {
+  readonly frames: Frames;
 }
 
-/** Old text is rendered in pieces of about this size: few nodes, no long frame. */
-const PIECE = 3_000;
-/** A block whose rendering takes this long is rendered less often, at most this often. */
-const SLOW_MS = 8;
-const REST_FACTOR = 3;
+/** Old text is read in pieces of at least this many characters, so that no pass takes long. */
+const PIECE = 16_000;
+/** After a pass with a frame that takes this long, the page is left alone for a while. */
+const SLOW_MS = 14;
+const REST_FACTOR = 2;
 const LONGEST_REST_MS = 400;
+const TAIL = 'jp-mod-tail';
+
+/** The text from the first block that can still change, as it was read. */
+interface Region {
+  readonly placed: readonly PlacedBlock[];
+  readonly tokens: readonly Token[];
+  readonly env: DialectEnv;
+  readonly raw: string;
+  /** The same with line feeds only. */
+  readonly lines: string;
+}
 
 export class IncrementalMarkdown {
   constructor(host: HTMLElement, tools: MarkdownTools) {
     this._host = host;
     this._tools = tools;
-    this._lane = tools.queue.lane();
+    this._blocks = new Blocks(host, tools);
   }
 
   /** Show this text; it begins with the text shown before. */
   update(text: string, isEnded: boolean): void {
-    if (this._isEnded || (text === this._text && !isEnded)) {
-      return;
-    }
-    if (this._open?.isBusy === true) {
-      // Its text may be settled now: shown before it is drawn anew, it would stand there twice.
-      this._later = { text, isEnded };
-      return;
-    }
-    this._later = null;
-    const isFirst = this._text === '';
     this._text = text;
-    this._isEnded = isEnded;
-    const { settled, open } = this._splitter.update(text, isEnded);
-    for (const source of isFirst ? joined(settled) : settled) {
-      this._settle(source, isFirst);
-    }
-    if (open.text.trim() === '') {
-      this._dropOpen();
-    } else if (open.kind === 'fence') {
-      this._openBlock().appendCode(open.code);
-    } else {
-      void this._openBlock().want(steady(open.text));
-    }
-    if (isEnded && this._splitter.hasReferences) {
-      void this._renderWhole(text);
+    this._isEnded ||= isEnded;
+    if (!this._isDrawing) {
+      void this._draw();
     }
   }
 
   dispose(): void {
     this._isDisposed = true;
-    this._lane.dispose();
+    this._blocks.dispose();
     this._host.replaceChildren();
   }
 
-  private _settle(source: string, isOld: boolean): void {
-    const block = this._openBlock();
-    this._open = null;
-    if (isOld) {
-      this._lane.add(() => block.want(source));
+  private get _isBehind(): boolean {
+    const isUnfinished = this._isEnded && !this._isFinished;
+    return !this._isDisposed && (this._drawnTo < this._text.length || isUnfinished);
+  }
+
+  private async _draw(): Promise<void> {
+    const { frames } = this._tools;
+    this._isDrawing = true;
+    while (this._isBehind) {
+      const cost_ms = await frames.run(this._pass());
+      // Old text is drawn as fast as the frames allow; a growing one leaves room for the page.
+      if (cost_ms > SLOW_MS && this._drawnTo === this._text.length && !this._isFinished) {
+        await frames.rest(Math.min(LONGEST_REST_MS, cost_ms * REST_FACTOR));
+      }
+    }
+    this._isDrawing = false;
+  }
+
+  /** Read and draw from the last block that can still change, a piece of text further. */
+  private *_pass(): Work {
+    const piece = Math.max(PIECE, this._drawnTo - this._begin);
+    const to = Math.min(this._text.length, this._drawnTo + piece);
+    const isWhole = this._isEnded && to === this._text.length;
+    const raw = this._text.slice(this._begin, to);
+    const lines = raw.replace(/\r\n?/g, '\n');
+    const region = isWhole ? lines : held(lines);
+    const env = newEnv(this._definitions, !isWhole);
+    const tokens = blocksOf(region, env);
+    const placed = placedBlocks(tokens);
+    yield;
+    const seen = placed.filter(({ block }) => block !== null && block.kind !== 'held');
+    yield* this._blocks.patch(
+      seen.flatMap(({ block }) => block ?? []),
+      env,
+      this._settled
+    );
+    if (this._isDisposed) {
+      return;
+    }
+    this._drawnTo = to;
+    if (isWhole) {
+      this._define(tokens, env);
+      this._settle(seen.length);
+      this._isFinished = true;
+      yield* this._readAgain();
     } else {
-      void block.want(source);
+      this._settleBefore({ placed, tokens, env, raw, lines });
+    }
+    this._markTail();
+  }
+
+  /** The blocks before the last one have ended once its first line is there. */
+  private _settleBefore({ placed, tokens, env, raw, lines }: Region): void {
+    const end = placed.at(-1);
+    if (end === undefined || lines.indexOf('\n', offsetOf(lines, end.line)) < 0) {
+      return;
+    }
+    // Without its end, it would be text of the block before it.
+    const token = tokens[end.token];
+    const isOpenMaths = token?.type === 'math_block' && token.info === 'open';
+    const kept = isOpenMaths || end.block?.kind === 'held' ? 2 : 1;
+    const before = placed.slice(0, -kept);
+    const first = placed.at(-kept);
+    if (first === undefined || before.length === 0) {
+      return;
+    }
+    this._define(tokens.slice(0, first.token), env);
+    this._settle(before.filter(({ block }) => block !== null && block.kind !== 'held').length);
+    this._begin += offsetOf(raw.replace(/\r\n/g, ' \n').replace(/\r/g, '\n'), first.line);
+  }
+
+  /** The cursor stands behind the last words. */
+  private _markTail(): void {
+    const tail = this._isFinished ? null : this._blocks.tail();
+    if (tail !== this._tail) {
+      this._unmark();
+      tail?.classList.add(TAIL);
+      this._tail = tail;
     }
   }
 
-  /** A block has come to rest: go on with what has come meanwhile. */
-  private _catchUp(): void {
-    const later = this._later;
-    if (later !== null) {
-      this.update(later.text, later.isEnded);
+  private _unmark(): void {
+    this._tail?.classList.remove(TAIL);
+    if (this._tail?.className === '') {
+      this._tail.removeAttribute('class');
     }
   }
 
-  private _openBlock(): Block {
-    if (this._open === null) {
-      this._open = new Block(
-        this._tools,
-        () => this._isDisposed,
-        () => this._catchUp()
-      );
-      this._host.append(this._open.node);
+  private _settle(count: number): void {
+    this._blocks.settle(this._settled, this._settled + count);
+    this._settled += count;
+  }
+
+  /** Keep what settled blocks define: the first definition of a label counts. */
+  private _define(tokens: readonly Token[], env: DialectEnv): void {
+    for (const token of tokens) {
+      const label = token.meta?.['label'];
+      if (token.type === 'reference_definition' && typeof label === 'string') {
+        const reference = env.references[label];
+        if (reference !== undefined) {
+          this._definitions.references[label] ??= reference;
+          this._hasDefinitions = true;
+        }
+      } else if (token.type === 'footnote_open') {
+        this._definitions.footnotes[labelKey(token.info)] = true;
+        this._hasDefinitions = true;
+      }
     }
-    return this._open;
   }
 
-  private _dropOpen(): void {
-    this._open?.node.remove();
-    this._open = null;
-  }
-
-  /** A reference may be defined after its use: render all once more, and swap when it stands. */
-  private async _renderWhole(text: string): Promise<void> {
-    const block = new Block(this._tools, () => this._isDisposed);
-    const old = [...this._host.children];
-    block.node.classList.add('jp-mod-measuring');
-    this._host.append(block.node);
-    await block.want(text);
-    if (!this._isDisposed) {
-      old.forEach(node => node.remove());
-      block.node.classList.remove('jp-mod-measuring');
+  /** What is defined may have been used before: read the blocks that may hold such a use again. */
+  private *_readAgain(): Work {
+    if (this._hasDefinitions) {
+      yield* this._blocks.readAgain(newEnv(this._definitions, false));
     }
   }
 
   private readonly _host: HTMLElement;
   private readonly _tools: MarkdownTools;
-  private readonly _lane: Lane;
-  private readonly _splitter = new Splitter();
-  private _open: Block | null = null;
+  private readonly _blocks: Blocks;
+  private readonly _definitions: Definitions = noDefinitions();
+  private _tail: HTMLElement | null = null;
+  private _hasDefinitions = false;
+  /** Where the first block that can still change begins in the text. */
+  private _begin = 0;
+  /** How many blocks cannot change any more. */
+  private _settled = 0;
   private _text = '';
-  private _later: { readonly text: string; readonly isEnded: boolean } | null = null;
+  private _drawnTo = 0;
   private _isEnded = false;
+  private _isFinished = false;
+  private _isDrawing = false;
   private _isDisposed = false;
 }
 
-/** Put small blocks together up to a size. */
-function joined(blocks: readonly string[]): readonly string[] {
-  const pieces: string[] = [];
-  for (const block of blocks) {
-    const last = pieces.at(-1);
-    if (last !== undefined && last.length + block.length <= PIECE) {
-      pieces[pieces.length - 1] = last + block;
-    } else {
-      pieces.push(block);
+/** Where a line begins. */
+function offsetOf(text: string, line: number): number {
+  let at = 0;
+  for (let passed = 0; passed < line; passed += 1) {
+    at = text.indexOf('\n', at) + 1;
+    if (at === 0) {
+      return text.length;
     }
   }
-  return pieces;
-}
-
-/** One block and the node it stands in. */
-class Block {
-  readonly node = document.createElement('div');
-
-  constructor(tools: MarkdownTools, isGone: () => boolean, rested: () => void = () => undefined) {
-    this._tools = tools;
-    this._isGone = isGone;
-    this._rested = rested;
-    this.node.className = 'jp-ChatStream-block';
-  }
-
-  /** Whether it is being drawn, or rests from it. */
-  get isBusy(): boolean {
-    return this._isBusy;
-  }
-
-  /** Show this source, now or after what is under way; resolves when this call's part is done. */
-  async want(source: string): Promise<void> {
-    this._code = null;
-    this._wanted = source;
-    if (this._isBusy || source.trimEnd() === this._shown) {
-      return;
-    }
-    this._isBusy = true;
-    const { now, render } = this._tools;
-    const begun = now();
-    await render(this.node, source);
-    if (this._isGone()) {
-      return;
-    }
-    this._shown = source.trimEnd();
-    this._finish();
-    void this._rest(now() - begun).then(() => {
-      this._isBusy = false;
-      if (this._code === null) {
-        void this.want(this._wanted);
-      }
-      if (!this._isBusy && !this._isGone()) {
-        this._rested();
-      }
-    });
-  }
-
-  /** Show an open fence's code: only what is new is added. */
-  appendCode(code: string): void {
-    if (this._code === null) {
-      this._code = document.createTextNode('');
-      this._showCode(this._code);
-    }
-    const known = this._code.length;
-    if (code.length > known) {
-      this._code.appendData(code.slice(known));
-    }
-  }
-
-  private _showCode(text: Text): void {
-    const block = document.createElement('pre');
-    const inner = document.createElement('code');
-    inner.append(text);
-    block.append(inner);
-    this.node.replaceChildren(block);
-    this._finish();
-    this._shown = null;
-  }
-
-  private _finish(): void {
-    if (this._code !== null && !this.node.contains(this._code)) {
-      // What was under way when the fence opened has come too late.
-      this._showCode(this._code);
-      return;
-    }
-    addCopyButtons(this.node);
-    harden(this.node);
-  }
-
-  /** Leave the page time to draw and to react: longer after a block that took long. */
-  private _rest(took_ms: number): Promise<void> {
-    const { onFrame, now } = this._tools;
-    const until = took_ms > SLOW_MS ? now() + Math.min(LONGEST_REST_MS, took_ms * REST_FACTOR) : 0;
-    return new Promise(resolve => {
-      const look = (): void => onFrame(() => (now() >= until ? resolve() : look()));
-      look();
-    });
-  }
-
-  private readonly _tools: MarkdownTools;
-  private readonly _isGone: () => boolean;
-  private readonly _rested: () => void;
-  private _wanted = '';
-  private _shown: string | null = null;
-  private _isBusy = false;
-  private _code: Text | null = null;
+  return at;
 }

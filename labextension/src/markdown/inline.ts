@@ -1,0 +1,236 @@
+/** The text of one block, as a tree. Pure. */
+import { type Env, type Token } from 'markdown-it';
+
+import { VOID } from './elements';
+import { MAX_DEPTH } from './nesting';
+import { inlineTokens, isSafeAddress, isSafePicture } from './parser';
+
+export type Attributes = Readonly<Record<string, string>>;
+
+export type Inline =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'code'; readonly text: string }
+  /** `source` is the formula with its marks. */
+  | { readonly kind: 'math'; readonly source: string; readonly isDisplay: boolean }
+  | { readonly kind: 'image'; readonly address: string; readonly text: string }
+  | InlineElement;
+
+export interface InlineElement {
+  readonly kind: 'element';
+  readonly tag: string;
+  readonly attributes: Attributes;
+  readonly children: Inline[];
+}
+
+const NONE: Attributes = {};
+
+/** Read the text of a block. */
+export function inlineNodes(source: string, env: Env): Inline[] {
+  return nest(inlineTokens(source, env));
+}
+
+interface Frame {
+  readonly node: InlineElement;
+  /** What stands there if the other half never comes; null for Markdown's own marks. */
+  readonly source: string | null;
+  /** Nested too deep: its marks are text, and what is in it stands beside them. */
+  readonly isFlat: boolean;
+}
+
+/** Put tokens into each other. A tag without its other half is text. */
+function nest(tokens: readonly Token[]): Inline[] {
+  const nester = new Nester();
+  for (const token of tokens) {
+    if (token.type === 'tag' && !VOID.has(token.tag)) {
+      nester.tag(token);
+    } else if (token.nesting === 1) {
+      nester.open(token);
+    } else if (token.nesting === -1) {
+      nester.close(token);
+    } else {
+      nester.add(inlineOf(token));
+    }
+  }
+  return nester.finish();
+}
+
+class Nester {
+  add(inline: Inline): void {
+    this._top.node.children.push(inline);
+  }
+
+  /** One of Markdown's own marks opens. */
+  open(token: Token): void {
+    const isFlat = this._frames.length > MAX_DEPTH;
+    if (isFlat) {
+      this.add({ kind: 'text', text: token.markup });
+    }
+    const node = element(token.tag, linkAttributes(token));
+    this._frames.push({ node, source: null, isFlat });
+  }
+
+  /** One of Markdown's own marks closes: a tag that is still open in it has no other half. */
+  close({ markup }: Token): void {
+    while (this._top.source !== null) {
+      this._pop();
+    }
+    const { isFlat } = this._top;
+    this._pop();
+    if (isFlat) {
+      this.add({ kind: 'text', text: markup });
+    }
+  }
+
+  tag({ tag, info, content }: Token): void {
+    if (info === 'open' && this._frames.length <= MAX_DEPTH) {
+      this._count(tag, 1);
+      this._frames.push({ node: element(tag), source: content, isFlat: false });
+    } else if (info === 'close' && this._isOpen(tag)) {
+      while (this._top.node.tag !== tag) {
+        this._pop();
+      }
+      const { node } = this._top;
+      this._frames.pop();
+      this._count(tag, -1);
+      this.add(node);
+    } else {
+      this.add({ kind: 'text', text: content });
+    }
+  }
+
+  finish(): Inline[] {
+    while (this._frames.length > 0) {
+      this._pop();
+    }
+    return joined(this._root.node.children);
+  }
+
+  private get _top(): Frame {
+    return this._frames.at(-1) ?? this._root;
+  }
+
+  private _pop(): void {
+    const frame = this._frames.pop();
+    if (frame === undefined) {
+      return;
+    }
+    const { node, source, isFlat } = frame;
+    const { children } = this._top.node;
+    if (source !== null) {
+      this._count(node.tag, -1);
+      children.push({ kind: 'text', text: source });
+    }
+    if (source !== null || isFlat) {
+      node.children.forEach(child => children.push(child));
+    } else {
+      children.push(node);
+    }
+  }
+
+  /** Whether a tag stands open with no mark of Markdown's opened behind it. */
+  private _isOpen(tag: string): boolean {
+    if ((this._open.get(tag) ?? 0) === 0) {
+      return false;
+    }
+    for (let at = this._frames.length - 1; this._frames[at]?.source != null; at -= 1) {
+      if (this._frames[at]?.node.tag === tag) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private _count(tag: string, change: number): void {
+    this._open.set(tag, (this._open.get(tag) ?? 0) + change);
+  }
+
+  private readonly _root: Frame = { node: element('root'), source: null, isFlat: false };
+  private readonly _frames: Frame[] = [];
+  /** How many of each tag are open. */
+  private readonly _open = new Map<string, number>();
+}
+
+function inlineOf(token: Token): Inline {
+  switch (token.type) {
+    case 'code_inline':
+      return { kind: 'code', text: token.content };
+    case 'math_inline':
+      return { kind: 'math', source: token.markup, isDisplay: token.info === 'display' };
+    case 'hardbreak':
+      return element('br');
+    case 'softbreak':
+      return { kind: 'text', text: '\n' };
+    case 'tag':
+      return element(token.tag);
+    case 'footnote_mark':
+      return element('sup', NONE, [{ kind: 'text', text: token.content }]);
+    case 'image':
+      return imageOf(token);
+    default:
+      return { kind: 'text', text: token.content };
+  }
+}
+
+/** A picture that needs no fetching, or a link to it. */
+function imageOf(token: Token): Inline {
+  const address = String(token.attrGet('src') ?? '');
+  const text = textOf(token.children ?? []);
+  if (isSafePicture(address)) {
+    return { kind: 'image', address, text };
+  }
+  const name: Inline = { kind: 'text', text: text === '' ? address : text };
+  const attributes = isSafeAddress(address) ? { href: address, role: 'image' } : NONE;
+  return element('a', attributes, [name]);
+}
+
+function textOf(tokens: readonly Token[]): string {
+  return tokens
+    .map(token =>
+      token.type === 'image'
+        ? textOf(token.children ?? [])
+        : token.type.endsWith('break')
+          ? '\n'
+          : token.content
+    )
+    .join('');
+}
+
+function linkAttributes(token: Token): Attributes {
+  const href = String(token.attrGet('href') ?? '');
+  if (token.tag !== 'a' || !isSafeAddress(href)) {
+    return NONE;
+  }
+  const title = token.attrGet('title');
+  return title === null ? { href } : { href, title: String(title) };
+}
+
+function element(
+  tag: string,
+  attributes: Attributes = NONE,
+  children: Inline[] = []
+): InlineElement {
+  return { kind: 'element', tag, attributes, children };
+}
+
+/** Neighbouring texts as one. */
+function joined(nodes: readonly Inline[]): Inline[] {
+  const result: Inline[] = [];
+  let texts: string[] = [];
+  const flush = (): void => {
+    const text = texts.join('');
+    if (text !== '') {
+      result.push({ kind: 'text', text });
+    }
+    texts = [];
+  };
+  for (const node of nodes) {
+    if (node.kind === 'text') {
+      texts.push(node.text);
+      continue;
+    }
+    flush();
+    result.push(node.kind === 'element' ? { ...node, children: joined(node.children) } : node);
+  }
+  flush();
+  return result;
+}

@@ -1,0 +1,328 @@
+/**
+ * Blocks and their nodes. A block that is drawn again keeps its node as long as it is of the same
+ * kind; of a list, a quote or a table only the blocks that changed are drawn.
+ */
+import { type Env } from 'markdown-it';
+
+import { inlineNodes } from '../markdown/inline';
+import { type Block, type Box, type Leaf } from '../markdown/tree';
+import { CodeView } from './code';
+import { directionOf } from './direction';
+import { type DrawingTools, elementOf, own } from './drawing';
+import { type Work } from './frames';
+import { InlineNodes, mathNode } from './inline';
+import { PlainText } from './plain';
+import { SUPPRESS_SHORTCUTS } from './safe';
+
+/** A longer text of one block takes the browser too long to lay out: it is shown as it is. */
+const LONGEST_TEXT = 20_000;
+/** Their direction is the table's. */
+const PARTS_OF_TABLES = new Set(['thead', 'tbody', 'tfoot', 'tr']);
+
+interface View {
+  readonly node: HTMLElement;
+  /** Whether this view can show that block. */
+  fits(block: Block): boolean;
+  show(block: Block, env: Env): Work;
+  /** The block cannot change any more. */
+  settle(): void;
+  /** What is defined elsewhere may be known now. */
+  readAgain(env: Env): Work;
+  /** The element that ends with the last words. */
+  tail(): HTMLElement;
+  dispose(): void;
+}
+
+/** The blocks in one parent. */
+export class Blocks {
+  constructor(parent: HTMLElement, tools: DrawingTools) {
+    this._parent = parent;
+    this._tools = tools;
+  }
+
+  /** Show these blocks behind the first `from` ones. */
+  *patch(blocks: readonly Block[], env: Env, from = 0): Work {
+    for (const [index, block] of blocks.entries()) {
+      if (this._isDisposed) {
+        return;
+      }
+      const at = from + index;
+      let view = this._views[at];
+      if (view === undefined || !view.fits(block)) {
+        const fresh = viewOf(block, this._tools);
+        if (view === undefined) {
+          this._parent.append(fresh.node);
+        } else {
+          view.node.replaceWith(fresh.node);
+          view.dispose();
+        }
+        view = fresh;
+        this._views[at] = view;
+      }
+      yield* view.show(block, env);
+    }
+    this._views.splice(from + blocks.length).forEach(view => {
+      view.node.remove();
+      view.dispose();
+    });
+  }
+
+  settle(from = 0, to = this._views.length): void {
+    this._views.slice(from, to).forEach(view => view.settle());
+  }
+
+  *readAgain(env: Env): Work {
+    for (const view of this._views) {
+      yield* view.readAgain(env);
+    }
+  }
+
+  tail(): HTMLElement | null {
+    return this._views.at(-1)?.tail() ?? null;
+  }
+
+  dispose(): void {
+    this._isDisposed = true;
+    this._views.splice(0).forEach(view => view.dispose());
+  }
+
+  private readonly _parent: HTMLElement;
+  private readonly _tools: DrawingTools;
+  private readonly _views: View[] = [];
+  private _isDisposed = false;
+}
+
+function viewOf(block: Block, tools: DrawingTools): View {
+  switch (block.kind) {
+    case 'leaf':
+      return block.source.length > LONGEST_TEXT ? new LongView() : new LeafView(block, tools);
+    case 'box':
+      return new BoxView(block, tools);
+    case 'code':
+      return new CodeView(block.language, tools);
+    case 'math':
+      return new MathView(block.source, tools);
+    case 'rule':
+    case 'held':
+      return new RuleView();
+  }
+}
+
+/** What most views have in common. */
+abstract class SimpleView implements View {
+  abstract readonly node: HTMLElement;
+  abstract fits(block: Block): boolean;
+  *show(_block: Block, _env: Env): Work {}
+  settle(): void {}
+  *readAgain(_env: Env): Work {}
+  tail(): HTMLElement {
+    return this.node;
+  }
+  dispose(): void {}
+}
+
+class LeafView extends SimpleView {
+  readonly node: HTMLElement;
+
+  constructor(leaf: Leaf, tools: DrawingTools) {
+    super();
+    const { task } = leaf.attributes;
+    this._tag = leaf.tag;
+    this._attributes = JSON.stringify(leaf.attributes);
+    this.node = elementOf(leaf.tag === 'tight' ? 'p' : leaf.tag, leaf.attributes, tools);
+    this.node.dir = 'auto';
+    if (leaf.tag === 'tight') {
+      this.node.className = 'jp-mod-tight';
+    }
+    if (task !== undefined) {
+      const box = document.createElement('input');
+      box.type = 'checkbox';
+      box.disabled = true;
+      box.checked = task === 'done';
+      this.node.append(box);
+    }
+    this._inline = new InlineNodes(this.node, tools);
+  }
+
+  override fits(block: Block): boolean {
+    return (
+      block.kind === 'leaf' &&
+      block.tag === this._tag &&
+      block.source.length <= LONGEST_TEXT &&
+      JSON.stringify(block.attributes) === this._attributes
+    );
+  }
+
+  override *show(block: Block, env: Env): Work {
+    if (block.kind !== 'leaf' || block.source === this._source) {
+      return;
+    }
+    this._source = block.source;
+    this._inline.show(inlineNodes(block.source, env));
+    yield;
+  }
+
+  override *readAgain(env: Env): Work {
+    if (this._source?.includes('[') === true) {
+      this._inline.show(inlineNodes(this._source, env));
+      yield;
+    }
+  }
+
+  private readonly _tag: string;
+  private readonly _attributes: string;
+  private readonly _inline: InlineNodes;
+  private _source: string | null = null;
+}
+
+/** A text that is too long to be read as Markdown. */
+class LongView extends SimpleView {
+  readonly node = own('div', 'jp-ChatStream-long');
+  private readonly _plain = new PlainText(
+    this.node,
+    'Shown as plain text, because this paragraph has more than 20,000 characters.'
+  );
+
+  override fits(block: Block): boolean {
+    return block.kind === 'leaf' && block.source.length > LONGEST_TEXT;
+  }
+
+  override *show(block: Block): Work {
+    if (block.kind === 'leaf') {
+      yield* this._plain.show(block.source);
+    }
+  }
+
+  override tail(): HTMLElement {
+    return this._plain.tail();
+  }
+}
+
+class BoxView extends SimpleView {
+  readonly node: HTMLElement;
+
+  constructor(box: Box, tools: DrawingTools) {
+    super();
+    this._tag = box.tag;
+    this._label = box.attributes['label'];
+    const { outer, inner } = boxNodes(box, tools);
+    this.node = outer;
+    this._inner = inner;
+    this._blocks = new Blocks(inner, tools);
+  }
+
+  override fits(block: Block): boolean {
+    return (
+      block.kind === 'box' && block.tag === this._tag && block.attributes['label'] === this._label
+    );
+  }
+
+  override *show(block: Block, env: Env): Work {
+    if (block.kind !== 'box') {
+      return;
+    }
+    const direction = PARTS_OF_TABLES.has(this._tag) ? '' : directionOf(block);
+    if (this._inner.dir !== direction) {
+      this._inner.dir = direction;
+    }
+    const { start } = block.attributes;
+    if (start !== undefined && this._inner instanceof HTMLOListElement) {
+      this._inner.start = Number(start);
+    }
+    yield* this._blocks.patch(block.children, env);
+  }
+
+  override settle(): void {
+    this._blocks.settle();
+  }
+
+  override readAgain(env: Env): Work {
+    return this._blocks.readAgain(env);
+  }
+
+  override tail(): HTMLElement {
+    return this._blocks.tail() ?? this._inner;
+  }
+
+  override dispose(): void {
+    this._blocks.dispose();
+  }
+
+  private readonly _tag: string;
+  private readonly _label: string | undefined;
+  private readonly _inner: HTMLElement;
+  private readonly _blocks: Blocks;
+}
+
+/** The node of a box, and the one in it that holds its blocks. */
+function boxNodes(box: Box, tools: DrawingTools): { outer: HTMLElement; inner: HTMLElement } {
+  if (box.tag === 'footnote') {
+    const outer = own('section', 'jp-ChatStream-footnote');
+    const label = document.createElement('sup');
+    label.textContent = box.attributes['label'] ?? '';
+    const inner = own('div', 'jp-ChatStream-footnoteText');
+    outer.append(label, inner);
+    return { outer, inner };
+  }
+  const inner = box.tag === 'details' ? foldNode(box) : elementOf(box.tag, box.attributes, tools);
+  if (box.tag !== 'table') {
+    return { outer: inner, inner };
+  }
+  const outer = own('div', 'jp-ChatStream-table');
+  outer.tabIndex = 0;
+  outer.setAttribute(SUPPRESS_SHORTCUTS, 'true');
+  outer.setAttribute('role', 'group');
+  outer.setAttribute('aria-label', 'Table');
+  outer.append(inner);
+  return { outer, inner };
+}
+
+function foldNode(box: Box): HTMLElement {
+  const fold = document.createElement('details');
+  fold.className = 'jp-ChatStream-fold';
+  fold.open = box.attributes['open'] !== undefined;
+  return fold;
+}
+
+class MathView extends SimpleView {
+  readonly node = own('div', 'jp-ChatStream-mathBlock');
+
+  constructor(source: string, tools: DrawingTools) {
+    super();
+    this._source = source;
+    this._tools = tools;
+  }
+
+  override fits(block: Block): boolean {
+    return block.kind === 'math';
+  }
+
+  override *show(block: Block): Work {
+    if (block.kind === 'math' && (block.source !== this._source || !this._isShown)) {
+      this._isShown = true;
+      this._source = block.source;
+      // A formula that still grows is not typeset each time.
+      const text = own('span', 'jp-ChatStream-math jp-mod-display');
+      text.dir = 'ltr';
+      text.textContent = block.source;
+      this.node.replaceChildren(text);
+      yield;
+    }
+  }
+
+  override settle(): void {
+    this.node.replaceChildren(mathNode(this._source, true, this._tools));
+  }
+
+  private readonly _tools: DrawingTools;
+  private _source: string;
+  private _isShown = false;
+}
+
+class RuleView extends SimpleView {
+  readonly node = document.createElement('hr');
+
+  override fits(block: Block): boolean {
+    return block.kind === 'rule';
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * The nodes of an answer. Each is made here, with a name and attributes that this module chooses, and
+ * text that is only ever text: an answer's own HTML, classes, ids and styles have no way in.
+ */
+import { type Attributes } from '../markdown/inline';
+import { SUPPRESS_SHORTCUTS } from './safe';
+
+/** What drawing takes from JupyterLab. */
+export interface DrawingTools {
+  /** Typesets the formula in a node, some time. */
+  readonly typeset: (node: HTMLElement) => void;
+  /** Colours code, some time. */
+  readonly colour: (code: string, language: string, shown: (node: HTMLElement) => void) => void;
+  /** Whether JupyterLab's sanitizer lets a link have this address. */
+  readonly mayLead: (address: string) => boolean;
+}
+
+/** The elements that an answer can be made of; of anything else, its text is shown in a `span`. */
+const ELEMENTS = new Set(
+  (
+    'a b blockquote br caption code del details em h1 h2 h3 h4 h5 h6 i ins kbd li mark ol p q s ' +
+    'samp small strong sub summary sup table tbody td tfoot th thead tr u ul var wbr'
+  ).split(' ')
+);
+const FOCUSABLE = new Set(['a', 'summary']);
+/** Attributes that come from an answer, with what they may hold. */
+const ATTRIBUTES: Readonly<Record<string, RegExp>> = {
+  align: /^(left|center|right)$/,
+  colspan: /^\d{1,4}$/,
+  rowspan: /^\d{1,4}$/,
+  start: /^\d{1,9}$/,
+  open: /^$/,
+  title: /^/
+};
+
+export function elementOf(tag: string, attributes: Attributes, tools: DrawingTools): HTMLElement {
+  const name = ELEMENTS.has(tag) ? tag : 'span';
+  const node = document.createElement(name);
+  for (const [attribute, value] of Object.entries(attributes)) {
+    if (ATTRIBUTES[attribute]?.test(value) === true) {
+      node.setAttribute(attribute, value);
+    }
+  }
+  const { href, role } = attributes;
+  if (node instanceof HTMLAnchorElement && href !== undefined && tools.mayLead(href)) {
+    node.href = href;
+    node.target = '_blank';
+    node.rel = 'noopener noreferrer';
+  }
+  if (role === 'image') {
+    node.className = 'jp-ChatStream-image';
+    node.title = 'Image not loaded: click to open it';
+  }
+  if (FOCUSABLE.has(name)) {
+    node.setAttribute(SUPPRESS_SHORTCUTS, 'true');
+  }
+  if (name === 'code') {
+    node.dir = 'ltr';
+  }
+  return node;
+}
+
+/** An element of the chat's own. */
+export function own(tag: 'div' | 'p' | 'section' | 'span', className: string): HTMLElement {
+  const node = document.createElement(tag);
+  node.className = className;
+  return node;
+}

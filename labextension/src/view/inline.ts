@@ -1,0 +1,126 @@
+/** The text of one block as nodes: what stays the same keeps its node. */
+import { type Inline } from '../markdown/inline';
+import { type DrawingTools, elementOf, own } from './drawing';
+
+interface Drawn {
+  readonly inline: Inline;
+  readonly node: HTMLElement | Text;
+  readonly children: InlineNodes | null;
+}
+
+/** The nodes of a list of inline nodes, at the end of their parent. */
+export class InlineNodes {
+  constructor(parent: HTMLElement, tools: DrawingTools) {
+    this._parent = parent;
+    this._tools = tools;
+  }
+
+  show(inlines: readonly Inline[]): void {
+    inlines.forEach((inline, at) => {
+      const drawn = this._drawn[at];
+      if (drawn !== undefined && this._fits(drawn, inline)) {
+        this._drawn[at] = { ...drawn, inline };
+        return;
+      }
+      const fresh = this._make(inline);
+      if (drawn === undefined) {
+        this._parent.append(fresh.node);
+      } else {
+        drawn.node.replaceWith(fresh.node);
+      }
+      this._drawn[at] = fresh;
+    });
+    this._drawn.splice(inlines.length).forEach(drawn => drawn.node.remove());
+  }
+
+  /** Change a node into what is wanted, if it is of the same kind. */
+  private _fits(drawn: Drawn, inline: Inline): boolean {
+    const before = drawn.inline;
+    switch (inline.kind) {
+      case 'text':
+        if (before.kind === 'text' && drawn.node instanceof Text) {
+          write(drawn.node, before.text, inline.text);
+          return true;
+        }
+        return false;
+      case 'element':
+        if (before.kind !== 'element' || !isSameElement(before, inline)) {
+          return false;
+        }
+        drawn.children?.show(inline.children);
+        return true;
+      case 'code':
+        return before.kind === 'code' && before.text === inline.text;
+      case 'math':
+        return before.kind === 'math' && before.source === inline.source;
+      case 'image':
+        return before.kind === 'image' && before.address === inline.address;
+    }
+  }
+
+  private _make(inline: Inline): Drawn {
+    switch (inline.kind) {
+      case 'text':
+        return { inline, node: document.createTextNode(inline.text), children: null };
+      case 'code': {
+        const node = elementOf('code', {}, this._tools);
+        node.textContent = inline.text;
+        return { inline, node, children: null };
+      }
+      case 'math':
+        return {
+          inline,
+          node: mathNode(inline.source, inline.isDisplay, this._tools),
+          children: null
+        };
+      case 'image': {
+        const node = document.createElement('img');
+        node.src = inline.address;
+        node.alt = inline.text;
+        return { inline, node, children: null };
+      }
+      case 'element': {
+        const node = elementOf(inline.tag, inline.attributes, this._tools);
+        const children = new InlineNodes(node, this._tools);
+        children.show(inline.children);
+        return { inline, node, children };
+      }
+    }
+  }
+
+  private readonly _parent: HTMLElement;
+  private readonly _tools: DrawingTools;
+  private readonly _drawn: Drawn[] = [];
+}
+
+/** A formula: its source, until it is typeset. */
+export function mathNode(source: string, isDisplay: boolean, tools: DrawingTools): HTMLElement {
+  const node = own('span', `jp-ChatStream-math${isDisplay ? ' jp-mod-display' : ''}`);
+  node.dir = 'ltr';
+  node.textContent = source;
+  tools.typeset(node);
+  return node;
+}
+
+/** Make a text node say `after`: what is only added is only added. */
+export function write(node: Text, before: string, after: string): void {
+  if (after === before) {
+    return;
+  }
+  if (after.startsWith(before)) {
+    node.appendData(after.slice(before.length));
+  } else {
+    node.data = after;
+  }
+}
+
+function isSameElement(
+  one: Extract<Inline, { kind: 'element' }>,
+  other: Extract<Inline, { kind: 'element' }>
+): boolean {
+  const { href, title, role } = one.attributes;
+  const its = other.attributes;
+  return (
+    one.tag === other.tag && href === its['href'] && title === its['title'] && role === its['role']
+  );
+}

@@ -1,0 +1,62 @@
+// Drawing without a browser: frames that the test calls for, and a page that typesets nothing.
+import { Frames } from '../src/view/frames';
+import { IncrementalMarkdown, type MarkdownTools } from '../src/view/markdown';
+import { settle } from './fakes';
+
+/** The tools of a page; each frame is drawn when the test says so. */
+export class FakeTools implements MarkdownTools {
+  readonly formulas: string[] = [];
+  readonly coloured: string[] = [];
+  now_ms = 0;
+  /** How long each look at the clock takes. */
+  tick_ms = 0;
+  private _actions: (() => void)[] = [];
+
+  readonly typeset = (node: HTMLElement): void => void this.formulas.push(node.textContent ?? '');
+  readonly colour = (code: string): void => void this.coloured.push(code);
+  readonly mayLead = (): boolean => true;
+  readonly frames = new Frames({
+    now: () => (this.now_ms += this.tick_ms),
+    onFrame: action => void this._actions.push(action),
+    afterPaint: action => action()
+  });
+
+  /** Draw one frame. */
+  async frame(): Promise<void> {
+    await settle();
+    this.now_ms += 16;
+    const actions = this._actions;
+    this._actions = [];
+    actions.forEach(action => action());
+    await settle();
+  }
+
+  /** Draw until nothing is left to draw; gives the number of frames. */
+  async rest(most = 10_000): Promise<number> {
+    await settle();
+    let count = 0;
+    while (this._actions.length > 0 && count < most) {
+      await this.frame();
+      count += 1;
+    }
+    return count;
+  }
+}
+
+export function stage() {
+  const host = document.createElement('div');
+  const tools = new FakeTools();
+  return { host, tools, markdown: new IncrementalMarkdown(host, tools) };
+}
+
+/** Draw a text as it comes, in pieces that end at these places. */
+export async function drawn(text: string, cuts: readonly number[] = []): Promise<HTMLElement> {
+  const { host, tools, markdown } = stage();
+  for (const cut of cuts) {
+    markdown.update(text.slice(0, cut), false);
+    await tools.rest();
+  }
+  markdown.update(text, true);
+  await tools.rest();
+  return host;
+}
