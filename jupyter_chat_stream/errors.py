@@ -7,7 +7,7 @@ never a prompt, an answer or a key.
 ::
 
     ChatStreamError
-     ├─ InvalidInput 400 ─ ContentTooLarge 413
+     ├─ InvalidInput 400 ─ ContentTooLarge 413, WrongCall
      ├─ NotFound 404 ─ ThreadNotFound, RunNotFound, MessageNotFound, ScheduleNotFound
      ├─ Forbidden 403
      ├─ Conflict 409 ─ RunNotEnded, RequestNotOpen, IdempotencyMismatch, CursorAhead,
@@ -56,6 +56,12 @@ class ContentTooLarge(InvalidInput):
 
     code = "content_too_large"
     status = 413
+
+
+class WrongCall(InvalidInput, TypeError):
+    """A method was called with an option or a value that it does not take (the kernel's side)."""
+
+    code = "wrong_call"
 
 
 class NotFound(ChatStreamError):
@@ -165,8 +171,8 @@ class IdempotencyMismatch(Conflict):
 
     def __init__(self, key: str) -> None:
         super().__init__(
-            f"The idempotency key {key!r} was used before with another body. "
-            "Send the same body, or choose a new key.",
+            f"The key {key!r} belongs to another message. "
+            "Choose a new Idempotency-Key, or send the same body with this one.",
             key=key,
         )
 

@@ -24,10 +24,11 @@ from .client.find import project as notebook_project
 from .client.follower import settle
 from .client.link import current, path_of
 from .client.observers import Observed
+from .client.options import check_kinds, refuse_unknown
 from .client.preferences import Preferring
 from .client.run import Followed, Pages, Run
 from .client.schedules import Schedule, Scheduled
-from .client.sending import HEAD, message_body, open_thread
+from .client.sending import HEAD, OPTIONS, message_body, open_thread
 from .client.showing import Shown, bundle
 from .client.times import When
 from .client.turns import is_busy, is_for_later, newest
@@ -109,6 +110,9 @@ class Chat(Observed, DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
     ) -> None:
         if name is not None and thread is not None:
             raise InvalidInput("Give a thread's name or its id, not both.")
+        self._check_call(
+            kwargs, name=name, thread=thread, model=model, system=system, project=project
+        )
         where = notebook_project() if project is None else project
         wanted = {"name": name, "model": model, "system": system, "project": where}
         link = current()
@@ -118,12 +122,23 @@ class Chat(Observed, DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         self._inbox = inbox.here()
         self._sent: dict[str, Run] = {}  # by id: whose events had not come when we looked last
         self._is_marked = False
-        super().__init__(height=height, disabled=disabled, **kwargs)
+        try:
+            super().__init__(height=height, disabled=disabled, **kwargs)
+        except BaseException:
+            link.unfollow(follower)
+            raise
         self._take_in({"thread": self.thread_id, "model": opened["model"] or ""})
         self._follow_with(follower)
         self._listener = self._changed  # one bound method, to be found again
         follower.listen(self._listener)
         self._refresh()
+
+    @classmethod
+    def _check_call(cls, traits: Mapping[str, Any], **given: Any) -> None:
+        own = [name for name, trait in cls.class_traits().items() if not trait.read_only]
+        public = [name for name in own if not name.startswith("_")]
+        refuse_unknown("Chat()", traits, sorted({*given, *public}))
+        check_kinds("Chat()", given)
 
     # ------------------------------------------------------------------ traits
 
@@ -190,6 +205,7 @@ class Chat(Observed, DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         key: str | None = None,
         parent: Message | str | None = HEAD,
         deliver_at: When | None = None,
+        **unknown: Any,
     ) -> Run:
         """Send a message and give the run that answers it, at once.
 
@@ -212,6 +228,7 @@ class Chat(Observed, DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
             parent=parent,
             deliver_at=deliver_at,
             key=key,
+            **unknown,
         )
         return current().command(self._post(body, key))
 
@@ -252,6 +269,7 @@ class Chat(Observed, DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
             RunFailed: it ended otherwise; ``error.run.content`` has its text.
             TimeoutError: it has not ended in ``timeout`` seconds; it goes on.
         """
+        refuse_unknown("chat.ask()", options, (*OPTIONS, "timeout"))
         sending = current().start(self._post(message_body(text, key=key, **options), key))
         try:
             run = inbox.wait(sending)
@@ -275,6 +293,7 @@ class Chat(Observed, DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         Cancelling the call cancels the run and keeps its text.
         """
         link = current()
+        refuse_unknown("chat.aask()", options, (*OPTIONS, "timeout"))
         sending = link.start(self._post(message_body(text, key=key, **options), key))
         try:
             run = await asyncio.shield(asyncio.wrap_future(sending))

@@ -14,6 +14,8 @@ from typing import Any
 from ipywidgets import Widget
 from traitlets import All, Bunch, EventHandler, HasTraits
 
+from ..errors import WrongCall
+from ..spelling import did_you_mean
 from . import mistakes
 
 Change = Mapping[str, Any]
@@ -55,7 +57,20 @@ class Observed(Widget):
     def observe(
         self, handler: Callable[[Any], Any], names: Any = All, type: Any = "change"
     ) -> None:
-        """Call ``handler(change)`` whenever one of these traits changes; see traitlets."""
+        """Call ``handler(change)`` whenever one of these traits changes; see traitlets.
+
+        Raises:
+            WrongCall: there is no trait of that name.
+        """
+        if not isinstance(handler, EventHandler):
+            wanted = [names] if names is All or isinstance(names, str) else list(names)
+            for name in wanted:
+                if isinstance(name, str) and not self.has_trait(name):
+                    raise WrongCall(
+                        f"{_name(self)} has no trait {name!r}."
+                        f"{did_you_mean(name, self.trait_names())}",
+                        option=name,
+                    )
         super().observe(_Observer(handler), names, type)
 
     def notify_change(self, change: Bunch) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .link import current
+from .options import refuse_unknown
+
+OPTIONS = ("default_model", "system", "on_crash")
 
 
 class Preferring:
@@ -31,6 +34,7 @@ class Preferring:
 
 
 async def _preferences(changes: Mapping[str, Any]) -> dict[str, Any]:
+    refuse_unknown("chat.preferences()", changes, OPTIONS)
     link = current()
     wire = await (link.request("PATCH", "me", changes) if changes else link.request("GET", "me"))
     return {name: value for name, value in wire.items() if name != "owner"}

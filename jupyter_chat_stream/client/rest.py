@@ -6,7 +6,7 @@ import json
 import random
 import socket
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
@@ -15,7 +15,7 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from ..connection import Connection
-from ..errors import ChatStreamError, ServerUnavailable, VersionMismatch
+from ..errors import ChatStreamError, ServerUnavailable, VersionMismatch, WrongCall
 from .wire import read_answer
 
 MAX_BYTES = 256 * 1024 * 1024  # a snapshot is as large as its thread
@@ -91,7 +91,7 @@ async def fetch(
         _address(to, path),
         method=method,
         headers={**to.headers(), **(headers or {}), "Content-Type": "application/json"},
-        body=None if body is None else json.dumps(body),
+        body=None if body is None else _written(body),
         connect_timeout=CONNECT_TIMEOUT_S,
         request_timeout=timeout_s,
         ssl_options=to.ssl_context(),
@@ -104,7 +104,7 @@ async def fetch(
         raise _unavailable(to, error) from error
     finally:
         client.close()
-    return read_answer(answer.code, answer.body)
+    return read_answer(answer.code, answer.body, to.url)
 
 
 async def open_socket(to: Connection) -> WebSocketClientConnection:
@@ -126,9 +126,40 @@ async def open_socket(to: Connection) -> WebSocketClientConnection:
         raise _unavailable(to, error) from error
 
 
+def _written(body: Mapping[str, Any]) -> str:
+    def refuse(value: Any) -> NoReturn:
+        raise _not_plain(f"a value of type {type(value).__name__}")
+
+    try:
+        return json.dumps(body, allow_nan=False, default=refuse)
+    except WrongCall:
+        raise
+    except TypeError:
+        raise _not_plain("a dict whose keys are no texts") from None
+    except ValueError:
+        raise _not_plain("a number that is not finite, or a list or dict in itself") from None
+    except RecursionError:
+        raise _not_plain("lists or dicts nested too deeply") from None
+
+
+def _not_plain(what: str) -> WrongCall:
+    return WrongCall(
+        f"What was given cannot be sent: it holds {what}. Only texts, finite numbers, True, False, "
+        "None, and lists and dicts of them can."
+    )
+
+
 def _unavailable(to: Connection, error: Exception) -> ServerUnavailable:
     return ServerUnavailable(
-        f"The chat's server at {to.url} does not answer: {error!r}. Is JupyterLab running?",
+        f"The chat's server at {to.url} does not answer ({_reason(error)}). Is JupyterLab running?",
         url=to.url,
         never_arrived=isinstance(error, ConnectionRefusedError),
     )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there"
+    if isinstance(error, HTTPClientError):
+        return "it took too long" if error.code == 599 else "it refuses the connection"
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

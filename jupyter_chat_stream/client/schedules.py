@@ -6,12 +6,37 @@ changes it is one coroutine on the link's loop, waited for (``pause``) or awaite
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
+from ..errors import InvalidInput
+from ..spelling import did_you_mean
 from .link import current, path_of
+from .options import check_kinds, refuse_unknown
 from .times import from_wire, local_zone
+
+OPTIONS = ("cron", "timezone", "model", "params")
+CHANGES = ("content", *OPTIONS, "paused")
+
+
+@contextmanager
+def _naming_zones(name: str | None) -> Iterator[None]:
+    """Name the nearest time zone where the server knows none of this name."""
+    try:
+        yield
+    except InvalidInput as error:
+        if error.facts.get("field") != "timezone" or name is None:
+            raise
+        from zoneinfo import available_timezones
+
+        zones = sorted(available_timezones())
+        raise InvalidInput(
+            f"There is no time zone {name[:64]!r}.{did_you_mean(name, zones)} "
+            "It must be an IANA name, such as Europe/Berlin or UTC.",
+            field="timezone",
+        ) from None
 
 
 class Schedule:
@@ -124,7 +149,10 @@ class Schedule:
         return f"schedules/{path_of(self.id)}"
 
     async def _patch(self, changes: Mapping[str, Any]) -> Schedule:
-        self._wire = dict(await current().request("PATCH", self._path, changes))
+        refuse_unknown("schedule.change()", changes, CHANGES)
+        check_kinds("schedule.change()", changes)
+        with _naming_zones(changes.get("timezone")):
+            self._wire = dict(await current().request("PATCH", self._path, changes))
         return self
 
     async def _delete(self) -> None:
@@ -145,6 +173,7 @@ class Scheduled:
         timezone: str | None = None,
         model: str | None = None,
         params: Mapping[str, Any] | None = None,
+        **unknown: Any,
     ) -> Schedule:
         """Send a message again and again, from the server, with or without this kernel.
 
@@ -157,9 +186,11 @@ class Scheduled:
             params: of the model.
 
         Raises:
+            WrongCall: there is no such option, or it is not of its type.
             InvalidInput: the expression or the zone cannot be meant; ``facts["field"]`` says which.
         """
-        return current().command(self._schedule(content, cron, timezone, model, params))
+        work = self._schedule(content, cron, timezone, model, params, **unknown)
+        return current().command(work)
 
     async def aschedule(self, content: str, **options: Any) -> Schedule:
         """Send a message again and again; see ``schedule``."""
@@ -168,11 +199,13 @@ class Scheduled:
     async def _schedule(
         self,
         content: str,
-        cron: str,
+        cron: str | None = None,
         timezone: str | None = None,
         model: str | None = None,
         params: Mapping[str, Any] | None = None,
+        **unknown: Any,
     ) -> Schedule:
+        refuse_unknown("chat.schedule()", unknown, OPTIONS)
         body = {
             "thread_id": self.thread_id,
             "content": content,
@@ -181,9 +214,12 @@ class Scheduled:
             "model": model,
             "params": params,
         }
+        check_kinds("chat.schedule()", body)
         given = {field: value for field, value in body.items() if value is not None}
         # Made twice it would send twice: asked again only where the first try cannot have arrived.
-        return Schedule(await current().request("POST", "schedules", given, repeatable=False))
+        with _naming_zones(timezone):
+            wire = await current().request("POST", "schedules", given, repeatable=False)
+        return Schedule(wire)
 
     def schedules(self) -> list[Schedule]:
         """Ask for this thread's schedules as they are now, oldest first."""

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from ..errors import InvalidInput, ServerUnavailable
+from ..errors import InvalidInput, ServerUnavailable, WrongCall
 from .follower import Follower
 from .link import Link, path_of
+from .options import check_kinds, refuse_unknown
 from .times import When, to_wire
 from .values import Message
 
 OPEN_TIMEOUT_S = 30.0
 HEAD: Any = object()  # the default parent: the thread's newest reply
+OPTIONS = ("model", "params", "tools", "context", "key", "parent", "deliver_at")
 
 
 async def open_thread(
@@ -64,12 +66,17 @@ def message_body(
     deliver_at: When | None = None,
     key: str | None = None,
     parent: Message | str | None = HEAD,
+    **unknown: Any,
 ) -> dict[str, Any]:
     """Give the body of a message, with only what was given; its key is no part of it.
 
     Raises:
+        WrongCall: there is no such option, or it is not of its type.
         InvalidInput: ``deliver_at`` is no time, or with this key another one at each call.
     """
+    refuse_unknown("chat.send()", unknown, OPTIONS)
+    options = {"model": model, "params": params, "tools": tools, "context": context}
+    check_kinds("chat.send()", {"text": text, "key": key, **options})
     if key is not None and isinstance(deliver_at, timedelta):
         raise InvalidInput(
             "With a key, give deliver_at as a time: a timedelta means another one whenever the "
@@ -81,8 +88,20 @@ def message_body(
         body["deliver_at"] = to_wire(deliver_at, "deliver_at")
     if isinstance(context, Mapping):
         context = [{"name": name, "text": str(value)} for name, value in context.items()]
-    options = {"model": model, "params": params, "tools": tools, "context": context}
+    options["context"] = context
     body.update({name: value for name, value in options.items() if value is not None})
     if parent is not HEAD:
-        body["parent_id"] = parent.id if isinstance(parent, Message) else parent
+        body["parent_id"] = _id_of(parent)
     return body
+
+
+def _id_of(parent: Message | str | None) -> str | None:
+    if isinstance(parent, Message):
+        return parent.id
+    if parent is None or isinstance(parent, str):
+        return parent
+    raise WrongCall(
+        "chat.send(): parent must be one of `chat.messages`, its id, or None, not a value of type "
+        f"{type(parent).__name__}.",
+        option="parent",
+    )

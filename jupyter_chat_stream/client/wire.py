@@ -10,9 +10,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ChatStreamError, ProviderError
-
-_CODE_BY_STATUS = {401: "forbidden", 403: "forbidden", 404: "not_found", 429: "limit_reached"}
+from ..errors import (
+    ChatStreamError,
+    Forbidden,
+    LimitReached,
+    NotFound,
+    ProviderError,
+    ServerUnavailable,
+)
+from .sentences import in_python
 
 
 def error_classes() -> dict[str, type[ChatStreamError]]:
@@ -29,8 +35,9 @@ def error_classes() -> dict[str, type[ChatStreamError]]:
 def error_from_wire(wire: Mapping[str, Any], status: int = 500) -> ChatStreamError:
     """Build the error that an ``error`` object means."""
     facts = dict(wire)
-    code = str(facts.pop("code", None) or _CODE_BY_STATUS.get(status, ChatStreamError.code))
-    message = str(facts.pop("message", None) or f"The chat's server answered {status}.")
+    code = str(facts.pop("code", None) or ChatStreamError.code)
+    message = str(facts.pop("message", None) or "The chat's server gives no reason.")
+    message = in_python(code, message, facts)
     cls = error_classes().get(code, ChatStreamError)
     # The classes' own constructors build the sentence from ids; here the sentence has come.
     error = cls.__new__(cls)
@@ -44,19 +51,46 @@ def error_from_wire(wire: Mapping[str, Any], status: int = 500) -> ChatStreamErr
     return error
 
 
-def read_answer(status: int, body: bytes) -> Any:
+def read_answer(status: int, body: bytes, url: str = "") -> Any:
     """Give the JSON of an answer, None where it has no body.
 
     Raises:
         ChatStreamError: the answer is an error, or not of this server.
     """
+    is_page = False
+    content = None
     try:
         content = json.loads(body) if body else None
     except ValueError:
-        content = None
-        if status < 400:
-            raise ChatStreamError(f"The answer ({status}, {len(body)} bytes) is no JSON.") from None
-    if status < 400:
-        return content
+        is_page = True
     wire = content.get("error") if isinstance(content, dict) else None
-    raise error_from_wire(wire if isinstance(wire, dict) else {}, status)
+    if status >= 400 and isinstance(wire, dict):
+        raise error_from_wire(wire, status)
+    if status >= 300 or is_page:
+        raise _of_another(status, url)
+    return content
+
+
+def _of_another(status: int, url: str) -> ChatStreamError:
+    """Say that what answered is not the chat's server: a proxy, a login page, a bare Jupyter."""
+    if 300 <= status < 400 or status in (401, 403):
+        return Forbidden(
+            f"The server at {url} asks for a login and does not let this kernel in. "
+            "Restart the kernel; if that does not help, restart JupyterLab.",
+            url=url,
+        )
+    if status == 404:
+        return NotFound(
+            f"There is no chat on the server at {url}. Install jupyter-chat-stream where "
+            "JupyterLab runs, then restart the server and this kernel.",
+            url=url,
+        )
+    if status == 429:
+        return LimitReached(
+            f"The server at {url} takes no more requests for now. Try again in a minute.", url=url
+        )
+    return ServerUnavailable(
+        f"Something else than the chat's server answers at {url} (a proxy, or a server that "
+        "fails). Is JupyterLab running, and does a proxy stand before it?",
+        url=url,
+    )

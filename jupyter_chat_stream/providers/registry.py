@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..errors import BadRequest, NoSuchModel
+from ..spelling import did_you_mean
 from .base import Model, Provider
 
 GROUP = "jupyter_chat_stream.providers"
@@ -37,8 +38,7 @@ def split_model(model_id: str) -> tuple[str, str]:
     provider, slash, name = model_id.partition("/")
     if not (provider and slash and name):
         raise BadRequest(
-            f"{model_id!r} is no model id. Write provider/model, for example 'demo/tour'; "
-            "GET models lists them.",
+            f"{model_id!r} is no model: write provider/model, for example 'demo/tour'.",
             model=model_id,
         )
     return provider, name
@@ -115,8 +115,9 @@ class Registry:
             return NoSuchModel(self._broken[provider_name], model=model_id)
         known = ", ".join(sorted(self._providers))
         return NoSuchModel(
-            f"There is no provider {provider_name!r} on this server, only: {known}. "
-            "Choose a model from GET models, or install the package that brings it.",
+            f"There is no provider {provider_name!r} on this server, only: {known}."
+            f"{did_you_mean(provider_name, self._providers)} "
+            "Choose another model, or install the package that brings this one.",
             model=model_id,
         )
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import ContentTooLarge, InvalidInput
 from ..events import MAX_CONTENT_BYTES, clean_text, dumps, from_iso
+from ..spelling import did_you_mean
 from .refusals import InvalidJson
 
 MAX_EXTRA_BYTES = 1024 * 1024  # params, tools and context together
@@ -262,13 +263,14 @@ def _invalid(model: type[Body], error: ValidationError) -> InvalidInput:
     field = ".".join(str(step) for step in first["loc"])[:100] or "body"
     if first["type"] == "extra_forbidden":
         known = ", ".join(model.model_fields) or "nothing"
-        what = f"is not a field here; this request takes {known}."
+        meant = did_you_mean(field, model.model_fields)
+        what = f"is not a field here.{meant} This request takes {known}."
         if len(first["loc"]) > 1:
             what = "is not a field here."
     elif first["type"] == "missing":
         what = "is missing."
     elif first["type"] == "string_pattern_mismatch":
-        what = "must be written provider/model; GET models lists them."
+        what = "must be written provider/model, such as demo/tour."
     else:
         what = f"is wrong: {first['msg']}."
     return InvalidInput(f"'{field}' {what}", field=field)

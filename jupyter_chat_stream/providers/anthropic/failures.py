@@ -107,8 +107,8 @@ _SENTENCES: dict[type[ProviderError], str] = {
         "one into ANTHROPIC_API_KEY where JupyterLab is started, or into the key file."
     ),
     NoSuchModel: (
-        "The Claude API knows no model {model!r}, or this key may not use it. Choose one from "
-        "GET models; if the name is right, look at ANTHROPIC_BASE_URL."
+        "The Claude API knows no model {model!r}, or this key may not use it. Choose "
+        "another; if the name is right, look at ANTHROPIC_BASE_URL."
     ),
     PromptTooLong: (
         "The conversation is longer than the model {model!r} can read. "

@@ -50,7 +50,7 @@ def find(name: str) -> Model:
             return model
     if not _NAME.fullmatch(name):
         raise NoSuchModel(
-            f"{name[:128]!r} cannot be the name of a Claude model. Choose one from GET models, "
+            f"{name[:128]!r} cannot be the name of a Claude model. Choose another, "
             f"for example 'anthropic/{DEFAULT_MODEL}'.",
             model=f"anthropic/{name[:128]}",
         )

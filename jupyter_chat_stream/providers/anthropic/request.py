@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import BadRequest
+from ...spelling import did_you_mean
 from ..base import Model, Prompt, Turn
 from .models import takes_thinking_budget, thinks_unasked
 
@@ -66,7 +67,8 @@ def _check_names(params: Mapping[str, Any]) -> None:
             )
         if name not in PARAMS:
             raise BadRequest(
-                f"The Claude provider has no parameter {name!r}, only: {', '.join(PARAMS)}.",
+                f"The Claude provider has no parameter {name!r}.{did_you_mean(name, PARAMS)} "
+                f"It takes: {', '.join(PARAMS)}.",
                 param=name,
             )
 

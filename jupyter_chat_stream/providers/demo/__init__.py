@@ -14,6 +14,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 
 from ...errors import NoSuchModel
+from ...spelling import did_you_mean
 from ..base import (
     AskChunk,
     Chunk,
@@ -97,8 +98,12 @@ class DemoProvider:
         for model in MODELS:
             if model.name == name:
                 return model
-        known = ", ".join(f"demo/{model.name}" for model in MODELS)
-        raise NoSuchModel(f"There is no model 'demo/{name}', only: {known}.", model=f"demo/{name}")
+        known = [f"demo/{model.name}" for model in MODELS]
+        meant = did_you_mean(f"demo/{name}", known)
+        raise NoSuchModel(
+            f"There is no model 'demo/{name}'.{meant} There are: {', '.join(known)}.",
+            model=f"demo/{name}",
+        )
 
     def is_ready(self) -> bool:
         """Say yes: nothing is needed."""

@@ -21,6 +21,7 @@ from typing import Any
 
 from ...errors import BadRequest, InvalidInput
 from ...events import from_iso
+from ...spelling import did_you_mean
 from .failures import CODES
 
 DEFAULT_LONG_CHARS = 20_000
@@ -64,7 +65,8 @@ def parse(model: str, given: Mapping[str, Any]) -> Params:
     for name in given:
         if name not in known:
             raise BadRequest(
-                f"'demo/{model}' has no parameter {str(name)[:64]!r}, only: {', '.join(known)}.",
+                f"'demo/{model}' has no parameter {str(name)[:64]!r}."
+                f"{did_you_mean(str(name), known)} It takes: {', '.join(known)}.",
                 param=str(name)[:64],
             )
     failure = given.get("failure", "provider_down")

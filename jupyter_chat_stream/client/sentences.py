@@ -1,0 +1,103 @@
+"""What the server refuses, said in the words of Python.
+
+The server's sentences are for everybody who speaks HTTP. Whoever has a ``Chat`` in hand knows no
+header and no field, but arguments and methods. ``SENTENCES`` has a sentence for each code whose own
+one would name the wire; ``AS_SAID`` lists the others. A test finds a code in neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SENTENCES: Mapping[str, str] = {
+    "compacted": (
+        "The single events of thread {thread_id!r} after {after} are kept no more: what they "
+        "said is in `chat.messages`."
+    ),
+    "cursor_ahead": (
+        "Thread {thread_id!r} ends with event {seq}, before {after}: ask for its events after"
+        " an earlier one."
+    ),
+    "idempotency_mismatch": (
+        "The key {key!r} belongs to another question: choose a new key, or leave it out."
+    ),
+    "invalid_json": (
+        "What was given holds something that cannot be sent: only texts, finite numbers, "
+        "True, False, None, and lists and dicts of them can."
+    ),
+    "message_not_found": (
+        "There is no message {message_id!r} in this thread: `chat.messages` has those that are."
+    ),
+    "method_not_allowed": (
+        "The chat's server does not know this request. Install the same version of jupyter-"
+        "chat-stream where JupyterLab runs and in this kernel, and restart both."
+    ),
+    "run_not_ended": (
+        "Run {run_id!r} is {run_status}: wait for its end with run.wait(), or stop it with "
+        "run.cancel()."
+    ),
+    "run_not_found": (
+        "There is no run {run_id!r} on this server, or it is not yours: `chat.runs` has those"
+        " of a chat."
+    ),
+    "schedule_not_found": (
+        "There is no schedule {schedule_id!r} on this server, or it is not yours: "
+        "`chat.schedules()` lists those of a chat."
+    ),
+    "thread_not_found": (
+        "There is no thread {thread_id!r} on this server, or it is not yours. Chat('a name') "
+        "opens the thread of that name, or makes it."
+    ),
+    "unauthenticated": (
+        "The chat's server does not know this kernel any more: restart the kernel."
+    ),
+}
+
+AS_SAID = frozenset(
+    {
+        *("bad_key", "bad_request", "conflict", "content_too_large", "database_busy"),
+        *("database_foreign", "database_on_other_host", "database_too_new", "database_too_old"),
+        *("database_unreachable", "database_unreadable", "error", "fold_error", "forbidden"),
+        *("internal", "invalid_input", "limit_reached", "metrics_unavailable", "missing_key"),
+        *(
+            "no_such_model",
+            "not_found",
+            "overloaded",
+            "prompt_too_long",
+            "provider_down",
+            "provider_error",
+        ),
+        *(
+            "provider_error",
+            "rate_limited",
+            "refusal",
+            "request_not_open",
+            "run_failed",
+            "server_unavailable",
+        ),
+        *("stale_attempt", "stalled", "start_failed", "store_error", "stream_cut"),
+        *("too_many_later", "too_many_schedules", "turn_lost", "version_mismatch", "wrong_call"),
+    }
+)
+
+# The wire's names of what an argument is called otherwise.
+ARGUMENTS: Mapping[str, str] = {
+    "content": "text",
+    "parent_id": "parent",
+    "thread_id": "thread",
+    "Idempotency-Key": "key",
+}
+
+
+def in_python(code: str, message: str, facts: Mapping[str, Any]) -> str:
+    """Give the sentence for whoever called a method."""
+    wanted = SENTENCES.get(code)
+    if wanted is not None:
+        try:
+            return wanted.format_map(facts)
+        except (KeyError, IndexError, AttributeError, ValueError):
+            return message  # of a server that names other facts
+    field = str(facts.get("field", ""))
+    argument = ARGUMENTS.get(field)
+    return message if argument is None else message.replace(f"'{field}'", f"'{argument}'")
