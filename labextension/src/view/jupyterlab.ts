@@ -83,6 +83,7 @@ class Queue {
   }
 
   private async _run(): Promise<void> {
+    await Promise.resolve(); // the node of the job is put into the page first
     if (!this._isWarm) {
       // The first job loads what it needs; the others would wait for the same.
       await this._next();
