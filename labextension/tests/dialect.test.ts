@@ -32,7 +32,7 @@ function joined(block: Block, env: Env): Node[] {
       return [];
     case 'code': {
       const language = block.language === '' ? {} : { language: block.language };
-      return [['pre', {}, [['code', language, texts([block.text.replace(/\n$/, '')])]]]];
+      return [['pre', {}, [['code', language, texts([block.text])]]]];
     }
     case 'math':
       return [['math', { display: true }, [texOf(block.source)]]];

@@ -69,7 +69,11 @@ function readBlock(reader: Reader): Block | null {
   switch (token.type) {
     case 'fence':
     case 'code_block':
-      return { kind: 'code', language: languageOf(token.info), text: token.content };
+      return {
+        kind: 'code',
+        language: languageOf(token.info),
+        text: token.content.replace(/\n$/, '')
+      };
     case 'math_block':
       return { kind: 'math', source: token.markup };
     case 'hr':

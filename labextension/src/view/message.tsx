@@ -4,6 +4,7 @@ import { type ReactElement, memo } from 'react';
 import { type Beaten, type ThreadClient } from '../model';
 import { type Message, type Part, type Run, contentOf, isEnd } from '../protocol';
 import { askedState, openQuestion } from '../waiting';
+import { Bubble } from './bubble';
 import { Button } from './button';
 import { useNow } from './hooks';
 import { ClockIcon } from './icons';
@@ -52,9 +53,7 @@ export function Question({ message }: { readonly message: Message }): ReactEleme
           <PartView key={index} part={part} isEnded isStreaming={false} />
         )
       )}
-      <div className="jp-ChatStream-bubble" data-testid="content">
-        {contentOf(message)}
-      </div>
+      <Bubble text={contentOf(message)} />
     </>
   );
 }

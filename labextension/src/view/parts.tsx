@@ -8,6 +8,7 @@ import {
   type ToolCallPart,
   type ToolResultPart
 } from '../protocol';
+import { LongText } from './bubble';
 import { useTools } from './hooks';
 import { IncrementalMarkdown } from './markdown';
 import { OWN_KEYS } from './safe';
@@ -41,7 +42,8 @@ export const Markdown = memo(function Markdown(props: {
     []
   );
   const mode = props.isStreaming === true ? ' jp-mod-streaming' : '';
-  return <div ref={host} className={`jp-ChatStream-markdown jp-RenderedHTMLCommon${mode}`} />;
+  const look = `jp-ChatStream-markdown jp-RenderedHTMLCommon${mode}`;
+  return <div ref={host} className={look} dir="auto" />;
 });
 
 export interface PartProps {
@@ -152,7 +154,7 @@ function Attachment({ part }: { readonly part: AttachmentPart }): ReactElement {
 function Plain({ text }: { readonly text: string }): ReactElement {
   return (
     <pre className="jp-ChatStream-plain" {...OWN_KEYS}>
-      {text}
+      <LongText text={text} />
     </pre>
   );
 }

@@ -1,0 +1,45 @@
+/** What a person said: the text as it was typed. A long one is folded. */
+import { type ReactElement, useLayoutEffect, useRef, useState } from 'react';
+
+import { Button } from './button';
+import { useTools } from './hooks';
+import { PlainText } from './plain';
+
+/** A longer text, or one of more lines, is folded. */
+const LONG_CHARS = 2_000;
+const LONG_LINES = 24;
+
+export function Bubble({ text }: { readonly text: string }): ReactElement {
+  const [isOpen, setOpen] = useState(false);
+  const isLong = text.length > LONG_CHARS || text.split('\n', LONG_LINES + 1).length > LONG_LINES;
+  const isFolded = isLong && !isOpen;
+  return (
+    <div className={`jp-ChatStream-bubble${isFolded ? ' jp-mod-folded' : ''}`} dir="auto">
+      <LongText text={text} />
+      {isLong ? (
+        <Button testid="unfold" isOpen={isOpen} then="stay" onClick={() => setOpen(!isOpen)}>
+          {isOpen ? 'Show less' : 'Show all'}
+        </Button>
+      ) : null}
+    </div>
+  );
+}
+
+/** A text as it is, in chunks: the first one at once, the others as frames allow. */
+export function LongText({ text }: { readonly text: string }): ReactElement {
+  const host = useRef<HTMLDivElement>(null);
+  const { frames } = useTools();
+  useLayoutEffect(() => {
+    const node = host.current;
+    if (node === null) {
+      return undefined;
+    }
+    node.replaceChildren();
+    const work = new PlainText(node, '').show(text);
+    if (work.next().done !== true) {
+      void frames.run(work);
+    }
+    return () => void work.return();
+  }, [text, frames]);
+  return <div ref={host} className="jp-ChatStream-text" data-testid="content" />;
+}
