@@ -83,7 +83,6 @@ class Queue {
   }
 
   private async _run(): Promise<void> {
-    await Promise.resolve(); // the node of the job is put into the page first
     if (!this._isWarm) {
       // The first job loads what it needs; the others would wait for the same. It begins in the
       // next frame, when its node is in the page.
