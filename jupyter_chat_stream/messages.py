@@ -12,7 +12,7 @@ its rows with them, so a row cannot disagree with the log it came from.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from .errors import FoldError
@@ -90,6 +90,10 @@ class MessageFold:
     @property
     def run_id(self) -> str | None:
         return self._fields["run_id"]
+
+    @property
+    def parent_id(self) -> str | None:
+        return self._fields["parent_id"]
 
     def apply(self, event: Event) -> None:
         """Fold one event of this message.
@@ -284,6 +288,29 @@ class Transcript:
     def message(self, message_id: str) -> dict[str, Any] | None:
         fold = self._messages.get(message_id)
         return None if fold is None else fold.value()
+
+    def forget_oldest(self, keep: int, pinned: Collection[str] = ()) -> bool:
+        """Forget all but the newest messages, with their runs; True where one was forgotten.
+
+        What has not ended stays, and so does the message that it answers.
+
+        Args:
+            pinned: the ids of messages that stay as well.
+        """
+        open_ids = {run["message_id"] for run in self.runs.values() if run["ended_at"] is None}
+        asked = {self._messages[id_].parent_id for id_ in open_ids if id_ in self._messages}
+        oldest = list(self._messages)[: max(0, len(self._messages) - keep)]
+        gone = {id_ for id_ in oldest if id_ not in open_ids | asked and id_ not in pinned}
+        for id_ in gone:
+            del self._messages[id_]
+        for run_id in [id_ for id_, run in self.runs.items() if run["message_id"] in gone]:
+            del self.runs[run_id]
+        return bool(gone)
+
+    @property
+    def size(self) -> int:
+        """How many messages are held."""
+        return len(self._messages)
 
     def state(self) -> dict[str, Any]:
         """Give the whole state as ``GET threads/{id}/messages`` does."""

@@ -16,25 +16,26 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from ipywidgets import DOMWidget, ValueWidget, Widget, register
+from ipywidgets import ValueWidget, Widget, register
 from traitlets import Bool, Int, TraitType, Unicode, validate
 
-from .client import inbox
+from .client import history, inbox
 from .client.find import project as notebook_project
 from .client.follower import settle
 from .client.link import current, path_of
+from .client.loose import LooseWidget, weakly
 from .client.observers import Observed
 from .client.options import check_kinds, refuse_unknown
 from .client.preferences import Preferring
 from .client.run import Followed, Pages, Run
 from .client.schedules import Schedule, Scheduled
 from .client.sending import HEAD, OPTIONS, message_body, open_thread
-from .client.showing import Shown, bundle
+from .client.showing import Shown, bundle, leave_in_history
 from .client.times import When
 from .client.turns import is_busy, is_for_later, newest
 from .client.values import Message, Messages
 from .errors import InvalidInput
-from .events import ENDS, Event
+from .events import Event
 
 __all__ = ["Chat", "Message", "Run", "Schedule"]
 
@@ -64,7 +65,7 @@ class _FollowedInt(_FollowedTrait, Int):  # type: ignore[type-arg]
 
 
 @register
-class Chat(Observed, DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
+class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
     """A thread, by name, to be shown and spoken to.
 
     Args:
@@ -116,21 +117,18 @@ class Chat(Observed, DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         where = notebook_project() if project is None else project
         wanted = {"name": name, "model": model, "system": system, "project": where}
         link = current()
-        opened, follower = link.run(open_thread(link, thread, wanted))
+        opened, hold = link.run(open_thread(link, thread, wanted))
+        self._follow_with(hold)
         self.name: str | None = opened["name"]
         self.thread_id = opened["id"]
         self._inbox = inbox.here()
         self._sent: dict[str, Run] = {}  # by id: whose events had not come when we looked last
         self._is_marked = False
-        try:
-            super().__init__(height=height, disabled=disabled, **kwargs)
-        except BaseException:
-            link.unfollow(follower)
-            raise
+        super().__init__(height=height, disabled=disabled, **kwargs)
         self._take_in({"thread": self.thread_id, "model": opened["model"] or ""})
-        self._follow_with(follower)
-        self._listener = self._changed  # one bound method, to be found again
-        follower.listen(self._listener)
+        # Weak: whoever drops the chat has it followed no more.
+        self._listener = weakly(self._changed)
+        hold.follower.listen(self._listener)
         self._refresh()
 
     @classmethod
@@ -145,16 +143,16 @@ class Chat(Observed, DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
     def _changed(self, urgent: bool) -> None:
         """Let the traits be set soon; called in the link's thread."""
         if urgent:
-            self._inbox.put(id(self), self._refresh)
+            self._inbox.put(id(self), weakly(self._refresh))
         elif not self._is_marked:
             self._is_marked = True
             length = len(self._trait_values.get("value", ""))
             pause_s = max(LEAST_PAUSE_S, length / PAUSE_CHARS_PER_S)
-            asyncio.get_running_loop().call_later(pause_s, self._mark)
+            asyncio.get_running_loop().call_later(pause_s, weakly(self._mark))
 
     def _mark(self) -> None:
         self._is_marked = False
-        self._inbox.put(id(self), self._refresh)
+        self._inbox.put(id(self), weakly(self._refresh))
 
     def _catch_up(self) -> None:
         if self._inbox.is_here():
@@ -243,12 +241,13 @@ class Chat(Observed, DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
         headers = {"Idempotency-Key": key or secrets.token_urlsafe(16)}
         path = f"threads/{path_of(self.thread_id)}/messages"
         answer = await link.request("POST", path, body, headers=headers)
-        follower = await link.follow(self.thread_id)
-        run = Run(follower, answer["run"], answer["reply"], answer["message"])
+        asked, reply = answer["message"], answer["reply"]
+        hold = await link.follow(self.thread_id, asked["id"], reply["id"])
+        run = Run(hold, answer["run"], reply, asked)
         # Known to the chat before its sender has it: an interrupt there loses nothing. Observers
         # hear of it when whoever called waits, reads or is done.
         self._sent[run.id] = run
-        self._inbox.put(id(self), self._refresh)
+        self._inbox.put(id(self), weakly(self._refresh))
         return run
 
     def _unseen(self) -> list[Run]:
@@ -315,8 +314,7 @@ class Chat(Observed, DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
     async def _cancel_all(self) -> None:
         # The server's list: the answer to a message just sent may have overtaken its events.
         link = current()
-        runs = (await link.request("GET", f"threads/{path_of(self.thread_id)}/runs"))["runs"]
-        open_ids = [run["id"] for run in runs if run["status"] not in ENDS]
+        open_ids = await history.open_runs(self.thread_id)
         # Newest first: stopping the first would let the next begin.
         for run_id in reversed(open_ids):
             await link.request("POST", f"runs/{path_of(run_id)}/cancel", {})
@@ -326,21 +324,13 @@ class Chat(Observed, DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
 
     @property
     def messages(self) -> Messages:
-        """All messages as they are now, oldest first."""
-        return Messages(Message.from_wire(wire) for wire in self._follower.messages())
+        """All messages as they are now, oldest first; older ones are asked for when read."""
+        return history.messages(self._follower)
 
     @property
     def runs(self) -> list[Run]:
         """All runs, oldest first: what a kernel that has restarted gets hold of again."""
-        return current().run(self._runs())
-
-    async def _runs(self) -> list[Run]:
-        follower, link = self._follower, current()
-        known = [
-            Run(await link.follow(self.thread_id), run, follower.message(run["message_id"]))
-            for run in follower.runs()
-        ]
-        return known + self._unseen()
+        return history.runs(self._follower, self._unseen)
 
     def events(self, after: int = 0) -> Iterator[Event]:
         """Give the thread's events after a cursor, then the live ones, without end."""
@@ -358,6 +348,7 @@ class Chat(Observed, DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
     # ------------------------------------------------------------------ showing
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        leave_in_history(self, lambda known: _is_same(known, self))
         return bundle(self.thread_id, self._follower.messages())
 
     def __repr__(self) -> str:
@@ -371,11 +362,12 @@ class Chat(Observed, DOMWidget, ValueWidget, Followed, Scheduled, Preferring):
 
     def close(self) -> None:
         """Stop following and take the widget away; the thread stays."""
-        held = self.__dict__.get("_held")
-        if held is not None:
-            held.ignore(self._listener)
+        hold, listener = self.__dict__.get("_hold"), self.__dict__.get("_listener")
+        if hold is not None:
+            if listener is not None:
+                hold.follower.ignore(listener)
             self._sent.clear()
-            self._leave()
+            hold.leave()
         super().close()
 
 
@@ -383,3 +375,7 @@ def _cancel_sent(sending: Future[Run]) -> None:
     """Stop the run of a message whose sender has gone, once it is known."""
     if not sending.cancelled() and sending.exception() is None:
         current().start(sending.result()._cancel())
+
+
+def _is_same(known: object, chat: Chat) -> bool:
+    return type(known) is Chat and known.thread_id == chat.thread_id

@@ -3,7 +3,8 @@
 The link feeds frames to the shared sans-I/O ``Subscription`` (L6) and everybody else asks here:
 properties read the fold under a lock and never touch the network, ``until`` waits on the link's
 loop, listeners are told that something changed and read again. What is held is the state of the
-thread, never a queue of events, so a slow reader costs nothing (L8).
+thread, never a queue of events, so a slow reader costs nothing (L8); of a long thread the newest
+messages, those that have not ended, and those whose run somebody holds.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from ..errors import (
@@ -29,6 +31,8 @@ from .wire import error_from_wire
 
 GIVE_UP_S = 60.0
 MAX_MISFITS = 3
+KEPT_MESSAGES = 200  # at least: of a longer thread the older ones are asked for when they are read
+MOST_MESSAGES = 400  # then the older half is forgotten
 SETTLE_WAIT_S = 5.0  # for the events of what the server has said is done
 
 T = TypeVar("T")
@@ -48,6 +52,8 @@ class Follower:
         self._trouble: ChatStreamError | None = None  # why nothing comes at present
         self._trouble_since = 0.0
         self.users = 0
+        self.has_earlier = False  # messages that are not kept here
+        self._pins: Counter[str] = Counter()  # messages that somebody holds a run of
         self.is_refused = False  # the link is to ask again, later
 
     # ------------------------------------------------------------------ read, from any thread
@@ -67,6 +73,7 @@ class Follower:
             return self._subscription.transcript.message(message_id) if message_id else None
 
     def messages(self) -> list[dict[str, Any]]:
+        """Give the messages that are kept here, oldest first."""
         with self._lock:
             return self._subscription.transcript.messages
 
@@ -131,6 +138,19 @@ class Follower:
 
     # ------------------------------------------------------------------ fed by the link
 
+    def pin(self, message_ids: Iterable[str], count: int = 1) -> None:
+        """Keep these messages, or with -1 need them no more."""
+        for id_ in message_ids:
+            self._pins[id_] += count
+            if self._pins[id_] <= 0:
+                del self._pins[id_]
+
+    def _forget(self) -> None:
+        transcript = self._subscription.transcript
+        if transcript.size > MOST_MESSAGES + len(self._pins):
+            is_forgotten = transcript.forget_oldest(KEPT_MESSAGES, self._pins)
+            self.has_earlier = self.has_earlier or is_forgotten
+
     def request(self) -> dict[str, Any]:
         """Give the frame that asks for what comes after the cursor."""
         self.is_refused = False
@@ -140,6 +160,7 @@ class Follower:
         """Take one frame; give the frame to answer with, if there is one."""
         with self._lock:
             action = self._subscription.receive(frame)
+            self._forget()
         if isinstance(action, Applied):
             self._misfits = 0
             self._trouble = None

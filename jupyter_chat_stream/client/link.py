@@ -1,10 +1,10 @@
-"""The process's one connection to its server: a daemon thread, its loop, REST and one WebSocket.
+"""The process's one connection to its server: a daemon thread, its loop, REST and WebSockets.
 
 Everybody's coroutines run on this loop: ``run``, ``watch`` and ``command`` wait for one from
-ordinary code, ``arun`` and ``acommand`` from any other loop. The socket is there while some thread
-is followed; it carries them all, reconnects with backoff and jitter, and finds the server anew each
-time, because it may be back on another port with another token. After ``os.fork`` the child starts
-its own.
+ordinary code, ``arun`` and ``acommand`` from any other loop. A thread has one follower, whoever
+follows it, and one WebSocket (``channel``) carries 200 threads; it reconnects with backoff and
+jitter, and finds the server anew each time, because it may be back on another port with another
+token. A follower is dropped with its last ``Hold``. After ``os.fork`` the child starts its own.
 
 Bounds: answers and frames at most ``rest.MAX_BYTES``; the socket is read only as fast as frames
 are folded (tornado's queue holds one); nothing else is buffered.
@@ -14,27 +14,26 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import json
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+import weakref
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from tornado.websocket import WebSocketClientConnection, WebSocketError
+from tornado.websocket import WebSocketClientConnection
 
 from ..connection import Connection
 from ..errors import ChatStreamError, ServerUnavailable
 from . import inbox, rest
+from .channel import Channel
 from .find import find
 from .follower import Follower
 
 RETRY_FOR_S = 10.0
 SILENCE_S = 45.0
-ASK_AGAIN_S = 1.0
-LASTED_S = 6.0  # a socket that was open for longer than any try takes begins the backoff anew
 
 T = TypeVar("T")
 
@@ -48,9 +47,7 @@ class Link:
         self._connection: Connection | None = None
         self._finding: asyncio.Future[Connection] | None = None
         self._followers: dict[str, Follower] = {}
-        self._socket: WebSocketClientConnection | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._heard = 0.0
+        self._channels: list[Channel] = []
         self._thread = threading.Thread(target=self._live, name="chat-stream", daemon=True)
         self._thread.start()
 
@@ -114,9 +111,12 @@ class Link:
         self._thread.join(2)
 
     async def _stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task], timeout=1)
+        # The loop is the link's own: whatever still runs there ends with it.
+        ending = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in ending:
+            task.cancel()
+        if ending:
+            await asyncio.wait(ending, timeout=1)
         self._loop.stop()
 
     # ------------------------------------------------------------------ the server
@@ -196,106 +196,80 @@ class Link:
 
     # ------------------------------------------------------------------ following
 
-    async def follow(self, thread_id: str) -> Follower:
-        """Give the thread's follower; each call is one user, to be undone by ``unfollow``."""
+    async def follow(self, thread_id: str, *messages: str) -> Hold:
+        """Give a hold on the thread's follower: one follower for all who follow this thread.
+
+        Args:
+            messages: the ids of those that are kept for as long as the hold.
+        """
         follower = self._followers.get(thread_id)
-        if follower is None or follower.error is not None:
-            follower = self._followers[thread_id] = Follower(thread_id)
-            if self._task is None or self._task.done():
-                self._task = self._loop.create_task(self._keep_socket())
-                self._task.add_done_callback(self._socket_failed)
-            else:
-                await self._say(follower.request())
-        follower.users += 1
+        is_carried = any(
+            channel.is_open and channel.followers.get(thread_id) is follower
+            for channel in self._channels
+        )
+        if follower is None or follower.error is not None or not is_carried:
+            follower = self._begin_following(thread_id)
+        return Hold(self, follower, messages)
+
+    def _begin_following(self, thread_id: str) -> Follower:
+        before = self._followers.get(thread_id)
+        if before is not None:
+            self._drop(before)
+        follower = self._followers[thread_id] = Follower(thread_id)
+        channel = next((known for known in self._channels if known.has_room), None)
+        if channel is None:
+            channel = Channel(
+                self.connection,
+                lambda frame: self._take(frame),
+                self._lose_connection,
+                lambda: SILENCE_S,
+            )
+            self._channels.append(channel)
+        channel.add(follower)
         return follower
 
-    def unfollow(self, follower: Follower) -> None:
+    def _drop(self, follower: Follower) -> None:
+        for channel in self._channels:
+            channel.remove(follower)
+        self._channels = [known for known in self._channels if known.is_open]
+
+    async def _take(self, frame: Mapping[str, Any]) -> None:
+        for channel in self._channels:
+            if frame.get("thread") in channel.followers:
+                await channel.take(frame)
+                return
+
+    def _lose_connection(self) -> None:
+        self._connection = None
+
+    def unfollow(self, follower: Follower, messages: Sequence[str] = ()) -> None:
         """Stop using a follower; from any thread, at any time."""
         if self.pid == os.getpid() and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._unfollow, follower)
+            self._loop.call_soon_threadsafe(self._unfollow, follower, messages)
 
-    def _unfollow(self, follower: Follower) -> None:
+    def _unfollow(self, follower: Follower, messages: Sequence[str]) -> None:
         follower.users -= 1
+        follower.pin(messages, -1)
         if follower.users > 0 or self._followers.get(follower.thread_id) is not follower:
             return
         del self._followers[follower.thread_id]
-        if self._followers:
-            frame = {"op": "unsubscribe", "thread": follower.thread_id}
-            self._loop.create_task(self._say(frame))
-        elif self._task is not None:
-            self._task.cancel()
-            self._task = None
+        self._drop(follower)
 
-    async def _say(self, frame: Mapping[str, Any]) -> None:
-        if self._socket is None:
-            return  # every follower asks again when the socket is there
-        try:
-            await self._socket.write_message(json.dumps(frame))
-        except WebSocketError:
-            self._socket = None
+    @property
+    def _socket(self) -> WebSocketClientConnection | None:
+        """The first channel's socket, where it is open."""
+        return self._channels[0].socket if self._channels else None
 
-    async def _keep_socket(self) -> None:
-        """Hold the socket open while this task lives."""
-        tries = 0
-        while True:
-            began = time.monotonic()
-            try:
-                await self._use_socket()
-            except ChatStreamError as error:
-                for follower in list(self._followers.values()):
-                    follower.trouble(error)
-            self._connection = None
-            tries = 0 if time.monotonic() - began > LASTED_S else tries + 1
-            await asyncio.sleep(rest.backoff_s(tries))
 
-    def _socket_failed(self, task: asyncio.Task[None]) -> None:
-        """Tell whoever waits of an error that nobody foresaw."""
-        if task.cancelled() or task.exception() is None:
-            return
-        for follower in self._followers.values():
-            follower.end(ChatStreamError(f"Following failed: {task.exception()!r}."))
+class Hold:
+    """One user's hold on a follower: given up when it is dropped, or by ``leave``."""
 
-    async def _use_socket(self) -> None:
-        """Open the socket, ask for every thread, and fold what comes until it ends."""
-        to = await self.connection()
-        opened = await rest.open_socket(to)
-        self._heard = self._loop.time()
-        self._socket = opened
-        self._watch(opened)
-        try:
-            for follower in list(self._followers.values()):
-                await self._say(follower.request())
-            while True:
-                text = await opened.read_message()
-                if text is None:
-                    return
-                self._heard = self._loop.time()
-                await self._take(json.loads(text))
-        finally:
-            opened.close()
-            if self._socket is opened:
-                self._socket = None
-
-    def _watch(self, opened: WebSocketClientConnection) -> None:
-        """Close a socket that has been silent for longer than a server's heartbeat allows."""
-        if self._loop.time() - self._heard > SILENCE_S:
-            opened.close()
-        elif self._socket is opened:
-            self._loop.call_later(SILENCE_S / 9, self._watch, opened)
-
-    async def _take(self, frame: Mapping[str, Any]) -> None:
-        follower = self._followers.get(frame.get("thread", ""))
-        if follower is None:
-            return
-        answer = follower.receive(frame)
-        if answer is not None:
-            await self._say(answer)
-        elif follower.is_refused:
-            self._loop.call_later(ASK_AGAIN_S, self._ask_again, follower)
-
-    def _ask_again(self, follower: Follower) -> None:
-        if follower.is_refused and self._followers.get(follower.thread_id) is follower:
-            self._loop.create_task(self._say(follower.request()))
+    def __init__(self, link: Link, follower: Follower, messages: Sequence[str]) -> None:
+        self.follower = follower
+        follower.users += 1
+        follower.pin(messages)
+        self.leave = weakref.finalize(self, link.unfollow, follower, messages)
+        self.leave.atexit = False  # the process's end is the link's own affair
 
 
 _link: Link | None = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import socket
+from asyncio import Future
 from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -120,8 +122,14 @@ async def open_socket(to: Connection) -> WebSocketClientConnection:
         request_timeout=TIMEOUT_S,
         ssl_options=to.ssl_context(),
     )
+    opening = asyncio.ensure_future(
+        websocket_connect(request, max_message_size=MAX_BYTES, resolver=_resolver(to))
+    )
     try:
-        return await websocket_connect(request, max_message_size=MAX_BYTES, resolver=_resolver(to))
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close)  # tornado opens it all the same
+        raise
     except (OSError, HTTPClientError) as error:
         raise _unavailable(to, error) from error
 
@@ -147,6 +155,11 @@ def _not_plain(what: str) -> WrongCall:
         f"What was given cannot be sent: it holds {what}. Only texts, finite numbers, True, False, "
         "None, and lists and dicts of them can."
     )
+
+
+def _close(opening: Future[WebSocketClientConnection]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def _unavailable(to: Connection, error: Exception) -> ServerUnavailable:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import weakref
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 from ..errors import RequestNotOpen, RunFailed, ServerUnavailable
 from ..events import ENDS, Event, MessageWritten, parse
 from .follower import GIVE_UP_S, Follower, settle
-from .link import Link, current, path_of
+from .link import Hold, Link, current, path_of
 from .questions import Question, not_open, open_question
 from .rest import TIMEOUT_S
 from .showing import bundle
@@ -33,18 +32,16 @@ class Followed:
 
     thread_id: str
 
-    def _follow_with(self, follower: Follower) -> None:
+    def _follow_with(self, hold: Hold) -> None:
         self._pid = os.getpid()
-        self._held = follower
-        self._leave = weakref.finalize(self, current().unfollow, follower)
-        self._leave.atexit = False  # the process's end is the link's own affair
+        self._hold = hold
 
     @property
     def _follower(self) -> Follower:
         if self._pid != os.getpid():
             link = current()
             self._follow_with(link.run(link.follow(self.thread_id)))
-        return self._held
+        return self._hold.follower
 
 
 async def read_page(thread_id: str, after: int, wait_s: int) -> list[Event]:
@@ -92,7 +89,7 @@ class Run(Followed):
 
     def __init__(
         self,
-        follower: Follower,
+        hold: Hold,
         run: Mapping[str, Any],
         reply: Mapping[str, Any] | None = None,
         asked: Mapping[str, Any] | None = None,
@@ -100,12 +97,12 @@ class Run(Followed):
         self.thread_id: str = run["thread_id"]
         self.id: str = run["id"]
         self._run, self._reply = dict(run), reply
-        parent = follower.message(reply["parent_id"]) if reply else None
+        parent = hold.follower.message(reply["parent_id"]) if reply else None
         self._asked = asked or (parent if parent and parent["role"] == "user" else None)
         # The last event of what was asked: it was sent, or its time had come. All of its answers'
         # are later. (A reply's own seq moves.)
         self._before = self._asked["seq"] - 1 if self._asked else 0
-        self._follow_with(follower)
+        self._follow_with(hold)
 
     # ------------------------------------------------------------------ state
 
@@ -372,5 +369,5 @@ class Run(Followed):
         path = f"runs/{path_of(self.id)}/{how}"
         headers = {"Idempotency-Key": secrets.token_urlsafe(16)}
         answer = await link.request("POST", path, {}, headers=headers)
-        follower = await link.follow(self.thread_id)
-        return Run(follower, answer["run"], answer["reply"])
+        hold = await link.follow(self.thread_id, answer["reply"]["id"])
+        return Run(hold, answer["run"], answer["reply"])

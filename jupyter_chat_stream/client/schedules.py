@@ -17,6 +17,7 @@ from .link import current, path_of
 from .options import check_kinds, refuse_unknown
 from .times import from_wire, local_zone
 
+PAGE = 100
 OPTIONS = ("cron", "timezone", "model", "params")
 CHANGES = ("content", *OPTIONS, "paused")
 
@@ -230,5 +231,12 @@ class Scheduled:
         return await current().arun(self._schedules())
 
     async def _schedules(self) -> list[Schedule]:
-        path = f"schedules?thread_id={path_of(self.thread_id)}"
-        return [Schedule(wire) for wire in (await current().request("GET", path))["schedules"]]
+        path = f"schedules?thread_id={path_of(self.thread_id)}&limit={PAGE}"
+        found: list[Schedule] = []
+        before = ""
+        while True:
+            page = (await current().request("GET", path + before))["schedules"]
+            found = [*map(Schedule, page), *found]
+            if len(page) < PAGE:
+                return found
+            before = f"&before={path_of(page[0]['id'])}"

@@ -8,8 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from ..errors import InvalidInput, ServerUnavailable, WrongCall
-from .follower import Follower
-from .link import Link, path_of
+from .link import Hold, Link, path_of
 from .options import check_kinds, refuse_unknown
 from .times import When, to_wire
 from .values import Message
@@ -21,7 +20,7 @@ OPTIONS = ("model", "params", "tools", "context", "key", "parent", "deliver_at")
 
 async def open_thread(
     link: Link, thread_id: str | None, wanted: Mapping[str, Any]
-) -> tuple[dict[str, Any], Follower]:
+) -> tuple[dict[str, Any], Hold]:
     """Get or create a thread, make it what is wanted, and follow it until it is live.
 
     Args:
@@ -40,20 +39,16 @@ async def open_thread(
     }
     if changes:
         thread = await link.request("PATCH", f"threads/{path_of(thread['id'])}", changes)
-    follower = await link.follow(thread["id"])
+    hold = await link.follow(thread["id"])
     try:
-        await asyncio.wait_for(follower.live(), OPEN_TIMEOUT_S)
+        await asyncio.wait_for(hold.follower.live(), OPEN_TIMEOUT_S)
     except asyncio.TimeoutError:
-        link.unfollow(follower)
         raise ServerUnavailable(
             f"The chat's server answers, but thread {thread['id']!r} cannot be followed: nothing "
             f"came for {OPEN_TIMEOUT_S:.0f} s. Does something between here and it stop WebSockets?",
             thread_id=thread["id"],
         ) from None
-    except BaseException:
-        link.unfollow(follower)
-        raise
-    return thread, follower
+    return thread, hold
 
 
 def message_body(

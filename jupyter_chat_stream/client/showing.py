@@ -7,7 +7,7 @@ only that it is, so that notebooks under version control change when the convers
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..events import ENDS
@@ -36,6 +36,29 @@ def shell_of_kernel() -> Any:
 
     shell = get_ipython()
     return shell if getattr(shell, "kernel", None) is not None else None
+
+
+def leave_in_history(shown: object, is_older: Callable[[object], bool]) -> None:
+    """Let the kernel's history of results (``Out``, ``_``) keep the newest of what is the same.
+
+    A cell that shows a chat and is run again would leave one more chat with each run.
+    """
+    shell = shell_of_kernel()
+    if shell is None:
+        return
+    hook, spaces = shell.displayhook, (shell.user_ns, shell.user_ns_hidden)
+    out = shell.user_ns.get("_oh", {})
+    for number in [n for n, known in out.items() if known is not shown and is_older(known)]:
+        del out[number]
+        for names in spaces:
+            names.pop(f"_{number}", None)
+    for name in ("_", "__", "___"):
+        known = getattr(hook, name, None)
+        if known is not shown and is_older(known):
+            setattr(hook, name, "")
+            for names in spaces:
+                if names.get(name) is known:
+                    names[name] = ""
 
 
 def speaker(message: Mapping[str, Any]) -> str:

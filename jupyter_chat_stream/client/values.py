@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .paging import Paged
 from .showing import cell, snapshot, speaker
 
 
@@ -52,11 +53,14 @@ class Message:
             display({"text/markdown": self.content, "text/plain": self.content}, raw=True)
 
 
-class Messages(list[Message]):
-    """The messages of a thread: a list that shows as the thread's text."""
+class Messages(Paged[Message]):
+    """The messages of a thread: a list that shows as the thread's text.
+
+    Of a long thread the older ones are asked for when they are read.
+    """
 
     def __repr__(self) -> str:
-        return "\n".join(map(repr, self)) or "(no messages)"
+        return "\n".join(map(repr, self.here())) or "(no messages)"
 
     def _repr_markdown_(self) -> str:
-        return snapshot(vars(message) for message in self)
+        return snapshot(vars(message) for message in self.here())

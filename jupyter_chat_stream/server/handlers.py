@@ -13,7 +13,10 @@ from ..events import ENDS
 from . import queries
 from .base import ChatHandler, answers
 
-MESSAGES = 200  # on one page, where nobody says how many
+# On one page, where nobody says how many.
+MESSAGES = 200
+RUNS = 200
+SCHEDULES = 50
 
 
 class StatusHandler(ChatHandler):
@@ -133,7 +136,14 @@ class RunsHandler(ChatHandler):
     @answers("read")
     async def get(self, thread_id: str) -> None:
         thread_id = queries.an_id(thread_id, ThreadNotFound)
-        self.answer(await self.service.runs(self.owner, thread_id))
+        found = await self.service.runs(
+            self.owner,
+            thread_id,
+            limit=queries.whole(self, "limit", least=1, most=1000) or RUNS,
+            before=queries.text(self, "before", most=128),
+            is_open=queries.flag(self, "open"),
+        )
+        self.answer(found)
 
 
 class RunHandler(ChatHandler):
@@ -178,7 +188,13 @@ class SchedulesHandler(ChatHandler):
         thread_id = queries.text(self, "thread_id", most=128)
         if thread_id is not None:
             thread_id = queries.an_id(thread_id, ThreadNotFound)
-        self.answer(await self.service.schedules(self.owner, thread_id))
+        found = await self.service.schedules(
+            self.owner,
+            thread_id,
+            limit=queries.whole(self, "limit", least=1, most=200) or SCHEDULES,
+            before=queries.text(self, "before", most=128),
+        )
+        self.answer(found)
 
     @answers("execute")
     async def post(self) -> None:

@@ -38,9 +38,26 @@ class Messages(ServiceBase):
         self._parts.engine.nudge()
         return sent
 
-    async def runs(self, owner: str, thread_id: str) -> dict[str, Any]:
+    async def runs(
+        self,
+        owner: str,
+        thread_id: str,
+        *,
+        limit: int = runs.MOST_LISTED,
+        before: str | None = None,
+        is_open: bool = False,
+    ) -> dict[str, Any]:
+        """List the newest of a thread's runs, before another one; or only those that are open.
+
+        Raises:
+            ThreadNotFound
+            RunNotFound: ``before`` is no run of this thread.
+        """
         thread = await self._find_thread(owner, thread_id)
-        return {"runs": await self.store.read(lambda conn: runs.list_runs(conn, thread))}
+        found = await self.store.read(
+            lambda conn: runs.list_runs(conn, thread, limit=limit, before=before, is_open=is_open)
+        )
+        return {"runs": found}
 
     async def run(self, owner: str, run_id: str) -> dict[str, Any]:
         return await self.store.read(

@@ -15,18 +15,26 @@ from .base import ServiceBase
 class Schedules(ServiceBase):
     """Commands on schedules; the sweep makes them due."""
 
-    async def schedules(self, owner: str, thread_id: str | None = None) -> dict[str, Any]:
-        """List an owner's schedules, or those of one thread.
+    async def schedules(
+        self,
+        owner: str,
+        thread_id: str | None = None,
+        *,
+        limit: int = schedules.MAX_SCHEDULES,
+        before: str | None = None,
+    ) -> dict[str, Any]:
+        """List the newest of an owner's schedules, or of one thread's, before another one.
 
         Raises:
             ThreadNotFound
+            ScheduleNotFound: ``before`` is none of theirs.
         """
 
         def work(conn: Connection) -> list[dict[str, Any]]:
             thread = None
             if thread_id is not None:
                 thread = threads.find_thread(conn, owner, thread_id)
-            return schedules.list_all(conn, owner, thread)
+            return schedules.list_all(conn, owner, thread, limit=limit, before=before)
 
         return {"schedules": await self.store.read(work)}
 

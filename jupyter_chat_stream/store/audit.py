@@ -21,9 +21,9 @@ from ..messages import Transcript
 from . import rows
 from .archive import read_archive
 from .compaction import digest
+from .exporting import each_run
 from .log import ThreadRef, execute
 from .reading import read_events
-from .runs import list_runs
 
 _STEP = 2048
 
@@ -194,7 +194,7 @@ def _compare_runs(
     conn: Connection, thread: ThreadRef, transcript: Transcript, compactions: _Compactions
 ) -> Iterator[Difference]:
     missing = set(transcript.runs)
-    for run in list_runs(conn, thread):
+    for run in each_run(conn, thread):
         missing.discard(run["id"])
         folded = dict(transcript.runs.get(run["id"], {}))
         if folded and run["message_id"] in compactions.bare:

@@ -34,6 +34,9 @@ _REF = (
 )
 
 
+MOST_LISTED = 1000  # runs on one page
+
+
 @dataclass(frozen=True, kw_only=True)
 class NewReply:
     """A reply that is to be made: where it hangs, and what was asked for.
@@ -90,14 +93,38 @@ def read_begun_ms(conn: Connection, run: RunRef) -> int:
     return int(execute(conn, sql, {"pk": run.pk}).scalar_one())
 
 
-def list_runs(conn: Connection, thread: ThreadRef) -> list[dict[str, Any]]:
-    """Give a thread's runs, oldest first."""
+def list_runs(
+    conn: Connection,
+    thread: ThreadRef,
+    *,
+    limit: int = MOST_LISTED,
+    before: str | None = None,
+    is_open: bool = False,
+) -> list[dict[str, Any]]:
+    """Give the newest ``limit`` of a thread's runs, oldest first.
+
+    Args:
+        before: the id of a run: only those made before it.
+        is_open: only those that have not ended.
+
+    Raises:
+        RunNotFound: ``before`` is no run of this thread.
+    """
     sql = (
         f"SELECT {rows.RUN_COLUMNS}, message.id AS message_id FROM run "
-        "JOIN message ON message.pk = run.message WHERE run.thread = :pk ORDER BY run.pk"
+        "JOIN message ON message.pk = run.message WHERE run.thread = :pk "
     )
-    found = execute(conn, sql, {"pk": thread.pk}).mappings()
-    return [rows.run_wire(row, thread.id, row["message_id"]) for row in found]
+    params: dict[str, Any] = {"pk": thread.pk, "limit": limit}
+    if before is not None:
+        place = "SELECT pk FROM run WHERE id = :id AND thread = :pk"
+        params["before"] = execute(conn, place, {"id": before, "pk": thread.pk}).scalar()
+        if params["before"] is None:
+            raise RunNotFound(before)
+        sql += "AND run.pk < :before "
+    if is_open:
+        sql += "AND run.ended_ms IS NULL "
+    found = execute(conn, sql + "ORDER BY run.pk DESC LIMIT :limit", params).mappings().all()
+    return [rows.run_wire(row, thread.id, row["message_id"]) for row in reversed(found)]
 
 
 def open_runs(conn: Connection, thread: ThreadRef) -> list[RunRef]:

@@ -205,15 +205,32 @@ def thread_of(conn: Connection, owner: str, schedule_id: str) -> ThreadRef:
     return ThreadRef(pk=row["thread"], id=row["thread_id"])
 
 
-def list_all(conn: Connection, owner: str, thread: ThreadRef | None) -> list[dict[str, Any]]:
-    """List an owner's schedules, of one thread or of all, oldest first."""
+def list_all(
+    conn: Connection,
+    owner: str,
+    thread: ThreadRef | None,
+    *,
+    limit: int = MAX_SCHEDULES,
+    before: str | None = None,
+) -> list[dict[str, Any]]:
+    """Give the newest ``limit`` of an owner's schedules, of one thread or of all, oldest first.
+
+    Args:
+        before: the id of a schedule: only those made before it.
+
+    Raises:
+        ScheduleNotFound: ``before`` is none of theirs.
+    """
     sql = f"SELECT {_COLUMNS} {_FROM} WHERE thread.owner = :owner AND NOT thread.deleted"
-    params: dict[str, Any] = {"owner": owner}
+    params: dict[str, Any] = {"owner": owner, "limit": limit}
     if thread is not None:
         sql += " AND schedule.thread = :thread"
         params["thread"] = thread.pk
-    found = execute(conn, f"{sql} ORDER BY schedule.pk", params).mappings()
-    return [_wire(row) for row in found]
+    if before is not None:
+        sql += " AND schedule.pk < :before"
+        params["before"] = _find(conn, owner, before)["pk"]
+    sql += " ORDER BY schedule.pk DESC LIMIT :limit"
+    return [_wire(row) for row in reversed(execute(conn, sql, params).mappings().all())]
 
 
 def _find(conn: Connection, owner: str, schedule_id: str) -> Mapping[str, Any]:

@@ -6,6 +6,9 @@
 import { type Api, ApiError } from './commands';
 import { asObject } from './parse';
 
+/** What the server gives on one page. */
+const PAGE = 50;
+
 export interface Schedule {
   readonly id: string;
   readonly content: string;
@@ -38,12 +41,26 @@ export class ScheduleList {
 
   /** Ask for them. */
   async load(): Promise<void> {
-    const path = `schedules?thread_id=${encodeURIComponent(this._threadId)}`;
     try {
-      const answer = await this._api.request({ method: 'GET', path });
-      this._set({ schedules: parseSchedules(answer), problem: null });
+      this._set({ schedules: await this._loadAll(), problem: null });
     } catch (error) {
       this._set({ problem: explain(error) });
+    }
+  }
+
+  /** Ask page by page: the newest page first, each oldest first. */
+  private async _loadAll(): Promise<readonly Schedule[]> {
+    const path = `schedules?thread_id=${encodeURIComponent(this._threadId)}`;
+    let found: readonly Schedule[] = [];
+    let before = '';
+    for (;;) {
+      const page = parseSchedules(await this._api.request({ method: 'GET', path: path + before }));
+      found = [...page, ...found];
+      const oldest = page[0];
+      if (oldest === undefined || page.length < PAGE) {
+        return found;
+      }
+      before = `&before=${encodeURIComponent(oldest.id)}`;
     }
   }
 

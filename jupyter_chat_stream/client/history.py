@@ -1,0 +1,101 @@
+"""What lies further back in a thread than a follower keeps: asked for page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .follower import KEPT_MESSAGES, Follower
+from .link import current, path_of
+from .paging import Paged
+from .run import Run
+from .values import Message, Messages
+
+PAGE = KEPT_MESSAGES
+
+
+def messages(follower: Follower) -> Messages:
+    """Give all messages of a thread, the older ones when they are read."""
+    known = follower.messages()
+    if not follower.has_earlier or not known:
+        return Messages(map(Message.from_wire, known))
+    pages = _Pages(follower.thread_id, known)
+    return Messages(
+        map(Message.from_wire, pages.newest),
+        lambda: [Message.from_wire(wire) for wire in pages.earlier()["messages"]],
+    )
+
+
+def runs(follower: Follower, unseen: Callable[[], list[Run]]) -> list[Run]:
+    """Give all runs of a thread, the older ones when they are read.
+
+    Args:
+        unseen: gives those whose events have not come yet.
+    """
+    known = follower.runs()
+    given = [(run, follower.message(run["message_id"])) for run in known]
+    newest = current().run(_made(follower, given)) + unseen()
+    if not follower.has_earlier or not known:
+        return newest
+    pages = _Pages(follower.thread_id, follower.messages())
+    shown = {run.id for run in newest}
+
+    def earlier() -> list[Run]:
+        while True:
+            page = pages.earlier()
+            by_id = {wire["id"]: wire for wire in page["messages"]}
+            found = [run for run in page["runs"] if run["message_id"] in by_id]
+            found = [run for run in found if run["id"] not in shown]
+            if found or not page["messages"]:
+                given = [(run, by_id[run["message_id"]]) for run in found]
+                return current().run(_made(follower, given))
+
+    return Paged(newest, earlier)
+
+
+async def open_runs(thread_id: str) -> list[str]:
+    """Ask for the ids of the runs that have not ended, oldest first."""
+    found: list[str] = []
+    before = ""
+    while True:
+        path = f"threads/{path_of(thread_id)}/runs?open=1&limit={PAGE}{before}"
+        page = (await current().request("GET", path))["runs"]
+        found = [*(run["id"] for run in page), *found]
+        if len(page) < PAGE:
+            return found
+        before = f"&before={path_of(page[0]['id'])}"
+
+
+async def _made(
+    follower: Follower, given: Iterable[tuple[dict[str, Any], dict[str, Any] | None]]
+) -> list[Run]:
+    """Make runs of the wire's, each with its reply."""
+    link = current()
+    return [
+        Run(await link.follow(follower.thread_id, run["message_id"]), run, reply)
+        for run, reply in given
+    ]
+
+
+class _Pages:
+    """The pages before the newest messages, the newest page first.
+
+    Only the newest ``PAGE`` messages of a follower are sure to follow one another: from further
+    back it keeps those that are open or whose run somebody holds.
+    """
+
+    def __init__(self, thread_id: str, known: list[dict[str, Any]]) -> None:
+        self._thread_id = thread_id
+        self.newest = known[-PAGE:]
+        self._before: str | None = self.newest[0]["id"]
+
+    def earlier(self) -> dict[str, Any]:
+        """Ask for the page before; empty after the first message."""
+        if self._before is None:
+            return {"messages": [], "runs": []}
+        path = f"threads/{path_of(self._thread_id)}/messages"
+        page: dict[str, Any] = current().run(
+            current().request("GET", f"{path}?limit={PAGE}&before={path_of(self._before)}")
+        )
+        self._before = page["messages"][0]["id"] if page["messages"] else None
+        return page
