@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..events import ENDS
+from ..markdown.copies import harmless, harmless_start, one_line, visible
 from . import mistakes
 
 MIME = "application/vnd.jupyter-chat-stream.thread.v1+json"
@@ -18,6 +19,7 @@ MAX_SNAPSHOT_BYTES = 20_000
 MARKS = {"failed": "failed", "cancelled": "stopped", "interrupted": "interrupted"}
 LATER = "*(to be sent later)*"
 NEVER = "*(never sent)*"
+WRITING = "*(still being written)*"
 LEFT_OUT = "*(what came before is left out of this copy)*"
 
 
@@ -65,16 +67,14 @@ def speaker(message: Mapping[str, Any]) -> str:
     return "You" if message["role"] == "user" else message["model"] or "Assistant"
 
 
-def text_of(message: Mapping[str, Any]) -> str:
-    """Give what a copy keeps of a message."""
+def mark_of(message: Mapping[str, Any]) -> str:
+    """Give what a copy says of a message beside its text; nothing of one that is whole."""
     role, status = message["role"], message["status"]
     if role == "user" and status != "completed":
-        mark = LATER if status == "waiting" else NEVER
-    elif status not in ENDS:
-        return "*(still being written)*"
-    else:
-        mark = f"*({MARKS[status]})*" if status in MARKS else ""
-    return "\n\n".join(text for text in (message["content"].strip("\n"), mark) if text)
+        return LATER if status == "waiting" else NEVER
+    if status not in ENDS:
+        return WRITING
+    return f"*({MARKS[status]})*" if status in MARKS else ""
 
 
 def said(messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -89,23 +89,49 @@ def said(messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def snapshot(messages: Iterable[Mapping[str, Any]], *, markdown: bool = True) -> str:
-    """Give the newest messages as text, whole ones, at most ``MAX_SNAPSHOT_BYTES``."""
-    head = "**{}**" if markdown else "{}:"
-    blocks = [
-        f"{head.format(speaker(message))}\n\n{text_of(message)}" for message in said(messages)
-    ]
+    """Give the newest messages as text, whole ones, at most ``MAX_SNAPSHOT_BYTES``.
+
+    Their texts are untrusted: Markdown is made harmless for whatever renders it.
+    """
+    newest_first = said(messages)[::-1]
     kept: list[str] = []
     room = MAX_SNAPSHOT_BYTES - len(LEFT_OUT) - 2
-    for block in reversed(blocks):
+    for message in newest_first:
+        text = visible(text_of(message)).strip("\n")
+        if len(text.encode()) > room:
+            break  # what is made of it might be shorter; a text of that size is cut anyway
+        block = _block(message, harmless(text) if markdown else text, markdown=markdown)
         room -= len(block.encode()) + 2
         if room < 0:
             break
         kept.append(block)
-    if not kept and blocks:  # one message larger than the copy: its beginning
-        kept = [blocks[-1].encode()[: MAX_SNAPSHOT_BYTES - 64].decode(errors="ignore") + " …"]
-    if len(kept) < len(blocks):
+    if not kept and newest_first:  # one message larger than the copy: its beginning
+        kept = [_beginning(newest_first[0], markdown=markdown)]
+    if len(kept) < len(newest_first):
         kept.append(LEFT_OUT)
     return "\n\n".join(reversed(kept))
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """Give the text that a copy keeps of a message: none of an answer that is being written."""
+    return "" if mark_of(message) == WRITING else str(message["content"])
+
+
+def _block(message: Mapping[str, Any], text: str, *, markdown: bool) -> str:
+    name = speaker(message)
+    head = f"**{one_line(name)}**" if markdown else f"{visible(name)}:"
+    return "\n\n".join(part for part in (head, text, mark_of(message)) if part)
+
+
+def _beginning(message: Mapping[str, Any], *, markdown: bool) -> str:
+    around = len(_block(message, "", markdown=markdown).encode())
+    room = max(0, MAX_SNAPSHOT_BYTES - 64 - around)
+    text = visible(text_of(message)).strip("\n")
+    if markdown:
+        start = harmless_start(text, room)
+    else:
+        start = text.encode()[:room].decode(errors="ignore") + " …"
+    return _block(message, start, markdown=markdown)
 
 
 def bundle(

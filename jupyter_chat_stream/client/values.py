@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..markdown.copies import harmless, visible
 from .paging import Paged
 from .showing import cell, snapshot, speaker
 
@@ -14,7 +15,7 @@ from .showing import cell, snapshot, speaker
 class Message:
     """One turn of a thread, as it was when it was asked for.
 
-    Shows as its Markdown; ``str`` gives its text.
+    Shows as its Markdown, made harmless for whatever renders it; ``str`` gives its text as it is.
     """
 
     id: str
@@ -40,17 +41,18 @@ class Message:
         return self.content
 
     def __repr__(self) -> str:
-        text = " ".join(self.content.split())
+        text = visible(" ".join(self.content.split()))
         text = text if len(text) <= 60 else text[:59] + "…"
         status = "" if self.status == "completed" else f" ({self.status})"
-        return f"{speaker(vars(self))}{status}: {text}"
+        return f"{visible(speaker(vars(self)))}{status}: {text}"
 
     def _ipython_display_(self) -> None:
         """Show the text, but not below the live view that ``ask`` has put into the same cell."""
         from IPython.display import display
 
         if self.shown_in is None or self.shown_in != cell():
-            display({"text/markdown": self.content, "text/plain": self.content}, raw=True)
+            shown = {"text/markdown": harmless(self.content), "text/plain": visible(self.content)}
+            display(shown, raw=True)
 
 
 class Messages(Paged[Message]):

@@ -6,9 +6,11 @@ Code stays fenced in its answer: a cell that runs is for a person to make.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..markdown.copies import one_line
 from . import markdown
 from .source import Source
 
@@ -17,7 +19,7 @@ _TAIL = '\n],\n"metadata": {"chat_stream": %s},\n"nbformat": 4,\n"nbformat_minor
 
 def pieces(source: Source) -> Iterator[str]:
     """Give the file, piece by piece."""
-    first = f"# {markdown.escaped(source.title)}\n\n{markdown.preface(source)}"
+    first = f"# {one_line(source.title)}\n\n{markdown.preface(source)}"
     yield '{\n"cells": [\n' + _cell("title", first, {})
     for message in source.shown_messages():
         yield ",\n" + _message(message)
@@ -37,6 +39,6 @@ def _cell(id: str, text: str, metadata: Mapping[str, Any]) -> str:
         "cell_type": "markdown",
         "id": id,
         "metadata": dict(metadata),
-        "source": text.splitlines(keepends=True),
+        "source": re.findall(r"[^\n]*\n|[^\n]+", text),
     }
     return json.dumps(cell, ensure_ascii=False)

@@ -5,6 +5,8 @@
  * The twin of `snapshot` in `jupyter_chat_stream/client/showing.py`: kernel and page write the same.
  */
 import { exchange } from './branch';
+import { oneLine, stripped, visible } from './markdown/copied-texts';
+import { harmless, harmlessStart } from './markdown/copies';
 import { type Message, contentOf, isEnd } from './protocol';
 import { type Transcript } from './transcript';
 import { isReplyToUnsent, isUnsent } from './waiting';
@@ -15,6 +17,7 @@ export type Extent = 'none' | 'last' | 'all';
 const LARGEST_BYTES = 20_000;
 const LEFT_OUT = '*(what came before is left out of this copy)*';
 const NOTHING = '*(this notebook keeps no copy of the chat)*';
+const WRITING = '*(still being written)*';
 const LATER = '*(to be sent later)*';
 const NEVER = '*(never sent)*';
 const MARKS: Readonly<Record<string, string>> = {
@@ -38,10 +41,7 @@ export function snapshot(
     return { markdown: NOTHING, plain: NOTHING };
   }
   const messages = extent === 'all' ? all : lastExchange(all);
-  return {
-    markdown: bounded(messages, who => `**${who}**`),
-    plain: bounded(messages, who => `${who}:`)
-  };
+  return { markdown: bounded(messages, true), plain: bounded(messages, false) };
 }
 
 function lastExchange(messages: readonly Message[]): readonly Message[] {
@@ -50,44 +50,63 @@ function lastExchange(messages: readonly Message[]): readonly Message[] {
   return [question, reply].filter(message => message !== undefined);
 }
 
-/** The newest messages, whole ones, as far as they fit. */
-function bounded(messages: readonly Message[], head: (speaker: string) => string): string {
-  const blocks = messages.map(message => `${head(speaker(message))}\n\n${textOf(message)}`);
+/** The newest messages, whole ones, as far as they fit; Markdown is made harmless. */
+function bounded(messages: readonly Message[], isMarkdown: boolean): string {
   const kept: string[] = [];
   let room = LARGEST_BYTES - LEFT_OUT.length - 2;
-  for (const block of [...blocks].reverse()) {
+  for (const message of [...messages].reverse()) {
+    const text = textOf(message);
+    if (bytesOf(text).length > room) {
+      break; // what is made of it might be shorter; a text of that size is cut anyway
+    }
+    const block = blockOf(message, isMarkdown ? harmless(text) : text, isMarkdown);
     room -= bytesOf(block).length + 2;
     if (room < 0) {
       break;
     }
     kept.push(block);
   }
-  const last = blocks.at(-1);
+  const last = messages.at(-1);
   if (kept.length === 0 && last !== undefined) {
-    kept.push(`${beginningOf(last, LARGEST_BYTES - 64)} …`);
+    kept.push(startOf(last, isMarkdown));
   }
-  if (kept.length < blocks.length) {
+  if (kept.length < messages.length) {
     kept.push(LEFT_OUT);
   }
   return kept.reverse().join('\n\n');
+}
+
+/** The beginning of a message that is larger than the copy. */
+function startOf(message: Message, isMarkdown: boolean): string {
+  const around = bytesOf(blockOf(message, '', isMarkdown)).length;
+  const room = Math.max(0, LARGEST_BYTES - 64 - around);
+  const text = textOf(message);
+  const start = isMarkdown ? harmlessStart(text, room) : `${beginningOf(text, room)} …`;
+  return blockOf(message, start, isMarkdown);
+}
+
+function blockOf(message: Message, text: string, isMarkdown: boolean): string {
+  const name = speaker(message);
+  const head = isMarkdown ? `**${oneLine(name)}**` : `${visible(name)}:`;
+  return [head, text, markOf(message)].filter(part => part !== '').join('\n\n');
 }
 
 function speaker(message: Message): string {
   return message.role === 'user' ? 'You' : (message.model ?? 'Assistant');
 }
 
+/** None of an answer that is being written. */
 function textOf(message: Message): string {
-  const isWritten = isEnd(message.status) || isUnsent(message);
-  if (!isWritten) {
-    return '*(still being written)*';
-  }
-  const text = contentOf(message).replace(/^\n+|\n+$/g, '');
-  return [text, markOf(message)].filter(line => line !== '').join('\n\n');
+  return markOf(message) === WRITING ? '' : stripped(visible(contentOf(message)), '\n');
 }
 
+/** What is said of a message beside its text; nothing of one that is whole. */
 function markOf(message: Message): string {
   if (isUnsent(message)) {
     return message.status === 'waiting' ? LATER : NEVER;
+  }
+  if (!isEnd(message.status)) {
+    return WRITING;
   }
   const mark = MARKS[message.status];
   return mark === undefined ? '' : `*(${mark})*`;

@@ -1,0 +1,354 @@
+"""The text of one paragraph, item, heading or cell of a harmless copy (see ``copies``).
+
+``inline`` reads code spans, maths, tags and links as the dialect does, and writes them in a form
+that looks right in most renderers. ``sealed`` knows nothing of where in a text something stands: it
+leaves nothing that any renderer could take for more than text. Formulas are kept only where every
+renderer sees the same formula.
+"""
+
+from __future__ import annotations
+
+import re
+
+TAGS = (
+    *("b", "br", "code", "del", "em", "i", "ins", "kbd", "mark", "q"),
+    *("s", "samp", "small", "strong", "sub", "sup", "u", "var", "wbr"),
+)
+_VOID = {"br", "wbr"}
+# How deep tags nest; what is deeper is text.
+MAX_TAGS = 32
+# Commands of TeX that make links, fetch, set attributes, or give such commands other names.
+_COMMANDS = (
+    "href|url|require|class|cssId|style|data|html[A-Za-z]*|includegraphics|bbox|mmlToken|unicode"
+    "|def|[egx]def|let|futurelet|newcommand|renewcommand|providecommand|newenvironment"
+    "|renewenvironment|DeclareMathOperator|csname|catcode|input|include|toggle|action|texttip|mathtip"
+)
+RISKY_COMMAND = rf"\\(?:{_COMMANDS})(?![A-Za-z])"
+_COMMAND = re.compile(rf"\\(?=(?:{_COMMANDS})(?![A-Za-z]))")
+# Cannot be seen; behind it a name is no command any more.
+_JOINER = "\u2060"
+
+_SAFE = r"[ \t\n]*(?:[Hh][Tt][Tt][Pp][Ss]?://|[Mm][Aa][Ii][Ll][Tt][Oo]:)"
+_SAFE_ADDRESS = re.compile(_SAFE)
+_BRACKETED = re.compile(
+    r"[ \t]*<((?:[Hh][Tt][Tt][Pp][Ss]?://|[Mm][Aa][Ii][Ll][Tt][Oo]:)[^<>\n\\]*)>"
+)
+_AUTOLINK = re.compile(
+    r"<((?:[Hh][Tt][Tt][Pp][Ss]?://|[Mm][Aa][Ii][Ll][Tt][Oo]:)[A-Za-z0-9._~:/?#@%&=+,;-]*)>"
+)
+_TAG = re.compile(r"<(/?)([A-Za-z]{1,6})(?:[ \t\n][^<>]*)?/?>")
+_NUMBER = re.compile(r"&(?:#0{0,5}([0-9]{1,3})|#[xX]0{0,5}([0-9A-Fa-f]{1,2})|(dollar|bsol));?")
+_PLAIN = re.compile(r"[^\\`$<&!\]{]+")
+_PICTURE = re.compile(r"!\[([^\[\]\\`$<&!\n]*)\]\(" + _SAFE)
+_RUNS = re.compile("`+")
+_CODE_RISK = re.compile(
+    r"<|&(?:#|dollar|bsol)|!\[|\]\(|\]:|[\])]\{|\$\$|\\[(\[]|\\(?:begin|end)|:::|" + RISKY_COMMAND
+)
+# Pandoc's attributes, and roles of other dialects.
+_ATTRIBUTES = re.compile(r"\{(?:[#.:=]|[A-Za-z][A-Za-z0-9_-]{0,40}=|[a-z:-]{1,40}\}`)")
+# How many characters of text are searched for formulas that turn out to be none.
+MAX_EFFORT = 200_000
+_BLANKS = re.compile("[ \t\n]*")
+_BRACES = re.compile(r"\\.|[{}]")
+_ENVIRONMENT = re.compile(r"\\(begin|end)[ \t]*\{([^{}\n]*)\}")
+
+
+def inline(text: str, *, keeps_dollar: bool, is_cell: bool = False) -> str:
+    """Write the text of one paragraph, item, heading or cell.
+
+    ``keeps_dollar``: there is no other dollar in sight that this one could make a formula with.
+    """
+    return _Inline(text, keeps_dollar, is_cell).written()
+
+
+def sealed(text: str) -> str:
+    """Take from a text whatever a renderer could take for more than text."""
+    for pattern, instead in _SEALS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+_SEALS = (
+    (re.compile(rf"<(?!/?(?:{'|'.join(TAGS)}|span)>)"), "&lt;"),
+    (re.compile(r"!(?=\[)"), "&#33;"),
+    (re.compile(rf"\](?=[(:])(?![(:]{_SAFE})"), "&#93;"),
+    (re.compile(r"(?<=[\])`>])\{"), "&#123;"),
+    (re.compile(r":(?=::)"), "&#58;"),
+)
+
+
+class _Inline:
+    def __init__(self, text: str, keeps_dollar: bool, is_cell: bool) -> None:
+        self._text = text
+        self._keeps_dollar = keeps_dollar
+        self._is_cell = is_cell
+        self._at = 0
+        self._out: list[str] = []
+        # Tags that wait for their other half: their name, their place in `_out`.
+        self._opened: list[tuple[str, int]] = []
+        self._runs: dict[int, list[int]] | None = None
+        # Where a mark was looked for, and where it was found: it is not looked for again between.
+        self._seen: dict[str, tuple[int, int | None]] = {}
+        self._effort = 0
+
+    def written(self) -> str:
+        marks = {"\\": self._backslash, "`": self._code, "$": self._dollar, "<": self._tag}
+        marks |= {"&": self._entity, "!": self._picture, "]": self._address, "{": self._brace}
+        while self._at < len(self._text):
+            found = _PLAIN.match(self._text, self._at)
+            if found is not None:
+                self._write(found[0], len(found[0]))
+            else:
+                marks[self._text[self._at]]()
+        return "".join(self._out)
+
+    def _write(self, written: str, taken: int) -> None:
+        self._out.append(written)
+        self._at += taken
+
+    def _backslash(self) -> None:
+        following = self._text[self._at + 1 : self._at + 2]
+        if following in ("(", "["):
+            closer = "\\)" if following == "(" else "\\]"
+            end = self._end_of_maths(closer, self._at + 2)
+            if end is not None:
+                self._maths(f"\\\\{following}", f"\\{closer}", self._at + 2, end)
+                return
+        if following == "$":
+            self._write(self._dollars(1), 2)
+        elif following == "\\":
+            self._write(apart(92), 2)
+        elif following and following in "()[]`<>!&{}":
+            self._write(f"&#{ord(following)};", 2)
+        elif following.isascii() and following.isalpha():
+            is_environment = _ENVIRONMENT.match(self._text, self._at) is not None
+            self._write(apart(92) if is_environment else "\\", 1)
+        else:
+            self._write(f"\\{following}", 1 + len(following))
+
+    def _code(self) -> None:
+        run = _RUNS.match(self._text, self._at)
+        size = len(run[0]) if run is not None else 1
+        end = self._end_of_code(size)
+        if end is None:
+            self._write("&#96;" * size, size)
+            return
+        code = self._text[self._at + size : end]
+        taken = end + size - self._at
+        is_kept = _CODE_RISK.search(code) is None and (self._keeps_dollar or "$" not in code)
+        if is_kept:
+            self._write(self._text[self._at : end + size], taken)
+            return
+        code = code.replace("\n", " ")
+        code = code.replace("\\|", "|") if self._is_cell else code
+        if code.strip(" ") and code[0] == code[-1] == " ":
+            code = code[1:-1]
+        self._write(f"<code>{encoded(code)}</code>", taken)
+
+    def _end_of_code(self, size: int) -> int | None:
+        if self._runs is None:
+            self._runs = {}
+            for found in _RUNS.finditer(self._text):
+                self._runs.setdefault(len(found[0]), []).append(found.start())
+            for places in self._runs.values():
+                places.reverse()
+        places = self._runs.get(size, [])
+        while places and places[-1] <= self._at:
+            places.pop()
+        return places[-1] if places else None
+
+    # ------------------------------------------------------------------ maths
+
+    def _dollar(self) -> None:
+        size = 2 if self._text.startswith("$$", self._at) else 1
+        mark = "$" * size
+        end = self._end_of_dollar() if size == 1 else self._end_of_maths(mark, self._at + 2)
+        if end is not None:
+            self._maths(mark, mark, self._at + size, end)
+            return
+        while size > 1 and self._text.startswith("$", self._at + size):
+            size += 1
+        self._write(self._dollars(size), size)
+
+    def _dollars(self, count: int) -> str:
+        return "$" if self._keeps_dollar and count == 1 else apart(36) * count
+
+    def _end_of_dollar(self) -> int | None:
+        start = self._at + 1
+        end = self._find("$", start)
+        if end is None or end == start or self._text[start] in " \t\n":
+            return None
+        following = self._text[end + 1 : end + 2]
+        if self._text[end - 1] in " \t\n" or (following and following in "0123456789$"):
+            return None
+        return end if self._is_formula(start, end) else None
+
+    def _end_of_maths(self, closer: str, start: int) -> int | None:
+        end = self._find(closer, start)
+        blanks = _BLANKS.match(self._text, start)
+        if end is None or blanks is None or blanks.end() >= end:
+            return None
+        if closer == "\\]" and self._text[end + 2 : end + 3] in ("(", ":"):
+            return None  # it would look like a link
+        return end if self._is_formula(start, end) else None
+
+    def _is_formula(self, start: int, end: int) -> bool:
+        """Whether a formula holds no code, and its braces close: else it would reach further."""
+        tick = self._find("`", start, "")
+        if (tick is not None and tick < end) or self._effort > MAX_EFFORT:
+            return False
+        depth = 0
+        for found in _BRACES.finditer(self._text, start, end):
+            depth += 1 if found[0] == "{" else -1 if found[0] == "}" and depth else 0
+        self._effort += end - start if depth else 0
+        return depth == 0
+
+    def _find(self, mark: str, start: int, escape: str = "\\") -> int | None:
+        """Find a mark that no backslash stands before."""
+        begun, known = self._seen.get(mark, (len(self._text) + 1, None))
+        if begun <= start and (known is None or start <= known):
+            return known
+        at = start
+        while at < len(self._text) and not self._text.startswith(mark, at):
+            at += 2 if self._text[at] == escape else 1
+        found = at if at < len(self._text) else None
+        self._seen[mark] = (start, found)
+        return found
+
+    def _maths(self, opener: str, closer: str, start: int, end: int) -> None:
+        content = maths(self._text[start:end])
+        if not opener.startswith("$"):
+            content = re.sub(r"(?<!\\)\$", r"\\$", content)
+        if content.endswith("\\"):
+            content += " "
+        self._out.append(f"{opener}{content}{closer}")
+        self._at = end + (1 if opener == "$" else 2)
+
+    # ------------------------------------------------------------------ tags, entities, links
+
+    def _tag(self) -> None:
+        address = _AUTOLINK.match(self._text, self._at)
+        if address is not None:
+            self._write(f"[{address[1]}]({address[1]})", len(address[0]))
+            return
+        found = _TAG.match(self._text, self._at)
+        name = found[2].lower() if found is not None else ""
+        if found is None or name not in TAGS:
+            self._write("&lt;", 1)
+        elif name in _VOID:
+            self._write(f"<{name}>", len(found[0]))
+        elif found[1]:
+            self._closing(name, found[0])
+        else:
+            self._opening(name, found[0])
+
+    def _opening(self, name: str, source: str) -> None:
+        if len(self._opened) < MAX_TAGS:
+            self._opened.append((name, len(self._out)))
+        self._write(escaped_tag(source), len(source))
+
+    def _closing(self, name: str, source: str) -> None:
+        names = [opened for opened, _ in self._opened]
+        if name not in names:
+            self._write(escaped_tag(source), len(source))
+            return
+        while self._opened:
+            opened, place = self._opened.pop()
+            if opened == name:
+                self._out[place] = f"<{name}>"
+                break
+        self._write(f"</{name}>", len(source))
+
+    def _entity(self) -> None:
+        """A letter written as a number is written as a letter: it could be part of a name."""
+        found = _NUMBER.match(self._text, self._at)
+        if found is None:
+            self._write("&", 1)
+            return
+        name = {"dollar": 36, "bsol": 92}.get(found[3], 0)
+        code = int(found[1]) if found[1] else int(found[2], 16) if found[2] else name
+        if code in (36, 92):
+            self._write(apart(code), len(found[0]))
+        elif code < 128 and chr(code).isalpha():
+            self._write(chr(code), len(found[0]))
+        else:
+            self._write("&", 1)
+
+    def _picture(self) -> None:
+        if not self._text.startswith("![", self._at):
+            self._write("!", 1)
+            return
+        found = _PICTURE.match(self._text, self._at)
+        is_alone = self._text[self._at - 1 : self._at] != "!" or self._at == 0
+        if found is None or not is_alone:
+            self._write("&#33;", 1)
+            return
+        # A link instead of the picture, named by its address if it has no name.
+        if found[1].strip(" \t"):
+            self._write("", 1)
+        else:
+            self._write("[picture", 2)
+
+    def _address(self) -> None:
+        following = self._text[self._at + 1 : self._at + 2]
+        if following not in ("(", ":") or following == "":
+            self._write("]", 1)
+            return
+        if following == ":" and self._is_footnote():
+            self._write("&#93;:", 2)
+            return
+        found = _BRACKETED.match(self._text, self._at + 2)
+        if found is not None:
+            address = re.sub("[ ()\"'`$!\\[\\]{}]", lambda one: f"%{ord(one[0]):02X}", found[1])
+            self._write(f"]{following}{' ' if following == ':' else ''}{address}", 0)
+            self._at = found.end()
+        elif _SAFE_ADDRESS.match(self._text, self._at + 2):
+            self._write(f"]{following}", 2)
+        else:
+            self._write(f"&#93;{following}", 2)
+
+    def _is_footnote(self) -> bool:
+        front = self._at - 1
+        while front >= 0 and self._text[front] not in " \t\n[]":
+            front -= 1
+        return self._text.startswith("[^", max(0, front))
+
+    def _brace(self) -> None:
+        is_risk = _ATTRIBUTES.match(self._text, self._at) is not None
+        self._write("&#123;" if is_risk else "{", 1)
+
+
+def apart(code: int) -> str:
+    """Write a dollar or a backslash so that it begins no formula, not even in the page's texts."""
+    return f"<span>&#{code};</span>"
+
+
+def maths(content: str) -> str:
+    """Write TeX so that it makes no links, and is harmless as text, too."""
+    content = _COMMAND.sub("\\\\" + _JOINER, content.replace("<", "\\lt "))
+    content = re.sub(r"(!)(?=\[)|(\])(?=[(:{])|(\))(?=\{)|(&)(?=[#A-Za-z])", r"\1\2\3\4 ", content)
+    content = re.sub(r"\\\\(?=[()\[\]])", r"\\\\ ", content)
+    opened: list[str] = []
+    for found in _ENVIRONMENT.finditer(content):
+        if found[1] == "begin":
+            opened.append(found[2])
+        elif not opened or opened.pop() != found[2]:
+            opened.append("")
+            break
+    if opened:
+        content = re.sub(r"\\(?=(?:begin|end)(?![A-Za-z]))", "\\\\" + _JOINER, content)
+    return content
+
+
+def escaped_tag(source: str) -> str:
+    """Write a tag as text."""
+    return re.sub("[<&`$!\\[\\]\\\\{}]", lambda found: f"&#{ord(found[0])};", source)
+
+
+def encoded(text: str) -> str:
+    """Write a text in HTML so that nothing in it is Markdown, maths or HTML to anybody."""
+    return re.sub(
+        "[^A-Za-z0-9 ]",
+        lambda found: f"&#{ord(found[0])};" if ord(found[0]) < 128 else found[0],
+        text,
+    )

@@ -1,0 +1,402 @@
+/**
+ * The text of one paragraph, item, heading or cell of a harmless copy (see `copies.ts`). Pure.
+ *
+ * `inline` reads code spans, maths, tags and links as the dialect does, and writes them in a form that
+ * looks right in most renderers. `sealed` is what safety rests on: it knows nothing of where in a text
+ * something stands, and leaves nothing that any renderer could take for more than text.
+ *
+ * The twin of `jupyter_chat_stream/markdown/inlines.py`.
+ */
+import { ENVIRONMENT, RISKY_COMMAND, maths } from './copied-maths';
+import { apart, encoded, escapedTag } from './copied-texts';
+
+const TAGS = 'b br code del em i ins kbd mark q s samp small strong sub sup u var wbr'.split(' ');
+const VOID = new Set(['br', 'wbr']);
+/** How deep tags nest; what is deeper is text. */
+const MAX_TAGS = 32;
+const SCHEME = '(?:[Hh][Tt][Tt][Pp][Ss]?://|[Mm][Aa][Ii][Ll][Tt][Oo]:)';
+const SAFE = `[ \\t\\n]*${SCHEME}`;
+const SAFE_ADDRESS = new RegExp(SAFE, 'y');
+const BRACKETED = new RegExp(`[ \\t]*<(${SCHEME}[^<>\\n\\\\]*)>`, 'y');
+const AUTOLINK = new RegExp(`<(${SCHEME}[A-Za-z0-9._~:/?#@%&=+,;-]*)>`, 'y');
+const TAG = /<(\/?)([A-Za-z]{1,6})(?:[ \t\n][^<>]*)?\/?>/y;
+const NUMBER = /&(?:#0{0,5}([0-9]{1,3})|#[xX]0{0,5}([0-9A-Fa-f]{1,2})|(dollar|bsol));?/y;
+const PLAIN = /[^\\`$<&!\]{]+/y;
+const PICTURE = new RegExp(`!\\[([^\\[\\]\\\\\`$<&!\\n]*)\\]\\(${SAFE}`, 'y');
+const CODE_RISK = new RegExp(
+  '<|&(?:#|dollar|bsol)|!\\[|\\]\\(|\\]:|[\\])]\\{|\\$\\$|\\\\[(\\[]|\\\\(?:begin|end)|:::|' +
+    RISKY_COMMAND
+);
+/** Pandoc's attributes, and roles of other dialects. */
+const ATTRIBUTES = /\{(?:[#.:=]|[A-Za-z][A-Za-z0-9_-]{0,40}=|[a-z:-]{1,40}\}`)/y;
+/** How many characters of text are searched for formulas that turn out to be none. */
+const MAX_EFFORT = 200_000;
+const BLANKS = /[ \t\n]*/y;
+
+const SEALS: readonly (readonly [RegExp, string])[] = [
+  [new RegExp(`<(?!/?(?:${TAGS.join('|')}|span)>)`, 'g'), '&lt;'],
+  [/!(?=\[)/g, '&#33;'],
+  [new RegExp(`\\](?=[(:])(?![(:]${SAFE})`, 'g'), '&#93;'],
+  [/(?<=[\])`>])\{/g, '&#123;'],
+  [/:(?=::)/g, '&#58;']
+];
+
+/**
+ * Write the text of one paragraph, item, heading or cell.
+ *
+ * `keepsDollar`: there is no other dollar in sight that this one could make a formula with.
+ */
+export function inline(text: string, keepsDollar: boolean, isCell = false): string {
+  return new Inline(text, keepsDollar, isCell).written();
+}
+
+/** Take from a text whatever a renderer could take for more than text. */
+export function sealed(text: string): string {
+  return SEALS.reduce((rest, [pattern, instead]) => rest.replace(pattern, instead), text);
+}
+
+class Inline {
+  constructor(text: string, keepsDollar: boolean, isCell: boolean) {
+    this._text = text;
+    this._keepsDollar = keepsDollar;
+    this._isCell = isCell;
+  }
+
+  written(): string {
+    while (this._at < this._text.length) {
+      const found = at(PLAIN, this._text, this._at);
+      if (found !== null) {
+        this._write(found[0], found[0].length);
+      } else {
+        this._mark(this._text[this._at] ?? '');
+      }
+    }
+    return this._out.join('');
+  }
+
+  private _mark(mark: string): void {
+    switch (mark) {
+      case '\\':
+        return this._backslash();
+      case '`':
+        return this._code();
+      case '$':
+        return this._dollar();
+      case '<':
+        return this._tag();
+      case '&':
+        return this._entity();
+      case '!':
+        return this._picture();
+      case ']':
+        return this._address();
+      default:
+        return this._brace();
+    }
+  }
+
+  private _write(written: string, taken: number): void {
+    this._out.push(written);
+    this._at += taken;
+  }
+
+  private _backslash(): void {
+    const following = this._text[this._at + 1] ?? '';
+    if (following === '(' || following === '[') {
+      const closer = following === '(' ? '\\)' : '\\]';
+      const end = this._endOfMaths(closer, this._at + 2);
+      if (end !== null) {
+        this._maths(`\\\\${following}`, `\\${closer}`, this._at + 2, end);
+        return;
+      }
+    }
+    if (following === '$') {
+      this._write(this._dollars(1), 2);
+    } else if (following === '\\') {
+      this._write(apart(92), 2);
+    } else if (following !== '' && '()[]`<>!&{}'.includes(following)) {
+      this._write(`&#${following.charCodeAt(0)};`, 2);
+    } else if (/[A-Za-z]/.test(following)) {
+      const isEnvironment = at(new RegExp(ENVIRONMENT, 'y'), this._text, this._at) !== null;
+      this._write(isEnvironment ? apart(92) : '\\', 1);
+    } else {
+      this._write(`\\${following}`, 1 + following.length);
+    }
+  }
+
+  private _code(): void {
+    let size = 1;
+    while (this._text[this._at + size] === '`') {
+      size += 1;
+    }
+    const end = this._endOfCode(size);
+    if (end === null) {
+      this._write('&#96;'.repeat(size), size);
+      return;
+    }
+    let code = this._text.slice(this._at + size, end);
+    const taken = end + size - this._at;
+    if (!CODE_RISK.test(code) && (this._keepsDollar || !code.includes('$'))) {
+      this._write(this._text.slice(this._at, end + size), taken);
+      return;
+    }
+    code = code.replaceAll('\n', ' ');
+    code = this._isCell ? code.replaceAll('\\|', '|') : code;
+    if (/[^ ]/.test(code) && code.startsWith(' ') && code.endsWith(' ')) {
+      code = code.slice(1, -1);
+    }
+    this._write(`<code>${encoded(code)}</code>`, taken);
+  }
+
+  private _endOfCode(size: number): number | null {
+    if (this._runs === null) {
+      this._runs = new Map();
+      for (const found of this._text.matchAll(/`+/g)) {
+        const places = this._runs.get(found[0].length) ?? [];
+        places.push(found.index);
+        this._runs.set(found[0].length, places);
+      }
+      this._runs.forEach(places => places.reverse());
+    }
+    const places = this._runs.get(size) ?? [];
+    while ((places.at(-1) ?? Infinity) <= this._at) {
+      places.pop();
+    }
+    return places.at(-1) ?? null;
+  }
+
+  private _dollar(): void {
+    let size = this._text.startsWith('$$', this._at) ? 2 : 1;
+    const mark = '$'.repeat(size);
+    const end = size === 1 ? this._endOfDollar() : this._endOfMaths(mark, this._at + 2);
+    if (end !== null) {
+      this._maths(mark, mark, this._at + size, end);
+      return;
+    }
+    while (size > 1 && this._text[this._at + size] === '$') {
+      size += 1;
+    }
+    this._write(this._dollars(size), size);
+  }
+
+  private _dollars(count: number): string {
+    return this._keepsDollar && count === 1 ? '$' : apart(36).repeat(count);
+  }
+
+  private _endOfDollar(): number | null {
+    const start = this._at + 1;
+    const end = this._find('$', start);
+    if (end === null || end === start || isBlank(this._text[start])) {
+      return null;
+    }
+    if (isBlank(this._text[end - 1]) || /[0-9$]/.test(this._text[end + 1] ?? '')) {
+      return null;
+    }
+    return this._isFormula(start, end) ? end : null;
+  }
+
+  private _endOfMaths(closer: string, start: number): number | null {
+    const end = this._find(closer, start);
+    const blanks = at(BLANKS, this._text, start)?.[0].length ?? 0;
+    if (end === null || start + blanks >= end) {
+      return null;
+    }
+    if (closer === '\\]' && /[(:]/.test(this._text[end + 2] ?? '')) {
+      return null; // it would look like a link
+    }
+    return this._isFormula(start, end) ? end : null;
+  }
+
+  /** Whether a formula holds no code, and its braces close: else it would reach further. */
+  private _isFormula(start: number, end: number): boolean {
+    const tick = this._find('`', start, '');
+    if ((tick !== null && tick < end) || this._effort > MAX_EFFORT) {
+      return false;
+    }
+    let depth = 0;
+    for (let place = start; place < end; place += 1) {
+      const mark = this._text[place];
+      if (mark === '\\' && place + 1 < end && this._text[place + 1] !== '\n') {
+        place += 1;
+      } else if (mark === '{') {
+        depth += 1;
+      } else if (mark === '}' && depth > 0) {
+        depth -= 1;
+      }
+    }
+    this._effort += depth > 0 ? end - start : 0;
+    return depth === 0;
+  }
+
+  /** Find a mark that no backslash stands before. */
+  private _find(mark: string, start: number, escape = '\\'): number | null {
+    const seen = this._seen.get(mark);
+    if (seen !== undefined && seen.begun <= start) {
+      if (seen.found === null || start <= seen.found) {
+        return seen.found;
+      }
+    }
+    let place = start;
+    while (place < this._text.length && !this._text.startsWith(mark, place)) {
+      place += this._text[place] === escape ? 2 : 1;
+    }
+    const found = place < this._text.length ? place : null;
+    this._seen.set(mark, { begun: start, found });
+    return found;
+  }
+
+  private _maths(opener: string, closer: string, start: number, end: number): void {
+    let content = maths(this._text.slice(start, end));
+    if (!opener.startsWith('$')) {
+      content = content.replace(/(?<!\\)\$/g, () => '\\$');
+    }
+    if (content.endsWith('\\')) {
+      content += ' ';
+    }
+    this._out.push(`${opener}${content}${closer}`);
+    this._at = end + (opener === '$' ? 1 : 2);
+  }
+
+  private _tag(): void {
+    const address = at(AUTOLINK, this._text, this._at);
+    if (address !== null) {
+      this._write(`[${address[1]}](${address[1]})`, address[0].length);
+      return;
+    }
+    const found = at(TAG, this._text, this._at);
+    const name = found?.[2]?.toLowerCase() ?? '';
+    if (found === null || !TAGS.includes(name)) {
+      this._write('&lt;', 1);
+    } else if (VOID.has(name)) {
+      this._write(`<${name}>`, found[0].length);
+    } else if (found[1] === '/') {
+      this._closing(name, found[0]);
+    } else {
+      this._opening(name, found[0]);
+    }
+  }
+
+  private _opening(name: string, source: string): void {
+    if (this._opened.length < MAX_TAGS) {
+      this._opened.push({ name, place: this._out.length });
+    }
+    this._write(escapedTag(source), source.length);
+  }
+
+  private _closing(name: string, source: string): void {
+    if (!this._opened.some(opened => opened.name === name)) {
+      this._write(escapedTag(source), source.length);
+      return;
+    }
+    for (let opened = this._opened.pop(); opened !== undefined; opened = this._opened.pop()) {
+      if (opened.name === name) {
+        this._out[opened.place] = `<${name}>`;
+        break;
+      }
+    }
+    this._write(`</${name}>`, source.length);
+  }
+
+  /** A letter written as a number is written as a letter: it could be part of a name. */
+  private _entity(): void {
+    const found = at(NUMBER, this._text, this._at);
+    if (found === null) {
+      this._write('&', 1);
+      return;
+    }
+    const [source, decimal, hexadecimal, name] = found;
+    const named = name === 'dollar' ? 36 : 92;
+    const code =
+      decimal !== undefined
+        ? parseInt(decimal, 10)
+        : hexadecimal !== undefined
+          ? parseInt(hexadecimal, 16)
+          : named;
+    if (code === 36 || code === 92) {
+      this._write(apart(code), source.length);
+    } else if (/[A-Za-z]/.test(String.fromCharCode(code))) {
+      this._write(String.fromCharCode(code), source.length);
+    } else {
+      this._write('&', 1);
+    }
+  }
+
+  private _picture(): void {
+    if (this._text[this._at + 1] !== '[') {
+      this._write('!', 1);
+      return;
+    }
+    const found = at(PICTURE, this._text, this._at);
+    const isAlone = this._text[this._at - 1] !== '!';
+    if (found === null || !isAlone) {
+      this._write('&#33;', 1);
+    } else if (/[^ \t]/.test(found[1] ?? '')) {
+      this._write('', 1); // a link instead of the picture
+    } else {
+      this._write('[picture', 2);
+    }
+  }
+
+  private _address(): void {
+    const following = this._text[this._at + 1] ?? '';
+    if (following !== '(' && following !== ':') {
+      this._write(']', 1);
+      return;
+    }
+    if (following === ':' && this._isFootnote()) {
+      this._write('&#93;:', 2);
+      return;
+    }
+    const found = at(BRACKETED, this._text, this._at + 2);
+    if (found !== null) {
+      const address = (found[1] ?? '').replace(
+        /[ ()"'`$!\[\]{}]/g,
+        one => `%${one.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
+      );
+      const end = this._at + 2 + found[0].length;
+      this._write(`]${following}${following === ':' ? ' ' : ''}${address}`, 0);
+      this._at = end;
+    } else if (at(SAFE_ADDRESS, this._text, this._at + 2) !== null) {
+      this._write(`]${following}`, 2);
+    } else {
+      this._write(`&#93;${following}`, 2);
+    }
+  }
+
+  private _isFootnote(): boolean {
+    let front = this._at - 1;
+    while (front >= 0 && !' \t\n[]'.includes(this._text[front] ?? ' ')) {
+      front -= 1;
+    }
+    return this._text.startsWith('[^', Math.max(0, front));
+  }
+
+  private _brace(): void {
+    this._write(at(ATTRIBUTES, this._text, this._at) === null ? '{' : '&#123;', 1);
+  }
+
+  private readonly _text: string;
+  private readonly _keepsDollar: boolean;
+  private readonly _isCell: boolean;
+  private _at = 0;
+  private readonly _out: string[] = [];
+  /** Tags that wait for their other half: their name, their place in `_out`. */
+  private readonly _opened: { readonly name: string; readonly place: number }[] = [];
+  private _runs: Map<number, number[]> | null = null;
+  /** Where a mark was looked for, and where it was found: it is not looked for again between. */
+  private readonly _seen = new Map<
+    string,
+    { readonly begun: number; readonly found: number | null }
+  >();
+  private _effort = 0;
+}
+
+/** What a sticky pattern finds at a place. */
+function at(pattern: RegExp, text: string, place: number): RegExpExecArray | null {
+  pattern.lastIndex = place;
+  return pattern.exec(text);
+}
+
+function isBlank(mark: string | undefined): boolean {
+  return mark === ' ' || mark === '\t' || mark === '\n';
+}

@@ -1,0 +1,35 @@
+/** The TeX of a copy: no commands that could do anything. Pure. */
+/** Commands of TeX that make links, fetch, set attributes, or give such commands other names. */
+const COMMANDS =
+  'href|url|require|class|cssId|style|data|html[A-Za-z]*|includegraphics|bbox|mmlToken|unicode' +
+  '|def|[egx]def|let|futurelet|newcommand|renewcommand|providecommand|newenvironment' +
+  '|renewenvironment|DeclareMathOperator|csname|catcode|input|include|toggle|action|texttip|mathtip';
+export const RISKY_COMMAND = `\\\\(?:${COMMANDS})(?![A-Za-z])`;
+const COMMAND = new RegExp(`\\\\(?=(?:${COMMANDS})(?![A-Za-z]))`, 'g');
+/** Cannot be seen; behind it a name is no command any more. */
+const JOINER = '\u2060';
+export const ENVIRONMENT = /\\(begin|end)[ \t]*\{([^{}\n]*)\}/;
+
+/** Write TeX so that it makes no links, and is harmless as text, too. */
+export function maths(source: string): string {
+  const content = source
+    .replaceAll('<', '\\lt ')
+    .replace(COMMAND, () => `\\${JOINER}`)
+    .replace(/!(?=\[)|\](?=[(:{])|\)(?=\{)|&(?=[#A-Za-z])/g, found => `${found} `)
+    .replace(/\\\\(?=[()[\]])/g, found => `${found} `);
+  return areEnvironmentsClosed(content)
+    ? content
+    : content.replace(/\\(?=(?:begin|end)(?![A-Za-z]))/g, () => `\\${JOINER}`);
+}
+
+function areEnvironmentsClosed(content: string): boolean {
+  const opened: string[] = [];
+  for (const [, mark, name = ''] of content.matchAll(new RegExp(ENVIRONMENT, 'g'))) {
+    if (mark === 'begin') {
+      opened.push(name);
+    } else if (opened.pop() !== name) {
+      return false;
+    }
+  }
+  return opened.length === 0;
+}

@@ -1,0 +1,82 @@
+/** Plain texts of a copy: their control characters, their blanks, names in one line. Pure. */
+/** What means something at the front of a line, or in one. */
+const FRONT_MARK = /^([0-9]{0,9})([-+=.)])/;
+const SPECIAL = /[\\$<>&[\]!`{}*_#~|]/g;
+
+/** Write a text's control characters as their pictures (U+2400), line ends as line feeds. */
+export function visible(text: string): string {
+  return text
+    .replace(/\r\n?/g, '\n')
+    .replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd')
+    .replace(/[\u0000-\u0008\u000b-\u001f]/g, found =>
+      String.fromCharCode(0x2400 + found.charCodeAt(0))
+    )
+    .replace(/[\u007f-\u009f\u2028\u2029]/g, '\ufffd');
+}
+
+/** Write a text that is no Markdown (a name, a title) as one line of harmless Markdown. */
+export function oneLine(text: string): string {
+  return stripped(visible(text).replace(/[ \t\n]+/g, ' '), ' ')
+    .replace(SPECIAL, written)
+    .replace(FRONT_MARK, (_, digits: string, mark: string) => `${digits}\\${mark}`);
+}
+
+function written(mark: string): string {
+  const code = mark.charCodeAt(0);
+  if (mark === '$' || mark === '\\') {
+    return apart(code);
+  }
+  return '*_#~|'.includes(mark) ? `\\${mark}` : `&#${code};`;
+}
+
+export function blanksOf(line: string): number {
+  let blanks = 0;
+  while (line[blanks] === ' ') {
+    blanks += 1;
+  }
+  return blanks;
+}
+
+export function isEmpty(line: string): boolean {
+  return !/[^ \t]/.test(line);
+}
+
+/** Take characters off both ends. */
+export function stripped(text: string, characters: string): string {
+  let start = 0;
+  while (start < text.length && characters.includes(text[start] ?? '')) {
+    start += 1;
+  }
+  const rest = text.slice(start);
+  let end = rest.length;
+  while (end > 0 && characters.includes(rest[end - 1] ?? '')) {
+    end -= 1;
+  }
+  return rest.slice(0, end);
+}
+
+export function stripEnd(line: string): string {
+  let end = line.length;
+  while (end > 0 && ' \t'.includes(line[end - 1] ?? '')) {
+    end -= 1;
+  }
+  return line.slice(0, end);
+}
+
+/** Write a dollar or a backslash so that it begins no formula, not even in the page's texts. */
+export function apart(code: number): string {
+  return `<span>&#${code};</span>`;
+}
+
+/** Write a tag as text. */
+export function escapedTag(source: string): string {
+  return source.replace(/[<&`$!\[\]\\{}]/g, found => `&#${found.charCodeAt(0)};`);
+}
+
+/** Write a text in HTML so that nothing in it is Markdown, maths or HTML to anybody. */
+export function encoded(text: string): string {
+  return text.replace(/[^A-Za-z0-9 ]/g, found => {
+    const code = found.charCodeAt(0);
+    return code < 128 ? `&#${code};` : found;
+  });
+}

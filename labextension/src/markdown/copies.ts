@@ -1,0 +1,399 @@
+/**
+ * Turn the Markdown of an answer into Markdown that can harm nobody, whatever reads it. Pure.
+ *
+ * An answer is untrusted, and the renderers of a copy (JupyterLab, nbconvert, GitHub, pandoc …) differ
+ * in what they take for code, HTML, maths or a link. So safety does not rest on agreement: outside of
+ * fences nothing is left that could load, run or lead anywhere in any of them, and a fence stands where
+ * all of them see it. Only the looks of a copy depend on this module's own reading.
+ *
+ * The twin of `jupyter_chat_stream/markdown/copies.py`: both write the same (`tests/vectors/copies`).
+ */
+import { inline, sealed } from './copied-inlines';
+import { RISKY_COMMAND } from './copied-maths';
+import { blanksOf, encoded, isEmpty, stripEnd, stripped, visible } from './copied-texts';
+
+const FENCE = /^( {0,3})(`{3,}|~{3,})([^\n]*)$/;
+const NESTED = /^((?:[ \t]|>|[-*+][ \t]|[0-9]{1,9}[.)][ \t])*)(`{3,}|~{3,})([^\n]*)$/;
+const LANGUAGE = /^[ \t{}=]*([A-Za-z0-9_+#.-]{1,40})/;
+const LIST_ITEM = /^[ \t]*(?:[-*+]|[0-9]{1,9}[.)])(?:[ \t]|$)/;
+const FRONT = /^[ \t]*(?:[-*+][ \t]|[0-9]{1,9}[.)][ \t]|#{1,6}[ \t]|>|\|)/;
+const DELIMITERS = /^[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
+const DETAILS = /^ {0,3}<details((?:[ \t][^<>]*)?)>/i;
+const OPEN = /[ \t]open(?:[ \t=]|$)/i;
+const DETAILS_END = /<\/details[ \t]*>[ \t]*$/i;
+const SUMMARY = /^ {0,3}<summary(?:[ \t][^<>]*)?>/i;
+const SUMMARY_END = /<\/summary[ \t]*>/i;
+const HR = /^ {0,3}<hr[ \t]*\/?>[ \t]*$/i;
+const RULE = /^---[ \t]*$/;
+const INDENT = /^(?: {4}| {0,3}\t)/;
+const MATHS = new Map([
+  ['$$', '$$'],
+  ['\\[', '\\]']
+]);
+/** What must not stand as it is even in code, because not every renderer sees that code. */
+const RISK = new RegExp(
+  '[<$]|&(?:#|dollar|bsol)|!\\[|\\]\\(|\\]:|[\\])`]\\{|\\\\[(\\[]|\\\\(?:begin|end)|:::|mermaid|' +
+    RISKY_COMMAND
+);
+/** How deep folds nest; what is deeper is text. */
+const MAX_FOLDS = 32;
+/** A summary of more lines is text. */
+const MAX_SUMMARY_LINES = 20;
+/** How many characters of lists and quotes may stand before a fence. */
+const MAX_FRONT = 200;
+const CUT = '\n\n…';
+
+/** Write Markdown anew so that no renderer can be harmed by it; every character is still seen. */
+export function harmless(text: string): string {
+  return new Copy(visible(text).split('\n')).written();
+}
+
+/** Write as much of a text's beginning as fits in, with `…` at the cut. */
+export function harmlessStart(text: string, mostBytes: number): string {
+  const source = new TextEncoder().encode(visible(text));
+  const room = mostBytes - bytesOf(CUT);
+  let size = Math.min(room, source.length);
+  while (size > 0) {
+    let end = size;
+    while (((source[end] ?? 0) & 0xc0) === 0x80) {
+      end -= 1;
+    }
+    const start = harmless(new TextDecoder().decode(source.subarray(0, end)));
+    const taken = bytesOf(start);
+    if (taken <= room) {
+      return size === source.length ? start : `${start}${CUT}`;
+    }
+    size = Math.min(size - 64, Math.floor((size * room) / taken));
+  }
+  return '…';
+}
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+/** One text on its way, line by line. */
+class Copy {
+  constructor(lines: string[]) {
+    this._lines = lines;
+    this._keepsDollar = lines.reduce((count, line) => count + countMarks(line), 0) <= 1;
+  }
+
+  written(): string {
+    while (this._at < this._lines.length) {
+      this._block();
+    }
+    for (; this._folds > 0; this._folds -= 1) {
+      this._apart(['</details>']);
+    }
+    return stripped(this._out.join('\n'), '\n');
+  }
+
+  private _block(): void {
+    const line = this._line(this._at);
+    if (isEmpty(line)) {
+      if ((this._out.at(-1) ?? '') !== '') {
+        this._out.push('');
+      }
+      this._at += 1;
+    } else if (!(this._fence(line) || this._fold(line) || this._maths(line) || this._code(line))) {
+      this._paragraph();
+    }
+  }
+
+  private _line(at: number): string {
+    return this._lines[at] ?? '';
+  }
+
+  /** Write lines with an empty one before and behind them: every renderer sees a block. */
+  private _apart(lines: readonly string[]): void {
+    if ((this._out.at(-1) ?? '') !== '') {
+      this._out.push('');
+    }
+    for (const line of lines) {
+      this._out.push(line);
+    }
+    this._out.push('');
+  }
+
+  private _fence(line: string): boolean {
+    const found = FENCE.exec(line);
+    if (found !== null && !(found[1] !== '' && this._isInList) && isFence(found)) {
+      this._topFence((found[1] ?? '').length, found[2] ?? '', found[3] ?? '');
+      return true;
+    }
+    const nested = NESTED.exec(line);
+    if (nested === null || !isFence(nested) || this._isIndented(line)) {
+      return false;
+    }
+    this._nestedFence(nested[1] ?? '', nested[2] ?? '', nested[3] ?? '');
+    return true;
+  }
+
+  private _topFence(indent: number, marks: string, info: string): void {
+    let end = this._at + 1;
+    while (end < this._lines.length && !closes(this._line(end), marks)) {
+      end += 1;
+    }
+    const code = this._lines.slice(this._at + 1, end).map(line => outdented(line, indent));
+    this._writeCode(code, info);
+    this._isInList = false;
+    this._at = end + 1;
+  }
+
+  private _writeCode(code: readonly string[], info: string): void {
+    const named = LANGUAGE.exec(info)?.[1] ?? '';
+    const language = named.toLowerCase().includes('mermaid') ? '' : named; // it would be run
+    let longest = 0;
+    for (const [run] of code.join('\n').matchAll(/`+/g)) {
+      longest = Math.max(longest, run.length);
+    }
+    const fence = '`'.repeat(Math.max(3, longest + 1));
+    this._apart([`${fence}${language}`, ...code, fence]);
+  }
+
+  /** A fence in a list or a quote stays if it is harmless as text, too; else it is HTML. */
+  private _nestedFence(front: string, marks: string, info: string): void {
+    const quotes = front.split('>').length - 1;
+    const indent = front.replaceAll('\t', '    ').length;
+    const code: string[] = [];
+    let end = this._at + 1;
+    let isClosed = false;
+    while (end < this._lines.length && !isClosed) {
+      const line = within(this._line(end), quotes, indent);
+      if (line === null) {
+        break;
+      }
+      isClosed = closes(line, marks);
+      if (!isClosed) {
+        code.push(line);
+      }
+      end += 1;
+    }
+    if (isClosed && !RISK.test(`${info}\n${code.join('\n')}`)) {
+      for (const line of this._lines.slice(this._at, end)) {
+        this._out.push(line);
+      }
+    } else {
+      this._out.push(`${front}<pre><code>${encoded(code.join('\n'))}</code></pre>`);
+    }
+    this._at = end;
+  }
+
+  /** Whether a line is code by its indentation. */
+  private _isIndented(line: string): boolean {
+    return (this._out.at(-1) ?? '') === '' && !this._isInList && INDENT.test(line);
+  }
+
+  private _code(line: string): boolean {
+    if (!this._isIndented(line)) {
+      return false;
+    }
+    let end = this._at;
+    for (let at = this._at; at < this._lines.length; at += 1) {
+      if (INDENT.test(this._line(at))) {
+        end = at + 1;
+      } else if (!isEmpty(this._line(at))) {
+        break;
+      }
+    }
+    const code = this._lines.slice(this._at, end).map(each => each.replace(INDENT, ''));
+    this._writeCode(code, '');
+    this._at = end;
+    return true;
+  }
+
+  /** A formula that begins a line and ends one; its marks are what all renderers know. */
+  private _maths(line: string): boolean {
+    const first = line.replace(/^ +/, '');
+    const opener = first.slice(0, 2);
+    const closer = MATHS.get(opener);
+    if (
+      closer === undefined ||
+      this._isIndented(line) ||
+      (this._noEnd.get(closer) ?? -1) > this._at
+    ) {
+      return false;
+    }
+    let end = this._at;
+    let rest = first.slice(2);
+    while ((!isEmpty(rest) || end === this._at) && !rest.includes(closer)) {
+      end += 1;
+      rest = this._line(end);
+    }
+    const last = stripEnd(rest);
+    if (!last.endsWith(closer) || last.indexOf(closer) < last.length - 2) {
+      this._noEnd.set(closer, end);
+      return false;
+    }
+    const source = [first.slice(2), ...this._lines.slice(this._at + 1, end + 1)].join('\n');
+    const content = stripped(stripEnd(source).slice(0, -2), ' \t\n');
+    if (content === '' || content.includes('`') || content.includes('$$')) {
+      return false;
+    }
+    // Like a paragraph, so that `inline` decides what of it may stay.
+    this._apart([sealed(inline(`${opener}${content}${closer}`, false))]);
+    this._at = end + 1;
+    return true;
+  }
+
+  private _fold(line: string): boolean {
+    if (HR.test(line)) {
+      this._apart(['<hr>']);
+      this._at += 1;
+      return true;
+    }
+    const found = DETAILS.exec(line);
+    if (found !== null && this._folds < MAX_FOLDS) {
+      this._folds += 1;
+      this._isInList = false;
+      this._lines[this._at] = line.slice(found[0].length);
+      const summary = this._summary();
+      const opened = OPEN.test(found[1] ?? '') ? ' open' : '';
+      this._apart([`<details${opened}>${summary}`]);
+      return true;
+    }
+    const closing = this._folds > 0 ? DETAILS_END.exec(line) : null;
+    if (closing === null) {
+      return false;
+    }
+    const before = line.slice(0, closing.index);
+    if (!isEmpty(before)) {
+      this._out.push(chunk([before], this._keepsDollar));
+    }
+    this._apart(['</details>']);
+    this._folds -= 1;
+    this._isInList = false;
+    this._at += 1;
+    return true;
+  }
+
+  /** Take the summary that stands at the front of a fold. */
+  private _summary(): string {
+    let at = this._at;
+    while (at < this._lines.length && isEmpty(this._line(at))) {
+      at += 1;
+    }
+    const found = SUMMARY.exec(this._line(at));
+    if (found === null) {
+      return '';
+    }
+    let text = this._line(at).slice(found[0].length);
+    let end = at;
+    let closing = SUMMARY_END.exec(text);
+    while (closing === null) {
+      end += 1;
+      const isOver = end >= this._lines.length || end - at >= MAX_SUMMARY_LINES;
+      if (isOver || isEmpty(this._line(end))) {
+        return '';
+      }
+      text = `${text}\n${this._line(end)}`;
+      closing = SUMMARY_END.exec(text);
+    }
+    const inner = stripped(text.slice(0, closing.index).replace(/[ \t\n]+/g, ' '), ' ');
+    this._lines[end] = text.slice(closing.index + closing[0].length);
+    this._at = end;
+    return `<summary>${sealed(inline(inner, false))}</summary>`;
+  }
+
+  private _paragraph(): void {
+    let first = this._line(this._at);
+    if ((this._out.at(-1) ?? '') === '' && RULE.test(first)) {
+      first = '***'; // Pandoc reads settings between two such lines.
+    }
+    const lines = [first];
+    this._noteList(first);
+    this._at += 1;
+    while (this._at < this._lines.length && !this._beginsBlock(this._line(this._at))) {
+      const line = this._line(this._at);
+      lines.push(line);
+      this._noteList(line);
+      this._at += 1;
+    }
+    this._out.push(chunk(lines, this._keepsDollar));
+  }
+
+  private _noteList(line: string): void {
+    if (LIST_ITEM.test(line)) {
+      this._isInList = true;
+    } else if (!/^[ \t]/.test(line) && (this._out.at(-1) ?? '') === '') {
+      this._isInList = false;
+    }
+  }
+
+  private _beginsBlock(line: string): boolean {
+    if (isEmpty(line) || HR.test(line) || DETAILS.test(line)) {
+      return true;
+    }
+    if (this._folds > 0 && DETAILS_END.test(line)) {
+      return true;
+    }
+    const fence = NESTED.exec(line);
+    const isMaths = MATHS.has(line.replace(/^ +/, '').slice(0, 2));
+    return isMaths || (fence !== null && isFence(fence));
+  }
+
+  private readonly _lines: string[];
+  private _at = 0;
+  private readonly _out: string[] = [];
+  private _folds = 0;
+  private _isInList = false;
+  /** A dollar that is alone in all of the text can make no formula with another one. */
+  private readonly _keepsDollar: boolean;
+  /** Where a formula's end is known to be missing, so that it is looked for once. */
+  private readonly _noEnd = new Map<string, number>();
+}
+
+/** Write lines of text; what stands in one item, heading or cell is read as one. */
+function chunk(lines: readonly string[], keepsDollar: boolean): string {
+  if (lines.some(line => line.includes('|') && DELIMITERS.test(line))) {
+    const rows = lines.map(line =>
+      line
+        .split(/(?<!\\)\|/)
+        .map(cell => inline(cell, keepsDollar, true))
+        .join('|')
+    );
+    return sealed(rows.join('\n'));
+  }
+  const segments: string[][] = [];
+  for (const line of lines) {
+    const last = segments.at(-1);
+    if (last === undefined || FRONT.test(line)) {
+      segments.push([line]);
+    } else {
+      last.push(line);
+    }
+  }
+  return sealed(segments.map(each => inline(each.join('\n'), keepsDollar)).join('\n'));
+}
+
+function countMarks(line: string): number {
+  return line.split(/\$|\\\(|\\\[/).length - 1;
+}
+
+function isFence(found: RegExpExecArray): boolean {
+  const [, front = '', marks = '', info = ''] = found;
+  return front.length <= MAX_FRONT && !(marks.startsWith('`') && info.includes('`'));
+}
+
+function closes(line: string, marks: string): boolean {
+  const text = stripped(line, ' \t');
+  return text.length >= marks.length && (marks.startsWith('`') ? /^`*$/ : /^~*$/).test(text);
+}
+
+function outdented(line: string, indent: number): string {
+  return line.slice(Math.min(blanksOf(line), indent));
+}
+
+/** A line as a fence in a list or a quote sees it; null if it does not belong to it. */
+function within(source: string, quotes: number, indent: number): string | null {
+  if (quotes > 0) {
+    const found = new RegExp(`^(?:[ \\t]{0,3}>){${quotes}} ?`).exec(source);
+    return found === null ? null : source.slice(found[0].length);
+  }
+  const line = source.replaceAll('\t', '    ');
+  const blanks = blanksOf(line);
+  return !isEmpty(line) && blanks < Math.min(indent, 2)
+    ? null
+    : line.slice(Math.min(blanks, indent));
+}
