@@ -250,6 +250,32 @@ describe('what is held back', () => {
   });
 });
 
+/** Every element and attribute in a drawn answer is one that our drawing makes. */
+function expectOurs(host: HTMLElement, source: string): void {
+  const ours = ['dir', 'open', 'colspan', 'rowspan', 'align', 'start', 'role', 'aria-label'];
+  const known = [...ours, 'tabindex', 'type', 'disabled', 'data-testid', SUPPRESS_SHORTCUTS];
+  for (const node of host.querySelectorAll('*')) {
+    expect(DRAWN, source).toContain(node.localName);
+    for (const { name, value } of node.attributes) {
+      const isLink = ['href', 'target', 'rel', 'title'].includes(name) && node.localName === 'a';
+      const isPicture = ['src', 'alt'].includes(name) && node.localName === 'img';
+      const isClass =
+        name === 'class' && /^(jp-ChatStream-\w+|jp-mod-(tight|display)| )+$/.test(value);
+      const isSize = name === 'style' && /^--jp-chat-lines: \d+;$/.test(value);
+      const isFine = known.includes(name) || isLink || isPicture || isClass || isSize;
+      expect(isFine, `${name}=${value} of ${source}`).toBe(true);
+      expect(/^href$/.test(name) && !/^(https?:|mailto:)/.test(value), source).toBe(false);
+      expect(name === 'src' && !/^data:image\//.test(value), source).toBe(false);
+    }
+  }
+}
+
+const DRAWN = (
+  'a b blockquote br button caption code del details div em h1 h2 h3 h4 h5 h6 hr i img input ins ' +
+  'kbd li mark ol p pre q s samp section small span strong sub summary sup table tbody td tfoot th ' +
+  'thead tr u ul var wbr'
+).split(' ');
+
 describe('what is drawn', () => {
   const HOSTILE = [
     '<script>window.isCaught = 1</script>',
@@ -270,25 +296,20 @@ describe('what is drawn', () => {
     expect([...names].sort()).toEqual(
       ['a', 'details', 'div', 'p', 'sub', 'summary', 'table', 'td', 'tr'].sort()
     );
-    for (const node of host.querySelectorAll('*')) {
-      for (const { name, value } of node.attributes) {
-        const isOurs = [
-          'dir',
-          'open',
-          'colspan',
-          'role',
-          'aria-label',
-          'tabindex',
-          SUPPRESS_SHORTCUTS
-        ];
-        const isLink = ['href', 'target', 'rel', 'title'].includes(name) && node.localName === 'a';
-        const isClass = name === 'class' && value.startsWith('jp-ChatStream-');
-        expect(isOurs.includes(name) || isLink || isClass, `${name}=${value}`).toBe(true);
-      }
-    }
+    expectOurs(host, HOSTILE);
     expect(host.querySelector('a[href^="javascript"], a[href^="data"]')).toBeNull();
     expect(host.textContent).toContain('<script>window.isCaught = 1</script>');
   });
+
+  it('is made of our own elements, classes and attributes, whatever the hostile corpus tries', async () => {
+    const file = join(__dirname, '..', '..', 'tests', 'corpus', 'hostile.json');
+    const corpus = JSON.parse(readFileSync(file, 'utf8')) as string[];
+    expect(corpus.length).toBeGreaterThan(1_000);
+    for (const source of corpus) {
+      const host = await drawn(source, [Math.floor(source.length / 2)]);
+      expectOurs(host, source);
+    }
+  }, 60_000);
 
   it('opens links elsewhere, and keeps the keys of all that can be focused', async () => {
     const host = await drawn(

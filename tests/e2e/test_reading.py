@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -16,6 +18,7 @@ from tests.e2e.pages import PATIENCE_MS, ChatView, bare
 from tests.e2e.sites import FLAVOURS, Site
 
 TEXT = words(900)
+CORPUS = Path(__file__).parent.parent / "corpus" / "hostile.json"
 _LEFT = "node.scrollHeight - node.scrollTop - node.clientHeight"
 _PLACE = f"node => ({{ top: node.scrollTop, left: {_LEFT} }})"
 _IS_AT_END = f"node => {_LEFT} < 2"
@@ -174,6 +177,37 @@ def test_nothing_a_model_writes_runs_loads_or_leads_away_by_itself(
         answer.get_by_role("link", name="a link", exact=True).click()
     popup.value.close()
     assert page.url == address
+
+
+def test_no_click_in_a_hostile_answer_runs_or_changes_anything(
+    site: Site, open_notebook: Open, name: str
+) -> None:
+    """All of the corpus in one answer; that nothing was loaded is asserted when the page closes."""
+    chat, thread = shown(site, open_notebook, name, "demo/echo")
+    page = chat.root.page
+    cells = page.locator(".jp-Cell").count()
+    corpus = json.loads(CORPUS.read_text(encoding="utf-8"))
+    text = "\n\n<!-- -->\n\n".join([*corpus, "````\nThe end."])
+    run = site.send(thread, text, chars_per_second=200_000, chunk_chars=2_000)
+    chat.expect_status(run, "completed")
+    content = chat.answer(run).get_by_test_id("content")
+    expect(content).to_contain_text("The end.", timeout=PATIENCE_MS)
+    content.evaluate(
+        """node => {
+          for (const one of node.querySelectorAll('*:not(a[href])')) {
+            one.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true }));
+          }
+        }"""
+    )
+    names = content.evaluate(
+        "node => [...node.querySelectorAll('*')].flatMap(one => one.getAttributeNames())"
+    )
+    theirs = {name for name in names if name.startswith(("on", "data-", "id", "name", "for"))}
+    assert theirs <= {"data-testid", "data-lm-suppress-shortcuts"}
+    pictures = content.locator(LOADING).evaluate_all("all => all.map(one => one.src ?? one.outerHTML)")
+    assert all(picture.startswith("data:image/") for picture in pictures)
+    assert page.title() != "ran"
+    assert page.locator(".jp-Cell").count() == cells
 
 
 def test_a_code_block_is_copied_as_it_was_written(
