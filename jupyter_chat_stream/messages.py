@@ -15,6 +15,7 @@ import copy
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from .endings import DERIVED, content_of, incomplete_of
 from .errors import FoldError
 from .events import (
     STATUS_BY_PHASE,
@@ -36,11 +37,6 @@ from .events import (
 PART_BY_KIND = {"text": "text", "reasoning": "reasoning", "tool_input": "tool_call"}
 
 
-def content_of(parts: Iterable[Mapping[str, Any]]) -> str:
-    """Join the text parts: what a person would copy."""
-    return "".join(part["text"] for part in parts if part["kind"] == "text")
-
-
 def new_message(
     *,
     id: str,
@@ -53,7 +49,7 @@ def new_message(
     run_id: str | None = None,
     parent_id: str | None = None,
 ) -> dict[str, Any]:
-    """Build a message as a ``message`` event carries it (no content, no seq yet)."""
+    """Build a message as a ``message`` event carries it: without what is ``DERIVED``."""
     return {
         "id": id,
         "thread_id": thread_id,
@@ -71,11 +67,17 @@ def new_message(
     }
 
 
+def whole_message(message: Mapping[str, Any], seq: int) -> dict[str, Any]:
+    """Give a message as on the wire: with what is derived of it."""
+    derived = {"content": content_of(message["parts"]), "incomplete": incomplete_of(message)}
+    return {**message, **derived, "seq": seq}
+
+
 class MessageFold:
     """One message while events are folded into it; appended text is joined only when read."""
 
     def __init__(self, message: Mapping[str, Any], seq: int) -> None:
-        self._fields = {k: v for k, v in message.items() if k not in ("parts", "content", "seq")}
+        self._fields = {k: v for k, v in message.items() if k not in ("parts", *DERIVED)}
         self._parts: list[dict[str, Any]] = [dict(part) for part in message["parts"]]
         self._tail: list[str] = []  # text not yet joined to the last part appended to
         self._tail_at: tuple[int, str] | None = None  # that part's index and the delta's kind
@@ -84,8 +86,7 @@ class MessageFold:
     def value(self) -> dict[str, Any]:
         """Give the message as on the wire."""
         self._join()
-        parts = copy.deepcopy(self._parts)
-        return {**self._fields, "parts": parts, "content": content_of(parts), "seq": self.seq}
+        return whole_message({**self._fields, "parts": copy.deepcopy(self._parts)}, self.seq)
 
     @property
     def run_id(self) -> str | None:

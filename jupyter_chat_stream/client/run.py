@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from ..endings import is_refused
 from ..errors import RequestNotOpen, RunFailed, ServerUnavailable
 from ..events import ENDS, Event, MessageWritten, parse
 from .follower import GIVE_UP_S, Follower, settle
@@ -228,10 +229,12 @@ class Run(Followed):
         if message is not None and status == "completed":
             return Message.from_wire(message, shown_in)
         why = self.error or {"code": status, "message": f"It was {status}."}
+        go_on = "go on from there with error.run.continue_(), or "
+        if message is not None and is_refused(message):
+            go_on = ""
         error = RunFailed(
             f"Run {self.id!r} {status}: {why['code']}: {why['message']} Its text so far is kept: "
-            "error.run.content; go on from there with error.run.continue_(), or begin again with "
-            "error.run.retry().",
+            f"error.run.content; {go_on}begin again with error.run.retry().",
             run_id=self.id,
             run_status=status,
             reason=why["code"],
@@ -357,6 +360,7 @@ class Run(Followed):
 
         Raises:
             RunNotEnded: this run is still going.
+            RunRefused: the model declined to answer.
         """
         return current().command(self._again("continue"))
 

@@ -10,13 +10,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ..endings import words_of_end
 from ..events import ENDS
 from ..markdown.copies import harmless, harmless_start, one_line, visible
 from . import mistakes
 
 MIME = "application/vnd.jupyter-chat-stream.thread.v1+json"
 MAX_SNAPSHOT_BYTES = 20_000
-MARKS = {"failed": "failed", "cancelled": "stopped", "interrupted": "interrupted"}
 LATER = "*(to be sent later)*"
 NEVER = "*(never sent)*"
 WRITING = "*(still being written)*"
@@ -74,7 +74,8 @@ def mark_of(message: Mapping[str, Any]) -> str:
         return LATER if status == "waiting" else NEVER
     if status not in ENDS:
         return WRITING
-    return f"*({MARKS[status]})*" if status in MARKS else ""
+    words = words_of_end(message)
+    return f"*({words})*" if words else ""
 
 
 def said(messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..endings import words_of_end
 from ..markdown.copies import harmless, visible
 from .paging import Paged
 from .showing import cell, snapshot, speaker
@@ -16,6 +17,8 @@ class Message:
     """One turn of a thread, as it was when it was asked for.
 
     Shows as its Markdown, made harmless for whatever renders it; ``str`` gives its text as it is.
+    ``incomplete``: what is missing of an answer that completed, ``{reason, message}``; None where
+    it is whole.
     """
 
     id: str
@@ -29,11 +32,22 @@ class Message:
     run_id: str | None
     parent_id: str | None = None
     seq: int
+    incomplete: Mapping[str, str] | None = None
     shown_in: str | None = field(default=None, compare=False)
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any], shown_in: str | None = None) -> Message:
-        names = ("id", "role", "status", "content", "model", "usage", "error", "run_id")
+        names = (
+            "id",
+            "role",
+            "status",
+            "content",
+            "model",
+            "usage",
+            "error",
+            "run_id",
+            "incomplete",
+        )
         known = {name: wire.get(name) for name in (*names, "parent_id", "seq")}
         return cls(**known, parts=tuple(wire["parts"]), shown_in=shown_in)  # type: ignore[arg-type]
 
@@ -43,7 +57,8 @@ class Message:
     def __repr__(self) -> str:
         text = visible(" ".join(self.content.split()))
         text = text if len(text) <= 60 else text[:59] + "…"
-        status = "" if self.status == "completed" else f" ({self.status})"
+        how = words_of_end(vars(self)) if self.incomplete else self.status
+        status = "" if how == "completed" else f" ({how})"
         return f"{visible(speaker(vars(self)))}{status}: {text}"
 
     def _ipython_display_(self) -> None:
@@ -51,7 +66,12 @@ class Message:
         from IPython.display import display
 
         if self.shown_in is None or self.shown_in != cell():
-            shown = {"text/markdown": harmless(self.content), "text/plain": visible(self.content)}
+            words = words_of_end(vars(self))
+            end = f"\n\n*({words})*" if words else ""
+            shown = {
+                "text/markdown": harmless(self.content) + end,
+                "text/plain": visible(self.content) + end,
+            }
             display(shown, raw=True)
 
 

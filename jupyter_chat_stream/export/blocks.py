@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..endings import is_cut_call
 from ..events import ENDS
 
 
@@ -74,8 +75,11 @@ def _blocks_of_part(part: Mapping[str, Any]) -> Iterator[Block]:
     elif kind == "attachment":
         yield Folded(title=f"Attached: {part.get('name')}", text=str(part.get("text", "")))
     elif kind == "tool_call":
-        given = part["text"] if "text" in part else _json(part["input"])
-        yield Folded(title=f"Tool called: {part.get('name', '')}", text=given, language="json")
+        if is_cut_call(part):
+            yield Folded(title="Tool call, cut off", text=part["text"], language="json")
+        else:
+            given = _json(part["input"])
+            yield Folded(title=f"Tool called: {part['name']}", text=given, language="json")
     elif kind == "tool_result":
         how = "returned" if part["success"] else "failed"
         output = part["output"]
@@ -115,6 +119,8 @@ def _remarks(message: Mapping[str, Any]) -> Iterator[Remark]:
         error = message["error"]
         told = f" {error['message']} ({error['code']})" if error else ""
         yield Remark(label=status.capitalize(), text=_ENDED_EARLY[status] + told)
+    elif message.get("incomplete"):
+        yield Remark(label="Incomplete", text=message["incomplete"]["message"])
 
 
 def _json(value: Any) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
+from ..endings import DERIVED
 from ..events import ENDS, Failed, MessageWritten, StatusChanged, iso
 from . import waits
 from .log import RunRef, ThreadRef, Transaction, execute
@@ -320,7 +321,7 @@ def _begin_attempt(tx: Transaction, run: RunRef, attempt: int, *, restart: bool)
     has_parts = bool(message["parts"])
     # what a run took over from the one it continues is not its own to throw away
     if restart and has_parts and tx.run(run)["continues"] is None:
-        for derived in ("content", "seq"):
+        for derived in DERIVED:
             del message[derived]
         message.update(parts=[], status="processing", error=None)
         tx.append(run.thread, MessageWritten(message=message), run=run, attempt=attempt)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..events import Delta, Event, MessageWritten, body_fields, canonical, from_iso, iso, make_body
-from ..messages import content_of
+from ..messages import whole_message
 
 THREAD_COLUMNS = (
     "id, owner, project, name, title, model, system, head, archived, deleted, "
@@ -52,14 +52,13 @@ def thread_wire(row: Row) -> dict[str, Any]:
 
 def message_wire(row: Row, thread_id: str) -> dict[str, Any]:
     """Give a message as the wire has it, folded up to the row's seq."""
-    parts = json.loads(row["parts"])
-    return {
+    message = {
         "id": row["id"],
         "thread_id": thread_id,
         "role": row["role"],
         "kind": row["kind"],
         "status": row["status"],
-        "parts": parts,
+        "parts": json.loads(row["parts"]),
         "model": row["model"],
         "usage": _load(row["usage"]),
         "stop_reason": row["stop_reason"],
@@ -67,9 +66,8 @@ def message_wire(row: Row, thread_id: str) -> dict[str, Any]:
         "run_id": row["run_id"],
         "parent_id": row["parent_id"],
         "created_at": iso(row["created_ms"]),
-        "content": content_of(parts),
-        "seq": row["seq"],
     }
+    return whole_message(message, row["seq"])
 
 
 def message_columns(message: Mapping[str, Any], seq: int) -> dict[str, Any]:

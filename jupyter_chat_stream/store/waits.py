@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from ..endings import DERIVED
 from ..events import Event, Failed, MessageWritten
 from ..messages import fold_run
 from . import rows
@@ -121,7 +122,7 @@ def _rewrite(
     tx: Transaction, thread: ThreadRef, message: dict[str, Any], run: RunRef | None = None
 ) -> Event:
     """Write a message anew: its event, and its row as the event's fold."""
-    whole = {name: value for name, value in message.items() if name not in ("content", "seq")}
+    whole = {name: value for name, value in message.items() if name not in DERIVED}
     event = tx.append(thread, MessageWritten(message=whole), run=run)
     columns = rows.message_columns(whole, event.seq)
     changed = {name: columns[name] for name in ("status", "parent_id", "seq")}

@@ -4,6 +4,7 @@
  * A thread's messages form a tree by `parent_id`; a chat shows the path from its root to `head`, so
  * an answer that was asked for again takes the place of the one before.
  */
+import { incompleteOf } from './endings';
 import { type Message, type Run, isEnd } from './protocol';
 import { type Transcript } from './transcript';
 import { isReplyToUnsent, isUnsent } from './waiting';
@@ -29,7 +30,7 @@ function newest(transcript: Transcript): Message | undefined {
 }
 
 /**
- * One question and its answer: the reply that run made. Where that reply did not complete and was
+ * One question and its answer: the reply that run made. Where that reply is not whole and was
  * asked for again, the newest reply to the same question. Of what was not sent, the question alone.
  */
 export function exchange(transcript: Transcript, runId: string): readonly Message[] {
@@ -42,7 +43,8 @@ export function exchange(transcript: Transcript, runId: string): readonly Messag
   const later = all
     .slice(all.indexOf(own) + 1)
     .filter(message => message.role === 'assistant' && message.parent_id === own.parent_id);
-  const reply = own.status === 'completed' ? own : (later.at(-1) ?? own);
+  const isWhole = own.status === 'completed' && incompleteOf(own) === null;
+  const reply = isWhole ? own : (later.at(-1) ?? own);
   const question = own.parent_id === null ? undefined : messages.get(own.parent_id);
   if (question !== undefined && isUnsent(question)) {
     return [question];

@@ -63,7 +63,13 @@ export interface AttachmentPart {
 
 export type Part = TextPart | ToolCallPart | ToolResultPart | InputRequestPart | AttachmentPart;
 
-/** A message without `content`: that is derived, see `contentOf`. */
+/** What is missing of an answer that completed. */
+export interface Incomplete {
+  readonly reason: 'max_tokens' | 'context_window' | 'paused' | 'empty' | 'tool_input_cut';
+  readonly message: string;
+}
+
+/** A message without `content` and `incomplete`: those are derived, see `endings.ts`. */
 export interface Message {
   readonly id: string;
   readonly thread_id: string;
@@ -217,9 +223,4 @@ const ENDS: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled', '
 /** Tell whether nothing more will come of what has this status. */
 export function isEnd(status: Status): boolean {
   return ENDS.has(status);
-}
-
-/** Join the text parts: what a person would copy. */
-export function contentOf(message: Pick<Message, 'parts'>): string {
-  return message.parts.map(part => (part.kind === 'text' ? part.text : '')).join('');
 }

@@ -5,9 +5,10 @@
  * The twin of `snapshot` in `jupyter_chat_stream/client/showing.py`: kernel and page write the same.
  */
 import { exchange } from './branch';
+import { contentOf, wordsOfEnd } from './endings';
 import { oneLine, stripped, visible } from './markdown/copied-texts';
 import { harmless, harmlessStart } from './markdown/copies';
-import { type Message, contentOf, isEnd } from './protocol';
+import { type Message, isEnd } from './protocol';
 import { type Transcript } from './transcript';
 import { isReplyToUnsent, isUnsent } from './waiting';
 
@@ -20,11 +21,6 @@ const NOTHING = '*(this notebook keeps no copy of the chat)*';
 const WRITING = '*(still being written)*';
 const LATER = '*(to be sent later)*';
 const NEVER = '*(never sent)*';
-const MARKS: Readonly<Record<string, string>> = {
-  failed: 'failed',
-  cancelled: 'stopped',
-  interrupted: 'interrupted'
-};
 
 /** The two texts of an output bundle; null where there is nothing to say yet. */
 export function snapshot(
@@ -88,7 +84,7 @@ function startOf(message: Message, isMarkdown: boolean): string {
 function blockOf(message: Message, text: string, isMarkdown: boolean): string {
   const name = speaker(message);
   const head = isMarkdown ? `**${oneLine(name)}**` : `${visible(name)}:`;
-  return [head, text, markOf(message)].filter(part => part !== '').join('\n\n');
+  return [head, text, endOf(message)].filter(part => part !== '').join('\n\n');
 }
 
 function speaker(message: Message): string {
@@ -97,19 +93,19 @@ function speaker(message: Message): string {
 
 /** None of an answer that is being written. */
 function textOf(message: Message): string {
-  return markOf(message) === WRITING ? '' : stripped(visible(contentOf(message)), '\n');
+  return endOf(message) === WRITING ? '' : stripped(visible(contentOf(message)), '\n');
 }
 
 /** What is said of a message beside its text; nothing of one that is whole. */
-function markOf(message: Message): string {
+function endOf(message: Message): string {
   if (isUnsent(message)) {
     return message.status === 'waiting' ? LATER : NEVER;
   }
   if (!isEnd(message.status)) {
     return WRITING;
   }
-  const mark = MARKS[message.status];
-  return mark === undefined ? '' : `*(${mark})*`;
+  const mark = wordsOfEnd(message);
+  return mark === '' ? '' : `*(${mark})*`;
 }
 
 function bytesOf(text: string): Uint8Array {

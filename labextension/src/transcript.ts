@@ -92,7 +92,11 @@ export function replace(state: Transcript, snapshot: Snapshot): Transcript {
 }
 
 function withoutContent(message: Omit<Message, 'seq'>, seq: number): Message {
-  const { content: _derived, ...kept } = message as Message & { content?: string };
+  const {
+    content: _content,
+    incomplete: _incomplete,
+    ...kept
+  } = message as Message & { content?: string; incomplete?: unknown };
   return { ...kept, seq };
 }
 

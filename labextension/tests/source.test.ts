@@ -8,7 +8,7 @@ const SRC = join(__dirname, '..', 'src');
 
 /** From the bottom up: a module imports from its own floor and those before. */
 const FLOORS: readonly (readonly string[])[] = [
-  ['protocol', 'parse', 'commands', 'drafts', 'address'],
+  ['protocol', 'endings', 'parse', 'commands', 'drafts', 'address'],
   ['markdown/'],
   ['transcript', 'subscription'],
   ['branch', 'snapshot', 'waiting'],

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import { activeReplies, branch, exchange } from '../src/branch';
+import { contentOf, incompleteOf } from '../src/endings';
 import { type Fields, asObject, parseEvent, parseFrame, parseSnapshot } from '../src/parse';
-import { type Frame, type ThreadFrame, contentOf } from '../src/protocol';
+import { type Frame, type ThreadFrame } from '../src/protocol';
 import { Subscription } from '../src/subscription';
 import { EMPTY, FoldError, type Transcript, fold, replace } from '../src/transcript';
 import { conversation } from './fakes';
@@ -16,7 +17,8 @@ function stateOf(transcript: Transcript): object {
     thread: transcript.thread ?? {},
     messages: [...transcript.messages.values()].map(message => ({
       ...message,
-      content: contentOf(message)
+      content: contentOf(message),
+      incomplete: incompleteOf(message)
     })),
     runs: [...transcript.runs.values()],
     seq: transcript.seq
@@ -48,7 +50,8 @@ function snapshotAt(events: readonly unknown[], after: number): object {
     info: state.thread,
     messages: changed(state.messages, before.messages).map(([, message]) => ({
       ...message,
-      content: contentOf(message)
+      content: contentOf(message),
+      incomplete: incompleteOf(message)
     })),
     runs: changed(state.runs, before.runs).map(([, run]) => run)
   };

@@ -1,8 +1,9 @@
 /** One message, and below a reply what became of it. */
 import { type ReactElement, memo } from 'react';
 
+import { contentOf, incompleteOf, isContinuable } from '../endings';
 import { type Beaten, type ThreadClient } from '../model';
-import { type Message, type Part, type Run, contentOf, isEnd } from '../protocol';
+import { type Message, type Part, type Run, isEnd } from '../protocol';
 import { askedState, openQuestion } from '../waiting';
 import { Bubble } from './bubble';
 import { Button } from './button';
@@ -132,22 +133,24 @@ function Progress({ message, run, detail, isActing }: MessageProps): ReactElemen
 
 function Outcome(props: MessageProps): ReactElement | null {
   const { message, run, detail, client, isActing, isLast, isDisabled } = props;
-  if (message.status === 'completed') {
+  const incomplete = incompleteOf(message);
+  if (message.status === 'completed' && incomplete === null) {
     return null;
   }
   const line = replyLine({ reply: message, run, detail, isStopping: false, now_ms: 0 });
   const runId = message.run_id;
   const mayAct = isLast && !isDisabled && runId !== null;
-  const hasText = contentOf(message) !== '';
+  const mayContinue = mayAct && isContinuable(message);
   return (
     <div
-      className={`jp-ChatStream-outcome jp-mod-${message.status}`}
+      className={`jp-ChatStream-outcome jp-mod-${line.state}`}
       data-testid="outcome"
       data-state={line.state}
+      data-reason={incomplete?.reason}
       role="status"
     >
       <span className="jp-ChatStream-outcomeText">{line.text}</span>
-      {mayAct && hasText ? (
+      {mayContinue ? (
         <Button
           testid="continue"
           isDisabled={isActing}

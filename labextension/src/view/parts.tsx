@@ -62,7 +62,7 @@ export const PartView = memo(function PartView(props: PartProps): ReactElement |
     case 'reasoning':
       return <Reasoning text={part.text} isEnded={isEnded} />;
     case 'tool_call':
-      return <ToolCall part={part} />;
+      return <ToolCall part={part} isEnded={isEnded} />;
     case 'tool_result':
       return <ToolResult part={part} />;
     case 'attachment':
@@ -100,15 +100,17 @@ function Reasoning(props: { readonly text: string; readonly isEnded: boolean }):
   );
 }
 
-function ToolCall({ part }: { readonly part: ToolCallPart }): ReactElement {
+function ToolCall(props: { readonly part: ToolCallPart; readonly isEnded: boolean }): ReactElement {
+  const { part, isEnded } = props;
   const isWhole = part.name !== undefined;
+  const inProgress = isEnded ? 'a call that was cut off' : 'preparing a call…';
   return (
     <Folded
       kind="tool-call"
       summary={
         <>
           <span className="jp-ChatStream-tag">tool</span>
-          {isWhole ? <code>{part.name}</code> : 'preparing a call…'}
+          {isWhole ? <code>{part.name}</code> : inProgress}
         </>
       }
     >

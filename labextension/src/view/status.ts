@@ -1,5 +1,6 @@
 /** What the reader is told, in words. Pure. */
 import { type Link } from '../connection';
+import { incompleteOf } from '../endings';
 import { type Failure, type Message, type Run, isEnd } from '../protocol';
 import { openQuestion } from '../waiting';
 import { soonText, timeText } from './times';
@@ -21,6 +22,7 @@ export interface StatusLine {
     | 'waiting'
     | 'stopping'
     | 'completed'
+    | 'incomplete'
     | 'failed'
     | 'cancelled'
     | 'interrupted';
@@ -82,6 +84,10 @@ export interface ReplyFacts {
 export function replyLine({ reply, run, detail, isStopping, now_ms }: ReplyFacts): StatusLine {
   if (isEnd(reply.status)) {
     const line = BY_STATUS[reply.status] ?? { state: 'idle', text: '' };
+    const incomplete = incompleteOf(reply);
+    if (incomplete !== null) {
+      return { state: 'incomplete', text: incomplete.message };
+    }
     const error = reply.error ?? run?.error ?? null;
     return reply.status === 'failed' && error !== null ? { ...line, text: said(error) } : line;
   }
