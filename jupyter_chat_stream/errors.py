@@ -10,8 +10,8 @@ never a prompt, an answer or a key.
      ├─ InvalidInput 400 ─ ContentTooLarge 413, WrongCall
      ├─ NotFound 404 ─ ThreadNotFound, RunNotFound, MessageNotFound, ScheduleNotFound
      ├─ Forbidden 403
-     ├─ Conflict 409 ─ RunNotEnded, RequestNotOpen, IdempotencyMismatch, CursorAhead,
-     │                   TooManySchedules, TooManyLater
+     ├─ Conflict 409 ─ RunNotEnded, RunRefused, RequestNotOpen, IdempotencyMismatch,
+     │                   CursorAhead, TooManySchedules, TooManyLater
      ├─ Compacted 410
      ├─ LimitReached 429
      ├─ StaleAttempt            (inside: a fenced attempt tried to write, L5)
@@ -135,6 +135,19 @@ class RunNotEnded(Conflict):
             f"Run {run_id!r} is {status}; wait for its end or cancel it first.",
             run_id=run_id,
             run_status=status,
+        )
+
+
+class RunRefused(Conflict):
+    """What the model declined to say is not gone on with."""
+
+    code = "run_refused"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"The model declined to answer in run {run_id!r}: there is nothing to go on from. "
+            "Ask in other words, or retry.",
+            run_id=run_id,
         )
 
 
@@ -337,6 +350,12 @@ class BadRequest(ProviderError):
 
 class Refusal(ProviderError):
     code = "refusal"
+
+
+class NotTheProvider(ProviderError):
+    """Something else than the provider answered: a sign-in page, a proxy, a wrong address."""
+
+    code = "not_the_provider"
 
 
 class RateLimited(ProviderError):

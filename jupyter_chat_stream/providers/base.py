@@ -46,12 +46,24 @@ class ToolCallChunk:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToolResultChunk:
+    """What a tool gave back that the provider ran itself; ``output`` is a JSON value."""
+
+    tool_call_id: str
+    name: str
+    success: bool
+    output: Any
+
+
+@dataclass(frozen=True, kw_only=True)
 class EndChunk:
     """The model is done; the last chunk of every stream that was not cut.
 
     ``usage`` counts tokens: ``input_tokens``, ``output_tokens``, ``cache_read_tokens``,
     ``cache_write_tokens``. ``stop_reason`` is the field's usual word: ``end_turn``,
-    ``max_tokens``, ``stop_sequence``, ``tool_use``.
+    ``max_tokens``, ``stop_sequence``, ``tool_use``, ``pause_turn``,
+    ``model_context_window_exceeded``; see ``endings`` for those that leave an answer incomplete.
+    A refusal is no end but raised, as ``Refusal``.
     """
 
     stop_reason: str
@@ -86,7 +98,14 @@ class SleepChunk:
 
 
 Chunk = (
-    TextChunk | ReasoningChunk | ToolInputChunk | ToolCallChunk | AskChunk | SleepChunk | EndChunk
+    TextChunk
+    | ReasoningChunk
+    | ToolInputChunk
+    | ToolCallChunk
+    | ToolResultChunk
+    | AskChunk
+    | SleepChunk
+    | EndChunk
 )
 
 

@@ -9,11 +9,13 @@ The message row is saved now and then (``Saving``).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..errors import DatabaseUnreachable, StoreError
-from ..events import Body, Delta, Event, StatusChanged
+from ..events import Body, Delta, Event, StatusChanged, ToolReturned, ToolStarted
+from ..messages import PART_BY_KIND
 from ..providers.base import Chunk
 from ..store.claims import Claimed
 from ..store.database import PAGE_BYTES
@@ -82,17 +84,18 @@ class Appender:
         self._failure: BaseException | None = None
         self._failures = 0
         self._chars = 0
-        self._text: list[str] = []
+        self._has_tools = False
+        self._parts: list[Mapping[str, Any]] = []
 
     @property
-    def text(self) -> str:
-        """The visible text this attempt has written so far."""
-        return "".join(self._text)
+    def parts(self) -> Sequence[Mapping[str, Any]]:
+        """What this attempt has written so far, as far as ``content_of`` looks at it."""
+        return self._parts
 
     @property
     def has_written(self) -> bool:
         """Whether anything of the model came in this attempt."""
-        return self._chars > 0
+        return self._chars > 0 or self._has_tools
 
     def add(self, chunk: Chunk, status: StatusChanged | None = None) -> None:
         """Take a chunk, with the status it begins, if any.
@@ -156,8 +159,11 @@ class Appender:
         for body in bodies:
             if isinstance(body, Delta):
                 self._chars += len(body.text)
-                if body.kind == "text":
-                    self._text.append(body.text)
+                kind = PART_BY_KIND[body.kind]
+                self._parts.append({"kind": kind, "text": body.text})
+            elif isinstance(body, (ToolStarted, ToolReturned)):
+                self._has_tools = True
+                self._parts.append({"kind": "tool_call"})
         append = Append(
             run=self._claimed.run,
             attempt=self._claimed.attempt,

@@ -9,7 +9,7 @@ earlier attempt is never appended to.
 from __future__ import annotations
 
 from ..errors import BadRequest
-from ..events import Body, Delta, ToolStarted, clean_json, clean_text
+from ..events import Body, Delta, ToolReturned, ToolStarted, clean_json, clean_text
 from ..providers.base import (
     Chunk,
     EndChunk,
@@ -17,6 +17,7 @@ from ..providers.base import (
     TextChunk,
     ToolCallChunk,
     ToolInputChunk,
+    ToolResultChunk,
 )
 
 
@@ -49,6 +50,8 @@ class Coalescer:
             self._write("tool_input", chunk.tool_call_id, chunk.text)
         elif isinstance(chunk, ToolCallChunk):
             self._start_tool(chunk)
+        elif isinstance(chunk, ToolResultChunk):
+            self._return_tool(chunk)
         elif not isinstance(chunk, EndChunk):
             raise BadRequest(f"The provider gave a chunk of unknown type {type(chunk).__name__!r}.")
 
@@ -92,6 +95,18 @@ class Coalescer:
                 tool_call_id=clean_text(chunk.tool_call_id),
                 name=clean_text(chunk.name),
                 input=clean_json(chunk.input),
+            )
+        )
+
+    def _return_tool(self, chunk: ToolResultChunk) -> None:
+        self._end_part()
+        self._next_part()  # the fold appends one
+        self._ready.append(
+            ToolReturned(
+                tool_call_id=clean_text(chunk.tool_call_id),
+                name=clean_text(chunk.name),
+                success=chunk.success,
+                output=clean_json(chunk.output),
             )
         )
 

@@ -1,8 +1,10 @@
 """Gathering the context: what a model gets to read before it answers.
 
 Context follows the branch (``parent_id``), not the order of events: the newest whole turns that fit
-the model's budget. The size in tokens is estimated from characters (``CHARS_PER_TOKEN``, low on
-purpose); what is too much after all the provider says itself.
+the model's budget. It is built from outcomes, not from text alone: a refused reply is left out with
+its question, a reply that was cut says so, and of tools, whose results no prompt holds, only the
+text around them is said again. The size in tokens is estimated from characters
+(``CHARS_PER_TOKEN``, low on purpose); what is too much after all the provider says itself.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..endings import content_of, incomplete_of, is_refused
 from ..errors import BadRequest, PromptTooLong
-from ..messages import content_of
 from ..providers.base import Answered, Model, Prompt, Turn
 from ..store.log import Connection, RunRef
 from ..store.reading import read_branch
@@ -22,6 +24,11 @@ from ..store.threads import read_preferences, read_thread
 CHARS_PER_TOKEN = 3.0
 MAX_BRANCH = 2000
 ANSWER_TOKENS = 32_000  # kept free for an answer that asks for no other length
+_MARKS = {
+    "cancelled": "[The reader stopped this reply here.]",
+    "failed": "[This reply broke off here.]",
+    "interrupted": "[This reply broke off here.]",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +110,7 @@ def _max_tokens(wanted: Any, model: Model) -> int:
 def _turns(branch: Sequence[Mapping[str, Any]]) -> list[Turn]:
     """Make turns of messages: empty ones left out, neighbours of one role joined."""
     turns: list[Turn] = []
-    for message in branch:
+    for message in _without_refused(branch):
         text = _text_of(message)
         if not text.strip():
             continue
@@ -115,13 +122,35 @@ def _turns(branch: Sequence[Mapping[str, Any]]) -> list[Turn]:
     return turns
 
 
+def _without_refused(branch: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Leave out each refused reply and its question: a model that reads them refuses again."""
+    kept: list[Mapping[str, Any]] = []
+    for message in branch:
+        if not is_refused(message):
+            kept.append(message)
+        elif kept and kept[-1]["role"] == "user":
+            kept.pop()
+    return kept
+
+
 def _text_of(message: Mapping[str, Any]) -> str:
     attachments = [
         f'<attachment name="{part["name"]}">\n{part["text"]}\n</attachment>\n\n'
         for part in message["parts"]
         if part["kind"] == "attachment"
     ]
-    return "".join(attachments) + content_of(message["parts"])
+    text = "".join(attachments) + content_of(message["parts"])
+    mark = _mark_of(message)
+    return f"{text.rstrip()}\n\n{mark}" if mark and text.strip() else text
+
+
+def _mark_of(message: Mapping[str, Any]) -> str:
+    """Give what tells the model that a former answer is not whole: it does not read as one."""
+    if message["role"] != "assistant" or "status" not in message:
+        return ""
+    if incomplete_of(message) is not None:
+        return "[This reply was cut off here.]"
+    return _MARKS.get(message["status"], "")
 
 
 def _fitting(turns: Sequence[Turn], budget: float) -> list[Turn]:

@@ -29,9 +29,11 @@ from pathlib import PurePath
 from typing import Literal, cast
 
 from ..config import ChatStream
+from ..endings import REFUSAL, content_of
 from ..errors import (
     ChatStreamError,
     ProviderError,
+    Refusal,
     StaleAttempt,
     Stalled,
     StoreError,
@@ -39,7 +41,6 @@ from ..errors import (
 )
 from ..events import Body, Completed, Failed, Finalized, StatusChanged
 from ..logs import Line
-from ..messages import content_of
 from ..providers.base import AskChunk, Chunk, EndChunk, SleepChunk, TextChunk
 from ..providers.registry import Registry
 from ..store.claims import Claimed, put_off, retry_attempt
@@ -114,7 +115,7 @@ class Execution:
                 await self._leave(appender)
             elif isinstance(end, EndChunk):
                 await appender.finish((), release=False)  # the text is whole now
-                await appender.finish(_completion(gathered, appender.text, end))
+                await appender.finish(_completion(gathered, appender, end))
             else:  # it asks or sleeps, and nobody holds it from that commit on (L10)
                 await appender.finish((end,))
             return False
@@ -153,6 +154,8 @@ class Execution:
             return reading.pause
         if reading.end is None:
             raise StreamCut("The provider's stream ended before the answer did.")
+        if reading.end.stop_reason == REFUSAL:
+            raise Refusal("The model declined to answer. Ask in other words, or another model.")
         return reading.end
 
     async def _leave(self, appender: Appender) -> None:
@@ -299,9 +302,9 @@ class _Watch:
             self._reading.cancel()
 
 
-def _completion(gathered: Gathered, text: str, end: EndChunk) -> tuple[Body, Body]:
+def _completion(gathered: Gathered, appender: Appender, end: EndChunk) -> tuple[Body, Body]:
     complete = Completed(
-        content=content_of(gathered.reply["parts"]) + text,
+        content=content_of([*gathered.reply["parts"], *appender.parts]),
         usage=dict(end.usage),
         stop_reason=end.stop_reason,
         model=None,

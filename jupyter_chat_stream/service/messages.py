@@ -85,7 +85,7 @@ class Messages(ServiceBase):
         """Make a new run that goes on from what an ended one has.
 
         Raises:
-            RunNotFound, RunNotEnded
+            RunNotFound, RunNotEnded, RunRefused
         """
         return await self._succeed(owner, run_id, key, keep_parts=True)
 

@@ -148,7 +148,7 @@ def succeed(tx: Transaction, run: RunRef, sender: Sender, *, keep_parts: bool) -
 
     Raises:
         RunNotFound: its thread was deleted meanwhile.
-        RunNotEnded, LimitReached
+        RunNotEnded, RunRefused, LimitReached
     """
     runs.find_run(tx.conn, sender.owner, run.id)
     route = f"{'continue' if keep_parts else 'retry'} {run.id}"

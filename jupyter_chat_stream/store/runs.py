@@ -20,7 +20,8 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from ..errors import RunNotEnded, RunNotFound
+from ..endings import REFUSAL, is_cut_call
+from ..errors import RunNotEnded, RunNotFound, RunRefused
 from ..events import ENDS, STATUSES, Body, Finalized, MessageWritten, iso
 from ..messages import new_message
 from . import rows, waits
@@ -212,17 +213,22 @@ def make_successor(tx: Transaction, run: RunRef, *, keep_parts: bool) -> RunRef:
 
     Raises:
         RunNotEnded: there is nothing to repeat yet.
+        RunRefused: what the model declined to say is not continued.
     """
     state = tx.run(run)
     if state["status"] not in ENDS:
         raise RunNotEnded(run.id, state["status"])
+    error = state["error"]
+    if keep_parts and error is not None and error["code"] == REFUSAL:
+        raise RunRefused(run.id)
     row = tx.execute(
         "SELECT run.params, run.model, message.parent_id, message.parts FROM run "
         "JOIN message ON message.pk = run.message WHERE run.pk = :pk",
         {"pk": run.pk},
     ).one()
     waits.send_again(tx, run, row[2])
-    kept = [part for part in json.loads(row[3]) if not _is_unanswered(part)] if keep_parts else []
+    parts = json.loads(row[3]) if keep_parts else []
+    kept = [part for part in parts if not (_is_unanswered(part) or is_cut_call(part))]
     reply = NewReply(
         parent_id=row[2],
         model=row[1],

@@ -15,7 +15,7 @@ from ..errors import InvalidInput
 from ..providers.anthropic.request import CONTINUE_MARK
 
 # error:   an `error` event inside the stream, then its end
-# cut:     the HTTP answer ends as it should, only `message_stop` is missing
+# cut:     the HTTP answer ends as it should, but the model's does not: no stop reason comes
 # drop:    the connection is closed in the middle of the HTTP answer
 # reset:   the same with a TCP reset
 # silence: nothing more comes, the connection stays
@@ -229,7 +229,7 @@ def _wrongs(body: Mapping[str, Any]) -> Iterator[str]:
     for name in ("temperature", "top_p", "top_k"):
         if name in body:
             yield f"`{name}` is not supported in this version"
-    if messages[-1].get("role") != "user":
+    if messages[-1].get("role") != "user" and not _has_paused(messages[-1]):
         yield "This model does not support assistant message prefill."
     if any(not text_of(message).strip() for message in messages):
         yield "messages: text content blocks must contain non-whitespace text"
@@ -244,6 +244,12 @@ def _wrongs(body: Mapping[str, Any]) -> Iterator[str]:
         yield "`max_tokens` must be greater than `thinking.budget_tokens`"
     if thinking.get("type") == "enabled" and "-4-5" not in str(body["model"]):
         yield '"thinking.type.enabled" is not supported for this model.'
+
+
+def _has_paused(message: Mapping[str, Any]) -> bool:
+    """Say whether an assistant's last turn may stand at the end: one of a tool that is not done."""
+    content = message.get("content")
+    return isinstance(content, list) and any(block.get("type") != "text" for block in content)
 
 
 def _refuse(status: int, type_: str, message: str) -> Answer:

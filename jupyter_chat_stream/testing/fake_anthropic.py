@@ -252,7 +252,7 @@ class FakeAnthropic:
             is_chunk = event["type"] == "content_block_delta"
             if is_chunk and answer.fault and request.chunks_sent >= answer.after_chunks:
                 break
-            if event["type"] == "message_stop" and answer.fault:
+            if event["type"] == "message_delta" and answer.fault:
                 break  # fewer chunks than `after_chunks`: it fails all the same
             if event["type"] == "message_stop":
                 self._note(request, state="done")

@@ -54,7 +54,7 @@ async def test_an_answer_comes_in_pieces_and_ends_with_its_usage(
 
 @pytest.mark.parametrize(
     "reason",
-    ["end_turn", "max_tokens", "stop_sequence", "pause_turn", "model_context_window_exceeded"],
+    ["end_turn", "max_tokens", "stop_sequence", "model_context_window_exceeded", "of_2030"],
 )
 async def test_the_stop_reason_is_passed_on(
     reason: str, fake: FakeAnthropic, provider: AnthropicProvider

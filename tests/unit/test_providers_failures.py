@@ -215,12 +215,13 @@ async def test_a_refused_connection_means_the_provider_is_down(tmp_path: Path) -
     assert "ANTHROPIC_BASE_URL" in error.message
 
 
-async def test_a_web_page_instead_of_a_stream_was_cut(
+async def test_a_web_page_instead_of_a_stream_is_not_the_provider(
     fake: FakeAnthropic, provider: AnthropicProvider
 ) -> None:
     fake.set_default(Answer(status=203, body="<html>please log in</html>"))
     _, error = await fail(provider, make_prompt())
-    assert type(error) is errors.StreamCut
+    assert type(error) is errors.NotTheProvider
+    assert not error.retryable
 
 
 async def test_a_timeout_is_a_provider_that_is_down_or_a_stall(

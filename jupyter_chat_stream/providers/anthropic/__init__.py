@@ -1,9 +1,9 @@
 """The Claude API through its official SDK.
 
-One streamed request per answer, over aiohttp (half the CPU per delta of the SDK's default
-transport). The SDK is imported on first use or by `warm`, in a thread of its own: it takes most
-of a second. It never retries here; the run does, where everybody sees it. A silent server is
-the caller's to notice; leaving the iterator closes the connection.
+One streamed request per answer, and one more after each pause, over aiohttp (half the CPU per
+delta of the SDK's default transport). The SDK is imported on first use or by `warm`, in a thread
+of its own: it takes most of a second. It never retries here; the run does, where everybody sees
+it. A silent server is the caller's to notice; leaving the iterator closes the connection.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import ProviderError, StreamCut
-from ..base import Chunk, Model, Prompt
-from . import failures, models, request
+from ..base import Chunk, EndChunk, Model, Prompt
+from . import failures, foreign, models, request
 from .key import KeySource
 from .reading import Reading
 
@@ -35,6 +35,9 @@ DEFAULT_BASE_URL = "https://api.anthropic.com"
 CONNECT_TIMEOUT_S = 15.0
 # Far above every stall_timeout_s: the last resort of a provider that is used without a run.
 READ_TIMEOUT_S = 900.0
+# A turn that pauses (tools of the API that take long) is gone on with so often within one attempt;
+# then the answer ends as `paused`, and a person decides.
+MAX_PAUSES = 8
 # The end of the HTTP answer follows `message_stop` in the same breath.
 DRAIN_TIMEOUT_S = 0.25
 
@@ -88,30 +91,46 @@ class AnthropicProvider:
         key = self._keys.read()
         arguments = request.build(prompt, models.find(prompt.model))
         reading = Reading(prompt)
-        has_begun = False
         async with self._client(key) as client:
+            for pauses in range(MAX_PAUSES + 1):
+                asked = _Asked(client=client, arguments=arguments, prompt=prompt, key=key)
+                async with aclosing(self._read(asked, reading)) as chunks:
+                    async for chunk in chunks:
+                        if _is_pause(chunk) and pauses < MAX_PAUSES:
+                            break
+                        yield chunk
+                    else:
+                        return
+                arguments = request.after_pause(arguments, reading.go_on())
+
+    async def _read(self, asked: _Asked, reading: Reading) -> AsyncGenerator[Chunk, None]:
+        """Read the answer to one request, up to its end."""
+        client, prompt, key = asked.client, asked.prompt, asked.key
+        has_begun = False
+        try:
+            events = await client.messages.create(**asked.arguments)
+            has_begun = True
             try:
-                events = await client.messages.create(**arguments)
-                has_begun = True
-                try:
-                    async for event in events:
-                        chunks = reading.feed(event)
-                        if reading.is_ended:
-                            await _drain(events)
-                        for chunk in chunks:
-                            yield chunk
-                        if reading.is_ended:
-                            return
-                finally:
-                    await events.close()
-            except ProviderError:
-                raise
-            except Exception as error:  # noqa: BLE001  translated, whatever the SDK lets through
-                # Not `from error`: what the SDK raises quotes bodies, and those quote prompts.
-                if client.is_closed():  # by `close`: aiohttp then raises a bare RuntimeError
-                    raise failures.from_connection(error, has_begun=has_begun) from None
-                raise self._translate(error, prompt, key, has_begun=has_begun) from None
-        raise StreamCut("The answer ended in the middle: the Claude API did not say it was done.")
+                await foreign.check(events.response, prompt, key)
+                async for event in events:
+                    chunks = reading.feed(event)
+                    if reading.is_ended:
+                        await _drain(events)
+                    for chunk in chunks:
+                        yield chunk
+                    if reading.is_ended:
+                        return
+            finally:
+                await events.close()
+        except ProviderError:
+            raise
+        except Exception as error:  # noqa: BLE001  translated, whatever the SDK lets through
+            # Not `from error`: what the SDK raises quotes bodies, and those quote prompts.
+            if client.is_closed():  # by `close`: aiohttp then raises a bare RuntimeError
+                raise failures.from_connection(error, has_begun=has_begun) from None
+            raise self._translate(error, prompt, key, has_begun=has_begun) from None
+        for chunk in reading.finish():
+            yield chunk
 
     async def close(self) -> None:
         """End all connections; streams that still run are cut."""
@@ -163,6 +182,20 @@ class AnthropicProvider:
         idle = [w for w, held in self._clients.items() if w != which and not held.streams]
         for closing in [self._clients.pop(other) for other in idle]:
             await closing.client.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """One request: of the answer to a prompt, the first one or one after a pause."""
+
+    client: anthropic.AsyncAnthropic
+    arguments: Mapping[str, Any]
+    prompt: Prompt
+    key: str
+
+
+def _is_pause(chunk: Chunk) -> bool:
+    return isinstance(chunk, EndChunk) and chunk.stop_reason == "pause_turn"
 
 
 @dataclass(kw_only=True)

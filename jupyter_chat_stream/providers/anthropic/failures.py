@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -17,16 +17,19 @@ from ...errors import (
     BadKey,
     BadRequest,
     NoSuchModel,
+    NotTheProvider,
     Overloaded,
     PromptTooLong,
     ProviderDown,
     ProviderError,
     RateLimited,
+    Refusal,
     Stalled,
     StreamCut,
 )
 from ..base import Prompt
-from .request import CONTINUE_MARK
+from . import foreign
+from .quoting import may_quote
 
 MAX_QUOTE_CHARS = 300
 MAX_RETRY_AFTER_S = 24 * 3600.0
@@ -52,11 +55,18 @@ _STATUSES: dict[int, type[ProviderError]] = {
     429: RateLimited,
     529: Overloaded,
 }
+_PASSING = (408, 429, 529)  # and 5xx: what a gateway says of a moment, not of itself
+_LOGIN_STATUS = 511  # "network authentication required": a captive portal
+_FILTERED = re.compile(r"(?i)blocked by content filter|content filtering policy")
 _TOO_LONG = re.compile(r"(?i)prompt is too long|exceed(s|ed)? (the )?context (limit|window)")
 
 
 def from_status(error: Any, prompt: Prompt, key: str, now: Callable[[], float]) -> ProviderError:
     """Translate an ``anthropic.APIStatusError``: an HTTP error, or an error inside a stream."""
+    response, status = error.response, error.status_code
+    page = _page_of(error)
+    if 300 <= status < 400 or status == _LOGIN_STATUS or (page and not _passes(status)):
+        return foreign.not_the_provider(response, page or "", prompt, key)
     type_, said = _read_body(error.body)
     kind = _kind(type_, error.status_code, said)
     facts: dict[str, Any] = {}
@@ -65,8 +75,12 @@ def from_status(error: Any, prompt: Prompt, key: str, now: Callable[[], float]) 
     if isinstance(error.request_id, str):
         facts["request_id"] = error.request_id[:128]
     if kind in (RateLimited, Overloaded, ProviderDown):
+        sentence = _SENTENCES[kind].format(status=status)
+        if page:
+            what = foreign.describe(response, page, prompt, key)
+            sentence = f"A server in between answered for the Claude API: {what}."
         return kind(
-            _SENTENCES[kind].format(status=error.status_code),
+            sentence,
             retry_after_s=retry_after_s(error.response.headers, now),
             **facts,
         )
@@ -76,6 +90,15 @@ def from_status(error: Any, prompt: Prompt, key: str, now: Callable[[], float]) 
     if kind is BadRequest:
         sentence += _quote(said, prompt, key)
     return kind(sentence, **facts)
+
+
+def _page_of(error: Any) -> str | None:
+    """Give the text of an error that is none of the API's, which are JSON."""
+    return error.body if isinstance(error.body, str) and error.status_code >= 300 else None
+
+
+def _passes(status: int) -> bool:
+    return status in _PASSING or status >= 500
 
 
 def _read_body(body: Any) -> tuple[str, str]:
@@ -91,6 +114,8 @@ def _read_body(body: Any) -> tuple[str, str]:
 def _kind(type_: str, status: int, said: str) -> type[ProviderError]:
     if _TOO_LONG.search(said) and (status == 400 or type_ == "invalid_request_error"):
         return PromptTooLong
+    if _FILTERED.search(said) and status < 500:
+        return Refusal
     by_type = _TYPES.get(type_)
     if by_type is not None and (status < 300 or by_type is not BadRequest):
         return by_type
@@ -118,6 +143,7 @@ _SENTENCES: dict[type[ProviderError], str] = {
     Overloaded: "The Claude API is overloaded at the moment.",
     ProviderDown: "The Claude API failed on its side (status {status}).",
     BadRequest: "The Claude API does not take this request.",
+    Refusal: "The Claude API declined this request: its content filter blocked it.",
 }
 
 
@@ -130,6 +156,11 @@ def from_connection(error: BaseException, *, has_begun: bool) -> ProviderError:
     names = {cls.__name__ for cls in type(error).__mro__}
     is_timeout = bool(names & {"TimeoutException", "APITimeoutError", "TimeoutError"})
     reason = type(error.__cause__ or error).__name__
+    if reason == "TooManyRedirects":
+        return NotTheProvider(
+            "What answered is not the Claude API: it redirects in a circle. "
+            f"{foreign.WHERE_TO_LOOK}"
+        )
     if not has_begun:
         what = "did not answer in time" if is_timeout else "cannot be reached"
         return ProviderDown(
@@ -163,31 +194,8 @@ def _until(date: str, now: Callable[[], float]) -> float:
         return float("nan")
 
 
-# ------------------------------------------------------------------- what may be quoted of an error
-
-_WINDOW_CHARS = 16
-
-
 def _quote(said: str, prompt: Prompt, key: str) -> str:
     line = " ".join(said.split())[:MAX_QUOTE_CHARS]
-    if not line or (key and key in said) or CONTINUE_MARK[:_WINDOW_CHARS] in line:
-        return ""
-    if any(_shares_text(line, text) for text in _texts(prompt)):
+    if not line or (key and key in said) or not may_quote(line, prompt, key):
         return ""
     return f" It says: {line}"
-
-
-def _texts(prompt: Prompt) -> Iterable[str]:
-    yield from (turn.text for turn in prompt.turns)
-    yield prompt.system or ""
-    yield prompt.partial
-
-
-def _shares_text(line: str, text: str) -> bool:
-    """Say whether a line quotes a text: whole, or any 24 characters of it in a row."""
-    folded = " ".join(text.split()) if len(text) < 1_000_000 else text
-    if folded and len(folded) >= 6 and folded in line:
-        return True
-    step = _WINDOW_CHARS // 2
-    windows = range(0, len(line) - _WINDOW_CHARS + 1, step)
-    return any(line[i : i + _WINDOW_CHARS] in folded for i in windows)

@@ -114,6 +114,18 @@ def _messages(prompt: Prompt) -> list[dict[str, Any]]:
     return messages
 
 
+def after_pause(arguments: Mapping[str, Any], blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Give the arguments of the request that goes on after a pause: with what has come so far."""
+    if not blocks:
+        return dict(arguments)
+    messages = list(arguments["messages"])
+    if messages[-1]["role"] == "assistant":  # it has paused before
+        messages[-1] = {"role": "assistant", "content": [*messages[-1]["content"], *blocks]}
+    else:
+        messages.append({"role": "assistant", "content": blocks})
+    return {**arguments, "messages": messages}
+
+
 def _last_marks(turns: list[Turn], most: int) -> frozenset[int]:
     """Keep the latest marks: each covers all that comes before it."""
     return frozenset([i for i, turn in enumerate(turns) if turn.cache][-most:])

@@ -16,6 +16,7 @@ _CLASSES: tuple[type[ProviderError], ...] = (
     errors.PromptTooLong,
     errors.BadRequest,
     errors.Refusal,
+    errors.NotTheProvider,
     errors.RateLimited,
     errors.Overloaded,
     errors.ProviderDown,

@@ -1,0 +1,45 @@
+"""What may be quoted of what somebody else said: one plain line, bounded, without secrets."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+from ..base import Prompt
+from .request import CONTINUE_MARK
+
+_WINDOW_CHARS = 16
+
+
+def as_line(text: str, most: int) -> str:
+    """Give a text as one line of at most so many characters, without what cannot be seen."""
+    shown = "".join(
+        " " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char
+        for char in text[: most * 8]
+        if unicodedata.category(char) not in ("Cf", "Cs", "Co", "Cn")
+    )
+    line = " ".join(shown.split())
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
+def may_quote(line: str, prompt: Prompt, key: str) -> bool:
+    """Tell whether a line quotes neither the key nor the prompt."""
+    if (key and key in line) or CONTINUE_MARK[:_WINDOW_CHARS] in line:
+        return False
+    return not any(_shares_text(line, text) for text in _texts(prompt))
+
+
+def _texts(prompt: Prompt) -> Iterable[str]:
+    yield from (turn.text for turn in prompt.turns)
+    yield prompt.system or ""
+    yield prompt.partial
+
+
+def _shares_text(line: str, text: str) -> bool:
+    """Say whether a line quotes a text: whole, or any 24 characters of it in a row."""
+    folded = " ".join(text.split()) if len(text) < 1_000_000 else text
+    if folded and len(folded) >= 6 and folded in line:
+        return True
+    step = _WINDOW_CHARS // 2
+    windows = range(0, len(line) - _WINDOW_CHARS + 1, step)
+    return any(line[i : i + _WINDOW_CHARS] in folded for i in windows)
