@@ -77,6 +77,19 @@ describe('a chat', () => {
     expect(host.querySelector('[data-testid=message-assistant] p')).toBe(drawn);
   });
 
+  it('folds a long question, and shows all of it on demand', async () => {
+    await show();
+    const long = Array.from({ length: 3_000 }, (_, line) => `line ${line}`).join('\n');
+    const said = JSON.stringify(conversation()).replace('"Why?"', JSON.stringify(long));
+    await arrive(JSON.parse(said) as object[]);
+    const question = part('message-user');
+    expect(question.querySelector('[data-testid=content]')?.textContent).toBe(long);
+    expect(question.querySelector('.jp-mod-folded')).not.toBeNull();
+    await click('unfold');
+    expect(question.querySelector('.jp-mod-folded')).toBeNull();
+    expect(part('unfold').textContent).toBe('Show less');
+  });
+
   it('shows one exchange without a composer, but with Stop', async () => {
     await show({ runId: 'r' });
     await arrive(conversation().slice(0, 5));

@@ -204,7 +204,9 @@ def test_no_click_in_a_hostile_answer_runs_or_changes_anything(
     )
     theirs = {name for name in names if name.startswith(("on", "data-", "id", "name", "for"))}
     assert theirs <= {"data-testid", "data-lm-suppress-shortcuts"}
-    pictures = content.locator(LOADING).evaluate_all("all => all.map(one => one.src ?? one.outerHTML)")
+    pictures = content.locator(LOADING).evaluate_all(
+        "all => all.map(one => one.src ?? one.outerHTML)"
+    )
     assert all(picture.startswith("data:image/") for picture in pictures)
     assert page.title() != "ran"
     assert page.locator(".jp-Cell").count() == cells
