@@ -13,6 +13,7 @@ from typing import Any
 
 import mistune
 
+from ..markdown.copies import visible
 from .blocks import Block, Folded, Text, blocks_of, speaker
 from .markdown import moment, others
 from .source import Source
@@ -62,7 +63,7 @@ _HEAD = """<!doctype html>
 def pieces(source: Source) -> Iterator[str]:
     """Give the file, piece by piece."""
     yield _HEAD.format(
-        title=escape(source.title),
+        title=escape(visible(source.title)),
         css=_CSS,
         id=escape(source.info["id"]),
         seq=source.seq,
@@ -76,7 +77,7 @@ def pieces(source: Source) -> Iterator[str]:
 
 def _article(message: Mapping[str, Any]) -> str:
     role = "user" if message["role"] == "user" else "assistant"
-    who = f"{escape(speaker(message))} <small>{moment(message['created_at'])}</small>"
+    who = f"{escape(visible(speaker(message)))} <small>{moment(message['created_at'])}</small>"
     inner = "\n".join(_block(block) for block in blocks_of(message))
     id_ = escape(message["id"])
     return f'<article class="{role}" id="{id_}"><h2 class="who">{who}</h2>\n{inner}\n</article>\n'
@@ -86,14 +87,15 @@ def _block(block: Block) -> str:
     if isinstance(block, Text):
         return render(block.text)
     if isinstance(block, Folded):
-        code = f"<pre><code>{escape(block.text)}</code></pre>"
-        return f"<details><summary>{escape(block.title)}</summary>{code}</details>"
-    text = escape(block.text).replace("\n", "<br>")
+        code = f"<pre><code>{escape(visible(block.text))}</code></pre>"
+        return f"<details><summary>{escape(visible(block.title))}</summary>{code}</details>"
+    text = escape(visible(block.text)).replace("\n", "<br>")
     return f'<p class="remark"><strong>{escape(block.label)}</strong> {text}</p>'
 
 
 def render(text: str) -> str:
     """Turn Markdown into HTML that can do nothing."""
+    text = visible(text)
     if len(text) > MOST_MARKDOWN_CHARS:
         return f"<pre>{escape(text)}</pre>"
     return str(_markdown(text))

@@ -201,10 +201,8 @@ class Inline {
     if (end === null || start + blanks >= end) {
       return null;
     }
-    if (closer === '\\]' && /[(:]/.test(this._text[end + 2] ?? '')) {
-      return null; // it would look like a link
-    }
-    return this._isFormula(start, end) ? end : null;
+    const isLikeLink = closer === '\\]' && /[(:]/.test(this._text[end + 2] ?? '');
+    return !isLikeLink && this._isFormula(start, end) ? end : null;
   }
 
   /** Whether a formula holds no code, and its braces close: else it would reach further. */
@@ -297,7 +295,7 @@ class Inline {
     this._write(`</${name}>`, source.length);
   }
 
-  /** A letter written as a number is written as a letter: it could be part of a name. */
+  /** A letter written as a number becomes a letter: it could be part of a name. */
   private _entity(): void {
     const found = at(NUMBER, this._text, this._at);
     if (found === null) {
