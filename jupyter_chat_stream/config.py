@@ -86,13 +86,14 @@ class ChatStream(Configurable):
     max_crashes = Integer(
         3,
         min=1,
-        help="Crashes of its process after which a run is failed as poison. Default 3.",
+        help="How often the process that works on a run may crash before the run counts as failed. "
+        "Default 3.",
     ).tag(config=True)
     on_crash = Enum(
         ("continue", "restart", "interrupt"),
         "continue",
-        help="What becomes of an answer whose process died or whose stream was cut: continue "
-        "after the text that is there (default), restart it, or interrupt it.",
+        help="What happens to an answer whose process died or whose stream was cut: continue "
+        "after the text that is there (default), restart it, or leave it interrupted.",
     ).tag(config=True)
     max_active_runs = Integer(
         32, min=1, help="Runs this server works on at the same time; more wait. Default 32."
@@ -162,8 +163,9 @@ class ChatStream(Configurable):
     poll_interval_s = Float(
         0.25,
         min=0.005,
-        help="Time between two looks for what another process committed, in seconds, while "
-        "somebody follows: for what its notices, which come at once, did not tell. Default 0.25.",
+        help="Time between two looks for what other processes have committed, in seconds, while "
+        "somebody follows. Other processes tell of their commits at once; a look finds what was "
+        "not told. Default 0.25.",
     ).tag(config=True)
     synchronous = Enum(
         ("NORMAL", "FULL"),
@@ -196,7 +198,8 @@ class ChatStream(Configurable):
         None,
         allow_none=True,
         help="Whether an SQLite file lies on a network disk: then it has a rollback journal, at "
-        "most 20 commits a second, and one host at a time. Default and None: found out (Linux).",
+        "most 20 commits a second, and one host at a time. Default and None: the server finds it "
+        "out, on Linux.",
     ).tag(config=True)
 
     def resolved_database_url(self) -> str:

@@ -2,7 +2,8 @@
 
 It forwards bytes between clients and one server. ``cut`` breaks what is open; ``lose`` breaks the
 connection whose client sends certain bytes next: before they reach the server, or after the server
-has answered, so that it has done what it was told and nobody knows.
+has answered, so that it has done what it was told and nobody knows. ``without_sockets`` makes it
+one of those that refuse to upgrade, or take a socket and let nothing through.
 """
 
 from __future__ import annotations
@@ -14,6 +15,14 @@ from typing import Literal
 PATIENCE_S = 20.0
 
 When = Literal["before", "after"]
+Sockets = Literal["pass", "refused", "swallowed"]
+
+UPGRADE = b"/api/chat-stream/ws"  # Jupyter's own sockets pass: the notebook is not what is tested
+OURS = b"/api/chat-stream/"
+TO_LOGIN = (
+    b"HTTP/1.1 302 Found\r\nLocation: /hub/login\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
+REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Proxy:
@@ -26,6 +35,9 @@ class Proxy:
         self._wanted: tuple[bytes, When, bool] | None = None
         self._lost = threading.Event()
         self._is_refusing = False
+        self._sockets: Sockets = "pass"
+        self.is_signed_out = False  # whether the chat's requests are sent to a login page
+        self.upgrades = 0  # that were asked for and did not pass
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         self._spawn(self._accept)
@@ -52,6 +64,10 @@ class Proxy:
             broken, self._open = self._open, set()
         for each in broken:
             _break(each)
+
+    def without_sockets(self, sockets: Sockets) -> None:
+        """From now on refuse the chat's sockets, swallow what is sent on them, or let them pass."""
+        self._sockets = sockets
 
     def resume(self) -> None:
         """Take connections again."""
@@ -85,6 +101,15 @@ class Proxy:
     def _forward(self, source: socket.socket, target: socket.socket) -> None:
         try:
             while data := source.recv(65536):
+                if self.is_signed_out and OURS in data.partition(b"\r\n")[0]:
+                    source.sendall(TO_LOGIN)
+                    break
+                if self._sockets != "pass" and data.startswith(b"GET ") and UPGRADE in data:
+                    self.upgrades += 1
+                    if self._sockets == "refused":
+                        source.sendall(REFUSAL)
+                        break
+                    continue  # taken, and never answered
                 if self._is_wanted(data):
                     self._lose(data, source, target)
                     break

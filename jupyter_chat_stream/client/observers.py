@@ -80,6 +80,14 @@ class Observed(Widget):
         else:
             super().notify_change(change)
 
+    def close(self) -> None:
+        """Take the widget away. It may be the collector that does: no observer's mistake is its."""
+        self._is_telling = True
+        try:
+            super().close()
+        finally:
+            self._is_telling = False
+
     def _take_in(self, values: Mapping[str, Any]) -> None:
         """Set traits to what has come in, and tell the page and the observers."""
         self._is_setting = True

@@ -8,7 +8,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import { type Socket } from './connection';
-import { type ApiRequest, type Api, ApiError } from './commands';
+import { type ApiRequest, type Api, ApiError, LOGIN_ENDED } from './commands';
 import { asObject, parseFailure } from './parse';
 
 const BASE = 'api/chat-stream/';
@@ -19,12 +19,14 @@ export class ServerApi implements Api {
     this._settings = settings;
   }
 
-  async request({ method, path, body, headers }: ApiRequest): Promise<unknown> {
+  async request({ method, path, body, headers, signal }: ApiRequest): Promise<unknown> {
     const url = URLExt.join(this._settings.baseUrl, BASE, path);
     const patience = new AbortController();
     const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
+    signal?.addEventListener('abort', () => patience.abort());
     try {
-      const init: RequestInit = { method, signal: patience.signal };
+      // Nothing of ours is ever elsewhere: a redirection leads to a login page.
+      const init: RequestInit = { method, signal: patience.signal, redirect: 'manual' };
       if (body !== undefined) {
         init.body = JSON.stringify(body);
         init.headers = { 'Content-Type': 'application/json', ...headers };
@@ -41,6 +43,12 @@ export class ServerApi implements Api {
     }
   }
 
+  /** Ask once for what comes after a cursor. */
+  poll(threadId: string, after: number, wait_s: number, signal: AbortSignal): Promise<unknown> {
+    const path = `threads/${encodeURIComponent(threadId)}/events?after=${after}&wait=${wait_s}`;
+    return this.request({ method: 'GET', path, signal });
+  }
+
   /** Open the page's one socket. */
   openSocket(): Socket {
     const { wsUrl, token, appendToken, WebSocket } = this._settings;
@@ -51,22 +59,45 @@ export class ServerApi implements Api {
   private readonly _settings: ServerConnection.ISettings;
 }
 
-async function readAnswer(answer: Response): Promise<unknown> {
+/**
+ * Read an answer of this server.
+ *
+ * @throws ApiError for one that refuses, and for one of somebody else: a login, a proxy.
+ */
+export async function readAnswer(answer: Response): Promise<unknown> {
+  if (answer.type === 'opaqueredirect' || (answer.status >= 300 && answer.status < 400)) {
+    throw new ApiError(401, 'login_ended', LOGIN_ENDED);
+  }
   const text = await answer.text();
   let value: unknown = null;
+  let isOurs = true;
   try {
     value = text === '' ? null : JSON.parse(text);
   } catch {
-    // Not ours: a proxy's page, or a server without this extension.
+    isOurs = false; // a page: of a login, of a proxy, or of a server without this extension
   }
-  if (answer.ok) {
+  if (answer.ok && isOurs) {
     return value;
   }
-  if (typeof value === 'object' && value !== null && 'error' in value) {
+  if (!answer.ok && typeof value === 'object' && value !== null && 'error' in value) {
     const said = asObject(value, 'An answer')['error'];
     const { code, message } = parseFailure(said);
     const facts = typeof said === 'object' && said !== null ? { ...said } : {};
+    if (code === 'unauthenticated' || (code === 'forbidden' && /xsrf/i.test(message))) {
+      throw new ApiError(answer.status, 'login_ended', LOGIN_ENDED);
+    }
     throw new ApiError(answer.status, code, message, facts);
   }
-  throw new ApiError(answer.status, 'foreign', `The server answered ${answer.status}.`);
+  // A page instead of an answer, with nothing wrong about it, is where one logs in.
+  if (answer.ok || answer.status === 401 || answer.status === 403) {
+    throw new ApiError(answer.status, 'login_ended', LOGIN_ENDED);
+  }
+  throw new ApiError(answer.status, 'foreign', foreign(answer.status));
+}
+
+function foreign(status: number): string {
+  if (status === 404) {
+    return 'This server does not know the chat: jupyter-chat-stream is not enabled there.';
+  }
+  return `The server, or what stands before it, failed (status ${status}). Try again in a while.`;
 }

@@ -6,6 +6,8 @@ export interface ApiRequest {
   readonly path: string;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Ends the request when nobody waits for it any more. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Api {
@@ -27,6 +29,8 @@ export class ApiError extends Error {
     super(message);
   }
 }
+
+export const LOGIN_ENDED = 'Your login has ended: reload this page.';
 
 /** A random id. `crypto.randomUUID` exists in secure contexts only, and Jupyter is often not one. */
 export function newKey(source: Crypto = crypto): string {

@@ -1,18 +1,23 @@
 /**
- * One WebSocket per page, many threads on it, and the way back when it breaks.
+ * One WebSocket per page, many threads on it, the way back when it breaks, and the way around.
  *
  *     closed ──first follower──► connecting ──open──► live
  *        ▲                           ▲                 │ closed, or 45 s of silence
  *        └──── last follower gone    └── backoff ◄─────┘ (reconnecting)
  *
+ * Where sockets do not open, or open and bring nothing, the threads are polled (`polling.ts`) and
+ * the socket is tried again now and then. Where the login has ended, one poll each half minute is
+ * all that is asked.
+ *
  * Owns the socket and its timers; ends both with the last follower (after a short linger, so that
  * redrawing a cell does not cost a handshake). Each follower resubscribes from its own cursor, so a
  * broken socket costs time and nothing else (L6). Sockets, time and chance are passed in.
  */
+import { type ApiError } from './commands';
+import { Follower } from './follower';
 import { ProtocolError, parseFrame } from './parse';
-import { type Failure, type Frame, type ThreadFrame } from './protocol';
-import { Subscription } from './subscription';
-import { type Transcript } from './transcript';
+import { type Poll, Polling } from './polling';
+import { type Frame, type ThreadFrame } from './protocol';
 
 /** The part of WebSocket that is used. */
 export interface Socket {
@@ -31,22 +36,35 @@ export interface Clock {
 
 export interface ConnectionOptions {
   readonly openSocket: () => Socket;
+  readonly poll: Poll;
   readonly clock: Clock;
   /** Between 0 and 1: spreads the reconnects of many pages. */
   readonly random: () => number;
 }
 
-/** What the reader of a thread is told about the way to the server. */
-export type Link = 'connecting' | 'live' | 'reconnecting';
-
 export const SILENCE_MS = 45_000;
 const LINGER_MS = 10_000;
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 5_000;
+/** A socket that has brought nothing of a thread by then may never do. */
+const UNHEARD_MS = 4_000;
+/** Sockets that failed in a row, unheard, before the threads are polled. */
+const FAILURES_BEFORE_POLLING = 2;
+/** How soon a socket is tried again while polling works: at first, and at most. */
+const FIRST_AGAIN_MS = 5_000;
+const LONGEST_AGAIN_MS = 60_000;
+const SIGNED_OUT_MS = 30_000;
 
 export class Connection {
   constructor(options: ConnectionOptions) {
     this._options = options;
+    this._polling = new Polling({
+      poll: options.poll,
+      clock: options.clock,
+      threads: () => [...this._followers.values()],
+      onWorking: () => this._pollingWorks(),
+      onFailed: error => this._pollingFailed(error)
+    });
   }
 
   /** How many times in a row no socket could be opened. */
@@ -54,8 +72,13 @@ export class Connection {
     return this._failures;
   }
 
+  /** Whether what happens is heard of, over the socket or by polling. */
   get isOpen(): boolean {
-    return this._isOpen;
+    return this._isOpen || this._polling.isWorking;
+  }
+
+  get isSignedOut(): boolean {
+    return this._isSignedOut;
   }
 
   /** Follow a thread; `changed` is called after each step. One follower per thread. */
@@ -71,6 +94,7 @@ export class Connection {
     } else if (this._socket === null && this._cancelRetry === null) {
       this._open();
     }
+    this._polling.look();
     return follower;
   }
 
@@ -83,7 +107,7 @@ export class Connection {
     if (this._cancelRetry !== null) {
       this._cancelRetry();
       this._cancelRetry = null;
-      this._open();
+      this._tryAgain();
     }
   }
 
@@ -95,11 +119,14 @@ export class Connection {
 
   /** Ask for what comes after the follower's cursor. */
   ask(follower: Follower): void {
+    if (!this._polling.isWorking) {
+      follower.subscription.asked(); // else what is polled stays what is shown meanwhile
+    }
     if (this._isOpen) {
-      follower.subscription.asked();
       const after = follower.transcript.seq;
       this._send({ op: 'subscribe', thread: follower.threadId, after });
     }
+    this._polling.look();
   }
 
   /** Begin a new socket: no frame of the old one can come between. */
@@ -134,6 +161,8 @@ export class Connection {
         this._lost();
       }
     };
+    this._isHeard = false;
+    this._cancelUnheard = this._options.clock.later(() => this._polling.start(), UNHEARD_MS);
     this._watch();
   }
 
@@ -170,6 +199,13 @@ export class Connection {
       return;
     }
     this._failures = 0;
+    if (!this._isHeard) {
+      this._isHeard = true;
+      this._isSignedOut = false;
+      this._cancelUnheard?.();
+      this._cancelUnheard = null;
+      this._polling.stop();
+    }
     this._followers.get(frame.thread)?.receive(frame);
   }
 
@@ -193,31 +229,91 @@ export class Connection {
   }
 
   private _lost(): void {
+    const wasHeard = this._isHeard;
     this._drop();
     this._failures += 1;
+    if (!this._polling.isWorking) {
+      this._silence();
+    }
+    if (this._followers.size > 0) {
+      this._retryLater();
+      if (!wasHeard && this._failures >= FAILURES_BEFORE_POLLING) {
+        this._polling.start();
+      }
+    }
+  }
+
+  /** Nothing is heard any more. */
+  private _silence(): void {
     for (const follower of [...this._followers.values()]) {
       follower.subscription.isLive = false;
       follower.changed();
     }
-    if (this._followers.size > 0 && this._cancelRetry === null) {
-      this._cancelRetry = this._options.clock.later(() => {
-        this._cancelRetry = null;
-        this._open();
-      }, this._delay_ms());
+  }
+
+  private _retryLater(): void {
+    this._cancelRetry ??= this._options.clock.later(() => {
+      this._cancelRetry = null;
+      this._tryAgain();
+    }, this._delay_ms());
+  }
+
+  /** Try a socket; where the login has ended only whether it is back. */
+  private _tryAgain(): void {
+    if (this._isSignedOut) {
+      this._polling.start();
+    } else {
+      this._open();
+    }
+  }
+
+  private _pollingWorks(): void {
+    const wasSignedOut = this._isSignedOut;
+    this._isSignedOut = false;
+    this._againTries = 0;
+    if (wasSignedOut && this._socket === null) {
+      this._cancelRetry?.();
+      this._cancelRetry = null;
+      this._open();
+    }
+  }
+
+  private _pollingFailed(error: ApiError): void {
+    this._isSignedOut = error.code === 'login_ended';
+    if (this._isSignedOut) {
+      this._drop();
+      this._cancelRetry?.();
+      this._cancelRetry = null;
+    }
+    if (!this._isOpen) {
+      this._silence();
+    }
+    if (this._socket === null && this._followers.size > 0) {
+      this._retryLater();
     }
   }
 
   private _delay_ms(): number {
-    const delay = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (this._failures - 1));
-    return delay * (0.5 + 0.5 * this._options.random());
+    if (this._isSignedOut) {
+      return SIGNED_OUT_MS;
+    }
+    const spread = 0.5 + 0.5 * this._options.random();
+    if (this._polling.isWorking) {
+      this._againTries += 1;
+      return spread * Math.min(LONGEST_AGAIN_MS, FIRST_AGAIN_MS * 2 ** (this._againTries - 1));
+    }
+    return spread * Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (this._failures - 1));
   }
 
   private _drop(): void {
     const socket = this._socket;
     this._socket = null;
     this._isOpen = false;
+    this._isHeard = false;
     this._cancelWatch?.();
     this._cancelWatch = null;
+    this._cancelUnheard?.();
+    this._cancelUnheard = null;
     if (socket !== null) {
       socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close();
@@ -229,6 +325,9 @@ export class Connection {
     this._cancelRetry?.();
     this._cancelRetry = null;
     this._failures = 0;
+    this._againTries = 0;
+    this._isSignedOut = false;
+    this._polling.stop();
     this._drop();
   }
 
@@ -244,8 +343,14 @@ export class Connection {
   private readonly _options: ConnectionOptions;
   private readonly _followers = new Map<string, Follower>();
   private _socket: Socket | null = null;
+  private readonly _polling: Polling;
   private _isOpen = false;
+  /** Whether the present socket has brought anything of a thread. */
+  private _isHeard = false;
+  private _isSignedOut = false;
   private _failures = 0;
+  private _againTries = 0;
+  private _cancelUnheard: (() => void) | null = null;
   private _heardAt = 0;
   private _cancelRetry: (() => void) | null = null;
   private _cancelWatch: (() => void) | null = null;
@@ -254,57 +359,4 @@ export class Connection {
 
 function isOfThread(frame: Frame): frame is ThreadFrame {
   return 'thread' in frame && frame.thread !== null;
-}
-
-/** One thread on the connection. */
-export class Follower {
-  constructor(
-    readonly threadId: string,
-    readonly changed: () => void,
-    connection: Connection
-  ) {
-    this._connection = connection;
-  }
-
-  readonly subscription = new Subscription();
-  /** Set once nothing more will come: `error` is null where the thread was deleted. */
-  ended: { readonly error: Failure | null } | null = null;
-
-  get transcript(): Transcript {
-    return this.subscription.transcript;
-  }
-
-  get link(): Link {
-    if (this._connection.isOpen && this.subscription.isLive) {
-      this._wasLive = true;
-      return 'live';
-    }
-    return this._wasLive ? 'reconnecting' : 'connecting';
-  }
-
-  receive(frame: ThreadFrame): void {
-    if (this.ended !== null) {
-      return;
-    }
-    const action = this.subscription.receive(frame);
-    if (action === null) {
-      return;
-    }
-    if (action.do === 'end') {
-      this.ended = { error: action.error };
-    } else if (action.do === 'ask' && action.why === 'misfit') {
-      this._connection.restart();
-    } else if (action.do === 'ask') {
-      this._connection.ask(this);
-    }
-    this.changed();
-  }
-
-  /** Leave the thread. Its runs go on (L8). */
-  dispose(): void {
-    this._connection.leave(this);
-  }
-
-  private readonly _connection: Connection;
-  private _wasLive = false;
 }

@@ -6,8 +6,9 @@
  * uses a client and ends it, a while after the last one left.
  */
 import { type Api, ApiError, newKey } from './commands';
-import { type Clock, type Connection, type Follower, type Link } from './connection';
+import { type Clock, type Connection } from './connection';
 import { type Draft, type DraftStore, NO_DRAFT } from './drafts';
+import { type Follower, type Link } from './follower';
 import { parseModels } from './parse';
 import { type ModelList } from './protocol';
 import { ScheduleList } from './schedules';
@@ -52,8 +53,8 @@ export interface PageOptions {
 }
 
 const LINGER_MS = 5_000;
-const MISSING = 'This server does not have this chat: it is on another one, or somebody else’s.';
-const ABSENT = 'Chats do not run on this server: jupyter-chat-stream is not enabled there.';
+const MISSING = 'This chat is not on this server, or it belongs to somebody else.';
+const ABSENT = 'This server has no chats: jupyter-chat-stream is not enabled there.';
 
 /** All threads of the page. */
 export class Threads {
@@ -140,7 +141,7 @@ export class ThreadClient {
     this._follower = options.connection.follow(threadId, () => this._moved());
   }
 
-  /** What is sent here again and again. */
+  /** The repeating messages of this thread. */
   readonly schedules: ScheduleList;
 
   /** The state as last announced. */

@@ -43,6 +43,7 @@ export function createPage(
   const api = new ServerApi(settings);
   const connection = new Connection({
     openSocket: () => api.openSocket(),
+    poll: (threadId, after, wait_s, signal) => api.poll(threadId, after, wait_s, signal),
     clock: PAGE_CLOCK,
     random: Math.random
   });

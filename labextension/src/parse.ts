@@ -141,6 +141,27 @@ export function parseFrame(data: string): Frame | null {
   } catch {
     throw new ProtocolError('A frame is not JSON.');
   }
+  return readFrame(value);
+}
+
+/**
+ * Read the answer to a poll: what a socket would have sent, and that the thread is caught up.
+ *
+ * @throws ProtocolError where it is none.
+ */
+export function parsePage(thread: string, value: unknown): readonly ThreadFrame[] {
+  const wire = asObject(value, 'A page');
+  need(wire, 'seq', 'number', 'A page');
+  const said =
+    wire['snapshot'] === undefined
+      ? { op: 'events', thread, events: wire['events'] }
+      : { ...asObject(wire['snapshot'], 'A snapshot'), op: 'snapshot', thread };
+  const frame = readFrame(said);
+  const live: ThreadFrame = { op: 'live', thread, seq: Number(wire['seq']) };
+  return frame !== null && 'thread' in frame && frame.thread !== null ? [frame, live] : [live];
+}
+
+function readFrame(value: unknown): Frame | null {
   const wire = asObject(value, 'A frame');
   if (wire['op'] === 'pong' || wire['op'] === 'heartbeat') {
     return { op: wire['op'] };

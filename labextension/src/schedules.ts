@@ -1,5 +1,5 @@
 /**
- * A thread's schedules as the page knows them: messages that are sent again and again.
+ * A thread's schedules as the page knows them: its repeating messages.
  *
  * They are no part of the log, so they are asked for when somebody looks, and after each command.
  */

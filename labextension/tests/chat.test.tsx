@@ -9,7 +9,7 @@ describe('a chat', () => {
   it('invites where nothing was said, and streams what comes', async () => {
     await show();
     await arrive(conversation().slice(0, 1));
-    expect(part('empty').textContent).toContain('Ask away');
+    expect(part('empty').textContent).toContain('Ask something');
     await arrive(conversation().slice(1, 5));
     expect(part('message-user').textContent).toBe('Why?');
     expect(part('message-assistant').textContent).toBe('Be');

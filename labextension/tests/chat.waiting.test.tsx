@@ -65,7 +65,7 @@ describe('a question', () => {
       await settle();
     });
     expect(part('answered').textContent).toContain('No answered by ada');
-    expect(part('beaten').textContent).toContain('“Yes” came second');
+    expect(part('beaten').textContent).toContain('“Yes” was not used');
     expect(has('choice')).toBe(false);
     expect(has('problem')).toBe(false);
     await arrive([{ ...answered, seq: 6, ...facts }]);
@@ -81,7 +81,7 @@ describe('a question', () => {
     const expired = { ...run, type: 'error', code: 'input_expired', message: 'x', retryable: true };
     await arrive([{ ...expired, seq: 6 }, end(7, 'failed')]);
     expect(part('input-request').dataset['state']).toBe('expired');
-    expect(part('input-request').textContent).toContain('nobody answered');
+    expect(part('input-request').textContent).toContain('Nobody answered');
     expect(has('answer')).toBe(false);
     expect(has('retry')).toBe(true);
   });
@@ -240,10 +240,10 @@ describe('sending later', () => {
     await list(true);
     expect(part('schedule').dataset['state']).toBe('paused');
     await click('delete');
-    expect(part('delete').textContent).toBe('Really?');
+    expect(part('delete').textContent).toBe('Confirm');
     await click('delete');
     await answer('schedules/s', 'DELETE', null);
     await answer('schedules?thread_id=t', 'GET', { schedules: [] });
-    expect(part('schedules').textContent).toContain('Nothing repeats');
+    expect(part('schedules').textContent).toContain('no repeating messages');
   });
 });

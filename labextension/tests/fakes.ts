@@ -70,13 +70,29 @@ export class FakeSocket implements Socket {
   }
 }
 
+/** A poll that is under way until the test answers it. */
+export interface FakePoll {
+  readonly thread: string;
+  readonly after: number;
+  readonly wait_s: number;
+  readonly signal: AbortSignal;
+  readonly answer: (page: unknown) => void;
+  readonly fail: (error: unknown) => void;
+}
+
 /** The network of a page: the sockets it opened, oldest first. */
 export class FakeNetwork {
   readonly clock = new FakeClock();
   readonly sockets: FakeSocket[] = [];
+  readonly polls: FakePoll[] = [];
   readonly connection = new Connection({
     clock: this.clock,
     random: () => 1,
+    poll: (thread, after, wait_s, signal) =>
+      new Promise((answer, fail) => {
+        this.polls.push({ thread, after, wait_s, signal, answer, fail });
+        signal.addEventListener('abort', () => fail(new Error('aborted')));
+      }),
     openSocket: () => {
       const socket = new FakeSocket();
       this.sockets.push(socket);

@@ -12,7 +12,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['markdown/'],
   ['transcript', 'subscription'],
   ['branch', 'snapshot', 'waiting'],
-  ['connection', 'ticker'],
+  ['connection', 'follower', 'polling', 'ticker'],
   ['api', 'model', 'schedules'],
   ['view/'],
   ['page', 'tokens', 'mime', 'widget', 'keeping'],

@@ -50,7 +50,7 @@ def test_a_thread_this_server_does_not_know_is_shown_as_the_saved_copy(
     notebook = open_notebook(site, path, kernel=False)
     saved = notebook.chat(0).root.get_by_test_id("saved-copy")
     expect(saved).to_contain_text("saved copy")
-    expect(saved).to_contain_text("This server does not have this chat")
+    expect(saved).to_contain_text("This chat is not on this server")
     expect(saved).to_contain_text("This is what the file has kept.")
     expect(notebook.chat(0).field).to_have_count(0)
     notebook.save()

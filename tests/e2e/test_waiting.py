@@ -85,7 +85,7 @@ def test_whoever_answers_second_in_another_tab_is_shown_the_first_answer(
     error = answer.value.json()["error"]
     assert (error["code"], error["value"], error["by"]) == ("request_not_open", "winter", "local")
     expect(second.root.get_by_test_id("answered")).to_contain_text("winter")
-    expect(second.root.get_by_test_id("beaten")).to_contain_text("“spring” came second")
+    expect(second.root.get_by_test_id("beaten")).to_contain_text("“spring” was not used")
     second_tab.picture("beaten")
     expect(second.root.get_by_test_id("problem")).to_have_count(0)
     first.stop.click()

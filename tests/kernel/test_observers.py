@@ -178,6 +178,14 @@ def test_what_the_user_sets_raises_as_everywhere_in_traitlets(name: str) -> None
         chat.disabled = True
 
 
+def test_a_chat_that_nobody_holds_ends_whatever_its_observers_do(name: str, shown: Shown) -> None:
+    chat = Chat(name)
+    chat.observe(fail)
+    chat.close()  # as the collector does; an error there would be "ignored", and the rest left open
+    assert chat.comm is None
+    assert "Mistake" in shown()
+
+
 # ------------------------------------------------------------------- what blocks, what re-enters
 
 

@@ -2,6 +2,7 @@
 import { type ReactElement, useState } from 'react';
 
 import { activeReplies, branch, exchange, runOf } from '../branch';
+import { LOGIN_ENDED } from '../commands';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Message } from '../protocol';
 import { isUnsent, laterMessages } from '../waiting';
@@ -41,7 +42,8 @@ export function Chat(props: ChatProps): ReactElement {
     return <SavedCopy text={props.savedCopy} reason={state.ended.message} state="ended" />;
   }
   if (isLate && props.savedCopy !== null) {
-    const reason = 'The server has not answered yet; trying on.';
+    const reason =
+      state.link === 'signed_out' ? LOGIN_ENDED : 'The server has not answered yet. Still trying…';
     return <SavedCopy text={props.savedCopy} reason={reason} state="waiting" />;
   }
   return <Live {...props} state={state} isWaiting={isWaiting} />;
@@ -177,8 +179,8 @@ function Empty(props: {
   const text = props.isWaiting
     ? 'Opening the chat…'
     : props.runId === null
-      ? 'Nothing said yet. Ask away: whatever comes is kept.'
-      : 'This answer is not in its thread any more.';
+      ? 'No messages yet. Ask something: every answer is kept.'
+      : 'This answer is no longer in its chat.';
   return (
     <p className="jp-ChatStream-empty" data-testid="empty">
       {text}

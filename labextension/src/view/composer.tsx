@@ -1,5 +1,6 @@
 /** Where the reader types, chooses the model, sends and stops. */
 import {
+  type ChangeEvent,
   type KeyboardEvent,
   type ReactElement,
   useEffect,
@@ -18,6 +19,8 @@ import { type StatusLine } from './status';
 import { fieldText, nextHour } from './times';
 
 const MOST_LINES = 6;
+/** The entry that stands for all demo models; no model's id. */
+const DEMOS = '+demo';
 
 export interface ComposerProps {
   readonly client: ThreadClient;
@@ -215,10 +218,20 @@ function ModelPicker(props: {
   readonly isDisabled: boolean;
 }): ReactElement {
   const { client, state, isDisabled } = props;
+  const [isUnfolded, setUnfolded] = useState(false);
   useEffect(() => void client.loadModels(), [client]);
   const current = state.transcript.thread?.model ?? state.models?.default ?? '';
   const models = state.models?.models ?? [];
   const isListed = models.some(model => model.id === current);
+  const shown = isUnfolded ? models : withoutDemos(models, current);
+  const choose = (event: ChangeEvent<HTMLSelectElement>): void => {
+    if (event.target.value === DEMOS) {
+      setUnfolded(true);
+      openAgain(event.target);
+    } else {
+      void client.setModel(event.target.value);
+    }
+  };
   return (
     <select
       {...OWN_KEYS}
@@ -229,16 +242,37 @@ function ModelPicker(props: {
       disabled={isDisabled || models.length === 0}
       value={current}
       onFocus={() => void client.loadModels()}
-      onChange={event => void client.setModel(event.target.value)}
+      onBlur={() => setUnfolded(false)}
+      onChange={choose}
     >
       {isListed ? null : <option value={current}>{current || 'model'}</option>}
-      {models.map(model => (
+      {shown.map(model => (
         <option key={model.id} value={model.id} disabled={!model.ready && model.id !== current}>
           {labelOf(model)}
         </option>
       ))}
+      {shown.length < models.length ? <option value={DEMOS}>Demo models…</option> : null}
     </select>
   );
+}
+
+/** The models to choose from while the demo ones are folded: all, until a real one is ready. */
+export function withoutDemos(models: readonly Model[], current: string): readonly Model[] {
+  const isReal = (model: Model): boolean => !model.canned && model.provider !== 'demo';
+  return models.some(model => isReal(model) && model.ready)
+    ? models.filter(model => isReal(model) || model.id === current)
+    : models;
+}
+
+/** Show the longer list at once, where the browser can; else the reader opens it again. */
+function openAgain(list: HTMLSelectElement): void {
+  requestAnimationFrame(() => {
+    try {
+      list.showPicker();
+    } catch {
+      // Not there, or too long after the reader's key or click.
+    }
+  });
 }
 
 /** Canned models say so, models without a key say what they need. */

@@ -45,13 +45,13 @@ export function LaterMessage(props: {
       data-message-id={message.id}
       data-run-id={run?.id}
       data-status={message.status}
-      aria-label={isWaiting ? 'You, later' : 'You, never sent'}
+      aria-label={isWaiting ? 'Your scheduled message' : 'Your cancelled message'}
     >
       <Question message={message} />
       <div className="jp-ChatStream-laterNote">
         <span className="jp-ChatStream-timed">
           <ClockIcon />
-          {isWaiting ? deliveryText(run, now_ms) : 'Cancelled: it was never sent'}
+          {isWaiting ? deliveryText(run, now_ms) : 'Cancelled. This message was not sent.'}
         </span>
         {!isWaiting || run === undefined || props.isDisabled ? null : (
           <Button
@@ -73,7 +73,7 @@ function deliveryText(run: Run | undefined, now_ms: number): string {
   if (at === null) {
     return 'Will be sent later';
   }
-  return Date.parse(at) > now_ms ? `Will be sent ${whenText(at, now_ms)}` : 'Being sent…';
+  return Date.parse(at) > now_ms ? `Will be sent ${whenText(at, now_ms)}` : 'Sending…';
 }
 
 export interface LaterPanelProps {
@@ -122,7 +122,7 @@ export function LaterPanel(props: LaterPanelProps): ReactElement {
           onKeyDown={event => event.key === 'Enter' && !event.shiftKey && props.onSend()}
         />
         <span className="jp-mod-muted" role="status">
-          {isPast ? 'This time is past.' : ''}
+          {isPast ? 'This time has passed.' : ''}
         </span>
       </div>
       <Schedules list={client.schedules} />

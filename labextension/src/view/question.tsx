@@ -65,7 +65,7 @@ function Answered(props: {
       <span className="jp-mod-muted">answered by {who}</span>
       {props.mine === undefined ? null : (
         <div className="jp-mod-muted" data-testid="beaten">
-          Your answer “{pretty(props.mine)}” came second: the first one counts.
+          Your answer “{pretty(props.mine)}” was not used: somebody answered first.
         </div>
       )}
     </div>
@@ -76,10 +76,10 @@ function Unanswered({ part, asked }: QuestionProps): ReactElement {
   const now_ms = useNow(null);
   const isExpired = asked === 'expired' && part.expires_at !== null;
   const text = isExpired
-    ? `Expired ${timeText(part.expires_at ?? '', now_ms)}: nobody answered.`
+    ? `Nobody answered by ${timeText(part.expires_at ?? '', now_ms)}.`
     : asked === 'open'
-      ? 'Waits for an answer.'
-      : 'Not answered.';
+      ? 'This question waits for an answer.'
+      : 'This question was not answered.';
   return <p className="jp-ChatStream-answer jp-mod-muted">{text}</p>;
 }
 
@@ -139,7 +139,7 @@ function Expiry({ at }: { readonly at: string }): ReactElement {
   const isOver = Date.parse(at) <= now_ms;
   return (
     <span className="jp-ChatStream-expiry" data-testid="expiry">
-      {isOver ? 'time is up' : left !== '' ? `${left} left` : `until ${timeText(at, now_ms)}`}
+      {isOver ? 'the time is over' : left !== '' ? `${left} left` : `until ${timeText(at, now_ms)}`}
     </span>
   );
 }

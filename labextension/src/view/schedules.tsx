@@ -1,4 +1,4 @@
-/** What is sent in a chat again and again: to look at, to pause, to delete. */
+/** The repeating messages of a chat: to look at, to pause, to delete. */
 import { type ReactElement, useEffect, useState, useSyncExternalStore } from 'react';
 
 import { type Schedule, type ScheduleList } from '../schedules';
@@ -11,7 +11,11 @@ export function Schedules({ list }: { readonly list: ScheduleList }): ReactEleme
   useEffect(() => void list.load(), [list]);
   const isEmpty = schedules !== null && schedules.length === 0;
   return (
-    <section className="jp-ChatStream-schedules" data-testid="schedules" aria-label="Repeating">
+    <section
+      className="jp-ChatStream-schedules"
+      data-testid="schedules"
+      aria-label="Repeating messages"
+    >
       {problem === null ? null : (
         <p className="jp-ChatStream-schedulesNote" role="alert">
           {problem}
@@ -19,12 +23,12 @@ export function Schedules({ list }: { readonly list: ScheduleList }): ReactEleme
       )}
       {isEmpty ? (
         <p className="jp-ChatStream-schedulesNote">
-          Nothing repeats in this chat. From code: <code>chat.schedule(…)</code>
+          This chat has no repeating messages. To add one from code: <code>chat.schedule(…)</code>
         </p>
       ) : null}
       {schedules === null || isEmpty ? null : (
         <>
-          <p className="jp-ChatStream-schedulesNote">Sent again and again:</p>
+          <p className="jp-ChatStream-schedulesNote">Repeating messages:</p>
           <ul aria-label="Repeating messages">
             {schedules.map(schedule => (
               <ScheduleView
@@ -50,7 +54,8 @@ function ScheduleView(props: {
   const { id, content, paused } = schedule;
   const [isAsked, setAsked] = useState(false);
   const now_ms = useNow(paused ? null : schedule.next_at);
-  const next = schedule.next_at === null ? 'not due' : `next ${timeText(schedule.next_at, now_ms)}`;
+  const next =
+    schedule.next_at === null ? 'no next time' : `next ${timeText(schedule.next_at, now_ms)}`;
   return (
     <li
       className={`jp-ChatStream-schedule${paused ? ' jp-mod-paused' : ''}`}
@@ -78,12 +83,12 @@ function ScheduleView(props: {
         <Button
           testid="delete"
           look={isAsked ? 'jp-mod-danger' : 'jp-mod-quiet'}
-          label={`${isAsked ? 'Delete for good' : 'Delete'}: ${content}`}
+          label={`${isAsked ? 'Confirm to delete' : 'Delete'}: ${content}`}
           then="stay"
           isDisabled={isActing}
           onClick={() => (isAsked ? void list.remove(id) : setAsked(true))}
         >
-          {isAsked ? 'Really?' : 'Delete'}
+          {isAsked ? 'Confirm' : 'Delete'}
         </Button>
       </span>
     </li>

@@ -1,6 +1,7 @@
 /** What the reader is told, in words. Pure. */
-import { type Link } from '../connection';
+import { LOGIN_ENDED } from '../commands';
 import { incompleteOf } from '../endings';
+import { type Link } from '../follower';
 import { type Failure, type Message, type Run, isEnd } from '../protocol';
 import { openQuestion } from '../waiting';
 import { soonText, timeText } from './times';
@@ -12,6 +13,7 @@ export interface StatusLine {
     | 'idle'
     | 'connecting'
     | 'reconnecting'
+    | 'signed_out'
     | 'queued'
     | 'thinking'
     | 'streaming'
@@ -46,7 +48,7 @@ const BY_PHASE: Readonly<Record<string, StatusLine>> = {
   tool_calling: { state: 'tool_calling', text: 'Calling a tool…' },
   building: { state: 'building', text: 'Preparing…' },
   waiting: { state: 'waiting', text: 'Waiting' },
-  continuing: { state: 'continuing', text: 'Going on where it was cut…' }
+  continuing: { state: 'continuing', text: 'Continuing the answer…' }
 };
 
 const BY_STATUS: Readonly<Record<string, StatusLine>> = {
@@ -68,6 +70,8 @@ export function linkLine(link: Link): StatusLine | null {
       return { state: 'connecting', text: 'Connecting…' };
     case 'reconnecting':
       return { state: 'reconnecting', text: 'Reconnecting…' };
+    case 'signed_out':
+      return { state: 'signed_out', text: LOGIN_ENDED };
   }
 }
 
@@ -120,7 +124,9 @@ export function isStreaming(reply: Message, run: Run | undefined): boolean {
 /** A failure's own words, but for a time that the reader has in theirs. */
 function said(error: Failure): string {
   const isExpired = error.code === 'input_expired';
-  return isExpired ? 'Nobody answered in time. Retry to be asked again.' : error.message;
+  return isExpired
+    ? 'Nobody answered the question in time. Press Retry to be asked again.'
+    : error.message;
 }
 
 function waiting(until: string, detail: string | undefined, now_ms: number): StatusLine {

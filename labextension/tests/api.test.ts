@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+
+import { readAnswer } from '../src/api';
+import { ApiError } from '../src/commands';
+
+const refusal = async (answer: Response): Promise<ApiError> => {
+  const error: unknown = await readAnswer(answer).then(
+    () => null,
+    (reason: unknown) => reason
+  );
+  if (!(error instanceof ApiError)) {
+    throw new Error('It was no refusal.');
+  }
+  return error;
+};
+const json = (status: number, value: object) => new Response(JSON.stringify(value), { status });
+const page = (status: number) => new Response('<html><title>Sign in</title></html>', { status });
+
+describe('what comes instead of an answer', () => {
+  it.each([
+    [
+      'a token that is gone',
+      json(403, { error: { code: 'unauthenticated', message: 'no token' } })
+    ],
+    ['a hub that refuses', json(403, { message: 'Forbidden', reason: null })],
+    ['a proxy that refuses', page(401)],
+    ['a page where one logs in', page(200)],
+    ['a redirection', new Response(null, { status: 302 })],
+    [
+      'a cookie of the login before',
+      json(403, { error: { code: 'forbidden', message: "'_xsrf' argument missing from POST" } })
+    ]
+  ])('is an ended login: %s', async (_name, answer) => {
+    const error = await refusal(answer);
+    expect(error.code).toBe('login_ended');
+    expect(error.message).toBe('Your login has ended: reload this page.');
+  });
+
+  it('is no ended login where the administrator refuses', async () => {
+    const message = 'You may not write on chat-stream here.';
+    const error = await refusal(json(403, { error: { code: 'forbidden', message } }));
+    expect([error.code, error.message]).toEqual(['forbidden', message]);
+  });
+
+  it.each([502, 503, 504, 424])('is a failure on the way with status %i', async status => {
+    const error = await refusal(page(status));
+    expect(error.code).toBe('foreign');
+    expect(error.message).toContain('Try again');
+  });
+
+  it('is no chat at all where the address is unknown', async () => {
+    const error = await refusal(page(404));
+    expect([error.status, error.code]).toEqual([404, 'foreign']);
+  });
+
+  it('is nothing where nothing was to say, and what was said else', async () => {
+    expect(await readAnswer(new Response(null, { status: 204 }))).toBeNull();
+    expect(await readAnswer(json(200, { seq: 3 }))).toEqual({ seq: 3 });
+  });
+});
