@@ -6,7 +6,7 @@
  */
 
 /** Time for drawing in one frame; the browser needs the rest for layout and for the user. */
-const BUDGET_MS = 8;
+export const BUDGET_MS = 8;
 
 export type Work = Generator<void, void>;
 
@@ -27,6 +27,10 @@ interface Running {
 export class Frames {
   constructor(tools: FrameTools) {
     this._tools = tools;
+  }
+
+  get now(): number {
+    return this._tools.now();
   }
 
   /** Do this work; resolves with the time in ms that its longest frame took, painting included. */
