@@ -5,9 +5,10 @@
 // drawings of one text may differ in: the pieces they were drawn in, and ids of formulas.
 (() => {
   const QUIET_MS = 400;
+  const QUIET_FRAMES = 20;
   const LOOK_MS = 4;
-  const NOT_SAID = 'button, [data-testid="notice"]';
-  const PIECE = /^(jp-ChatStream-(block|piece|chunk)|jp-mod-\w+|\s)*$/;
+  const NOT_SAID = 'button, .jp-ChatStream-note';
+  const PIECE = /^jp-ChatStream-chunk$/;
 
   let tasks = [];
   let inputs = [];
@@ -64,8 +65,10 @@
   const settle = (node, quietMs = QUIET_MS) =>
     new Promise(resolve => {
       let changed = performance.now();
+      let quietFrames = 0;
       const observer = new MutationObserver(() => {
         changed = performance.now();
+        quietFrames = 0;
       });
       observer.observe(node, {
         subtree: true,
@@ -74,14 +77,16 @@
         attributes: true
       });
       const wait = () => {
-        if (performance.now() - changed < quietMs) {
-          setTimeout(wait, 20);
+        quietFrames += 1;
+        // On a busy machine a page is slow, and not done.
+        if (performance.now() - changed < quietMs || quietFrames < QUIET_FRAMES) {
+          requestAnimationFrame(wait);
           return;
         }
         observer.disconnect();
         resolve();
       };
-      setTimeout(wait, quietMs);
+      requestAnimationFrame(wait);
     });
 
   const unwrap = node => {
@@ -100,7 +105,7 @@
   };
   const drawn = node => {
     const copy = copyOf(node);
-    for (const piece of copy.querySelectorAll('div[class]')) {
+    for (const piece of copy.querySelectorAll('[class]')) {
       if (PIECE.test(piece.className)) {
         unwrap(piece);
       }

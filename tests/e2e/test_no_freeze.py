@@ -1,0 +1,122 @@
+"""No text freezes the page, and none is cut without a word (L1): streamed, and drawn anew.
+
+How long anything takes is measured by `benchmarks/rendering.py`. Here is asserted only what does
+not depend on the machine: the page answers, and all of the text is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.conftest import VIEWPORT
+from tests.e2e.gauge import (
+    FROZEN_MS,
+    MODEL,
+    Stage,
+    content_of,
+    drawn,
+    first_difference,
+    settled,
+)
+from tests.e2e.heavy import BEGINNING, KINDS, MARKERS, MOST_CHARS, letters
+from tests.e2e.pages import PATIENCE_MS
+from tests.e2e.sites import Site, until
+
+# Sizes at which a page that takes quadratic time is found out within seconds.
+SIZES = {
+    "row **": 20_000,
+    "row ![": 20_000,
+    "letters _": 20_000,
+    "openers **a ": 20_000,
+    "openers [a](": 20_000,
+    "growing backticks": 40_000,
+    "details": 40_000,
+    "table tags": 40_000,
+    "quotes": 10_000,
+    "lists": 20_000,
+    "stairs": 200_000,
+    "digits": 100_000,
+    "tasks": 40_000,
+    "footnotes": 20_000,
+    "a long table": 100_000,
+    "small formulas": 6_000,
+    "mermaid": 40_000,
+    "combining marks": 50_000,
+    "families": 20_000,
+    "a line of code": 300_000,
+    "code": 300_000,
+}
+STREAM_S = 0.7
+CHUNKS = 60
+
+
+@pytest.fixture(scope="module")
+def stage(browser: Browser, sites: Callable[[str], Site]) -> Iterator[Stage]:
+    """One page for all texts of this module."""
+    context = browser.new_context(viewport=VIEWPORT)
+    context.set_default_timeout(PATIENCE_MS)
+    stage = Stage(context, sites("lab"), "no-freeze")
+    yield stage
+    context.close()
+    assert stage.notebook.seen.errors_of_ours == []
+    assert stage.notebook.seen.foreign == []
+
+
+def pace(text: str) -> dict[str, float]:
+    """Let a text of any length come in about the same time, in as many pieces."""
+    return {
+        "chunk_chars": max(1, min(65_536, len(text) // CHUNKS)),
+        "chars_per_second": min(1_000_000, len(text) / STREAM_S),
+    }
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_page_answers_while_a_text_comes_and_shows_all_of_it(stage: Stage, name: str) -> None:
+    kind = KINDS[name]
+    text = kind.text(SIZES[name])
+    thread = stage.site.thread(f"freeze {name}", MODEL)
+    chat = stage.show(thread)
+    run = stage.site.send(thread, text, **pace(text))
+    expect(content_of(chat, run)).to_contain_text(BEGINNING, timeout=FROZEN_MS)
+    stage.type(chat, "still here")
+    streamed = drawn(settled(chat, run))
+    assert [marker for marker in MARKERS if marker not in streamed.text] == []
+    if kind.is_plain:
+        assert letters(streamed.text) == kind.letters(text)
+    chat = stage.show(thread)
+    stage.clear(chat)
+    again = drawn(settled(chat, run))
+    assert again.html == streamed.html, first_difference(streamed.html, again.html)
+
+
+@pytest.mark.parametrize("name", ["openers [a](", "a list", "small formulas", "code"])
+def test_stop_is_heard_while_a_heavy_text_comes(stage: Stage, name: str) -> None:
+    text = KINDS[name].text(120_000)
+    thread = stage.site.thread(f"stop {name}", MODEL)
+    chat = stage.show(thread)
+    run = stage.site.send(thread, text, chunk_chars=100, chars_per_second=10_000)
+    until(lambda: len(stage.site.messages(thread)[-1]["content"]) > 20_000, "the answer has begun")
+    chat.stop.click(timeout=FROZEN_MS)
+    expect(chat.answer(run)).to_have_attribute("data-status", "cancelled", timeout=FROZEN_MS)
+    kept = stage.site.messages(thread)[-1]["content"]
+    assert text.startswith(kept)
+    assert len(kept) < len(text)
+
+
+def test_a_question_and_an_answer_of_a_million_characters_are_all_there(stage: Stage) -> None:
+    text = KINDS["prose"].text(MOST_CHARS)
+    thread = stage.site.thread("a million", MODEL)
+    chat = stage.show(thread)
+    stage.paste(chat, text)
+    run = chat.send_typed()
+    answer = drawn(settled(chat, run))
+    assert letters(answer.text) == letters(text)
+    stage.type(chat, "still here")
+    question = chat.questions.last.get_by_test_id("content")
+    assert letters(drawn(question).text) == letters(text)
+    chat = stage.show(thread)
+    stage.clear(chat)
+    assert drawn(settled(chat, run)).html == answer.html
