@@ -103,10 +103,14 @@ class Schedule:
         except (KeyError, OSError, ValueError):
             return local and local.astimezone(timezone.utc)  # a zone this machine does not know
 
+    def _shown(self, at: datetime) -> str:
+        is_its_own = at.tzinfo is not timezone.utc  # else this machine does not know the zone
+        return f"{at:%a %Y-%m-%d %H:%M}" if is_its_own else f"{at:%a %Y-%m-%d %H:%M} UTC"
+
     def __repr__(self) -> str:
         words = " ".join(self.content.split())
         words = words if len(words) <= 40 else words[:39] + "…"
-        state = f"next {self.next_at:%a %Y-%m-%d %H:%M}" if self.next_at else "not due"
+        state = f"next {self._shown(self.next_at)}" if self.next_at else "not due"
         state = "paused" if self.paused else state
         state = "deleted" if self._is_deleted else state
         return f"Schedule({words!r}, {self.cron!r} {self.timezone}, {state})"

@@ -97,23 +97,6 @@ def test_times_are_local_where_they_have_no_zone() -> None:
             times.to_wire(wrong, "deliver_at")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("wanted", "zone"),
-    [
-        ("Europe/Berlin", "Europe/Berlin"),
-        (":Asia/Tokyo", "Asia/Tokyo"),
-        ("CET-1CEST,M3.5.0", "UTC"),  # rules have no name
-        ("", "UTC"),
-        ("../passwd", "UTC"),
-    ],
-)
-def test_the_time_zone_is_this_machines_by_its_name(
-    wanted: str, zone: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TZ", wanted)
-    assert times.local_zone() == zone
-
-
 # --------------------------------------------------------------------------------- questions
 
 
