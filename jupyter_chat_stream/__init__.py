@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import _start as _start  # notes the working directory before anybody changes it
 from ._version import __version__
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from ipywidgets import ValueWidget, Widget, register
 from traitlets import Bool, Int, TraitType, Unicode, validate
 
 from .client import history, inbox
-from .client.find import project as notebook_project
+from .client.folder import Folder, find_folder
 from .client.follower import settle
 from .client.link import current, path_of
 from .client.loose import LooseWidget, weakly
@@ -73,7 +73,8 @@ class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
         thread: open the thread of this id instead.
         model: its model from now on, as ``provider/model``; None leaves it as it is.
         system: its system prompt from now on.
-        project: None is the folder of this notebook.
+        project: the folder that the name belongs to. None: this notebook's, else the working
+            directory in which the script began.
         height: of the view in px; 0 is the view's own.
         disabled: whether the view takes no input.
     """
@@ -114,8 +115,8 @@ class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
         self._check_call(
             kwargs, name=name, thread=thread, model=model, system=system, project=project
         )
-        where = notebook_project() if project is None else project
-        wanted = {"name": name, "model": model, "system": system, "project": where}
+        where = find_folder() if project is None else Folder(project=project)
+        wanted = {"name": name, "model": model, "system": system, **where.wanted()}
         link = current()
         opened, hold = link.run(open_thread(link, thread, wanted))
         self._follow_with(hold)

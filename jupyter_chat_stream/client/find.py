@@ -50,9 +50,3 @@ def has_jupyter_parent() -> bool:
     from jupyter_core.paths import jupyter_runtime_dir
 
     return (Path(jupyter_runtime_dir()) / f"jpserver-{parent}.json").exists()
-
-
-def project() -> str:
-    """Give the folder of the notebook this kernel belongs to; empty where none is known."""
-    name = os.environ.get("JPY_SESSION_NAME", "")
-    return os.path.dirname(name).replace(os.sep, "/")

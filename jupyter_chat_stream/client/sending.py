@@ -24,9 +24,9 @@ async def open_thread(
     """Get or create a thread, make it what is wanted, and follow it until it is live.
 
     Args:
-        wanted: name, model, system, project; what is None is left as it is.
+        wanted: name, model, system, project, project_others; None is left as it is.
     """
-    given = {field: value for field, value in wanted.items() if value is not None}
+    given = {field: value for field, value in wanted.items() if value not in (None, [])}
     if thread_id is not None:
         thread = await link.request("GET", f"threads/{path_of(thread_id)}")
     else:

@@ -48,6 +48,7 @@ class NewThread(Body):
     model: ModelId | None = None
     system: System | None = None
     project: Project | None = None
+    project_others: Annotated[list[Project], Field(max_length=4)] = []
 
 
 class ThreadChanges(Body):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._version import PROTOCOL_VERSION, __version__
@@ -51,8 +51,14 @@ class Threads(ServiceBase):
         model: str | None = None,
         system: str | None = None,
         project: str | None = None,
+        project_others: Sequence[str] = (),
     ) -> tuple[dict[str, Any], bool]:
-        """Get the owner's thread of that name in the project, or create it."""
+        """Get the owner's thread of that name in the project, or create it.
+
+        Args:
+            project_others: other spellings of the project: a thread that has the name under one of
+                them, and none under the project's own, becomes the project's.
+        """
         if model is not None:
             self._parts.registry.get(model)
         else:
@@ -63,6 +69,7 @@ class Threads(ServiceBase):
                 tx,
                 owner=owner,
                 project=project or "",
+                project_others=project_others,
                 name=name,
                 title=title,
                 model=chosen,

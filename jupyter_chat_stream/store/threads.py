@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, or_, select, tuple_
@@ -55,10 +55,17 @@ def create_thread(
     title: str | None,
     model: str,
     system: str | None,
+    project_others: Sequence[str] = (),
 ) -> tuple[dict[str, Any], bool]:
-    """Get the thread of that name, or create it; True where it was created."""
+    """Get the thread of that name, or create it; True where it was created.
+
+    Args:
+        project_others: other spellings of the project; a thread found under one of them moves.
+    """
     if name is not None:
         known = find_by_name(tx.conn, owner, project, name)
+        if known is None:
+            known = _move_here(tx, owner, name, project, project_others)
         if known is not None:
             return read_thread(tx.conn, known), False
     wire = {
@@ -82,6 +89,19 @@ def create_thread(
     )
     tx.append(ThreadRef(pk=pk, id=str(wire["id"])), ThreadChanged(thread=wire))
     return wire, True
+
+
+def _move_here(
+    tx: Transaction, owner: str, name: str, project: str, others: Sequence[str]
+) -> ThreadRef | None:
+    """Move the thread that another spelling of this folder has; None where there is none."""
+    for other in others:
+        known = find_by_name(tx.conn, owner, other, name)
+        if known is not None:
+            tx.append(known, ThreadChanged(thread={"project": project}))
+            tx.flush()
+            return known
+    return None
 
 
 def change_thread(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from datetime import datetime, timedelta, timezone
+from urllib.parse import urlencode
 
 import pytest
 
@@ -60,6 +61,31 @@ async def test_a_name_gets_the_thread_or_creates_it(chat_server: ChatServer) -> 
     elsewhere = await chat_server.ask("POST", "threads", {"name": "churn", "project": "b"})
     assert [made.status, again.status, elsewhere.status] == [201, 200, 201]
     assert made.json["id"] == again.json["id"] != elsewhere.json["id"]
+
+
+async def test_another_spelling_of_the_project_finds_the_thread_and_moves_it(
+    chat_server: ChatServer,
+) -> None:
+    """A link's path, by which an earlier release knew the folder; the event tells readers (L7)."""
+    old = await chat_server.ask("POST", "threads", {"name": "notes", "project": "/link/a"})
+    both = {"name": "notes", "project": "/real/a", "project_others": ["/no", "/link/a"]}
+    found = await chat_server.ask("POST", "threads", both)
+    assert (found.status, found.json["id"]) == (200, old.json["id"])
+    assert found.json["project"] == "/real/a"
+    alone = await chat_server.ask("POST", "threads", {"name": "notes", "project": "/real/a"})
+    assert alone.json["id"] == old.json["id"]
+    fresh = await chat_server.ask("POST", "threads", {"name": "notes", "project": "/link/a"})
+    again = await chat_server.ask("POST", "threads", both)
+    assert (fresh.status, again.json["id"]) == (201, old.json["id"]), "its own name comes first"
+    events = (await chat_server.ask("GET", f"threads/{old.json['id']}/events?raw=1")).json
+    assert events["events"][-1]["thread"] == {"project": "/real/a"}
+
+
+@pytest.mark.parametrize("project", ["team%20a", "50% #1?&x=1", 'it\'s "mine"', "a\\b", "Größe +"])
+async def test_any_folders_name_is_a_project(chat_server: ChatServer, project: str) -> None:
+    made = await chat_server.thread(name="notes", project=project)
+    found = await chat_server.ask("GET", f"threads?{urlencode({'project': project})}")
+    assert [thread["id"] for thread in found.json["threads"]] == [made]
 
 
 async def test_an_empty_body_counts_as_no_fields(chat_server: ChatServer) -> None:
