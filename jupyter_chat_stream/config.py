@@ -6,30 +6,29 @@ One class, ``ChatStream``, so that ``jupyter lab --ChatStream.default_model=…`
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from traitlets import Bool, Enum, Float, Integer, Unicode
 from traitlets.config import Configurable
 
 from .events import MAX_DELTA_BYTES
+from .folders import make_data_folder, sqlite_url
 
 CONNECTION_ENV = "JUPYTER_CHAT_STREAM_CONNECTION"
 LOCAL_OWNER = "local"
 
 
 def data_dir() -> Path:
-    """Give the folder for the database, the owners' locks and the keys: created 0700.
+    """Make the folder for the database, the owners' locks and the keys, 0700, and return it.
 
     It lies under Jupyter's data directory (``JUPYTER_DATA_DIR``).
+
+    Raises:
+        DataFolderRefused: it cannot be made or written to.
     """
     from jupyter_core.paths import jupyter_data_dir
 
-    folder = Path(jupyter_data_dir()) / "chat-stream"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if os.name == "posix" and folder.stat().st_mode & 0o077:
-        folder.chmod(0o700)
-    return folder
+    return make_data_folder(Path(jupyter_data_dir()) / "chat-stream")
 
 
 class ChatStream(Configurable):
@@ -38,9 +37,9 @@ class ChatStream(Configurable):
     database_url = Unicode(
         None,
         allow_none=True,
-        help="Where threads are kept, as an SQLAlchemy URL. Default and None: "
-        "chat-stream/chat.db under Jupyter's data directory. sqlite:// keeps nothing after the "
-        "server ends.",
+        help="Where threads are kept, as an SQLAlchemy URL or an SQLite file's path. "
+        "Default and None: chat-stream/chat.db under Jupyter's data directory. sqlite:// keeps "
+        "nothing after the server ends.",
     ).tag(config=True)
     default_model = Unicode(
         None,
@@ -203,7 +202,9 @@ class ChatStream(Configurable):
     ).tag(config=True)
 
     def resolved_database_url(self) -> str:
-        """Give the database's URL, the default's where none is set."""
-        if self.database_url:
-            return self.database_url
-        return f"sqlite:///{data_dir() / 'chat.db'}"
+        """Return the database's URL, the default's where none is set.
+
+        Raises:
+            DataFolderRefused: the default's folder cannot be made or written to.
+        """
+        return self.database_url or sqlite_url(data_dir() / "chat.db")

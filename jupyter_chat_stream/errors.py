@@ -17,7 +17,8 @@ never a prompt, an answer or a key.
      ├─ StaleAttempt            (inside: a fenced attempt tried to write, L5)
      ├─ FoldError               (inside: a log that no writer of ours can have written)
      ├─ StoreError 503 ─ DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy,
-     │                     DatabaseUnreachable, DatabaseTooOld, DatabaseOnOtherHost
+     │                     DatabaseUnreachable, DatabaseTooOld, DatabaseOnOtherHost, DatabaseGone,
+     │                     DataFolderRefused
      ├─ ServerUnavailable 503 ─ VersionMismatch   (the kernel's side)
      ├─ RunFailed               (the kernel's side: an answer that was waited for did not complete)
      └─ ProviderError ─ see below, one class per way a provider fails
@@ -281,6 +282,26 @@ class DatabaseOnOtherHost(StoreError):
             "only one host at a time may have it. End Jupyter there, or name a Postgres for many "
             "hosts, or a file on a local disk, with --ChatStream.database_url.",
             host=host,
+        )
+
+
+class DatabaseGone(StoreError):
+    """The database was removed, replaced or cut while it was in use."""
+
+    code = "database_gone"
+
+
+class DataFolderRefused(StoreError):
+    """The chat's own folder cannot be made or written to."""
+
+    code = "data_folder_refused"
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(
+            f"The chat's folder {folder!r} cannot be used: {reason}. Make it a folder that you can "
+            "write to, with free space, or name another data directory with JUPYTER_DATA_DIR; then "
+            "try again.",
+            path=folder,
         )
 
 

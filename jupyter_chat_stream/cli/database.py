@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..config import ChatStream
 from ..errors import DatabaseUnreadable
-from ..store.database import parse_url
 from ..store.store import Store
+from ..store.urls import parse_url
 
 SCRATCH = (None, "", ":memory:")
 

@@ -65,7 +65,7 @@ def refuse_scratch(settings: ChatStream) -> None:
     Raises:
         DatabaseUnreadable: it is.
     """
-    from ..store.database import parse_url
+    from ..store.urls import parse_url
 
     url = parse_url(settings.resolved_database_url())
     if url.get_backend_name() == "sqlite" and url.database in SCRATCH:

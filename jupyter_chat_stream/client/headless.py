@@ -33,7 +33,8 @@ from pathlib import Path
 from .. import connection
 from ..config import CONNECTION_ENV, data_dir
 from ..connection import Connection
-from ..errors import ServerUnavailable
+from ..errors import DataFolderRefused, ServerUnavailable
+from ..folders import make_data_folder, reason_of
 
 START_TIMEOUT_S = 60.0
 LEASH_TIMEOUT_S = 5.0
@@ -53,11 +54,14 @@ class Place:
 
 
 def place() -> Place:
-    """Give the place of this process's private server; its folder exists."""
+    """Return the place of this process's private server; its folder exists.
+
+    Raises:
+        DataFolderRefused: it cannot be made or written to.
+    """
     from jupyter_core.paths import jupyter_config_dir
 
-    folder = data_dir() / "headless"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = make_data_folder(data_dir() / "headless")
     whose = f"{socket.gethostname()}\n{jupyter_config_dir()}"
     key = hashlib.sha256(whose.encode()).hexdigest()[:12]
     return Place(
@@ -68,14 +72,25 @@ def place() -> Place:
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Hold a file's lock, and say whether it is held (always, where ``wait``)."""
-    with path.open("ab") as file:
-        path.chmod(0o600)
-        try:
-            _lock(file.fileno(), wait=wait)
-        except (BlockingIOError, PermissionError):
-            yield False
-        else:
-            yield True  # closing the file gives it up
+    while True:
+        with path.open("ab") as file:
+            path.chmod(0o600)
+            try:
+                _lock(file.fileno(), wait=wait)
+            except (BlockingIOError, PermissionError):
+                yield False
+                return
+            if _is_at(path, file.fileno()):
+                yield True  # closing the file gives it up
+                return
+        # Its folder was cleaned meanwhile: whoever comes next locks another file of that name.
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 if sys.platform == "win32":
@@ -141,19 +156,27 @@ def connect() -> Connection:
     Raises:
         ServerUnavailable: it cannot be started; the sentence names its log.
         VersionMismatch: the one that runs belongs to another version.
+        DataFolderRefused: its files cannot be made or written.
     """
     with _leash.guard:
         if _leash.is_held() and _leash.connection is not None:
             return _leash.connection
         _leash.drop()
         at = place()
-        with locked(at.lock):
-            if not _join(at):
-                _start(at)
-                if not _join(at):
-                    raise _not_started(at)
+        try:
+            _join_or_start(at)
+        except OSError as error:
+            raise DataFolderRefused(str(at.note.parent), reason_of(error)) from error
         assert _leash.connection is not None
         return _leash.connection
+
+
+def _join_or_start(at: Place) -> None:
+    with locked(at.lock):
+        if not _join(at):
+            _start(at)
+            if not _join(at):
+                raise _not_started(at)
 
 
 def _join(at: Place) -> bool:

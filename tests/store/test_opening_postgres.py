@@ -17,9 +17,10 @@ from jupyter_chat_stream.errors import (
 )
 from jupyter_chat_stream.store import database as database_module
 from jupyter_chat_stream.store import migrations, postgres
-from jupyter_chat_stream.store.database import Database, parse_url
+from jupyter_chat_stream.store.database import Database
 from jupyter_chat_stream.store.store import Store
 from jupyter_chat_stream.store.threads import list_threads
+from jupyter_chat_stream.store.urls import parse_url
 from tests.postgres import Postgres
 from tests.store.bench import PATIENCE_S, Bench
 

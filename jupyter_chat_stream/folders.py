@@ -1,0 +1,56 @@
+"""The chat's own folders and paths: made private, refused with path, reason and next step."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from .errors import DataFolderRefused
+
+PRIVATE = 0o700
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder and what is missing above it, each 0700; take others' rights to it away.
+
+    Raises:
+        OSError: it cannot be made, or is another's.
+    """
+    missing = [folder, *folder.parents]
+    missing = missing[: next(n for n, each in enumerate(missing) if os.path.lexists(each))]
+    for each in reversed(missing):
+        each.mkdir(mode=PRIVATE, exist_ok=True)
+    status = folder.stat()
+    if not folder.is_dir():
+        raise NotADirectoryError(20, "it is no folder", str(folder))
+    if os.name == "posix" and status.st_mode & 0o077:
+        folder.chmod(PRIVATE)
+
+
+def make_data_folder(folder: Path) -> Path:
+    """Make a folder of the chat's under Jupyter's data directory, and see that it takes files.
+
+    Raises:
+        DataFolderRefused: it cannot be made or written to.
+    """
+    try:
+        make_private(folder)
+    except OSError as error:
+        raise DataFolderRefused(str(folder), reason_of(error)) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise DataFolderRefused(str(folder), "it cannot be written to")
+    return folder
+
+
+def reason_of(error: OSError) -> str:
+    """Put an error of the system into words, with the path it is about."""
+    reason = error.strerror or type(error).__name__
+    if isinstance(error, FileExistsError):
+        reason = "a file is in its place, or a link that leads nowhere"
+    return f"{str(error.filename)!r}: {reason}" if error.filename else reason
+
+
+def sqlite_url(path: Path) -> str:
+    """Write a file's path as an SQLAlchemy URL: each character that means something is quoted."""
+    return f"sqlite:///{quote(os.fspath(path), safe='/ +', errors='surrogateescape')}"
