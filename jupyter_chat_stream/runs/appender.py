@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..errors import DatabaseUnreachable, StoreError
+from ..errors import DatabaseGone, DatabaseUnreachable, StoreError
 from ..events import Body, Delta, Event, StatusChanged, ToolReturned, ToolStarted
 from ..messages import PART_BY_KIND
 from ..providers.base import Chunk
@@ -184,7 +184,9 @@ class Appender:
 
     def _received(self, append: Append, _: list[Event], error: BaseException | None) -> None:
         # the writer has waited for minutes for a database that is away: it is not waited for twice
-        is_final = not isinstance(error, StoreError) or isinstance(error, DatabaseUnreachable)
+        # and in a file that was moved away and back this may stand already: the next attempt looks
+        lasting = (DatabaseGone, DatabaseUnreachable)
+        is_final = not isinstance(error, StoreError) or isinstance(error, lasting)
         if is_final or self._failures >= len(STORE_RETRY_S):
             self._ended(error)
             return

@@ -9,7 +9,6 @@ cannot be read, or is not ours, is refused and left as it is.
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sqlite3
 import tempfile
@@ -19,26 +18,31 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DatabaseError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from ..errors import (
     DatabaseBusy,
     DatabaseForeign,
+    DatabaseGone,
     DatabaseTooNew,
     DatabaseTooOld,
     DatabaseUnreadable,
     StoreError,
 )
+from ..folders import reason_of
 from ..logs import Line
 from . import driver, postgres
-from .failures import Outage
+from .failures import Outage, explain
+from .failures import reason_of as reason_in
 from .listener import Listener
 from .migrations import migrate, refuse_older
 from .network import COMMIT_EVERY_S, OneHost, is_on_network
 from .notices import Notices
 from .peers import Peers
+from .urls import parse_url, shown
+from .watch import FileWatch, HeldFile
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
@@ -51,6 +55,10 @@ READERS = 3
 CHECKPOINT_INTERVAL_S = 1.0
 CHECKPOINT_BYTES = 16 * 1024 * 1024  # each holds a commit up for as long as the disk takes
 TRUNCATE_BYTES = 64 * 1024 * 1024  # so large only under a load that never pauses
+
+
+# SQLite's words for what is wrong with the disk or the folder, not with what the file holds.
+_NOT_THE_CONTENT = ("unable to open", "readonly", "disk is full", "disk I/O error")
 
 
 class Database:
@@ -73,6 +81,8 @@ class Database:
         self._scratch: Path | None = None
         self._schema = ""
         self._host: OneHost | None = None
+        self._file: HeldFile | None = None
+        self._watch: FileWatch | None = None
         self.outage = Outage("database")
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
@@ -81,10 +91,11 @@ class Database:
             self.writing = self._engine(writes=True, size=1)
             self.reading = self._engine(writes=False, size=READERS)
             self._open(now_ms if migrates else None)
+            has_wal = self.is_sqlite and not self.is_on_network
+            self._watch = self._watched(has_wal=has_wal)
         except BaseException:
             self.close()
             raise
-        has_wal = self.is_sqlite and not self.is_on_network
         self._checkpoints = _Checkpoints(self) if has_wal else None
 
     @property
@@ -130,6 +141,28 @@ class Database:
             return Notices()
         return Peers(Path(str(self.path))) if self.is_sqlite else Listener(self, self._schema)
 
+    def _watched(self, *, has_wal: bool) -> FileWatch | None:
+        if self._file is None or self.path is None:
+            return None
+        return FileWatch(self.path, self._file, has_wal=has_wal)
+
+    def refuse_gone(self) -> None:
+        """Compare the database's files with those that were opened; a few µs.
+
+        Raises:
+            DatabaseGone: they were removed, replaced or overwritten.
+        """
+        if self._watch is not None:
+            self._watch.refuse_gone()
+
+    def explain(self, error: Exception) -> Exception:
+        """Turn what the database raised into an error of ours; a file that is gone explains all."""
+        try:
+            self.refuse_gone()
+        except DatabaseGone as gone:
+            return gone
+        return explain(error)
+
     def close(self) -> None:
         """End every connection; a scratch database is removed."""
         if getattr(self, "_checkpoints", None):
@@ -138,8 +171,10 @@ class Database:
             engine = getattr(self, name, None)
             if engine is not None:
                 engine.dispose()
-        if self._host is not None:
-            self._host.close()
+        for held in (self._watch or self._file, self._host):
+            if held is not None:
+                held.close()
+        self._watch = self._file = self._host = None
         if self._scratch:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
@@ -154,12 +189,9 @@ class Database:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if is_on_network(path.parent) if network_disk is None else network_disk:
                 self._host = OneHost(path.parent)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._file = HeldFile(path)
         except OSError as error:
-            raise DatabaseUnreadable(
-                f"The database {str(path)!r} cannot be opened: {error.strerror}. Check the "
-                "folder's permissions, or name another with --ChatStream.database_url."
-            ) from error
+            raise self._cannot_open(reason_of(error)) from error
 
     def _engine(self, *, writes: bool, size: int) -> Engine:
         options: dict[str, Any] = {
@@ -242,7 +274,7 @@ class Database:
             raise self._unreadable(error) from error
 
     def _where(self) -> str:
-        return self.url.set(query={}).render_as_string(hide_password=True)
+        return shown(self.url)
 
     def _use_journal(self, mode: str) -> None:
         # stands in the file's header: so not before it is known that the file is ours
@@ -266,7 +298,18 @@ class Database:
             return False
         return True
 
+    def _cannot_open(self, reason: str) -> DatabaseUnreadable:
+        return DatabaseUnreadable(
+            f"The database {str(self.path)!r} cannot be opened: {reason}. Check the folder, its "
+            "permissions and the disk's free space, or name another with "
+            "--ChatStream.database_url.",
+            path=str(self.path),
+        )
+
     def _unreadable(self, error: Exception) -> StoreError:
+        reason = reason_in(error)
+        if self.is_sqlite and any(words in reason for words in _NOT_THE_CONTENT):
+            return self._cannot_open(f"{reason}, in {str(self.folder)!r}")
         return DatabaseUnreadable(
             f"{self._where()} is not a database this package can read ({type(error).__name__}). "
             "It was left as it is: restore a backup, or name another with "
@@ -285,21 +328,6 @@ def _keep_rows_out_of_logs() -> None:
     logger = logging.getLogger("sqlalchemy.engine")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.WARNING)
-
-
-def parse_url(url: str) -> URL:
-    """Read a database's URL.
-
-    Raises:
-        DatabaseUnreadable: it is none.
-    """
-    try:
-        return postgres.with_driver(make_url(url))
-    except ArgumentError:  # its text quotes the URL, which may hold a password
-        raise DatabaseUnreadable(
-            "The database's URL cannot be read. Write it as sqlite:////folder/chat.db or "
-            "postgresql+psycopg://user@host/name in --ChatStream.database_url."
-        ) from None
 
 
 class _Checkpoints:

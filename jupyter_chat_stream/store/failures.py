@@ -9,6 +9,7 @@ be had in time. Everything else is told at once, without the statement's paramet
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from typing import Any
 
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 
-from ..errors import DatabaseBusy, DatabaseUnreachable, InvalidInput, StoreError
+from ..errors import DatabaseBusy, DatabaseGone, DatabaseUnreachable, InvalidInput, StoreError
 from ..logs import Line
 
 log = logging.getLogger("jupyter_chat_stream.store")
@@ -24,6 +25,9 @@ log = logging.getLogger("jupyter_chat_stream.store")
 # Of Postgres' codes (SQLSTATE): the server ends, starts, ended this connection or takes no more.
 _AWAY = {"57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "25006", "53300"}
 _AWAY_CLASS = "08"
+# There is no such table, schema, database; who connects to one that is not there gets no code.
+_GONE = {"42P01", "3F000", "3D000"}
+_NO_DATABASE = re.compile(r'database ".*" does not exist')
 _LOCK_TIMEOUT = "55P03"
 _UNIQUE = "23505"
 _ROLLED_BACK_CLASS = "40"  # deadlock, serialisation
@@ -49,10 +53,22 @@ def is_unreachable(error: BaseException) -> bool:
     """Say whether it is the connection, or the server as a whole, that failed."""
     if not isinstance(error, DBAPIError) or not _is_postgres(error):
         return False
+    if is_gone(error):
+        return False
     code = sqlstate(error)
     if code is None:  # the driver's own word: no connection, or one that broke
         return isinstance(error, OperationalError) or error.connection_invalidated
     return code in _AWAY or code.startswith(_AWAY_CLASS)
+
+
+def is_gone(error: BaseException) -> bool:
+    """Say whether the database, its schema or its tables are not there any more."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if not _is_postgres(error):
+        return "no such table" in reason_of(error)
+    code = sqlstate(error)
+    return code in _GONE if code else _NO_DATABASE.search(reason_of(error)) is not None
 
 
 def is_race(error: BaseException) -> bool:
@@ -77,6 +93,12 @@ def explain(error: Exception) -> Exception:
         return DatabaseUnreachable(
             f"The database cannot be reached ({type(error.orig).__name__}). "  # type: ignore[attr-defined]
             "Nothing is lost; try again when it is back."
+        )
+    if is_gone(error):
+        return DatabaseGone(
+            f"The database, or the chat's tables in it, were removed while it was in use "
+            f"({reason_of(error)}). Restore a backup, or let the next start make new tables; then "
+            "start the Jupyter servers and workers that use it again."
         )
     if isinstance(error, DataError):
         return InvalidInput(

@@ -116,8 +116,10 @@ class Peers(Notices):
             file.write(f"{port} {self._token}\n")
 
     def _look(self) -> None:
-        """Learn who else is there; remove what the dead have left."""
+        """Learn who else is there; remove what the dead have left, and be found oneself."""
         try:
+            if self._socket is not None and not self._own.exists():  # the folder was cleaned
+                self._write_own(self._socket.getsockname()[1])
             self._peers = tuple(self._find())
         except OSError as error:  # the folder is gone, perhaps: polling finds all
             log.debug(Line("notices.none", error=type(error).__name__))

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..errors import StoreError
 from ..events import Event
 from .database import READERS, Database
-from .failures import explain, is_unreachable, pauses
+from .failures import is_unreachable, pauses
 from .log import Transaction
 from .notices import Notice
 from .operations import PATIENCE_S, Append, Command, Commit, Committed, settle
@@ -199,13 +199,14 @@ class Store:
     def _read(self, work: Callable[[Connection], T], late_s: float) -> T:
         waits = pauses()
         while True:
+            self.database.refuse_gone()
             try:
                 with self.database.reading.connect() as conn, conn.begin():
                     found = work(conn)
             except SQLAlchemyError as error:
                 is_late = time.monotonic() > late_s or self._closing.is_set()
                 if is_late or not is_unreachable(error):
-                    raise explain(error) from error
+                    raise self.database.explain(error) from error
                 self.database.outage.begin(error)
                 self.database.reading.dispose()  # the other connections are no better
                 self._closing.wait(next(waits))

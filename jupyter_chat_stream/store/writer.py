@@ -29,11 +29,18 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from ..errors import ChatStreamError, DatabaseBusy, DatabaseUnreachable, StaleAttempt, StoreError
+from ..errors import (
+    ChatStreamError,
+    DatabaseBusy,
+    DatabaseGone,
+    DatabaseUnreachable,
+    StaleAttempt,
+    StoreError,
+)
 from ..logs import Line
 from . import driver
 from .database import Database
-from .failures import explain, is_race, is_unreachable, pauses
+from .failures import is_race, is_unreachable, pauses
 from .log import Transaction
 from .notices import Notices, notice_of
 from .operations import Append, Command, Commit, Committed, Look, Operation, Outcome
@@ -152,9 +159,10 @@ class Writer:
             if is_race(error) and tries < RACES:
                 self._commit(batch, tries + 1)
                 return
-            told = explain(error)
-            # where SQLite's one lock was not to be had, nobody in the batch did the harm
-            is_common = self._database.is_sqlite and isinstance(told, DatabaseBusy)
+            told = self._database.explain(error)
+            # Where SQLite's one lock was not to be had, nobody in the batch did the harm. Where the
+            # file is gone a part may have been committed to it: once more would be twice.
+            is_common = self._database.is_sqlite and isinstance(told, (DatabaseBusy, DatabaseGone))
             if len(batch) > 1 and not is_common:
                 log.warning(
                     Line("commit.redone", operations=len(batch), error=type(error).__name__)
@@ -218,6 +226,7 @@ class Writer:
             if xid is None or not is_unreachable(error):
                 raise
             raise InDoubt(xid, committed) from error
+        self._database.refuse_gone()  # what went into a file that is gone is told to nobody (L3)
         self._database.outage.end()
         if notice:
             self._notices.tell(notice)
@@ -277,12 +286,13 @@ class Writer:
         if not look.future.set_running_or_notify_cancel():
             return
         try:
+            self._database.refuse_gone()
             before = self._version
             self._version = driver.data_version(self._connection())
             look.future.set_result(self._version != before)
         except Exception as error:  # noqa: BLE001  every database's edge: whoever asked is told
             self._drop_connection()
-            look.future.set_exception(explain(error))
+            look.future.set_exception(self._database.explain(error))
 
     def _connection(self) -> Connection:
         if self._conn is None:
