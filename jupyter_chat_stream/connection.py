@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import ssl
+import stat
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 from ._version import PROTOCOL_VERSION, __version__
 from .config import CONNECTION_ENV
 from .errors import ServerUnavailable, VersionMismatch
+from .folders import make_private
 
 MAX_FILE_BYTES = 64 * 1024
 SCHEMES = ("http", "https", "http+unix", "https+unix")
@@ -62,9 +64,7 @@ def write(path: Path, connection: Connection) -> None:
     Raises:
         OSError: the folder cannot be made or written to.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if os.name == "posix" and path.parent.stat().st_mode & 0o077:
-        path.parent.chmod(0o700)
+    make_private(path.parent)
     draft = path.with_name(f"{path.name}.{os.getpid()}.new")
     draft.unlink(missing_ok=True)
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -75,6 +75,14 @@ def write(path: Path, connection: Connection) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def is_kept(path: Path, connection: Connection) -> bool:
+    """Look whether the file is there, is a plain one, and says just this."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode) and read(path) == connection
+    except (OSError, ServerUnavailable):
+        return False
 
 
 def remove(path: Path, token: str) -> bool:

@@ -1,12 +1,17 @@
 """Owners on one host: one lives as long as it holds the lock on its own file.
 
 The operating system lets go of the lock when the process dies, however it dies; no clock is asked,
-so a laptop may sleep. Files of the dead are removed by whoever finds them. Where owners are on many
-hosts, a lease says who lives (leases.py).
+so a laptop may sleep. Files of the dead are removed by whoever finds them. A file that was
+seen here and is missing proves no death: the folder may have been cleaned. So each owner looks
+at its file every ``LOOK_S`` and makes it again, and an owner whose file went, but was never
+found unlocked, counts as dead only after ``MISSING_S`` (L10). On many hosts
+a lease says who lives (leases.py).
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import tempfile
 import time
@@ -17,6 +22,8 @@ from typing import Literal
 
 from ..config import ChatStream
 from ..errors import StoreError
+from ..folders import reason_of
+from ..logs import Line
 from ..store.log import Connection
 from ..store.store import Store
 from .base import Owners
@@ -43,6 +50,11 @@ else:
         return True
 
 
+log = logging.getLogger("jupyter_chat_stream.engine")
+
+LOOK_S = 1.0
+MISSING_S = 5.0  # five looks of an owner that lives
+
 Kind = Literal["server", "worker"]
 
 # To lock a new file: somebody may just be looking whether a dead one has left it.
@@ -68,10 +80,19 @@ def make_owners(
 class FileOwners:
     """The owners of one database on this host; this process is one of them."""
 
-    def __init__(self, folder: Path, own: str) -> None:
+    look_s = LOOK_S
+
+    def __init__(
+        self, folder: Path, own: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.own = own
         self._folder = folder / "owners"
         self._descriptor: int | None = None
+        self._clock = clock
+        self._seen: set[str] = set()  # owners whose files were there
+        self._dead: set[str] = set()  # owners whose files were found unlocked, and removed
+        self._missing_since: dict[str, float] = {}
+        self._keeping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Take the own lock; remove what dead owners have left.
@@ -79,40 +100,86 @@ class FileOwners:
         Raises:
             StoreError: the folder's files cannot be locked.
         """
-        self.lock()
         try:
-            for path in self._folder.glob("*.lock"):
-                self._is_held(path)
+            self.lock()
+            for owner in self._look_around():
+                if self._is_held(self._path(owner)) is False:
+                    self._dead.add(owner)
+        except OSError as error:
+            self.unlock()
+            raise self._refusal(reason_of(error)) from error
         except BaseException:
             self.unlock()
             raise
+        self._keeping = asyncio.get_running_loop().create_task(self._keep())
+
+    async def _keep(self) -> None:
+        """Make the own file again where it was removed: others take it for a sign of life."""
+        while True:
+            await asyncio.sleep(self.look_s)
+            self._look_around()
+            if self._descriptor is None or _is_there(self._descriptor, self._path(self.own)):
+                continue
+            try:
+                self.lock()
+            except (OSError, StoreError) as error:  # at the next look, perhaps
+                log.error(Line("owner.not_locked", owner=self.own, error=type(error).__name__))
+            else:
+                log.warning(Line("owner.locked_again", owner=self.own))
 
     def lock(self) -> None:
-        """Take the own lock."""
+        """Take the own lock; one on a file that was removed is given up for it."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._path(self.own)
+        path, old = self._path(self.own), self._descriptor
         for _ in range(_TRIES):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             if _lock(descriptor) and _is_there(descriptor, path):
                 self._descriptor = descriptor
+                if old is not None:
+                    os.close(old)
                 return
             os.close(descriptor)
             time.sleep(_PAUSE_S)
-        raise StoreError(
-            f"Files in {str(self._folder)!r} cannot be locked, so nobody could tell "
-            "whether this server lives. Put the database on a local disk with "
-            "--ChatStream.database_url."
+        raise self._refusal("they cannot be locked")
+
+    def _refusal(self, reason: str) -> StoreError:
+        return StoreError(
+            f"Files in {str(self._folder)!r} cannot be used as locks ({reason}), so nobody could "
+            "tell whether this server lives. Make the folder one that you can write to, with free "
+            "space, or put the database on another local disk with --ChatStream.database_url.",
+            path=str(self._folder),
         )
 
     def is_alive(self, conn: Connection, owner: str) -> bool:
         """Try the owner's lock; who cannot be locked lives."""
-        return owner == self.own or self._is_held(self._path(owner))
+        if owner == self.own:
+            return True
+        if owner in self._dead:
+            return False
+        is_held = self._is_held(self._path(owner))
+        if is_held is None:
+            now_s = self._clock()
+            since_s = self._missing_since.setdefault(owner, now_s)
+            return owner in self._seen and now_s - since_s < MISSING_S
+        self._missing_since.pop(owner, None)
+        (self._seen if is_held else self._dead).add(owner)
+        return is_held
+
+    def _look_around(self) -> list[str]:
+        """Note which owners have a file."""
+        found = [path.stem for path in self._folder.glob("*.lock")]
+        self._seen.update(found)
+        return found
 
     def doubt(self) -> None:
         """Do nothing: a lock is held or not, whatever the time is."""
 
     async def close(self) -> None:
         """Let go of the own lock."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+            self._keeping = None
         self.unlock()
 
     def unlock(self) -> None:
@@ -122,13 +189,14 @@ class FileOwners:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _is_held(self, path: Path) -> bool:
+    def _is_held(self, path: Path) -> bool | None:
+        """Try a lock, and remove the file of a dead owner; None where there is no file."""
         if path == self._path(self.own):
             return True
         try:
             descriptor = os.open(path, os.O_RDWR)
         except FileNotFoundError:
-            return False
+            return None
         try:
             if not _lock(descriptor):
                 return True

@@ -20,7 +20,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join, urlencode_unix_socket_path
 from traitlets import TraitError
 
-from .. import connection, logs
+from .. import logs
 from ..config import CONNECTION_ENV, ChatStream
 from ..connection import Connection
 from .base import SETTING
@@ -42,6 +42,7 @@ from .handlers import (
     UnknownHandler,
 )
 from .host import ServiceHost
+from .presence import Presence
 from .refusals import StartFailed
 from .websocket import ChatSocket
 
@@ -85,6 +86,7 @@ class ChatStreamApp(ExtensionApp):
         self.host = ServiceHost(config, settings=server.web_app.settings, log=self.log, make=make)
         self.settings[SETTING] = self.host
         file = f"connection-{os.getpid()}-{secrets.token_hex(3)}.json"
+        self._presence: Presence | None = None
         self.connection_path = Path(jupyter_runtime_dir()) / "chat-stream" / file
         os.environ[CONNECTION_ENV] = str(self.connection_path)
         # The first turn of the loop binds the port; this asks for the second.
@@ -101,14 +103,9 @@ class ChatStreamApp(ExtensionApp):
 
     def _begin(self) -> None:
         """Write the connection file and start the service: the server listens now."""
-        try:
-            connection.write(self.connection_path, connection_of(self._server, self.host.token))
-        except OSError as error:
-            self.log.error(
-                "chat-stream | no connection file at %s (%s): kernels will not find the chat",
-                self.connection_path,
-                error.strerror,
-            )
+        content = connection_of(self._server, self.host.token)
+        self._presence = Presence(self.connection_path, content)
+        self._presence.begin()
         self.host.begin()
 
     def current_activity(self) -> dict[str, int] | None:
@@ -117,7 +114,8 @@ class ChatStreamApp(ExtensionApp):
     async def stop_extension(self) -> None:
         if os.environ.get(CONNECTION_ENV) == str(self.connection_path):
             del os.environ[CONNECTION_ENV]
-        connection.remove(self.connection_path, self.host.token)
+        if self._presence is not None:
+            await self._presence.end()
         await self.host.stop()
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +18,9 @@ from jupyter_chat_stream.config import CONNECTION_ENV
 from jupyter_chat_stream.connection import Connection
 from jupyter_chat_stream.errors import ServerUnavailable, VersionMismatch
 from jupyter_chat_stream.server.extension import port_of
+from jupyter_chat_stream.server.presence import Presence
 from tests.server.conftest import StartServer
-from tests.server.harness import ChatServer
+from tests.server.harness import ChatServer, until
 
 HERE = Connection(url="http://127.0.0.1:8888/api/chat-stream/", token="s3cret", pid=7)
 
@@ -131,6 +135,71 @@ async def test_file_and_variable_go_with_the_server(start_server: StartServer) -
     await server.extension.stop_extension()
     assert not path.exists()
     assert CONNECTION_ENV not in os.environ
+
+
+def remove_file(path: Path) -> None:
+    path.unlink()
+
+
+def remove_folder(path: Path) -> None:
+    shutil.rmtree(path.parents[1])
+
+
+def write_something_else(path: Path) -> None:
+    path.write_text("{}")
+
+
+def write_another_servers(path: Path) -> None:
+    connection.write(path, replace(HERE, pid=99))
+
+
+def link_it_to_nowhere(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.with_name("nowhere"))
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        remove_file,
+        remove_folder,
+        write_something_else,
+        write_another_servers,
+        link_it_to_nowhere,
+    ],
+)
+async def test_the_file_is_written_again_where_its_folder_was_cleaned(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], None]
+) -> None:
+    monkeypatch.setattr(Presence, "look_s", 0.01)
+    await start_server()
+    path = Path(os.environ[CONNECTION_ENV])
+    written = connection.find()
+    harm(path)
+    await until(lambda: connection.is_kept(path, written))
+    if os.name == "posix":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+async def test_a_runtime_folder_that_takes_no_file_is_told_once_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Presence, "look_s", 0.001)
+    blocked = tmp_path / "run"
+    blocked.write_text("a file where the folder should be")
+    presence = Presence(blocked / "chat-stream" / "c.json", HERE)
+    looks = []
+    is_kept = connection.is_kept
+    monkeypatch.setattr(connection, "is_kept", lambda *of: looks.append(1) or is_kept(*of))
+    presence.begin()
+    await until(lambda: len(looks) > 3)
+    (told,) = (line for line in caplog.messages if "connection_file.refused" in line)
+    assert str(blocked) in told
+    blocked.unlink()
+    await until(lambda: (blocked / "chat-stream" / "c.json").exists())
+    await presence.end()
+    assert list((blocked / "chat-stream").iterdir()) == []
 
 
 async def test_the_port_is_the_bound_one_where_the_server_keeps_its_0(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,6 +95,66 @@ async def test_the_run_of_a_living_owner_is_never_taken(
     assert rig.engine.active == 0
     assert await rig.column(run, "owner") == other_process.owner
     assert rig.provider.prompts == []
+
+
+async def test_a_living_owner_whose_file_was_removed_keeps_its_run_and_makes_the_file_again(
+    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L5, L10: a cleaned folder proves nobody's death."""
+    rig = await make_rig()
+    folder = rig.store.database.folder
+    assert folder is not None
+    monkeypatch.setattr(FileOwners, "look_s", 0.01)
+    living = FileOwners(folder, "01living")
+    await living.open()
+    run = await left_by(rig, "01living")
+    await rig.engine.sweep.sweep()
+    monkeypatch.setattr(FileOwners, "look_s", 1.0)  # the folder is empty for a while
+    shutil.rmtree(folder / "owners")
+    await rig.engine.sweep.sweep()
+    assert rig.engine.active == 0, "the run was taken over while the file was missing"
+    await rig.until(lambda: _exists(folder / "owners" / "01living.lock"))
+    looking = FileOwners(folder, "01looking")
+    assert looking.is_alive(None, "01living")  # type: ignore[arg-type]  # no database is asked
+    assert await rig.column(run, "owner") == "01living"
+    await living.close()
+
+
+async def _exists(path: Path) -> bool:
+    return path.exists()
+
+
+def test_an_owner_whose_file_stays_missing_counts_as_dead_in_the_end(
+    tmp_path: Path, other_process: OtherProcess
+) -> None:
+    now_s = 100.0
+    owners = FileOwners(tmp_path, "01a", clock=lambda: now_s)
+    assert owners.is_alive(None, other_process.owner)  # type: ignore[arg-type]
+    (tmp_path / "owners" / f"{other_process.owner}.lock").unlink()
+    seen = []
+    for now_s in (100.0, 102.0, 104.9, 105.0, 200.0):  # noqa: B007  # the clock reads it
+        seen.append(owners.is_alive(None, other_process.owner))  # type: ignore[arg-type]
+    assert seen == [True, True, True, False, False]
+
+
+def test_an_owner_that_never_had_a_file_here_is_dead(tmp_path: Path) -> None:
+    assert not FileOwners(tmp_path, "01a").is_alive(None, "01gone")  # type: ignore[arg-type]
+
+
+def test_an_owner_that_was_seen_to_be_dead_stays_dead_when_its_file_is_removed(
+    tmp_path: Path, other_process: OtherProcess
+) -> None:
+    owners = FileOwners(tmp_path, "01a")
+    other_process.kill()
+    for _ in range(2):
+        assert not owners.is_alive(None, other_process.owner)  # type: ignore[arg-type]
+    assert list((tmp_path / "owners").iterdir()) == []
+
+
+async def test_a_folder_that_takes_no_locks_is_named(tmp_path: Path) -> None:
+    (tmp_path / "owners").write_text("a file in its place")
+    with pytest.raises(StoreError, match=r"owners.*a file is in its place"):
+        await FileOwners(tmp_path, "01a").open()
 
 
 async def test_only_one_of_two_takes_a_dead_owners_run(make_rig: MakeRig) -> None:
