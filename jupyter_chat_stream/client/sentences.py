@@ -55,15 +55,50 @@ SENTENCES: Mapping[str, str] = {
 }
 
 AS_SAID = frozenset(
-    """
-    bad_key bad_request conflict content_too_large database_busy database_foreign
-    database_on_other_host database_too_new database_too_old database_unreachable
-    database_unreadable error fold_error forbidden internal invalid_input limit_reached
-    metrics_unavailable missing_key no_such_model not_found not_the_provider overloaded
-    prompt_too_long provider_down provider_error rate_limited refusal request_not_open
-    run_failed run_refused server_unavailable stale_attempt stalled start_failed store_error
-    stream_cut too_many_later too_many_schedules turn_lost version_mismatch wrong_call
-    """.split()
+    {
+        "bad_key",
+        "bad_request",
+        "conflict",
+        "content_too_large",
+        "database_busy",
+        "database_foreign",
+        "database_on_other_host",
+        "database_too_new",
+        "database_too_old",
+        "database_unreachable",
+        "database_unreadable",
+        "error",
+        "fold_error",
+        "forbidden",
+        "internal",
+        "invalid_input",
+        "limit_reached",
+        "metrics_unavailable",
+        "missing_key",
+        "no_such_model",
+        "not_found",
+        "not_the_provider",
+        "overloaded",
+        "prompt_too_long",
+        "provider_down",
+        "provider_error",
+        "rate_limited",
+        "refusal",
+        "request_not_open",
+        "run_failed",
+        "run_refused",
+        "server_unavailable",
+        "stale_attempt",
+        "stalled",
+        "start_failed",
+        "store_error",
+        "stream_cut",
+        "too_many_later",
+        "too_many_schedules",
+        "turn_lost",
+        "version_mismatch",
+        "wrong_call",
+    }
 )
 
 # The wire's names of what an argument is called otherwise.
