@@ -92,6 +92,15 @@ def test_the_page_answers_while_a_text_comes_and_shows_all_of_it(stage: Stage, n
     assert again.html == streamed.html, first_difference(streamed.html, again.html)
 
 
+def test_a_paragraph_beyond_measure_says_that_it_is_plain_text(stage: Stage) -> None:
+    thread = stage.site.thread("beyond measure", MODEL)
+    chat = stage.show(thread)
+    run = stage.site.send(thread, f"# A head\n\n{KINDS['digits'].text(30_000)}\n\n**The end.**")
+    content = settled(chat, run)
+    expect(content.locator(".jp-ChatStream-note")).to_contain_text("plain text")
+    assert content.locator("h1, strong").all_inner_texts() == ["A head", "The end."]
+
+
 @pytest.mark.parametrize("name", ["openers [a](", "a list", "small formulas", "code"])
 def test_stop_is_heard_while_a_heavy_text_comes(stage: Stage, name: str) -> None:
     text = KINDS[name].text(120_000)
