@@ -90,7 +90,7 @@ class Reading:
             return [*self._sure(), self._end()]
         if not self._has_events:
             raise NotTheProvider(
-                "What answered is not the Claude API: its stream was empty. Look at "
+                "What answered is not the Claude API: its stream was empty of events. Look at "
                 "ANTHROPIC_BASE_URL and at the proxies of the Jupyter server."
             )
         raise StreamCut("The answer ended in the middle: the Claude API did not say it was done.")
