@@ -20,7 +20,7 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
 def _html(source: Source) -> Iterator[str]:
-    from . import html  # brings mistune
+    from . import html  # brings markdown-it-py
 
     return html.pieces(source)
 

@@ -1,27 +1,19 @@
-"""HTML that stands alone: no script, nothing remote, everything escaped that is not Markdown's own.
+"""HTML that stands alone: no script, nothing remote, all of it made by an allow-list.
 
-Pictures are not shown but named, with a link; HTML in an answer is shown as text,
-and so is TeX: whoever sets it would have to be fetched.
+A remote picture is a link. TeX is shown as it is written: a typesetter would have to be fetched.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
-import mistune
-
 from ..markdown.copies import visible
+from ..markdown.html import html_of
 from .blocks import Block, Folded, Text, blocks_of, speaker
 from .markdown import moment, others
 from .source import Source
-
-# Longer texts, and deeper ones, take the parser longer than anybody waits; shown as they are.
-MOST_MARKDOWN_CHARS = 200_000
-
-_LINK = re.compile(r"(https?://|mailto:|#)", re.IGNORECASE)
 
 _CSS = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8881; }
@@ -47,7 +39,8 @@ _HEAD = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:;
+ style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="jupyter-chat-stream">
 <title>{title}</title>
@@ -95,34 +88,4 @@ def _block(block: Block) -> str:
 
 def render(text: str) -> str:
     """Turn Markdown into HTML that can do nothing."""
-    text = visible(text)
-    if len(text) > MOST_MARKDOWN_CHARS:
-        return f"<pre>{escape(text)}</pre>"
-    return str(_markdown(text))
-
-
-class _Renderer(mistune.HTMLRenderer):
-    """Mistune's, without what is fetched, run or left to the reader's trust."""
-
-    def __init__(self) -> None:
-        super().__init__(escape=True)
-
-    def image(self, text: str, url: str, title: str | None = None) -> str:
-        shown = escape(text or "picture")
-        return f"[{self.link(shown, url, title)}]"
-
-    def link(self, text: str, url: str, title: str | None = None) -> str:
-        if not _LINK.match(url):
-            return text
-        return f'<a href="{escape(url)}" rel="noreferrer noopener">{text}</a>'
-
-    def inline_math(self, text: str) -> str:
-        return f'<code class="math">${escape(text)}$</code>'
-
-    def block_math(self, text: str) -> str:
-        return f'<pre class="math">$$\n{escape(text)}\n$$</pre>\n'
-
-
-_markdown = mistune.create_markdown(
-    renderer=_Renderer(), plugins=["table", "strikethrough", "task_lists", "url", "math"]
-)
+    return html_of(visible(text))

@@ -35,9 +35,11 @@ OWN = ("cdnjs.cloudflare.com", "cdn.jsdelivr.net", "unpkg.com")
 RAN = ("ran", "a script of the model ran", "a handler of the model ran")
 # Elements and attributes that a browser made of the texts, beyond what is harmless.
 FOUND = """() => [...document.querySelectorAll('AREA *')].flatMap(node => {
-  const isBad = node.matches('script, img, svg, math, iframe, object, embed, form, input, ' +
-    'button, style, link, meta, base, video, audio, .jp-ChatStream-message, .jp-Spinner');
-  const isRisk = one => /^on|^data-commandlinker|^src|^style$/.test(one.name);
+  const isBad = node.matches('script, img:not([src^="data:image/"]), svg, math, iframe, object, ' +
+    'embed, form, input:not([disabled]), button, style, link, meta, base, video, audio, ' +
+    '.jp-ChatStream-message, .jp-Spinner');
+  const isRisk = one => /^on|^data-commandlinker|^src|^style$/.test(one.name) &&
+    !/^data:image\\/(png|gif|jpeg|webp|avif);/.test(one.value);
   const bad = [...node.attributes].filter(isRisk);
   const goes = node.matches('a') && !/^(https?:|mailto:|#)/.test(node.getAttribute('href') ?? '#');
   return isBad || goes || bad.some(one => !one.value.startsWith('text-align'))

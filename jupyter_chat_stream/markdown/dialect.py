@@ -1,0 +1,121 @@
+"""The parser of the dialect that ``docs/markdown.md`` fixes: markdown-it-py with our own rules.
+
+The twin of ``labextension/src/markdown/``; ``tree`` makes of its tokens what is shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.common.utils import isMdAsciiPunct, isPunctChar, isWhiteSpace
+from markdown_it.ruler import RuleOptionsType
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_inline import StateInline
+from markdown_it.rules_inline.state_inline import Scanned
+
+from . import elements, rules
+
+MAX_DEPTH = 32
+_SAFE = re.compile(r"(https?://|mailto:)", re.IGNORECASE)
+_PICTURE = re.compile(r"data:image/(png|jpe?g|gif|webp|avif);base64,", re.IGNORECASE)
+_FORBIDDEN = re.compile(r"(javascript|vbscript|file|data):", re.IGNORECASE)
+_CJK = re.compile(
+    "[\u1100-\u11ff\u2e80-\u303f\u3040-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff"
+    "\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff]"
+)
+BlockRule = Callable[[StateBlock, int, int, bool], bool]
+
+
+def is_safe_address(address: str) -> bool:
+    """Whether an address leads anywhere from an answer."""
+    return _SAFE.match(address) is not None
+
+
+def is_safe_picture(address: str) -> bool:
+    """Whether a picture can be shown without fetching anything."""
+    return _PICTURE.match(address) is not None
+
+
+class _State(StateInline):
+    """Emphasis beside Chinese, Japanese and Korean text: ``**重要：**请`` is bold."""
+
+    def scanDelims(self, start: int, canSplitWord: bool) -> Scanned:  # noqa: N802, N803
+        length = super().scanDelims(start, canSplitWord).length
+        last = self.src[start - 1] if start > 0 else " "
+        end = start + length
+        following = self.src[end] if end < self.posMax else " "
+        last_mark, next_mark = _is_mark(last), _is_mark(following)
+        last_blank, next_blank = isWhiteSpace(ord(last)), isWhiteSpace(ord(following))
+        left = not next_blank and (
+            not next_mark or last_blank or last_mark or _CJK.match(last) is not None
+        )
+        right = not last_blank and (
+            not last_mark or next_blank or next_mark or _CJK.match(following) is not None
+        )
+        opens = left and (canSplitWord or not right or last_mark)
+        return Scanned(opens, right and (canSplitWord or not left or next_mark), length)
+
+
+def _is_mark(character: str) -> bool:
+    return isMdAsciiPunct(ord(character)) or isPunctChar(character)
+
+
+def bounded(rule: BlockRule) -> BlockRule:
+    """Let a rule apply only above the bound on nesting; below it, its marks are text."""
+
+    def apply(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+        if state.env["depth"] >= MAX_DEPTH:
+            return False
+        state.env["depth"] += 1
+        is_applied = rule(state, start, end, silent)
+        state.env["depth"] -= 1
+        return is_applied
+
+    return apply
+
+
+class Parser(MarkdownIt):
+    """markdown-it-py with the dialect's rules."""
+
+    def __init__(self) -> None:
+        super().__init__("js-default", {"maxNesting": 200})
+        self.disable(["linkify", "html_block", "html_inline", "replacements", "smartquotes"])
+        everywhere: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+        block, inline = self.block.ruler, self.inline.ruler
+        block.before("fence", "math_block", rules.math_block, everywhere)
+        block.before("heading", "details", bounded(elements.details), everywhere)
+        block.before("heading", "html_table", elements.html_table, everywhere)
+        footnote: RuleOptionsType = {"alt": ["paragraph", "reference"]}
+        block.before("reference", "footnote", bounded(rules.footnote), footnote)
+        for known in list(block.__rules__):
+            if known.name in ("blockquote", "list"):
+                block.at(known.name, bounded(known.fn), {"alt": known.alt})
+            elif known.name == "table":
+                block.at("table", rules.with_surplus_cells(known.fn), {"alt": known.alt})
+        inline.before("escape", "math", rules.math_inline)
+        inline.before("escape", "autolink_bare", rules.autolink)
+        inline.before("link", "footnote_mark", rules.footnote_mark)
+        inline.before("autolink", "tag", elements.inline_tag)
+
+    def validateLink(self, url: str) -> bool:  # noqa: N802
+        # What browsers drop from an address must not hide its scheme.
+        bare = re.sub("[\0-\x20]", "", url)
+        return is_safe_picture(bare) or _FORBIDDEN.match(bare) is None
+
+    def read_inline(self, text: str, env: dict[str, Any]) -> list[Any]:
+        """Read the text of one block."""
+        state = _State(text, self, env, [])
+        self.inline.tokenize(state)
+        for rule in self.inline.ruler2.getRules(""):
+            rule(state)
+        return rules.www_links(state.tokens)
+
+
+@lru_cache(maxsize=1)
+def parser() -> Parser:
+    """Give the parser; it keeps nothing of what it reads."""
+    return Parser()

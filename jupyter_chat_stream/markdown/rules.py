@@ -1,0 +1,291 @@
+"""Rules of the dialect: maths, footnotes, bare addresses, surplus cells of tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+
+_DEFINITION = re.compile(r"\[\^([^\s\[\]]{1,100})\]:[ \t]*")
+_MARK = re.compile(r"\[\^([^\s\[\]]{1,100})\]")
+_SCHEME = re.compile(r"(?:^|[^a-zA-Z0-9])(https?)$", re.IGNORECASE)
+_WWW = re.compile(r"(^|[\s*_~(])(www\.[^\s<]+)")
+_DOMAIN = re.compile(r"[a-zA-Z0-9\u0080-\uffff_-]+(\.[a-zA-Z0-9\u0080-\uffff_-]+)*")
+_WORD = re.compile(r"[^\s<]*")
+_ENTITY = re.compile(r"&[a-zA-Z0-9]+;$")
+_UNSET = -1
+
+
+def line_text(state: StateBlock, line: int) -> str:
+    """Give the text of a line, without what its containers take."""
+    return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
+
+
+def is_outside(state: StateBlock, line: int) -> bool:
+    """Whether a line no longer belongs to the container that is being read."""
+    return not state.isEmpty(line) and state.sCount[line] < state.blkIndent
+
+
+# ---------------------------------------------------------------------- maths
+
+
+def math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """``$$`` or ``\\[`` at the front of a line, to the line that ends with its other half."""
+    opener = line_text(state, start)[:2]
+    closer = {"$$": "$$", "\\[": "\\]"}.get(opener)
+    if closer is None or state.is_code_block(start):
+        return False
+    found = _end_of_block(state, start, end, closer)
+    if found is None:
+        return False
+    if silent:
+        return True
+    source = state.getLines(start, found + 1, state.blkIndent, False).strip()
+    token = state.push("math_block", "math", 0)
+    token.content, token.markup = source[2:-2].strip(), source
+    token.map = [start, found + 1]
+    state.line = found + 1
+    return True
+
+
+def _end_of_block(state: StateBlock, start: int, end: int, closer: str) -> int | None:
+    seen: dict[Any, tuple[int, int]] = state.env.setdefault("no_math_end", {})
+    key = (closer, state.level, state.blkIndent)
+    begun, ended = seen.get(key, (0, 0))
+    if begun <= start < ended:
+        return None
+    has_text = False
+    line = start
+    while line < end:
+        if state.isEmpty(line) or is_outside(state, line) or state.sCount[line] < 0:
+            break
+        inner = line_text(state, line).rstrip()
+        if line > start and inner.startswith("\\["):
+            break
+        inner = inner[2:] if line == start else inner
+        at = _unescaped(inner, closer, 0)
+        has_text = has_text or inner[: at if at >= 0 else None].strip() != ""
+        if at >= 0:
+            return line if at == len(inner) - 2 and has_text else None
+        line += 1
+    seen[key] = (start, line)
+    return None
+
+
+def math_inline(state: StateInline, silent: bool) -> bool:
+    """Maths within the text of a block."""
+    src, pos = state.src, state.pos
+    opener = "$$" if src.startswith("$$", pos) else src[pos] if src[pos] == "$" else ""
+    opener = opener or src[pos : pos + 2]
+    if opener == "$":
+        end = _end_of_dollar(state)
+    else:
+        closer = {"$$": "$$", "\\(": "\\)", "\\[": "\\]"}.get(opener)
+        end = -1 if closer is None else _end_of(state, closer)
+    if end < 0:
+        return _pass_dollars(state, silent) if opener == "$$" else False
+    if not silent:
+        token = state.push("math_inline", "math", 0)
+        token.markup = src[pos:end]
+        token.content = src[pos + len(opener) : end - len(opener)]
+        token.info = "display" if opener in ("$$", "\\[") else ""
+    state.pos = end
+    return True
+
+
+def _pass_dollars(state: StateInline, silent: bool) -> bool:
+    end = state.pos
+    while end < state.posMax and state.src[end] == "$":
+        end += 1
+    if not silent:
+        state.pending += state.src[state.pos : end]
+    state.pos = end
+    return True
+
+
+def _end_of_dollar(state: StateInline) -> int:
+    src, start, most = state.src, state.pos + 1, state.posMax
+    if start >= most or src[start].isspace():
+        return -1
+    close = _unescaped(src, "$", start, most)
+    if close <= start or src[close - 1].isspace():
+        return -1
+    following = src[close + 1] if close + 1 < most else ""
+    is_closed = following not in tuple("0123456789$") and "`" not in src[start:close]
+    return close + 1 if is_closed else -1
+
+
+def _end_of(state: StateInline, closer: str) -> int:
+    misses: dict[str, int] = state.env.setdefault("math_misses", {}).setdefault(id(state), {})
+    if misses.get(closer, len(state.src) + 1) <= state.pos:
+        return -1
+    close = _unescaped(state.src, closer, state.pos + 2, state.posMax)
+    inner = state.src[state.pos + 2 : close] if close >= 0 else ""
+    if close < 0 or "`" in inner:
+        misses[closer] = state.pos
+        return -1
+    return close + 2 if inner.strip() else -1
+
+
+def _unescaped(text: str, mark: str, at: int, end: int | None = None) -> int:
+    end = len(text) if end is None else end
+    while at < end:
+        if text.startswith(mark, at) and at + len(mark) <= end:
+            return at
+        at += 2 if text[at] == "\\" else 1
+    return _UNSET
+
+
+# ---------------------------------------------------------------------- footnotes
+
+
+def footnote(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """``[^label]: text``, continued by lines that are indented by four."""
+    found = None if state.is_code_block(start) else _DEFINITION.match(line_text(state, start))
+    if found is None:
+        return False
+    if silent:
+        return True
+    state.env["footnotes"].add(found[1].lower())
+    token = state.push("footnote_open", "footnote", 1)
+    token.info = found[1]
+    kept = state.bMarks[start], state.tShift[start], state.sCount[start]
+    indent, parent = state.blkIndent, state.parentType
+    state.bMarks[start] += state.tShift[start] + found.end()
+    state.tShift[start] = 0
+    state.blkIndent = indent + 4
+    state.sCount[start] = state.blkIndent
+    state.parentType = "footnote"
+    state.md.block.tokenize(state, start, end)
+    state.bMarks[start], state.tShift[start], state.sCount[start] = kept
+    state.blkIndent, state.parentType = indent, parent
+    state.line = max(state.line, start + 1)
+    state.push("footnote_close", "footnote", -1)
+    return True
+
+
+def footnote_mark(state: StateInline, silent: bool) -> bool:
+    """``[^label]``, where that footnote exists."""
+    found = _MARK.match(state.src, state.pos)
+    if found is None or found[1].lower() not in state.env["footnotes"]:
+        return False
+    if not silent:
+        state.push("footnote_mark", "sup", 0).content = found[1]
+    state.pos = found.end()
+    return True
+
+
+# ---------------------------------------------------------------------- addresses
+
+
+def autolink(state: StateInline, silent: bool) -> bool:
+    """``://`` behind ``http`` or ``https``."""
+    if not state.src.startswith("://", state.pos) or state.linkLevel > 0:
+        return False
+    scheme = _SCHEME.search(state.pending[-6:])
+    if scheme is None:
+        return False
+    rest = state.pos + 3
+    word = _WORD.match(state.src, rest, state.posMax)
+    address = _trimmed(word[0] if word is not None else "")
+    if not _is_domain(address):
+        return False
+    if not silent:
+        state.pending = state.pending[: -len(scheme[1])]
+        whole = f"{scheme[1]}://{address}"
+        state.push("link_open", "a", 1).attrs = {"href": state.md.normalizeLink(whole)}
+        state.push("text", "", 0).content = whole
+        state.push("link_close", "a", -1)
+    state.pos = rest + len(address)
+    return True
+
+
+def www_links(tokens: list[Token]) -> list[Token]:
+    """``www.`` at the front of a word in the texts outside of links."""
+    linked: list[Token] = []
+    links = 0
+    for token in tokens:
+        links += {"link_open": 1, "link_close": -1}.get(token.type, 0)
+        is_text = token.type == "text" and links == 0 and "www." in token.content
+        linked += _www_in(token.content, not linked) if is_text else [token]
+    return linked
+
+
+def _www_in(content: str, is_first: bool) -> list[Token]:
+    pieces: list[Token] = []
+    done = 0
+    for found in _WWW.finditer(content):
+        at, address = found.start(2), _trimmed(found[2])
+        if (at == 0 and not is_first) or at < done or not _is_domain(address):
+            continue
+        pieces += [Token("text", "", 0, content=content[done:at])] if at > done else []
+        href = quote(f"http://{address}", safe="%!#$&'()*+,/:;=?@[]~-._")
+        pieces.append(Token("link_open", "a", 1, attrs={"href": href}))
+        pieces.append(Token("text", "", 0, content=address))
+        pieces.append(Token("link_close", "a", -1))
+        done = at + len(address)
+    pieces += [Token("text", "", 0, content=content[done:])] if done < len(content) else []
+    return pieces
+
+
+def _trimmed(address: str) -> str:
+    end, opened, closed = len(address), address.count("("), address.count(")")
+    while end:
+        last = address[end - 1]
+        entity = _ENTITY.search(address[max(0, end - 34) : end]) if last == ";" else None
+        if last in "?!.,:*_~'\"":
+            end -= 1
+        elif last == ")" and closed > opened:
+            closed -= 1
+            end -= 1
+        elif entity is not None:
+            end -= len(entity[0])
+        else:
+            break
+    return address[:end]
+
+
+def _is_domain(address: str) -> bool:
+    found = _DOMAIN.match(address)
+    return found is not None and "_" not in ".".join(found[0].split(".")[-2:])
+
+
+# ---------------------------------------------------------------------- tables
+
+
+def with_surplus_cells(
+    rule: Callable[[StateBlock, int, int, bool], bool],
+) -> Callable[[StateBlock, int, int, bool], bool]:
+    """Tables as in GFM, but a row's surplus cells are shown."""
+
+    def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+        begun = len(state.tokens)
+        if not rule(state, start, end, silent):
+            return False
+        tokens, state.tokens[begun:] = state.tokens[begun:], []
+        columns = sum(token.type == "th_open" for token in tokens)
+        cells = line = 0
+        for token in tokens:
+            if token.type == "tr_open":
+                cells, line = 0, token.map[0] if token.map else start
+            cells += token.type == "td_open"
+            if token.type == "tr_close" and cells == columns:
+                for text in _cells_of(line_text(state, line))[columns:]:
+                    state.push("td_open", "td", 1)
+                    state.push("inline", "", 0).content = text.strip()
+                    state.push("td_close", "td", -1)
+            state.tokens.append(token)
+        return True
+
+    return table
+
+
+def _cells_of(line: str) -> list[str]:
+    cells = [cell.replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)]
+    cells = cells[1:] if cells and not cells[0].strip() else cells
+    return cells[:-1] if cells and not cells[-1].strip() else cells
