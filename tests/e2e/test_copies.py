@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Route, expect
 
+from tests.corpus.seen import HOSTILE
 from tests.e2e import notebooks
 from tests.e2e.conftest import Open
 from tests.e2e.held import MODEL, Tap, words
@@ -103,3 +104,30 @@ def test_nothing_is_saved_where_it_would_be_refused_or_asked_about(
     assert first.page.locator(".jp-Dialog").count() == 0
     assert set(first.seen.saves) == {writable}
     assert (site.notebooks / changed).read_text() == foreign
+
+
+SHOW = """
+import json
+from jupyter_chat_stream.client.values import Message, Messages
+names = ("id", "role", "status", "content", "model", "usage", "error", "run_id", "parent_id", "seq")
+known = dict.fromkeys(names) | {"role": "assistant", "status": "completed", "parts": (), "seq": 1}
+said = [Message(**known | {"content": text}) for text in json.load(open("hostile.json"))]
+for message in said[::2]:
+    display(message)
+Messages(said[1::2])
+"""
+
+
+def test_what_a_trusted_notebook_shows_of_messages_can_do_nothing(
+    site: Site, open_notebook: Open, name: str
+) -> None:
+    """Jupyter sanitises nothing of what a cell has just shown."""
+    (site.notebooks / "hostile.json").write_text(json.dumps(HOSTILE[::29]))
+    notebook = open_notebook(site, notebooks.write(site, name, notebooks.code(SHOW)), kernel=True)
+    notebook.run(0)
+    shown = notebook.page.locator(".jp-OutputArea-output.jp-RenderedMarkdown")
+    expect(shown).to_have_count(len(HOSTILE[::29][::2]) + 1)
+    expect(shown.last).to_contain_text("Assistant")
+    bad = "script, img, iframe, object, embed, form, input, [onclick], [style*=position]"
+    assert shown.locator(f"{bad}, [data-commandlinker-command]").count() == 0
+    assert notebook.page.title() != "ran"
