@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from urllib.parse import quote
@@ -21,9 +22,9 @@ def make_private(folder: Path) -> None:
     missing = missing[: next(n for n, each in enumerate(missing) if os.path.lexists(each))]
     for each in reversed(missing):
         each.mkdir(mode=PRIVATE, exist_ok=True)
-    status = folder.stat()
     if not folder.is_dir():
-        raise NotADirectoryError(20, "it is no folder", str(folder))
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
+    status = folder.stat()
     if os.name == "posix" and status.st_mode & 0o077:
         folder.chmod(PRIVATE)
 

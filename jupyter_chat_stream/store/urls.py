@@ -59,7 +59,8 @@ def _sqlite(rest: str) -> URL:
     if written in IN_MEMORY:
         return URL.create("sqlite", database=written or None)
     decoded = unquote(written, errors="surrogateescape")
-    if _is_there(written, decoded):
+    other = decoded if decoded != written else written.partition("?")[0]
+    if other != written and _is_there(written, other):
         if decoded != written and _is_there(decoded, written):
             raise DatabaseUnreadable(
                 f"'sqlite:///{written}' may be {decoded!r} or {written!r}, and both are there. "
