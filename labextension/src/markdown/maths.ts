@@ -123,27 +123,30 @@ function endOfDollar(src: string, pos: number, posMax: number): number {
   return isClosed ? close + 1 : -1;
 }
 
-/** The end of a formula whose closer may not be there: it is looked for once, from the front. */
+/** The end of a formula whose closer may be far away, or not there: it is looked for once. */
 function endOf(state: StateInline, closer: string): number {
   const { src, pos, posMax } = state;
-  const misses = missesOf(state);
-  if ((misses[closer] ?? Infinity) <= pos) {
-    return -1;
-  }
-  const close = unescapedIndex(src, closer, pos + 2, posMax);
+  const closers = closersOf(state);
+  const known = closers[closer];
+  const close =
+    known !== undefined && known.from <= pos && (known.at < 0 || known.at >= pos + 2)
+      ? known.at
+      : unescapedIndex(src, closer, pos + 2, posMax);
+  closers[closer] = { from: pos, at: close };
   if (close < 0) {
-    misses[closer] = pos;
     return -1;
   }
   const inner = src.slice(pos + 2, close);
   return inner.trim() === '' || inner.includes('`') ? -1 : close + closer.length;
 }
 
-/** From where on a closer is known to be missing; `cache` is markdown-it's, for positions. */
-function missesOf(state: StateInline): Record<string, number> {
-  const holder = state as StateInline & { mathMisses?: Record<string, number> };
-  holder.mathMisses ??= {};
-  return holder.mathMisses;
+/** Where the next closer of each kind was found (-1: nowhere), looking from a position. */
+function closersOf(state: StateInline): Record<string, { from: number; at: number }> {
+  const holder = state as StateInline & {
+    mathClosers?: Record<string, { from: number; at: number }>;
+  };
+  holder.mathClosers ??= {};
+  return holder.mathClosers;
 }
 
 /** Find a mark that no backslash stands before (its own does not count). */
