@@ -303,7 +303,7 @@ async def test_a_run_waits_with_its_text_and_its_provider_is_not_read_on(
     await asyncio.wait_for(room, PATIENCE_S)
     await asyncio.wait_for(appender.finish([Finalized(status="completed")]), PATIENCE_S)
     whole = await loop.run_in_executor(None, bench.row, claimed.run)
-    assert whole["content"] == appender.text
+    assert whole["content"] == "".join(part["text"] for part in appender.parts)
     assert len(whole["content"]) > MAX_PENDING_CHARS
 
 

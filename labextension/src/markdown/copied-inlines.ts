@@ -8,7 +8,7 @@
  * The twin of `jupyter_chat_stream/markdown/inlines.py`.
  */
 import { ENVIRONMENT, RISKY_COMMAND, maths } from './copied-maths';
-import { apart, encoded, escapedTag } from './copied-texts';
+import { apart, at, encoded, escapedTag, isBlank } from './copied-texts';
 
 const TAGS = 'b br code del em i ins kbd mark q s samp small strong sub sup u var wbr'.split(' ');
 const VOID = new Set(['br', 'wbr']);
@@ -387,14 +387,4 @@ class Inline {
     { readonly begun: number; readonly found: number | null }
   >();
   private _effort = 0;
-}
-
-/** What a sticky pattern finds at a place. */
-function at(pattern: RegExp, text: string, place: number): RegExpExecArray | null {
-  pattern.lastIndex = place;
-  return pattern.exec(text);
-}
-
-function isBlank(mark: string | undefined): boolean {
-  return mark === ' ' || mark === '\t' || mark === '\n';
 }

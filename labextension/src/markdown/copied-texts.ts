@@ -80,3 +80,13 @@ export function encoded(text: string): string {
     return code < 128 ? `&#${code};` : found;
   });
 }
+
+/** What a sticky pattern finds at a place. */
+export function at(pattern: RegExp, text: string, place: number): RegExpExecArray | null {
+  pattern.lastIndex = place;
+  return pattern.exec(text);
+}
+
+export function isBlank(mark: string | undefined): boolean {
+  return mark === ' ' || mark === '\t' || mark === '\n';
+}
