@@ -260,7 +260,8 @@ function expectOurs(host: HTMLElement, source: string): void {
       const isLink = ['href', 'target', 'rel', 'title'].includes(name) && node.localName === 'a';
       const isPicture = ['src', 'alt'].includes(name) && node.localName === 'img';
       const isClass =
-        name === 'class' && /^(jp-ChatStream-\w+|jp-mod-(tight|display)| )+$/.test(value);
+        name === 'class' &&
+        /^(jp-ChatStream-\w+|jp-mod-(tight|display|task|spared)| )+$/.test(value);
       const isSize = name === 'style' && /^--jp-chat-lines: \d+;$/.test(value);
       const isFine = known.includes(name) || isLink || isPicture || isClass || isSize;
       expect(isFine, `${name}=${value} of ${source}`).toBe(true);

@@ -4,18 +4,21 @@
  */
 import { type Env } from 'markdown-it';
 
-import { inlineNodes } from '../markdown/inline';
+import { type Attributes, inlineNodes } from '../markdown/inline';
 import { type Block, type Box, type Leaf } from '../markdown/tree';
 import { CodeView } from './code';
 import { directionOf } from './direction';
 import { type DrawingTools, elementOf, own } from './drawing';
 import { type Work } from './frames';
 import { InlineNodes, mathNode } from './inline';
-import { PlainText } from './plain';
+import { PILED_MARKS, PlainText } from './plain';
 import { SUPPRESS_SHORTCUTS } from './safe';
 
 /** A longer text of one block takes the browser too long to lay out: it is shown as it is. */
 const LONGEST_TEXT = 20_000;
+/** From so many blocks on, those that have ended are laid out only when they are seen. */
+const MANY = 40;
+const CHARS_IN_A_LINE = 90;
 /** Their direction is the table's. */
 const PARTS_OF_TABLES = new Set(['thead', 'tbody', 'tfoot', 'tr']);
 
@@ -60,6 +63,7 @@ export class Blocks {
         this._views[at] = view;
       }
       yield* view.show(block, env);
+      yield;
     }
     this._views.splice(from + blocks.length).forEach(view => {
       view.node.remove();
@@ -69,6 +73,18 @@ export class Blocks {
 
   settle(from = 0, to = this._views.length): void {
     this._views.slice(from, to).forEach(view => view.settle());
+  }
+
+  /** Let the browser pass over blocks that are out of sight, where there are many. */
+  spare(from: number, to: number): void {
+    if (to < MANY) {
+      return;
+    }
+    for (const { node } of this._views.slice(from, to)) {
+      const lines = 1 + Math.ceil((node.textContent ?? '').length / CHARS_IN_A_LINE);
+      node.style.setProperty('--jp-chat-lines', String(lines));
+      node.classList.add('jp-mod-spared');
+    }
   }
 
   *readAgain(env: Env): Work {
@@ -95,7 +111,7 @@ export class Blocks {
 function viewOf(block: Block, tools: DrawingTools): View {
   switch (block.kind) {
     case 'leaf':
-      return block.source.length > LONGEST_TEXT ? new LongView() : new LeafView(block, tools);
+      return isTooLong(block.source) ? new LongView() : new LeafView(block, tools);
     case 'box':
       return new BoxView(block, tools);
     case 'code':
@@ -128,7 +144,7 @@ class LeafView extends SimpleView {
     super();
     const { task } = leaf.attributes;
     this._tag = leaf.tag;
-    this._attributes = JSON.stringify(leaf.attributes);
+    this._attributes = leaf.attributes;
     this.node = elementOf(leaf.tag === 'tight' ? 'p' : leaf.tag, leaf.attributes, tools);
     this.node.dir = 'auto';
     if (leaf.tag === 'tight') {
@@ -148,8 +164,8 @@ class LeafView extends SimpleView {
     return (
       block.kind === 'leaf' &&
       block.tag === this._tag &&
-      block.source.length <= LONGEST_TEXT &&
-      JSON.stringify(block.attributes) === this._attributes
+      !isTooLong(block.source) &&
+      isSame(block.attributes, this._attributes)
     );
   }
 
@@ -170,7 +186,7 @@ class LeafView extends SimpleView {
   }
 
   private readonly _tag: string;
-  private readonly _attributes: string;
+  private readonly _attributes: Attributes;
   private readonly _inline: InlineNodes;
   private _source: string | null = null;
 }
@@ -180,11 +196,11 @@ class LongView extends SimpleView {
   readonly node = own('div', 'jp-ChatStream-long');
   private readonly _plain = new PlainText(
     this.node,
-    'Shown as plain text, because this paragraph has more than 20,000 characters.'
+    'Shown as plain text, because this paragraph has more than 20,000 characters, or piles of marks.'
   );
 
   override fits(block: Block): boolean {
-    return block.kind === 'leaf' && block.source.length > LONGEST_TEXT;
+    return block.kind === 'leaf' && isTooLong(block.source);
   }
 
   override *show(block: Block): Work {
@@ -226,6 +242,11 @@ class BoxView extends SimpleView {
       this._inner.dir = direction;
     }
     const { start } = block.attributes;
+    const [first] = block.children;
+    const isTask = first?.kind === 'leaf' && first.attributes['task'] !== undefined;
+    if (this._tag === 'li' && isTask) {
+      this._inner.className = 'jp-mod-task';
+    }
     if (start !== undefined && this._inner instanceof HTMLOListElement) {
       this._inner.start = Number(start);
     }
@@ -252,6 +273,15 @@ class BoxView extends SimpleView {
   private readonly _label: string | undefined;
   private readonly _inner: HTMLElement;
   private readonly _blocks: Blocks;
+}
+
+/** Whether a text would hold the page up: its length, or marks that pile up on one letter. */
+function isTooLong(source: string): boolean {
+  return source.length > LONGEST_TEXT || PILED_MARKS.test(source);
+}
+
+function isSame(one: Attributes, other: Attributes): boolean {
+  return one === other || JSON.stringify(one) === JSON.stringify(other);
 }
 
 /** The node of a box, and the one in it that holds its blocks. */

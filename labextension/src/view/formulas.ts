@@ -14,6 +14,9 @@ import { type Frames } from './frames';
 const LONGEST_FORMULA = 4_000;
 /** Time for formulas in one frame: each frame that shows new ones is laid out and painted anew. */
 const BUDGET_MS = 16;
+/** Between two batches the page is left alone for a while. */
+const REST_FACTOR = 2;
+const LONGEST_REST_MS = 100;
 /** So many formulas are typeset together at most, of LONGEST_FORMULA characters in all. */
 const MOST_TOGETHER = 32;
 /** Commands of TeX that would give a formula an address, a class, an id or a style of its own. */
@@ -50,7 +53,9 @@ export class Formulas {
       } catch (reason) {
         console.warn('The page could not typeset a formula:', reason);
       }
-      this._adapt(this._frames.now - begun);
+      const took_ms = this._frames.now - begun;
+      this._adapt(took_ms);
+      await this._frames.rest(Math.min(LONGEST_REST_MS, took_ms * REST_FACTOR));
     }
     this._isRunning = false;
   }
@@ -121,5 +126,6 @@ async function typesetAll(
       inner.removeAttribute('id');
     });
     node.replaceChildren(...draft.childNodes);
+    node.classList.add('jp-mod-typeset');
   });
 }

@@ -30,8 +30,8 @@ export interface MarkdownTools extends DrawingTools {
 const PIECE = 16_000;
 /** After a pass with a frame that takes this long, the page is left alone for a while. */
 const SLOW_MS = 14;
-const REST_FACTOR = 2;
-const LONGEST_REST_MS = 400;
+const REST_FACTOR = 8;
+const LONGEST_REST_MS = 500;
 const TAIL = 'jp-mod-tail';
 
 /** The text from the first block that can still change, as it was read. */
@@ -156,6 +156,7 @@ export class IncrementalMarkdown {
 
   private _settle(count: number): void {
     this._blocks.settle(this._settled, this._settled + count);
+    this._blocks.spare(this._settled, this._settled + count);
     this._settled += count;
   }
 

@@ -9,6 +9,9 @@ import { write } from './inline';
 /** Characters in one chunk; a longer line goes on in the next one. */
 const CHUNK = 4_000;
 const CHARS_IN_A_LINE = 100;
+/** Combining marks on one letter; a pile takes the browser the square of its height. */
+export const PILED_MARKS = /\p{M}{60}/u;
+const CHUNK_OF_MARKS = 300;
 
 interface Chunk {
   readonly node: HTMLElement;
@@ -34,7 +37,8 @@ export class PlainText {
     }
     this._text = text;
     for (;;) {
-      const to = endOfChunk(text, this._from, this._chunk);
+      const isPiled = PILED_MARKS.test(text.slice(this._from, this._from + this._chunk));
+      const to = endOfChunk(text, this._from, isPiled ? CHUNK_OF_MARKS : this._chunk);
       this._write(text.slice(this._from, to));
       if (to >= text.length) {
         return;

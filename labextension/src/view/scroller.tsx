@@ -39,7 +39,7 @@ export function Scroller(props: ScrollerProps): ReactElement {
       <div
         {...OWN_KEYS}
         ref={outer}
-        className="jp-ChatStream-scroller"
+        className={`jp-ChatStream-scroller${isAway ? ' jp-mod-away' : ''}`}
         data-testid="log"
         role="log"
         aria-label={props.label}
