@@ -16,6 +16,7 @@ never a prompt, an answer or a key.
      ├─ LimitReached 429
      ├─ StaleAttempt            (inside: a fenced attempt tried to write, L5)
      ├─ FoldError               (inside: a log that no writer of ours can have written)
+     │   └─ DamagedRow 500      (a row that cannot be read: which one)
      ├─ StoreError 503 ─ DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy,
      │                     DatabaseUnreachable, DatabaseTooOld, DatabaseOnOtherHost, DatabaseGone,
      │                     DataFolderRefused
@@ -244,6 +245,23 @@ class FoldError(ChatStreamError):
     """An event does not fit the state before it: the log is damaged. Run ``check``."""
 
     code = "fold_error"
+
+
+class DamagedRow(FoldError):
+    """A row holds what no writer of ours has written; it was left as it is."""
+
+    code = "damaged_row"
+
+    def __init__(self, thread_id: str, table: str, row: str, reason: str) -> None:
+        super().__init__(
+            f"A row of thread {thread_id!r} is damaged: {table} {row!r} ({reason}). The rest of "
+            "the thread can be read and exported. `jupyter chat-stream check` lists all damage: "
+            "restore the row from a backup, or delete the thread.",
+            thread_id=thread_id,
+            table=table,
+            row=row,
+        )
+        self.reason = reason
 
 
 class StoreError(ChatStreamError):

@@ -32,6 +32,7 @@ from ..config import ChatStream
 from ..endings import REFUSAL, content_of
 from ..errors import (
     ChatStreamError,
+    DamagedRow,
     ProviderError,
     Refusal,
     StaleAttempt,
@@ -43,7 +44,7 @@ from ..events import Body, Completed, Failed, Finalized, StatusChanged
 from ..logs import Line
 from ..providers.base import AskChunk, Chunk, EndChunk, SleepChunk, TextChunk
 from ..providers.registry import Registry
-from ..store.claims import Claimed, put_off, retry_attempt
+from ..store.claims import Claimed, fail_damaged, put_off, retry_attempt
 from ..store.store import Store
 from .appender import Appender
 from .context import Gathered, gather, make_prompt
@@ -92,9 +93,17 @@ class Execution:
                 pass
         except StaleAttempt:
             log.info(Line("run.fenced", run=self._claimed.run.id, attempt=self.attempt))
+        except DamagedRow as error:
+            await self._fail_damaged(error)
         except StoreError as error:  # nothing can be written: the sweep takes the run up again
             facts = {"run": self._claimed.run.id, "attempt": self.attempt}
             log.warning(Line("run.left", code=error.code, **facts))
+
+    async def _fail_damaged(self, damage: DamagedRow) -> None:
+        run, attempt = self._claimed.run, self.attempt + 1
+        await self._tools.store.write(
+            lambda tx: fail_damaged(tx, run, attempt, damage), run.thread.pk
+        )
 
     async def _attempt(self) -> bool:
         """Make one attempt; True where another is to follow at once."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from heapq import merge
 from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection
 
-from ..errors import FoldError, InvalidInput
+from ..errors import DamagedRow, FoldError, InvalidInput
 from ..events import Event, MessageWritten, canonical
 from ..messages import Transcript
 from . import rows
@@ -26,6 +27,7 @@ from .log import ThreadRef, execute
 from .reading import read_events
 
 _STEP = 2048
+CANNOT_BE_READ = "a row cannot be read"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +67,41 @@ def verify(
         thread = ThreadRef(pk=pk, id=id_)
         if _is_being_purged(conn, thread):
             continue
+        damaged = list(_damaged(conn, thread))
+        if damaged:  # what cannot be read cannot be folded
+            yield from damaged
+            continue
         try:
             yield from _verify_thread(conn, thread)
         except (InvalidInput, LookupError, TypeError, ValueError) as error:
-            what = f"a row cannot be read ({type(error).__name__})"
+            what = f"{CANNOT_BE_READ} ({type(error).__name__})"
             yield Difference(thread_id=id_, subject="thread", what=what)
+
+
+def _damaged(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
+    """Name each row of a thread that cannot be read."""
+
+    messages = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE thread = :pk ORDER BY pk"
+    for row in execute(conn, messages, {"pk": thread.pk}).mappings():
+        yield from _tried(thread, partial(rows.message_wire, row, thread.id))
+    runs = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE thread = :pk ORDER BY pk"
+    for row in execute(conn, runs, {"pk": thread.pk}).mappings():
+        yield from _tried(thread, partial(rows.run_wire, row, thread.id, ""))
+        yield from _tried(thread, partial(rows.params_of, row["params"], thread.id, row["id"]))
+    seq = 0
+    while events := read_events(conn, thread, seq, _STEP, shows_damage=True):
+        for event in events:
+            if event.type == "damaged":
+                yield _difference(thread, f"event {event.seq}", CANNOT_BE_READ)
+        seq = events[-1].seq
+
+
+def _tried(thread: ThreadRef, read: Callable[[], object]) -> Iterator[Difference]:
+    try:
+        read()
+    except DamagedRow as damage:
+        subject = f"{damage.facts['table']} {damage.facts['row']}"
+        yield _difference(thread, subject, f"{CANNOT_BE_READ} ({damage.reason})")
 
 
 def _is_being_purged(conn: Connection, thread: ThreadRef) -> bool:

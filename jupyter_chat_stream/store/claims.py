@@ -8,7 +8,6 @@ turns: who has the fewest runs under way is served first.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,8 +16,9 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from ..endings import DERIVED
+from ..errors import DamagedRow
 from ..events import ENDS, Failed, MessageWritten, StatusChanged, iso
-from . import waits
+from . import rows, waits
 from .log import RunRef, ThreadRef, Transaction, execute
 from .reading import read_message
 from .runs import end_run
@@ -163,6 +163,27 @@ def claim(
     crashed: it is counted, and one that crashes too often is failed. Who was beside it is counted
     too, so an owner holds only one run at a time that the next crash would fail.
     """
+    try:
+        return _claim(tx, due, owner, max_crashes, on_crash, max_active_per_user)
+    except DamagedRow as damage:  # it can never be executed: it ends, and says why
+        fail_damaged(tx, due.run, due.attempt + 1, damage)
+        return None
+
+
+def fail_damaged(tx: Transaction, run: RunRef, attempt: int, damage: DamagedRow) -> None:
+    """End a run that cannot be executed because a row is damaged."""
+    why = Failed(code=damage.code, message=damage.message, retryable=False)
+    end_run(tx, run, "failed", attempt, (why,))
+
+
+def _claim(
+    tx: Transaction,
+    due: Due,
+    owner: str,
+    max_crashes: int,
+    on_crash: OnCrash,
+    max_active_per_user: int | None,
+) -> Claimed | None:
     row = _look(tx, due.run)
     if row is None or row["attempt"] != due.attempt or row["owner"] != due.owner:
         return None
@@ -182,9 +203,8 @@ def claim(
     if row["owner"] is None and _is_full(tx.conn, row["user"], max_active_per_user):
         return None
     policy: OnCrash = row["on_crash"] or on_crash
-    if not _begin(tx, due, owner, row, max_crashes, policy):
-        return None
-    return replace(_claimed(due, row, policy), is_last_chance=is_last_chance)
+    claimed = replace(_claimed(due, row, policy), is_last_chance=is_last_chance)
+    return claimed if _begin(tx, due, owner, row, max_crashes, policy) else None
 
 
 def retry_attempt(tx: Transaction, claimed: Claimed, *, restart: bool = False) -> Claimed | None:
@@ -221,7 +241,7 @@ def _claimed(due: Due, row: Mapping[str, Any], on_crash: OnCrash) -> Claimed:
         run=due.run,
         attempt=due.attempt + 1,
         model=row["model"],
-        params=json.loads(row["params"]),
+        params=rows.params_of(row["params"], due.run.thread.id, due.run.id),
         retries=row["retries"],
         user=row["user"],
         on_crash=on_crash,

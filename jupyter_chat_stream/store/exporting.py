@@ -16,11 +16,11 @@ from sqlalchemy import Connection
 
 from ..errors import NotFound
 from ..events import Event, dumps, iso
-from . import rows
+from . import damage, rows
 from .archive import read_archive
 from .driver import among
-from .log import ThreadRef, execute, fold_message
-from .reading import read_events
+from .log import RunRef, ThreadRef, execute, fold_message
+from .reading import read_events, shown_run
 from .runs import open_runs
 
 PAGE_MESSAGES = 32
@@ -58,11 +58,19 @@ def each_message(
     for start in range(0, len(keys), PAGE_MESSAGES):
         page = keys[start : start + PAGE_MESSAGES]
         found = execute(conn, sql, {"keys": dumps(list(page))}).mappings()
-        by_key = {row["pk"]: rows.message_wire(row, thread.id) for row in found}
+        by_key = {row["pk"]: row for row in found}
         for key in page:
-            run = partial.get(key)
-            message = by_key[key]
-            yield message if run is None else fold_message(conn, run, message, upto).value()
+            yield _message(conn, thread, by_key[key], partial.get(key), upto)
+
+
+def _message(
+    conn: Connection, thread: ThreadRef, row: rows.Row, run: RunRef | None, upto: int
+) -> dict[str, Any]:
+    def read() -> dict[str, Any]:
+        message = rows.message_wire(row, thread.id)
+        return message if run is None else fold_message(conn, run, message, upto).value()
+
+    return damage.readable(read, lambda found: damage.message_instead(row, thread.id, found))
 
 
 def each_run(conn: Connection, thread: ThreadRef) -> Iterator[dict[str, Any]]:
@@ -75,7 +83,7 @@ def each_run(conn: Connection, thread: ThreadRef) -> Iterator[dict[str, Any]]:
     after = 0
     while found := execute(conn, sql, {"pk": thread.pk, "after": after}).mappings().all():
         for row in found:
-            yield rows.run_wire(row, thread.id, row["message_id"])
+            yield shown_run(row, thread.id)
         after = found[-1]["pk"]
 
 
@@ -86,7 +94,7 @@ def each_event(conn: Connection, thread: ThreadRef) -> Iterator[Event]:
 
 def _each_stored(conn: Connection, thread: ThreadRef) -> Iterator[Event]:
     seq = 0
-    while events := read_events(conn, thread, seq, PAGE_EVENTS, PAGE_BYTES):
+    while events := read_events(conn, thread, seq, PAGE_EVENTS, PAGE_BYTES, shows_damage=True):
         yield from events
         seq = events[-1].seq
 

@@ -8,6 +8,7 @@ to the fold of their events: a run's row at every event that changes it, a messa
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection as Connection  # readers elsewhere name it too
 
-from ..errors import StaleAttempt
+from ..errors import DamagedRow, StaleAttempt
 from ..events import (
     ENDS,
     Body,
@@ -27,9 +28,13 @@ from ..events import (
     ThreadChanged,
     dumps,
 )
+from ..logs import Line
 from ..messages import MessageFold, fold_run, takes_head
 from . import rows
+from .damage import checked, readable, run_instead
 from .driver import among, driver_sql, insert_rows, lock_threads, select_rows
+
+log = logging.getLogger("jupyter_chat_stream.store")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +197,7 @@ class Transaction:
             self._lock((run.thread.pk,))
             sql = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE pk = :pk"
             row = self.execute(sql, {"pk": run.pk}).mappings().one()
-            self._runs[run.pk] = rows.run_wire(row, run.thread.id, run.message_id)
+            self._runs[run.pk] = _run_of(row, run)
         return self._runs[run.pk]
 
     def flush(self) -> None:
@@ -261,11 +266,31 @@ def _thread_columns(changes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in changes.items() if name not in fixed}
 
 
+def _run_of(row: rows.Row, run: RunRef) -> dict[str, Any]:
+    """Give a run, also a damaged one: its events go on, and what they say is written over it."""
+
+    def instead(damage: DamagedRow) -> dict[str, Any]:
+        return {**run_instead(row, run.thread.id, run.message_id, damage), "error": None}
+
+    return readable(lambda: rows.run_wire(row, run.thread.id, run.message_id), instead)
+
+
+def _place(damage: DamagedRow) -> dict[str, Any]:
+    return {name: damage.facts[name] for name in ("table", "row")}
+
+
 def settle_message(conn: Connection, run: RunRef) -> None:
-    """Fold what came after the message row's seq into it. The row is derived, never composed."""
+    """Fold what came after the message row's seq into it. The row is derived, never composed.
+
+    A row that is damaged, or whose log is, stays as it is: its run can end all the same.
+    """
     sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE pk = :pk"
     row = execute(conn, sql, {"pk": run.message_pk}).mappings().one()
-    fold = fold_message(conn, run, rows.message_wire(row, run.thread.id))
+    try:
+        fold = fold_message(conn, run, rows.message_wire(row, run.thread.id))
+    except DamagedRow as damage:
+        log.error(Line("row.damaged", thread=run.thread.id, **_place(damage)))
+        return
     columns = rows.message_columns(fold.value(), fold.seq)
     for fixed in ("id", "role", "kind", "run_id", "parent_id", "created_ms"):
         del columns[fixed]
@@ -291,8 +316,9 @@ def fold_message(
     owner = (run.id, run.message_id)
     for row in sorted(select_rows(conn, rows.EVENT_COLUMNS, tail, params), key=itemgetter(0)):
         seq, type_, _, _, _, part, kind, text, _ = row
-        if type_ == "delta":
-            fold.append(part, kind, text, seq)
-        else:
-            fold.apply(rows.event_value(row, run.thread.id, owner))
+        with checked(run.thread.id, "event", f"seq {seq}"):
+            if type_ == "delta" and isinstance(text, str):
+                fold.append(part, kind, text, seq)
+            else:
+                fold.apply(rows.event_value(row, run.thread.id, owner))
     return fold

@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ..errors import Compacted, CursorAhead, ThreadNotFound
+from ..errors import Compacted, CursorAhead, DamagedRow, ThreadNotFound
 from ..events import Event, dumps
-from . import rows
+from . import damage, rows
 from .driver import among, select_rows
 from .log import RunRef, ThreadRef, execute, fold_message
 
@@ -89,7 +89,12 @@ def read_after(
         return Page(events=(), head=head, deleted=deleted)
     if not raw and _snapshot_is_shorter(conn, thread, after, head):
         return read_snapshot(conn, thread, after)
-    events = read_events(conn, thread, after, page_events, page_bytes)
+    try:
+        events = read_events(conn, thread, after, page_events, page_bytes)
+    except DamagedRow:
+        if raw:
+            raise
+        return read_snapshot(conn, thread, after)  # what it made stands in the rows
     if not events or events[-1].seq != after + len(events):
         if raw:
             raise Compacted(thread.id, after)
@@ -98,9 +103,22 @@ def read_after(
 
 
 def read_events(
-    conn: Connection, thread: ThreadRef, after: int, limit: int, limit_bytes: int = 2**62
+    conn: Connection,
+    thread: ThreadRef,
+    after: int,
+    limit: int,
+    limit_bytes: int = 2**62,
+    *,
+    shows_damage: bool = False,
 ) -> list[Event]:
-    """Give the stored events after a cursor within the limits; compacted ones are missing."""
+    """Give the stored events after a cursor within the limits; compacted ones are missing.
+
+    Args:
+        shows_damage: whether an event stands for one that is damaged.
+
+    Raises:
+        DamagedRow
+    """
     sql = (
         f"SELECT {rows.EVENT_COLUMNS} FROM event WHERE thread = :thread AND seq > :after "
         "ORDER BY seq LIMIT :limit"
@@ -111,11 +129,20 @@ def read_events(
     with execute(conn, sql, params) as result:
         for row in result:
             found.append(row)
-            size += len(row[7] or "") + len(row[8] or "") + EVENT_OVERHEAD
+            size += len(str(row[7] or "")) + len(str(row[8] or "")) + EVENT_OVERHEAD
             if size >= limit_bytes:
                 break
     owners = _run_owners(conn, {row[2] for row in found if row[2] is not None})
+    if shows_damage:
+        return [_shown_event(row, thread, owners.get(row[2])) for row in found]
     return [rows.event_value(row, thread.id, owners.get(row[2])) for row in found]
+
+
+def _shown_event(row: Any, thread: ThreadRef, run: tuple[str, str] | None) -> Event:
+    return damage.readable(
+        lambda: rows.event_value(row, thread.id, run),
+        lambda found: damage.event_instead(row[0], row[4], found),
+    )
 
 
 def read_snapshot(
@@ -136,7 +163,9 @@ def read_snapshot(
     return Snapshot(
         thread_id=thread.id,
         seq=head,
-        info=rows.thread_wire(info),
+        info=damage.readable(
+            lambda: rows.thread_wire(info), lambda found: damage.thread_instead(info, found)
+        ),
         messages=tuple(messages),
         runs=tuple(runs),
         deleted=deleted,
@@ -272,9 +301,7 @@ def _changed_runs(
         "WHERE run.thread = :thread AND (run.seq > :after OR ended_ms IS NULL) ORDER BY run.pk"
     )
     found = execute(conn, sql, {"thread": thread.pk, "after": after}).mappings().all()
-    wires = [
-        rows.run_wire(row, thread.id, row["message_id"]) for row in found if row["seq"] > after
-    ]
+    wires = [shown_run(row, thread.id) for row in found if not _is_before(row["seq"], after)]
     partial = [
         RunRef(
             pk=row["pk"],
@@ -308,7 +335,7 @@ def _changed_messages(
     messages = []
     for row in reversed(execute(conn, sql, params).mappings().all()):
         message = _folded(conn, thread, row, partial, head)
-        if message["seq"] > after:
+        if message["seq"] > after or message["error"] is not None:
             messages.append(message)
     return messages
 
@@ -316,8 +343,26 @@ def _changed_messages(
 def _folded(
     conn: Connection, thread: ThreadRef, row: rows.Row, partial: list[RunRef], head: int
 ) -> dict[str, Any]:
-    message = rows.message_wire(row, thread.id)
-    for run in partial:
-        if run.message_id == message["id"]:
-            return fold_message(conn, run, message, head).value()
-    return message
+    def read() -> dict[str, Any]:
+        message = rows.message_wire(row, thread.id)
+        for run in partial:
+            if run.message_id == message["id"]:
+                return fold_message(conn, run, message, head).value()
+        return message
+
+    def instead(found: DamagedRow) -> dict[str, Any]:
+        return damage.message_instead(row, thread.id, found)
+
+    return damage.readable(read, instead)
+
+
+def shown_run(row: rows.Row, thread_id: str) -> dict[str, Any]:
+    """Give a run of a row that has its ``message_id``, or what stands for a damaged one."""
+    return damage.readable(
+        lambda: rows.run_wire(row, thread_id, row["message_id"]),
+        lambda found: damage.run_instead(row, thread_id, row["message_id"], found),
+    )
+
+
+def _is_before(seq: Any, after: int) -> bool:
+    return isinstance(seq, int) and seq <= after

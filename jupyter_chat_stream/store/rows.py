@@ -12,6 +12,7 @@ from typing import Any
 
 from ..events import Delta, Event, MessageWritten, body_fields, canonical, from_iso, iso, make_body
 from ..messages import whole_message
+from .damage import check_event, check_message, check_run, checked
 
 THREAD_COLUMNS = (
     "id, owner, project, name, title, model, system, head, archived, deleted, "
@@ -33,7 +34,16 @@ Row = Mapping[str, Any]
 
 
 def thread_wire(row: Row) -> dict[str, Any]:
-    """Give a thread as the wire has it."""
+    """Give a thread as the wire has it.
+
+    Raises:
+        DamagedRow
+    """
+    with checked(str(row["id"]), "thread", row["id"]):
+        return _thread_wire(row)
+
+
+def _thread_wire(row: Row) -> dict[str, Any]:
     return {
         "id": row["id"],
         "name": row["name"],
@@ -51,8 +61,19 @@ def thread_wire(row: Row) -> dict[str, Any]:
 
 
 def message_wire(row: Row, thread_id: str) -> dict[str, Any]:
-    """Give a message as the wire has it, folded up to the row's seq."""
-    message = {
+    """Give a message as the wire has it, folded up to the row's seq.
+
+    Raises:
+        DamagedRow
+    """
+    with checked(thread_id, "message", row["id"]):
+        message = _message_wire(row, thread_id)
+        check_message({**message, "seq": row["seq"]})
+        return whole_message(message, row["seq"])
+
+
+def _message_wire(row: Row, thread_id: str) -> dict[str, Any]:
+    return {
         "id": row["id"],
         "thread_id": thread_id,
         "role": row["role"],
@@ -67,7 +88,6 @@ def message_wire(row: Row, thread_id: str) -> dict[str, Any]:
         "parent_id": row["parent_id"],
         "created_at": iso(row["created_ms"]),
     }
-    return whole_message(message, row["seq"])
 
 
 def message_columns(message: Mapping[str, Any], seq: int) -> dict[str, Any]:
@@ -90,7 +110,18 @@ def message_columns(message: Mapping[str, Any], seq: int) -> dict[str, Any]:
 
 
 def run_wire(row: Row, thread_id: str, message_id: str) -> dict[str, Any]:
-    """Give a run as the wire has it."""
+    """Give a run as the wire has it.
+
+    Raises:
+        DamagedRow
+    """
+    with checked(thread_id, "run", row["id"]):
+        run = _run_wire(row, thread_id, message_id)
+        check_run(run)
+        return run
+
+
+def _run_wire(row: Row, thread_id: str, message_id: str) -> dict[str, Any]:
     return {
         "id": row["id"],
         "thread_id": thread_id,
@@ -135,7 +166,18 @@ def event_row(event: Event, thread: int, run: int | None) -> tuple[Any, ...]:
 
 
 def event_value(row: Any, thread_id: str, run: tuple[str, str] | None) -> Event:
-    """Give the event of a row of ``EVENT_COLUMNS``; ``run`` is (run id, message id)."""
+    """Give the event of a row of ``EVENT_COLUMNS``; ``run`` is (run id, message id).
+
+    Raises:
+        DamagedRow
+    """
+    with checked(thread_id, "event", f"seq {row[0]}"):
+        event = _event_value(row, thread_id, run)
+        check_event(event)
+        return event
+
+
+def _event_value(row: Any, thread_id: str, run: tuple[str, str] | None) -> Event:
     seq, type_, _, attempt, at_ms, part, kind, text, body = row
     run_id, message_id = run or (None, None)
     value: Any
@@ -148,12 +190,22 @@ def event_value(row: Any, thread_id: str, run: tuple[str, str] | None) -> Event:
     return Event(
         seq=seq,
         thread_id=thread_id,
-        at=at_ms,
+        at=int(at_ms),
         run_id=run_id,
         message_id=message_id,
         attempt=attempt,
         body=value,
     )
+
+
+def params_of(text: Any, thread_id: str, run_id: str) -> dict[str, Any]:
+    """Read what was asked for beside the content of a run's message.
+
+    Raises:
+        DamagedRow
+    """
+    with checked(thread_id, "run", run_id):
+        return dict(json.loads(text))
 
 
 def _load(text: str | None) -> Any:

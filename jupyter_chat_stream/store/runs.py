@@ -26,7 +26,7 @@ from ..events import ENDS, STATUSES, Body, Finalized, MessageWritten, iso
 from ..messages import new_message
 from . import rows, waits
 from .log import RunRef, ThreadRef, Transaction, execute
-from .reading import read_message
+from .reading import read_message, shown_run
 from .tables import MessageRow, RunRow, new_key, table
 
 _REF = (
@@ -125,7 +125,7 @@ def list_runs(
     if is_open:
         sql += "AND run.ended_ms IS NULL "
     found = execute(conn, sql + "ORDER BY run.pk DESC LIMIT :limit", params).mappings().all()
-    return [rows.run_wire(row, thread.id, row["message_id"]) for row in reversed(found)]
+    return [shown_run(row, thread.id) for row in reversed(found)]
 
 
 def open_runs(conn: Connection, thread: ThreadRef) -> list[RunRef]:
@@ -219,20 +219,20 @@ def make_successor(tx: Transaction, run: RunRef, *, keep_parts: bool) -> RunRef:
     if state["status"] not in ENDS:
         raise RunNotEnded(run.id, state["status"])
     error = state["error"]
-    if keep_parts and error is not None and error["code"] == REFUSAL:
+    if keep_parts and error is not None and error.get("code") == REFUSAL:
         raise RunRefused(run.id)
     row = tx.execute(
-        "SELECT run.params, run.model, message.parent_id, message.parts FROM run "
+        "SELECT run.params, run.model, message.parent_id FROM run "
         "JOIN message ON message.pk = run.message WHERE run.pk = :pk",
         {"pk": run.pk},
     ).one()
     waits.send_again(tx, run, row[2])
-    parts = json.loads(row[3]) if keep_parts else []
+    parts = read_message(tx.conn, run)["parts"] if keep_parts else []
     kept = [part for part in parts if not (_is_unanswered(part) or is_cut_call(part))]
     reply = NewReply(
         parent_id=row[2],
         model=row[1],
-        params=json.loads(row[0]),
+        params=rows.params_of(row[0], run.thread.id, run.id),
         parts=kept,
         continues=run.id if keep_parts else None,
     )

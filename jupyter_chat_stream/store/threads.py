@@ -13,7 +13,7 @@ from sqlmodel import col
 
 from ..errors import Conflict, IdempotencyMismatch, InvalidInput, MessageNotFound, ThreadNotFound
 from ..events import ThreadChanged, canonical, from_iso, iso
-from . import rows
+from . import damage, rows
 from .log import ThreadRef, Transaction, execute
 from .tables import IdempotencyRow, PreferenceRow, ThreadRow, new_key, table
 
@@ -36,7 +36,13 @@ def find_thread(conn: Connection, owner: str, thread_id: str) -> ThreadRef:
 def read_thread(conn: Connection, thread: ThreadRef) -> dict[str, Any]:
     """Give the thread's fields as on the wire."""
     sql = f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk"
-    return rows.thread_wire(execute(conn, sql, {"pk": thread.pk}).mappings().one())
+    return _shown(execute(conn, sql, {"pk": thread.pk}).mappings().one())
+
+
+def _shown(row: rows.Row) -> dict[str, Any]:
+    return damage.readable(
+        lambda: rows.thread_wire(row), lambda found: damage.thread_instead(row, found)
+    )
 
 
 def find_by_name(conn: Connection, owner: str, project: str, name: str) -> ThreadRef | None:
@@ -170,7 +176,7 @@ def list_threads(
         statement = statement.where(place < _place_of(conn, owner, before))
     statement = statement.order_by(col(ThreadRow.updated_ms).desc(), col(ThreadRow.pk).desc())
     found = conn.execute(statement.limit(limit)).mappings()
-    return [rows.thread_wire(dict(row)) for row in found]
+    return [_shown(dict(row)) for row in found]
 
 
 def _place_of(conn: Connection, owner: str, before: str) -> tuple[int, int]:

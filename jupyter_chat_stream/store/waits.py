@@ -13,7 +13,6 @@ the thread's head, and the run its turn.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from sqlalchemy import Connection
@@ -98,8 +97,8 @@ def expired(question: dict[str, Any]) -> Failed:
 
 
 def _joins_head(conn: Connection, run: RunRef) -> bool:
-    params = execute(conn, "SELECT params FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
-    return bool(json.loads(params).get(JOINS_HEAD))
+    text = execute(conn, "SELECT params FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
+    return bool(rows.params_of(text, run.thread.id, run.id).get(JOINS_HEAD))
 
 
 def _hangs_on(conn: Connection, head: str | None, message_id: str) -> bool:
