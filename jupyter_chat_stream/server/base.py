@@ -20,7 +20,7 @@ from tornado.web import HTTPError, stream_request_body
 from ..errors import ContentTooLarge, Forbidden
 from ..events import dumps
 from .host import ServiceHost
-from .identity import has_token, owner_of
+from .identity import owner_of
 from .refusals import Refusal, StartFailed, Unauthenticated, refusal
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ class ChatMixin(JupyterHandler):
     def identity_provider(self) -> IdentityProvider:
         """The server's provider, or the one that knows the connection file's token."""
         provider = super().identity_provider
-        is_kernel = has_token(self, self.host.token)
-        return self.host.identity(provider) if is_kernel else provider
+        return self.host.kernel_identity(self, provider) or provider
 
     @property
     def owner(self) -> str:

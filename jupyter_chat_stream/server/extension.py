@@ -42,6 +42,7 @@ from .handlers import (
     UnknownHandler,
 )
 from .host import ServiceHost
+from .kernels import KernelOwners
 from .presence import Presence
 from .refusals import StartFailed
 from .websocket import ChatSocket
@@ -89,8 +90,19 @@ class ChatStreamApp(ExtensionApp):
         self._presence: Presence | None = None
         self.connection_path = Path(jupyter_runtime_dir()) / "chat-stream" / file
         os.environ[CONNECTION_ENV] = str(self.connection_path)
+        self._files: dict[str, Path] = {}  # of people whose kernels were started here
+        KernelOwners(self._file_of).watch(server.kernel_manager)
         # The first turn of the loop binds the port; this asks for the second.
         server.io_loop.add_callback(server.io_loop.add_callback, self._begin)
+
+    def _file_of(self, owner: str) -> Path:
+        """Write the connection file of a person's kernels, and give its path."""
+        path = self._files.get(owner)
+        if path is None:
+            name = f"connection-{os.getpid()}-{secrets.token_hex(8)}.json"
+            path = self._files[owner] = self.connection_path.with_name(name)
+        connection.write(path, connection_of(self._server, self.host.token_of(owner)))
+        return path
 
     @property
     def _server(self) -> ServerApp:
@@ -116,6 +128,8 @@ class ChatStreamApp(ExtensionApp):
             del os.environ[CONNECTION_ENV]
         if self._presence is not None:
             await self._presence.end()
+        for owner, path in self._files.items():
+            connection.remove(path, self.host.token_of(owner))
         await self.host.stop()
 
 

@@ -20,11 +20,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.identity import IdentityProvider
+from tornado.web import RequestHandler
 
 from ..config import ChatStream
 from ..errors import ChatStreamError
 from ..logs import Line
-from .identity import ConnectionIdentity, server_owner
+from .identity import ConnectionIdentity, has_token, server_owner
 from .refusals import StartFailed, unforeseen
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class ServiceHost:
         self._watching: asyncio.Task[None] | None = None
         self._settling: asyncio.TimerHandle | None = None
         self._identity: ConnectionIdentity | None = None
+        self._tokens: dict[str, str] = {}  # of people whose kernels were started here
         self._streams: set[asyncio.Task[Any]] = set()
 
     def begin(self) -> None:
@@ -138,6 +140,23 @@ class ServiceHost:
         if self._identity is None:
             self._identity = ConnectionIdentity(server_owner(provider), parent=self._config)
         return self._identity
+
+    def token_of(self, owner: str) -> str:
+        """Give the token that makes a kernel this person's."""
+        if owner not in self._tokens:
+            self._tokens[owner] = secrets.token_urlsafe(32)
+        return self._tokens[owner]
+
+    def kernel_identity(
+        self, handler: RequestHandler, provider: IdentityProvider
+    ) -> ConnectionIdentity | None:
+        """Give the identity of a kernel's request; None where it carries no kernel's token."""
+        if has_token(handler, self.token):
+            return self.identity(provider)
+        for owner, token in self._tokens.items():
+            if has_token(handler, token):
+                return ConnectionIdentity(owner, parent=self._config)
+        return None
 
     def hold(self, task: asyncio.Task[Any]) -> None:
         """Take a stream's task, to end it with the server; it leaves by itself when done."""

@@ -1,0 +1,56 @@
+"""Whose a kernel is: the person who started it, where this server knows several.
+
+The server's own token makes a kernel its single user's. Where an identity provider gives people
+names, a kernel that a request starts gets a connection file with a token of that person's, in its
+environment. Jupyter keeps that environment for restarts. A kernel that nobody's request starts is
+the server's user's. All kernels run as one user of the system: what keeps people's kernels apart
+from one another there is the system's to do, not this token's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.base.call_context import CallContext
+
+from ..config import CONNECTION_ENV
+from .identity import owner_of, server_owner
+
+
+class KernelOwners:
+    """Names each kernel's owner in its environment when it is started.
+
+    Args:
+        file_of: writes the connection file of an owner, and gives its path.
+    """
+
+    def __init__(self, file_of: Callable[[str], Path]) -> None:
+        self._file_of = file_of
+
+    def watch(self, manager: Any) -> None:
+        """See to every kernel that this kernel manager starts from now on."""
+        start = manager.start_kernel
+
+        def start_kernel(*args: Any, **options: Any) -> Any:
+            owner = _caller()
+            if owner is not None:
+                environment = dict(options.get("env") or os.environ)
+                environment[CONNECTION_ENV] = str(self._file_of(owner))
+                options["env"] = environment
+            return start(*args, **options)
+
+        manager.start_kernel = start_kernel
+
+
+def _caller() -> str | None:
+    """Give who asks for the kernel; None for the server's own user, and where nobody asks."""
+    handler = CallContext.get(CallContext.JUPYTER_HANDLER)
+    user = getattr(handler, "_jupyter_current_user", None)
+    if handler is None or user is None:
+        return None
+    provider = handler.identity_provider
+    owner = owner_of(provider, user)
+    return None if owner == server_owner(provider) else owner
