@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from ._version import PROTOCOL_VERSION, __version__
 from .config import CONNECTION_ENV
 from .errors import ServerUnavailable, VersionMismatch
+from .files import open_plain
 from .folders import make_private
 
 MAX_FILE_BYTES = 64 * 1024
@@ -135,7 +136,7 @@ def read(path: Path) -> Connection:
 
 def _read_text(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             raw = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         raise ServerUnavailable(

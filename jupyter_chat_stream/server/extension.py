@@ -91,6 +91,7 @@ class ChatStreamApp(ExtensionApp):
         self.connection_path = Path(jupyter_runtime_dir()) / "chat-stream" / file
         os.environ[CONNECTION_ENV] = str(self.connection_path)
         self._files: dict[str, Path] = {}  # of people whose kernels were started here
+        self._kept_files: dict[str, Presence] = {}
         KernelOwners(self._file_of).watch(server.kernel_manager)
         # The first turn of the loop binds the port; this asks for the second.
         server.io_loop.add_callback(server.io_loop.add_callback, self._begin)
@@ -101,7 +102,9 @@ class ChatStreamApp(ExtensionApp):
         if path is None:
             name = f"connection-{os.getpid()}-{secrets.token_hex(8)}.json"
             path = self._files[owner] = self.connection_path.with_name(name)
-        connection.write(path, connection_of(self._server, self.host.token_of(owner)))
+            content = connection_of(self._server, self.host.token_of(owner))
+            kept = self._kept_files[owner] = Presence(path, content)
+            kept.begin()
         return path
 
     @property
@@ -128,8 +131,8 @@ class ChatStreamApp(ExtensionApp):
             del os.environ[CONNECTION_ENV]
         if self._presence is not None:
             await self._presence.end()
-        for owner, path in self._files.items():
-            connection.remove(path, self.host.token_of(owner))
+        for kept in self._kept_files.values():
+            await kept.end()
         await self.host.stop()
 
 

@@ -31,6 +31,7 @@ from ..errors import (
     DatabaseUnreadable,
     StoreError,
 )
+from ..files import close_to_others, refuse_unless_plain
 from ..folders import reason_of
 from ..logs import Line
 from . import driver, postgres
@@ -80,6 +81,7 @@ class Database:
         self._idle_readers = 1 if is_light else READERS
         self._scratch: Path | None = None
         self._schema = ""
+        self._open_to_others: list[str] = []
         self._host: OneHost | None = None
         self._file: HeldFile | None = None
         self._watch: FileWatch | None = None
@@ -121,7 +123,9 @@ class Database:
     def describe(self) -> dict[str, Any]:
         """Say which database this is, without its password."""
         shown = "sqlite://" if self._scratch else self._where()
-        return {"backend": self.url.get_backend_name(), "url": shown, "durable": not self._scratch}
+        told = {"open_to_others": self._open_to_others} if self._open_to_others else {}
+        backend = self.url.get_backend_name()
+        return {"backend": backend, "url": shown, "durable": not self._scratch, **told}
 
     @property
     def driver_error(self) -> type[Exception]:
@@ -189,9 +193,27 @@ class Database:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if is_on_network(path.parent) if network_disk is None else network_disk:
                 self._host = OneHost(path.parent)
+            self._refuse_odd_files(path)
             self._file = HeldFile(path)
+            self._close_to_others(path)
         except OSError as error:
             raise self._cannot_open(reason_of(error)) from error
+
+    def _refuse_odd_files(self, path: Path) -> None:
+        for each in _belonging(path):
+            refuse_unless_plain(each)
+
+    def _close_to_others(self, path: Path) -> None:
+        """Close the file and what belongs to it to other users, or tell of what stays open."""
+        is_open = [str(each) for each in _belonging(path) if not close_to_others(each)]
+        folder = path.parent
+        # A folder of another name holds more than ours: only who may write there is told of.
+        is_own = folder.name == "chat-stream"
+        if not close_to_others(folder, is_ours=is_own, bits=0o077 if is_own else 0o022):
+            is_open.append(str(folder))
+        for name in is_open:
+            log.warning(Line("file.open_to_others", path=name))
+        self._open_to_others = is_open
 
     def _engine(self, *, writes: bool, size: int) -> Engine:
         options: dict[str, Any] = {
@@ -315,6 +337,11 @@ class Database:
             "It was left as it is: restore a backup, or name another with "
             "--ChatStream.database_url."
         )
+
+
+def _belonging(path: Path) -> list[Path]:
+    """Give the database's file and those that SQLite keeps beside it."""
+    return [Path(f"{path}{end}") for end in ("", "-wal", "-shm", "-journal")]
 
 
 def _begin_with(engine: Engine, sql: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...errors import BadKey, MissingKey
+from ...files import open_plain
 
 ENV_KEY = "ANTHROPIC_API_KEY"
 ENV_KEY_FILE = "JUPYTER_CHAT_STREAM_ANTHROPIC_KEY_FILE"
@@ -81,7 +82,7 @@ class KeySource:
     def _read_file(self) -> str:
         path = self.path
         try:
-            with path.open("rb") as file:
+            with open_plain(path) as file:
                 status = os.fstat(file.fileno())
                 self._refuse_if_open_to_others(path, status)
                 seen = (path, status.st_mtime_ns, status.st_size, status.st_ino)
