@@ -124,7 +124,7 @@ def message_instead(row: Row, thread_id: str, damage: DamagedRow) -> dict[str, A
     """Give the message that is shown in the place of a damaged one: failed, and saying why."""
     status = row["status"] if row["status"] in STATUSES else "failed"
     is_user = row["role"] == "user"
-    message = {
+    message: dict[str, Any] = {
         "id": str(row["id"]),
         "thread_id": thread_id,
         "role": "user" if is_user else "assistant",

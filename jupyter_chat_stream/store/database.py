@@ -65,6 +65,8 @@ _NOT_THE_CONTENT = ("unable to open", "readonly", "disk is full", "disk I/O erro
 class Database:
     """One database, opened: engines to write and to read with."""
 
+    _open_to_others: tuple[str, ...] = ()  # paths that could not be closed to other users
+
     def __init__(
         self,
         url: str,
@@ -81,7 +83,6 @@ class Database:
         self._idle_readers = 1 if is_light else READERS
         self._scratch: Path | None = None
         self._schema = ""
-        self._open_to_others: list[str] = []
         self._host: OneHost | None = None
         self._file: HeldFile | None = None
         self._watch: FileWatch | None = None
@@ -123,7 +124,7 @@ class Database:
     def describe(self) -> dict[str, Any]:
         """Say which database this is, without its password."""
         shown = "sqlite://" if self._scratch else self._where()
-        told = {"open_to_others": self._open_to_others} if self._open_to_others else {}
+        told = {"open_to_others": list(self._open_to_others)} if self._open_to_others else {}
         backend = self.url.get_backend_name()
         return {"backend": backend, "url": shown, "durable": not self._scratch, **told}
 
@@ -213,7 +214,7 @@ class Database:
             is_open.append(str(folder))
         for name in is_open:
             log.warning(Line("file.open_to_others", path=name))
-        self._open_to_others = is_open
+        self._open_to_others = tuple(is_open)
 
     def _engine(self, *, writes: bool, size: int) -> Engine:
         options: dict[str, Any] = {
