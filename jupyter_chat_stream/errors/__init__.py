@@ -1,0 +1,132 @@
+"""Every error of the package, as one tree.
+
+Each class has a stable ``code`` (on the wire, in logs, in the docs) and the HTTP ``status`` it
+becomes. An error carries facts and says what happened, to which thing, and what to do next;
+never a prompt, an answer or a key.
+
+::
+
+    ChatStreamError
+     ├─ InvalidInput 400 ─ ContentTooLarge 413, WrongCall
+     ├─ NotFound 404 ─ ThreadNotFound, RunNotFound, MessageNotFound, ScheduleNotFound
+     ├─ Forbidden 403
+     ├─ Conflict 409 ─ RunNotEnded, RunRefused, RequestNotOpen, IdempotencyMismatch,
+     │                   CursorAhead, TooManySchedules, TooManyLater
+     ├─ Compacted 410
+     ├─ LimitReached 429
+     ├─ StaleAttempt            (inside: a fenced attempt tried to write, L5)
+     ├─ FoldError               (inside: a log that no writer of ours can have written)
+     │   └─ DamagedRow 500      (a row that cannot be read: which one)
+     ├─ StoreError 503 ─ DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy,
+     │                     DatabaseUnreachable, DatabaseTooOld, DatabaseOnOtherHost, DatabaseGone,
+     │                     DataFolderRefused
+     ├─ ServerUnavailable 503 ─ VersionMismatch   (the kernel's side)
+     ├─ RunFailed               (the kernel's side: an answer that was waited for did not complete)
+     └─ ProviderError ─ see `providers.py`: one class per way a provider fails
+"""
+
+from .ours import (
+    ChatStreamError,
+    Compacted,
+    Conflict,
+    ContentTooLarge,
+    CursorAhead,
+    DamagedRow,
+    DatabaseBusy,
+    DatabaseForeign,
+    DatabaseGone,
+    DatabaseOnOtherHost,
+    DatabaseTooNew,
+    DatabaseTooOld,
+    DatabaseUnreachable,
+    DatabaseUnreadable,
+    DataFolderRefused,
+    FoldError,
+    Forbidden,
+    IdempotencyMismatch,
+    InvalidInput,
+    LimitReached,
+    MessageNotFound,
+    NotFound,
+    RequestNotOpen,
+    RunFailed,
+    RunNotEnded,
+    RunNotFound,
+    RunRefused,
+    ScheduleNotFound,
+    ServerUnavailable,
+    StaleAttempt,
+    StoreError,
+    ThreadNotFound,
+    TooManyLater,
+    TooManySchedules,
+    VersionMismatch,
+    WrongCall,
+)
+from .providers import (
+    BadKey,
+    BadRequest,
+    MissingKey,
+    NoSuchModel,
+    NotTheProvider,
+    Overloaded,
+    PromptTooLong,
+    ProviderDown,
+    ProviderError,
+    RateLimited,
+    Refusal,
+    Stalled,
+    StreamCut,
+)
+
+__all__ = [
+    "BadKey",
+    "BadRequest",
+    "ChatStreamError",
+    "Compacted",
+    "Conflict",
+    "ContentTooLarge",
+    "CursorAhead",
+    "DamagedRow",
+    "DataFolderRefused",
+    "DatabaseBusy",
+    "DatabaseForeign",
+    "DatabaseGone",
+    "DatabaseOnOtherHost",
+    "DatabaseTooNew",
+    "DatabaseTooOld",
+    "DatabaseUnreachable",
+    "DatabaseUnreadable",
+    "FoldError",
+    "Forbidden",
+    "IdempotencyMismatch",
+    "InvalidInput",
+    "LimitReached",
+    "MessageNotFound",
+    "MissingKey",
+    "NoSuchModel",
+    "NotFound",
+    "NotTheProvider",
+    "Overloaded",
+    "PromptTooLong",
+    "ProviderDown",
+    "ProviderError",
+    "RateLimited",
+    "Refusal",
+    "RequestNotOpen",
+    "RunFailed",
+    "RunNotEnded",
+    "RunNotFound",
+    "RunRefused",
+    "ScheduleNotFound",
+    "ServerUnavailable",
+    "StaleAttempt",
+    "Stalled",
+    "StoreError",
+    "StreamCut",
+    "ThreadNotFound",
+    "TooManyLater",
+    "TooManySchedules",
+    "VersionMismatch",
+    "WrongCall",
+]

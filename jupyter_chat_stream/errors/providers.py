@@ -1,0 +1,86 @@
+"""The ways in which a provider fails, one class for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .ours import ChatStreamError
+
+
+class ProviderError(ChatStreamError):
+    """A provider did not deliver.
+
+    Args:
+        retry_after_s: seconds the provider asks to wait, None where it says nothing.
+    """
+
+    code = "provider_error"
+    status = 502
+    retryable = False
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.retry_after_s = retry_after_s
+
+
+class MissingKey(ProviderError):
+    code = "missing_key"
+
+
+class BadKey(ProviderError):
+    code = "bad_key"
+
+
+class NoSuchModel(ProviderError):
+    code = "no_such_model"
+    status = 400
+
+
+class PromptTooLong(ProviderError):
+    code = "prompt_too_long"
+
+
+class BadRequest(ProviderError):
+    code = "bad_request"
+    status = 400
+
+
+class Refusal(ProviderError):
+    code = "refusal"
+
+
+class NotTheProvider(ProviderError):
+    """Something else than the provider answered: a sign-in page, a proxy, a wrong address."""
+
+    code = "not_the_provider"
+
+
+class RateLimited(ProviderError):
+    code = "rate_limited"
+    retryable = True
+
+
+class Overloaded(ProviderError):
+    code = "overloaded"
+    retryable = True
+
+
+class ProviderDown(ProviderError):
+    """A server error, or no connection at all."""
+
+    code = "provider_down"
+    retryable = True
+
+
+class StreamCut(ProviderError):
+    """The stream ended without its end."""
+
+    code = "stream_cut"
+    retryable = True
+
+
+class Stalled(ProviderError):
+    """Nothing came for ``stall_timeout_s``."""
+
+    code = "stalled"
+    retryable = True
