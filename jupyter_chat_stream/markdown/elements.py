@@ -128,9 +128,9 @@ def html_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     """A table in HTML, from a line that begins with ``<table`` to a line with ``</table>``."""
     if state.is_code_block(start) or not _TABLE.match(line_text(state, start)):
         return False
-    missing: dict[Any, int] = state.env.setdefault("no_table_end", {})
-    key = (state.level, state.blkIndent, end)
-    if missing.get(key, end) <= start:
+    without: dict[Any, range] = state.env.setdefault("lines_without_table_end", {})
+    container = (state.level, state.blkIndent, end)
+    if start in without.get(container, ()):
         return False
     line = start
     while line < end and not is_outside(state, line):
@@ -138,7 +138,7 @@ def html_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
             break
         line += 1
     else:
-        missing[key] = start
+        without[container] = range(start, line)
         return False
     if silent:
         return True

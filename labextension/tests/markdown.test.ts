@@ -1,8 +1,11 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
+import { inlineNodes } from '../src/markdown/inline';
+import { blocksOf, newEnv, noDefinitions } from '../src/markdown/parser';
 import { held } from '../src/view/held';
+import { IncrementalMarkdown } from '../src/view/markdown';
 import { SUPPRESS_SHORTCUTS } from '../src/view/safe';
 import { drawn, stage } from './drawn';
 
@@ -341,5 +344,51 @@ describe('what is drawn', () => {
     ]);
     expect(host.querySelector('pre')?.dir).toBe('ltr');
     expect(host.querySelector('li code')?.getAttribute('dir')).toBe('ltr');
+  });
+});
+
+describe('what goes wrong', () => {
+  it('shows a text that cannot be drawn as plain text, and keeps drawing the others', async () => {
+    vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    const { host, tools, markdown } = stage();
+    const other = document.createElement('div');
+    const failing = { ...tools, frames: tools.frames, mayLead: () => failed() };
+    const broken = new IncrementalMarkdown(host, failing);
+    const whole = new IncrementalMarkdown(other, tools);
+    const failed = (): never => {
+      throw new Error('This sanitizer does not work.');
+    };
+    broken.update('One [two](https://a.b) three', false);
+    whole.update('**Bold** [two](https://a.b)', true);
+    await tools.rest();
+    broken.update('One [two](https://a.b) three four', true);
+    await tools.rest();
+    expect(host.textContent).toContain('the page failed to draw this answer');
+    expect(host.textContent).toContain('One [two](https://a.b) three four');
+    expect(other.innerHTML).toContain('<strong>Bold</strong>');
+    markdown.dispose();
+  });
+
+  it('draws half a character in an address', async () => {
+    const host = await drawn('See www.a.b/\ud83d now');
+    expect(host.querySelector('a')?.getAttribute('href')).toBe('http://www.a.b/%EF%BF%BD');
+  });
+
+  it.each([
+    ['tables that never end, in a quote', '> <table>\n'.repeat(10_000)],
+    ['tables that never end, in a fold', '<details>\n' + '<table>\n'.repeat(10_000)]
+  ])('reads %s in a time that grows with their length', (_name, text) => {
+    const begun = performance.now();
+    blocksOf(text, newEnv(noDefinitions(), false));
+    expect(performance.now() - begun).toBeLessThan(2_000);
+  });
+
+  it.each([
+    ['addresses without a domain', 'https://_'.repeat(2_200)],
+    ['emphasis in emphasis', '*a '.repeat(3_300) + 'a* '.repeat(3_300)]
+  ])('reads %s in a time that grows with their length', (_name, text) => {
+    const begun = performance.now();
+    inlineNodes(text, newEnv(noDefinitions(), false));
+    expect(performance.now() - begun).toBeLessThan(400);
   });
 });

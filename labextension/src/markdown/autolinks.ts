@@ -3,11 +3,12 @@ import { type StateInline, type Token } from 'markdown-it';
 
 const SCHEME = /(?:^|[^a-z0-9])(https?)$/i;
 const WWW = /(^|[\s*_~(])(www\.[^\s<]+)/g;
+const END_OF_WORD = /[\s<]/g;
 const DOMAIN = /^[a-z0-9\u0080-\uffff_-]+(\.[a-z0-9\u0080-\uffff_-]+)*/i;
 
 /** `://` behind `http` or `https`. */
 export function autolink(state: StateInline, isSilent: boolean): boolean {
-  const { src, pos, posMax } = state;
+  const { src, pos } = state;
   if (src[pos] !== ':' || !src.startsWith('://', pos) || state.linkLevel > 0) {
     return false;
   }
@@ -16,11 +17,10 @@ export function autolink(state: StateInline, isSilent: boolean): boolean {
     return false;
   }
   const rest = pos + 3;
-  let end = rest;
-  while (end < posMax && !/[\s<]/.test(src[end] ?? ' ')) {
-    end += 1;
+  if (!DOMAIN.test(src.slice(rest, rest + 1))) {
+    return false;
   }
-  const address = trimmed(src.slice(rest, end));
+  const address = trimmed(src.slice(rest, endOfWord(state, rest)));
   if (!isDomain(address)) {
     return false;
   }
@@ -30,6 +30,19 @@ export function autolink(state: StateInline, isSilent: boolean): boolean {
   }
   state.pos = rest + address.length;
   return true;
+}
+
+/** Where the word ends that holds `from`; each word's end is looked for once. */
+function endOfWord(state: StateInline, from: number): number {
+  const holder = state as StateInline & { word?: { from: number; end: number } };
+  const { word } = holder;
+  if (word !== undefined && word.from <= from && from <= word.end) {
+    return Math.min(word.end, state.posMax);
+  }
+  END_OF_WORD.lastIndex = from;
+  const end = END_OF_WORD.exec(state.src)?.index ?? state.src.length;
+  holder.word = { from, end };
+  return Math.min(end, state.posMax);
 }
 
 function pushLink(state: StateInline, address: string): void {
@@ -74,7 +87,7 @@ function wwwIn(token: Token, isFirst: boolean): Token[] {
     }
     text(token.content.slice(done, at));
     const open = new make('link_open', 'a', 1);
-    open.attrs = [['href', encodeURI(`http://${address}`).replace(/%25([0-9a-f]{2})/gi, '%$1')]];
+    open.attrs = [['href', encoded(`http://${address}`)]];
     pieces.push(open);
     text(address);
     pieces.push(new make('link_close', 'a', -1));
@@ -82,6 +95,12 @@ function wwwIn(token: Token, isFirst: boolean): Token[] {
   }
   text(token.content.slice(done));
   return pieces;
+}
+
+/** An address with escapes; half a character, which `encodeURI` refuses, is U+FFFD. */
+function encoded(address: string): string {
+  const whole = address.replace(/[\ud800-\udfff]/gu, '\ufffd');
+  return encodeURI(whole).replace(/%25([0-9a-f]{2})/gi, '%$1');
 }
 
 /** Take off what is punctuation at the end of an address, by GFM's rules. */

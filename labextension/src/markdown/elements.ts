@@ -190,6 +190,12 @@ function readSummary(
   };
 }
 
+interface LineRange {
+  readonly from: number;
+  /** The line behind the last one. */
+  readonly to: number;
+}
+
 /** A table in HTML, from a line that begins with `<table` to a line with `</table>`. */
 export function htmlTable(
   state: StateBlock,
@@ -200,8 +206,11 @@ export function htmlTable(
   if (isIndented(state, startLine) || !TABLE.test(lineText(state, startLine))) {
     return false;
   }
-  const env = state.env as DialectEnv & { noTableEndAfter?: number };
-  if ((env.noTableEndAfter ?? Infinity) <= startLine) {
+  const env = state.env as DialectEnv & { linesWithoutTableEnd?: Map<string, LineRange> };
+  const without = (env.linesWithoutTableEnd ??= new Map<string, LineRange>());
+  const container = `${state.level} ${state.blkIndent} ${endLine}`;
+  const known = without.get(container);
+  if (known !== undefined && known.from <= startLine && startLine < known.to) {
     return false;
   }
   let line = startLine;
@@ -212,9 +221,7 @@ export function htmlTable(
   const size = (state.eMarks[Math.min(line, endLine) - 1] ?? 0) - startOf(state, startLine);
   const isHeld = !isClosed && env.isGrowing && line === state.lineMax && size <= MAX_HELD;
   if (!isClosed && !isHeld) {
-    if (state.level === 0) {
-      env.noTableEndAfter = startLine;
-    }
+    without.set(container, { from: startLine, to: line });
     return false;
   }
   if (isSilent) {

@@ -33,7 +33,7 @@ interface Frame {
   readonly node: InlineElement;
   /** What stands there if the other half never comes; null for Markdown's own marks. */
   readonly source: string | null;
-  /** Nested too deep: its marks are text, and what is in it stands beside them. */
+  /** Nested too deep: its marks are text, and `node` is that of the frame around it. */
   readonly isFlat: boolean;
 }
 
@@ -65,7 +65,7 @@ class Nester {
     if (isFlat) {
       this.add({ kind: 'text', text: token.markup });
     }
-    const node = element(token.tag, linkAttributes(token));
+    const node = isFlat ? this._top.node : element(token.tag, linkAttributes(token));
     this._frames.push({ node, source: null, isFlat });
   }
 
@@ -115,12 +115,13 @@ class Nester {
       return;
     }
     const { node, source, isFlat } = frame;
+    if (isFlat) {
+      return; // what is in it stands there already
+    }
     const { children } = this._top.node;
     if (source !== null) {
       this._count(node.tag, -1);
       children.push({ kind: 'text', text: source });
-    }
-    if (source !== null || isFlat) {
       node.children.forEach(child => children.push(child));
     } else {
       children.push(node);

@@ -20,6 +20,7 @@ export interface FrameTools {
 interface Running {
   readonly work: Work;
   readonly done: (cost_ms: number) => void;
+  readonly failed: (reason: unknown) => void;
   cost_ms: number;
   isDone: boolean;
 }
@@ -33,10 +34,10 @@ export class Frames {
     return this._tools.now();
   }
 
-  /** Do this work; resolves with the time in ms that its longest frame took, painting included. */
+  /** Do this work; resolves with the time in ms that its longest frame took, painting included; rejects if it throws. */
   run(work: Work): Promise<number> {
-    return new Promise(done => {
-      this._running.push({ work, done, cost_ms: 0, isDone: false });
+    return new Promise((done, failed) => {
+      this._running.push({ work, done, failed, cost_ms: 0, isDone: false });
       this._start();
     });
   }
@@ -88,11 +89,12 @@ export class Frames {
     let isDone = true;
     try {
       isDone = running.work.next().done === true;
-    } finally {
-      if (isDone) {
-        running.isDone = true;
-        this._running = this._running.filter(other => other !== running);
-      }
+    } catch (reason) {
+      running.failed(reason); // the other works go on
+    }
+    if (isDone) {
+      running.isDone = true;
+      this._running = this._running.filter(other => other !== running);
     }
   }
 

@@ -21,6 +21,7 @@ import { Blocks } from './blocks';
 import { type DrawingTools } from './drawing';
 import { type Frames, type Work } from './frames';
 import { held } from './held';
+import { PlainText } from './plain';
 
 export interface MarkdownTools extends DrawingTools {
   readonly frames: Frames;
@@ -72,16 +73,49 @@ export class IncrementalMarkdown {
   }
 
   private async _draw(): Promise<void> {
-    const { frames } = this._tools;
     this._isDrawing = true;
+    try {
+      await this._drawAll();
+    } catch (reason) {
+      console.error('The page could not draw an answer:', reason);
+      if (this._plain === null && !this._isDisposed) {
+        this._showAsPlain();
+        await this._drawAll();
+      }
+    } finally {
+      this._isDrawing = false;
+    }
+  }
+
+  private async _drawAll(): Promise<void> {
+    const { frames } = this._tools;
     while (this._isBehind) {
-      const cost_ms = await frames.run(this._pass());
+      const cost_ms = await frames.run(this._plain === null ? this._pass() : this._plainPass());
       // Old text is drawn as fast as the frames allow; a growing one leaves room for the page.
       if (cost_ms > SLOW_MS && this._drawnTo === this._text.length && !this._isFinished) {
         await frames.rest(Math.min(LONGEST_REST_MS, cost_ms * REST_FACTOR));
       }
     }
-    this._isDrawing = false;
+  }
+
+  /** A part of this text cannot be drawn: its words are shown all the same. */
+  private _showAsPlain(): void {
+    this._unmark();
+    this._tail = null;
+    this._blocks.dispose();
+    this._host.replaceChildren();
+    const note = 'Shown as plain text, because the page failed to draw this answer.';
+    this._plain = new PlainText(this._host, note);
+    this._drawnTo = 0;
+    this._isFinished = false;
+  }
+
+  private *_plainPass(): Work {
+    const text = this._text;
+    const isWhole = this._isEnded;
+    yield* this._plain?.show(text) ?? [];
+    this._drawnTo = text.length;
+    this._isFinished = isWhole;
   }
 
   /** Read and draw from the last block that can still change, a piece of text further. */
@@ -189,6 +223,8 @@ export class IncrementalMarkdown {
   private readonly _blocks: Blocks;
   private readonly _definitions: Definitions = noDefinitions();
   private _tail: HTMLElement | null = null;
+  /** Set once drawing has failed. */
+  private _plain: PlainText | null = null;
   private _hasDefinitions = false;
   /** Where the first block that can still change begins in the text. */
   private _begin = 0;
