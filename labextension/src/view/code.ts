@@ -4,7 +4,7 @@ import { type Env } from 'markdown-it';
 import { type Block } from '../markdown/tree';
 import { type DrawingTools, own } from './drawing';
 import { type Work } from './frames';
-import { PlainText } from './plain';
+import { PILED_MARKS, PlainText } from './plain';
 import { SUPPRESS_SHORTCUTS } from './safe';
 
 const SAID_MS = 1_500;
@@ -57,7 +57,8 @@ export class CodeView {
       note.textContent = text;
       this.node.prepend(note);
     }
-    if (this._language !== '' && this._text.length <= LONGEST_COLOURED) {
+    const isPiled = PILED_MARKS.test(this._text);
+    if (this._language !== '' && this._text.length <= LONGEST_COLOURED && !isPiled) {
       this._tools.colour(this._text, this._language, coloured => {
         this._code.replaceChildren(...coloured.childNodes);
       });

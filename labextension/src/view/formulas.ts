@@ -21,7 +21,7 @@ const LONGEST_REST_MS = 100;
 const MOST_TOGETHER = 32;
 /** Commands of TeX that would give a formula an address, a class, an id or a style of its own. */
 const MARKUP =
-  /\\(href|class|cssId|style|require|html\w*|data|unicode|url|includegraphics|bbox)(?![a-zA-Z])/;
+  /\\(href|class|cssId|style|require|html\w*|data|unicode|url|includegraphics|bbox|mmlToken)(?![a-zA-Z])/;
 
 export class Formulas {
   constructor(frames: Frames, typesetter: () => IRenderMime.ILatexTypesetter | null) {
