@@ -233,9 +233,12 @@ def answers(count):
     for number in range(count):
         chat.send(f"{number}").wait(30)
 answers(50)
-before = used()
-answers(200)
-print((used() - before) // 1024)
+grown = []
+for _ in range(4):
+    before = used()
+    answers(50)
+    grown.append(used() - before)
+print(min(grown) // 1024)
 """
 
 
@@ -256,4 +259,5 @@ def test_a_cell_that_shows_a_chat_again_and_again_leaves_one(kernel: Kernel) -> 
 
 def test_the_kernel_s_memory_is_flat_over_200_answers_of_one_chat(kernel: Kernel) -> None:
     kernel.run(CELL)
-    assert int(kernel.run(ANSWERS).text) < 200  # kB; it was 2 kB and more for each answer
+    # kB in the calmest of four times 50 answers; what stayed was 2 kB and more for each answer.
+    assert int(kernel.run(ANSWERS).text) < 50
