@@ -121,15 +121,14 @@ def _end_of_dollar(state: StateInline) -> int:
 
 
 def _end_of(state: StateInline, closer: str) -> int:
-    misses: dict[str, int] = state.env.setdefault("math_misses", {}).setdefault(id(state), {})
-    if misses.get(closer, len(state.src) + 1) <= state.pos:
-        return -1
-    close = _unescaped(state.src, closer, state.pos + 2, state.posMax)
+    """The end of a formula whose closer may be far away, or not there: it is looked for once."""
+    found: dict[str, tuple[int, int]] = vars(state).setdefault("math_closers", {})
+    begun, close = found.get(closer, (state.posMax, _UNSET))
+    if begun > state.pos or 0 <= close < state.pos + 2:
+        close = _unescaped(state.src, closer, state.pos + 2, state.posMax)
+    found[closer] = state.pos, close
     inner = state.src[state.pos + 2 : close] if close >= 0 else ""
-    if close < 0 or "`" in inner:
-        misses[closer] = state.pos
-        return -1
-    return close + 2 if inner.strip() else -1
+    return close + 2 if inner.strip() and "`" not in inner else -1
 
 
 def _unescaped(text: str, mark: str, at: int, end: int | None = None) -> int:
