@@ -89,13 +89,21 @@ class Paged(list[T]):
 
     def __eq__(self, other: object) -> bool:
         self._ask_all()
+        if isinstance(other, Paged):
+            other._ask_all()
         return super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
 
     __hash__ = None
 
     def __add__(self, other: Any) -> Any:
         self._ask_all()
         return super().__add__(other)
+
+    def __radd__(self, other: list[Any]) -> list[Any]:
+        return [*other, *self]
 
     def index(self, *args: Any) -> int:
         self._ask_all()
