@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket as sockets
 from typing import Any
@@ -49,17 +50,19 @@ class Deaf:
         )
 
 
-def socket_of(server: ChatServer) -> websocket.ChatSocket:
-    """Find the one open socket's handler, through the tasks the server holds."""
-    import gc
-
-    open_ones = [
+def open_sockets() -> list[websocket.ChatSocket]:
+    """Find the handlers of all open sockets, through the tasks the server holds."""
+    return [
         item
         for item in gc.get_objects()
         if type(item) is websocket.ChatSocket and item.ws_connection is not None
     ]
-    assert len(open_ones) == 1
-    return open_ones[0]
+
+
+def socket_of(server: ChatServer) -> websocket.ChatSocket:
+    """Find the handler of the one open socket."""
+    (only,) = open_sockets()
+    return only
 
 
 async def test_a_client_that_does_not_read_holds_little_and_slows_nobody(
@@ -98,6 +101,29 @@ async def test_a_client_that_does_not_read_holds_little_and_slows_nobody(
     listener.close()
     assert chat_server.service._parts.hub.stats().lag_bytes == 0
     deaf.socket.close()
+    await until(lambda: not chat_server.readers)
+
+
+async def test_two_hundred_sockets_that_never_read_hold_little_and_miss_nobody_else(
+    chat_server: ChatServer,
+) -> None:
+    """L8: all follow one thread; what a slow one costs is bounded, and the answer goes on."""
+    thread_id = await chat_server.thread(model="demo/long")
+    deaf_ones = [Deaf(chat_server) for _ in range(200)]
+    for deaf in deaf_ones:
+        await deaf.open()
+        await deaf.send({"op": "subscribe", "thread": thread_id, "after": 0})
+    await until(lambda: chat_server.readers == len(deaf_ones))
+    listener = await chat_server.socket()
+    await chat_server.send(thread_id, "x", params={"chars": 200_000, "chunk_chars": 200})
+    await follow_to_the_end(listener, Subscription(thread_id))
+    buffered = [len(one.ws_connection.stream._write_buffer) for one in open_sockets()]
+    assert len(buffered) == len(deaf_ones) + 1
+    assert max(buffered) <= 256 * 1024
+    assert chat_server.service._parts.hub.stats().lag_bytes <= 256 * 1024 * len(deaf_ones)
+    listener.close()
+    for deaf in deaf_ones:
+        deaf.socket.close()
     await until(lambda: not chat_server.readers)
 
 
