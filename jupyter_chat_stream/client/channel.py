@@ -54,6 +54,7 @@ class Channel:
         self._lost = lost
         self._silence_s = silence_s
         self._heard = 0.0
+        self._is_ending = False  # cancelled, although its task may take some turns to be done
         self._loop = asyncio.get_running_loop()
         self._says: set[asyncio.Task[None]] = set()
         self._task = self._loop.create_task(self._keep_socket())
@@ -62,7 +63,7 @@ class Channel:
     @property
     def is_open(self) -> bool:
         """Whether the channel still works; one that failed carries nobody any more."""
-        return not self._task.done()
+        return not (self._is_ending or self._task.done())
 
     @property
     def has_room(self) -> bool:
@@ -84,6 +85,7 @@ class Channel:
 
     def _end_if_idle(self) -> None:
         if not self.followers:
+            self._is_ending = True
             self._task.cancel()
 
     def _say_soon(self, frame: Mapping[str, object]) -> None:

@@ -90,7 +90,6 @@ class FileOwners:
         self._descriptor: int | None = None
         self._clock = clock
         self._seen: set[str] = set()  # owners whose files were there
-        self._dead: set[str] = set()  # owners whose files were found unlocked, and removed
         self._missing_since: dict[str, float] = {}
         self._keeping: asyncio.Task[None] | None = None
 
@@ -104,7 +103,7 @@ class FileOwners:
             self.lock()
             for owner in self._look_around():
                 if self._is_held(self._path(owner)) is False:
-                    self._dead.add(owner)
+                    self._seen.discard(owner)
         except OSError as error:
             self.unlock()
             raise self._refusal(reason_of(error)) from error
@@ -154,15 +153,16 @@ class FileOwners:
         """Try the owner's lock; who cannot be locked lives."""
         if owner == self.own:
             return True
-        if owner in self._dead:
-            return False
         is_held = self._is_held(self._path(owner))
         if is_held is None:
             now_s = self._clock()
             since_s = self._missing_since.setdefault(owner, now_s)
             return owner in self._seen and now_s - since_s < MISSING_S
         self._missing_since.pop(owner, None)
-        (self._seen if is_held else self._dead).add(owner)
+        if is_held:
+            self._seen.add(owner)
+        else:  # Not for good: an owner that has just made its file again has yet to lock it.
+            self._seen.discard(owner)
         return is_held
 
     def _look_around(self) -> list[str]:

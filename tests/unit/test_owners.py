@@ -151,6 +151,18 @@ def test_an_owner_that_was_seen_to_be_dead_stays_dead_when_its_file_is_removed(
     assert list((tmp_path / "owners").iterdir()) == []
 
 
+def test_an_owner_that_was_found_unlocked_and_then_took_its_lock_lives(tmp_path: Path) -> None:
+    """L10: between making its file and locking it an owner looks like a dead one."""
+    owners = FileOwners(tmp_path, "01a")
+    path = tmp_path / "owners" / "01other.lock"
+    path.parent.mkdir()
+    path.touch()
+    assert not owners.is_alive(None, "01other")  # type: ignore[arg-type]
+    other = OtherProcess(tmp_path, "01other")
+    assert owners.is_alive(None, "01other")  # type: ignore[arg-type]
+    other.kill()
+
+
 async def test_a_folder_that_takes_no_locks_is_named(tmp_path: Path) -> None:
     (tmp_path / "owners").write_text("a file in its place")
     with pytest.raises(StoreError, match=r"owners.*a file is in its place"):

@@ -79,7 +79,8 @@ def _kind(response: Any, body: str) -> str:
 
 def _target(response: Any) -> str:
     found = re.match(r"https?://([^/?#]+)", response.headers.get("location", ""))
-    return as_line(found[1], MAX_NAME_CHARS) if found else ""
+    # Without its user and password before it is cut: a cut one would show them.
+    return as_line(found[1].rpartition("@")[2], MAX_NAME_CHARS) if found else ""
 
 
 async def _beginning(response: Any) -> str:
