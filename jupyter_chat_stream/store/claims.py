@@ -8,6 +8,7 @@ turns: who has the fewest runs under way is served first.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,10 +19,13 @@ from sqlalchemy import Connection
 from ..endings import DERIVED
 from ..errors import DamagedRow
 from ..events import ENDS, Failed, MessageWritten, StatusChanged, iso
+from ..logs import Line
 from . import rows, waits
 from .log import RunRef, ThreadRef, Transaction, execute
 from .reading import read_message
 from .runs import end_run
+
+log = logging.getLogger("jupyter_chat_stream.store")
 
 OnCrash = Literal["continue", "restart", "interrupt"]
 
@@ -172,6 +176,7 @@ def claim(
 
 def fail_damaged(tx: Transaction, run: RunRef, attempt: int, damage: DamagedRow) -> None:
     """End a run that cannot be executed because a row is damaged."""
+    log.error(Line("row.damaged", run=run.id, thread=run.thread.id))
     why = Failed(code=damage.code, message=damage.message, retryable=False)
     end_run(tx, run, "failed", attempt, (why,))
 

@@ -113,15 +113,16 @@ async def test_a_living_owner_whose_file_was_removed_keeps_its_run_and_makes_the
     shutil.rmtree(folder / "owners")
     await rig.engine.sweep.sweep()
     assert rig.engine.active == 0, "the run was taken over while the file was missing"
-    await rig.until(lambda: _exists(folder / "owners" / "01living.lock"))
+    await rig.bounded(_made(folder / "owners" / "01living.lock"))
     looking = FileOwners(folder, "01looking")
     assert looking.is_alive(None, "01living")  # type: ignore[arg-type]  # no database is asked
     assert await rig.column(run, "owner") == "01living"
     await living.close()
 
 
-async def _exists(path: Path) -> bool:
-    return path.exists()
+async def _made(path: Path) -> None:
+    while not path.exists():  # noqa: ASYNC110 - a file tells nobody
+        await asyncio.sleep(0.01)
 
 
 def test_an_owner_whose_file_stays_missing_counts_as_dead_in_the_end(
@@ -246,7 +247,7 @@ async def test_the_next_in_line_follows_a_run_that_ended_by_being_claimed(
         ),
     ],
 )
-async def test_what_is_damaged_keeps_its_own_run_back_and_no_other(
+async def test_what_is_damaged_ends_its_own_run_and_keeps_no_other_back(
     make_rig: MakeRig, caplog: pytest.LogCaptureFixture, damage: str, repair: str
 ) -> None:
     """L10: whoever is due behind it in the sweep's list is still taken."""
@@ -256,6 +257,7 @@ async def test_what_is_damaged_keeps_its_own_run_back_and_no_other(
     whole = await rig.send(await rig.thread())
     await rig.engine.start()
     assert (await rig.ended(whole))["status"] == "completed"
+    assert await rig.column(damaged, "status") == "failed"
     assert any(damaged.id in r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR)
     await rig.store.write(lambda tx: tx.execute(repair.format(pk=damaged.pk)))
 
