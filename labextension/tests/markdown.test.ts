@@ -224,6 +224,15 @@ describe('a text that grows', () => {
     expect(host.textContent).toBe(text);
   });
 
+  it('shows a formula beyond measure as its text', async () => {
+    const lines = Array.from({ length: 3_000 }, (_, line) => `x_{${line}} +`);
+    const text = `$$\n${lines.join('\n')}\n0\n$$`;
+    const host = await drawn(text, [50, 10_000, 25_000]);
+    expect(host.querySelector('.jp-ChatStream-note')).not.toBeNull();
+    host.querySelector('.jp-ChatStream-note')?.remove();
+    expect(host.textContent).toBe(text);
+  });
+
   it('shows all of a long code block', async () => {
     const code = Array.from({ length: 30_000 }, (_, line) => `line ${line}`).join('\n');
     const host = await drawn(`\`\`\`\n${code}\n\`\`\``, [100, 50_000, 70_001]);

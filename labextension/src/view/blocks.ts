@@ -117,7 +117,7 @@ function viewOf(block: Block, tools: DrawingTools): View {
     case 'code':
       return new CodeView(block.language, tools);
     case 'math':
-      return new MathView(block.source, tools);
+      return isTooLong(block.source) ? new LongView() : new MathView(block.source, tools);
     case 'rule':
     case 'held':
       return new RuleView();
@@ -155,6 +155,7 @@ class LeafView extends SimpleView {
       box.type = 'checkbox';
       box.disabled = true;
       box.checked = task === 'done';
+      box.setAttribute('aria-label', task === 'done' ? 'Done' : 'Not done');
       this.node.append(box);
     }
     this._inline = new InlineNodes(this.node, tools);
@@ -196,15 +197,15 @@ class LongView extends SimpleView {
   readonly node = own('div', 'jp-ChatStream-long');
   private readonly _plain = new PlainText(
     this.node,
-    'Shown as plain text, because this paragraph has more than 20,000 characters, or piles of marks.'
+    'Shown as plain text, because this paragraph has more than 20,000 characters, or 60 combining marks in a row.'
   );
 
   override fits(block: Block): boolean {
-    return block.kind === 'leaf' && isTooLong(block.source);
+    return (block.kind === 'leaf' || block.kind === 'math') && isTooLong(block.source);
   }
 
   override *show(block: Block): Work {
-    if (block.kind === 'leaf') {
+    if (block.kind === 'leaf' || block.kind === 'math') {
       yield* this._plain.show(block.source);
     }
   }
@@ -324,7 +325,7 @@ class MathView extends SimpleView {
   }
 
   override fits(block: Block): boolean {
-    return block.kind === 'math';
+    return block.kind === 'math' && !isTooLong(block.source);
   }
 
   override *show(block: Block): Work {

@@ -43,8 +43,11 @@ export class Formulas {
       // In the next frame, when the nodes are in the page.
       await this._frames.rest(0);
       const typesetter = this._typesetter();
+      if (typesetter === null) {
+        break; // it may be registered later: the next formula looks again, for all of them
+      }
       const batch = this._next();
-      if (typesetter === null || batch.length === 0) {
+      if (batch.length === 0) {
         continue;
       }
       const begun = this._frames.now;

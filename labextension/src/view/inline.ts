@@ -54,7 +54,11 @@ export class InlineNodes {
       case 'math':
         return before.kind === 'math' && before.source === inline.source;
       case 'image':
-        return before.kind === 'image' && before.address === inline.address;
+        return (
+          before.kind === 'image' &&
+          before.address === inline.address &&
+          before.text === inline.text
+        );
     }
   }
 
