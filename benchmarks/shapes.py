@@ -62,6 +62,6 @@ def text_of(shape: str, chars: int) -> str:
 
 
 def last_word(text: str) -> str:
-    """Give the last word of a text that is in it once and is seen, however it is drawn."""
+    """Return the last word of a text that is in it once and is seen, however it is drawn."""
     numbered = _NUMBERED.findall(text[:-12])
     return f"row{numbered[-1]}" if numbered else text[:-12].split()[-1]

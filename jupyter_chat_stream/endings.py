@@ -81,7 +81,7 @@ def content_of(parts: Iterable[Mapping[str, Any]]) -> str:
 
 
 def incomplete_of(message: Message) -> dict[str, str] | None:
-    """Say what is missing of an answer that completed: ``{reason, message}``; None: nothing."""
+    """State what is missing of an answer that completed: ``{reason, message}``; None: nothing."""
     if message["role"] != "assistant" or message["status"] != "completed":
         return None
     parts, stop = message["parts"], message["stop_reason"] or ""
@@ -93,7 +93,7 @@ def incomplete_of(message: Message) -> dict[str, str] | None:
 
 
 def words_of_end(message: Message) -> str:
-    """Give the words of a copy for an answer that is not whole; empty where there are none."""
+    """Return the words of a copy for an answer that is not whole; empty where there are none."""
     if is_refused(message):
         return _MARK_OF_REFUSAL
     incomplete = message.get("incomplete")
@@ -101,12 +101,12 @@ def words_of_end(message: Message) -> str:
 
 
 def is_cut_call(part: Mapping[str, Any]) -> bool:
-    """Say whether it is a tool call whose input has not come whole."""
+    """Return whether it is a tool call whose input has not come whole."""
     return part["kind"] == "tool_call" and "text" in part
 
 
 def is_refused(message: Message) -> bool:
-    """Say whether it is a reply that the model, or its provider, declined to give."""
+    """Return whether it is a reply that the model, or its provider, declined to give."""
     error = message.get("error")
     return message["role"] == "assistant" and error is not None and error["code"] == REFUSAL
 

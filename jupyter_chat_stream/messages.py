@@ -68,7 +68,7 @@ def new_message(
 
 
 def whole_message(message: Mapping[str, Any], seq: int) -> dict[str, Any]:
-    """Give a message as on the wire: with what is derived of it."""
+    """Return a message as on the wire: with what is derived of it."""
     derived = {"content": content_of(message["parts"]), "incomplete": incomplete_of(message)}
     return {**message, **derived, "seq": seq}
 

@@ -41,7 +41,7 @@ class Folder:
     others: tuple[str, ...] = ()
 
     def wanted(self) -> dict[str, Any]:
-        """Give the fields of the request that opens a thread by its name."""
+        """Return the fields of the request that opens a thread by its name."""
         return {"project": self.project, "project_others": list(self.others)}
 
 
@@ -108,7 +108,7 @@ def _session_file() -> str | None:
 
 
 def _is_inherited() -> bool:
-    """Say whether the session's name is another process's, which only passed its environment on.
+    """Return whether the session's name is another process's, which only passed its environment on.
 
     A kernel's own comes from the server; a script's, that a cell started, is its kernel's. On
     Windows ``JPY_PARENT_PID`` is a handle and tells nothing.

@@ -73,7 +73,7 @@ class Follower:
             return self._subscription.transcript.message(message_id) if message_id else None
 
     def messages(self) -> list[dict[str, Any]]:
-        """Give the messages that are kept here, oldest first."""
+        """Return the messages that are kept here, oldest first."""
         with self._lock:
             return self._subscription.transcript.messages
 

@@ -15,7 +15,7 @@ PAGE = KEPT_MESSAGES
 
 
 def messages(follower: Follower) -> Messages:
-    """Give all messages of a thread, the older ones when they are read."""
+    """Return all messages of a thread, the older ones when they are read."""
     known = follower.messages()
     if not follower.has_earlier or not known:
         return Messages(map(Message.from_wire, known))
@@ -27,7 +27,7 @@ def messages(follower: Follower) -> Messages:
 
 
 def runs(follower: Follower, unseen: Callable[[], list[Run]]) -> list[Run]:
-    """Give all runs of a thread, the older ones when they are read.
+    """Return all runs of a thread, the older ones when they are read.
 
     Args:
         unseen: gives those whose events have not come yet.

@@ -197,7 +197,7 @@ class Link:
     # ------------------------------------------------------------------ following
 
     async def follow(self, thread_id: str, *messages: str) -> Hold:
-        """Give a hold on the thread's follower: one follower for all who follow this thread.
+        """Return a hold on the thread's follower: one follower for all who follow this thread.
 
         Args:
             messages: the ids of those that are kept for as long as the hold.

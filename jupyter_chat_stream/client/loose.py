@@ -54,7 +54,7 @@ class LooseWidget(DOMWidget):
 
 
 def weakly(method: Callable[..., Any]) -> Callable[..., None]:
-    """Give what calls a method of an object for as long as there is that object."""
+    """Return what calls a method of an object for as long as there is that object."""
     reference = weakref.WeakMethod(method)
 
     def call(*args: Any) -> None:

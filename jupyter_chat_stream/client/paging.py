@@ -35,7 +35,7 @@ class Paged(list[T]):
         return self._earlier is None
 
     def here(self) -> list[T]:
-        """Give what is here already, without asking anybody."""
+        """Return what is here already, without asking anybody."""
         return list(super().__iter__())
 
     def _ask(self) -> None:

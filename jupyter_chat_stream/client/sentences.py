@@ -114,7 +114,7 @@ ARGUMENTS: Mapping[str, str] = {
 
 
 def in_python(code: str, message: str, facts: Mapping[str, Any]) -> str:
-    """Give the sentence for whoever called a method."""
+    """Return the sentence for whoever called a method."""
     wanted = SENTENCES.get(code)
     if wanted is not None:
         try:

@@ -68,7 +68,7 @@ def speaker(message: Mapping[str, Any]) -> str:
 
 
 def mark_of(message: Mapping[str, Any]) -> str:
-    """Give what a copy says of a message beside its text; nothing of one that is whole."""
+    """Return what a copy says of a message beside its text; nothing of one that is whole."""
     role, status = message["role"], message["status"]
     if role == "user" and status != "completed":
         return LATER if status == "waiting" else NEVER
@@ -90,7 +90,7 @@ def said(messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def snapshot(messages: Iterable[Mapping[str, Any]], *, markdown: bool = True) -> str:
-    """Give the newest messages as text, whole ones, at most ``MAX_SNAPSHOT_BYTES``.
+    """Return the newest messages as text, whole ones, at most ``MAX_SNAPSHOT_BYTES``.
 
     Their texts are untrusted: Markdown is made harmless for whatever renders it.
     """
@@ -114,7 +114,7 @@ def snapshot(messages: Iterable[Mapping[str, Any]], *, markdown: bool = True) ->
 
 
 def text_of(message: Mapping[str, Any]) -> str:
-    """Give the text that a copy keeps of a message: none of an answer that is being written."""
+    """Return the text that a copy keeps of a message: none of an answer that is being written."""
     return "" if mark_of(message) == WRITING else str(message["content"])
 
 

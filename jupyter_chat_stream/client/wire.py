@@ -72,7 +72,7 @@ def read_answer(status: int, body: bytes, url: str = "") -> Any:
 
 
 def _of_another(status: int, url: str) -> ChatStreamError:
-    """Say that what answered is not the chat's server: a proxy, a login page, a bare Jupyter."""
+    """State that what answered is not the chat's server: a proxy, a login page, a bare Jupyter."""
     if 300 <= status < 400 or status in (401, 403):
         return Forbidden(
             f"The server at {url} asks for a login and does not let this kernel in. "

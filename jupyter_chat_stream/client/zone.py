@@ -69,7 +69,7 @@ def _find(wanted: str | None, today: datetime, _: tuple[str, str]) -> str | None
 
 
 def _names_of_system() -> Iterator[str]:
-    """Give what this system may call its zone."""
+    """Return what this system may call its zone."""
     # A link on Linux and macOS: …/zoneinfo/Europe/Berlin. Where it is a copy, Debian has the name.
     yield _name_of(str(LOCALTIME))
     try:
@@ -93,7 +93,7 @@ def _name_of(told: str) -> str:
 
 
 def _is_file(wanted: str | None) -> bool:
-    """Say whether TZ is the path of a file that holds a zone."""
+    """Return whether TZ is the path of a file that holds a zone."""
     path = (wanted or "").lstrip(":")
     try:
         with open(path if os.path.isabs(path) else os.devnull, "rb") as file:
@@ -103,7 +103,7 @@ def _is_file(wanted: str | None) -> bool:
 
 
 def _like_the_clock() -> Iterator[str]:
-    """Give the names of zones that may keep the clock's rules, those people know first."""
+    """Return the names of zones that may keep the clock's rules, those people know first."""
     from zoneinfo import available_timezones
 
     standard, summer = time.tzname

@@ -117,5 +117,5 @@ class Parser(MarkdownIt):
 
 @lru_cache(maxsize=1)
 def parser() -> Parser:
-    """Give the parser; it keeps nothing of what it reads."""
+    """Return the parser; it keeps nothing of what it reads."""
     return Parser()

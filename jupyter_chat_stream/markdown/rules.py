@@ -22,7 +22,7 @@ _UNSET = -1
 
 
 def line_text(state: StateBlock, line: int) -> str:
-    """Give the text of a line, without what its containers take."""
+    """Return the text of a line, without what its containers take."""
     return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
 
 

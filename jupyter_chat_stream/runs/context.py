@@ -145,7 +145,7 @@ def _text_of(message: Mapping[str, Any]) -> str:
 
 
 def _mark_of(message: Mapping[str, Any]) -> str:
-    """Give what tells the model that a former answer is not whole: it does not read as one."""
+    """Return what tells the model that a former answer is not whole: it does not read as one."""
     if message["role"] != "assistant" or "status" not in message:
         return ""
     if incomplete_of(message) is not None:

@@ -142,7 +142,7 @@ class ServiceHost:
         return self._identity
 
     def token_of(self, owner: str) -> str:
-        """Give the token that makes a kernel this person's."""
+        """Return the token that makes a kernel this person's."""
         if owner not in self._tokens:
             self._tokens[owner] = secrets.token_urlsafe(32)
         return self._tokens[owner]
@@ -150,7 +150,7 @@ class ServiceHost:
     def kernel_identity(
         self, handler: RequestHandler, provider: IdentityProvider
     ) -> ConnectionIdentity | None:
-        """Give the identity of a kernel's request; None where it carries no kernel's token."""
+        """Return the identity of a kernel's request; None where it carries no kernel's token."""
         if has_token(handler, self.token):
             return self.identity(provider)
         for owner, token in self._tokens.items():

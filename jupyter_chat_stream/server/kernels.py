@@ -46,7 +46,7 @@ class KernelOwners:
 
 
 def _caller() -> str | None:
-    """Give who asks for the kernel; None for the server's own user, and where nobody asks."""
+    """Return who asks for the kernel; None for the server's own user, and where nobody asks."""
     handler = CallContext.get(CallContext.JUPYTER_HANDLER)
     user = getattr(handler, "_jupyter_current_user", None)
     if handler is None or user is None:

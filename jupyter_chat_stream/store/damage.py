@@ -113,7 +113,7 @@ def _expect(is_so: bool, column: str) -> None:
 
 
 def readable(read: Callable[[], T], instead: Callable[[DamagedRow], T]) -> T:
-    """Give what is read, or what stands for it where its row is damaged."""
+    """Return what is read, or what stands for it where its row is damaged."""
     try:
         return read()
     except DamagedRow as damage:
@@ -121,7 +121,7 @@ def readable(read: Callable[[], T], instead: Callable[[DamagedRow], T]) -> T:
 
 
 def message_instead(row: Row, thread_id: str, damage: DamagedRow) -> dict[str, Any]:
-    """Give the message that is shown in the place of a damaged one: failed, and saying why."""
+    """Return the message that is shown in the place of a damaged one: failed, and saying why."""
     status = row["status"] if row["status"] in STATUSES else "failed"
     is_user = row["role"] == "user"
     message: dict[str, Any] = {
@@ -143,7 +143,7 @@ def message_instead(row: Row, thread_id: str, damage: DamagedRow) -> dict[str, A
 
 
 def run_instead(row: Row, thread_id: str, message_id: str, damage: DamagedRow) -> dict[str, Any]:
-    """Give the run that is shown in the place of a damaged one."""
+    """Return the run that is shown in the place of a damaged one."""
     ended_at = None if row["ended_ms"] is None else _time(row["ended_ms"])
     is_known = row["status"] in STATUSES
     return {
@@ -166,7 +166,7 @@ def run_instead(row: Row, thread_id: str, message_id: str, damage: DamagedRow) -
 
 
 def thread_instead(row: Row, damage: DamagedRow) -> dict[str, Any]:
-    """Give the thread that is shown in the place of a damaged one, with an ``error``."""
+    """Return the thread that is shown in the place of a damaged one, with an ``error``."""
     texts = {
         name: _text(row[name])
         for name in ("name", "title", "owner", "project", "model", "system", "head")
@@ -184,7 +184,7 @@ def thread_instead(row: Row, damage: DamagedRow) -> dict[str, Any]:
 
 
 def event_instead(seq: int, at_ms: Any, damage: DamagedRow) -> Event:
-    """Give the event that an export holds in the place of a damaged one: no fold knows its type."""
+    """Return what an export holds in the place of a damaged event: no fold knows its type."""
     return Event(
         seq=seq,
         thread_id=damage.facts["thread_id"],

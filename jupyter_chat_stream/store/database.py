@@ -341,7 +341,7 @@ class Database:
 
 
 def _belonging(path: Path) -> list[Path]:
-    """Give the database's file and those that SQLite keeps beside it."""
+    """Return the database's file and those that SQLite keeps beside it."""
     return [Path(f"{path}{end}") for end in ("", "-wal", "-shm", "-journal")]
 
 

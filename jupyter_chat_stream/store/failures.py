@@ -62,7 +62,7 @@ def is_unreachable(error: BaseException) -> bool:
 
 
 def is_gone(error: BaseException) -> bool:
-    """Say whether the database, its schema or its tables are not there any more."""
+    """Return whether the database, its schema or its tables are not there any more."""
     if not isinstance(error, DBAPIError):
         return False
     if not _is_postgres(error):

@@ -267,7 +267,7 @@ def _thread_columns(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _run_of(row: rows.Row, run: RunRef) -> dict[str, Any]:
-    """Give a run, also a damaged one: its events go on, and what they say is written over it."""
+    """Return a run, also a damaged one: its events go on, and what they say is written over it."""
 
     def instead(damage: DamagedRow) -> dict[str, Any]:
         return {**run_instead(row, run.thread.id, run.message_id, damage), "error": None}

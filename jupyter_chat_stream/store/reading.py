@@ -111,7 +111,7 @@ def read_events(
     *,
     shows_damage: bool = False,
 ) -> list[Event]:
-    """Give the stored events after a cursor within the limits; compacted ones are missing.
+    """Return the stored events after a cursor within the limits; compacted ones are missing.
 
     Args:
         shows_damage: whether an event stands for one that is damaged.
@@ -357,7 +357,7 @@ def _folded(
 
 
 def shown_run(row: rows.Row, thread_id: str) -> dict[str, Any]:
-    """Give a run of a row that has its ``message_id``, or what stands for a damaged one."""
+    """Return a run of a row that has its ``message_id``, or what stands for a damaged one."""
     return damage.readable(
         lambda: rows.run_wire(row, thread_id, row["message_id"]),
         lambda found: damage.run_instead(row, thread_id, row["message_id"], found),

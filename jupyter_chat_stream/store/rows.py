@@ -34,7 +34,7 @@ Row = Mapping[str, Any]
 
 
 def thread_wire(row: Row) -> dict[str, Any]:
-    """Give a thread as the wire has it.
+    """Return a thread as the wire has it.
 
     Raises:
         DamagedRow
@@ -61,7 +61,7 @@ def _thread_wire(row: Row) -> dict[str, Any]:
 
 
 def message_wire(row: Row, thread_id: str) -> dict[str, Any]:
-    """Give a message as the wire has it, folded up to the row's seq.
+    """Return a message as the wire has it, folded up to the row's seq.
 
     Raises:
         DamagedRow
@@ -110,7 +110,7 @@ def message_columns(message: Mapping[str, Any], seq: int) -> dict[str, Any]:
 
 
 def run_wire(row: Row, thread_id: str, message_id: str) -> dict[str, Any]:
-    """Give a run as the wire has it.
+    """Return a run as the wire has it.
 
     Raises:
         DamagedRow
@@ -166,7 +166,7 @@ def event_row(event: Event, thread: int, run: int | None) -> tuple[Any, ...]:
 
 
 def event_value(row: Any, thread_id: str, run: tuple[str, str] | None) -> Event:
-    """Give the event of a row of ``EVENT_COLUMNS``; ``run`` is (run id, message id).
+    """Return the event of a row of ``EVENT_COLUMNS``; ``run`` is (run id, message id).
 
     Raises:
         DamagedRow

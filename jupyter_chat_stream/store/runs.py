@@ -102,7 +102,7 @@ def list_runs(
     before: str | None = None,
     is_open: bool = False,
 ) -> list[dict[str, Any]]:
-    """Give the newest ``limit`` of a thread's runs, oldest first.
+    """Return the newest ``limit`` of a thread's runs, oldest first.
 
     Args:
         before: the id of a run: only those made before it.

@@ -213,7 +213,7 @@ def list_all(
     limit: int = MAX_SCHEDULES,
     before: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Give the newest ``limit`` of an owner's schedules, of one thread or of all, oldest first.
+    """Return the newest ``limit`` of an owner's schedules, of one thread or of all, oldest first.
 
     Args:
         before: the id of a schedule: only those made before it.

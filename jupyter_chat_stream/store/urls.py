@@ -78,7 +78,7 @@ def _sqlite(rest: str) -> URL:
 
 
 def _is_there(path: str, other: str) -> bool:
-    """Say whether the first folder exists by which a path differs from another reading of it."""
+    """Return whether the first folder exists by which a path differs from another reading of it."""
     parts, others = path.split("/"), other.split("/")
     differs = (n for n, (one, two) in enumerate(zip(parts, others, strict=False)) if one != two)
     folders = parts[: next(differs, len(parts) - 2) + 1] or ["."]

@@ -58,7 +58,7 @@ class HeldFile:
             self._held[known] = (self.descriptor, users + 1)
 
     def close(self) -> None:
-        """Give the descriptor up."""
+        """Let go of the descriptor."""
         with self._guard:
             descriptor, users = self._held.pop(self.identity)
             if users > 1:

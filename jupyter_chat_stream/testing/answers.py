@@ -247,7 +247,7 @@ def _wrongs(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _has_paused(message: Mapping[str, Any]) -> bool:
-    """Say whether an assistant's last turn may stand at the end: one of a tool that is not done."""
+    """Return whether the last turn may be the assistant's: one whose tool is not done."""
     content = message.get("content")
     return isinstance(content, list) and any(block.get("type") != "text" for block in content)
 

@@ -25,18 +25,18 @@ RESET = b"<reset>"  # at the end of a body: the connection is reset there
 
 
 def case(name: str) -> bytes:
-    """Give a case's bytes."""
+    """Return a case's bytes."""
     return (FOLDER / name).read_bytes()
 
 
 def sse(*events: Mapping[str, Any]) -> bytes:
-    """Give events as the body of a stream."""
+    """Return events as the body of a stream."""
     lines = (f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
     return "".join(lines).encode()
 
 
 def begin() -> dict[str, Any]:
-    """Give the event that an answer begins with."""
+    """Return the event that an answer begins with."""
     usage = {"input_tokens": 12, "output_tokens": 1}
     fixed = {"id": "msg_1", "type": "message", "role": "assistant", "content": []}
     rest = {"stop_reason": None, "stop_sequence": None, "usage": usage}
@@ -44,7 +44,7 @@ def begin() -> dict[str, Any]:
 
 
 def block(index: int, start: Mapping[str, Any], *deltas: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give the events of one content block."""
+    """Return the events of one content block."""
     return [
         {"type": "content_block_start", "index": index, "content_block": start},
         *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
@@ -53,13 +53,13 @@ def block(index: int, start: Mapping[str, Any], *deltas: Mapping[str, Any]) -> l
 
 
 def text(index: int, *pieces: str) -> list[dict[str, Any]]:
-    """Give the events of a text."""
+    """Return the events of a text."""
     deltas = ({"type": "text_delta", "text": piece} for piece in pieces)
     return block(index, {"type": "text", "text": ""}, *deltas)
 
 
 def end(reason: str, **details: Any) -> list[dict[str, Any]]:
-    """Give the events that an answer ends with."""
+    """Return the events that an answer ends with."""
     delta = {"stop_reason": reason, "stop_sequence": None, **details}
     usage = {"output_tokens": 40}
     return [
@@ -72,7 +72,7 @@ REST = sse(begin(), *text(0, " [rest]"), *end("end_turn"))
 
 
 def page(head: str, body: str | bytes = "") -> bytes:
-    """Give a whole HTTP answer: its status and headers by line, and its body."""
+    """Return a whole HTTP answer: its status and headers by line, and its body."""
     raw = body.encode() if isinstance(body, str) else body
     lines = [*head.strip().splitlines(), f"content-length: {len(raw)}", "connection: close"]
     return "\r\n".join(["HTTP/1.1 " + lines[0], *lines[1:], "", ""]).encode() + raw

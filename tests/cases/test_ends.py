@@ -83,7 +83,7 @@ async def succeed(rig: Rig, run: RunRef, *, keep_parts: bool) -> dict[str, Any]:
 
 
 def turns(request: dict[str, Any]) -> list[tuple[str, str]]:
-    """Give a request's messages as (role, texts)."""
+    """Return a request's messages as (role, texts)."""
     return [
         (
             message["role"],

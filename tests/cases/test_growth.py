@@ -47,7 +47,7 @@ def here(running: JupyterServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ju
 
 
 def followed() -> dict[str, int]:
-    """Say how many chats listen to each thread that this process follows."""
+    """State how many chats listen to each thread that this process follows."""
     return {id_: len(one._listeners) for id_, one in link.current()._followers.items()}
 
 

@@ -166,7 +166,7 @@ def played(theatre: Theatre, outside: list[str]) -> dict[str, Played]:
 
 
 def seen(answer: Played) -> str:
-    """Give the text of an answer as a person sees it, in one line."""
+    """Return the text of an answer as a person sees it, in one line."""
     return " ".join(answer.shown.split())
 
 

@@ -66,11 +66,11 @@ class Block:
                     self._pieces.setdefault(name, []).append(text)
 
     def joined(self, field: str) -> str:
-        """Give what the deltas have added to a field."""
+        """Return what the deltas have added to a field."""
         return "".join(self._pieces.get(field, ()))
 
     def input(self) -> dict[str, Any] | None:
-        """Give a call's input, from its deltas or from its start; None where it is not whole."""
+        """Return a call's input, from its deltas or from its start; None where it is not whole."""
         text = self.joined("partial_json")
         if not text.strip():
             given = self.value.get("input")
@@ -82,7 +82,7 @@ class Block:
         return whole if isinstance(whole, dict) else None
 
     def result(self, names: Mapping[str, str]) -> ToolResultChunk:
-        """Give what is shown of a result, or of a block of an unknown kind."""
+        """Return what is shown of a result, or of a block of an unknown kind."""
         value = self.whole() or self.value
         call = str(value.get("tool_use_id") or value.get("id") or self.kind)
         name = names.get(call) or self.kind.removesuffix("_tool_result")
@@ -93,7 +93,7 @@ class Block:
         )
 
     def whole(self) -> dict[str, Any] | None:
-        """Give the block as the API takes it back; None where it does not take it."""
+        """Return the block as the API takes it back; None where it does not take it."""
         value = dict(self.value)
         for field in self._pieces:
             if field != "partial_json":
@@ -107,7 +107,7 @@ class Block:
 
 
 def plain(value: Any) -> dict[str, Any]:
-    """Give an object of the SDK as the JSON that came; kinds it does not know, too."""
+    """Return an object of the SDK as the JSON that came; kinds it does not know, too."""
     if hasattr(value, "to_dict"):
         found: dict[str, Any] = value.to_dict(mode="json", warnings=False)
         return found
@@ -115,7 +115,7 @@ def plain(value: Any) -> dict[str, Any]:
 
 
 def given_back(blocks: Iterable[Block]) -> list[dict[str, Any]]:
-    """Give the blocks of a paused turn for the next request, without blanks at the end."""
+    """Return the blocks of a paused turn for the next request, without blanks at the end."""
     found = [whole for whole in (block.whole() for block in blocks) if whole is not None]
     while found and found[-1].get("type") == "text":
         text = found[-1]["text"].rstrip()

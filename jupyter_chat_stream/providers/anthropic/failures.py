@@ -93,7 +93,7 @@ def from_status(error: Any, prompt: Prompt, key: str, now: Callable[[], float]) 
 
 
 def _page_of(error: Any) -> str | None:
-    """Give the text of an error that is none of the API's, which are JSON."""
+    """Return the text of an error that is none of the API's, which are JSON."""
     return error.body if isinstance(error.body, str) and error.status_code >= 300 else None
 
 

@@ -43,7 +43,7 @@ async def check(response: Any, prompt: Prompt, key: str) -> None:
 
 
 def not_the_provider(response: Any, body: str, prompt: Prompt, key: str) -> NotTheProvider:
-    """Give the error for an answer that is not the API's."""
+    """Return the error for an answer that is not the API's."""
     return NotTheProvider(
         f"What answered is not the Claude API: {describe(response, body, prompt, key)}. "
         f"{WHERE_TO_LOOK}",
@@ -66,7 +66,7 @@ def describe(response: Any, body: str, prompt: Prompt, key: str) -> str:
 
 
 def media_type(response: Any) -> str:
-    """Give the media type of an answer, without its parameters; empty where it names none."""
+    """Return the media type of an answer, without its parameters; empty where it names none."""
     return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 

@@ -12,7 +12,7 @@ _WINDOW_CHARS = 16
 
 
 def as_line(text: str, most: int) -> str:
-    """Give a text as one line of at most so many characters, without what cannot be seen."""
+    """Return a text as one line of at most so many characters, without what cannot be seen."""
     shown = "".join(
         " " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char
         for char in text[: most * 8]
@@ -36,7 +36,7 @@ def _texts(prompt: Prompt) -> Iterable[str]:
 
 
 def _shares_text(line: str, text: str) -> bool:
-    """Say whether a line quotes a text: whole, or any 24 characters of it in a row."""
+    """Return whether a line quotes a text: whole, or any 24 characters of it in a row."""
     folded = " ".join(text.split()) if len(text) < 1_000_000 else text
     if folded and len(folded) >= 6 and folded in line:
         return True

@@ -153,7 +153,7 @@ class Reading:
         return []
 
     def _sure(self) -> list[Chunk]:
-        """Give the call without an input, now that something came after it."""
+        """Return the call without an input, now that something came after it."""
         call, self._unsure = self._unsure, None
         return [] if call is None else [call]
 

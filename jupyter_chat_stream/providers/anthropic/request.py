@@ -115,7 +115,7 @@ def _messages(prompt: Prompt) -> list[dict[str, Any]]:
 
 
 def after_pause(arguments: Mapping[str, Any], blocks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Give the arguments of the request that goes on after a pause: with what has come so far."""
+    """Return the arguments of the request that goes on after a pause: with what has come so far."""
     if not blocks:
         return dict(arguments)
     messages = list(arguments["messages"])
