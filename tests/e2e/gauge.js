@@ -110,6 +110,14 @@
         unwrap(piece);
       }
     }
+    // How high a block out of sight is taken to be: reckoned from what was drawn when it ended.
+    copy.querySelectorAll('.jp-mod-spared').forEach(one => {
+      one.classList.remove('jp-mod-spared');
+      one.style.removeProperty('--jp-chat-lines');
+      if (one.className === '') {
+        one.removeAttribute('class');
+      }
+    });
     copy.querySelectorAll('[style=""]').forEach(one => one.removeAttribute('style'));
     copy.normalize();
     return copy.innerHTML;

@@ -235,6 +235,13 @@ class NotebookPage:
         Returns:
             in how many steps it came, where it came in most.
         """
+        # An answer may have ended a few frames before its last words are drawn.
+        self.page.wait_for_function(
+            """([run, text, views]) => views <= window.readAnswers()
+              .filter(chain => chain.run === run && chain.text === text).length""",
+            arg=[run_id, bare(text), views],
+            timeout=PATIENCE_MS,
+        )
         self.assert_grew_steadily(run_id)
         chains = self.growth(run_id)
         assert all(bare(text).startswith(chain["text"]) for chain in chains)

@@ -191,7 +191,7 @@ def test_no_click_in_a_hostile_answer_runs_or_changes_anything(
     run = site.send(thread, text, chars_per_second=200_000, chunk_chars=2_000)
     chat.expect_status(run, "completed")
     content = chat.answer(run).get_by_test_id("content")
-    expect(content).to_contain_text("The end.", timeout=PATIENCE_MS)
+    expect(content).to_contain_text("The end.", timeout=3 * PATIENCE_MS)
     content.evaluate(
         """node => {
           for (const one of node.querySelectorAll('*:not(a[href])')) {

@@ -77,10 +77,7 @@ export class Blocks {
 
   /** Let the browser pass over blocks that are out of sight, where there are many. */
   spare(from: number, to: number): void {
-    if (to < MANY) {
-      return;
-    }
-    for (const { node } of this._views.slice(from, to)) {
+    for (const { node } of this._views.slice(Math.max(from, MANY), to)) {
       const lines = 1 + Math.ceil((node.textContent ?? '').length / CHARS_IN_A_LINE);
       node.style.setProperty('--jp-chat-lines', String(lines));
       node.classList.add('jp-mod-spared');

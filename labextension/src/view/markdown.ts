@@ -55,7 +55,10 @@ export class IncrementalMarkdown {
   /** Show this text; it begins with the text shown before. */
   update(text: string, isEnded: boolean): void {
     this._text = text;
-    this._isEnded ||= isEnded;
+    if (isEnded) {
+      this._isEnded = true;
+      this._endRest();
+    }
     if (!this._isDrawing) {
       void this._draw();
     }
@@ -93,7 +96,8 @@ export class IncrementalMarkdown {
       const cost_ms = await frames.run(this._plain === null ? this._pass() : this._plainPass());
       // Old text is drawn as fast as the frames allow; a growing one leaves room for the page.
       if (cost_ms > SLOW_MS && this._drawnTo === this._text.length && !this._isFinished) {
-        await frames.rest(Math.min(LONGEST_REST_MS, cost_ms * REST_FACTOR));
+        const rest = frames.rest(Math.min(LONGEST_REST_MS, cost_ms * REST_FACTOR));
+        await Promise.race([rest, new Promise<void>(resolve => (this._endRest = resolve))]);
       }
     }
   }
@@ -233,6 +237,8 @@ export class IncrementalMarkdown {
   private _text = '';
   private _drawnTo = 0;
   private _isEnded = false;
+  /** The end of the text does not wait for a rest to be over. */
+  private _endRest = (): void => undefined;
   private _isFinished = false;
   private _isDrawing = false;
   private _isDisposed = false;
