@@ -9,7 +9,7 @@ to the fold of their events: a run's row at every event that changes it, a messa
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
@@ -212,7 +212,7 @@ class Transaction:
             self.execute(f"UPDATE run SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
         self._dirty = {}
         for run in self._settle.values():
-            settle_message(self.conn, run)
+            settle_message(self.conn, run, {event.seq for event in self.events})
         self._settle = {}
         for pk, columns in self._threads.items():
             sets = ", ".join(f"{name} = :{name}" for name in columns)
@@ -279,16 +279,19 @@ def _place(damage: DamagedRow) -> dict[str, Any]:
     return {name: damage.facts[name] for name in ("table", "row")}
 
 
-def settle_message(conn: Connection, run: RunRef) -> None:
+def settle_message(conn: Connection, run: RunRef, written: Collection[int] = ()) -> None:
     """Fold what came after the message row's seq into it. The row is derived, never composed.
 
-    A row that is damaged, or whose log is, stays as it is: its run can end all the same.
+    A row that is damaged, or whose log is, stays as it is: its run can end all the same. Only an
+    event that this transaction has ``written`` (by seq) is refused: it must not become damage.
     """
     sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE pk = :pk"
     row = execute(conn, sql, {"pk": run.message_pk}).mappings().one()
     try:
         fold = fold_message(conn, run, rows.message_wire(row, run.thread.id))
     except DamagedRow as damage:
+        if damage.facts["row"] in {f"seq {seq}" for seq in written}:
+            raise
         log.error(Line("row.damaged", thread=run.thread.id, **_place(damage)))
         return
     columns = rows.message_columns(fold.value(), fold.seq)

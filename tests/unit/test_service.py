@@ -103,7 +103,7 @@ async def test_a_start_that_fails_leaves_no_open_database(tmp_path: Path) -> Non
     (tmp_path / "owners").write_text("no folder")
     config = settings(tmp_path, run_in_server=True)
     service = Service(config, registry=Registry([ScriptedProvider()]))
-    with pytest.raises(FileExistsError):
+    with pytest.raises(StoreError):
         await service.start()
     assert writers() == before
 
