@@ -129,6 +129,13 @@ async def test_a_run_that_cannot_be_taken_ends_and_does_not_let_the_sweep_spin(
 
     await rig.until(has_failed)
     assert await rig.engine.sweep._pause_s() == 100.0
+    # Only what wakes later is worth an earlier look.
+    other = await rig.send(await rig.thread())
+    waits = f"UPDATE run SET status = 'waiting', wake_ms = {rig.clock() + 7000}"
+    await rig.store.write(lambda tx: tx.execute(f"{waits} WHERE pk = {other.pk}"))
+    assert await rig.engine.sweep._pause_s() == 7.0
+    again = "UPDATE run SET status = 'pending', wake_ms = NULL"
+    await rig.store.write(lambda tx: tx.execute(f"{again} WHERE pk = {other.pk}"))
     await rig.store.write(lambda tx: tx.execute("UPDATE run SET params = '{}'"))
 
 
