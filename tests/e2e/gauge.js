@@ -78,8 +78,9 @@
       });
       const wait = () => {
         quietFrames += 1;
-        // On a busy machine a page is slow, and not done.
-        if (performance.now() - changed < quietMs || quietFrames < QUIET_FRAMES) {
+        // On a busy machine a page is slow, and not done; the tail is marked until all is drawn.
+        const isDrawing = node.querySelector('.jp-mod-tail') !== null;
+        if (isDrawing || performance.now() - changed < quietMs || quietFrames < QUIET_FRAMES) {
           requestAnimationFrame(wait);
           return;
         }

@@ -14,7 +14,7 @@ from jupyter_chat_stream.providers.demo import answer_to
 from tests.e2e import notebooks
 from tests.e2e.conftest import Open
 from tests.e2e.held import MODEL, Tap, words
-from tests.e2e.pages import PATIENCE_MS, ChatView, bare
+from tests.e2e.pages import PATIENCE_MS, ChatView, NotebookPage, bare
 from tests.e2e.sites import FLAVOURS, Site
 
 TEXT = words(900)
@@ -46,14 +46,23 @@ The end.
 """
 
 
-def shown(site: Site, open_notebook: Open, name: str, model: str) -> tuple[ChatView, str]:
+def opened(
+    site: Site, open_notebook: Open, name: str, model: str
+) -> tuple[NotebookPage, ChatView, str]:
     """Open a notebook with one chat, and much below it."""
     thread = site.thread(name, model)
     below = [notebooks.text(f"# Below {number}\n\n" + "text\n\n" * 12) for number in range(6)]
     output = notebooks.chat_output(thread, "")
     path = notebooks.write(site, name, notebooks.code("1", output), *below)
-    chat = open_notebook(site, path, kernel=False).chat(0)
+    notebook = open_notebook(site, path, kernel=False)
+    chat = notebook.chat(0)
     chat.expect_live()
+    return notebook, chat, thread
+
+
+def shown(site: Site, open_notebook: Open, name: str, model: str) -> tuple[ChatView, str]:
+    """Open such a notebook; what matters is its chat."""
+    _, chat, thread = opened(site, open_notebook, name, model)
     return chat, thread
 
 
@@ -183,9 +192,9 @@ def test_no_click_in_a_hostile_answer_runs_or_changes_anything(
     site: Site, open_notebook: Open, name: str
 ) -> None:
     """All of the corpus in one answer; that nothing was loaded is asserted when the page closes."""
-    chat, thread = shown(site, open_notebook, name, "demo/echo")
+    notebook, chat, thread = opened(site, open_notebook, name, "demo/echo")
     page = chat.root.page
-    cells = page.locator(".jp-Cell").count()
+    cells = notebook.cells()
     corpus = json.loads(CORPUS.read_text(encoding="utf-8"))
     text = "\n\n<!-- -->\n\n".join([*corpus, "````\nThe end."])
     run = site.send(thread, text, chars_per_second=200_000, chunk_chars=2_000)
@@ -209,7 +218,7 @@ def test_no_click_in_a_hostile_answer_runs_or_changes_anything(
     )
     assert all(picture.startswith("data:image/") for picture in pictures)
     assert page.title() != "ran"
-    assert page.locator(".jp-Cell").count() == cells
+    assert notebook.cells() == cells
 
 
 def test_a_code_block_is_copied_as_it_was_written(
