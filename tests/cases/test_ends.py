@@ -258,6 +258,32 @@ async def test_a_turn_cut_after_its_pause_goes_on_by_the_next_attempt(
     assert (await rig.run(run))["attempt"] == 2
 
 
+@pytest.mark.parametrize(
+    "after",
+    [sse(), sse(begin()), sse(begin()) + RESET],
+    ids=["no event", "its beginning only", "a reset"],
+)
+async def test_a_turn_that_comes_to_nothing_after_its_pause_is_a_cut_and_no_foreign_answer(
+    after: bytes, rig: Rig, api: PlayedApi
+) -> None:
+    """L5: what answered before the pause was the API, so the next attempt goes on."""
+    api.play(paused(1), after)
+    run, reply = await ask(rig)
+    assert (reply["status"], reply["content"]) == ("completed", "1. \n\n[rest]")
+    assert (await rig.run(run))["attempt"] == 2
+
+
+async def test_a_pause_within_a_tools_input_is_a_cut(rig: Rig, api: PlayedApi) -> None:
+    """L5: blocks that are not whole are not sent back; the next attempt goes on from the text."""
+    call = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+    half = {"type": "input_json_delta", "partial_json": '{"q": '}
+    api.play(sse(begin(), *text(0, "One."), *block(1, call, half), *end("pause_turn")))
+    run, reply = await ask(rig)
+    assert reply["status"] == "completed"
+    assert reply["content"].endswith("[rest]")
+    assert (await rig.run(run))["attempt"] == 2
+
+
 # ------------------------------------------------------------------------------ refusals
 
 

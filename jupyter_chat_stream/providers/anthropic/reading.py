@@ -37,7 +37,7 @@ class Reading:
 
     def __init__(self, prompt: Prompt) -> None:
         self.is_ended = False
-        self._has_events = False
+        self._has_events = False  # of any request: after a pause it is known who answers
         self._model = prompt.model
         self._usage = dict.fromkeys(_USAGE.values(), 0)
         self._usage_before = dict(self._usage)  # of the requests before a pause
@@ -105,7 +105,7 @@ class Reading:
         self._blocks, self._open = [], {}
         self._usage_before = self._total()
         self._usage = dict.fromkeys(self._usage, 0)
-        self._stop_reason, self.is_ended, self._has_events = None, False, False
+        self._stop_reason, self.is_ended = None, False
         return back
 
     def _start(self, index: int, given: Any) -> list[Chunk]:
