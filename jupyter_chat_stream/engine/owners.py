@@ -4,8 +4,8 @@ The operating system lets go of the lock when the process dies, however it dies;
 so a laptop may sleep. Files of the dead are removed by whoever finds them. A file that was
 seen here and is missing proves no death: the folder may have been cleaned. So each owner looks
 at its file every ``LOOK_S`` and makes it again, and an owner whose file went, but was never
-found unlocked, counts as dead only after ``MISSING_S`` (L10). On many hosts
-a lease says who lives (leases.py).
+found unlocked, counts as dead only after ``MISSING_S`` (L10). An owner locks a draft and renames
+it, so that nobody finds its file unlocked. On many hosts a lease says who lives (leases.py).
 """
 
 from __future__ import annotations
@@ -57,8 +57,10 @@ MISSING_S = 5.0  # five looks of an owner that lives
 
 Kind = Literal["server", "worker"]
 
-# To lock a new file: somebody may just be looking whether a dead one has left it.
+# To lock a draft: somebody may just be looking whether a dead owner has left it.
 _TRIES, _PAUSE_S = 50, 0.001
+# Windows renames no file that is open: there the file is made and locked in two steps.
+_DRAFT = ".draft" if os.name == "posix" else ".lock"
 
 
 def make_owners(
@@ -104,6 +106,8 @@ class FileOwners:
             for owner in self._look_around():
                 if self._is_held(self._path(owner)) is False:
                     self._seen.discard(owner)
+            for draft in self._folder.glob(f"*{_DRAFT}"):
+                self._is_held(draft)
         except OSError as error:
             self.unlock()
             raise self._refusal(reason_of(error)) from error
@@ -130,9 +134,10 @@ class FileOwners:
         """Take the own lock; one on a file that was removed is given up for it."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path, old = self._path(self.own), self._descriptor
+        draft = path.with_suffix(_DRAFT)
         for _ in range(_TRIES):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            if _lock(descriptor) and _is_there(descriptor, path):
+            descriptor = os.open(draft, os.O_RDWR | os.O_CREAT, 0o600)
+            if _lock(descriptor) and _put(descriptor, draft, path):
                 self._descriptor = descriptor
                 if old is not None:
                     os.close(old)
@@ -161,7 +166,7 @@ class FileOwners:
         self._missing_since.pop(owner, None)
         if is_held:
             self._seen.add(owner)
-        else:  # Not for good: an owner that has just made its file again has yet to lock it.
+        else:  # Not for good: on Windows an owner that has just made its file has yet to lock it.
             self._seen.discard(owner)
         return is_held
 
@@ -207,6 +212,16 @@ class FileOwners:
 
     def _path(self, owner: str) -> Path:
         return self._folder / f"{Path(owner).name}.lock"
+
+
+def _put(descriptor: int, draft: Path, path: Path) -> bool:
+    """Give a locked draft its name; False where the draft was taken for a dead owner's."""
+    if draft != path:
+        try:
+            draft.rename(path)
+        except FileNotFoundError:
+            return False
+    return _is_there(descriptor, path)
 
 
 def _is_there(descriptor: int, path: Path) -> bool:

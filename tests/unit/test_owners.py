@@ -9,10 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jupyter_chat_stream.engine import owners as owners_module
 from jupyter_chat_stream.engine.owners import FileOwners
 from jupyter_chat_stream.errors import StoreError
 from jupyter_chat_stream.events import Delta
@@ -153,7 +156,7 @@ def test_an_owner_that_was_seen_to_be_dead_stays_dead_when_its_file_is_removed(
 
 
 def test_an_owner_that_was_found_unlocked_and_then_took_its_lock_lives(tmp_path: Path) -> None:
-    """L10: between making its file and locking it an owner looks like a dead one."""
+    """L10: a file that nobody locks proves no death for good."""
     owners = FileOwners(tmp_path, "01a")
     path = tmp_path / "owners" / "01other.lock"
     path.parent.mkdir()
@@ -301,10 +304,12 @@ async def test_a_store_that_refuses_puts_the_sweep_off_and_does_not_end_it(
 
 
 def test_a_folder_where_nothing_can_be_locked_is_refused_l10(tmp_path: Path) -> None:
-    first = alive(tmp_path, "01me")
-    with pytest.raises(StoreError, match="cannot be locked"):
-        alive(tmp_path, "01me")  # as where the system grants no lock at all
-    first.unlock()
+    """Somebody else holds the draft all the time, as where the system grants no lock at all."""
+    (tmp_path / "owners").mkdir()
+    with (tmp_path / "owners" / f"01me{owners_module._DRAFT}").open("w") as draft:
+        assert owners_module._lock(draft.fileno())
+        with pytest.raises(StoreError, match="cannot be locked"):
+            alive(tmp_path, "01me")
 
 
 def alive(folder: Path, owner: str) -> FileOwners:
@@ -345,6 +350,7 @@ async def test_what_dead_owners_have_left_is_removed_at_the_start(
 ) -> None:
     """Also of those that held no run, whom nobody would ever ask about."""
     (tmp_path / "owners" / "01dead.lock").touch()
+    (tmp_path / "owners" / "01early.draft").touch()  # died between its two steps
     (tmp_path / "owners" / "note").touch()
     owners = FileOwners(tmp_path, "01me")
     await owners.open()
@@ -353,24 +359,55 @@ async def test_what_dead_owners_have_left_is_removed_at_the_start(
     await owners.close()
 
 
-def test_an_owner_whose_new_file_was_taken_for_a_dead_ones_makes_another(
+@pytest.mark.skipif(os.name != "posix", reason="Windows renames no open file")
+def test_nobody_finds_a_living_owners_file_unlocked_at_any_step_of_its_making(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L5, L10: an owner that was found unlocked would lose its runs while it lives."""
+    looking, found = FileOwners(tmp_path, "01you"), []
+    path = tmp_path / "owners" / "01me.lock"
+
+    def look_after(act: Callable[..., Any]) -> Callable[..., Any]:
+        def acting(*args: Any) -> Any:
+            result = act(*args)
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "open", opening)
+                patch.setattr(owners_module, "_lock", locking)
+                found.append(looking._is_held(path))
+            return result
+
+        return acting
+
+    opening, locking, renaming = os.open, owners_module._lock, Path.rename
+    monkeypatch.setattr(os, "open", look_after(opening))
+    monkeypatch.setattr(owners_module, "_lock", look_after(locking))
+    monkeypatch.setattr(Path, "rename", look_after(renaming))
+    owners = alive(tmp_path, "01me")
+    monkeypatch.undo()
+    assert found == [None, None, True]
+    assert is_alive(looking, "01me")
+    owners.unlock()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows renames no open file")
+def test_an_owner_whose_draft_was_taken_for_a_dead_ones_makes_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lock on a file that is no longer there would be held where nobody looks."""
-    path = tmp_path / "owners" / "01me.lock"
+    draft = tmp_path / "owners" / "01me.draft"
     original, taken = os.open, []
 
     def bury_once(name: object, *rest: int) -> int:
         descriptor = original(name, *rest)  # type: ignore[call-overload]
         if not taken:
             taken.append(name)
-            path.unlink()
+            draft.unlink()
         return int(descriptor)
 
     monkeypatch.setattr(os, "open", bury_once)
     owners = alive(tmp_path, "01me")
     monkeypatch.undo()
-    assert path.exists()
+    assert not draft.exists()
     assert is_alive(FileOwners(tmp_path, "01you"), "01me")
     owners.unlock()
 
