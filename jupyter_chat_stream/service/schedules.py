@@ -27,7 +27,7 @@ class Schedules(ServiceBase):
 
         Raises:
             ThreadNotFound
-            ScheduleNotFound: ``before`` is none of theirs.
+            ScheduleNotFound: ``before`` is no schedule's id.
         """
 
         def work(conn: Connection) -> list[dict[str, Any]]:

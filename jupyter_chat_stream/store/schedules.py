@@ -216,10 +216,10 @@ def list_all(
     """Return the newest ``limit`` of an owner's schedules, of one thread or of all, oldest first.
 
     Args:
-        before: the id of a schedule: only those made before it.
+        before: the id of a schedule: only those made before it, though it be deleted by now.
 
     Raises:
-        ScheduleNotFound: ``before`` is none of theirs.
+        ScheduleNotFound: ``before`` is no schedule's id.
     """
     sql = f"SELECT {_COLUMNS} {_FROM} WHERE thread.owner = :owner AND NOT thread.deleted"
     params: dict[str, Any] = {"owner": owner, "limit": limit}
@@ -227,10 +227,20 @@ def list_all(
         sql += " AND schedule.thread = :thread"
         params["thread"] = thread.pk
     if before is not None:
-        sql += " AND schedule.pk < :before"
-        params["before"] = _find(conn, owner, before)["pk"]
+        sql += _before(conn, owner, before)
+        params["before"] = before
     sql += " ORDER BY schedule.pk DESC LIMIT :limit"
     return [_wire(row) for row in reversed(execute(conn, sql, params).mappings().all())]
+
+
+def _before(conn: Connection, owner: str, before: str) -> str:
+    """Return the condition of a page; ids sort by time, so a deleted schedule has a place, too."""
+    try:
+        return f" AND schedule.pk < {int(_find(conn, owner, before)['pk'])}"
+    except ScheduleNotFound:
+        if not threads.is_id(before):
+            raise
+        return " AND schedule.id < :before"
 
 
 def _find(conn: Connection, owner: str, schedule_id: str) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
@@ -18,6 +18,11 @@ from .log import ThreadRef, Transaction, execute
 from .tables import IdempotencyRow, PreferenceRow, ThreadRow, new_key, table
 
 _ID = re.compile(r"[0-9a-z]{22}")  # what could be one: store.new_id
+
+
+def is_id(text: str) -> bool:
+    """Whether a text could be an id of ours, though its row be gone."""
+    return _ID.fullmatch(text) is not None
 
 
 def find_thread(conn: Connection, owner: str, thread_id: str) -> ThreadRef:
@@ -157,9 +162,13 @@ def list_threads(
 ) -> list[dict[str, Any]]:
     """List an owner's threads, newest first; ``q`` looks in names and titles.
 
+    Args:
+        before: where a page begins: a thread's id, a time, or both (``time,id``), which stays a
+            place of the list whatever becomes of that thread.
+
     Raises:
-        InvalidInput: ``before`` is neither an id nor a time.
-        ThreadNotFound: ``before`` is no thread of theirs.
+        InvalidInput: ``before`` is none of the three.
+        ThreadNotFound: ``before`` is an id alone, of no thread of theirs.
     """
     statement = select(table(ThreadRow)).where(
         col(ThreadRow.owner) == owner,
@@ -171,28 +180,40 @@ def list_threads(
     if q:
         like = [col(c).icontains(q, autoescape=True) for c in (ThreadRow.name, ThreadRow.title)]
         statement = statement.where(or_(*like))
-    place = tuple_(col(ThreadRow.updated_ms), col(ThreadRow.pk))
     if before is not None:
-        statement = statement.where(place < _place_of(conn, owner, before))
+        statement = statement.where(_is_before(*_place_of(conn, owner, before)))
     statement = statement.order_by(col(ThreadRow.updated_ms).desc(), col(ThreadRow.pk).desc())
     found = conn.execute(statement.limit(limit)).mappings()
     return [_shown(dict(row)) for row in found]
 
 
-def _place_of(conn: Connection, owner: str, before: str) -> tuple[int, int]:
-    """Give where a page begins: at a thread, or at a time (which cuts between milliseconds)."""
-    sql = "SELECT updated_ms, pk FROM thread WHERE owner = :owner AND id = :id"
-    row = execute(conn, sql, {"owner": owner, "id": before}).first()
-    if row is not None:
-        return row[0], row[1]
-    if _ID.fullmatch(before):
-        raise ThreadNotFound(before)
+def _is_before(ms: int, pk: int | None, thread_id: str) -> ColumnElement[bool]:
+    """Return the condition of a page; of a thread that is gone, its id says when it was made."""
+    updated = col(ThreadRow.updated_ms)
+    earlier = col(ThreadRow.id) < thread_id if pk is None else col(ThreadRow.pk) < pk
+    return or_(updated < ms, and_(updated == ms, earlier))
+
+
+def _place_of(conn: Connection, owner: str, before: str) -> tuple[int, int | None, str]:
+    """Return where a page begins: a time, and a thread's key if there is one, and its id.
+
+    A time alone cuts between milliseconds.
+    """
+    time, _, thread_id = before.rpartition(",")
+    sql = "SELECT updated_ms, pk, deleted FROM thread WHERE owner = :owner AND id = :id"
+    row = execute(conn, sql, {"owner": owner, "id": thread_id}).first()
+    if is_id(thread_id) and not time:
+        if row is None or row[2]:  # its deletion was a change, so its place is another one now
+            raise ThreadNotFound(thread_id)
+        return row[0], row[1], thread_id
     try:
-        return from_iso(before), 0
+        if not is_id(thread_id):
+            return from_iso(before), None, ""
+        return from_iso(time), None if row is None else row[1], thread_id
     except (InvalidInput, OverflowError):
         raise InvalidInput(
-            "'before' must be a thread's id, or a time in ISO 8601 with its zone, such as an "
-            "`updated_at`.",
+            "'before' must be a thread's id, a time in ISO 8601 with its zone, such as an "
+            "`updated_at`, or both: `<updated_at>,<id>`.",
             field="before",
         ) from None
 

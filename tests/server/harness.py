@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -180,6 +181,11 @@ class Socket:
         self.connection.close()
         while await self.frame() is not None:
             pass
+
+
+async def another_millisecond() -> None:
+    now_ms = time.time_ns() // 1_000_000
+    await until(lambda: time.time_ns() // 1_000_000 > now_ms)
 
 
 async def until(condition: Callable[[], Any]) -> None:

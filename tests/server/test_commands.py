@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from datetime import datetime, timedelta, timezone
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -13,14 +13,9 @@ import pytest
 from jupyter_chat_stream._version import PROTOCOL_VERSION, __version__
 from jupyter_chat_stream.events import ENDS, STATUSES
 from jupyter_chat_stream.server import handlers
-from tests.server.harness import ChatServer, until
+from tests.server.harness import ChatServer, another_millisecond
 
 SLOW = {"chars_per_second": 20}
-
-
-async def another_millisecond() -> None:
-    now_ms = time.time_ns() // 1_000_000
-    await until(lambda: time.time_ns() // 1_000_000 > now_ms)
 
 
 async def test_status_says_what_runs(chat_server: ChatServer) -> None:
@@ -119,6 +114,29 @@ async def test_a_page_may_begin_at_a_thread_s_id(chat_server: ChatServer) -> Non
         assert [thread["id"] for thread in rest.json["threads"]] == every[place + 1 :]
     nobody = await chat_server.ask("GET", f"{path}&before={'z' * 22}")
     assert (nobody.status, nobody.error["code"]) == (404, "thread_not_found")
+
+
+async def test_a_page_of_threads_goes_on_though_the_last_one_shown_was_changed_or_deleted(
+    chat_server: ChatServer,
+) -> None:
+    for _ in range(6):
+        await chat_server.thread(project="moving")
+    path = "threads?project=moving"
+    every = (await chat_server.ask("GET", path)).json["threads"]
+    ids = [thread["id"] for thread in every]
+
+    async def after(thread: dict[str, Any]) -> list[str]:
+        place = f"{thread['updated_at']},{thread['id']}"
+        page = await chat_server.ask("GET", f"{path}&before={place}")
+        return [found["id"] for found in page.json["threads"]]
+
+    assert [await after(thread) for thread in every] == [ids[n + 1 :] for n in range(6)]
+    await chat_server.ask("PATCH", f"threads/{ids[1]}", {"title": "Moved"})
+    await chat_server.ask("DELETE", f"threads/{ids[2]}")
+    assert await after(every[1]) == ids[3:]
+    assert await after(every[2]) == ids[3:]
+    alone = await chat_server.ask("GET", f"{path}&before={ids[2]}")
+    assert (alone.status, alone.error["code"]) == (404, "thread_not_found")
 
 
 async def test_a_thread_is_renamed_archived_and_deleted(chat_server: ChatServer) -> None:

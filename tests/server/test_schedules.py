@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.harness import ChatServer
+from tests.server.harness import ChatServer, another_millisecond
 
 NEW = {"content": "Good morning", "cron": "0 9 * * MON-FRI"}
 FIELDS = {
@@ -51,6 +51,24 @@ async def test_a_schedule_is_made_read_listed_changed_and_deleted(chat_server: C
     for method in ("GET", "PATCH", "DELETE"):
         gone = await chat_server.ask(method, path)
         assert (gone.status, gone.error["code"]) == (404, "schedule_not_found")
+
+
+async def test_a_page_of_schedules_goes_on_though_the_last_one_shown_was_deleted(
+    chat_server: ChatServer,
+) -> None:
+    thread_id = await chat_server.thread()
+    every = []
+    for minute in range(4):
+        every.append(await made(chat_server, thread_id, cron=f"{minute} 9 * * *"))
+        await another_millisecond()  # ids sort by time
+    path = f"schedules?thread_id={thread_id}&limit=2"
+    page = (await chat_server.ask("GET", path)).json["schedules"]
+    assert page == every[2:]
+    await chat_server.ask("DELETE", f"schedules/{page[0]['id']}")
+    rest = await chat_server.ask("GET", f"{path}&before={page[0]['id']}")
+    assert rest.json == {"schedules": every[:2]}
+    odd = await chat_server.ask("GET", f"{path}&before=nobody")
+    assert (odd.status, odd.error["code"]) == (404, "schedule_not_found")
 
 
 async def test_a_schedule_goes_with_its_thread(chat_server: ChatServer) -> None:
