@@ -2,10 +2,12 @@
 
 A follower keeps the newest messages of a thread. A ``Paged`` list holds those, and asks the server
 for one page after the other, newest first, when something of it is read that is not there.
+Whatever else a list does, it does with the whole of it.
 """
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
@@ -22,6 +24,8 @@ class Paged(list[T]):
         earlier: gives what comes right before, oldest first; empty where nothing does. None where
             the list is whole.
     """
+
+    _earlier: Callable[[], list[T]] | None = None
 
     def __init__(
         self, items: Iterable[T] = (), earlier: Callable[[], list[T]] | None = None
@@ -53,6 +57,7 @@ class Paged(list[T]):
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice):
             is_at_end = key.start is not None and key.start < 0 and (key.stop or -1) < 0
+            is_at_end = is_at_end and (key.step or 1) > 0
             wanted = -key.start if is_at_end else None
         else:
             place = operator.index(key)
@@ -88,31 +93,57 @@ class Paged(list[T]):
         return any(known == item for known in reversed(self))
 
     def __eq__(self, other: object) -> bool:
-        self._ask_all()
-        if isinstance(other, Paged):
-            other._ask_all()
-        return super().__eq__(other)
+        return super().__eq__(_whole(self, other))
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
     __hash__ = None
 
+    def __lt__(self, other: list[T]) -> bool:
+        return super().__lt__(_whole(self, other))
+
+    def __le__(self, other: list[T]) -> bool:
+        return super().__le__(_whole(self, other))
+
+    def __gt__(self, other: list[T]) -> bool:
+        return super().__gt__(_whole(self, other))
+
+    def __ge__(self, other: list[T]) -> bool:
+        return super().__ge__(_whole(self, other))
+
     def __add__(self, other: Any) -> Any:
-        self._ask_all()
-        return super().__add__(other)
+        return super().__add__(_whole(self, other))
 
     def __radd__(self, other: list[Any]) -> list[Any]:
         return [*other, *self]
 
-    def index(self, *args: Any) -> int:
-        self._ask_all()
-        return super().index(*args)
-
-    def count(self, item: Any) -> int:
-        self._ask_all()
-        return super().count(item)
-
     def copy(self) -> list[T]:
+        return list(self)
+
+
+def _whole(mine: Paged[Any], other: Any) -> Any:
+    """Ask for all of two lists, and return the second."""
+    for each in (mine, other):
+        if isinstance(each, Paged):
+            each._ask_all()
+    return other
+
+
+def _with_all_of_it(name: str) -> Callable[..., Any]:
+    """Make a list's method that asks for the whole list first."""
+    original = getattr(list, name)
+
+    @functools.wraps(original)
+    def method(self: Paged[Any], *args: Any, **options: Any) -> Any:
         self._ask_all()
-        return self.here()
+        return original(self, *args, **options)
+
+    return method
+
+
+# What a list does at its end, `append`, `extend` and `+=`, needs no beginning.
+_NEED_ALL = ("clear", "count", "index", "insert", "pop", "remove", "reverse", "sort")
+_OPERATORS = ("delitem", "imul", "mul", "rmul", "setitem", "reduce_ex")
+for _name in (*_NEED_ALL, *(f"__{name}__" for name in _OPERATORS)):
+    setattr(Paged, _name, _with_all_of_it(_name))
