@@ -17,10 +17,10 @@ is about to end.
 from __future__ import annotations
 
 import atexit
+import errno
 import hashlib
 import json
 import os
-import select
 import socket
 import subprocess
 import sys
@@ -33,7 +33,7 @@ from pathlib import Path
 from .. import connection
 from ..config import CONNECTION_ENV, data_dir
 from ..connection import Connection
-from ..errors import DataFolderRefused, ServerUnavailable
+from ..errors import ChatStreamError, DataFolderRefused, ServerUnavailable
 from ..folders import make_data_folder, reason_of
 
 START_TIMEOUT_S = 60.0
@@ -117,8 +117,13 @@ class _Leash:
     def is_held(self) -> bool:
         if self.socket is None:
             return False
-        # The server never writes after its welcome: readable means gone.
-        return not select.select([self.socket], [], [], 0)[0]
+        try:  # The server never writes after its welcome: readable means gone.
+            self.socket.recv(1)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
     def drop(self) -> None:
         if self.socket is not None:
@@ -154,7 +159,7 @@ def connect() -> Connection:
     """Find the private server or start it, and hold its leash from now on.
 
     Raises:
-        ServerUnavailable: it cannot be started; the sentence names its log.
+        ServerUnavailable: it cannot be started; the sentence names its log, or what is short.
         VersionMismatch: the one that runs belongs to another version.
         DataFolderRefused: its files cannot be made or written.
     """
@@ -166,7 +171,7 @@ def connect() -> Connection:
         try:
             _join_or_start(at)
         except OSError as error:
-            raise DataFolderRefused(str(at.note.parent), reason_of(error)) from error
+            raise _refusal(error, at) from error
         assert _leash.connection is not None
         return _leash.connection
 
@@ -241,3 +246,28 @@ def _not_started(at: Place) -> ServerUnavailable:
         f"The private chat server did not start: {last}. Its log is {str(at.log)!r}.",
         log=str(at.log),
     )
+
+
+# What a start needs beside the folder, and what to do where the system has none left.
+_SHORT_OF = {
+    (errno.EMFILE,): "This process has too many files open: close some, or raise `ulimit -n`",
+    (errno.ENFILE,): "The system has too many files open: end some programs",
+    (errno.EAGAIN, errno.ENOMEM): "The system starts no more processes: free some memory, end some "
+    "programs, or raise `ulimit -u`",
+}
+
+
+def _refusal(error: OSError, at: Place) -> ChatStreamError:
+    """Say what a failed start is about: the folder's files, the interpreter, or a bound."""
+    for numbers, advice in _SHORT_OF.items():
+        if error.errno in numbers:
+            return ServerUnavailable(
+                f"The private chat server cannot be reached ({reason_of(error)}). {advice}; then "
+                "try again."
+            )
+    if error.filename == sys.executable:
+        return ServerUnavailable(
+            f"The private chat server cannot be started ({reason_of(error)}): this Python was "
+            "moved, removed or closed to you. Restart the kernel with one that is there."
+        )
+    return DataFolderRefused(str(at.note.parent), reason_of(error))
