@@ -63,13 +63,20 @@ class Source:
 
 
 def shown(entries: Sequence[Entry], head: str | None) -> list[Entry]:
-    """Give the messages from the root to the head, then what is to be sent later."""
-    by_id = {entry.id: entry for entry in entries}
+    """Return the messages from the root to the head, then what is to be sent later.
+
+    A damaged row may name a head or a parent that is not there: the newest message, or the one made
+    before, stands for it.
+    """
+    places = {entry.id: place for place, entry in enumerate(entries)}
     branch: list[Entry] = []
-    entry = by_id.get(head or "")
-    while entry is not None and len(branch) < len(entries):
-        branch.append(entry)
-        entry = by_id.get(entry.parent_id or "")
+    named, instead = head, len(entries) - 1
+    while named is not None and len(branch) < len(entries):
+        place = places.get(named, instead)
+        if place < 0:
+            break
+        branch.append(entries[place])
+        named, instead = entries[place].parent_id, place - 1
     branch.reverse()
     later = {e.id for e in entries if e.role == "user" and e.status == "waiting"}
     on_branch = {e.id for e in branch}

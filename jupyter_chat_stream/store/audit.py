@@ -80,7 +80,9 @@ def verify(
 
 def _damaged(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
     """Name each row of a thread that cannot be read."""
-
+    own = f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk"
+    for row in execute(conn, own, {"pk": thread.pk}).mappings():
+        yield from _tried(thread, partial(rows.thread_wire, row))
     messages = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE thread = :pk ORDER BY pk"
     for row in execute(conn, messages, {"pk": thread.pk}).mappings():
         yield from _tried(thread, partial(rows.message_wire, row, thread.id))

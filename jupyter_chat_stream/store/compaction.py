@@ -226,7 +226,7 @@ def _folder(
 def _apply(run: RunRef, fold: list[MessageFold], row: Sequence[Any]) -> None:
     """Fold a row of the log; one that is folded already is skipped."""
     seq, type_, _, _, _, part, kind, text, _ = row
-    if type_ == "delta" and fold:
+    if type_ == "delta" and fold and isinstance(text, str):
         fold[0].append(part, kind, text, seq)
         return
     event = rows.event_value(row, run.thread.id, (run.id, run.message_id))

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from ..errors import DamagedRow, FoldError, InvalidInput
 from ..events import STATUSES, Event, Unknown, iso
 from ..messages import whole_message
+from .driver import Undecodable
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -49,6 +50,12 @@ class _Misfit(ValueError):
     """A column is not what it should be; says which, never what it holds."""
 
 
+def check_thread(thread: Mapping[str, Any]) -> None:
+    """Check the texts of a thread."""
+    _expect_texts(thread, "id", "owner")
+    _expect_texts(thread, "name", "title", "project", "model", "system", "head", or_none=True)
+
+
 def check_message(message: Mapping[str, Any]) -> None:
     """Check the fields of a message that readers rely on."""
     _expect(message["role"] in ("user", "assistant"), "role")
@@ -58,10 +65,8 @@ def check_message(message: Mapping[str, Any]) -> None:
     error = message["error"]
     is_one = isinstance(error, dict) and {"code", "message"} <= error.keys()
     _expect(error is None or is_one, "error")
-    for name in ("id", "kind"):
-        _expect(isinstance(message[name], str), name)
-    for name in ("model", "stop_reason", "run_id", "parent_id"):
-        _expect(message[name] is None or isinstance(message[name], str), name)
+    _expect_texts(message, "id", "kind")
+    _expect_texts(message, "model", "stop_reason", "run_id", "parent_id", or_none=True)
     _expect(isinstance(message["parts"], list), "parts")
     for part in message["parts"]:
         _check_part(part)
@@ -72,15 +77,19 @@ def check_run(run: Mapping[str, Any]) -> None:
     _expect(run["status"] in STATUSES, "status")
     _expect(isinstance(run["attempt"], int), "attempt")
     _expect(run["error"] is None or isinstance(run["error"], dict), "error")
+    _expect_texts(run, "id", "message_id")
+    _expect_texts(run, "phase", "model", "job_id", "continues", or_none=True)
 
 
 def check_event(event: Event) -> None:
     """Check the fields of an event that the fold relies on."""
     body = event.body
     _expect(isinstance(event.type, str), "type")
+    _expect_texts(vars(event), "run_id", "message_id", or_none=True)
     if event.type == "delta":
         _expect(isinstance(body.text, str), "text")  # type: ignore[union-attr]
         _expect(isinstance(body.part, int), "part")  # type: ignore[union-attr]
+        _expect(isinstance(body.kind, str), "kind")  # type: ignore[union-attr]
     elif event.type == "message":
         message: Any = body.message  # type: ignore[union-attr]
         _expect(isinstance(message, dict), "body")
@@ -107,6 +116,12 @@ def _check_part(part: Any) -> None:
 def _expect(is_so: bool, column: str) -> None:
     if not is_so:
         raise _Misfit(f"its {column} is not what it should be")
+
+
+def _expect_texts(values: Mapping[str, Any], *names: str, or_none: bool = False) -> None:
+    for name in names:
+        value = values[name]
+        _expect(isinstance(value, str) or (or_none and value is None), name)
 
 
 # ---------------------------------------------------------------------- what is shown instead
@@ -149,7 +164,7 @@ def run_instead(row: Row, thread_id: str, message_id: str, damage: DamagedRow) -
     return {
         "id": str(row["id"]),
         "thread_id": thread_id,
-        "message_id": message_id,
+        "message_id": str(message_id),
         "status": row["status"] if is_known else "failed",
         "phase": _text(row["phase"]),
         "attempt": row["attempt"] if isinstance(row["attempt"], int) else 0,
@@ -198,6 +213,8 @@ def _error(damage: DamagedRow) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str | None:
+    if isinstance(value, Undecodable):
+        return str(value)
     return value if isinstance(value, str) else None
 
 

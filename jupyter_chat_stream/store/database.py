@@ -265,6 +265,7 @@ class Database:
 
         @event.listens_for(engine, "connect")
         def on_connect(raw: sqlite3.Connection, record: Any) -> None:
+            raw.text_factory = driver.decode
             for pragma in pragmas:
                 raw.execute(pragma).close()
             if not raw.execute("PRAGMA page_count").fetchone()[0]:

@@ -3,7 +3,8 @@
 SQLAlchemy's own way around a statement costs more than the statement (measured: 20 µs against 5).
 And each row that a statement gives or takes one by one lets go of the interpreter's lock, which a
 busy event loop gives back only after ms; so many rows go in one statement, and come as one.
-What a driver raises leaves here as SQLAlchemy's errors, like everywhere else.
+What a driver raises leaves here as SQLAlchemy's errors, like everywhere else. A text that is no
+UTF-8 comes as ``Undecodable``, so that it harms its own row and not the whole answer.
 """
 
 from __future__ import annotations
@@ -25,6 +26,30 @@ BEGIN_POSTGRES = (
 )
 # So many rows in one statement, and the rest in one more: few enough that each stays prepared.
 ROWS_AT_ONCE = (64, 16)
+
+
+class Undecodable:
+    """A text of SQLite that is no UTF-8: the file is damaged. It is no ``str``, so it fits nowhere.
+
+    ``str`` shows it, with U+FFFD for what cannot be read.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def __str__(self) -> str:
+        return self.data.decode(errors="replace")
+
+
+def decode(data: bytes) -> Any:
+    """Decode a text of SQLite; sqlite3 itself would raise, and the other rows would not be read.
+
+    Measured: 0.15 µs a text more, where reading an event takes 12 µs.
+    """
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return Undecodable(data)
 
 
 @lru_cache(maxsize=256)
@@ -144,7 +169,20 @@ def select_rows(
         raise _wrapped(conn, sql, error) from error
     finally:
         cursor.close()
-    return list(json.loads(found[0][0]) if is_sqlite else found)
+    return _rows_of(found[0][0]) if is_sqlite else list(found)
+
+
+def _rows_of(array: str | Undecodable) -> list[Sequence[Any]]:
+    """Read rows that came as one JSON array; a text that is no UTF-8 is damage of its row only."""
+    if isinstance(array, str):
+        return list(json.loads(array))
+    marked = array.data.decode(errors="surrogateescape")
+    return [[_unmarked(value) for value in row] for row in json.loads(marked)]
+
+
+def _unmarked(value: Any) -> Any:
+    is_marked = isinstance(value, str) and any("\udc80" <= char <= "\udcff" for char in value)
+    return Undecodable(value.encode(errors="surrogateescape")) if is_marked else value
 
 
 def _run(conn: Connection, sql: str, act: Callable[..., Any], *arguments: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..events import Delta, Event, MessageWritten, body_fields, canonical, from_iso, iso, make_body
 from ..messages import whole_message
-from .damage import check_event, check_message, check_run, checked
+from .damage import check_event, check_message, check_run, check_thread, checked
 
 THREAD_COLUMNS = (
     "id, owner, project, name, title, model, system, head, archived, deleted, "
@@ -40,7 +40,9 @@ def thread_wire(row: Row) -> dict[str, Any]:
         DamagedRow
     """
     with checked(str(row["id"]), "thread", row["id"]):
-        return _thread_wire(row)
+        thread = _thread_wire(row)
+        check_thread(thread)
+        return thread
 
 
 def _thread_wire(row: Row) -> dict[str, Any]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from jupyter_chat_stream.errors import DamagedRow
+from jupyter_chat_stream.events import dumps, to_wire
 from jupyter_chat_stream.export.formats import find_format
 from jupyter_chat_stream.export.source import Source
 from jupyter_chat_stream.store import runs, threads
 from jupyter_chat_stream.store.audit import verify
 from jupyter_chat_stream.store.claims import find_due
-from jupyter_chat_stream.store.reading import read_after, read_messages_before, read_state
-from tests.store.bench import Bench
+from jupyter_chat_stream.store.log import Connection, ThreadRef
+from jupyter_chat_stream.store.reading import Page, read_after, read_messages_before, read_state
+from tests.store.bench import Bench, sqlite_only
 
 # What is done to the reply's rows of one exchange, and the row that is named.
 SET_PARTS = "UPDATE message SET parts = '{0}' WHERE id = '{{message}}'"
@@ -44,6 +48,30 @@ EVENTS = {
     "no text": "UPDATE event SET text = NULL WHERE type = 'delta' AND thread = {thread}",
     "half a message": "UPDATE event SET body = '{{\"message\":{{}}}}' "
     "WHERE type = 'message' AND seq = 2 AND thread = {thread}",
+}
+
+# What a disk's fault makes of a text: bytes that are no UTF-8. Postgres holds none.
+NO_TEXT = "CAST(X'5B7BFFFE22' AS TEXT)"
+NO_UTF8 = {
+    **{
+        f"message.{name}": f"UPDATE message SET {name} = {NO_TEXT} WHERE id = '{{message}}'"
+        for name in (
+            *("parts", "role", "kind", "status", "model", "usage", "stop_reason", "error"),
+            *("run_id", "parent_id"),
+        )
+    },
+    **{
+        f"run.{name}": f"UPDATE run SET {name} = {NO_TEXT} WHERE id = '{{run}}'"
+        for name in ("status", "phase", "model", "params", "error", "job_id", "continues")
+    },
+    "event.body": f"UPDATE event SET body = {NO_TEXT} WHERE type = 'complete' "
+    "AND thread = {thread}",
+    "event.body of a question": f"UPDATE event SET body = {NO_TEXT} WHERE type = 'message' "
+    "AND seq = 2 AND thread = {thread}",
+    "event.text": f"UPDATE event SET text = {NO_TEXT} WHERE type = 'delta' AND thread = {{thread}}",
+    "event.kind": f"UPDATE event SET kind = {NO_TEXT} WHERE type = 'delta' AND thread = {{thread}}",
+    "event.type": f"UPDATE event SET type = {NO_TEXT} WHERE type = 'complete' "
+    "AND thread = {thread}",
 }
 
 
@@ -157,3 +185,91 @@ def test_a_thread_whose_own_row_is_damaged_is_listed_as_that(bench: Bench) -> No
     by_id = {each["id"]: each for each in listed}
     assert by_id[thread.id]["error"]["code"] == "damaged_row"
     assert "error" not in by_id[other.id]
+
+
+# ---------------------------------------------------------------------- texts that are no UTF-8
+
+
+def listed_by_id(bench: Bench) -> dict[str, dict[str, Any]]:
+    found = bench.look(
+        lambda conn: threads.list_threads(
+            conn, "local", q=None, project=None, archived=False, limit=50, before=None
+        )
+    )
+    return {thread["id"]: thread for thread in found}
+
+
+def exported(bench: Bench, thread: ThreadRef, name: str) -> str:
+    wanted = find_format(name, events=name == "json")
+
+    def read(conn: Connection) -> str:
+        return "".join(wanted.pieces(Source(conn, thread, at="2026-11-20T09:14:28.123Z")))
+
+    return bench.look(read)
+
+
+@sqlite_only
+@pytest.mark.parametrize("statement", NO_UTF8.values(), ids=NO_UTF8)
+def test_a_text_that_is_no_utf_8_harms_its_own_row_only(bench: Bench, statement: str) -> None:
+    thread_id, message_id, run_id = damaged(bench, statement)
+    other = bench.thread(name="whole")
+    bench.answered(other, ("well",))
+    assert set(listed_by_id(bench)) == {thread_id, other.id}
+    thread = bench.look(lambda conn: threads.find_thread(conn, "local", thread_id))
+    state = bench.look(lambda conn: read_state(conn, thread, limit=10, before=None))
+    assert len(state["messages"]) == 4
+    assert state["messages"][-1]["content"] == "second"
+    page = bench.look(lambda conn: read_messages_before(conn, thread, 2**31, 10))
+    assert [each["id"] for each in page] == [each["id"] for each in state["messages"]]
+    found = bench.look(lambda conn: runs.list_runs(conn, thread))
+    assert len(found) == 2
+    dumps([state, page, found])  # all of it goes over the wire
+    answer = bench.look(lambda conn: read_after(conn, thread, 1))
+    if isinstance(answer, Page):
+        dumps([to_wire(event) for event in answer.events])
+    else:
+        dumps(answer.to_wire())
+    for name in ("md", "json", "ipynb", "html"):
+        text = exported(bench, thread, name)
+        assert "second" in text
+        assert text.count("Why?") >= 2, "what stands before a damaged row is missing"
+    rows = [str(each) for each in bench.look(lambda conn: list(verify(conn)))]
+    assert rows
+    assert all(thread_id in each for each in rows)
+    assert any(name in each for name in (message_id, run_id, "event ") for each in rows)
+
+
+@sqlite_only
+@pytest.mark.parametrize("column", ["title", "name", "model", "system", "head"])
+def test_a_thread_whose_title_is_no_utf_8_is_listed_with_what_can_be_read_of_it(
+    bench: Bench, column: str
+) -> None:
+    thread, other = bench.thread(name="hurt"), bench.thread(name="whole")
+    bench.answered(thread, ("first",))
+    text = f"CAST(X'{b'Pri'.hex()}FF{b'es'.hex()}' AS TEXT)"
+    bench.sql(f"UPDATE thread SET {column} = {text} WHERE pk = {thread.pk}")
+    by_id = listed_by_id(bench)
+    assert by_id[thread.id][column] == "Pri\ufffdes"
+    assert by_id[thread.id]["error"]["code"] == "damaged_row"
+    assert "error" not in by_id[other.id]
+    state = bench.look(lambda conn: read_state(conn, thread, limit=10, before=None))
+    assert state["messages"][-1]["content"] == "first"
+    for name in ("md", "json", "ipynb", "html"):
+        assert "first" in exported(bench, thread, name)
+    rows = [str(each) for each in bench.look(lambda conn: list(verify(conn)))]
+    assert rows
+    assert all(thread.id in each for each in rows)
+
+
+@sqlite_only
+def test_a_live_answer_whose_log_is_no_utf_8_fails_alone_and_others_go_on(bench: Bench) -> None:
+    """L7: what is folded of a log in one statement names the one row, too."""
+    hurt, whole = bench.thread(name="hurt"), bench.thread(name="whole")
+    for thread in (hurt, whole):
+        bench.append(bench.claimed(thread), "so far")
+    bench.sql(f"UPDATE event SET text = {NO_TEXT} WHERE type = 'delta' AND thread = {hurt.pk}")
+    state = bench.look(lambda conn: read_state(conn, hurt, limit=10, before=None))
+    assert state["messages"][-1]["error"]["code"] == "damaged_row"
+    assert "event 'seq " in state["messages"][-1]["error"]["message"]
+    state = bench.look(lambda conn: read_state(conn, whole, limit=10, before=None))
+    assert state["messages"][-1]["content"] == "so far"
