@@ -6,7 +6,6 @@ The twin of ``labextension/src/markdown/``; ``tree`` makes of its tokens what is
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +17,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.state_inline import Scanned
 
 from . import elements, rules
+from .blanks import BlockRule, with_edges
 
 MAX_DEPTH = 32
 _SAFE = re.compile(r"(https?://|mailto:)", re.IGNORECASE)
@@ -27,7 +27,6 @@ _CJK = re.compile(
     "[\u1100-\u11ff\u2e80-\u303f\u3040-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff"
     "\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff]"
 )
-BlockRule = Callable[[StateBlock, int, int, bool], bool]
 
 
 def is_safe_address(address: str) -> bool:
@@ -94,6 +93,8 @@ class Parser(MarkdownIt):
         for known in list(block.__rules__):
             if known.name in ("blockquote", "list"):
                 block.at(known.name, bounded(known.fn), {"alt": known.alt})
+            elif known.name in ("paragraph", "heading", "lheading"):
+                block.at(known.name, with_edges(known.fn), {"alt": known.alt})
             elif known.name == "table":
                 block.at("table", rules.with_surplus_cells(known.fn), {"alt": known.alt})
         inline.before("escape", "math", rules.math_inline)

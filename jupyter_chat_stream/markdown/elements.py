@@ -8,19 +8,21 @@ from typing import Any
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
+from .blanks import BLANK, is_blank, trimmed
 from .inlines import TAGS
 from .rules import is_outside, line_text
 
-_TAG = re.compile(r"<(/?)([a-zA-Z]{1,6})(?:\s[^<>]*)?>")
-_DETAILS = re.compile(r"<details(?=[\s>])([^<>]*)>", re.IGNORECASE | re.ASCII)
-_OPEN = re.compile(r"\sopen(?=[\s=]|\Z)", re.IGNORECASE | re.ASCII)
-_DETAILS_END = re.compile(r"</details\s*>\s*\Z", re.IGNORECASE | re.ASCII)
+_TAG = re.compile(rf"<(/?)([a-zA-Z]{{1,6}})(?:[{BLANK}][^<>]*)?>")
+_DETAILS = re.compile(rf"<details(?=[{BLANK}>])([^<>]*)>", re.IGNORECASE | re.ASCII)
+_OPEN = re.compile(rf"[{BLANK}]open(?=[{BLANK}=]|\Z)", re.IGNORECASE | re.ASCII)
+_DETAILS_END = re.compile(rf"</details[{BLANK}]*>[{BLANK}]*\Z", re.IGNORECASE | re.ASCII)
 _SUMMARY = re.compile(
-    r"\s*<summary(?:\s[^<>]*)?>(.*?)</summary\s*>", re.IGNORECASE | re.DOTALL | re.ASCII
+    rf"[{BLANK}]*<summary(?:[{BLANK}][^<>]*)?>(.*?)</summary[{BLANK}]*>",
+    re.IGNORECASE | re.DOTALL | re.ASCII,
 )
 _FENCE = re.compile(r"(`{3,}|~{3,})")
-_TABLE = re.compile(r"<table(?=[\s>])[^<>]*>", re.IGNORECASE | re.ASCII)
-_TABLE_END = re.compile(r"</table\s*>", re.IGNORECASE | re.ASCII)
+_TABLE = re.compile(rf"<table(?=[{BLANK}>])[^<>]*>", re.IGNORECASE | re.ASCII)
+_TABLE_END = re.compile(rf"</table[{BLANK}]*>", re.IGNORECASE | re.ASCII)
 
 
 def inline_tag(state: StateInline, silent: bool) -> bool:
@@ -77,7 +79,7 @@ def _fence_after(line: str, opened: str) -> str:
     if not opened:
         return "" if marks[:1] == "`" and "`" in line[len(marks) :] else marks
     is_closing = marks[:1] == opened[0] and len(marks) >= len(opened)
-    return "" if is_closing and not line[len(marks) :].strip() else opened
+    return "" if is_closing and is_blank(line[len(marks) :]) else opened
 
 
 def _shift(state: StateBlock, line: int, position: int) -> None:
@@ -113,7 +115,7 @@ def _read_summary(
     if first >= end or found is None:
         return start, None
     state.push("summary_open", "summary", 1)
-    state.push("inline", "", 0).content = found[1].strip()
+    state.push("inline", "", 0).content = trimmed(found[1])
     state.push("summary_close", "summary", -1)
     line = first + found[0].count("\n")
     at = line_text(state, line).lower().find("</summary")
@@ -149,13 +151,22 @@ def html_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 _PART = re.compile(
-    r"<(/?)(table|caption|thead|tbody|tfoot|tr|th|td)((?:\s[^<>]*)?)>", re.IGNORECASE | re.ASCII
+    rf"<(/?)(table|caption|thead|tbody|tfoot|tr|th|td)((?:[{BLANK}][^<>]*)?)>",
+    re.IGNORECASE | re.ASCII,
 )
 _CELLS = ("caption", "th", "td")
 _BODIES = ("table", "thead", "tbody", "tfoot")
 _PARENTS = {"caption": ("table",), "tr": _BODIES, "th": ("tr",), "td": ("tr",)}
 _PARENTS |= dict.fromkeys(("thead", "tbody", "tfoot"), ("table",))
-_ALIGN = re.compile(r"\salign\s*=\s*[\"']?(left|center|right)\b", re.IGNORECASE | re.ASCII)
+_ALIGN = re.compile(
+    rf"[{BLANK}]align[{BLANK}]*=[{BLANK}]*[\"']?(left|center|right)\b", re.IGNORECASE | re.ASCII
+)
+_SPANS = {
+    name: re.compile(
+        rf"[{BLANK}]{name}[{BLANK}]*=[{BLANK}]*[\"']?([0-9]{{1,4}})", re.IGNORECASE | re.ASCII
+    )
+    for name in ("colspan", "rowspan")
+}
 MAX_SPAN = 1_000
 
 
@@ -171,7 +182,7 @@ def table_of(source: str) -> list[Any] | None:
         if not (reader.close(tag) if found[1] else reader.open(tag, found[3])):
             return None
         done = found.end()
-    return None if source[done:].strip() else reader.table
+    return reader.table if is_blank(source[done:]) else None
 
 
 class _Table:
@@ -185,7 +196,7 @@ class _Table:
     def text(self, source: str) -> bool:
         if self._cell is not None:
             self._cell[2].append(source)
-        return self._cell is not None or not source.strip()
+        return self._cell is not None or is_blank(source)
 
     def open(self, tag: str, attributes: str) -> bool:
         if self.table is not None or (tag == "table" and self._stack):
@@ -218,7 +229,7 @@ class _Table:
     def _close_cell(self) -> None:
         if self._cell is not None:
             tag, attributes, texts = self._cell
-            self._stack[-1][2].append([tag, attributes, ["".join(texts).strip()]])
+            self._stack[-1][2].append([tag, attributes, [trimmed("".join(texts))]])
         self._cell = None
 
     def _close_box(self) -> None:
@@ -234,8 +245,8 @@ def _attributes_of(tag: str, text: str) -> dict[str, Any]:
         return {}
     align = _ALIGN.search(text)
     kept: dict[str, Any] = {} if align is None else {"align": align[1].lower()}
-    for name in ("colspan", "rowspan"):
-        found = re.search(rf"\s{name}\s*=\s*[\"']?([0-9]{{1,4}})", text, re.IGNORECASE | re.ASCII)
+    for name, pattern in _SPANS.items():
+        found = pattern.search(text)
         value = int(found[1]) if found is not None else 0
         if 1 <= value <= MAX_SPAN:
             kept[name] = value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -11,13 +10,17 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-_DEFINITION = re.compile(r"\[\^([^\s\[\]]{1,100})\]:[ \t]*")
-_MARK = re.compile(r"\[\^([^\s\[\]]{1,100})\]")
-_SCHEME = re.compile(r"(?:^|[^a-zA-Z0-9])(https?)$", re.IGNORECASE)
-_WWW = re.compile(r"(^|[\s*_~(])(www\.[^\s<]+)")
-_DOMAIN = re.compile(r"[a-zA-Z0-9\u0080-\uffff_-]+(\.[a-zA-Z0-9\u0080-\uffff_-]+)*")
-_WORD = re.compile(r"[^\s<]*")
-_ENTITY = re.compile(r"&[a-zA-Z0-9]+;$")
+from .blanks import BLANK, BlockRule, is_blank, trimmed
+
+_DEFINITION = re.compile(rf"\[\^([^{BLANK}\[\]]{{1,100}})\]:[ \t]*")
+_MARK = re.compile(rf"\[\^([^{BLANK}\[\]]{{1,100}})\]")
+_SCHEME = re.compile(r"(?:^|[^a-zA-Z0-9])(https?)\Z", re.IGNORECASE | re.ASCII)
+_WWW = re.compile(rf"(^|[{BLANK}*_~(])(www\.[^{BLANK}<]+)")
+_LETTER = "[a-zA-Z0-9\u0080-\U0010ffff_-]"
+_DOMAIN = re.compile(rf"{_LETTER}+(\.{_LETTER}+)*")
+_WORD = re.compile(rf"[^{BLANK}<]*")
+_ENTITY = re.compile(r"&[a-zA-Z0-9]+;\Z")
+_BARE_PERCENT = re.compile("%(?![0-9a-fA-F]{2})")
 _UNSET = -1
 
 
@@ -45,9 +48,9 @@ def math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         return False
     if silent:
         return True
-    source = state.getLines(start, found + 1, state.blkIndent, False).strip()
+    source = trimmed(state.getLines(start, found + 1, state.blkIndent, False))
     token = state.push("math_block", "math", 0)
-    token.content, token.markup = source[2:-2].strip(), source
+    token.content, token.markup = trimmed(source[2:-2]), source
     token.map = [start, found + 1]
     state.line = found + 1
     return True
@@ -69,7 +72,7 @@ def _end_of_block(state: StateBlock, start: int, end: int, closer: str) -> int |
             break
         inner = inner[2:] if line == start else inner
         at = _unescaped(inner, closer, 0)
-        has_text = has_text or inner[: at if at >= 0 else None].strip() != ""
+        has_text = has_text or not is_blank(inner[: at if at >= 0 else None])
         if at >= 0:
             return line if at == len(inner) - 2 and has_text else None
         line += 1
@@ -110,10 +113,10 @@ def _pass_dollars(state: StateInline, silent: bool) -> bool:
 
 def _end_of_dollar(state: StateInline) -> int:
     src, start, most = state.src, state.pos + 1, state.posMax
-    if start >= most or src[start].isspace():
+    if start >= most or is_blank(src[start]):
         return -1
     close = _unescaped(src, "$", start, most)
-    if close <= start or src[close - 1].isspace():
+    if close <= start or is_blank(src[close - 1]):
         return -1
     following = src[close + 1] if close + 1 < most else ""
     is_closed = following not in tuple("0123456789$") and "`" not in src[start:close]
@@ -128,7 +131,7 @@ def _end_of(state: StateInline, closer: str) -> int:
         close = _unescaped(state.src, closer, state.pos + 2, state.posMax)
     found[closer] = state.pos, close
     inner = state.src[state.pos + 2 : close] if close >= 0 else ""
-    return close + 2 if inner.strip() and "`" not in inner else -1
+    return close + 2 if not is_blank(inner) and "`" not in inner else -1
 
 
 def _unescaped(text: str, mark: str, at: int, end: int | None = None) -> int:
@@ -223,13 +226,18 @@ def _www_in(content: str, is_first: bool) -> list[Token]:
         if (at == 0 and not is_first) or at < done or not _is_domain(address):
             continue
         pieces += [Token("text", "", 0, content=content[done:at])] if at > done else []
-        href = quote(f"http://{address}", safe="%!#$&'()*+,/:;=?@[]~-._")
-        pieces.append(Token("link_open", "a", 1, attrs={"href": href}))
+        pieces.append(Token("link_open", "a", 1, attrs={"href": _encoded(f"http://{address}")}))
         pieces.append(Token("text", "", 0, content=address))
         pieces.append(Token("link_close", "a", -1))
         done = at + len(address)
     pieces += [Token("text", "", 0, content=content[done:])] if done < len(content) else []
     return pieces
+
+
+def _encoded(address: str) -> str:
+    """Write an address with escapes, of which those that it has stay."""
+    whole = re.sub("[\ud800-\udfff]", "\ufffd", address)
+    return quote(_BARE_PERCENT.sub("%25", whole), safe="%;/?:@&=+$,#-_.!~*'()")
 
 
 def _trimmed(address: str) -> str:
@@ -257,9 +265,7 @@ def _is_domain(address: str) -> bool:
 # ---------------------------------------------------------------------- tables
 
 
-def with_surplus_cells(
-    rule: Callable[[StateBlock, int, int, bool], bool],
-) -> Callable[[StateBlock, int, int, bool], bool]:
+def with_surplus_cells(rule: BlockRule) -> BlockRule:
     """Tables as in GFM, but a row's surplus cells are shown."""
 
     def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
@@ -276,7 +282,7 @@ def with_surplus_cells(
             if token.type == "tr_close" and cells == columns:
                 for text in _cells_of(line_text(state, line))[columns:]:
                     state.push("td_open", "td", 1)
-                    state.push("inline", "", 0).content = text.strip()
+                    state.push("inline", "", 0).content = trimmed(text)
                     state.push("td_close", "td", -1)
             state.tokens.append(token)
         return True
@@ -286,5 +292,5 @@ def with_surplus_cells(
 
 def _cells_of(line: str) -> list[str]:
     cells = [cell.replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)]
-    cells = cells[1:] if cells and not cells[0].strip() else cells
-    return cells[:-1] if cells and not cells[-1].strip() else cells
+    cells = cells[1:] if cells and is_blank(cells[0]) else cells
+    return cells[:-1] if cells and is_blank(cells[-1]) else cells

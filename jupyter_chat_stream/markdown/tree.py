@@ -11,6 +11,7 @@ from typing import Any
 
 from markdown_it.token import Token
 
+from .blanks import BLANK, trimmed
 from .dialect import MAX_DEPTH, is_safe_address, is_safe_picture, parser
 from .elements import table_of
 
@@ -18,7 +19,7 @@ Node = Any
 # Longer blocks take longer than anybody waits; brackets are looked for again and again.
 MAX_BLOCK = 20_000
 MAX_BRACKET_WORK = 4_000_000
-_TASK = re.compile(r"\[([ xX])\][ \t\n]+(?=\S)")
+_TASK = re.compile(rf"\[([ xX])\][ \t\n]+(?=[^{BLANK}])")
 _LANGUAGE = re.compile(r"[A-Za-z0-9_+#.-]{1,40}")
 _VOID = ("br", "wbr")
 
@@ -49,7 +50,7 @@ class _Reader:
         token = self._tokens[self._at]
         self._at += 1
         if token.type in ("fence", "code_block"):
-            found = _LANGUAGE.match(token.info.strip())
+            found = _LANGUAGE.match(trimmed(token.info))
             attributes = {} if found is None else {"language": found[0].lower()}
             text = token.content.removesuffix("\n")
             return [["pre", {}, [["code", attributes, [text] if text else []]]]]
@@ -77,7 +78,8 @@ class _Reader:
     def _item(self) -> list[Node]:
         """Read a list item; a task's box stands where its text begins."""
         first, inline = self._tokens[self._at], self._tokens[self._at + 1]
-        found = _TASK.match(inline.content) if first.type == "paragraph_open" else None
+        is_text = first.type in ("paragraph_open", "heading_open")
+        found = _TASK.match(inline.content) if is_text else None
         if found is None:
             return self.blocks()
         inline.content = inline.content[found.end() :]
@@ -91,7 +93,7 @@ class _Reader:
     def _html_table(self, source: str) -> Node:
         table = table_of(source)
         if table is None:
-            return ["p", {}, self._inline(source.strip())]
+            return ["p", {}, self._inline(trimmed(source))]
         self._read_cells(table)
         return table
 
@@ -109,7 +111,7 @@ class _Reader:
 
 
 def _formula(tex: str, source: str, *, is_display: bool) -> Node:
-    return ["math", {"display": is_display, "source": source}, [tex.strip()]]
+    return ["math", {"display": is_display, "source": source}, [trimmed(tex)]]
 
 
 def _attributes_of(token: Token) -> dict[str, Any]:
