@@ -167,7 +167,7 @@ _SPANS = {
     )
     for name in ("colspan", "rowspan")
 }
-MAX_SPAN = 1_000
+MAX_SPAN = 100  # of a cell; a table of larger ones takes the browser long to lay out
 
 
 def table_of(source: str) -> list[Any] | None:
@@ -248,6 +248,6 @@ def _attributes_of(tag: str, text: str) -> dict[str, Any]:
     for name, pattern in _SPANS.items():
         found = pattern.search(text)
         value = int(found[1]) if found is not None else 0
-        if 1 <= value <= MAX_SPAN:
-            kept[name] = value
+        if value:
+            kept[name] = min(value, MAX_SPAN)
     return kept

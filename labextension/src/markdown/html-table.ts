@@ -14,8 +14,8 @@ const PARENTS: Readonly<Record<string, readonly string[]>> = {
   th: ['tr'],
   td: ['tr']
 };
-/** How much a cell may span. */
-const MAX_SPAN = 1_000;
+/** How much a cell may span: a table of larger ones takes the browser long to lay out. */
+const MAX_SPAN = 100;
 
 interface Open {
   readonly tag: string;
@@ -135,8 +135,8 @@ function attributesOf(tag: string, text: string): Attributes {
   for (const name of ['colspan', 'rowspan']) {
     const found = new RegExp(`\\s${name}\\s*=\\s*["']?(\\d{1,4})`, 'i').exec(text);
     const value = Number(found?.[1] ?? '0');
-    if (value >= 1 && value <= MAX_SPAN) {
-      kept[name] = String(value);
+    if (value >= 1) {
+      kept[name] = String(Math.min(value, MAX_SPAN));
     }
   }
   return kept;
