@@ -1,6 +1,6 @@
 # Two commands do all the set-up: `make demo` and `make test`. Each installs what it lacks.
 
-# Finds a fitting Python (3.10 to 3.14) and runs a script with it; `PYTHON=...` names one.
+# Finds a fitting Python (3.11 to 3.14) and runs a script with it; `PYTHON=...` names one.
 ANY_PYTHON := sh scripts/find_python.sh
 VENV_PYTHON := .venv/bin/python
 

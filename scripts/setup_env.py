@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -123,7 +124,7 @@ def environment_makers() -> list[list[str | Path]]:
 
 def works(python: Path) -> bool:
     """Say whether this interpreter runs, fits, and has pip."""
-    code = "import sys, pip, sqlite3; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))"
+    code = "import sys, pip, sqlite3; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))"
     try:
         done = subprocess.run([str(python), "-c", code], capture_output=True, check=False)
     except OSError:
@@ -155,19 +156,9 @@ def ensure_tools() -> bool:
 
 
 def build_requirements() -> list[str]:
-    """Read `build-system.requires`, in the environment: Python 3.10 has no TOML reader, pip has."""
-    code = """
-try:
-    import tomllib
-except ImportError:
-    from pip._vendor import tomli as tomllib
-with open("pyproject.toml", "rb") as file:
-    print("\\n".join(tomllib.load(file)["build-system"]["requires"]))
-"""
-    done = subprocess.run([str(PYTHON), "-c", code], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Failure(f"Could not read pyproject.toml: {done.stderr.strip()}")
-    return done.stdout.split("\n")[:-1]
+    """Read `build-system.requires`."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return list(tomllib.load(file)["build-system"]["requires"])
 
 
 def install(purpose: str) -> None:

@@ -34,7 +34,7 @@ def to_wire(when: When, field: str) -> str:
         if isinstance(when, timedelta):
             at = datetime.now(timezone.utc) + when
         elif isinstance(when, str):
-            at = datetime.fromisoformat(when.strip().replace("Z", "+00:00"))
+            at = datetime.fromisoformat(when.strip())
         else:
             at = when
         return iso(round(at.timestamp() * 1000))

@@ -14,7 +14,7 @@ from scripts.terminal import Failure
 
 ROOT = Path(__file__).parents[2]
 FIND_PYTHON = ROOT / "scripts" / "find_python.sh"
-FOUND = "import sys; print(sys.version_info[:2] >= (3, 10))"
+FOUND = "import sys; print(sys.version_info[:2] >= (3, 11))"
 
 
 def test_a_touched_file_does_not_make_the_bundle_stale(tmp_path: Path) -> None:
