@@ -7,7 +7,7 @@ VENV_PYTHON := .venv/bin/python
 export PYTHON
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak check bench clean
+.PHONY: help install demo test coverage check soak bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -18,9 +18,13 @@ install: ## make .venv with the package and its built front end
 demo: install ## open JupyterLab on the first notebook
 	@$(VENV_PYTHON) -m scripts.demo
 
-test: ## install what the tests need, and run them all
+test: ## run all tests, or a part (ARGS="tests/store -k word")
+	@$(ANY_PYTHON) scripts/setup_env.py --for test $(if $(ARGS),-- $(ARGS))
+	@$(VENV_PYTHON) -m scripts.tests $(ARGS)
+
+coverage: ## run all tests, and report which lines of the package ran
 	@$(ANY_PYTHON) scripts/setup_env.py --for test
-	@$(VENV_PYTHON) -m scripts.tests
+	@$(VENV_PYTHON) -m scripts.tests --coverage $(ARGS)
 
 soak: ## kill everything 1,000 times on each database, for hours (SOAK="--help")
 	@$(ANY_PYTHON) scripts/setup_env.py --for test

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 from scripts.chromium import ensure_chromium, ensure_driver  # noqa: E402 - the path comes first
 from scripts.frontend import BUNDLE, ensure_bundle, ensure_packages  # noqa: E402
 from scripts.postgres import ensure_postgres  # noqa: E402
+from scripts.selection import Selection, select  # noqa: E402
 from scripts.terminal import Failure, may_use_apt, run, say  # noqa: E402
 
 VENV = ROOT / ".venv"
@@ -42,9 +44,13 @@ def main() -> int:
     """Bring the environment to what the purpose needs."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--for", dest="purpose", choices=list(EXTRAS), default="use")
-    purpose = parser.parse_args().purpose
+    parser.add_argument("part", nargs="*", help="after `--`: the tests that are to run, if not all")
+    given = parser.parse_args()
     try:
-        set_up(purpose)
+        if given.part:
+            set_up_part(select(given.part))
+        else:
+            set_up(given.purpose)
     except Failure as failure:
         print(f"\n{failure}", file=sys.stderr)
         return 1
@@ -66,6 +72,21 @@ def set_up(purpose: str) -> None:
     if purpose == "test":
         ensure_driver(PYTHON)
         ensure_chromium(PYTHON)
+        ensure_postgres(PYTHON)
+
+
+def set_up_part(selection: Selection) -> None:
+    """Make what a part of the tests needs: the front end is built only where they open it."""
+    if selection.needs_page:
+        set_up("test")
+        return
+    os.chdir(ROOT)
+    ensure_environment()
+    if ensure_tools() or not is_installed("test", is_page_needed=False):
+        install(widest("test"), is_page_needed=False)
+    if selection.needs_packages:
+        ensure_packages(environment())
+    if selection.pytest:
         ensure_postgres(PYTHON)
 
 
@@ -161,13 +182,17 @@ def build_requirements() -> list[str]:
         return list(tomllib.load(file)["build-system"]["requires"])
 
 
-def install(purpose: str) -> None:
+def install(purpose: str, *, is_page_needed: bool = True) -> None:
     """Install the package and what the purpose needs, then link the bundle in place."""
     # A link would let pip write through it into the sources.
     if EXTENSION.is_symlink():
         EXTENSION.unlink()
     say(f"Installing jupyter-chat-stream[{EXTRAS[purpose]}] (the first time takes some minutes)")
-    pip("install", "--no-build-isolation", "--editable", f".[{EXTRAS[purpose]}]")
+    env = environment()
+    if not is_page_needed:
+        env["SKIP_JUPYTER_BUILDER"] = "1"
+        BUNDLE.mkdir(exist_ok=True)  # the package names it among its files
+    pip("install", "--no-build-isolation", "--editable", f".[{EXTRAS[purpose]}]", env=env)
     link_bundle()
     NOTE.write_text(f"{purpose} {definition()}", encoding="utf-8")
     say("Installed")
@@ -182,9 +207,9 @@ def link_bundle() -> None:
     EXTENSION.symlink_to(os.path.relpath(BUNDLE, EXTENSION.parent), target_is_directory=True)
 
 
-def is_installed(purpose: str) -> bool:
+def is_installed(purpose: str, *, is_page_needed: bool = True) -> bool:
     """Say whether this purpose, or one that includes it, was installed from this definition."""
-    if not (EXTENSION / "package.json").exists():
+    if is_page_needed and not (EXTENSION / "package.json").exists():
         return False
     noted, fingerprint = read_note()
     return fingerprint == definition() and widest(purpose) == noted
@@ -213,9 +238,10 @@ def definition() -> str:
     return digest.hexdigest()
 
 
-def pip(*words: str) -> None:
+def pip(*words: str, env: Mapping[str, str] | None = None) -> None:
     """Run the environment's own pip."""
-    run([PYTHON, "-m", "pip", "--disable-pip-version-check", *words], env=environment())
+    variables = environment() if env is None else env
+    run([PYTHON, "-m", "pip", "--disable-pip-version-check", *words], env=variables)
 
 
 if __name__ == "__main__":

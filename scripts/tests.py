@@ -1,4 +1,4 @@
-"""Run every test: the front end's, then Python's with the notebooks.
+"""Run every test: the front end's, then Python's with the notebooks. With arguments: a part.
 
 pytest is the last, so its closing line is the last line of the output.
 """
@@ -8,30 +8,57 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 
 from scripts.frontend import ROOT, SOURCES
-from scripts.setup_env import PYTHON, environment
+from scripts.selection import Selection, select
+from scripts.setup_env import BIN, PYTHON, environment
 from scripts.terminal import say
 
 NOTEBOOKS = ("notebooks/01_first_chat.ipynb", "notebooks/02_waiting_and_schedules.ipynb")
+NBVAL = ("--nbval", "--nbval-current-env")
+COVERAGE = "--coverage"
 
 
-def main() -> int:
-    """Run the tests; answer the status of the first kind that fails."""
+def main(arguments: Sequence[str]) -> int:
+    """Run the tests; return the status of the first kind that fails."""
+    selection = select([word for word in arguments if word != COVERAGE])
     env = environment()
-    say("Front end: vitest")
-    status = subprocess.run(["jlpm", "test"], cwd=SOURCES, env=env, check=False).returncode
-    if status:
-        return status
-    say("Python: pytest, with the notebooks executed by nbval")
+    if selection.is_whole or selection.vitest:
+        say("Front end: vitest")
+        status = _run(["jlpm", "test", *selection.vitest], SOURCES, env)
+        if status or (selection.vitest and not selection.pytest):
+            return status
+    say("Python: pytest")
+    if COVERAGE in arguments:
+        return _measured(selection, env)
+    return _run([str(PYTHON), "-m", "pytest", *pytest_words(selection)], ROOT, env)
+
+
+def pytest_words(selection: Selection) -> list[str]:
+    """List pytest's arguments: for the whole suite, in several processes with the notebooks."""
+    if not selection.is_whole:
+        holds_notebook = any(".ipynb" in word for word in selection.pytest)
+        return [*(NBVAL if holds_notebook else ()), *selection.pytest]
     # Most tests wait for processes: a module runs in one process, two or more modules at a time.
     # In the order of their names: the many short ones are the last, and fill what is left.
     several = ["-n", str(max(2, min(4, os.cpu_count() or 1))), "--dist", "loadfile"]
-    several.append("--no-loadscope-reorder")
-    nbval = ["--nbval", "--nbval-current-env"]
-    command = [str(PYTHON), "-m", "pytest", *several, *nbval, "tests", *NOTEBOOKS]
-    return subprocess.run([*command, *sys.argv[1:]], cwd=ROOT, env=env, check=False).returncode
+    return [*several, "--no-loadscope-reorder", *NBVAL, "tests", *NOTEBOOKS]
+
+
+def _measured(selection: Selection, env: Mapping[str, str]) -> int:
+    """Run pytest and report which lines of the package ran, in all of its processes."""
+    coverage = [str(BIN / "coverage")]
+    _run([*coverage, "erase"], ROOT, env)
+    status = _run([*coverage, "run", "-m", "pytest", *pytest_words(selection)], ROOT, env)
+    _run([*coverage, "combine", "--quiet"], ROOT, env)
+    _run([*coverage, "report"], ROOT, env)
+    return status
+
+
+def _run(command: Sequence[str], folder: os.PathLike[str], env: Mapping[str, str]) -> int:
+    return subprocess.run(command, cwd=folder, env=env, check=False).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
