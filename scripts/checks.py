@@ -40,7 +40,7 @@ def results() -> Iterator[tuple[str, bool]]:
     for name, (tool, *words) in python_checks.items():
         say(f"{name}: {tool}")
         yield name, _run([str(BIN / tool), *words], ROOT)
-    say("front end: types and format")
+    say("front end: tsc, eslint, stylelint, prettier")
     yield "front end", _run(["jlpm", "lint"], SOURCES)
     say("sizes")
     excesses = list(too_large())

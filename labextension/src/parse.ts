@@ -106,9 +106,16 @@ export function parseRun(value: unknown): Run {
 /** Read the error object of a frame or an answer; whatever it is, something can be said of it. */
 export function parseFailure(value: unknown): Failure {
   const wire = typeof value === 'object' && value !== null ? (value as Fields) : {};
-  const text = (name: string, otherwise: string) =>
-    typeof wire[name] === 'string' ? (wire[name] as string) : otherwise;
-  return { code: text('code', 'error'), message: text('message', 'Something went wrong.') };
+  return {
+    code: textOf(wire, 'code', 'error'),
+    message: textOf(wire, 'message', 'Something went wrong.')
+  };
+}
+
+/** The text of a field; another where it is missing or no text. */
+function textOf(wire: Fields, name: string, otherwise: string): string {
+  const value = wire[name];
+  return typeof value === 'string' ? value : otherwise;
 }
 
 /** Read the answer to GET models. */
@@ -120,8 +127,8 @@ export function parseModels(value: unknown): ModelList {
     const id = String(fields['id']);
     return {
       id,
-      provider: String(fields['provider'] ?? ''),
-      label: String(fields['label'] ?? id),
+      provider: textOf(fields, 'provider', ''),
+      label: textOf(fields, 'label', id),
       canned: fields['canned'] === true,
       ready: fields['ready'] !== false
     };
@@ -193,7 +200,7 @@ function parseThreadFrame(wire: Fields): ThreadFrame | null {
       need(wire, 'seq', 'number', what);
       return { op: 'live', thread, seq: Number(wire['seq']) };
     case 'closed':
-      return { op: 'closed', thread, reason: String(wire['reason'] ?? '') };
+      return { op: 'closed', thread, reason: textOf(wire, 'reason', '') };
     case 'error':
       return { op: 'error', thread, error: parseFailure(wire['error']) };
     default:

@@ -34,7 +34,7 @@ function frame(value: object): ThreadFrame {
   if (parsed === null || !('thread' in parsed) || parsed.thread === null) {
     throw new Error('Not a frame of a thread.');
   }
-  return parsed as ThreadFrame;
+  return parsed;
 }
 
 /** What the server would answer to cursor `after` as a snapshot: all that events up to S touched. */

@@ -106,7 +106,7 @@ function encoded(address: string): string {
 /** Take off what is punctuation at the end of an address, by GFM's rules. */
 function trimmed(address: string): string {
   let end = address.length;
-  let opened = count(address, '(');
+  const opened = count(address, '(');
   let closed = count(address, ')');
   for (;;) {
     const last = address[end - 1];

@@ -1,0 +1,139 @@
+/**
+ * What TypeScript does not see: mistakes with promises and hooks, Jupyter's own contracts, and the
+ * floors. A module imports from its own floor and from those below, never from above.
+ */
+import { readdirSync } from 'node:fs';
+
+import js from '@eslint/js';
+import jupyter from '@jupyter/eslint-plugin';
+import { defineConfig, globalIgnores } from 'eslint/config';
+import reactHooks from 'eslint-plugin-react-hooks';
+import tseslint from 'typescript-eslint';
+
+/** From the lowest floor to the highest; `packages` are those that a floor may import. */
+const FLOORS = [
+  { names: ['markdown'], packages: ['markdown-it'] },
+  {
+    // Values: pure, no network, no page.
+    names: [
+      'protocol',
+      'endings',
+      'transcript',
+      'waiting',
+      'branch',
+      'subscription',
+      'follower',
+      'parse',
+      'address',
+      'snapshot'
+    ],
+    packages: []
+  },
+  {
+    // The server, as this page reaches it.
+    names: ['commands', 'connection', 'polling', 'api', 'ticker'],
+    packages: ['@jupyterlab/coreutils', '@jupyterlab/services']
+  },
+  { names: ['drafts', 'schedules', 'model'], packages: [] },
+  {
+    names: ['view'],
+    packages: [
+      'markdown-it',
+      'react',
+      'react-dom',
+      '@jupyterlab/codemirror',
+      '@jupyterlab/rendermime',
+      '@jupyterlab/rendermime-interfaces',
+      '@jupyterlab/translation'
+    ]
+  },
+  { names: ['page', 'tokens', 'mime', 'widget', 'keeping'], packages: null },
+  { names: ['index'], packages: null }
+];
+
+const PACKAGES = '^(?![.])';
+
+/** The rule of one floor: nothing from above, and only its own packages. */
+function floor({ names, packages }, index) {
+  const above = FLOORS.slice(index + 1).flatMap(other => other.names);
+  return names.map(name => {
+    const isFolder = entries.some(entry => entry.isDirectory() && entry.name === name);
+    const here = isFolder ? '\\.\\.' : '\\.';
+    const patterns = [];
+    if (above.length > 0) {
+      patterns.push({
+        regex: `^${here}/(${above.join('|')})(/|$)`,
+        message: 'This is on a floor above: imports go down only (eslint.config.mjs).'
+      });
+    }
+    if (packages !== null) {
+      const allowed = packages.map(known => `(?!${known}(/|$))`).join('');
+      patterns.push({
+        regex: `${PACKAGES}${allowed}`,
+        message: 'This floor imports no such package (eslint.config.mjs).'
+      });
+    }
+    return {
+      files: [isFolder ? `src/${name}/**` : `src/${name}.{ts,tsx}`],
+      rules: patterns.length > 0 ? { 'no-restricted-imports': ['error', { patterns }] } : {}
+    };
+  });
+}
+
+const entries = readdirSync(new URL('./src', import.meta.url), { withFileTypes: true });
+const known = FLOORS.flatMap(({ names }) => names);
+const homeless = entries.filter(entry => !known.includes(entry.name.replace(/\.tsx?$/, '')));
+if (homeless.length > 0) {
+  throw new Error(`On no floor: ${homeless.map(entry => entry.name).join(', ')}`);
+}
+
+export default defineConfig([
+  globalIgnores(['lib', 'node_modules', '.yarn']),
+  js.configs.recommended,
+  {
+    rules: {
+      // Answers may hold control characters, and it is these patterns that find them.
+      'no-control-regex': 'off',
+      'no-useless-escape': ['error', { allowRegexCharacters: ['['] }]
+    }
+  },
+  { files: ['eslint.config.mjs'], languageOptions: { globals: { URL: 'readonly' } } },
+  {
+    files: ['**/*.{ts,tsx}'],
+    extends: [tseslint.configs.recommendedTypeChecked],
+    languageOptions: {
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname }
+    },
+    rules: {
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }
+      ],
+      // What an interface wants as a promise may have nothing to wait for.
+      '@typescript-eslint/require-await': 'off'
+    }
+  },
+  {
+    // The two rules of hooks. The others of the plugin are for React's compiler, which is not used.
+    files: ['src/**/*.{ts,tsx}'],
+    plugins: { 'react-hooks': reactHooks },
+    rules: { 'react-hooks/rules-of-hooks': 'error', 'react-hooks/exhaustive-deps': 'error' }
+  },
+  jupyter.configs.recommended,
+  {
+    files: ['src/**/*.{ts,tsx}'],
+    rules: {
+      // `index.ts` registers what the other modules make, as soon as a notebook is opened.
+      'jupyter/prefer-lazy-imports': 'off',
+      'jupyter/no-untranslated-string': 'off'
+    }
+  },
+  {
+    files: ['tests/**'],
+    rules: {
+      '@typescript-eslint/unbound-method': 'off',
+      'jupyter/no-untranslated-string': 'off'
+    }
+  },
+  ...FLOORS.flatMap(floor)
+]);
