@@ -7,7 +7,7 @@ VENV_PYTHON := .venv/bin/python
 export PYTHON
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help install demo test coverage check soak bench clean
+.PHONY: help install demo test coverage check docs soak bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -33,6 +33,10 @@ soak: ## kill everything 1,000 times on each database, for hours (SOAK="--help")
 check: ## lint, format, types, floors, sizes
 	@$(ANY_PYTHON) scripts/setup_env.py --for check
 	@$(VENV_PYTHON) -m scripts.checks
+
+docs: ## build the documentation into build/docs
+	@$(ANY_PYTHON) scripts/setup_env.py --for docs
+	@$(VENV_PYTHON) -m scripts.docs $(ARGS)
 
 bench: ## measure beside the peers, into benchmarks/results.md
 	@$(ANY_PYTHON) scripts/setup_env.py --for test

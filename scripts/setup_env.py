@@ -33,7 +33,7 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 NOTE = VENV / ".chat-stream-installed"
 EXTENSION = VENV / "share" / "jupyter" / "labextensions" / "jupyter-chat-stream"
 # What each purpose needs beyond the package itself, smallest first: each includes the one before.
-EXTRAS = {"use": "demo", "test": "test", "check": "dev"}
+EXTRAS = {"use": "demo", "test": "test", "check": "dev", "docs": "dev,docs"}
 # What decides whether the installed metadata is still right.
 DEFINITION = ("pyproject.toml", "jupyter_chat_stream/_version.py", "jupyter-config")
 # Variables that would put packages, or look for them, somewhere else.
@@ -67,7 +67,7 @@ def set_up(purpose: str) -> None:
     must_copy = is_rebuilt and not EXTENSION.is_symlink()
     if is_new or must_copy or not is_installed(purpose):
         install(widest(purpose))
-    if purpose != "use":
+    if purpose in ("test", "check"):
         ensure_packages(env)
     if purpose == "test":
         ensure_driver(PYTHON)
