@@ -121,6 +121,29 @@ class Outcome:
     traceback: str = ""
 
 
+def collect(client: BlockingKernelClient, message_id: str) -> Outcome:
+    """Read everything an execution brings, until the kernel is idle again."""
+    outcome = Outcome()
+    while True:
+        message = client.get_iopub_msg(timeout=PATIENCE_S)
+        if message["parent_header"].get("msg_id") != message_id:
+            continue
+        kind, content = message["msg_type"], message["content"]
+        if kind == "stream":
+            outcome.text += content["text"]
+        elif kind in ("display_data", "execute_result"):
+            outcome.shown.append(content["data"])
+        elif kind == "update_display_data":
+            outcome.updates.append(content["data"])
+        elif kind.startswith("comm_"):
+            outcome.comms.append(content["data"])
+        elif kind == "error":
+            outcome.error = content["ename"]
+            outcome.traceback = "\n".join([content["evalue"], *content["traceback"]])
+        elif kind == "status" and content["execution_state"] == "idle":
+            return outcome
+
+
 class Kernel:
     """A real ipykernel."""
 
@@ -144,25 +167,7 @@ class Kernel:
 
     def collect(self, message_id: str) -> Outcome:
         """Read everything an execution brings, until the kernel is idle again."""
-        outcome = Outcome()
-        while True:
-            message = self.client.get_iopub_msg(timeout=PATIENCE_S)
-            if message["parent_header"].get("msg_id") != message_id:
-                continue
-            kind, content = message["msg_type"], message["content"]
-            if kind == "stream":
-                outcome.text += content["text"]
-            elif kind in ("display_data", "execute_result"):
-                outcome.shown.append(content["data"])
-            elif kind == "update_display_data":
-                outcome.updates.append(content["data"])
-            elif kind.startswith("comm_"):
-                outcome.comms.append(content["data"])
-            elif kind == "error":
-                outcome.error = content["ename"]
-                outcome.traceback = "\n".join([content["evalue"], *content["traceback"]])
-            elif kind == "status" and content["execution_state"] == "idle":
-                return outcome
+        return collect(self.client, message_id)
 
     def close(self) -> None:
         self.client.stop_channels()
