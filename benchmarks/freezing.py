@@ -122,6 +122,7 @@ def _ours(stage: Stage, name: str, text: str) -> list[str]:
     took_s = time.monotonic() - began
     first = stage.measured()
     stage.clear(chat)
+    stage.show(stage.site.thread("empty", MODEL))  # taking the old nodes away is not measured
     stage.begin()
     chat = stage.show(thread)
     again = drawn(settled(chat, run_id))

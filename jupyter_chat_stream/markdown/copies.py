@@ -40,6 +40,10 @@ _RISK = re.compile(
 MAX_FOLDS = 32
 # A summary of more lines is text.
 MAX_SUMMARY_LINES = 20
+# JupyterLab lists the headings of a copy, one by one: more than so many are text.
+MAX_HEADINGS = 100
+_HEADING = re.compile(r" {0,3}(?=#{1,6}(?:[ \t]|$))")
+_UNDERLINE = re.compile(r" {0,3}(?=(?:=+|-+)[ \t]*$)")
 # How many characters of lists and quotes may stand before a fence.
 MAX_FRONT = 200
 
@@ -93,6 +97,7 @@ class _Copy:
         self._out: list[str] = []
         self._folds = 0
         self._is_in_list = False
+        self._headings = 0
         # A dollar that is alone in all of the text can make no formula with another one.
         self._keeps_dollar = sum(map(_count_marks, lines)) <= 1
         # Where a formula's end is known to be missing, so that it is looked for once.
@@ -274,13 +279,24 @@ class _Copy:
         if not self._out or self._out[-1] == "":
             # Pandoc reads settings between two such lines.
             lines[0] = "***" if _RULE.fullmatch(lines[0]) else lines[0]
+        lines[0] = self._heading(lines[0], _HEADING)
         self._note_list(lines[0])
         self._at += 1
         while self._at < len(self._lines) and not self._begins_block(self._lines[self._at]):
-            lines.append(self._lines[self._at])
-            self._note_list(lines[-1])
+            line = self._lines[self._at]
+            lines.append(self._heading(self._heading(line, _HEADING), _UNDERLINE))
+            self._note_list(line)
             self._at += 1
         self._out.append(_chunk(lines, self._keeps_dollar))
+
+    def _heading(self, line: str, mark: re.Pattern[str]) -> str:
+        """Write what makes a line a heading as text if there are too many headings."""
+        found = mark.match(line)
+        if found is None:
+            return line
+        self._headings += 1
+        is_text = self._headings > MAX_HEADINGS
+        return f"{found[0]}\\{line[found.end() :]}" if is_text else line
 
     def _note_list(self, line: str) -> None:
         if _LIST_ITEM.match(line):

@@ -18,6 +18,8 @@ from .elements import table_of
 Node = Any
 # Longer blocks take longer than anybody waits; brackets are looked for again and again.
 MAX_BLOCK = 20_000
+MAX_MARKS = 3_000
+_MARK = re.compile(r"[`*_~\[\]<&$\\]")
 MAX_BRACKET_WORK = 4_000_000
 _TASK = re.compile(rf"\[([ xX])\][ \t\n]+(?=[^{BLANK}])")
 _LANGUAGE = re.compile(r"[A-Za-z0-9_+#.-]{1,40}")
@@ -105,7 +107,9 @@ class _Reader:
             self._read_cells(child)
 
     def _inline(self, source: str) -> list[Node]:
-        if len(source) > MAX_BLOCK or source.count("[") * len(source) > MAX_BRACKET_WORK:
+        is_marked = len(source) > MAX_MARKS and len(_MARK.findall(source)) > MAX_MARKS
+        is_slow = source.count("[") * len(source) > MAX_BRACKET_WORK
+        if len(source) > MAX_BLOCK or is_marked or is_slow:
             return [source]
         return joined(_Nester(parser().read_inline(source, self._env)).nodes())
 

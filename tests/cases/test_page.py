@@ -283,6 +283,14 @@ def test_a_wide_table_scrolls_and_breaks_no_word(played: dict[str, Played]) -> N
     assert content.evaluate("node => node.scrollWidth <= node.clientWidth + 1")
 
 
+def test_tab_stops_at_a_table_only_where_it_scrolls(played: dict[str, Played]) -> None:
+    frames = ".jp-ChatStream-table"
+    wide = played["wide_table"].content.locator(frames)
+    narrow = played["prices_in_a_table"].content.locator(frames)
+    assert wide.evaluate("node => [node.tabIndex, node.ariaLabel]") == [0, "Table"]
+    assert narrow.evaluate("node => [node.tabIndex, node.role]") == [-1, None]
+
+
 def test_maths_in_brackets_is_typeset(played: dict[str, Played]) -> None:
     content = played["maths_brackets"].content
     assert content.locator("mjx-container").count() == 2

@@ -8,7 +8,7 @@
   const QUIET_FRAMES = 20;
   const LOOK_MS = 4;
   const NOT_SAID = 'button, .jp-ChatStream-note';
-  const PIECE = /^jp-ChatStream-chunk$/;
+  const PIECE = /^jp-ChatStream-(chunk|group)\b/;
 
   let tasks = [];
   let inputs = [];
@@ -111,13 +111,11 @@
         unwrap(piece);
       }
     }
-    // How high a block out of sight is taken to be: reckoned from what was drawn when it ended.
-    copy.querySelectorAll('.jp-mod-spared').forEach(one => {
-      one.classList.remove('jp-mod-spared');
-      one.style.removeProperty('--jp-chat-lines');
-      if (one.className === '') {
-        one.removeAttribute('class');
-      }
+    // A table's frame can be reached by Tab where it was seen to scroll.
+    copy.querySelectorAll('.jp-ChatStream-table').forEach(frame => {
+      [...frame.attributes]
+        .filter(({ name }) => name !== 'class')
+        .forEach(({ name }) => frame.removeAttribute(name));
     });
     copy.querySelectorAll('[style=""]').forEach(one => one.removeAttribute('style'));
     copy.normalize();

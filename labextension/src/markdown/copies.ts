@@ -10,14 +10,13 @@
  */
 import { inline, sealed } from './copied-inlines';
 import { RISKY_COMMAND } from './copied-maths';
+import { Headings, chunk, countMarks } from './copied-paragraphs';
 import { blanksOf, encoded, isEmpty, stripEnd, stripped, visible } from './copied-texts';
 
 const FENCE = /^( {0,3})(`{3,}|~{3,})([^\n]*)$/;
 const NESTED = /^((?:[ \t]|>|[-*+][ \t]|[0-9]{1,9}[.)][ \t])*)(`{3,}|~{3,})([^\n]*)$/;
 const LANGUAGE = /^[ \t{}=]*([A-Za-z0-9_+#.-]{1,40})/;
 const LIST_ITEM = /^[ \t]*(?:[-*+]|[0-9]{1,9}[.)])(?:[ \t]|$)/;
-const FRONT = /^[ \t]*(?:[-*+][ \t]|[0-9]{1,9}[.)][ \t]|#{1,6}[ \t]|>|\|)/;
-const DELIMITERS = /^[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
 const DETAILS = /^ {0,3}<details((?:[ \t][^<>]*)?)>/i;
 const OPEN = /[ \t]open(?:[ \t=]|$)/i;
 const DETAILS_END = /<\/details[ \t]*>[ \t]*$/i;
@@ -301,12 +300,12 @@ class Copy {
     if ((this._out.at(-1) ?? '') === '' && RULE.test(first)) {
       first = '***'; // Pandoc reads settings between two such lines.
     }
-    const lines = [first];
+    const lines = [this._headings.first(first)];
     this._noteList(first);
     this._at += 1;
     while (this._at < this._lines.length && !this._beginsBlock(this._line(this._at))) {
       const line = this._line(this._at);
-      lines.push(line);
+      lines.push(this._headings.next(line));
       this._noteList(line);
       this._at += 1;
     }
@@ -338,37 +337,11 @@ class Copy {
   private readonly _out: string[] = [];
   private _folds = 0;
   private _isInList = false;
+  private readonly _headings = new Headings();
   /** A dollar that is alone in all of the text can make no formula with another one. */
   private readonly _keepsDollar: boolean;
   /** Where a formula's end is known to be missing, so that it is looked for once. */
   private readonly _noEnd = new Map<string, number>();
-}
-
-/** Write lines of text; what stands in one item, heading or cell is read as one. */
-function chunk(lines: readonly string[], keepsDollar: boolean): string {
-  if (lines.some(line => line.includes('|') && DELIMITERS.test(line))) {
-    const rows = lines.map(line =>
-      line
-        .split(/(?<!\\)\|/)
-        .map(cell => inline(cell, keepsDollar, true))
-        .join('|')
-    );
-    return sealed(rows.join('\n'));
-  }
-  const segments: string[][] = [];
-  for (const line of lines) {
-    const last = segments.at(-1);
-    if (last === undefined || FRONT.test(line)) {
-      segments.push([line]);
-    } else {
-      last.push(line);
-    }
-  }
-  return sealed(segments.map(each => inline(each.join('\n'), keepsDollar)).join('\n'));
-}
-
-function countMarks(line: string): number {
-  return line.split(/\$|\\\(|\\\[/).length - 1;
 }
 
 function isFence(found: RegExpExecArray): boolean {

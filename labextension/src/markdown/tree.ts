@@ -21,6 +21,8 @@ export interface Box {
   readonly tag: string;
   readonly attributes: Attributes;
   readonly children: readonly Block[];
+  /** Set where settled rows were not read again: how many children stand before these. */
+  readonly from?: number;
 }
 
 export type Block =

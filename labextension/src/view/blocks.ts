@@ -12,12 +12,15 @@ import { type DrawingTools, elementOf, own } from './drawing';
 import { type Work } from './frames';
 import { InlineNodes, mathNode } from './inline';
 import { PILED_MARKS, PlainText } from './plain';
-import { SUPPRESS_SHORTCUTS } from './safe';
+import { TableFrame } from './table';
 
 /** A longer text of one block takes the browser too long to lay out: it is shown as it is. */
 const LONGEST_TEXT = 20_000;
-/** From so many blocks on, those that have ended are laid out only when they are seen. */
+const MOST_MARKS = 3_000;
+const MARK = /[`*_~[\]<&$\\]/g;
+/** Blocks behind so many are put in groups; a group that has ended is laid out only when it is seen. */
 const MANY = 40;
+const GROUP = 32;
 const CHARS_IN_A_LINE = 90;
 /** Their direction is the table's. */
 const PARTS_OF_TABLES = new Set(['thead', 'tbody', 'tfoot', 'tr']);
@@ -36,11 +39,12 @@ interface View {
   dispose(): void;
 }
 
-/** The blocks in one parent. */
+/** The blocks in one parent; those of a whole answer are grouped. */
 export class Blocks {
-  constructor(parent: HTMLElement, tools: DrawingTools) {
+  constructor(parent: HTMLElement, tools: DrawingTools, isGrouped = false) {
     this._parent = parent;
     this._tools = tools;
+    this._isGrouped = isGrouped;
   }
 
   /** Show these blocks behind the first `from` ones. */
@@ -54,7 +58,7 @@ export class Blocks {
       if (view === undefined || !view.fits(block)) {
         const fresh = viewOf(block, this._tools);
         if (view === undefined) {
-          this._parent.append(fresh.node);
+          this._parentOf(at).append(fresh.node);
         } else {
           view.node.replaceWith(fresh.node);
           view.dispose();
@@ -69,18 +73,24 @@ export class Blocks {
       view.node.remove();
       view.dispose();
     });
+    const count = Math.ceil((this._views.length - MANY) / GROUP);
+    this._groups.splice(Math.max(0, count)).forEach(group => group.remove());
   }
 
   settle(from = 0, to = this._views.length): void {
     this._views.slice(from, to).forEach(view => view.settle());
   }
 
-  /** Let the browser pass over blocks that are out of sight, where there are many. */
-  spare(from: number, to: number): void {
-    for (const { node } of this._views.slice(Math.max(from, MANY), to)) {
-      const lines = 1 + Math.ceil((node.textContent ?? '').length / CHARS_IN_A_LINE);
-      node.style.setProperty('--jp-chat-lines', String(lines));
-      node.classList.add('jp-mod-spared');
+  /** Let the browser pass over groups that are out of sight, where their blocks cannot change. */
+  spare(settled: number): void {
+    const ended = Math.floor((settled - MANY) / GROUP);
+    for (const group of this._groups.slice(this._spared, Math.max(0, ended))) {
+      const lines = [...group.children].map(
+        ({ textContent }) => 1.5 + Math.ceil((textContent ?? '').length / CHARS_IN_A_LINE)
+      );
+      group.style.setProperty('--jp-chat-lines', String(lines.reduce((sum, one) => sum + one, 0)));
+      group.classList.add('jp-mod-spared');
+      this._spared += 1;
     }
   }
 
@@ -99,9 +109,25 @@ export class Blocks {
     this._views.splice(0).forEach(view => view.dispose());
   }
 
+  private _parentOf(at: number): HTMLElement {
+    if (!this._isGrouped || at < MANY) {
+      return this._parent;
+    }
+    const index = Math.floor((at - MANY) / GROUP);
+    const group = this._groups[index] ?? own('div', 'jp-ChatStream-group');
+    if (group.parentNode === null) {
+      this._parent.append(group);
+      this._groups[index] = group;
+    }
+    return group;
+  }
+
   private readonly _parent: HTMLElement;
   private readonly _tools: DrawingTools;
+  private readonly _isGrouped: boolean;
   private readonly _views: View[] = [];
+  private readonly _groups: HTMLElement[] = [];
+  private _spared = 0;
   private _isDisposed = false;
 }
 
@@ -194,7 +220,7 @@ class LongView extends SimpleView {
   readonly node = own('div', 'jp-ChatStream-long');
   private readonly _plain = new PlainText(
     this.node,
-    'Shown as plain text, because this paragraph has more than 20,000 characters, or 60 combining marks in a row.'
+    'Shown as plain text, because this paragraph has more than 20,000 characters, more than 3,000 marks such as * or [, or 60 combining marks in a row.'
   );
 
   override fits(block: Block): boolean {
@@ -220,7 +246,8 @@ class BoxView extends SimpleView {
     this._tag = box.tag;
     this._label = box.attributes['label'];
     const { outer, inner } = boxNodes(box, tools);
-    this.node = outer;
+    this._frame = inner instanceof HTMLTableElement ? new TableFrame(inner) : null;
+    this.node = this._frame?.node ?? outer;
     this._inner = inner;
     this._blocks = new Blocks(inner, tools);
   }
@@ -236,7 +263,7 @@ class BoxView extends SimpleView {
       return;
     }
     const direction = PARTS_OF_TABLES.has(this._tag) ? '' : directionOf(block);
-    if (this._inner.dir !== direction) {
+    if (block.from === undefined && this._inner.dir !== direction) {
       this._inner.dir = direction;
     }
     const { start } = block.attributes;
@@ -248,7 +275,7 @@ class BoxView extends SimpleView {
     if (start !== undefined && this._inner instanceof HTMLOListElement) {
       this._inner.start = Number(start);
     }
-    yield* this._blocks.patch(block.children, env);
+    yield* this._blocks.patch(block.children, env, block.from);
   }
 
   override settle(): void {
@@ -264,22 +291,31 @@ class BoxView extends SimpleView {
   }
 
   override dispose(): void {
+    this._frame?.dispose();
     this._blocks.dispose();
   }
 
+  private readonly _frame: TableFrame | null;
   private readonly _tag: string;
   private readonly _label: string | undefined;
   private readonly _inner: HTMLElement;
   private readonly _blocks: Blocks;
 }
 
-/** Whether a text would hold the page up: its length, or marks that pile up on one letter. */
+/** Whether a text would hold the page up: its length, its marks, or those that pile up on one letter. */
 function isTooLong(source: string): boolean {
-  return source.length > LONGEST_TEXT || PILED_MARKS.test(source);
+  return (
+    source.length > LONGEST_TEXT ||
+    (source.length > MOST_MARKS && (source.match(MARK)?.length ?? 0) > MOST_MARKS) ||
+    PILED_MARKS.test(source)
+  );
 }
 
 function isSame(one: Attributes, other: Attributes): boolean {
-  return one === other || JSON.stringify(one) === JSON.stringify(other);
+  const names = Object.keys(one);
+  return (
+    names.length === Object.keys(other).length && names.every(name => one[name] === other[name])
+  );
 }
 
 /** The node of a box, and the one in it that holds its blocks. */
@@ -293,16 +329,7 @@ function boxNodes(box: Box, tools: DrawingTools): { outer: HTMLElement; inner: H
     return { outer, inner };
   }
   const inner = box.tag === 'details' ? foldNode(box) : elementOf(box.tag, box.attributes, tools);
-  if (box.tag !== 'table') {
-    return { outer: inner, inner };
-  }
-  const outer = own('div', 'jp-ChatStream-table');
-  outer.tabIndex = 0;
-  outer.setAttribute(SUPPRESS_SHORTCUTS, 'true');
-  outer.setAttribute('role', 'group');
-  outer.setAttribute('aria-label', 'Table');
-  outer.append(inner);
-  return { outer, inner };
+  return { outer: inner, inner };
 }
 
 function foldNode(box: Box): HTMLElement {

@@ -16,7 +16,7 @@ import {
   newEnv,
   noDefinitions
 } from '../markdown/parser';
-import { type PlacedBlock, placedBlocks } from '../markdown/tree';
+import { type Block, type PlacedBlock, placedBlocks } from '../markdown/tree';
 import { Blocks } from './blocks';
 import { type DrawingTools } from './drawing';
 import { type Frames, type Work } from './frames';
@@ -34,6 +34,8 @@ const SLOW_MS = 14;
 const REST_FACTOR = 8;
 const LONGEST_REST_MS = 500;
 const TAIL = 'jp-mod-tail';
+/** From so many cells on, the parser no longer fills up short rows: what it did depends on all rows. */
+const MOST_CELLS = 60_000;
 
 /** The text from the first block that can still change, as it was read. */
 interface Region {
@@ -49,7 +51,7 @@ export class IncrementalMarkdown {
   constructor(host: HTMLElement, tools: MarkdownTools) {
     this._host = host;
     this._tools = tools;
-    this._blocks = new Blocks(host, tools);
+    this._blocks = new Blocks(host, tools, true);
   }
 
   /** Show this text; it begins with the text shown before. */
@@ -127,16 +129,17 @@ export class IncrementalMarkdown {
     const piece = Math.max(PIECE, this._drawnTo - this._begin);
     const to = Math.min(this._text.length, this._drawnTo + piece);
     const isWhole = this._isEnded && to === this._text.length;
-    const raw = this._text.slice(this._begin, to);
-    const lines = raw.replace(/\r\n?/g, '\n');
-    const region = isWhole ? lines : held(lines);
+    const growing = this._text.slice(this._begin, to);
+    const raw = this._head + growing;
+    const lines = withLineFeeds(raw);
+    const region = isWhole ? lines : withLineFeeds(this._head) + held(withLineFeeds(growing));
     const env = newEnv(this._definitions, !isWhole);
     const tokens = blocksOf(region, env);
     const placed = placedBlocks(tokens);
     yield;
     const seen = placed.filter(({ block }) => block !== null && block.kind !== 'held');
     yield* this._blocks.patch(
-      seen.flatMap(({ block }) => block ?? []),
+      seen.flatMap(({ block }, at) => (at === 0 ? behindRows(block, this._rows) : block) ?? []),
       env,
       this._settled
     );
@@ -168,11 +171,39 @@ export class IncrementalMarkdown {
     const before = placed.slice(0, -kept);
     const first = placed.at(-kept);
     if (first === undefined || before.length === 0) {
+      this._settleRows(placed, tokens, raw);
       return;
     }
     this._define(tokens.slice(0, first.token), env);
     this._settle(before.filter(({ block }) => block !== null && block.kind !== 'held').length);
-    this._begin += offsetOf(raw.replace(/\r\n/g, ' \n').replace(/\r/g, '\n'), first.line);
+    this._begin += lineOffset(raw, first.line) - this._head.length;
+    this._head = '';
+    this._rows = 0;
+  }
+
+  /** In a growing table, only the last row that is shown can still change: read again from there. */
+  private _settleRows(placed: readonly PlacedBlock[], tokens: readonly Token[], raw: string): void {
+    const [table] = placed;
+    if (placed.length !== 1 || table === undefined || tokens[table.token]?.type !== 'table_open') {
+      return;
+    }
+    const rows = tokens.flatMap(({ type, map }) => (type === 'tr_open' && map ? [map[0]] : []));
+    const last = rows.at(-1) ?? 0;
+    const settled = this._rows + rows.length - 2; // without the head and the last one
+    const columns = tokens.filter(({ type }) => type === 'th_open').length;
+    if (settled * columns > MOST_CELLS) {
+      this._begin = this._rows === 0 ? this._begin : this._tableBegin;
+      this._head = '';
+      this._rows = 0;
+    } else if (settled > this._rows) {
+      const end = lineOffset(raw, last) - this._head.length;
+      if (this._rows === 0) {
+        this._tableBegin = this._begin;
+        this._head = raw.slice(lineOffset(raw, table.line), lineOffset(raw, table.line + 2));
+      }
+      this._begin += end;
+      this._rows = settled;
+    }
   }
 
   /** The cursor stands behind the last words. */
@@ -194,8 +225,8 @@ export class IncrementalMarkdown {
 
   private _settle(count: number): void {
     this._blocks.settle(this._settled, this._settled + count);
-    this._blocks.spare(this._settled, this._settled + count);
     this._settled += count;
+    this._blocks.spare(this._settled);
   }
 
   /** Keep what settled blocks define: the first definition of a label counts. */
@@ -232,6 +263,10 @@ export class IncrementalMarkdown {
   private _hasDefinitions = false;
   /** Where the first block that can still change begins in the text. */
   private _begin = 0;
+  /** Where the table begins whose rows are settled, its first two lines, and how many rows are. */
+  private _tableBegin = 0;
+  private _head = '';
+  private _rows = 0;
   /** How many blocks cannot change any more. */
   private _settled = 0;
   private _text = '';
@@ -242,6 +277,26 @@ export class IncrementalMarkdown {
   private _isFinished = false;
   private _isDrawing = false;
   private _isDisposed = false;
+}
+
+/** A table's block that was read without its first rows. */
+function behindRows(block: Block | null, rows: number): Block | null {
+  if (rows === 0 || block?.kind !== 'box') {
+    return block;
+  }
+  const children = block.children.map(child =>
+    child.kind === 'box' && child.tag === 'tbody' ? { ...child, from: rows } : child
+  );
+  return { ...block, children, from: 0 };
+}
+
+function withLineFeeds(text: string): string {
+  return text.replace(/\r\n?/g, '\n');
+}
+
+/** Where a line begins in a text with line ends of any kind. */
+function lineOffset(raw: string, line: number): number {
+  return offsetOf(raw.replace(/\r\n/g, ' \n').replace(/\r/g, '\n'), line);
 }
 
 /** Where a line begins. */

@@ -1,0 +1,39 @@
+/** The frame of a table. Where the table is wider, the frame scrolls and can be reached by Tab. */
+import { own } from './drawing';
+import { SUPPRESS_SHORTCUTS } from './safe';
+
+export class TableFrame {
+  readonly node = own('div', 'jp-ChatStream-table');
+
+  constructor(table: HTMLTableElement) {
+    this._table = table;
+    this.node.append(table);
+    if (typeof ResizeObserver !== 'undefined') {
+      this._observer = new ResizeObserver(() => this._measure());
+      this._observer.observe(this.node);
+      this._observer.observe(table);
+    }
+  }
+
+  dispose(): void {
+    this._observer?.disconnect();
+  }
+
+  private _measure(): void {
+    const { node } = this;
+    const isWider = node.scrollWidth > node.clientWidth;
+    if (isWider) {
+      node.tabIndex = 0;
+      node.setAttribute('role', 'group');
+      node.setAttribute('aria-label', this._table.caption?.textContent || 'Table');
+      node.setAttribute(SUPPRESS_SHORTCUTS, 'true');
+    } else {
+      ['tabindex', 'role', 'aria-label', SUPPRESS_SHORTCUTS].forEach(name =>
+        node.removeAttribute(name)
+      );
+    }
+  }
+
+  private readonly _table: HTMLTableElement;
+  private readonly _observer: ResizeObserver | null = null;
+}
