@@ -35,10 +35,14 @@ class Selection:
     @property
     def needs_page(self) -> bool:
         """Whether the built front end and a browser must be there."""
+        return self.may_hold(PAGE)
+
+    def may_hold(self, folders: Sequence[str]) -> bool:
+        """Whether a test in one of the folders may be among those that run."""
         if self.vitest and not self.pytest:
             return False
         paths = [word for word in self.pytest if word.split("/")[0] in TESTS]
-        return not paths or any(_may_hold(path, PAGE) for path in paths)
+        return not paths or any(_may_hold(path, folders) for path in paths)
 
 
 def select(arguments: Sequence[str]) -> Selection:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from scripts.frontend import ROOT, SOURCES
 from scripts.selection import Selection, select
@@ -18,6 +18,8 @@ from scripts.terminal import say
 NOTEBOOKS = ("notebooks/01_first_chat.ipynb", "notebooks/02_waiting_and_schedules.ipynb")
 NBVAL = ("--nbval", "--nbval-current-env")
 COVERAGE = "--coverage"
+# The tests that schemathesis makes of the description of the API.
+OPENAPI = ("tests/server/test_openapi.py",)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,12 +40,21 @@ def main(arguments: Sequence[str]) -> int:
 def pytest_words(selection: Selection) -> list[str]:
     """List pytest's arguments: for the whole suite, in several processes with the notebooks."""
     if not selection.is_whole:
-        holds_notebook = any(".ipynb" in word for word in selection.pytest)
-        return [*(NBVAL if holds_notebook else ()), *selection.pytest]
+        return [*_plugins(selection), *selection.pytest]
     # Most tests wait for processes: a module runs in one process, two or more modules at a time.
     # In the order of their names: the many short ones are the last, and fill what is left.
     several = ["-n", str(max(2, min(4, os.cpu_count() or 1))), "--dist", "loadfile"]
     return [*several, "--no-loadscope-reorder", *NBVAL, "tests", *NOTEBOOKS]
+
+
+def _plugins(selection: Selection) -> Iterator[str]:
+    """Leave out the plugins that a part does not use: loading them takes seconds."""
+    if any(".ipynb" in word for word in selection.pytest):
+        yield from NBVAL
+    else:
+        yield from ("-p", "no:nbval")
+    if not selection.may_hold(OPENAPI):
+        yield from ("-p", "no:schemathesis")
 
 
 def _measured(selection: Selection, env: Mapping[str, str]) -> int:

@@ -29,7 +29,7 @@ def test_without_arguments_the_whole_suite_runs_with_all_that_it_needs() -> None
 def test_a_path_of_tests_without_a_page_needs_no_front_end(arguments: list[str]) -> None:
     part = select(arguments)
     assert (part.is_whole, part.needs_packages, part.needs_page) == (False, False, False)
-    assert tests.pytest_words(part) == arguments
+    assert tests.pytest_words(part) == ["-p", "no:nbval", "-p", "no:schemathesis", *arguments]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,13 @@ def test_a_path_of_the_front_end_is_vitests_and_needs_no_bundle() -> None:
 
 def test_a_notebook_is_run_by_nbval() -> None:
     notebook = tests.NOTEBOOKS[0]
-    assert tests.pytest_words(select([notebook])) == [*tests.NBVAL, notebook]
+    words = tests.pytest_words(select([notebook]))
+    assert words == [*tests.NBVAL, "-p", "no:schemathesis", notebook]
+
+
+@pytest.mark.parametrize("arguments", [["tests/server"], ["-k", "word"]])
+def test_what_may_be_made_by_schemathesis_keeps_its_plugin(arguments: list[str]) -> None:
+    assert tests.pytest_words(select(arguments)) == ["-p", "no:nbval", *arguments]
 
 
 def test_a_part_that_needs_no_page_is_installed_without_building_one(
