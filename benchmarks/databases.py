@@ -18,7 +18,7 @@ from pathlib import Path
 
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.service import Service
-from jupyter_chat_stream.store.operations import Commit
+from jupyter_chat_stream.store.log.operations import Commit
 from tests.postgres import Postgres
 
 from .durability import LocalFollower

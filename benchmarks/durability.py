@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Literal
 
-from jupyter_chat_stream.follow import Reader
+from jupyter_chat_stream.following.hub import Reader
 from jupyter_chat_stream.service import Service
 
 from .load import (

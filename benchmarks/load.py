@@ -19,13 +19,13 @@ from typing import Any
 
 from traitlets.config import Config
 
-from jupyter_chat_stream.config import ChatStream
-from jupyter_chat_stream.events import Event
 from jupyter_chat_stream.providers.base import Chunk, Model, Prompt, Provider, TextChunk
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.service import SendRequest, Service
-from jupyter_chat_stream.store.operations import Append, Committed
-from jupyter_chat_stream.store.reading import head_of
+from jupyter_chat_stream.shared.config import ChatStream
+from jupyter_chat_stream.shared.events import Event
+from jupyter_chat_stream.store.log.operations import Append, Committed
+from jupyter_chat_stream.store.log.reading import head_of
 from jupyter_chat_stream.store.store import Store
 
 OWNER = "local"

@@ -13,14 +13,14 @@ import time
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 
-from jupyter_chat_stream.events import Completed, Delta, Finalized, dumps
 from jupyter_chat_stream.runs.appender import Saving
 from jupyter_chat_stream.service import Service
-from jupyter_chat_stream.store import claims, runs
-from jupyter_chat_stream.store.commands import SendRequest
-from jupyter_chat_stream.store.log import RunRef, Transaction
-from jupyter_chat_stream.store.operations import Append
-from jupyter_chat_stream.store.reading import read_message_by_id
+from jupyter_chat_stream.shared.events import Completed, Delta, Finalized, dumps
+from jupyter_chat_stream.store.chat import claims, runs
+from jupyter_chat_stream.store.chat.commands import SendRequest
+from jupyter_chat_stream.store.log.operations import Append
+from jupyter_chat_stream.store.log.reading import read_message_by_id
+from jupyter_chat_stream.store.log.transaction import RunRef, Transaction
 
 from .load import MARK, OWNER, PacedProvider, running_service
 from .report import Section, ms, percentile

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from jupyter_chat_stream.protocol import Applied, Subscription
+from jupyter_chat_stream.shared.subscription import Applied, Subscription
 
 from .frames import CLOSE, PING, PONG, TEXT, Cutter, handshake, masked
 from .stamps import age_s, stamps_in

@@ -15,15 +15,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from jupyter_chat_stream.config import ChatStream
-from jupyter_chat_stream.events import Body, Completed, Delta, Finalized
-from jupyter_chat_stream.housekeeping import Housekeeping
-from jupyter_chat_stream.store import commands, runs, threads
-from jupyter_chat_stream.store.claims import Claimed, claim, find_one
-from jupyter_chat_stream.store.log import ThreadRef, Transaction
-from jupyter_chat_stream.store.operations import Append, Commit
-from jupyter_chat_stream.store.retention import PURGE_AFTER_MS, Counts, Turn
-from jupyter_chat_stream.store.steps import Write
+from jupyter_chat_stream.shared.config import ChatStream
+from jupyter_chat_stream.shared.events import Body, Completed, Delta, Finalized
+from jupyter_chat_stream.store.chat import commands, runs, threads
+from jupyter_chat_stream.store.chat.claims import Claimed, claim, find_one
+from jupyter_chat_stream.store.log.operations import Append, Commit
+from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
+from jupyter_chat_stream.store.retention.cleanup import PURGE_AFTER_MS, Counts, Turn
+from jupyter_chat_stream.store.retention.housekeeping import Housekeeping
+from jupyter_chat_stream.store.retention.steps import Write
 from jupyter_chat_stream.store.store import Store, system_now_ms
 
 from .report import Section, ms, percentile

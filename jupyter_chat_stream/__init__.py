@@ -12,14 +12,14 @@ from . import _start as _start  # notes the working directory before anybody cha
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .widget import Chat, Run
+    from .kernel.widget import Chat, Run
 
 __all__ = ["Chat", "Run", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
     if name in ("Chat", "Run"):
-        from . import widget
+        from .kernel import widget
 
         return getattr(widget, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

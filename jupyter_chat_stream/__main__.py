@@ -7,8 +7,8 @@ import sys
 from traitlets import Unicode
 
 from .cli.command import Command, words_first
-from .config import ChatStream
-from .errors import InvalidInput
+from .shared.config import ChatStream
+from .shared.errors import InvalidInput
 
 _HELP = {
     "serve": "A server with the chat alone, on loopback; prints how others find it.",

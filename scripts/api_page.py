@@ -12,19 +12,19 @@ from collections.abc import Iterable, Iterator
 from typing import get_type_hints
 
 import jupyter_chat_stream
-from jupyter_chat_stream.errors import ChatStreamError
+from jupyter_chat_stream.shared.errors import ChatStreamError
 
 PACKAGE = jupyter_chat_stream.__name__
 # Stands in docs/api.md where the reference goes.
 MARK = "<!-- reference -->"
 # What methods return, though nobody makes one.
 RETURNED = (
-    f"{PACKAGE}.client.values.Message",
-    f"{PACKAGE}.client.values.Messages",
-    f"{PACKAGE}.client.questions.Question",
-    f"{PACKAGE}.client.schedules.Schedule",
+    f"{PACKAGE}.kernel.values.Message",
+    f"{PACKAGE}.kernel.values.Messages",
+    f"{PACKAGE}.kernel.questions.Question",
+    f"{PACKAGE}.kernel.schedules.Schedule",
 )
-EVENTS = f"{PACKAGE}.events"
+EVENTS = f"{PACKAGE}.shared.events"
 PROVIDERS = f"{PACKAGE}.providers.base"
 
 

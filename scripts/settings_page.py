@@ -1,6 +1,6 @@
 """Write docs/settings.md from the traits of the extension: `python -m scripts.settings_page`.
 
-`tests/unit/test_docs.py` compares the page with the traits, so it cannot lag behind.
+`tests/docs/test_docs.py` compares the page with the traits, so it cannot lag behind.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from traitlets import Enum, TraitType
 
-from jupyter_chat_stream.config import ChatStream
+from jupyter_chat_stream.shared.config import ChatStream
 from scripts.frontend import ROOT
 
 PAGE = ROOT / "docs" / "settings.md"

@@ -6,11 +6,11 @@ import sys
 import time
 from typing import IO, TYPE_CHECKING
 
-from ..config import ChatStream
+from ..shared.config import ChatStream
 from .command import Command, begin_anew, kept, no_words
 
 if TYPE_CHECKING:
-    from ..store.log import Connection
+    from ..store.log.transaction import Connection
 
 PROGRESS_S = 1.0
 

@@ -20,10 +20,10 @@ from jupyter_core.application import JupyterApp
 from traitlets import TraitError
 from traitlets.config.loader import Config
 
-from .. import logs
 from .._version import __version__
-from ..config import ChatStream
-from ..errors import ChatStreamError, InvalidInput
+from ..shared import logs
+from ..shared.config import ChatStream
+from ..shared.errors import ChatStreamError, InvalidInput
 
 # In this order; the later wins. The second is the file of the server's extension.
 CONFIG_FILES = ("jupyter_server_config", "jupyter_chat_stream_config")

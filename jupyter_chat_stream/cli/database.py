@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..config import ChatStream
-from ..errors import DatabaseUnreadable
+from ..shared.config import ChatStream
+from ..shared.errors import DatabaseUnreadable
+from ..store.sql.urls import parse_url
 from ..store.store import Store
-from ..store.urls import parse_url
 
 SCRATCH = (None, "", ":memory:")
 

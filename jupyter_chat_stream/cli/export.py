@@ -11,9 +11,9 @@ from typing import IO, TYPE_CHECKING
 
 from traitlets import Bool, Enum, Unicode
 
-from ..config import ChatStream
-from ..errors import InvalidInput
-from ..events import iso
+from ..shared.config import ChatStream
+from ..shared.errors import InvalidInput
+from ..shared.events import iso
 from .command import Command, begin_anew, kept
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def export_one(store: Store, word: str, wanted: Format, output: str | None) -> N
     """
     from ..export.source import Source
     from ..store.exporting import find_any_thread
-    from ..store.log import Connection
+    from ..store.log.transaction import Connection
 
     def work(conn: Connection, file: IO[str]) -> None:
         begin_anew(file)
@@ -106,7 +106,7 @@ def export_all(store: Store, wanted: Format, output: str | None) -> int:
     from ..export.formats import file_name
     from ..export.source import Source
     from ..store.exporting import each_thread
-    from ..store.log import Connection, ThreadRef
+    from ..store.log.transaction import Connection, ThreadRef
 
     if output is None:
         raise InvalidInput("Many threads are many files: name a folder with --output.")

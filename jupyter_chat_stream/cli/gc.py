@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from traitlets import Bool
 
-from ..config import ChatStream
-from ..errors import DatabaseBusy
+from ..shared.config import ChatStream
+from ..shared.errors import DatabaseBusy
 from .command import Command, no_words
 
 if TYPE_CHECKING:
-    from ..store.retention import Counts, Plan, Policy
+    from ..store.retention.cleanup import Counts, Plan, Policy
     from ..store.store import Store
 
 PROGRESS_S = 1.0
@@ -47,8 +47,8 @@ class Gc(Command):
     ).tag(config=True)
 
     def run(self, settings: ChatStream, words: list[str]) -> int:
-        from ..store.retention import Policy, plan
-        from ..store.room import read_room
+        from ..store.retention.cleanup import Policy, plan
+        from ..store.retention.disk_space import read_room
         from .database import opened
 
         no_words(words)
@@ -65,8 +65,8 @@ class Gc(Command):
 
 
 def _rebuild(path: Path) -> None:
-    from ..store.database import PAGE_BYTES
-    from ..store.room import rebuild
+    from ..store.retention.disk_space import rebuild
+    from ..store.sql.database import PAGE_BYTES
 
     before = path.stat().st_size
     try:
@@ -88,7 +88,7 @@ def _tell_plan(found: Plan) -> None:
 
 
 def _collect(store: Store, policy: Policy) -> int:
-    from ..store.retention import collect
+    from ..store.retention.cleanup import collect
 
     told_at = time.monotonic()
 

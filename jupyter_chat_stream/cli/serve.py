@@ -5,7 +5,7 @@ from __future__ import annotations
 from traitlets import Bool
 from traitlets.config.loader import Config
 
-from ..config import ChatStream
+from ..shared.config import ChatStream
 from .command import Command, no_words
 
 
@@ -28,7 +28,7 @@ class Serve(Command):
     headless = Bool(False, help="End with the last parent. Default: False.").tag(config=True)
 
     def run(self, settings: ChatStream, words: list[str]) -> int:
-        from ..headless import serve
+        from .private_server import serve
 
         no_words(words)
         type(self).clear_instance()  # the server is the one application from here on

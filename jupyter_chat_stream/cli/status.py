@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool
 
-from .. import connection
-from ..config import CONNECTION_ENV, ChatStream
-from ..errors import ServerUnavailable
-from ..events import dumps
+from ..shared import connection_file
+from ..shared.config import CONNECTION_ENV, ChatStream
+from ..shared.errors import ServerUnavailable
+from ..shared.events import dumps
 from .command import Command, no_words, plain
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def gather(settings: ChatStream, *, is_named: bool) -> dict[str, Any]:
     found = None if is_named else _server()
     if found is None:
         return _of_database(settings)
-    from ..client import rest
+    from ..kernel import rest
 
     answer = asyncio.run(rest.fetch(found, "GET", "status"))
     facts = {"server": {"url": found.url, "pid": found.pid}, **answer}
@@ -65,9 +65,9 @@ def gather(settings: ChatStream, *, is_named: bool) -> dict[str, Any]:
     return facts
 
 
-def _server() -> connection.Connection | None:
+def _server() -> connection_file.Connection | None:
     try:
-        return connection.find()
+        return connection_file.find()
     except ServerUnavailable:
         if os.environ.get(CONNECTION_ENV):
             raise  # there was one, and what became of it is worth knowing

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ..config import ChatStream
-from ..errors import DatabaseUnreadable
+from ..shared.config import ChatStream
+from ..shared.errors import DatabaseUnreadable
 from .command import Command, no_words
 from .database import SCRATCH
 
@@ -65,7 +65,7 @@ def refuse_scratch(settings: ChatStream) -> None:
     Raises:
         DatabaseUnreadable: it is.
     """
-    from ..store.urls import parse_url
+    from ..store.sql.urls import parse_url
 
     url = parse_url(settings.resolved_database_url())
     if url.get_backend_name() == "sqlite" and url.database in SCRATCH:
@@ -137,9 +137,9 @@ async def _executing(tools: Tools) -> AsyncIterator[str]:
     """Start what executes and looks after it, and end it in good order; gives its name."""
     from ..engine.local import LocalEngine
     from ..engine.procrastinate import Worker as QueueWorker
-    from ..housekeeping import Housekeeping
     from ..metrics import collector
     from ..metrics.watch import ServiceWatch
+    from ..store.retention.housekeeping import Housekeeping
 
     if tools.store.database.is_sqlite:
         engine: LocalEngine | QueueWorker = LocalEngine(tools, tools.config, kind="worker")

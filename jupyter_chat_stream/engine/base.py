@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..store.claims import Due
-from ..store.log import Connection
+from ..store.chat.claims import Due
+from ..store.log.transaction import Connection
 
 
 class Owners(Protocol):

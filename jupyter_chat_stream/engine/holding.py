@@ -6,8 +6,8 @@ due (``sweep``); what those three are asked by others goes through here, in one 
 
 from __future__ import annotations
 
-from ..store.claims import Due
-from ..store.log import Connection
+from ..store.chat.claims import Due
+from ..store.log.transaction import Connection
 from .base import Owners
 from .running import Running
 from .sweep import Sweep

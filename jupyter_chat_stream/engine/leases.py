@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from ..errors import DatabaseUnreachable, StoreError
-from ..logs import Line
-from ..store import leases
-from ..store.database import Database
-from ..store.failures import Outage, pauses
-from ..store.log import Connection
+from ..shared.errors import DatabaseUnreachable, StoreError
+from ..shared.logs import Line
+from ..store.chat import leases
+from ..store.log.transaction import Connection
+from ..store.sql.database import Database
+from ..store.sql.failures import Outage, pauses
 
 log = logging.getLogger("jupyter_chat_stream.engine")
 

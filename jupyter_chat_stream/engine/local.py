@@ -5,9 +5,9 @@ On Postgres several servers may each run it: then leases say who lives, and noti
 
 from __future__ import annotations
 
-from ..config import ChatStream
 from ..runs.execute import Tools
-from ..store.claims import Due
+from ..shared.config import ChatStream
+from ..store.chat.claims import Due
 from .holding import Holding
 from .owners import Kind, make_owners
 from .running import Running

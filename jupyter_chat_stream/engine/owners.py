@@ -20,11 +20,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from ..config import ChatStream
-from ..errors import StoreError
-from ..folders import reason_of
-from ..logs import Line
-from ..store.log import Connection
+from ..shared.config import ChatStream
+from ..shared.errors import StoreError
+from ..shared.folders import reason_of
+from ..shared.logs import Line
+from ..store.log.transaction import Connection
 from ..store.store import Store
 from .base import Owners
 from .leases import LeaseOwners

@@ -18,13 +18,13 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ..config import ChatStream
-from ..errors import StoreError
-from ..logs import Line
 from ..runs.execute import Tools
-from ..store.claims import Due
-from ..store.jobs import QUEUE, TASK, Jobs
-from ..store.log import Transaction
+from ..shared.config import ChatStream
+from ..shared.errors import StoreError
+from ..shared.logs import Line
+from ..store.chat.claims import Due
+from ..store.chat.jobs import QUEUE, TASK, Jobs
+from ..store.log.transaction import Transaction
 from .holding import Holding
 from .leases import LeaseOwners
 from .running import Running

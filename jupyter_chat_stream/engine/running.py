@@ -20,12 +20,12 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
-from ..config import ChatStream
-from ..errors import StoreError
-from ..logs import Line
 from ..runs.execute import Execution, Tools
-from ..store.claims import LAST_CHANCE_S, Claimed, Due, OnCrash, claim, find_held, find_one
-from ..store.log import Connection
+from ..shared.config import ChatStream
+from ..shared.errors import StoreError
+from ..shared.logs import Line
+from ..store.chat.claims import LAST_CHANCE_S, Claimed, Due, OnCrash, claim, find_held, find_one
+from ..store.log.transaction import Connection
 from .base import Owners
 
 log = logging.getLogger("jupyter_chat_stream.engine")

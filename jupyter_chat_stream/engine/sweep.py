@@ -13,13 +13,13 @@ import logging
 import time
 from collections.abc import Callable
 
-from ..config import ChatStream
-from ..errors import ChatStreamError, DatabaseUnreachable
-from ..logs import Line, place_of
-from ..store import schedules
-from ..store.claims import Due, find_due, next_wake
-from ..store.log import Connection
-from ..store.schedules import DueSchedule
+from ..shared.config import ChatStream
+from ..shared.errors import ChatStreamError, DatabaseUnreachable
+from ..shared.logs import Line, place_of
+from ..store.chat import schedules
+from ..store.chat.claims import Due, find_due, next_wake
+from ..store.chat.schedules import DueSchedule
+from ..store.log.transaction import Connection
 from ..store.store import Store
 from .base import Executing
 

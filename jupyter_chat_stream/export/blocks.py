@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..endings import is_cut_call
-from ..events import ENDS
+from ..shared.endings import is_cut_call
+from ..shared.events import ENDS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from ..errors import InvalidInput
+from ..shared.errors import InvalidInput
 from . import json, markdown, notebook
 from .source import Source
 

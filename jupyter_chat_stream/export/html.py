@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
-from ..markdown.copies import visible
-from ..markdown.html import html_of
+from ..shared.markdown.copies import visible
+from ..shared.markdown.html import html_of
 from .blocks import Block, Folded, Text, blocks_of, speaker
 from .markdown import moment, others
 from .source import Source

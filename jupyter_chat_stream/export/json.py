@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..events import dumps
+from ..shared.events import dumps
 from .source import Source
 
 FORMAT = "jupyter-chat-stream/thread"

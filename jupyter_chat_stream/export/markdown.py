@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..markdown.copies import harmless, one_line, visible
+from ..shared.markdown.copies import harmless, one_line, visible
 from .blocks import Block, Folded, Text, blocks_of, speaker
 from .source import Source
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..markdown.copies import one_line
+from ..shared.markdown.copies import one_line
 from . import markdown
 from .source import Source
 

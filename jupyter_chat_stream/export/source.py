@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..events import to_wire
-from ..store import exporting, reading, threads
+from ..shared.events import to_wire
+from ..store import exporting
+from ..store.chat import threads
 from ..store.exporting import Entry
-from ..store.log import Connection, ThreadRef
+from ..store.log import reading
+from ..store.log.transaction import Connection, ThreadRef
 
 
 class Source:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ProviderError
-from ..events import (
+from ..shared.errors import ProviderError
+from ..shared.events import (
     Delta,
     Event,
     Failed,
@@ -24,8 +24,8 @@ from ..events import (
     StatusChanged,
     from_iso,
 )
-from ..logs import Line
-from ..store.claims import Claimed
+from ..shared.logs import Line
+from ..store.chat.claims import Claimed
 from .meter import METER, Meter
 
 log = logging.getLogger("jupyter_chat_stream.runs")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ..config import ChatStream
-from ..errors import ChatStreamError
-from ..logs import Line
+from ..shared.config import ChatStream
+from ..shared.errors import ChatStreamError
+from ..shared.logs import Line
 
 if TYPE_CHECKING:
     import threading

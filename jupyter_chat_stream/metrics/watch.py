@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from ..engine.base import Engine
 from ..engine.local import LocalEngine
 from ..engine.procrastinate import Worker
-from ..errors import StoreError
-from ..events import from_iso
-from ..follow import Hub
-from ..housekeeping import Housekeeping
-from ..logs import Line
+from ..following.hub import Hub
 from ..providers.registry import Registry
-from ..store.log import Connection
-from ..store.operations import Commit
+from ..shared.errors import StoreError
+from ..shared.events import from_iso
+from ..shared.logs import Line
+from ..store.log.operations import Commit
+from ..store.log.transaction import Connection
 from ..store.overview import count_open, oldest_pending
+from ..store.retention.housekeeping import Housekeeping
 from ..store.store import Store
 from .meter import METER, Meter
 from .runs import RunWatch

@@ -13,8 +13,8 @@ import importlib.metadata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..errors import BadRequest, NoSuchModel
-from ..spelling import did_you_mean
+from ..shared.errors import BadRequest, NoSuchModel
+from ..shared.spelling import did_you_mean
 from .base import Model, Provider
 
 GROUP = "jupyter_chat_stream.providers"

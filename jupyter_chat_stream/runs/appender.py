@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..errors import DatabaseGone, DatabaseUnreachable, StoreError
-from ..events import Body, Delta, Event, StatusChanged, ToolReturned, ToolStarted
-from ..messages import PART_BY_KIND
 from ..providers.base import Chunk
-from ..store.claims import Claimed
-from ..store.database import PAGE_BYTES
-from ..store.operations import Append
+from ..shared.errors import DatabaseGone, DatabaseUnreachable, StoreError
+from ..shared.events import Body, Delta, Event, StatusChanged, ToolReturned, ToolStarted
+from ..shared.fold import PART_BY_KIND
+from ..store.chat.claims import Claimed
+from ..store.log.operations import Append
+from ..store.sql.database import PAGE_BYTES
 from ..store.store import Store
 from .coalesce import Coalescer
 

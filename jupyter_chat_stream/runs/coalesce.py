@@ -8,8 +8,6 @@ earlier attempt is never appended to.
 
 from __future__ import annotations
 
-from ..errors import BadRequest
-from ..events import Body, Delta, ToolReturned, ToolStarted, clean_json, clean_text
 from ..providers.base import (
     Chunk,
     EndChunk,
@@ -19,6 +17,8 @@ from ..providers.base import (
     ToolInputChunk,
     ToolResultChunk,
 )
+from ..shared.errors import BadRequest
+from ..shared.events import Body, Delta, ToolReturned, ToolStarted, clean_json, clean_text
 
 
 class Coalescer:

@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..endings import content_of, incomplete_of, is_refused
-from ..errors import BadRequest, PromptTooLong
 from ..providers.base import Answered, Model, Prompt, Turn
-from ..store.log import Connection, RunRef
-from ..store.reading import read_branch
-from ..store.runs import read_begun_ms
-from ..store.threads import read_preferences, read_thread
+from ..shared.endings import content_of, incomplete_of, is_refused
+from ..shared.errors import BadRequest, PromptTooLong
+from ..store.chat.runs import read_begun_ms
+from ..store.chat.threads import read_preferences, read_thread
+from ..store.log.reading import read_branch
+from ..store.log.transaction import Connection, RunRef
 
 CHARS_PER_TOKEN = 3.0
 MAX_BRANCH = 2000

@@ -28,9 +28,11 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal, cast
 
-from ..config import ChatStream
-from ..endings import REFUSAL, content_of
-from ..errors import (
+from ..providers.base import AskChunk, Chunk, EndChunk, SleepChunk, TextChunk
+from ..providers.registry import Registry
+from ..shared.config import ChatStream
+from ..shared.endings import REFUSAL, content_of
+from ..shared.errors import (
     ChatStreamError,
     DamagedRow,
     ProviderError,
@@ -40,11 +42,9 @@ from ..errors import (
     StoreError,
     StreamCut,
 )
-from ..events import Body, Completed, Failed, Finalized, StatusChanged
-from ..logs import Line
-from ..providers.base import AskChunk, Chunk, EndChunk, SleepChunk, TextChunk
-from ..providers.registry import Registry
-from ..store.claims import Claimed, fail_damaged, put_off, retry_attempt
+from ..shared.events import Body, Completed, Failed, Finalized, StatusChanged
+from ..shared.logs import Line
+from ..store.chat.claims import Claimed, fail_damaged, put_off, retry_attempt
 from ..store.store import Store
 from .appender import Appender
 from .context import Gathered, gather, make_prompt

@@ -7,10 +7,10 @@ from a model, and goes to every reader.
 
 from __future__ import annotations
 
-from ..errors import BadRequest
-from ..events import InputRequested, StatusChanged, clean_text, iso
 from ..providers.base import AskChunk, SleepChunk
-from ..store.waits import MAX_AHEAD_MS
+from ..shared.errors import BadRequest
+from ..shared.events import InputRequested, StatusChanged, clean_text, iso
+from ..store.chat.waits import MAX_AHEAD_MS
 
 MAX_PROMPT_BYTES = 4 * 1024
 MAX_CHOICES = 20

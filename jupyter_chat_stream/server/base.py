@@ -17,8 +17,8 @@ from jupyter_server.auth.identity import IdentityProvider
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado.web import HTTPError, stream_request_body
 
-from ..errors import ContentTooLarge, Forbidden
-from ..events import dumps
+from ..shared.errors import ContentTooLarge, Forbidden
+from ..shared.events import dumps
 from .host import ServiceHost
 from .identity import owner_of
 from .refusals import Refusal, StartFailed, Unauthenticated, refusal

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import ContentTooLarge, InvalidInput
-from ..events import MAX_CONTENT_BYTES, clean_text, dumps, from_iso
-from ..spelling import did_you_mean
+from ..shared.errors import ContentTooLarge, InvalidInput
+from ..shared.events import MAX_CONTENT_BYTES, clean_text, dumps, from_iso
+from ..shared.spelling import did_you_mean
 from .refusals import InvalidJson
 
 MAX_EXTRA_BYTES = 1024 * 1024  # params, tools and context together

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tornado.iostream import StreamClosedError
 
-from ..errors import ThreadNotFound
+from ..shared.errors import ThreadNotFound
 from . import queries
 from .base import ChatHandler, ClientGone, answers
 

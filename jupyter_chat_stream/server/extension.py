@@ -20,9 +20,9 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join, urlencode_unix_socket_path
 from traitlets import TraitError
 
-from .. import logs
-from ..config import CONNECTION_ENV, ChatStream
-from ..connection import Connection
+from ..shared import logs
+from ..shared.config import CONNECTION_ENV, ChatStream
+from ..shared.connection_file import Connection
 from .base import SETTING
 from .exports import ExportHandler
 from .following import EventsHandler

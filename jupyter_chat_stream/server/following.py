@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from tornado.iostream import StreamClosedError
 
-from ..errors import ChatStreamError, ThreadNotFound
+from ..shared.errors import ChatStreamError, ThreadNotFound
 from . import queries
 from .base import ChatHandler, ClientGone, answers
 from .refusals import StartFailed
 
 if TYPE_CHECKING:
-    from ..follow import Reader
+    from ..following.hub import Reader
 
 
 class EventsHandler(ChatHandler):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import NotFound, RunNotFound, ScheduleNotFound, ThreadNotFound
-from ..events import ENDS
+from ..shared.errors import NotFound, RunNotFound, ScheduleNotFound, ThreadNotFound
+from ..shared.events import ENDS
 from . import queries
 from .base import ChatHandler, answers
 
@@ -103,7 +103,7 @@ class MessagesHandler(ChatHandler):
 
     @answers("execute")
     async def post(self, thread_id: str) -> None:
-        from ..store.commands import HEAD, SendRequest
+        from ..store.chat.commands import HEAD, SendRequest
         from . import bodies
 
         thread_id = queries.an_id(thread_id, ThreadNotFound)
@@ -198,7 +198,7 @@ class SchedulesHandler(ChatHandler):
 
     @answers("execute")
     async def post(self) -> None:
-        from ..store.schedules import NewSchedule
+        from ..store.chat.schedules import NewSchedule
         from . import bodies
 
         given = bodies.new_schedule(self.body())

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 from jupyter_server.auth.identity import IdentityProvider
 from tornado.web import RequestHandler
 
-from ..config import ChatStream
-from ..errors import ChatStreamError
-from ..logs import Line
+from ..shared.config import ChatStream
+from ..shared.errors import ChatStreamError
+from ..shared.logs import Line
 from .identity import ConnectionIdentity, has_token, server_owner
 from .refusals import StartFailed, unforeseen
 

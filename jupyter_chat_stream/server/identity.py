@@ -20,7 +20,7 @@ from jupyter_server.auth.identity import (
 )
 from tornado.web import RequestHandler
 
-from ..config import LOCAL_OWNER
+from ..shared.config import LOCAL_OWNER
 
 _AUTHORIZATION = re.compile(r"(?:token|bearer)\s+(\S+)\s*", re.IGNORECASE)
 _RANDOM_NAME = re.compile(r"[0-9a-f]{32}")

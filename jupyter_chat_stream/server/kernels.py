@@ -16,7 +16,7 @@ from typing import Any
 
 from jupyter_server.base.call_context import CallContext
 
-from ..config import CONNECTION_ENV
+from ..shared.config import CONNECTION_ENV
 from .identity import owner_of, server_owner
 
 

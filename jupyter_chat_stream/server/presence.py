@@ -10,10 +10,10 @@ import asyncio
 import logging
 from pathlib import Path
 
-from .. import connection
-from ..connection import Connection
-from ..folders import reason_of
-from ..logs import Line
+from ..shared import connection_file
+from ..shared.connection_file import Connection
+from ..shared.folders import reason_of
+from ..shared.logs import Line
 
 log = logging.getLogger("jupyter_chat_stream.server")
 
@@ -41,17 +41,17 @@ class Presence:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        connection.remove(self._path, self._content.token)
+        connection_file.remove(self._path, self._content.token)
 
     async def _work(self) -> None:
         while True:
             await asyncio.sleep(self.look_s)
-            if not connection.is_kept(self._path, self._content):
+            if not connection_file.is_kept(self._path, self._content):
                 self._keep()
 
     def _keep(self) -> None:
         try:
-            connection.write(self._path, self._content)
+            connection_file.write(self._path, self._content)
         except OSError as error:
             reason = reason_of(error)
             if reason != self._trouble:  # not every two seconds

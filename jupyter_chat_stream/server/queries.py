@@ -7,8 +7,8 @@ from typing import Any
 
 from tornado.web import HTTPError, RequestHandler
 
-from ..errors import InvalidInput, NotFound
-from ..events import clean_text
+from ..shared.errors import InvalidInput, NotFound
+from ..shared.events import clean_text
 
 MAX_WAIT_S = 60.0
 # The largest integer that JavaScript holds exactly; no thread gets there.

@@ -17,7 +17,7 @@ from typing import Any
 
 from tornado.web import HTTPError
 
-from ..errors import ChatStreamError, Forbidden, InvalidInput, LimitReached
+from ..shared.errors import ChatStreamError, Forbidden, InvalidInput, LimitReached
 
 
 class InvalidJson(InvalidInput):

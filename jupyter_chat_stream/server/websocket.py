@@ -19,8 +19,8 @@ from jupyter_server.base.websocket import WebSocketMixin
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from ..errors import ChatStreamError, Forbidden, InvalidInput, LimitReached, ThreadNotFound
-from ..events import dumps
+from ..shared.errors import ChatStreamError, Forbidden, InvalidInput, LimitReached, ThreadNotFound
+from ..shared.events import dumps
 from . import queries
 from .base import ChatMixin, answers
 from .outbox import Outbox

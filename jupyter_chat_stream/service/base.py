@@ -13,19 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..config import ChatStream
 from ..engine.base import Engine
 from ..engine.local import LocalEngine
 from ..engine.procrastinate import Queue
-from ..errors import ChatStreamError, InvalidInput, StoreError
-from ..follow import Hub
-from ..housekeeping import Housekeeping
+from ..following.hub import Hub
 from ..metrics import collector
 from ..metrics.watch import ServiceWatch
 from ..providers.registry import Registry
 from ..runs.execute import Tools
-from ..store import threads
-from ..store.log import ThreadRef
+from ..shared.config import ChatStream
+from ..shared.errors import ChatStreamError, InvalidInput, StoreError
+from ..store.chat import threads
+from ..store.log.transaction import ThreadRef
+from ..store.retention.housekeeping import Housekeeping
 from ..store.store import Store, system_now_ms
 
 T = TypeVar("T")

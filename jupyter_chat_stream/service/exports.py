@@ -14,12 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, cast
 
-from ..errors import StoreError
-from ..events import iso
 from ..export.formats import Format, file_name
 from ..export.source import Source
-from ..store import threads
-from ..store.log import Connection
+from ..shared.errors import StoreError
+from ..shared.events import iso
+from ..store.chat import threads
+from ..store.log.transaction import Connection
 from .base import ServiceBase
 
 IN_MEMORY_BYTES = 1024 * 1024

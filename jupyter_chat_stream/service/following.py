@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ..errors import CursorAhead
-from ..events import ENDS, to_wire
-from ..follow import Reader
-from ..store import reading, runs, threads
-from ..store.log import Connection, ThreadRef
+from ..following.hub import Reader
+from ..shared.errors import CursorAhead
+from ..shared.events import ENDS, to_wire
+from ..store.chat import runs, threads
+from ..store.log import reading
+from ..store.log.transaction import Connection, ThreadRef
 from .base import ServiceBase
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ..errors import InvalidInput
-from ..store import commands, runs
-from ..store.commands import SendRequest
-from ..store.limits import Limits, Over
-from ..store.waits import MAX_AHEAD_MS
+from ..shared.errors import InvalidInput
+from ..store.chat import commands, runs
+from ..store.chat.commands import SendRequest
+from ..store.chat.limits import Limits, Over
+from ..store.chat.waits import MAX_AHEAD_MS
 from .base import ServiceBase
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..store import commands, schedules, threads
-from ..store.log import Connection, ThreadRef
-from ..store.schedules import NewSchedule
+from ..store.chat import commands, schedules, threads
+from ..store.chat.schedules import NewSchedule
+from ..store.log.transaction import Connection, ThreadRef
 from .base import ServiceBase
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._version import PROTOCOL_VERSION, __version__
-from ..events import dumps
-from ..store import commands, reading, runs, threads
-from ..store.log import Connection
+from ..shared.events import dumps
+from ..store.chat import commands, runs, threads
+from ..store.log import reading
+from ..store.log.transaction import Connection
 from .base import ServiceBase
 
 

@@ -16,15 +16,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ..errors import DamagedRow, FoldError, InvalidInput
-from ..events import Event, MessageWritten, canonical
-from ..messages import Transcript
-from . import rows
-from .archive import read_archive
-from .compaction import digest
+from ..shared.errors import DamagedRow, FoldError, InvalidInput
+from ..shared.events import Event, MessageWritten, canonical
+from ..shared.fold import Transcript
 from .exporting import each_run
-from .log import ThreadRef, execute
-from .reading import read_events
+from .log.archive import read_archive
+from .log.reading import read_events
+from .log.transaction import ThreadRef, execute
+from .retention.compaction import digest
+from .sql import rows
 
 _STEP = 2048
 CANNOT_BE_READ = "a row cannot be read"

@@ -14,14 +14,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ..errors import NotFound
-from ..events import Event, dumps, iso
-from . import damage, rows
-from .archive import read_archive
-from .driver import among
-from .log import RunRef, ThreadRef, execute, fold_message
-from .reading import read_events, shown_run
-from .runs import open_runs
+from ..shared.errors import NotFound
+from ..shared.events import Event, dumps, iso
+from .chat.runs import open_runs
+from .log.archive import read_archive
+from .log.reading import read_events, shown_run
+from .log.transaction import RunRef, ThreadRef, execute, fold_message
+from .sql import damage, rows
+from .sql.driver import among
 
 PAGE_MESSAGES = 32
 PAGE_EVENTS = 256  # decoding a page holds the interpreter; others want it too

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
-from ..events import iso
-from .log import execute
-from .runs import count_by_status
+from ..shared.events import iso
+from .chat.runs import count_by_status
+from .log.transaction import execute
 
 MOST_OPEN = 50
 

@@ -18,14 +18,14 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..errors import StoreError
-from ..events import Event
-from .database import READERS, Database
-from .failures import is_unreachable, pauses
-from .log import Transaction
-from .notices import Notice
-from .operations import PATIENCE_S, Append, Command, Commit, Committed, settle
-from .writer import Writer
+from ..shared.errors import StoreError
+from ..shared.events import Event
+from .log.operations import PATIENCE_S, Append, Command, Commit, Committed, settle
+from .log.transaction import Transaction
+from .log.writer import Writer
+from .sql.database import READERS, Database
+from .sql.failures import is_unreachable, pauses
+from .sql.notices.base import Notice
 
 T = TypeVar("T")
 Listener = Callable[[list[Event]], None]

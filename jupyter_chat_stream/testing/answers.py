@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from ..errors import InvalidInput
 from ..providers.anthropic.request import CONTINUE_MARK
+from ..shared.errors import InvalidInput
 
 # error:   an `error` event inside the stream, then its end
 # cut:     the HTTP answer ends as it should, but the model's does not: no stop reason comes

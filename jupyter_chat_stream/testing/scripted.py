@@ -12,8 +12,8 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
-from ..errors import ProviderError
 from ..providers.base import Chunk, EndChunk, Model, Prompt, TextChunk
+from ..shared.errors import ProviderError
 
 
 class Gate:

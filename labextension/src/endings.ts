@@ -1,7 +1,7 @@
 /**
  * How an answer ended: what its words leave out. Pure, derived from a message like its content.
  *
- * The twin of `jupyter_chat_stream/endings.py`; both run `tests/vectors`.
+ * The twin of `jupyter_chat_stream/shared/endings.py`; both run `tests/vectors`.
  */
 import { type Incomplete, type Message, type Part } from './protocol';
 

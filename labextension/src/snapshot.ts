@@ -2,7 +2,7 @@
  * The copy of a conversation that a notebook file keeps: bounded, and the same for the same
  * conversation (no times, no ids, no cursor), because notebooks go to git. Pure.
  *
- * The twin of `snapshot` in `jupyter_chat_stream/client/showing.py`: kernel and page write the same.
+ * The twin of `snapshot` in `jupyter_chat_stream/kernel/showing.py`: kernel and page write the same.
  */
 import { exchange } from './branch';
 import { contentOf, wordsOfEnd } from './endings';

@@ -1,7 +1,7 @@
 /**
  * The subscription: what a reader does with what it receives. Pure: no socket, no clock.
  *
- * The twin of `jupyter_chat_stream/protocol.py`. Keeps L6: accept `seq = cursor + 1`, drop what is
+ * The twin of `jupyter_chat_stream/shared/subscription.py`. Keeps L6: accept `seq = cursor + 1`, drop what is
  * before, ask again on a jump.
  */
 import { type Failure, type ThreadEvent, type ThreadFrame } from './protocol';

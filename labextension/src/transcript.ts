@@ -1,7 +1,7 @@
 /**
  * The fold: from events to the state of a thread. Pure.
  *
- * The twin of `jupyter_chat_stream/messages.py`; both run `tests/vectors`. States are immutable and
+ * The twin of `jupyter_chat_stream/shared/fold.py`; both run `tests/vectors`. States are immutable and
  * share what did not change, so that a view can tell a changed message by identity.
  */
 import {

@@ -16,10 +16,10 @@ import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, Request, Route, sync_playwright
 
-from jupyter_chat_stream.client.showing import bundle
-from jupyter_chat_stream.client.values import Message, Messages
 from jupyter_chat_stream.export import html, markdown, notebook
 from jupyter_chat_stream.export.source import Source
+from jupyter_chat_stream.kernel.showing import bundle
+from jupyter_chat_stream.kernel.values import Message, Messages
 from tests.corpus.seen import HOSTILE
 from tests.e2e.conftest import FLAGS, HOST_RULES
 

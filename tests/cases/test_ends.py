@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.client.showing import snapshot
-from jupyter_chat_stream.client.values import Message
-from jupyter_chat_stream.errors import RunRefused
 from jupyter_chat_stream.export.markdown import body as exported
+from jupyter_chat_stream.kernel.showing import snapshot
+from jupyter_chat_stream.kernel.values import Message
 from jupyter_chat_stream.providers.anthropic import MAX_PAUSES, AnthropicProvider
-from jupyter_chat_stream.store import commands
-from jupyter_chat_stream.store.commands import Sender
-from jupyter_chat_stream.store.log import RunRef, ThreadRef
+from jupyter_chat_stream.shared.errors import RunRefused
+from jupyter_chat_stream.store.chat import commands
+from jupyter_chat_stream.store.chat.commands import Sender
+from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
 from tests.cases.api import (
     MODEL,
     RESET,
@@ -31,7 +31,7 @@ from tests.cases.api import (
     sse,
     text,
 )
-from tests.unit.rig import Rig, running_rig
+from tests.rig import Rig, running_rig
 
 SECRET = "the launch code of the third rocket is swordfish"
 STREAM = "200 OK\ncontent-type: text/event-stream"

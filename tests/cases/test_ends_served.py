@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import jupyter_chat_stream
-from jupyter_chat_stream.client import link
-from jupyter_chat_stream.config import CONNECTION_ENV
-from jupyter_chat_stream.errors import RunFailed, RunRefused
+from jupyter_chat_stream.kernel import link
+from jupyter_chat_stream.shared.config import CONNECTION_ENV
+from jupyter_chat_stream.shared.errors import RunFailed, RunRefused
 from tests.cases.api import MODEL, PlayedApi, case
 from tests.conftest import home_environment
 from tests.kernel.harness import JupyterServer

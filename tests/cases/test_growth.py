@@ -16,9 +16,9 @@ from ipywidgets import VBox
 from ipywidgets.widgets.widget import _instances as registry
 
 from jupyter_chat_stream import Chat
-from jupyter_chat_stream.client import channel, follower, link
-from jupyter_chat_stream.config import CONNECTION_ENV
-from jupyter_chat_stream.errors import ThreadNotFound
+from jupyter_chat_stream.kernel import channel, follower, link
+from jupyter_chat_stream.shared.config import CONNECTION_ENV
+from jupyter_chat_stream.shared.errors import ThreadNotFound
 from tests.conftest import home_environment
 from tests.kernel.harness import ROOT, JupyterServer, Kernel, until
 
@@ -153,7 +153,7 @@ class TestLongThreads:
     def short(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(follower, "KEPT_MESSAGES", 6)
         monkeypatch.setattr(follower, "MOST_MESSAGES", 12)
-        monkeypatch.setattr("jupyter_chat_stream.client.history.PAGE", 6)
+        monkeypatch.setattr("jupyter_chat_stream.kernel.history.PAGE", 6)
 
     def talked(self, name: str, answers: int) -> Chat:
         chat = Chat(name, model=ECHO)
@@ -215,7 +215,7 @@ chat
 """
 COUNT = """
 import gc
-from jupyter_chat_stream.client import link
+from jupyter_chat_stream.kernel import link
 gc.collect()
 chats = [one for one in gc.get_objects() if type(one) is Chat]
 print(len(chats), [len(one._listeners) for one in link.current()._followers.values()])
@@ -223,7 +223,7 @@ del chats
 """
 ANSWERS = """
 import gc, tracemalloc
-from jupyter_chat_stream.client import follower
+from jupyter_chat_stream.kernel import follower
 follower.KEPT_MESSAGES, follower.MOST_MESSAGES = 20, 40
 gc.collect(); tracemalloc.start()
 def used():

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.config import ChatStream
 from jupyter_chat_stream.engine.local import LocalEngine
 from jupyter_chat_stream.engine.procrastinate import Worker
 from jupyter_chat_stream.runs.execute import Tools
-from jupyter_chat_stream.store.claims import Due
+from jupyter_chat_stream.shared.config import ChatStream
+from jupyter_chat_stream.store.chat.claims import Due
 from tests.clock import Clock
-from tests.unit.conftest import MakeRig
-from tests.unit.rig import Rig, running_rig
+from tests.fixtures import MakeRig
+from tests.rig import Rig, running_rig
 
 DELAYS_S = (0.0, 0.05)
 

@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from jupyter_chat_stream.events import Delta
 from jupyter_chat_stream.providers.base import AskChunk, Prompt, SleepChunk
-from jupyter_chat_stream.store import commands, schedules
-from jupyter_chat_stream.store.claims import claim, find_one
-from jupyter_chat_stream.store.log import Connection, RunRef, ThreadRef, Transaction
-from jupyter_chat_stream.store.operations import Append
+from jupyter_chat_stream.shared.events import Delta
+from jupyter_chat_stream.store.chat import commands, schedules
+from jupyter_chat_stream.store.chat.claims import claim, find_one
+from jupyter_chat_stream.store.log.operations import Append
+from jupyter_chat_stream.store.log.transaction import Connection, RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.testing import Gate, ScriptedProvider, answering
-from tests.unit.conftest import MakeRig
-from tests.unit.rig import Rig, texts
+from tests.fixtures import MakeRig
+from tests.rig import Rig, texts
 
 
 def answer_to(prompt: Prompt) -> str:

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from jupyter_chat_stream.engine.leases import LeaseOwners
-from jupyter_chat_stream.errors import DatabaseUnreachable
-from jupyter_chat_stream.store.database import Database
-from jupyter_chat_stream.store.leases import LeaseConnection
+from jupyter_chat_stream.shared.errors import DatabaseUnreachable
+from jupyter_chat_stream.store.chat.leases import LeaseConnection
+from jupyter_chat_stream.store.sql.database import Database
 from tests.clock import START_MS
 
 PATIENCE_S = 10.0

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.config import ChatStream
 from jupyter_chat_stream.engine.procrastinate import Queue, Worker
-from jupyter_chat_stream.errors import DatabaseUnreachable, DatabaseUnreadable, InvalidInput
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.service import SendRequest, Service
-from jupyter_chat_stream.store import jobs as module
-from jupyter_chat_stream.store.log import Transaction
+from jupyter_chat_stream.shared.config import ChatStream
+from jupyter_chat_stream.shared.errors import DatabaseUnreachable, DatabaseUnreadable, InvalidInput
+from jupyter_chat_stream.store.chat import jobs as module
+from jupyter_chat_stream.store.log.transaction import Transaction
 from jupyter_chat_stream.testing import Gate, ScriptedProvider
-from tests.unit.rig import Rig, running_rig
+from tests.rig import Rig, running_rig
 
 MakeRig = Callable[..., Any]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.store import schedules
-from jupyter_chat_stream.store.log import ThreadRef
-from tests.unit.rig import Rig, running_rig
+from jupyter_chat_stream.store.chat import schedules
+from jupyter_chat_stream.store.log.transaction import ThreadRef
+from tests.rig import Rig, running_rig
 
 MINUTE_MS = 60_000
 DAMAGES = {

@@ -6,8 +6,8 @@ import pytest
 from traitlets.config.loader import Config
 
 from jupyter_chat_stream.cli import worker as module
-from jupyter_chat_stream.config import ChatStream
-from jupyter_chat_stream.errors import DatabaseUnreadable, InvalidInput
+from jupyter_chat_stream.shared.config import ChatStream
+from jupyter_chat_stream.shared.errors import DatabaseUnreadable, InvalidInput
 
 
 @pytest.fixture

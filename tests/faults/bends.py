@@ -41,14 +41,14 @@ def stepping_clock() -> None:
 
 def freeze_before_commit() -> None:
     """Stop the process between its work and the COMMIT, once after each ``PULL``."""
-    from jupyter_chat_stream.store import driver
+    from jupyter_chat_stream.store.sql import driver
 
     driver.commit = _stopping_before(driver.commit)
 
 
 def freeze_after_begin() -> None:
     """Stop the process once it has the locks, before it looks, once after each ``PULL``."""
-    from jupyter_chat_stream.store import driver
+    from jupyter_chat_stream.store.sql import driver
 
     driver.begin_writing = _stopping_after(driver.begin_writing)
 
@@ -57,7 +57,7 @@ def lost_answers_to_commits() -> None:
     """Lose the connection to Postgres right after every fifth COMMIT, before its answer is here."""
     from psycopg import OperationalError
 
-    from jupyter_chat_stream.store import driver
+    from jupyter_chat_stream.store.sql import driver
 
     run, commits = driver._run, itertools.count(1)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from jupyter_chat_stream.protocol import Applied, Ended, Resubscribe, Subscription
+from jupyter_chat_stream.shared.subscription import Applied, Ended, Resubscribe, Subscription
 from tests.faults.harness import LOOK_S, UNREACHABLE, Server, eventually
 
 POLL_S = 5.0

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.config import ChatStream
-from jupyter_chat_stream.errors import Overloaded
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.service import Service
-from jupyter_chat_stream.store.commands import SendRequest
-from jupyter_chat_stream.store.operations import Committed
+from jupyter_chat_stream.shared.config import ChatStream
+from jupyter_chat_stream.shared.errors import Overloaded
+from jupyter_chat_stream.store.chat.commands import SendRequest
+from jupyter_chat_stream.store.log.operations import Committed
 from jupyter_chat_stream.testing import ScriptedProvider, answering
 
 OWNER = "local"

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.errors import StoreError
-from jupyter_chat_stream.events import ThreadChanged
-from jupyter_chat_stream.follow import Hub, Reader
-from jupyter_chat_stream.store import threads
-from jupyter_chat_stream.store.log import ThreadRef, Transaction
-from jupyter_chat_stream.store.notices import Notices
+from jupyter_chat_stream.following.hub import Hub, Reader
+from jupyter_chat_stream.shared.errors import StoreError
+from jupyter_chat_stream.shared.events import ThreadChanged
+from jupyter_chat_stream.store.chat import threads
+from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
+from jupyter_chat_stream.store.sql.notices.base import Notices
 from jupyter_chat_stream.store.store import Store
 
 POLL_S = 0.2

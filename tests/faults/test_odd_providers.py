@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.events import MAX_DELTA_BYTES
 from jupyter_chat_stream.providers.demo.answers import long_text
+from jupyter_chat_stream.shared.events import MAX_DELTA_BYTES
 from tests.faults import odd
 from tests.faults.harness import UNREACHABLE, Process, Server, eventually
 from tests.faults.laws import (

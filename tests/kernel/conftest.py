@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_chat_stream.client import link
-from jupyter_chat_stream.config import CONNECTION_ENV
+from jupyter_chat_stream.kernel import link
+from jupyter_chat_stream.shared.config import CONNECTION_ENV
 from tests.conftest import home_environment
 from tests.kernel.harness import JupyterServer, Kernel
 

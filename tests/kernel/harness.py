@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-from jupyter_chat_stream.config import CONNECTION_ENV
+from jupyter_chat_stream.shared.config import CONNECTION_ENV
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream import Chat
-from jupyter_chat_stream.client import link, rest
-from jupyter_chat_stream.client.showing import MIME
-from jupyter_chat_stream.connection import Connection
-from jupyter_chat_stream.errors import (
+from jupyter_chat_stream.kernel import link, rest
+from jupyter_chat_stream.kernel.showing import MIME
+from jupyter_chat_stream.shared.connection_file import Connection
+from jupyter_chat_stream.shared.errors import (
     ChatStreamError,
     IdempotencyMismatch,
     InvalidInput,
@@ -186,7 +186,7 @@ def test_the_project_is_the_notebooks_folder(name: str, monkeypatch: pytest.Monk
 
 
 def test_an_error_of_a_newer_server_keeps_its_code() -> None:
-    from jupyter_chat_stream.client.wire import error_from_wire
+    from jupyter_chat_stream.kernel.wire import error_from_wire
 
     error = error_from_wire({"code": "out_of_tea", "message": "No tea.", "cups": 3}, 418)
     assert type(error) is ChatStreamError

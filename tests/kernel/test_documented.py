@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_chat_stream import Chat
-from jupyter_chat_stream.config import CONNECTION_ENV
+from jupyter_chat_stream.shared.config import CONNECTION_ENV
 from tests.kernel.harness import JupyterServer
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -33,12 +33,12 @@ def test_importing_the_package_brings_nothing() -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["from jupyter_chat_stream import Chat, Run", "import jupyter_chat_stream.client.link"],
+    ["from jupyter_chat_stream import Chat, Run", "import jupyter_chat_stream.kernel.link"],
 )
 def test_the_kernels_side_brings_nothing_of_the_servers(code: str) -> None:
     brought = loaded(code)
     assert not brought & set(SERVERS_OWN)
-    servers = ("server", "store", "engine", "runs", "service", "follow", "providers")
+    servers = ("server", "store", "engine", "runs", "service", "following", "providers")
     assert not brought & {f"jupyter_chat_stream.{name}" for name in servers}
 
 

@@ -10,9 +10,14 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream import Chat
-from jupyter_chat_stream.client.link import current
-from jupyter_chat_stream.errors import ChatStreamError, IdempotencyMismatch, RunFailed, WrongCall
-from tests.unit.test_sentences import OF_THE_WIRE
+from jupyter_chat_stream.kernel.link import current
+from jupyter_chat_stream.shared.errors import (
+    ChatStreamError,
+    IdempotencyMismatch,
+    RunFailed,
+    WrongCall,
+)
+from tests.kernel.test_sentences import OF_THE_WIRE
 
 pytestmark = pytest.mark.usefixtures("here")
 

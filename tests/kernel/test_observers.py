@@ -18,10 +18,10 @@ from ipywidgets import IntText, Text
 from traitlets import All, directional_link, observe
 
 from jupyter_chat_stream import Chat, Run
-from jupyter_chat_stream.client import link as links
-from jupyter_chat_stream.client import rest
-from jupyter_chat_stream.client.values import Message
-from jupyter_chat_stream.errors import ChatStreamError
+from jupyter_chat_stream.kernel import link as links
+from jupyter_chat_stream.kernel import rest
+from jupyter_chat_stream.kernel.values import Message
+from jupyter_chat_stream.shared.errors import ChatStreamError
 from tests.kernel.harness import until
 
 pytestmark = pytest.mark.usefixtures("here")

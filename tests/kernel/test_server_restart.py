@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from jupyter_chat_stream import Chat
-from jupyter_chat_stream.client import follower, link
-from jupyter_chat_stream.client.run import Run
-from jupyter_chat_stream.config import CONNECTION_ENV
-from jupyter_chat_stream.errors import ServerUnavailable, VersionMismatch
+from jupyter_chat_stream.kernel import follower, link
+from jupyter_chat_stream.kernel.run import Run
+from jupyter_chat_stream.shared.config import CONNECTION_ENV
+from jupyter_chat_stream.shared.errors import ServerUnavailable, VersionMismatch
 from tests.kernel.harness import PATIENCE_S, JupyterServer, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]

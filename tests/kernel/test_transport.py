@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_chat_stream import Chat
-from jupyter_chat_stream.config import CONNECTION_ENV
+from jupyter_chat_stream.shared.config import CONNECTION_ENV
 from tests.kernel.harness import JupyterServer
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream import Chat
-from jupyter_chat_stream.client import link, times
-from jupyter_chat_stream.errors import (
+from jupyter_chat_stream.kernel import link, times
+from jupyter_chat_stream.shared.errors import (
     InvalidInput,
     NotFound,
     RequestNotOpen,

@@ -14,8 +14,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
-from jupyter_chat_stream.errors import Compacted, FoldError, RunNotEnded, StaleAttempt
-from jupyter_chat_stream.events import (
+from jupyter_chat_stream.shared.errors import Compacted, FoldError, RunNotEnded, StaleAttempt
+from jupyter_chat_stream.shared.events import (
     ENDS,
     Body,
     Delta,
@@ -25,13 +25,13 @@ from jupyter_chat_stream.events import (
     ThreadChanged,
     ToolReturned,
 )
-from jupyter_chat_stream.store import claims, runs, threads
-from jupyter_chat_stream.store.claims import Claimed, claim, find_due
-from jupyter_chat_stream.store.compaction import compact
-from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction
-from jupyter_chat_stream.store.notices import Notices
-from jupyter_chat_stream.store.operations import Append
-from jupyter_chat_stream.store.reading import read_after
+from jupyter_chat_stream.store.chat import claims, runs, threads
+from jupyter_chat_stream.store.chat.claims import Claimed, claim, find_due
+from jupyter_chat_stream.store.log.operations import Append
+from jupyter_chat_stream.store.log.reading import read_after
+from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction
+from jupyter_chat_stream.store.retention.compaction import compact
+from jupyter_chat_stream.store.sql.notices.base import Notices
 from jupyter_chat_stream.store.store import Store
 from tests.properties.model import (
     PATIENCE_S,

@@ -19,17 +19,17 @@ from typing import Any, TypeVar
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from jupyter_chat_stream import follow as follow_module
-from jupyter_chat_stream.events import (
+from jupyter_chat_stream.following import hub as follow_module
+from jupyter_chat_stream.following.hub import Hub, Reader
+from jupyter_chat_stream.shared.events import (
     ENDS,
     Event,
     canonical,
 )
-from jupyter_chat_stream.follow import Hub, Reader
-from jupyter_chat_stream.messages import Transcript
+from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.store.audit import verify
-from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction
-from jupyter_chat_stream.store.reading import Snapshot, read_after, read_events
+from jupyter_chat_stream.store.log.reading import Snapshot, read_after, read_events
+from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.store.store import Store
 
 T = TypeVar("T")

@@ -15,9 +15,9 @@ from jupyter_server.auth.identity import (
 )
 from tornado.httpclient import HTTPClientError
 
-from jupyter_chat_stream import connection
-from jupyter_chat_stream.config import LOCAL_OWNER
 from jupyter_chat_stream.server.identity import ConnectionIdentity, owner_of, server_owner
+from jupyter_chat_stream.shared import connection_file
+from jupyter_chat_stream.shared.config import LOCAL_OWNER
 from tests.server.conftest import StartServer
 from tests.server.harness import ChatServer
 
@@ -97,7 +97,7 @@ async def test_a_socket_without_a_valid_token_is_not_opened(chat_server: ChatSer
 async def test_the_connection_file_s_token_opens_this_api(
     chat_server: ChatServer, scheme: str
 ) -> None:
-    headers = {"Authorization": f"{scheme} {connection.find().token}"}
+    headers = {"Authorization": f"{scheme} {connection_file.find().token}"}
     assert (await chat_server.ask("GET", "me", headers=headers)).json["owner"] == LOCAL_OWNER
     assert (await chat_server.ask("POST", "threads", {}, headers=headers)).status == 201
     socket = await chat_server.socket(headers=headers)
@@ -107,7 +107,7 @@ async def test_the_connection_file_s_token_opens_this_api(
 
 
 async def test_the_connection_file_s_token_opens_nothing_else(chat_server: ChatServer) -> None:
-    headers = connection.find().headers()
+    headers = connection_file.find().headers()
     for path in ("api/kernels", "api/contents", "api/sessions"):
         reply = await chat_server.ask("GET", path, url=chat_server.root, headers=headers)
         assert reply.status in (302, 403), path
@@ -116,14 +116,14 @@ async def test_the_connection_file_s_token_opens_nothing_else(chat_server: ChatS
 async def test_the_connection_file_s_token_is_not_taken_from_an_address(
     chat_server: ChatServer,
 ) -> None:
-    token = connection.find().token
+    token = connection_file.find().token
     reply = await chat_server.ask("GET", f"status?token={token}", headers={})
     assert reply.status == 403
 
 
 async def test_kernel_and_browser_own_the_same_threads(chat_server: ChatServer) -> None:
     thread_id = await chat_server.thread(name="ours")
-    for headers in (connection.find().headers(), chat_server.headers):
+    for headers in (connection_file.find().headers(), chat_server.headers):
         listed = (await chat_server.ask("GET", "threads", headers=headers)).json["threads"]
         assert [thread["id"] for thread in listed] == [thread_id]
         assert listed[0]["owner"] == LOCAL_OWNER
@@ -228,7 +228,7 @@ def test_a_kernel_of_a_hub_s_server_is_the_hub_s_user(monkeypatch: pytest.Monkey
 async def test_a_plain_client_of_the_standard_library_gets_in(chat_server: ChatServer) -> None:
     import asyncio
 
-    found = connection.find()
+    found = connection_file.find()
 
     def ask() -> int:
         with urlopen(Request(f"{found.url}status", headers=found.headers()), timeout=10) as reply:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream import connection
 from jupyter_chat_stream.server.extension import connection_of
+from jupyter_chat_stream.shared import connection_file
 from tests.server.conftest import StartServer
 
 
@@ -53,8 +53,8 @@ def test_relative_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
 def test_every_address_is_read_back(tmp_path: Path) -> None:
     for settings in ({}, {"sock": "/run/j.sock"}, {"ssl_options": {"certfile": "/c.pem"}}):
         written = connection_of(server(**settings), "token")
-        connection.write(tmp_path / "c.json", written)
-        assert connection.read(tmp_path / "c.json") == written
+        connection_file.write(tmp_path / "c.json", written)
+        assert connection_file.read(tmp_path / "c.json") == written
 
 
 @pytest.mark.filterwarnings(
@@ -69,7 +69,7 @@ async def test_the_port_that_was_found_is_named_when_the_wanted_one_is_taken(
         taken.listen()
         port = taken.getsockname()[1]
         running = await start_server(ServerApp_port=port, ServerApp_port_retries=50)
-        found = connection.find()
+        found = connection_file.find()
         assert found.url == running.url
         assert f":{port}/" not in found.url
         reply = await running.ask("GET", "status", url=found.url, headers=found.headers())

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import pytest
 
 from jupyter_chat_stream._version import PROTOCOL_VERSION, __version__
-from jupyter_chat_stream.events import ENDS, STATUSES
 from jupyter_chat_stream.server import handlers
+from jupyter_chat_stream.shared.events import ENDS, STATUSES
 from tests.server.harness import ChatServer, another_millisecond
 
 SLOW = {"chars_per_second": 20}

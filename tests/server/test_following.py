@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.protocol import Subscription
+from jupyter_chat_stream.shared.subscription import Subscription
 from tests.server.harness import PATIENCE_S, ChatServer, until
 
 

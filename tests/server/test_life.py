@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.config import CONNECTION_ENV
-from jupyter_chat_stream.errors import DatabaseBusy
 from jupyter_chat_stream.server import host as hosts
+from jupyter_chat_stream.shared.config import CONNECTION_ENV
+from jupyter_chat_stream.shared.errors import DatabaseBusy
 from tests.server.conftest import StartServer
 from tests.server.harness import ChatServer, until
 
 HEAVY = ("aiohttp", "anthropic", "pydantic", "sqlalchemy", "sqlmodel", "ipywidgets", "IPython")
-OURS = ("service", "store", "engine", "runs", "providers", "follow", "server.bodies")
+OURS = ("service", "store", "engine", "runs", "providers", "following", "server.bodies")
 
 LOAD = """
 import json, sys

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream import connection
-from jupyter_chat_stream.logs import ROOT, configure
 from jupyter_chat_stream.metrics.meter import METER
+from jupyter_chat_stream.shared import connection_file
+from jupyter_chat_stream.shared.logs import ROOT, configure
 from tests.server.conftest import StartServer
 from tests.server.harness import ChatServer, Socket, until
 
@@ -70,7 +70,7 @@ async def test_no_prompt_no_answer_and_no_key_is_ever_logged(
 
     monkeypatch.setattr(server.service, "status", explode)
     assert (await server.ask("GET", "status")).status == 500
-    await server.ask("GET", "me", headers=connection.find().headers())
+    await server.ask("GET", "me", headers=connection_file.find().headers())
     socket.close()
     text = everything_logged.text + capsys.readouterr().err
     assert "/api/chat-stream/threads" in text  # it was listened to

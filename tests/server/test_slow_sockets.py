@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.events import dumps
-from jupyter_chat_stream.protocol import Applied, Subscription
 from jupyter_chat_stream.server import outbox, websocket
+from jupyter_chat_stream.shared.events import dumps
+from jupyter_chat_stream.shared.subscription import Applied, Subscription
 from tests.server.harness import ChatServer, Socket, until
 from tests.server.test_websocket import follow_to_the_end
 

@@ -9,8 +9,8 @@ import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
-from jupyter_chat_stream.protocol import Applied, Ended, Subscription
 from jupyter_chat_stream.server import websocket
+from jupyter_chat_stream.shared.subscription import Applied, Ended, Subscription
 from tests.server.conftest import StartServer
 from tests.server.harness import ChatServer, Socket, until
 

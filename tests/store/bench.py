@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import Connection
 
-from jupyter_chat_stream.events import (
+from jupyter_chat_stream.shared.events import (
     Body,
     Completed,
     Delta,
@@ -26,20 +26,20 @@ from jupyter_chat_stream.events import (
     parse,
     to_wire,
 )
-from jupyter_chat_stream.messages import Transcript
-from jupyter_chat_stream.store import runs, threads
+from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.store.audit import verify
-from jupyter_chat_stream.store.claims import Claimed, Due, claim, find_due
-from jupyter_chat_stream.store.compaction import compact
-from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction, execute
-from jupyter_chat_stream.store.operations import Append
-from jupyter_chat_stream.store.reading import (
+from jupyter_chat_stream.store.chat import runs, threads
+from jupyter_chat_stream.store.chat.claims import Claimed, Due, claim, find_due
+from jupyter_chat_stream.store.log.operations import Append
+from jupyter_chat_stream.store.log.reading import (
     Answer,
     Snapshot,
     read_after,
     read_events,
     read_message_by_id,
 )
+from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction, execute
+from jupyter_chat_stream.store.retention.compaction import compact
 from jupyter_chat_stream.store.store import Store
 from tests.clock import Clock
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_chat_stream.errors import FoldError
-from jupyter_chat_stream.events import Delta, ToolReturned, ToolStarted
-from jupyter_chat_stream.store.log import RunRef
+from jupyter_chat_stream.shared.errors import FoldError
+from jupyter_chat_stream.shared.events import Delta, ToolReturned, ToolStarted
+from jupyter_chat_stream.store.log.transaction import RunRef
 from tests.store.bench import Bench, completed
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.errors import Conflict, RunNotEnded, StaleAttempt
-from jupyter_chat_stream.events import (
+from jupyter_chat_stream.shared.errors import Conflict, RunNotEnded, StaleAttempt
+from jupyter_chat_stream.shared.events import (
     Delta,
     Failed,
     Finalized,
@@ -19,8 +19,8 @@ from jupyter_chat_stream.events import (
     ToolStarted,
     canonical,
 )
-from jupyter_chat_stream.store import runs, threads
-from jupyter_chat_stream.store.claims import (
+from jupyter_chat_stream.store.chat import runs, threads
+from jupyter_chat_stream.store.chat.claims import (
     Claimed,
     claim,
     find_due,
@@ -28,9 +28,9 @@ from jupyter_chat_stream.store.claims import (
     put_off,
     retry_attempt,
 )
-from jupyter_chat_stream.store.log import RunRef, ThreadRef, Transaction
-from jupyter_chat_stream.store.reading import read_snapshot
-from jupyter_chat_stream.store.runs import list_runs, open_runs
+from jupyter_chat_stream.store.chat.runs import list_runs, open_runs
+from jupyter_chat_stream.store.log.reading import read_snapshot
+from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction
 from tests.store.bench import PATIENCE_S, Bench, completed, fold
 
 # ---------------------------------------------------------------- L1

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...errors import ProviderError, StreamCut
+from ...shared.errors import ProviderError, StreamCut
 from ..base import Chunk, EndChunk, Model, Prompt
 from . import failures, foreign, models, request
 from .key import KeySource

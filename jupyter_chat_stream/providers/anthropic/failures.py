@@ -13,7 +13,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ...errors import (
+from ...shared.errors import (
     BadKey,
     BadRequest,
     NoSuchModel,

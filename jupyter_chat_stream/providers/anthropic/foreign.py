@@ -13,7 +13,7 @@ import html
 import re
 from typing import Any
 
-from ...errors import NotTheProvider
+from ...shared.errors import NotTheProvider
 from ..base import Prompt
 from .quoting import as_line, may_quote
 

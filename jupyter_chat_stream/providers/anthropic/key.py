@@ -12,8 +12,8 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...errors import BadKey, MissingKey
-from ...files import open_plain
+from ...shared.errors import BadKey, MissingKey
+from ...shared.files import open_plain
 
 ENV_KEY = "ANTHROPIC_API_KEY"
 ENV_KEY_FILE = "JUPYTER_CHAT_STREAM_ANTHROPIC_KEY_FILE"

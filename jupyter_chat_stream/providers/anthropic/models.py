@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ...errors import NoSuchModel
+from ...shared.errors import NoSuchModel
 from ..base import Model
 
 CAN = ("reasoning", "tools", "images")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...errors import NotTheProvider, Refusal, StreamCut
+from ...shared.errors import NotTheProvider, Refusal, StreamCut
 from ..base import Chunk, EndChunk, Prompt, ReasoningChunk, TextChunk, ToolCallChunk, ToolInputChunk
 from .blocks import KNOWN, Block, given_back, plain
 from .quoting import as_line

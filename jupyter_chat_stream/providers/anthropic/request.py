@@ -11,8 +11,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...errors import BadRequest
-from ...spelling import did_you_mean
+from ...shared.errors import BadRequest
+from ...shared.spelling import did_you_mean
 from ..base import Model, Prompt, Turn
 from .models import takes_thinking_budget, thinks_unasked
 

@@ -13,8 +13,8 @@ import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 
-from ...errors import NoSuchModel
-from ...spelling import did_you_mean
+from ...shared.errors import NoSuchModel
+from ...shared.spelling import did_you_mean
 from ..base import (
     AskChunk,
     Chunk,

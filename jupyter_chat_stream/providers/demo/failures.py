@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from ... import errors
-from ...errors import ProviderError
+from ...shared import errors
+from ...shared.errors import ProviderError
 
 _CLASSES: tuple[type[ProviderError], ...] = (
     errors.ProviderError,

@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import BadRequest, InvalidInput
-from ...events import from_iso
-from ...spelling import did_you_mean
+from ...shared.errors import BadRequest, InvalidInput
+from ...shared.events import from_iso
+from ...shared.spelling import did_you_mean
 from .failures import CODES
 
 DEFAULT_LONG_CHARS = 20_000

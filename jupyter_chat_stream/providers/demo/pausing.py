@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ...events import iso
+from ...shared.events import iso
 from ..base import AskChunk, Prompt, SleepChunk
 from .answers import LABEL
 from .params import Params

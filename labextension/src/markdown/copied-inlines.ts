@@ -5,7 +5,7 @@
  * looks right in most renderers. `sealed` is what safety rests on: it knows nothing of where in a text
  * something stands, and leaves nothing that any renderer could take for more than text.
  *
- * The twin of `jupyter_chat_stream/markdown/inlines.py`.
+ * The twin of `jupyter_chat_stream/shared/markdown/inlines.py`.
  */
 import { ENVIRONMENT, RISKY_COMMAND, maths } from './copied-maths';
 import { apart, at, encoded, escapedTag, isBlank } from './copied-texts';

@@ -6,7 +6,7 @@
  * fences nothing is left that could load, run or lead anywhere in any of them, and a fence stands where
  * all of them see it. Only the looks of a copy depend on this module's own reading.
  *
- * The twin of `jupyter_chat_stream/markdown/copies.py`: both write the same (`tests/vectors/copies`).
+ * The twin of `jupyter_chat_stream/shared/markdown/copies.py`: both write the same (`tests/vectors/copies`).
  */
 import { inline, sealed } from './copied-inlines';
 import { RISKY_COMMAND } from './copied-maths';

@@ -33,7 +33,7 @@ export interface StatusLine {
   readonly short?: string;
 }
 
-/** Why a provider is asked again: the codes of `errors/providers.py`, as the `detail` of `retrying` has them. */
+/** Why a provider is asked again: the codes of `shared/errors/providers.py`, as the `detail` of `retrying` has them. */
 const REASONS: Readonly<Record<string, string>> = {
   overloaded: 'the model is overloaded',
   provider_down: 'the model could not be reached',

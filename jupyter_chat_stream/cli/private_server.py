@@ -1,0 +1,187 @@
+"""The private server's own process: a Jupyter server with the chat and nothing else, on a leash.
+
+``kernel.private_server`` starts it and says where its files are. Each parent holds a connection to
+the leash port; the server ends ``LINGER_S`` after the last one has gone, or when no parent came
+within ``FIRST_S``. It ends under the lock that parents look for it under, so none joins a server
+that is about to end. Runs that have not ended are taken up by whichever server opens the database
+next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.serverapp import ServerApp
+from traitlets.config import Config
+
+from ..kernel.private_server import READY, WELCOME, Place, locked, place
+from ..shared import connection_file
+from ..shared.config import CONNECTION_ENV
+from ..shared.errors import ServerUnavailable
+
+LINGER_S = 3.0
+FIRST_S = 30.0
+GREETING_S = 5.0
+STOP_S = 20.0
+
+
+class PrivateServer(ServerApp):
+    """Serves the chat only, on loopback, and is not listed among a person's servers."""
+
+    default_services = ()  # type: ignore[assignment]  # its type names each
+
+    def load_config_file(  # type: ignore[override]  # as JupyterApp does
+        self, suppress_errors: bool = True
+    ) -> None:
+        """Take none of what is configured for the Jupyter server; the chat's settings are given."""
+
+    def write_server_info_file(self) -> None:
+        """Leave no address behind but the connection file."""
+
+    def write_browser_open_files(self) -> None:
+        """Leave no address behind but the connection file."""
+
+
+def serve(settings: Config, *, on_leash: bool) -> None:
+    """Serve until stopped; on a leash, until the last parent has gone.
+
+    Args:
+        settings: the section ``ChatStream``.
+    """
+    config = Config(
+        ServerApp={
+            "ip": "127.0.0.1",
+            "port": 0,
+            "open_browser": False,
+            "allow_root": True,
+            "log_level": "WARN",
+            "terminals_enabled": False,
+            "reraise_server_extension_failures": True,
+        },
+        # Nobody is told this token: the rest of the server is for nobody.
+        IdentityProvider={"token": secrets.token_urlsafe(32)},
+        ChatStream=settings,
+    )
+    server = PrivateServer.instance(
+        config=config, jpserver_extensions={"jupyter_chat_stream": True}
+    )
+    server.initialize(argv=[], find_extensions=False)
+    leash = _Leash(server, place()) if on_leash else None
+    # The extension writes the connection file in the second turn of the loop.
+    turn = server.io_loop.add_callback
+    turn(turn, turn, _announce, server, leash)
+    try:
+        server.start()
+    finally:
+        if leash is not None:
+            leash.forget()
+
+
+async def _announce(server: ServerApp, leash: _Leash | None) -> None:
+    """Say that the server is there: to the parent that waits, or to the person at the terminal."""
+    path = os.environ[CONNECTION_ENV]
+    if leash is None:
+        sys.stdout.write(f"export {CONNECTION_ENV}={path}\n")
+        sys.stdout.flush()
+        return
+    try:
+        await leash.begin(Path(path))
+    except (OSError, ServerUnavailable) as error:
+        sys.stderr.write(f"{error}\n")
+        server.stop()
+        return
+    sys.stdout.buffer.write(READY)
+    sys.stdout.flush()
+    # The parent reads no further; nothing may block on a pipe that nobody empties.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+
+class _Leash:
+    """Counts the parents, and stops the server when there are none."""
+
+    def __init__(self, server: ServerApp, at: Place) -> None:
+        self._server = server
+        self._at = at
+        self._token = b""
+        self._note: dict[str, Any] = {}
+        self._parents: set[asyncio.StreamWriter] = set()
+        self._doors: asyncio.Server | None = None
+        self._ending: asyncio.TimerHandle | None = None
+
+    async def begin(self, path: Path) -> None:
+        """Open the leash port and leave the note by which parents find it."""
+        self._token = connection_file.read(path).token.encode()
+        self._doors = await asyncio.start_server(self._hold, "127.0.0.1", 0)
+        port = self._doors.sockets[0].getsockname()[1]
+        self._note = {"connection": str(path), "leash": port}
+        draft = self._at.note.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(self._note, file)
+        draft.replace(self._at.note)
+        self._end_after(FIRST_S)
+
+    async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Greet a parent, and hold on until its end of the connection is closed."""
+        try:
+            said = await asyncio.wait_for(reader.readline(), GREETING_S)
+            if not hmac.compare_digest(said.strip(), self._token):
+                return
+            self._parents.add(writer)
+            writer.write(WELCOME)
+            await writer.drain()
+            while await reader.read(64):
+                pass
+        except (OSError, ValueError, asyncio.TimeoutError):
+            pass
+        finally:
+            self._parents.discard(writer)
+            writer.close()
+            if not self._parents:
+                self._end_after(LINGER_S)
+
+    def _end_after(self, delay_s: float) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+        self._ending = asyncio.get_running_loop().call_later(delay_s, self._end)
+
+    def _end(self) -> None:
+        """Stop, unless somebody holds on, or is just looking for us."""
+        if self._parents:
+            return
+        try:
+            with locked(self._at.lock, wait=False) as is_free:
+                if is_free:
+                    self.forget()
+        except OSError:
+            is_free = True  # its folder was removed: nobody can find it any more
+        if not is_free:
+            self._end_after(LINGER_S)
+            return
+        self._server.stop()
+        # All that is committed stays; a stop that hangs must not leave a server for ever.
+        asyncio.get_running_loop().call_later(STOP_S, os._exit, 1)
+
+    def forget(self) -> None:
+        """Take the note away, if it is ours, and let nobody in any more."""
+        if self._doors is None:
+            return
+        self._doors.close()
+        self._doors = None
+        if _read_note(self._at) == self._note:
+            self._at.note.unlink(missing_ok=True)
+
+
+def _read_note(at: Place) -> Any:
+    try:
+        return json.loads(at.note.read_bytes())
+    except (OSError, ValueError):
+        return None

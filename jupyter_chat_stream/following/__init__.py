@@ -1,0 +1,1 @@
+"""How one committed log reaches every reader that follows it."""

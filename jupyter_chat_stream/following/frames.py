@@ -1,0 +1,82 @@
+"""What a reader hands on: frames, each encoded once for all who follow, and where they may go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from ..shared.events import Event, ThreadChanged, dumps, encode
+from ..store.log.reading import Snapshot
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What a reader hands to its transport: ``text`` is the socket's frame, ``sse`` the stream's.
+
+    ``op`` is ``events``, ``snapshot``, ``live`` or ``closed``; ``seq`` is the cursor after it.
+    """
+
+    op: str
+    thread_id: str
+    seq: int
+    encoded: tuple[tuple[int, str], ...] = ()  # (seq, JSON) of each event
+    snapshot: Snapshot | None = None
+
+    @cached_property
+    def text(self) -> str:
+        if self.op == "events":
+            return _events_text(self.thread_id, self.encoded)
+        if self.snapshot is not None:
+            return self.snapshot.text
+        thread = dumps(self.thread_id)
+        if self.op == "live":
+            return f'{{"op":"live","thread":{thread},"seq":{self.seq}}}'
+        return f'{{"op":"closed","thread":{thread},"reason":"deleted"}}'
+
+    @cached_property
+    def sse(self) -> str:
+        if self.op == "events":
+            return "".join(f"id: {seq}\ndata: {text}\n\n" for seq, text in self.encoded)
+        if self.op == "snapshot":
+            return f"id: {self.seq}\ndata: {self.text}\n\n"
+        return f": {self.op}\n\n"
+
+
+class Batch:
+    """The events of one thread in one commit, for all who follow it."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self.first, self.last = events[0].seq, events[-1].seq
+        self.encoded = tuple((event.seq, encode(event)) for event in events)
+        self.size = sum(len(text) for _, text in self.encoded)
+        self.deletes = any(_deletes(event) for event in events)
+        self._thread_id = events[0].thread_id
+        self._text: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The frame of all of them."""
+        if self._text is None:
+            self._text = _events_text(self._thread_id, self.encoded)
+        return self._text
+
+
+def _events_text(thread_id: str, encoded: Sequence[tuple[int, str]]) -> str:
+    joined = ",".join([text for _, text in encoded])
+    return f'{{"op":"events","thread":{dumps(thread_id)},"events":[{joined}]}}'
+
+
+def _deletes(event: Event) -> bool:
+    return isinstance(event.body, ThreadChanged) and bool(event.body.thread.get("deleted"))
+
+
+class Sink(Protocol):
+    """What a reader pours into: the way out of a socket."""
+
+    def take(self, text: str) -> bool:
+        """Take a frame; False: there is no room for it now."""
+
+    async def drained(self) -> None:
+        """Wait until all that was taken has gone."""

@@ -1,0 +1,52 @@
+"""Where the chat's server is, for this process.
+
+In this order:
+
+1. ``JUPYTER_CHAT_STREAM_HEADLESS=1``: the private server, whatever else there is;
+2. ``JUPYTER_CHAT_STREAM_CONNECTION`` names a file: the server that wrote it. Kernels and
+   terminals of a Jupyter server with this extension have it;
+3. a Jupyter server *without* this extension started this kernel: an error that says to install
+   it there. Known by ``JPY_SESSION_NAME`` (set for every kernel of a notebook), or because the
+   process that started the kernel (``JPY_PARENT_PID``) has a ``jpserver-<pid>.json``;
+4. else (a script, nbconvert, nbval, papermill, a kernel of an editor): the private server,
+   unless ``JUPYTER_CHAT_STREAM_HEADLESS=0``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..shared import connection_file
+from ..shared.config import CONNECTION_ENV
+from ..shared.connection_file import Connection
+from . import private_server
+
+HEADLESS_ENV = "JUPYTER_CHAT_STREAM_HEADLESS"
+
+
+def find() -> Connection:
+    """Find the server, or start the private one; blocks for as long as that takes.
+
+    Raises:
+        ServerUnavailable: there is none, or it cannot be started.
+        VersionMismatch: it speaks another protocol.
+    """
+    wish = os.environ.get(HEADLESS_ENV)
+    if wish == "1":
+        return private_server.connect()
+    if os.environ.get(CONNECTION_ENV) or wish == "0" or has_jupyter_parent():
+        return connection_file.find()
+    return private_server.connect()
+
+
+def has_jupyter_parent() -> bool:
+    """Say whether a Jupyter server started this process."""
+    if os.environ.get("JPY_SESSION_NAME"):
+        return True
+    parent = os.environ.get("JPY_PARENT_PID")
+    if not parent:
+        return False
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    return (Path(jupyter_runtime_dir()) / f"jpserver-{parent}.json").exists()

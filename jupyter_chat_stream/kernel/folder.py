@@ -1,0 +1,140 @@
+"""The folder that a thread's name belongs to: its notebook's, or where the script began.
+
+The first of these that is known:
+
+1. the notebook's path as an editor or papermill tells it, in a variable of the kernel
+   (``__vsc_ipynb_file__`` of VS Code, ``PAPERMILL_INPUT_PATH`` with ``--inject-paths``);
+2. the absolute path in ``JPY_SESSION_NAME``, unless that is another notebook's, whose kernel
+   started this script, or nbconvert, and passed its environment on;
+3. the working directory in which the kernel or script began, whatever ``os.chdir`` did since.
+
+One folder has one name: symbolic links are followed, and the spelling is the file system's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _start
+from ..shared import connection_file
+from ..shared.config import CONNECTION_ENV
+from ..shared.errors import ServerUnavailable
+
+MAX_BYTES = 1000  # of a project; a longer path is named by its end and a hash of all of it
+KEPT_CHARS = 200
+_NOTEBOOK_VARIABLES = ("__vsc_ipynb_file__", "PAPERMILL_INPUT_PATH")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder as a thread's ``project``.
+
+    ``project`` is empty where no folder is known. ``others`` are other spellings of the same
+    folder, under which a release before this one, or a shell, may have named it.
+    """
+
+    project: str
+    others: tuple[str, ...] = ()
+
+    def wanted(self) -> dict[str, Any]:
+        """Return the fields of the request that opens a thread by its name."""
+        return {"project": self.project, "project_others": list(self.others)}
+
+
+def find_folder() -> Folder:
+    """Find the folder of this kernel's notebook, or of this script."""
+    start = _start_folder()
+    told = _notebook_file(start) or _session_file()
+    folder = os.path.dirname(told) if told else start
+    if folder is None:
+        return Folder(project="")
+    if start is not None and _is_same(folder, start):
+        path = os.path.realpath(start)
+    else:
+        path = os.path.realpath(folder)
+    project = project_of(path)
+    spellings = (folder, os.environ.get("PWD", ""))
+    others = {project_of(each) for each in spellings if each and _names(each, folder, path)}
+    return Folder(project=project, others=tuple(sorted(others - {project, ""})))
+
+
+def project_of(folder: str) -> str:
+    """Write a folder's path as a project: slashes, text that every database takes, not too long."""
+    slashed = folder.replace(os.sep, "/")
+    text = slashed.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    raw = text.encode()
+    if len(raw) <= MAX_BYTES:
+        return text
+    return f"{hashlib.sha256(raw).hexdigest()[:32]}…{text[-KEPT_CHARS:]}"
+
+
+def _names(spelling: str, folder: str, path: str) -> bool:
+    return spelling == folder or _is_same(spelling, path)
+
+
+def _start_folder() -> str | None:
+    shell = _shell()
+    began = getattr(shell, "starting_dir", None)
+    return began if isinstance(began, str) else _start.FOLDER
+
+
+def _shell() -> Any:
+    """Get IPython's shell; None in a process that has not begun one."""
+    module = sys.modules.get("IPython")
+    return module.get_ipython() if module is not None else None
+
+
+def _notebook_file(start: str | None) -> str | None:
+    """Read the notebook's path from the variables that editors and papermill set in a kernel."""
+    variables: Mapping[str, Any] = getattr(_shell(), "user_ns", {})
+    for name in _NOTEBOOK_VARIABLES:
+        told = variables.get(name)
+        if not isinstance(told, str) or not told:
+            continue
+        path = os.path.join(start or "", told)
+        if os.path.isabs(path) and os.path.exists(path):
+            return path
+    return None
+
+
+def _session_file() -> str | None:
+    """Read the notebook's path from the environment; None for a bare name and another's."""
+    name = os.environ.get("JPY_SESSION_NAME", "")
+    return name if os.path.isabs(name) and not _is_inherited() else None
+
+
+def _is_inherited() -> bool:
+    """Return whether the session's name is another process's, which only passed its environment on.
+
+    A kernel's own comes from the server; a script's, that a cell started, is its kernel's. On
+    Windows ``JPY_PARENT_PID`` is a handle and tells nothing.
+    """
+    starter = os.environ.get("JPY_PARENT_PID")
+    if os.name == "nt" or not starter:
+        return False
+    if getattr(_shell(), "kernel", None) is None:
+        return starter != str(os.getppid())
+    server = _server_pid()
+    return server > 0 and starter != str(server)
+
+
+def _server_pid() -> int:
+    """Read the server's process id from the connection file; 0 where there is none."""
+    if not os.environ.get(CONNECTION_ENV):
+        return 0
+    try:
+        return connection_file.find().pid
+    except ServerUnavailable:
+        return 0
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,228 @@
+"""The state of one followed thread, kept by the link's thread and read from any other.
+
+The link feeds frames to the shared sans-I/O ``Subscription`` (L6) and everybody else asks here:
+properties read the fold under a lock and never touch the network, ``until`` waits on the link's
+loop, listeners are told that something changed and read again. What is held is the state of the
+thread, never a queue of events, so a slow reader costs nothing (L8); of a long thread the newest
+messages, those that have not ended, and those whose run somebody holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from ..shared.errors import (
+    ChatStreamError,
+    FoldError,
+    Forbidden,
+    NotFound,
+    ServerUnavailable,
+    ThreadNotFound,
+    VersionMismatch,
+)
+from ..shared.events import ENDS
+from ..shared.subscription import Applied, Ended, Resubscribe, Subscription
+from .wire import error_from_wire
+
+GIVE_UP_S = 60.0
+MAX_MISFITS = 3
+KEPT_MESSAGES = 200  # at least: of a longer thread the older ones are asked for when they are read
+MOST_MESSAGES = 400  # then the older half is forgotten
+SETTLE_WAIT_S = 5.0  # for the events of what the server has said is done
+
+T = TypeVar("T")
+
+
+class Follower:
+    """One thread as this process sees it."""
+
+    def __init__(self, thread_id: str) -> None:
+        self.thread_id = thread_id
+        self.error: ChatStreamError | None = None  # set: nothing more will come
+        self._subscription = Subscription(thread_id)
+        self._lock = threading.RLock()  # a __del__ may read while its thread reads
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._listeners: list[Callable[[bool], None]] = []
+        self._misfits = 0
+        self._trouble: ChatStreamError | None = None  # why nothing comes at present
+        self._trouble_since = 0.0
+        self.users = 0
+        self.has_earlier = False  # messages that are not kept here
+        self._pins: Counter[str] = Counter()  # messages that somebody holds a run of
+        self.is_refused = False  # the link is to ask again, later
+
+    # ------------------------------------------------------------------ read, from any thread
+
+    @property
+    def seq(self) -> int:
+        return self._subscription.cursor
+
+    @property
+    def thread(self) -> dict[str, Any]:
+        with self._lock:
+            return dict(self._subscription.transcript.thread)
+
+    def message(self, message_id: str | None) -> dict[str, Any] | None:
+        """Give a message as on the wire; None where it is not known (yet)."""
+        with self._lock:
+            return self._subscription.transcript.message(message_id) if message_id else None
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Return the messages that are kept here, oldest first."""
+        with self._lock:
+            return self._subscription.transcript.messages
+
+    def run(self, run_id: str) -> dict[str, Any] | None:
+        """Give a run as on the wire; None where it is not known (yet)."""
+        with self._lock:
+            run = self._subscription.transcript.runs.get(run_id)
+            return None if run is None else dict(run)
+
+    def runs(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return [dict(run) for run in self._subscription.transcript.runs.values()]
+
+    def listen(self, listener: Callable[[bool], None]) -> None:
+        """Call ``listener(urgent)`` in the link's thread after every change."""
+        self._listeners.append(listener)
+
+    def ignore(self, listener: Callable[[bool], None]) -> None:
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
+    # ------------------------------------------------------------------ wait, on the link's loop
+
+    async def until(self, ready: Callable[[], T | None]) -> T:
+        """Wait until ``ready`` gives something.
+
+        Raises:
+            ThreadNotFound: the thread was deleted.
+            ServerUnavailable: the server was away for ``GIVE_UP_S`` of the wait.
+            ChatStreamError: the server refused to go on, or has another version now.
+        """
+        began = time.monotonic()
+        while True:
+            found = ready()
+            if found is not None:
+                return found
+            if self.error is not None:
+                raise self.error
+            if self._trouble is not None:
+                away_s = time.monotonic() - max(began, self._trouble_since)
+                if away_s >= GIVE_UP_S or not _is_passing(self._trouble):
+                    raise self._trouble
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.add(turn)
+            try:
+                await turn
+            finally:
+                self._waiting.discard(turn)
+
+    async def live(self) -> None:
+        """Wait until everything that had happened has been read once."""
+        await self.until(lambda: self._subscription.is_live or None)
+
+    async def ended(self, run_id: str) -> dict[str, Any]:
+        """Wait for a run's end and give the run."""
+
+        def ready() -> dict[str, Any] | None:
+            run = self.run(run_id)
+            return run if run is not None and run["status"] in ENDS else None
+
+        return await self.until(ready)
+
+    # ------------------------------------------------------------------ fed by the link
+
+    def pin(self, message_ids: Iterable[str], count: int = 1) -> None:
+        """Keep these messages, or with -1 need them no more."""
+        for id_ in message_ids:
+            self._pins[id_] += count
+            if self._pins[id_] <= 0:
+                del self._pins[id_]
+
+    def _forget(self) -> None:
+        transcript = self._subscription.transcript
+        if transcript.size > MOST_MESSAGES + len(self._pins):
+            is_forgotten = transcript.forget_oldest(KEPT_MESSAGES, self._pins)
+            self.has_earlier = self.has_earlier or is_forgotten
+
+    def request(self) -> dict[str, Any]:
+        """Give the frame that asks for what comes after the cursor."""
+        self.is_refused = False
+        return self._subscription.request()
+
+    def receive(self, frame: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Take one frame; give the frame to answer with, if there is one."""
+        with self._lock:
+            action = self._subscription.receive(frame)
+            self._forget()
+        if isinstance(action, Applied):
+            self._misfits = 0
+            self._trouble = None
+            events = action.events
+            self._tell(not events or any(event.type != "delta" for event in events))
+        elif isinstance(action, Resubscribe):
+            return self._ask_again(action)
+        elif isinstance(action, Ended):
+            self._refused(action.error)
+        return None
+
+    def _refused(self, wire: Mapping[str, Any] | None) -> None:
+        error = ThreadNotFound(self.thread_id) if wire is None else error_from_wire(wire)
+        if isinstance(error, (NotFound, Forbidden)):
+            self.end(error)
+            return
+        # The store is busy, the server stops: whoever waits is told, and the link asks again.
+        self.is_refused = True
+        self.trouble(error)
+
+    def _ask_again(self, action: Resubscribe) -> dict[str, Any] | None:
+        if action.reason.startswith("misfit"):
+            self._misfits += 1
+        if self._misfits <= MAX_MISFITS:
+            return self.request()
+        self.end(
+            FoldError(
+                f"What the server sends of thread {self.thread_id!r} does not fit together "
+                f"({action.reason}). Run `jupyter chat-stream check` where the server runs.",
+                thread_id=self.thread_id,
+            )
+        )
+        return None
+
+    def end(self, error: ChatStreamError) -> None:
+        """Note that nothing more will come, and why."""
+        self.error = error
+        self._tell(True)
+
+    def trouble(self, error: ChatStreamError) -> None:
+        """Note why nothing comes at present; said again and again while it lasts."""
+        if self._trouble is None:
+            self._trouble_since = time.monotonic()
+        self._trouble = error
+        self._tell(False)
+
+    def _tell(self, urgent: bool) -> None:
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_result(None)
+        for listener in tuple(self._listeners):
+            listener(urgent)
+
+
+def _is_passing(error: ChatStreamError) -> bool:
+    """Say whether waiting may help: the server is away, not wrong."""
+    return isinstance(error, ServerUnavailable) and not isinstance(error, VersionMismatch)
+
+
+async def settle(events: Awaitable[object]) -> None:
+    """Wait a moment for the events of what the server has already said; they may be late."""
+    try:
+        await asyncio.wait_for(events, SETTLE_WAIT_S)
+    except asyncio.TimeoutError:
+        pass

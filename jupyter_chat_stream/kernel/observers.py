@@ -1,0 +1,117 @@
+"""Traits that another thread's news change, and observers that cannot harm what changes them.
+
+What has come in is set first, all of it; then the page is told, then the observers. One that raises
+is shown (see ``kernel.mistakes``) and keeps nobody from hearing, neither the observers after it nor
+the chat. A trait that the user's own code sets behaves as everywhere in traitlets: what an observer
+raises then reaches whoever set it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ipywidgets import Widget
+from traitlets import All, Bunch, EventHandler, HasTraits
+
+from ..shared.errors import WrongCall
+from ..shared.spelling import did_you_mean
+from . import mistakes
+
+Change = Mapping[str, Any]
+
+
+class _Observer:
+    """An observer as the traits keep it: equal to its function, so ``unobserve`` finds it."""
+
+    def __init__(self, handler: Callable[[Any], Any]) -> None:
+        self.handler = handler
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.handler == (other.handler if isinstance(other, _Observer) else other))
+
+    def __hash__(self) -> int:
+        return hash(self.handler)
+
+    def __call__(self, change: Change) -> None:
+        handler, owner = self.handler, change["owner"]
+        if isinstance(handler, EventHandler) and handler.name is not None:
+            handler = getattr(owner, handler.name)  # one that its class declares
+        if not owner._is_telling:
+            handler(change)
+            return
+        with mistakes.shown(f"An observer of {_name(owner)}.{change['name']}"):
+            handler(change)
+
+
+class Observed(Widget):
+    """A widget whose traits are set by what has come in."""
+
+    _is_setting = False
+    _is_telling = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._changes: list[Bunch] = []  # set, and not told of yet
+        super().__init__(**kwargs)
+
+    def observe(
+        self, handler: Callable[[Any], Any], names: Any = All, type: Any = "change"
+    ) -> None:
+        """Call ``handler(change)`` whenever one of these traits changes; see traitlets.
+
+        Raises:
+            WrongCall: there is no trait of that name.
+        """
+        if not isinstance(handler, EventHandler):
+            wanted = [names] if names is All or isinstance(names, str) else list(names)
+            for name in wanted:
+                if isinstance(name, str) and not self.has_trait(name):
+                    raise WrongCall(
+                        f"{_name(self)} has no trait {name!r}."
+                        f"{did_you_mean(name, self.trait_names())}",
+                        option=name,
+                    )
+        super().observe(_Observer(handler), names, type)
+
+    def notify_change(self, change: Bunch) -> None:
+        """Tell of a change; of one that has come in, not before all of them are set."""
+        if self._is_setting:
+            self._changes.append(change)
+        else:
+            super().notify_change(change)
+
+    def close(self) -> None:
+        """Take the widget away. It may be the collector that does: no observer's mistake is its."""
+        self._is_telling = True
+        try:
+            super().close()
+        finally:
+            self._is_telling = False
+
+    def _take_in(self, values: Mapping[str, Any]) -> None:
+        """Set traits to what has come in, and tell the page and the observers."""
+        self._is_setting = True
+        try:
+            for trait, value in values.items():
+                with mistakes.shown(f"A validator of {_name(self)}.{trait}"):
+                    self.set_trait(trait, value)
+        finally:
+            self._is_setting = False
+        self._is_telling = True
+        try:
+            self._tell_page({change["name"] for change in self._changes} & set(self.keys))
+            while self._changes:
+                change = self._changes.pop(0)
+                with mistakes.shown(f"An observer of {_name(self)}.{change['name']}"):
+                    HasTraits.notify_change(self, change)
+        finally:
+            self._is_telling = False
+
+    def _tell_page(self, names: set[str]) -> None:
+        if names and self.comm is not None:
+            with mistakes.shown(f"The connection of {_name(self)} to its page"):
+                self.send_state(names)
+
+
+def _name(owner: object) -> str:
+    return type(owner).__name__  # its repr may be the user's, and raise

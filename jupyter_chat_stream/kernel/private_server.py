@@ -1,0 +1,273 @@
+"""The private server, seen from its parents: found or started, and kept alive by a leash.
+
+There is one for each user, host and configuration (so for each database). Its parents are the
+processes that use it; each holds one connection to its leash port. The server ends when the last
+leash is gone, however that parent died, because the system closes a dead process's sockets.
+
+::
+
+    <data>/chat-stream/headless/<key>.lock   held while somebody looks for it or it stops
+    <data>/chat-stream/headless/<key>.json   {"connection": path, "leash": port}, while it runs
+    <data>/chat-stream/headless/<key>.log    what it had to say
+
+The lock makes two scripts that start at once share one, and no parent can join a server that
+is about to end.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..shared import connection_file
+from ..shared.config import CONNECTION_ENV, data_dir
+from ..shared.connection_file import Connection
+from ..shared.errors import ChatStreamError, DataFolderRefused, ServerUnavailable
+from ..shared.folders import make_data_folder, reason_of
+
+START_TIMEOUT_S = 60.0
+LEASH_TIMEOUT_S = 5.0
+READY = b"ready\n"
+WELCOME = b"ok\n"
+# A server of its own is no part of the notebook or kernel that happened to start it.
+_FOREIGN = (CONNECTION_ENV, "JPY_PARENT_PID", "JPY_SESSION_NAME", "JUPYTER_CHAT_STREAM_HEADLESS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the private server of this user, host and configuration leaves its files."""
+
+    lock: Path
+    note: Path
+    log: Path
+
+
+def place() -> Place:
+    """Return the place of this process's private server; its folder exists.
+
+    Raises:
+        DataFolderRefused: it cannot be made or written to.
+    """
+    from jupyter_core.paths import jupyter_config_dir
+
+    folder = make_data_folder(data_dir() / "headless")
+    whose = f"{socket.gethostname()}\n{jupyter_config_dir()}"
+    key = hashlib.sha256(whose.encode()).hexdigest()[:12]
+    return Place(
+        lock=folder / f"{key}.lock", note=folder / f"{key}.json", log=folder / f"{key}.log"
+    )
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold a file's lock, and say whether it is held (always, where ``wait``)."""
+    while True:
+        with path.open("ab") as file:
+            path.chmod(0o600)
+            try:
+                _lock(file.fileno(), wait=wait)
+            except (BlockingIOError, PermissionError):
+                yield False
+                return
+            if _is_at(path, file.fileno()):
+                yield True  # closing the file gives it up
+                return
+        # Its folder was cleaned meanwhile: whoever comes next locks another file of that name.
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: int, *, wait: bool) -> None:
+        msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(handle: int, *, wait: bool) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class _Leash:
+    """This process's hold on the private server; one at a time, none in a forked child."""
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+        self.socket: socket.socket | None = None
+        self.connection: Connection | None = None
+
+    def is_held(self) -> bool:
+        if self.socket is None:
+            return False
+        try:  # The server never writes after its welcome: readable means gone.
+            self.socket.recv(1)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def drop(self) -> None:
+        if self.socket is not None:
+            self.socket.close()
+        self.socket = self.connection = None
+
+
+class _Server(subprocess.Popen[bytes]):
+    """The private server, which may outlive the process that started it: that is no leak."""
+
+    def __del__(self) -> None:
+        """Leave it alone."""
+
+
+_leash = _Leash()
+atexit.register(lambda: _leash.drop())
+_children: list[_Server] = []
+
+
+def _forget() -> None:
+    """Let a forked child find its own way; its parent's leash must not outlive the parent."""
+    global _leash
+    _leash.drop()
+    _leash = _Leash()
+    _children.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def connect() -> Connection:
+    """Find the private server or start it, and hold its leash from now on.
+
+    Raises:
+        ServerUnavailable: it cannot be started; the sentence names its log, or what is short.
+        VersionMismatch: the one that runs belongs to another version.
+        DataFolderRefused: its files cannot be made or written.
+    """
+    with _leash.guard:
+        if _leash.is_held() and _leash.connection is not None:
+            return _leash.connection
+        _leash.drop()
+        at = place()
+        try:
+            _join_or_start(at)
+        except OSError as error:
+            raise _refusal(error, at) from error
+        assert _leash.connection is not None
+        return _leash.connection
+
+
+def _join_or_start(at: Place) -> None:
+    with locked(at.lock):
+        if not _join(at):
+            _start(at)
+            if not _join(at):
+                raise _not_started(at)
+
+
+def _join(at: Place) -> bool:
+    """Take the leash of a running server; False where none runs."""
+    try:
+        note = json.loads(at.note.read_bytes())
+        where, port = Path(note["connection"]), int(note["leash"])
+        leash = socket.create_connection(("127.0.0.1", port), timeout=LEASH_TIMEOUT_S)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    try:
+        found = connection_file.read(where)
+        leash.sendall(found.token.encode() + b"\n")
+        welcome = leash.recv(len(WELCOME))
+    except OSError:
+        welcome = b""
+    except BaseException:
+        leash.close()
+        raise
+    if welcome != WELCOME:
+        leash.close()
+        return False
+    leash.setblocking(False)
+    _leash.socket, _leash.connection = leash, found
+    return True
+
+
+def _start(at: Place) -> None:
+    """Start the server and wait until it says that it is there, or has ended."""
+    environment = {name: os.environ[name] for name in os.environ if name not in _FOREIGN}
+    paths = [str(Path(__file__).parents[2]), environment.get("PYTHONPATH", "")]  # also a checkout's
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    _children[:] = [child for child in _children if child.poll() is None]
+    handle = os.open(at.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as log:
+        child = _Server(
+            [sys.executable, "-m", "jupyter_chat_stream", "serve", "--headless"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=at.note.parent,
+            env=environment,
+            # An interrupt at the terminal is meant for the script, not for its server.
+            start_new_session=True,
+        )
+    _children.append(child)
+    assert child.stdout is not None
+    timer = threading.Timer(START_TIMEOUT_S, child.kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        child.stdout.readline()
+    finally:
+        timer.cancel()
+        child.stdout.close()
+
+
+def _not_started(at: Place) -> ServerUnavailable:
+    lines = at.log.read_text(errors="replace").strip().splitlines()
+    last = lines[-1][:300] if lines else "it said nothing"
+    return ServerUnavailable(
+        f"The private chat server did not start: {last}. Its log is {str(at.log)!r}.",
+        log=str(at.log),
+    )
+
+
+# What a start needs beside the folder, and what to do where the system has none left.
+_SHORT_OF = {
+    (errno.EMFILE,): "This process has too many files open: close some, or raise `ulimit -n`",
+    (errno.ENFILE,): "The system has too many files open: end some programs",
+    (errno.EAGAIN, errno.ENOMEM): "The system starts no more processes: free some memory, end some "
+    "programs, or raise `ulimit -u`",
+}
+
+
+def _refusal(error: OSError, at: Place) -> ChatStreamError:
+    """Say what a failed start is about: the folder's files, the interpreter, or a bound."""
+    for numbers, advice in _SHORT_OF.items():
+        if error.errno in numbers:
+            return ServerUnavailable(
+                f"The private chat server cannot be reached ({reason_of(error)}). {advice}; then "
+                "try again."
+            )
+    if error.filename == sys.executable:
+        return ServerUnavailable(
+            f"The private chat server cannot be started ({reason_of(error)}): this Python was "
+            "moved, removed or closed to you. Restart the kernel with one that is there."
+        )
+    return DataFolderRefused(str(at.note.parent), reason_of(error))

@@ -1,0 +1,65 @@
+"""What a run asks a person, as this process sees it; read from the fold, never from the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..shared.errors import RequestNotOpen
+from .times import from_wire
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a run asks, while it waits for the answer."""
+
+    prompt: str
+    choices: tuple[str, ...] | None = None  # None: any text
+    expires_at: datetime | None = None  # in local time; None: it stays open
+    request_id: str = field(repr=False)
+
+
+def open_question(run: Mapping[str, Any], reply: Mapping[str, Any] | None) -> Question | None:
+    """Give the question that a run waits for; None where it asks nothing now."""
+    part = _last_asked(reply)
+    if part is None or part["by"] is not None or run["status"] != "waiting":
+        return None
+    choices = part["choices"]
+    return Question(
+        request_id=part["request_id"],
+        prompt=part["prompt"],
+        choices=None if choices is None else tuple(choices),
+        expires_at=from_wire(part["expires_at"]),
+    )
+
+
+def not_open(run: Mapping[str, Any], reply: Mapping[str, Any] | None) -> RequestNotOpen:
+    """Say why there is no question to answer, and who has answered the last one."""
+    part, run_id = _last_asked(reply), run["id"]
+    if part is None:
+        return RequestNotOpen(
+            f"Run {run_id!r} ({run['status']}) has asked nothing yet. "
+            "Wait for its question with run.wait_question().",
+            run_id=run_id,
+        )
+    facts = {"run_id": run_id, "request_id": part["request_id"]}
+    if part["by"] is None:
+        return RequestNotOpen(
+            f"Run {run_id!r} is {run['status']}: its question was not answered in time. "
+            "Ask again with run.retry().",
+            **facts,
+        )
+    return RequestNotOpen(
+        f"The question of run {run_id!r} was answered by {part['by']!r}, and the first answer "
+        "counts: error.facts['value'] has it.",
+        **facts,
+        value=part["value"],
+        by=part["by"],
+    )
+
+
+def _last_asked(reply: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    parts = reply["parts"] if reply is not None else ()
+    return next((part for part in reversed(parts) if part["kind"] == "input_request"), None)

@@ -1,0 +1,178 @@
+"""One request, or one socket, to a server whose connection is known. No state is kept here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import socket
+from asyncio import Future
+from collections.abc import Mapping
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.netutil import DefaultLoopResolver, Resolver
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+from ..shared.connection_file import Connection
+from ..shared.errors import ChatStreamError, ServerUnavailable, VersionMismatch, WrongCall
+from .wire import read_answer
+
+MAX_BYTES = 256 * 1024 * 1024  # a snapshot is as large as its thread
+TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 5.0
+MAX_BACKOFF_S = 2.0
+# The server stops or has not come up; or another one, with another token, has taken its port.
+PASSING = ("start_failed", "unauthenticated")
+
+
+def backoff_s(tries: int) -> float:
+    """Give the time before the next try: doubling from 50 ms, half of it by chance."""
+    full = min(MAX_BACKOFF_S, 0.05 * 2 ** min(tries, 10))
+    return full * (0.5 + random.random() / 2)
+
+
+def may_change(error: ChatStreamError, repeatable: bool) -> bool:
+    """Say whether asking again may help, and does no harm."""
+    if error.code in PASSING:
+        return True
+    if not isinstance(error, ServerUnavailable) or isinstance(error, VersionMismatch):
+        return False
+    if not error.facts.keys() & {"url", "path"}:
+        return False  # none is configured, or the private one does not start
+    return repeatable or bool(error.facts.get("never_arrived", True))
+
+
+class _SocketResolver(Resolver):
+    """Resolve every name to one Unix socket."""
+
+    def initialize(self, path: str) -> None:
+        self.path = path
+
+    async def resolve(self, host: str, port: int, family: Any = 0) -> list[tuple[int, Any]]:
+        return [(socket.AF_UNIX, self.path)]
+
+
+def _resolver(to: Connection) -> Resolver:
+    return _SocketResolver(path=to.socket) if to.socket else DefaultLoopResolver()
+
+
+def _address(to: Connection, path: str, *, websocket: bool = False) -> str:
+    parts = urlsplit(to.url)
+    scheme = parts.scheme.split("+")[0]
+    if websocket:
+        scheme = {"http": "ws", "https": "wss"}[scheme]
+    host = "localhost" if to.socket else parts.netloc
+    return f"{scheme}://{host}{parts.path}{path}"
+
+
+async def fetch(
+    to: Connection,
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    *,
+    timeout_s: float = TIMEOUT_S,
+) -> Any:
+    """Ask once and give the answer's JSON.
+
+    Raises:
+        ChatStreamError: what the server answered.
+        ServerUnavailable: it did not.
+    """
+    client = SimpleAsyncHTTPClient(
+        force_instance=True,
+        resolver=_resolver(to),
+        max_buffer_size=MAX_BYTES,
+        max_body_size=MAX_BYTES,
+    )
+    request = HTTPRequest(
+        _address(to, path),
+        method=method,
+        headers={**to.headers(), **(headers or {}), "Content-Type": "application/json"},
+        body=None if body is None else _written(body),
+        connect_timeout=CONNECT_TIMEOUT_S,
+        request_timeout=timeout_s,
+        ssl_options=to.ssl_context(),
+        allow_nonstandard_methods=True,
+        follow_redirects=False,
+    )
+    try:
+        answer = await client.fetch(request, raise_error=False)
+    except (OSError, HTTPClientError) as error:
+        raise _unavailable(to, error) from error
+    finally:
+        client.close()
+    return read_answer(answer.code, answer.body, to.url)
+
+
+async def open_socket(to: Connection) -> WebSocketClientConnection:
+    """Open the WebSocket.
+
+    Raises:
+        ServerUnavailable: there is none.
+    """
+    request = HTTPRequest(
+        _address(to, "ws", websocket=True),
+        headers=to.headers(),
+        connect_timeout=CONNECT_TIMEOUT_S,
+        request_timeout=TIMEOUT_S,
+        ssl_options=to.ssl_context(),
+    )
+    opening = asyncio.ensure_future(
+        websocket_connect(request, max_message_size=MAX_BYTES, resolver=_resolver(to))
+    )
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close)  # tornado opens it all the same
+        raise
+    except (OSError, HTTPClientError) as error:
+        raise _unavailable(to, error) from error
+
+
+def _written(body: Mapping[str, Any]) -> str:
+    def refuse(value: Any) -> NoReturn:
+        raise _not_plain(f"a value of type {type(value).__name__}")
+
+    try:
+        return json.dumps(body, allow_nan=False, default=refuse)
+    except WrongCall:
+        raise
+    except TypeError:
+        raise _not_plain("a dict whose keys are no texts") from None
+    except ValueError:
+        raise _not_plain("a number that is not finite, or a list or dict in itself") from None
+    except RecursionError:
+        raise _not_plain("lists or dicts nested too deeply") from None
+
+
+def _not_plain(what: str) -> WrongCall:
+    return WrongCall(
+        f"What was given cannot be sent: it holds {what}. Only texts, finite numbers, True, False, "
+        "None, and lists and dicts of them can."
+    )
+
+
+def _close(opening: Future[WebSocketClientConnection]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+def _unavailable(to: Connection, error: Exception) -> ServerUnavailable:
+    return ServerUnavailable(
+        f"The chat's server at {to.url} does not answer ({_reason(error)}). Is JupyterLab running?",
+        url=to.url,
+        never_arrived=isinstance(error, ConnectionRefusedError),
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there"
+    if isinstance(error, HTTPClientError):
+        return "it took too long" if error.code == 599 else "it refuses the connection"
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -1,0 +1,377 @@
+"""A run in the hands of whoever sent something: its state, its events, its end, and its view.
+
+Properties read what the follower has folded and never touch the network. Everything that does
+is one coroutine on the link's loop, waited for (``cancel``) or awaited (``acancel``). Leaving a
+wait or an iteration only leaves; ``cancel`` stops (L8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from ..shared.endings import is_refused
+from ..shared.errors import RequestNotOpen, RunFailed, ServerUnavailable
+from ..shared.events import ENDS, Event, MessageWritten, parse
+from .follower import GIVE_UP_S, Follower, settle
+from .link import Hold, Link, current, path_of
+from .questions import Question, not_open, open_question
+from .rest import TIMEOUT_S
+from .showing import bundle
+from .times import from_wire
+from .values import Message
+
+PAGE_WAIT_S = 20
+
+
+class Followed:
+    """What belongs to a thread and needs its follower, also in a forked child."""
+
+    thread_id: str
+
+    def _follow_with(self, hold: Hold) -> None:
+        self._pid = os.getpid()
+        self._hold = hold
+
+    @property
+    def _follower(self) -> Follower:
+        if self._pid != os.getpid():
+            link = current()
+            self._follow_with(link.run(link.follow(self.thread_id)))
+        return self._hold.follower
+
+
+async def read_page(thread_id: str, after: int, wait_s: int) -> list[Event]:
+    """Read what comes right after a cursor, waiting at most ``wait_s`` for the first of it.
+
+    The store holds the rest: whoever iterates slowly reads later, nothing is kept here (L8).
+    """
+    wait = f"&wait={wait_s}" if wait_s else ""
+    path = f"threads/{path_of(thread_id)}/events?after={after}&raw=1{wait}"
+    page = await current().request("GET", path, timeout_s=wait_s + TIMEOUT_S, patience_s=GIVE_UP_S)
+    events = []
+    for wire in page["events"]:
+        event = parse(wire)
+        if event.seq == after + 1:
+            events.append(event)
+            after = event.seq
+    return events
+
+
+class Pages:
+    """The events of a thread after a cursor, page by page; the run's end, where there is one."""
+
+    def __init__(self, follower: Follower, after: int, run: Run | None = None) -> None:
+        self._follower = follower
+        self._run = run
+        self._after = after
+        self._wait_s = 0
+
+    async def next(self) -> list[Event] | None:
+        """Give the next events, in order, none twice; None when there will be no more."""
+        while True:
+            events = await read_page(self._follower.thread_id, self._after, self._wait_s)
+            self._wait_s = PAGE_WAIT_S
+            if events:
+                self._after = events[-1].seq
+                return events if self._run is None else [*filter(self._run.owns, events)]
+            if self._run is not None:
+                await self._follower.until(lambda: self._follower.seq >= self._after or None)
+                if self._run.is_ended and self._after >= self._run.seq:
+                    return None
+
+
+class Run(Followed):
+    """The making of one answer, in the background of the server."""
+
+    def __init__(
+        self,
+        hold: Hold,
+        run: Mapping[str, Any],
+        reply: Mapping[str, Any] | None = None,
+        asked: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.thread_id: str = run["thread_id"]
+        self.id: str = run["id"]
+        self._run, self._reply = dict(run), reply
+        parent = hold.follower.message(reply["parent_id"]) if reply else None
+        self._asked = asked or (parent if parent and parent["role"] == "user" else None)
+        # The last event of what was asked: it was sent, or its time had come. All of its answers'
+        # are later. (A reply's own seq moves.)
+        self._before = self._asked["seq"] - 1 if self._asked else 0
+        self._follow_with(hold)
+
+    # ------------------------------------------------------------------ state
+
+    def _state(self) -> dict[str, Any]:
+        self._run = self._follower.run(self.id) or self._run
+        return self._run
+
+    def _message(self) -> Mapping[str, Any] | None:
+        self._reply = self._follower.message(self._run["message_id"]) or self._reply
+        return self._reply
+
+    @property
+    def thread(self) -> str:
+        """The id of the thread this run belongs to."""
+        return self.thread_id
+
+    @property
+    def status(self) -> str:
+        """One of pending, processing, waiting, completed, failed, cancelled, interrupted."""
+        return str(self._state()["status"])
+
+    @property
+    def phase(self) -> str | None:
+        """What it is doing now, None once it has ended."""
+        return self._state()["phase"]
+
+    @property
+    def wake_at(self) -> datetime | None:
+        """Until when it waits, in local time; None where it waits for no time."""
+        return from_wire(self._state()["wake_at"])
+
+    @property
+    def question(self) -> Question | None:
+        """What it asks a person, None where it asks nothing now."""
+        return open_question(self._state(), self._message())
+
+    @property
+    def is_ended(self) -> bool:
+        return self.status in ENDS
+
+    @property
+    def model(self) -> str | None:
+        return self._state()["model"]
+
+    @property
+    def error(self) -> Mapping[str, Any] | None:
+        """Why it failed: ``{code, message, retryable}``."""
+        return self._state()["error"]
+
+    @property
+    def content(self) -> str:
+        """The text so far."""
+        message = self._message()
+        return str(message["content"]) if message else ""
+
+    @property
+    def usage(self) -> Mapping[str, Any] | None:
+        """The tokens it took, once the provider has said so."""
+        message = self._message()
+        return message["usage"] if message else None
+
+    @property
+    def seq(self) -> int:
+        """The last event of this run that has arrived here."""
+        message = self._message()
+        return int(message["seq"]) if message else 0
+
+    @property
+    def reply(self) -> Message | None:
+        """The answer as it is now."""
+        message = self._message()
+        return Message.from_wire(message) if message else None
+
+    def __repr__(self) -> str:
+        return f"Run({self.status})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        reply = self._message()
+        exchange = [message for message in (self._asked, reply) if message]
+        return bundle(self.thread_id, exchange, self.id)
+
+    def owns(self, event: Event) -> bool:
+        """Say whether an event belongs to this run or is the question it answers."""
+        if event.run_id is not None:
+            return event.run_id == self.id
+        body = event.body
+        return isinstance(body, MessageWritten) and bool(
+            self._asked and body.message["id"] == self._asked["id"]
+        )
+
+    # ------------------------------------------------------------------ its end
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Wait for the end, however it ends, and give the run.
+
+        Raises:
+            TimeoutError: it has not ended in ``timeout`` seconds; it goes on.
+        """
+        current().watch(self.until_ended(timeout))
+        return self
+
+    def __await__(self) -> Generator[Any, None, Run]:
+        yield from current().arun(self.until_ended(None)).__await__()
+        return self
+
+    async def until_ended(self, timeout: float | None) -> None:
+        """Wait for the end, on the link's loop."""
+        try:
+            self._run = await asyncio.wait_for(self._follower.ended(self.id), timeout)
+        except asyncio.TimeoutError:
+            raise TimeoutError(
+                f"Run {self.id!r} has not ended within {timeout} s; it goes on. "
+                "Wait again with run.wait(), or stop it with run.cancel()."
+            ) from None
+
+    def completed_reply(self, shown_in: str | None = None) -> Message:
+        """Give the answer of a run that has ended.
+
+        Raises:
+            RunFailed: it ended otherwise; its text is kept in ``error.run.content``.
+        """
+        message, status = self._message(), self.status
+        if message is not None and status == "completed":
+            return Message.from_wire(message, shown_in)
+        why = self.error or {"code": status, "message": f"It was {status}."}
+        go_on = "go on from there with error.run.continue_(), or "
+        if message is not None and is_refused(message):
+            go_on = ""
+        error = RunFailed(
+            f"Run {self.id!r} {status}: {why['code']}: {why['message']} Its text so far is kept: "
+            f"error.run.content; {go_on}begin again with error.run.retry().",
+            run_id=self.id,
+            run_status=status,
+            reason=why["code"],
+        )
+        error.run = self  # type: ignore[attr-defined]
+        raise error
+
+    # ------------------------------------------------------------------ its question
+
+    def wait_question(self, timeout: float | None = None) -> Question | None:
+        """Wait until it asks something, and give that; None where it ends without.
+
+        Raises:
+            TimeoutError: neither has happened in ``timeout`` seconds; it goes on.
+        """
+        return current().watch(self._until_asked(timeout))
+
+    async def await_question(self, timeout: float | None = None) -> Question | None:
+        """Wait until it asks something, and give that; see ``wait_question``."""
+        return await current().arun(self._until_asked(timeout))
+
+    async def _until_asked(self, timeout: float | None) -> Question | None:
+        def ready() -> tuple[Question | None] | None:
+            question = self.question
+            return (question,) if question is not None or self.is_ended else None
+
+        try:
+            return (await asyncio.wait_for(self._follower.until(ready), timeout))[0]
+        except asyncio.TimeoutError:
+            raise TimeoutError(
+                f"Run {self.id!r} ({self.status}) has asked nothing within {timeout} s; it goes on."
+            ) from None
+
+    def answer(self, value: Any) -> Run:
+        """Answer what it asks; it goes on with that. The first answer counts, whoever gives it.
+
+        Raises:
+            RequestNotOpen: it asks nothing, or somebody was first: ``error.facts`` has their
+                ``value`` and who they are, as ``by``.
+        """
+        return current().command(self._answer(value))
+
+    async def aanswer(self, value: Any) -> Run:
+        """Answer what it asks; it goes on with that. The first answer counts, whoever gives it."""
+        return await current().acommand(self._answer(value))
+
+    async def _answer(self, value: Any) -> Run:
+        question = self.question
+        if question is None:
+            raise not_open(self._state(), self._message())
+        try:
+            await self._give(question, value)
+        except RequestNotOpen:
+            await self._until_closed(question)
+            raise
+        await self._until_closed(question)
+        return self
+
+    async def _until_closed(self, question: Question) -> None:
+        await settle(self._follower.until(lambda: self.question != question or None))
+
+    async def _give(self, question: Question, value: Any) -> None:
+        path = f"runs/{path_of(self.id)}/input"
+        body = {"request_id": question.request_id, "value": value}
+        try:
+            await current().request("POST", path, body, repeatable=False)
+        except ServerUnavailable:
+            # It may have arrived. Then the second try meets the first, and that has won.
+            try:
+                await current().request("POST", path, body)
+            except RequestNotOpen as error:
+                if error.facts.get("value") != value:
+                    raise
+
+    # ------------------------------------------------------------------ its events
+
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """Give this run's events after a cursor, then the live ones, until it has ended."""
+        pages = Pages(self._follower, max(after, self._before), self)
+        while (events := current().watch(pages.next())) is not None:
+            yield from events
+            if events and events[-1].type == "finalized":
+                return
+
+    async def aevents(self, after: int = 0) -> AsyncIterator[Event]:
+        """Give this run's events after a cursor, then the live ones, until it has ended."""
+        pages = Pages(self._follower, max(after, self._before), self)
+        while (events := await current().arun(pages.next())) is not None:
+            for event in events:
+                yield event
+            if events and events[-1].type == "finalized":
+                return
+
+    # ------------------------------------------------------------------ what one can do to it
+
+    def cancel(self) -> Run:
+        """Stop it; what it has written stays. A run that has ended stays as it is."""
+        return current().command(self._cancel())
+
+    async def acancel(self) -> Run:
+        """Stop it; what it has written stays. A run that has ended stays as it is."""
+        return await current().acommand(self._cancel())
+
+    async def _cancel(self) -> Run:
+        self._run = await current().request("POST", f"runs/{path_of(self.id)}/cancel", {})
+        await settle(self._follower.ended(self.id))
+        return self
+
+    def retry(self) -> Run:
+        """Answer once more, as a sibling of this answer.
+
+        Raises:
+            RunNotEnded: this run is still going.
+        """
+        return current().command(self._again("retry"))
+
+    async def aretry(self) -> Run:
+        """Answer once more, as a sibling of this answer."""
+        return await current().acommand(self._again("retry"))
+
+    def continue_(self) -> Run:
+        """Go on after the text that this run has left.
+
+        Raises:
+            RunNotEnded: this run is still going.
+            RunRefused: the model declined to answer.
+        """
+        return current().command(self._again("continue"))
+
+    async def acontinue(self) -> Run:
+        """Go on after the text that this run has left."""
+        return await current().acommand(self._again("continue"))
+
+    async def _again(self, how: str) -> Run:
+        link: Link = current()
+        path = f"runs/{path_of(self.id)}/{how}"
+        headers = {"Idempotency-Key": secrets.token_urlsafe(16)}
+        answer = await link.request("POST", path, {}, headers=headers)
+        hold = await link.follow(self.thread_id, answer["reply"]["id"])
+        return Run(hold, answer["run"], answer["reply"])

@@ -1,0 +1,246 @@
+"""Messages that are sent again and again: ``chat.schedule(...)`` and what it gives.
+
+A ``Schedule`` is what the server said last; its properties never touch the network. Whatever
+changes it is one coroutine on the link's loop, waited for (``pause``) or awaited (``apause``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any
+
+from ..shared.errors import InvalidInput
+from ..shared.spelling import did_you_mean
+from .link import current, path_of
+from .options import check_kinds, refuse_unknown
+from .times import from_wire, local_zone
+
+PAGE = 100
+OPTIONS = ("cron", "timezone", "model", "params")
+CHANGES = ("content", *OPTIONS, "paused")
+
+
+@contextmanager
+def _naming_zones(name: str | None) -> Iterator[None]:
+    """Name the nearest time zone where the server knows none of this name."""
+    try:
+        yield
+    except InvalidInput as error:
+        if error.facts.get("field") != "timezone" or name is None:
+            raise
+        from zoneinfo import available_timezones
+
+        zones = sorted(available_timezones())
+        raise InvalidInput(
+            f"There is no time zone {name[:64]!r}.{did_you_mean(name, zones)} "
+            "It must be an IANA name, such as Europe/Berlin or UTC.",
+            field="timezone",
+        ) from None
+
+
+class Schedule:
+    """A message that is sent whenever its cron expression says so, in its time zone."""
+
+    def __init__(self, wire: Mapping[str, Any]) -> None:
+        self._wire = dict(wire)
+        self._is_deleted = False
+
+    @property
+    def id(self) -> str:
+        return str(self._wire["id"])
+
+    @property
+    def content(self) -> str:
+        """What is sent."""
+        return str(self._wire["content"])
+
+    @property
+    def cron(self) -> str:
+        """When: minute, hour, day of the month, month, day of the week."""
+        return str(self._wire["cron"])
+
+    @property
+    def timezone(self) -> str:
+        """The IANA name of the zone in which ``cron`` is meant."""
+        return str(self._wire["timezone"])
+
+    @property
+    def model(self) -> str | None:
+        """The model that answers; None: the thread's."""
+        return self._wire["model"]
+
+    @property
+    def params(self) -> Mapping[str, Any] | None:
+        return self._wire["params"]
+
+    @property
+    def paused(self) -> bool:
+        return bool(self._wire["paused"])
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When it is sent next, in its own zone; None while it is paused."""
+        return self._in_zone(self._wire["next_at"])
+
+    @property
+    def last_at(self) -> datetime | None:
+        """When it was sent last, as of the last answer of the server."""
+        return self._in_zone(self._wire["last_at"])
+
+    @property
+    def last_run_id(self) -> str | None:
+        """The run that the last message began; `chat.runs` has it."""
+        return self._wire["last_run_id"]
+
+    def _in_zone(self, at: str | None) -> datetime | None:
+        from zoneinfo import ZoneInfo
+
+        local = from_wire(at)
+        try:
+            return local and local.astimezone(ZoneInfo(self.timezone))
+        except (KeyError, OSError, ValueError):
+            return local and local.astimezone(timezone.utc)  # a zone this machine does not know
+
+    def _shown(self, at: datetime) -> str:
+        is_its_own = at.tzinfo is not timezone.utc  # else this machine does not know the zone
+        return f"{at:%a %Y-%m-%d %H:%M}" if is_its_own else f"{at:%a %Y-%m-%d %H:%M} UTC"
+
+    def __repr__(self) -> str:
+        words = " ".join(self.content.split())
+        words = words if len(words) <= 40 else words[:39] + "…"
+        state = f"next {self._shown(self.next_at)}" if self.next_at else "not due"
+        state = "paused" if self.paused else state
+        state = "deleted" if self._is_deleted else state
+        return f"Schedule({words!r}, {self.cron!r} {self.timezone}, {state})"
+
+    # ------------------------------------------------------------------ what one can do to it
+
+    def pause(self) -> Schedule:
+        """Send nothing until it is resumed."""
+        return current().command(self._patch({"paused": True}))
+
+    async def apause(self) -> Schedule:
+        """Send nothing until it is resumed."""
+        return await current().acommand(self._patch({"paused": True}))
+
+    def resume(self) -> Schedule:
+        """Send again from the next time on; what was missed meanwhile is not made up for."""
+        return current().command(self._patch({"paused": False}))
+
+    async def aresume(self) -> Schedule:
+        """Send again from the next time on; what was missed meanwhile is not made up for."""
+        return await current().acommand(self._patch({"paused": False}))
+
+    def change(self, **changes: Any) -> Schedule:
+        """Change what is named: content, cron, timezone, model, params."""
+        return current().command(self._patch(changes))
+
+    async def achange(self, **changes: Any) -> Schedule:
+        """Change what is named: content, cron, timezone, model, params."""
+        return await current().acommand(self._patch(changes))
+
+    def delete(self) -> None:
+        """Send it no more, and forget it; what it has sent stays."""
+        current().command(self._delete())
+
+    async def adelete(self) -> None:
+        """Send it no more, and forget it; what it has sent stays."""
+        await current().acommand(self._delete())
+
+    @property
+    def _path(self) -> str:
+        return f"schedules/{path_of(self.id)}"
+
+    async def _patch(self, changes: Mapping[str, Any]) -> Schedule:
+        refuse_unknown("schedule.change()", changes, CHANGES)
+        check_kinds("schedule.change()", changes)
+        with _naming_zones(changes.get("timezone")):
+            self._wire = dict(await current().request("PATCH", self._path, changes))
+        return self
+
+    async def _delete(self) -> None:
+        await current().request("DELETE", self._path)
+        self._is_deleted = True
+
+
+class Scheduled:
+    """What a chat can do with schedules."""
+
+    thread_id: str
+
+    def schedule(
+        self,
+        content: str,
+        *,
+        cron: str,
+        timezone: str | None = None,
+        model: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        **unknown: Any,
+    ) -> Schedule:
+        """Send a message again and again, from the server, with or without this kernel.
+
+        A cell that is run again makes no second one: what is just the same is found.
+
+        Args:
+            cron: when: minute, hour, day of the month, month, day of the week.
+            timezone: the IANA name of the zone in which that is meant; None is this machine's.
+            model: that answers; None: the thread's at that time.
+            params: of the model.
+
+        Raises:
+            WrongCall: there is no such option, or it is not of its type.
+            InvalidInput: the expression or the zone cannot be meant; ``facts["field"]`` says which.
+        """
+        work = self._schedule(content, cron, timezone, model, params, **unknown)
+        return current().command(work)
+
+    async def aschedule(self, content: str, **options: Any) -> Schedule:
+        """Send a message again and again; see ``schedule``."""
+        return await current().acommand(self._schedule(content, **options))
+
+    async def _schedule(
+        self,
+        content: str,
+        cron: str | None = None,
+        timezone: str | None = None,
+        model: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        **unknown: Any,
+    ) -> Schedule:
+        refuse_unknown("chat.schedule()", unknown, OPTIONS)
+        body = {
+            "thread_id": self.thread_id,
+            "content": content,
+            "cron": cron,
+            "timezone": timezone or local_zone(),
+            "model": model,
+            "params": params,
+        }
+        check_kinds("chat.schedule()", body)
+        given = {field: value for field, value in body.items() if value is not None}
+        # Made twice it would send twice: asked again only where the first try cannot have arrived.
+        with _naming_zones(timezone):
+            wire = await current().request("POST", "schedules", given, repeatable=False)
+        return Schedule(wire)
+
+    def schedules(self) -> list[Schedule]:
+        """Ask for this thread's schedules as they are now, oldest first."""
+        return current().run(self._schedules())
+
+    async def aschedules(self) -> list[Schedule]:
+        """Ask for this thread's schedules as they are now, oldest first."""
+        return await current().arun(self._schedules())
+
+    async def _schedules(self) -> list[Schedule]:
+        path = f"schedules?thread_id={path_of(self.thread_id)}&limit={PAGE}"
+        found: list[Schedule] = []
+        before = ""
+        while True:
+            page = (await current().request("GET", path + before))["schedules"]
+            found = [*map(Schedule, page), *found]
+            if len(page) < PAGE:
+                return found
+            before = f"&before={path_of(page[0]['id'])}"

@@ -1,0 +1,102 @@
+"""What commands carry: opening a thread, and a message's body, in the words of the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from ..shared.errors import InvalidInput, ServerUnavailable, WrongCall
+from .link import Hold, Link, path_of
+from .options import check_kinds, refuse_unknown
+from .times import When, to_wire
+from .values import Message
+
+OPEN_TIMEOUT_S = 30.0
+HEAD: Any = object()  # the default parent: the thread's newest reply
+OPTIONS = ("model", "params", "tools", "context", "key", "parent", "deliver_at")
+
+
+async def open_thread(
+    link: Link, thread_id: str | None, wanted: Mapping[str, Any]
+) -> tuple[dict[str, Any], Hold]:
+    """Get or create a thread, make it what is wanted, and follow it until it is live.
+
+    Args:
+        wanted: name, model, system, project, project_others; None is left as it is.
+    """
+    given = {field: value for field, value in wanted.items() if value not in (None, [])}
+    if thread_id is not None:
+        thread = await link.request("GET", f"threads/{path_of(thread_id)}")
+    else:
+        is_named = "name" in given
+        thread = await link.request("POST", "threads", given, repeatable=is_named)
+    changes: dict[str, Any] = {
+        field: given[field]
+        for field in ("model", "system")
+        if field in given and given[field] != thread[field]
+    }
+    if changes:
+        thread = await link.request("PATCH", f"threads/{path_of(thread['id'])}", changes)
+    hold = await link.follow(thread["id"])
+    try:
+        await asyncio.wait_for(hold.follower.live(), OPEN_TIMEOUT_S)
+    except asyncio.TimeoutError:
+        raise ServerUnavailable(
+            f"The chat's server answers, but thread {thread['id']!r} cannot be followed: nothing "
+            f"came for {OPEN_TIMEOUT_S:.0f} s. Does something between here and it stop WebSockets?",
+            thread_id=thread["id"],
+        ) from None
+    return thread, hold
+
+
+def message_body(
+    text: str,
+    *,
+    model: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    context: Mapping[str, object] | Sequence[Mapping[str, str]] | None = None,
+    deliver_at: When | None = None,
+    key: str | None = None,
+    parent: Message | str | None = HEAD,
+    **unknown: Any,
+) -> dict[str, Any]:
+    """Give the body of a message, with only what was given; its key is no part of it.
+
+    Raises:
+        WrongCall: there is no such option, or it is not of its type.
+        InvalidInput: ``deliver_at`` is no time, or with this key another one at each call.
+    """
+    refuse_unknown("chat.send()", unknown, OPTIONS)
+    options = {"model": model, "params": params, "tools": tools, "context": context}
+    check_kinds("chat.send()", {"text": text, "key": key, **options})
+    if key is not None and isinstance(deliver_at, timedelta):
+        raise InvalidInput(
+            "With a key, give deliver_at as a time: a timedelta means another one whenever the "
+            "cell runs, and the same key stands for the same message.",
+            field="deliver_at",
+        )
+    body: dict[str, Any] = {"content": text}
+    if deliver_at is not None:
+        body["deliver_at"] = to_wire(deliver_at, "deliver_at")
+    if isinstance(context, Mapping):
+        context = [{"name": name, "text": str(value)} for name, value in context.items()]
+    options["context"] = context
+    body.update({name: value for name, value in options.items() if value is not None})
+    if parent is not HEAD:
+        body["parent_id"] = _id_of(parent)
+    return body
+
+
+def _id_of(parent: Message | str | None) -> str | None:
+    if isinstance(parent, Message):
+        return parent.id
+    if parent is None or isinstance(parent, str):
+        return parent
+    raise WrongCall(
+        "chat.send(): parent must be one of `chat.messages`, its id, or None, not a value of type "
+        f"{type(parent).__name__}.",
+        option="parent",
+    )

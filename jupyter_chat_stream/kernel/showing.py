@@ -1,0 +1,177 @@
+"""What a notebook shows of a thread: the live view's address, and a copy for who has no server.
+
+The copy is bounded and deterministic: no ids, no times, and of an answer that is being written
+only that it is, so that notebooks under version control change when the conversation does.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ..shared.endings import words_of_end
+from ..shared.events import ENDS
+from ..shared.markdown.copies import harmless, harmless_start, one_line, visible
+from . import mistakes
+
+MIME = "application/vnd.jupyter-chat-stream.thread.v1+json"
+MAX_SNAPSHOT_BYTES = 20_000
+LATER = "*(to be sent later)*"
+NEVER = "*(never sent)*"
+WRITING = "*(still being written)*"
+LEFT_OUT = "*(what came before is left out of this copy)*"
+
+
+def cell() -> str | None:
+    """Give what tells one execution of a cell from another; None outside a kernel."""
+    shell = shell_of_kernel()
+    header = shell.get_parent().get("header", {}) if shell is not None else {}
+    return header.get("msg_id")
+
+
+def shell_of_kernel() -> Any:
+    """Give the kernel's shell; None in a script, and in a terminal."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell if getattr(shell, "kernel", None) is not None else None
+
+
+def leave_in_history(shown: object, is_older: Callable[[object], bool]) -> None:
+    """Let the kernel's history of results (``Out``, ``_``) keep the newest of what is the same.
+
+    A cell that shows a chat and is run again would leave one more chat with each run.
+    """
+    shell = shell_of_kernel()
+    if shell is None:
+        return
+    hook, spaces = shell.displayhook, (shell.user_ns, shell.user_ns_hidden)
+    out = shell.user_ns.get("_oh", {})
+    for number in [n for n, known in out.items() if known is not shown and is_older(known)]:
+        del out[number]
+        for names in spaces:
+            names.pop(f"_{number}", None)
+    for name in ("_", "__", "___"):
+        known = getattr(hook, name, None)
+        if known is not shown and is_older(known):
+            setattr(hook, name, "")
+            for names in spaces:
+                if names.get(name) is known:
+                    names[name] = ""
+
+
+def speaker(message: Mapping[str, Any]) -> str:
+    return "You" if message["role"] == "user" else message["model"] or "Assistant"
+
+
+def mark_of(message: Mapping[str, Any]) -> str:
+    """Return what a copy says of a message beside its text; nothing of one that is whole."""
+    role, status = message["role"], message["status"]
+    if role == "user" and status != "completed":
+        return LATER if status == "waiting" else NEVER
+    if status not in ENDS:
+        return WRITING
+    words = words_of_end(message)
+    return f"*({words})*" if words else ""
+
+
+def said(messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Leave out the replies to what was not sent (yet): there is nothing in them."""
+    messages = list(messages)
+    unsent = {
+        message["id"]
+        for message in messages
+        if message["role"] == "user" and message["status"] != "completed"
+    }
+    return [message for message in messages if message["parent_id"] not in unsent]
+
+
+def snapshot(messages: Iterable[Mapping[str, Any]], *, markdown: bool = True) -> str:
+    """Return the newest messages as text, whole ones, at most ``MAX_SNAPSHOT_BYTES``.
+
+    Their texts are untrusted: Markdown is made harmless for whatever renders it.
+    """
+    newest_first = said(messages)[::-1]
+    kept: list[str] = []
+    room = MAX_SNAPSHOT_BYTES - len(LEFT_OUT) - 2
+    for message in newest_first:
+        text = visible(text_of(message)).strip("\n")
+        if len(text.encode()) > room:
+            break  # what is made of it might be shorter; a text of that size is cut anyway
+        block = _block(message, harmless(text) if markdown else text, markdown=markdown)
+        room -= len(block.encode()) + 2
+        if room < 0:
+            break
+        kept.append(block)
+    if not kept and newest_first:  # one message larger than the copy: its beginning
+        kept = [_beginning(newest_first[0], markdown=markdown)]
+    if len(kept) < len(newest_first):
+        kept.append(LEFT_OUT)
+    return "\n\n".join(reversed(kept))
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """Return the text that a copy keeps of a message: none of an answer that is being written."""
+    return "" if mark_of(message) == WRITING else str(message["content"])
+
+
+def _block(message: Mapping[str, Any], text: str, *, markdown: bool) -> str:
+    name = speaker(message)
+    head = f"**{one_line(name)}**" if markdown else f"{visible(name)}:"
+    return "\n\n".join(part for part in (head, text, mark_of(message)) if part)
+
+
+def _beginning(message: Mapping[str, Any], *, markdown: bool) -> str:
+    around = len(_block(message, "", markdown=markdown).encode())
+    room = max(0, MAX_SNAPSHOT_BYTES - 64 - around)
+    text = visible(text_of(message)).strip("\n")
+    if markdown:
+        start = harmless_start(text, room)
+    else:
+        start = text.encode()[:room].decode(errors="ignore") + " …"
+    return _block(message, start, markdown=markdown)
+
+
+def bundle(
+    thread_id: str, messages: Iterable[Mapping[str, Any]], run_id: str | None = None
+) -> dict[str, Any]:
+    """Give what an output shows: the live view's address and the copy, and no widget view.
+
+    A widget view in the same output would make nbconvert leave the copy out.
+    """
+    messages = list(messages)
+    where = {"thread": thread_id} if run_id is None else {"thread": thread_id, "run": run_id}
+    return {
+        MIME: where,
+        "text/markdown": snapshot(messages),
+        "text/plain": snapshot(messages, markdown=False),
+    }
+
+
+class Shown:
+    """A run's live view in the output of the cell that waits for it; its copy is whole at the end.
+
+    Shows nothing in a script or a terminal.
+    """
+
+    def __init__(self, run: Any) -> None:
+        self._run = run
+        self._handle: Any = None
+        self.cell: str | None = None
+
+    def __enter__(self) -> Shown:
+        if shell_of_kernel() is not None:
+            from IPython.display import display
+
+            with mistakes.shown("Showing an answer"):  # hooks of the user's run in there
+                self._handle = display(self._run, display_id=True)
+                self.cell = cell()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._handle is not None:
+            with mistakes.shown("Showing an answer"):
+                self._handle.update(self._run)

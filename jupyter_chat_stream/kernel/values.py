@@ -1,0 +1,88 @@
+"""What people get in their hands: messages as light values that show as their text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..shared.endings import words_of_end
+from ..shared.markdown.copies import harmless, visible
+from .paging import Paged
+from .showing import cell, snapshot, speaker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One turn of a thread, as it was when it was asked for.
+
+    Shows as its Markdown, made harmless for whatever renders it; ``str`` gives its text as it is.
+    ``incomplete``: what is missing of an answer that completed, ``{reason, message}``; None where
+    it is whole.
+    """
+
+    id: str
+    role: str
+    status: str
+    content: str = field(repr=False)
+    model: str | None
+    usage: Mapping[str, Any] | None
+    error: Mapping[str, Any] | None
+    parts: tuple[Mapping[str, Any], ...] = field(repr=False)
+    run_id: str | None
+    parent_id: str | None = None
+    seq: int
+    incomplete: Mapping[str, str] | None = None
+    shown_in: str | None = field(default=None, compare=False)
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any], shown_in: str | None = None) -> Message:
+        names = (
+            "id",
+            "role",
+            "status",
+            "content",
+            "model",
+            "usage",
+            "error",
+            "run_id",
+            "incomplete",
+        )
+        known = {name: wire.get(name) for name in (*names, "parent_id", "seq")}
+        return cls(**known, parts=tuple(wire["parts"]), shown_in=shown_in)  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        return self.content
+
+    def __repr__(self) -> str:
+        text = visible(" ".join(self.content.split()))
+        text = text if len(text) <= 60 else text[:59] + "…"
+        how = words_of_end(vars(self)) if self.incomplete else self.status
+        status = "" if how == "completed" else f" ({how})"
+        return f"{visible(speaker(vars(self)))}{status}: {text}"
+
+    def _ipython_display_(self) -> None:
+        """Show the text, but not below the live view that ``ask`` has put into the same cell."""
+        from IPython.display import display
+
+        if self.shown_in is None or self.shown_in != cell():
+            words = words_of_end(vars(self))
+            end = f"\n\n*({words})*" if words else ""
+            shown = {
+                "text/markdown": harmless(self.content) + end,
+                "text/plain": visible(self.content) + end,
+            }
+            display(shown, raw=True)
+
+
+class Messages(Paged[Message]):
+    """The messages of a thread: a list that shows as the thread's text.
+
+    Of a long thread the older ones are asked for when they are read.
+    """
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self.here())) or "(no messages)"
+
+    def _repr_markdown_(self) -> str:
+        return snapshot(vars(message) for message in self.here())

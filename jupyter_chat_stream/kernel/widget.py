@@ -1,0 +1,382 @@
+"""The chat of a notebook: ``Chat``, and ``Run`` for each answer.
+
+A ``Chat`` is a thread held by its name. What it displays is the MIME bundle of its thread, which
+outlives kernel and page; inside ``VBox``, ``Output`` and the like it is an ipywidget, and kernel
+and page meet in the ``thread`` trait. Its traits are set by this process's own follower, so
+``observe``, ``jslink`` and ``interactive_output`` work with no browser open; they change in the
+thread that made the chat (see ``kernel.inbox``), and reading them never touches the network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from ipywidgets import ValueWidget, Widget, register
+from traitlets import Bool, Int, TraitType, Unicode, validate
+
+from ..shared.errors import InvalidInput
+from ..shared.events import Event
+from . import history, inbox
+from .folder import Folder, find_folder
+from .follower import settle
+from .link import current, path_of
+from .loose import LooseWidget, weakly
+from .observers import Observed
+from .options import check_kinds, refuse_unknown
+from .preferences import Preferring
+from .run import Followed, Pages, Run
+from .schedules import Schedule, Scheduled
+from .sending import HEAD, OPTIONS, message_body, open_thread
+from .showing import Shown, bundle, leave_in_history
+from .times import When
+from .turns import is_busy, is_for_later, newest
+from .values import Message, Messages
+
+__all__ = ["Chat", "Message", "Run", "Schedule"]
+
+VIEW_VERSION = "^0.1.0"
+LEAST_PAUSE_S = 0.1
+PAUSE_CHARS_PER_S = 100_000  # `value` is sent whole: the longer it is, the less often
+
+
+class _FollowedTrait(TraitType):  # type: ignore[type-arg]
+    """A trait that the follower sets: reading it takes what has come in, in its own thread."""
+
+    def get(self, obj: Any, cls: Any = None) -> Any:
+        obj._catch_up()
+        return super().get(obj, cls)
+
+
+class _FollowedUnicode(_FollowedTrait, Unicode):  # type: ignore[type-arg]
+    pass
+
+
+class _FollowedBool(_FollowedTrait, Bool):  # type: ignore[type-arg]
+    pass
+
+
+class _FollowedInt(_FollowedTrait, Int):  # type: ignore[type-arg]
+    pass
+
+
+@register
+class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
+    """A thread, by name, to be shown and spoken to.
+
+    Args:
+        name: get or create the thread of this name in ``project``; None makes a new one.
+        thread: open the thread of this id instead.
+        model: its model from now on, as ``provider/model``; None leaves it as it is.
+        system: its system prompt from now on.
+        project: the folder that the name belongs to. None: this notebook's, else the working
+            directory in which the script began.
+        height: of the view in px; 0 is the view's own.
+        disabled: whether the view takes no input.
+    """
+
+    _model_name = Unicode("ChatModel").tag(sync=True)
+    _model_module = Unicode("jupyter-chat-stream").tag(sync=True)
+    _model_module_version = Unicode(VIEW_VERSION).tag(sync=True)
+    _view_name = Unicode("ChatView").tag(sync=True)
+    _view_module = Unicode("jupyter-chat-stream").tag(sync=True)
+    _view_module_version = Unicode(VIEW_VERSION).tag(sync=True)
+
+    thread = Unicode(help="The thread's id.", read_only=True).tag(sync=True)
+    run = _FollowedUnicode(help="The newest run's id.", read_only=True).tag(sync=True)
+    value = _FollowedUnicode(help="The newest answer's text.", read_only=True).tag(sync=True)
+    status = _FollowedUnicode(help="The newest run's status.", read_only=True).tag(sync=True)
+    busy = _FollowedBool(
+        help="Whether any run has not ended, but for those of later messages.", read_only=True
+    ).tag(sync=True)
+    seq = _FollowedInt(help="The last event that has arrived.", read_only=True).tag(sync=True)
+    model = _FollowedUnicode(help="The thread's model; setting it changes it.").tag(sync=True)
+    disabled = Bool(False, help="Whether the view takes no input.").tag(sync=True)
+    height = Int(0, min=0, help="The view's height in px; 0: its own.").tag(sync=True)
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        thread: str | None = None,
+        model: str | None = None,
+        system: str | None = None,
+        project: str | None = None,
+        height: int = 0,
+        disabled: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if name is not None and thread is not None:
+            raise InvalidInput("Give a thread's name or its id, not both.")
+        self._check_call(
+            kwargs, name=name, thread=thread, model=model, system=system, project=project
+        )
+        where = find_folder() if project is None else Folder(project=project)
+        wanted = {"name": name, "model": model, "system": system, **where.wanted()}
+        link = current()
+        opened, hold = link.run(open_thread(link, thread, wanted))
+        self._follow_with(hold)
+        self.name: str | None = opened["name"]
+        self.thread_id = opened["id"]
+        self._inbox = inbox.here()
+        self._sent: dict[str, Run] = {}  # by id: whose events had not come when we looked last
+        self._is_marked = False
+        super().__init__(height=height, disabled=disabled, **kwargs)
+        self._take_in({"thread": self.thread_id, "model": opened["model"] or ""})
+        # Weak: whoever drops the chat has it followed no more.
+        self._listener = weakly(self._changed)
+        hold.follower.listen(self._listener)
+        self._refresh()
+
+    @classmethod
+    def _check_call(cls, traits: Mapping[str, Any], **given: Any) -> None:
+        own = [name for name, trait in cls.class_traits().items() if not trait.read_only]
+        public = [name for name in own if not name.startswith("_")]
+        refuse_unknown("Chat()", traits, sorted({*given, *public}))
+        check_kinds("Chat()", given)
+
+    # ------------------------------------------------------------------ traits
+
+    def _changed(self, urgent: bool) -> None:
+        """Let the traits be set soon; called in the link's thread."""
+        if urgent:
+            self._inbox.put(id(self), weakly(self._refresh))
+        elif not self._is_marked:
+            self._is_marked = True
+            length = len(self._trait_values.get("value", ""))
+            pause_s = max(LEAST_PAUSE_S, length / PAUSE_CHARS_PER_S)
+            asyncio.get_running_loop().call_later(pause_s, weakly(self._mark))
+
+    def _mark(self) -> None:
+        self._is_marked = False
+        self._inbox.put(id(self), weakly(self._refresh))
+
+    def _catch_up(self) -> None:
+        if self._inbox.is_here():
+            self._inbox.look_around()
+            self._inbox.drain()
+
+    def _refresh(self) -> None:
+        """Set the traits to what the follower knows; in the thread that made this chat."""
+        if self._pid != os.getpid() or self.comm is None:
+            return  # a forked child does not speak to its parent's page; a closed chat to none
+        follower = self._follower
+        runs = follower.runs()
+        last = newest(runs, follower.thread.get("head"))
+        for sent in self._unseen():
+            runs.append(sent._state())
+            last = last if is_for_later(runs[-1]) else runs[-1]
+        answer = follower.message(last["message_id"]) if last else None
+        now = {
+            "run": last["id"] if last else "",
+            "status": last["status"] if last else "",
+            "value": answer["content"] if answer else "",
+            "busy": is_busy(runs),
+            "seq": follower.seq,
+            "model": follower.thread.get("model") or self._trait_values.get("model", ""),
+        }
+        self._take_in(now)
+
+    @validate("model")
+    def _set_model(self, proposal: Mapping[str, Any]) -> str:
+        model = str(proposal["value"])
+        if not self._is_setting and model != self._trait_values.get("model"):
+            current().command(self._patch({"model": model or None}))
+        return model
+
+    async def _patch(self, changes: Mapping[str, Any]) -> None:
+        await current().request("PATCH", f"threads/{path_of(self.thread_id)}", changes)
+
+    # ------------------------------------------------------------------ sending
+
+    def send(
+        self,
+        text: str,
+        *,
+        model: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        context: Mapping[str, object] | Sequence[Mapping[str, str]] | None = None,
+        key: str | None = None,
+        parent: Message | str | None = HEAD,
+        deliver_at: When | None = None,
+        **unknown: Any,
+    ) -> Run:
+        """Send a message and give the run that answers it, at once.
+
+        Args:
+            model: for this answer only.
+            params: of the model, for this answer only.
+            tools: definitions, in the form of the Messages API, passed on to the model.
+            context: what the model reads before the text: ``{name: value}``; values become text.
+            key: the same key and message are sent once, however often the cell runs.
+            parent: the message this follows; None begins a new branch.
+            deliver_at: when it takes its turn, with or without this kernel: a datetime (local
+                time where it has no zone), the same as ISO 8601, or a timedelta from now.
+        """
+        body = message_body(
+            text,
+            model=model,
+            params=params,
+            tools=tools,
+            context=context,
+            parent=parent,
+            deliver_at=deliver_at,
+            key=key,
+            **unknown,
+        )
+        return current().command(self._post(body, key))
+
+    async def asend(self, text: str, *, key: str | None = None, **options: Any) -> Run:
+        """Send a message and give the run that answers it, at once; see ``send``."""
+        body = message_body(text, key=key, **options)
+        return await current().acommand(self._post(body, key))
+
+    async def _post(self, body: Mapping[str, Any], key: str | None) -> Run:
+        link = current()
+        # Without a key of the caller's, one of our own: a lost answer is asked for again (L11).
+        headers = {"Idempotency-Key": key or secrets.token_urlsafe(16)}
+        path = f"threads/{path_of(self.thread_id)}/messages"
+        answer = await link.request("POST", path, body, headers=headers)
+        asked, reply = answer["message"], answer["reply"]
+        hold = await link.follow(self.thread_id, asked["id"], reply["id"])
+        run = Run(hold, answer["run"], reply, asked)
+        # Known to the chat before its sender has it: an interrupt there loses nothing. Observers
+        # hear of it when whoever called waits, reads or is done.
+        self._sent[run.id] = run
+        self._inbox.put(id(self), weakly(self._refresh))
+        return run
+
+    def _unseen(self) -> list[Run]:
+        """Give what was sent here and whose events have not come yet."""
+        for run_id in list(self._sent):
+            if self._follower.run(run_id) is not None:
+                self._sent.pop(run_id, None)
+        return list(self._sent.values())
+
+    def ask(
+        self, text: str, *, key: str | None = None, timeout: float | None = None, **options: Any
+    ) -> Message:
+        """Send a message, show the answer as it comes, and give it when it is whole.
+
+        Interrupting the kernel cancels the run and keeps its text.
+
+        Raises:
+            RunFailed: it ended otherwise; ``error.run.content`` has its text.
+            TimeoutError: it has not ended in ``timeout`` seconds; it goes on.
+        """
+        refuse_unknown("chat.ask()", options, (*OPTIONS, "timeout"))
+        sending = current().start(self._post(message_body(text, key=key, **options), key))
+        try:
+            run = inbox.wait(sending)
+            with Shown(run) as shown:
+                try:
+                    run.wait(timeout)
+                except KeyboardInterrupt:
+                    run.cancel()
+                    raise
+            return run.completed_reply(shown.cell)
+        except KeyboardInterrupt:
+            # Wherever it came: what was sent is stopped. Twice does no harm.
+            sending.add_done_callback(_cancel_sent)
+            raise
+
+    async def aask(
+        self, text: str, *, key: str | None = None, timeout: float | None = None, **options: Any
+    ) -> Message:
+        """Send a message, show the answer as it comes, and give it when it is whole; see ``ask``.
+
+        Cancelling the call cancels the run and keeps its text.
+        """
+        link = current()
+        refuse_unknown("chat.aask()", options, (*OPTIONS, "timeout"))
+        sending = link.start(self._post(message_body(text, key=key, **options), key))
+        try:
+            run = await asyncio.shield(asyncio.wrap_future(sending))
+            with Shown(run) as shown:
+                await link.arun(run.until_ended(timeout))
+            return run.completed_reply(shown.cell)
+        except asyncio.CancelledError:
+            sending.add_done_callback(_cancel_sent)
+            raise
+
+    def cancel(self) -> None:
+        """Stop every run of this thread that has not ended; what they have written stays."""
+        current().command(self._cancel_all())
+
+    async def acancel(self) -> None:
+        """Stop every run of this thread that has not ended; what they have written stays."""
+        await current().acommand(self._cancel_all())
+
+    async def _cancel_all(self) -> None:
+        # The server's list: the answer to a message just sent may have overtaken its events.
+        link = current()
+        open_ids = await history.open_runs(self.thread_id)
+        # Newest first: stopping the first would let the next begin.
+        for run_id in reversed(open_ids):
+            await link.request("POST", f"runs/{path_of(run_id)}/cancel", {})
+        await settle(asyncio.gather(*map(self._follower.ended, open_ids)))
+
+    # ------------------------------------------------------------------ reading
+
+    @property
+    def messages(self) -> Messages:
+        """All messages as they are now, oldest first; older ones are asked for when read."""
+        return history.messages(self._follower)
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs, oldest first: what a kernel that has restarted gets hold of again."""
+        return history.runs(self._follower, self._unseen)
+
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """Give the thread's events after a cursor, then the live ones, without end."""
+        pages = Pages(self._follower, after)
+        while (events := current().watch(pages.next())) is not None:
+            yield from events
+
+    async def aevents(self, after: int = 0) -> AsyncIterator[Event]:
+        """Give the thread's events after a cursor, then the live ones, without end."""
+        pages = Pages(self._follower, after)
+        while (events := await current().arun(pages.next())) is not None:
+            for event in events:
+                yield event
+
+    # ------------------------------------------------------------------ showing
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        leave_in_history(self, lambda known: _is_same(known, self))
+        return bundle(self.thread_id, self._follower.messages())
+
+    def __repr__(self) -> str:
+        return f"Chat({self.name!r})" if self.name else "Chat()"
+
+    def focus(self) -> None:
+        Widget.send(self, {"do": "focus"})
+
+    def blur(self) -> None:
+        Widget.send(self, {"do": "blur"})
+
+    def close(self) -> None:
+        """Stop following and take the widget away; the thread stays."""
+        hold, listener = self.__dict__.get("_hold"), self.__dict__.get("_listener")
+        if hold is not None:
+            if listener is not None:
+                hold.follower.ignore(listener)
+            self._sent.clear()
+            hold.leave()
+        super().close()
+
+
+def _cancel_sent(sending: Future[Run]) -> None:
+    """Stop the run of a message whose sender has gone, once it is known."""
+    if not sending.cancelled() and sending.exception() is None:
+        current().start(sending.result()._cancel())
+
+
+def _is_same(known: object, chat: Chat) -> bool:
+    return type(known) is Chat and known.thread_id == chat.thread_id

@@ -1,0 +1,96 @@
+"""From an answer of the server to a value or an error of the tree.
+
+The code on the wire chooses the class; a code of a newer server becomes ``ChatStreamError`` with
+that code, so that nothing a server says is lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..shared.errors import (
+    ChatStreamError,
+    Forbidden,
+    LimitReached,
+    NotFound,
+    ProviderError,
+    ServerUnavailable,
+)
+from .sentences import in_python
+
+
+def error_classes() -> dict[str, type[ChatStreamError]]:
+    """Give every class of the tree by its code."""
+    classes: dict[str, type[ChatStreamError]] = {}
+    pending = [ChatStreamError]
+    while pending:
+        cls = pending.pop()
+        classes.setdefault(cls.code, cls)
+        pending.extend(cls.__subclasses__())
+    return classes
+
+
+def error_from_wire(wire: Mapping[str, Any], status: int = 500) -> ChatStreamError:
+    """Build the error that an ``error`` object means."""
+    facts = dict(wire)
+    code = str(facts.pop("code", None) or ChatStreamError.code)
+    message = str(facts.pop("message", None) or "The chat's server gives no reason.")
+    message = in_python(code, message, facts)
+    cls = error_classes().get(code, ChatStreamError)
+    # The classes' own constructors build the sentence from ids; here the sentence has come.
+    error = cls.__new__(cls)
+    if isinstance(error, ProviderError):
+        ProviderError.__init__(error, message, **facts)
+    else:
+        ChatStreamError.__init__(error, message, **facts)
+    if code != cls.code:
+        error.code = code
+        error.status = status
+    return error
+
+
+def read_answer(status: int, body: bytes, url: str = "") -> Any:
+    """Give the JSON of an answer, None where it has no body.
+
+    Raises:
+        ChatStreamError: the answer is an error, or not of this server.
+    """
+    is_page = False
+    content = None
+    try:
+        content = json.loads(body) if body else None
+    except ValueError:
+        is_page = True
+    wire = content.get("error") if isinstance(content, dict) else None
+    if status >= 400 and isinstance(wire, dict):
+        raise error_from_wire(wire, status)
+    if status >= 300 or is_page:
+        raise _of_another(status, url)
+    return content
+
+
+def _of_another(status: int, url: str) -> ChatStreamError:
+    """State that what answered is not the chat's server: a proxy, a login page, a bare Jupyter."""
+    if 300 <= status < 400 or status in (401, 403):
+        return Forbidden(
+            f"The server at {url} asks for a login and does not let this kernel in. "
+            "Restart the kernel; if that does not help, restart JupyterLab.",
+            url=url,
+        )
+    if status == 404:
+        return NotFound(
+            f"There is no chat on the server at {url}. Install jupyter-chat-stream where "
+            "JupyterLab runs, then restart the server and this kernel.",
+            url=url,
+        )
+    if status == 429:
+        return LimitReached(
+            f"The server at {url} takes no more requests for now. Try again in a minute.", url=url
+        )
+    return ServerUnavailable(
+        f"Something else than the chat's server answers at {url} (a proxy, or a server that "
+        "fails). Is JupyterLab running, and does a proxy stand before it?",
+        url=url,
+    )

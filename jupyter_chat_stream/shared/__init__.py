@@ -1,0 +1,1 @@
+"""What both sides share: values without I/O, errors, settings, logs and files."""

@@ -1,0 +1,138 @@
+"""The subscription: what a reader does with what it receives. No socket, no await.
+
+It is fed frames and gives back actions, so that the kernel's link, the tests and any other reader
+share one gap rule (L6): accept ``seq = cursor + 1``, drop ``<= cursor``, ask again on a jump.
+
+::
+
+    subscribing ──events, snapshot──► subscribing ──live──► live
+         ▲  ▲                                                │
+         │  └── gap: subscribe again from the cursor ────────┤
+         └───── cursor_ahead, misfit: drop all, from 0 ──────┘
+                                               closed, error, the same misfit again: ended
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import FoldError, InvalidInput
+from .events import Event, parse
+from .fold import Transcript
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """The state moved on; ``events`` is empty where a snapshot moved it."""
+
+    events: tuple[Event, ...]
+    live: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resubscribe:
+    """Ask again: ``after`` is the cursor to ask from (0: the state was dropped)."""
+
+    after: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """Nothing more will come; ``error`` is the wire's error object, or None when deleted."""
+
+    error: Mapping[str, Any] | None
+
+
+Action = Applied | Resubscribe | Ended
+
+# What a frame that is not of our protocol makes Python say.
+_MALFORMED = (LookupError, AttributeError, TypeError, ValueError)
+
+
+class Subscription:
+    """One thread as one reader follows it.
+
+    Until ``Resubscribe`` is answered, what still comes of the subscription before causes no second
+    one. A misfit at the same place again ends it: a log nobody can fold is said, not retried.
+    """
+
+    def __init__(self, thread_id: str) -> None:
+        self.thread_id = thread_id
+        self.transcript = Transcript()
+        self.is_live = False
+        self._is_asking = False
+        self._misfit_seq = 0
+
+    @property
+    def cursor(self) -> int:
+        return self.transcript.seq
+
+    def request(self) -> dict[str, Any]:
+        """Give the frame that asks for what comes after the cursor."""
+        self.is_live = False
+        self._is_asking = True
+        return {"op": "subscribe", "thread": self.thread_id, "after": self.cursor}
+
+    def receive(self, frame: Mapping[str, Any]) -> Action | None:
+        """Take one frame of this thread; None where there is nothing to do."""
+        op = frame.get("op")
+        try:
+            if op == "events":
+                return self._receive_events(frame["events"])
+            if op == "snapshot":
+                self.transcript.replace(frame)
+                self._is_asking = False
+                return Applied(events=(), live=self.is_live)
+            if op == "live":
+                return self._receive_live(frame["seq"])
+        except (FoldError, InvalidInput, *_MALFORMED) as error:
+            return self._misfit(error)
+        if op == "closed":
+            return Ended(error=None)
+        if op == "error":
+            return self._receive_error(frame.get("error") or {})
+        return None
+
+    def _receive_events(self, wires: list[Mapping[str, Any]]) -> Action:
+        taken = []
+        for wire in wires:
+            event = parse(wire)
+            if event.seq <= self.cursor:
+                continue
+            if event.seq != self.cursor + 1:
+                if self._is_asking:
+                    break
+                return self._ask("gap")
+            self.transcript.apply(event)
+            self._is_asking = False
+            taken.append(event)
+        return Applied(events=tuple(taken), live=self.is_live)
+
+    def _receive_live(self, seq: int) -> Action:
+        self._is_asking = False
+        if seq > self.cursor:
+            return self._ask("gap")
+        self.is_live = True
+        return Applied(events=(), live=True)
+
+    def _receive_error(self, error: Mapping[str, Any]) -> Action:
+        if error.get("code") == "cursor_ahead":
+            self.transcript = Transcript()
+            return self._ask("cursor_ahead")
+        return Ended(error=error)
+
+    def _misfit(self, error: Exception) -> Action:
+        seq = self.cursor + 1
+        if seq <= self._misfit_seq:
+            return Ended(error={"code": FoldError.code, "message": str(error)})
+        self._misfit_seq = seq
+        self.transcript = Transcript()
+        return self._ask(f"misfit: {error}")
+
+    def _ask(self, reason: str) -> Resubscribe:
+        self.is_live = False
+        self._is_asking = True
+        return Resubscribe(after=self.cursor, reason=reason)

@@ -1,0 +1,1 @@
+"""What a chat's commands and runs change, each in one transaction."""

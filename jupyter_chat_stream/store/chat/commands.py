@@ -1,0 +1,263 @@
+"""What people's commands write: each function is one transaction's work, all of it or nothing.
+
+They check that the thing is there and the owner's, that the key is new (L11) and the limits are
+kept, then write messages, runs and events; a run they make is due with that very commit (L10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from ...shared.errors import ContentTooLarge, InvalidInput, RequestNotOpen
+from ...shared.events import MAX_CONTENT_BYTES, InputGiven, clean_text, from_iso
+from ..log import reading
+from ..log.transaction import RunRef, ThreadRef, Transaction
+from . import limits, runs, threads
+from .limits import Limits
+from .waits import JOINS_HEAD
+
+SEND_ROUTE = "messages"
+
+
+NO_LIMITS: Final = Limits()
+
+
+class Head:
+    """Stands for the thread's head, where a message names no parent."""
+
+
+HEAD: Final = Head()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendRequest:
+    """What a person sends. ``parent_id``: ``HEAD`` for the newest reply, None for a root.
+
+    ``deliver_ms``: the time before which it is a message for later; what is past is now.
+    """
+
+    content: str
+    model: str | None = None
+    params: Mapping[str, Any] | None = None
+    tools: Sequence[Mapping[str, Any]] = ()
+    context: Sequence[Mapping[str, str]] = ()
+    parent_id: str | Head | None = HEAD
+    deliver_ms: int | None = None
+
+    def body(self) -> dict[str, Any]:
+        """Give what an idempotency key stands for."""
+        parent = "" if isinstance(self.parent_id, Head) else self.parent_id
+        body = {
+            **vars(self),
+            "tools": list(self.tools),
+            "context": list(self.context),
+            "parent_id": parent,
+        }
+        if self.deliver_ms is None:  # keys of before there were messages for later stay good
+            del body["deliver_ms"]
+        return body
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sender:
+    """Who sends, under which key, and how much they may."""
+
+    owner: str
+    key: str | None = None
+    limits: Limits = NO_LIMITS
+
+
+def check_content(content: str) -> str:
+    """Give the content as it may be stored.
+
+    Raises:
+        ContentTooLarge, InvalidInput: it is empty.
+    """
+    if len(content.encode("utf-8", "surrogatepass")) > MAX_CONTENT_BYTES:
+        raise ContentTooLarge(
+            f"The content is larger than {MAX_CONTENT_BYTES} bytes. Send less, or in pieces.",
+            limit_bytes=MAX_CONTENT_BYTES,
+        )
+    if not content.strip():
+        raise InvalidInput("The content is empty; say something.", field="content")
+    return clean_text(content)
+
+
+def send(
+    tx: Transaction, thread: ThreadRef, sender: Sender, content: str, request: SendRequest
+) -> dict[str, Any]:
+    """Write a person's message, the empty reply and its run: ``{message, reply, run}``.
+
+    A message for later has its parent and its turn when it is delivered (``waits``).
+
+    Raises:
+        ThreadNotFound, MessageNotFound, LimitReached, IdempotencyMismatch
+        InvalidInput: its parent is not delivered.
+    """
+    info = threads.read_thread(tx.conn, threads.find_thread(tx.conn, sender.owner, thread.id))
+    known = _recall(tx, thread, sender, SEND_ROUTE, request.body())
+    if known is not None:
+        return sent(tx, thread, *known)
+    deliver_ms = request.deliver_ms
+    if deliver_ms is not None and deliver_ms <= tx.now_ms:
+        deliver_ms = None
+    deliver_ms = limits.admit(tx, sender.owner, sender.limits, deliver_ms)
+    if isinstance(request.parent_id, str):
+        threads.check_place(tx.conn, thread, request.parent_id, "parent_id")
+    message, run = write_exchange(tx, thread, info, content, request, deliver_ms)
+    _remember(tx, thread, sender, SEND_ROUTE, request.body(), message["id"], run.id)
+    tx.flush()
+    return sent(tx, thread, message["id"], run.id)
+
+
+def write_exchange(
+    tx: Transaction,
+    thread: ThreadRef,
+    info: Mapping[str, Any],
+    content: str,
+    request: SendRequest,
+    deliver_ms: int | None = None,
+) -> tuple[dict[str, Any], RunRef]:
+    """Write a person's message, the empty reply and its run, in their place in the thread."""
+    params: dict[str, Any] = {
+        "params": dict(request.params or {}),
+        "tools": list(request.tools),
+    }
+    parent_id = request.parent_id
+    if isinstance(parent_id, Head):
+        parent_id = info["head"] if deliver_ms is None else None
+        if deliver_ms is not None:
+            params[JOINS_HEAD] = True
+    is_for_later = deliver_ms is not None
+    parts = _parts_of(content, request.context)
+    message = runs.add_message(
+        tx, thread, parts=parts, parent_id=parent_id, is_for_later=is_for_later
+    )
+    reply = runs.NewReply(
+        parent_id=message["id"],
+        model=request.model or info["model"],
+        params=params,
+        deliver_ms=deliver_ms,
+    )
+    return message, runs.add_reply(tx, thread, reply)
+
+
+def succeed(tx: Transaction, run: RunRef, sender: Sender, *, keep_parts: bool) -> dict[str, Any]:
+    """Make the run that retries or continues an ended one: ``{reply, run}``.
+
+    Raises:
+        RunNotFound: its thread was deleted meanwhile.
+        RunNotEnded, RunRefused, LimitReached
+    """
+    runs.find_run(tx.conn, sender.owner, run.id)
+    route = f"{'continue' if keep_parts else 'retry'} {run.id}"
+    known = _recall(tx, run.thread, sender, route, {})
+    if known is not None:
+        run_id = known[1]
+    else:
+        _admit_now(tx, sender)
+        run_id = runs.make_successor(tx, run, keep_parts=keep_parts).id
+        _remember(tx, run.thread, sender, route, {}, None, run_id)
+        tx.flush()
+    made = sent(tx, run.thread, None, run_id)
+    return {"reply": made["reply"], "run": made["run"]}
+
+
+def cancel(tx: Transaction, run: RunRef) -> dict[str, Any]:
+    """End a run as cancelled where it has not ended; gives the run."""
+    runs.cancel(tx, run)
+    return dict(tx.run(run))
+
+
+def give_input(
+    tx: Transaction, run: RunRef, owner: str, request_id: str, value: Any
+) -> dict[str, Any]:
+    """Write the answer to a run's open question; gives the run.
+
+    Raises:
+        RequestNotOpen: with the winning ``value`` and ``by`` where there was an answer.
+        InvalidInput: it is not one of the choices.
+    """
+    asked = runs.find_request(tx, run, request_id)
+    if tx.run(run)["status"] != "waiting" or asked is None or asked["by"] is not None:
+        is_answered = asked is not None and asked["by"] is not None
+        facts = {name: asked[name] for name in ("value", "by")} if asked and is_answered else {}
+        raise RequestNotOpen(f"Question {request_id!r} of run {run.id!r} is not open.", **facts)
+    if asked["expires_at"] is not None and from_iso(asked["expires_at"]) <= tx.now_ms:
+        raise RequestNotOpen(f"Question {request_id!r} of run {run.id!r} has expired.")
+    if asked["choices"] is not None and value not in asked["choices"]:
+        raise InvalidInput("The value is not one of the choices.", choices=asked["choices"])
+    tx.append(run.thread, InputGiven(request_id=request_id, value=value, by=owner), run=run)
+    tx.settle(run)
+    tx.make_due(run, tx.run(run)["attempt"] + 1)
+    return dict(tx.run(run))
+
+
+def delete(tx: Transaction, thread: ThreadRef, owner: str) -> list[str]:
+    """Cancel the thread's runs and mark it deleted; gives the ids of those runs.
+
+    Raises:
+        ThreadNotFound: it was deleted before.
+    """
+    threads.find_thread(tx.conn, owner, thread.id)
+    stopped = runs.open_runs(tx.conn, thread)
+    for run in stopped:
+        runs.cancel(tx, run)
+    threads.mark_deleted(tx, thread)
+    return [run.id for run in stopped]
+
+
+def sent(tx: Transaction, thread: ThreadRef, message_id: str | None, run_id: str) -> dict[str, Any]:
+    """Give what a command made, as this transaction has it."""
+    run = runs.find_in_thread(tx.conn, thread, run_id)
+    return {
+        "message": reading.read_message_by_id(tx.conn, thread, message_id) if message_id else None,
+        "reply": reading.read_message(tx.conn, run),
+        "run": runs.read_run(tx.conn, run),
+    }
+
+
+def _recall(
+    tx: Transaction, thread: ThreadRef, sender: Sender, route: str, body: Any
+) -> tuple[str | None, str] | None:
+    if sender.key is None:
+        return None
+    return threads.recall_key(tx, sender.owner, thread, route, sender.key, body)
+
+
+def _remember(
+    tx: Transaction,
+    thread: ThreadRef,
+    sender: Sender,
+    route: str,
+    body: Any,
+    message_id: str | None,
+    run_id: str,
+) -> None:
+    if sender.key is not None:
+        threads.remember_key(
+            tx,
+            sender.owner,
+            thread,
+            route,
+            sender.key,
+            body,
+            message_id=message_id,
+            run_id=run_id,
+        )
+
+
+def _admit_now(tx: Transaction, sender: Sender) -> None:
+    """Refuse what cannot begin now: a retry is asked for again, never put off."""
+    limits_now = replace(sender.limits, over_messages_per_minute="refuse")
+    limits.admit(tx, sender.owner, limits_now, None)
+
+
+def _parts_of(content: str, context: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    attached = [
+        {"kind": "attachment", "name": clean_text(c["name"]), "text": clean_text(c["text"])}
+        for c in context
+    ]
+    return [*attached, {"kind": "text", "text": content}]

@@ -1,0 +1,104 @@
+"""Leases: how long an owner of runs lives at least, where owners are on many hosts.
+
+A lease is a row that its owner renews, by the clock of the database alone: no two hosts have to
+agree on the time. Whoever missed a renewal itself judges nobody, for what held it up (a suspended
+host, a database that was away) may have held up the others too.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from ...shared.errors import DatabaseUnreachable
+from ..log.transaction import Connection, execute
+
+if TYPE_CHECKING:
+    from ..sql.database import Database
+
+MISSED = 0.25  # of a lease is left, at the least, to one whose last renewal was not missed
+
+_NOW = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint"
+# Who looks sees the rows of the moment when its transaction began: renewals after it are unknown.
+_THEN = "(EXTRACT(EPOCH FROM now()) * 1000)::bigint"
+# The look at the row before is of the moment before the statement: what was left of the lease.
+_BEAT = f"""
+WITH before AS (SELECT until_ms FROM lease WHERE owner = %(owner)s)
+INSERT INTO lease (owner, kind, host, pid, since_ms, until_ms)
+VALUES (%(owner)s, %(kind)s, %(host)s, %(pid)s, {_NOW}, {_NOW} + %(lease_ms)s)
+ON CONFLICT (owner) DO UPDATE SET until_ms = EXCLUDED.until_ms
+RETURNING (SELECT until_ms FROM before) - {_NOW}
+"""
+_HOLDS = "EXISTS (SELECT 1 FROM run WHERE run.owner = lease.owner AND ended_ms IS NULL)"
+_BURY = f"DELETE FROM lease WHERE until_ms < {_NOW} - %(lease_ms)s AND NOT {_HOLDS}"
+_END = "DELETE FROM lease WHERE owner = %(owner)s"
+
+
+class LeaseConnection:
+    """One owner's lease, and the connection of its own over which it is renewed. Blocks."""
+
+    def __init__(self, database: Database, owner: str, kind: str, lease_s: float) -> None:
+        self._database = database
+        self._params = {
+            "owner": owner,
+            "kind": kind,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "lease_ms": int(lease_s * 1000),
+        }
+        self._timeout_ms = int(lease_s * 1000)
+        self._conn: Any = None
+
+    def beat(self) -> int | None:
+        """Renew the lease; gives what was left of it, in ms, or None where there was none.
+
+        Raises:
+            DatabaseUnreachable: try again.
+        """
+        left: int | None = self._run(_BEAT).fetchone()[0]
+        return left
+
+    def bury(self) -> None:
+        """Remove the leases of dead owners that left no run behind.
+
+        Raises:
+            DatabaseUnreachable: try again.
+        """
+        self._run(_BURY)
+
+    def end(self) -> None:
+        """Give up the lease.
+
+        Raises:
+            DatabaseUnreachable: then it ends by itself.
+        """
+        self._run(_END)
+
+    def close(self) -> None:
+        """End the connection."""
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.close()
+
+    def _run(self, sql: str) -> Any:
+        try:
+            if self._conn is None:
+                self._conn = self._database.connect_listening()
+                self._conn.execute(f"SET statement_timeout = {self._timeout_ms}")
+            return self._conn.execute(sql, self._params)
+        except self._database.driver_error as error:
+            self.close()
+            raise DatabaseUnreachable(
+                f"The lease could not be renewed ({type(error).__name__}). It is tried again."
+            ) from error
+
+
+def is_alive(conn: Connection, own: str, owner: str, lease_s: float) -> bool:
+    """Say whether an owner's lease lasts, or whether this process is in no state to say."""
+    sql = (
+        f"SELECT EXISTS (SELECT 1 FROM lease WHERE owner = :owner AND until_ms > {_THEN}) OR "
+        f"NOT EXISTS (SELECT 1 FROM lease WHERE owner = :own AND until_ms > {_THEN} + :missed)"
+    )
+    params = {"owner": owner, "own": own, "missed": int(lease_s * 1000 * MISSED)}
+    return bool(execute(conn, sql, params).scalar())

@@ -1,0 +1,283 @@
+"""Runs: making, finding and ending them. Each function is one step of the state machine.
+
+::
+
+    waiting (for later) ──claim──┐  ┌── waiting ◄──┐ asks, sleeps, or is retried later
+                                 ▼  ▼ claim        │
+                 pending ──claim──► processing ────┴─► completed, failed, cancelled, interrupted
+                    └──── input ◄── waiting
+
+What each transaction leaves keeps L10: a run that has not ended has a live owner, a time to wake,
+an open question, or a predecessor in its thread. Claims are in ``claims``, waits in ``waits``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, insert
+
+from ...shared.endings import REFUSAL, is_cut_call
+from ...shared.errors import RunNotEnded, RunNotFound, RunRefused
+from ...shared.events import ENDS, STATUSES, Body, Finalized, MessageWritten, iso
+from ...shared.fold import new_message
+from ..log.reading import read_message, shown_run
+from ..log.transaction import RunRef, ThreadRef, Transaction, execute
+from ..sql import rows
+from ..sql.tables import MessageRow, RunRow, new_key, table
+from . import waits
+
+_REF = (
+    "SELECT run.pk, run.id, run.thread, thread.id, run.message, message.id FROM run "
+    "JOIN thread ON thread.pk = run.thread JOIN message ON message.pk = run.message "
+)
+
+
+MOST_LISTED = 1000  # runs on one page
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewReply:
+    """A reply that is to be made: where it hangs, and what was asked for.
+
+    ``deliver_ms``: the time before which its message is for later, None for now.
+    """
+
+    parent_id: str | None
+    model: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    parts: Sequence[Mapping[str, Any]] = ()
+    continues: str | None = None
+    deliver_ms: int | None = None
+
+
+def find_run(conn: Connection, owner: str, run_id: str) -> RunRef:
+    """Find a run that the owner may see.
+
+    Raises:
+        RunNotFound: there is none, or it is somebody else's.
+    """
+    sql = _REF + "WHERE run.id = :id AND thread.owner = :owner AND NOT thread.deleted"
+    row = execute(conn, sql, {"id": run_id, "owner": owner}).first()
+    if row is None:
+        raise RunNotFound(run_id)
+    return _ref(row)
+
+
+def find_in_thread(conn: Connection, thread: ThreadRef, run_id: str) -> RunRef:
+    """Find a run by its id within a thread it is known to belong to."""
+    sql = _REF + "WHERE run.id = :id AND run.thread = :thread"
+    return _ref(execute(conn, sql, {"id": run_id, "thread": thread.pk}).one())
+
+
+def find_request(tx: Transaction, run: RunRef, request_id: str) -> dict[str, Any] | None:
+    """Give the question part of a run's message, answered or not."""
+    parts = read_message(tx.conn, run)["parts"]
+    for part in parts:
+        if part["kind"] == "input_request" and part["request_id"] == request_id:
+            return dict(part)
+    return None
+
+
+def read_run(conn: Connection, run: RunRef) -> dict[str, Any]:
+    """Give the run as on the wire."""
+    sql = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE pk = :pk"
+    row = execute(conn, sql, {"pk": run.pk}).mappings().one()
+    return rows.run_wire(row, run.thread.id, run.message_id)
+
+
+def read_begun_ms(conn: Connection, run: RunRef) -> int:
+    """Give when work on a run first began, or when it was made."""
+    sql = "SELECT COALESCE(started_ms, created_ms) FROM run WHERE pk = :pk"
+    return int(execute(conn, sql, {"pk": run.pk}).scalar_one())
+
+
+def list_runs(
+    conn: Connection,
+    thread: ThreadRef,
+    *,
+    limit: int = MOST_LISTED,
+    before: str | None = None,
+    is_open: bool = False,
+) -> list[dict[str, Any]]:
+    """Return the newest ``limit`` of a thread's runs, oldest first.
+
+    Args:
+        before: the id of a run: only those made before it.
+        is_open: only those that have not ended.
+
+    Raises:
+        RunNotFound: ``before`` is no run of this thread.
+    """
+    sql = (
+        f"SELECT {rows.RUN_COLUMNS}, message.id AS message_id FROM run "
+        "JOIN message ON message.pk = run.message WHERE run.thread = :pk "
+    )
+    params: dict[str, Any] = {"pk": thread.pk, "limit": limit}
+    if before is not None:
+        place = "SELECT pk FROM run WHERE id = :id AND thread = :pk"
+        params["before"] = execute(conn, place, {"id": before, "pk": thread.pk}).scalar()
+        if params["before"] is None:
+            raise RunNotFound(before)
+        sql += "AND run.pk < :before "
+    if is_open:
+        sql += "AND run.ended_ms IS NULL "
+    found = execute(conn, sql + "ORDER BY run.pk DESC LIMIT :limit", params).mappings().all()
+    return [shown_run(row, thread.id) for row in reversed(found)]
+
+
+def open_runs(conn: Connection, thread: ThreadRef) -> list[RunRef]:
+    """Give the thread's runs that have not ended."""
+    sql = _REF + "WHERE run.thread = :pk AND run.ended_ms IS NULL ORDER BY run.pk"
+    return [_ref(row) for row in execute(conn, sql, {"pk": thread.pk})]
+
+
+def count_by_status(conn: Connection) -> dict[str, int]:
+    """Count all runs; a status that none has counts 0."""
+    found = execute(conn, "SELECT status, COUNT(*) FROM run GROUP BY status").fetchall()
+    return {**dict.fromkeys(STATUSES, 0), **{row[0]: row[1] for row in found}}
+
+
+def add_message(
+    tx: Transaction,
+    thread: ThreadRef,
+    *,
+    parts: Sequence[Mapping[str, Any]],
+    parent_id: str | None,
+    is_for_later: bool = False,
+) -> dict[str, Any]:
+    """Write a person's message: event and row."""
+    message = new_message(
+        id=tx.new_id(),
+        thread_id=thread.id,
+        role="user",
+        status="waiting" if is_for_later else "completed",
+        created_at=tx.now_ms,
+        parts=parts,
+        parent_id=parent_id,
+    )
+    event = tx.append(thread, MessageWritten(message=message))
+    _insert_message(tx, thread, message, event.seq)
+    return message
+
+
+def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> RunRef:
+    """Write an empty reply and the run that is to fill it: due in its turn, or for later."""
+    run_id = tx.new_id()
+    status = "pending" if reply.deliver_ms is None else "waiting"
+    message = new_message(
+        id=tx.new_id(),
+        thread_id=thread.id,
+        role="assistant",
+        status=status,
+        created_at=tx.now_ms,
+        parts=reply.parts,
+        model=reply.model,
+        run_id=run_id,
+        parent_id=reply.parent_id,
+    )
+    seq = tx.head(thread) + 1
+    message_pk = _insert_message(tx, thread, message, seq)
+    pk = _insert_run(tx, message_pk, reply, {"id": run_id, "thread": thread.pk, "seq": seq})
+    run = RunRef(pk=pk, id=run_id, thread=thread, message_pk=message_pk, message_id=message["id"])
+    deliver_at = None if reply.deliver_ms is None else iso(reply.deliver_ms)
+    written = MessageWritten(message=message, continues=reply.continues, deliver_at=deliver_at)
+    tx.append(thread, written, run=run)
+    if reply.deliver_ms is None:
+        tx.make_due(run, 1)
+    return run
+
+
+def end_run(
+    tx: Transaction, run: RunRef, status: str, attempt: int, bodies: Sequence[Body] = ()
+) -> None:
+    """End a run from outside its attempt, under a new attempt's number (L4, L5)."""
+    for body in (*bodies, Finalized(status=status)):
+        tx.append(run.thread, body, run=run, attempt=attempt)
+
+
+def cancel(tx: Transaction, run: RunRef) -> bool:
+    """End a run as cancelled, whoever works on it; False where it had ended."""
+    state = tx.run(run)
+    if state["status"] in ENDS:
+        return False
+    waits.withdraw(tx, run)
+    end_run(tx, run, "cancelled", state["attempt"] + 1)
+    return True
+
+
+def make_successor(tx: Transaction, run: RunRef, *, keep_parts: bool) -> RunRef:
+    """Make the new run that retries (a sibling) or continues an ended one.
+
+    Raises:
+        RunNotEnded: there is nothing to repeat yet.
+        RunRefused: what the model declined to say is not continued.
+    """
+    state = tx.run(run)
+    if state["status"] not in ENDS:
+        raise RunNotEnded(run.id, state["status"])
+    error = state["error"]
+    if keep_parts and error is not None and error.get("code") == REFUSAL:
+        raise RunRefused(run.id)
+    row = tx.execute(
+        "SELECT run.params, run.model, message.parent_id FROM run "
+        "JOIN message ON message.pk = run.message WHERE run.pk = :pk",
+        {"pk": run.pk},
+    ).one()
+    waits.send_again(tx, run, row[2])
+    parts = read_message(tx.conn, run)["parts"] if keep_parts else []
+    kept = [part for part in parts if not (_is_unanswered(part) or is_cut_call(part))]
+    reply = NewReply(
+        parent_id=row[2],
+        model=row[1],
+        params=rows.params_of(row[0], run.thread.id, run.id),
+        parts=kept,
+        continues=run.id if keep_parts else None,
+    )
+    return add_reply(tx, run.thread, reply)
+
+
+def _is_unanswered(part: Mapping[str, Any]) -> bool:
+    return part["kind"] == "input_request" and part["by"] is None
+
+
+def _insert_message(
+    tx: Transaction, thread: ThreadRef, message: Mapping[str, Any], seq: int
+) -> int:
+    into = table(MessageRow)
+    columns = {**rows.message_columns(message, seq), "thread": thread.pk}
+    return new_key(tx.conn.execute(insert(into), columns))
+
+
+def _insert_run(tx: Transaction, message_pk: int, reply: NewReply, place: Mapping[str, Any]) -> int:
+    is_for_later = reply.deliver_ms is not None
+    columns = {
+        **place,
+        "message": message_pk,
+        "status": "waiting" if is_for_later else "pending",
+        "phase": "waiting" if is_for_later else "queued",
+        "attempt": 0,
+        "model": reply.model,
+        "params": json.dumps(dict(reply.params)),
+        "continues": reply.continues,
+        "crashes": 0,
+        "retries": 0,
+        "created_ms": tx.now_ms,
+        "wake_ms": reply.deliver_ms,
+        "deliver_ms": reply.deliver_ms,
+        "turn": place["seq"],
+    }
+    return new_key(tx.conn.execute(insert(table(RunRow)), columns))
+
+
+def _ref(row: Sequence[Any]) -> RunRef:
+    return RunRef(
+        pk=row[0],
+        id=row[1],
+        thread=ThreadRef(pk=row[2], id=row[3]),
+        message_pk=row[4],
+        message_id=row[5],
+    )

@@ -1,0 +1,304 @@
+"""Schedules: a message that is sent again and again, as its thread's owner.
+
+A schedule is a row with the next time it is due; the sweep that finds runs finds it too. A tick is
+a compare-and-set on that time, in the transaction that sends, so that of all who see it due one
+sends (L10: a time to wake). The next time is the first after now: what was missed is sent once.
+
+::
+
+    created, resumed ─► due at next_ms ──tick──► message, reply and run; due at the next time
+                             └── paused: no next time ── its thread is deleted: gone with it
+
+What is still in the thread's queue unbegun stands for the times that come meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ...shared.errors import InvalidInput, ScheduleNotFound, TooManySchedules
+from ...shared.events import canonical, iso
+from ...shared.logs import Line
+from ..log.transaction import RunRef, ThreadRef, Transaction, execute
+from ..sql.tables import ScheduleRow, table
+from . import commands, threads
+from .cron import next_after
+
+log = logging.getLogger("jupyter_chat_stream.store")
+
+MAX_SCHEDULES = 100  # of one user
+MOST_DUE = 1000  # of one look; the next one comes at once
+
+_COLUMNS = (
+    "schedule.pk, schedule.id, schedule.thread, thread.id AS thread_id, content, cron, timezone, "
+    "schedule.model, params, paused, next_ms, last_ms, last_run_id, schedule.created_ms"
+)
+_FROM = "FROM schedule JOIN thread ON thread.pk = schedule.thread"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueSchedule:
+    """A schedule whose time has come: ``next_ms``, which a tick compares."""
+
+    pk: int
+    id: str
+    thread: ThreadRef
+    next_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewSchedule:
+    """What is to be sent again and again."""
+
+    content: str
+    cron: str
+    timezone: str = "UTC"
+    model: str | None = None
+    params: Mapping[str, Any] | None = None
+
+
+# ---------------------------------------------------------------- what the sweep calls
+
+
+def find_due(conn: Connection, now_ms: int) -> list[DueSchedule]:
+    """List the schedules whose time has come, the longest due first."""
+    sql = (
+        f"SELECT schedule.pk, schedule.id, schedule.thread, thread.id, next_ms {_FROM} "
+        f"WHERE next_ms <= :now ORDER BY next_ms LIMIT {MOST_DUE}"
+    )
+    return [
+        DueSchedule(pk=row[0], id=row[1], thread=ThreadRef(pk=row[2], id=row[3]), next_ms=row[4])
+        for row in execute(conn, sql, {"now": now_ms})
+    ]
+
+
+def next_tick(conn: Connection, after_ms: int = -1) -> int | None:
+    """Give the next time, in ms, at which a schedule is due."""
+    sql = "SELECT MIN(next_ms) FROM schedule WHERE next_ms > :after"
+    value: int | None = execute(conn, sql, {"after": after_ms}).scalar()
+    return value
+
+
+def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
+    """Send a due schedule's message; None where another was first, or there is nothing to send.
+
+    Name the thread for the transaction: ``store.write(lambda tx: tick(tx, due), due.thread.pk)``.
+    """
+    row = _look(tx, due)
+    if row is None:
+        return None
+    if row["deleted"]:
+        tx.execute("DELETE FROM schedule WHERE pk = :pk", {"pk": due.pk})
+        return None
+    try:
+        # a clock that went back since the look does not make the same time come again
+        after_ms = max(tx.now_ms, due.next_ms)
+        next_ms = next_after(row["cron"], row["timezone"], after_ms)
+    except InvalidInput as error:  # its zone is gone from the database of zones, say
+        log.warning(Line("schedule.paused", schedule=due.id, field=error.facts["field"]))
+        _set(tx, due.pk, paused=True, next_ms=None)
+        return None
+    _set(tx, due.pk, next_ms=next_ms)
+    if _is_queued(tx, row["last_run_id"]):
+        return None
+    request = commands.SendRequest(
+        content=row["content"], model=row["model"], params=_load(row["params"])
+    )
+    info = threads.read_thread(tx.conn, due.thread)
+    _, run = commands.write_exchange(tx, due.thread, info, row["content"], request)
+    _set(tx, due.pk, last_ms=tx.now_ms, last_run_id=run.id)
+    return run
+
+
+# ---------------------------------------------------------------- what commands call
+
+
+def create(
+    tx: Transaction, owner: str, thread: ThreadRef, new: NewSchedule
+) -> tuple[dict[str, Any], bool]:
+    """Make a schedule, or give the thread's one that is just the same; True where it was made.
+
+    So a cell that is run again does not send twice.
+
+    Raises:
+        ThreadNotFound: it was deleted meanwhile.
+        TooManySchedules, InvalidInput
+    """
+    threads.find_thread(tx.conn, owner, thread.id)
+    next_ms = next_after(new.cron, new.timezone, tx.now_ms)
+    for known in list_all(tx.conn, owner, thread):
+        if all(known[name] == value for name, value in vars(new).items()):
+            return known, False
+    count = f"SELECT COUNT(*) {_FROM} WHERE thread.owner = :owner"
+    if tx.execute(count, {"owner": owner}).scalar() >= MAX_SCHEDULES:
+        raise TooManySchedules(MAX_SCHEDULES)
+    schedule_id = tx.new_id()
+    columns = {
+        "id": schedule_id,
+        "thread": thread.pk,
+        "content": new.content,
+        "cron": new.cron,
+        "timezone": new.timezone,
+        "model": new.model,
+        "params": _dump(new.params),
+        "paused": False,
+        "next_ms": next_ms,
+        "created_ms": tx.now_ms,
+    }
+    tx.conn.execute(table(ScheduleRow).insert(), columns)
+    return read(tx.conn, owner, schedule_id), True
+
+
+def change(
+    tx: Transaction, owner: str, schedule_id: str, changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Change a schedule; when it is due is reckoned anew where that is concerned.
+
+    Raises:
+        ScheduleNotFound, InvalidInput
+    """
+    now = read(tx.conn, owner, schedule_id)
+    fresh = {**now, **changes}
+    columns = {name: changes[name] for name in changes if name != "params"}
+    if "params" in changes:
+        columns["params"] = _dump(changes["params"])
+    if any(fresh[name] != now[name] for name in ("cron", "timezone", "paused")):
+        next_ms = next_after(fresh["cron"], fresh["timezone"], tx.now_ms)
+        columns["next_ms"] = None if fresh["paused"] else next_ms
+    if columns:
+        _set(tx, _find(tx.conn, owner, schedule_id)["pk"], **columns)
+    return read(tx.conn, owner, schedule_id)
+
+
+def delete(tx: Transaction, owner: str, schedule_id: str) -> None:
+    """Forget a schedule; what it has sent stays.
+
+    Raises:
+        ScheduleNotFound
+    """
+    pk = _find(tx.conn, owner, schedule_id)["pk"]
+    tx.execute("DELETE FROM schedule WHERE pk = :pk", {"pk": pk})
+
+
+def read(conn: Connection, owner: str, schedule_id: str) -> dict[str, Any]:
+    """Give a schedule as on the wire.
+
+    Raises:
+        ScheduleNotFound: there is none, or it is somebody else's.
+    """
+    return _wire(_find(conn, owner, schedule_id))
+
+
+def thread_of(conn: Connection, owner: str, schedule_id: str) -> ThreadRef:
+    """Give the thread whose lock a change of this schedule takes.
+
+    Raises:
+        ScheduleNotFound
+    """
+    row = _find(conn, owner, schedule_id)
+    return ThreadRef(pk=row["thread"], id=row["thread_id"])
+
+
+def list_all(
+    conn: Connection,
+    owner: str,
+    thread: ThreadRef | None,
+    *,
+    limit: int = MAX_SCHEDULES,
+    before: str | None = None,
+) -> list[dict[str, Any]]:
+    """Return the newest ``limit`` of an owner's schedules, of one thread or of all, oldest first.
+
+    Args:
+        before: the id of a schedule: only those made before it, though it be deleted by now.
+
+    Raises:
+        ScheduleNotFound: ``before`` is no schedule's id.
+    """
+    sql = f"SELECT {_COLUMNS} {_FROM} WHERE thread.owner = :owner AND NOT thread.deleted"
+    params: dict[str, Any] = {"owner": owner, "limit": limit}
+    if thread is not None:
+        sql += " AND schedule.thread = :thread"
+        params["thread"] = thread.pk
+    if before is not None:
+        sql += _before(conn, owner, before)
+        params["before"] = before
+    sql += " ORDER BY schedule.pk DESC LIMIT :limit"
+    return [_wire(row) for row in reversed(execute(conn, sql, params).mappings().all())]
+
+
+def _before(conn: Connection, owner: str, before: str) -> str:
+    """Return the condition of a page; ids sort by time, so a deleted schedule has a place, too."""
+    try:
+        return f" AND schedule.pk < {int(_find(conn, owner, before)['pk'])}"
+    except ScheduleNotFound:
+        if not threads.is_id(before):
+            raise
+        return " AND schedule.id < :before"
+
+
+def _find(conn: Connection, owner: str, schedule_id: str) -> Mapping[str, Any]:
+    sql = (
+        f"SELECT {_COLUMNS} {_FROM} WHERE schedule.id = :id AND thread.owner = :owner "
+        "AND NOT thread.deleted"
+    )
+    row = execute(conn, sql, {"id": schedule_id, "owner": owner}).mappings().first()
+    if row is None:
+        raise ScheduleNotFound(schedule_id)
+    found: Mapping[str, Any] = row
+    return found
+
+
+def _look(tx: Transaction, due: DueSchedule) -> Mapping[str, Any] | None:
+    """Give a schedule's row if it is still due at that time; the thread's lock is held."""
+    sql = f"SELECT {_COLUMNS}, thread.deleted {_FROM} WHERE schedule.pk = :pk AND next_ms = :seen"
+    row = tx.execute(sql, {"pk": due.pk, "seen": due.next_ms}).mappings().first()
+    found: Mapping[str, Any] | None = row
+    return found
+
+
+def _is_queued(tx: Transaction, run_id: str | None) -> bool:
+    if run_id is None:
+        return False
+    sql = "SELECT 1 FROM run WHERE id = :id AND started_ms IS NULL AND ended_ms IS NULL"
+    return tx.execute(sql, {"id": run_id}).scalar() is not None
+
+
+def _set(tx: Transaction, pk: int, **columns: Any) -> None:
+    sets = ", ".join(f"{name} = :{name}" for name in columns)
+    tx.execute(f"UPDATE schedule SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
+
+
+def _wire(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "thread_id": row["thread_id"],
+        "content": row["content"],
+        "cron": row["cron"],
+        "timezone": row["timezone"],
+        "model": row["model"],
+        "params": _load(row["params"]),
+        "paused": bool(row["paused"]),
+        "next_at": _iso(row["next_ms"]),
+        "last_at": _iso(row["last_ms"]),
+        "last_run_id": row["last_run_id"],
+        "created_at": iso(row["created_ms"]),
+    }
+
+
+def _load(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def _dump(params: Mapping[str, Any] | None) -> str | None:
+    return None if params is None else canonical(dict(params))
+
+
+def _iso(ms: int | None) -> str | None:
+    return None if ms is None else iso(ms)

@@ -1,0 +1,338 @@
+"""Threads, preferences and idempotency keys: what commands on them read and write."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col
+
+from ...shared.errors import (
+    Conflict,
+    IdempotencyMismatch,
+    InvalidInput,
+    MessageNotFound,
+    ThreadNotFound,
+)
+from ...shared.events import ThreadChanged, canonical, from_iso, iso
+from ..log.transaction import ThreadRef, Transaction, execute
+from ..sql import damage, rows
+from ..sql.tables import IdempotencyRow, PreferenceRow, ThreadRow, new_key, table
+
+_ID = re.compile(r"[0-9a-z]{22}")  # what could be one: store.new_id
+
+
+def is_id(text: str) -> bool:
+    """Whether a text could be an id of ours, though its row be gone."""
+    return _ID.fullmatch(text) is not None
+
+
+def find_thread(conn: Connection, owner: str, thread_id: str) -> ThreadRef:
+    """Find a thread that the owner may see.
+
+    Raises:
+        ThreadNotFound: there is none, it was deleted, or it is somebody else's.
+    """
+    sql = "SELECT pk FROM thread WHERE id = :id AND owner = :owner AND NOT deleted"
+    pk = execute(conn, sql, {"id": thread_id, "owner": owner}).scalar()
+    if pk is None:
+        raise ThreadNotFound(thread_id)
+    return ThreadRef(pk=pk, id=thread_id)
+
+
+def read_thread(conn: Connection, thread: ThreadRef) -> dict[str, Any]:
+    """Give the thread's fields as on the wire."""
+    sql = f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk"
+    return _shown(execute(conn, sql, {"pk": thread.pk}).mappings().one())
+
+
+def _shown(row: rows.Row) -> dict[str, Any]:
+    return damage.readable(
+        lambda: rows.thread_wire(row), lambda found: damage.thread_instead(row, found)
+    )
+
+
+def find_by_name(conn: Connection, owner: str, project: str, name: str) -> ThreadRef | None:
+    """Find the thread of that name; names are unique per owner and project."""
+    sql = "SELECT pk, id FROM thread WHERE owner = :owner AND project = :project AND name = :name"
+    row = execute(conn, sql, {"owner": owner, "project": project, "name": name}).first()
+    return None if row is None else ThreadRef(pk=row[0], id=row[1])
+
+
+def create_thread(
+    tx: Transaction,
+    *,
+    owner: str,
+    project: str,
+    name: str | None,
+    title: str | None,
+    model: str,
+    system: str | None,
+    project_others: Sequence[str] = (),
+) -> tuple[dict[str, Any], bool]:
+    """Get the thread of that name, or create it; True where it was created.
+
+    Args:
+        project_others: other spellings of the project; a thread found under one of them moves.
+    """
+    if name is not None:
+        known = find_by_name(tx.conn, owner, project, name)
+        if known is None:
+            known = _move_here(tx, owner, name, project, project_others)
+        if known is not None:
+            return read_thread(tx.conn, known), False
+    wire = {
+        "id": tx.new_id(),
+        "name": name,
+        "title": title,
+        "owner": owner,
+        "project": project,
+        "model": model,
+        "system": system,
+        "head": None,
+        "archived": False,
+        "deleted": False,
+        "created_at": iso(tx.now_ms),
+        "updated_at": iso(tx.now_ms),
+    }
+    columns = {k: v for k, v in wire.items() if k not in ("created_at", "updated_at")}
+    into = table(ThreadRow)
+    pk = new_key(
+        tx.conn.execute(insert(into), {**columns, "created_ms": tx.now_ms, "updated_ms": tx.now_ms})
+    )
+    tx.append(ThreadRef(pk=pk, id=str(wire["id"])), ThreadChanged(thread=wire))
+    return wire, True
+
+
+def _move_here(
+    tx: Transaction, owner: str, name: str, project: str, others: Sequence[str]
+) -> ThreadRef | None:
+    """Move the thread that another spelling of this folder has; None where there is none."""
+    for other in others:
+        known = find_by_name(tx.conn, owner, other, name)
+        if known is not None:
+            tx.append(known, ThreadChanged(thread={"project": project}))
+            tx.flush()
+            return known
+    return None
+
+
+def change_thread(
+    tx: Transaction, owner: str, thread_id: str, changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Change fields of a thread and write what is really different.
+
+    Raises:
+        ThreadNotFound, MessageNotFound: ``head`` names no message of it.
+        InvalidInput: ``head`` names one that was not delivered.
+        Conflict: another thread has that name.
+    """
+    thread = find_thread(tx.conn, owner, thread_id)
+    now = read_thread(tx.conn, thread)
+    fresh = {name: value for name, value in changes.items() if now[name] != value}
+    if not fresh:
+        return now
+    if fresh.get("head") is not None:
+        check_place(tx.conn, thread, fresh["head"], "head")
+    if fresh.get("name") is not None and find_by_name(
+        tx.conn, owner, now["project"], fresh["name"]
+    ):
+        raise Conflict(f"Another thread of yours is named {fresh['name']!r}.", name=fresh["name"])
+    tx.append(thread, ThreadChanged(thread=fresh))
+    tx.flush()
+    return read_thread(tx.conn, thread)
+
+
+def mark_deleted(tx: Transaction, thread: ThreadRef) -> None:
+    """Mark a thread deleted and give its name free; its rows are left to retention.
+
+    Its schedules end at once.
+    """
+    tx.execute("DELETE FROM schedule WHERE thread = :pk", {"pk": thread.pk})
+    tx.append(thread, ThreadChanged(thread={"deleted": True, "name": None}))
+
+
+def list_threads(
+    conn: Connection,
+    owner: str,
+    *,
+    q: str | None,
+    project: str | None,
+    archived: bool,
+    limit: int,
+    before: str | None,
+) -> list[dict[str, Any]]:
+    """List an owner's threads, newest first; ``q`` looks in names and titles.
+
+    Args:
+        before: where a page begins: a thread's id, a time, or both (``time,id``), which stays a
+            place of the list whatever becomes of that thread.
+
+    Raises:
+        InvalidInput: ``before`` is none of the three.
+        ThreadNotFound: ``before`` is an id alone, of no thread of theirs.
+    """
+    statement = select(table(ThreadRow)).where(
+        col(ThreadRow.owner) == owner,
+        col(ThreadRow.deleted).is_(False),
+        col(ThreadRow.archived).is_(archived),
+    )
+    if project is not None:
+        statement = statement.where(col(ThreadRow.project) == project)
+    if q:
+        like = [col(c).icontains(q, autoescape=True) for c in (ThreadRow.name, ThreadRow.title)]
+        statement = statement.where(or_(*like))
+    if before is not None:
+        statement = statement.where(_is_before(*_place_of(conn, owner, before)))
+    statement = statement.order_by(col(ThreadRow.updated_ms).desc(), col(ThreadRow.pk).desc())
+    found = conn.execute(statement.limit(limit)).mappings()
+    return [_shown(dict(row)) for row in found]
+
+
+def _is_before(ms: int, pk: int | None, thread_id: str) -> ColumnElement[bool]:
+    """Return the condition of a page; of a thread that is gone, its id says when it was made."""
+    updated = col(ThreadRow.updated_ms)
+    earlier = col(ThreadRow.id) < thread_id if pk is None else col(ThreadRow.pk) < pk
+    return or_(updated < ms, and_(updated == ms, earlier))
+
+
+def _place_of(conn: Connection, owner: str, before: str) -> tuple[int, int | None, str]:
+    """Return where a page begins: a time, and a thread's key if there is one, and its id.
+
+    A time alone cuts between milliseconds.
+    """
+    time, _, thread_id = before.rpartition(",")
+    sql = "SELECT updated_ms, pk, deleted FROM thread WHERE owner = :owner AND id = :id"
+    row = execute(conn, sql, {"owner": owner, "id": thread_id}).first()
+    if is_id(thread_id) and not time:
+        if row is None or row[2]:  # its deletion was a change, so its place is another one now
+            raise ThreadNotFound(thread_id)
+        return row[0], row[1], thread_id
+    try:
+        if not is_id(thread_id):
+            return from_iso(before), None, ""
+        return from_iso(time), None if row is None else row[1], thread_id
+    except (InvalidInput, OverflowError):
+        raise InvalidInput(
+            "'before' must be a thread's id, a time in ISO 8601 with its zone, such as an "
+            "`updated_at`, or both: `<updated_at>,<id>`.",
+            field="before",
+        ) from None
+
+
+def find_message(conn: Connection, thread: ThreadRef, message_id: str) -> int:
+    """Find the key of a message of this thread.
+
+    Raises:
+        MessageNotFound: it is not one of this thread's.
+    """
+    sql = "SELECT pk FROM message WHERE id = :id AND thread = :thread"
+    pk: int | None = execute(conn, sql, {"id": message_id, "thread": thread.pk}).scalar()
+    if pk is None:
+        raise MessageNotFound(message_id)
+    return pk
+
+
+def check_place(conn: Connection, thread: ThreadRef, message_id: str, field: str) -> None:
+    """Check that a message may be answered or be the head: one that is not delivered has no place.
+
+    It will get the head of its time as its parent, and what hung on it would close a circle.
+
+    Raises:
+        MessageNotFound: it is not one of this thread's.
+        InvalidInput: neither it nor the message that it answers was delivered.
+    """
+    find_message(conn, thread, message_id)
+    sql = (
+        "SELECT 1 FROM message LEFT JOIN message AS asked ON asked.id = message.parent_id "
+        "WHERE message.id = :id AND ("
+        "message.role = 'user' AND message.status IN ('waiting', 'cancelled') OR "
+        "asked.role = 'user' AND asked.status IN ('waiting', 'cancelled'))"
+    )
+    if execute(conn, sql, {"id": message_id}).scalar() is not None:
+        raise InvalidInput(
+            f"'{field}' names message {message_id!r}, which is for later and not delivered, or the "
+            "reply to one. Choose another, wait for its time, or retry it where it was stopped.",
+            field=field,
+        )
+
+
+def read_preferences(conn: Connection, owner: str) -> dict[str, Any]:
+    """Give what a user wants everywhere."""
+    into = table(PreferenceRow)
+    row = conn.execute(select(into).where(into.c.owner == owner)).mappings().first()
+    return {
+        "owner": owner,
+        "default_model": row["default_model"] if row else None,
+        "system": row["system"] if row else None,
+        "on_crash": row["on_crash"] if row else None,
+    }
+
+
+def write_preferences(tx: Transaction, owner: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Change what a user wants everywhere."""
+    into = table(PreferenceRow)
+    fresh = {**read_preferences(tx.conn, owner), **changes}
+    tx.conn.execute(into.delete().where(into.c.owner == owner))
+    tx.conn.execute(insert(into), fresh)
+    return fresh
+
+
+def recall_key(
+    tx: Transaction, owner: str, thread: ThreadRef, route: str, key: str, body: Any
+) -> tuple[str | None, str] | None:
+    """Give the (message id, run id) that a key stands for, or None for a new key (L11).
+
+    Raises:
+        IdempotencyMismatch: the key was used with another body.
+    """
+    sql = (
+        "SELECT body_sha256, message_id, run_id FROM idempotency WHERE owner = :owner AND "
+        "thread = :thread AND route = :route AND key = :key"
+    )
+    where = {"owner": owner, "thread": thread.pk, "route": route, "key": key}
+    row = tx.execute(sql, where).first()
+    if row is None:
+        return None
+    if row[0] != _digest(body):
+        raise IdempotencyMismatch(key)
+    return row[1], row[2]
+
+
+def remember_key(
+    tx: Transaction,
+    owner: str,
+    thread: ThreadRef,
+    route: str,
+    key: str,
+    body: Any,
+    *,
+    message_id: str | None,
+    run_id: str,
+) -> None:
+    """Write down what a key stands for, in the transaction that made it."""
+    into = table(IdempotencyRow)
+    columns = {
+        "owner": owner,
+        "thread": thread.pk,
+        "route": route,
+        "key": key,
+        "body_sha256": _digest(body),
+        "message_id": message_id,
+        "run_id": run_id,
+        "at_ms": tx.now_ms,
+    }
+    try:
+        tx.conn.execute(insert(into), columns)
+    except IntegrityError as error:  # two at once, on a database without one writer's lock
+        raise Conflict(
+            f"The idempotency key {key!r} is being used right now. Try again."
+        ) from error
+
+
+def _digest(body: Any) -> str:
+    return hashlib.sha256(canonical(body).encode("utf-8", "surrogatepass")).hexdigest()

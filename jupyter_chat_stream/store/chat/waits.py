@@ -1,0 +1,130 @@
+"""Waits: messages for later, and questions to a person.
+
+A run that waits holds no coroutine, no lease and no memory: what it waits for stands in the log,
+in the same transaction as its status (L10). A message for later is visible at once, but is on no
+branch and in no queue before its time: delivering it gives it its parent, the reply its place as
+the thread's head, and the run its turn.
+
+::
+
+    send, deliver_at ─► waiting ──its time came──► delivered: pending, in its turn
+                           └──cancel──► cancelled, and its message with it
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ...shared.endings import DERIVED
+from ...shared.events import Event, Failed, MessageWritten
+from ...shared.fold import fold_run
+from ..log.transaction import RunRef, ThreadRef, Transaction, execute
+from ..sql import rows
+
+MAX_AHEAD_MS = 5 * 366 * 86_400_000  # how far ahead anything may be put: about five years
+JOINS_HEAD = "joins_head"  # in a run's params: the parent is the head at the time of delivery
+
+
+def deliver(tx: Transaction, run: RunRef) -> None:
+    """Give a message for later its parent, and its run a turn in the thread."""
+    message = _message(tx.conn, run.thread, "pk", run.message_pk)
+    deliver_message(tx, run.thread, message["parent_id"], joins_head=_joins_head(tx.conn, run))
+    event = _rewrite(tx, run.thread, {**message, "status": "pending"}, run)
+    state = tx.run(run)
+    fold_run(state, event)
+    columns = rows.run_columns(state, event.seq)
+    tx.set_run(run, **columns, deliver_ms=None, turn=event.seq)
+
+
+def deliver_message(
+    tx: Transaction, thread: ThreadRef, message_id: str, *, joins_head: bool
+) -> None:
+    """Put a person's message for later on its branch.
+
+    Where the head hangs on the message itself it keeps the parent it has, or there were a circle.
+    """
+    message = _message(tx.conn, thread, "id", message_id)
+    if joins_head:
+        tx.flush()
+        sql = "SELECT head FROM thread WHERE pk = :pk"
+        head = execute(tx.conn, sql, {"pk": thread.pk}).scalar()
+        if not _hangs_on(tx.conn, head, message_id):
+            message["parent_id"] = head
+    _rewrite(tx, thread, {**message, "status": "completed"})
+
+
+def withdraw(tx: Transaction, run: RunRef) -> None:
+    """Cancel a run's message with it, where it was not delivered yet."""
+    sql = "SELECT deliver_ms FROM run WHERE pk = :pk"
+    if tx.execute(sql, {"pk": run.pk}).scalar() is None:
+        return
+    reply = _message(tx.conn, run.thread, "pk", run.message_pk)
+    message = _message(tx.conn, run.thread, "id", reply["parent_id"])
+    _rewrite(tx, run.thread, {**message, "status": "cancelled"})
+    tx.set_run(run, deliver_ms=None)
+
+
+def send_again(tx: Transaction, run: RunRef, message_id: str | None) -> None:
+    """Deliver a message that was withdrawn, now that its run is to be retried.
+
+    A reply to no message, as an import may hold one, has nothing to deliver.
+    """
+    if message_id is None:
+        return
+    if _message(tx.conn, run.thread, "id", message_id)["status"] == "cancelled":
+        joins_head = _joins_head(tx.conn, run)
+        deliver_message(tx, run.thread, message_id, joins_head=joins_head)
+
+
+def open_question(conn: Connection, run: RunRef) -> dict[str, Any] | None:
+    """Give the part of a run's message that asks and has no answer yet."""
+    parts = _message(conn, run.thread, "pk", run.message_pk)["parts"]
+    for part in parts:
+        if part["kind"] == "input_request" and part["by"] is None:
+            return dict(part)
+    return None
+
+
+def expired(question: dict[str, Any]) -> Failed:
+    """Say that nobody answered in time."""
+    return Failed(
+        code="input_expired",
+        message=f"Nobody answered by {question['expires_at']}. Retry to be asked again.",
+        retryable=True,
+    )
+
+
+def _joins_head(conn: Connection, run: RunRef) -> bool:
+    text = execute(conn, "SELECT params FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
+    return bool(rows.params_of(text, run.thread.id, run.id).get(JOINS_HEAD))
+
+
+def _hangs_on(conn: Connection, head: str | None, message_id: str) -> bool:
+    """Say whether a message is on the branch that ends with the head; UNION ends any circle."""
+    sql = (
+        "WITH RECURSIVE branch(id) AS (SELECT id FROM message WHERE id = :head UNION "
+        "SELECT message.parent_id FROM branch JOIN message ON message.id = branch.id "
+        "WHERE message.parent_id IS NOT NULL) SELECT 1 FROM branch WHERE id = :id"
+    )
+    return execute(conn, sql, {"head": head, "id": message_id}).scalar() is not None
+
+
+def _message(conn: Connection, thread: ThreadRef, key: str, value: Any) -> dict[str, Any]:
+    sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE {key} = :value AND thread = :thread"
+    params = {"value": value, "thread": thread.pk}
+    return rows.message_wire(execute(conn, sql, params).mappings().one(), thread.id)
+
+
+def _rewrite(
+    tx: Transaction, thread: ThreadRef, message: dict[str, Any], run: RunRef | None = None
+) -> Event:
+    """Write a message anew: its event, and its row as the event's fold."""
+    whole = {name: value for name, value in message.items() if name not in DERIVED}
+    event = tx.append(thread, MessageWritten(message=whole), run=run)
+    columns = rows.message_columns(whole, event.seq)
+    changed = {name: columns[name] for name in ("status", "parent_id", "seq")}
+    sets = ", ".join(f"{name} = :{name}" for name in changed)
+    tx.execute(f"UPDATE message SET {sets} WHERE id = :id", {**changed, "id": message["id"]})
+    return event

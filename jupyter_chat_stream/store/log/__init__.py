@@ -1,0 +1,1 @@
+"""The log of events: one writer appends to it, many readers read it."""

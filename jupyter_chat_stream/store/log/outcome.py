@@ -1,0 +1,74 @@
+"""What became of a transaction whose COMMIT was sent and never answered.
+
+It is never done again blindly: a text would stand there twice. Postgres is asked by the
+transaction's id. A server that crashed may give the same id to another transaction, so where it
+says "committed" the first event has to be there too: seq, time and attempt tell it from any other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from ...shared.events import Event
+from ..sql.failures import sqlstate
+from .transaction import execute
+
+_IN_THE_FUTURE = "22023"  # the id was lost with the server: nothing of it was ever durable
+
+_STATUS = "SELECT pg_xact_status(CAST(:xid AS xid8))"
+_END = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE backend_xid = CAST(CAST(:xid AS xid8) AS xid) AND pid <> pg_backend_pid()"
+)
+_EVENT = (
+    "SELECT 1 FROM event JOIN thread ON thread.pk = event.thread WHERE thread.id = :thread "
+    "AND seq = :seq AND at_ms = :at AND type = :type AND COALESCE(attempt, -1) = :attempt"
+)
+
+
+class InDoubt(Exception):
+    """A COMMIT without an answer; ``committed`` is what it brought if it came through."""
+
+    def __init__(self, xid: str, committed: Any) -> None:
+        super().__init__(f"transaction {xid} was being committed")
+        self.xid = xid
+        self.committed = committed
+        self.since_s = time.monotonic()
+
+
+def was_committed(conn: Connection, doubt: InDoubt, *, give_up: bool = False) -> bool | None:
+    """Say what became of the transaction; None while it is still in progress.
+
+    ``give_up`` ends it where it is: its client is gone, but the server has not noticed yet.
+    """
+    with conn.begin():
+        try:
+            status = execute(conn, _STATUS, {"xid": doubt.xid}).scalar()
+        except DBAPIError as error:
+            if sqlstate(error) != _IN_THE_FUTURE:
+                raise
+            return False
+        if status == "in progress":
+            if give_up:
+                execute(conn, _END, {"xid": doubt.xid})
+            return None
+        return status == "committed" and _is_there(conn, doubt.committed.events)
+
+
+def _is_there(conn: Connection, events: Sequence[Event]) -> bool:
+    if not events:
+        return True
+    event = events[0]
+    params = {
+        "thread": event.thread_id,
+        "seq": event.seq,
+        "at": event.at,
+        "type": event.type,
+        "attempt": -1 if event.attempt is None else event.attempt,
+    }
+    return execute(conn, _EVENT, params).first() is not None

@@ -1,0 +1,368 @@
+"""Reading a thread's log: events after a cursor, or one snapshot (docs/protocol.md, L6).
+
+Every function runs in one read transaction of its caller, so that what it gives is the state at
+exactly one seq. Which of the two answers a cursor gets is decided here, once, for every transport.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ...shared.errors import Compacted, CursorAhead, DamagedRow, ThreadNotFound
+from ...shared.events import Event, dumps
+from ..sql import damage, rows
+from ..sql.driver import among, select_rows
+from .transaction import RunRef, ThreadRef, execute, fold_message
+
+PAGE_EVENTS = 512
+PAGE_BYTES = 64 * 1024
+EARLIER_MESSAGES = 100
+EVENT_OVERHEAD = 180  # bytes of JSON around a delta's text, at least
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Events after a cursor, dense; ``head`` is where the log ended when they were read."""
+
+    events: tuple[Event, ...]
+    head: int
+    deleted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Everything that changed after a cursor, folded exactly to ``seq``."""
+
+    thread_id: str
+    seq: int
+    info: dict[str, Any]
+    messages: tuple[dict[str, Any], ...]
+    runs: tuple[dict[str, Any], ...]
+    deleted: bool
+
+    @cached_property
+    def text(self) -> str:
+        """Its JSON. Large ones take long: asked for once in the thread that read it."""
+        return dumps(self.to_wire())
+
+    def to_wire(self) -> dict[str, Any]:
+        return {
+            "op": "snapshot",
+            "thread": self.thread_id,
+            "seq": self.seq,
+            "info": self.info,
+            "messages": list(self.messages),
+            "runs": list(self.runs),
+        }
+
+
+Answer = Page | Snapshot
+
+
+def read_after(
+    conn: Connection,
+    thread: ThreadRef,
+    after: int,
+    *,
+    raw: bool = False,
+    page_events: int = PAGE_EVENTS,
+    page_bytes: int = PAGE_BYTES,
+) -> Answer:
+    """Answer a cursor: a page of events, or one snapshot where that is shorter.
+
+    A page ends early after ``page_bytes`` of text; it holds at least one event.
+
+    Raises:
+        ThreadNotFound: the thread was purged.
+        CursorAhead: the log ends before the cursor.
+        Compacted: ``raw``, and some of the events are gone.
+    """
+    head, deleted = _head(conn, thread)
+    if after > head:
+        raise CursorAhead(thread.id, after, head)
+    if after == head:
+        return Page(events=(), head=head, deleted=deleted)
+    if not raw and _snapshot_is_shorter(conn, thread, after, head):
+        return read_snapshot(conn, thread, after)
+    try:
+        events = read_events(conn, thread, after, page_events, page_bytes)
+    except DamagedRow:
+        if raw:
+            raise
+        return read_snapshot(conn, thread, after)  # what it made stands in the rows
+    if not events or events[-1].seq != after + len(events):
+        if raw:
+            raise Compacted(thread.id, after)
+        return read_snapshot(conn, thread, after)
+    return Page(events=tuple(events), head=head, deleted=deleted)
+
+
+def read_events(
+    conn: Connection,
+    thread: ThreadRef,
+    after: int,
+    limit: int,
+    limit_bytes: int = 2**62,
+    *,
+    shows_damage: bool = False,
+) -> list[Event]:
+    """Return the stored events after a cursor within the limits; compacted ones are missing.
+
+    Args:
+        shows_damage: whether an event stands for one that is damaged.
+
+    Raises:
+        DamagedRow
+    """
+    sql = (
+        f"SELECT {rows.EVENT_COLUMNS} FROM event WHERE thread = :thread AND seq > :after "
+        "ORDER BY seq LIMIT :limit"
+    )
+    params = {"thread": thread.pk, "after": after, "limit": limit}
+    found: list[Any] = []
+    size = 0
+    with execute(conn, sql, params) as result:
+        for row in result:
+            found.append(row)
+            size += len(str(row[7] or "")) + len(str(row[8] or "")) + EVENT_OVERHEAD
+            if size >= limit_bytes:
+                break
+    owners = _run_owners(conn, {row[2] for row in found if row[2] is not None})
+    if shows_damage:
+        return [_shown_event(row, thread, owners.get(row[2])) for row in found]
+    return [rows.event_value(row, thread.id, owners.get(row[2])) for row in found]
+
+
+def _shown_event(row: Any, thread: ThreadRef, run: tuple[str, str] | None) -> Event:
+    return damage.readable(
+        lambda: rows.event_value(row, thread.id, run),
+        lambda found: damage.event_instead(row[0], row[4], found),
+    )
+
+
+def read_snapshot(
+    conn: Connection, thread: ThreadRef, after: int, *, limit: int | None = None
+) -> Snapshot:
+    """Give all that changed after a cursor, folded exactly to the log's head.
+
+    ``limit`` keeps only that many of the newest messages.
+    """
+    head, deleted = _head(conn, thread)
+    info = (
+        execute(conn, f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk", {"pk": thread.pk})
+        .mappings()
+        .one()
+    )
+    runs, partial = _changed_runs(conn, thread, after)
+    messages = _changed_messages(conn, thread, after, partial, head, limit)
+    return Snapshot(
+        thread_id=thread.id,
+        seq=head,
+        info=damage.readable(
+            lambda: rows.thread_wire(info), lambda found: damage.thread_instead(info, found)
+        ),
+        messages=tuple(messages),
+        runs=tuple(runs),
+        deleted=deleted,
+    )
+
+
+def read_state(
+    conn: Connection, thread: ThreadRef, *, limit: int | None, before: int | None
+) -> dict[str, Any]:
+    """Give a thread's state and the seq it stands at.
+
+    ``limit`` keeps the newest messages only; ``before`` is the key of a message: those before it.
+    With them come their runs, and those that have not ended.
+    """
+    snapshot = read_snapshot(conn, thread, 0, limit=limit if before is None else 1)
+    messages = list(snapshot.messages)
+    if before is not None:
+        messages = read_messages_before(conn, thread, before, limit or EARLIER_MESSAGES)
+    shown = {message["id"] for message in messages}
+    runs = [run for run in snapshot.runs if run["message_id"] in shown or run["ended_at"] is None]
+    return {
+        "messages": messages,
+        "runs": runs,
+        "thread": snapshot.info,
+        "seq": snapshot.seq,
+    }
+
+
+def head_of(conn: Connection, thread: ThreadRef) -> int:
+    """Give the seq of the thread's last event, 0 where there is none."""
+    return _head(conn, thread)[0]
+
+
+def read_message(conn: Connection, run: RunRef) -> dict[str, Any]:
+    """Give the reply of a run, folded to the log's end."""
+    message = read_message_by_id(conn, run.thread, run.message_id)
+    return fold_message(conn, run, message).value()
+
+
+def read_message_by_id(conn: Connection, thread: ThreadRef, message_id: str) -> dict[str, Any]:
+    """Give a message as its row has it."""
+    sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE id = :id"
+    row = execute(conn, sql, {"id": message_id}).mappings().one()
+    return rows.message_wire(row, thread.id)
+
+
+def heads_of(conn: Connection, threads: Iterable[ThreadRef]) -> dict[str, int]:
+    """Give the seq of each thread's last event, by the thread's id."""
+    columns = "id, (SELECT MAX(seq) FROM event WHERE event.thread = thread.pk)"
+    params = {"keys": dumps([thread.pk for thread in threads])}
+    found = select_rows(conn, columns, f"FROM thread WHERE pk {among(conn)}", params)
+    return {id_: head or 0 for id_, head in found}
+
+
+def read_branch(conn: Connection, run: RunRef, most: int) -> list[dict[str, Any]]:
+    """Give the messages from the root to the run's own reply, which is folded to the log's end.
+
+    ``most`` bounds how far back it goes, and each is there once though a damaged one be a circle.
+    """
+    columns = ", ".join("message." + name.strip() for name in rows.MESSAGE_COLUMNS.split(","))
+    sql = (
+        "WITH RECURSIVE branch(id, depth) AS (SELECT id, 0 FROM message WHERE id = :id UNION ALL "
+        "SELECT message.parent_id, depth + 1 FROM branch JOIN message ON message.id = branch.id "
+        "WHERE message.parent_id IS NOT NULL AND depth < :most) "
+        f"SELECT {columns} FROM (SELECT id, MIN(depth) AS depth FROM branch GROUP BY id) AS place "
+        "JOIN message ON message.id = place.id ORDER BY depth DESC"
+    )
+    found = execute(conn, sql, {"id": run.message_id, "most": most}).mappings().all()
+    branch = [rows.message_wire(row, run.thread.id) for row in found]
+    branch[-1] = fold_message(conn, run, branch[-1]).value()
+    return branch
+
+
+def read_messages_before(
+    conn: Connection, thread: ThreadRef, before: int, limit: int
+) -> list[dict[str, Any]]:
+    """Give the messages created before the one with key ``before``, newest ``limit`` of them.
+
+    Open replies among them are folded to the log's head (L6).
+    """
+    sql = (
+        f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE thread = :thread AND pk < :before "
+        "ORDER BY pk DESC LIMIT :limit"
+    )
+    params = {"thread": thread.pk, "before": before, "limit": limit}
+    head = head_of(conn, thread)
+    _, partial = _changed_runs(conn, thread, head)
+    found = execute(conn, sql, params).mappings().all()
+    return [_folded(conn, thread, row, partial, head) for row in reversed(found)]
+
+
+def _head(conn: Connection, thread: ThreadRef) -> tuple[int, bool]:
+    # the head first and alone: it fixes the read transaction's moment
+    head = execute(
+        conn, "SELECT MAX(seq) FROM event WHERE thread = :pk", {"pk": thread.pk}
+    ).scalar()
+    deleted = execute(conn, "SELECT deleted FROM thread WHERE pk = :pk", {"pk": thread.pk}).scalar()
+    if deleted is None:
+        raise ThreadNotFound(thread.id)
+    return head or 0, bool(deleted)
+
+
+def _snapshot_is_shorter(conn: Connection, thread: ThreadRef, after: int, head: int) -> bool:
+    if head - after < 16:
+        return False
+    sql = (
+        "SELECT COALESCE(SUM(LENGTH(parts) + 400), 0) FROM message "
+        "WHERE thread = :thread "
+        "AND (seq > :after OR status IN ('pending', 'processing', 'waiting'))"
+    )
+    stored = execute(conn, sql, {"thread": thread.pk, "after": after}).scalar()
+    # parts appear twice in a snapshot (content is derived); what is not yet in a row adds to both
+    return 2 * int(stored) + 800 < (head - after) * EVENT_OVERHEAD
+
+
+def _run_owners(conn: Connection, keys: set[int]) -> dict[int, tuple[str, str]]:
+    if not keys:
+        return {}
+    listed = ",".join(str(int(key)) for key in keys)
+    sql = (
+        "SELECT run.pk, run.id, message.id FROM run JOIN message ON message.pk = run.message "
+        f"WHERE run.pk IN ({listed})"
+    )
+    return {pk: (run_id, message_id) for pk, run_id, message_id in execute(conn, sql)}
+
+
+def _changed_runs(
+    conn: Connection, thread: ThreadRef, after: int
+) -> tuple[list[dict[str, Any]], list[RunRef]]:
+    sql = (
+        f"SELECT {rows.RUN_COLUMNS}, message.id AS message_id FROM run "
+        "JOIN message ON message.pk = run.message "
+        "WHERE run.thread = :thread AND (run.seq > :after OR ended_ms IS NULL) ORDER BY run.pk"
+    )
+    found = execute(conn, sql, {"thread": thread.pk, "after": after}).mappings().all()
+    wires = [shown_run(row, thread.id) for row in found if not _is_before(row["seq"], after)]
+    partial = [
+        RunRef(
+            pk=row["pk"],
+            id=row["id"],
+            thread=thread,
+            message_pk=row["message"],
+            message_id=row["message_id"],
+        )
+        for row in found
+        if row["ended_ms"] is None
+    ]
+    return wires, partial
+
+
+def _changed_messages(
+    conn: Connection,
+    thread: ThreadRef,
+    after: int,
+    partial: list[RunRef],
+    head: int,
+    limit: int | None,
+) -> list[dict[str, Any]]:
+    sql = (
+        f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE thread = :thread AND "
+        "(seq > :after OR status IN ('pending', 'processing', 'waiting')) ORDER BY pk DESC"
+    )
+    params: dict[str, Any] = {"thread": thread.pk, "after": after}
+    if limit is not None:
+        sql += " LIMIT :limit"
+        params["limit"] = limit
+    messages = []
+    for row in reversed(execute(conn, sql, params).mappings().all()):
+        message = _folded(conn, thread, row, partial, head)
+        if message["seq"] > after or message["error"] is not None:
+            messages.append(message)
+    return messages
+
+
+def _folded(
+    conn: Connection, thread: ThreadRef, row: rows.Row, partial: list[RunRef], head: int
+) -> dict[str, Any]:
+    def read() -> dict[str, Any]:
+        message = rows.message_wire(row, thread.id)
+        for run in partial:
+            if run.message_id == message["id"]:
+                return fold_message(conn, run, message, head).value()
+        return message
+
+    def instead(found: DamagedRow) -> dict[str, Any]:
+        return damage.message_instead(row, thread.id, found)
+
+    return damage.readable(read, instead)
+
+
+def shown_run(row: rows.Row, thread_id: str) -> dict[str, Any]:
+    """Return a run of a row that has its ``message_id``, or what stands for a damaged one."""
+    return damage.readable(
+        lambda: rows.run_wire(row, thread_id, row["message_id"]),
+        lambda found: damage.run_instead(row, thread_id, row["message_id"], found),
+    )
+
+
+def _is_before(seq: Any, after: int) -> bool:
+    return isinstance(seq, int) and seq <= after

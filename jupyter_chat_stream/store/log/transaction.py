@@ -1,0 +1,327 @@
+"""The log: appending to it within a transaction, and reading it.
+
+``Transaction`` is what a writing transaction may do. It assigns ``seq`` from the head it read in
+this very transaction (L1), refuses stale attempts without using up a seq (L5), and keeps rows equal
+to the fold of their events: a run's row at every event that changes it, a message's row when it is
+``settled`` (L7), a thread's row at once. Nothing is published here (L3: the writer does, after).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Connection as Connection  # readers elsewhere name it too
+
+from ...shared.errors import DamagedRow, StaleAttempt
+from ...shared.events import (
+    ENDS,
+    Body,
+    Delta,
+    Event,
+    Finalized,
+    MessageWritten,
+    ThreadChanged,
+    dumps,
+)
+from ...shared.fold import MessageFold, fold_run, takes_head
+from ...shared.logs import Line
+from ..sql import rows
+from ..sql.damage import checked, readable, run_instead
+from ..sql.driver import among, driver_sql, insert_rows, lock_threads, select_rows
+
+log = logging.getLogger("jupyter_chat_stream.store")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadRef:
+    """A thread by both its keys."""
+
+    pk: int
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRef:
+    """A run, its thread and its message by both their keys; none of them ever changes."""
+
+    pk: int
+    id: str
+    thread: ThreadRef
+    message_pk: int
+    message_id: str
+
+
+def execute(conn: Connection, sql: str, params: Any = None) -> Any:
+    """Run a statement with named parameters straight on the driver (the hot path's way)."""
+    return conn.exec_driver_sql(driver_sql(conn.dialect.paramstyle, sql), params or {})
+
+
+_GUARD = (
+    "pk, attempt, status, first_event_ms, thread, "
+    "(SELECT MAX(seq) FROM event WHERE event.thread = run.thread)"
+)
+
+
+class Transaction:
+    """What a writing transaction may do; ``events`` is what it has appended, in order."""
+
+    def __init__(
+        self,
+        conn: Connection,
+        now_ms: Callable[[], int],
+        new_id: Callable[[], str],
+        *,
+        locked: Iterable[int] = (),
+    ) -> None:
+        self.conn = conn
+        self.new_id = new_id
+        self.now_ms = now_ms()
+        self.events: list[Event] = []
+        self.due: list[tuple[str, int]] = []  # (run id, attempt) that are due with the commit
+        self.bytes = 0  # of text in the events that are flushed
+        self._locked = set(locked)  # threads
+        self._rows: list[tuple[Any, ...]] = []
+        self._heads: dict[int, int] = {}
+        self._runs: dict[int, dict[str, Any]] = {}  # folded runs, by key
+        self._dirty: dict[int, int] = {}  # run key -> seq of the event that changed it
+        self._guards: dict[int, tuple[int, str, bool]] = {}  # run key -> attempt, status, begun
+        self._settle: dict[int, RunRef] = {}
+        self._threads: dict[int, dict[str, Any]] = {}
+
+    def execute(self, sql: str, params: Any = None) -> Any:
+        return execute(self.conn, sql, params)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what the block did, here and in the database, if it raises."""
+        self.flush()
+        kept, kept_due, locked = len(self.events), len(self.due), set(self._locked)
+        self.execute("SAVEPOINT command")
+        try:
+            yield
+            self.flush()
+        except BaseException:
+            if self.conn.invalidated:  # nothing is left to undo
+                raise
+            self.execute("ROLLBACK TO SAVEPOINT command")
+            del self.events[kept:]
+            del self.due[kept_due:]
+            for cache in (self._heads, self._runs, self._dirty, self._guards, self._threads):
+                cache.clear()
+            self._rows.clear()
+            self._settle.clear()
+            self._locked = locked  # the database let go of the others
+            raise
+        self.execute("RELEASE SAVEPOINT command")
+
+    # ------------------------------------------------------------------ appending
+
+    def append(
+        self,
+        thread: ThreadRef,
+        body: Body,
+        *,
+        run: RunRef | None = None,
+        attempt: int | None = None,
+    ) -> Event:
+        """Append one event. Commands check the status themselves (L5)."""
+        if isinstance(body, MessageWritten):
+            message_id = body.message["id"]
+        else:
+            message_id = run.message_id if run else None
+        event = Event(
+            seq=self._next(thread),
+            thread_id=thread.id,
+            at=self.now_ms,
+            run_id=run.id if run else None,
+            message_id=message_id,
+            attempt=attempt,
+            body=body,
+        )
+        self.events.append(event)
+        self._rows.append(rows.event_row(event, thread.pk, run.pk if run else None))
+        if run is not None and not (isinstance(body, MessageWritten) and attempt is None):
+            self._fold_run(run, event)
+        self._fold_thread(thread, event)
+        return event
+
+    def append_attempt(self, run: RunRef, attempt: int, bodies: Iterable[Body]) -> list[Event]:
+        """Append events of an attempt, which ``guard`` must have looked up.
+
+        Raises:
+            StaleAttempt: another attempt or an end came first, or the run is gone; no seq was used.
+        """
+        current, status, _ = self._guards.get(run.pk, (None, "gone", False))
+        if current != attempt or status in ENDS:
+            raise StaleAttempt(run.id, attempt)
+        return [self.append(run.thread, body, run=run, attempt=attempt) for body in bodies]
+
+    def guard(self, runs: Iterable[RunRef]) -> None:
+        """Look up heads, attempts and statuses, for all runs at once."""
+        fresh = [run for run in runs if run.pk not in self._guards]
+        if fresh:
+            self._lock(run.thread.pk for run in fresh)
+            keys = {run.pk for run in fresh}
+            where = f"FROM run WHERE pk {among(self.conn)}"
+            found = select_rows(self.conn, _GUARD, where, {"keys": dumps(list(keys))})
+            for pk, attempt, status, first, thread, head in found:
+                self._guards[pk] = (attempt, status, first is not None)
+                self._heads.setdefault(thread, head or 0)  # unless it was moved on in here
+
+    def settle(self, run: RunRef) -> None:
+        """Bring the run's message row up to the log, when this transaction flushes."""
+        self._settle[run.pk] = run
+
+    def set_run(self, run: RunRef, **columns: Any) -> None:
+        """Set columns of a run that the fold does not decide: owner, crashes, retries."""
+        sets = ", ".join(f"{name} = :{name}" for name in columns)
+        self.execute(f"UPDATE run SET {sets} WHERE pk = :pk", {**columns, "pk": run.pk})
+
+    def make_due(self, run: RunRef, attempt: int) -> None:
+        """Note that a run's next attempt is due; whoever executes may be told in the commit."""
+        self.due.append((run.id, attempt))
+
+    def head(self, thread: ThreadRef) -> int:
+        """Give the seq of the thread's last event."""
+        head = self._heads.get(thread.pk)
+        return self._next_from(thread.pk) if head is None else head
+
+    def run(self, run: RunRef) -> dict[str, Any]:
+        """Give the run as this transaction has it."""
+        if run.pk not in self._runs:
+            self._lock((run.thread.pk,))
+            sql = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE pk = :pk"
+            row = self.execute(sql, {"pk": run.pk}).mappings().one()
+            self._runs[run.pk] = _run_of(row, run)
+        return self._runs[run.pk]
+
+    def flush(self) -> None:
+        """Write what was appended, and every row that follows from it."""
+        if self._rows:
+            insert_rows(self.conn, "event", rows.WHOLE_EVENT, self._rows)
+            self.bytes += sum(len(row[-2] or row[-1] or "") for row in self._rows)
+            self._rows = []
+        for pk, seq in self._dirty.items():
+            columns = rows.run_columns(self._runs[pk], seq)
+            sets = ", ".join(f"{name} = :{name}" for name in columns)
+            self.execute(f"UPDATE run SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
+        self._dirty = {}
+        for run in self._settle.values():
+            settle_message(self.conn, run, {event.seq for event in self.events})
+        self._settle = {}
+        for pk, columns in self._threads.items():
+            sets = ", ".join(f"{name} = :{name}" for name in columns)
+            self.execute(f"UPDATE thread SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
+        self._threads = {}
+
+    def _lock(self, threads: Iterable[int]) -> None:
+        # for commands that could not name their threads; what decides is read after the lock
+        missing = set(threads) - self._locked
+        if missing and self.conn.dialect.name != "sqlite":
+            self.execute(lock_threads(missing))
+        self._locked |= missing
+
+    def _next_from(self, thread: int) -> int:
+        self._lock((thread,))
+        sql = "SELECT MAX(seq) FROM event WHERE thread = :thread"
+        self._heads[thread] = self.execute(sql, {"thread": thread}).scalar() or 0
+        return self._heads[thread]
+
+    def _next(self, thread: ThreadRef) -> int:
+        seq = self.head(thread) + 1
+        self._heads[thread.pk] = seq
+        return seq
+
+    def _fold_run(self, run: RunRef, event: Event) -> None:
+        guard = self._guards.get(run.pk)
+        if isinstance(event.body, Delta) and guard is not None and guard[2]:
+            return
+        state = self.run(run)
+        fold_run(state, event)
+        self._dirty[run.pk] = event.seq
+        begun = state["first_event_at"] is not None
+        self._guards[run.pk] = (state["attempt"], state["status"], begun)
+        if isinstance(event.body, Finalized):
+            self.set_run(run, owner=None)
+            self.settle(run)
+
+    def _fold_thread(self, thread: ThreadRef, event: Event) -> None:
+        body = event.body
+        if isinstance(body, (ThreadChanged, MessageWritten, Finalized)):
+            columns = self._threads.setdefault(thread.pk, {})
+            columns["updated_ms"] = event.at
+            if isinstance(body, ThreadChanged):
+                columns.update(_thread_columns(body.thread))
+            elif isinstance(body, MessageWritten) and takes_head(event):
+                columns["head"] = body.message["id"]
+
+
+def _thread_columns(changes: Mapping[str, Any]) -> dict[str, Any]:
+    fixed = ("id", "owner", "created_at", "updated_at")
+    return {name: value for name, value in changes.items() if name not in fixed}
+
+
+def _run_of(row: rows.Row, run: RunRef) -> dict[str, Any]:
+    """Return a run, also a damaged one: its events go on, and what they say is written over it."""
+
+    def instead(damage: DamagedRow) -> dict[str, Any]:
+        return {**run_instead(row, run.thread.id, run.message_id, damage), "error": None}
+
+    return readable(lambda: rows.run_wire(row, run.thread.id, run.message_id), instead)
+
+
+def _place(damage: DamagedRow) -> dict[str, Any]:
+    return {name: damage.facts[name] for name in ("table", "row")}
+
+
+def settle_message(conn: Connection, run: RunRef, written: Collection[int] = ()) -> None:
+    """Fold what came after the message row's seq into it. The row is derived, never composed.
+
+    A row that is damaged, or whose log is, stays as it is: its run can end all the same. Only an
+    event that this transaction has ``written`` (by seq) is refused: it must not become damage.
+    """
+    sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE pk = :pk"
+    row = execute(conn, sql, {"pk": run.message_pk}).mappings().one()
+    try:
+        fold = fold_message(conn, run, rows.message_wire(row, run.thread.id))
+    except DamagedRow as damage:
+        if damage.facts["row"] in {f"seq {seq}" for seq in written}:
+            raise
+        log.error(Line("row.damaged", thread=run.thread.id, **_place(damage)))
+        return
+    columns = rows.message_columns(fold.value(), fold.seq)
+    for fixed in ("id", "role", "kind", "run_id", "parent_id", "created_ms"):
+        del columns[fixed]
+    sets = ", ".join(f"{name} = :{name}" for name in columns)
+    execute(conn, f"UPDATE message SET {sets} WHERE pk = :pk", {**columns, "pk": run.message_pk})
+
+
+def fold_message(
+    conn: Connection, run: RunRef, message: dict[str, Any], upto: int | None = None
+) -> MessageFold:
+    """Fold the log after the message's own seq into it, to ``upto`` or the end."""
+    fold = MessageFold(message, message["seq"])
+    tail = (
+        f"FROM (SELECT {rows.EVENT_COLUMNS} FROM event WHERE thread = :thread AND seq > :seq "
+        "AND seq <= :upto AND run = :run) AS tail"
+    )
+    params = {
+        "thread": run.thread.pk,
+        "seq": fold.seq,
+        "upto": 2**31 - 1 if upto is None else upto,
+        "run": run.pk,
+    }
+    owner = (run.id, run.message_id)
+    for row in sorted(select_rows(conn, rows.EVENT_COLUMNS, tail, params), key=itemgetter(0)):
+        seq, type_, _, _, _, part, kind, text, _ = row
+        with checked(run.thread.id, "event", f"seq {seq}"):
+            if type_ == "delta" and isinstance(text, str):
+                fold.append(part, kind, text, seq)
+            else:
+                fold.apply(rows.event_value(row, run.thread.id, owner))
+    return fold

@@ -1,0 +1,1 @@
+"""What is taken away in time: old text, old threads, and unused disk space."""

@@ -1,0 +1,322 @@
+"""Retention: what goes when, all of it in small steps (``steps``), by whoever has the turn.
+
+::
+
+    quiet threads marked ──► deleted threads purged ──► ended runs compacted ──► room given back
+
+A ``Turn`` is a lease in the database, looked at in every step's own transaction: one process does
+it at a time, and of one that died another takes over. Nothing depends on that but work done twice:
+each step looks whether things are as they were read. ``plan`` says what there is to do, ``collect``
+does it at once; in the background it is housekeeping's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ...shared.config import ChatStream
+from ...shared.errors import ChatStreamError, Conflict, DatabaseBusy, NotFound, StoreError
+from ...shared.logs import Line
+from ..log.transaction import RunRef, ThreadRef, Transaction, execute
+from ..store import Store
+from .compaction import compact_run, find_compactable
+from .disk_space import REST_S, Room, give_back, is_log_long, read_room
+from .purging import DELETED, QUIET, expire, find_threads, purge
+from .steps import Budget, Read, Step, Steps, Write, drive
+
+log = logging.getLogger("jupyter_chat_stream.store")
+
+DAY_MS = 24 * 60 * 60 * 1000
+PURGE_AFTER_MS = DAY_MS  # from the mark to the purge
+KEEP_BYTES = 1024 * 1024  # unused room that is left in the file: it is soon used again
+LEASE_MS = 60_000
+AT_ONCE = 64  # threads or runs listed at once
+_TURN = "housekeeping"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What is to go: ``None`` keeps for ever."""
+
+    keep_events_ms: int | None
+    retention_ms: int | None
+    archive: bool = False
+    keep_bytes: int = KEEP_BYTES
+
+    @classmethod
+    def of(cls, config: ChatStream, **changes: Any) -> Policy:
+        """Read what is configured."""
+        given = {
+            "keep_events_ms": _ms(config.keep_events_days),
+            "retention_ms": _ms(config.retention_days),
+            "archive": config.archive_events,
+        }
+        return cls(**{**given, **changes})
+
+
+@dataclass(kw_only=True)
+class Counts:
+    """What was done so far; ``longest_step_s`` is how long one step worked in the writer."""
+
+    expired_threads: int = 0
+    purged_threads: int = 0
+    purged_rows: int = 0
+    compacted_runs: int = 0
+    compacted_deltas: int = 0
+    compacted_bytes: int = 0
+    archived_bytes: int = 0
+    freed_bytes: int = 0
+    left: int = 0  # runs and threads that are not as their log says, and stay
+    steps: int = 0
+    longest_step_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a collection would do now."""
+
+    threads_to_expire: int
+    threads_to_purge: int
+    runs_to_compact: int
+    deltas_to_compact: int
+    room: Room | None
+
+
+def plan(conn: Connection, policy: Policy, now_ms: int) -> Plan:
+    """Say what there is to do, without doing it."""
+    runs, deltas = 0, 0
+    if policy.keep_events_ms is not None:
+        cutoff = {"cutoff": now_ms - policy.keep_events_ms}
+        sql = (
+            "SELECT COUNT(DISTINCT event.run), COUNT(*) FROM event JOIN run ON run.pk = event.run "
+            "JOIN thread ON thread.pk = event.thread WHERE event.type = 'delta' "
+            "AND run.ended_ms < :cutoff AND NOT thread.deleted"
+        )
+        runs, deltas = execute(conn, sql, cutoff).one()
+    quiet = 0
+    if policy.retention_ms is not None:
+        quiet = _count(conn, QUIET, now_ms - policy.retention_ms)
+    return Plan(
+        threads_to_expire=quiet,
+        threads_to_purge=_count(conn, DELETED, now_ms - PURGE_AFTER_MS),
+        runs_to_compact=runs,
+        deltas_to_compact=deltas,
+        room=read_room(conn),
+    )
+
+
+def collect(
+    store: Store,
+    policy: Policy,
+    *,
+    progress: Callable[[Counts], None] | None = None,
+    pause: Callable[[float], None] = time.sleep,
+) -> Counts:
+    """Do all there is to do, on this thread; other processes get their turns in between.
+
+    Raises:
+        DatabaseBusy: another process is just doing it.
+        StoreError: the database cannot be used; what was done until then stands.
+    """
+    turn = Turn(store.new_id())
+    counts = Counts()
+    if not store.submit(turn.take).result():
+        raise DatabaseBusy(
+            "Another process is tidying this database up just now. Try again in a minute."
+        )
+
+    def do(step: Step) -> Any:
+        if isinstance(step, Read):
+            return store.read_now(step.work)
+        if is_log_long(store.database.path):
+            pause(REST_S)
+        found, took_s = store.submit(turn.holding(step, counts), *step.threads).result()
+        pause(took_s)  # SQLite's lock is not fair: who waits for it tries now and then
+        if progress is not None:
+            progress(counts)
+        return found
+
+    try:
+        drive(tidy(store.now_ms, policy, counts), do)
+    finally:
+        store.submit(turn.give_back).result()
+    return counts
+
+
+# ---------------------------------------------------------------------- the work
+
+
+def tidy(
+    now_ms: Callable[[], int],
+    policy: Policy,
+    counts: Counts,
+    *,
+    budget: Budget | None = None,
+    known: set[str] | None = None,
+) -> Steps[None]:
+    """Do all there is to do, step by step.
+
+    ``known`` are ids of what was left before as not being what its log says: no word of it again.
+    """
+    work = _Tidying(policy, counts, budget or Budget(), set() if known is None else known)
+    if policy.retention_ms is not None:
+        yield from work.expire(now_ms() - policy.retention_ms)
+    yield from work.purge(now_ms() - PURGE_AFTER_MS)
+    if policy.keep_events_ms is not None:
+        yield from work.compact(now_ms() - policy.keep_events_ms)
+    counts.freed_bytes += yield from give_back(keep_bytes=policy.keep_bytes, budget=work.budget)
+
+
+class _Tidying:
+    """One round: every thread and run that is listed has its turn once."""
+
+    def __init__(self, policy: Policy, counts: Counts, budget: Budget, known: set[str]) -> None:
+        self.budget = budget
+        self._policy = policy
+        self._counts = counts
+        self._known = known
+
+    def expire(self, cutoff_ms: int) -> Steps[None]:
+        def one(thread: ThreadRef) -> Steps[None]:
+            self._counts.expired_threads += yield from expire(thread, cutoff_ms)
+
+        yield from self._each_thread(QUIET, cutoff_ms, one)
+
+    def purge(self, cutoff_ms: int) -> Steps[None]:
+        def one(thread: ThreadRef) -> Steps[None]:
+            self._counts.purged_rows += yield from purge(thread, cutoff_ms, budget=self.budget)
+            self._counts.purged_threads += 1
+
+        yield from self._each_thread(DELETED, cutoff_ms, one)
+
+    def compact(self, cutoff_ms: int) -> Steps[None]:
+        after = (0, 0)
+        while found := (yield Read(work=_compactable(cutoff_ms, after))):
+            for place, run in found:
+                yield from self._guarded(run, self._compact(run))
+                after = place
+
+    def _compact(self, run: RunRef) -> Steps[None]:
+        archive = self._policy.archive
+        done = yield from compact_run(run, budget=self.budget, archive=archive)
+        counts = self._counts
+        counts.compacted_runs += 1
+        counts.compacted_deltas += done.deltas
+        counts.compacted_bytes += done.text_bytes
+        counts.archived_bytes += done.archived_bytes
+
+    def _each_thread(
+        self, which: str, cutoff_ms: int, one: Callable[[ThreadRef], Steps[None]]
+    ) -> Steps[None]:
+        after = 0
+        while found := (yield Read(work=_threads(which, cutoff_ms, after))):
+            for thread in found:
+                yield from self._guarded(thread, one(thread))
+                after = thread.pk
+
+    def _guarded(self, what: RunRef | ThreadRef, steps: Steps[None]) -> Steps[None]:
+        """Let what is damaged keep itself back, and nothing else."""
+        try:
+            yield from steps
+        except NotFound:
+            pass  # another process has purged it since it was listed
+        except (StoreError, TurnLost):
+            raise
+        except (ChatStreamError, LookupError, TypeError, ValueError) as error:
+            self._counts.left += 1
+            if what.id not in self._known:
+                self._known.add(what.id)
+                code = error.code if isinstance(error, ChatStreamError) else type(error).__name__
+                kind = type(what).__name__.removesuffix("Ref").lower()
+                log.warning(Line("retention.left", **{kind: what.id}, code=code))
+
+
+def _compactable(cutoff_ms: int, after: tuple[int, int]) -> Callable[[Connection], Any]:
+    return lambda conn: find_compactable(conn, cutoff_ms, after, AT_ONCE)
+
+
+def _threads(which: str, cutoff_ms: int, after: int) -> Callable[[Connection], Any]:
+    return lambda conn: find_threads(conn, which, cutoff_ms, after, AT_ONCE)
+
+
+def _count(conn: Connection, which: str, cutoff_ms: int) -> int:
+    sql = f"SELECT COUNT(*) FROM thread WHERE {which}"
+    return int(execute(conn, sql, {"cutoff": cutoff_ms}).scalar())
+
+
+def _ms(days: float | None) -> int | None:
+    return None if days is None else int(days * DAY_MS)
+
+
+# ---------------------------------------------------------------------- whose turn it is
+
+
+class TurnLost(Conflict):
+    """Another process has the turn by now."""
+
+    code = "turn_lost"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The right to tidy up, held under a name for ``LEASE_MS`` from its last step."""
+
+    name: str
+    clock: Callable[[], float] = field(default=time.perf_counter)
+
+    def take(self, tx: Transaction) -> bool:
+        """Take the turn; False where another has it."""
+        holder, until_ms = self._read(tx)
+        # an end that is too far away was set by a clock that was wrong
+        if holder not in (None, self.name) and tx.now_ms < until_ms <= tx.now_ms + LEASE_MS:
+            return False
+        self._write(tx, self.name, tx.now_ms + LEASE_MS)
+        return True
+
+    def holding(self, step: Write, counts: Counts) -> Callable[[Transaction], tuple[Any, float]]:
+        """Make the step one that looks for the turn, and gives how long it took, in seconds."""
+
+        def work(tx: Transaction) -> tuple[Any, float]:
+            begun = self.clock()
+            holder, until_ms = self._read(tx)
+            if holder != self.name:
+                raise TurnLost("Another process has begun to tidy up; this one leaves it to it.")
+            if until_ms < tx.now_ms + LEASE_MS // 2:
+                self._write(tx, self.name, tx.now_ms + LEASE_MS)
+            found = step.work(tx)
+            tx.flush()
+            took_s = self.clock() - begun
+            counts.steps += 1
+            counts.longest_step_s = max(counts.longest_step_s, took_s)
+            return found, took_s
+
+        return work
+
+    def give_back(self, tx: Transaction) -> None:
+        """Let the next one have it."""
+        if self._read(tx)[0] == self.name:
+            tx.execute("DELETE FROM meta WHERE key = :key", {"key": _TURN})
+
+    def _read(self, tx: Transaction) -> tuple[str | None, int]:
+        found = tx.execute("SELECT value FROM meta WHERE key = :key", {"key": _TURN}).scalar()
+        if found is None:
+            return None, 0
+        held = json.loads(found)
+        return str(held["by"]), int(held["until_ms"])
+
+    def _write(self, tx: Transaction, name: str, until_ms: int) -> None:
+        # two that take it at once on Postgres: the one that comes second undoes nothing of the
+        # first, it only has the turn from then on
+        value = json.dumps({"by": name, "until_ms": until_ms})
+        tx.execute(
+            "INSERT INTO meta (key, value) VALUES (:key, :value) "
+            "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            {"key": _TURN, "value": value},
+        )

@@ -1,0 +1,386 @@
+"""Compaction: deltas of ended messages leave the log step by step, and a hash of them stays (L2).
+
+::
+
+    ended run ──fold, page by page──► as its row says? ──no──► left as it is: evidence
+                                           │ yes
+                                           ▼ in one transaction: the hash, the first deltas
+                                      taken out in part ──more, in each step──► compacted
+
+An ended run's log never changes (L4), so what it folds to is read outside the writer. After every
+step rows, hash and log agree, and a reader of any cursor gets events or a snapshot (L6); what a
+process that dies leaves half done is finished by the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from ...shared.errors import Conflict, FoldError, RunNotEnded, RunNotFound
+from ...shared.events import ENDS, MessageWritten, canonical
+from ...shared.fold import MessageFold
+from ..log.archive import DELTA_COLUMNS, pack
+from ..log.transaction import RunRef, ThreadRef, Transaction, execute
+from ..sql import rows
+from ..sql.driver import select_rows
+from .steps import Budget, Read, Steps, Write, within
+
+T = TypeVar("T")
+
+PAGE = 512  # events folded at once: about a ms of the interpreter
+JOIN_EVERY = 16  # pages
+SLICE, SLICE_BYTES, SLICES = 512, 128 * 1024, 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compacted:
+    """What was taken out of the log: deltas, the bytes of their text, and of their archive."""
+
+    deltas: int
+    text_bytes: int
+    archived_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Deltas:
+    """All deltas of a run: the first and the last, how many, and what their message is."""
+
+    first: int
+    last: int
+    count: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Slice:
+    """The next deltas to take out, after ``after`` up to ``last``; ``data`` is their archive."""
+
+    after: int
+    first: int
+    last: int
+    count: int
+    text_bytes: int
+    data: bytes | None
+
+
+@dataclass(kw_only=True)
+class _Page:
+    """What a page of a run's log held."""
+
+    first: int | None = None
+    last: int = 0
+    deltas: int = 0
+    seq: int = 0
+    is_last: bool = False
+
+
+def compact(tx: Transaction, run: RunRef) -> int:
+    """Take the deltas of an ended run out in this one transaction; gives how many there were.
+
+    Raises:
+        RunNotEnded: its deltas are still needed.
+        FoldError: its message is not what they fold to.
+    """
+    return within(tx, compact_run(run, budget=Budget(step_s=float("inf")))).deltas
+
+
+def find_compactable(
+    conn: Connection, cutoff_ms: int, after: tuple[int, int], limit: int
+) -> list[tuple[tuple[int, int], RunRef]]:
+    """List runs that ended before the cutoff and have deltas, with the place to go on after."""
+    sql = (
+        "SELECT run.ended_ms, run.pk, run.id, run.thread, thread.id, run.message, message.id "
+        "FROM run JOIN thread ON thread.pk = run.thread JOIN message ON message.pk = run.message "
+        "LEFT JOIN compaction ON compaction.run = run.pk "
+        "WHERE run.ended_ms < :cutoff AND (run.ended_ms, run.pk) > (:ended, :pk) "
+        "AND run.first_event_ms IS NOT NULL AND NOT thread.deleted "
+        "AND (compaction.run IS NULL OR compaction.deltas_left > 0) "
+        "ORDER BY run.ended_ms, run.pk LIMIT :limit"
+    )
+    params = {"cutoff": cutoff_ms, "ended": after[0], "pk": after[1], "limit": limit}
+    return [((row[0], row[1]), _ref(row)) for row in execute(conn, sql, params).fetchall()]
+
+
+def compact_run(run: RunRef, *, budget: Budget, archive: bool = False) -> Steps[Compacted]:
+    """Take the deltas of an ended run out, as much in each step as the budget allows.
+
+    Raises:
+        RunNotEnded: its deltas are still needed.
+        RunNotFound: it was purged since it was listed.
+        FoldError: its message is not what they fold to; nothing was taken out.
+        Conflict: somebody else is just doing it.
+    """
+    begun = yield Read(work=lambda conn: _begun(conn, run))
+    if begun is None:
+        whole = yield from _fold(run)
+        if not whole.count:
+            return Compacted(deltas=0, text_bytes=0, archived_bytes=0)
+        after, left, is_begun = whole.first - 1, whole.count, False
+    else:
+        whole, left = begun
+        after, is_begun = whole.first - 1, True
+    deltas = taken_bytes = archived = 0
+    while left:
+        slices = yield Read(work=_reader(run, after, whole.last, left, archive))
+        if not slices:
+            raise Conflict(f"The deltas of run {run.id!r} are not those that were counted.")
+        while slices:
+            taken = yield Write(
+                work=_taker(run, slices, whole, left, is_begun, budget),
+                threads=(run.thread.pk,),
+            )
+            is_begun = True
+            for done in slices[:taken]:
+                left -= done.count
+                after = done.last
+                deltas += done.count
+                taken_bytes += done.text_bytes
+                archived += len(done.data or b"")
+            slices = slices[taken:]
+    return Compacted(deltas=deltas, text_bytes=taken_bytes, archived_bytes=archived)
+
+
+def digest(message: dict[str, Any]) -> str:
+    """Give the hash that stands for a message's deltas once they are gone."""
+    return hashlib.sha256(canonical(message).encode()).hexdigest()
+
+
+# ---------------------------------------------------------------------- what a run's deltas are
+
+
+def _begun(conn: Connection, run: RunRef) -> tuple[_Deltas, int] | None:
+    """Give what is known of a run whose compaction has begun, and how many deltas are left."""
+    status = _status(conn, run)
+    if status not in ENDS:
+        raise RunNotEnded(run.id, status)
+    sql = (
+        "SELECT first_seq, last_seq, deltas + deltas_left, message_sha256, deltas_left "
+        "FROM compaction WHERE run = :run"
+    )
+    row = execute(conn, sql, {"run": run.pk}).first()
+    if row is None:
+        return None
+    return _Deltas(first=row[0], last=row[1], count=row[2], sha256=row[3]), row[4]
+
+
+def _status(conn: Connection, run: RunRef) -> str:
+    sql = "SELECT status FROM run WHERE pk = :pk"
+    return str(_found(run, execute(conn, sql, {"pk": run.pk}).first())[0])
+
+
+def _fold(run: RunRef) -> Steps[_Deltas]:
+    """Fold a run's log, and see that its message's row is just that."""
+    seq, upto = yield Read(work=lambda conn: _bounds(conn, run))
+    fold: list[MessageFold] = []  # none before the first event
+    first, last, count, pages = None, 0, 0, 0
+    page = _Page(seq=seq)
+    while not page.is_last:
+        page = yield Read(work=_folder(run, page.seq, upto, fold, joins=pages % JOIN_EVERY == 0))
+        first = page.first if first is None else first
+        last = max(last, page.last)
+        count += page.deltas
+        pages += 1
+    sha256 = yield Read(work=lambda conn: _compared(conn, run, fold))
+    return _Deltas(first=first or 0, last=last, count=count, sha256=sha256)
+
+
+def _bounds(conn: Connection, run: RunRef) -> tuple[int, int]:
+    # its turn is the seq of a `message` event before all its deltas (negative in old databases)
+    sql = "SELECT turn, seq FROM run WHERE pk = :pk"
+    turn, upto = _found(run, execute(conn, sql, {"pk": run.pk}).first())
+    return max((turn or 0) - 1, 0), upto
+
+
+def _folder(
+    run: RunRef, after: int, upto: int, fold: list[MessageFold], *, joins: bool
+) -> Callable[[Connection], _Page]:
+    tail = (
+        f"FROM (SELECT {rows.EVENT_COLUMNS} FROM event WHERE thread = :thread AND seq > :after "
+        f"AND seq <= :upto AND run = :run ORDER BY seq LIMIT {PAGE}) AS page"
+    )
+    params = {"thread": run.thread.pk, "after": after, "upto": upto, "run": run.pk}
+
+    def work(conn: Connection) -> _Page:
+        found = sorted(select_rows(conn, rows.EVENT_COLUMNS, tail, params), key=itemgetter(0))
+        page = _Page(seq=after, is_last=len(found) < PAGE)
+        for row in found:
+            page.seq = row[0]
+            if row[1] == "delta":
+                page.first = page.first or page.seq
+                page.last = page.seq
+                page.deltas += 1
+            _apply(run, fold, row)
+        if joins and fold:
+            fold[0].value()  # else each delta's text is an object of its own till the end
+        return page
+
+    return work
+
+
+def _apply(run: RunRef, fold: list[MessageFold], row: Sequence[Any]) -> None:
+    """Fold a row of the log; one that is folded already is skipped."""
+    seq, type_, _, _, _, part, kind, text, _ = row
+    if type_ == "delta" and fold and isinstance(text, str):
+        fold[0].append(part, kind, text, seq)
+        return
+    event = rows.event_value(row, run.thread.id, (run.id, run.message_id))
+    if fold:
+        fold[0].apply(event)
+    elif isinstance(event.body, MessageWritten):
+        fold.append(MessageFold(event.body.message, seq))
+    else:
+        raise FoldError(f"Event {seq} begins no message.", seq=seq)
+
+
+def _compared(conn: Connection, run: RunRef, fold: list[MessageFold]) -> str:
+    sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE pk = :pk"
+    row = _found(run, execute(conn, sql, {"pk": run.message_pk}).mappings().first())
+    stored = digest(rows.message_wire(row, run.thread.id))
+    if not fold or digest(fold[0].value()) != stored:
+        raise FoldError(f"Message {run.message_id!r} differs from its log; it was left as it is.")
+    return stored
+
+
+# ---------------------------------------------------------------------- taking them out
+
+
+def _reader(
+    run: RunRef, after: int, upto: int, left: int, archive: bool
+) -> Callable[[Connection], list[_Slice]]:
+    """Make the reader of the next slices: what is to be taken out together, or not at all."""
+    tail = (
+        f"FROM (SELECT {DELTA_COLUMNS} FROM event WHERE thread = :thread AND seq > :after AND "
+        f"seq <= :upto AND run = :run AND type = 'delta' ORDER BY seq LIMIT {SLICE}) AS slice"
+    )
+
+    def read(conn: Connection, begin: int) -> _Slice | None:
+        params = {"thread": run.thread.pk, "after": begin, "upto": upto, "run": run.pk}
+        found = sorted(select_rows(conn, DELTA_COLUMNS, tail, params), key=itemgetter(0))
+        size = count = 0
+        for row in found:
+            size += len(row[-1].encode())
+            count += 1
+            if size >= SLICE_BYTES:
+                break
+        if not count:
+            return None
+        return _Slice(
+            after=begin,
+            first=found[0][0],
+            last=found[count - 1][0],
+            count=count,
+            text_bytes=size,
+            data=pack(found[:count]) if archive else None,
+        )
+
+    def work(conn: Connection) -> list[_Slice]:
+        slices: list[_Slice] = []
+        begin, rest = after, left
+        while rest > 0 and len(slices) < SLICES and (found := read(conn, begin)) is not None:
+            slices.append(found)
+            begin, rest = found.last, rest - found.count
+        if not slices:
+            _status(conn, run)  # is it still there?
+        return slices
+
+    return work
+
+
+def _taker(
+    run: RunRef,
+    slices: Sequence[_Slice],
+    whole: _Deltas,
+    left: int,
+    is_begun: bool,
+    budget: Budget,
+) -> Callable[[Transaction], int]:
+    """Make the step that takes slices out, at least one; it gives how many."""
+
+    def work(tx: Transaction) -> int:
+        is_over = budget.start()
+        status = _status(tx.conn, run)
+        if not is_begun:
+            _begin(tx, run, whole, status)
+        taken = count = 0
+        for each in slices:
+            _take_out(tx, run, each)
+            taken, count = taken + 1, count + each.count
+            if is_over():
+                break
+        changed = tx.execute(
+            "UPDATE compaction SET deltas = deltas + :count, deltas_left = deltas_left - :count "
+            "WHERE run = :run AND deltas_left = :left",
+            {"run": run.pk, "count": count, "left": left},
+        )
+        _expect(changed.rowcount == 1, run)
+        return taken
+
+    return work
+
+
+def _begin(tx: Transaction, run: RunRef, whole: _Deltas, status: str) -> None:
+    """Write the hash down, in the transaction that takes the first deltas out (L2)."""
+    known = tx.execute("SELECT 1 FROM compaction WHERE run = :run", {"run": run.pk}).first()
+    _expect(status in ENDS and known is None, run)
+    tx.execute(
+        "INSERT INTO compaction (run, thread, first_seq, last_seq, deltas, deltas_left, "
+        "message_sha256, at_ms) VALUES (:run, :thread, :first, :last, 0, :count, :sha256, :at)",
+        {
+            "run": run.pk,
+            "thread": run.thread.pk,
+            "first": whole.first,
+            "last": whole.last,
+            "count": whole.count,
+            "sha256": whole.sha256,
+            "at": tx.now_ms,
+        },
+    )
+
+
+def _take_out(tx: Transaction, run: RunRef, each: _Slice) -> None:
+    where = {"thread": run.thread.pk, "run": run.pk}
+    gone = tx.execute(
+        "DELETE FROM event WHERE thread = :thread AND seq > :after AND seq <= :last "
+        "AND run = :run AND type = 'delta'",
+        {**where, "after": each.after, "last": each.last},
+    )
+    _expect(gone.rowcount == each.count, run)
+    if each.data is not None:
+        tx.execute(
+            "INSERT INTO archive (run, first_seq, last_seq, thread, deltas, data) "
+            "VALUES (:run, :first, :last, :thread, :count, :data)",
+            {
+                **where,
+                "first": each.first,
+                "last": each.last,
+                "count": each.count,
+                "data": each.data,
+            },
+        )
+
+
+def _found(run: RunRef, row: T | None) -> T:
+    if row is None:  # another process has purged its thread since it was listed
+        raise RunNotFound(run.id)
+    return row
+
+
+def _expect(is_so: bool, run: RunRef) -> None:
+    if not is_so:
+        raise Conflict(f"Run {run.id!r} is not as it was read; it is looked at again later.")
+
+
+def _ref(row: Sequence[Any]) -> RunRef:
+    return RunRef(
+        pk=row[1],
+        id=row[2],
+        thread=ThreadRef(pk=row[3], id=row[4]),
+        message_pk=row[5],
+        message_id=row[6],
+    )

@@ -1,0 +1,137 @@
+"""Room: what a SQLite file has no more use for goes back to the disk, a few pages in each step.
+
+New files can do that (``auto_vacuum``); one of an older release is rebuilt once, by a command,
+while nobody else has it open. Postgres sees to its room by itself.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from ...shared.errors import DatabaseBusy, DatabaseUnreadable, StoreError
+from ..log.transaction import Transaction, execute
+from ..sql.database import CHECKPOINT_BYTES, CHECKPOINT_INTERVAL_S
+from .steps import Budget, Read, Steps, Write
+
+INCREMENTAL = 2
+REST_S = 1.5 * CHECKPOINT_INTERVAL_S
+PAGES_AT_ONCE = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """A file's size and what of it is unused, in bytes; whether it can shrink as it is."""
+
+    file_bytes: int
+    free_bytes: int
+    page_bytes: int
+    can_shrink: bool
+
+
+def is_log_long(path: Path | None) -> bool:
+    """Say whether SQLite's log waits for a checkpoint, which a pause of ``REST_S`` lets pass.
+
+    Steps after steps would make it so long that a checkpoint has to hold commits up.
+    """
+    try:
+        return path is not None and Path(f"{path}-wal").stat().st_size > CHECKPOINT_BYTES
+    except OSError:
+        return False
+
+
+def read_room(conn: Connection) -> Room | None:
+    """Measure the file; None where the database is none."""
+    if conn.dialect.name != "sqlite":
+        return None
+    page, pages, free, mode = (
+        int(execute(conn, f"PRAGMA {name}").scalar())
+        for name in ("page_size", "page_count", "freelist_count", "auto_vacuum")
+    )
+    return Room(
+        file_bytes=page * pages,
+        free_bytes=page * free,
+        page_bytes=page,
+        can_shrink=mode == INCREMENTAL,
+    )
+
+
+def give_back(*, keep_bytes: int, budget: Budget) -> Steps[int]:
+    """Give unused pages back, but for ``keep_bytes`` that are soon used again; gives the bytes.
+
+    The file itself is shorter with the next checkpoint.
+    """
+    room: Room | None = yield Read(work=read_room)
+    if room is None or not room.can_shrink:
+        return 0
+    surplus = (room.free_bytes - keep_bytes) // room.page_bytes
+    given = 0
+    while given < surplus:
+        count: int = yield Write(work=_giver(surplus - given, budget))
+        if not count:
+            break
+        given += count
+    return given * room.page_bytes
+
+
+def _giver(most: int, budget: Budget) -> Callable[[Transaction], int]:
+    def work(tx: Transaction) -> int:
+        is_spent = budget.start()
+        before = _free(tx)
+        for number in range(1, min(before, most) + 1):
+            # more at once come as rows without columns, of which the driver fetches only the first
+            tx.execute("PRAGMA incremental_vacuum(1)")
+            if number % PAGES_AT_ONCE == 0 and is_spent():
+                break
+        return before - _free(tx)
+
+    return work
+
+
+def _free(tx: Transaction) -> int:
+    return int(tx.execute("PRAGMA freelist_count").scalar())
+
+
+def rebuild(path: Path, page_bytes: int) -> None:
+    """Write a file of an older release anew, so that it is small and can shrink from then on.
+
+    Raises:
+        DatabaseBusy: somebody else has it open.
+        StoreError: the disk has no room for a second one beside it.
+    """
+    size, free = path.stat().st_size, shutil.disk_usage(path.parent).free
+    if free < 2 * size:  # the new one, and the journal to go back by
+        raise StoreError(
+            f"Rebuilding the database needs {2 * size} bytes beside it, and {free} are free. "
+            "Make room on its disk, then try again."
+        )
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as conn:
+        try:
+            was = conn.execute("PRAGMA journal_mode").fetchone()[0]
+            # only who is alone may leave WAL; and in it a page's size cannot change
+            if conn.execute("PRAGMA journal_mode=DELETE").fetchone()[0] != "delete":
+                raise DatabaseBusy(_BUSY)
+            conn.execute(f"PRAGMA page_size={int(page_bytes)}")
+            conn.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
+            conn.execute("VACUUM")
+            conn.execute(f"PRAGMA journal_mode={was}").fetchone()  # none of WAL on network disks
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error) or "busy" in str(error):
+                raise DatabaseBusy(_BUSY) from error
+            raise StoreError(f"The database was not rebuilt: {error}. It is as it was.") from error
+        except sqlite3.DatabaseError as error:
+            raise DatabaseUnreadable(
+                f"{str(path)!r} is not a database that can be rebuilt ({type(error).__name__})."
+            ) from error
+
+
+_BUSY = (
+    "Another program has the database open, so it cannot be rebuilt now. End the servers and "
+    "workers that use it, then try again."
+)

@@ -1,0 +1,150 @@
+"""Housekeeping: retention's steps in the background, one at a time, where runs are executed.
+
+Every ``housekeeping_interval_s``, more or less, it looks whether it has the turn (one process of a
+database has it) and does what there is to do. A step that writes waits until the writer has
+nothing else to do, and after each there is a pause of several times its length, so that live
+commits are beside at most one step, of a few ms. What is not done is done the next time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ...shared.config import ChatStream
+from ...shared.errors import ChatStreamError
+from ...shared.logs import Line, place_of
+from ..store import Store
+from .cleanup import Counts, Policy, Turn, TurnLost, tidy
+from .disk_space import REST_S, is_log_long
+from .steps import Budget, Read, Step, Steps
+
+log = logging.getLogger("jupyter_chat_stream.housekeeping")
+
+FIRST_S = 30.0  # so much after the start at most: some servers do not live for an interval
+PAUSE_S, PAUSE_TIMES = 0.01, 4.0  # after a step: at least so long, or so many times its length
+QUIET_S, QUIET_TRIES = 0.002, 50  # how often it looks for an idle writer before it goes on anyway
+GIVE_BACK_WITHIN_S = 1.0  # else the turn's lease ends by itself
+STOP_WITHIN_S = 5.0
+
+
+class Housekeeping:
+    """One process's part in it. ``counts`` only grow; ``rounds`` says how often it had the turn."""
+
+    def __init__(
+        self,
+        store: Store,
+        config: ChatStream,
+        *,
+        budget: Budget | None = None,
+        rand: Callable[[], float] = random.random,
+        turn: Callable[[str], Turn] = Turn,
+    ) -> None:
+        self.counts = Counts()
+        self.rounds = 0
+        self._store = store
+        self._config = config
+        self._budget = budget or Budget()
+        self._rand = rand
+        self._turn = turn
+        self._known: set[str] = set()  # damaged, and said so; as many as there are
+        self._task: asyncio.Task[None] | None = None
+        self._is_stopping = False
+
+    def start(self) -> None:
+        """Begin to look now and then."""
+        self._task = asyncio.get_running_loop().create_task(self._work(), name="housekeeping")
+
+    async def stop(self) -> None:
+        """End between two steps; a step that the writer has already is still committed."""
+        self._is_stopping = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=STOP_WITHIN_S)
+
+    async def look(self) -> bool:
+        """Do what there is to do now; False where another process has the turn.
+
+        Raises:
+            StoreError: the database cannot be used; what was done until then stands.
+        """
+        turn = self._turn(self._store.new_id())
+        if not await self._store.write(turn.take):
+            return False
+        self.rounds += 1
+        begun = time.perf_counter()
+        before = vars(self.counts).copy()
+        steps = tidy(
+            self._store.now_ms,
+            Policy.of(self._config),
+            self.counts,
+            budget=self._budget,
+            known=self._known,
+        )
+        try:
+            await self._drive(steps, turn)
+        except TurnLost:
+            pass  # it took too long over a step; whoever has the turn goes on
+        finally:
+            steps.close()
+            self._tell(before, time.perf_counter() - begun)
+            await asyncio.wait_for(self._store.write(turn.give_back), GIVE_BACK_WITHIN_S)
+        return True
+
+    async def _work(self) -> None:
+        pause_s = min(self._config.housekeeping_interval_s, FIRST_S)
+        while not self._is_stopping:  # `wait_for` may swallow a cancellation before Python 3.12
+            await asyncio.sleep(pause_s * (0.5 + self._rand()))
+            pause_s = self._config.housekeeping_interval_s
+            try:
+                await self.look()
+            except (ChatStreamError, asyncio.TimeoutError) as error:
+                code = getattr(error, "code", "timeout")
+                log.warning(Line("housekeeping.put_off", code=code))
+            except Exception as error:  # noqa: BLE001  a mistake must not end it for good
+                kind = type(error).__name__  # what it says itself may quote a text
+                log.error(Line("housekeeping.failed", error=kind, at=place_of(error)))
+
+    async def _drive(self, steps: Steps[None], turn: Turn) -> None:
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    found = await self._do(step, turn)
+                except Exception as error:  # noqa: BLE001  the generator's, which raises what it leaves
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(found)
+        except StopIteration:
+            return
+
+    async def _do(self, step: Step, turn: Turn) -> Any:
+        if isinstance(step, Read):
+            found = await self._store.read(step.work)
+            await asyncio.sleep(0)
+            return found
+        await self._until_quiet()
+        found, took_s = await self._store.write(turn.holding(step, self.counts), *step.threads)
+        await asyncio.sleep(max(PAUSE_S, took_s * PAUSE_TIMES))
+        return found
+
+    async def _until_quiet(self) -> None:
+        if is_log_long(self._store.database.path):
+            await asyncio.sleep(REST_S)
+        for _ in range(QUIET_TRIES):
+            if not self._store.queued:
+                return
+            await asyncio.sleep(QUIET_S)
+
+    def _tell(self, before: dict[str, Any], seconds: float) -> None:
+        changed = {
+            name: value - before[name]
+            for name, value in vars(self.counts).items()
+            if value != before[name] and name != "longest_step_s"
+        }
+        if changed:
+            log.info(Line("housekeeping.done", **changed, seconds=seconds))

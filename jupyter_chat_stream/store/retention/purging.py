@@ -1,0 +1,130 @@
+"""Threads go: those that nobody wrote in for long are marked deleted, those marked are purged.
+
+::
+
+    quiet for retention_days ──► marked deleted, by the usual event ──a day──► purged, in steps
+    deleted by a person ─────────────────┘
+
+A thread with an open run (one that waits counts) stays, and so does a quiet one with a schedule
+that is not paused. A purge begins with the thread's first event, by which ``verify`` knows that it
+has begun; it ends with the thread's row. In between nobody can open the thread.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+from sqlmodel import SQLModel
+
+from ...shared.errors import Conflict
+from ..chat.threads import mark_deleted
+from ..log.transaction import ThreadRef, Transaction, execute
+from .steps import Budget, Read, Steps, Write
+
+# Rows deleted in one statement: of those that may be large few, for the budget is asked after each.
+AT_ONCE = {"event": 64, "message": 1, "archive": 1}
+AT_ONCE_ELSE = 16
+
+_OPEN = "EXISTS (SELECT 1 FROM run WHERE run.thread = thread.pk AND run.ended_ms IS NULL)"
+_SCHEDULED = (
+    "EXISTS (SELECT 1 FROM schedule WHERE schedule.thread = thread.pk AND NOT schedule.paused)"
+)
+QUIET = f"NOT deleted AND updated_ms < :cutoff AND NOT {_OPEN} AND NOT {_SCHEDULED}"
+DELETED = f"deleted AND updated_ms < :cutoff AND NOT {_OPEN}"
+
+
+def find_threads(
+    conn: Connection, which: str, cutoff_ms: int, after: int, limit: int
+) -> list[ThreadRef]:
+    """List threads that are ``QUIET`` or ``DELETED`` since the cutoff, by their keys."""
+    sql = f"SELECT pk, id FROM thread WHERE pk > :after AND {which} ORDER BY pk LIMIT :limit"
+    params = {"cutoff": cutoff_ms, "after": after, "limit": limit}
+    return [ThreadRef(pk=row[0], id=row[1]) for row in execute(conn, sql, params).fetchall()]
+
+
+def expire(thread: ThreadRef, cutoff_ms: int) -> Steps[bool]:
+    """Mark a thread deleted if it is still quiet; its followers are told as ever."""
+
+    def work(tx: Transaction) -> bool:
+        if not _is(tx.conn, thread, QUIET, cutoff_ms):
+            return False
+        mark_deleted(tx, thread)
+        return True
+
+    expired: bool = yield Write(work=work, threads=(thread.pk,))
+    return expired
+
+
+def purge(thread: ThreadRef, cutoff_ms: int, *, budget: Budget) -> Steps[int]:
+    """Remove all rows of a deleted thread; gives how many.
+
+    Raises:
+        Conflict: its log does not say that it was deleted; it was left as it is.
+    """
+    if not (yield Read(work=lambda conn: _log_says_deleted(conn, thread))):
+        raise Conflict(f"Thread {thread.id!r} is marked deleted, but no event says so; it stays.")
+    purged, is_over = 0, False
+    while not is_over:
+        count, is_over = yield Write(work=_remover(thread, cutoff_ms, budget), threads=(thread.pk,))
+        purged += count
+    return purged
+
+
+def owned_tables() -> list[tuple[str, str]]:
+    """Give the tables whose rows belong to a thread, and the key of a row in each.
+
+    The log is first, then whoever refers to a row of another table comes before that one.
+    """
+    found = []
+    for table in reversed(SQLModel.metadata.sorted_tables):
+        if "thread" in table.c:
+            keys = [column.name for column in table.primary_key if column.name != "thread"]
+            found.append((table.name, keys[-1]))
+    return sorted(found, key=lambda each: each[0] != "event")
+
+
+def _remover(
+    thread: ThreadRef, cutoff_ms: int, budget: Budget
+) -> Callable[[Transaction], tuple[int, bool]]:
+    """Make the step that removes rows, as many as the budget allows; True with the last."""
+
+    def work(tx: Transaction) -> tuple[int, bool]:
+        is_spent = budget.start()
+        count = 0
+        if not _is(tx.conn, thread, DELETED, cutoff_ms):
+            return count, True
+        for table, key in owned_tables():
+            params = {"thread": thread.pk, "limit": AT_ONCE.get(table, AT_ONCE_ELSE)}
+            sql = (
+                f"DELETE FROM {table} WHERE thread = :thread AND {key} IN "
+                f"(SELECT {key} FROM {table} WHERE thread = :thread ORDER BY {key} LIMIT :limit)"
+            )
+            while gone := tx.execute(sql, params).rowcount:
+                count += gone
+                if is_spent():
+                    return count, False
+        tx.execute("DELETE FROM thread WHERE pk = :pk", {"pk": thread.pk})
+        return count + 1, True
+
+    return work
+
+
+def _is(conn: Connection, thread: ThreadRef, which: str, cutoff_ms: int) -> bool:
+    sql = f"SELECT 1 FROM thread WHERE pk = :pk AND {which}"
+    found = execute(conn, sql, {"pk": thread.pk, "cutoff": cutoff_ms}).first()
+    return found is not None
+
+
+def _log_says_deleted(conn: Connection, thread: ThreadRef) -> bool:
+    sql = (
+        "SELECT body FROM event WHERE thread = :thread AND type = 'thread' "
+        "ORDER BY seq DESC LIMIT 1"
+    )
+    body = execute(conn, sql, {"thread": thread.pk}).scalar()
+    if body is not None:
+        return bool(json.loads(body)["thread"].get("deleted"))
+    # the log goes first, its end last: where nothing is left of it, a purge had begun
+    sql = "SELECT 1 FROM event WHERE thread = :thread LIMIT 1"
+    return execute(conn, sql, {"thread": thread.pk}).first() is None

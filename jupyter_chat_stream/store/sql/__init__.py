@@ -1,0 +1,1 @@
+"""The database itself: opening it, its tables and rows, and news of commits."""

@@ -1,0 +1,225 @@
+"""Rows that hold what no writer of ours has written: found when they are read, and named.
+
+``checked`` turns whatever reading a row raises into ``DamagedRow``. A list or an export shows
+something in the place of a damaged row, so that the rest of its thread, and every other thread, can
+be read; ``jupyter chat-stream check`` lists them. Nothing here changes a row: it is evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from ...shared.errors import DamagedRow, FoldError, InvalidInput
+from ...shared.events import STATUSES, Event, Unknown, iso
+from ...shared.fold import whole_message
+from .driver import Undecodable
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+
+_TEXTS_OF_PART = {
+    "text": ("text",),
+    "reasoning": ("text",),
+    "attachment": ("name", "text"),
+    "tool_result": ("tool_call_id", "name"),
+    "input_request": ("request_id", "prompt"),
+}
+_FIELDS_OF_PART = {
+    "tool_result": ("success", "output"),
+    "input_request": ("choices", "expires_at", "value", "by"),
+}
+
+
+@contextmanager
+def checked(thread_id: str, table: str, row: object) -> Iterator[None]:
+    """Name the row where reading it fails."""
+    try:
+        yield
+    except DamagedRow:
+        raise
+    except (ArithmeticError, InvalidInput, FoldError, LookupError, TypeError, ValueError) as error:
+        reason = str(error) if isinstance(error, _Misfit) else type(error).__name__
+        raise DamagedRow(thread_id, table, str(row), reason) from error
+    except (AttributeError, OSError, RecursionError) as error:
+        raise DamagedRow(thread_id, table, str(row), type(error).__name__) from error
+
+
+class _Misfit(ValueError):
+    """A column is not what it should be; says which, never what it holds."""
+
+
+def check_thread(thread: Mapping[str, Any]) -> None:
+    """Check the texts of a thread."""
+    _expect_texts(thread, "id", "owner")
+    _expect_texts(thread, "name", "title", "project", "model", "system", "head", or_none=True)
+
+
+def check_message(message: Mapping[str, Any]) -> None:
+    """Check the fields of a message that readers rely on."""
+    _expect(message["role"] in ("user", "assistant"), "role")
+    _expect(message["status"] in STATUSES, "status")
+    _expect(isinstance(message["seq"], int), "seq")
+    _expect(message["usage"] is None or isinstance(message["usage"], dict), "usage")
+    error = message["error"]
+    is_one = isinstance(error, dict) and {"code", "message"} <= error.keys()
+    _expect(error is None or is_one, "error")
+    _expect_texts(message, "id", "kind")
+    _expect_texts(message, "model", "stop_reason", "run_id", "parent_id", or_none=True)
+    _expect(isinstance(message["parts"], list), "parts")
+    for part in message["parts"]:
+        _check_part(part)
+
+
+def check_run(run: Mapping[str, Any]) -> None:
+    """Check the fields of a run that readers rely on."""
+    _expect(run["status"] in STATUSES, "status")
+    _expect(isinstance(run["attempt"], int), "attempt")
+    _expect(run["error"] is None or isinstance(run["error"], dict), "error")
+    _expect_texts(run, "id", "message_id")
+    _expect_texts(run, "phase", "model", "job_id", "continues", or_none=True)
+
+
+def check_event(event: Event) -> None:
+    """Check the fields of an event that the fold relies on."""
+    body = event.body
+    _expect(isinstance(event.type, str), "type")
+    _expect_texts(vars(event), "run_id", "message_id", or_none=True)
+    if event.type == "delta":
+        _expect(isinstance(body.text, str), "text")  # type: ignore[union-attr]
+        _expect(isinstance(body.part, int), "part")  # type: ignore[union-attr]
+        _expect(isinstance(body.kind, str), "kind")  # type: ignore[union-attr]
+    elif event.type == "message":
+        message: Any = body.message  # type: ignore[union-attr]
+        _expect(isinstance(message, dict), "body")
+        check_message({"seq": event.seq, "content": "", **message})
+    elif event.type == "thread":
+        _expect(isinstance(body.thread, dict), "body")  # type: ignore[union-attr]
+    elif event.type == "finalized":
+        _expect(body.status in STATUSES, "body")  # type: ignore[union-attr]
+    elif event.type == "tool_start":
+        _expect(isinstance(body.part, int), "body")  # type: ignore[union-attr]
+        _expect(isinstance(body.input, dict), "body")  # type: ignore[union-attr]
+
+
+def _check_part(part: Any) -> None:
+    _expect(isinstance(part, dict) and isinstance(part.get("kind"), str), "parts")
+    kind = part["kind"]
+    texts = _TEXTS_OF_PART.get(kind, ())
+    if kind == "tool_call":
+        texts = ("text",) if "input" not in part else ("tool_call_id", "name")
+    _expect(all(isinstance(part.get(name), str) for name in texts), "parts")
+    _expect(all(name in part for name in _FIELDS_OF_PART.get(kind, ())), "parts")
+
+
+def _expect(is_so: bool, column: str) -> None:
+    if not is_so:
+        raise _Misfit(f"its {column} is not what it should be")
+
+
+def _expect_texts(values: Mapping[str, Any], *names: str, or_none: bool = False) -> None:
+    for name in names:
+        value = values[name]
+        _expect(isinstance(value, str) or (or_none and value is None), name)
+
+
+# ---------------------------------------------------------------------- what is shown instead
+
+
+def readable(read: Callable[[], T], instead: Callable[[DamagedRow], T]) -> T:
+    """Return what is read, or what stands for it where its row is damaged."""
+    try:
+        return read()
+    except DamagedRow as damage:
+        return instead(damage)
+
+
+def message_instead(row: Row, thread_id: str, damage: DamagedRow) -> dict[str, Any]:
+    """Return the message that is shown in the place of a damaged one: failed, and saying why."""
+    status = row["status"] if row["status"] in STATUSES else "failed"
+    is_user = row["role"] == "user"
+    message: dict[str, Any] = {
+        "id": str(row["id"]),
+        "thread_id": thread_id,
+        "role": "user" if is_user else "assistant",
+        "kind": "chat",
+        "status": status if is_user else "failed",
+        "parts": [],
+        "model": _text(row["model"]),
+        "usage": None,
+        "stop_reason": None,
+        "error": _error(damage),
+        "run_id": _text(row["run_id"]),
+        "parent_id": _text(row["parent_id"]),
+        "created_at": _time(row["created_ms"]),
+    }
+    return whole_message(message, row["seq"] if isinstance(row["seq"], int) else 0)
+
+
+def run_instead(row: Row, thread_id: str, message_id: str, damage: DamagedRow) -> dict[str, Any]:
+    """Return the run that is shown in the place of a damaged one."""
+    ended_at = None if row["ended_ms"] is None else _time(row["ended_ms"])
+    is_known = row["status"] in STATUSES
+    return {
+        "id": str(row["id"]),
+        "thread_id": thread_id,
+        "message_id": str(message_id),
+        "status": row["status"] if is_known else "failed",
+        "phase": _text(row["phase"]),
+        "attempt": row["attempt"] if isinstance(row["attempt"], int) else 0,
+        "model": _text(row["model"]),
+        "job_id": None,
+        "error": _error(damage),
+        "continues": _text(row["continues"]),
+        "created_at": _time(row["created_ms"]),
+        "started_at": None,
+        "first_event_at": None,
+        "ended_at": ended_at,
+        "wake_at": None,
+    }
+
+
+def thread_instead(row: Row, damage: DamagedRow) -> dict[str, Any]:
+    """Return the thread that is shown in the place of a damaged one, with an ``error``."""
+    texts = {
+        name: _text(row[name])
+        for name in ("name", "title", "owner", "project", "model", "system", "head")
+    }
+    return {
+        "id": str(row["id"]),
+        **texts,
+        "project": texts["project"] or "",
+        "archived": bool(row["archived"]),
+        "deleted": bool(row["deleted"]),
+        "created_at": _time(row["created_ms"]),
+        "updated_at": _time(row["updated_ms"]),
+        "error": _error(damage),
+    }
+
+
+def event_instead(seq: int, at_ms: Any, damage: DamagedRow) -> Event:
+    """Return what an export holds in the place of a damaged event: no fold knows its type."""
+    return Event(
+        seq=seq,
+        thread_id=damage.facts["thread_id"],
+        at=at_ms if isinstance(at_ms, int) else 0,
+        body=Unknown(type="damaged", fields={"error": _error(damage)}),
+    )
+
+
+def _error(damage: DamagedRow) -> dict[str, Any]:
+    return {"code": damage.code, "message": damage.message, "retryable": False}
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, Undecodable):
+        return str(value)
+    return value if isinstance(value, str) else None
+
+
+def _time(ms: Any) -> str:
+    try:
+        return iso(ms)
+    except (ArithmeticError, OSError, TypeError, ValueError):
+        return iso(0)

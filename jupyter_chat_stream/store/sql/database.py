@@ -1,0 +1,396 @@
+"""Opening a database, and the connections to it: one that writes, a few that read.
+
+SQLite by default: WAL, file 0600, checkpoints from a thread of their own, because a checkpoint on
+the committing connection stalls it for tens of ms. ``sqlite://`` is a file in a folder that is
+removed at the end. Postgres joins by its URL (what it needs is in postgres.py). A database that
+cannot be read, or is not ours, is refused and left as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sqlite3
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from ...shared.errors import (
+    DatabaseBusy,
+    DatabaseForeign,
+    DatabaseGone,
+    DatabaseTooNew,
+    DatabaseTooOld,
+    DatabaseUnreadable,
+    StoreError,
+)
+from ...shared.files import close_to_others, refuse_unless_plain
+from ...shared.folders import reason_of
+from ...shared.logs import Line
+from . import driver, postgres
+from .failures import Outage, explain
+from .failures import reason_of as reason_in
+from .migrations import migrate, refuse_older
+from .network import COMMIT_EVERY_S, OneHost, is_on_network
+from .notices.base import Notices
+from .notices.postgres import Listener
+from .notices.sqlite import Peers
+from .urls import parse_url, shown
+from .watch import FileWatch, HeldFile
+
+log = logging.getLogger("jupyter_chat_stream.store")
+
+# A commit writes whole pages. Measured, written for each byte of an answer that comes in pieces of
+# five: 1300 with SQLite's 4096, 830 with this, with less CPU where many threads are live.
+PAGE_BYTES = 2048
+BUSY_TIMEOUT_MS = 10_000
+BUSY_PAUSE_S = 0.02
+READERS = 3
+CHECKPOINT_INTERVAL_S = 1.0
+CHECKPOINT_BYTES = 16 * 1024 * 1024  # each holds a commit up for as long as the disk takes
+TRUNCATE_BYTES = 64 * 1024 * 1024  # so large only under a load that never pauses
+
+
+# SQLite's words for what is wrong with the disk or the folder, not with what the file holds.
+_NOT_THE_CONTENT = ("unable to open", "readonly", "disk is full", "disk I/O error")
+
+
+class Database:
+    """One database, opened: engines to write and to read with."""
+
+    _open_to_others: tuple[str, ...] = ()  # paths that could not be closed to other users
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        synchronous: str = "NORMAL",
+        network_disk: bool | None = False,
+        is_light: bool = False,
+        migrates: bool = True,
+        now_ms: int,
+    ) -> None:
+        _keep_rows_out_of_logs()
+        self.url: URL = parse_url(url)
+        self._synchronous = synchronous
+        self._idle_readers = 1 if is_light else READERS
+        self._scratch: Path | None = None
+        self._schema = ""
+        self._host: OneHost | None = None
+        self._file: HeldFile | None = None
+        self._watch: FileWatch | None = None
+        self.outage = Outage("database")
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self._prepare_file(network_disk)
+        try:
+            self.writing = self._engine(writes=True, size=1)
+            self.reading = self._engine(writes=False, size=READERS)
+            self._open(now_ms if migrates else None)
+            has_wal = self.is_sqlite and not self.is_on_network
+            self._watch = self._watched(has_wal=has_wal)
+        except BaseException:
+            self.close()
+            raise
+        self._checkpoints = _Checkpoints(self) if has_wal else None
+
+    @property
+    def path(self) -> Path | None:
+        """The file, where the database is one."""
+        return Path(self.url.database) if self.is_sqlite and self.url.database else None
+
+    @property
+    def is_on_network(self) -> bool:
+        """Whether this is a file on a network disk, which one host has at a time."""
+        return self._host is not None
+
+    @property
+    def commit_every_s(self) -> float:
+        """The least time between two commits."""
+        return COMMIT_EVERY_S if self.is_on_network else 0.0
+
+    @property
+    def folder(self) -> Path | None:
+        """Where files that belong to the database lie: the owners' locks."""
+        return self.path.parent if self.path else None
+
+    def describe(self) -> dict[str, Any]:
+        """Say which database this is, without its password."""
+        shown = "sqlite://" if self._scratch else self._where()
+        told = {"open_to_others": list(self._open_to_others)} if self._open_to_others else {}
+        backend = self.url.get_backend_name()
+        return {"backend": backend, "url": shown, "durable": not self._scratch, **told}
+
+    @property
+    def driver_error(self) -> type[Exception]:
+        """What the driver raises."""
+        kind: type[Exception] = self.writing.dialect.loaded_dbapi.Error
+        return kind
+
+    def connect_listening(self) -> Any:
+        """Open a connection of the driver's own, where each statement is a transaction."""
+        arguments, options = self.writing.dialect.create_connect_args(self.url)
+        options = {**options, **postgres.options_for(self.url), "autocommit": True}
+        return self.writing.dialect.connect(*arguments, **options)
+
+    def make_notices(self) -> Notices:
+        """Give the way to the other processes that have this database."""
+        if self._scratch:
+            return Notices()
+        return Peers(Path(str(self.path))) if self.is_sqlite else Listener(self, self._schema)
+
+    def _watched(self, *, has_wal: bool) -> FileWatch | None:
+        if self._file is None or self.path is None:
+            return None
+        return FileWatch(self.path, self._file, has_wal=has_wal)
+
+    def refuse_gone(self) -> None:
+        """Compare the database's files with those that were opened; a few µs.
+
+        Raises:
+            DatabaseGone: they were removed, replaced or overwritten.
+        """
+        if self._watch is not None:
+            self._watch.refuse_gone()
+
+    def explain(self, error: Exception) -> Exception:
+        """Turn what the database raised into an error of ours; a file that is gone explains all."""
+        try:
+            self.refuse_gone()
+        except DatabaseGone as gone:
+            return gone
+        return explain(error)
+
+    def close(self) -> None:
+        """End every connection; a scratch database is removed."""
+        if getattr(self, "_checkpoints", None):
+            self._checkpoints.stop()  # type: ignore[union-attr]
+        for name in ("reading", "writing"):
+            engine = getattr(self, name, None)
+            if engine is not None:
+                engine.dispose()
+        for held in (self._watch or self._file, self._host):
+            if held is not None:
+                held.close()
+        self._watch = self._file = self._host = None
+        if self._scratch:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _prepare_file(self, network_disk: bool | None) -> None:
+        if self.url.database in (None, "", ":memory:"):
+            self._scratch = Path(tempfile.mkdtemp(prefix="chat-stream-"))
+            self.url = self.url.set(database=str(self._scratch / "chat.db"))
+            self._synchronous = "OFF"
+        path = Path(str(self.url.database)).absolute()
+        self.url = self.url.set(database=str(path))
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if is_on_network(path.parent) if network_disk is None else network_disk:
+                self._host = OneHost(path.parent)
+            self._refuse_odd_files(path)
+            self._file = HeldFile(path)
+            self._close_to_others(path)
+        except OSError as error:
+            raise self._cannot_open(reason_of(error)) from error
+
+    def _refuse_odd_files(self, path: Path) -> None:
+        for each in _belonging(path):
+            refuse_unless_plain(each)
+
+    def _close_to_others(self, path: Path) -> None:
+        """Close the file and what belongs to it to other users, or tell of what stays open."""
+        is_open = [str(each) for each in _belonging(path) if not close_to_others(each)]
+        folder = path.parent
+        # A folder of another name holds more than ours: only who may write there is told of.
+        is_own = folder.name == "chat-stream"
+        if not close_to_others(folder, is_ours=is_own, bits=0o077 if is_own else 0o022):
+            is_open.append(str(folder))
+        for name in is_open:
+            log.warning(Line("file.open_to_others", path=name))
+        self._open_to_others = tuple(is_open)
+
+    def _engine(self, *, writes: bool, size: int) -> Engine:
+        options: dict[str, Any] = {
+            "pool_size": size,
+            "max_overflow": 0,
+            "poolclass": QueuePool,
+            "hide_parameters": True,  # an error's text may reach a log; parameters hold answers
+        }
+        if self.is_sqlite:
+            options["connect_args"] = {
+                "check_same_thread": False,
+                "isolation_level": None,
+                "timeout": BUSY_TIMEOUT_MS / 1000,
+            }
+        else:
+            options.update(self._postgres_options(writes=writes, size=size))
+        try:
+            engine = create_engine(self.url, **options)
+        except (NoSuchModuleError, ModuleNotFoundError) as error:
+            raise DatabaseUnreadable(
+                f"There is no driver for {self.url.drivername!r} databases here. For Postgres: "
+                "pip install 'jupyter-chat-stream[postgres]'."
+            ) from error
+        if not self.is_sqlite and self.url.drivername != postgres.DRIVER:
+            raise DatabaseUnreadable(
+                f"{self.url.drivername!r} databases are not known here. Write the URL as "
+                "sqlite:////folder/chat.db or postgresql+psycopg://user@host/name."
+            )
+        if self.is_sqlite:
+            self._teach_sqlite(engine)
+        if self.is_sqlite or writes:
+            _begin_with(engine, driver.begin_sql(is_sqlite=self.is_sqlite, writes=writes))
+        return engine
+
+    def _postgres_options(self, *, writes: bool, size: int) -> dict[str, Any]:
+        idle = min(size, self._idle_readers)
+        return postgres.engine_options(self.url, writes=writes, idle=idle, most=size)
+
+    def _teach_sqlite(self, engine: Engine) -> None:
+        pragmas = (
+            f"PRAGMA page_size={PAGE_BYTES}",  # of a file that is still empty
+            f"PRAGMA synchronous={self._synchronous}",
+            "PRAGMA wal_autocheckpoint=0",
+            "PRAGMA journal_size_limit=0",  # begun anew it is short again: its size tells its age
+            "PRAGMA foreign_keys=ON",
+            "PRAGMA temp_store=MEMORY",
+        )
+
+        @event.listens_for(engine, "connect")
+        def on_connect(raw: sqlite3.Connection, record: Any) -> None:
+            raw.text_factory = driver.decode
+            for pragma in pragmas:
+                raw.execute(pragma).close()
+            if not raw.execute("PRAGMA page_count").fetchone()[0]:
+                # so that the file can shrink again, step by step: 1 to 3 % more are written
+                raw.execute("PRAGMA auto_vacuum=INCREMENTAL").close()
+
+    def _open(self, now_ms: int | None) -> None:
+        def prepare(conn: Connection) -> None:
+            if now_ms is None:
+                refuse_older(conn)
+            else:
+                migrate(conn, now_ms)
+
+        try:
+            if not self.is_sqlite:
+                self._schema = postgres.open_patiently(self.writing, self._where(), prepare)
+                return
+            with self.writing.begin() as conn:
+                prepare(conn)
+            self._use_journal("DELETE" if self.is_on_network else "WAL")
+        except (DatabaseForeign, DatabaseTooNew, DatabaseTooOld) as error:
+            raise type(error)(f"{self._where()}: {error.message}", **error.facts) from None
+        except OperationalError as error:
+            if "locked" in str(error):
+                raise DatabaseBusy(
+                    "Another program holds the database's lock. End it, then start again."
+                ) from error
+            raise self._unreadable(error) from error
+        except DatabaseError as error:
+            raise self._unreadable(error) from error
+
+    def _where(self) -> str:
+        return shown(self.url)
+
+    def _use_journal(self, mode: str) -> None:
+        # stands in the file's header: so not before it is known that the file is ours
+        raw = self.writing.raw_connection()
+        deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+        try:
+            while not self._has_switched(raw.cursor(), mode, time.monotonic() >= deadline):
+                time.sleep(BUSY_PAUSE_S)
+        finally:
+            raw.close()
+
+    def _has_switched(self, cursor: Any, mode: str, is_last: bool) -> bool:
+        # SQLite's own timeout is not for this: where others open the file too, it is tried again
+        try:
+            cursor.execute(f"PRAGMA journal_mode={mode}").close()
+        except sqlite3.OperationalError as error:
+            if is_last or "locked" not in str(error):
+                raise DatabaseBusy(
+                    "Another program holds the database's lock. End it, then start again."
+                ) from error
+            return False
+        return True
+
+    def _cannot_open(self, reason: str) -> DatabaseUnreadable:
+        return DatabaseUnreadable(
+            f"The database {str(self.path)!r} cannot be opened: {reason}. Check the folder, its "
+            "permissions and the disk's free space, or name another with "
+            "--ChatStream.database_url.",
+            path=str(self.path),
+        )
+
+    def _unreadable(self, error: Exception) -> StoreError:
+        reason = reason_in(error)
+        if self.is_sqlite and any(words in reason for words in _NOT_THE_CONTENT):
+            return self._cannot_open(f"{reason}, in {str(self.folder)!r}")
+        return DatabaseUnreadable(
+            f"{self._where()} is not a database this package can read ({type(error).__name__}). "
+            "It was left as it is: restore a backup, or name another with "
+            "--ChatStream.database_url."
+        )
+
+
+def _belonging(path: Path) -> list[Path]:
+    """Return the database's file and those that SQLite keeps beside it."""
+    return [Path(f"{path}{end}") for end in ("", "-wal", "-shm", "-journal")]
+
+
+def _begin_with(engine: Engine, sql: str) -> None:
+    @event.listens_for(engine, "begin")
+    def on_begin(conn: Connection) -> None:
+        driver.begin(conn, sql)
+
+
+def _keep_rows_out_of_logs() -> None:
+    # at DEBUG, SQLAlchemy logs the rows it reads; who wants that has to say so by its name
+    logger = logging.getLogger("sqlalchemy.engine")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.WARNING)
+
+
+class _Checkpoints:
+    """Moves committed pages from the WAL into the file, beside the writer, once a second."""
+
+    def __init__(self, database: Database) -> None:
+        self._path = database.path
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(
+            target=self._work, name="chat-stream-checkpoint", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        wal = Path(f"{self._path}-wal")
+        conn: sqlite3.Connection | None = None
+        last_size, done_size = -1, -1
+        while not self._stopped.wait(CHECKPOINT_INTERVAL_S):
+            try:
+                if conn is None:
+                    conn = sqlite3.connect(str(self._path), timeout=1, isolation_level=None)
+                size = wal.stat().st_size
+                is_due = size > CHECKPOINT_BYTES or 0 < size == last_size
+                if is_due and size != done_size:
+                    mode = "TRUNCATE" if size > TRUNCATE_BYTES else "PASSIVE"
+                    found = conn.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+                    is_busy, frames, moved = found
+                    done_size = size if not is_busy and frames == moved else -1
+                last_size = size
+            except (OSError, sqlite3.Error) as error:  # the next round tries again
+                log.debug(Line("checkpoint.put_off", error=type(error).__name__))
+        if conn is not None:
+            conn.close()

@@ -1,0 +1,176 @@
+"""How a database came to be what it is: a list that only grows.
+
+Each migration is additive, so an older environment can go on with the same file; one that is not
+raises ``MIN_CODE_VERSION``, and code below it refuses the database untouched. A migration's name
+says when and what; its docstring says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Column, Connection, inspect, text
+from sqlalchemy.schema import CreateColumn
+from sqlmodel import SQLModel
+
+from ...shared.errors import DatabaseForeign, DatabaseTooNew, DatabaseTooOld
+from . import tables
+
+# The schema generation this code writes, and the least generation of code it asks of others.
+CODE_VERSION = 2
+MIN_CODE_VERSION = 2
+
+Migration = Callable[[Connection], None]
+
+
+def m0001_first_tables(conn: Connection) -> None:
+    """The spine: threads, messages, runs, events and what belongs to them."""
+    SQLModel.metadata.create_all(conn, tables=[tables.table(row) for row in _FIRST])
+
+
+def m0002_waits_and_leases(conn: Connection) -> None:
+    """Messages for later, schedules, leases, a preference.
+
+    Not additive: code before it would send a message that is for later at once.
+    """
+    run = tables.table(tables.RunRow)
+    schedule = tables.table(tables.ScheduleRow)
+    if _add_column(conn, run.c.turn):
+        # before every turn that is a seq, in the order they had
+        conn.execute(text("UPDATE run SET turn = pk - 1000000000000"))
+    for column in (
+        run.c.deliver_ms,
+        tables.table(tables.PreferenceRow).c.on_crash,
+        *(schedule.c[name] for name in ("model", "params", "last_ms", "last_run_id")),
+    ):
+        _add_column(conn, column)
+    SQLModel.metadata.create_all(conn, tables=[tables.table(tables.LeaseRow)])
+
+
+def m0003_compaction_in_steps(conn: Connection) -> None:
+    """Large runs are compacted step by step, and archived so.
+
+    Whoever purges a row asks who refers to it: by an index, or a purge would hold the writer up.
+    """
+    _add_column(conn, tables.table(tables.CompactionRow).c.deltas_left)
+    SQLModel.metadata.create_all(conn, tables=[tables.table(tables.ArchiveRow)])
+    for row, name in ((tables.RunRow, "run_by_message"), (tables.IdempotencyRow, _BY_THREAD)):
+        index = next(index for index in tables.table(row).indexes if index.name == name)
+        index.create(conn, checkfirst=True)
+
+
+def _add_column(conn: Connection, column: Column[Any]) -> bool:
+    """Add a column where it is not there yet: a new database has been made with all of them."""
+    table = column.table
+    if column.name in {known["name"] for known in inspect(conn).get_columns(table.name)}:
+        return False
+    described = CreateColumn(column).compile(dialect=conn.dialect)
+    conn.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {described}"))
+    return True
+
+
+_BY_THREAD = "idempotency_by_thread"
+_FIRST = (
+    tables.ThreadRow,
+    tables.MessageRow,
+    tables.RunRow,
+    tables.EventRow,
+    tables.CompactionRow,
+    tables.IdempotencyRow,
+    tables.PreferenceRow,
+    tables.ScheduleRow,
+    tables.AnchorRow,
+)
+
+MIGRATIONS: tuple[Migration, ...] = (
+    m0001_first_tables,
+    m0002_waits_and_leases,
+    m0003_compaction_in_steps,
+)
+
+
+def migrate(conn: Connection, now_ms: int) -> list[str]:
+    """Bring the database to this code's schema, within the caller's transaction.
+
+    Returns the names of the migrations that were applied.
+
+    Raises:
+        DatabaseForeign: there are tables, and they are not ours.
+        DatabaseTooNew: it needs newer code; nothing was changed.
+    """
+    names = set(inspect(conn).get_table_names())
+    if not names:
+        own = [tables.table(tables.MetaRow), tables.table(tables.MigrationRow)]
+        SQLModel.metadata.create_all(conn, tables=own)
+        conn.execute(
+            text("INSERT INTO meta (key, value) VALUES ('min_code_version', :v)"),
+            {"v": str(MIN_CODE_VERSION)},
+        )
+    else:
+        _refuse_foreign(names)
+    _refuse_newer(conn)
+    fresh = _missing(conn)
+    for migration in fresh:
+        migration(conn)
+        conn.execute(
+            text("INSERT INTO migration (name, at_ms) VALUES (:name, :at)"),
+            {"name": migration.__name__, "at": now_ms},
+        )
+    if fresh:
+        conn.execute(
+            text("UPDATE meta SET value = :v WHERE key = 'min_code_version'"),
+            {"v": str(MIN_CODE_VERSION)},
+        )
+    return [m.__name__ for m in fresh]
+
+
+def refuse_older(conn: Connection) -> None:
+    """See that the database has this code's schema; change nothing.
+
+    Raises:
+        DatabaseForeign, DatabaseTooNew: as with `migrate`.
+        DatabaseTooOld: `migrate` would change it.
+    """
+    names = set(inspect(conn).get_table_names())
+    if not names:
+        raise DatabaseTooOld(
+            "There is no chat in the database yet, and this command makes none. Start a server "
+            "with it, or name another database with --ChatStream.database_url."
+        )
+    _refuse_foreign(names)
+    _refuse_newer(conn)
+    if _missing(conn):
+        raise DatabaseTooOld(
+            "The database is of an older version, and this command changes nothing. End that "
+            "version's servers and start one of this version, which upgrades it; or use the "
+            "older version's command."
+        )
+
+
+def _missing(conn: Connection) -> list[Migration]:
+    applied = {row[0] for row in conn.execute(text("SELECT name FROM migration"))}
+    return [m for m in MIGRATIONS if m.__name__ not in applied]
+
+
+def _refuse_foreign(names: set[str]) -> None:
+    if not {"meta", "migration"} <= names:
+        raise DatabaseForeign(
+            "The database holds tables of another program. Name another one with "
+            "--ChatStream.database_url; this one was left as it is."
+        )
+
+
+def _refuse_newer(conn: Connection) -> None:
+    needed = conn.execute(
+        text("SELECT value FROM meta WHERE key = 'min_code_version'")
+    ).scalar_one_or_none()
+    if needed is None:
+        raise DatabaseForeign("The database's meta table is not ours; it was left as it is.")
+    if int(needed) > CODE_VERSION:
+        raise DatabaseTooNew(
+            f"The database needs schema generation {needed}, this environment has {CODE_VERSION}. "
+            "Upgrade jupyter-chat-stream here, or name another database with "
+            "--ChatStream.database_url.",
+            needed=int(needed),
+        )

@@ -1,0 +1,112 @@
+"""A database file on a network disk: found out, and kept to one host.
+
+SQLite's write-ahead log needs memory that all its processes share, which no network disk gives: two
+hosts would damage the file. There it is kept with a rollback journal, with ``COMMIT_EVERY_S``
+between two commits (each waits for the disk's host several times), and by one host at a time: who
+has it holds a shared lock on ``owners/host.lock``, in which its name stands.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from pathlib import Path
+
+from ...shared.errors import DatabaseOnOtherHost
+
+COMMIT_EVERY_S = 0.05
+TRIES, PAUSE_S = 20, 0.01  # for the folder: somebody may just be writing the name
+MOUNTS = Path("/proc/self/mountinfo")
+# As Linux names them; FUSE says what is behind it after the dot.
+NETWORK = frozenset(
+    (
+        *("9p", "afs", "beegfs", "ceph", "cifs", "davfs", "glusterfs", "gpfs", "lustre", "nfs"),
+        *("nfs4", "orangefs", "panfs", "pvfs2", "smb2", "smb3", "smbfs", "wekafs"),
+    )
+)
+LOCAL_FUSE = frozenset(("fuseblk", "fuse.lxcfs", "fuse.ntfs-3g", "fuse.mergerfs"))
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+def is_on_network(path: Path, mounts: Path = MOUNTS) -> bool:
+    """Say whether a file lies on a network disk; where that cannot be told it does not.
+
+    FUSE counts as one: what is behind it seldom gives shared memory.
+    """
+    if os.name == "nt":
+        return str(path).startswith("\\\\")
+    kind = file_system_of(path, mounts)
+    if kind is None or kind in LOCAL_FUSE:
+        return False
+    return kind in NETWORK or kind.startswith("fuse")
+
+
+def file_system_of(path: Path, mounts: Path = MOUNTS) -> str | None:
+    """Give the kind of the file system that a path is on; None where the system does not say."""
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return None
+    target = Path(os.path.realpath(path))
+    best, found = -1, None
+    for line in lines:
+        before, dash, after = line.partition(" - ")
+        fields = before.split()
+        if not dash or len(fields) < 5:
+            continue
+        place = Path(_ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[4]))
+        is_inside = place == target or place in target.parents
+        if is_inside and len(place.parts) >= best:  # the one mounted last lies above
+            best, found = len(place.parts), after.split()[0]
+    return found
+
+
+class OneHost:
+    """This host's hold on a database's folder; others of the same host share it."""
+
+    def __init__(self, folder: Path, host: str | None = None) -> None:
+        self._host = host or socket.gethostname()
+        path = folder / "owners" / "host.lock"
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._take(folder)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._descriptor)
+
+    def _take(self, folder: Path) -> None:
+        # An exclusive lock does not become a shared one at a stroke: another host may have it in
+        # between. So who has the shared one looks whose name stands there: nobody changes it then.
+        import fcntl  # what is on a network disk elsewhere is not told from a local one
+
+        for _ in range(TRIES):
+            if self._lock(fcntl.LOCK_EX):
+                os.ftruncate(self._descriptor, 0)
+                os.pwrite(self._descriptor, self._host.encode(), 0)
+            if self._is_own() and self._lock(fcntl.LOCK_SH) and self._is_own():
+                return
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            time.sleep(PAUSE_S)
+        raise DatabaseOnOtherHost(str(folder), self._name())
+
+    def _lock(self, kind: int) -> bool:
+        import fcntl
+
+        try:
+            fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def _is_own(self) -> bool:
+        return self._name() == self._host
+
+    def _name(self) -> str:
+        return os.pread(self._descriptor, 1000, 0).decode(errors="replace")

@@ -1,0 +1,176 @@
+"""Notices between the processes that have one SQLite file: datagrams over loopback.
+
+Each process writes the port it listens on, and a random token, to a 0600 file beside the database
+(``chat.db-peer-…``); a datagram without its receiver's token is ignored. Who comes or goes says so,
+and the others look at the files again. A file whose port nobody listens on was left by a dead
+process, and is removed. Where loopback cannot be used there are no notices, and polls find all.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from ....shared.logs import Line
+from .base import MAX_BYTES, Heard, Notice, Notices, pack, unpack
+
+log = logging.getLogger("jupyter_chat_stream.store")
+
+LOOPBACK = "127.0.0.1"
+LOOK_ANYWAY_S = 10.0  # at the files: for peers that went without a word
+END_AGAIN_S = 0.05  # a datagram is dropped where the buffer is full
+_LOOK, _END = "look", "end"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """Another process on the same file: where it listens, and what shows that we may speak."""
+
+    port: int
+    token: str
+
+
+class Peers(Notices):
+    """This process among those that have the file at ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._origin = secrets.token_hex(8)
+        self._token = secrets.token_hex(16)
+        self._own = path.with_name(f"{path.name}-peer-{self._origin}")
+        self._peers: tuple[Peer, ...] = ()
+        self._socket: socket.socket | None = None
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, heard: Heard) -> None:
+        try:
+            self._socket = _listening_socket()
+            self._write_own(self._socket.getsockname()[1])
+        except OSError as error:
+            log.info(Line("notices.none", error=type(error).__name__))  # polling finds all
+            self._close()
+            return
+        self._look()
+        self._send(_LOOK)
+        self._thread = threading.Thread(
+            target=self._work, args=(heard,), name="chat-stream-notices", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def has_others(self) -> bool:
+        return bool(self._peers)
+
+    def tell(self, notice: Notice) -> None:
+        self._send(pack(notice, self._origin))
+
+    def stop(self) -> None:
+        if self._socket is not None and self._thread is not None:
+            own = Peer(port=self._socket.getsockname()[1], token=self._token)
+            self._ending.set()
+            while self._thread.is_alive():
+                self._send(_END, (own,))
+                self._thread.join(END_AGAIN_S)
+            self._remove(self._own)
+            self._send(_LOOK)
+        self._close()
+
+    def _work(self, heard: Heard) -> None:
+        assert self._socket is not None
+        self._socket.settimeout(LOOK_ANYWAY_S)
+        while not self._ending.is_set():
+            try:
+                data = self._socket.recv(2 * MAX_BYTES)
+            except TimeoutError:
+                self._look()
+                continue
+            except OSError:  # Windows tells here that a datagram of ours found nobody
+                continue
+            words = self._words_of(data)
+            if words == _LOOK:
+                self._look()
+            elif words and words != _END:
+                heard(unpack(words)[1])
+
+    def _words_of(self, data: bytes) -> str:
+        token, _, words = data.decode("ascii", "replace").partition(" ")
+        return words if secrets.compare_digest(token.encode(), self._token.encode()) else ""
+
+    def _send(self, words: str, peers: tuple[Peer, ...] | None = None) -> None:
+        for peer in self._peers if peers is None else peers:
+            try:
+                assert self._socket is not None
+                self._socket.sendto(f"{peer.token} {words}".encode(), (LOOPBACK, peer.port))
+            except OSError:
+                pass  # a hint that is lost costs latency only (L9)
+
+    def _write_own(self, port: int) -> None:
+        descriptor = os.open(self._own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{port} {self._token}\n")
+
+    def _look(self) -> None:
+        """Learn who else is there; remove what the dead have left, and be found oneself."""
+        try:
+            if self._socket is not None and not self._own.exists():  # the folder was cleaned
+                self._write_own(self._socket.getsockname()[1])
+            self._peers = tuple(self._find())
+        except OSError as error:  # the folder is gone, perhaps: polling finds all
+            log.debug(Line("notices.none", error=type(error).__name__))
+
+    def _find(self) -> list[Peer]:
+        found: list[Peer] = []
+        for file in self._path.parent.iterdir():
+            if file == self._own or not file.name.startswith(f"{self._path.name}-peer-"):
+                continue
+            peer = _read(file)
+            if peer is not None and _is_listened_on(peer.port):
+                found.append(peer)
+            elif peer is not None:
+                self._remove(file)
+        return found
+
+    def _remove(self, file: Path) -> None:
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:  # Windows removes no file that is open
+            log.debug(Line("notices.file_stays", error=type(error).__name__))
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def _listening_socket() -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        made.bind((LOOPBACK, 0))
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _read(file: Path) -> Peer | None:
+    """Read a peer's file; None where it is not, or not yet, one."""
+    try:
+        port, token = file.read_text(encoding="ascii").split()
+        return Peer(port=int(port), token=token)
+    except (OSError, ValueError):
+        return None
+
+
+def _is_listened_on(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((LOOPBACK, port))
+        except (OSError, OverflowError):
+            return True
+        return False

@@ -1,0 +1,235 @@
+"""Between rows and values: each table's columns on one side, the wire's objects on the other.
+
+Both directions are here, side by side, so that a row and the fold of its events can be compared
+byte for byte (L7).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ...shared.events import (
+    Delta,
+    Event,
+    MessageWritten,
+    body_fields,
+    canonical,
+    from_iso,
+    iso,
+    make_body,
+)
+from ...shared.fold import whole_message
+from .damage import check_event, check_message, check_run, check_thread, checked
+
+THREAD_COLUMNS = (
+    "id, owner, project, name, title, model, system, head, archived, deleted, "
+    "created_ms, updated_ms"
+)
+MESSAGE_COLUMNS = (
+    "id, role, kind, status, parts, model, usage, stop_reason, error, run_id, parent_id, seq, "
+    "created_ms"
+)
+RUN_COLUMNS = (
+    "run.pk, run.id, run.thread, run.message, run.status, phase, attempt, run.model, params, "
+    "job_id, run.error, continues, owner, crashes, retries, run.created_ms, started_ms, "
+    "first_event_ms, ended_ms, wake_ms, run.seq"
+)
+EVENT_COLUMNS = "seq, type, run, attempt, at_ms, part, kind, text, body"
+WHOLE_EVENT = ("thread", *EVENT_COLUMNS.split(", "))
+
+Row = Mapping[str, Any]
+
+
+def thread_wire(row: Row) -> dict[str, Any]:
+    """Return a thread as the wire has it.
+
+    Raises:
+        DamagedRow
+    """
+    with checked(str(row["id"]), "thread", row["id"]):
+        thread = _thread_wire(row)
+        check_thread(thread)
+        return thread
+
+
+def _thread_wire(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "title": row["title"],
+        "owner": row["owner"],
+        "project": row["project"],
+        "model": row["model"],
+        "system": row["system"],
+        "head": row["head"],
+        "archived": bool(row["archived"]),
+        "deleted": bool(row["deleted"]),
+        "created_at": iso(row["created_ms"]),
+        "updated_at": iso(row["updated_ms"]),
+    }
+
+
+def message_wire(row: Row, thread_id: str) -> dict[str, Any]:
+    """Return a message as the wire has it, folded up to the row's seq.
+
+    Raises:
+        DamagedRow
+    """
+    with checked(thread_id, "message", row["id"]):
+        message = _message_wire(row, thread_id)
+        check_message({**message, "seq": row["seq"]})
+        return whole_message(message, row["seq"])
+
+
+def _message_wire(row: Row, thread_id: str) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "thread_id": thread_id,
+        "role": row["role"],
+        "kind": row["kind"],
+        "status": row["status"],
+        "parts": json.loads(row["parts"]),
+        "model": row["model"],
+        "usage": _load(row["usage"]),
+        "stop_reason": row["stop_reason"],
+        "error": _load(row["error"]),
+        "run_id": row["run_id"],
+        "parent_id": row["parent_id"],
+        "created_at": iso(row["created_ms"]),
+    }
+
+
+def message_columns(message: Mapping[str, Any], seq: int) -> dict[str, Any]:
+    """Give the columns of a message folded up to ``seq``."""
+    return {
+        "id": message["id"],
+        "role": message["role"],
+        "kind": message["kind"],
+        "status": message["status"],
+        "parts": canonical(message["parts"]),
+        "model": message["model"],
+        "usage": _dump(message["usage"]),
+        "stop_reason": message["stop_reason"],
+        "error": _dump(message["error"]),
+        "run_id": message["run_id"],
+        "parent_id": message["parent_id"],
+        "seq": seq,
+        "created_ms": from_iso(message["created_at"]),
+    }
+
+
+def run_wire(row: Row, thread_id: str, message_id: str) -> dict[str, Any]:
+    """Return a run as the wire has it.
+
+    Raises:
+        DamagedRow
+    """
+    with checked(thread_id, "run", row["id"]):
+        run = _run_wire(row, thread_id, message_id)
+        check_run(run)
+        return run
+
+
+def _run_wire(row: Row, thread_id: str, message_id: str) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "thread_id": thread_id,
+        "message_id": message_id,
+        "status": row["status"],
+        "phase": row["phase"],
+        "attempt": row["attempt"],
+        "model": row["model"],
+        "job_id": row["job_id"],
+        "error": _load(row["error"]),
+        "continues": row["continues"],
+        "created_at": iso(row["created_ms"]),
+        "started_at": _iso(row["started_ms"]),
+        "first_event_at": _iso(row["first_event_ms"]),
+        "ended_at": _iso(row["ended_ms"]),
+        "wake_at": _iso(row["wake_ms"]),
+    }
+
+
+def run_columns(run: Mapping[str, Any], seq: int) -> dict[str, Any]:
+    """Give those columns of a run that the fold decides."""
+    return {
+        "status": run["status"],
+        "phase": run["phase"],
+        "attempt": run["attempt"],
+        "error": _dump(run["error"]),
+        "started_ms": _ms(run["started_at"]),
+        "first_event_ms": _ms(run["first_event_at"]),
+        "ended_ms": _ms(run["ended_at"]),
+        "wake_ms": _ms(run["wake_at"]),
+        "seq": seq,
+    }
+
+
+def event_row(event: Event, thread: int, run: int | None) -> tuple[Any, ...]:
+    """Give an event's row, as ``WHOLE_EVENT``; only a delta's text is a column of its own."""
+    body = event.body
+    common = (thread, event.seq, body.type, run, event.attempt, event.at)
+    if isinstance(body, Delta):
+        return (*common, body.part, body.kind, body.text, None)
+    return (*common, None, None, None, canonical(body_fields(body)))
+
+
+def event_value(row: Any, thread_id: str, run: tuple[str, str] | None) -> Event:
+    """Return the event of a row of ``EVENT_COLUMNS``; ``run`` is (run id, message id).
+
+    Raises:
+        DamagedRow
+    """
+    with checked(thread_id, "event", f"seq {row[0]}"):
+        event = _event_value(row, thread_id, run)
+        check_event(event)
+        return event
+
+
+def _event_value(row: Any, thread_id: str, run: tuple[str, str] | None) -> Event:
+    seq, type_, _, attempt, at_ms, part, kind, text, body = row
+    run_id, message_id = run or (None, None)
+    value: Any
+    if type_ == "delta":
+        value = Delta(part=part, kind=kind, text=text)
+    else:
+        value = make_body(type_, json.loads(body))
+        if isinstance(value, MessageWritten):
+            message_id = value.message["id"]
+    return Event(
+        seq=seq,
+        thread_id=thread_id,
+        at=int(at_ms),
+        run_id=run_id,
+        message_id=message_id,
+        attempt=attempt,
+        body=value,
+    )
+
+
+def params_of(text: Any, thread_id: str, run_id: str) -> dict[str, Any]:
+    """Read what was asked for beside the content of a run's message.
+
+    Raises:
+        DamagedRow
+    """
+    with checked(thread_id, "run", run_id):
+        return dict(json.loads(text))
+
+
+def _load(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def _dump(value: Any) -> str | None:
+    return None if value is None else canonical(value)
+
+
+def _iso(ms: int | None) -> str | None:
+    return None if ms is None else iso(ms)
+
+
+def _ms(text: str | None) -> int | None:
+    return None if text is None else from_iso(text)

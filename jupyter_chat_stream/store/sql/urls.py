@@ -1,0 +1,85 @@
+"""Databases' URLs and SQLite files' paths, read without taking one file for another.
+
+In a URL ``%20`` is a blank and ``?`` begins options; in a path they are themselves. People write
+either after ``sqlite:///``, so the folder that exists says which is meant, and where both do, or
+options are given, the URL is refused rather than another file opened.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import unquote
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from ...shared.errors import DatabaseUnreadable
+from ...shared.folders import sqlite_url
+from . import postgres
+
+SQLITE = ("sqlite://", "sqlite+pysqlite://")
+IN_MEMORY = ("", ":memory:")
+
+
+def parse_url(url: str) -> URL:
+    """Read a database's URL, or the path of an SQLite file.
+
+    Raises:
+        DatabaseUnreadable: it is neither, or may mean two files.
+    """
+    scheme = next((each for each in SQLITE if url.startswith(each)), None)
+    if scheme is not None:
+        return _sqlite(url[len(scheme) :])
+    if os.path.isabs(url) and "://" not in url:
+        return URL.create("sqlite", database=url)
+    try:
+        return postgres.with_driver(make_url(url))
+    except ArgumentError:  # its text quotes the URL, which may hold a password
+        raise DatabaseUnreadable(
+            "The database's URL cannot be read. Write it as sqlite:////folder/chat.db or "
+            "postgresql+psycopg://user@host/name in --ChatStream.database_url."
+        ) from None
+
+
+def shown(url: URL) -> str:
+    """Write a URL without its password and options, so that ``parse_url`` reads the same of it."""
+    if url.get_backend_name() == "sqlite" and url.database:
+        return sqlite_url(Path(url.database))
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def _sqlite(rest: str) -> URL:
+    if rest and not rest.startswith("/"):
+        raise DatabaseUnreadable(
+            f"'sqlite://{rest}' names a host, and an SQLite file has none. Write three slashes and "
+            "the path: sqlite:////folder/chat.db."
+        )
+    written = rest[1:]
+    if written in IN_MEMORY:
+        return URL.create("sqlite", database=written or None)
+    decoded = unquote(written, errors="surrogateescape")
+    other = decoded if decoded != written else written.partition("?")[0]
+    if other != written and _is_there(written, other):
+        if decoded != written and _is_there(decoded, written):
+            raise DatabaseUnreadable(
+                f"'sqlite:///{written}' may be {decoded!r} or {written!r}, and both are there. "
+                f"Write {sqlite_url(Path(decoded))!r} for the first in --ChatStream.database_url, "
+                "and the path alone, without sqlite:///, for the second."
+            )
+        decoded = written
+    elif "?" in written:
+        raise DatabaseUnreadable(
+            f"The URL 'sqlite:///{written}' has options after its '?', and SQLite files have none "
+            "here. Where the question mark belongs to the path write %3F, or the path alone, "
+            "without sqlite:///, in --ChatStream.database_url."
+        )
+    return URL.create("sqlite", database=decoded)
+
+
+def _is_there(path: str, other: str) -> bool:
+    """Return whether the first folder exists by which a path differs from another reading of it."""
+    parts, others = path.split("/"), other.split("/")
+    differs = (n for n, (one, two) in enumerate(zip(parts, others, strict=False)) if one != two)
+    folders = parts[: next(differs, len(parts) - 2) + 1] or ["."]
+    return os.path.lexists("/".join(folders) or "/")

@@ -1,0 +1,183 @@
+"""Whether an SQLite database's files still are those that were opened (L3).
+
+A file that is removed or replaced stays open in the processes that have it: SQLite goes on writing
+to it, and all of that is lost with the process. So the writer compares the files' identities
+after each COMMIT, before anybody is told; readers compare them before they read. A file that is cut
+or overwritten in place shows in its header, which is looked at once a second. What is lost that way
+needs a restart; files that were only moved away for a moment are used again when they are back.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar
+
+from ...shared.errors import DatabaseBusy, DatabaseGone
+from ...shared.logs import Line
+
+log = logging.getLogger("jupyter_chat_stream.store")
+
+BUSY_S = 10.0
+LOOK_S = 1.0  # between two looks at the header
+QUIET_NS = 50_000_000  # file systems note times in steps of some ms
+HEADER_BYTES = 100
+MAGIC = b"SQLite format 3\0"
+
+Identity = tuple[int, int]
+
+
+class HeldFile:
+    """A file's descriptor, kept for as long as this process has databases of that file open.
+
+    Closing any descriptor of a file gives up all of this process's locks on it, SQLite's too. So
+    there is one for each file, closed with the last user; while it is open no other file gets its
+    number.
+    """
+
+    _guard = threading.Lock()
+    _held: ClassVar[dict[Identity | None, tuple[int, int]]] = {}  # descriptor, users
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, 0600 where it is made."""
+        with self._guard:
+            known = _identify(str(path))
+            if known not in self._held:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+                status = os.fstat(descriptor)
+                known = (status.st_dev, status.st_ino)
+                self._held[known] = (descriptor, 0)
+            assert known is not None
+            self.identity: Identity = known
+            self.descriptor, users = self._held[known]
+            self._held[known] = (self.descriptor, users + 1)
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        with self._guard:
+            descriptor, users = self._held.pop(self.identity)
+            if users > 1:
+                self._held[self.identity] = (descriptor, users - 1)
+            else:
+                os.close(descriptor)
+
+
+class FileWatch:
+    """The files of one open database; ``close`` it after the database's connections."""
+
+    def __init__(self, path: Path, file: HeldFile, *, has_wal: bool) -> None:
+        self._path = path
+        self._file = file
+        self._has_wal = has_wal
+        is_its_own = has_wal and os.path.realpath(path) == os.path.abspath(path)
+        self._folder = os.path.dirname(os.path.abspath(path)) if is_its_own else None
+        self._quiet: tuple[int, int, int] | None = None
+        self._counter = 0
+        self._short: int | None = None  # the size at the last look, where it was too small
+        self._looked_s = 0.0
+        self._overwritten = ""
+        self._is_told = False
+        self._keeper = sqlite3.connect(str(path), timeout=BUSY_S, check_same_thread=False)
+        try:
+            self._begin(has_wal=has_wal)
+        except sqlite3.Error as error:
+            self._keeper.close()
+            raise DatabaseBusy(
+                f"The database {str(path)!r} cannot be read ({error}). End the program that holds "
+                "its lock, then start again."
+            ) from error
+
+    def _begin(self, *, has_wal: bool) -> None:
+        path = self._path
+        if has_wal:  # while a connection reads it, SQLite neither removes nor remakes its files
+            self._keeper.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        others = [Path(f"{path}{ending}") for ending in ("-wal", "-shm")] if has_wal else []
+        self._files = {str(path): self._file.identity}
+        self._files.update({str(each): _identify(str(each)) or (0, 0) for each in others})
+
+    def refuse_gone(self) -> None:
+        """Compare the files with those that were opened.
+
+        Raises:
+            DatabaseGone: one was removed or replaced, or the database was overwritten.
+        """
+        folder = self._look_at_folder()
+        if folder is None or folder != self._quiet:
+            for path, known in self._files.items():
+                found = _identify(path)
+                if found != known:
+                    self._refuse(path, "replaced by another file" if found else "removed")
+            self._quiet = folder
+        now_s = time.monotonic()
+        if now_s - self._looked_s >= LOOK_S:
+            self._looked_s = now_s
+            self._overwritten = self._overwritten or self._look_at_header()
+        if self._overwritten:
+            self._refuse(str(self._path), self._overwritten)
+        if self._is_told:
+            self._is_told = False
+            log.warning(Line("database.back", path=str(self._path)))
+
+    def _look_at_folder(self) -> tuple[int, int, int] | None:
+        """Return what stays the same while no file of the folder comes or goes; else None.
+
+        One look instead of three. A change may have the time of the one before it, so a folder
+        counts as quiet only when its last change is older than any clock's step.
+        """
+        if self._folder is None:
+            return None
+        try:
+            status = os.stat(self._folder)
+        except OSError:
+            return None
+        is_old = time.time_ns() - status.st_mtime_ns > QUIET_NS
+        return (status.st_dev, status.st_ino, status.st_mtime_ns) if is_old else None
+
+    def close(self) -> None:
+        """End the watch's own connection and descriptor."""
+        with suppress(sqlite3.Error):
+            self._keeper.close()
+        self._file.close()
+
+    def _look_at_header(self) -> str:
+        """Return what happened to the file in place; nothing where it may be as SQLite left it."""
+        if not hasattr(os, "pread"):
+            return ""  # Windows: nobody writes to a file that SQLite has open
+        header = os.pread(self._file.descriptor, HEADER_BYTES, 0)
+        size = os.fstat(self._file.descriptor).st_size
+        if len(header) < HEADER_BYTES or not header.startswith(MAGIC):
+            return "cut or overwritten"
+        # https://www.sqlite.org/fileformat.html: page size, change counter, pages, valid for
+        page_bytes = int.from_bytes(header[16:18], "big")
+        counter, pages = (int.from_bytes(header[at : at + 4], "big") for at in (24, 28))
+        is_short = header[92:96] == header[24:28] and size < pages * (page_bytes or 65536)
+        is_cut = is_short and size == self._short  # a checkpoint writes the first page first
+        self._short = size if is_short and page_bytes != 1 else None
+        is_older = self._has_wal and counter < self._counter  # a rollback journal takes it back
+        self._counter = max(self._counter, counter)
+        return "cut" if is_cut else "overwritten by an older one" if is_older else ""
+
+    def _refuse(self, path: str, what: str) -> None:
+        if not self._is_told:
+            self._is_told = True
+            log.error(Line("database.gone", path=path, what=what))
+        raise DatabaseGone(
+            f"The database's file {path!r} was {what} while it was in use. Nothing is read or "
+            "written any more, and this was not kept. End the Jupyter servers and workers that use "
+            f"it; put {str(self._path)!r} back from a backup, without the old files that end with "
+            "-wal and -shm (or leave all of them away to begin anew); then start again.",
+            path=path,
+        )
+
+
+def _identify(path: str) -> Identity | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

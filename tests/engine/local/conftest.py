@@ -1,0 +1,5 @@
+"""Fixtures of `tests/fixtures.py` that the tests in `tests/engine/local` use."""
+
+from __future__ import annotations
+
+from tests.fixtures import make_rig as make_rig

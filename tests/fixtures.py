@@ -1,0 +1,62 @@
+"""Fixtures for several folders: ``make_rig`` builds a store with a scripted provider.
+
+A folder that uses one imports it into its own `conftest.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_chat_stream.providers.anthropic import AnthropicProvider
+from jupyter_chat_stream.testing import FakeAnthropic
+from tests.following.harness import Following
+from tests.providers.claude import make_provider
+from tests.rig import Rig, running_rig
+
+MakeRig = Callable[..., Awaitable[Rig]]
+
+
+@pytest.fixture
+async def make_rig(tmp_path: Path) -> AsyncIterator[MakeRig]:
+    """Make rigs from scripts and settings; they end with the test, and must then verify."""
+    async with AsyncExitStack() as stack:
+
+        async def make(*scripts: Any, **settings: Any) -> Rig:
+            folder = settings.pop("folder", tmp_path)
+            return await stack.enter_async_context(running_rig(folder, *scripts, **settings))
+
+        yield make
+
+
+@pytest.fixture
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let retries follow at once: jitter is the only thing that makes their wait a length."""
+    monkeypatch.setattr("jupyter_chat_stream.runs.execute.random.uniform", lambda a, b: 0.0)
+
+
+@pytest.fixture
+async def following(make_rig: MakeRig) -> AsyncIterator[Following]:
+    """A thread that is followed; see following/harness.py."""
+    made = await Following.begun(await make_rig())
+    yield made
+    await made.hub.stop()
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeAnthropic]:
+    """The API, on loopback."""
+    with FakeAnthropic() as server:
+        yield server
+
+
+@pytest.fixture
+async def provider(fake: FakeAnthropic, tmp_path: Path) -> AsyncIterator[AnthropicProvider]:
+    """Claude's provider, which asks the fake API."""
+    made = make_provider(fake.url, tmp_path)
+    yield made
+    await made.close()

@@ -1,0 +1,6 @@
+"""Fixtures of `tests/fixtures.py` that the tests in `tests/runs` use."""
+
+from __future__ import annotations
+
+from tests.fixtures import make_rig as make_rig
+from tests.fixtures import no_backoff as no_backoff

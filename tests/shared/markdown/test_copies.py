@@ -1,0 +1,125 @@
+"""Copies of untrusted Markdown: the same in both languages, harmless everywhere, and fast."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from nbconvert.filters.markdown_mistune import markdown2html_mistune
+
+from jupyter_chat_stream.shared.markdown.copies import harmless, harmless_start, one_line
+from tests.corpus.seen import HOSTILE, harms
+
+TESTS = Path(__file__).parent.parent.parent
+CASES: dict[str, Any] = json.loads((TESTS / "vectors/copies/cases.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("case", CASES["copies"], ids=lambda case: case["name"])
+def test_a_copy_is_what_the_vectors_say(case: dict[str, str]) -> None:
+    assert harmless(case["source"]) == case["copy"]
+
+
+def test_the_copies_of_hostile_texts_are_the_same_in_both_languages() -> None:
+    copies = "\0".join(map(harmless, HOSTILE))
+    assert hashlib.sha256(copies.encode()).hexdigest() == CASES["hostile_sha256"]
+
+
+@pytest.mark.parametrize("case", CASES["starts"], ids=lambda case: case["source"][:8])
+def test_a_beginning_fits_in_and_its_fence_is_closed(case: dict[str, Any]) -> None:
+    start = harmless_start(case["source"], case["bytes"])
+    assert start == case["start"]
+    assert len(start.encode()) <= max(3, case["bytes"])
+    assert start.count("```") % 2 == 0
+
+
+@pytest.mark.parametrize("case", CASES["lines"], ids=lambda case: case["source"])
+def test_a_name_is_one_line_of_plain_text(case: dict[str, str]) -> None:
+    assert one_line(case["source"]) == case["line"]
+
+
+def _markdown_it() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    parser.validateLink = lambda url: True  # type: ignore[method-assign]
+    return parser
+
+
+RENDERERS = {"markdown-it": _markdown_it().render, "nbconvert": markdown2html_mistune}
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_a_hostile_text_can_do_nothing_in_any_renderer(name: str) -> None:
+    render = RENDERERS[name]
+    found = {text: list(harms(render(harmless(text)))) for text in HOSTILE}
+    assert {text: bad for text, bad in found.items() if bad} == {}
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_a_hostile_name_can_do_nothing_in_any_renderer(name: str) -> None:
+    page = RENDERERS[name]("\n\n".join(f"# {one_line(text)}" for text in HOSTILE))
+    assert list(harms(page)) == []
+
+
+def test_the_search_for_harm_finds_it() -> None:
+    render = RENDERERS["markdown-it"]
+    assert sum(any(harms(render(text))) for text in HOSTILE) > 1000
+
+
+def _piece(text: str) -> st.SearchStrategy[str]:
+    ends = st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))
+    return ends.map(lambda at: text[min(at) : max(at)])
+
+
+mixed = st.lists(
+    st.sampled_from(HOSTILE).flatmap(lambda text: st.just(text) | _piece(text)),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(
+    max_examples=300,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(pieces=mixed, between=st.sampled_from(["", " ", "\n", "\n\n"]))
+def test_pieces_of_hostile_texts_can_do_nothing_together(pieces: list[str], between: str) -> None:
+    copy = harmless(between.join(pieces))
+    for name, render in RENDERERS.items():
+        assert list(harms(render(copy))) == [], name
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *(
+            "*",
+            "`",
+            "``a`",
+            "[",
+            "![",
+            "<",
+            "$",
+            ">",
+            "\\(",
+            "\\({",
+            "$$a\n",
+            "\\[a\n",
+            "<b>",
+            "a\n",
+        ),
+        *("<details>\n<summary>\n", "   ```\n", "- ", "{", "[^", "&#", "$a$", "| a ", "](", "]:"),
+    ],
+)
+def test_a_copy_takes_time_in_proportion_to_its_text(unit: str) -> None:
+    """A quadratic reading of these would take minutes."""
+    begun = time.monotonic()
+    harmless(unit * (200_000 // len(unit)))
+    assert time.monotonic() - begun < 10

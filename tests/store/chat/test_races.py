@@ -1,0 +1,164 @@
+"""Two processes that do the same at the same moment: one does it, and the other sees it done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+from jupyter_chat_stream.shared.errors import Conflict
+from jupyter_chat_stream.shared.events import ThreadChanged
+from jupyter_chat_stream.store.chat import runs, threads
+from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
+from tests.store.bench import PATIENCE_S, Bench, completed, postgres_only
+
+STORES = 3
+ROUNDS = 8
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def benches(bench: Bench) -> Iterator[list[Bench]]:
+    """Stores on one database, each as its own process has it."""
+    made = [bench, *(Bench(bench.url, bench.clock) for _ in range(STORES - 1))]
+    yield made
+    for other in made[1:]:
+        other.close()
+
+
+def at_once(benches: list[Bench], work: Callable[[Bench], T]) -> list[T]:
+    """Do it in all of them at the same moment; what one raises is raised."""
+    barrier = threading.Barrier(len(benches), timeout=PATIENCE_S)
+    found: dict[int, T] = {}
+    raised: list[BaseException] = []
+
+    def act(number: int) -> None:
+        barrier.wait()
+        try:
+            found[number] = work(benches[number])
+        except BaseException as error:  # noqa: BLE001  raised below
+            raised.append(error)
+
+    acting = [threading.Thread(target=act, args=(n,)) for n in range(len(benches))]
+    for each in acting:
+        each.start()
+    for each in acting:
+        each.join(PATIENCE_S)
+    if raised:
+        raise raised[0]
+    return [found[number] for number in range(len(benches))]
+
+
+def test_a_name_raced_for_makes_one_thread(benches: list[Bench]) -> None:
+    """L1: and everybody gets that one."""
+    for number in range(ROUNDS):
+        refs = at_once(benches, lambda bench, n=number: bench.thread(name=f"churn{n}"))  # type: ignore[misc]
+        assert len(set(refs)) == 1
+        assert benches[0].seqs(refs[0]) == [1]
+
+
+def test_a_name_that_is_taken_meanwhile_is_a_conflict(benches: list[Bench]) -> None:
+    """Two threads renamed to one name: one gets it, and the other is told."""
+    for number in range(ROUNDS):
+        refs = {bench: bench.thread() for bench in benches}
+
+        def rename(bench: Bench, refs: Any = refs, name: str = f"n{number}") -> str:
+            ref = refs[bench]
+            changes = {"name": name}
+            try:
+                bench.do(lambda tx: threads.change_thread(tx, "local", ref.id, changes), ref.pk)
+            except Conflict:
+                return "told"
+            return "got it"
+
+        assert sorted(at_once(benches, rename)) == ["got it", *["told"] * (STORES - 1)]
+
+
+def test_threads_named_in_any_order_are_locked_in_one(benches: list[Bench]) -> None:
+    """L1: batches over the same threads wait for each other and never in a circle."""
+    refs = [benches[0].thread() for _ in range(4)]
+
+    def write(bench: Bench) -> None:
+        order = refs if bench is benches[0] else list(reversed(refs))
+        futures = []
+        for number in range(20):
+            futures.append(
+                bench.store.submit(_rename_all(order, f"{number}"), *(ref.pk for ref in order))
+            )
+        for future in futures:
+            future.result(PATIENCE_S)
+
+    at_once(benches, write)
+    for ref in refs:
+        assert benches[0].seqs(ref) == list(range(1, 2 + 20 * STORES))
+
+
+def _rename_all(refs: list[ThreadRef], title: str) -> Callable[[Transaction], None]:
+    def work(tx: Transaction) -> None:
+        for ref in refs:
+            tx.append(ref, ThreadChanged(thread={"title": title}))
+
+    return work
+
+
+def test_a_command_that_names_no_threads_locks_them_before_it_reads(
+    benches: list[Bench],
+) -> None:
+    """L1, L4: a run is ended once, and its log stays dense."""
+    for _ in range(ROUNDS):
+        claimed = benches[0].claimed()
+        ended = at_once(
+            benches,
+            lambda bench, run=claimed.run: bench.do(lambda tx: runs.cancel(tx, run)),  # type: ignore[misc]
+        )
+        assert sorted(ended) == [*[False] * (STORES - 1), True]
+        types = [event.type for event in benches[0].events(claimed.run.thread)]
+        assert types.count("finalized") == 1
+        seqs = benches[0].seqs(claimed.run.thread)
+        assert seqs == list(range(1, len(seqs) + 1))
+    assert benches[0].damage() == []
+
+
+def test_writers_of_one_run_end_it_once(benches: list[Bench]) -> None:
+    """L4, L5: its attempt and a Stop from elsewhere, at the same moment."""
+    for _ in range(ROUNDS):
+        claimed = benches[0].claimed()
+
+        def end(bench: Bench, claimed: Any = claimed) -> bool:
+            if bench is benches[0]:
+                return bench.put(claimed, *completed("")).exception(PATIENCE_S) is None
+            run = claimed.run
+            return bool(bench.do(lambda tx: runs.cancel(tx, run), run.thread.pk))
+
+        assert sum(at_once(benches, end)) == 1
+        types = [event.type for event in benches[0].events(claimed.run.thread)]
+        assert types.count("finalized") == 1
+        assert types[-1] == "finalized"
+    assert benches[0].damage() == []
+
+
+@postgres_only
+def test_locks_taken_in_a_circle_are_taken_again(benches: list[Bench]) -> None:
+    """Who could not name its threads may meet another that could not: the server ends one."""
+    refs = [benches[0].thread() for _ in range(2)]
+    both = threading.Barrier(2, timeout=PATIENCE_S)
+    met: set[Bench] = set()
+
+    def write(bench: Bench) -> None:
+        one, two = refs if bench is benches[0] else reversed(refs)
+
+        def work(tx: Transaction) -> None:
+            tx.append(one, ThreadChanged(thread={"title": "a"}))
+            if bench not in met:
+                met.add(bench)
+                both.wait()
+            tx.append(two, ThreadChanged(thread={"title": "b"}))
+
+        bench.do(work)
+
+    at_once(benches[:2], write)
+    for ref in refs:
+        assert benches[0].seqs(ref) == [1, 2, 3]

@@ -1,0 +1,173 @@
+"""A SQLite file gives room back: step by step where it is new, rebuilt where it is old."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from jupyter_chat_stream.shared.errors import DatabaseBusy, StoreError
+from jupyter_chat_stream.store.chat.commands import delete
+from jupyter_chat_stream.store.log.transaction import ThreadRef
+from jupyter_chat_stream.store.retention import disk_space
+from jupyter_chat_stream.store.retention.cleanup import PURGE_AFTER_MS, Policy, collect
+from jupyter_chat_stream.store.retention.disk_space import Room, read_room, rebuild
+from jupyter_chat_stream.store.sql.database import PAGE_BYTES
+from tests.store.bench import Bench, completed
+from tests.store.retention.stepping import collected, tidying
+
+KEEP_BYTES = 20_000
+POLICY = Policy(keep_events_ms=0, retention_ms=None, keep_bytes=KEEP_BYTES)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "chat.db"
+
+
+@pytest.fixture
+def bench(path: Path) -> Iterator[Bench]:
+    bench = Bench(f"sqlite:///{path}")
+    yield bench
+    bench.close()
+
+
+def make_old(path: Path) -> None:
+    """Make the file as an older release would have: it cannot shrink."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        conn.execute("PRAGMA journal_mode=DELETE")
+        conn.execute("PRAGMA page_size=4096")
+        conn.execute("PRAGMA auto_vacuum=NONE")
+        conn.execute("VACUUM")
+
+
+def long_answer(bench: Bench) -> ThreadRef:
+    claimed = bench.claimed()
+    for _ in range(10):
+        bench.append(claimed, *(f"word {number} " for number in range(500)))
+    bench.append(claimed, *completed(""), release=True)
+    return claimed.run.thread
+
+
+def room_of(bench: Bench) -> Room:
+    found = bench.look(read_room)
+    assert found is not None
+    return found
+
+
+def test_a_file_shrinks_with_what_was_taken_out_of_it(bench: Bench, path: Path) -> None:
+    """L7: and nothing of what is left is another."""
+    small = room_of(bench).file_bytes
+    thread = long_answer(bench)
+    large = room_of(bench).file_bytes
+    assert large > small + 200_000
+    counts = collected(bench, POLICY)
+    compacted = room_of(bench)
+    assert compacted.free_bytes <= KEEP_BYTES + PAGE_BYTES
+    assert compacted.file_bytes < large / 2
+    assert counts.freed_bytes == large - compacted.file_bytes
+    assert bench.damage() == []
+    bench.do(lambda tx: delete(tx, thread, "local"), thread.pk)
+    bench.clock.advance(PURGE_AFTER_MS)
+    collected(bench, POLICY)
+    bench.close()
+    assert path.stat().st_size < small + KEEP_BYTES + 20 * PAGE_BYTES
+
+
+def test_a_collection_rests_where_a_checkpoint_is_due(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else SQLite's log grows until a checkpoint has to hold live commits up."""
+    bench.answered(pieces="abc")
+    bench.clock.advance(1)
+    pauses: list[float] = []
+    collect(bench.store, POLICY, pause=pauses.append)
+    assert disk_space.REST_S not in pauses
+    bench.answered(pieces="abc")
+    bench.clock.advance(1)
+    monkeypatch.setattr(disk_space, "CHECKPOINT_BYTES", 1)
+    collect(bench.store, POLICY, pause=pauses.append)
+    assert disk_space.REST_S in pauses
+
+
+def test_room_is_given_back_in_small_steps_that_may_end_anywhere(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_space, "PAGES_AT_ONCE", 8)
+    long_answer(bench)
+    sizes = []
+    steps = tidying(bench, POLICY)
+    for _ in steps:
+        sizes.append(room_of(bench).file_bytes)
+        if len(sizes) > 1 and sizes[-1] < sizes[-2]:
+            break
+    assert sizes[-2] - sizes[-1] == 8 * PAGE_BYTES
+    steps.close()
+    again = bench.reopened()
+    assert again.damage() == []
+    collected(again, POLICY)
+    assert room_of(again).free_bytes <= KEEP_BYTES + PAGE_BYTES
+    again.close()
+
+
+def test_an_old_file_is_rebuilt_once_and_shrinks_from_then_on(bench: Bench, path: Path) -> None:
+    """L7"""
+    long_answer(bench)
+    bench.close()
+    make_old(path)
+    old = Bench(bench.url, bench.clock)
+    large = room_of(old)
+    assert not large.can_shrink
+    counts = collected(old, POLICY)
+    assert (counts.compacted_deltas, counts.freed_bytes) == (5000, 0)
+    old.close()
+    rebuild(path, PAGE_BYTES)
+    fresh = Bench(bench.url, bench.clock)
+    found = room_of(fresh)
+    assert found.can_shrink
+    assert (found.page_bytes, found.free_bytes) == (PAGE_BYTES, 0)
+    assert found.file_bytes < large.file_bytes / 2
+    assert fresh.damage() == []
+    assert fresh.scalar("PRAGMA journal_mode") == "wal"
+    fresh.answered(pieces="abc")
+    assert fresh.damage() == []
+    fresh.close()
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_file_keeps_its_kind_of_journal(bench: Bench, path: Path, mode: str) -> None:
+    """On a network disk there is no WAL, and a rebuilt file is none the less whole."""
+    bench.answered()
+    bench.close()
+    with closing(sqlite3.connect(path)) as conn:
+        assert conn.execute(f"PRAGMA journal_mode={mode}").fetchone() == (mode,)
+    rebuild(path, PAGE_BYTES)
+    with closing(sqlite3.connect(path)) as conn:
+        assert conn.execute("PRAGMA journal_mode").fetchone() == (mode,)
+        assert conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_file_that_somebody_has_open_is_not_rebuilt(bench: Bench, path: Path) -> None:
+    run = bench.answered(pieces="abc")
+    with pytest.raises(DatabaseBusy, match="End the servers"):
+        rebuild(path, PAGE_BYTES)
+    assert bench.scalar("PRAGMA journal_mode") == "wal"
+    bench.answered(run.thread, "def")
+    assert bench.damage() == []
+
+
+def test_a_file_is_not_rebuilt_where_the_disk_has_no_room(
+    bench: Bench, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.answered()
+    bench.close()
+    before = path.read_bytes()
+    monkeypatch.setattr(
+        disk_space.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000})
+    )
+    with pytest.raises(StoreError, match="1000 are free"):
+        rebuild(path, PAGE_BYTES)
+    assert path.read_bytes() == before
