@@ -87,6 +87,14 @@ def test_every_environment_variable_of_ours_is_on_the_settings_page() -> None:
     assert ours == set(re.findall(r"JUPYTER_CHAT_STREAM_[A-Z_]+", read("docs/settings.md")))
 
 
+def test_the_map_of_the_house_names_every_folder_of_the_package_and_no_other() -> None:
+    package = ROOT / "jupyter_chat_stream"
+    named = set(
+        re.findall(r"^\| `jupyter_chat_stream/(\w+)/`", read("CONTRIBUTING.md"), re.MULTILINE)
+    )
+    assert named == {path.parent.name for path in package.glob("*/__init__.py")}
+
+
 def test_the_reference_has_every_public_name_every_error_and_what_providers_use() -> None:
     page = api_page.reference()
     names = [name for section in api_page.sections().values() for name in section]
