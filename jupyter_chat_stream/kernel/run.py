@@ -75,7 +75,9 @@ class Pages:
         """Give the next events, in order, none twice; None when there will be no more."""
         while True:
             events = await read_page(self._follower.thread_id, self._after, self._wait_s)
-            self._wait_s = PAGE_WAIT_S
+            # An ended run has no event to wait for, though others of its thread may come.
+            has_ended = self._run is not None and self._run.is_ended
+            self._wait_s = 0 if has_ended else PAGE_WAIT_S
             if events:
                 self._after = events[-1].seq
                 return events if self._run is None else [*filter(self._run.owns, events)]

@@ -237,6 +237,26 @@ def test_pages_that_overlap_or_leave_a_gap_give_each_event_once_l6(
     assert asked > 2
 
 
+def test_the_events_of_a_run_that_has_ended_are_not_waited_for(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = Chat(name, model=ECHO)
+    run = chat.send("First").wait(PATIENCE_S)
+    end = list(run.events())[-1].seq
+    chat.ask("Second")  # its events come after the cursor, and are not this run's
+    waits = []
+    request = link.Link.request
+
+    async def watched(self: Any, method: str, path: str, *args: Any, **options: Any) -> Any:
+        waits.append("&wait=" in path)
+        return await request(self, method, path, *args, **options)
+
+    monkeypatch.setattr(link.Link, "request", watched)
+    assert list(run.events(after=end)) == []
+    assert waits
+    assert not any(waits)
+
+
 def test_leaving_events_only_leaves_l8(name: str) -> None:
     chat = Chat(name)
     run = chat.send("Tell me", **SLOW)
