@@ -79,10 +79,14 @@ def page(head: str, body: str | bytes = "") -> bytes:
 
 
 class PlayedApi:
-    """Serves answers on loopback, in their order; ``requests`` are the bodies it got."""
+    """Serves answers on loopback, in their order.
+
+    ``requests`` are the bodies it got, ``visits`` counts the requests of any method.
+    """
 
     def __init__(self) -> None:
         self._answers: list[bytes] = []
+        self.visits = 0
         self.requests: list[dict[str, Any]] = []
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -127,10 +131,12 @@ class PlayedApi:
                 pass
 
             def do_POST(self) -> None:
+                api.visits += 1
                 raw = self.rfile.read(int(self.headers.get("content-length", 0)))
                 self._send(api.next(raw))
 
             def do_GET(self) -> None:  # where a redirect leads to
+                api.visits += 1
                 self._send(page("200 OK\ncontent-type: text/html", "<title>Log in</title>"))
 
             def _send(self, answer: bytes) -> None:

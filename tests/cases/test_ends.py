@@ -529,9 +529,10 @@ ZIPPED = gzip.compress(b"<title>Log in here</title>")
         (page(f"200 OK\n{HTML}\ncontent-encoding: gzip", ZIPPED), "Log in here"),
         (page(f"200 OK\n{HTML}", "<TITLE lang=en>\n A &amp; B\u202e </TITLE>"), "'A & B'"),
         (page(f"200 OK\n{HTML}", "<title>" + "x" * 900 + "</title>"), "xxx…'"),
-        (page("302 Found\nlocation: /login"), "Log in"),
+        (page("302 Found\nlocation: /login"), "redirected to 127.0.0.1"),
+        (page("301 Moved\nlocation: https://login.example.org/a?b"), "redirected to login.example"),
         (page("302 Found"), "302"),
-        (page(f"307 Temporary Redirect\n{HTML}\nlocation: /again"), "circle"),
+        (page(f"307 Temporary Redirect\n{HTML}\nlocation: /again"), "redirected to"),
         (page(f"403 Forbidden\n{HTML}", "<title>Blocked by policy</title>"), "Blocked by policy"),
         (page(f"404 Not Found\n{HTML}", "<h1>nginx</h1>"), "404"),
         (page(f"407 Proxy Authentication Required\n{HTML}", "<p>who?</p>"), "407"),
@@ -548,6 +549,15 @@ async def test_whatever_is_no_stream_of_events_ends_the_run_at_once(
     assert "ANTHROPIC_BASE_URL" in reply["error"]["message"]
     assert len(reply["error"]["message"]) < 500
     assert (await rig.run(run))["attempt"] == 1
+
+
+async def test_a_redirection_gets_neither_the_key_nor_the_prompt(rig: Rig, api: PlayedApi) -> None:
+    with PlayedApi() as elsewhere:
+        for status in ("301 Moved Permanently", "307 Temporary Redirect", "308 Permanent Redirect"):
+            api.play(page(f"{status}\nlocation: {elsewhere.url}/v1/messages"))
+            _, reply = await ask(rig)
+            assert reply["error"]["code"] == "not_the_provider"
+        assert elsewhere.visits == 0
 
 
 async def test_a_page_that_quotes_the_prompt_is_not_quoted(rig: Rig, api: PlayedApi) -> None:

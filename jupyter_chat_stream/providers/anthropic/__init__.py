@@ -232,7 +232,8 @@ def _make_client(key: str, base_url: str) -> anthropic.AsyncAnthropic:
         base_url=base_url,
         max_retries=0,
         timeout=httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-        http_client=anthropic.DefaultAioHttpClient(),
+        # A redirection would take the key and the prompt to an address that nobody chose.
+        http_client=anthropic.DefaultAioHttpClient(follow_redirects=False),
     )
 
 

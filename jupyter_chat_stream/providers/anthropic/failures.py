@@ -17,7 +17,6 @@ from ...shared.errors import (
     BadKey,
     BadRequest,
     NoSuchModel,
-    NotTheProvider,
     Overloaded,
     PromptTooLong,
     ProviderDown,
@@ -156,11 +155,6 @@ def from_connection(error: BaseException, *, has_begun: bool) -> ProviderError:
     names = {cls.__name__ for cls in type(error).__mro__}
     is_timeout = bool(names & {"TimeoutException", "APITimeoutError", "TimeoutError"})
     reason = type(error.__cause__ or error).__name__
-    if reason == "TooManyRedirects":
-        return NotTheProvider(
-            "What answered is not the Claude API: it redirects in a circle. "
-            f"{foreign.WHERE_TO_LOOK}"
-        )
     if not has_begun:
         what = "did not answer in time" if is_timeout else "cannot be reached"
         return ProviderDown(
