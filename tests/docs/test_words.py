@@ -1,0 +1,106 @@
+"""The words of the package's code are the glossary's: one word has one meaning."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "jupyter_chat_stream"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+
+# Names that two classes still have. A name leaves this list with its second class; none is added.
+SHARED_NAMES_LEFT = frozenset(
+    {
+        "Answer",
+        "Command",
+        "Compacted",
+        "Connection",
+        "Messages",
+        "NewSchedule",
+        "Refusal",
+        "Subscription",
+        "Turn",
+        "Worker",
+        "_Leash",
+    }
+)
+# Docstrings that still begin with one of these words. The number only falls.
+EMPTY_OPENINGS = ("Give", "Gives", "Say", "Says")
+EMPTY_OPENINGS_LEFT = 236
+# These names mean what others mean by the word: Jupyter's session and kernel manager, and the
+# distance of a time zone from UTC.
+NAMES_OF_OTHERS = frozenset({"_session_file", "manager", "_OFFSET", "offset_s"})
+
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@cache
+def tree(module: Path) -> ast.Module:
+    return ast.parse(module.read_text(encoding="utf-8"))
+
+
+def names(module: Path) -> Iterator[str]:
+    """List every name that a module defines: of classes, functions, arguments and variables."""
+    for node in ast.walk(tree(module)):
+        if isinstance(node, Definition):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+def words(name: str) -> set[str]:
+    """Split a name into its words, each without a plural's s."""
+    parts = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)
+    return {part.lower() for part in parts} | {part.lower().removesuffix("s") for part in parts}
+
+
+def words_not_used() -> set[str]:
+    """Read which words the glossary excludes, but for those that it excludes in one meaning."""
+    found = re.search(r"^Not used: (.+?)\.$", GLOSSARY, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    listed = [word.strip() for word in found[1].split(",")]
+    return {word.removesuffix("s") for word in listed if "(" not in word}
+
+
+def test_no_two_classes_of_the_package_have_one_name() -> None:
+    where: dict[str, list[str]] = defaultdict(list)
+    for module in MODULES:
+        for node in ast.walk(tree(module)):
+            if isinstance(node, ast.ClassDef):
+                where[node.name].append(module.relative_to(PACKAGE).as_posix())
+    doubled = {name: files for name, files in where.items() if len(files) > 1}
+    assert {name: doubled[name] for name in doubled.keys() - SHARED_NAMES_LEFT} == {}
+
+
+def test_no_name_has_a_word_that_the_glossary_excludes() -> None:
+    excluded = words_not_used()
+    assert {"session", "conversation", "manager", "offset"} <= excluded
+    used = {
+        f"{module.relative_to(PACKAGE).as_posix()}: {name}"
+        for module in MODULES
+        for name in {*names(module), module.stem} - NAMES_OF_OTHERS
+        if words(name) & excluded
+    }
+    assert used == set()
+
+
+def test_docstrings_begin_with_a_word_that_tells_something() -> None:
+    empty: list[str] = []
+    for module in MODULES:
+        for node in ast.walk(tree(module)):
+            if isinstance(node, Definition | ast.Module):
+                opening = (ast.get_docstring(node) or "").split(maxsplit=1)[:1]
+                if opening and opening[0] in EMPTY_OPENINGS:
+                    place = module.relative_to(PACKAGE).as_posix()
+                    empty.append(f"{place}: {getattr(node, 'name', 'module')}")
+    assert len(empty) <= EMPTY_OPENINGS_LEFT, empty
