@@ -95,6 +95,32 @@ def test_the_map_of_the_house_names_every_folder_of_the_package_and_no_other() -
     assert named == {path.parent.name for path in package.glob("*/__init__.py")}
 
 
+# Where the paths of these pages begin.
+HOMES = tuple(
+    ROOT / name
+    for name in (
+        "",
+        "jupyter_chat_stream",
+        "jupyter_chat_stream/store",
+        "jupyter_chat_stream/store/sql",
+        "labextension",
+        "labextension/src",
+    )
+)
+
+
+@pytest.mark.parametrize("page", ["PRIVACY.md", "docs/architecture.md"])
+def test_every_module_and_name_that_a_page_gives_as_proof_is_there(page: str) -> None:
+    named = re.findall(r"`([\w/.-]+(?:\.py|\.tsx?|\.mjs|/))(?:::([\w.]+))?`", read(page))
+    assert len(named) >= 5
+    for path, name in named:
+        found = [home / path for home in HOMES if (home / path).exists()]
+        assert found, path
+        if name:
+            text = found[0].read_text(encoding="utf-8")
+            assert re.search(rf"(def|class) {name.rpartition('.')[2]}\b", text), f"{path}::{name}"
+
+
 def test_the_reference_has_every_public_name_every_error_and_what_providers_use() -> None:
     page = api_page.reference()
     names = [name for section in api_page.sections().values() for name in section]
