@@ -1,0 +1,246 @@
+"""Records: the values of the wire (docs/protocol.md, "Values") as types.
+
+A record is the JSON object itself: rows, frames and the fold pass the same dictionaries on, and
+nothing converts them at run time. ``labextension/src/protocol.ts`` is the twin of this module; a
+test compares the two. A reader may meet fields and kinds that a newer writer added: whoever takes
+a record from outside checks what it relies on.
+
+Times are ISO 8601 texts in UTC. Ids are opaque texts that sort by time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, TypedDict
+
+EndStatus = Literal["completed", "failed", "cancelled", "interrupted"]
+Status = Literal["pending", "processing", "waiting", EndStatus]
+Phase = Literal[
+    "queued", "waiting", "retrying", "thinking", "tool_calling", "building", "continuing"
+]
+Role = Literal["user", "assistant"]
+PartKind = Literal["text", "reasoning", "tool_call", "tool_result", "input_request", "attachment"]
+DeltaKind = Literal["text", "reasoning", "tool_input"]
+IncompleteReason = Literal["max_tokens", "context_window", "paused", "empty", "tool_input_cut"]
+
+# Token counts by the provider's own names: "input_tokens", "output_tokens", …
+Usage = Mapping[str, Any]
+# What a person sets beside the content of a message, e.g. "max_tokens": passed on to the model.
+Params = Mapping[str, Any]
+# The arguments of a tool call: an object whose form the tool's own schema fixes.
+ToolInput = Mapping[str, Any]
+
+
+class Failure(TypedDict):
+    """Why a run or a request failed: the ``error`` object of the wire."""
+
+    code: str
+    """One of the stable codes of ``shared.errors``."""
+    message: str
+    """A sentence for people."""
+    retryable: NotRequired[bool]
+    """Whether the same request may succeed later."""
+
+
+class Incomplete(TypedDict):
+    """What is missing of an answer that completed."""
+
+    reason: IncompleteReason
+    message: str
+    """A sentence for people."""
+
+
+class TextPart(TypedDict):
+    """Text of the model or of a person; ``reasoning`` is the model's thinking."""
+
+    kind: Literal["text", "reasoning"]
+    text: str
+
+
+class ToolCallPart(TypedDict):
+    """A call of a tool by the model."""
+
+    kind: Literal["tool_call"]
+    text: NotRequired[str]
+    """The cut-off JSON while the input streams; removed when the input is whole."""
+    tool_call_id: NotRequired[str]
+    name: NotRequired[str]
+    input: NotRequired[ToolInput]
+
+
+class ToolResultPart(TypedDict):
+    """The result of a tool call."""
+
+    kind: Literal["tool_result"]
+    tool_call_id: str
+    name: str
+    success: bool
+    output: Any
+    job_id: NotRequired[str]
+    """The background job that produced the result."""
+
+
+class InputRequestPart(TypedDict):
+    """A question of a run to a person, with the reply once there is one."""
+
+    kind: Literal["input_request"]
+    request_id: str
+    prompt: str
+    choices: list[str] | None
+    """The values that a person may choose from; None allows every value."""
+    expires_at: str | None
+    """After this time the run fails with ``input_expired``."""
+    value: Any
+    """The reply, None until there is one."""
+    by: str | None
+    """The person who replied."""
+
+
+class AttachmentPart(TypedDict):
+    """Context that a person sent with a message."""
+
+    kind: Literal["attachment"]
+    name: str
+    text: str
+
+
+Part = TextPart | ToolCallPart | ToolResultPart | InputRequestPart | AttachmentPart
+
+
+class ThreadRecord(TypedDict):
+    """A thread as on the wire."""
+
+    id: str
+    name: str | None
+    """The name that a notebook opens the thread by; unique for its owner and project."""
+    title: str | None
+    owner: str
+    """The person whose thread it is."""
+    project: str
+    """The absolute path of the notebook's folder; empty where there is none."""
+    model: str | None
+    system: str | None
+    """The system prompt."""
+    head: str | None
+    """The id of the newest reply."""
+    archived: bool
+    deleted: bool
+    created_at: str
+    updated_at: str
+
+
+class ThreadChange(TypedDict, total=False):
+    """The changed fields of a thread, as a ``thread`` event carries them."""
+
+    id: str
+    name: str | None
+    title: str | None
+    owner: str
+    project: str
+    model: str | None
+    system: str | None
+    head: str | None
+    archived: bool
+    deleted: bool
+    created_at: str
+    updated_at: str
+
+
+class WrittenMessage(TypedDict):
+    """A message as a ``message`` event carries it: without its derived fields."""
+
+    id: str
+    thread_id: str
+    role: Role
+    kind: str
+    """Always ``chat``."""
+    status: Status
+    parts: list[Part]
+    model: str | None
+    usage: Usage | None
+    stop_reason: str | None
+    """Why the model stopped, in the provider's word."""
+    error: Failure | None
+    run_id: str | None
+    """The run that writes this reply; None of a person's message."""
+    parent_id: str | None
+    """The message before this one on its branch."""
+    created_at: str
+
+
+class MessageRecord(WrittenMessage):
+    """A message as on the wire."""
+
+    content: str
+    """The text parts, joined."""
+    incomplete: Incomplete | None
+    seq: int
+    """The last event that is folded into the message."""
+
+
+class RunRecord(TypedDict):
+    """A run as on the wire: the work on one reply."""
+
+    id: str
+    thread_id: str
+    message_id: str
+    """The reply."""
+    status: Status
+    phase: Phase | None
+    """None once the run has ended."""
+    attempt: int
+    """How many attempts have begun."""
+    model: str | None
+    job_id: str | None
+    """The job of the queue that works on the run."""
+    error: Failure | None
+    continues: str | None
+    """The run whose reply this run goes on from."""
+    created_at: str
+    started_at: str | None
+    first_event_at: str | None
+    """When the first text of the model came."""
+    ended_at: str | None
+    wake_at: str | None
+    """When a waiting run goes on by itself; None where only a person helps."""
+
+
+class ScheduleRecord(TypedDict):
+    """A schedule as on the wire: a message that is sent again and again."""
+
+    id: str
+    thread_id: str
+    content: str
+    cron: str
+    """Five fields, in ``timezone``."""
+    timezone: str
+    """An IANA name."""
+    model: str | None
+    """None stands for the thread's model."""
+    params: Params | None
+    paused: bool
+    next_at: str | None
+    """None while the schedule is paused."""
+    last_at: str | None
+    last_run_id: str | None
+    created_at: str
+
+
+class SnapshotFrame(TypedDict):
+    """Everything of a thread that changed after a cursor, folded exactly to ``seq``."""
+
+    op: Literal["snapshot"]
+    thread: str
+    seq: int
+    info: ThreadRecord
+    messages: list[MessageRecord]
+    runs: list[RunRecord]
+
+
+class ThreadState(TypedDict):
+    """A thread with its messages and runs, folded exactly to ``seq``."""
+
+    thread: ThreadRecord
+    messages: list[MessageRecord]
+    runs: list[RunRecord]
+    seq: int
