@@ -19,7 +19,8 @@ const FLOORS = [
       'protocol',
       'endings',
       'transcript',
-      'waiting',
+      'questions',
+      'unsent',
       'branch',
       'subscription',
       'follower',
@@ -31,7 +32,7 @@ const FLOORS = [
   },
   {
     // The server, as this page reaches it.
-    names: ['commands', 'connection', 'polling', 'api', 'ticker'],
+    names: ['api', 'connection', 'polling', 'server-api', 'ticker'],
     packages: ['@jupyterlab/coreutils', '@jupyterlab/services']
   },
   { names: ['drafts', 'schedules', 'model'], packages: [] },
@@ -47,7 +48,7 @@ const FLOORS = [
       '@jupyterlab/translation'
     ]
   },
-  { names: ['page', 'tokens', 'mime', 'widget', 'keeping'], packages: null },
+  { names: ['page', 'tokens', 'mime', 'widget', 'notebook-copies'], packages: null },
   { names: ['index'], packages: null }
 ];
 

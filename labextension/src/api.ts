@@ -1,103 +1,42 @@
-/**
- * The REST commands of one page, and the errors they give.
- *
- * `ServerApi` goes through JupyterLab's ServerConnection, so that XSRF cookie, token and base
- * address are Jupyter's. Tests hand `Api` to what is above it.
- */
-import { URLExt } from '@jupyterlab/coreutils';
-import { ServerConnection } from '@jupyterlab/services';
+/** What a page may ask of the server, as an interface, and how it fails. */
 
-import { type Socket } from './connection';
-import { type ApiRequest, type Api, ApiError, LOGIN_ENDED } from './commands';
-import { asObject, parseFailure } from './parse';
-
-const BASE = 'api/chat-stream/';
-const PATIENCE_MS = 30_000;
-
-export class ServerApi implements Api {
-  constructor(settings: ServerConnection.ISettings) {
-    this._settings = settings;
-  }
-
-  async request({ method, path, body, headers, signal }: ApiRequest): Promise<unknown> {
-    const url = URLExt.join(this._settings.baseUrl, BASE, path);
-    const patience = new AbortController();
-    const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
-    signal?.addEventListener('abort', () => patience.abort());
-    try {
-      // Nothing of ours is ever elsewhere: a redirection leads to a login page.
-      const init: RequestInit = { method, signal: patience.signal, redirect: 'manual' };
-      if (body !== undefined) {
-        init.body = JSON.stringify(body);
-        init.headers = { 'Content-Type': 'application/json', ...headers };
-      }
-      const answer = await ServerConnection.makeRequest(url, init, this._settings);
-      return await readAnswer(answer);
-    } catch (error) {
-      if (error instanceof ApiError) {
-        throw error;
-      }
-      throw new ApiError(0, 'unreachable', 'The server did not answer.');
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  /** Ask once for what comes after a cursor. */
-  poll(threadId: string, after: number, wait_s: number, signal: AbortSignal): Promise<unknown> {
-    const path = `threads/${encodeURIComponent(threadId)}/events?after=${after}&wait=${wait_s}`;
-    return this.request({ method: 'GET', path, signal });
-  }
-
-  /** Open the page's one socket. */
-  openSocket(): Socket {
-    const { wsUrl, token, appendToken, WebSocket } = this._settings;
-    const query = appendToken && token !== '' ? `?token=${encodeURIComponent(token)}` : '';
-    return new WebSocket(URLExt.join(wsUrl, BASE, 'ws') + query);
-  }
-
-  private readonly _settings: ServerConnection.ISettings;
+export interface ApiRequest {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** Below `api/chat-stream/`; ids in it are already encoded. */
+  readonly path: string;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Ends the request when nobody waits for it any more. */
+  readonly signal?: AbortSignal;
 }
 
-/**
- * Read an answer of this server.
- *
- * @throws ApiError for one that refuses, and for one of somebody else: a login, a proxy.
- */
-export async function readAnswer(answer: Response): Promise<unknown> {
-  if (answer.type === 'opaqueredirect' || (answer.status >= 300 && answer.status < 400)) {
-    throw new ApiError(401, 'login_ended', LOGIN_ENDED);
-  }
-  const text = await answer.text();
-  let value: unknown = null;
-  let isOurs = true;
-  try {
-    value = text === '' ? null : JSON.parse(text);
-  } catch {
-    isOurs = false; // a page: of a login, of a proxy, or of a server without this extension
-  }
-  if (answer.ok && isOurs) {
-    return value;
-  }
-  if (!answer.ok && typeof value === 'object' && value !== null && 'error' in value) {
-    const said = asObject(value, 'An answer')['error'];
-    const { code, message } = parseFailure(said);
-    const facts = typeof said === 'object' && said !== null ? { ...said } : {};
-    if (code === 'unauthenticated' || (code === 'forbidden' && /xsrf/i.test(message))) {
-      throw new ApiError(answer.status, 'login_ended', LOGIN_ENDED);
-    }
-    throw new ApiError(answer.status, code, message, facts);
-  }
-  // A page instead of an answer, with nothing wrong about it, is where one logs in.
-  if (answer.ok || answer.status === 401 || answer.status === 403) {
-    throw new ApiError(answer.status, 'login_ended', LOGIN_ENDED);
-  }
-  throw new ApiError(answer.status, 'foreign', foreign(answer.status));
+export interface Api {
+  /** @throws ApiError where the answer is not 2xx or none came. */
+  request(request: ApiRequest): Promise<unknown>;
 }
 
-function foreign(status: number): string {
-  if (status === 404) {
-    return 'This server does not know the chat: jupyter-chat-stream is not enabled there.';
+/** A request failed; `status` 0 means that no answer came, so it may have been carried out. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    /** What else the error says of itself. */
+    readonly facts: Readonly<Record<string, unknown>> = {}
+  ) {
+    super(message);
   }
-  return `The server, or what stands before it, failed (status ${status}). Try again in a while.`;
+}
+
+export const LOGIN_ENDED = 'Your login has ended: reload this page.';
+
+/** A random id. `crypto.randomUUID` exists in secure contexts only, and Jupyter is often not one. */
+export function newKey(source: Crypto = crypto): string {
+  if (typeof source.randomUUID === 'function') {
+    return source.randomUUID();
+  }
+  const bytes = source.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('');
 }

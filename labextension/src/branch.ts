@@ -7,7 +7,7 @@
 import { incompleteOf } from './endings';
 import { type Message, type Run, isEnd } from './protocol';
 import { type Transcript } from './transcript';
-import { isReplyToUnsent, isUnsent } from './waiting';
+import { isReplyToUnsent, isUnsent } from './unsent';
 
 /** The path to the thread's head, oldest first. */
 export function branch(transcript: Transcript): readonly Message[] {

@@ -13,7 +13,7 @@
  * redrawing a cell does not cost a handshake). Each follower resubscribes from its own cursor, so a
  * broken socket costs time and nothing else (L6). Sockets, time and chance are passed in.
  */
-import { type ApiError } from './commands';
+import { type ApiError } from './api';
 import { Follower } from './follower';
 import { ProtocolError, parseFrame } from './parse';
 import { type Poll, Polling } from './polling';

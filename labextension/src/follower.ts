@@ -7,7 +7,7 @@ import { type Transcript } from './transcript';
 export type Link = 'connecting' | 'live' | 'reconnecting' | 'signed_out';
 
 /** The way to the server that followers share. */
-export interface Way {
+export interface Transport {
   readonly isOpen: boolean;
   readonly isSignedOut: boolean;
   ask(follower: Follower): void;
@@ -20,7 +20,7 @@ export class Follower {
   constructor(
     readonly threadId: string,
     readonly changed: () => void,
-    connection: Way
+    connection: Transport
   ) {
     this._connection = connection;
   }
@@ -67,6 +67,6 @@ export class Follower {
     this._connection.leave(this);
   }
 
-  private readonly _connection: Way;
+  private readonly _connection: Transport;
   private _wasLive = false;
 }

@@ -9,8 +9,8 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 
 import { rendererFactory } from './mime';
 import { PAGE_CLOCK, createPage } from './page';
-import { keepChats } from './keeping';
-import { type Extent } from './snapshot';
+import { keepChats } from './notebook-copies';
+import { type CopyExtent } from './snapshot';
 import { IChatPage } from './tokens';
 
 const page: JupyterFrontEndPlugin<IChatPage> = {
@@ -76,7 +76,7 @@ const keeper: JupyterFrontEndPlugin<void> = {
         threads: chats.threads,
         contents: app.serviceManager.contents,
         clock: PAGE_CLOCK,
-        extent: () => (settings?.composite['snapshot'] ?? 'all') as Extent,
+        extent: () => (settings?.composite['snapshot'] ?? 'all') as CopyExtent,
         isAutosaving: () => documents?.autosave === true
       });
     }

@@ -5,7 +5,7 @@
  * hear of new events at most once per frame, of what the reader did at once. `Threads` counts who
  * uses a client and ends it, a while after the last one left.
  */
-import { type Api, ApiError, newKey } from './commands';
+import { type Api, ApiError, newKey } from './api';
 import { type Clock, type Connection } from './connection';
 import { type Draft, type DraftStore, NO_DRAFT } from './drafts';
 import { type Follower, type Link } from './follower';
@@ -15,13 +15,13 @@ import { ScheduleList } from './schedules';
 import { type Transcript, EMPTY } from './transcript';
 
 /** Why there is nothing to follow. */
-export interface Ended {
+export interface ThreadEnd {
   readonly why: 'missing' | 'deleted' | 'absent' | 'refused';
   readonly message: string;
 }
 
 /** An answer of this page to a question that somebody else had answered before. */
-export interface Beaten {
+export interface LostAnswer {
   readonly mine: unknown;
   readonly value: unknown;
   readonly by: string;
@@ -31,13 +31,13 @@ export interface Beaten {
 export interface ThreadState {
   readonly transcript: Transcript;
   readonly link: Link;
-  readonly ended: Ended | null;
+  readonly ended: ThreadEnd | null;
   readonly draft: string;
   readonly isSending: boolean;
   /** Ids of runs a command of this page is on its way to. */
   readonly acting: ReadonlySet<string>;
   /** By `request_id`: where somebody was faster than this page. */
-  readonly beaten: ReadonlyMap<string, Beaten>;
+  readonly beaten: ReadonlyMap<string, LostAnswer>;
   /** What went wrong with the reader's last command; the draft is kept. */
   readonly problem: string | null;
   readonly models: ModelList | null;
@@ -106,11 +106,11 @@ export class Threads {
   }
 
   private readonly _options: PageOptions;
-  private readonly _entries = new Map<string, Entry>();
+  private readonly _entries = new Map<string, ClientEntry>();
   private _models: Promise<ModelList> | null = null;
 }
 
-interface Entry {
+interface ClientEntry {
   readonly client: ThreadClient;
   uses: number;
   cancel: (() => void) | null;
@@ -216,7 +216,11 @@ export class ThreadClient {
     const body = { request_id: requestId, value };
     const error = await this._act(runId, `runs/${encodeURIComponent(runId)}/input`, body);
     if (error instanceof ApiError && typeof error.facts['by'] === 'string') {
-      const beaten: Beaten = { mine: value, value: error.facts['value'], by: error.facts['by'] };
+      const beaten: LostAnswer = {
+        mine: value,
+        value: error.facts['value'],
+        by: error.facts['by']
+      };
       this._set({ beaten: new Map([...this._state.beaten, [requestId, beaten]]) });
     }
   }
@@ -332,7 +336,7 @@ export class ThreadClient {
   private readonly _listeners = new Set<() => void>();
   private _draft: Draft;
   private _state: ThreadState;
-  private _absent: Ended | null = null;
+  private _absent: ThreadEnd | null = null;
   private _isAnnouncing = false;
   private _isProbing = false;
   private _isDisposed = false;
@@ -345,7 +349,7 @@ function explain(error: unknown): string {
 function explainEnd(
   error: { readonly code: string; readonly message: string } | null,
   transcript: Transcript
-): Ended {
+): ThreadEnd {
   if (error === null || transcript.thread?.deleted === true) {
     return { why: 'deleted', message: 'This chat was deleted.' };
   }

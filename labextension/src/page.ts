@@ -3,14 +3,14 @@ import { type IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { type ServerConnection } from '@jupyterlab/services';
 
-import { ServerApi } from './api';
+import { ServerApi } from './server-api';
 import { type Clock, Connection } from './connection';
 import { StoredDrafts } from './drafts';
 import { Threads } from './model';
 import { Ticker } from './ticker';
 import { Frames } from './view/frames';
 import { type ChatPage } from './view/mount';
-import { labTools } from './view/jupyterlab';
+import { labServices } from './view/jupyterlab';
 
 export const PAGE_CLOCK: Clock = {
   now: () => Date.now(),
@@ -56,7 +56,7 @@ export function createPage(
   const drafts = new StoredDrafts(() => window.sessionStorage);
   return {
     threads: new Threads({ api, connection, drafts, clock: PAGE_CLOCK, onFrame }),
-    tools: { ...labTools(rendermime, languages, frames), frames },
+    services: { ...labServices(rendermime, languages, frames), frames },
     ticker: new Ticker(PAGE_CLOCK)
   };
 }

@@ -9,7 +9,7 @@
  * two: one waits for news of the thread that had some last, the other looks at the rest in turn. What
  * comes goes through each thread's own subscription (L6); an answer to an old cursor is dropped.
  */
-import { ApiError } from './commands';
+import { ApiError } from './api';
 import { type Clock } from './connection';
 import { parsePage } from './parse';
 import { type ThreadFrame } from './protocol';
@@ -23,7 +23,7 @@ export type Poll = (
 ) => Promise<unknown>;
 
 /** A thread that is followed, as far as polling goes. */
-export interface Polled {
+export interface PolledThread {
   readonly threadId: string;
   readonly transcript: { readonly seq: number };
   readonly ended: unknown;
@@ -33,7 +33,7 @@ export interface Polled {
 export interface PollingOptions {
   readonly poll: Poll;
   readonly clock: Clock;
-  readonly threads: () => readonly Polled[];
+  readonly threads: () => readonly PolledThread[];
   /** The first answer came: following works. */
   readonly onWorking: () => void;
   /** No answer: polling has stopped. */
@@ -46,8 +46,8 @@ const PAUSE_MS = 100;
 /** Between two looks at the other threads. */
 const ROUND_MS = 1_500;
 
-/** One stretch of polling, from start to stop. */
-interface Stretch {
+/** One period of polling, from start to stop. */
+interface PollingPeriod {
   isOver: boolean;
   readonly waits: Set<() => void>;
   readonly aborts: Set<AbortController>;
@@ -63,90 +63,94 @@ export class Polling {
   }
 
   start(): void {
-    if (this._stretch === null && this._threads().length > 0) {
-      this._stretch = { isOver: false, waits: new Set(), aborts: new Set() };
-      void this._begin(this._stretch);
+    if (this._period === null && this._threads().length > 0) {
+      this._period = { isOver: false, waits: new Set(), aborts: new Set() };
+      void this._begin(this._period);
     }
   }
 
   stop(): void {
-    const stretch = this._stretch;
-    this._stretch = null;
+    const period = this._period;
+    this._period = null;
     this._isWorking = false;
-    if (stretch !== null) {
-      stretch.isOver = true;
-      stretch.aborts.forEach(abort => abort.abort());
-      stretch.waits.forEach(wake => wake());
+    if (period !== null) {
+      period.isOver = true;
+      period.aborts.forEach(abort => abort.abort());
+      period.waits.forEach(wake => wake());
     }
   }
 
   /** Look at the threads now: one was added, or is to be asked for again. */
   look(): void {
-    this._stretch?.waits.forEach(wake => wake());
+    this._period?.waits.forEach(wake => wake());
   }
 
-  private async _begin(stretch: Stretch): Promise<void> {
+  private async _begin(period: PollingPeriod): Promise<void> {
     for (const thread of this._threads()) {
-      await this._ask(stretch, thread, 0);
+      await this._ask(period, thread, 0);
     }
-    if (!stretch.isOver) {
-      void this._stay(stretch);
-      void this._goRound(stretch);
+    if (!period.isOver) {
+      void this._stay(period);
+      void this._goRound(period);
     }
   }
 
   /** Wait for news of the thread that had some last. */
-  private async _stay(stretch: Stretch): Promise<void> {
-    while (!stretch.isOver) {
+  private async _stay(period: PollingPeriod): Promise<void> {
+    while (!period.isOver) {
       const thread = this._newest();
       if (thread !== undefined) {
-        await this._ask(stretch, thread, WAIT_S);
+        await this._ask(period, thread, WAIT_S);
       }
-      await this._pause(stretch, thread === undefined ? ROUND_MS : PAUSE_MS);
+      await this._pause(period, thread === undefined ? ROUND_MS : PAUSE_MS);
     }
   }
 
   /** Look at the others in turn. */
-  private async _goRound(stretch: Stretch): Promise<void> {
-    while (!stretch.isOver) {
-      await this._pause(stretch, ROUND_MS);
+  private async _goRound(period: PollingPeriod): Promise<void> {
+    while (!period.isOver) {
+      await this._pause(period, ROUND_MS);
       for (const thread of this._threads()) {
-        if (!stretch.isOver && thread !== this._newest() && (await this._ask(stretch, thread, 0))) {
+        if (!period.isOver && thread !== this._newest() && (await this._ask(period, thread, 0))) {
           this._newestId = thread.threadId;
-          stretch.aborts.forEach(abort => abort.abort());
+          period.aborts.forEach(abort => abort.abort());
         }
       }
     }
   }
 
-  private _threads(): readonly Polled[] {
+  private _threads(): readonly PolledThread[] {
     return this._options.threads().filter(thread => thread.ended === null);
   }
 
-  private _newest(): Polled | undefined {
+  private _newest(): PolledThread | undefined {
     const threads = this._threads();
     return threads.find(thread => thread.threadId === this._newestId) ?? threads[0];
   }
 
   /** Ask once and deliver the answer; say whether it brought news. */
-  private async _ask(stretch: Stretch, thread: Polled, wait_s: number): Promise<boolean> {
+  private async _ask(
+    period: PollingPeriod,
+    thread: PolledThread,
+    wait_s: number
+  ): Promise<boolean> {
     const after = thread.transcript.seq;
     const abort = new AbortController();
-    stretch.aborts.add(abort);
+    period.aborts.add(abort);
     try {
       const page = await this._options.poll(thread.threadId, after, wait_s, abort.signal);
-      if (stretch.isOver) {
+      if (period.isOver) {
         return false;
       }
       this._works();
       return deliver(thread, after, parsePage(thread.threadId, page));
     } catch (error) {
-      if (!stretch.isOver && !abort.signal.aborted) {
+      if (!period.isOver && !abort.signal.aborted) {
         this._refused(thread, after, error);
       }
       return false;
     } finally {
-      stretch.aborts.delete(abort);
+      period.aborts.delete(abort);
     }
   }
 
@@ -157,7 +161,7 @@ export class Polling {
     }
   }
 
-  private _refused(thread: Polled, after: number, error: unknown): void {
+  private _refused(thread: PolledThread, after: number, error: unknown): void {
     const failure = asApiError(error);
     if (isOfThread(failure)) {
       const { code, message } = failure;
@@ -168,30 +172,30 @@ export class Polling {
     }
   }
 
-  private _pause(stretch: Stretch, delay_ms: number): Promise<void> {
+  private _pause(period: PollingPeriod, delay_ms: number): Promise<void> {
     return new Promise(resolve => {
-      if (stretch.isOver) {
+      if (period.isOver) {
         resolve();
         return;
       }
       const wake = (): void => {
         cancel();
-        stretch.waits.delete(wake);
+        period.waits.delete(wake);
         resolve();
       };
       const cancel = this._options.clock.later(wake, delay_ms);
-      stretch.waits.add(wake);
+      period.waits.add(wake);
     });
   }
 
   private readonly _options: PollingOptions;
-  private _stretch: Stretch | null = null;
+  private _period: PollingPeriod | null = null;
   private _isWorking = false;
   private _newestId = '';
 }
 
 /** Give a thread what answers its cursor; an answer to one that has moved on is dropped. */
-function deliver(thread: Polled, after: number, frames: readonly ThreadFrame[]): boolean {
+function deliver(thread: PolledThread, after: number, frames: readonly ThreadFrame[]): boolean {
   if (thread.transcript.seq !== after || thread.ended !== null) {
     return false;
   }

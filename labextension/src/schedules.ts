@@ -3,7 +3,7 @@
  *
  * They are no part of the log, so they are asked for when somebody looks, and after each command.
  */
-import { type Api, ApiError } from './commands';
+import { type Api, ApiError } from './api';
 import { asObject } from './parse';
 
 /** What the server gives on one page. */

@@ -10,10 +10,10 @@ import { oneLine, stripped, visible } from './markdown/copied-texts';
 import { harmless, harmlessStart } from './markdown/copies';
 import { type Message, isEnd } from './protocol';
 import { type Transcript } from './transcript';
-import { isReplyToUnsent, isUnsent } from './waiting';
+import { isReplyToUnsent, isUnsent } from './unsent';
 
 /** How much is kept; the setting `snapshot`. */
-export type Extent = 'none' | 'last' | 'all';
+export type CopyExtent = 'none' | 'last' | 'all';
 
 const LARGEST_BYTES = 20_000;
 const LEFT_OUT = '*(what came before is left out of this copy)*';
@@ -25,7 +25,7 @@ const NEVER = '*(never sent)*';
 /** The two texts of an output bundle; null where there is nothing to say yet. */
 export function snapshot(
   transcript: Transcript,
-  extent: Extent,
+  extent: CopyExtent,
   runId: string | null = null
 ): { readonly markdown: string; readonly plain: string } | null {
   const whole = runId === null ? [...transcript.messages.values()] : exchange(transcript, runId);

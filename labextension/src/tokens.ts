@@ -7,5 +7,5 @@ export type IChatPage = ChatPage;
 
 export const IChatPage = new Token<IChatPage>(
   'jupyter-chat-stream:IChatPage',
-  'The threads of this page, and the tools to draw them.'
+  'The threads of this page, and the services to draw them.'
 );

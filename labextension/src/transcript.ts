@@ -68,11 +68,11 @@ const PART_BY_KIND: Readonly<Record<string, 'text' | 'reasoning' | 'tool_call'>>
 
 /** Fold events in; those at or before the cursor are skipped. Raises FoldError. */
 export function fold(state: Transcript, events: readonly ThreadEvent[]): Transcript {
-  const draft = new Draft(state);
+  const builder = new TranscriptBuilder(state);
   for (const event of events) {
-    draft.apply(event);
+    builder.apply(event);
   }
-  return draft.finish();
+  return builder.finish();
 }
 
 /** Take a snapshot: what it names replaces what was known, and the cursor is its seq. */
@@ -101,7 +101,7 @@ function withoutContent(message: Omit<Message, 'seq'>, seq: number): Message {
 }
 
 /** One batch being folded: the maps are copied once, not once per event. */
-class Draft {
+class TranscriptBuilder {
   constructor(state: Transcript) {
     this._thread = state.thread;
     this._messages = new Map(state.messages);

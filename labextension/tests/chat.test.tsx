@@ -1,6 +1,6 @@
 import { act } from 'react';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { conversation, settle } from './fakes';
+import { conversation, flushPromises } from './fakes';
 import { arrive, click, end, has, host, page, part, press, show, type, useStage } from './stage';
 
 useStage();
@@ -52,7 +52,7 @@ describe('a chat', () => {
     expect(part('outcome').dataset['state']).toBe('interrupted');
     await click('continue');
     page.api.call('POST', 'runs/r/continue').answer({});
-    await act(settle);
+    await act(flushPromises);
     await click('retry');
     expect(page.api.call('POST', 'runs/r/retry').body).toEqual({});
   });
@@ -105,7 +105,7 @@ describe('a chat', () => {
       const error = { code: 'thread_not_found', message: 'x' };
       page.network.socket.receive({ op: 'error', thread: 't', error });
       page.frame();
-      await settle();
+      await flushPromises();
     });
     expect(part('saved-copy').textContent).toContain('saved copy');
     expect(part('saved-copy').textContent).toContain('old words');
@@ -143,7 +143,7 @@ describe('the composer', () => {
     await click('send');
     await act(async () => {
       page.api.call('POST', 'threads/t/messages').fail(new Error('bug'));
-      await settle();
+      await flushPromises();
     });
     expect((part('field') as HTMLTextAreaElement).value).toBe('Why?');
     expect(part('problem').textContent).toContain('Your text is kept.');

@@ -1,8 +1,8 @@
 import { act } from 'react';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { ApiError } from '../src/commands';
+import { ApiError } from '../src/api';
 import { mountChat } from '../src/view/mount';
-import { conversation, settle } from './fakes';
+import { conversation, flushPromises } from './fakes';
 import {
   SHOWN,
   arrive,
@@ -14,7 +14,7 @@ import {
   part,
   press,
   show,
-  tools,
+  services,
   type,
   useStage
 } from './stage';
@@ -49,7 +49,7 @@ describe('a question', () => {
     await type('the second', 'answer-field');
     await act(async () => {
       part('answer-field').closest('form')?.requestSubmit();
-      await settle();
+      await flushPromises();
     });
     const body = { request_id: 'i', value: 'the second' };
     expect(page.api.call('POST', 'runs/r/input').body).toEqual(body);
@@ -62,7 +62,7 @@ describe('a question', () => {
     await act(async () => {
       const error = new ApiError(409, 'request_not_open', 'Too late.', facts);
       page.api.call('POST', 'runs/r/input').fail(error);
-      await settle();
+      await flushPromises();
     });
     expect(part('answered').textContent).toContain('No answered by ada');
     expect(part('beaten').textContent).toContain('“Yes” was not used');
@@ -134,10 +134,10 @@ describe('what waits for a time', () => {
     );
     const other = document.createElement('div');
     document.body.append(other);
-    const chats = mountChat(other, { threads: page.threads, tools, ticker: page.ticker });
+    const chats = mountChat(other, { threads: page.threads, services, ticker: page.ticker });
     await act(async () => {
       chats.show(SHOWN);
-      await settle();
+      await flushPromises();
     });
     vi.unstubAllGlobals();
     const failing = { ...run, seq: 5, type: 'status', phase: 'retrying', detail: 'overloaded' };
@@ -149,7 +149,7 @@ describe('what waits for a time', () => {
     expect(page.network.clock.pending).toBe(unseen);
     await act(async () => {
       chats.dispose();
-      await settle();
+      await flushPromises();
     });
     other.remove();
   });
@@ -201,7 +201,7 @@ describe('sending later', () => {
     expect(call.headers?.['Idempotency-Key']).toMatch(/.@2031/);
     await act(async () => {
       call.answer({});
-      await settle();
+      await flushPromises();
     });
     expect(has('later-panel')).toBe(false);
     expect(part('send').textContent).toBe('Send');
@@ -228,7 +228,7 @@ describe('sending later', () => {
     const answer = async (path: string, method: string, value: unknown) =>
       act(async () => {
         page.api.call(method, path).answer(value);
-        await settle();
+        await flushPromises();
       });
     const list = (paused: boolean) =>
       answer('schedules?thread_id=t', 'GET', { schedules: [{ ...one, paused, next_at: null }] });

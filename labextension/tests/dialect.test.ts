@@ -28,7 +28,7 @@ function joined(block: Block, env: Env): Node[] {
   switch (block.kind) {
     case 'rule':
       return [['hr', {}, []]];
-    case 'held':
+    case 'undecided':
       return [];
     case 'code': {
       const language = block.language === '' ? {} : { language: block.language };

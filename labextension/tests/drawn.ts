@@ -1,10 +1,10 @@
 // Drawing without a browser: frames that the test calls for, and a page that typesets nothing.
 import { Frames } from '../src/view/frames';
-import { IncrementalMarkdown, type MarkdownTools } from '../src/view/markdown';
-import { settle } from './fakes';
+import { IncrementalMarkdown, type MarkdownServices } from '../src/view/markdown';
+import { flushPromises } from './fakes';
 
-/** The tools of a page; each frame is drawn when the test says so. */
-export class FakeTools implements MarkdownTools {
+/** The services of a page; each frame is drawn when the test says so. */
+export class FakeServices implements MarkdownServices {
   readonly formulas: string[] = [];
   readonly coloured: string[] = [];
   now_ms = 0;
@@ -23,17 +23,17 @@ export class FakeTools implements MarkdownTools {
 
   /** Draw one frame. */
   async frame(): Promise<void> {
-    await settle();
+    await flushPromises();
     this.now_ms += 16;
     const actions = this._actions;
     this._actions = [];
     actions.forEach(action => action());
-    await settle();
+    await flushPromises();
   }
 
   /** Draw until nothing is left to draw; gives the number of frames. */
   async rest(most = 10_000): Promise<number> {
-    await settle();
+    await flushPromises();
     let count = 0;
     while (this._actions.length > 0 && count < most) {
       await this.frame();
@@ -45,18 +45,18 @@ export class FakeTools implements MarkdownTools {
 
 export function stage() {
   const host = document.createElement('div');
-  const tools = new FakeTools();
-  return { host, tools, markdown: new IncrementalMarkdown(host, tools) };
+  const services = new FakeServices();
+  return { host, services, markdown: new IncrementalMarkdown(host, services) };
 }
 
 /** Draw a text as it comes, in pieces that end at these places. */
 export async function drawn(text: string, cuts: readonly number[] = []): Promise<HTMLElement> {
-  const { host, tools, markdown } = stage();
+  const { host, services, markdown } = stage();
   for (const cut of cuts) {
     markdown.update(text.slice(0, cut), false);
-    await tools.rest();
+    await services.rest();
   }
   markdown.update(text, true);
-  await tools.rest();
+  await services.rest();
   return host;
 }

@@ -1,5 +1,5 @@
 /** A socket, a clock and an API that tests drive by hand. */
-import { type Api, type ApiRequest } from '../src/commands';
+import { type Api, type ApiRequest } from '../src/api';
 import { type Clock, Connection, type Socket } from '../src/connection';
 import { type Draft, type DraftStore, NO_DRAFT } from '../src/drafts';
 import { type PageOptions, Threads } from '../src/model';
@@ -169,7 +169,7 @@ export class FakePage {
 }
 
 /** Let promises that are ready go on. */
-export async function settle(): Promise<void> {
+export async function flushPromises(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) {
     await Promise.resolve();
   }

@@ -4,9 +4,9 @@ import { describe, expect, it, vi } from 'vitest';
 
 import { inlineNodes } from '../src/markdown/inline';
 import { blocksOf, newEnv, noDefinitions } from '../src/markdown/parser';
-import { held } from '../src/view/held';
+import { withoutUndecidedEnd } from '../src/view/undecided-end';
 import { IncrementalMarkdown } from '../src/view/markdown';
-import { SUPPRESS_SHORTCUTS } from '../src/view/safe';
+import { SUPPRESS_SHORTCUTS } from '../src/view/keys';
 import { drawn, stage } from './drawn';
 
 /** A small generator of numbers: the same ones each time. */
@@ -169,14 +169,14 @@ describe('a text that grows', () => {
   }, 60_000);
 
   it('reads a row of a growing table a few times, and not with each row that comes', async () => {
-    const { tools, markdown } = stage();
+    const { services, markdown } = stage();
     let text = '| name | value |\n|---|---|\n';
     const read = vi.spyOn(String.prototype, 'replace');
     const lengths: number[] = [];
     for (let row = 0; row < 400; row += 1) {
       text += `| row ${row} | ${row} |\n`;
       markdown.update(text, false);
-      await tools.rest();
+      await services.rest();
       lengths.push(Math.max(...read.mock.contexts.map(one => String(one).length)));
       read.mockClear();
     }
@@ -218,13 +218,13 @@ describe('a text that grows', () => {
   }, 60_000);
 
   it('keeps the nodes of what did not change', async () => {
-    const { host, tools, markdown } = stage();
+    const { host, services, markdown } = stage();
     markdown.update('First.\n\n- one\n- two', false);
-    await tools.rest();
+    await services.rest();
     const [first, list] = host.children;
     const item = list?.firstElementChild;
     markdown.update('First.\n\n- one\n- two and more\n- three', false);
-    await tools.rest();
+    await services.rest();
     expect(host.children[0]).toBe(first);
     expect(host.children[1]).toBe(list);
     expect(list?.firstElementChild).toBe(item);
@@ -232,49 +232,49 @@ describe('a text that grows', () => {
   });
 
   it('reads only the end of a long text again', async () => {
-    const { tools, markdown } = stage();
+    const { services, markdown } = stage();
     const paragraph = 'A few words in a paragraph.\n\n';
     markdown.update(paragraph.repeat(2_000), false);
-    await tools.rest();
-    tools.tick_ms = 1;
+    await services.rest();
+    services.tick_ms = 1;
     markdown.update(`${paragraph.repeat(2_000)}One`, false);
-    expect(await tools.rest()).toBeLessThan(6);
+    expect(await services.rest()).toBeLessThan(6);
   });
 
   it('draws a long text in many frames, and all of it', async () => {
-    const { host, tools, markdown } = stage();
+    const { host, services, markdown } = stage();
     const lines = Array.from({ length: 4_000 }, (_, line) => `Line ${line} of the text.`);
-    tools.tick_ms = 0.5;
+    services.tick_ms = 0.5;
     markdown.update(lines.join('\n\n'), true);
-    expect(await tools.rest(20_000)).toBeGreaterThan(50);
+    expect(await services.rest(20_000)).toBeGreaterThan(50);
     expect(host.querySelectorAll('p').length).toBe(4_000);
     expect([...host.querySelectorAll('p')].at(-1)?.textContent).toBe('Line 3999 of the text.');
   });
 
   it('stops when it is disposed', async () => {
-    const { host, tools, markdown } = stage();
+    const { host, services, markdown } = stage();
     markdown.update('One.\n\nTwo.', false);
     markdown.dispose();
-    await tools.rest();
+    await services.rest();
     expect(host.textContent).toBe('');
   });
 
   it('typesets a formula once, however often its paragraph grows', async () => {
-    const { tools, markdown } = stage();
+    const { services, markdown } = stage();
     for (const text of ['So $x$', 'So $x$ is', 'So $x$ is $y$.']) {
       markdown.update(text, text.endsWith('.'));
-      await tools.rest();
+      await services.rest();
     }
-    expect(tools.formulas).toEqual(['$x$', '$y$']);
+    expect(services.formulas).toEqual(['$x$', '$y$']);
   });
 
   it('colours code once, when its block has ended', async () => {
-    const { tools, markdown } = stage();
+    const { services, markdown } = stage();
     for (const text of ['```py\na = 1\n', '```py\na = 1\n```\n', '```py\na = 1\n```\n\nEnd\n']) {
       markdown.update(text, false);
-      await tools.rest();
+      await services.rest();
     }
-    expect(tools.coloured).toEqual(['a = 1']);
+    expect(services.coloured).toEqual(['a = 1']);
   });
 
   it('says when a paragraph is too long to be read as Markdown, and shows all of it', async () => {
@@ -322,12 +322,12 @@ describe('a text that grows', () => {
 
 describe('what is held back', () => {
   it('is the head of a table, a tag without its end, and a mark', () => {
-    expect(held('Text\n| a | b |')).toBe('Text');
-    expect(held('Text\n| a | b |\n|--')).toBe('Text');
-    expect(held('a <deta')).toBe('a ');
-    expect(held('a **')).toBe('a ');
-    expect(held('a < b and more')).toBe('a < b and more');
-    expect(held(`a <b${' c'.repeat(200)}`)).toBe(`a <b${' c'.repeat(200)}`);
+    expect(withoutUndecidedEnd('Text\n| a | b |')).toBe('Text');
+    expect(withoutUndecidedEnd('Text\n| a | b |\n|--')).toBe('Text');
+    expect(withoutUndecidedEnd('a <deta')).toBe('a ');
+    expect(withoutUndecidedEnd('a **')).toBe('a ');
+    expect(withoutUndecidedEnd('a < b and more')).toBe('a < b and more');
+    expect(withoutUndecidedEnd(`a <b${' c'.repeat(200)}`)).toBe(`a <b${' c'.repeat(200)}`);
   });
 });
 
@@ -428,19 +428,19 @@ describe('what is drawn', () => {
 describe('what goes wrong', () => {
   it('shows a text that cannot be drawn as plain text, and keeps drawing the others', async () => {
     vi.spyOn(console, 'error').mockImplementation(() => undefined);
-    const { host, tools, markdown } = stage();
+    const { host, services, markdown } = stage();
     const other = document.createElement('div');
-    const failing = { ...tools, frames: tools.frames, mayLead: () => failed() };
+    const failing = { ...services, frames: services.frames, mayLead: () => failed() };
     const broken = new IncrementalMarkdown(host, failing);
-    const whole = new IncrementalMarkdown(other, tools);
+    const whole = new IncrementalMarkdown(other, services);
     const failed = (): never => {
       throw new Error('This sanitizer does not work.');
     };
     broken.update('One [two](https://a.b) three', false);
     whole.update('**Bold** [two](https://a.b)', true);
-    await tools.rest();
+    await services.rest();
     broken.update('One [two](https://a.b) three four', true);
-    await tools.rest();
+    await services.rest();
     expect(host.textContent).toContain('the page failed to draw this answer');
     expect(host.textContent).toContain('One [two](https://a.b) three four');
     expect(other.innerHTML).toContain('<strong>Bold</strong>');

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { ApiError, newKey } from '../src/commands';
+import { ApiError, newKey } from '../src/api';
 import { StoredDrafts } from '../src/drafts';
-import { FakePage, conversation, settle } from './fakes';
+import { FakePage, conversation, flushPromises } from './fakes';
 
 const SEND = 'threads/t/messages';
 
@@ -56,7 +56,7 @@ describe('a thread client', () => {
     client.setDraft('Why?');
     void client.send();
     page.api.call('POST', SEND).answer({});
-    await settle();
+    await flushPromises();
     page.frame();
     expect(client.getState().transcript.messages.size).toBe(0);
   });
@@ -72,7 +72,7 @@ describe('a draft', () => {
     const call = page.api.call('POST', SEND);
     expect(call.body).toEqual({ content: 'Why?' });
     call.answer({});
-    await settle();
+    await flushPromises();
     expect(client.getState()).toMatchObject({ draft: '', isSending: false, problem: null });
     expect(page.drafts.load('t').text).toBe('');
   });
@@ -82,7 +82,7 @@ describe('a draft', () => {
     client.setDraft('Why?');
     void client.send();
     page.api.call('POST', SEND).fail(new ApiError(0, 'unreachable', 'No answer.'));
-    await settle();
+    await flushPromises();
     expect(client.getState().draft).toBe('Why?');
     expect(client.getState().problem).toContain('No answer.');
     void client.send();
@@ -97,7 +97,7 @@ describe('a draft', () => {
     client.setDraft('Why?');
     void client.send();
     page.api.call('POST', SEND).fail(new ApiError(0, 'unreachable', 'No answer.'));
-    await settle();
+    await flushPromises();
     const reloaded = new FakePage();
     reloaded.drafts.save('t', page.drafts.load('t'));
     const again = reloaded.threads.acquire('t');
@@ -111,7 +111,7 @@ describe('a draft', () => {
     client.setDraft('Why?');
     void client.send();
     page.api.call('POST', SEND).fail(new ApiError(503, 'store_error', 'Disk full.'));
-    await settle();
+    await flushPromises();
     client.setDraft('Why not?');
     void client.send();
     const [first, second] = page.api.calls.map(call => call.headers?.['Idempotency-Key']);
@@ -124,7 +124,7 @@ describe('a draft', () => {
     void client.send();
     client.setDraft('Why? And');
     page.api.call('POST', SEND).answer({});
-    await settle();
+    await flushPromises();
     expect(client.getState().draft).toBe('Why? And');
   });
 
@@ -169,7 +169,7 @@ describe('a command', () => {
     expect(page.api.calls.length).toBe(1);
     expect(client.getState().acting.has('r')).toBe(true);
     page.api.call('POST', 'runs/r/cancel').fail(new ApiError(409, 'run_not_ended', 'Not yet.'));
-    await settle();
+    await flushPromises();
     expect(client.getState().acting.has('r')).toBe(false);
     expect(client.getState().problem).toBe('Not yet.');
   });
@@ -180,7 +180,7 @@ describe('a command', () => {
     const call = page.api.call('POST', 'runs/r/input');
     expect(call.body).toEqual({ request_id: 'q1', value: 'yes' });
     call.fail(new ApiError(409, 'request_not_open', 'Answered.'));
-    await settle();
+    await flushPromises();
     expect(client.getState().problem).toBeNull();
   });
 
@@ -205,7 +205,7 @@ describe('a thread that cannot be shown', () => {
     const client = page.threads.acquire('t');
     page.network.socket.drop();
     page.api.call('GET', 'threads/t').fail(new ApiError(404, 'foreign', '404'));
-    await settle();
+    await flushPromises();
     expect(client.getState().ended?.why).toBe('absent');
   });
 
@@ -214,7 +214,7 @@ describe('a thread that cannot be shown', () => {
     const client = page.threads.acquire('t');
     page.network.socket.drop();
     page.api.call('GET', 'threads/t').fail(new ApiError(0, 'unreachable', 'no'));
-    await settle();
+    await flushPromises();
     expect(client.getState().ended).toBeNull();
   });
 

@@ -1,7 +1,7 @@
 import { act } from 'react';
 import { describe, expect, it } from 'vitest';
 
-import { conversation, settle } from './fakes';
+import { conversation, flushPromises } from './fakes';
 import { arrive, page, part, show, useStage } from './stage';
 
 useStage();
@@ -23,7 +23,7 @@ async function offer(current: string, ...models: ReturnType<typeof model>[]): Pr
     page.api.calls
       .filter(call => call.path === 'models')
       .forEach(call => call.answer({ models, default: null }));
-    await settle();
+    await flushPromises();
   });
 }
 
@@ -35,7 +35,7 @@ async function choose(value: string): Promise<void> {
   await act(async () => {
     list().value = value;
     list().dispatchEvent(new Event('change', { bubbles: true }));
-    await settle();
+    await flushPromises();
   });
 }
 
@@ -75,7 +75,7 @@ describe('the picker', () => {
     await choose('+demo');
     await act(async () => {
       list().blur();
-      await settle();
+      await flushPromises();
     });
     expect(values()).toEqual(['claude/big', '+demo']);
   });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { ApiError, LOGIN_ENDED } from '../src/commands';
+import { ApiError, LOGIN_ENDED } from '../src/api';
 import { linkLine } from '../src/view/status';
-import { FakeNetwork, conversation, settle } from './fakes';
+import { FakeNetwork, conversation, flushPromises } from './fakes';
 
 const EVENTS = conversation();
 const page = (from: number, to: number) => ({ events: EVENTS.slice(from, to), seq: to });
@@ -17,10 +17,10 @@ const AWAY = new ApiError(0, 'unreachable', 'The server did not answer.');
 /** Let promises go on, and the timers that they set. */
 async function pass(network: FakeNetwork, ms: number): Promise<void> {
   for (let left = ms; left > 0; left -= 50) {
-    await settle();
+    await flushPromises();
     network.clock.turn(Math.min(50, left));
   }
-  await settle();
+  await flushPromises();
 }
 
 function lastPoll(network: FakeNetwork) {
@@ -39,14 +39,14 @@ async function refused() {
   network.socket.drop();
   await pass(network, 300);
   network.socket.drop();
-  await settle();
+  await flushPromises();
   return { network, follower, links };
 }
 
 async function polled() {
   const made = await refused();
   lastPoll(made.network).answer(page(0, 5));
-  await settle();
+  await flushPromises();
   return made;
 }
 
@@ -59,7 +59,7 @@ describe('a page where sockets do not pass', () => {
     expect(linkLine(follower.link)).toBeNull();
     expect(lastPoll(network)).toMatchObject({ after: 5, wait_s: 20 });
     lastPoll(network).answer(page(5, 10));
-    await settle();
+    await flushPromises();
     expect(follower.transcript.seq).toBe(10);
     expect(follower.transcript.messages.get('a')?.status).toBe('completed');
   });
@@ -74,7 +74,7 @@ describe('a page where sockets do not pass', () => {
       }
       await pass(network, 4_100);
       lastPoll(network).answer(page(0, 5));
-      await settle();
+      await flushPromises();
       expect(follower.link).toBe('live');
     }
   });
@@ -115,7 +115,7 @@ describe('a page where sockets do not pass', () => {
     network.socket.receive(framed(5, 8));
     network.socket.receive({ op: 'live', thread: 't', seq: 8 });
     late.answer(page(5, 7)); // of a poll that is over
-    await settle();
+    await flushPromises();
     expect(late.signal.aborted).toBe(true);
     network.socket.receive(framed(8, 10));
     expect(follower.transcript.seq).toBe(10);
@@ -136,7 +136,7 @@ describe('a page where sockets do not pass', () => {
     follower.receive({ op: 'live', thread: 't', seq: 5 });
     follower.subscription.receive({ op: 'events', thread: 't', events: [] });
     poll.answer(page(5, 7));
-    await settle();
+    await flushPromises();
     expect(follower.transcript.seq).toBe(7);
     network.socket.receive(framed(5, 10));
     expect(follower.transcript.seq).toBe(10);
@@ -185,14 +185,14 @@ describe('a page where sockets do not pass', () => {
     await pass(network, 200);
     expect(lastPoll(network)).toMatchObject({ after: 0 });
     lastPoll(network).fail(new ApiError(404, 'thread_not_found', 'no'));
-    await settle();
+    await flushPromises();
     expect(follower.ended).toEqual({ error: { code: 'thread_not_found', message: 'no' } });
   });
 
   it('says Reconnecting where polls fail as well, and tries sockets as before', async () => {
     const { network, follower } = await polled();
     lastPoll(network).fail(AWAY);
-    await settle();
+    await flushPromises();
     expect(follower.link).toBe('reconnecting');
     const before = network.sockets.length;
     await pass(network, 6_000);
@@ -212,7 +212,7 @@ describe('a page whose login has ended', () => {
   async function signedOut() {
     const made = await refused();
     lastPoll(made.network).fail(SIGNED_OUT);
-    await settle();
+    await flushPromises();
     return made;
   }
 
@@ -227,7 +227,7 @@ describe('a page whose login has ended', () => {
     for (let minute = 0; minute < 10; minute += 1) {
       await pass(network, 60_000);
       lastPoll(network).fail(SIGNED_OUT);
-      await settle();
+      await flushPromises();
     }
     expect(network.sockets.length).toBe(sockets);
     expect(network.polls.length - polls).toBeLessThanOrEqual(20);
@@ -237,9 +237,9 @@ describe('a page whose login has ended', () => {
   it('is live again when the login is back, and over the socket', async () => {
     const { network, follower } = await signedOut();
     network.connection.wake(); // the reader has come back from where they logged in
-    await settle();
+    await flushPromises();
     lastPoll(network).answer(page(0, 5));
-    await settle();
+    await flushPromises();
     expect(follower.link).toBe('live');
     network.socket.open();
     network.socket.receive(framed(5, 10));
@@ -252,7 +252,7 @@ describe('a page whose login has ended', () => {
     const { network, follower } = await signedOut();
     await pass(network, 31_000);
     lastPoll(network).answer(page(0, 10));
-    await settle();
+    await flushPromises();
     expect(follower.link).toBe('live');
   });
 });

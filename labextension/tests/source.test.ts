@@ -1,23 +1,10 @@
 import { readFileSync, readdirSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { join } from 'node:path';
 
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
 const SRC = join(__dirname, '..', 'src');
-
-/** From the bottom up: a module imports from its own floor and those before. */
-const FLOORS: readonly (readonly string[])[] = [
-  ['protocol', 'endings', 'parse', 'commands', 'drafts', 'address'],
-  ['markdown/'],
-  ['transcript', 'subscription'],
-  ['branch', 'snapshot', 'waiting'],
-  ['connection', 'follower', 'polling', 'ticker'],
-  ['api', 'model', 'schedules'],
-  ['view/'],
-  ['page', 'tokens', 'mime', 'widget', 'keeping'],
-  ['index']
-];
 
 const FILES = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
   .filter(file => /\.tsx?$/.test(file))
@@ -25,12 +12,6 @@ const FILES = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
     const text = readFileSync(join(SRC, file), 'utf8');
     return { file, text, tree: ts.createSourceFile(file, text, ts.ScriptTarget.ES2022, true) };
   });
-
-function floorOf(module: string): number {
-  return FLOORS.findIndex(names =>
-    names.some(name => (name.endsWith('/') ? module.startsWith(name) : module === name))
-  );
-}
 
 function visit(node: ts.Node, see: (node: ts.Node) => void): void {
   see(node);
@@ -60,13 +41,16 @@ describe.each(FILES)('$file', ({ file, text, tree }) => {
       }
     });
   });
+});
 
-  it('imports from below or beside only', () => {
-    const own = floorOf(file.replace(/\.tsx?$/, ''));
-    expect(own, `${file} is on no floor`).toBeGreaterThanOrEqual(0);
-    for (const [, path] of text.matchAll(/from '(\.[^']+)'|import\('(\.[^']+)'\)/g)) {
-      const module = relative(SRC, join(SRC, dirname(file), path ?? ''));
-      expect(floorOf(module), `${file} imports ${module}`).toBeLessThanOrEqual(own);
-    }
-  });
+it('gives no two classes or interfaces of the page the same name', () => {
+  const names: string[] = [];
+  FILES.forEach(({ tree }) =>
+    visit(tree, node => {
+      if (ts.isClassDeclaration(node) || ts.isInterfaceDeclaration(node)) {
+        names.push(node.name?.text ?? '');
+      }
+    })
+  );
+  expect(names.filter((name, at) => names.indexOf(name) !== at)).toEqual([]);
 });

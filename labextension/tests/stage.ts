@@ -2,17 +2,17 @@
 import { act } from 'react';
 import { afterEach, beforeEach } from 'vitest';
 
-import { type MarkdownTools } from '../src/view/markdown';
-import { type MountedChat, type Shown, mountChat } from '../src/view/mount';
+import { type MarkdownServices } from '../src/view/markdown';
+import { type MountedChat, type ShownChat, mountChat } from '../src/view/mount';
 import { Frames } from '../src/view/frames';
-import { FakePage, settle } from './fakes';
+import { FakePage, flushPromises } from './fakes';
 
 declare global {
   // React asks for it in tests.
   var IS_REACT_ACT_ENVIRONMENT: boolean;
 }
 
-export const SHOWN: Shown = {
+export const SHOWN: ShownChat = {
   threadId: 't',
   runId: null,
   savedCopy: null,
@@ -23,7 +23,7 @@ export const SHOWN: Shown = {
 export let page: FakePage;
 export let host: HTMLElement;
 export let chat: MountedChat;
-export let tools: MarkdownTools;
+export let services: MarkdownServices;
 
 /** Mounts a chat on a page for each test of the file that calls it. */
 export function useStage(): void {
@@ -32,7 +32,7 @@ export function useStage(): void {
     page = new FakePage();
     host = document.createElement('div');
     document.body.append(host);
-    tools = {
+    services = {
       typeset: () => undefined,
       colour: () => undefined,
       mayLead: () => true,
@@ -42,22 +42,22 @@ export function useStage(): void {
         afterPaint: action => action()
       })
     };
-    chat = mountChat(host, { threads: page.threads, tools, ticker: page.ticker });
+    chat = mountChat(host, { threads: page.threads, services, ticker: page.ticker });
   });
 
   afterEach(async () => {
     await act(async () => {
       chat.dispose();
-      await settle();
+      await flushPromises();
     });
     host.remove();
   });
 }
 
-export async function show(change: Partial<Shown> = {}): Promise<void> {
+export async function show(change: Partial<ShownChat> = {}): Promise<void> {
   await act(async () => {
     chat.show({ ...SHOWN, ...change });
-    await settle();
+    await flushPromises();
   });
 }
 
@@ -72,7 +72,7 @@ export async function arrive(events: readonly object[], isLive = true): Promise<
       page.network.socket.receive({ op: 'live', thread: 't', seq: 0 });
     }
     page.frame();
-    await settle();
+    await flushPromises();
   });
 }
 
@@ -92,7 +92,7 @@ export async function press(node: HTMLElement, init: KeyboardEventInit & { keyCo
   const event = new KeyboardEvent('keydown', { bubbles: true, cancelable: true, ...init });
   await act(async () => {
     node.dispatchEvent(event);
-    await settle();
+    await flushPromises();
   });
   return event;
 }
@@ -100,7 +100,7 @@ export async function press(node: HTMLElement, init: KeyboardEventInit & { keyCo
 export async function click(testid: string): Promise<void> {
   await act(async () => {
     part(testid).click();
-    await settle();
+    await flushPromises();
   });
 }
 
@@ -110,7 +110,7 @@ export async function type(text: string, where = 'field'): Promise<void> {
     const set = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), 'value')?.set;
     set?.call(field, text);
     field.dispatchEvent(new Event('input', { bubbles: true }));
-    await settle();
+    await flushPromises();
   });
 }
 

@@ -228,7 +228,7 @@ export function htmlTable(
     return true;
   }
   const next = isClosed ? line + 1 : line;
-  const token = state.push(isClosed ? 'html_table' : 'held', '', 0);
+  const token = state.push(isClosed ? 'html_table' : 'undecided', '', 0);
   token.content = state.getLines(startLine, next, state.blkIndent, false);
   token.map = [startLine, next];
   state.line = next;

@@ -32,7 +32,7 @@ export type Block =
   | { readonly kind: 'math'; readonly source: string }
   | { readonly kind: 'rule' }
   /** Held back until more has come. */
-  | { readonly kind: 'held' };
+  | { readonly kind: 'undecided' };
 
 /** Blocks with the line each begins in (null for what is not seen, such as a reference). */
 export interface PlacedBlock {
@@ -80,8 +80,8 @@ function readBlock(reader: Reader): Block | null {
       return { kind: 'math', source: token.markup };
     case 'hr':
       return { kind: 'rule' };
-    case 'held':
-      return { kind: 'held' };
+    case 'undecided':
+      return { kind: 'undecided' };
     case 'html_table':
       return htmlTableOf(token.content);
     case 'reference_definition':

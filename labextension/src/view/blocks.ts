@@ -8,7 +8,7 @@ import { type Attributes, inlineNodes } from '../markdown/inline';
 import { type Block, type Box, type Leaf } from '../markdown/tree';
 import { CodeView } from './code';
 import { directionOf } from './direction';
-import { type DrawingTools, elementOf, own } from './drawing';
+import { type DrawingServices, elementOf, own } from './drawing';
 import { type Work } from './frames';
 import { InlineNodes, mathNode } from './inline';
 import { PILED_MARKS, PlainText } from './plain';
@@ -25,13 +25,13 @@ const CHARS_IN_A_LINE = 90;
 /** Their direction is the table's. */
 const PARTS_OF_TABLES = new Set(['thead', 'tbody', 'tfoot', 'tr']);
 
-interface View {
+interface BlockView {
   readonly node: HTMLElement;
   /** Whether this view can show that block. */
   fits(block: Block): boolean;
   show(block: Block, env: Env): Work;
   /** The block cannot change any more. */
-  settle(): void;
+  finish(): void;
   /** What is defined elsewhere may be known now. */
   readAgain(env: Env): Work;
   /** The element that ends with the last words. */
@@ -41,9 +41,9 @@ interface View {
 
 /** The blocks in one parent; those of a whole answer are grouped. */
 export class Blocks {
-  constructor(parent: HTMLElement, tools: DrawingTools, isGrouped = false) {
+  constructor(parent: HTMLElement, services: DrawingServices, isGrouped = false) {
     this._parent = parent;
-    this._tools = tools;
+    this._services = services;
     this._isGrouped = isGrouped;
   }
 
@@ -56,7 +56,7 @@ export class Blocks {
       const at = from + index;
       let view = this._views[at];
       if (view === undefined || !view.fits(block)) {
-        const fresh = viewOf(block, this._tools);
+        const fresh = viewOf(block, this._services);
         if (view === undefined) {
           this._parentOf(at).append(fresh.node);
         } else {
@@ -77,13 +77,13 @@ export class Blocks {
     this._groups.splice(Math.max(0, count)).forEach(group => group.remove());
   }
 
-  settle(from = 0, to = this._views.length): void {
-    this._views.slice(from, to).forEach(view => view.settle());
+  finish(from = 0, to = this._views.length): void {
+    this._views.slice(from, to).forEach(view => view.finish());
   }
 
-  /** Let the browser pass over groups that are out of sight, where their blocks cannot change. */
-  spare(settled: number): void {
-    const ended = Math.floor((settled - MANY) / GROUP);
+  /** Let the browser pass over groups that are out of visibility, where their blocks cannot change. */
+  spare(finished: number): void {
+    const ended = Math.floor((finished - MANY) / GROUP);
     for (const group of this._groups.slice(this._spared, Math.max(0, ended))) {
       const lines = [...group.children].map(
         ({ textContent }) => 1.5 + Math.ceil((textContent ?? '').length / CHARS_IN_A_LINE)
@@ -123,36 +123,36 @@ export class Blocks {
   }
 
   private readonly _parent: HTMLElement;
-  private readonly _tools: DrawingTools;
+  private readonly _services: DrawingServices;
   private readonly _isGrouped: boolean;
-  private readonly _views: View[] = [];
+  private readonly _views: BlockView[] = [];
   private readonly _groups: HTMLElement[] = [];
   private _spared = 0;
   private _isDisposed = false;
 }
 
-function viewOf(block: Block, tools: DrawingTools): View {
+function viewOf(block: Block, services: DrawingServices): BlockView {
   switch (block.kind) {
     case 'leaf':
-      return isTooLong(block.source) ? new LongView() : new LeafView(block, tools);
+      return isTooLong(block.source) ? new LongView() : new LeafView(block, services);
     case 'box':
-      return new BoxView(block, tools);
+      return new BoxView(block, services);
     case 'code':
-      return new CodeView(block.language, tools);
+      return new CodeView(block.language, services);
     case 'math':
-      return isTooLong(block.source) ? new LongView() : new MathView(block.source, tools);
+      return isTooLong(block.source) ? new LongView() : new MathView(block.source, services);
     case 'rule':
-    case 'held':
+    case 'undecided':
       return new RuleView();
   }
 }
 
 /** What most views have in common. */
-abstract class SimpleView implements View {
+abstract class SimpleView implements BlockView {
   abstract readonly node: HTMLElement;
   abstract fits(block: Block): boolean;
   *show(_block: Block, _env: Env): Work {}
-  settle(): void {}
+  finish(): void {}
   *readAgain(_env: Env): Work {}
   tail(): HTMLElement {
     return this.node;
@@ -163,12 +163,12 @@ abstract class SimpleView implements View {
 class LeafView extends SimpleView {
   readonly node: HTMLElement;
 
-  constructor(leaf: Leaf, tools: DrawingTools) {
+  constructor(leaf: Leaf, services: DrawingServices) {
     super();
     const { task } = leaf.attributes;
     this._tag = leaf.tag;
     this._attributes = leaf.attributes;
-    this.node = elementOf(leaf.tag === 'tight' ? 'p' : leaf.tag, leaf.attributes, tools);
+    this.node = elementOf(leaf.tag === 'tight' ? 'p' : leaf.tag, leaf.attributes, services);
     this.node.dir = 'auto';
     if (leaf.tag === 'tight') {
       this.node.className = 'jp-mod-tight';
@@ -181,7 +181,7 @@ class LeafView extends SimpleView {
       box.setAttribute('aria-label', task === 'done' ? 'Done' : 'Not done');
       this.node.append(box);
     }
-    this._inline = new InlineNodes(this.node, tools);
+    this._inline = new InlineNodes(this.node, services);
   }
 
   override fits(block: Block): boolean {
@@ -241,15 +241,15 @@ class LongView extends SimpleView {
 class BoxView extends SimpleView {
   readonly node: HTMLElement;
 
-  constructor(box: Box, tools: DrawingTools) {
+  constructor(box: Box, services: DrawingServices) {
     super();
     this._tag = box.tag;
     this._label = box.attributes['label'];
-    const { outer, inner } = boxNodes(box, tools);
+    const { outer, inner } = boxNodes(box, services);
     this._frame = inner instanceof HTMLTableElement ? new TableFrame(inner) : null;
     this.node = this._frame?.node ?? outer;
     this._inner = inner;
-    this._blocks = new Blocks(inner, tools);
+    this._blocks = new Blocks(inner, services);
   }
 
   override fits(block: Block): boolean {
@@ -278,8 +278,8 @@ class BoxView extends SimpleView {
     yield* this._blocks.patch(block.children, env, block.from);
   }
 
-  override settle(): void {
-    this._blocks.settle();
+  override finish(): void {
+    this._blocks.finish();
   }
 
   override readAgain(env: Env): Work {
@@ -319,7 +319,7 @@ function isSame(one: Attributes, other: Attributes): boolean {
 }
 
 /** The node of a box, and the one in it that holds its blocks. */
-function boxNodes(box: Box, tools: DrawingTools): { outer: HTMLElement; inner: HTMLElement } {
+function boxNodes(box: Box, services: DrawingServices): { outer: HTMLElement; inner: HTMLElement } {
   if (box.tag === 'footnote') {
     const outer = own('section', 'jp-ChatStream-footnote');
     const label = document.createElement('sup');
@@ -328,7 +328,8 @@ function boxNodes(box: Box, tools: DrawingTools): { outer: HTMLElement; inner: H
     outer.append(label, inner);
     return { outer, inner };
   }
-  const inner = box.tag === 'details' ? foldNode(box) : elementOf(box.tag, box.attributes, tools);
+  const inner =
+    box.tag === 'details' ? foldNode(box) : elementOf(box.tag, box.attributes, services);
   return { outer: inner, inner };
 }
 
@@ -342,10 +343,10 @@ function foldNode(box: Box): HTMLElement {
 class MathView extends SimpleView {
   readonly node = own('div', 'jp-ChatStream-mathBlock');
 
-  constructor(source: string, tools: DrawingTools) {
+  constructor(source: string, services: DrawingServices) {
     super();
     this._source = source;
-    this._tools = tools;
+    this._services = services;
   }
 
   override fits(block: Block): boolean {
@@ -365,11 +366,11 @@ class MathView extends SimpleView {
     }
   }
 
-  override settle(): void {
-    this.node.replaceChildren(mathNode(this._source, true, this._tools));
+  override finish(): void {
+    this.node.replaceChildren(mathNode(this._source, true, this._services));
   }
 
-  private readonly _tools: DrawingTools;
+  private readonly _services: DrawingServices;
   private _source: string;
   private _isShown = false;
 }

@@ -2,7 +2,7 @@
 import { type ReactElement, useLayoutEffect, useRef, useState } from 'react';
 
 import { Button } from './button';
-import { useTools } from './hooks';
+import { useMarkdownServices } from './hooks';
 import { PlainText } from './plain';
 
 /** A longer text, or one of more lines, is folded. */
@@ -28,7 +28,7 @@ export function Bubble({ text }: { readonly text: string }): ReactElement {
 /** A text as it is, in chunks: the first one at once, the others as frames allow. */
 export function LongText({ text }: { readonly text: string }): ReactElement {
   const host = useRef<HTMLDivElement>(null);
-  const { frames } = useTools();
+  const { frames } = useMarkdownServices();
   useLayoutEffect(() => {
     const node = host.current;
     if (node === null) {

@@ -8,7 +8,7 @@ import {
   useRef
 } from 'react';
 
-import { OWN_KEYS } from './safe';
+import { OWN_KEYS } from './keys';
 
 export interface ButtonProps {
   readonly testid: string;

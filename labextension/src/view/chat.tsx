@@ -2,10 +2,10 @@
 import { type ReactElement, useState } from 'react';
 
 import { activeReplies, branch, exchange, runOf } from '../branch';
-import { LOGIN_ENDED } from '../commands';
+import { LOGIN_ENDED } from '../api';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Message } from '../protocol';
-import { isUnsent, laterMessages } from '../waiting';
+import { isUnsent, scheduledMessages } from '../unsent';
 import { Button } from './button';
 import { Composer, Status, StopButton } from './composer';
 import { useLasting, useNow, useThread } from './hooks';
@@ -61,7 +61,7 @@ function Live(props: LiveProps): ReactElement {
   const status = useStatus(state, active);
   const isDisabled = props.isDisabled || state.ended !== null;
   const fixed = height ?? props.height;
-  const isEmpty = messages.length === 0 && laterMessages(transcript).length === 0;
+  const isEmpty = messages.length === 0 && scheduledMessages(transcript).length === 0;
   return (
     <div
       className={`jp-ChatStream-live${fixed === null ? '' : ' jp-mod-fixed'}`}

@@ -2,10 +2,10 @@
 import { type Env } from 'markdown-it';
 
 import { type Block } from '../markdown/tree';
-import { type DrawingTools, own } from './drawing';
+import { type DrawingServices, own } from './drawing';
 import { type Work } from './frames';
 import { PILED_MARKS, PlainText } from './plain';
-import { SUPPRESS_SHORTCUTS } from './safe';
+import { SUPPRESS_SHORTCUTS } from './keys';
 
 const SAID_MS = 1_500;
 /** Colouring is one step that cannot be cut: longer code takes it too long. */
@@ -17,9 +17,9 @@ const LONGEST_LINE = 8_000;
 export class CodeView {
   readonly node = own('div', 'jp-ChatStream-code');
 
-  constructor(language: string, tools: DrawingTools) {
+  constructor(language: string, services: DrawingServices) {
     this._language = language;
-    this._tools = tools;
+    this._services = services;
     this._code.dir = 'ltr';
     this._block.dir = 'ltr';
     this._block.setAttribute(SUPPRESS_SHORTCUTS, 'true');
@@ -43,7 +43,7 @@ export class CodeView {
     yield* this._plain.show(block.text);
   }
 
-  settle(): void {
+  finish(): void {
     const notes = [
       this._language !== '' && this._text.length > LONGEST_COLOURED
         ? 'Shown without colours, because this code has more than 20,000 characters.'
@@ -59,7 +59,7 @@ export class CodeView {
     }
     const isPiled = PILED_MARKS.test(this._text);
     if (this._language !== '' && this._text.length <= LONGEST_COLOURED && !isPiled) {
-      this._tools.colour(this._text, this._language, coloured => {
+      this._services.colour(this._text, this._language, coloured => {
         this._code.replaceChildren(...coloured.childNodes);
       });
     }
@@ -74,7 +74,7 @@ export class CodeView {
   dispose(): void {}
 
   private readonly _language: string;
-  private readonly _tools: DrawingTools;
+  private readonly _services: DrawingServices;
   private readonly _block = document.createElement('pre');
   private readonly _code = document.createElement('code');
   private readonly _plain: PlainText;

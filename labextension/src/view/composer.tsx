@@ -14,7 +14,7 @@ import { type Model } from '../protocol';
 import { Button } from './button';
 import { ClockIcon } from './icons';
 import { LaterPanel } from './later';
-import { OWN_KEYS } from './safe';
+import { OWN_KEYS } from './keys';
 import { type StatusLine } from './status';
 import { fieldText, nextHour } from './times';
 

@@ -3,10 +3,10 @@
  * text that is only ever text: an answer's own HTML, classes, ids and styles have no way in.
  */
 import { type Attributes } from '../markdown/inline';
-import { SUPPRESS_SHORTCUTS } from './safe';
+import { SUPPRESS_SHORTCUTS } from './keys';
 
 /** What drawing takes from JupyterLab. */
-export interface DrawingTools {
+export interface DrawingServices {
   /** Typesets the formula in a node, some time. */
   readonly typeset: (node: HTMLElement) => void;
   /** Colours code, some time. */
@@ -33,7 +33,11 @@ const ATTRIBUTES: Readonly<Record<string, RegExp>> = {
   title: /^/
 };
 
-export function elementOf(tag: string, attributes: Attributes, tools: DrawingTools): HTMLElement {
+export function elementOf(
+  tag: string,
+  attributes: Attributes,
+  services: DrawingServices
+): HTMLElement {
   const name = ELEMENTS.has(tag) ? tag : 'span';
   const node = document.createElement(name);
   for (const [attribute, value] of Object.entries(attributes)) {
@@ -42,7 +46,7 @@ export function elementOf(tag: string, attributes: Attributes, tools: DrawingToo
     }
   }
   const { href, role } = attributes;
-  if (node instanceof HTMLAnchorElement && href !== undefined && tools.mayLead(href)) {
+  if (node instanceof HTMLAnchorElement && href !== undefined && services.mayLead(href)) {
     node.href = href;
     node.target = '_blank';
     node.rel = 'noopener noreferrer';

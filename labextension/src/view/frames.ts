@@ -10,14 +10,14 @@ export const BUDGET_MS = 8;
 
 export type Work = Generator<void, void>;
 
-export interface FrameTools {
+export interface FrameTiming {
   readonly now: () => number;
   readonly onFrame: (action: () => void) => void;
   /** Runs when the frame that is being made has been laid out and painted. */
   readonly afterPaint: (action: () => void) => void;
 }
 
-interface Running {
+interface RunningWork {
   readonly work: Work;
   readonly done: (cost_ms: number) => void;
   readonly failed: (reason: unknown) => void;
@@ -26,12 +26,12 @@ interface Running {
 }
 
 export class Frames {
-  constructor(tools: FrameTools) {
-    this._tools = tools;
+  constructor(timing: FrameTiming) {
+    this._timing = timing;
   }
 
   get now(): number {
-    return this._tools.now();
+    return this._timing.now();
   }
 
   /** Do this work; resolves with the time in ms that its longest frame took, painting included; rejects if it throws. */
@@ -44,7 +44,7 @@ export class Frames {
 
   /** Wait for the first frame after so many ms. */
   rest(duration_ms: number): Promise<void> {
-    const { now, onFrame } = this._tools;
+    const { now, onFrame } = this._timing;
     const until = now() + duration_ms;
     return new Promise(resolve => {
       const look = (): void => onFrame(() => (now() >= until ? resolve() : look()));
@@ -55,14 +55,14 @@ export class Frames {
   private _start(): void {
     if (!this._isAsked) {
       this._isAsked = true;
-      this._tools.onFrame(() => this._frame());
+      this._timing.onFrame(() => this._frame());
     }
   }
 
   private _frame(): void {
-    const { now, afterPaint } = this._tools;
+    const { now, afterPaint } = this._timing;
     const begun = now();
-    const active = new Set<Running>();
+    const active = new Set<RunningWork>();
     for (let last = this._running.at(-1); last !== undefined; last = this._running.at(-1)) {
       active.add(last);
       this._step(last);
@@ -85,7 +85,7 @@ export class Frames {
     }
   }
 
-  private _step(running: Running): void {
+  private _step(running: RunningWork): void {
     let isDone = true;
     try {
       isDone = running.work.next().done === true;
@@ -98,7 +98,7 @@ export class Frames {
     }
   }
 
-  private readonly _tools: FrameTools;
-  private _running: Running[] = [];
+  private readonly _timing: FrameTiming;
+  private _running: RunningWork[] = [];
   private _isAsked = false;
 }

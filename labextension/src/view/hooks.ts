@@ -1,4 +1,4 @@
-/** What the components share: the tools of the page, the state of a thread, the time. */
+/** What the components share: the services of the page, the state of a thread, the time. */
 import {
   createContext,
   useContext,
@@ -10,32 +10,32 @@ import {
 
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Ticker } from '../ticker';
-import { type MarkdownTools } from './markdown';
-import { type Sight } from './sight';
+import { type MarkdownServices } from './markdown';
+import { type Visibility } from './visibility';
 import { paceOf } from './times';
 
 /** What a chat is drawn with. */
-export interface ChatTools {
-  readonly markdown: MarkdownTools;
+export interface ChatServices {
+  readonly markdown: MarkdownServices;
   readonly ticker: Ticker;
-  readonly sight: Sight;
+  readonly visibility: Visibility;
 }
 
-const Tools = createContext<ChatTools | null>(null);
+const Services = createContext<ChatServices | null>(null);
 
-export const ToolsProvider = Tools.Provider;
+export const ServicesProvider = Services.Provider;
 
-function useChatTools(): ChatTools {
-  const tools = useContext(Tools);
-  if (tools === null) {
-    throw new Error('A chat is drawn outside of its ToolsProvider.');
+function useChatServices(): ChatServices {
+  const services = useContext(Services);
+  if (services === null) {
+    throw new Error('A chat is drawn outside of its ServicesProvider.');
   }
-  return tools;
+  return services;
 }
 
 /** How Markdown is rendered on this page. */
-export function useTools(): MarkdownTools {
-  return useChatTools().markdown;
+export function useMarkdownServices(): MarkdownServices {
+  return useChatServices().markdown;
 }
 
 /** The thread's state; draws again when it is announced. */
@@ -47,8 +47,8 @@ export function useThread(client: ThreadClient): ThreadState {
  * The time, drawn again as often as the words for `at` change, while the chat can be seen; null: never.
  */
 export function useNow(at: string | null): number {
-  const { ticker, sight } = useChatTools();
-  const isSeen = useSyncExternalStore(sight.subscribe, sight.get);
+  const { ticker, visibility } = useChatServices();
+  const isSeen = useSyncExternalStore(visibility.subscribe, visibility.get);
   const [now_ms, setNow] = useState(() => ticker.now);
   const pace_ms = isSeen ? paceOf(at, now_ms) : null;
   useLayoutEffect(() => {

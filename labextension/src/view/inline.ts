@@ -1,8 +1,8 @@
 /** The text of one block as nodes: what stays the same keeps its node. */
 import { type Inline } from '../markdown/inline';
-import { type DrawingTools, elementOf, own } from './drawing';
+import { type DrawingServices, elementOf, own } from './drawing';
 
-interface Drawn {
+interface DrawnInline {
   readonly inline: Inline;
   readonly node: HTMLElement | Text;
   readonly children: InlineNodes | null;
@@ -10,9 +10,9 @@ interface Drawn {
 
 /** The nodes of a list of inline nodes, at the end of their parent. */
 export class InlineNodes {
-  constructor(parent: HTMLElement, tools: DrawingTools) {
+  constructor(parent: HTMLElement, services: DrawingServices) {
     this._parent = parent;
-    this._tools = tools;
+    this._services = services;
   }
 
   show(inlines: readonly Inline[]): void {
@@ -34,7 +34,7 @@ export class InlineNodes {
   }
 
   /** Change a node into what is wanted, if it is of the same kind. */
-  private _fits(drawn: Drawn, inline: Inline): boolean {
+  private _fits(drawn: DrawnInline, inline: Inline): boolean {
     const before = drawn.inline;
     switch (inline.kind) {
       case 'text':
@@ -62,19 +62,19 @@ export class InlineNodes {
     }
   }
 
-  private _make(inline: Inline): Drawn {
+  private _make(inline: Inline): DrawnInline {
     switch (inline.kind) {
       case 'text':
         return { inline, node: document.createTextNode(inline.text), children: null };
       case 'code': {
-        const node = elementOf('code', {}, this._tools);
+        const node = elementOf('code', {}, this._services);
         node.textContent = inline.text;
         return { inline, node, children: null };
       }
       case 'math':
         return {
           inline,
-          node: mathNode(inline.source, inline.isDisplay, this._tools),
+          node: mathNode(inline.source, inline.isDisplay, this._services),
           children: null
         };
       case 'image': {
@@ -84,8 +84,8 @@ export class InlineNodes {
         return { inline, node, children: null };
       }
       case 'element': {
-        const node = elementOf(inline.tag, inline.attributes, this._tools);
-        const children = new InlineNodes(node, this._tools);
+        const node = elementOf(inline.tag, inline.attributes, this._services);
+        const children = new InlineNodes(node, this._services);
         children.show(inline.children);
         return { inline, node, children };
       }
@@ -93,16 +93,20 @@ export class InlineNodes {
   }
 
   private readonly _parent: HTMLElement;
-  private readonly _tools: DrawingTools;
-  private readonly _drawn: Drawn[] = [];
+  private readonly _services: DrawingServices;
+  private readonly _drawn: DrawnInline[] = [];
 }
 
 /** A formula: its source, until it is typeset. */
-export function mathNode(source: string, isDisplay: boolean, tools: DrawingTools): HTMLElement {
+export function mathNode(
+  source: string,
+  isDisplay: boolean,
+  services: DrawingServices
+): HTMLElement {
   const node = own('span', `jp-ChatStream-math${isDisplay ? ' jp-mod-display' : ''}`);
   node.dir = 'ltr';
   node.textContent = source;
-  tools.typeset(node);
+  services.typeset(node);
   return node;
 }
 

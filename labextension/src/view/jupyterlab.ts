@@ -2,18 +2,18 @@
 import { type IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
-import { type DrawingTools } from './drawing';
+import { type DrawingServices } from './drawing';
 import { Formulas } from './formulas';
 import { BUDGET_MS, type Frames } from './frames';
 
-/** Make the tools; the registry is asked each time, as its parts may be registered after us. */
-export function labTools(
+/** Make the services; the registry is asked each time, as its parts may be registered after us. */
+export function labServices(
   rendermime: IRenderMimeRegistry,
   languages: IEditorLanguageRegistry | null,
   frames: Frames
-): DrawingTools {
+): DrawingServices {
   const formulas = new Formulas(frames, () => rendermime.latexTypesetter);
-  const codes = new Queue(frames);
+  const codes = new JobQueue(frames);
   return {
     typeset: node => formulas.add(node),
     colour: (code, language, shown) =>
@@ -47,7 +47,7 @@ async function colour(
 }
 
 /** Jobs that cannot be cut, one after the other, as many as fit in a frame. Bound: one for each node. */
-class Queue {
+class JobQueue {
   constructor(frames: Frames) {
     this._frames = frames;
   }

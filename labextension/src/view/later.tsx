@@ -3,12 +3,12 @@ import { type KeyboardEvent, type ReactElement, useEffect, useId, useRef } from 
 
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Message, type Run } from '../protocol';
-import { laterMessages, runFor } from '../waiting';
+import { runFor, scheduledMessages } from '../unsent';
 import { Button, focusIn } from './button';
 import { useNow } from './hooks';
 import { ClockIcon } from './icons';
 import { Question } from './message';
-import { OWN_KEYS } from './safe';
+import { OWN_KEYS } from './keys';
 import { Schedules } from './schedules';
 import { fieldText, whenText } from './times';
 
@@ -20,7 +20,7 @@ export function LaterMessages(props: {
 }): ReactElement {
   return (
     <>
-      {laterMessages(props.state.transcript).map(({ message }) => (
+      {scheduledMessages(props.state.transcript).map(({ message }) => (
         <LaterMessage key={message.id} {...props} message={message} />
       ))}
     </>

@@ -18,12 +18,12 @@ import {
 } from '../markdown/parser';
 import { type Block, type PlacedBlock, placedBlocks } from '../markdown/tree';
 import { Blocks } from './blocks';
-import { type DrawingTools } from './drawing';
+import { type DrawingServices } from './drawing';
 import { type Frames, type Work } from './frames';
-import { held } from './held';
+import { withoutUndecidedEnd } from './undecided-end';
 import { PlainText } from './plain';
 
-export interface MarkdownTools extends DrawingTools {
+export interface MarkdownServices extends DrawingServices {
   readonly frames: Frames;
 }
 
@@ -48,10 +48,10 @@ interface Region {
 }
 
 export class IncrementalMarkdown {
-  constructor(host: HTMLElement, tools: MarkdownTools) {
+  constructor(host: HTMLElement, services: MarkdownServices) {
     this._host = host;
-    this._tools = tools;
-    this._blocks = new Blocks(host, tools, true);
+    this._services = services;
+    this._blocks = new Blocks(host, services, true);
   }
 
   /** Show this text; it begins with the text shown before. */
@@ -93,7 +93,7 @@ export class IncrementalMarkdown {
   }
 
   private async _drawAll(): Promise<void> {
-    const { frames } = this._tools;
+    const { frames } = this._services;
     while (this._isBehind) {
       const cost_ms = await frames.run(this._plain === null ? this._pass() : this._plainPass());
       // Old text is drawn as fast as the frames allow; a growing one leaves room for the page.
@@ -132,16 +132,18 @@ export class IncrementalMarkdown {
     const growing = this._text.slice(this._begin, to);
     const raw = this._head + growing;
     const lines = withLineFeeds(raw);
-    const region = isWhole ? lines : withLineFeeds(this._head) + held(withLineFeeds(growing));
+    const region = isWhole
+      ? lines
+      : withLineFeeds(this._head) + withoutUndecidedEnd(withLineFeeds(growing));
     const env = newEnv(this._definitions, !isWhole);
     const tokens = blocksOf(region, env);
     const placed = placedBlocks(tokens);
     yield;
-    const seen = placed.filter(({ block }) => block !== null && block.kind !== 'held');
+    const seen = placed.filter(({ block }) => block !== null && block.kind !== 'undecided');
     yield* this._blocks.patch(
       seen.flatMap(({ block }, at) => (at === 0 ? behindRows(block, this._rows) : block) ?? []),
       env,
-      this._settled
+      this._finishedBlocks
     );
     if (this._isDisposed) {
       return;
@@ -149,17 +151,17 @@ export class IncrementalMarkdown {
     this._drawnTo = to;
     if (isWhole) {
       this._define(tokens, env);
-      this._settle(seen.length);
+      this._finish(seen.length);
       this._isFinished = true;
       yield* this._readAgain();
     } else {
-      this._settleBefore({ placed, tokens, env, raw, lines });
+      this._finishBefore({ placed, tokens, env, raw, lines });
     }
     this._markTail();
   }
 
   /** The blocks before the last one have ended once its first line is there. */
-  private _settleBefore({ placed, tokens, env, raw, lines }: Region): void {
+  private _finishBefore({ placed, tokens, env, raw, lines }: Region): void {
     const end = placed.at(-1);
     if (end === undefined || lines.indexOf('\n', offsetOf(lines, end.line)) < 0) {
       return;
@@ -167,42 +169,42 @@ export class IncrementalMarkdown {
     // Without its end, it would be text of the block before it.
     const token = tokens[end.token];
     const isOpenMaths = token?.type === 'math_block' && token.info === 'open';
-    const kept = isOpenMaths || end.block?.kind === 'held' ? 2 : 1;
+    const kept = isOpenMaths || end.block?.kind === 'undecided' ? 2 : 1;
     const before = placed.slice(0, -kept);
     const first = placed.at(-kept);
     if (first === undefined || before.length === 0) {
-      this._settleRows(placed, tokens, raw);
+      this._finishRows(placed, tokens, raw);
       return;
     }
     this._define(tokens.slice(0, first.token), env);
-    this._settle(before.filter(({ block }) => block !== null && block.kind !== 'held').length);
+    this._finish(before.filter(({ block }) => block !== null && block.kind !== 'undecided').length);
     this._begin += lineOffset(raw, first.line) - this._head.length;
     this._head = '';
     this._rows = 0;
   }
 
   /** In a growing table, only the last row that is shown can still change: read again from there. */
-  private _settleRows(placed: readonly PlacedBlock[], tokens: readonly Token[], raw: string): void {
+  private _finishRows(placed: readonly PlacedBlock[], tokens: readonly Token[], raw: string): void {
     const [table] = placed;
     if (placed.length !== 1 || table === undefined || tokens[table.token]?.type !== 'table_open') {
       return;
     }
     const rows = tokens.flatMap(({ type, map }) => (type === 'tr_open' && map ? [map[0]] : []));
     const last = rows.at(-1) ?? 0;
-    const settled = this._rows + rows.length - 2; // without the head and the last one
+    const finished = this._rows + rows.length - 2; // without the head and the last one
     const columns = tokens.filter(({ type }) => type === 'th_open').length;
-    if (settled * columns > MOST_CELLS) {
+    if (finished * columns > MOST_CELLS) {
       this._begin = this._rows === 0 ? this._begin : this._tableBegin;
       this._head = '';
       this._rows = 0;
-    } else if (settled > this._rows) {
+    } else if (finished > this._rows) {
       const end = lineOffset(raw, last) - this._head.length;
       if (this._rows === 0) {
         this._tableBegin = this._begin;
         this._head = raw.slice(lineOffset(raw, table.line), lineOffset(raw, table.line + 2));
       }
       this._begin += end;
-      this._rows = settled;
+      this._rows = finished;
     }
   }
 
@@ -223,13 +225,13 @@ export class IncrementalMarkdown {
     }
   }
 
-  private _settle(count: number): void {
-    this._blocks.settle(this._settled, this._settled + count);
-    this._settled += count;
-    this._blocks.spare(this._settled);
+  private _finish(count: number): void {
+    this._blocks.finish(this._finishedBlocks, this._finishedBlocks + count);
+    this._finishedBlocks += count;
+    this._blocks.spare(this._finishedBlocks);
   }
 
-  /** Keep what settled blocks define: the first definition of a label counts. */
+  /** Keep what finished blocks define: the first definition of a label counts. */
   private _define(tokens: readonly Token[], env: DialectEnv): void {
     for (const token of tokens) {
       const label = token.meta?.['label'];
@@ -254,7 +256,7 @@ export class IncrementalMarkdown {
   }
 
   private readonly _host: HTMLElement;
-  private readonly _tools: MarkdownTools;
+  private readonly _services: MarkdownServices;
   private readonly _blocks: Blocks;
   private readonly _definitions: Definitions = noDefinitions();
   private _tail: HTMLElement | null = null;
@@ -263,12 +265,12 @@ export class IncrementalMarkdown {
   private _hasDefinitions = false;
   /** Where the first block that can still change begins in the text. */
   private _begin = 0;
-  /** Where the table begins whose rows are settled, its first two lines, and how many rows are. */
+  /** Where the table begins whose rows are finished, its first two lines, and how many rows are. */
   private _tableBegin = 0;
   private _head = '';
   private _rows = 0;
   /** How many blocks cannot change any more. */
-  private _settled = 0;
+  private _finishedBlocks = 0;
   private _text = '';
   private _drawnTo = 0;
   private _isEnded = false;

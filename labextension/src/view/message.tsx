@@ -2,9 +2,9 @@
 import { type ReactElement, memo } from 'react';
 
 import { contentOf, incompleteOf, isContinuable } from '../endings';
-import { type Beaten, type ThreadClient } from '../model';
+import { type LostAnswer, type ThreadClient } from '../model';
 import { type Message, type Part, type Run, isEnd } from '../protocol';
-import { askedState, openQuestion } from '../waiting';
+import { openQuestion, questionState } from '../questions';
 import { Bubble } from './bubble';
 import { Button } from './button';
 import { useNow } from './hooks';
@@ -21,7 +21,7 @@ export interface MessageProps {
   /** Whether a command of this page for its run is under way. */
   readonly isActing: boolean;
   /** Where somebody's answer was faster than this page's. */
-  readonly beaten: ReadonlyMap<string, Beaten>;
+  readonly beaten: ReadonlyMap<string, LostAnswer>;
   /** Whether it is the newest one: only that can be made again or gone on with. */
   readonly isLast: boolean;
   readonly isDisabled: boolean;
@@ -75,7 +75,7 @@ function Reply(props: MessageProps): ReactElement {
             <QuestionView
               key={index}
               part={part}
-              asked={askedState(part, message, run)}
+              asked={questionState(part, message, run)}
               client={props.client}
               runId={message.run_id ?? ''}
               isActing={props.isActing}

@@ -5,22 +5,22 @@ import { createRoot } from 'react-dom/client';
 import { type Threads } from '../model';
 import { type Ticker } from '../ticker';
 import { Chat, type ChatProps } from './chat';
-import { ToolsProvider } from './hooks';
-import { type MarkdownTools } from './markdown';
-import { Sight } from './sight';
+import { ServicesProvider } from './hooks';
+import { type MarkdownServices } from './markdown';
+import { Visibility } from './visibility';
 
 export interface ChatPage {
   readonly threads: Threads;
-  readonly tools: MarkdownTools;
+  readonly services: MarkdownServices;
   readonly ticker: Ticker;
 }
 
-export interface Shown extends Omit<ChatProps, 'client'> {
+export interface ShownChat extends Omit<ChatProps, 'client'> {
   readonly threadId: string;
 }
 
 export interface MountedChat {
-  show(shown: Shown): void;
+  show(shown: ShownChat): void;
   dispose(): void;
 }
 
@@ -36,8 +36,8 @@ export function mountChat(host: HTMLElement, page: ChatPage): MountedChat {
   inner.className = 'jp-ChatStream-root';
   host.append(inner);
   const root = createRoot(inner);
-  const sight = new Sight(host);
-  const tools = { markdown: page.tools, ticker: page.ticker, sight };
+  const visibility = new Visibility(host);
+  const services = { markdown: page.services, ticker: page.ticker, visibility };
   let client: ReturnType<Threads['acquire']> | null = null;
   return {
     show: ({ threadId, ...props }) => {
@@ -51,9 +51,9 @@ export function mountChat(host: HTMLElement, page: ChatPage): MountedChat {
       host.dataset['thread'] = threadId;
       root.render(
         <StrictMode>
-          <ToolsProvider value={tools}>
+          <ServicesProvider value={services}>
             <Chat key={threadId} client={client} {...props} />
-          </ToolsProvider>
+          </ServicesProvider>
         </StrictMode>
       );
     },
@@ -61,7 +61,7 @@ export function mountChat(host: HTMLElement, page: ChatPage): MountedChat {
       OURS.forEach(type => host.removeEventListener(type, stop));
       // Not within a render of React's own that may be under way.
       queueMicrotask(() => root.unmount());
-      sight.dispose();
+      visibility.dispose();
       if (client !== null) {
         page.threads.release(client);
         client = null;

@@ -9,9 +9,9 @@ import {
   type ToolResultPart
 } from '../protocol';
 import { LongText } from './bubble';
-import { useTools } from './hooks';
+import { useMarkdownServices } from './hooks';
 import { IncrementalMarkdown } from './markdown';
-import { OWN_KEYS } from './safe';
+import { OWN_KEYS } from './keys';
 
 /** Markdown that may still grow; `isStreaming` shows the cursor. */
 export const Markdown = memo(function Markdown(props: {
@@ -21,7 +21,7 @@ export const Markdown = memo(function Markdown(props: {
 }): ReactElement {
   const host = useRef<HTMLDivElement>(null);
   const shown = useRef<{ markdown: IncrementalMarkdown; text: string } | null>(null);
-  const tools = useTools();
+  const services = useMarkdownServices();
   useLayoutEffect(() => {
     if (host.current === null) {
       return;
@@ -30,10 +30,10 @@ export const Markdown = memo(function Markdown(props: {
       shown.current.markdown.dispose();
       shown.current = null;
     }
-    const markdown = shown.current?.markdown ?? new IncrementalMarkdown(host.current, tools);
+    const markdown = shown.current?.markdown ?? new IncrementalMarkdown(host.current, services);
     markdown.update(props.text, props.isEnded);
     shown.current = { markdown, text: props.text };
-  }, [props.text, props.isEnded, tools]);
+  }, [props.text, props.isEnded, services]);
   useLayoutEffect(
     () => () => {
       shown.current?.markdown.dispose();

@@ -1,13 +1,13 @@
 /** What a run asks a person: a small form while it is open, then who answered and what. */
 import { type FormEvent, type ReactElement, memo, useState } from 'react';
 
-import { type Beaten, type ThreadClient } from '../model';
+import { type LostAnswer, type ThreadClient } from '../model';
 import { type InputRequestPart } from '../protocol';
-import { type Asked } from '../waiting';
+import { type QuestionState } from '../questions';
 import { Button, useKeptFocus } from './button';
 import { useNow } from './hooks';
 import { Markdown, pretty } from './parts';
-import { OWN_KEYS } from './safe';
+import { OWN_KEYS } from './keys';
 import { leftText, timeText } from './times';
 
 /** The one user of a server without names. */
@@ -15,14 +15,14 @@ const LOCAL = 'local';
 
 export interface QuestionProps {
   readonly part: InputRequestPart;
-  readonly asked: Asked;
+  readonly asked: QuestionState;
   readonly client: ThreadClient;
   readonly runId: string;
   /** Whether this page's answer is under way. */
   readonly isActing: boolean;
   readonly isDisabled: boolean;
   /** Set where somebody was faster than this page. */
-  readonly beaten: Beaten | undefined;
+  readonly beaten: LostAnswer | undefined;
 }
 
 export const QuestionView = memo(function QuestionView(props: QuestionProps): ReactElement {

@@ -1,7 +1,7 @@
 /** The handle at the lower edge: drag it, or use the arrow keys. */
 import { type KeyboardEvent, type PointerEvent, type ReactElement, useRef } from 'react';
 
-import { OWN_KEYS } from './safe';
+import { OWN_KEYS } from './keys';
 
 const LEAST_PX = 140;
 const STEP_PX = 32;

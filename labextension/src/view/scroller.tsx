@@ -16,7 +16,7 @@ import {
 } from 'react';
 
 import { Button } from './button';
-import { OWN_KEYS } from './safe';
+import { OWN_KEYS } from './keys';
 
 /** Coming down so near to the end, in px, is coming back to it. */
 const NEAR = 32;

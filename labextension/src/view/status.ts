@@ -1,9 +1,9 @@
 /** What the reader is told, in words. Pure. */
-import { LOGIN_ENDED } from '../commands';
+import { LOGIN_ENDED } from '../api';
 import { incompleteOf } from '../endings';
 import { type Link } from '../follower';
 import { type Failure, type Message, type Run, isEnd } from '../protocol';
-import { openQuestion } from '../waiting';
+import { openQuestion } from '../questions';
 import { soonText, timeText } from './times';
 
 /** A line beside the composer, or below a reply. */

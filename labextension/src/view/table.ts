@@ -1,6 +1,6 @@
 /** The frame of a table. Where the table is wider, the frame scrolls and can be reached by Tab. */
 import { own } from './drawing';
-import { SUPPRESS_SHORTCUTS } from './safe';
+import { SUPPRESS_SHORTCUTS } from './keys';
 
 export class TableFrame {
   readonly node = own('div', 'jp-ChatStream-table');

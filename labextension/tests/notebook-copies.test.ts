@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { MIME_TYPE, parseAddress } from '../src/address';
-import { type KeepingOptions, keepChats } from '../src/keeping';
-import { type Extent } from '../src/snapshot';
-import { FakePage, conversation, settle } from './fakes';
+import { type NotebookCopiesOptions, keepChats } from '../src/notebook-copies';
+import { type CopyExtent } from '../src/snapshot';
+import { FakePage, conversation, flushPromises } from './fakes';
 
 /** A signal as Lumino's: listeners are called at once, in order. */
 class FakeSignal<T> {
@@ -78,7 +78,7 @@ class FakeNotebook {
 
 let page: FakePage;
 let notebook: FakeNotebook;
-let settings: { extent: Extent; autosave: boolean };
+let settings: { extent: CopyExtent; autosave: boolean };
 
 beforeEach(async () => {
   page = new FakePage();
@@ -102,8 +102,8 @@ beforeEach(async () => {
     extent: () => settings.extent,
     isAutosaving: () => settings.autosave
   };
-  keepChats(options as unknown as KeepingOptions);
-  await settle();
+  keepChats(options as unknown as NotebookCopiesOptions);
+  await flushPromises();
 });
 
 function chatOutput(copy = 'old'): FakeOutput {
@@ -124,7 +124,7 @@ function follow(): void {
 
 async function passes(ms: number): Promise<void> {
   page.network.clock.turn(ms);
-  await settle();
+  await flushPromises();
 }
 
 describe('the copy in a notebook', () => {

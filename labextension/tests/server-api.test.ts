@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 
-import { readAnswer } from '../src/api';
-import { ApiError } from '../src/commands';
+import { readResponse } from '../src/server-api';
+import { ApiError } from '../src/api';
 
 const refusal = async (answer: Response): Promise<ApiError> => {
-  const error: unknown = await readAnswer(answer).then(
+  const error: unknown = await readResponse(answer).then(
     () => null,
     (reason: unknown) => reason
   );
@@ -54,7 +54,7 @@ describe('what comes instead of an answer', () => {
   });
 
   it('is nothing where nothing was to say, and what was said else', async () => {
-    expect(await readAnswer(new Response(null, { status: 204 }))).toBeNull();
-    expect(await readAnswer(json(200, { seq: 3 }))).toEqual({ seq: 3 });
+    expect(await readResponse(new Response(null, { status: 204 }))).toBeNull();
+    expect(await readResponse(json(200, { seq: 3 }))).toEqual({ seq: 3 });
   });
 });

@@ -16,14 +16,14 @@ import { type PartialJSONObject } from '@lumino/coreutils';
 import { MIME_TYPE, parseAddress } from './address';
 import { type Clock } from './connection';
 import { type Threads } from './model';
-import { type Extent, snapshot } from './snapshot';
+import { type CopyExtent, snapshot } from './snapshot';
 
-export interface KeepingOptions {
+export interface NotebookCopiesOptions {
   readonly tracker: INotebookTracker;
   readonly threads: Threads;
   readonly contents: Contents.IManager;
   readonly clock: Clock;
-  readonly extent: () => Extent;
+  readonly extent: () => CopyExtent;
   /** Whether JupyterLab saves by itself. */
   readonly isAutosaving: () => boolean;
 }
@@ -32,11 +32,11 @@ export interface KeepingOptions {
 const SAVE_AFTER_MS = 1_000;
 
 /** Attend to every notebook, those that are open and those to come. */
-export function keepChats(options: KeepingOptions): void {
+export function keepChats(options: NotebookCopiesOptions): void {
   const attend = (panel: NotebookPanel): void => {
     void panel.context.ready.then(() => {
       if (!panel.isDisposed) {
-        new Keeper(panel, options);
+        new NotebookCopies(panel, options);
       }
     });
   };
@@ -64,8 +64,8 @@ interface OutputAreaModel {
 }
 
 /** One notebook; its signals end with the panel. */
-class Keeper {
-  constructor(panel: NotebookPanel, options: KeepingOptions) {
+class NotebookCopies {
+  constructor(panel: NotebookPanel, options: NotebookCopiesOptions) {
     this._panel = panel;
     this._options = options;
     panel.context.saveState.connect((_context, state) => {
@@ -170,7 +170,7 @@ class Keeper {
   }
 
   private readonly _panel: NotebookPanel;
-  private readonly _options: KeepingOptions;
+  private readonly _options: NotebookCopiesOptions;
   private readonly _seen = new WeakSet<OutputAreaModel>();
   private _cancelSave: (() => void) | null = null;
 }

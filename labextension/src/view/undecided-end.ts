@@ -11,7 +11,7 @@ const CARRIAGE_RETURN = /\r$/;
 const LOOKED_AT = 4_000;
 
 /** Leave off the end of a growing text that may not be what it seems. */
-export function held(text: string): string {
+export function withoutUndecidedEnd(text: string): string {
   const from = Math.max(0, text.length - LOOKED_AT);
   const end = text
     .slice(from)

@@ -1,6 +1,6 @@
 /** Whether a chat can be seen: it is on the screen, and its page is the one in front. */
 
-export class Sight {
+export class Visibility {
   constructor(host: HTMLElement) {
     if (typeof IntersectionObserver !== 'undefined') {
       this._isOnScreen = false;

@@ -1,0 +1,28 @@
+/** The questions that runs ask a person, and what became of them. Pure. */
+import { type InputRequestPart, type Message, type Run } from './protocol';
+
+/** What became of a question. */
+export type QuestionState = 'open' | 'answered' | 'expired' | 'unanswered';
+
+/** What became of a question of this message. Only a waiting run has an open question. */
+export function questionState(
+  part: InputRequestPart,
+  message: Message,
+  run: Run | undefined
+): QuestionState {
+  if (part.by !== null) {
+    return 'answered';
+  }
+  const isLast = part === message.parts.filter(other => other.kind === 'input_request').at(-1);
+  if (isLast && message.status === 'waiting' && run?.phase !== 'retrying') {
+    return 'open';
+  }
+  return isLast && message.error?.code === 'input_expired' ? 'expired' : 'unanswered';
+}
+
+/** The question that a run waits for; undefined if the run asks nothing now. */
+export function openQuestion(message: Message, run: Run | undefined): InputRequestPart | undefined {
+  return message.parts
+    .filter(part => part.kind === 'input_request')
+    .find(part => questionState(part, message, run) === 'open');
+}

@@ -1,0 +1,14 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { asObject, parseEvent } from '../src/parse';
+import { EMPTY, type Transcript, fold } from '../src/transcript';
+
+const VECTORS = join(__dirname, '..', '..', 'tests', 'vectors');
+
+/** The state of a vector after its first `count` events. */
+export function vector(name: string, count?: number): Transcript {
+  const wire = JSON.parse(readFileSync(join(VECTORS, `${name}.json`), 'utf8')) as unknown;
+  const { events } = asObject(wire, name) as { readonly events: readonly unknown[] };
+  return fold(EMPTY, events.slice(0, count).map(parseEvent));
+}
