@@ -32,19 +32,13 @@ class Gc(Command):
         "Where servers or workers run, it happens in the background anyway."
     )
     examples = (
-        "jupyter chat-stream gc --dry-run\n"
-        "jupyter chat-stream gc --archive --ChatStream.keep_events_days=7"
+        "jupyter chat-stream gc --dry-run\njupyter chat-stream gc --ChatStream.keep_events_days=7"
     )
     flags = {  # noqa: RUF012 - traitlets reads it off the class
         **Command.flags,
         "dry-run": ({"Gc": {"is_dry": True}}, "Say what would go, and leave it."),
-        "archive": ({"Gc": {"archive": True}}, "Keep what is taken out compressed, for export."),
     }
     is_dry = Bool(False, help="Whether only to say what would go. Default: False.").tag(config=True)
-    archive = Bool(
-        False,
-        help="Whether to keep deltas compressed, whatever archive_events says. Default: False.",
-    ).tag(config=True)
 
     def run(self, settings: ChatStream, words: list[str]) -> int:
         from ..store.retention.cleanup import Policy, plan
@@ -52,7 +46,7 @@ class Gc(Command):
         from .database import opened
 
         no_words(words)
-        policy = Policy.of(settings, archive=settings.archive_events or self.archive)
+        policy = Policy.of(settings)
         with opened(settings, migrates=not self.is_dry) as store:
             if self.is_dry:
                 _tell_plan(store.read_now(lambda conn: plan(conn, policy, store.now_ms())))
@@ -103,7 +97,7 @@ def _collect(store: Store, policy: Policy) -> int:
     print(f"threads purged: {counts.purged_threads}, with {counts.purged_rows} rows")
     print(
         f"runs compacted: {counts.compacted_runs}, with {counts.compacted_deltas} deltas and "
-        f"{counts.compacted_bytes} bytes of text, {counts.archived_bytes} kept archived"
+        f"{counts.compacted_bytes} bytes of text"
     )
     print(f"bytes given back: {counts.freed_bytes}")
     if counts.left:

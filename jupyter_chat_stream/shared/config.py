@@ -142,11 +142,6 @@ class ChatStream(Configurable):
         help="Days after the end of an answer for which its single deltas are kept beside the "
         "whole message. Default 30. None: for ever.",
     ).tag(config=True)
-    archive_events = Bool(
-        False,
-        help="Whether deltas that are taken out of the log are kept compressed, for export. "
-        "Default: False.",
-    ).tag(config=True)
     housekeeping_interval_s = Float(
         300.0,
         min=0.01,

@@ -220,7 +220,6 @@ def begin_run(event: Event) -> dict[str, Any]:
         "phase": "queued",
         "attempt": 0,
         "model": body.message["model"],
-        "job_id": None,
         "error": None,
         "continues": body.continues,
         "created_at": iso(event.at),

@@ -191,8 +191,6 @@ class RunRecord(TypedDict):
     attempt: int
     """How many attempts have begun."""
     model: str | None
-    job_id: str | None
-    """The job of the queue that works on the run."""
     error: Failure | None
     continues: str | None
     """The run whose reply this run goes on from."""

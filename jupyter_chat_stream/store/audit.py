@@ -1,8 +1,7 @@
 """The store looks at itself: ``verify`` re-derives every row from the log and names what differs.
 
-Where deltas were compacted, the hash of what they folded to stands for them (L2); where they were
-archived too, they are folded like the events they were, and held against that hash as well. It
-reads a log page by page: what it holds is the folded state, never all events.
+Where deltas were compacted, the hash of what they folded to stands for them (L2). It reads a log
+page by page: what it holds is the folded state, never all events.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from heapq import merge
-from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection
@@ -20,7 +17,6 @@ from ..shared.errors import DamagedRow, FoldError, InvalidInput
 from ..shared.events import Event, MessageWritten, canonical
 from ..shared.fold import Transcript
 from .exporting import each_run
-from .log.archive import read_archive
 from .log.reading import read_events
 from .log.transaction import ThreadRef, execute
 from .retention.compaction import digest
@@ -44,11 +40,10 @@ class Difference:
 
 @dataclass(kw_only=True)
 class _Compactions:
-    """What was compacted in a thread: hashes by message; runs whose deltas are not all there."""
+    """What was compacted in a thread."""
 
-    hashes: dict[str, str] = field(default_factory=dict)
-    bare: set[str] = field(default_factory=set)  # ids of messages
-    missing: int = 0  # deltas that are neither in the log nor archived
+    hashes: dict[str, str] = field(default_factory=dict)  # of each compacted message, by its id
+    missing: int = 0  # deltas that are no longer in the log
     left: dict[str, int] = field(default_factory=dict)  # run id -> deltas still in the log
 
 
@@ -150,18 +145,14 @@ def _verify_thread(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
 def _all_events(
     conn: Connection, thread: ThreadRef, compactions: _Compactions | None = None
 ) -> Iterator[Event]:
-    """Give the thread's events, stored and archived; count off what is left of compacted runs."""
-
-    def stored() -> Iterator[Event]:
-        seq = 0
-        while events := read_events(conn, thread, seq, _STEP):
-            for event in events:
-                if compactions and event.type == "delta" and event.run_id in compactions.left:
-                    compactions.left[event.run_id] -= 1
-                yield event
-            seq = events[-1].seq
-
-    return merge(stored(), read_archive(conn, thread), key=attrgetter("seq"))
+    """Read all of the thread's events; count off the deltas that are left of compacted runs."""
+    seq = 0
+    while events := read_events(conn, thread, seq, _STEP):
+        for event in events:
+            if compactions and event.type == "delta" and event.run_id in compactions.left:
+                compactions.left[event.run_id] -= 1
+            yield event
+        seq = events[-1].seq
 
 
 def _keep_small(transcript: Transcript, event: Event) -> None:
@@ -172,28 +163,22 @@ def _keep_small(transcript: Transcript, event: Event) -> None:
 
 def _without_compacted(event: Event, compactions: _Compactions) -> Event:
     """Keep what no longer fits without its deltas from the message; the hash stands for it."""
-    if event.message_id in compactions.bare and not isinstance(event.body, MessageWritten):
+    if event.message_id in compactions.hashes and not isinstance(event.body, MessageWritten):
         return replace(event, message_id=None)
     return event
 
 
 def _read_compactions(conn: Connection, thread: ThreadRef) -> _Compactions:
     sql = (
-        "SELECT message.id, run.id, message_sha256, compaction.deltas, deltas_left, "
-        "(SELECT COALESCE(SUM(archive.deltas), 0) FROM archive "
-        "WHERE archive.run = compaction.run) FROM compaction "
+        "SELECT message.id, run.id, message_sha256, compaction.deltas, deltas_left FROM compaction "
         "JOIN run ON run.pk = compaction.run JOIN message ON message.pk = run.message "
         "WHERE compaction.thread = :pk"
     )
     found = _Compactions()
-    for message_id, run_id, sha256, deltas, left, archived in execute(
-        conn, sql, {"pk": thread.pk}
-    ).fetchall():
+    for message_id, run_id, sha256, deltas, left in execute(conn, sql, {"pk": thread.pk}):
         found.hashes[message_id] = sha256
         found.left[run_id] = left
-        found.missing += deltas - int(archived)
-        if deltas != archived:
-            found.bare.add(message_id)
+        found.missing += deltas
     return found
 
 
@@ -208,9 +193,9 @@ def _compare_messages(
         row = _message(conn, pk, thread.id)
         subject = f"message {id_}"
         missing.discard(id_)
-        if id_ in compactions.hashes and digest(row) != compactions.hashes[id_]:
-            yield _difference(thread, subject, "L2: not what its compacted deltas folded to")
-        if id_ in compactions.bare:
+        if id_ in compactions.hashes:
+            if digest(row) != compactions.hashes[id_]:
+                yield _difference(thread, subject, "L2: not what its compacted deltas folded to")
             continue
         folded = transcript.message(id_)
         if folded is None:
@@ -231,7 +216,7 @@ def _compare_runs(
     for run in each_run(conn, thread):
         missing.discard(run["id"])
         folded = dict(transcript.runs.get(run["id"], {}))
-        if folded and run["message_id"] in compactions.bare:
+        if folded and run["message_id"] in compactions.hashes:
             folded["first_event_at"] = run["first_event_at"]  # its delta is compacted
         yield from _compare(thread, f"run {run['id']}", run, folded)
     for id_ in sorted(missing):

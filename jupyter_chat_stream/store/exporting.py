@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from heapq import merge
-from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,7 +15,6 @@ from sqlalchemy import Connection
 from ..shared.errors import NotFound
 from ..shared.events import Event, dumps, iso
 from .chat.runs import open_runs
-from .log.archive import read_archive
 from .log.reading import read_events, shown_run
 from .log.transaction import RunRef, ThreadRef, execute, fold_message
 from .sql import damage, rows
@@ -88,11 +85,7 @@ def each_run(conn: Connection, thread: ThreadRef) -> Iterator[dict[str, Any]]:
 
 
 def each_event(conn: Connection, thread: ThreadRef) -> Iterator[Event]:
-    """Give the thread's events in order; what was compacted and not archived is missing."""
-    yield from merge(_each_stored(conn, thread), read_archive(conn, thread), key=attrgetter("seq"))
-
-
-def _each_stored(conn: Connection, thread: ThreadRef) -> Iterator[Event]:
+    """Read the thread's events in order. Compacted deltas are not among them."""
     seq = 0
     while events := read_events(conn, thread, seq, PAGE_EVENTS, PAGE_BYTES, shows_damage=True):
         yield from events

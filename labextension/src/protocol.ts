@@ -95,7 +95,6 @@ export interface Run {
   readonly phase: string | null;
   readonly attempt: number;
   readonly model: string | null;
-  readonly job_id: string | null;
   readonly error: Failure | null;
   readonly continues: string | null;
   readonly created_at: string;

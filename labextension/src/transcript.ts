@@ -283,7 +283,6 @@ function beginRun(event: EventOf<'message'>, id: string): Run {
     phase: 'queued',
     attempt: 0,
     model: event.message.model,
-    job_id: null,
     error: null,
     continues: event.continues ?? null,
     created_at: event.at,

@@ -301,26 +301,21 @@ def test_what_is_read_again_after_a_lost_connection_is_printed_once(
     assert after[3:] == before[3:]  # an export says when it was made
 
 
-def test_gc_says_first_and_does_then_and_nothing_is_lost_for_export(
+def test_gc_says_first_and_does_then(
     run: Run, capsys: pytest.CaptureFixture[str], either: str
 ) -> None:
     """L2."""
     old = "--ChatStream.keep_events_days=0"
     assert run("gc", "--dry-run", either, old) == 0
     assert "runs to compact: 1, with " in capsys.readouterr().out
-    assert run("gc", "--archive", either, old) == 0
+    assert run("gc", either, old) == 0
     assert "runs compacted: 1, with " in capsys.readouterr().out
     assert run("gc", "--dry-run", either, old) == 0
     assert "runs to compact: 0, with 0 deltas" in capsys.readouterr().out
     assert run("check", either) == 0
-    capsys.readouterr()
-    assert run("export", "ada/churn", "--format=json", "--events", either) == 0
-    whole = json.loads(capsys.readouterr().out)
-    assert [event["seq"] for event in whole["events"]] == list(range(1, whole["seq"] + 1))
-    assert len(whole["compacted"]) == 1
 
 
-def test_without_an_archive_an_export_says_what_is_gone(
+def test_an_export_says_which_events_were_compacted(
     run: Run, capsys: pytest.CaptureFixture[str], either: str
 ) -> None:
     """L2."""

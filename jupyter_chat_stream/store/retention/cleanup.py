@@ -47,7 +47,6 @@ class Policy:
 
     keep_events_ms: int | None
     retention_ms: int | None
-    archive: bool = False
     keep_bytes: int = KEEP_BYTES
 
     @classmethod
@@ -56,7 +55,6 @@ class Policy:
         given = {
             "keep_events_ms": _ms(config.keep_events_days),
             "retention_ms": _ms(config.retention_days),
-            "archive": config.archive_events,
         }
         return cls(**{**given, **changes})
 
@@ -71,7 +69,6 @@ class Counts:
     compacted_runs: int = 0
     compacted_deltas: int = 0
     compacted_bytes: int = 0
-    archived_bytes: int = 0
     freed_bytes: int = 0
     left: int = 0  # runs and threads that are not as their log says, and stay
     steps: int = 0
@@ -204,13 +201,11 @@ class _Tidying:
                 after = place
 
     def _compact(self, run: RunRef) -> Steps[None]:
-        archive = self._policy.archive
-        done = yield from compact_run(run, budget=self.budget, archive=archive)
+        done = yield from compact_run(run, budget=self.budget)
         counts = self._counts
         counts.compacted_runs += 1
         counts.compacted_deltas += done.deltas
         counts.compacted_bytes += done.text_bytes
-        counts.archived_bytes += done.archived_bytes
 
     def _each_thread(
         self, which: str, cutoff_ms: int, one: Callable[[ThreadRef], Steps[None]]

@@ -25,7 +25,6 @@ from sqlalchemy import Connection
 from ...shared.errors import Conflict, FoldError, RunNotEnded, RunNotFound
 from ...shared.events import ENDS, MessageWritten, canonical
 from ...shared.fold import MessageFold
-from ..log.archive import DELTA_COLUMNS, pack
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..sql import rows
 from ..sql.driver import select_rows
@@ -36,15 +35,15 @@ T = TypeVar("T")
 PAGE = 512  # events folded at once: about a ms of the interpreter
 JOIN_EVERY = 16  # pages
 SLICE, SLICE_BYTES, SLICES = 512, 128 * 1024, 8
+SLICE_COLUMNS = "seq, text"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compacted:
-    """What was taken out of the log: deltas, the bytes of their text, and of their archive."""
+    """The deltas that were taken out of the log, and the bytes of their text."""
 
     deltas: int
     text_bytes: int
-    archived_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +58,13 @@ class _Deltas:
 
 @dataclass(frozen=True, kw_only=True)
 class _Slice:
-    """The next deltas to take out, after ``after`` up to ``last``; ``data`` is their archive."""
+    """The next deltas to take out: those after ``after``, up to ``last``."""
 
     after: int
     first: int
     last: int
     count: int
     text_bytes: int
-    data: bytes | None
 
 
 @dataclass(kw_only=True)
@@ -107,7 +105,7 @@ def find_compactable(
     return [((row[0], row[1]), _ref(row)) for row in execute(conn, sql, params).fetchall()]
 
 
-def compact_run(run: RunRef, *, budget: Budget, archive: bool = False) -> Steps[Compacted]:
+def compact_run(run: RunRef, *, budget: Budget) -> Steps[Compacted]:
     """Take the deltas of an ended run out, as much in each step as the budget allows.
 
     Raises:
@@ -120,14 +118,14 @@ def compact_run(run: RunRef, *, budget: Budget, archive: bool = False) -> Steps[
     if begun is None:
         whole = yield from _fold(run)
         if not whole.count:
-            return Compacted(deltas=0, text_bytes=0, archived_bytes=0)
+            return Compacted(deltas=0, text_bytes=0)
         after, left, is_begun = whole.first - 1, whole.count, False
     else:
         whole, left = begun
         after, is_begun = whole.first - 1, True
-    deltas = taken_bytes = archived = 0
+    deltas = taken_bytes = 0
     while left:
-        slices = yield Read(work=_reader(run, after, whole.last, left, archive))
+        slices = yield Read(work=_reader(run, after, whole.last, left))
         if not slices:
             raise Conflict(f"The deltas of run {run.id!r} are not those that were counted.")
         while slices:
@@ -141,9 +139,8 @@ def compact_run(run: RunRef, *, budget: Budget, archive: bool = False) -> Steps[
                 after = done.last
                 deltas += done.count
                 taken_bytes += done.text_bytes
-                archived += len(done.data or b"")
             slices = slices[taken:]
-    return Compacted(deltas=deltas, text_bytes=taken_bytes, archived_bytes=archived)
+    return Compacted(deltas=deltas, text_bytes=taken_bytes)
 
 
 def digest(message: dict[str, Any]) -> str:
@@ -250,18 +247,16 @@ def _compared(conn: Connection, run: RunRef, fold: list[MessageFold]) -> str:
 # ---------------------------------------------------------------------- taking them out
 
 
-def _reader(
-    run: RunRef, after: int, upto: int, left: int, archive: bool
-) -> Callable[[Connection], list[_Slice]]:
+def _reader(run: RunRef, after: int, upto: int, left: int) -> Callable[[Connection], list[_Slice]]:
     """Make the reader of the next slices: what is to be taken out together, or not at all."""
     tail = (
-        f"FROM (SELECT {DELTA_COLUMNS} FROM event WHERE thread = :thread AND seq > :after AND "
+        f"FROM (SELECT {SLICE_COLUMNS} FROM event WHERE thread = :thread AND seq > :after AND "
         f"seq <= :upto AND run = :run AND type = 'delta' ORDER BY seq LIMIT {SLICE}) AS slice"
     )
 
     def read(conn: Connection, begin: int) -> _Slice | None:
         params = {"thread": run.thread.pk, "after": begin, "upto": upto, "run": run.pk}
-        found = sorted(select_rows(conn, DELTA_COLUMNS, tail, params), key=itemgetter(0))
+        found = sorted(select_rows(conn, SLICE_COLUMNS, tail, params), key=itemgetter(0))
         size = count = 0
         for row in found:
             size += len(row[-1].encode())
@@ -276,7 +271,6 @@ def _reader(
             last=found[count - 1][0],
             count=count,
             text_bytes=size,
-            data=pack(found[:count]) if archive else None,
         )
 
     def work(conn: Connection) -> list[_Slice]:
@@ -351,18 +345,6 @@ def _take_out(tx: Transaction, run: RunRef, each: _Slice) -> None:
         {**where, "after": each.after, "last": each.last},
     )
     _expect(gone.rowcount == each.count, run)
-    if each.data is not None:
-        tx.execute(
-            "INSERT INTO archive (run, first_seq, last_seq, thread, deltas, data) "
-            "VALUES (:run, :first, :last, :thread, :count, :data)",
-            {
-                **where,
-                "first": each.first,
-                "last": each.last,
-                "count": each.count,
-                "data": each.data,
-            },
-        )
 
 
 def _found(run: RunRef, row: T | None) -> T:

@@ -24,7 +24,7 @@ from ..log.transaction import ThreadRef, Transaction, execute
 from .steps import Budget, Read, Steps, Write
 
 # Rows deleted in one statement: of those that may be large few, for the budget is asked after each.
-AT_ONCE = {"event": 64, "message": 1, "archive": 1}
+AT_ONCE = {"event": 64, "message": 1}
 AT_ONCE_ELSE = 16
 
 _OPEN = "EXISTS (SELECT 1 FROM run WHERE run.thread = thread.pk AND run.ended_ms IS NULL)"

@@ -78,7 +78,7 @@ def check_run(run: Mapping[str, Any]) -> None:
     _expect(isinstance(run["attempt"], int), "attempt")
     _expect(run["error"] is None or isinstance(run["error"], dict), "error")
     _expect_texts(run, "id", "message_id")
-    _expect_texts(run, "phase", "model", "job_id", "continues", or_none=True)
+    _expect_texts(run, "phase", "model", "continues", or_none=True)
 
 
 def check_event(event: Event) -> None:
@@ -169,7 +169,6 @@ def run_instead(row: Row, thread_id: str, message_id: str, damage: DamagedRow) -
         "phase": _text(row["phase"]),
         "attempt": row["attempt"] if isinstance(row["attempt"], int) else 0,
         "model": _text(row["model"]),
-        "job_id": None,
         "error": _error(damage),
         "continues": _text(row["continues"]),
         "created_at": _time(row["created_ms"]),

@@ -18,8 +18,8 @@ from ...shared.errors import DatabaseForeign, DatabaseTooNew, DatabaseTooOld
 from . import tables
 
 # The schema generation this code writes, and the least generation of code it asks of others.
-CODE_VERSION = 2
-MIN_CODE_VERSION = 2
+CODE_VERSION = 3
+MIN_CODE_VERSION = 3
 
 Migration = Callable[[Connection], None]
 
@@ -49,15 +49,26 @@ def m0002_waits_and_leases(conn: Connection) -> None:
 
 
 def m0003_compaction_in_steps(conn: Connection) -> None:
-    """Large runs are compacted step by step, and archived so.
+    """Large runs are compacted step by step.
 
-    Whoever purges a row asks who refers to it: by an index, or a purge would hold the writer up.
+    A purge asks which rows refer to the row it deletes. Without an index it holds the writer up.
     """
     _add_column(conn, tables.table(tables.CompactionRow).c.deltas_left)
-    SQLModel.metadata.create_all(conn, tables=[tables.table(tables.ArchiveRow)])
     for row, name in ((tables.RunRow, "run_by_message"), (tables.IdempotencyRow, _BY_THREAD)):
         index = next(index for index in tables.table(row).indexes if index.name == name)
         index.create(conn, checkfirst=True)
+
+
+def m0004_drop_unused(conn: Connection) -> None:
+    """Nothing wrote ``anchor`` and ``run.job_id``; compressed deltas are no longer kept.
+
+    Not additive: code before this migration reads ``run.job_id`` and ``archive``. What an archive
+    held is lost; the hash in ``compaction`` still stands for those deltas (L2).
+    """
+    conn.execute(text("DROP TABLE IF EXISTS anchor"))
+    conn.execute(text("DROP TABLE IF EXISTS archive"))
+    if "job_id" in {known["name"] for known in inspect(conn).get_columns("run")}:
+        conn.execute(text("ALTER TABLE run DROP COLUMN job_id"))
 
 
 def _add_column(conn: Connection, column: Column[Any]) -> bool:
@@ -80,13 +91,13 @@ _FIRST = (
     tables.IdempotencyRow,
     tables.PreferenceRow,
     tables.ScheduleRow,
-    tables.AnchorRow,
 )
 
 MIGRATIONS: tuple[Migration, ...] = (
     m0001_first_tables,
     m0002_waits_and_leases,
     m0003_compaction_in_steps,
+    m0004_drop_unused,
 )
 
 

@@ -33,7 +33,7 @@ MESSAGE_COLUMNS = (
 )
 RUN_COLUMNS = (
     "run.pk, run.id, run.thread, run.message, run.status, phase, attempt, run.model, params, "
-    "job_id, run.error, continues, owner, crashes, retries, run.created_ms, started_ms, "
+    "run.error, continues, owner, crashes, retries, run.created_ms, started_ms, "
     "first_event_ms, ended_ms, wake_ms, run.seq"
 )
 EVENT_COLUMNS = "seq, type, run, attempt, at_ms, part, kind, text, body"
@@ -141,7 +141,6 @@ def _run_wire(row: Row, thread_id: str, message_id: str) -> dict[str, Any]:
         "phase": row["phase"],
         "attempt": row["attempt"],
         "model": row["model"],
-        "job_id": row["job_id"],
         "error": _load(row["error"]),
         "continues": row["continues"],
         "created_at": iso(row["created_ms"]),

@@ -97,7 +97,6 @@ class RunRow(SQLModel, table=True):
     attempt: int = 0
     model: str
     params: str = Field(sa_column=_text(False))  # what was asked for beside the content, as JSON
-    job_id: str | None = None
     error: str | None = Field(default=None, sa_column=_text())
     continues: str | None = None
     owner: str | None = None
@@ -147,20 +146,6 @@ class CompactionRow(SQLModel, table=True):
     deltas_left: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
     message_sha256: str
     at_ms: int = Field(sa_column=_ms(False))
-
-
-class ArchiveRow(SQLModel, table=True):
-    """The deltas that one step of a compaction took out, compressed; where that is asked for."""
-
-    __tablename__ = "archive"
-    __table_args__ = (Index("archive_by_seq", "thread", "first_seq"),)
-
-    run: int = Field(primary_key=True, foreign_key="run.pk")
-    first_seq: int = Field(primary_key=True)
-    last_seq: int
-    thread: int = Field(foreign_key="thread.pk")
-    deltas: int
-    data: bytes
 
 
 class IdempotencyRow(SQLModel, table=True):
@@ -221,21 +206,6 @@ class LeaseRow(SQLModel, table=True):
     pid: int
     since_ms: int = Field(sa_column=_ms(False))
     until_ms: int = Field(sa_column=_ms(False))
-
-
-class AnchorRow(SQLModel, table=True):
-    """Which thread a cell showed, to put a lost output back."""
-
-    __tablename__ = "anchor"
-    __table_args__ = (Index("anchor_by_cell", "owner", "notebook", "cell_id", unique=True),)
-
-    pk: int | None = Field(default=None, sa_column=_key())
-    owner: str
-    notebook: str
-    cell_id: str
-    thread: int = Field(foreign_key="thread.pk", index=True)
-    run_id: str | None = None
-    at_ms: int = Field(sa_column=_ms(False))
 
 
 class MetaRow(SQLModel, table=True):

@@ -29,24 +29,19 @@ from tests.store.retention.stepping import DAY_MS, collected, tidying
 
 KEEPS = Policy(keep_events_ms=None, retention_ms=None)
 MONTH = Policy(keep_events_ms=None, retention_ms=30 * DAY_MS)
-OWNED = ("anchor", "archive", "compaction", "event", "idempotency", "message", "run", "schedule")
+OWNED = ("compaction", "event", "idempotency", "message", "run", "schedule")
 
 
 def full_thread(bench: Bench) -> ThreadRef:
     """A thread with rows in every table that threads have rows in."""
     thread = bench.thread(name="churn")
     bench.answered(thread, "abcdef")
-    collected(bench, Policy(keep_events_ms=0, retention_ms=None, archive=True))
+    collected(bench)
     bench.answered(thread, "ghi")
 
     def work(tx: Transaction) -> None:
         sender = Sender(owner="local", key="k")
         commands.send(tx, thread, sender, "Why?", SendRequest(content="Why?"))
-        tx.execute(
-            "INSERT INTO anchor (owner, notebook, cell_id, thread, at_ms) "
-            "VALUES ('local', 'n', 'c', :thread, 1)",
-            {"thread": thread.pk},
-        )
 
     bench.do(work, thread.pk)
     scheduled(bench, thread)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from jupyter_chat_stream.shared.errors import Conflict, FoldError, RunNotEnded
 from jupyter_chat_stream.shared.events import Delta, Event, ToolReturned, ToolStarted
 from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.store.audit import verify
-from jupyter_chat_stream.store.log.archive import pack, read_archived
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
 from jupyter_chat_stream.store.retention import compaction
 from jupyter_chat_stream.store.retention.cleanup import Counts, Policy, tidy
@@ -30,8 +28,6 @@ from tests.store.retention.stepping import (
     tidying,
     until_it_writes,
 )
-
-ARCHIVING = Policy(keep_events_ms=0, retention_ms=None, archive=True)
 
 
 @pytest.fixture
@@ -103,15 +99,12 @@ def deltas(events: list[Event], run: RunRef | None = None) -> list[Event]:
 
 
 @pytest.mark.usefixtures("small_slices")
-@pytest.mark.parametrize("policy", [ALL_EVENTS, ARCHIVING], ids=["gone", "archived"])
-def test_every_cursor_leads_to_the_same_state_after_every_step(
-    bench: Bench, policy: Policy
-) -> None:
-    """L2, L6, L7: rows, hashes, archive and log agree after each commit of a compaction."""
+def test_every_cursor_leads_to_the_same_state_after_every_step(bench: Bench) -> None:
+    """L2, L6, L7: rows, hashes and log agree after each commit of a compaction."""
     thread = conversation(bench)
     before = states(bench, thread)
     counts = []
-    for _ in tidying(bench, policy):
+    for _ in tidying(bench):
         counts.append(len(deltas(bench.events(thread))))
         assert bench.damage() == []
         check_every_cursor(bench, thread, before)
@@ -121,13 +114,12 @@ def test_every_cursor_leads_to_the_same_state_after_every_step(
 
 
 @pytest.mark.usefixtures("small_slices")
-@pytest.mark.parametrize("policy", [ALL_EVENTS, ARCHIVING], ids=["gone", "archived"])
-def test_what_died_between_two_steps_is_finished_by_the_next(bench: Bench, policy: Policy) -> None:
+def test_what_died_between_two_steps_is_finished_by_the_next(bench: Bench) -> None:
     """L2: each life of the process makes one step, and no step is made twice or left out."""
     thread = conversation(bench)
     state = bench.follow(Transcript(), thread)
     lives = 0
-    while next(tidying(bench, policy), None) is not None:
+    while next(tidying(bench), None) is not None:
         lives += 1
         bench = bench.reopened()
         assert bench.damage() == []
@@ -135,7 +127,7 @@ def test_what_died_between_two_steps_is_finished_by_the_next(bench: Bench, polic
     assert lives >= 5
     assert len(deltas(bench.events(thread))) == 6
     assert bench.scalar("SELECT SUM(deltas_left) FROM compaction") == 0
-    assert collected(bench, policy).compacted_deltas == 0
+    assert collected(bench).compacted_deltas == 0
     bench.close()
 
 
@@ -203,17 +195,14 @@ def test_of_runs_that_spoke_at_the_same_time_each_has_its_own_deltas(bench: Benc
         bench.append(other, letter.upper())
     bench.append(first, *completed("abcdefg"))
     before = states(bench, second.thread)
-    collected(bench, ARCHIVING)
+    collected(bench)
     assert len(deltas(bench.events(second.thread), second)) == 7
     bench.append(other, *completed("ABCDEFG"))
     before = with_the_whole(bench, second.thread, before)
-    collected(bench, ARCHIVING)
+    collected(bench)
     assert deltas(bench.events(second.thread)) == []
     assert bench.damage() == []
     check_every_cursor(bench, second.thread, before)
-    for run, text in ((first.run, "abcdefg"), (second, "ABCDEFG")):
-        kept = bench.look(lambda conn, run=run: read_archived(conn, run))
-        assert "".join(event.text for event in kept) == text
 
 
 @pytest.mark.usefixtures("small_slices")
@@ -289,72 +278,6 @@ def purged(bench: Bench, thread: ThreadRef) -> None:
     for table, _ in owned_tables():
         bench.sql(f"DELETE FROM {table} WHERE thread = :pk", pk=thread.pk)
     bench.sql("DELETE FROM thread WHERE pk = :pk", pk=thread.pk)
-
-
-# ---------------------------------------------------------------------- archives
-
-
-@pytest.fixture
-def archived(bench: Bench, small_slices: None) -> Iterator[tuple[RunRef, list[Event]]]:
-    """A run whose deltas are archived in pieces, and what its thread's events were."""
-    thread = bench.thread()
-    run = with_tools(bench, thread)
-    bench.answered(thread, "xyz")
-    before = bench.events(thread)
-    collected(bench, ARCHIVING)
-    return run, before  # type: ignore[return-value]
-
-
-def test_archived_events_are_those_that_were_taken_out(
-    bench: Bench, archived: tuple[RunRef, list[Event]]
-) -> None:
-    """L2: the log and its archives are the whole log, event by event."""
-    run, before = archived
-    kept = bench.look(lambda conn: read_archived(conn, run))
-    assert kept == deltas(before, run)
-    rest = [event for event in before if event.type != "delta"]
-    assert bench.events(run.thread) == rest
-    assert bench.scalar("SELECT COUNT(*) FROM archive WHERE run = :run", run=run.pk) > 1
-
-
-TAMPERING = {
-    "another text": "parts differs",
-    "torn": "cannot be read",
-    "of another run": "cannot be read",
-}
-
-
-@pytest.mark.parametrize("how", TAMPERING)
-def test_an_archive_that_is_not_what_was_put_in_is_found(
-    bench: Bench, archived: tuple[RunRef, list[Event]], how: str
-) -> None:
-    """L2: it is held against the hash of what its deltas folded to."""
-    run, before = archived
-    first = deltas(before, run)[:4]
-    rows = [[e.seq, e.attempt, e.at, e.part, e.kind, e.text] for e in first]
-    if how == "another text":
-        rows[1][-1] = "0"
-    elif how == "of another run":
-        rows[0][0] = 999
-    data = pack(rows)[: -4 if how == "torn" else None]
-    bench.sql(
-        "UPDATE archive SET data = :data WHERE run = :run AND first_seq = :seq",
-        data=data,
-        run=run.pk,
-        seq=first[0].seq,
-    )
-    found = bench.damage()
-    assert any(TAMPERING[how] in line for line in found), found
-
-
-def test_an_archive_may_begin_in_the_middle(bench: Bench, small_slices: None) -> None:
-    """L2: asked for only after a part was taken out, it is kept, and the hash stands for all."""
-    run = bench.answered(pieces="abcdefghijkl")
-    before = bench.events(run.thread)
-    next(tidying(bench, ALL_EVENTS))
-    collected(bench, ARCHIVING)
-    assert bench.damage() == []
-    assert bench.look(lambda conn: read_archived(conn, run)) == deltas(before)[4:]
 
 
 # ---------------------------------------------------------------------- verify

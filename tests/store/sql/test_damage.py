@@ -62,7 +62,7 @@ NO_UTF8 = {
     },
     **{
         f"run.{name}": f"UPDATE run SET {name} = {NO_TEXT} WHERE id = '{{run}}'"
-        for name in ("status", "phase", "model", "params", "error", "job_id", "continues")
+        for name in ("status", "phase", "model", "params", "error", "continues")
     },
     "event.body": f"UPDATE event SET body = {NO_TEXT} WHERE type = 'complete' "
     "AND thread = {thread}",

@@ -68,7 +68,7 @@ def test_a_fresh_database_has_all_tables_and_says_what_made_it(path: Path) -> No
     database.close()
     conn = sqlite3.connect(path)
     names = {row[0] for row in conn.execute("SELECT name FROM sqlite_master WHERE type='table'")}
-    assert names >= {
+    assert names == {
         "thread",
         "message",
         "run",
@@ -77,7 +77,7 @@ def test_a_fresh_database_has_all_tables_and_says_what_made_it(path: Path) -> No
         "idempotency",
         "preference",
         "schedule",
-        "anchor",
+        "lease",
         "meta",
         "migration",
     }

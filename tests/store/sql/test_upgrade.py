@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import inspect
 
 from jupyter_chat_stream.shared.errors import DatabaseTooNew, DatabaseTooOld
 from jupyter_chat_stream.shared.events import Finalized
@@ -15,17 +16,32 @@ from jupyter_chat_stream.store.sql import migrations
 from jupyter_chat_stream.store.store import Store
 from tests.store.bench import Bench
 
-# What the first generation wrote: an ended answer, one in the making, one behind it.
+# What the code of generation 1 wrote: an ended answer, one in the making, one behind it.
 GENERATION_1 = Path(__file__).with_name("generation1.sql")
+# What the code of generation 2 wrote: an answer whose deltas are archived, an ended one, one in the
+# making and one behind it; and a row in the table ``anchor``.
+GENERATION_2 = Path(__file__).with_name("generation2.sql")
+
+# What generation 2 had and generation 3 has not, in words that both databases know.
+DROPPED = (
+    "ALTER TABLE run ADD COLUMN job_id VARCHAR",
+    "CREATE TABLE anchor (pk INTEGER PRIMARY KEY, thread INTEGER REFERENCES thread (pk))",
+    "CREATE TABLE archive (run INTEGER REFERENCES run (pk), first_seq INTEGER, "
+    "thread INTEGER REFERENCES thread (pk), deltas INTEGER, PRIMARY KEY (run, first_seq))",
+)
+
+
+def restored(dump: Path, folder: Path) -> str:
+    path = folder / "chat.db"
+    with sqlite3.connect(path) as conn:
+        conn.executescript(dump.read_text(encoding="utf-8"))
+    conn.close()
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture
 def old(tmp_path: Path) -> str:
-    path = tmp_path / "chat.db"
-    with sqlite3.connect(path) as conn:
-        conn.executescript(GENERATION_1.read_text(encoding="utf-8"))
-    conn.close()
-    return f"sqlite:///{path}"
+    return restored(GENERATION_1, tmp_path)
 
 
 def test_an_older_database_is_upgraded_and_agrees_with_its_log(old: str) -> None:
@@ -39,6 +55,42 @@ def test_an_older_database_is_upgraded_and_agrees_with_its_log(old: str) -> None
     again = Bench(old)
     assert again.damage() == []
     again.close()
+
+
+def test_a_database_with_archived_deltas_is_upgraded_and_agrees_with_its_log(
+    tmp_path: Path,
+) -> None:
+    """L2, L7: the archived deltas are deleted; the hash of the message still stands for them."""
+    bench = Bench(restored(GENERATION_2, tmp_path))
+    assert bench.damage() == []
+    names = "SELECT group_concat(name) FROM sqlite_master WHERE type = 'table'"
+    assert not {"anchor", "archive"} & set(bench.scalar(names).split(","))
+    thread = bench.look(lambda conn: find_due(conn, 2**50))[0].run.thread
+    events = bench.events(thread)
+    assert [event.seq for event in events] == [1, 2, 3, 4, *range(7, 24)]
+    sql = "SELECT parts FROM message WHERE pk = :pk"
+    assert bench.scalar(sql, pk=2) == '[{"kind":"text","text":"Prices rose."}]'
+    assert bench.damage() == []
+    bench.close()
+
+
+def test_the_tables_that_nothing_uses_are_dropped_on_both_databases(database_url: str) -> None:
+    """L2, L7"""
+    bench = Bench(database_url)
+    run = bench.answered()
+    for sql in DROPPED:
+        bench.sql(sql)
+    row = {"run": run.pk, "thread": run.thread.pk}
+    bench.sql("INSERT INTO archive VALUES (:run, 5, :thread, 1)", **row)
+    bench.sql("INSERT INTO anchor VALUES (1, :thread)", thread=run.thread.pk)
+    bench.sql("DELETE FROM migration WHERE name = 'm0004_drop_unused'")
+    bench = bench.reopened()
+    assert bench.damage() == []
+    inspected = bench.look(lambda conn: inspect(conn).get_table_names())
+    assert not {"anchor", "archive"} & set(inspected)
+    columns = bench.look(lambda conn: inspect(conn).get_columns("run"))
+    assert "job_id" not in {column["name"] for column in columns}
+    bench.close()
 
 
 def take(tx: Transaction, due: Due) -> Claimed | None:
@@ -69,7 +121,7 @@ def test_code_of_the_first_generation_refuses_what_was_upgraded(
     """It would send at once what is for later."""
     Store.open(old).close()
     monkeypatch.setattr(migrations, "CODE_VERSION", 1)
-    with pytest.raises(DatabaseTooNew, match="generation 2"):
+    with pytest.raises(DatabaseTooNew, match="generation 3"):
         Store.open(old)
 
 
@@ -85,6 +137,6 @@ def test_who_only_reads_upgrades_nothing(database_url: str) -> None:
         Store.open(database_url, migrates=False)
     assert bench.scalar("SELECT value FROM meta WHERE key = 'min_code_version'") == "1"
     bench = bench.reopened()
-    assert bench.scalar("SELECT value FROM meta WHERE key = 'min_code_version'") == "2"
+    assert bench.scalar("SELECT value FROM meta WHERE key = 'min_code_version'") == "3"
     Store.open(database_url, migrates=False).close()
     bench.close()
