@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 ROOT = "jupyter_chat_stream"
 FORMAT = "[%(levelname)1.1s %(asctime)s.%(msecs)03d %(name)s] %(message)s"
@@ -73,13 +73,7 @@ def place_of(error: BaseException) -> str:
     return f"{place.tb_frame.f_code.co_filename.rpartition(os.sep)[2]}:{place.tb_lineno}"
 
 
-if TYPE_CHECKING:
-    _Stream = logging.StreamHandler[TextIO]
-else:
-    _Stream = logging.StreamHandler  # no generic at run time before Python 3.11
-
-
-class _Handler(_Stream):
+class _Handler(logging.StreamHandler[TextIO]):
     """Ours, so that it is known again; writes to whatever is the error stream by then."""
 
     def __init__(self) -> None:
