@@ -1,29 +1,30 @@
-"""What a message is made of when it is read on paper: text, things to fold away, remarks.
+"""The blocks of an exported message: its text, folded details, and remarks of the export.
 
-Pure: the same blocks become Markdown, a notebook's cells, and HTML. A partial answer says so.
+Markdown, notebook cells and HTML are made of the same blocks. A remark marks a partial answer.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from ..shared.endings import is_cut_call
 from ..shared.events import ENDS
+from ..shared.records import InputRequestPart, MessageRecord, Part, PartKind, ToolCallPart
 
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """Markdown, as it was written."""
+    """Markdown of the message, unchanged."""
 
     text: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Folded:
-    """What is looked at on demand, character by character: attachments, reasoning, tools."""
+    """Text that a reader opens on demand: an attachment, reasoning, a tool's input or output."""
 
     title: str
     text: str
@@ -32,13 +33,15 @@ class Folded:
 
 @dataclass(frozen=True, kw_only=True)
 class Remark:
-    """What the export says itself: ``label`` in one word, ``text`` plain."""
+    """A remark of the export itself; ``label`` is one word, ``text`` is plain text."""
 
     label: str
     text: str
 
 
 Block = Text | Folded | Remark
+
+_KINDS: frozenset[str] = frozenset(get_args(PartKind))
 
 _ENDED_EARLY = {
     "failed": "The answer failed.",
@@ -47,13 +50,13 @@ _ENDED_EARLY = {
 }
 
 
-def speaker(message: Mapping[str, Any]) -> str:
-    """Say who speaks: the person, or the model."""
+def speaker(message: MessageRecord) -> str:
+    """Return the name of the speaker: the person or the model."""
     return "You" if message["role"] == "user" else str(message["model"] or "Assistant")
 
 
-def blocks_of(message: Mapping[str, Any]) -> Iterator[Block]:
-    """Give the blocks of a message, in order; pieces of text that follow each other are one."""
+def blocks_of(message: MessageRecord) -> Iterator[Block]:
+    """Yield the blocks of a message in order; adjacent text parts become one block."""
     text: list[str] = []
     for part in message["parts"]:
         if part["kind"] == "text":
@@ -68,19 +71,15 @@ def blocks_of(message: Mapping[str, Any]) -> Iterator[Block]:
     yield from _remarks(message)
 
 
-def _blocks_of_part(part: Mapping[str, Any]) -> Iterator[Block]:
-    kind = part["kind"]
-    if kind == "reasoning":
-        yield Folded(title="Reasoning", text=part["text"])
-    elif kind == "attachment":
+def _blocks_of_part(part: Part) -> Iterator[Block]:
+    kind: str = part["kind"]
+    if kind not in _KINDS:  # a newer writer made it
+        yield Folded(title=kind, text=_json(part), language="json")
+    elif part["kind"] == "attachment":
         yield Folded(title=f"Attached: {part.get('name')}", text=str(part.get("text", "")))
-    elif kind == "tool_call":
-        if is_cut_call(part):
-            yield Folded(title="Tool call, cut off", text=part["text"], language="json")
-        else:
-            given = _json(part["input"])
-            yield Folded(title=f"Tool called: {part['name']}", text=given, language="json")
-    elif kind == "tool_result":
+    elif part["kind"] == "tool_call":
+        yield _block_of_call(part)
+    elif part["kind"] == "tool_result":
         how = "returned" if part["success"] else "failed"
         output = part["output"]
         is_text = isinstance(output, str)
@@ -89,21 +88,27 @@ def _blocks_of_part(part: Mapping[str, Any]) -> Iterator[Block]:
             text=output if is_text else _json(output),
             language="" if is_text else "json",
         )
-    elif kind == "input_request":
+    elif part["kind"] == "input_request":
         yield Remark(label="Asked", text=_asked(part))
         if part["by"] is not None:
             value = part["value"]
             yield Remark(label="Answered", text=value if isinstance(value, str) else _json(value))
     else:
-        yield Folded(title=str(kind), text=_json(dict(part)), language="json")
+        yield Folded(title="Reasoning", text=part["text"])
 
 
-def _asked(part: Mapping[str, Any]) -> str:
+def _block_of_call(part: ToolCallPart) -> Block:
+    if is_cut_call(part):
+        return Folded(title="Tool call, cut off", text=part["text"], language="json")
+    return Folded(title=f"Tool called: {part['name']}", text=_json(part["input"]), language="json")
+
+
+def _asked(part: InputRequestPart) -> str:
     choices = part["choices"]
     return f"{part['prompt']} ({' / '.join(choices)})" if choices else str(part["prompt"])
 
 
-def _remarks(message: Mapping[str, Any]) -> Iterator[Remark]:
+def _remarks(message: MessageRecord) -> Iterator[Remark]:
     status = message["status"]
     if message["role"] == "user":
         if status == "waiting":
@@ -119,8 +124,8 @@ def _remarks(message: Mapping[str, Any]) -> Iterator[Remark]:
         error = message["error"]
         told = f" {error['message']} ({error['code']})" if error else ""
         yield Remark(label=status.capitalize(), text=_ENDED_EARLY[status] + told)
-    elif message.get("incomplete"):
-        yield Remark(label="Incomplete", text=message["incomplete"]["message"])
+    elif incomplete := message.get("incomplete"):
+        yield Remark(label="Incomplete", text=incomplete["message"])
 
 
 def _json(value: Any) -> str:

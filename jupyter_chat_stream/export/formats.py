@@ -1,4 +1,4 @@
-"""Which formats there are, and the names of files."""
+"""The formats of an export, and the names of its files."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from ..shared.errors import InvalidInput
+from ..shared.records import ThreadRecord
 from . import json, markdown, notebook
 from .source import Source
 
-MOST_LETTERS = 80
+MAX_STEM_LETTERS = 80
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 # Windows keeps these for devices, with any ending.
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
@@ -27,11 +27,13 @@ def _html(source: Source) -> Iterator[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """One form of file: its name's ending, its media type, and what writes it."""
+    """One format of a file."""
 
     suffix: str
+    """The ending of the file's name, with its dot."""
     media_type: str
     pieces: Callable[[Source], Iterator[str]]
+    """Yields the text of the file, piece by piece."""
 
 
 FORMATS = {
@@ -43,10 +45,10 @@ FORMATS = {
 
 
 def find_format(name: str | None, *, events: bool = False) -> Format:
-    """Give the format of that name, Markdown where none is named.
+    """Return the format of that name, Markdown where ``name`` is None.
 
     Raises:
-        InvalidInput: there is none, or events are asked for in one that has none.
+        InvalidInput: there is no such format, or it cannot hold ``events``.
     """
     found = FORMATS.get(name or "md")
     if found is None:
@@ -62,10 +64,10 @@ def find_format(name: str | None, *, events: bool = False) -> Format:
     return found
 
 
-def file_name(info: dict[str, Any], suffix: str, *, is_one_of_many: bool = False) -> str:
-    """Give a name that every file system takes, after the thread's title or name."""
+def file_name(info: ThreadRecord, suffix: str, *, is_one_of_many: bool = False) -> str:
+    """Return a file name made of the thread's title or name, valid on every file system."""
     text = unicodedata.normalize("NFC", info["title"] or info["name"] or "")
-    stem = _NOT_IN_NAMES.sub("-", text)[:MOST_LETTERS].strip("-._")
+    stem = _NOT_IN_NAMES.sub("-", text)[:MAX_STEM_LETTERS].strip("-._")
     if not stem or _DEVICES.match(stem):
         stem = f"chat-{stem}".rstrip("-")
     unique = not (info["title"] or info["name"]) or is_one_of_many
@@ -73,7 +75,10 @@ def file_name(info: dict[str, Any], suffix: str, *, is_one_of_many: bool = False
 
 
 def disposition(name: str) -> str:
-    """Give the header that names a download (RFC 6266), with a plain name for old clients."""
+    """Return the Content-Disposition header of a download (RFC 6266).
+
+    Old clients read the plain ASCII name in it.
+    """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     stem, dot, suffix = plain.rpartition(".")
     plain = f"{stem.strip('-._') or 'chat'}{dot}{suffix}"

@@ -1,16 +1,17 @@
-"""HTML that stands alone: no script, nothing remote, all of it made by an allow-list.
+"""Write a thread as one HTML file without scripts and remote content.
 
-A remote picture is a link. TeX is shown as it is written: a typesetter would have to be fetched.
+An allow-list of elements makes the HTML of a message. A remote picture becomes a link. TeX stays
+as it was written, because a typesetter would have to be downloaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from html import escape
-from typing import Any
 
 from ..shared.markdown.copies import visible
 from ..shared.markdown.html import html_of
+from ..shared.records import MessageRecord
 from .blocks import Block, Folded, Text, blocks_of, speaker
 from .markdown import moment, others
 from .source import Source
@@ -54,7 +55,7 @@ _HEAD = """<!doctype html>
 
 
 def pieces(source: Source) -> Iterator[str]:
-    """Give the file, piece by piece."""
+    """Yield the text of the file, piece by piece."""
     yield _HEAD.format(
         title=escape(visible(source.title)),
         css=_CSS,
@@ -68,7 +69,7 @@ def pieces(source: Source) -> Iterator[str]:
     yield f"</main>\n{footer}</body>\n</html>\n"
 
 
-def _article(message: Mapping[str, Any]) -> str:
+def _article(message: MessageRecord) -> str:
     role = "user" if message["role"] == "user" else "assistant"
     who = f"{escape(visible(speaker(message)))} <small>{moment(message['created_at'])}</small>"
     inner = "\n".join(_block(block) for block in blocks_of(message))
@@ -87,5 +88,5 @@ def _block(block: Block) -> str:
 
 
 def render(text: str) -> str:
-    """Turn Markdown into HTML that can do nothing."""
+    """Turn Markdown into HTML that runs no script and loads nothing."""
     return html_of(visible(text))

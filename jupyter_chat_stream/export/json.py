@@ -1,6 +1,6 @@
-"""JSON: the whole thread as the wire has it, every branch, and its events where they are asked for.
+"""Write a thread as JSON: all its records as on the wire, and its events on request.
 
-``format`` and ``version`` say what the file is. An event or a message a line.
+The fields ``format`` and ``version`` identify the file. Each record stands on a line of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ VERSION = 1
 
 
 def pieces(source: Source, *, events: bool = False) -> Iterator[str]:
-    """Give the file, piece by piece."""
+    """Yield the text of the file, piece by piece."""
     about = {
         "format": FORMAT,
         "version": VERSION,

@@ -1,21 +1,22 @@
-"""Markdown: each exchange under its heading, every text made harmless for whatever renders it.
+"""Write a thread as Markdown: a heading and a body for each message.
 
-What is not Markdown of theirs is fenced by more backticks than it holds.
+Every text is made harmless for the program that renders it. Reasoning, tool calls and attachments
+stand in fences that are longer than every row of backticks inside them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from ..shared.markdown.copies import harmless, one_line, visible
+from ..shared.records import MessageRecord
 from .blocks import Block, Folded, Text, blocks_of, speaker
 from .source import Source
 
 
 def pieces(source: Source) -> Iterator[str]:
-    """Give the file, piece by piece."""
+    """Yield the text of the file, piece by piece."""
     yield f"# {one_line(source.title)}\n\n{preface(source)}\n"
     for message in source.shown_messages():
         yield f"\n{heading(message)}\n\n{body(message)}\n"
@@ -24,23 +25,23 @@ def pieces(source: Source) -> Iterator[str]:
 
 
 def preface(source: Source) -> str:
-    """Say which thread this is, and as of when."""
+    """Return the sentence that names the thread and the time of the export."""
     return f"Thread `{source.info['id']}` up to event {source.seq}, exported {moment(source.at)}."
 
 
 def others(source: Source) -> str:
-    """Say what is not shown."""
+    """Return the sentence that counts the messages on other branches."""
     what = "message is" if source.others == 1 else "messages are"
     return f"{source.others} more {what} on other branches; the JSON export has all."
 
 
-def heading(message: Mapping[str, Any]) -> str:
-    """Say who speaks and when."""
+def heading(message: MessageRecord) -> str:
+    """Return the heading of a message: its speaker and its time."""
     return f"## {one_line(speaker(message))} · {moment(message['created_at'])}"
 
 
-def body(message: Mapping[str, Any]) -> str:
-    """Give what a message says."""
+def body(message: MessageRecord) -> str:
+    """Return the body of a message."""
     return "\n\n".join(_block(block) for block in blocks_of(message))
 
 

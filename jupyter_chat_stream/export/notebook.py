@@ -1,6 +1,6 @@
-"""A notebook (nbformat 4.5): one Markdown cell for each question and each answer.
+"""Write a thread as a notebook (nbformat 4.5): one Markdown cell for each message.
 
-Code stays fenced in its answer: a cell that runs is for a person to make.
+Code stays fenced inside its answer: an export makes no code cell, so nothing of it can run.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..shared.markdown.copies import one_line
+from ..shared.records import MessageRecord
 from . import markdown
 from .source import Source
 
@@ -18,7 +18,7 @@ _TAIL = '\n],\n"metadata": {"chat_stream": %s},\n"nbformat": 4,\n"nbformat_minor
 
 
 def pieces(source: Source) -> Iterator[str]:
-    """Give the file, piece by piece."""
+    """Yield the text of the file, piece by piece."""
     first = f"# {one_line(source.title)}\n\n{markdown.preface(source)}"
     yield '{\n"cells": [\n' + _cell("title", first, {})
     for message in source.shown_messages():
@@ -28,13 +28,19 @@ def pieces(source: Source) -> Iterator[str]:
     yield _TAIL % json.dumps({"thread_id": source.info["id"], "seq": source.seq})
 
 
-def _message(message: Mapping[str, Any]) -> str:
-    names = ("id", "role", "status", "model", "created_at")
+def _message(message: MessageRecord) -> str:
+    about = {
+        "id": message["id"],
+        "role": message["role"],
+        "status": message["status"],
+        "model": message["model"],
+        "created_at": message["created_at"],
+    }
     text = f"{markdown.heading(message)}\n\n{markdown.body(message)}"
-    return _cell(message["id"], text, {"chat_stream": {name: message[name] for name in names}})
+    return _cell(message["id"], text, {"chat_stream": about})
 
 
-def _cell(id: str, text: str, metadata: Mapping[str, Any]) -> str:
+def _cell(id: str, text: str, metadata: Mapping[str, object]) -> str:
     cell = {
         "cell_type": "markdown",
         "id": id,

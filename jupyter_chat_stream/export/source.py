@@ -1,7 +1,7 @@
-"""A thread as an export sees it: at one seq, a message at a time.
+"""The source of an export: one thread at one seq, read a message at a time.
 
-JSON takes everything. What is for reading shows one branch, that of the thread's head, then what
-is to be sent later; how many messages stand on other branches is said, never passed over.
+JSON exports all messages. The formats for reading export the branch of the thread's head and the
+messages for later; they state how many messages stand on other branches.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..shared.events import to_wire
+from ..shared.records import MessageRecord, RunRecord
 from ..store import exporting
 from ..store.chat import threads
 from ..store.exporting import Entry
@@ -18,10 +19,10 @@ from ..store.log.transaction import Connection, ThreadRef
 
 
 class Source:
-    """One thread, within the read transaction of ``conn``. ``at`` is when it was read."""
+    """One thread, within the read transaction of ``conn``; ``at`` is the time of the export."""
 
     def __init__(self, conn: Connection, thread: ThreadRef, *, at: str) -> None:
-        self.seq = reading.head_of(conn, thread)  # first: it fixes the transaction's moment
+        self.seq = reading.head_of(conn, thread)  # first: it fixes the moment of the read
         self.info = threads.read_thread(conn, thread)
         self.at = at
         self._conn = conn
@@ -31,44 +32,44 @@ class Source:
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """The title or name of the thread."""
         return self.info["title"] or self.info["name"] or "Chat"
 
     @property
     def others(self) -> int:
-        """How many messages are not on the branch that is shown."""
+        """How many messages stand on branches that are not shown."""
         return len(self._entries) - len(self._shown)
 
-    def shown_messages(self) -> Iterator[dict[str, Any]]:
-        """Give the messages of the branch that is shown, then those to be sent later."""
+    def shown_messages(self) -> Iterator[MessageRecord]:
+        """Yield the messages of the shown branch, then those for later."""
         return self._messages(self._shown)
 
-    def messages(self) -> Iterator[dict[str, Any]]:
-        """Give all messages, oldest first."""
+    def messages(self) -> Iterator[MessageRecord]:
+        """Yield all messages, oldest first."""
         return self._messages(self._entries)
 
-    def _messages(self, entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
+    def _messages(self, entries: Sequence[Entry]) -> Iterator[MessageRecord]:
         keys = [entry.pk for entry in entries]
         return exporting.each_message(self._conn, self._thread, keys, self.seq)
 
-    def runs(self) -> Iterator[dict[str, Any]]:
-        """Give all runs, oldest first."""
+    def runs(self) -> Iterator[RunRecord]:
+        """Yield all runs, oldest first."""
         return exporting.each_run(self._conn, self._thread)
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Give all events that there still are, as on the wire."""
+        """Yield all events that are still stored, as on the wire."""
         return (to_wire(event) for event in exporting.each_event(self._conn, self._thread))
 
     def compactions(self) -> list[dict[str, Any]]:
-        """Say which deltas there are no more."""
+        """Return what compaction removed: its hashes and counts."""
         return exporting.read_compactions(self._conn, self._thread)
 
 
 def shown(entries: Sequence[Entry], head: str | None) -> list[Entry]:
-    """Return the messages from the root to the head, then what is to be sent later.
+    """Return the messages from the root to the head, then those for later.
 
-    A damaged row may name a head or a parent that is not there: the newest message, or the one made
-    before, stands for it.
+    A damaged row may name a missing head or parent: the newest message stands for the head, the
+    message that was created before for the parent.
     """
     places = {entry.id: place for place, entry in enumerate(entries)}
     branch: list[Entry] = []

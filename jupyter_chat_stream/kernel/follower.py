@@ -26,6 +26,7 @@ from ..shared.errors import (
     VersionMismatch,
 )
 from ..shared.events import ENDS
+from ..shared.records import MessageRecord, RunRecord, ThreadRecord
 from ..shared.subscription import Applied, Ended, Resubscribe, Subscription
 from .wire import error_from_wire
 
@@ -63,29 +64,29 @@ class Follower:
         return self._subscription.cursor
 
     @property
-    def thread(self) -> dict[str, Any]:
+    def thread(self) -> ThreadRecord:
         with self._lock:
-            return dict(self._subscription.transcript.thread)
+            return self._subscription.transcript.thread.copy()
 
-    def message(self, message_id: str | None) -> dict[str, Any] | None:
+    def message(self, message_id: str | None) -> MessageRecord | None:
         """Give a message as on the wire; None where it is not known (yet)."""
         with self._lock:
             return self._subscription.transcript.message(message_id) if message_id else None
 
-    def messages(self) -> list[dict[str, Any]]:
+    def messages(self) -> list[MessageRecord]:
         """Return the messages that are kept here, oldest first."""
         with self._lock:
             return self._subscription.transcript.messages
 
-    def run(self, run_id: str) -> dict[str, Any] | None:
+    def run(self, run_id: str) -> RunRecord | None:
         """Give a run as on the wire; None where it is not known (yet)."""
         with self._lock:
             run = self._subscription.transcript.runs.get(run_id)
-            return None if run is None else dict(run)
+            return None if run is None else run.copy()
 
-    def runs(self) -> list[dict[str, Any]]:
+    def runs(self) -> list[RunRecord]:
         with self._lock:
-            return [dict(run) for run in self._subscription.transcript.runs.values()]
+            return [run.copy() for run in self._subscription.transcript.runs.values()]
 
     def listen(self, listener: Callable[[bool], None]) -> None:
         """Call ``listener(urgent)`` in the link's thread after every change."""
@@ -127,10 +128,10 @@ class Follower:
         """Wait until everything that had happened has been read once."""
         await self.until(lambda: self._subscription.is_live or None)
 
-    async def ended(self, run_id: str) -> dict[str, Any]:
+    async def ended(self, run_id: str) -> RunRecord:
         """Wait for a run's end and give the run."""
 
-        def ready() -> dict[str, Any] | None:
+        def ready() -> RunRecord | None:
             run = self.run(run_id)
             return run if run is not None and run["status"] in ENDS else None
 

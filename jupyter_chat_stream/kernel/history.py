@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
+from ..shared.records import HistoryPage, MessageRecord, RunRecord
 from .follower import KEPT_MESSAGES, Follower
 from .link import current, path_of
 from .paging import Paged
@@ -67,7 +67,7 @@ async def open_runs(thread_id: str) -> list[str]:
 
 
 async def _made(
-    follower: Follower, given: Iterable[tuple[dict[str, Any], dict[str, Any] | None]]
+    follower: Follower, given: Iterable[tuple[RunRecord, MessageRecord | None]]
 ) -> list[Run]:
     """Make runs of the wire's, each with its reply."""
     link = current()
@@ -84,17 +84,17 @@ class _Pages:
     back it keeps those that are open or whose run somebody holds.
     """
 
-    def __init__(self, thread_id: str, known: list[dict[str, Any]]) -> None:
+    def __init__(self, thread_id: str, known: list[MessageRecord]) -> None:
         self._thread_id = thread_id
         self.newest = known[-PAGE:]
         self._before: str | None = self.newest[0]["id"]
 
-    def earlier(self) -> dict[str, Any]:
+    def earlier(self) -> HistoryPage:
         """Ask for the page before; empty after the first message."""
         if self._before is None:
             return {"messages": [], "runs": []}
         path = f"threads/{path_of(self._thread_id)}/messages"
-        page: dict[str, Any] = current().run(
+        page: HistoryPage = current().run(
             current().request("GET", f"{path}?limit={PAGE}&before={path_of(self._before)}")
         )
         self._before = page["messages"][0]["id"] if page["messages"] else None

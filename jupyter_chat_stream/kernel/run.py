@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator
 from datetime import datetime
 from typing import Any
 
 from ..shared.endings import is_refused
 from ..shared.errors import RequestNotOpen, RunFailed, ServerUnavailable
 from ..shared.events import ENDS, Event, MessageWritten, parse
+from ..shared.records import Failure, MessageRecord, RunRecord, Usage
 from .follower import GIVE_UP_S, Follower, settle
 from .link import Hold, Link, current, path_of
 from .questions import Question, not_open, open_question
@@ -93,13 +94,13 @@ class Run(Followed):
     def __init__(
         self,
         hold: Hold,
-        run: Mapping[str, Any],
-        reply: Mapping[str, Any] | None = None,
-        asked: Mapping[str, Any] | None = None,
+        run: RunRecord,
+        reply: MessageRecord | None = None,
+        asked: MessageRecord | None = None,
     ) -> None:
         self.thread_id: str = run["thread_id"]
         self.id: str = run["id"]
-        self._run, self._reply = dict(run), reply
+        self._run, self._reply = run.copy(), reply
         parent = hold.follower.message(reply["parent_id"]) if reply else None
         self._asked = asked or (parent if parent and parent["role"] == "user" else None)
         # The last event of what was asked: it was sent, or its time had come. All of its answers'
@@ -109,11 +110,11 @@ class Run(Followed):
 
     # ------------------------------------------------------------------ state
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> RunRecord:
         self._run = self._follower.run(self.id) or self._run
         return self._run
 
-    def _message(self) -> Mapping[str, Any] | None:
+    def _message(self) -> MessageRecord | None:
         self._reply = self._follower.message(self._run["message_id"]) or self._reply
         return self._reply
 
@@ -151,7 +152,7 @@ class Run(Followed):
         return self._state()["model"]
 
     @property
-    def error(self) -> Mapping[str, Any] | None:
+    def error(self) -> Failure | None:
         """Why it failed: ``{code, message, retryable}``."""
         return self._state()["error"]
 
@@ -162,7 +163,7 @@ class Run(Followed):
         return str(message["content"]) if message else ""
 
     @property
-    def usage(self) -> Mapping[str, Any] | None:
+    def usage(self) -> Usage | None:
         """The tokens it took, once the provider has said so."""
         message = self._message()
         return message["usage"] if message else None

@@ -7,12 +7,13 @@ only that it is, so that notebooks under version control change when the convers
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..shared.endings import words_of_end
 from ..shared.events import ENDS
 from ..shared.markdown.copies import harmless, harmless_start, one_line, visible
+from ..shared.records import MessageRecord
 from . import mistakes
 
 MIME = "application/vnd.jupyter-chat-stream.thread.v1+json"
@@ -63,11 +64,11 @@ def leave_in_history(shown: object, is_older: Callable[[object], bool]) -> None:
                     names[name] = ""
 
 
-def speaker(message: Mapping[str, Any]) -> str:
+def speaker(message: MessageRecord) -> str:
     return "You" if message["role"] == "user" else message["model"] or "Assistant"
 
 
-def mark_of(message: Mapping[str, Any]) -> str:
+def mark_of(message: MessageRecord) -> str:
     """Return what a copy says of a message beside its text; nothing of one that is whole."""
     role, status = message["role"], message["status"]
     if role == "user" and status != "completed":
@@ -78,7 +79,7 @@ def mark_of(message: Mapping[str, Any]) -> str:
     return f"*({words})*" if words else ""
 
 
-def said(messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def said(messages: Iterable[MessageRecord]) -> list[MessageRecord]:
     """Leave out the replies to what was not sent (yet): there is nothing in them."""
     messages = list(messages)
     unsent = {
@@ -89,7 +90,7 @@ def said(messages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [message for message in messages if message["parent_id"] not in unsent]
 
 
-def snapshot(messages: Iterable[Mapping[str, Any]], *, markdown: bool = True) -> str:
+def snapshot(messages: Iterable[MessageRecord], *, markdown: bool = True) -> str:
     """Return the newest messages as text, whole ones, at most ``MAX_SNAPSHOT_BYTES``.
 
     Their texts are untrusted: Markdown is made harmless for whatever renders it.
@@ -113,18 +114,18 @@ def snapshot(messages: Iterable[Mapping[str, Any]], *, markdown: bool = True) ->
     return "\n\n".join(reversed(kept))
 
 
-def text_of(message: Mapping[str, Any]) -> str:
+def text_of(message: MessageRecord) -> str:
     """Return the text that a copy keeps of a message: none of an answer that is being written."""
     return "" if mark_of(message) == WRITING else str(message["content"])
 
 
-def _block(message: Mapping[str, Any], text: str, *, markdown: bool) -> str:
+def _block(message: MessageRecord, text: str, *, markdown: bool) -> str:
     name = speaker(message)
     head = f"**{one_line(name)}**" if markdown else f"{visible(name)}:"
     return "\n\n".join(part for part in (head, text, mark_of(message)) if part)
 
 
-def _beginning(message: Mapping[str, Any], *, markdown: bool) -> str:
+def _beginning(message: MessageRecord, *, markdown: bool) -> str:
     around = len(_block(message, "", markdown=markdown).encode())
     room = max(0, MAX_SNAPSHOT_BYTES - 64 - around)
     text = visible(text_of(message)).strip("\n")
@@ -136,7 +137,7 @@ def _beginning(message: Mapping[str, Any], *, markdown: bool) -> str:
 
 
 def bundle(
-    thread_id: str, messages: Iterable[Mapping[str, Any]], run_id: str | None = None
+    thread_id: str, messages: Iterable[MessageRecord], run_id: str | None = None
 ) -> dict[str, Any]:
     """Give what an output shows: the live view's address and the copy, and no widget view.
 

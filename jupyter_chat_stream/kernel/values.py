@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast
 
 from ..shared.endings import words_of_end
 from ..shared.markdown.copies import harmless, visible
+from ..shared.records import Failure, Incomplete, MessageRecord, Part, Usage
 from .paging import Paged
 from .showing import cell, snapshot, speaker
 
@@ -26,17 +26,17 @@ class Message:
     status: str
     content: str = field(repr=False)
     model: str | None
-    usage: Mapping[str, Any] | None
-    error: Mapping[str, Any] | None
-    parts: tuple[Mapping[str, Any], ...] = field(repr=False)
+    usage: Usage | None
+    error: Failure | None
+    parts: tuple[Part, ...] = field(repr=False)
     run_id: str | None
     parent_id: str | None = None
     seq: int
-    incomplete: Mapping[str, str] | None = None
+    incomplete: Incomplete | None = None
     shown_in: str | None = field(default=None, compare=False)
 
     @classmethod
-    def from_wire(cls, wire: Mapping[str, Any], shown_in: str | None = None) -> Message:
+    def from_wire(cls, wire: MessageRecord, shown_in: str | None = None) -> Message:
         names = (
             "id",
             "role",
@@ -51,22 +51,25 @@ class Message:
         known = {name: wire.get(name) for name in (*names, "parent_id", "seq")}
         return cls(**known, parts=tuple(wire["parts"]), shown_in=shown_in)  # type: ignore[arg-type]
 
+    def _record(self) -> MessageRecord:
+        return cast(MessageRecord, vars(self))
+
     def __str__(self) -> str:
         return self.content
 
     def __repr__(self) -> str:
         text = visible(" ".join(self.content.split()))
         text = text if len(text) <= 60 else text[:59] + "…"
-        how = words_of_end(vars(self)) if self.incomplete else self.status
+        how = words_of_end(self._record()) if self.incomplete else self.status
         status = "" if how == "completed" else f" ({how})"
-        return f"{visible(speaker(vars(self)))}{status}: {text}"
+        return f"{visible(speaker(self._record()))}{status}: {text}"
 
     def _ipython_display_(self) -> None:
         """Show the text, but not below the live view that ``ask`` has put into the same cell."""
         from IPython.display import display
 
         if self.shown_in is None or self.shown_in != cell():
-            words = words_of_end(vars(self))
+            words = words_of_end(self._record())
             end = f"\n\n*({words})*" if words else ""
             shown = {
                 "text/markdown": harmless(self.content) + end,
@@ -85,4 +88,4 @@ class Messages(Paged[Message]):
         return "\n".join(map(repr, self.here())) or "(no messages)"
 
     def _repr_markdown_(self) -> str:
-        return snapshot(vars(message) for message in self.here())
+        return snapshot(message._record() for message in self.here())

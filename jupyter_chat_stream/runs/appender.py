@@ -9,14 +9,14 @@ The message row is saved now and then (``Saving``).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from ..providers.base import Chunk
 from ..shared.errors import DatabaseGone, DatabaseUnreachable, StoreError
 from ..shared.events import Body, Delta, Event, StatusChanged, ToolReturned, ToolStarted
-from ..shared.fold import PART_BY_KIND
+from ..shared.parts import PART_BY_KIND, text_part
+from ..shared.records import Part
 from ..store.chat.claims import Claimed
 from ..store.log.operations import Append
 from ..store.sql.database import PAGE_BYTES
@@ -85,10 +85,10 @@ class Appender:
         self._failures = 0
         self._chars = 0
         self._has_tools = False
-        self._parts: list[Mapping[str, Any]] = []
+        self._parts: list[Part] = []
 
     @property
-    def parts(self) -> Sequence[Mapping[str, Any]]:
+    def parts(self) -> Sequence[Part]:
         """What this attempt has written so far, as far as ``content_of`` looks at it."""
         return self._parts
 
@@ -159,8 +159,7 @@ class Appender:
         for body in bodies:
             if isinstance(body, Delta):
                 self._chars += len(body.text)
-                kind = PART_BY_KIND[body.kind]
-                self._parts.append({"kind": kind, "text": body.text})
+                self._parts.append(text_part(PART_BY_KIND[body.kind], body.text))
             elif isinstance(body, (ToolStarted, ToolReturned)):
                 self._has_tools = True
                 self._parts.append({"kind": "tool_call"})

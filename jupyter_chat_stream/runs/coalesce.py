@@ -19,6 +19,7 @@ from ..providers.base import (
 )
 from ..shared.errors import BadRequest
 from ..shared.events import Body, Delta, ToolReturned, ToolStarted, clean_json, clean_text
+from ..shared.records import DeltaKind
 
 
 class Coalescer:
@@ -27,7 +28,7 @@ class Coalescer:
     def __init__(self, *, parts: int, max_chars: int) -> None:
         self._parts = parts  # how many the message has, opened ones included
         self._max_chars = max_chars
-        self._open: tuple[str, str] | None = None  # kind and tool call of what is being written
+        self._open: tuple[DeltaKind, str] | None = None  # kind and tool call
         self._part: int | None = None  # its part, once it has any text
         self._pieces: list[str] = []
         self._held = ""  # the first half of a surrogate pair
@@ -74,7 +75,7 @@ class Coalescer:
             self._held = ""
         return self.take()
 
-    def _write(self, kind: str, call: str, text: str) -> None:
+    def _write(self, kind: DeltaKind, call: str, text: str) -> None:
         if self._open != (kind, call):
             self._end_part()
             self._open = (kind, call)

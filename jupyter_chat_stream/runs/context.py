@@ -9,13 +9,14 @@ text around them is said again. The size in tokens is estimated from characters
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..providers.base import Answered, Model, Prompt, Turn
 from ..shared.endings import content_of, incomplete_of, is_refused
 from ..shared.errors import BadRequest, PromptTooLong
+from ..shared.records import MessageRecord, Params
 from ..store.chat.runs import read_begun_ms
 from ..store.chat.threads import read_preferences, read_thread
 from ..store.log.reading import read_branch
@@ -38,8 +39,8 @@ class Gathered:
     ``begun_ms`` is when work on it began.
     """
 
-    reply: Mapping[str, Any]
-    branch: tuple[Mapping[str, Any], ...]
+    reply: MessageRecord
+    branch: tuple[MessageRecord, ...]
     systems: tuple[str, ...]
     begun_ms: int = 0
 
@@ -57,7 +58,7 @@ def gather(conn: Connection, run: RunRef, system: str | None) -> Gathered:
     )
 
 
-def make_prompt(gathered: Gathered, model: Model, params: Mapping[str, Any]) -> Prompt:
+def make_prompt(gathered: Gathered, model: Model, params: Params) -> Prompt:
     """Build the prompt within the model's budget, newest whole turns first.
 
     Raises:
@@ -92,7 +93,7 @@ def make_prompt(gathered: Gathered, model: Model, params: Mapping[str, Any]) -> 
     )
 
 
-def _answers(reply: Mapping[str, Any]) -> tuple[Answered, ...]:
+def _answers(reply: MessageRecord) -> tuple[Answered, ...]:
     """Give the reply's questions that were answered; one that was not is not its any more."""
     return tuple(
         Answered(prompt=part["prompt"], value=part["value"], by=part["by"])
@@ -107,7 +108,7 @@ def _max_tokens(wanted: Any, model: Model) -> int:
     return min(wanted, model.max_output_tokens)
 
 
-def _turns(branch: Sequence[Mapping[str, Any]]) -> list[Turn]:
+def _turns(branch: Sequence[MessageRecord]) -> list[Turn]:
     """Make turns of messages: empty ones left out, neighbours of one role joined."""
     turns: list[Turn] = []
     for message in _without_refused(branch):
@@ -122,9 +123,9 @@ def _turns(branch: Sequence[Mapping[str, Any]]) -> list[Turn]:
     return turns
 
 
-def _without_refused(branch: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _without_refused(branch: Sequence[MessageRecord]) -> list[MessageRecord]:
     """Leave out each refused reply and its question: a model that reads them refuses again."""
-    kept: list[Mapping[str, Any]] = []
+    kept: list[MessageRecord] = []
     for message in branch:
         if not is_refused(message):
             kept.append(message)
@@ -133,7 +134,7 @@ def _without_refused(branch: Sequence[Mapping[str, Any]]) -> list[Mapping[str, A
     return kept
 
 
-def _text_of(message: Mapping[str, Any]) -> str:
+def _text_of(message: MessageRecord) -> str:
     attachments = [
         f'<attachment name="{part["name"]}">\n{part["text"]}\n</attachment>\n\n'
         for part in message["parts"]
@@ -144,7 +145,7 @@ def _text_of(message: Mapping[str, Any]) -> str:
     return f"{text.rstrip()}\n\n{mark}" if mark and text.strip() else text
 
 
-def _mark_of(message: Mapping[str, Any]) -> str:
+def _mark_of(message: MessageRecord) -> str:
     """Return what tells the model that a former answer is not whole: it does not read as one."""
     if message["role"] != "assistant" or "status" not in message:
         return ""

@@ -116,7 +116,7 @@ class Execution:
             max_chars=config.delta_max_chars,
             max_delay_s=config.delta_max_delay_ms / 1000,
             save_interval_s=config.message_save_interval_s,
-            kept_chars=sum(len(part.get("text", "")) for part in gathered.reply["parts"]),
+            kept_chars=sum(len(str(part.get("text", ""))) for part in gathered.reply["parts"]),
         )
         try:
             end = await self._stream(gathered, appender)

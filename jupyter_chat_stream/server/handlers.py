@@ -6,10 +6,11 @@ model work, or stops it, ``execute``.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from ..shared.errors import NotFound, RunNotFound, ScheduleNotFound, ThreadNotFound
 from ..shared.events import ENDS
+from ..shared.records import ThreadChange
 from . import queries
 from .base import ChatHandler, answers
 
@@ -78,7 +79,9 @@ class ThreadHandler(ChatHandler):
 
         thread_id = queries.an_id(thread_id, ThreadNotFound)
         changes = bodies.parse(bodies.ThreadChanges, self.body()).changes()
-        self.answer(await self.service.change_thread(self.owner, thread_id, changes))
+        self.answer(
+            await self.service.change_thread(self.owner, thread_id, cast(ThreadChange, changes))
+        )
 
     @answers("write")
     async def delete(self, thread_id: str) -> None:

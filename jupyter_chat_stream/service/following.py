@@ -8,6 +8,7 @@ from typing import Any
 from ..following.hub import Reader
 from ..shared.errors import CursorAhead
 from ..shared.events import ENDS, to_wire
+from ..shared.records import MessageRecord
 from ..store.chat import runs, threads
 from ..store.log import reading
 from ..store.log.transaction import Connection, ThreadRef
@@ -43,7 +44,7 @@ class Following(ServiceBase):
         events = [to_wire(event) for event in answer.events]
         return {"events": events, "seq": events[-1]["seq"] if events else after}
 
-    async def wait_ended(self, owner: str, run_id: str, timeout_s: float) -> dict[str, Any]:
+    async def wait_ended(self, owner: str, run_id: str, timeout_s: float) -> MessageRecord:
         """Wait for a run's end; give its reply, as it is when time is up or a person is asked."""
         ref = await self.store.read(lambda conn: runs.find_run(conn, owner, run_id))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from ..shared.errors import InvalidInput
+from ..shared.records import RunRecord
 from ..store.chat import commands, runs
 from ..store.chat.commands import SendRequest
 from ..store.chat.limits import Limits, Over
@@ -59,12 +60,12 @@ class Messages(ServiceBase):
         )
         return {"runs": found}
 
-    async def run(self, owner: str, run_id: str) -> dict[str, Any]:
+    async def run(self, owner: str, run_id: str) -> RunRecord:
         return await self.store.read(
             lambda conn: runs.read_run(conn, runs.find_run(conn, owner, run_id))
         )
 
-    async def cancel(self, owner: str, run_id: str) -> dict[str, Any]:
+    async def cancel(self, owner: str, run_id: str) -> RunRecord:
         """Stop a run, wherever it is; of one that has ended, nothing changes."""
         ref = await self.store.read(lambda conn: runs.find_run(conn, owner, run_id))
         await self._parts.engine.abort(run_id)
@@ -91,7 +92,7 @@ class Messages(ServiceBase):
 
     async def give_input(
         self, owner: str, run_id: str, *, request_id: str, value: Any
-    ) -> dict[str, Any]:
+    ) -> RunRecord:
         """Answer a run's open question; the first answer wins.
 
         Raises:

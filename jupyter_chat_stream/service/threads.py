@@ -7,6 +7,7 @@ from typing import Any
 
 from .._version import PROTOCOL_VERSION, __version__
 from ..shared.events import dumps
+from ..shared.records import ThreadChange, ThreadRecord, ThreadState
 from ..store.chat import commands, runs, threads
 from ..store.log import reading
 from ..store.log.transaction import Connection
@@ -53,7 +54,7 @@ class Threads(ServiceBase):
         system: str | None = None,
         project: str | None = None,
         project_others: Sequence[str] = (),
-    ) -> tuple[dict[str, Any], bool]:
+    ) -> tuple[ThreadRecord, bool]:
         """Get the owner's thread of that name in the project, or create it.
 
         Args:
@@ -101,15 +102,16 @@ class Threads(ServiceBase):
         )
         return {"threads": found}
 
-    async def thread(self, owner: str, thread_id: str) -> dict[str, Any]:
+    async def thread(self, owner: str, thread_id: str) -> ThreadRecord:
         thread = await self._find_thread(owner, thread_id)
         return await self.store.read(lambda conn: threads.read_thread(conn, thread))
 
     async def change_thread(
-        self, owner: str, thread_id: str, changes: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        if changes.get("model") is not None:
-            self._parts.registry.get(changes["model"])
+        self, owner: str, thread_id: str, changes: ThreadChange
+    ) -> ThreadRecord:
+        model = changes.get("model")
+        if model is not None:
+            self._parts.registry.get(model)
         thread = await self._find_thread(owner, thread_id)
         return await self.store.write(
             lambda tx: threads.change_thread(tx, owner, thread_id, changes), thread.pk
@@ -124,7 +126,7 @@ class Threads(ServiceBase):
 
     async def state(
         self, owner: str, thread_id: str, *, limit: int | None = None, before: str | None = None
-    ) -> dict[str, Any]:
+    ) -> ThreadState:
         """Give the state of a thread, and the cursor it stands at."""
         return await self.store.read(lambda conn: _state(conn, owner, thread_id, limit, before))
 
@@ -139,7 +141,7 @@ class Threads(ServiceBase):
 
 def _state(
     conn: Connection, owner: str, thread_id: str, limit: int | None, before: str | None
-) -> dict[str, Any]:
+) -> ThreadState:
     thread = threads.find_thread(conn, owner, thread_id)
     first = threads.find_message(conn, thread, before) if before is not None else None
     return reading.read_state(conn, thread, limit=limit, before=first)

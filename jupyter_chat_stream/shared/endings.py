@@ -8,9 +8,9 @@ too. The twin of ``labextension/src/endings.ts``: both run the same vectors.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
-Message = Mapping[str, Any]
+from .records import Incomplete, IncompleteReason, MessageRecord, Part, WrittenMessage
 
 DERIVED: Final = ("content", "incomplete", "seq")  # what a message's event does not carry
 REFUSAL: Final = "refusal"
@@ -18,7 +18,7 @@ BLANKS: Final = " \t\r\n"
 PARAGRAPH: Final = "\n\n"
 TOOL_KINDS: Final = ("tool_call", "tool_result")
 
-_BY_STOP: Final[Mapping[str, tuple[str, str]]] = {
+_BY_STOP: Final[Mapping[str, tuple[IncompleteReason, str]]] = {
     "max_tokens": (
         "max_tokens",
         "This answer was cut off: it reached its length limit (max_tokens). Continue to get the "
@@ -65,7 +65,7 @@ _MARKS: Final[Mapping[str, str]] = {
 _MARK_OF_REFUSAL: Final = "declined by the model"
 
 
-def content_of(parts: Iterable[Mapping[str, Any]]) -> str:
+def content_of(parts: Iterable[Part]) -> str:
     """Join the text parts: what a person would copy. A tool between two texts parts them."""
     pieces: list[str] = []
     is_apart = False
@@ -80,7 +80,7 @@ def content_of(parts: Iterable[Mapping[str, Any]]) -> str:
     return "".join(pieces)
 
 
-def incomplete_of(message: Message) -> dict[str, str] | None:
+def incomplete_of(message: WrittenMessage) -> Incomplete | None:
     """State what is missing of an answer that completed: ``{reason, message}``; None: nothing."""
     if message["role"] != "assistant" or message["status"] != "completed":
         return None
@@ -92,7 +92,7 @@ def incomplete_of(message: Message) -> dict[str, str] | None:
     return _told(*_BY_STOP[stop]) if stop in _BY_STOP else None
 
 
-def words_of_end(message: Message) -> str:
+def words_of_end(message: MessageRecord) -> str:
     """Return the words of a copy for an answer that is not whole; empty where there are none."""
     if is_refused(message):
         return _MARK_OF_REFUSAL
@@ -100,28 +100,28 @@ def words_of_end(message: Message) -> str:
     return _MARKS.get(incomplete["reason"] if incomplete else message["status"], "")
 
 
-def is_cut_call(part: Mapping[str, Any]) -> bool:
+def is_cut_call(part: Part) -> bool:
     """Return whether it is a tool call whose input has not come whole."""
     return part["kind"] == "tool_call" and "text" in part
 
 
-def is_refused(message: Message) -> bool:
+def is_refused(message: WrittenMessage) -> bool:
     """Return whether it is a reply that the model, or its provider, declined to give."""
     error = message.get("error")
     return message["role"] == "assistant" and error is not None and error["code"] == REFUSAL
 
 
-def _says_something(part: Mapping[str, Any]) -> bool:
+def _says_something(part: Part) -> bool:
     if part["kind"] == "text":
         return bool(part["text"].strip(BLANKS))
     return part["kind"] != "reasoning" and not is_cut_call(part)
 
 
-def _why_empty(stop: str, parts: Iterable[Mapping[str, Any]]) -> str:
+def _why_empty(stop: str, parts: Iterable[Part]) -> str:
     if stop == "max_tokens" and any(part["kind"] == "reasoning" for part in parts):
         return _ONLY_THOUGHT
     return _NOTHING.get(stop, _NOTHING_SAID)
 
 
-def _told(reason: str, message: str) -> dict[str, str]:
+def _told(reason: IncompleteReason, message: str) -> Incomplete:
     return {"reason": reason, "message": message}

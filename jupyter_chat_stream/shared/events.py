@@ -19,14 +19,24 @@ from json.encoder import encode_basestring_ascii as quote
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import InvalidInput
+from .records import (
+    DeltaKind,
+    EndStatus,
+    Phase,
+    Status,
+    ThreadChange,
+    ToolInput,
+    Usage,
+    WrittenMessage,
+)
 
 MAX_DELTA_BYTES = 64 * 1024
 MAX_CONTENT_BYTES = 1024 * 1024
 
-ENDS = ("completed", "failed", "cancelled", "interrupted")
-STATUSES = ("pending", "processing", "waiting", *ENDS)
+ENDS: tuple[EndStatus, ...] = ("completed", "failed", "cancelled", "interrupted")
+STATUSES: tuple[Status, ...] = ("pending", "processing", "waiting", *ENDS)
 
-STATUS_BY_PHASE = {
+STATUS_BY_PHASE: Mapping[Phase, Status] = {
     "queued": "pending",
     "waiting": "waiting",
     "retrying": "waiting",
@@ -45,7 +55,7 @@ class MessageWritten:
     """
 
     type: ClassVar = "message"
-    message: Mapping[str, Any]
+    message: WrittenMessage
     continues: str | None = None
     deliver_at: str | None = None
 
@@ -55,7 +65,7 @@ class StatusChanged:
     """What the run is doing now. ``until`` is a time on the wire (ISO 8601)."""
 
     type: ClassVar = "status"
-    phase: str
+    phase: Phase
     detail: str | None = None
     until: str | None = None
 
@@ -66,7 +76,7 @@ class Delta:
 
     type: ClassVar = "delta"
     part: int
-    kind: str
+    kind: DeltaKind
     text: str
 
 
@@ -78,7 +88,7 @@ class ToolStarted:
     part: int
     tool_call_id: str
     name: str
-    input: Mapping[str, Any]
+    input: ToolInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +130,7 @@ class Completed:
 
     type: ClassVar = "complete"
     content: str
-    usage: Mapping[str, Any] | None
+    usage: Usage | None
     stop_reason: str | None
     model: str | None
 
@@ -140,15 +150,15 @@ class Finalized:
     """The end of a run: always last, exactly one (L4)."""
 
     type: ClassVar = "finalized"
-    status: str
+    status: EndStatus
 
 
 @dataclass(frozen=True, kw_only=True)
 class ThreadChanged:
-    """Fields of the thread that are different now."""
+    """The changed fields of the thread."""
 
     type: ClassVar = "thread"
-    thread: Mapping[str, Any]
+    thread: ThreadChange
 
 
 @dataclass(frozen=True, kw_only=True)

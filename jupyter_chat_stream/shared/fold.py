@@ -12,13 +12,14 @@ its rows with them, so a row cannot disagree with the log it came from.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import cast
 
 from .endings import DERIVED, content_of, incomplete_of
 from .errors import FoldError
 from .events import (
     STATUS_BY_PHASE,
+    Body,
     Completed,
     Delta,
     Event,
@@ -33,22 +34,40 @@ from .events import (
     ToolStarted,
     iso,
 )
-
-PART_BY_KIND = {"text": "text", "reasoning": "reasoning", "tool_input": "tool_call"}
+from .parts import (
+    PART_BY_KIND,
+    failure_of,
+    input_request_part,
+    text_part,
+    tool_call_part,
+    tool_result_part,
+)
+from .records import (
+    MessageRecord,
+    Part,
+    Role,
+    RunRecord,
+    SnapshotFrame,
+    Status,
+    TextPart,
+    ThreadRecord,
+    ThreadState,
+    WrittenMessage,
+)
 
 
 def new_message(
     *,
     id: str,
     thread_id: str,
-    role: str,
-    status: str,
+    role: Role,
+    status: Status,
     created_at: int,
-    parts: Iterable[Mapping[str, Any]] = (),
+    parts: Iterable[Part] = (),
     model: str | None = None,
     run_id: str | None = None,
     parent_id: str | None = None,
-) -> dict[str, Any]:
+) -> WrittenMessage:
     """Build a message as a ``message`` event carries it: without what is ``DERIVED``."""
     return {
         "id": id,
@@ -56,7 +75,7 @@ def new_message(
         "role": role,
         "kind": "chat",
         "status": status,
-        "parts": [dict(part) for part in parts],
+        "parts": [part.copy() for part in parts],
         "model": model,
         "usage": None,
         "stop_reason": None,
@@ -67,34 +86,44 @@ def new_message(
     }
 
 
-def whole_message(message: Mapping[str, Any], seq: int) -> dict[str, Any]:
-    """Return a message as on the wire: with what is derived of it."""
-    derived = {"content": content_of(message["parts"]), "incomplete": incomplete_of(message)}
-    return {**message, **derived, "seq": seq}
+def whole_message(message: WrittenMessage, seq: int) -> MessageRecord:
+    """Return a message as on the wire: with its derived fields."""
+    return {
+        **message,
+        "content": content_of(message["parts"]),
+        "incomplete": incomplete_of(message),
+        "seq": seq,
+    }
+
+
+def written(message: WrittenMessage) -> WrittenMessage:
+    """Return a copy of a message without its derived fields, as a ``message`` event carries it."""
+    kept = {name: value for name, value in message.items() if name not in DERIVED}
+    return cast(WrittenMessage, kept)
 
 
 class MessageFold:
-    """One message while events are folded into it; appended text is joined only when read."""
+    """One message while events are folded into it; its appended text is joined when it is read."""
 
-    def __init__(self, message: Mapping[str, Any], seq: int) -> None:
-        self._fields = {k: v for k, v in message.items() if k not in ("parts", *DERIVED)}
-        self._parts: list[dict[str, Any]] = [dict(part) for part in message["parts"]]
+    def __init__(self, message: WrittenMessage, seq: int) -> None:
+        self._message = written(message)
+        self._message["parts"] = self._parts = [part.copy() for part in message["parts"]]
         self._tail: list[str] = []  # text not yet joined to the last part appended to
         self._tail_at: tuple[int, str] | None = None  # that part's index and the delta's kind
         self.seq = seq
 
-    def value(self) -> dict[str, Any]:
-        """Give the message as on the wire."""
+    def value(self) -> MessageRecord:
+        """Return the message as on the wire; it shares nothing with the fold."""
         self._join()
-        return whole_message({**self._fields, "parts": copy.deepcopy(self._parts)}, self.seq)
+        return whole_message({**self._message, "parts": copy.deepcopy(self._parts)}, self.seq)
 
     @property
     def run_id(self) -> str | None:
-        return self._fields["run_id"]
+        return self._message["run_id"]
 
     @property
     def parent_id(self) -> str | None:
-        return self._fields["parent_id"]
+        return self._message["parent_id"]
 
     def apply(self, event: Event) -> None:
         """Fold one event of this message.
@@ -110,11 +139,11 @@ class MessageFold:
         elif isinstance(body, MessageWritten):
             self.__init__(body.message, event.seq)  # type: ignore[misc]
         else:
-            self._settle(body, event)
+            self._apply_other(body, event)
         self.seq = event.seq
 
     def append(self, part: int, kind: str, text: str, seq: int) -> None:
-        """Fold a delta: what ``apply`` does with its event (long tails are folded this way).
+        """Fold a delta as ``apply`` does, without an event around it: long tails are folded so.
 
         Raises:
             FoldError: the delta does not fit.
@@ -130,7 +159,7 @@ class MessageFold:
         self._join()
         made = PART_BY_KIND.get(kind)
         if part == len(self._parts) and made is not None:
-            self._parts.append({"kind": made, "text": ""})
+            self._parts.append(text_part(made, ""))
         elif not (
             0 <= part < len(self._parts)
             and self._parts[part]["kind"] == made
@@ -141,74 +170,44 @@ class MessageFold:
 
     def _join(self) -> None:
         if self._tail_at is not None:
-            self._parts[self._tail_at[0]]["text"] += "".join(self._tail)
+            appended_to = cast(TextPart, self._parts[self._tail_at[0]])  # `_open` has checked it
+            appended_to["text"] += "".join(self._tail)
             self._tail_at, self._tail = None, []
 
-    def _settle(self, body: Any, event: Event) -> None:
+    def _apply_other(self, body: Body, event: Event) -> None:
         self._join()
-        fields = self._fields
+        message = self._message
         if isinstance(body, StatusChanged):
-            fields["status"] = STATUS_BY_PHASE.get(body.phase, fields["status"])
+            message["status"] = STATUS_BY_PHASE.get(body.phase, message["status"])
         elif isinstance(body, ToolStarted):
-            part = {
-                "kind": "tool_call",
-                "tool_call_id": body.tool_call_id,
-                "name": body.name,
-                "input": dict(body.input),
-            }
             if not 0 <= body.part <= len(self._parts):
                 raise FoldError(
                     f"Event {event.seq} starts part {body.part}, too far.", seq=event.seq
                 )
-            self._parts[body.part : body.part + 1] = [part]
+            self._parts[body.part : body.part + 1] = [tool_call_part(body)]
         elif isinstance(body, ToolReturned):
-            self._parts.append(_tool_result(body))
+            self._parts.append(tool_result_part(body))
         elif isinstance(body, InputRequested):
-            self._parts.append(_input_request(body))
-            fields["status"] = "waiting"
+            self._parts.append(input_request_part(body))
+            message["status"] = "waiting"
         elif isinstance(body, InputGiven):
-            for asked in self._parts:
-                if asked["kind"] == "input_request" and asked["request_id"] == body.request_id:
-                    asked.update(value=body.value, by=body.by)
-            fields["status"] = "pending"
+            for part in self._parts:
+                if part["kind"] == "input_request" and part["request_id"] == body.request_id:
+                    part["value"], part["by"] = body.value, body.by
+            message["status"] = "pending"
         elif isinstance(body, Completed):
-            fields.update(usage=body.usage and dict(body.usage), stop_reason=body.stop_reason)
-            fields.update(model=body.model or fields["model"], error=None)
+            message["usage"] = body.usage and dict(body.usage)
+            message["stop_reason"] = body.stop_reason
+            message["model"] = body.model or message["model"]
+            message["error"] = None
         elif isinstance(body, Failed):
-            fields["error"] = _error(body)
+            message["error"] = failure_of(body)
         elif isinstance(body, Finalized):
-            fields["status"] = body.status
+            message["status"] = body.status
 
 
-def _tool_result(body: ToolReturned) -> dict[str, Any]:
-    part = {
-        "kind": "tool_result",
-        "tool_call_id": body.tool_call_id,
-        "name": body.name,
-        "success": body.success,
-        "output": copy.deepcopy(body.output),
-    }
-    return part if body.job_id is None else {**part, "job_id": body.job_id}
-
-
-def _input_request(body: InputRequested) -> dict[str, Any]:
-    return {
-        "kind": "input_request",
-        "request_id": body.request_id,
-        "prompt": body.prompt,
-        "choices": None if body.choices is None else list(body.choices),
-        "expires_at": body.expires_at,
-        "value": None,
-        "by": None,
-    }
-
-
-def _error(body: Failed) -> dict[str, Any]:
-    return {"code": body.code, "message": body.message, "retryable": body.retryable}
-
-
-def begin_run(event: Event) -> dict[str, Any]:
-    """Give the run that begins with the ``message`` event of its empty reply."""
+def begin_run(event: Event) -> RunRecord:
+    """Return the run that begins with the ``message`` event of its empty reply."""
     body = event.body
     if not isinstance(body, MessageWritten) or event.run_id is None:
         raise FoldError(f"Event {event.seq} begins no run.", seq=event.seq)
@@ -230,7 +229,7 @@ def begin_run(event: Event) -> dict[str, Any]:
     }
 
 
-def fold_run(run: dict[str, Any], event: Event) -> None:
+def fold_run(run: RunRecord, event: Event) -> None:
     """Fold one event of this run into it, in place."""
     body = event.body
     if event.attempt is not None:
@@ -239,29 +238,30 @@ def fold_run(run: dict[str, Any], event: Event) -> None:
         if run["first_event_at"] is None:
             run["first_event_at"] = iso(event.at)
     elif isinstance(body, MessageWritten):
-        if event.attempt is None:  # begun, or delivered; a restart is an attempt's
+        if event.attempt is None:  # the run begins, or its message is delivered
             status = body.message["status"]
-            phase = "waiting" if status == "waiting" else "queued"
-            run.update(status=status, phase=phase, wake_at=body.deliver_at)
+            run["status"], run["wake_at"] = status, body.deliver_at
+            run["phase"] = "waiting" if status == "waiting" else "queued"
     elif isinstance(body, StatusChanged):
-        run.update(phase=body.phase, wake_at=body.until)
+        run["phase"], run["wake_at"] = body.phase, body.until
         run["status"] = STATUS_BY_PHASE.get(body.phase, run["status"])
         if run["status"] == "processing" and run["started_at"] is None:
             run["started_at"] = iso(event.at)
     elif isinstance(body, InputRequested):
-        run.update(status="waiting", phase="waiting", wake_at=body.expires_at)
+        run["status"], run["phase"], run["wake_at"] = "waiting", "waiting", body.expires_at
     elif isinstance(body, InputGiven):
-        run.update(status="pending", phase="queued", wake_at=None)
+        run["status"], run["phase"], run["wake_at"] = "pending", "queued", None
     elif isinstance(body, Completed):
         run["error"] = None
     elif isinstance(body, Failed):
-        run["error"] = _error(body)
+        run["error"] = failure_of(body)
     elif isinstance(body, Finalized):
-        run.update(status=body.status, phase=None, wake_at=None, ended_at=iso(event.at))
+        run["status"], run["phase"], run["wake_at"] = body.status, None, None
+        run["ended_at"] = iso(event.at)
 
 
 def takes_head(event: Event) -> bool:
-    """Say whether a reply becomes the thread's head by this: begun or delivered, not for later."""
+    """Return whether a reply begins or is delivered by this event, and so becomes the head."""
     body = event.body
     return (
         isinstance(body, MessageWritten)
@@ -275,17 +275,17 @@ class Transcript:
     """The state of one thread at a cursor."""
 
     def __init__(self) -> None:
-        self.thread: dict[str, Any] = {}
-        self.runs: dict[str, dict[str, Any]] = {}
+        self.thread = cast(ThreadRecord, {})  # whole from seq 1 on
+        self.runs: dict[str, RunRecord] = {}
         self.seq = 0
         self._messages: dict[str, MessageFold] = {}
 
     @property
-    def messages(self) -> list[dict[str, Any]]:
+    def messages(self) -> list[MessageRecord]:
         """All messages, in the order of their creation."""
         return [fold.value() for fold in self._messages.values()]
 
-    def message(self, message_id: str) -> dict[str, Any] | None:
+    def message(self, message_id: str) -> MessageRecord | None:
         fold = self._messages.get(message_id)
         return None if fold is None else fold.value()
 
@@ -312,12 +312,12 @@ class Transcript:
         """How many messages are held."""
         return len(self._messages)
 
-    def state(self) -> dict[str, Any]:
-        """Give the whole state as ``GET threads/{id}/messages`` does."""
+    def state(self) -> ThreadState:
+        """Return the whole state as ``GET threads/{id}/messages`` does."""
         return {
-            "thread": dict(self.thread),
+            "thread": self.thread.copy(),
             "messages": self.messages,
-            "runs": [dict(run) for run in self.runs.values()],
+            "runs": [run.copy() for run in self.runs.values()],
             "seq": self.seq,
         }
 
@@ -354,13 +354,13 @@ class Transcript:
         if body.message["role"] == "assistant" and event.run_id is not None:
             self.runs.setdefault(event.run_id, begin_run(event))
 
-    def replace(self, snapshot: Mapping[str, Any]) -> None:
-        """Take a snapshot: what it names replaces what was known, and the cursor is its seq."""
+    def replace(self, snapshot: SnapshotFrame) -> None:
+        """Apply a snapshot: its records replace those of the same id, the cursor is its seq."""
         if snapshot["seq"] < self.seq:
             return
-        self.thread = dict(snapshot["info"])
+        self.thread = snapshot["info"].copy()
         for message in snapshot["messages"]:
             self._messages[message["id"]] = MessageFold(message, message["seq"])
         for run in snapshot["runs"]:
-            self.runs[run["id"]] = dict(run)
+            self.runs[run["id"]] = run.copy()
         self.seq = snapshot["seq"]

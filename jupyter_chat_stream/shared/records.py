@@ -235,10 +235,39 @@ class SnapshotFrame(TypedDict):
     runs: list[RunRecord]
 
 
-class ThreadState(TypedDict):
-    """A thread with its messages and runs, folded exactly to ``seq``."""
+class HistoryPage(TypedDict):
+    """Some messages of a thread, oldest first, with their runs."""
 
-    thread: ThreadRecord
     messages: list[MessageRecord]
     runs: list[RunRecord]
+
+
+class ThreadState(HistoryPage):
+    """A page of a thread's messages with the thread itself, folded exactly to ``seq``."""
+
+    thread: ThreadRecord
     seq: int
+
+
+class SuccessorRecord(TypedDict):
+    """A retry or a continuation: its new reply and run."""
+
+    reply: MessageRecord
+    run: RunRecord
+
+
+class SentRecord(SuccessorRecord):
+    """A person's message with its new reply and run."""
+
+    message: MessageRecord
+
+
+class PreferencesRecord(TypedDict):
+    """The wishes of a person for all their threads."""
+
+    owner: str
+    default_model: str | None
+    system: str | None
+    """The system prompt that stands before the thread's own."""
+    on_crash: Literal["continue", "restart", "interrupt"] | None
+    """What happens to an answer whose process died; None stands for the server's setting."""

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from .errors import FoldError, InvalidInput
 from .events import Event, parse
 from .fold import Transcript
+from .records import SnapshotFrame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,7 @@ class Subscription:
             if op == "events":
                 return self._receive_events(frame["events"])
             if op == "snapshot":
-                self.transcript.replace(frame)
+                self.transcript.replace(cast(SnapshotFrame, frame))  # a misfit is caught below
                 self._is_asking = False
                 return Applied(events=(), live=self.is_live)
             if op == "live":

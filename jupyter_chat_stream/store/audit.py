@@ -6,16 +6,16 @@ page by page: what it holds is the folded state, never all events.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection
 
 from ..shared.errors import DamagedRow, FoldError, InvalidInput
 from ..shared.events import Event, MessageWritten, canonical
 from ..shared.fold import Transcript
+from ..shared.records import MessageRecord
 from .exporting import each_run
 from .log.reading import read_events
 from .log.transaction import ThreadRef, execute
@@ -236,7 +236,7 @@ def _fold_upto(
 
 
 def _compare(
-    thread: ThreadRef, subject: str, stored: dict[str, Any], folded: dict[str, Any]
+    thread: ThreadRef, subject: str, stored: Mapping[str, object], folded: Mapping[str, object]
 ) -> Iterator[Difference]:
     if canonical(stored) == canonical(folded):
         return
@@ -249,6 +249,6 @@ def _difference(thread: ThreadRef, subject: str, what: str) -> Difference:
     return Difference(thread_id=thread.id, subject=subject, what=what)
 
 
-def _message(conn: Connection, pk: int, thread_id: str) -> dict[str, Any]:
+def _message(conn: Connection, pk: int, thread_id: str) -> MessageRecord:
     sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE pk = :pk"
     return rows.message_wire(execute(conn, sql, {"pk": pk}).mappings().one(), thread_id)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from ..shared.errors import NotFound
 from ..shared.events import Event, dumps, iso
+from ..shared.records import MessageRecord, RunRecord
 from .chat.runs import open_runs
 from .log.reading import read_events, shown_run
 from .log.transaction import RunRef, ThreadRef, execute, fold_message
@@ -48,7 +49,7 @@ def read_entries(conn: Connection, thread: ThreadRef) -> list[Entry]:
 
 def each_message(
     conn: Connection, thread: ThreadRef, keys: Sequence[int], upto: int
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[MessageRecord]:
     """Give messages by their keys, in that order; open replies are folded up to that seq."""
     partial = {run.message_pk: run for run in open_runs(conn, thread)}
     sql = f"SELECT pk, {rows.MESSAGE_COLUMNS} FROM message WHERE pk {among(conn)}"
@@ -62,15 +63,15 @@ def each_message(
 
 def _message(
     conn: Connection, thread: ThreadRef, row: rows.Row, run: RunRef | None, upto: int
-) -> dict[str, Any]:
-    def read() -> dict[str, Any]:
+) -> MessageRecord:
+    def read() -> MessageRecord:
         message = rows.message_wire(row, thread.id)
         return message if run is None else fold_message(conn, run, message, upto).value()
 
     return damage.readable(read, lambda found: damage.message_instead(row, thread.id, found))
 
 
-def each_run(conn: Connection, thread: ThreadRef) -> Iterator[dict[str, Any]]:
+def each_run(conn: Connection, thread: ThreadRef) -> Iterator[RunRecord]:
     """Give the thread's runs as on the wire, oldest first."""
     sql = (
         f"SELECT {rows.RUN_COLUMNS}, message.id AS message_id FROM run "

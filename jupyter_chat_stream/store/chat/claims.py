@@ -16,10 +16,11 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from ...shared.endings import DERIVED
 from ...shared.errors import DamagedRow
 from ...shared.events import ENDS, Failed, MessageWritten, StatusChanged, iso
+from ...shared.fold import written
 from ...shared.logs import Line
+from ...shared.records import Params, Phase
 from ..log.reading import read_message
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..sql import rows
@@ -75,7 +76,7 @@ class Claimed:
     run: RunRef
     attempt: int
     model: str
-    params: dict[str, Any]
+    params: Params
     retries: int
     user: str = ""
     on_crash: OnCrash = "continue"
@@ -347,12 +348,11 @@ def _begin_attempt(tx: Transaction, run: RunRef, attempt: int, *, restart: bool)
     has_parts = bool(message["parts"])
     # what a run took over from the one it continues is not its own to throw away
     if restart and has_parts and tx.run(run)["continues"] is None:
-        for derived in DERIVED:
-            del message[derived]
-        message.update(parts=[], status="processing", error=None)
-        tx.append(run.thread, MessageWritten(message=message), run=run, attempt=attempt)
+        emptied = written(message)
+        emptied["parts"], emptied["status"], emptied["error"] = [], "processing", None
+        tx.append(run.thread, MessageWritten(message=emptied), run=run, attempt=attempt)
         has_parts = False
-    phase = "continuing" if has_parts else "thinking"
+    phase: Phase = "continuing" if has_parts else "thinking"
     tx.append(run.thread, StatusChanged(phase=phase), run=run, attempt=attempt)
     tx.settle(run)
 

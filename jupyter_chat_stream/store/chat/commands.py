@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ...shared.errors import ContentTooLarge, InvalidInput, RequestNotOpen
 from ...shared.events import MAX_CONTENT_BYTES, InputGiven, clean_text, from_iso
+from ...shared.records import Part, RunRecord, ThreadRecord, WrittenMessage
 from ..log import reading
 from ..log.transaction import RunRef, ThreadRef, Transaction
 from . import limits, runs, threads
@@ -115,11 +116,11 @@ def send(
 def write_exchange(
     tx: Transaction,
     thread: ThreadRef,
-    info: Mapping[str, Any],
+    info: ThreadRecord,
     content: str,
     request: SendRequest,
     deliver_ms: int | None = None,
-) -> tuple[dict[str, Any], RunRef]:
+) -> tuple[WrittenMessage, RunRef]:
     """Write a person's message, the empty reply and its run, in their place in the thread."""
     params: dict[str, Any] = {
         "params": dict(request.params or {}),
@@ -165,15 +166,13 @@ def succeed(tx: Transaction, run: RunRef, sender: Sender, *, keep_parts: bool) -
     return {"reply": made["reply"], "run": made["run"]}
 
 
-def cancel(tx: Transaction, run: RunRef) -> dict[str, Any]:
+def cancel(tx: Transaction, run: RunRef) -> RunRecord:
     """End a run as cancelled where it has not ended; gives the run."""
     runs.cancel(tx, run)
-    return dict(tx.run(run))
+    return tx.run(run).copy()
 
 
-def give_input(
-    tx: Transaction, run: RunRef, owner: str, request_id: str, value: Any
-) -> dict[str, Any]:
+def give_input(tx: Transaction, run: RunRef, owner: str, request_id: str, value: Any) -> RunRecord:
     """Write the answer to a run's open question; gives the run.
 
     Raises:
@@ -192,7 +191,7 @@ def give_input(
     tx.append(run.thread, InputGiven(request_id=request_id, value=value, by=owner), run=run)
     tx.settle(run)
     tx.make_due(run, tx.run(run)["attempt"] + 1)
-    return dict(tx.run(run))
+    return tx.run(run).copy()
 
 
 def delete(tx: Transaction, thread: ThreadRef, owner: str) -> list[str]:
@@ -255,8 +254,8 @@ def _admit_now(tx: Transaction, sender: Sender) -> None:
     limits.admit(tx, sender.owner, limits_now, None)
 
 
-def _parts_of(content: str, context: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    attached = [
+def _parts_of(content: str, context: Sequence[Mapping[str, str]]) -> list[Part]:
+    attached: list[Part] = [
         {"kind": "attachment", "name": clean_text(c["name"]), "text": clean_text(c["text"])}
         for c in context
     ]

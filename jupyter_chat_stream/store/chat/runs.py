@@ -24,6 +24,15 @@ from ...shared.endings import REFUSAL, is_cut_call
 from ...shared.errors import RunNotEnded, RunNotFound, RunRefused
 from ...shared.events import ENDS, STATUSES, Body, Finalized, MessageWritten, iso
 from ...shared.fold import new_message
+from ...shared.records import (
+    EndStatus,
+    InputRequestPart,
+    Params,
+    Part,
+    RunRecord,
+    Status,
+    WrittenMessage,
+)
 from ..log.reading import read_message, shown_run
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..sql import rows
@@ -47,9 +56,9 @@ class NewReply:
     """
 
     parent_id: str | None
-    model: str
-    params: Mapping[str, Any] = field(default_factory=dict)
-    parts: Sequence[Mapping[str, Any]] = ()
+    model: str | None
+    params: Params = field(default_factory=dict)
+    parts: Sequence[Part] = ()
     continues: str | None = None
     deliver_ms: int | None = None
 
@@ -73,16 +82,16 @@ def find_in_thread(conn: Connection, thread: ThreadRef, run_id: str) -> RunRef:
     return _ref(execute(conn, sql, {"id": run_id, "thread": thread.pk}).one())
 
 
-def find_request(tx: Transaction, run: RunRef, request_id: str) -> dict[str, Any] | None:
+def find_request(tx: Transaction, run: RunRef, request_id: str) -> InputRequestPart | None:
     """Give the question part of a run's message, answered or not."""
     parts = read_message(tx.conn, run)["parts"]
     for part in parts:
         if part["kind"] == "input_request" and part["request_id"] == request_id:
-            return dict(part)
+            return part
     return None
 
 
-def read_run(conn: Connection, run: RunRef) -> dict[str, Any]:
+def read_run(conn: Connection, run: RunRef) -> RunRecord:
     """Give the run as on the wire."""
     sql = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE pk = :pk"
     row = execute(conn, sql, {"pk": run.pk}).mappings().one()
@@ -102,7 +111,7 @@ def list_runs(
     limit: int = MOST_LISTED,
     before: str | None = None,
     is_open: bool = False,
-) -> list[dict[str, Any]]:
+) -> list[RunRecord]:
     """Return the newest ``limit`` of a thread's runs, oldest first.
 
     Args:
@@ -145,10 +154,10 @@ def add_message(
     tx: Transaction,
     thread: ThreadRef,
     *,
-    parts: Sequence[Mapping[str, Any]],
+    parts: Sequence[Part],
     parent_id: str | None,
     is_for_later: bool = False,
-) -> dict[str, Any]:
+) -> WrittenMessage:
     """Write a person's message: event and row."""
     message = new_message(
         id=tx.new_id(),
@@ -167,7 +176,7 @@ def add_message(
 def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> RunRef:
     """Write an empty reply and the run that is to fill it: due in its turn, or for later."""
     run_id = tx.new_id()
-    status = "pending" if reply.deliver_ms is None else "waiting"
+    status: Status = "pending" if reply.deliver_ms is None else "waiting"
     message = new_message(
         id=tx.new_id(),
         thread_id=thread.id,
@@ -192,7 +201,7 @@ def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> RunRef:
 
 
 def end_run(
-    tx: Transaction, run: RunRef, status: str, attempt: int, bodies: Sequence[Body] = ()
+    tx: Transaction, run: RunRef, status: EndStatus, attempt: int, bodies: Sequence[Body] = ()
 ) -> None:
     """End a run from outside its attempt, under a new attempt's number (L4, L5)."""
     for body in (*bodies, Finalized(status=status)):
@@ -240,13 +249,11 @@ def make_successor(tx: Transaction, run: RunRef, *, keep_parts: bool) -> RunRef:
     return add_reply(tx, run.thread, reply)
 
 
-def _is_unanswered(part: Mapping[str, Any]) -> bool:
+def _is_unanswered(part: Part) -> bool:
     return part["kind"] == "input_request" and part["by"] is None
 
 
-def _insert_message(
-    tx: Transaction, thread: ThreadRef, message: Mapping[str, Any], seq: int
-) -> int:
+def _insert_message(tx: Transaction, thread: ThreadRef, message: WrittenMessage, seq: int) -> int:
     into = table(MessageRow)
     columns = {**rows.message_columns(message, seq), "thread": thread.pk}
     return new_key(tx.conn.execute(insert(into), columns))

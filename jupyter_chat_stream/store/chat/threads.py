@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select
 from sqlalchemy.exc import IntegrityError
@@ -19,6 +19,7 @@ from ...shared.errors import (
     ThreadNotFound,
 )
 from ...shared.events import ThreadChanged, canonical, from_iso, iso
+from ...shared.records import ThreadChange, ThreadRecord
 from ..log.transaction import ThreadRef, Transaction, execute
 from ..sql import damage, rows
 from ..sql.tables import IdempotencyRow, PreferenceRow, ThreadRow, new_key, table
@@ -44,13 +45,13 @@ def find_thread(conn: Connection, owner: str, thread_id: str) -> ThreadRef:
     return ThreadRef(pk=pk, id=thread_id)
 
 
-def read_thread(conn: Connection, thread: ThreadRef) -> dict[str, Any]:
+def read_thread(conn: Connection, thread: ThreadRef) -> ThreadRecord:
     """Give the thread's fields as on the wire."""
     sql = f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk"
     return _shown(execute(conn, sql, {"pk": thread.pk}).mappings().one())
 
 
-def _shown(row: rows.Row) -> dict[str, Any]:
+def _shown(row: rows.Row) -> ThreadRecord:
     return damage.readable(
         lambda: rows.thread_wire(row), lambda found: damage.thread_instead(row, found)
     )
@@ -73,7 +74,7 @@ def create_thread(
     model: str,
     system: str | None,
     project_others: Sequence[str] = (),
-) -> tuple[dict[str, Any], bool]:
+) -> tuple[ThreadRecord, bool]:
     """Get the thread of that name, or create it; True where it was created.
 
     Args:
@@ -85,7 +86,7 @@ def create_thread(
             known = _move_here(tx, owner, name, project, project_others)
         if known is not None:
             return read_thread(tx.conn, known), False
-    wire = {
+    wire: ThreadRecord = {
         "id": tx.new_id(),
         "name": name,
         "title": title,
@@ -104,7 +105,7 @@ def create_thread(
     pk = new_key(
         tx.conn.execute(insert(into), {**columns, "created_ms": tx.now_ms, "updated_ms": tx.now_ms})
     )
-    tx.append(ThreadRef(pk=pk, id=str(wire["id"])), ThreadChanged(thread=wire))
+    tx.append(ThreadRef(pk=pk, id=wire["id"]), ThreadChanged(thread=cast(ThreadChange, wire)))
     return wire, True
 
 
@@ -122,8 +123,8 @@ def _move_here(
 
 
 def change_thread(
-    tx: Transaction, owner: str, thread_id: str, changes: Mapping[str, Any]
-) -> dict[str, Any]:
+    tx: Transaction, owner: str, thread_id: str, changes: ThreadChange
+) -> ThreadRecord:
     """Change fields of a thread and write what is really different.
 
     Raises:
@@ -133,15 +134,15 @@ def change_thread(
     """
     thread = find_thread(tx.conn, owner, thread_id)
     now = read_thread(tx.conn, thread)
-    fresh = {name: value for name, value in changes.items() if now[name] != value}
+    differing = {name: value for name, value in changes.items() if now.get(name) != value}
+    fresh = cast(ThreadChange, differing)
     if not fresh:
         return now
-    if fresh.get("head") is not None:
-        check_place(tx.conn, thread, fresh["head"], "head")
-    if fresh.get("name") is not None and find_by_name(
-        tx.conn, owner, now["project"], fresh["name"]
-    ):
-        raise Conflict(f"Another thread of yours is named {fresh['name']!r}.", name=fresh["name"])
+    head, name = fresh.get("head"), fresh.get("name")
+    if head is not None:
+        check_place(tx.conn, thread, head, "head")
+    if name is not None and find_by_name(tx.conn, owner, now["project"], name):
+        raise Conflict(f"Another thread of yours is named {name!r}.", name=name)
     tx.append(thread, ThreadChanged(thread=fresh))
     tx.flush()
     return read_thread(tx.conn, thread)
@@ -165,7 +166,7 @@ def list_threads(
     archived: bool,
     limit: int,
     before: str | None,
-) -> list[dict[str, Any]]:
+) -> list[ThreadRecord]:
     """List an owner's threads, newest first; ``q`` looks in names and titles.
 
     Args:

@@ -17,9 +17,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ...shared.endings import DERIVED
 from ...shared.events import Event, Failed, MessageWritten
-from ...shared.fold import fold_run
+from ...shared.fold import fold_run, written
+from ...shared.records import MessageRecord
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..sql import rows
 
@@ -39,7 +39,7 @@ def deliver(tx: Transaction, run: RunRef) -> None:
 
 
 def deliver_message(
-    tx: Transaction, thread: ThreadRef, message_id: str, *, joins_head: bool
+    tx: Transaction, thread: ThreadRef, message_id: str | None, *, joins_head: bool
 ) -> None:
     """Put a person's message for later on its branch.
 
@@ -101,7 +101,7 @@ def _joins_head(conn: Connection, run: RunRef) -> bool:
     return bool(rows.params_of(text, run.thread.id, run.id).get(JOINS_HEAD))
 
 
-def _hangs_on(conn: Connection, head: str | None, message_id: str) -> bool:
+def _hangs_on(conn: Connection, head: str | None, message_id: str | None) -> bool:
     """Say whether a message is on the branch that ends with the head; UNION ends any circle."""
     sql = (
         "WITH RECURSIVE branch(id) AS (SELECT id FROM message WHERE id = :head UNION "
@@ -111,17 +111,17 @@ def _hangs_on(conn: Connection, head: str | None, message_id: str) -> bool:
     return execute(conn, sql, {"head": head, "id": message_id}).scalar() is not None
 
 
-def _message(conn: Connection, thread: ThreadRef, key: str, value: Any) -> dict[str, Any]:
+def _message(conn: Connection, thread: ThreadRef, key: str, value: Any) -> MessageRecord:
     sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE {key} = :value AND thread = :thread"
     params = {"value": value, "thread": thread.pk}
     return rows.message_wire(execute(conn, sql, params).mappings().one(), thread.id)
 
 
 def _rewrite(
-    tx: Transaction, thread: ThreadRef, message: dict[str, Any], run: RunRef | None = None
+    tx: Transaction, thread: ThreadRef, message: MessageRecord, run: RunRef | None = None
 ) -> Event:
     """Write a message anew: its event, and its row as the event's fold."""
-    whole = {name: value for name, value in message.items() if name not in DERIVED}
+    whole = written(message)
     event = tx.append(thread, MessageWritten(message=whole), run=run)
     columns = rows.message_columns(whole, event.seq)
     changed = {name: columns[name] for name in ("status", "parent_id", "seq")}

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from ...shared.errors import Compacted, CursorAhead, DamagedRow, ThreadNotFound
 from ...shared.events import Event, dumps
+from ...shared.records import MessageRecord, RunRecord, SnapshotFrame, ThreadRecord, ThreadState
 from ..sql import damage, rows
 from ..sql.driver import among, select_rows
 from .transaction import RunRef, ThreadRef, execute, fold_message
@@ -40,9 +41,9 @@ class Snapshot:
 
     thread_id: str
     seq: int
-    info: dict[str, Any]
-    messages: tuple[dict[str, Any], ...]
-    runs: tuple[dict[str, Any], ...]
+    info: ThreadRecord
+    messages: tuple[MessageRecord, ...]
+    runs: tuple[RunRecord, ...]
     deleted: bool
 
     @cached_property
@@ -50,7 +51,7 @@ class Snapshot:
         """Its JSON. Large ones take long: asked for once in the thread that read it."""
         return dumps(self.to_wire())
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_wire(self) -> SnapshotFrame:
         return {
             "op": "snapshot",
             "thread": self.thread_id,
@@ -174,7 +175,7 @@ def read_snapshot(
 
 def read_state(
     conn: Connection, thread: ThreadRef, *, limit: int | None, before: int | None
-) -> dict[str, Any]:
+) -> ThreadState:
     """Give a thread's state and the seq it stands at.
 
     ``limit`` keeps the newest messages only; ``before`` is the key of a message: those before it.
@@ -199,13 +200,13 @@ def head_of(conn: Connection, thread: ThreadRef) -> int:
     return _head(conn, thread)[0]
 
 
-def read_message(conn: Connection, run: RunRef) -> dict[str, Any]:
+def read_message(conn: Connection, run: RunRef) -> MessageRecord:
     """Give the reply of a run, folded to the log's end."""
     message = read_message_by_id(conn, run.thread, run.message_id)
     return fold_message(conn, run, message).value()
 
 
-def read_message_by_id(conn: Connection, thread: ThreadRef, message_id: str) -> dict[str, Any]:
+def read_message_by_id(conn: Connection, thread: ThreadRef, message_id: str) -> MessageRecord:
     """Give a message as its row has it."""
     sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE id = :id"
     row = execute(conn, sql, {"id": message_id}).mappings().one()
@@ -220,7 +221,7 @@ def heads_of(conn: Connection, threads: Iterable[ThreadRef]) -> dict[str, int]:
     return {id_: head or 0 for id_, head in found}
 
 
-def read_branch(conn: Connection, run: RunRef, most: int) -> list[dict[str, Any]]:
+def read_branch(conn: Connection, run: RunRef, most: int) -> list[MessageRecord]:
     """Give the messages from the root to the run's own reply, which is folded to the log's end.
 
     ``most`` bounds how far back it goes, and each is there once though a damaged one be a circle.
@@ -241,7 +242,7 @@ def read_branch(conn: Connection, run: RunRef, most: int) -> list[dict[str, Any]
 
 def read_messages_before(
     conn: Connection, thread: ThreadRef, before: int, limit: int
-) -> list[dict[str, Any]]:
+) -> list[MessageRecord]:
     """Give the messages created before the one with key ``before``, newest ``limit`` of them.
 
     Open replies among them are folded to the log's head (L6).
@@ -294,7 +295,7 @@ def _run_owners(conn: Connection, keys: set[int]) -> dict[int, tuple[str, str]]:
 
 def _changed_runs(
     conn: Connection, thread: ThreadRef, after: int
-) -> tuple[list[dict[str, Any]], list[RunRef]]:
+) -> tuple[list[RunRecord], list[RunRef]]:
     sql = (
         f"SELECT {rows.RUN_COLUMNS}, message.id AS message_id FROM run "
         "JOIN message ON message.pk = run.message "
@@ -323,7 +324,7 @@ def _changed_messages(
     partial: list[RunRef],
     head: int,
     limit: int | None,
-) -> list[dict[str, Any]]:
+) -> list[MessageRecord]:
     sql = (
         f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE thread = :thread AND "
         "(seq > :after OR status IN ('pending', 'processing', 'waiting')) ORDER BY pk DESC"
@@ -342,21 +343,21 @@ def _changed_messages(
 
 def _folded(
     conn: Connection, thread: ThreadRef, row: rows.Row, partial: list[RunRef], head: int
-) -> dict[str, Any]:
-    def read() -> dict[str, Any]:
+) -> MessageRecord:
+    def read() -> MessageRecord:
         message = rows.message_wire(row, thread.id)
         for run in partial:
             if run.message_id == message["id"]:
                 return fold_message(conn, run, message, head).value()
         return message
 
-    def instead(found: DamagedRow) -> dict[str, Any]:
+    def instead(found: DamagedRow) -> MessageRecord:
         return damage.message_instead(row, thread.id, found)
 
     return damage.readable(read, instead)
 
 
-def shown_run(row: rows.Row, thread_id: str) -> dict[str, Any]:
+def shown_run(row: rows.Row, thread_id: str) -> RunRecord:
     """Return a run of a row that has its ``message_id``, or what stands for a damaged one."""
     return damage.readable(
         lambda: rows.run_wire(row, thread_id, row["message_id"]),

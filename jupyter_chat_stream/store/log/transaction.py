@@ -9,7 +9,7 @@ to the fold of their events: a run's row at every event that changes it, a messa
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
@@ -30,6 +30,7 @@ from ...shared.events import (
 )
 from ...shared.fold import MessageFold, fold_run, takes_head
 from ...shared.logs import Line
+from ...shared.records import MessageRecord, RunRecord, ThreadChange
 from ..sql import rows
 from ..sql.damage import checked, readable, run_instead
 from ..sql.driver import among, driver_sql, insert_rows, lock_threads, select_rows
@@ -87,7 +88,7 @@ class Transaction:
         self._locked = set(locked)  # threads
         self._rows: list[tuple[Any, ...]] = []
         self._heads: dict[int, int] = {}
-        self._runs: dict[int, dict[str, Any]] = {}  # folded runs, by key
+        self._runs: dict[int, RunRecord] = {}  # folded runs, by key
         self._dirty: dict[int, int] = {}  # run key -> seq of the event that changed it
         self._guards: dict[int, tuple[int, str, bool]] = {}  # run key -> attempt, status, begun
         self._settle: dict[int, RunRef] = {}
@@ -130,10 +131,9 @@ class Transaction:
         attempt: int | None = None,
     ) -> Event:
         """Append one event. Commands check the status themselves (L5)."""
+        message_id = run.message_id if run else None
         if isinstance(body, MessageWritten):
             message_id = body.message["id"]
-        else:
-            message_id = run.message_id if run else None
         event = Event(
             seq=self._next(thread),
             thread_id=thread.id,
@@ -191,7 +191,7 @@ class Transaction:
         head = self._heads.get(thread.pk)
         return self._next_from(thread.pk) if head is None else head
 
-    def run(self, run: RunRef) -> dict[str, Any]:
+    def run(self, run: RunRef) -> RunRecord:
         """Give the run as this transaction has it."""
         if run.pk not in self._runs:
             self._lock((run.thread.pk,))
@@ -261,15 +261,15 @@ class Transaction:
                 columns["head"] = body.message["id"]
 
 
-def _thread_columns(changes: Mapping[str, Any]) -> dict[str, Any]:
+def _thread_columns(changes: ThreadChange) -> dict[str, Any]:
     fixed = ("id", "owner", "created_at", "updated_at")
     return {name: value for name, value in changes.items() if name not in fixed}
 
 
-def _run_of(row: rows.Row, run: RunRef) -> dict[str, Any]:
+def _run_of(row: rows.Row, run: RunRef) -> RunRecord:
     """Return a run, also a damaged one: its events go on, and what they say is written over it."""
 
-    def instead(damage: DamagedRow) -> dict[str, Any]:
+    def instead(damage: DamagedRow) -> RunRecord:
         return {**run_instead(row, run.thread.id, run.message_id, damage), "error": None}
 
     return readable(lambda: rows.run_wire(row, run.thread.id, run.message_id), instead)
@@ -302,7 +302,7 @@ def settle_message(conn: Connection, run: RunRef, written: Collection[int] = ())
 
 
 def fold_message(
-    conn: Connection, run: RunRef, message: dict[str, Any], upto: int | None = None
+    conn: Connection, run: RunRef, message: MessageRecord, upto: int | None = None
 ) -> MessageFold:
     """Fold the log after the message's own seq into it, to ``upto`` or the end."""
     fold = MessageFold(message, message["seq"])

@@ -25,6 +25,7 @@ from sqlalchemy import Connection
 from ...shared.errors import Conflict, FoldError, RunNotEnded, RunNotFound
 from ...shared.events import ENDS, MessageWritten, canonical
 from ...shared.fold import MessageFold
+from ...shared.records import MessageRecord
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..sql import rows
 from ..sql.driver import select_rows
@@ -143,7 +144,7 @@ def compact_run(run: RunRef, *, budget: Budget) -> Steps[Compacted]:
     return Compacted(deltas=deltas, text_bytes=taken_bytes)
 
 
-def digest(message: dict[str, Any]) -> str:
+def digest(message: MessageRecord) -> str:
     """Give the hash that stands for a message's deltas once they are gone."""
     return hashlib.sha256(canonical(message).encode()).hexdigest()
 

@@ -9,11 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ...shared.errors import DamagedRow, FoldError, InvalidInput
 from ...shared.events import STATUSES, Event, Unknown, iso
 from ...shared.fold import whole_message
+from ...shared.records import (
+    Failure,
+    MessageRecord,
+    Phase,
+    RunRecord,
+    Status,
+    ThreadRecord,
+    WrittenMessage,
+)
 from .driver import Undecodable
 
 T = TypeVar("T")
@@ -50,7 +59,7 @@ class _Misfit(ValueError):
     """A column is not what it should be; says which, never what it holds."""
 
 
-def check_thread(thread: Mapping[str, Any]) -> None:
+def check_thread(thread: ThreadRecord) -> None:
     """Check the texts of a thread."""
     _expect_texts(thread, "id", "owner")
     _expect_texts(thread, "name", "title", "project", "model", "system", "head", or_none=True)
@@ -72,7 +81,7 @@ def check_message(message: Mapping[str, Any]) -> None:
         _check_part(part)
 
 
-def check_run(run: Mapping[str, Any]) -> None:
+def check_run(run: RunRecord) -> None:
     """Check the fields of a run that readers rely on."""
     _expect(run["status"] in STATUSES, "status")
     _expect(isinstance(run["attempt"], int), "attempt")
@@ -118,7 +127,7 @@ def _expect(is_so: bool, column: str) -> None:
         raise _Misfit(f"its {column} is not what it should be")
 
 
-def _expect_texts(values: Mapping[str, Any], *names: str, or_none: bool = False) -> None:
+def _expect_texts(values: Mapping[str, object], *names: str, or_none: bool = False) -> None:
     for name in names:
         value = values[name]
         _expect(isinstance(value, str) or (or_none and value is None), name)
@@ -135,11 +144,11 @@ def readable(read: Callable[[], T], instead: Callable[[DamagedRow], T]) -> T:
         return instead(damage)
 
 
-def message_instead(row: Row, thread_id: str, damage: DamagedRow) -> dict[str, Any]:
+def message_instead(row: Row, thread_id: str, damage: DamagedRow) -> MessageRecord:
     """Return the message that is shown in the place of a damaged one: failed, and saying why."""
-    status = row["status"] if row["status"] in STATUSES else "failed"
+    status: Status = row["status"] if row["status"] in STATUSES else "failed"
     is_user = row["role"] == "user"
-    message: dict[str, Any] = {
+    message: WrittenMessage = {
         "id": str(row["id"]),
         "thread_id": thread_id,
         "role": "user" if is_user else "assistant",
@@ -157,7 +166,7 @@ def message_instead(row: Row, thread_id: str, damage: DamagedRow) -> dict[str, A
     return whole_message(message, row["seq"] if isinstance(row["seq"], int) else 0)
 
 
-def run_instead(row: Row, thread_id: str, message_id: str, damage: DamagedRow) -> dict[str, Any]:
+def run_instead(row: Row, thread_id: str, message_id: str, damage: DamagedRow) -> RunRecord:
     """Return the run that is shown in the place of a damaged one."""
     ended_at = None if row["ended_ms"] is None else _time(row["ended_ms"])
     is_known = row["status"] in STATUSES
@@ -166,7 +175,7 @@ def run_instead(row: Row, thread_id: str, message_id: str, damage: DamagedRow) -
         "thread_id": thread_id,
         "message_id": str(message_id),
         "status": row["status"] if is_known else "failed",
-        "phase": _text(row["phase"]),
+        "phase": cast(Phase | None, _text(row["phase"])),
         "attempt": row["attempt"] if isinstance(row["attempt"], int) else 0,
         "model": _text(row["model"]),
         "error": _error(damage),
@@ -179,16 +188,17 @@ def run_instead(row: Row, thread_id: str, message_id: str, damage: DamagedRow) -
     }
 
 
-def thread_instead(row: Row, damage: DamagedRow) -> dict[str, Any]:
+def thread_instead(row: Row, damage: DamagedRow) -> ThreadRecord:
     """Return the thread that is shown in the place of a damaged one, with an ``error``."""
-    texts = {
-        name: _text(row[name])
-        for name in ("name", "title", "owner", "project", "model", "system", "head")
-    }
-    return {
+    return {  # type: ignore[typeddict-unknown-key]  # `error` is of a damaged row only
         "id": str(row["id"]),
-        **texts,
-        "project": texts["project"] or "",
+        "name": _text(row["name"]),
+        "title": _text(row["title"]),
+        "owner": _text(row["owner"]) or "",
+        "project": _text(row["project"]) or "",
+        "model": _text(row["model"]),
+        "system": _text(row["system"]),
+        "head": _text(row["head"]),
         "archived": bool(row["archived"]),
         "deleted": bool(row["deleted"]),
         "created_at": _time(row["created_ms"]),
@@ -207,7 +217,7 @@ def event_instead(seq: int, at_ms: Any, damage: DamagedRow) -> Event:
     )
 
 
-def _error(damage: DamagedRow) -> dict[str, Any]:
+def _error(damage: DamagedRow) -> Failure:
     return {"code": damage.code, "message": damage.message, "retryable": False}
 
 

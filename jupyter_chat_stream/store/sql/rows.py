@@ -21,6 +21,7 @@ from ...shared.events import (
     make_body,
 )
 from ...shared.fold import whole_message
+from ...shared.records import MessageRecord, Params, RunRecord, ThreadRecord, WrittenMessage
 from .damage import check_event, check_message, check_run, check_thread, checked
 
 THREAD_COLUMNS = (
@@ -42,7 +43,7 @@ WHOLE_EVENT = ("thread", *EVENT_COLUMNS.split(", "))
 Row = Mapping[str, Any]
 
 
-def thread_wire(row: Row) -> dict[str, Any]:
+def thread_wire(row: Row) -> ThreadRecord:
     """Return a thread as the wire has it.
 
     Raises:
@@ -54,7 +55,7 @@ def thread_wire(row: Row) -> dict[str, Any]:
         return thread
 
 
-def _thread_wire(row: Row) -> dict[str, Any]:
+def _thread_wire(row: Row) -> ThreadRecord:
     return {
         "id": row["id"],
         "name": row["name"],
@@ -71,7 +72,7 @@ def _thread_wire(row: Row) -> dict[str, Any]:
     }
 
 
-def message_wire(row: Row, thread_id: str) -> dict[str, Any]:
+def message_wire(row: Row, thread_id: str) -> MessageRecord:
     """Return a message as the wire has it, folded up to the row's seq.
 
     Raises:
@@ -83,7 +84,7 @@ def message_wire(row: Row, thread_id: str) -> dict[str, Any]:
         return whole_message(message, row["seq"])
 
 
-def _message_wire(row: Row, thread_id: str) -> dict[str, Any]:
+def _message_wire(row: Row, thread_id: str) -> WrittenMessage:
     return {
         "id": row["id"],
         "thread_id": thread_id,
@@ -101,7 +102,7 @@ def _message_wire(row: Row, thread_id: str) -> dict[str, Any]:
     }
 
 
-def message_columns(message: Mapping[str, Any], seq: int) -> dict[str, Any]:
+def message_columns(message: WrittenMessage, seq: int) -> dict[str, Any]:
     """Give the columns of a message folded up to ``seq``."""
     return {
         "id": message["id"],
@@ -120,7 +121,7 @@ def message_columns(message: Mapping[str, Any], seq: int) -> dict[str, Any]:
     }
 
 
-def run_wire(row: Row, thread_id: str, message_id: str) -> dict[str, Any]:
+def run_wire(row: Row, thread_id: str, message_id: str) -> RunRecord:
     """Return a run as the wire has it.
 
     Raises:
@@ -132,7 +133,7 @@ def run_wire(row: Row, thread_id: str, message_id: str) -> dict[str, Any]:
         return run
 
 
-def _run_wire(row: Row, thread_id: str, message_id: str) -> dict[str, Any]:
+def _run_wire(row: Row, thread_id: str, message_id: str) -> RunRecord:
     return {
         "id": row["id"],
         "thread_id": thread_id,
@@ -151,7 +152,7 @@ def _run_wire(row: Row, thread_id: str, message_id: str) -> dict[str, Any]:
     }
 
 
-def run_columns(run: Mapping[str, Any], seq: int) -> dict[str, Any]:
+def run_columns(run: RunRecord, seq: int) -> dict[str, Any]:
     """Give those columns of a run that the fold decides."""
     return {
         "status": run["status"],
@@ -208,7 +209,7 @@ def _event_value(row: Any, thread_id: str, run: tuple[str, str] | None) -> Event
     )
 
 
-def params_of(text: Any, thread_id: str, run_id: str) -> dict[str, Any]:
+def params_of(text: Any, thread_id: str, run_id: str) -> Params:
     """Read what was asked for beside the content of a run's message.
 
     Raises:
