@@ -16,6 +16,7 @@ const FLOORS = [
   {
     // Values: pure, no network, no page.
     names: [
+      'language',
       'protocol',
       'endings',
       'transcript',
@@ -28,14 +29,14 @@ const FLOORS = [
       'address',
       'snapshot'
     ],
-    packages: []
+    packages: ['@jupyterlab/translation']
   },
   {
     // The server, as this page reaches it.
     names: ['api', 'connection', 'polling', 'server-api', 'ticker'],
-    packages: ['@jupyterlab/coreutils', '@jupyterlab/services']
+    packages: ['@jupyterlab/coreutils', '@jupyterlab/services', '@jupyterlab/translation']
   },
-  { names: ['drafts', 'schedules', 'model'], packages: [] },
+  { names: ['drafts', 'schedules', 'model'], packages: ['@jupyterlab/translation'] },
   {
     names: ['view'],
     packages: [
@@ -125,8 +126,7 @@ export default defineConfig([
     files: ['src/**/*.{ts,tsx}'],
     rules: {
       // `index.ts` registers what the other modules make, as soon as a notebook is opened.
-      'jupyter/prefer-lazy-imports': 'off',
-      'jupyter/no-untranslated-string': 'off'
+      'jupyter/prefer-lazy-imports': 'off'
     }
   },
   {

@@ -1,4 +1,5 @@
 /** What a page may ask of the server, as an interface, and how it fails. */
+import { type TranslationBundle } from '@jupyterlab/translation';
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
@@ -30,7 +31,10 @@ export class ApiError extends Error {
   }
 }
 
-export const LOGIN_ENDED = 'Your login has ended: reload this page.';
+/** What the reader is told, and does, once the server no longer accepts their login. */
+export function signedOutText(trans: TranslationBundle): string {
+  return trans.__('You are signed out. Reload this page to sign in again.');
+}
 
 /** A random id. `crypto.randomUUID` exists in secure contexts only, and Jupyter is often not one. */
 export function newKey(source: Crypto = crypto): string {

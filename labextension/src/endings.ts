@@ -1,7 +1,9 @@
 /**
- * How an answer ended: what its words leave out. Pure, derived from a message like its content.
+ * How an answer ended, and what it lacks. Pure: derived from a message, like its content.
  *
- * The twin of `jupyter_chat_stream/shared/endings.py`; both run `tests/vectors`.
+ * The twin of `jupyter_chat_stream/shared/endings.py`; both run `tests/vectors`. Its texts are not
+ * translated: the server sends the same texts, and notebook files keep them. A file that two people
+ * save in two languages would change with each save.
  */
 import { type Incomplete, type Message, type Part } from './protocol';
 

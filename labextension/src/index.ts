@@ -6,7 +6,9 @@ import { IDocumentManager } from '@jupyterlab/docmanager';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { ITranslator } from '@jupyterlab/translation';
 
+import { languageOf } from './language';
 import { rendererFactory } from './mime';
 import { PAGE_CLOCK, createPage } from './page';
 import { keepChats } from './notebook-copies';
@@ -18,13 +20,15 @@ const page: JupyterFrontEndPlugin<IChatPage> = {
   description: 'The one connection of this page, and the threads on it.',
   autoStart: true,
   requires: [IRenderMimeRegistry],
-  optional: [IEditorLanguageRegistry],
+  optional: [IEditorLanguageRegistry, ITranslator],
   provides: IChatPage,
   activate: (
     app: JupyterFrontEnd,
     rendermime: IRenderMimeRegistry,
-    languages: IEditorLanguageRegistry | null
-  ): IChatPage => createPage(app.serviceManager.serverSettings, rendermime, languages)
+    languages: IEditorLanguageRegistry | null,
+    translator: ITranslator | null
+  ): IChatPage =>
+    createPage(app.serviceManager.serverSettings, languageOf(translator), rendermime, languages)
 };
 
 const renderer: JupyterFrontEndPlugin<void> = {

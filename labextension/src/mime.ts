@@ -26,13 +26,15 @@ export class ThreadRenderer extends Widget implements IRenderMime.IRenderer {
     this.addClass('jp-ChatStream-output');
     const host = document.createElement('div');
     this.node.append(host);
+    this._page = page;
     this._chat = mountChat(host, page);
   }
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
     const address = parseAddress(model.data[MIME_TYPE]);
     if (address === null) {
-      this.node.textContent = 'This output names no chat thread.';
+      const { trans } = this._page.services.language;
+      this.node.textContent = trans.__('This output does not say which chat it shows.');
       return;
     }
     const copy = model.data['text/markdown'] ?? model.data['text/plain'];
@@ -52,5 +54,6 @@ export class ThreadRenderer extends Widget implements IRenderMime.IRenderer {
     super.dispose();
   }
 
+  private readonly _page: ChatPage;
   private readonly _chat: MountedChat;
 }

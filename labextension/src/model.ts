@@ -5,6 +5,8 @@
  * hear of new events at most once per frame, of what the reader did at once. `Threads` counts who
  * uses a client and ends it, a while after the last one left.
  */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
 import { type Api, ApiError, newKey } from './api';
 import { type Clock, type Connection } from './connection';
 import { type Draft, type DraftStore, NO_DRAFT } from './drafts';
@@ -50,11 +52,10 @@ export interface PageOptions {
   readonly clock: Clock;
   /** Call once, before the next frame is drawn. */
   readonly onFrame: (action: () => void) => void;
+  readonly trans: TranslationBundle;
 }
 
 const LINGER_MS = 5_000;
-const MISSING = 'This chat is not on this server, or it belongs to somebody else.';
-const ABSENT = 'This server has no chats: jupyter-chat-stream is not enabled there.';
 
 /** All threads of the page. */
 export class Threads {
@@ -137,7 +138,7 @@ export class ThreadClient {
       problem: null,
       models: null
     };
-    this.schedules = new ScheduleList(threadId, options.api);
+    this.schedules = new ScheduleList(threadId, options.api, options.trans);
     this._follower = options.connection.follow(threadId, () => this._moved());
   }
 
@@ -199,7 +200,8 @@ export class ThreadClient {
       }
       return true;
     } catch (error) {
-      this._set({ problem: `${explain(error)} Your text is kept.` });
+      const { trans } = this._options;
+      this._set({ problem: trans.__('%1 Your text is kept.', explain(error, trans)) });
       return false;
     } finally {
       this._set({ isSending: false });
@@ -232,7 +234,7 @@ export class ThreadClient {
       const path = `threads/${encodeURIComponent(this.threadId)}`;
       await this._options.api.request({ method: 'PATCH', path, body: { model } });
     } catch (error) {
-      this._set({ problem: explain(error) });
+      this._set({ problem: explain(error, this._options.trans) });
     }
   }
 
@@ -264,8 +266,8 @@ export class ThreadClient {
       return null;
     } catch (error) {
       // Somebody else was first: the log says what happened.
-      const isSettled = error instanceof ApiError && error.code === 'request_not_open';
-      this._set({ problem: isSettled ? null : explain(error) });
+      const isAnswered = error instanceof ApiError && error.code === 'request_not_open';
+      this._set({ problem: isAnswered ? null : explain(error, this._options.trans) });
       return error;
     } finally {
       this._set({ acting: new Set([...this._state.acting].filter(id => id !== runId)) });
@@ -297,7 +299,8 @@ export class ThreadClient {
     this._set({
       transcript,
       link,
-      ended: ended === null ? this._absent : explainEnd(ended.error, transcript)
+      ended:
+        ended === null ? this._absent : explainEnd(ended.error, transcript, this._options.trans)
     });
   }
 
@@ -311,9 +314,9 @@ export class ThreadClient {
     } catch (error) {
       const isAnswer = error instanceof ApiError && error.status === 404;
       if (isAnswer && error.code === 'foreign') {
-        this._absent = { why: 'absent', message: ABSENT };
+        this._absent = { why: 'absent', message: error.message };
       } else if (isAnswer) {
-        this._absent = { why: 'missing', message: MISSING };
+        this._absent = { why: 'missing', message: missingText(this._options.trans) };
       }
     }
     this._isProbing = false;
@@ -342,18 +345,23 @@ export class ThreadClient {
   private _isDisposed = false;
 }
 
-function explain(error: unknown): string {
-  return error instanceof ApiError ? error.message : 'Something went wrong on this page.';
+function explain(error: unknown, trans: TranslationBundle): string {
+  return error instanceof ApiError ? error.message : trans.__('Something went wrong on this page.');
+}
+
+function missingText(trans: TranslationBundle): string {
+  return trans.__('This chat is not on this server, or it belongs to someone else.');
 }
 
 function explainEnd(
   error: { readonly code: string; readonly message: string } | null,
-  transcript: Transcript
+  transcript: Transcript,
+  trans: TranslationBundle
 ): ThreadEnd {
   if (error === null || transcript.thread?.deleted === true) {
-    return { why: 'deleted', message: 'This chat was deleted.' };
+    return { why: 'deleted', message: trans.__('This chat was deleted.') };
   }
   return error.code.endsWith('not_found')
-    ? { why: 'missing', message: MISSING }
+    ? { why: 'missing', message: missingText(trans) }
     : { why: 'refused', message: error.message };
 }

@@ -6,6 +6,7 @@ import { type ServerConnection } from '@jupyterlab/services';
 import { ServerApi } from './server-api';
 import { type Clock, Connection } from './connection';
 import { StoredDrafts } from './drafts';
+import { type Language } from './language';
 import { Threads } from './model';
 import { Ticker } from './ticker';
 import { Frames } from './view/frames';
@@ -36,11 +37,12 @@ const afterPaint = (action: () => void): void => {
 /** Make what all chats of a page share. Lives as long as the page. */
 export function createPage(
   settings: ServerConnection.ISettings,
+  language: Language,
   rendermime: IRenderMimeRegistry,
   languages: IEditorLanguageRegistry | null
 ): ChatPage {
   const frames = new Frames({ now, onFrame, afterPaint });
-  const api = new ServerApi(settings);
+  const api = new ServerApi(settings, language.trans);
   const connection = new Connection({
     openSocket: () => api.openSocket(),
     poll: (threadId, after, wait_s, signal) => api.poll(threadId, after, wait_s, signal),
@@ -55,8 +57,15 @@ export function createPage(
   });
   const drafts = new StoredDrafts(() => window.sessionStorage);
   return {
-    threads: new Threads({ api, connection, drafts, clock: PAGE_CLOCK, onFrame }),
-    services: { ...labServices(rendermime, languages, frames), frames },
+    threads: new Threads({
+      api,
+      connection,
+      drafts,
+      clock: PAGE_CLOCK,
+      onFrame,
+      trans: language.trans
+    }),
+    services: { ...labServices(rendermime, languages, frames), frames, language },
     ticker: new Ticker(PAGE_CLOCK)
   };
 }

@@ -108,7 +108,7 @@ export function parseFailure(value: unknown): Failure {
   const wire = typeof value === 'object' && value !== null ? (value as Fields) : {};
   return {
     code: textOf(wire, 'code', 'error'),
-    message: textOf(wire, 'message', 'Something went wrong.')
+    message: textOf(wire, 'message', 'The server gave no reason.')
   };
 }
 

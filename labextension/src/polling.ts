@@ -212,5 +212,7 @@ function isOfThread(error: ApiError): boolean {
 }
 
 function asApiError(error: unknown): ApiError {
-  return error instanceof ApiError ? error : new ApiError(0, 'foreign', 'The answer is not ours.');
+  return error instanceof ApiError
+    ? error
+    : new ApiError(0, 'foreign', 'A poll failed on this page.');
 }

@@ -3,6 +3,8 @@
  *
  * They are no part of the log, so they are asked for when somebody looks, and after each command.
  */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
 import { type Api, ApiError } from './api';
 import { asObject } from './parse';
 
@@ -27,9 +29,10 @@ export interface ScheduleState {
 }
 
 export class ScheduleList {
-  constructor(threadId: string, api: Api) {
+  constructor(threadId: string, api: Api, trans: TranslationBundle) {
     this._threadId = threadId;
     this._api = api;
+    this._trans = trans;
   }
 
   readonly getState = (): ScheduleState => this._state;
@@ -44,7 +47,7 @@ export class ScheduleList {
     try {
       this._set({ schedules: await this._loadAll(), problem: null });
     } catch (error) {
-      this._set({ problem: explain(error) });
+      this._set({ problem: this._explain(error) });
     }
   }
 
@@ -86,10 +89,16 @@ export class ScheduleList {
       await this._api.request({ ...request, path: `schedules/${encodeURIComponent(id)}` });
       await this.load();
     } catch (error) {
-      this._set({ problem: explain(error) });
+      this._set({ problem: this._explain(error) });
     } finally {
       this._set({ acting: new Set([...this._state.acting].filter(other => other !== id)) });
     }
+  }
+
+  private _explain(error: unknown): string {
+    return error instanceof ApiError
+      ? error.message
+      : this._trans.__('The repeating messages could not be loaded.');
   }
 
   private _set(change: Partial<ScheduleState>): void {
@@ -101,6 +110,7 @@ export class ScheduleList {
 
   private readonly _threadId: string;
   private readonly _api: Api;
+  private readonly _trans: TranslationBundle;
   private readonly _listeners = new Set<() => void>();
   private _state: ScheduleState = { schedules: null, acting: new Set(), problem: null };
 }
@@ -120,8 +130,4 @@ export function parseSchedules(value: unknown): readonly Schedule[] {
       next_at: text('next_at') || null
     };
   });
-}
-
-function explain(error: unknown): string {
-  return error instanceof ApiError ? error.message : 'The schedules could not be read.';
 }

@@ -6,38 +6,41 @@
  */
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
+import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Socket } from './connection';
-import { type ApiRequest, type Api, ApiError, LOGIN_ENDED } from './api';
+import { type Api, ApiError, type ApiRequest, signedOutText } from './api';
 import { asObject, parseFailure } from './parse';
 
 const BASE = 'api/chat-stream/';
-const PATIENCE_MS = 30_000;
+/** A request without a response by then has failed. */
+const TIMEOUT_MS = 30_000;
 
 export class ServerApi implements Api {
-  constructor(settings: ServerConnection.ISettings) {
+  constructor(settings: ServerConnection.ISettings, trans: TranslationBundle) {
     this._settings = settings;
+    this._trans = trans;
   }
 
   async request({ method, path, body, headers, signal }: ApiRequest): Promise<unknown> {
     const url = URLExt.join(this._settings.baseUrl, BASE, path);
-    const patience = new AbortController();
-    const timer = setTimeout(() => patience.abort(), PATIENCE_MS);
-    signal?.addEventListener('abort', () => patience.abort());
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
+    signal?.addEventListener('abort', () => abort.abort());
     try {
-      // Nothing of ours is ever elsewhere: a redirection leads to a login page.
-      const init: RequestInit = { method, signal: patience.signal, redirect: 'manual' };
+      // The chat API never redirects: a redirection leads to a login page.
+      const init: RequestInit = { method, signal: abort.signal, redirect: 'manual' };
       if (body !== undefined) {
         init.body = JSON.stringify(body);
         init.headers = { 'Content-Type': 'application/json', ...headers };
       }
-      const answer = await ServerConnection.makeRequest(url, init, this._settings);
-      return await readResponse(answer);
+      const response = await ServerConnection.makeRequest(url, init, this._settings);
+      return await readResponse(response, this._trans);
     } catch (error) {
       if (error instanceof ApiError) {
         throw error;
       }
-      throw new ApiError(0, 'unreachable', 'The server did not answer.');
+      throw new ApiError(0, 'unreachable', this._trans.__('The server did not respond.'));
     } finally {
       clearTimeout(timer);
     }
@@ -57,47 +60,57 @@ export class ServerApi implements Api {
   }
 
   private readonly _settings: ServerConnection.ISettings;
+  private readonly _trans: TranslationBundle;
 }
 
 /**
- * Read an answer of this server.
+ * Read a response: its JSON value, or null for an empty body.
  *
- * @throws ApiError for one that refuses, and for one of somebody else: a login, a proxy.
+ * @throws ApiError if the server refused the request, or if a login page or a proxy responded.
  */
-export async function readResponse(answer: Response): Promise<unknown> {
-  if (answer.type === 'opaqueredirect' || (answer.status >= 300 && answer.status < 400)) {
-    throw new ApiError(401, 'login_ended', LOGIN_ENDED);
+export async function readResponse(response: Response, trans: TranslationBundle): Promise<unknown> {
+  const { status } = response;
+  if (response.type === 'opaqueredirect' || (status >= 300 && status < 400)) {
+    throw new ApiError(401, 'login_ended', signedOutText(trans));
   }
-  const text = await answer.text();
+  const text = await response.text();
   let value: unknown = null;
-  let isOurs = true;
+  let isJson = true;
   try {
     value = text === '' ? null : JSON.parse(text);
   } catch {
-    isOurs = false; // a page: of a login, of a proxy, or of a server without this extension
+    isJson = false; // a page of a login, of a proxy, or of a server without this extension
   }
-  if (answer.ok && isOurs) {
+  if (response.ok && isJson) {
     return value;
   }
-  if (!answer.ok && typeof value === 'object' && value !== null && 'error' in value) {
-    const said = asObject(value, 'An answer')['error'];
-    const { code, message } = parseFailure(said);
-    const facts = typeof said === 'object' && said !== null ? { ...said } : {};
-    if (code === 'unauthenticated' || (code === 'forbidden' && /xsrf/i.test(message))) {
-      throw new ApiError(answer.status, 'login_ended', LOGIN_ENDED);
-    }
-    throw new ApiError(answer.status, code, message, facts);
+  if (!response.ok && typeof value === 'object' && value !== null && 'error' in value) {
+    throw refusal(status, asObject(value, 'A response')['error'], trans);
   }
-  // A page instead of an answer, with nothing wrong about it, is where one logs in.
-  if (answer.ok || answer.status === 401 || answer.status === 403) {
-    throw new ApiError(answer.status, 'login_ended', LOGIN_ENDED);
+  // A page with status 200 in place of JSON is a login page.
+  if (response.ok || status === 401 || status === 403) {
+    throw new ApiError(status, 'login_ended', signedOutText(trans));
   }
-  throw new ApiError(answer.status, 'foreign', foreign(answer.status));
+  throw new ApiError(status, 'foreign', foreignText(status, trans));
 }
 
-function foreign(status: number): string {
-  if (status === 404) {
-    return 'This server does not know the chat: jupyter-chat-stream is not enabled there.';
+/** The error that our server put into its response. */
+function refusal(status: number, error: unknown, trans: TranslationBundle): ApiError {
+  const { code, message } = parseFailure(error);
+  if (code === 'unauthenticated' || (code === 'forbidden' && /xsrf/i.test(message))) {
+    return new ApiError(status, 'login_ended', signedOutText(trans));
   }
-  return `The server, or what stands before it, failed (status ${status}). Try again in a while.`;
+  const facts = typeof error === 'object' && error !== null ? { ...error } : {};
+  return new ApiError(status, code, message, facts);
+}
+
+/** What to say when something else than our server responded. */
+function foreignText(status: number, trans: TranslationBundle): string {
+  if (status === 404) {
+    return trans.__('jupyter-chat-stream is not enabled on this server.');
+  }
+  return trans.__(
+    'The server or a proxy in front of it failed (status %1). Try again later.',
+    status
+  );
 }

@@ -1,6 +1,8 @@
 /**
- * The copy of a conversation that a notebook file keeps: bounded, and the same for the same
- * conversation (no times, no ids, no cursor), because notebooks go to git. Pure.
+ * The copy of a conversation that a notebook file keeps. Pure.
+ *
+ * The copy is bounded. The same conversation always has the same copy, because notebooks go to git: it
+ * holds no times, ids or cursors, and its texts are English in every language of the page.
  *
  * The twin of `snapshot` in `jupyter_chat_stream/kernel/showing.py`: kernel and page write the same.
  */

@@ -2,8 +2,12 @@
 import { type Api, type ApiRequest } from '../src/api';
 import { type Clock, Connection, type Socket } from '../src/connection';
 import { type Draft, type DraftStore, NO_DRAFT } from '../src/drafts';
+import { languageOf } from '../src/language';
 import { type PageOptions, Threads } from '../src/model';
 import { Ticker } from '../src/ticker';
+
+/** The language of a page that has no translator. */
+export const ENGLISH = languageOf(null);
 
 export class FakeClock implements Clock {
   private _now = 0;
@@ -157,7 +161,8 @@ export class FakePage {
       connection: this.network.connection,
       drafts: this.drafts,
       clock: this.network.clock,
-      onFrame: action => void this._frames.push(action)
+      onFrame: action => void this._frames.push(action),
+      trans: ENGLISH.trans
     };
   }
 

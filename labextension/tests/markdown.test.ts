@@ -8,6 +8,7 @@ import { withoutUndecidedEnd } from '../src/view/undecided-end';
 import { IncrementalMarkdown } from '../src/view/markdown';
 import { SUPPRESS_SHORTCUTS } from '../src/view/keys';
 import { drawn, stage } from './drawn';
+import { ENGLISH } from './fakes';
 
 /** A small generator of numbers: the same ones each time. */
 function numbers(seed: number): (below: number) => number {
@@ -430,7 +431,12 @@ describe('what goes wrong', () => {
     vi.spyOn(console, 'error').mockImplementation(() => undefined);
     const { host, services, markdown } = stage();
     const other = document.createElement('div');
-    const failing = { ...services, frames: services.frames, mayLead: () => failed() };
+    const failing = {
+      ...services,
+      frames: services.frames,
+      language: ENGLISH,
+      mayLead: () => failed()
+    };
     const broken = new IncrementalMarkdown(host, failing);
     const whole = new IncrementalMarkdown(other, services);
     const failed = (): never => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { ApiError, LOGIN_ENDED } from '../src/api';
+import { ApiError, signedOutText } from '../src/api';
 import { linkLine } from '../src/view/status';
-import { FakeNetwork, conversation, flushPromises } from './fakes';
+import { ENGLISH, FakeNetwork, conversation, flushPromises } from './fakes';
 
 const EVENTS = conversation();
 const page = (from: number, to: number) => ({ events: EVENTS.slice(from, to), seq: to });
@@ -11,8 +11,8 @@ const framed = (from: number, to: number) => ({
   thread: 't',
   events: EVENTS.slice(from, to)
 });
-const SIGNED_OUT = new ApiError(403, 'login_ended', LOGIN_ENDED);
-const AWAY = new ApiError(0, 'unreachable', 'The server did not answer.');
+const SIGNED_OUT = new ApiError(403, 'login_ended', signedOutText(ENGLISH.trans));
+const AWAY = new ApiError(0, 'unreachable', 'The server did not respond.');
 
 /** Let promises go on, and the timers that they set. */
 async function pass(network: FakeNetwork, ms: number): Promise<void> {
@@ -56,7 +56,7 @@ describe('a page where sockets do not pass', () => {
     expect(network.polls[0]).toMatchObject({ thread: 't', after: 0, wait_s: 0 });
     expect(follower.transcript.seq).toBe(5);
     expect(follower.link).toBe('live');
-    expect(linkLine(follower.link)).toBeNull();
+    expect(linkLine(follower.link, ENGLISH.trans)).toBeNull();
     expect(lastPoll(network)).toMatchObject({ after: 5, wait_s: 20 });
     lastPoll(network).answer(page(5, 10));
     await flushPromises();
@@ -218,7 +218,9 @@ describe('a page whose login has ended', () => {
 
   it('says so, and what to do', async () => {
     const { follower } = await signedOut();
-    expect(linkLine(follower.link)?.text).toBe('Your login has ended: reload this page.');
+    expect(linkLine(follower.link, ENGLISH.trans)?.text).toBe(
+      'You are signed out. Reload this page to sign in again.'
+    );
   });
 
   it('asks once each half minute, and opens no socket', async () => {

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
-import { readResponse } from '../src/server-api';
 import { ApiError } from '../src/api';
+import { readResponse } from '../src/server-api';
+import { ENGLISH } from './fakes';
 
-const refusal = async (answer: Response): Promise<ApiError> => {
-  const error: unknown = await readResponse(answer).then(
+const refusal = async (response: Response): Promise<ApiError> => {
+  const error: unknown = await readResponse(response, ENGLISH.trans).then(
     () => null,
     (reason: unknown) => reason
   );
@@ -16,7 +17,7 @@ const refusal = async (answer: Response): Promise<ApiError> => {
 const json = (status: number, value: object) => new Response(JSON.stringify(value), { status });
 const page = (status: number) => new Response('<html><title>Sign in</title></html>', { status });
 
-describe('what comes instead of an answer', () => {
+describe('what comes instead of a response of our server', () => {
   it.each([
     [
       'a token that is gone',
@@ -33,7 +34,7 @@ describe('what comes instead of an answer', () => {
   ])('is an ended login: %s', async (_name, answer) => {
     const error = await refusal(answer);
     expect(error.code).toBe('login_ended');
-    expect(error.message).toBe('Your login has ended: reload this page.');
+    expect(error.message).toBe('You are signed out. Reload this page to sign in again.');
   });
 
   it('is no ended login where the administrator refuses', async () => {
@@ -54,7 +55,7 @@ describe('what comes instead of an answer', () => {
   });
 
   it('is nothing where nothing was to say, and what was said else', async () => {
-    expect(await readResponse(new Response(null, { status: 204 }))).toBeNull();
-    expect(await readResponse(json(200, { seq: 3 }))).toEqual({ seq: 3 });
+    expect(await readResponse(new Response(null, { status: 204 }), ENGLISH.trans)).toBeNull();
+    expect(await readResponse(json(200, { seq: 3 }), ENGLISH.trans)).toEqual({ seq: 3 });
   });
 });

@@ -43,6 +43,70 @@ describe.each(FILES)('$file', ({ file, text, tree }) => {
   });
 });
 
+/** Texts of Python too, of the wire, or for a console: see `language.ts`. */
+const UNTRANSLATED = /^(endings|snapshot|parse|subscription|transcript)\.ts$/;
+const SHOWN_ATTRIBUTES = /^(aria-label|title|placeholder|alt|label)$/;
+const SENTENCE = /^[A-Z][a-z]*( .*)?[.!?…]$|^[A-Z][a-z]+ [a-z]+ [a-z]+/s;
+
+/** Whether a string is an argument of the translator, of `console`, or of a thrown error. */
+function isNotShown(node: ts.Node): boolean {
+  const { parent } = node;
+  if (ts.isBinaryExpression(parent) || ts.isConditionalExpression(parent)) {
+    return isNotShown(parent);
+  }
+  const isArgument = ts.isCallExpression(parent) || ts.isNewExpression(parent);
+  const callee = isArgument ? parent.expression.getText() : '';
+  return /(trans\.(__|_n|_p|_np)|^console\.\w+|^(\w*Error|Token|asObject))$/.test(callee);
+}
+
+/** Where a text of the page bypasses the translator, as far as its form shows. */
+function untranslated(tree: ts.SourceFile): readonly string[] {
+  const found: string[] = [];
+  visit(tree, node => {
+    const isText = ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isJsxText(node);
+    if (!isText || !/\p{L}/u.test(node.text)) {
+      return;
+    }
+    const { parent } = node;
+    const isAttribute =
+      ts.isJsxAttribute(parent) && SHOWN_ATTRIBUTES.test(parent.name.getText(tree));
+    const isSentence = SENTENCE.test(node.text) && !ts.isPropertyAssignment(parent);
+    if (ts.isJsxText(node) || isAttribute || (isSentence && !isNotShown(node))) {
+      found.push(node.text);
+    }
+  });
+  return found;
+}
+
+it.each(FILES.filter(({ file }) => !UNTRANSLATED.test(file)))(
+  '$file shows no text that bypasses the translator',
+  ({ tree }) => expect(untranslated(tree)).toEqual([])
+);
+
+it('finds a text that bypasses the translator', () => {
+  const source = `
+    const one = <p title="Close">Nothing here yet</p>;
+    const note = isOld ? 'This text is shown as it is.' : trans.__('This one is translated.');
+    throw new Error('This one is for a console.');`;
+  const tree = ts.createSourceFile('a.tsx', source, ts.ScriptTarget.ES2022, true);
+  expect(untranslated(tree)).toEqual(['Close', 'Nothing here yet', 'This text is shown as it is.']);
+});
+
+it('writes each text that is translated in one place, in a form that extractors know', () => {
+  const texts: string[] = [];
+  FILES.forEach(({ tree }) =>
+    visit(tree, node => {
+      if (ts.isCallExpression(node) && /trans\._\w+$/.test(node.expression.getText())) {
+        expect(node.expression.getText()).toMatch(/^(trans|this\._trans)\.(__|_n)$/);
+        const [text] = node.arguments;
+        texts.push(text !== undefined && ts.isStringLiteralLike(text) ? text.text : '');
+      }
+    })
+  );
+  expect(texts.length).toBeGreaterThan(90);
+  expect(texts.filter((text, at) => texts.indexOf(text) !== at)).toEqual([]);
+});
+
 it('gives no two classes or interfaces of the page the same name', () => {
   const names: string[] = [];
   FILES.forEach(({ tree }) =>

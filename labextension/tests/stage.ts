@@ -5,7 +5,7 @@ import { afterEach, beforeEach } from 'vitest';
 import { type MarkdownServices } from '../src/view/markdown';
 import { type MountedChat, type ShownChat, mountChat } from '../src/view/mount';
 import { Frames } from '../src/view/frames';
-import { FakePage, flushPromises } from './fakes';
+import { ENGLISH, FakePage, flushPromises } from './fakes';
 
 declare global {
   // React asks for it in tests.
@@ -26,7 +26,7 @@ export let chat: MountedChat;
 export let services: MarkdownServices;
 
 /** Mounts a chat on a page for each test of the file that calls it. */
-export function useStage(): void {
+export function useStage(language = ENGLISH): void {
   beforeEach(() => {
     globalThis.IS_REACT_ACT_ENVIRONMENT = true;
     page = new FakePage();
@@ -36,6 +36,7 @@ export function useStage(): void {
       typeset: () => undefined,
       colour: () => undefined,
       mayLead: () => true,
+      language,
       frames: new Frames({
         now: () => 0,
         onFrame: action => queueMicrotask(action),

@@ -5,7 +5,7 @@ import { type Message, type Run } from '../src/protocol';
 import { EMPTY, fold } from '../src/transcript';
 import { labelOf } from '../src/view/composer';
 import { linkLine, replyLine } from '../src/view/status';
-import { conversation } from './fakes';
+import { ENGLISH, conversation } from './fakes';
 
 /** What is said after these events follow the first `count` of a conversation. */
 function said(count: number, more: readonly object[] = [], now_ms = 0) {
@@ -18,7 +18,7 @@ function said(count: number, more: readonly object[] = [], now_ms = 0) {
   const reply = state.messages.get('a') as Message;
   const made = state.runs.get('r') as Run;
   const detail = state.details.get('r');
-  return replyLine({ reply, run: made, detail, isStopping: false, now_ms });
+  return replyLine({ reply, run: made, detail, isStopping: false, now_ms }, ENGLISH);
 }
 
 describe('the status line', () => {
@@ -67,8 +67,8 @@ describe('the status line', () => {
   });
 
   it('says when the connection is gone', () => {
-    expect(linkLine('reconnecting')?.text).toBe('Reconnecting…');
-    expect(linkLine('live')).toBeNull();
+    expect(linkLine('reconnecting', ENGLISH.trans)?.text).toBe('Reconnecting…');
+    expect(linkLine('live', ENGLISH.trans)).toBeNull();
   });
 });
 
@@ -76,11 +76,11 @@ describe('a model in the picker', () => {
   const model = { id: 'p/m', provider: 'p', label: 'M', canned: false, ready: true };
 
   it('says that it is canned, once, and what it needs', () => {
-    expect(labelOf(model)).toBe('M');
-    expect(labelOf({ ...model, canned: true })).toBe('M (demo: canned)');
-    expect(labelOf({ ...model, canned: true, label: 'demo: canned (tour)' })).toBe(
+    expect(labelOf(model, ENGLISH.trans)).toBe('M');
+    expect(labelOf({ ...model, canned: true }, ENGLISH.trans)).toBe('M (demo: canned)');
+    expect(labelOf({ ...model, canned: true, label: 'demo: canned (tour)' }, ENGLISH.trans)).toBe(
       'demo: canned (tour)'
     );
-    expect(labelOf({ ...model, ready: false })).toBe('M (needs a key)');
+    expect(labelOf({ ...model, ready: false }, ENGLISH.trans)).toBe('M (needs an API key)');
   });
 });

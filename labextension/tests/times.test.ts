@@ -10,7 +10,7 @@ import {
   timeText,
   whenText
 } from '../src/view/times';
-import { FakeClock } from './fakes';
+import { ENGLISH, FakeClock } from './fakes';
 
 /** A local time in November 2026, on the wire and as a number. */
 const wire = (day: number, hour: number, minute = 0) =>
@@ -21,27 +21,32 @@ const clock = (text: string) => text.replace('2:05 pm', '14:05').replace('12:30 
 
 describe('a time in words', () => {
   it('names the day where it is another', () => {
-    expect(clock(timeText(wire(20, 14, 5), NOW))).toBe('14:05');
-    expect(clock(timeText(wire(21, 0, 30), NOW))).toBe('tomorrow at 00:30');
-    expect(clock(timeText(wire(23, 14, 5), NOW))).toBe('Mon 23 Nov at 14:05');
+    expect(clock(timeText(wire(20, 14, 5), NOW, ENGLISH))).toBe('14:05');
+    expect(clock(timeText(wire(21, 0, 30), NOW, ENGLISH))).toBe('tomorrow at 00:30');
+    expect(clock(timeText(wire(23, 14, 5), NOW, ENGLISH))).toBe('Mon 23 Nov at 14:05');
     const nextYear = new Date(2027, 0, 4, 14, 5).toISOString();
-    expect(clock(timeText(nextYear, NOW))).toBe('Mon 4 Jan 2027 at 14:05');
+    expect(clock(timeText(nextYear, NOW, ENGLISH))).toBe('Mon 4 Jan 2027 at 14:05');
+  });
+
+  it('is written in the language of the page', () => {
+    const french = { ...ENGLISH, locale: 'fr' };
+    expect(timeText(wire(23, 14, 5), NOW, french)).toMatch(/^lun\. 23 nov\. at /);
   });
 
   it('says when something will be', () => {
-    expect(clock(whenText(wire(20, 14, 5), NOW))).toBe('today at 14:05');
-    expect(clock(whenText(wire(21, 14, 5), NOW))).toBe('tomorrow at 14:05');
-    expect(clock(whenText(wire(23, 14, 5), NOW))).toBe('on Mon 23 Nov at 14:05');
+    expect(clock(whenText(wire(20, 14, 5), NOW, ENGLISH))).toBe('today at 14:05');
+    expect(clock(whenText(wire(21, 14, 5), NOW, ENGLISH))).toBe('tomorrow at 14:05');
+    expect(clock(whenText(wire(23, 14, 5), NOW, ENGLISH))).toBe('on Mon 23 Nov at 14:05');
   });
 
   it('counts what is near, in minutes and at last in seconds', () => {
     const at = wire(20, 9, 40);
-    expect(leftText(at, NOW)).toBe('10 min');
-    expect(leftText(at, Date.parse(at) - 61_000)).toBe('61 s');
-    expect(soonText(at, Date.parse(at) - 7_400)).toBe('in 8 s');
-    expect(soonText(at, Date.parse(at))).toBe('');
-    expect(clock(soonText(wire(20, 14, 5), NOW))).toBe('at 14:05');
-    expect(leftText(wire(20, 14, 5), NOW)).toBe('');
+    expect(leftText(at, NOW, ENGLISH.trans)).toBe('10 min');
+    expect(leftText(at, Date.parse(at) - 61_000, ENGLISH.trans)).toBe('61 s');
+    expect(soonText(at, Date.parse(at) - 7_400, ENGLISH)).toBe('in 8 s');
+    expect(soonText(at, Date.parse(at), ENGLISH)).toBe('');
+    expect(clock(soonText(wire(20, 14, 5), NOW, ENGLISH))).toBe('at 14:05');
+    expect(leftText(wire(20, 14, 5), NOW, ENGLISH.trans)).toBe('');
   });
 
   it('changes each second when near, each minute before, and not when past', () => {

@@ -134,13 +134,15 @@ export class Blocks {
 function viewOf(block: Block, services: DrawingServices): BlockView {
   switch (block.kind) {
     case 'leaf':
-      return isTooLong(block.source) ? new LongView() : new LeafView(block, services);
+      return isTooLong(block.source) ? new LongView(services) : new LeafView(block, services);
     case 'box':
       return new BoxView(block, services);
     case 'code':
       return new CodeView(block.language, services);
     case 'math':
-      return isTooLong(block.source) ? new LongView() : new MathView(block.source, services);
+      return isTooLong(block.source)
+        ? new LongView(services)
+        : new MathView(block.source, services);
     case 'rule':
     case 'undecided':
       return new RuleView();
@@ -178,7 +180,8 @@ class LeafView extends SimpleView {
       box.type = 'checkbox';
       box.disabled = true;
       box.checked = task === 'done';
-      box.setAttribute('aria-label', task === 'done' ? 'Done' : 'Not done');
+      const { trans } = services.language;
+      box.setAttribute('aria-label', task === 'done' ? trans.__('Done') : trans.__('Not done'));
       this.node.append(box);
     }
     this._inline = new InlineNodes(this.node, services);
@@ -218,10 +221,15 @@ class LeafView extends SimpleView {
 /** A text that is too long to be read as Markdown. */
 class LongView extends SimpleView {
   readonly node = own('div', 'jp-ChatStream-long');
-  private readonly _plain = new PlainText(
-    this.node,
-    'Shown as plain text, because this paragraph has more than 20,000 characters, more than 3,000 marks such as * or [, or 60 combining marks in a row.'
-  );
+
+  constructor(services: DrawingServices) {
+    super();
+    const { trans } = services.language;
+    const note = trans.__(
+      'Shown as plain text, because this paragraph has more than 20,000 characters, more than 3,000 marks such as * or [, or 60 combining marks in a row.'
+    );
+    this._plain = new PlainText(this.node, note);
+  }
 
   override fits(block: Block): boolean {
     return (block.kind === 'leaf' || block.kind === 'math') && isTooLong(block.source);
@@ -236,6 +244,8 @@ class LongView extends SimpleView {
   override tail(): HTMLElement {
     return this._plain.tail();
   }
+
+  private readonly _plain: PlainText;
 }
 
 class BoxView extends SimpleView {
@@ -246,7 +256,8 @@ class BoxView extends SimpleView {
     this._tag = box.tag;
     this._label = box.attributes['label'];
     const { outer, inner } = boxNodes(box, services);
-    this._frame = inner instanceof HTMLTableElement ? new TableFrame(inner) : null;
+    this._frame =
+      inner instanceof HTMLTableElement ? new TableFrame(inner, services.language.trans) : null;
     this.node = this._frame?.node ?? outer;
     this._inner = inner;
     this._blocks = new Blocks(inner, services);

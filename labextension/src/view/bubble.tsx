@@ -2,7 +2,7 @@
 import { type ReactElement, useLayoutEffect, useRef, useState } from 'react';
 
 import { Button } from './button';
-import { useMarkdownServices } from './hooks';
+import { useMarkdownServices, useTrans } from './hooks';
 import { PlainText } from './plain';
 
 /** A longer text, or one of more lines, is folded. */
@@ -10,6 +10,7 @@ const LONG_CHARS = 2_000;
 const LONG_LINES = 24;
 
 export function Bubble({ text }: { readonly text: string }): ReactElement {
+  const trans = useTrans();
   const [isOpen, setOpen] = useState(false);
   const isLong = text.length > LONG_CHARS || text.split('\n', LONG_LINES + 1).length > LONG_LINES;
   const isFolded = isLong && !isOpen;
@@ -18,7 +19,7 @@ export function Bubble({ text }: { readonly text: string }): ReactElement {
       <LongText text={text} />
       {isLong ? (
         <Button testid="unfold" isOpen={isOpen} then="stay" onClick={() => setOpen(!isOpen)}>
-          {isOpen ? 'Show less' : 'Show all'}
+          {isOpen ? trans.__('Show less') : trans.__('Show all')}
         </Button>
       ) : null}
     </div>

@@ -2,13 +2,13 @@
 import { type ReactElement, useState } from 'react';
 
 import { activeReplies, branch, exchange, runOf } from '../branch';
-import { LOGIN_ENDED } from '../api';
+import { signedOutText } from '../api';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Message } from '../protocol';
 import { isUnsent, scheduledMessages } from '../unsent';
 import { Button } from './button';
 import { Composer, Status, StopButton } from './composer';
-import { useLasting, useNow, useThread } from './hooks';
+import { useLanguage, useLasting, useNow, useThread, useTrans } from './hooks';
 import { LaterMessage, LaterMessages } from './later';
 import { MessageView } from './message';
 import { Markdown } from './parts';
@@ -35,6 +35,7 @@ const PATIENCE_MS = 800;
 const COPY_AFTER_MS = 2_500;
 
 export function Chat(props: ChatProps): ReactElement {
+  const trans = useTrans();
   const state = useThread(props.client);
   const isWaiting = state.transcript.seq === 0 && state.ended === null;
   const isLate = useLasting(isWaiting, COPY_AFTER_MS);
@@ -43,7 +44,9 @@ export function Chat(props: ChatProps): ReactElement {
   }
   if (isLate && props.savedCopy !== null) {
     const reason =
-      state.link === 'signed_out' ? LOGIN_ENDED : 'The server has not answered yet. Still trying…';
+      state.link === 'signed_out'
+        ? signedOutText(trans)
+        : trans.__('The server has not responded yet. Still trying…');
     return <SavedCopy text={props.savedCopy} reason={reason} state="waiting" />;
   }
   return <Live {...props} state={state} isWaiting={isWaiting} />;
@@ -70,7 +73,7 @@ function Live(props: LiveProps): ReactElement {
       data-seq={transcript.seq}
       style={fixed === null ? {} : { height: `${fixed}px` }}
     >
-      <Scroller label="Conversation" isBusy={active.length > 0} jump={jump}>
+      <Scroller isBusy={active.length > 0} jump={jump}>
         {isEmpty ? <Empty isWaiting={props.isWaiting} runId={runId} /> : null}
         <Messages {...props} messages={messages} isDisabled={isDisabled} />
         {runId === null ? <LaterMessages {...props} isDisabled={isDisabled} /> : null}
@@ -94,6 +97,8 @@ function Live(props: LiveProps): ReactElement {
 
 /** What to say beside the composer: trouble with the connection first, then the run's phase. */
 function useStatus(state: ThreadState, active: readonly Message[]): StatusLine {
+  const language = useLanguage();
+  const { trans } = language;
   const { transcript, ended, link, acting } = state;
   const reply = active[0];
   const run = reply === undefined ? undefined : runOf(transcript, reply);
@@ -102,7 +107,7 @@ function useStatus(state: ThreadState, active: readonly Message[]): StatusLine {
   if (ended !== null) {
     return { state: 'idle', text: ended.message };
   }
-  const trouble = isTroubled ? linkLine(link) : null;
+  const trouble = isTroubled ? linkLine(link, trans) : null;
   if (trouble !== null) {
     return trouble;
   }
@@ -111,13 +116,16 @@ function useStatus(state: ThreadState, active: readonly Message[]): StatusLine {
   }
   const detail = run === undefined ? undefined : transcript.details.get(run.id);
   const isStopping = run !== undefined && acting.has(run.id);
-  const line = replyLine({ reply, run, detail, isStopping, now_ms });
+  const line = replyLine({ reply, run, detail, isStopping, now_ms }, language);
   const more = active.length - 1;
-  return more > 0 ? { ...line, short: `${line.short ?? line.text} (+${more} queued)` } : line;
+  return more > 0
+    ? { ...line, short: trans.__('%1 (+%2 queued)', line.short ?? line.text, more) }
+    : line;
 }
 
 function Messages(props: LiveProps & { readonly messages: readonly Message[] }): ReactElement {
   const { client, state, messages, isDisabled } = props;
+  const trans = useTrans();
   const [shown, setShown] = useState(PAGE);
   const hidden = Math.max(0, messages.length - shown);
   return (
@@ -128,7 +136,7 @@ function Messages(props: LiveProps & { readonly messages: readonly Message[] }):
           look="jp-mod-quiet jp-ChatStream-earlier"
           onClick={() => setShown(shown + PAGE)}
         >
-          Show earlier messages ({hidden})
+          {trans._n('Show %1 earlier message', 'Show %1 earlier messages', hidden)}
         </Button>
       ) : null}
       {messages.slice(hidden).map((message, index, drawn) => {
@@ -176,11 +184,12 @@ function Empty(props: {
   readonly isWaiting: boolean;
   readonly runId: string | null;
 }): ReactElement {
+  const trans = useTrans();
   const text = props.isWaiting
-    ? 'Opening the chat…'
+    ? trans.__('Opening the chat…')
     : props.runId === null
-      ? 'No messages yet. Ask something: every answer is kept.'
-      : 'This answer is no longer in its chat.';
+      ? trans.__('No messages yet. Ask something: every answer is saved on the server.')
+      : trans.__('This chat no longer has this answer.');
   return (
     <p className="jp-ChatStream-empty" data-testid="empty">
       {text}
@@ -193,11 +202,12 @@ function SavedCopy(props: {
   readonly reason: string;
   readonly state: string;
 }): ReactElement {
+  const trans = useTrans();
   return (
     <div className="jp-ChatStream-saved" data-testid="saved-copy" data-state={props.state}>
       <p className="jp-ChatStream-savedLabel">
         <span className="jp-ChatStream-tag">
-          {props.text === null ? 'not available' : 'saved copy'}
+          {props.text === null ? trans.__('not available') : trans.__('saved copy')}
         </span>{' '}
         {props.reason}
       </p>

@@ -1,4 +1,5 @@
 /** Code: shown in chunks while it grows, coloured once it has ended, copied from what was said. */
+import { type TranslationBundle } from '@jupyterlab/translation';
 import { type Env } from 'markdown-it';
 
 import { type Block } from '../markdown/tree';
@@ -26,7 +27,7 @@ export class CodeView {
     this._block.append(this._code);
     this.node.append(
       this._block,
-      copyButton(() => this._text)
+      copyButton(() => this._text, services.language.trans)
     );
     this._plain = new PlainText(this._code, '', CHUNK);
   }
@@ -44,12 +45,15 @@ export class CodeView {
   }
 
   finish(): void {
+    const { trans } = this._services.language;
     const notes = [
       this._language !== '' && this._text.length > LONGEST_COLOURED
-        ? 'Shown without colours, because this code has more than 20,000 characters.'
+        ? trans.__('Shown without colours, because this code has more than 20,000 characters.')
         : '',
       hasLongLine(this._text)
-        ? 'Lines of more than 8,000 characters are shown in several lines; a copy is exact.'
+        ? trans.__(
+            'Lines of more than 8,000 characters are broken here. The Copy button copies them unbroken.'
+          )
         : ''
     ].filter(note => note !== '');
     for (const text of notes) {
@@ -118,18 +122,19 @@ function copyBySelection(text: string): boolean {
   return isCopied;
 }
 
-function copyButton(source: () => string): HTMLButtonElement {
+function copyButton(source: () => string, trans: TranslationBundle): HTMLButtonElement {
   const button = document.createElement('button');
   button.type = 'button';
   button.className = 'jp-ChatStream-copy';
   button.dataset['testid'] = 'copy-code';
-  button.textContent = 'Copy';
-  button.setAttribute('aria-label', 'Copy code');
+  const label = trans.__('Copy');
+  button.textContent = label;
+  button.setAttribute('aria-label', trans.__('Copy code'));
   button.setAttribute(SUPPRESS_SHORTCUTS, 'true');
   button.addEventListener('click', () => {
     void copyText(source()).then(isCopied => {
-      button.textContent = isCopied ? 'Copied' : 'Copy failed';
-      setTimeout(() => (button.textContent = 'Copy'), SAID_MS);
+      button.textContent = isCopied ? trans.__('Copied') : trans.__('Copy failed');
+      setTimeout(() => (button.textContent = label), SAID_MS);
     });
   });
   return button;

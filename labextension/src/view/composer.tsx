@@ -1,4 +1,5 @@
 /** Where the reader types, chooses the model, sends and stops. */
+import { type TranslationBundle } from '@jupyterlab/translation';
 import {
   type ChangeEvent,
   type KeyboardEvent,
@@ -12,10 +13,11 @@ import {
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Model } from '../protocol';
 import { Button } from './button';
+import { useTrans } from './hooks';
 import { ClockIcon } from './icons';
 import { LaterPanel } from './later';
 import { OWN_KEYS } from './keys';
-import { type StatusLine } from './status';
+import { type StatusLine, sendingText } from './status';
 import { fieldText, nextHour } from './times';
 
 const MOST_LINES = 6;
@@ -33,6 +35,7 @@ export interface ComposerProps {
 }
 
 export function Composer(props: ComposerProps): ReactElement {
+  const trans = useTrans();
   const { client, state, isDisabled } = props;
   // Open while what is sent is for later: the time, as the panel's field has it.
   const [later, setLater] = useState<string | null>(null);
@@ -68,7 +71,7 @@ export function Composer(props: ComposerProps): ReactElement {
           <Button
             testid="later"
             look="jp-mod-quiet jp-ChatStream-clock"
-            label="Send later, and repeating messages"
+            label={trans.__('Send later, or see repeating messages')}
             then="stay"
             isOpen={later !== null}
             isDisabled={isDisabled}
@@ -76,22 +79,43 @@ export function Composer(props: ComposerProps): ReactElement {
           >
             <ClockIcon />
           </Button>
-          <Button
-            testid="send"
-            look="jp-mod-accent jp-ChatStream-send"
-            then="field"
+          <SendButton
+            isSending={state.isSending}
+            isLater={later !== null}
             isDisabled={isDisabled || isEmpty || state.isSending || !mayBeSent}
             onClick={() => void send()}
-          >
-            {state.isSending ? 'Sending…' : later === null ? 'Send' : 'Send later'}
-          </Button>
+          />
         </div>
       </div>
     </div>
   );
 }
 
-/** What is happening now. */
+function SendButton(props: {
+  readonly isSending: boolean;
+  readonly isLater: boolean;
+  readonly isDisabled: boolean;
+  readonly onClick: () => void;
+}): ReactElement {
+  const trans = useTrans();
+  return (
+    <Button
+      testid="send"
+      look="jp-mod-accent jp-ChatStream-send"
+      then="field"
+      isDisabled={props.isDisabled}
+      onClick={props.onClick}
+    >
+      {props.isSending
+        ? sendingText(trans)
+        : props.isLater
+          ? trans.__('Send later')
+          : trans.__('Send')}
+    </Button>
+  );
+}
+
+/** The line that tells what the chat is doing. */
 export function Status({ line }: { readonly line: StatusLine }): ReactElement {
   return (
     <span
@@ -112,6 +136,7 @@ export function StopButton(props: {
   readonly state: ThreadState;
   readonly runId: string | null;
 }): ReactElement | null {
+  const trans = useTrans();
   const { client, state, runId } = props;
   if (runId === null) {
     return null;
@@ -124,19 +149,20 @@ export function StopButton(props: {
       onClick={() => void client.command(runId, 'cancel')}
     >
       <span className="jp-ChatStream-stopIcon" aria-hidden="true" />
-      Stop
+      {trans.__('Stop')}
     </Button>
   );
 }
 
 function Problem({ client, text }: { client: ThreadClient; text: string }): ReactElement {
+  const trans = useTrans();
   return (
     <div className="jp-ChatStream-problem" data-testid="problem" role="alert">
       <span>{text}</span>
       <Button
         testid="dismiss"
         look="jp-mod-quiet"
-        label="Dismiss"
+        label={trans.__('Dismiss')}
         then="field"
         onClick={() => client.dismissProblem()}
       >
@@ -153,6 +179,7 @@ function Field(props: {
   readonly onEnter: () => void;
 }): ReactElement {
   const { client, state, isDisabled } = props;
+  const trans = useTrans();
   const field = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => {
     if (field.current !== null) {
@@ -189,8 +216,10 @@ function Field(props: {
       ref={field}
       className="jp-ChatStream-field"
       data-testid="field"
-      aria-label="Message"
-      placeholder={isDisabled ? 'This chat takes no input' : 'Ask something…'}
+      aria-label={trans.__('Message')}
+      placeholder={
+        isDisabled ? trans.__('This chat accepts no messages') : trans.__('Ask something…')
+      }
       rows={1}
       spellCheck
       disabled={isDisabled}
@@ -218,6 +247,7 @@ function ModelPicker(props: {
   readonly isDisabled: boolean;
 }): ReactElement {
   const { client, state, isDisabled } = props;
+  const trans = useTrans();
   const [isUnfolded, setUnfolded] = useState(false);
   useEffect(() => void client.loadModels(), [client]);
   const current = state.transcript.thread?.model ?? state.models?.default ?? '';
@@ -237,7 +267,7 @@ function ModelPicker(props: {
       {...OWN_KEYS}
       className="jp-ChatStream-model"
       data-testid="model"
-      aria-label="Model"
+      aria-label={trans.__('Model')}
       title={current}
       disabled={isDisabled || models.length === 0}
       value={current}
@@ -245,13 +275,15 @@ function ModelPicker(props: {
       onBlur={() => setUnfolded(false)}
       onChange={choose}
     >
-      {isListed ? null : <option value={current}>{current || 'model'}</option>}
+      {isListed ? null : <option value={current}>{current || trans.__('no model')}</option>}
       {shown.map(model => (
         <option key={model.id} value={model.id} disabled={!model.ready && model.id !== current}>
-          {labelOf(model)}
+          {labelOf(model, trans)}
         </option>
       ))}
-      {shown.length < models.length ? <option value={DEMOS}>Demo models…</option> : null}
+      {shown.length < models.length ? (
+        <option value={DEMOS}>{trans.__('Demo models…')}</option>
+      ) : null}
     </select>
   );
 }
@@ -275,9 +307,9 @@ function openAgain(list: HTMLSelectElement): void {
   });
 }
 
-/** Canned models say so, models without a key say what they need. */
-export function labelOf(model: Model): string {
+/** A model's label. It tells canned demo answers from real ones, and names a missing key. */
+export function labelOf(model: Model, trans: TranslationBundle): string {
   const isSaid = model.label.toLowerCase().includes('canned');
-  const canned = model.canned && !isSaid ? ' (demo: canned)' : '';
-  return `${model.label}${canned}${model.ready ? '' : ' (needs a key)'}`;
+  const label = model.canned && !isSaid ? trans.__('%1 (demo: canned)', model.label) : model.label;
+  return model.ready ? label : trans.__('%1 (needs an API key)', label);
 }

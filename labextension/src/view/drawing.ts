@@ -2,10 +2,11 @@
  * The nodes of an answer. Each is made here, with a name and attributes that this module chooses, and
  * text that is only ever text: an answer's own HTML, classes, ids and styles have no way in.
  */
+import { type Language } from '../language';
 import { type Attributes } from '../markdown/inline';
 import { SUPPRESS_SHORTCUTS } from './keys';
 
-/** What drawing takes from JupyterLab. */
+/** What drawing takes from JupyterLab and from the page. */
 export interface DrawingServices {
   /** Typesets the formula in a node, some time. */
   readonly typeset: (node: HTMLElement) => void;
@@ -13,6 +14,7 @@ export interface DrawingServices {
   readonly colour: (code: string, language: string, shown: (node: HTMLElement) => void) => void;
   /** Whether JupyterLab's sanitizer lets a link have this address. */
   readonly mayLead: (address: string) => boolean;
+  readonly language: Language;
 }
 
 /** The elements that an answer can be made of; of anything else, its text is shown in a `span`. */
@@ -53,7 +55,8 @@ export function elementOf(
   }
   if (role === 'image') {
     node.className = 'jp-ChatStream-image';
-    node.title = 'Image not loaded: click to open it';
+    const { trans } = services.language;
+    node.title = trans.__('This image was not loaded. Click to open it.');
   }
   if (FOCUSABLE.has(name)) {
     node.setAttribute(SUPPRESS_SHORTCUTS, 'true');

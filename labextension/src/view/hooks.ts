@@ -1,4 +1,5 @@
 /** What the components share: the services of the page, the state of a thread, the time. */
+import { type TranslationBundle } from '@jupyterlab/translation';
 import {
   createContext,
   useContext,
@@ -8,6 +9,7 @@ import {
   useSyncExternalStore
 } from 'react';
 
+import { type Language } from '../language';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Ticker } from '../ticker';
 import { type MarkdownServices } from './markdown';
@@ -33,7 +35,17 @@ function useChatServices(): ChatServices {
   return services;
 }
 
-/** How Markdown is rendered on this page. */
+/** The page's translated texts, and the language of its dates. */
+export function useLanguage(): Language {
+  return useMarkdownServices().language;
+}
+
+/** The page's translated texts. */
+export function useTrans(): TranslationBundle {
+  return useLanguage().trans;
+}
+
+/** What Markdown is drawn with on this page. */
 export function useMarkdownServices(): MarkdownServices {
   return useChatServices().markdown;
 }

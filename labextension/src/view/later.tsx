@@ -1,15 +1,17 @@
 /** Messages for later: as they wait at the end of the log, and the panel that makes them. */
 import { type KeyboardEvent, type ReactElement, useEffect, useId, useRef } from 'react';
 
+import { type Language } from '../language';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Message, type Run } from '../protocol';
 import { runFor, scheduledMessages } from '../unsent';
 import { Button, focusIn } from './button';
-import { useNow } from './hooks';
+import { useLanguage, useNow, useTrans } from './hooks';
 import { ClockIcon } from './icons';
 import { Question } from './message';
 import { OWN_KEYS } from './keys';
 import { Schedules } from './schedules';
+import { sendingText } from './status';
 import { fieldText, whenText } from './times';
 
 /** All messages of the thread that are yet to be sent, the next one first. */
@@ -34,6 +36,8 @@ export function LaterMessage(props: {
   readonly isDisabled: boolean;
   readonly message: Message;
 }): ReactElement {
+  const language = useLanguage();
+  const { trans } = language;
   const { client, state, message } = props;
   const run = runFor(state.transcript, message);
   const isWaiting = message.status === 'waiting';
@@ -45,13 +49,17 @@ export function LaterMessage(props: {
       data-message-id={message.id}
       data-run-id={run?.id}
       data-status={message.status}
-      aria-label={isWaiting ? 'Your scheduled message' : 'Your cancelled message'}
+      aria-label={
+        isWaiting ? trans.__('Your scheduled message') : trans.__('Your cancelled message')
+      }
     >
       <Question message={message} />
       <div className="jp-ChatStream-laterNote">
         <span className="jp-ChatStream-timed">
           <ClockIcon />
-          {isWaiting ? deliveryText(run, now_ms) : 'Cancelled. This message was not sent.'}
+          {isWaiting
+            ? deliveryText(run, now_ms, language)
+            : trans.__('Cancelled. This message was not sent.')}
         </span>
         {!isWaiting || run === undefined || props.isDisabled ? null : (
           <Button
@@ -60,7 +68,7 @@ export function LaterMessage(props: {
             isDisabled={state.acting.has(run.id)}
             onClick={() => void client.command(run.id, 'cancel')}
           >
-            Cancel
+            {trans.__('Cancel')}
           </Button>
         )}
       </div>
@@ -68,12 +76,15 @@ export function LaterMessage(props: {
   );
 }
 
-function deliveryText(run: Run | undefined, now_ms: number): string {
+function deliveryText(run: Run | undefined, now_ms: number, language: Language): string {
+  const { trans } = language;
   const at = run?.wake_at ?? null;
   if (at === null) {
-    return 'Will be sent later';
+    return trans.__('Will be sent later');
   }
-  return Date.parse(at) > now_ms ? `Will be sent ${whenText(at, now_ms)}` : 'Sending…';
+  return Date.parse(at) > now_ms
+    ? trans.__('Will be sent %1', whenText(at, now_ms, language))
+    : sendingText(trans);
 }
 
 export interface LaterPanelProps {
@@ -87,6 +98,7 @@ export interface LaterPanelProps {
 
 /** Above the composer's buttons, while messages are for later. */
 export function LaterPanel(props: LaterPanelProps): ReactElement {
+  const trans = useTrans();
   const { client, at } = props;
   const id = useId();
   const field = useRef<HTMLInputElement>(null);
@@ -104,11 +116,11 @@ export function LaterPanel(props: LaterPanelProps): ReactElement {
       className="jp-ChatStream-later"
       data-testid="later-panel"
       role="group"
-      aria-label="Send later"
+      aria-label={trans.__('Schedule a message')}
       onKeyDown={onKeyDown}
     >
       <div className="jp-ChatStream-laterRow">
-        <label htmlFor={id}>Send at</label>
+        <label htmlFor={id}>{trans.__('Send at')}</label>
         <input
           {...OWN_KEYS}
           ref={field}
@@ -122,7 +134,7 @@ export function LaterPanel(props: LaterPanelProps): ReactElement {
           onKeyDown={event => event.key === 'Enter' && !event.shiftKey && props.onSend()}
         />
         <span className="jp-mod-muted" role="status">
-          {isPast ? 'This time has passed.' : ''}
+          {isPast ? trans.__('This time has passed.') : ''}
         </span>
       </div>
       <Schedules list={client.schedules} />

@@ -110,7 +110,8 @@ export class IncrementalMarkdown {
     this._tail = null;
     this._blocks.dispose();
     this._host.replaceChildren();
-    const note = 'Shown as plain text, because the page failed to draw this answer.';
+    const { trans } = this._services.language;
+    const note = trans.__('Shown as plain text, because the page failed to draw this answer.');
     this._plain = new PlainText(this._host, note);
     this._drawnTo = 0;
     this._isFinished = false;

@@ -7,7 +7,7 @@ import { type Message, type Part, type Run, isEnd } from '../protocol';
 import { openQuestion, questionState } from '../questions';
 import { Bubble } from './bubble';
 import { Button } from './button';
-import { useNow } from './hooks';
+import { useLanguage, useNow, useTrans } from './hooks';
 import { ClockIcon } from './icons';
 import { PartView } from './parts';
 import { QuestionView } from './question';
@@ -30,7 +30,8 @@ export interface MessageProps {
 /** Draw a message; one that did not change is not drawn again. */
 export const MessageView = memo(function MessageView(props: MessageProps): ReactElement {
   const { message } = props;
-  const who = message.role === 'user' ? 'You' : (message.model ?? 'Assistant');
+  const trans = useTrans();
+  const who = message.role === 'user' ? trans.__('You') : (message.model ?? trans.__('Assistant'));
   return (
     <article
       className={`jp-ChatStream-message jp-mod-${message.role}`}
@@ -113,8 +114,9 @@ function inFlow(parts: readonly Part[]): readonly Part[] {
 
 /** What a reply that is being made waits for: under its text, where text will come. */
 function Progress({ message, run, detail, isActing }: MessageProps): ReactElement {
+  const language = useLanguage();
   const now_ms = useNow(run?.wake_at ?? null);
-  const line = replyLine({ reply: message, run, detail, isStopping: isActing, now_ms });
+  const line = replyLine({ reply: message, run, detail, isStopping: isActing, now_ms }, language);
   return (
     <div className="jp-ChatStream-progress" data-testid="progress" data-state={line.state}>
       {line.state === 'waiting' || line.state === 'retrying' ? (
@@ -133,11 +135,13 @@ function Progress({ message, run, detail, isActing }: MessageProps): ReactElemen
 
 function Outcome(props: MessageProps): ReactElement | null {
   const { message, run, detail, client, isActing, isLast, isDisabled } = props;
+  const language = useLanguage();
+  const { trans } = language;
   const incomplete = incompleteOf(message);
   if (message.status === 'completed' && incomplete === null) {
     return null;
   }
-  const line = replyLine({ reply: message, run, detail, isStopping: false, now_ms: 0 });
+  const line = replyLine({ reply: message, run, detail, isStopping: false, now_ms: 0 }, language);
   const runId = message.run_id;
   const mayAct = isLast && !isDisabled && runId !== null;
   const mayContinue = mayAct && isContinuable(message);
@@ -156,7 +160,7 @@ function Outcome(props: MessageProps): ReactElement | null {
           isDisabled={isActing}
           onClick={() => void client.command(runId, 'continue')}
         >
-          Continue
+          {trans.__('Continue')}
         </Button>
       ) : null}
       {mayAct ? (
@@ -165,7 +169,7 @@ function Outcome(props: MessageProps): ReactElement | null {
           isDisabled={isActing}
           onClick={() => void client.command(runId, 'retry')}
         >
-          Retry
+          {trans.__('Retry')}
         </Button>
       ) : null}
     </div>

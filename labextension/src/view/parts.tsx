@@ -9,7 +9,7 @@ import {
   type ToolResultPart
 } from '../protocol';
 import { LongText } from './bubble';
-import { useMarkdownServices } from './hooks';
+import { useMarkdownServices, useTrans } from './hooks';
 import { IncrementalMarkdown } from './markdown';
 import { OWN_KEYS } from './keys';
 
@@ -92,7 +92,8 @@ function Folded(props: {
 }
 
 function Reasoning(props: { readonly text: string; readonly isEnded: boolean }): ReactElement {
-  const summary = props.isEnded ? 'Reasoning' : 'Reasoning…';
+  const trans = useTrans();
+  const summary = props.isEnded ? trans.__('Reasoning') : trans.__('Reasoning…');
   return (
     <Folded kind="reasoning" summary={summary}>
       {() => <Markdown text={props.text} isEnded={props.isEnded} />}
@@ -103,13 +104,14 @@ function Reasoning(props: { readonly text: string; readonly isEnded: boolean }):
 function ToolCall(props: { readonly part: ToolCallPart; readonly isEnded: boolean }): ReactElement {
   const { part, isEnded } = props;
   const isWhole = part.name !== undefined;
-  const inProgress = isEnded ? 'a call that was cut off' : 'preparing a call…';
+  const trans = useTrans();
+  const inProgress = isEnded ? trans.__('a call that was cut off') : trans.__('preparing a call…');
   return (
     <Folded
       kind="tool-call"
       summary={
         <>
-          <span className="jp-ChatStream-tag">tool</span>
+          <span className="jp-ChatStream-tag">{trans.__('tool')}</span>
           {isWhole ? <code>{part.name}</code> : inProgress}
         </>
       }
@@ -120,13 +122,14 @@ function ToolCall(props: { readonly part: ToolCallPart; readonly isEnded: boolea
 }
 
 function ToolResult({ part }: { readonly part: ToolResultPart }): ReactElement {
+  const trans = useTrans();
   return (
     <Folded
       kind="tool-result"
       summary={
         <>
           <span className={`jp-ChatStream-tag${part.success ? '' : ' jp-mod-failed'}`}>
-            {part.success ? 'result' : 'failed'}
+            {part.success ? trans.__('result') : trans.__('failed')}
           </span>
           <code>{part.name}</code>
         </>
@@ -138,12 +141,13 @@ function ToolResult({ part }: { readonly part: ToolResultPart }): ReactElement {
 }
 
 function Attachment({ part }: { readonly part: AttachmentPart }): ReactElement {
+  const trans = useTrans();
   return (
     <Folded
       kind="attachment"
       summary={
         <>
-          <span className="jp-ChatStream-tag">context</span>
+          <span className="jp-ChatStream-tag">{trans.__('context')}</span>
           <code>{part.name}</code>
         </>
       }

@@ -5,7 +5,7 @@ import { type LostAnswer, type ThreadClient } from '../model';
 import { type InputRequestPart } from '../protocol';
 import { type QuestionState } from '../questions';
 import { Button, useKeptFocus } from './button';
-import { useNow } from './hooks';
+import { useLanguage, useNow, useTrans } from './hooks';
 import { Markdown, pretty } from './parts';
 import { OWN_KEYS } from './keys';
 import { leftText, timeText } from './times';
@@ -26,6 +26,7 @@ export interface QuestionProps {
 }
 
 export const QuestionView = memo(function QuestionView(props: QuestionProps): ReactElement {
+  const trans = useTrans();
   const { part, asked, beaten } = props;
   // Who was beaten knows it before the log's event is here.
   const isAnswered = asked === 'answered' || beaten !== undefined;
@@ -35,7 +36,7 @@ export const QuestionView = memo(function QuestionView(props: QuestionProps): Re
       data-testid="input-request"
       data-state={isAnswered ? 'answered' : asked}
       role="group"
-      aria-label="Question"
+      aria-label={trans.__('Question')}
     >
       <Markdown text={part.prompt} isEnded />
       {isAnswered ? (
@@ -58,14 +59,19 @@ function Answered(props: {
   readonly by: string;
   readonly mine: unknown;
 }): ReactElement {
-  const who = props.by === LOCAL ? 'you' : props.by;
+  const trans = useTrans();
+  const by =
+    props.by === LOCAL ? trans.__('answered by you') : trans.__('answered by %1', props.by);
   return (
     <div className="jp-ChatStream-answer" data-testid="answered" role="status">
       <span className="jp-ChatStream-answerValue">{pretty(props.value)}</span>{' '}
-      <span className="jp-mod-muted">answered by {who}</span>
+      <span className="jp-mod-muted">{by}</span>
       {props.mine === undefined ? null : (
         <div className="jp-mod-muted" data-testid="beaten">
-          Your answer “{pretty(props.mine)}” was not used: somebody answered first.
+          {trans.__(
+            'Your answer “%1” was not used: someone else answered first.',
+            pretty(props.mine)
+          )}
         </div>
       )}
     </div>
@@ -73,18 +79,21 @@ function Answered(props: {
 }
 
 function Unanswered({ part, asked }: QuestionProps): ReactElement {
+  const language = useLanguage();
+  const { trans } = language;
   const now_ms = useNow(null);
   const isExpired = asked === 'expired' && part.expires_at !== null;
   const text = isExpired
-    ? `Nobody answered by ${timeText(part.expires_at ?? '', now_ms)}.`
+    ? trans.__('Nobody answered by %1.', timeText(part.expires_at ?? '', now_ms, language))
     : asked === 'open'
-      ? 'This question waits for an answer.'
-      : 'This question was not answered.';
+      ? trans.__('This question is waiting for an answer.')
+      : trans.__('This question was not answered.');
   return <p className="jp-ChatStream-answer jp-mod-muted">{text}</p>;
 }
 
 function AnswerForm(props: QuestionProps): ReactElement {
   const { part, client, runId, isActing } = props;
+  const trans = useTrans();
   const form = useKeptFocus<HTMLFormElement>();
   const [text, setText] = useState('');
   const give = (value: string): void => {
@@ -104,8 +113,8 @@ function AnswerForm(props: QuestionProps): ReactElement {
             {...OWN_KEYS}
             className="jp-ChatStream-input"
             data-testid="answer-field"
-            aria-label="Your answer"
-            placeholder="Your answer…"
+            aria-label={trans.__('Your answer')}
+            placeholder={trans.__('Your answer…')}
             autoComplete="off"
             value={text}
             readOnly={isActing}
@@ -117,7 +126,7 @@ function AnswerForm(props: QuestionProps): ReactElement {
             isDisabled={isActing || text.trim() === ''}
             onClick={() => give(text.trim())}
           >
-            Send
+            {trans.__('Send answer')}
           </Button>
         </>
       ) : (
@@ -134,12 +143,18 @@ function AnswerForm(props: QuestionProps): ReactElement {
 
 /** How long a question stays open. The server decides; this clock may be wrong. */
 function Expiry({ at }: { readonly at: string }): ReactElement {
+  const language = useLanguage();
+  const { trans } = language;
   const now_ms = useNow(at);
-  const left = leftText(at, now_ms);
+  const left = leftText(at, now_ms, trans);
   const isOver = Date.parse(at) <= now_ms;
   return (
     <span className="jp-ChatStream-expiry" data-testid="expiry">
-      {isOver ? 'the time is over' : left !== '' ? `${left} left` : `until ${timeText(at, now_ms)}`}
+      {isOver
+        ? trans.__('the time is up')
+        : left !== ''
+          ? trans.__('%1 left', left)
+          : trans.__('until %1', timeText(at, now_ms, language))}
     </span>
   );
 }

@@ -1,12 +1,14 @@
 /** The handle at the lower edge: drag it, or use the arrow keys. */
 import { type KeyboardEvent, type PointerEvent, type ReactElement, useRef } from 'react';
 
+import { useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
 
 const LEAST_PX = 140;
 const STEP_PX = 32;
 
 export function ResizeHandle(props: { readonly onResize: (height: number) => void }): ReactElement {
+  const trans = useTrans();
   const from = useRef<{ y: number; height: number } | null>(null);
 
   const heightOf = (handle: HTMLElement): number => handle.parentElement?.offsetHeight ?? 0;
@@ -35,7 +37,7 @@ export function ResizeHandle(props: { readonly onResize: (height: number) => voi
       data-testid="resize"
       role="separator"
       aria-orientation="horizontal"
-      aria-label="Height of the chat"
+      aria-label={trans.__('Height of the chat')}
       tabIndex={0}
       onPointerDown={onPointerDown}
       onPointerMove={onPointerMove}

@@ -3,19 +3,20 @@ import { type ReactElement, useEffect, useState, useSyncExternalStore } from 're
 
 import { type Schedule, type ScheduleList } from '../schedules';
 import { Button } from './button';
-import { useNow } from './hooks';
+import { useLanguage, useNow, useTrans } from './hooks';
 import { timeText } from './times';
+
+/** How a notebook's author adds one. */
+const EXAMPLE = 'chat.schedule(…)';
 
 export function Schedules({ list }: { readonly list: ScheduleList }): ReactElement | null {
   const { schedules, acting, problem } = useSyncExternalStore(list.subscribe, list.getState);
   useEffect(() => void list.load(), [list]);
+  const trans = useTrans();
+  const label = trans.__('Repeating messages');
   const isEmpty = schedules !== null && schedules.length === 0;
   return (
-    <section
-      className="jp-ChatStream-schedules"
-      data-testid="schedules"
-      aria-label="Repeating messages"
-    >
+    <section className="jp-ChatStream-schedules" data-testid="schedules" aria-label={label}>
       {problem === null ? null : (
         <p className="jp-ChatStream-schedulesNote" role="alert">
           {problem}
@@ -23,13 +24,14 @@ export function Schedules({ list }: { readonly list: ScheduleList }): ReactEleme
       )}
       {isEmpty ? (
         <p className="jp-ChatStream-schedulesNote">
-          This chat has no repeating messages. To add one from code: <code>chat.schedule(…)</code>
+          {trans.__('This chat has no repeating messages. Add one from code:')}{' '}
+          <code>{EXAMPLE}</code>
         </p>
       ) : null}
       {schedules === null || isEmpty ? null : (
         <>
-          <p className="jp-ChatStream-schedulesNote">Repeating messages:</p>
-          <ul aria-label="Repeating messages">
+          <p className="jp-ChatStream-schedulesNote">{label}</p>
+          <ul aria-label={label}>
             {schedules.map(schedule => (
               <ScheduleView
                 key={schedule.id}
@@ -54,8 +56,12 @@ function ScheduleView(props: {
   const { id, content, paused } = schedule;
   const [isAsked, setAsked] = useState(false);
   const now_ms = useNow(paused ? null : schedule.next_at);
+  const language = useLanguage();
+  const { trans } = language;
   const next =
-    schedule.next_at === null ? 'no next time' : `next ${timeText(schedule.next_at, now_ms)}`;
+    schedule.next_at === null
+      ? trans.__('no next time')
+      : trans.__('next %1', timeText(schedule.next_at, now_ms, language));
   return (
     <li
       className={`jp-ChatStream-schedule${paused ? ' jp-mod-paused' : ''}`}
@@ -67,28 +73,30 @@ function ScheduleView(props: {
         {content}
       </span>
       <span className="jp-ChatStream-scheduleTime" title={schedule.timezone}>
-        <code>{schedule.cron}</code> {paused ? 'paused' : next}
+        <code>{schedule.cron}</code> {paused ? trans.__('paused') : next}
       </span>
       <span className="jp-ChatStream-scheduleButtons">
         <Button
           testid="pause"
           look="jp-mod-quiet"
-          label={`${paused ? 'Resume' : 'Pause'}: ${content}`}
+          label={paused ? trans.__('Resume: %1', content) : trans.__('Pause: %1', content)}
           then="stay"
           isDisabled={isActing}
           onClick={() => void list.pause(id, !paused)}
         >
-          {paused ? 'Resume' : 'Pause'}
+          {paused ? trans.__('Resume') : trans.__('Pause')}
         </Button>
         <Button
           testid="delete"
           look={isAsked ? 'jp-mod-danger' : 'jp-mod-quiet'}
-          label={`${isAsked ? 'Confirm to delete' : 'Delete'}: ${content}`}
+          label={
+            isAsked ? trans.__('Confirm deletion: %1', content) : trans.__('Delete: %1', content)
+          }
           then="stay"
           isDisabled={isActing}
           onClick={() => (isAsked ? void list.remove(id) : setAsked(true))}
         >
-          {isAsked ? 'Confirm' : 'Delete'}
+          {isAsked ? trans.__('Confirm') : trans.__('Delete')}
         </Button>
       </span>
     </li>

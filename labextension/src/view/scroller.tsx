@@ -16,6 +16,7 @@ import {
 } from 'react';
 
 import { Button } from './button';
+import { useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
 
 /** Coming down so near to the end, in px, is coming back to it. */
@@ -23,7 +24,6 @@ const NEAR = 32;
 const TOUCHING = 2;
 
 export interface ScrollerProps {
-  readonly label: string;
   readonly isBusy: boolean;
   /** Each change of it goes to the end: the reader has sent something. */
   readonly jump: number;
@@ -31,6 +31,7 @@ export interface ScrollerProps {
 }
 
 export function Scroller(props: ScrollerProps): ReactElement {
+  const trans = useTrans();
   const inner = useRef<HTMLDivElement>(null);
   const { outer, isAway, toEnd, onScroll } = usePlace(inner);
   useLayoutEffect(toEnd, [props.jump, toEnd]);
@@ -42,7 +43,7 @@ export function Scroller(props: ScrollerProps): ReactElement {
         className={`jp-ChatStream-scroller${isAway ? ' jp-mod-away' : ''}`}
         data-testid="log"
         role="log"
-        aria-label={props.label}
+        aria-label={trans.__('Conversation')}
         aria-live={props.isBusy ? 'off' : 'polite'}
         aria-busy={props.isBusy}
         tabIndex={0}
@@ -54,7 +55,7 @@ export function Scroller(props: ScrollerProps): ReactElement {
       </div>
       {isAway ? (
         <Button testid="latest" look="jp-ChatStream-latest" onClick={toEnd}>
-          ↓ latest
+          {trans.__('↓ Latest')}
         </Button>
       ) : null}
     </div>

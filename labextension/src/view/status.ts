@@ -1,12 +1,15 @@
-/** What the reader is told, in words. Pure. */
-import { LOGIN_ENDED } from '../api';
+/** The lines that tell the reader what a chat is doing. Pure. */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { signedOutText } from '../api';
 import { incompleteOf } from '../endings';
 import { type Link } from '../follower';
+import { type Language } from '../language';
 import { type Failure, type Message, type Run, isEnd } from '../protocol';
 import { openQuestion } from '../questions';
 import { soonText, timeText } from './times';
 
-/** A line beside the composer, or below a reply. */
+/** A line beside the composer or below a reply. */
 export interface StatusLine {
   /** For style and tests: `data-state`. */
   readonly state:
@@ -29,122 +32,187 @@ export interface StatusLine {
     | 'cancelled'
     | 'interrupted';
   readonly text: string;
-  /** The same where there is little room. */
+  /** A shorter text for a narrow place. */
   readonly short?: string;
 }
 
-/** Why a provider is asked again: the codes of `shared/errors/providers.py`, as the `detail` of `retrying` has them. */
-const REASONS: Readonly<Record<string, string>> = {
-  overloaded: 'the model is overloaded',
-  provider_down: 'the model could not be reached',
-  rate_limited: 'too many requests to the model',
-  stalled: 'the model fell silent',
-  stream_cut: 'the answer was cut off'
-};
+/** Why the provider is asked again, by the codes of `shared/errors/providers.py` (see `retryLine`). */
+function reasonText(detail: string | undefined, trans: TranslationBundle): string | undefined {
+  switch (detail) {
+    case 'overloaded':
+      return trans.__('the model is overloaded');
+    case 'provider_down':
+      return trans.__('the model could not be reached');
+    case 'rate_limited':
+      return trans.__('too many requests to the model');
+    case 'stalled':
+      return trans.__('the model stopped responding');
+    case 'stream_cut':
+      return trans.__('the answer was cut off');
+    default:
+      return detail;
+  }
+}
 
-const BY_PHASE: Readonly<Record<string, StatusLine>> = {
-  queued: { state: 'queued', text: 'Queued' },
-  thinking: { state: 'thinking', text: 'Thinking…' },
-  tool_calling: { state: 'tool_calling', text: 'Calling a tool…' },
-  building: { state: 'building', text: 'Preparing…' },
-  waiting: { state: 'waiting', text: 'Waiting' },
-  continuing: { state: 'continuing', text: 'Continuing the answer…' }
-};
+/** The line for a run's phase, or for the status of a message whose run has no phase. */
+function phaseLine(phase: string, trans: TranslationBundle): StatusLine | null {
+  switch (phase) {
+    case 'queued':
+    case 'pending':
+      return { state: 'queued', text: trans.__('Queued') };
+    case 'thinking':
+    case 'processing':
+      return { state: 'thinking', text: trans.__('Thinking…') };
+    case 'tool_calling':
+      return { state: 'tool_calling', text: trans.__('Calling a tool…') };
+    case 'building':
+      return { state: 'building', text: trans.__('Preparing…') };
+    case 'waiting':
+      return { state: 'waiting', text: trans.__('Waiting') };
+    case 'continuing':
+      return { state: 'continuing', text: trans.__('Continuing the answer…') };
+    default:
+      return null;
+  }
+}
 
-const BY_STATUS: Readonly<Record<string, StatusLine>> = {
-  pending: { state: 'queued', text: 'Queued' },
-  processing: { state: 'thinking', text: 'Thinking…' },
-  waiting: { state: 'waiting', text: 'Waiting' },
-  completed: { state: 'completed', text: '' },
-  failed: { state: 'failed', text: 'This answer failed.' },
-  cancelled: { state: 'cancelled', text: 'Stopped' },
-  interrupted: { state: 'interrupted', text: 'This answer was interrupted.' }
-};
+/** The line for a message that ended with this status. */
+function endLine(status: string, trans: TranslationBundle): StatusLine {
+  switch (status) {
+    case 'failed':
+      return { state: 'failed', text: trans.__('This answer failed.') };
+    case 'cancelled':
+      return { state: 'cancelled', text: trans.__('Stopped') };
+    case 'interrupted':
+      return { state: 'interrupted', text: trans.__('This answer was interrupted.') };
+    default:
+      return { state: 'completed', text: '' };
+  }
+}
 
-/** What to say of the way to the server; null where all is well. */
-export function linkLine(link: Link): StatusLine | null {
+/** The text for a message on its way to the server, and for a scheduled one whose time has come. */
+export function sendingText(trans: TranslationBundle): string {
+  return trans.__('Sending…');
+}
+
+/** The line for the connection to the server; null while it works. */
+export function linkLine(link: Link, trans: TranslationBundle): StatusLine | null {
   switch (link) {
     case 'live':
       return null;
     case 'connecting':
-      return { state: 'connecting', text: 'Connecting…' };
+      return { state: 'connecting', text: trans.__('Connecting…') };
     case 'reconnecting':
-      return { state: 'reconnecting', text: 'Reconnecting…' };
+      return { state: 'reconnecting', text: trans.__('Reconnecting…') };
     case 'signed_out':
-      return { state: 'signed_out', text: LOGIN_ENDED };
+      return { state: 'signed_out', text: signedOutText(trans) };
   }
 }
 
 export interface ReplyFacts {
   readonly reply: Message;
   readonly run: Run | undefined;
-  /** What the run's last status event said beside its phase. */
+  /** The `detail` of the run's last status event. */
   readonly detail: string | undefined;
   readonly isStopping: boolean;
   readonly now_ms: number;
 }
 
-/** What to say of a reply and the run that makes it. */
-export function replyLine({ reply, run, detail, isStopping, now_ms }: ReplyFacts): StatusLine {
+/** The line for a reply and the run that writes it. */
+export function replyLine(facts: ReplyFacts, language: Language): StatusLine {
+  const { reply, run, detail, isStopping, now_ms } = facts;
+  const { trans } = language;
   if (isEnd(reply.status)) {
-    const line = BY_STATUS[reply.status] ?? { state: 'idle', text: '' };
-    const incomplete = incompleteOf(reply);
-    if (incomplete !== null) {
-      return { state: 'incomplete', text: incomplete.message };
-    }
-    const error = reply.error ?? run?.error ?? null;
-    return reply.status === 'failed' && error !== null ? { ...line, text: said(error) } : line;
+    return outcomeLine(reply, run, trans);
   }
   if (isStopping) {
-    return { state: 'stopping', text: 'Stopping…' };
+    return { state: 'stopping', text: trans.__('Stopping…') };
   }
   if (run?.phase === 'retrying') {
-    return retrying(run, detail, now_ms);
+    return retryLine(run, detail, now_ms, language);
   }
   if (isStreaming(reply, run)) {
-    return { state: 'streaming', text: 'Answering…' };
+    return { state: 'streaming', text: trans.__('Answering…') };
   }
   if (openQuestion(reply, run) !== undefined) {
-    return { state: 'waiting', text: 'Waiting for your answer', short: 'Waiting for you' };
+    const text = trans.__('Waiting for your answer');
+    return { state: 'waiting', text, short: trans.__('Waiting for you') };
   }
   if (run?.phase === 'waiting' && run.wake_at !== null) {
-    return waiting(run.wake_at, detail, now_ms);
+    return waitLine(run.wake_at, detail, now_ms, language);
   }
-  const line = BY_PHASE[run?.phase ?? ''] ?? BY_STATUS[reply.status];
-  return line ?? { state: 'thinking', text: 'Working…' };
+  const line = phaseLine(run?.phase ?? '', trans) ?? phaseLine(reply.status, trans);
+  return line ?? { state: 'thinking', text: trans.__('Working…') };
 }
 
 /** Whether text is being added to the reply now. */
 export function isStreaming(reply: Message, run: Run | undefined): boolean {
   const last = reply.parts.at(-1);
-  const isMade = reply.status === 'processing' && run?.phase !== 'tool_calling';
-  return isMade && last?.kind === 'text' && last.text !== '';
+  const isWritten = reply.status === 'processing' && run?.phase !== 'tool_calling';
+  return isWritten && last?.kind === 'text' && last.text !== '';
 }
 
-/** A failure's own words, but for a time that the reader has in theirs. */
-function said(error: Failure): string {
-  const isExpired = error.code === 'input_expired';
-  return isExpired
-    ? 'Nobody answered the question in time. Press Retry to be asked again.'
+/** How a reply ended: what it lacks, or why it failed. */
+function outcomeLine(reply: Message, run: Run | undefined, trans: TranslationBundle): StatusLine {
+  const incomplete = incompleteOf(reply);
+  if (incomplete !== null) {
+    return { state: 'incomplete', text: incomplete.message };
+  }
+  const line = endLine(reply.status, trans);
+  const error = reply.error ?? run?.error ?? null;
+  return reply.status === 'failed' && error !== null
+    ? { ...line, text: failureText(error, trans) }
+    : line;
+}
+
+/** The error's own message. That of an expired question is replaced: it names a time in UTC. */
+function failureText(error: Failure, trans: TranslationBundle): string {
+  return error.code === 'input_expired'
+    ? trans.__('Nobody answered the question in time. Press Retry to be asked again.')
     : error.message;
 }
 
-function waiting(until: string, detail: string | undefined, now_ms: number): StatusLine {
-  const time = timeText(until, now_ms);
-  const text = `Waiting until ${time}${inBrackets(detail)}`;
-  return { state: 'waiting', text, short: `Until ${time}` };
+function waitLine(
+  until: string,
+  detail: string | undefined,
+  now_ms: number,
+  language: Language
+): StatusLine {
+  const { trans } = language;
+  const time = timeText(until, now_ms, language);
+  const reason = withoutFullStop(detail);
+  return {
+    state: 'waiting',
+    text:
+      reason === ''
+        ? trans.__('Waiting until %1', time)
+        : trans.__('Waiting until %1 (%2)', time, reason),
+    short: trans.__('Until %1', time)
+  };
 }
 
-/** The run's attempt is the one that failed; the next one is what is waited for. */
-function retrying(run: Run, detail: string | undefined, now_ms: number): StatusLine {
-  const when = run.wake_at === null ? '' : soonText(run.wake_at, now_ms);
-  const reason = inBrackets(REASONS[detail ?? ''] ?? detail);
-  const again = `Trying again ${when || 'now'}`;
-  const text = `${again}${reason}, attempt ${run.attempt + 1}`;
-  return { state: 'retrying', text, short: when === '' ? 'Retrying…' : `Retry ${when}` };
+/** The line between two attempts. `run.attempt` is the one that failed; the line names the next. */
+function retryLine(
+  run: Run,
+  detail: string | undefined,
+  now_ms: number,
+  language: Language
+): StatusLine {
+  const { trans } = language;
+  const soon = run.wake_at === null ? '' : soonText(run.wake_at, now_ms, language);
+  const when = soon === '' ? trans.__('now') : soon;
+  const reason = withoutFullStop(reasonText(detail, trans));
+  const attempt = run.attempt + 1;
+  return {
+    state: 'retrying',
+    text:
+      reason === ''
+        ? trans.__('Trying again %1, attempt %2', when, attempt)
+        : trans.__('Trying again %1 (%2), attempt %3', when, reason, attempt),
+    short: soon === '' ? trans.__('Retrying…') : trans.__('Retry %1', soon)
+  };
 }
 
-function inBrackets(reason: string | undefined): string {
-  const text = (reason ?? '').replace(/[.\s]+$/, '');
-  return text === '' ? '' : ` (${text})`;
+function withoutFullStop(reason: string | undefined): string {
+  return (reason ?? '').replace(/[.\s]+$/, '');
 }

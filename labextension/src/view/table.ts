@@ -1,12 +1,15 @@
 /** The frame of a table. Where the table is wider, the frame scrolls and can be reached by Tab. */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
 import { own } from './drawing';
 import { SUPPRESS_SHORTCUTS } from './keys';
 
 export class TableFrame {
   readonly node = own('div', 'jp-ChatStream-table');
 
-  constructor(table: HTMLTableElement) {
+  constructor(table: HTMLTableElement, trans: TranslationBundle) {
     this._table = table;
+    this._trans = trans;
     this.node.append(table);
     if (typeof ResizeObserver !== 'undefined') {
       this._observer = new ResizeObserver(() => this._measure());
@@ -25,7 +28,7 @@ export class TableFrame {
     if (isWider) {
       node.tabIndex = 0;
       node.setAttribute('role', 'group');
-      node.setAttribute('aria-label', this._table.caption?.textContent || 'Table');
+      node.setAttribute('aria-label', this._table.caption?.textContent || this._trans.__('Table'));
       node.setAttribute(SUPPRESS_SHORTCUTS, 'true');
     } else {
       ['tabindex', 'role', 'aria-label', SUPPRESS_SHORTCUTS].forEach(name =>
@@ -35,5 +38,6 @@ export class TableFrame {
   }
 
   private readonly _table: HTMLTableElement;
+  private readonly _trans: TranslationBundle;
   private readonly _observer: ResizeObserver | null = null;
 }

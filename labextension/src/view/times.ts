@@ -1,76 +1,90 @@
 /** Times in words, in the reader's own zone and by their clock (12 or 24 hours). Pure. */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { type Language } from '../language';
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 
-/** Below this, what is left is counted in minutes or seconds; above, the time itself is said. */
+/** A time nearer than this is told by the minutes or seconds left; a later one by the clock. */
 const COUNTED_MS = 60 * MINUTE_MS;
-/** Below this, it is counted in seconds. */
+/** A time nearer than this is told by the seconds left. */
 const BY_SECOND_MS = 2 * MINUTE_MS;
 
-/** `14:05`, `tomorrow at 14:05`, `Mon 23 Nov at 14:05`: what comes after "until". */
-export function timeText(at: string, now_ms: number): string {
+/** `14:05`, `tomorrow at 14:05`, `Mon 23 Nov at 14:05`: to stand after "until". */
+export function timeText(at: string, now_ms: number, language: Language): string {
+  const { trans } = language;
   const at_ms = Date.parse(at);
-  const days = dayOf(at_ms) - dayOf(now_ms);
-  if (days === 0) {
-    return clockText(at_ms);
+  const clock = clockText(at_ms, language.locale);
+  switch (daysUntil(at_ms, now_ms)) {
+    case 0:
+      return clock;
+    case 1:
+      return trans.__('tomorrow at %1', clock);
+    default:
+      return trans.__('%1 at %2', dateText(at_ms, now_ms, language.locale), clock);
   }
-  return `${days === 1 ? 'tomorrow' : dateText(at_ms, now_ms)} at ${clockText(at_ms)}`;
 }
 
-/** `today at 14:05`, `tomorrow at 14:05`, `on Mon 23 Nov at 14:05`: what comes after a verb. */
-export function whenText(at: string, now_ms: number): string {
-  const days = dayOf(Date.parse(at)) - dayOf(now_ms);
-  const time = timeText(at, now_ms);
-  return days === 0 ? `today at ${time}` : days === 1 ? time : `on ${time}`;
+/** `today at 14:05`, `tomorrow at 14:05`, `on Mon 23 Nov at 14:05`: to stand after a verb. */
+export function whenText(at: string, now_ms: number, language: Language): string {
+  const { trans } = language;
+  const time = timeText(at, now_ms, language);
+  switch (daysUntil(Date.parse(at), now_ms)) {
+    case 0:
+      return trans.__('today at %1', time);
+    case 1:
+      return time;
+    default:
+      return trans.__('on %1', time);
+  }
 }
 
-/** `in 8 s`, `in 4 min`, `at 14:05`; empty where it is past. */
-export function soonText(at: string, now_ms: number): string {
-  const left = leftText(at, now_ms);
+/** `in 8 s`, `in 4 min`, `at 14:05`; empty once it is past. */
+export function soonText(at: string, now_ms: number, language: Language): string {
+  const { trans } = language;
+  const left = leftText(at, now_ms, trans);
   if (left !== '') {
-    return `in ${left}`;
+    return trans.__('in %1', left);
   }
-  const days = dayOf(Date.parse(at)) - dayOf(now_ms);
-  const time = timeText(at, now_ms);
-  return Date.parse(at) <= now_ms
-    ? ''
-    : days === 0
-      ? `at ${time}`
-      : days === 1
-        ? time
-        : `on ${time}`;
+  if (Date.parse(at) <= now_ms) {
+    return '';
+  }
+  const isToday = daysUntil(Date.parse(at), now_ms) === 0;
+  return isToday
+    ? trans.__('at %1', timeText(at, now_ms, language))
+    : whenText(at, now_ms, language);
 }
 
-/** `8 s`, `4 min`; empty where it is past, or too far away to be counted. */
-export function leftText(at: string, now_ms: number): string {
+/** `8 s`, `4 min`; empty once it is past, and while it is too far away to be counted. */
+export function leftText(at: string, now_ms: number, trans: TranslationBundle): string {
   const left_ms = Date.parse(at) - now_ms;
   if (!(left_ms > 0 && left_ms < COUNTED_MS)) {
     return '';
   }
   return left_ms < BY_SECOND_MS
-    ? `${Math.ceil(left_ms / SECOND_MS)} s`
-    : `${Math.ceil(left_ms / MINUTE_MS)} min`;
+    ? trans.__('%1 s', Math.ceil(left_ms / SECOND_MS))
+    : trans.__('%1 min', Math.ceil(left_ms / MINUTE_MS));
 }
 
-/** How often the words for a time change, in ms; null: no more. */
+/** How often the text for a time changes, in ms; null once it changes no more. */
 export function paceOf(at: string | null, now_ms: number): number | null {
   const left_ms = at === null ? NaN : Date.parse(at) - now_ms;
   if (!(left_ms > 0)) {
     return null;
   }
-  // A minute early: the step to seconds must not be slept through.
+  // Seconds begin a minute early, so that no minute-long step skips the change to them.
   return left_ms < BY_SECOND_MS + MINUTE_MS ? SECOND_MS : MINUTE_MS;
 }
 
-/** A time as a `datetime-local` field has it: local, to the minute. */
+/** A time as the value of a `datetime-local` field: local, to the minute. */
 export function fieldText(at_ms: number): string {
   const zone_ms = new Date(at_ms).getTimezoneOffset() * MINUTE_MS;
   return new Date(at_ms - zone_ms).toISOString().slice(0, 16);
 }
 
-/** The next full hour that is not too near to be meant. */
+/** The next full hour that is at least 15 minutes away. */
 export function nextHour(now_ms: number): number {
   const hour_ms = 60 * MINUTE_MS;
   const next = new Date(now_ms + hour_ms / 4);
@@ -78,21 +92,25 @@ export function nextHour(now_ms: number): number {
   return next.getTime();
 }
 
-function clockText(at_ms: number): string {
+function clockText(at_ms: number, locale: string): string {
   const { hour12 } = new Intl.DateTimeFormat(undefined, { hour: 'numeric' }).resolvedOptions();
   const format = {
     hour: hour12 === true ? 'numeric' : '2-digit',
     minute: '2-digit',
     hour12: hour12 === true
   } as const;
-  return new Intl.DateTimeFormat('en-GB', format).format(at_ms);
+  return new Intl.DateTimeFormat(locale, format).format(at_ms);
 }
 
-function dateText(at_ms: number, now_ms: number): string {
+function dateText(at_ms: number, now_ms: number, locale: string): string {
   const isThisYear = new Date(at_ms).getFullYear() === new Date(now_ms).getFullYear();
   const day = { weekday: 'short', day: 'numeric', month: 'short' } as const;
   const format = isThisYear ? day : ({ ...day, year: 'numeric' } as const);
-  return new Intl.DateTimeFormat('en-GB', format).format(at_ms).replace(',', '');
+  return new Intl.DateTimeFormat(locale, format).format(at_ms).replace(',', '');
+}
+
+function daysUntil(at_ms: number, now_ms: number): number {
+  return dayOf(at_ms) - dayOf(now_ms);
 }
 
 /** The number of a local day. */
