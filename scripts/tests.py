@@ -18,6 +18,8 @@ from scripts.terminal import say
 NOTEBOOKS = ("notebooks/01_first_chat.ipynb", "notebooks/02_waiting_and_schedules.ipynb")
 NBVAL = ("--nbval", "--nbval-current-env")
 COVERAGE = "--coverage"
+# Each starts browsers and servers of its own, which take about 2 GB.
+MAX_WORKERS = 4
 # The tests that schemathesis makes of the description of the API.
 OPENAPI = ("tests/server/test_openapi.py",)
 
@@ -41,10 +43,13 @@ def pytest_words(selection: Selection) -> list[str]:
     """List pytest's arguments: for the whole suite, in several processes with the notebooks."""
     if not selection.is_whole:
         return [*_plugins(selection), *selection.pytest]
-    # Most tests wait for processes: a module runs in one process, two or more modules at a time.
-    # In the order of their names: the many short ones are the last, and fill what is left.
-    several = ["-n", str(max(2, min(4, os.cpu_count() or 1))), "--dist", "loadfile"]
-    return [*several, "--no-loadscope-reorder", *NBVAL, "tests", *NOTEBOOKS]
+    # Each test process spends a third of its time or more waiting for servers and kernels that it
+    # has started: one process more than there are processors keeps all of them busy.
+    workers = min(MAX_WORKERS, (os.cpu_count() or 1) + 1)
+    # A module runs in one process. The modules start in this order: notebooks and browser tests,
+    # which are the longest, are the first; many short ones are the last and fill what is left.
+    several = ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
+    return [*several, *NBVAL, *NOTEBOOKS, "tests"]
 
 
 def _plugins(selection: Selection) -> Iterator[str]:

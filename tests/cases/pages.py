@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import BrowserContext, Locator, Page
 
-from tests.e2e.gauge import MODEL, Drawn, Stage, content_of, drawn, settled
+from tests.e2e.gauge import MODEL, Drawn, Stage, content_of, drawn
 from tests.e2e.pages import ChatView
 from tests.e2e.sites import Site
 
@@ -58,11 +59,11 @@ class Theatre:
         """Play the texts, reload the page, and give both drawings of each."""
         site = self.stage.site
         runs = {name: site.send(self.thread, text, **_pace(text)) for name, text in texts.items()}
-        streamed = {name: drawn(settled(self.chat, run)) for name, run in runs.items()}
+        streamed = self._drawn(runs)
         before_reload(self.stage.page)
         self.stage.notebook.reload()
         self.chat.expect_live()
-        reloaded = {name: drawn(settled(self.chat, run)) for name, run in runs.items()}
+        reloaded = self._drawn(runs)
         answers = (each for each in site.messages(self.thread) if each["role"] == "assistant")
         stored = {each["run_id"]: each["content"] for each in answers}
         return {
@@ -76,8 +77,15 @@ class Theatre:
             for name, run in runs.items()
         }
 
+    def _drawn(self, runs: Mapping[str, str]) -> dict[str, Drawn]:
+        """Read every answer when all have ended and nothing in the chat changes any more."""
+        for run in runs.values():
+            self.chat.expect_status(run, "completed")
+        self.chat.log.evaluate("node => gauge.settle(node)")
+        return {name: drawn(content_of(self.chat, run)) for name, run in runs.items()}
 
-def _pace(text: str) -> dict[str, int]:
+
+def _pace(text: str) -> dict[str, Any]:
     is_long = len(text) > LONG_CHARS
     return {
         "chunk_chars": CHUNK_CHARS,

@@ -7,12 +7,13 @@ console, dialogs, requests that leave this machine.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ViewportSize, sync_playwright
 
+from tests.e2e import notebooks
 from tests.e2e.held import Tap
 from tests.e2e.pages import PATIENCE_MS, SCRIPT, NotebookPage, refuse_foreign
 from tests.e2e.sites import FLAVOURS, Site, fetch_old_lab
@@ -25,11 +26,12 @@ FLAGS = (
     "--disable-sync",
     "--no-first-run",
 )
-VIEWPORT = {"width": 1280, "height": 900}
+VIEWPORT: ViewportSize = {"width": 1280, "height": 900}
 HOST_RULES = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 HERE = Path(__file__).parent
 
 Open = Callable[..., NotebookPage]
+OpenBeside = Callable[[str], NotebookPage]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -85,6 +87,19 @@ def contexts(browser: Browser) -> Iterator[Callable[[Site], BrowserContext]]:
         context.close()
 
 
+@pytest.fixture(scope="package")
+def lasting_page(
+    sites: Callable[[str], Site], contexts: Callable[[Site], BrowserContext]
+) -> Iterator[NotebookPage]:
+    """A page of JupyterLab that stays open: a notebook in it costs no start of the whole page."""
+    site = sites("lab")
+    path = notebooks.write(site, "lasting", notebooks.text("Others are opened beside this one."))
+    first = NotebookPage(contexts(site).new_page(), site, path, "lasting")
+    first.open(kernel=False)
+    yield first
+    first.page.close()
+
+
 @pytest.fixture
 def site(request: pytest.FixtureRequest, sites: Callable[[str], Site]) -> Iterator[Site]:
     """A server that no test kills: the newest JupyterLab, where a test names no other."""
@@ -128,6 +143,27 @@ def open_notebook(contexts: Callable[[Site], BrowserContext], name: str) -> Iter
     yield open_one
     for notebook in opened:
         notebook.page.close()
+    expect_good_behaviour(opened)
+
+
+@pytest.fixture
+def open_beside(site: Site, lasting_page: NotebookPage) -> Iterator[OpenBeside]:
+    """Open notebooks in the page that stays, for tests that do not load it again."""
+    opened: list[NotebookPage] = []
+
+    def open_one(path: str) -> NotebookPage:
+        assert site is lasting_page.site
+        opened.append(lasting_page.also(path, kernel=False))
+        return opened[-1]
+
+    lasting_page.page.set_viewport_size(VIEWPORT)
+    yield open_one
+    for notebook in opened:
+        notebook.close()
+    expect_good_behaviour(opened)
+
+
+def expect_good_behaviour(opened: Sequence[NotebookPage]) -> None:
     for notebook in opened:
         assert notebook.seen.errors_of_ours == []
         assert notebook.seen.dialogs == []

@@ -18,7 +18,7 @@ from jupyter_chat_stream.providers.base import Chunk, EndChunk, Model, Prompt, T
 MODEL = "held/echo"
 ALL = 1_000_000
 LOOK_S = 0.01
-CHUNK_S = 0.01
+CHUNK_S = 0.005
 ENTRY_POINTS = "[jupyter_chat_stream.providers]\nheld = tests.e2e.held:create\n"
 METADATA = "Metadata-Version: 2.1\nName: held\nVersion: 1.0\n"
 _USAGE = {"input_tokens": 1, "output_tokens": 1, "cache_read_tokens": 0, "cache_write_tokens": 0}

@@ -158,13 +158,17 @@ class NotebookPage:
         self.page.goto(f"{self.site.url}{self._address}&token={TOKEN}")
         self.wait(kernel=kernel)
 
-    def also(self, path: str) -> NotebookPage:
+    def also(self, path: str, *, kernel: bool = True) -> NotebookPage:
         """Open another notebook in the same page."""
         command = "path => window.jupyterapp.commands.execute('docmanager:open', { path })"
-        self.page.evaluate(command, path)
         other = NotebookPage(self.page, self.site, path, "")
-        other.wait(kernel=True)
+        self.page.evaluate(command, path)
+        other.wait(kernel=kernel)
         return other
+
+    def close(self) -> None:
+        """Close the notebook, and not its page; what is not saved is lost."""
+        self.on_panel("panel => panel.dispose()")
 
     def reload(self, *, kernel: bool = False) -> None:
         """Load the page again; no cell is run."""

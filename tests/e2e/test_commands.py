@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open
+from tests.e2e.conftest import Open, OpenBeside
 from tests.e2e.held import MODEL, Tap, words
 from tests.e2e.pages import ChatView, NotebookPage, bare
 from tests.e2e.sites import Site
@@ -25,14 +26,30 @@ class Desk:
     thread: str
 
 
-@pytest.fixture
-def desk(site: Site, open_notebook: Open, name: str) -> Desk:
+def written(site: Site, name: str) -> tuple[str, str]:
+    """Write a notebook with a chat; return its path and the thread."""
     thread = site.thread(name, MODEL)
     output = notebooks.chat_output(thread, "")
-    path = notebooks.write(site, name, notebooks.code("1", output), notebooks.code("2"))
-    notebook = open_notebook(site, path, kernel=False)
+    return notebooks.write(site, name, notebooks.code("1", output), notebooks.code("2")), thread
+
+
+def desk_at(notebook: NotebookPage, thread: str) -> Desk:
     notebook.chat(0).expect_live()
     return Desk(notebook=notebook, chat=notebook.chat(0), thread=thread)
+
+
+@pytest.fixture
+def desk(site: Site, open_beside: OpenBeside, name: str) -> Desk:
+    """A chat in the page that all tests of this kind share."""
+    path, thread = written(site, name)
+    return desk_at(open_beside(path), thread)
+
+
+@pytest.fixture
+def own_desk(site: Site, open_notebook: Open, name: str) -> Desk:
+    """A chat in a page of the test's own, which it may load again."""
+    path, thread = written(site, name)
+    return desk_at(open_notebook(site, path, kernel=False), thread)
 
 
 def test_enter_sends_and_shift_enter_begins_a_line(site: Site, desk: Desk) -> None:
@@ -51,7 +68,8 @@ def test_enter_sends_and_shift_enter_begins_a_line(site: Site, desk: Desk) -> No
     assert [message["content"] for message in site.messages(desk.thread)] == ["one\ntwo"] * 2
 
 
-def test_a_draft_survives_a_reload_until_it_is_sent(site: Site, desk: Desk) -> None:
+def test_a_draft_survives_a_reload_until_it_is_sent(site: Site, own_desk: Desk) -> None:
+    desk = own_desk
     desk.chat.field.fill("half a thou")
     desk.notebook.reload()
     expect(desk.chat.field).to_have_value("half a thou")
@@ -124,7 +142,7 @@ def test_keys_typed_after_a_button_is_gone_do_not_reach_the_notebook(
 
 
 def test_a_failure_says_why_and_a_retry_makes_a_new_run(site: Site, desk: Desk) -> None:
-    failing = {"failure": "bad_key", "after_chars": 0}
+    failing: dict[str, Any] = {"failure": "bad_key", "after_chars": 0}
     run = site.send(desk.thread, "Fail", model="demo/fail", **failing)
     desk.chat.expect_status(run, "failed")
     expect(desk.chat.outcome).to_contain_text("a canned failure (bad_key)")
@@ -141,7 +159,7 @@ def test_a_failure_says_why_and_a_retry_makes_a_new_run(site: Site, desk: Desk) 
 
 
 def test_a_failed_answer_is_continued_from_the_text_it_has(site: Site, desk: Desk) -> None:
-    failing = {"failure": "bad_request", "after_chars": 80}
+    failing: dict[str, Any] = {"failure": "bad_request", "after_chars": 80}
     run = site.send(desk.thread, "Fail", model="demo/fail", **failing)
     desk.chat.expect_status(run, "failed")
     kept = site.messages(desk.thread)[-1]["content"]

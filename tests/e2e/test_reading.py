@@ -12,9 +12,9 @@ from playwright.sync_api import expect
 from jupyter_chat_stream.providers.base import Prompt, Turn
 from jupyter_chat_stream.providers.demo import answer_to
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open
+from tests.e2e.conftest import Open, OpenBeside
 from tests.e2e.held import MODEL, Tap, words
-from tests.e2e.pages import PATIENCE_MS, ChatView, NotebookPage, bare
+from tests.e2e.pages import PATIENCE_MS, ChatView, bare
 from tests.e2e.sites import FLAVOURS, Site
 
 TEXT = words(900)
@@ -46,23 +46,27 @@ The end.
 """
 
 
-def opened(
-    site: Site, open_notebook: Open, name: str, model: str
-) -> tuple[NotebookPage, ChatView, str]:
-    """Open a notebook with one chat, and much below it."""
+def written(site: Site, name: str, model: str) -> tuple[str, str]:
+    """Write a notebook with one chat, and much below it; return its path and the thread."""
     thread = site.thread(name, model)
     below = [notebooks.text(f"# Below {number}\n\n" + "text\n\n" * 12) for number in range(6)]
     output = notebooks.chat_output(thread, "")
-    path = notebooks.write(site, name, notebooks.code("1", output), *below)
-    notebook = open_notebook(site, path, kernel=False)
-    chat = notebook.chat(0)
+    return notebooks.write(site, name, notebooks.code("1", output), *below), thread
+
+
+def shown(site: Site, open_beside: OpenBeside, name: str, model: str) -> tuple[ChatView, str]:
+    """Show such a notebook's chat in the page that all tests of this kind share."""
+    path, thread = written(site, name, model)
+    chat = open_beside(path).chat(0)
     chat.expect_live()
-    return notebook, chat, thread
+    return chat, thread
 
 
-def shown(site: Site, open_notebook: Open, name: str, model: str) -> tuple[ChatView, str]:
-    """Open such a notebook; what matters is its chat."""
-    _, chat, thread = opened(site, open_notebook, name, model)
+def shown_alone(site: Site, open_notebook: Open, name: str, model: str) -> tuple[ChatView, str]:
+    """Show such a notebook's chat in a page of the test's own."""
+    path, thread = written(site, name, model)
+    chat = open_notebook(site, path, kernel=False).chat(0)
+    chat.expect_live()
     return chat, thread
 
 
@@ -80,9 +84,9 @@ def wait_at_end(chat: ChatView) -> None:
 
 
 def test_scrolling_yields_to_the_reader(
-    site: Site, open_notebook: Open, name: str, tap: Tap
+    site: Site, open_beside: OpenBeside, name: str, tap: Tap
 ) -> None:
-    chat, thread = shown(site, open_notebook, name, MODEL)
+    chat, thread = shown(site, open_beside, name, MODEL)
     page = chat.root.page
     latest = chat.root.get_by_test_id("latest")
     run = site.send(thread, TEXT, **tap.params)
@@ -108,9 +112,9 @@ def test_scrolling_yields_to_the_reader(
 
 
 def test_a_chat_stays_at_its_end_when_its_width_changes(
-    site: Site, open_notebook: Open, name: str, tap: Tap
+    site: Site, open_beside: OpenBeside, name: str, tap: Tap
 ) -> None:
-    chat, thread = shown(site, open_notebook, name, MODEL)
+    chat, thread = shown(site, open_beside, name, MODEL)
     run = site.send(thread, words(150), **tap.params)
     tap.open(300)
     chat.expect_text(run, TEXT[:290])
@@ -125,9 +129,9 @@ def test_a_chat_stays_at_its_end_when_its_width_changes(
 
 
 def test_the_wheel_goes_on_to_the_notebook_at_the_end_of_a_chat(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
-    chat, thread = shown(site, open_notebook, name, "demo/echo")
+    chat, thread = shown(site, open_beside, name, "demo/echo")
     page = chat.root.page
     site.wait_for(site.send(thread, TEXT), "completed")
     expect(chat.answers).to_have_attribute("data-status", "completed")
@@ -144,9 +148,9 @@ def test_the_wheel_goes_on_to_the_notebook_at_the_end_of_a_chat(
 
 
 def test_a_chat_is_never_higher_than_its_bound_until_it_is_made_so(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
-    chat, thread = shown(site, open_notebook, name, "demo/echo")
+    chat, thread = shown(site, open_beside, name, "demo/echo")
     site.wait_for(site.send(thread, TEXT), "completed")
     expect(chat.answers).to_have_attribute("data-status", "completed")
     wait_at_end(chat)
@@ -163,7 +167,7 @@ def test_nothing_a_model_writes_runs_loads_or_leads_away_by_itself(
     site: Site, open_notebook: Open, name: str
 ) -> None:
     """That nothing was loaded is asserted for every test, when its pages are closed."""
-    chat, thread = shown(site, open_notebook, name, "demo/echo")
+    chat, thread = shown_alone(site, open_notebook, name, "demo/echo")
     page = chat.root.page
     address = page.url
     for content in (HOSTILE, f"```html\n{HOSTILE}\n```"):
@@ -189,11 +193,14 @@ def test_nothing_a_model_writes_runs_loads_or_leads_away_by_itself(
 
 
 def test_no_click_in_a_hostile_answer_runs_or_changes_anything(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     """All of the corpus in one answer; that nothing was loaded is asserted when the page closes."""
-    notebook, chat, thread = opened(site, open_notebook, name, "demo/echo")
-    page = chat.root.page
+    path, thread = written(site, name, "demo/echo")
+    notebook = open_beside(path)
+    chat = notebook.chat(0)
+    chat.expect_live()
+    page = notebook.page
     cells = notebook.cells()
     corpus = json.loads(CORPUS.read_text(encoding="utf-8"))
     text = "\n\n<!-- -->\n\n".join([*corpus, "````\nThe end."])
@@ -222,9 +229,9 @@ def test_no_click_in_a_hostile_answer_runs_or_changes_anything(
 
 
 def test_a_code_block_is_copied_as_it_was_written(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
-    chat, thread = shown(site, open_notebook, name, "demo/echo")
+    chat, thread = shown(site, open_beside, name, "demo/echo")
     page = chat.root.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     code = "def f(x):\n    return x < 1 and '&amp;'\n"
@@ -240,8 +247,8 @@ def test_the_tour_reads_the_same_streamed_and_after_a_reload(
     site: Site, open_notebook: Open, name: str
 ) -> None:
     prompt = Prompt(model="tour", turns=(Turn(role="user", text="Show me"),))
-    chat, thread = shown(site, open_notebook, name, "demo/tour")
-    run = site.send(thread, "Show me", chars_per_second=600)
+    chat, thread = shown_alone(site, open_notebook, name, "demo/tour")
+    run = site.send(thread, "Show me", chars_per_second=1500)
     chat.expect_status(run, "completed")
     assert site.messages(thread)[-1]["content"] == answer_to(prompt)
     streamed = what_is_drawn(chat, run)
