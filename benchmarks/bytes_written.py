@@ -30,7 +30,7 @@ async def _run(chunks: int) -> Section:
     async with running_server(provider, message_save_interval_s=0.0) as (url, service):
         thread = (await service.create_thread(OWNER))[0]["id"]
         follower = await Follower.start(url, [thread])
-        path = service.store.database.path
+        path = service.store.path
         assert path is not None
         before_bytes, written = _kept(path), _written()
         await _answer(service, thread, turns, chunks)

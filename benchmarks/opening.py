@@ -128,7 +128,7 @@ def _saves(events: int) -> int:
 
 
 async def _claim(service: Service, run_id: str) -> tuple[RunRef, int]:
-    ref = await service.store.read(lambda conn: runs.find_run(conn, OWNER, run_id))
+    ref = await service.store.core.read(lambda conn: runs.find_run(conn, OWNER, run_id))
 
     def work(tx: Transaction) -> int:
         due = claims.Due(run=ref, attempt=0, status="pending", owner=None, user=OWNER)
@@ -136,11 +136,11 @@ async def _claim(service: Service, run_id: str) -> tuple[RunRef, int]:
         assert claimed is not None
         return claimed.attempt
 
-    return ref, await service.store.write(work, ref.thread.pk)
+    return ref, await service.store.core.write(work, ref.thread.pk)
 
 
 async def _tail(service: Service, run: RunRef) -> int:
-    row = await service.store.read(
+    row = await service.store.core.read(
         lambda conn: read_message_by_id(conn, run.thread, run.message_id)
     )
     state = await service.state(OWNER, run.thread.id)

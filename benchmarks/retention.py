@@ -94,9 +94,9 @@ async def _run(sizes: list[int], seconds: float) -> Section:
             house = Housekeeping(store, config, turn=Steps)
             compacting = await _beside(store, live, house.look)
             compacted, compacting_s = house.counts.compacted_deltas, _steps()
-            await store.write(lambda tx: commands.delete(tx, thread, OWNER), thread.pk)
+            await store.write(lambda tx: commands.delete(tx, OWNER, thread.id), thread.pk)
             more = await _answered(store, sizes)
-            await store.write(lambda tx: commands.delete(tx, more, OWNER), more.pk)
+            await store.write(lambda tx: commands.delete(tx, OWNER, more.id), more.pk)
             late_ms = PURGE_AFTER_MS + 1000
             purging = await _beside(store, live, house.look)
             purging_s = _steps()

@@ -22,6 +22,7 @@ from jupyter_chat_stream.store.audit import verify
 from jupyter_chat_stream.store.chat import runs, threads
 from jupyter_chat_stream.store.chat.claims import Claimed, claim, find_due, find_one
 from jupyter_chat_stream.store.chat.runs import read_run
+from jupyter_chat_stream.store.front import ChatStore, LeaseReader
 from jupyter_chat_stream.store.log.reading import read_events, read_message, read_snapshot
 from jupyter_chat_stream.store.log.transaction import Connection, RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.store.store import Store
@@ -49,7 +50,8 @@ class Rig:
         self.provider = provider
         self.clock = clock
         self.config = config
-        self.tools = Tools(store=store, registry=Registry([provider]), config=config)
+        self.chat_store = ChatStore(store)  # as the engine holds it
+        self.tools = Tools(store=self.chat_store, registry=Registry([provider]), config=config)
         self.engine = make_engine(self.tools, config)
         self.published: list[Event] = []
         self.expected_damage: list[str] = []  # what verify is to find at the end
@@ -140,7 +142,7 @@ class Rig:
 
         def look(conn: Connection) -> bool:
             due = find_one(conn, run.id)
-            return due is not None and self.engine.is_lost(conn, due)
+            return due is not None and self.engine.is_lost(LeaseReader(conn), due)
 
         return await self.store.read(look)
 

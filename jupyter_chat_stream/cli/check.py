@@ -10,7 +10,7 @@ from ..shared.config import ChatStream
 from .command import Command, begin_anew, kept, no_words
 
 if TYPE_CHECKING:
-    from ..store.log.transaction import Connection
+    from ..store.front import ChatStore
 
 PROGRESS_S = 1.0
 
@@ -31,14 +31,12 @@ class Check(Command):
 
         no_words(words)
         with opened(settings) as store, kept() as file:
-            count = store.read_now(lambda conn: _write_differences(conn, file))
+            count = _write_differences(store, file)
         print(f"{count} {'difference' if count == 1 else 'differences'}")
         return 1 if count else 0
 
 
-def _write_differences(conn: Connection, file: IO[str]) -> int:
-    from ..store.audit import verify
-
+def _write_differences(store: ChatStore, file: IO[str]) -> int:
     told_at = time.monotonic()
 
     def progress(done: int, threads: int) -> None:
@@ -47,9 +45,8 @@ def _write_differences(conn: Connection, file: IO[str]) -> int:
             told_at = time.monotonic()
             print(f"… {done} of {threads} threads", file=sys.stderr, flush=True)
 
-    begin_anew(file)
-    count = 0
-    for difference in verify(conn, progress):
-        count += 1
-        print(difference, file=file)
-    return count
+    return store.upkeep.verify(
+        begin=lambda: begin_anew(file),
+        tell=lambda difference: print(difference, file=file),
+        progress=progress,
+    )

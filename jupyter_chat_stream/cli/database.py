@@ -8,14 +8,13 @@ from pathlib import Path
 
 from ..shared.config import ChatStream
 from ..shared.errors import DatabaseUnreadable
-from ..store.sql.urls import parse_url
-from ..store.store import Store
+from ..store.front import ChatStore, parse_url
 
 SCRATCH = (None, "", ":memory:")
 
 
 @contextmanager
-def opened(settings: ChatStream, *, migrates: bool = False) -> Iterator[Store]:
+def opened(settings: ChatStream, *, migrates: bool = False) -> Iterator[ChatStore]:
     """Open the database; one that is not there is not made.
 
     Args:
@@ -38,7 +37,7 @@ def opened(settings: ChatStream, *, migrates: bool = False) -> Iterator[Store]:
                 "--ChatStream.database_url.",
                 path=parsed.database,
             )
-    store = Store.open(
+    store = ChatStore.open(
         url,
         synchronous=settings.synchronous,
         network_disk=settings.network_disk,

@@ -18,7 +18,7 @@ from .command import Command, begin_anew, kept
 
 if TYPE_CHECKING:
     from ..export.formats import Format
-    from ..store.store import Store
+    from ..store.front import ChatStore, WholeThread
 
 FORMATS = ("md", "json", "ipynb", "html")
 
@@ -76,7 +76,7 @@ class Export(Command):
         return 0
 
 
-def export_one(store: Store, word: str, wanted: Format, output: str | None) -> None:
+def export_one(store: ChatStore, word: str, wanted: Format, output: str | None) -> None:
     """Write one thread.
 
     Raises:
@@ -84,20 +84,18 @@ def export_one(store: Store, word: str, wanted: Format, output: str | None) -> N
         InvalidInput: the file cannot be written.
     """
     from ..export.source import Source
-    from ..store.exporting import find_any_thread
-    from ..store.log.transaction import Connection
-
-    def work(conn: Connection, file: IO[str]) -> None:
-        begin_anew(file)
-        source = Source(conn, find_any_thread(conn, word), at=iso(store.now_ms()))
-        for piece in wanted.pieces(source):
-            file.write(piece)
 
     with kept() if output is None else _written(Path(output)) as file:
-        store.read_now(lambda conn: work(conn, file))
+
+        def work(whole: WholeThread) -> None:
+            begin_anew(file)
+            for piece in wanted.pieces(Source(whole, at=iso(store.now_ms()))):
+                file.write(piece)
+
+        store.upkeep.export(word, work)
 
 
-def export_all(store: Store, wanted: Format, output: str | None) -> int:
+def export_all(store: ChatStore, wanted: Format, output: str | None) -> int:
     """Write every thread into a folder, each at its own moment; gives how many there were.
 
     Raises:
@@ -105,16 +103,14 @@ def export_all(store: Store, wanted: Format, output: str | None) -> int:
     """
     from ..export.formats import file_name
     from ..export.source import Source
-    from ..store.exporting import each_thread
-    from ..store.log.transaction import Connection, ThreadRef
 
     if output is None:
         raise InvalidInput("Many threads are many files: name a folder with --output.")
     folder = Path(output)
-    threads = store.read_now(lambda conn: list(each_thread(conn)))
+    threads = store.upkeep.threads()
 
-    def work(conn: Connection, thread: ThreadRef) -> None:
-        source = Source(conn, thread, at=iso(store.now_ms()))
+    def work(whole: WholeThread) -> None:
+        source = Source(whole, at=iso(store.now_ms()))
         name = file_name(source.info, wanted.suffix, is_one_of_many=True)
         with _written(folder / name) as file:
             for piece in wanted.pieces(source):
@@ -122,7 +118,7 @@ def export_all(store: Store, wanted: Format, output: str | None) -> int:
 
     _make_folder(folder)
     for thread in threads:
-        store.read_now(lambda conn, thread=thread: work(conn, thread))  # type: ignore[misc]
+        store.upkeep.export(thread, work)
     return len(threads)
 
 

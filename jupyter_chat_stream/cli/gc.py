@@ -14,8 +14,7 @@ from ..shared.errors import DatabaseBusy
 from .command import Command, no_words
 
 if TYPE_CHECKING:
-    from ..store.retention.cleanup import Counts, Plan, Policy
-    from ..store.store import Store
+    from ..store.front import ChatStore, Counts, Plan, Policy
 
 PROGRESS_S = 1.0
 
@@ -41,26 +40,24 @@ class Gc(Command):
     is_dry = Bool(False, help="Whether only to say what would go. Default: False.").tag(config=True)
 
     def run(self, settings: ChatStream, words: list[str]) -> int:
-        from ..store.retention.cleanup import Policy, plan
-        from ..store.retention.disk_space import read_room
+        from ..store.front import Policy
         from .database import opened
 
         no_words(words)
         policy = Policy.of(settings)
         with opened(settings, migrates=not self.is_dry) as store:
             if self.is_dry:
-                _tell_plan(store.read_now(lambda conn: plan(conn, policy, store.now_ms())))
+                _tell_plan(store.upkeep.plan(policy))
                 return 0
             code = _collect(store, policy)
-            room, path = store.read_now(read_room), store.database.path
+            room, path = store.upkeep.unused(), store.path
         if room is not None and path is not None and not room.can_shrink:
             _rebuild(path)
         return code
 
 
 def _rebuild(path: Path) -> None:
-    from ..store.retention.disk_space import rebuild
-    from ..store.sql.database import PAGE_BYTES
+    from ..store.front import PAGE_BYTES, rebuild
 
     before = path.stat().st_size
     try:
@@ -81,9 +78,7 @@ def _tell_plan(found: Plan) -> None:
             print("the file, of an older release, would be written anew so that it can shrink")
 
 
-def _collect(store: Store, policy: Policy) -> int:
-    from ..store.retention.cleanup import collect
-
+def _collect(store: ChatStore, policy: Policy) -> int:
     told_at = time.monotonic()
 
     def progress(counts: Counts) -> None:
@@ -92,7 +87,7 @@ def _collect(store: Store, policy: Policy) -> int:
             told_at = time.monotonic()
             print(f"… {counts.compacted_runs} runs compacted", file=sys.stderr, flush=True)
 
-    counts = collect(store, policy, progress=progress)
+    counts = store.upkeep.collect(policy, progress=progress)
     print(f"threads expired: {counts.expired_threads}")
     print(f"threads purged: {counts.purged_threads}, with {counts.purged_rows} rows")
     print(

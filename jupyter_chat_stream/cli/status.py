@@ -17,8 +17,7 @@ from ..shared.events import dumps
 from .command import Command, no_words, plain
 
 if TYPE_CHECKING:
-    from ..store.overview import Holder, OpenRun, Overview
-    from ..store.store import Store
+    from ..store.front import ChatStore, Holder, OpenRun, Overview
 
 
 class Status(Command):
@@ -75,14 +74,13 @@ def _server() -> connection_file.Connection | None:
 
 
 def _of_database(settings: ChatStream) -> dict[str, Any]:
-    from ..store.overview import read_overview
     from .database import opened
 
     with opened(settings) as store:
-        overview = store.read_now(read_overview)
+        overview = store.upkeep.overview()
         wal = _wal_bytes(store)
         holders = [_holder(store, holder) for holder in overview.holders]
-        where = store.database.describe()
+        where = store.describe()
     return {"database": where, **_facts(overview, wal), "holders": holders}
 
 
@@ -104,8 +102,8 @@ def _open(run: OpenRun) -> dict[str, Any]:
     return {name: value for name, value in vars(run).items() if value is not None}
 
 
-def _holder(store: Store, holder: Holder) -> dict[str, Any]:
-    folder = store.database.folder
+def _holder(store: ChatStore, holder: Holder) -> dict[str, Any]:
+    folder = store.folder
     told: dict[str, Any] = {"owner": holder.owner, "runs": holder.runs}
     if folder is not None:
         return {**told, "alive": is_locked(folder, holder.owner)}
@@ -132,8 +130,8 @@ def is_locked(folder: Path, owner: str) -> bool:
     return False
 
 
-def _wal_bytes(store: Store) -> int:
-    wal = Path(f"{store.database.path}-wal")
+def _wal_bytes(store: ChatStore) -> int:
+    wal = Path(f"{store.path}-wal")
     return wal.stat().st_size if wal.exists() else 0
 
 

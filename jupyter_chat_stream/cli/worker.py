@@ -65,7 +65,7 @@ def refuse_scratch(settings: ChatStream) -> None:
     Raises:
         DatabaseUnreadable: it is.
     """
-    from ..store.sql.urls import parse_url
+    from ..store.front import parse_url
 
     url = parse_url(settings.resolved_database_url())
     if url.get_backend_name() == "sqlite" and url.database in SCRATCH:
@@ -111,9 +111,9 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
     from ..metrics.serving import MetricsServer
     from ..providers.registry import Registry
     from ..runs.execute import Tools
-    from ..store.store import Store
+    from ..store.front import ChatStore
 
-    store = Store.open(
+    store = ChatStore.open(
         settings.resolved_database_url(),
         synchronous=settings.synchronous,
         network_disk=settings.network_disk,
@@ -124,7 +124,7 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
         metrics.start()
         tools = Tools(store=store, registry=Registry(), config=settings)
         async with _executing(tools) as owner:
-            where = store.database.describe()["url"]
+            where = store.describe()["url"]
             most = settings.max_active_runs
             yield f"worker {owner}, process {os.getpid()}, {most} runs at a time, on {where}"
     finally:
@@ -139,13 +139,12 @@ async def _executing(tools: Tools) -> AsyncIterator[str]:
     from ..engine.procrastinate import Worker as QueueWorker
     from ..metrics import collector
     from ..metrics.watch import ServiceWatch
-    from ..store.retention.housekeeping import Housekeeping
 
-    if tools.store.database.is_sqlite:
+    if tools.store.is_sqlite:
         engine: LocalEngine | QueueWorker = LocalEngine(tools, tools.config, kind="worker")
     else:
         engine = QueueWorker(tools, tools.config)
-    housekeeping = Housekeeping(tools.store, tools.config)
+    housekeeping = tools.store.housekeeping(tools.config)
     watch = ServiceWatch(
         store=tools.store, engine=engine, registry=tools.registry, housekeeping=housekeeping
     )

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..store.chat.claims import Due
-from ..store.log.transaction import Connection
+from ..store.front import Due, LeaseReader
 
 
 class Owners(Protocol):
@@ -22,7 +21,7 @@ class Owners(Protocol):
         """Begin to live, before anything is claimed."""
         ...
 
-    def is_alive(self, conn: Connection, owner: str) -> bool:
+    def is_alive(self, leases: LeaseReader, owner: str) -> bool:
         """Say whether an owner lives. Blocks."""
         ...
 
@@ -75,11 +74,11 @@ class Executing(Engine, Protocol):
         """Say how many more runs may be dispatched now."""
         ...
 
-    def may_have_lost(self, conn: Connection, owner: str) -> bool:
+    def may_have_lost(self, leases: LeaseReader, owner: str) -> bool:
         """Say whether an owner may hold runs that nobody works on. Blocks."""
         ...
 
-    def is_lost(self, conn: Connection, due: Due) -> bool:
+    def is_lost(self, leases: LeaseReader, due: Due) -> bool:
         """Say whether nobody works on a run that is due. Blocks."""
         ...
 

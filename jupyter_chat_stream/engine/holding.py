@@ -6,8 +6,7 @@ due (``sweep``); what those three are asked by others goes through here, in one 
 
 from __future__ import annotations
 
-from ..store.chat.claims import Due
-from ..store.log.transaction import Connection
+from ..store.front import Due, LeaseReader
 from .base import Owners
 from .running import Running
 from .sweep import Sweep
@@ -32,11 +31,11 @@ class Holding:
     def room(self) -> int:
         return self.running.room()
 
-    def may_have_lost(self, conn: Connection, owner: str) -> bool:
-        return self.running.may_have_lost(conn, owner)
+    def may_have_lost(self, leases: LeaseReader, owner: str) -> bool:
+        return self.running.may_have_lost(leases, owner)
 
-    def is_lost(self, conn: Connection, due: Due) -> bool:
-        return self.running.is_lost(conn, due)
+    def is_lost(self, leases: LeaseReader, due: Due) -> bool:
+        return self.running.is_lost(leases, due)
 
     def doubt(self) -> None:
         self._owners.doubt()

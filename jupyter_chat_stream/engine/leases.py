@@ -17,10 +17,7 @@ from concurrent.futures import Future
 
 from ..shared.errors import DatabaseUnreachable, StoreError
 from ..shared.logs import Line
-from ..store.chat import leases
-from ..store.log.transaction import Connection
-from ..store.sql.database import Database
-from ..store.sql.failures import Outage, pauses
+from ..store.front import MISSED, LeaseConnection, LeaseReader, Outage, pauses
 
 log = logging.getLogger("jupyter_chat_stream.engine")
 
@@ -34,24 +31,21 @@ class LeaseOwners:
     """The owners of one database; this process is one of them.
 
     Args:
-        kind: what this process is: server or worker.
+        lease: this process's own.
         on_expired: called on the event loop when the own lease had lapsed.
         on_back: called on the event loop when the database is back after it was away.
     """
 
     def __init__(
         self,
-        database: Database,
-        own: str,
+        lease: LeaseConnection,
         *,
-        kind: str,
-        lease_s: float,
         on_expired: Callable[[], None] = lambda: None,
         on_back: Callable[[], None] = lambda: None,
     ) -> None:
-        self.own = own
-        self._lease_s = lease_s
-        self._lease = leases.LeaseConnection(database, own, kind, lease_s)
+        self.own = lease.holder
+        self._lease_s = lease.lease_s
+        self._lease = lease
         self._on_expired = on_expired
         self._on_back = on_back
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -80,11 +74,11 @@ class LeaseOwners:
                 "answers, then start again."
             ) from None
 
-    def is_alive(self, conn: Connection, owner: str) -> bool:
+    def is_alive(self, leases: LeaseReader, owner: str) -> bool:
         """Say whether an owner's lease lasts."""
         if owner == self.own or time.monotonic() < self._doubt_until:
             return True
-        return leases.is_alive(conn, self.own, owner, self._lease_s)
+        return leases.is_alive(self.own, owner, self._lease_s)
 
     def doubt(self) -> None:
         """Take everybody for alive for one lease."""
@@ -127,7 +121,7 @@ class LeaseOwners:
         if not self._begun.done():
             self._begun.set_result(None)
             return
-        if left_ms is not None and left_ms >= self._lease_s * 1000 * leases.MISSED:
+        if left_ms is not None and left_ms >= self._lease_s * 1000 * MISSED:
             return
         self.doubt()
         if left_ms is None or left_ms <= 0:

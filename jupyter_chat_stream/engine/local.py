@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..runs.execute import Tools
 from ..shared.config import ChatStream
-from ..store.chat.claims import Due
+from ..store.front import Due
 from .holding import Holding
 from .owners import Kind, make_owners
 from .running import Running

@@ -24,8 +24,7 @@ from ..shared.config import ChatStream
 from ..shared.errors import StoreError
 from ..shared.folders import reason_of
 from ..shared.logs import Line
-from ..store.log.transaction import Connection
-from ..store.store import Store
+from ..store.front import ChatStore, LeaseReader
 from .base import Owners
 from .leases import LeaseOwners
 
@@ -64,19 +63,14 @@ _DRAFT = ".draft" if os.name == "posix" else ".lock"
 
 
 def make_owners(
-    store: Store, config: ChatStream, kind: Kind, on_expired: Callable[[], None]
+    store: ChatStore, config: ChatStream, kind: Kind, on_expired: Callable[[], None]
 ) -> Owners:
     """Give the owners of a store's database; ``on_expired`` is called on the event loop."""
-    if store.database.is_sqlite:
-        folder = store.database.folder or Path(tempfile.gettempdir())
+    if store.is_sqlite:
+        folder = store.folder or Path(tempfile.gettempdir())
         return FileOwners(folder, store.new_id())
-    return LeaseOwners(
-        store.database,
-        store.new_id(),
-        kind=kind,
-        lease_s=config.lease_s,
-        on_expired=on_expired,
-    )
+    lease = store.claims.lease(store.new_id(), kind, config.lease_s)
+    return LeaseOwners(lease, on_expired=on_expired)
 
 
 class FileOwners:
@@ -154,7 +148,7 @@ class FileOwners:
             path=str(self._folder),
         )
 
-    def is_alive(self, conn: Connection, owner: str) -> bool:
+    def is_alive(self, leases: LeaseReader, owner: str) -> bool:
         """Try the owner's lock; who cannot be locked lives."""
         if owner == self.own:
             return True

@@ -22,9 +22,7 @@ from ..runs.execute import Tools
 from ..shared.config import ChatStream
 from ..shared.errors import StoreError
 from ..shared.logs import Line
-from ..store.chat.claims import Due
-from ..store.chat.jobs import QUEUE, TASK, Jobs
-from ..store.log.transaction import Transaction
+from ..store.front import QUEUE, TASK, Due
 from .holding import Holding
 from .leases import LeaseOwners
 from .running import Running
@@ -54,7 +52,7 @@ class Queue:
     def __init__(self, tools: Tools, config: ChatStream) -> None:
         self._tools = tools
         self._config = config
-        self._jobs = Jobs(tools.store.database)
+        self._jobs = tools.store.job_queue()
         self._calls: list[tuple[str, int]] = []
         self._calling: asyncio.Task[None] | None = None
 
@@ -63,8 +61,7 @@ class Queue:
         return 0
 
     async def start(self) -> None:
-        await self._tools.store.write(self._jobs.create)
-        self._tools.store.enqueue_with(self._jobs.enqueue)
+        await self._jobs.open()
 
     async def stop(self) -> None:
         """Make the calls that are to be made."""
@@ -87,12 +84,8 @@ class Queue:
     async def _call(self) -> None:
         while self._calls:
             calls, self._calls = self._calls, []
-
-            def call(tx: Transaction, calls: list[tuple[str, int]] = calls) -> None:
-                tx.due.extend(calls)
-
             try:
-                await self._tools.store.write(call)
+                await self._jobs.call(calls)
             except StoreError as error:  # they are found again by the next look (L9)
                 log.warning(Line("queue.calls_lost", calls=len(calls), code=error.code))
 
@@ -103,10 +96,7 @@ class Worker(Holding, Queue):
     def __init__(self, tools: Tools, config: ChatStream) -> None:
         super().__init__(tools, config)
         self._owners = LeaseOwners(
-            tools.store.database,
-            tools.store.new_id(),
-            kind="worker",
-            lease_s=config.lease_s,
+            tools.store.claims.lease(tools.store.new_id(), "worker", config.lease_s),
             on_expired=self._expired,
             on_back=self._renew,
         )
@@ -174,8 +164,7 @@ class Worker(Holding, Queue):
                 await asyncio.wait({self._round}, timeout=STOP_WITHIN_S)
 
     async def _work_a_round(self) -> None:
-        await self._tools.store.write(self._jobs.create)
-        await self._tools.store.write(lambda tx: self._jobs.clear(tx.conn))
+        await self._jobs.renew()
         app = self._make_app()
         async with app.open_async():
             await app.run_worker_async(

@@ -24,8 +24,7 @@ from ..runs.execute import Execution, Tools
 from ..shared.config import ChatStream
 from ..shared.errors import StoreError
 from ..shared.logs import Line
-from ..store.chat.claims import LAST_CHANCE_S, Claimed, Due, OnCrash, claim, find_held, find_one
-from ..store.log.transaction import Connection
+from ..store.front import LAST_CHANCE_S, Claimed, Due, LeaseReader, OnCrash
 from .base import Owners
 
 log = logging.getLogger("jupyter_chat_stream.engine")
@@ -116,15 +115,15 @@ class Running:
             work.task.add_done_callback(lambda done: self._ended(work, done))
         return work.task
 
-    def may_have_lost(self, conn: Connection, owner: str) -> bool:
+    def may_have_lost(self, leases: LeaseReader, owner: str) -> bool:
         """Say whether an owner may hold runs that nobody works on. Blocks."""
-        return owner == self._owners.own or not self._owners.is_alive(conn, owner)
+        return owner == self._owners.own or not self._owners.is_alive(leases, owner)
 
-    def is_lost(self, conn: Connection, due: Due) -> bool:
+    def is_lost(self, leases: LeaseReader, due: Due) -> bool:
         """Say whether nobody works on a run that is due, nor begins to. Blocks."""
         if (due.run.id, due.attempt + 1) in self._calls or self._is_held_back(due):
             return False
-        return self._is_free(conn, due)
+        return self._is_free(leases, due)
 
     def _is_held_back(self, due: Due) -> bool:
         """Say whether its last chance comes later: `claim` would refuse it, again and again."""
@@ -188,34 +187,28 @@ class Running:
         await work.execution.run()
 
     async def _take(self, work: _Work, due: Due | None) -> Claimed | None:
-        store, config = self._tools.store, self._config
-        found = due or await store.read(lambda conn: self._find(conn, work))
+        claims, config = self._tools.store.claims, self._config
+
+        def is_free(leases: LeaseReader, due: Due) -> bool:
+            return due.attempt + 1 == work.attempt and self._is_free(leases, due, calls=1)
+
+        found = due or await claims.find(work.run_id, is_free)
         if found is None:
             return None
-        return await store.write(
-            lambda tx: claim(
-                tx,
-                found,
-                self._owners.own,
-                max_crashes=config.max_crashes,
-                on_crash=cast(OnCrash, config.on_crash),
-                max_active_per_user=config.max_active_runs_per_user,
-            ),
-            found.run.thread.pk,
+        return await claims.take(
+            found,
+            self._owners.own,
+            max_crashes=config.max_crashes,
+            on_crash=cast(OnCrash, config.on_crash),
+            max_active_per_user=config.max_active_runs_per_user,
         )
 
-    def _find(self, conn: Connection, work: _Work) -> Due | None:
-        due = find_one(conn, work.run_id)
-        if due is None or due.attempt + 1 != work.attempt:
-            return None
-        return due if self._is_free(conn, due, calls=1) else None
-
-    def _is_free(self, conn: Connection, due: Due, calls: int = 0) -> bool:
+    def _is_free(self, leases: LeaseReader, due: Due, calls: int = 0) -> bool:
         if due.owner is None:
             return True
         if due.owner == self._owners.own:  # a claim may be committed and nobody here knows yet
             return self._here[due.run.id] <= calls
-        return not self._owners.is_alive(conn, due.owner)
+        return not self._owners.is_alive(leases, due.owner)
 
     async def _watch(self) -> None:
         """Drop what was ended or taken elsewhere."""
@@ -226,7 +219,7 @@ class Running:
             if not works:
                 continue
             try:
-                held = await self._tools.store.read(lambda conn: find_held(conn, self._owners.own))
+                held = await self._tools.store.claims.held_by(self._owners.own)
             except StoreError as error:
                 log.warning(Line("watch.put_off", code=error.code))
                 continue

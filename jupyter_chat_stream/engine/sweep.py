@@ -16,11 +16,7 @@ from collections.abc import Callable
 from ..shared.config import ChatStream
 from ..shared.errors import ChatStreamError, DatabaseUnreachable
 from ..shared.logs import Line, place_of
-from ..store.chat import schedules
-from ..store.chat.claims import Due, find_due, next_wake
-from ..store.chat.schedules import DueSchedule
-from ..store.log.transaction import Connection
-from ..store.store import Store
+from ..store.front import ChatStore, Due, DueSchedule, LeaseReader
 from .base import Executing
 
 log = logging.getLogger("jupyter_chat_stream.engine")
@@ -39,7 +35,7 @@ class Sweep:
 
     def __init__(
         self,
-        store: Store,
+        store: ChatStore,
         engine: Executing,
         config: ChatStream,
         *,
@@ -126,7 +122,13 @@ class Sweep:
     async def sweep(self) -> None:
         """Have everything executed that is due and has room."""
         self._looked_ms, self._looked_at = self._store.now_ms(), time.monotonic()
-        found, ticks = await self._store.read(self._find)
+        found, ticks = await self._store.claims.find_due(
+            self._looked_ms,
+            max_active_per_user=self._config.max_active_runs_per_user,
+            served=dict(self._served),
+            may_have_lost=self._may_have_lost,
+            is_lost=self._is_lost,
+        )
         if self._is_stopping:
             return
         for due in found[: self._engine.room()]:
@@ -135,27 +137,17 @@ class Sweep:
         for schedule in ticks:
             await self._tick(schedule)
 
-    def _find(self, conn: Connection) -> tuple[list[Due], list[DueSchedule]]:
-        found = find_due(
-            conn,
-            self._looked_ms,
-            self._config.max_active_runs_per_user,
-            dict(self._served),
-            lambda owner: self._look_at(owner, lambda: self._engine.may_have_lost(conn, owner)),
-        )
-        due = [
-            due
-            for due in found
-            if self._look_at(due.owner, lambda due=due: self._engine.is_lost(conn, due))  # type: ignore[misc]
-        ]
-        return due, schedules.find_due(conn, self._looked_ms)
-
-    def _look_at(self, owner: str | None, is_lost: Callable[[], bool]) -> bool:
+    def _may_have_lost(self, leases: LeaseReader, holder: str) -> bool:
         try:
-            return is_lost()
-        except OSError as error:  # its owner's lock cannot be tried: at the next look, perhaps
-            log.error(Line("owner.unknown", owner=owner, error=type(error).__name__))
-            return False
+            return self._engine.may_have_lost(leases, holder)
+        except OSError as error:
+            return _cannot_be_judged(holder, error)
+
+    def _is_lost(self, leases: LeaseReader, due: Due) -> bool:
+        try:
+            return self._engine.is_lost(leases, due)
+        except OSError as error:
+            return _cannot_be_judged(due.owner, error)
 
     def _note_served(self, user: str) -> None:
         self._calls += 1
@@ -166,7 +158,7 @@ class Sweep:
 
     async def _tick(self, due: DueSchedule) -> None:
         try:
-            made = await self._store.write(lambda tx: schedules.tick(tx, due), due.thread.pk)
+            made = await self._store.schedules.tick(due)
         except DatabaseUnreachable:
             raise
         except Exception as error:  # noqa: BLE001  what is damaged keeps itself back, and no other
@@ -181,10 +173,12 @@ class Sweep:
         if not self._engine.room():  # whoever ends here nudges
             return self._config.sweep_interval_s
         pauses_s = [self._config.sweep_interval_s]
-        for time_ms in await self._store.read(self._next_times):
-            if time_ms is not None:
-                pauses_s.append(max((time_ms - self._store.now_ms()) / 1000, 0.005))
+        for time_ms in await self._store.claims.next_times(self._looked_ms):
+            pauses_s.append(max((time_ms - self._store.now_ms()) / 1000, 0.005))
         return min(pauses_s)
 
-    def _next_times(self, conn: Connection) -> tuple[int | None, int | None]:
-        return next_wake(conn, self._looked_ms), schedules.next_tick(conn, self._looked_ms)
+
+def _cannot_be_judged(holder: str | None, error: OSError) -> bool:
+    """Leave a holder's runs alone: its lock cannot be tried now; the next sweep tries again."""
+    log.error(Line("owner.unknown", owner=holder, error=type(error).__name__))
+    return False

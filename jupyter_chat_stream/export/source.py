@@ -11,24 +11,18 @@ from typing import Any
 
 from ..shared.events import to_wire
 from ..shared.records import MessageRecord, RunRecord
-from ..store import exporting
-from ..store.chat import threads
-from ..store.exporting import Entry
-from ..store.log import reading
-from ..store.log.transaction import Connection, ThreadRef
+from ..store.front import Entry, WholeThread
 
 
 class Source:
-    """One thread, within the read transaction of ``conn``; ``at`` is the time of the export."""
+    """One thread as an export sees it; ``at`` is the time of the export."""
 
-    def __init__(self, conn: Connection, thread: ThreadRef, *, at: str) -> None:
-        self.seq = reading.head_of(conn, thread)  # first: it fixes the moment of the read
-        self.info = threads.read_thread(conn, thread)
+    def __init__(self, whole: WholeThread, *, at: str) -> None:
+        self.seq = whole.seq
+        self.info = whole.info
         self.at = at
-        self._conn = conn
-        self._thread = thread
-        self._entries = exporting.read_entries(conn, thread)
-        self._shown = shown(self._entries, self.info["head"])
+        self._whole = whole
+        self._shown = shown(whole.entries, self.info["head"])
 
     @property
     def title(self) -> str:
@@ -38,31 +32,27 @@ class Source:
     @property
     def others(self) -> int:
         """How many messages stand on branches that are not shown."""
-        return len(self._entries) - len(self._shown)
+        return len(self._whole.entries) - len(self._shown)
 
     def shown_messages(self) -> Iterator[MessageRecord]:
         """Yield the messages of the shown branch, then those for later."""
-        return self._messages(self._shown)
+        return self._whole.messages(self._shown)
 
     def messages(self) -> Iterator[MessageRecord]:
         """Yield all messages, oldest first."""
-        return self._messages(self._entries)
-
-    def _messages(self, entries: Sequence[Entry]) -> Iterator[MessageRecord]:
-        keys = [entry.pk for entry in entries]
-        return exporting.each_message(self._conn, self._thread, keys, self.seq)
+        return self._whole.messages(self._whole.entries)
 
     def runs(self) -> Iterator[RunRecord]:
         """Yield all runs, oldest first."""
-        return exporting.each_run(self._conn, self._thread)
+        return self._whole.runs()
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield all events that are still stored, as on the wire."""
-        return (to_wire(event) for event in exporting.each_event(self._conn, self._thread))
+        return (to_wire(event) for event in self._whole.events())
 
     def compactions(self) -> list[dict[str, Any]]:
         """Return what compaction removed: its hashes and counts."""
-        return exporting.read_compactions(self._conn, self._thread)
+        return self._whole.compactions()
 
 
 def shown(entries: Sequence[Entry], head: str | None) -> list[Entry]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Protocol
 
 from ..shared.events import Event, ThreadChanged, dumps, encode
-from ..store.log.reading import Snapshot
+from ..store.front import Snapshot
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,9 +30,7 @@ from typing import Any
 from ..shared.errors import DatabaseUnreachable
 from ..shared.events import Event, encode
 from ..shared.logs import Line
-from ..store.log.reading import Answer, Page, Snapshot, heads_of, read_after
-from ..store.log.transaction import Connection, ThreadRef
-from ..store.store import Store
+from ..store.front import Answer, ChatStore, Page, Snapshot, ThreadRef
 from .frames import Batch, Frame, Sink
 
 log = logging.getLogger("jupyter_chat_stream.follow")
@@ -223,7 +221,7 @@ class Reader:
 class Hub:
     """All readers of this process. Everything but ``read`` happens on the event loop."""
 
-    def __init__(self, store: Store, *, poll_interval_s: float) -> None:
+    def __init__(self, store: ChatStore, *, poll_interval_s: float) -> None:
         self._store = store
         self._poll_interval_s = poll_interval_s
         self._readers: dict[str, set[Reader]] = {}
@@ -268,14 +266,7 @@ class Hub:
 
     async def read(self, thread: ThreadRef, after: int, *, raw: bool) -> Answer:
         """Read from the store what a cursor has not seen."""
-
-        def work(conn: Connection) -> Answer:
-            answer = read_after(conn, thread, after, raw=raw)
-            if isinstance(answer, Snapshot):
-                _ = answer.text  # encoded here: a large one would hold the loop up
-            return answer
-
-        return await self._store.read(work)
+        return await self._store.events.after(thread, after, raw=raw, encodes=True)
 
     async def read_page(
         self, thread: ThreadRef, after: int, *, raw: bool = False, wait_s: float = 0.0
@@ -293,10 +284,8 @@ class Hub:
         return answer
 
     async def _page(self, thread: ThreadRef, after: int, raw: bool) -> Answer:
-        return await self._store.read(
-            lambda conn: read_after(
-                conn, thread, after, raw=raw, page_events=ONE_EVENTS, page_bytes=ONE_BYTES
-            )
+        return await self._store.events.after(
+            thread, after, raw=raw, page_events=ONE_EVENTS, page_bytes=ONE_BYTES
         )
 
     async def stop(self) -> None:
@@ -346,7 +335,7 @@ class Hub:
 
     async def _wake_those_behind(self) -> None:
         followed = {r.thread for readers in self._readers.values() for r in readers}
-        heads = await self._store.read(lambda conn: heads_of(conn, followed))
+        heads = await self._store.events.heads(followed)
         for thread_id, head in heads.items():
             for reader in self._readers.get(thread_id, ()):
                 if reader.seen < head:  # each by itself: another's read has told it nothing

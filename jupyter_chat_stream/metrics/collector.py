@@ -174,7 +174,7 @@ class ChatCollector(Collector):
             PREFIX + "info", "1, with what runs here.", labels=("version", "engine", "backend")
         )
         for watch in watches:
-            backend = str(watch.store.database.describe()["backend"])
+            backend = str(watch.store.describe()["backend"])
             info.add_metric((__version__, watch.engine.name, backend), 1)
         yield info
 

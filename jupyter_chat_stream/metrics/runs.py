@@ -25,7 +25,7 @@ from ..shared.events import (
     from_iso,
 )
 from ..shared.logs import Line
-from ..store.chat.claims import Claimed
+from ..store.front import Claimed
 from .meter import METER, Meter
 
 log = logging.getLogger("jupyter_chat_stream.runs")

@@ -21,11 +21,7 @@ from ..providers.registry import Registry
 from ..shared.errors import StoreError
 from ..shared.events import from_iso
 from ..shared.logs import Line
-from ..store.log.operations import Commit
-from ..store.log.transaction import Connection
-from ..store.overview import count_open, oldest_pending
-from ..store.retention.housekeeping import Housekeeping
-from ..store.store import Store
+from ..store.front import ChatStore, Commit, Housekeeping
 from .meter import METER, Meter
 from .runs import RunWatch
 
@@ -57,7 +53,7 @@ class ServiceWatch:
     def __init__(
         self,
         *,
-        store: Store,
+        store: ChatStore,
         engine: Engine,
         registry: Registry,
         hub: Hub | None = None,
@@ -90,20 +86,15 @@ class ServiceWatch:
 
     async def take_sample(self) -> None:
         """Ask the database how many runs are open."""
-
-        def work(conn: Connection) -> Sample:
-            oldest = oldest_pending(conn)
-            age_ms = 0 if oldest is None else self.store.now_ms() - from_iso(oldest)
-            return Sample(
-                open_runs=count_open(conn),
-                oldest_pending_s=max(0, age_ms) / 1000,
-                at_s=time.monotonic(),
-            )
-
         try:
-            self.sample = await self.store.read(work)
+            counts, oldest = await self.store.runs.count_open()
         except StoreError as error:
             log.info(Line("metrics.sample_failed", code=error.code))
+            return
+        age_ms = 0 if oldest is None else self.store.now_ms() - from_iso(oldest)
+        self.sample = Sample(
+            open_runs=counts, oldest_pending_s=max(0, age_ms) / 1000, at_s=time.monotonic()
+        )
 
     def reader_came_back(self, thread_id: str, after: int, head: int) -> None:
         """Note that a reader follows again from a cursor, and how far behind it was."""
@@ -120,7 +111,7 @@ class ServiceWatch:
         found = Counter(
             notices_sent=self.store.notices_told,
             notices_received=self.store.notices_heard,
-            database_outages=self.store.database.outage.count,
+            database_outages=self.store.outages,
         )
         if self.hub is not None:
             found["reader_switches"] = self.hub.stats().falls_behind

@@ -17,10 +17,7 @@ from ..shared.errors import DatabaseGone, DatabaseUnreachable, StoreError
 from ..shared.events import Body, Delta, Event, StatusChanged, ToolReturned, ToolStarted
 from ..shared.parts import PART_BY_KIND, text_part
 from ..shared.records import Part
-from ..store.chat.claims import Claimed
-from ..store.log.operations import Append
-from ..store.sql.database import PAGE_BYTES
-from ..store.store import Store
+from ..store.front import PAGE_BYTES, Append, ChatStore, Claimed
 from .coalesce import Coalescer
 
 MAX_PENDING_CHARS = 256 * 1024  # at most 1 MB in UTF-8
@@ -62,7 +59,7 @@ class Appender:
 
     def __init__(
         self,
-        store: Store,
+        store: ChatStore,
         claimed: Claimed,
         *,
         parts: int,
@@ -177,7 +174,7 @@ class Appender:
     def _send(self, append: Append) -> None:
         self._timer = None
         try:
-            self._store.append(append)
+            self._store.events.append(append)
         except StoreError as closed:
             self._ended(closed)
 

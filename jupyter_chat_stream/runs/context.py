@@ -17,10 +17,7 @@ from ..providers.base import Answered, Model, Prompt, Turn
 from ..shared.endings import content_of, incomplete_of, is_refused
 from ..shared.errors import BadRequest, PromptTooLong
 from ..shared.records import MessageRecord, Params
-from ..store.chat.runs import read_begun_ms
-from ..store.chat.threads import read_preferences, read_thread
-from ..store.log.reading import read_branch
-from ..store.log.transaction import Connection, RunRef
+from ..store.front import ChatStore, RunRef
 
 CHARS_PER_TOKEN = 3.0
 MAX_BRANCH = 2000
@@ -45,16 +42,15 @@ class Gathered:
     begun_ms: int = 0
 
 
-def gather(conn: Connection, run: RunRef, system: str | None) -> Gathered:
+async def gather(store: ChatStore, run: RunRef, system: str | None) -> Gathered:
     """Read the run's branch and the system prompts that apply, widest first."""
-    branch = read_branch(conn, run, MAX_BRANCH)
-    info = read_thread(conn, run.thread)
-    systems = (system, read_preferences(conn, info["owner"])["system"], info["system"])
+    found = await store.runs.context(run, MAX_BRANCH)
+    systems = (system, found.preferences["system"], found.thread["system"])
     return Gathered(
-        reply=branch[-1],
-        branch=tuple(branch[:-1]),
+        reply=found.branch[-1],
+        branch=tuple(found.branch[:-1]),
         systems=tuple(text for text in systems if text),
-        begun_ms=read_begun_ms(conn, run),
+        begun_ms=found.begun_ms,
     )
 
 

@@ -44,8 +44,7 @@ from ..shared.errors import (
 )
 from ..shared.events import Body, Completed, Failed, Finalized, StatusChanged
 from ..shared.logs import Line
-from ..store.chat.claims import Claimed, fail_damaged, put_off, retry_attempt
-from ..store.store import Store
+from ..store.front import ChatStore, Claimed
 from .appender import Appender
 from .context import Gathered, gather, make_prompt
 from .pauses import Pause, pause_of
@@ -62,7 +61,7 @@ Why = Literal["cancelled", "shutdown"]
 class Tools:
     """What executing needs; the same for every run of a process."""
 
-    store: Store
+    store: ChatStore
     registry: Registry
     config: ChatStream
 
@@ -101,14 +100,12 @@ class Execution:
 
     async def _fail_damaged(self, damage: DamagedRow) -> None:
         run, attempt = self._claimed.run, self.attempt + 1
-        await self._tools.store.write(
-            lambda tx: fail_damaged(tx, run, attempt, damage), run.thread.pk
-        )
+        await self._tools.store.claims.fail_damaged(run, attempt, damage)
 
     async def _attempt(self) -> bool:
         """Make one attempt; True where another is to follow at once."""
         store, run, config = self._tools.store, self._claimed.run, self._tools.config
-        gathered = await store.read(lambda conn: gather(conn, run, config.system))
+        gathered = await gather(store, run, config.system)
         appender = Appender(
             store,
             self._claimed,
@@ -186,16 +183,11 @@ class Execution:
         release = wait_s >= SHORT_WAIT_S
         store = self._tools.store
         until_ms = store.now_ms() + int(wait_s * 1000)
-        await store.write(
-            lambda tx: put_off(tx, claimed, until_ms, failure.code, release=release),
-            claimed.run.thread.pk,
-        )
+        await store.claims.put_off(claimed, until_ms, failure.code, release=release)
         if release or not await self._sleep(wait_s, appender):
             return False
         restart = visible and claimed.on_crash == "restart"
-        again = await store.write(
-            lambda tx: retry_attempt(tx, claimed, restart=restart), claimed.run.thread.pk
-        )
+        again = await store.claims.retry(claimed, restart=restart)
         if again is None:
             raise StaleAttempt(claimed.run.id, claimed.attempt)
         self._claimed = again
@@ -228,7 +220,7 @@ class _Reading:
         self,
         chunks: AsyncGenerator[Chunk, None],
         appender: Appender,
-        store: Store,
+        store: ChatStore,
         stall_timeout_s: float | None,
     ) -> None:
         self.end: EndChunk | None = None

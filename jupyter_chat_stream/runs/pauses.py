@@ -10,7 +10,7 @@ from __future__ import annotations
 from ..providers.base import AskChunk, SleepChunk
 from ..shared.errors import BadRequest
 from ..shared.events import InputRequested, StatusChanged, clean_text, iso
-from ..store.chat.waits import MAX_AHEAD_MS
+from ..store.front import MAX_AHEAD_MS
 
 MAX_PROMPT_BYTES = 4 * 1024
 MAX_CHOICES = 20

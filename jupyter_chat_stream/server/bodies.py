@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..shared.errors import ContentTooLarge, InvalidInput
-from ..shared.events import MAX_CONTENT_BYTES, clean_text, dumps, from_iso
+from ..shared.events import clean_text, dumps, from_iso
 from ..shared.spelling import did_you_mean
 from .refusals import InvalidJson
 
@@ -134,7 +134,6 @@ def new_message(raw: bytes) -> NewMessage:
         ContentTooLarge: the content, or all the rest together, is more than 1 MB.
     """
     message = parse(NewMessage, raw)
-    _check_content(message.content)
     extra = message.model_dump(include={"params", "tools", "context"}, exclude_defaults=True)
     _check_extra(extra, "'params', 'tools' and 'context' have", "together", "context")
     return message
@@ -147,7 +146,6 @@ def new_schedule(raw: bytes) -> NewSchedule:
         InvalidInput, ContentTooLarge: see ``new_message``.
     """
     schedule = parse(NewSchedule, raw)
-    _check_content(schedule.content)
     _check_extra(schedule.params, "'params' has", "", "params")
     return schedule
 
@@ -159,8 +157,6 @@ def schedule_changes(raw: bytes) -> dict[str, Any]:
         InvalidInput, ContentTooLarge: see ``new_message``.
     """
     changes = parse(ScheduleChanges, raw).changes()
-    if "content" in changes:
-        _check_content(changes["content"])
     _check_extra(changes.get("params"), "'params' has", "", "params")
     return changes
 
@@ -201,19 +197,6 @@ def time_ms(field: str, text: str | None) -> int | None:
             "2030-01-31T18:00:00Z or 2030-01-31T18:00:00+01:00.",
             field=field,
         ) from None
-
-
-def _check_content(content: str) -> None:
-    size = len(content.encode())
-    if size > MAX_CONTENT_BYTES:
-        raise ContentTooLarge(
-            f"'content' has {size} bytes; at most {MAX_CONTENT_BYTES} are taken. "
-            "Send less, or in pieces.",
-            field="content",
-            max_bytes=MAX_CONTENT_BYTES,
-        )
-    if not content.strip():
-        raise InvalidInput("'content' is empty: there is nothing to answer.", field="content")
 
 
 def _check_extra(extra: Mapping[str, Any] | None, what: str, how: str, field: str) -> None:

@@ -106,7 +106,7 @@ class MessagesHandler(ChatHandler):
 
     @answers("execute")
     async def post(self, thread_id: str) -> None:
-        from ..store.chat.commands import HEAD, SendRequest
+        from ..store.front import HEAD, SendRequest
         from . import bodies
 
         thread_id = queries.an_id(thread_id, ThreadNotFound)
@@ -201,7 +201,7 @@ class SchedulesHandler(ChatHandler):
 
     @answers("execute")
     async def post(self) -> None:
-        from ..store.chat.schedules import NewSchedule
+        from ..store.front import NewSchedule
         from . import bodies
 
         given = bodies.new_schedule(self.body())

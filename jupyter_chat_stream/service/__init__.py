@@ -6,7 +6,7 @@ Its chapters are one module each.
 
 from __future__ import annotations
 
-from ..store.chat.commands import SendRequest as SendRequest
+from ..store.front import SendRequest as SendRequest
 from .exports import Exports
 from .following import Following
 from .messages import Messages

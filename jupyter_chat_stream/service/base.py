@@ -23,10 +23,7 @@ from ..providers.registry import Registry
 from ..runs.execute import Tools
 from ..shared.config import ChatStream
 from ..shared.errors import ChatStreamError, InvalidInput, StoreError
-from ..store.chat import threads
-from ..store.log.transaction import ThreadRef
-from ..store.retention.housekeeping import Housekeeping
-from ..store.store import Store, system_now_ms
+from ..store.front import ChatStore, Housekeeping, system_now_ms
 
 T = TypeVar("T")
 
@@ -37,7 +34,7 @@ FALLBACK_MODEL = "demo/tour"
 class Parts:
     """What a started service holds."""
 
-    store: Store
+    store: ChatStore
     registry: Registry
     engine: Engine
     hub: Hub
@@ -70,7 +67,7 @@ class ServiceBase:
         """
         url = self.config.resolved_database_url()
         store = await in_a_thread(
-            lambda: Store.open(
+            lambda: ChatStore.open(
                 url,
                 synchronous=self.config.synchronous,
                 network_disk=self.config.network_disk,
@@ -91,14 +88,14 @@ class ServiceBase:
         if self.config.run_in_server and self._default_model != FALLBACK_MODEL:
             self._warming = asyncio.get_running_loop().create_task(parts.registry.warm())
 
-    async def _start_parts(self, store: Store) -> Parts:
+    async def _start_parts(self, store: ChatStore) -> Parts:
         store.attach(asyncio.get_running_loop())
         registry = self._registry
         if registry is None:
             registry = await in_a_thread(Registry)
         engine = self._make_engine(Tools(store=store, registry=registry, config=self.config))
         hub = Hub(store, poll_interval_s=self.config.poll_interval_s)
-        housekeeping = Housekeeping(store, self.config)
+        housekeeping = store.housekeeping(self.config)
         watch = ServiceWatch(
             store=store, engine=engine, registry=registry, hub=hub, housekeeping=housekeeping
         )
@@ -119,13 +116,13 @@ class ServiceBase:
 
     def _make_engine(self, tools: Tools) -> Engine:
         """Make the engine that fits: one that runs here, or one that tells the workers."""
-        if self.config.run_in_server or tools.store.database.is_sqlite:
+        if self.config.run_in_server or tools.store.is_sqlite:
             return LocalEngine(tools, self.config)
         return Queue(tools, self.config)
 
-    def _starts_engine(self, store: Store) -> bool:
+    def _starts_engine(self, store: ChatStore) -> bool:
         # else a worker on the same file hears of what is due
-        return self.config.run_in_server or not store.database.is_sqlite
+        return self.config.run_in_server or not store.is_sqlite
 
     async def stop(self) -> None:
         """End readers' polls, leave runs for whoever comes next, close the database."""
@@ -150,7 +147,7 @@ class ServiceBase:
         return self._started.engine.active if self._started else 0
 
     @property
-    def store(self) -> Store:
+    def store(self) -> ChatStore:
         return self._parts.store
 
     @property
@@ -170,9 +167,6 @@ class ServiceBase:
             if model["ready"] and not model["canned"]:
                 return str(model["id"])
         return FALLBACK_MODEL
-
-    async def _find_thread(self, owner: str, thread_id: str) -> ThreadRef:
-        return await self.store.read(lambda conn: threads.find_thread(conn, owner, thread_id))
 
 
 async def in_a_thread(work: Callable[[], T]) -> T:

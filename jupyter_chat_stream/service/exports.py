@@ -18,8 +18,7 @@ from ..export.formats import Format, file_name
 from ..export.source import Source
 from ..shared.errors import StoreError
 from ..shared.events import iso
-from ..store.chat import threads
-from ..store.log.transaction import Connection
+from ..store.front import WholeThread
 from .base import ServiceBase
 
 IN_MEMORY_BYTES = 1024 * 1024
@@ -52,14 +51,13 @@ class Exports(ServiceBase):
         self._turn = self._turn or asyncio.Lock()
         has_left = threading.Event()
 
-        def work(conn: Connection) -> Exported:
-            thread = threads.find_thread(conn, owner, thread_id)
-            source = Source(conn, thread, at=iso(self._now_ms()))
+        def work(whole: WholeThread) -> Exported:
+            source = Source(whole, at=iso(self._now_ms()))
             return write(source, wanted, has_left=has_left.is_set)
 
         async with self._turn:
             try:
-                return await self.store.read(work)
+                return await self.store.threads.export(owner, thread_id, work)
             finally:
                 has_left.set()
 

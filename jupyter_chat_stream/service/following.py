@@ -7,11 +7,9 @@ from typing import Any
 
 from ..following.hub import Reader
 from ..shared.errors import CursorAhead
-from ..shared.events import ENDS, to_wire
+from ..shared.events import to_wire
 from ..shared.records import MessageRecord
-from ..store.chat import runs, threads
-from ..store.log import reading
-from ..store.log.transaction import Connection, ThreadRef
+from ..store.front import Snapshot, ThreadRef
 from .base import ServiceBase
 
 
@@ -39,46 +37,36 @@ class Following(ServiceBase):
         """
         thread, _ = await self._check_cursor(owner, thread_id, after)
         answer = await self._parts.hub.read_page(thread, after, raw=raw, wait_s=wait_s)
-        if isinstance(answer, reading.Snapshot):
+        if isinstance(answer, Snapshot):
             return {"snapshot": answer.to_wire(), "seq": answer.seq}
         events = [to_wire(event) for event in answer.events]
         return {"events": events, "seq": events[-1]["seq"] if events else after}
 
     async def wait_ended(self, owner: str, run_id: str, timeout_s: float) -> MessageRecord:
         """Wait for a run's end; give its reply, as it is when time is up or a person is asked."""
-        ref = await self.store.read(lambda conn: runs.find_run(conn, owner, run_id))
-
-        def look(conn: Connection) -> tuple[int, bool]:
-            run = runs.read_run(conn, ref)
-            is_over = run["status"] in ENDS or run["phase"] == "waiting"
-            return reading.head_of(conn, ref.thread), is_over
-
-        after, is_over = await self.store.read(look)
-        reader = self._parts.hub.follow(ref.thread, after)
+        runs = self.store.runs
+        run = await runs.find(owner, run_id)
+        after, is_over = await runs.progress(run)
+        reader = self._parts.hub.follow(run.thread, after)
         try:
             clock = asyncio.get_running_loop().time
             deadline = clock() + timeout_s
             while not is_over and clock() < deadline:
                 await asyncio.wait_for(reader.next(), deadline - clock())
-                _, is_over = await self.store.read(look)
+                _, is_over = await runs.progress(run)
         except asyncio.TimeoutError:
             pass  # the reply is given as it is by then
         finally:
             reader.close()
-        return await self.store.read(lambda conn: reading.read_message(conn, ref))
+        return await runs.reply(run)
 
     def socket_paused(self, held_bytes: int) -> None:
         """Note that a socket takes no more for now."""
         self._parts.watch.socket_paused(held_bytes)
 
     async def _check_cursor(self, owner: str, thread_id: str, after: int) -> tuple[ThreadRef, int]:
-        """Give the thread and its head."""
-
-        def work(conn: Connection) -> tuple[ThreadRef, int]:
-            thread = threads.find_thread(conn, owner, thread_id)
-            return thread, reading.head_of(conn, thread)
-
-        thread, head = await self.store.read(work)
+        """Find the thread and the seq of its last event, and compare the cursor with it."""
+        thread, head = await self.store.threads.find(owner, thread_id)
         if after > head:
             raise CursorAhead(thread_id, after, head)
         return thread, head

@@ -6,10 +6,15 @@ from typing import Any, cast
 
 from ..shared.errors import InvalidInput
 from ..shared.records import RunRecord
-from ..store.chat import commands, runs
-from ..store.chat.commands import SendRequest
-from ..store.chat.limits import Limits, Over
-from ..store.chat.waits import MAX_AHEAD_MS
+from ..store.front import (
+    MAX_AHEAD_MS,
+    MOST_LISTED,
+    Limits,
+    Over,
+    Sender,
+    SendRequest,
+    check_content,
+)
 from .base import ServiceBase
 
 
@@ -26,16 +31,11 @@ class Messages(ServiceBase):
         Raises:
             ThreadNotFound, InvalidInput, ContentTooLarge, LimitReached, IdempotencyMismatch
         """
-        content = commands.check_content(request.content)
+        check_content(request.content)
         if request.model is not None:
             self._parts.registry.get(request.model)
         self._check_time(request.deliver_ms)
-        thread = await self._find_thread(owner, thread_id)
-
-        sender = self._sender(owner, key)
-        sent = await self.store.write(
-            lambda tx: commands.send(tx, thread, sender, content, request), thread.pk
-        )
+        sent = await self.store.messages.send(self._sender(owner, key), thread_id, request)
         self._parts.engine.nudge()
         return sent
 
@@ -44,7 +44,7 @@ class Messages(ServiceBase):
         owner: str,
         thread_id: str,
         *,
-        limit: int = runs.MOST_LISTED,
+        limit: int = MOST_LISTED,
         before: str | None = None,
         is_open: bool = False,
     ) -> dict[str, Any]:
@@ -54,23 +54,19 @@ class Messages(ServiceBase):
             ThreadNotFound
             RunNotFound: ``before`` is no run of this thread.
         """
-        thread = await self._find_thread(owner, thread_id)
-        found = await self.store.read(
-            lambda conn: runs.list_runs(conn, thread, limit=limit, before=before, is_open=is_open)
+        found = await self.store.runs.page(
+            owner, thread_id, limit=limit, before=before, is_open=is_open
         )
         return {"runs": found}
 
     async def run(self, owner: str, run_id: str) -> RunRecord:
-        return await self.store.read(
-            lambda conn: runs.read_run(conn, runs.find_run(conn, owner, run_id))
-        )
+        return await self.store.runs.read(owner, run_id)
 
     async def cancel(self, owner: str, run_id: str) -> RunRecord:
         """Stop a run, wherever it is; of one that has ended, nothing changes."""
-        ref = await self.store.read(lambda conn: runs.find_run(conn, owner, run_id))
+        ref = await self.store.runs.find(owner, run_id)
         await self._parts.engine.abort(run_id)
-
-        run = await self.store.write(lambda tx: commands.cancel(tx, ref), ref.thread.pk)
+        run = await self.store.runs.cancel(ref)
         self._parts.engine.nudge()
         return run
 
@@ -98,21 +94,15 @@ class Messages(ServiceBase):
         Raises:
             RequestNotOpen: with the winning ``value`` and ``by`` where there was an answer.
         """
-        ref = await self.store.read(lambda conn: runs.find_run(conn, owner, run_id))
-        run = await self.store.write(
-            lambda tx: commands.give_input(tx, ref, owner, request_id, value), ref.thread.pk
-        )
+        run = await self.store.runs.give_input(owner, run_id, request_id, value)
         self._parts.engine.nudge()
         return run
 
     async def _succeed(
         self, owner: str, run_id: str, key: str | None, *, keep_parts: bool
     ) -> dict[str, Any]:
-        ref = await self.store.read(lambda conn: runs.find_run(conn, owner, run_id))
         sender = self._sender(owner, key)
-        made = await self.store.write(
-            lambda tx: commands.succeed(tx, ref, sender, keep_parts=keep_parts), ref.thread.pk
-        )
+        made = await self.store.runs.succeed(sender, run_id, keep_parts=keep_parts)
         self._parts.engine.nudge()
         return made
 
@@ -123,7 +113,7 @@ class Messages(ServiceBase):
                 field="deliver_at",
             )
 
-    def _sender(self, owner: str, key: str | None) -> commands.Sender:
+    def _sender(self, owner: str, key: str | None) -> Sender:
         config = self.config
         limits = Limits(
             messages_per_minute=config.messages_per_minute,
@@ -132,4 +122,4 @@ class Messages(ServiceBase):
             max_active_runs_per_user=config.max_active_runs_per_user,
             over_active_runs=cast(Over, config.over_active_runs),
         )
-        return commands.Sender(owner=owner, key=key, limits=limits)
+        return Sender(owner=owner, key=key, limits=limits)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from ..store.chat import commands, schedules, threads
-from ..store.chat.schedules import NewSchedule
-from ..store.log.transaction import Connection, ThreadRef
+from ..store.front import MAX_SCHEDULES, NewSchedule, check_content
 from .base import ServiceBase
 
 
@@ -20,7 +17,7 @@ class Schedules(ServiceBase):
         owner: str,
         thread_id: str | None = None,
         *,
-        limit: int = schedules.MAX_SCHEDULES,
+        limit: int = MAX_SCHEDULES,
         before: str | None = None,
     ) -> dict[str, Any]:
         """List the newest of an owner's schedules, or of one thread's, before another one.
@@ -29,17 +26,11 @@ class Schedules(ServiceBase):
             ThreadNotFound
             ScheduleNotFound: ``before`` is no schedule's id.
         """
-
-        def work(conn: Connection) -> list[dict[str, Any]]:
-            thread = None
-            if thread_id is not None:
-                thread = threads.find_thread(conn, owner, thread_id)
-            return schedules.list_all(conn, owner, thread, limit=limit, before=before)
-
-        return {"schedules": await self.store.read(work)}
+        found = await self.store.schedules.page(owner, thread_id, limit=limit, before=before)
+        return {"schedules": found}
 
     async def schedule(self, owner: str, schedule_id: str) -> dict[str, Any]:
-        return await self.store.read(lambda conn: schedules.read(conn, owner, schedule_id))
+        return await self.store.schedules.read(owner, schedule_id)
 
     async def create_schedule(
         self, owner: str, thread_id: str, new: NewSchedule
@@ -49,12 +40,9 @@ class Schedules(ServiceBase):
         Raises:
             ThreadNotFound, NoSuchModel, InvalidInput, ContentTooLarge, TooManySchedules
         """
-        new = replace(new, content=commands.check_content(new.content))
+        check_content(new.content)
         self._check_model(new.model)
-        thread = await self._find_thread(owner, thread_id)
-        made = await self.store.write(
-            lambda tx: schedules.create(tx, owner, thread, new), thread.pk
-        )
+        made = await self.store.schedules.create(owner, thread_id, new)
         self._parts.engine.nudge()
         return made
 
@@ -67,12 +55,9 @@ class Schedules(ServiceBase):
             ScheduleNotFound, NoSuchModel, InvalidInput, ContentTooLarge
         """
         if "content" in changes:
-            changes = {**changes, "content": commands.check_content(changes["content"])}
+            check_content(changes["content"])
         self._check_model(changes.get("model"))
-        thread = await self._thread_of(owner, schedule_id)
-        changed = await self.store.write(
-            lambda tx: schedules.change(tx, owner, schedule_id, changes), thread.pk
-        )
+        changed = await self.store.schedules.change(owner, schedule_id, changes)
         self._parts.engine.nudge()
         return changed
 
@@ -82,11 +67,7 @@ class Schedules(ServiceBase):
         Raises:
             ScheduleNotFound
         """
-        thread = await self._thread_of(owner, schedule_id)
-        await self.store.write(lambda tx: schedules.delete(tx, owner, schedule_id), thread.pk)
-
-    async def _thread_of(self, owner: str, schedule_id: str) -> ThreadRef:
-        return await self.store.read(lambda conn: schedules.thread_of(conn, owner, schedule_id))
+        await self.store.schedules.delete(owner, schedule_id)
 
     def _check_model(self, model: str | None) -> None:
         if model is not None:

@@ -6,11 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._version import PROTOCOL_VERSION, __version__
-from ..shared.events import dumps
 from ..shared.records import ThreadChange, ThreadRecord, ThreadState
-from ..store.chat import commands, runs, threads
-from ..store.log import reading
-from ..store.log.transaction import Connection
 from .base import ServiceBase
 
 
@@ -23,9 +19,9 @@ class Threads(ServiceBase):
         return {
             "version": __version__,
             "protocol": PROTOCOL_VERSION,
-            "database": parts.store.database.describe(),
+            "database": parts.store.describe(),
             "engine": parts.engine.name,
-            "runs": await parts.store.read(runs.count_by_status),
+            "runs": await parts.store.runs.count_by_status(),
         }
 
     async def models(self, owner: str) -> dict[str, Any]:
@@ -37,12 +33,12 @@ class Threads(ServiceBase):
         return {"models": models, "default": wanted or self._default_model}
 
     async def preferences(self, owner: str) -> dict[str, Any]:
-        return await self.store.read(lambda conn: threads.read_preferences(conn, owner))
+        return await self.store.threads.preferences(owner)
 
     async def set_preferences(self, owner: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         if changes.get("default_model") is not None:
             self._parts.registry.get(changes["default_model"])
-        return await self.store.write(lambda tx: threads.write_preferences(tx, owner, changes))
+        return await self.store.threads.change_preferences(owner, changes)
 
     async def create_thread(
         self,
@@ -65,18 +61,14 @@ class Threads(ServiceBase):
             self._parts.registry.get(model)
         else:
             model = (await self.preferences(owner))["default_model"] or self._default_model
-        chosen = model
-        return await self.store.write(
-            lambda tx: threads.create_thread(
-                tx,
-                owner=owner,
-                project=project or "",
-                project_others=project_others,
-                name=name,
-                title=title,
-                model=chosen,
-                system=system,
-            )
+        return await self.store.threads.create(
+            owner=owner,
+            project=project or "",
+            project_others=project_others,
+            name=name,
+            title=title,
+            model=model,
+            system=system,
         )
 
     async def list_threads(
@@ -89,22 +81,13 @@ class Threads(ServiceBase):
         limit: int = 50,
         before: str | None = None,
     ) -> dict[str, Any]:
-        found = await self.store.read(
-            lambda conn: threads.list_threads(
-                conn,
-                owner,
-                q=q,
-                project=project,
-                archived=archived,
-                limit=limit,
-                before=before,
-            )
+        found = await self.store.threads.page(
+            owner, q=q, project=project, archived=archived, limit=limit, before=before
         )
         return {"threads": found}
 
     async def thread(self, owner: str, thread_id: str) -> ThreadRecord:
-        thread = await self._find_thread(owner, thread_id)
-        return await self.store.read(lambda conn: threads.read_thread(conn, thread))
+        return await self.store.threads.read(owner, thread_id)
 
     async def change_thread(
         self, owner: str, thread_id: str, changes: ThreadChange
@@ -112,36 +95,21 @@ class Threads(ServiceBase):
         model = changes.get("model")
         if model is not None:
             self._parts.registry.get(model)
-        thread = await self._find_thread(owner, thread_id)
-        return await self.store.write(
-            lambda tx: threads.change_thread(tx, owner, thread_id, changes), thread.pk
-        )
+        return await self.store.threads.change(owner, thread_id, changes)
 
     async def delete_thread(self, owner: str, thread_id: str) -> None:
         """Cancel the thread's runs and mark it deleted, in one transaction."""
-        thread = await self._find_thread(owner, thread_id)
-        stopped = await self.store.write(lambda tx: commands.delete(tx, thread, owner), thread.pk)
-        for run_id in stopped:
+        for run_id in await self.store.threads.delete(owner, thread_id):
             await self._parts.engine.abort(run_id)
 
     async def state(
         self, owner: str, thread_id: str, *, limit: int | None = None, before: str | None = None
     ) -> ThreadState:
         """Give the state of a thread, and the cursor it stands at."""
-        return await self.store.read(lambda conn: _state(conn, owner, thread_id, limit, before))
+        return await self.store.threads.state(owner, thread_id, limit=limit, before=before)
 
     async def state_text(
         self, owner: str, thread_id: str, *, limit: int | None = None, before: str | None = None
     ) -> str:
         """Give the same as JSON, written where it is read: a large one would hold up the loop."""
-        return await self.store.read(
-            lambda conn: dumps(_state(conn, owner, thread_id, limit, before))
-        )
-
-
-def _state(
-    conn: Connection, owner: str, thread_id: str, limit: int | None, before: str | None
-) -> ThreadState:
-    thread = threads.find_thread(conn, owner, thread_id)
-    first = threads.find_message(conn, thread, before) if before is not None else None
-    return reading.read_state(conn, thread, limit=limit, before=first)
+        return await self.store.threads.state_text(owner, thread_id, limit=limit, before=before)

@@ -16,7 +16,8 @@ from ..shared.errors import NotFound
 from ..shared.events import Event, dumps, iso
 from ..shared.records import MessageRecord, RunRecord
 from .chat.runs import open_runs
-from .log.reading import read_events, shown_run
+from .chat.threads import read_thread
+from .log.reading import head_of, read_events, shown_run
 from .log.transaction import RunRef, ThreadRef, execute, fold_message
 from .sql import damage, rows
 from .sql.driver import among
@@ -105,6 +106,34 @@ def read_compactions(conn: Connection, thread: ThreadRef) -> list[dict[str, Any]
         {**{name: row[name] for name in row if name != "at_ms"}, "at": iso(row["at_ms"])}
         for row in found
     ]
+
+
+class WholeThread:
+    """One thread within one read transaction, at the seq of its last event."""
+
+    def __init__(self, conn: Connection, thread: ThreadRef) -> None:
+        self.seq = head_of(conn, thread)  # first: it fixes the transaction's moment
+        self.info = read_thread(conn, thread)
+        self.entries = read_entries(conn, thread)
+        self._conn = conn
+        self._thread = thread
+
+    def messages(self, entries: Sequence[Entry]) -> Iterator[MessageRecord]:
+        """Read these messages, in this order."""
+        keys = [entry.pk for entry in entries]
+        return each_message(self._conn, self._thread, keys, self.seq)
+
+    def runs(self) -> Iterator[RunRecord]:
+        """Read all runs, oldest first."""
+        return each_run(self._conn, self._thread)
+
+    def events(self) -> Iterator[Event]:
+        """Read all events that there still are, in order."""
+        return each_event(self._conn, self._thread)
+
+    def compactions(self) -> list[dict[str, Any]]:
+        """List the deltas that were taken out of the log."""
+        return read_compactions(self._conn, self._thread)
 
 
 def each_thread(conn: Connection) -> Iterator[ThreadRef]:

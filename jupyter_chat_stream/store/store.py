@@ -24,6 +24,7 @@ from .log.operations import PATIENCE_S, Append, Command, Commit, Committed, sett
 from .log.transaction import Transaction
 from .log.writer import Writer
 from .sql.database import READERS, Database
+from .sql.driver import Place
 from .sql.failures import is_unreachable, pauses
 from .sql.notices.base import Notice
 
@@ -170,15 +171,19 @@ class Store:
         self.append(operation)
         return future
 
-    def submit(self, work: Callable[[Transaction], T], *threads: int) -> Future[T]:
-        """Queue a command, which runs in the writer's next transaction; name its threads."""
-        command = Command(work=work, threads=threads)
+    def submit(self, work: Callable[[Transaction], T], *places: Place) -> Future[T]:
+        """Queue a command, which runs in the writer's next transaction.
+
+        Args:
+            places: the threads that it changes: their locks are taken before it begins.
+        """
+        command = Command(work=work, places=places)
         self._writer.put(command)
         return command.future
 
-    async def write(self, work: Callable[[Transaction], T], *threads: int) -> T:
+    async def write(self, work: Callable[[Transaction], T], *places: Place) -> T:
         """Run a command and wait for its commit."""
-        return await asyncio.wrap_future(self.submit(work, *threads))
+        return await asyncio.wrap_future(self.submit(work, *places))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a reader in one read transaction on the pool.

@@ -74,7 +74,7 @@ async def ask_case(rig: Rig, api: PlayedApi, name: str) -> tuple[RunRef, dict[st
 async def succeed(rig: Rig, run: RunRef, *, keep_parts: bool) -> dict[str, Any]:
     """Retry or continue a run as a person does; gives the new reply at its end."""
     made = await rig.store.write(
-        lambda tx: commands.succeed(tx, run, Sender(owner="local"), keep_parts=keep_parts),
+        lambda tx: commands.succeed(tx, Sender(owner="local"), run.id, keep_parts=keep_parts),
         run.thread.pk,
     )
     ref = await rig.execute()

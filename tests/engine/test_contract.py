@@ -182,7 +182,7 @@ async def test_a_schedule_sends_when_its_time_comes_and_once(make_rig: MakeRig) 
     rigs = [await begun(await make_rig(provider=answerer())) for _ in range(2)]
     thread = await rigs[0].thread()
     new = schedules.NewSchedule(content="the news", cron="0 7 * * *")
-    await rigs[0].store.write(lambda tx: schedules.create(tx, "local", thread, new), thread.pk)
+    await rigs[0].store.write(lambda tx: schedules.create(tx, "local", thread.id, new), thread.pk)
     rigs[0].clock.advance(3 * 24 * 3_600_000)
     for rig in rigs:
         rig.engine.nudge()

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from jupyter_chat_stream.engine.leases import LeaseOwners
 from jupyter_chat_stream.shared.errors import DatabaseUnreachable
-from jupyter_chat_stream.store.chat.leases import LeaseConnection
+from jupyter_chat_stream.store.front import LeaseConnection, LeaseReader
 from jupyter_chat_stream.store.sql.database import Database
 from tests.clock import START_MS
 
@@ -28,7 +28,8 @@ class Bureau:
         self.database = Database(url, now_ms=START_MS)
 
     def owners(self, own: str, *, lease_s: float = LONG_S, **callbacks: object) -> LeaseOwners:
-        return LeaseOwners(self.database, own, kind="server", lease_s=lease_s, **callbacks)  # type: ignore[arg-type]
+        lease = LeaseConnection(self.database, own, "server", lease_s)
+        return LeaseOwners(lease, **callbacks)  # type: ignore[arg-type]
 
     def sql(self, statement: str) -> list[object]:
         conn = self.database.connect_listening()
@@ -50,7 +51,7 @@ class Bureau:
 
     def is_alive(self, owners: LeaseOwners, owner: str) -> bool:
         with self.database.reading.connect() as conn:
-            return owners.is_alive(conn, owner)
+            return owners.is_alive(LeaseReader(conn), owner)
 
 
 @pytest.fixture
@@ -102,11 +103,11 @@ async def test_a_look_that_takes_longer_than_a_lease_takes_nobody_for_dead(burea
     bureau.add("01other", LOOK_MS)
     bureau.add("01dead", -1)
     with bureau.database.reading.connect() as conn:
-        assert own.is_alive(conn, "01other")
+        assert own.is_alive(LeaseReader(conn), "01other")
         bureau.leave("01other", 5_000)  # renewed in time
         conn.execute(text(f"SELECT pg_sleep({1.2 * LOOK_MS / 1000})"))
-        assert own.is_alive(conn, "01other")
-        assert not own.is_alive(conn, "01dead")
+        assert own.is_alive(LeaseReader(conn), "01other")
+        assert not own.is_alive(LeaseReader(conn), "01dead")
     await own.close()
 
 

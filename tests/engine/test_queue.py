@@ -207,7 +207,7 @@ async def test_calls_that_are_in_vain_are_removed_whatever_version_made_them(
         tx.execute(f"INSERT INTO {others}.procrastinate_jobs VALUES (1, 'todo', '{{}}')")
 
     await rig.store.write(call)
-    await rig.store.write(lambda tx: rig.engine._jobs.clear(tx.conn))
+    await rig.engine._jobs.clear()
     locks = f"SELECT queueing_lock FROM {older.schema}.procrastinate_jobs"
     left = await rig.store.read(lambda conn: [row[0] for row in conn.exec_driver_sql(locks)])
     assert left == [f"{runs[1].id}:1"]

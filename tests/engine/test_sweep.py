@@ -21,7 +21,7 @@ DAMAGES = {
 
 async def scheduled(rig: Rig, thread: ThreadRef) -> str:
     new = schedules.NewSchedule(content="Again?", cron="* * * * *")
-    work: Any = lambda tx: schedules.create(tx, "local", thread, new)  # noqa: E731
+    work: Any = lambda tx: schedules.create(tx, "local", thread.id, new)  # noqa: E731
     made, _ = await rig.store.write(work, thread.pk)
     return str(made["id"])
 

@@ -27,9 +27,9 @@ LEFT_ALONE = (
 async def commits_of(service: Service, send: SendRequest) -> list[Any]:
     """Answer one message; give what each commit on the way left alone."""
     found: list[Any] = []
-    path = service.store.database.path
+    path = service.store.path
     assert path is not None
-    deliver = service.store._writer._deliver
+    deliver = service.store.core._writer._deliver
 
     def look_and_deliver(committed: Committed) -> None:
         # on the writer's thread, after this commit and before the next
@@ -38,7 +38,7 @@ async def commits_of(service: Service, send: SendRequest) -> list[Any]:
         conn.close()
         deliver(committed)
 
-    service.store._writer._deliver = look_and_deliver
+    service.store.core._writer._deliver = look_and_deliver
     thread, _ = await service.create_thread(OWNER, model="scripted/model")
     sent = await service.send(OWNER, thread["id"], send)
     reply = await service.wait_ended(OWNER, sent["run"]["id"], 20)

@@ -13,6 +13,7 @@ from jupyter_chat_stream.following.hub import Hub, Reader
 from jupyter_chat_stream.shared.errors import StoreError
 from jupyter_chat_stream.shared.events import ThreadChanged
 from jupyter_chat_stream.store.chat import threads
+from jupyter_chat_stream.store.front import ChatStore
 from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
 from jupyter_chat_stream.store.sql.notices.base import Notices
 from jupyter_chat_stream.store.store import Store
@@ -29,7 +30,7 @@ class Two:
         self.here, self.there = Store.open(url), Store.open(url)
         self.there._writer._notices = Notices()  # nobody is told: only looking finds it
         self.here.attach(asyncio.get_running_loop())
-        self.hub = Hub(self.here, poll_interval_s=POLL_S)
+        self.hub = Hub(ChatStore(self.here), poll_interval_s=POLL_S)
         made = self.there.submit(_create).result(SOON_S)
         found = self.there.read_now(lambda conn: threads.find_thread(conn, "local", made["id"]))
         self.thread: ThreadRef = found

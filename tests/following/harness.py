@@ -36,7 +36,7 @@ class Following:
 
     @classmethod
     async def begun(cls, rig: Rig, poll_interval_s: float = 3600.0) -> Following:
-        self = cls(rig, Hub(rig.store, poll_interval_s=poll_interval_s))
+        self = cls(rig, Hub(rig.chat_store, poll_interval_s=poll_interval_s))
         self.thread = await rig.thread()
         await self.next_run()
         return self

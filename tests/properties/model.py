@@ -28,6 +28,7 @@ from jupyter_chat_stream.shared.events import (
 )
 from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.store.audit import verify
+from jupyter_chat_stream.store.front import ChatStore
 from jupyter_chat_stream.store.log.reading import Snapshot, read_after, read_events
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.store.store import Store
@@ -209,7 +210,7 @@ class Base(RuleBasedStateMachine):
         self.store = Store.open(self.url, now_ms=self.now, make_id=self.new_id)
         self.store.attach(self.loop)
         self.store.listen(self.note)
-        self.hub = Hub(self.store, poll_interval_s=3600.0)
+        self.hub = Hub(ChatStore(self.store), poll_interval_s=3600.0)
 
     def now(self) -> int:
         return self.clock

@@ -186,7 +186,7 @@ def test_systems_are_joined_widest_first() -> None:
 
 
 async def gathered(rig: Rig, run: RunRef, system: str | None = None) -> Gathered:
-    return await rig.store.read(lambda conn: gather(conn, run, system))
+    return await gather(rig.chat_store, run, system)
 
 
 def branch_texts(found: Gathered) -> list[str]:

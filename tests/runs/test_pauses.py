@@ -147,7 +147,7 @@ async def test_stop_and_delete_work_while_it_asks(make_rig: MakeRig, word: str) 
     if word == "cancel":
         assert await rig.cancel(run)
     else:
-        await rig.store.write(lambda tx: commands.delete(tx, thread, "local"), thread.pk)
+        await rig.store.write(lambda tx: commands.delete(tx, "local", thread.id), thread.pk)
     assert (await rig.run(run))["status"] == "cancelled"
     with pytest.raises(RequestNotOpen):
         await answer(rig, run, "2026")

@@ -128,7 +128,7 @@ async def test_a_schedule_sends_its_message_and_is_answered(chat_server: ChatSer
     thread_id = await chat_server.thread()
     schedule = await made(chat_server, thread_id)
     service = chat_server.service
-    await service.store.write(
+    await service.store.core.write(
         lambda tx: tx.execute("UPDATE schedule SET next_ms = :now", {"now": tx.now_ms})
     )
     path = f"threads/{thread_id}/events?after=1&wait=30"

@@ -150,14 +150,14 @@ async def test_no_run_is_made_in_a_thread_that_was_deleted_meanwhile(
     made, _ = await service.create_thread(OWNER)
     run_id = (await service.send(OWNER, made["id"], SendRequest(content="Why?")))["run"]["id"]
     await service.cancel(OWNER, run_id)
-    write = service.store.write
+    write = service.store.core.write
 
-    async def write_after_the_deletion(work: object, *threads: int) -> object:
-        service.store.write = write  # type: ignore[method-assign]
+    async def write_after_the_deletion(work: object, *places: int) -> object:
+        service.store.core.write = write  # type: ignore[method-assign]
         await service.delete_thread(OWNER, made["id"])
-        return await write(work, *threads)  # type: ignore[arg-type]
+        return await write(work, *places)  # type: ignore[arg-type]
 
-    service.store.write = write_after_the_deletion  # type: ignore[assignment]
+    service.store.core.write = write_after_the_deletion  # type: ignore[assignment]
     with pytest.raises(RunNotFound):
         await getattr(service, again)(OWNER, run_id)
     assert sum((await service.status())["runs"].values()) == 1

@@ -70,25 +70,26 @@ class Sender:
     limits: Limits = NO_LIMITS
 
 
-def check_content(content: str) -> str:
-    """Give the content as it may be stored.
+def check_content(content: str) -> None:
+    """Check that a person's message can be stored and answered.
 
     Raises:
-        ContentTooLarge, InvalidInput: it is empty.
+        ContentTooLarge
+        InvalidInput: the content is empty.
     """
-    if len(content.encode("utf-8", "surrogatepass")) > MAX_CONTENT_BYTES:
+    size = len(content.encode("utf-8", "surrogatepass"))
+    if size > MAX_CONTENT_BYTES:
         raise ContentTooLarge(
-            f"The content is larger than {MAX_CONTENT_BYTES} bytes. Send less, or in pieces.",
-            limit_bytes=MAX_CONTENT_BYTES,
+            f"'content' has {size} bytes; at most {MAX_CONTENT_BYTES} are taken. "
+            "Send less, or in pieces.",
+            field="content",
+            max_bytes=MAX_CONTENT_BYTES,
         )
     if not content.strip():
-        raise InvalidInput("The content is empty; say something.", field="content")
-    return clean_text(content)
+        raise InvalidInput("'content' is empty: there is nothing to answer.", field="content")
 
 
-def send(
-    tx: Transaction, thread: ThreadRef, sender: Sender, content: str, request: SendRequest
-) -> dict[str, Any]:
+def send(tx: Transaction, thread_id: str, sender: Sender, request: SendRequest) -> dict[str, Any]:
     """Write a person's message, the empty reply and its run: ``{message, reply, run}``.
 
     A message for later has its parent and its turn when it is delivered (``waits``).
@@ -97,7 +98,8 @@ def send(
         ThreadNotFound, MessageNotFound, LimitReached, IdempotencyMismatch
         InvalidInput: its parent is not delivered.
     """
-    info = threads.read_thread(tx.conn, threads.find_thread(tx.conn, sender.owner, thread.id))
+    thread = threads.find_thread(tx.conn, sender.owner, thread_id)
+    info = threads.read_thread(tx.conn, thread)
     known = _recall(tx, thread, sender, SEND_ROUTE, request.body())
     if known is not None:
         return sent(tx, thread, *known)
@@ -107,7 +109,7 @@ def send(
     deliver_ms = limits.admit(tx, sender.owner, sender.limits, deliver_ms)
     if isinstance(request.parent_id, str):
         threads.check_place(tx.conn, thread, request.parent_id, "parent_id")
-    message, run = write_exchange(tx, thread, info, content, request, deliver_ms)
+    message, run = write_exchange(tx, thread, info, request, deliver_ms)
     _remember(tx, thread, sender, SEND_ROUTE, request.body(), message["id"], run.id)
     tx.flush()
     return sent(tx, thread, message["id"], run.id)
@@ -117,7 +119,6 @@ def write_exchange(
     tx: Transaction,
     thread: ThreadRef,
     info: ThreadRecord,
-    content: str,
     request: SendRequest,
     deliver_ms: int | None = None,
 ) -> tuple[WrittenMessage, RunRef]:
@@ -132,7 +133,7 @@ def write_exchange(
         if deliver_ms is not None:
             params[JOINS_HEAD] = True
     is_for_later = deliver_ms is not None
-    parts = _parts_of(content, request.context)
+    parts = _parts_of(request)
     message = runs.add_message(
         tx, thread, parts=parts, parent_id=parent_id, is_for_later=is_for_later
     )
@@ -145,24 +146,23 @@ def write_exchange(
     return message, runs.add_reply(tx, thread, reply)
 
 
-def succeed(tx: Transaction, run: RunRef, sender: Sender, *, keep_parts: bool) -> dict[str, Any]:
+def succeed(tx: Transaction, sender: Sender, run_id: str, *, keep_parts: bool) -> dict[str, Any]:
     """Make the run that retries or continues an ended one: ``{reply, run}``.
 
     Raises:
-        RunNotFound: its thread was deleted meanwhile.
-        RunNotEnded, RunRefused, LimitReached
+        RunNotFound, RunNotEnded, RunRefused, LimitReached
     """
-    runs.find_run(tx.conn, sender.owner, run.id)
+    run = runs.find_run(tx.conn, sender.owner, run_id)
     route = f"{'continue' if keep_parts else 'retry'} {run.id}"
     known = _recall(tx, run.thread, sender, route, {})
     if known is not None:
-        run_id = known[1]
+        made_id = known[1]
     else:
         _admit_now(tx, sender)
-        run_id = runs.make_successor(tx, run, keep_parts=keep_parts).id
-        _remember(tx, run.thread, sender, route, {}, None, run_id)
+        made_id = runs.make_successor(tx, run, keep_parts=keep_parts).id
+        _remember(tx, run.thread, sender, route, {}, None, made_id)
         tx.flush()
-    made = sent(tx, run.thread, None, run_id)
+    made = sent(tx, run.thread, None, made_id)
     return {"reply": made["reply"], "run": made["run"]}
 
 
@@ -194,13 +194,13 @@ def give_input(tx: Transaction, run: RunRef, owner: str, request_id: str, value:
     return tx.run(run).copy()
 
 
-def delete(tx: Transaction, thread: ThreadRef, owner: str) -> list[str]:
+def delete(tx: Transaction, owner: str, thread_id: str) -> list[str]:
     """Cancel the thread's runs and mark it deleted; gives the ids of those runs.
 
     Raises:
         ThreadNotFound: it was deleted before.
     """
-    threads.find_thread(tx.conn, owner, thread.id)
+    thread = threads.find_thread(tx.conn, owner, thread_id)
     stopped = runs.open_runs(tx.conn, thread)
     for run in stopped:
         runs.cancel(tx, run)
@@ -254,9 +254,9 @@ def _admit_now(tx: Transaction, sender: Sender) -> None:
     limits.admit(tx, sender.owner, limits_now, None)
 
 
-def _parts_of(content: str, context: Sequence[Mapping[str, str]]) -> list[Part]:
+def _parts_of(request: SendRequest) -> list[Part]:
     attached: list[Part] = [
         {"kind": "attachment", "name": clean_text(c["name"]), "text": clean_text(c["text"])}
-        for c in context
+        for c in request.context
     ]
-    return [*attached, {"kind": "text", "text": content}]
+    return [*attached, {"kind": "text", "text": clean_text(request.content)}]

@@ -38,10 +38,12 @@ _END = "DELETE FROM lease WHERE owner = %(owner)s"
 class LeaseConnection:
     """One owner's lease, and the connection of its own over which it is renewed. Blocks."""
 
-    def __init__(self, database: Database, owner: str, kind: str, lease_s: float) -> None:
+    def __init__(self, database: Database, holder: str, kind: str, lease_s: float) -> None:
+        self.holder = holder
+        self.lease_s = lease_s
         self._database = database
         self._params = {
-            "owner": owner,
+            "owner": holder,
             "kind": kind,
             "host": socket.gethostname(),
             "pid": os.getpid(),
@@ -94,11 +96,21 @@ class LeaseConnection:
             ) from error
 
 
-def is_alive(conn: Connection, own: str, owner: str, lease_s: float) -> bool:
-    """Say whether an owner's lease lasts, or whether this process is in no state to say."""
-    sql = (
-        f"SELECT EXISTS (SELECT 1 FROM lease WHERE owner = :owner AND until_ms > {_THEN}) OR "
-        f"NOT EXISTS (SELECT 1 FROM lease WHERE owner = :own AND until_ms > {_THEN} + :missed)"
-    )
-    params = {"owner": owner, "own": own, "missed": int(lease_s * 1000 * MISSED)}
-    return bool(execute(conn, sql, params).scalar())
+class LeaseReader:
+    """Reads leases within one read transaction; an engine is given one for its questions."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    def is_alive(self, own: str, holder: str, lease_s: float) -> bool:
+        """Return whether a holder's lease lasts; also True if this process cannot judge that.
+
+        Args:
+            own: the name under which this process holds runs.
+        """
+        sql = (
+            f"SELECT EXISTS (SELECT 1 FROM lease WHERE owner = :holder AND until_ms > {_THEN}) OR "
+            f"NOT EXISTS (SELECT 1 FROM lease WHERE owner = :own AND until_ms > {_THEN} + :missed)"
+        )
+        params = {"holder": holder, "own": own, "missed": int(lease_s * 1000 * MISSED)}
+        return bool(execute(self._conn, sql, params).scalar())

@@ -17,13 +17,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
 
 from ...shared.errors import InvalidInput, ScheduleNotFound, TooManySchedules
-from ...shared.events import canonical, iso
+from ...shared.events import canonical, clean_text, iso
 from ...shared.logs import Line
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..sql.tables import ScheduleRow, table
@@ -88,7 +88,7 @@ def next_tick(conn: Connection, after_ms: int = -1) -> int | None:
 def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
     """Send a due schedule's message; None where another was first, or there is nothing to send.
 
-    Name the thread for the transaction: ``store.write(lambda tx: tick(tx, due), due.thread.pk)``.
+    Its caller names the thread for the transaction.
     """
     row = _look(tx, due)
     if row is None:
@@ -111,7 +111,7 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
         content=row["content"], model=row["model"], params=_load(row["params"])
     )
     info = threads.read_thread(tx.conn, due.thread)
-    _, run = commands.write_exchange(tx, due.thread, info, row["content"], request)
+    _, run = commands.write_exchange(tx, due.thread, info, request)
     _set(tx, due.pk, last_ms=tx.now_ms, last_run_id=run.id)
     return run
 
@@ -120,17 +120,17 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
 
 
 def create(
-    tx: Transaction, owner: str, thread: ThreadRef, new: NewSchedule
+    tx: Transaction, owner: str, thread_id: str, new: NewSchedule
 ) -> tuple[dict[str, Any], bool]:
     """Make a schedule, or give the thread's one that is just the same; True where it was made.
 
     So a cell that is run again does not send twice.
 
     Raises:
-        ThreadNotFound: it was deleted meanwhile.
-        TooManySchedules, InvalidInput
+        ThreadNotFound, TooManySchedules, InvalidInput
     """
-    threads.find_thread(tx.conn, owner, thread.id)
+    thread = threads.find_thread(tx.conn, owner, thread_id)
+    new = replace(new, content=clean_text(new.content))
     next_ms = next_after(new.cron, new.timezone, tx.now_ms)
     for known in list_all(tx.conn, owner, thread):
         if all(known[name] == value for name, value in vars(new).items()):
@@ -164,6 +164,8 @@ def change(
         ScheduleNotFound, InvalidInput
     """
     now = read(tx.conn, owner, schedule_id)
+    if "content" in changes:
+        changes = {**changes, "content": clean_text(changes["content"])}
     fresh = {**now, **changes}
     columns = {name: changes[name] for name in changes if name != "params"}
     if "params" in changes:
@@ -193,16 +195,6 @@ def read(conn: Connection, owner: str, schedule_id: str) -> dict[str, Any]:
         ScheduleNotFound: there is none, or it is somebody else's.
     """
     return _wire(_find(conn, owner, schedule_id))
-
-
-def thread_of(conn: Connection, owner: str, schedule_id: str) -> ThreadRef:
-    """Give the thread whose lock a change of this schedule takes.
-
-    Raises:
-        ScheduleNotFound
-    """
-    row = _find(conn, owner, schedule_id)
-    return ThreadRef(pk=row["thread"], id=row["thread_id"])
 
 
 def list_all(

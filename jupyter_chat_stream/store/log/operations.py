@@ -11,6 +11,7 @@ from typing import Any
 
 from ...shared.events import Body, Event
 from ...shared.logs import Line, place_of
+from ..sql.driver import Place
 from .transaction import RunRef, Transaction
 
 log = logging.getLogger("jupyter_chat_stream.store")
@@ -59,7 +60,7 @@ class Command:
     """A closure that reads and writes in the transaction; its future gives what it returned."""
 
     work: Callable[[Transaction], Any]
-    threads: tuple[int, ...] = ()
+    places: tuple[Place, ...] = ()  # of the threads it changes, whose locks are taken first
     future: Future[Any] = field(default_factory=Future)
     patience_s: float = PATIENCE_S
     queued_s: float = field(default_factory=time.monotonic)

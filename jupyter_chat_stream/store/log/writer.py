@@ -207,9 +207,8 @@ class Writer:
 
     def _write(self, batch: list[Operation]) -> Committed:
         conn = self._connection()
-        threads = _threads(batch)
-        xid = driver.begin_writing(conn, threads)
-        tx = Transaction(conn, self._now_ms, self._new_id, locked=threads)
+        xid, locked = driver.begin_writing(conn, _places(batch))
+        tx = Transaction(conn, self._now_ms, self._new_id, locked=locked)
         tx.guard(op.run for op in batch if isinstance(op, Append))
         outcomes: list[Outcome] = []
         for operation in batch:
@@ -330,11 +329,11 @@ def _perform(tx: Transaction, operation: Operation) -> tuple[Any, BaseException 
     return events, None
 
 
-def _threads(batch: Sequence[Operation]) -> list[int]:
-    keys: list[int] = []
+def _places(batch: Sequence[Operation]) -> list[driver.Place]:
+    places: list[driver.Place] = []
     for operation in batch:
         if isinstance(operation, Append):
-            keys.append(operation.run.thread.pk)
+            places.append(operation.run.thread.pk)
         else:
-            keys.extend(operation.threads)
-    return keys
+            places.extend(operation.places)
+    return places

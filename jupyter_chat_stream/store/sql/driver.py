@@ -27,6 +27,9 @@ BEGIN_POSTGRES = (
 # So many rows in one statement, and the rest in one more: few enough that each stays prepared.
 ROWS_AT_ONCE = (64, 16)
 
+Place = int | str  # names a thread: its key, or the id of it, of a run or of a schedule in it
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
 
 class Undecodable:
     """A text of SQLite that is no UTF-8: the file is damaged. It is no ``str``, so it fits nowhere.
@@ -82,34 +85,52 @@ def begin(conn: Connection, sql: str) -> None:
         _run(conn, sql, lambda: raw.execute(sql, prepare=False).close())
 
 
-def begin_writing(conn: Connection, threads: Collection[int]) -> str | None:
-    """Begin a transaction and take the threads' locks, in sorted order.
+def begin_writing(conn: Connection, places: Collection[Place]) -> tuple[str | None, set[int]]:
+    """Begin a transaction and take the locks of the threads at ``places``, in sorted order.
 
-    SQLAlchemy learns of it only if it is used. SQLite has one lock for all. On Postgres the locks
-    come in the same round trip, and with them the transaction's id, which this returns: who loses
-    the connection while it commits asks by it what became of the transaction.
+    SQLAlchemy learns of the transaction only if it is used. SQLite has one lock for all. On
+    Postgres the locks come in the same round trip, and with them the transaction's id: a process
+    that loses the connection while it commits asks by this id whether the commit came through.
+
+    Returns:
+        The transaction's id (None on SQLite), and the keys of the threads that are locked.
     """
     if conn.dialect.name == "sqlite":
         begin(conn, BEGIN_WRITING)
-        return None
+        return None, set()
     sql = f"{BEGIN_POSTGRES}; SELECT pg_current_xact_id()::text"
-    if threads:
-        sql += f"; {lock_threads(threads)}"
+    if places:
+        sql += f"; {lock_threads(places)}"
     raw: Any = conn.connection.driver_connection
     cursor = raw.cursor()
     try:
         _run(conn, sql, lambda: cursor.execute(sql, prepare=False))
         while cursor.description is None:
             cursor.nextset()
-        return str(cursor.fetchone()[0])
+        xid = str(cursor.fetchone()[0])
+        return xid, {row[0] for row in cursor.fetchall()} if cursor.nextset() else set()
     finally:
         cursor.close()
 
 
-def lock_threads(threads: Collection[int]) -> str:
-    """Give the statement that takes threads' locks, always in the same order."""
-    keys = ",".join(str(int(key)) for key in sorted(set(threads)))
-    return f"SELECT pk FROM thread WHERE pk IN ({keys}) ORDER BY pk FOR UPDATE"
+def lock_threads(places: Collection[Place]) -> str:
+    """Return the statement that locks threads, always in the same order, and selects their keys."""
+    keys = sorted({int(place) for place in places if not isinstance(place, str)})
+    # An id of another shape names nothing that a user has; it is no part of a statement.
+    ids = sorted({place for place in places if isinstance(place, str) and _ID.fullmatch(place)})
+    wanted = ",".join(map(str, keys)) or "NULL"
+    if ids:
+        among_ids = "IN ({})".format(",".join(f"'{each}'" for each in ids))
+        known = [f"SELECT key FROM (VALUES ({key}::bigint)) AS given(key)" for key in keys]
+        wanted = " UNION ALL ".join(
+            [
+                *known,
+                f"SELECT pk FROM thread WHERE id {among_ids}",
+                f"SELECT thread FROM run WHERE id {among_ids}",
+                f"SELECT thread FROM schedule WHERE id {among_ids}",
+            ]
+        )
+    return f"SELECT pk FROM thread WHERE pk IN ({wanted}) ORDER BY pk FOR UPDATE"
 
 
 def commit(conn: Connection, notify: str = "") -> None:

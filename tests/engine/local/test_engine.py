@@ -197,7 +197,7 @@ async def test_a_sweep_that_comes_late_by_more_than_a_lease_gives_the_others_tim
     delays = asyncio.Queue[float]()
     rig.engine.doubt = lambda: doubts.append(sweep.late_s)  # type: ignore[method-assign]
     clock = chain((0.0, 10.0, 10.0, 3610.0), repeat(3610.0))  # before and after each pause
-    sweep = Sweep(rig.store, rig.engine, rig.config, wall_s=lambda: next(clock))
+    sweep = Sweep(rig.chat_store, rig.engine, rig.config, wall_s=lambda: next(clock))
     sweep.observe = delays.put_nowait
     sweep.start()
     found = [await rig.bounded(delays.get()) for _ in range(3)]

@@ -158,7 +158,7 @@ async def test_a_repeated_key_does_not_count_against_the_limit(database_url: str
         assert ids(again) == ids(first)
         with pytest.raises(LimitReached):
             await service.send(OWNER, thread, request(), key="l")
-        found = await service.store.write(
+        found = await service.store.core.write(
             lambda tx: threads.recall_key(
                 tx,
                 OWNER,

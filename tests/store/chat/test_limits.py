@@ -29,14 +29,16 @@ TWO_IN_ALL = Limits(max_active_runs=2, over_active_runs="refuse")
 def send(bench: Bench, thread: ThreadRef, limits: Limits, **more: Any) -> RunRef:
     sender = Sender(owner=more.pop("owner", "local"), key=more.pop("key", None), limits=limits)
     request = SendRequest(content="x", **more)
-    sent = bench.do(lambda tx: commands.send(tx, thread, sender, "x", request), thread.pk)
+    sent = bench.do(lambda tx: commands.send(tx, thread.id, sender, request), thread.pk)
     return find(bench, thread, sent["run"]["id"])
 
 
 def retry(bench: Bench, run: RunRef, limits: Limits, key: str | None = None) -> str:
     sender = Sender(owner="local", key=key, limits=limits)
     bench.clock.advance(1)  # younger than what it repeats
-    made = bench.do(lambda tx: commands.succeed(tx, run, sender, keep_parts=False), run.thread.pk)
+    made = bench.do(
+        lambda tx: commands.succeed(tx, sender, run.id, keep_parts=False), run.thread.pk
+    )
     return str(made["run"]["id"])
 
 
@@ -182,7 +184,7 @@ def test_a_user_has_at_most_a_hundred_messages_for_later(bench: Bench) -> None:
     assert send(bench, thread, Limits())  # what is for now is none of them
     bench.do(lambda tx: runs.cancel(tx, last), last.thread.pk)
     assert send(bench, thread, Limits(), deliver_ms=at_ms)
-    bench.do(lambda tx: commands.delete(tx, thread, "local"), thread.pk)
+    bench.do(lambda tx: commands.delete(tx, "local", thread.id), thread.pk)
     assert send(bench, bench.thread(), Limits(), deliver_ms=at_ms)
 
 
@@ -201,7 +203,7 @@ def fill(bench: Bench, thread: ThreadRef, count: int, at_ms: int) -> None:
 
     def work(tx: Transaction) -> None:
         for _ in range(count):
-            commands.send(tx, thread, Sender(owner="local"), "x", request)
+            commands.send(tx, thread.id, Sender(owner="local"), request)
 
     bench.do(work, thread.pk)
 
@@ -228,7 +230,7 @@ def test_servers_with_the_same_users_in_another_order_do_not_lock_each_other_out
         sender = Sender(owner=owner, limits=Limits(messages_per_minute=1))
 
         def work(tx: Transaction) -> Any:
-            sent = commands.send(tx, thread, sender, "x", SendRequest(content="x"))
+            sent = commands.send(tx, thread.id, sender, SendRequest(content="x"))
             if is_first and not met.is_set():  # what is done again goes on
                 gate.wait(PATIENCE_S)
                 met.set()

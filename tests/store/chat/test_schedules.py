@@ -20,7 +20,7 @@ HOUR_MS = 3_600_000
 
 def made(bench: Bench, thread: ThreadRef, cron: str = DAILY, **more: Any) -> dict[str, Any]:
     new = NewSchedule(**{"content": "Good morning", "cron": cron, **more})
-    made, _ = bench.do(lambda tx: schedules.create(tx, "local", thread, new), thread.pk)
+    made, _ = bench.do(lambda tx: schedules.create(tx, "local", thread.id, new), thread.pk)
     return made
 
 
@@ -172,7 +172,7 @@ def test_a_schedule_ends_with_its_thread(bench: Bench) -> None:
     schedule = made(bench, thread, "* * * * *")
     bench.clock.advance(60_000)
     (found,) = due(bench)
-    bench.do(lambda tx: commands.delete(tx, thread, "local"), thread.pk)
+    bench.do(lambda tx: commands.delete(tx, "local", thread.id), thread.pk)
     assert due(bench) == []
     assert tick(bench, found) is None
     assert bench.scalar("SELECT COUNT(*) FROM schedule") == 0
@@ -273,6 +273,6 @@ def test_a_user_has_at_most_a_hundred(bench: Bench) -> None:
         made(bench, thread)
     assert refused.value.status == 409
     new = NewSchedule(content="x", cron=DAILY)
-    assert bench.do(lambda tx: schedules.create(tx, "ben", bens, new), bens.pk)
+    assert bench.do(lambda tx: schedules.create(tx, "ben", bens.id, new), bens.pk)
     bench.do(lambda tx: threads.mark_deleted(tx, thread), thread.pk)
     assert made(bench, bench.thread())

@@ -27,7 +27,7 @@ def send(
     """Send a message as the service does, for an hour from now where nothing else is said."""
     request = SendRequest(content=text, **{"deliver_ms": bench.clock() + HOUR_MS, **more})
     sender = Sender(owner="local", key=key)
-    sent = bench.do(lambda tx: commands.send(tx, thread, sender, text, request), thread.pk)
+    sent = bench.do(lambda tx: commands.send(tx, thread.id, sender, request), thread.pk)
     return find(bench, thread, sent["run"]["id"])
 
 
@@ -66,7 +66,7 @@ def story(bench: Bench, thread: ThreadRef) -> Iterator[str]:
     yield "what was stopped is sent after all"
     bench.do(lambda tx: runs.cancel(tx, again), thread.pk)
     yield "and stopped again"
-    bench.do(lambda tx: commands.delete(tx, thread, "local"), thread.pk)
+    bench.do(lambda tx: commands.delete(tx, "local", thread.id), thread.pk)
     yield "the thread is deleted"
 
 

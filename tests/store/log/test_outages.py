@@ -16,6 +16,7 @@ from jupyter_chat_stream.providers.base import TextChunk
 from jupyter_chat_stream.runs.appender import MAX_PENDING_CHARS, Appender
 from jupyter_chat_stream.shared.errors import DatabaseUnreachable, StaleAttempt
 from jupyter_chat_stream.shared.events import Delta, Finalized, ThreadChanged
+from jupyter_chat_stream.store.front import ChatStore
 from jupyter_chat_stream.store.log import outcome, writer
 from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
 from jupyter_chat_stream.store.sql import driver
@@ -290,7 +291,7 @@ async def test_a_run_waits_with_its_text_and_its_provider_is_not_read_on(
     claimed = await loop.run_in_executor(None, bench.claimed)
     bench.store.attach(loop)
     appender = Appender(
-        bench.store, claimed, parts=0, max_chars=8192, max_delay_s=0, save_interval_s=0.5
+        ChatStore(bench.store), claimed, parts=0, max_chars=8192, max_delay_s=0, save_interval_s=0.5
     )
     piece = "x" * 1000
     appender.add(TextChunk(text="begun "))
@@ -313,7 +314,7 @@ async def test_who_follows_is_told_nothing_of_a_short_outage(bench: Bench, proxy
     loop = asyncio.get_running_loop()
     claimed = await loop.run_in_executor(None, bench.claimed)
     bench.store.attach(loop)
-    hub = Hub(bench.store, poll_interval_s=0.01)
+    hub = Hub(ChatStore(bench.store), poll_interval_s=0.01)
     reader = hub.follow(claimed.run.thread, 0)
     try:
         while (await asyncio.wait_for(reader.next(), PATIENCE_S)).op != "live":

@@ -41,7 +41,7 @@ def full_thread(bench: Bench) -> ThreadRef:
 
     def work(tx: Transaction) -> None:
         sender = Sender(owner="local", key="k")
-        commands.send(tx, thread, sender, "Why?", SendRequest(content="Why?"))
+        commands.send(tx, thread.id, sender, SendRequest(content="Why?"))
 
     bench.do(work, thread.pk)
     scheduled(bench, thread)
@@ -52,12 +52,12 @@ def full_thread(bench: Bench) -> ThreadRef:
 
 def scheduled(bench: Bench, thread: ThreadRef) -> str:
     new = schedules.NewSchedule(content="Again?", cron="0 9 * * *")
-    made, _ = bench.do(lambda tx: schedules.create(tx, "local", thread, new), thread.pk)
+    made, _ = bench.do(lambda tx: schedules.create(tx, "local", thread.id, new), thread.pk)
     return str(made["id"])
 
 
 def delete(bench: Bench, thread: ThreadRef) -> None:
-    bench.do(lambda tx: commands.delete(tx, thread, "local"), thread.pk)
+    bench.do(lambda tx: commands.delete(tx, "local", thread.id), thread.pk)
 
 
 def rows_of(bench: Bench, table: str, thread: ThreadRef) -> int:

@@ -70,7 +70,7 @@ def test_a_file_shrinks_with_what_was_taken_out_of_it(bench: Bench, path: Path) 
     assert compacted.file_bytes < large / 2
     assert counts.freed_bytes == large - compacted.file_bytes
     assert bench.damage() == []
-    bench.do(lambda tx: delete(tx, thread, "local"), thread.pk)
+    bench.do(lambda tx: delete(tx, "local", thread.id), thread.pk)
     bench.clock.advance(PURGE_AFTER_MS)
     collected(bench, POLICY)
     bench.close()

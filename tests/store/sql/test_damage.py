@@ -13,6 +13,7 @@ from jupyter_chat_stream.shared.events import dumps, to_wire
 from jupyter_chat_stream.store.audit import verify
 from jupyter_chat_stream.store.chat import runs, threads
 from jupyter_chat_stream.store.chat.claims import find_due
+from jupyter_chat_stream.store.front import WholeThread
 from jupyter_chat_stream.store.log.reading import Page, read_after, read_messages_before, read_state
 from jupyter_chat_stream.store.log.transaction import Connection, ThreadRef
 from tests.store.bench import Bench, sqlite_only
@@ -122,7 +123,7 @@ def test_the_thread_is_listed_and_exported_and_the_check_names_the_row(
         wanted = find_format(name, events=name == "json")
         text = bench.look(
             lambda conn, wanted=wanted: "".join(  # type: ignore[misc]
-                wanted.pieces(Source(conn, thread, at="2026-11-20T09:14:28.123Z"))
+                wanted.pieces(Source(WholeThread(conn, thread), at="2026-11-20T09:14:28.123Z"))
             )
         )
         assert "second" in text
@@ -203,7 +204,9 @@ def exported(bench: Bench, thread: ThreadRef, name: str) -> str:
     wanted = find_format(name, events=name == "json")
 
     def read(conn: Connection) -> str:
-        return "".join(wanted.pieces(Source(conn, thread, at="2026-11-20T09:14:28.123Z")))
+        return "".join(
+            wanted.pieces(Source(WholeThread(conn, thread), at="2026-11-20T09:14:28.123Z"))
+        )
 
     return bench.look(read)
 

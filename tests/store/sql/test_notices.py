@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.following.hub import Hub, Reader
+from jupyter_chat_stream.store.front import ChatStore
 from jupyter_chat_stream.store.log.transaction import ThreadRef
 from jupyter_chat_stream.store.sql.notices import sqlite
 from jupyter_chat_stream.store.sql.notices.base import (
@@ -153,7 +154,7 @@ def test_a_commit_that_wrote_nothing_is_not_told() -> None:
 async def hub(bench: Bench) -> AsyncIterator[Hub]:
     """A hub that never looks by itself: what its readers get, they were told of."""
     bench.store.attach(asyncio.get_running_loop())
-    hub = Hub(bench.store, poll_interval_s=NEVER_S)
+    hub = Hub(ChatStore(bench.store), poll_interval_s=NEVER_S)
     yield hub
     await hub.stop()
 
@@ -215,7 +216,7 @@ async def aside(bench: Bench) -> ThreadRef:
 async def test_a_notice_that_is_lost_costs_latency_only(bench: Bench, other: Bench) -> None:
     """L9: the poll finds what nobody told of."""
     bench.store.attach(asyncio.get_running_loop())
-    hub = Hub(bench.store, poll_interval_s=0.01)
+    hub = Hub(ChatStore(bench.store), poll_interval_s=0.01)
     try:
         other.store._writer._notices = Notices()  # which tells nobody
         thread = await asyncio.get_running_loop().run_in_executor(None, other.thread)

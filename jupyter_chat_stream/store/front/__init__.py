@@ -1,0 +1,202 @@
+"""The store's front: everything that other folders may do with the database, as named verbs.
+
+``ChatStore`` is an open database; its groups (``threads``, ``messages``, ...) hold the verbs. Each
+verb is one transaction. It takes and returns ids, references and records: no connection, no
+transaction and no type of SQLAlchemy. Other folders import from this module alone (a contract in
+``pyproject.toml``; decision 12 has the reasons).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...shared.config import ChatStream
+from ..audit import Difference
+from ..chat.claims import LAST_CHANCE_S, Claimed, Due, OnCrash
+from ..chat.commands import HEAD, Sender, SendRequest, check_content
+from ..chat.jobs import QUEUE, TASK
+from ..chat.leases import MISSED, LeaseConnection, LeaseReader
+from ..chat.limits import Limits, Over
+from ..chat.runs import MOST_LISTED
+from ..chat.schedules import MAX_SCHEDULES, DueSchedule, NewSchedule
+from ..chat.waits import MAX_AHEAD_MS
+from ..exporting import Entry, WholeThread
+from ..log.operations import Append, Commit
+from ..log.reading import Answer, Page, Snapshot
+from ..log.transaction import RunRef, ThreadRef
+from ..overview import Holder, OpenRun, Overview
+from ..retention.cleanup import Counts, Plan, Policy
+from ..retention.disk_space import Room, rebuild
+from ..retention.housekeeping import Housekeeping
+from ..sql.database import PAGE_BYTES
+from ..sql.failures import Outage, pauses
+from ..sql.urls import parse_url
+from ..store import Foreign, Listener, Store, Wants, new_id, system_now_ms
+from .claims import StoredClaims
+from .events import StoredEvents
+from .jobs import JobQueue
+from .messages import StoredMessages
+from .runs import RunContext, StoredRuns
+from .schedules import StoredSchedules
+from .threads import StoredThreads
+from .upkeep import Upkeep
+
+__all__ = [
+    "HEAD",
+    "LAST_CHANCE_S",
+    "MAX_AHEAD_MS",
+    "MAX_SCHEDULES",
+    "MISSED",
+    "MOST_LISTED",
+    "PAGE_BYTES",
+    "QUEUE",
+    "TASK",
+    "Answer",
+    "Append",
+    "ChatStore",
+    "Claimed",
+    "Commit",
+    "Counts",
+    "Difference",
+    "Due",
+    "DueSchedule",
+    "Entry",
+    "Holder",
+    "Housekeeping",
+    "JobQueue",
+    "LeaseConnection",
+    "LeaseReader",
+    "Limits",
+    "NewSchedule",
+    "OnCrash",
+    "OpenRun",
+    "Outage",
+    "Over",
+    "Overview",
+    "Page",
+    "Plan",
+    "Policy",
+    "Room",
+    "RunContext",
+    "RunRef",
+    "SendRequest",
+    "Sender",
+    "Snapshot",
+    "ThreadRef",
+    "WholeThread",
+    "check_content",
+    "new_id",
+    "parse_url",
+    "pauses",
+    "rebuild",
+    "system_now_ms",
+]
+
+
+class ChatStore:
+    """An open database, as every other folder holds it. ``core`` is the store's own business."""
+
+    def __init__(self, core: Store) -> None:
+        self.core = core
+        self.threads = StoredThreads(core)
+        self.messages = StoredMessages(core)
+        self.runs = StoredRuns(core)
+        self.claims = StoredClaims(core)
+        self.schedules = StoredSchedules(core)
+        self.events = StoredEvents(core)
+        self.upkeep = Upkeep(core)
+
+    @classmethod
+    def open(cls, url: str, **options: Any) -> ChatStore:
+        """Open the database at a URL as ``Store.open`` does. Blocks."""
+        return cls(Store.open(url, **options))
+
+    def close(self) -> None:
+        """Write what is pending, then end all threads and connections. Blocks."""
+        self.core.close()
+
+    # ------------------------------------------------------------------ clock and ids
+
+    def now_ms(self) -> int:
+        """Return the time of the store's clock, in ms since 1970 (UTC)."""
+        return self.core.now_ms()
+
+    def new_id(self) -> str:
+        """Make an id."""
+        return self.core.new_id()
+
+    # ------------------------------------------------------------------ hearing of commits
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Publish on this loop from now on; without one, on the writer's thread."""
+        self.core.attach(loop)
+
+    def listen(self, listener: Listener) -> None:
+        """Call the listener with the events of every commit of this process, in order."""
+        self.core.listen(listener)
+
+    def observe(self, observer: Callable[[Commit], None]) -> None:
+        """Call the observer after each commit of this process, on the writer's thread."""
+        self.core.observe(observer)
+
+    def on_foreign(self, callback: Foreign, *, wants: Wants | None = None) -> None:
+        """Call back when another process has committed (``Store.on_foreign``)."""
+        self.core.on_foreign(callback, wants=wants)
+
+    async def has_changed(self) -> bool:
+        """Return whether another process may have committed since the last call."""
+        return await self.core.has_changed()
+
+    # ------------------------------------------------------------------ engines and housekeeping
+
+    def job_queue(self) -> JobQueue:
+        """Return the queue by which the workers on this database are called."""
+        return JobQueue(self.core)
+
+    def housekeeping(self, config: ChatStream) -> Housekeeping:
+        """Return this process's part in compacting and purging; its caller starts and stops it."""
+        return Housekeeping(self.core, config)
+
+    # ------------------------------------------------------------------ facts about the database
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is SQLite: one host, with files beside the database."""
+        return self.core.database.is_sqlite
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of an SQLite file."""
+        return self.core.database.folder
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file."""
+        return self.core.database.path
+
+    def describe(self) -> dict[str, Any]:
+        """Return the database's kind, its URL without a password, and whether it is durable."""
+        return self.core.database.describe()
+
+    @property
+    def outages(self) -> int:
+        """How often the database went away since it was opened."""
+        return self.core.database.outage.count
+
+    @property
+    def queued(self) -> int:
+        """About how many operations wait for the next commit."""
+        return self.core.queued
+
+    @property
+    def notices_told(self) -> int:
+        """How many commits other processes were told of."""
+        return self.core.notices_told
+
+    @property
+    def notices_heard(self) -> int:
+        """How many commits other processes told of."""
+        return self.core.notices_heard

@@ -1,0 +1,86 @@
+"""Upkeep: what the command line asks of a database. Every verb blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from ..audit import Difference, verify
+from ..exporting import WholeThread, each_thread, find_any_thread
+from ..log.transaction import ThreadRef
+from ..overview import Overview, read_overview
+from ..retention.cleanup import Counts, Plan, Policy, collect, plan
+from ..retention.disk_space import Room, read_room
+from ..store import Store
+
+T = TypeVar("T")
+
+
+class Upkeep:
+    """Looks at the whole of a database, and makes it smaller."""
+
+    def __init__(self, core: Store) -> None:
+        self._core = core
+
+    def overview(self) -> Overview:
+        """Count what the database holds, at one moment."""
+        return self._core.read_now(read_overview)
+
+    def verify(
+        self,
+        *,
+        begin: Callable[[], None],
+        tell: Callable[[Difference], None],
+        progress: Callable[[int, int], None],
+    ) -> int:
+        """Derive every row from its events again; returns the number of differences.
+
+        Args:
+            begin: called first, and again if a lost connection makes the reading start anew.
+            tell: called with each difference.
+            progress: called with the number of threads that are done, and of all.
+        """
+
+        def work(conn: Connection) -> int:
+            begin()
+            count = 0
+            for difference in verify(conn, progress):
+                tell(difference)
+                count += 1
+            return count
+
+        return self._core.read_now(work)
+
+    def plan(self, policy: Policy) -> Plan:
+        """Count what ``collect`` would remove."""
+        return self._core.read_now(lambda conn: plan(conn, policy, self._core.now_ms()))
+
+    def collect(self, policy: Policy, *, progress: Callable[[Counts], None]) -> Counts:
+        """Remove what the policy does not keep."""
+        return collect(self._core, policy, progress=progress)
+
+    def unused(self) -> Room | None:
+        """Measure the unused space in an SQLite file; None on Postgres."""
+        return self._core.read_now(read_room)
+
+    def threads(self) -> list[ThreadRef]:
+        """List every thread that is not deleted, oldest first."""
+        return self._core.read_now(lambda conn: list(each_thread(conn)))
+
+    def export(self, thread: ThreadRef | str, write: Callable[[WholeThread], T]) -> T:
+        """Call ``write`` with a whole thread at one seq.
+
+        Args:
+            thread: a thread, or its id, or ``owner/name``.
+
+        Raises:
+            NotFound: no thread has that name, or several have it.
+        """
+
+        def work(conn: Connection) -> T:
+            found = find_any_thread(conn, thread) if isinstance(thread, str) else thread
+            return write(WholeThread(conn, found))
+
+        return self._core.read_now(work)
