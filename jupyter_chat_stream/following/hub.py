@@ -1,22 +1,14 @@
-"""Following a thread: replay, then live, one code path (L6, L8, L9).
+"""Following: replay, then live, for every reader of this process (L6, L8, L9).
 
-A ``Reader`` holds a cursor and a small buffer of what was published. While it is *behind* it reads
-the store; when the store has no more it lets the buffer through. It starts behind, and falls behind
-again when its buffer is full, when it sees a gap, or when another process tells of a commit:
+The hub listens to the store's commits and offers them to the readers of their threads; events are
+serialised once for all readers. What another process commits it finds by a notice or by looking.
+``delivery`` decides which frame a reader gets next; ``Reader`` does the waiting and the reading.
 
-::
+A reader is asked for frames one by one (``next``), or delivers them to a sink (``pour``). While it
+waits for events, a published event reaches the sink in the same turn of the loop.
 
-              start, buffer full, gap, foreign commit
-      behind ◄─────────────────────────────────────── level
-        │  register, read the store after the cursor    ▲
-        └──────── cursor = head: "live" ────────────────┘
-
-A reader is asked for frames one by one (``next``), or gives them to a sink (``pour``): then what is
-published while it is level goes to the sink in the same turn of the loop.
-
-The hub holds at most ``BUFFER_BYTES`` for each reader, whoever it is and however slow; events are
-serialised once for all readers. A database that is away costs readers time, and nothing else.
-Nothing here knows of sockets, and no reader touches a run.
+A database that is away costs readers time, and nothing else. Nothing here knows of sockets, and no
+reader touches a run.
 """
 
 from __future__ import annotations
@@ -25,73 +17,71 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..shared.errors import DatabaseUnreachable
-from ..shared.events import Event, encode
+from ..shared.events import Event
 from ..shared.logs import Line
-from ..store.front import Answer, ChatStore, Page, Snapshot, ThreadRef
+from ..store.front import Answer, ChatStore, Page, ThreadRef
+from .delivery import Delivery, Need
 from .frames import Batch, Frame, Sink
 
 log = logging.getLogger("jupyter_chat_stream.follow")
 
-BUFFER_BYTES = 64 * 1024
-ONE_EVENTS, ONE_BYTES = 2048, 256 * 1024  # of a single answer (L8); who wants more asks again
-LOOK_ANYWAY_S = 1.0  # what this process published and a reader missed is found then
+# One response to a request for events holds no more than this (L8); the client asks again.
+MAX_PAGE_EVENTS, MAX_PAGE_BYTES = 2048, 256 * 1024
+# Compare every reader with the log at least this often, even if no other process has committed:
+# a reader may have missed what this process published.
+COMPARE_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class HubStats:
-    """How the readers of this process do, now; ``falls_behind`` counts since the start.
-
-    A lag is that of the reader furthest behind: events published here and not yet handed to its
-    transport, and bytes of them in its buffer (0 for what it reads from the store).
-    """
+    """How the readers of this process do now."""
 
     readers: int
-    lag_events: int
-    lag_bytes: int
-    falls_behind: int  # buffer or sink was full: those read from the store instead
+    lag_events: int  # published here and not yet delivered, of the reader that is furthest behind
+    lag_bytes: int  # in the fullest buffer of a reader
+    falls_behind: int  # how often since the start a reader was too slow and had to read the store
 
 
 class Reader:
-    """One thread as one reader follows it. Made by the hub; ``close`` it when done."""
+    """One thread as one reader follows it. The hub makes it; call ``close`` when done.
+
+    ``delivery`` decides which frame comes next; the reader waits, reads the store and feeds it.
+    """
 
     def __init__(self, hub: Hub, thread: ThreadRef, after: int, *, raw: bool) -> None:
         self.thread = thread
-        self.cursor = after
-        self._before = after  # the frame that ``next`` gave last
         self._hub = hub
         self._raw = raw
-        self._behind = True
-        self._announced = False
-        self._deleted = False
-        self._buffer: list[Batch] = []
-        self._buffered = 0
         self._wake = asyncio.Event()
-        self._sink: Sink | None = None
-        self._is_idle = False  # level, and waiting for what is published
+        self.delivery = Delivery(
+            thread.id, after, wake=self._wake.set, count_slow=hub.count_slow_reader
+        )
+
+    @property
+    def cursor(self) -> int:
+        """The seq of the last event that was delivered."""
+        return self.delivery.cursor
 
     async def pour(self, sink: Sink) -> None:
-        """Give a sink one frame after another, until the thread is deleted.
+        """Deliver one frame after another to a sink, until the thread is deleted.
 
-        Where the sink has no room, the reader reads on from the same place once it is drained: it
-        holds nothing for it meanwhile (L8).
+        When the sink is full, the reader goes on from the same place once the sink is drained, and
+        holds nothing for the sink until then (L8).
 
         Raises:
             CursorAhead, Compacted, ThreadNotFound: the reader has to start anew.
         """
-        self._sink = sink
+        self.delivery.sink = sink
         while self._hand_over(await self.next(), sink):
             pass  # no frame is kept here while the next is waited for
 
     def _hand_over(self, frame: Frame, sink: Sink) -> bool:
-        """Say whether there is more to come."""
+        """Hand a frame to the sink; rewind if the sink refuses it. Returns False after the last."""
         if sink.take(frame.text):
             return frame.op != "closed"
-        self.cursor, self._deleted = self._before, False
-        self._announced = self._announced and frame.op != "live"
-        self._fall_behind_too_slow()
+        self.delivery.refuse(frame)
         return True
 
     async def next(self) -> Frame:
@@ -101,77 +91,36 @@ class Reader:
             CursorAhead, Compacted, ThreadNotFound: the reader has to start anew.
         """
         while True:
-            self._before = self.cursor
-            if self._deleted:
-                return self._frame("closed")
-            frame = await self._read_patiently() if self._behind else self._take()
-            if frame is not None:
-                return frame
-            if self._behind or self._deleted:
-                continue
-            if not self._announced:
-                self._announced = True
-                return self._frame("live")
-            if self._buffer:  # published while the store was read: nobody wakes us for it again
-                continue
-            self._wake.clear()
-            self._is_idle = True
-            try:
-                await self._wake.wait()
-            finally:
-                self._is_idle = False
-
-    @property
-    def seen(self) -> int:
-        """The last seq that reached this reader: delivered, or in its buffer."""
-        return self._buffer[-1].last if self._buffer else self.cursor
-
-    @property
-    def buffered(self) -> int:
-        """Bytes of what was published and waits to be taken."""
-        return self._buffered
+            found = self.delivery.next()
+            if found is Need.READ:
+                frame = await self._read_patiently()
+                if frame is not None:
+                    return frame
+            elif found is Need.EVENTS:
+                await self._wait_for_events()
+            else:
+                return found
 
     def close(self) -> None:
         """Stop listening; nothing else notices (L8)."""
         self._hub.drop(self)
 
-    def offer(self, batch: Batch) -> None:
-        """Take what was just published, or fall behind where there is no room for it."""
-        if self._behind:
-            return
-        if self._buffered + batch.size > BUFFER_BYTES:
-            self._fall_behind_too_slow()
-        elif self._is_idle and self._sink and batch.first == self.cursor + 1:
-            self._pass_on(batch, self._sink)
-        else:
-            self._buffer.append(batch)
-            self._buffered += batch.size
-            self._wake.set()
-
-    def _pass_on(self, batch: Batch, sink: Sink) -> None:
-        if not sink.take(batch.text):
-            self._fall_behind_too_slow()
-            return
-        self.cursor = batch.last
-        if batch.deletes:
-            self._deleted = True
-            self._wake.set()
-
-    def _fall_behind_too_slow(self) -> None:
-        self._hub.falls_behind += 1
-        self.fall_behind()
-
     def fall_behind(self) -> None:
         """Read from the store next."""
-        self._behind = True
-        self._buffer, self._buffered = [], 0
-        self._wake.set()
+        self.delivery.fall_behind()
+
+    async def _wait_for_events(self) -> None:
+        self._wake.clear()
+        try:
+            await self._wake.wait()
+        finally:
+            self.delivery.stop_waiting()
 
     async def _read_patiently(self) -> Frame | None:
-        # the store has waited for seconds before it says so: asking again is pause enough
+        # The store waits for seconds before it raises, so that no pause is needed here.
         while True:
-            if self._sink is not None:
-                await self._sink.drained()
+            if self.delivery.sink is not None:
+                await self.delivery.sink.drained()
             try:
                 return await self._read()
             except DatabaseUnreachable:
@@ -179,43 +128,13 @@ class Reader:
                     raise
 
     async def _read(self) -> Frame | None:
-        self._behind = False  # from here on what is published is buffered, then the read begins
+        self.delivery.begin_read()
         try:
             answer = await self._hub.read(self.thread, self.cursor, raw=self._raw)
         except BaseException:
-            self._behind = True
+            self.delivery.fall_behind()
             raise
-        if isinstance(answer, Snapshot):
-            self.cursor, self._deleted = answer.seq, answer.deleted
-            return self._frame("snapshot", snapshot=answer)
-        if not answer.events:
-            self._deleted = answer.deleted
-            return None
-        self.cursor = answer.events[-1].seq
-        if self.cursor < answer.head:
-            self.fall_behind()
-        elif answer.deleted:
-            self._deleted = True
-        encoded = tuple((event.seq, encode(event)) for event in answer.events)
-        return self._frame("events", encoded=encoded)
-
-    def _take(self) -> Frame | None:
-        batches, self._buffer, self._buffered = self._buffer, [], 0
-        taken: list[tuple[int, str]] = []
-        for batch in batches:
-            for seq, text in batch.encoded:
-                if seq <= self.cursor:
-                    continue
-                if seq != self.cursor + 1:
-                    self.fall_behind()
-                    return self._frame("events", encoded=tuple(taken)) if taken else None
-                taken.append((seq, text))
-                self.cursor = seq
-            self._deleted = self._deleted or batch.deletes
-        return self._frame("events", encoded=tuple(taken)) if taken else None
-
-    def _frame(self, op: str, **content: Any) -> Frame:
-        return Frame(op=op, thread_id=self.thread.id, seq=self.cursor, **content)
+        return self.delivery.receive(answer)
 
 
 class Hub:
@@ -225,7 +144,7 @@ class Hub:
         self._store = store
         self._poll_interval_s = poll_interval_s
         self._readers: dict[str, set[Reader]] = {}
-        self._heads: dict[str, int] = {}  # of followed threads, as far as published here
+        self._heads: dict[str, int] = {}  # the last seq published here, of each followed thread
         self._polling: asyncio.Task[None] | None = None
         self.is_stopped = False
         self.falls_behind = 0
@@ -237,15 +156,19 @@ class Hub:
         return sum(len(readers) for readers in self._readers.values())
 
     def stats(self) -> HubStats:
-        """Say how the readers do; it takes as long as there are readers."""
+        """Measure the readers, one by one."""
         readers = [reader for readers in self._readers.values() for reader in readers]
         lags = (self._heads.get(r.thread.id, 0) - r.cursor for r in readers)
         return HubStats(
             readers=len(readers),
             lag_events=max(0, *lags, 0),
-            lag_bytes=max((reader.buffered for reader in readers), default=0),
+            lag_bytes=max((reader.delivery.buffered_bytes for reader in readers), default=0),
             falls_behind=self.falls_behind,
         )
+
+    def count_slow_reader(self) -> None:
+        """Count a reader that fell behind because it was too slow."""
+        self.falls_behind += 1
 
     def follow(self, thread: ThreadRef, after: int, *, raw: bool = False) -> Reader:
         """Register a reader; it reads the store only after that."""
@@ -271,7 +194,7 @@ class Hub:
     async def read_page(
         self, thread: ThreadRef, after: int, *, raw: bool = False, wait_s: float = 0.0
     ) -> Answer:
-        """Answer a cursor once, waiting for something new for at most ``wait_s``."""
+        """Read once what a cursor has not seen; wait at most ``wait_s`` if that is nothing."""
         reader = self.follow(thread, after, raw=raw) if wait_s > 0 else None
         try:
             answer = await self._page(thread, after, raw)
@@ -285,11 +208,11 @@ class Hub:
 
     async def _page(self, thread: ThreadRef, after: int, raw: bool) -> Answer:
         return await self._store.events.after(
-            thread, after, raw=raw, page_events=ONE_EVENTS, page_bytes=ONE_BYTES
+            thread, after, raw=raw, page_events=MAX_PAGE_EVENTS, page_bytes=MAX_PAGE_BYTES
         )
 
     async def stop(self) -> None:
-        """End the poll; readers are their owners' to close."""
+        """End the poll. Whoever follows a thread closes its reader."""
         self.is_stopped = True
         if self._polling is not None:
             self._polling.cancel()
@@ -304,32 +227,32 @@ class Hub:
             batch = Batch(own)
             self._heads[thread_id] = batch.last
             for reader in self._readers[thread_id]:
-                reader.offer(batch)
+                reader.delivery.offer(batch)
 
     def _hear(self, threads: frozenset[str] | None) -> None:
-        # what another process tells of: whoever follows that reads it, and nobody else
+        # Another process committed in these threads (None: it may be any): read the store there.
         for thread_id in self._readers if threads is None else threads:
             for reader in self._readers.get(thread_id, ()):
                 reader.fall_behind()
 
     async def _poll(self) -> None:
-        # what another process commits and nobody heard of costs one interval (L9)
-        is_owed = False  # the database tells of a change once, and the look at it may fail
+        # If the notice of another process is lost, its commit is found after one interval (L9).
+        is_changed = False  # stays set until the comparison succeeds: the database tells it once
         loop = asyncio.get_running_loop()
-        looked_at = loop.time()
+        compared_at = loop.time()
         while True:
             await asyncio.sleep(self._poll_interval_s)
             if not self._readers:
                 continue
             try:
-                is_owed = await self._store.has_changed() or is_owed
-                if is_owed or loop.time() - looked_at >= LOOK_ANYWAY_S:
+                is_changed = await self._store.has_changed() or is_changed
+                if is_changed or loop.time() - compared_at >= COMPARE_EVERY_S:
                     await self._wake_those_behind()
-                    is_owed, looked_at = False, loop.time()
+                    is_changed, compared_at = False, loop.time()
             except DatabaseUnreachable:
-                is_owed = True  # the store has told of the outage, once
-            except Exception as error:  # noqa: BLE001 - it has to live as long as the hub
-                is_owed = True
+                is_changed = True  # the store has logged the outage
+            except Exception as error:  # noqa: BLE001  the poll lives as long as the hub
+                is_changed = True
                 code = getattr(error, "code", type(error).__name__)
                 log.warning(Line("look.put_off", what="commits", code=code))
 
@@ -338,7 +261,7 @@ class Hub:
         heads = await self._store.events.heads(followed)
         for thread_id, head in heads.items():
             for reader in self._readers.get(thread_id, ()):
-                if reader.seen < head:  # each by itself: another's read has told it nothing
+                if reader.delivery.seen < head:
                     reader.fall_behind()
 
 
@@ -350,4 +273,4 @@ async def _wait_for_more(reader: Reader, wait_s: float) -> None:
     try:
         await asyncio.wait_for(wait(), wait_s)
     except asyncio.TimeoutError:
-        pass  # nothing came in time: the answer is empty
+        pass  # nothing was published in time, and the caller returns no events

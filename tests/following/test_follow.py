@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.following import frames
-from jupyter_chat_stream.following.hub import BUFFER_BYTES
+from jupyter_chat_stream.following.delivery import BUFFER_BYTES
 from jupyter_chat_stream.shared.errors import (
     Compacted,
     CursorAhead,
@@ -120,7 +120,7 @@ async def test_a_slow_reader_holds_bounded_memory_and_catches_up(following: Foll
     for _ in range(60):
         await following.say("x" * 4000)
         take(await asyncio.wait_for(quick.next(), PATIENCE_S), quick_state)
-        most = max(most, slow._buffered, sum(batch.size for batch in slow._buffer))
+        most = max(most, slow.delivery.buffered_bytes)
     assert 0 < most <= BUFFER_BYTES <= 256 * 1024
     await until_seq(slow, slow_state, quick_state.seq)
     assert canonical(slow_state.state()) == await following.whole()
@@ -174,7 +174,7 @@ async def test_leaving_is_not_stopping(following: Following) -> None:
     reader.close()
     assert following.hub.reader_count == 0
     await following.say("x" * 100_000)
-    assert reader._buffered == 0
+    assert reader.delivery.buffered_bytes == 0
     assert (await following.rig.types(following.claimed.run))[: len(before)] == before
     assert (await following.rig.run(following.claimed.run))["status"] == "processing"
 
@@ -184,7 +184,7 @@ async def test_a_reader_of_another_thread_hears_nothing(following: Following) ->
     reader, transcript = following.hub.follow(other, 0), Transcript()
     await until_live(reader, transcript)
     await following.say("a")
-    assert reader._buffer == []
+    assert reader.delivery.buffered_bytes == 0
     assert transcript.seq == 1
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from jupyter_chat_stream.following import hub as follow_module
+from jupyter_chat_stream.following import delivery
 from jupyter_chat_stream.following.hub import HubStats
 from jupyter_chat_stream.shared.errors import DatabaseUnreachable, StoreError
 from jupyter_chat_stream.shared.events import (
@@ -96,8 +96,8 @@ async def test_the_hub_says_how_its_readers_do(
     await asyncio.wait_for(quick.next(), PATIENCE_S)
     stats = following.hub.stats()
     assert (stats.readers, stats.lag_events, stats.falls_behind) == (2, 2, 0)
-    assert stats.lag_bytes == slow.buffered > 100
-    monkeypatch.setattr(follow_module, "BUFFER_BYTES", stats.lag_bytes)
+    assert stats.lag_bytes == slow.delivery.buffered_bytes > 100
+    monkeypatch.setattr(delivery, "BUFFER_BYTES", stats.lag_bytes)
     await following.say("c")
     assert following.hub.stats().falls_behind == 1
     await asyncio.wait_for(slow.next(), PATIENCE_S)

@@ -97,7 +97,7 @@ async def test_a_level_reader_pours_in_the_turn_of_the_commit(
         await following.say(piece)
     assert taken == [(seq, seq) for seq, _ in taken]
     assert len(taken) == 3
-    assert reader.buffered == 0
+    assert reader.delivery.buffered_bytes == 0
     assert basin.ops == ["events", "live", "events", "events", "events"]
 
 
@@ -117,7 +117,7 @@ async def test_a_sink_without_room_costs_nothing_and_misses_nothing(
     basin.room = False
     for _ in range(20):
         await following.say("x" * 1_000)
-        assert reader.buffered == 0
+        assert reader.delivery.buffered_bytes == 0
     assert reads == []
     assert following.hub.stats().falls_behind == 1
     basin.drain()

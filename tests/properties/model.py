@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from jupyter_chat_stream.following import hub as follow_module
+from jupyter_chat_stream.following import delivery
 from jupyter_chat_stream.following.hub import Hub, Reader
 from jupyter_chat_stream.shared.events import (
     ENDS,
@@ -185,8 +185,8 @@ class Base(RuleBasedStateMachine):
         self.published: list[Event] = []
         self.ids = 0
         self.clock = 1_800_000_000_000
-        self._buffer_bytes, follow_module.BUFFER_BYTES = (
-            follow_module.BUFFER_BYTES,
+        self._buffer_bytes, delivery.BUFFER_BYTES = (
+            delivery.BUFFER_BYTES,
             TINY_BUFFER_BYTES,
         )
         self._excepthook, threading.excepthook = threading.excepthook, self._on_thread_death
@@ -314,14 +314,14 @@ class Base(RuleBasedStateMachine):
     def read_on(self, reader: ModelReader, frames: int) -> None:
         if reader.reader is None:
             reader.reader = self.wait(self._follow(reader))
-        assert reader.reader._buffered <= TINY_BUFFER_BYTES, "L8: not bounded"
+        assert reader.reader.delivery.buffered_bytes <= TINY_BUFFER_BYTES, "L8: not bounded"
         if reader.sink is not None:
             self.wait(reader.sink.give(frames))
             return
         while frames and not reader.is_level:
             frames -= 1
             reader.receive(self.wait(reader.reader.next()).text)
-            assert reader.reader._buffered <= TINY_BUFFER_BYTES, "L8: not bounded"
+            assert reader.reader.delivery.buffered_bytes <= TINY_BUFFER_BYTES, "L8: not bounded"
 
     async def _follow(self, reader: ModelReader) -> Reader:
         made = self.hub.follow(reader.thread.ref, reader.transcript.seq)
@@ -338,7 +338,7 @@ class Base(RuleBasedStateMachine):
             self.every_reader_gets_there()
             assert self.damage() == [], "L7"
         finally:
-            follow_module.BUFFER_BYTES = self._buffer_bytes
+            delivery.BUFFER_BYTES = self._buffer_bytes
             threading.excepthook = self._excepthook
             self.leave_all()
             self.store.close()

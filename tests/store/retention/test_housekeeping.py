@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from jupyter_chat_stream.following import hub as follow_module
+from jupyter_chat_stream.following import delivery
 from jupyter_chat_stream.shared.errors import StoreError
 from jupyter_chat_stream.shared.events import canonical
 from jupyter_chat_stream.shared.fold import Transcript
@@ -85,7 +85,7 @@ async def test_a_thread_is_compacted_while_its_next_answer_streams_to_a_slow_rea
     """L2, L6, L8: before every step some more is said; every reader ends with the whole state."""
     monkeypatch.setattr(compaction, "SLICE", 8)
     monkeypatch.setattr(compaction, "SLICES", 1)
-    monkeypatch.setattr(follow_module, "BUFFER_BYTES", 500)
+    monkeypatch.setattr(delivery, "BUFFER_BYTES", 500)
     rig = await make_rig(keep_events_days=0.0)
     following = await Following.begun(rig)
     await following.say(*["old "] * 60)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_chat_stream.following.delivery import DeliveryState
 from jupyter_chat_stream.following.hub import Hub, Reader
 from jupyter_chat_stream.store.front import ChatStore
 from jupyter_chat_stream.store.log.transaction import ThreadRef
@@ -202,7 +203,7 @@ async def test_a_reader_sees_another_process_commit_without_any_poll(
         for number in range(5):
             writing.stdin.write(f"piece{number}\n".encode())
             await read_until(reader, f"piece{number}")
-        assert not bystander._behind
+        assert bystander.delivery.state is not DeliveryState.BEHIND
     finally:
         writing.stdin.close()
         await asyncio.wait_for(writing.wait(), PATIENCE_S)
