@@ -15,6 +15,7 @@ from jupyter_chat_stream.service import SendRequest, Service
 from jupyter_chat_stream.service import base as module
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import RunNotFound, StoreError
+from jupyter_chat_stream.store.front import NewSchedule
 from jupyter_chat_stream.testing import ScriptedProvider
 from tests.rig import PATIENCE_S
 
@@ -161,3 +162,25 @@ async def test_no_run_is_made_in_a_thread_that_was_deleted_meanwhile(
     with pytest.raises(RunNotFound):
         await getattr(service, again)(OWNER, run_id)
     assert sum((await service.status())["runs"].values()) == 1
+
+
+async def test_a_command_returns_what_a_reader_reads_afterwards(service: Service) -> None:
+    """L7: nothing is read back, so what a command returns must be equal to the rows."""
+    made, _ = await service.create_thread(OWNER)
+    thread = made["id"]
+    at_ms = service.store.now_ms() + 3_600_000
+    later = SendRequest(content="Why?", deliver_ms=at_ms, context=({"name": "a", "text": "b"},))
+    for key, request in (("now", SendRequest(content="Why?")), ("later", later)):
+        sent = await service.send(OWNER, thread, request, key=key)
+        assert await service.send(OWNER, thread, request, key=key) == sent
+        await service.cancel(OWNER, sent["run"]["id"])
+        again = await service.retry(OWNER, sent["run"]["id"], key=f"{key} again")
+        assert await service.retry(OWNER, sent["run"]["id"], key=f"{key} again") == again
+        await service.cancel(OWNER, again["run"]["id"])
+    new = NewSchedule(content="Why?", cron="0 9 * * *", params={"max_tokens": 5})
+    schedule, _ = await service.create_schedule(OWNER, thread, new)
+    assert await service.schedule(OWNER, schedule["id"]) == schedule
+    changed = await service.change_schedule(OWNER, schedule["id"], {"params": None, "paused": True})
+    assert await service.schedule(OWNER, schedule["id"]) == changed
+    renamed = await service.change_thread(OWNER, thread, {"title": "Prices", "archived": True})
+    assert await service.thread(OWNER, thread) == renamed

@@ -98,11 +98,11 @@ def send(tx: Transaction, thread_id: str, sender: Sender, request: SendRequest) 
         ThreadNotFound, MessageNotFound, LimitReached, IdempotencyMismatch
         InvalidInput: its parent is not delivered.
     """
-    thread = threads.find_thread(tx.conn, sender.owner, thread_id)
-    info = threads.read_thread(tx.conn, thread)
-    known = _recall(tx, thread, sender, SEND_ROUTE, request.body())
+    thread, info = threads.find_record(tx.conn, sender.owner, thread_id)
+    body = request.body()
+    known = _recall(tx, thread, sender, SEND_ROUTE, body)
     if known is not None:
-        return sent(tx, thread, *known)
+        return _sent_before(tx, thread, *known)
     deliver_ms = request.deliver_ms
     if deliver_ms is not None and deliver_ms <= tx.now_ms:
         deliver_ms = None
@@ -110,9 +110,8 @@ def send(tx: Transaction, thread_id: str, sender: Sender, request: SendRequest) 
     if isinstance(request.parent_id, str):
         threads.check_place(tx.conn, thread, request.parent_id, "parent_id")
     message, run = write_exchange(tx, thread, info, request, deliver_ms)
-    _remember(tx, thread, sender, SEND_ROUTE, request.body(), message["id"], run.id)
-    tx.flush()
-    return sent(tx, thread, message["id"], run.id)
+    _remember(tx, thread, sender, SEND_ROUTE, body, message["id"], run.id)
+    return {"message": tx.written(message["id"]), **_made(tx, run)}
 
 
 def write_exchange(
@@ -156,14 +155,12 @@ def succeed(tx: Transaction, sender: Sender, run_id: str, *, keep_parts: bool) -
     route = f"{'continue' if keep_parts else 'retry'} {run.id}"
     known = _recall(tx, run.thread, sender, route, {})
     if known is not None:
-        made_id = known[1]
-    else:
-        _admit_now(tx, sender)
-        made_id = runs.make_successor(tx, run, keep_parts=keep_parts).id
-        _remember(tx, run.thread, sender, route, {}, None, made_id)
-        tx.flush()
-    made = sent(tx, run.thread, None, made_id)
-    return {"reply": made["reply"], "run": made["run"]}
+        before = _sent_before(tx, run.thread, *known)
+        return {"reply": before["reply"], "run": before["run"]}
+    _admit_now(tx, sender)
+    made = runs.make_successor(tx, run, keep_parts=keep_parts)
+    _remember(tx, run.thread, sender, route, {}, None, made.id)
+    return _made(tx, made)
 
 
 def cancel(tx: Transaction, run: RunRef) -> RunRecord:
@@ -208,8 +205,15 @@ def delete(tx: Transaction, owner: str, thread_id: str) -> list[str]:
     return [run.id for run in stopped]
 
 
-def sent(tx: Transaction, thread: ThreadRef, message_id: str | None, run_id: str) -> dict[str, Any]:
-    """Give what a command made, as this transaction has it."""
+def _made(tx: Transaction, run: RunRef) -> dict[str, Any]:
+    """Return the reply and the run that this command has made."""
+    return {"reply": tx.written(run.message_id), "run": tx.run(run).copy()}
+
+
+def _sent_before(
+    tx: Transaction, thread: ThreadRef, message_id: str | None, run_id: str
+) -> dict[str, Any]:
+    """Read what an earlier command with the same key made, as it is now."""
     run = runs.find_in_thread(tx.conn, thread, run_id)
     return {
         "message": reading.read_message_by_id(tx.conn, thread, message_id) if message_id else None,

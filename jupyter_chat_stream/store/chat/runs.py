@@ -45,6 +45,7 @@ _REF = (
 )
 
 
+_NOT_BEGUN = dict.fromkeys(("error", "started_ms", "first_event_ms", "ended_ms"))
 MOST_LISTED = 1000  # runs on one page
 
 
@@ -190,8 +191,10 @@ def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> RunRef:
     )
     seq = tx.head(thread) + 1
     message_pk = _insert_message(tx, thread, message, seq)
-    pk = _insert_run(tx, message_pk, reply, {"id": run_id, "thread": thread.pk, "seq": seq})
+    columns = _run_columns(tx, reply, {"id": run_id, "thread": thread.pk, "seq": seq})
+    pk = new_key(tx.conn.execute(insert(table(RunRow)), {**columns, "message": message_pk}))
     run = RunRef(pk=pk, id=run_id, thread=thread, message_pk=message_pk, message_id=message["id"])
+    tx.hold_run(run, rows.run_wire({**_NOT_BEGUN, **columns}, thread.id, message["id"]))
     deliver_at = None if reply.deliver_ms is None else iso(reply.deliver_ms)
     written = MessageWritten(message=message, continues=reply.continues, deliver_at=deliver_at)
     tx.append(thread, written, run=run)
@@ -259,11 +262,10 @@ def _insert_message(tx: Transaction, thread: ThreadRef, message: WrittenMessage,
     return new_key(tx.conn.execute(insert(into), columns))
 
 
-def _insert_run(tx: Transaction, message_pk: int, reply: NewReply, place: Mapping[str, Any]) -> int:
+def _run_columns(tx: Transaction, reply: NewReply, place: Mapping[str, Any]) -> dict[str, Any]:
     is_for_later = reply.deliver_ms is not None
-    columns = {
+    return {
         **place,
-        "message": message_pk,
         "status": "waiting" if is_for_later else "pending",
         "phase": "waiting" if is_for_later else "queued",
         "attempt": 0,
@@ -277,7 +279,6 @@ def _insert_run(tx: Transaction, message_pk: int, reply: NewReply, place: Mappin
         "deliver_ms": reply.deliver_ms,
         "turn": place["seq"],
     }
-    return new_key(tx.conn.execute(insert(table(RunRow)), columns))
 
 
 def _ref(row: Sequence[Any]) -> RunRef:

@@ -152,7 +152,8 @@ def create(
         "created_ms": tx.now_ms,
     }
     tx.conn.execute(table(ScheduleRow).insert(), columns)
-    return read(tx.conn, owner, schedule_id), True
+    made = {**columns, "thread_id": thread.id, "last_ms": None, "last_run_id": None}
+    return _wire(made), True
 
 
 def change(
@@ -163,7 +164,8 @@ def change(
     Raises:
         ScheduleNotFound, InvalidInput
     """
-    now = read(tx.conn, owner, schedule_id)
+    row = _find(tx.conn, owner, schedule_id)
+    now = _wire(row)
     if "content" in changes:
         changes = {**changes, "content": clean_text(changes["content"])}
     fresh = {**now, **changes}
@@ -174,8 +176,8 @@ def change(
         next_ms = next_after(fresh["cron"], fresh["timezone"], tx.now_ms)
         columns["next_ms"] = None if fresh["paused"] else next_ms
     if columns:
-        _set(tx, _find(tx.conn, owner, schedule_id)["pk"], **columns)
-    return read(tx.conn, owner, schedule_id)
+        _set(tx, row["pk"], **columns)
+    return _wire({**row, **columns})
 
 
 def delete(tx: Transaction, owner: str, schedule_id: str) -> None:

@@ -45,6 +45,22 @@ def find_thread(conn: Connection, owner: str, thread_id: str) -> ThreadRef:
     return ThreadRef(pk=pk, id=thread_id)
 
 
+def find_record(conn: Connection, owner: str, thread_id: str) -> tuple[ThreadRef, ThreadRecord]:
+    """Find a thread that the owner may see, and read its fields in the same statement.
+
+    Raises:
+        ThreadNotFound
+    """
+    sql = (
+        f"SELECT pk, {rows.THREAD_COLUMNS} FROM thread "
+        "WHERE id = :id AND owner = :owner AND NOT deleted"
+    )
+    row = execute(conn, sql, {"id": thread_id, "owner": owner}).mappings().first()
+    if row is None:
+        raise ThreadNotFound(thread_id)
+    return ThreadRef(pk=row["pk"], id=thread_id), _shown(row)
+
+
 def read_thread(conn: Connection, thread: ThreadRef) -> ThreadRecord:
     """Give the thread's fields as on the wire."""
     sql = f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk"
@@ -132,8 +148,7 @@ def change_thread(
         InvalidInput: ``head`` names one that was not delivered.
         Conflict: another thread has that name.
     """
-    thread = find_thread(tx.conn, owner, thread_id)
-    now = read_thread(tx.conn, thread)
+    thread, now = find_record(tx.conn, owner, thread_id)
     differing = {name: value for name, value in changes.items() if now.get(name) != value}
     fresh = cast(ThreadChange, differing)
     if not fresh:
@@ -144,8 +159,8 @@ def change_thread(
     if name is not None and find_by_name(tx.conn, owner, now["project"], name):
         raise Conflict(f"Another thread of yours is named {name!r}.", name=name)
     tx.append(thread, ThreadChanged(thread=fresh))
-    tx.flush()
-    return read_thread(tx.conn, thread)
+    now.update(cast(ThreadRecord, {**fresh, "updated_at": iso(tx.now_ms)}))
+    return now
 
 
 def mark_deleted(tx: Transaction, thread: ThreadRef) -> None:

@@ -28,7 +28,7 @@ from ...shared.events import (
     ThreadChanged,
     dumps,
 )
-from ...shared.fold import MessageFold, fold_run, takes_head
+from ...shared.fold import MessageFold, fold_run, takes_head, whole_message
 from ...shared.logs import Line
 from ...shared.records import MessageRecord, RunRecord, ThreadChange
 from ..sql import rows
@@ -199,6 +199,17 @@ class Transaction:
             row = self.execute(sql, {"pk": run.pk}).mappings().one()
             self._runs[run.pk] = _run_of(row, run)
         return self._runs[run.pk]
+
+    def hold_run(self, run: RunRef, state: RunRecord) -> None:
+        """Keep the state of a run that this transaction has just inserted: it need not be read."""
+        self._runs[run.pk] = state
+
+    def written(self, message_id: str) -> MessageRecord:
+        """Return a message that this transaction has written, as on the wire."""
+        for event in reversed(self.events):
+            if isinstance(event.body, MessageWritten) and event.message_id == message_id:
+                return whole_message(event.body.message, event.seq)
+        raise KeyError(message_id)
 
     def flush(self) -> None:
         """Write what was appended, and every row that follows from it."""
