@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from jupyter_chat_stream.providers.base import Chunk, EndChunk, Model, Prompt, TextChunk
+from jupyter_chat_stream.providers.base import Chunk, EndChunk, Model, Prompt, Provider, TextChunk
 
 from .shapes import text_of
 
@@ -18,7 +18,7 @@ CHUNK_CHARS = 6
 MOST_S = 60
 
 
-class FlowingProvider:
+class FlowingProvider(Provider):
     """Says a text of a ``shape``: ``already`` characters at once, the rest in time.
 
     The shape ``prose`` is what ``demo/long`` says.

@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable
 
-from jupyter_chat_stream.providers.base import Chunk, EndChunk, Model, Prompt, TextChunk
+from jupyter_chat_stream.providers.base import Chunk, EndChunk, Model, Prompt, Provider, TextChunk
 
 MODEL = "stamps/paced"
 WIDTH = 10
@@ -36,7 +36,7 @@ def stamps_in(text: str, first: int = 0, end: int | None = None) -> list[str]:
     return [text[number * WIDTH : (number + 1) * WIDTH] for number in numbers]
 
 
-class StampProvider:
+class StampProvider(Provider):
     """Streams stamps, at the pace the message asks for."""
 
     name = "stamps"

@@ -161,12 +161,13 @@ class Model:
     canned: bool = False  # the answers are written down beforehand, no model makes them
 
 
-class Provider(Protocol):
-    """Turns prompts into streams of chunks.
+# A model that its provider does not list: small enough for nearly every model in use.
+CONSERVATIVE_CONTEXT_TOKENS = 32_000
+CONSERVATIVE_OUTPUT_TOKENS = 4_096
 
-    One that knows all its models may have a method ``model(name) -> Model`` beside these, which
-    raises NoSuchModel; without it any name may be asked for, with conservative sizes.
-    """
+
+class Provider(Protocol):
+    """Turns prompts into streams of chunks; a subclass inherits ``model``, ``warm``, ``close``."""
 
     name: str
 
@@ -174,13 +175,30 @@ class Provider(Protocol):
         """List the models worth offering; others may still be asked for by name."""
         ...
 
+    def model(self, name: str) -> Model:
+        """Describe a model by name; one that is not listed gets conservative sizes.
+
+        A provider that knows all its models overrides this method.
+
+        Raises:
+            NoSuchModel: the provider has no model of this name.
+        """
+        for model in self.models():
+            if model.name == name:
+                return model
+        return Model(
+            name=name,
+            label=name,
+            context_tokens=CONSERVATIVE_CONTEXT_TOKENS,
+            max_output_tokens=CONSERVATIVE_OUTPUT_TOKENS,
+        )
+
     def is_ready(self) -> bool:
-        """Say whether a prompt could be sent now (a key is there), without any network."""
+        """Whether a prompt could be sent now (a key is there); asks no network."""
         ...
 
     async def warm(self) -> None:
         """Do the heavy imports beforehand; may be called more than once."""
-        ...
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         """Answer the prompt, ending with an EndChunk; raises ProviderError.
@@ -192,4 +210,3 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """End all connections."""
-        ...

@@ -24,10 +24,6 @@ BUILT_IN: Mapping[str, str] = {
     "demo": "jupyter_chat_stream.providers.demo:create",
 }
 
-# For a model its provider does not list: small enough for nearly every model in use.
-CONSERVATIVE_CONTEXT_TOKENS = 32_000
-CONSERVATIVE_OUTPUT_TOKENS = 4_096
-
 
 def split_model(model_id: str) -> tuple[str, str]:
     """Split ``provider/model`` at its first slash.
@@ -80,7 +76,7 @@ class Registry:
         provider = self._providers.get(provider_name)
         if provider is None:
             raise self._unknown(provider_name, model_id)
-        return provider, describe(provider, name)
+        return provider, provider.model(name)
 
     def models(self) -> list[dict[str, Any]]:
         """List every model on offer, and every broken provider, as the wire has them."""
@@ -137,28 +133,6 @@ class Registry:
             self._broken[name] = _sentence(name, error)
         else:
             self._providers[name] = provider
-
-
-def describe(provider: Provider, name: str) -> Model:
-    """Say what a model of a provider can do; one it does not list gets conservative sizes.
-
-    A provider with a method ``model(name)`` decides itself which names it takes.
-
-    Raises:
-        NoSuchModel: the provider knows all its models, and this is none of them.
-    """
-    decide: Callable[[str], Model] | None = getattr(provider, "model", None)
-    if decide is not None:
-        return decide(name)
-    for model in provider.models():
-        if model.name == name:
-            return model
-    return Model(
-        name=name,
-        label=name,
-        context_tokens=CONSERVATIVE_CONTEXT_TOKENS,
-        max_output_tokens=CONSERVATIVE_OUTPUT_TOKENS,
-    )
 
 
 def _built_in(target: str) -> Callable[[], Provider]:

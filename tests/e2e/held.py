@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
-from jupyter_chat_stream.providers.base import Chunk, EndChunk, Model, Prompt, TextChunk
+from jupyter_chat_stream.providers.base import Chunk, EndChunk, Model, Prompt, Provider, TextChunk
 
 MODEL = "held/echo"
 ALL = 1_000_000
@@ -64,7 +64,7 @@ def create() -> HeldProvider:
     return HeldProvider()
 
 
-class HeldProvider:
+class HeldProvider(Provider):
     """Streams what the user said last."""
 
     name = "held"

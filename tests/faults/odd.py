@@ -19,7 +19,7 @@ import signal
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from jupyter_chat_stream.providers.base import Chunk, EndChunk, Model, Prompt, TextChunk
+from jupyter_chat_stream.providers.base import Chunk, EndChunk, Model, Prompt, Provider, TextChunk
 
 POISON_TEXT = "Something is wrong with "
 NUL_CHUNKS = ("before\x00", "\x00after", "\x00")
@@ -44,7 +44,7 @@ def flood_text() -> str:
     return (FLOOD_LINE * (FLOOD_CHARS // len(FLOOD_LINE) + 1))[:FLOOD_CHARS]
 
 
-class Odd:
+class Odd(Provider):
     """The provider."""
 
     name = "odd"

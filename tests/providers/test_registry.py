@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 
-from jupyter_chat_stream.providers.base import Chunk, Model, Prompt
+from jupyter_chat_stream.providers.base import Chunk, Model, Prompt, Provider
 from jupyter_chat_stream.providers.registry import GROUP, Registry, split_model
 from jupyter_chat_stream.shared.errors import BadRequest, NoSuchModel
 from jupyter_chat_stream.testing import ScriptedProvider
 
 
-class Stranger:
-    """The least a third party can write: it lists one model, and has no `model` method."""
+class Stranger(Provider):
+    """The least a third party can write: it lists one model, and inherits `model`."""
 
     name = "acme"
 
@@ -27,13 +27,11 @@ class Stranger:
     def is_ready(self) -> bool:
         return True
 
-    async def warm(self) -> None: ...
-
-    async def _chunks(self) -> AsyncIterator[Chunk]:
+    async def _chunks(self) -> AsyncGenerator[Chunk, None]:
         for chunk in ():
             yield chunk
 
-    def stream(self, prompt: Prompt) -> AsyncIterator[Chunk]:
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         return self._chunks()
 
     async def close(self) -> None:
