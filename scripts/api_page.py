@@ -17,13 +17,6 @@ from jupyter_chat_stream.shared.errors import ChatStreamError
 PACKAGE = jupyter_chat_stream.__name__
 # Stands in docs/api.md where the reference goes.
 MARK = "<!-- reference -->"
-# What methods return, though nobody makes one.
-RETURNED = (
-    f"{PACKAGE}.kernel.values.Message",
-    f"{PACKAGE}.kernel.values.Messages",
-    f"{PACKAGE}.kernel.questions.Question",
-    f"{PACKAGE}.kernel.schedules.Schedule",
-)
 EVENTS = f"{PACKAGE}.shared.events"
 PROVIDERS = f"{PACKAGE}.providers.base"
 
@@ -40,17 +33,14 @@ def reference() -> str:
 def sections() -> dict[str, list[str]]:
     """Return the dotted names of each section; none is in two of them."""
     exported = [name for name in jupyter_chat_stream.__all__ if not name.startswith("__")]
-    values = [getattr(jupyter_chat_stream, name) for name in exported]
-    own = [name for name, value in zip(exported, values, strict=True) if not is_error(value)]
-    found = {
-        f"From `{PACKAGE}`": [f"{PACKAGE}.{name}" for name in own],
-        "What methods return": list(RETURNED),
-        "Events": own_classes(EVENTS),
+    values = {name: getattr(jupyter_chat_stream, name) for name in exported}
+    own = [name for name, value in values.items() if not is_error(value)]
+    events = [name for name in own if values[name].__module__ == EVENTS]
+    return {
+        "Chats and runs": [f"{PACKAGE}.{name}" for name in own if name not in events],
+        "Events": [f"{PACKAGE}.{name}" for name in events],
         "For providers": own_classes(PROVIDERS),
     }
-    first, *others = found
-    rest = {title: [name for name in found[title] if find(name) not in values] for title in others}
-    return {first: found[first], **rest}
 
 
 def own_classes(module_name: str) -> list[str]:

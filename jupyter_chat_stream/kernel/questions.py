@@ -41,7 +41,7 @@ def not_open(run: Mapping[str, Any], reply: Mapping[str, Any] | None) -> Request
     if part is None:
         return RequestNotOpen(
             f"Run {run_id!r} ({run['status']}) has asked nothing yet. "
-            "Wait for its question with run.wait_question().",
+            "Wait for its question with run.next_question().",
             run_id=run_id,
         )
     facts = {"run_id": run_id, "request_id": part["request_id"]}

@@ -15,9 +15,10 @@ from datetime import datetime
 from typing import Any
 
 from ..shared.endings import is_refused
-from ..shared.errors import RequestNotOpen, RunFailed, ServerUnavailable
+from ..shared.errors import RequestNotOpen, ServerUnavailable
 from ..shared.events import ENDS, Event, MessageWritten, parse
 from ..shared.records import Failure, MessageRecord, RunRecord, Usage
+from .failure import RunFailed
 from .follower import GIVE_UP_S, Follower, settle
 from .link import Hold, Link, current, path_of
 from .questions import Question, not_open, open_question
@@ -32,7 +33,7 @@ PAGE_WAIT_S = 20
 class Followed:
     """What belongs to a thread and needs its follower, also in a forked child."""
 
-    thread_id: str
+    _thread_id: str
 
     def _follow_with(self, hold: Hold) -> None:
         self._pid = os.getpid()
@@ -42,7 +43,7 @@ class Followed:
     def _follower(self) -> Follower:
         if self._pid != os.getpid():
             link = current()
-            self._follow_with(link.run(link.follow(self.thread_id)))
+            self._follow_with(link.run(link.follow(self._thread_id)))
         return self._hold.follower
 
 
@@ -98,7 +99,7 @@ class Run(Followed):
         reply: MessageRecord | None = None,
         asked: MessageRecord | None = None,
     ) -> None:
-        self.thread_id: str = run["thread_id"]
+        self._thread_id: str = run["thread_id"]
         self.id: str = run["id"]
         self._run, self._reply = run.copy(), reply
         parent = hold.follower.message(reply["parent_id"]) if reply else None
@@ -121,7 +122,7 @@ class Run(Followed):
     @property
     def thread(self) -> str:
         """The id of the thread this run belongs to."""
-        return self.thread_id
+        return self._thread_id
 
     @property
     def status(self) -> str:
@@ -146,6 +147,12 @@ class Run(Followed):
     @property
     def is_ended(self) -> bool:
         return self.status in ENDS
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the model, or its provider, declined to answer."""
+        message = self._message()
+        return message is not None and is_refused(message)
 
     @property
     def model(self) -> str | None:
@@ -186,7 +193,7 @@ class Run(Followed):
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         reply = self._message()
         exchange = [message for message in (self._asked, reply) if message]
-        return bundle(self.thread_id, exchange, self.id)
+        return bundle(self._thread_id, exchange, self.id)
 
     def owns(self, event: Event) -> bool:
         """Say whether an event belongs to this run or is the question it answers."""
@@ -228,35 +235,23 @@ class Run(Followed):
         Raises:
             RunFailed: it ended otherwise; its text is kept in ``error.run.content``.
         """
-        message, status = self._message(), self.status
-        if message is not None and status == "completed":
+        message = self._message()
+        if message is not None and self.status == "completed":
             return Message.from_wire(message, shown_in)
-        why = self.error or {"code": status, "message": f"It was {status}."}
-        go_on = "go on from there with error.run.continue_(), or "
-        if message is not None and is_refused(message):
-            go_on = ""
-        error = RunFailed(
-            f"Run {self.id!r} {status}: {why['code']}: {why['message']} Its text so far is kept: "
-            f"error.run.content; {go_on}begin again with error.run.retry().",
-            run_id=self.id,
-            run_status=status,
-            reason=why["code"],
-        )
-        error.run = self  # type: ignore[attr-defined]
-        raise error
+        raise RunFailed(run=self)
 
     # ------------------------------------------------------------------ its question
 
-    def wait_question(self, timeout: float | None = None) -> Question | None:
-        """Wait until it asks something, and give that; None where it ends without.
+    def next_question(self, timeout: float | None = None) -> Question | None:
+        """Return the open question, waiting for one; None when the run ends without asking.
 
         Raises:
-            TimeoutError: neither has happened in ``timeout`` seconds; it goes on.
+            TimeoutError: neither has happened in ``timeout`` seconds; the run goes on.
         """
         return current().watch(self._until_asked(timeout))
 
-    async def await_question(self, timeout: float | None = None) -> Question | None:
-        """Wait until it asks something, and give that; see ``wait_question``."""
+    async def anext_question(self, timeout: float | None = None) -> Question | None:
+        """Return the open question, waiting for one; see ``next_question``."""
         return await current().arun(self._until_asked(timeout))
 
     async def _until_asked(self, timeout: float | None) -> Question | None:
@@ -376,5 +371,5 @@ class Run(Followed):
         path = f"runs/{path_of(self.id)}/{how}"
         headers = {"Idempotency-Key": secrets.token_urlsafe(16)}
         answer = await link.request("POST", path, {}, headers=headers)
-        hold = await link.follow(self.thread_id, answer["reply"]["id"])
+        hold = await link.follow(self._thread_id, answer["reply"]["id"])
         return Run(hold, answer["run"], answer["reply"])

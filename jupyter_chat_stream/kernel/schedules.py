@@ -168,7 +168,7 @@ class Schedule:
 class Scheduled:
     """What a chat can do with schedules."""
 
-    thread_id: str
+    _thread_id: str
 
     def schedule(
         self,
@@ -212,7 +212,7 @@ class Scheduled:
     ) -> Schedule:
         refuse_unknown("chat.schedule()", unknown, OPTIONS)
         body = {
-            "thread_id": self.thread_id,
+            "thread_id": self._thread_id,
             "content": content,
             "cron": cron,
             "timezone": timezone or local_zone(),
@@ -235,7 +235,7 @@ class Scheduled:
         return await current().arun(self._schedules())
 
     async def _schedules(self) -> list[Schedule]:
-        path = f"schedules?thread_id={path_of(self.thread_id)}&limit={PAGE}"
+        path = f"schedules?thread_id={path_of(self._thread_id)}&limit={PAGE}"
         found: list[Schedule] = []
         before = ""
         while True:

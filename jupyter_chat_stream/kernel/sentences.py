@@ -88,7 +88,6 @@ AS_SAID = frozenset(
         "rate_limited",
         "refusal",
         "request_not_open",
-        "run_failed",
         "run_refused",
         "server_unavailable",
         "stale_attempt",

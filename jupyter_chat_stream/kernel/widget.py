@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from ipywidgets import ValueWidget, Widget, register
+from ipywidgets import ValueWidget, register
 from traitlets import Bool, Int, TraitType, Unicode, validate
 
 from ..shared.errors import InvalidInput
@@ -87,7 +87,7 @@ class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
     _view_module_version = Unicode(VIEW_VERSION).tag(sync=True)
 
     thread = Unicode(help="The thread's id.", read_only=True).tag(sync=True)
-    run = _FollowedUnicode(help="The newest run's id.", read_only=True).tag(sync=True)
+    run_id = _FollowedUnicode(help="The newest run's id.", read_only=True).tag(sync=True)
     value = _FollowedUnicode(help="The newest answer's text.", read_only=True).tag(sync=True)
     status = _FollowedUnicode(help="The newest run's status.", read_only=True).tag(sync=True)
     busy = _FollowedBool(
@@ -121,12 +121,12 @@ class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
         opened, hold = link.run(open_thread(link, thread, wanted))
         self._follow_with(hold)
         self.name: str | None = opened["name"]
-        self.thread_id = opened["id"]
+        self._thread_id = opened["id"]
         self._inbox = inbox.here()
         self._sent: dict[str, Run] = {}  # by id: whose events had not come when we looked last
         self._is_marked = False
         super().__init__(height=height, disabled=disabled, **kwargs)
-        self._take_in({"thread": self.thread_id, "model": opened["model"] or ""})
+        self._take_in({"thread": self._thread_id, "model": opened["model"] or ""})
         # Weak: whoever drops the chat has it followed no more.
         self._listener = weakly(self._changed)
         hold.follower.listen(self._listener)
@@ -172,7 +172,7 @@ class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
             last = last if is_for_later(runs[-1]) else runs[-1]
         answer = follower.message(last["message_id"]) if last else None
         now = {
-            "run": last["id"] if last else "",
+            "run_id": last["id"] if last else "",
             "status": last["status"] if last else "",
             "value": answer["content"] if answer else "",
             "busy": is_busy(runs),
@@ -189,7 +189,7 @@ class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
         return model
 
     async def _patch(self, changes: Mapping[str, Any]) -> None:
-        await current().request("PATCH", f"threads/{path_of(self.thread_id)}", changes)
+        await current().request("PATCH", f"threads/{path_of(self._thread_id)}", changes)
 
     # ------------------------------------------------------------------ sending
 
@@ -240,10 +240,10 @@ class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
         link = current()
         # Without a key of the caller's, one of our own: a lost answer is asked for again (L11).
         headers = {"Idempotency-Key": key or secrets.token_urlsafe(16)}
-        path = f"threads/{path_of(self.thread_id)}/messages"
+        path = f"threads/{path_of(self._thread_id)}/messages"
         answer = await link.request("POST", path, body, headers=headers)
         asked, reply = answer["message"], answer["reply"]
-        hold = await link.follow(self.thread_id, asked["id"], reply["id"])
+        hold = await link.follow(self._thread_id, asked["id"], reply["id"])
         run = Run(hold, answer["run"], reply, asked)
         # Known to the chat before its sender has it: an interrupt there loses nothing. Observers
         # hear of it when whoever called waits, reads or is done.
@@ -266,7 +266,7 @@ class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
         Interrupting the kernel cancels the run and keeps its text.
 
         Raises:
-            RunFailed: it ended otherwise; ``error.run.content`` has its text.
+            RunFailed: the run did not complete; ``error.run.content`` has its text.
             TimeoutError: it has not ended in ``timeout`` seconds; it goes on.
         """
         refuse_unknown("chat.ask()", options, (*OPTIONS, "timeout"))
@@ -315,7 +315,7 @@ class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
     async def _cancel_all(self) -> None:
         # The server's list: the answer to a message just sent may have overtaken its events.
         link = current()
-        open_ids = await history.open_runs(self.thread_id)
+        open_ids = await history.open_runs(self._thread_id)
         # Newest first: stopping the first would let the next begin.
         for run_id in reversed(open_ids):
             await link.request("POST", f"runs/{path_of(run_id)}/cancel", {})
@@ -350,16 +350,22 @@ class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         leave_in_history(self, lambda known: _is_same(known, self))
-        return bundle(self.thread_id, self._follower.messages())
+        return bundle(self._thread_id, self._follower.messages())
 
     def __repr__(self) -> str:
         return f"Chat({self.name!r})" if self.name else "Chat()"
 
     def focus(self) -> None:
-        Widget.send(self, {"do": "focus"})
+        """Put the cursor into the view's text field."""
+        self._send_custom({"do": "focus"})
 
     def blur(self) -> None:
-        Widget.send(self, {"do": "blur"})
+        """Take the cursor out of the view's text field."""
+        self._send_custom({"do": "blur"})
+
+    def _send_custom(self, content: Mapping[str, Any]) -> None:
+        """Send the page a custom message of ipywidgets, whose own name for this is ``send``."""
+        self._send({"method": "custom", "content": content})
 
     def close(self) -> None:
         """Stop following and take the widget away; the thread stays."""
@@ -379,4 +385,4 @@ def _cancel_sent(sending: Future[Run]) -> None:
 
 
 def _is_same(known: object, chat: Chat) -> bool:
-    return type(known) is Chat and known.thread_id == chat.thread_id
+    return type(known) is Chat and known.thread == chat.thread

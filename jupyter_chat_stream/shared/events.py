@@ -18,6 +18,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .body_fields import BodyFields
 from .errors import InvalidInput
 from .records import (
     DeltaKind,
@@ -210,7 +211,7 @@ _COMMON = ("seq", "type", "thread_id", "at", "run_id", "message_id", "attempt")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
+class Event(BodyFields):
     """One thing that happened: ``seq`` in its thread, ``at`` in ms since 1970 (UTC)."""
 
     seq: int
@@ -229,10 +230,10 @@ class Event:
         """Give a field as on the wire: ``event["text"]``, ``event["at"]`` in ISO 8601."""
         return to_wire(self)[field]
 
-    if not TYPE_CHECKING:  # for notebooks; inside the package mypy keeps us to `event.body.text`
+    if not TYPE_CHECKING:  # or a type checker would take every name
 
         def __getattr__(self, field: str) -> Any:
-            """Give what the body carries: ``event.text``."""
+            """Return a field of the body: ``event.text``."""
             body = self.__dict__.get("body")  # absent while a copy is being made
             if isinstance(body, Unknown) and field in body.fields:
                 return body.fields[field]

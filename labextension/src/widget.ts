@@ -1,7 +1,7 @@
 /**
  * `Chat` as an ipywidget: kernel and page meet in the `thread` trait.
  *
- * The kernel's own follower sets `run`, `value`, `status`, `busy`, `seq` and `model`; the page draws
+ * The kernel's own follower sets `run_id`, `value`, `status`, `busy`, `seq` and `model`; the page draws
  * from the server and takes from the kernel only which thread, how high, and whether it is disabled.
  * Loaded when a first widget is drawn.
  */
@@ -36,7 +36,7 @@ export class ChatModel extends DOMWidgetModel {
       _view_module: MODULE,
       _view_module_version: VERSION,
       thread: '',
-      run: '',
+      run_id: '',
       value: '',
       status: '',
       busy: false,

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 import jupyter_chat_stream
+from jupyter_chat_stream import RunFailed
 from jupyter_chat_stream.kernel import link
 from jupyter_chat_stream.shared.config import CONNECTION_ENV
-from jupyter_chat_stream.shared.errors import RunFailed, RunRefused
+from jupyter_chat_stream.shared.errors import RunRefused
 from tests.cases.api import MODEL, PlayedApi, case
 from tests.conftest import home_environment
 from tests.kernel.harness import JupyterServer
@@ -120,5 +121,5 @@ def test_a_run_in_python_is_gone_on_with_unless_it_was_refused(
     assert "policy on lock picking" in str(failed.value)
     assert "continue_" not in str(failed.value)
     with pytest.raises(RunRefused):
-        failed.value.run.continue_()  # type: ignore[attr-defined]
+        failed.value.run.continue_()
     assert "declined by the model" in json.dumps(chat.runs[-1]._repr_mimebundle_())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 import uuid
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream import Chat
+from jupyter_chat_stream import Chat, RunFailed
 from jupyter_chat_stream.kernel import link, rest
 from jupyter_chat_stream.kernel.showing import MIME
 from jupyter_chat_stream.shared.connection_file import Connection
@@ -19,7 +20,6 @@ from jupyter_chat_stream.shared.errors import (
     IdempotencyMismatch,
     InvalidInput,
     NoSuchModel,
-    RunFailed,
     RunNotEnded,
     ThreadNotFound,
 )
@@ -65,7 +65,7 @@ def test_send_answers_at_once_and_the_run_goes_on(name: str) -> None:
     chat = Chat(name)
     run = chat.send("Tell me", **SLOW)
     assert not run.is_ended
-    assert (chat.run, chat.busy) == (run.id, True)
+    assert (chat.run_id, chat.busy) == (run.id, True)
     until(lambda: len(run.content) > 50, "text")
     assert run.status == "processing"
     run.cancel()
@@ -86,8 +86,11 @@ def test_a_failed_answer_raises_and_keeps_its_text(name: str) -> None:
     with pytest.raises(RunFailed, match="bad_request") as caught:
         Chat(name).ask("Fail", model="demo/fail", params=params)
     assert caught.value.facts["reason"] == "bad_request"
-    assert caught.value.run.content
-    assert caught.value.run.error["code"] == "bad_request"
+    failed = caught.value.run
+    assert failed.content
+    assert failed.error is not None
+    assert failed.error["code"] == "bad_request"
+    assert str(RunFailed(run=failed)) == str(caught.value)
 
 
 def test_the_same_key_is_asked_once_l11(name: str) -> None:
@@ -337,7 +340,7 @@ def test_observers_run_in_the_thread_that_made_the_chat(name: str) -> None:
 
 def test_traits_set_by_the_follower_cannot_be_set_by_others(name: str) -> None:
     chat = Chat(name)
-    for trait in ("thread", "run", "value", "status", "busy", "seq"):
+    for trait in ("thread", "run_id", "value", "status", "busy", "seq"):
         assert chat.traits()[trait].read_only
         assert chat.traits()[trait].metadata["sync"]
 
@@ -381,6 +384,31 @@ def test_messages_are_values_with_a_short_repr(name: str) -> None:
     assert repr(chat.runs[0]) == "Run(completed)"
 
 
+# ------------------------------------------------------------------------------------- widget
+
+
+def test_no_method_of_ipywidgets_takes_a_chats_send_for_its_own() -> None:
+    """`Widget.send` sends the page a message of ipywidgets: what calls it is overridden."""
+    bases = [base for base in Chat.__mro__ if base.__module__.startswith("ipywidgets")]
+    methods = [(name, method) for base in bases for name, method in vars(base).items()]
+    functions = {name: method for name, method in methods if inspect.isfunction(method)}
+    calling = {name for name, each in functions.items() if "self.send(" in inspect.getsource(each)}
+    assert calling == {"focus", "blur"}
+    assert calling <= vars(Chat).keys()
+
+
+def test_focus_and_blur_reach_the_page_and_send_no_message(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = Chat(name)
+    sent: list[object] = []
+    monkeypatch.setattr(chat.comm, "send", lambda data=None, **_: sent.append(data))
+    chat.focus()
+    chat.blur()
+    assert sent == [{"method": "custom", "content": {"do": what}} for what in ("focus", "blur")]
+    assert chat.messages == []
+
+
 # --------------------------------------------------------------------------------------- link
 
 
@@ -410,7 +438,7 @@ def test_properties_never_touch_the_network(name: str, monkeypatch: pytest.Monke
 
     for method in ("start", "run", "arun", "request"):
         monkeypatch.setattr(link.Link, method, refuse)
-    held = [chat.thread, chat.run, chat.value, chat.status, chat.busy, chat.seq, chat.model]
+    held = [chat.thread, chat.run_id, chat.value, chat.status, chat.busy, chat.seq, chat.model]
     held += [chat.messages, run.id, run.status, run.content, run.seq, run.error, run.usage]
     assert run.reply is not None
     assert all(value is not ... for value in held)

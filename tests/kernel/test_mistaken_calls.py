@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream import Chat
+from jupyter_chat_stream import Chat, RunFailed
 from jupyter_chat_stream.kernel.link import current
 from jupyter_chat_stream.shared.errors import (
     ChatStreamError,
     IdempotencyMismatch,
-    RunFailed,
     WrongCall,
 )
 from tests.kernel.test_sentences import OF_THE_WIRE

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("here")
 
 ECHO = "demo/echo"
 SLOW: dict[str, Any] = {"model": "demo/long", "params": {"chars": 50_000, "chars_per_second": 400}}
-TRAITS = ("run", "value", "status", "busy", "seq", "model")
+TRAITS = ("run_id", "value", "status", "busy", "seq", "model")
 Shown = Callable[[], str]
 
 
@@ -87,7 +87,7 @@ def test_every_other_command_gives_what_it_promises(name: str) -> None:
     chat = Chat(name)
     chat.observe(fail)
     run = chat.send("Which?", model="demo/ask")
-    question = run.wait_question()
+    question = run.next_question()
     assert question is not None
     assert question.choices is not None
     assert run.answer(question.choices[0]) is run
@@ -306,7 +306,7 @@ def test_an_interrupt_loses_no_run_and_sends_nothing_twice_l11(
     until(lambda: len(chat.runs) == len(before) + 1, "the run")
     last = chat.runs[-1]
     assert last.cancel().is_ended
-    assert chat.run == last.id
+    assert chat.run_id == last.id
     assert len(chat.messages) == (2 if not before else 3)
 
 

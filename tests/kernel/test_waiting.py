@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream import Chat
+from jupyter_chat_stream import Chat, RunFailed
 from jupyter_chat_stream.kernel import link, times
 from jupyter_chat_stream.shared.errors import (
     InvalidInput,
     NotFound,
     RequestNotOpen,
-    RunFailed,
     ServerUnavailable,
 )
 from tests.kernel.harness import PATIENCE_S, until
@@ -42,7 +41,7 @@ def test_a_message_for_later_waits_and_others_go_before_it(name: str) -> None:
     assert (run.status, run.phase) == ("waiting", "waiting")
     assert run.wake_at is not None
     assert abs(run.wake_at - before - TOMORROW) < timedelta(minutes=1)
-    assert (chat.run, chat.busy, chat.status) == ("", False, "")
+    assert (chat.run_id, chat.busy, chat.status) == ("", False, "")
     assert chat.ask("Now").content == "Now"
     assert (chat.value, chat.busy) == ("Now", False)
     shown = run._repr_mimebundle_()["text/markdown"]
@@ -63,7 +62,7 @@ def test_a_delivered_message_is_the_newest_whatever_was_said_meanwhile(name: str
     chat.ask("Meanwhile")
     later.wait(PATIENCE_S)
     until(lambda: chat.value == "Later", "the delivery")
-    assert (chat.run, chat.status) == (later.id, "completed")
+    assert (chat.run_id, chat.status) == (later.id, "completed")
     meanwhile = next(message for message in chat.messages if message.content == "Meanwhile")
     assert later.reply is not None
     asked = next(message for message in chat.messages if message.id == later.reply.parent_id)
@@ -103,7 +102,7 @@ def test_times_are_local_where_they_have_no_zone() -> None:
 def test_a_run_that_asks_goes_on_with_the_first_answer(name: str) -> None:
     chat = Chat(name)
     run = chat.send("A report, please", **ASK)
-    assert run.wait_question(PATIENCE_S) is not None
+    assert run.next_question(PATIENCE_S) is not None
     (found,) = Chat(name).runs  # as a kernel that was restarted meanwhile finds it
     question = found.question
     assert question is not None
@@ -114,7 +113,7 @@ def test_a_run_that_asks_goes_on_with_the_first_answer(name: str) -> None:
     with pytest.raises(RequestNotOpen) as second:
         link.current().run(run._give(question, "spring"))  # of whoever has read less of the log
     assert (second.value.facts["value"], second.value.facts["by"]) == ("autumn", "local")
-    asked = run.wait_question(PATIENCE_S)
+    asked = run.next_question(PATIENCE_S)
     assert asked is not None
     assert asked.choices is None
     run.answer("Ada").wait(PATIENCE_S)
@@ -122,14 +121,14 @@ def test_a_run_that_asks_goes_on_with_the_first_answer(name: str) -> None:
     with pytest.raises(RequestNotOpen, match="answered by 'local'") as late:
         run.answer("Bob")
     assert late.value.facts["value"] == "Ada"
-    assert run.wait_question() is None
+    assert run.next_question() is None
 
 
 def test_an_answer_whose_reply_was_lost_knows_itself(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Chat(name).send("A report, please", **ASK)
-    run.wait_question(PATIENCE_S)
+    run.next_question(PATIENCE_S)
     request = link.Link.request
     tries = []
 
@@ -144,7 +143,7 @@ def test_an_answer_whose_reply_was_lost_knows_itself(
         patch.setattr(link.Link, "request", lose_first)
         run.answer("winter")
     assert len(tries) == 1, "the second try was refused, for the first has won"
-    run.wait_question(PATIENCE_S)
+    run.next_question(PATIENCE_S)
     run.cancel()
 
 
@@ -162,7 +161,7 @@ def test_ask_waits_for_the_answer_from_wherever_it_comes(name: str) -> None:
         other = Chat(name)
         (run,) = until(lambda: other.runs, "the run")
         for answer in ("summer", "Ada"):
-            run.wait_question(PATIENCE_S)
+            run.next_question(PATIENCE_S)
             run.answer(answer)
 
     elsewhere = threading.Thread(target=answer_elsewhere)
@@ -182,7 +181,7 @@ def test_a_question_that_nobody_answers_expires_and_can_be_asked_again(name: str
     with pytest.raises(RequestNotOpen, match=r"run\.retry"):
         run.answer("spring")
     again = run.retry()
-    assert again.wait_question(PATIENCE_S) is not None
+    assert again.next_question(PATIENCE_S) is not None
     again.cancel()
     assert again.question is None
 
@@ -247,11 +246,11 @@ def test_a_schedule_that_cannot_be_meant_is_refused(
 async def test_what_waits_has_awaitable_twins(name: str) -> None:
     chat = Chat(name)
     run = await chat.asend("A report, please", **ASK)
-    question = await run.await_question(PATIENCE_S)
+    question = await run.anext_question(PATIENCE_S)
     assert question is not None
     await run.aanswer("winter")
     with pytest.raises(TimeoutError):
-        await (await chat.asend("Later", deliver_at=TOMORROW)).await_question(0.01)
+        await (await chat.asend("Later", deliver_at=TOMORROW)).anext_question(0.01)
     await chat.acancel()
     schedule = await chat.aschedule("x", cron="0 9 * * *", timezone="UTC")
     assert (await schedule.apause()).paused
@@ -275,7 +274,7 @@ def test_properties_of_what_waits_never_touch_the_network(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Chat(name).send("A report, please", **ASK)
-    run.wait_question(PATIENCE_S)
+    run.next_question(PATIENCE_S)
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a property asked the link")

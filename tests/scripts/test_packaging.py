@@ -70,6 +70,10 @@ def test_the_wheel_holds_every_module_and_the_bundle_once(wheel: list[str]) -> N
     assert [name for name in wheel if name.startswith("jupyter_chat_stream/labextension/")] == []
 
 
+def test_the_wheel_tells_type_checkers_that_the_package_has_types(wheel: list[str]) -> None:
+    assert "jupyter_chat_stream/py.typed" in wheel
+
+
 def test_the_bundle_asks_for_the_oldest_jupyterlab_we_promise() -> None:
     built = json.loads((BUNDLE / "package.json").read_text(encoding="utf-8"))
     dependencies = built["dependencies"]

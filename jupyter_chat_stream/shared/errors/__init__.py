@@ -21,7 +21,7 @@ never a prompt, an answer or a key.
      │                     DatabaseUnreachable, DatabaseTooOld, DatabaseOnOtherHost, DatabaseGone,
      │                     DataFolderRefused
      ├─ ServerUnavailable 503 ─ VersionMismatch   (the kernel's side)
-     ├─ RunFailed               (the kernel's side: an answer that was waited for did not complete)
+     ├─ RunFailed               (the kernel's side: see `kernel/failure.py`)
      └─ ProviderError ─ see `providers.py`: one class per way a provider fails
 """
 
@@ -49,7 +49,6 @@ from .ours import (
     MessageNotFound,
     NotFound,
     RequestNotOpen,
-    RunFailed,
     RunNotEnded,
     RunNotFound,
     RunRefused,
@@ -114,7 +113,6 @@ __all__ = [
     "RateLimited",
     "Refusal",
     "RequestNotOpen",
-    "RunFailed",
     "RunNotEnded",
     "RunNotFound",
     "RunRefused",

@@ -316,9 +316,3 @@ class ServerUnavailable(ChatStreamError):
 
 class VersionMismatch(ServerUnavailable):
     code = "version_mismatch"
-
-
-class RunFailed(ChatStreamError):
-    """An answer that was waited for ended otherwise than completed."""
-
-    code = "run_failed"
