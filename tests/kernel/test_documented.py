@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from jupyter_chat_stream.shared.config import CONNECTION_ENV
 from tests.kernel.harness import JupyterServer
 
 DOCS = Path(__file__).parents[2] / "docs"
+README = "../README.md"
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -32,6 +34,22 @@ def test_every_example_of_the_api_page_shows_what_happens() -> None:
     report: list[str] = []
     result = doctest.DocTestRunner().run(example, out=report.append)
     assert result.failed == 0, "".join(report)
+
+
+@pytest.mark.usefixtures("here")
+def test_every_example_of_the_readme_runs_as_it_stands_there() -> None:
+    names: dict[str, Any] = {}
+    Chat().preferences(default_model="demo/echo")
+    try:
+        for block in blocks(README, "python"):
+            exec(block, names)  # the page's own words
+        assert names["run"].next_question().prompt
+        assert str(names["reply"]) == "And in Q3?"
+    finally:
+        Chat().preferences(default_model=None)
+        names["chat"].cancel()
+        for schedule in names["chat"].schedules():
+            schedule.delete()
 
 
 @pytest.fixture
