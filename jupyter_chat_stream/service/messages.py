@@ -117,7 +117,6 @@ class Messages(ServiceBase):
         config = self.config
         limits = Limits(
             messages_per_minute=config.messages_per_minute,
-            over_messages_per_minute=cast(Over, config.over_messages_per_minute),
             max_active_runs=config.max_active_runs,
             max_active_runs_per_user=config.max_active_runs_per_user,
             over_active_runs=cast(Over, config.over_active_runs),

@@ -114,13 +114,8 @@ class ChatStream(Configurable):
         None,
         min=1,
         allow_none=True,
-        help="Messages one user may send in a minute. Default and None: no limit.",
-    ).tag(config=True)
-    over_messages_per_minute = Enum(
-        ("refuse", "queue"),
-        "refuse",
-        help="What becomes of a message beyond messages_per_minute: it is refused with 429 and "
-        "Retry-After (default), or delivered when the minute allows it (queue).",
+        help="Messages that one user may send in a minute. The server refuses a message beyond "
+        "them with 429 and Retry-After. Default and None: no limit.",
     ).tag(config=True)
     lease_s = Float(
         10.0,

@@ -7,7 +7,7 @@ kept, then write messages, runs and events; a run they make is due with that ver
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ...shared.errors import ContentTooLarge, InvalidInput, RequestNotOpen
@@ -106,7 +106,7 @@ def send(tx: Transaction, thread_id: str, sender: Sender, request: SendRequest) 
     deliver_ms = request.deliver_ms
     if deliver_ms is not None and deliver_ms <= tx.now_ms:
         deliver_ms = None
-    deliver_ms = limits.admit(tx, sender.owner, sender.limits, deliver_ms)
+    limits.admit(tx, sender.owner, sender.limits, deliver_ms)
     if isinstance(request.parent_id, str):
         threads.check_place(tx.conn, thread, request.parent_id, "parent_id")
     message, run = write_exchange(tx, thread, info, request, deliver_ms)
@@ -157,7 +157,7 @@ def succeed(tx: Transaction, sender: Sender, run_id: str, *, keep_parts: bool) -
     if known is not None:
         before = _sent_before(tx, run.thread, *known)
         return {"reply": before["reply"], "run": before["run"]}
-    _admit_now(tx, sender)
+    limits.admit(tx, sender.owner, sender.limits, None)
     made = runs.make_successor(tx, run, keep_parts=keep_parts)
     _remember(tx, run.thread, sender, route, {}, None, made.id)
     return _made(tx, made)
@@ -250,12 +250,6 @@ def _remember(
             message_id=message_id,
             run_id=run_id,
         )
-
-
-def _admit_now(tx: Transaction, sender: Sender) -> None:
-    """Refuse what cannot begin now: a retry is asked for again, never put off."""
-    limits_now = replace(sender.limits, over_messages_per_minute="refuse")
-    limits.admit(tx, sender.owner, limits_now, None)
 
 
 def _parts_of(request: SendRequest) -> list[Part]:

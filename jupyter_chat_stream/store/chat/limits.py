@@ -1,10 +1,10 @@
 """Limits: how much one user, and all together, may have at once, and what is beyond it.
 
-Counted in the transaction that would write, so that of two at once one is told; on a database
-without one writer's lock, of one user's at a time. What is beyond a limit is refused with a time
-to come back, or queued: a message that the minute does not allow becomes one for later, a run
-beyond the active ones waits for its turn like every other (``claims.find_due`` is fair). Messages
-for later are bounded always: a thread that is deleted stops all of its own in one transaction.
+The transaction that would write counts, so of two messages at once one is refused. Postgres has no
+lock for all writers: there a lock for each user lets one of this user's transactions count at a
+time. A message beyond the minute is refused with a time to come back. A run beyond the active ones
+is refused too, or waits for its turn like every other (``claims.find_due`` is fair). Messages for
+later are always bounded: deleting a thread stops all of its messages for later in one transaction.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from ..log.transaction import Transaction, execute
 
 Over = Literal["refuse", "queue"]
 
-MAX_LATER = 100  # of one user; these are stopped in 0.03 s on SQLite, in 0.12 s on Postgres
+# Messages for later of one user. Stopping them takes 0.03 s on SQLite and 0.12 s on Postgres.
+MAX_LATER = 100
 MINUTE_MS = 60_000
-BUSY_RETRY_S = 5  # how long a run lasts is not known; so long at least, or one would ask at once
+# Nobody knows how long a run lasts; a client that is told less would ask again at once.
+BUSY_RETRY_S = 5
 
-# Of Postgres' locks with two keys, those of limits: any number, but always the same one.
+# The namespace of our advisory locks on Postgres: arbitrary, but the same in every version.
 _LOCKS = 1_667_787_124
 _KEY = ":kind, hashtext(:owner)"
 _HOLDS_ONE = (
@@ -34,28 +36,28 @@ _HOLDS_ONE = (
 
 
 class LimitsHeld(Exception):
-    """Two transactions could wait for each other's users for ever, so this one is done again.
+    """Another transaction holds this user's lock, and this one holds another user's.
 
-    The writer does the operations of such a batch one at a time, and one alone may wait.
+    The two could wait for each other for ever. The writer rolls the batch back and does its
+    operations one at a time: a transaction that holds no other user's lock may wait.
     """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a server allows; None is no limit."""
+    """The limits of a server; None is no limit."""
 
     messages_per_minute: int | None = None
-    over_messages_per_minute: Over = "refuse"
     max_active_runs: int | None = None
     max_active_runs_per_user: int | None = None
     over_active_runs: Over = "queue"
 
 
-def admit(tx: Transaction, owner: str, limits: Limits, deliver_ms: int | None) -> int | None:
-    """Say when a user's new message or retry takes its turn: None for now, or its time in ms.
+def admit(tx: Transaction, owner: str, limits: Limits, deliver_ms: int | None) -> None:
+    """Check that a user may send one more message, or retry one.
 
     Args:
-        deliver_ms: the time that was asked for, None for now.
+        deliver_ms: the time at which the message is to be delivered, None for now.
 
     Raises:
         LimitReached: with ``retry_after_s``.
@@ -63,55 +65,54 @@ def admit(tx: Transaction, owner: str, limits: Limits, deliver_ms: int | None) -
     """
     most = limits.messages_per_minute
     if most is None and limits.over_active_runs == "queue" and deliver_ms is None:
-        return None
+        return
     _lock(tx, owner)
     if limits.over_active_runs == "refuse" and deliver_ms is None:
         _check_active(tx.conn, owner, limits)
     if most is not None:
-        deliver_ms = _in_its_minute(tx, owner, limits, most, deliver_ms)
+        _check_minute(tx, owner, most, deliver_ms)
     if deliver_ms is not None:
         _check_later(tx.conn, owner)
-    return deliver_ms
 
 
-def _in_its_minute(
-    tx: Transaction, owner: str, limits: Limits, most: int, deliver_ms: int | None
-) -> int | None:
+def _check_minute(tx: Transaction, owner: str, most: int, deliver_ms: int | None) -> None:
     wanted_ms = tx.now_ms if deliver_ms is None else deliver_ms
-    turns = _turns(tx.conn, owner, tx.now_ms - MINUTE_MS, most)
-    at_ms = allowed_ms(turns, most, wanted_ms)
-    if at_ms == wanted_ms:
-        return deliver_ms
-    if limits.over_messages_per_minute == "queue":
-        return at_ms
-    if deliver_ms is not None:
+    delivered = _delivery_times(tx.conn, owner, tx.now_ms - MINUTE_MS, most)
+    left_s = -(-(allowed_ms(delivered, most, wanted_ms) - wanted_ms) // 1000)
+    if left_s <= 0:
+        return
+    if deliver_ms is None:
         raise LimitReached(
-            f"{most} messages a minute are allowed, and so many are to be delivered at that time. "
-            "Choose another.",
-            retry_after_s=max(1, -(-(at_ms - wanted_ms) // 1000)),
+            f"{most} messages a minute are allowed; try again in {left_s} s.", retry_after_s=left_s
         )
-    left_s = max(1, -(-(at_ms - wanted_ms) // 1000))
     raise LimitReached(
-        f"{most} messages a minute are allowed; try again in {left_s} s.", retry_after_s=left_s
+        f"{most} messages a minute are allowed, and so many are to be delivered at that time. "
+        "Choose another time.",
+        retry_after_s=left_s,
     )
 
 
-def allowed_ms(turns: list[int], most: int, wanted_ms: int) -> int:
-    """Give the first time, not before the wanted one, at which the minute before has room."""
+def allowed_ms(delivered: list[int], most: int, wanted_ms: int) -> int:
+    """Return the first time at which one more message may be delivered, not before ``wanted_ms``.
+
+    Args:
+        delivered: the sorted times at which the user's messages were or will be delivered.
+        most: how many of them may be in one minute.
+    """
     at_ms = wanted_ms
-    end = bisect_right(turns, at_ms)  # how many are not after that time
-    while end >= most and turns[end - most] > at_ms - MINUTE_MS:
-        at_ms = turns[end - most] + MINUTE_MS
-        end = bisect_right(turns, at_ms, end)
+    end = bisect_right(delivered, at_ms)  # how many are not after that time
+    while end >= most and delivered[end - most] > at_ms - MINUTE_MS:
+        at_ms = delivered[end - most] + MINUTE_MS
+        end = bisect_right(delivered, at_ms, end)
     return at_ms
 
 
-def _turns(conn: Connection, owner: str, since_ms: int, most: int) -> list[int]:
-    """Give the times, in order, at which a user's messages were or will be delivered.
+def _delivery_times(conn: Connection, owner: str, since_ms: int, most: int) -> list[int]:
+    """List the times, in order, at which a user's messages were or will be delivered.
 
-    Of the minute, as many as matter: the newest of each thread of it. A person's message has its
-    time in the last event that wrote it; a retry, younger than what it repeats, in its run, but
-    for one that delivered its message itself.
+    The list holds the ``most`` newest of each thread that changed since then. A message's time is
+    that of the last event that wrote it. A retry's time is that of its run, unless the retry
+    delivered the message: then the message counts, and the retry does not.
     """
     for_later = (
         "SELECT run.deliver_ms FROM run JOIN thread ON thread.pk = run.thread "
@@ -169,10 +170,10 @@ def _check(count: int, most: int | None, who: str) -> None:
 
 
 def _lock(tx: Transaction, owner: str) -> None:
-    """Let one transaction at a time count what a user has; waits for it.
+    """Take the lock of a user's limits, so that one transaction at a time counts.
 
     Raises:
-        LimitsHeld: another has it, and this one has another user's.
+        LimitsHeld: another transaction has this lock, and this one has another user's.
     """
     if tx.conn.dialect.name == "sqlite":  # there one transaction writes at a time anyway
         return

@@ -18,10 +18,9 @@ from jupyter_chat_stream.store.log import writer
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.store.sql.failures import is_race
 from tests.store.bench import PATIENCE_S, Bench, completed, postgres_only
-from tests.store.looks import find, is_due
+from tests.store.looks import find
 
 REFUSE = Limits(messages_per_minute=2)
-QUEUE = Limits(messages_per_minute=2, over_messages_per_minute="queue")
 ONE_EACH = Limits(max_active_runs_per_user=1, over_active_runs="refuse")
 TWO_IN_ALL = Limits(max_active_runs=2, over_active_runs="refuse")
 
@@ -90,30 +89,9 @@ def test_retries_count_and_are_refused_too(bench: Bench) -> None:
     run = send(bench, thread, REFUSE)
     bench.do(lambda tx: runs.cancel(tx, run), thread.pk)
     retry(bench, run, REFUSE)
-    for limits in (REFUSE, QUEUE):  # a retry is asked for now; it is never put off
-        with pytest.raises(LimitReached):
-            retry(bench, run, limits)
+    with pytest.raises(LimitReached):
+        retry(bench, run, REFUSE)
     assert refused(bench, thread, REFUSE) == 60
-
-
-def test_messages_beyond_the_minute_are_queued_for_when_it_has_room(bench: Bench) -> None:
-    """L10: each becomes a message for later; in no minute are more than two delivered."""
-    thread, start = bench.thread(), bench.clock()
-    sent: list[RunRef] = []
-    for _ in range(5):
-        sent.append(send(bench, thread, QUEUE))
-        bench.clock.advance(1000)
-    assert [wake_s(bench, run, start) for run in sent] == [None, None, 60.0, 61.0, 120.0]
-    assert not is_due(bench, sent[2])
-    for run in sent[:2]:
-        bench.do(lambda tx, r=run: runs.cancel(tx, r), thread.pk)
-    for run, at_s in ((sent[2], 60.5), (sent[3], 64.0)):
-        bench.clock.now = start + int(at_s * 1000)
-        claimed = bench.claim(run)
-        assert claimed is not None
-        bench.append(claimed, *completed(""), release=True)
-    # before it: 60.5 and 64.0, when they were delivered and not when they were sent; then 120.0
-    assert wake_s(bench, send(bench, thread, QUEUE), start) == 124.0
 
 
 def test_what_is_for_tomorrow_takes_no_room_today(bench: Bench) -> None:
@@ -121,8 +99,6 @@ def test_what_is_for_tomorrow_takes_no_room_today(bench: Bench) -> None:
     for _ in range(2):
         send(bench, thread, REFUSE, deliver_ms=tomorrow)
     assert refused(bench, thread, REFUSE, deliver_ms=tomorrow + 30_000) == 30
-    queued = send(bench, thread, QUEUE, deliver_ms=tomorrow + 30_000)
-    assert wake_s(bench, queued, tomorrow) == 60.0
     for _ in range(2):
         assert wake_s(bench, send(bench, thread, REFUSE), 0) is None
 
@@ -186,15 +162,6 @@ def test_a_user_has_at_most_a_hundred_messages_for_later(bench: Bench) -> None:
     assert send(bench, thread, Limits(), deliver_ms=at_ms)
     bench.do(lambda tx: commands.delete(tx, "local", thread.id), thread.pk)
     assert send(bench, bench.thread(), Limits(), deliver_ms=at_ms)
-
-
-def test_what_the_minute_puts_off_is_one_for_later_too(bench: Bench) -> None:
-    thread = bench.thread()
-    fill(bench, thread, MAX_LATER, bench.clock() + 86_400_000)
-    for _ in range(2):
-        assert send(bench, thread, QUEUE)
-    with pytest.raises(TooManyLater):
-        send(bench, thread, QUEUE)
 
 
 def fill(bench: Bench, thread: ThreadRef, count: int, at_ms: int) -> None:
