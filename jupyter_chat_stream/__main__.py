@@ -6,7 +6,7 @@ import sys
 
 from traitlets import Unicode
 
-from .cli.command import Command, words_first
+from .cli.command import CliCommand, words_first
 from .shared.config import ChatStream
 from .shared.errors import InvalidInput
 
@@ -20,7 +20,7 @@ _HELP = {
 }
 
 
-class ChatStreamCommand(Command):
+class ChatStreamCommand(CliCommand):
     """The command line: picks the command."""
 
     name = "jupyter-chat-stream"

@@ -7,7 +7,7 @@ import time
 from typing import IO, TYPE_CHECKING
 
 from ..shared.config import ChatStream
-from .command import Command, begin_anew, kept, no_words
+from .command import CliCommand, begin_anew, kept, no_words
 
 if TYPE_CHECKING:
     from ..store.front import ChatStore
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PROGRESS_S = 1.0
 
 
-class Check(Command):
+class Check(CliCommand):
     """Prints what differs."""
 
     name = "jupyter-chat-stream-check"

@@ -29,7 +29,7 @@ from ..shared.errors import ChatStreamError, InvalidInput
 CONFIG_FILES = ("jupyter_server_config", "jupyter_chat_stream_config")
 
 
-class Command(JupyterApp):
+class CliCommand(JupyterApp):
     """One command; a subclass says what it is for in its docstring's place, ``description``."""
 
     version = __version__

@@ -14,7 +14,7 @@ from traitlets import Bool, Enum, Unicode
 from ..shared.config import ChatStream
 from ..shared.errors import InvalidInput
 from ..shared.events import iso
-from .command import Command, begin_anew, kept
+from .command import CliCommand, begin_anew, kept
 
 if TYPE_CHECKING:
     from ..export.formats import Format
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FORMATS = ("md", "json", "ipynb", "html")
 
 
-class Export(Command):
+class Export(CliCommand):
     """Writes one thread, or all of them."""
 
     name = "jupyter-chat-stream-export"
@@ -37,12 +37,12 @@ class Export(Command):
         "jupyter chat-stream export --all --format=json --events --output=backup/"
     )
     aliases = {  # noqa: RUF012 - traitlets reads it off the class
-        **Command.aliases,
+        **CliCommand.aliases,
         "format": "Export.format",
         "output": "Export.output",
     }
     flags = {  # noqa: RUF012
-        **Command.flags,
+        **CliCommand.flags,
         "all": ({"Export": {"is_all": True}}, "Every thread that is not deleted."),
         "events": ({"Export": {"events": True}}, "With --format=json: every event too."),
     }

@@ -11,7 +11,7 @@ from traitlets import Bool
 
 from ..shared.config import ChatStream
 from ..shared.errors import DatabaseBusy
-from .command import Command, no_words
+from .command import CliCommand, no_words
 
 if TYPE_CHECKING:
     from ..store.front import ChatStore, Counts, Plan, Policy
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PROGRESS_S = 1.0
 
 
-class Gc(Command):
+class Gc(CliCommand):
     """Takes away what is too old to be kept."""
 
     name = "jupyter-chat-stream-gc"
@@ -34,7 +34,7 @@ class Gc(Command):
         "jupyter chat-stream gc --dry-run\njupyter chat-stream gc --ChatStream.keep_events_days=7"
     )
     flags = {  # noqa: RUF012 - traitlets reads it off the class
-        **Command.flags,
+        **CliCommand.flags,
         "dry-run": ({"Gc": {"is_dry": True}}, "Say what would go, and leave it."),
     }
     is_dry = Bool(False, help="Whether only to say what would go. Default: False.").tag(config=True)

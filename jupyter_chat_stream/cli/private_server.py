@@ -73,7 +73,7 @@ def serve(settings: Config, *, on_leash: bool) -> None:
         config=config, jpserver_extensions={"jupyter_chat_stream": True}
     )
     server.initialize(argv=[], find_extensions=False)
-    leash = _Leash(server, place()) if on_leash else None
+    leash = _LeashServer(server, place()) if on_leash else None
     # The extension writes the connection file in the second turn of the loop.
     turn = server.io_loop.add_callback
     turn(turn, turn, _announce, server, leash)
@@ -84,7 +84,7 @@ def serve(settings: Config, *, on_leash: bool) -> None:
             leash.forget()
 
 
-async def _announce(server: ServerApp, leash: _Leash | None) -> None:
+async def _announce(server: ServerApp, leash: _LeashServer | None) -> None:
     """Say that the server is there: to the parent that waits, or to the person at the terminal."""
     path = os.environ[CONNECTION_ENV]
     if leash is None:
@@ -103,7 +103,7 @@ async def _announce(server: ServerApp, leash: _Leash | None) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
-class _Leash:
+class _LeashServer:
     """Counts the parents, and stops the server when there are none."""
 
     def __init__(self, server: ServerApp, at: Place) -> None:

@@ -6,10 +6,10 @@ from traitlets import Bool
 from traitlets.config.loader import Config
 
 from ..shared.config import ChatStream
-from .command import Command, no_words
+from .command import CliCommand, no_words
 
 
-class Serve(Command):
+class Serve(CliCommand):
     """Serves until stopped."""
 
     name = "jupyter-chat-stream-serve"
@@ -19,7 +19,7 @@ class Serve(Command):
     )
     examples = "jupyter chat-stream serve --ChatStream.database_url=sqlite:////srv/chat.db"
     flags = {  # noqa: RUF012 - traitlets reads it off the class
-        **Command.flags,
+        **CliCommand.flags,
         "headless": (
             {"Serve": {"headless": True}},
             "End with the last script or kernel that uses the server (which starts it itself).",

@@ -14,13 +14,13 @@ from ..shared import connection_file
 from ..shared.config import CONNECTION_ENV, ChatStream
 from ..shared.errors import ServerUnavailable
 from ..shared.events import dumps
-from .command import Command, no_words, plain
+from .command import CliCommand, no_words, plain
 
 if TYPE_CHECKING:
     from ..store.front import ChatStore, Holder, OpenRun, Overview
 
 
-class Status(Command):
+class Status(CliCommand):
     """Prints one line per fact."""
 
     name = "jupyter-chat-stream-status"
@@ -32,7 +32,7 @@ class Status(Command):
     )
     examples = "jupyter chat-stream status --ChatStream.database_url=sqlite:////srv/chat.db"
     flags = {  # noqa: RUF012 - traitlets reads it off the class
-        **Command.flags,
+        **CliCommand.flags,
         "json": ({"Status": {"as_json": True}}, "Print one JSON object instead of lines."),
     }
     as_json = Bool(False, help="Print one JSON object. Default: False.").tag(config=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..shared.config import ChatStream
 from ..shared.errors import DatabaseUnreadable
-from .command import Command, no_words
+from .command import CliCommand, no_words
 from .database import SCRATCH
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ MAX_ACTIVE_RUNS = 100  # it has nothing else to do
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Worker(Command):
+class Worker(CliCommand):
     """Executes runs until it is stopped."""
 
     name = "jupyter-chat-stream-worker"
@@ -136,7 +136,7 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
 async def _executing(tools: Tools) -> AsyncIterator[str]:
     """Start what executes and looks after it, and end it in good order; gives its name."""
     from ..engine.local import LocalEngine
-    from ..engine.procrastinate import Worker as QueueWorker
+    from ..engine.procrastinate import QueueWorker
     from ..metrics import collector
     from ..metrics.watch import ServiceWatch
 

@@ -1,8 +1,8 @@
 """The engine for many hosts: calls go through Procrastinate's queue, in the Postgres that is there.
 
 A server that runs nothing itself has the ``Queue``: each of its transactions that makes a run due
-tells the workers. A ``Worker`` claims and executes what it is called for, under its own lease. A
-job is a call (run id, attempt) and no more than that: Procrastinate is asked for nothing that the
+tells the workers. A ``QueueWorker`` claims and executes what it is called for, under its own lease.
+A job is a call (run id, attempt) and no more than that: Procrastinate is asked for nothing that the
 store does better (retries, locks, dead workers), and what it loses, any worker's sweep finds.
 
 ::
@@ -90,7 +90,7 @@ class Queue:
                 log.warning(Line("queue.calls_lost", calls=len(calls), code=error.code))
 
 
-class Worker(Holding, Queue):
+class QueueWorker(Holding, Queue):
     """Executes what the queue calls for, and calls again what it finds due."""
 
     def __init__(self, tools: Tools, config: ChatStream) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ..engine.base import Engine
 from ..engine.local import LocalEngine
-from ..engine.procrastinate import Worker
+from ..engine.procrastinate import QueueWorker
 from ..following.hub import Hub
 from ..providers.registry import Registry
 from ..shared.errors import StoreError
@@ -71,7 +71,7 @@ class ServiceWatch:
         self._runs = RunWatch([str(model["id"]) for model in registry.models()], meter=meter)
         store.listen(self._runs.see)
         store.observe(self._committed)
-        if isinstance(engine, (LocalEngine, Worker)):
+        if isinstance(engine, (LocalEngine, QueueWorker)):
             engine.running.observe = self._runs.claimed
             engine.sweep.observe = meter.sweep_delay_s.observe
 
@@ -115,7 +115,7 @@ class ServiceWatch:
         )
         if self.hub is not None:
             found["reader_switches"] = self.hub.stats().falls_behind
-        if isinstance(self.engine, (LocalEngine, Worker)):
+        if isinstance(self.engine, (LocalEngine, QueueWorker)):
             found["schedule_ticks"] = self.engine.sweep.ticks
         if self.housekeeping is not None:
             counts = vars(self.housekeeping.counts)

@@ -21,11 +21,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import traceback
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Literal, cast
 
 from ..providers.base import AskChunk, Chunk, EndChunk, SleepChunk, TextChunk
@@ -43,7 +41,7 @@ from ..shared.errors import (
     StreamCut,
 )
 from ..shared.events import Body, Completed, Failed, Finalized, StatusChanged
-from ..shared.logs import Line
+from ..shared.logs import Line, place_of
 from ..store.front import ChatStore, Claimed
 from .appender import Appender
 from .context import Gathered, gather, make_prompt
@@ -131,7 +129,7 @@ class Execution:
         except (StaleAttempt, StoreError):
             raise
         except Exception as error:  # noqa: BLE001  a bug of ours or a provider's: the run says so
-            log.error(Line("run.broke", run=run.id, error=type(error).__name__, at=_where(error)))
+            log.error(Line("run.broke", run=run.id, error=type(error).__name__, at=place_of(error)))
             await appender.recover()
             await appender.finish((_inside(error), Finalized(status="failed")))
             return False
@@ -324,9 +322,3 @@ def _inside(error: Exception) -> Failed:
         message=f"The run failed inside ({type(error).__name__}); see the server's log.",
         retryable=False,
     )
-
-
-def _where(error: Exception) -> str:
-    """Say where it was raised; what it says itself may quote a prompt."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return " > ".join(f"{PurePath(each.filename).name}:{each.lineno}" for each in frames)

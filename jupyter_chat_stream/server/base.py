@@ -1,6 +1,6 @@
 """What every handler stands on: who asks, whether they may, and answers that are always JSON.
 
-``answers(action)`` wraps each method: it waits for the service, and only then is the method
+``requires(action)`` wraps each method: it waits for the service, and only then is the method
 called. Bodies are read as they come and no further than they may be long; a refusal waits for
 the body's end, because a connection that is closed on unread bytes loses its answer.
 """
@@ -21,7 +21,7 @@ from ..shared.errors import ContentTooLarge, Forbidden
 from ..shared.events import dumps
 from .host import ServiceHost
 from .identity import owner_of
-from .refusals import Refusal, StartFailed, Unauthenticated, refusal
+from .refusals import ErrorResponse, StartFailed, Unauthenticated, error_response
 
 if TYPE_CHECKING:
     from ..service import Service
@@ -42,7 +42,7 @@ class ClientGone(Exception):
     """Nobody waits for the answer any more."""
 
 
-def answers(action: str) -> Callable[[Method], Method]:
+def requires(action: str) -> Callable[[Method], Method]:
     """Let a handler's method answer whoever may take this action (read, write, execute)."""
 
     def decorate(method: Method) -> Method:
@@ -117,9 +117,9 @@ class ChatMixin(JupyterHandler):
             )
         self.service = await self.host.service()
 
-    def refuse(self, error: BaseException | None, status: int) -> Refusal:
+    def refuse(self, error: BaseException | None, status: int) -> ErrorResponse:
         """Give the answer to an error, and set the answer's status and headers to it."""
-        refused = refusal(error, status=status, log=self.log)
+        refused = error_response(error, status=status, log=self.log)
         self.set_status(refused.status)
         for name, value in refused.headers.items():
             self.set_header(name, value)
@@ -222,17 +222,17 @@ class ChatHandler(ChatMixin, APIHandler):
             task.cancel()
         super().on_connection_close()
 
-    def answer(self, value: Any, status: int = 200) -> None:
+    def respond(self, value: Any, status: int = 200) -> None:
         """Answer with JSON."""
-        self.answer_text(dumps(value), status)
+        self.respond_text(dumps(value), status)
 
-    def answer_text(self, text: str, status: int = 200) -> None:
+    def respond_text(self, text: str, status: int = 200) -> None:
         """Answer with what is JSON already."""
         self.set_status(status)
         self.set_header("Cache-Control", "no-store")
         self.finish(text)
 
-    def answer_nothing(self) -> None:
+    def respond_nothing(self) -> None:
         """Answer that it is done, and there is no more to say."""
         self.set_status(204)
         self.set_header("Cache-Control", "no-store")

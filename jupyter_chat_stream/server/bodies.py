@@ -81,7 +81,7 @@ class NewMessage(Body):
     parent_id: Id | None = None
 
 
-class NewSchedule(Body):
+class ScheduleBody(Body):
     thread_id: Id
     content: str
     cron: Cron
@@ -99,7 +99,7 @@ class ScheduleChanges(Body):
     paused: bool = False
 
 
-class Answer(Body):
+class InputBody(Body):
     request_id: Id
     value: Any
 
@@ -139,13 +139,13 @@ def new_message(raw: bytes) -> NewMessage:
     return message
 
 
-def new_schedule(raw: bytes) -> NewSchedule:
+def new_schedule(raw: bytes) -> ScheduleBody:
     """Read what is to be sent again and again.
 
     Raises:
         InvalidInput, ContentTooLarge: see ``new_message``.
     """
-    schedule = parse(NewSchedule, raw)
+    schedule = parse(ScheduleBody, raw)
     _check_extra(schedule.params, "'params' has", "", "params")
     return schedule
 
@@ -161,14 +161,14 @@ def schedule_changes(raw: bytes) -> dict[str, Any]:
     return changes
 
 
-def answer(raw: bytes) -> Answer:
+def input_body(raw: bytes) -> InputBody:
     """Read a person's answer to a run's question.
 
     Raises:
         InvalidInput: see ``parse``.
         ContentTooLarge: the value is longer than an answer may be.
     """
-    given = parse(Answer, raw)
+    given = parse(InputBody, raw)
     text = given.value if isinstance(given.value, str) else dumps(given.value)
     size = len(text.encode())
     if size > MAX_VALUE_BYTES:

@@ -6,7 +6,7 @@ from tornado.iostream import StreamClosedError
 
 from ..shared.errors import ThreadNotFound
 from . import queries
-from .base import ChatHandler, ClientGone, answers
+from .base import ChatHandler, ClientGone, requires
 
 CHUNK_BYTES = 64 * 1024
 
@@ -14,7 +14,7 @@ CHUNK_BYTES = 64 * 1024
 class ExportHandler(ChatHandler):
     """The file is made first and sent then, no faster than the network takes it."""
 
-    @answers("read")
+    @requires("read")
     async def get(self, thread_id: str) -> None:
         from ..export.formats import disposition, find_format
 

@@ -9,7 +9,7 @@ from tornado.iostream import StreamClosedError
 
 from ..shared.errors import ChatStreamError, ThreadNotFound
 from . import queries
-from .base import ChatHandler, ClientGone, answers
+from .base import ChatHandler, ClientGone, requires
 from .refusals import StartFailed
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class EventsHandler(ChatHandler):
 
     _track_activity = False
 
-    @answers("read")
+    @requires("read")
     async def get(self, thread_id: str) -> None:
         thread_id = queries.an_id(thread_id, ThreadNotFound)
         after = queries.cursor(self)
@@ -29,7 +29,7 @@ class EventsHandler(ChatHandler):
         if not queries.wants_stream(self):
             wait_s = queries.seconds(self, "wait")
             read = self.service.read_events(self.owner, thread_id, after, raw=raw, wait_s=wait_s)
-            self.answer(await self.unless_gone(read))
+            self.respond(await self.unless_gone(read))
             return
         reader = await self.service.follow(self.owner, thread_id, after, raw=raw)
         try:

@@ -12,7 +12,7 @@ from ..shared.errors import NotFound, RunNotFound, ScheduleNotFound, ThreadNotFo
 from ..shared.events import ENDS
 from ..shared.records import ThreadChange
 from . import queries
-from .base import ChatHandler, answers
+from .base import ChatHandler, requires
 
 # On one page, where nobody says how many.
 MESSAGES = 200
@@ -21,32 +21,32 @@ SCHEDULES = 50
 
 
 class StatusHandler(ChatHandler):
-    @answers("read")
+    @requires("read")
     async def get(self) -> None:
-        self.answer(await self.service.status())
+        self.respond(await self.service.status())
 
 
 class ModelsHandler(ChatHandler):
-    @answers("read")
+    @requires("read")
     async def get(self) -> None:
-        self.answer(await self.service.models(self.owner))
+        self.respond(await self.service.models(self.owner))
 
 
 class MeHandler(ChatHandler):
-    @answers("read")
+    @requires("read")
     async def get(self) -> None:
-        self.answer(await self.service.preferences(self.owner))
+        self.respond(await self.service.preferences(self.owner))
 
-    @answers("write")
+    @requires("write")
     async def patch(self) -> None:
         from . import bodies
 
         changes = bodies.parse(bodies.Preferences, self.body()).changes()
-        self.answer(await self.service.set_preferences(self.owner, changes))
+        self.respond(await self.service.set_preferences(self.owner, changes))
 
 
 class ThreadsHandler(ChatHandler):
-    @answers("read")
+    @requires("read")
     async def get(self) -> None:
         threads = await self.service.list_threads(
             self.owner,
@@ -56,45 +56,45 @@ class ThreadsHandler(ChatHandler):
             limit=queries.whole(self, "limit", least=1, most=200) or 50,
             before=queries.text(self, "before"),
         )
-        self.answer(threads)
+        self.respond(threads)
 
-    @answers("write")
+    @requires("write")
     async def post(self) -> None:
         from . import bodies
 
         fields = bodies.parse(bodies.NewThread, self.body()).model_dump()
         thread, is_new = await self.service.create_thread(self.owner, **fields)
-        self.answer(thread, 201 if is_new else 200)
+        self.respond(thread, 201 if is_new else 200)
 
 
 class ThreadHandler(ChatHandler):
-    @answers("read")
+    @requires("read")
     async def get(self, thread_id: str) -> None:
         thread_id = queries.an_id(thread_id, ThreadNotFound)
-        self.answer(await self.service.thread(self.owner, thread_id))
+        self.respond(await self.service.thread(self.owner, thread_id))
 
-    @answers("write")
+    @requires("write")
     async def patch(self, thread_id: str) -> None:
         from . import bodies
 
         thread_id = queries.an_id(thread_id, ThreadNotFound)
         changes = bodies.parse(bodies.ThreadChanges, self.body()).changes()
-        self.answer(
+        self.respond(
             await self.service.change_thread(self.owner, thread_id, cast(ThreadChange, changes))
         )
 
-    @answers("write")
+    @requires("write")
     async def delete(self, thread_id: str) -> None:
         from . import bodies
 
         thread_id = queries.an_id(thread_id, ThreadNotFound)
         bodies.parse(bodies.Nothing, self.body())
         await self.service.delete_thread(self.owner, thread_id)
-        self.answer_nothing()
+        self.respond_nothing()
 
 
 class MessagesHandler(ChatHandler):
-    @answers("read")
+    @requires("read")
     async def get(self, thread_id: str) -> None:
         state = await self.service.state_text(
             self.owner,
@@ -102,9 +102,9 @@ class MessagesHandler(ChatHandler):
             limit=queries.whole(self, "limit", least=1, most=1000) or MESSAGES,
             before=queries.text(self, "before", most=128),
         )
-        self.answer_text(state)
+        self.respond_text(state)
 
-    @answers("execute")
+    @requires("execute")
     async def post(self, thread_id: str) -> None:
         from ..store.front import HEAD, SendRequest
         from . import bodies
@@ -127,7 +127,7 @@ class MessagesHandler(ChatHandler):
             self.set_header("Preference-Applied", f"wait={wait_s}")
             sent = await self.unless_gone(self._when_ended(sent, wait_s))
         has_ended = wait_s is not None and sent["reply"]["status"] in ENDS
-        self.answer(sent, 200 if has_ended else 202)
+        self.respond(sent, 200 if has_ended else 202)
 
     async def _when_ended(self, sent: dict[str, Any], wait_s: float) -> dict[str, Any]:
         run_id = sent["run"]["id"]
@@ -136,7 +136,7 @@ class MessagesHandler(ChatHandler):
 
 
 class RunsHandler(ChatHandler):
-    @answers("read")
+    @requires("read")
     async def get(self, thread_id: str) -> None:
         thread_id = queries.an_id(thread_id, ThreadNotFound)
         found = await self.service.runs(
@@ -146,47 +146,47 @@ class RunsHandler(ChatHandler):
             before=queries.text(self, "before", most=128),
             is_open=queries.flag(self, "open"),
         )
-        self.answer(found)
+        self.respond(found)
 
 
 class RunHandler(ChatHandler):
-    @answers("read")
+    @requires("read")
     async def get(self, run_id: str) -> None:
-        self.answer(await self.service.run(self.owner, queries.an_id(run_id, RunNotFound)))
+        self.respond(await self.service.run(self.owner, queries.an_id(run_id, RunNotFound)))
 
 
 class RunCommandHandler(ChatHandler):
     """``cancel``, ``retry`` and ``continue``: the address says it all."""
 
-    @answers("execute")
+    @requires("execute")
     async def post(self, run_id: str, command: str) -> None:
         from . import bodies
 
         run_id = queries.an_id(run_id, RunNotFound)
         bodies.parse(bodies.Nothing, self.body())
         if command == "cancel":
-            self.answer(await self.service.cancel(self.owner, run_id))
+            self.respond(await self.service.cancel(self.owner, run_id))
             return
         key = queries.idempotency_key(self)
         begin = self.service.retry if command == "retry" else self.service.continue_run
-        self.answer(await begin(self.owner, run_id, key=key), 202)
+        self.respond(await begin(self.owner, run_id, key=key), 202)
 
 
 class InputHandler(ChatHandler):
-    @answers("execute")
+    @requires("execute")
     async def post(self, run_id: str) -> None:
         from . import bodies
 
         run_id = queries.an_id(run_id, RunNotFound)
-        given = bodies.answer(self.body())
+        given = bodies.input_body(self.body())
         run = await self.service.give_input(
             self.owner, run_id, request_id=given.request_id, value=given.value
         )
-        self.answer(run)
+        self.respond(run)
 
 
 class SchedulesHandler(ChatHandler):
-    @answers("read")
+    @requires("read")
     async def get(self) -> None:
         thread_id = queries.text(self, "thread_id", most=128)
         if thread_id is not None:
@@ -197,9 +197,9 @@ class SchedulesHandler(ChatHandler):
             limit=queries.whole(self, "limit", least=1, most=200) or SCHEDULES,
             before=queries.text(self, "before", most=128),
         )
-        self.answer(found)
+        self.respond(found)
 
-    @answers("execute")
+    @requires("execute")
     async def post(self) -> None:
         from ..store.front import NewSchedule
         from . import bodies
@@ -209,37 +209,37 @@ class SchedulesHandler(ChatHandler):
         thread_id = queries.an_id(given.thread_id, ThreadNotFound)
         new = NewSchedule(**fields)
         schedule, is_new = await self.service.create_schedule(self.owner, thread_id, new)
-        self.answer(schedule, 201 if is_new else 200)
+        self.respond(schedule, 201 if is_new else 200)
 
 
 class ScheduleHandler(ChatHandler):
-    @answers("read")
+    @requires("read")
     async def get(self, schedule_id: str) -> None:
         schedule_id = queries.an_id(schedule_id, ScheduleNotFound)
-        self.answer(await self.service.schedule(self.owner, schedule_id))
+        self.respond(await self.service.schedule(self.owner, schedule_id))
 
-    @answers("execute")
+    @requires("execute")
     async def patch(self, schedule_id: str) -> None:
         from . import bodies
 
         schedule_id = queries.an_id(schedule_id, ScheduleNotFound)
         changes = bodies.schedule_changes(self.body())
-        self.answer(await self.service.change_schedule(self.owner, schedule_id, changes))
+        self.respond(await self.service.change_schedule(self.owner, schedule_id, changes))
 
-    @answers("execute")
+    @requires("execute")
     async def delete(self, schedule_id: str) -> None:
         from . import bodies
 
         schedule_id = queries.an_id(schedule_id, ScheduleNotFound)
         bodies.parse(bodies.Nothing, self.body())
         await self.service.delete_schedule(self.owner, schedule_id)
-        self.answer_nothing()
+        self.respond_nothing()
 
 
 class UnknownHandler(ChatHandler):
     """Whatever else is asked for under our base."""
 
-    @answers("read")
+    @requires("read")
     async def get(self, *_: str) -> None:
         raise NotFound("There is nothing at this address; docs/protocol.md lists them.")
 

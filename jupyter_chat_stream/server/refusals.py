@@ -55,7 +55,7 @@ _SENTENCES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refusal:
+class ErrorResponse:
     """An error as it goes out: the status, the ``error`` object, and headers that belong to it."""
 
     status: int
@@ -63,7 +63,9 @@ class Refusal:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def refusal(error: BaseException | None, *, status: int, log: logging.Logger) -> Refusal:
+def error_response(
+    error: BaseException | None, *, status: int, log: logging.Logger
+) -> ErrorResponse:
     """Turn what was raised into an answer; log what nobody foresaw.
 
     Args:
@@ -77,23 +79,23 @@ def refusal(error: BaseException | None, *, status: int, log: logging.Logger) ->
         code, sentence = _SENTENCES.get(status, default)
         said = error.log_message if isinstance(error, HTTPError) and status == 403 else None
         message = f"{sentence} {said}" if said else sentence
-        return Refusal(status=status, error={"code": code, "message": message})
+        return ErrorResponse(status=status, error={"code": code, "message": message})
     return unforeseen(error, log=log)
 
 
-def _ours(error: ChatStreamError) -> Refusal:
+def _ours(error: ChatStreamError) -> ErrorResponse:
     headers = {}
     if isinstance(error, LimitReached) or "retry_after_s" in error.facts:
         headers["Retry-After"] = str(max(1, ceil(error.facts.get("retry_after_s") or 1)))
-    return Refusal(status=error.status, error=error.to_wire(), headers=headers)
+    return ErrorResponse(status=error.status, error=error.to_wire(), headers=headers)
 
 
-def unforeseen(error: BaseException, *, log: logging.Logger) -> Refusal:
+def unforeseen(error: BaseException, *, log: logging.Logger) -> ErrorResponse:
     """Give an error an id, write it to the log without its message, and answer with the id."""
     error_id = secrets.token_hex(6)
     where = "".join(traceback.format_tb(error.__traceback__))
     log.error("chat-stream | internal error %s: %s\n%s", error_id, type(error).__name__, where)
-    return Refusal(
+    return ErrorResponse(
         status=500,
         error={
             "code": "internal",

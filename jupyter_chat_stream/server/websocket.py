@@ -1,6 +1,6 @@
 """The WebSocket: many threads on one socket (docs/protocol.md, Following).
 
-Each subscription is a task whose reader pours into the socket's outbox. Where that has no room the
+Each feed is a task whose reader pours into the socket's outbox. Where that has no room the
 reader reads on later, from where it was, so that a socket nobody reads holds at most 256 kB (L8).
 A bad frame is answered with an error and the socket stays. Closing it ends every task; no run
 notices.
@@ -22,9 +22,9 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from ..shared.errors import ChatStreamError, Forbidden, InvalidInput, LimitReached, ThreadNotFound
 from ..shared.events import dumps
 from . import queries
-from .base import ChatMixin, answers
+from .base import ChatMixin, requires
 from .outbox import Outbox
-from .refusals import InvalidJson, refusal
+from .refusals import InvalidJson, error_response
 
 MAX_FRAME_BYTES = 64 * 1024
 MAX_SUBSCRIPTIONS = 256
@@ -32,7 +32,7 @@ MAX_SUBSCRIPTIONS = 256
 MAX_MESSAGE_BYTES = 1024 * 1024
 
 
-class Subscription:
+class SocketFeed:
     """One thread on one socket: what its reader pours into."""
 
     def __init__(self, outbox: Outbox) -> None:
@@ -56,11 +56,11 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
     """One page's, or one kernel's, way to follow."""
 
     def initialize(self) -> None:
-        self._subscriptions: dict[str, Subscription] = {}
+        self._feeds: dict[str, SocketFeed] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._outbox = Outbox(self._write, lambda held: self.service.socket_paused(held))
 
-    @answers("read")
+    @requires("read")
     async def get(self) -> None:
         headers = self.request.headers
         is_websocket = headers.get("Upgrade", "").lower() == "websocket"
@@ -123,43 +123,43 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
             await self._say(error, thread_id or error.facts.get("thread_id"))
 
     def _take(self, op: str, thread_id: str, after: int) -> None:
-        known = self._subscriptions.pop(thread_id, None)
+        known = self._feeds.pop(thread_id, None)
         if known is not None:
             known.end()
         if op == "unsubscribe":
             return
-        if len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
+        if len(self._feeds) >= MAX_SUBSCRIPTIONS:
             raise LimitReached(
                 f"This socket follows {MAX_SUBSCRIPTIONS} threads already; "
                 "unsubscribe from one, or open another socket.",
                 retry_after_s=1,
             )
-        subscription = self._subscriptions[thread_id] = Subscription(self._outbox)
-        subscription.task = self._keep(self._follow(subscription, thread_id, after))
+        feed = self._feeds[thread_id] = SocketFeed(self._outbox)
+        feed.task = self._keep(self._follow(feed, thread_id, after))
 
-    async def _follow(self, subscription: Subscription, thread_id: str, after: int) -> None:
+    async def _follow(self, feed: SocketFeed, thread_id: str, after: int) -> None:
         try:
             reader = await self.service.follow(self.owner, thread_id, after)
             try:
-                await reader.pour(subscription)
+                await reader.pour(feed)
             finally:
                 reader.close()
         except (WebSocketClosedError, StreamClosedError):
             return
         except Exception as error:  # noqa: BLE001 - it is this thread's answer; the socket stays
-            await self._say(error, thread_id, subscription)
+            await self._say(error, thread_id, feed)
         finally:
-            if self._subscriptions.get(thread_id) is subscription:
-                del self._subscriptions[thread_id]
+            if self._feeds.get(thread_id) is feed:
+                del self._feeds[thread_id]
 
     async def _say(
-        self, error: BaseException, thread_id: str | None, sender: Subscription | None = None
+        self, error: BaseException, thread_id: str | None, sender: SocketFeed | None = None
     ) -> None:
         """Answer a request of the client with an error."""
         frame: dict[str, Any] = {"op": "error"}
         if thread_id is not None:
             frame["thread"] = thread_id[:128]
-        frame["error"] = refusal(error, status=500, log=self.log).error
+        frame["error"] = error_response(error, status=500, log=self.log).error
         await self._send(dumps(frame), sender)
 
     def _write(self, texts: list[str]) -> asyncio.Future[None]:
@@ -172,7 +172,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
     def get_compression_options(self) -> None:
         """Agree to none: frames go out as they are."""
 
-    async def _send(self, text: str, sender: Subscription | None = None) -> None:
+    async def _send(self, text: str, sender: SocketFeed | None = None) -> None:
         try:
             await self._outbox.send(text, sender)
         except (WebSocketClosedError, StreamClosedError):

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import sys
+import traceback
 from datetime import datetime, timezone
+from pathlib import PurePath
 from typing import Any, TextIO
 
 ROOT = "jupyter_chat_stream"
@@ -64,13 +65,12 @@ class JsonFormatter(logging.Formatter):
 
 
 def place_of(error: BaseException) -> str:
-    """Say where an error was raised; what it says itself may quote a text."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    if place is None:
-        return "?"
-    return f"{place.tb_frame.f_code.co_filename.rpartition(os.sep)[2]}:{place.tb_lineno}"
+    """Return where an error was raised, as ``file:line > file:line``, outermost call first.
+
+    The message of an error stays out of the log, because it may quote a prompt.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    return " > ".join(f"{PurePath(each.filename).name}:{each.lineno}" for each in frames) or "?"
 
 
 class _Handler(logging.StreamHandler[TextIO]):

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import answers
 from .answers import Answer
-from .http_server import Connection, HttpRequest, Left
+from .http_server import HttpConnection, HttpRequest, Left
 
 MAX_RECORDS = 10_000
 START_TIMEOUT_S = 10.0
@@ -99,7 +99,7 @@ class FakeAnthropic:
         self._changed = threading.Condition()
         self._requests: deque[Request] = deque(maxlen=MAX_RECORDS)
         self._count = 0
-        self._connections: set[Connection] = set()
+        self._connections: set[HttpConnection] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._failed: BaseException | None = None
@@ -191,15 +191,15 @@ class FakeAnthropic:
         for connection in list(self._connections):
             connection.abort()
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> HttpConnection:
         self.connection_count += 1
-        return Connection(self._answer, self._connections)
+        return HttpConnection(self._answer, self._connections)
 
     def _in_loop(self, act: Callable[[], Any]) -> None:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(act)
 
-    async def _answer(self, http: HttpRequest, connection: Connection) -> None:
+    async def _answer(self, http: HttpRequest, connection: HttpConnection) -> None:
         if http.method == "GET" and http.path == "/_requests":
             await connection.send_json(200, [request.to_json() for request in self.requests])
         elif http.method == "POST" and http.path == "/_queue":
@@ -211,7 +211,7 @@ class FakeAnthropic:
             wrong = answers.error_body("not_found_error", "Not found")
             await connection.send_json(404, wrong)
 
-    async def _answer_prompt(self, http: HttpRequest, connection: Connection) -> None:
+    async def _answer_prompt(self, http: HttpRequest, connection: HttpConnection) -> None:
         with self._changed:
             self._count += 1
             request = Request(self._count, http, http.json())
@@ -234,7 +234,7 @@ class FakeAnthropic:
             default = self._default
         return default if isinstance(default, Answer) else default(request)
 
-    async def _send(self, answer: Answer, request: Request, connection: Connection) -> None:
+    async def _send(self, answer: Answer, request: Request, connection: HttpConnection) -> None:
         """Send an answer; its state is noted before its end, which a client may act upon."""
         if answer.before_headers and answer.fault is not None:
             await self._fail(answer, request, connection)
@@ -272,7 +272,7 @@ class FakeAnthropic:
         if answer.hold_after_chunks == request.chunks_sent:
             await request.released.wait()
 
-    async def _fail(self, answer: Answer, request: Request, connection: Connection) -> None:
+    async def _fail(self, answer: Answer, request: Request, connection: HttpConnection) -> None:
         if answer.fault == "silence":
             await asyncio.get_running_loop().create_future()
         self._note(request, state="failed")

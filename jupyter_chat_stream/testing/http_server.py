@@ -40,10 +40,10 @@ class HttpRequest:
             return None
 
 
-Handler = Callable[[HttpRequest, "Connection"], Awaitable[None]]
+Handler = Callable[[HttpRequest, "HttpConnection"], Awaitable[None]]
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One client's connection.
 
     Args:
@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
         register: holds the connection while it lives.
     """
 
-    def __init__(self, handler: Handler, register: MutableSet[Connection]) -> None:
+    def __init__(self, handler: Handler, register: MutableSet[HttpConnection]) -> None:
         self._handler = handler
         self._register = register
         self._buffer = bytearray()

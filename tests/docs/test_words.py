@@ -17,17 +17,9 @@ GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 # Names that two classes still have. A name leaves this list with its second class; none is added.
 SHARED_NAMES_LEFT = frozenset(
     {
-        "Answer",
-        "Command",
         "Compacted",
-        "Connection",
         "Messages",
-        "NewSchedule",
-        "Refusal",
-        "Subscription",
         "Turn",
-        "Worker",
-        "_Leash",
     }
 )
 # Docstrings that still begin with one of these words. The number only falls.

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.engine.local import LocalEngine
-from jupyter_chat_stream.engine.procrastinate import Worker
+from jupyter_chat_stream.engine.procrastinate import QueueWorker
 from jupyter_chat_stream.runs.execute import Tools
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.store.chat.claims import Due
@@ -48,7 +48,7 @@ class HostileEngine(LocalEngine):
 ENGINES: dict[str, tuple[Callable[[Tools, ChatStream], Any], str]] = {
     "local": (LocalEngine, "sqlite"),
     "local on Postgres": (LocalEngine, "postgres"),
-    "procrastinate": (Worker, "postgres"),
+    "procrastinate": (QueueWorker, "postgres"),
     "hostile": (HostileEngine, "sqlite"),
 }
 

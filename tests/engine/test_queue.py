@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.engine.procrastinate import Queue, Worker
+from jupyter_chat_stream.engine.procrastinate import Queue, QueueWorker
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.service import SendRequest, Service
 from jupyter_chat_stream.shared.config import ChatStream
@@ -127,7 +127,7 @@ async def test_many_start_at_once_on_an_empty_database(make_rig: MakeRig) -> Non
 async def test_a_job_is_gone_when_its_run_has_ended(make_rig: MakeRig) -> None:
     """Nothing is left that would grow, or that could disagree with the runs."""
     server = await make_rig()
-    worker = await make_rig(["Prices rose."], make_engine=Worker, sweep_interval_s=0.05)
+    worker = await make_rig(["Prices rose."], make_engine=QueueWorker, sweep_interval_s=0.05)
     run = await server.send(await server.thread())
     assert (await server.ended(run))["status"] == "completed"
 
@@ -142,7 +142,7 @@ async def test_a_job_is_gone_when_its_run_has_ended(make_rig: MakeRig) -> None:
 async def test_a_call_that_broke_off_makes_room_as_well(make_rig: MakeRig) -> None:
     """L9: the slots of jobs that wait for room are stuck otherwise, until some run ends."""
     rig = await make_rig(max_active_runs=1)
-    worker, go_on = Worker(rig.tools, rig.config), asyncio.Event()
+    worker, go_on = QueueWorker(rig.tools, rig.config), asyncio.Event()
 
     async def take(work: Any, due: Any) -> None:
         if work.run_id == "01first":
@@ -160,7 +160,7 @@ async def test_a_call_that_broke_off_makes_room_as_well(make_rig: MakeRig) -> No
 async def test_a_call_for_what_is_being_made_holds_no_slot(make_rig: MakeRig) -> None:
     """Else each call that comes twice keeps another run waiting, as long as its own takes."""
     gate = Gate()
-    rig = await make_rig(["Prices ", gate, "rose."], make_engine=Worker, sweep_interval_s=0.05)
+    rig = await make_rig(["Prices ", gate, "rose."], make_engine=QueueWorker, sweep_interval_s=0.05)
     run = await rig.send(await rig.thread())
     await rig.bounded(gate.reached())
     await rig.bounded(rig.engine.execute(run.id, 1))
@@ -172,7 +172,7 @@ async def test_a_run_outlives_the_queues_connection(make_rig: MakeRig) -> None:
     """L10: losing the queue is not losing the lease: nothing is begun again."""
     gate = Gate()
     rig = await make_rig(
-        ["Prices ", gate, "rose."], ["And fell."], make_engine=Worker, sweep_interval_s=0.05
+        ["Prices ", gate, "rose."], ["And fell."], make_engine=QueueWorker, sweep_interval_s=0.05
     )
     run = await rig.send(await rig.thread())
     await rig.bounded(gate.reached())
@@ -218,7 +218,7 @@ async def test_calls_that_are_in_vain_are_removed_whatever_version_made_them(
 
 async def test_a_queue_that_was_removed_is_made_again(make_rig: MakeRig) -> None:
     """An operator may drop it at any time: it holds nothing but calls."""
-    rig = await make_rig(["Prices rose."], make_engine=Worker, sweep_interval_s=0.05)
+    rig = await make_rig(["Prices rose."], make_engine=QueueWorker, sweep_interval_s=0.05)
     schema = rig.engine._jobs.schema
     await rig.store.write(lambda tx: tx.execute(f"DROP SCHEMA {schema} CASCADE"))
     exists = "SELECT to_regclass(:name) IS NOT NULL"

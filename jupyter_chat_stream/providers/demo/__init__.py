@@ -27,7 +27,7 @@ from ..base import (
     ToolInputChunk,
 )
 from . import answers, failures, pausing
-from .params import Params, parse
+from .params import DemoParams, parse
 
 CHARS_PER_TOKEN = 4
 # An unpaced stream still lets others have the event loop, once in so many chunks.
@@ -126,7 +126,7 @@ class DemoProvider:
                 await self._wait_for(chunk, prompt, params, count)
                 yield chunk
 
-    async def _wait_for(self, chunk: Chunk, prompt: Prompt, params: Params, count: int) -> None:
+    async def _wait_for(self, chunk: Chunk, prompt: Prompt, params: DemoParams, count: int) -> None:
         chars_per_s = params.chars_per_second
         if chars_per_s is None:
             chars_per_s = _PACES.get(prompt.model, 0.0)
@@ -151,7 +151,7 @@ def answer_to(prompt: Prompt) -> str:
     return text
 
 
-def _chunks(prompt: Prompt, params: Params) -> Iterator[Chunk | failures.Fails]:
+def _chunks(prompt: Prompt, params: DemoParams) -> Iterator[Chunk | failures.Fails]:
     if prompt.model in PAUSING:
         yield from _pausing(prompt, params)
         return
@@ -171,7 +171,7 @@ def _chunks(prompt: Prompt, params: Params) -> Iterator[Chunk | failures.Fails]:
     yield _end(prompt, whole, rest)
 
 
-def _pausing(prompt: Prompt, params: Params) -> Iterator[Chunk]:
+def _pausing(prompt: Prompt, params: DemoParams) -> Iterator[Chunk]:
     steps = pausing.script(prompt, params)
     whole = _said(steps)
     kept = len(prompt.partial) if whole.startswith(prompt.partial) else 0
@@ -192,7 +192,7 @@ def _said(steps: Iterable[pausing.Step]) -> str:
     return "".join(step for step in steps if isinstance(step, str))
 
 
-def _failing(rest: str, kept: int, params: Params) -> Iterator[Chunk | failures.Fails]:
+def _failing(rest: str, kept: int, params: DemoParams) -> Iterator[Chunk | failures.Fails]:
     """Fail after `after_chars` of the answer, unless an earlier attempt came as far already."""
     until = max(0, params.after_chars - kept)
     for piece in _pieces(rest[:until], params.chunk_chars):
@@ -203,7 +203,7 @@ def _failing(rest: str, kept: int, params: Params) -> Iterator[Chunk | failures.
         yield TextChunk(text=piece)
 
 
-def _tool_call(prompt: Prompt, params: Params) -> Iterator[Chunk]:
+def _tool_call(prompt: Prompt, params: DemoParams) -> Iterator[Chunk]:
     number = sum(turn.role == "user" for turn in prompt.turns)
     tool_call_id = f"demo-call-{number}"
     name = str(prompt.tools[0].get("name", "")) if prompt.tools else "demo_lookup"

@@ -41,7 +41,7 @@ _ONLY_FOR = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Params:
+class DemoParams:
     """The parameters of one answer."""
 
     chars_per_second: float | None = None  # None: the model's own pace
@@ -55,7 +55,7 @@ class Params:
     until_ms: int | None = None  # None: `wait_s` after it began
 
 
-def parse(model: str, given: Mapping[str, Any]) -> Params:
+def parse(model: str, given: Mapping[str, Any]) -> DemoParams:
     """Check the parameters of a prompt.
 
     Raises:
@@ -74,7 +74,7 @@ def parse(model: str, given: Mapping[str, Any]) -> Params:
         raise BadRequest(
             f"The parameter 'failure' must be one of: {', '.join(sorted(CODES))}.", param="failure"
         )
-    return Params(
+    return DemoParams(
         chars_per_second=_number(given, "chars_per_second", 0, MAX_CHARS_PER_S),
         chunk_chars=_whole(given, "chunk_chars", None, 1, MAX_CHUNK_CHARS),
         chars=_whole(given, "chars", DEFAULT_LONG_CHARS, 0, MAX_CHARS) or 0,

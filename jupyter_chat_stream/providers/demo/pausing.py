@@ -13,7 +13,7 @@ from typing import Any
 from ...shared.events import iso
 from ..base import AskChunk, Prompt, SleepChunk
 from .answers import LABEL
-from .params import Params
+from .params import DemoParams
 
 MAX_SHOWN_CHARS = 200
 
@@ -22,7 +22,7 @@ SEASONS = ("spring", "summer", "autumn", "winter")
 Step = str | AskChunk | SleepChunk
 
 
-def script(prompt: Prompt, params: Params) -> list[Step]:
+def script(prompt: Prompt, params: DemoParams) -> list[Step]:
     """Give the steps of an answer, up to the first question that has none."""
     steps: list[Step] = []
     answered = 0
@@ -37,7 +37,7 @@ def script(prompt: Prompt, params: Params) -> list[Step]:
     return steps
 
 
-def _ask(prompt: Prompt, params: Params) -> Iterator[Step]:
+def _ask(prompt: Prompt, params: DemoParams) -> Iterator[Step]:
     said = [_shown(answer.value) for answer in prompt.answers]
     yield (
         LABEL + "## A little report\n\nTwo questions first. I can wait for days: while I do, "
@@ -53,7 +53,7 @@ def _ask(prompt: Prompt, params: Params) -> Iterator[Step]:
     yield f"### The {said[0]} report, for {said[1]}\n\nEverything went as it does in {said[0]}.\n"
 
 
-def _wait(prompt: Prompt, params: Params) -> Iterator[Step]:
+def _wait(prompt: Prompt, params: DemoParams) -> Iterator[Step]:
     until_ms = params.until_ms
     if until_ms is None:
         until_ms = prompt.begun_at_ms + int(params.wait_s * 1000)
