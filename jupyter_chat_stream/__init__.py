@@ -13,12 +13,12 @@ from . import _start as _start  # notes the working directory before anybody cha
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .kernel.chat import Chat
     from .kernel.failure import RunFailed
+    from .kernel.messages import Message, Messages
     from .kernel.questions import Question
     from .kernel.run import Run
     from .kernel.schedules import Schedule
-    from .kernel.values import Message, Messages
-    from .kernel.widget import Chat
     from .shared.errors import (
         BadKey,
         BadRequest,
@@ -159,9 +159,9 @@ __all__ = [
 
 # The modules of the public names; errors and events are in the last two.
 _KERNEL = {
-    "Chat": "widget",
-    "Message": "values",
-    "Messages": "values",
+    "Chat": "chat",
+    "Message": "messages",
+    "Messages": "messages",
     "Question": "questions",
     "Run": "run",
     "RunFailed": "failure",

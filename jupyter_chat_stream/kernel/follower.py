@@ -34,7 +34,7 @@ GIVE_UP_S = 60.0
 MAX_MISFITS = 3
 KEPT_MESSAGES = 200  # at least: of a longer thread the older ones are asked for when they are read
 MOST_MESSAGES = 400  # then the older half is forgotten
-SETTLE_WAIT_S = 5.0  # for the events of what the server has said is done
+LATE_EVENTS_S = 5.0  # for the events of what the server has said is done
 
 T = TypeVar("T")
 
@@ -221,9 +221,9 @@ def _is_passing(error: ChatStreamError) -> bool:
     return isinstance(error, ServerUnavailable) and not isinstance(error, VersionMismatch)
 
 
-async def settle(events: Awaitable[object]) -> None:
+async def wait_briefly(events: Awaitable[object]) -> None:
     """Wait a moment for the events of what the server has already said; they may be late."""
     try:
-        await asyncio.wait_for(events, SETTLE_WAIT_S)
+        await asyncio.wait_for(events, LATE_EVENTS_S)
     except asyncio.TimeoutError:
         pass

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from ..shared.records import HistoryPage, MessageRecord, RunRecord
 from .follower import KEPT_MESSAGES, Follower
 from .link import current, path_of
-from .paging import Paged
+from .messages import Message, Messages
+from .paged_list import PagedList
 from .run import Run
-from .values import Message, Messages
 
 PAGE = KEPT_MESSAGES
 
@@ -19,7 +19,7 @@ def messages(follower: Follower) -> Messages:
     known = follower.messages()
     if not follower.has_earlier or not known:
         return Messages(map(Message.from_wire, known))
-    pages = _Pages(follower.thread_id, known)
+    pages = MessagePages(follower.thread_id, known)
     return Messages(
         map(Message.from_wire, pages.newest),
         lambda: [Message.from_wire(wire) for wire in pages.earlier()["messages"]],
@@ -37,7 +37,7 @@ def runs(follower: Follower, unseen: Callable[[], list[Run]]) -> list[Run]:
     newest = current().run(_made(follower, given)) + unseen()
     if not follower.has_earlier or not known:
         return newest
-    pages = _Pages(follower.thread_id, follower.messages())
+    pages = MessagePages(follower.thread_id, follower.messages())
     shown = {run.id for run in newest}
 
     def earlier() -> list[Run]:
@@ -50,7 +50,7 @@ def runs(follower: Follower, unseen: Callable[[], list[Run]]) -> list[Run]:
                 given = [(run, by_id[run["message_id"]]) for run in found]
                 return current().run(_made(follower, given))
 
-    return Paged(newest, earlier)
+    return PagedList(newest, earlier)
 
 
 async def open_runs(thread_id: str) -> list[str]:
@@ -77,7 +77,7 @@ async def _made(
     ]
 
 
-class _Pages:
+class MessagePages:
     """The pages before the newest messages, the newest page first.
 
     Only the newest ``PAGE`` messages of a follower are sure to follow one another: from further

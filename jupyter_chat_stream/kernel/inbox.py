@@ -24,7 +24,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from . import mistakes
+from . import user_errors
 
 LONGEST_WAIT_S = 0.5
 
@@ -75,7 +75,7 @@ class Inbox:
         try:
             self.drain()
         except SystemExit as error:  # from an observer; it would end the loop, and a kernel with it
-            mistakes.show("An observer", error)
+            user_errors.report("An observer", error)
 
     def drain(self) -> None:
         """Make the changes; in this inbox's thread only, and not while one is being made.
@@ -91,7 +91,7 @@ class Inbox:
         try:
             while batch:
                 whose = next(iter(batch))
-                with mistakes.shown("A change of a chat"):
+                with user_errors.reported("A change of a chat"):
                     batch[whose]()
                 del batch[whose]
         finally:

@@ -29,7 +29,7 @@ from ..shared.connection_file import Connection
 from ..shared.errors import ChatStreamError, ServerUnavailable
 from . import inbox, rest
 from .channel import Channel
-from .find import find
+from .discovery import find_server
 from .follower import Follower
 
 RETRY_FOR_S = 10.0
@@ -138,13 +138,13 @@ class Link:
         found: Connection | None = None
         error: Exception | None = None
         try:
-            found = find()
+            found = find_server()
         except ChatStreamError as reason:
             error = reason
         except Exception as reason:  # noqa: BLE001 - whatever it is, whoever waits is told
             error = ServerUnavailable(f"The chat's server cannot be looked for: {reason!r}.")
 
-        def settle() -> None:
+        def resolve() -> None:
             if answer.cancelled():
                 return
             if found is not None:
@@ -152,7 +152,7 @@ class Link:
             elif error is not None:
                 answer.set_exception(error)
 
-        self._loop.call_soon_threadsafe(settle)
+        self._loop.call_soon_threadsafe(resolve)
 
     def _found(self, answer: asyncio.Future[Connection]) -> None:
         self._finding = None

@@ -1,9 +1,8 @@
-"""Traits that another thread's news change, and observers that cannot harm what changes them.
+"""Traits that change when events arrive, and observers whose errors cannot stop the chat.
 
-What has come in is set first, all of it; then the page is told, then the observers. One that raises
-is shown (see ``kernel.mistakes``) and keeps nobody from hearing, neither the observers after it nor
-the chat. A trait that the user's own code sets behaves as everywhere in traitlets: what an observer
-raises then reaches whoever set it.
+The widget sets all traits first, then tells the page, then calls the observers. The error of an
+observer is reported (``kernel.user_errors``); the other observers are still called. When the user's
+own code sets a trait, traitlets behaves as usual: an observer's error reaches that code.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from traitlets import All, Bunch, EventHandler, HasTraits
 
 from ..shared.errors import WrongCall
 from ..shared.spelling import did_you_mean
-from . import mistakes
+from . import user_errors
 
 Change = Mapping[str, Any]
 
@@ -40,11 +39,11 @@ class _Observer:
         if not owner._is_telling:
             handler(change)
             return
-        with mistakes.shown(f"An observer of {_name(owner)}.{change['name']}"):
+        with user_errors.reported(f"An observer of {_name(owner)}.{change['name']}"):
             handler(change)
 
 
-class Observed(Widget):
+class ObservableWidget(Widget):
     """A widget whose traits are set by what has come in."""
 
     _is_setting = False
@@ -93,7 +92,7 @@ class Observed(Widget):
         self._is_setting = True
         try:
             for trait, value in values.items():
-                with mistakes.shown(f"A validator of {_name(self)}.{trait}"):
+                with user_errors.reported(f"A validator of {_name(self)}.{trait}"):
                     self.set_trait(trait, value)
         finally:
             self._is_setting = False
@@ -102,14 +101,14 @@ class Observed(Widget):
             self._tell_page({change["name"] for change in self._changes} & set(self.keys))
             while self._changes:
                 change = self._changes.pop(0)
-                with mistakes.shown(f"An observer of {_name(self)}.{change['name']}"):
+                with user_errors.reported(f"An observer of {_name(self)}.{change['name']}"):
                     HasTraits.notify_change(self, change)
         finally:
             self._is_telling = False
 
     def _tell_page(self, names: set[str]) -> None:
         if names and self.comm is not None:
-            with mistakes.shown(f"The connection of {_name(self)} to its page"):
+            with user_errors.reported(f"The connection of {_name(self)} to its page"):
                 self.send_state(names)
 
 

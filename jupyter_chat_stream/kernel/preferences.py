@@ -11,7 +11,7 @@ from .options import refuse_unknown
 OPTIONS = ("default_model", "system", "on_crash")
 
 
-class Preferring:
+class PreferenceMethods:
     """What a chat can do with its user's preferences; they are the same for every chat."""
 
     def preferences(self, **changes: Any) -> dict[str, Any]:

@@ -106,7 +106,7 @@ else:
         fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-class _Leash:
+class ServerLeash:
     """This process's hold on the private server; one at a time, none in a forked child."""
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ class _Server(subprocess.Popen[bytes]):
         """Leave it alone."""
 
 
-_leash = _Leash()
+_leash = ServerLeash()
 atexit.register(lambda: _leash.drop())
 _children: list[_Server] = []
 
@@ -147,7 +147,7 @@ def _forget() -> None:
     """Let a forked child find its own way; its parent's leash must not outlive the parent."""
     global _leash
     _leash.drop()
-    _leash = _Leash()
+    _leash = ServerLeash()
     _children.clear()
 
 

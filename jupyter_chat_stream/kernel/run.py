@@ -19,18 +19,18 @@ from ..shared.errors import RequestNotOpen, ServerUnavailable
 from ..shared.events import ENDS, Event, MessageWritten, parse
 from ..shared.records import Failure, MessageRecord, RunRecord, Usage
 from .failure import RunFailed
-from .follower import GIVE_UP_S, Follower, settle
+from .follower import GIVE_UP_S, Follower, wait_briefly
 from .link import Hold, Link, current, path_of
+from .messages import Message
+from .output import bundle
 from .questions import Question, not_open, open_question
 from .rest import TIMEOUT_S
-from .showing import bundle
 from .times import from_wire
-from .values import Message
 
 PAGE_WAIT_S = 20
 
 
-class Followed:
+class ThreadMember:
     """What belongs to a thread and needs its follower, also in a forked child."""
 
     _thread_id: str
@@ -64,7 +64,7 @@ async def read_page(thread_id: str, after: int, wait_s: int) -> list[Event]:
     return events
 
 
-class Pages:
+class EventPages:
     """The events of a thread after a cursor, page by page; the run's end, where there is one."""
 
     def __init__(self, follower: Follower, after: int, run: Run | None = None) -> None:
@@ -82,14 +82,14 @@ class Pages:
             self._wait_s = 0 if has_ended else PAGE_WAIT_S
             if events:
                 self._after = events[-1].seq
-                return events if self._run is None else [*filter(self._run.owns, events)]
+                return events if self._run is None else [*filter(self._run._owns, events)]
             if self._run is not None:
                 await self._follower.until(lambda: self._follower.seq >= self._after or None)
                 if self._run.is_ended and self._after >= self._run.seq:
                     return None
 
 
-class Run(Followed):
+class Run(ThreadMember):
     """The making of one answer, in the background of the server."""
 
     def __init__(
@@ -195,7 +195,7 @@ class Run(Followed):
         exchange = [message for message in (self._asked, reply) if message]
         return bundle(self._thread_id, exchange, self.id)
 
-    def owns(self, event: Event) -> bool:
+    def _owns(self, event: Event) -> bool:
         """Say whether an event belongs to this run or is the question it answers."""
         if event.run_id is not None:
             return event.run_id == self.id
@@ -212,14 +212,14 @@ class Run(Followed):
         Raises:
             TimeoutError: it has not ended in ``timeout`` seconds; it goes on.
         """
-        current().watch(self.until_ended(timeout))
+        current().watch(self._until_ended(timeout))
         return self
 
     def __await__(self) -> Generator[Any, None, Run]:
-        yield from current().arun(self.until_ended(None)).__await__()
+        yield from current().arun(self._until_ended(None)).__await__()
         return self
 
-    async def until_ended(self, timeout: float | None) -> None:
+    async def _until_ended(self, timeout: float | None) -> None:
         """Wait for the end, on the link's loop."""
         try:
             self._run = await asyncio.wait_for(self._follower.ended(self.id), timeout)
@@ -229,7 +229,7 @@ class Run(Followed):
                 "Wait again with run.wait(), or stop it with run.cancel()."
             ) from None
 
-    def completed_reply(self, shown_in: str | None = None) -> Message:
+    def _completed_reply(self, shown_in: str | None = None) -> Message:
         """Give the answer of a run that has ended.
 
         Raises:
@@ -292,7 +292,7 @@ class Run(Followed):
         return self
 
     async def _until_closed(self, question: Question) -> None:
-        await settle(self._follower.until(lambda: self.question != question or None))
+        await wait_briefly(self._follower.until(lambda: self.question != question or None))
 
     async def _give(self, question: Question, value: Any) -> None:
         path = f"runs/{path_of(self.id)}/input"
@@ -311,7 +311,7 @@ class Run(Followed):
 
     def events(self, after: int = 0) -> Iterator[Event]:
         """Give this run's events after a cursor, then the live ones, until it has ended."""
-        pages = Pages(self._follower, max(after, self._before), self)
+        pages = EventPages(self._follower, max(after, self._before), self)
         while (events := current().watch(pages.next())) is not None:
             yield from events
             if events and events[-1].type == "finalized":
@@ -319,7 +319,7 @@ class Run(Followed):
 
     async def aevents(self, after: int = 0) -> AsyncIterator[Event]:
         """Give this run's events after a cursor, then the live ones, until it has ended."""
-        pages = Pages(self._follower, max(after, self._before), self)
+        pages = EventPages(self._follower, max(after, self._before), self)
         while (events := await current().arun(pages.next())) is not None:
             for event in events:
                 yield event
@@ -338,7 +338,7 @@ class Run(Followed):
 
     async def _cancel(self) -> Run:
         self._run = await current().request("POST", f"runs/{path_of(self.id)}/cancel", {})
-        await settle(self._follower.ended(self.id))
+        await wait_briefly(self._follower.ended(self.id))
         return self
 
     def retry(self) -> Run:

@@ -165,7 +165,7 @@ class Schedule:
         self._is_deleted = True
 
 
-class Scheduled:
+class ScheduleMethods:
     """What a chat can do with schedules."""
 
     _thread_id: str

@@ -4,7 +4,7 @@
  * The copy is bounded. The same conversation always has the same copy, because notebooks go to git: it
  * holds no times, ids or cursors, and its texts are English in every language of the page.
  *
- * The twin of `snapshot` in `jupyter_chat_stream/kernel/showing.py`: kernel and page write the same.
+ * The twin of `snapshot` in `jupyter_chat_stream/kernel/output.py`: kernel and page write the same.
  */
 import { exchange } from './branch';
 import { contentOf, wordsOfEnd } from './endings';

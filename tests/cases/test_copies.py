@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, Request, Route, sync_playwright
 
 from jupyter_chat_stream.export import html, markdown, notebook
 from jupyter_chat_stream.export.source import Source
-from jupyter_chat_stream.kernel.showing import bundle
-from jupyter_chat_stream.kernel.values import Message, Messages
+from jupyter_chat_stream.kernel.messages import Message, Messages
+from jupyter_chat_stream.kernel.output import bundle
 from tests.corpus.seen import HOSTILE
 from tests.e2e.conftest import FLAGS, HOST_RULES
 

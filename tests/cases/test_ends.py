@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.export.markdown import body as exported
-from jupyter_chat_stream.kernel.showing import snapshot
-from jupyter_chat_stream.kernel.values import Message
+from jupyter_chat_stream.kernel.messages import Message
+from jupyter_chat_stream.kernel.output import snapshot
 from jupyter_chat_stream.providers.anthropic import MAX_PAUSES, AnthropicProvider
 from jupyter_chat_stream.shared.errors import RunRefused
 from jupyter_chat_stream.store.chat import commands

@@ -108,7 +108,7 @@ def test_nothing_is_saved_where_it_would_be_refused_or_asked_about(
 
 SHOW = """
 import json
-from jupyter_chat_stream.kernel.values import Message, Messages
+from jupyter_chat_stream.kernel.messages import Message, Messages
 names = ("id", "role", "status", "content", "model", "usage", "error", "run_id", "parent_id", "seq")
 known = dict.fromkeys(names) | {"role": "assistant", "status": "completed", "parts": (), "seq": 1}
 said = [Message(**known | {"content": text}) for text in json.load(open("hostile.json"))]

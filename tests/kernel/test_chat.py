@@ -13,7 +13,7 @@ import pytest
 
 from jupyter_chat_stream import Chat, RunFailed
 from jupyter_chat_stream.kernel import link, rest
-from jupyter_chat_stream.kernel.showing import MIME
+from jupyter_chat_stream.kernel.output import MIME
 from jupyter_chat_stream.shared.connection_file import Connection
 from jupyter_chat_stream.shared.errors import (
     ChatStreamError,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.kernel.showing import MIME
+from jupyter_chat_stream.kernel.output import MIME
 from tests.kernel.harness import Kernel
 
 WIDGET = "application/vnd.jupyter.widget-view+json"

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbconvert import HTMLExporter
 
-from jupyter_chat_stream.kernel.showing import MIME
+from jupyter_chat_stream.kernel.output import MIME
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NOTEBOOK = NOTEBOOKS / "01_first_chat.ipynb"

@@ -20,7 +20,7 @@ from traitlets import All, directional_link, observe
 from jupyter_chat_stream import Chat, Run
 from jupyter_chat_stream.kernel import link as links
 from jupyter_chat_stream.kernel import rest
-from jupyter_chat_stream.kernel.values import Message
+from jupyter_chat_stream.kernel.messages import Message
 from jupyter_chat_stream.shared.errors import ChatStreamError
 from tests.kernel.harness import until
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.kernel.showing import MAX_SNAPSHOT_BYTES, MIME, bundle, snapshot
+from jupyter_chat_stream.kernel.output import MAX_SNAPSHOT_BYTES, MIME, bundle, snapshot
 
 CASES = json.loads(
     (Path(__file__).parents[1] / "vectors" / "snapshots" / "cases.json").read_text("utf-8")

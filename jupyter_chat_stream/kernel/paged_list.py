@@ -1,8 +1,8 @@
-"""Lists that begin with what is here and ask for what is older when that is read.
+"""A list that asks the server for its older items when they are read.
 
-A follower keeps the newest messages of a thread. A ``Paged`` list holds those, and asks the server
-for one page after the other, newest first, when something of it is read that is not there.
-Whatever else a list does, it does with the whole of it.
+A follower keeps the newest messages of a thread. A ``PagedList`` begins with those. When code reads
+an item that is not there yet, the list asks the server page by page, the newest page first. Every
+other method of a list first asks for all of the items.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Paged(list[T]):
+class PagedList(list[T]):
     """A list, oldest first, whose beginning is asked for page by page.
 
     ``[-1]`` and all that is here already asks nobody; whatever needs the beginning asks for it.
@@ -122,10 +122,10 @@ class Paged(list[T]):
         return list(self)
 
 
-def _whole(mine: Paged[Any], other: Any) -> Any:
+def _whole(mine: PagedList[Any], other: Any) -> Any:
     """Ask for all of two lists, and return the second."""
     for each in (mine, other):
-        if isinstance(each, Paged):
+        if isinstance(each, PagedList):
             each._ask_all()
     return other
 
@@ -135,7 +135,7 @@ def _with_all_of_it(name: str) -> Callable[..., Any]:
     original = getattr(list, name)
 
     @functools.wraps(original)
-    def method(self: Paged[Any], *args: Any, **options: Any) -> Any:
+    def method(self: PagedList[Any], *args: Any, **options: Any) -> Any:
         self._ask_all()
         return original(self, *args, **options)
 
@@ -146,4 +146,4 @@ def _with_all_of_it(name: str) -> Callable[..., Any]:
 _NEED_ALL = ("clear", "count", "index", "insert", "pop", "remove", "reverse", "sort")
 _OPERATORS = ("delitem", "imul", "mul", "rmul", "setitem", "reduce_ex")
 for _name in (*_NEED_ALL, *(f"__{name}__" for name in _OPERATORS)):
-    setattr(Paged, _name, _with_all_of_it(_name))
+    setattr(PagedList, _name, _with_all_of_it(_name))

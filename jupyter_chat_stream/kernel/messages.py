@@ -8,8 +8,8 @@ from typing import cast
 from ..shared.endings import words_of_end
 from ..shared.markdown.copies import harmless, visible
 from ..shared.records import Failure, Incomplete, MessageRecord, Part, Usage
-from .paging import Paged
-from .showing import cell, snapshot, speaker
+from .output import execution_id, snapshot, speaker
+from .paged_list import PagedList
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class Message:
         """Show the text, but not below the live view that ``ask`` has put into the same cell."""
         from IPython.display import display
 
-        if self.shown_in is None or self.shown_in != cell():
+        if self.shown_in is None or self.shown_in != execution_id():
             words = words_of_end(self._record())
             end = f"\n\n*({words})*" if words else ""
             shown = {
@@ -78,7 +78,7 @@ class Message:
             display(shown, raw=True)
 
 
-class Messages(Paged[Message]):
+class Messages(PagedList[Message]):
     """The messages of a thread: a list that shows as the thread's text.
 
     Of a long thread the older ones are asked for when they are read.

@@ -17,7 +17,7 @@ from ipywidgets.widgets.widget import _instances as registry
 from traitlets import observe
 
 
-class LooseWidget(DOMWidget):
+class WeakWidget(DOMWidget):
     """A DOM widget whose registry entry and comm do not keep it alive."""
 
     def __init__(self, **kwargs: Any) -> None:

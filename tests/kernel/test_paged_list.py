@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.kernel.paging import Paged
+from jupyter_chat_stream.kernel.paged_list import PagedList
 
 
-def paged() -> Paged[int]:
+def paged() -> PagedList[int]:
     """Make the list 1 to 5, of which 5 is here already."""
     pages = [[3, 4], [1, 2]]
-    return Paged([5], lambda: pages.pop(0) if pages else [])
+    return PagedList([5], lambda: pages.pop(0) if pages else [])
 
 
 def test_a_paged_list_is_compared_whole() -> None:
@@ -100,4 +100,4 @@ def test_each_use_of_a_paged_list_gives_what_the_whole_list_gives(
 def test_every_method_of_a_list_is_either_seen_to_or_needs_no_beginning() -> None:
     harmless = {"append", "extend", "__iadd__", "__init__", "__new__", "__class_getitem__"}
     shown = {"__repr__", "__sizeof__", "__getattribute__", "__doc__"}  # what is here
-    assert {name for name in vars(list) if name not in vars(Paged)} <= harmless | shown
+    assert {name for name in vars(list) if name not in vars(PagedList)} <= harmless | shown

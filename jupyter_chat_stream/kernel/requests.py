@@ -9,9 +9,9 @@ from typing import Any
 
 from ..shared.errors import InvalidInput, ServerUnavailable, WrongCall
 from .link import Hold, Link, path_of
+from .messages import Message
 from .options import check_kinds, refuse_unknown
 from .times import When, to_wire
-from .values import Message
 
 OPEN_TIMEOUT_S = 30.0
 HEAD: Any = object()  # the default parent: the thread's newest reply

@@ -23,19 +23,19 @@ from ..shared.errors import InvalidInput
 from ..shared.events import Event
 from . import history, inbox
 from .folder import Folder, find_folder
-from .follower import settle
+from .follower import wait_briefly
 from .link import current, path_of
-from .loose import LooseWidget, weakly
-from .observers import Observed
+from .messages import Message, Messages
+from .observers import ObservableWidget
 from .options import check_kinds, refuse_unknown
-from .preferences import Preferring
-from .run import Followed, Pages, Run
-from .schedules import Schedule, Scheduled
-from .sending import HEAD, OPTIONS, message_body, open_thread
-from .showing import Shown, bundle, leave_in_history
+from .output import LiveOutput, bundle, keep_newest_result
+from .preferences import PreferenceMethods
+from .requests import HEAD, OPTIONS, message_body, open_thread
+from .run import EventPages, Run, ThreadMember
+from .run_order import is_busy, is_for_later, newest
+from .schedules import Schedule, ScheduleMethods
 from .times import When
-from .turns import is_busy, is_for_later, newest
-from .values import Message, Messages
+from .weak_widget import WeakWidget, weakly
 
 __all__ = ["Chat", "Message", "Run", "Schedule"]
 
@@ -65,7 +65,9 @@ class _FollowedInt(_FollowedTrait, Int):  # type: ignore[type-arg]
 
 
 @register
-class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
+class Chat(
+    ObservableWidget, WeakWidget, ValueWidget, ThreadMember, ScheduleMethods, PreferenceMethods
+):
     """A thread, by name, to be shown and spoken to.
 
     Args:
@@ -273,13 +275,13 @@ class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
         sending = current().start(self._post(message_body(text, key=key, **options), key))
         try:
             run = inbox.wait(sending)
-            with Shown(run) as shown:
+            with LiveOutput(run) as shown:
                 try:
                     run.wait(timeout)
                 except KeyboardInterrupt:
                     run.cancel()
                     raise
-            return run.completed_reply(shown.cell)
+            return run._completed_reply(shown.execution_id)
         except KeyboardInterrupt:
             # Wherever it came: what was sent is stopped. Twice does no harm.
             sending.add_done_callback(_cancel_sent)
@@ -297,9 +299,9 @@ class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
         sending = link.start(self._post(message_body(text, key=key, **options), key))
         try:
             run = await asyncio.shield(asyncio.wrap_future(sending))
-            with Shown(run) as shown:
-                await link.arun(run.until_ended(timeout))
-            return run.completed_reply(shown.cell)
+            with LiveOutput(run) as shown:
+                await link.arun(run._until_ended(timeout))
+            return run._completed_reply(shown.execution_id)
         except asyncio.CancelledError:
             sending.add_done_callback(_cancel_sent)
             raise
@@ -319,7 +321,7 @@ class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
         # Newest first: stopping the first would let the next begin.
         for run_id in reversed(open_ids):
             await link.request("POST", f"runs/{path_of(run_id)}/cancel", {})
-        await settle(asyncio.gather(*map(self._follower.ended, open_ids)))
+        await wait_briefly(asyncio.gather(*map(self._follower.ended, open_ids)))
 
     # ------------------------------------------------------------------ reading
 
@@ -335,13 +337,13 @@ class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
 
     def events(self, after: int = 0) -> Iterator[Event]:
         """Give the thread's events after a cursor, then the live ones, without end."""
-        pages = Pages(self._follower, after)
+        pages = EventPages(self._follower, after)
         while (events := current().watch(pages.next())) is not None:
             yield from events
 
     async def aevents(self, after: int = 0) -> AsyncIterator[Event]:
         """Give the thread's events after a cursor, then the live ones, without end."""
-        pages = Pages(self._follower, after)
+        pages = EventPages(self._follower, after)
         while (events := await current().arun(pages.next())) is not None:
             for event in events:
                 yield event
@@ -349,7 +351,7 @@ class Chat(Observed, LooseWidget, ValueWidget, Followed, Scheduled, Preferring):
     # ------------------------------------------------------------------ showing
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        leave_in_history(self, lambda known: _is_same(known, self))
+        keep_newest_result(self, lambda known: _is_same(known, self))
         return bundle(self._thread_id, self._follower.messages())
 
     def __repr__(self) -> str:

@@ -25,7 +25,7 @@ from . import private_server
 HEADLESS_ENV = "JUPYTER_CHAT_STREAM_HEADLESS"
 
 
-def find() -> Connection:
+def find_server() -> Connection:
     """Find the server, or start the private one; blocks for as long as that takes.
 
     Raises:

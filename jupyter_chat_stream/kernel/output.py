@@ -14,7 +14,7 @@ from ..shared.endings import words_of_end
 from ..shared.events import ENDS
 from ..shared.markdown.copies import harmless, harmless_start, one_line, visible
 from ..shared.records import MessageRecord
-from . import mistakes
+from . import user_errors
 
 MIME = "application/vnd.jupyter-chat-stream.thread.v1+json"
 MAX_SNAPSHOT_BYTES = 20_000
@@ -24,7 +24,7 @@ WRITING = "*(still being written)*"
 LEFT_OUT = "*(what came before is left out of this copy)*"
 
 
-def cell() -> str | None:
+def execution_id() -> str | None:
     """Give what tells one execution of a cell from another; None outside a kernel."""
     shell = shell_of_kernel()
     header = shell.get_parent().get("header", {}) if shell is not None else {}
@@ -41,7 +41,7 @@ def shell_of_kernel() -> Any:
     return shell if getattr(shell, "kernel", None) is not None else None
 
 
-def leave_in_history(shown: object, is_older: Callable[[object], bool]) -> None:
+def keep_newest_result(shown: object, is_older: Callable[[object], bool]) -> None:
     """Let the kernel's history of results (``Out``, ``_``) keep the newest of what is the same.
 
     A cell that shows a chat and is run again would leave one more chat with each run.
@@ -79,7 +79,7 @@ def mark_of(message: MessageRecord) -> str:
     return f"*({words})*" if words else ""
 
 
-def said(messages: Iterable[MessageRecord]) -> list[MessageRecord]:
+def without_unsent(messages: Iterable[MessageRecord]) -> list[MessageRecord]:
     """Leave out the replies to what was not sent (yet): there is nothing in them."""
     messages = list(messages)
     unsent = {
@@ -95,7 +95,7 @@ def snapshot(messages: Iterable[MessageRecord], *, markdown: bool = True) -> str
 
     Their texts are untrusted: Markdown is made harmless for whatever renders it.
     """
-    newest_first = said(messages)[::-1]
+    newest_first = without_unsent(messages)[::-1]
     kept: list[str] = []
     room = MAX_SNAPSHOT_BYTES - len(LEFT_OUT) - 2
     for message in newest_first:
@@ -152,7 +152,7 @@ def bundle(
     }
 
 
-class Shown:
+class LiveOutput:
     """A run's live view in the output of the cell that waits for it; its copy is whole at the end.
 
     Shows nothing in a script or a terminal.
@@ -161,18 +161,18 @@ class Shown:
     def __init__(self, run: Any) -> None:
         self._run = run
         self._handle: Any = None
-        self.cell: str | None = None
+        self.execution_id: str | None = None
 
-    def __enter__(self) -> Shown:
+    def __enter__(self) -> LiveOutput:
         if shell_of_kernel() is not None:
             from IPython.display import display
 
-            with mistakes.shown("Showing an answer"):  # hooks of the user's run in there
+            with user_errors.reported("Showing an answer"):  # hooks of the user's run in there
                 self._handle = display(self._run, display_id=True)
-                self.cell = cell()
+                self.execution_id = execution_id()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._handle is not None:
-            with mistakes.shown("Showing an answer"):
+            with user_errors.reported("Showing an answer"):
                 self._handle.update(self._run)

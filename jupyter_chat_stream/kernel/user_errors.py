@@ -1,0 +1,52 @@
+"""Errors of the user's own functions: reported to the user, without harm to the chat.
+
+The chat calls observers, display hooks and validators that the user wrote. When one of them raises,
+this module shows the traceback as ipywidgets does (by IPython, or on standard error), and the chat
+goes on. An interrupt and the end of the process are not caught.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# A plain function that raises `CancelledError` cancels none of our tasks, so it is caught too.
+CAUGHT = (Exception, asyncio.CancelledError)
+
+
+@contextmanager
+def reported(what: str) -> Iterator[None]:
+    """Report an error of the block instead of raising it.
+
+    Args:
+        what: names the user's code, as the subject of a sentence.
+    """
+    try:
+        yield
+    except CAUGHT as error:
+        report(what, error)
+
+
+def report(what: str, error: BaseException) -> None:
+    """Show an error with its traceback; never raises."""
+    try:
+        sys.stderr.write(f"{what} raised {type(error).__name__}; the chat goes on.\n")
+        shell = _shell()
+        if shell is None:
+            traceback.print_exception(type(error), error, error.__traceback__)
+        else:
+            shell.showtraceback((type(error), error, error.__traceback__))
+    except CAUGHT:
+        pass  # standard error is broken, too: there is no other place to report to
+
+
+def _shell() -> Any:
+    if "IPython" not in sys.modules:
+        return None
+    from IPython import get_ipython
+
+    return get_ipython()
