@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.providers.anthropic import AnthropicProvider
+from jupyter_chat_stream.shared.backoff import Backoff
 from jupyter_chat_stream.testing import FakeAnthropic
 from tests.following.harness import Following
 from tests.providers.claude import make_provider
@@ -35,8 +36,9 @@ async def make_rig(tmp_path: Path) -> AsyncIterator[MakeRig]:
 
 @pytest.fixture
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let retries follow at once: jitter is the only thing that makes their wait a length."""
-    monkeypatch.setattr("jupyter_chat_stream.runs.execute.random.uniform", lambda a, b: 0.0)
+    """Let retries follow at once."""
+    at_once = Backoff(first_s=0.0, most_s=0.0)
+    monkeypatch.setattr("jupyter_chat_stream.runs.execute.PROVIDER_BACKOFF", at_once)
 
 
 @pytest.fixture

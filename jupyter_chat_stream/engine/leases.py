@@ -17,7 +17,7 @@ from concurrent.futures import Future
 
 from ..shared.errors import DatabaseUnreachable, StoreError
 from ..shared.logs import Line
-from ..store.front import MISSED, LeaseConnection, LeaseReader, Outage, pauses
+from ..store.front import AWAY_BACKOFF, MISSED, LeaseConnection, LeaseReader, Outage
 
 log = logging.getLogger("jupyter_chat_stream.engine")
 
@@ -106,7 +106,7 @@ class LeaseOwners:
                 waits, pause_s = None, beat_s
             except DatabaseUnreachable as error:
                 outage.begin(error)
-                waits = waits or pauses()
+                waits = waits or AWAY_BACKOFF.pauses()
                 pause_s = min(next(waits), beat_s)
             self._ending.wait(pause_s)
         try:

@@ -19,6 +19,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ..runs.execute import Tools
+from ..shared.backoff import Backoff
 from ..shared.config import ChatStream
 from ..shared.errors import StoreError
 from ..shared.logs import Line
@@ -37,7 +38,7 @@ POLL_S = 0.25  # it loses wake-ups where several jobs run at once (12 of 133): t
 LET_GO_S = 0.5  # for jobs when the queue's connection is made anew; what they began goes on
 CONNECTIONS = 4
 CONNECT_WITHIN_S = 5.0
-PAUSES_S = (0.05, 0.2, 0.5, 1.0, 2.0)  # before the queue is tried again; the last one for ever
+QUEUE_BACKOFF = Backoff(first_s=0.05, factor=2.5, most_s=2.0)  # before the queue is tried again
 STEADY_S = 10.0  # so long, and the next trouble is a new one
 STOP_WITHIN_S = 5.0
 NEVER_S = 24 * 3600.0
@@ -155,7 +156,7 @@ class QueueWorker(Holding, Queue):
                 if not self._round.cancelled() and self._round.exception() is not None:
                     kind = type(self._round.exception()).__name__
                     log.warning(Line("queue.lost", error=kind, active=self.active))
-                pause_s = PAUSES_S[min(trouble, len(PAUSES_S) - 1)]
+                pause_s = QUEUE_BACKOFF.pause_s(trouble)
                 trouble += 1
                 await asyncio.sleep(pause_s)
         finally:

@@ -113,7 +113,7 @@ class Channel:
                     follower.trouble(error)
             self._lost()
             tries = 0 if time.monotonic() - began > LASTED_S else tries + 1
-            await asyncio.sleep(rest.backoff_s(tries))
+            await asyncio.sleep(rest.RETRY_BACKOFF.pause_s(tries))
 
     def _socket_failed(self, task: asyncio.Task[None]) -> None:
         """Tell whoever waits of an error that nobody foresaw."""

@@ -191,7 +191,7 @@ class Link:
                 if is_late or not rest.may_change(error, repeatable):
                     raise
             self._connection = None
-            await asyncio.sleep(rest.backoff_s(tries))
+            await asyncio.sleep(rest.RETRY_BACKOFF.pause_s(tries))
             tries += 1
 
     # ------------------------------------------------------------------ following

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import socket
 from asyncio import Future
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from tornado.netutil import DefaultLoopResolver, Resolver
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
+from ..shared.backoff import Backoff
 from ..shared.connection_file import Connection
 from ..shared.errors import ChatStreamError, ServerUnavailable, VersionMismatch, WrongCall
 from .wire import read_answer
@@ -23,15 +23,9 @@ from .wire import read_answer
 MAX_BYTES = 256 * 1024 * 1024  # a snapshot is as large as its thread
 TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 5.0
-MAX_BACKOFF_S = 2.0
+RETRY_BACKOFF = Backoff(first_s=0.05, most_s=2.0, jitter=(0.5, 1.0))
 # The server stops or has not come up; or another one, with another token, has taken its port.
 PASSING = ("start_failed", "unauthenticated")
-
-
-def backoff_s(tries: int) -> float:
-    """Give the time before the next try: doubling from 50 ms, half of it by chance."""
-    full = min(MAX_BACKOFF_S, 0.05 * 2 ** min(tries, 10))
-    return full * (0.5 + random.random() / 2)
 
 
 def may_change(error: ChatStreamError, repeatable: bool) -> bool:

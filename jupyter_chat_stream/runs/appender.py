@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..providers.base import Chunk
+from ..shared.backoff import Backoff
 from ..shared.errors import DatabaseGone, DatabaseUnreachable, StoreError
 from ..shared.events import Body, Delta, Event, StatusChanged, ToolReturned, ToolStarted
 from ..shared.parts import PART_BY_KIND, text_part
@@ -24,7 +25,9 @@ MAX_PENDING_CHARS = 256 * 1024  # at most 1 MB in UTF-8
 SAVE_GROWTH = 0.25
 COMMIT_BYTES = PAGE_BYTES  # what a commit writes at least
 ROW_BYTES = 2 * PAGE_BYTES  # what saving a row writes beside its text: its page, and its index's
-STORE_RETRY_S = (0.05, 0.2, 1.0, 2.0, 4.0, 8.0)
+# An append that the database refused (full, locked) is tried again six times, for 14 s in all.
+MAX_STORE_RETRIES = 6
+STORE_BACKOFF = Backoff(first_s=0.05, factor=3.0, most_s=8.0)
 
 
 class Saving:
@@ -183,11 +186,11 @@ class Appender:
         # and in a file that was moved away and back this may stand already: the next attempt looks
         lasting = (DatabaseGone, DatabaseUnreachable)
         is_final = not isinstance(error, StoreError) or isinstance(error, lasting)
-        if is_final or self._failures >= len(STORE_RETRY_S):
+        if is_final or self._failures >= MAX_STORE_RETRIES:
             self._ended(error)
             return
         # the database refused (full, locked): nothing was written, so the same again is right
-        delay_s = STORE_RETRY_S[self._failures]
+        delay_s = STORE_BACKOFF.pause_s(self._failures)
         self._failures += 1
         again = replace(append, done=self._received)
         self._timer = self._loop.call_later(delay_s, self._send, again)

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from typing import Literal, cast
 
 from ..providers.base import AskChunk, Chunk, EndChunk, SleepChunk, TextChunk
 from ..providers.registry import Registry
+from ..shared.backoff import Backoff
 from ..shared.config import ChatStream
 from ..shared.endings import REFUSAL, content_of
 from ..shared.errors import (
@@ -50,7 +50,7 @@ from .pauses import Pause, pause_of
 log = logging.getLogger("jupyter_chat_stream.runs")
 
 SHORT_WAIT_S = 5.0
-MAX_BACKOFF_S = 60.0
+PROVIDER_BACKOFF = Backoff(first_s=0.5, most_s=60.0, jitter=(0.75, 1.25))
 
 Why = Literal["cancelled", "shutdown"]
 
@@ -206,9 +206,7 @@ class Execution:
         return False
 
     def _backoff_s(self, failure: ProviderError) -> float:
-        backoff = min(MAX_BACKOFF_S, 0.5 * 2.0**self._claimed.retries)
-        jittered = backoff * random.uniform(0.75, 1.25)
-        return max(jittered, failure.retry_after_s or 0.0)
+        return max(PROVIDER_BACKOFF.pause_s(self._claimed.retries), failure.retry_after_s or 0.0)
 
 
 class _Reading:

@@ -25,7 +25,7 @@ from .log.transaction import Transaction
 from .log.writer import Writer
 from .sql.database import READERS, Database
 from .sql.driver import Place
-from .sql.failures import is_unreachable, pauses
+from .sql.failures import AWAY_BACKOFF, is_unreachable
 from .sql.notices.base import Notice
 
 T = TypeVar("T")
@@ -202,7 +202,7 @@ class Store:
         return self._read(work, time.monotonic() + PATIENCE_S)
 
     def _read(self, work: Callable[[Connection], T], late_s: float) -> T:
-        waits = pauses()
+        waits = AWAY_BACKOFF.pauses()
         while True:
             self.database.refuse_gone()
             try:

@@ -15,6 +15,7 @@ from jupyter_chat_stream.export.markdown import body as exported
 from jupyter_chat_stream.kernel.messages import Message
 from jupyter_chat_stream.kernel.output import snapshot
 from jupyter_chat_stream.providers.anthropic import MAX_PAUSES, AnthropicProvider
+from jupyter_chat_stream.shared.backoff import Backoff
 from jupyter_chat_stream.shared.errors import RunRefused
 from jupyter_chat_stream.store.chat import commands
 from jupyter_chat_stream.store.chat.commands import Sender
@@ -48,7 +49,8 @@ async def rig(
     api: PlayedApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Rig]:
     """A store and a run's execution, with Claude's provider at the played API."""
-    monkeypatch.setattr("jupyter_chat_stream.runs.execute.random.uniform", lambda a, b: 0.0)
+    at_once = Backoff(first_s=0.0, most_s=0.0)
+    monkeypatch.setattr("jupyter_chat_stream.runs.execute.PROVIDER_BACKOFF", at_once)
     environ = {"ANTHROPIC_API_KEY": "sk-ant-0123456789abcdef", "ANTHROPIC_BASE_URL": api.url}
     provider: Any = AnthropicProvider(key_file=tmp_path / "no.key", environ=environ)
     async with running_rig(tmp_path, provider=provider, max_retries=2) as made:

@@ -9,8 +9,11 @@ import pytest
 
 from jupyter_chat_stream.runs import appender as appender_module
 from jupyter_chat_stream.runs.execute import Execution
+from jupyter_chat_stream.shared.backoff import Backoff
 from tests.fixtures import MakeRig
 from tests.rig import Rig
+
+AT_ONCE = Backoff(first_s=0.0, most_s=0.0)
 
 
 async def test_the_provider_is_not_read_on_while_too_much_waits(
@@ -72,7 +75,8 @@ async def test_the_message_row_is_saved_no_more_often_than_its_growth_justifies(
 async def test_a_database_that_refuses_for_a_while_costs_no_text(
     make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(appender_module, "STORE_RETRY_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(appender_module, "STORE_BACKOFF", AT_ONCE)
+    monkeypatch.setattr(appender_module, "MAX_STORE_RETRIES", 3)
     rig = await make_rig(["Prices ", "rose."])
     run = await rig.send(await rig.thread())
     await refuse_inserts(rig, "delta")
@@ -98,7 +102,8 @@ async def test_a_database_that_goes_on_refusing_leaves_the_run_to_the_sweep(
     make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L10: what could not be written is not lost to the log; another attempt says it again."""
-    monkeypatch.setattr(appender_module, "STORE_RETRY_S", (0.0,))
+    monkeypatch.setattr(appender_module, "STORE_BACKOFF", AT_ONCE)
+    monkeypatch.setattr(appender_module, "MAX_STORE_RETRIES", 1)
     rig = await make_rig(["Prices rose."], ["Prices rose, yes."])
     run = await rig.send(await rig.thread())
     await refuse_inserts(rig, "delta")

@@ -15,7 +15,9 @@ from jupyter_chat_stream.providers.base import (
     ToolCallChunk,
     ToolInputChunk,
 )
+from jupyter_chat_stream.runs import execute as execute_module
 from jupyter_chat_stream.runs.execute import Execution
+from jupyter_chat_stream.shared.backoff import Backoff
 from jupyter_chat_stream.shared.errors import (
     BadKey,
     Overloaded,
@@ -32,6 +34,8 @@ from tests.fixtures import MakeRig
 from tests.rig import Rig, holds, texts
 
 CUT = EndChunk(stop_reason="end_turn", model="m", usage={})
+
+LONG_BACKOFF = Backoff(first_s=4.5, most_s=4.5)  # waited in place, and long for a test
 
 
 def cut() -> StreamCut:
@@ -339,7 +343,7 @@ async def test_a_server_that_ends_leaves_its_run_due(make_rig: MakeRig) -> None:
 async def test_stop_while_it_waits_for_a_retry(
     make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jupyter_chat_stream.runs.execute.random.uniform", lambda a, b: 9.0)
+    monkeypatch.setattr(execute_module, "PROVIDER_BACKOFF", LONG_BACKOFF)
     rig = await make_rig(["Prices ", cut()], max_retries=5)
     run = await rig.send(await rig.thread())
     execution, task = await start(rig)
@@ -356,7 +360,7 @@ async def test_stop_while_it_waits_for_a_retry(
 async def test_an_attempt_that_is_taken_away_while_it_waits_leaves_no_timer(
     make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jupyter_chat_stream.runs.execute.random.uniform", lambda a, b: 9.0)
+    monkeypatch.setattr(execute_module, "PROVIDER_BACKOFF", LONG_BACKOFF)
     rig = await make_rig([Overloaded("Busy.")])
     await rig.send(await rig.thread())
     others = asyncio.all_tasks()

@@ -32,7 +32,7 @@ from ..retention.cleanup import Counts, Plan, Policy
 from ..retention.disk_space import Room, rebuild
 from ..retention.housekeeping import Housekeeping
 from ..sql.database import PAGE_BYTES
-from ..sql.failures import Outage, pauses
+from ..sql.failures import AWAY_BACKOFF, Outage
 from ..sql.urls import parse_url
 from ..store import Foreign, Listener, Store, Wants, new_id, system_now_ms
 from .claims import StoredClaims
@@ -45,6 +45,7 @@ from .threads import StoredThreads
 from .upkeep import Upkeep
 
 __all__ = [
+    "AWAY_BACKOFF",
     "HEAD",
     "LAST_CHANCE_S",
     "MAX_AHEAD_MS",
@@ -90,7 +91,6 @@ __all__ = [
     "check_content",
     "new_id",
     "parse_url",
-    "pauses",
     "rebuild",
     "system_now_ms",
 ]

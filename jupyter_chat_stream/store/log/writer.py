@@ -40,7 +40,7 @@ from ...shared.errors import (
 from ...shared.logs import Line
 from ..sql import driver
 from ..sql.database import Database
-from ..sql.failures import is_race, is_unreachable, pauses
+from ..sql.failures import AWAY_BACKOFF, is_race, is_unreachable
 from ..sql.notices.base import Notices, notice_of
 from .operations import Append, Command, Commit, Committed, Look, Operation, Outcome
 from .outcome import InDoubt, was_committed
@@ -180,7 +180,7 @@ class Writer:
     def _write_patiently(self, batch: list[Operation]) -> Committed:
         """Write, again and again while the database is away; who is told so leaves the batch."""
         doubt: InDoubt | None = None
-        for pause_s in pauses():
+        for pause_s in AWAY_BACKOFF.pauses():
             try:
                 if doubt is None:
                     return self._write(batch)

@@ -12,11 +12,11 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 
+from ...shared.backoff import Backoff
 from ...shared.errors import (
     DatabaseBusy,
     DatabaseGone,
@@ -37,16 +37,8 @@ _NO_DATABASE = re.compile(r'database ".*" does not exist')
 _LOCK_TIMEOUT = "55P03"
 _UNIQUE = "23505"
 _ROLLED_BACK_CLASS = "40"  # deadlock, serialisation
-_FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 2.0
 
-
-def pauses() -> Iterator[float]:
-    """Give how long to wait, in seconds, before each further try of something that is away."""
-    pause_s = _FIRST_PAUSE_S
-    while True:
-        yield pause_s
-        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+AWAY_BACKOFF = Backoff(first_s=0.05, most_s=2.0)  # while a database is away
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError
 
 from ...shared.errors import DatabaseUnreachable, DatabaseUnreadable
-from .failures import is_unreachable, pauses, reason_of
+from .failures import AWAY_BACKOFF, is_unreachable, reason_of
 
 DRIVER = "postgresql+psycopg"
 MIN_VERSION = 15
@@ -75,7 +75,7 @@ def open_patiently(engine: Engine, where: str, prepare: Callable[[Connection], A
         StoreError: what ``prepare`` raises.
     """
     deadline = time.monotonic() + OPEN_PATIENCE_S
-    for pause_s in pauses():
+    for pause_s in AWAY_BACKOFF.pauses():
         try:
             return _open(engine, prepare)
         except DatabaseError as error:
@@ -92,7 +92,7 @@ def open_patiently(engine: Engine, where: str, prepare: Callable[[Connection], A
                 ) from error
             engine.dispose()
         time.sleep(pause_s)
-    raise AssertionError("pauses() has no end")
+    raise AssertionError("pauses have no end")
 
 
 def _open(engine: Engine, prepare: Callable[[Connection], Any]) -> str:

@@ -15,7 +15,7 @@ import threading
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from ..failures import Outage, pauses
+from ..failures import AWAY_BACKOFF, Outage
 from .base import ANYTHING, Heard, Notice, Notices, pack, unpack
 
 if TYPE_CHECKING:
@@ -69,13 +69,13 @@ class Listener(Notices):
         self._woken.close()
 
     def _work(self, heard: Heard) -> None:
-        outage, waits = Outage("notices of other processes", logging.INFO), pauses()
+        outage, waits = Outage("notices of other processes", logging.INFO), AWAY_BACKOFF.pauses()
         while not self._ended.is_set():
             try:
                 with self._database.connect_listening() as conn:
                     conn.execute(f"LISTEN {self._channel}")
                     outage.end()
-                    waits = pauses()
+                    waits = AWAY_BACKOFF.pauses()
                     heard(ANYTHING)
                     self._listen(conn, heard)
             except self._database.driver_error as error:
