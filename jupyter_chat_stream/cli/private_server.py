@@ -85,7 +85,7 @@ def serve(settings: Config, *, on_leash: bool) -> None:
 
 
 async def _announce(server: ServerApp, leash: _LeashServer | None) -> None:
-    """Say that the server is there: to the parent that waits, or to the person at the terminal."""
+    """Announce the server to the waiting parent process, or to the person at the terminal."""
     path = os.environ[CONNECTION_ENV]
     if leash is None:
         sys.stdout.write(f"export {CONNECTION_ENV}={path}\n")

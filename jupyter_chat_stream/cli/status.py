@@ -114,7 +114,7 @@ def _holder(store: ChatStore, holder: Holder) -> dict[str, Any]:
 
 
 def is_locked(folder: Path, owner: str) -> bool:
-    """Say whether a process holds the owner's lock; nothing is taken away or made."""
+    """Return whether a process holds the owner's lock; this takes no lock and creates no file."""
     path = folder / "owners" / f"{Path(owner).name}.lock"
     if os.name != "posix":
         return path.exists()

@@ -45,7 +45,7 @@ class ChatCollector(Collector):
         self._meter = meter
 
     def collect(self) -> Iterator[Metric]:
-        """Give every metric as it is now."""
+        """Yield every metric with its present value."""
         yield from self._of_runs()
         yield from self._of_writing()
         yield from self._of_readers()

@@ -168,7 +168,7 @@ class RunWatch:
 
 
 def known_codes() -> frozenset[str]:
-    """Give the codes that a run may end with, of ours; a provider elsewhere may have more."""
+    """Return the error codes of a run that are this package's own; other providers add theirs."""
     classes = [ProviderError]
     for each in classes:
         classes.extend(each.__subclasses__())

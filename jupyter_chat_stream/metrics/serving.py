@@ -17,14 +17,14 @@ log = logging.getLogger("jupyter_chat_stream.metrics")
 
 
 class MetricsUnavailable(ChatStreamError):
-    """Nothing can be served at that address."""
+    """The metrics cannot be served at the configured address."""
 
     code = "metrics_unavailable"
     status = 503
 
 
 class MetricsServer:
-    """``GET /metrics`` at the address and port that are configured; nothing where no port is."""
+    """Serves ``GET /metrics`` at the configured address and port; serves nothing without a port."""
 
     def __init__(self, config: ChatStream) -> None:
         self._config = config
@@ -33,11 +33,11 @@ class MetricsServer:
 
     @property
     def port(self) -> int | None:
-        """Where it serves, None where it does not."""
+        """The port that is served, None while nothing is served."""
         return None if self._server is None else self._server.server_port
 
     def start(self) -> None:
-        """Serve, on a thread of its own.
+        """Start to serve, on a thread of its own.
 
         Raises:
             MetricsUnavailable: the port is taken, or the address is not this host's.
@@ -57,7 +57,7 @@ class MetricsServer:
         log.info(Line("metrics.served", address=address, port=self.port))
 
     def stop(self) -> None:
-        """End it."""
+        """Stop to serve and join the thread."""
         server, self._server = self._server, None
         if server is not None and self._thread is not None:
             server.shutdown()

@@ -107,7 +107,7 @@ class ServiceWatch:
         log.info(Line("socket.paused", held_bytes=held_bytes))
 
     def counted(self) -> Counter[str]:
-        """Give what the service's parts have counted themselves, since its start."""
+        """Return the counts that the parts of the service have kept since its start."""
         found = Counter(
             notices_sent=self.store.notices_told,
             notices_received=self.store.notices_heard,

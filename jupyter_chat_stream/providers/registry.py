@@ -164,7 +164,7 @@ def _to_wire(provider_name: str, model: Model, ready: bool) -> dict[str, Any]:
 
 
 def _broken_to_wire(provider_name: str, sentence: str) -> dict[str, Any]:
-    """Give a broken provider the shape of a model that nobody can ask."""
+    """Return an entry of the list of models that reports a provider that could not be loaded."""
     return {
         "id": provider_name,
         "provider": provider_name,

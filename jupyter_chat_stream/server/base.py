@@ -1,8 +1,9 @@
-"""What every handler stands on: who asks, whether they may, and answers that are always JSON.
+"""The base of every handler: identity, authorization, and responses in JSON.
 
-``requires(action)`` wraps each method: it waits for the service, and only then is the method
-called. Bodies are read as they come and no further than they may be long; a refusal waits for
-the body's end, because a connection that is closed on unread bytes loses its answer.
+``requires(action)`` wraps each method: it checks the permission and waits for the service before it
+calls the method. A handler reads a body as it arrives, up to ``MAX_BODY_BYTES``. An error response
+waits for the end of the body, because the client loses the response of a connection that is closed
+over unread bytes.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 AUTH_RESOURCE = "chat-stream"
 SETTING = "chat_stream_host"
 
-# 1 MB of content is up to 3 MB where its writer escapes all that is not ASCII.
+# 1 MB of content takes up to 3 MB where a client escapes every character beyond ASCII.
 MAX_BODY_BYTES = 4 * 1024 * 1024
-# What is longer is not even read to its end; its sender may see the connection reset.
+# A longer body is not read to its end; the client may see a reset of the connection.
 MAX_DRAIN_BYTES = 64 * 1024 * 1024
 
 Result = TypeVar("Result")
@@ -39,11 +40,11 @@ Method = Callable[..., Coroutine[Any, Any, None]]
 
 
 class ClientGone(Exception):
-    """Nobody waits for the answer any more."""
+    """The client has closed the connection before its response."""
 
 
 def requires(action: str) -> Callable[[Method], Method]:
-    """Let a handler's method answer whoever may take this action (read, write, execute)."""
+    """Run a handler's method only for a user who may take this action (read, write, execute)."""
 
     def decorate(method: Method) -> Method:
         @wraps(method)
@@ -54,7 +55,7 @@ def requires(action: str) -> Callable[[Method], Method]:
             except ClientGone:
                 return
 
-        # Jupyter's mark for methods that see to authentication themselves.
+        # Jupyter's mark of methods that check the authentication themselves.
         admitted.__dict__["__allow_unauthenticated"] = False
         return admitted
 
@@ -66,7 +67,7 @@ class ChatMixin(JupyterHandler):
 
     auth_resource = AUTH_RESOURCE
     service: Service
-    _bar: str | None = None  # why Jupyter itself refuses
+    _bar: str | None = None  # the reason of Jupyter's own refusal
     _is_host_allowed = True
 
     @property
@@ -90,17 +91,18 @@ class ChatMixin(JupyterHandler):
         return self._is_host_allowed
 
     def bar(self, error: HTTPError) -> None:
-        """Remember that Jupyter refuses this request, until its body has been read."""
+        """Remember Jupyter's refusal of this request until the body has been read."""
         if self._bar is None:
             another = "It comes from another origin (ServerApp.allow_origin)."
             self._bar = another if error.status_code == 404 else error.log_message
             self._bar = self._bar or "Jupyter refuses it."
 
     async def admit(self, action: str) -> None:
-        """Wait for the service, if whoever asks may take this action.
+        """Check that the user may take this action, and wait for the service.
 
         Raises:
-            Unauthenticated, Forbidden: nobody known, or not allowed.
+            Unauthenticated: the request carries no valid token.
+            Forbidden: the user may not take the action.
             ChatStreamError: the service could not start.
         """
         is_known = getattr(self, "_jupyter_current_user", None) is not None
@@ -118,7 +120,7 @@ class ChatMixin(JupyterHandler):
         self.service = await self.host.service()
 
     def refuse(self, error: BaseException | None, status: int) -> ErrorResponse:
-        """Give the answer to an error, and set the answer's status and headers to it."""
+        """Return the response to an error; set the status and the headers of this response."""
         refused = error_response(error, status=status, log=self.log)
         self.set_status(refused.status)
         for name, value in refused.headers.items():
@@ -133,7 +135,7 @@ class ChatMixin(JupyterHandler):
         return [name for name in names if getattr(type(self), name.lower()) != unimplemented]
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer an error as JSON, whatever it is."""
+        """Respond to an error with JSON."""
         error = (kwargs.get("exc_info") or (None, None))[1]
         refused = self.refuse(error, status_code)
         self.set_header("Cache-Control", "no-store")
@@ -141,7 +143,7 @@ class ChatMixin(JupyterHandler):
         self.finish(dumps({"error": refused.error}))
 
     def log_exception(self, *exc_info: Any) -> None:
-        """Log nothing here: what nobody foresaw is logged, without its words, by its answer."""
+        """Log nothing: ``unforeseen`` logs the error, without its message."""
 
     def _log(self) -> None:
         # A query holds what a person searched for, and tokens.
@@ -168,7 +170,7 @@ class ChatHandler(ChatMixin, APIHandler):
             self.bar(error)
 
     def data_received(self, chunk: bytes) -> None:
-        """Keep what comes, if it comes from somebody known and is not too much."""
+        """Keep a chunk of the body of an authenticated request, up to ``MAX_BODY_BYTES``."""
         self._body_bytes += len(chunk)
         is_known = getattr(self, "_jupyter_current_user", None) is not None
         if self._body_bytes > MAX_BODY_BYTES or not is_known:
@@ -177,10 +179,10 @@ class ChatHandler(ChatMixin, APIHandler):
             self._body += chunk
 
     def body(self) -> bytes:
-        """Give the body.
+        """Return the body of the request.
 
         Raises:
-            ContentTooLarge: it was longer than is taken.
+            ContentTooLarge: the body is longer than ``MAX_BODY_BYTES``.
         """
         if self._body_bytes > MAX_BODY_BYTES:
             raise self._too_large(self._body_bytes)
@@ -193,11 +195,11 @@ class ChatHandler(ChatMixin, APIHandler):
         )
 
     async def unless_gone(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Do what may take long, and leave it when the client or the server goes.
+        """Await long work; cancel it when the client disconnects or the server stops.
 
         Raises:
-            ClientGone: the client went; nobody waits for an answer.
-            StartFailed: the server stops.
+            ClientGone: the client has disconnected.
+            StartFailed: the server is stopping.
         """
         task = asyncio.ensure_future(work)
         self._works.add(task)
@@ -216,27 +218,27 @@ class ChatHandler(ChatMixin, APIHandler):
     is_gone = False
 
     def on_connection_close(self) -> None:
-        """Leave what this request was waiting for; leaving is all it is (L8)."""
+        """Cancel the waiting of this request; no run notices (L8)."""
         self.is_gone = True
         for task in self._works:
             task.cancel()
         super().on_connection_close()
 
     def respond(self, value: Any, status: int = 200) -> None:
-        """Answer with JSON."""
+        """Respond with a value as JSON."""
         self.respond_text(dumps(value), status)
 
     def respond_text(self, text: str, status: int = 200) -> None:
-        """Answer with what is JSON already."""
+        """Respond with a text that is JSON already."""
         self.set_status(status)
         self.set_header("Cache-Control", "no-store")
         self.finish(text)
 
     def respond_nothing(self) -> None:
-        """Answer that it is done, and there is no more to say."""
+        """Respond with 204: done, without a body."""
         self.set_status(204)
         self.set_header("Cache-Control", "no-store")
         self.finish()
 
     def compute_etag(self) -> None:
-        """Give none: an answer is never to be kept."""
+        """Send no ETag, because no response may be cached."""

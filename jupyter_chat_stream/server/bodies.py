@@ -105,7 +105,7 @@ class InputBody(Body):
 
 
 class Nothing(Body):
-    """A command that needs no more than its address."""
+    """The empty body of a command."""
 
 
 Model = TypeVar("Model", bound=Body)
@@ -127,7 +127,7 @@ def parse(model: type[Model], raw: bytes) -> Model:
 
 
 def new_message(raw: bytes) -> NewMessage:
-    """Read what a person sends.
+    """Read the body of a new message.
 
     Raises:
         InvalidInput: see ``parse``; and empty content.
@@ -140,7 +140,7 @@ def new_message(raw: bytes) -> NewMessage:
 
 
 def new_schedule(raw: bytes) -> ScheduleBody:
-    """Read what is to be sent again and again.
+    """Read the body of a new schedule.
 
     Raises:
         InvalidInput, ContentTooLarge: see ``new_message``.
@@ -151,7 +151,7 @@ def new_schedule(raw: bytes) -> ScheduleBody:
 
 
 def schedule_changes(raw: bytes) -> dict[str, Any]:
-    """Read what is to be different about a schedule.
+    """Read the body that changes a schedule.
 
     Raises:
         InvalidInput, ContentTooLarge: see ``new_message``.
@@ -162,7 +162,7 @@ def schedule_changes(raw: bytes) -> dict[str, Any]:
 
 
 def input_body(raw: bytes) -> InputBody:
-    """Read a person's answer to a run's question.
+    """Read the body that replies to the question of a run.
 
     Raises:
         InvalidInput: see ``parse``.
@@ -182,7 +182,7 @@ def input_body(raw: bytes) -> InputBody:
 
 
 def time_ms(field: str, text: str | None) -> int | None:
-    """Give a field's time in ms since 1970, None where it has none.
+    """Return the time of a field in ms since 1970, None where the field is absent.
 
     Raises:
         InvalidInput: it is not ISO 8601 with a time zone.

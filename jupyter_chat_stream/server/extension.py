@@ -137,7 +137,7 @@ class ChatStreamApp(ExtensionApp):
 
 
 def refuser(error: TraitError) -> Callable[[ChatStream], Any]:
-    """Give what stands for a service whose settings cannot be meant."""
+    """Return a factory that raises the error of the settings in the place of a service."""
 
     def refuse(config: ChatStream) -> Any:
         raise StartFailed(
@@ -149,7 +149,7 @@ def refuser(error: TraitError) -> Callable[[ChatStream], Any]:
 
 
 def port_of(server: ServerApp) -> int:
-    """Give the port that the server listens on; before 2.20 it keeps the 0 it was asked for."""
+    """Return the port that the server listens on; before 2.20 Jupyter's own setting stays 0."""
     if server.port:
         return server.port
     bound = getattr(server.http_server, "_sockets", {}).values()
@@ -158,7 +158,7 @@ def port_of(server: ServerApp) -> int:
 
 
 def connection_of(server: ServerApp, token: str) -> Connection:
-    """Say how a process on this machine reaches the server, and with what."""
+    """Return the address and the token by which a process on this host reaches the server."""
     tls: dict[str, Any] = server.ssl_options or {}
     ip = server.ip
     if ip in EVERYWHERE:

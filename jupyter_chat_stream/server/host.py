@@ -136,7 +136,7 @@ class ServiceHost:
         self._failure.code = error.code
 
     def identity(self, provider: IdentityProvider) -> ConnectionIdentity:
-        """Give the identity of who sends the connection file's token."""
+        """Return the identity of a request that carries the connection file's token."""
         if self._identity is None:
             self._identity = ConnectionIdentity(server_owner(provider), parent=self._config)
         return self._identity
@@ -164,7 +164,7 @@ class ServiceHost:
         task.add_done_callback(self._streams.discard)
 
     def current_activity(self) -> dict[str, int] | None:
-        """Say what is going on here, None where nothing is."""
+        """Return a description of the current work, None where there is none."""
         active = 0 if self._service is None else self._service.active_runs
         return {"runs": active} if active else None
 

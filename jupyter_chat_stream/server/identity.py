@@ -27,7 +27,7 @@ _RANDOM_NAME = re.compile(r"[0-9a-f]{32}")
 
 
 def owner_of(provider: IdentityProvider, user: User) -> str:
-    """Give the owner this user acts as."""
+    """Return the owner whose threads this user reads and writes."""
     if isinstance(provider, ConnectionIdentity):
         return user.username
     if type(provider) in (IdentityProvider, PasswordIdentityProvider):
@@ -36,7 +36,7 @@ def owner_of(provider: IdentityProvider, user: User) -> str:
 
 
 def server_owner(provider: IdentityProvider) -> str:
-    """Give the owner whose kernels run on this server."""
+    """Return the owner of the kernels on this server."""
     is_hub = any(cls.__module__.startswith("jupyterhub.") for cls in type(provider).__mro__)
     return (os.environ.get("JUPYTERHUB_USER") if is_hub else None) or LOCAL_OWNER
 
@@ -68,7 +68,7 @@ class ConnectionIdentity(IdentityProvider):
 
 
 def has_token(handler: RequestHandler, token: str) -> bool:
-    """Say whether the request's Authorization header carries this very token."""
+    """Return whether the Authorization header of the request carries exactly this token."""
     match = _AUTHORIZATION.fullmatch(handler.request.headers.get("Authorization", ""))
     if match is None:
         return False

@@ -22,7 +22,7 @@ _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 
 def text(handler: RequestHandler, name: str, *, least: int = 1, most: int = 200) -> str | None:
-    """Give a query argument, None where it is absent.
+    """Return a query argument, None where it is absent.
 
     Raises:
         InvalidInput: it is not UTF-8, or has too few or too many characters.
@@ -37,7 +37,7 @@ def text(handler: RequestHandler, name: str, *, least: int = 1, most: int = 200)
 
 
 def whole(handler: RequestHandler, name: str, *, least: int, most: int) -> int | None:
-    """Give a whole number from the query, None where it is absent.
+    """Return a whole number of the query, None where it is absent.
 
     Raises:
         InvalidInput: it is not one, or out of bounds.
@@ -54,7 +54,7 @@ def _whole(name: str, value: str, *, least: int, most: int) -> int:
 
 
 def flag(handler: RequestHandler, name: str) -> bool:
-    """Give a yes or no from the query; absent is no.
+    """Return a flag of the query; an absent flag is False.
 
     Raises:
         InvalidInput: it is neither.
@@ -68,7 +68,7 @@ def flag(handler: RequestHandler, name: str) -> bool:
 
 
 def seconds(handler: RequestHandler, name: str) -> float:
-    """Give a time to wait, 0 where it is absent.
+    """Return the seconds to wait, 0 where the argument is absent.
 
     Raises:
         InvalidInput: it is not a number from 0 to 60.
@@ -83,7 +83,7 @@ def seconds(handler: RequestHandler, name: str) -> float:
 
 
 def cursor(handler: RequestHandler) -> int:
-    """Give the cursor to follow from: ``Last-Event-ID`` before ``after``, 0 without either.
+    """Return the cursor: ``Last-Event-ID``, else ``after``, else 0.
 
     Raises:
         InvalidInput: it is not a whole number.
@@ -94,7 +94,7 @@ def cursor(handler: RequestHandler) -> int:
 
 
 def idempotency_key(handler: RequestHandler) -> str | None:
-    """Give the request's Idempotency-Key, None where it has none.
+    """Return the Idempotency-Key of the request, None where it is absent.
 
     Raises:
         InvalidInput: it is empty, too long, or not printable ASCII.
@@ -109,13 +109,13 @@ def idempotency_key(handler: RequestHandler) -> str | None:
 
 
 def preferred_wait(handler: RequestHandler) -> int | None:
-    """Give the seconds of ``Prefer: wait=``, at most 60; ignore what is malformed (RFC 7240)."""
+    """Return the seconds of ``Prefer: wait=``, at most 60; ignore a malformed header (RFC 7240)."""
     found = _PREFER_WAIT.search(handler.request.headers.get("Prefer", ""))
     return None if found is None else min(int(found.group(1)), int(MAX_WAIT_S))
 
 
 def wants_stream(handler: RequestHandler) -> bool:
-    """Say whether the Accept header asks for server-sent events."""
+    """Return whether the Accept header asks for server-sent events."""
     accepted = handler.request.headers.get("Accept", "").lower().split(",")
     return any(kind.split(";")[0].strip() == "text/event-stream" for kind in accepted)
 

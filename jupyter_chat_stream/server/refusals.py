@@ -1,8 +1,8 @@
-"""How the edge says no: its own errors, and the answer that any error becomes.
+"""Error responses: the errors of the HTTP edge, and the response to any error.
 
-An answer names a stable code and says what to do. What nobody foresaw becomes ``internal`` with
-an id that stands in the log too; the log gets the kind of the error and where it came from,
-never its message, for that may quote a prompt or a key.
+A response names a stable code and the next step. An unforeseen error becomes ``internal`` with an
+id that stands in the log, too. The log gets the kind of such an error and its traceback, never its
+message, because the message may quote a prompt or a key.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class InvalidJson(InvalidInput):
 
 
 class Unauthenticated(Forbidden):
-    """Nobody whom this server knows is asking. Jupyter answers 403 here, not 401."""
+    """The request carries no valid token. The status is 403, not 401, as in Jupyter."""
 
     code = "unauthenticated"
 
@@ -39,7 +39,7 @@ class Unauthenticated(Forbidden):
 
 
 class StartFailed(ChatStreamError):
-    """The chat could not start; the rest of the server goes on."""
+    """The chat could not start; the rest of the Jupyter server works."""
 
     code = "start_failed"
     status = 503
@@ -56,7 +56,7 @@ _SENTENCES = {
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorResponse:
-    """An error as it goes out: the status, the ``error`` object, and headers that belong to it."""
+    """The HTTP response to an error."""
 
     status: int
     error: dict[str, Any]
@@ -66,10 +66,10 @@ class ErrorResponse:
 def error_response(
     error: BaseException | None, *, status: int, log: logging.Logger
 ) -> ErrorResponse:
-    """Turn what was raised into an answer; log what nobody foresaw.
+    """Return the response to an error; log an unforeseen one.
 
     Args:
-        status: what tornado would answer, for errors of its own.
+        status: the status that tornado has chosen, for its own errors.
     """
     if isinstance(error, ChatStreamError):
         return _ours(error)
@@ -91,7 +91,7 @@ def _ours(error: ChatStreamError) -> ErrorResponse:
 
 
 def unforeseen(error: BaseException, *, log: logging.Logger) -> ErrorResponse:
-    """Give an error an id, write it to the log without its message, and answer with the id."""
+    """Log an error under a new id, without its message, and return a response with that id."""
     error_id = secrets.token_hex(6)
     where = "".join(traceback.format_tb(error.__traceback__))
     log.error("chat-stream | internal error %s: %s\n%s", error_id, type(error).__name__, where)

@@ -1,9 +1,9 @@
 """The WebSocket: many threads on one socket (docs/protocol.md, Following).
 
-Each feed is a task whose reader pours into the socket's outbox. Where that has no room the
-reader reads on later, from where it was, so that a socket nobody reads holds at most 256 kB (L8).
-A bad frame is answered with an error and the socket stays. Closing it ends every task; no run
-notices.
+Each feed is a task whose reader delivers frames into the outbox of the socket. When the outbox is
+full the reader stops and continues later from its cursor, so a socket that nobody reads holds at
+most 256 kB (L8). The socket responds to a bad frame with an error and stays open. Closing the
+socket cancels every task of it; no run notices.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 
 
 class SocketFeed:
-    """One thread on one socket: what its reader pours into."""
+    """The feed of one thread on one socket; its reader delivers frames into it."""
 
     def __init__(self, outbox: Outbox) -> None:
         self.task: asyncio.Task[None] | None = None
@@ -45,7 +45,7 @@ class SocketFeed:
         return not self._has_ended and self._outbox.post(text, self)
 
     def end(self) -> None:
-        """Send no more of it."""
+        """Stop the feed and drop its frames that are not sent yet."""
         self._has_ended = True
         if self.task is not None:
             self.task.cancel()
@@ -53,7 +53,7 @@ class SocketFeed:
 
 
 class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
-    """One page's, or one kernel's, way to follow."""
+    """The WebSocket by which one page or one kernel follows its threads."""
 
     def initialize(self) -> None:
         self._feeds: dict[str, SocketFeed] = {}
@@ -96,22 +96,22 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         return task
 
     def on_close(self) -> None:
-        """End everything this socket has begun."""
+        """Cancel every task of this socket."""
         for task in self._tasks:
             task.cancel()
 
     async def _tend(self) -> None:
-        """Show that the connection lives; see where it does not. First to begin, last to end."""
+        """Send heartbeats; close the socket when this task is cancelled."""
         try:
             while True:
                 await asyncio.sleep(self.host.heartbeat_s)
                 if not self._outbox.held_bytes:
                     self._keep(self._send('{"op":"heartbeat"}'))
         finally:
-            self.close(1001, "the server stops")  # nothing happens where it is closed already
+            self.close(1001, "the server stops")  # no effect on a closed socket
 
     async def on_message(self, message: str | bytes) -> None:
-        """Take one frame; the next is not read before this one's answer has gone."""
+        """Handle one frame; tornado reads the next one after the response to this one is sent."""
         thread_id = None
         try:
             op, thread_id, after = parse_frame(message)
@@ -155,7 +155,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
     async def _say(
         self, error: BaseException, thread_id: str | None, sender: SocketFeed | None = None
     ) -> None:
-        """Answer a request of the client with an error."""
+        """Send an error frame."""
         frame: dict[str, Any] = {"op": "error"}
         if thread_id is not None:
             frame["thread"] = thread_id[:128]
@@ -170,7 +170,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         return connection.stream.write(b"".join(map(encode_frame, texts)))
 
     def get_compression_options(self) -> None:
-        """Agree to none: frames go out as they are."""
+        """Refuse compression: frames are sent unchanged."""
 
     async def _send(self, text: str, sender: SocketFeed | None = None) -> None:
         try:
@@ -180,7 +180,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
 
 
 def encode_frame(text: str) -> bytes:
-    """Give a server's whole text frame (RFC 6455: final, not masked)."""
+    """Return a text frame of a server (RFC 6455: final, not masked)."""
     payload = text.encode()
     size = len(payload)
     if size < 126:

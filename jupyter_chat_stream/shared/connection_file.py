@@ -44,11 +44,11 @@ class Connection:
     ca_file: str | None = None
 
     def headers(self) -> dict[str, str]:
-        """Give the headers that open the API; the WebSocket's handshake takes them too."""
+        """Return the headers that authorize a request or the handshake of a WebSocket."""
         return {"Authorization": f"token {self.token}"}
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """Give the TLS settings to connect with; None where the server serves plain HTTP."""
+        """Return the TLS settings of a connection; None where the server speaks plain HTTP."""
         if not self.url.startswith("https"):
             return None
         context = ssl.create_default_context(cafile=self.ca_file)

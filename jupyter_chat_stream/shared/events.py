@@ -227,7 +227,7 @@ class Event(BodyFields):
         return self.body.type
 
     def __getitem__(self, field: str) -> Any:
-        """Give a field as on the wire: ``event["text"]``, ``event["at"]`` in ISO 8601."""
+        """Return a field as on the wire: ``event["text"]``, ``event["at"]`` in ISO 8601."""
         return to_wire(self)[field]
 
     if not TYPE_CHECKING:  # or a type checker would take every name
@@ -286,7 +286,7 @@ def from_iso(text: str) -> int:
 
 
 def body_fields(body: Body) -> dict[str, Any]:
-    """Give what the body carries, as on the wire."""
+    """Return the fields of a body as on the wire."""
     if isinstance(body, Unknown):
         return dict(body.fields)
     fields = dict(vars(body))
@@ -315,7 +315,7 @@ def make_body(type_: str, fields: Mapping[str, Any]) -> Body:
 
 
 def to_wire(event: Event) -> dict[str, Any]:
-    """Give the event as a JSON object."""
+    """Return the event as a JSON object."""
     wire: dict[str, Any] = {"seq": event.seq, "type": event.type, "thread_id": event.thread_id}
     for name in ("run_id", "message_id", "attempt"):
         value = getattr(event, name)
@@ -349,7 +349,7 @@ def parse(wire: Mapping[str, Any]) -> Event:
 
 
 def encode(event: Event) -> str:
-    """Give the event's JSON text, the same bytes for every reader."""
+    """Return the JSON text of the event; every reader gets the same bytes."""
     body = event.body
     if isinstance(body, Delta) and event.run_id and event.message_id and event.attempt is not None:
         return (

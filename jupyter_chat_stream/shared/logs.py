@@ -24,7 +24,7 @@ _PLAIN = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
 
 
 class Line:
-    """What happened, by a stable name, and facts about it; None is left out."""
+    """A log message: a stable name of what happened, and facts; a fact that is None is left out."""
 
     __slots__ = ("event", "facts")
 
@@ -74,7 +74,7 @@ def place_of(error: BaseException) -> str:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Ours, so that it is known again; writes to whatever is the error stream by then."""
+    """The package's own handler; it writes to the present ``sys.stderr``."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)

@@ -72,7 +72,7 @@ class Subscription:
         return self.transcript.seq
 
     def request(self) -> dict[str, Any]:
-        """Give the frame that asks for what comes after the cursor."""
+        """Return the frame that requests the events after the cursor."""
         self.is_live = False
         self._is_asking = True
         return {"op": "subscribe", "thread": self.thread_id, "after": self.cursor}

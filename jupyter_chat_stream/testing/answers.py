@@ -76,7 +76,7 @@ class Answer:
 
 
 def reply_to(user_text: str, chars: int | None = None) -> str:
-    """Say what the fake server answers by itself: a pure function of the last user's turn.
+    """Return the default answer of the fake server: a pure function of the last user's turn.
 
     Args:
         chars: the exact length; None for a sentence.
@@ -96,7 +96,7 @@ def reply_to(user_text: str, chars: int | None = None) -> str:
 
 
 def text_of(message: Mapping[str, Any]) -> str:
-    """Give the text of a message in a request's body."""
+    """Return the text of a message in the body of a request."""
     content = message.get("content", "")
     if isinstance(content, str):
         return content
@@ -104,13 +104,13 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def is_continuation(body: Mapping[str, Any]) -> bool:
-    """Say whether a request asks to go on with a reply that was cut."""
+    """Return whether a request asks to continue a reply that was cut."""
     messages = body.get("messages") or [{}]
     return text_of(messages[-1]).startswith(CONTINUE_MARK)
 
 
 def user_text(body: Mapping[str, Any]) -> str:
-    """Give the last user's turn, the request to go on not counted."""
+    """Return the last turn of the user that is no request to continue."""
     for message in reversed(body.get("messages", ())):
         text = text_of(message)
         if message.get("role") == "user" and not text.startswith(CONTINUE_MARK):
@@ -119,7 +119,7 @@ def user_text(body: Mapping[str, Any]) -> str:
 
 
 def rest_of(answer: Answer, body: Mapping[str, Any]) -> str:
-    """Give the text to send: the whole, or what is left of it when a cut reply goes on."""
+    """Return the text to send: the whole text, or its rest where a cut reply is continued."""
     whole = answer.text if answer.text is not None else reply_to(user_text(body), answer.chars)
     if is_continuation(body) and len(body["messages"]) > 1:
         kept = text_of(body["messages"][-2])
@@ -132,17 +132,17 @@ def rest_of(answer: Answer, body: Mapping[str, Any]) -> str:
 
 
 def error_body(type_: str, message: str) -> dict[str, Any]:
-    """Give the API's error object."""
+    """Return the API's error object."""
     return {"type": "error", "error": {"type": type_, "message": message}}
 
 
 def to_sse(event: Mapping[str, Any]) -> bytes:
-    """Give an event as the stream has it."""
+    """Return an event in the form of a server-sent event."""
     return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
 
 
 def stream_events(answer: Answer, body: Mapping[str, Any], number: int) -> Iterator[dict[str, Any]]:
-    """Give all events of a reply that nothing happens to."""
+    """Yield all events of a reply without a fault."""
     text = rest_of(answer, body)
     usage = {
         "input_tokens": 10,

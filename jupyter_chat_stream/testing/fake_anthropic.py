@@ -63,7 +63,7 @@ class Request:
         return answers.cache_marks(self.body)
 
     def to_json(self) -> dict[str, Any]:
-        """Give the record as ``GET /_requests`` shows it."""
+        """Return the record as ``GET /_requests`` shows it."""
         return {
             "number": self.number,
             "state": self.state,

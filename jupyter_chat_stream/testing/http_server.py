@@ -33,7 +33,7 @@ class HttpRequest:
     body: bytes
 
     def json(self) -> Any:
-        """Give the body's JSON, None where it is none."""
+        """Return the JSON of the body, None where the body is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:

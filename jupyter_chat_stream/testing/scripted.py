@@ -114,7 +114,7 @@ class ScriptedProvider:
         )
 
     def is_ready(self) -> bool:
-        """Say what the test said."""
+        """Return what the test has set."""
         return self._is_ready
 
     async def warm(self) -> None:

@@ -24,7 +24,7 @@ SHARED_NAMES_LEFT = frozenset(
 )
 # Docstrings that still begin with one of these words. The number only falls.
 EMPTY_OPENINGS = ("Give", "Gives", "Say", "Says")
-EMPTY_OPENINGS_LEFT = 236
+EMPTY_OPENINGS_LEFT = 131
 # These names mean what others mean by the word: Jupyter's session and kernel manager, and the
 # distance of a time zone from UTC.
 NAMES_OF_OTHERS = frozenset({"_session_file", "manager", "_OFFSET", "offset_s"})

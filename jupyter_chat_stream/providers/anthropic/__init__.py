@@ -79,7 +79,7 @@ class AnthropicProvider:
         return models.find(name)
 
     def is_ready(self) -> bool:
-        """Say whether there is a key."""
+        """Return whether there is a key."""
         return self._keys.is_there()
 
     async def warm(self) -> None:

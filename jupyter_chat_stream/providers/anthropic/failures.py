@@ -101,7 +101,7 @@ def _passes(status: int) -> bool:
 
 
 def _read_body(body: Any) -> tuple[str, str]:
-    """Give the type and the message of the API's error object, empty where there is none."""
+    """Return the type and the message of the API's error object; empty texts without one."""
     error = body.get("error") if isinstance(body, dict) else None
     type_, said = (error.get("type"), error.get("message")) if isinstance(error, dict) else ("", "")
     return (

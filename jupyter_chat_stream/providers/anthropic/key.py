@@ -21,7 +21,7 @@ MAX_KEY_FILE_BYTES = 4096
 
 
 def default_key_file() -> Path:
-    """Give the path of the key file under Jupyter's data directory."""
+    """Return the path of the key file under Jupyter's data directory."""
     from jupyter_core.paths import jupyter_data_dir  # 20 ms that few need
 
     return Path(jupyter_data_dir()) / "chat-stream" / "anthropic.key"
@@ -51,7 +51,7 @@ class KeySource:
         return self._path or default_key_file()
 
     def read(self) -> str:
-        """Give the key.
+        """Return the key.
 
         Raises:
             MissingKey: there is none, or its file is open to others.
@@ -72,7 +72,7 @@ class KeySource:
         return key
 
     def is_there(self) -> bool:
-        """Say whether a key could be read now."""
+        """Return whether a key can be read now."""
         try:
             self.read()
         except (MissingKey, BadKey):

@@ -66,12 +66,12 @@ def version(name: str) -> tuple[int, int] | None:
 
 
 def takes_thinking_budget(name: str) -> bool:
-    """Say whether thinking is given as a budget; from 4.6 on the model decides by itself."""
+    """Return whether the model takes a budget of thinking tokens; from 4.6 on it takes none."""
     known = version(name)
     return known is not None and known < (4, 6)
 
 
 def thinks_unasked(name: str) -> bool:
-    """Say whether the model thinks when nothing is said about it, as Claude 5 does."""
+    """Return whether the model thinks without being asked to, as Claude 5 does."""
     known = version(name)
     return known is not None and known >= (5, 0)

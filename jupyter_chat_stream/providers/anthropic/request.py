@@ -33,7 +33,7 @@ _CACHE: Mapping[str, str] = {"type": "ephemeral"}
 
 
 def build(prompt: Prompt, model: Model) -> dict[str, Any]:
-    """Give the arguments of ``messages.create`` for a prompt.
+    """Return the arguments of ``messages.create`` for a prompt.
 
     Raises:
         BadRequest: the prompt holds what the API does not take.

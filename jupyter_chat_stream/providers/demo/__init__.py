@@ -106,7 +106,7 @@ class DemoProvider:
         )
 
     def is_ready(self) -> bool:
-        """Say yes: nothing is needed."""
+        """Return True: the demo needs no key."""
         return True
 
     async def warm(self) -> None:
@@ -138,7 +138,7 @@ class DemoProvider:
 
 
 def answer_to(prompt: Prompt) -> str:
-    """Give the whole text of the answer to a prompt, as if nothing of it had come yet.
+    """Return the whole text of the answer to a prompt, also where its beginning is written already.
 
     Of one that asks, it is the text up to the first question without an answer.
     """

@@ -239,7 +239,7 @@ reason and lets you decide.
 
 
 def text(prompt: Prompt, chars: int) -> str:
-    """Give the whole answer of a demo model.
+    """Return the whole answer of a demo model.
 
     Args:
         chars: the length of what ``demo/long`` says.
@@ -253,7 +253,7 @@ def text(prompt: Prompt, chars: int) -> str:
 
 
 def last_user_text(prompt: Prompt) -> str:
-    """Give what the user said last."""
+    """Return the last text of the user."""
     return next((turn.text for turn in reversed(prompt.turns) if turn.role == "user"), "")
 
 
@@ -299,7 +299,7 @@ def _paragraphs() -> tuple[str, ...]:
 
 
 def long_text(chars: int) -> str:
-    """Give a text of exactly that length; a shorter one is the beginning of a longer one."""
+    """Return a text of exactly this length; a shorter text is the beginning of a longer one."""
     parts: list[str] = []
     length = number = 0
     while length < chars:

@@ -23,7 +23,7 @@ Step = str | AskChunk | SleepChunk
 
 
 def script(prompt: Prompt, params: DemoParams) -> list[Step]:
-    """Give the steps of an answer, up to the first question that has none."""
+    """Return the steps of an answer, up to the first question without a reply."""
     steps: list[Step] = []
     answered = 0
     for step in _ask(prompt, params) if prompt.model == "ask" else _wait(prompt, params):

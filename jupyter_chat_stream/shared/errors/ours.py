@@ -17,7 +17,7 @@ class ChatStreamError(Exception):
         self.facts = facts
 
     def to_wire(self) -> dict[str, Any]:
-        """Give the ``error`` object of an HTTP answer or a socket frame."""
+        """Return the ``error`` object of an HTTP response or a socket frame."""
         return {**self.facts, "code": self.code, "message": self.message}
 
 
