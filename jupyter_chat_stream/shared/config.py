@@ -105,8 +105,8 @@ class ChatStream(Configurable):
         None,
         min=1,
         allow_none=True,
-        help="Maximum of runs of one user that all servers and workers together execute at the same "
-        "time. Default and None: no limit but max_active_runs, which the users share in turn.",
+        help="Maximum of runs of one user that all servers and workers together execute at the "
+        "same time. Default and None: no limit but max_active_runs, which the users share in turn.",
     ).tag(config=True)
     over_active_runs = Enum(
         ("queue", "refuse"),
@@ -145,8 +145,8 @@ class ChatStream(Configurable):
     housekeeping_interval_s = Float(
         300.0,
         min=0.01,
-        help="Seconds between two rounds of housekeeping, which compacts events, purges threads and "
-        "frees disk space. Default 300. One process of a database does it at a time.",
+        help="Seconds between two rounds of housekeeping, which compacts events, purges threads "
+        "and frees disk space. Default 300. One process of a database does it at a time.",
     ).tag(config=True)
     sweep_interval_s = Float(
         1.0,
@@ -183,8 +183,8 @@ class ChatStream(Configurable):
     ).tag(config=True)
     metrics_address = Unicode(
         "127.0.0.1",
-        help="Address on which a worker serves its metrics. Default: 127.0.0.1. The metrics name no "
-        "person and no thread; the address asks for no token.",
+        help="Address on which a worker serves its metrics. Default: 127.0.0.1. The metrics name "
+        "no person and no thread; the address asks for no token.",
     ).tag(config=True)
 
     network_disk = Bool(

@@ -86,7 +86,9 @@ def test_an_ended_login_is_said_and_the_page_recovers(
     chat.expect_live()
     proxy.is_signed_out = True
     proxy.cut()
-    expect(chat.status).to_have_text("You are signed out. Reload this page to sign in again.", timeout=PATIENCE_MS)
+    expect(chat.status).to_have_text(
+        "You are signed out. Reload this page to sign in again.", timeout=PATIENCE_MS
+    )
     chat.field.fill("Is it kept?")
     chat.field.press("Enter")
     expect(chat.root.get_by_test_id("problem")).to_contain_text("You are signed out")
