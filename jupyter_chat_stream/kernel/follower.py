@@ -26,7 +26,7 @@ from ..shared.errors import (
     VersionMismatch,
 )
 from ..shared.events import ENDS
-from ..shared.records import MessageRecord, RunRecord, ThreadRecord
+from ..shared.records import MessageRecord, RunRecord, SubscribeFrame, ThreadRecord
 from ..shared.subscription import Applied, Ended, Resubscribe, Subscription
 from .wire import error_from_wire
 
@@ -152,12 +152,12 @@ class Follower:
             is_forgotten = transcript.forget_oldest(KEPT_MESSAGES, self._pins)
             self.has_earlier = self.has_earlier or is_forgotten
 
-    def request(self) -> dict[str, Any]:
+    def request(self) -> SubscribeFrame:
         """Give the frame that asks for what comes after the cursor."""
         self.is_refused = False
         return self._subscription.request()
 
-    def receive(self, frame: Mapping[str, Any]) -> dict[str, Any] | None:
+    def receive(self, frame: Mapping[str, Any]) -> SubscribeFrame | None:
         """Take one frame; give the frame to answer with, if there is one."""
         with self._lock:
             action = self._subscription.receive(frame)
@@ -182,7 +182,7 @@ class Follower:
         self.is_refused = True
         self.trouble(error)
 
-    def _ask_again(self, action: Resubscribe) -> dict[str, Any] | None:
+    def _ask_again(self, action: Resubscribe) -> SubscribeFrame | None:
         if action.reason.startswith("misfit"):
             self._misfits += 1
         if self._misfits <= MAX_MISFITS:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from ..shared.errors import BadRequest, NoSuchModel
+from ..shared.records import ModelRecord
 from ..shared.spelling import did_you_mean
 from .base import Model, Provider
 
@@ -78,9 +78,9 @@ class Registry:
             raise self._unknown(provider_name, model_id)
         return provider, provider.model(name)
 
-    def models(self) -> list[dict[str, Any]]:
+    def models(self) -> list[ModelRecord]:
         """List every model on offer, and every broken provider, as the wire has them."""
-        listed: list[dict[str, Any]] = []
+        listed: list[ModelRecord] = []
         broken = dict(self._broken)
         for name, provider in self._providers.items():
             try:
@@ -148,7 +148,7 @@ def _sentence(name: str, error: Exception) -> str:
     )
 
 
-def _to_wire(provider_name: str, model: Model, ready: bool) -> dict[str, Any]:
+def _to_wire(provider_name: str, model: Model, ready: bool) -> ModelRecord:
     return {
         "id": f"{provider_name}/{model.name}",
         "provider": provider_name,
@@ -163,7 +163,7 @@ def _to_wire(provider_name: str, model: Model, ready: bool) -> dict[str, Any]:
     }
 
 
-def _broken_to_wire(provider_name: str, sentence: str) -> dict[str, Any]:
+def _broken_to_wire(provider_name: str, sentence: str) -> ModelRecord:
     """Return an entry of the list of models that reports a provider that could not be loaded."""
     return {
         "id": provider_name,

@@ -21,7 +21,7 @@ from typing import Any, cast
 from .errors import FoldError, InvalidInput
 from .events import Event, parse
 from .fold import Transcript
-from .records import SnapshotFrame
+from .records import Failure, SnapshotFrame, SubscribeFrame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Resubscribe:
 class Ended:
     """Nothing more will come; ``error`` is the wire's error object, or None when deleted."""
 
-    error: Mapping[str, Any] | None
+    error: Failure | None
 
 
 Action = Applied | Resubscribe | Ended
@@ -71,7 +71,7 @@ class Subscription:
     def cursor(self) -> int:
         return self.transcript.seq
 
-    def request(self) -> dict[str, Any]:
+    def request(self) -> SubscribeFrame:
         """Return the frame that requests the events after the cursor."""
         self.is_live = False
         self._is_asking = True
@@ -94,7 +94,7 @@ class Subscription:
         if op == "closed":
             return Ended(error=None)
         if op == "error":
-            return self._receive_error(frame.get("error") or {})
+            return self._receive_error(cast(Failure, frame.get("error") or {}))
         return None
 
     def _receive_events(self, wires: list[Mapping[str, Any]]) -> Action:
@@ -119,7 +119,7 @@ class Subscription:
         self.is_live = True
         return Applied(events=(), live=True)
 
-    def _receive_error(self, error: Mapping[str, Any]) -> Action:
+    def _receive_error(self, error: Failure) -> Action:
         if error.get("code") == "cursor_ahead":
             self.transcript = Transcript()
             return self._ask("cursor_ahead")

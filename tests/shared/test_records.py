@@ -23,12 +23,14 @@ TWINS = {
     "AttachmentPart": records.AttachmentPart,
     "Message": records.MessageRecord,
     "Run": records.RunRecord,
+    "Model": records.ModelRecord,
     "Snapshot": records.SnapshotFrame,
 }
 # Fields of the wire that the page does not read; it derives content and incomplete itself.
 UNREAD = {
     "Thread": {"owner", "project", "system", "archived", "created_at"},
     "Message": {"content", "incomplete"},
+    "Model": {"name", "can", "context_tokens", "max_output_tokens", "error"},
 }
 
 
