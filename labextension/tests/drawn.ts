@@ -59,5 +59,7 @@ export async function drawn(text: string, cuts: readonly number[] = []): Promise
   }
   markdown.update(text, true);
   await services.rest();
+  // In a long loop of drawings, the test runner takes a worker without a free moment for dead.
+  await new Promise(resolve => setImmediate(resolve));
   return host;
 }

@@ -15,6 +15,7 @@ from .blanks import BLANK, BlockRule, is_blank, trimmed
 _DEFINITION = re.compile(rf"\[\^([^{BLANK}\[\]]{{1,100}})\]:[ \t]*")
 _MARK = re.compile(rf"\[\^([^{BLANK}\[\]]{{1,100}})\]")
 _SCHEME = re.compile(r"(?:^|[^a-zA-Z0-9])(https?)\Z", re.IGNORECASE | re.ASCII)
+_FRONTS = ("em_open", "hardbreak", "s_open", "softbreak", "strong_open")
 _WWW = re.compile(rf"(^|[{BLANK}*_~(])(www\.[^{BLANK}<]+)")
 _LETTER = "[a-zA-Z0-9\u0080-\U0010ffff_-]"
 _DOMAIN = re.compile(rf"{_LETTER}+(\.{_LETTER}+)*")
@@ -214,7 +215,8 @@ def www_links(tokens: list[Token]) -> list[Token]:
     for token in tokens:
         links += {"link_open": 1, "link_close": -1}.get(token.type, 0)
         is_text = token.type == "text" and links == 0 and "www." in token.content
-        linked += _www_in(token.content, not linked) if is_text else [token]
+        is_front = not linked or linked[-1].type in _FRONTS
+        linked += _www_in(token.content, is_front) if is_text else [token]
     return linked
 
 

@@ -3,6 +3,7 @@ import { type StateInline, type Token } from 'markdown-it';
 
 const SCHEME = /(?:^|[^a-z0-9])(https?)$/i;
 const WWW = /(^|[\s*_~(])(www\.[^\s<]+)/g;
+const FRONTS = new Set(['em_open', 'hardbreak', 's_open', 'softbreak', 'strong_open']);
 const END_OF_WORD = /[\s<]/g;
 const DOMAIN = /^[a-z0-9\u0080-\uffff_-]+(\.[a-z0-9\u0080-\uffff_-]+)*/i;
 
@@ -63,10 +64,15 @@ export function wwwLinks(tokens: Token[]): Token[] {
   for (const token of tokens) {
     links += token.type === 'link_open' ? 1 : token.type === 'link_close' ? -1 : 0;
     linked.push(
-      ...(token.type === 'text' && links === 0 ? wwwIn(token, linked.length === 0) : [token])
+      ...(token.type === 'text' && links === 0 ? wwwIn(token, isFront(linked.at(-1))) : [token])
     );
   }
   return linked;
+}
+
+/** Whether a word may begin behind this token. */
+function isFront(before: Token | undefined): boolean {
+  return before === undefined || FRONTS.has(before.type);
 }
 
 function wwwIn(token: Token, isFirst: boolean): Token[] {
