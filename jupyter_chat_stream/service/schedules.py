@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..shared.records import ScheduleRecord
 from ..store.front import MAX_SCHEDULES, NewSchedule, check_content
 from .base import ServiceBase
 
@@ -29,12 +30,12 @@ class Schedules(ServiceBase):
         found = await self.store.schedules.page(owner, thread_id, limit=limit, before=before)
         return {"schedules": found}
 
-    async def schedule(self, owner: str, schedule_id: str) -> dict[str, Any]:
+    async def schedule(self, owner: str, schedule_id: str) -> ScheduleRecord:
         return await self.store.schedules.read(owner, schedule_id)
 
     async def create_schedule(
         self, owner: str, thread_id: str, new: NewSchedule
-    ) -> tuple[dict[str, Any], bool]:
+    ) -> tuple[ScheduleRecord, bool]:
         """Send a message whenever its expression says so; False where that was so already.
 
         Raises:
@@ -48,7 +49,7 @@ class Schedules(ServiceBase):
 
     async def change_schedule(
         self, owner: str, schedule_id: str, changes: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    ) -> ScheduleRecord:
         """Change what is named; what is resumed is due again from now on.
 
         Raises:

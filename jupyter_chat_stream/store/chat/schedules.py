@@ -25,7 +25,9 @@ from sqlalchemy import Connection
 from ...shared.errors import InvalidInput, ScheduleNotFound, TooManySchedules
 from ...shared.events import canonical, clean_text, iso
 from ...shared.logs import Line
+from ...shared.records import ScheduleRecord
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
+from ..sql import damage
 from ..sql.tables import ScheduleRow, table
 from . import commands, threads
 from .cron import next_after
@@ -121,7 +123,7 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
 
 def create(
     tx: Transaction, owner: str, thread_id: str, new: NewSchedule
-) -> tuple[dict[str, Any], bool]:
+) -> tuple[ScheduleRecord, bool]:
     """Make a schedule, or give the thread's one that is just the same; True where it was made.
 
     So a cell that is run again does not send twice.
@@ -133,7 +135,8 @@ def create(
     new = replace(new, content=clean_text(new.content))
     next_ms = next_after(new.cron, new.timezone, tx.now_ms)
     for known in list_all(tx.conn, owner, thread):
-        if all(known[name] == value for name, value in vars(new).items()):
+        is_same = all(known.get(name) == value for name, value in vars(new).items())
+        if is_same and "error" not in known:  # a damaged one sends nothing
             return known, False
     count = f"SELECT COUNT(*) {_FROM} WHERE thread.owner = :owner"
     if tx.execute(count, {"owner": owner}).scalar() >= MAX_SCHEDULES:
@@ -158,7 +161,7 @@ def create(
 
 def change(
     tx: Transaction, owner: str, schedule_id: str, changes: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> ScheduleRecord:
     """Change a schedule; when it is due is reckoned anew where that is concerned.
 
     Raises:
@@ -168,11 +171,11 @@ def change(
     now = _wire(row)
     if "content" in changes:
         changes = {**changes, "content": clean_text(changes["content"])}
-    fresh = {**now, **changes}
+    fresh: dict[str, Any] = {**now, **changes}
     columns = {name: changes[name] for name in changes if name != "params"}
     if "params" in changes:
         columns["params"] = _dump(changes["params"])
-    if any(fresh[name] != now[name] for name in ("cron", "timezone", "paused")):
+    if any(fresh[name] != row[name] for name in ("cron", "timezone", "paused")):
         next_ms = next_after(fresh["cron"], fresh["timezone"], tx.now_ms)
         columns["next_ms"] = None if fresh["paused"] else next_ms
     if columns:
@@ -190,7 +193,7 @@ def delete(tx: Transaction, owner: str, schedule_id: str) -> None:
     tx.execute("DELETE FROM schedule WHERE pk = :pk", {"pk": pk})
 
 
-def read(conn: Connection, owner: str, schedule_id: str) -> dict[str, Any]:
+def read(conn: Connection, owner: str, schedule_id: str) -> ScheduleRecord:
     """Give a schedule as on the wire.
 
     Raises:
@@ -206,7 +209,7 @@ def list_all(
     *,
     limit: int = MAX_SCHEDULES,
     before: str | None = None,
-) -> list[dict[str, Any]]:
+) -> list[ScheduleRecord]:
     """Return the newest ``limit`` of an owner's schedules, of one thread or of all, oldest first.
 
     Args:
@@ -224,7 +227,7 @@ def list_all(
         sql += _before(conn, owner, before)
         params["before"] = before
     sql += " ORDER BY schedule.pk DESC LIMIT :limit"
-    return [_wire(row) for row in reversed(execute(conn, sql, params).mappings().all())]
+    return [_shown(row) for row in reversed(execute(conn, sql, params).mappings().all())]
 
 
 def _before(conn: Connection, owner: str, before: str) -> str:
@@ -269,7 +272,23 @@ def _set(tx: Transaction, pk: int, **columns: Any) -> None:
     tx.execute(f"UPDATE schedule SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
 
 
-def _wire(row: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(row: Mapping[str, Any]) -> ScheduleRecord:
+    return damage.readable(lambda: _wire(row), lambda found: damage.schedule_instead(row, found))
+
+
+def _wire(row: Mapping[str, Any]) -> ScheduleRecord:
+    """Return a schedule as on the wire.
+
+    Raises:
+        DamagedRow
+    """
+    with damage.checked(str(row["thread_id"]), "schedule", row["id"]):
+        schedule = _unchecked(row)
+        damage.check_schedule(schedule)
+        return schedule
+
+
+def _unchecked(row: Mapping[str, Any]) -> ScheduleRecord:
     return {
         "id": row["id"],
         "thread_id": row["thread_id"],

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from ...shared.records import ScheduleRecord
 from ..chat import schedules, threads
 from ..chat.schedules import DueSchedule, NewSchedule
 from ..log.transaction import RunRef
@@ -21,14 +22,14 @@ class StoredSchedules:
 
     async def page(
         self, owner: str, thread_id: str | None, *, limit: int, before: str | None
-    ) -> list[dict[str, Any]]:
+    ) -> list[ScheduleRecord]:
         """List an owner's newest schedules, oldest first; of one thread, or of all.
 
         Raises:
             ThreadNotFound, ScheduleNotFound
         """
 
-        def work(conn: Connection) -> list[dict[str, Any]]:
+        def work(conn: Connection) -> list[ScheduleRecord]:
             thread = None
             if thread_id is not None:
                 thread = threads.find_thread(conn, owner, thread_id)
@@ -36,7 +37,7 @@ class StoredSchedules:
 
         return await self._core.read(work)
 
-    async def read(self, owner: str, schedule_id: str) -> dict[str, Any]:
+    async def read(self, owner: str, schedule_id: str) -> ScheduleRecord:
         """Read a schedule.
 
         Raises:
@@ -46,7 +47,7 @@ class StoredSchedules:
 
     async def create(
         self, owner: str, thread_id: str, new: NewSchedule
-    ) -> tuple[dict[str, Any], bool]:
+    ) -> tuple[ScheduleRecord, bool]:
         """Make a schedule, or find the thread's identical one; True if it was made.
 
         Raises:
@@ -58,7 +59,7 @@ class StoredSchedules:
 
     async def change(
         self, owner: str, schedule_id: str, changes: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    ) -> ScheduleRecord:
         """Change a schedule.
 
         Raises:

@@ -19,6 +19,7 @@ from ...shared.records import (
     MessageRecord,
     Phase,
     RunRecord,
+    ScheduleRecord,
     Status,
     ThreadRecord,
     WrittenMessage,
@@ -112,6 +113,13 @@ def check_event(event: Event) -> None:
         _expect(isinstance(body.input, dict), "body")  # type: ignore[union-attr]
 
 
+def check_schedule(schedule: ScheduleRecord) -> None:
+    """Check the fields of a schedule that readers rely on."""
+    _expect_texts(schedule, "id", "thread_id", "content", "cron", "timezone")
+    _expect_texts(schedule, "model", "last_run_id", or_none=True)
+    _expect(schedule["params"] is None or isinstance(schedule["params"], dict), "params")
+
+
 def _check_part(part: Any) -> None:
     _expect(isinstance(part, dict) and isinstance(part.get("kind"), str), "parts")
     kind = part["kind"]
@@ -203,6 +211,25 @@ def thread_instead(row: Row, damage: DamagedRow) -> ThreadRecord:
         "deleted": bool(row["deleted"]),
         "created_at": _time(row["created_ms"]),
         "updated_at": _time(row["updated_ms"]),
+        "error": _error(damage),
+    }
+
+
+def schedule_instead(row: Row, damage: DamagedRow) -> ScheduleRecord:
+    """Return the schedule that is shown in the place of a damaged one, with an ``error``."""
+    return {  # type: ignore[typeddict-unknown-key]  # `error` is of a damaged row only
+        "id": str(row["id"]),
+        "thread_id": str(row["thread_id"]),
+        "content": _text(row["content"]) or "",
+        "cron": _text(row["cron"]) or "",
+        "timezone": _text(row["timezone"]) or "",
+        "model": _text(row["model"]),
+        "params": None,
+        "paused": bool(row["paused"]),
+        "next_at": None if row["next_ms"] is None else _time(row["next_ms"]),
+        "last_at": None if row["last_ms"] is None else _time(row["last_ms"]),
+        "last_run_id": _text(row["last_run_id"]),
+        "created_at": _time(row["created_ms"]),
         "error": _error(damage),
     }
 

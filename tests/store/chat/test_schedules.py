@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.shared.errors import InvalidInput, ScheduleNotFound, TooManySchedules
+from jupyter_chat_stream.shared.errors import (
+    DamagedRow,
+    InvalidInput,
+    ScheduleNotFound,
+    TooManySchedules,
+)
 from jupyter_chat_stream.shared.events import from_iso
 from jupyter_chat_stream.store.chat import commands, schedules, threads
 from jupyter_chat_stream.store.chat.schedules import MAX_SCHEDULES, DueSchedule, NewSchedule
@@ -189,6 +194,20 @@ def test_a_schedule_whose_zone_is_gone_is_paused_and_harms_nobody(bench: Bench) 
     now = read(bench, schedule)
     assert (now["paused"], now["next_at"]) == (True, None)
     assert read(bench, other)["paused"] is False
+
+
+def test_a_damaged_schedule_says_so_and_hides_no_other(bench: Bench) -> None:
+    thread = bench.thread()
+    whole, damaged = (made(bench, thread, "* * * * *", content=text) for text in "ab")
+    bench.sql("UPDATE schedule SET params = '{' WHERE id = :id", id=damaged["id"])
+    listed = bench.look(lambda conn: schedules.list_all(conn, "local", None))
+    assert listed[0] == whole
+    assert (listed[1]["id"], listed[1]["error"]["code"]) == (damaged["id"], "damaged_row")
+    with pytest.raises(DamagedRow) as error:
+        read(bench, damaged)
+    assert (error.value.facts["table"], error.value.facts["row"]) == ("schedule", damaged["id"])
+    bench.do(lambda tx: schedules.delete(tx, "local", damaged["id"]), thread.pk)
+    assert bench.look(lambda conn: schedules.list_all(conn, "local", None)) == [whole]
 
 
 # ---------------------------------------------------------------- what people do to it
