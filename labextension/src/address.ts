@@ -1,14 +1,14 @@
-/** What our cell outputs hold: the address of a thread, and no word of it. Pure. */
+/** The data of our cell outputs: which thread they show. They hold none of its text. Pure. */
 
 export const MIME_TYPE = 'application/vnd.jupyter-chat-stream.thread.v1+json';
 
-/** Which thread, and of it which run (null: all of it). */
+/** A thread, or one run of it; `runId` null means the whole thread. */
 export interface Address {
   readonly threadId: string;
   readonly runId: string | null;
 }
 
-/** Read the data of our MIME type; null where it is something else. */
+/** Read the data of our MIME type; null if it is no address. */
 export function parseAddress(data: unknown): Address | null {
   if (typeof data !== 'object' || data === null) {
     return null;

@@ -1,4 +1,4 @@
-/** What a page may ask of the server, as an interface, and how it fails. */
+/** The server's REST API as the page uses it: the interface, and the error of a failed request. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 export interface ApiRequest {
@@ -7,16 +7,16 @@ export interface ApiRequest {
   readonly path: string;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Ends the request when nobody waits for it any more. */
+  /** Aborts the request once nobody needs its response. */
   readonly signal?: AbortSignal;
 }
 
 export interface Api {
-  /** @throws ApiError where the answer is not 2xx or none came. */
+  /** @throws ApiError if the response is not 2xx, or if none came. */
   request(request: ApiRequest): Promise<unknown>;
 }
 
-/** A request failed; `status` 0 means that no answer came, so it may have been carried out. */
+/** A request failed. With `status` 0 no response came, so the server may have carried it out. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
 
@@ -24,14 +24,14 @@ export class ApiError extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
-    /** What else the error says of itself. */
+    /** All fields of the server's error object. */
     readonly facts: Readonly<Record<string, unknown>> = {}
   ) {
     super(message);
   }
 }
 
-/** What the reader is told, and does, once the server no longer accepts their login. */
+/** The text for a reader whose login the server no longer accepts. */
 export function signedOutText(trans: TranslationBundle): string {
   return trans.__('You are signed out. Reload this page to sign in again.');
 }

@@ -1,8 +1,8 @@
 /**
  * Which messages a view shows. Pure.
  *
- * A thread's messages form a tree by `parent_id`; a chat shows the path from its root to `head`, so
- * an answer that was asked for again takes the place of the one before.
+ * A thread's messages form a tree by `parent_id`. A chat shows the path from the root to `head`, so a
+ * retried answer replaces the one before it.
  */
 import { incompleteOf } from './endings';
 import { type Message, type Run, isEnd } from './protocol';
@@ -30,8 +30,10 @@ function newest(transcript: Transcript): Message | undefined {
 }
 
 /**
- * One question and its answer: the reply that run made. Where that reply is not whole and was
- * asked for again, the newest reply to the same question. Of what was not sent, the question alone.
+ * The question and the answer of one run.
+ *
+ * If the answer is not whole and was retried, the newest reply to the same question takes its place.
+ * A question that was not sent stands alone.
  */
 export function exchange(transcript: Transcript, runId: string): readonly Message[] {
   const { messages } = transcript;
@@ -52,12 +54,12 @@ export function exchange(transcript: Transcript, runId: string): readonly Messag
   return question === undefined ? [reply] : [question, reply];
 }
 
-/** The run that makes this message, where it is known. */
+/** The run that writes this message, if the page knows it. */
 export function runOf(transcript: Transcript, message: Message): Run | undefined {
   return message.run_id === null ? undefined : transcript.runs.get(message.run_id);
 }
 
-/** The replies among these that have not ended, oldest first. */
+/** The replies that have not ended, oldest first. */
 export function activeReplies(messages: readonly Message[]): readonly Message[] {
   return messages.filter(message => message.role === 'assistant' && !isEnd(message.status));
 }

@@ -1,17 +1,17 @@
 /**
- * One WebSocket per page, many threads on it, the way back when it breaks, and the way around.
+ * The page's one WebSocket, which carries all its threads, and what happens when it breaks.
  *
  *     closed ──first follower──► connecting ──open──► live
  *        ▲                           ▲                 │ closed, or 45 s of silence
  *        └──── last follower gone    └── backoff ◄─────┘ (reconnecting)
  *
- * Where sockets do not open, or open and bring nothing, the threads are polled (`polling.ts`) and
- * the socket is tried again now and then. Where the login has ended, one poll each half minute is
- * all that is asked.
+ * If sockets do not open, or open and bring nothing, the threads are polled (`polling.ts`) and a
+ * socket is tried again at least once a minute. Once the login has ended, the page sends one poll each half
+ * minute and nothing else.
  *
- * Owns the socket and its timers; ends both with the last follower (after a short linger, so that
- * redrawing a cell does not cost a handshake). Each follower resubscribes from its own cursor, so a
- * broken socket costs time and nothing else (L6). Sockets, time and chance are passed in.
+ * Owns the socket and its timers. Both end 10 s after the last follower, so that redrawing a cell
+ * costs no handshake. Each follower subscribes again from its own cursor, so a broken socket loses
+ * no event (L6). Sockets, time and randomness are passed in.
  */
 import { type ApiError } from './api';
 import { Follower } from './follower';
@@ -30,7 +30,7 @@ export interface Socket {
 
 export interface Clock {
   now(): number;
-  /** Call once, later; the answer cancels it. */
+  /** Call `action` once after `delay_ms`; the function returned cancels the call. */
   later(action: () => void, delay_ms: number): () => void;
 }
 
@@ -46,13 +46,13 @@ export const SILENCE_MS = 45_000;
 const LINGER_MS = 10_000;
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 5_000;
-/** A socket that has brought nothing of a thread by then may never do. */
+/** A socket that has brought no frame of a thread by then counts as broken: polling begins. */
 const UNHEARD_MS = 4_000;
-/** Sockets that failed in a row, unheard, before the threads are polled. */
+/** So many sockets in a row that brought no frame of a thread, and polling begins. */
 const FAILURES_BEFORE_POLLING = 2;
-/** How soon a socket is tried again while polling works: at first, and at most. */
-const FIRST_AGAIN_MS = 5_000;
-const LONGEST_AGAIN_MS = 60_000;
+/** The delay before a new socket is tried while polling works: the first, and the longest. */
+const FIRST_POLLING_DELAY_MS = 5_000;
+const LONGEST_POLLING_DELAY_MS = 60_000;
 const SIGNED_OUT_MS = 30_000;
 
 export class Connection {
@@ -67,12 +67,12 @@ export class Connection {
     });
   }
 
-  /** How many times in a row no socket could be opened. */
+  /** How many sockets in a row brought no frame of a thread. */
   get failures(): number {
     return this._failures;
   }
 
-  /** Whether what happens is heard of, over the socket or by polling. */
+  /** Whether events arrive, over the socket or by polling. */
   get isOpen(): boolean {
     return this._isOpen || this._polling.isWorking;
   }
@@ -84,7 +84,7 @@ export class Connection {
   /** Follow a thread; `changed` is called after each step. One follower per thread. */
   follow(threadId: string, changed: () => void): Follower {
     if (this._followers.has(threadId)) {
-      throw new Error(`Thread ${threadId} is followed already on this connection.`);
+      throw new Error(`Thread ${threadId} is already followed on this connection.`);
     }
     const follower = new Follower(threadId, changed, this);
     this._followers.set(threadId, follower);
@@ -94,11 +94,11 @@ export class Connection {
     } else if (this._socket === null && this._cancelRetry === null) {
       this._open();
     }
-    this._polling.look();
+    this._polling.wake();
     return follower;
   }
 
-  /** Try at once where a retry is waiting, and look again at a socket that fell silent. */
+  /** Drop a socket that has been silent too long, and make a waiting retry at once. */
   wake(): void {
     const { clock } = this._options;
     if (this._isOpen && clock.now() - this._heardAt > SILENCE_MS) {
@@ -117,26 +117,26 @@ export class Connection {
     this._shut();
   }
 
-  /** Ask for what comes after the follower's cursor. */
+  /** Subscribe from the follower's cursor. */
   ask(follower: Follower): void {
     if (!this._polling.isWorking) {
-      follower.subscription.asked(); // else what is polled stays what is shown meanwhile
+      follower.subscription.asked(); // while polling works, its events stay shown as live
     }
     if (this._isOpen) {
       const after = follower.transcript.seq;
       this._send({ op: 'subscribe', thread: follower.threadId, after });
     }
-    this._polling.look();
+    this._polling.wake();
   }
 
-  /** Begin a new socket: no frame of the old one can come between. */
+  /** Replace the socket: no frame of the old one can arrive any more. */
   restart(): void {
     if (this._isOpen) {
       this._lost();
     }
   }
 
-  /** Called by a follower that is disposed. */
+  /** Stop following a thread; its follower calls this when it is disposed. */
   leave(follower: Follower): void {
     if (this._followers.get(follower.threadId) !== follower) {
       return;
@@ -213,19 +213,19 @@ export class Connection {
     this._heardAt = this._options.clock.now();
   }
 
-  /** Look once per silence: cheaper than a timer per frame. */
+  /** Check the silence with one timer, which is cheaper than a timer for each frame. */
   private _watch(): void {
     this._cancelWatch?.();
     this._heard();
-    const look = (): void => {
+    const check = (): void => {
       const left = this._heardAt + SILENCE_MS - this._options.clock.now();
       if (left <= 0) {
         this._lost();
       } else {
-        this._cancelWatch = this._options.clock.later(look, left);
+        this._cancelWatch = this._options.clock.later(check, left);
       }
     };
-    this._cancelWatch = this._options.clock.later(look, SILENCE_MS);
+    this._cancelWatch = this._options.clock.later(check, SILENCE_MS);
   }
 
   private _lost(): void {
@@ -233,7 +233,7 @@ export class Connection {
     this._drop();
     this._failures += 1;
     if (!this._polling.isWorking) {
-      this._silence();
+      this._markSilent();
     }
     if (this._followers.size > 0) {
       this._retryLater();
@@ -243,8 +243,8 @@ export class Connection {
     }
   }
 
-  /** Nothing is heard any more. */
-  private _silence(): void {
+  /** Tell every follower that no events arrive any more. */
+  private _markSilent(): void {
     for (const follower of [...this._followers.values()]) {
       follower.subscription.isLive = false;
       follower.changed();
@@ -258,7 +258,7 @@ export class Connection {
     }, this._delay_ms());
   }
 
-  /** Try a socket; where the login has ended only whether it is back. */
+  /** Try a socket; while signed out, only poll once to see whether the login is back. */
   private _tryAgain(): void {
     if (this._isSignedOut) {
       this._polling.start();
@@ -270,7 +270,7 @@ export class Connection {
   private _pollingWorks(): void {
     const wasSignedOut = this._isSignedOut;
     this._isSignedOut = false;
-    this._againTries = 0;
+    this._triesWhilePolling = 0;
     if (wasSignedOut && this._socket === null) {
       this._cancelRetry?.();
       this._cancelRetry = null;
@@ -286,7 +286,7 @@ export class Connection {
       this._cancelRetry = null;
     }
     if (!this._isOpen) {
-      this._silence();
+      this._markSilent();
     }
     if (this._socket === null && this._followers.size > 0) {
       this._retryLater();
@@ -299,8 +299,14 @@ export class Connection {
     }
     const spread = 0.5 + 0.5 * this._options.random();
     if (this._polling.isWorking) {
-      this._againTries += 1;
-      return spread * Math.min(LONGEST_AGAIN_MS, FIRST_AGAIN_MS * 2 ** (this._againTries - 1));
+      this._triesWhilePolling += 1;
+      return (
+        spread *
+        Math.min(
+          LONGEST_POLLING_DELAY_MS,
+          FIRST_POLLING_DELAY_MS * 2 ** (this._triesWhilePolling - 1)
+        )
+      );
     }
     return spread * Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (this._failures - 1));
   }
@@ -325,7 +331,7 @@ export class Connection {
     this._cancelRetry?.();
     this._cancelRetry = null;
     this._failures = 0;
-    this._againTries = 0;
+    this._triesWhilePolling = 0;
     this._isSignedOut = false;
     this._polling.stop();
     this._drop();
@@ -345,11 +351,11 @@ export class Connection {
   private _socket: Socket | null = null;
   private readonly _polling: Polling;
   private _isOpen = false;
-  /** Whether the present socket has brought anything of a thread. */
+  /** Whether the present socket has brought a frame of a thread. */
   private _isHeard = false;
   private _isSignedOut = false;
   private _failures = 0;
-  private _againTries = 0;
+  private _triesWhilePolling = 0;
   private _cancelUnheard: (() => void) | null = null;
   private _heardAt = 0;
   private _cancelRetry: (() => void) | null = null;

@@ -1,8 +1,8 @@
 /**
- * What was typed and not yet sent, kept so that a reload does not lose it.
+ * Drafts: text that was typed and not yet sent. They survive a reload of the page.
  *
- * A draft carries the idempotency key of its first attempt to send: sent again unchanged it is the
- * same message (L11); changed, it is another and gets another key.
+ * A draft carries the idempotency key of its first attempt to send. Sent again unchanged, it is the
+ * same message (L11); a changed draft is another message and gets another key.
  */
 
 export interface Draft {
@@ -12,13 +12,13 @@ export interface Draft {
 
 export interface DraftStore {
   load(threadId: string): Draft;
-  /** Keep it; an empty text removes it. */
+  /** Store a draft; an empty text removes the stored one. */
   save(threadId: string, draft: Draft): void;
 }
 
 export const NO_DRAFT: Draft = { text: '', key: null };
 
-/** Drafts in the tab's own storage: they survive a reload, and tabs do not mix theirs. */
+/** Drafts in the storage of the browser tab, so that two tabs do not share drafts. */
 export class StoredDrafts implements DraftStore {
   constructor(storage: () => Storage) {
     this._storage = storage;
@@ -29,7 +29,7 @@ export class StoredDrafts implements DraftStore {
       const kept: unknown = JSON.parse(this._storage().getItem(PREFIX + threadId) ?? 'null');
       return isDraft(kept) ? kept : NO_DRAFT;
     } catch {
-      // Storage is forbidden here, or holds something else: there is no draft then.
+      // The browser forbids storage, or the stored value is no JSON: there is no draft.
       return NO_DRAFT;
     }
   }
@@ -42,7 +42,7 @@ export class StoredDrafts implements DraftStore {
         this._storage().setItem(PREFIX + threadId, JSON.stringify(draft));
       }
     } catch {
-      // Full or forbidden: the draft lives as long as the page.
+      // Storage is full or forbidden: the draft is lost with the page.
     }
   }
 

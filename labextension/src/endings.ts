@@ -59,7 +59,7 @@ const CALL_CUT: ReadonlyMap<string, string> = new Map([
   ]
 ]);
 const CALL_CUT_SOMEHOW = 'The input of a tool call was cut off. Retry.';
-/** What a copy says of an answer in a few words. */
+/** How a copy in a notebook names an ending, in a few words. */
 const MARKS: ReadonlyMap<string, string> = new Map([
   ['failed', 'failed'],
   ['cancelled', 'stopped'],
@@ -72,7 +72,7 @@ const MARKS: ReadonlyMap<string, string> = new Map([
 ]);
 const MARK_OF_REFUSAL = 'declined by the model';
 
-/** Join the text parts: what a person would copy. A tool between two texts parts them. */
+/** Join the text parts, as a person would copy them. A tool call between two texts separates them. */
 export function contentOf(message: Pick<Message, 'parts'>): string {
   let content = '';
   let isApart = false;
@@ -88,7 +88,7 @@ export function contentOf(message: Pick<Message, 'parts'>): string {
   return content;
 }
 
-/** Tell what is missing of an answer that completed; null: nothing. */
+/** What a completed answer lacks; null if it is whole. */
 export function incompleteOf(message: Message): Incomplete | null {
   if (message.role !== 'assistant' || message.status !== 'completed') {
     return null;
@@ -104,7 +104,7 @@ export function incompleteOf(message: Message): Incomplete | null {
   return BY_STOP.get(stop) ?? null;
 }
 
-/** The words of a copy for an answer that is not whole; empty where there are none. */
+/** How a copy names the ending of an answer that is not whole; empty for a whole one. */
 export function wordsOfEnd(message: Message): string {
   if (isRefused(message)) {
     return MARK_OF_REFUSAL;
@@ -112,17 +112,17 @@ export function wordsOfEnd(message: Message): string {
   return MARKS.get(incompleteOf(message)?.reason ?? message.status) ?? '';
 }
 
-/** Whether it is a tool call whose input has not come whole. */
+/** Whether a part is a tool call whose input is not complete. */
 export function isCutCall(part: Part): boolean {
   return part.kind === 'tool_call' && part.text !== undefined;
 }
 
-/** Whether it is a reply that the model, or its provider, declined to give. */
+/** Whether a message is a reply that the model, or its provider, declined to write. */
 export function isRefused(message: Message): boolean {
   return message.role === 'assistant' && message.error?.code === 'refusal';
 }
 
-/** Whether there is something to go on from, and going on can help. */
+/** Whether the Continue command can help: there is text to continue, or the model paused. */
 export function isContinuable(message: Message): boolean {
   const reason = incompleteOf(message)?.reason;
   if (isRefused(message) || reason === 'empty') {

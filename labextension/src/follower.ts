@@ -1,12 +1,12 @@
-/** One thread as the page follows it, whatever way its frames come. */
+/** One thread that the page follows, over the socket or by polling. */
 import { type Failure, type ThreadFrame } from './protocol';
 import { Subscription } from './subscription';
 import { type Transcript } from './transcript';
 
-/** What the reader of a thread is told about the way to the server. */
+/** The state of the connection, as the reader of a thread sees it. */
 export type Link = 'connecting' | 'live' | 'reconnecting' | 'signed_out';
 
-/** The way to the server that followers share. */
+/** The part of the connection that a follower uses. */
 export interface Transport {
   readonly isOpen: boolean;
   readonly isSignedOut: boolean;
@@ -15,7 +15,6 @@ export interface Transport {
   leave(follower: Follower): void;
 }
 
-/** One thread on the connection. */
 export class Follower {
   constructor(
     readonly threadId: string,
@@ -26,7 +25,7 @@ export class Follower {
   }
 
   readonly subscription = new Subscription();
-  /** Set once nothing more will come: `error` is null where the thread was deleted. */
+  /** Set once no more events will come; `error` is null if the thread was deleted. */
   ended: { readonly error: Failure | null } | null = null;
 
   get transcript(): Transcript {
@@ -62,7 +61,7 @@ export class Follower {
     this.changed();
   }
 
-  /** Leave the thread. Its runs go on (L8). */
+  /** Stop following the thread. Its runs go on (L8). */
   dispose(): void {
     this._connection.leave(this);
   }

@@ -1,4 +1,4 @@
-/** Wiring: who gives what to whom. Everything but the registry of renderers may be absent. */
+/** The plugins of the extension. Of JupyterLab they require only the registry of renderers. */
 import { IJupyterWidgetRegistry } from '@jupyter-widgets/base';
 import { type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { IEditorLanguageRegistry } from '@jupyterlab/codemirror';

@@ -1,8 +1,9 @@
 /**
- * The MIME renderer: a chat in a cell output, drawn from the server by the thread's id.
+ * The MIME renderer: it draws the chat of a cell output from the server.
  *
- * Safe in a notebook that is not trusted: the bundle holds no HTML, and what the thread holds is
- * sanitised. The bundle's Markdown is the saved copy, for a thread that this server does not know.
+ * It is safe in a notebook that is not trusted: the bundle holds no HTML, and messages are drawn by
+ * `view/drawing.ts`, which takes no HTML. The bundle's Markdown is the saved copy, shown if this
+ * server does not have the thread.
  */
 import { type IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { Widget } from '@lumino/widgets';
@@ -10,7 +11,7 @@ import { Widget } from '@lumino/widgets';
 import { MIME_TYPE, parseAddress } from './address';
 import { type ChatPage, type MountedChat, mountChat } from './view/mount';
 
-/** Where renderers get their page from once it is there. */
+/** The factory of the renderers; `page` is called when a renderer is made. */
 export function rendererFactory(page: () => ChatPage): IRenderMime.IRendererFactory {
   return {
     safe: true,

@@ -1,9 +1,9 @@
 /**
- * What a view of a thread holds on to: one `ThreadClient` per thread and page, shared by its views.
+ * The threads of a page: one `ThreadClient` for each, shared by all views of the thread.
  *
- * Nothing is shown that the log does not hold: a message sent appears when its event comes. Listeners
- * hear of new events at most once per frame, of what the reader did at once. `Threads` counts who
- * uses a client and ends it, a while after the last one left.
+ * A view shows only what the log holds: a sent message appears when its event arrives. Listeners are
+ * called for new events at most once per frame, and for the reader's own actions at once. `Threads`
+ * counts the views of a client and ends the client 5 s after its last view.
  */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
@@ -16,31 +16,31 @@ import { type ModelList } from './protocol';
 import { ScheduleList } from './schedules';
 import { type Transcript, EMPTY } from './transcript';
 
-/** Why there is nothing to follow. */
+/** Why a thread cannot be followed, or no longer. */
 export interface ThreadEnd {
   readonly why: 'missing' | 'deleted' | 'absent' | 'refused';
   readonly message: string;
 }
 
-/** An answer of this page to a question that somebody else had answered before. */
+/** This page's reply to a question that someone else answered first. */
 export interface LostAnswer {
   readonly mine: unknown;
   readonly value: unknown;
   readonly by: string;
 }
 
-/** All that a view draws from. Immutable: a change is a new object. */
+/** Everything that a view draws. Immutable: a change makes a new object. */
 export interface ThreadState {
   readonly transcript: Transcript;
   readonly link: Link;
   readonly ended: ThreadEnd | null;
   readonly draft: string;
   readonly isSending: boolean;
-  /** Ids of runs a command of this page is on its way to. */
+  /** Ids of the runs that a command of this page is on its way to. */
   readonly acting: ReadonlySet<string>;
-  /** By `request_id`: where somebody was faster than this page. */
+  /** By `request_id`: this page's replies that came too late. */
   readonly beaten: ReadonlyMap<string, LostAnswer>;
-  /** What went wrong with the reader's last command; the draft is kept. */
+  /** Why the reader's last command failed; the draft is kept. */
   readonly problem: string | null;
   readonly models: ModelList | null;
 }
@@ -50,7 +50,7 @@ export interface PageOptions {
   readonly connection: Connection;
   readonly drafts: DraftStore;
   readonly clock: Clock;
-  /** Call once, before the next frame is drawn. */
+  /** Calls `action` once, before the next frame is drawn. */
   readonly onFrame: (action: () => void) => void;
   readonly trans: TranslationBundle;
 }
@@ -63,7 +63,7 @@ export class Threads {
     this._options = options;
   }
 
-  /** Give the client of a thread; every `acquire` is ended by one `release`. */
+  /** The client of a thread. Each call needs one `release`. */
   acquire(threadId: string): ThreadClient {
     let entry = this._entries.get(threadId);
     if (entry === undefined) {
@@ -87,12 +87,12 @@ export class Threads {
     }, LINGER_MS);
   }
 
-  /** The client of a thread, if a view on this page uses it. */
-  peek(threadId: string): ThreadClient | undefined {
+  /** The client of a thread, if this page has one. */
+  find(threadId: string): ThreadClient | undefined {
     return this._entries.get(threadId)?.client;
   }
 
-  /** Ask for the models, once for all threads at a time. */
+  /** Request the models; calls at the same time share one request. Null if it failed. */
   async loadModels(): Promise<ModelList | null> {
     this._models ??= this._options.api
       .request({ method: 'GET', path: 'models' })
@@ -101,7 +101,7 @@ export class Threads {
     try {
       return await this._models;
     } catch {
-      // The picker shows the thread's model alone, and asks again when it is opened.
+      // The picker then lists only the thread's model, and asks again when it is opened.
       return null;
     }
   }
@@ -145,20 +145,20 @@ export class ThreadClient {
   /** The repeating messages of this thread. */
   readonly schedules: ScheduleList;
 
-  /** The state as last announced. */
+  /** The state that listeners were last told of. */
   readonly getState = (): ThreadState => this._state;
 
-  /** The newest state of the log, announced or not. */
+  /** The newest state of the log, whether listeners were told of it or not. */
   get transcript(): Transcript {
     return this._follower.transcript;
   }
 
-  /** Whether `transcript` is all there is, as far as can be known. */
+  /** Whether `transcript` is up to date, as far as the page can know. */
   get isLive(): boolean {
     return this._follower.link === 'live';
   }
 
-  /** Whether this page has seen the thread's log at all. */
+  /** Whether this page has received any event of the thread. */
   get isKnown(): boolean {
     return this._follower.transcript.seq > 0;
   }
@@ -175,8 +175,8 @@ export class ThreadClient {
   }
 
   /**
-   * Send the draft, now or later; say whether the server has it. It is dropped only then: one that
-   * failed keeps its key.
+   * Send the draft, now or at a time. Returns whether the server has accepted it. Only then the draft
+   * is dropped; a draft that failed keeps its key.
    */
   async send(deliverAt: Date | null = null): Promise<boolean> {
     const content = this._draft.text.trim();
@@ -192,7 +192,7 @@ export class ThreadClient {
         method: 'POST',
         path: `threads/${encodeURIComponent(this.threadId)}/messages`,
         body: deliver_at === undefined ? { content } : { content, deliver_at },
-        // Sent for another time it is another message.
+        // The same text for another time is another message, so it gets another key.
         headers: { 'Idempotency-Key': [sent.key, deliver_at].filter(Boolean).join('@') }
       });
       if (this._draft.text === sent.text) {
@@ -208,12 +208,12 @@ export class ThreadClient {
     }
   }
 
-  /** Stop a run, make its answer again, or go on with it. */
+  /** Stop a run, retry its answer, or continue it. */
   async command(runId: string, name: 'cancel' | 'retry' | 'continue'): Promise<void> {
     await this._act(runId, `runs/${encodeURIComponent(runId)}/${name}`, {});
   }
 
-  /** Answer what a run asks. The first answer counts: the log says whose that was. */
+  /** Answer a run's question. The first answer counts; the log tells whose that was. */
   async answer(runId: string, requestId: string, value: unknown): Promise<void> {
     const body = { request_id: requestId, value };
     const error = await this._act(runId, `runs/${encodeURIComponent(runId)}/input`, body);
@@ -227,7 +227,7 @@ export class ThreadClient {
     }
   }
 
-  /** Let the thread's next answers be made by this model. */
+  /** Set the model of the thread's next answers. */
   async setModel(model: string): Promise<void> {
     this._set({ problem: null });
     try {
@@ -255,7 +255,7 @@ export class ThreadClient {
     this._follower.dispose();
   }
 
-  /** Give a run a command, one at a time; answer what went wrong, which is shown. */
+  /** Send a command for a run, one at a time. Returns the error, which is also shown; null if none. */
   private async _act(runId: string, path: string, body: object): Promise<unknown> {
     if (this._state.acting.has(runId)) {
       return null;
@@ -265,7 +265,7 @@ export class ThreadClient {
       await this._options.api.request({ method: 'POST', path, body });
       return null;
     } catch (error) {
-      // Somebody else was first: the log says what happened.
+      // Someone else answered first: the log tells it, so no problem is shown.
       const isAnswered = error instanceof ApiError && error.code === 'request_not_open';
       this._set({ problem: isAnswered ? null : explain(error, this._options.trans) });
       return error;
@@ -280,7 +280,7 @@ export class ThreadClient {
     this._set({ draft: draft.text });
   }
 
-  /** The follower moved on: announce it with the next frame. */
+  /** The follower has a new state: tell the listeners with the next frame. */
   private _moved(): void {
     if (!this._isAnnouncing) {
       this._isAnnouncing = true;
@@ -304,7 +304,7 @@ export class ThreadClient {
     });
   }
 
-  /** No socket opens: find out whether this server knows the API and the thread at all. */
+  /** No socket opens: find out whether this server has the API and the thread. */
   private async _probe(): Promise<void> {
     this._isProbing = true;
     try {
@@ -312,10 +312,10 @@ export class ThreadClient {
       await this._options.api.request({ method: 'GET', path });
       this._absent = null;
     } catch (error) {
-      const isAnswer = error instanceof ApiError && error.status === 404;
-      if (isAnswer && error.code === 'foreign') {
+      const isNotFound = error instanceof ApiError && error.status === 404;
+      if (isNotFound && error.code === 'foreign') {
         this._absent = { why: 'absent', message: error.message };
-      } else if (isAnswer) {
+      } else if (isNotFound) {
         this._absent = { why: 'missing', message: missingText(this._options.trans) };
       }
     }

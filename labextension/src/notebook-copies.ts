@@ -1,9 +1,10 @@
 /**
- * What a notebook file keeps of its chats: the copy refreshed on save, and a save soon after a fresh
- * chat output (a reload would lose the output, and with it the way to the thread).
+ * The copies of chats in notebook files.
  *
- * Writes only where the text differs, only while a save is under way, and never asks: the save of
- * our own happens where JupyterLab's autosave is on and nothing could make it open a dialog.
+ * A save of the notebook refreshes the copies in it. A new chat output causes a save soon after: a
+ * reload would lose the output, and with it the address of the thread. A copy is written only if its
+ * text differs and a save is under way. We save only if JupyterLab's autosave is on and the save
+ * cannot open a dialog.
  */
 import {
   type INotebookModel,
@@ -24,27 +25,27 @@ export interface NotebookCopiesOptions {
   readonly contents: Contents.IManager;
   readonly clock: Clock;
   readonly extent: () => CopyExtent;
-  /** Whether JupyterLab saves by itself. */
+  /** Whether JupyterLab's autosave is on. */
   readonly isAutosaving: () => boolean;
 }
 
-/** So long after a fresh output it is saved: several of one run of the notebook are one save. */
+/** The delay before a new output is saved, so that several outputs need one save. */
 const SAVE_AFTER_MS = 1_000;
 
-/** Attend to every notebook, those that are open and those to come. */
+/** Keep copies in every notebook, open now or later. */
 export function keepChats(options: NotebookCopiesOptions): void {
-  const attend = (panel: NotebookPanel): void => {
+  const start = (panel: NotebookPanel): void => {
     void panel.context.ready.then(() => {
       if (!panel.isDisposed) {
         new NotebookCopies(panel, options);
       }
     });
   };
-  options.tracker.forEach(attend);
-  options.tracker.widgetAdded.connect((_tracker, panel) => attend(panel));
+  options.tracker.forEach(start);
+  options.tracker.widgetAdded.connect((_tracker, panel) => start(panel));
 }
 
-/** The parts of JupyterLab's output models that are used. */
+/** The part of JupyterLab's output model that this module uses. */
 interface OutputModel {
   readonly data: Readonly<Record<string, unknown>>;
   setData(options: { data: PartialJSONObject }): void;
@@ -63,7 +64,7 @@ interface OutputAreaModel {
   get(index: number): OutputModel;
 }
 
-/** One notebook; its signals end with the panel. */
+/** The copies in one notebook. JupyterLab drops the signals together with the panel. */
 class NotebookCopies {
   constructor(panel: NotebookPanel, options: NotebookCopiesOptions) {
     this._panel = panel;
@@ -79,7 +80,7 @@ class NotebookCopies {
     this._watchCells(model);
   }
 
-  /** Watch the outputs of cells not seen before. */
+  /** Watch the outputs of new cells. */
   private _watchCells(model: INotebookModel): void {
     for (const cell of model.cells) {
       const outputs = outputsOf(cell);
@@ -114,8 +115,8 @@ class NotebookCopies {
     if (address === null) {
       return;
     }
-    const client = this._options.threads.peek(address.threadId);
-    // One that is cut off may know less than the copy does.
+    const client = this._options.threads.find(address.threadId);
+    // A client without connection may know less than the copy.
     const isCurrent = client !== undefined && client.isLive;
     const copy = isCurrent
       ? snapshot(client.transcript, this._options.extent(), address.runId)
@@ -138,9 +139,9 @@ class NotebookCopies {
   private async _save(): Promise<void> {
     const { context } = this._panel;
     const isQuiet = this._maySave() && (await this._isUnchangedOnDisk());
-    // Asking took a while: look again, the reader may have saved or closed it meanwhile.
+    // The reader may have saved or closed the notebook while we asked the server.
     if (isQuiet && this._maySave()) {
-      await context.save().catch(() => undefined); // JupyterLab has said so already
+      await context.save().catch(() => undefined); // JupyterLab has reported the failure already
     }
   }
 
@@ -164,7 +165,7 @@ class NotebookCopies {
       const onDisk = await this._options.contents.get(context.path, { content: false });
       return known?.last_modified === onDisk.last_modified && onDisk.writable;
     } catch {
-      // Not there, or no answer: saving now could open a dialog.
+      // The file is gone or the server did not respond: saving now could open a dialog.
       return false;
     }
   }
@@ -175,7 +176,7 @@ class NotebookCopies {
   private _cancelSave: (() => void) | null = null;
 }
 
-/** The outputs of a code cell; null of another. */
+/** The outputs of a code cell; null for a cell of another type. */
 function outputsOf(cell: object): OutputAreaModel | null {
   return 'outputs' in cell ? (cell.outputs as OutputAreaModel) : null;
 }
@@ -189,7 +190,7 @@ function isSame(
   );
 }
 
-/** A text in a bundle: a string, or the lines of a file. */
+/** A text of a MIME bundle, which is a string or a list of lines. */
 function textOf(value: unknown): string | null {
   const text = Array.isArray(value) ? value.join('') : value;
   return typeof text === 'string' ? text : null;

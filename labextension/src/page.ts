@@ -1,4 +1,4 @@
-/** The page's own things put together: its connection, its clock, its frames, its drafts. */
+/** What all chats of a page share: the connection, the clock, the frames, the drafts. */
 import { type IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { type ServerConnection } from '@jupyterlab/services';
@@ -24,7 +24,7 @@ export const PAGE_CLOCK: Clock = {
 const onFrame = (action: () => void): void => void requestAnimationFrame(action);
 const now = (): number => performance.now();
 
-/** A task behind the frame runs once the browser has laid it out and painted it. */
+/** Run `action` after the browser has laid out and painted the current frame. */
 const afterPaint = (action: () => void): void => {
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = () => {
@@ -34,7 +34,7 @@ const afterPaint = (action: () => void): void => {
   port2.postMessage(null);
 };
 
-/** Make what all chats of a page share. Lives as long as the page. */
+/** Make the shared parts. They live as long as the page. */
 export function createPage(
   settings: ServerConnection.ISettings,
   language: Language,

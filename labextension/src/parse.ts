@@ -1,9 +1,9 @@
 /**
- * The one place where what came over the wire is checked.
+ * The one place that checks data of the wire.
  *
- * Values stay the wire's own objects; what the fold relies on is looked at, unknown fields are left
- * alone. Unknown frames become null, unknown events `unknown`, so that a newer server can talk to an
- * older page.
+ * The functions check the fields that the fold relies on, and return the wire's own objects. Unknown
+ * fields stay. An unknown frame becomes null and an unknown event `unknown`, so that an older page
+ * works with a newer server.
  */
 import {
   type EventType,
@@ -18,12 +18,12 @@ import {
   type ThreadFrame
 } from './protocol';
 
-/** What was received cannot be meant. */
+/** Received data that breaks the protocol. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';
 }
 
-/** The fields each event must carry, with their types. */
+/** The fields that an event of each type must have, and their types. */
 const NEEDED: Readonly<Record<Exclude<EventType, 'unknown'>, Readonly<Record<string, string>>>> = {
   thread: { thread: 'object' },
   message: { message: 'object' },
@@ -40,7 +40,7 @@ const NEEDED: Readonly<Record<Exclude<EventType, 'unknown'>, Readonly<Record<str
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Read a JSON object, or raise ProtocolError saying what it should have been. */
+/** Read a JSON object. @throws ProtocolError with `what` as the subject of its message. */
 export function asObject(value: unknown, what: string): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new ProtocolError(`${what} is not an object.`);
@@ -64,7 +64,7 @@ function need(fields: Fields, name: string, type: string, what: string): void {
   }
 }
 
-/** Read an event off the wire; of an unknown type only its envelope counts. */
+/** Read an event. Of an unknown type, only the fields that all events share are checked. */
 export function parseEvent(value: unknown): ThreadEvent {
   const wire = asObject(value, 'An event');
   need(wire, 'seq', 'number', 'An event');
@@ -84,7 +84,7 @@ export function parseEvent(value: unknown): ThreadEvent {
   return wire as unknown as ThreadEvent;
 }
 
-/** Read a message (of an event, a snapshot or an answer). */
+/** Read a message. */
 export function parseMessage(value: unknown): Message {
   const wire = asObject(value, 'A message');
   need(wire, 'id', 'string', 'A message');
@@ -103,7 +103,7 @@ export function parseRun(value: unknown): Run {
   return wire as unknown as Run;
 }
 
-/** Read the error object of a frame or an answer; whatever it is, something can be said of it. */
+/** Read the error object of a frame or a response; missing fields get a default. */
 export function parseFailure(value: unknown): Failure {
   const wire = typeof value === 'object' && value !== null ? (value as Fields) : {};
   return {
@@ -112,13 +112,13 @@ export function parseFailure(value: unknown): Failure {
   };
 }
 
-/** The text of a field; another where it is missing or no text. */
+/** The text of a field; `otherwise` if the field is missing or no text. */
 function textOf(wire: Fields, name: string, otherwise: string): string {
   const value = wire[name];
   return typeof value === 'string' ? value : otherwise;
 }
 
-/** Read the answer to GET models. */
+/** Read the response to GET models. */
 export function parseModels(value: unknown): ModelList {
   const wire = asObject(value, 'The list of models');
   const models = asList(wire['models'], 'The models').map(item => {
@@ -139,7 +139,7 @@ export function parseModels(value: unknown): ModelList {
 /**
  * Read one frame of the socket; null for an op this page does not know.
  *
- * @throws ProtocolError where it is no frame at all.
+ * @throws ProtocolError if the data is no frame.
  */
 export function parseFrame(data: string): Frame | null {
   let value: unknown;
@@ -152,18 +152,18 @@ export function parseFrame(data: string): Frame | null {
 }
 
 /**
- * Read the answer to a poll: what a socket would have sent, and that the thread is caught up.
+ * Read the response to a poll as the frames that a socket would have sent; the last one is `live`.
  *
- * @throws ProtocolError where it is none.
+ * @throws ProtocolError if the value is no page of events.
  */
 export function parsePage(thread: string, value: unknown): readonly ThreadFrame[] {
   const wire = asObject(value, 'A page');
   need(wire, 'seq', 'number', 'A page');
-  const said =
+  const content =
     wire['snapshot'] === undefined
       ? { op: 'events', thread, events: wire['events'] }
       : { ...asObject(wire['snapshot'], 'A snapshot'), op: 'snapshot', thread };
-  const frame = readFrame(said);
+  const frame = readFrame(content);
   const live: ThreadFrame = { op: 'live', thread, seq: Number(wire['seq']) };
   return frame !== null && 'thread' in frame && frame.thread !== null ? [frame, live] : [live];
 }

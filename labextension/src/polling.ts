@@ -1,20 +1,21 @@
 /**
- * Following by long polls, for where no WebSocket passes: the same frames, one request at a time.
+ * Following by long polls, for networks that let no WebSocket through.
  *
- *     off ──start──► trying ──an answer──► working
- *      ▲                │                     │
- *      └────────────────┴── no answer, stop ──┘
+ *     off ──start──► trying ──a response──► working
+ *      ▲                │                      │
+ *      └────────────────┴── no response, stop ─┘
  *
- * A browser opens six connections to a host and the page needs some for itself, so all threads share
- * two: one waits for news of the thread that had some last, the other looks at the rest in turn. What
- * comes goes through each thread's own subscription (L6); an answer to an old cursor is dropped.
+ * A browser opens six connections to a host, and the page needs some of them, so all threads share
+ * two. One long poll waits for the thread that had the last news; short polls visit the others one
+ * after the other. Each thread's own subscription receives the frames (L6). A response to an old
+ * cursor is dropped.
  */
 import { ApiError } from './api';
 import { type Clock } from './connection';
 import { parsePage } from './parse';
 import { type ThreadFrame } from './protocol';
 
-/** Ask for what comes after a cursor, waiting up to `wait_s` for it. @throws ApiError */
+/** Request the events after a cursor, waiting up to `wait_s` for the first. @throws ApiError */
 export type Poll = (
   threadId: string,
   after: number,
@@ -22,7 +23,7 @@ export type Poll = (
   signal: AbortSignal
 ) => Promise<unknown>;
 
-/** A thread that is followed, as far as polling goes. */
+/** A followed thread, as polling sees it. */
 export interface PolledThread {
   readonly threadId: string;
   readonly transcript: { readonly seq: number };
@@ -34,19 +35,19 @@ export interface PollingOptions {
   readonly poll: Poll;
   readonly clock: Clock;
   readonly threads: () => readonly PolledThread[];
-  /** The first answer came: following works. */
+  /** Called at the first response of a period. */
   readonly onWorking: () => void;
-  /** No answer: polling has stopped. */
+  /** Called when a poll failed and polling has stopped. */
   readonly onFailed: (error: ApiError) => void;
 }
 
 const WAIT_S = 20;
-/** Between two polls of the thread that has news: as often as eyes notice, no more. */
+/** The pause between two polls of the thread that has news: faster changes are not seen. */
 const PAUSE_MS = 100;
-/** Between two looks at the other threads. */
+/** The pause between two rounds of the other threads. */
 const ROUND_MS = 1_500;
 
-/** One period of polling, from start to stop. */
+/** One period of polling, from `start` to `stop`. */
 interface PollingPeriod {
   isOver: boolean;
   readonly waits: Set<() => void>;
@@ -80,8 +81,8 @@ export class Polling {
     }
   }
 
-  /** Look at the threads now: one was added, or is to be asked for again. */
-  look(): void {
+  /** Poll now: a thread was added, or must be requested again. */
+  wake(): void {
     this._period?.waits.forEach(wake => wake());
   }
 
@@ -95,7 +96,7 @@ export class Polling {
     }
   }
 
-  /** Wait for news of the thread that had some last. */
+  /** Poll the thread that had the last news, again and again. */
   private async _stay(period: PollingPeriod): Promise<void> {
     while (!period.isOver) {
       const thread = this._newest();
@@ -106,7 +107,7 @@ export class Polling {
     }
   }
 
-  /** Look at the others in turn. */
+  /** Poll the other threads, one after the other. */
   private async _goRound(period: PollingPeriod): Promise<void> {
     while (!period.isOver) {
       await this._pause(period, ROUND_MS);
@@ -128,7 +129,7 @@ export class Polling {
     return threads.find(thread => thread.threadId === this._newestId) ?? threads[0];
   }
 
-  /** Ask once and deliver the answer; say whether it brought news. */
+  /** Poll a thread once and deliver the response. Returns whether it brought news. */
   private async _ask(
     period: PollingPeriod,
     thread: PolledThread,
@@ -194,7 +195,7 @@ export class Polling {
   private _newestId = '';
 }
 
-/** Give a thread what answers its cursor; an answer to one that has moved on is dropped. */
+/** Deliver frames to a thread whose cursor is still `after`. Returns whether its cursor moved. */
 function deliver(thread: PolledThread, after: number, frames: readonly ThreadFrame[]): boolean {
   if (thread.transcript.seq !== after || thread.ended !== null) {
     return false;
@@ -203,7 +204,7 @@ function deliver(thread: PolledThread, after: number, frames: readonly ThreadFra
   return thread.transcript.seq !== after;
 }
 
-/** Whether our server has refused this thread, rather than that no answer of ours came. */
+/** Whether our server refused this thread: other errors concern every thread of the page. */
 function isOfThread(error: ApiError): boolean {
   return (
     [400, 403, 404, 409, 410].includes(error.status) &&

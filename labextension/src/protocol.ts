@@ -1,6 +1,5 @@
 /**
- * The wire as types. Normative text: docs/protocol.md. What comes off the wire gets these types in
- * `parse.ts`, and nowhere else.
+ * The types of the wire. docs/protocol.md is normative. Only `parse.ts` gives these types to data.
  */
 
 export type Status =
@@ -29,7 +28,7 @@ export interface TextPart {
 
 export interface ToolCallPart {
   readonly kind: 'tool_call';
-  /** The cut-off JSON while the input streams; gone once it is whole. */
+  /** The JSON received so far; absent once the input is complete. */
   readonly text?: string;
   readonly tool_call_id?: string;
   readonly name?: string;
@@ -63,7 +62,7 @@ export interface AttachmentPart {
 
 export type Part = TextPart | ToolCallPart | ToolResultPart | InputRequestPart | AttachmentPart;
 
-/** What is missing of an answer that completed. */
+/** What a completed answer lacks. */
 export interface Incomplete {
   readonly reason: 'max_tokens' | 'context_window' | 'paused' | 'empty' | 'tool_input_cut';
   readonly message: string;
@@ -133,7 +132,7 @@ export type ThreadEvent = EventCommon &
         readonly type: 'message';
         readonly message: Omit<Message, 'seq'>;
         readonly continues?: string;
-        /** Of a reply whose message is for later: when that is. */
+        /** Of the reply to a scheduled message: when that message is delivered. */
         readonly deliver_at?: string;
       }
     | {
@@ -209,7 +208,7 @@ export type ThreadFrame =
   | { readonly op: 'live'; readonly thread: string; readonly seq: number }
   | { readonly op: 'closed'; readonly thread: string; readonly reason: string }
   | { readonly op: 'error'; readonly thread: string; readonly error: Failure }
-  /** Not on the wire: what came of this thread could not be read. */
+  /** Not on the wire: a frame of this thread that could not be read. */
   | { readonly op: 'misfit'; readonly thread: string; readonly message: string };
 
 export type Frame =
@@ -219,7 +218,7 @@ export type Frame =
 
 const ENDS: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled', 'interrupted']);
 
-/** Tell whether nothing more will come of what has this status. */
+/** Whether a message or run with this status has ended. */
 export function isEnd(status: Status): boolean {
   return ENDS.has(status);
 }

@@ -1,14 +1,14 @@
 /**
- * A thread's schedules as the page knows them: its repeating messages.
+ * The schedules of a thread: its repeating messages.
  *
- * They are no part of the log, so they are asked for when somebody looks, and after each command.
+ * The log does not hold them, so the page requests them when their list opens and after each command.
  */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Api, ApiError } from './api';
 import { asObject } from './parse';
 
-/** What the server gives on one page. */
+/** The server returns so many schedules at a time. */
 const PAGE = 50;
 
 export interface Schedule {
@@ -21,9 +21,9 @@ export interface Schedule {
 }
 
 export interface ScheduleState {
-  /** Null: not known yet. */
+  /** Null until they are loaded. */
   readonly schedules: readonly Schedule[] | null;
-  /** Ids of schedules a command is on its way to. */
+  /** Ids of the schedules that a command of this page is on its way to. */
   readonly acting: ReadonlySet<string>;
   readonly problem: string | null;
 }
@@ -42,7 +42,7 @@ export class ScheduleList {
     return () => this._listeners.delete(listener);
   };
 
-  /** Ask for them. */
+  /** Load the schedules. */
   async load(): Promise<void> {
     try {
       this._set({ schedules: await this._loadAll(), problem: null });
@@ -51,7 +51,7 @@ export class ScheduleList {
     }
   }
 
-  /** Ask page by page: the newest page first, each oldest first. */
+  /** Load page by page. The newest page comes first; within a page the oldest schedule comes first. */
   private async _loadAll(): Promise<readonly Schedule[]> {
     const path = `schedules?thread_id=${encodeURIComponent(this._threadId)}`;
     let found: readonly Schedule[] = [];
@@ -67,12 +67,12 @@ export class ScheduleList {
     }
   }
 
-  /** Send nothing until it is resumed, or send again from the next time on. */
+  /** Pause a schedule, or resume it from its next time on. */
   pause(id: string, paused: boolean): Promise<void> {
     return this._command(id, { method: 'PATCH', body: { paused } });
   }
 
-  /** Forget a schedule; what it has sent stays. */
+  /** Delete a schedule. The messages it has sent stay. */
   remove(id: string): Promise<void> {
     return this._command(id, { method: 'DELETE' });
   }
@@ -115,7 +115,7 @@ export class ScheduleList {
   private _state: ScheduleState = { schedules: null, acting: new Set(), problem: null };
 }
 
-/** Read the answer to GET schedules. */
+/** Read the response to GET schedules. */
 export function parseSchedules(value: unknown): readonly Schedule[] {
   const { schedules } = asObject(value, 'The list of schedules');
   return (Array.isArray(schedules) ? schedules : []).map((item: unknown) => {

@@ -1,8 +1,8 @@
 /**
- * The REST commands of one page, and the errors they give.
+ * The REST API of our server extension, and how its responses are read.
  *
- * `ServerApi` goes through JupyterLab's ServerConnection, so that XSRF cookie, token and base
- * address are Jupyter's. Tests hand `Api` to what is above it.
+ * `ServerApi` uses JupyterLab's ServerConnection, which adds the XSRF cookie, the token and the base
+ * address. Tests replace it with another implementation of `Api`.
  */
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
@@ -46,13 +46,13 @@ export class ServerApi implements Api {
     }
   }
 
-  /** Ask once for what comes after a cursor. */
+  /** Request the events after a cursor, waiting up to `wait_s` for the first. */
   poll(threadId: string, after: number, wait_s: number, signal: AbortSignal): Promise<unknown> {
     const path = `threads/${encodeURIComponent(threadId)}/events?after=${after}&wait=${wait_s}`;
     return this.request({ method: 'GET', path, signal });
   }
 
-  /** Open the page's one socket. */
+  /** Open a socket; the page has one at a time. */
   openSocket(): Socket {
     const { wsUrl, token, appendToken, WebSocket } = this._settings;
     const query = appendToken && token !== '' ? `?token=${encodeURIComponent(token)}` : '';

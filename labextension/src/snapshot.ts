@@ -14,7 +14,7 @@ import { type Message, isEnd } from './protocol';
 import { type Transcript } from './transcript';
 import { isReplyToUnsent, isUnsent } from './unsent';
 
-/** How much is kept; the setting `snapshot`. */
+/** How much of a conversation a copy holds: the setting `snapshot`. */
 export type CopyExtent = 'none' | 'last' | 'all';
 
 const LARGEST_BYTES = 20_000;
@@ -24,7 +24,7 @@ const WRITING = '*(still being written)*';
 const LATER = '*(to be sent later)*';
 const NEVER = '*(never sent)*';
 
-/** The two texts of an output bundle; null where there is nothing to say yet. */
+/** The two texts of an output bundle; null while the page knows no message to copy. */
 export function snapshot(
   transcript: Transcript,
   extent: CopyExtent,
@@ -48,14 +48,14 @@ function lastExchange(messages: readonly Message[]): readonly Message[] {
   return [question, reply].filter(message => message !== undefined);
 }
 
-/** The newest messages, whole ones, as far as they fit; Markdown is made harmless. */
+/** As many whole messages as fit, the newest ones; Markdown is made harmless. */
 function bounded(messages: readonly Message[], isMarkdown: boolean): string {
   const kept: string[] = [];
   let room = LARGEST_BYTES - LEFT_OUT.length - 2;
   for (const message of [...messages].reverse()) {
     const text = textOf(message);
     if (bytesOf(text).length > room) {
-      break; // what is made of it might be shorter; a text of that size is cut anyway
+      break; // the harmless text might be shorter, but a message of this size is cut anyway
     }
     const block = blockOf(message, isMarkdown ? harmless(text) : text, isMarkdown);
     room -= bytesOf(block).length + 2;
@@ -74,7 +74,7 @@ function bounded(messages: readonly Message[], isMarkdown: boolean): string {
   return kept.reverse().join('\n\n');
 }
 
-/** The beginning of a message that is larger than the copy. */
+/** The beginning of a message that is larger than a copy may be. */
 function startOf(message: Message, isMarkdown: boolean): string {
   const around = bytesOf(blockOf(message, '', isMarkdown)).length;
   const room = Math.max(0, LARGEST_BYTES - 64 - around);
@@ -93,12 +93,12 @@ function speaker(message: Message): string {
   return message.role === 'user' ? 'You' : (message.model ?? 'Assistant');
 }
 
-/** None of an answer that is being written. */
+/** A message's text; empty for an answer that is still being written. */
 function textOf(message: Message): string {
   return endOf(message) === WRITING ? '' : stripped(visible(contentOf(message)), '\n');
 }
 
-/** What is said of a message beside its text; nothing of one that is whole. */
+/** How a message ended, as a note below its text; empty for a whole one. */
 function endOf(message: Message): string {
   if (isUnsent(message)) {
     return message.status === 'waiting' ? LATER : NEVER;
@@ -114,7 +114,7 @@ function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** The beginning of a text, cut between two characters. */
+/** The first `bytes` bytes of a text at most, cut between two characters. */
 function beginningOf(text: string, bytes: number): string {
   return new TextDecoder().decode(bytesOf(text).slice(0, bytes)).replace(/\uFFFD$/, '');
 }

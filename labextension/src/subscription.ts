@@ -1,13 +1,13 @@
 /**
- * The subscription: what a reader does with what it receives. Pure: no socket, no clock.
+ * The subscription: how a reader treats the frames of a thread. Pure: no socket, no clock.
  *
- * The twin of `jupyter_chat_stream/shared/subscription.py`. Keeps L6: accept `seq = cursor + 1`, drop what is
- * before, ask again on a jump.
+ * The twin of `jupyter_chat_stream/shared/subscription.py`. Keeps L6: it accepts the event with
+ * `seq = cursor + 1`, drops earlier ones, and asks again after a gap.
  */
 import { type Failure, type ThreadEvent, type ThreadFrame } from './protocol';
 import { EMPTY, FoldError, type Transcript, fold, replace } from './transcript';
 
-/** What a reader does after a frame. */
+/** What the reader does after a frame. */
 export type Action =
   | { readonly do: 'show' }
   | { readonly do: 'ask'; readonly why: 'gap' | 'cursor_ahead' | 'misfit' }
@@ -17,15 +17,15 @@ export type Action =
 /**
  * One thread as one reader follows it: frames in, actions out.
  *
- * After `ask` the reader subscribes from `transcript.seq`. Until that is answered, what still comes
- * of the subscription before causes no second `ask`. An event that misfits twice ends it: a log
- * nobody can fold is said, not retried for ever.
+ * After `ask` the reader subscribes from `transcript.seq`. Until the first frame of the new
+ * subscription, frames of the old one cause no second `ask`. An event that cannot be folded twice
+ * ends the subscription with an error, because a third attempt would fail as well.
  */
 export class Subscription {
   transcript: Transcript = EMPTY;
   isLive = false;
 
-  /** Note that the thread was asked for again, on this socket or a new one. */
+  /** Note that the reader has subscribed again, on this socket or a new one. */
   asked(): void {
     this.isLive = false;
     this._isAsking = true;

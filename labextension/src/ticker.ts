@@ -1,8 +1,8 @@
 /**
- * The page's one timer for whatever shows a time: countdowns, "in 4 min", "today".
+ * The page's one timer for texts that show a time: countdowns, "in 4 min", "today".
  *
- * Who listens hears at each full step of its own (a second, a minute) and at no other time; nobody
- * listening means that no timer runs. Listens who is seen: see `useNow`.
+ * A listener is called at each full step (a second, a minute) of its own. Without listeners no timer
+ * runs. Only chats that can be seen listen: see `useNow`.
  */
 import { type Clock } from './connection';
 
@@ -17,18 +17,18 @@ export class Ticker {
     return this._clock.now();
   }
 
-  /** Call at each full `step_ms` from now on; the answer ends it. */
+  /** Call `listener` at each full `step_ms` from now on; the function returned ends it. */
   listen(step_ms: number, listener: Listener): () => void {
     const entry = { step_ms, listener, due_ms: after(this.now, step_ms) };
     this._entries.add(entry);
-    this._wind();
+    this._schedule();
     return () => {
       this._entries.delete(entry);
-      this._wind();
+      this._schedule();
     };
   }
 
-  private _wind(): void {
+  private _schedule(): void {
     this._cancel?.();
     this._cancel = null;
     if (this._entries.size > 0) {
@@ -45,7 +45,7 @@ export class Ticker {
         entry.listener(now_ms);
       }
     }
-    this._wind();
+    this._schedule();
   }
 
   private readonly _clock: Clock;

@@ -1,4 +1,4 @@
-/** What other extensions may ask for. */
+/** The token by which other extensions request our page. */
 import { Token } from '@lumino/coreutils';
 
 import { type ChatPage } from './view/mount';
@@ -7,5 +7,5 @@ export type IChatPage = ChatPage;
 
 export const IChatPage = new Token<IChatPage>(
   'jupyter-chat-stream:IChatPage',
-  'The threads of this page, and the services to draw them.'
+  'The chat threads of this page, and what they are drawn with.'
 );

@@ -1,8 +1,8 @@
 /**
  * The fold: from events to the state of a thread. Pure.
  *
- * The twin of `jupyter_chat_stream/shared/fold.py`; both run `tests/vectors`. States are immutable and
- * share what did not change, so that a view can tell a changed message by identity.
+ * The twin of `jupyter_chat_stream/shared/fold.py`; both run `tests/vectors`. States are immutable.
+ * They share unchanged objects, so that a view can recognise a changed message by identity.
  */
 import {
   type Failure,
@@ -20,11 +20,11 @@ import {
 /** The state of one thread at a cursor. */
 export interface Transcript {
   readonly thread: Thread | null;
-  /** By id, in the order of their creation. */
+  /** By id, oldest first. */
   readonly messages: ReadonlyMap<string, Message>;
   readonly runs: ReadonlyMap<string, Run>;
   readonly seq: number;
-  /** What each run's last `status` event said beside its phase: for the eye, no part of the state. */
+  /** By run id: the `detail` of the last `status` event. It is only shown, and no part of the state. */
   readonly details: ReadonlyMap<string, string>;
 }
 
@@ -36,7 +36,7 @@ export const EMPTY: Transcript = {
   details: new Map()
 };
 
-/** An event does not fit the state before it: drop the state and follow again from 0. */
+/** An event does not fit the state: the reader drops the state and follows again from 0. */
 export class FoldError extends Error {
   override readonly name = 'FoldError';
 
@@ -75,7 +75,7 @@ export function fold(state: Transcript, events: readonly ThreadEvent[]): Transcr
   return builder.finish();
 }
 
-/** Take a snapshot: what it names replaces what was known, and the cursor is its seq. */
+/** Apply a snapshot: its objects replace the known ones, and its seq becomes the cursor. */
 export function replace(state: Transcript, snapshot: Snapshot): Transcript {
   if (snapshot.seq < state.seq) {
     return state;
@@ -100,7 +100,7 @@ function withoutContent(message: Omit<Message, 'seq'>, seq: number): Message {
   return { ...kept, seq };
 }
 
-/** One batch being folded: the maps are copied once, not once per event. */
+/** Folds one batch of events. It copies the maps once for the batch, not once for each event. */
 class TranscriptBuilder {
   constructor(state: Transcript) {
     this._thread = state.thread;
@@ -180,7 +180,7 @@ class TranscriptBuilder {
   private _seq: number;
 }
 
-/** Tell whether a reply becomes the thread's head by this: begun or delivered, not for later. */
+/** Whether this event makes a reply the thread's head: the reply has begun or was delivered. */
 function takesHead(event: EventOf<'message'>): boolean {
   const { role, status } = event.message;
   return role === 'assistant' && status !== 'waiting' && event.attempt === undefined;
@@ -300,7 +300,7 @@ function foldRun(before: Run, event: ThreadEvent): Run {
       return { ...run, first_event_at: run.first_event_at ?? event.at };
     case 'message': {
       if (event.attempt !== undefined) {
-        return run; // restarted: an attempt's own, not begun and not delivered
+        return run; // a new attempt of a run that has begun: its status does not change
       }
       const { status } = event.message;
       const phase = status === 'waiting' ? 'waiting' : 'queued';

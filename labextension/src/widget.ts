@@ -1,9 +1,9 @@
 /**
- * `Chat` as an ipywidget: kernel and page meet in the `thread` trait.
+ * `Chat` as an ipywidget.
  *
- * The kernel's own follower sets `run_id`, `value`, `status`, `busy`, `seq` and `model`; the page draws
- * from the server and takes from the kernel only which thread, how high, and whether it is disabled.
- * Loaded when a first widget is drawn.
+ * The kernel's own follower sets `run_id`, `value`, `status`, `busy`, `seq` and `model`. The page draws
+ * the chat from the server; from the kernel it takes only `thread`, `height` and `disabled`. This
+ * module is loaded when the first widget is drawn.
  */
 import { DOMWidgetModel, DOMWidgetView } from '@jupyter-widgets/base';
 
@@ -12,7 +12,7 @@ import { type ChatPage, type MountedChat, mountChat } from './view/mount';
 export const MODULE = 'jupyter-chat-stream';
 const VERSION = '^0.1.0';
 
-/** Give the two classes the widget registry asks for. */
+/** The two classes that the widget registry asks for. */
 export function widgetClasses(page: () => ChatPage): {
   readonly ChatModel: typeof ChatModel;
   readonly ChatView: typeof DOMWidgetView;
@@ -81,7 +81,7 @@ abstract class ChatView extends DOMWidgetView {
     }
   }
 
-  /** `focus()` and `blur()` of the kernel's side. */
+  /** Carry out `focus()` and `blur()` of the kernel's widget. */
   private _obey(message: unknown): void {
     const wanted = typeof message === 'object' && message !== null && 'do' in message && message.do;
     const field = this.el.querySelector('[data-testid=field]');
@@ -95,7 +95,7 @@ abstract class ChatView extends DOMWidgetView {
   private _chat: MountedChat | null = null;
 }
 
-/** A height as the trait has it: px as a number, or as text; 0 and nothing are the view's own. */
+/** The trait's height in px, a number or a text; null lets the view choose. */
 function pixels(value: unknown): number | null {
   const height = typeof value === 'string' ? parseFloat(value) : Number(value);
   return Number.isFinite(height) && height > 0 ? height : null;

@@ -19,11 +19,11 @@ describe('a thread client', () => {
     expect(page.threads.acquire('t')).toBe(client);
     page.threads.release(client);
     page.network.clock.turn(60_000);
-    expect(page.threads.peek('t')).toBe(client);
+    expect(page.threads.find('t')).toBe(client);
     page.threads.release(client);
-    expect(page.threads.peek('t')).toBe(client);
+    expect(page.threads.find('t')).toBe(client);
     page.network.clock.turn(60_000);
-    expect(page.threads.peek('t')).toBeUndefined();
+    expect(page.threads.find('t')).toBeUndefined();
     expect(page.network.socket.isClosed).toBe(true);
   });
 
@@ -33,7 +33,7 @@ describe('a thread client', () => {
     page.network.clock.turn(1_000);
     expect(page.threads.acquire('t')).toBe(client);
     page.network.clock.turn(60_000);
-    expect(page.threads.peek('t')).toBe(client);
+    expect(page.threads.find('t')).toBe(client);
   });
 
   it('tells its listeners of a hundred frames once per drawn frame', () => {

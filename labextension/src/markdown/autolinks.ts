@@ -7,7 +7,7 @@ const FRONTS = new Set(['em_open', 'hardbreak', 's_open', 'softbreak', 'strong_o
 const END_OF_WORD = /[\s<]/g;
 const DOMAIN = /^[a-z0-9\u0080-\uffff_-]+(\.[a-z0-9\u0080-\uffff_-]+)*/i;
 
-/** `://` behind `http` or `https`. */
+/** `://` after `http` or `https`. */
 export function autolink(state: StateInline, isSilent: boolean): boolean {
   const { src, pos } = state;
   if (src[pos] !== ':' || !src.startsWith('://', pos) || state.linkLevel > 0) {
@@ -33,7 +33,7 @@ export function autolink(state: StateInline, isSilent: boolean): boolean {
   return true;
 }
 
-/** Where the word ends that holds `from`; each word's end is looked for once. */
+/** The end of the word that contains `from`. Each word's end is searched once. */
 function endOfWord(state: StateInline, from: number): number {
   const holder = state as StateInline & { word?: { from: number; end: number } };
   const { word } = holder;
@@ -54,7 +54,7 @@ function pushLink(state: StateInline, address: string): void {
   state.push('link_close', 'a', -1);
 }
 
-/** `www.` at the front of a word in the texts outside of links. */
+/** `www.` at the beginning of a word, in texts outside of links. */
 export function wwwLinks(tokens: Token[]): Token[] {
   if (!tokens.some(token => token.type === 'text' && token.content.includes('www.'))) {
     return tokens;
@@ -103,13 +103,13 @@ function wwwIn(token: Token, isFirst: boolean): Token[] {
   return pieces;
 }
 
-/** An address with escapes; half a character, which `encodeURI` refuses, is U+FFFD. */
+/** An address with escapes. Half a character, which `encodeURI` rejects, becomes U+FFFD. */
 function encoded(address: string): string {
   const whole = address.replace(/[\ud800-\udfff]/gu, '\ufffd');
   return encodeURI(whole).replace(/%25([0-9a-f]{2})/gi, '%$1');
 }
 
-/** Take off what is punctuation at the end of an address, by GFM's rules. */
+/** Remove punctuation from the end of an address, by GFM's rules. */
 function trimmed(address: string): string {
   let end = address.length;
   const opened = count(address, '(');
@@ -136,7 +136,7 @@ function count(text: string, character: string): number {
   return text.split(character).length - 1;
 }
 
-/** Whether an address begins with a domain: no underscore in its last two parts. */
+/** Whether an address begins with a domain, whose last two parts have no underscore. */
 function isDomain(address: string): boolean {
   const domain = DOMAIN.exec(address)?.[0];
   return domain !== undefined && !domain.split('.').slice(-2).join('.').includes('_');

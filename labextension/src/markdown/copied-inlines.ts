@@ -2,8 +2,8 @@
  * The text of one paragraph, item, heading or cell of a harmless copy (see `copies.ts`). Pure.
  *
  * `inline` reads code spans, maths, tags and links as the dialect does, and writes them in a form that
- * looks right in most renderers. `sealed` is what safety rests on: it knows nothing of where in a text
- * something stands, and leaves nothing that any renderer could take for more than text.
+ * looks right in most renderers. Safety rests on `sealed` alone: it ignores the context, and leaves
+ * nothing that any renderer could read as more than text.
  *
  * The twin of `jupyter_chat_stream/shared/markdown/inlines.py`.
  */
@@ -12,7 +12,7 @@ import { apart, at, encoded, escapedTag, isBlank } from './copied-texts';
 
 const TAGS = 'b br code del em i ins kbd mark q s samp small strong sub sup u var wbr'.split(' ');
 const VOID = new Set(['br', 'wbr']);
-/** How deep tags nest; what is deeper is text. */
+/** The deepest nesting of tags; deeper tags become text. */
 const MAX_TAGS = 32;
 const SCHEME = '(?:[Hh][Tt][Tt][Pp][Ss]?://|[Mm][Aa][Ii][Ll][Tt][Oo]:)';
 const SAFE = `[ \\t\\n]*${SCHEME}`;
@@ -29,7 +29,7 @@ const CODE_RISK = new RegExp(
 );
 /** Pandoc's attributes, and roles of other dialects. */
 const ATTRIBUTES = /\{(?:[#.:=]|[A-Za-z][A-Za-z0-9_-]{0,40}=|[a-z:-]{1,40}\}`)/y;
-/** How many characters of text are searched for formulas that turn out to be none. */
+/** The most characters that are searched for the ends of formulas. */
 const MAX_EFFORT = 200_000;
 const BLANKS = /[ \t\n]*/y;
 
@@ -44,13 +44,13 @@ const SEALS: readonly (readonly [RegExp, string])[] = [
 /**
  * Write the text of one paragraph, item, heading or cell.
  *
- * `keepsDollar`: there is no other dollar in sight that this one could make a formula with.
+ * `keepsDollar`: no other dollar is near with which a dollar could form a formula.
  */
 export function inline(text: string, keepsDollar: boolean, isCell = false): string {
   return new Inline(text, keepsDollar, isCell).written();
 }
 
-/** Take from a text whatever a renderer could take for more than text. */
+/** Remove from a text everything that a renderer could read as more than text. */
 export function sealed(text: string): string {
   return SEALS.reduce((rest, [pattern, instead]) => rest.replace(pattern, instead), text);
 }
@@ -205,7 +205,7 @@ class Inline {
     return !isLikeLink && this._isFormula(start, end) ? end : null;
   }
 
-  /** Whether a formula holds no code, and its braces close: else it would reach further. */
+  /** Whether a formula holds no code and its braces close, so that it ends where it seems to. */
   private _isFormula(start: number, end: number): boolean {
     const tick = this._find('`', start, '');
     if ((tick !== null && tick < end) || this._effort > MAX_EFFORT) {
@@ -226,7 +226,7 @@ class Inline {
     return depth === 0;
   }
 
-  /** Find a mark that no backslash stands before. */
+  /** Find a mark without a backslash before it. */
   private _find(mark: string, start: number, escape = '\\'): number | null {
     const seen = this._seen.get(mark);
     if (seen !== undefined && seen.begun <= start) {
@@ -295,7 +295,7 @@ class Inline {
     this._write(`</${name}>`, source.length);
   }
 
-  /** A letter written as a number becomes a letter: it could be part of a name. */
+  /** Write a letter's character reference as the letter, because it could be part of a name. */
   private _entity(): void {
     const found = at(NUMBER, this._text, this._at);
     if (found === null) {
@@ -378,10 +378,10 @@ class Inline {
   private readonly _isCell: boolean;
   private _at = 0;
   private readonly _out: string[] = [];
-  /** Tags that wait for their other half: their name, their place in `_out`. */
+  /** Opening tags without their closing tag yet: the name, and the place in `_out`. */
   private readonly _opened: { readonly name: string; readonly place: number }[] = [];
   private _runs: Map<number, number[]> | null = null;
-  /** Where a mark was looked for, and where it was found: it is not looked for again between. */
+  /** From where a mark was searched, and where it was found, so that no text is searched twice. */
   private readonly _seen = new Map<
     string,
     { readonly begun: number; readonly found: number | null }

@@ -1,16 +1,16 @@
-/** The TeX of a copy: no commands that could do anything. Pure. */
-/** Commands of TeX that make links, fetch, set attributes, or give such commands other names. */
+/** Writes the TeX of a copy without commands that could load, link or redefine. Pure. */
+/** TeX commands that link, load, set attributes, or rename such commands. */
 const COMMANDS =
   'href|url|require|class|cssId|style|data|html[A-Za-z]*|includegraphics|bbox|mmlToken|unicode' +
   '|def|[egx]def|let|futurelet|newcommand|renewcommand|providecommand|newenvironment' +
   '|renewenvironment|DeclareMathOperator|csname|catcode|input|include|toggle|action|texttip|mathtip';
 export const RISKY_COMMAND = `\\\\(?:${COMMANDS})(?![A-Za-z])`;
 const COMMAND = new RegExp(`\\\\(?=(?:${COMMANDS})(?![A-Za-z]))`, 'g');
-/** Cannot be seen; behind it a name is no command any more. */
+/** An invisible character; a name after it is no command any more. */
 const JOINER = '\u2060';
 export const ENVIRONMENT = /\\(begin|end)[ \t]*\{([^{}\n]*)\}/;
 
-/** Write TeX so that it makes no links, and is harmless as text, too. */
+/** Write TeX so that it makes no links, and is harmless if a renderer reads it as text. */
 export function maths(source: string): string {
   const content = source
     .replaceAll('<', '\\lt ')

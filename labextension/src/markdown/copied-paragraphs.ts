@@ -3,7 +3,7 @@ import { inline, sealed } from './copied-inlines';
 
 const FRONT = /^[ \t]*(?:[-*+][ \t]|[0-9]{1,9}[.)][ \t]|#{1,6}[ \t]|>|\|)/;
 const DELIMITERS = /^[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
-/** JupyterLab lists the headings of a copy, one by one: more than so many are text. */
+/** The most headings in a copy: JupyterLab lists each of them, so further ones become text. */
 const MAX_HEADINGS = 100;
 const HEADING = /^ {0,3}(?=#{1,6}(?:[ \t]|$))/;
 const UNDERLINE = /^ {0,3}(?=(?:=+|-+)[ \t]*$)/;
@@ -32,7 +32,7 @@ export class Headings {
   private _count = 0;
 }
 
-/** Write lines of text; what stands in one item, heading or cell is read as one. */
+/** Write lines of text. The lines of one item, heading or cell are read together. */
 export function chunk(lines: readonly string[], keepsDollar: boolean): string {
   if (lines.some(line => line.includes('|') && DELIMITERS.test(line))) {
     const rows = lines.map(line =>
@@ -55,7 +55,7 @@ export function chunk(lines: readonly string[], keepsDollar: boolean): string {
   return sealed(segments.map(each => inline(each.join('\n'), keepsDollar)).join('\n'));
 }
 
-/** How many marks that may open a formula stand in a line. */
+/** The number of marks in a line that may open a formula. */
 export function countMarks(line: string): number {
   return line.split(/\$|\\\(|\\\[/).length - 1;
 }

@@ -1,5 +1,5 @@
-/** Plain texts of a copy: their control characters, their blanks, names in one line. Pure. */
-/** What means something at the front of a line, or in one. */
+/** Writes plain texts of a copy: control characters, blanks, names in one line. Pure. */
+/** Characters that are Markdown at the beginning of a line, or anywhere in it. */
 const FRONT_MARK = /^([0-9]{0,9})([-+=.)])/;
 const SPECIAL = /[\\$<>&[\]!`{}*_#~|]/g;
 
@@ -41,7 +41,7 @@ export function isEmpty(line: string): boolean {
   return !/[^ \t]/.test(line);
 }
 
-/** Take characters off both ends. */
+/** Remove characters from both ends. */
 export function stripped(text: string, characters: string): string {
   let start = 0;
   while (start < text.length && characters.includes(text[start] ?? '')) {
@@ -63,7 +63,7 @@ export function stripEnd(line: string): string {
   return line.slice(0, end);
 }
 
-/** Write a dollar or a backslash so that it begins no formula, not even in the page's texts. */
+/** Write a dollar or a backslash so that it begins no formula, in any renderer or in the page. */
 export function apart(code: number): string {
   return `<span>&#${code};</span>`;
 }
@@ -73,7 +73,7 @@ export function escapedTag(source: string): string {
   return source.replace(/[<&`$!\[\]\\{}]/g, found => `&#${found.charCodeAt(0)};`);
 }
 
-/** Write a text in HTML so that nothing in it is Markdown, maths or HTML to anybody. */
+/** Write a text in HTML so that no renderer finds Markdown, maths or HTML in it. */
 export function encoded(text: string): string {
   return text.replace(/[^A-Za-z0-9 ]/g, found => {
     const code = found.charCodeAt(0);
@@ -81,7 +81,7 @@ export function encoded(text: string): string {
   });
 }
 
-/** What a sticky pattern finds at a place. */
+/** The match of a sticky pattern at a place. */
 export function at(pattern: RegExp, text: string, place: number): RegExpExecArray | null {
   pattern.lastIndex = place;
   return pattern.exec(text);

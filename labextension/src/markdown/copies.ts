@@ -1,10 +1,10 @@
 /**
- * Turn the Markdown of an answer into Markdown that can harm nobody, whatever reads it. Pure.
+ * Turns the Markdown of an answer into Markdown that is harmless in every renderer. Pure.
  *
- * An answer is untrusted, and the renderers of a copy (JupyterLab, nbconvert, GitHub, pandoc …) differ
- * in what they take for code, HTML, maths or a link. So safety does not rest on agreement: outside of
- * fences nothing is left that could load, run or lead anywhere in any of them, and a fence stands where
- * all of them see it. Only the looks of a copy depend on this module's own reading.
+ * An answer is untrusted, and the renderers of a copy (JupyterLab, nbconvert, GitHub, pandoc …) do not
+ * agree on what is code, HTML, maths or a link. So safety does not rest on one reading: outside of
+ * fences, nothing is left that could load, run or link in any of them, and every fence stands where
+ * all of them recognise it. Only the appearance of a copy depends on this module's own reading.
  *
  * The twin of `jupyter_chat_stream/shared/markdown/copies.py`: both write the same (`tests/vectors/copies`).
  */
@@ -29,25 +29,25 @@ const MATHS = new Map([
   ['$$', '$$'],
   ['\\[', '\\]']
 ]);
-/** What must not stand as it is even in code, because not every renderer sees that code. */
+/** Text that is rewritten even in code, because not every renderer recognises that code. */
 const RISK = new RegExp(
   '[<$]|&(?:#|dollar|bsol)|!\\[|\\]\\(|\\]:|[\\])`]\\{|\\\\[(\\[]|\\\\(?:begin|end)|:::|mermaid|' +
     RISKY_COMMAND
 );
-/** How deep folds nest; what is deeper is text. */
+/** The deepest nesting of folds; deeper folds become text. */
 const MAX_FOLDS = 32;
-/** A summary of more lines is text. */
+/** A summary with more lines becomes text. */
 const MAX_SUMMARY_LINES = 20;
-/** How many characters of lists and quotes may stand before a fence. */
+/** The most characters of list and quote marks before a fence. */
 const MAX_FRONT = 200;
 const CUT = '\n\n…';
 
-/** Write Markdown anew so that no renderer can be harmed by it; every character is still seen. */
+/** Rewrite Markdown so that it is harmless in every renderer. Every character stays visible. */
 export function harmless(text: string): string {
   return new Copy(visible(text).split('\n')).written();
 }
 
-/** Write as much of a text's beginning as fits in, with `…` at the cut. */
+/** Rewrite as much of a text's beginning as fits, with `…` at the cut. */
 export function harmlessStart(text: string, mostBytes: number): string {
   const source = new TextEncoder().encode(visible(text));
   const room = mostBytes - bytesOf(CUT);
@@ -71,7 +71,7 @@ function bytesOf(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-/** One text on its way, line by line. */
+/** Rewrites one text, line by line. */
 class Copy {
   constructor(lines: string[]) {
     this._lines = lines;
@@ -104,7 +104,7 @@ class Copy {
     return this._lines[at] ?? '';
   }
 
-  /** Write lines with an empty one before and behind them: every renderer sees a block. */
+  /** Write lines between empty ones, so that every renderer recognises a block. */
   private _apart(lines: readonly string[]): void {
     if ((this._out.at(-1) ?? '') !== '') {
       this._out.push('');
@@ -151,7 +151,7 @@ class Copy {
     this._apart([`${fence}${language}`, ...code, fence]);
   }
 
-  /** A fence in a list or a quote stays if it is harmless as text, too; else it is HTML. */
+  /** Keep a fence in a list or a quote if it is harmless as text, too; else write it as HTML. */
   private _nestedFence(front: string, marks: string, info: string): void {
     const quotes = front.split('>').length - 1;
     const indent = front.replaceAll('\t', '    ').length;
@@ -179,7 +179,7 @@ class Copy {
     this._at = end;
   }
 
-  /** Whether a line is code by its indentation. */
+  /** Whether the indentation makes a line code. */
   private _isIndented(line: string): boolean {
     return (this._out.at(-1) ?? '') === '' && !this._isInList && INDENT.test(line);
   }
@@ -202,7 +202,7 @@ class Copy {
     return true;
   }
 
-  /** A formula that begins a line and ends one; its marks are what all renderers know. */
+  /** Write a formula that fills whole lines, with marks that all renderers know. */
   private _maths(line: string): boolean {
     const first = line.replace(/^ +/, '');
     const opener = first.slice(0, 2);
@@ -230,7 +230,7 @@ class Copy {
     if (content === '' || content.includes('`') || content.includes('$$')) {
       return false;
     }
-    // Like a paragraph, so that `inline` decides what of it may stay.
+    // It is treated like a paragraph, so that `inline` decides which parts may stay.
     this._apart([sealed(inline(`${opener}${content}${closer}`, false))]);
     this._at = end + 1;
     return true;
@@ -267,7 +267,7 @@ class Copy {
     return true;
   }
 
-  /** Take the summary that stands at the front of a fold. */
+  /** Read the summary at the beginning of a fold. */
   private _summary(): string {
     let at = this._at;
     while (at < this._lines.length && isEmpty(this._line(at))) {
@@ -338,9 +338,9 @@ class Copy {
   private _folds = 0;
   private _isInList = false;
   private readonly _headings = new Headings();
-  /** A dollar that is alone in all of the text can make no formula with another one. */
+  /** Whether the text has a single dollar, which cannot form a formula with another one. */
   private readonly _keepsDollar: boolean;
-  /** Where a formula's end is known to be missing, so that it is looked for once. */
+  /** From where a formula's end is known to be missing, so that it is searched once. */
   private readonly _noEnd = new Map<string, number>();
 }
 
@@ -358,7 +358,7 @@ function outdented(line: string, indent: number): string {
   return line.slice(Math.min(blanksOf(line), indent));
 }
 
-/** A line as a fence in a list or a quote sees it; null if it does not belong to it. */
+/** A line without the marks around its fence; null if the line is outside of the fence. */
 function within(source: string, quotes: number, indent: number): string | null {
   if (quotes > 0) {
     const found = new RegExp(`^(?:[ \\t]{0,3}>){${quotes}} ?`).exec(source);

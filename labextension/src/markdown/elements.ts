@@ -1,6 +1,6 @@
 /**
- * The few HTML elements that an answer may use, as rules of the parser. Everything else that looks
- * like a tag is text. `tree.ts` decides which tags have their other half.
+ * The parser's rules for the few HTML elements that an answer may use. Any other tag is text.
+ * `inline.ts` pairs opening and closing tags.
  */
 import { type StateBlock, type StateInline } from 'markdown-it';
 
@@ -20,7 +20,7 @@ const SUMMARY = /^\s*<summary(?:\s[^<>]*)?>([\s\S]*?)<\/summary\s*>/i;
 const FENCE = /^(`{3,}|~{3,})/;
 const TABLE = /^<table(?=[\s>])[^<>]*>/i;
 const TABLE_END = /<\/table\s*>/i;
-/** While it grows, a table without its end is held back up to this size. */
+/** A growing table without its end is not shown until it has so many characters. */
 const MAX_HELD = 4_000;
 
 /** A tag of an inline element. */
@@ -43,7 +43,7 @@ export function inlineTag(state: StateInline, isSilent: boolean): boolean {
   return true;
 }
 
-/** `<details>` at the front of a line: a fold, to its `</details>` or the end of its container. */
+/** `<details>` at the beginning of a line: a fold that ends with `</details>` or its container. */
 export function details(
   state: StateBlock,
   startLine: number,
@@ -68,11 +68,11 @@ export function details(
 }
 
 interface FoldEnd {
-  /** The line behind the last one of the content. */
+  /** The line after the last one of the content. */
   readonly content: number;
   /** Where the content of its last line ends. */
   readonly eMark: number;
-  /** The line behind the fold. */
+  /** The line after the fold. */
   readonly next: number;
 }
 
@@ -106,7 +106,7 @@ function endOfDetails(
   return { content: endLine, eMark: state.eMarks[endLine - 1] ?? 0, next: endLine };
 }
 
-/** The fence that is open behind a line, or null. */
+/** The fence that is open after a line, or null. */
 function fenceAfter(line: string, open: string | null): string | null {
   const marks = FENCE.exec(line)?.[1];
   if (open === null) {
@@ -121,7 +121,7 @@ function fenceAfter(line: string, open: string | null): string | null {
   return isClosing ? null : open;
 }
 
-/** Read a fold's summary and blocks; its tags are cut off the first and the last line meanwhile. */
+/** Read a fold's summary and blocks, with the tags cut off the first and the last line. */
 function readFold(state: StateBlock, startLine: number, end: FoldEnd, mark: number): void {
   const last = end.content - 1;
   const kept = {
@@ -149,7 +149,7 @@ function readFold(state: StateBlock, startLine: number, end: FoldEnd, mark: numb
   state.parentType = kept.parentType;
 }
 
-/** Read `<summary>…</summary>` at the front of a fold; what follows it in its line is a block. */
+/** Read `<summary>…</summary>` at the beginning of a fold; the rest of its line is a block. */
 function readSummary(
   state: StateBlock,
   startLine: number,
@@ -192,7 +192,7 @@ function readSummary(
 
 interface LineRange {
   readonly from: number;
-  /** The line behind the last one. */
+  /** The line after the last one. */
   readonly to: number;
 }
 

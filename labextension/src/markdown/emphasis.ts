@@ -1,12 +1,12 @@
 /**
  * Emphasis beside Chinese, Japanese and Korean text: `**重要：**请` is bold.
  *
- * CommonMark asks for a blank or punctuation on the other side of a mark that touches punctuation.
- * These scripts write none, so one of their characters counts as that.
+ * CommonMark requires a blank or punctuation on the other side of a mark that touches punctuation.
+ * These scripts write no blanks, so each of their characters counts as punctuation here.
  */
 import { type MarkdownIt, type StateInline } from 'markdown-it';
 
-/** Scripts that write no blanks between words, with their punctuation and full-width forms. */
+/** Characters of scripts without blanks between words, and their punctuation and full-width forms. */
 export const CJK =
   /[\u1100-\u11ff\u2e80-\u303f\u3040-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\u{20000}-\u{3ffff}]/u;
 
@@ -40,7 +40,7 @@ export function withCjk(md: MarkdownIt): void {
   md.inline.State = State;
 }
 
-/** The code point that ends before `at`; a blank where there is none. */
+/** The code point that ends before `at`; a blank if there is none. */
 function before(text: string, at: number): number {
   if (at === 0) {
     return 32;

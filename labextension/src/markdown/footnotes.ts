@@ -1,4 +1,4 @@
-/** Footnotes: a definition is shown where it stands, a mark is its label, raised. */
+/** Footnotes. A definition is shown in its place; a mark is the raised label. */
 import { type StateBlock, type StateInline } from 'markdown-it';
 
 import { isIndented, lineText } from './nesting';
@@ -11,7 +11,7 @@ export function labelKey(label: string): string {
   return label.toLowerCase();
 }
 
-/** `[^label]: text`, continued by lines that are indented by four. */
+/** `[^label]: text`, continued by lines with an indentation of four. */
 export function footnote(
   state: StateBlock,
   startLine: number,
@@ -39,7 +39,7 @@ export function footnote(
   return true;
 }
 
-/** Read what follows as a container's: its first line without the mark, the others indented. */
+/** Read the lines of a footnote: the first without the mark, the others indented. */
 function within(state: StateBlock, line: number, mark: number, read: () => void): void {
   const bMark = state.bMarks[line] ?? 0;
   const tShift = state.tShift[line] ?? 0;
@@ -61,7 +61,7 @@ function within(state: StateBlock, line: number, mark: number, read: () => void)
   }
 }
 
-/** `[^label]`, where that footnote exists. */
+/** `[^label]`, if that footnote exists. */
 export function footnoteMark(state: StateInline, isSilent: boolean): boolean {
   if (!state.src.startsWith('[^', state.pos)) {
     return false;

@@ -1,4 +1,4 @@
-/** A table written in HTML, as blocks. A table that holds anything else is its text. Pure. */
+/** Reads a table written in HTML into blocks. A table with any other tag becomes text. Pure. */
 import { type Attributes } from './inline';
 import { type Block, type Leaf } from './tree';
 
@@ -14,7 +14,7 @@ const PARENTS: Readonly<Record<string, readonly string[]>> = {
   th: ['tr'],
   td: ['tr']
 };
-/** How much a cell may span: a table of larger ones takes the browser long to lay out. */
+/** The largest span of a cell: the browser needs too long to lay out larger ones. */
 const MAX_SPAN = 100;
 
 interface Open {
@@ -23,7 +23,7 @@ interface Open {
   readonly children: Block[];
 }
 
-/** Read a table; the text itself where it is none. */
+/** Read a table; its source as text if it is none. */
 export function htmlTableOf(source: string): Block {
   const text: Leaf = { kind: 'leaf', tag: 'p', attributes: {}, source: source.trim() };
   const reader = new TableReader();
@@ -42,12 +42,12 @@ export function htmlTableOf(source: string): Block {
   return source.slice(done).trim() === '' ? (reader.table ?? text) : text;
 }
 
-/** Takes the tags in turn; each call says whether they still make a table. */
+/** Builds a table from its tags. Each call returns whether the tags so far can be a table. */
 class TableReader {
   /** The table, once it is closed. */
   table: Block | null = null;
 
-  /** Text before a tag: it belongs to a cell. */
+  /** Add the text before a tag, which belongs to a cell. */
   text(source: string): boolean {
     this._source += source;
     return this._cell !== null || source.trim() === '';

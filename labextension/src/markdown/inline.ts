@@ -1,4 +1,4 @@
-/** The text of one block, as a tree. Pure. */
+/** Reads the text of one block into a tree of inlines. Pure. */
 import { type Env, type Token } from 'markdown-it';
 
 import { VOID } from './elements';
@@ -31,13 +31,13 @@ export function inlineNodes(source: string, env: Env): Inline[] {
 
 interface Frame {
   readonly node: InlineElement;
-  /** What stands there if the other half never comes; null for Markdown's own marks. */
+  /** The text to show if the closing tag never comes; null for Markdown's own marks. */
   readonly source: string | null;
-  /** Nested too deep: its marks are text, and `node` is that of the frame around it. */
+  /** Whether it is nested too deep: its marks are text, and `node` is the surrounding frame's. */
   readonly isFlat: boolean;
 }
 
-/** Put tokens into each other. A tag without its other half is text. */
+/** Builds the tree of one block's tokens. A tag without its closing tag is text. */
 function nest(tokens: readonly Token[]): Inline[] {
   const nester = new Nester();
   for (const token of tokens) {
@@ -59,7 +59,7 @@ class Nester {
     this._top.node.children.push(inline);
   }
 
-  /** One of Markdown's own marks opens. */
+  /** Open one of Markdown's own marks. */
   open(token: Token): void {
     const isFlat = this._frames.length > MAX_DEPTH;
     if (isFlat) {
@@ -69,7 +69,7 @@ class Nester {
     this._frames.push({ node, source: null, isFlat });
   }
 
-  /** One of Markdown's own marks closes: a tag that is still open in it has no other half. */
+  /** Close one of Markdown's own marks. A tag that is still open in it has no closing tag. */
   close({ markup }: Token): void {
     while (this._top.source !== null) {
       this._pop();
@@ -128,7 +128,7 @@ class Nester {
     }
   }
 
-  /** Whether a tag stands open with no mark of Markdown's opened behind it. */
+  /** Whether a tag is open, and no mark of Markdown was opened after it. */
   private _isOpen(tag: string): boolean {
     if ((this._open.get(tag) ?? 0) === 0) {
       return false;
@@ -147,7 +147,7 @@ class Nester {
 
   private readonly _root: Frame = { node: element('root'), source: null, isFlat: false };
   private readonly _frames: Frame[] = [];
-  /** How many of each tag are open. */
+  /** The number of open tags of each name. */
   private readonly _open = new Map<string, number>();
 }
 
@@ -172,7 +172,7 @@ function inlineOf(token: Token): Inline {
   }
 }
 
-/** A picture that needs no fetching, or a link to it. */
+/** A picture that is part of the text itself; a link for any other picture. */
 function imageOf(token: Token): Inline {
   const address = String(token.attrGet('src') ?? '');
   const text = textOf(token.children ?? []);
@@ -213,7 +213,7 @@ function element(
   return { kind: 'element', tag, attributes, children };
 }
 
-/** Neighbouring texts as one. */
+/** Join neighbouring texts. */
 function joined(nodes: readonly Inline[]): Inline[] {
   const result: Inline[] = [];
   let texts: string[] = [];

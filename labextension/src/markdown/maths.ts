@@ -1,4 +1,4 @@
-/** Maths: `$a$`, `$$a$$`, `\(a\)`, `\[a\]`. Each search is bounded by its block, and made once. */
+/** Maths: `$a$`, `$$a$$`, `\(a\)`, `\[a\]`. A search ends with its block, and is made once. */
 import { type StateBlock, type StateInline } from 'markdown-it';
 
 import { isIndented, isOutside, lineText } from './nesting';
@@ -6,7 +6,7 @@ import { type DialectEnv } from './parser';
 
 const OPENERS = { $$: '$$', '\\[': '\\]' } as const;
 
-/** `$$` or `\[` at the front of a line, to the line that ends with its other half. */
+/** `$$` or `\[` at the beginning of a line, to the line that ends with the closing mark. */
 export function mathBlock(
   state: StateBlock,
   startLine: number,
@@ -57,7 +57,7 @@ function endOfMaths(
     const at = unescapedIndex(inner, closer, 0);
     hasText ||= inner.slice(0, at < 0 ? undefined : at).trim() !== '';
     if (at >= 0) {
-      // Text behind the formula makes it a formula in a paragraph.
+      // With text after it, the formula is part of a paragraph.
       return at === inner.length - closer.length && hasText ? { line, isClosed: true } : null;
     }
   }
@@ -96,7 +96,7 @@ export function mathInline(state: StateInline, isSilent: boolean): boolean {
   return true;
 }
 
-/** Dollars that open nothing are passed at once: the second one must not open a formula. */
+/** Pass all dollars that open nothing together: the second one must not open a formula. */
 function passDollars(state: StateInline, isSilent: boolean): boolean {
   let end = state.pos;
   while (end < state.posMax && state.src[end] === '$') {
@@ -109,7 +109,7 @@ function passDollars(state: StateInline, isSilent: boolean): boolean {
   return true;
 }
 
-/** The end of `$…$`: the next dollar closes it, or nothing does. */
+/** The end of `$…$`: only the next dollar can close it. */
 function endOfDollar(src: string, pos: number, posMax: number): number {
   if (pos + 1 >= posMax || /\s/.test(src[pos + 1] ?? ' ')) {
     return -1;
@@ -123,7 +123,7 @@ function endOfDollar(src: string, pos: number, posMax: number): number {
   return isClosed ? close + 1 : -1;
 }
 
-/** The end of a formula whose closer may be far away, or not there: it is looked for once. */
+/** The end of a formula. Its closing mark may be far away or missing, so it is searched once. */
 function endOf(state: StateInline, closer: string): number {
   const { src, pos, posMax } = state;
   const closers = closersOf(state);
@@ -140,7 +140,7 @@ function endOf(state: StateInline, closer: string): number {
   return inner.trim() === '' || inner.includes('`') ? -1 : close + closer.length;
 }
 
-/** Where the next closer of each kind was found (-1: nowhere), looking from a position. */
+/** Where the next closing mark of each kind was found (-1: nowhere), and from where it was searched. */
 function closersOf(state: StateInline): Record<string, { from: number; at: number }> {
   const holder = state as StateInline & {
     mathClosers?: Record<string, { from: number; at: number }>;
@@ -149,7 +149,7 @@ function closersOf(state: StateInline): Record<string, { from: number; at: numbe
   return holder.mathClosers;
 }
 
-/** Find a mark that no backslash stands before (its own does not count). */
+/** Find a mark without a backslash before it (the mark's own backslash does not count). */
 function unescapedIndex(text: string, mark: string, from: number, end = text.length): number {
   for (let at = from; at < end; at += 1) {
     if (text.startsWith(mark, at) && at + mark.length <= end) {

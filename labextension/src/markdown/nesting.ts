@@ -1,4 +1,4 @@
-/** The bound on how deep quotes, lists, folds and footnotes nest. */
+/** The limit on the nesting of quotes, lists, folds and footnotes. */
 import { type StateBlock } from 'markdown-it';
 
 import { type DialectEnv } from './parser';
@@ -12,7 +12,7 @@ export type BlockRule = (
   isSilent: boolean
 ) => boolean;
 
-/** Let a rule apply only above the bound; below it, its marks are text. */
+/** Apply a rule only within the limit; beyond it, the rule's marks are text. */
 export function bounded(rule: BlockRule): BlockRule {
   return (state, startLine, endLine, isSilent) => {
     const env = state.env as DialectEnv;
@@ -26,7 +26,7 @@ export function bounded(rule: BlockRule): BlockRule {
   };
 }
 
-/** The text of a line, without what its containers take. */
+/** The text of a line without the marks of its containers. */
 export function lineText(state: StateBlock, line: number): string {
   return state.src.slice(startOf(state, line), state.eMarks[line]);
 }
@@ -36,12 +36,12 @@ export function startOf(state: StateBlock, line: number): number {
   return (state.bMarks[line] ?? 0) + (state.tShift[line] ?? 0);
 }
 
-/** Whether a line is indented so far that it is code. */
+/** Whether the indentation makes a line code. */
 export function isIndented(state: StateBlock, line: number): boolean {
   return (state.sCount[line] ?? 0) - state.blkIndent >= 4;
 }
 
-/** Whether a line no longer belongs to the container that is being read. */
+/** Whether a line is after the end of the container that is being read. */
 export function isOutside(state: StateBlock, line: number): boolean {
   return !state.isEmpty(line) && (state.sCount[line] ?? 0) < state.blkIndent;
 }

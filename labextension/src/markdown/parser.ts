@@ -14,7 +14,7 @@ import { mathBlock, mathInline } from './maths';
 import { bounded } from './nesting';
 import { withSurplusCells } from './tables';
 
-/** What reading one block may need from other blocks. */
+/** Definitions in other blocks that the reading of a block may need. */
 export interface Definitions {
   /** Addresses by normalised label. */
   readonly references: Record<string, { title: string; href: string }>;
@@ -26,14 +26,14 @@ export interface Definitions {
 export interface DialectEnv extends Env {
   references: Definitions['references'];
   readonly footnotes: Definitions['footnotes'];
-  /** Whether more text may come: an open construct is drawn as if it ended here. */
+  /** Whether more text may come; an open construct is then drawn as if it ended here. */
   isGrowing: boolean;
   /** How many quotes, lists, folds and footnotes are open. */
   depth: number;
 }
 
 export function newEnv(definitions: Definitions, isGrowing: boolean): DialectEnv {
-  // What this text defines must not reach the definitions that it was given.
+  // The caller's definitions must not change.
   return {
     references: Object.create(definitions.references) as Definitions['references'],
     footnotes: Object.create(definitions.footnotes) as Definitions['footnotes'],
@@ -49,7 +49,7 @@ export function noDefinitions(): Definitions {
   };
 }
 
-/** Read the blocks of a text; what it defines is added to `env`. */
+/** Read the blocks of a text, and add its definitions to `env`. */
 export function blocksOf(text: string, env: DialectEnv): Token[] {
   const tokens: Token[] = [];
   parser.block.parse(text, parser, env, tokens);
@@ -63,7 +63,7 @@ export function inlineTokens(text: string, env: Env): Token[] {
   return wwwLinks(tokens);
 }
 
-/** Whether an address leads anywhere from an answer; the text of any other link stands for itself. */
+/** Whether an answer may link to an address. A link to any other address is shown as its text. */
 export function isSafeAddress(address: string): boolean {
   return /^(https?:\/\/|mailto:)/i.test(address);
 }
@@ -76,11 +76,11 @@ export function isSafePicture(address: string): boolean {
 const FORBIDDEN = /^(javascript|vbscript|file|data):/i;
 
 function createParser(): MarkdownIt {
-  // Our own bound on nesting is reached first; markdown-it's would leave text out.
+  // Our own limit on nesting is lower; that of markdown-it would drop text.
   const md = createMarkdownIt({ maxNesting: 200 });
   md.disable(['linkify', 'html_block', 'html_inline']);
   md.validateLink = address => {
-    // What browsers drop from an address must not hide its scheme.
+    // Browsers ignore these characters in an address, so they must not hide its scheme.
     const bare = address.trim().replace(/[\u0000-\u0020]/g, '');
     return isSafePicture(bare) || !FORBIDDEN.test(bare);
   };

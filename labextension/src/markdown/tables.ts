@@ -1,4 +1,4 @@
-/** Tables as in GFM, but a row's surplus cells are shown. */
+/** Tables as in GFM, except that surplus cells of a row are shown. */
 import { type BlockRule, lineText } from './nesting';
 
 export function withSurplusCells(rule: BlockRule): BlockRule {
@@ -37,7 +37,7 @@ export function withSurplusCells(rule: BlockRule): BlockRule {
   };
 }
 
-/** The cells of a row: cut at each `|` that no backslash stands before. */
+/** The cells of a row, which is split at each `|` without a backslash before it. */
 function cellsOf(line: string): string[] {
   const cells: string[] = [];
   let cell = '';

@@ -1,6 +1,6 @@
 /**
- * What a text says, as a tree of blocks; the text of a block is read when it is drawn (`inline.ts`).
- * Pure. Whoever draws it makes one node for one node, so nothing but what stands here can be drawn.
+ * The tree of blocks of a text. `inline.ts` reads the text of a block when the block is drawn. Pure.
+ * Drawing makes one node of the page for each node of the tree, so nothing else can be drawn.
  */
 import { type Token } from 'markdown-it';
 
@@ -21,7 +21,7 @@ export interface Box {
   readonly tag: string;
   readonly attributes: Attributes;
   readonly children: readonly Block[];
-  /** Set where settled rows were not read again: how many children stand before these. */
+  /** Set if finished rows were not read again: the number of children before these. */
   readonly from?: number;
 }
 
@@ -31,14 +31,14 @@ export type Block =
   | { readonly kind: 'code'; readonly language: string; readonly text: string }
   | { readonly kind: 'math'; readonly source: string }
   | { readonly kind: 'rule' }
-  /** Held back until more has come. */
+  /** A block that is not shown until more text decides what it is. */
   | { readonly kind: 'undecided' };
 
-/** Blocks with the line each begins in (null for what is not seen, such as a reference). */
+/** A block and the line it begins in; `block` is null if nothing is shown, as for a reference. */
 export interface PlacedBlock {
   readonly block: Block | null;
   readonly line: number;
-  /** Its first token's index. */
+  /** The index of the block's first token. */
   readonly token: number;
 }
 
@@ -118,7 +118,7 @@ function readOpened(reader: Reader, open: Token): Block {
   return { kind: 'box', tag, attributes: attributesOf(open), children };
 }
 
-/** Turn the `[ ]` at the front of a list item into its box. */
+/** Turn the `[ ]` at the beginning of a list item into a checkbox. */
 function markTask(children: Block[]): void {
   const [first] = children;
   const found = first?.kind === 'leaf' ? TASK.exec(first.source) : null;
@@ -146,7 +146,7 @@ function attributesOf(token: Token): Attributes {
   }
 }
 
-/** The first word behind a fence's opening marks. */
+/** The first word after a fence's opening marks. */
 function languageOf(info: string): string {
   return /^[\w+#.-]{1,40}/.exec(info.trim())?.[0]?.toLowerCase() ?? '';
 }

@@ -1,6 +1,8 @@
 /**
- * Blocks and their nodes. A block that is drawn again keeps its node as long as it is of the same
- * kind; of a list, a quote or a table only the blocks that changed are drawn.
+ * Blocks and their nodes.
+ *
+ * A block that is drawn again keeps its node if its kind is the same. Of a list, a quote or a table,
+ * only the changed blocks are drawn.
  */
 import { type Env } from 'markdown-it';
 
@@ -14,32 +16,32 @@ import { InlineNodes, mathNode } from './inline';
 import { PILED_MARKS, PlainText } from './plain';
 import { TableFrame } from './table';
 
-/** A longer text of one block takes the browser too long to lay out: it is shown as it is. */
+/** The browser needs too long to lay out a longer block, so it is shown as plain text. */
 const LONGEST_TEXT = 20_000;
 const MOST_MARKS = 3_000;
 const MARK = /[`*_~[\]<&$\\]/g;
-/** Blocks behind so many are put in groups; a group that has ended is laid out only when it is seen. */
+/** Blocks after so many are grouped. The browser lays out a finished group only when it is seen. */
 const MANY = 40;
 const GROUP = 32;
 const CHARS_IN_A_LINE = 90;
-/** Their direction is the table's. */
+/** These take their direction from the table. */
 const PARTS_OF_TABLES = new Set(['thead', 'tbody', 'tfoot', 'tr']);
 
 interface BlockView {
   readonly node: HTMLElement;
-  /** Whether this view can show that block. */
+  /** Whether this view can show the block. */
   fits(block: Block): boolean;
   show(block: Block, env: Env): Work;
-  /** The block cannot change any more. */
+  /** Called once the block cannot change any more. */
   finish(): void;
-  /** What is defined elsewhere may be known now. */
+  /** Read the block again, because links or footnotes may be defined now that were not before. */
   readAgain(env: Env): Work;
-  /** The element that ends with the last words. */
+  /** The element that holds the end of the text. */
   tail(): HTMLElement;
   dispose(): void;
 }
 
-/** The blocks in one parent; those of a whole answer are grouped. */
+/** The blocks in one parent. Only the blocks of a whole answer are grouped. */
 export class Blocks {
   constructor(parent: HTMLElement, services: DrawingServices, isGrouped = false) {
     this._parent = parent;
@@ -47,7 +49,7 @@ export class Blocks {
     this._isGrouped = isGrouped;
   }
 
-  /** Show these blocks behind the first `from` ones. */
+  /** Show these blocks after the first `from` ones. */
   *patch(blocks: readonly Block[], env: Env, from = 0): Work {
     for (const [index, block] of blocks.entries()) {
       if (this._isDisposed) {
@@ -81,7 +83,7 @@ export class Blocks {
     this._views.slice(from, to).forEach(view => view.finish());
   }
 
-  /** Let the browser pass over groups that are out of visibility, where their blocks cannot change. */
+  /** Let the browser skip the layout of finished groups that are not on the screen. */
   spare(finished: number): void {
     const ended = Math.floor((finished - MANY) / GROUP);
     for (const group of this._groups.slice(this._spared, Math.max(0, ended))) {
@@ -149,7 +151,7 @@ function viewOf(block: Block, services: DrawingServices): BlockView {
   }
 }
 
-/** What most views have in common. */
+/** A view with nothing to finish, read again or dispose of. */
 abstract class SimpleView implements BlockView {
   abstract readonly node: HTMLElement;
   abstract fits(block: Block): boolean;
@@ -218,7 +220,7 @@ class LeafView extends SimpleView {
   private _source: string | null = null;
 }
 
-/** A text that is too long to be read as Markdown. */
+/** A text that is too long to be drawn as Markdown. */
 class LongView extends SimpleView {
   readonly node = own('div', 'jp-ChatStream-long');
 
@@ -313,7 +315,7 @@ class BoxView extends SimpleView {
   private readonly _blocks: Blocks;
 }
 
-/** Whether a text would hold the page up: its length, its marks, or those that pile up on one letter. */
+/** Whether a text would freeze the page: it is too long, or has too many marks or combining marks. */
 function isTooLong(source: string): boolean {
   return (
     source.length > LONGEST_TEXT ||
@@ -329,7 +331,7 @@ function isSame(one: Attributes, other: Attributes): boolean {
   );
 }
 
-/** The node of a box, and the one in it that holds its blocks. */
+/** The node of a box, and the node in it that holds the blocks. */
 function boxNodes(box: Box, services: DrawingServices): { outer: HTMLElement; inner: HTMLElement } {
   if (box.tag === 'footnote') {
     const outer = own('section', 'jp-ChatStream-footnote');
@@ -368,7 +370,7 @@ class MathView extends SimpleView {
     if (block.kind === 'math' && (block.source !== this._source || !this._isShown)) {
       this._isShown = true;
       this._source = block.source;
-      // A formula that still grows is not typeset each time.
+      // A formula is typeset once it is complete; until then its source is shown.
       const text = own('span', 'jp-ChatStream-math jp-mod-display');
       text.dir = 'ltr';
       text.textContent = block.source;

@@ -1,11 +1,11 @@
-/** What a person said: the text as it was typed. A long one is folded. */
+/** A person's message, as it was typed. A long one is folded. */
 import { type ReactElement, useLayoutEffect, useRef, useState } from 'react';
 
 import { Button } from './button';
 import { useMarkdownServices, useTrans } from './hooks';
 import { PlainText } from './plain';
 
-/** A longer text, or one of more lines, is folded. */
+/** A message with more characters or lines is folded. */
 const LONG_CHARS = 2_000;
 const LONG_LINES = 24;
 
@@ -26,7 +26,7 @@ export function Bubble({ text }: { readonly text: string }): ReactElement {
   );
 }
 
-/** A text as it is, in chunks: the first one at once, the others as frames allow. */
+/** A plain text in chunks: the first at once, the others in later frames. */
 export function LongText({ text }: { readonly text: string }): ReactElement {
   const host = useRef<HTMLDivElement>(null);
   const { frames } = useMarkdownServices();

@@ -1,4 +1,4 @@
-/** Our buttons: keys pressed on them stay with us, also when a click takes them away. */
+/** The chat's buttons. They keep the keyboard focus in the chat, even if a click removes the button. */
 import {
   type MouseEvent,
   type ReactElement,
@@ -15,11 +15,11 @@ export interface ButtonProps {
   readonly onClick: () => void;
   readonly children: ReactNode;
   readonly label?: string;
-  readonly look?: string;
+  readonly className?: string;
   readonly isDisabled?: boolean;
-  /** Of a button that opens something: whether that is open. */
+  /** For a button that opens a part of the chat: whether the part is open. */
   readonly isOpen?: boolean;
-  /** Where the focus goes, as the click may take the button away (else keys would go astray). */
+  /** Where the focus goes, because the click may remove the button and lose the focus. */
   readonly then?: 'log' | 'field' | 'stay';
 }
 
@@ -36,7 +36,7 @@ export function Button(props: ButtonProps): ReactElement {
       {...OWN_KEYS}
       ref={node}
       type="button"
-      className={`jp-ChatStream-button ${props.look ?? ''}`.trimEnd()}
+      className={`jp-ChatStream-button ${props.className ?? ''}`.trimEnd()}
       data-testid={props.testid}
       aria-label={props.label}
       title={props.label}
@@ -49,7 +49,7 @@ export function Button(props: ButtonProps): ReactElement {
   );
 }
 
-/** For what goes away by itself: if it has the focus then, the log gets it. */
+/** For an element that may disappear: if it has the focus then, the log gets the focus. */
 export function useKeptFocus<T extends HTMLElement>(): RefObject<T> {
   const ref = useRef<T>(null);
   useLayoutEffect(() => {
@@ -63,7 +63,7 @@ export function useKeptFocus<T extends HTMLElement>(): RefObject<T> {
   return ref;
 }
 
-/** Focus a part of the chat that `node` is in, by its test id; the log where it cannot be. */
+/** Focus a part of the chat around `node`, by its test id; the log if that part cannot be focused. */
 export function focusIn(node: HTMLElement, what: string): void {
   const chat = node.closest('.jp-ChatStream');
   const target =

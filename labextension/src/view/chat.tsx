@@ -1,4 +1,4 @@
-/** A thread as it is seen: its log, and below it the composer (or, for one exchange, a line). */
+/** A thread on the page: the log, and below it the composer (for a single run, a status line). */
 import { type ReactElement, useState } from 'react';
 
 import { activeReplies, branch, exchange, runOf } from '../branch';
@@ -18,20 +18,20 @@ import { type StatusLine, linkLine, replyLine } from './status';
 
 export interface ChatProps {
   readonly client: ThreadClient;
-  /** Show this run's exchange only. */
+  /** Show only this run's question and answer; null shows the whole thread. */
   readonly runId: string | null;
-  /** The copy in the notebook, for where there is no such thread. */
+  /** The notebook's copy, shown if the server does not have the thread. */
   readonly savedCopy: string | null;
   readonly isDisabled: boolean;
-  /** The height in px that was asked for; null: as much as there is, up to a bound. */
+  /** The height in px; null fits the content up to a maximum (see `base.css`). */
   readonly height: number | null;
 }
 
-/** So many of the newest messages are drawn; more on demand. */
+/** So many of the newest messages are drawn; a button shows as many more. */
 const PAGE = 40;
 /** Shorter breaks of the connection are not shown. */
-const PATIENCE_MS = 800;
-/** After this long without an answer the saved copy is shown meanwhile. */
+const HIDDEN_BREAK_MS = 800;
+/** After this long without a response, the saved copy is shown until one comes. */
 const COPY_AFTER_MS = 2_500;
 
 export function Chat(props: ChatProps): ReactElement {
@@ -95,14 +95,14 @@ function Live(props: LiveProps): ReactElement {
   );
 }
 
-/** What to say beside the composer: trouble with the connection first, then the run's phase. */
+/** The line beside the composer: a broken connection first, then the run's phase. */
 function useStatus(state: ThreadState, active: readonly Message[]): StatusLine {
   const language = useLanguage();
   const { trans } = language;
   const { transcript, ended, link, acting } = state;
   const reply = active[0];
   const run = reply === undefined ? undefined : runOf(transcript, reply);
-  const isTroubled = useLasting(link !== 'live', PATIENCE_MS);
+  const isTroubled = useLasting(link !== 'live', HIDDEN_BREAK_MS);
   const now_ms = useNow(run?.wake_at ?? null);
   if (ended !== null) {
     return { state: 'idle', text: ended.message };
@@ -133,7 +133,7 @@ function Messages(props: LiveProps & { readonly messages: readonly Message[] }):
       {hidden > 0 ? (
         <Button
           testid="earlier"
-          look="jp-mod-quiet jp-ChatStream-earlier"
+          className="jp-mod-quiet jp-ChatStream-earlier"
           onClick={() => setShown(shown + PAGE)}
         >
           {trans._n('Show %1 earlier message', 'Show %1 earlier messages', hidden)}
@@ -161,7 +161,7 @@ function Messages(props: LiveProps & { readonly messages: readonly Message[] }):
   );
 }
 
-/** The line below a single exchange, in place of the composer. */
+/** The line below a single run's exchange, in place of the composer. */
 function Line(
   props: LiveProps & {
     readonly status: StatusLine;

@@ -1,4 +1,4 @@
-/** Code: shown in chunks while it grows, coloured once it has ended, copied from what was said. */
+/** A code block. It is shown in chunks while it grows, and coloured once it is complete. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 import { type Env } from 'markdown-it';
 
@@ -8,10 +8,11 @@ import { type Work } from './frames';
 import { PILED_MARKS, PlainText } from './plain';
 import { SUPPRESS_SHORTCUTS } from './keys';
 
-const SAID_MS = 1_500;
-/** Colouring is one step that cannot be cut: longer code takes it too long. */
+/** How long the copy button shows the result. */
+const RESULT_MS = 1_500;
+/** Colouring is a single step, which would take too long for longer code. */
 const LONGEST_COLOURED = 20_000;
-/** A chunk of code holds at most so many characters. */
+/** The most characters in one chunk of code. */
 const CHUNK = 8_000;
 const LONGEST_LINE = 8_000;
 
@@ -134,7 +135,7 @@ function copyButton(source: () => string, trans: TranslationBundle): HTMLButtonE
   button.addEventListener('click', () => {
     void copyText(source()).then(isCopied => {
       button.textContent = isCopied ? trans.__('Copied') : trans.__('Copy failed');
-      setTimeout(() => (button.textContent = label), SAID_MS);
+      setTimeout(() => (button.textContent = label), RESULT_MS);
     });
   });
   return button;

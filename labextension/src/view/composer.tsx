@@ -1,4 +1,4 @@
-/** Where the reader types, chooses the model, sends and stops. */
+/** The composer: the text field, the model picker, and the buttons to send and stop. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 import {
   type ChangeEvent,
@@ -21,14 +21,14 @@ import { type StatusLine, sendingText } from './status';
 import { fieldText, nextHour } from './times';
 
 const MOST_LINES = 6;
-/** The entry that stands for all demo models; no model's id. */
+/** The picker's entry for all demo models; it is no model's id. */
 const DEMOS = '+demo';
 
 export interface ComposerProps {
   readonly client: ThreadClient;
   readonly state: ThreadState;
   readonly status: StatusLine;
-  /** The run that Stop stops; null where none is active. */
+  /** The run that the Stop button stops; null if none is active. */
   readonly activeRunId: string | null;
   readonly isDisabled: boolean;
   readonly onSent: () => void;
@@ -37,7 +37,7 @@ export interface ComposerProps {
 export function Composer(props: ComposerProps): ReactElement {
   const trans = useTrans();
   const { client, state, isDisabled } = props;
-  // Open while what is sent is for later: the time, as the panel's field has it.
+  // The time in the panel's field; null while the panel is closed and messages are sent at once.
   const [later, setLater] = useState<string | null>(null);
   const mayBeSent = later === null || new Date(later).getTime() > Date.now();
   const send = async (): Promise<void> => {
@@ -70,7 +70,7 @@ export function Composer(props: ComposerProps): ReactElement {
           <StopButton client={client} state={state} runId={props.activeRunId} />
           <Button
             testid="later"
-            look="jp-mod-quiet jp-ChatStream-clock"
+            className="jp-mod-quiet jp-ChatStream-clock"
             label={trans.__('Send later, or see repeating messages')}
             then="stay"
             isOpen={later !== null}
@@ -101,7 +101,7 @@ function SendButton(props: {
   return (
     <Button
       testid="send"
-      look="jp-mod-accent jp-ChatStream-send"
+      className="jp-mod-accent jp-ChatStream-send"
       then="field"
       isDisabled={props.isDisabled}
       onClick={props.onClick}
@@ -130,7 +130,7 @@ export function Status({ line }: { readonly line: StatusLine }): ReactElement {
   );
 }
 
-/** Stop what is being made; there from before its first token. */
+/** The Stop button. It is there as soon as a run exists, before its first token. */
 export function StopButton(props: {
   readonly client: ThreadClient;
   readonly state: ThreadState;
@@ -144,7 +144,7 @@ export function StopButton(props: {
   return (
     <Button
       testid="stop"
-      look="jp-ChatStream-stop"
+      className="jp-ChatStream-stop"
       isDisabled={state.acting.has(runId)}
       onClick={() => void client.command(runId, 'cancel')}
     >
@@ -161,7 +161,7 @@ function Problem({ client, text }: { client: ThreadClient; text: string }): Reac
       <span>{text}</span>
       <Button
         testid="dismiss"
-        look="jp-mod-quiet"
+        className="jp-mod-quiet"
         label={trans.__('Dismiss')}
         then="field"
         onClick={() => client.dismissProblem()}
@@ -191,7 +191,7 @@ function Field(props: {
     if (node === null || typeof ResizeObserver === 'undefined') {
       return undefined;
     }
-    // A cell may be drawn before it is in the page, and its width decides how text wraps.
+    // The width decides how the text wraps, and a cell may be drawn before it is in the page.
     let width = 0;
     const observer = new ResizeObserver(() => {
       if (node.clientWidth !== width) {
@@ -203,7 +203,7 @@ function Field(props: {
     return () => observer.disconnect();
   }, []);
   const onKeyDown = (event: KeyboardEvent): void => {
-    // 229: a key that an input method has taken; Safari ends composition before this Enter.
+    // Key code 229 is an input method's. Safari ends the composition before this Enter arrives.
     const isComposing = event.nativeEvent.isComposing || event.keyCode === 229;
     if (event.key === 'Enter' && !event.shiftKey && !isComposing) {
       event.preventDefault();
@@ -230,7 +230,7 @@ function Field(props: {
   );
 }
 
-/** As high as its text, up to some lines; then it scrolls. */
+/** Make the field as high as its text, up to MOST_LINES; then it scrolls. */
 function grow(field: HTMLTextAreaElement): void {
   const style = getComputedStyle(field);
   const line = parseFloat(style.lineHeight) || 20;
@@ -288,7 +288,7 @@ function ModelPicker(props: {
   );
 }
 
-/** The models to choose from while the demo ones are folded: all, until a real one is ready. */
+/** The models without the demo ones; all models if no real one is ready. */
 export function withoutDemos(models: readonly Model[], current: string): readonly Model[] {
   const isReal = (model: Model): boolean => !model.canned && model.provider !== 'demo';
   return models.some(model => isReal(model) && model.ready)
@@ -296,13 +296,13 @@ export function withoutDemos(models: readonly Model[], current: string): readonl
     : models;
 }
 
-/** Show the longer list at once, where the browser can; else the reader opens it again. */
+/** Open the longer list. If the browser cannot, the reader opens it. */
 function openAgain(list: HTMLSelectElement): void {
   requestAnimationFrame(() => {
     try {
       list.showPicker();
     } catch {
-      // Not there, or too long after the reader's key or click.
+      // The browser has no `showPicker`, or the reader's key or click was too long ago.
     }
   });
 }

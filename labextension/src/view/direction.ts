@@ -1,21 +1,21 @@
-/** The direction of lists, quotes and tables: that of their first strong character. Pure. */
+/** The direction of lists, quotes and tables, by their first strong character. Pure. */
 import { type Block } from '../markdown/tree';
 
 const STRONG = /[\p{L}\p{Nl}]/u;
 const RIGHT_TO_LEFT =
   /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 const CODE = /`[^`]*`/g;
-/** A block without a strong character in so much of its text has no direction of its own. */
-const LOOKED_AT = 400;
+/** Only so many characters of a block are searched for a strong one. */
+const SEARCHED_CHARS = 400;
 
-/** Which way the markers, bars and columns of a block run. */
+/** The direction of a block's markers, bars and columns. */
 export function directionOf(block: Block): 'ltr' | 'rtl' {
   return strongIn(block) ?? 'ltr';
 }
 
 function strongIn(block: Block): 'ltr' | 'rtl' | null {
   if (block.kind === 'leaf') {
-    const letter = STRONG.exec(block.source.slice(0, LOOKED_AT).replace(CODE, ' '))?.[0];
+    const letter = STRONG.exec(block.source.slice(0, SEARCHED_CHARS).replace(CODE, ' '))?.[0];
     return letter === undefined ? null : RIGHT_TO_LEFT.test(letter) ? 'rtl' : 'ltr';
   }
   if (block.kind === 'box') {

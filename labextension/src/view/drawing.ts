@@ -1,6 +1,8 @@
 /**
- * The nodes of an answer. Each is made here, with a name and attributes that this module chooses, and
- * text that is only ever text: an answer's own HTML, classes, ids and styles have no way in.
+ * The nodes of an answer.
+ *
+ * This module makes every node, and chooses its name and attributes. Text is only ever text, so an
+ * answer cannot bring HTML, classes, ids or styles of its own into the page.
  */
 import { type Language } from '../language';
 import { type Attributes } from '../markdown/inline';
@@ -8,16 +10,16 @@ import { SUPPRESS_SHORTCUTS } from './keys';
 
 /** What drawing takes from JupyterLab and from the page. */
 export interface DrawingServices {
-  /** Typesets the formula in a node, some time. */
+  /** Typesets the formula in a node, in a later frame. */
   readonly typeset: (node: HTMLElement) => void;
-  /** Colours code, some time. */
+  /** Colours code in a later frame, and calls `shown` with the result. */
   readonly colour: (code: string, language: string, shown: (node: HTMLElement) => void) => void;
-  /** Whether JupyterLab's sanitizer lets a link have this address. */
+  /** Whether JupyterLab's sanitizer allows a link to this address. */
   readonly mayLead: (address: string) => boolean;
   readonly language: Language;
 }
 
-/** The elements that an answer can be made of; of anything else, its text is shown in a `span`. */
+/** The elements that an answer may have. The text of any other element is shown in a `span`. */
 const ELEMENTS = new Set(
   (
     'a b blockquote br caption code del details em h1 h2 h3 h4 h5 h6 i ins kbd li mark ol p q s ' +
@@ -25,7 +27,7 @@ const ELEMENTS = new Set(
   ).split(' ')
 );
 const FOCUSABLE = new Set(['a', 'summary']);
-/** Attributes that come from an answer, with what they may hold. */
+/** The attributes that an answer may set, and their allowed values. */
 const ATTRIBUTES: Readonly<Record<string, RegExp>> = {
   align: /^(left|center|right)$/,
   colspan: /^\d{1,4}$/,
@@ -67,7 +69,7 @@ export function elementOf(
   return node;
 }
 
-/** An element of the chat's own. */
+/** An element that belongs to the chat, not to an answer. */
 export function own(tag: 'div' | 'p' | 'section' | 'span', className: string): HTMLElement {
   const node = document.createElement(tag);
   node.className = className;

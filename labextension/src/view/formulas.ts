@@ -1,25 +1,25 @@
 /**
  * Typesets formulas, several at a time, in a box outside of the answers.
  *
- * The typesetter measures the page around a formula. In a long paragraph that costs a layout of all
- * of it for each formula; the box is small, and is laid out alone. Bound: one job for each formula on
- * the page.
+ * The typesetter measures the page around each formula. In a long paragraph, each measurement would
+ * cost a layout of the whole paragraph; the box is small and is laid out alone. Bound: one job for
+ * each formula on the page.
  */
 import { type IRenderMime } from '@jupyterlab/rendermime-interfaces';
 
 import { own } from './drawing';
 import { type Frames } from './frames';
 
-/** A longer formula takes the typesetter too long: its source is shown. */
+/** The typesetter needs too long for a longer formula, so its source is shown. */
 const LONGEST_FORMULA = 4_000;
-/** Time for formulas in one frame: each frame that shows new ones is laid out and painted anew. */
+/** The time for formulas in one frame; the layout and paint that follow need time too. */
 const BUDGET_MS = 16;
-/** Between two batches the page is left alone for a while. */
+/** After a batch, formulas rest for this multiple of the batch's time. */
 const REST_FACTOR = 2;
 const LONGEST_REST_MS = 100;
-/** So many formulas are typeset together at most, of LONGEST_FORMULA characters in all. */
+/** The most formulas in one batch, which has LONGEST_FORMULA characters in all. */
 const MOST_TOGETHER = 32;
-/** Commands of TeX that would give a formula an address, a class, an id or a style of its own. */
+/** TeX commands that could add an address, a class, an id or a style. */
 const MARKUP =
   /\\(href|class|cssId|style|require|html\w*|data|unicode|url|includegraphics|bbox|mmlToken)(?![a-zA-Z])/;
 
@@ -29,7 +29,7 @@ export class Formulas {
     this._typesetter = typesetter;
   }
 
-  /** Typeset the formula in this node, some time. */
+  /** Typeset the formula in this node, in a later frame. */
   add(node: HTMLElement): void {
     this._nodes.push(node);
     if (!this._isRunning) {
@@ -40,11 +40,11 @@ export class Formulas {
 
   private async _run(): Promise<void> {
     while (this._nodes.length > 0) {
-      // In the next frame, when the nodes are in the page.
+      // Wait for the next frame, when the nodes are in the page.
       await this._frames.rest(0);
       const typesetter = this._typesetter();
       if (typesetter === null) {
-        break; // it may be registered later: the next formula looks again, for all of them
+        break; // it may be registered later: the next formula starts the queue again
       }
       const batch = this._next();
       if (batch.length === 0) {
@@ -82,7 +82,7 @@ export class Formulas {
     return batch;
   }
 
-  /** As many together as fit in a frame. */
+  /** Adapt the batch size to what fits in a frame. */
   private _adapt(took_ms: number): void {
     const fitting = Math.floor((this._together * BUDGET_MS) / Math.max(1, took_ms));
     this._together = Math.max(1, Math.min(MOST_TOGETHER, this._together * 2, fitting));
@@ -120,7 +120,7 @@ async function typesetAll(
   }
   nodes.forEach((node, at) => {
     const draft = drafts[at];
-    // Where the answer has changed meanwhile, its new formula has a job of its own.
+    // If the answer has changed since, its new formula has its own job.
     if (draft === undefined || draft.childElementCount === 0 || !node.isConnected) {
       return;
     }

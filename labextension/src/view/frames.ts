@@ -1,11 +1,11 @@
 /**
- * Shares the time of each frame among what is to be drawn, newest work first.
+ * Shares the time of each frame among the texts to draw, newest first.
  *
- * Work is a generator: it yields after each small step, and goes on in a later frame when this
- * frame's time is used up. Bound: one work for each text on the page, and one for each queue.
+ * Work is a generator that yields after each small step. When the frame's time is used up, the work
+ * continues in a later frame. Bound: one work for each text on the page, and one for each queue.
  */
 
-/** Time for drawing in one frame; the browser needs the rest for layout and for the user. */
+/** The time for drawing in one frame; the browser needs the rest for layout and input. */
 export const BUDGET_MS = 8;
 
 export type Work = Generator<void, void>;
@@ -13,7 +13,7 @@ export type Work = Generator<void, void>;
 export interface FrameTiming {
   readonly now: () => number;
   readonly onFrame: (action: () => void) => void;
-  /** Runs when the frame that is being made has been laid out and painted. */
+  /** Runs `action` once the current frame has been laid out and painted. */
   readonly afterPaint: (action: () => void) => void;
 }
 
@@ -34,7 +34,7 @@ export class Frames {
     return this._timing.now();
   }
 
-  /** Do this work; resolves with the time in ms that its longest frame took, painting included; rejects if it throws. */
+  /** Do this work. Resolves to the ms of its longest frame, painting included; rejects if it throws. */
   run(work: Work): Promise<number> {
     return new Promise((done, failed) => {
       this._running.push({ work, done, failed, cost_ms: 0, isDone: false });
@@ -42,13 +42,13 @@ export class Frames {
     });
   }
 
-  /** Wait for the first frame after so many ms. */
+  /** Resolves in the first frame after `duration_ms`. */
   rest(duration_ms: number): Promise<void> {
     const { now, onFrame } = this._timing;
     const until = now() + duration_ms;
     return new Promise(resolve => {
-      const look = (): void => onFrame(() => (now() >= until ? resolve() : look()));
-      look();
+      const wait = (): void => onFrame(() => (now() >= until ? resolve() : wait()));
+      wait();
     });
   }
 

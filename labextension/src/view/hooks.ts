@@ -1,4 +1,4 @@
-/** What the components share: the services of the page, the state of a thread, the time. */
+/** The hooks of the components: the page's services, a thread's state, the time. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 import {
   createContext,
@@ -16,7 +16,7 @@ import { type MarkdownServices } from './markdown';
 import { type Visibility } from './visibility';
 import { paceOf } from './times';
 
-/** What a chat is drawn with. */
+/** What all components of a chat use. */
 export interface ChatServices {
   readonly markdown: MarkdownServices;
   readonly ticker: Ticker;
@@ -50,13 +50,14 @@ export function useMarkdownServices(): MarkdownServices {
   return useChatServices().markdown;
 }
 
-/** The thread's state; draws again when it is announced. */
+/** The thread's state; a new state draws the component again. */
 export function useThread(client: ThreadClient): ThreadState {
   return useSyncExternalStore(client.subscribe, client.getState);
 }
 
 /**
- * The time, drawn again as often as the words for `at` change, while the chat can be seen; null: never.
+ * The present time. The component is drawn again whenever the text for the time `at` changes, while
+ * the chat can be seen; with null, never.
  */
 export function useNow(at: string | null): number {
   const { ticker, visibility } = useChatServices();
@@ -65,7 +66,7 @@ export function useNow(at: string | null): number {
   const pace_ms = isSeen ? paceOf(at, now_ms) : null;
   useLayoutEffect(() => {
     if (at !== null && isSeen) {
-      setNow(ticker.now); // it stood still meanwhile
+      setNow(ticker.now); // the time stood still while the chat was not seen
     }
   }, [ticker, at, isSeen]);
   useEffect(
@@ -75,7 +76,7 @@ export function useNow(at: string | null): number {
   return now_ms;
 }
 
-/** True once `value` has been true for so long: short troubles are not shown. */
+/** Whether `value` has been true for `delay_ms`, so that short breaks are not shown. */
 export function useLasting(value: boolean, delay_ms: number): boolean {
   const [isLasting, setLasting] = useState(false);
   useEffect(() => {

@@ -1,7 +1,7 @@
-/** The few signs of ours; all are for the eye, their buttons have names. */
+/** The chat's icons. Screen readers skip them: the buttons around them have labels. */
 import { type ReactElement } from 'react';
 
-/** A clock: something waits for a time. */
+/** A clock, for waiting until a time. */
 export function ClockIcon(): ReactElement {
   return (
     <svg className="jp-ChatStream-icon" viewBox="0 0 16 16" aria-hidden="true">

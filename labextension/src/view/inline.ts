@@ -1,4 +1,4 @@
-/** The text of one block as nodes: what stays the same keeps its node. */
+/** The inline nodes of one block. An inline that did not change keeps its node. */
 import { type Inline } from '../markdown/inline';
 import { type DrawingServices, elementOf, own } from './drawing';
 
@@ -8,7 +8,7 @@ interface DrawnInline {
   readonly children: InlineNodes | null;
 }
 
-/** The nodes of a list of inline nodes, at the end of their parent. */
+/** Draws a list of inlines at the end of a parent node. */
 export class InlineNodes {
   constructor(parent: HTMLElement, services: DrawingServices) {
     this._parent = parent;
@@ -33,7 +33,7 @@ export class InlineNodes {
     this._drawn.splice(inlines.length).forEach(drawn => drawn.node.remove());
   }
 
-  /** Change a node into what is wanted, if it is of the same kind. */
+  /** Update a node to show `inline`. Returns whether it could. */
   private _fits(drawn: DrawnInline, inline: Inline): boolean {
     const before = drawn.inline;
     switch (inline.kind) {
@@ -97,7 +97,7 @@ export class InlineNodes {
   private readonly _drawn: DrawnInline[] = [];
 }
 
-/** A formula: its source, until it is typeset. */
+/** The node of a formula. It shows the source until the formula is typeset. */
 export function mathNode(
   source: string,
   isDisplay: boolean,
@@ -110,7 +110,7 @@ export function mathNode(
   return node;
 }
 
-/** Make a text node say `after`: what is only added is only added. */
+/** Set a text node to `after`; if `after` only adds to `before`, only the addition is written. */
 export function write(node: Text, before: string, after: string): void {
   if (after === before) {
     return;

@@ -1,4 +1,4 @@
-/** What drawing takes from JupyterLab: its typesetter, its highlighter, its sanitizer's word on links. */
+/** JupyterLab's typesetter, highlighter and sanitizer, as drawing uses them. */
 import { type IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
@@ -6,7 +6,7 @@ import { type DrawingServices } from './drawing';
 import { Formulas } from './formulas';
 import { BUDGET_MS, type Frames } from './frames';
 
-/** Make the services; the registry is asked each time, as its parts may be registered after us. */
+/** Make the services. They read the registry at each use: its parts may be registered after us. */
 export function labServices(
   rendermime: IRenderMimeRegistry,
   languages: IEditorLanguageRegistry | null,
@@ -31,7 +31,7 @@ export function labServices(
   };
 }
 
-/** Code as coloured nodes; null where the page does not know the language. */
+/** Code as coloured nodes; null if JupyterLab does not know the language. */
 async function colour(
   code: string,
   languages: IEditorLanguageRegistry | null,
@@ -46,7 +46,7 @@ async function colour(
   return node;
 }
 
-/** Jobs that cannot be cut, one after the other, as many as fit in a frame. Bound: one for each node. */
+/** Runs jobs that cannot be interrupted, as many in a frame as fit. Bound: one job for each node. */
 class JobQueue {
   constructor(frames: Frames) {
     this._frames = frames;
@@ -62,7 +62,7 @@ class JobQueue {
 
   private async _run(): Promise<void> {
     while (this._jobs.length > 0) {
-      // In the next frame, when the node of the job is in the page.
+      // Wait for the next frame, when the node of the job is in the page.
       await this._frames.rest(0);
       const begun = this._frames.now;
       do {

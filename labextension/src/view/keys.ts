@@ -1,7 +1,7 @@
-/** Keys typed in a chat stay in it. */
+/** Keeps keys that are typed in a chat away from the notebook. */
 
-/** On the focused element itself, or the notebook's shortcuts act on it (Shift+Enter, `dd`). */
+/** The focused element needs this attribute, or the notebook's shortcuts act (Shift+Enter, `dd`). */
 export const SUPPRESS_SHORTCUTS = 'data-lm-suppress-shortcuts';
 
-/** Spread into every focusable element of ours. */
+/** The attribute as props; every focusable element of the chat has it. */
 export const OWN_KEYS = { [SUPPRESS_SHORTCUTS]: 'true' } as const;

@@ -1,4 +1,4 @@
-/** Messages for later: as they wait at the end of the log, and the panel that makes them. */
+/** Scheduled messages: how the log shows them, and the panel that makes them. */
 import { type KeyboardEvent, type ReactElement, useEffect, useId, useRef } from 'react';
 
 import { type Language } from '../language';
@@ -14,7 +14,7 @@ import { Schedules } from './schedules';
 import { sendingText } from './status';
 import { fieldText, whenText } from './times';
 
-/** All messages of the thread that are yet to be sent, the next one first. */
+/** All scheduled messages of the thread, the next one first. */
 export function LaterMessages(props: {
   readonly client: ThreadClient;
   readonly state: ThreadState;
@@ -29,7 +29,7 @@ export function LaterMessages(props: {
   );
 }
 
-/** One message that was not sent: not yet, or never. */
+/** One message that was not sent: it is scheduled, or it was cancelled. */
 export function LaterMessage(props: {
   readonly client: ThreadClient;
   readonly state: ThreadState;
@@ -64,7 +64,7 @@ export function LaterMessage(props: {
         {!isWaiting || run === undefined || props.isDisabled ? null : (
           <Button
             testid="cancel-later"
-            look="jp-mod-quiet"
+            className="jp-mod-quiet"
             isDisabled={state.acting.has(run.id)}
             onClick={() => void client.command(run.id, 'cancel')}
           >
@@ -89,14 +89,14 @@ function deliveryText(run: Run | undefined, now_ms: number, language: Language):
 
 export interface LaterPanelProps {
   readonly client: ThreadClient;
-  /** What the reader chose, as the field has it. */
+  /** The value of the `datetime-local` field. */
   readonly at: string;
   readonly onChange: (at: string) => void;
   readonly onClose: () => void;
   readonly onSend: () => void;
 }
 
-/** Above the composer's buttons, while messages are for later. */
+/** The panel above the composer's buttons in which the reader chooses a time. */
 export function LaterPanel(props: LaterPanelProps): ReactElement {
   const trans = useTrans();
   const { client, at } = props;

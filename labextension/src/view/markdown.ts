@@ -1,10 +1,10 @@
 /**
- * A text in the page while it grows. Its blocks are read again from the last one that can still
- * change; the nodes of a block that did not change stay.
+ * Draws a text while it grows. Each pass reads the text again from the first block that can still
+ * change. Blocks that did not change keep their nodes.
  *
  * Owns the nodes in its host. Draws in the time that `Frames` gives it, one pass at a time; text that
- * comes meanwhile is in the next pass. What is drawn at the end is what the whole text would give:
- * `docs/markdown.md`.
+ * arrives during a pass is drawn by the next one. The final result is the same as if the whole text
+ * had been drawn at once (`docs/markdown.md`).
  */
 import { type Token } from 'markdown-it';
 
@@ -27,23 +27,23 @@ export interface MarkdownServices extends DrawingServices {
   readonly frames: Frames;
 }
 
-/** Old text is read in pieces of at least this many characters, so that no pass takes long. */
+/** A long text is read in pieces of at least this many characters, so that no pass takes long. */
 const PIECE = 16_000;
-/** After a pass with a frame that takes this long, the page is left alone for a while. */
+/** After a pass with a frame this long, drawing rests for a multiple of the frame's time. */
 const SLOW_MS = 14;
 const REST_FACTOR = 8;
 const LONGEST_REST_MS = 500;
 const TAIL = 'jp-mod-tail';
-/** From so many cells on, the parser no longer fills up short rows: what it did depends on all rows. */
+/** In a larger table the parser does not fill up short rows, so its rows cannot be read apart. */
 const MOST_CELLS = 60_000;
 
-/** The text from the first block that can still change, as it was read. */
+/** The parsed text from the first block that can still change. */
 interface Region {
   readonly placed: readonly PlacedBlock[];
   readonly tokens: readonly Token[];
   readonly env: DialectEnv;
   readonly raw: string;
-  /** The same with line feeds only. */
+  /** `raw` with line feeds only. */
   readonly lines: string;
 }
 
@@ -54,7 +54,7 @@ export class IncrementalMarkdown {
     this._blocks = new Blocks(host, services, true);
   }
 
-  /** Show this text; it begins with the text shown before. */
+  /** Show this text, which begins with the text shown before. */
   update(text: string, isEnded: boolean): void {
     this._text = text;
     if (isEnded) {
@@ -96,7 +96,7 @@ export class IncrementalMarkdown {
     const { frames } = this._services;
     while (this._isBehind) {
       const cost_ms = await frames.run(this._plain === null ? this._pass() : this._plainPass());
-      // Old text is drawn as fast as the frames allow; a growing one leaves room for the page.
+      // Text that is there already is drawn without a rest; growing text leaves time for the page.
       if (cost_ms > SLOW_MS && this._drawnTo === this._text.length && !this._isFinished) {
         const rest = frames.rest(Math.min(LONGEST_REST_MS, cost_ms * REST_FACTOR));
         await Promise.race([rest, new Promise<void>(resolve => (this._endRest = resolve))]);
@@ -104,7 +104,7 @@ export class IncrementalMarkdown {
     }
   }
 
-  /** A part of this text cannot be drawn: its words are shown all the same. */
+  /** Show the text as plain text, because drawing it has failed. */
   private _showAsPlain(): void {
     this._unmark();
     this._tail = null;
@@ -125,7 +125,7 @@ export class IncrementalMarkdown {
     this._isFinished = isWhole;
   }
 
-  /** Read and draw from the last block that can still change, a piece of text further. */
+  /** Read and draw one more piece, from the first block that can still change. */
   private *_pass(): Work {
     const piece = Math.max(PIECE, this._drawnTo - this._begin);
     const to = Math.min(this._text.length, this._drawnTo + piece);
@@ -161,13 +161,13 @@ export class IncrementalMarkdown {
     this._markTail();
   }
 
-  /** The blocks before the last one have ended once its first line is there. */
+  /** Finish the blocks before the last one, if the first line of the last one is complete. */
   private _finishBefore({ placed, tokens, env, raw, lines }: Region): void {
     const end = placed.at(-1);
     if (end === undefined || lines.indexOf('\n', offsetOf(lines, end.line)) < 0) {
       return;
     }
-    // Without its end, it would be text of the block before it.
+    // An open formula or table may still turn out to be text of the block before it.
     const token = tokens[end.token];
     const isOpenMaths = token?.type === 'math_block' && token.info === 'open';
     const kept = isOpenMaths || end.block?.kind === 'undecided' ? 2 : 1;
@@ -184,7 +184,7 @@ export class IncrementalMarkdown {
     this._rows = 0;
   }
 
-  /** In a growing table, only the last row that is shown can still change: read again from there. */
+  /** In a growing table, finish all rows but the last: only the last can still change. */
   private _finishRows(placed: readonly PlacedBlock[], tokens: readonly Token[], raw: string): void {
     const [table] = placed;
     if (placed.length !== 1 || table === undefined || tokens[table.token]?.type !== 'table_open') {
@@ -209,7 +209,7 @@ export class IncrementalMarkdown {
     }
   }
 
-  /** The cursor stands behind the last words. */
+  /** Mark the element with the end of the text: the style shows the cursor there. */
   private _markTail(): void {
     const tail = this._isFinished ? null : this._blocks.tail();
     if (tail !== this._tail) {
@@ -232,7 +232,7 @@ export class IncrementalMarkdown {
     this._blocks.spare(this._finishedBlocks);
   }
 
-  /** Keep what finished blocks define: the first definition of a label counts. */
+  /** Keep the definitions of finished blocks. The first definition of a label counts. */
   private _define(tokens: readonly Token[], env: DialectEnv): void {
     for (const token of tokens) {
       const label = token.meta?.['label'];
@@ -249,7 +249,7 @@ export class IncrementalMarkdown {
     }
   }
 
-  /** What is defined may have been used before: read the blocks that may hold such a use again. */
+  /** Read the blocks again that may use a label from before its definition. */
   private *_readAgain(): Work {
     if (this._hasDefinitions) {
       yield* this._blocks.readAgain(newEnv(this._definitions, false));
@@ -266,7 +266,7 @@ export class IncrementalMarkdown {
   private _hasDefinitions = false;
   /** Where the first block that can still change begins in the text. */
   private _begin = 0;
-  /** Where the table begins whose rows are finished, its first two lines, and how many rows are. */
+  /** The table with finished rows: where it begins, its first two lines, how many rows are finished. */
   private _tableBegin = 0;
   private _head = '';
   private _rows = 0;
@@ -275,7 +275,7 @@ export class IncrementalMarkdown {
   private _text = '';
   private _drawnTo = 0;
   private _isEnded = false;
-  /** The end of the text does not wait for a rest to be over. */
+  /** Ends the present rest, so that the end of the text is drawn at once. */
   private _endRest = (): void => undefined;
   private _isFinished = false;
   private _isDrawing = false;

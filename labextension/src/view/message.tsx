@@ -1,4 +1,4 @@
-/** One message, and below a reply what became of it. */
+/** One message, and below a reply how it ended. */
 import { type ReactElement, memo } from 'react';
 
 import { contentOf, incompleteOf, isContinuable } from '../endings';
@@ -20,9 +20,9 @@ export interface MessageProps {
   readonly client: ThreadClient;
   /** Whether a command of this page for its run is under way. */
   readonly isActing: boolean;
-  /** Where somebody's answer was faster than this page's. */
+  /** By `request_id`: this page's replies that came too late. */
   readonly beaten: ReadonlyMap<string, LostAnswer>;
-  /** Whether it is the newest one: only that can be made again or gone on with. */
+  /** Whether it is the newest message: only that can be retried or continued. */
   readonly isLast: boolean;
   readonly isDisabled: boolean;
 }
@@ -46,7 +46,7 @@ export const MessageView = memo(function MessageView(props: MessageProps): React
   );
 });
 
-/** What a person said, and what they sent along. */
+/** A person's message and its attachments. */
 export function Question({ message }: { readonly message: Message }): ReactElement {
   return (
     <>
@@ -66,7 +66,7 @@ function Reply(props: MessageProps): ReactElement {
   const streams = isStreaming(message, run);
   const parts = inFlow(message.parts);
   const last = parts.length - 1;
-  // An open question says itself what is waited for.
+  // An open question shows by itself that the run is waiting.
   const isSilent = streams || openQuestion(message, run) !== undefined;
   return (
     <>
@@ -98,7 +98,7 @@ function Reply(props: MessageProps): ReactElement {
   );
 }
 
-/** Neighbouring texts as one: where an attempt was cut, the sentence goes on. */
+/** Join neighbouring texts: a new attempt continues the sentence of the one before. */
 function inFlow(parts: readonly Part[]): readonly Part[] {
   const flow: Part[] = [];
   for (const part of parts) {
@@ -112,7 +112,7 @@ function inFlow(parts: readonly Part[]): readonly Part[] {
   return flow;
 }
 
-/** What a reply that is being made waits for: under its text, where text will come. */
+/** What the run is doing, below the text that it has written so far. */
 function Progress({ message, run, detail, isActing }: MessageProps): ReactElement {
   const language = useLanguage();
   const now_ms = useNow(run?.wake_at ?? null);

@@ -1,4 +1,4 @@
-/** A chat in a node of the page: what the MIME renderer and the widget have in common. */
+/** Draws a chat into a node of the page, for the MIME renderer and the widget. */
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
@@ -24,10 +24,10 @@ export interface MountedChat {
   dispose(): void;
 }
 
-/** What must not reach the notebook from inside a chat. */
+/** Events inside a chat that must not reach the notebook. */
 const OURS = ['keydown', 'keyup', 'keypress'] as const;
 
-/** Draw chats into `host`, one at a time; `dispose` leaves the thread and ends the drawing. */
+/** Draw one chat at a time into `host`. `dispose` stops following the thread and removes the chat. */
 export function mountChat(host: HTMLElement, page: ChatPage): MountedChat {
   const stop = (event: Event): void => event.stopPropagation();
   OURS.forEach(type => host.addEventListener(type, stop));
@@ -59,7 +59,7 @@ export function mountChat(host: HTMLElement, page: ChatPage): MountedChat {
     },
     dispose: () => {
       OURS.forEach(type => host.removeEventListener(type, stop));
-      // Not within a render of React's own that may be under way.
+      // React may be rendering now, and must not be unmounted while it does.
       queueMicrotask(() => root.unmount());
       visibility.dispose();
       if (client !== null) {

@@ -1,4 +1,4 @@
-/** The parts of a message, each in its own shape. */
+/** The parts of a message: text, reasoning, tool calls and results, attachments. */
 import { type ReactElement, memo, useLayoutEffect, useRef, useState } from 'react';
 
 import {
@@ -13,7 +13,7 @@ import { useMarkdownServices, useTrans } from './hooks';
 import { IncrementalMarkdown } from './markdown';
 import { OWN_KEYS } from './keys';
 
-/** Markdown that may still grow; `isStreaming` shows the cursor. */
+/** A Markdown text that may still grow. With `isStreaming` it shows a cursor. */
 export const Markdown = memo(function Markdown(props: {
   readonly text: string;
   readonly isEnded: boolean;
@@ -48,12 +48,12 @@ export const Markdown = memo(function Markdown(props: {
 
 export interface PartProps {
   readonly part: Exclude<Part, InputRequestPart>;
-  /** Whether the part can still change. */
+  /** Whether the part is complete. */
   readonly isEnded: boolean;
   readonly isStreaming: boolean;
 }
 
-/** Draw one part (a question is drawn by `question.tsx`); of a kind this page does not know, nothing. */
+/** Draw one part; nothing for a kind that this page does not know. `question.tsx` draws questions. */
 export const PartView = memo(function PartView(props: PartProps): ReactElement | null {
   const { part, isEnded, isStreaming } = props;
   switch (part.kind) {
@@ -72,7 +72,7 @@ export const PartView = memo(function PartView(props: PartProps): ReactElement |
   }
 });
 
-/** A line that opens; what is inside is drawn only while it is open. */
+/** A line that opens. Its content is drawn only while it is open. */
 function Folded(props: {
   readonly kind: string;
   readonly summary: ReactElement | string;
@@ -165,7 +165,7 @@ function Plain({ text }: { readonly text: string }): ReactElement {
   );
 }
 
-/** A value of a tool or an answer, as text. */
+/** A value of a tool or of a person's answer, as text. */
 export function pretty(value: unknown): string {
   return typeof value === 'string' ? value : (JSON.stringify(value, null, 2) ?? '');
 }

@@ -1,15 +1,16 @@
 /**
- * A long text as it is, in chunks that the browser lays out on their own, and only when they are seen.
- * Nothing is left out. An empty note says nothing.
+ * Draws a long plain text, in chunks that the browser lays out one by one, and only when they are seen.
+ *
+ * The whole text is drawn. A note, if there is one, stands above it.
  */
 import { own } from './drawing';
 import { type Work } from './frames';
 import { write } from './inline';
 
-/** Characters in one chunk; a longer line goes on in the next one. */
+/** The most characters in one chunk; a longer line continues in the next chunk. */
 const CHUNK = 4_000;
 const CHARS_IN_A_LINE = 100;
-/** Combining marks on one letter; a pile takes the browser the square of its height. */
+/** Many combining marks on one letter: the browser's time grows with the square of their number. */
 export const PILED_MARKS = /\p{M}{60}/u;
 const CHUNK_OF_MARKS = 300;
 
@@ -29,7 +30,7 @@ export class PlainText {
     }
   }
 
-  /** Show this text; what was shown is kept as far as it is the same. */
+  /** Show this text. If it begins with the text shown before, only the rest is drawn. */
   *show(text: string): Work {
     if (!text.startsWith(this._text)) {
       this._chunks.splice(0).forEach(({ node }) => node.remove());
@@ -75,7 +76,7 @@ export class PlainText {
   private _text = '';
 }
 
-/** About how many lines a chunk has on the screen: what the browser reckons with until it is seen. */
+/** The estimated number of lines of a chunk, which the browser uses until it lays the chunk out. */
 function linesOf(text: string, from: number, to: number): string {
   let count = 0;
   for (let at = text.indexOf('\n', from); at >= 0 && at < to; at = text.indexOf('\n', at + 1)) {
@@ -84,7 +85,7 @@ function linesOf(text: string, from: number, to: number): string {
   return String(Math.max(count, Math.ceil((to - from) / CHARS_IN_A_LINE)));
 }
 
-/** The end of the chunk that begins at `from`: behind a line if there is one, never in a character. */
+/** The end of the chunk that begins at `from`: after a line if possible, never inside a character. */
 export function endOfChunk(text: string, from: number, size: number): number {
   const most = from + size;
   if (most >= text.length) {

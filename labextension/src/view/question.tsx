@@ -1,4 +1,4 @@
-/** What a run asks a person: a small form while it is open, then who answered and what. */
+/** A run's question: a form while it is open, then the answer and who gave it. */
 import { type FormEvent, type ReactElement, memo, useState } from 'react';
 
 import { type LostAnswer, type ThreadClient } from '../model';
@@ -10,7 +10,7 @@ import { Markdown, pretty } from './parts';
 import { OWN_KEYS } from './keys';
 import { leftText, timeText } from './times';
 
-/** The one user of a server without names. */
+/** The name of the only user of a server without logins. */
 const LOCAL = 'local';
 
 export interface QuestionProps {
@@ -18,17 +18,17 @@ export interface QuestionProps {
   readonly asked: QuestionState;
   readonly client: ThreadClient;
   readonly runId: string;
-  /** Whether this page's answer is under way. */
+  /** Whether this page's reply is on its way. */
   readonly isActing: boolean;
   readonly isDisabled: boolean;
-  /** Set where somebody was faster than this page. */
+  /** Set if someone else answered before this page's reply arrived. */
   readonly beaten: LostAnswer | undefined;
 }
 
 export const QuestionView = memo(function QuestionView(props: QuestionProps): ReactElement {
   const trans = useTrans();
   const { part, asked, beaten } = props;
-  // Who was beaten knows it before the log's event is here.
+  // The response to a late reply may arrive before the event in the log.
   const isAnswered = asked === 'answered' || beaten !== undefined;
   return (
     <div
@@ -122,7 +122,7 @@ function AnswerForm(props: QuestionProps): ReactElement {
           />
           <Button
             testid="answer"
-            look="jp-mod-accent"
+            className="jp-mod-accent"
             isDisabled={isActing || text.trim() === ''}
             onClick={() => give(text.trim())}
           >
@@ -141,7 +141,7 @@ function AnswerForm(props: QuestionProps): ReactElement {
   );
 }
 
-/** How long a question stays open. The server decides; this clock may be wrong. */
+/** How long a question stays open, by the page's clock. The server's clock decides. */
 function Expiry({ at }: { readonly at: string }): ReactElement {
   const language = useLanguage();
   const { trans } = language;

@@ -1,4 +1,4 @@
-/** The handle at the lower edge: drag it, or use the arrow keys. */
+/** The handle at the lower edge of a chat. Dragging it or the arrow keys change the height. */
 import { type KeyboardEvent, type PointerEvent, type ReactElement, useRef } from 'react';
 
 import { useTrans } from './hooks';

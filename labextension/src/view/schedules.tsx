@@ -1,4 +1,4 @@
-/** The repeating messages of a chat: to look at, to pause, to delete. */
+/** The list of a chat's repeating messages, with buttons to pause and delete them. */
 import { type ReactElement, useEffect, useState, useSyncExternalStore } from 'react';
 
 import { type Schedule, type ScheduleList } from '../schedules';
@@ -6,7 +6,7 @@ import { Button } from './button';
 import { useLanguage, useNow, useTrans } from './hooks';
 import { timeText } from './times';
 
-/** How a notebook's author adds one. */
+/** How a notebook adds a repeating message. */
 const EXAMPLE = 'chat.schedule(…)';
 
 export function Schedules({ list }: { readonly list: ScheduleList }): ReactElement | null {
@@ -78,7 +78,7 @@ function ScheduleView(props: {
       <span className="jp-ChatStream-scheduleButtons">
         <Button
           testid="pause"
-          look="jp-mod-quiet"
+          className="jp-mod-quiet"
           label={paused ? trans.__('Resume: %1', content) : trans.__('Pause: %1', content)}
           then="stay"
           isDisabled={isActing}
@@ -88,7 +88,7 @@ function ScheduleView(props: {
         </Button>
         <Button
           testid="delete"
-          look={isAsked ? 'jp-mod-danger' : 'jp-mod-quiet'}
+          className={isAsked ? 'jp-mod-danger' : 'jp-mod-quiet'}
           label={
             isAsked ? trans.__('Confirm deletion: %1', content) : trans.__('Delete: %1', content)
           }

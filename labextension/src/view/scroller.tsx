@@ -1,8 +1,8 @@
 /**
- * The scrolling log. It follows its end until the reader scrolls up, and then leaves them alone.
+ * The scrolling log. It follows its end until the reader scrolls up, and then stays where it is.
  *
- * The wheel is the browser's: at either end it goes on to the notebook. A detached and attached
- * cell (the notebook does that while scrolling) gets its place back.
+ * The browser handles the wheel: at either end the notebook scrolls on. The notebook detaches and
+ * attaches cells while it scrolls; the log then returns to its place.
  */
 import {
   type ReactElement,
@@ -19,13 +19,14 @@ import { Button } from './button';
 import { useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
 
-/** Coming down so near to the end, in px, is coming back to it. */
-const NEAR = 32;
-const TOUCHING = 2;
+/** A reader who scrolls down to within so many px of the end follows the end again. */
+const NEAR_PX = 32;
+/** The end is reached within so many px, because browsers round. */
+const TOUCHING_PX = 2;
 
 export interface ScrollerProps {
   readonly isBusy: boolean;
-  /** Each change of it goes to the end: the reader has sent something. */
+  /** Each change scrolls to the end: the reader has sent a message. */
   readonly jump: number;
   readonly children: ReactNode;
 }
@@ -54,7 +55,7 @@ export function Scroller(props: ScrollerProps): ReactElement {
         </div>
       </div>
       {isAway ? (
-        <Button testid="latest" look="jp-ChatStream-latest" onClick={toEnd}>
+        <Button testid="latest" className="jp-ChatStream-latest" onClick={toEnd}>
           {trans.__('↓ Latest')}
         </Button>
       ) : null}
@@ -62,7 +63,7 @@ export function Scroller(props: ScrollerProps): ReactElement {
   );
 }
 
-/** Where the reader is in the log: at its end, which is followed, or away. */
+/** The reader's place in the log: at the end, which is followed, or away from it. */
 function usePlace(inner: RefObject<HTMLDivElement>) {
   const outer = useRef<HTMLDivElement>(null);
   const place = useRef({ isPinned: true, top: 0, height: 0, width: 0 });
@@ -87,7 +88,7 @@ function usePlace(inner: RefObject<HTMLDivElement>) {
       if (isPinned) {
         toEnd();
       } else if (height === 0 && node.clientHeight > 0) {
-        node.scrollTop = top; // attached again
+        node.scrollTop = top; // the cell was attached again
       }
       place.current.height = node.clientHeight;
       place.current.width = node.clientWidth;
@@ -104,13 +105,13 @@ function usePlace(inner: RefObject<HTMLDivElement>) {
     }
     const { top, isPinned, width } = place.current;
     if (node.clientWidth !== width) {
-      return; // moved by text that wraps anew, not by the reader: the observer sees to it
+      return; // the text wraps anew, so the reader did not scroll: the observer handles this
     }
     const left = node.scrollHeight - node.scrollTop - node.clientHeight;
-    // Text that comes moves the end away without the reader moving: only going up lets go, and
-    // text that shrinks moves the reader up, but to the very end.
+    // New text moves the end away, so only scrolling up stops the following. Shrinking text scrolls
+    // up too, but to the very end.
     const isUp = node.scrollTop < top - 1;
-    const stays = isUp ? left <= TOUCHING : isPinned || left <= NEAR;
+    const stays = isUp ? left <= TOUCHING_PX : isPinned || left <= NEAR_PX;
     place.current = { isPinned: stays, ...placeOf(node) };
     setAway(!stays);
   };

@@ -1,4 +1,4 @@
-/** The frame of a table. Where the table is wider, the frame scrolls and can be reached by Tab. */
+/** The frame of a table. If the table is wider, the frame scrolls and Tab can reach it. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { own } from './drawing';

@@ -1,4 +1,4 @@
-/** Whether a chat can be seen: it is on the screen, and its page is the one in front. */
+/** Whether a chat can be seen: it is on the screen, and its browser tab is in front. */
 
 export class Visibility {
   constructor(host: HTMLElement) {
@@ -6,12 +6,12 @@ export class Visibility {
       this._isOnScreen = false;
       this._observer = new IntersectionObserver(entries => {
         this._isOnScreen = entries.at(-1)?.isIntersecting === true;
-        this._look();
+        this._check();
       });
       this._observer.observe(host);
     }
-    document.addEventListener('visibilitychange', this._look);
-    this._look();
+    document.addEventListener('visibilitychange', this._check);
+    this._check();
   }
 
   readonly get = (): boolean => this._isSeen;
@@ -23,11 +23,11 @@ export class Visibility {
 
   dispose(): void {
     this._observer?.disconnect();
-    document.removeEventListener('visibilitychange', this._look);
+    document.removeEventListener('visibilitychange', this._check);
     this._listeners.clear();
   }
 
-  private readonly _look = (): void => {
+  private readonly _check = (): void => {
     const isSeen = this._isOnScreen && document.visibilityState !== 'hidden';
     if (isSeen !== this._isSeen) {
       this._isSeen = isSeen;
