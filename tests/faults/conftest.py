@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-REWRITTEN = ("harness", "laws", "places", "processes", "readers", "storm")
+REWRITTEN = ("harness", "laws", "databases", "processes", "readers", "random_kills")
 pytest.register_assert_rewrite(*(f"tests.faults.{name}" for name in REWRITTEN))
 
-from tests.faults.harness import FakeApi, Nursery, Server, Worker  # noqa: E402  rewritten first
-from tests.faults.places import Place, PostgresPlace, SqlitePlace, is_running  # noqa: E402
+from tests.faults.databases import FaultyDatabase, FaultyPostgres, FaultySqlite, is_running  # noqa: E402
+from tests.faults.harness import FakeApi, ForkServer, Server, Worker  # noqa: E402  rewritten first
 from tests.faults.processes import ROOT  # noqa: E402
 from tests.postgres import Postgres  # noqa: E402
 
@@ -22,9 +22,9 @@ MakeFake = Callable[..., FakeApi]
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
+def fork_server() -> Iterator[ForkServer]:
     """The process that forks servers."""
-    made = Nursery()
+    made = ForkServer()
     yield made
     made.close()
 
@@ -40,29 +40,29 @@ def breakable() -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def postgres_place(breakable: Postgres) -> PostgresPlace:
+def faulty_postgres(breakable: Postgres) -> FaultyPostgres:
     """An empty database of the Postgres that may be killed; all of them go with it."""
     if not is_running(breakable):
         breakable.start()
-    return PostgresPlace(breakable)
+    return FaultyPostgres(breakable)
 
 
 @pytest.fixture
-def sqlite_place(tmp_path: Path) -> SqlitePlace:
+def faulty_sqlite(tmp_path: Path) -> FaultySqlite:
     """A file that is not there yet."""
-    return SqlitePlace(tmp_path / "chat.db")
+    return FaultySqlite(tmp_path / "chat.db")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest) -> Place:
+def faulty_database(request: pytest.FixtureRequest) -> FaultyDatabase:
     """Either of them."""
-    found: Place = request.getfixturevalue(f"{request.param}_place")
+    found: FaultyDatabase = request.getfixturevalue(f"faulty_{request.param}")
     return found
 
 
 @pytest.fixture
 def make_server(
-    tmp_path: Path, jupyter_environment: dict[str, str], nursery: Nursery
+    tmp_path: Path, jupyter_environment: dict[str, str], fork_server: ForkServer
 ) -> Iterator[MakeServer]:
     """Make a server, not yet started; ``environment`` adds to its environment."""
     made: list[Server] = []
@@ -73,7 +73,7 @@ def make_server(
             "PYTHONPATH": str(ROOT),
             **given.pop("environment", {}),
         }
-        given.setdefault("nursery", nursery)
+        given.setdefault("fork_server", fork_server)
         made.append(Server(tmp_path, environment, **given))
         return made[-1]
 
@@ -84,7 +84,7 @@ def make_server(
 
 @pytest.fixture
 def make_worker(
-    tmp_path: Path, jupyter_environment: dict[str, str], nursery: Nursery
+    tmp_path: Path, jupyter_environment: dict[str, str], fork_server: ForkServer
 ) -> Iterator[MakeWorker]:
     """Make a worker, not yet started; ``database_url`` is one of its settings."""
     made: list[Worker] = []
@@ -95,7 +95,7 @@ def make_worker(
             "PYTHONPATH": str(ROOT),
             **given.pop("environment", {}),
         }
-        given.setdefault("nursery", nursery)
+        given.setdefault("fork_server", fork_server)
         made.append(Worker(tmp_path, environment, number=len(made), **given))
         return made[-1]
 

@@ -1,4 +1,4 @@
-"""Real processes to break: Jupyter servers on one folder, the nursery, and the fake Claude API.
+"""Real processes to break: Jupyter servers on one folder, the fork server, and the fake Claude API.
 
 A ``Server`` keeps its port over all of its lives, so readers come back to the same address. Every
 process is killed by its own id; every wait has a deadline. Ports lie below those that the system
@@ -21,7 +21,7 @@ import aiohttp
 
 from tests.faults.processes import LOOK_S as LOOK_S
 from tests.faults.processes import PATIENCE_S, ROOT, eventually
-from tests.faults.processes import Nursery as Nursery
+from tests.faults.processes import ForkServer as ForkServer
 from tests.faults.processes import Process as Process
 from tests.faults.processes import TooLate as TooLate
 from tests.faults.processes import Worker as Worker
@@ -134,7 +134,7 @@ class Server(Process):
         assert status == 200, (path, status, answer)
         return answer
 
-    async def post(self, path: str, body: Any = None, *, status: int = 202, **headers: str) -> Any:
+    async def post(self, path: str, body: Any = None, *, status: int = 202, **headers: Any) -> Any:
         found, answer = await self.ask("POST", path, body, **headers)
         assert found == status, (path, found, answer)
         return answer

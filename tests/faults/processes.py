@@ -1,4 +1,4 @@
-"""The life of a real process that a test breaks, and the nursery that forks it.
+"""The life of a real process that a test breaks, and the fork server that forks it.
 
 Every process is ended by its own id, and with its test, whatever happened to it.
 """
@@ -52,12 +52,12 @@ async def stays(look: Callable[[], Awaitable[T]], *, for_s: float, what: str = "
         await asyncio.sleep(5 * LOOK_S)
 
 
-class Nursery:
-    """The process that forks the others; see nursery.py."""
+class ForkServer:
+    """The process that forks the others; see fork_server.py."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.nursery"],
+            [sys.executable, "-m", "tests.faults.fork_server"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -72,16 +72,16 @@ class Nursery:
         log: Path,
         *,
         program: str = "server",
-        bend: str | None = None,
+        fault: str | None = None,
     ) -> int:
         """Fork one, and give its process id.
 
         Args:
             program: ``server`` or ``command`` (``jupyter chat-stream``).
-            bend: what is wrong in its world, a name of bends.py.
+            fault: what is wrong in its world, a name of process_faults.py.
         """
         order = {"argv": argv, "environment": environment, "log": str(log)}
-        return int(self._order({**order, "program": program, "bend": bend}))
+        return int(self._order({**order, "program": program, "fault": fault}))
 
     def reap(self, pid: int) -> int:
         """Wait for one's end, and give how it ended."""
@@ -103,7 +103,7 @@ class Nursery:
     def _hear(self) -> Any:
         assert self._process.stdout
         line = self._process.stdout.readline()
-        assert line, "the nursery has ended"
+        assert line, "the fork server has ended"
         return json.loads(line)
 
 
@@ -112,8 +112,8 @@ class Process:
 
     Args:
         folder: where its home and its logs are.
-        nursery: forks it; None starts it as a person does, with all that is installed.
-        bend: what is wrong in its world (bends.py); needs the nursery.
+        fork_server: forks it; None starts it as a person does, with all that is installed.
+        fault: what is wrong in its world (process_faults.py); needs the fork server.
         settings: of ``ChatStream``.
     """
 
@@ -125,15 +125,15 @@ class Process:
         environment: dict[str, str],
         *,
         log: Path,
-        nursery: Nursery | None = None,
-        bend: str | None = None,
+        fork_server: ForkServer | None = None,
+        fault: str | None = None,
         **settings: Any,
     ) -> None:
         self.folder = folder
         self.environment = environment
         self.log = log
-        self.nursery = nursery
-        self.bend = bend
+        self.fork_server = fork_server
+        self.fault = fault
         self.settings = settings
         self.pid: int | None = None
         self._popen: subprocess.Popen[bytes] | None = None
@@ -142,10 +142,10 @@ class Process:
         """Start the process; it is ready when ``ready`` says so.
 
         Args:
-            whole: not from the nursery, but as a person starts it.
+            whole: not from the fork server, but as a person starts it.
         """
         assert self.pid is None, "it runs already"
-        if self.nursery is None or whole:
+        if self.fork_server is None or whole:
             with self.log.open("ab") as log:
                 self._popen = subprocess.Popen(
                     [sys.executable, "-m", *self._command(), *self._arguments()],
@@ -158,8 +158,12 @@ class Process:
                 )
             self.pid = self._popen.pid
         else:
-            self.pid = self.nursery.start(
-                self._arguments(), self.environment, self.log, program=self.program, bend=self.bend
+            self.pid = self.fork_server.start(
+                self._arguments(),
+                self.environment,
+                self.log,
+                program=self.program,
+                fault=self.fault,
             )
 
     def signal(self, number: signal.Signals) -> None:
@@ -211,8 +215,8 @@ class Process:
         if self._popen is not None:
             code = self._popen.wait(PATIENCE_S)
         else:
-            assert self.nursery is not None
-            code = self.nursery.reap(self.pid)
+            assert self.fork_server is not None
+            code = self.fork_server.reap(self.pid)
         self.pid = self._popen = None
         return code
 

@@ -16,7 +16,8 @@ from typing import Any
 import aiohttp
 
 from jupyter_chat_stream.shared.subscription import Applied, Ended, Resubscribe, Subscription
-from tests.faults.harness import LOOK_S, UNREACHABLE, Server, eventually
+from tests.faults.harness import LOOK_S, UNREACHABLE, Server
+from tests.faults.processes import eventually
 
 POLL_S = 5.0
 AWAY_CODES = ("store_error", "database_busy", "database_unreachable", "start_failed")

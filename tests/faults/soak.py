@@ -24,10 +24,10 @@ from typing import Any
 from scripts.setup_env import PYTHON, environment
 from scripts.terminal import say
 from tests.conftest import FOREIGN_PREFIXES, home_environment
+from tests.faults.databases import FaultyPostgres, FaultySqlite, is_running
 from tests.faults.harness import FakeApi, Server, Worker
-from tests.faults.places import PostgresPlace, SqlitePlace, is_running
-from tests.faults.processes import ROOT, Nursery
-from tests.faults.storm import CHARS, CHUNK_CHARS, CHUNKS_PER_S, NO_LIMIT, Storm
+from tests.faults.processes import ROOT, ForkServer
+from tests.faults.random_kills import CHARS, CHUNK_CHARS, CHUNKS_PER_S, NO_LIMIT, RandomKills
 from tests.guard import refuse_foreign_connections
 from tests.postgres import Postgres
 
@@ -88,7 +88,7 @@ def _round(database: str, seed: int, number: int, kills: int) -> bool:
     try:
         counts = asyncio.run(_rage(database, folder, seed, number, kills))
     except (AssertionError, asyncio.TimeoutError) as broken:
-        say(f"{database}, round {number}, seed {seed}: {broken or type(broken).__name__}")
+        say(f"{database}, round {number}, seed {seed}: {str(broken) or type(broken).__name__}")
         say(f"The processes' logs and what the tables held are in {folder}")
         return False
     took_s = time.monotonic() - began
@@ -99,23 +99,23 @@ def _round(database: str, seed: int, number: int, kills: int) -> bool:
 
 async def _rage(database: str, folder: Path, seed: int, number: int, kills: int) -> object:
     with ExitStack() as ends:
-        nursery = Nursery()
-        ends.callback(nursery.close)
+        fork_server = ForkServer()
+        ends.callback(fork_server.close)
         fake = FakeApi(folder, chars=CHARS, chunk_chars=CHUNK_CHARS, delay_s=1 / CHUNKS_PER_S)
         ends.callback(fake.close)
         own = {n: v for n, v in os.environ.items() if not n.upper().startswith(FOREIGN_PREFIXES)}
         env = {**own, **home_environment(folder / "home"), "PYTHONPATH": str(ROOT)}
         common: dict[str, Any] = {
             "environment": {**env, **fake.environment},
-            "nursery": nursery,
+            "fork_server": fork_server,
             "max_crashes": NO_LIMIT,
         }
-        place: SqlitePlace | PostgresPlace
+        faulty_database: FaultySqlite | FaultyPostgres
         if database == "sqlite":
-            place = SqlitePlace(folder / "chat.db")
+            faulty_database = FaultySqlite(folder / "chat.db")
         else:
-            place = PostgresPlace(ends.enter_context(Postgres(fsync=True)))
-        common |= place.settings
+            faulty_database = FaultyPostgres(ends.enter_context(Postgres(fsync=True)))
+        common |= faulty_database.settings
         others: list[Server | Worker] = []
         if number % 2:
             server, others = Server(folder, **common), [Server(folder, **common)]
@@ -126,8 +126,8 @@ async def _rage(database: str, folder: Path, seed: int, number: int, kills: int)
             others = [Worker(folder, number=each, **common) for each in range(WORKERS)]
         for process in (server, *others):
             ends.callback(process.close)
-        storm = Storm(
-            place=place,
+        random_kills = RandomKills(
+            faulty_database=faulty_database,
             server=server,
             others=others,
             fake=fake,
@@ -135,19 +135,19 @@ async def _rage(database: str, folder: Path, seed: int, number: int, kills: int)
             freezes=True,
         )
         try:
-            return await storm.rage(kills)
+            return await random_kills.rage(kills)
         except BaseException:
-            _keep(place, folder)
+            _keep(faulty_database, folder)
             raise
 
 
-def _keep(place: SqlitePlace | PostgresPlace, folder: Path) -> None:
+def _keep(faulty_database: FaultySqlite | FaultyPostgres, folder: Path) -> None:
     """Write down what a Postgres held that is about to go; a file stays by itself."""
-    if isinstance(place, PostgresPlace):
-        if not is_running(place.server):
-            place.server.start()
+    if isinstance(faulty_database, FaultyPostgres):
+        if not is_running(faulty_database.server):
+            faulty_database.server.start()
         for name in TABLES:
-            rows = place.rows(f"SELECT * FROM {name}")
+            rows = faulty_database.rows(f"SELECT * FROM {name}")
             (folder / f"{name}.txt").write_text("\n".join(map(repr, rows)))
 
 

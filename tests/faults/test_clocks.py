@@ -8,14 +8,14 @@ import pytest
 
 from jupyter_chat_stream.providers.demo.answers import long_text
 from jupyter_chat_stream.testing import reply_to
-from tests.faults.bends import PULL, PUSH
+from tests.faults.databases import FaultyDatabase
 from tests.faults.harness import FakeApi, Server
 from tests.faults.laws import (
     assert_log_keeps_the_laws,
     assert_nothing_seen_was_lost,
     assert_reader_holds_the_state,
 )
-from tests.faults.places import Place
+from tests.faults.process_faults import PULL, PUSH
 from tests.faults.readers import Memory, SseReader
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -45,12 +45,15 @@ async def assert_answered(server: Server, run: dict[str, Any], text: str, attemp
 
 
 async def test_a_clock_that_is_set_neither_loses_a_wait_nor_runs_it_twice(
-    make_server: Any, make_fake: Any, place: Place
+    make_server: Any, make_fake: Any, faulty_database: FaultyDatabase
 ) -> None:
     """L1, L10: `at` may step, order and leases do not; a wait ends when the clock says so."""
     fake = make_fake(chars=CHARS)
     server = make_server(
-        environment=fake.environment, bend="stepping_clock", max_active_runs=4, **place.settings
+        environment=fake.environment,
+        fault="stepping_clock",
+        max_active_runs=4,
+        **faulty_database.settings,
     )
     await server.start()
     streaming, waiting = await begin(server, fake)
@@ -80,4 +83,4 @@ async def test_a_clock_that_is_set_neither_loses_a_wait_nor_runs_it_twice(
     await reader.stop()
     await assert_nothing_seen_was_lost(server, memory)
     server.kill()
-    place.assert_whole()
+    faulty_database.assert_whole()

@@ -12,13 +12,14 @@ import pytest
 
 from jupyter_chat_stream.providers.demo.answers import long_text
 from jupyter_chat_stream.testing import reply_to
-from tests.faults.harness import FakeApi, Server, eventually
+from tests.faults.harness import FakeApi, Server
 from tests.faults.laws import (
     assert_file_is_whole,
     assert_log_keeps_the_laws,
     assert_nothing_seen_was_lost,
     assert_reader_holds_the_state,
 )
+from tests.faults.processes import eventually
 from tests.faults.readers import Memory, PollReader, Socket, SseReader
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]

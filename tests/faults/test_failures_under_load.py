@@ -12,10 +12,10 @@ import pytest
 
 from jupyter_chat_stream.testing import Answer, FakeAnthropic, reply_to
 from jupyter_chat_stream.testing.fake_anthropic import Request
+from tests.faults.databases import FaultyDatabase
 from tests.faults.failures import CUTS, FINAL, PASSING
 from tests.faults.harness import KEY, Server
 from tests.faults.laws import assert_log_keeps_the_laws
-from tests.faults.places import Place
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
@@ -70,11 +70,11 @@ async def ask(server: Server, name: str) -> tuple[dict[str, Any], dict[str, Any]
 
 
 async def test_of_thirty_answers_at_once_each_ends_as_its_failure_says(
-    make_server: Any, api: FakeAnthropic, script: Script, place: Place
+    make_server: Any, api: FakeAnthropic, script: Script, faulty_database: FaultyDatabase
 ) -> None:
     """L4, L10: no failure harms another run, and none is asked more often than it may be."""
     environment = {"ANTHROPIC_BASE_URL": api.url, "ANTHROPIC_API_KEY": KEY}
-    settings = {**place.settings, "stall_timeout_s": 3.0}
+    settings = {**faulty_database.settings, "stall_timeout_s": 3.0}
     server = await make_server(environment=environment, **settings).start()
     ends = await asyncio.gather(*[ask(server, name) for name in CASES])
     for name, (run, reply) in zip(CASES, ends, strict=True):
@@ -87,4 +87,4 @@ async def test_of_thirty_answers_at_once_each_ends_as_its_failure_says(
         else:
             assert (run["attempt"], script.asked[name]) == (1, 1), name
     server.kill()
-    place.assert_whole()
+    faulty_database.assert_whole()

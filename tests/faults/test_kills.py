@@ -2,7 +2,7 @@
 
 ``JCS_KILLS`` and ``JCS_KILLS_POSTGRES`` say how many kills (a soak takes 1000: scripts/soak.py),
 ``JCS_SEED`` repeats a run's moments. The kills come in rounds of at most 50, each with a fresh
-database. Every fifth process is started as a person starts it, the others come from the nursery.
+database. Every fifth process is started as a person starts it; the fork server starts the others.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.places import PostgresPlace, SqlitePlace
-from tests.faults.storm import CHARS, CHUNK_CHARS, CHUNKS_PER_S, NO_LIMIT, Storm
+from tests.faults.databases import FaultyPostgres, FaultySqlite
+from tests.faults.random_kills import CHARS, CHUNK_CHARS, CHUNKS_PER_S, NO_LIMIT, RandomKills
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
@@ -33,13 +33,15 @@ async def test_no_kill_loses_what_was_seen_or_answers_twice(
     """L1 to L7, L10 and L11 hold over SIGKILL, for whoever reads by whatever way."""
     for number, start in enumerate(range(0, KILLS, ROUND)):
         fake = make_fake(chars=CHARS, chunk_chars=CHUNK_CHARS, delay_s=1 / CHUNKS_PER_S)
-        place = SqlitePlace(tmp_path / f"round-{number}" / "chat.db")
+        faulty_database = FaultySqlite(tmp_path / f"round-{number}" / "chat.db")
         server = make_server(
-            environment=fake.environment, max_crashes=NO_LIMIT, database=place.path
+            environment=fake.environment, max_crashes=NO_LIMIT, database=faulty_database.path
         )
         chance = random.Random(SEED + number)
-        storm = Storm(place=place, server=server, fake=fake, chance=chance)
-        record_property(f"round {number}", str(await storm.rage(min(ROUND, KILLS - start))))
+        random_kills = RandomKills(
+            faulty_database=faulty_database, server=server, fake=fake, chance=chance
+        )
+        record_property(f"round {number}", str(await random_kills.rage(min(ROUND, KILLS - start))))
 
 
 @pytest.mark.timeout(240)
@@ -47,21 +49,21 @@ async def test_no_kill_of_server_worker_or_postgres_loses_what_was_seen_or_answe
     make_server: Any,
     make_worker: Any,
     make_fake: Any,
-    postgres_place: PostgresPlace,
+    faulty_postgres: FaultyPostgres,
     record_property: Any,
 ) -> None:
     """The same where one server shows what two workers make, and the database dies as well."""
     fake = make_fake(chars=CHARS // 2, chunk_chars=CHUNK_CHARS, delay_s=1 / CHUNKS_PER_S)
-    settings = {**postgres_place.settings, "max_crashes": NO_LIMIT}
+    settings = {**faulty_postgres.settings, "max_crashes": NO_LIMIT}
     server = make_server(environment=fake.environment, run_in_server=False, **settings)
     workers = [make_worker(environment=fake.environment, **settings) for _ in range(WORKERS)]
     chance = random.Random(SEED)
-    storm = Storm(
-        place=postgres_place,
+    random_kills = RandomKills(
+        faulty_database=faulty_postgres,
         server=server,
         others=workers,
         fake=fake,
         chance=chance,
         chars=CHARS // 2,
     )
-    record_property("storm", str(await storm.rage(KILLS_POSTGRES)))
+    record_property("random_kills", str(await random_kills.rage(KILLS_POSTGRES)))

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.providers.demo.answers import long_text
-from tests.faults.harness import Server, eventually
+from tests.faults.databases import LEASE_S, LOCK_ROWS, LOCK_TABLE, FaultyPostgres
+from tests.faults.harness import Server
 from tests.faults.laws import assert_nothing_seen_was_lost, assert_reader_holds_the_state
-from tests.faults.places import LEASE_S, LOCK_ROWS, LOCK_TABLE, PostgresPlace
+from tests.faults.processes import eventually
 from tests.faults.readers import Memory, PollReader, Reader, Socket, SseReader
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -30,7 +31,7 @@ SLOW = {"chars": CHARS, "chars_per_second": 600, "chunk_chars": 8}
 
 @asynccontextmanager
 async def answering(
-    server: Server, place: PostgresPlace, *, runs: int = 3
+    server: Server, faulty_database: FaultyPostgres, *, runs: int = 3
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """Let answers stream and follow them in every way; afterwards each is whole, and was once."""
     begun: list[dict[str, Any]] = []
@@ -60,21 +61,21 @@ async def answering(
     for memory in memories:
         await assert_nothing_seen_was_lost(server, memory)
     server.kill()
-    place.assert_whole()
+    faulty_database.assert_whole()
 
 
 @pytest.mark.timeout(120 + 2 * OUTAGE_S)
 @pytest.mark.parametrize("how", ["killed", "stopped at once"])
 async def test_while_postgres_is_away_answers_wait_in_memory_and_then_go_on(
-    make_server: Any, postgres_place: PostgresPlace, how: str, record_property: Any
+    make_server: Any, faulty_postgres: FaultyPostgres, how: str, record_property: Any
 ) -> None:
     """L3, L10: what was seen was committed; no reader notices more than a pause."""
-    server = await make_server(**postgres_place.settings).start()
-    async with answering(server, postgres_place) as begun:
+    server = await make_server(**faulty_postgres.settings).start()
+    async with answering(server, faulty_postgres) as begun:
         if how == "killed":
-            await postgres_place.outage(OUTAGE_S)
+            await faulty_postgres.outage(OUTAGE_S)
         else:
-            await postgres_place.outage(gently=True)
+            await faulty_postgres.outage(gently=True)
         sent = await server.send(begun[0]["thread_id"], "And?", model="demo/echo")
         assert sent["run"]["status"] == "pending"
         await server.until_run(sent["run"]["id"], ("completed",))
@@ -83,10 +84,10 @@ async def test_while_postgres_is_away_answers_wait_in_memory_and_then_go_on(
 
 
 async def test_a_message_sent_while_postgres_is_away_waits_and_is_taken_once(
-    make_server: Any, postgres_place: PostgresPlace
+    make_server: Any, faulty_postgres: FaultyPostgres
 ) -> None:
     """L11: one that is sent again under its key meets itself."""
-    server = await make_server(**postgres_place.settings).start()
+    server = await make_server(**faulty_postgres.settings).start()
     thread = await server.thread("demo/echo")
     path, body = f"threads/{thread}/messages", {"content": "Is anybody there?"}
 
@@ -94,10 +95,10 @@ async def test_a_message_sent_while_postgres_is_away_waits_and_is_taken_once(
         return await server.ask("POST", path, body, Idempotency_Key="the same")
 
     loop = asyncio.get_running_loop()
-    await loop.run_in_executor(None, postgres_place.server.kill)
+    await loop.run_in_executor(None, faulty_postgres.server.kill)
     sending = [asyncio.ensure_future(send()) for _ in range(3)]
     await asyncio.sleep(0.2)  # so that they meet a database that is not there
-    await loop.run_in_executor(None, postgres_place.server.start)
+    await loop.run_in_executor(None, faulty_postgres.server.start)
     answers = await asyncio.gather(*sending)
     assert {status for status, _ in answers} == {202}
     assert len({answer["run"]["id"] for _, answer in answers}) == 1
@@ -105,20 +106,20 @@ async def test_a_message_sent_while_postgres_is_away_waits_and_is_taken_once(
     assert run["attempt"] == 1
     assert len((await server.get(f"threads/{thread}/messages"))["messages"]) == 2
     server.kill()
-    postgres_place.assert_whole()
+    faulty_postgres.assert_whole()
 
 
 @pytest.mark.timeout(120 + 2 * LOCK_S)
 async def test_a_foreign_lock_on_rows_or_a_table_costs_latency_only(
-    make_server: Any, postgres_place: PostgresPlace
+    make_server: Any, faulty_postgres: FaultyPostgres
 ) -> None:
     """Held for longer than a lease: owners do not die of it, and nothing is taken over."""
-    server = await make_server(**postgres_place.settings).start()
-    other = await make_server(**postgres_place.settings).start()
-    async with answering(server, postgres_place) as begun:
-        async with postgres_place.locked(LOCK_ROWS):
+    server = await make_server(**faulty_postgres.settings).start()
+    other = await make_server(**faulty_postgres.settings).start()
+    async with answering(server, faulty_postgres) as begun:
+        async with faulty_postgres.locked(LOCK_ROWS):
             await asyncio.sleep(LEASE_S / 2)
-        async with postgres_place.locked(LOCK_TABLE):
+        async with faulty_postgres.locked(LOCK_TABLE):
             await asyncio.sleep(LOCK_S)  # the time itself is the fault
 
         async def all_ended() -> bool:
@@ -131,17 +132,17 @@ async def test_a_foreign_lock_on_rows_or_a_table_costs_latency_only(
 
 
 async def test_connections_that_are_cut_again_and_again_lose_and_double_nothing(
-    make_server: Any, postgres_place: PostgresPlace, record_property: Any
+    make_server: Any, faulty_postgres: FaultyPostgres, record_property: Any
 ) -> None:
     """L1, L3, L5: whatever they were doing."""
-    server = await make_server(**postgres_place.settings).start()
+    server = await make_server(**faulty_postgres.settings).start()
     cut = 0
-    async with answering(server, postgres_place) as begun:
+    async with answering(server, faulty_postgres) as begun:
 
         async def has_ended_in_spite_of_it() -> bool:
             nonlocal cut
-            with postgres_place.server.connect() as behind:
-                cut += len(behind.execute(END_CONNECTIONS, [postgres_place.database]).fetchall())
+            with faulty_postgres.server.connect() as behind:
+                cut += len(behind.execute(END_CONNECTIONS, [faulty_postgres.database]).fetchall())
             return all([(await server.run(run["id"]))["ended_at"] for run in begun])
 
         await eventually(has_ended_in_spite_of_it)
@@ -151,10 +152,10 @@ async def test_connections_that_are_cut_again_and_again_lose_and_double_nothing(
 
 
 async def test_a_commit_whose_answer_is_lost_is_neither_forgotten_nor_done_again(
-    make_server: Any, postgres_place: PostgresPlace
+    make_server: Any, faulty_postgres: FaultyPostgres
 ) -> None:
     """L1, L3, L11: Postgres is asked what became of it; a second time the text would be doubled."""
-    bend = "lost_answers_to_commits"
-    server = await make_server(bend=bend, **postgres_place.settings).start()
-    async with answering(server, postgres_place):
+    fault = "lost_answers_to_commits"
+    server = await make_server(fault=fault, **faulty_postgres.settings).start()
+    async with answering(server, faulty_postgres):
         pass

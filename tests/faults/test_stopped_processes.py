@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.providers.demo.answers import long_text
-from tests.faults.bends import PULL
+from tests.faults.databases import LEASE_S, FaultyDatabase, FaultyPostgres
 from tests.faults.harness import Process, Server
 from tests.faults.laws import (
     assert_log_keeps_the_laws,
     assert_nothing_seen_was_lost,
     assert_reader_holds_the_state,
 )
-from tests.faults.places import LEASE_S, Place, PostgresPlace
+from tests.faults.process_faults import PULL
 from tests.faults.readers import Memory, Socket, SseReader
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -53,11 +53,11 @@ MOMENTS = ("freeze_after_begin", "freeze_before_commit")
 
 
 async def test_on_sqlite_who_is_frozen_in_a_transaction_holds_others_up_until_it_goes_on_or_dies(
-    make_server: Any, sqlite_place: Place
+    make_server: Any, faulty_sqlite: FaultyDatabase
 ) -> None:
     """L1, L5: the file's lock goes with the process, and what it had not committed never was."""
-    frozen = await make_server(bend="freeze_before_commit", **sqlite_place.settings).start()
-    other = await make_server(**sqlite_place.settings).start()
+    frozen = await make_server(fault="freeze_before_commit", **faulty_sqlite.settings).start()
+    other = await make_server(**faulty_sqlite.settings).start()
     run = await begin(frozen)
     memory = Memory(run["thread_id"])
     reader = SseReader(other, memory).start()
@@ -77,16 +77,16 @@ async def test_on_sqlite_who_is_frozen_in_a_transaction_holds_others_up_until_it
     await reader.stop()
     await assert_nothing_seen_was_lost(other, memory)
     other.kill()
-    sqlite_place.assert_whole()
+    faulty_sqlite.assert_whole()
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_on_postgres_who_is_frozen_in_a_transaction_is_ended_there_and_writes_nothing(
-    make_server: Any, postgres_place: PostgresPlace, moment: str
+    make_server: Any, faulty_postgres: FaultyPostgres, moment: str
 ) -> None:
     """L5: the database ends the transaction, another takes the run, and the zombie is refused."""
-    frozen = await make_server(bend=moment, **postgres_place.settings).start()
-    other = await make_server(**postgres_place.settings).start()
+    frozen = await make_server(fault=moment, **faulty_postgres.settings).start()
+    other = await make_server(**faulty_postgres.settings).start()
     run = await begin(frozen)
     memory = Memory(run["thread_id"])
     reader = SseReader(other, memory).start()
@@ -104,15 +104,15 @@ async def test_on_postgres_who_is_frozen_in_a_transaction_is_ended_there_and_wri
     await assert_nothing_seen_was_lost(other, memory)
     frozen.kill()
     other.kill()
-    postgres_place.assert_whole()
+    faulty_postgres.assert_whole()
 
 
 @pytest.mark.timeout(120 + 2 * SUSPEND_S)
 async def test_when_all_were_suspended_nobody_takes_anything_from_anybody(
-    make_server: Any, place: Place
+    make_server: Any, faulty_database: FaultyDatabase
 ) -> None:
     """L4, L5, L10: every lease has run out, every owner lives; each run ends as it began."""
-    servers = [await make_server(**place.settings).start() for _ in range(2)]
+    servers = [await make_server(**faulty_database.settings).start() for _ in range(2)]
     runs = [await begin(server) for server in servers for _ in range(2)]
     memories = [Memory(run["thread_id"]) for run in runs]
     sockets = [Socket(server, memories).start() for server in servers]
@@ -134,4 +134,4 @@ async def test_when_all_were_suspended_nobody_takes_anything_from_anybody(
         await assert_nothing_seen_was_lost(servers[1], memory)
     for server in servers:
         server.kill()
-    place.assert_whole()
+    faulty_database.assert_whole()

@@ -17,14 +17,15 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.providers.demo.answers import long_text
-from tests.faults.bends import PULL
-from tests.faults.harness import Server, eventually, stays
+from tests.faults.databases import FaultyDatabase, FaultyPostgres, is_running
+from tests.faults.harness import Server, stays
 from tests.faults.laws import (
     assert_file_is_whole,
     assert_nothing_seen_was_lost,
     assert_reader_holds_the_state,
 )
-from tests.faults.places import Place, PostgresPlace, is_running
+from tests.faults.process_faults import PULL
+from tests.faults.processes import eventually
 from tests.faults.readers import Memory, Socket, SseReader
 from tests.postgres import Postgres
 
@@ -41,7 +42,7 @@ Mount = Callable[[int], Path]
 
 @asynccontextmanager
 async def followed(
-    server: Server, chars: int = CHARS, place: Place | None = None
+    server: Server, chars: int = CHARS, faulty_database: FaultyDatabase | None = None
 ) -> AsyncIterator[tuple[dict[str, Any], Any]]:
     """Let an answer stream and follow it; afterwards it is whole, and so is what was seen of it."""
     thread = await server.thread(DEMO)
@@ -61,10 +62,10 @@ async def followed(
     await sse.stop()
     await assert_nothing_seen_was_lost(server, memory)
     server.kill()
-    if place is None:
+    if faulty_database is None:
         assert_file_is_whole(server.database)
     else:
-        place.assert_whole()
+        faulty_database.assert_whole()
 
 
 @asynccontextmanager
@@ -215,7 +216,7 @@ async def test_a_server_killed_on_a_full_disk_starts_again_and_goes_on(
 
 async def test_files_that_may_not_grow_are_as_a_full_disk(make_server: Any) -> None:
     """What a quota does, for whoever may not mount: another error, the same end."""
-    server = make_server(bend="small_files", environment={"JCS_FILE_BYTES": str(QUOTA_BYTES)})
+    server = make_server(fault="small_files", environment={"JCS_FILE_BYTES": str(QUOTA_BYTES)})
     await server.start()
     other = await server.thread("demo/echo")
     async with followed(server, chars=CHARS // 2):
@@ -234,10 +235,10 @@ async def test_on_postgres_a_full_disk_loses_nothing_and_the_answer_goes_on_when
     monkeypatch.setattr(tempfile, "tempdir", str(mount(POSTGRES_DISK_BYTES)))
     with Postgres(fsync=True) as postgres:
         monkeypatch.undo()
-        place = PostgresPlace(postgres)
-        server = await make_server(**place.settings).start()
+        faulty_database = FaultyPostgres(postgres)
+        server = await make_server(**faulty_database.settings).start()
         other = await server.thread("demo/echo")
-        async with followed(server, place=place, chars=CHARS // 2):
+        async with followed(server, faulty_database=faulty_database, chars=CHARS // 2):
             ballast = fill(Path(postgres._folder))
             refused = await until_full(server, other)
             assert refused["status"] == 503

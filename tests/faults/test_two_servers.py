@@ -13,13 +13,14 @@ import pytest
 
 from jupyter_chat_stream.providers.demo.answers import long_text
 from jupyter_chat_stream.testing import reply_to
-from tests.faults.harness import FakeApi, Server, eventually, stays
+from tests.faults.harness import FakeApi, Server, stays
 from tests.faults.laws import (
     assert_file_is_whole,
     assert_log_keeps_the_laws,
     assert_nothing_seen_was_lost,
     assert_reader_holds_the_state,
 )
+from tests.faults.processes import eventually
 from tests.faults.readers import Memory, Socket, SseReader
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -96,8 +97,8 @@ async def test_the_other_server_shows_what_runs_here_and_takes_it_over_within_5_
         assert run["attempt"] == 2
         reply = await survivor.message(run["thread_id"], run["id"])
         assert reply["content"] == whole_text(sent)
-    for reader in (*socket.readers.values(), sse):
-        await assert_reader_holds_the_state(reader)
+    for each in (*socket.readers.values(), sse):
+        await assert_reader_holds_the_state(each)
     await socket.stop()
     await sse.stop()
     for memory in memories:

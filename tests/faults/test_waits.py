@@ -1,6 +1,6 @@
 """What waits for a time or a person outlives everything: its server, its worker, its database.
 
-Hours pass by setting the clocks of the processes (bends.py), not by waiting for them.
+Hours pass by setting the clocks of the processes (process_faults.py), not by waiting for them.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.faults.bends import PULL
-from tests.faults.harness import Process, Server, eventually
+from tests.faults.databases import FaultyDatabase, FaultyPostgres
+from tests.faults.harness import Server, Worker
 from tests.faults.laws import assert_log_keeps_the_laws
-from tests.faults.places import Place, PostgresPlace
+from tests.faults.process_faults import PULL
+from tests.faults.processes import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
@@ -81,19 +82,21 @@ class Waiting:
             assert content.count("The winter report, for me") == (name == "asked")
 
 
-async def break_everything(processes: Sequence[Process], place: Place) -> None:
+async def break_everything(
+    processes: Sequence[Server | Worker], faulty_database: FaultyDatabase
+) -> None:
     """SIGKILL all there is, the database too, and start it again."""
     for process in processes:
         process.kill()
-    if isinstance(place, PostgresPlace):
-        await place.outage()
+    if isinstance(faulty_database, FaultyPostgres):
+        await faulty_database.outage()
     for process in processes:
         process.spawn()
     for process in processes:
         await process.ready()
 
 
-async def an_hour_passes(processes: Sequence[Process]) -> None:
+async def an_hour_passes(processes: Sequence[Server | Worker]) -> None:
     for process in processes:
         process.signal(PULL)
 
@@ -101,37 +104,37 @@ async def an_hour_passes(processes: Sequence[Process]) -> None:
 @pytest.fixture(params=["sqlite", "postgres", "worker"])
 async def everything(
     request: pytest.FixtureRequest, make_server: Any, make_worker: Any
-) -> tuple[Place, list[Process]]:
-    """A place and the processes on it, of which the first is a server; no clock is right."""
+) -> tuple[FaultyDatabase, list[Server | Worker]]:
+    """A database and the processes on it, of which the first is a server; no clock is right."""
     kind = "sqlite" if request.param == "sqlite" else "postgres"
-    place: Place = request.getfixturevalue(f"{kind}_place")
+    faulty_database: FaultyDatabase = request.getfixturevalue(f"faulty_{kind}")
     has_worker = request.param == "worker"
     own = {} if not has_worker else {"run_in_server": False}
-    processes = [make_server(bend="stepping_clock", **place.settings, **own)]
+    processes = [make_server(fault="stepping_clock", **faulty_database.settings, **own)]
     if has_worker:
-        processes.append(make_worker(bend="stepping_clock", **place.settings))
+        processes.append(make_worker(fault="stepping_clock", **faulty_database.settings))
     for process in processes:
         await process.start()
-    return place, processes
+    return faulty_database, processes
 
 
 async def test_whoever_waits_is_still_there_after_everything_was_killed_and_comes_once(
-    everything: tuple[Place, list[Process]],
+    everything: tuple[FaultyDatabase, list[Server | Worker]],
 ) -> None:
     """L4, L10: a question, a message for later, a sleep and a schedule; one that waits is stopped.
 
     Killed while they wait, between two questions, and after all is done.
     """
-    place, processes = everything
+    faulty_database, processes = everything
     server = processes[0]
     assert isinstance(server, Server)
     waiting = Waiting(server)
     await waiting.begin()
-    await break_everything(processes, place)
+    await break_everything(processes, faulty_database)
     assert await waiting.statuses() == dict.fromkeys(WAITS, "waiting")
     assert await waiting.scheduled() == []
     await waiting.answer("winter")
-    await break_everything(processes, place)
+    await break_everything(processes, faulty_database)
     assert (await server.cancel(waiting.runs["stopped"]["id"]))["status"] == "cancelled"
     await waiting.answer("me")
     await an_hour_passes(processes)
@@ -142,9 +145,9 @@ async def test_whoever_waits_is_still_there_after_everything_was_killed_and_come
         return await waiting.scheduled() == ["completed"]
 
     await eventually(has_ticked, what="the schedule's message, answered")
-    await break_everything(processes, place)  # and the clocks are right again
+    await break_everything(processes, faulty_database)  # and the clocks are right again
     assert await waiting.scheduled() == ["completed"]
     await waiting.assert_each_came_once()
     for process in processes:
         process.kill()
-    place.assert_whole()
+    faulty_database.assert_whole()

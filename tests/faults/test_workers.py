@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.providers.demo.answers import long_text
-from tests.faults.bends import PULL
-from tests.faults.harness import FakeApi, Server, Worker, eventually
+from tests.faults.databases import LEASE_S, FaultyDatabase, FaultyPostgres
+from tests.faults.harness import FakeApi, Server, Worker
 from tests.faults.laws import assert_log_keeps_the_laws, assert_nothing_seen_was_lost
-from tests.faults.places import LEASE_S, Place, PostgresPlace
+from tests.faults.process_faults import PULL
+from tests.faults.processes import eventually
 from tests.faults.readers import Memory, Socket
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -34,8 +35,10 @@ HOLDER = (
 class Site:
     """One server that runs nothing, two workers, and a run that one of them works on."""
 
-    def __init__(self, place: Place, server: Server, workers: list[Worker]) -> None:
-        self.place = place
+    def __init__(
+        self, faulty_database: FaultyDatabase, server: Server, workers: list[Worker]
+    ) -> None:
+        self.faulty_database = faulty_database
         self.server = server
         self.workers = workers
         self.run: dict[str, Any] = {}
@@ -45,7 +48,7 @@ class Site:
         thread = await self.server.thread("demo/long")
         self.run = (await self.server.send(thread, "Go on", params=SLOW))["run"]
         await self.server.until_text(thread, self.run["id"], 100)
-        pid = self.place.rows(HOLDER)[0][0]
+        pid = self.faulty_database.rows(HOLDER)[0][0]
         return next(worker for worker in self.workers if worker.pid == pid)
 
     async def until_attempt(self, attempt: int, within_s: float) -> float:
@@ -77,20 +80,20 @@ class Site:
 
 @pytest.fixture
 async def site(
-    make_server: Any, make_worker: Any, postgres_place: PostgresPlace
+    make_server: Any, make_worker: Any, faulty_postgres: FaultyPostgres
 ) -> AsyncIterator[Site]:
     """A site that is running; afterwards its database is whole."""
-    settings = postgres_place.settings
+    settings = faulty_postgres.settings
     server = make_server(**{**settings, "run_in_server": False})
-    workers = [make_worker(bend="freeze_before_commit", **settings) for _ in range(2)]
+    workers = [make_worker(fault="freeze_before_commit", **settings) for _ in range(2)]
     for process in (server, *workers):
         process.spawn()
     for process in (server, *workers):
         await process.ready()
-    yield Site(postgres_place, server, workers)
+    yield Site(faulty_postgres, server, workers)
     for process in (server, *workers):
         process.close()
-    postgres_place.assert_whole()
+    faulty_postgres.assert_whole()
 
 
 async def test_the_answer_arrives_though_its_server_is_killed_and_stands_in_the_next(
@@ -118,7 +121,7 @@ async def test_a_killed_workers_run_is_taken_over_within_a_lease(
     await socket.readers[memory.thread].until((await site.server.events(memory.thread))[-1]["seq"])
     await socket.stop()
     await assert_nothing_seen_was_lost(site.server, memory)
-    assert site.place.rows("SELECT crashes FROM run") == [(1,)]
+    assert site.faulty_database.rows("SELECT crashes FROM run") == [(1,)]
 
 
 async def test_a_worker_that_is_sent_home_hands_over_at_once(site: Site) -> None:
@@ -128,8 +131,8 @@ async def test_a_worker_that_is_sent_home_hands_over_at_once(site: Site) -> None
     await site.until_attempt(2, within_s=TAKE_OVER_S)
     assert leaving.wait() == 0
     await site.until_whole(attempts=2)
-    assert site.place.rows("SELECT crashes FROM run") == [(0,)]
-    assert len(site.place.rows("SELECT owner FROM lease")) == 1
+    assert site.faulty_database.rows("SELECT crashes FROM run") == [(0,)]
+    assert len(site.faulty_database.rows("SELECT owner FROM lease")) == 1
 
 
 async def test_a_thawed_worker_writes_nothing_of_what_was_taken_over(site: Site) -> None:
@@ -142,7 +145,7 @@ async def test_a_thawed_worker_writes_nothing_of_what_was_taken_over(site: Site)
     attempts = [event["attempt"] for event in events if event.get("attempt")]
     assert attempts == sorted(attempts)
     await site.answers(zombie)
-    assert site.place.rows(HOLDER) == []
+    assert site.faulty_database.rows(HOLDER) == []
 
 
 async def test_a_worker_that_was_frozen_inside_a_transaction_holds_nobody_up(site: Site) -> None:
@@ -159,7 +162,8 @@ async def test_a_worker_that_was_frozen_inside_a_transaction_holds_nobody_up(sit
 async def test_a_worker_outlives_a_restart_of_postgres(site: Site) -> None:
     """L10: latency only; and what is sent afterwards is heard of as before."""
     await site.begin()
-    await site.place.outage(2.0)
+    assert isinstance(site.faulty_database, FaultyPostgres)
+    await site.faulty_database.outage(2.0)
     await site.until_whole(attempts=1)
     sent = await site.server.send(site.run["thread_id"], "And?", model="demo/echo")
     run = await site.server.until_run(sent["run"]["id"], ("completed",), within_s=5)
@@ -167,32 +171,36 @@ async def test_a_worker_outlives_a_restart_of_postgres(site: Site) -> None:
 
 
 async def test_servers_on_postgres_take_over_from_each_other_within_a_lease(
-    make_server: Any, postgres_place: PostgresPlace
+    make_server: Any, faulty_postgres: FaultyPostgres
 ) -> None:
     """L10: without any worker, each runs what was sent to it, under a lease."""
-    dying, heir = (make_server(**postgres_place.settings) for _ in range(2))
+    dying, heir = (make_server(**faulty_postgres.settings) for _ in range(2))
     for server in (dying, heir):
         server.spawn()
     for server in (dying, heir):
         await server.ready()
     thread = await dying.thread("demo/long")
-    site = Site(postgres_place, heir, [])
+    site = Site(faulty_postgres, heir, [])
     site.run = (await dying.send(thread, "Go on", params=SLOW))["run"]
     await dying.until_text(thread, site.run["id"], 100)
-    assert postgres_place.rows(HOLDER) == [(dying.pid,)]
+    assert faulty_postgres.rows(HOLDER) == [(dying.pid,)]
     dying.kill()
     await site.until_attempt(2, within_s=TAKE_OVER_S)
     await site.until_whole(attempts=2)
     heir.kill()
-    postgres_place.assert_whole()
+    faulty_postgres.assert_whole()
 
 
 async def test_stop_reaches_the_worker_by_its_notice(
-    make_server: Any, make_worker: Any, make_fake: Any, place: Place
+    make_server: Any, make_worker: Any, make_fake: Any, faulty_database: FaultyDatabase
 ) -> None:
     """L4: the provider is let go at once, not when somebody looks."""
     fake: FakeApi = make_fake(hold_after_chunks=3, chars=200)
-    settings = {**place.settings, "sweep_interval_s": LONG_S, "environment": fake.environment}
+    settings = {
+        **faulty_database.settings,
+        "sweep_interval_s": LONG_S,
+        "environment": fake.environment,
+    }
     server = make_server(**{**settings, "run_in_server": False})
     worker = make_worker(**settings)
     server.spawn()
@@ -213,13 +221,13 @@ async def test_stop_reaches_the_worker_by_its_notice(
 
 
 async def test_workers_on_one_file_take_over_from_each_other(
-    make_server: Any, make_worker: Any, sqlite_place: Place
+    make_server: Any, make_worker: Any, faulty_sqlite: FaultyDatabase
 ) -> None:
     """L10: the lock of a dead one is let go by the system; no lease is waited for."""
-    settings = sqlite_place.settings
+    settings = faulty_sqlite.settings
     server = make_server(**{**settings, "run_in_server": False})
     first, second = (make_worker(**settings) for _ in range(2))
-    site = Site(sqlite_place, server, [first, second])
+    site = Site(faulty_sqlite, server, [first, second])
     server.spawn()
     first.spawn()
     await server.ready()
@@ -233,4 +241,4 @@ async def test_workers_on_one_file_take_over_from_each_other(
     await site.until_whole(attempts=2)
     for process in (server, second):
         process.close()
-    sqlite_place.assert_whole()
+    faulty_sqlite.assert_whole()

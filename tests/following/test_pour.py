@@ -23,7 +23,7 @@ from tests.following.harness import Following, delete
 from tests.rig import PATIENCE_S
 
 
-class Basin:
+class FoldingSink:
     """A sink that folds what it takes, as a reader of the wire does, while there is room."""
 
     pouring: asyncio.Task[None]
@@ -64,48 +64,48 @@ class Basin:
 
 
 @asynccontextmanager
-async def poured(following: Following, basin: Basin) -> AsyncIterator[Reader]:
-    """A reader that pours into a basin."""
+async def poured(following: Following, sink: FoldingSink) -> AsyncIterator[Reader]:
+    """A reader that pours into a sink."""
     reader = following.follow()
-    basin.pouring = asyncio.ensure_future(reader.pour(basin))
+    sink.pouring = asyncio.ensure_future(reader.pour(sink))
     yield reader
     await asyncio.sleep(0)
-    if basin.pouring.done():
-        await basin.pouring  # the thread was deleted; or it failed
-    basin.pouring.cancel()
-    await asyncio.gather(basin.pouring, return_exceptions=True)
+    if sink.pouring.done():
+        await sink.pouring  # the thread was deleted; or it failed
+    sink.pouring.cancel()
+    await asyncio.gather(sink.pouring, return_exceptions=True)
     reader.close()
 
 
 @pytest.fixture
-async def pouring(following: Following) -> AsyncIterator[tuple[Basin, Reader]]:
-    """A level reader that pours into a basin."""
-    basin = Basin()
-    async with poured(following, basin) as reader:
-        await basin.reach(lambda: "live" in basin.ops)
-        yield basin, reader
+async def pouring(following: Following) -> AsyncIterator[tuple[FoldingSink, Reader]]:
+    """A level reader that pours into a sink."""
+    sink = FoldingSink()
+    async with poured(following, sink) as reader:
+        await sink.reach(lambda: "live" in sink.ops)
+        yield sink, reader
 
 
 async def test_a_level_reader_pours_in_the_turn_of_the_commit(
-    following: Following, pouring: tuple[Basin, Reader]
+    following: Following, pouring: tuple[FoldingSink, Reader]
 ) -> None:
     """L3, L6: nothing is buffered between what is published and the sink."""
-    basin, reader = pouring
+    sink, reader = pouring
     taken: list[tuple[int, int]] = []
-    following.rig.store.listen(lambda events: taken.append((events[-1].seq, basin.transcript.seq)))
+    following.rig.store.listen(lambda events: taken.append((events[-1].seq, sink.transcript.seq)))
     for piece in "abc":
         await following.say(piece)
     assert taken == [(seq, seq) for seq, _ in taken]
     assert len(taken) == 3
     assert reader.delivery.buffered_bytes == 0
-    assert basin.ops == ["events", "live", "events", "events", "events"]
+    assert sink.ops == ["events", "live", "events", "events", "events"]
 
 
 async def test_a_sink_without_room_costs_nothing_and_misses_nothing(
-    following: Following, pouring: tuple[Basin, Reader]
+    following: Following, pouring: tuple[FoldingSink, Reader]
 ) -> None:
     """L6, L8: what was refused is read from the store, once the sink is drained."""
-    basin, reader = pouring
+    sink, reader = pouring
     reads: list[int] = []
     read = following.hub.read
 
@@ -114,27 +114,27 @@ async def test_a_sink_without_room_costs_nothing_and_misses_nothing(
         return await read(thread, after, raw=raw)
 
     following.hub.read = counted  # type: ignore[method-assign]
-    basin.room = False
+    sink.room = False
     for _ in range(20):
         await following.say("x" * 1_000)
         assert reader.delivery.buffered_bytes == 0
     assert reads == []
     assert following.hub.stats().falls_behind == 1
-    basin.drain()
+    sink.drain()
     await following.say("and on")
     head = (await following.rig.events(following.thread))[-1].seq
-    await basin.reach(lambda: basin.transcript.seq == head)
+    await sink.reach(lambda: sink.transcript.seq == head)
     await following.say("level again")
-    assert basin.transcript.seq == head + 1
-    assert basin.ops.count("live") == 1
-    assert canonical(basin.transcript.state()) == await following.whole()
+    assert sink.transcript.seq == head + 1
+    assert sink.ops.count("live") == 1
+    assert canonical(sink.transcript.state()) == await following.whole()
 
 
 async def test_what_is_published_while_a_pouring_reader_reads_comes_once(
-    following: Following, pouring: tuple[Basin, Reader]
+    following: Following, pouring: tuple[FoldingSink, Reader]
 ) -> None:
     """L6: it waits for the page, which may hold it already."""
-    basin, reader = pouring
+    sink, reader = pouring
     begun, go_on = asyncio.Event(), asyncio.Event()
     read = following.hub.read
 
@@ -148,72 +148,72 @@ async def test_what_is_published_while_a_pouring_reader_reads_comes_once(
     await asyncio.wait_for(begun.wait(), PATIENCE_S)
     await following.say("meanwhile")
     go_on.set()
-    await basin.reach(lambda: basin.transcript.seq == 5)
+    await sink.reach(lambda: sink.transcript.seq == 5)
     await following.say("and on")
-    assert canonical(basin.transcript.state()) == await following.whole()
+    assert canonical(sink.transcript.state()) == await following.whole()
 
 
 async def test_a_gap_in_what_is_published_is_poured_from_the_store(
-    following: Following, pouring: tuple[Basin, Reader]
+    following: Following, pouring: tuple[FoldingSink, Reader]
 ) -> None:
     """L6: another process committed in between, and told nobody."""
-    basin, _ = pouring
+    sink, _ = pouring
     publish = following.hub._publish
     following.rig.store._listeners.remove(publish)
     await following.say("unheard")
     following.rig.store.listen(publish)
     await following.say("heard")
-    await basin.reach(lambda: basin.transcript.seq == 6)
-    assert canonical(basin.transcript.state()) == await following.whole()
+    await sink.reach(lambda: sink.transcript.seq == 6)
+    assert canonical(sink.transcript.state()) == await following.whole()
 
 
 async def test_a_refused_frame_is_held_by_nobody(following: Following) -> None:
     """L8: what a stuck socket would get is not kept for it."""
 
     await following.say("x" * 50_000)
-    basin = Basin()
-    basin.room = False
-    async with poured(following, basin):
-        await basin.reach(lambda: not basin.empty.is_set())
+    sink = FoldingSink()
+    sink.room = False
+    async with poured(following, sink):
+        await sink.reach(lambda: not sink.empty.is_set())
         await asyncio.sleep(0)
         frames = [item for item in gc.get_objects() if type(item) is Frame]
         assert [frame for frame in frames if frame.thread_id == following.thread.id] == []
 
 
 async def test_a_page_that_is_refused_is_read_again_from_where_it_began(
-    following: Following, pouring: tuple[Basin, Reader]
+    following: Following, pouring: tuple[FoldingSink, Reader]
 ) -> None:
     """L6: neither from before what went straight to the sink, nor from its own end."""
-    basin, reader = pouring
+    sink, reader = pouring
     await following.say("straight")
-    basin.room = False
+    sink.room = False
     reader.fall_behind()
     await following.say("read")
-    await basin.reach(lambda: not basin.empty.is_set())
-    basin.drain()
-    await basin.reach(lambda: basin.transcript.seq == 6)
+    await sink.reach(lambda: not sink.empty.is_set())
+    sink.drain()
+    await sink.reach(lambda: sink.transcript.seq == 6)
     await following.say("straight again")
-    assert canonical(basin.transcript.state()) == await following.whole()
+    assert canonical(sink.transcript.state()) == await following.whole()
 
 
 async def test_each_frame_may_be_refused_once(following: Following) -> None:
     """L6: the replay, `live` and the end of a deleted thread come all the same."""
     await following.say("a")
 
-    class Reluctant(Basin):
+    class Reluctant(FoldingSink):
         def take(self, text: str) -> bool:
             self.room = not self.room
             taken = super().take(text)
             self.empty.set()
             return taken
 
-    basin = Reluctant()
-    async with poured(following, basin):
-        await basin.reach(lambda: "live" in basin.ops)
+    sink = Reluctant()
+    async with poured(following, sink):
+        await sink.reach(lambda: "live" in sink.ops)
         await following.say("b")
-        await basin.reach(lambda: basin.transcript.seq == 6)
+        await sink.reach(lambda: sink.transcript.seq == 6)
         await following.end()
-        await basin.reach(lambda: basin.transcript.seq == 8)
+        await sink.reach(lambda: sink.transcript.seq == 8)
         await delete(following)
-        await asyncio.wait_for(basin.pouring, PATIENCE_S)
-    assert basin.ops == ["events", "live", "events", "events", "events", "closed"]
+        await asyncio.wait_for(sink.pouring, PATIENCE_S)
+    assert sink.ops == ["events", "live", "events", "events", "events", "closed"]

@@ -27,7 +27,7 @@ SURROGATE_CHUNKS = ("pair \ud83d", "\ude00 alone \ud83d", " turned \ude00\ud83d"
 SURROGATE_TEXT = "pair \U0001f600 alone \ufffd turned \ufffd\ufffd"
 FLOOD_LINE = "0123456789abcdefghijklmnopqrstuvwxyz-äöü€\n"
 FLOOD_CHARS = 10_000_000
-ENTRY_POINT = "[jupyter_chat_stream.providers]\nodd = tests.faults.odd:create\n"
+ENTRY_POINT = "[jupyter_chat_stream.providers]\nodd = tests.faults.misbehaving_provider:create\n"
 
 
 def install(folder: Path) -> Path:
@@ -44,7 +44,7 @@ def flood_text() -> str:
     return (FLOOD_LINE * (FLOOD_CHARS // len(FLOOD_LINE) + 1))[:FLOOD_CHARS]
 
 
-class Odd(Provider):
+class MisbehavingProvider(Provider):
     """The provider."""
 
     name = "odd"
@@ -79,6 +79,6 @@ def _texts(model: str) -> tuple[str, ...]:
     return NUL_CHUNKS if model == "nul" else SURROGATE_CHUNKS
 
 
-def create() -> Odd:
+def create() -> MisbehavingProvider:
     """Make the provider, as its entry point says."""
-    return Odd()
+    return MisbehavingProvider()

@@ -19,7 +19,7 @@ LOCK_TABLE = "LOCK TABLE thread IN ACCESS EXCLUSIVE MODE"
 LOCK_ROWS = "SELECT * FROM thread JOIN run ON run.thread = thread.pk FOR UPDATE"
 
 
-class Place:
+class FaultyDatabase:
     """A database behind the servers' backs. ``settings`` make a process use it."""
 
     name = ""
@@ -38,7 +38,7 @@ class Place:
         raise NotImplementedError
 
 
-class SqlitePlace(Place):
+class FaultySqlite(FaultyDatabase):
     """A file."""
 
     name = "sqlite"
@@ -69,7 +69,7 @@ class SqlitePlace(Place):
             conn.close()
 
 
-class PostgresPlace(Place):
+class FaultyPostgres(FaultyDatabase):
     """A database of a Postgres that may be killed."""
 
     name = "postgres"
@@ -114,10 +114,10 @@ def is_running(server: Postgres) -> bool:
     return server._process is not None and server._process.poll() is None
 
 
-async def until_row(place: Place, sql: str, wanted: Any, what: str = "") -> None:
+async def until_row(faulty_database: FaultyDatabase, sql: str, wanted: Any, what: str = "") -> None:
     """Wait until a SELECT gives these rows."""
 
     async def look() -> bool:
-        return place.rows(sql) == wanted
+        return faulty_database.rows(sql) == wanted
 
     await eventually(look, what=what or sql)

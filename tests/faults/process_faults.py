@@ -1,7 +1,7 @@
 """What may be wrong in a process's world; done to the test's own process, never in production.
 
-The nursery does it to a child before anything of the chat runs there. Which one, and when, the test
-says by signals.
+The fork server does it to a child before anything of the chat runs there. Signals of the test say
+which one, and when.
 """
 
 from __future__ import annotations
@@ -126,9 +126,9 @@ def _stopping_after(act: Callable[..., Any]) -> Callable[..., Any]:
     return acting
 
 
-BENDS: dict[str, Callable[[], None]] = {
-    bend.__name__: bend
-    for bend in (
+PROCESS_FAULTS: dict[str, Callable[[], None]] = {
+    fault.__name__: fault
+    for fault in (
         stepping_clock,
         freeze_before_commit,
         freeze_after_begin,

@@ -1,4 +1,4 @@
-"""A storm: whatever runs is killed at random moments, while five threads are asked and read.
+"""Random kills: whatever runs is killed at random moments, while five threads are asked and read.
 
 Each question has its key and is sent until it is heard; each thread has a reader on a socket and
 one that comes another way. When the kills are over, all must have been answered, exactly once, and
@@ -17,9 +17,10 @@ from typing import Any
 
 from jupyter_chat_stream.providers.demo.answers import long_text
 from jupyter_chat_stream.testing import reply_to
-from tests.faults.harness import UNREACHABLE, FakeApi, Server, TooLate, Worker, eventually
+from tests.faults.databases import LEASE_S, FaultyDatabase, FaultyPostgres
+from tests.faults.harness import UNREACHABLE, FakeApi, Server, TooLate, Worker
 from tests.faults.laws import assert_nothing_seen_was_lost, assert_reader_holds_the_state
-from tests.faults.places import LEASE_S, Place, PostgresPlace
+from tests.faults.processes import eventually
 from tests.faults.readers import Memory, PollReader, Reader, Socket, SseReader
 
 CHARS = 8_000
@@ -28,12 +29,12 @@ CHUNKS_PER_S = 100
 CLAUDE, DEMO = "anthropic/claude-sonnet-5-5", "demo/long"
 MODELS = (CLAUDE, CLAUDE, CLAUDE, DEMO, DEMO)
 NO_LIMIT = 1_000_000  # of crashes
-WHOLE_EVERY = 5  # so often a process is started as a person does it, not by the nursery
+WHOLE_EVERY = 5  # so often a process is started as a person does it, not by the fork server
 
 
 @dataclass(kw_only=True)
 class Counts:
-    """What a storm came to."""
+    """What the random kills came to."""
 
     kills: Counter[str] = field(default_factory=Counter)
     freezes: int = 0
@@ -114,7 +115,7 @@ class Talk:
         return asked[question]
 
 
-class Storm:
+class RandomKills:
     """One round of kills.
 
     Args:
@@ -127,7 +128,7 @@ class Storm:
     def __init__(
         self,
         *,
-        place: Place,
+        faulty_database: FaultyDatabase,
         server: Server,
         fake: FakeApi,
         chance: random.Random,
@@ -135,7 +136,7 @@ class Storm:
         chars: int = CHARS,
         freezes: bool = False,
     ) -> None:
-        self.place = place
+        self.faulty_database = faulty_database
         self.server = server
         self.processes = [server, *others]
         self.fake = fake
@@ -171,7 +172,7 @@ class Storm:
         await self._count(talks, socket)
         for process in self.processes:
             process.kill()
-        self.place.assert_whole()
+        self.faulty_database.assert_whole()
         return self.counts
 
     async def _kill_again_and_again(self, kills: int, talking: Sequence[Any]) -> None:
@@ -208,7 +209,7 @@ class Storm:
 
     def _choose(self) -> Server | Worker | None:
         """Choose a victim; None is the database."""
-        database = [None] if isinstance(self.place, PostgresPlace) else []
+        database = [None] if isinstance(self.faulty_database, FaultyPostgres) else []
         victims = [*self.processes, *database]
         return victims[self.chance.randrange(len(victims))]
 
@@ -218,10 +219,10 @@ class Storm:
         self.counts.up_s += time.monotonic() - began
 
     async def _kill_the_database(self) -> None:
-        assert isinstance(self.place, PostgresPlace)
+        assert isinstance(self.faulty_database, FaultyPostgres)
         self.counts.kills["postgres"] += 1
         gently = self.chance.random() < 0.3
-        await self.place.outage(self.chance.uniform(0.0, 0.5), gently=gently)
+        await self.faulty_database.outage(self.chance.uniform(0.0, 0.5), gently=gently)
 
     async def _count(self, talks: Sequence[Talk], socket: Socket) -> None:
         counts = self.counts

@@ -2,7 +2,7 @@
 
 What is forked is the whole Jupyter server with the chat as its only extension, or the whole
 command ``jupyter chat-stream``: a real process, killed like one. Orders come as JSON lines on
-stdin: ``{"argv", "environment", "log", "program", "bend"}`` is answered with the new process's id,
+stdin: ``{"argv", "environment", "log", "program", "fault"}`` is answered with the new process's id,
 ``{"reap": id}`` waits for its end and is answered with how it ended. The end of stdin ends
 everything that is left.
 """
@@ -28,7 +28,7 @@ IMPORTS = (
     "aiohttp",
     "anthropic",
     "anthropic.resources.messages",
-    "tests.faults.bends",
+    "tests.faults.process_faults",
 )
 EXTRAS = (
     "psycopg",
@@ -79,10 +79,10 @@ def _become(order: dict[str, Any]) -> None:
     for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep):
         if folder and folder not in sys.path:
             sys.path.insert(0, folder)
-    if order["bend"]:
-        from tests.faults.bends import BENDS
+    if order["fault"]:
+        from tests.faults.process_faults import PROCESS_FAULTS
 
-        BENDS[order["bend"]]()
+        PROCESS_FAULTS[order["fault"]]()
     _become_a_server(order["argv"]) if order["program"] == "server" else _command(order["argv"])
     os._exit(0)
 

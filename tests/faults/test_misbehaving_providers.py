@@ -13,15 +13,15 @@ import pytest
 
 from jupyter_chat_stream.providers.demo.answers import long_text
 from jupyter_chat_stream.shared.events import MAX_DELTA_BYTES
-from tests.faults import odd
-from tests.faults.harness import UNREACHABLE, Process, Server, eventually
+from tests.faults import misbehaving_provider
+from tests.faults.databases import FaultyDatabase
+from tests.faults.harness import UNREACHABLE, Process, Server
 from tests.faults.laws import (
     assert_log_keeps_the_laws,
     assert_nothing_seen_was_lost,
     assert_reader_holds_the_state,
 )
-from tests.faults.places import Place
-from tests.faults.processes import LOOK_S, ROOT
+from tests.faults.processes import LOOK_S, ROOT, eventually
 from tests.faults.readers import Memory, Socket
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -32,9 +32,9 @@ MAX_CRASHES = 3
 
 
 @pytest.fixture
-def with_odd(tmp_path: Path) -> dict[str, str]:
+def with_misbehaving(tmp_path: Path) -> dict[str, str]:
     """An environment in which the odd provider is installed."""
-    folder = odd.install(tmp_path / "installed")
+    folder = misbehaving_provider.install(tmp_path / "installed")
     return {"PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))}
 
 
@@ -72,11 +72,11 @@ async def until_ended(server: Server, run_id: str, within_s: float = 60.0) -> di
 
 
 async def test_a_message_that_kills_its_process_each_time_fails_alone(
-    make_server: Any, with_odd: dict[str, str], sqlite_place: Place
+    make_server: Any, with_misbehaving: dict[str, str], faulty_sqlite: FaultyDatabase
 ) -> None:
     """L10: it is ended after three crashes; those it took along go on and are answered whole."""
     server = await make_server(
-        environment=with_odd, max_crashes=MAX_CRASHES, **sqlite_place.settings
+        environment=with_misbehaving, max_crashes=MAX_CRASHES, **faulty_sqlite.settings
     ).start()
     others = [(await server.send(await server.thread("demo/long"), params=SLOW)) for _ in range(3)]
     for sent in others:
@@ -95,15 +95,15 @@ async def test_a_message_that_kills_its_process_each_time_fails_alone(
         assert_log_keeps_the_laws(await server.events(sent["run"]["thread_id"]))
     assert_log_keeps_the_laws(await server.events(poison["thread_id"]))
     server.kill()
-    sqlite_place.assert_whole()
+    faulty_sqlite.assert_whole()
 
 
 async def test_a_provider_that_never_answers_is_left_at_stop_and_after_a_silence(
-    make_server: Any, with_odd: dict[str, str], sqlite_place: Place
+    make_server: Any, with_misbehaving: dict[str, str], faulty_sqlite: FaultyDatabase
 ) -> None:
     """L4: whatever it might say later, nobody is there to hear it."""
-    settings = {**sqlite_place.settings, "stall_timeout_s": 0.5, "max_retries": 1}
-    server = await make_server(environment=with_odd, **settings).start()
+    settings = {**faulty_sqlite.settings, "stall_timeout_s": 0.5, "max_retries": 1}
+    server = await make_server(environment=with_misbehaving, **settings).start()
     given_up = (await server.send(await server.thread("odd/silent")))["run"]
     stopped = (await server.send(await server.thread("odd/silent")))["run"]
     await server.until_run(stopped["id"], ("processing",))
@@ -113,17 +113,17 @@ async def test_a_provider_that_never_answers_is_left_at_stop_and_after_a_silence
     for run in (given_up, stopped):
         assert_log_keeps_the_laws(await server.events(run["thread_id"]))
     server.kill()
-    sqlite_place.assert_whole()
+    faulty_sqlite.assert_whole()
 
 
 # --------------------------------------------------------------------- what no log can take
 
 
 async def test_text_that_no_database_takes_is_made_harmless_and_harms_nobody(
-    make_server: Any, with_odd: dict[str, str], place: Place
+    make_server: Any, with_misbehaving: dict[str, str], faulty_database: FaultyDatabase
 ) -> None:
     """No U+0000 and no lone surrogate in the log, halves of a pair are joined; as each event."""
-    server = await make_server(environment=with_odd, **place.settings).start()
+    server = await make_server(environment=with_misbehaving, **faulty_database.settings).start()
     beside = (
         await server.send(await server.thread("demo/long"), params={**SLOW, "chars": CHARS // 4})
     )["run"]
@@ -133,21 +133,24 @@ async def test_text_that_no_database_takes_is_made_harmless_and_harms_nobody(
         await server.until_run(run["id"], ("completed",))
         texts[model] = (await server.message(run["thread_id"], run["id"]))["content"]
         assert_log_keeps_the_laws(await server.events(run["thread_id"]))
-    assert texts["odd/surrogates"] == odd.SURROGATE_TEXT
+    assert texts["odd/surrogates"] == misbehaving_provider.SURROGATE_TEXT
     assert "\x00" not in texts["odd/nul"]
     assert texts["odd/nul"].replace("�", "") == "beforeafter"
     await server.until_run(beside["id"], ("completed",))
     said = (await server.message(beside["thread_id"], beside["id"]))["content"]
     assert said == long_text(CHARS // 4)
     server.kill()
-    place.assert_whole()
+    faulty_database.assert_whole()
 
 
 async def test_ten_megabytes_in_one_chunk_arrive_whole_beside_a_live_answer(
-    make_server: Any, with_odd: dict[str, str], place: Place, record_property: Any
+    make_server: Any,
+    with_misbehaving: dict[str, str],
+    faulty_database: FaultyDatabase,
+    record_property: Any,
 ) -> None:
     """L6, L8: no event is larger than a delta may be, and every reader holds the same text."""
-    server = await make_server(environment=with_odd, **place.settings).start()
+    server = await make_server(environment=with_misbehaving, **faulty_database.settings).start()
     beside = (await server.send(await server.thread("demo/long"), params=SLOW))["run"]
     thread = await server.thread("odd/flood")
     memories = [Memory(thread), Memory(beside["thread_id"])]
@@ -159,7 +162,7 @@ async def test_ten_megabytes_in_one_chunk_arrive_whole_beside_a_live_answer(
         await assert_reader_holds_the_state(reader)
     state = socket.readers[thread].subscription.transcript.state()
     content = next(m["content"] for m in state["messages"] if m["run_id"] == run["id"])
-    assert content == odd.flood_text()
+    assert content == misbehaving_provider.flood_text()
     await socket.stop()
     await assert_nothing_seen_was_lost(server, memories[1])
     events = await server.events(thread)
@@ -168,4 +171,4 @@ async def test_ten_megabytes_in_one_chunk_arrive_whole_beside_a_live_answer(
     assert max(len(e["text"].encode()) for e in deltas) <= MAX_DELTA_BYTES
     record_property("deltas", len(deltas))
     server.kill()
-    place.assert_whole()
+    faulty_database.assert_whole()
