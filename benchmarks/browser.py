@@ -85,7 +85,7 @@ def run(*, quick: bool = False) -> Section:
                 browser = playwright.chromium.launch(
                     executable_path=chromium, chromium_sandbox=False, args=list(FLAGS)
                 )
-                page = browser.new_context(viewport=VIEWPORT).new_page()  # type: ignore[arg-type]
+                page = browser.new_context(viewport=VIEWPORT).new_page()
                 for size in sizes:
                     rows.append(_row(site, page, size, seconds))
                 idle = page.evaluate(_MEASURE, seconds * 1000)

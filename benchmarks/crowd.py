@@ -118,7 +118,7 @@ async def _round(
     here: Place,
     session: aiohttp.ClientSession,
     settings: dict[str, Any],
-    others: dict[str, int],
+    others_pids: dict[str, int],
 ) -> Found:
     server = await here.server(session, **settings)
     idle = await here.server(session, name="idle")
@@ -128,7 +128,7 @@ async def _round(
     ]
     told = {"urls": [server.url] * READERS, "token": TOKEN, "threads": threads}
     readers = await Helper.start("readers", told)
-    watched = {**others, "server": server.pid or 0, "readers": readers.pid, "echo": echo.pid}
+    watched = {**others_pids, "server": server.pid or 0, "readers": readers.pid, "echo": echo.pid}
     (kernel,) = psutil.Process(server.pid).children()
     watched["kernel"] = kernel.pid
     await server.probe()

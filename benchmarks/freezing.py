@@ -81,7 +81,7 @@ def run(*, quick: bool = False) -> Section:
                 browser = playwright.chromium.launch(
                     executable_path=chromium, chromium_sandbox=False, args=list(FLAGS)
                 )
-                context = browser.new_context(viewport=VIEWPORT)  # type: ignore[arg-type]
+                context = browser.new_context(viewport=VIEWPORT)
                 bench = Bench(context=context, site=site)
                 for name in QUICK if quick else KINDS:
                     kind = KINDS[name]

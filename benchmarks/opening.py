@@ -93,7 +93,7 @@ async def _make_log(service: Service, events: int, *, is_ended: bool) -> tuple[s
     sent = await service.send(OWNER, thread["id"], SendRequest(content="go"))
     run, attempt = await _claim(service, sent["run"]["id"])
     saved_at = _saves(events)
-    store = service.store
+    store = service.store.core
     for first in range(0, events, BATCH):
         numbers = range(first, min(first + BATCH, events))
         bodies = [Delta(part=0, kind="text", text=f"{number:0{MARK}x}") for number in numbers]

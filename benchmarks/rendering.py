@@ -41,7 +41,7 @@ def run(*, quick: bool = False) -> Section:
                 browser = playwright.chromium.launch(
                     executable_path=chromium, chromium_sandbox=False, args=list(FLAGS)
                 )
-                context = browser.new_context(viewport=VIEWPORT)  # type: ignore[arg-type]
+                context = browser.new_context(viewport=VIEWPORT)
                 stage = Stage(context, site, "rendering")
                 for shape in SHAPES:
                     rows.extend(_row(stage, shape, size, seconds) for size in sizes)

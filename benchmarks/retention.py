@@ -17,6 +17,7 @@ from typing import Any
 
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.events import Body, Completed, Delta, Finalized
+from jupyter_chat_stream.shared.records import Part
 from jupyter_chat_stream.store.chat import commands, runs, threads
 from jupyter_chat_stream.store.chat.claims import Claimed, claim, find_one
 from jupyter_chat_stream.store.log.operations import Append, Commit
@@ -193,7 +194,7 @@ async def _thread(store: Store) -> ThreadRef:
 
 async def _claimed(store: Store, thread: ThreadRef) -> Claimed:
     def work(tx: Transaction) -> Claimed | None:
-        parts = [{"kind": "text", "text": "Why?"}]
+        parts: list[Part] = [{"kind": "text", "text": "Why?"}]
         message = runs.add_message(tx, thread, parts=parts, parent_id=None)
         run = runs.add_reply(tx, thread, runs.NewReply(parent_id=message["id"], model="demo/tour"))
         tx.flush()

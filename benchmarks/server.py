@@ -31,7 +31,7 @@ async def running_server(provider: Provider, **settings: Any) -> AsyncIterator[t
     with tempfile.TemporaryDirectory(prefix="chat-stream-bench-") as folder:
         ServerApp.clear_instance()
         app = ServerApp.instance()
-        app.init_signal = lambda: None
+        app.init_signal = lambda: None  # type: ignore[method-assign]  # the benchmark's own stay
         app.update_config(_config(Path(folder), settings))
         app.initialize(argv=[], find_extensions=False)
         host = app.extension_manager.extension_points["chat-stream"].app.host

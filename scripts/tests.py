@@ -18,7 +18,7 @@ from scripts.terminal import say
 NOTEBOOKS = ("notebooks/01_first_chat.ipynb", "notebooks/02_waiting_and_schedules.ipynb")
 NBVAL = ("--nbval", "--nbval-current-env")
 COVERAGE = "--coverage"
-# Each starts browsers and servers of its own, which take about 2 GB.
+# Each process may start a browser and three Jupyter servers of its own.
 MAX_WORKERS = 4
 # The tests that schemathesis makes of the description of the API.
 OPENAPI = ("tests/server/test_openapi.py",)

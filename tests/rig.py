@@ -74,8 +74,8 @@ class Rig:
 
     async def thread(self, owner: str = "local", **fields: Any) -> ThreadRef:
         """Create a thread."""
-        given = {"project": "", "name": None, "title": None, "model": MODEL, "system": None}
-        given.update(fields)
+        named = {"project": "", "name": None, "title": None, "model": MODEL, "system": None}
+        given: dict[str, Any] = {**named, **fields}
 
         def work(tx: Transaction) -> ThreadRef:
             made, _ = threads.create_thread(tx, owner=owner, **given)

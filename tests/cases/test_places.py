@@ -47,9 +47,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subpr
             text=True,
         )
     yield playing
-    for case in playing.values():
-        case.kill()
-        case.communicate()
+    for process in playing.values():
+        process.kill()
+        process.communicate()
 
 
 def fresh_environment(folder: Path) -> dict[str, str]:

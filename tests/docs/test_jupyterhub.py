@@ -50,6 +50,7 @@ def of_workers() -> ChatStream:
 def test_servers_and_workers_share_a_database_and_only_workers_run(tmp_path: Path) -> None:
     servers, workers = of_servers(tmp_path), of_workers()
     assert servers.database_url == workers.database_url
+    assert servers.database_url is not None
     assert servers.database_url.startswith("postgresql+psycopg://")
     assert not servers.run_in_server
     assert servers.max_active_runs_per_user == workers.max_active_runs_per_user

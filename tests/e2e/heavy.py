@@ -81,7 +81,8 @@ def _numbered(template: str, *, middle: str = "\n\n{}\n\n") -> Make:
 
 def _growing_backticks(chars: int) -> str:
     """Runs of backticks of which no two have one length: none of them closes another."""
-    rows, size = [], 1
+    rows: list[str] = []
+    size = 1
     while sum(map(len, rows)) + len(rows) < chars:
         rows.append("`" * size)
         size += 1

@@ -68,7 +68,7 @@ PLAIN = "word" * 10_000
 
 def texts() -> dict[str, str]:
     """Name what is to be seen."""
-    names = ("prices", "wide_table", "right_to_left", "details", "quote_with_steps")
+    names = ["prices", "wide_table", "right_to_left", "details", "quote_with_steps"]
     names += ("looks_like_the_chat", "click_runs_code", "saved_copy_with_script")
     found = {name: (CASES / f"{name}.md").read_text("utf-8") for name in names}
     return {

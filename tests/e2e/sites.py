@@ -38,7 +38,7 @@ NOTIFICATIONS = {"fetchNews": "false", "checkForUpdates": False}
 T = TypeVar("T")
 
 
-def until(ready: Callable[[], T], what: str, patience_s: float = PATIENCE_S) -> T:
+def until(ready: Callable[[], T | None], what: str, patience_s: float = PATIENCE_S) -> T:
     """Wait until `ready` gives something true; fail at the deadline."""
     deadline = time.monotonic() + patience_s
     pause = threading.Event()
@@ -207,7 +207,7 @@ class Site:
     def wait_for(self, run_id: str, *statuses: str) -> dict[str, Any]:
         """Wait until a run has one of these statuses; give the run."""
         what = f"{run_id} is {' or '.join(statuses)}"
-        return until(lambda: (run := self.run(run_id))["status"] in statuses and run, what)
+        return until(lambda: run if (run := self.run(run_id))["status"] in statuses else None, what)
 
     def run(self, run_id: str) -> dict[str, Any]:
         return dict(self.chat("GET", f"runs/{run_id}"))

@@ -7,6 +7,7 @@ not depend on the machine: the page answers, and all of the text is there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -65,7 +66,7 @@ def stage(browser: Browser, sites: Callable[[str], Site]) -> Iterator[Stage]:
     assert stage.notebook.seen.foreign == []
 
 
-def pace(text: str) -> dict[str, float]:
+def pace(text: str) -> dict[str, Any]:
     """Let a text of any length come in about the same time, in as many pieces."""
     return {
         "chunk_chars": max(1, min(65_536, len(text) // CHUNKS)),

@@ -19,6 +19,7 @@ from jupyter_chat_stream.shared.errors import (
 from jupyter_chat_stream.shared.events import (
     Event,
     canonical,
+    encode,
 )
 from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.store.retention.compaction import compact
@@ -247,7 +248,8 @@ async def test_a_raw_reader_gets_events_or_is_told_that_they_are_gone(
 async def test_a_store_that_fails_leaves_the_reader_where_it_was(following: Following) -> None:
     """L6: it asks again from the same cursor, and has lost nothing."""
     reader, transcript = following.follow(), Transcript()
-    original, failures = following.hub.read, []
+    original = following.hub.read
+    failures: list[int] = []
 
     async def read(*args: Any, **kwargs: Any) -> Any:
         if not failures:
@@ -266,7 +268,8 @@ async def test_a_store_that_fails_leaves_the_reader_where_it_was(following: Foll
 async def test_a_database_that_is_away_makes_readers_wait(following: Following) -> None:
     """L6: they go on by themselves; nobody is told of an error for what passes."""
     reader, transcript = following.follow(), Transcript()
-    original, failures = following.hub.read, []
+    original = following.hub.read
+    failures: list[int] = []
 
     async def read(*args: Any, **kwargs: Any) -> Any:
         if len(failures) < 3:
@@ -308,11 +311,10 @@ async def test_events_are_encoded_once_for_all_readers(
     for reader in readers:
         await until_live(reader, Transcript())
     encoded: list[int] = []
-    original = frames.encode
 
     def count(event: Event) -> str:
         encoded.append(event.seq)
-        return original(event)
+        return encode(event)
 
     monkeypatch.setattr(frames, "encode", count)
     await following.say("a", "b")

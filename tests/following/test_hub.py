@@ -46,7 +46,8 @@ async def test_a_look_that_fails_is_made_again(make_rig: MakeRig) -> None:
     reader, transcript = following.follow(), Transcript()
     try:
         await until_live(reader, transcript)
-        original, failures = following.hub._wake_those_behind, []
+        original = following.hub._wake_those_behind
+        failures: list[int] = []
         passing = [StoreError("Not now."), DatabaseUnreachable("Away."), LookupError("a bug")]
 
         async def wake() -> None:

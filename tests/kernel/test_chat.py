@@ -23,6 +23,7 @@ from jupyter_chat_stream.shared.errors import (
     RunNotEnded,
     ThreadNotFound,
 )
+from jupyter_chat_stream.shared.events import Delta
 from tests.kernel.harness import PATIENCE_S, until
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -208,7 +209,9 @@ def test_events_replay_then_go_on_to_the_end_without_gap_or_repetition_l6(name: 
     seqs = [event.seq for event in events]
     assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
     assert [events[0].type, events[-1].type] == ["message", "finalized"]
-    assert "".join(event.body.text for event in events if event.type == "delta") == run.content
+    assert (
+        "".join(event.body.text for event in events if isinstance(event.body, Delta)) == run.content
+    )
     (again,) = [known for known in Chat(name).runs if known.id == run.id]
     assert list(again.events()) == events
     assert list(run.events(after=seqs[-3])) == events[-2:]

@@ -20,7 +20,7 @@ from jupyter_chat_stream.shared.errors import DataFolderRefused, ServerUnavailab
 @pytest.fixture(autouse=True)
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setattr(private_server, "_leash", private_server._Leash())
+    monkeypatch.setattr(private_server, "_leash", private_server.ServerLeash())
     return tmp_path / "data"
 
 
@@ -94,7 +94,7 @@ def test_a_leash_is_felt_whatever_the_number_of_its_file(monkeypatch: pytest.Mon
     ours, theirs = socket.socketpair()
     try:
         os.dup2(ours.fileno(), 1100)
-        leash = private_server._Leash()
+        leash = private_server.ServerLeash()
         leash.socket = socket.socket(fileno=1100)
         leash.socket.setblocking(False)
         assert leash.is_held()

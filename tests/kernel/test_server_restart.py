@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,6 +13,7 @@ from jupyter_chat_stream.kernel import follower, link
 from jupyter_chat_stream.kernel.run import Run
 from jupyter_chat_stream.shared.config import CONNECTION_ENV
 from jupyter_chat_stream.shared.errors import ServerUnavailable, VersionMismatch
+from jupyter_chat_stream.shared.events import Delta
 from tests.kernel.harness import PATIENCE_S, JupyterServer, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -22,9 +22,7 @@ CHARS = 3000
 
 
 @pytest.fixture
-def mine(
-    server: JupyterServer, fresh_link: None, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[JupyterServer]:
+def mine(server: JupyterServer, fresh_link: None, monkeypatch: pytest.MonkeyPatch) -> JupyterServer:
     """Make this process a client of a server that may be killed."""
     monkeypatch.setenv(CONNECTION_ENV, str(server.connection))
     return server
@@ -74,7 +72,7 @@ def test_an_iteration_over_events_outlives_the_server_l6(mine: JupyterServer, en
     was_ended = False
     for event in run.events():
         seqs.append(event.seq)
-        text += event.body.text if event.type == "delta" else ""
+        text += event.body.text if isinstance(event.body, Delta) else ""
         if len(text) > 400 and not was_ended:
             was_ended = True
             getattr(mine, end)()

@@ -233,7 +233,7 @@ def test_a_schedule_is_in_this_machines_zone(name: str, monkeypatch: pytest.Monk
     ("wrong", "field"), [({"cron": "every day"}, "cron"), ({"timezone": "Mars/Base"}, "timezone")]
 )
 def test_a_schedule_that_cannot_be_meant_is_refused(
-    name: str, wrong: dict[str, str], field: str
+    name: str, wrong: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
         Chat(name).schedule("x", **{"cron": "0 9 * * *", **wrong})

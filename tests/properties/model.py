@@ -280,7 +280,7 @@ class Base(RuleBasedStateMachine):
         kept = [e for e in thread.events if not (e.type == "delta" and e.run_id in gone)]
         assert stored == kept
 
-    def every_cursor_leads_to_the_state(self, thread: ModelThread, limits: dict[str, int]) -> None:
+    def every_cursor_leads_to_the_state(self, thread: ModelThread, limits: dict[str, Any]) -> None:
         """L6: the state folded up to c, and then whatever is answered."""
         whole = canonical(thread.transcript.state())
         for cursor, state in enumerate(thread.states):
@@ -291,7 +291,7 @@ class Base(RuleBasedStateMachine):
             assert canonical(transcript.state()) == whole, cursor
 
     def _take_answer(
-        self, thread: ModelThread, transcript: Transcript, limits: dict[str, int]
+        self, thread: ModelThread, transcript: Transcript, limits: dict[str, Any]
     ) -> None:
         answer = self.look(lambda conn: read_after(conn, thread.ref, transcript.seq, **limits))
         if isinstance(answer, Snapshot):

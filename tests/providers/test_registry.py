@@ -27,8 +27,11 @@ class Stranger(Provider):
     def is_ready(self) -> bool:
         return True
 
+    async def warm(self) -> None: ...
+
     async def _chunks(self) -> AsyncGenerator[Chunk, None]:
-        for chunk in ():
+        none: tuple[Chunk, ...] = ()
+        for chunk in none:
             yield chunk
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
@@ -110,9 +113,9 @@ def test_a_broken_third_party_is_listed_and_harms_nobody(monkeypatch: pytest.Mon
     registry = Registry()
     listed = {model["id"]: model for model in registry.models()}
     assert {"demo/tour", "acme/one"} <= set(listed)
-    assert "no_such_module_anywhere" in listed["missing"]["error"]
-    assert "no licence" in listed["unlucky"]["error"]
-    assert "'acme'" in listed["liar"]["error"]
+    assert "no_such_module_anywhere" in str(listed["missing"]["error"])
+    assert "no licence" in str(listed["unlucky"]["error"])
+    assert "'acme'" in str(listed["liar"]["error"])
     assert not listed["unlucky"]["ready"]
     with pytest.raises(NoSuchModel, match="no licence"):
         registry.get("unlucky/x")
@@ -126,7 +129,7 @@ def test_a_third_party_that_fails_later_is_listed_with_its_error() -> None:
     registry = Registry([Failing(), ScriptedProvider()])
     listed = {model["id"]: model for model in registry.models()}
     assert listed["scripted/model"]["error"] is None
-    assert "disk on fire" in listed["acme"]["error"]
+    assert "disk on fire" in str(listed["acme"]["error"])
 
 
 def test_a_built_in_name_cannot_be_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:

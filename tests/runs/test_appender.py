@@ -62,7 +62,7 @@ async def test_the_message_row_is_saved_no_more_often_than_its_growth_justifies(
 
     def look(events: Any) -> None:
         sql = f"SELECT LENGTH(parts) FROM message WHERE pk = {run.message_pk}"
-        size = rig.store.read_now(lambda conn: conn.exec_driver_sql(sql).scalar())
+        size: int = rig.store.read_now(lambda conn: conn.exec_driver_sql(sql).scalar_one())
         if not saves or size != saves[-1]:
             saves.append(size)
 

@@ -56,7 +56,12 @@ async def test_a_run_that_asks_holds_nothing_and_goes_on_with_the_answers(
     await rig.engine.start()
     run = await rig.send(await rig.thread())
     for asked, value in enumerate(("2026", "Ada"), start=1):
-        await rig.until(lambda n=asked: not rig.engine.active and len(rig.provider.prompts) == n)
+        prompts = asked
+
+        def has_asked() -> bool:
+            return not rig.engine.active and len(rig.provider.prompts) == prompts  # noqa: B023
+
+        await rig.until(has_asked)
         state = await rig.run(run)
         assert (state["status"], state["phase"]) == ("waiting", "waiting")
         assert await rig.column(run, "owner") is None

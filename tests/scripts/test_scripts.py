@@ -156,7 +156,7 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[s
     monkeypatch.setattr(setup_env, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(setup_env, "PYTHON", tmp_path / ".venv/bin/python")
     monkeypatch.setattr(setup_env, "environment_makers", list)
-    monkeypatch.setattr(setup_env.sys, "executable", "/usr/bin/python3")
+    monkeypatch.setattr("sys.executable", "/usr/bin/python3")
     monkeypatch.setattr(setup_env, "run", run)
     return tried
 

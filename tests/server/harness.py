@@ -207,7 +207,7 @@ async def running_server(folder: Path, **config: Any) -> AsyncIterator[ChatServe
     """
     ServerApp.clear_instance()
     app = ServerApp.instance()
-    app.init_signal = lambda: None  # the test run's own handlers stay
+    app.init_signal = lambda: None  # type: ignore[method-assign]  # pytest's handlers stay
     app.update_config(_config(folder, config))
     app.initialize(argv=[], find_extensions=False)
     app.start_app()

@@ -21,7 +21,7 @@ from jupyter_chat_stream.shared.config import LOCAL_OWNER
 from tests.server.conftest import StartServer
 from tests.server.harness import ChatServer
 
-NO_ONES = {}
+NO_ONES: dict[str, str] = {}
 FOREIGN = {"Authorization": "token another-server-s"}
 RANDOM = "0123456789abcdef0123456789abcdef"
 

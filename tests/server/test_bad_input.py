@@ -245,7 +245,7 @@ async def test_ten_megabytes_are_413_and_the_connection_lives(
         for start in range(0, len(body), 65536):
             await write(body[start : start + 65536])
 
-    options = {"body_producer": pieces} if chunked else {}
+    options: dict[str, Any] = {"body_producer": pieces} if chunked else {}
     reply = await chat_server.ask(
         "POST", f"threads/{thread_id}/messages", None if chunked else body, **options
     )

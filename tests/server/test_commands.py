@@ -206,7 +206,7 @@ async def test_leaving_a_wait_leaves_the_run_alone(chat_server: ChatServer) -> N
     await writer.drain()
     socket = await chat_server.socket()
     await socket.send({"op": "subscribe", "thread": thread_id, "after": 0})
-    seen: list[dict] = []
+    seen: list[dict[str, Any]] = []
     while not any(event["type"] == "delta" for event in seen):
         seen += (await socket.next("events"))["events"]
     writer.close()

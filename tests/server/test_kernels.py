@@ -72,10 +72,15 @@ def test_a_token_opens_its_own_person_s_threads_only() -> None:
 
     host = ServiceHost(ChatStream(), settings={}, log=logging.getLogger("test"))
 
+    def identity(token: str) -> Any:
+        handler: Any = SimpleNamespace(
+            request=SimpleNamespace(headers={"Authorization": f"token {token}"})
+        )
+        return host.kernel_identity(handler, Named())
+
     def owner(token: str) -> str | None:
-        request = SimpleNamespace(headers={"Authorization": f"token {token}"})
-        found = host.kernel_identity(SimpleNamespace(request=request), Named())  # type: ignore[arg-type]
-        return found and found._user.username
+        found = identity(token)
+        return found._user.username if found else None
 
     ann, ben = host.token_of("ann"), host.token_of("ben")
     assert len({ann, ben, host.token}) == 3
@@ -86,10 +91,4 @@ def test_a_token_opens_its_own_person_s_threads_only() -> None:
         None,
     ]
     assert host.token_of("ann") == ann
-    assert isinstance(
-        host.kernel_identity(  # type: ignore[union-attr]
-            SimpleNamespace(request=SimpleNamespace(headers={"Authorization": f"token {ann}"})),
-            Named(),  # type: ignore[arg-type]
-        ),
-        ConnectionIdentity,
-    )
+    assert isinstance(identity(ann), ConnectionIdentity)

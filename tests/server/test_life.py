@@ -124,12 +124,13 @@ async def test_a_database_that_cannot_be_used_is_503_everywhere_and_jupyter_goes
 ) -> None:
     damage(tmp_path / "chat.db")
     server = await start_server()
-    for method, target, body in [
+    requests: list[tuple[str, str, dict[str, Any] | None]] = [
         ("GET", "status", None),
         ("POST", "threads", {}),
         ("GET", "threads/x/events", None),
         ("POST", "runs/x/cancel", None),
-    ]:
+    ]
+    for method, target, body in requests:
         reply = await server.ask(method, target, body)
         assert (reply.status, reply.error["code"]) == (503, code)
     others = await server.ask("GET", "api/status", url=server.root)

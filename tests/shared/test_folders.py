@@ -44,7 +44,7 @@ def device(_: Path) -> Path:
     return Path("/dev/null/data")
 
 
-HARMS = [file_in_its_place, file_above_it, link_to_nowhere, too_long]
+HARMS: list[Callable[[Path], Path]] = [file_in_its_place, file_above_it, link_to_nowhere, too_long]
 if os.name == "posix":
     HARMS.append(device)
 

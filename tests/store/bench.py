@@ -90,8 +90,8 @@ class Bench:
         return self.look(lambda conn: execute(conn, statement, params).scalar())
 
     def thread(self, owner: str = "local", **fields: Any) -> ThreadRef:
-        given = {"project": "", "name": None, "title": None, "model": MODEL, "system": None}
-        given.update(fields)
+        named = {"project": "", "name": None, "title": None, "model": MODEL, "system": None}
+        given: dict[str, Any] = {**named, **fields}
 
         def work(tx: Transaction) -> ThreadRef:
             made, _ = threads.create_thread(tx, owner=owner, **given)

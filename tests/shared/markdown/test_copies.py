@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,10 @@ def _markdown_it() -> MarkdownIt:
     return parser
 
 
-RENDERERS = {"markdown-it": _markdown_it().render, "nbconvert": markdown2html_mistune}
+RENDERERS: dict[str, Callable[[str], str]] = {
+    "markdown-it": _markdown_it().render,
+    "nbconvert": markdown2html_mistune,
+}
 
 
 @pytest.mark.parametrize("name", RENDERERS)

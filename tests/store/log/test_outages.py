@@ -224,7 +224,7 @@ def test_a_command_has_less_patience_than_a_run(
     proxy.cut(refuse=True)
     command = writer.Command(
         work=lambda tx: tx.append(claimed.run.thread, change),
-        threads=(claimed.run.thread.pk,),
+        places=(claimed.run.thread.pk,),
         patience_s=0.2,
     )
     append = bench.put(claimed, "a")
@@ -338,7 +338,7 @@ def test_a_command_in_doubt_is_told_so_and_is_not_done_again(bench: Bench, proxy
     lost = proxy.lose(b"COMMIT", "before", refuse=True)
     command = writer.Command(
         work=lambda tx: tx.append(thread, ThreadChanged(thread={"title": "never"})),
-        threads=(thread.pk,),
+        places=(thread.pk,),
         patience_s=0.2,
     )
     bench.store._writer.put(command)
