@@ -15,13 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 
 # Names that two classes still have. A name leaves this list with its second class; none is added.
-SHARED_NAMES_LEFT = frozenset(
-    {
-        "Compacted",
-        "Messages",
-        "Turn",
-    }
-)
+SHARED_NAMES_LEFT = frozenset({"Compacted", "Messages", "Turn"})
 # Docstrings that still begin with one of these words. The number only falls.
 EMPTY_OPENINGS = ("Give", "Gives", "Say", "Says")
 EMPTY_OPENINGS_LEFT = 131
