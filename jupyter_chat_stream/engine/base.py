@@ -22,7 +22,7 @@ class Owners(Protocol):
         ...
 
     def is_alive(self, leases: LeaseReader, owner: str) -> bool:
-        """Say whether an owner lives. Blocks."""
+        """Return whether an owner lives. Blocks."""
         ...
 
     def doubt(self) -> None:
@@ -51,7 +51,7 @@ class Engine(Protocol):
         ...
 
     def nudge(self) -> None:
-        """Say that something may have become due."""
+        """Look for due runs soon: something may have become due."""
         ...
 
     def dispatch(self, run_id: str, attempt: int, due: Due | None = None) -> None:
@@ -71,15 +71,15 @@ class Executing(Engine, Protocol):
     """An engine that looks for what is due; these are what its sweep asks it."""
 
     def room(self) -> int:
-        """Say how many more runs may be dispatched now."""
+        """Return how many more runs may be dispatched now."""
         ...
 
     def may_have_lost(self, leases: LeaseReader, owner: str) -> bool:
-        """Say whether an owner may hold runs that nobody works on. Blocks."""
+        """Return whether an owner may hold runs that nobody works on. Blocks."""
         ...
 
     def is_lost(self, leases: LeaseReader, due: Due) -> bool:
-        """Say whether nobody works on a run that is due. Blocks."""
+        """Return whether nobody works on a run that is due. Blocks."""
         ...
 
     def doubt(self) -> None:

@@ -75,7 +75,7 @@ class LeaseOwners:
             ) from None
 
     def is_alive(self, leases: LeaseReader, owner: str) -> bool:
-        """Say whether an owner's lease lasts."""
+        """Return whether an owner's lease lasts."""
         if owner == self.own or time.monotonic() < self._doubt_until:
             return True
         return leases.is_alive(self.own, owner, self._lease_s)
@@ -85,7 +85,7 @@ class LeaseOwners:
         self._doubt_until = time.monotonic() + self._lease_s
 
     async def close(self) -> None:
-        """Give the lease up; where that cannot be said, it ends by itself."""
+        """End the lease; if the database is away, the lease runs out by itself."""
         self._ending.set()
         if self._loop is not None:
             await asyncio.wait({asyncio.wrap_future(self._ended)}, timeout=CLOSE_WITHIN_S)

@@ -65,7 +65,7 @@ _DRAFT = ".draft" if os.name == "posix" else ".lock"
 def make_owners(
     store: ChatStore, config: ChatStream, kind: Kind, on_expired: Callable[[], None]
 ) -> Owners:
-    """Give the owners of a store's database; ``on_expired`` is called on the event loop."""
+    """Make the owners of a store's database; ``on_expired`` is called on the event loop."""
     if store.is_sqlite:
         folder = store.folder or Path(tempfile.gettempdir())
         return FileOwners(folder, store.new_id())
@@ -209,7 +209,7 @@ class FileOwners:
 
 
 def _put(descriptor: int, draft: Path, path: Path) -> bool:
-    """Give a locked draft its name; False where the draft was taken for a dead owner's."""
+    """Rename a locked draft; False if another process took it for a dead owner's file."""
     if draft != path:
         try:
             draft.rename(path)
@@ -219,7 +219,7 @@ def _put(descriptor: int, draft: Path, path: Path) -> bool:
 
 
 def _is_there(descriptor: int, path: Path) -> bool:
-    """Say whether this is still the file of that name: whoever took it for a dead one's is gone."""
+    """Return whether the descriptor is still the file of that name: others may remove it."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:

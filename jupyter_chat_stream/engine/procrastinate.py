@@ -79,7 +79,7 @@ class Queue:
             self._calling = asyncio.get_running_loop().create_task(self._call())
 
     async def abort(self, run_id: str) -> bool:
-        """Say that no run is here: whoever executes it hears of its end."""
+        """Return False: no run is executed here; the worker that executes it hears of its end."""
         return False
 
     async def _call(self) -> None:

@@ -58,8 +58,8 @@ class _Work:
 class Running:
     """The runs of one process.
 
-    ``on_room`` is called when a call has ended, however it did; then ``on_end``, unless it broke
-    off (what cannot be taken is left to the regular look, or it would be tried without a pause).
+    ``on_room`` is called when a call has ended, however it did; then ``on_end``, unless the call
+    failed: then the run waits for the next sweep, because claiming it again now would spin.
     ``observe``, where it is set, is called with each claim that was won here.
     """
 
@@ -91,11 +91,11 @@ class Running:
         return len(self._calls)
 
     def room(self) -> int:
-        """Say how many more may be begun."""
+        """Return how many more runs may be begun."""
         return max(0, self._config.max_active_runs - len(self._calls))
 
     def is_begun(self, run_id: str, attempt: int) -> bool:
-        """Say whether this attempt is being made here."""
+        """Return whether this attempt is being made here."""
         return (run_id, attempt) in self._calls
 
     def start(self) -> None:
@@ -116,17 +116,17 @@ class Running:
         return work.task
 
     def may_have_lost(self, leases: LeaseReader, owner: str) -> bool:
-        """Say whether an owner may hold runs that nobody works on. Blocks."""
+        """Return whether an owner may hold runs that nobody works on. Blocks."""
         return owner == self._owners.own or not self._owners.is_alive(leases, owner)
 
     def is_lost(self, leases: LeaseReader, due: Due) -> bool:
-        """Say whether nobody works on a run that is due, nor begins to. Blocks."""
+        """Return whether nobody works on a due run, nor begins to. Blocks."""
         if (due.run.id, due.attempt + 1) in self._calls or self._is_held_back(due):
             return False
         return self._is_free(leases, due)
 
     def _is_held_back(self, due: Due) -> bool:
-        """Say whether its last chance comes later: `claim` would refuse it, again and again."""
+        """Return whether the run's last chance must wait: `claim` would refuse it now."""
         since = time.monotonic() - LAST_CHANCE_S
         return due.is_last_chance(self._config.max_crashes) and any(
             work.is_last_chance and work.began > since for work in list(self._executing.values())

@@ -62,14 +62,14 @@ class Coalescer:
         self._ready.append(body)
 
     def take(self) -> list[Body]:
-        """Give everything that can be written now, and forget it."""
+        """Remove and return everything that can be written now."""
         self._close_delta()
         ready, self._ready = self._ready, []
         self.pending_chars = len(self._held)
         return ready
 
     def finish(self) -> list[Body]:
-        """Give all that is left; half a pair becomes U+FFFD."""
+        """Remove and return all that is left; half a surrogate pair becomes U+FFFD."""
         if self._held:
             self._pieces.append("\ufffd")
             self._held = ""

@@ -90,7 +90,7 @@ def make_prompt(gathered: Gathered, model: Model, params: Params) -> Prompt:
 
 
 def _answers(reply: MessageRecord) -> tuple[Answered, ...]:
-    """Give the reply's questions that were answered; one that was not is not its any more."""
+    """Return the reply's answered questions; a question without an answer is left out."""
     return tuple(
         Answered(prompt=part["prompt"], value=part["value"], by=part["by"])
         for part in reply["parts"]

@@ -13,7 +13,7 @@ repeats nothing.
                            └─ not retryable, or too often: error, finalized failed
 
 Whoever fences this attempt (Stop from elsewhere, another server) makes its next append fail with
-StaleAttempt; then it ends without a word, because the log has been told already (L5).
+StaleAttempt. The attempt then ends silently: the process that fenced it wrote to the log (L5).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ Pause = InputRequested | StatusChanged
 
 
 def pause_of(chunk: AskChunk | SleepChunk, *, now_ms: int, request_id: str) -> Pause | None:
-    """Give what the chunk writes; None for a sleep whose time has passed.
+    """Return the event that the chunk becomes; None for a sleep whose time has passed.
 
     Raises:
         BadRequest: it is more than may be asked.
@@ -49,7 +49,10 @@ def _question(chunk: AskChunk, now_ms: int, request_id: str) -> InputRequested:
     expires_at = None
     if chunk.expires_in_s is not None:
         expires_ms = chunk.expires_in_s * 1000
-        _check(0 < expires_ms <= MAX_AHEAD_MS, "asks a question that is open for no time at all")
+        _check(
+            0 < expires_ms <= MAX_AHEAD_MS,
+            "asks a question that expires at once, or in over five years",
+        )
         expires_at = iso(now_ms + max(1, int(expires_ms)))
     return InputRequested(
         request_id=request_id, prompt=prompt, choices=choices, expires_at=expires_at

@@ -14,7 +14,7 @@ class Threads(ServiceBase):
     """Commands on threads."""
 
     async def status(self) -> dict[str, Any]:
-        """Say what runs here."""
+        """Return the versions, the database, the engine and the number of runs."""
         parts = self._parts
         return {
             "version": __version__,
@@ -105,11 +105,11 @@ class Threads(ServiceBase):
     async def state(
         self, owner: str, thread_id: str, *, limit: int | None = None, before: str | None = None
     ) -> ThreadState:
-        """Give the state of a thread, and the cursor it stands at."""
+        """Read the state of a thread, and the cursor it stands at."""
         return await self.store.threads.state(owner, thread_id, limit=limit, before=before)
 
     async def state_text(
         self, owner: str, thread_id: str, *, limit: int | None = None, before: str | None = None
     ) -> str:
-        """Give the same as JSON, written where it is read: a large one would hold up the loop."""
+        """Read the same as JSON, written on a reading thread: a large one would block the loop."""
         return await self.store.threads.state_text(owner, thread_id, limit=limit, before=before)

@@ -37,7 +37,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 def system_now_ms() -> int:
-    """Give the time in ms since 1970 (UTC)."""
+    """Return the time in ms since 1970 (UTC)."""
     return time.time_ns() // 1_000_000
 
 
@@ -220,7 +220,7 @@ class Store:
                 return found
 
     async def has_changed(self) -> bool:
-        """Say whether another process may have committed since the last call."""
+        """Return whether another process may have committed since the last call."""
         return await asyncio.wrap_future(self.look())
 
     def look(self) -> Future[bool]:

@@ -31,7 +31,8 @@ log = logging.getLogger("jupyter_chat_stream.store")
 
 OnCrash = Literal["continue", "restart", "interrupt"]
 
-LAST_CHANCE_S = 60.0  # without a word of it: then what kills a process would have killed it
+# A run that survives this long on its last chance is no longer treated as poison.
+LAST_CHANCE_S = 60.0
 MOST_DUE = 1000  # of one look; the next one comes when some of them have room
 
 _DUE = (
@@ -61,7 +62,7 @@ class Due:
     crashes: int = 0  # counted so far; where the owner has died, without that one
 
     def is_last_chance(self, max_crashes: int) -> bool:
-        """Say whether one crash in the attempt to come fails the run as poison."""
+        """Return whether one crash in the next attempt fails the run as poison."""
         crashes = self.crashes + (self.owner is not None)
         return 0 < crashes == max_crashes - 1
 
@@ -131,20 +132,20 @@ def _find_lost(conn: Connection, is_lost: Callable[[str], bool] | None) -> list[
 
 
 def find_one(conn: Connection, run_id: str) -> Due | None:
-    """Give a run as an engine's call names it; None where it has ended or is not there."""
+    """Find the run that an engine's call names; None if it has ended or does not exist."""
     sql = f"{_DUE} WHERE run.id = :id AND run.ended_ms IS NULL"
     row = execute(conn, sql, {"id": run_id}).first()
     return None if row is None else _due(row)
 
 
 def find_held(conn: Connection, owner: str) -> set[str]:
-    """Give the ids of the runs that this owner holds."""
+    """Read the ids of the runs that a process holds."""
     sql = "SELECT id FROM run WHERE owner = :owner AND ended_ms IS NULL"
     return set(execute(conn, sql, {"owner": owner}).scalars())
 
 
 def next_wake(conn: Connection, after_ms: int) -> int | None:
-    """Give the next time, in ms, at which a waiting run without an owner becomes due."""
+    """Return the next time, in ms, at which a waiting run that no process holds becomes due."""
     sql = (
         "SELECT MIN(wake_ms) FROM run WHERE ended_ms IS NULL AND status = 'waiting' "
         "AND owner IS NULL AND wake_ms > :after"
@@ -271,7 +272,7 @@ def _look(tx: Transaction, run: RunRef) -> Mapping[str, Any] | None:
 
 
 def _holds_last_chance(tx: Transaction, owner: str, max_crashes: int) -> bool:
-    """Say whether the owner works on such a run, and has not for so long that it is no poison."""
+    """Return whether a process holds another run on its last chance, for less than 60 s so far."""
     sql = (
         "SELECT EXISTS (SELECT 1 FROM run JOIN event ON event.thread = run.thread "
         "AND event.seq = run.seq WHERE run.owner = :owner AND ended_ms IS NULL "
@@ -293,7 +294,7 @@ def _hold_back(tx: Transaction, due: Due, row: Mapping[str, Any]) -> None:
 
 
 def _is_overtaking(tx: Transaction, run: RunRef) -> bool:
-    """Say whether a message for an earlier time has come in this thread, too."""
+    """Return whether another message for later in this thread was due earlier."""
     sql = (
         "SELECT EXISTS (SELECT 1 FROM run AS earlier WHERE earlier.thread = run.thread "
         "AND earlier.ended_ms IS NULL AND earlier.deliver_ms <= :now AND "

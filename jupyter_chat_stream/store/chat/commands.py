@@ -48,7 +48,7 @@ class SendRequest:
     deliver_ms: int | None = None
 
     def body(self) -> dict[str, Any]:
-        """Give what an idempotency key stands for."""
+        """Return the request as an idempotency key compares it."""
         parent = "" if isinstance(self.parent_id, Head) else self.parent_id
         body = {
             **vars(self),
@@ -56,7 +56,7 @@ class SendRequest:
             "context": list(self.context),
             "parent_id": parent,
         }
-        if self.deliver_ms is None:  # keys of before there were messages for later stay good
+        if self.deliver_ms is None:  # keys from versions without messages for later stay valid
             del body["deliver_ms"]
         return body
 
@@ -164,13 +164,13 @@ def succeed(tx: Transaction, sender: Sender, run_id: str, *, keep_parts: bool) -
 
 
 def cancel(tx: Transaction, run: RunRef) -> RunRecord:
-    """End a run as cancelled where it has not ended; gives the run."""
+    """End a run as cancelled unless it has ended; returns the run."""
     runs.cancel(tx, run)
     return tx.run(run).copy()
 
 
 def give_input(tx: Transaction, run: RunRef, owner: str, request_id: str, value: Any) -> RunRecord:
-    """Write the answer to a run's open question; gives the run.
+    """Write the answer to a run's open question; returns the run.
 
     Raises:
         RequestNotOpen: with the winning ``value`` and ``by`` where there was an answer.
@@ -192,7 +192,7 @@ def give_input(tx: Transaction, run: RunRef, owner: str, request_id: str, value:
 
 
 def delete(tx: Transaction, owner: str, thread_id: str) -> list[str]:
-    """Cancel the thread's runs and mark it deleted; gives the ids of those runs.
+    """Cancel the thread's runs and mark the thread deleted; returns the ids of those runs.
 
     Raises:
         ThreadNotFound: it was deleted before.

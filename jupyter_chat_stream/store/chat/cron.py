@@ -22,7 +22,7 @@ _HINT = "Write minute, hour, day-of-month, month and day-of-week, such as '0 9 *
 
 
 def next_after(cron: str, timezone: str, after_ms: int) -> int:
-    """Give the first time of an expression after a time, both in ms since 1970.
+    """Return the first time of an expression after a time, both in ms since 1970.
 
     Raises:
         InvalidInput: with the ``field`` that cannot be meant; of ``cron`` also its ``part``.

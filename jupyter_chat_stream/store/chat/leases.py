@@ -1,8 +1,8 @@
-"""Leases: how long an owner of runs lives at least, where owners are on many hosts.
+"""Leases: how a process on one host knows that a process on another host still lives.
 
-A lease is a row that its owner renews, by the clock of the database alone: no two hosts have to
-agree on the time. Whoever missed a renewal itself judges nobody, for what held it up (a suspended
-host, a database that was away) may have held up the others too.
+A lease is a row that its holder renews. Only the database's clock counts, so no two hosts have to
+agree on the time. A process that missed a renewal itself judges no other process: the cause (a
+suspended host, a database that was away) may have held up the others too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from ..log.transaction import Connection, execute
 if TYPE_CHECKING:
     from ..sql.database import Database
 
-MISSED = 0.25  # of a lease is left, at the least, to one whose last renewal was not missed
+# If less than this part of the lease was left at a renewal, a renewal before it was missed.
+MISSED = 0.25
 
 _NOW = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint"
 # Who looks sees the rows of the moment when its transaction began: renewals after it are unknown.
@@ -70,7 +71,7 @@ class LeaseConnection:
         self._run(_BURY)
 
     def end(self) -> None:
-        """Give up the lease.
+        """End the lease.
 
         Raises:
             DatabaseUnreachable: then it ends by itself.

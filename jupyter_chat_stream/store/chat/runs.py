@@ -84,7 +84,7 @@ def find_in_thread(conn: Connection, thread: ThreadRef, run_id: str) -> RunRef:
 
 
 def find_request(tx: Transaction, run: RunRef, request_id: str) -> InputRequestPart | None:
-    """Give the question part of a run's message, answered or not."""
+    """Return a question in a run's message, answered or not."""
     parts = read_message(tx.conn, run)["parts"]
     for part in parts:
         if part["kind"] == "input_request" and part["request_id"] == request_id:
@@ -93,14 +93,14 @@ def find_request(tx: Transaction, run: RunRef, request_id: str) -> InputRequestP
 
 
 def read_run(conn: Connection, run: RunRef) -> RunRecord:
-    """Give the run as on the wire."""
+    """Read a run, as on the wire."""
     sql = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE pk = :pk"
     row = execute(conn, sql, {"pk": run.pk}).mappings().one()
     return rows.run_wire(row, run.thread.id, run.message_id)
 
 
 def read_begun_ms(conn: Connection, run: RunRef) -> int:
-    """Give when work on a run first began, or when it was made."""
+    """Return the time at which work on a run first began, or at which the run was made."""
     sql = "SELECT COALESCE(started_ms, created_ms) FROM run WHERE pk = :pk"
     return int(execute(conn, sql, {"pk": run.pk}).scalar_one())
 
@@ -140,7 +140,7 @@ def list_runs(
 
 
 def open_runs(conn: Connection, thread: ThreadRef) -> list[RunRef]:
-    """Give the thread's runs that have not ended."""
+    """Find the thread's runs that have not ended."""
     sql = _REF + "WHERE run.thread = :pk AND run.ended_ms IS NULL ORDER BY run.pk"
     return [_ref(row) for row in execute(conn, sql, {"pk": thread.pk})]
 

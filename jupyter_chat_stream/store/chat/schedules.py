@@ -56,7 +56,7 @@ class DueSchedule:
 
 @dataclass(frozen=True, kw_only=True)
 class NewSchedule:
-    """What is to be sent again and again."""
+    """A schedule that is to be made."""
 
     content: str
     cron: str
@@ -81,7 +81,7 @@ def find_due(conn: Connection, now_ms: int) -> list[DueSchedule]:
 
 
 def next_tick(conn: Connection, after_ms: int = -1) -> int | None:
-    """Give the next time, in ms, at which a schedule is due."""
+    """Return the next time, in ms, at which a schedule is due."""
     sql = "SELECT MIN(next_ms) FROM schedule WHERE next_ms > :after"
     value: int | None = execute(conn, sql, {"after": after_ms}).scalar()
     return value
@@ -194,7 +194,7 @@ def delete(tx: Transaction, owner: str, schedule_id: str) -> None:
 
 
 def read(conn: Connection, owner: str, schedule_id: str) -> ScheduleRecord:
-    """Give a schedule as on the wire.
+    """Read a schedule, as on the wire.
 
     Raises:
         ScheduleNotFound: there is none, or it is somebody else's.
@@ -253,7 +253,7 @@ def _find(conn: Connection, owner: str, schedule_id: str) -> Mapping[str, Any]:
 
 
 def _look(tx: Transaction, due: DueSchedule) -> Mapping[str, Any] | None:
-    """Give a schedule's row if it is still due at that time; the thread's lock is held."""
+    """Return a schedule's row if the schedule is still due at that time."""
     sql = f"SELECT {_COLUMNS}, thread.deleted {_FROM} WHERE schedule.pk = :pk AND next_ms = :seen"
     row = tx.execute(sql, {"pk": due.pk, "seen": due.next_ms}).mappings().first()
     found: Mapping[str, Any] | None = row

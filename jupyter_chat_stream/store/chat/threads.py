@@ -62,7 +62,7 @@ def find_record(conn: Connection, owner: str, thread_id: str) -> tuple[ThreadRef
 
 
 def read_thread(conn: Connection, thread: ThreadRef) -> ThreadRecord:
-    """Give the thread's fields as on the wire."""
+    """Read a thread's fields, as on the wire."""
     sql = f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk"
     return _shown(execute(conn, sql, {"pk": thread.pk}).mappings().one())
 
@@ -278,7 +278,7 @@ def check_place(conn: Connection, thread: ThreadRef, message_id: str, field: str
 
 
 def read_preferences(conn: Connection, owner: str) -> dict[str, Any]:
-    """Give what a user wants everywhere."""
+    """Read a user's preferences."""
     into = table(PreferenceRow)
     row = conn.execute(select(into).where(into.c.owner == owner)).mappings().first()
     return {
@@ -290,7 +290,7 @@ def read_preferences(conn: Connection, owner: str) -> dict[str, Any]:
 
 
 def write_preferences(tx: Transaction, owner: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Change what a user wants everywhere."""
+    """Change a user's preferences."""
     into = table(PreferenceRow)
     fresh = {**read_preferences(tx.conn, owner), **changes}
     tx.conn.execute(into.delete().where(into.c.owner == owner))
@@ -301,7 +301,7 @@ def write_preferences(tx: Transaction, owner: str, changes: Mapping[str, Any]) -
 def recall_key(
     tx: Transaction, owner: str, thread: ThreadRef, route: str, key: str, body: Any
 ) -> tuple[str | None, str] | None:
-    """Give the (message id, run id) that a key stands for, or None for a new key (L11).
+    """Return the (message id, run id) that a key stands for, or None for a new key (L11).
 
     Raises:
         IdempotencyMismatch: the key was used with another body.

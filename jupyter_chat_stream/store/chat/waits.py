@@ -28,7 +28,7 @@ JOINS_HEAD = "joins_head"  # in a run's params: the parent is the head at the ti
 
 
 def deliver(tx: Transaction, run: RunRef) -> None:
-    """Give a message for later its parent, and its run a turn in the thread."""
+    """Set the parent of a message for later, and put its run into the thread's queue."""
     message = _message(tx.conn, run.thread, "pk", run.message_pk)
     deliver_message(tx, run.thread, message["parent_id"], joins_head=_joins_head(tx.conn, run))
     event = _rewrite(tx, run.thread, {**message, "status": "pending"}, run)
@@ -43,7 +43,8 @@ def deliver_message(
 ) -> None:
     """Put a person's message for later on its branch.
 
-    Where the head hangs on the message itself it keeps the parent it has, or there were a circle.
+    If the head is a descendant of the message, the message keeps its parent: otherwise the branch
+    would contain a cycle.
     """
     message = _message(tx.conn, thread, "id", message_id)
     if joins_head:
@@ -79,7 +80,7 @@ def send_again(tx: Transaction, run: RunRef, message_id: str | None) -> None:
 
 
 def open_question(conn: Connection, run: RunRef) -> dict[str, Any] | None:
-    """Give the part of a run's message that asks and has no answer yet."""
+    """Return the question in a run's message that has no answer yet."""
     parts = _message(conn, run.thread, "pk", run.message_pk)["parts"]
     for part in parts:
         if part["kind"] == "input_request" and part["by"] is None:
@@ -88,7 +89,7 @@ def open_question(conn: Connection, run: RunRef) -> dict[str, Any] | None:
 
 
 def expired(question: dict[str, Any]) -> Failed:
-    """Say that nobody answered in time."""
+    """Return the failure of a run whose question nobody answered in time."""
     return Failed(
         code="input_expired",
         message=f"Nobody answered by {question['expires_at']}. Retry to be asked again.",
@@ -102,7 +103,7 @@ def _joins_head(conn: Connection, run: RunRef) -> bool:
 
 
 def _hangs_on(conn: Connection, head: str | None, message_id: str | None) -> bool:
-    """Say whether a message is on the branch that ends with the head; UNION ends any circle."""
+    """Return whether a message is on the branch that ends with the head; UNION ends any cycle."""
     sql = (
         "WITH RECURSIVE branch(id) AS (SELECT id FROM message WHERE id = :head UNION "
         "SELECT message.parent_id FROM branch JOIN message ON message.id = branch.id "

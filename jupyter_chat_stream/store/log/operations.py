@@ -21,7 +21,7 @@ APPEND_PATIENCE_S = 600.0  # of a run: its provider waits, and nothing is lost
 
 
 def settle(future: Future[Any], result: Any, error: BaseException | None) -> None:
-    """Give a future what there is, unless it has something or nobody waits any more."""
+    """Set a future's result or error, unless it is done or cancelled."""
     if future.done():
         return
     if error is None:
@@ -49,7 +49,7 @@ class Append:
     queued_s: float = field(default_factory=time.monotonic)
 
     def tell(self, events: list[Event] | None, error: BaseException | None) -> None:
-        """Say what became of it, unless that was said already."""
+        """Call ``done`` with the outcome, once."""
         done, self.done = self.done, None
         if done is not None:
             done(self, events or [], error)
@@ -66,7 +66,7 @@ class Command:
     queued_s: float = field(default_factory=time.monotonic)
 
     def tell(self, result: Any, error: BaseException | None) -> None:
-        """Say what became of it."""
+        """Resolve the future with the outcome."""
         settle(self.future, result, error)
 
 

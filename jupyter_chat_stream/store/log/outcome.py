@@ -42,7 +42,7 @@ class InDoubt(Exception):
 
 
 def was_committed(conn: Connection, doubt: InDoubt, *, give_up: bool = False) -> bool | None:
-    """Say what became of the transaction; None while it is still in progress.
+    """Return whether the transaction was committed; None while it is still in progress.
 
     ``give_up`` ends it where it is: its client is gone, but the server has not noticed yet.
     """

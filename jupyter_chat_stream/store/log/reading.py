@@ -149,7 +149,7 @@ def _shown_event(row: Any, thread: ThreadRef, run: tuple[str, str] | None) -> Ev
 def read_snapshot(
     conn: Connection, thread: ThreadRef, after: int, *, limit: int | None = None
 ) -> Snapshot:
-    """Give all that changed after a cursor, folded exactly to the log's head.
+    """Read everything that changed after a cursor, folded exactly to the log's head.
 
     ``limit`` keeps only that many of the newest messages.
     """
@@ -176,7 +176,7 @@ def read_snapshot(
 def read_state(
     conn: Connection, thread: ThreadRef, *, limit: int | None, before: int | None
 ) -> ThreadState:
-    """Give a thread's state and the seq it stands at.
+    """Read a thread's state and the seq it stands at.
 
     ``limit`` keeps the newest messages only; ``before`` is the key of a message: those before it.
     With them come their runs, and those that have not ended.
@@ -196,25 +196,25 @@ def read_state(
 
 
 def head_of(conn: Connection, thread: ThreadRef) -> int:
-    """Give the seq of the thread's last event, 0 where there is none."""
+    """Return the seq of the thread's last event, 0 if there is none."""
     return _head(conn, thread)[0]
 
 
 def read_message(conn: Connection, run: RunRef) -> MessageRecord:
-    """Give the reply of a run, folded to the log's end."""
+    """Read the reply of a run, folded to the end of the log."""
     message = read_message_by_id(conn, run.thread, run.message_id)
     return fold_message(conn, run, message).value()
 
 
 def read_message_by_id(conn: Connection, thread: ThreadRef, message_id: str) -> MessageRecord:
-    """Give a message as its row has it."""
+    """Read a message from its row."""
     sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE id = :id"
     row = execute(conn, sql, {"id": message_id}).mappings().one()
     return rows.message_wire(row, thread.id)
 
 
 def heads_of(conn: Connection, threads: Iterable[ThreadRef]) -> dict[str, int]:
-    """Give the seq of each thread's last event, by the thread's id."""
+    """Read the seq of each thread's last event, by the thread's id."""
     columns = "id, (SELECT MAX(seq) FROM event WHERE event.thread = thread.pk)"
     params = {"keys": dumps([thread.pk for thread in threads])}
     found = select_rows(conn, columns, f"FROM thread WHERE pk {among(conn)}", params)
@@ -222,7 +222,7 @@ def heads_of(conn: Connection, threads: Iterable[ThreadRef]) -> dict[str, int]:
 
 
 def read_branch(conn: Connection, run: RunRef, most: int) -> list[MessageRecord]:
-    """Give the messages from the root to the run's own reply, which is folded to the log's end.
+    """Read the messages from the root to the run's own reply; the reply is folded to the end.
 
     ``most`` bounds how far back it goes, and each is there once though a damaged one be a circle.
     """
@@ -243,7 +243,7 @@ def read_branch(conn: Connection, run: RunRef, most: int) -> list[MessageRecord]
 def read_messages_before(
     conn: Connection, thread: ThreadRef, before: int, limit: int
 ) -> list[MessageRecord]:
-    """Give the messages created before the one with key ``before``, newest ``limit`` of them.
+    """Read the newest ``limit`` messages that were created before the one with key ``before``.
 
     Open replies among them are folded to the log's head (L6).
     """

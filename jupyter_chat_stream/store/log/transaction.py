@@ -187,12 +187,12 @@ class Transaction:
         self.due.append((run.id, attempt))
 
     def head(self, thread: ThreadRef) -> int:
-        """Give the seq of the thread's last event."""
+        """Return the seq of the thread's last event."""
         head = self._heads.get(thread.pk)
         return self._next_from(thread.pk) if head is None else head
 
     def run(self, run: RunRef) -> RunRecord:
-        """Give the run as this transaction has it."""
+        """Return the run as this transaction has it."""
         if run.pk not in self._runs:
             self._lock((run.thread.pk,))
             sql = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE pk = :pk"
