@@ -1,8 +1,8 @@
-"""What every command stands on: its words and options, the settings, and how it fails.
+"""The base of every command: its words and options, the settings, and its failures.
 
-A command's module has ``run(settings, words)`` and a class that holds the options. Settings are
-the server's: ``--ChatStream.database_url=…``, and what Jupyter's configuration files say of it.
-Bad words end with code 2, anything else that cannot be done with 1 and a sentence.
+The module of a command has ``run(settings, words)`` and a class with the options. The settings are
+those of the server: ``--ChatStream.database_url=…`` and Jupyter's configuration files. A command
+exits with code 2 for bad words, and with code 1 and a sentence for every other failure.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CONFIG_FILES = ("jupyter_server_config", "jupyter_chat_stream_config")
 
 
 class CliCommand(JupyterApp):
-    """One command; a subclass says what it is for in its docstring's place, ``description``."""
+    """One command; the ``description`` of a subclass states its purpose."""
 
     version = __version__
     classes = [ChatStream]  # noqa: RUF012 - traitlets reads it off the class
@@ -45,7 +45,7 @@ class CliCommand(JupyterApp):
     def load_config_file(  # type: ignore[override]  # as JupyterApp does
         self, suppress_errors: bool = True
     ) -> None:
-        """Read what is set for the chat, in its own file or in the Jupyter server's."""
+        """Read the settings of the chat from its own file and from the Jupyter server's."""
         given = Config(self.config)
         for name in CONFIG_FILES:
             self.config_file_name = name
@@ -53,7 +53,7 @@ class CliCommand(JupyterApp):
         self.update_config(given)
 
     def start(self) -> None:
-        """Do it, and end with its code."""
+        """Run the command, and exit with its code."""
         try:
             settings = ChatStream(parent=self)
         except TraitError as error:
@@ -67,19 +67,19 @@ class CliCommand(JupyterApp):
             code = _refused(error, 2)
         except ChatStreamError as error:
             code = _refused(error, 1)
-        except BrokenPipeError:  # whoever read our output has seen enough
+        except BrokenPipeError:  # the reader of the output has closed it
             with suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = 1
         self.exit(code)
 
     def run(self, settings: ChatStream, words: list[str]) -> int:
-        """Do what the command is for; gives the process's code."""
+        """Run the command; returns the exit code."""
         raise NotImplementedError
 
 
 def words_first(arguments: list[str], names: Collection[str]) -> list[str]:
-    """Put the command's name before options that were given before it."""
+    """Move the name of the command before the options."""
     for place, argument in enumerate(arguments):
         if argument in names:
             return [argument, *arguments[:place], *arguments[place + 1 :]]
@@ -89,10 +89,10 @@ def words_first(arguments: list[str], names: Collection[str]) -> list[str]:
 
 
 def no_words(words: list[str]) -> None:
-    """Refuse what follows a command that takes nothing.
+    """Refuse words after a command that takes none.
 
     Raises:
-        InvalidInput: something follows.
+        InvalidInput: there are words.
     """
     if words:
         raise InvalidInput(f"Nothing follows this command, not {words[0]!r}. More with --help.")
@@ -129,7 +129,7 @@ def _refused(error: ChatStreamError, code: int) -> int:
 
 
 def plain(value: Any) -> str:
-    """Put a value of an answer into words."""
+    """Format a value for people."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {plain(item)}" for name, item in value.items()) or "none"
     if isinstance(value, bool):

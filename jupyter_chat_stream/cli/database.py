@@ -1,4 +1,4 @@
-"""Opening the database that the settings name, for commands that need no server."""
+"""Opening the database of the settings, for commands that need no server."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ SCRATCH = (None, "", ":memory:")
 
 @contextmanager
 def opened(settings: ChatStream, *, migrates: bool = False) -> Iterator[ChatStore]:
-    """Open the database; one that is not there is not made.
+    """Open the database; never create it.
 
     Args:
-        migrates: whether one of an older version is upgraded: whoever only reads leaves it.
+        migrates: whether a database of an older version is upgraded; a command that only reads
+            leaves it.
 
     Raises:
-        StoreError: there is none, or it cannot be used; it was left as it is.
+        StoreError: there is no database, or it cannot be used; it is unchanged.
     """
     url = settings.resolved_database_url()
     parsed = parse_url(url)

@@ -1,4 +1,4 @@
-"""``gc``: what retention does in the background, at once."""
+"""``gc``: runs the background retention at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``status``: what is going on, asked of a running server, and of the database itself."""
+"""``status``: the state of a running server and of the database."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Status(CliCommand):
 
 
 def gather(settings: ChatStream, *, is_named: bool) -> dict[str, Any]:
-    """Ask the server, unless a database is named, and read the database where it can be."""
+    """Ask the server, unless a database is named; read the database if it is readable."""
     found = None if is_named else _server()
     if found is None:
         return _of_database(settings)
@@ -69,7 +69,7 @@ def _server() -> connection_file.Connection | None:
         return connection_file.find()
     except ServerUnavailable:
         if os.environ.get(CONNECTION_ENV):
-            raise  # there was one, and what became of it is worth knowing
+            raise  # the environment names a server: report its error
         return None
 
 
@@ -136,7 +136,7 @@ def _wal_bytes(store: ChatStore) -> int:
 
 
 def lines(facts: dict[str, Any]) -> Iterator[str]:
-    """Put the facts into lines, a list's items one a line."""
+    """Yield the facts as lines, one for each item of a list."""
     for name, value in facts.items():
         if isinstance(value, list):
             yield f"{name}: {len(value)}"

@@ -1,6 +1,7 @@
-"""Giving the numbers to Prometheus: in Jupyter's own ``/metrics``, from its default registry.
+"""The collector that serves the metrics to Prometheus, in the default registry of the process.
 
-One collector for the process, registered once, whatever number of services come and go.
+Jupyter's own ``/metrics`` serves that registry. The process registers one collector, once, for any
+number of services.
 """
 
 from __future__ import annotations
@@ -196,7 +197,7 @@ _registered: list[ChatCollector] = []
 
 
 def expose(watch: ServiceWatch) -> None:
-    """Have a service's state among the metrics of this process."""
+    """Add the state of a service to the metrics of this process."""
     if not _registered:
         REGISTRY.register(COLLECTOR)
         _registered.append(COLLECTOR)
@@ -204,7 +205,7 @@ def expose(watch: ServiceWatch) -> None:
 
 
 def withdraw(watch: ServiceWatch) -> None:
-    """Take a service out; what it counted stays."""
+    """Remove the state of a service; its counts stay."""
     if watch in COLLECTOR.watches:
         COLLECTOR.watches.discard(watch)
         METER.past.update(watch.counted())

@@ -1,7 +1,7 @@
-"""The numbers of one process: plain, so that counting costs nanoseconds where events are many.
+"""The counters of one process: plain numbers, so that counting an event costs nanoseconds.
 
-They only grow, and are the process's, not a service's: several services (tests, a restart after a
-failed start) add up. Each is written by one thread; whoever reads may be a moment behind.
+The numbers only grow. They belong to the process: several services in it (tests, a restart after a
+failed start) add up. One thread writes each number; a reader may see it a moment late.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BEHIND = (0, 1, 10, 100, 1000, 10_000, 100_000)
 
 
 class Histogram:
-    """How often values lay where."""
+    """The number of values in each bucket."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -28,7 +28,7 @@ class Histogram:
         self.total = 0.0
 
     def observe(self, value: float) -> None:
-        """Count one value; a bound belongs to what is below it."""
+        """Count one value; a value that equals a bound belongs to the bucket below it."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
@@ -38,7 +38,7 @@ class Histogram:
 
 
 class Histograms(dict[str, Histogram]):
-    """One histogram for each value of a label; made when it is first needed."""
+    """One histogram for each value of a label, created on first use."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Histograms(dict[str, Histogram]):
 
 
 class Meter:
-    """All that is counted and measured; docs/metrics.md says what each is."""
+    """The counters and histograms of the process; docs/metrics.md explains each."""
 
     def __init__(self) -> None:
         self.first_event_s = Histograms(FIRST_EVENT_S)  # by model
@@ -66,7 +66,7 @@ class Meter:
         self.sweep_delay_s = Histogram(DELAY_S)
         self.reconnect_behind = Histogram(BEHIND)
         self.socket_pauses = 0
-        self.past: Counter[str] = Counter()  # what parts of services counted that have ended
+        self.past: Counter[str] = Counter()  # counts of services that have stopped
 
 
 METER = Meter()

@@ -1,7 +1,7 @@
-"""Watching one service: counts what is committed, and logs one line per turn of a run.
+"""The watch over the runs of one service: it counts commits and logs the steps of each run.
 
-Everything comes from the events that this process commits, so whatever executes them is counted
-the same. A delta costs one comparison; only what begins, waits and ends is looked at.
+It sees the events that this process commits, so the counts do not depend on who executes a run. A
+delta costs one comparison; only the events that begin, pause or end a run cost more.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from .meter import METER, Meter
 
 log = logging.getLogger("jupyter_chat_stream.runs")
 
-MOST_RUNS = 10_000  # that wait, or ended in another process: the longest forgotten goes
+MOST_RUNS = 10_000  # remembered runs; the oldest is forgotten when there are more
 OTHER = "other"
 _OWN_CODES = ("internal", "crashed_too_often", "input_expired")
 
 
 @dataclass(kw_only=True)
 class _Run:
-    """What is remembered of a run that has not ended."""
+    """The memory of a run that has not ended."""
 
     begun_ms: int | None = None
     model: str = OTHER
@@ -46,17 +46,17 @@ class _Run:
 
 
 class RunWatch:
-    """Follows the runs that this process commits for.
+    """Counts the events of the runs that this process commits.
 
     Args:
-        models: the ids that may become a label's value; all others are ``other``.
+        models: the ids that may be values of a label; any other id counts as ``other``.
     """
 
     def __init__(self, models: Collection[str], *, meter: Meter = METER) -> None:
         self._models = frozenset(models)
         self._meter = meter
         self._runs: OrderedDict[str, _Run] = OrderedDict()
-        self._silent: set[str] = set()  # runs that have begun and have written nothing yet
+        self._silent: set[str] = set()  # runs without a first delta
 
     def see(self, events: Iterable[Event]) -> None:
         """Count the events of one commit."""
@@ -73,7 +73,7 @@ class RunWatch:
             self._meter.events["delta"] += deltas
 
     def claimed(self, claimed: Claimed) -> None:
-        """Note that this process took a run: from whoever made it, or from an owner that died."""
+        """Count a run that this process has claimed, from the queue or from a dead process."""
         run = self._run(claimed.run.id)
         run.model = self._label(claimed.model)
         run.begun_ms = max(claimed.created_ms, run.begun_ms or 0)

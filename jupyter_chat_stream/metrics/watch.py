@@ -1,8 +1,8 @@
-"""What is measured at one service: its commits, its looks, its readers, and what the database says.
+"""The measurements of one service: its commits, polls and readers, and its database's counts.
 
-Counters go to the process's meter. What is a state and no count (open runs, readers, queues) is
-asked when somebody looks; what takes a query is as old as the look before, at most ``SAMPLE_S``,
-and no query is made where nobody looks.
+Counters go to the meter of the process. States (open runs, readers, queues) are read when
+Prometheus collects. A value that takes a query is at most ``SAMPLE_S`` old; without a collection
+there is no query.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ KEPT_HOUSE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What the database said at ``at_s`` (monotonic)."""
+    """The counts of the database at ``at_s`` (monotonic)."""
 
     open_runs: dict[str, int] = field(default_factory=dict)
     oldest_pending_s: float = 0.0
@@ -76,16 +76,16 @@ class ServiceWatch:
             engine.sweep.observe = meter.sweep_delay_s.observe
 
     def refresh(self) -> None:
-        """Have the database asked again, unless that was just done. From any thread."""
+        """Start a new sample of the database, unless the last one is fresh. Any thread may call."""
         if time.monotonic() - self.sample.at_s < SAMPLE_S:
             return
         try:
             self._loop.call_soon_threadsafe(self._begin_sample)
         except RuntimeError:
-            pass  # the loop has ended, and with it the service
+            pass  # the loop has ended with the service
 
     async def take_sample(self) -> None:
-        """Ask the database how many runs are open."""
+        """Query the number of open runs."""
         try:
             counts, oldest = await self.store.runs.count_open()
         except StoreError as error:
@@ -102,7 +102,7 @@ class ServiceWatch:
         log.info(Line("reader.came_back", thread=thread_id, after=after, behind=head - after))
 
     def socket_paused(self, held_bytes: int) -> None:
-        """Note that a socket takes no more for now; its readers read on when it does."""
+        """Count a full outbox of a socket; its readers continue later."""
         self._meter.socket_pauses += 1
         log.info(Line("socket.paused", held_bytes=held_bytes))
 
@@ -124,7 +124,7 @@ class ServiceWatch:
         return found
 
     async def close(self) -> None:
-        """Stop asking."""
+        """Stop to sample the database."""
         if self._sampling is not None:
             self._sampling.cancel()
             await asyncio.gather(self._sampling, return_exceptions=True)

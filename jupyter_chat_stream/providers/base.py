@@ -1,9 +1,9 @@
-"""What a provider is: a prompt in, an async stream of typed chunks out.
+"""The interface of a provider: a prompt in, an async stream of typed chunks out.
 
-A provider knows nothing of threads, runs, events or the store. It raises the classes below
-``ProviderError`` and nothing else; it never retries by itself (the run does, visibly); it ends
-what it opened when its iterator is closed. Third parties register a factory, called with no
-arguments, under the entry-point group ``jupyter_chat_stream.providers``.
+A provider knows nothing of threads, runs, events and the store. It raises subclasses of
+``ProviderError`` only. It never retries: the run does, visibly. It closes its connections when its
+iterator is closed. Third parties register a factory without arguments under the entry-point group
+``jupyter_chat_stream.providers``.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ToolCallChunk:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolResultChunk:
-    """What a tool gave back that the provider ran itself; ``output`` is a JSON value."""
+    """The result of a tool that the provider ran itself; ``output`` is a JSON value."""
 
     tool_call_id: str
     name: str
@@ -57,13 +57,13 @@ class ToolResultChunk:
 
 @dataclass(frozen=True, kw_only=True)
 class EndChunk:
-    """The model is done; the last chunk of every stream that was not cut.
+    """The end of the answer: the last chunk of every stream that was not cut.
 
     ``usage`` counts tokens: ``input_tokens``, ``output_tokens``, ``cache_read_tokens``,
-    ``cache_write_tokens``. ``stop_reason`` is the field's usual word: ``end_turn``,
+    ``cache_write_tokens``. ``stop_reason`` is one of the common words: ``end_turn``,
     ``max_tokens``, ``stop_sequence``, ``tool_use``, ``pause_turn``,
     ``model_context_window_exceeded``; see ``endings`` for those that leave an answer incomplete.
-    A refusal is no end but raised, as ``Refusal``.
+    A refusal has no EndChunk: the provider raises ``Refusal``.
     """
 
     stop_reason: str
@@ -73,11 +73,11 @@ class EndChunk:
 
 @dataclass(frozen=True, kw_only=True)
 class AskChunk:
-    """A question to a person: nothing of this stream is read after it.
+    """A question to a person; the run reads nothing of this stream after it.
 
-    Once it is answered the provider is asked again, with one more of ``Prompt.answers``; what it
-    asks is bounded by ``runs.pauses``. ``choices`` None is any value; ``expires_in_s`` None: it
-    stays open.
+    After the reply the run calls the provider again, with one more item in ``Prompt.answers``.
+    ``runs.pauses`` limits the question. ``choices`` None allows any value; ``expires_in_s`` None
+    keeps the question open.
     """
 
     prompt: str
@@ -87,10 +87,10 @@ class AskChunk:
 
 @dataclass(frozen=True, kw_only=True)
 class SleepChunk:
-    """Nothing more before this time (ms since 1970): then the provider is asked again.
+    """A pause until a time (ms since 1970); then the run calls the provider again.
 
-    It gives the same chunk again; one whose time has passed is no sleep, and is read on after. So
-    the time must not be counted from the moment of the call: see ``Prompt.begun_at_ms``.
+    The provider then yields the same chunk again. The run reads on, because the time has passed. So
+    compute the time from ``Prompt.begun_at_ms``, not from the moment of the call.
     """
 
     until_ms: int
@@ -115,12 +115,12 @@ class Turn:
 
     role: Literal["user", "assistant"]
     text: str
-    cache: bool = False  # a mark: what ends here is worth caching
+    cache: bool = False  # whether the provider should cache the prompt up to here
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """A question this same answer has asked, and what a person said to it."""
+    """A question of this answer, with the reply of a person."""
 
     prompt: str
     value: Any
@@ -129,7 +129,7 @@ class Answered:
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """All a provider needs for one answer.
+    """The input of a provider for one answer.
 
     ``model`` is the provider's own name for it (without the ``provider/``). ``partial`` is the
     text this same answer already has from attempts that were cut or waited; the stream goes on
@@ -151,14 +151,14 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """What a model is called and what it can do. Sizes are in tokens."""
+    """The names and abilities of a model. Sizes are in tokens."""
 
     name: str
     label: str
     context_tokens: int
     max_output_tokens: int
     can: tuple[str, ...] = ()  # of: "reasoning", "tools", "images"
-    canned: bool = False  # the answers are written down beforehand, no model makes them
+    canned: bool = False  # whether its answers are prepared texts
 
 
 # A model that its provider does not list: small enough for nearly every model in use.

@@ -1,9 +1,8 @@
-"""Which providers there are, and which of them answers for ``provider/model``.
+"""The providers of a process, and the provider of a model id ``provider/model``.
 
-The built-in ones are named here and need no installed metadata, so a checkout works; the rest
-come from the entry-point group ``jupyter_chat_stream.providers``. A third party that cannot be
-loaded is listed with its error and harms nobody else. Whether a model is a good default is the
-service's to decide.
+The built-in providers are named here and need no installed metadata, so a checkout works. Others
+come from the entry-point group ``jupyter_chat_stream.providers``. A provider that cannot be loaded
+is listed with its error; the others work. The service, not the registry, chooses the default model.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def split_model(model_id: str) -> tuple[str, str]:
     """Split ``provider/model`` at its first slash.
 
     Raises:
-        BadRequest: there is no slash, or nothing on one side of it.
+        BadRequest: there is no slash, or one side of it is empty.
     """
     provider, slash, name = model_id.partition("/")
     if not (provider and slash and name):
@@ -44,7 +43,7 @@ class Registry:
     """The providers of this process, by name.
 
     Args:
-        providers: exactly these, for tests; None loads the built-in and the installed ones.
+        providers: the only providers, for tests; None loads the built-in and installed ones.
     """
 
     def __init__(self, providers: Iterable[Provider] | None = None) -> None:
@@ -62,15 +61,15 @@ class Registry:
 
     @property
     def broken(self) -> Mapping[str, str]:
-        """What kept the others from being loaded, a sentence each."""
+        """A sentence for each provider that could not be loaded."""
         return dict(self._broken)
 
     def get(self, model_id: str) -> tuple[Provider, Model]:
-        """Find who answers for a model id, and what the model can do.
+        """Return the provider of a model id, and the description of the model.
 
         Raises:
-            BadRequest: it is no ``provider/model``.
-            NoSuchModel: no provider of that name is here, or it has no such model.
+            BadRequest: the id is not of the form ``provider/model``.
+            NoSuchModel: there is no provider of that name, or it has no such model.
         """
         provider_name, name = split_model(model_id)
         provider = self._providers.get(provider_name)
@@ -79,7 +78,7 @@ class Registry:
         return provider, provider.model(name)
 
     def models(self) -> list[ModelRecord]:
-        """List every model on offer, and every broken provider, as the wire has them."""
+        """Return every model and every provider that could not be loaded, as on the wire."""
         listed: list[ModelRecord] = []
         broken = dict(self._broken)
         for name, provider in self._providers.items():
@@ -91,12 +90,12 @@ class Registry:
         return listed + [_broken_to_wire(name, broken[name]) for name in sorted(broken)]
 
     async def warm(self) -> None:
-        """Let every provider do its heavy imports now."""
+        """Run the heavy imports of every provider now."""
         for provider in self._providers.values():
             await provider.warm()
 
     async def close(self) -> None:
-        """End the connections of every provider, whatever one of them raises."""
+        """Close the connections of every provider, even if one of them raises."""
         failures: list[Exception] = []
         for provider in self._providers.values():
             try:

@@ -12,7 +12,7 @@ CHUNK_BYTES = 64 * 1024
 
 
 class ExportHandler(ChatHandler):
-    """The file is made first and sent then, no faster than the network takes it."""
+    """Write the file first, then send it as fast as the network takes it."""
 
     @requires("read")
     async def get(self, thread_id: str) -> None:
@@ -28,7 +28,7 @@ class ExportHandler(ChatHandler):
             self.set_header("Content-Length", str(exported.size))
             self.set_header("Cache-Control", "no-store")
             self.set_header("X-Content-Type-Options", "nosniff")
-            # Should a browser show it all the same: it may do nothing in the server's name.
+            # A browser that shows the file runs no script of it.
             self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
             try:
                 while chunk := exported.file.read(CHUNK_BYTES):

@@ -1,4 +1,4 @@
-"""Following over plain HTTP: server-sent events, and JSON at once or as a long poll."""
+"""Following over plain HTTP: server-sent events, JSON at once, and JSON by long poll."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class EventsHandler(ChatHandler):
-    """``threads/{id}/events``. Reading on is no activity: an open page keeps no server alive."""
+    """``threads/{id}/events``. A follower is no activity: an open page keeps no server alive."""
 
     _track_activity = False
 
@@ -36,17 +36,17 @@ class EventsHandler(ChatHandler):
             await self.unless_gone(self._stream(reader))
         except StreamClosedError:
             raise ClientGone from None
-        except StartFailed:  # the server stops: the stream ends, and its reader comes again
+        except StartFailed:  # the server stops; the reader will reconnect
             if not self._headers_written:
                 raise
         finally:
             reader.close()
 
     async def _stream(self, reader: Reader) -> None:
-        """Send frames as they come: the next is taken when the network has taken the last (L8)."""
+        """Send each frame when the network has taken the frame before (L8)."""
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
-        self.set_header("X-Accel-Buffering", "no")  # nginx holds streams back otherwise
+        self.set_header("X-Accel-Buffering", "no")  # nginx would buffer the stream
         await self.flush()
         arriving = asyncio.ensure_future(reader.next())
         try:
@@ -59,13 +59,13 @@ class EventsHandler(ChatHandler):
                 try:
                     frame = arriving.result()
                 except ChatStreamError:
-                    return  # the reader comes again with its Last-Event-ID, and is told then
+                    return  # the reader reconnects and gets the error then
                 if frame.sse:
                     self.write(frame.sse)
                     await self.flush()
                 if frame.op == "closed":
                     return
                 arriving = asyncio.ensure_future(reader.next())
-                await asyncio.sleep(0)  # a reader far behind leaves others their turn
+                await asyncio.sleep(0)  # let other tasks run between two frames
         finally:
             arriving.cancel()

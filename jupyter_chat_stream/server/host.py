@@ -1,9 +1,9 @@
-"""The one service of this server: started in the background, stopped with the server.
+"""The one service of this server: it starts in the background and stops with the server.
 
-Nothing heavy is imported before the server listens: the service and its database library, the
-providers and the validation are loaded by a thread afterwards, and requests that come earlier
-wait. A start that fails (a database that is unreadable, foreign, newer) is each request's
-answer until a later one succeeds; the server itself goes on.
+Before the server listens, it imports nothing heavy. A thread then loads the service, its database
+library, the providers and the validation; earlier requests wait for it. When a start fails (the
+database is unreadable, foreign or newer), each request gets that error until a later start
+succeeds. The Jupyter server itself goes on.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("jupyter_chat_stream.server")
 
 HEARTBEAT_S = 20.0
-ACTIVITY_S = 15.0  # hubs and servers cull by the minute
-STOP_S = 15.0  # a start that hangs must not keep the server from ending
-SETTLED_S = 10.0  # after its start, what is imported in the background has been
-START_AGAIN_S = 5.0  # a failed start is not tried again by every request
+ACTIVITY_S = 15.0  # culling counts in minutes
+STOP_S = 15.0  # stop() waits no longer for a start that hangs
+SETTLED_S = 10.0  # by then the background imports have finished
+START_AGAIN_S = 5.0  # minimum time between two starts after a failure
 
 
 def load_service(config: ChatStream) -> Service:
-    """Import all a request needs, and build the service; runs in a thread."""
+    """Import the modules that a request needs and build the service; runs in a thread."""
     import_module("jupyter_chat_stream.server.bodies")
     from ..service import Service
 
@@ -84,7 +84,7 @@ class ServiceHost:
         self._watching: asyncio.Task[None] | None = None
         self._settling: asyncio.TimerHandle | None = None
         self._identity: ConnectionIdentity | None = None
-        self._tokens: dict[str, str] = {}  # of people whose kernels were started here
+        self._tokens: dict[str, str] = {}  # by owner, for the kernels of this server
         self._streams: set[asyncio.Task[Any]] = set()
 
     def begin(self) -> None:
@@ -142,7 +142,7 @@ class ServiceHost:
         return self._identity
 
     def token_of(self, owner: str) -> str:
-        """Return the token that makes a kernel this person's."""
+        """Return the token of this person's kernels."""
         if owner not in self._tokens:
             self._tokens[owner] = secrets.token_urlsafe(32)
         return self._tokens[owner]
@@ -159,7 +159,7 @@ class ServiceHost:
         return None
 
     def hold(self, task: asyncio.Task[Any]) -> None:
-        """Take a stream's task, to end it with the server; it leaves by itself when done."""
+        """Keep the task of a stream, and cancel it when the server stops."""
         self._streams.add(task)
         task.add_done_callback(self._streams.discard)
 
@@ -169,7 +169,7 @@ class ServiceHost:
         return {"runs": active} if active else None
 
     def note_activity(self) -> None:
-        """Count an executing run as activity of the server."""
+        """Note an executing run as activity of the server, so that it is not culled."""
         if self.current_activity() is not None:
             self._settings["api_last_activity"] = datetime.now(timezone.utc)
 
@@ -179,7 +179,7 @@ class ServiceHost:
             self.note_activity()
 
     async def stop(self) -> None:
-        """End all streams, then the service; one that is just starting is waited for."""
+        """Cancel all streams, then stop the service; wait for a service that is starting."""
         self._is_stopped = True
         if self._settling is not None:
             self._settling.cancel()

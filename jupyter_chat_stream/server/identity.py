@@ -1,8 +1,8 @@
-"""Who is asking: the owner rule, and the identity that the connection file's token has.
+"""The owner of a request, and the identity of the connection file's token.
 
-The owner comes from the server alone, never from a payload. Where the hub or a provider of
-somebody's own gives real names, it is that name. Elsewhere it is one fixed user, because Jupyter
-gives each browser a random name, and a kernel and a browser must own the same threads.
+The owner comes from the server alone, never from a payload. It is the user's name where a hub or an
+identity provider of the administrator gives real names. Elsewhere it is one fixed user, because
+Jupyter gives each browser a random name, and a kernel and a browser must own the same threads.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _is_anonymous(provider: IdentityProvider, user: User) -> bool:
 class ConnectionIdentity(IdentityProvider):
     """Stands in for the server's provider where the connection file's token was sent.
 
-    Such a request comes from a kernel of this server: it is the server's owner, it needs no
+    Such a request comes from a kernel of this server: its user is the server's owner, it needs no
     XSRF token and its origin says nothing.
     """
 

@@ -1,10 +1,10 @@
-"""Whose a kernel is: the person who started it, where this server knows several.
+"""The owner of a kernel: the person who started it.
 
-The server's own token makes a kernel its single user's. Where an identity provider gives people
-names, a kernel that a request starts gets a connection file with a token of that person's, in its
-environment. Jupyter keeps that environment for restarts. A kernel that nobody's request starts is
-the server's user's. All kernels run as one user of the system: what keeps people's kernels apart
-from one another there is the system's to do, not this token's.
+The server's own token makes a kernel its single user's. Where an identity provider gives real
+names, a kernel that a request starts gets a connection file with a token of that person; the
+environment of the kernel names the file. Jupyter keeps this environment for restarts. A kernel
+that no request starts belongs to the server's user. All kernels run as one user of the operating
+system, so this token does not protect one person's kernel from another's.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class KernelOwners:
     """Names each kernel's owner in its environment when it is started.
 
     Args:
-        file_of: writes the connection file of an owner, and gives its path.
+        file_of: writes the connection file of an owner and returns its path.
     """
 
     def __init__(self, file_of: Callable[[str], Path]) -> None:
         self._file_of = file_of
 
     def watch(self, manager: Any) -> None:
-        """See to every kernel that this kernel manager starts from now on."""
+        """Set the owner of every kernel that this kernel manager starts from now on."""
         start = manager.start_kernel
 
         def start_kernel(*args: Any, **options: Any) -> Any:
@@ -46,7 +46,7 @@ class KernelOwners:
 
 
 def _caller() -> str | None:
-    """Return who asks for the kernel; None for the server's own user, and where nobody asks."""
+    """Return the person who starts the kernel; None for the server's user and without a request."""
     handler = CallContext.get(CallContext.JUPYTER_HANDLER)
     user = getattr(handler, "_jupyter_current_user", None)
     if handler is None or user is None:

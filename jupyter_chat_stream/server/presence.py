@@ -1,7 +1,7 @@
-"""The connection file while the server runs: written, written again where it is gone, removed.
+"""The connection file while the server runs: it is written, restored and removed here.
 
-Runtime folders are cleaned: by a logout, by a cleaner of temporary files, by hand. A kernel that
-starts afterwards would find no server, so the file is looked at every ``LOOK_S``.
+A logout, a cleaner of temporary files or a person may empty the runtime folder. A kernel that
+starts afterwards would find no server, so the server checks the file every ``LOOK_S``.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Presence:
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Write the file, and keep it from now on."""
+        """Write the file, and check it from now on."""
         self._keep()
         self._task = asyncio.ensure_future(self._work())
 
     async def end(self) -> None:
-        """Keep it no longer, and remove it if it is still ours."""
+        """Stop to check the file, and remove it if this server wrote it."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -54,7 +54,7 @@ class Presence:
             connection_file.write(self._path, self._content)
         except OSError as error:
             reason = reason_of(error)
-            if reason != self._trouble:  # not every two seconds
+            if reason != self._trouble:  # log each trouble once
                 log.error(Line("connection_file.refused", path=str(self._path), reason=reason))
             self._trouble = reason
             return

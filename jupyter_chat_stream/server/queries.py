@@ -1,4 +1,4 @@
-"""What a request says outside its body: query arguments and headers, each parsed once."""
+"""The query arguments and headers of a request, each parsed once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def text(handler: RequestHandler, name: str, *, least: int = 1, most: int = 200)
     """Return a query argument, None where it is absent.
 
     Raises:
-        InvalidInput: it is not UTF-8, or has too few or too many characters.
+        InvalidInput: the argument is not UTF-8, or it is too short or too long.
     """
     try:
         value = handler.get_query_argument(name, None, strip=False)
@@ -40,7 +40,7 @@ def whole(handler: RequestHandler, name: str, *, least: int, most: int) -> int |
     """Return a whole number of the query, None where it is absent.
 
     Raises:
-        InvalidInput: it is not one, or out of bounds.
+        InvalidInput: the argument is not a whole number, or it is out of bounds.
     """
     value = text(handler, name)
     return None if value is None else _whole(name, value, least=least, most=most)
@@ -57,7 +57,7 @@ def flag(handler: RequestHandler, name: str) -> bool:
     """Return a flag of the query; an absent flag is False.
 
     Raises:
-        InvalidInput: it is neither.
+        InvalidInput: the argument is none of 1, true, 0 and false.
     """
     value = text(handler, name)
     if value in (None, "0", "false"):
@@ -71,7 +71,7 @@ def seconds(handler: RequestHandler, name: str) -> float:
     """Return the seconds to wait, 0 where the argument is absent.
 
     Raises:
-        InvalidInput: it is not a number from 0 to 60.
+        InvalidInput: the argument is not a number from 0 to 60.
     """
     value = text(handler, name) or "0"
     number = float(value) if _SECONDS.fullmatch(value) else -1.0
@@ -86,7 +86,7 @@ def cursor(handler: RequestHandler) -> int:
     """Return the cursor: ``Last-Event-ID``, else ``after``, else 0.
 
     Raises:
-        InvalidInput: it is not a whole number.
+        InvalidInput: the cursor is not a whole number.
     """
     after = whole(handler, "after", least=0, most=MAX_CURSOR) or 0
     last = handler.request.headers.get("Last-Event-ID")
@@ -97,7 +97,7 @@ def idempotency_key(handler: RequestHandler) -> str | None:
     """Return the Idempotency-Key of the request, None where it is absent.
 
     Raises:
-        InvalidInput: it is empty, too long, or not printable ASCII.
+        InvalidInput: the key is empty, too long, or not printable ASCII.
     """
     value = handler.request.headers.get("Idempotency-Key")
     if value is not None and not _KEY.fullmatch(value):
@@ -121,10 +121,10 @@ def wants_stream(handler: RequestHandler) -> bool:
 
 
 def an_id(value: str, missing: type[Any]) -> str:
-    """Let through what can be an id; anything else names nothing here.
+    """Return a text that can be an id.
 
     Raises:
-        NotFound: of the class ``missing``.
+        NotFound: the text cannot be an id; the error is of the class ``missing``.
     """
     if not _ID.fullmatch(value):
         error: NotFound = missing(value[:100])
