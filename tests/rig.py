@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from jupyter_chat_stream.engine.local import LocalEngine
 from jupyter_chat_stream.providers.registry import Registry
-from jupyter_chat_stream.runs.execute import Execution, Tools
+from jupyter_chat_stream.runs.execute import Execution, RunServices
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.events import ENDS, Event
 from jupyter_chat_stream.store.audit import verify
@@ -44,15 +44,17 @@ class Rig:
         provider: ScriptedProvider,
         clock: Clock,
         config: ChatStream,
-        make_engine: Callable[[Tools, ChatStream], Any] = LocalEngine,
+        make_engine: Callable[[RunServices, ChatStream], Any] = LocalEngine,
     ) -> None:
         self.store = store
         self.provider = provider
         self.clock = clock
         self.config = config
         self.chat_store = ChatStore(store)  # as the engine holds it
-        self.tools = Tools(store=self.chat_store, registry=Registry([provider]), config=config)
-        self.engine = make_engine(self.tools, config)
+        self.services = RunServices(
+            store=self.chat_store, registry=Registry([provider]), config=config
+        )
+        self.engine = make_engine(self.services, config)
         self.published: list[Event] = []
         self.expected_damage: list[str] = []  # what verify is to find at the end
         self._commits = asyncio.Event()
@@ -121,7 +123,7 @@ class Rig:
     async def execute(self) -> RunRef:
         """Take the first run that is due and execute it to where it ends or waits."""
         claimed = await self.claim()
-        await self.bounded(Execution(self.tools, claimed).run())
+        await self.bounded(Execution(self.services, claimed).run())
         return claimed.run
 
     # ------------------------------------------------------------------ looking
@@ -199,7 +201,7 @@ async def running_rig(
     provider: ScriptedProvider | None = None,
     clock: Clock | None = None,
     make_store: Callable[..., Store] = Store.open,
-    make_engine: Callable[[Tools, ChatStream], Any] = LocalEngine,
+    make_engine: Callable[[RunServices, ChatStream], Any] = LocalEngine,
     url: str | None = None,
     **settings: Any,
 ) -> AsyncIterator[Rig]:

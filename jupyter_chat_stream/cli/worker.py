@@ -16,7 +16,7 @@ from .command import CliCommand, no_words
 from .database import SCRATCH
 
 if TYPE_CHECKING:
-    from ..runs.execute import Tools
+    from ..runs.execute import RunServices
 
 MAX_ACTIVE_RUNS = 100  # it has nothing else to do
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -110,7 +110,7 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
     """Execute runs meanwhile; gives the words that say who does."""
     from ..metrics.serving import MetricsServer
     from ..providers.registry import Registry
-    from ..runs.execute import Tools
+    from ..runs.execute import RunServices
     from ..store.front import ChatStore
 
     store = ChatStore.open(
@@ -122,8 +122,8 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
     try:
         store.attach(asyncio.get_running_loop())
         metrics.start()
-        tools = Tools(store=store, registry=Registry(), config=settings)
-        async with _executing(tools) as owner:
+        services = RunServices(store=store, registry=Registry(), config=settings)
+        async with _executing(services) as owner:
             where = store.describe()["url"]
             most = settings.max_active_runs
             yield f"worker {owner}, process {os.getpid()}, {most} runs at a time, on {where}"
@@ -133,23 +133,23 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _executing(tools: Tools) -> AsyncIterator[str]:
+async def _executing(services: RunServices) -> AsyncIterator[str]:
     """Start what executes and looks after it, and end it in good order; gives its name."""
     from ..engine.local import LocalEngine
     from ..engine.procrastinate import QueueWorker
     from ..metrics import collector
     from ..metrics.watch import ServiceWatch
 
-    if tools.store.is_sqlite:
-        engine: LocalEngine | QueueWorker = LocalEngine(tools, tools.config, kind="worker")
+    if services.store.is_sqlite:
+        engine: LocalEngine | QueueWorker = LocalEngine(services, services.config, kind="worker")
     else:
-        engine = QueueWorker(tools, tools.config)
-    housekeeping = tools.store.housekeeping(tools.config)
+        engine = QueueWorker(services, services.config)
+    housekeeping = services.store.housekeeping(services.config)
     watch = ServiceWatch(
-        store=tools.store, engine=engine, registry=tools.registry, housekeeping=housekeeping
+        store=services.store, engine=engine, registry=services.registry, housekeeping=housekeeping
     )
     collector.expose(watch)
-    warming = asyncio.get_running_loop().create_task(tools.registry.warm())
+    warming = asyncio.get_running_loop().create_task(services.registry.warm())
     try:
         await engine.start()
         housekeeping.start()
@@ -161,4 +161,4 @@ async def _executing(tools: Tools) -> AsyncIterator[str]:
         await housekeeping.stop()
         await engine.stop()
         await watch.close()
-        await tools.registry.close()
+        await services.registry.close()

@@ -5,7 +5,7 @@ On Postgres several servers may each run it: then leases say who lives, and noti
 
 from __future__ import annotations
 
-from ..runs.execute import Tools
+from ..runs.execute import RunServices
 from ..shared.config import ChatStream
 from ..store.front import Due
 from .holding import Holding
@@ -23,19 +23,19 @@ class LocalEngine(Holding):
 
     name = "local"
 
-    def __init__(self, tools: Tools, config: ChatStream, *, kind: Kind = "server") -> None:
-        self._tools = tools
+    def __init__(self, services: RunServices, config: ChatStream, *, kind: Kind = "server") -> None:
+        self._services = services
         self._kind = kind
-        self._owners = make_owners(tools.store, config, kind, on_expired=self._expired)
-        self.running = Running(tools, config, self._owners, on_end=self._made_room)
+        self._owners = make_owners(services.store, config, kind, on_expired=self._expired)
+        self.running = Running(services, config, self._owners, on_end=self._made_room)
         self._is_open = False
-        self.sweep = Sweep(tools.store, self, config)
+        self.sweep = Sweep(services.store, self, config)
 
     async def start(self) -> None:
         await self._owners.open()
         self._is_open = True
         self.running.start()
-        self._tools.store.on_foreign(self._hear)
+        self._services.store.on_foreign(self._hear)
         self.sweep.start()
 
     async def stop(self) -> None:

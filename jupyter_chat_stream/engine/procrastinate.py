@@ -18,7 +18,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ..runs.execute import Tools
+from ..runs.execute import RunServices
 from ..shared.backoff import Backoff
 from ..shared.config import ChatStream
 from ..shared.errors import StoreError
@@ -50,10 +50,10 @@ class Queue:
 
     name = "procrastinate"
 
-    def __init__(self, tools: Tools, config: ChatStream) -> None:
-        self._tools = tools
+    def __init__(self, services: RunServices, config: ChatStream) -> None:
+        self._services = services
         self._config = config
-        self._jobs = tools.store.job_queue()
+        self._jobs = services.store.job_queue()
         self._calls: list[tuple[str, int]] = []
         self._calling: asyncio.Task[None] | None = None
 
@@ -94,26 +94,26 @@ class Queue:
 class QueueWorker(Holding, Queue):
     """Executes what the queue calls for, and calls again what it finds due."""
 
-    def __init__(self, tools: Tools, config: ChatStream) -> None:
-        super().__init__(tools, config)
+    def __init__(self, services: RunServices, config: ChatStream) -> None:
+        super().__init__(services, config)
         self._owners = LeaseOwners(
-            tools.store.claims.lease(tools.store.new_id(), "worker", config.lease_s),
+            services.store.claims.lease(services.store.new_id(), "worker", config.lease_s),
             on_expired=self._expired,
             on_back=self._renew,
         )
         self._room = asyncio.Event()
         self.running = Running(
-            tools, config, self._owners, on_end=self._look_again, on_room=self._room.set
+            services, config, self._owners, on_end=self._look_again, on_room=self._room.set
         )
         self._working: asyncio.Task[None] | None = None
         self._round: asyncio.Task[None] | None = None
-        self.sweep = Sweep(tools.store, self, config)
+        self.sweep = Sweep(services.store, self, config)
 
     async def start(self) -> None:
         await super().start()
         await self._owners.open()
         self.running.start()
-        self._tools.store.on_foreign(self._hear)
+        self._services.store.on_foreign(self._hear)
         self.sweep.start()
         self._working = asyncio.get_running_loop().create_task(self._work())
 

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
-from ..runs.execute import Execution, Tools
+from ..runs.execute import Execution, RunServices
 from ..shared.config import ChatStream
 from ..shared.errors import StoreError
 from ..shared.logs import Line
@@ -65,14 +65,14 @@ class Running:
 
     def __init__(
         self,
-        tools: Tools,
+        services: RunServices,
         config: ChatStream,
         owners: Owners,
         *,
         on_end: Callable[[], None],
         on_room: Callable[[], None] = lambda: None,
     ) -> None:
-        self._tools = tools
+        self._services = services
         self._config = config
         self._owners = owners
         self._on_end = on_end
@@ -174,7 +174,7 @@ class Running:
             older = self._executing.get(work.run_id)
             if older is not None:  # an attempt that has not noticed yet that it is fenced
                 older.cancel()
-            work.execution = Execution(self._tools, claimed)
+            work.execution = Execution(self._services, claimed)
             work.thread_id = claimed.run.thread.id
             work.is_last_chance = claimed.is_last_chance
             if self.observe is not None:
@@ -187,7 +187,7 @@ class Running:
         await work.execution.run()
 
     async def _take(self, work: _Work, due: Due | None) -> Claimed | None:
-        claims, config = self._tools.store.claims, self._config
+        claims, config = self._services.store.claims, self._config
 
         def is_free(leases: LeaseReader, due: Due) -> bool:
             return due.attempt + 1 == work.attempt and self._is_free(leases, due, calls=1)
@@ -219,7 +219,7 @@ class Running:
             if not works:
                 continue
             try:
-                held = await self._tools.store.claims.held_by(self._owners.own)
+                held = await self._services.store.claims.held_by(self._owners.own)
             except StoreError as error:
                 log.warning(Line("watch.put_off", code=error.code))
                 continue

@@ -56,7 +56,7 @@ Why = Literal["cancelled", "shutdown"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tools:
+class RunServices:
     """What executing needs; the same for every run of a process."""
 
     store: ChatStore
@@ -67,8 +67,8 @@ class Tools:
 class Execution:
     """One run while this process works on it."""
 
-    def __init__(self, tools: Tools, claimed: Claimed) -> None:
-        self._tools = tools
+    def __init__(self, services: RunServices, claimed: Claimed) -> None:
+        self._services = services
         self._claimed = claimed
         self._step: asyncio.Task[None] | None = None
         self._why: Why | None = None
@@ -98,11 +98,11 @@ class Execution:
 
     async def _fail_damaged(self, damage: DamagedRow) -> None:
         run, attempt = self._claimed.run, self.attempt + 1
-        await self._tools.store.claims.fail_damaged(run, attempt, damage)
+        await self._services.store.claims.fail_damaged(run, attempt, damage)
 
     async def _attempt(self) -> bool:
         """Make one attempt; True where another is to follow at once."""
-        store, run, config = self._tools.store, self._claimed.run, self._tools.config
+        store, run, config = self._services.store, self._claimed.run, self._services.config
         gathered = await gather(store, run, config.system)
         appender = Appender(
             store,
@@ -138,11 +138,11 @@ class Execution:
 
     async def _stream(self, gathered: Gathered, appender: Appender) -> EndChunk | Pause | None:
         """Read the provider to its end or to a pause; None where ``stop`` came first."""
-        tools = self._tools
-        provider, model = tools.registry.get(self._claimed.model)
+        services = self._services
+        provider, model = services.registry.get(self._claimed.model)
         prompt = make_prompt(gathered, model, self._claimed.params)
         chunks = provider.stream(prompt)
-        reading = _Reading(chunks, appender, tools.store, tools.config.stall_timeout_s)
+        reading = _Reading(chunks, appender, services.store, services.config.stall_timeout_s)
         if self._why is None:
             self._step = asyncio.ensure_future(reading.run())
             try:
@@ -169,7 +169,7 @@ class Execution:
             await appender.finish((StatusChanged(phase="queued", detail="the server stopped"),))
 
     async def _fail(self, failure: ProviderError, appender: Appender, *, had_text: bool) -> bool:
-        claimed, config = self._claimed, self._tools.config
+        claimed, config = self._claimed, self._services.config
         visible = had_text or appender.has_written
         if visible and failure.retryable and claimed.on_crash == "interrupt":
             await appender.finish((_failed(failure), Finalized(status="interrupted")))
@@ -179,7 +179,7 @@ class Execution:
             return False
         wait_s = self._backoff_s(failure)
         release = wait_s >= SHORT_WAIT_S
-        store = self._tools.store
+        store = self._services.store
         until_ms = store.now_ms() + int(wait_s * 1000)
         await store.claims.put_off(claimed, until_ms, failure.code, release=release)
         if release or not await self._sleep(wait_s, appender):

@@ -20,7 +20,7 @@ from ..following.hub import Hub
 from ..metrics import collector
 from ..metrics.watch import ServiceWatch
 from ..providers.registry import Registry
-from ..runs.execute import Tools
+from ..runs.execute import RunServices
 from ..shared.config import ChatStream
 from ..shared.errors import ChatStreamError, InvalidInput, StoreError
 from ..store.front import ChatStore, Housekeeping, system_now_ms
@@ -93,7 +93,7 @@ class ServiceBase:
         registry = self._registry
         if registry is None:
             registry = await in_a_thread(Registry)
-        engine = self._make_engine(Tools(store=store, registry=registry, config=self.config))
+        engine = self._make_engine(RunServices(store=store, registry=registry, config=self.config))
         hub = Hub(store, poll_interval_s=self.config.poll_interval_s)
         housekeeping = store.housekeeping(self.config)
         watch = ServiceWatch(
@@ -114,11 +114,11 @@ class ServiceBase:
             watch=watch,
         )
 
-    def _make_engine(self, tools: Tools) -> Engine:
+    def _make_engine(self, services: RunServices) -> Engine:
         """Make the engine that fits: one that runs here, or one that tells the workers."""
-        if self.config.run_in_server or tools.store.is_sqlite:
-            return LocalEngine(tools, self.config)
-        return Queue(tools, self.config)
+        if self.config.run_in_server or services.store.is_sqlite:
+            return LocalEngine(services, self.config)
+        return Queue(services, self.config)
 
     def _starts_engine(self, store: ChatStore) -> bool:
         # else a worker on the same file hears of what is due

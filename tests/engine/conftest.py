@@ -16,7 +16,7 @@ import pytest
 
 from jupyter_chat_stream.engine.local import LocalEngine
 from jupyter_chat_stream.engine.procrastinate import QueueWorker
-from jupyter_chat_stream.runs.execute import Tools
+from jupyter_chat_stream.runs.execute import RunServices
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.store.chat.claims import Due
 from tests.clock import Clock
@@ -29,8 +29,8 @@ DELAYS_S = (0.0, 0.05)
 class HostileEngine(LocalEngine):
     """Loses a third of the calls, makes a third twice (then late), and delays the rest."""
 
-    def __init__(self, tools: Tools, config: ChatStream) -> None:
-        super().__init__(tools, config)
+    def __init__(self, services: RunServices, config: ChatStream) -> None:
+        super().__init__(services, config)
         self.chance = random.Random(7)
         self.fates: list[str] = []
 
@@ -45,7 +45,7 @@ class HostileEngine(LocalEngine):
             asyncio.get_running_loop().call_later(delay_s, later, run_id, attempt)
 
 
-ENGINES: dict[str, tuple[Callable[[Tools, ChatStream], Any], str]] = {
+ENGINES: dict[str, tuple[Callable[[RunServices, ChatStream], Any], str]] = {
     "local": (LocalEngine, "sqlite"),
     "local on Postgres": (LocalEngine, "postgres"),
     "procrastinate": (QueueWorker, "postgres"),

@@ -142,7 +142,7 @@ async def test_a_job_is_gone_when_its_run_has_ended(make_rig: MakeRig) -> None:
 async def test_a_call_that_broke_off_makes_room_as_well(make_rig: MakeRig) -> None:
     """L9: the slots of jobs that wait for room are stuck otherwise, until some run ends."""
     rig = await make_rig(max_active_runs=1)
-    worker, go_on = QueueWorker(rig.tools, rig.config), asyncio.Event()
+    worker, go_on = QueueWorker(rig.services, rig.config), asyncio.Event()
 
     async def take(work: Any, due: Any) -> None:
         if work.run_id == "01first":

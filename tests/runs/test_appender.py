@@ -80,7 +80,7 @@ async def test_a_database_that_refuses_for_a_while_costs_no_text(
     rig = await make_rig(["Prices ", "rose."])
     run = await rig.send(await rig.thread())
     await refuse_inserts(rig, "delta")
-    task = asyncio.ensure_future(Execution(rig.tools, await rig.claim()).run())
+    task = asyncio.ensure_future(Execution(rig.services, await rig.claim()).run())
     tries = 0
 
     def allow_after_two(self: Any, append: Any, events: Any, error: Any) -> None:

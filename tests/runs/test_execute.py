@@ -282,7 +282,7 @@ async def test_a_long_wait_holds_nothing_and_the_sweep_comes_back(make_rig: Make
 
 
 async def start(rig: Rig) -> tuple[Execution, asyncio.Task[None]]:
-    execution = Execution(rig.tools, await rig.claim())
+    execution = Execution(rig.services, await rig.claim())
     return execution, asyncio.ensure_future(execution.run())
 
 

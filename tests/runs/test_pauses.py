@@ -163,7 +163,7 @@ async def test_stop_before_the_question_is_written_wins(make_rig: MakeRig) -> No
     gate = Gate()
     rig = await make_rig(["One thing first. ", gate, YEAR])
     run = await rig.send(await rig.thread())
-    execution = Execution(rig.tools, await rig.claim())
+    execution = Execution(rig.services, await rig.claim())
     task = asyncio.ensure_future(execution.run())
     await rig.bounded(gate.reached())
     execution.stop("cancelled")
@@ -201,7 +201,7 @@ async def _dies_before(rig: Rig, commits: int) -> bool:
             question = (await rig.reply(run))["parts"][-1]
             await answer(rig, run, "2026" if question["choices"] else "Ada")
         rig.store.append = append if has_died else dying  # type: ignore[method-assign]
-        task = asyncio.ensure_future(Execution(rig.tools, await rig.claim("01a")).run())
+        task = asyncio.ensure_future(Execution(rig.services, await rig.claim("01a")).run())
         await asyncio.wait({task}, timeout=PATIENCE_S)
         has_died = has_died or task.cancelled()
     rig.store.append = append  # type: ignore[method-assign]
