@@ -1,9 +1,9 @@
-"""Events: what can happen in a thread, as values, and their form on the wire.
+"""The events of a thread as values, and their form on the wire.
 
-An ``Event`` is an envelope (where, when, whose) around one body. Bodies are small frozen
-classes, one per type; writers build them, so what is written is well formed. ``parse`` is the
-edge for readers: it takes what a newer writer may have sent and keeps unknown types as
-``Unknown``. ``encode`` is on the hot path: a delta is formatted, not walked.
+An ``Event`` is an envelope (thread, seq, time, run) around one body. A body is a small frozen
+class, one for each type; writers build bodies, so a written event is well formed. ``parse`` is the
+edge for readers: it keeps an event type of a newer writer as ``Unknown``. ``encode`` is on the hot
+path: it formats a delta directly.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ STATUS_BY_PHASE: Mapping[Phase, Status] = {
 
 @dataclass(frozen=True, kw_only=True)
 class MessageWritten:
-    """A message was created, delivered or restarted; it stands here whole.
+    """A message was created, delivered or restarted; the event carries the whole message.
 
-    ``deliver_at``, of a reply: its message is for later, and when that is (ISO 8601).
+    ``deliver_at`` of a reply is the time of its message for later (ISO 8601).
     """
 
     type: ClassVar = "message"
@@ -63,7 +63,7 @@ class MessageWritten:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusChanged:
-    """What the run is doing now. ``until`` is a time on the wire (ISO 8601)."""
+    """The run has entered a phase. ``until`` is a time on the wire (ISO 8601)."""
 
     type: ClassVar = "status"
     phase: Phase
@@ -94,7 +94,7 @@ class ToolStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolReturned:
-    """What a tool call gave back."""
+    """A tool call has returned."""
 
     type: ClassVar = "tool_result"
     tool_call_id: str
@@ -127,7 +127,7 @@ class InputGiven:
 
 @dataclass(frozen=True, kw_only=True)
 class Completed:
-    """The model said all it had to say. ``usage`` counts tokens."""
+    """The model has ended its answer. ``usage`` counts tokens."""
 
     type: ClassVar = "complete"
     content: str
@@ -138,7 +138,7 @@ class Completed:
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """Why the run could not do what it was asked."""
+    """The run has failed, for this reason."""
 
     type: ClassVar = "error"
     code: str
@@ -148,7 +148,7 @@ class Failed:
 
 @dataclass(frozen=True, kw_only=True)
 class Finalized:
-    """The end of a run: always last, exactly one (L4)."""
+    """The run has ended; exactly one such event, always the last of the run (L4)."""
 
     type: ClassVar = "finalized"
     status: EndStatus
@@ -164,7 +164,7 @@ class ThreadChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class Unknown:
-    """An event of a type this reader does not know: skipped, and the cursor moves on."""
+    """An event of a type that this reader does not know; the fold skips it."""
 
     type: str
     fields: Mapping[str, Any]
@@ -202,7 +202,7 @@ BODIES: dict[str, Any] = {
     )
 }
 _OPTIONAL = ("continues", "deliver_at", "detail", "until", "choices", "expires_at", "job_id")
-# encoders are kept: json.dumps makes one for each call that is not in its own form
+# json.dumps would create an encoder for each call
 _compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _canonical = json.JSONEncoder(
     separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False
@@ -257,7 +257,7 @@ def _second(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}"
 
 
-# Read here and not by ``fromisoformat``, which takes more ways in each new Python.
+# Not ``fromisoformat`` alone: it accepts more forms with each new Python.
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2})(?:(:[0-9]{2})(?:\.([0-9]{1,9}))?)?"
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})?"
@@ -268,7 +268,7 @@ def from_iso(text: str) -> int:
     """Read a time with its zone into ms since 1970: RFC 3339, where seconds may be missing.
 
     Raises:
-        InvalidInput: not written so, or without a time zone.
+        InvalidInput: the text has another form, or no time zone.
     """
     try:
         found = _TIME.fullmatch(text)
@@ -330,7 +330,7 @@ def parse(wire: Mapping[str, Any]) -> Event:
     """Read an event off the wire.
 
     Raises:
-        InvalidInput: it is not an event.
+        InvalidInput: the object is not an event.
     """
     try:
         return Event(
@@ -372,7 +372,7 @@ def canonical(value: Any) -> str:
 
 
 def clean_text(text: str) -> str:
-    """Replace what no database and no wire takes: lone surrogates, and U+0000."""
+    """Replace lone surrogates and U+0000, which databases and JSON cannot hold."""
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
     try:
@@ -383,7 +383,7 @@ def clean_text(text: str) -> str:
 
 
 def clean_json(value: Any) -> Any:
-    """Clean every text of a JSON value; a number JSON does not have becomes null."""
+    """Clean every text of a JSON value; NaN and infinities become null."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, float):

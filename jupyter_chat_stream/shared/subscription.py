@@ -1,7 +1,7 @@
-"""The subscription: what a reader does with what it receives. No socket, no await.
+"""The subscription: the rules by which a reader applies frames. No socket, no await.
 
-It is fed frames and gives back actions, so that the kernel's link, the tests and any other reader
-share one gap rule (L6): accept ``seq = cursor + 1``, drop ``<= cursor``, ask again on a jump.
+A subscription receives frames and returns actions, so that every reader shares one gap rule (L6):
+accept ``seq = cursor + 1``, drop ``<= cursor``, ask again on a jump.
 
 ::
 
@@ -26,7 +26,7 @@ from .records import Failure, SnapshotFrame, SubscribeFrame
 
 @dataclass(frozen=True, kw_only=True)
 class Applied:
-    """The state moved on; ``events`` is empty where a snapshot moved it."""
+    """The state has moved on; ``events`` is empty where a snapshot moved it."""
 
     events: tuple[Event, ...]
     live: bool
@@ -34,7 +34,7 @@ class Applied:
 
 @dataclass(frozen=True, kw_only=True)
 class Resubscribe:
-    """Ask again: ``after`` is the cursor to ask from (0: the state was dropped)."""
+    """The reader must subscribe again, after this cursor (0: the state was dropped)."""
 
     after: int
     reason: str
@@ -42,22 +42,23 @@ class Resubscribe:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """Nothing more will come; ``error`` is the wire's error object, or None when deleted."""
+    """The server sends nothing more; ``error`` is None where the thread was deleted."""
 
     error: Failure | None
 
 
 Action = Applied | Resubscribe | Ended
 
-# What a frame that is not of our protocol makes Python say.
+# The exceptions of Python that a malformed frame raises.
 _MALFORMED = (LookupError, AttributeError, TypeError, ValueError)
 
 
 class Subscription:
     """One thread as one reader follows it.
 
-    Until ``Resubscribe`` is answered, what still comes of the subscription before causes no second
-    one. A misfit at the same place again ends it: a log nobody can fold is said, not retried.
+    While a new subscription is under way, late frames of the old one request no further one. A
+    second misfit at the same seq ends the subscription: a log that does not fold is reported, not
+    retried.
     """
 
     def __init__(self, thread_id: str) -> None:
@@ -78,7 +79,7 @@ class Subscription:
         return {"op": "subscribe", "thread": self.thread_id, "after": self.cursor}
 
     def receive(self, frame: Mapping[str, Any]) -> Action | None:
-        """Take one frame of this thread; None where there is nothing to do."""
+        """Apply one frame of this thread; return None where the reader has nothing to do."""
         op = frame.get("op")
         try:
             if op == "events":

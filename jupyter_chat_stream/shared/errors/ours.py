@@ -91,14 +91,14 @@ class ScheduleNotFound(NotFound):
 
 
 class Forbidden(ChatStreamError):
-    """The server knows who asks, and the answer is no."""
+    """The user may not do this."""
 
     code = "forbidden"
     status = 403
 
 
 class Conflict(ChatStreamError):
-    """The request is well formed but the state it meets does not allow it."""
+    """The request is well formed, but the present state does not allow it."""
 
     code = "conflict"
     status = 409
@@ -116,7 +116,7 @@ class RunNotEnded(Conflict):
 
 
 class RunRefused(Conflict):
-    """What the model declined to say is not gone on with."""
+    """The model has declined to answer, so there is nothing to continue."""
 
     code = "run_refused"
 
@@ -129,7 +129,7 @@ class RunRefused(Conflict):
 
 
 class RequestNotOpen(Conflict):
-    """The question was answered, has expired, or its run has ended."""
+    """The question has a reply or has expired, or its run has ended."""
 
     code = "request_not_open"
 
@@ -144,7 +144,7 @@ class TooManySchedules(Conflict):
 
 
 class TooManyLater(Conflict):
-    """A user has as many messages for later as may be."""
+    """A user has the maximum of messages for later."""
 
     code = "too_many_later"
 
@@ -181,7 +181,7 @@ class CursorAhead(Conflict):
 
 
 class Compacted(ChatStreamError):
-    """The single events that were asked for are gone; their messages are not."""
+    """Compaction removed the requested events; their messages remain."""
 
     code = "compacted"
     status = 410
@@ -196,14 +196,14 @@ class Compacted(ChatStreamError):
 
 
 class LimitReached(ChatStreamError):
-    """Too much at once; ``retry_after_s`` says when to try again."""
+    """A limit is reached; ``retry_after_s`` is the time to wait."""
 
     code = "limit_reached"
     status = 429
 
 
 class StaleAttempt(ChatStreamError):
-    """Another attempt, or an end, has come before this write (L5)."""
+    """Another attempt or the end of the run came before this write (L5)."""
 
     code = "stale_attempt"
     status = 409
@@ -223,7 +223,7 @@ class FoldError(ChatStreamError):
 
 
 class DamagedRow(FoldError):
-    """A row holds what no writer of ours has written; it was left as it is."""
+    """A row holds a value that no writer of this package has written; it is unchanged."""
 
     code = "damaged_row"
 
@@ -240,7 +240,7 @@ class DamagedRow(FoldError):
 
 
 class StoreError(ChatStreamError):
-    """The database cannot be used as it is; its bytes are left alone."""
+    """The database cannot be used; its bytes are unchanged."""
 
     code = "store_error"
     status = 503
@@ -285,7 +285,7 @@ class DatabaseGone(StoreError):
 
 
 class DataFolderRefused(StoreError):
-    """The chat's own folder cannot be made or written to."""
+    """The folder of the chat cannot be created or written to."""
 
     code = "data_folder_refused"
 
@@ -299,7 +299,7 @@ class DataFolderRefused(StoreError):
 
 
 class DatabaseUnreachable(StoreError):
-    """The database is away, for longer than whoever waits had patience."""
+    """The database has been unreachable for longer than the caller waits."""
 
     code = "database_unreachable"
 
@@ -308,7 +308,7 @@ class DatabaseUnreachable(StoreError):
 
 
 class ServerUnavailable(ChatStreamError):
-    """The kernel finds no chat-stream server."""
+    """The kernel finds no server of the chat."""
 
     code = "server_unavailable"
     status = 503
