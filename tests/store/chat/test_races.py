@@ -10,8 +10,10 @@ import pytest
 
 from jupyter_chat_stream.shared.errors import Conflict
 from jupyter_chat_stream.shared.events import ThreadChanged
-from jupyter_chat_stream.store.chat import runs, threads
+from jupyter_chat_stream.store.chat import runs, schedules, threads
+from jupyter_chat_stream.store.chat.schedules import NewSchedule
 from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
+from jupyter_chat_stream.store.sql.driver import lock_threads
 from tests.store.bench import PATIENCE_S, Bench, completed, postgres_only
 
 STORES = 3
@@ -162,3 +164,20 @@ def test_locks_taken_in_a_circle_are_taken_again(benches: list[Bench]) -> None:
     at_once(benches[:2], write)
     for ref in refs:
         assert benches[0].seqs(ref) == [1, 2, 3]
+
+
+@postgres_only
+def test_the_statement_that_takes_locks_finds_threads_by_any_id(bench: Bench) -> None:
+    """So a command needs no look-up before its write, and locks are taken in one order."""
+    run, other = bench.send(bench.thread()), bench.thread()
+    new = NewSchedule(content="x", cron="0 9 * * *")
+    schedule, _ = bench.do(lambda tx: schedules.create(tx, "local", other.id, new), other.pk)
+
+    def locked(*places: int | str) -> list[int]:
+        return bench.do(lambda tx: list(tx.execute(lock_threads(places)).scalars()))
+
+    for place in (run.id, run.thread.id, run.thread.pk):
+        assert locked(place) == [run.thread.pk]
+    assert locked(schedule["id"]) == [other.pk]
+    assert locked(other.id, run.id, other.pk, run.thread.pk) == [run.thread.pk, other.pk]
+    assert locked("0" * 22, "' OR '1'='1") == []
