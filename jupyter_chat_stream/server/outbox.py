@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 
 MAX_HELD_BYTES = 256 * 1024
-THICK = 3  # frames in one write, from which on the next one gathers
+BUSY_WRITE = 3  # A write of this many frames means load: wait gather_s before the next write.
 GATHER_S = 0.004
 
 
@@ -111,7 +111,7 @@ class Outbox:
         error = written.exception()
         if error is not None:
             self._end(error)
-        elif len(texts) >= THICK:
+        elif len(texts) >= BUSY_WRITE:
             asyncio.get_running_loop().call_later(self._gather_s, self._gone_out, texts)
         else:
             self._gone_out(texts)

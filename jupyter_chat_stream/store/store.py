@@ -124,7 +124,7 @@ class Store:
         self, enqueue: Callable[[Connection, Sequence[tuple[str, int]]], None]
     ) -> None:
         """Call this in each writing transaction with the (run id, attempt) it makes due."""
-        self._writer.enqueue = enqueue
+        self._writer.batches.enqueue = enqueue
 
     def on_foreign(self, callback: Foreign, *, wants: Wants | None = None) -> None:
         """Call back when another process tells that it has committed: a hint, often at once (L9).
@@ -149,7 +149,7 @@ class Store:
     @property
     def notices_told(self) -> int:
         """How many commits other processes were told of."""
-        return self._writer.notices_told
+        return self._writer.batches.notices_told
 
     def close(self) -> None:
         """Write what is pending, then end all threads and connections. Blocks."""

@@ -107,5 +107,5 @@ async def delete(following: Following) -> None:
 def a_silent_store(rig: Rig) -> Store:
     """Another process's store on the same file, whose notices are all lost."""
     other = Store.open(rig.store.database.url.render_as_string(), now_ms=rig.clock)
-    other._writer._notices = Notices()
+    other._writer.batches.notices = Notices()
     return other

@@ -109,7 +109,7 @@ class LogMachine(Base):
         """L1, L6: another process commits, of which this one hears nothing; then this one does."""
         if self.elsewhere is None:
             self.elsewhere = Store.open(self.url, now_ms=self.now, make_id=self.new_id)
-            self.elsewhere._writer._notices = Notices()  # which tells nobody
+            self.elsewhere._writer.batches.notices = Notices()  # which tells nobody
             self.elsewhere.listen(self.note)
         if index % 2:
             for reader in self.readers:  # those that are level meet a gap
@@ -347,7 +347,7 @@ class LogMachine(Base):
         assert not any(future.done() for future in lost)
         self.leave_all()
         self.expect(since)
-        self.store._writer._drop_connection()  # as the system does for a process that died
+        self.store._writer.connection.drop()  # as the system does for a process that died
         self.store._notices.stop()
         self.store._pool.shutdown()
         self.store.database.close()

@@ -71,8 +71,8 @@ class Command:
 
 
 @dataclass(kw_only=True, eq=False)
-class Look:
-    """Asks whether another connection may have committed since the last look."""
+class ChangeProbe:
+    """Asks whether another connection may have committed since the last time."""
 
     future: Future[bool] = field(default_factory=Future)
 

@@ -17,7 +17,8 @@ from jupyter_chat_stream.runs.appender import MAX_PENDING_CHARS, Appender
 from jupyter_chat_stream.shared.errors import DatabaseUnreachable, StaleAttempt
 from jupyter_chat_stream.shared.events import Delta, Finalized, ThreadChanged
 from jupyter_chat_stream.store.front import ChatStore
-from jupyter_chat_stream.store.log import outcome, writer
+from jupyter_chat_stream.store.log import outcome, pending
+from jupyter_chat_stream.store.log.operations import Command, Committed
 from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
 from jupyter_chat_stream.store.sql import driver
 from tests.postgres import Postgres
@@ -125,11 +126,11 @@ def test_an_id_that_the_server_gave_again_does_not_pass_for_ours(bench: Bench) -
         with bench.store.database.writing.connect() as conn:
             return outcome.was_committed(conn, doubt)
 
-    bench.store._writer._drop_connection()  # the pool's only one: nothing is being written
-    assert ask(writer.Committed(events=[event], outcomes=[])) is True
+    bench.store._writer.connection.drop()  # the pool's only one: nothing is being written
+    assert ask(Committed(events=[event], outcomes=[])) is True
     other = replace(event, at=event.at + 1)
-    assert ask(writer.Committed(events=[other], outcomes=[])) is False
-    assert ask(writer.Committed(events=[], outcomes=[]), str(int(xid) + 1_000_000)) is False
+    assert ask(Committed(events=[other], outcomes=[])) is False
+    assert ask(Committed(events=[], outcomes=[]), str(int(xid) + 1_000_000)) is False
 
 
 # ---------------------------------------------------------------- the server goes
@@ -192,20 +193,20 @@ class Retries:
     """Counts how often the writer connects; the event comes with the last one wanted."""
 
     def __init__(self, bench: Bench, wanted: int) -> None:
-        self._writer = bench.store._writer
-        self._original = self._writer._connection
+        self._connection = bench.store._writer.connection
+        self._original = self._connection.get
         self._left = wanted
         self._enough = threading.Event()
 
     def __enter__(self) -> threading.Event:
-        self._writer._connection = self._count  # type: ignore[method-assign]
+        self._connection.get = self._count  # type: ignore[method-assign]
         return self._enough
 
     def __exit__(self, *exc: object) -> None:
-        self._writer._connection = self._original  # type: ignore[method-assign]
+        self._connection.get = self._original  # type: ignore[method-assign]
 
     def _count(self) -> Any:
-        if self._writer._conn is None:
+        if self._connection._conn is None:
             self._left -= 1
             if self._left == 0:
                 self._enough.set()
@@ -222,7 +223,7 @@ def test_a_command_has_less_patience_than_a_run(
     claimed = bench.claimed()
     change = ThreadChanged(thread={"title": "never"})
     proxy.cut(refuse=True)
-    command = writer.Command(
+    command = Command(
         work=lambda tx: tx.append(claimed.run.thread, change),
         places=(claimed.run.thread.pk,),
         patience_s=0.2,
@@ -244,7 +245,7 @@ def test_a_command_has_less_patience_than_a_run(
 def test_closing_does_not_wait_for_a_server_that_is_away(
     bench: Bench, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "LAST_PATIENCE_S", 0.1)
+    monkeypatch.setattr(pending, "LAST_PATIENCE_S", 0.1)
     claimed = bench.claimed()
     proxy.cut(refuse=True)
     lost = bench.put(claimed, "a")
@@ -336,7 +337,7 @@ def test_a_command_in_doubt_is_told_so_and_is_not_done_again(bench: Bench, proxy
     """L1: its patience ends before the server is back; it had not come through, and never will."""
     thread = bench.thread()
     lost = proxy.lose(b"COMMIT", "before", refuse=True)
-    command = writer.Command(
+    command = Command(
         work=lambda tx: tx.append(thread, ThreadChanged(thread={"title": "never"})),
         places=(thread.pk,),
         patience_s=0.2,

@@ -344,7 +344,7 @@ def test_only_where_operations_come_thick_does_the_next_commit_gather(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Group commit: a lone operation waits for no tick."""
-    claims = [bench.claimed() for _ in range(writer_module.THICK)]
+    claims = [bench.claimed() for _ in range(writer_module.BUSY_BATCH)]
     waited: list[int] = []
 
     def gather(seconds: float) -> None:

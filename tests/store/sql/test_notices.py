@@ -219,7 +219,7 @@ async def test_a_notice_that_is_lost_costs_latency_only(bench: Bench, other: Ben
     bench.store.attach(asyncio.get_running_loop())
     hub = Hub(ChatStore(bench.store), poll_interval_s=0.01)
     try:
-        other.store._writer._notices = Notices()  # which tells nobody
+        other.store._writer.batches.notices = Notices()  # which tells nobody
         thread = await asyncio.get_running_loop().run_in_executor(None, other.thread)
         reader = hub.follow(thread, 0)
         await read_until(reader, '"live"')

@@ -1,0 +1,154 @@
+"""One batch, one transaction: the writing connection, and what is done over it.
+
+::
+
+    begin ─► lock threads ─► read heads, check attempts ─► insert ─► COMMIT ─► tell other processes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from ...shared.errors import ChatStreamError, StaleAttempt
+from ..sql import driver
+from ..sql.database import Database
+from ..sql.failures import is_unreachable
+from ..sql.notices.base import Notices, notice_of
+from .operations import Append, Command, Committed, Operation, Outcome
+from .outcome import InDoubt
+from .transaction import Transaction
+
+
+class WritingConnection:
+    """The one connection of this process that writes: made when it is needed, then kept."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._conn: Connection | None = None
+        self._version: int | None = None  # SQLite's data version, as of the last probe
+
+    def get(self) -> Connection:
+        """Return the connection; connect if there is none."""
+        if self._conn is None:
+            self._conn = self._database.writing.connect()
+        return self._conn
+
+    def drop(self) -> None:
+        """Close the connection; the next use makes another."""
+        conn, self._conn, self._version = self._conn, None, None
+        if conn is not None:
+            conn.close()
+
+    def lose(self, error: BaseException) -> None:
+        """Drop a connection that broke: an outage begins."""
+        self._database.outage.begin(error.__cause__ or error)
+        if self._conn is not None:
+            self._conn.invalidate()
+        self.drop()
+
+    def found_again(self) -> None:
+        """The database answers: the outage ends."""
+        self._database.outage.end()
+
+    def has_changed(self) -> bool:
+        """Whether another connection may have committed since the last call.
+
+        SQLite compares commits of others only within one connection. It is this one, so that the
+        writer's own commits do not count.
+        """
+        self._database.refuse_gone()
+        before = self._version
+        self._version = driver.data_version(self.get())
+        return self._version != before
+
+
+class BatchWriter:
+    """Writes a batch in one transaction.
+
+    ``enqueue`` is the engine's call, in the transaction itself, for the (run id, attempt) pairs
+    that become due with its commit.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        connection: WritingConnection,
+        *,
+        now_ms: Callable[[], int],
+        new_id: Callable[[], str],
+        notices: Notices | None = None,
+    ) -> None:
+        self.enqueue: Callable[[Connection, Sequence[tuple[str, int]]], None] | None = None
+        self.notices = notices or Notices()
+        self.notices_told = 0
+        self._database = database
+        self._connection = connection
+        self._now_ms = now_ms
+        self._new_id = new_id
+
+    def write(self, batch: Sequence[Operation]) -> Committed:
+        """Write and commit the operations.
+
+        Raises:
+            InDoubt: the COMMIT was sent and not answered.
+            Exception: any other error; nothing was written.
+        """
+        conn = self._connection.get()
+        xid, locked = driver.begin_writing(conn, _places(batch))
+        tx = Transaction(conn, self._now_ms, self._new_id, locked=locked)
+        # One query checks the attempts of all appends. A refused command empties the transaction's
+        # caches, so `_perform` checks the attempt again, mostly without a query.
+        tx.guard(op.run for op in batch if isinstance(op, Append))
+        outcomes: list[Outcome] = []
+        for operation in batch:
+            outcomes.append((operation, *_perform(tx, operation)))
+        tx.flush()
+        if tx.due and self.enqueue is not None:
+            self.enqueue(conn, tx.due)
+        committed = Committed(events=tx.events, outcomes=outcomes, bytes=tx.bytes)
+        notice = notice_of(tx.events, is_due=bool(tx.due)) if self.notices.has_others else None
+        try:
+            driver.commit(conn, self.notices.statement(notice) if notice else "")
+        except DBAPIError as error:  # an error before the COMMIT leaves no doubt: it was undone
+            if xid is None or not is_unreachable(error):
+                raise
+            raise InDoubt(xid, committed) from error
+        self._database.refuse_gone()  # what went into a deleted file is told to nobody (L3)
+        self._database.outage.end()
+        if notice:
+            self.notices.tell(notice)
+            self.notices_told += 1
+        return committed
+
+
+def _perform(tx: Transaction, operation: Operation) -> tuple[Any, BaseException | None]:
+    if isinstance(operation, Command):
+        try:
+            with tx.savepoint():
+                return operation.work(tx), None
+        except ChatStreamError as refusal:
+            return None, refusal
+    try:
+        tx.guard((operation.run,))
+        events = tx.append_attempt(operation.run, operation.attempt, operation.bodies)
+    except StaleAttempt as stale:
+        return None, stale
+    if operation.release:
+        tx.set_run(operation.run, owner=None)
+    if operation.settle or operation.release:
+        tx.settle(operation.run)
+    return events, None
+
+
+def _places(batch: Sequence[Operation]) -> list[driver.Place]:
+    places: list[driver.Place] = []
+    for operation in batch:
+        if isinstance(operation, Append):
+            places.append(operation.run.thread.pk)
+        else:
+            places.extend(operation.places)
+    return places

@@ -1,0 +1,112 @@
+"""One commit, for as long as the database is away (L1, L3).
+
+::
+
+               ┌───────── was not committed ◄──────────┐
+               ▼                                       │
+    ───────► WRITING ──COMMIT without an answer──► IN DOUBT ──was committed──► committed
+             │  ▲  └────── committed ──────────────────│─────────────────────►
+      away   │  │                              away or │ ▲
+             ▼  │ pause                 still going on ▼ │ pause
+             AWAY                                   UNKNOWN
+
+In both pauses the operations whose patience is over are told so and leave. A commit in doubt is
+never repeated before the database has said that it did not happen: its text would be there twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from sqlalchemy.exc import DBAPIError
+
+from ...shared.errors import DatabaseUnreachable
+from ..sql.failures import AWAY_BACKOFF, is_unreachable
+from .batch import BatchWriter, WritingConnection
+from .operations import Command, Committed, Operation
+from .outcome import InDoubt, was_committed
+from .pending import PendingOperations
+
+AWAY = "The database is away; nothing was written. Try again when it is back."
+UNKNOWN = "The database is away; whether this was written is not known. Look when it is back."
+# If the COMMIT of a lost connection is still under way after this time, the server is told to end
+# it: the server may not have noticed yet that its client is gone.
+END_COMMIT_AFTER_S = 2.0
+
+
+class CommitAttempt:
+    """Commits one batch.
+
+    Args:
+        batch: operations that are told during an outage are removed from this list.
+        deliver: called with the outcomes of those.
+    """
+
+    def __init__(
+        self,
+        batch: list[Operation],
+        batches: BatchWriter,
+        connection: WritingConnection,
+        pending: PendingOperations,
+        deliver: Callable[[Committed], None],
+    ) -> None:
+        self._batch = batch
+        self._batches = batches
+        self._connection = connection
+        self._pending = pending
+        self._deliver = deliver
+        self._doubt: InDoubt | None = None
+
+    def run(self) -> Committed:
+        """Commit the batch, or return nothing once nobody waits for it any more.
+
+        Raises:
+            Exception: the database refused the batch; nothing was written.
+        """
+        for pause_s in AWAY_BACKOFF.pauses():
+            try:
+                if self._doubt is None:
+                    return self._batches.write(self._batch)
+                is_committed = self._ask(self._doubt)
+                if is_committed:
+                    return self._doubt.committed
+                if is_committed is not None:
+                    self._doubt = None
+                    continue
+            except InDoubt as doubt:
+                self._doubt = doubt
+                self._connection.lose(doubt)
+            except DBAPIError as error:
+                if self._doubt is None and not is_unreachable(error):
+                    raise
+                self._connection.lose(error)
+            self._pending.wait(pause_s)
+            self._tell_the_late()
+            if not self._batch and (self._doubt is None or self._pending.is_ending):
+                break
+        return Committed(events=[], outcomes=[])
+
+    def _ask(self, doubt: InDoubt) -> bool | None:
+        """Ask the database whether the transaction was committed; None while it goes on."""
+        is_overdue = time.monotonic() - doubt.since_s > END_COMMIT_AFTER_S
+        found = was_committed(self._connection.get(), doubt, give_up=is_overdue)
+        if found is not None:
+            self._connection.found_again()
+        return found
+
+    def _tell_the_late(self) -> None:
+        """Tell the operations whose patience is over that the database is away; they leave.
+
+        An append in doubt waits on until the store closes: its run would only write it again.
+        """
+        late = [operation for operation in self._batch if self._pending.is_late(operation)]
+        if self._doubt is not None and not self._pending.is_ending:
+            late = [operation for operation in late if isinstance(operation, Command)]
+        self._batch[:] = [operation for operation in self._batch if operation not in late]
+        why = AWAY if self._doubt is None else UNKNOWN
+        reasons = [(operation, why) for operation in late]
+        reasons += [(operation, AWAY) for operation in self._pending.withdraw_late()]
+        if reasons:
+            outcomes = [(operation, None, DatabaseUnreachable(why)) for operation, why in reasons]
+            self._deliver(Committed(events=[], outcomes=[*outcomes]))
