@@ -22,7 +22,7 @@ from jupyter_chat_stream.store.chat import commands, runs, threads
 from jupyter_chat_stream.store.chat.claims import Claimed, claim, find_one
 from jupyter_chat_stream.store.log.operations import Append, Commit
 from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
-from jupyter_chat_stream.store.retention.cleanup import PURGE_AFTER_MS, Counts, Turn
+from jupyter_chat_stream.store.retention.cleanup import PURGE_AFTER_MS, CleanupLease, Counts
 from jupyter_chat_stream.store.retention.housekeeping import Housekeeping
 from jupyter_chat_stream.store.retention.steps import Write
 from jupyter_chat_stream.store.store import Store, system_now_ms
@@ -43,7 +43,7 @@ class Waits:
     seconds: float = 0.0
 
 
-class Steps(Turn):
+class Steps(CleanupLease):
     """A turn that measures its steps with the transaction they are in."""
 
     begun: list[tuple[float, float]] = []  # noqa: RUF012  of the transaction under way
@@ -92,7 +92,7 @@ async def _run(sizes: list[int], seconds: float) -> Section:
             live = [await _claimed(store, await _thread(store)) for _ in range(LIVE)]
             alone = await _beside(store, live, lambda: asyncio.sleep(seconds))
             config = ChatStream(keep_events_days=END_MS / 86_400_000)
-            house = Housekeeping(store, config, turn=Steps)
+            house = Housekeeping(store, config, make_lease=Steps)
             compacting = await _beside(store, live, house.look)
             compacted, compacting_s = house.counts.compacted_deltas, _steps()
             await store.write(lambda tx: commands.delete(tx, OWNER, thread.id), thread.pk)

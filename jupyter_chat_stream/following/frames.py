@@ -1,4 +1,4 @@
-"""What a reader hands on: frames, each encoded once for all who follow, and where they may go."""
+"""Frames, each encoded once for all readers, and the sink that a reader delivers them to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..store.front import Snapshot
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """What a reader hands to its transport: ``text`` is the socket's frame, ``sse`` the stream's.
+    """One frame for a reader's transport: ``text`` for a socket, ``sse`` for an event stream.
 
     ``op`` is ``events``, ``snapshot``, ``live`` or ``closed``; ``seq`` is the cursor after it.
     """
@@ -45,7 +45,7 @@ class Frame:
 
 
 class Batch:
-    """The events of one thread in one commit, for all who follow it."""
+    """The events of one thread in one commit, for all its readers."""
 
     def __init__(self, events: Sequence[Event]) -> None:
         self.first, self.last = events[0].seq, events[-1].seq
@@ -57,7 +57,7 @@ class Batch:
 
     @property
     def text(self) -> str:
-        """The frame of all of them."""
+        """The frame with all of them."""
         if self._text is None:
             self._text = _events_text(self._thread_id, self.encoded)
         return self._text
@@ -73,10 +73,10 @@ def _deletes(event: Event) -> bool:
 
 
 class Sink(Protocol):
-    """What a reader pours into: the way out of a socket."""
+    """The receiver of a reader's frames: one thread on one socket."""
 
     def take(self, text: str) -> bool:
-        """Take a frame; False: there is no room for it now."""
+        """Accept a frame; False if there is no room for it now."""
 
     async def drained(self) -> None:
-        """Wait until all that was taken has gone."""
+        """Wait until every accepted frame is sent."""

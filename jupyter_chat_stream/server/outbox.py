@@ -1,9 +1,9 @@
-"""What one socket has taken and not yet given to the network: in order, and bounded (L8).
+"""The frames that one socket has accepted and not yet sent: in order, and bounded (L8).
 
-What is posted in one turn of the loop is written at once, with one call of the system; what comes
-while that is on its way is the next write, and where frames come thick it gathers for ``GATHER_S``:
-no screen shows more, and each write wakes whoever reads. Where there are too many bytes, no more is
-taken: whoever has more comes back once all is gone.
+All frames posted in one turn of the loop are sent by one system call. Frames posted while a write
+is under way form the next write. After a write of ``BUSY_WRITE`` frames the next one waits
+``GATHER_S``: no screen needs more updates, and each write wakes the process that reads. A full
+outbox accepts no frame; the caller waits until it is empty (``drained``) and comes back.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Outbox:
     """The way out of one socket.
 
     Args:
-        write: begins to write frames, and gives what is done when the network has taken them all.
-        on_full: told of the bytes held when a frame finds no room, once until some have gone.
+        write: begins to write frames; the future is done once the network has taken them all.
+        on_full: called with the bytes held when a frame is refused, once until some were sent.
     """
 
     def __init__(
@@ -35,16 +35,16 @@ class Outbox:
         self._on_full = on_full
         self._gather_s = gather_s
         self._is_full = False
-        self._waiting: list[tuple[object, str]] = []  # whose, and what
-        self._gone: asyncio.Future[None] | None = None  # done when those that wait have gone
-        self._in_flight: asyncio.Future[None] | None = None  # the same for those on their way
+        self._waiting: list[tuple[object, str]] = []  # (sender, frame), in order
+        self._gone: asyncio.Future[None] | None = None  # done once the waiting frames are sent
+        self._in_flight: asyncio.Future[None] | None = None  # done once the current write is
         self._error: BaseException | None = None  # the socket is closed
         self.held_bytes = 0
 
     def post(self, text: str, sender: object = None) -> bool:
-        """Take a frame; False where there is no room.
+        """Accept a frame; False if the outbox is full.
 
-        One may be of any size: where half of the room is free, it is taken however large it is.
+        If half of the outbox is free, it accepts one frame of any size.
         """
         if self._error is not None:
             return False
@@ -57,22 +57,22 @@ class Outbox:
         return True
 
     async def send(self, text: str, sender: object = None) -> None:
-        """Take a frame, room or not, and wait until the network has taken it."""
+        """Accept a frame even if the outbox is full, and wait until the network has taken it."""
         if self._error is None:
             self._put(text, sender)
         await self.drained()
 
     def withdraw(self, sender: object) -> None:
-        """Forget the frames of a sender that are not on their way yet."""
+        """Forget the frames of a sender that are not being written yet."""
         kept = [(whose, text) for whose, text in self._waiting if whose is not sender]
         self.held_bytes -= sum(len(text) for whose, text in self._waiting if whose is sender)
         self._waiting = kept
 
     async def drained(self) -> None:
-        """Wait until everything that was taken before has gone.
+        """Wait until every frame accepted so far is sent.
 
         Raises:
-            OSError, WebSocketClosedError: it never will, as the socket is closed.
+            OSError, WebSocketClosedError: the socket is closed.
         """
         last = self._gone or self._in_flight
         if last is not None:
@@ -94,20 +94,20 @@ class Outbox:
             return
         self._in_flight, self._gone = self._gone, None
         texts, self._waiting = [text for _, text in self._waiting], []
-        if not texts:  # all of them were withdrawn
+        if not texts:  # every frame was withdrawn
             self._gone_out(texts)
             return
         try:
             written = self._write(texts)
-        except Exception as error:  # noqa: BLE001  a closed socket, however it says so
+        except Exception as error:  # noqa: BLE001  a closed socket raises one of many errors
             self._end(error)
             return
-        if written.done():  # as nearly always: what the system has taken has gone
-            self._settle(written, texts)
+        if written.done():  # nearly always: the system has taken the frames at once
+            self._end_write(written, texts)
         else:
-            written.add_done_callback(lambda done: self._settle(done, texts))
+            written.add_done_callback(lambda done: self._end_write(done, texts))
 
-    def _settle(self, written: asyncio.Future[None], texts: list[str]) -> None:
+    def _end_write(self, written: asyncio.Future[None], texts: list[str]) -> None:
         error = written.exception()
         if error is not None:
             self._end(error)
@@ -125,7 +125,7 @@ class Outbox:
         self._flush()
 
     def _end(self, error: BaseException) -> None:
-        """Hold nothing any more, and tell whoever waits or comes."""
+        """Drop all frames; those who wait, and later callers, get the error."""
         self._error = error
         self._waiting, self.held_bytes = [], 0
         for last in (self._in_flight, self._gone):

@@ -23,14 +23,14 @@ from .sql import damage, rows
 from .sql.driver import among
 
 PAGE_MESSAGES = 32
-PAGE_EVENTS = 256  # decoding a page holds the interpreter; others want it too
+PAGE_EVENTS = 256  # decoding a page holds the interpreter's lock, so a page is short
 PAGE_BYTES = 64 * 1024
 PAGE_ROWS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """Where a message stands, without what it says."""
+    """Where a message stands, without its content."""
 
     pk: int
     id: str
@@ -40,7 +40,7 @@ class Entry:
 
 
 def read_entries(conn: Connection, thread: ThreadRef) -> list[Entry]:
-    """Give all messages of a thread, oldest first, without what they say."""
+    """Read where each message of a thread stands, oldest first, without its content."""
     sql = "SELECT pk, id, role, status, parent_id FROM message WHERE thread = :pk ORDER BY pk"
     return [
         Entry(pk=row[0], id=row[1], role=row[2], status=row[3], parent_id=row[4])
@@ -51,7 +51,7 @@ def read_entries(conn: Connection, thread: ThreadRef) -> list[Entry]:
 def each_message(
     conn: Connection, thread: ThreadRef, keys: Sequence[int], upto: int
 ) -> Iterator[MessageRecord]:
-    """Give messages by their keys, in that order; open replies are folded up to that seq."""
+    """Read messages by their keys, in that order; open replies are folded up to ``upto``."""
     partial = {run.message_pk: run for run in open_runs(conn, thread)}
     sql = f"SELECT pk, {rows.MESSAGE_COLUMNS} FROM message WHERE pk {among(conn)}"
     for start in range(0, len(keys), PAGE_MESSAGES):
@@ -73,7 +73,7 @@ def _message(
 
 
 def each_run(conn: Connection, thread: ThreadRef) -> Iterator[RunRecord]:
-    """Give the thread's runs as on the wire, oldest first."""
+    """Read the thread's runs as the wire has them, oldest first."""
     sql = (
         f"SELECT {rows.RUN_COLUMNS}, message.id AS message_id FROM run "
         "JOIN message ON message.pk = run.message WHERE run.thread = :pk AND run.pk > :after "
@@ -95,7 +95,7 @@ def each_event(conn: Connection, thread: ThreadRef) -> Iterator[Event]:
 
 
 def read_compactions(conn: Connection, thread: ThreadRef) -> list[dict[str, Any]]:
-    """Say which deltas were taken out of the log, and the hash of what they folded to (L2)."""
+    """Read which deltas were compacted, and the hash of the message they folded to (L2)."""
     sql = (
         "SELECT run.id AS run_id, first_seq, last_seq, deltas, message_sha256, at_ms "
         "FROM compaction JOIN run ON run.pk = compaction.run WHERE compaction.thread = :pk "
@@ -137,7 +137,7 @@ class WholeThread:
 
 
 def each_thread(conn: Connection) -> Iterator[ThreadRef]:
-    """Give every thread that is not deleted, oldest first."""
+    """List every thread that is not deleted, oldest first."""
     sql = (
         f"SELECT pk, id FROM thread WHERE NOT deleted AND pk > :after ORDER BY pk LIMIT {PAGE_ROWS}"
     )

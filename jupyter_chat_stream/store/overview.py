@@ -1,6 +1,6 @@
-"""What a database holds, at a glance: counts and times for whoever looks after it, and no text.
+"""Counts and times of a database for its operator; no text of a chat.
 
-Everything is cheap beside a log of any length: events are counted by the threads' heads (L1: dense
+Every query is cheap beside a log of any length: events are counted by the threads' heads (L1: dense
 from 1), not by reading them.
 """
 
@@ -16,12 +16,12 @@ from ..shared.events import iso
 from .chat.runs import count_by_status
 from .log.transaction import execute
 
-MOST_OPEN = 50
+MAX_OPEN_RUNS = 50  # listed one by one
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenRun:
-    """A run that has not ended. ``owner`` holds it, None where nobody does."""
+    """A run that has not ended. ``owner`` is the process that works on it, None if none does."""
 
     id: str
     thread_id: str
@@ -35,9 +35,10 @@ class OpenRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who holds runs, or could: ``lease_s`` is how long it is still believed alive.
+    """A process that holds runs, or could.
 
-    ``lease_s`` is negative for one that has expired, and None where owners are told by locks.
+    ``lease_s`` is how long the process still counts as alive, negative once it has expired. It is
+    None on SQLite, where a lock on a file shows that a process lives.
     """
 
     owner: str
@@ -105,7 +106,7 @@ def count_open(conn: Connection) -> dict[str, int]:
 
 
 def oldest_pending(conn: Connection) -> str | None:
-    """Give when the run was made that is pending longest, None where none is."""
+    """Read when the run was made that is pending longest; None if none is pending."""
     return _time(
         conn, "SELECT MIN(created_ms) FROM run WHERE ended_ms IS NULL AND status = 'pending'"
     )
@@ -115,7 +116,7 @@ def _open_runs(conn: Connection) -> tuple[OpenRun, ...]:
     sql = (
         "SELECT run.id, thread.id, run.status, run.phase, run.attempt, run.owner, "
         "run.created_ms, run.wake_ms FROM run JOIN thread ON thread.pk = run.thread "
-        f"WHERE run.ended_ms IS NULL ORDER BY run.pk LIMIT {MOST_OPEN}"
+        f"WHERE run.ended_ms IS NULL ORDER BY run.pk LIMIT {MAX_OPEN_RUNS}"
     )
     return tuple(
         OpenRun(

@@ -1,13 +1,13 @@
-"""Retention: what goes when, all of it in small steps (``steps``), by whoever has the turn.
+"""Retention: which rows are deleted when, in small steps (``steps``).
 
 ::
 
     quiet threads marked ──► deleted threads purged ──► ended runs compacted ──► room given back
 
-A ``Turn`` is a lease in the database, looked at in every step's own transaction: one process does
-it at a time, and of one that died another takes over. Nothing depends on that but work done twice:
-each step looks whether things are as they were read. ``plan`` says what there is to do, ``collect``
-does it at once; in the background it is housekeeping's.
+One process at a time holds the ``CleanupLease``, a row in the database that every step checks in
+its own transaction; if the process dies, another takes over. Two processes at once would only do
+work twice, because each step checks that the rows still are as they were read. ``plan`` counts what
+there is to do, ``collect`` does it at once, ``housekeeping`` does it in the background.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ log = logging.getLogger("jupyter_chat_stream.store")
 
 DAY_MS = 24 * 60 * 60 * 1000
 PURGE_AFTER_MS = DAY_MS  # from the mark to the purge
-KEEP_BYTES = 1024 * 1024  # unused room that is left in the file: it is soon used again
+KEEP_BYTES = 1024 * 1024  # of unused space stay in the file, because it is soon used again
 LEASE_MS = 60_000
-AT_ONCE = 64  # threads or runs listed at once
-_TURN = "housekeeping"
+PAGE_ROWS = 64  # threads or runs in one listing
+_LEASE_KEY = "housekeeping"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What is to go: ``None`` keeps for ever."""
+    """The ages at which events and threads are deleted. None: never."""
 
     keep_events_ms: int | None
     retention_ms: int | None
@@ -51,7 +51,7 @@ class Policy:
 
     @classmethod
     def of(cls, config: ChatStream, **changes: Any) -> Policy:
-        """Read what is configured."""
+        """Read the policy from the settings."""
         given = {
             "keep_events_ms": _ms(config.keep_events_days),
             "retention_ms": _ms(config.retention_days),
@@ -87,7 +87,7 @@ class Plan:
 
 
 def plan(conn: Connection, policy: Policy, now_ms: int) -> Plan:
-    """Say what there is to do, without doing it."""
+    """Count what there is to do, without doing it."""
     runs, deltas = 0, 0
     if policy.keep_events_ms is not None:
         cutoff = {"cutoff": now_ms - policy.keep_events_ms}
@@ -116,15 +116,15 @@ def collect(
     progress: Callable[[Counts], None] | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> Counts:
-    """Do all there is to do, on this thread; other processes get their turns in between.
+    """Do all there is to do, on this thread; live commits come between the steps.
 
     Raises:
         DatabaseBusy: another process is just doing it.
         StoreError: the database cannot be used; what was done until then stands.
     """
-    turn = Turn(store.new_id())
+    lease = CleanupLease(store.new_id())
     counts = Counts()
-    if not store.submit(turn.take).result():
+    if not store.submit(lease.take).result():
         raise DatabaseBusy(
             "Another process is tidying this database up just now. Try again in a minute."
         )
@@ -134,7 +134,7 @@ def collect(
             return store.read_now(step.work)
         if is_log_long(store.database.path):
             pause(REST_S)
-        found, took_s = store.submit(turn.holding(step, counts), *step.threads).result()
+        found, took_s = store.submit(lease.holding(step, counts), *step.threads).result()
         pause(took_s)  # SQLite's lock is not fair: who waits for it tries now and then
         if progress is not None:
             progress(counts)
@@ -143,7 +143,7 @@ def collect(
     try:
         drive(tidy(store.now_ms, policy, counts), do)
     finally:
-        store.submit(turn.give_back).result()
+        store.submit(lease.give_back).result()
     return counts
 
 
@@ -160,7 +160,7 @@ def tidy(
 ) -> Steps[None]:
     """Do all there is to do, step by step.
 
-    ``known`` are ids of what was left before as not being what its log says: no word of it again.
+    ``known`` are the ids of threads and runs already logged as damaged: they are not logged again.
     """
     work = _Tidying(policy, counts, budget or Budget(), set() if known is None else known)
     if policy.retention_ms is not None:
@@ -172,7 +172,7 @@ def tidy(
 
 
 class _Tidying:
-    """One round: every thread and run that is listed has its turn once."""
+    """One round: every listed thread and run is handled once."""
 
     def __init__(self, policy: Policy, counts: Counts, budget: Budget, known: set[str]) -> None:
         self.budget = budget
@@ -217,12 +217,12 @@ class _Tidying:
                 after = thread.pk
 
     def _guarded(self, what: RunRef | ThreadRef, steps: Steps[None]) -> Steps[None]:
-        """Let what is damaged keep itself back, and nothing else."""
+        """Do the steps of one thread or run; log it if it is damaged, and let the others go on."""
         try:
             yield from steps
         except NotFound:
             pass  # another process has purged it since it was listed
-        except (StoreError, TurnLost):
+        except (StoreError, CleanupLeaseLost):
             raise
         except (ChatStreamError, LookupError, TypeError, ValueError) as error:
             self._counts.left += 1
@@ -234,11 +234,11 @@ class _Tidying:
 
 
 def _compactable(cutoff_ms: int, after: tuple[int, int]) -> Callable[[Connection], Any]:
-    return lambda conn: find_compactable(conn, cutoff_ms, after, AT_ONCE)
+    return lambda conn: find_compactable(conn, cutoff_ms, after, PAGE_ROWS)
 
 
 def _threads(which: str, cutoff_ms: int, after: int) -> Callable[[Connection], Any]:
-    return lambda conn: find_threads(conn, which, cutoff_ms, after, AT_ONCE)
+    return lambda conn: find_threads(conn, which, cutoff_ms, after, PAGE_ROWS)
 
 
 def _count(conn: Connection, which: str, cutoff_ms: int) -> int:
@@ -250,39 +250,41 @@ def _ms(days: float | None) -> int | None:
     return None if days is None else int(days * DAY_MS)
 
 
-# ---------------------------------------------------------------------- whose turn it is
+# ---------------------------------------------------------------------- the lease
 
 
-class TurnLost(Conflict):
-    """Another process has the turn by now."""
+class CleanupLeaseLost(Conflict):
+    """Another process holds the cleanup lease by now."""
 
     code = "turn_lost"
 
 
 @dataclass(frozen=True)
-class Turn:
-    """The right to tidy up, held under a name for ``LEASE_MS`` from its last step."""
+class CleanupLease:
+    """The right to clean up, held under a name for ``LEASE_MS`` after its last renewal."""
 
     name: str
     clock: Callable[[], float] = field(default=time.perf_counter)
 
     def take(self, tx: Transaction) -> bool:
-        """Take the turn; False where another has it."""
+        """Take the lease; False if another process holds it."""
         holder, until_ms = self._read(tx)
-        # an end that is too far away was set by a clock that was wrong
+        # An end that is further away than LEASE_MS was set by a wrong clock: ignore it.
         if holder not in (None, self.name) and tx.now_ms < until_ms <= tx.now_ms + LEASE_MS:
             return False
         self._write(tx, self.name, tx.now_ms + LEASE_MS)
         return True
 
     def holding(self, step: Write, counts: Counts) -> Callable[[Transaction], tuple[Any, float]]:
-        """Make the step one that looks for the turn, and gives how long it took, in seconds."""
+        """Wrap a step: it checks the lease first, and returns its duration in seconds too."""
 
         def work(tx: Transaction) -> tuple[Any, float]:
             begun = self.clock()
             holder, until_ms = self._read(tx)
             if holder != self.name:
-                raise TurnLost("Another process has begun to tidy up; this one leaves it to it.")
+                raise CleanupLeaseLost(
+                    "Another process has begun to tidy up; this one leaves it to it."
+                )
             if until_ms < tx.now_ms + LEASE_MS // 2:
                 self._write(tx, self.name, tx.now_ms + LEASE_MS)
             found = step.work(tx)
@@ -295,23 +297,22 @@ class Turn:
         return work
 
     def give_back(self, tx: Transaction) -> None:
-        """Let the next one have it."""
+        """End the lease, so that another process can take it."""
         if self._read(tx)[0] == self.name:
-            tx.execute("DELETE FROM meta WHERE key = :key", {"key": _TURN})
+            tx.execute("DELETE FROM meta WHERE key = :key", {"key": _LEASE_KEY})
 
     def _read(self, tx: Transaction) -> tuple[str | None, int]:
-        found = tx.execute("SELECT value FROM meta WHERE key = :key", {"key": _TURN}).scalar()
+        found = tx.execute("SELECT value FROM meta WHERE key = :key", {"key": _LEASE_KEY}).scalar()
         if found is None:
             return None, 0
         held = json.loads(found)
         return str(held["by"]), int(held["until_ms"])
 
     def _write(self, tx: Transaction, name: str, until_ms: int) -> None:
-        # two that take it at once on Postgres: the one that comes second undoes nothing of the
-        # first, it only has the turn from then on
+        # If two processes take the lease at once on Postgres, the second one holds it from then on.
         value = json.dumps({"by": name, "until_ms": until_ms})
         tx.execute(
             "INSERT INTO meta (key, value) VALUES (:key, :value) "
             "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            {"key": _TURN, "value": value},
+            {"key": _LEASE_KEY, "value": value},
         )

@@ -33,14 +33,15 @@ from .steps import Budget, Read, Steps, Write, within
 
 T = TypeVar("T")
 
-PAGE = 512  # events folded at once: about a ms of the interpreter
-JOIN_EVERY = 16  # pages
+PAGE = 512  # events in one page of the fold: about 1 ms of the interpreter
+JOIN_EVERY = 16  # pages after which the texts of the folded deltas are joined
+# Deltas and bytes of text in one slice, and slices that are read at once.
 SLICE, SLICE_BYTES, SLICES = 512, 128 * 1024, 8
 SLICE_COLUMNS = "seq, text"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compacted:
+class CompactionResult:
     """The deltas that were taken out of the log, and the bytes of their text."""
 
     deltas: int
@@ -80,7 +81,7 @@ class _Page:
 
 
 def compact(tx: Transaction, run: RunRef) -> int:
-    """Take the deltas of an ended run out in this one transaction; gives how many there were.
+    """Delete the deltas of an ended run in this one transaction. Returns how many there were.
 
     Raises:
         RunNotEnded: its deltas are still needed.
@@ -106,7 +107,7 @@ def find_compactable(
     return [((row[0], row[1]), _ref(row)) for row in execute(conn, sql, params).fetchall()]
 
 
-def compact_run(run: RunRef, *, budget: Budget) -> Steps[Compacted]:
+def compact_run(run: RunRef, *, budget: Budget) -> Steps[CompactionResult]:
     """Take the deltas of an ended run out, as much in each step as the budget allows.
 
     Raises:
@@ -119,19 +120,19 @@ def compact_run(run: RunRef, *, budget: Budget) -> Steps[Compacted]:
     if begun is None:
         whole = yield from _fold(run)
         if not whole.count:
-            return Compacted(deltas=0, text_bytes=0)
+            return CompactionResult(deltas=0, text_bytes=0)
         after, left, is_begun = whole.first - 1, whole.count, False
     else:
         whole, left = begun
         after, is_begun = whole.first - 1, True
     deltas = taken_bytes = 0
     while left:
-        slices = yield Read(work=_reader(run, after, whole.last, left))
+        slices = yield Read(work=_read_slices(run, after, whole.last, left))
         if not slices:
             raise Conflict(f"The deltas of run {run.id!r} are not those that were counted.")
         while slices:
             taken = yield Write(
-                work=_taker(run, slices, whole, left, is_begun, budget),
+                work=_delete_slices(run, slices, whole, left, is_begun, budget),
                 threads=(run.thread.pk,),
             )
             is_begun = True
@@ -141,11 +142,11 @@ def compact_run(run: RunRef, *, budget: Budget) -> Steps[Compacted]:
                 deltas += done.count
                 taken_bytes += done.text_bytes
             slices = slices[taken:]
-    return Compacted(deltas=deltas, text_bytes=taken_bytes)
+    return CompactionResult(deltas=deltas, text_bytes=taken_bytes)
 
 
 def digest(message: MessageRecord) -> str:
-    """Give the hash that stands for a message's deltas once they are gone."""
+    """Hash a message; the hash stands for its deltas once they are deleted."""
     return hashlib.sha256(canonical(message).encode()).hexdigest()
 
 
@@ -153,7 +154,7 @@ def digest(message: MessageRecord) -> str:
 
 
 def _begun(conn: Connection, run: RunRef) -> tuple[_Deltas, int] | None:
-    """Give what is known of a run whose compaction has begun, and how many deltas are left."""
+    """Return the deltas of a run whose compaction has begun, and how many are left; else None."""
     status = _status(conn, run)
     if status not in ENDS:
         raise RunNotEnded(run.id, status)
@@ -179,7 +180,7 @@ def _fold(run: RunRef) -> Steps[_Deltas]:
     first, last, count, pages = None, 0, 0, 0
     page = _Page(seq=seq)
     while not page.is_last:
-        page = yield Read(work=_folder(run, page.seq, upto, fold, joins=pages % JOIN_EVERY == 0))
+        page = yield Read(work=_fold_page(run, page.seq, upto, fold, joins=pages % JOIN_EVERY == 0))
         first = page.first if first is None else first
         last = max(last, page.last)
         count += page.deltas
@@ -195,7 +196,7 @@ def _bounds(conn: Connection, run: RunRef) -> tuple[int, int]:
     return max((turn or 0) - 1, 0), upto
 
 
-def _folder(
+def _fold_page(
     run: RunRef, after: int, upto: int, fold: list[MessageFold], *, joins: bool
 ) -> Callable[[Connection], _Page]:
     tail = (
@@ -215,7 +216,7 @@ def _folder(
                 page.deltas += 1
             _apply(run, fold, row)
         if joins and fold:
-            fold[0].value()  # else each delta's text is an object of its own till the end
+            fold[0].value()  # joins the texts; otherwise each stays an object until the end
         return page
 
     return work
@@ -248,8 +249,10 @@ def _compared(conn: Connection, run: RunRef, fold: list[MessageFold]) -> str:
 # ---------------------------------------------------------------------- taking them out
 
 
-def _reader(run: RunRef, after: int, upto: int, left: int) -> Callable[[Connection], list[_Slice]]:
-    """Make the reader of the next slices: what is to be taken out together, or not at all."""
+def _read_slices(
+    run: RunRef, after: int, upto: int, left: int
+) -> Callable[[Connection], list[_Slice]]:
+    """Make the function that reads the next slices; a slice is deleted as a whole or not."""
     tail = (
         f"FROM (SELECT {SLICE_COLUMNS} FROM event WHERE thread = :thread AND seq > :after AND "
         f"seq <= :upto AND run = :run AND type = 'delta' ORDER BY seq LIMIT {SLICE}) AS slice"
@@ -287,7 +290,7 @@ def _reader(run: RunRef, after: int, upto: int, left: int) -> Callable[[Connecti
     return work
 
 
-def _taker(
+def _delete_slices(
     run: RunRef,
     slices: Sequence[_Slice],
     whole: _Deltas,
@@ -295,7 +298,7 @@ def _taker(
     is_begun: bool,
     budget: Budget,
 ) -> Callable[[Transaction], int]:
-    """Make the step that takes slices out, at least one; it gives how many."""
+    """Make the step that deletes slices, at least one. It returns how many."""
 
     def work(tx: Transaction) -> int:
         is_over = budget.start()
@@ -304,7 +307,7 @@ def _taker(
             _begin(tx, run, whole, status)
         taken = count = 0
         for each in slices:
-            _take_out(tx, run, each)
+            _delete_slice(tx, run, each)
             taken, count = taken + 1, count + each.count
             if is_over():
                 break
@@ -338,7 +341,7 @@ def _begin(tx: Transaction, run: RunRef, whole: _Deltas, status: str) -> None:
     )
 
 
-def _take_out(tx: Transaction, run: RunRef, each: _Slice) -> None:
+def _delete_slice(tx: Transaction, run: RunRef, each: _Slice) -> None:
     where = {"thread": run.thread.pk, "run": run.pk}
     gone = tx.execute(
         "DELETE FROM event WHERE thread = :thread AND seq > :after AND seq <= :last "
@@ -349,7 +352,7 @@ def _take_out(tx: Transaction, run: RunRef, each: _Slice) -> None:
 
 
 def _found(run: RunRef, row: T | None) -> T:
-    if row is None:  # another process has purged its thread since it was listed
+    if row is None:  # another process has purged the thread since the run was listed
         raise RunNotFound(run.id)
     return row
 

@@ -1,7 +1,7 @@
-"""Room: what a SQLite file has no more use for goes back to the disk, a few pages in each step.
+"""Disk space: unused pages of a SQLite file go back to the disk, a few in each step.
 
-New files can do that (``auto_vacuum``); one of an older release is rebuilt once, by a command,
-while nobody else has it open. Postgres sees to its room by itself.
+New files can shrink so (``auto_vacuum``). The file of an older release is rebuilt once, by a
+command, while no other process has it open. Postgres manages its space by itself.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Room:
 
 
 def is_log_long(path: Path | None) -> bool:
-    """Say whether SQLite's log waits for a checkpoint, which a pause of ``REST_S`` lets pass.
+    """Return whether SQLite's write-ahead log waits for a checkpoint; pause ``REST_S`` for it.
 
-    Steps after steps would make it so long that a checkpoint has to hold commits up.
+    Without a pause the log would grow until a checkpoint has to delay commits.
     """
     try:
         return path is not None and Path(f"{path}-wal").stat().st_size > CHECKPOINT_BYTES
@@ -47,7 +47,7 @@ def is_log_long(path: Path | None) -> bool:
 
 
 def read_room(conn: Connection) -> Room | None:
-    """Measure the file; None where the database is none."""
+    """Measure the file; None if the database is not a file."""
     if conn.dialect.name != "sqlite":
         return None
     page, pages, free, mode = (
@@ -63,7 +63,7 @@ def read_room(conn: Connection) -> Room | None:
 
 
 def give_back(*, keep_bytes: int, budget: Budget) -> Steps[int]:
-    """Give unused pages back, but for ``keep_bytes`` that are soon used again; gives the bytes.
+    """Return unused pages to the disk, all but ``keep_bytes``. Returns the number of bytes.
 
     The file itself is shorter with the next checkpoint.
     """
@@ -73,19 +73,19 @@ def give_back(*, keep_bytes: int, budget: Budget) -> Steps[int]:
     surplus = (room.free_bytes - keep_bytes) // room.page_bytes
     given = 0
     while given < surplus:
-        count: int = yield Write(work=_giver(surplus - given, budget))
+        count: int = yield Write(work=_give_back_pages(surplus - given, budget))
         if not count:
             break
         given += count
     return given * room.page_bytes
 
 
-def _giver(most: int, budget: Budget) -> Callable[[Transaction], int]:
+def _give_back_pages(most: int, budget: Budget) -> Callable[[Transaction], int]:
     def work(tx: Transaction) -> int:
         is_spent = budget.start()
         before = _free(tx)
         for number in range(1, min(before, most) + 1):
-            # more at once come as rows without columns, of which the driver fetches only the first
+            # One page each: for more, the driver would stop after the first row of the result.
             tx.execute("PRAGMA incremental_vacuum(1)")
             if number % PAGES_AT_ONCE == 0 and is_spent():
                 break

@@ -1,9 +1,9 @@
 """Housekeeping: retention's steps in the background, one at a time, where runs are executed.
 
-Every ``housekeeping_interval_s``, more or less, it looks whether it has the turn (one process of a
-database has it) and does what there is to do. A step that writes waits until the writer has
-nothing else to do, and after each there is a pause of several times its length, so that live
-commits are beside at most one step, of a few ms. What is not done is done the next time.
+About every ``housekeeping_interval_s`` it tries to take the cleanup lease, which one process of a
+database holds at a time, and does what there is to do. A step that writes waits until the writer is
+idle, and a pause of several times its length follows, so that a live commit waits for one step at
+most, of a few ms. What is left is done in the next round.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from ...shared.config import ChatStream
 from ...shared.errors import ChatStreamError
 from ...shared.logs import Line, place_of
 from ..store import Store
-from .cleanup import Counts, Policy, Turn, TurnLost, tidy
+from .cleanup import CleanupLease, CleanupLeaseLost, Counts, Policy, tidy
 from .disk_space import REST_S, is_log_long
 from .steps import Budget, Read, Step, Steps
 
 log = logging.getLogger("jupyter_chat_stream.housekeeping")
 
-FIRST_S = 30.0  # so much after the start at most: some servers do not live for an interval
-PAUSE_S, PAUSE_TIMES = 0.01, 4.0  # after a step: at least so long, or so many times its length
-QUIET_S, QUIET_TRIES = 0.002, 50  # how often it looks for an idle writer before it goes on anyway
-GIVE_BACK_WITHIN_S = 1.0  # else the turn's lease ends by itself
+FIRST_S = 30.0  # The first round comes no later: some servers do not live for an interval.
+PAUSE_S, PAUSE_TIMES = 0.01, 4.0  # after a step: PAUSE_TIMES its length, and at least PAUSE_S
+QUIET_S, QUIET_TRIES = 0.002, 50  # checks for an idle writer, before the step is written anyway
+GIVE_BACK_WITHIN_S = 1.0  # otherwise the lease ends by itself
 STOP_WITHIN_S = 5.0
 
 
 class Housekeeping:
-    """One process's part in it. ``counts`` only grow; ``rounds`` says how often it had the turn."""
+    """Cleans up for one process. ``counts`` only grow; ``rounds`` counts the leases it held."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Housekeeping:
         *,
         budget: Budget | None = None,
         rand: Callable[[], float] = random.random,
-        turn: Callable[[str], Turn] = Turn,
+        make_lease: Callable[[str], CleanupLease] = CleanupLease,
     ) -> None:
         self.counts = Counts()
         self.rounds = 0
@@ -50,13 +50,13 @@ class Housekeeping:
         self._config = config
         self._budget = budget or Budget()
         self._rand = rand
-        self._turn = turn
-        self._known: set[str] = set()  # damaged, and said so; as many as there are
+        self._make_lease = make_lease
+        self._known: set[str] = set()  # ids of damaged threads and runs that were logged
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
 
     def start(self) -> None:
-        """Begin to look now and then."""
+        """Begin to clean up now and then."""
         self._task = asyncio.get_running_loop().create_task(self._work(), name="housekeeping")
 
     async def stop(self) -> None:
@@ -67,13 +67,13 @@ class Housekeeping:
             await asyncio.wait({self._task}, timeout=STOP_WITHIN_S)
 
     async def look(self) -> bool:
-        """Do what there is to do now; False where another process has the turn.
+        """Do what there is to do now; False if another process holds the lease.
 
         Raises:
             StoreError: the database cannot be used; what was done until then stands.
         """
-        turn = self._turn(self._store.new_id())
-        if not await self._store.write(turn.take):
+        lease = self._make_lease(self._store.new_id())
+        if not await self._store.write(lease.take):
             return False
         self.rounds += 1
         begun = time.perf_counter()
@@ -86,13 +86,13 @@ class Housekeeping:
             known=self._known,
         )
         try:
-            await self._drive(steps, turn)
-        except TurnLost:
-            pass  # it took too long over a step; whoever has the turn goes on
+            await self._drive(steps, lease)
+        except CleanupLeaseLost:
+            pass  # a step took too long; the process that took the lease goes on
         finally:
             steps.close()
             self._tell(before, time.perf_counter() - begun)
-            await asyncio.wait_for(self._store.write(turn.give_back), GIVE_BACK_WITHIN_S)
+            await asyncio.wait_for(self._store.write(lease.give_back), GIVE_BACK_WITHIN_S)
         return True
 
     async def _work(self) -> None:
@@ -105,16 +105,16 @@ class Housekeeping:
             except (ChatStreamError, asyncio.TimeoutError) as error:
                 code = getattr(error, "code", "timeout")
                 log.warning(Line("housekeeping.put_off", code=code))
-            except Exception as error:  # noqa: BLE001  a mistake must not end it for good
-                kind = type(error).__name__  # what it says itself may quote a text
+            except Exception as error:  # noqa: BLE001  a bug must not end housekeeping for good
+                kind = type(error).__name__  # its message may quote a text
                 log.error(Line("housekeeping.failed", error=kind, at=place_of(error)))
 
-    async def _drive(self, steps: Steps[None], turn: Turn) -> None:
+    async def _drive(self, steps: Steps[None], lease: CleanupLease) -> None:
         try:
             step = next(steps)
             while True:
                 try:
-                    found = await self._do(step, turn)
+                    found = await self._do(step, lease)
                 except Exception as error:  # noqa: BLE001  the generator's, which raises what it leaves
                     step = steps.throw(error)
                 else:
@@ -122,13 +122,13 @@ class Housekeeping:
         except StopIteration:
             return
 
-    async def _do(self, step: Step, turn: Turn) -> Any:
+    async def _do(self, step: Step, lease: CleanupLease) -> Any:
         if isinstance(step, Read):
             found = await self._store.read(step.work)
             await asyncio.sleep(0)
             return found
         await self._until_quiet()
-        found, took_s = await self._store.write(turn.holding(step, self.counts), *step.threads)
+        found, took_s = await self._store.write(lease.holding(step, self.counts), *step.threads)
         await asyncio.sleep(max(PAUSE_S, took_s * PAUSE_TIMES))
         return found
 
@@ -140,7 +140,7 @@ class Housekeeping:
                 return
             await asyncio.sleep(QUIET_S)
 
-    def _tell(self, before: dict[str, Any], seconds: float) -> None:
+    def _tell(self, before: dict[str, float], seconds: float) -> None:
         changed = {
             name: value - before[name]
             for name, value in vars(self.counts).items()

@@ -23,7 +23,8 @@ from ..chat.threads import mark_deleted
 from ..log.transaction import ThreadRef, Transaction, execute
 from .steps import Budget, Read, Steps, Write
 
-# Rows deleted in one statement: of those that may be large few, for the budget is asked after each.
+# Rows deleted in one statement: few of the tables with large rows, because the budget is checked
+# only after each statement.
 AT_ONCE = {"event": 64, "message": 1}
 AT_ONCE_ELSE = 16
 
@@ -45,7 +46,7 @@ def find_threads(
 
 
 def expire(thread: ThreadRef, cutoff_ms: int) -> Steps[bool]:
-    """Mark a thread deleted if it is still quiet; its followers are told as ever."""
+    """Mark a thread deleted if it is still quiet; an event tells its readers."""
 
     def work(tx: Transaction) -> bool:
         if not _is(tx.conn, thread, QUIET, cutoff_ms):
@@ -58,7 +59,7 @@ def expire(thread: ThreadRef, cutoff_ms: int) -> Steps[bool]:
 
 
 def purge(thread: ThreadRef, cutoff_ms: int, *, budget: Budget) -> Steps[int]:
-    """Remove all rows of a deleted thread; gives how many.
+    """Delete all rows of a deleted thread. Returns how many.
 
     Raises:
         Conflict: its log does not say that it was deleted; it was left as it is.
@@ -67,15 +68,17 @@ def purge(thread: ThreadRef, cutoff_ms: int, *, budget: Budget) -> Steps[int]:
         raise Conflict(f"Thread {thread.id!r} is marked deleted, but no event says so; it stays.")
     purged, is_over = 0, False
     while not is_over:
-        count, is_over = yield Write(work=_remover(thread, cutoff_ms, budget), threads=(thread.pk,))
+        count, is_over = yield Write(
+            work=_delete_rows(thread, cutoff_ms, budget), threads=(thread.pk,)
+        )
         purged += count
     return purged
 
 
 def owned_tables() -> list[tuple[str, str]]:
-    """Give the tables whose rows belong to a thread, and the key of a row in each.
+    """Return the tables whose rows belong to a thread, and the key of a row in each.
 
-    The log is first, then whoever refers to a row of another table comes before that one.
+    The log comes first, then each table before those that its rows refer to.
     """
     found = []
     for table in reversed(SQLModel.metadata.sorted_tables):
@@ -85,10 +88,10 @@ def owned_tables() -> list[tuple[str, str]]:
     return sorted(found, key=lambda each: each[0] != "event")
 
 
-def _remover(
+def _delete_rows(
     thread: ThreadRef, cutoff_ms: int, budget: Budget
 ) -> Callable[[Transaction], tuple[int, bool]]:
-    """Make the step that removes rows, as many as the budget allows; True with the last."""
+    """Make the step that deletes rows within the budget. It returns (rows, is it the last)."""
 
     def work(tx: Transaction) -> tuple[int, bool]:
         is_spent = budget.start()
@@ -125,6 +128,6 @@ def _log_says_deleted(conn: Connection, thread: ThreadRef) -> bool:
     body = execute(conn, sql, {"thread": thread.pk}).scalar()
     if body is not None:
         return bool(json.loads(body)["thread"].get("deleted"))
-    # the log goes first, its end last: where nothing is left of it, a purge had begun
+    # A purge deletes the log first: if no event is left, a purge had begun.
     sql = "SELECT 1 FROM event WHERE thread = :thread LIMIT 1"
     return execute(conn, sql, {"thread": thread.pk}).first() is None

@@ -1,9 +1,9 @@
 """Opening a database, and the connections to it: one that writes, a few that read.
 
-SQLite by default: WAL, file 0600, checkpoints from a thread of their own, because a checkpoint on
-the committing connection stalls it for tens of ms. ``sqlite://`` is a file in a folder that is
-removed at the end. Postgres joins by its URL (what it needs is in postgres.py). A database that
-cannot be read, or is not ours, is refused and left as it is.
+SQLite is the default: the file has a write-ahead log and mode 0600. Checkpoints have a thread of
+their own, because a checkpoint on the committing connection stalls it for tens of ms. ``sqlite://``
+means a scratch file in a folder that ``close`` removes. postgres.py holds what Postgres needs. A
+database that cannot be read, or that is not ours, is refused and left as it is.
 """
 
 from __future__ import annotations
@@ -54,11 +54,14 @@ BUSY_TIMEOUT_MS = 10_000
 BUSY_PAUSE_S = 0.02
 READERS = 3
 CHECKPOINT_INTERVAL_S = 1.0
-CHECKPOINT_BYTES = 16 * 1024 * 1024  # each holds a commit up for as long as the disk takes
-TRUNCATE_BYTES = 64 * 1024 * 1024  # so large only under a load that never pauses
+# A write-ahead log this long is moved into the file even under load, although each checkpoint
+# delays a commit by the time the disk takes.
+CHECKPOINT_BYTES = 16 * 1024 * 1024
+# A write-ahead log this long is cut to nothing: it grows so far only under a load without a pause.
+TRUNCATE_BYTES = 64 * 1024 * 1024
 
 
-# SQLite's words for what is wrong with the disk or the folder, not with what the file holds.
+# With these words SQLite blames the disk or the folder, not the content of the file.
 _NOT_THE_CONTENT = ("unable to open", "readonly", "disk is full", "disk I/O error")
 
 
@@ -122,7 +125,7 @@ class Database:
         return self.path.parent if self.path else None
 
     def describe(self) -> dict[str, Any]:
-        """Say which database this is, without its password."""
+        """Describe the database for logs and status, without its password."""
         shown = "sqlite://" if self._scratch else self._where()
         told = {"open_to_others": list(self._open_to_others)} if self._open_to_others else {}
         backend = self.url.get_backend_name()
@@ -141,7 +144,7 @@ class Database:
         return self.writing.dialect.connect(*arguments, **options)
 
     def make_notices(self) -> Notices:
-        """Give the way to the other processes that have this database."""
+        """Make the notices that tell the other processes with this database of commits."""
         if self._scratch:
             return Notices()
         return Peers(Path(str(self.path))) if self.is_sqlite else Listener(self, self._schema)
@@ -208,7 +211,7 @@ class Database:
         """Close the file and what belongs to it to other users, or tell of what stays open."""
         is_open = [str(each) for each in _belonging(path) if not close_to_others(each)]
         folder = path.parent
-        # A folder of another name holds more than ours: only who may write there is told of.
+        # A folder of another name holds other files too: warn only if others may write there.
         is_own = folder.name == "chat-stream"
         if not close_to_others(folder, is_ours=is_own, bits=0o077 if is_own else 0o022):
             is_open.append(str(folder))
@@ -221,7 +224,7 @@ class Database:
             "pool_size": size,
             "max_overflow": 0,
             "poolclass": QueuePool,
-            "hide_parameters": True,  # an error's text may reach a log; parameters hold answers
+            "hide_parameters": True,  # an error's text may reach a log, and parameters hold answers
         }
         if self.is_sqlite:
             options["connect_args"] = {
@@ -258,7 +261,7 @@ class Database:
             f"PRAGMA page_size={PAGE_BYTES}",  # of a file that is still empty
             f"PRAGMA synchronous={self._synchronous}",
             "PRAGMA wal_autocheckpoint=0",
-            "PRAGMA journal_size_limit=0",  # begun anew it is short again: its size tells its age
+            "PRAGMA journal_size_limit=0",  # a log that begins again is cut: its size is its age
             "PRAGMA foreign_keys=ON",
             "PRAGMA temp_store=MEMORY",
         )
@@ -269,7 +272,7 @@ class Database:
             for pragma in pragmas:
                 raw.execute(pragma).close()
             if not raw.execute("PRAGMA page_count").fetchone()[0]:
-                # so that the file can shrink again, step by step: 1 to 3 % more are written
+                # The file can then shrink step by step; it costs 1 to 3 % more writes.
                 raw.execute("PRAGMA auto_vacuum=INCREMENTAL").close()
 
     def _open(self, now_ms: int | None) -> None:
@@ -301,7 +304,7 @@ class Database:
         return shown(self.url)
 
     def _use_journal(self, mode: str) -> None:
-        # stands in the file's header: so not before it is known that the file is ours
+        # The mode is written into the file's header, so the file has to be ours by now.
         raw = self.writing.raw_connection()
         deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
         try:
@@ -311,7 +314,7 @@ class Database:
             raw.close()
 
     def _has_switched(self, cursor: Any, mode: str, is_last: bool) -> bool:
-        # SQLite's own timeout is not for this: where others open the file too, it is tried again
+        # SQLite's own timeout does not apply here, so try again while others open the file too.
         try:
             cursor.execute(f"PRAGMA journal_mode={mode}").close()
         except sqlite3.OperationalError as error:
@@ -353,7 +356,7 @@ def _begin_with(engine: Engine, sql: str) -> None:
 
 
 def _keep_rows_out_of_logs() -> None:
-    # at DEBUG, SQLAlchemy logs the rows it reads; who wants that has to say so by its name
+    # At DEBUG, SQLAlchemy logs the rows it reads. Only the logger's own level may ask for that.
     logger = logging.getLogger("sqlalchemy.engine")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.WARNING)

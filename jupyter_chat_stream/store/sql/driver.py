@@ -1,10 +1,10 @@
 """Statements straight on the driver, for what every commit does.
 
-SQLAlchemy's own way around a statement costs more than the statement (measured: 20 µs against 5).
-And each row that a statement gives or takes one by one lets go of the interpreter's lock, which a
-busy event loop gives back only after ms; so many rows go in one statement, and come as one.
-What a driver raises leaves here as SQLAlchemy's errors, like everywhere else. A text that is no
-UTF-8 comes as ``Undecodable``, so that it harms its own row and not the whole answer.
+SQLAlchemy adds 20 µs to a statement that takes 5 µs (measured). And a driver releases the
+interpreter's lock for each row that it sends or fetches; a busy event loop gives the lock back only
+after milliseconds. So many rows are sent in one statement, and fetched as one value. The drivers'
+errors leave here as SQLAlchemy's, like everywhere else. A text that is no UTF-8 becomes
+``Undecodable``, so that it damages its own row and not the whole result.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 BEGIN_WRITING = "BEGIN IMMEDIATE"
-# A frozen writer is ended by the server before those who wait for its locks have lost patience.
+# The server ends the transaction of a frozen writer (2 s) before others stop waiting for its locks
+# (5 s).
 BEGIN_POSTGRES = (
     "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '2s'; SET LOCAL lock_timeout = '5s'"
 )
-# So many rows in one statement, and the rest in one more: few enough that each stays prepared.
+# Rows in one INSERT. Few different sizes, so that the driver keeps each statement prepared.
 ROWS_AT_ONCE = (64, 16)
 
 Place = int | str  # names a thread: its key, or the id of it, of a run or of a schedule in it
@@ -64,14 +65,14 @@ def driver_sql(paramstyle: str, sql: str) -> str:
 
 
 def among(conn: Connection) -> str:
-    """Give ``IN …`` for the parameter ``keys``, a JSON array: one statement for any number."""
+    """Return ``IN …`` for the parameter ``keys``, a JSON array: one statement for any number."""
     if conn.dialect.name == "sqlite":
         return "IN (SELECT value FROM json_each(:keys))"
     return "IN (SELECT key::bigint FROM json_array_elements_text(CAST(:keys AS json)) AS key)"
 
 
 def begin_sql(*, is_sqlite: bool, writes: bool) -> str:
-    """Give what begins a transaction where SQLAlchemy would leave that to the driver."""
+    """Return the statement that begins a transaction; the driver would begin it too late."""
     return BEGIN_WRITING if is_sqlite and writes else "BEGIN"
 
 
@@ -146,7 +147,7 @@ def commit(conn: Connection, notify: str = "") -> None:
 
 
 def data_version(conn: Connection) -> int:
-    """Give SQLite's number that is another one whenever another connection has committed."""
+    """Read SQLite's data version, which changes whenever another connection commits."""
     sql = "PRAGMA data_version"
     cursor = conn.connection.cursor()
     try:
@@ -160,7 +161,7 @@ def data_version(conn: Connection) -> int:
 def insert_rows(
     conn: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    """Insert rows in as few statements as there may be."""
+    """Insert rows with few statements: 64 or 16 rows in one, the rest in one more."""
     cursor = conn.connection.cursor()
     done, sql = 0, ""
     try:
@@ -178,7 +179,7 @@ def insert_rows(
 def select_rows(
     conn: Connection, columns: str, rest: str, params: Mapping[str, Any]
 ) -> list[Sequence[Any]]:
-    """Give what ``SELECT columns rest`` gives, in no order; numbers, texts and NULL only."""
+    """Return the rows of ``SELECT columns rest``, unordered; numbers, texts and NULL only."""
     is_sqlite = conn.dialect.name == "sqlite"
     wanted = f"json_group_array(json_array({columns}))" if is_sqlite else columns
     sql = driver_sql(conn.dialect.paramstyle, f"SELECT {wanted} {rest}")

@@ -1,9 +1,9 @@
-"""What a database raised: whose fault it is, whether it passes, and what to tell.
+"""Errors of databases: which of them pass by themselves, and what the caller is told.
 
-Three kinds pass by themselves. *Unreachable*: the connection or the server went away, so the same
-again is right once it is back, but for a COMMIT that was under way (log/outcome.py). *Races*:
-another process did the same at the same moment; the same again sees what it did. *Busy*: a lock was
-not to be had in time. Everything else is told at once, without the statement's parameters.
+Three kinds pass. *Unreachable*: the connection or the server is away. A retry is right once it is
+back, except for a COMMIT that was under way (log/outcome.py). *Race*: another process did the same
+at the same moment; a retry sees its result. *Busy*: a lock could not be had in time. Every other
+error is told at once, without the statement's parameters.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from ...shared.logs import Line
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
-# Of Postgres' codes (SQLSTATE): the server ends, starts, ended this connection or takes no more.
+# Postgres' codes (SQLSTATE) for a server that shuts down, starts, ended this connection or accepts
+# no more of them.
 _AWAY = {"57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "25006", "53300"}
 _AWAY_CLASS = "08"
-# There is no such table, schema, database; who connects to one that is not there gets no code.
+# No such table, schema or database. A connection to a missing database fails without a code.
 _GONE = {"42P01", "3F000", "3D000"}
 _NO_DATABASE = re.compile(r'database ".*" does not exist')
 _LOCK_TIMEOUT = "55P03"
@@ -42,19 +43,19 @@ AWAY_BACKOFF = Backoff(first_s=0.05, most_s=2.0)  # while a database is away
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """Give Postgres' code of an error; None where the server did not send one."""
+    """Return Postgres' code of an error; None if the server sent none."""
     code: str | None = getattr(getattr(error, "orig", None), "sqlstate", None)
     return code
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Say whether it is the connection, or the server as a whole, that failed."""
+    """Return whether the connection failed, or the whole server."""
     if not isinstance(error, DBAPIError) or not _is_postgres(error):
         return False
     if is_gone(error):
         return False
     code = sqlstate(error)
-    if code is None:  # the driver's own word: no connection, or one that broke
+    if code is None:  # an error of the driver: no connection, or one that broke
         return isinstance(error, OperationalError) or error.connection_invalidated
     return code in _AWAY or code.startswith(_AWAY_CLASS)
 
@@ -70,13 +71,13 @@ def is_gone(error: BaseException) -> bool:
 
 
 def is_race(error: BaseException) -> bool:
-    """Say whether the same again may well succeed, because another process was first."""
+    """Return whether a retry may succeed, because another process was first."""
     code = sqlstate(error) or ""
     return code == _UNIQUE or code.startswith(_ROLLED_BACK_CLASS)
 
 
 def reason_of(error: BaseException) -> str:
-    """Give a database's own words, without what may quote a row."""
+    """Return the first line of a database's message; further lines may quote a row."""
     return str(getattr(error, "orig", error)).partition("\n")[0]
 
 
@@ -118,7 +119,7 @@ def _is_postgres(error: DBAPIError) -> bool:
 
 
 class Outage:
-    """Whether something is away: one line when it goes, one when it is back."""
+    """Logs one line when something goes away, and one when it is back."""
 
     def __init__(self, what: str, level: int = logging.WARNING) -> None:
         self._what = what
@@ -128,7 +129,7 @@ class Outage:
         self.count = 0  # of outages so far
 
     def begin(self, error: BaseException) -> None:
-        """Note a failure; only an outage's first one is told."""
+        """Note a failure; only the first one of an outage is logged."""
         with self._lock:
             if self._since_s is not None:
                 return

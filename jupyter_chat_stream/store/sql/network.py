@@ -1,9 +1,9 @@
-"""A database file on a network disk: found out, and kept to one host.
+"""A database file on a network disk: recognised, and used by one host at a time.
 
-SQLite's write-ahead log needs memory that all its processes share, which no network disk gives: two
-hosts would damage the file. There it is kept with a rollback journal, with ``COMMIT_EVERY_S``
-between two commits (each waits for the disk's host several times), and by one host at a time: who
-has it holds a shared lock on ``owners/host.lock``, in which its name stands.
+SQLite's write-ahead log needs memory that all its processes share. No network disk provides it, so
+two hosts would damage the file. On such a disk the file has a rollback journal, there are
+``COMMIT_EVERY_S`` between two commits (each waits for the disk's server several times), and one
+host uses the file: its processes hold a shared lock on ``owners/host.lock``, which names the host.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 from ...shared.errors import DatabaseOnOtherHost
 
 COMMIT_EVERY_S = 0.05
-TRIES, PAUSE_S = 20, 0.01  # for the folder: somebody may just be writing the name
+TRIES, PAUSE_S = 20, 0.01  # to lock the folder: another process may just be writing the name
 MOUNTS = Path("/proc/self/mountinfo")
-# As Linux names them; FUSE says what is behind it after the dot.
+# Linux' names of network file systems. For FUSE, the name after the dot is the file system.
 NETWORK = frozenset(
     (
         *("9p", "afs", "beegfs", "ceph", "cifs", "davfs", "glusterfs", "gpfs", "lustre", "nfs"),
@@ -31,9 +31,9 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 def is_on_network(path: Path, mounts: Path = MOUNTS) -> bool:
-    """Say whether a file lies on a network disk; where that cannot be told it does not.
+    """Return whether a file lies on a network disk; False if the system does not tell.
 
-    FUSE counts as one: what is behind it seldom gives shared memory.
+    FUSE counts as a network disk: few file systems behind it support shared memory.
     """
     if os.name == "nt":
         return str(path).startswith("\\\\")
@@ -44,7 +44,7 @@ def is_on_network(path: Path, mounts: Path = MOUNTS) -> bool:
 
 
 def file_system_of(path: Path, mounts: Path = MOUNTS) -> str | None:
-    """Give the kind of the file system that a path is on; None where the system does not say."""
+    """Return the kind of the file system that a path is on; None if the system does not tell."""
     try:
         lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
@@ -58,13 +58,13 @@ def file_system_of(path: Path, mounts: Path = MOUNTS) -> str | None:
             continue
         place = Path(_ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[4]))
         is_inside = place == target or place in target.parents
-        if is_inside and len(place.parts) >= best:  # the one mounted last lies above
+        if is_inside and len(place.parts) >= best:  # the last mount on a folder covers the others
             best, found = len(place.parts), after.split()[0]
     return found
 
 
 class OneHost:
-    """This host's hold on a database's folder; others of the same host share it."""
+    """This host's lock on a database's folder; all processes of the host share it."""
 
     def __init__(self, folder: Path, host: str | None = None) -> None:
         self._host = host or socket.gethostname()
@@ -78,13 +78,13 @@ class OneHost:
             raise
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release this process's share of the lock."""
         os.close(self._descriptor)
 
     def _take(self, folder: Path) -> None:
-        # An exclusive lock does not become a shared one at a stroke: another host may have it in
-        # between. So who has the shared one looks whose name stands there: nobody changes it then.
-        import fcntl  # what is on a network disk elsewhere is not told from a local one
+        # An exclusive lock does not turn into a shared one in one step: another host may take it in
+        # between. So compare the name again under the shared lock, when nobody can change it.
+        import fcntl  # only on Unix; other systems do not tell network disks from local ones
 
         for _ in range(TRIES):
             if self._lock(fcntl.LOCK_EX):

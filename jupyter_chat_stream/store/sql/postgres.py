@@ -1,8 +1,8 @@
-"""What a Postgres needs: how to connect, and how to open it while others do the same.
+"""Postgres: how to connect, and how to open the tables while other processes do the same.
 
-Writers see what is committed at each statement (READ COMMITTED: lock first, then read); readers
-one moment for all of an answer (REPEATABLE READ). Connections notice a server that is gone within
-tens of seconds, however it went. A server that is not there yet is waited for.
+A writer locks first and then sees at each statement what is committed (READ COMMITTED). A reader
+sees one moment in all of its statements (REPEATABLE READ). A connection notices within tens of
+seconds that its server is gone. If the server is not there yet, opening waits for it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .failures import AWAY_BACKOFF, is_unreachable, reason_of
 DRIVER = "postgresql+psycopg"
 MIN_VERSION = 15
 OPEN_PATIENCE_S = 10.0
-# libpq's, in seconds but for the last (ms)
+# Settings of libpq, in seconds; the last one is in ms.
 _PATIENCE = {
     "connect_timeout": 5,
     "keepalives_idle": 15,
@@ -30,20 +30,20 @@ _PATIENCE = {
     "tcp_user_timeout": 20_000,
 }
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('jupyter_chat_stream ' || current_schema()))"
-# In these words the server refuses for good; it sends no code with them.
+# If the message has one of these, a retry is useless. The server sends no code with them.
 _FINAL = ("authentication failed", "does not exist", "no pg_hba.conf entry", "not permitted")
 
 
 def with_driver(url: URL) -> URL:
-    """Name the driver where the URL leaves it open."""
+    """Name the driver if the URL does not."""
     if url.drivername in ("postgres", "postgresql"):
         return url.set(drivername=DRIVER)
     return url
 
 
-def options_for(url: URL) -> dict[str, Any]:
-    """Give what each connection is opened with; what the URL says itself stands."""
-    options = {
+def options_for(url: URL) -> dict[str, str | int]:
+    """Return the options of each connection; those in the URL take precedence."""
+    options: dict[str, str | int] = {
         **_PATIENCE,
         "application_name": "jupyter-chat-stream",
         "client_encoding": "utf8",
@@ -52,7 +52,7 @@ def options_for(url: URL) -> dict[str, Any]:
 
 
 def engine_options(url: URL, *, writes: bool, idle: int, most: int) -> dict[str, Any]:
-    """Give the engine's options: of ``most`` connections it keeps ``idle`` when nothing is read."""
+    """Return the engine's options: at most ``most`` connections, ``idle`` of them kept open."""
     if url.drivername != DRIVER:
         return {}
     common = {"connect_args": options_for(url)}
@@ -67,7 +67,7 @@ def engine_options(url: URL, *, writes: bool, idle: int, most: int) -> dict[str,
 
 
 def open_patiently(engine: Engine, where: str, prepare: Callable[[Connection], Any]) -> str:
-    """Prepare the tables, one process at a time; gives the schema they are in.
+    """Prepare the tables, one process at a time. Returns the name of their schema.
 
     Raises:
         DatabaseUnreachable: the server is not there, or does not let us in.

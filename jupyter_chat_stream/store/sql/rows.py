@@ -7,7 +7,6 @@ byte for byte (L7).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from ...shared.events import (
@@ -22,6 +21,7 @@ from ...shared.events import (
 )
 from ...shared.fold import whole_message
 from ...shared.records import MessageRecord, Params, RunRecord, ThreadRecord, WrittenMessage
+from .damage import Row as Row
 from .damage import check_event, check_message, check_run, check_thread, checked
 
 THREAD_COLUMNS = (
@@ -40,7 +40,7 @@ RUN_COLUMNS = (
 EVENT_COLUMNS = "seq, type, run, attempt, at_ms, part, kind, text, body"
 WHOLE_EVENT = ("thread", *EVENT_COLUMNS.split(", "))
 
-Row = Mapping[str, Any]
+Columns = dict[str, str | int | None]  # values by the names of a table's columns
 
 
 def thread_wire(row: Row) -> ThreadRecord:
@@ -102,8 +102,8 @@ def _message_wire(row: Row, thread_id: str) -> WrittenMessage:
     }
 
 
-def message_columns(message: WrittenMessage, seq: int) -> dict[str, Any]:
-    """Give the columns of a message folded up to ``seq``."""
+def message_columns(message: WrittenMessage, seq: int) -> Columns:
+    """Return the columns of a message folded up to ``seq``."""
     return {
         "id": message["id"],
         "role": message["role"],
@@ -152,8 +152,8 @@ def _run_wire(row: Row, thread_id: str, message_id: str) -> RunRecord:
     }
 
 
-def run_columns(run: RunRecord, seq: int) -> dict[str, Any]:
-    """Give those columns of a run that the fold decides."""
+def run_columns(run: RunRecord, seq: int) -> Columns:
+    """Return the columns of a run that the fold decides."""
     return {
         "status": run["status"],
         "phase": run["phase"],
@@ -168,7 +168,7 @@ def run_columns(run: RunRecord, seq: int) -> dict[str, Any]:
 
 
 def event_row(event: Event, thread: int, run: int | None) -> tuple[Any, ...]:
-    """Give an event's row, as ``WHOLE_EVENT``; only a delta's text is a column of its own."""
+    """Return an event's row, as ``WHOLE_EVENT``; only a delta's text has a column of its own."""
     body = event.body
     common = (thread, event.seq, body.type, run, event.attempt, event.at)
     if isinstance(body, Delta):

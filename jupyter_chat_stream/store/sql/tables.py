@@ -15,7 +15,7 @@ from sqlmodel import Field, SQLModel
 
 
 def _key() -> Column[int]:
-    # SQLite numbers rows by itself only where the type is exactly INTEGER
+    # SQLite numbers rows by itself only if the type is exactly INTEGER.
     return Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
 
 
@@ -149,7 +149,7 @@ class CompactionRow(SQLModel, table=True):
 
 
 class IdempotencyRow(SQLModel, table=True):
-    """What a key was first used for (L11)."""
+    """The request that an idempotency key was first used for (L11)."""
 
     __tablename__ = "idempotency"
     __table_args__ = (Index("idempotency_by_thread", "thread"),)
@@ -165,7 +165,7 @@ class IdempotencyRow(SQLModel, table=True):
 
 
 class PreferenceRow(SQLModel, table=True):
-    """What one user wants everywhere."""
+    """The preferences of one user, for all threads."""
 
     __tablename__ = "preference"
 
@@ -196,7 +196,7 @@ class ScheduleRow(SQLModel, table=True):
 
 
 class LeaseRow(SQLModel, table=True):
-    """How long an owner lives at least, by the database's clock; where owners are on many hosts."""
+    """Until when a process counts as alive, by the database's clock; on Postgres only."""
 
     __tablename__ = "lease"
 
@@ -209,7 +209,7 @@ class LeaseRow(SQLModel, table=True):
 
 
 class MetaRow(SQLModel, table=True):
-    """What the database says of itself: ``min_code_version``."""
+    """Facts about the database itself: ``min_code_version``, the cleanup lease."""
 
     __tablename__ = "meta"
 
@@ -227,13 +227,13 @@ class MigrationRow(SQLModel, table=True):
 
 
 def table(row: type[SQLModel]) -> Table:
-    """Give the Core table of a row class, for statements that need no objects."""
+    """Return the Core table of a row class, for statements that need no objects."""
     found: Table = SQLModel.metadata.tables[str(row.__tablename__)]
     return found
 
 
 def new_key(result: CursorResult[Any]) -> int:
-    """Give the key of the row that an insert of one row made."""
+    """Return the key of the row that an INSERT of one row made."""
     key = result.inserted_primary_key
     if key is None:
         raise RuntimeError("The statement inserted no single row.")

@@ -1,10 +1,10 @@
 """Whether an SQLite database's files still are those that were opened (L3).
 
-A file that is removed or replaced stays open in the processes that have it: SQLite goes on writing
-to it, and all of that is lost with the process. So the writer compares the files' identities
-after each COMMIT, before anybody is told; readers compare them before they read. A file that is cut
-or overwritten in place shows in its header, which is looked at once a second. What is lost that way
-needs a restart; files that were only moved away for a moment are used again when they are back.
+A file that was removed or replaced stays open in the processes that have it: SQLite goes on writing
+to it, and everything written is lost with the process. So the writer compares the files' identities
+after each COMMIT, before anybody is told; a reader compares them before it reads. A file that was
+cut or overwritten in place has another header, which is read once a second. After that only a
+restart helps; files that were moved away for a moment are used again when they are back.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from ...shared.logs import Line
 log = logging.getLogger("jupyter_chat_stream.store")
 
 BUSY_S = 10.0
-LOOK_S = 1.0  # between two looks at the header
-QUIET_NS = 50_000_000  # file systems note times in steps of some ms
+HEADER_EVERY_S = 1.0  # the time between two readings of the header
+# A folder whose last change is older than this is unchanged if its time is: file systems record
+# times in steps of some ms.
+QUIET_NS = 50_000_000
 HEADER_BYTES = 100
 MAGIC = b"SQLite format 3\0"
 
@@ -58,7 +60,7 @@ class HeldFile:
             self._held[known] = (self.descriptor, users + 1)
 
     def close(self) -> None:
-        """Let go of the descriptor."""
+        """Close the descriptor if this was its last user."""
         with self._guard:
             descriptor, users = self._held.pop(self.identity)
             if users > 1:
@@ -114,7 +116,7 @@ class FileWatch:
                     self._refuse(path, "replaced by another file" if found else "removed")
             self._quiet = folder
         now_s = time.monotonic()
-        if now_s - self._looked_s >= LOOK_S:
+        if now_s - self._looked_s >= HEADER_EVERY_S:
             self._looked_s = now_s
             self._overwritten = self._overwritten or self._look_at_header()
         if self._overwritten:

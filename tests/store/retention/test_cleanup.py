@@ -16,10 +16,10 @@ from jupyter_chat_stream.store.retention import compaction, purging
 from jupyter_chat_stream.store.retention.cleanup import (
     LEASE_MS,
     PURGE_AFTER_MS,
+    CleanupLease,
+    CleanupLeaseLost,
     Counts,
     Policy,
-    Turn,
-    TurnLost,
     plan,
 )
 from jupyter_chat_stream.store.retention.purging import owned_tables
@@ -227,7 +227,7 @@ def test_a_plan_says_what_a_collection_then_does(bench: Bench) -> None:
 
 def test_one_has_the_turn_until_it_gives_it_back_or_dies(bench: Bench) -> None:
     """By whoever's clock: one that was far ahead keeps nobody out for longer than a lease."""
-    one, two = Turn("one"), Turn("two")
+    one, two = CleanupLease("one"), CleanupLease("two")
     assert bench.do(one.take)
     assert not bench.do(two.take)
     with pytest.raises(DatabaseBusy):
@@ -244,7 +244,7 @@ def test_one_has_the_turn_until_it_gives_it_back_or_dies(bench: Bench) -> None:
 
 def test_a_step_is_made_by_who_has_the_turn_alone(bench: Bench) -> None:
     """Who was frozen and wakes up does nothing more."""
-    one, two = Turn("one"), Turn("two")
+    one, two = CleanupLease("one"), CleanupLease("two")
     made: list[str] = []
     counts = Counts()
     step = Write(work=lambda tx: made.append(tx.new_id()))
@@ -256,12 +256,12 @@ def test_a_step_is_made_by_who_has_the_turn_alone(bench: Bench) -> None:
     assert not bench.do(two.take)
     bench.clock.advance(LEASE_MS)
     assert bench.do(two.take)
-    with pytest.raises(TurnLost):
+    with pytest.raises(CleanupLeaseLost):
         bench.do(one.holding(step, counts))
     assert (len(made), counts.steps) == (2, 2)
 
 
-def test_a_collection_gives_its_turn_back_however_it_ends(
+def test_a_collection_gives_its_lease_back_however_it_ends(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.answered(pieces="abc")
@@ -270,7 +270,7 @@ def test_a_collection_gives_its_turn_back_however_it_ends(
         raise RuntimeError("a mistake")
 
     with monkeypatch.context() as broken:
-        broken.setattr(compaction, "_take_out", fail)
+        broken.setattr(compaction, "_delete_slice", fail)
         with pytest.raises(RuntimeError):
             collected(bench, Policy(keep_events_ms=0, retention_ms=None))
     assert collected(bench, Policy(keep_events_ms=0, retention_ms=None)).compacted_deltas == 3

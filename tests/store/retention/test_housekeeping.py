@@ -14,7 +14,7 @@ from jupyter_chat_stream.shared.events import canonical
 from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.store.retention import cleanup, compaction
 from jupyter_chat_stream.store.retention import housekeeping as housekeeping_module
-from jupyter_chat_stream.store.retention.cleanup import LEASE_MS, PURGE_AFTER_MS, Turn
+from jupyter_chat_stream.store.retention.cleanup import LEASE_MS, PURGE_AFTER_MS, CleanupLease
 from jupyter_chat_stream.store.retention.housekeeping import Housekeeping
 from jupyter_chat_stream.store.retention.steps import Budget
 from jupyter_chat_stream.store.store import Store
@@ -148,7 +148,7 @@ async def test_a_reader_of_an_expired_thread_is_told_and_closed(make_rig: MakeRi
 async def test_it_leaves_the_turn_to_who_has_it(make_rig: MakeRig) -> None:
     rig = await make_rig(keep_events_days=0.0)
     await answered(rig)
-    other, house = Turn("other"), keeping(rig)
+    other, house = CleanupLease("other"), keeping(rig)
     await rig.store.write(other.take)
     assert not await house.look()
     assert await deltas(rig) == 3
@@ -164,8 +164,8 @@ async def test_who_was_overtaken_stops_without_a_word(
 ) -> None:
     rig = await make_rig(keep_events_days=0.0)
     await answered(rig)
-    other, house = Turn("other"), keeping(rig)
-    original = cleanup.Turn.holding
+    other, house = CleanupLease("other"), keeping(rig)
+    original = cleanup.CleanupLease.holding
 
     def holding(self, step, counts):  # type: ignore[no-untyped-def]
         def work(tx):  # type: ignore[no-untyped-def]
@@ -175,7 +175,7 @@ async def test_who_was_overtaken_stops_without_a_word(
 
         return work
 
-    monkeypatch.setattr(cleanup.Turn, "holding", holding)
+    monkeypatch.setattr(cleanup.CleanupLease, "holding", holding)
     assert await house.look()
     assert await deltas(rig) == 3
     assert house.counts.left == 0
@@ -190,7 +190,7 @@ async def test_it_looks_again_and_again_and_ends_at_once(make_rig: MakeRig) -> N
     await answered(rig, "defg")
     await house.until(lambda: house.counts.compacted_deltas == 7)
     await asyncio.wait_for(house.stop(), PATIENCE_S)
-    assert await rig.store.write(Turn("other").take)
+    assert await rig.store.write(CleanupLease("other").take)
 
 
 @pytest.mark.parametrize("turns", range(4))

@@ -127,7 +127,7 @@ def test_files_that_are_gone_are_noticed_by_the_next_write_read_and_look(
 def test_a_file_that_is_overwritten_in_place_is_noticed_within_seconds(
     bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], None]
 ) -> None:
-    monkeypatch.setattr(watch, "LOOK_S", 0)  # as if a second passed between any two looks
+    monkeypatch.setattr(watch, "HEADER_EVERY_S", 0)  # as if a second passed between any two looks
     harm(folder)
     with pytest.raises(DatabaseGone):
         for _ in range(3):
@@ -140,7 +140,7 @@ def test_an_older_copy_over_the_file_is_noticed(
     bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As `cp backup.db chat.db` does: the same file, but the newest of it stands elsewhere."""
-    monkeypatch.setattr(watch, "LOOK_S", 0)
+    monkeypatch.setattr(watch, "HEADER_EVERY_S", 0)
     checkpoint(folder)
     shutil.copyfile(folder / "chat.db", folder / "backup.db")
     for _ in range(30):
@@ -193,7 +193,7 @@ def test_what_sqlite_does_to_its_files_is_no_reason_to_refuse(
     bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Growing, checkpoints, a WAL that is cut, and the coming and going of other processes."""
-    monkeypatch.setattr(watch, "LOOK_S", 0)
+    monkeypatch.setattr(watch, "HEADER_EVERY_S", 0)
     url = f"sqlite:///{folder / 'chat.db'}"
     for mode in ("PASSIVE", "RESTART", "TRUNCATE"):
         other = Store.open(url)

@@ -36,7 +36,7 @@ Heard = Callable[[Notice], None]
 
 
 def notice_of(events: list[Event], *, is_due: bool) -> Notice | None:
-    """Give the notice for what a commit brought; None where there is nothing to tell."""
+    """Return the notice of a commit; None if it changed nothing that others follow."""
     if not events and not is_due:
         return None
     return Notice(
@@ -75,14 +75,14 @@ class Notices:
         return False
 
     def statement(self, notice: Notice) -> str:
-        """Give the statement that tells the others with the COMMIT; empty where there is none."""
+        """Return the statement that tells the others, to be sent with the COMMIT; may be empty."""
         return ""
 
     def tell(self, notice: Notice) -> None:
         """Tell the others, after the commit."""
 
     def has_missed(self) -> bool:
-        """Say whether notices may have been lost since the last call."""
+        """Return whether notices may have been lost since the last call."""
         return False
 
     def stop(self) -> None:
