@@ -1,1 +1,1 @@
-"""The kernel's side: how code in a kernel or a script speaks to the chat's server."""
+"""The kernel's side: ``Chat``, ``Run``, and the client that connects them to the server."""

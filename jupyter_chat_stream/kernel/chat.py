@@ -254,7 +254,7 @@ class Chat(
         return run
 
     def _unseen(self) -> list[Run]:
-        """Give what was sent here and whose events have not come yet."""
+        """Return the runs that this chat sent and whose events have not arrived yet."""
         for run_id in list(self._sent):
             if self._follower.run(run_id) is not None:
                 self._sent.pop(run_id, None)
@@ -336,13 +336,13 @@ class Chat(
         return history.runs(self._follower, self._unseen)
 
     def events(self, after: int = 0) -> Iterator[Event]:
-        """Give the thread's events after a cursor, then the live ones, without end."""
+        """Iterate over the thread's events after a cursor, then the live ones, without end."""
         pages = EventPages(self._follower, after)
         while (events := current().watch(pages.next())) is not None:
             yield from events
 
     async def aevents(self, after: int = 0) -> AsyncIterator[Event]:
-        """Give the thread's events after a cursor, then the live ones, without end."""
+        """Iterate over the thread's events after a cursor, then the live ones, without end."""
         pages = EventPages(self._follower, after)
         while (events := await current().arun(pages.next())) is not None:
             for event in events:

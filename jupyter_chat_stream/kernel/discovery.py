@@ -1,14 +1,12 @@
-"""Where the chat's server is, for this process.
+"""Which server this process uses. The first rule that applies decides:
 
-In this order:
-
-1. ``JUPYTER_CHAT_STREAM_HEADLESS=1``: the private server, whatever else there is;
+1. ``JUPYTER_CHAT_STREAM_HEADLESS=1``: the private server;
 2. ``JUPYTER_CHAT_STREAM_CONNECTION`` names a file: the server that wrote it. Kernels and
    terminals of a Jupyter server with this extension have it;
 3. a Jupyter server *without* this extension started this kernel: an error that says to install
    it there. Known by ``JPY_SESSION_NAME`` (set for every kernel of a notebook), or because the
    process that started the kernel (``JPY_PARENT_PID``) has a ``jpserver-<pid>.json``;
-4. else (a script, nbconvert, nbval, papermill, a kernel of an editor): the private server,
+4. otherwise (a script, nbconvert, nbval, papermill, a kernel of an editor): the private server,
    unless ``JUPYTER_CHAT_STREAM_HEADLESS=0``.
 """
 
@@ -26,11 +24,11 @@ HEADLESS_ENV = "JUPYTER_CHAT_STREAM_HEADLESS"
 
 
 def find_server() -> Connection:
-    """Find the server, or start the private one; blocks for as long as that takes.
+    """Find the server, or start the private one. Starting it blocks for some seconds.
 
     Raises:
-        ServerUnavailable: there is none, or it cannot be started.
-        VersionMismatch: it speaks another protocol.
+        ServerUnavailable: no server was found, or the private one does not start.
+        VersionMismatch: the server speaks another protocol.
     """
     wish = os.environ.get(HEADLESS_ENV)
     if wish == "1":
@@ -41,7 +39,7 @@ def find_server() -> Connection:
 
 
 def has_jupyter_parent() -> bool:
-    """Say whether a Jupyter server started this process."""
+    """Whether a Jupyter server started this process."""
     if os.environ.get("JPY_SESSION_NAME"):
         return True
     parent = os.environ.get("JPY_PARENT_PID")

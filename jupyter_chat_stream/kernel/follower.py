@@ -69,7 +69,7 @@ class Follower:
             return self._subscription.transcript.thread.copy()
 
     def message(self, message_id: str | None) -> MessageRecord | None:
-        """Give a message as on the wire; None where it is not known (yet)."""
+        """Return a message; None if no event has told of it."""
         with self._lock:
             return self._subscription.transcript.message(message_id) if message_id else None
 
@@ -79,7 +79,7 @@ class Follower:
             return self._subscription.transcript.messages
 
     def run(self, run_id: str) -> RunRecord | None:
-        """Give a run as on the wire; None where it is not known (yet)."""
+        """Return a run; None if no event has told of it."""
         with self._lock:
             run = self._subscription.transcript.runs.get(run_id)
             return None if run is None else run.copy()
@@ -153,7 +153,7 @@ class Follower:
             self.has_earlier = self.has_earlier or is_forgotten
 
     def request(self) -> SubscribeFrame:
-        """Give the frame that asks for what comes after the cursor."""
+        """Return the frame that subscribes from the cursor on."""
         self.is_refused = False
         return self._subscription.request()
 
@@ -217,7 +217,7 @@ class Follower:
 
 
 def _is_passing(error: ChatStreamError) -> bool:
-    """Say whether waiting may help: the server is away, not wrong."""
+    """Whether waiting may help: the server is away, but has the right version."""
     return isinstance(error, ServerUnavailable) and not isinstance(error, VersionMismatch)
 
 

@@ -1,14 +1,15 @@
-"""Changes on their way to the thread that wants them.
+"""Changes of traits that wait for the thread which made the widget.
 
-Traits must change, and their observers run, in the thread that made the widget: in a kernel its
-main thread. The link's thread puts a change here, at most one for each chat; it is taken out
+Traits must change, and their observers run, in the thread that made the widget; in a kernel this
+is the main thread. The link's thread puts changes here, at most one for each chat. A change is
+applied
 
-- by that thread's running loop, as soon as it is free (a kernel between two cells);
-- by whatever waits there for an answer (``watch``: a cell inside ``ask``);
-- by whoever reads a trait there (``while chat.busy: …`` in a script).
+- by the running loop of the widget's thread, once it is free (a kernel between two cells);
+- by ``watch``, while code of that thread waits for an answer (a cell inside ``ask``);
+- by code of that thread that reads a trait (``while chat.busy: …`` in a script).
 
-Commands wait with ``wait``, which makes no changes: between "sent" and "returned" runs no function
-of the user's. The lock may be taken twice by one thread: a ``__del__`` can run anywhere.
+Commands wait with ``wait``, which applies no changes, so no function of the user runs while a
+command is under way. The lock is reentrant, because a ``__del__`` can run anywhere.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Inbox:
         self.look_around()
 
     def look_around(self) -> None:
-        """Note the loop that runs in this thread, and for which cell."""
+        """Remember the running loop of this thread, and the context of the current cell."""
         self._context = contextvars.copy_context()
         try:
             self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
@@ -51,11 +52,11 @@ class Inbox:
             self._loop = None
 
     def is_here(self) -> bool:
-        """Say whether this is the inbox's own thread."""
+        """Whether the calling thread is the thread of this inbox."""
         return self.thread == threading.get_ident()
 
     def put(self, whose: int, change: Callable[[], None]) -> None:
-        """Leave a change, replacing the one that ``whose`` has left before; from any thread."""
+        """Add a change, replacing an earlier one of ``whose``. Any thread may call this."""
         with self._lock:
             is_first = not self._pending
             self._pending[whose] = change
@@ -64,24 +65,24 @@ class Inbox:
             self._call()
 
     def _call(self) -> None:
-        """Have the thread's loop take the changes out, if it has one."""
+        """Let the thread's loop apply the changes, if the thread has a loop."""
         if self._loop is not None:
             try:
                 self._loop.call_soon_threadsafe(self._drain_in_loop, context=self._context.copy())
             except RuntimeError:
-                self._loop = None  # it was closed; whoever waits or reads takes the change
+                self._loop = None  # the loop was closed; the next wait or read applies the change
 
     def _drain_in_loop(self) -> None:
         try:
             self.drain()
-        except SystemExit as error:  # from an observer; it would end the loop, and a kernel with it
+        except SystemExit as error:  # from an observer; it would end the loop and the kernel
             user_errors.report("An observer", error)
 
     def drain(self) -> None:
-        """Make the changes; in this inbox's thread only, and not while one is being made.
+        """Apply the changes. Only the inbox's thread may call this; a nested call does nothing.
 
-        Those that are left meanwhile come in the next turn, so that whoever waits gets theirs. An
-        interrupt leaves in the inbox what it has kept from being made.
+        Changes that arrive meanwhile are left for the next call, so that a waiting caller goes on.
+        An interrupt leaves the changes that were not applied in the inbox.
         """
         if self._is_draining or not self._pending:
             return
@@ -106,7 +107,7 @@ _here = threading.local()
 
 
 def here() -> Inbox:
-    """Give this thread's inbox."""
+    """Return the inbox of the calling thread."""
     inbox: Inbox | None = getattr(_here, "inbox", None)
     if inbox is None or inbox.thread != threading.get_ident():
         inbox = _here.inbox = Inbox()
@@ -116,7 +117,7 @@ def here() -> Inbox:
 
 
 def wait(future: Future[T]) -> T:
-    """Wait for what another thread does, and do nothing else meanwhile."""
+    """Wait for a result from another thread, and do nothing else meanwhile."""
     with _interrupts():
         while True:
             try:
@@ -124,17 +125,17 @@ def wait(future: Future[T]) -> T:
                 return future.result(LONGEST_WAIT_S)
             except FutureTimeout:
                 if future.done():
-                    return future.result()  # it came just now, or it is its own timeout
+                    return future.result()  # it was set just now, or the timeout is its own error
 
 
 def watch(future: Future[T]) -> T:
-    """Wait for what another thread does, making this thread's changes meanwhile."""
+    """Wait for a result from another thread, and apply changes of this thread meanwhile."""
     inbox = here()
     future.add_done_callback(lambda _: inbox.wake.set())
     with _interrupts():
         while True:
             inbox.wake.clear()
-            is_done = future.done()  # looked at first: what came before the end is made before it
+            is_done = future.done()  # checked first: changes from before the end are applied
             inbox.drain()
             if is_done:
                 return future.result()

@@ -1,13 +1,14 @@
 """The process's one connection to its server: a daemon thread, its loop, REST and WebSockets.
 
-Everybody's coroutines run on this loop: ``run``, ``watch`` and ``command`` wait for one from
-ordinary code, ``arun`` and ``acommand`` from any other loop. A thread has one follower, whoever
-follows it, and one WebSocket (``channel``) carries 200 threads; it reconnects with backoff and
-jitter, and finds the server anew each time, because it may be back on another port with another
-token. A follower is dropped with its last ``Hold``. After ``os.fork`` the child starts its own.
+All coroutines of this package run on the link's loop. Ordinary code waits for one with ``run``,
+``watch`` or ``command``; code on another loop awaits it with ``arun`` or ``acommand``. Each chat
+thread has one follower, which all its users share. One WebSocket (``channel``) carries up to 200
+chat threads. It reconnects with backoff and jitter, and looks for the server each time, because
+a restarted server has another port and token. A follower ends with its last ``Hold``. After
+``os.fork`` the child process starts a link of its own.
 
-Bounds: answers and frames at most ``rest.MAX_BYTES``; the socket is read only as fast as frames
-are folded (tornado's queue holds one); nothing else is buffered.
+Bounds: a response or a frame has at most ``rest.MAX_BYTES``. The socket is read only as fast as
+frames are folded (tornado's queue holds one frame). Nothing else is buffered.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ T = TypeVar("T")
 
 
 class Link:
-    """Everything this process has open towards its server; see the module."""
+    """The thread, the loop and the sockets of this process; see the module."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -63,26 +64,27 @@ class Link:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do ``work`` on the link's loop and wait for it; cancelled if the wait is."""
+        """Wait for ``work`` on the link's loop. An interrupt of the wait cancels the work."""
         return self._cancelling(work, inbox.wait)
 
     def watch(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for what takes long, making the changes of this thread's chats meanwhile."""
+        """Wait for long ``work``, and apply changes to this thread's chats meanwhile."""
         return self._cancelling(work, inbox.watch)
 
     def command(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do what changes something on the server; it is done also when the wait is interrupted.
+        """Wait for ``work`` that changes something on the server. An interrupt does not cancel it.
 
-        Half a command is none: the server may have it already, and asking again would do it twice.
+        The server may have executed a request whose response has not come: cancelling the request
+        would leave the caller without its result.
         """
         return inbox.wait(self._started_elsewhere(work))
 
     async def arun(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do ``work`` on the link's loop and await it on the caller's; cancelled if the wait is."""
+        """Await ``work`` on the link's loop from any loop. Cancelling the call cancels the work."""
         return await asyncio.wrap_future(self.start(work))
 
     async def acommand(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do what changes something on the server; it is done also when the wait is cancelled."""
+        """Await ``work`` that changes something on the server. Cancelling does not stop it."""
         return await asyncio.shield(asyncio.wrap_future(self.start(work)))
 
     def _cancelling(self, work: Coroutine[Any, Any, T], wait: Callable[[Future[T]], T]) -> T:
@@ -94,7 +96,7 @@ class Link:
             raise
 
     def _started_elsewhere(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Begin ``work`` for a thread that waits; the link's own would wait for itself."""
+        """Begin ``work`` for a thread that will wait for it. The link's own thread cannot wait."""
         if threading.current_thread() is self._thread:
             work.close()
             raise ChatStreamError(
@@ -104,7 +106,7 @@ class Link:
         return self.start(work)
 
     def close(self) -> None:
-        """End the thread and everything it owns."""
+        """Stop the link's thread, its tasks and its sockets."""
         if self.pid != os.getpid() or not self._thread.is_alive():
             return
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop)
@@ -122,7 +124,7 @@ class Link:
     # ------------------------------------------------------------------ the server
 
     async def connection(self) -> Connection:
-        """Give the server's address, finding it where it is not known."""
+        """Return the server's address, looking for the server if the address is not known."""
         if self._connection is not None:
             return self._connection
         if self._finding is None:
@@ -134,7 +136,7 @@ class Link:
         return await asyncio.shield(self._finding)
 
     def _find(self, answer: asyncio.Future[Connection]) -> None:
-        """Look for the server in a thread of its own: starting one takes seconds."""
+        """Look for the server in a separate thread, because starting one takes seconds."""
         found: Connection | None = None
         error: Exception | None = None
         try:
@@ -170,16 +172,16 @@ class Link:
         patience_s: float = RETRY_FOR_S,
         repeatable: bool = True,
     ) -> Any:
-        """Ask the server and give its answer; a server that is restarting is waited for.
+        """Send a request and return the response. A restarting server is tried again.
 
         Args:
-            patience_s: how long a server that does not answer is asked again.
-            repeatable: whether asking twice does no more than asking once. If not, it is asked
-                again only where the first try cannot have arrived.
+            patience_s: for how long to try again while the server does not respond.
+            repeatable: whether a second request does no harm. If not, the link tries again only
+                when the first request cannot have arrived.
 
         Raises:
-            ChatStreamError: what the server answered.
-            ServerUnavailable: it did not answer for ``patience_s``.
+            ChatStreamError: the server refused the request.
+            ServerUnavailable: the server did not respond for ``patience_s``.
         """
         started, tries = time.monotonic(), 0
         while True:
@@ -197,10 +199,10 @@ class Link:
     # ------------------------------------------------------------------ following
 
     async def follow(self, thread_id: str, *messages: str) -> Hold:
-        """Return a hold on the thread's follower: one follower for all who follow this thread.
+        """Return a hold on the follower of a thread; all users of the thread share the follower.
 
         Args:
-            messages: the ids of those that are kept for as long as the hold.
+            messages: ids of messages that the follower must not forget while the hold lasts.
         """
         follower = self._followers.get(thread_id)
         is_carried = any(
@@ -243,7 +245,7 @@ class Link:
         self._connection = None
 
     def unfollow(self, follower: Follower, messages: Sequence[str] = ()) -> None:
-        """Stop using a follower; from any thread, at any time."""
+        """Release a follower. Any thread may call this at any time."""
         if self.pid == os.getpid() and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._unfollow, follower, messages)
 
@@ -262,14 +264,14 @@ class Link:
 
 
 class Hold:
-    """One user's hold on a follower: given up when it is dropped, or by ``leave``."""
+    """One user's claim on a follower; ends with this object, or by ``leave``."""
 
     def __init__(self, link: Link, follower: Follower, messages: Sequence[str]) -> None:
         self.follower = follower
         follower.users += 1
         follower.pin(messages)
         self.leave = weakref.finalize(self, link.unfollow, follower, messages)
-        self.leave.atexit = False  # the process's end is the link's own affair
+        self.leave.atexit = False  # at the end of the process the link closes itself
 
 
 _link: Link | None = None
@@ -277,7 +279,7 @@ _guard = threading.RLock()
 
 
 def current() -> Link:
-    """Give this process's link, starting it where there is none."""
+    """Return this process's link, starting it if there is none."""
     global _link
     with _guard:
         if _link is None or _link.pid != os.getpid():
@@ -287,12 +289,12 @@ def current() -> Link:
 
 
 def path_of(*parts: str) -> str:
-    """Join parts of a path, each made safe."""
+    """Join the parts of a path, each one percent-encoded."""
     return "/".join(quote(part, safe="") for part in parts)
 
 
 def _forget() -> None:
-    """A forked child has the lock and the link of its parent, but not its thread."""
+    """Drop the parent's link in a forked child: the child has the lock, but not the thread."""
     global _link, _guard
     _link, _guard = None, threading.RLock()
 

@@ -1,7 +1,7 @@
-"""What a notebook shows of a thread: the live view's address, and a copy for who has no server.
+"""The output of a cell that shows a thread: the address of the live view, and a saved copy.
 
-The copy is bounded and deterministic: no ids, no times, and of an answer that is being written
-only that it is, so that notebooks under version control change when the conversation does.
+The copy is shown where no server knows the thread. It has a bounded size. It holds no ids, no times
+and no unfinished answer, so a notebook under version control changes only with the conversation.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ LEFT_OUT = "*(what came before is left out of this copy)*"
 
 
 def execution_id() -> str | None:
-    """Give what tells one execution of a cell from another; None outside a kernel."""
+    """Return the id of the cell execution that is under way; None outside a kernel."""
     shell = shell_of_kernel()
     header = shell.get_parent().get("header", {}) if shell is not None else {}
     return header.get("msg_id")
 
 
 def shell_of_kernel() -> Any:
-    """Give the kernel's shell; None in a script, and in a terminal."""
+    """Return the kernel's shell; None in a script or a terminal."""
     if "IPython" not in sys.modules:
         return None
     from IPython import get_ipython
@@ -42,9 +42,9 @@ def shell_of_kernel() -> Any:
 
 
 def keep_newest_result(shown: object, is_older: Callable[[object], bool]) -> None:
-    """Let the kernel's history of results (``Out``, ``_``) keep the newest of what is the same.
+    """Remove older results that show the same chat from the kernel's history (``Out``, ``_``).
 
-    A cell that shows a chat and is run again would leave one more chat with each run.
+    Otherwise each run of a cell that shows a chat would keep one more chat alive.
     """
     shell = shell_of_kernel()
     if shell is None:
@@ -69,7 +69,7 @@ def speaker(message: MessageRecord) -> str:
 
 
 def mark_of(message: MessageRecord) -> str:
-    """Return what a copy says of a message beside its text; nothing of one that is whole."""
+    """Return the note that a copy adds to a message; empty for a message that is whole."""
     role, status = message["role"], message["status"]
     if role == "user" and status != "completed":
         return LATER if status == "waiting" else NEVER
@@ -80,7 +80,7 @@ def mark_of(message: MessageRecord) -> str:
 
 
 def without_unsent(messages: Iterable[MessageRecord]) -> list[MessageRecord]:
-    """Leave out the replies to what was not sent (yet): there is nothing in them."""
+    """Leave out the empty replies to messages that have not been sent."""
     messages = list(messages)
     unsent = {
         message["id"]
@@ -91,9 +91,9 @@ def without_unsent(messages: Iterable[MessageRecord]) -> list[MessageRecord]:
 
 
 def snapshot(messages: Iterable[MessageRecord], *, markdown: bool = True) -> str:
-    """Return the newest messages as text, whole ones, at most ``MAX_SNAPSHOT_BYTES``.
+    """Return the newest messages as text of at most ``MAX_SNAPSHOT_BYTES``, none of them cut.
 
-    Their texts are untrusted: Markdown is made harmless for whatever renders it.
+    The texts are untrusted, so their Markdown is made harmless for every renderer.
     """
     newest_first = without_unsent(messages)[::-1]
     kept: list[str] = []
@@ -101,13 +101,13 @@ def snapshot(messages: Iterable[MessageRecord], *, markdown: bool = True) -> str
     for message in newest_first:
         text = visible(text_of(message)).strip("\n")
         if len(text.encode()) > room:
-            break  # what is made of it might be shorter; a text of that size is cut anyway
+            break  # the harmless form might be shorter, but a text of this size is cut anyway
         block = _block(message, harmless(text) if markdown else text, markdown=markdown)
         room -= len(block.encode()) + 2
         if room < 0:
             break
         kept.append(block)
-    if not kept and newest_first:  # one message larger than the copy: its beginning
+    if not kept and newest_first:  # the newest message alone exceeds the copy: keep its beginning
         kept = [_beginning(newest_first[0], markdown=markdown)]
     if len(kept) < len(newest_first):
         kept.append(LEFT_OUT)
@@ -115,7 +115,7 @@ def snapshot(messages: Iterable[MessageRecord], *, markdown: bool = True) -> str
 
 
 def text_of(message: MessageRecord) -> str:
-    """Return the text that a copy keeps of a message: none of an answer that is being written."""
+    """Return the text of a message for a copy; empty while the answer is being written."""
     return "" if mark_of(message) == WRITING else str(message["content"])
 
 
@@ -139,9 +139,9 @@ def _beginning(message: MessageRecord, *, markdown: bool) -> str:
 def bundle(
     thread_id: str, messages: Iterable[MessageRecord], run_id: str | None = None
 ) -> dict[str, Any]:
-    """Give what an output shows: the live view's address and the copy, and no widget view.
+    """Return the MIME bundle of an output: the address of the live view, and the saved copy.
 
-    A widget view in the same output would make nbconvert leave the copy out.
+    It has no widget view, because nbconvert would then leave the copy out.
     """
     messages = list(messages)
     where = {"thread": thread_id} if run_id is None else {"thread": thread_id, "run": run_id}
@@ -153,9 +153,9 @@ def bundle(
 
 
 class LiveOutput:
-    """A run's live view in the output of the cell that waits for it; its copy is whole at the end.
+    """Shows a run in the output of the cell that waits for it, and saves the copy at the end.
 
-    Shows nothing in a script or a terminal.
+    In a script or a terminal it shows nothing.
     """
 
     def __init__(self, run: Any) -> None:
@@ -167,7 +167,7 @@ class LiveOutput:
         if shell_of_kernel() is not None:
             from IPython.display import display
 
-            with user_errors.reported("Showing an answer"):  # hooks of the user's run in there
+            with user_errors.reported("Showing an answer"):  # display() calls hooks of the user
                 self._handle = display(self._run, display_id=True)
                 self.execution_id = execution_id()
         return self

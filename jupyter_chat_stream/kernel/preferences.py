@@ -1,4 +1,4 @@
-"""What a user wants in all of their chats: asked for and changed on the server."""
+"""The preferences of a user for all their chats. The server keeps them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ OPTIONS = ("default_model", "system", "on_crash")
 
 
 class PreferenceMethods:
-    """What a chat can do with its user's preferences; they are the same for every chat."""
+    """The methods of a chat for its user's preferences."""
 
     def preferences(self, **changes: Any) -> dict[str, Any]:
-        """Give this user's preferences, for all chats, after changing those that are named.
+        """Change the given preferences of this user, and return all of them. Every chat has them.
 
         Args:
             changes: ``default_model``; ``system``: the system prompt of threads without their own;
@@ -29,7 +29,7 @@ class PreferenceMethods:
         return current().command(_preferences(changes))
 
     async def apreferences(self, **changes: Any) -> dict[str, Any]:
-        """Give this user's preferences after changing those named; see ``preferences``."""
+        """Change the given preferences of this user, and return all; see ``preferences``."""
         return await current().acommand(_preferences(changes))
 
 

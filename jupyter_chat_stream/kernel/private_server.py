@@ -71,7 +71,7 @@ def place() -> Place:
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Hold a file's lock, and say whether it is held (always, where ``wait``)."""
+    """Hold a file's lock. Yields False if another process has it and ``wait`` is false."""
     while True:
         with path.open("ab") as file:
             path.chmod(0o600)
@@ -107,7 +107,7 @@ else:
 
 
 class ServerLeash:
-    """This process's hold on the private server; one at a time, none in a forked child."""
+    """The socket by which this process keeps the private server alive; a forked child has none."""
 
     def __init__(self) -> None:
         self.guard = threading.Lock()
@@ -132,10 +132,10 @@ class ServerLeash:
 
 
 class _Server(subprocess.Popen[bytes]):
-    """The private server, which may outlive the process that started it: that is no leak."""
+    """The server's process; it may outlive the process that started it."""
 
     def __del__(self) -> None:
-        """Leave it alone."""
+        """Raise no ResourceWarning: the server is meant to go on."""
 
 
 _leash = ServerLeash()
@@ -144,7 +144,7 @@ _children: list[_Server] = []
 
 
 def _forget() -> None:
-    """Let a forked child find its own way; its parent's leash must not outlive the parent."""
+    """Drop the parent's leash in a forked child: the leash must end with the parent."""
     global _leash
     _leash.drop()
     _leash = ServerLeash()
@@ -156,7 +156,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def connect() -> Connection:
-    """Find the private server or start it, and hold its leash from now on.
+    """Find the private server or start it, and hold its leash until the process ends.
 
     Raises:
         ServerUnavailable: it cannot be started; the sentence names its log, or what is short.
@@ -185,7 +185,7 @@ def _join_or_start(at: Place) -> None:
 
 
 def _join(at: Place) -> bool:
-    """Take the leash of a running server; False where none runs."""
+    """Take the leash of a running server. Returns False if none runs."""
     try:
         note = json.loads(at.note.read_bytes())
         where, port = Path(note["connection"]), int(note["leash"])
@@ -210,7 +210,7 @@ def _join(at: Place) -> bool:
 
 
 def _start(at: Place) -> None:
-    """Start the server and wait until it says that it is there, or has ended."""
+    """Start the server, and wait until it reports that it is ready, or ends."""
     environment = {name: os.environ[name] for name in os.environ if name not in _FOREIGN}
     paths = [str(Path(__file__).parents[2]), environment.get("PYTHONPATH", "")]  # also a checkout's
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
@@ -258,7 +258,7 @@ _SHORT_OF = {
 
 
 def _refusal(error: OSError, at: Place) -> ChatStreamError:
-    """Say what a failed start is about: the folder's files, the interpreter, or a bound."""
+    """Return the error of a failed start: the folder, the interpreter or a system limit."""
     for numbers, advice in _SHORT_OF.items():
         if error.errno in numbers:
             return ServerUnavailable(

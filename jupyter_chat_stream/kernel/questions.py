@@ -1,4 +1,4 @@
-"""What a run asks a person, as this process sees it; read from the fold, never from the network."""
+"""Questions of a run to a person. They are read from the fold, never from the network."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .times import from_wire
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What a run asks, while it waits for the answer."""
+    """A question that a run asks a person, and waits for."""
 
     prompt: str
-    choices: tuple[str, ...] | None = None  # None: any text
-    expires_at: datetime | None = None  # in local time; None: it stays open
+    choices: tuple[str, ...] | None = None  # None allows any text
+    expires_at: datetime | None = None  # in local time; None means never
     request_id: str = field(repr=False)
 
 
 def open_question(run: Mapping[str, Any], reply: Mapping[str, Any] | None) -> Question | None:
-    """Give the question that a run waits for; None where it asks nothing now."""
+    """Return the question that a run waits for; None if it has no open question."""
     part = _last_asked(reply)
     if part is None or part["by"] is not None or run["status"] != "waiting":
         return None
@@ -36,7 +36,7 @@ def open_question(run: Mapping[str, Any], reply: Mapping[str, Any] | None) -> Qu
 
 
 def not_open(run: Mapping[str, Any], reply: Mapping[str, Any] | None) -> RequestNotOpen:
-    """Say why there is no question to answer, and who has answered the last one."""
+    """Build the error for a reply to a run that has no open question."""
     part, run_id = _last_asked(reply), run["id"]
     if part is None:
         return RequestNotOpen(

@@ -1,4 +1,4 @@
-"""What commands carry: opening a thread, and a message's body, in the words of the wire."""
+"""The requests that open a thread and send a message."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ OPTIONS = ("model", "params", "tools", "context", "key", "parent", "deliver_at")
 async def open_thread(
     link: Link, thread_id: str | None, wanted: Mapping[str, Any]
 ) -> tuple[dict[str, Any], Hold]:
-    """Get or create a thread, make it what is wanted, and follow it until it is live.
+    """Get or create a thread, set its model and system prompt, and follow it until it is live.
 
     Args:
-        wanted: name, model, system, project, project_others; None is left as it is.
+        wanted: name, model, system, project, project_others; None leaves the value as it is.
     """
     given = {field: value for field, value in wanted.items() if value not in (None, [])}
     if thread_id is not None:
@@ -63,11 +63,11 @@ def message_body(
     parent: Message | str | None = HEAD,
     **unknown: Any,
 ) -> dict[str, Any]:
-    """Give the body of a message, with only what was given; its key is no part of it.
+    """Build the body of the request that sends a message, without options that are not set.
 
     Raises:
-        WrongCall: there is no such option, or it is not of its type.
-        InvalidInput: ``deliver_at`` is no time, or with this key another one at each call.
+        WrongCall: an option does not exist, or its value has the wrong type.
+        InvalidInput: ``deliver_at`` is no time, or is a timedelta beside a key.
     """
     refuse_unknown("chat.send()", unknown, OPTIONS)
     options = {"model": model, "params": params, "tools": tools, "context": context}

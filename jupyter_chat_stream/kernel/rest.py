@@ -1,4 +1,4 @@
-"""One request, or one socket, to a server whose connection is known. No state is kept here."""
+"""One request, or one socket, to a server whose address is known. This module keeps no state."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ MAX_BYTES = 256 * 1024 * 1024  # a snapshot is as large as its thread
 TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 5.0
 RETRY_BACKOFF = Backoff(first_s=0.05, most_s=2.0, jitter=(0.5, 1.0))
-# The server stops or has not come up; or another one, with another token, has taken its port.
+# The server is stopping or starting, or another server with another token has its port now.
 PASSING = ("start_failed", "unauthenticated")
 
 
 def may_change(error: ChatStreamError, repeatable: bool) -> bool:
-    """Say whether asking again may help, and does no harm."""
+    """Whether another try may help and does no harm."""
     if error.code in PASSING:
         return True
     if not isinstance(error, ServerUnavailable) or isinstance(error, VersionMismatch):
@@ -71,11 +71,11 @@ async def fetch(
     *,
     timeout_s: float = TIMEOUT_S,
 ) -> Any:
-    """Ask once and give the answer's JSON.
+    """Send one request and return the JSON of its response.
 
     Raises:
-        ChatStreamError: what the server answered.
-        ServerUnavailable: it did not.
+        ChatStreamError: the server refused the request.
+        ServerUnavailable: the server did not respond.
     """
     client = SimpleAsyncHTTPClient(
         force_instance=True,
@@ -107,7 +107,7 @@ async def open_socket(to: Connection) -> WebSocketClientConnection:
     """Open the WebSocket.
 
     Raises:
-        ServerUnavailable: there is none.
+        ServerUnavailable: the server did not open it.
     """
     request = HTTPRequest(
         _address(to, "ws", websocket=True),

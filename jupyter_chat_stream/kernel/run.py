@@ -74,7 +74,7 @@ class EventPages:
         self._wait_s = 0
 
     async def next(self) -> list[Event] | None:
-        """Give the next events, in order, none twice; None when there will be no more."""
+        """Return the next events in order, none twice; None after the last one."""
         while True:
             events = await read_page(self._follower.thread_id, self._after, self._wait_s)
             # An ended run has no event to wait for, though others of its thread may come.
@@ -196,7 +196,7 @@ class Run(ThreadMember):
         return bundle(self._thread_id, exchange, self.id)
 
     def _owns(self, event: Event) -> bool:
-        """Say whether an event belongs to this run or is the question it answers."""
+        """Whether an event belongs to this run, or is the message that the run answers."""
         if event.run_id is not None:
             return event.run_id == self.id
         body = event.body
@@ -230,7 +230,7 @@ class Run(ThreadMember):
             ) from None
 
     def _completed_reply(self, shown_in: str | None = None) -> Message:
-        """Give the answer of a run that has ended.
+        """Return the whole answer of a run that has ended.
 
         Raises:
             RunFailed: it ended otherwise; its text is kept in ``error.run.content``.
@@ -310,7 +310,7 @@ class Run(ThreadMember):
     # ------------------------------------------------------------------ its events
 
     def events(self, after: int = 0) -> Iterator[Event]:
-        """Give this run's events after a cursor, then the live ones, until it has ended."""
+        """Iterate over this run's events after a cursor, then the live ones, until it ends."""
         pages = EventPages(self._follower, max(after, self._before), self)
         while (events := current().watch(pages.next())) is not None:
             yield from events
@@ -318,7 +318,7 @@ class Run(ThreadMember):
                 return
 
     async def aevents(self, after: int = 0) -> AsyncIterator[Event]:
-        """Give this run's events after a cursor, then the live ones, until it has ended."""
+        """Iterate over this run's events after a cursor, then the live ones, until it ends."""
         pages = EventPages(self._follower, max(after, self._before), self)
         while (events := await current().arun(pages.next())) is not None:
             for event in events:

@@ -1,4 +1,4 @@
-"""Whose turn it is in a thread: a message for later has none before it is delivered. Pure."""
+"""The order of a thread's runs. A message for later has no place before its delivery. Pure."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ Wire = Mapping[str, Any]
 
 
 def is_for_later(run: Wire) -> bool:
-    """Say whether a run answers a message that is yet to be delivered."""
+    """Whether a run answers a message that has not been delivered yet."""
     return run["phase"] == "waiting" and run["attempt"] == 0
 
 
 def is_busy(runs: Sequence[Wire]) -> bool:
-    """Say whether something is being made, or waits for a person, in a thread with these runs."""
+    """Whether one of these runs works, or waits for a person or a retry."""
     return any(run["status"] not in ENDS and not is_for_later(run) for run in runs)
 
 
 def newest(runs: Sequence[Wire], head: str | None) -> Wire | None:
-    """Give the run whose answer stands last in the thread; runs are in the order of sending.
+    """Return the run whose answer is the last of its thread. ``runs`` are in order of sending.
 
     Args:
-        head: of the thread: what was delivered last, though others may have been sent after it.
+        head: the id of the reply that was delivered last; others may have been sent since.
     """
     if head is None:
         return None

@@ -1,4 +1,4 @@
-"""From an answer of the server to a value or an error of the tree.
+"""Responses of the server, as values or as errors.
 
 The code on the wire chooses the class; a code of a newer server becomes ``ChatStreamError`` with
 that code, so that nothing a server says is lost.
@@ -22,7 +22,7 @@ from .sentences import in_python
 
 
 def error_classes() -> dict[str, type[ChatStreamError]]:
-    """Give every class of the tree by its code."""
+    """Return every class of error by its code."""
     classes: dict[str, type[ChatStreamError]] = {}
     pending = [ChatStreamError]
     while pending:
@@ -52,7 +52,7 @@ def error_from_wire(wire: Mapping[str, Any], status: int = 500) -> ChatStreamErr
 
 
 def read_answer(status: int, body: bytes, url: str = "") -> Any:
-    """Give the JSON of an answer, None where it has no body.
+    """Return the JSON of a response; None if it has no body.
 
     Raises:
         ChatStreamError: the answer is an error, or not of this server.
