@@ -15,14 +15,13 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from tornado.websocket import WebSocketClientConnection, WebSocketError
 
 from ..shared.connection_file import Connection
 from ..shared.errors import ChatStreamError
 from . import rest
-from .follower import Follower
+from .follower import Follower, Frame
 
 MOST_FOLLOWERS = 200
 LINGER_S = 3.0  # a loop that makes a chat for each row needs no new socket for each
@@ -43,7 +42,7 @@ class Channel:
     def __init__(
         self,
         find: Callable[[], Awaitable[Connection]],
-        on_frame: Callable[[Mapping[str, Any]], Awaitable[None]],
+        on_frame: Callable[[Frame], Awaitable[None]],
         lost: Callable[[], None],
         silence_s: Callable[[], float],
     ) -> None:
@@ -150,7 +149,7 @@ class Channel:
         elif self.socket is opened:
             self._loop.call_later(silence_s / 9, self._watch, opened)
 
-    async def take(self, frame: Mapping[str, Any]) -> None:
+    async def take(self, frame: Frame) -> None:
         """Fold a frame, and answer it where that is due."""
         follower = self.followers.get(str(frame.get("thread", "")))
         if follower is None:

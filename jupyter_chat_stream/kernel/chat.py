@@ -17,10 +17,11 @@ from concurrent.futures import Future
 from typing import Any
 
 from ipywidgets import ValueWidget, register
-from traitlets import Bool, Int, TraitType, Unicode, validate
+from traitlets import Bool, Bunch, Int, TraitType, Unicode, validate
 
 from ..shared.errors import InvalidInput
 from ..shared.events import Event
+from ..shared.records import Params
 from . import history, inbox
 from .folder import Folder, find_folder
 from .follower import wait_briefly
@@ -28,9 +29,10 @@ from .link import current, path_of
 from .messages import Message, Messages
 from .observers import ObservableWidget
 from .options import check_kinds, refuse_unknown
-from .output import LiveOutput, bundle, keep_newest_result
+from .output import LiveOutput, MimeBundle, bundle, keep_newest_result
 from .preferences import PreferenceMethods
-from .requests import HEAD, OPTIONS, message_body, open_thread
+from .requests import HEAD, OPTIONS, ToolDefinition, message_body, open_thread
+from .rest import RequestBody
 from .run import EventPages, Run, ThreadMember
 from .run_order import is_busy, is_for_later, newest
 from .schedules import Schedule, ScheduleMethods
@@ -135,7 +137,7 @@ class Chat(
         self._refresh()
 
     @classmethod
-    def _check_call(cls, traits: Mapping[str, Any], **given: Any) -> None:
+    def _check_call(cls, traits: Mapping[str, object], **given: object) -> None:
         own = [name for name, trait in cls.class_traits().items() if not trait.read_only]
         public = [name for name in own if not name.startswith("_")]
         refuse_unknown("Chat()", traits, sorted({*given, *public}))
@@ -184,13 +186,13 @@ class Chat(
         self._take_in(now)
 
     @validate("model")
-    def _set_model(self, proposal: Mapping[str, Any]) -> str:
+    def _set_model(self, proposal: Bunch) -> str:
         model = str(proposal["value"])
         if not self._is_setting and model != self._trait_values.get("model"):
             current().command(self._patch({"model": model or None}))
         return model
 
-    async def _patch(self, changes: Mapping[str, Any]) -> None:
+    async def _patch(self, changes: RequestBody) -> None:
         await current().request("PATCH", f"threads/{path_of(self._thread_id)}", changes)
 
     # ------------------------------------------------------------------ sending
@@ -200,8 +202,8 @@ class Chat(
         text: str,
         *,
         model: str | None = None,
-        params: Mapping[str, Any] | None = None,
-        tools: Sequence[Mapping[str, Any]] | None = None,
+        params: Params | None = None,
+        tools: Sequence[ToolDefinition] | None = None,
         context: Mapping[str, object] | Sequence[Mapping[str, str]] | None = None,
         key: str | None = None,
         parent: Message | str | None = HEAD,
@@ -238,7 +240,7 @@ class Chat(
         body = message_body(text, key=key, **options)
         return await current().acommand(self._post(body, key))
 
-    async def _post(self, body: Mapping[str, Any], key: str | None) -> Run:
+    async def _post(self, body: RequestBody, key: str | None) -> Run:
         link = current()
         # Without a key of the caller's, one of our own: a lost answer is asked for again (L11).
         headers = {"Idempotency-Key": key or secrets.token_urlsafe(16)}
@@ -350,7 +352,7 @@ class Chat(
 
     # ------------------------------------------------------------------ showing
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_: Any) -> MimeBundle:
         keep_newest_result(self, lambda known: _is_same(known, self))
         return bundle(self._thread_id, self._follower.messages())
 
@@ -365,7 +367,7 @@ class Chat(
         """Take the cursor out of the view's text field."""
         self._send_custom({"do": "blur"})
 
-    def _send_custom(self, content: Mapping[str, Any]) -> None:
+    def _send_custom(self, content: Mapping[str, str]) -> None:
         """Send the page a custom message of ipywidgets, whose own name for this is ``send``."""
         self._send({"method": "custom", "content": content})
 

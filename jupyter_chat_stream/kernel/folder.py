@@ -41,7 +41,7 @@ class Folder:
     project: str
     others: tuple[str, ...] = ()
 
-    def wanted(self) -> dict[str, Any]:
+    def wanted(self) -> dict[str, str | list[str]]:
         """Return the fields of the request that opens a thread by its name."""
         return {"project": self.project, "project_others": list(self.others)}
 
@@ -91,7 +91,7 @@ def _shell() -> Any:
 
 def _notebook_file(start: str | None) -> str | None:
     """Read the notebook's path from the variables that editors and papermill set in a kernel."""
-    variables: Mapping[str, Any] = getattr(_shell(), "user_ns", {})
+    variables: Mapping[str, object] = getattr(_shell(), "user_ns", {})
     for name in _NOTEBOOK_VARIABLES:
         told = variables.get(name)
         if not isinstance(told, str) or not told:

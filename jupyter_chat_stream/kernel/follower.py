@@ -36,6 +36,7 @@ KEPT_MESSAGES = 200  # at least: of a longer thread the older ones are asked for
 MOST_MESSAGES = 400  # then the older half is forgotten
 LATE_EVENTS_S = 5.0  # for the events of what the server has said is done
 
+Frame = Mapping[str, Any]  # a JSON object of the WebSocket, not parsed yet
 T = TypeVar("T")
 
 
@@ -157,8 +158,8 @@ class Follower:
         self.is_refused = False
         return self._subscription.request()
 
-    def receive(self, frame: Mapping[str, Any]) -> SubscribeFrame | None:
-        """Take one frame; give the frame to answer with, if there is one."""
+    def receive(self, frame: Frame) -> SubscribeFrame | None:
+        """Take one frame; return the frame to send back, if there is one."""
         with self._lock:
             action = self._subscription.receive(frame)
             self._forget()
@@ -173,7 +174,7 @@ class Follower:
             self._refused(action.error)
         return None
 
-    def _refused(self, wire: Mapping[str, Any] | None) -> None:
+    def _refused(self, wire: Frame | None) -> None:
         error = ThreadNotFound(self.thread_id) if wire is None else error_from_wire(wire)
         if isinstance(error, (NotFound, Forbidden)):
             self.end(error)

@@ -31,7 +31,7 @@ from ..shared.errors import ChatStreamError, ServerUnavailable
 from . import inbox, rest
 from .channel import Channel
 from .discovery import find_server
-from .follower import Follower
+from .follower import Follower, Frame
 
 RETRY_FOR_S = 10.0
 SILENCE_S = 45.0
@@ -165,7 +165,7 @@ class Link:
         self,
         method: str,
         path: str,
-        body: Mapping[str, Any] | None = None,
+        body: rest.RequestBody | None = None,
         *,
         headers: Mapping[str, str] | None = None,
         timeout_s: float = rest.TIMEOUT_S,
@@ -235,7 +235,7 @@ class Link:
             channel.remove(follower)
         self._channels = [known for known in self._channels if known.is_open]
 
-    async def _take(self, frame: Mapping[str, Any]) -> None:
+    async def _take(self, frame: Frame) -> None:
         for channel in self._channels:
             if frame.get("thread") in channel.followers:
                 await channel.take(frame)

@@ -17,7 +17,7 @@ from ..shared.errors import WrongCall
 from ..shared.spelling import did_you_mean
 from . import user_errors
 
-Change = Mapping[str, Any]
+Change = Bunch
 
 
 class _Observer:
@@ -87,7 +87,7 @@ class ObservableWidget(Widget):
         finally:
             self._is_telling = False
 
-    def _take_in(self, values: Mapping[str, Any]) -> None:
+    def _take_in(self, values: Mapping[str, object]) -> None:
         """Set traits to what has come in, and tell the page and the observers."""
         self._is_setting = True
         try:

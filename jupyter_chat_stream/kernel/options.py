@@ -56,7 +56,7 @@ def refuse_unknown(call: str, given: Collection[str], known: Collection[str]) ->
             )
 
 
-def check_kinds(call: str, given: Mapping[str, Any]) -> None:
+def check_kinds(call: str, given: Mapping[str, object]) -> None:
     """Refuse values that an option cannot have.
 
     Raises:

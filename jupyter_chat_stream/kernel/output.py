@@ -16,6 +16,7 @@ from ..shared.markdown.copies import harmless, harmless_start, one_line, visible
 from ..shared.records import MessageRecord
 from . import user_errors
 
+MimeBundle = dict[str, Any]  # by MIME type, as IPython takes it
 MIME = "application/vnd.jupyter-chat-stream.thread.v1+json"
 MAX_SNAPSHOT_BYTES = 20_000
 LATER = "*(to be sent later)*"
@@ -138,7 +139,7 @@ def _beginning(message: MessageRecord, *, markdown: bool) -> str:
 
 def bundle(
     thread_id: str, messages: Iterable[MessageRecord], run_id: str | None = None
-) -> dict[str, Any]:
+) -> MimeBundle:
     """Return the MIME bundle of an output: the address of the live view, and the saved copy.
 
     It has no widget view, because nbconvert would then leave the copy out.

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypedDict
 
+from ..shared.records import PreferencesRecord
 from .link import current
 from .options import refuse_unknown
+from .rest import RequestBody
 
 OPTIONS = ("default_model", "system", "on_crash")
+
+
+class PreferenceValues(TypedDict):
+    """The preferences of a user; None stands for the server's setting."""
+
+    default_model: str | None
+    system: str | None
+    on_crash: Literal["continue", "restart", "interrupt"] | None
 
 
 class PreferenceMethods:
     """The methods of a chat for its user's preferences."""
 
-    def preferences(self, **changes: Any) -> dict[str, Any]:
+    def preferences(self, **changes: Any) -> PreferenceValues:
         """Change the given preferences of this user, and return all of them. Every chat has them.
 
         Args:
@@ -28,13 +37,17 @@ class PreferenceMethods:
         """
         return current().command(_preferences(changes))
 
-    async def apreferences(self, **changes: Any) -> dict[str, Any]:
+    async def apreferences(self, **changes: Any) -> PreferenceValues:
         """Change the given preferences of this user, and return all; see ``preferences``."""
         return await current().acommand(_preferences(changes))
 
 
-async def _preferences(changes: Mapping[str, Any]) -> dict[str, Any]:
+async def _preferences(changes: RequestBody) -> PreferenceValues:
     refuse_unknown("chat.preferences()", changes, OPTIONS)
     link = current()
-    wire = await (link.request("PATCH", "me", changes) if changes else link.request("GET", "me"))
-    return {name: value for name, value in wire.items() if name != "owner"}
+    wire: PreferencesRecord = await (
+        link.request("PATCH", "me", changes) if changes else link.request("GET", "me")
+    )
+    return PreferenceValues(
+        default_model=wire["default_model"], system=wire["system"], on_crash=wire["on_crash"]
+    )

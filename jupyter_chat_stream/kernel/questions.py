@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from ..shared.errors import RequestNotOpen
+from ..shared.records import InputRequestPart, MessageRecord, RunRecord
 from .times import from_wire
 
 
@@ -21,7 +20,7 @@ class Question:
     request_id: str = field(repr=False)
 
 
-def open_question(run: Mapping[str, Any], reply: Mapping[str, Any] | None) -> Question | None:
+def open_question(run: RunRecord, reply: MessageRecord | None) -> Question | None:
     """Return the question that a run waits for; None if it has no open question."""
     part = _last_asked(reply)
     if part is None or part["by"] is not None or run["status"] != "waiting":
@@ -35,7 +34,7 @@ def open_question(run: Mapping[str, Any], reply: Mapping[str, Any] | None) -> Qu
     )
 
 
-def not_open(run: Mapping[str, Any], reply: Mapping[str, Any] | None) -> RequestNotOpen:
+def not_open(run: RunRecord, reply: MessageRecord | None) -> RequestNotOpen:
     """Build the error for a reply to a run that has no open question."""
     part, run_id = _last_asked(reply), run["id"]
     if part is None:
@@ -60,6 +59,6 @@ def not_open(run: Mapping[str, Any], reply: Mapping[str, Any] | None) -> Request
     )
 
 
-def _last_asked(reply: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def _last_asked(reply: MessageRecord | None) -> InputRequestPart | None:
     parts = reply["parts"] if reply is not None else ()
     return next((part for part in reversed(parts) if part["kind"] == "input_request"), None)

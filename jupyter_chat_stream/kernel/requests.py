@@ -8,19 +8,22 @@ from datetime import timedelta
 from typing import Any
 
 from ..shared.errors import InvalidInput, ServerUnavailable, WrongCall
+from ..shared.records import Params, ThreadRecord
 from .link import Hold, Link, path_of
 from .messages import Message
 from .options import check_kinds, refuse_unknown
+from .rest import RequestBody
 from .times import When, to_wire
 
 OPEN_TIMEOUT_S = 30.0
+ToolDefinition = Mapping[str, Any]  # in the form of the Messages API
 HEAD: Any = object()  # the default parent: the thread's newest reply
 OPTIONS = ("model", "params", "tools", "context", "key", "parent", "deliver_at")
 
 
 async def open_thread(
-    link: Link, thread_id: str | None, wanted: Mapping[str, Any]
-) -> tuple[dict[str, Any], Hold]:
+    link: Link, thread_id: str | None, wanted: RequestBody
+) -> tuple[ThreadRecord, Hold]:
     """Get or create a thread, set its model and system prompt, and follow it until it is live.
 
     Args:
@@ -28,14 +31,15 @@ async def open_thread(
     """
     given = {field: value for field, value in wanted.items() if value not in (None, [])}
     if thread_id is not None:
-        thread = await link.request("GET", f"threads/{path_of(thread_id)}")
+        thread: ThreadRecord = await link.request("GET", f"threads/{path_of(thread_id)}")
     else:
         is_named = "name" in given
         thread = await link.request("POST", "threads", given, repeatable=is_named)
-    changes: dict[str, Any] = {
+    current = {"model": thread["model"], "system": thread["system"]}
+    changes = {
         field: given[field]
-        for field in ("model", "system")
-        if field in given and given[field] != thread[field]
+        for field, value in current.items()
+        if field in given and given[field] != value
     }
     if changes:
         thread = await link.request("PATCH", f"threads/{path_of(thread['id'])}", changes)
@@ -55,14 +59,14 @@ def message_body(
     text: str,
     *,
     model: str | None = None,
-    params: Mapping[str, Any] | None = None,
-    tools: Sequence[Mapping[str, Any]] | None = None,
+    params: Params | None = None,
+    tools: Sequence[ToolDefinition] | None = None,
     context: Mapping[str, object] | Sequence[Mapping[str, str]] | None = None,
     deliver_at: When | None = None,
     key: str | None = None,
     parent: Message | str | None = HEAD,
     **unknown: Any,
-) -> dict[str, Any]:
+) -> RequestBody:
     """Build the body of the request that sends a message, without options that are not set.
 
     Raises:

@@ -20,6 +20,7 @@ from ..shared.connection_file import Connection
 from ..shared.errors import ChatStreamError, ServerUnavailable, VersionMismatch, WrongCall
 from .wire import read_answer
 
+RequestBody = Mapping[str, Any]  # a JSON object on its way to the server
 MAX_BYTES = 256 * 1024 * 1024  # a snapshot is as large as its thread
 TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 5.0
@@ -66,7 +67,7 @@ async def fetch(
     to: Connection,
     method: str,
     path: str,
-    body: Mapping[str, Any] | None = None,
+    body: RequestBody | None = None,
     headers: Mapping[str, str] | None = None,
     *,
     timeout_s: float = TIMEOUT_S,
@@ -128,7 +129,7 @@ async def open_socket(to: Connection) -> WebSocketClientConnection:
         raise _unavailable(to, error) from error
 
 
-def _written(body: Mapping[str, Any]) -> str:
+def _written(body: RequestBody) -> str:
     def refuse(value: Any) -> NoReturn:
         raise _not_plain(f"a value of type {type(value).__name__}")
 

@@ -22,7 +22,7 @@ from .failure import RunFailed
 from .follower import GIVE_UP_S, Follower, wait_briefly
 from .link import Hold, Link, current, path_of
 from .messages import Message
-from .output import bundle
+from .output import MimeBundle, bundle
 from .questions import Question, not_open, open_question
 from .rest import TIMEOUT_S
 from .times import from_wire
@@ -190,7 +190,7 @@ class Run(ThreadMember):
     def __repr__(self) -> str:
         return f"Run({self.status})"
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_: Any) -> MimeBundle:
         reply = self._message()
         exchange = [message for message in (self._asked, reply) if message]
         return bundle(self._thread_id, exchange, self.id)

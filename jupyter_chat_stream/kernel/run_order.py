@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ..shared.events import ENDS
+from ..shared.records import RunRecord
 
-Wire = Mapping[str, Any]
 
-
-def is_for_later(run: Wire) -> bool:
+def is_for_later(run: RunRecord) -> bool:
     """Whether a run answers a message that has not been delivered yet."""
     return run["phase"] == "waiting" and run["attempt"] == 0
 
 
-def is_busy(runs: Sequence[Wire]) -> bool:
+def is_busy(runs: Sequence[RunRecord]) -> bool:
     """Whether one of these runs works, or waits for a person or a retry."""
     return any(run["status"] not in ENDS and not is_for_later(run) for run in runs)
 
 
-def newest(runs: Sequence[Wire], head: str | None) -> Wire | None:
+def newest(runs: Sequence[RunRecord], head: str | None) -> RunRecord | None:
     """Return the run whose answer is the last of its thread. ``runs`` are in order of sending.
 
     Args:
@@ -28,6 +26,6 @@ def newest(runs: Sequence[Wire], head: str | None) -> Wire | None:
     """
     if head is None:
         return None
-    had_turn = [run for run in runs if not is_for_later(run)]
-    last = had_turn[-1] if had_turn else None
-    return next((run for run in had_turn if run["message_id"] == head), last)
+    delivered = [run for run in runs if not is_for_later(run)]
+    last = delivered[-1] if delivered else None
+    return next((run for run in delivered if run["message_id"] == head), last)

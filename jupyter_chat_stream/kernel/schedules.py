@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..shared.errors import InvalidInput
+from ..shared.records import Params, ScheduleRecord
 from ..shared.spelling import did_you_mean
 from .link import current, path_of
 from .options import check_kinds, refuse_unknown
@@ -43,8 +44,8 @@ def _naming_zones(name: str | None) -> Iterator[None]:
 class Schedule:
     """A message that is sent whenever its cron expression says so, in its time zone."""
 
-    def __init__(self, wire: Mapping[str, Any]) -> None:
-        self._wire = dict(wire)
+    def __init__(self, wire: ScheduleRecord) -> None:
+        self._wire = wire
         self._is_deleted = False
 
     @property
@@ -72,7 +73,7 @@ class Schedule:
         return self._wire["model"]
 
     @property
-    def params(self) -> Mapping[str, Any] | None:
+    def params(self) -> Params | None:
         return self._wire["params"]
 
     @property
@@ -157,7 +158,7 @@ class Schedule:
         refuse_unknown("schedule.change()", changes, CHANGES)
         check_kinds("schedule.change()", changes)
         with _naming_zones(changes.get("timezone")):
-            self._wire = dict(await current().request("PATCH", self._path, changes))
+            self._wire = await current().request("PATCH", self._path, changes)
         return self
 
     async def _delete(self) -> None:
@@ -177,7 +178,7 @@ class ScheduleMethods:
         cron: str,
         timezone: str | None = None,
         model: str | None = None,
-        params: Mapping[str, Any] | None = None,
+        params: Params | None = None,
         **unknown: Any,
     ) -> Schedule:
         """Send a message again and again, from the server, with or without this kernel.
@@ -207,7 +208,7 @@ class ScheduleMethods:
         cron: str | None = None,
         timezone: str | None = None,
         model: str | None = None,
-        params: Mapping[str, Any] | None = None,
+        params: Params | None = None,
         **unknown: Any,
     ) -> Schedule:
         refuse_unknown("chat.schedule()", unknown, OPTIONS)

@@ -8,7 +8,6 @@ one would name the wire; ``AS_SAID`` lists the others. A test finds a code in ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 SENTENCES: Mapping[str, str] = {
     "compacted": (
@@ -112,7 +111,7 @@ ARGUMENTS: Mapping[str, str] = {
 }
 
 
-def in_python(code: str, message: str, facts: Mapping[str, Any]) -> str:
+def in_python(code: str, message: str, facts: Mapping[str, object]) -> str:
     """Return the sentence for whoever called a method."""
     wanted = SENTENCES.get(code)
     if wanted is not None:
