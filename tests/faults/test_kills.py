@@ -1,6 +1,6 @@
 """Whatever runs is killed at random moments while five answers stream; nothing seen may be lost.
 
-``JCS_KILLS`` and ``JCS_KILLS_POSTGRES`` say how many kills (a soak takes 1000: scripts/soak.py),
+``JCS_KILLS`` and ``JCS_KILLS_POSTGRES`` set the number of kills (a soak has 1000: soak.py);
 ``JCS_SEED`` repeats a run's moments. The kills come in rounds of at most 50, each with a fresh
 database. Every fifth process is started as a person starts it; the fork server starts the others.
 """
