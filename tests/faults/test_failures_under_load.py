@@ -74,7 +74,8 @@ async def test_of_thirty_answers_at_once_each_ends_as_its_failure_says(
 ) -> None:
     """L4, L10: no failure harms another run, and none is asked more often than it may be."""
     environment = {"ANTHROPIC_BASE_URL": api.url, "ANTHROPIC_API_KEY": KEY}
-    settings = {**faulty_database.settings, "stall_timeout_s": 3.0}
+    # On a busy machine the first call of the SDK alone may take three seconds.
+    settings = {**faulty_database.settings, "stall_timeout_s": 8.0}
     server = await make_server(environment=environment, **settings).start()
     ends = await asyncio.gather(*[ask(server, name) for name in CASES])
     for name, (run, reply) in zip(CASES, ends, strict=True):
