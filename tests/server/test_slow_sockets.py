@@ -153,10 +153,10 @@ async def test_requests_of_a_client_that_does_not_read_pile_nothing_up(
             await deaf.send({"op": "subscribe", "thread": thread_id, "after": 0})
         await until(lambda: len(takes) == 2 * number)  # noqa: B023
         await until(lambda: len(handler._outbox._waiting) == 1)
-    known = handler._subscriptions[there]
+    known = handler._feeds[there]
     assert known.take("waits")
     await deaf.send({"op": "unsubscribe", "thread": there})
-    await until(lambda: there not in handler._subscriptions)
+    await until(lambda: there not in handler._feeds)
     assert not known.take("late")
     assert len(handler._outbox._waiting) == 1
     stuck.set_result(None)
