@@ -50,7 +50,7 @@ class ChatStreamCommand(CliCommand):
 
 
 def arguments(given: list[str]) -> list[str]:
-    """Give the arguments with the command first: options may stand before it."""
+    """Return the arguments with the command first: options may stand before it."""
     return words_first(given, _HELP)
 
 

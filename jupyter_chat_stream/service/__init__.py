@@ -9,10 +9,10 @@ from __future__ import annotations
 from ..store.front import SendRequest as SendRequest
 from .exports import Exports
 from .following import Following
-from .messages import Messages
+from .messages import MessageService
 from .schedules import Schedules
 from .threads import Threads
 
 
-class Service(Threads, Messages, Schedules, Following, Exports):
+class Service(Threads, MessageService, Schedules, Following, Exports):
     """The chat of one server."""

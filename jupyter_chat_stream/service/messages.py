@@ -18,7 +18,7 @@ from ..store.front import (
 from .base import ServiceBase
 
 
-class Messages(ServiceBase):
+class MessageService(ServiceBase):
     """Commands on messages and runs; the runs they make are due in their own transaction (L10)."""
 
     async def send(
