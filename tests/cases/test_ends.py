@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import logging
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,14 +10,12 @@ import pytest
 from jupyter_chat_stream.export.markdown import body as exported
 from jupyter_chat_stream.kernel.messages import Message
 from jupyter_chat_stream.kernel.output import snapshot
-from jupyter_chat_stream.providers.anthropic import MAX_PAUSES, AnthropicProvider
-from jupyter_chat_stream.shared.backoff import Backoff
+from jupyter_chat_stream.providers.anthropic import MAX_PAUSES
 from jupyter_chat_stream.shared.errors import RunRefused
 from jupyter_chat_stream.store.chat import commands
 from jupyter_chat_stream.store.chat.commands import Sender
-from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
+from jupyter_chat_stream.store.log.transaction import RunRef
 from tests.cases.api import (
-    MODEL,
     RESET,
     PlayedApi,
     begin,
@@ -32,45 +26,8 @@ from tests.cases.api import (
     sse,
     text,
 )
-from tests.rig import Rig, running_rig
-
-SECRET = "the launch code of the third rocket is swordfish"
-STREAM = "200 OK\ncontent-type: text/event-stream"
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[PlayedApi]:
-    with PlayedApi() as server:
-        yield server
-
-
-@pytest.fixture
-async def rig(
-    api: PlayedApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Rig]:
-    """A store and a run's execution, with Claude's provider at the played API."""
-    at_once = Backoff(first_s=0.0, most_s=0.0)
-    monkeypatch.setattr("jupyter_chat_stream.runs.execute.PROVIDER_BACKOFF", at_once)
-    environ = {"ANTHROPIC_API_KEY": "sk-ant-0123456789abcdef", "ANTHROPIC_BASE_URL": api.url}
-    provider: Any = AnthropicProvider(key_file=tmp_path / "no.key", environ=environ)
-    async with running_rig(tmp_path, provider=provider, max_retries=2) as made:
-        yield made
-    await provider.close()
-
-
-async def ask(
-    rig: Rig, said: str = "Why?", thread: ThreadRef | None = None, **params: Any
-) -> tuple[RunRef, dict[str, Any]]:
-    """Ask one question, and give its run and the reply it ended with."""
-    thread = thread or await rig.thread()
-    run = await rig.send(thread, said, model=f"anthropic/{MODEL}", params=params)
-    await rig.execute()
-    return run, await rig.reply(run)
-
-
-async def ask_case(rig: Rig, api: PlayedApi, name: str) -> tuple[RunRef, dict[str, Any]]:
-    api.play(case(name))
-    return await ask(rig)
+from tests.cases.asking import ask, ask_case
+from tests.rig import Rig
 
 
 async def succeed(rig: Rig, run: RunRef, *, keep_parts: bool) -> dict[str, Any]:
@@ -496,99 +453,3 @@ async def test_a_large_result_is_kept_within_bounds_and_a_remote_call_is_a_call(
     assert reply["parts"][1]["name"] == "read"
     assert len(json.dumps(reply["parts"][1])) < 30_000
     assert reply["incomplete"] is None
-
-
-# ------------------------------------------------------------------ what answers in its place
-
-
-async def test_a_sign_in_page_ends_the_run_at_once_and_is_named(
-    rig: Rig, api: PlayedApi, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    run, reply = await ask_case(rig, api, "sign_in_page.http")
-    assert (reply["status"], reply["error"]["code"]) == ("failed", "not_the_provider")
-    assert not reply["error"]["retryable"]
-    for told in ("200", "text/html", "Sign in", "ANTHROPIC_BASE_URL", "prox"):
-        assert told in reply["error"]["message"]
-    assert len(api.requests) == 1
-    assert (await rig.run(run))["attempt"] == 1
-    assert "Sign in" not in caplog.text
-    assert "Corporate" not in caplog.text
-
-
-HTML = "content-type: text/html; charset=utf-8"
-ZIPPED = gzip.compress(b"<title>Log in here</title>")
-
-
-@pytest.mark.parametrize(
-    ("answer", "told"),
-    [
-        (page("200 OK\ncontent-type: application/json", '{"a": 1}'), "application/json"),
-        (page("200 OK"), "empty"),
-        (page("204 No Content"), "204"),
-        (page(STREAM), "empty"),
-        (page("200 OK", "hello"), "does not say"),
-        (page(f"200 OK\n{HTML}\ncontent-encoding: gzip", ZIPPED), "Log in here"),
-        (page(f"200 OK\n{HTML}", "<TITLE lang=en>\n A &amp; B\u202e </TITLE>"), "'A & B'"),
-        (page(f"200 OK\n{HTML}", "<title>" + "x" * 900 + "</title>"), "xxx…'"),
-        (page("302 Found\nlocation: /login"), "redirected to 127.0.0.1"),
-        (page("301 Moved\nlocation: https://login.example.org/a?b"), "redirected to login.example"),
-        (page("302 Found"), "302"),
-        (page(f"307 Temporary Redirect\n{HTML}\nlocation: /again"), "redirected to"),
-        (page(f"403 Forbidden\n{HTML}", "<title>Blocked by policy</title>"), "Blocked by policy"),
-        (page(f"404 Not Found\n{HTML}", "<h1>nginx</h1>"), "404"),
-        (page(f"407 Proxy Authentication Required\n{HTML}", "<p>who?</p>"), "407"),
-        (page(f"511 Network Authentication Required\n{HTML}", "<title>WLAN</title>"), "WLAN"),
-    ],
-)  # fmt: skip
-async def test_whatever_is_no_stream_of_events_ends_the_run_at_once(
-    answer: bytes, told: str, rig: Rig, api: PlayedApi
-) -> None:
-    api.play(answer)
-    run, reply = await ask(rig)
-    assert (reply["status"], reply["error"]["code"]) == ("failed", "not_the_provider")
-    assert told in reply["error"]["message"]
-    assert "ANTHROPIC_BASE_URL" in reply["error"]["message"]
-    assert len(reply["error"]["message"]) < 500
-    assert (await rig.run(run))["attempt"] == 1
-
-
-async def test_a_redirection_gets_neither_the_key_nor_the_prompt(rig: Rig, api: PlayedApi) -> None:
-    with PlayedApi() as elsewhere:
-        for status in ("301 Moved Permanently", "307 Temporary Redirect", "308 Permanent Redirect"):
-            api.play(page(f"{status}\nlocation: {elsewhere.url}/v1/messages"))
-            _, reply = await ask(rig)
-            assert reply["error"]["code"] == "not_the_provider"
-        assert elsewhere.visits == 0
-
-
-async def test_a_page_that_quotes_the_prompt_is_not_quoted(rig: Rig, api: PlayedApi) -> None:
-    api.play(page(f"200 OK\n{HTML}", f"<title>{SECRET}</title>"))
-    _, reply = await ask(rig, SECRET)
-    assert "swordfish" not in reply["error"]["message"]
-
-
-@pytest.mark.parametrize("kind", ["Text/Event-Stream;charset=UTF-8", "text/event-stream; x=y"])
-@pytest.mark.parametrize("is_zipped", [False, True])
-async def test_every_way_to_say_event_stream_is_read(
-    kind: str, is_zipped: bool, rig: Rig, api: PlayedApi
-) -> None:
-    whole = sse(begin(), *text(0, "Grüße"), *end("end_turn"))
-    head = f"200 OK\ncontent-type: {kind}"
-    zipped = page(f"{head}\ncontent-encoding: gzip", gzip.compress(whole))
-    api.play(zipped if is_zipped else page(head, whole))
-    _, reply = await ask(rig)
-    assert (reply["status"], reply["content"]) == ("completed", "Grüße")
-
-
-@pytest.mark.parametrize(("status", "code"), [(502, "provider_down"), (429, "rate_limited")])
-async def test_a_gateway_that_fails_is_named_and_tried_again(
-    status: int, code: str, rig: Rig, api: PlayedApi
-) -> None:
-    sent = page(f"{status} X\n{HTML}\nretry-after: 0", "<title>Bad gateway</title><p>nginx")
-    api.play(sent)
-    _, reply = await ask(rig)
-    assert (reply["status"], reply["error"]["code"]) == ("failed", code)
-    for told in (str(status), "Bad gateway", "127.0.0.1"):
-        assert told in reply["error"]["message"]
-    assert len(api.requests) == 3

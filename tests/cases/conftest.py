@@ -1,0 +1,34 @@
+"""The API that plays a case, and a run that asks it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_chat_stream.providers.anthropic import AnthropicProvider
+from jupyter_chat_stream.shared.backoff import Backoff
+from tests.cases.api import PlayedApi
+from tests.rig import Rig, running_rig
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[PlayedApi]:
+    with PlayedApi() as server:
+        yield server
+
+
+@pytest.fixture
+async def rig(
+    api: PlayedApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Rig]:
+    """A store and a run's execution, with Claude's provider at the played API."""
+    at_once = Backoff(first_s=0.0, most_s=0.0)
+    monkeypatch.setattr("jupyter_chat_stream.runs.execute.PROVIDER_BACKOFF", at_once)
+    environ = {"ANTHROPIC_API_KEY": "sk-ant-0123456789abcdef", "ANTHROPIC_BASE_URL": api.url}
+    provider: Any = AnthropicProvider(key_file=tmp_path / "no.key", environ=environ)
+    async with running_rig(tmp_path, provider=provider, max_retries=2) as made:
+        yield made
+    await provider.close()
