@@ -29,6 +29,8 @@ from tests.cases.api import (
 from tests.cases.asking import ask, ask_case
 from tests.rig import Rig
 
+STREAM = "200 OK\ncontent-type: text/event-stream"
+
 
 async def succeed(rig: Rig, run: RunRef, *, keep_parts: bool) -> dict[str, Any]:
     """Retry or continue a run as a person does; gives the new reply at its end."""
