@@ -252,6 +252,21 @@ describe('a text that grows', () => {
     expect([...host.querySelectorAll('p')].at(-1)?.textContent).toBe('Line 3999 of the text.');
   });
 
+  it('lays out a group of ended blocks only when it is seen, and no other block', async () => {
+    const lines = Array.from({ length: 110 }, (_, line) => `Line ${line}.`);
+    const { host, services, markdown } = stage();
+    markdown.update(`${lines.join('\n\n')}\n`, false);
+    await services.rest();
+    const groups = [...host.querySelectorAll('.jp-ChatStream-group')];
+    expect(groups.map(({ children }) => children.length)).toEqual([32, 32, 6]);
+    expect(groups.map(({ classList }) => classList.contains('jp-mod-spared'))).toEqual([
+      true,
+      true,
+      false
+    ]);
+    expect(host.querySelectorAll(':scope > p').length).toBe(40);
+  });
+
   it('stops when it is disposed', async () => {
     const { host, services, markdown } = stage();
     markdown.update('One.\n\nTwo.', false);

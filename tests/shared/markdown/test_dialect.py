@@ -58,3 +58,9 @@ def test_a_text_takes_time_in_proportion_to_its_length(unit: str) -> None:
     html_of(unit * (100_000 // len(unit)))
     html_of(unit * (19_000 // len(unit)))
     assert time.monotonic() - begun < 10
+
+
+def test_a_paragraph_of_too_many_marks_is_one_text() -> None:
+    beyond = "`a` " * 1_600
+    assert tree_of(beyond) == [["p", {}, [beyond.strip()]]]
+    assert len(tree_of("`a` " * 1_400)[0][2]) > 1_400
