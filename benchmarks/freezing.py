@@ -1,7 +1,7 @@
 """(n) The longest task of a page while a text comes that was made to freeze it, and drawn anew.
 
 Beside it, in a page of the same JupyterLab, JupyterLab's own rendering of the same text, once. All
-kinds are those of `tests/e2e/heavy.py`, in their full size.
+kinds are those of `tests/e2e/heavy_texts.py`, in their full size.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from playwright.sync_api import BrowserContext, sync_playwright
 from playwright.sync_api import Error as BrowserError
 
 from scripts.chromium import find_chromium
+from tests.e2e.chat_page import MODEL, ChatPage, drawn, settled
 from tests.e2e.conftest import FLAGS, VIEWPORT
-from tests.e2e.gauge import MODEL, Stage, drawn, settled
-from tests.e2e.heavy import KINDS, MARKERS, Kind
+from tests.e2e.heavy_texts import KINDS, MARKERS, Kind
 from tests.e2e.pages import PATIENCE_MS
 from tests.e2e.sites import FLAVOURS, Site
 
@@ -51,19 +51,19 @@ class Bench:
 
     context: BrowserContext
     site: Site
-    stage: Stage | None = None
+    chat_page: ChatPage | None = None
     pages: int = 0
 
-    def page(self) -> Stage:
-        if self.stage is None:
+    def page(self) -> ChatPage:
+        if self.chat_page is None:
             self.pages += 1
-            self.stage = Stage(self.context, self.site, f"freezing-{self.pages}")
-        return self.stage
+            self.chat_page = ChatPage(self.context, self.site, f"freezing-{self.pages}")
+        return self.chat_page
 
     def give_up(self) -> None:
-        if self.stage is not None:
-            self.stage.page.close()
-        self.stage = None
+        if self.chat_page is not None:
+            self.chat_page.page.close()
+        self.chat_page = None
 
 
 def run(*, quick: bool = False) -> Section:
@@ -108,25 +108,27 @@ def _row(bench: Bench, kind: Kind, chars: int) -> list[str]:
     return [f"{kind.name}, {len(text) // 1000}".replace("|", "\\|"), *ours, _naive(bench, text)]
 
 
-def _ours(stage: Stage, name: str, text: str) -> list[str]:
-    thread = stage.site.thread(name, MODEL)
-    chat = stage.show(thread)
-    stage.begin()
+def _ours(chat_page: ChatPage, name: str, text: str) -> list[str]:
+    thread = chat_page.site.thread(name, MODEL)
+    chat = chat_page.show(thread)
+    chat_page.begin()
     began = time.monotonic()
     pace = max(CHUNK_CHARS * 100, len(text) // 2)
-    run_id = stage.site.send(
+    run_id = chat_page.site.send(
         thread, text, chunk_chars=max(CHUNK_CHARS, pace // 100), chars_per_second=pace
     )
-    stage.type(chat, "still here")
+    chat_page.type(chat, "still here")
     streamed = drawn(settled(chat, run_id))
     took_s = time.monotonic() - began
-    first = stage.measured()
-    stage.clear(chat)
-    stage.show(stage.site.thread("empty", MODEL))  # taking the old nodes away is not measured
-    stage.begin()
-    chat = stage.show(thread)
+    first = chat_page.measured()
+    chat_page.clear(chat)
+    chat_page.show(
+        chat_page.site.thread("empty", MODEL)
+    )  # taking the old nodes away is not measured
+    chat_page.begin()
+    chat = chat_page.show(thread)
     again = drawn(settled(chat, run_id))
-    second = stage.measured()
+    second = chat_page.measured()
     lacks = [marker for marker in MARKERS if marker not in streamed.text + again.text]
     note = f" (without {', '.join(lacks)})" if lacks else ""
     note += "" if again.html == streamed.html else " (drawn otherwise)"
@@ -139,12 +141,12 @@ def _ours(stage: Stage, name: str, text: str) -> list[str]:
 
 
 def _naive(bench: Bench, text: str) -> str:
-    stage = bench.page()
-    stage.begin()
+    chat_page = bench.page()
+    chat_page.begin()
     try:
-        stage.notebook.on_panel(_NAIVE, text)
-        stage.page.wait_for_function("window.naive !== null", timeout=NAIVE_MS)
-        return f"{stage.measured().longest_task_ms:.0f}"
+        chat_page.notebook.on_panel(_NAIVE, text)
+        chat_page.page.wait_for_function("window.naive !== null", timeout=NAIVE_MS)
+        return f"{chat_page.measured().longest_task_ms:.0f}"
     except BrowserError:
         bench.give_up()
         return f"> {NAIVE_MS}"

@@ -13,8 +13,8 @@ from pathlib import Path
 from playwright.sync_api import expect, sync_playwright
 
 from scripts.chromium import find_chromium
+from tests.e2e.chat_page import ChatPage, PageTimings, content_of
 from tests.e2e.conftest import FLAGS, VIEWPORT
-from tests.e2e.gauge import Measured, Stage, content_of
 from tests.e2e.pages import PATIENCE_MS
 
 from . import flowing
@@ -41,10 +41,10 @@ def run(*, quick: bool = False) -> Section:
                     executable_path=chromium, chromium_sandbox=False, args=list(FLAGS)
                 )
                 context = browser.new_context(viewport=VIEWPORT)
-                stage = Stage(context, site, "rendering")
+                chat_page = ChatPage(context, site, "rendering")
                 for shape in SHAPES:
-                    rows.extend(_row(stage, shape, size, seconds) for size in sizes)
-                idle = _measure(stage, seconds)
+                    rows.extend(_row(chat_page, shape, size, seconds) for size in sizes)
+                idle = _measure(chat_page, seconds)
                 browser.close()
         finally:
             site.stop()
@@ -57,30 +57,30 @@ def run(*, quick: bool = False) -> Section:
     )
 
 
-def _row(stage: Stage, shape: str, size: int, seconds: float) -> list[str]:
-    thread = stage.site.thread(f"{shape} {size}", flowing.MODEL)
-    chat = stage.show(thread)
-    run_id = stage.site.send(thread, "Flow", already=size, shape=shape)
+def _row(chat_page: ChatPage, shape: str, size: int, seconds: float) -> list[str]:
+    thread = chat_page.site.thread(f"{shape} {size}", flowing.MODEL)
+    chat = chat_page.show(thread)
+    run_id = chat_page.site.send(thread, "Flow", already=size, shape=shape)
     content = content_of(chat, run_id)
     content.wait_for()
     node = content.element_handle()
     already = text_of(shape, size)
-    stage.page.wait_for_function(_HOLDS, arg=[node, last_word(already)], timeout=PATIENCE_MS)
+    chat_page.page.wait_for_function(_HOLDS, arg=[node, last_word(already)], timeout=PATIENCE_MS)
     # A typeset formula has less text than its source, so growth is told by a later word.
     later = last_word(text_of(shape, size + 600))
-    stage.page.wait_for_function(_HOLDS, arg=[node, later], timeout=PATIENCE_MS)
-    ours = _measure(stage, seconds)
-    stage.site.chat("POST", f"runs/{run_id}/cancel")
+    chat_page.page.wait_for_function(_HOLDS, arg=[node, later], timeout=PATIENCE_MS)
+    ours = _measure(chat_page, seconds)
+    chat_page.site.chat("POST", f"runs/{run_id}/cancel")
     # A page that was slow may have shown the whole flow by now.
     ended = re.compile("cancelled|completed")
     expect(chat.answer(run_id)).to_have_attribute("data-status", ended, timeout=PATIENCE_MS)
-    content.evaluate("node => gauge.settle(node)")
+    content.evaluate("node => chatPage.settle(node)")
     text = text_of(shape, size + flowing.UPDATES_PER_S * flowing.CHUNK_CHARS * 60)
     arguments = [text, size, flowing.CHUNK_CHARS, flowing.UPDATES_PER_S]
-    stage.notebook.on_panel(NAIVE, arguments)
-    stage.page.wait_for_timeout(500)
-    naive = _measure(stage, seconds)
-    stage.page.evaluate("window.endNaive()")
+    chat_page.notebook.on_panel(NAIVE, arguments)
+    chat_page.page.wait_for_timeout(500)
+    naive = _measure(chat_page, seconds)
+    chat_page.page.evaluate("window.endNaive()")
     return [
         f"{shape}, {size // KB} KB",
         *(f"{ours.fps:.0f}", f"{ours.longest_task_ms:.0f}"),
@@ -89,7 +89,7 @@ def _row(stage: Stage, shape: str, size: int, seconds: float) -> list[str]:
     ]
 
 
-def _measure(stage: Stage, seconds: float) -> Measured:
-    stage.begin()
-    stage.page.wait_for_timeout(seconds * 1000)
-    return stage.measured()
+def _measure(chat_page: ChatPage, seconds: float) -> PageTimings:
+    chat_page.begin()
+    chat_page.page.wait_for_timeout(seconds * 1000)
+    return chat_page.measured()

@@ -1,4 +1,4 @@
-"""Fixtures for several folders: ``make_rig`` builds a store with a scripted provider.
+"""Fixtures for several folders: ``make_harness`` builds a store with a scripted provider.
 
 A folder that uses one imports it into its own `conftest.py`.
 """
@@ -17,19 +17,19 @@ from jupyter_chat_stream.shared.backoff import Backoff
 from jupyter_chat_stream.testing import FakeAnthropic
 from tests.following.harness import Following
 from tests.providers.claude import make_provider
-from tests.rig import Rig, running_rig
+from tests.run_harness import RunHarness, running_harness
 
-MakeRig = Callable[..., Awaitable[Rig]]
+MakeRig = Callable[..., Awaitable[RunHarness]]
 
 
 @pytest.fixture
-async def make_rig(tmp_path: Path) -> AsyncIterator[MakeRig]:
-    """Make rigs from scripts and settings; they end with the test, and must then verify."""
+async def make_harness(tmp_path: Path) -> AsyncIterator[MakeRig]:
+    """Make harnesses from scripts and settings; they end with the test, and must then verify."""
     async with AsyncExitStack() as stack:
 
-        async def make(*scripts: Any, **settings: Any) -> Rig:
+        async def make(*scripts: Any, **settings: Any) -> RunHarness:
             folder = settings.pop("folder", tmp_path)
-            return await stack.enter_async_context(running_rig(folder, *scripts, **settings))
+            return await stack.enter_async_context(running_harness(folder, *scripts, **settings))
 
         yield make
 
@@ -42,9 +42,9 @@ def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def following(make_rig: MakeRig) -> AsyncIterator[Following]:
+async def following(make_harness: MakeRig) -> AsyncIterator[Following]:
     """A thread that is followed; see following/harness.py."""
-    made = await Following.begun(await make_rig())
+    made = await Following.begun(await make_harness())
     yield made
     await made.hub.stop()
 

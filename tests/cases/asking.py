@@ -6,19 +6,19 @@ from typing import Any
 
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
 from tests.cases.api import MODEL, PlayedApi, case
-from tests.rig import Rig
+from tests.run_harness import RunHarness
 
 
 async def ask(
-    rig: Rig, said: str = "Why?", thread: ThreadRef | None = None, **params: Any
+    harness: RunHarness, said: str = "Why?", thread: ThreadRef | None = None, **params: Any
 ) -> tuple[RunRef, dict[str, Any]]:
     """Ask one question, and give its run and the reply it ended with."""
-    thread = thread or await rig.thread()
-    run = await rig.send(thread, said, model=f"anthropic/{MODEL}", params=params)
-    await rig.execute()
-    return run, await rig.reply(run)
+    thread = thread or await harness.thread()
+    run = await harness.send(thread, said, model=f"anthropic/{MODEL}", params=params)
+    await harness.execute()
+    return run, await harness.reply(run)
 
 
-async def ask_case(rig: Rig, api: PlayedApi, name: str) -> tuple[RunRef, dict[str, Any]]:
+async def ask_case(harness: RunHarness, api: PlayedApi, name: str) -> tuple[RunRef, dict[str, Any]]:
     api.play(case(name))
-    return await ask(rig)
+    return await ask(harness)

@@ -11,7 +11,7 @@ import pytest
 from jupyter_chat_stream.providers.anthropic import AnthropicProvider
 from jupyter_chat_stream.shared.backoff import Backoff
 from tests.cases.api import PlayedApi
-from tests.rig import Rig, running_rig
+from tests.run_harness import RunHarness, running_harness
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +21,14 @@ def api() -> Iterator[PlayedApi]:
 
 
 @pytest.fixture
-async def rig(
+async def harness(
     api: PlayedApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Rig]:
+) -> AsyncIterator[RunHarness]:
     """A store and a run's execution, with Claude's provider at the played API."""
     at_once = Backoff(first_s=0.0, most_s=0.0)
     monkeypatch.setattr("jupyter_chat_stream.runs.execute.PROVIDER_BACKOFF", at_once)
     environ = {"ANTHROPIC_API_KEY": "sk-ant-0123456789abcdef", "ANTHROPIC_BASE_URL": api.url}
     provider: Any = AnthropicProvider(key_file=tmp_path / "no.key", environ=environ)
-    async with running_rig(tmp_path, provider=provider, max_retries=2) as made:
+    async with running_harness(tmp_path, provider=provider, max_retries=2) as made:
         yield made
     await provider.close()

@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Locator, Page
 
-from tests.e2e.gauge import MODEL, Drawn, Stage, content_of, drawn
+from tests.e2e.chat_page import MODEL, ChatPage, DrawnAnswer, content_of, drawn
 from tests.e2e.pages import ChatView
 from tests.e2e.sites import Site
 
@@ -32,8 +32,8 @@ class Played:
 
     text: str
     stored: str
-    streamed: Drawn
-    reloaded: Drawn
+    streamed: DrawnAnswer
+    reloaded: DrawnAnswer
     content: Locator  # on the page that was loaded again
 
     @property
@@ -42,26 +42,26 @@ class Played:
         return self.content.inner_text()
 
 
-class Theatre:
+class CasePlayer:
     """One chat in one notebook, in which all texts of a module are played, one after the other."""
 
     def __init__(self, context: BrowserContext, site: Site, name: str) -> None:
         self.thread = site.thread(name, MODEL)
-        self.stage = Stage(context, site, name, self.thread)
+        self.chat_page = ChatPage(context, site, name, self.thread)
 
     @property
     def chat(self) -> ChatView:
-        return self.stage.notebook.chat(0)
+        return self.chat_page.notebook.chat(0)
 
     def play(
         self, texts: Mapping[str, str], before_reload: Callable[[Page], None]
     ) -> dict[str, Played]:
         """Play the texts, reload the page, and give both drawings of each."""
-        site = self.stage.site
+        site = self.chat_page.site
         runs = {name: site.send(self.thread, text, **_pace(text)) for name, text in texts.items()}
         streamed = self._drawn(runs)
-        before_reload(self.stage.page)
-        self.stage.notebook.reload()
+        before_reload(self.chat_page.page)
+        self.chat_page.notebook.reload()
         self.chat.expect_live()
         reloaded = self._drawn(runs)
         answers = (each for each in site.messages(self.thread) if each["role"] == "assistant")
@@ -77,11 +77,11 @@ class Theatre:
             for name, run in runs.items()
         }
 
-    def _drawn(self, runs: Mapping[str, str]) -> dict[str, Drawn]:
+    def _drawn(self, runs: Mapping[str, str]) -> dict[str, DrawnAnswer]:
         """Read every answer when all have ended and nothing in the chat changes any more."""
         for run in runs.values():
             self.chat.expect_status(run, "completed")
-        self.chat.log.evaluate("node => gauge.settle(node)")
+        self.chat.log.evaluate("node => chatPage.settle(node)")
         return {name: drawn(content_of(self.chat, run)) for name, run in runs.items()}
 
 

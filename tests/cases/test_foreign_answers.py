@@ -9,23 +9,23 @@ import pytest
 
 from tests.cases.api import PlayedApi, begin, end, page, sse, text
 from tests.cases.asking import ask, ask_case
-from tests.rig import Rig
+from tests.run_harness import RunHarness
 
 SECRET = "the launch code of the third rocket is swordfish"
 STREAM = "200 OK\ncontent-type: text/event-stream"
 
 
 async def test_a_sign_in_page_ends_the_run_at_once_and_is_named(
-    rig: Rig, api: PlayedApi, caplog: pytest.LogCaptureFixture
+    harness: RunHarness, api: PlayedApi, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    run, reply = await ask_case(rig, api, "sign_in_page.http")
+    run, reply = await ask_case(harness, api, "sign_in_page.http")
     assert (reply["status"], reply["error"]["code"]) == ("failed", "not_the_provider")
     assert not reply["error"]["retryable"]
     for told in ("200", "text/html", "Sign in", "ANTHROPIC_BASE_URL", "prox"):
         assert told in reply["error"]["message"]
     assert len(api.requests) == 1
-    assert (await rig.run(run))["attempt"] == 1
+    assert (await harness.run(run))["attempt"] == 1
     assert "Sign in" not in caplog.text
     assert "Corporate" not in caplog.text
 
@@ -56,52 +56,56 @@ ZIPPED = gzip.compress(b"<title>Log in here</title>")
     ],
 )  # fmt: skip
 async def test_whatever_is_no_stream_of_events_ends_the_run_at_once(
-    answer: bytes, told: str, rig: Rig, api: PlayedApi
+    answer: bytes, told: str, harness: RunHarness, api: PlayedApi
 ) -> None:
     api.play(answer)
-    run, reply = await ask(rig)
+    run, reply = await ask(harness)
     assert (reply["status"], reply["error"]["code"]) == ("failed", "not_the_provider")
     assert told in reply["error"]["message"]
     assert "ANTHROPIC_BASE_URL" in reply["error"]["message"]
     assert len(reply["error"]["message"]) < 500
-    assert (await rig.run(run))["attempt"] == 1
+    assert (await harness.run(run))["attempt"] == 1
 
 
-async def test_a_redirection_gets_neither_the_key_nor_the_prompt(rig: Rig, api: PlayedApi) -> None:
+async def test_a_redirection_gets_neither_the_key_nor_the_prompt(
+    harness: RunHarness, api: PlayedApi
+) -> None:
     with PlayedApi() as elsewhere:
         for status in ("301 Moved Permanently", "307 Temporary Redirect", "308 Permanent Redirect"):
             api.play(page(f"{status}\nlocation: {elsewhere.url}/v1/messages"))
-            _, reply = await ask(rig)
+            _, reply = await ask(harness)
             assert reply["error"]["code"] == "not_the_provider"
         assert elsewhere.visits == 0
 
 
-async def test_a_page_that_quotes_the_prompt_is_not_quoted(rig: Rig, api: PlayedApi) -> None:
+async def test_a_page_that_quotes_the_prompt_is_not_quoted(
+    harness: RunHarness, api: PlayedApi
+) -> None:
     api.play(page(f"200 OK\n{HTML}", f"<title>{SECRET}</title>"))
-    _, reply = await ask(rig, SECRET)
+    _, reply = await ask(harness, SECRET)
     assert "swordfish" not in reply["error"]["message"]
 
 
 @pytest.mark.parametrize("kind", ["Text/Event-Stream;charset=UTF-8", "text/event-stream; x=y"])
 @pytest.mark.parametrize("is_zipped", [False, True])
 async def test_every_way_to_say_event_stream_is_read(
-    kind: str, is_zipped: bool, rig: Rig, api: PlayedApi
+    kind: str, is_zipped: bool, harness: RunHarness, api: PlayedApi
 ) -> None:
     whole = sse(begin(), *text(0, "Grüße"), *end("end_turn"))
     head = f"200 OK\ncontent-type: {kind}"
     zipped = page(f"{head}\ncontent-encoding: gzip", gzip.compress(whole))
     api.play(zipped if is_zipped else page(head, whole))
-    _, reply = await ask(rig)
+    _, reply = await ask(harness)
     assert (reply["status"], reply["content"]) == ("completed", "Grüße")
 
 
 @pytest.mark.parametrize(("status", "code"), [(502, "provider_down"), (429, "rate_limited")])
 async def test_a_gateway_that_fails_is_named_and_tried_again(
-    status: int, code: str, rig: Rig, api: PlayedApi
+    status: int, code: str, harness: RunHarness, api: PlayedApi
 ) -> None:
     sent = page(f"{status} X\n{HTML}\nretry-after: 0", "<title>Bad gateway</title><p>nginx")
     api.play(sent)
-    _, reply = await ask(rig)
+    _, reply = await ask(harness)
     assert (reply["status"], reply["error"]["code"]) == ("failed", code)
     for told in (str(status), "Bad gateway", "127.0.0.1"):
         assert told in reply["error"]["message"]

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.cases.pages import Played, Theatre, case
+from tests.cases.pages import CasePlayer, Played, case
+from tests.e2e.chat_page import first_difference
 from tests.e2e.conftest import FLAGS, HOST_RULES
-from tests.e2e.gauge import first_difference
 from tests.e2e.pages import PATIENCE_MS
 from tests.e2e.sites import FLAVOURS, Site
 
@@ -137,7 +137,7 @@ _DIRECTIONS = """node => {
 
 
 @pytest.fixture(scope="module")
-def theatre(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+def player(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CasePlayer]:
     site = Site(FLAVOURS["lab"], tmp_path_factory.mktemp("cases") / "site")
     site.start()
     try:
@@ -147,7 +147,7 @@ def theatre(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
             )
             context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
             context.set_default_timeout(PATIENCE_MS)
-            yield Theatre(context, site, "cases")
+            yield CasePlayer(context, site, "cases")
             browser.close()
     finally:
         site.stop()
@@ -160,9 +160,9 @@ def outside() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def played(theatre: Theatre, outside: list[str]) -> dict[str, Played]:
-    theatre.stage.page.evaluate(_OUTSIDE)
-    return theatre.play(TEXTS, lambda page: outside.extend(page.evaluate("window.outside")))
+def played(player: CasePlayer, outside: list[str]) -> dict[str, Played]:
+    player.chat_page.page.evaluate(_OUTSIDE)
+    return player.play(TEXTS, lambda page: outside.extend(page.evaluate("window.outside")))
 
 
 def seen(answer: Played) -> str:
@@ -299,7 +299,7 @@ def test_maths_in_brackets_is_typeset(played: dict[str, Played]) -> None:
 
 
 def test_an_answer_s_scripts_are_text_and_its_pictures_links(
-    played: dict[str, Played], theatre: Theatre
+    played: dict[str, Played], player: CasePlayer
 ) -> None:
     content = played["saved_copy_with_script"].content
     assert content.locator("script, img").count() == 0
@@ -307,25 +307,25 @@ def test_an_answer_s_scripts_are_text_and_its_pictures_links(
     shown = played["saved_copy_with_script"].shown
     assert "<script>document.title = 'a script of the model ran'</script>" in shown
     assert "<img src=x onerror=" in shown
-    assert "of the model ran" not in theatre.stage.page.title()
-    assert theatre.stage.notebook.seen.foreign == []
+    assert "of the model ran" not in player.chat_page.page.title()
+    assert player.chat_page.notebook.seen.foreign == []
 
 
 @pytest.mark.parametrize("name", ["click_runs_code", "commands"])
 def test_no_click_in_an_answer_runs_anything(
-    played: dict[str, Played], theatre: Theatre, name: str
+    played: dict[str, Played], player: CasePlayer, name: str
 ) -> None:
-    stage, content = theatre.stage, played[name].content
+    chat_page, content = player.chat_page, played[name].content
     assert content.evaluate(_FOREIGN_MARKS) == []
-    before = stage.notebook.cells()
+    before = chat_page.notebook.cells()
     places: list[Any] = content.locator("p, b, summary, td, button, a:not([target=_blank])").all()
     assert places
     for place in places:
         place.scroll_into_view_if_needed()
         if place.is_visible():
             place.click()
-    assert stage.notebook.cells() == before
-    assert list(Path(stage.site.notebooks).rglob("RAN")) == []
+    assert chat_page.notebook.cells() == before
+    assert list(Path(chat_page.site.notebooks).rglob("RAN")) == []
 
 
 @pytest.mark.parametrize("name", ["looks_like_the_chat", "lies_over_all", "click_runs_code"])

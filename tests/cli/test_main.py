@@ -20,7 +20,7 @@ from jupyter_chat_stream.engine.owners import FileOwners
 from jupyter_chat_stream.service import SendRequest, Service
 from jupyter_chat_stream.shared.config import CONNECTION_ENV, ChatStream
 from jupyter_chat_stream.store.store import Store
-from tests.store.bench import Bench
+from tests.store.harness import StoreHarness
 from tests.store.sql.test_upgrade import GENERATION_1
 
 Run = Callable[..., int]
@@ -333,13 +333,13 @@ def test_a_text_that_is_no_utf_8_is_named_by_check_and_the_rest_is_exported(
 ) -> None:
     """L7: one damaged row is no end of the reading."""
     url = f"sqlite:///{tmp_path / 'chat.db'}"
-    bench = Bench(url)
-    thread = bench.thread(name="hurt")
-    hurt = bench.answered(thread, ("first",))
-    bench.answered(thread, ("second",))
+    harness = StoreHarness(url)
+    thread = harness.thread(name="hurt")
+    hurt = harness.answered(thread, ("first",))
+    harness.answered(thread, ("second",))
     no_text = "CAST(X'5B7BFF' AS TEXT)"
-    bench.sql(f"UPDATE message SET parts = {no_text} WHERE id = '{hurt.message_id}'")
-    bench.close()
+    harness.sql(f"UPDATE message SET parts = {no_text} WHERE id = '{hurt.message_id}'")
+    harness.close()
     assert run("check", f"--ChatStream.database_url={url}") == 1
     told = capsys.readouterr().out
     assert f"thread {thread.id}: message {hurt.message_id}: a row cannot be read" in told

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ViewportSize, sync_playwright
 
 from tests.e2e import notebooks
-from tests.e2e.held import Tap
+from tests.e2e.gated_provider import AnswerGate
 from tests.e2e.pages import PATIENCE_MS, SCRIPT, NotebookPage, refuse_foreign
 from tests.e2e.sites import FLAVOURS, Site, fetch_old_lab
 
@@ -124,8 +124,8 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def tap(tmp_path: Path) -> Tap:
-    return Tap(tmp_path / "tap")
+def gate(tmp_path: Path) -> AnswerGate:
+    return AnswerGate(tmp_path / "gate")
 
 
 @pytest.fixture

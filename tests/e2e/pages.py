@@ -15,7 +15,7 @@ from playwright.sync_api import ConsoleMessage, Dialog, Locator, Page, Request, 
 from tests.e2e.sites import PATIENCE_S, TOKEN, Site
 
 PATIENCE_MS = PATIENCE_S * 1000
-SCRIPT = Path(__file__).with_name("watch.js")
+SCRIPT = Path(__file__).with_name("answer_growth.js")
 PICTURES = os.environ.get("JCS_SHOTS")
 NARROW = 620
 HERE = ("127.0.0.1", "localhost")
@@ -279,7 +279,7 @@ class NotebookPage:
 
 
 def bare(text: str) -> str:
-    """Leave out Markdown's marks and white space, as `watch.js` does."""
+    """Leave out Markdown's marks and white space, as `answer_growth.js` does."""
     return re.sub(r"[\s#*`]+", "", text)
 
 

@@ -26,7 +26,7 @@ import psutil
 
 from scripts.frontend import BUNDLE, ROOT
 from tests.conftest import home_environment
-from tests.e2e import held
+from tests.e2e import gated_provider
 
 TOKEN = "the-reader-s-token"
 PATIENCE_S = 45.0
@@ -241,7 +241,7 @@ def _environment(folder: Path, old_lab: Path | None) -> dict[str, str]:
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(NOTIFICATIONS))
     plugins = folder / "plugins"
-    held.install(plugins)
+    gated_provider.install(plugins)
     path = [str(ROOT), str(plugins)]
     if old_lab is not None:
         path.insert(0, str(old_lab))

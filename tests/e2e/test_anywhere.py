@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.e2e import notebooks
 from tests.e2e.conftest import Open
-from tests.e2e.held import MODEL, Tap, words
+from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.sites import FLAVOURS, Site, until
 
 everywhere = pytest.mark.parametrize("site", FLAVOURS, indirect=True)
@@ -23,25 +23,25 @@ def opening(thread: str) -> dict[str, object]:
     )
 
 
-def sending(text: str, tap: Tap) -> dict[str, object]:
-    return notebooks.code(f"run = chat.send({text!r}, params={tap.params!r})\nrun")
+def sending(text: str, gate: AnswerGate) -> dict[str, object]:
+    return notebooks.code(f"run = chat.send({text!r}, params={gate.params!r})\nrun")
 
 
 @everywhere
 def test_an_answer_streams_into_both_its_outputs(
-    site: Site, open_notebook: Open, name: str, tap: Tap
+    site: Site, open_notebook: Open, name: str, gate: AnswerGate
 ) -> None:
-    path = notebooks.write(site, name, opening(name), sending(TEXT, tap))
+    path = notebooks.write(site, name, opening(name), sending(TEXT, gate))
     notebook = open_notebook(site, path)
     notebook.run(0, 1)
     chat, exchange = notebook.chat(0), notebook.chat(1)
     (run,) = site.runs(chat.thread)
     expect(chat.stop).to_be_visible()  # before the first character
-    tap.open(700)
+    gate.open(700)
     chat.expect_text(run["id"], TEXT[:690])
     expect(chat.status).to_have_attribute("data-state", "streaming")
     notebook.picture("streaming")
-    tap.open()
+    gate.open()
     for view in (chat, exchange):
         view.expect_status(run["id"], "completed")
         view.expect_text(run["id"], TEXT)
@@ -52,26 +52,26 @@ def test_an_answer_streams_into_both_its_outputs(
 
 @everywhere
 def test_an_answer_goes_on_over_kernel_restarts_and_reloads(
-    site: Site, open_notebook: Open, name: str, tap: Tap
+    site: Site, open_notebook: Open, name: str, gate: AnswerGate
 ) -> None:
-    path = notebooks.write(site, name, opening(name), sending(TEXT, tap))
+    path = notebooks.write(site, name, opening(name), sending(TEXT, gate))
     notebook = open_notebook(site, path)
     notebook.run(0, 1)
     chat = notebook.chat(0)
     (run,) = site.runs(chat.thread)
-    tap.open(200)
+    gate.open(200)
     chat.expect_text(run["id"], TEXT[:190])
     # Fresh outputs save themselves: nobody presses Ctrl-S here.
     until(lambda: len(notebooks.outputs(site, path)) == 2, "the notebook saves itself")
 
     notebook.restart_kernel()
-    tap.open(400)
+    gate.open(400)
     chat.expect_text(run["id"], TEXT[:390])
     notebook.assert_grew_steadily(run["id"])
 
     notebook.reload()
     chat.expect_text(run["id"], TEXT[:390])
-    tap.open(600)
+    gate.open(600)
     chat.expect_text(run["id"], TEXT[:590])
     notebook.assert_grew_steadily(run["id"])
 
@@ -80,7 +80,7 @@ def test_an_answer_goes_on_over_kernel_restarts_and_reloads(
     notebook.reload()
     chat.expect_text(run["id"], TEXT[:590])
     expect(chat.status).to_have_attribute("data-state", "streaming")
-    tap.open()
+    gate.open()
     chat.expect_status(run["id"], "completed")
     chat.expect_text(run["id"], TEXT)
     notebook.assert_grew_into(run["id"], TEXT)

@@ -12,7 +12,7 @@ from playwright.sync_api import Route, expect
 from tests.corpus.seen import HOSTILE
 from tests.e2e import notebooks
 from tests.e2e.conftest import Open
-from tests.e2e.held import MODEL, Tap, words
+from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.sites import FLAVOURS, Site, until
 
 TEXT = words(120)
@@ -24,17 +24,19 @@ def opening(thread: str, model: str = MODEL) -> dict[str, object]:
     return notebooks.code(source)
 
 
-def test_an_untrusted_copy_streams(site: Site, open_notebook: Open, name: str, tap: Tap) -> None:
+def test_an_untrusted_copy_streams(
+    site: Site, open_notebook: Open, name: str, gate: AnswerGate
+) -> None:
     thread = site.thread(name, MODEL)
     path = notebooks.write(site, name, notebooks.code("1", notebooks.chat_output(thread, COPY)))
     notebook = open_notebook(site, path)
     assert notebook.on_panel("panel => panel.content.widgets[0].model.trusted") is False
     chat = notebook.chat(0)
     chat.expect_live()
-    run = site.send(thread, TEXT, **tap.params)
-    tap.open(200)
+    run = site.send(thread, TEXT, **gate.params)
+    gate.open(200)
     chat.expect_text(run, TEXT[:190])
-    tap.open()
+    gate.open()
     chat.expect_status(run, "completed")
     chat.expect_text(run, TEXT)
     notebook.assert_grew_into(run, TEXT)

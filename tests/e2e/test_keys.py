@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e import notebooks
 from tests.e2e.conftest import Open
-from tests.e2e.held import MODEL, Tap, words
+from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.pages import NotebookPage
 from tests.e2e.sites import FLAVOURS, Site
 
@@ -47,12 +47,12 @@ class State:
     opens: str | None = None  # what is clicked before, to see more
 
 
-def states(site: Site, name: str, tap: Tap) -> dict[str, State]:
+def states(site: Site, name: str, gate: AnswerGate) -> dict[str, State]:
     """Make a thread for each state a chat can be seen in."""
-    tap.open(40)
+    gate.open(40)
     empty = site.thread(f"{name}-empty", MODEL)
     streaming = site.thread(f"{name}-streaming", MODEL)
-    streaming_run = site.send(streaming, words(40), **tap.params)
+    streaming_run = site.send(streaming, words(40), **gate.params)
     completed = site.thread(f"{name}-completed", "demo/echo")
     context = [{"name": "frame", "text": "a table"}]
     site.wait_for(site.send(completed, RICH, context=context), "completed")
@@ -60,7 +60,7 @@ def states(site: Site, name: str, tap: Tap) -> dict[str, State]:
     failed = site.thread(f"{name}-failed", "demo/fail")
     site.wait_for(site.send(failed, "Fail", failure="bad_key", after_chars=60), "failed")
     cancelled = site.thread(f"{name}-cancelled", MODEL)
-    cancelled_run = site.send(cancelled, words(40), **tap.params)
+    cancelled_run = site.send(cancelled, words(40), **gate.params)
     site.wait_for(cancelled_run, "processing")
     site.chat("POST", f"runs/{cancelled_run}/cancel", {})
     site.wait_for(cancelled_run, "cancelled")
@@ -104,9 +104,9 @@ def answer_first_question(site: Site, run: str) -> None:
 
 @pytest.mark.parametrize("site", FLAVOURS, indirect=True)
 def test_no_key_typed_on_any_control_reaches_the_notebook(
-    site: Site, open_notebook: Open, name: str, tap: Tap
+    site: Site, open_notebook: Open, name: str, gate: AnswerGate
 ) -> None:
-    all_states = states(site, name, tap)
+    all_states = states(site, name, gate)
     cells = [
         notebooks.code(f"{state} = 1", notebooks.chat_output(of.thread, RICH, of.run))
         for state, of in all_states.items()

@@ -6,14 +6,14 @@ from playwright.sync_api import expect
 
 from tests.e2e import notebooks
 from tests.e2e.conftest import Open
-from tests.e2e.held import MODEL, Tap, words
+from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.sites import Site
 
 TEXT = words(200)
 
 
 def test_an_answer_goes_on_after_the_server_was_killed_and_started_again(
-    own_site: Site, open_notebook: Open, name: str, tap: Tap
+    own_site: Site, open_notebook: Open, name: str, gate: AnswerGate
 ) -> None:
     site, thread = own_site, own_site.thread(name, MODEL)
     path = notebooks.write(site, name, notebooks.code("1", notebooks.chat_output(thread, "")))
@@ -21,15 +21,15 @@ def test_an_answer_goes_on_after_the_server_was_killed_and_started_again(
     notebook.seen.was_server_killed = True
     chat = notebook.chat(0)
     chat.expect_live()
-    run = site.send(thread, TEXT, **tap.params)
-    tap.open(300)
+    run = site.send(thread, TEXT, **gate.params)
+    gate.open(300)
     chat.expect_text(run, TEXT[:290])
 
     site.kill()
     expect(chat.status).to_have_attribute("data-state", "reconnecting")
     notebook.picture("reconnecting", in_all_looks=False)
     site.start()
-    tap.open(500)
+    gate.open(500)
     chat.expect_text(run, TEXT[:490])
     notebook.assert_grew_steadily(run)
 
@@ -37,7 +37,7 @@ def test_an_answer_goes_on_after_the_server_was_killed_and_started_again(
     site.start()
     notebook.reload()
     chat.expect_text(run, TEXT[:490])
-    tap.open()
+    gate.open()
     chat.expect_status(run, "completed")
     chat.expect_text(run, TEXT)
     notebook.assert_grew_into(run, TEXT)
@@ -46,7 +46,7 @@ def test_an_answer_goes_on_after_the_server_was_killed_and_started_again(
 
 
 def test_two_tabs_of_a_notebook_move_together(
-    site: Site, open_notebook: Open, name: str, tap: Tap
+    site: Site, open_notebook: Open, name: str, gate: AnswerGate
 ) -> None:
     thread = site.thread(name, MODEL)
     path = notebooks.write(site, name, notebooks.code("1", notebooks.chat_output(thread, "")))
@@ -54,11 +54,11 @@ def test_two_tabs_of_a_notebook_move_together(
     chats = [tab.chat(0) for tab in tabs]
     for chat in chats:
         chat.expect_live()
-    run = site.send(thread, TEXT, **tap.params)
-    tap.open(300)
+    run = site.send(thread, TEXT, **gate.params)
+    gate.open(300)
     for chat in chats:
         chat.expect_text(run, TEXT[:290])
-    tap.open()
+    gate.open()
     for tab, chat in zip(tabs, chats, strict=True):
         chat.expect_status(run, "completed")
         chat.expect_text(run, TEXT)
@@ -70,15 +70,15 @@ def test_two_tabs_of_a_notebook_move_together(
 
 
 def test_closing_the_page_stops_nothing(
-    site: Site, open_notebook: Open, name: str, tap: Tap
+    site: Site, open_notebook: Open, name: str, gate: AnswerGate
 ) -> None:
     thread = site.thread(name, MODEL)
     path = notebooks.write(site, name, notebooks.code("1", notebooks.chat_output(thread, "")))
     notebook = open_notebook(site, path, kernel=False)
-    run = site.send(thread, TEXT, **tap.params)
-    tap.open(100)
+    run = site.send(thread, TEXT, **gate.params)
+    gate.open(100)
     notebook.chat(0).expect_text(run, TEXT[:90])
     notebook.page.close()
-    tap.open()
+    gate.open()
     site.wait_for(run, "completed")
     assert site.messages(thread)[-1]["content"] == TEXT

@@ -13,7 +13,7 @@ from jupyter_chat_stream.providers.base import Prompt, Turn
 from jupyter_chat_stream.providers.demo import answer_to
 from tests.e2e import notebooks
 from tests.e2e.conftest import Open, OpenBeside
-from tests.e2e.held import MODEL, Tap, words
+from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.pages import PATIENCE_MS, ChatView, bare
 from tests.e2e.sites import FLAVOURS, Site
 
@@ -84,13 +84,13 @@ def wait_at_end(chat: ChatView) -> None:
 
 
 def test_scrolling_yields_to_the_reader(
-    site: Site, open_beside: OpenBeside, name: str, tap: Tap
+    site: Site, open_beside: OpenBeside, name: str, gate: AnswerGate
 ) -> None:
     chat, thread = shown(site, open_beside, name, MODEL)
     page = chat.root.page
     latest = chat.root.get_by_test_id("latest")
-    run = site.send(thread, TEXT, **tap.params)
-    tap.open(2000)
+    run = site.send(thread, TEXT, **gate.params)
+    gate.open(2000)
     chat.expect_text(run, TEXT[:1990])
     wait_at_end(chat)
     expect(latest).to_have_count(0)
@@ -98,25 +98,25 @@ def test_scrolling_yields_to_the_reader(
     page.mouse.wheel(0, -400)
     expect(latest).to_be_visible()
     place = chat.log.evaluate(_PLACE)
-    tap.open(3500)
+    gate.open(3500)
     chat.expect_text(run, TEXT[:3490])
     assert chat.log.evaluate(_PLACE)["top"] == place["top"]
     assert chat.log.evaluate(_PLACE)["left"] > place["left"]
     latest.click()
     wait_at_end(chat)
     expect(latest).to_have_count(0)
-    tap.open()
+    gate.open()
     chat.expect_status(run, "completed")
     chat.expect_text(run, TEXT)
     wait_at_end(chat)
 
 
 def test_a_chat_stays_at_its_end_when_its_width_changes(
-    site: Site, open_beside: OpenBeside, name: str, tap: Tap
+    site: Site, open_beside: OpenBeside, name: str, gate: AnswerGate
 ) -> None:
     chat, thread = shown(site, open_beside, name, MODEL)
-    run = site.send(thread, words(150), **tap.params)
-    tap.open(300)
+    run = site.send(thread, words(150), **gate.params)
+    gate.open(300)
     chat.expect_text(run, TEXT[:290])
     chat.stop.click()
     chat.expect_status(run, "cancelled")

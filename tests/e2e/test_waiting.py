@@ -9,7 +9,7 @@ from playwright.sync_api import Route, expect
 
 from tests.e2e import notebooks
 from tests.e2e.conftest import Open
-from tests.e2e.held import MODEL
+from tests.e2e.gated_provider import MODEL
 from tests.e2e.pages import ChatView, NotebookPage
 from tests.e2e.sites import Site
 

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.e2e import notebooks
 from tests.e2e.conftest import Open
-from tests.e2e.held import MODEL
+from tests.e2e.gated_provider import MODEL
 from tests.e2e.pages import ChatView
 from tests.e2e.sites import FLAVOURS, Site
 

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.e2e import notebooks
 from tests.e2e.conftest import Open
-from tests.e2e.held import MODEL, Tap, words
+from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.pages import PATIENCE_MS
 from tests.e2e.sites import Site, until
 from tests.proxy import Proxy
@@ -38,7 +38,7 @@ def test_an_answer_streams_where_no_socket_passes(
     proxy: Proxy,
     open_notebook: Open,
     name: str,
-    tap: Tap,
+    gate: AnswerGate,
     sockets: Literal["refused", "swallowed"],
 ) -> None:
     proxy.without_sockets(sockets)
@@ -50,17 +50,17 @@ def test_an_answer_streams_where_no_socket_passes(
     chat, second = notebook.chat(0), notebook.chat(1)
     chat.expect_live()
     second.expect_live()
-    run = site.send(thread, TEXT, **tap.params)
-    tap.open(300)
+    run = site.send(thread, TEXT, **gate.params)
+    gate.open(300)
     chat.expect_text(run, TEXT[:290])
     expect(chat.status).to_have_attribute("data-state", "streaming")
     answer = second.send("Said meanwhile, in the other chat")
     second.expect_text(answer, "Said meanwhile, in the other chat")
-    tap.open()
+    gate.open()
     chat.expect_status(run, "completed")
     notebook.assert_grew_into(run, TEXT)
-    stopped = site.send(thread, TEXT, **tap.params)
-    tap.open(0)
+    stopped = site.send(thread, TEXT, **gate.params)
+    gate.open(0)
     chat.stop.click()
     chat.expect_status(stopped, "cancelled")
     assert proxy.upgrades >= 1
@@ -69,8 +69,8 @@ def test_an_answer_streams_where_no_socket_passes(
     proxy.without_sockets("pass")
     proxy.cut()
     notebook.page.evaluate("window.dispatchEvent(new Event('online'))")
-    again = site.send(thread, TEXT, **tap.params)
-    tap.open()
+    again = site.send(thread, TEXT, **gate.params)
+    gate.open()
     chat.expect_status(again, "completed")
     notebook.assert_grew_into(again, site.messages(thread)[-1]["content"])
 

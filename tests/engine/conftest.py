@@ -1,6 +1,6 @@
 """The engines that the contract holds for, each on its own kind of database.
 
-``make_rig`` makes one more process's worth of store, provider and engine on the test's database.
+``make_harness`` adds one process's store, provider and engine on the test's database.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.store.chat.claims import Due
 from tests.clock import Clock
 from tests.fixtures import MakeRig
-from tests.rig import Rig, running_rig
+from tests.run_harness import RunHarness, running_harness
 
 DELAYS_S = (0.0, 0.05)
 
@@ -54,8 +54,8 @@ ENGINES: dict[str, tuple[Callable[[RunServices, ChatStream], Any], str]] = {
 
 
 @pytest.fixture(params=ENGINES)
-async def make_rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MakeRig]:
-    """Make rigs with engines of one kind on one database; at the end it must verify."""
+async def make_harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MakeRig]:
+    """Make harnesses with engines of one kind on one database; at the end it must verify."""
     make_engine, backend = ENGINES[request.param]
     url = request.getfixturevalue("postgres_url") if backend == "postgres" else None
     clock = Clock()
@@ -64,8 +64,8 @@ async def make_rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
         usual["sweep_interval_s"] = 0.05  # a call that is lost is made again by the next look
     async with AsyncExitStack() as stack:
 
-        async def make(*scripts: Any, **settings: Any) -> Rig:
-            made = running_rig(tmp_path, *scripts, **{**usual, **settings})
+        async def make(*scripts: Any, **settings: Any) -> RunHarness:
+            made = running_harness(tmp_path, *scripts, **{**usual, **settings})
             return await stack.enter_async_context(made)
 
         yield make

@@ -21,7 +21,7 @@ LOOK_MS = 500
 NOW = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint"
 
 
-class Bureau:
+class LeaseTable:
     """A database, and what tests do to its leases behind everybody's back."""
 
     def __init__(self, url: str) -> None:
@@ -55,56 +55,58 @@ class Bureau:
 
 
 @pytest.fixture
-def bureau(postgres_url: str) -> Iterator[Bureau]:
-    made = Bureau(postgres_url)
+def leases(postgres_url: str) -> Iterator[LeaseTable]:
+    made = LeaseTable(postgres_url)
     yield made
     made.database.close()
 
 
-async def test_an_owner_lives_as_long_as_its_lease(bureau: Bureau) -> None:
+async def test_an_owner_lives_as_long_as_its_lease(leases: LeaseTable) -> None:
     """L10: whoever has none, or one that has run out, is dead."""
-    own = bureau.owners("01me")
+    own = leases.owners("01me")
     await own.open()
-    bureau.add("01other", 5_000)
-    assert bureau.is_alive(own, "01me")
-    assert bureau.is_alive(own, "01other")
-    assert not bureau.is_alive(own, "01never")
-    bureau.leave("01other", -1)
-    assert not bureau.is_alive(own, "01other")
+    leases.add("01other", 5_000)
+    assert leases.is_alive(own, "01me")
+    assert leases.is_alive(own, "01other")
+    assert not leases.is_alive(own, "01never")
+    leases.leave("01other", -1)
+    assert not leases.is_alive(own, "01other")
     await own.close()
-    assert bureau.sql("SELECT owner FROM lease") == [("01other",)]
+    assert leases.sql("SELECT owner FROM lease") == [("01other",)]
 
 
-async def test_a_lease_says_who_holds_it(bureau: Bureau) -> None:
-    own = bureau.owners("01me")
+async def test_a_lease_says_who_holds_it(leases: LeaseTable) -> None:
+    own = leases.owners("01me")
     await own.open()
-    assert bureau.sql("SELECT kind, host <> '', pid > 1 FROM lease") == [("server", True, True)]
+    assert leases.sql("SELECT kind, host <> '', pid > 1 FROM lease") == [("server", True, True)]
     await own.close()
 
 
-async def test_who_missed_its_own_renewal_judges_nobody(bureau: Bureau) -> None:
+async def test_who_missed_its_own_renewal_judges_nobody(leases: LeaseTable) -> None:
     """L10: what held it up may have held up the others; they get a lease's time to come back."""
-    own = bureau.owners("01me")
+    own = leases.owners("01me")
     await own.open()
-    bureau.add("01other", -1)
-    bureau.leave("01me", int(LONG_S * 1000 * 0.2))
-    assert bureau.is_alive(own, "01other")
-    bureau.leave("01me", int(LONG_S * 1000))
-    assert not bureau.is_alive(own, "01other")
+    leases.add("01other", -1)
+    leases.leave("01me", int(LONG_S * 1000 * 0.2))
+    assert leases.is_alive(own, "01other")
+    leases.leave("01me", int(LONG_S * 1000))
+    assert not leases.is_alive(own, "01other")
     own.doubt()  # as the sweep says when it comes late
-    assert bureau.is_alive(own, "01other")
+    assert leases.is_alive(own, "01other")
     await own.close()
 
 
-async def test_a_look_that_takes_longer_than_a_lease_takes_nobody_for_dead(bureau: Bureau) -> None:
+async def test_a_look_that_takes_longer_than_a_lease_takes_nobody_for_dead(
+    leases: LeaseTable,
+) -> None:
     """L10: it sees the leases of the moment when it began, whoever renewed them since."""
-    own = bureau.owners("01me")
+    own = leases.owners("01me")
     await own.open()
-    bureau.add("01other", LOOK_MS)
-    bureau.add("01dead", -1)
-    with bureau.database.reading.connect() as conn:
+    leases.add("01other", LOOK_MS)
+    leases.add("01dead", -1)
+    with leases.database.reading.connect() as conn:
         assert own.is_alive(LeaseReader(conn), "01other")
-        bureau.leave("01other", 5_000)  # renewed in time
+        leases.leave("01other", 5_000)  # renewed in time
         conn.execute(text(f"SELECT pg_sleep({1.2 * LOOK_MS / 1000})"))
         assert own.is_alive(LeaseReader(conn), "01other")
         assert not own.is_alive(LeaseReader(conn), "01dead")
@@ -112,10 +114,10 @@ async def test_a_look_that_takes_longer_than_a_lease_takes_nobody_for_dead(burea
 
 
 async def test_who_gives_the_start_up_renews_no_lease_from_then_on(
-    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+    leases: LeaseTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L10: it would live on for all others, and execute nothing."""
-    own = bureau.owners("01me")
+    own = leases.owners("01me")
     begun, go_on, beat = threading.Event(), threading.Event(), LeaseConnection.beat
 
     def slow(lease: LeaseConnection) -> int | None:
@@ -132,75 +134,75 @@ async def test_who_gives_the_start_up_renews_no_lease_from_then_on(
     go_on.set()
     await asyncio.get_running_loop().run_in_executor(None, own._thread.join, PATIENCE_S)
     assert not own._thread.is_alive()
-    assert bureau.sql("SELECT owner FROM lease") == []
+    assert leases.sql("SELECT owner FROM lease") == []
 
 
-async def test_a_process_learns_that_its_lease_had_lapsed(bureau: Bureau) -> None:
+async def test_a_process_learns_that_its_lease_had_lapsed(leases: LeaseTable) -> None:
     """L5: it drops at once what is another's by now, and doubts the others' deaths."""
     lapsed = asyncio.Event()
-    own = bureau.owners("01me", lease_s=0.4, on_expired=lapsed.set)
+    own = leases.owners("01me", lease_s=0.4, on_expired=lapsed.set)
     await own.open()
-    bureau.sql("UPDATE lease SET until_ms = 0")
-    bureau.add("01other", -1)
+    leases.sql("UPDATE lease SET until_ms = 0")
+    leases.add("01other", -1)
     await asyncio.wait_for(lapsed.wait(), PATIENCE_S)
     assert own._doubt_until > 0
     await own.close()
 
 
-async def test_a_lost_connection_is_made_anew_and_the_lease_goes_on(bureau: Bureau) -> None:
+async def test_a_lost_connection_is_made_anew_and_the_lease_goes_on(leases: LeaseTable) -> None:
     """L10: its owner did not die of it."""
     back = asyncio.Event()
-    own = bureau.owners("01me", lease_s=0.4, on_back=back.set)
+    own = leases.owners("01me", lease_s=0.4, on_back=back.set)
     await own.open()
-    bureau.sql(
+    leases.sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE query LIKE '%lease%' AND pid <> pg_backend_pid()"
     )
     await asyncio.wait_for(back.wait(), PATIENCE_S)
-    assert bureau.is_alive(own, "01me")
-    assert bureau.sql(f"SELECT until_ms > {NOW} FROM lease") == [(True,)]
+    assert leases.is_alive(own, "01me")
+    assert leases.sql(f"SELECT until_ms > {NOW} FROM lease") == [(True,)]
     await own.close()
-    assert bureau.sql("SELECT owner FROM lease") == []
+    assert leases.sql("SELECT owner FROM lease") == []
 
 
-def test_a_renewal_says_what_was_left(bureau: Bureau) -> None:
-    lease = LeaseConnection(bureau.database, "01me", "worker", 10.0)
+def test_a_renewal_says_what_was_left(leases: LeaseTable) -> None:
+    lease = LeaseConnection(leases.database, "01me", "worker", 10.0)
     assert lease.beat() is None
     left_ms = lease.beat()
     assert left_ms is not None
     assert 0 < left_ms <= 10_000
-    bureau.leave("01me", -500)
+    leases.leave("01me", -500)
     left_ms = lease.beat()
     assert left_ms is not None
     assert left_ms <= -500
     lease.close()
 
 
-def test_only_the_leases_of_the_dead_who_left_no_run_are_removed(bureau: Bureau) -> None:
+def test_only_the_leases_of_the_dead_who_left_no_run_are_removed(leases: LeaseTable) -> None:
     """Whoever takes the run over finds who held it."""
-    bureau.add("01alive", 5_000)
-    bureau.add("01lapsed", -100)
-    bureau.add("01gone", -100_000)
-    bureau.add("01left", -100_000)
-    bureau.sql("INSERT INTO thread (pk, id, owner, project, archived, deleted, created_ms, "
+    leases.add("01alive", 5_000)
+    leases.add("01lapsed", -100)
+    leases.add("01gone", -100_000)
+    leases.add("01left", -100_000)
+    leases.sql("INSERT INTO thread (pk, id, owner, project, archived, deleted, created_ms, "
                "updated_ms) VALUES (1, 't', 'ann', '', false, false, 0, 0)")  # fmt: skip
-    bureau.sql("INSERT INTO message (pk, id, thread, role, kind, status, parts, seq, created_ms) "
+    leases.sql("INSERT INTO message (pk, id, thread, role, kind, status, parts, seq, created_ms) "
                "VALUES (1, 'm', 1, 'assistant', 'chat', 'processing', '[]', 1, 0)")  # fmt: skip
-    bureau.sql("INSERT INTO run (pk, id, thread, message, status, attempt, model, params, owner, "
+    leases.sql("INSERT INTO run (pk, id, thread, message, status, attempt, model, params, owner, "
                "crashes, retries, created_ms, seq) VALUES "
                "(1, 'r', 1, 1, 'processing', 1, 'm', '{}', '01left', 0, 0, 0, 1)")  # fmt: skip
-    lease = LeaseConnection(bureau.database, "01me", "worker", 10.0)
+    lease = LeaseConnection(leases.database, "01me", "worker", 10.0)
     lease.bury()
     lease.close()
-    found = bureau.sql("SELECT owner FROM lease ORDER BY owner")
+    found = leases.sql("SELECT owner FROM lease ORDER BY owner")
     assert found == [("01alive",), ("01lapsed",), ("01left",)]
 
 
 async def test_a_process_that_cannot_reach_the_database_ends_all_the_same(
-    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+    leases: LeaseTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lease then ends by itself."""
-    own = bureau.owners("01me", lease_s=0.4)
+    own = leases.owners("01me", lease_s=0.4)
     await own.open()
     failed = threading.Event()
 
@@ -211,4 +213,4 @@ async def test_a_process_that_cannot_reach_the_database_ends_all_the_same(
     monkeypatch.setattr(LeaseConnection, "_run", refuse)
     await asyncio.get_running_loop().run_in_executor(None, failed.wait, PATIENCE_S)
     await asyncio.wait_for(own.close(), PATIENCE_S)
-    assert bureau.sql("SELECT owner FROM lease") == [("01me",)]
+    assert leases.sql("SELECT owner FROM lease") == [("01me",)]

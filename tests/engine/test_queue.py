@@ -19,75 +19,75 @@ from jupyter_chat_stream.shared.errors import DatabaseUnreachable, DatabaseUnrea
 from jupyter_chat_stream.store.chat import jobs as module
 from jupyter_chat_stream.store.log.transaction import Transaction
 from jupyter_chat_stream.testing import Gate, ScriptedProvider
-from tests.rig import Rig, running_rig
+from tests.run_harness import RunHarness, running_harness
 
 MakeRig = Callable[..., Any]
 
 
 @pytest.fixture
-async def make_rig(tmp_path: Path, postgres_url: str) -> AsyncIterator[MakeRig]:
-    """Make rigs on one Postgres; by default they only tell the workers."""
+async def make_harness(tmp_path: Path, postgres_url: str) -> AsyncIterator[MakeRig]:
+    """Make harnesses on one Postgres; by default they only tell the workers."""
     async with AsyncExitStack() as stack:
 
-        async def make(*scripts: Any, **settings: Any) -> Rig:
+        async def make(*scripts: Any, **settings: Any) -> RunHarness:
             usual = {"make_engine": Queue, "url": postgres_url}
-            made = running_rig(tmp_path, *scripts, **{**usual, **settings})
-            rig = await stack.enter_async_context(made)
-            await rig.engine.start()
-            return rig
+            made = running_harness(tmp_path, *scripts, **{**usual, **settings})
+            harness = await stack.enter_async_context(made)
+            await harness.engine.start()
+            return harness
 
         yield make
 
 
-async def calls(rig: Rig) -> list[dict[str, Any]]:
+async def calls(harness: RunHarness) -> list[dict[str, Any]]:
     """Give what is in the queue."""
-    schema = rig.engine._jobs.schema
+    schema = harness.engine._jobs.schema
     sql = (
         f"SELECT args, queueing_lock, status, priority FROM {schema}.procrastinate_jobs ORDER BY id"
     )
-    return await rig.store.read(
+    return await harness.store.read(
         lambda conn: [dict(row) for row in conn.exec_driver_sql(sql).mappings()]
     )
 
 
-async def test_a_call_is_made_with_the_commit_and_carries_ids_alone(make_rig: MakeRig) -> None:
+async def test_a_call_is_made_with_the_commit_and_carries_ids_alone(make_harness: MakeRig) -> None:
     """L10: the run is due and the workers are told, or neither."""
-    rig = await make_rig()
-    run = await rig.send(await rig.thread(), "something secret")
-    [call] = await calls(rig)
+    harness = await make_harness()
+    run = await harness.send(await harness.thread(), "something secret")
+    [call] = await calls(harness)
     assert call["args"] == {"run_id": run.id, "attempt": 1}
     assert call["status"] == "todo"
 
 
-async def test_what_is_rolled_back_calls_nobody(make_rig: MakeRig) -> None:
-    rig = await make_rig()
+async def test_what_is_rolled_back_calls_nobody(make_harness: MakeRig) -> None:
+    harness = await make_harness()
 
     def refuse(tx: Transaction) -> None:
         tx.due.append(("01run", 1))
         raise InvalidInput("It is not meant.")
 
     with pytest.raises(InvalidInput):
-        await rig.store.write(refuse)
-    assert await calls(rig) == []
+        await harness.store.write(refuse)
+    assert await calls(harness) == []
 
 
-async def test_a_call_that_is_in_the_queue_is_not_put_there_twice(make_rig: MakeRig) -> None:
-    rig = await make_rig()
-    run = await rig.send(await rig.thread())
+async def test_a_call_that_is_in_the_queue_is_not_put_there_twice(make_harness: MakeRig) -> None:
+    harness = await make_harness()
+    run = await harness.send(await harness.thread())
     for attempt in (1, 1, 2):
-        rig.engine.dispatch(run.id, attempt)
-    await rig.until(lambda: not rig.engine._calls)
-    await rig.engine._calling
-    assert [call["args"]["attempt"] for call in await calls(rig)] == [1, 2]
+        harness.engine.dispatch(run.id, attempt)
+    await harness.until(lambda: not harness.engine._calls)
+    await harness.engine._calling
+    assert [call["args"]["attempt"] for call in await calls(harness)] == [1, 2]
 
 
 async def test_two_processes_that_call_for_the_same_run_at_once_both_commit(
-    make_rig: MakeRig,
+    make_harness: MakeRig,
 ) -> None:
     """The second one waits for the first, finds its call there, and loses nothing of its own."""
-    rig = await make_rig()
-    schema = rig.engine._jobs.schema
-    other = rig.store.database.connect_listening()
+    harness = await make_harness()
+    schema = harness.engine._jobs.schema
+    other = harness.store.database.connect_listening()
     other.execute("BEGIN")
     other.execute(f"SELECT {schema}.chat_stream_defer('01run', 1, 0)")
     waits = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted"
@@ -95,39 +95,39 @@ async def test_two_processes_that_call_for_the_same_run_at_once_both_commit(
     def call(tx: Transaction) -> None:
         tx.due += [("01run", 1), ("01run", 2)]
 
-    calling = asyncio.ensure_future(rig.store.write(call))
-    rig.engine.dispatch("01other", 1)
+    calling = asyncio.ensure_future(harness.store.write(call))
+    harness.engine.dispatch("01other", 1)
 
     async def is_held_up() -> bool:
-        rig._commits.set()  # looks again
-        found = await rig.store.read(lambda conn: conn.exec_driver_sql(waits).scalar())
+        harness._commits.set()  # looks again
+        found = await harness.store.read(lambda conn: conn.exec_driver_sql(waits).scalar())
         return bool(found)
 
-    await rig.until(is_held_up)
+    await harness.until(is_held_up)
     other.execute("COMMIT")
     other.close()
-    await rig.bounded(calling)
-    await rig.bounded(rig.engine._calling)
-    assert sorted(call["queueing_lock"] for call in await calls(rig)) == [
+    await harness.bounded(calling)
+    await harness.bounded(harness.engine._calling)
+    assert sorted(call["queueing_lock"] for call in await calls(harness)) == [
         "01other:1",
         "01run:1",
         "01run:2",
     ]
 
 
-async def test_many_start_at_once_on_an_empty_database(make_rig: MakeRig) -> None:
+async def test_many_start_at_once_on_an_empty_database(make_harness: MakeRig) -> None:
     """One of them makes the queue's schema, the others find it."""
-    rigs = await asyncio.gather(*(make_rig() for _ in range(4)))
-    assert len({rig.engine._jobs.schema for rig in rigs}) == 1
-    for rig in rigs:
-        await rig.send(await rig.thread())
-    assert len(await calls(rigs[0])) == 4
+    harnesses = await asyncio.gather(*(make_harness() for _ in range(4)))
+    assert len({harness.engine._jobs.schema for harness in harnesses}) == 1
+    for harness in harnesses:
+        await harness.send(await harness.thread())
+    assert len(await calls(harnesses[0])) == 4
 
 
-async def test_a_job_is_gone_when_its_run_has_ended(make_rig: MakeRig) -> None:
+async def test_a_job_is_gone_when_its_run_has_ended(make_harness: MakeRig) -> None:
     """Nothing is left that would grow, or that could disagree with the runs."""
-    server = await make_rig()
-    worker = await make_rig(["Prices rose."], make_engine=QueueWorker, sweep_interval_s=0.05)
+    server = await make_harness()
+    worker = await make_harness(["Prices rose."], make_engine=QueueWorker, sweep_interval_s=0.05)
     run = await server.send(await server.thread())
     assert (await server.ended(run))["status"] == "completed"
 
@@ -139,10 +139,10 @@ async def test_a_job_is_gone_when_its_run_has_ended(make_rig: MakeRig) -> None:
     assert (await server.reply(run))["content"] == "Prices rose."
 
 
-async def test_a_call_that_broke_off_makes_room_as_well(make_rig: MakeRig) -> None:
+async def test_a_call_that_broke_off_makes_room_as_well(make_harness: MakeRig) -> None:
     """L9: the slots of jobs that wait for room are stuck otherwise, until some run ends."""
-    rig = await make_rig(max_active_runs=1)
-    worker, go_on = QueueWorker(rig.services, rig.config), asyncio.Event()
+    harness = await make_harness(max_active_runs=1)
+    worker, go_on = QueueWorker(harness.services, harness.config), asyncio.Event()
 
     async def take(work: Any, due: Any) -> None:
         if work.run_id == "01first":
@@ -154,50 +154,52 @@ async def test_a_call_that_broke_off_makes_room_as_well(make_rig: MakeRig) -> No
     job = asyncio.ensure_future(worker.execute("01second", 1))
     await asyncio.sleep(0)  # it waits for room
     go_on.set()
-    await rig.bounded(job)
+    await harness.bounded(job)
 
 
-async def test_a_call_for_what_is_being_made_holds_no_slot(make_rig: MakeRig) -> None:
+async def test_a_call_for_what_is_being_made_holds_no_slot(make_harness: MakeRig) -> None:
     """Else each call that comes twice keeps another run waiting, as long as its own takes."""
     gate = Gate()
-    rig = await make_rig(["Prices ", gate, "rose."], make_engine=QueueWorker, sweep_interval_s=0.05)
-    run = await rig.send(await rig.thread())
-    await rig.bounded(gate.reached())
-    await rig.bounded(rig.engine.execute(run.id, 1))
+    harness = await make_harness(
+        ["Prices ", gate, "rose."], make_engine=QueueWorker, sweep_interval_s=0.05
+    )
+    run = await harness.send(await harness.thread())
+    await harness.bounded(gate.reached())
+    await harness.bounded(harness.engine.execute(run.id, 1))
     gate.open()
-    assert (await rig.ended(run))["attempt"] == 1
+    assert (await harness.ended(run))["attempt"] == 1
 
 
-async def test_a_run_outlives_the_queues_connection(make_rig: MakeRig) -> None:
+async def test_a_run_outlives_the_queues_connection(make_harness: MakeRig) -> None:
     """L10: losing the queue is not losing the lease: nothing is begun again."""
     gate = Gate()
-    rig = await make_rig(
+    harness = await make_harness(
         ["Prices ", gate, "rose."], ["And fell."], make_engine=QueueWorker, sweep_interval_s=0.05
     )
-    run = await rig.send(await rig.thread())
-    await rig.bounded(gate.reached())
-    before = rig.engine._round
-    rig.engine._renew()
-    await rig.bounded(asyncio.wait({before}))
-    assert rig.engine.active == 1
+    run = await harness.send(await harness.thread())
+    await harness.bounded(gate.reached())
+    before = harness.engine._round
+    harness.engine._renew()
+    await harness.bounded(asyncio.wait({before}))
+    assert harness.engine.active == 1
     gate.open()
-    assert (await rig.ended(run))["attempt"] == 1
-    after = await rig.send(await rig.thread())
-    assert (await rig.ended(after))["status"] == "completed"
+    assert (await harness.ended(run))["attempt"] == 1
+    after = await harness.send(await harness.thread())
+    assert (await harness.ended(after))["status"] == "completed"
 
 
 async def test_calls_that_are_in_vain_are_removed_whatever_version_made_them(
-    make_rig: MakeRig,
+    make_harness: MakeRig,
 ) -> None:
     """After an upgrade nobody reads the older schema; what is still due there may be read yet."""
-    rig = await make_rig(["Prices rose."], sweep_interval_s=0.05)
-    older = module.Jobs(rig.store.database)
+    harness = await make_harness(["Prices rose."], sweep_interval_s=0.05)
+    older = module.Jobs(harness.store.database)
     older._sql += "-- of another version"
-    await rig.store.write(older.create)
-    assert older.schema != rig.engine._jobs.schema
+    await harness.store.write(older.create)
+    assert older.schema != harness.engine._jobs.schema
     others = f"{older.schema}_0123abcd"  # of another chat in this database
-    runs = [await rig.send(await rig.thread()) for _ in range(2)]
-    await rig.cancel(runs[0])
+    runs = [await harness.send(await harness.thread()) for _ in range(2)]
+    await harness.cancel(runs[0])
 
     def call(tx: Transaction) -> None:
         calls = [(runs[0].id, 1), (runs[1].id, 0), (runs[1].id, 1), ("01never", 1)]
@@ -206,36 +208,36 @@ async def test_calls_that_are_in_vain_are_removed_whatever_version_made_them(
         tx.execute(f"CREATE TABLE {others}.procrastinate_jobs (id int, status text, args jsonb)")
         tx.execute(f"INSERT INTO {others}.procrastinate_jobs VALUES (1, 'todo', '{{}}')")
 
-    await rig.store.write(call)
-    await rig.engine._jobs.clear()
+    await harness.store.write(call)
+    await harness.engine._jobs.clear()
     locks = f"SELECT queueing_lock FROM {older.schema}.procrastinate_jobs"
-    left = await rig.store.read(lambda conn: [row[0] for row in conn.exec_driver_sql(locks)])
+    left = await harness.store.read(lambda conn: [row[0] for row in conn.exec_driver_sql(locks)])
     assert left == [f"{runs[1].id}:1"]
-    assert [call["queueing_lock"] for call in await calls(rig)] == [f"{runs[1].id}:1"]
+    assert [call["queueing_lock"] for call in await calls(harness)] == [f"{runs[1].id}:1"]
     count = f"SELECT COUNT(*) FROM {others}.procrastinate_jobs"
-    assert await rig.store.read(lambda conn: conn.exec_driver_sql(count).scalar()) == 1
+    assert await harness.store.read(lambda conn: conn.exec_driver_sql(count).scalar()) == 1
 
 
-async def test_a_queue_that_was_removed_is_made_again(make_rig: MakeRig) -> None:
+async def test_a_queue_that_was_removed_is_made_again(make_harness: MakeRig) -> None:
     """An operator may drop it at any time: it holds nothing but calls."""
-    rig = await make_rig(["Prices rose."], make_engine=QueueWorker, sweep_interval_s=0.05)
-    schema = rig.engine._jobs.schema
-    await rig.store.write(lambda tx: tx.execute(f"DROP SCHEMA {schema} CASCADE"))
+    harness = await make_harness(["Prices rose."], make_engine=QueueWorker, sweep_interval_s=0.05)
+    schema = harness.engine._jobs.schema
+    await harness.store.write(lambda tx: tx.execute(f"DROP SCHEMA {schema} CASCADE"))
     exists = "SELECT to_regclass(:name) IS NOT NULL"
 
     async def is_there() -> bool:
-        rig.engine.nudge()  # which lets ``until`` look again
-        return await rig.store.write(
+        harness.engine.nudge()  # which lets ``until`` look again
+        return await harness.store.write(
             lambda tx: bool(tx.execute(exists, {"name": f"{schema}.procrastinate_jobs"}).scalar())
         )
 
-    await rig.until(is_there)
-    run = await rig.send(await rig.thread())
-    assert (await rig.ended(run))["status"] == "completed"
+    await harness.until(is_there)
+    run = await harness.send(await harness.thread())
+    assert (await harness.ended(run))["status"] == "completed"
 
 
 async def test_a_server_that_runs_nothing_says_so_and_tells_the_workers(
-    make_rig: MakeRig, postgres_url: str
+    make_harness: MakeRig, postgres_url: str
 ) -> None:
     config = ChatStream(
         database_url=postgres_url, default_model="scripted/model", run_in_server=False
@@ -246,8 +248,8 @@ async def test_a_server_that_runs_nothing_says_so_and_tells_the_workers(
         assert (await service.status())["engine"] == "procrastinate"
         thread, _ = await service.create_thread("local")
         sent = await service.send("local", thread["id"], SendRequest(content="Why?"))
-        rig = await make_rig()
-        assert [call["args"]["run_id"] for call in await calls(rig)] == [sent["run"]["id"]]
+        harness = await make_harness()
+        assert [call["args"]["run_id"] for call in await calls(harness)] == [sent["run"]["id"]]
         stopped = await service.cancel("local", sent["run"]["id"])
         assert stopped["status"] == "cancelled"
     finally:

@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_chat_stream.store.chat import schedules
 from jupyter_chat_stream.store.log.transaction import ThreadRef
-from tests.rig import Rig, running_rig
+from tests.run_harness import RunHarness, running_harness
 
 MINUTE_MS = 60_000
 DAMAGES = {
@@ -19,10 +19,10 @@ DAMAGES = {
 }
 
 
-async def scheduled(rig: Rig, thread: ThreadRef) -> str:
+async def scheduled(harness: RunHarness, thread: ThreadRef) -> str:
     new = schedules.NewSchedule(content="Again?", cron="* * * * *")
     work: Any = lambda tx: schedules.create(tx, "local", thread.id, new)  # noqa: E731
-    made, _ = await rig.store.write(work, thread.pk)
+    made, _ = await harness.store.write(work, thread.pk)
     return str(made["id"])
 
 
@@ -31,15 +31,15 @@ async def test_a_damaged_schedule_keeps_itself_back_and_no_other(
     tmp_path: Path, damage: str
 ) -> None:
     """L10"""
-    async with running_rig(tmp_path, ["Yes."], sweep_interval_s=0.05) as rig:
-        one, two = await rig.thread(), await rig.thread()
-        await scheduled(rig, one)
-        whole = await scheduled(rig, two)
-        await rig.store.write(lambda tx: tx.execute(damage.format(pk=one.pk)))
-        rig.clock.advance(MINUTE_MS + 1000)
-        await rig.engine.start()
-        await rig.until(lambda: any(e.type == "finalized" for e in rig.published))
-        last = await rig.store.read(lambda conn: schedules.read(conn, "local", whole))
+    async with running_harness(tmp_path, ["Yes."], sweep_interval_s=0.05) as harness:
+        one, two = await harness.thread(), await harness.thread()
+        await scheduled(harness, one)
+        whole = await scheduled(harness, two)
+        await harness.store.write(lambda tx: tx.execute(damage.format(pk=one.pk)))
+        harness.clock.advance(MINUTE_MS + 1000)
+        await harness.engine.start()
+        await harness.until(lambda: any(e.type == "finalized" for e in harness.published))
+        last = await harness.store.read(lambda conn: schedules.read(conn, "local", whole))
         assert last["last_at"] is not None
-        sent = await rig.send(await rig.thread())  # and the sweep goes on
-        assert await rig.ended(sent)
+        sent = await harness.send(await harness.thread())  # and the sweep goes on
+        assert await harness.ended(sent)

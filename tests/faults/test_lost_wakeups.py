@@ -22,8 +22,8 @@ POLL_S = 0.2
 SOON_S = 5.0
 
 
-class Two:
-    """Two processes' stores on one file: readers here, a writer there."""
+class TwoProcesses:
+    """TwoProcesses processes' stores on one file: readers here, a writer there."""
 
     def __init__(self, folder: Path) -> None:
         url = f"sqlite:///{folder / 'chat.db'}"
@@ -53,15 +53,15 @@ def _create(tx: Transaction) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def two(tmp_path: Path) -> AsyncIterator[Two]:
-    made = Two(tmp_path)
+async def two(tmp_path: Path) -> AsyncIterator[TwoProcesses]:
+    made = TwoProcesses(tmp_path)
     yield made
     await made.hub.stop()
     made.here.close()
     made.there.close()
 
 
-async def test_a_reader_is_woken_though_another_reader_looked_first(two: Two) -> None:
+async def test_a_reader_is_woken_though_another_reader_looked_first(two: TwoProcesses) -> None:
     """L6, L9: one reader's read must not stand for all others'."""
     waiting = await two.level_reader()
     two.commit_there("first")
@@ -71,7 +71,7 @@ async def test_a_reader_is_woken_though_another_reader_looked_first(two: Two) ->
 
 
 async def test_a_change_is_not_forgotten_because_the_look_at_it_failed(
-    two: Two, monkeypatch: pytest.MonkeyPatch
+    two: TwoProcesses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L9: the database says once that it has changed; a read that fails then is done again."""
     waiting = await two.level_reader()
@@ -89,6 +89,6 @@ async def test_a_change_is_not_forgotten_because_the_look_at_it_failed(
     assert not failures
 
 
-async def _no_change(two: Two) -> None:
+async def _no_change(two: TwoProcesses) -> None:
     while await two.here.has_changed():
         pass

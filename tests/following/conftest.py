@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 from tests.fixtures import following as following
-from tests.fixtures import make_rig as make_rig
+from tests.fixtures import make_harness as make_harness

@@ -22,28 +22,28 @@ from jupyter_chat_stream.store.log.operations import Append
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
 from jupyter_chat_stream.store.sql.notices.base import Notices
 from jupyter_chat_stream.store.store import Store
-from tests.rig import PATIENCE_S, Rig
+from tests.run_harness import PATIENCE_S, RunHarness
 
 
 class Following:
-    """A rig with a hub, and one run that the test itself writes."""
+    """A harness with a hub, and one run that the test itself writes."""
 
-    def __init__(self, rig: Rig, hub: Hub) -> None:
-        self.rig = rig
+    def __init__(self, harness: RunHarness, hub: Hub) -> None:
+        self.harness = harness
         self.hub = hub
         self.thread: ThreadRef
         self.claimed: Claimed
 
     @classmethod
-    async def begun(cls, rig: Rig, poll_interval_s: float = 3600.0) -> Following:
-        self = cls(rig, Hub(rig.chat_store, poll_interval_s=poll_interval_s))
-        self.thread = await rig.thread()
+    async def begun(cls, harness: RunHarness, poll_interval_s: float = 3600.0) -> Following:
+        self = cls(harness, Hub(harness.chat_store, poll_interval_s=poll_interval_s))
+        self.thread = await harness.thread()
         await self.next_run()
         return self
 
     async def next_run(self) -> RunRef:
-        run = await self.rig.send(self.thread)
-        self.claimed = await self.rig.claim("01me")
+        run = await self.harness.send(self.thread)
+        self.claimed = await self.harness.claim("01me")
         return run
 
     async def say(self, *pieces: str, store: Store | None = None) -> None:
@@ -53,7 +53,7 @@ class Following:
 
     async def write(self, *bodies: Any, store: Store | None = None) -> None:
         append = Append(run=self.claimed.run, attempt=self.claimed.attempt, bodies=bodies)
-        await asyncio.wrap_future((store or self.rig.store).appended(append))
+        await asyncio.wrap_future((store or self.harness.store).appended(append))
 
     async def end(self) -> None:
         complete = Completed(content="", usage=None, stop_reason=None, model=None)
@@ -65,7 +65,7 @@ class Following:
     async def whole(self) -> str:
         """The state by folding everything."""
         transcript = Transcript()
-        for event in await self.rig.events(self.thread):
+        for event in await self.harness.events(self.thread):
             transcript.apply(event)
         return canonical(transcript.state())
 
@@ -101,11 +101,11 @@ async def until_seq(reader: Reader, transcript: Transcript, seq: int) -> None:
 
 async def delete(following: Following) -> None:
     change = ThreadChanged(thread={"deleted": True})
-    await following.rig.store.write(lambda tx: tx.append(following.thread, change))
+    await following.harness.store.write(lambda tx: tx.append(following.thread, change))
 
 
-def a_silent_store(rig: Rig) -> Store:
+def a_silent_store(harness: RunHarness) -> Store:
     """Another process's store on the same file, whose notices are all lost."""
-    other = Store.open(rig.store.database.url.render_as_string(), now_ms=rig.clock)
+    other = Store.open(harness.store.database.url.render_as_string(), now_ms=harness.clock)
     other._writer.batches.notices = Notices()
     return other

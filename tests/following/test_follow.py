@@ -24,7 +24,7 @@ from jupyter_chat_stream.shared.events import (
 from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.store.retention.compaction import compact
 from tests.following.harness import Following, delete, take, until_live, until_seq
-from tests.rig import PATIENCE_S
+from tests.run_harness import PATIENCE_S
 
 
 async def test_replay_then_live(following: Following) -> None:
@@ -55,7 +55,7 @@ async def test_from_every_cursor_the_state_is_the_same(following: Following) -> 
     """L6"""
     await following.say(*"Prices rose.")
     await following.end()
-    events = await following.rig.events(following.thread)
+    events = await following.harness.events(following.thread)
     for cursor in range(len(events) + 1):
         transcript = Transcript()
         for event in events[:cursor]:
@@ -133,7 +133,7 @@ async def test_frames_of_one_reader_are_bounded_too(following: Following) -> Non
     await following.say(*["x" * 8000] * 40)
     reader = following.follow(4, raw=True)
     transcript = Transcript()
-    for event in (await following.rig.events(following.thread))[:4]:
+    for event in (await following.harness.events(following.thread))[:4]:
         transcript.apply(event)
     sizes = []
     while transcript.seq < 44:
@@ -158,9 +158,9 @@ async def test_a_gap_in_what_is_published_is_read_from_the_store(following: Foll
     reader, transcript = following.follow(), Transcript()
     await until_live(reader, transcript)
     lost = following.hub._publish
-    following.rig.store._listeners.remove(lost)
+    following.harness.store._listeners.remove(lost)
     await following.say("lost")
-    following.rig.store._listeners.append(lost)
+    following.harness.store._listeners.append(lost)
     await following.say("heard")
     await until_seq(reader, transcript, 6)
     assert canonical(transcript.state()) == await following.whole()
@@ -170,18 +170,18 @@ async def test_leaving_is_not_stopping(following: Following) -> None:
     """L8: no reader touches a run, and nothing of it stays behind."""
     reader, transcript = following.follow(), Transcript()
     await until_live(reader, transcript)
-    before = await following.rig.types(following.claimed.run)
+    before = await following.harness.types(following.claimed.run)
     reader.close()
     reader.close()
     assert following.hub.reader_count == 0
     await following.say("x" * 100_000)
     assert reader.delivery.buffered_bytes == 0
-    assert (await following.rig.types(following.claimed.run))[: len(before)] == before
-    assert (await following.rig.run(following.claimed.run))["status"] == "processing"
+    assert (await following.harness.types(following.claimed.run))[: len(before)] == before
+    assert (await following.harness.run(following.claimed.run))["status"] == "processing"
 
 
 async def test_a_reader_of_another_thread_hears_nothing(following: Following) -> None:
-    other = await following.rig.thread()
+    other = await following.harness.thread()
     reader, transcript = following.hub.follow(other, 0), Transcript()
     await until_live(reader, transcript)
     await following.say("a")
@@ -203,7 +203,7 @@ async def test_a_deleted_thread_is_closed_after_its_last_event(
         await delete(following)
     else:
         await delete(following)
-        events = await following.rig.events(following.thread)
+        events = await following.harness.events(following.thread)
         after = len(events) if when == "at the end" else 0
         for event in events[:after]:
             transcript.apply(event)
@@ -240,7 +240,7 @@ async def test_a_raw_reader_gets_events_or_is_told_that_they_are_gone(
     plain, seen = following.follow(), Transcript()
     assert await until_live(plain, seen) == ["snapshot", "live"]
     assert canonical(seen.state()) == canonical(transcript.state())
-    await following.rig.store.write(lambda tx: compact(tx, run), run.thread.pk)
+    await following.harness.store.write(lambda tx: compact(tx, run), run.thread.pk)
     with pytest.raises(Compacted):
         await asyncio.wait_for(following.follow(raw=True).next(), PATIENCE_S)
 

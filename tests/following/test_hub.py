@@ -15,14 +15,14 @@ from jupyter_chat_stream.shared.events import (
 from jupyter_chat_stream.shared.fold import Transcript
 from tests.fixtures import MakeRig
 from tests.following.harness import Following, a_silent_store, until_live, until_seq
-from tests.rig import PATIENCE_S
+from tests.run_harness import PATIENCE_S
 
 
-async def test_what_another_process_commits_is_found(make_rig: MakeRig) -> None:
+async def test_what_another_process_commits_is_found(make_harness: MakeRig) -> None:
     """L6, L9: another store on the same file tells this hub nothing; the poll finds it."""
-    rig = await make_rig()
-    following = await Following.begun(rig, poll_interval_s=0.005)
-    other = a_silent_store(rig)
+    harness = await make_harness()
+    following = await Following.begun(harness, poll_interval_s=0.005)
+    other = a_silent_store(harness)
     reader, transcript = following.follow(), Transcript()
     try:
         await until_live(reader, transcript)
@@ -38,11 +38,11 @@ async def test_what_another_process_commits_is_found(make_rig: MakeRig) -> None:
         await asyncio.get_running_loop().run_in_executor(None, other.close)
 
 
-async def test_a_look_that_fails_is_made_again(make_rig: MakeRig) -> None:
+async def test_a_look_that_fails_is_made_again(make_harness: MakeRig) -> None:
     """L9: the database says once that something changed, and must not be asked in vain."""
-    rig = await make_rig()
-    following = await Following.begun(rig, poll_interval_s=0.005)
-    other = a_silent_store(rig)
+    harness = await make_harness()
+    following = await Following.begun(harness, poll_interval_s=0.005)
+    other = a_silent_store(harness)
     reader, transcript = following.follow(), Transcript()
     try:
         await until_live(reader, transcript)
@@ -66,11 +66,11 @@ async def test_a_look_that_fails_is_made_again(make_rig: MakeRig) -> None:
         await asyncio.get_running_loop().run_in_executor(None, other.close)
 
 
-async def test_each_reader_is_told_of_others_commits_by_itself(make_rig: MakeRig) -> None:
+async def test_each_reader_is_told_of_others_commits_by_itself(make_harness: MakeRig) -> None:
     """L9: that a neighbour has read on already tells this reader nothing."""
-    rig = await make_rig()
-    following = await Following.begun(rig, poll_interval_s=0.005)
-    other = a_silent_store(rig)
+    harness = await make_harness()
+    following = await Following.begun(harness, poll_interval_s=0.005)
+    other = a_silent_store(harness)
     first, second = following.follow(), following.follow()
     states = Transcript(), Transcript()
     try:

@@ -20,7 +20,7 @@ from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.store.log.reading import Answer
 from jupyter_chat_stream.store.log.transaction import ThreadRef
 from tests.following.harness import Following, delete
-from tests.rig import PATIENCE_S
+from tests.run_harness import PATIENCE_S
 
 
 class FoldingSink:
@@ -92,7 +92,9 @@ async def test_a_level_reader_pours_in_the_turn_of_the_commit(
     """L3, L6: nothing is buffered between what is published and the sink."""
     sink, reader = pouring
     taken: list[tuple[int, int]] = []
-    following.rig.store.listen(lambda events: taken.append((events[-1].seq, sink.transcript.seq)))
+    following.harness.store.listen(
+        lambda events: taken.append((events[-1].seq, sink.transcript.seq))
+    )
     for piece in "abc":
         await following.say(piece)
     assert taken == [(seq, seq) for seq, _ in taken]
@@ -122,7 +124,7 @@ async def test_a_sink_without_room_costs_nothing_and_misses_nothing(
     assert following.hub.stats().falls_behind == 1
     sink.drain()
     await following.say("and on")
-    head = (await following.rig.events(following.thread))[-1].seq
+    head = (await following.harness.events(following.thread))[-1].seq
     await sink.reach(lambda: sink.transcript.seq == head)
     await following.say("level again")
     assert sink.transcript.seq == head + 1
@@ -159,9 +161,9 @@ async def test_a_gap_in_what_is_published_is_poured_from_the_store(
     """L6: another process committed in between, and told nobody."""
     sink, _ = pouring
     publish = following.hub._publish
-    following.rig.store._listeners.remove(publish)
+    following.harness.store._listeners.remove(publish)
     await following.say("unheard")
-    following.rig.store.listen(publish)
+    following.harness.store.listen(publish)
     await following.say("heard")
     await sink.reach(lambda: sink.transcript.seq == 6)
     assert canonical(sink.transcript.state()) == await following.whole()

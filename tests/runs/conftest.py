@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-from tests.fixtures import make_rig as make_rig
+from tests.fixtures import make_harness as make_harness
 from tests.fixtures import no_backoff as no_backoff

@@ -18,7 +18,7 @@ from jupyter_chat_stream.shared.errors import BadRequest, PromptTooLong
 from jupyter_chat_stream.store.chat.threads import write_preferences
 from jupyter_chat_stream.store.log.transaction import RunRef
 from tests.fixtures import MakeRig
-from tests.rig import Rig
+from tests.run_harness import RunHarness
 
 MODEL = Model(name="m", label="M", context_tokens=1000, max_output_tokens=100)
 BUDGET_CHARS = int((1000 - 100) * CHARS_PER_TOKEN)
@@ -185,56 +185,60 @@ def test_systems_are_joined_widest_first() -> None:
 # ---------------------------------------------------------------- gathering from the store
 
 
-async def gathered(rig: Rig, run: RunRef, system: str | None = None) -> Gathered:
-    return await gather(rig.chat_store, run, system)
+async def gathered(harness: RunHarness, run: RunRef, system: str | None = None) -> Gathered:
+    return await gather(harness.chat_store, run, system)
 
 
 def branch_texts(found: Gathered) -> list[str]:
     return ["".join(part["text"] for part in m["parts"]) for m in found.branch]
 
 
-async def test_the_branch_follows_parents_and_not_the_order_of_events(make_rig: MakeRig) -> None:
-    rig = await make_rig(["1"], ["2"], ["3"])
-    thread = await rig.thread()
-    first = await rig.send(thread, "a")
-    await rig.execute()
-    second = await rig.send(thread, "b")
-    await rig.execute()
-    again = await rig.send(thread, "b, again", parent_id=first.message_id)
-    assert branch_texts(await gathered(rig, second)) == ["a", "1", "b"]
-    assert branch_texts(await gathered(rig, again)) == ["a", "1", "b, again"]
-    await rig.execute()
-    assert [turn.text for turn in rig.provider.prompts[-1].turns] == ["a", "1", "b, again"]
+async def test_the_branch_follows_parents_and_not_the_order_of_events(
+    make_harness: MakeRig,
+) -> None:
+    harness = await make_harness(["1"], ["2"], ["3"])
+    thread = await harness.thread()
+    first = await harness.send(thread, "a")
+    await harness.execute()
+    second = await harness.send(thread, "b")
+    await harness.execute()
+    again = await harness.send(thread, "b, again", parent_id=first.message_id)
+    assert branch_texts(await gathered(harness, second)) == ["a", "1", "b"]
+    assert branch_texts(await gathered(harness, again)) == ["a", "1", "b, again"]
+    await harness.execute()
+    assert [turn.text for turn in harness.provider.prompts[-1].turns] == ["a", "1", "b, again"]
 
 
-async def test_an_explicit_root_begins_anew(make_rig: MakeRig) -> None:
-    rig = await make_rig(["1"])
-    thread = await rig.thread()
-    await rig.send(thread, "a")
-    await rig.execute()
-    run = await rig.send(thread, "b", parent_id=None)
-    assert branch_texts(await gathered(rig, run)) == ["b"]
+async def test_an_explicit_root_begins_anew(make_harness: MakeRig) -> None:
+    harness = await make_harness(["1"])
+    thread = await harness.thread()
+    await harness.send(thread, "a")
+    await harness.execute()
+    run = await harness.send(thread, "b", parent_id=None)
+    assert branch_texts(await gathered(harness, run)) == ["b"]
 
 
-async def test_the_reply_is_folded_to_the_end_of_the_log(make_rig: MakeRig) -> None:
+async def test_the_reply_is_folded_to_the_end_of_the_log(make_harness: MakeRig) -> None:
     """What an attempt goes on from is what the log has, not what the row was last saved with."""
-    rig = await make_rig(["Prices ", RuntimeError("x")])
-    run = await rig.send(await rig.thread(), "a")
-    await rig.execute()
+    harness = await make_harness(["Prices ", RuntimeError("x")])
+    run = await harness.send(await harness.thread(), "a")
+    await harness.execute()
     sql = f"UPDATE message SET parts = '[]', seq = 3 WHERE pk = {run.message_pk}"
-    await rig.store.write(lambda tx: tx.execute(sql))
-    found = await gathered(rig, run)
+    await harness.store.write(lambda tx: tx.execute(sql))
+    found = await gathered(harness, run)
     assert found.reply["content"] == "Prices "
-    await rig.store.write(lambda tx: tx.settle(run))  # and the row can be had again from the log
+    await harness.store.write(
+        lambda tx: tx.settle(run)
+    )  # and the row can be had again from the log
 
 
 async def test_the_systems_that_apply_are_the_servers_the_users_and_the_threads(
-    make_rig: MakeRig,
+    make_harness: MakeRig,
 ) -> None:
-    rig = await make_rig()
-    await rig.store.write(lambda tx: write_preferences(tx, "local", {"system": "mine"}))
-    await rig.store.write(lambda tx: write_preferences(tx, "another", {"system": "not mine"}))
-    run = await rig.send(await rig.thread(system="here"), "a")
-    assert (await gathered(rig, run, "everywhere")).systems == ("everywhere", "mine", "here")
-    plain = await rig.send(await rig.thread(owner="third"), "a")
-    assert (await gathered(rig, plain)).systems == ()
+    harness = await make_harness()
+    await harness.store.write(lambda tx: write_preferences(tx, "local", {"system": "mine"}))
+    await harness.store.write(lambda tx: write_preferences(tx, "another", {"system": "not mine"}))
+    run = await harness.send(await harness.thread(system="here"), "a")
+    assert (await gathered(harness, run, "everywhere")).systems == ("everywhere", "mine", "here")
+    plain = await harness.send(await harness.thread(owner="third"), "a")
+    assert (await gathered(harness, plain)).systems == ()

@@ -17,7 +17,7 @@ from tests.server.harness import ChatServer, Socket, until
 from tests.server.test_websocket import follow_to_the_end
 
 
-class Deaf:
+class DeafClient:
     """A client that opens a socket, asks, and never reads what comes."""
 
     def __init__(self, server: ChatServer) -> None:
@@ -70,7 +70,7 @@ async def test_a_client_that_does_not_read_holds_little_and_slows_nobody(
 ) -> None:
     """L8: what a stalled socket holds is bounded, in the outbox, in tornado and in its readers."""
     monkeypatch.setattr(outbox, "MAX_HELD_BYTES", 1_000)
-    deaf = Deaf(chat_server)
+    deaf = DeafClient(chat_server)
     await deaf.open()
     handler = socket_of(chat_server)
     stream = handler.ws_connection.stream
@@ -109,7 +109,7 @@ async def test_two_hundred_sockets_that_never_read_hold_little_and_miss_nobody_e
 ) -> None:
     """L8: all follow one thread; what a slow one costs is bounded, and the answer goes on."""
     thread_id = await chat_server.thread(model="demo/long")
-    deaf_ones = [Deaf(chat_server) for _ in range(200)]
+    deaf_ones = [DeafClient(chat_server) for _ in range(200)]
     for deaf in deaf_ones:
         await deaf.open()
         await deaf.send({"op": "subscribe", "thread": thread_id, "after": 0})
@@ -131,7 +131,7 @@ async def test_requests_of_a_client_that_does_not_read_pile_nothing_up(
     chat_server: ChatServer,
 ) -> None:
     """L8: what an earlier request of a thread would be answered goes when the next one comes."""
-    deaf = Deaf(chat_server)
+    deaf = DeafClient(chat_server)
     await deaf.open()
     handler = socket_of(chat_server)
     stuck = asyncio.get_running_loop().create_future()

@@ -17,7 +17,7 @@ from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import RunNotFound, StoreError
 from jupyter_chat_stream.store.front import NewSchedule
 from jupyter_chat_stream.testing import ScriptedProvider
-from tests.rig import PATIENCE_S
+from tests.run_harness import PATIENCE_S
 
 OWNER = "local"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.bench import Bench
+from tests.store.harness import StoreHarness
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -20,8 +20,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def bench(database_url: str) -> Iterator[Bench]:
+def harness(database_url: str) -> Iterator[StoreHarness]:
     """An open store."""
-    bench = Bench(database_url)
-    yield bench
-    bench.close()
+    harness = StoreHarness(database_url)
+    yield harness
+    harness.close()

@@ -7,17 +7,17 @@ import pytest
 from jupyter_chat_stream.shared.errors import FoldError
 from jupyter_chat_stream.shared.events import Delta, ToolReturned, ToolStarted
 from jupyter_chat_stream.store.log.transaction import RunRef
-from tests.store.bench import Bench, completed
+from tests.store.harness import StoreHarness, completed
 
 
 @pytest.fixture
-def ended(bench: Bench) -> RunRef:
+def ended(harness: StoreHarness) -> RunRef:
     """A thread with an ended run in it, beside one that nobody touches."""
-    bench.answered(pieces="xyz")
-    thread = bench.thread(name="churn", title="Churn")
-    run = bench.answered(thread, "ABC")  # ids are in small letters
-    bench.answered(thread, "DEF")
-    assert bench.damage() == []
+    harness.answered(pieces="xyz")
+    thread = harness.thread(name="churn", title="Churn")
+    run = harness.answered(thread, "ABC")  # ids are in small letters
+    harness.answered(thread, "DEF")
+    assert harness.damage() == []
     return run
 
 
@@ -124,7 +124,7 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("what", TAMPERING)
-def test_verify_finds(bench: Bench, ended: RunRef, what: str) -> None:
+def test_verify_finds(harness: StoreHarness, ended: RunRef, what: str) -> None:
     statement, said = TAMPERING[what]
     params = {
         "message": ended.message_id,
@@ -134,43 +134,43 @@ def test_verify_finds(bench: Bench, ended: RunRef, what: str) -> None:
     }
     statement = statement.replace("{{", "{").replace("}}", "}")
     used = {name: value for name, value in params.items() if f":{name}" in statement}
-    if bench.store.database.is_sqlite:
-        bench.do(lambda tx: tx.execute("PRAGMA defer_foreign_keys=ON"))
-    bench.sql(statement, **used)
-    found = bench.damage()
+    if harness.store.database.is_sqlite:
+        harness.do(lambda tx: tx.execute("PRAGMA defer_foreign_keys=ON"))
+    harness.sql(statement, **used)
+    found = harness.damage()
     said = said.format(message=ended.message_id, run=ended.id)
     assert any(said in line for line in found), found
     assert all(ended.thread.id in line for line in found)  # the other threads are whole
     assert not any("ABC" in line or "Churn" in line for line in found)  # and nothing is quoted
 
 
-def test_a_row_that_lags_is_no_damage_and_one_that_lies_is(bench: Bench) -> None:
+def test_a_row_that_lags_is_no_damage_and_one_that_lies_is(harness: StoreHarness) -> None:
     """L7: a row is the fold up to its own seq, which need not be the last."""
-    claimed = bench.claimed()
-    bench.append(claimed, "a", settle=True)
-    bench.append(claimed, "b", "c")
-    assert bench.damage() == []
-    bench.sql("UPDATE message SET seq = seq + 1 WHERE id = :id", id=claimed.run.message_id)
-    assert any("parts differs" in line for line in bench.damage())
+    claimed = harness.claimed()
+    harness.append(claimed, "a", settle=True)
+    harness.append(claimed, "b", "c")
+    assert harness.damage() == []
+    harness.sql("UPDATE message SET seq = seq + 1 WHERE id = :id", id=claimed.run.message_id)
+    assert any("parts differs" in line for line in harness.damage())
 
 
-def test_a_compacted_message_is_held_against_its_hash(bench: Bench, ended: RunRef) -> None:
+def test_a_compacted_message_is_held_against_its_hash(harness: StoreHarness, ended: RunRef) -> None:
     """L2: of the rest of the log everything is still found."""
-    bench.compact(ended)
-    assert bench.damage() == []
-    bench.sql("DELETE FROM event WHERE type = 'complete' AND run = :run", run=ended.pk)
-    assert any("L1: 1 events missing" in line for line in bench.damage())
-    bench.sql("UPDATE compaction SET message_sha256 = 'x' WHERE run = :run", run=ended.pk)
-    assert any("L2" in line for line in bench.damage())
+    harness.compact(ended)
+    assert harness.damage() == []
+    harness.sql("DELETE FROM event WHERE type = 'complete' AND run = :run", run=ended.pk)
+    assert any("L1: 1 events missing" in line for line in harness.damage())
+    harness.sql("UPDATE compaction SET message_sha256 = 'x' WHERE run = :run", run=ended.pk)
+    assert any("L2" in line for line in harness.damage())
 
 
-def test_tool_calls_and_second_attempts_survive_compaction(bench: Bench) -> None:
+def test_tool_calls_and_second_attempts_survive_compaction(harness: StoreHarness) -> None:
     """L2: events that no longer fit without the deltas before them are no damage."""
-    claimed = bench.claimed(owner="01dead")
-    bench.append(claimed, "Look: ")
-    again = bench.claim(claimed.run, "01b")
+    claimed = harness.claimed(owner="01dead")
+    harness.append(claimed, "Look: ")
+    again = harness.claim(claimed.run, "01b")
     assert again is not None
-    bench.append(
+    harness.append(
         again,
         Delta(part=1, kind="tool_input", text="{"),
         ToolStarted(part=1, tool_call_id="c", name="n", input={}),
@@ -179,16 +179,16 @@ def test_tool_calls_and_second_attempts_survive_compaction(bench: Bench) -> None
         Delta(part=4, kind="text", text="done"),
         *completed("Look: done"),
     )
-    assert bench.compact(claimed.run) == 3
-    assert bench.damage() == []
-    bench.answered(claimed.run.thread)
-    assert bench.damage() == []
+    assert harness.compact(claimed.run) == 3
+    assert harness.damage() == []
+    harness.answered(claimed.run.thread)
+    assert harness.damage() == []
 
 
-def test_what_is_already_damaged_is_not_compacted(bench: Bench, ended: RunRef) -> None:
+def test_what_is_already_damaged_is_not_compacted(harness: StoreHarness, ended: RunRef) -> None:
     """L2: the deltas are the evidence, and what the row can be restored from."""
-    bench.sql("UPDATE message SET parts = '[]' WHERE id = :id", id=ended.message_id)
-    before = bench.events(ended.thread)
+    harness.sql("UPDATE message SET parts = '[]' WHERE id = :id", id=ended.message_id)
+    before = harness.events(ended.thread)
     with pytest.raises(FoldError):
-        bench.compact(ended)
-    assert bench.events(ended.thread) == before
+        harness.compact(ended)
+    assert harness.events(ended.thread) == before

@@ -24,7 +24,7 @@ from jupyter_chat_stream.store.log.operations import Append
 from jupyter_chat_stream.store.log.transaction import RunRef
 from jupyter_chat_stream.testing import ScriptedProvider, answering
 from tests.fixtures import MakeRig
-from tests.rig import Rig, texts
+from tests.run_harness import RunHarness, texts
 
 HOLD_A_LOCK = """
 import sys
@@ -61,65 +61,65 @@ def other_process(tmp_path: Path):  # type: ignore[no-untyped-def]
     other.kill()
 
 
-async def left_by(rig: Rig, owner: str, said: str = "Prices ") -> RunRef:
+async def left_by(harness: RunHarness, owner: str, said: str = "Prices ") -> RunRef:
     """A run that another process works on and has said something of."""
-    run = await rig.send(await rig.thread())
-    claimed = await rig.claim(owner)
+    run = await harness.send(await harness.thread())
+    claimed = await harness.claim(owner)
     delta = Delta(part=0, kind="text", text=said)
     append = Append(run=run, attempt=claimed.attempt, bodies=(delta,))
-    await asyncio.wrap_future(rig.store.appended(append))
+    await asyncio.wrap_future(harness.store.appended(append))
     return run
 
 
 async def test_the_run_of_a_dead_owner_is_taken_over_and_goes_on(
-    make_rig: MakeRig, other_process: OtherProcess
+    make_harness: MakeRig, other_process: OtherProcess
 ) -> None:
     """L10: however the process dies, the operating system lets go of its lock."""
-    rig = await make_rig(["rose."])
-    run = await left_by(rig, other_process.owner)
-    await rig.engine.sweep.sweep()
-    assert rig.engine.active == 0  # it lives
+    harness = await make_harness(["rose."])
+    run = await left_by(harness, other_process.owner)
+    await harness.engine.sweep.sweep()
+    assert harness.engine.active == 0  # it lives
     other_process.kill()
-    await rig.engine.sweep.sweep()
-    state = await rig.ended(run)
+    await harness.engine.sweep.sweep()
+    state = await harness.ended(run)
     assert (state["status"], state["attempt"]) == ("completed", 2)
-    assert texts(await rig.reply(run)) == ["Prices ", "rose."]
-    assert await rig.column(run, "crashes") == 1
+    assert texts(await harness.reply(run)) == ["Prices ", "rose."]
+    assert await harness.column(run, "crashes") == 1
 
 
 async def test_the_run_of_a_living_owner_is_never_taken(
-    make_rig: MakeRig, other_process: OtherProcess
+    make_harness: MakeRig, other_process: OtherProcess
 ) -> None:
-    rig = await make_rig()
-    run = await left_by(rig, other_process.owner)
-    rig.clock.advance(10 * 24 * 3600 * 1000)  # no clock is asked: a laptop may sleep
+    harness = await make_harness()
+    run = await left_by(harness, other_process.owner)
+    harness.clock.advance(10 * 24 * 3600 * 1000)  # no clock is asked: a laptop may sleep
     for _ in range(3):
-        await rig.engine.sweep.sweep()
-    assert rig.engine.active == 0
-    assert await rig.column(run, "owner") == other_process.owner
-    assert rig.provider.prompts == []
+        await harness.engine.sweep.sweep()
+    assert harness.engine.active == 0
+    assert await harness.column(run, "owner") == other_process.owner
+    assert harness.provider.prompts == []
 
 
 async def test_a_living_owner_whose_file_was_removed_keeps_its_run_and_makes_the_file_again(
-    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L5, L10: a cleaned folder proves nobody's death."""
-    rig = await make_rig()
-    folder = rig.store.database.folder
+    harness = await make_harness()
+    folder = harness.store.database.folder
     assert folder is not None
     monkeypatch.setattr(FileOwners, "look_s", 0.01)
     living = FileOwners(folder, "01living")
     await living.open()
-    run = await left_by(rig, "01living")
-    await rig.engine.sweep.sweep()
+    run = await left_by(harness, "01living")
+    await harness.engine.sweep.sweep()
     monkeypatch.setattr(FileOwners, "look_s", 1.0)  # the folder is empty for a while
     shutil.rmtree(folder / "owners")
-    await rig.engine.sweep.sweep()
-    assert rig.engine.active == 0, "the run was taken over while the file was missing"
-    await rig.bounded(_made(folder / "owners" / "01living.lock"))
+    await harness.engine.sweep.sweep()
+    assert harness.engine.active == 0, "the run was taken over while the file was missing"
+    await harness.bounded(_made(folder / "owners" / "01living.lock"))
     looking = FileOwners(folder, "01looking")
     assert looking.is_alive(None, "01living")  # type: ignore[arg-type]  # no database is asked
-    assert await rig.column(run, "owner") == "01living"
+    assert await harness.column(run, "owner") == "01living"
     await living.close()
 
 
@@ -173,13 +173,13 @@ async def test_a_folder_that_takes_no_locks_is_named(tmp_path: Path) -> None:
         await FileOwners(tmp_path, "01a").open()
 
 
-async def test_only_one_of_two_takes_a_dead_owners_run(make_rig: MakeRig) -> None:
+async def test_only_one_of_two_takes_a_dead_owners_run(make_harness: MakeRig) -> None:
     """L5: the claim is a compare-and-set on the attempt."""
-    rig = await make_rig(["rose."])
-    run = await left_by(rig, "01dead")
-    due = (await rig.store.read(lambda conn: find_due(conn, rig.clock())))[0]
+    harness = await make_harness(["rose."])
+    run = await left_by(harness, "01dead")
+    due = (await harness.store.read(lambda conn: find_due(conn, harness.clock())))[0]
     takers = [
-        rig.store.write(
+        harness.store.write(
             lambda tx, who=who: claim(tx, due, who, max_crashes=3, on_crash="continue"),  # type: ignore[misc]
             due.run.thread.pk,
         )
@@ -187,8 +187,8 @@ async def test_only_one_of_two_takes_a_dead_owners_run(make_rig: MakeRig) -> Non
     ]
     taken = await asyncio.gather(*takers)
     assert [claimed is not None for claimed in taken] == [True, False, False]
-    assert await rig.column(run, "owner") == "01a"
-    assert await rig.column(run, "attempt") == 2
+    assert await harness.column(run, "owner") == "01a"
+    assert await harness.column(run, "attempt") == 2
 
 
 @pytest.mark.parametrize(
@@ -200,39 +200,39 @@ async def test_only_one_of_two_takes_a_dead_owners_run(make_rig: MakeRig) -> Non
     ],
 )
 async def test_on_crash_says_what_becomes_of_a_dead_owners_run(
-    make_rig: MakeRig, on_crash: str, parts: list[str], status: str
+    make_harness: MakeRig, on_crash: str, parts: list[str], status: str
 ) -> None:
     provider = ScriptedProvider(default=answering("Prices rose.", chunk_chars=100))
-    rig = await make_rig(provider=provider, on_crash=on_crash)
-    run = await left_by(rig, "01dead")
-    await rig.engine.start()
-    state = await rig.ended(run)
+    harness = await make_harness(provider=provider, on_crash=on_crash)
+    run = await left_by(harness, "01dead")
+    await harness.engine.start()
+    state = await harness.ended(run)
     assert (state["status"], state["attempt"]) == (status, 2)
-    assert texts(await rig.reply(run)) == parts
+    assert texts(await harness.reply(run)) == parts
 
 
-async def test_a_run_that_crashes_too_often_is_failed(make_rig: MakeRig) -> None:
+async def test_a_run_that_crashes_too_often_is_failed(make_harness: MakeRig) -> None:
     """L10: a poison run ends, and the log says why."""
-    rig = await make_rig(max_crashes=3)
-    run = await left_by(rig, "01dead")
+    harness = await make_harness(max_crashes=3)
+    run = await left_by(harness, "01dead")
     for crashes in (1, 2):
-        await rig.claim(f"01dead{crashes}")
-        assert await rig.column(run, "crashes") == crashes
-    await rig.engine.start()
-    state = await rig.ended(run)
+        await harness.claim(f"01dead{crashes}")
+        assert await harness.column(run, "crashes") == crashes
+    await harness.engine.start()
+    state = await harness.ended(run)
     assert (state["status"], state["error"]["code"]) == ("failed", "crashed_too_often")
-    assert (await rig.reply(run))["content"] == "Prices "
-    assert rig.provider.prompts == []
+    assert (await harness.reply(run))["content"] == "Prices "
+    assert harness.provider.prompts == []
 
 
 async def test_the_next_in_line_follows_a_run_that_ended_by_being_claimed(
-    make_rig: MakeRig,
+    make_harness: MakeRig,
 ) -> None:
-    rig = await make_rig(["Second."], on_crash="interrupt")
-    first = await left_by(rig, "01dead")
-    second = await rig.send(first.thread)
-    await rig.engine.start()
-    assert (await rig.ended(second))["status"] == "completed"
+    harness = await make_harness(["Second."], on_crash="interrupt")
+    first = await left_by(harness, "01dead")
+    second = await harness.send(first.thread)
+    await harness.engine.start()
+    assert (await harness.ended(second))["status"] == "completed"
 
 
 @pytest.mark.parametrize(
@@ -251,56 +251,56 @@ async def test_the_next_in_line_follows_a_run_that_ended_by_being_claimed(
     ],
 )
 async def test_what_is_damaged_ends_its_own_run_and_keeps_no_other_back(
-    make_rig: MakeRig, caplog: pytest.LogCaptureFixture, damage: str, repair: str
+    make_harness: MakeRig, caplog: pytest.LogCaptureFixture, damage: str, repair: str
 ) -> None:
     """L10: whoever is due behind it in the sweep's list is still taken."""
-    rig = await make_rig(["Prices rose."])
-    damaged = await left_by(rig, "01dead")
-    await rig.store.write(lambda tx: tx.execute(damage.format(pk=damaged.pk)))
-    whole = await rig.send(await rig.thread())
-    await rig.engine.start()
-    assert (await rig.ended(whole))["status"] == "completed"
-    assert await rig.column(damaged, "status") == "failed"
+    harness = await make_harness(["Prices rose."])
+    damaged = await left_by(harness, "01dead")
+    await harness.store.write(lambda tx: tx.execute(damage.format(pk=damaged.pk)))
+    whole = await harness.send(await harness.thread())
+    await harness.engine.start()
+    assert (await harness.ended(whole))["status"] == "completed"
+    assert await harness.column(damaged, "status") == "failed"
     assert any(damaged.id in r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR)
-    await rig.store.write(lambda tx: tx.execute(repair.format(pk=damaged.pk)))
+    await harness.store.write(lambda tx: tx.execute(repair.format(pk=damaged.pk)))
 
 
 async def test_an_owner_that_cannot_be_looked_at_does_not_end_the_sweep(
-    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L10: no descriptor left, or a file of somebody else's: the others' runs are taken."""
-    rig = await make_rig(["Prices rose."])
-    await left_by(rig, "01dead")
+    harness = await make_harness(["Prices rose."])
+    await left_by(harness, "01dead")
 
     def refuse(owners: FileOwners, conn: object, owner: str) -> bool:
         raise PermissionError(13, "Permission denied")
 
-    run = await rig.send(await rig.thread())
+    run = await harness.send(await harness.thread())
     with monkeypatch.context() as patch:
         patch.setattr(FileOwners, "is_alive", refuse)
-        await rig.engine.start()
-        assert (await rig.ended(run))["status"] == "completed"
+        await harness.engine.start()
+        assert (await harness.ended(run))["status"] == "completed"
 
 
 async def test_a_store_that_refuses_puts_the_sweep_off_and_does_not_end_it(
-    make_rig: MakeRig,
+    make_harness: MakeRig,
 ) -> None:
     """L9, L10: the sweep outlives what the database says."""
-    rig = await make_rig(["Prices rose."], sweep_interval_s=0.05)
+    harness = await make_harness(["Prices rose."], sweep_interval_s=0.05)
     trigger = (
         "CREATE TRIGGER refuse BEFORE UPDATE OF owner ON run "
         "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
     )
-    await rig.store.write(lambda tx: tx.execute(trigger))
+    await harness.store.write(lambda tx: tx.execute(trigger))
     put_off = asyncio.Event()
     logger = logging.getLogger("jupyter_chat_stream.engine")
     logger.addFilter(hear := lambda record: put_off.set() or True)
-    await rig.engine.start()
-    run = await rig.send(await rig.thread())
-    await rig.bounded(put_off.wait())
+    await harness.engine.start()
+    run = await harness.send(await harness.thread())
+    await harness.bounded(put_off.wait())
     logger.removeFilter(hear)
-    await rig.store.write(lambda tx: tx.execute("DROP TRIGGER refuse"))
-    assert (await rig.ended(run))["status"] == "completed"
+    await harness.store.write(lambda tx: tx.execute("DROP TRIGGER refuse"))
+    assert (await harness.ended(run))["status"] == "completed"
 
 
 def test_a_folder_where_nothing_can_be_locked_is_refused_l10(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from jupyter_chat_stream.shared.errors import IdempotencyMismatch, LimitReached,
 from jupyter_chat_stream.store.chat import threads
 from jupyter_chat_stream.store.chat.commands import SendRequest
 from jupyter_chat_stream.testing import ScriptedProvider
-from tests.store.bench import PATIENCE_S
+from tests.store.harness import PATIENCE_S
 
 OWNER = "local"
 

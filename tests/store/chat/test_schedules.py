@@ -16,282 +16,290 @@ from jupyter_chat_stream.shared.events import from_iso
 from jupyter_chat_stream.store.chat import commands, schedules, threads
 from jupyter_chat_stream.store.chat.schedules import MAX_SCHEDULES, DueSchedule, NewSchedule
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
-from tests.store.bench import Bench, completed
-from tests.store.looks import find, is_due, messages
+from tests.store.harness import StoreHarness, completed
+from tests.store.queries import find, is_due, messages
 
 DAILY = "0 9 * * *"
 HOUR_MS = 3_600_000
 
 
-def made(bench: Bench, thread: ThreadRef, cron: str = DAILY, **more: Any) -> dict[str, Any]:
+def made(
+    harness: StoreHarness, thread: ThreadRef, cron: str = DAILY, **more: Any
+) -> dict[str, Any]:
     new = NewSchedule(**{"content": "Good morning", "cron": cron, **more})
-    made, _ = bench.do(lambda tx: schedules.create(tx, "local", thread.id, new), thread.pk)
+    made, _ = harness.do(lambda tx: schedules.create(tx, "local", thread.id, new), thread.pk)
     return made
 
 
-def due(bench: Bench) -> list[DueSchedule]:
-    return bench.look(lambda conn: schedules.find_due(conn, bench.clock()))
+def due(harness: StoreHarness) -> list[DueSchedule]:
+    return harness.look(lambda conn: schedules.find_due(conn, harness.clock()))
 
 
-def tick(bench: Bench, found: DueSchedule) -> RunRef | None:
-    return bench.do(lambda tx: schedules.tick(tx, found), found.thread.pk)
+def tick(harness: StoreHarness, found: DueSchedule) -> RunRef | None:
+    return harness.do(lambda tx: schedules.tick(tx, found), found.thread.pk)
 
 
-def ticked(bench: Bench) -> list[RunRef | None]:
+def ticked(harness: StoreHarness) -> list[RunRef | None]:
     """Do what the sweep does now."""
-    return [tick(bench, found) for found in due(bench)]
+    return [tick(harness, found) for found in due(harness)]
 
 
-def at(bench: Bench, text: str) -> None:
-    bench.clock.now = from_iso(text)
+def at(harness: StoreHarness, text: str) -> None:
+    harness.clock.now = from_iso(text)
 
 
-def read(bench: Bench, schedule: dict[str, Any]) -> dict[str, Any]:
-    return bench.look(lambda conn: schedules.read(conn, "local", schedule["id"]))
+def read(harness: StoreHarness, schedule: dict[str, Any]) -> dict[str, Any]:
+    return harness.look(lambda conn: schedules.read(conn, "local", schedule["id"]))
 
 
-def answer(bench: Bench, run: RunRef) -> None:
-    claimed = bench.claim(run)
+def answer(harness: StoreHarness, run: RunRef) -> None:
+    claimed = harness.claim(run)
     assert claimed is not None
-    bench.append(claimed, *completed(""), release=True)
+    harness.append(claimed, *completed(""), release=True)
 
 
 # ---------------------------------------------------------------- what a tick does
 
 
-def test_a_schedule_sends_its_message_when_it_is_due_and_not_before(bench: Bench) -> None:
-    at(bench, "2027-03-01T08:59:59.999Z")
-    thread = bench.thread()
-    schedule = made(bench, thread, params={"x": 1}, model="demo/fast")
+def test_a_schedule_sends_its_message_when_it_is_due_and_not_before(harness: StoreHarness) -> None:
+    at(harness, "2027-03-01T08:59:59.999Z")
+    thread = harness.thread()
+    schedule = made(harness, thread, params={"x": 1}, model="demo/fast")
     assert schedule["next_at"] == "2027-03-01T09:00:00.000Z"
-    assert bench.look(schedules.next_tick) == from_iso(schedule["next_at"])
-    assert due(bench) == []
-    bench.clock.advance(1)
-    (run,) = ticked(bench)
+    assert harness.look(schedules.next_tick) == from_iso(schedule["next_at"])
+    assert due(harness) == []
+    harness.clock.advance(1)
+    (run,) = ticked(harness)
     assert run is not None
-    now = read(bench, schedule)
+    now = read(harness, schedule)
     assert (now["last_at"], now["last_run_id"]) == (schedule["next_at"], run.id)
     assert now["next_at"] == "2027-03-02T09:00:00.000Z"
-    state = bench.run(run)
+    state = harness.run(run)
     assert (state["status"], state["model"]) == ("pending", "demo/fast")
-    message, reply = messages(bench, thread)
+    message, reply = messages(harness, thread)
     assert (message["content"], message["role"]) == ("Good morning", "user")
     assert reply["parent_id"] == message["id"]
-    claimed = bench.claim(run)
+    claimed = harness.claim(run)
     assert claimed is not None
     assert claimed.params["params"] == {"x": 1}
     assert claimed.user == "local"
 
 
-def test_times_that_were_missed_are_sent_once(bench: Bench) -> None:
-    at(bench, "2027-03-01T08:00:00Z")
-    schedule = made(bench, bench.thread())
-    at(bench, "2027-03-09T12:00:00Z")
-    assert len(ticked(bench)) == 1
-    assert read(bench, schedule)["next_at"] == "2027-03-10T09:00:00.000Z"
-    assert due(bench) == []
+def test_times_that_were_missed_are_sent_once(harness: StoreHarness) -> None:
+    at(harness, "2027-03-01T08:00:00Z")
+    schedule = made(harness, harness.thread())
+    at(harness, "2027-03-09T12:00:00Z")
+    assert len(ticked(harness)) == 1
+    assert read(harness, schedule)["next_at"] == "2027-03-10T09:00:00.000Z"
+    assert due(harness) == []
 
 
-def test_a_clock_that_goes_back_after_the_look_makes_no_time_come_twice(bench: Bench) -> None:
-    at(bench, "2027-03-01T08:00:00Z")
-    thread = bench.thread()
-    schedule = made(bench, thread)
-    at(bench, "2027-03-01T09:00:00Z")
-    (found,) = due(bench)
-    bench.clock.now -= 5
-    run = tick(bench, found)
+def test_a_clock_that_goes_back_after_the_look_makes_no_time_come_twice(
+    harness: StoreHarness,
+) -> None:
+    at(harness, "2027-03-01T08:00:00Z")
+    thread = harness.thread()
+    schedule = made(harness, thread)
+    at(harness, "2027-03-01T09:00:00Z")
+    (found,) = due(harness)
+    harness.clock.now -= 5
+    run = tick(harness, found)
     assert run is not None
-    assert read(bench, schedule)["next_at"] == "2027-03-02T09:00:00.000Z"
-    answer(bench, run)
-    bench.clock.advance(10)
-    assert due(bench) == []
+    assert read(harness, schedule)["next_at"] == "2027-03-02T09:00:00.000Z"
+    answer(harness, run)
+    harness.clock.advance(10)
+    assert due(harness) == []
 
 
-def test_of_all_who_see_it_due_one_sends(bench: Bench) -> None:
+def test_of_all_who_see_it_due_one_sends(harness: StoreHarness) -> None:
     """L5's way: a compare-and-set on the time."""
-    made(bench, bench.thread(), "* * * * *")
-    bench.clock.advance(60_000)
-    (found,) = due(bench)
-    with bench.held_up():
+    made(harness, harness.thread(), "* * * * *")
+    harness.clock.advance(60_000)
+    (found,) = due(harness)
+    with harness.held_up():
         futures = [
-            bench.store.submit(lambda tx: schedules.tick(tx, found), found.thread.pk)
+            harness.store.submit(lambda tx: schedules.tick(tx, found), found.thread.pk)
             for _ in range(5)
         ]
     runs = [future.result(10) for future in futures]
     assert [run is None for run in runs].count(False) == 1
 
 
-def test_a_scheduled_message_takes_its_turn_behind_what_is_under_way(bench: Bench) -> None:
+def test_a_scheduled_message_takes_its_turn_behind_what_is_under_way(harness: StoreHarness) -> None:
     """L10: it has a predecessor; and it hangs on the newest reply."""
-    thread = bench.thread()
-    made(bench, thread, "* * * * *")
-    earlier = bench.claimed(thread)
-    bench.clock.advance(60_000)
-    (run,) = ticked(bench)
+    thread = harness.thread()
+    made(harness, thread, "* * * * *")
+    earlier = harness.claimed(thread)
+    harness.clock.advance(60_000)
+    (run,) = ticked(harness)
     assert run is not None
-    assert is_due(bench, run) is False
-    assert messages(bench, thread)[-2]["parent_id"] == earlier.run.message_id
-    bench.append(earlier, *completed(""), release=True)
-    assert is_due(bench, run) is True
+    assert is_due(harness, run) is False
+    assert messages(harness, thread)[-2]["parent_id"] == earlier.run.message_id
+    harness.append(earlier, *completed(""), release=True)
+    assert is_due(harness, run) is True
 
 
-def test_what_is_queued_unbegun_stands_for_the_times_that_come_meanwhile(bench: Bench) -> None:
+def test_what_is_queued_unbegun_stands_for_the_times_that_come_meanwhile(
+    harness: StoreHarness,
+) -> None:
     """A thread that waits for a person for a day does not gather 1440 messages."""
-    thread = bench.thread()
-    schedule = made(bench, thread, "* * * * *")
-    earlier = bench.claimed(thread)
+    thread = harness.thread()
+    schedule = made(harness, thread, "* * * * *")
+    earlier = harness.claimed(thread)
     for _ in range(5):
-        bench.clock.advance(60_000)
-        ticked(bench)
-    assert len(messages(bench, thread)) == 4
-    bench.append(earlier, *completed(""), release=True)
-    bench.clock.advance(60_000)
-    assert ticked(bench) == [None]
-    run_id = read(bench, schedule)["last_run_id"]
-    answer(bench, find(bench, thread, run_id))
-    bench.clock.advance(60_000)
-    assert ticked(bench) != [None]
+        harness.clock.advance(60_000)
+        ticked(harness)
+    assert len(messages(harness, thread)) == 4
+    harness.append(earlier, *completed(""), release=True)
+    harness.clock.advance(60_000)
+    assert ticked(harness) == [None]
+    run_id = read(harness, schedule)["last_run_id"]
+    answer(harness, find(harness, thread, run_id))
+    harness.clock.advance(60_000)
+    assert ticked(harness) != [None]
 
 
 def test_a_schedule_that_is_deleted_changed_or_paused_meanwhile_sends_nothing(
-    bench: Bench,
+    harness: StoreHarness,
 ) -> None:
-    thread = bench.thread()
+    thread = harness.thread()
     for change in ({"cron": DAILY}, {"paused": True}, None):
-        schedule = made(bench, thread, "* * * * *", content=str(change))
-        bench.clock.advance(60_000)
-        (found,) = due(bench)
+        schedule = made(harness, thread, "* * * * *", content=str(change))
+        harness.clock.advance(60_000)
+        (found,) = due(harness)
         if change is None:
-            bench.do(lambda tx, s=schedule: schedules.delete(tx, "local", s["id"]), thread.pk)
+            harness.do(lambda tx, s=schedule: schedules.delete(tx, "local", s["id"]), thread.pk)
         else:
-            bench.do(
+            harness.do(
                 lambda tx, s=schedule, c=change: schedules.change(tx, "local", s["id"], c),
                 thread.pk,
             )
-        assert tick(bench, found) is None
-    assert messages(bench, thread) == []
+        assert tick(harness, found) is None
+    assert messages(harness, thread) == []
 
 
-def test_a_schedule_ends_with_its_thread(bench: Bench) -> None:
-    thread = bench.thread()
-    schedule = made(bench, thread, "* * * * *")
-    bench.clock.advance(60_000)
-    (found,) = due(bench)
-    bench.do(lambda tx: commands.delete(tx, "local", thread.id), thread.pk)
-    assert due(bench) == []
-    assert tick(bench, found) is None
-    assert bench.scalar("SELECT COUNT(*) FROM schedule") == 0
+def test_a_schedule_ends_with_its_thread(harness: StoreHarness) -> None:
+    thread = harness.thread()
+    schedule = made(harness, thread, "* * * * *")
+    harness.clock.advance(60_000)
+    (found,) = due(harness)
+    harness.do(lambda tx: commands.delete(tx, "local", thread.id), thread.pk)
+    assert due(harness) == []
+    assert tick(harness, found) is None
+    assert harness.scalar("SELECT COUNT(*) FROM schedule") == 0
     with pytest.raises(ScheduleNotFound):
-        read(bench, schedule)
+        read(harness, schedule)
 
 
-def test_a_schedule_whose_zone_is_gone_is_paused_and_harms_nobody(bench: Bench) -> None:
-    thread = bench.thread()
-    schedule, other = (made(bench, thread, "* * * * *", content=text) for text in "ab")
-    bench.sql("UPDATE schedule SET timezone = 'Atlantis/Capital' WHERE id = :id", id=schedule["id"])
-    bench.clock.advance(60_000)
-    assert [run is None for run in ticked(bench)].count(True) == 1
-    now = read(bench, schedule)
+def test_a_schedule_whose_zone_is_gone_is_paused_and_harms_nobody(harness: StoreHarness) -> None:
+    thread = harness.thread()
+    schedule, other = (made(harness, thread, "* * * * *", content=text) for text in "ab")
+    harness.sql(
+        "UPDATE schedule SET timezone = 'Atlantis/Capital' WHERE id = :id", id=schedule["id"]
+    )
+    harness.clock.advance(60_000)
+    assert [run is None for run in ticked(harness)].count(True) == 1
+    now = read(harness, schedule)
     assert (now["paused"], now["next_at"]) == (True, None)
-    assert read(bench, other)["paused"] is False
+    assert read(harness, other)["paused"] is False
 
 
-def test_a_damaged_schedule_says_so_and_hides_no_other(bench: Bench) -> None:
-    thread = bench.thread()
-    whole, damaged = (made(bench, thread, "* * * * *", content=text) for text in "ab")
-    bench.sql("UPDATE schedule SET params = '{' WHERE id = :id", id=damaged["id"])
-    listed = bench.look(lambda conn: schedules.list_all(conn, "local", None))
+def test_a_damaged_schedule_says_so_and_hides_no_other(harness: StoreHarness) -> None:
+    thread = harness.thread()
+    whole, damaged = (made(harness, thread, "* * * * *", content=text) for text in "ab")
+    harness.sql("UPDATE schedule SET params = '{' WHERE id = :id", id=damaged["id"])
+    listed = harness.look(lambda conn: schedules.list_all(conn, "local", None))
     assert listed[0] == whole
     assert (listed[1]["id"], listed[1]["error"]["code"]) == (damaged["id"], "damaged_row")
     with pytest.raises(DamagedRow) as error:
-        read(bench, damaged)
+        read(harness, damaged)
     assert (error.value.facts["table"], error.value.facts["row"]) == ("schedule", damaged["id"])
-    bench.do(lambda tx: schedules.delete(tx, "local", damaged["id"]), thread.pk)
-    assert bench.look(lambda conn: schedules.list_all(conn, "local", None)) == [whole]
+    harness.do(lambda tx: schedules.delete(tx, "local", damaged["id"]), thread.pk)
+    assert harness.look(lambda conn: schedules.list_all(conn, "local", None)) == [whole]
 
 
 # ---------------------------------------------------------------- what people do to it
 
 
-def test_a_paused_schedule_is_not_due_and_resumes_from_now_on(bench: Bench) -> None:
-    at(bench, "2027-03-01T08:00:00Z")
-    thread = bench.thread()
-    schedule = made(bench, thread)
+def test_a_paused_schedule_is_not_due_and_resumes_from_now_on(harness: StoreHarness) -> None:
+    at(harness, "2027-03-01T08:00:00Z")
+    thread = harness.thread()
+    schedule = made(harness, thread)
 
     def set_paused(paused: bool) -> dict[str, Any]:
-        return bench.do(
+        return harness.do(
             lambda tx: schedules.change(tx, "local", schedule["id"], {"paused": paused}), thread.pk
         )
 
     assert set_paused(True)["next_at"] is None
-    at(bench, "2027-03-05T12:00:00Z")
-    assert due(bench) == []
-    assert bench.look(schedules.next_tick) is None
+    at(harness, "2027-03-05T12:00:00Z")
+    assert due(harness) == []
+    assert harness.look(schedules.next_tick) is None
     assert set_paused(False)["next_at"] == "2027-03-06T09:00:00.000Z"
     assert set_paused(False)["next_at"] == "2027-03-06T09:00:00.000Z"
 
 
-def test_a_change_keeps_the_rest_and_reckons_anew_only_when_it_must(bench: Bench) -> None:
-    at(bench, "2027-03-01T08:00:00Z")
-    thread = bench.thread()
-    schedule = made(bench, thread, params={"a": 1})
+def test_a_change_keeps_the_rest_and_reckons_anew_only_when_it_must(harness: StoreHarness) -> None:
+    at(harness, "2027-03-01T08:00:00Z")
+    thread = harness.thread()
+    schedule = made(harness, thread, params={"a": 1})
 
     def change(**changes: Any) -> dict[str, Any]:
-        return bench.do(
+        return harness.do(
             lambda tx: schedules.change(tx, "local", schedule["id"], changes), thread.pk
         )
 
     assert change(content="Hi", params=None) == {**schedule, "content": "Hi", "params": None}
     assert change(timezone="Europe/Berlin")["next_at"] == "2027-03-02T08:00:00.000Z"
     assert change(cron="30 10 * * *")["next_at"] == "2027-03-01T09:30:00.000Z"
-    assert change() == read(bench, schedule)
+    assert change() == read(harness, schedule)
     with pytest.raises(InvalidInput):
         change(cron="61 * * * *", content="never")
-    assert read(bench, schedule)["content"] == "Hi"
+    assert read(harness, schedule)["content"] == "Hi"
 
 
-def test_a_schedule_is_its_owner_s_alone(bench: Bench) -> None:
-    thread = bench.thread()
-    schedule = made(bench, thread)
+def test_a_schedule_is_its_owner_s_alone(harness: StoreHarness) -> None:
+    thread = harness.thread()
+    schedule = made(harness, thread)
     for work in (
         lambda tx: schedules.read(tx.conn, "ben", schedule["id"]),
         lambda tx: schedules.change(tx, "ben", schedule["id"], {"paused": True}),
         lambda tx: schedules.delete(tx, "ben", schedule["id"]),
     ):
         with pytest.raises(ScheduleNotFound):
-            bench.do(work, thread.pk)
-    assert bench.look(lambda conn: schedules.list_all(conn, "ben", None)) == []
+            harness.do(work, thread.pk)
+    assert harness.look(lambda conn: schedules.list_all(conn, "ben", None)) == []
 
 
-def test_the_same_schedule_is_made_once_in_a_thread(bench: Bench) -> None:
+def test_the_same_schedule_is_made_once_in_a_thread(harness: StoreHarness) -> None:
     """A cell that is run again does not send twice."""
-    thread = bench.thread()
-    first = made(bench, thread, params={"x": 1})
-    assert made(bench, thread, params={"x": 1}) == first
+    thread = harness.thread()
+    first = made(harness, thread, params={"x": 1})
+    assert made(harness, thread, params={"x": 1}) == first
     others = [
-        made(bench, thread),
-        made(bench, thread, params={"x": 1}, timezone="Europe/Zurich"),
-        made(bench, thread, "0 10 * * *", params={"x": 1}),
-        made(bench, bench.thread(), params={"x": 1}),
+        made(harness, thread),
+        made(harness, thread, params={"x": 1}, timezone="Europe/Zurich"),
+        made(harness, thread, "0 10 * * *", params={"x": 1}),
+        made(harness, harness.thread(), params={"x": 1}),
     ]
     assert len({schedule["id"] for schedule in (first, *others)}) == 5
 
 
-def test_schedules_are_listed_of_one_thread_or_of_all(bench: Bench) -> None:
-    one, two = bench.thread(), bench.thread()
-    first, second = made(bench, one), made(bench, two)
-    assert bench.look(lambda conn: schedules.list_all(conn, "local", None)) == [first, second]
-    assert bench.look(lambda conn: schedules.list_all(conn, "local", two)) == [second]
+def test_schedules_are_listed_of_one_thread_or_of_all(harness: StoreHarness) -> None:
+    one, two = harness.thread(), harness.thread()
+    first, second = made(harness, one), made(harness, two)
+    assert harness.look(lambda conn: schedules.list_all(conn, "local", None)) == [first, second]
+    assert harness.look(lambda conn: schedules.list_all(conn, "local", two)) == [second]
 
 
-def test_a_user_has_at_most_a_hundred(bench: Bench) -> None:
-    thread, bens = bench.thread(), bench.thread("ben")
+def test_a_user_has_at_most_a_hundred(harness: StoreHarness) -> None:
+    thread, bens = harness.thread(), harness.thread("ben")
     for number in range(MAX_SCHEDULES):
-        made(bench, thread, content=str(number))
+        made(harness, thread, content=str(number))
     with pytest.raises(TooManySchedules) as refused:
-        made(bench, thread)
+        made(harness, thread)
     assert refused.value.status == 409
     new = NewSchedule(content="x", cron=DAILY)
-    assert bench.do(lambda tx: schedules.create(tx, "ben", bens.id, new), bens.pk)
-    bench.do(lambda tx: threads.mark_deleted(tx, thread), thread.pk)
-    assert made(bench, bench.thread())
+    assert harness.do(lambda tx: schedules.create(tx, "ben", bens.id, new), bens.pk)
+    harness.do(lambda tx: threads.mark_deleted(tx, thread), thread.pk)
+    assert made(harness, harness.thread())

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.store.bench import PATIENCE_S, Bench, completed
+from tests.store.harness import PATIENCE_S, StoreHarness, completed
 
 pytestmark = pytest.mark.faults
 
@@ -19,23 +19,23 @@ APPENDS = 60
 WORK = """
 import json, sys
 from jupyter_chat_stream.store.chat.threads import find_by_name
-from tests.store.bench import Bench, completed
+from tests.store.harness import StoreHarness, completed
 url, name, appends = sys.argv[1], sys.argv[2], int(sys.argv[3])
-bench = Bench(url)
-thread = bench.look(lambda conn: find_by_name(conn, "local", "", "shared"))
+harness = StoreHarness(url)
+thread = harness.look(lambda conn: find_by_name(conn, "local", "", "shared"))
 print("ready", flush=True)
 sys.stdin.readline()
-claimed = bench.claimed(bench.thread(name=name), owner=name)
+claimed = harness.claimed(harness.thread(name=name), owner=name)
 futures = []
 for number in range(appends):
-    futures.append(bench.put(claimed, f"{name}{number} "))
-    bench.send(thread)
+    futures.append(harness.put(claimed, f"{name}{number} "))
+    harness.send(thread)
 for future in futures:
     future.result(20)
 print(json.dumps(claimed.run.thread.pk), flush=True)
 sys.stdin.readline()
-bench.append(claimed, *completed(""))
-bench.close()
+harness.append(claimed, *completed(""))
+harness.close()
 """
 
 
@@ -67,9 +67,9 @@ class Worker:
 
 
 @pytest.fixture
-def workers(bench: Bench):  # type: ignore[no-untyped-def]
-    bench.thread(name="shared")
-    made = [Worker(bench.url, name) for name in ("one", "two")]
+def workers(harness: StoreHarness):  # type: ignore[no-untyped-def]
+    harness.thread(name="shared")
+    made = [Worker(harness.url, name) for name in ("one", "two")]
     for worker in made:
         assert worker.hear() == "ready"
     yield made
@@ -78,7 +78,9 @@ def workers(bench: Bench):  # type: ignore[no-untyped-def]
         worker.end()
 
 
-def test_two_processes_that_write_at_once_stay_dense(bench: Bench, workers: list[Worker]) -> None:
+def test_two_processes_that_write_at_once_stay_dense(
+    harness: StoreHarness, workers: list[Worker]
+) -> None:
     """L1, L7: one thread each, and one that both write."""
     for worker in workers:
         worker.say()
@@ -86,23 +88,23 @@ def test_two_processes_that_write_at_once_stay_dense(bench: Bench, workers: list
     for worker in workers:
         worker.say()
         assert worker.end() == 0
-    assert bench.damage() == []
+    assert harness.damage() == []
     for pk, worker in zip(pks, workers, strict=True):
         sql = "SELECT COUNT(*), MAX(seq) FROM event WHERE thread = :pk"
-        count, last = _row(bench, sql, pk=pk)
+        count, last = _row(harness, sql, pk=pk)
         assert count == last == 5 + APPENDS + 1
-        text = bench.scalar(
+        text = harness.scalar(
             "SELECT parts FROM message WHERE thread = :pk AND role <> 'user'", pk=pk
         )
         whole = "".join(f"{worker.name}{number} " for number in range(APPENDS))
         assert json.loads(text) == [{"kind": "text", "text": whole}]
-    shared = bench.scalar("SELECT pk FROM thread WHERE name = 'shared'")
-    count, last = _row(bench, sql, pk=shared)
+    shared = harness.scalar("SELECT pk FROM thread WHERE name = 'shared'")
+    count, last = _row(harness, sql, pk=shared)
     assert count == last == 1 + 2 * 2 * APPENDS
 
 
 def test_a_process_that_is_killed_leaves_whole_transactions(
-    bench: Bench, workers: list[Worker]
+    harness: StoreHarness, workers: list[Worker]
 ) -> None:
     """L2, L4, L7: whatever moment it dies at, and what it had told is there."""
     victim, survivor = workers
@@ -114,14 +116,16 @@ def test_a_process_that_is_killed_leaves_whole_transactions(
     survivor.hear()
     survivor.say()
     assert survivor.end() == 0
-    assert bench.damage() == []
-    deltas = bench.scalar("SELECT COUNT(*) FROM event WHERE thread = :pk AND type = 'delta'", pk=pk)
+    assert harness.damage() == []
+    deltas = harness.scalar(
+        "SELECT COUNT(*) FROM event WHERE thread = :pk AND type = 'delta'", pk=pk
+    )
     assert deltas == APPENDS
-    left = next(d for d in bench.look(_due) if d.owner == victim.name)
-    claimed = bench.claim(left.run, "01next")
+    left = next(d for d in harness.look(_due) if d.owner == victim.name)
+    claimed = harness.claim(left.run, "01next")
     assert claimed is not None
-    bench.append(claimed, *completed(""))
-    assert bench.damage() == []
+    harness.append(claimed, *completed(""))
+    assert harness.damage() == []
 
 
 def _due(conn):  # type: ignore[no-untyped-def]
@@ -130,7 +134,7 @@ def _due(conn):  # type: ignore[no-untyped-def]
     return find_due(conn, 2**50)
 
 
-def _row(bench: Bench, sql: str, **params: int) -> tuple[int, int]:
+def _row(harness: StoreHarness, sql: str, **params: int) -> tuple[int, int]:
     from jupyter_chat_stream.store.log.transaction import execute
 
-    return tuple(bench.look(lambda conn: execute(conn, sql, params).one()))
+    return tuple(harness.look(lambda conn: execute(conn, sql, params).one()))

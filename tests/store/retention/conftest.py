@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from tests.fixtures import make_rig as make_rig
+from tests.fixtures import make_harness as make_harness

@@ -7,26 +7,26 @@ from typing import Any
 
 from jupyter_chat_stream.store.retention.cleanup import Counts, Policy, collect, tidy
 from jupyter_chat_stream.store.retention.steps import Budget, Read, Step, Steps, Write
-from tests.store.bench import Bench
+from tests.store.harness import StoreHarness
 
 LEAST = Budget(step_s=0.0)  # one piece of work in each step
 DAY_MS = 24 * 60 * 60 * 1000
 ALL_EVENTS = Policy(keep_events_ms=0, retention_ms=None)
 
 
-def do(bench: Bench, step: Step) -> Any:
+def do(harness: StoreHarness, step: Step) -> Any:
     if isinstance(step, Read):
-        return bench.look(step.work)
-    return bench.do(step.work, *step.threads)
+        return harness.look(step.work)
+    return harness.do(step.work, *step.threads)
 
 
-def after_each_write(bench: Bench, steps: Steps[Any]) -> Iterator[Any]:
+def after_each_write(harness: StoreHarness, steps: Steps[Any]) -> Iterator[Any]:
     """Do the steps; stop after each that wrote, giving what it gave."""
     try:
         step = next(steps)
         while True:
             try:
-                done = do(bench, step)
+                done = do(harness, step)
             except Exception as error:  # noqa: BLE001  the generator's
                 step = steps.throw(error)
                 continue
@@ -37,21 +37,21 @@ def after_each_write(bench: Bench, steps: Steps[Any]) -> Iterator[Any]:
         return
 
 
-def until_it_writes(bench: Bench, steps: Steps[Any]) -> Write:
+def until_it_writes(harness: StoreHarness, steps: Steps[Any]) -> Write:
     """Do what the steps read, up to what they write first."""
     step = next(steps)
     while isinstance(step, Read):
-        step = steps.send(do(bench, step))
+        step = steps.send(do(harness, step))
     return step
 
 
-def tidying(bench: Bench, policy: Policy = ALL_EVENTS) -> Iterator[Any]:
+def tidying(harness: StoreHarness, policy: Policy = ALL_EVENTS) -> Iterator[Any]:
     """Do all there is to do, a piece of work in each step."""
-    bench.clock.advance(1)  # what has just ended has ended before now
-    return after_each_write(bench, tidy(bench.clock, policy, Counts(), budget=LEAST))
+    harness.clock.advance(1)  # what has just ended has ended before now
+    return after_each_write(harness, tidy(harness.clock, policy, Counts(), budget=LEAST))
 
 
-def collected(bench: Bench, policy: Policy = ALL_EVENTS) -> Counts:
+def collected(harness: StoreHarness, policy: Policy = ALL_EVENTS) -> Counts:
     """Do all there is to do, as the command does."""
-    bench.clock.advance(1)
-    return collect(bench.store, policy, pause=lambda s: None)
+    harness.clock.advance(1)
+    return collect(harness.store, policy, pause=lambda s: None)

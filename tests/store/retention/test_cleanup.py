@@ -24,7 +24,7 @@ from jupyter_chat_stream.store.retention.cleanup import (
 )
 from jupyter_chat_stream.store.retention.purging import owned_tables
 from jupyter_chat_stream.store.retention.steps import Write
-from tests.store.bench import Bench
+from tests.store.harness import StoreHarness
 from tests.store.retention.stepping import DAY_MS, collected, tidying
 
 KEEPS = Policy(keep_events_ms=None, retention_ms=None)
@@ -32,53 +32,53 @@ MONTH = Policy(keep_events_ms=None, retention_ms=30 * DAY_MS)
 OWNED = ("compaction", "event", "idempotency", "message", "run", "schedule")
 
 
-def full_thread(bench: Bench) -> ThreadRef:
+def full_thread(harness: StoreHarness) -> ThreadRef:
     """A thread with rows in every table that threads have rows in."""
-    thread = bench.thread(name="churn")
-    bench.answered(thread, "abcdef")
-    collected(bench)
-    bench.answered(thread, "ghi")
+    thread = harness.thread(name="churn")
+    harness.answered(thread, "abcdef")
+    collected(harness)
+    harness.answered(thread, "ghi")
 
     def work(tx: Transaction) -> None:
         sender = Sender(owner="local", key="k")
         commands.send(tx, thread.id, sender, SendRequest(content="Why?"))
 
-    bench.do(work, thread.pk)
-    scheduled(bench, thread)
+    harness.do(work, thread.pk)
+    scheduled(harness, thread)
     for table, _ in owned_tables():
-        assert rows_of(bench, table, thread) > 0, table
+        assert rows_of(harness, table, thread) > 0, table
     return thread
 
 
-def scheduled(bench: Bench, thread: ThreadRef) -> str:
+def scheduled(harness: StoreHarness, thread: ThreadRef) -> str:
     new = schedules.NewSchedule(content="Again?", cron="0 9 * * *")
-    made, _ = bench.do(lambda tx: schedules.create(tx, "local", thread.id, new), thread.pk)
+    made, _ = harness.do(lambda tx: schedules.create(tx, "local", thread.id, new), thread.pk)
     return str(made["id"])
 
 
-def delete(bench: Bench, thread: ThreadRef) -> None:
-    bench.do(lambda tx: commands.delete(tx, "local", thread.id), thread.pk)
+def delete(harness: StoreHarness, thread: ThreadRef) -> None:
+    harness.do(lambda tx: commands.delete(tx, "local", thread.id), thread.pk)
 
 
-def rows_of(bench: Bench, table: str, thread: ThreadRef) -> int:
+def rows_of(harness: StoreHarness, table: str, thread: ThreadRef) -> int:
     sql = f"SELECT COUNT(*) FROM {table} WHERE thread = :thread"
-    return int(bench.scalar(sql, thread=thread.pk))
+    return int(harness.scalar(sql, thread=thread.pk))
 
 
-def is_there(bench: Bench, thread: ThreadRef) -> bool:
-    return bool(bench.scalar("SELECT COUNT(*) FROM thread WHERE pk = :pk", pk=thread.pk))
+def is_there(harness: StoreHarness, thread: ThreadRef) -> bool:
+    return bool(harness.scalar("SELECT COUNT(*) FROM thread WHERE pk = :pk", pk=thread.pk))
 
 
-def assert_gone(bench: Bench, thread: ThreadRef) -> None:
+def assert_gone(harness: StoreHarness, thread: ThreadRef) -> None:
     """No row of any table is left of it, and nobody finds it."""
-    assert not is_there(bench, thread)
-    assert {table: rows_of(bench, table, thread) for table in OWNED} == dict.fromkeys(OWNED, 0)
+    assert not is_there(harness, thread)
+    assert {table: rows_of(harness, table, thread) for table in OWNED} == dict.fromkeys(OWNED, 0)
     with pytest.raises(ThreadNotFound):
-        bench.after(thread, 0)
+        harness.after(thread, 0)
     with pytest.raises(ThreadNotFound):
-        bench.look(lambda conn: threads.find_thread(conn, "local", thread.id))
-    if bench.store.database.is_sqlite:
-        assert bench.scalar("PRAGMA foreign_key_check") is None
+        harness.look(lambda conn: threads.find_thread(conn, "local", thread.id))
+    if harness.store.database.is_sqlite:
+        assert harness.scalar("PRAGMA foreign_key_check") is None
 
 
 # ---------------------------------------------------------------------- purging
@@ -99,125 +99,129 @@ def test_every_table_that_refers_to_a_thread_is_purged_with_it() -> None:
                 assert names.index(table.name) < names.index(referred)
 
 
-def test_a_deleted_thread_is_purged_after_a_day_and_no_other(bench: Bench) -> None:
-    thread, other = full_thread(bench), bench.answered().thread
-    before = bench.events(other)
-    delete(bench, thread)
-    bench.clock.advance(DAY_MS - 1000)
-    assert collected(bench, KEEPS).purged_threads == 0
-    assert is_there(bench, thread)
-    bench.clock.advance(1001)
-    counts = collected(bench, KEEPS)
+def test_a_deleted_thread_is_purged_after_a_day_and_no_other(harness: StoreHarness) -> None:
+    thread, other = full_thread(harness), harness.answered().thread
+    before = harness.events(other)
+    delete(harness, thread)
+    harness.clock.advance(DAY_MS - 1000)
+    assert collected(harness, KEEPS).purged_threads == 0
+    assert is_there(harness, thread)
+    harness.clock.advance(1001)
+    counts = collected(harness, KEEPS)
     assert counts.purged_threads == 1
     assert counts.purged_rows > 20
-    assert_gone(bench, thread)
-    assert bench.events(other) == before
-    assert bench.damage() == []
+    assert_gone(harness, thread)
+    assert harness.events(other) == before
+    assert harness.damage() == []
 
 
-def test_a_purge_may_end_after_any_step(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_purge_may_end_after_any_step(
+    harness: StoreHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """L7: the store agrees with itself all the time; each life of the process makes one step."""
     monkeypatch.setattr(purging, "AT_ONCE", {"event": 5})
     monkeypatch.setattr(purging, "AT_ONCE_ELSE", 1)
-    thread = full_thread(bench)
-    delete(bench, thread)
-    bench.clock.advance(PURGE_AFTER_MS)
+    thread = full_thread(harness)
+    delete(harness, thread)
+    harness.clock.advance(PURGE_AFTER_MS)
     lives = 0
-    while next(tidying(bench, KEEPS), None) is not None:
+    while next(tidying(harness, KEEPS), None) is not None:
         lives += 1
-        bench = bench.reopened()
-        assert bench.damage() == []
+        harness = harness.reopened()
+        assert harness.damage() == []
         with pytest.raises(ThreadNotFound):
-            bench.look(lambda conn: threads.find_thread(conn, "local", thread.id))
+            harness.look(lambda conn: threads.find_thread(conn, "local", thread.id))
     assert lives > 10
-    assert_gone(bench, thread)
-    bench.close()
+    assert_gone(harness, thread)
+    harness.close()
 
 
-def test_a_thread_whose_log_does_not_say_that_it_was_deleted_stays(bench: Bench) -> None:
+def test_a_thread_whose_log_does_not_say_that_it_was_deleted_stays(harness: StoreHarness) -> None:
     """What is damaged is evidence, not rubbish."""
-    thread = bench.answered().thread
-    bench.sql("UPDATE thread SET deleted = TRUE WHERE pk = :pk", pk=thread.pk)
-    bench.clock.advance(2 * PURGE_AFTER_MS)
-    counts = collected(bench, KEEPS)
+    thread = harness.answered().thread
+    harness.sql("UPDATE thread SET deleted = TRUE WHERE pk = :pk", pk=thread.pk)
+    harness.clock.advance(2 * PURGE_AFTER_MS)
+    counts = collected(harness, KEEPS)
     assert (counts.purged_threads, counts.left) == (0, 1)
-    assert is_there(bench, thread)
-    assert any("deleted differs" in line for line in bench.damage())
+    assert is_there(harness, thread)
+    assert any("deleted differs" in line for line in harness.damage())
 
 
 # ---------------------------------------------------------------------- expiring
 
 
-def test_a_quiet_thread_is_marked_deleted_by_the_usual_event_then_purged(bench: Bench) -> None:
+def test_a_quiet_thread_is_marked_deleted_by_the_usual_event_then_purged(
+    harness: StoreHarness,
+) -> None:
     """L3, L7: followers hear of it as of any deletion, and have a day to be told."""
-    thread = bench.answered(bench.thread(name="churn")).thread
-    bench.clock.advance(30 * DAY_MS)
-    recent = bench.answered().thread
-    bench.commits.clear()
-    assert collected(bench, MONTH).expired_threads == 1
-    event = bench.commits[-1][-1]
+    thread = harness.answered(harness.thread(name="churn")).thread
+    harness.clock.advance(30 * DAY_MS)
+    recent = harness.answered().thread
+    harness.commits.clear()
+    assert collected(harness, MONTH).expired_threads == 1
+    event = harness.commits[-1][-1]
     assert (event.type, event.thread_id, event["thread"]) == (
         "thread",
         thread.id,
         {"deleted": True, "name": None},
     )
-    assert bench.after(thread, 0).deleted
-    assert bench.damage() == []
-    bench.clock.advance(PURGE_AFTER_MS)
-    assert collected(bench, MONTH).purged_threads == 1
-    assert_gone(bench, thread)
-    assert is_there(bench, recent)
+    assert harness.after(thread, 0).deleted
+    assert harness.damage() == []
+    harness.clock.advance(PURGE_AFTER_MS)
+    assert collected(harness, MONTH).purged_threads == 1
+    assert_gone(harness, thread)
+    assert is_there(harness, recent)
 
 
-def waiting(bench: Bench, thread: ThreadRef) -> None:
-    bench.send(thread)
+def waiting(harness: StoreHarness, thread: ThreadRef) -> None:
+    harness.send(thread)
 
 
-def repeating(bench: Bench, thread: ThreadRef) -> None:
-    scheduled(bench, thread)
+def repeating(harness: StoreHarness, thread: ThreadRef) -> None:
+    scheduled(harness, thread)
 
 
 @pytest.mark.parametrize("why", [waiting, repeating])
 def test_a_thread_in_which_something_is_to_happen_is_not_quiet(
-    bench: Bench, why: Callable[[Bench, ThreadRef], None]
+    harness: StoreHarness, why: Callable[[StoreHarness, ThreadRef], None]
 ) -> None:
-    thread = bench.answered().thread
-    why(bench, thread)
-    bench.clock.advance(400 * DAY_MS)
-    assert collected(bench, MONTH).expired_threads == 0
-    assert is_there(bench, thread)
+    thread = harness.answered().thread
+    why(harness, thread)
+    harness.clock.advance(400 * DAY_MS)
+    assert collected(harness, MONTH).expired_threads == 0
+    assert is_there(harness, thread)
 
 
-def test_a_paused_schedule_keeps_no_thread(bench: Bench) -> None:
-    thread = bench.answered().thread
-    id_ = scheduled(bench, thread)
-    bench.do(lambda tx: schedules.change(tx, "local", id_, {"paused": True}), thread.pk)
-    bench.clock.advance(31 * DAY_MS)
-    assert collected(bench, MONTH).expired_threads == 1
+def test_a_paused_schedule_keeps_no_thread(harness: StoreHarness) -> None:
+    thread = harness.answered().thread
+    id_ = scheduled(harness, thread)
+    harness.do(lambda tx: schedules.change(tx, "local", id_, {"paused": True}), thread.pk)
+    harness.clock.advance(31 * DAY_MS)
+    assert collected(harness, MONTH).expired_threads == 1
 
 
-def test_what_is_said_at_the_last_moment_keeps_the_thread(bench: Bench) -> None:
+def test_what_is_said_at_the_last_moment_keeps_the_thread(harness: StoreHarness) -> None:
     """Whether it is still quiet is asked in the transaction that marks it."""
-    thread = bench.answered().thread
-    bench.clock.advance(31 * DAY_MS)
-    steps = purging.expire(thread, bench.clock() - 30 * DAY_MS)
+    thread = harness.answered().thread
+    harness.clock.advance(31 * DAY_MS)
+    steps = purging.expire(thread, harness.clock() - 30 * DAY_MS)
     write = next(steps)
-    bench.send(thread)
-    assert bench.do(write.work, thread.pk) is False
+    harness.send(thread)
+    assert harness.do(write.work, thread.pk) is False
 
 
 # ---------------------------------------------------------------------- plans and turns
 
 
-def test_a_plan_says_what_a_collection_then_does(bench: Bench) -> None:
+def test_a_plan_says_what_a_collection_then_does(harness: StoreHarness) -> None:
     policy = Policy(keep_events_ms=DAY_MS, retention_ms=30 * DAY_MS)
-    delete(bench, bench.answered(pieces="gone").thread)
-    bench.clock.advance(2 * DAY_MS)
-    bench.send(bench.answered(pieces="abc").thread)
-    bench.answered(pieces="de")
-    bench.clock.advance(31 * DAY_MS)
-    planned = bench.look(lambda conn: plan(conn, policy, bench.clock()))
-    counts = collected(bench, policy)
+    delete(harness, harness.answered(pieces="gone").thread)
+    harness.clock.advance(2 * DAY_MS)
+    harness.send(harness.answered(pieces="abc").thread)
+    harness.answered(pieces="de")
+    harness.clock.advance(31 * DAY_MS)
+    planned = harness.look(lambda conn: plan(conn, policy, harness.clock()))
+    counts = collected(harness, policy)
     assert planned.threads_to_expire == counts.expired_threads == 1
     assert planned.threads_to_purge == counts.purged_threads == 1
     # what is marked deleted is not compacted any more
@@ -225,46 +229,46 @@ def test_a_plan_says_what_a_collection_then_does(bench: Bench) -> None:
     assert (planned.deltas_to_compact, counts.compacted_deltas) == (5, 3)
 
 
-def test_one_has_the_turn_until_it_gives_it_back_or_dies(bench: Bench) -> None:
+def test_one_has_the_turn_until_it_gives_it_back_or_dies(harness: StoreHarness) -> None:
     """By whoever's clock: one that was far ahead keeps nobody out for longer than a lease."""
     one, two = CleanupLease("one"), CleanupLease("two")
-    assert bench.do(one.take)
-    assert not bench.do(two.take)
+    assert harness.do(one.take)
+    assert not harness.do(two.take)
     with pytest.raises(DatabaseBusy):
-        collected(bench, KEEPS)
-    bench.do(two.give_back)  # not its to give
-    assert not bench.do(two.take)
-    bench.do(one.give_back)
-    assert bench.do(two.take)
-    bench.clock.advance(LEASE_MS + 1)  # of whom nothing was heard
-    assert bench.do(one.take)
-    bench.clock.advance(-10 * DAY_MS)
-    assert bench.do(two.take)
+        collected(harness, KEEPS)
+    harness.do(two.give_back)  # not its to give
+    assert not harness.do(two.take)
+    harness.do(one.give_back)
+    assert harness.do(two.take)
+    harness.clock.advance(LEASE_MS + 1)  # of whom nothing was heard
+    assert harness.do(one.take)
+    harness.clock.advance(-10 * DAY_MS)
+    assert harness.do(two.take)
 
 
-def test_a_step_is_made_by_who_has_the_turn_alone(bench: Bench) -> None:
+def test_a_step_is_made_by_who_has_the_turn_alone(harness: StoreHarness) -> None:
     """Who was frozen and wakes up does nothing more."""
     one, two = CleanupLease("one"), CleanupLease("two")
     made: list[str] = []
     counts = Counts()
     step = Write(work=lambda tx: made.append(tx.new_id()))
-    assert bench.do(one.take)
-    bench.do(one.holding(step, counts))
-    bench.clock.advance(LEASE_MS - 1)
-    bench.do(one.holding(step, counts))  # which holds on to it
-    bench.clock.advance(LEASE_MS - 1)
-    assert not bench.do(two.take)
-    bench.clock.advance(LEASE_MS)
-    assert bench.do(two.take)
+    assert harness.do(one.take)
+    harness.do(one.holding(step, counts))
+    harness.clock.advance(LEASE_MS - 1)
+    harness.do(one.holding(step, counts))  # which holds on to it
+    harness.clock.advance(LEASE_MS - 1)
+    assert not harness.do(two.take)
+    harness.clock.advance(LEASE_MS)
+    assert harness.do(two.take)
     with pytest.raises(CleanupLeaseLost):
-        bench.do(one.holding(step, counts))
+        harness.do(one.holding(step, counts))
     assert (len(made), counts.steps) == (2, 2)
 
 
 def test_a_collection_gives_its_lease_back_however_it_ends(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    harness: StoreHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.answered(pieces="abc")
+    harness.answered(pieces="abc")
 
     def fail(*_: object) -> None:
         raise RuntimeError("a mistake")
@@ -272,5 +276,5 @@ def test_a_collection_gives_its_lease_back_however_it_ends(
     with monkeypatch.context() as broken:
         broken.setattr(compaction, "_delete_slice", fail)
         with pytest.raises(RuntimeError):
-            collected(bench, Policy(keep_events_ms=0, retention_ms=None))
-    assert collected(bench, Policy(keep_events_ms=0, retention_ms=None)).compacted_deltas == 3
+            collected(harness, Policy(keep_events_ms=0, retention_ms=None))
+    assert collected(harness, Policy(keep_events_ms=0, retention_ms=None)).compacted_deltas == 3

@@ -16,7 +16,7 @@ from jupyter_chat_stream.store.retention import disk_space
 from jupyter_chat_stream.store.retention.cleanup import PURGE_AFTER_MS, Policy, collect
 from jupyter_chat_stream.store.retention.disk_space import Room, read_room, rebuild
 from jupyter_chat_stream.store.sql.database import PAGE_BYTES
-from tests.store.bench import Bench, completed
+from tests.store.harness import StoreHarness, completed
 from tests.store.retention.stepping import collected, tidying
 
 KEEP_BYTES = 20_000
@@ -29,10 +29,10 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bench(path: Path) -> Iterator[Bench]:
-    bench = Bench(f"sqlite:///{path}")
-    yield bench
-    bench.close()
+def harness(path: Path) -> Iterator[StoreHarness]:
+    harness = StoreHarness(f"sqlite:///{path}")
+    yield harness
+    harness.close()
 
 
 def make_old(path: Path) -> None:
@@ -44,88 +44,90 @@ def make_old(path: Path) -> None:
         conn.execute("VACUUM")
 
 
-def long_answer(bench: Bench) -> ThreadRef:
-    claimed = bench.claimed()
+def long_answer(harness: StoreHarness) -> ThreadRef:
+    claimed = harness.claimed()
     for _ in range(10):
-        bench.append(claimed, *(f"word {number} " for number in range(500)))
-    bench.append(claimed, *completed(""), release=True)
+        harness.append(claimed, *(f"word {number} " for number in range(500)))
+    harness.append(claimed, *completed(""), release=True)
     return claimed.run.thread
 
 
-def room_of(bench: Bench) -> Room:
-    found = bench.look(read_room)
+def room_of(harness: StoreHarness) -> Room:
+    found = harness.look(read_room)
     assert found is not None
     return found
 
 
-def test_a_file_shrinks_with_what_was_taken_out_of_it(bench: Bench, path: Path) -> None:
+def test_a_file_shrinks_with_what_was_taken_out_of_it(harness: StoreHarness, path: Path) -> None:
     """L7: and nothing of what is left is another."""
-    small = room_of(bench).file_bytes
-    thread = long_answer(bench)
-    large = room_of(bench).file_bytes
+    small = room_of(harness).file_bytes
+    thread = long_answer(harness)
+    large = room_of(harness).file_bytes
     assert large > small + 200_000
-    counts = collected(bench, POLICY)
-    compacted = room_of(bench)
+    counts = collected(harness, POLICY)
+    compacted = room_of(harness)
     assert compacted.free_bytes <= KEEP_BYTES + PAGE_BYTES
     assert compacted.file_bytes < large / 2
     assert counts.freed_bytes == large - compacted.file_bytes
-    assert bench.damage() == []
-    bench.do(lambda tx: delete(tx, "local", thread.id), thread.pk)
-    bench.clock.advance(PURGE_AFTER_MS)
-    collected(bench, POLICY)
-    bench.close()
+    assert harness.damage() == []
+    harness.do(lambda tx: delete(tx, "local", thread.id), thread.pk)
+    harness.clock.advance(PURGE_AFTER_MS)
+    collected(harness, POLICY)
+    harness.close()
     assert path.stat().st_size < small + KEEP_BYTES + 20 * PAGE_BYTES
 
 
 def test_a_collection_rests_where_a_checkpoint_is_due(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    harness: StoreHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else SQLite's log grows until a checkpoint has to hold live commits up."""
-    bench.answered(pieces="abc")
-    bench.clock.advance(1)
+    harness.answered(pieces="abc")
+    harness.clock.advance(1)
     pauses: list[float] = []
-    collect(bench.store, POLICY, pause=pauses.append)
+    collect(harness.store, POLICY, pause=pauses.append)
     assert disk_space.REST_S not in pauses
-    bench.answered(pieces="abc")
-    bench.clock.advance(1)
+    harness.answered(pieces="abc")
+    harness.clock.advance(1)
     monkeypatch.setattr(disk_space, "CHECKPOINT_BYTES", 1)
-    collect(bench.store, POLICY, pause=pauses.append)
+    collect(harness.store, POLICY, pause=pauses.append)
     assert disk_space.REST_S in pauses
 
 
 def test_room_is_given_back_in_small_steps_that_may_end_anywhere(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    harness: StoreHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk_space, "PAGES_AT_ONCE", 8)
-    long_answer(bench)
+    long_answer(harness)
     sizes = []
-    steps = tidying(bench, POLICY)
+    steps = tidying(harness, POLICY)
     for _ in steps:
-        sizes.append(room_of(bench).file_bytes)
+        sizes.append(room_of(harness).file_bytes)
         if len(sizes) > 1 and sizes[-1] < sizes[-2]:
             break
     assert sizes[-2] - sizes[-1] == 8 * PAGE_BYTES
     steps.close()
-    again = bench.reopened()
+    again = harness.reopened()
     assert again.damage() == []
     collected(again, POLICY)
     assert room_of(again).free_bytes <= KEEP_BYTES + PAGE_BYTES
     again.close()
 
 
-def test_an_old_file_is_rebuilt_once_and_shrinks_from_then_on(bench: Bench, path: Path) -> None:
+def test_an_old_file_is_rebuilt_once_and_shrinks_from_then_on(
+    harness: StoreHarness, path: Path
+) -> None:
     """L7"""
-    long_answer(bench)
-    bench.close()
+    long_answer(harness)
+    harness.close()
     make_old(path)
-    old = Bench(bench.url, bench.clock)
+    old = StoreHarness(harness.url, harness.clock)
     large = room_of(old)
     assert not large.can_shrink
     counts = collected(old, POLICY)
     assert (counts.compacted_deltas, counts.freed_bytes) == (5000, 0)
     old.close()
     rebuild(path, PAGE_BYTES)
-    fresh = Bench(bench.url, bench.clock)
+    fresh = StoreHarness(harness.url, harness.clock)
     found = room_of(fresh)
     assert found.can_shrink
     assert (found.page_bytes, found.free_bytes) == (PAGE_BYTES, 0)
@@ -138,10 +140,10 @@ def test_an_old_file_is_rebuilt_once_and_shrinks_from_then_on(bench: Bench, path
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
-def test_a_file_keeps_its_kind_of_journal(bench: Bench, path: Path, mode: str) -> None:
+def test_a_file_keeps_its_kind_of_journal(harness: StoreHarness, path: Path, mode: str) -> None:
     """On a network disk there is no WAL, and a rebuilt file is none the less whole."""
-    bench.answered()
-    bench.close()
+    harness.answered()
+    harness.close()
     with closing(sqlite3.connect(path)) as conn:
         assert conn.execute(f"PRAGMA journal_mode={mode}").fetchone() == (mode,)
     rebuild(path, PAGE_BYTES)
@@ -150,20 +152,20 @@ def test_a_file_keeps_its_kind_of_journal(bench: Bench, path: Path, mode: str) -
         assert conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_a_file_that_somebody_has_open_is_not_rebuilt(bench: Bench, path: Path) -> None:
-    run = bench.answered(pieces="abc")
+def test_a_file_that_somebody_has_open_is_not_rebuilt(harness: StoreHarness, path: Path) -> None:
+    run = harness.answered(pieces="abc")
     with pytest.raises(DatabaseBusy, match="End the servers"):
         rebuild(path, PAGE_BYTES)
-    assert bench.scalar("PRAGMA journal_mode") == "wal"
-    bench.answered(run.thread, "def")
-    assert bench.damage() == []
+    assert harness.scalar("PRAGMA journal_mode") == "wal"
+    harness.answered(run.thread, "def")
+    assert harness.damage() == []
 
 
 def test_a_file_is_not_rebuilt_where_the_disk_has_no_room(
-    bench: Bench, path: Path, monkeypatch: pytest.MonkeyPatch
+    harness: StoreHarness, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.answered()
-    bench.close()
+    harness.answered()
+    harness.close()
     before = path.read_bytes()
     monkeypatch.setattr(
         disk_space.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000})

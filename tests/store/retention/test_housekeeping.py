@@ -20,7 +20,7 @@ from jupyter_chat_stream.store.retention.steps import Budget
 from jupyter_chat_stream.store.store import Store
 from tests.fixtures import MakeRig
 from tests.following.harness import Following, take, until_seq
-from tests.rig import PATIENCE_S, Rig
+from tests.run_harness import PATIENCE_S, RunHarness
 
 LEAST = Budget(step_s=0.0)
 
@@ -32,15 +32,15 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(housekeeping_module, "QUIET_S", 0.0)
 
 
-def keeping(rig: Rig) -> Housekeeping:
-    return Housekeeping(rig.store, rig.config, budget=LEAST, rand=lambda: 0.5)
+def keeping(harness: RunHarness) -> Housekeeping:
+    return Housekeeping(harness.store, harness.config, budget=LEAST, rand=lambda: 0.5)
 
 
 class Watched(Housekeeping):
     """Says when it has looked."""
 
-    def __init__(self, rig: Rig) -> None:
-        super().__init__(rig.store, rig.config, budget=LEAST, rand=lambda: 0.5)
+    def __init__(self, harness: RunHarness) -> None:
+        super().__init__(harness.store, harness.config, budget=LEAST, rand=lambda: 0.5)
         self._looked = asyncio.Event()
 
     async def look(self) -> bool:
@@ -58,46 +58,46 @@ class Watched(Housekeeping):
         await asyncio.wait_for(wait(), PATIENCE_S)
 
 
-async def begun(rig: Rig) -> Following:
+async def begun(harness: RunHarness) -> Following:
     """A run that the test writes, and nobody who reads."""
-    following = Following(rig, None)  # type: ignore[arg-type]
-    following.thread = await rig.thread()
+    following = Following(harness, None)  # type: ignore[arg-type]
+    following.thread = await harness.thread()
     await following.next_run()
     return following
 
 
-async def answered(rig: Rig, text: str = "abc") -> None:
+async def answered(harness: RunHarness, text: str = "abc") -> None:
     """An answer, a delta for each letter, that ended before now."""
-    following = await begun(rig)
+    following = await begun(harness)
     await following.say(*text)
     await following.end()
-    rig.clock.advance(1)
+    harness.clock.advance(1)
 
 
-async def deltas(rig: Rig) -> int:
+async def deltas(harness: RunHarness) -> int:
     sql = "SELECT COUNT(*) FROM event WHERE type = 'delta'"
-    return int(await rig.store.read(lambda conn: conn.exec_driver_sql(sql).scalar()))
+    return int(await harness.store.read(lambda conn: conn.exec_driver_sql(sql).scalar()))
 
 
 async def test_a_thread_is_compacted_while_its_next_answer_streams_to_a_slow_reader(
-    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L2, L6, L8: before every step some more is said; every reader ends with the whole state."""
     monkeypatch.setattr(compaction, "SLICE", 8)
     monkeypatch.setattr(compaction, "SLICES", 1)
     monkeypatch.setattr(delivery, "BUFFER_BYTES", 500)
-    rig = await make_rig(keep_events_days=0.0)
-    following = await Following.begun(rig)
+    harness = await make_harness(keep_events_days=0.0)
+    following = await Following.begun(harness)
     await following.say(*["old "] * 60)
     await following.end()
-    rig.clock.advance(1)
+    harness.clock.advance(1)
     await following.next_run()
     middle, late = Transcript(), Transcript()
-    for event in (await rig.events(following.thread))[:30]:
+    for event in (await harness.events(following.thread))[:30]:
         middle.apply(event)  # in the midst of what is taken out
     readers = [(following.follow(30), middle), (following.follow(), late)]
-    house = keeping(rig)
-    write = rig.store.write
+    house = keeping(harness)
+    write = harness.store.write
     said: list[str] = []
 
     async def write_beside(work, *threads):  # type: ignore[no-untyped-def]
@@ -107,12 +107,12 @@ async def test_a_thread_is_compacted_while_its_next_answer_streams_to_a_slow_rea
         take(await asyncio.wait_for(reader.next(), PATIENCE_S), transcript)
         return await write(work, *threads)
 
-    monkeypatch.setattr(rig.store, "write", write_beside)
+    monkeypatch.setattr(harness.store, "write", write_beside)
     assert await house.look()
     assert house.counts.compacted_deltas == 60
     assert house.counts.steps >= 8
     await following.end()
-    head = (await rig.events(following.thread))[-1].seq
+    head = (await harness.events(following.thread))[-1].seq
     readers.append((following.follow(), Transcript()))
     for reader, transcript in readers:
         await until_seq(reader, transcript, head)
@@ -123,14 +123,14 @@ async def test_a_thread_is_compacted_while_its_next_answer_streams_to_a_slow_rea
     await following.hub.stop()
 
 
-async def test_a_reader_of_an_expired_thread_is_told_and_closed(make_rig: MakeRig) -> None:
+async def test_a_reader_of_an_expired_thread_is_told_and_closed(make_harness: MakeRig) -> None:
     """L3: retention deletes as a person would."""
-    rig = await make_rig(retention_days=1.0)
-    following = await Following.begun(rig)
+    harness = await make_harness(retention_days=1.0)
+    following = await Following.begun(harness)
     await following.end()
     reader, transcript = following.follow(), Transcript()
-    rig.clock.advance(2 * PURGE_AFTER_MS)
-    house = keeping(rig)
+    harness.clock.advance(2 * PURGE_AFTER_MS)
+    house = keeping(harness)
     assert await house.look()
     assert house.counts.expired_threads == 1
     while True:
@@ -139,32 +139,32 @@ async def test_a_reader_of_an_expired_thread_is_told_and_closed(make_rig: MakeRi
             break
         take(frame, transcript)
     assert transcript.thread["deleted"] is True
-    rig.clock.advance(PURGE_AFTER_MS + 1)
+    harness.clock.advance(PURGE_AFTER_MS + 1)
     assert await house.look()
     assert house.counts.purged_threads == 1
     await following.hub.stop()
 
 
-async def test_it_leaves_the_turn_to_who_has_it(make_rig: MakeRig) -> None:
-    rig = await make_rig(keep_events_days=0.0)
-    await answered(rig)
-    other, house = CleanupLease("other"), keeping(rig)
-    await rig.store.write(other.take)
+async def test_it_leaves_the_turn_to_who_has_it(make_harness: MakeRig) -> None:
+    harness = await make_harness(keep_events_days=0.0)
+    await answered(harness)
+    other, house = CleanupLease("other"), keeping(harness)
+    await harness.store.write(other.take)
     assert not await house.look()
-    assert await deltas(rig) == 3
-    rig.clock.advance(LEASE_MS + 1)  # it died
+    assert await deltas(harness) == 3
+    harness.clock.advance(LEASE_MS + 1)  # it died
     assert await house.look()
-    assert await deltas(rig) == 0
+    assert await deltas(harness) == 0
     assert (house.rounds, house.counts.compacted_runs) == (1, 1)
-    assert await rig.store.write(other.take)  # given back
+    assert await harness.store.write(other.take)  # given back
 
 
 async def test_who_was_overtaken_stops_without_a_word(
-    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig = await make_rig(keep_events_days=0.0)
-    await answered(rig)
-    other, house = CleanupLease("other"), keeping(rig)
+    harness = await make_harness(keep_events_days=0.0)
+    await answered(harness)
+    other, house = CleanupLease("other"), keeping(harness)
     original = cleanup.CleanupLease.holding
 
     def holding(self, step, counts):  # type: ignore[no-untyped-def]
@@ -177,30 +177,30 @@ async def test_who_was_overtaken_stops_without_a_word(
 
     monkeypatch.setattr(cleanup.CleanupLease, "holding", holding)
     assert await house.look()
-    assert await deltas(rig) == 3
+    assert await deltas(harness) == 3
     assert house.counts.left == 0
 
 
-async def test_it_looks_again_and_again_and_ends_at_once(make_rig: MakeRig) -> None:
-    rig = await make_rig(keep_events_days=0.0, housekeeping_interval_s=0.01)
-    house = Watched(rig)
+async def test_it_looks_again_and_again_and_ends_at_once(make_harness: MakeRig) -> None:
+    harness = await make_harness(keep_events_days=0.0, housekeeping_interval_s=0.01)
+    house = Watched(harness)
     house.start()
-    await answered(rig)
+    await answered(harness)
     await house.until(lambda: house.counts.compacted_deltas == 3)
-    await answered(rig, "defg")
+    await answered(harness, "defg")
     await house.until(lambda: house.counts.compacted_deltas == 7)
     await asyncio.wait_for(house.stop(), PATIENCE_S)
-    assert await rig.store.write(CleanupLease("other").take)
+    assert await harness.store.write(CleanupLease("other").take)
 
 
 @pytest.mark.parametrize("turns", range(4))
 async def test_it_ends_though_it_was_just_done(
-    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch, turns: int
+    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch, turns: int
 ) -> None:
     """Before Python 3.12 a wait that ends while it is cancelled swallows the cancellation."""
-    rig = await make_rig(housekeeping_interval_s=3600.0)
+    harness = await make_harness(housekeeping_interval_s=3600.0)
     monkeypatch.setattr(housekeeping_module, "FIRST_S", 0.0)
-    given_back, write = asyncio.Event(), rig.store.write
+    given_back, write = asyncio.Event(), harness.store.write
 
     async def write_and_tell(work, *threads):  # type: ignore[no-untyped-def]
         found = await write(work, *threads)
@@ -208,25 +208,25 @@ async def test_it_ends_though_it_was_just_done(
             given_back.set()
         return found
 
-    monkeypatch.setattr(rig.store, "write", write_and_tell)
-    house = keeping(rig)
+    monkeypatch.setattr(harness.store, "write", write_and_tell)
+    house = keeping(harness)
     house.start()
     await given_back.wait()
     for _ in range(turns):
         await asyncio.sleep(0)
-    await rig.bounded(house.stop())
+    await harness.bounded(house.stop())
     assert house._task is not None
     assert house._task.done()
 
 
 async def test_it_can_be_ended_between_any_two_steps(
-    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L2: the server stops; what is half done is done by the next."""
     monkeypatch.setattr(compaction, "SLICE", 2)
     monkeypatch.setattr(compaction, "SLICES", 1)
-    rig = await make_rig(keep_events_days=0.0)
-    await answered(rig, "abcdefghijkl")
+    harness = await make_harness(keep_events_days=0.0)
+    await answered(harness, "abcdefghijkl")
     reached, original = asyncio.Event(), Housekeeping._until_quiet
 
     async def held(self: Housekeeping) -> None:
@@ -237,23 +237,23 @@ async def test_it_can_be_ended_between_any_two_steps(
 
     monkeypatch.setattr(Housekeeping, "_until_quiet", held)
     monkeypatch.setattr(housekeeping_module, "FIRST_S", 0.0)
-    house = keeping(rig)
+    house = keeping(harness)
     house.start()
-    await rig.bounded(reached.wait())
+    await harness.bounded(reached.wait())
     await asyncio.wait_for(house.stop(), PATIENCE_S)
-    assert await deltas(rig) == 8
+    assert await deltas(harness) == 8
     monkeypatch.setattr(Housekeeping, "_until_quiet", original)
-    assert await keeping(rig).look()
-    assert await deltas(rig) == 0
+    assert await keeping(harness).look()
+    assert await deltas(harness) == 0
 
 
 async def test_a_store_that_fails_puts_it_off(
-    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It says so, with a code and no text, and comes again."""
-    rig = await make_rig(keep_events_days=0.0, housekeeping_interval_s=0.01)
-    await answered(rig)
-    read, failures = rig.store.read, []
+    harness = await make_harness(keep_events_days=0.0, housekeeping_interval_s=0.01)
+    await answered(harness)
+    read, failures = harness.store.read, []
 
     async def fail_once(work):  # type: ignore[no-untyped-def]
         if not failures:
@@ -261,8 +261,8 @@ async def test_a_store_that_fails_puts_it_off(
             raise StoreError("Not now.")
         return await read(work)
 
-    monkeypatch.setattr(rig.store, "read", fail_once)
-    house = Watched(rig)
+    monkeypatch.setattr(harness.store, "read", fail_once)
+    house = Watched(harness)
     with caplog.at_level(logging.INFO, "jupyter_chat_stream"):
         house.start()
         await house.until(lambda: house.counts.compacted_deltas == 3)
@@ -273,10 +273,10 @@ async def test_a_store_that_fails_puts_it_off(
 
 
 async def test_a_mistake_inside_does_not_end_it_and_quotes_no_text(
-    make_rig: MakeRig, caplog: pytest.LogCaptureFixture
+    make_harness: MakeRig, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What an error says itself may be what somebody wrote."""
-    rig = await make_rig(housekeeping_interval_s=0.01)
+    harness = await make_harness(housekeeping_interval_s=0.01)
     looks = []
     has_looked_again = asyncio.Event()
 
@@ -287,10 +287,10 @@ async def test_a_mistake_inside_does_not_end_it_and_quotes_no_text(
                 has_looked_again.set()
             raise KeyError("my secret plan")
 
-    house = Mistaken(rig.store, rig.config, budget=LEAST, rand=lambda: 0.0)
+    house = Mistaken(harness.store, harness.config, budget=LEAST, rand=lambda: 0.0)
     house.start()
     try:
-        await rig.bounded(has_looked_again.wait())
+        await harness.bounded(has_looked_again.wait())
     finally:
         await house.stop()
     assert "housekeeping.failed" in caplog.text
@@ -299,13 +299,13 @@ async def test_a_mistake_inside_does_not_end_it_and_quotes_no_text(
 
 
 async def test_what_is_damaged_is_named_once(
-    make_rig: MakeRig, caplog: pytest.LogCaptureFixture
+    make_harness: MakeRig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rig = await make_rig(keep_events_days=0.0)
-    await answered(rig)
-    await rig.store.write(lambda tx: tx.execute("UPDATE message SET parts = '[]'"))
-    rig.expected_damage = await _damage(rig)
-    house = keeping(rig)
+    harness = await make_harness(keep_events_days=0.0)
+    await answered(harness)
+    await harness.store.write(lambda tx: tx.execute("UPDATE message SET parts = '[]'"))
+    harness.expected_damage = await _damage(harness)
+    house = keeping(harness)
     with caplog.at_level(logging.WARNING, "jupyter_chat_stream"):
         for _ in range(3):
             assert await house.look()
@@ -317,13 +317,13 @@ async def test_what_is_damaged_is_named_once(
 
 
 async def test_a_step_waits_until_the_writer_has_nothing_else_to_do(
-    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A live commit is not kept waiting behind it; but for ever it does not wait either."""
     monkeypatch.setattr(compaction, "SLICE", 2)
-    rig = await make_rig(keep_events_days=0.0)
-    await answered(rig)
-    house, waited = keeping(rig), []
+    harness = await make_harness(keep_events_days=0.0)
+    await answered(harness)
+    house, waited = keeping(harness), []
     queued = iter([3, 1, 0, *[9] * 1000])
     monkeypatch.setattr(Store, "queued", property(lambda self: waited.append(1) or next(queued)))
     assert await house.look()
@@ -332,7 +332,7 @@ async def test_a_step_waits_until_the_writer_has_nothing_else_to_do(
     assert len(waited) == 3 + housekeeping_module.QUIET_TRIES
 
 
-async def _damage(rig: Rig) -> list[str]:
+async def _damage(harness: RunHarness) -> list[str]:
     from jupyter_chat_stream.store.audit import verify
 
-    return await rig.store.read(lambda conn: [str(found) for found in verify(conn)])
+    return await harness.store.read(lambda conn: [str(found) for found in verify(conn)])

@@ -16,7 +16,7 @@ from jupyter_chat_stream.store.chat.claims import find_due
 from jupyter_chat_stream.store.front import WholeThread
 from jupyter_chat_stream.store.log.reading import Page, read_after, read_messages_before, read_state
 from jupyter_chat_stream.store.log.transaction import Connection, ThreadRef
-from tests.store.bench import Bench, sqlite_only
+from tests.store.harness import StoreHarness, sqlite_only
 
 # What is done to the reply's rows of one exchange, and the row that is named.
 SET_PARTS = "UPDATE message SET parts = '{0}' WHERE id = '{{message}}'"
@@ -76,22 +76,22 @@ NO_UTF8 = {
 }
 
 
-def damaged(bench: Bench, statement: str) -> tuple[str, str, str]:
+def damaged(harness: StoreHarness, statement: str) -> tuple[str, str, str]:
     """Make two exchanges and damage the first; gives the ids of thread, reply and run."""
-    thread = bench.thread(name="hurt")
-    run = bench.answered(thread, ("first",))
-    bench.answered(thread, ("second",))
-    bench.sql(statement.format(message=run.message_id, run=run.id, thread=thread.pk))
+    thread = harness.thread(name="hurt")
+    run = harness.answered(thread, ("first",))
+    harness.answered(thread, ("second",))
+    harness.sql(statement.format(message=run.message_id, run=run.id, thread=thread.pk))
     return thread.id, run.message_id, run.id
 
 
 @pytest.mark.parametrize("statement", MESSAGES.values(), ids=MESSAGES)
 def test_a_damaged_message_is_shown_in_its_place_and_the_others_as_they_are(
-    bench: Bench, statement: str
+    harness: StoreHarness, statement: str
 ) -> None:
-    thread_id, message_id, _ = damaged(bench, statement)
-    thread = bench.look(lambda conn: threads.find_thread(conn, "local", thread_id))
-    state = bench.look(lambda conn: read_state(conn, thread, limit=10, before=None))
+    thread_id, message_id, _ = damaged(harness, statement)
+    thread = harness.look(lambda conn: threads.find_thread(conn, "local", thread_id))
+    state = harness.look(lambda conn: read_state(conn, thread, limit=10, before=None))
     by_id = {message["id"]: message for message in state["messages"]}
     assert len(by_id) == 4
     error = by_id[message_id]["error"]
@@ -100,28 +100,28 @@ def test_a_damaged_message_is_shown_in_its_place_and_the_others_as_they_are(
     assert thread_id in error["message"]
     assert "chat-stream check" in error["message"]
     assert state["messages"][-1]["content"] == "second"
-    page = bench.look(lambda conn: read_messages_before(conn, thread, 2**31, 10))
+    page = harness.look(lambda conn: read_messages_before(conn, thread, 2**31, 10))
     assert [message["id"] for message in page] == list(by_id)
 
 
 @pytest.mark.parametrize("statement", [*MESSAGES.values(), *RUNS.values(), *EVENTS.values()])
 def test_the_thread_is_listed_and_exported_and_the_check_names_the_row(
-    bench: Bench, statement: str
+    harness: StoreHarness, statement: str
 ) -> None:
-    thread_id, message_id, run_id = damaged(bench, statement)
-    other = bench.thread(name="whole")
-    bench.answered(other, ("well",))
-    listed = bench.look(
+    thread_id, message_id, run_id = damaged(harness, statement)
+    other = harness.thread(name="whole")
+    harness.answered(other, ("well",))
+    listed = harness.look(
         lambda conn: threads.list_threads(
             conn, "local", q=None, project=None, archived=False, limit=50, before=None
         )
     )
     assert {thread["id"] for thread in listed} == {thread_id, other.id}
-    thread = bench.look(lambda conn: threads.find_thread(conn, "local", thread_id))
-    assert len(bench.look(lambda conn: runs.list_runs(conn, thread))) == 2
+    thread = harness.look(lambda conn: threads.find_thread(conn, "local", thread_id))
+    assert len(harness.look(lambda conn: runs.list_runs(conn, thread))) == 2
     for name in ("md", "json", "ipynb", "html"):
         wanted = find_format(name, events=name == "json")
-        text = bench.look(
+        text = harness.look(
             lambda conn, wanted=wanted: "".join(  # type: ignore[misc]
                 wanted.pieces(Source(WholeThread(conn, thread), at="2026-11-20T09:14:28.123Z"))
             )
@@ -129,7 +129,7 @@ def test_the_thread_is_listed_and_exported_and_the_check_names_the_row(
         assert "second" in text
         if "UPDATE message" in statement:
             assert "is damaged" in text
-    found = bench.look(lambda conn: [str(each) for each in verify(conn)])
+    found = harness.look(lambda conn: [str(each) for each in verify(conn)])
     assert found
     assert all(thread_id in each for each in found)
     named = message_id, run_id, "event "
@@ -138,17 +138,17 @@ def test_the_thread_is_listed_and_exported_and_the_check_names_the_row(
 
 @pytest.mark.parametrize("statement", EVENTS.values(), ids=EVENTS)
 def test_a_follower_gets_past_a_damaged_event_and_raw_reading_names_it(
-    bench: Bench, statement: str
+    harness: StoreHarness, statement: str
 ) -> None:
-    thread_id, _, _ = damaged(bench, statement)
-    thread = bench.look(lambda conn: threads.find_thread(conn, "local", thread_id))
-    answer = bench.look(lambda conn: read_after(conn, thread, 1))
+    thread_id, _, _ = damaged(harness, statement)
+    thread = harness.look(lambda conn: threads.find_thread(conn, "local", thread_id))
+    answer = harness.look(lambda conn: read_after(conn, thread, 1))
     assert (
         getattr(answer, "seq", None)
-        == bench.look(lambda conn: read_state(conn, thread, limit=10, before=None))["seq"]
+        == harness.look(lambda conn: read_state(conn, thread, limit=10, before=None))["seq"]
     )
     with pytest.raises(DamagedRow, match="event 'seq "):
-        bench.look(lambda conn: read_after(conn, thread, 1, raw=True))
+        harness.look(lambda conn: read_after(conn, thread, 1, raw=True))
 
 
 @pytest.mark.parametrize(
@@ -159,26 +159,28 @@ def test_a_follower_gets_past_a_damaged_event_and_raw_reading_names_it(
         "UPDATE message SET parts = '[3]' WHERE id = '{asked}'",
     ],
 )
-def test_a_run_that_cannot_be_taken_ends_and_says_which_row(bench: Bench, statement: str) -> None:
-    thread, other = bench.thread(name="hurt"), bench.thread(name="whole")
-    run = bench.send(thread)
-    asked = bench.scalar("SELECT parent_id FROM message WHERE id = :id", id=run.message_id)
-    bench.sql(statement.format(run=run.id, message=run.message_id, asked=asked))
-    claimed = bench.claim(run)
-    assert bench.claim(bench.send(other)) is not None
+def test_a_run_that_cannot_be_taken_ends_and_says_which_row(
+    harness: StoreHarness, statement: str
+) -> None:
+    thread, other = harness.thread(name="hurt"), harness.thread(name="whole")
+    run = harness.send(thread)
+    asked = harness.scalar("SELECT parent_id FROM message WHERE id = :id", id=run.message_id)
+    harness.sql(statement.format(run=run.id, message=run.message_id, asked=asked))
+    claimed = harness.claim(run)
+    assert harness.claim(harness.send(other)) is not None
     if "'[3]'" in statement:  # the run's own rows are whole: its execution finds it
         assert claimed is not None
         return
     assert claimed is None
-    wire = bench.look(lambda conn: runs.list_runs(conn, thread))[0]
+    wire = harness.look(lambda conn: runs.list_runs(conn, thread))[0]
     assert (wire["status"], wire["error"]["code"]) == ("failed", "damaged_row")
-    assert bench.look(lambda conn: [due for due in find_due(conn, 2**50) if due.run == run]) == []
+    assert harness.look(lambda conn: [due for due in find_due(conn, 2**50) if due.run == run]) == []
 
 
-def test_a_thread_whose_own_row_is_damaged_is_listed_as_that(bench: Bench) -> None:
-    thread, other = bench.thread(name="hurt"), bench.thread(name="whole")
-    bench.sql(f"UPDATE thread SET created_ms = 99999999999999999 WHERE pk = {thread.pk}")
-    listed = bench.look(
+def test_a_thread_whose_own_row_is_damaged_is_listed_as_that(harness: StoreHarness) -> None:
+    thread, other = harness.thread(name="hurt"), harness.thread(name="whole")
+    harness.sql(f"UPDATE thread SET created_ms = 99999999999999999 WHERE pk = {thread.pk}")
+    listed = harness.look(
         lambda conn: threads.list_threads(
             conn, "local", q=None, project=None, archived=False, limit=50, before=None
         )
@@ -191,8 +193,8 @@ def test_a_thread_whose_own_row_is_damaged_is_listed_as_that(bench: Bench) -> No
 # ---------------------------------------------------------------------- texts that are no UTF-8
 
 
-def listed_by_id(bench: Bench) -> dict[str, dict[str, Any]]:
-    found = bench.look(
+def listed_by_id(harness: StoreHarness) -> dict[str, dict[str, Any]]:
+    found = harness.look(
         lambda conn: threads.list_threads(
             conn, "local", q=None, project=None, archived=False, limit=50, before=None
         )
@@ -200,7 +202,7 @@ def listed_by_id(bench: Bench) -> dict[str, dict[str, Any]]:
     return {thread["id"]: thread for thread in found}
 
 
-def exported(bench: Bench, thread: ThreadRef, name: str) -> str:
+def exported(harness: StoreHarness, thread: ThreadRef, name: str) -> str:
     wanted = find_format(name, events=name == "json")
 
     def read(conn: Connection) -> str:
@@ -208,35 +210,37 @@ def exported(bench: Bench, thread: ThreadRef, name: str) -> str:
             wanted.pieces(Source(WholeThread(conn, thread), at="2026-11-20T09:14:28.123Z"))
         )
 
-    return bench.look(read)
+    return harness.look(read)
 
 
 @sqlite_only
 @pytest.mark.parametrize("statement", NO_UTF8.values(), ids=NO_UTF8)
-def test_a_text_that_is_no_utf_8_harms_its_own_row_only(bench: Bench, statement: str) -> None:
-    thread_id, message_id, run_id = damaged(bench, statement)
-    other = bench.thread(name="whole")
-    bench.answered(other, ("well",))
-    assert set(listed_by_id(bench)) == {thread_id, other.id}
-    thread = bench.look(lambda conn: threads.find_thread(conn, "local", thread_id))
-    state = bench.look(lambda conn: read_state(conn, thread, limit=10, before=None))
+def test_a_text_that_is_no_utf_8_harms_its_own_row_only(
+    harness: StoreHarness, statement: str
+) -> None:
+    thread_id, message_id, run_id = damaged(harness, statement)
+    other = harness.thread(name="whole")
+    harness.answered(other, ("well",))
+    assert set(listed_by_id(harness)) == {thread_id, other.id}
+    thread = harness.look(lambda conn: threads.find_thread(conn, "local", thread_id))
+    state = harness.look(lambda conn: read_state(conn, thread, limit=10, before=None))
     assert len(state["messages"]) == 4
     assert state["messages"][-1]["content"] == "second"
-    page = bench.look(lambda conn: read_messages_before(conn, thread, 2**31, 10))
+    page = harness.look(lambda conn: read_messages_before(conn, thread, 2**31, 10))
     assert [each["id"] for each in page] == [each["id"] for each in state["messages"]]
-    found = bench.look(lambda conn: runs.list_runs(conn, thread))
+    found = harness.look(lambda conn: runs.list_runs(conn, thread))
     assert len(found) == 2
     dumps([state, page, found])  # all of it goes over the wire
-    answer = bench.look(lambda conn: read_after(conn, thread, 1))
+    answer = harness.look(lambda conn: read_after(conn, thread, 1))
     if isinstance(answer, Page):
         dumps([to_wire(event) for event in answer.events])
     else:
         dumps(answer.to_wire())
     for name in ("md", "json", "ipynb", "html"):
-        text = exported(bench, thread, name)
+        text = exported(harness, thread, name)
         assert "second" in text
         assert text.count("Why?") >= 2, "what stands before a damaged row is missing"
-    rows = [str(each) for each in bench.look(lambda conn: list(verify(conn)))]
+    rows = [str(each) for each in harness.look(lambda conn: list(verify(conn)))]
     assert rows
     assert all(thread_id in each for each in rows)
     assert any(name in each for name in (message_id, run_id, "event ") for each in rows)
@@ -245,34 +249,36 @@ def test_a_text_that_is_no_utf_8_harms_its_own_row_only(bench: Bench, statement:
 @sqlite_only
 @pytest.mark.parametrize("column", ["title", "name", "model", "system", "head"])
 def test_a_thread_whose_title_is_no_utf_8_is_listed_with_what_can_be_read_of_it(
-    bench: Bench, column: str
+    harness: StoreHarness, column: str
 ) -> None:
-    thread, other = bench.thread(name="hurt"), bench.thread(name="whole")
-    bench.answered(thread, ("first",))
+    thread, other = harness.thread(name="hurt"), harness.thread(name="whole")
+    harness.answered(thread, ("first",))
     text = f"CAST(X'{b'Pri'.hex()}FF{b'es'.hex()}' AS TEXT)"
-    bench.sql(f"UPDATE thread SET {column} = {text} WHERE pk = {thread.pk}")
-    by_id = listed_by_id(bench)
+    harness.sql(f"UPDATE thread SET {column} = {text} WHERE pk = {thread.pk}")
+    by_id = listed_by_id(harness)
     assert by_id[thread.id][column] == "Pri\ufffdes"
     assert by_id[thread.id]["error"]["code"] == "damaged_row"
     assert "error" not in by_id[other.id]
-    state = bench.look(lambda conn: read_state(conn, thread, limit=10, before=None))
+    state = harness.look(lambda conn: read_state(conn, thread, limit=10, before=None))
     assert state["messages"][-1]["content"] == "first"
     for name in ("md", "json", "ipynb", "html"):
-        assert "first" in exported(bench, thread, name)
-    rows = [str(each) for each in bench.look(lambda conn: list(verify(conn)))]
+        assert "first" in exported(harness, thread, name)
+    rows = [str(each) for each in harness.look(lambda conn: list(verify(conn)))]
     assert rows
     assert all(thread.id in each for each in rows)
 
 
 @sqlite_only
-def test_a_live_answer_whose_log_is_no_utf_8_fails_alone_and_others_go_on(bench: Bench) -> None:
+def test_a_live_answer_whose_log_is_no_utf_8_fails_alone_and_others_go_on(
+    harness: StoreHarness,
+) -> None:
     """L7: what is folded of a log in one statement names the one row, too."""
-    hurt, whole = bench.thread(name="hurt"), bench.thread(name="whole")
+    hurt, whole = harness.thread(name="hurt"), harness.thread(name="whole")
     for thread in (hurt, whole):
-        bench.append(bench.claimed(thread), "so far")
-    bench.sql(f"UPDATE event SET text = {NO_TEXT} WHERE type = 'delta' AND thread = {hurt.pk}")
-    state = bench.look(lambda conn: read_state(conn, hurt, limit=10, before=None))
+        harness.append(harness.claimed(thread), "so far")
+    harness.sql(f"UPDATE event SET text = {NO_TEXT} WHERE type = 'delta' AND thread = {hurt.pk}")
+    state = harness.look(lambda conn: read_state(conn, hurt, limit=10, before=None))
     assert state["messages"][-1]["error"]["code"] == "damaged_row"
     assert "event 'seq " in state["messages"][-1]["error"]["message"]
-    state = bench.look(lambda conn: read_state(conn, whole, limit=10, before=None))
+    state = harness.look(lambda conn: read_state(conn, whole, limit=10, before=None))
     assert state["messages"][-1]["content"] == "so far"

@@ -21,7 +21,7 @@ from jupyter_chat_stream.shared.errors import DatabaseGone
 from jupyter_chat_stream.store.sql import driver, watch
 from jupyter_chat_stream.store.store import Store
 from tests.postgres import Postgres
-from tests.store.bench import Bench
+from tests.store.harness import StoreHarness
 
 
 @pytest.fixture
@@ -30,11 +30,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bench(folder: Path) -> Iterator[Bench]:
-    bench = Bench(f"sqlite:///{folder / 'chat.db'}")
-    bench.answered()
-    yield bench
-    bench.close()
+def harness(folder: Path) -> Iterator[StoreHarness]:
+    harness = StoreHarness(f"sqlite:///{folder / 'chat.db'}")
+    harness.answered()
+    yield harness
+    harness.close()
 
 
 def checkpoint(folder: Path) -> None:
@@ -112,100 +112,110 @@ def refuses(work: Callable[[], Any]) -> DatabaseGone:
 
 @pytest.mark.parametrize("harm", AT_ONCE)
 def test_files_that_are_gone_are_noticed_by_the_next_write_read_and_look(
-    bench: Bench, folder: Path, harm: Callable[[Path], None]
+    harness: StoreHarness, folder: Path, harm: Callable[[Path], None]
 ) -> None:
     os.utime(folder, (0, 0))  # so that nothing there seems to have changed of late
-    bench.thread()
+    harness.thread()
     harm(folder)
-    told = refuses(bench.thread)
+    told = refuses(harness.thread)
     assert str(folder / "chat.db") in told.message
-    refuses(lambda: bench.scalar("SELECT count(*) FROM thread"))
-    refuses(lambda: bench.store.look().result(5))
+    refuses(lambda: harness.scalar("SELECT count(*) FROM thread"))
+    refuses(lambda: harness.store.look().result(5))
 
 
 @pytest.mark.parametrize("harm", IN_PLACE)
 def test_a_file_that_is_overwritten_in_place_is_noticed_within_seconds(
-    bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], None]
+    harness: StoreHarness,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    harm: Callable[[Path], None],
 ) -> None:
     monkeypatch.setattr(watch, "HEADER_EVERY_S", 0)  # as if a second passed between any two looks
     harm(folder)
     with pytest.raises(DatabaseGone):
         for _ in range(3):
-            bench.store.database.refuse_gone()
-    refuses(bench.thread)
-    refuses(lambda: bench.scalar("SELECT count(*) FROM thread"))
+            harness.store.database.refuse_gone()
+    refuses(harness.thread)
+    refuses(lambda: harness.scalar("SELECT count(*) FROM thread"))
 
 
 def test_an_older_copy_over_the_file_is_noticed(
-    bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch
+    harness: StoreHarness, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As `cp backup.db chat.db` does: the same file, but the newest of it stands elsewhere."""
     monkeypatch.setattr(watch, "HEADER_EVERY_S", 0)
     checkpoint(folder)
     shutil.copyfile(folder / "chat.db", folder / "backup.db")
     for _ in range(30):
-        bench.answered()
+        harness.answered()
     checkpoint(folder)
-    bench.store.database.refuse_gone()
+    harness.store.database.refuse_gone()
     shutil.copyfile(folder / "backup.db", folder / "chat.db")
-    refuses(bench.thread)
+    refuses(harness.thread)
 
 
 @pytest.mark.parametrize("harm", AT_ONCE)
 def test_a_commit_to_a_file_that_went_meanwhile_is_not_told(
-    bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], None]
+    harness: StoreHarness,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    harm: Callable[[Path], None],
 ) -> None:
     """The file goes between the look before the transaction and the COMMIT, of several at once."""
-    commit, told = driver.commit, len(bench.commits)
+    commit, told = driver.commit, len(harness.commits)
 
     def late(*arguments: Any) -> None:
         harm(folder)
         monkeypatch.setattr(driver, "commit", commit)
         commit(*arguments)
 
-    claimed = bench.claimed()
-    published = len(bench.commits)
+    claimed = harness.claimed()
+    published = len(harness.commits)
     monkeypatch.setattr(driver, "commit", late)
-    futures = [bench.put(claimed, "one"), bench.put(claimed, "two")]
+    futures = [harness.put(claimed, "one"), harness.put(claimed, "two")]
     for future in futures:
         refuses(lambda future=future: future.result(20))  # type: ignore[misc]
-    assert len(bench.commits) == published > told, "events of it were published"
+    assert len(harness.commits) == published > told, "events of it were published"
 
 
-def test_a_file_that_is_back_is_used_again(bench: Bench, folder: Path) -> None:
+def test_a_file_that_is_back_is_used_again(harness: StoreHarness, folder: Path) -> None:
     folder.rename(folder.with_name("moved"))
-    refuses(bench.thread)
+    refuses(harness.thread)
     folder.with_name("moved").rename(folder)
-    thread = bench.thread()
-    assert bench.scalar("SELECT count(*) FROM thread WHERE pk = :pk", pk=thread.pk) == 1
+    thread = harness.thread()
+    assert harness.scalar("SELECT count(*) FROM thread WHERE pk = :pk", pk=thread.pk) == 1
 
 
-def test_it_is_logged_once(bench: Bench, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_it_is_logged_once(
+    harness: StoreHarness, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     remove_folder(folder)
     for _ in range(3):
-        refuses(bench.thread)
+        refuses(harness.thread)
     told = [record for record in caplog.records if "database.gone" in record.getMessage()]
     assert len(told) == 1
     assert str(folder) in told[0].getMessage()
 
 
 def test_what_sqlite_does_to_its_files_is_no_reason_to_refuse(
-    bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch
+    harness: StoreHarness, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Growing, checkpoints, a WAL that is cut, and the coming and going of other processes."""
     monkeypatch.setattr(watch, "HEADER_EVERY_S", 0)
     url = f"sqlite:///{folder / 'chat.db'}"
     for mode in ("PASSIVE", "RESTART", "TRUNCATE"):
         other = Store.open(url)
-        bench.answered()
+        harness.answered()
         with closing(sqlite3.connect(folder / "chat.db")) as conn:
             conn.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         other.close()
-        bench.answered()
-        bench.sql("PRAGMA incremental_vacuum")
+        harness.answered()
+        harness.sql("PRAGMA incremental_vacuum")
 
 
-def test_two_stores_of_one_process_share_one_descriptor(bench: Bench, folder: Path) -> None:
+def test_two_stores_of_one_process_share_one_descriptor(
+    harness: StoreHarness, folder: Path
+) -> None:
     """Closing a second one would give up the first one's locks on the file."""
     before = dict(watch.HeldFile._held)
     other = Store.open(f"sqlite:///{folder / 'chat.db'}")
@@ -218,8 +228,8 @@ def test_two_stores_of_one_process_share_one_descriptor(bench: Bench, folder: Pa
 def test_on_postgres_a_dropped_database_or_schema_is_named(
     postgres_url: str, postgres_server: Postgres, harm: str
 ) -> None:
-    bench = Bench(postgres_url)
-    bench.thread()
+    harness = StoreHarness(postgres_url)
+    harness.thread()
     name = str(make_url(postgres_url).database)
     drop = {
         "database": f'DROP DATABASE "{name}" WITH (FORCE)',
@@ -228,7 +238,7 @@ def test_on_postgres_a_dropped_database_or_schema_is_named(
     with postgres_server.connect("postgres" if harm == "database" else name) as conn:
         conn.autocommit = True
         conn.execute(drop)
-    for work in (bench.thread, lambda: bench.scalar("SELECT count(*) FROM thread")):
+    for work in (harness.thread, lambda: harness.scalar("SELECT count(*) FROM thread")):
         with pytest.raises(DatabaseGone, match="does not exist"):
             work()
-    bench.close()
+    harness.close()

@@ -16,7 +16,7 @@ from jupyter_chat_stream.store.sql.network import (
     is_on_network,
 )
 from jupyter_chat_stream.store.store import Store
-from tests.store.bench import Bench
+from tests.store.harness import StoreHarness
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="found out on Linux only")
 
@@ -60,8 +60,8 @@ def test_where_the_system_does_not_say_a_disk_is_local(tmp_path: Path) -> None:
     assert not is_on_network(tmp_path, tmp_path / "no such file")
 
 
-class OnNetwork(Bench):
-    """A bench whose file counts as one on a network disk."""
+class OnNetwork(StoreHarness):
+    """A harness whose file counts as one on a network disk."""
 
     def opened(self) -> Store:
         return Store.open(self.url, now_ms=self.clock, network_disk=True)
@@ -69,9 +69,9 @@ class OnNetwork(Bench):
 
 @pytest.fixture
 def remote(tmp_path: Path):  # type: ignore[no-untyped-def]
-    bench = OnNetwork(f"sqlite:///{tmp_path / 'chat.db'}")
-    yield bench
-    bench.close()
+    harness = OnNetwork(f"sqlite:///{tmp_path / 'chat.db'}")
+    yield harness
+    harness.close()
 
 
 def test_an_answer_is_kept_with_a_rollback_journal_and_few_commits(remote: OnNetwork) -> None:
@@ -93,14 +93,14 @@ def test_an_answer_is_kept_with_a_rollback_journal_and_few_commits(remote: OnNet
 
 def test_a_file_that_was_on_a_local_disk_is_taken_over(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'chat.db'}"
-    local = Bench(url)
+    local = StoreHarness(url)
     local.answered()
     local.close()
     remote = OnNetwork(url, local.clock)
     assert remote.scalar("PRAGMA journal_mode") == "delete"
     assert remote.damage() == []
     remote.close()
-    again = Bench(url)
+    again = StoreHarness(url)
     assert again.scalar("PRAGMA journal_mode") == "wal"
     again.close()
 

@@ -29,15 +29,15 @@ from jupyter_chat_stream.store.sql.notices.base import (
     unpack,
 )
 from tests.postgres import Postgres
-from tests.store.bench import PATIENCE_S, Bench, completed, postgres_only, sqlite_only
+from tests.store.harness import PATIENCE_S, StoreHarness, completed, postgres_only, sqlite_only
 
 NEVER_S = 3600.0
 
 
 @pytest.fixture
-def other(bench: Bench) -> Iterator[Bench]:
+def other(harness: StoreHarness) -> Iterator[StoreHarness]:
     """A second store on the same database, as another process has it."""
-    other = Bench(bench.url, bench.clock)
+    other = StoreHarness(harness.url, harness.clock)
     yield other
     other.close()
 
@@ -45,9 +45,11 @@ def other(bench: Bench) -> Iterator[Bench]:
 class Heard:
     """What a store is told by the others, in order."""
 
-    def __init__(self, bench: Bench, *, wants: Callable[[str], bool] | None = None) -> None:
+    def __init__(
+        self, harness: StoreHarness, *, wants: Callable[[str], bool] | None = None
+    ) -> None:
         self._told: queue.Queue[frozenset[str] | None] = queue.Queue()
-        bench.store.on_foreign(self._told.put, wants=wants)
+        harness.store.on_foreign(self._told.put, wants=wants)
 
     def next(self) -> frozenset[str] | None:
         return self._told.get(timeout=PATIENCE_S)
@@ -67,9 +69,9 @@ class Heard:
         return told
 
 
-def ready(bench: Bench, other: Bench) -> None:
+def ready(harness: StoreHarness, other: StoreHarness) -> None:
     """Go on when the first hears the second: they get to know each other in the background."""
-    heard, thread = Heard(bench), other.thread()
+    heard, thread = Heard(harness), other.thread()
     for _ in range(100):
         other.send(thread)
         if heard.within(PATIENCE_S / 100):
@@ -80,29 +82,31 @@ def ready(bench: Bench, other: Bench) -> None:
 # ---------------------------------------------------------------- what is told
 
 
-def test_a_commit_of_another_process_is_told_with_its_threads(bench: Bench, other: Bench) -> None:
+def test_a_commit_of_another_process_is_told_with_its_threads(
+    harness: StoreHarness, other: StoreHarness
+) -> None:
     """L9"""
-    ready(bench, other)
-    heard, thread = Heard(bench, wants=lambda id_: True), other.thread()
+    ready(harness, other)
+    heard, thread = Heard(harness, wants=lambda id_: True), other.thread()
     assert heard.until(thread)[-1] == {thread.id}
 
 
-def test_own_commits_are_told_to_nobody_here(bench: Bench, other: Bench) -> None:
-    ready(bench, other)
-    heard = Heard(bench, wants=lambda id_: True)
-    own = bench.thread()
-    bench.answered(own)
+def test_own_commits_are_told_to_nobody_here(harness: StoreHarness, other: StoreHarness) -> None:
+    ready(harness, other)
+    heard = Heard(harness, wants=lambda id_: True)
+    own = harness.thread()
+    harness.answered(own)
     theirs = other.thread()
     assert all(told is None or own.id not in told for told in heard.until(theirs))
 
 
 def test_engines_hear_of_runs_that_came_or_ended_but_not_of_text(
-    bench: Bench, other: Bench
+    harness: StoreHarness, other: StoreHarness
 ) -> None:
     """A Stop elsewhere is heard at once, and twenty deltas a second are not."""
-    ready(bench, other)
+    ready(harness, other)
     claimed = other.claimed()
-    engine, last = Heard(bench), other.thread()
+    engine, last = Heard(harness), other.thread()
     engine.until(last)
     for _ in range(5):
         other.append(claimed, "x")
@@ -110,10 +114,10 @@ def test_engines_hear_of_runs_that_came_or_ended_but_not_of_text(
     assert engine.next() == {claimed.run.thread.id}  # the end, and only that
 
 
-def test_only_what_is_wanted_reaches_the_loop(bench: Bench, other: Bench) -> None:
-    ready(bench, other)
+def test_only_what_is_wanted_reaches_the_loop(harness: StoreHarness, other: StoreHarness) -> None:
+    ready(harness, other)
     wanted: set[str] = set()
-    heard = Heard(bench, wants=wanted.__contains__)
+    heard = Heard(harness, wants=wanted.__contains__)
     unwanted, thread = other.thread(), other.thread()
     wanted.add(thread.id)
     other.answered(unwanted)
@@ -152,10 +156,10 @@ def test_a_commit_that_wrote_nothing_is_not_told() -> None:
 
 
 @pytest.fixture
-async def hub(bench: Bench) -> AsyncIterator[Hub]:
+async def hub(harness: StoreHarness) -> AsyncIterator[Hub]:
     """A hub that never looks by itself: what its readers get, they were told of."""
-    bench.store.attach(asyncio.get_running_loop())
-    hub = Hub(ChatStore(bench.store), poll_interval_s=NEVER_S)
+    harness.store.attach(asyncio.get_running_loop())
+    hub = Hub(ChatStore(harness.store), poll_interval_s=NEVER_S)
     yield hub
     await hub.stop()
 
@@ -172,23 +176,23 @@ async def read_until(reader: Reader, wanted: str) -> list[str]:
 
 WORK = """
 import sys
-from tests.store.bench import Bench
-bench = Bench(sys.argv[1])
-claimed = bench.claimed()
+from tests.store.harness import StoreHarness
+harness = StoreHarness(sys.argv[1])
+claimed = harness.claimed()
 print(claimed.run.thread.pk, claimed.run.thread.id, flush=True)
 for line in sys.stdin:
-    bench.append(claimed, line.strip())
-bench.close()
+    harness.append(claimed, line.strip())
+harness.close()
 """
 
 
 @pytest.mark.faults
 async def test_a_reader_sees_another_process_commit_without_any_poll(
-    bench: Bench, hub: Hub
+    harness: StoreHarness, hub: Hub
 ) -> None:
     """L6, L9: two real processes; nothing here looks by itself."""
     writing = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", WORK, bench.url),
+        *(sys.executable, "-c", WORK, harness.url),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -197,7 +201,7 @@ async def test_a_reader_sees_another_process_commit_without_any_poll(
     try:
         pk, id_ = (await asyncio.wait_for(writing.stdout.readline(), PATIENCE_S)).split()
         thread = ThreadRef(pk=int(pk), id=id_.decode())
-        reader, bystander = hub.follow(thread, 0), hub.follow(await aside(bench), 0)
+        reader, bystander = hub.follow(thread, 0), hub.follow(await aside(harness), 0)
         for each in (reader, bystander):
             await read_until(each, '"live"')
         for number in range(5):
@@ -209,15 +213,17 @@ async def test_a_reader_sees_another_process_commit_without_any_poll(
         await asyncio.wait_for(writing.wait(), PATIENCE_S)
 
 
-async def aside(bench: Bench) -> ThreadRef:
+async def aside(harness: StoreHarness) -> ThreadRef:
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(None, bench.thread)
+    return await loop.run_in_executor(None, harness.thread)
 
 
-async def test_a_notice_that_is_lost_costs_latency_only(bench: Bench, other: Bench) -> None:
+async def test_a_notice_that_is_lost_costs_latency_only(
+    harness: StoreHarness, other: StoreHarness
+) -> None:
     """L9: the poll finds what nobody told of."""
-    bench.store.attach(asyncio.get_running_loop())
-    hub = Hub(ChatStore(bench.store), poll_interval_s=0.01)
+    harness.store.attach(asyncio.get_running_loop())
+    hub = Hub(ChatStore(harness.store), poll_interval_s=0.01)
     try:
         other.store._writer.batches.notices = Notices()  # which tells nobody
         thread = await asyncio.get_running_loop().run_in_executor(None, other.thread)
@@ -232,8 +238,8 @@ async def test_a_notice_that_is_lost_costs_latency_only(bench: Bench, other: Ben
 # ---------------------------------------------------------------- SQLite
 
 
-def files(bench: Bench) -> list[Path]:
-    folder, path = bench.store.database.folder, bench.store.database.path
+def files(harness: StoreHarness) -> list[Path]:
+    folder, path = harness.store.database.folder, harness.store.database.path
     assert folder is not None
     assert path is not None
     return sorted(file for file in folder.iterdir() if file.name.startswith(f"{path.name}-peer-"))
@@ -241,13 +247,15 @@ def files(bench: Bench) -> list[Path]:
 
 @sqlite_only
 @pytest.mark.skipif(os.name != "posix", reason="modes are a matter of POSIX")
-def test_each_process_has_one_private_file_and_takes_it_away(bench: Bench, other: Bench) -> None:
+def test_each_process_has_one_private_file_and_takes_it_away(
+    harness: StoreHarness, other: StoreHarness
+) -> None:
     """Its token is what lets others speak to us: nobody else may read it."""
-    found = files(bench)
+    found = files(harness)
     assert len(found) == 2
     assert {file.stat().st_mode & 0o777 for file in found} == {0o600}
     other.close()
-    assert len(files(bench)) == 1
+    assert len(files(harness)) == 1
 
 
 @sqlite_only
@@ -260,22 +268,22 @@ def test_what_the_dead_have_left_is_removed(database_url: str) -> None:
     dead.write_text(f"{port} token\n")
     torn = path.with_name(f"{path.name}-peer-torn")
     torn.write_text("12")
-    bench = Bench(database_url)
+    harness = StoreHarness(database_url)
     try:
         assert not dead.exists()
-        assert bench.store._notices._peers == ()  # type: ignore[attr-defined]
-        bench.answered()
+        assert harness.store._notices._peers == ()  # type: ignore[attr-defined]
+        harness.answered()
     finally:
-        bench.close()
+        harness.close()
 
 
 @sqlite_only
-def test_datagrams_of_strangers_are_ignored(bench: Bench, other: Bench) -> None:
+def test_datagrams_of_strangers_are_ignored(harness: StoreHarness, other: StoreHarness) -> None:
     """Whoever cannot read our file cannot make us do anything."""
-    ready(bench, other)
-    heard, thread = Heard(bench, wants=lambda id_: True), other.thread()
+    ready(harness, other)
+    heard, thread = Heard(harness, wants=lambda id_: True), other.thread()
     heard.until(thread)
-    own = next(file for file in files(bench) if file == bench.store._notices._own)  # type: ignore[attr-defined]
+    own = next(file for file in files(harness) if file == harness.store._notices._own)  # type: ignore[attr-defined]
     port, token = own.read_text().split()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         for data in (
@@ -347,11 +355,13 @@ class Refusing:
 
 
 @sqlite_only
-def test_a_process_alone_sends_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_alone_sends_nothing(
+    harness: StoreHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The usual case costs a comparison."""
     sent: list[Any] = []
     monkeypatch.setattr(sqlite.Peers, "_send", lambda *arguments: sent.append(arguments))
-    bench.answered()
+    harness.answered()
     assert sent == []
 
 
@@ -365,9 +375,9 @@ def test_without_loopback_everything_else_works(
         raise PermissionError("no sockets here")
 
     monkeypatch.setattr(sqlite, "_listening_socket", refused)
-    bench = Bench(database_url)
-    bench.answered()
-    bench.close()
+    harness = StoreHarness(database_url)
+    harness.answered()
+    harness.close()
 
 
 # ---------------------------------------------------------------- Postgres
@@ -375,39 +385,39 @@ def test_without_loopback_everything_else_works(
 
 @postgres_only
 def test_after_a_lost_connection_everything_counts_as_changed(
-    bench: Bench, other: Bench, postgres_server: Postgres
+    harness: StoreHarness, other: StoreHarness, postgres_server: Postgres
 ) -> None:
     """L9: what was told while nobody listened is not known."""
-    ready(bench, other)
-    heard = Heard(bench, wants=lambda id_: False)
-    assert bench.store.look().result(PATIENCE_S) in (True, False)
-    assert bench.store.look().result(PATIENCE_S) is False
-    database = bench.url.rpartition("/")[2]
+    ready(harness, other)
+    heard = Heard(harness, wants=lambda id_: False)
+    assert harness.store.look().result(PATIENCE_S) in (True, False)
+    assert harness.store.look().result(PATIENCE_S) is False
+    database = harness.url.rpartition("/")[2]
     with postgres_server.connect() as conn:
         conn.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             f"WHERE datname = '{database}' AND query LIKE 'LISTEN%'"
         )
     assert heard.next() is None
-    assert bench.store.look().result(PATIENCE_S) is True
-    ready(bench, other)
+    assert harness.store.look().result(PATIENCE_S) is True
+    ready(harness, other)
 
 
 @postgres_only
 def test_another_schema_of_the_database_hears_nothing(
-    bench: Bench, other: Bench, postgres_server: Postgres
+    harness: StoreHarness, other: StoreHarness, postgres_server: Postgres
 ) -> None:
     """Several chats in one database are as apart as in several."""
-    with postgres_server.connect(bench.url.rpartition("/")[2]) as conn:
+    with postgres_server.connect(harness.url.rpartition("/")[2]) as conn:
         conn.execute("CREATE SCHEMA apart")
-    elsewhere = Bench(f"{bench.url}?options=-csearch_path%3Dapart", bench.clock)
+    elsewhere = StoreHarness(f"{harness.url}?options=-csearch_path%3Dapart", harness.clock)
     try:
-        ready(bench, other)
-        heard = Heard(bench, wants=lambda id_: True)
+        ready(harness, other)
+        heard = Heard(harness, wants=lambda id_: True)
         theirs = elsewhere.thread()
         last = other.thread()
         told = heard.until(last)
         assert all(each is None or theirs.id not in each for each in told)
-        assert elsewhere.store._notices.channel != bench.store._notices.channel  # type: ignore[attr-defined]
+        assert elsewhere.store._notices.channel != harness.store._notices.channel  # type: ignore[attr-defined]
     finally:
         elsewhere.close()

@@ -21,7 +21,7 @@ from jupyter_chat_stream.shared.errors import (
 from jupyter_chat_stream.store.sql import database as database_module
 from jupyter_chat_stream.store.sql import migrations
 from jupyter_chat_stream.store.sql.database import Database
-from tests.store.bench import PATIENCE_S, Bench
+from tests.store.harness import PATIENCE_S, StoreHarness
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes are a matter of POSIX")
 as_root = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -35,9 +35,9 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def ours(path: Path) -> Path:
     """A database of ours with a thread in it, closed."""
-    bench = Bench(f"sqlite:///{path}")
-    bench.answered()
-    bench.close()
+    harness = StoreHarness(f"sqlite:///{path}")
+    harness.answered()
+    harness.close()
     return path
 
 
@@ -128,9 +128,9 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(
     with pytest.raises(StoreError):
         opened(ours)
     monkeypatch.undo()
-    bench = Bench(f"sqlite:///{ours}")
-    assert bench.damage() == []
-    bench.close()
+    harness = StoreHarness(f"sqlite:///{ours}")
+    assert harness.damage() == []
+    harness.close()
     conn = sqlite3.connect(ours)
     assert "mood" not in [row[1] for row in conn.execute("PRAGMA table_info(thread)")]
     conn.close()
@@ -144,17 +144,17 @@ def test_an_older_environment_goes_on_with_a_file_that_has_more(ours: Path) -> N
     conn.execute("INSERT INTO migration VALUES ('m0042_links', 7)")
     conn.commit()
     conn.close()
-    bench = Bench(f"sqlite:///{ours}")
-    bench.answered()
-    assert bench.damage() == []
-    bench.close()
+    harness = StoreHarness(f"sqlite:///{ours}")
+    harness.answered()
+    assert harness.damage() == []
+    harness.close()
 
 
 def test_an_empty_file_becomes_a_database(path: Path) -> None:
     path.touch()
-    bench = Bench(f"sqlite:///{path}")
-    bench.answered()
-    bench.close()
+    harness = StoreHarness(f"sqlite:///{path}")
+    harness.answered()
+    harness.close()
 
 
 def test_a_file_is_in_wal_mode_and_nothing_is_lost_by_closing(ours: Path) -> None:
@@ -282,10 +282,10 @@ def test_the_file_is_0600_and_its_folder_0700_whatever_the_umask(tmp_path: Path)
     before = os.umask(0)
     try:
         path = tmp_path / "a" / "chat.db"
-        bench = Bench(f"sqlite:///{path}")
-        bench.answered()
+        harness = StoreHarness(f"sqlite:///{path}")
+        harness.answered()
         modes = {p.name: p.stat().st_mode & 0o777 for p in path.parent.iterdir()}
-        bench.close()
+        harness.close()
     finally:
         os.umask(before)
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -295,15 +295,15 @@ def test_the_file_is_0600_and_its_folder_0700_whatever_the_umask(tmp_path: Path)
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_that_keeps_nothing_is_gone_after_closing(url: str) -> None:
-    bench = Bench(url)
-    bench.answered()
-    assert bench.damage() == []
-    folder = bench.store.database.folder
+    harness = StoreHarness(url)
+    harness.answered()
+    assert harness.damage() == []
+    folder = harness.store.database.folder
     assert folder is not None
     assert folder.is_dir()
-    described = bench.store.database.describe()
+    described = harness.store.database.describe()
     assert described == {"backend": "sqlite", "url": "sqlite://", "durable": False}
-    bench.close()
+    harness.close()
     assert not folder.exists()
 
 
@@ -320,10 +320,10 @@ def test_a_relative_path_is_meant_from_where_the_process_stands_now(
 
 
 def test_a_path_with_odd_characters_works(tmp_path: Path) -> None:
-    bench = Bench(f"sqlite:///{tmp_path / 'my notes é #1' / 'chat.db'}")
-    bench.answered()
-    assert bench.store.look().result(PATIENCE_S)
-    bench.close()
+    harness = StoreHarness(f"sqlite:///{tmp_path / 'my notes é #1' / 'chat.db'}")
+    harness.answered()
+    assert harness.store.look().result(PATIENCE_S)
+    harness.close()
 
 
 def test_a_described_database_does_not_tell_its_password() -> None:
@@ -339,14 +339,14 @@ def test_a_described_database_does_not_tell_its_password() -> None:
 
 
 @pytest.fixture
-def two(ours: Path) -> Iterator[tuple[Bench, Bench]]:
-    one, other = Bench(f"sqlite:///{ours}"), Bench(f"sqlite:///{ours}")
+def two(ours: Path) -> Iterator[tuple[StoreHarness, StoreHarness]]:
+    one, other = StoreHarness(f"sqlite:///{ours}"), StoreHarness(f"sqlite:///{ours}")
     yield one, other
     one.close()
     other.close()
 
 
-def test_has_changed_tells_of_others_commits_once(two: tuple[Bench, Bench]) -> None:
+def test_has_changed_tells_of_others_commits_once(two: tuple[StoreHarness, StoreHarness]) -> None:
     """L9: a hint that costs one number; the first look always counts as a change."""
     one, other = two
 
@@ -366,10 +366,10 @@ def test_has_changed_tells_of_others_commits_once(two: tuple[Bench, Bench]) -> N
 
 def test_every_connection_of_a_closed_database_is_gone(ours: Path) -> None:
     """Else the WAL would stay, and on Windows the file could not be moved."""
-    bench = Bench(f"sqlite:///{ours}")
-    bench.answered()
-    bench.store.look().result(PATIENCE_S)
-    bench.close()
+    harness = StoreHarness(f"sqlite:///{ours}")
+    harness.answered()
+    harness.store.look().result(PATIENCE_S)
+    harness.close()
     assert [p.name for p in ours.parent.iterdir()] == ["chat.db"]
 
 

@@ -22,7 +22,7 @@ from jupyter_chat_stream.store.sql.database import Database
 from jupyter_chat_stream.store.sql.urls import parse_url
 from jupyter_chat_stream.store.store import Store
 from tests.postgres import Postgres
-from tests.store.bench import PATIENCE_S, Bench
+from tests.store.harness import PATIENCE_S, StoreHarness
 
 
 def name_of(url: str) -> str:
@@ -63,11 +63,11 @@ def test_many_may_open_a_new_database_at_once(postgres_url: str, postgres_server
 
 
 def test_opening_again_keeps_what_is_there(postgres_url: str) -> None:
-    bench = Bench(postgres_url)
-    thread = bench.thread(name="churn")
-    bench.answered(thread)
-    before = bench.events(thread)
-    again = bench.reopened()
+    harness = StoreHarness(postgres_url)
+    thread = harness.thread(name="churn")
+    harness.answered(thread)
+    before = harness.events(thread)
+    again = harness.reopened()
     assert again.thread(name="churn") == thread
     assert again.events(thread) == before
     assert again.damage() == []
@@ -171,21 +171,21 @@ def test_a_described_database_does_not_tell_its_password(postgres_url: str) -> N
 
 def test_a_search_does_not_mind_upper_and_lower_case(postgres_url: str) -> None:
     """As on SQLite, whose LIKE never does."""
-    bench = Bench(postgres_url)
+    harness = StoreHarness(postgres_url)
     try:
-        bench.thread(name="Churn in Q3")
+        harness.thread(name="Churn in Q3")
 
         def found(q: str) -> int:
             options: Any = {"q": q, "project": None, "archived": False, "limit": 9, "before": None}
-            return len(bench.look(lambda conn: list_threads(conn, "local", **options)))
+            return len(harness.look(lambda conn: list_threads(conn, "local", **options)))
 
         assert [found(q) for q in ("churn", "CHURN", "q3", "churn%q3", "z")] == [1, 1, 1, 0, 0]
     finally:
-        bench.close()
+        harness.close()
 
 
-class Light(Bench):
-    """A bench of a server that executes nothing itself."""
+class Light(StoreHarness):
+    """A harness of a server that executes nothing itself."""
 
     def opened(self) -> Store:
         return Store.open(self.url, now_ms=self.clock, is_light=True)
@@ -193,22 +193,22 @@ class Light(Bench):
 
 def test_an_idle_store_holds_few_connections(postgres_url: str, postgres_server: Postgres) -> None:
     """Many servers share one Postgres: one that writes, one that reads, one that listens."""
-    bench = Light(postgres_url)
+    harness = Light(postgres_url)
     try:
-        run = bench.answered()
+        run = harness.answered()
         together = threading.Barrier(3, timeout=PATIENCE_S)
 
         def look(conn: Any) -> None:
             together.wait()
 
-        reading = [threading.Thread(target=bench.look, args=(look,)) for _ in range(3)]
+        reading = [threading.Thread(target=harness.look, args=(look,)) for _ in range(3)]
         for each in reading:
             each.start()
         for each in reading:
             each.join(PATIENCE_S)
-        assert bench.row(run)["content"] == "a"
+        assert harness.row(run)["content"] == "a"
         with postgres_server.connect() as conn:
             sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = %s"
             assert conn.execute(sql, [name_of(postgres_url)]).fetchone()[0] <= 3  # type: ignore[index]
     finally:
-        bench.close()
+        harness.close()

@@ -14,7 +14,7 @@ from jupyter_chat_stream.store.chat.claims import Claimed, Due, claim, find_due
 from jupyter_chat_stream.store.log.transaction import Transaction
 from jupyter_chat_stream.store.sql import migrations
 from jupyter_chat_stream.store.store import Store
-from tests.store.bench import Bench
+from tests.store.harness import StoreHarness
 
 # What the code of generation 1 wrote: an ended answer, one in the making, one behind it.
 GENERATION_1 = Path(__file__).with_name("generation1.sql")
@@ -46,13 +46,13 @@ def old(tmp_path: Path) -> str:
 
 def test_an_older_database_is_upgraded_and_agrees_with_its_log(old: str) -> None:
     """L7"""
-    bench = Bench(old)
-    assert bench.damage() == []
-    assert bench.scalar("SELECT COUNT(*) FROM event") == 13
-    assert bench.scalar("SELECT system FROM preference") == "Be brief."
-    assert bench.scalar("SELECT COUNT(*) FROM lease") == 0
-    bench.close()
-    again = Bench(old)
+    harness = StoreHarness(old)
+    assert harness.damage() == []
+    assert harness.scalar("SELECT COUNT(*) FROM event") == 13
+    assert harness.scalar("SELECT system FROM preference") == "Be brief."
+    assert harness.scalar("SELECT COUNT(*) FROM lease") == 0
+    harness.close()
+    again = StoreHarness(old)
     assert again.damage() == []
     again.close()
 
@@ -61,36 +61,36 @@ def test_a_database_with_archived_deltas_is_upgraded_and_agrees_with_its_log(
     tmp_path: Path,
 ) -> None:
     """L2, L7: the archived deltas are deleted; the hash of the message still stands for them."""
-    bench = Bench(restored(GENERATION_2, tmp_path))
-    assert bench.damage() == []
+    harness = StoreHarness(restored(GENERATION_2, tmp_path))
+    assert harness.damage() == []
     names = "SELECT group_concat(name) FROM sqlite_master WHERE type = 'table'"
-    assert not {"anchor", "archive"} & set(bench.scalar(names).split(","))
-    thread = bench.look(lambda conn: find_due(conn, 2**50))[0].run.thread
-    events = bench.events(thread)
+    assert not {"anchor", "archive"} & set(harness.scalar(names).split(","))
+    thread = harness.look(lambda conn: find_due(conn, 2**50))[0].run.thread
+    events = harness.events(thread)
     assert [event.seq for event in events] == [1, 2, 3, 4, *range(7, 24)]
     sql = "SELECT parts FROM message WHERE pk = :pk"
-    assert bench.scalar(sql, pk=2) == '[{"kind":"text","text":"Prices rose."}]'
-    assert bench.damage() == []
-    bench.close()
+    assert harness.scalar(sql, pk=2) == '[{"kind":"text","text":"Prices rose."}]'
+    assert harness.damage() == []
+    harness.close()
 
 
 def test_the_tables_that_nothing_uses_are_dropped_on_both_databases(database_url: str) -> None:
     """L2, L7"""
-    bench = Bench(database_url)
-    run = bench.answered()
+    harness = StoreHarness(database_url)
+    run = harness.answered()
     for sql in DROPPED:
-        bench.sql(sql)
+        harness.sql(sql)
     row = {"run": run.pk, "thread": run.thread.pk}
-    bench.sql("INSERT INTO archive VALUES (:run, 5, :thread, 1)", **row)
-    bench.sql("INSERT INTO anchor VALUES (1, :thread)", thread=run.thread.pk)
-    bench.sql("DELETE FROM migration WHERE name = 'm0004_drop_unused'")
-    bench = bench.reopened()
-    assert bench.damage() == []
-    inspected = bench.look(lambda conn: inspect(conn).get_table_names())
+    harness.sql("INSERT INTO archive VALUES (:run, 5, :thread, 1)", **row)
+    harness.sql("INSERT INTO anchor VALUES (1, :thread)", thread=run.thread.pk)
+    harness.sql("DELETE FROM migration WHERE name = 'm0004_drop_unused'")
+    harness = harness.reopened()
+    assert harness.damage() == []
+    inspected = harness.look(lambda conn: inspect(conn).get_table_names())
     assert not {"anchor", "archive"} & set(inspected)
-    columns = bench.look(lambda conn: inspect(conn).get_columns("run"))
+    columns = harness.look(lambda conn: inspect(conn).get_columns("run"))
     assert "job_id" not in {column["name"] for column in columns}
-    bench.close()
+    harness.close()
 
 
 def take(tx: Transaction, due: Due) -> Claimed | None:
@@ -99,20 +99,20 @@ def take(tx: Transaction, due: Due) -> Claimed | None:
 
 def test_the_runs_of_an_older_database_keep_their_order(old: str) -> None:
     """L10: who was behind another is still, and who is sent now comes after both."""
-    bench = Bench(old)
-    thread = bench.look(lambda conn: find_due(conn, bench.clock()))[0].run.thread
-    bench.send(thread)
+    harness = StoreHarness(old)
+    thread = harness.look(lambda conn: find_due(conn, harness.clock()))[0].run.thread
+    harness.send(thread)
     taken = []
-    while due := bench.look(lambda conn: find_due(conn, bench.clock())):
+    while due := harness.look(lambda conn: find_due(conn, harness.clock())):
         assert len(due) == 1
         taken.append(due[0].run.id)
-        claimed = bench.do(lambda tx, due=due[0]: take(tx, due), thread.pk)
+        claimed = harness.do(lambda tx, due=due[0]: take(tx, due), thread.pk)
         assert claimed is not None
-        bench.append(claimed, Finalized(status="completed"), release=True)
+        harness.append(claimed, Finalized(status="completed"), release=True)
     sql = "SELECT id FROM run WHERE ended_ms IS NOT NULL ORDER BY pk"
-    assert taken == bench.look(lambda conn: [r[0] for r in conn.exec_driver_sql(sql)])[1:]
-    assert bench.damage() == []
-    bench.close()
+    assert taken == harness.look(lambda conn: [r[0] for r in conn.exec_driver_sql(sql)])[1:]
+    assert harness.damage() == []
+    harness.close()
 
 
 def test_code_of_the_first_generation_refuses_what_was_upgraded(
@@ -129,14 +129,14 @@ def test_who_only_reads_upgrades_nothing(database_url: str) -> None:
     """Servers of the older version go on with it."""
     with pytest.raises(DatabaseTooOld, match="no chat in the database yet"):
         Store.open(database_url, migrates=False)
-    bench = Bench(database_url)
+    harness = StoreHarness(database_url)
     last = migrations.MIGRATIONS[-1].__name__
-    bench.sql("DELETE FROM migration WHERE name = :name", name=last)
-    bench.sql("UPDATE meta SET value = '1'")
+    harness.sql("DELETE FROM migration WHERE name = :name", name=last)
+    harness.sql("UPDATE meta SET value = '1'")
     with pytest.raises(DatabaseTooOld, match="start one of this version"):
         Store.open(database_url, migrates=False)
-    assert bench.scalar("SELECT value FROM meta WHERE key = 'min_code_version'") == "1"
-    bench = bench.reopened()
-    assert bench.scalar("SELECT value FROM meta WHERE key = 'min_code_version'") == "3"
+    assert harness.scalar("SELECT value FROM meta WHERE key = 'min_code_version'") == "1"
+    harness = harness.reopened()
+    assert harness.scalar("SELECT value FROM meta WHERE key = 'min_code_version'") == "3"
     Store.open(database_url, migrates=False).close()
-    bench.close()
+    harness.close()

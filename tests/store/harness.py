@@ -1,8 +1,8 @@
 """A store under test, without an event loop: commands give their result, or raise.
 
-``Bench`` knows nothing of the database but its URL; what a test does to the database behind the
-store's back goes through ``sql`` (plain SQL) or ``refuse`` (the one thing each database does in
-its own way). A database joins the contract by one parameter in conftest.py.
+``StoreHarness`` knows only the URL of the database. A test changes the database behind the store's
+back through ``sql`` (plain SQL) or ``refuse`` (which each database does in its own way). A database
+joins the contract by one parameter in conftest.py.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ postgres_only = pytest.mark.parametrize("database_url", ["postgres"], indirect=T
 T = TypeVar("T")
 
 
-class Bench:
+class StoreHarness:
     """One open store, and what tests do with it."""
 
     def __init__(self, url: str, clock: Clock | None = None) -> None:
@@ -69,10 +69,10 @@ class Bench:
     def close(self) -> None:
         self.store.close()
 
-    def reopened(self) -> Bench:
+    def reopened(self) -> StoreHarness:
         """Close this one and open the same database again."""
         self.close()
-        return Bench(self.url, self.clock)
+        return StoreHarness(self.url, self.clock)
 
     # ------------------------------------------------------------------ doing
 

@@ -1,7 +1,7 @@
 """A store, a scripted provider and the local engine in the test's own loop, and a clock to turn.
 
-``Rig`` takes the place of the service: it sends, claims and executes step by step, or lets the
-engine do so. Nothing sleeps: ``until`` looks again after every commit and every end.
+``RunHarness`` takes the place of the service: it sends, claims and executes step by step, or lets
+the engine do so. Nothing sleeps: ``until`` looks again after every commit and every end.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MODEL = "scripted/model"
 T = TypeVar("T")
 
 
-class Rig:
+class RunHarness:
     """One process's store, provider and engine."""
 
     def __init__(
@@ -195,7 +195,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def running_rig(
+async def running_harness(
     folder: Path,
     *scripts: Any,
     provider: ScriptedProvider | None = None,
@@ -204,20 +204,20 @@ async def running_rig(
     make_engine: Callable[[RunServices, ChatStream], Any] = LocalEngine,
     url: str | None = None,
     **settings: Any,
-) -> AsyncIterator[Rig]:
+) -> AsyncIterator[RunHarness]:
     """Open a store in a folder; at the end the store must agree with its log (L7)."""
     clock = clock or Clock()
     config = ChatStream(**{"sweep_interval_s": 3600.0, **settings})
     store = make_store(url or f"sqlite:///{folder / 'chat.db'}", now_ms=clock)
     store.attach(asyncio.get_running_loop())
-    rig = Rig(store, provider or ScriptedProvider(*scripts), clock, config, make_engine)
+    harness = RunHarness(store, provider or ScriptedProvider(*scripts), clock, config, make_engine)
     try:
         try:
-            yield rig
+            yield harness
         finally:
-            await rig.engine.stop()
+            await harness.engine.stop()
         damage = await store.read(lambda conn: [str(found) for found in verify(conn)])
-        assert damage == rig.expected_damage, damage
+        assert damage == harness.expected_damage, damage
     finally:
         await asyncio.get_running_loop().run_in_executor(None, store.close)
 

@@ -1,4 +1,4 @@
-"""Take pictures of a chat for somebody to look at: `python -m tests.e2e.shots FOLDER`.
+"""Take pictures of a chat for somebody to look at: `python -m tests.e2e.screenshots FOLDER`.
 
 Each text is one chat, in light and dark. This is no test: nothing is asserted.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from scripts.chromium import find_chromium
+from tests.e2e.chat_page import MODEL, ChatPage
 from tests.e2e.conftest import FLAGS
-from tests.e2e.gauge import MODEL, Stage
 from tests.e2e.sites import FLAVOURS, Site
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -99,16 +99,16 @@ def _take_all(site: Site, folder: Path) -> None:
             executable_path=find_chromium(), chromium_sandbox=False, args=list(FLAGS)
         )
         context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
-        stage = Stage(context, site, "shots")
+        chat_page = ChatPage(context, site, "shots")
         threads = _answered(site)
         for look, theme in THEMES.items():
-            stage.page.evaluate(_THEME, theme)
-            stage.page.wait_for_function(_IS_DRAWN, arg=theme)
+            chat_page.page.evaluate(_THEME, theme)
+            chat_page.page.wait_for_function(_IS_DRAWN, arg=theme)
             for name, thread in threads.items():
-                chat = stage.show(thread)
+                chat = chat_page.show(thread)
                 chat.root.evaluate(_TALL)
-                chat.root.evaluate("node => gauge.settle(node)")
-                stage.page.screenshot(path=folder / f"{name}-{look}.png")
+                chat.root.evaluate("node => chatPage.settle(node)")
+                chat_page.page.screenshot(path=folder / f"{name}-{look}.png")
         browser.close()
 
 

@@ -1,8 +1,9 @@
-// Runs in a page before anything else: measures how long the page was busy, and reads what it shows.
+// Runs in a page before anything else: measures how long the page was busy, and reads its answers.
 //
-// `gauge.begin()` forgets what was measured; `gauge.read()` answers it in ms. `gauge.settle(node)`
-// waits until a node has not changed for a while; `gauge.drawn(node)` is its HTML without what two
-// drawings of one text may differ in: the pieces they were drawn in, and ids of formulas.
+// `chatPage.begin()` forgets the measurements; `chatPage.read()` returns them in ms.
+// `chatPage.settle(node)` waits until a node has not changed for a while. `chatPage.drawn(node)` is
+// its HTML without the parts that may differ between two drawings of one text: the pieces in which
+// the text was drawn, and the ids of formulas.
 (() => {
   const QUIET_MS = 400;
   const QUIET_FRAMES = 20;
@@ -128,5 +129,5 @@
     return copy.textContent;
   };
 
-  window.gauge = { begin, read, settle, drawn, said };
+  window.chatPage = { begin, read, settle, drawn, said };
 })();

@@ -1,8 +1,8 @@
-"""A provider that says what was said to it, as far as the test has let it.
+"""A provider that repeats the user's message, as far as the test allows.
 
-So that a test can act in the middle of an answer on a machine of any speed. It reaches the
-server as a third party's does: by an entry point. `Tap` is the test's end: a file that holds how
-many characters may have come.
+With it, a test can act in the middle of an answer on a machine of any speed. The server finds the
+provider by an entry point, as it finds a third party's. The test holds an `AnswerGate`: a file
+with the number of characters that the provider may send.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from typing import Any
 
 from jupyter_chat_stream.providers.base import Chunk, EndChunk, Model, Prompt, Provider, TextChunk
 
-MODEL = "held/echo"
+MODEL = "gated/echo"
 ALL = 1_000_000
 LOOK_S = 0.01
 CHUNK_S = 0.005
-ENTRY_POINTS = "[jupyter_chat_stream.providers]\nheld = tests.e2e.held:create\n"
-METADATA = "Metadata-Version: 2.1\nName: held\nVersion: 1.0\n"
+ENTRY_POINTS = "[jupyter_chat_stream.providers]\ngated = tests.e2e.gated_provider:create\n"
+METADATA = "Metadata-Version: 2.1\nName: gated\nVersion: 1.0\n"
 _USAGE = {"input_tokens": 1, "output_tokens": 1, "cache_read_tokens": 0, "cache_write_tokens": 0}
 
 
 def install(folder: Path) -> None:
     """Make a folder that, on the path, brings the provider."""
-    info = folder / "held-1.0.dist-info"
+    info = folder / "gated-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(METADATA)
     (info / "entry_points.txt").write_text(ENTRY_POINTS)
 
 
-class Tap:
+class AnswerGate:
     """Lets an answer through, so far."""
 
     def __init__(self, path: Path) -> None:
@@ -42,7 +42,7 @@ class Tap:
     @property
     def params(self) -> dict[str, Any]:
         """What to send along with the message."""
-        return {"tap": str(self._path)}
+        return {"gate": str(self._path)}
 
     def open(self, chars: int = ALL) -> None:
         """Let so many characters of the answer through; all of it by default."""
@@ -60,14 +60,14 @@ def words(count: int, in_paragraph: int = 30) -> str:
     return "\n\n".join(paragraphs)
 
 
-def create() -> HeldProvider:
-    return HeldProvider()
+def create() -> GatedProvider:
+    return GatedProvider()
 
 
-class HeldProvider(Provider):
+class GatedProvider(Provider):
     """Streams what the user said last."""
 
-    name = "held"
+    name = "gated"
 
     def models(self) -> tuple[Model, ...]:
         return (
@@ -91,12 +91,12 @@ class HeldProvider(Provider):
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         whole = next(turn.text for turn in reversed(prompt.turns) if turn.role == "user")
-        tap = Path(prompt.params["tap"]) if "tap" in prompt.params else None
+        gate = Path(prompt.params["gate"]) if "gate" in prompt.params else None
         said = len(prompt.partial)
         for piece in re.findall(r"\s*\S+", whole[said:]):
             said += len(piece)
             # The test is another process: there is no event to wait for.
-            while tap is not None and int(tap.read_text()) < said:  # noqa: ASYNC110
+            while gate is not None and int(gate.read_text()) < said:  # noqa: ASYNC110
                 await asyncio.sleep(LOOK_S)
             await asyncio.sleep(CHUNK_S)
             yield TextChunk(text=piece)

@@ -1,7 +1,7 @@
 """One page of JupyterLab that shows one chat after the other, and what it measures meanwhile.
 
 A cell's output is replaced in the open page, so that a text costs seconds and not a whole start.
-`gauge.js` measures in the page; the numbers are for people and benchmarks, never for a test.
+`chat_page.js` measures in the page; the numbers are for people and benchmarks, never for a test.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.e2e import notebooks
 from tests.e2e.pages import ChatView, NotebookPage
 from tests.e2e.sites import Site
 
-SCRIPT = Path(__file__).with_name("gauge.js")
+SCRIPT = Path(__file__).with_name("chat_page.js")
 MODEL = "demo/echo"
 LONG_TASK_MS = 50
 # Answers in the page within this time are late; longer means that the page is frozen.
@@ -38,7 +38,7 @@ _HOLD = """text => {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class PageTimings:
     """What a page measured since it was asked to begin, in ms."""
 
     tasks_ms: tuple[float, ...]  # the browser lists those of more than 50 ms
@@ -64,14 +64,14 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class DrawnAnswer:
     """What is drawn of an answer: its HTML without accidents, and the text in it."""
 
     html: str
     text: str
 
 
-class Stage:
+class ChatPage:
     """A notebook of one cell, whose output is the chat that is to be seen.
 
     With a thread, its chat is in the file, and is there again after a reload of the page.
@@ -98,12 +98,12 @@ class Stage:
 
     def begin(self) -> None:
         """Forget what was measured."""
-        self.page.evaluate("gauge.begin()")
+        self.page.evaluate("chatPage.begin()")
 
-    def measured(self) -> Measured:
+    def measured(self) -> PageTimings:
         """Read what was measured since `begin`."""
-        found = self.page.evaluate("gauge.read()")
-        return Measured(
+        found = self.page.evaluate("chatPage.read()")
+        return PageTimings(
             tasks_ms=tuple(found["tasks"]),
             inputs_ms=tuple(found["inputs"]),
             frames_ms=tuple(found["frames"]),
@@ -139,16 +139,16 @@ def settled(chat: ChatView, run_id: str) -> Locator:
     """Wait until an ended answer does not change any more; give its content."""
     chat.expect_status(run_id, "completed")
     content = content_of(chat, run_id)
-    content.evaluate("node => gauge.settle(node)")
+    content.evaluate("node => chatPage.settle(node)")
     return content
 
 
-def drawn(content: Locator) -> Drawn:
+def drawn(content: Locator) -> DrawnAnswer:
     """Read what is drawn."""
     found: dict[str, Any] = content.evaluate(
-        "node => ({ html: gauge.drawn(node), text: gauge.said(node) })"
+        "node => ({ html: chatPage.drawn(node), text: chatPage.said(node) })"
     )
-    return Drawn(html=found["html"], text=found["text"])
+    return DrawnAnswer(html=found["html"], text=found["text"])
 
 
 def first_difference(one: str, other: str, around: int = 60) -> str:
