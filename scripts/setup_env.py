@@ -35,7 +35,7 @@ EXTENSION = VENV / "share" / "jupyter" / "labextensions" / "jupyter-chat-stream"
 # What each purpose needs beyond the package itself, smallest first: each includes the one before.
 EXTRAS = {"use": "demo", "test": "test", "check": "dev", "docs": "dev,docs"}
 # What decides whether the installed metadata is still right.
-DEFINITION = ("pyproject.toml", "jupyter_chat_stream/_version.py", "jupyter-config")
+DEFINITION = ("pyproject.toml", "labextension/package.json", "jupyter-config")
 # Variables that would put packages, or look for them, somewhere else.
 DIVERTING = ("PIP_PREFIX", "PIP_TARGET", "PIP_USER", "PYTHONHOME", "PYTHONPATH")
 

@@ -13,7 +13,7 @@ import { rendererFactory } from './mime';
 import { PAGE_CLOCK, createPage } from './page';
 import { keepChats } from './notebook-copies';
 import { type CopyExtent } from './snapshot';
-import { IChatPage } from './tokens';
+import { IChatPage, WIDGET_VERSION } from './tokens';
 
 const page: JupyterFrontEndPlugin<IChatPage> = {
   id: 'jupyter-chat-stream:page',
@@ -50,7 +50,7 @@ const widget: JupyterFrontEndPlugin<void> = {
   activate: (_app: JupyterFrontEnd, chats: IChatPage, registry: IJupyterWidgetRegistry | null) => {
     registry?.registerWidget({
       name: 'jupyter-chat-stream',
-      version: '0.1.0',
+      version: WIDGET_VERSION,
       exports: async () => (await import('./widget')).widgetClasses(() => chats)
     });
   }

@@ -7,10 +7,10 @@
  */
 import { DOMWidgetModel, DOMWidgetView } from '@jupyter-widgets/base';
 
+import { WIDGET_VERSION } from './tokens';
 import { type ChatPage, type MountedChat, mountChat } from './view/mount';
 
 export const MODULE = 'jupyter-chat-stream';
-const VERSION = '^0.1.0';
 
 /** The two classes that the widget registry asks for. */
 export function widgetClasses(page: () => ChatPage): {
@@ -31,10 +31,10 @@ export class ChatModel extends DOMWidgetModel {
       ...super.defaults(),
       _model_name: 'ChatModel',
       _model_module: MODULE,
-      _model_module_version: VERSION,
+      _model_module_version: `^${WIDGET_VERSION}`,
       _view_name: 'ChatView',
       _view_module: MODULE,
-      _view_module_version: VERSION,
+      _view_module_version: `^${WIDGET_VERSION}`,
       thread: '',
       run_id: '',
       value: '',

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts import hooks, version
+from scripts import hooks
 
 ROOT = Path(__file__).parents[2]
 HOME = "https://github.com/jupyter-chat-stream/jupyter-chat-stream"
@@ -43,56 +43,13 @@ def test_a_commits_files_go_to_the_tools_that_know_them() -> None:
     assert hooks.commands_for([]) == []
 
 
-def test_a_new_version_is_written_wherever_the_version_stands(tmp_path: Path) -> None:
-    for name in [*(name for name, _ in version.HOLDERS), version.CHANGELOG]:
-        copy = tmp_path / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
-    version.set_version(tmp_path, "1.2.3rc4")
-    for name, _ in version.HOLDERS:
-        before = (ROOT / name).read_text(encoding="utf-8").splitlines()
-        after = (tmp_path / name).read_text(encoding="utf-8").splitlines()
-        changed = [new for old, new in zip(before, after, strict=True) if old != new]
-        assert len(changed) == 1, name
-        assert '"1.2.3rc4"' in changed[0]
-
-
-@pytest.mark.parametrize(
-    ("present", "following"), [("0.1.0", "0.1.1"), ("0.2.0.dev0", "0.2.0"), ("1.0.0rc2", "1.0.0")]
-)
-def test_the_next_version_is_the_release_after_the_present_one(
-    tmp_path: Path, present: str, following: str
-) -> None:
-    holder = tmp_path / version.HOLDERS[0][0]
-    holder.parent.mkdir()
-    holder.write_text(f'__version__ = "{present}"\n')
-    assert version.next_patch(tmp_path) == following
-
-
-@pytest.mark.parametrize("present", ["0.1.0", "0.2.0.dev0"])
-def test_a_release_gives_the_unreleased_section_its_title_and_a_development_version_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, present: str
-) -> None:
-    monkeypatch.setattr(version, "HOLDERS", ())
-    (tmp_path / version.CHANGELOG).write_text("# Changelog\n\n## Unreleased\n\n- A line.\n")
-    version.set_version(tmp_path, present)
-    title = "Unreleased" if "dev" in present else present
-    text = (tmp_path / version.CHANGELOG).read_text()
-    assert text == f"# Changelog\n\n## {title}\n\n- A line.\n"
-
-
 def test_the_releaser_finds_its_marks_around_the_unreleased_section() -> None:
-    changelog = (ROOT / version.CHANGELOG).read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     before, start, rest = changelog.partition("<!-- <START NEW CHANGELOG ENTRY> -->")
     entry, end, _ = rest.partition("<!-- <END NEW CHANGELOG ENTRY> -->")
     assert (bool(start), bool(end)) == (True, True)
     assert "## " not in before
     assert entry.count("\n## ") == 1
-
-
-@pytest.mark.parametrize("arguments", [[], ["major"], ["1.2"], ["1.2.3", "1.2.4"]])
-def test_a_version_that_is_none_changes_nothing(arguments: list[str]) -> None:
-    assert version.main(arguments) == 2
 
 
 # ----------------------------------------------------------------------------------- metadata

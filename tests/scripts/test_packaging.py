@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import jupyter_chat_stream
+from jupyter_chat_stream.kernel.chat import VIEW_VERSION
 from scripts.frontend import BUNDLE, BUNDLED, FINGERPRINT, SOURCES, fingerprint
 
 ROOT = Path(__file__).parents[2]
@@ -37,9 +38,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         return archive.namelist()
 
 
-def test_front_end_and_package_have_the_same_version() -> None:
+def test_the_installed_version_is_that_of_the_front_end() -> None:
     front_end = json.loads((SOURCES / "package.json").read_text(encoding="utf-8"))
     assert front_end["version"] == jupyter_chat_stream.__version__
+
+
+def test_a_kernel_asks_for_the_widget_that_the_front_end_registers() -> None:
+    tokens = (SOURCES / "src" / "tokens.ts").read_text(encoding="utf-8")
+    found = re.search(r"WIDGET_VERSION = '(.+)'", tokens)
+    assert found is not None
+    assert f"^{found[1]}" == VIEW_VERSION
 
 
 def test_the_bundle_was_built_from_the_present_sources() -> None:
