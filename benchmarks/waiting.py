@@ -12,7 +12,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.postgres import Postgres
@@ -103,7 +103,7 @@ def _cpu_s(postgres: Postgres) -> float:
 
 async def make_wait(server: Server, count: int) -> None:
     """Have runs that wait for a person, for a time, or to be delivered."""
-    later = (datetime.now(timezone.utc) + TOMORROW).isoformat()
+    later = (datetime.now(UTC) + TOMORROW).isoformat()
     asks = count // 2
     sleeps = count - asks - min(MAX_LATER, count // 10)  # one user may have so many for later
     for number in range(count):

@@ -140,7 +140,7 @@ class _LeashServer:
             await writer.drain()
             while await reader.read(64):
                 pass
-        except (OSError, ValueError, asyncio.TimeoutError):
+        except (TimeoutError, OSError, ValueError):
             pass
         finally:
             self._parents.discard(writer)

@@ -104,7 +104,7 @@ class Sweep:
             due_at, wall_due_at = time.monotonic() + pause_s, self._wall_s() + pause_s
             try:
                 await asyncio.wait_for(self._nudged.wait(), pause_s)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 pass  # time for the regular look
             self._note_delay(due_at, wall_due_at)
 

@@ -272,5 +272,5 @@ async def _wait_for_more(reader: Reader, wait_s: float) -> None:
 
     try:
         await asyncio.wait_for(wait(), wait_s)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         pass  # nothing was published in time, and the caller returns no events

@@ -226,5 +226,5 @@ async def wait_briefly(events: Awaitable[object]) -> None:
     """Wait a moment for the events of what the server has already said; they may be late."""
     try:
         await asyncio.wait_for(events, LATE_EVENTS_S)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         pass

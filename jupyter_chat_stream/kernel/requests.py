@@ -46,7 +46,7 @@ async def open_thread(
     hold = await link.follow(thread["id"])
     try:
         await asyncio.wait_for(hold.follower.live(), OPEN_TIMEOUT_S)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         raise ServerUnavailable(
             f"The chat's server answers, but thread {thread['id']!r} cannot be followed: nothing "
             f"came for {OPEN_TIMEOUT_S:.0f} s. Does something between here and it stop WebSockets?",

@@ -223,7 +223,7 @@ class Run(ThreadMember):
         """Wait for the end, on the link's loop."""
         try:
             self._run = await asyncio.wait_for(self._follower.ended(self.id), timeout)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise TimeoutError(
                 f"Run {self.id!r} has not ended within {timeout} s; it goes on. "
                 "Wait again with run.wait(), or stop it with run.cancel()."
@@ -261,7 +261,7 @@ class Run(ThreadMember):
 
         try:
             return (await asyncio.wait_for(self._follower.until(ready), timeout))[0]
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise TimeoutError(
                 f"Run {self.id!r} ({self.status}) has asked nothing within {timeout} s; it goes on."
             ) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from ..shared.errors import InvalidInput
@@ -102,10 +102,10 @@ class Schedule:
         try:
             return local and local.astimezone(ZoneInfo(self.timezone))
         except (KeyError, OSError, ValueError):
-            return local and local.astimezone(timezone.utc)  # a zone this machine does not know
+            return local and local.astimezone(UTC)  # a zone this machine does not know
 
     def _shown(self, at: datetime) -> str:
-        is_its_own = at.tzinfo is not timezone.utc  # else this machine does not know the zone
+        is_its_own = at.tzinfo is not UTC  # else this machine does not know the zone
         return f"{at:%a %Y-%m-%d %H:%M}" if is_its_own else f"{at:%a %Y-%m-%d %H:%M} UTC"
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ name where ``zone`` finds one.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from ..shared.errors import InvalidInput
 from ..shared.events import from_iso, iso
@@ -32,7 +32,7 @@ def to_wire(when: When, field: str) -> str:
     follow_environment()
     try:
         if isinstance(when, timedelta):
-            at = datetime.now(timezone.utc) + when
+            at = datetime.now(UTC) + when
         elif isinstance(when, str):
             at = datetime.fromisoformat(when.strip())
         else:
@@ -51,4 +51,4 @@ def from_wire(at: str | None) -> datetime | None:
     if at is None:
         return None
     follow_environment()
-    return datetime.fromtimestamp(from_iso(at) / 1000, timezone.utc).astimezone()
+    return datetime.fromtimestamp(from_iso(at) / 1000, UTC).astimezone()

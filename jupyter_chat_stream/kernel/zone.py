@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ def local_zone() -> str:
     """
     follow_environment()
     wanted = os.environ.get("TZ")
-    today = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
+    today = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     found = _find(wanted, today.replace(hour=0), time.tzname)
     if found is None:
         clock = f"TZ={wanted!r}" if wanted is not None else "this machine's clock"

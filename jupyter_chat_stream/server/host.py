@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -171,7 +171,7 @@ class ServiceHost:
     def note_activity(self) -> None:
         """Note an executing run as activity of the server, so that it is not culled."""
         if self.current_activity() is not None:
-            self._settings["api_last_activity"] = datetime.now(timezone.utc)
+            self._settings["api_last_activity"] = datetime.now(UTC)
 
     async def _watch_activity(self) -> None:
         while True:

@@ -54,7 +54,7 @@ class Following(ServiceBase):
             while not is_over and clock() < deadline:
                 await asyncio.wait_for(reader.next(), deadline - clock())
                 _, is_over = await runs.progress(run)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             pass  # the reply is given as it is by then
         finally:
             reader.close()

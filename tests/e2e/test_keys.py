@@ -7,7 +7,7 @@ button (as Enter does) leaves the state as it is for the next control.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -69,7 +69,7 @@ def states(site: Site, name: str, gate: AnswerGate) -> dict[str, State]:
     typed = site.thread(f"{name}-typed", "demo/ask")
     answer_first_question(site, site.send(typed, "Ask", chars_per_second=0))
     later = site.thread(f"{name}-later", MODEL)
-    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
     for_later = {"content": "Later", "deliver_at": tomorrow.isoformat()}
     site.chat("POST", f"threads/{later}/messages", for_later)
     always = {"log", "resize", "field", "model", "later"}

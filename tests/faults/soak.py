@@ -87,7 +87,7 @@ def _round(database: str, seed: int, number: int, kills: int) -> bool:
     began = time.monotonic()
     try:
         counts = asyncio.run(_rage(database, folder, seed, number, kills))
-    except (AssertionError, asyncio.TimeoutError) as broken:
+    except (TimeoutError, AssertionError) as broken:
         say(f"{database}, round {number}, seed {seed}: {str(broken) or type(broken).__name__}")
         say(f"The processes' logs and what the tables held are in {folder}")
         return False

@@ -6,7 +6,7 @@ Hours pass by setting the clocks of the processes (process_faults.py), not by wa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -32,7 +32,7 @@ class Waiting:
         self.schedule: dict[str, Any] = {}
 
     async def begin(self) -> None:
-        server, now = self.server, datetime.now(timezone.utc)
+        server, now = self.server, datetime.now(UTC)
         later = (now + HALF_AN_HOUR).isoformat()
         self.runs = {
             "asked": (await server.send(await server.thread("demo/ask")))["run"],

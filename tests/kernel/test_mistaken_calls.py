@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -44,7 +44,7 @@ MISTAKES: list[tuple[str, Call, str]] = [
     ("key", lambda chat: chat.send("x", key="ä"), "'key' must be"),
     ("model", lambda chat: chat.send("x", model="echo"), "provider/model, such as demo/tour"),
     ("time", lambda chat: chat.send("x", deliver_at="tomorrow"), "give a datetime"),
-    ("far", lambda chat: chat.send("x", deliver_at=datetime(2090, 1, 1, tzinfo=timezone.utc)), "f"),
+    ("far", lambda chat: chat.send("x", deliver_at=datetime(2090, 1, 1, tzinfo=UTC)), "f"),
     ("cron", lambda chat: chat.schedule("x", cron="0 25 * * *"), "hour is wrong"),
     ("few", lambda chat: chat.schedule("x", cron="0 9"), "five fields"),
     (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -36,7 +36,7 @@ def name() -> str:
 
 def test_a_message_for_later_waits_and_others_go_before_it(name: str) -> None:
     chat = Chat(name, model=ECHO)
-    before = datetime.now(timezone.utc)
+    before = datetime.now(UTC)
     run = chat.send("Good morning", deliver_at=TOMORROW)
     assert (run.status, run.phase) == ("waiting", "waiting")
     assert run.wake_at is not None
@@ -77,7 +77,7 @@ def test_a_key_stands_for_one_time_too_l11(name: str) -> None:
     chat = Chat(name, model=ECHO)
     with pytest.raises(InvalidInput, match="timedelta"):
         chat.send("Later", key="later", deliver_at=TOMORROW)
-    at = datetime.now(timezone.utc) + TOMORROW
+    at = datetime.now(UTC) + TOMORROW
     runs = [chat.send("Later", key="later", deliver_at=at) for _ in range(2)]
     assert runs[0].id == runs[1].id
     runs[0].cancel()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -315,7 +315,7 @@ async def test_a_page_has_so_many_messages_their_runs_and_those_that_are_open(
     """A long thread is no long answer; whoever wants all of it pages on, or follows from 0."""
     monkeypatch.setattr(handlers, "MESSAGES", 4)
     thread_id = await chat_server.thread()
-    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
     later = await chat_server.send(thread_id, "L", deliver_at=tomorrow.isoformat())
     sent = [await chat_server.answered(thread_id, f"{n}") for n in range(3)]
     path = f"threads/{thread_id}/messages"

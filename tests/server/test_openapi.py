@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from tests.server.harness import ChatServer
 
 SPEC = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 EXAMPLES = 25
-NEXT_YEAR = f"{datetime.now(timezone.utc).year + 1}-01-01T00:00:00+01:00"
+NEXT_YEAR = f"{datetime.now(UTC).year + 1}-01-01T00:00:00+01:00"
 # Of what no schema can tell whether it can be meant, these can.
 MEANT = {
     "ModelId": ["demo/echo", "demo/fast", "demo/ask"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -138,7 +138,7 @@ def test_a_time_survives_the_wire(ms: int) -> None:
 
 
 def test_times_are_utc_to_the_millisecond() -> None:
-    at = datetime(2026, 11, 20, 9, 14, 28, 123_000, timezone.utc)
+    at = datetime(2026, 11, 20, 9, 14, 28, 123_000, UTC)
     assert iso(round(at.timestamp() * 1000)) == "2026-11-20T09:14:28.123Z"
     assert from_iso("2026-11-20T10:14:28.123+01:00") == from_iso("2026-11-20T09:14:28.123Z")
     assert from_iso("2026-11-20T09:14:28z") == from_iso("2026-11-20T09:14:28.000Z")

@@ -102,7 +102,7 @@ class Housekeeping:
             pause_s = self._config.housekeeping_interval_s
             try:
                 await self.look()
-            except (ChatStreamError, asyncio.TimeoutError) as error:
+            except (TimeoutError, ChatStreamError) as error:
                 code = getattr(error, "code", "timeout")
                 log.warning(Line("housekeeping.put_off", code=code))
             except Exception as error:  # noqa: BLE001  a bug must not end housekeeping for good

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 
@@ -18,7 +18,7 @@ def times(cron: str, zone: str, start: str, count: int) -> list[str]:
     found, now = [], from_iso(start)
     for _ in range(count):
         now = next_after(cron, zone, now)
-        found.append(datetime.fromtimestamp(now / 1000, timezone.utc).strftime("%d %H:%M"))
+        found.append(datetime.fromtimestamp(now / 1000, UTC).strftime("%d %H:%M"))
     return found
 
 
