@@ -132,14 +132,13 @@ class Proxy:
         if when == "after":
             # the other thread still forwards: what it reads from here on must not arrive
             _break(client)
-            probe = server.dup()
-            server.sendall(data)
-            probe.settimeout(PATIENCE_S)
-            try:
-                probe.recv(1, socket.MSG_PEEK)
-            except OSError:
-                pass  # the other thread was first to read the answer: it has come
-            probe.close()
+            with server.dup() as probe:
+                server.sendall(data)
+                probe.settimeout(PATIENCE_S)
+                try:
+                    probe.recv(1, socket.MSG_PEEK)
+                except OSError:
+                    pass  # the other thread was first to read the answer: it has come
         self._lost.set()
 
     def _spawn(self, work: object, *arguments: object) -> None:

@@ -56,13 +56,13 @@ class Channel:
         self._is_ending = False  # cancelled, although its task may take some turns to be done
         self._loop = asyncio.get_running_loop()
         self._says: set[asyncio.Task[None]] = set()
-        self._task = self._loop.create_task(self._keep_socket())
-        self._task.add_done_callback(self._socket_failed)
+        self.task = self._loop.create_task(self._keep_socket())
+        self.task.add_done_callback(self._socket_failed)
 
     @property
     def is_open(self) -> bool:
         """Whether the channel still works; one that failed carries nobody any more."""
-        return not (self._is_ending or self._task.done())
+        return not (self._is_ending or self.task.done())
 
     @property
     def has_room(self) -> bool:
@@ -85,7 +85,7 @@ class Channel:
     def _end_if_idle(self) -> None:
         if not self.followers:
             self._is_ending = True
-            self._task.cancel()
+            self.task.cancel()
 
     def _say_soon(self, frame: Mapping[str, object]) -> None:
         saying = self._loop.create_task(self._say(frame))

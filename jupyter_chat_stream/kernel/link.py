@@ -19,7 +19,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -35,6 +35,7 @@ from .follower import Follower, Frame
 
 RETRY_FOR_S = 10.0
 SILENCE_S = 45.0
+END_WITHIN_S = 1.0
 
 T = TypeVar("T")
 
@@ -113,12 +114,10 @@ class Link:
         self._thread.join(2)
 
     async def _stop(self) -> None:
+        # First, because tornado closes a socket in tasks of its own on this loop.
+        await _end([channel.task for channel in self._channels])
         # The loop is the link's own: whatever still runs there ends with it.
-        ending = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in ending:
-            task.cancel()
-        if ending:
-            await asyncio.wait(ending, timeout=1)
+        await _end(asyncio.all_tasks() - {asyncio.current_task()})
         self._loop.stop()
 
     # ------------------------------------------------------------------ the server
@@ -261,6 +260,12 @@ class Link:
     def _socket(self) -> WebSocketClientConnection | None:
         """The first channel's socket, where it is open."""
         return self._channels[0].socket if self._channels else None
+
+
+async def _end(tasks: Collection[asyncio.Task[Any] | None]) -> None:
+    ending = [task for task in tasks if task is not None and task.cancel()]
+    if ending:
+        await asyncio.wait(ending, timeout=END_WITHIN_S)
 
 
 class Hold:

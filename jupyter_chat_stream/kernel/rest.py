@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from asyncio import Future
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -123,7 +123,8 @@ async def open_socket(to: Connection) -> WebSocketClientConnection:
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
-        opening.add_done_callback(_close)  # tornado opens it all the same
+        with suppress(OSError, HTTPClientError):  # tornado opens it all the same
+            (await opening).close()
         raise
     except (OSError, HTTPClientError) as error:
         raise _unavailable(to, error) from error
@@ -150,11 +151,6 @@ def _not_plain(what: str) -> WrongCall:
         f"What was given cannot be sent: it holds {what}. Only texts, finite numbers, True, False, "
         "None, and lists and dicts of them can."
     )
-
-
-def _close(opening: Future[WebSocketClientConnection]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
 
 
 def _unavailable(to: Connection, error: Exception) -> ServerUnavailable:

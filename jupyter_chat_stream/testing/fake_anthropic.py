@@ -12,6 +12,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +22,8 @@ from .http_server import HttpConnection, HttpRequest, Left
 
 MAX_RECORDS = 10_000
 START_TIMEOUT_S = 10.0
+# asyncio needs three turns of its loop from an accepted socket to `connection_made`.
+TURNS_TO_ACCEPT = 4
 
 
 class Request:
@@ -187,6 +190,11 @@ class FakeAnthropic:
         self.url = f"http://{host}:{port}"
         started.set()
         await self._stopping.wait()
+        # A connection that asyncio accepts while its server closes would stay open for ever.
+        with suppress(NotImplementedError):  # Windows
+            self._loop.remove_reader(server.sockets[0].fileno())
+        for _ in range(TURNS_TO_ACCEPT):
+            await asyncio.sleep(0)
         server.close()
         for connection in list(self._connections):
             connection.abort()

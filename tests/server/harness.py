@@ -141,9 +141,9 @@ class ChatServer:
         for socket in self._sockets:
             await socket.closed()
         self._sockets.clear()
-        self._client.close()
         await self.app._cleanup()
         await self.app.http_server.close_all_connections()
+        self._client.close()
 
 
 class Socket:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import http.client
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -292,3 +294,26 @@ async def test_a_stream_that_is_left_is_counted() -> None:
     assert provider.active == 1
     await stream.aclose()
     assert (provider.active, provider.left) == (0, 1)
+
+
+def test_a_stop_while_clients_connect_leaves_no_socket_open() -> None:
+    fake = FakeAnthropic()
+    fake.start()
+    begun, over = threading.Event(), threading.Event()
+
+    def knock() -> None:
+        while not over.is_set():
+            try:
+                socket.create_connection(address).close()
+            except OSError:
+                return
+            begun.set()
+
+    address = (urlsplit(fake.url).hostname, urlsplit(fake.url).port)
+    knocking = threading.Thread(target=knock)
+    knocking.start()
+    assert begun.wait(10)
+    fake.stop()
+    over.set()
+    knocking.join()
+    gc.collect()  # pytest turns the warning of a socket that was left open into a failure
