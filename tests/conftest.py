@@ -19,9 +19,13 @@ from scripts.chromium import BROWSERS_VARIABLE, browsers_folder, find_chromium
 from tests.guard import refuse_foreign_connections
 from tests.postgres import Postgres
 
-# Settings of whoever runs the tests that would reach into them.
+# Settings of whoever runs the tests that would reach into them, or slow them down.
 FOREIGN_PREFIXES = ("ANTHROPIC_", "CLAUDE_", "IPYTHON", "JPY_", "JUPYTER", "PG")
-FOREIGN_NAMES = ("all_proxy", "http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
+PROXIES = ("all_proxy", "http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
+FOREIGN_NAMES = (*PROXIES, "pythondontwritebytecode")
+# Where each Python that is started finds these sources, and what makes its start quick.
+ROOT = Path(__file__).parent.parent
+PYTHONPATH = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "startup")])
 
 _home: Path | None = None
 
@@ -35,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if name.upper().startswith(FOREIGN_PREFIXES) or name.lower() in FOREIGN_NAMES:
             del os.environ[name]
     os.environ.update(home_environment(_home), **{BROWSERS_VARIABLE: str(browsers)})
+    os.environ["PYTHONPATH"] = PYTHONPATH
     refuse_foreign_connections()
 
 

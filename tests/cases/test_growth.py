@@ -20,7 +20,7 @@ from jupyter_chat_stream.kernel import channel, follower, link
 from jupyter_chat_stream.shared.config import CONNECTION_ENV
 from jupyter_chat_stream.shared.errors import ThreadNotFound
 from tests.conftest import home_environment
-from tests.kernel.harness import ROOT, JupyterServer, Kernel, until
+from tests.kernel.harness import JupyterServer, Kernel, until
 
 CASE = Path(__file__).parent / "chats_in_a_loop.py"
 ECHO = "demo/echo"
@@ -52,10 +52,9 @@ def followed() -> dict[str, int]:
 
 
 def test_the_case_is_played_as_it_was_given(running: JupyterServer, tmp_path: Path) -> None:
-    environment = {**running.kernel_environment, "PYTHONPATH": str(ROOT)}
     played = subprocess.run(
         [sys.executable, str(CASE)],
-        env=environment,
+        env=running.kernel_environment,
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -17,7 +17,6 @@ import pytest
 from tests.conftest import home_environment
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 PATIENCE_S = 120.0
 SECTIONS = {
     "two_folders.py": "one name in two folders, without JupyterLab, is two threads",
@@ -58,7 +57,6 @@ def fresh_environment(folder: Path) -> dict[str, str]:
     return {
         **os.environ,
         **home_environment(folder / "home"),
-        "PYTHONPATH": str(ROOT),
         "TMPDIR": str(temporary),
     }
 

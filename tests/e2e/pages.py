@@ -38,6 +38,10 @@ _CELLS = """panel => [...panel.content.model.cells].map(cell => ({
   count: cell.executionCount ?? null,
   outputs: cell.outputs?.length ?? 0
 }))"""
+# What a command gives is left in the page: a whole notebook takes seconds to come from there.
+_OPEN = """async path => {
+  await window.jupyterapp.commands.execute('docmanager:open', { path });
+}"""
 _RUN = """async (panel, index) => {
   panel.content.activeCellIndex = index;
   await window.jupyterapp.commands.execute('notebook:run-cell');
@@ -160,9 +164,8 @@ class NotebookPage:
 
     def also(self, path: str, *, kernel: bool = True) -> NotebookPage:
         """Open another notebook in the same page."""
-        command = "path => window.jupyterapp.commands.execute('docmanager:open', { path })"
         other = NotebookPage(self.page, self.site, path, "")
-        self.page.evaluate(command, path)
+        self.page.evaluate(_OPEN, path)
         other.wait(kernel=kernel)
         return other
 

@@ -25,7 +25,7 @@ from urllib.parse import quote
 import psutil
 
 from scripts.frontend import BUNDLE, ROOT
-from tests.conftest import home_environment
+from tests.conftest import PYTHONPATH, home_environment
 from tests.e2e import gated_provider
 
 TOKEN = "the-reader-s-token"
@@ -242,7 +242,7 @@ def _environment(folder: Path, old_lab: Path | None) -> dict[str, str]:
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(NOTIFICATIONS))
     plugins = folder / "plugins"
     gated_provider.install(plugins)
-    path = [str(ROOT), str(plugins)]
+    path = [PYTHONPATH, str(plugins)]
     if old_lab is not None:
         path.insert(0, str(old_lab))
         environment["JUPYTERLAB_DIR"] = str(old_lab / "share" / "jupyter" / "lab")

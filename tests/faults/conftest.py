@@ -13,7 +13,6 @@ pytest.register_assert_rewrite(*(f"tests.faults.{name}" for name in REWRITTEN))
 
 from tests.faults.databases import FaultyDatabase, FaultyPostgres, FaultySqlite, is_running  # noqa: E402
 from tests.faults.harness import FakeApi, ForkServer, Server, Worker  # noqa: E402  rewritten first
-from tests.faults.processes import ROOT  # noqa: E402
 from tests.postgres import Postgres  # noqa: E402
 
 MakeServer = Callable[..., Server]
@@ -68,11 +67,7 @@ def make_server(
     made: list[Server] = []
 
     def make(**given: Any) -> Server:
-        environment = {
-            **jupyter_environment,
-            "PYTHONPATH": str(ROOT),
-            **given.pop("environment", {}),
-        }
+        environment = {**jupyter_environment, **given.pop("environment", {})}
         given.setdefault("fork_server", fork_server)
         made.append(Server(tmp_path, environment, **given))
         return made[-1]
@@ -90,11 +85,7 @@ def make_worker(
     made: list[Worker] = []
 
     def make(**given: Any) -> Worker:
-        environment = {
-            **jupyter_environment,
-            "PYTHONPATH": str(ROOT),
-            **given.pop("environment", {}),
-        }
+        environment = {**jupyter_environment, **given.pop("environment", {})}
         given.setdefault("fork_server", fork_server)
         made.append(Worker(tmp_path, environment, number=len(made), **given))
         return made[-1]

@@ -23,7 +23,7 @@ from typing import Any
 
 from scripts.setup_env import PYTHON, environment
 from scripts.terminal import say
-from tests.conftest import FOREIGN_PREFIXES, home_environment
+from tests.conftest import FOREIGN_PREFIXES, PYTHONPATH, home_environment
 from tests.faults.databases import FaultyPostgres, FaultySqlite, is_running
 from tests.faults.harness import FakeApi, Server, Worker
 from tests.faults.processes import ROOT, ForkServer
@@ -104,7 +104,7 @@ async def _rage(database: str, folder: Path, seed: int, number: int, kills: int)
         fake = FakeApi(folder, chars=CHARS, chunk_chars=CHUNK_CHARS, delay_s=1 / CHUNKS_PER_S)
         ends.callback(fake.close)
         own = {n: v for n, v in os.environ.items() if not n.upper().startswith(FOREIGN_PREFIXES)}
-        env = {**own, **home_environment(folder / "home"), "PYTHONPATH": str(ROOT)}
+        env = {**own, **home_environment(folder / "home"), "PYTHONPATH": PYTHONPATH}
         common: dict[str, Any] = {
             "environment": {**env, **fake.environment},
             "fork_server": fork_server,

@@ -13,6 +13,7 @@ import pytest
 
 from jupyter_chat_stream.providers.demo.answers import long_text
 from jupyter_chat_stream.shared.events import MAX_DELTA_BYTES
+from tests.conftest import PYTHONPATH
 from tests.faults import misbehaving_provider
 from tests.faults.databases import FaultyDatabase
 from tests.faults.harness import UNREACHABLE, Process, Server
@@ -21,7 +22,7 @@ from tests.faults.laws import (
     assert_nothing_seen_was_lost,
     assert_reader_holds_the_state,
 )
-from tests.faults.processes import LOOK_S, ROOT, eventually
+from tests.faults.processes import LOOK_S, eventually
 from tests.faults.readers import Memory, Socket
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -35,7 +36,7 @@ MAX_CRASHES = 3
 def with_misbehaving(tmp_path: Path) -> dict[str, str]:
     """An environment in which the odd provider is installed."""
     folder = misbehaving_provider.install(tmp_path / "installed")
-    return {"PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))}
+    return {"PYTHONPATH": os.pathsep.join((str(folder), PYTHONPATH))}
 
 
 @asynccontextmanager

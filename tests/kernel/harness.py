@@ -44,7 +44,7 @@ class JupyterServer:
     """
 
     def __init__(self, environment: dict[str, str], folder: Path, **settings: Any) -> None:
-        self.environment = {**environment, "PYTHONPATH": str(ROOT)}
+        self.environment = dict(environment)
         self.connection = folder / "connection.json"
         self._folder = folder
         self._settings = settings
@@ -150,7 +150,7 @@ class Kernel:
     def __init__(self, environment: dict[str, str], folder: Path) -> None:
         self.manager = KernelManager(kernel_name="python3")
         self.manager.start_kernel(
-            env={**environment, "PYTHONPATH": str(ROOT)},
+            env=environment,
             cwd=str(folder),
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -180,7 +180,7 @@ def run_script(code: str, environment: dict[str, str], folder: Path) -> subproce
     script.write_text(code)
     return subprocess.Popen(
         [sys.executable, str(script)],
-        env={**environment, "PYTHONPATH": str(ROOT)},
+        env=environment,
         cwd=folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -57,10 +57,8 @@ def test_the_import_of_the_package_notes_the_working_directory(tmp_path: Path) -
     code += (
         "\nfrom jupyter_chat_stream.kernel.folder import find_folder; print(find_folder().project)"
     )
-    root = str(Path(__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": root}
     said = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
     assert said.stdout.strip() == str(tmp_path), said.stderr
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
-from tests.kernel.harness import PATIENCE_S, ROOT, JupyterServer, Outcome, collect, until
+from tests.conftest import PYTHONPATH
+from tests.kernel.harness import PATIENCE_S, JupyterServer, Outcome, collect, until
 
 # A provider of one's own: a proxy in front of the server says who it is.
 PEOPLE = """
@@ -43,7 +44,7 @@ def people(jupyter_environment: dict[str, str], tmp_path: Path) -> Iterator[Jupy
         "ServerApp.disable_check_xsrf": True,
     }
     server = JupyterServer(jupyter_environment, tmp_path, **settings)
-    server.environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(tmp_path)])
+    server.environment["PYTHONPATH"] = os.pathsep.join([PYTHONPATH, str(tmp_path)])
     server.start()
     yield server
     server.stop()

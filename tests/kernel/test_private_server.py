@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.kernel.harness import ROOT, Kernel, finish, run_script, until
+from tests.kernel.harness import Kernel, finish, run_script, until
 
 ASK = """
 from jupyter_chat_stream import Chat
@@ -257,7 +257,7 @@ def test_who_wants_no_private_server_gets_none(alone: dict[str, str], start: Sta
 def command(*words: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "jupyter_chat_stream", *words],
-        env={**environment, "PYTHONPATH": str(ROOT)},
+        env=environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -312,7 +312,7 @@ def test_serve_says_how_others_find_it_and_stays_until_it_is_stopped(
 ) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "jupyter_chat_stream", "serve"],
-        env={**alone, "PYTHONPATH": str(ROOT)},
+        env=alone,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -15,7 +15,6 @@ from jupyter_chat_stream.kernel import private_server
 from jupyter_chat_stream.shared.config import ChatStream, data_dir
 from jupyter_chat_stream.shared.errors import DataFolderRefused
 
-ROOT = Path(__file__).parents[2]
 NEXT_STEP = "JUPYTER_DATA_DIR"
 
 
@@ -75,7 +74,7 @@ def test_the_commands_say_so(
     tmp_path: Path, jupyter_environment: dict[str, str], command: str
 ) -> None:
     data = link_to_nowhere(tmp_path / "data")
-    environment = {**jupyter_environment, "JUPYTER_DATA_DIR": str(data), "PYTHONPATH": str(ROOT)}
+    environment = {**jupyter_environment, "JUPYTER_DATA_DIR": str(data)}
     done = subprocess.run(
         [sys.executable, "-m", "jupyter_chat_stream", command],
         env=environment,
@@ -90,7 +89,7 @@ def test_the_commands_say_so(
 
 def test_a_chat_in_a_script_says_so(tmp_path: Path, jupyter_environment: dict[str, str]) -> None:
     data = file_in_its_place(tmp_path / "data")
-    environment = {**jupyter_environment, "JUPYTER_DATA_DIR": str(data), "PYTHONPATH": str(ROOT)}
+    environment = {**jupyter_environment, "JUPYTER_DATA_DIR": str(data)}
     done = subprocess.run(
         [sys.executable, "-c", "from jupyter_chat_stream import Chat; Chat('x')"],
         env=environment,
