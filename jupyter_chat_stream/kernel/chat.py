@@ -21,7 +21,7 @@ from traitlets import Bool, Bunch, Int, TraitType, Unicode, validate
 
 from ..shared.errors import InvalidInput
 from ..shared.events import Event
-from ..shared.records import Params
+from ..shared.records import Params, ToolDefinition
 from . import history, inbox
 from .folder import Folder, find_folder
 from .follower import wait_briefly
@@ -31,7 +31,7 @@ from .observers import ObservableWidget
 from .options import check_kinds, refuse_unknown
 from .output import LiveOutput, MimeBundle, bundle, keep_newest_result
 from .preferences import PreferenceMethods
-from .requests import HEAD, OPTIONS, ToolDefinition, message_body, open_thread
+from .requests import HEAD, OPTIONS, message_body, open_thread
 from .rest import RequestBody
 from .run import EventPages, Run, ThreadMember
 from .run_order import is_busy, is_for_later, newest

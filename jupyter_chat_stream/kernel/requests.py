@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from ..shared.errors import InvalidInput, ServerUnavailable, WrongCall
-from ..shared.records import Params, ThreadRecord
+from ..shared.records import Params, ThreadRecord, ToolDefinition
 from .link import Hold, Link, path_of
 from .messages import Message
 from .options import check_kinds, refuse_unknown
@@ -16,7 +16,6 @@ from .rest import RequestBody
 from .times import When, to_wire
 
 OPEN_TIMEOUT_S = 30.0
-ToolDefinition = Mapping[str, Any]  # in the form of the Messages API
 HEAD: Any = object()  # the default parent: the thread's newest reply
 OPTIONS = ("model", "params", "tools", "context", "key", "parent", "deliver_at")
 

@@ -1,4 +1,4 @@
-"""The interface of a provider: a prompt in, an async stream of typed chunks out.
+"""The interface of a provider: it turns a prompt into an async stream of typed chunks.
 
 A provider knows nothing of threads, runs, events and the store. It raises subclasses of
 ``ProviderError`` only. It never retries: the run does, visibly. It closes its connections when its
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
+
+from ..shared.records import Params, Role, ToolDefinition, ToolInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,7 @@ class ReasoningChunk:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolInputChunk:
-    """A piece of the JSON text of one tool call's input; the first may be empty."""
+    """A piece of the JSON text of one tool call's input; the first piece may be empty."""
 
     tool_call_id: str
     name: str
@@ -38,11 +40,11 @@ class ToolInputChunk:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolCallChunk:
-    """A tool call whose input is whole."""
+    """A tool call with its complete input."""
 
     tool_call_id: str
     name: str
-    input: Mapping[str, Any]
+    input: ToolInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +59,12 @@ class ToolResultChunk:
 
 @dataclass(frozen=True, kw_only=True)
 class EndChunk:
-    """The end of the answer: the last chunk of every stream that was not cut.
+    """The end of the answer: the last chunk of every complete stream.
 
     ``usage`` counts tokens: ``input_tokens``, ``output_tokens``, ``cache_read_tokens``,
     ``cache_write_tokens``. ``stop_reason`` is one of the common words: ``end_turn``,
     ``max_tokens``, ``stop_sequence``, ``tool_use``, ``pause_turn``,
-    ``model_context_window_exceeded``; see ``endings`` for those that leave an answer incomplete.
+    ``model_context_window_exceeded``; ``endings`` names those that leave an answer incomplete.
     A refusal has no EndChunk: the provider raises ``Refusal``.
     """
 
@@ -73,11 +75,11 @@ class EndChunk:
 
 @dataclass(frozen=True, kw_only=True)
 class AskChunk:
-    """A question to a person; the run reads nothing of this stream after it.
+    """A question to a person; the run reads no chunk of this stream after it.
 
     After the reply the run calls the provider again, with one more item in ``Prompt.answers``.
-    ``runs.pauses`` limits the question. ``choices`` None allows any value; ``expires_in_s`` None
-    keeps the question open.
+    ``runs.pauses`` limits the question's size. ``choices`` None allows any value. ``expires_in_s``
+    None keeps the question open.
     """
 
     prompt: str
@@ -89,8 +91,8 @@ class AskChunk:
 class SleepChunk:
     """A pause until a time (ms since 1970); then the run calls the provider again.
 
-    The provider then yields the same chunk again. The run reads on, because the time has passed. So
-    compute the time from ``Prompt.begun_at_ms``, not from the moment of the call.
+    In that call the provider yields the same chunk again, and the run reads on, because the time
+    has passed. So compute the time from ``Prompt.begun_at_ms``, not from the moment of the call.
     """
 
     until_ms: int
@@ -111,16 +113,16 @@ Chunk = (
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """One whole turn of the conversation as a model gets to read it."""
+    """One whole turn of the conversation."""
 
-    role: Literal["user", "assistant"]
+    role: Role
     text: str
     cache: bool = False  # whether the provider should cache the prompt up to here
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """A question of this answer, with the reply of a person."""
+    """A question of this answer, and a person's reply to it."""
 
     prompt: str
     value: Any
@@ -131,11 +133,11 @@ class Answered:
 class Prompt:
     """The input of a provider for one answer.
 
-    ``model`` is the provider's own name for it (without the ``provider/``). ``partial`` is the
-    text this same answer already has from attempts that were cut or waited; the stream goes on
-    after it. ``answers`` are its questions that were answered, in their order: what is asked again
-    is what comes after them. ``begun_at_ms`` is when work on this answer began, the same for all
-    its attempts. ``tools`` are in the Messages API's form: name, description, input_schema.
+    ``model`` is the provider's own name of the model, without the ``provider/``. ``partial`` is the
+    text that this answer already has from earlier attempts; the stream begins right after it.
+    ``answers`` holds the questions of this answer that have a reply, in their order: the provider
+    does not ask them again. ``begun_at_ms`` is when work on this answer began; it is the same for
+    all attempts.
     """
 
     model: str
@@ -144,9 +146,9 @@ class Prompt:
     partial: str = ""
     answers: tuple[Answered, ...] = ()
     begun_at_ms: int = 0
-    tools: tuple[Mapping[str, Any], ...] = ()
+    tools: tuple[ToolDefinition, ...] = ()
     max_tokens: int | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Params = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +163,7 @@ class Model:
     canned: bool = False  # whether its answers are prepared texts
 
 
-# A model that its provider does not list: small enough for nearly every model in use.
+# The sizes of a model that its provider does not list: nearly every model in use has more.
 CONSERVATIVE_CONTEXT_TOKENS = 32_000
 CONSERVATIVE_OUTPUT_TOKENS = 4_096
 
@@ -172,7 +174,7 @@ class Provider(Protocol):
     name: str
 
     def models(self) -> tuple[Model, ...]:
-        """List the models worth offering; others may still be asked for by name."""
+        """List the models to offer; others can still be used by name."""
         ...
 
     def model(self, name: str) -> Model:
@@ -194,7 +196,7 @@ class Provider(Protocol):
         )
 
     def is_ready(self) -> bool:
-        """Whether a prompt could be sent now (a key is there); asks no network."""
+        """Whether a prompt could be sent now, for example because a key is there. No I/O."""
         ...
 
     async def warm(self) -> None:
@@ -203,8 +205,8 @@ class Provider(Protocol):
     def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         """Answer the prompt, ending with an EndChunk; raises ProviderError.
 
-        Whoever asks closes the generator, at the end, at a question or a sleep, or whenever it has
-        enough; that ends the request.
+        The caller closes the generator: at its end, at a question or a sleep, or earlier. Closing
+        it ends the request.
         """
         ...
 

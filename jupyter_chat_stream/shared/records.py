@@ -27,6 +27,8 @@ IncompleteReason = Literal["max_tokens", "context_window", "paused", "empty", "t
 Usage = Mapping[str, Any]
 # What a person sets beside the content of a message, e.g. "max_tokens": passed on to the model.
 Params = Mapping[str, Any]
+# A tool that a model may call, in the form of the Messages API: name, description, input_schema.
+ToolDefinition = Mapping[str, Any]
 # The arguments of a tool call: an object whose form the tool's own schema fixes.
 ToolInput = Mapping[str, Any]
 

@@ -1,9 +1,10 @@
-"""The Claude API through its official SDK.
+"""The provider of Claude models: the Claude API through its official SDK.
 
-One streamed request per answer, and one more after each pause, over aiohttp (half the CPU per
-delta of the SDK's default transport). The SDK is imported on first use or by `warm`, in a thread
-of its own: it takes most of a second. It never retries here; the run does, where everybody sees
-it. A silent server is the caller's to notice; leaving the iterator closes the connection.
+An answer is one streamed request, and one more after each pause of the model. The requests go over
+aiohttp, which takes half the CPU per delta of the SDK's default transport. The SDK is imported by
+`warm` or on first use, in a thread of its own, because the import takes most of a second. The SDK's
+retries are off: the run retries, where everybody sees it. The caller limits how long the API may be
+silent. Closing the iterator closes the connection.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from ...shared.errors import ProviderError, StreamCut
+from ...shared.errors import ProviderError
 from ..base import Chunk, EndChunk, Model, Prompt
 from . import failures, foreign, models, request
 from .key import KeySource
@@ -27,18 +28,20 @@ from .reading import Reading
 
 if TYPE_CHECKING:
     import anthropic
+    from anthropic.types import ContentBlockParam, RawMessageStreamEvent
+    from anthropic.types.message_create_params import MessageCreateParamsStreaming
 
 T = TypeVar("T")
 
 ENV_BASE_URL = "ANTHROPIC_BASE_URL"
 DEFAULT_BASE_URL = "https://api.anthropic.com"
 CONNECT_TIMEOUT_S = 15.0
-# Far above every stall_timeout_s: the last resort of a provider that is used without a run.
+# Far above every stall_timeout_s: it only helps a caller that is no run and sets no limit itself.
 READ_TIMEOUT_S = 900.0
-# A turn that pauses (tools of the API that take long) is gone on with so often within one attempt;
-# then the answer ends as `paused`, and a person decides.
+# The model pauses when tools of the API take long. One attempt continues a turn at most this often.
+# After that the answer ends as `paused`, and a person decides.
 MAX_PAUSES = 8
-# The end of the HTTP answer follows `message_stop` in the same breath.
+# The end of the HTTP answer comes right after `message_stop`.
 DRAIN_TIMEOUT_S = 0.25
 
 
@@ -51,9 +54,9 @@ class AnthropicProvider:
     """Streams answers of Claude models.
 
     Args:
-        key_file: where the key may be, None for Jupyter's data directory.
-        environ: read for the key and the address at every request; None for the real one.
-        now: the time in seconds since 1970, for ``retry-after`` dates.
+        key_file: the file with the key; None for the one in Jupyter's data directory.
+        environ: holds the key and the address, read at every request; None for `os.environ`.
+        now: returns the time in seconds since 1970, to read dates in ``retry-after``.
     """
 
     name = "anthropic"
@@ -68,50 +71,57 @@ class AnthropicProvider:
         self._environ = os.environ if environ is None else environ
         self._keys = KeySource(key_file, self._environ)
         self._now = now
-        self._clients: dict[tuple[str, str], _Held] = {}
+        self._clients: dict[tuple[str, str], _Client] = {}  # by key and address
 
     def models(self) -> tuple[Model, ...]:
-        """List the models worth offering, the best one to start with first."""
+        """List the models worth offering; the first is the default."""
         return models.MODELS
 
     def model(self, name: str) -> Model:
-        """Describe a model by name, listed or not."""
+        """Describe a model by name, also one that is not listed."""
         return models.find(name)
 
     def is_ready(self) -> bool:
-        """Return whether there is a key."""
+        """Whether a key can be read now."""
         return self._keys.is_there()
 
     async def warm(self) -> None:
-        """Import the SDK without holding up the event loop."""
+        """Import the SDK without blocking the event loop."""
         await _in_thread(_import_sdk)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         """Answer the prompt."""
         key = self._keys.read()
-        arguments = request.build(prompt, models.find(prompt.model))
+        model = models.find(prompt.model)
         reading = Reading(prompt)
+        arguments = request.build(prompt, model)
+        paused: list[ContentBlockParam] = []
         async with self._client(key) as client:
             for pauses in range(MAX_PAUSES + 1):
-                asked = _Asked(client=client, arguments=arguments, prompt=prompt, key=key)
-                async with aclosing(self._read(asked, reading)) as chunks:
+                async with aclosing(self._read(client, arguments, reading, key)) as chunks:
                     async for chunk in chunks:
                         if _is_pause(chunk) and pauses < MAX_PAUSES:
                             break
                         yield chunk
                     else:
                         return
-                arguments = request.after_pause(arguments, reading.go_on())
+                paused += reading.go_on()
+                arguments = request.build(prompt, model, paused)
 
-    async def _read(self, asked: _Asked, reading: Reading) -> AsyncGenerator[Chunk, None]:
+    async def _read(
+        self,
+        client: anthropic.AsyncAnthropic,
+        arguments: MessageCreateParamsStreaming,
+        reading: Reading,
+        key: str,
+    ) -> AsyncGenerator[Chunk, None]:
         """Read the answer to one request, up to its end."""
-        client, prompt, key = asked.client, asked.prompt, asked.key
         has_begun = False
         try:
-            events = await client.messages.create(**asked.arguments)
+            events = await client.messages.create(**arguments)
             has_begun = True
             try:
-                await foreign.check(events.response, prompt, key)
+                await foreign.check(events.response, reading.prompt, key)
                 async for event in events:
                     chunks = reading.feed(event)
                     if reading.is_ended:
@@ -124,74 +134,40 @@ class AnthropicProvider:
                 await events.close()
         except ProviderError:
             raise
-        except Exception as error:  # noqa: BLE001  translated, whatever the SDK lets through
-            # Not `from error`: what the SDK raises quotes bodies, and those quote prompts.
+        except Exception as error:  # noqa: BLE001  the SDK lets errors of many libraries through
+            # Not `from error`: errors of the SDK quote bodies, and bodies quote prompts.
             if client.is_closed():  # by `close`: aiohttp then raises a bare RuntimeError
                 raise failures.from_connection(error, has_begun=has_begun) from None
-            raise self._translate(error, prompt, key, has_begun=has_begun) from None
+            told = failures.translate(error, reading.prompt, key, self._now, has_begun=has_begun)
+            raise told from None
         for chunk in reading.finish():
             yield chunk
 
     async def close(self) -> None:
         """End all connections; streams that still run are cut."""
-        clients = [held.client for held in self._clients.values()]
+        clients = list(self._clients.values())
         self._clients.clear()
         for client in clients:
-            await client.close()
-
-    def _translate(
-        self, error: Exception, prompt: Prompt, key: str, *, has_begun: bool
-    ) -> ProviderError:
-        import aiohttp
-        import anthropic
-        import httpx2
-
-        network = (anthropic.APIConnectionError, httpx2.HTTPError, aiohttp.ClientError, OSError)
-        if isinstance(error, anthropic.APIStatusError):
-            return failures.from_status(error, prompt, key, self._now)
-        if isinstance(error, (*network, asyncio.TimeoutError)):
-            return failures.from_connection(error, has_begun=has_begun)
-        if has_begun and isinstance(error, (ValueError, TypeError, AttributeError, LookupError)):
-            return StreamCut(
-                "What the Claude API sent is not its protocol "
-                f"({type(error).__name__}). Look at ANTHROPIC_BASE_URL and at proxies in between."
-            )
-        return ProviderError(
-            f"The request to the Claude API failed in a way nobody foresaw "
-            f"({type(error).__name__}). Please report it."
-        )
+            await client.sdk.close()
 
     @asynccontextmanager
     async def _client(self, key: str) -> AsyncIterator[anthropic.AsyncAnthropic]:
-        """Lend the client of this key and address; others that nobody uses are closed."""
+        """Lend the client of a key and the present address; close others that are unused."""
         base_url = self._environ.get(ENV_BASE_URL, "").strip() or DEFAULT_BASE_URL
-        which = (key, base_url)
-        held = self._clients.get(which)
-        if held is None:
+        current = (key, base_url)
+        client = self._clients.get(current)
+        if client is None:
             made = await _in_thread(lambda: _make_client(key, base_url))
-            # A second request may have been faster; then this one, never used, is just dropped.
-            held = self._clients.setdefault(which, _Held(client=made))
-        held.streams += 1
+            # Another request may have made one meanwhile; then this one is dropped, never used.
+            client = self._clients.setdefault(current, _Client(sdk=made))
+        client.streams += 1
         try:
-            yield held.client
+            yield client.sdk
         finally:
-            held.streams -= 1
-            await self._close_idle_but(which)
-
-    async def _close_idle_but(self, which: tuple[str, str]) -> None:
-        idle = [w for w, held in self._clients.items() if w != which and not held.streams]
-        for closing in [self._clients.pop(other) for other in idle]:
-            await closing.client.close()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """One request: of the answer to a prompt, the first one or one after a pause."""
-
-    client: anthropic.AsyncAnthropic
-    arguments: Mapping[str, Any]
-    prompt: Prompt
-    key: str
+            client.streams -= 1
+            idle = [k for k, c in self._clients.items() if k != current and not c.streams]
+            for unused in [self._clients.pop(k) for k in idle]:
+                await unused.sdk.close()
 
 
 def _is_pause(chunk: Chunk) -> bool:
@@ -199,10 +175,10 @@ def _is_pause(chunk: Chunk) -> bool:
 
 
 @dataclass(kw_only=True)
-class _Held:
-    """A client and how many streams run over it."""
+class _Client:
+    """A client of the SDK, and how many streams use it now."""
 
-    client: anthropic.AsyncAnthropic
+    sdk: anthropic.AsyncAnthropic
     streams: int = 0
 
 
@@ -213,16 +189,16 @@ def _import_sdk() -> None:
         import anthropic.resources.messages  # else imported by the first request
     except ImportError as error:
         raise ProviderError(
-            f"The package of the Claude API is not whole ({error}). Where JupyterLab runs: "
-            "pip install 'anthropic[aiohttp]>=2'"
+            f"The package 'anthropic' is missing or incomplete ({error}). Where JupyterLab is "
+            "installed, run: pip install 'anthropic[aiohttp]>=2'"
         ) from error
     logger = logging.getLogger(anthropic.__name__)
     if logger.level == logging.NOTSET:
-        logger.setLevel(logging.INFO)  # its DEBUG writes whole prompts; ANTHROPIC_LOG still may
+        logger.setLevel(logging.INFO)  # DEBUG logs whole prompts; ANTHROPIC_LOG can still set it
 
 
 def _make_client(key: str, base_url: str) -> anthropic.AsyncAnthropic:
-    """Make a client; run in a thread, for the imports and for reading the certificates."""
+    """Make a client. Called in a thread: it imports the SDK and reads certificates from disk."""
     _import_sdk()
     import anthropic
     import httpx2
@@ -232,13 +208,13 @@ def _make_client(key: str, base_url: str) -> anthropic.AsyncAnthropic:
         base_url=base_url,
         max_retries=0,
         timeout=httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-        # A redirection would take the key and the prompt to an address that nobody chose.
+        # A redirection would send the key and the prompt to an address that nobody chose.
         http_client=anthropic.DefaultAioHttpClient(follow_redirects=False),
     )
 
 
-async def _drain(events: anthropic.AsyncStream[Any]) -> None:
-    """Read what follows the end of an answer: only then the connection can be used again."""
+async def _drain(events: anthropic.AsyncStream[RawMessageStreamEvent]) -> None:
+    """Read the rest of the HTTP answer, because only then the connection can be used again."""
 
     async def read() -> None:
         async for _ in events:
@@ -246,12 +222,12 @@ async def _drain(events: anthropic.AsyncStream[Any]) -> None:
 
     try:
         await asyncio.wait_for(read(), DRAIN_TIMEOUT_S)
-    except Exception:  # noqa: BLE001  the answer is whole; what is lost is a connection
+    except Exception:  # noqa: BLE001  the answer is whole; only the connection is lost
         return
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
-    """Run something slow in a thread of its own: the shared executor is not ours to fill."""
+    """Run slow work in a thread of its own: the loop's executor belongs to the whole server."""
     executor = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-claude")
     try:
         return await asyncio.get_running_loop().run_in_executor(executor, work)

@@ -1,23 +1,26 @@
-"""Content blocks of the Messages API: what is shown of them, and what a paused turn needs back.
+"""Content blocks of the Messages API, collected while they stream.
 
-A block is kept as the API's own object, its deltas beside it, because a turn that paused is gone on
-with by sending its blocks back as they came. Of a tool that the API runs itself, call and result
-are shown; a block of a kind that this version does not know is shown like a result, so that it
-neither breaks the answer nor lets the texts around it run together.
+A block is kept as the API's own JSON object beside its deltas, because a paused turn is continued
+by sending its blocks back unchanged. For a tool that the API runs itself, its call and its result
+are shown. A block of an unknown kind is shown as a result. That keeps the answer readable, and the
+texts before and after the block stay apart.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from ..base import ToolResultChunk
 
-MAX_TEXT_CHARS = 20_000  # of one text in a tool's result; web pages and files are longer
+if TYPE_CHECKING:
+    from anthropic.types import ContentBlockParam, RawContentBlockDelta
+
+MAX_TEXT_CHARS = 20_000  # of one text in a tool's result; web pages and files may be longer
 MAX_RESULT_CHARS = 200_000  # of a whole result, as JSON
-KNOWN = ("text", "thinking", "redacted_thinking")
-# What each kind of delta adds, and to which field of its block; citations are a list.
+WITHOUT_RESULT = ("text", "thinking", "redacted_thinking")
+# For each kind of delta, the field that holds its text. Citations are a list and not here.
 FIELDS = {
     "text_delta": "text",
     "thinking_delta": "thinking",
@@ -26,22 +29,25 @@ FIELDS = {
 }
 
 
-class Block:
-    """One block while it comes."""
+JsonObject = dict[str, object]
 
-    def __init__(self, value: dict[str, Any]) -> None:
+
+class Block:
+    """One block and the deltas that have come for it."""
+
+    def __init__(self, value: JsonObject) -> None:
         self.value = value
         self.kind = str(value.get("type") or "block")
         self._pieces: dict[str, list[str]] = {}
 
     @property
     def is_call(self) -> bool:
-        """Whether it is a tool's call, whoever runs the tool."""
+        """Whether the block calls a tool: one of the caller's or one of the API's."""
         return self.kind.endswith("tool_use")
 
     @property
     def is_result(self) -> bool:
-        """Whether it is what a tool of the API gave back."""
+        """Whether the block is the result of a tool that the API ran."""
         return self.kind.endswith("tool_result")
 
     @property
@@ -52,25 +58,26 @@ class Block:
     def name(self) -> str:
         return str(self.value.get("name") or self.kind)
 
-    def add(self, delta: Any) -> None:
-        """Take a delta in; of an unknown kind, its texts."""
+    def add(self, delta: RawContentBlockDelta) -> None:
+        """Add a delta; of a delta of an unknown kind, all its texts."""
         field = FIELDS.get(delta.type)
         if field is not None:
             self._pieces.setdefault(field, []).append(getattr(delta, field) or "")
         elif delta.type == "citations_delta":
-            cited = self.value.get("citations") or []
-            self.value["citations"] = [*cited, plain(delta).get("citation")]
+            cited = self.value.get("citations")
+            before = cited if isinstance(cited, list) else []
+            self.value["citations"] = [*before, plain(delta).get("citation")]
         else:
             for name, text in plain(delta).items():
                 if isinstance(text, str) and name != "type":
                     self._pieces.setdefault(name, []).append(text)
 
     def joined(self, field: str) -> str:
-        """Return what the deltas have added to a field."""
+        """Return the text that the deltas have added to a field."""
         return "".join(self._pieces.get(field, ()))
 
-    def input(self) -> dict[str, Any] | None:
-        """Return a call's input, from its deltas or from its start; None where it is not whole."""
+    def input(self) -> JsonObject | None:
+        """Return a call's input from its deltas, or from its start; None if it is cut off."""
         text = self.joined("partial_json")
         if not text.strip():
             given = self.value.get("input")
@@ -82,7 +89,11 @@ class Block:
         return whole if isinstance(whole, dict) else None
 
     def result(self, names: Mapping[str, str]) -> ToolResultChunk:
-        """Return what is shown of a result, or of a block of an unknown kind."""
+        """Return the chunk that shows a result, or a block of an unknown kind.
+
+        Args:
+            names: the name of the tool for each call's id.
+        """
         value = self.whole() or self.value
         call = str(value.get("tool_use_id") or value.get("id") or self.kind)
         name = names.get(call) or self.kind.removesuffix("_tool_result")
@@ -92,8 +103,8 @@ class Block:
             tool_call_id=call, name=name, success=_is_success(value), output=readable(output)
         )
 
-    def whole(self) -> dict[str, Any] | None:
-        """Return the block as the API takes it back; None where it does not take it."""
+    def whole(self) -> JsonObject | None:
+        """Return the block as the API accepts it back; None if the API would refuse it."""
         value = dict(self.value)
         for field in self._pieces:
             if field != "partial_json":
@@ -106,34 +117,34 @@ class Block:
         return None if self.kind == "thinking" and not value.get("signature") else value
 
 
-def plain(value: Any) -> dict[str, Any]:
-    """Return an object of the SDK as the JSON that came; kinds it does not know, too."""
+def plain(value: object) -> JsonObject:
+    """Return an object of the SDK as the JSON that came, also of a kind that the SDK ignores."""
     if hasattr(value, "to_dict"):
-        found: dict[str, Any] = value.to_dict(mode="json", warnings=False)
+        found: JsonObject = value.to_dict(mode="json", warnings=False)
         return found
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def given_back(blocks: Iterable[Block]) -> list[dict[str, Any]]:
+def to_send_back(blocks: Iterable[Block]) -> list[ContentBlockParam]:
     """Return the blocks of a paused turn for the next request, without blanks at the end."""
     found = [whole for whole in (block.whole() for block in blocks) if whole is not None]
     while found and found[-1].get("type") == "text":
-        text = found[-1]["text"].rstrip()
+        text = str(found[-1].get("text")).rstrip()
         if text:
             found[-1] = {**found[-1], "text": text}
             break
         found.pop()
-    return found
+    return [cast("ContentBlockParam", block) for block in found]
 
 
-def readable(value: Any) -> Any:
-    """Leave out of a result what nobody can read: encrypted text, files, what is too long."""
+def readable(value: object) -> object:
+    """Remove from a result the parts that nobody can read: encrypted texts, files, long texts."""
     shown = _readable(value)
     text = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
     return shown if len(text) <= MAX_RESULT_CHARS else _shortened(text, MAX_RESULT_CHARS)
 
 
-def _readable(value: Any) -> Any:
+def _readable(value: object) -> object:
     if isinstance(value, str):
         return _shortened(value, MAX_TEXT_CHARS)
     if isinstance(value, Mapping):
@@ -147,10 +158,10 @@ def _readable(value: Any) -> Any:
 
 
 def _shortened(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most} characters more)"
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most} more characters)"
 
 
-def _is_success(value: Mapping[str, Any]) -> bool:
+def _is_success(value: JsonObject) -> bool:
     content = value.get("content")
     if value.get("is_error") is True:
         return False

@@ -1,17 +1,18 @@
-"""Every way a request to the Claude API fails, as a class of the project's tree.
+"""Translates each failure of a request to the Claude API into one of the package's errors.
 
-The body's ``error.type`` decides, because an error inside a stream comes with status 200; the
-status decides where there is none. What the API says is quoted only for a refused request, where
-nobody could act without it, and only when it quotes neither the key nor the prompt.
+The body's ``error.type`` decides, because an error inside a stream comes with status 200. Without
+it, the status decides. The API's own message is quoted only if the API refused the request,
+because then nobody could act without it, and only if it holds neither the key nor the prompt.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...shared.errors import (
     BadKey,
@@ -29,6 +30,9 @@ from ...shared.errors import (
 from ..base import Prompt
 from . import foreign
 from .quoting import may_quote
+
+if TYPE_CHECKING:
+    import anthropic
 
 MAX_QUOTE_CHARS = 300
 MAX_RETRY_AFTER_S = 24 * 3600.0
@@ -54,66 +58,80 @@ _STATUSES: dict[int, type[ProviderError]] = {
     429: RateLimited,
     529: Overloaded,
 }
-_PASSING = (408, 429, 529)  # and 5xx: what a gateway says of a moment, not of itself
+_PASSING = (408, 429, 529)  # and 5xx: with these a gateway reports a failure that may pass
 _LOGIN_STATUS = 511  # "network authentication required": a captive portal
 _FILTERED = re.compile(r"(?i)blocked by content filter|content filtering policy")
 _TOO_LONG = re.compile(r"(?i)prompt is too long|exceed(s|ed)? (the )?context (limit|window)")
 
 
-def from_status(error: Any, prompt: Prompt, key: str, now: Callable[[], float]) -> ProviderError:
-    """Translate an ``anthropic.APIStatusError``: an HTTP error, or an error inside a stream."""
-    response, status = error.response, error.status_code
-    page = _page_of(error)
-    if 300 <= status < 400 or status == _LOGIN_STATUS or (page and not _passes(status)):
-        return foreign.not_the_provider(response, page or "", prompt, key)
-    type_, said = _read_body(error.body)
-    kind = _kind(type_, error.status_code, said)
-    facts: dict[str, Any] = {}
-    if error.status_code >= 300:
-        facts["http_status"] = error.status_code
-    if isinstance(error.request_id, str):
-        facts["request_id"] = error.request_id[:128]
-    if kind in (RateLimited, Overloaded, ProviderDown):
-        sentence = _SENTENCES[kind].format(status=status)
-        if page:
-            what = foreign.describe(response, page, prompt, key)
-            sentence = f"A server in between answered for the Claude API: {what}."
-        return kind(
-            sentence,
-            retry_after_s=retry_after_s(error.response.headers, now),
-            **facts,
+def translate(
+    error: Exception, prompt: Prompt, key: str, now: Callable[[], float], *, has_begun: bool
+) -> ProviderError:
+    """Translate an exception of the SDK, or of a library that the SDK uses."""
+    import aiohttp
+    import anthropic
+    import httpx2
+
+    network = (anthropic.APIConnectionError, httpx2.HTTPError, aiohttp.ClientError, OSError)
+    if isinstance(error, anthropic.APIStatusError):
+        return from_status(error, prompt, key, now)
+    if isinstance(error, (*network, asyncio.TimeoutError)):
+        return from_connection(error, has_begun=has_begun)
+    if has_begun and isinstance(error, (ValueError, TypeError, AttributeError, LookupError)):
+        return StreamCut(
+            "The stream does not follow the protocol of the Claude API "
+            f"({type(error).__name__}). Look at ANTHROPIC_BASE_URL and at proxies in between."
         )
-    if kind is NoSuchModel:
-        facts["model"] = f"anthropic/{prompt.model}"
-    sentence = _SENTENCES[kind].format(model=prompt.model)
-    if kind is BadRequest:
-        sentence += _quote(said, prompt, key)
-    return kind(sentence, **facts)
-
-
-def _page_of(error: Any) -> str | None:
-    """Return the text of an error that is none of the API's, which are JSON."""
-    return error.body if isinstance(error.body, str) and error.status_code >= 300 else None
-
-
-def _passes(status: int) -> bool:
-    return status in _PASSING or status >= 500
-
-
-def _read_body(body: Any) -> tuple[str, str]:
-    """Return the type and the message of the API's error object; empty texts without one."""
-    error = body.get("error") if isinstance(body, dict) else None
-    type_, said = (error.get("type"), error.get("message")) if isinstance(error, dict) else ("", "")
-    return (
-        type_ if isinstance(type_, str) else "",
-        said if isinstance(said, str) else "",
+    return ProviderError(
+        "The request to the Claude API failed with an error that this version does not know "
+        f"({type(error).__name__}). Please report it."
     )
 
 
-def _kind(type_: str, status: int, said: str) -> type[ProviderError]:
-    if _TOO_LONG.search(said) and (status == 400 or type_ == "invalid_request_error"):
+def from_status(
+    error: anthropic.APIStatusError, prompt: Prompt, key: str, now: Callable[[], float]
+) -> ProviderError:
+    """Translate an HTTP error, or an error inside a stream."""
+    response, status = error.response, error.status_code
+    page = error.body if isinstance(error.body, str) and status >= 300 else None  # no JSON
+    if 300 <= status < 400 or status == _LOGIN_STATUS or (page and not _may_pass(status)):
+        return foreign.not_the_provider(response, page or "", prompt, key)
+    type_, message = _read_body(error.body)
+    kind = _kind(type_, status, message)
+    facts: dict[str, Any] = {}
+    if status >= 300:
+        facts["http_status"] = status
+    if isinstance(error.request_id, str):
+        facts["request_id"] = error.request_id[:128]
+    sentence = _SENTENCES[kind].format(model=prompt.model, status=status)
+    if kind in (RateLimited, Overloaded, ProviderDown):
+        if page:
+            what = foreign.describe(response, page, prompt, key)
+            sentence = f"A server in between answered for the Claude API: {what}."
+        return kind(sentence, retry_after_s=retry_after_s(response.headers, now), **facts)
+    if kind is NoSuchModel:
+        facts["model"] = f"anthropic/{prompt.model}"
+    if kind is BadRequest:
+        sentence += _quote(message, prompt, key)
+    return kind(sentence, **facts)
+
+
+def _may_pass(status: int) -> bool:
+    return status in _PASSING or status >= 500
+
+
+def _read_body(body: object) -> tuple[str, str]:
+    """Return the type and the message of the API's error object; empty texts without one."""
+    error = body.get("error") if isinstance(body, dict) else None
+    found = (error.get("type"), error.get("message")) if isinstance(error, dict) else ()
+    type_, message = (text if isinstance(text, str) else "" for text in found or ("", ""))
+    return type_, message
+
+
+def _kind(type_: str, status: int, message: str) -> type[ProviderError]:
+    if _TOO_LONG.search(message) and (status == 400 or type_ == "invalid_request_error"):
         return PromptTooLong
-    if _FILTERED.search(said) and status < 500:
+    if _FILTERED.search(message) and status < 500:
         return Refusal
     by_type = _TYPES.get(type_)
     if by_type is not None and (status < 300 or by_type is not BadRequest):
@@ -127,8 +145,8 @@ def _kind(type_: str, status: int, said: str) -> type[ProviderError]:
 
 _SENTENCES: dict[type[ProviderError], str] = {
     BadKey: (
-        "The Claude API refuses the key of this server, or the key may not do this. Put a valid "
-        "one into ANTHROPIC_API_KEY where JupyterLab is started, or into the key file."
+        "The Claude API refuses this server's key, or this use of it. Put a valid key into "
+        "ANTHROPIC_API_KEY where JupyterLab is started, or into the key file."
     ),
     NoSuchModel: (
         "The Claude API knows no model {model!r}, or this key may not use it. Choose "
@@ -138,10 +156,10 @@ _SENTENCES: dict[type[ProviderError], str] = {
         "The conversation is longer than the model {model!r} can read. "
         "Start a new thread, or choose a model with a larger context."
     ),
-    RateLimited: "The Claude API has had enough requests from this key for now (rate limit).",
+    RateLimited: "The Claude API got too many requests with this key (rate limit).",
     Overloaded: "The Claude API is overloaded at the moment.",
     ProviderDown: "The Claude API failed on its side (status {status}).",
-    BadRequest: "The Claude API does not take this request.",
+    BadRequest: "The Claude API refuses this request.",
     Refusal: "The Claude API declined this request: its content filter blocked it.",
 }
 
@@ -150,7 +168,7 @@ def from_connection(error: BaseException, *, has_begun: bool) -> ProviderError:
     """Translate a failure of the network.
 
     Args:
-        has_begun: whether the answer had begun; then it was cut, else there was no connection.
+        has_begun: whether the answer had begun, so that its stream was cut.
     """
     names = {cls.__name__ for cls in type(error).__mro__}
     is_timeout = bool(names & {"TimeoutException", "APITimeoutError", "TimeoutError"})
@@ -166,8 +184,8 @@ def from_connection(error: BaseException, *, has_begun: bool) -> ProviderError:
     return StreamCut(f"The connection broke in the middle of the answer ({reason}).")
 
 
-def retry_after_s(headers: Any, now: Callable[[], float] = time.time) -> float | None:
-    """Read how long to wait: ``retry-after-ms``, or ``retry-after`` in seconds or as a date."""
+def retry_after_s(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
+    """Read the wait from ``retry-after-ms``, or from ``retry-after`` in seconds or as a date."""
     for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name)
         if value is None:
@@ -176,7 +194,7 @@ def retry_after_s(headers: Any, now: Callable[[], float] = time.time) -> float |
             wait_s = float(value) * unit_s
         except ValueError:
             wait_s = _until(value, now)
-        if 0 <= wait_s < float("inf"):  # not for NaN, nor for nonsense
+        if 0 <= wait_s < float("inf"):  # false for NaN, too
             return min(wait_s, MAX_RETRY_AFTER_S)
     return None
 
@@ -188,8 +206,8 @@ def _until(date: str, now: Callable[[], float]) -> float:
         return float("nan")
 
 
-def _quote(said: str, prompt: Prompt, key: str) -> str:
-    line = " ".join(said.split())[:MAX_QUOTE_CHARS]
-    if not line or (key and key in said) or not may_quote(line, prompt, key):
+def _quote(message: str, prompt: Prompt, key: str) -> str:
+    line = " ".join(message.split())[:MAX_QUOTE_CHARS]
+    if not line or (key and key in message) or not may_quote(line, prompt, key):
         return ""
     return f" It says: {line}"

@@ -1,9 +1,9 @@
-"""What answers in the API's place: a sign-in page, a proxy, a server of another kind.
+"""Recognizes answers that are not from the Claude API: from a sign-in page, a proxy or the like.
 
-A stream is read only where the answer says that it is one. Anything else ends the run at once,
-with a sentence that names what answered and says at what to look: the same request would meet the
-same page. The page of a gateway that fails (429, 5xx) is named, too, but its failure may pass: the
-run tries again, as after any other.
+An answer is read only if its media type says that it is a stream of events. Any other answer ends
+the run at once, because the same request would get the same answer. The error describes the answer
+and names the settings to look at. A gateway's page with status 429 or 5xx is described as well, but
+there the run tries again, because that failure may pass.
 """
 
 from __future__ import annotations
@@ -11,30 +11,33 @@ from __future__ import annotations
 import asyncio
 import html
 import re
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...shared.errors import NotTheProvider
 from ..base import Prompt
 from .quoting import as_line, may_quote
 
+if TYPE_CHECKING:
+    import httpx2
+
 EVENT_STREAM = "text/event-stream"
-MAX_PAGE_BYTES = 64 * 1024  # a title stands at the beginning
+MAX_PAGE_BYTES = 64 * 1024  # a page's title is at its beginning
 READ_TIMEOUT_S = 2.0
 MAX_TITLE_CHARS = 80
 MAX_NAME_CHARS = 100
 
 _TITLE = re.compile(r"<title\b[^>]*>(.{0,1000}?)</title", re.IGNORECASE | re.DOTALL)
 WHERE_TO_LOOK = (
-    "Look at ANTHROPIC_BASE_URL and at the proxies of the Jupyter server; one of them may want "
-    "somebody to sign in."
+    "Look at ANTHROPIC_BASE_URL and at the proxies of the Jupyter server; one of them may ask "
+    "for a sign-in."
 )
 
 
-async def check(response: Any, prompt: Prompt, key: str) -> None:
-    """Look at what answers before it is read.
+async def check(response: httpx2.Response, prompt: Prompt, key: str) -> None:
+    """Check the head of an answer before its body is read.
 
     Raises:
-        NotTheProvider: it is no stream of events.
+        NotTheProvider: the answer is no stream of events.
     """
     if media_type(response) == EVENT_STREAM:
         return
@@ -42,8 +45,10 @@ async def check(response: Any, prompt: Prompt, key: str) -> None:
     raise not_the_provider(response, body, prompt, key)
 
 
-def not_the_provider(response: Any, body: str, prompt: Prompt, key: str) -> NotTheProvider:
-    """Return the error for an answer that is not the API's."""
+def not_the_provider(
+    response: httpx2.Response, body: str, prompt: Prompt, key: str
+) -> NotTheProvider:
+    """Make the error for an answer that is not the API's."""
     return NotTheProvider(
         f"What answered is not the Claude API: {describe(response, body, prompt, key)}. "
         f"{WHERE_TO_LOOK}",
@@ -51,8 +56,8 @@ def not_the_provider(response: Any, body: str, prompt: Prompt, key: str) -> NotT
     )
 
 
-def describe(response: Any, body: str, prompt: Prompt, key: str) -> str:
-    """Name what answered: status, kind, title, and the host it came from."""
+def describe(response: httpx2.Response, body: str, prompt: Prompt, key: str) -> str:
+    """Describe an answer by its status, media type, title and host."""
     words = [f"status {response.status_code}", _kind(response, body)]
     title = _TITLE.search(body)
     line = as_line(html.unescape(title[1]), MAX_TITLE_CHARS) if title else ""
@@ -65,26 +70,26 @@ def describe(response: Any, body: str, prompt: Prompt, key: str) -> str:
     return f"{', '.join(words)}, {how} {host.rpartition('@')[2]}"
 
 
-def media_type(response: Any) -> str:
-    """Return the media type of an answer, without its parameters; empty where it names none."""
+def media_type(response: httpx2.Response) -> str:
+    """Return the media type of an answer, without its parameters; empty if there is none."""
     return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 
-def _kind(response: Any, body: str) -> str:
+def _kind(response: httpx2.Response, body: str) -> str:
     named = as_line(media_type(response), MAX_NAME_CHARS)
     if not body.strip():
         return f"{named}, empty" if named else "an empty answer"
-    return named or "an answer that does not say of what kind it is"
+    return named or "an answer without a media type"
 
 
-def _target(response: Any) -> str:
+def _target(response: httpx2.Response) -> str:
     found = re.match(r"https?://([^/?#]+)", response.headers.get("location", ""))
-    # Without its user and password before it is cut: a cut one would show them.
+    # User and password are removed before the text is cut to its length; else they could stay.
     return as_line(found[1].rpartition("@")[2], MAX_NAME_CHARS) if found else ""
 
 
-async def _beginning(response: Any) -> str:
-    """Read the beginning of a page, for its title; what cannot be read in time is left."""
+async def _beginning(response: httpx2.Response) -> str:
+    """Read the beginning of a page, for its title, for at most READ_TIMEOUT_S."""
     found = bytearray()
 
     async def read() -> None:
@@ -95,6 +100,6 @@ async def _beginning(response: Any) -> str:
 
     try:
         await asyncio.wait_for(read(), READ_TIMEOUT_S)
-    except Exception:  # noqa: BLE001  the page is named without its title
-        return found[:MAX_PAGE_BYTES].decode("utf-8", "replace")
+    except Exception:  # noqa: BLE001  the page is described without a title
+        pass
     return found[:MAX_PAGE_BYTES].decode("utf-8", "replace")

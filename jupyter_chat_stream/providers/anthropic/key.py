@@ -1,8 +1,8 @@
-"""Where the key for the Claude API comes from.
+"""Finds the key for the Claude API.
 
-``ANTHROPIC_API_KEY`` in the environment of the Jupyter server, else a key file that only its
-owner can read. The file is looked at for every request and read again when it has changed, so a
-key can be set, changed and taken away without a restart. No message here holds a key.
+The key is in the environment of the Jupyter server as ``ANTHROPIC_API_KEY``, or else in a key file
+that only its owner may read. Every request checks whether the file has changed, so the key can be
+set, changed and removed without a restart. No message of this module holds a key.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ MAX_KEY_FILE_BYTES = 4096
 
 def default_key_file() -> Path:
     """Return the path of the key file under Jupyter's data directory."""
-    from jupyter_core.paths import jupyter_data_dir  # 20 ms that few need
+    from jupyter_core.paths import jupyter_data_dir  # imports in 20 ms; few need it
 
     return Path(jupyter_data_dir()) / "chat-stream" / "anthropic.key"
 
 
 class KeySource:
-    """Finds the key, each time anew.
+    """Finds the key anew at each request.
 
     Args:
-        path: the key file; the environment's ``JUPYTER_CHAT_STREAM_ANTHROPIC_KEY_FILE`` wins
-            over it, None means Jupyter's data directory.
-        environ: for tests.
+        path: the key file, unless ``JUPYTER_CHAT_STREAM_ANTHROPIC_KEY_FILE`` in the environment
+            names another one; None for the file in Jupyter's data directory.
+        environ: the environment; None for `os.environ`.
     """
 
     def __init__(self, path: Path | None = None, environ: Mapping[str, str] | None = None) -> None:
@@ -44,7 +44,7 @@ class KeySource:
 
     @property
     def path(self) -> Path:
-        """Where the key file is, or would be."""
+        """The path of the key file, which need not exist."""
         named = self._environ.get(ENV_KEY_FILE)
         if named:
             return Path(named).expanduser()
@@ -54,8 +54,8 @@ class KeySource:
         """Return the key.
 
         Raises:
-            MissingKey: there is none, or its file is open to others.
-            BadKey: what is there cannot be a key.
+            MissingKey: there is no key, or other users can read its file.
+            BadKey: the text found cannot be a key.
         """
         key = self._environ.get(ENV_KEY, "").strip()
         where = f"the environment variable {ENV_KEY}"
@@ -66,13 +66,13 @@ class KeySource:
             raise self._missing()
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise BadKey(
-                f"What stands in {where} cannot be a key: it holds blanks, line breaks or "
+                f"The text in {where} cannot be a key: it holds blanks, line breaks or "
                 "characters outside ASCII. Write the key there and nothing else."
             )
         return key
 
     def is_there(self) -> bool:
-        """Return whether a key can be read now."""
+        """Whether a key can be read now."""
         try:
             self.read()
         except (MissingKey, BadKey):
@@ -100,7 +100,7 @@ class KeySource:
 
     @staticmethod
     def _refuse_if_open_to_others(path: Path, status: os.stat_result) -> None:
-        if os.name == "nt":  # modes say nothing about access there
+        if os.name == "nt":  # there the mode does not decide who may read
             return
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise MissingKey(
@@ -111,9 +111,9 @@ class KeySource:
 
     def _missing(self) -> MissingKey:
         return MissingKey(
-            "There is no key for the Claude API where the answer is made: in the Jupyter server, "
-            "or in a worker. %env or os.environ in a notebook reaches the kernel, "
-            f"not the server: set {ENV_KEY} where JupyterLab is started (or the worker), or write "
-            f"the key into the file {str(self.path)!r} there (mode 0600); it is read without a "
-            "restart. On a hub, ask whoever runs it. The models demo/... need no key."
+            "The process that makes the answer (the Jupyter server, or a worker) has no key for "
+            "the Claude API. %env or os.environ in a notebook sets a variable of the kernel, not "
+            f"of the server. Set {ENV_KEY} where JupyterLab is started (or the worker), or write "
+            f"the key into the file {str(self.path)!r} there (mode 0600), which needs no restart. "
+            "On a hub, ask its administrator. The models demo/... need no key."
         )

@@ -1,7 +1,7 @@
-"""The Claude models worth offering, and what a model's name tells about it.
+"""The Claude models in the list of models, and the facts that a model's name holds.
 
-Sizes are those of the model overview pages of November 2026. A name that is not listed may be
-asked for all the same and gets conservative sizes.
+Sizes are those of the model overview pages of November 2026. A model that is not listed can be used
+as well; it gets conservative sizes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _model(name: str, label: str, context_tokens: int, max_output_tokens: int) -
     )
 
 
-# The first is the one to take when nobody chose.
+# The first is the default.
 MODELS = (
     _model("claude-sonnet-5-5", "Claude Sonnet 5.5", 1_000_000, 128_000),
     _model("claude-opus-5-5", "Claude Opus 5.5", 1_000_000, 128_000),
@@ -40,7 +40,7 @@ _VERSION = re.compile(r"-(\d{1,2})(?:-(\d{1,2}))?(?=-|@|$)")
 
 
 def find(name: str) -> Model:
-    """Describe a model by name, listed or not.
+    """Describe a model by name, also one that is not listed.
 
     Raises:
         NoSuchModel: no model can have that name.
@@ -58,7 +58,7 @@ def find(name: str) -> Model:
 
 
 def version(name: str) -> tuple[int, int] | None:
-    """Read the version out of a model's name: (4, 6) for ``claude-opus-4-6``."""
+    """Read the version from a model's name: (4, 6) for ``claude-opus-4-6``."""
     match = _VERSION.search(name)
     if match is None:
         return None
@@ -66,12 +66,12 @@ def version(name: str) -> tuple[int, int] | None:
 
 
 def takes_thinking_budget(name: str) -> bool:
-    """Return whether the model takes a budget of thinking tokens; from 4.6 on it takes none."""
+    """Whether the model takes a budget of thinking tokens, as models before 4.6 do."""
     known = version(name)
     return known is not None and known < (4, 6)
 
 
 def thinks_unasked(name: str) -> bool:
-    """Return whether the model thinks without being asked to, as Claude 5 does."""
+    """Whether the model thinks without being asked to, as Claude 5 does."""
     known = version(name)
     return known is not None and known >= (5, 0)

@@ -1,4 +1,4 @@
-"""What may be quoted of what somebody else said: one plain line, bounded, without secrets."""
+"""Decides which texts from outside an error may quote: one short line, without secrets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from ..base import Prompt
 from .request import CONTINUE_MARK
 
-_WINDOW_CHARS = 16
+_WINDOW_CHARS = 16  # compared at once; the windows overlap by half
 
 
 def as_line(text: str, most: int) -> str:
-    """Return a text as one line of at most so many characters, without what cannot be seen."""
+    """Return a text as one line of at most ``most`` characters, without invisible ones."""
     shown = "".join(
         " " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char
         for char in text[: most * 8]
@@ -23,7 +23,7 @@ def as_line(text: str, most: int) -> str:
 
 
 def may_quote(line: str, prompt: Prompt, key: str) -> bool:
-    """Tell whether a line quotes neither the key nor the prompt."""
+    """Whether a line quotes neither the key nor the prompt."""
     if (key and key in line) or CONTINUE_MARK[:_WINDOW_CHARS] in line:
         return False
     return not any(_shares_text(line, text) for text in _texts(prompt))
@@ -36,7 +36,7 @@ def _texts(prompt: Prompt) -> Iterable[str]:
 
 
 def _shares_text(line: str, text: str) -> bool:
-    """Return whether a line quotes a text: whole, or any 24 characters of it in a row."""
+    """Whether a line quotes a text: the whole text, or any 24 characters of it in a row."""
     folded = " ".join(text.split()) if len(text) < 1_000_000 else text
     if folded and len(folded) >= 6 and folded in line:
         return True

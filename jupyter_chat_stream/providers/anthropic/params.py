@@ -1,0 +1,113 @@
+"""The parameters of one answer of a Claude model, checked once.
+
+==================  =======================================================================
+``thinking``        true, false, or ``{"budget_tokens": n}``
+``effort``          one of ``low``, ``medium``, ``high``, ``xhigh``, ``max``
+``stop_sequences``  a list of texts; the model stops before it would write one of them
+``tool_choice``     an object in the form of the Messages API
+==================  =======================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeGuard, cast, get_args
+
+from ...shared.errors import BadRequest
+from ...shared.records import Params
+from ...shared.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from anthropic.types import ToolChoiceParam
+
+Effort = Literal["low", "medium", "high", "xhigh", "max"]
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
+TOOL_CHOICES = ("auto", "any", "tool", "none")
+SAMPLING = ("temperature", "top_p", "top_k")
+NAMES = ("effort", "stop_sequences", "thinking", "tool_choice")
+MIN_THINKING_BUDGET_TOKENS = 1024  # the API's own limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaudeParams:
+    """The parameters of one answer."""
+
+    thinks: bool | None  # None: as the model does by itself
+    budget_tokens: int | None  # the most that thinking may take; None: not limited
+    effort: Effort | None
+    stop_sequences: list[str] | None
+    tool_choice: ToolChoiceParam | None
+
+
+def parse(given: Params) -> ClaudeParams:
+    """Check the parameters of a prompt.
+
+    Raises:
+        BadRequest: a parameter is unknown, or its value has the wrong form.
+    """
+    for name in given:
+        _check_name(name)
+    thinks, budget_tokens = _thinking(given.get("thinking"))
+    return ClaudeParams(
+        thinks=thinks,
+        budget_tokens=budget_tokens,
+        effort=_effort(given["effort"]) if "effort" in given else None,
+        stop_sequences=(
+            _stop_sequences(given["stop_sequences"]) if "stop_sequences" in given else None
+        ),
+        tool_choice=_tool_choice(given["tool_choice"]) if "tool_choice" in given else None,
+    )
+
+
+def _check_name(name: str) -> None:
+    if name in SAMPLING:
+        raise BadRequest(
+            f"The Claude API no longer takes {name!r} (since its version 2026-10-21). "
+            "Leave it out; 'effort' sets how much the model thinks.",
+            param=name,
+        )
+    if name not in NAMES:
+        raise BadRequest(
+            f"The Claude provider has no parameter {name!r}.{did_you_mean(name, NAMES)} "
+            f"It takes: {', '.join(NAMES)}.",
+            param=name,
+        )
+
+
+def _thinking(value: object) -> tuple[bool | None, int | None]:
+    if value is None or isinstance(value, bool):
+        return value, None
+    if isinstance(value, Mapping) and list(value) == ["budget_tokens"]:
+        budget = value["budget_tokens"]
+        if _is_whole(budget) and budget >= MIN_THINKING_BUDGET_TOKENS:
+            return True, budget
+    least = MIN_THINKING_BUDGET_TOKENS
+    raise _wrong("thinking", f'true, false or {{"budget_tokens": n}} with n of at least {least}')
+
+
+def _effort(value: object) -> Effort:
+    for effort in EFFORTS:
+        if value == effort:
+            return effort
+    raise _wrong("effort", f"one of {', '.join(EFFORTS)}")
+
+
+def _stop_sequences(value: object) -> list[str]:
+    if isinstance(value, (list, tuple)) and all(isinstance(v, str) and v for v in value):
+        return list(value)
+    raise _wrong("stop_sequences", "a list of texts that are not empty")
+
+
+def _tool_choice(value: object) -> ToolChoiceParam:
+    if isinstance(value, Mapping) and value.get("type") in TOOL_CHOICES:
+        return cast("ToolChoiceParam", value)
+    raise _wrong("tool_choice", "an object whose 'type' is auto, any, tool or none")
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _wrong(name: str, expected: str) -> BadRequest:
+    return BadRequest(f"The parameter {name!r} must be {expected}.", param=name)
