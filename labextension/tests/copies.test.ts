@@ -61,6 +61,8 @@ function harms(html: string): string[] {
   return page.head.childNodes.length > 0 ? [...found, page.head.innerHTML] : found;
 }
 
+const marked = new Marked({ gfm: true });
+
 describe('a copy', () => {
   it.each(CASES.copies)('is what Python writes: $name', ({ source, copy }) => {
     expect(harmless(source)).toBe(copy);
@@ -69,6 +71,11 @@ describe('a copy', () => {
   it('is what Python writes of every hostile text', () => {
     const hash = createHash('sha256').update(HOSTILE.map(harmless).join('\0'));
     expect(hash.digest('hex')).toBe(CASES.hostile_sha256);
+  });
+
+  it.each(['1. ', '- ', '>', '> - '])('can be read by JupyterLab, nested by %j', mark => {
+    const row = mark.repeat(10_000 / mark.length); // JupyterLab's reader runs out of stack
+    expect(marked.lexer(harmless(`${row}deep`)).length).toBe(1);
   });
 
   it.each(CASES.starts)('fits into $bytes bytes', ({ source, bytes, start }) => {
@@ -80,7 +87,6 @@ describe('a copy', () => {
     expect(oneLine(source)).toBe(line);
   });
 
-  const marked = new Marked({ gfm: true });
   const markdownIt = new MarkdownIt({ html: true, linkify: true });
   markdownIt.validateLink = () => true;
   it.each([

@@ -44,6 +44,12 @@ MAX_SUMMARY_LINES = 20
 MAX_HEADINGS = 100
 _HEADING = re.compile(r" {0,3}(?=#{1,6}(?:[ \t]|$))")
 _UNDERLINE = re.compile(r" {0,3}(?=(?:=+|-+)[ \t]*$)")
+# The most lists and quotes that a line may open: JupyterLab's contents take long for more.
+MAX_NESTING = 32
+_TOO_DEEP = re.compile(
+    rf"(?:[ \t]*(?:[-*+](?=[ \t])|[0-9]{{1,9}}[.)](?=[ \t])|>)){{{MAX_NESTING}}}[ \t]*"
+    r"(?:[0-9]{1,9}(?=[.)](?:[ \t]|$))|(?=[-*+](?:[ \t]|$)|>))"
+)
 # How many characters of lists and quotes may stand before a fence.
 MAX_FRONT = 200
 
@@ -279,11 +285,11 @@ class _Copy:
         if not self._out or self._out[-1] == "":
             # Pandoc reads settings between two such lines.
             lines[0] = "***" if _RULE.fullmatch(lines[0]) else lines[0]
-        lines[0] = self._heading(lines[0], _HEADING)
+        lines[0] = self._heading(_shallow(lines[0]), _HEADING)
         self._note_list(lines[0])
         self._at += 1
         while self._at < len(self._lines) and not self._begins_block(self._lines[self._at]):
-            line = self._lines[self._at]
+            line = _shallow(self._lines[self._at])
             lines.append(self._heading(self._heading(line, _HEADING), _UNDERLINE))
             self._note_list(line)
             self._at += 1
@@ -332,6 +338,12 @@ def _chunk(lines: list[str], keeps_dollar: bool) -> str:
     else:
         written = [inline("\n".join(each), keeps_dollar=keeps_dollar) for each in segments]
     return sealed("\n".join(written))
+
+
+def _shallow(line: str) -> str:
+    """Write the mark of a line's first list or quote beyond the limit as text."""
+    found = _TOO_DEEP.match(line)
+    return line if found is None else f"{found[0]}\\{line[found.end() :]}"
 
 
 def _count_marks(line: str) -> int:

@@ -7,6 +7,18 @@ const DELIMITERS = /^[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \
 const MAX_HEADINGS = 100;
 const HEADING = /^ {0,3}(?=#{1,6}(?:[ \t]|$))/;
 const UNDERLINE = /^ {0,3}(?=(?:=+|-+)[ \t]*$)/;
+/** The most lists and quotes that a line may open: JupyterLab's contents take long for more. */
+const MAX_NESTING = 32;
+const TOO_DEEP = new RegExp(
+  `^(?:[ \\t]*(?:[-*+](?=[ \\t])|[0-9]{1,9}[.)](?=[ \\t])|>)){${MAX_NESTING}}[ \\t]*` +
+    '(?:[0-9]{1,9}(?=[.)](?:[ \\t]|$))|(?=[-*+](?:[ \\t]|$)|>))'
+);
+
+/** Write the mark of a line's first list or quote beyond the limit as text. */
+export function shallow(line: string): string {
+  const deep = TOO_DEEP.exec(line)?.[0];
+  return deep === undefined ? line : `${deep}\\${line.slice(deep.length)}`;
+}
 
 /** Counts the headings of a copy, and turns those beyond the limit into text. */
 export class Headings {

@@ -10,7 +10,7 @@
  */
 import { inline, sealed } from './copied-inlines';
 import { RISKY_COMMAND } from './copied-maths';
-import { Headings, chunk, countMarks } from './copied-paragraphs';
+import { Headings, chunk, countMarks, shallow } from './copied-paragraphs';
 import { blanksOf, encoded, isEmpty, stripEnd, stripped, visible } from './copied-texts';
 
 const FENCE = /^( {0,3})(`{3,}|~{3,})([^\n]*)$/;
@@ -300,12 +300,12 @@ class Copy {
     if ((this._out.at(-1) ?? '') === '' && RULE.test(first)) {
       first = '***'; // Pandoc reads settings between two such lines.
     }
-    const lines = [this._headings.first(first)];
+    const lines = [this._headings.first(shallow(first))];
     this._noteList(first);
     this._at += 1;
     while (this._at < this._lines.length && !this._beginsBlock(this._line(this._at))) {
       const line = this._line(this._at);
-      lines.push(this._headings.next(line));
+      lines.push(this._headings.next(shallow(line)));
       this._noteList(line);
       this._at += 1;
     }
