@@ -118,3 +118,14 @@ it('gives no two classes or interfaces of the page the same name', () => {
   );
   expect(names.filter((name, at) => names.indexOf(name) !== at)).toEqual([]);
 });
+
+// The browser restyles all that is in such an element when its place changes: a list of 1 MB, when
+// a block comes after it.
+it('selects nothing inside of an element by the place of that element', () => {
+  const style = readFileSync(join(SRC, '..', 'style', 'base.css'), 'utf8');
+  const withoutComments = style.replace(/\/\*[\s\S]*?\*\//g, '');
+  expect(withoutComments).toContain(':last-child');
+  expect(
+    withoutComments.match(/:(first|last|nth|only)-[\w-]+(\([^)]*\))?[ >+~]+[^{, >+~].*/g)
+  ).toBeNull();
+});
