@@ -5,8 +5,11 @@
  * continues in a later frame. Bound: one work for each text on the page, and one for each queue.
  */
 
-/** The time for drawing in one frame; the browser needs the rest for layout and input. */
+/** The most time for drawing in one frame; the browser needs the rest for layout and input. */
 export const BUDGET_MS = 8;
+const LEAST_BUDGET_MS = 2;
+/** After a frame this long, layout and painting included, the next frame draws half as much. */
+const LONG_FRAME_MS = 50;
 
 export type Work = Generator<void, void>;
 
@@ -66,12 +69,13 @@ export class Frames {
     for (let last = this._running.at(-1); last !== undefined; last = this._running.at(-1)) {
       active.add(last);
       this._step(last);
-      if (now() - begun > BUDGET_MS) {
+      if (now() - begun > this._budget_ms) {
         break;
       }
     }
     afterPaint(() => {
       const cost_ms = now() - begun;
+      this._adapt(cost_ms);
       active.forEach(running => {
         running.cost_ms = Math.max(running.cost_ms, cost_ms);
         if (running.isDone) {
@@ -83,6 +87,14 @@ export class Frames {
     if (this._running.length > 0) {
       this._start();
     }
+  }
+
+  /** Draw less in the next frame if the browser needed long for this one: a long list, a table. */
+  private _adapt(cost_ms: number): void {
+    this._budget_ms =
+      cost_ms > LONG_FRAME_MS
+        ? Math.max(LEAST_BUDGET_MS, this._budget_ms / 2)
+        : Math.min(BUDGET_MS, this._budget_ms * 2);
   }
 
   private _step(running: RunningWork): void {
@@ -101,4 +113,5 @@ export class Frames {
   private readonly _timing: FrameTiming;
   private _running: RunningWork[] = [];
   private _isAsked = false;
+  private _budget_ms = BUDGET_MS;
 }
