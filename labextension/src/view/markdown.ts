@@ -47,6 +47,16 @@ interface Region {
   readonly lines: string;
 }
 
+/** The growing table with finished rows. Its first two lines are read with the rows that can change. */
+interface FinishedRows {
+  /** Where the table begins in the text. */
+  readonly begin: number;
+  readonly head: string;
+  readonly count: number;
+}
+
+const NO_ROWS: FinishedRows = { begin: 0, head: '', count: 0 };
+
 export class IncrementalMarkdown {
   constructor(host: HTMLElement, services: MarkdownServices) {
     this._host = host;
@@ -131,18 +141,19 @@ export class IncrementalMarkdown {
     const to = Math.min(this._text.length, this._drawnTo + piece);
     const isWhole = this._isEnded && to === this._text.length;
     const growing = this._text.slice(this._begin, to);
-    const raw = this._head + growing;
+    const { head, count } = this._rows;
+    const raw = head + growing;
     const lines = withLineFeeds(raw);
     const region = isWhole
       ? lines
-      : withLineFeeds(this._head) + withoutUndecidedEnd(withLineFeeds(growing));
+      : withLineFeeds(head) + withoutUndecidedEnd(withLineFeeds(growing));
     const env = newEnv(this._definitions, !isWhole);
     const tokens = blocksOf(region, env);
     const placed = placedBlocks(tokens);
     yield;
     const seen = placed.filter(({ block }) => block !== null && block.kind !== 'undecided');
     yield* this._blocks.patch(
-      seen.flatMap(({ block }, at) => (at === 0 ? behindRows(block, this._rows) : block) ?? []),
+      seen.flatMap(({ block }, at) => (at === 0 ? behindRows(block, count) : block) ?? []),
       env,
       this._finishedBlocks
     );
@@ -179,9 +190,8 @@ export class IncrementalMarkdown {
     }
     this._define(tokens.slice(0, first.token), env);
     this._finish(before.filter(({ block }) => block !== null && block.kind !== 'undecided').length);
-    this._begin += lineOffset(raw, first.line) - this._head.length;
-    this._head = '';
-    this._rows = 0;
+    this._begin += lineOffset(raw, first.line) - this._rows.head.length;
+    this._rows = NO_ROWS;
   }
 
   /** In a growing table, finish all rows but the last: only the last can still change. */
@@ -190,22 +200,20 @@ export class IncrementalMarkdown {
     if (placed.length !== 1 || table === undefined || tokens[table.token]?.type !== 'table_open') {
       return;
     }
-    const rows = tokens.flatMap(({ type, map }) => (type === 'tr_open' && map ? [map[0]] : []));
-    const last = rows.at(-1) ?? 0;
-    const finished = this._rows + rows.length - 2; // without the head and the last one
+    const lines = tokens.flatMap(({ type, map }) => (type === 'tr_open' && map ? [map[0]] : []));
+    const { begin, head, count } = this._rows;
+    const finished = count + lines.length - 2; // without the head and the last one
     const columns = tokens.filter(({ type }) => type === 'th_open').length;
     if (finished * columns > MOST_CELLS) {
-      this._begin = this._rows === 0 ? this._begin : this._tableBegin;
-      this._head = '';
-      this._rows = 0;
-    } else if (finished > this._rows) {
-      const end = lineOffset(raw, last) - this._head.length;
-      if (this._rows === 0) {
-        this._tableBegin = this._begin;
-        this._head = raw.slice(lineOffset(raw, table.line), lineOffset(raw, table.line + 2));
-      }
-      this._begin += end;
-      this._rows = finished;
+      this._begin = count === 0 ? this._begin : begin;
+      this._rows = NO_ROWS;
+    } else if (finished > count) {
+      this._rows = {
+        begin: count === 0 ? this._begin : begin,
+        head: raw.slice(lineOffset(raw, table.line), lineOffset(raw, table.line + 2)),
+        count: finished
+      };
+      this._begin += lineOffset(raw, lines.at(-1) ?? 0) - head.length;
     }
   }
 
@@ -266,10 +274,7 @@ export class IncrementalMarkdown {
   private _hasDefinitions = false;
   /** Where the first block that can still change begins in the text. */
   private _begin = 0;
-  /** The table with finished rows: where it begins, its first two lines, how many rows are finished. */
-  private _tableBegin = 0;
-  private _head = '';
-  private _rows = 0;
+  private _rows = NO_ROWS;
   /** How many blocks cannot change any more. */
   private _finishedBlocks = 0;
   private _text = '';
