@@ -123,8 +123,11 @@ async def open_socket(to: Connection) -> WebSocketClientConnection:
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
-        with suppress(OSError, HTTPClientError):  # tornado opens it all the same
-            (await opening).close()
+        with suppress(OSError, HTTPClientError):
+            opened = await opening  # tornado opens it all the same
+            opened.close()
+            while await opened.read_message() is not None:
+                pass
         raise
     except (OSError, HTTPClientError) as error:
         raise _unavailable(to, error) from error

@@ -8,6 +8,7 @@ import os
 import threading
 
 import pytest
+from tornado.ioloop import IOLoop
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler
 
@@ -83,4 +84,10 @@ def test_a_socket_that_is_opening_is_closed_with_the_link(monkeypatch: pytest.Mo
         timer.join()
         assert server.closed.wait(PATIENCE_S)
         del hold, ours
+    asyncio.run(forget_closed_loops())
     gc.collect()  # pytest turns the warning of a socket that was left open into a failure
+
+
+async def forget_closed_loops() -> None:
+    """Let tornado drop what it keeps of loops that are closed, which it does with a new loop."""
+    IOLoop.current()
