@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from jupyter_chat_stream.kernel import link
 from jupyter_chat_stream.shared.config import CONNECTION_ENV
 from tests.conftest import home_environment
 from tests.kernel.harness import JupyterServer, Kernel
+
+
+@pytest.fixture
+def name() -> str:
+    """The name of a thread that no other test opens."""
+    return uuid.uuid4().hex
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,8 @@ from jupyter_chat_stream.shared.config import CONNECTION_ENV
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
 LOOPBACK = {"ServerApp.ip": "127.0.0.1", "ServerApp.port": 0}
+ECHO = "demo/echo"
+SLOW: dict[str, Any] = {"model": "demo/long", "params": {"chars": 50_000, "chars_per_second": 400}}
 T = TypeVar("T")
 
 

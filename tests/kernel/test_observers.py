@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -22,23 +21,16 @@ from jupyter_chat_stream.kernel import link as links
 from jupyter_chat_stream.kernel import rest
 from jupyter_chat_stream.kernel.messages import Message
 from jupyter_chat_stream.shared.errors import ChatStreamError
-from tests.kernel.harness import until
+from tests.kernel.harness import ECHO, SLOW, until
 
 pytestmark = pytest.mark.usefixtures("here")
 
-ECHO = "demo/echo"
-SLOW: dict[str, Any] = {"model": "demo/long", "params": {"chars": 50_000, "chars_per_second": 400}}
 TRAITS = ("run_id", "value", "status", "busy", "seq", "model")
 Shown = Callable[[], str]
 
 
 class Mistake(Exception):
     """What the user's functions raise here."""
-
-
-@pytest.fixture
-def name() -> str:
-    return uuid.uuid4().hex
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,11 +23,6 @@ pytestmark = pytest.mark.usefixtures("here")
 ECHO = "demo/echo"
 ASK: dict[str, Any] = {"model": "demo/ask", "params": {"chars_per_second": 0}}
 TOMORROW = timedelta(days=1)
-
-
-@pytest.fixture
-def name() -> str:
-    return uuid.uuid4().hex
 
 
 # ------------------------------------------------------------------------------------- later
