@@ -10,154 +10,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from . import _start as _start  # notes the working directory before anybody changes it
-from ._version import __version__
+from ._version import __version__ as __version__
 
-if TYPE_CHECKING:
-    from .kernel.chat import Chat
-    from .kernel.failure import RunFailed
-    from .kernel.messages import Message, Messages
-    from .kernel.questions import Question
-    from .kernel.run import Run
-    from .kernel.schedules import Schedule
-    from .shared.errors import (
-        BadKey,
-        BadRequest,
-        ChatStreamError,
-        Compacted,
-        Conflict,
-        ContentTooLarge,
-        CursorAhead,
-        DamagedRow,
-        DatabaseBusy,
-        DatabaseForeign,
-        DatabaseGone,
-        DatabaseOnOtherHost,
-        DatabaseTooNew,
-        DatabaseTooOld,
-        DatabaseUnreachable,
-        DatabaseUnreadable,
-        DataFolderRefused,
-        FoldError,
-        Forbidden,
-        IdempotencyMismatch,
-        InvalidInput,
-        LimitReached,
-        MessageNotFound,
-        MissingKey,
-        NoSuchModel,
-        NotFound,
-        NotTheProvider,
-        Overloaded,
-        PromptTooLong,
-        ProviderDown,
-        ProviderError,
-        RateLimited,
-        Refusal,
-        RequestNotOpen,
-        RunNotEnded,
-        RunNotFound,
-        RunRefused,
-        ScheduleNotFound,
-        ServerUnavailable,
-        StaleAttempt,
-        Stalled,
-        StoreError,
-        StreamCut,
-        ThreadNotFound,
-        TooManyLater,
-        TooManySchedules,
-        VersionMismatch,
-        WrongCall,
-    )
-    from .shared.events import (
-        Completed,
-        Delta,
-        Event,
-        Failed,
-        Finalized,
-        InputGiven,
-        InputRequested,
-        MessageWritten,
-        StatusChanged,
-        ThreadChanged,
-        ToolReturned,
-        ToolStarted,
-        Unknown,
-    )
+if TYPE_CHECKING:  # the public names, for type checkers; `__getattr__` loads the same ones
+    from .kernel.chat import Chat as Chat
+    from .kernel.failure import RunFailed as RunFailed
+    from .kernel.messages import Message as Message
+    from .kernel.messages import Messages as Messages
+    from .kernel.questions import Question as Question
+    from .kernel.run import Run as Run
+    from .kernel.schedules import Schedule as Schedule
+    from .shared.errors import *  # noqa: F403
+    from .shared.events import *  # noqa: F403
 
-__all__ = [
-    "BadKey",
-    "BadRequest",
-    "Chat",
-    "ChatStreamError",
-    "Compacted",
-    "Completed",
-    "Conflict",
-    "ContentTooLarge",
-    "CursorAhead",
-    "DamagedRow",
-    "DataFolderRefused",
-    "DatabaseBusy",
-    "DatabaseForeign",
-    "DatabaseGone",
-    "DatabaseOnOtherHost",
-    "DatabaseTooNew",
-    "DatabaseTooOld",
-    "DatabaseUnreachable",
-    "DatabaseUnreadable",
-    "Delta",
-    "Event",
-    "Failed",
-    "Finalized",
-    "FoldError",
-    "Forbidden",
-    "IdempotencyMismatch",
-    "InputGiven",
-    "InputRequested",
-    "InvalidInput",
-    "LimitReached",
-    "Message",
-    "MessageNotFound",
-    "MessageWritten",
-    "Messages",
-    "MissingKey",
-    "NoSuchModel",
-    "NotFound",
-    "NotTheProvider",
-    "Overloaded",
-    "PromptTooLong",
-    "ProviderDown",
-    "ProviderError",
-    "Question",
-    "RateLimited",
-    "Refusal",
-    "RequestNotOpen",
-    "Run",
-    "RunFailed",
-    "RunNotEnded",
-    "RunNotFound",
-    "RunRefused",
-    "Schedule",
-    "ScheduleNotFound",
-    "ServerUnavailable",
-    "StaleAttempt",
-    "Stalled",
-    "StatusChanged",
-    "StoreError",
-    "StreamCut",
-    "ThreadChanged",
-    "ThreadNotFound",
-    "TooManyLater",
-    "TooManySchedules",
-    "ToolReturned",
-    "ToolStarted",
-    "Unknown",
-    "VersionMismatch",
-    "WrongCall",
-    "__version__",
-]
-
-# The modules of the public names; errors and events are in the last two.
 _KERNEL = {
     "Chat": "chat",
     "Message": "messages",
@@ -167,20 +32,26 @@ _KERNEL = {
     "RunFailed": "failure",
     "Schedule": "schedules",
 }
-_SHARED = (".shared.errors", ".shared.events")
+_SHARED = ("errors", "events")  # each lists its public names in `__all__`
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__all__":
+        return __dir__()
     if name in _KERNEL:
         return getattr(importlib.import_module(f".kernel.{_KERNEL[name]}", __name__), name)
-    if name in __all__:
-        modules = (importlib.import_module(module, __name__) for module in _SHARED)
-        return next(getattr(module, name) for module in modules if hasattr(module, name))
+    for module in _shared():
+        if name in module.__all__:
+            return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(["__version__", *_KERNEL, *(name for m in _shared() for name in m.__all__)])
+
+
+def _shared() -> list[Any]:
+    return [importlib.import_module(f".shared.{name}", __name__) for name in _SHARED]
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

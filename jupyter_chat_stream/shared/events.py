@@ -31,6 +31,23 @@ from .records import (
     WrittenMessage,
 )
 
+# The public names of the package among those of this module: the event and its bodies.
+__all__ = [
+    "Completed",
+    "Delta",
+    "Event",
+    "Failed",
+    "Finalized",
+    "InputGiven",
+    "InputRequested",
+    "MessageWritten",
+    "StatusChanged",
+    "ThreadChanged",
+    "ToolReturned",
+    "ToolStarted",
+    "Unknown",
+]
+
 MAX_DELTA_BYTES = 64 * 1024
 MAX_CONTENT_BYTES = 1024 * 1024
 

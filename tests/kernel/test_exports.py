@@ -44,7 +44,8 @@ def declared() -> set[str]:
     tree = ast.parse(Path(inspect.getfile(jupyter_chat_stream)).read_text(encoding="utf-8"))
     blocks = [node for node in tree.body if isinstance(node, ast.If)]
     imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
-    return {alias.name for node in imports for alias in node.names}
+    names = {alias.name for node in imports for alias in node.names}
+    return names - {"*"} | {*errors.__all__, *events.__all__}
 
 
 @pytest.mark.parametrize("name", jupyter_chat_stream.__all__)
@@ -66,6 +67,12 @@ def test_all_errors_and_all_bodies_of_events_are_exported() -> None:
 
 def test_type_checkers_see_the_names_that_are_exported() -> None:
     assert declared() == set(jupyter_chat_stream.__all__) - {"__version__"}
+
+
+def test_importing_everything_brings_every_name() -> None:
+    names: dict[str, object] = {}
+    exec("from jupyter_chat_stream import *", names)
+    assert names.keys() - {"__builtins__"} == set(jupyter_chat_stream.__all__)
 
 
 def test_a_name_that_is_not_exported_is_an_error() -> None:

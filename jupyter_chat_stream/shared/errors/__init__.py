@@ -25,58 +25,10 @@ never a prompt, an answer or a key.
      └─ ProviderError ─ see `providers.py`: one class per way a provider fails
 """
 
-from .ours import (
-    ChatStreamError,
-    Compacted,
-    Conflict,
-    ContentTooLarge,
-    CursorAhead,
-    DamagedRow,
-    DatabaseBusy,
-    DatabaseForeign,
-    DatabaseGone,
-    DatabaseOnOtherHost,
-    DatabaseTooNew,
-    DatabaseTooOld,
-    DatabaseUnreachable,
-    DatabaseUnreadable,
-    DataFolderRefused,
-    FoldError,
-    Forbidden,
-    IdempotencyMismatch,
-    InvalidInput,
-    LimitReached,
-    MessageNotFound,
-    NotFound,
-    RequestNotOpen,
-    RunNotEnded,
-    RunNotFound,
-    RunRefused,
-    ScheduleNotFound,
-    ServerUnavailable,
-    StaleAttempt,
-    StoreError,
-    ThreadNotFound,
-    TooManyLater,
-    TooManySchedules,
-    VersionMismatch,
-    WrongCall,
-)
-from .providers import (
-    BadKey,
-    BadRequest,
-    MissingKey,
-    NoSuchModel,
-    NotTheProvider,
-    Overloaded,
-    PromptTooLong,
-    ProviderDown,
-    ProviderError,
-    RateLimited,
-    Refusal,
-    Stalled,
-    StreamCut,
-)
+# ruff: noqa: F403, F405  each name stands once: in the list below
+
+from .ours import *
+from .providers import *
 
 __all__ = [
     "BadKey",
