@@ -18,6 +18,7 @@ from jupyter_chat_stream.service import Service
 from jupyter_chat_stream.shared.events import Completed, Delta, Finalized, dumps
 from jupyter_chat_stream.store.chat import claims, runs
 from jupyter_chat_stream.store.chat.commands import SendRequest
+from jupyter_chat_stream.store.chat.due import Due
 from jupyter_chat_stream.store.log.operations import Append
 from jupyter_chat_stream.store.log.reading import read_message_by_id
 from jupyter_chat_stream.store.log.transaction import RunRef, Transaction
@@ -131,7 +132,7 @@ async def _claim(service: Service, run_id: str) -> tuple[RunRef, int]:
     ref = await service.store.core.read(lambda conn: runs.find_run(conn, OWNER, run_id))
 
     def work(tx: Transaction) -> int:
-        due = claims.Due(run=ref, attempt=0, status="pending", owner=None, user=OWNER)
+        due = Due(run=ref, attempt=0, holder=None, owner=OWNER)
         claimed = claims.claim(tx, due, "benchmark", max_crashes=3, on_crash="continue")
         assert claimed is not None
         return claimed.attempt

@@ -19,7 +19,8 @@ from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.events import Body, Completed, Delta, Finalized
 from jupyter_chat_stream.shared.records import Part
 from jupyter_chat_stream.store.chat import commands, runs, threads
-from jupyter_chat_stream.store.chat.claims import Claimed, claim, find_one
+from jupyter_chat_stream.store.chat.claims import Claimed, claim
+from jupyter_chat_stream.store.chat.due import find_one
 from jupyter_chat_stream.store.log.operations import Append, Commit
 from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
 from jupyter_chat_stream.store.retention.cleanup import PURGE_AFTER_MS, CleanupLease, Counts
@@ -196,7 +197,9 @@ async def _claimed(store: Store, thread: ThreadRef) -> Claimed:
     def work(tx: Transaction) -> Claimed | None:
         parts: list[Part] = [{"kind": "text", "text": "Why?"}]
         message = runs.add_message(tx, thread, parts=parts, parent_id=None)
-        run = runs.add_reply(tx, thread, runs.NewReply(parent_id=message["id"], model="demo/tour"))
+        run = runs.add_reply(
+            tx, thread, runs.NewReply(parent_id=message["id"], model="demo/tour")
+        ).ref
         tx.flush()
         due = find_one(tx.conn, run.id)
         assert due is not None

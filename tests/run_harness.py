@@ -20,7 +20,8 @@ from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.events import ENDS, Event
 from jupyter_chat_stream.store.audit import verify
 from jupyter_chat_stream.store.chat import runs, threads
-from jupyter_chat_stream.store.chat.claims import Claimed, claim, find_due, find_one
+from jupyter_chat_stream.store.chat.claims import Claimed, claim
+from jupyter_chat_stream.store.chat.due import find_due, find_one
 from jupyter_chat_stream.store.chat.runs import read_run
 from jupyter_chat_stream.store.front import ChatStore, LeaseReader
 from jupyter_chat_stream.store.log.reading import read_events, read_message, read_snapshot
@@ -94,7 +95,7 @@ class RunHarness:
             parts = reply.pop("user_parts", [{"kind": "text", "text": text}])
             message = runs.add_message(tx, thread, parts=parts, parent_id=parent)
             new = {"parent_id": message["id"], "model": MODEL, "params": {}, **reply}
-            return runs.add_reply(tx, thread, runs.NewReply(**new))
+            return runs.add_reply(tx, thread, runs.NewReply(**new)).ref
 
         run = await self.store.write(work, thread.pk)
         self.engine.nudge()
@@ -111,7 +112,7 @@ class RunHarness:
             lambda tx: claim(
                 tx,
                 due,
-                owner or self.engine.owner,
+                owner or self.engine.holder,
                 max_crashes=self.config.max_crashes,
                 on_crash=self.config.on_crash,  # type: ignore[arg-type]
             ),
@@ -144,7 +145,7 @@ class RunHarness:
 
         def look(conn: Connection) -> bool:
             due = find_one(conn, run.id)
-            return due is not None and self.engine.is_lost(LeaseReader(conn), due)
+            return due is not None and self.engine.running.is_lost(LeaseReader(conn), due)
 
         return await self.store.read(look)
 

@@ -153,7 +153,7 @@ async def _executing(services: RunServices) -> AsyncIterator[str]:
     try:
         await engine.start()
         housekeeping.start()
-        yield engine.owner
+        yield engine.holder
     finally:
         collector.withdraw(watch)
         warming.cancel()

@@ -1,8 +1,8 @@
-"""What an engine is: somebody who is told that a run is due and executes it somewhere, soon.
+"""What an engine is: it is told that a run is due, and has the run executed somewhere, soon.
 
-It may lose a call or make it twice: the store fences (L5) and the sweep calls again (L10). So it
-can be small, or somebody else's. A call names the run and the attempt that is to be made; whoever
-executes claims that attempt first, so a call that comes late, twice or in vain does nothing.
+A call names a run and the attempt that is to be made. An engine may lose a call or make it twice:
+the process that executes claims the attempt first, so a second call does nothing (L5), and the
+sweep repeats a call that was lost (L10).
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from typing import Protocol
 from ..store.front import Due, LeaseReader
 
 
-class Owners(Protocol):
-    """Who holds runs, and whether they live; this process is one of them, by the name ``own``."""
+class Holders(Protocol):
+    """The processes that hold runs. This process is one of them, by the name ``own``."""
 
     own: str
 
     async def open(self) -> None:
-        """Begin to live, before anything is claimed."""
+        """Show from now on that this process lives. Nothing is claimed before."""
         ...
 
-    def is_alive(self, leases: LeaseReader, owner: str) -> bool:
-        """Return whether an owner lives. Blocks."""
+    def is_alive(self, leases: LeaseReader, holder: str) -> bool:
+        """Return whether a holder lives. Blocks."""
         ...
 
     def doubt(self) -> None:
-        """Take others for alive for a while: this process did not run when it should have."""
+        """Count all holders as alive for a while: this process was stopped for some time."""
         ...
 
     async def close(self) -> None:
-        """End: what this process still holds may be taken over."""
+        """Let other processes take over the runs that this process still holds."""
         ...
 
 
 class Engine(Protocol):
-    """Executes runs that are due, each in an attempt of its own."""
+    """Executes due runs, each in an attempt of its own."""
 
     name: str
 
@@ -47,7 +47,7 @@ class Engine(Protocol):
     async def start(self) -> None: ...
 
     async def stop(self) -> None:
-        """End in good order: what is under way is left due for whoever comes next."""
+        """End in good order: what is under way is left due for another process."""
         ...
 
     def nudge(self) -> None:
@@ -58,30 +58,10 @@ class Engine(Protocol):
         """Have this attempt made, soon.
 
         Args:
-            due: what was just read of the run, if anything was: who executes need not read it.
+            due: the run as it was just read, if it was: then it need not be read again.
         """
         ...
 
     async def abort(self, run_id: str) -> bool:
-        """Stop a run that is executed here and keep its text; False where it is not here."""
-        ...
-
-
-class Executing(Engine, Protocol):
-    """An engine that looks for what is due; these are what its sweep asks it."""
-
-    def room(self) -> int:
-        """Return how many more runs may be dispatched now."""
-        ...
-
-    def may_have_lost(self, leases: LeaseReader, owner: str) -> bool:
-        """Return whether an owner may hold runs that nobody works on. Blocks."""
-        ...
-
-    def is_lost(self, leases: LeaseReader, due: Due) -> bool:
-        """Return whether nobody works on a run that is due. Blocks."""
-        ...
-
-    def doubt(self) -> None:
-        """Take other owners for alive for a while: this process did not run when it should have."""
+        """Stop a run that is executed here and keep its text; False if it is not executed here."""
         ...

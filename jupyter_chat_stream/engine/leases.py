@@ -1,9 +1,10 @@
-"""Owners on many hosts: one lives as long as it renews its lease in the database.
+"""Holders on many hosts: a holder lives as long as it renews its lease in the database.
 
-A thread of its own renews it four times a lease, over a connection of its own, so neither a busy
-event loop nor a long transaction lets it lapse; a lost connection is tried again for ever. Whoever
-finds that its own lease had lapsed (a process that was frozen, a database that was away) says so
-to its engine, and takes nobody for dead for one lease: the others may need as long to come back.
+A thread of its own renews the lease ``BEATS`` times a lease, over a connection of its own. So
+neither a busy event loop nor a long transaction lets the lease lapse. The thread tries a lost
+connection again for ever. If the lease had lapsed all the same (the process was frozen, or the
+database was away), the engine is told, and this process counts every holder as alive for one more
+lease: the others may need as long to come back.
 """
 
 from __future__ import annotations
@@ -21,18 +22,19 @@ from ..store.front import AWAY_BACKOFF, MISSED, LeaseConnection, LeaseReader, Ou
 
 log = logging.getLogger("jupyter_chat_stream.engine")
 
-BEATS = 4  # in a lease
-BURY_EVERY = 40  # beats
+BEATS = 4  # How often a lease is renewed before it would end.
+# The leases of dead holders are removed at every 40th renewal.
+BURY_EVERY = 40
 OPEN_WITHIN_S = 30.0
 CLOSE_WITHIN_S = 3.0
 
 
-class LeaseOwners:
-    """The owners of one database; this process is one of them.
+class LeaseHolders:
+    """The holders of one database; this process is one of them.
 
     Args:
         lease: this process's own.
-        on_expired: called on the event loop when the own lease had lapsed.
+        on_expired: called on the event loop when this process's lease had lapsed.
         on_back: called on the event loop when the database is back after it was away.
     """
 
@@ -56,7 +58,7 @@ class LeaseOwners:
         self._thread = threading.Thread(target=self._work, name="chat-stream-lease", daemon=True)
 
     async def open(self) -> None:
-        """Begin to renew the lease; back when it is there.
+        """Begin to renew the lease, and wait until it is there.
 
         Raises:
             StoreError: the database could not be reached for too long.
@@ -70,22 +72,22 @@ class LeaseOwners:
             if not isinstance(error, asyncio.TimeoutError):
                 raise
             raise StoreError(
-                f"No lease was to be had within {OPEN_WITHIN_S:g} s. Check that the database "
+                f"No lease could be taken within {OPEN_WITHIN_S:g} s. Check that the database "
                 "answers, then start again."
             ) from None
 
-    def is_alive(self, leases: LeaseReader, owner: str) -> bool:
-        """Return whether an owner's lease lasts."""
-        if owner == self.own or time.monotonic() < self._doubt_until:
+    def is_alive(self, leases: LeaseReader, holder: str) -> bool:
+        """Return whether a holder's lease lasts."""
+        if holder == self.own or time.monotonic() < self._doubt_until:
             return True
-        return leases.is_alive(self.own, owner, self._lease_s)
+        return leases.is_alive(self.own, holder, self._lease_s)
 
     def doubt(self) -> None:
-        """Take everybody for alive for one lease."""
+        """Count all holders as alive for one lease."""
         self._doubt_until = time.monotonic() + self._lease_s
 
     async def close(self) -> None:
-        """End the lease; if the database is away, the lease runs out by itself."""
+        """End the lease; if the database is away, the lease ends by itself."""
         self._ending.set()
         if self._loop is not None:
             await asyncio.wait({asyncio.wrap_future(self._ended)}, timeout=CLOSE_WITHIN_S)
@@ -132,5 +134,5 @@ class LeaseOwners:
         assert self._loop is not None
         try:
             self._loop.call_soon_threadsafe(hear)
-        except RuntimeError:  # the loop has ended, and with it what ran here
+        except RuntimeError:  # the event loop has ended, and every run of this process with it
             self._ending.set()

@@ -1,6 +1,7 @@
-"""The local engine: asyncio in the server's own loop, for one host and no set-up.
+"""The local engine: it executes runs as tasks of the server's own event loop.
 
-On Postgres several servers may each run it: then leases say who lives, and notices carry Stop.
+It needs no set-up. On Postgres several servers may each run it: leases show which of them live,
+and notices tell each of the runs that another has stopped.
 """
 
 from __future__ import annotations
@@ -8,17 +9,18 @@ from __future__ import annotations
 from ..runs.execute import RunServices
 from ..shared.config import ChatStream
 from ..store.front import Due
-from .holding import Holding
-from .owners import Kind, make_owners
+from .executing import ExecutingEngine
+from .holders import Kind, make_holders
 from .running import Running
 from .sweep import Sweep
 
 
-class LocalEngine(Holding):
-    """Executes runs as tasks, held under one owner's name as long as the process lives.
+class LocalEngine(ExecutingEngine):
+    """Executes runs as tasks, held under one name as long as the process lives.
 
     Args:
-        kind: a worker takes at once what others make due; a server runs its own, and what stays.
+        kind: a worker also takes at once the runs that other processes make due; a server takes
+            its own, and those that stay.
     """
 
     name = "local"
@@ -26,13 +28,13 @@ class LocalEngine(Holding):
     def __init__(self, services: RunServices, config: ChatStream, *, kind: Kind = "server") -> None:
         self._services = services
         self._kind = kind
-        self._owners = make_owners(services.store, config, kind, on_expired=self._expired)
-        self.running = Running(services, config, self._owners, on_end=self._made_room)
+        self._holders = make_holders(services.store, config, kind, on_expired=self._expired)
+        self.running = Running(services, config, self._holders, on_end=self.nudge)
+        self.sweep = Sweep(services.store, self.running, config, dispatch=self.dispatch)
         self._is_open = False
-        self.sweep = Sweep(services.store, self, config)
 
     async def start(self) -> None:
-        await self._owners.open()
+        await self._holders.open()
         self._is_open = True
         self.running.start()
         self._services.store.on_foreign(self._hear)
@@ -43,13 +45,10 @@ class LocalEngine(Holding):
         await self.running.stop()
         if self._is_open:
             self._is_open = False
-            await self._owners.close()
+            await self._holders.close()
 
     def dispatch(self, run_id: str, attempt: int, due: Due | None = None) -> None:
         self.running.begin(run_id, attempt, due)
-
-    def _made_room(self) -> None:
-        self.sweep.nudge()
 
     def _hear(self, threads: frozenset[str] | None) -> None:
         self.running.hear(threads)

@@ -1,15 +1,15 @@
-"""The engine for many hosts: calls go through Procrastinate's queue, in the Postgres that is there.
+"""The engine for many hosts: calls go through Procrastinate's queue, in the chat's own Postgres.
 
-A server that runs nothing itself has the ``Queue``: each of its transactions that makes a run due
-tells the workers. A ``QueueWorker`` claims and executes what it is called for, under its own lease.
-A job is a call (run id, attempt) and no more than that: Procrastinate is asked for nothing that the
-store does better (retries, locks, dead workers), and what it loses, any worker's sweep finds.
+A server that executes nothing itself has the ``Queue``: each of its transactions that makes a run
+due calls the workers. A ``QueueWorker`` claims and executes the runs it is called for, under its
+own lease. A job is a call (run id, attempt) and nothing else. The store, not Procrastinate, does
+retries and locks and notices dead workers; a job that is lost is found by any worker's sweep.
 
 ::
 
-    commit ─► job ─► a worker with room ─► claim ─► execute ─► job deleted
-                │ lost, or its worker died               ▲
-                └────────► sweep: still due ─► new job ──┘
+    commit ─► job ─► a worker with a free slot ─► claim ─► execute ─► job deleted
+                │ lost, or its worker died                      ▲
+                └────────► sweep: still due ─► new job ─────────┘
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..runs.execute import RunServices
 from ..shared.backoff import Backoff
-from ..shared.config import ChatStream
+from ..shared.config import STOP_WITHIN_S, ChatStream
 from ..shared.errors import StoreError
 from ..shared.logs import Line
 from ..store.front import QUEUE, TASK, Due
-from .holding import Holding
-from .leases import LeaseOwners
+from .executing import ExecutingEngine
+from .leases import LeaseHolders
 from .running import Running
 from .sweep import Sweep
 
@@ -34,19 +34,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("jupyter_chat_stream.engine")
 
-POLL_S = 0.25  # it loses wake-ups where several jobs run at once (12 of 133): then this finds them
-LET_GO_S = 0.5  # for jobs when the queue's connection is made anew; what they began goes on
+# Procrastinate loses wake-ups while several jobs run (measured: 12 of 133). Polling finds them.
+POLL_S = 0.25
+# How long jobs may end when the queue's connection is made anew; the runs they began go on.
+LET_GO_S = 0.5
 CONNECTIONS = 4
 CONNECT_WITHIN_S = 5.0
-QUEUE_BACKOFF = Backoff(first_s=0.05, factor=2.5, most_s=2.0)  # before the queue is tried again
-STEADY_S = 10.0  # so long, and the next trouble is a new one
-STOP_WITHIN_S = 5.0
+# The pauses before the queue is tried again. They start anew after STEADY_S without trouble.
+QUEUE_BACKOFF = Backoff(first_s=0.05, factor=2.5, most_s=2.0)
+STEADY_S = 10.0
 NEVER_S = 24 * 3600.0
+# The sweep looks this long after a notice: a run that became due has a job of its own.
 HEARD_S = 0.25
 
 
 class Queue:
-    """Tells the workers what is due; executes nothing."""
+    """Calls the workers for due runs; executes nothing."""
 
     name = "procrastinate"
 
@@ -65,21 +68,21 @@ class Queue:
         await self._jobs.open()
 
     async def stop(self) -> None:
-        """Make the calls that are to be made."""
+        """Make the calls that were dispatched and not made yet."""
         if self._calling is not None:
             await asyncio.gather(self._calling, return_exceptions=True)
 
     def nudge(self) -> None:
-        """Do nothing: what is due was told with its commit."""
+        """Do nothing: the commit that made a run due has called the workers."""
 
     def dispatch(self, run_id: str, attempt: int, due: Due | None = None) -> None:
-        """Call the workers, in one transaction for all that is dispatched at a time."""
+        """Call the workers, in one transaction for all runs that are dispatched at a time."""
         self._calls.append((run_id, attempt))
         if self._calling is None or self._calling.done():
             self._calling = asyncio.get_running_loop().create_task(self._call())
 
     async def abort(self, run_id: str) -> bool:
-        """Return False: no run is executed here; the worker that executes it hears of its end."""
+        """Return False: no run is executed here. A notice tells the worker that the run ended."""
         return False
 
     async def _call(self) -> None:
@@ -87,38 +90,42 @@ class Queue:
             calls, self._calls = self._calls, []
             try:
                 await self._jobs.call(calls)
-            except StoreError as error:  # they are found again by the next look (L9)
+            except StoreError as error:  # a worker's sweep finds these runs (L9)
                 log.warning(Line("queue.calls_lost", calls=len(calls), code=error.code))
 
 
-class QueueWorker(Holding, Queue):
-    """Executes what the queue calls for, and calls again what it finds due."""
+class QueueWorker(ExecutingEngine, Queue):
+    """Executes the runs that the queue calls for; its sweep repeats the calls that were lost."""
 
     def __init__(self, services: RunServices, config: ChatStream) -> None:
         super().__init__(services, config)
-        self._owners = LeaseOwners(
+        self._holders = LeaseHolders(
             services.store.claims.lease(services.store.new_id(), "worker", config.lease_s),
             on_expired=self._expired,
             on_back=self._renew,
         )
-        self._room = asyncio.Event()
+        self._slot_freed = asyncio.Event()
         self.running = Running(
-            services, config, self._owners, on_end=self._look_again, on_room=self._room.set
+            services,
+            config,
+            self._holders,
+            on_end=self._look_again,
+            on_free_slot=self._slot_freed.set,
         )
         self._working: asyncio.Task[None] | None = None
         self._round: asyncio.Task[None] | None = None
-        self.sweep = Sweep(services.store, self, config)
+        self.sweep = Sweep(services.store, self.running, config, dispatch=self.dispatch)
 
     async def start(self) -> None:
         await super().start()
-        await self._owners.open()
+        await self._holders.open()
         self.running.start()
         self._services.store.on_foreign(self._hear)
         self.sweep.start()
         self._working = asyncio.get_running_loop().create_task(self._work())
 
     async def stop(self) -> None:
-        """Leave all runs due, and call the other workers for them."""
+        """Leave every run due, and call the other workers for them."""
         await self.sweep.stop()
         if self._working is not None:
             self._working.cancel()  # no job is fetched from here on
@@ -128,29 +135,29 @@ class QueueWorker(Holding, Queue):
         for run_id, attempt in left:
             self.dispatch(run_id, attempt)
         await super().stop()
-        await self._owners.close()
+        await self._holders.close()
 
     async def execute(self, run_id: str, attempt: int) -> None:
-        """Do what a job calls for; whoever gives the job up does not give up the run."""
-        if self.running.is_begun(run_id, attempt):  # called twice: this one's slot is another's
+        """Make the attempt that a job calls for. Cancelling the job does not cancel the run."""
+        if self.running.is_begun(run_id, attempt):  # called twice: the slot is free for another job
             return
-        while not self.running.room():  # runs from before the queue's connection was lost
-            self._room.clear()
-            await self._room.wait()
+        while not self.running.free_slots():  # runs from before the queue's connection was lost
+            self._slot_freed.clear()
+            await self._slot_freed.wait()
         task = self.running.begin(run_id, attempt)
         if task is not None:
             await asyncio.wait({task})
-        else:  # this process is about to end
+        else:  # this process is stopping: another worker is called
             self.dispatch(run_id, attempt)
 
     async def _work(self) -> None:
-        """Keep Procrastinate's worker running: it may return or raise whenever it is in trouble."""
+        """Keep Procrastinate's worker running: it returns or raises if its connection is lost."""
         loop, trouble = asyncio.get_running_loop(), 0
         try:
             while True:
                 began = loop.time()
                 self._round = loop.create_task(self._work_a_round())
-                self.sweep.nudge()  # the round before may have dropped calls
+                self.sweep.nudge()  # the worker before may have lost calls
                 await asyncio.wait({self._round})
                 trouble = 0 if loop.time() - began > STEADY_S else trouble
                 if not self._round.cancelled() and self._round.exception() is not None:
@@ -201,20 +208,20 @@ class QueueWorker(Holding, Queue):
         return app
 
     def _renew(self) -> None:
-        # its LISTEN does not come back by itself after the database was away
+        # Procrastinate does not LISTEN again by itself after the database was away.
         if self._round is not None:
             self._round.cancel()
 
     def _look_again(self) -> None:
-        self.sweep.nudge_soon()  # for its successor; whoever waits in the queue needs no look
+        self.sweep.nudge_soon()  # for the next run of the thread, which has no job yet
 
     def _hear(self, threads: frozenset[str] | None) -> None:
         self.running.hear(threads)
-        self.sweep.nudge_soon(HEARD_S)  # what was made due by it has a job of its own
+        self.sweep.nudge_soon(HEARD_S)
 
 
 def _keep_quiet() -> None:
-    # of trouble with the queue's connection one line is told, here, and not each try's traceback
+    # `queue.lost` is the one line about a lost connection. Without this, each try logs a traceback.
     for name in ("procrastinate", "psycopg.pool"):
         logger = logging.getLogger(name)
         if logger.level == logging.NOTSET:

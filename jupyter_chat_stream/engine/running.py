@@ -1,14 +1,14 @@
-"""What runs in this process: claims the attempts it is told of, executes them, and lets them go.
+"""The runs of this process: it claims the attempts it is called for, and executes them.
 
 ::
 
-    begin(run, attempt) ─► find it: due, in this attempt, nobody alive holds it?
+    begin(run, attempt) ─► find it: due, in this attempt, held by no living process?
                                │ no: nothing          ▼ yes
                                ◄──── lost ──── claim (compare-and-set) ─► execute ─► ended
 
-A claim that is lost leaves nothing; a call made twice loses the compare-and-set (L5). What was
-ended or taken elsewhere is dropped as soon as it is heard of, and at every ``sweep_interval_s`` in
-any case (L9): it could write no more, but its provider may be silent for long.
+A claim that is lost leaves nothing behind; the second of two equal calls loses it (L5). A run that
+another process has ended or taken is cancelled here as soon as a notice tells of it, and at every
+``sweep_interval_s`` in any case (L9): it could write no more, but its provider may be silent long.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from ..runs.execute import Execution, RunServices
-from ..shared.config import ChatStream
+from ..shared.config import STOP_WITHIN_S, ChatStream
 from ..shared.errors import StoreError
 from ..shared.logs import Line
-from ..store.front import LAST_CHANCE_S, Claimed, Due, LeaseReader, OnCrash
-from .base import Owners
+from ..shared.records import OnCrash
+from ..store.front import LAST_CHANCE_S, Claimed, Due, LeaseReader
+from .base import Holders
 
 log = logging.getLogger("jupyter_chat_stream.engine")
 
-STOP_WITHIN_S = 5.0
 ABORT_WITHIN_S = 0.1
 
 
 class _Work:
-    """One call: it claims, then executes."""
+    """One call: it claims the run, then executes it."""
 
     def __init__(self, run_id: str, attempt: int) -> None:
         self.run_id = run_id
@@ -43,7 +43,7 @@ class _Work:
         self.thread_id: str | None = None
         self.is_last_chance = False
         self.began = time.monotonic()
-        self.is_claimed = asyncio.Event()  # or it has ended without
+        self.is_claimed = asyncio.Event()  # or the call has ended without a claim
         self.task: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
@@ -58,25 +58,28 @@ class _Work:
 class Running:
     """The runs of one process.
 
-    ``on_room`` is called when a call has ended, however it did; then ``on_end``, unless the call
-    failed: then the run waits for the next sweep, because claiming it again now would spin.
-    ``observe``, where it is set, is called with each claim that was won here.
+    Args:
+        on_free_slot: called whenever a call has ended.
+        on_end: called after that unless the call failed. A run that failed so waits for the next
+            regular sweep: to claim it again at once would repeat the failure without a pause.
+
+    ``observe``, if it is set, is called with each claim that was won here.
     """
 
     def __init__(
         self,
         services: RunServices,
         config: ChatStream,
-        owners: Owners,
+        holders: Holders,
         *,
         on_end: Callable[[], None],
-        on_room: Callable[[], None] = lambda: None,
+        on_free_slot: Callable[[], None] = lambda: None,
     ) -> None:
         self._services = services
         self._config = config
-        self._owners = owners
+        self._holders = holders
         self._on_end = on_end
-        self._on_room = on_room
+        self._on_free_slot = on_free_slot
         self._calls: dict[tuple[str, int], _Work] = {}
         self._here: Counter[str] = Counter()  # calls of each run
         self._executing: dict[str, _Work] = {}
@@ -90,7 +93,7 @@ class Running:
         """How many are claimed or executed now."""
         return len(self._calls)
 
-    def room(self) -> int:
+    def free_slots(self) -> int:
         """Return how many more runs may be begun."""
         return max(0, self._config.max_active_runs - len(self._calls))
 
@@ -102,7 +105,7 @@ class Running:
         self._watching = asyncio.get_running_loop().create_task(self._watch())
 
     def begin(self, run_id: str, attempt: int, due: Due | None = None) -> asyncio.Task[None] | None:
-        """Make this attempt; gives its task, or None where nothing is begun any more."""
+        """Make this attempt; returns its task, or None if this process is stopping."""
         if self._is_stopping:
             return None
         work = self._calls.get((run_id, attempt))
@@ -115,15 +118,19 @@ class Running:
             work.task.add_done_callback(lambda done: self._ended(work, done))
         return work.task
 
-    def may_have_lost(self, leases: LeaseReader, owner: str) -> bool:
-        """Return whether an owner may hold runs that nobody works on. Blocks."""
-        return owner == self._owners.own or not self._owners.is_alive(leases, owner)
+    def may_have_lost(self, leases: LeaseReader, holder: str) -> bool:
+        """Return whether a holder may hold runs that no process works on. Blocks."""
+        return holder == self._holders.own or not self._holders.is_alive(leases, holder)
 
     def is_lost(self, leases: LeaseReader, due: Due) -> bool:
-        """Return whether nobody works on a due run, nor begins to. Blocks."""
+        """Return whether no process works on a due run or has begun to. Blocks."""
         if (due.run.id, due.attempt + 1) in self._calls or self._is_held_back(due):
             return False
         return self._is_free(leases, due)
+
+    def doubt(self) -> None:
+        """Count all holders as alive for a while: this process was stopped for some time."""
+        self._holders.doubt()
 
     def _is_held_back(self, due: Due) -> bool:
         """Return whether the run's last chance must wait: `claim` would refuse it now."""
@@ -133,7 +140,7 @@ class Running:
         )
 
     async def abort(self, run_id: str) -> bool:
-        """Stop a run and keep its text; False where it is not here."""
+        """Stop a run and keep its text; False if it is not executed here."""
         for work in [work for work in self._calls.values() if work.run_id == run_id]:
             await _wait(work.is_claimed.wait(), ABORT_WITHIN_S)
         executing = self._executing.get(run_id)
@@ -144,12 +151,12 @@ class Running:
         return True
 
     def hear(self, threads: frozenset[str] | None) -> None:
-        """Take note that another process may have ended runs of these threads (None: of any)."""
+        """Check soon whether another process has ended runs of these threads (None: of any)."""
         if threads is None or any(w.thread_id in threads for w in self._executing.values()):
             self._look_now.set()
 
     async def stop(self) -> list[tuple[str, int]]:
-        """Leave everything in good order; gives what is due by it: runs, and attempts to come."""
+        """End every run in good order; returns those left due, each with its next attempt."""
         self._is_stopping = True
         works = list(self._calls.values())
         for work in works:
@@ -159,7 +166,7 @@ class Running:
             await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
         for task in tasks:
             task.cancel()
-        if tasks:  # a provider that swallows its cancellation does not hold the server up
+        if tasks:  # a provider that ignores its cancellation must not keep the server from ending
             await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
         if self._watching is not None:
             self._watching.cancel()
@@ -172,7 +179,7 @@ class Running:
             if claimed is None:
                 return
             older = self._executing.get(work.run_id)
-            if older is not None:  # an attempt that has not noticed yet that it is fenced
+            if older is not None:  # an attempt that was fenced and does not know it yet
                 older.cancel()
             work.execution = Execution(self._services, claimed)
             work.thread_id = claimed.run.thread.id
@@ -197,29 +204,30 @@ class Running:
             return None
         return await claims.take(
             found,
-            self._owners.own,
+            self._holders.own,
             max_crashes=config.max_crashes,
             on_crash=cast(OnCrash, config.on_crash),
             max_active_per_user=config.max_active_runs_per_user,
         )
 
     def _is_free(self, leases: LeaseReader, due: Due, calls: int = 0) -> bool:
-        if due.owner is None:
+        if due.holder is None:
             return True
-        if due.owner == self._owners.own:  # a claim may be committed and nobody here knows yet
+        if due.holder == self._holders.own:
+            # A claim may be committed, and the call that made it not know that yet.
             return self._here[due.run.id] <= calls
-        return not self._owners.is_alive(leases, due.owner)
+        return not self._holders.is_alive(leases, due.holder)
 
     async def _watch(self) -> None:
-        """Drop what was ended or taken elsewhere."""
+        """Cancel the runs that another process has ended or taken."""
         while not self._is_stopping:
             await _wait(self._look_now.wait(), self._config.sweep_interval_s)
             self._look_now.clear()
-            works = list(self._executing.values())  # those claimed before the look
+            works = list(self._executing.values())  # those that were claimed before the reading
             if not works:
                 continue
             try:
-                held = await self._services.store.claims.held_by(self._owners.own)
+                held = await self._services.store.claims.held_by(self._holders.own)
             except StoreError as error:
                 log.warning(Line("watch.put_off", code=error.code))
                 continue
@@ -234,13 +242,13 @@ class Running:
             del self._here[work.run_id]
         if self._executing.get(work.run_id) is work:
             del self._executing[work.run_id]
-        self._on_room()
+        self._on_free_slot()
         error = None if task.cancelled() else task.exception()
         if error is None:
             self._on_end()
-        elif isinstance(error, StoreError):  # for now: the regular look finds it again
+        elif isinstance(error, StoreError):  # the next regular sweep finds the run again
             log.warning(Line("run.not_taken", run=work.run_id, code=error.code))
-        else:  # what is damaged keeps its own run back, and no other
+        else:  # damage stops its own run and no other
             event = "run.dropped" if work.execution is not None else "run.cannot_be_taken"
             log.error(Line(event, run=work.run_id, error=type(error).__name__))
 

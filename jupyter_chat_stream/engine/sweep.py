@@ -1,9 +1,8 @@
-"""The sweep: finds runs that are due and has them executed, and schedules that are to send.
+"""The sweep: it finds due runs and has them executed, and sends the messages of due schedules.
 
-Due is what is pending with no predecessor, what waited until now, and what its owner left behind by
-dying. It looks when it is nudged, when the next waiting run is due, and every ``sweep_interval_s``
-in any case, so a lost nudge costs latency only (L9) and nothing waits for ever (L10). It claims
-nothing: whoever executes does, so a call that is lost is simply made again.
+It looks when it is nudged, when the next waiting run is due, and every ``sweep_interval_s`` in any
+case. So a lost nudge costs latency only (L9), and no run waits for ever (L10). The sweep claims
+nothing: the executing process does, so a call that was lost is made again by the next look.
 """
 
 from __future__ import annotations
@@ -13,36 +12,43 @@ import logging
 import time
 from collections.abc import Callable
 
-from ..shared.config import ChatStream
+from ..shared.config import STOP_WITHIN_S, ChatStream
 from ..shared.errors import ChatStreamError, DatabaseUnreachable
 from ..shared.logs import Line, place_of
 from ..store.front import ChatStore, Due, DueSchedule, LeaseReader
-from .base import Executing
+from .running import Running
 
 log = logging.getLogger("jupyter_chat_stream.engine")
 
-STOP_WITHIN_S = 5.0
-MOST_USERS = 10_000
-SOON_S = 0.1  # least time between two looks for what other processes tell of
+MAX_SERVED = 10_000  # How many owners the sweep remembers as served.
+# The least time between two looks that notices of other processes cause.
+SOON_S = 0.1
+
+Dispatch = Callable[[str, int, Due], None]
 
 
 class Sweep:
     """One process's look at what is due.
 
-    ``late_s`` says how much later than it was due the last look began, in seconds; ``observe`` is
-    called with it at each look. ``ticks`` counts the messages that schedules have sent.
+    ``late_s`` is how much later than planned the last look began; ``observe`` is called with it at
+    each look. ``ticks`` counts the messages that schedules have sent.
+
+    Args:
+        dispatch: called with the run, the attempt and what was read, for each run to execute.
     """
 
     def __init__(
         self,
         store: ChatStore,
-        engine: Executing,
+        running: Running,
         config: ChatStream,
         *,
+        dispatch: Dispatch,
         wall_s: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
-        self._engine = engine
+        self._running = running
+        self._dispatch = dispatch
         self._config = config
         self._wall_s = wall_s
         self._nudged = asyncio.Event()
@@ -52,7 +58,7 @@ class Sweep:
         self._looked_ms = 0
         self._looked_at = 0.0
         self._soon: asyncio.TimerHandle | None = None
-        self._served: dict[str, int] = {}  # users, and at which call they were served last
+        self._served: dict[str, int] = {}  # the number of each owner's last call
         self._calls = 0
         self.late_s = 0.0
         self.ticks = 0
@@ -79,7 +85,7 @@ class Sweep:
         self._nudged.set()
 
     def nudge_soon(self, wait_s: float = 0.0) -> None:
-        """Look after ``wait_s``, or a moment after the last look: others may tell of much."""
+        """Look after ``wait_s``, but not within ``SOON_S`` of the last look."""
         if self._soon is None:
             wait_s = max(wait_s, self._looked_at + SOON_S - time.monotonic())
             self._soon = asyncio.get_running_loop().call_later(wait_s, self._nudge_now)
@@ -98,7 +104,7 @@ class Sweep:
             except ChatStreamError as error:
                 log.warning(Line("sweep.put_off", code=error.code))
                 pause_s = self._config.sweep_interval_s
-            except Exception as error:  # noqa: BLE001  a mistake must not end it for good
+            except Exception as error:  # noqa: BLE001  a bug must not end the sweep for good
                 log.error(Line("sweep.failed", error=type(error).__name__, at=place_of(error)))
                 pause_s = self._config.sweep_interval_s
             due_at, wall_due_at = time.monotonic() + pause_s, self._wall_s() + pause_s
@@ -109,18 +115,18 @@ class Sweep:
             self._note_delay(due_at, wall_due_at)
 
     def _note_delay(self, due_at: float, wall_due_at: float) -> None:
-        """Measure how late this look is, by the clock that ran on while the host was suspended."""
+        """Measure how late this look is; the wall clock also counts while the host is suspended."""
         if self._nudged_at is not None:
             due_at = min(due_at, self._nudged_at)
         self.late_s = max(0.0, time.monotonic() - due_at, self._wall_s() - wall_due_at)
         if self.late_s > self._config.lease_s:
             log.warning(Line("sweep.late", s=self.late_s))
-            self._engine.doubt()
+            self._running.doubt()
         if self.observe is not None:
             self.observe(self.late_s)
 
     async def sweep(self) -> None:
-        """Have everything executed that is due and has room."""
+        """Have as many due runs executed as there are free slots, and send due schedules."""
         self._looked_ms, self._looked_at = self._store.now_ms(), time.monotonic()
         found, ticks = await self._store.claims.find_due(
             self._looked_ms,
@@ -131,29 +137,29 @@ class Sweep:
         )
         if self._is_stopping:
             return
-        for due in found[: self._engine.room()]:
-            self._engine.dispatch(due.run.id, due.attempt + 1, due)
-            self._note_served(due.user)
+        for due in found[: self._running.free_slots()]:
+            self._dispatch(due.run.id, due.attempt + 1, due)
+            self._note_served(due.owner)
         for schedule in ticks:
             await self._tick(schedule)
 
     def _may_have_lost(self, leases: LeaseReader, holder: str) -> bool:
         try:
-            return self._engine.may_have_lost(leases, holder)
+            return self._running.may_have_lost(leases, holder)
         except OSError as error:
             return _cannot_be_judged(holder, error)
 
     def _is_lost(self, leases: LeaseReader, due: Due) -> bool:
         try:
-            return self._engine.is_lost(leases, due)
+            return self._running.is_lost(leases, due)
         except OSError as error:
-            return _cannot_be_judged(due.owner, error)
+            return _cannot_be_judged(due.holder, error)
 
-    def _note_served(self, user: str) -> None:
+    def _note_served(self, owner: str) -> None:
         self._calls += 1
-        self._served.pop(user, None)
-        self._served[user] = self._calls
-        if len(self._served) > MOST_USERS:  # who was served longest ago is as good as new
+        self._served.pop(owner, None)
+        self._served[owner] = self._calls
+        if len(self._served) > MAX_SERVED:  # the owner who was served longest ago is forgotten
             del self._served[next(iter(self._served))]
 
     async def _tick(self, due: DueSchedule) -> None:
@@ -161,7 +167,7 @@ class Sweep:
             made = await self._store.schedules.tick(due)
         except DatabaseUnreachable:
             raise
-        except Exception as error:  # noqa: BLE001  what is damaged keeps itself back, and no other
+        except Exception as error:  # noqa: BLE001  damage stops its own schedule only
             kind = type(error).__name__
             log.error(Line("schedule.cannot_tick", schedule=due.id, error=kind, at=place_of(error)))
             return
@@ -170,7 +176,7 @@ class Sweep:
             self.nudge()
 
     async def _pause_s(self) -> float:
-        if not self._engine.room():  # whoever ends here nudges
+        if not self._running.free_slots():  # the end of any run here nudges
             return self._config.sweep_interval_s
         pauses_s = [self._config.sweep_interval_s]
         for time_ms in await self._store.claims.next_times(self._looked_ms):
@@ -179,6 +185,6 @@ class Sweep:
 
 
 def _cannot_be_judged(holder: str | None, error: OSError) -> bool:
-    """Leave a holder's runs alone: its lock cannot be tried now; the next sweep tries again."""
+    """Leave a holder's runs alone: its lock cannot be tried now. The next sweep tries again."""
     log.error(Line("owner.unknown", owner=holder, error=type(error).__name__))
     return False

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..shared.events import to_wire
 from ..shared.records import MessageRecord, RunRecord
-from ..store.front import Entry, WholeThread
+from ..store.front import CompactionRecord, Entry, WholeThread
 
 
 class Source:
@@ -50,7 +50,7 @@ class Source:
         """Yield all events that are still stored, as on the wire."""
         return (to_wire(event) for event in self._whole.events())
 
-    def compactions(self) -> list[dict[str, Any]]:
+    def compactions(self) -> list[CompactionRecord]:
         """Return what compaction removed: its hashes and counts."""
         return self._whole.compactions()
 

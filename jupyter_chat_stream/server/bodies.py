@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from math import isinf
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..shared.errors import ContentTooLarge, InvalidInput
 from ..shared.events import clean_text, dumps, from_iso
+from ..shared.records import ScheduleChange
 from ..shared.spelling import did_you_mean
 from .refusals import InvalidJson
 
@@ -150,7 +151,7 @@ def new_schedule(raw: bytes) -> ScheduleBody:
     return schedule
 
 
-def schedule_changes(raw: bytes) -> dict[str, Any]:
+def schedule_changes(raw: bytes) -> ScheduleChange:
     """Read the body that changes a schedule.
 
     Raises:
@@ -158,7 +159,7 @@ def schedule_changes(raw: bytes) -> dict[str, Any]:
     """
     changes = parse(ScheduleChanges, raw).changes()
     _check_extra(changes.get("params"), "'params' has", "", "params")
-    return changes
+    return cast(ScheduleChange, changes)
 
 
 def input_body(raw: bytes) -> InputBody:

@@ -6,11 +6,11 @@ model work, or stops it, ``execute``.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from ..shared.errors import NotFound, RunNotFound, ScheduleNotFound, ThreadNotFound
 from ..shared.events import ENDS
-from ..shared.records import ThreadChange
+from ..shared.records import PreferencesChange, SentRecord, ThreadChange
 from . import queries
 from .base import ChatHandler, requires
 
@@ -42,7 +42,8 @@ class MeHandler(ChatHandler):
         from . import bodies
 
         changes = bodies.parse(bodies.Preferences, self.body()).changes()
-        self.respond(await self.service.set_preferences(self.owner, changes))
+        fresh = cast(PreferencesChange, changes)
+        self.respond(await self.service.set_preferences(self.owner, fresh))
 
 
 class ThreadsHandler(ChatHandler):
@@ -129,7 +130,7 @@ class MessagesHandler(ChatHandler):
         has_ended = wait_s is not None and sent["reply"]["status"] in ENDS
         self.respond(sent, 200 if has_ended else 202)
 
-    async def _when_ended(self, sent: dict[str, Any], wait_s: float) -> dict[str, Any]:
+    async def _when_ended(self, sent: SentRecord, wait_s: float) -> SentRecord:
         run_id = sent["run"]["id"]
         reply = await self.service.wait_ended(self.owner, run_id, wait_s)
         return {**sent, "reply": reply, "run": await self.service.run(self.owner, run_id)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from ..following.hub import Reader
 from ..shared.errors import CursorAhead
@@ -29,7 +28,7 @@ class Following(ServiceBase):
 
     async def read_events(
         self, owner: str, thread_id: str, after: int, *, raw: bool = False, wait_s: float = 0.0
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """Answer a cursor once, waiting for something new for at most ``wait_s``.
 
         Raises:

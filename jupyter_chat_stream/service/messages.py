@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ..shared.errors import InvalidInput
-from ..shared.records import RunRecord
-from ..store.front import (
-    MAX_AHEAD_MS,
-    MOST_LISTED,
-    Limits,
-    Over,
-    Sender,
-    SendRequest,
-    check_content,
-)
+from ..shared.records import RunList, RunRecord, SentRecord, SuccessorRecord
+from ..store.front import MOST_LISTED, Limits, Over, Sender, SendRequest
 from .base import ServiceBase
 
 
@@ -23,20 +14,20 @@ class MessageService(ServiceBase):
 
     async def send(
         self, owner: str, thread_id: str, request: SendRequest, *, key: str | None = None
-    ) -> dict[str, Any]:
+    ) -> SentRecord:
         """Write the person's message, the empty reply and its run, which is due from then on.
 
-        With ``deliver_ms`` it is due at that time, and takes its turn then.
+        With ``deliver_ms`` the run is due at that time, and takes its turn then.
 
         Raises:
             ThreadNotFound, InvalidInput, ContentTooLarge, LimitReached, IdempotencyMismatch
         """
-        check_content(request.content)
+        parts = self._parts
+        request.check(parts.store.now_ms())
         if request.model is not None:
-            self._parts.registry.get(request.model)
-        self._check_time(request.deliver_ms)
-        sent = await self.store.messages.send(self._sender(owner, key), thread_id, request)
-        self._parts.engine.nudge()
+            parts.registry.get(request.model)
+        sent = await parts.store.runs.send(self._sender(owner, key), thread_id, request)
+        parts.engine.nudge()
         return sent
 
     async def runs(
@@ -47,7 +38,7 @@ class MessageService(ServiceBase):
         limit: int = MOST_LISTED,
         before: str | None = None,
         is_open: bool = False,
-    ) -> dict[str, Any]:
+    ) -> RunList:
         """List the newest of a thread's runs, before another one; or only those that are open.
 
         Raises:
@@ -70,7 +61,7 @@ class MessageService(ServiceBase):
         self._parts.engine.nudge()
         return run
 
-    async def retry(self, owner: str, run_id: str, key: str | None = None) -> dict[str, Any]:
+    async def retry(self, owner: str, run_id: str, key: str | None = None) -> SuccessorRecord:
         """Make a new run and a sibling reply for an ended one.
 
         Raises:
@@ -78,7 +69,9 @@ class MessageService(ServiceBase):
         """
         return await self._succeed(owner, run_id, key, keep_parts=False)
 
-    async def continue_run(self, owner: str, run_id: str, key: str | None = None) -> dict[str, Any]:
+    async def continue_run(
+        self, owner: str, run_id: str, key: str | None = None
+    ) -> SuccessorRecord:
         """Make a new run that goes on from what an ended one has.
 
         Raises:
@@ -100,18 +93,11 @@ class MessageService(ServiceBase):
 
     async def _succeed(
         self, owner: str, run_id: str, key: str | None, *, keep_parts: bool
-    ) -> dict[str, Any]:
+    ) -> SuccessorRecord:
         sender = self._sender(owner, key)
         made = await self.store.runs.succeed(sender, run_id, keep_parts=keep_parts)
         self._parts.engine.nudge()
         return made
-
-    def _check_time(self, deliver_ms: int | None) -> None:
-        if deliver_ms is not None and deliver_ms > self.store.now_ms() + MAX_AHEAD_MS:
-            raise InvalidInput(
-                "'deliver_at' is more than five years ahead. Choose a nearer time.",
-                field="deliver_at",
-            )
 
     def _sender(self, owner: str, key: str | None) -> Sender:
         config = self.config

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from ..shared.records import ScheduleRecord
+from ..shared.records import ScheduleChange, ScheduleList, ScheduleRecord
 from ..store.front import MAX_SCHEDULES, NewSchedule, check_content
 from .base import ServiceBase
 
@@ -20,7 +17,7 @@ class Schedules(ServiceBase):
         *,
         limit: int = MAX_SCHEDULES,
         before: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> ScheduleList:
         """List the newest of an owner's schedules, or of one thread's, before another one.
 
         Raises:
@@ -48,7 +45,7 @@ class Schedules(ServiceBase):
         return made
 
     async def change_schedule(
-        self, owner: str, schedule_id: str, changes: Mapping[str, Any]
+        self, owner: str, schedule_id: str, changes: ScheduleChange
     ) -> ScheduleRecord:
         """Change what is named; what is resumed is due again from now on.
 

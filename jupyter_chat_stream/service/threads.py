@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from .._version import PROTOCOL_VERSION, __version__
-from ..shared.records import ThreadChange, ThreadRecord, ThreadState
+from ..shared.records import (
+    ModelList,
+    PreferencesChange,
+    PreferencesRecord,
+    StatusRecord,
+    ThreadChange,
+    ThreadList,
+    ThreadRecord,
+    ThreadState,
+)
 from .base import ServiceBase
 
 
 class Threads(ServiceBase):
     """Commands on threads."""
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self) -> StatusRecord:
         """Return the versions, the database, the engine and the number of runs."""
         parts = self._parts
         return {
@@ -24,20 +32,22 @@ class Threads(ServiceBase):
             "runs": await parts.store.runs.count_by_status(),
         }
 
-    async def models(self, owner: str) -> dict[str, Any]:
+    async def models(self, owner: str) -> ModelList:
         """List the models, and which one a new thread of this owner gets."""
         wanted = (await self.preferences(owner))["default_model"]
         models = self._parts.registry.models()
         if not self.config.run_in_server:  # of the workers' keys nothing is known here
-            models = [{**model, "ready": True} for model in models]
+            for model in models:
+                model["ready"] = True
         return {"models": models, "default": wanted or self._default_model}
 
-    async def preferences(self, owner: str) -> dict[str, Any]:
+    async def preferences(self, owner: str) -> PreferencesRecord:
         return await self.store.threads.preferences(owner)
 
-    async def set_preferences(self, owner: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-        if changes.get("default_model") is not None:
-            self._parts.registry.get(changes["default_model"])
+    async def set_preferences(self, owner: str, changes: PreferencesChange) -> PreferencesRecord:
+        model = changes.get("default_model")
+        if model is not None:
+            self._parts.registry.get(model)
         return await self.store.threads.change_preferences(owner, changes)
 
     async def create_thread(
@@ -80,7 +90,7 @@ class Threads(ServiceBase):
         archived: bool = False,
         limit: int = 50,
         before: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> ThreadList:
         found = await self.store.threads.page(
             owner, q=q, project=project, archived=archived, limit=limit, before=before
         )

@@ -17,6 +17,9 @@ from .folders import make_data_folder, sqlite_url
 CONNECTION_ENV = "JUPYTER_CHAT_STREAM_CONNECTION"
 LOCAL_OWNER = "local"
 
+# How long a part that stops waits for its own tasks, before it leaves them behind.
+STOP_WITHIN_S = 5.0
+
 
 def data_dir() -> Path:
     """Create the folder of the database, the locks and the keys (mode 0700), and return it.

@@ -19,6 +19,7 @@ Phase = Literal[
     "queued", "waiting", "retrying", "thinking", "tool_calling", "building", "continuing"
 ]
 Role = Literal["user", "assistant"]
+OnCrash = Literal["continue", "restart", "interrupt"]
 PartKind = Literal["text", "reasoning", "tool_call", "tool_result", "input_request", "attachment"]
 DeltaKind = Literal["text", "reasoning", "tool_input"]
 IncompleteReason = Literal["max_tokens", "context_window", "paused", "empty", "tool_input_cut"]
@@ -205,6 +206,17 @@ class RunRecord(TypedDict):
     """When a waiting run goes on by itself; None where only a person helps."""
 
 
+class ScheduleChange(TypedDict, total=False):
+    """The changed fields of a schedule."""
+
+    content: str
+    cron: str
+    timezone: str
+    model: str | None
+    params: Params | None
+    paused: bool
+
+
 class ScheduleRecord(TypedDict):
     """A schedule as on the wire: a message that is sent again and again."""
 
@@ -293,12 +305,69 @@ class SentRecord(SuccessorRecord):
     message: MessageRecord
 
 
+class PreferencesChange(TypedDict, total=False):
+    """The changed preferences of a person."""
+
+    default_model: str | None
+    system: str | None
+    """The system prompt that stands before the thread's own."""
+    on_crash: OnCrash | None
+    """What happens to an answer whose process died; None stands for the server's setting."""
+
+
 class PreferencesRecord(TypedDict):
     """The wishes of a person for all their threads."""
 
     owner: str
     default_model: str | None
     system: str | None
-    """The system prompt that stands before the thread's own."""
-    on_crash: Literal["continue", "restart", "interrupt"] | None
-    """What happens to an answer whose process died; None stands for the server's setting."""
+    on_crash: OnCrash | None
+
+
+class DatabaseRecord(TypedDict):
+    """The database of a server, for its log and its status."""
+
+    backend: str
+    url: str
+    """Without its password."""
+    durable: bool
+    """False for a scratch file, which is removed at the end."""
+    open_to_others: NotRequired[list[str]]
+    """The files that other users can read, although they should not."""
+
+
+class StatusRecord(TypedDict):
+    """What a server is and does now."""
+
+    version: str
+    protocol: int
+    database: DatabaseRecord
+    engine: str
+    runs: dict[str, int]
+    """The number of runs by status."""
+
+
+class ModelList(TypedDict):
+    """The models of a server."""
+
+    models: list[ModelRecord]
+    default: str
+    """The model of a new thread."""
+
+
+class ThreadList(TypedDict):
+    """A page of threads, newest first."""
+
+    threads: list[ThreadRecord]
+
+
+class RunList(TypedDict):
+    """A page of a thread's runs, oldest first."""
+
+    runs: list[RunRecord]
+
+
+class ScheduleList(TypedDict):
+    """A page of schedules, oldest first."""
+
+    schedules: list[ScheduleRecord]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import Connection
 
@@ -37,6 +37,17 @@ class Entry:
     role: str
     status: str
     parent_id: str | None
+
+
+class CompactionRecord(TypedDict):
+    """The deltas that were taken out of one run's log, and the hash that stands for them (L2)."""
+
+    run_id: str
+    first_seq: int
+    last_seq: int
+    deltas: int
+    message_sha256: str
+    at: str
 
 
 def read_entries(conn: Connection, thread: ThreadRef) -> list[Entry]:
@@ -94,7 +105,7 @@ def each_event(conn: Connection, thread: ThreadRef) -> Iterator[Event]:
         seq = events[-1].seq
 
 
-def read_compactions(conn: Connection, thread: ThreadRef) -> list[dict[str, Any]]:
+def read_compactions(conn: Connection, thread: ThreadRef) -> list[CompactionRecord]:
     """Read which deltas were compacted, and the hash of the message they folded to (L2)."""
     sql = (
         "SELECT run.id AS run_id, first_seq, last_seq, deltas, message_sha256, at_ms "
@@ -103,7 +114,14 @@ def read_compactions(conn: Connection, thread: ThreadRef) -> list[dict[str, Any]
     )
     found = execute(conn, sql, {"pk": thread.pk}).mappings()
     return [
-        {**{name: row[name] for name in row if name != "at_ms"}, "at": iso(row["at_ms"])}
+        {
+            "run_id": row["run_id"],
+            "first_seq": row["first_seq"],
+            "last_seq": row["last_seq"],
+            "deltas": row["deltas"],
+            "message_sha256": row["message_sha256"],
+            "at": iso(row["at_ms"]),
+        }
         for row in found
     ]
 
@@ -131,7 +149,7 @@ class WholeThread:
         """Read all events that there still are, in order."""
         return each_event(self._conn, self._thread)
 
-    def compactions(self) -> list[dict[str, Any]]:
+    def compactions(self) -> list[CompactionRecord]:
         """List the deltas that were taken out of the log."""
         return read_compactions(self._conn, self._thread)
 

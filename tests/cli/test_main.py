@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from jupyter_chat_stream.__main__ import ChatStreamCommand, arguments
 from jupyter_chat_stream.cli.status import gather, is_locked
-from jupyter_chat_stream.engine.owners import FileOwners
+from jupyter_chat_stream.engine.holders import FileHolders
 from jupyter_chat_stream.service import SendRequest, Service
 from jupyter_chat_stream.shared.config import CONNECTION_ENV, ChatStream
 from jupyter_chat_stream.store.store import Store
@@ -228,7 +228,7 @@ async def test_status_says_who_holds_a_run_and_whether_they_live(
 
 
 def test_who_holds_a_lock_is_told_without_touching_it(tmp_path: Path) -> None:
-    owners = FileOwners(tmp_path, "living")
+    owners = FileHolders(tmp_path, "living")
     owners.lock()
     dead = tmp_path / "owners" / "dead.lock"
     dead.touch()

@@ -18,7 +18,7 @@ from jupyter_chat_stream.engine.local import LocalEngine
 from jupyter_chat_stream.engine.procrastinate import QueueWorker
 from jupyter_chat_stream.runs.execute import RunServices
 from jupyter_chat_stream.shared.config import ChatStream
-from jupyter_chat_stream.store.chat.claims import Due
+from jupyter_chat_stream.store.chat.due import Due
 from tests.clock import Clock
 from tests.fixtures import MakeRig
 from tests.run_harness import RunHarness, running_harness

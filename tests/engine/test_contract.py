@@ -10,7 +10,8 @@ from typing import Any
 from jupyter_chat_stream.providers.base import AskChunk, Prompt, SleepChunk
 from jupyter_chat_stream.shared.events import Delta
 from jupyter_chat_stream.store.chat import commands, schedules
-from jupyter_chat_stream.store.chat.claims import claim, find_one
+from jupyter_chat_stream.store.chat.claims import claim
+from jupyter_chat_stream.store.chat.due import find_one
 from jupyter_chat_stream.store.log.operations import Append
 from jupyter_chat_stream.store.log.transaction import Connection, RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.testing import Gate, ScriptedProvider, answering

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from jupyter_chat_stream.engine.leases import LeaseOwners
+from jupyter_chat_stream.engine.leases import LeaseHolders
 from jupyter_chat_stream.shared.errors import DatabaseUnreachable
 from jupyter_chat_stream.store.front import LeaseConnection, LeaseReader
 from jupyter_chat_stream.store.sql.database import Database
@@ -27,9 +27,9 @@ class LeaseTable:
     def __init__(self, url: str) -> None:
         self.database = Database(url, now_ms=START_MS)
 
-    def owners(self, own: str, *, lease_s: float = LONG_S, **callbacks: object) -> LeaseOwners:
+    def holders(self, own: str, *, lease_s: float = LONG_S, **callbacks: object) -> LeaseHolders:
         lease = LeaseConnection(self.database, own, "server", lease_s)
-        return LeaseOwners(lease, **callbacks)  # type: ignore[arg-type]
+        return LeaseHolders(lease, **callbacks)  # type: ignore[arg-type]
 
     def sql(self, statement: str) -> list[object]:
         conn = self.database.connect_listening()
@@ -49,7 +49,7 @@ class LeaseTable:
             f"VALUES ('{owner}', 'worker', 'elsewhere', 1, 0, {NOW} + {left_ms})"
         )
 
-    def is_alive(self, owners: LeaseOwners, owner: str) -> bool:
+    def is_alive(self, owners: LeaseHolders, owner: str) -> bool:
         with self.database.reading.connect() as conn:
             return owners.is_alive(LeaseReader(conn), owner)
 
@@ -63,7 +63,7 @@ def leases(postgres_url: str) -> Iterator[LeaseTable]:
 
 async def test_an_owner_lives_as_long_as_its_lease(leases: LeaseTable) -> None:
     """L10: whoever has none, or one that has run out, is dead."""
-    own = leases.owners("01me")
+    own = leases.holders("01me")
     await own.open()
     leases.add("01other", 5_000)
     assert leases.is_alive(own, "01me")
@@ -76,7 +76,7 @@ async def test_an_owner_lives_as_long_as_its_lease(leases: LeaseTable) -> None:
 
 
 async def test_a_lease_says_who_holds_it(leases: LeaseTable) -> None:
-    own = leases.owners("01me")
+    own = leases.holders("01me")
     await own.open()
     assert leases.sql("SELECT kind, host <> '', pid > 1 FROM lease") == [("server", True, True)]
     await own.close()
@@ -84,7 +84,7 @@ async def test_a_lease_says_who_holds_it(leases: LeaseTable) -> None:
 
 async def test_who_missed_its_own_renewal_judges_nobody(leases: LeaseTable) -> None:
     """L10: what held it up may have held up the others; they get a lease's time to come back."""
-    own = leases.owners("01me")
+    own = leases.holders("01me")
     await own.open()
     leases.add("01other", -1)
     leases.leave("01me", int(LONG_S * 1000 * 0.2))
@@ -100,7 +100,7 @@ async def test_a_look_that_takes_longer_than_a_lease_takes_nobody_for_dead(
     leases: LeaseTable,
 ) -> None:
     """L10: it sees the leases of the moment when it began, whoever renewed them since."""
-    own = leases.owners("01me")
+    own = leases.holders("01me")
     await own.open()
     leases.add("01other", LOOK_MS)
     leases.add("01dead", -1)
@@ -117,7 +117,7 @@ async def test_who_gives_the_start_up_renews_no_lease_from_then_on(
     leases: LeaseTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L10: it would live on for all others, and execute nothing."""
-    own = leases.owners("01me")
+    own = leases.holders("01me")
     begun, go_on, beat = threading.Event(), threading.Event(), LeaseConnection.beat
 
     def slow(lease: LeaseConnection) -> int | None:
@@ -140,7 +140,7 @@ async def test_who_gives_the_start_up_renews_no_lease_from_then_on(
 async def test_a_process_learns_that_its_lease_had_lapsed(leases: LeaseTable) -> None:
     """L5: it drops at once what is another's by now, and doubts the others' deaths."""
     lapsed = asyncio.Event()
-    own = leases.owners("01me", lease_s=0.4, on_expired=lapsed.set)
+    own = leases.holders("01me", lease_s=0.4, on_expired=lapsed.set)
     await own.open()
     leases.sql("UPDATE lease SET until_ms = 0")
     leases.add("01other", -1)
@@ -152,7 +152,7 @@ async def test_a_process_learns_that_its_lease_had_lapsed(leases: LeaseTable) ->
 async def test_a_lost_connection_is_made_anew_and_the_lease_goes_on(leases: LeaseTable) -> None:
     """L10: its owner did not die of it."""
     back = asyncio.Event()
-    own = leases.owners("01me", lease_s=0.4, on_back=back.set)
+    own = leases.holders("01me", lease_s=0.4, on_back=back.set)
     await own.open()
     leases.sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -202,7 +202,7 @@ async def test_a_process_that_cannot_reach_the_database_ends_all_the_same(
     leases: LeaseTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lease then ends by itself."""
-    own = leases.owners("01me", lease_s=0.4)
+    own = leases.holders("01me", lease_s=0.4)
     await own.open()
     failed = threading.Event()
 

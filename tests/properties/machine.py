@@ -26,7 +26,8 @@ from jupyter_chat_stream.shared.events import (
     ToolReturned,
 )
 from jupyter_chat_stream.store.chat import claims, runs, threads
-from jupyter_chat_stream.store.chat.claims import Claimed, claim, find_due
+from jupyter_chat_stream.store.chat.claims import Claimed, claim
+from jupyter_chat_stream.store.chat.due import find_due
 from jupyter_chat_stream.store.log.operations import Append
 from jupyter_chat_stream.store.log.reading import read_after
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction
@@ -92,7 +93,7 @@ class LogMachine(Base):
         def work(tx: Transaction) -> RunRef:
             parts = [{"kind": "text", "text": "Why?"}]
             message = runs.add_message(tx, thread, parts=parts, parent_id=None)
-            return runs.add_reply(tx, thread, runs.NewReply(parent_id=message["id"], model="m"))
+            return runs.add_reply(tx, thread, runs.NewReply(parent_id=message["id"], model="m")).ref
 
         ref = self.do(work, thread.pk)
         self.runs.append(ModelRun(ref=ref, thread=number, parts=[]))
@@ -130,7 +131,7 @@ class LogMachine(Base):
         """L5, L10: whoever is due can be taken, and nobody else is listed."""
         listed = self.look(lambda conn: find_due(conn, 2**50))
         expected = {run.ref.id: run for run in self.runs if self._is_due(run)}
-        free = [due.run.id for due in listed if due.owner is None]
+        free = [due.run.id for due in listed if due.holder is None]
         assert free == [key for key, run in expected.items() if run.owner is None], "L10"
         assert {due.run.id for due in listed} == set(expected), "L10"
         due = pick(listed, index)
@@ -300,7 +301,7 @@ class LogMachine(Base):
         run = self.runs[index % len(self.runs)]
 
         def work(tx: Transaction) -> RunRef:
-            return runs.make_successor(tx, run.ref, keep_parts=keep_parts)
+            return runs.make_successor(tx, run.ref, keep_parts=keep_parts).ref
 
         (made,) = self.outcomes([self.store.submit(work, run.ref.thread.pk)])
         if run.is_open:

@@ -134,7 +134,7 @@ async def test_a_question_nobody_answers_in_time_ends_its_run(make_harness: Make
     assert len(harness.provider.prompts) == 1
     assert (await harness.reply(run))["content"] == "One thing first. "
     again = await harness.store.write(
-        lambda tx: runs.make_successor(tx, run, keep_parts=True), run.thread.pk
+        lambda tx: runs.make_successor(tx, run, keep_parts=True).ref, run.thread.pk
     )
     harness.engine.sweep.nudge()
     await harness.until(lambda: not harness.engine.active and len(harness.provider.prompts) == 2)

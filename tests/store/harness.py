@@ -29,7 +29,8 @@ from jupyter_chat_stream.shared.events import (
 from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.store.audit import verify
 from jupyter_chat_stream.store.chat import runs, threads
-from jupyter_chat_stream.store.chat.claims import Claimed, Due, claim, find_due
+from jupyter_chat_stream.store.chat.claims import Claimed, claim
+from jupyter_chat_stream.store.chat.due import Due, find_due
 from jupyter_chat_stream.store.log.operations import Append
 from jupyter_chat_stream.store.log.reading import (
     Answer,
@@ -105,7 +106,9 @@ class StoreHarness:
             head = threads.read_thread(tx.conn, thread)["head"]
             parts = [{"kind": "text", "text": text}]
             message = runs.add_message(tx, thread, parts=parts, parent_id=head)
-            return runs.add_reply(tx, thread, runs.NewReply(parent_id=message["id"], model=MODEL))
+            return runs.add_reply(
+                tx, thread, runs.NewReply(parent_id=message["id"], model=MODEL)
+            ).ref
 
         return self.do(work, thread.pk)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_chat_stream.store.chat import runs
-from jupyter_chat_stream.store.chat.claims import find_due
+from jupyter_chat_stream.store.chat.due import find_due
 from jupyter_chat_stream.store.log import reading
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
 from tests.store.harness import StoreHarness

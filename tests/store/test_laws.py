@@ -20,14 +20,8 @@ from jupyter_chat_stream.shared.events import (
     canonical,
 )
 from jupyter_chat_stream.store.chat import runs, threads
-from jupyter_chat_stream.store.chat.claims import (
-    Claimed,
-    claim,
-    find_due,
-    next_wake,
-    put_off,
-    retry_attempt,
-)
+from jupyter_chat_stream.store.chat.claims import Claimed, claim, put_off, retry_attempt
+from jupyter_chat_stream.store.chat.due import find_due, next_wake
 from jupyter_chat_stream.store.chat.runs import list_runs, open_runs
 from jupyter_chat_stream.store.log.reading import read_snapshot
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction
@@ -514,7 +508,7 @@ def _a_run_that_meets_everything(harness: StoreHarness, thread: ThreadRef) -> An
         lambda tx: threads.change_thread(tx, "local", thread.id, {"title": "T", "head": None})
     )
     yield "the thread changed"
-    successor = harness.do(lambda tx: runs.make_successor(tx, run, keep_parts=True), thread.pk)
+    successor = harness.do(lambda tx: runs.make_successor(tx, run, keep_parts=True).ref, thread.pk)
     yield "continued"
     harness.do(lambda tx: runs.cancel(tx, successor))
     yield "cancelled"

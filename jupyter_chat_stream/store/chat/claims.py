@@ -1,18 +1,22 @@
-"""Claims: which runs are due, and who of all that try gets one.
+"""Claims: how one of many processes gets a due run, and what an attempt begins with.
 
-``claim`` is a compare-and-set on the attempt: of all who try, one gets the run, and every write of
-an attempt before it is refused from then on (L5). Whatever a claim decides, the transaction leaves
-the run with a live owner, a time to wake, an open question or a predecessor (L10). Users take
-turns: who has the fewest runs under way is served first.
+::
+
+    due ──claim──► held ──► attempt n + 1 begins
+          │                 ├─ fails, retried soon: retry_attempt, attempt n + 2
+          │                 └─ fails, retried later: put_off, the run waits
+          └─ ended instead: its question expired, or its processes crashed too often
+
+A claim compares the attempt and the holder with those that were listed, and sets both. So one of
+all the processes that try gets the run, and every later write of an earlier attempt is refused
+(L5). Whatever a claim decides, it leaves the run with a living holder, a time to wake, an open
+question or a predecessor, or ends it (L10).
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
 
 from sqlalchemy import Connection
 
@@ -20,203 +24,113 @@ from ...shared.errors import DamagedRow
 from ...shared.events import ENDS, Failed, MessageWritten, StatusChanged, iso
 from ...shared.fold import written
 from ...shared.logs import Line
-from ...shared.records import Params, Phase
+from ...shared.records import OnCrash, Params, Phase, Status
 from ..log.reading import read_message
-from ..log.transaction import RunRef, ThreadRef, Transaction, execute
-from ..sql import rows
+from ..log.transaction import RunRef, Transaction, execute
+from ..sql.rows import params_of
 from . import waits
+from .due import HAS_PREDECESSOR, Due, count_active
 from .runs import end_run
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
-OnCrash = Literal["continue", "restart", "interrupt"]
-
-# A run that survives this long on its last chance is no longer treated as poison.
+# A run that survives this long on its last chance no longer counts as the cause of the crashes.
 LAST_CHANCE_S = 60.0
-MOST_DUE = 1000  # of one look; the next one comes when some of them have room
-
-_DUE = (
-    "SELECT run.pk, run.id, run.thread, thread.id, run.message, message.id, run.attempt, "
-    "run.status, run.owner, thread.owner, run.crashes FROM run "
-    "JOIN thread ON thread.pk = run.thread JOIN message ON message.pk = run.message "
-)
-# Code of the first generation, still running beside this, gives no turn: so as when upgraded.
-_TURN = "COALESCE({0}.turn, {0}.pk - 1000000000000)"
-_HAS_PREDECESSOR = (
-    "EXISTS (SELECT 1 FROM run AS earlier WHERE earlier.thread = run.thread AND "
-    f"{_TURN.format('earlier')} < {_TURN.format('run')} "
-    "AND earlier.ended_ms IS NULL AND earlier.deliver_ms IS NULL)"
-)
-_DUE_MS = "COALESCE(run.deliver_ms, run.wake_ms, run.created_ms)"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Due:
-    """A run that waits for somebody to execute it. ``attempt`` is its last one."""
-
-    run: RunRef
-    attempt: int
-    status: str
-    owner: str | None
-    user: str
-    crashes: int = 0  # counted so far; where the owner has died, without that one
-
-    def is_last_chance(self, max_crashes: int) -> bool:
-        """Return whether one crash in the next attempt fails the run as poison."""
-        crashes = self.crashes + (self.owner is not None)
-        return 0 < crashes == max_crashes - 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claimed:
-    """What an attempt begins with.
-
-    ``user`` is whose thread it is; ``was_lost`` says that an owner died over the attempt before.
-    """
+    """A run that this process holds, with what its attempt begins with."""
 
     run: RunRef
     attempt: int
     model: str
     params: Params
     retries: int
-    user: str = ""
+    """How many attempts failed and were retried."""
     on_crash: OnCrash = "continue"
     created_ms: int = 0
     was_lost: bool = False
-    is_last_chance: bool = False  # one more crash fails it
+    """Whether the process that made the attempt before has died."""
+    is_last_chance: bool = False
+    """Whether one more crash fails the run."""
 
 
-def find_due(
-    conn: Connection,
-    now_ms: int,
-    max_active_per_user: int | None = None,
-    served: Mapping[str, int] | None = None,
-    is_lost: Callable[[str], bool] | None = None,
-) -> list[Due]:
-    """List the runs that somebody may have to execute, in the order that is fair.
+@dataclass(frozen=True, kw_only=True)
+class _OpenRow:
+    """The row of a run that is to be claimed, and its owner's preference."""
 
-    Args:
-        is_lost: says of an owner whether runs it holds may have to be taken over; asked once for
-            each. None: of all owners' runs.
-        served: numbers that grow with each time a user was served: of two who have equally many
-            runs under way, who was served longest ago is first.
-    """
-    served = served or {}
-    free = (
-        f"{_DUE} WHERE run.ended_ms IS NULL AND run.owner IS NULL "
-        "AND (run.status <> 'waiting' OR run.wake_ms <= :now) "
-        f"AND (run.deliver_ms IS NOT NULL OR NOT {_HAS_PREDECESSOR}) "
-        f"ORDER BY ROW_NUMBER() OVER (PARTITION BY thread.owner ORDER BY {_DUE_MS}, run.pk), "
-        f"{_DUE_MS}, run.pk LIMIT {MOST_DUE}"
-    )
-    found = _find_lost(conn, is_lost)
-    found += [_due(row) for row in execute(conn, free, {"now": now_ms})]
-    active = _count_active(conn)
-    placed: list[tuple[int, int, Due]] = []
-    for due in found:
-        place = -1  # taking a dead owner's run over makes no more of them
-        if due.owner is None:
-            place = active[due.user]
-            active[due.user] += 1
-        if max_active_per_user is None or place < max_active_per_user:
-            placed.append((place, served.get(due.user, 0), due))
-    placed.sort(key=lambda each: each[:2])
-    return [due for *_, due in placed]
+    attempt: int
+    status: Status
+    phase: Phase | None
+    holder: str | None
+    model: str
+    params: str
+    crashes: int
+    retries: int
+    created_ms: int
+    wake_ms: int | None
+    deliver_ms: int | None
+    owner: str
+    on_crash: OnCrash | None
 
-
-def _find_lost(conn: Connection, is_lost: Callable[[str], bool] | None) -> list[Due]:
-    sql = "SELECT DISTINCT owner FROM run WHERE ended_ms IS NULL AND owner IS NOT NULL"
-    owners = [owner for (owner,) in execute(conn, sql) if is_lost is None or is_lost(owner)]
-    held = f"{_DUE} WHERE run.ended_ms IS NULL AND run.owner = :owner ORDER BY run.pk"
-    return [_due(row) for owner in owners for row in execute(conn, held, {"owner": owner})]
-
-
-def find_one(conn: Connection, run_id: str) -> Due | None:
-    """Find the run that an engine's call names; None if it has ended or does not exist."""
-    sql = f"{_DUE} WHERE run.id = :id AND run.ended_ms IS NULL"
-    row = execute(conn, sql, {"id": run_id}).first()
-    return None if row is None else _due(row)
-
-
-def find_held(conn: Connection, owner: str) -> set[str]:
-    """Read the ids of the runs that a process holds."""
-    sql = "SELECT id FROM run WHERE owner = :owner AND ended_ms IS NULL"
-    return set(execute(conn, sql, {"owner": owner}).scalars())
-
-
-def next_wake(conn: Connection, after_ms: int) -> int | None:
-    """Return the next time, in ms, at which a waiting run that no process holds becomes due."""
-    sql = (
-        "SELECT MIN(wake_ms) FROM run WHERE ended_ms IS NULL AND status = 'waiting' "
-        "AND owner IS NULL AND wake_ms > :after"
-    )
-    value: int | None = execute(conn, sql, {"after": after_ms}).scalar()
-    return value
+    def is_as_listed(self, due: Due, now_ms: int) -> bool:
+        """Return whether the run is still due, and no other process has claimed it."""
+        if (self.attempt, self.holder) != (due.attempt, due.holder):
+            return False
+        if self.holder is not None or self.status != "waiting":
+            return True
+        return self.wake_ms is not None and self.wake_ms <= now_ms
 
 
 def claim(
     tx: Transaction,
     due: Due,
-    owner: str,
+    holder: str,
     *,
     max_crashes: int,
     on_crash: OnCrash,
     max_active_per_user: int | None = None,
 ) -> Claimed | None:
-    """Take a run for the next attempt; None where another was first, it waits, or ends by it.
+    """Take a run for its next attempt.
 
-    A message for later whose time has come is delivered first, and its run may then have to wait
-    for its turn. A question that nobody answered in time ends its run. A run whose owner died
-    crashed: it is counted, and one that crashes too often is failed. Who was beside it is counted
-    too, so an owner holds only one run at a time that the next crash would fail.
+    A message for later is delivered first, and its run may then have to wait for its turn. A run
+    whose process died has crashed. The runs beside it in that process count a crash too, although
+    only one of them may be the cause: so a process holds only one run on its last chance at a time.
+
+    Returns:
+        None if another process was first, the run has to wait, or the claim has ended it.
     """
     try:
-        return _claim(tx, due, owner, max_crashes, on_crash, max_active_per_user)
-    except DamagedRow as damage:  # it can never be executed: it ends, and says why
+        state = _read_state(tx, due.run)
+        if state is None or not state.is_as_listed(due, tx.now_ms):
+            return None
+        is_last_chance = due.is_last_chance(max_crashes)
+        if is_last_chance and _holds_last_chance(tx, holder, max_crashes):
+            if state.holder is not None:
+                _release_lost(tx, due, state)
+            return None
+        if not _has_turn(tx, due.run, state, max_active_per_user):
+            return None
+        claimed = Claimed(
+            run=due.run,
+            attempt=due.attempt + 1,
+            model=state.model,
+            params=params_of(state.params, due.run.thread.id, due.run.id),
+            retries=state.retries,
+            on_crash=state.on_crash or on_crash,
+            created_ms=state.created_ms,
+            was_lost=state.holder is not None,
+            is_last_chance=is_last_chance,
+        )
+        return claimed if _begin(tx, claimed, state, holder, max_crashes) else None
+    except DamagedRow as damage:  # No attempt could execute the run: it ends and says why.
         fail_damaged(tx, due.run, due.attempt + 1, damage)
         return None
 
 
-def fail_damaged(tx: Transaction, run: RunRef, attempt: int, damage: DamagedRow) -> None:
-    """End a run that cannot be executed because a row is damaged."""
-    log.error(Line("row.damaged", run=run.id, thread=run.thread.id))
-    why = Failed(code=damage.code, message=damage.message, retryable=False)
-    end_run(tx, run, "failed", attempt, (why,))
-
-
-def _claim(
-    tx: Transaction,
-    due: Due,
-    owner: str,
-    max_crashes: int,
-    on_crash: OnCrash,
-    max_active_per_user: int | None,
-) -> Claimed | None:
-    row = _look(tx, due.run)
-    if row is None or row["attempt"] != due.attempt or row["owner"] != due.owner:
-        return None
-    if row["owner"] is None and not _has_come(row, tx.now_ms):
-        return None
-    is_last_chance = due.is_last_chance(max_crashes)
-    if is_last_chance and _holds_last_chance(tx, owner, max_crashes):
-        _hold_back(tx, due, row)
-        return None
-    if row["deliver_ms"] is not None:
-        if _is_overtaking(tx, due.run):
-            return None
-        waits.deliver(tx, due.run)
-    waits_its_turn = f"SELECT {_HAS_PREDECESSOR} FROM run WHERE pk = :pk"
-    if tx.execute(waits_its_turn, {"pk": due.run.pk}).scalar():
-        return None
-    if row["owner"] is None and _is_full(tx.conn, row["user"], max_active_per_user):
-        return None
-    policy: OnCrash = row["on_crash"] or on_crash
-    claimed = replace(_claimed(due, row, policy), is_last_chance=is_last_chance)
-    return claimed if _begin(tx, due, owner, row, max_crashes, policy) else None
-
-
 def retry_attempt(tx: Transaction, claimed: Claimed, *, restart: bool = False) -> Claimed | None:
-    """Go on with the next attempt of a run that this process holds; None where it was fenced."""
+    """Begin the next attempt of a run that this process holds; None if it was fenced."""
     tx.guard((claimed.run,))
     state = tx.run(claimed.run)
     if state["attempt"] != claimed.attempt or state["status"] in ENDS:
@@ -228,9 +142,10 @@ def retry_attempt(tx: Transaction, claimed: Claimed, *, restart: bool = False) -
 def put_off(
     tx: Transaction, claimed: Claimed, until_ms: int, reason: str, *, release: bool
 ) -> None:
-    """Count a failed attempt and say when the next one comes.
+    """Count a failed attempt, and set the time of the next one.
 
-    With ``release`` nobody holds the run until then, and the sweep takes it.
+    Args:
+        release: no process holds the run until then; a sweep takes it.
 
     Raises:
         StaleAttempt: another attempt or an end came first.
@@ -244,53 +159,41 @@ def put_off(
     tx.settle(claimed.run)
 
 
-def _claimed(due: Due, row: Mapping[str, Any], on_crash: OnCrash) -> Claimed:
-    return Claimed(
-        run=due.run,
-        attempt=due.attempt + 1,
-        model=row["model"],
-        params=rows.params_of(row["params"], due.run.thread.id, due.run.id),
-        retries=row["retries"],
-        user=row["user"],
-        on_crash=on_crash,
-        created_ms=row["created_ms"],
-        was_lost=row["owner"] is not None,
-    )
+def fail_damaged(tx: Transaction, run: RunRef, attempt: int, damage: DamagedRow) -> None:
+    """End a run that cannot be executed because a row is damaged."""
+    log.error(Line("row.damaged", run=run.id, thread=run.thread.id))
+    why = Failed(code=damage.code, message=damage.message, retryable=False)
+    end_run(tx, run, "failed", attempt, (why,))
 
 
-def _look(tx: Transaction, run: RunRef) -> Mapping[str, Any] | None:
+# ---------------------------------------------------------------- whether a run can be had
+
+
+def _read_state(tx: Transaction, run: RunRef) -> _OpenRow | None:
     sql = (
-        "SELECT attempt, status, phase, run.owner AS owner, run.model AS model, params, crashes, "
-        "run.created_ms AS created_ms, "
-        'retries, wake_ms, deliver_ms, thread.owner AS "user", preference.on_crash AS on_crash '
-        "FROM run JOIN thread ON thread.pk = run.thread "
+        "SELECT run.attempt, run.status, run.phase, run.owner AS holder, run.model, run.params, "
+        "run.crashes, run.retries, run.created_ms, run.wake_ms, run.deliver_ms, thread.owner, "
+        "preference.on_crash FROM run JOIN thread ON thread.pk = run.thread "
         "LEFT JOIN preference ON preference.owner = thread.owner "
         "WHERE run.pk = :pk AND run.ended_ms IS NULL"
     )
-    found: Mapping[str, Any] | None = tx.execute(sql, {"pk": run.pk}).mappings().first()
-    return found
+    row = tx.execute(sql, {"pk": run.pk}).mappings().first()
+    return None if row is None else _OpenRow(**row)
 
 
-def _holds_last_chance(tx: Transaction, owner: str, max_crashes: int) -> bool:
-    """Return whether a process holds another run on its last chance, for less than 60 s so far."""
-    sql = (
-        "SELECT EXISTS (SELECT 1 FROM run JOIN event ON event.thread = run.thread "
-        "AND event.seq = run.seq WHERE run.owner = :owner AND ended_ms IS NULL "
-        "AND crashes = :crashes AND event.at_ms > :since)"
-    )
-    since_ms = tx.now_ms - int(LAST_CHANCE_S * 1000)
-    params = {"owner": owner, "crashes": max_crashes - 1, "since": since_ms}
-    return bool(tx.execute(sql, params).scalar())
+def _has_turn(tx: Transaction, run: RunRef, state: _OpenRow, max_active: int | None) -> bool:
+    """Return whether neither the thread's queue nor the owner's limit keeps the run back.
 
-
-def _hold_back(tx: Transaction, due: Due, row: Mapping[str, Any]) -> None:
-    """Release a run of a dead owner that is to wait for its last chance (L10: it is pending)."""
-    if row["owner"] is None:
-        return
-    tx.set_run(due.run, owner=None, crashes=row["crashes"] + 1)
-    queued = StatusChanged(phase="queued", detail="work on it broke off; it waits for its turn")
-    tx.append(due.run.thread, queued, run=due.run, attempt=due.attempt + 1)
-    tx.settle(due.run)
+    A message for later whose time has come enters the queue here.
+    """
+    if state.deliver_ms is not None:
+        if _is_overtaking(tx, run):
+            return False
+        waits.deliver(tx, run)
+    has_predecessor = f"SELECT {HAS_PREDECESSOR} FROM run WHERE pk = :pk"
+    if tx.execute(has_predecessor, {"pk": run.pk}).scalar():
+        return False
+    return state.holder is not None or not _is_full(tx.conn, state.owner, max_active)
 
 
 def _is_overtaking(tx: Transaction, run: RunRef) -> bool:
@@ -303,43 +206,62 @@ def _is_overtaking(tx: Transaction, run: RunRef) -> bool:
     return bool(tx.execute(sql, {"now": tx.now_ms, "pk": run.pk}).scalar())
 
 
-def _has_come(row: Mapping[str, Any], now_ms: int) -> bool:
-    if row["status"] != "waiting":
-        return True
-    return row["wake_ms"] is not None and row["wake_ms"] <= now_ms
+def _is_full(conn: Connection, owner: str, max_active: int | None) -> bool:
+    """Return whether an owner has as many runs under way as are allowed."""
+    if max_active is None:
+        return False
+    if conn.dialect.name != "sqlite":
+        # One claim for an owner at a time, in all processes. The lock is tried and not waited for:
+        # its holder may be waiting for a lock of this transaction.
+        sql = "SELECT pg_try_advisory_xact_lock(hashtext(:key))"
+        if not execute(conn, sql, {"key": f"claim {owner}"}).scalar():
+            return True
+    return count_active(conn)[owner] >= max_active
+
+
+def _holds_last_chance(tx: Transaction, holder: str, max_crashes: int) -> bool:
+    """Return whether a process has held a run on its last chance for less than LAST_CHANCE_S."""
+    sql = (
+        "SELECT EXISTS (SELECT 1 FROM run JOIN event ON event.thread = run.thread "
+        "AND event.seq = run.seq WHERE run.owner = :holder AND ended_ms IS NULL "
+        "AND crashes = :crashes AND event.at_ms > :since)"
+    )
+    since_ms = tx.now_ms - int(LAST_CHANCE_S * 1000)
+    params = {"holder": holder, "crashes": max_crashes - 1, "since": since_ms}
+    return bool(tx.execute(sql, params).scalar())
+
+
+def _release_lost(tx: Transaction, due: Due, state: _OpenRow) -> None:
+    """Take a run from its dead process, and leave it pending for another process (L10)."""
+    tx.set_run(due.run, owner=None, crashes=state.crashes + 1)
+    queued = StatusChanged(phase="queued", detail="work on it broke off; it waits for its turn")
+    tx.append(due.run.thread, queued, run=due.run, attempt=due.attempt + 1)
+    tx.settle(due.run)
+
+
+# ---------------------------------------------------------------- how an attempt begins
 
 
 def _begin(
-    tx: Transaction,
-    due: Due,
-    owner: str,
-    row: Mapping[str, Any],
-    max_crashes: int,
-    on_crash: OnCrash,
+    tx: Transaction, claimed: Claimed, state: _OpenRow, holder: str, max_crashes: int
 ) -> bool:
-    """Begin the attempt, or end the run by it; True where it goes on."""
-    attempt, crashes = due.attempt + 1, row["crashes"]
-    crashed = row["owner"] is not None
-    if not crashed and row["phase"] == "waiting" and row["deliver_ms"] is None:
-        question = waits.open_question(tx.conn, due.run)
+    """Begin the attempt, or end the run in its place; returns whether the attempt has begun."""
+    run, attempt, was_lost = claimed.run, claimed.attempt, claimed.was_lost
+    if not was_lost and state.phase == "waiting" and state.deliver_ms is None:
+        question = waits.open_question(tx.conn, run)
         if question is not None:
-            end_run(tx, due.run, "failed", attempt, (waits.expired(question),))
+            end_run(tx, run, "failed", attempt, (waits.expired(question),))
             return False
-    tx.set_run(due.run, owner=owner, crashes=crashes + crashed)
-    if crashed and crashes + 1 >= max_crashes:
-        why = Failed(
-            code="crashed_too_often",
-            message=f"Work on this answer broke off {crashes + 1} times, with its process or "
-            "inside it. Look at the server's log for what ended it, then retry.",
-            retryable=True,
-        )
-        end_run(tx, due.run, "failed", attempt, (why,))
+    crashes = state.crashes + was_lost
+    tx.set_run(run, owner=holder, crashes=crashes)
+    if was_lost and crashes >= max_crashes:
+        end_run(tx, run, "failed", attempt, (_crashed_too_often(crashes),))
         return False
-    if crashed and on_crash == "interrupt":
-        end_run(tx, due.run, "interrupted", attempt)
+    if was_lost and claimed.on_crash == "interrupt":
+        end_run(tx, run, "interrupted", attempt)
         return False
-    was_cut = crashed or row["phase"] == "retrying"
-    _begin_attempt(tx, due.run, attempt, restart=was_cut and on_crash == "restart")
+    was_cut = was_lost or state.phase == "retrying"
+    _begin_attempt(tx, run, attempt, restart=was_cut and claimed.on_crash == "restart")
     return True
 
 
@@ -347,7 +269,7 @@ def _begin_attempt(tx: Transaction, run: RunRef, attempt: int, *, restart: bool)
     tx.flush()
     message = read_message(tx.conn, run)
     has_parts = bool(message["parts"])
-    # what a run took over from the one it continues is not its own to throw away
+    # A run that continues another one keeps its parts: they are the other run's.
     if restart and has_parts and tx.run(run)["continues"] is None:
         emptied = written(message)
         emptied["parts"], emptied["status"], emptied["error"] = [], "processing", None
@@ -358,31 +280,10 @@ def _begin_attempt(tx: Transaction, run: RunRef, attempt: int, *, restart: bool)
     tx.settle(run)
 
 
-def _count_active(conn: Connection) -> Counter[str]:
-    sql = (
-        "SELECT thread.owner, COUNT(*) FROM run JOIN thread ON thread.pk = run.thread "
-        "WHERE run.ended_ms IS NULL AND run.owner IS NOT NULL GROUP BY thread.owner"
+def _crashed_too_often(crashes: int) -> Failed:
+    return Failed(
+        code="crashed_too_often",
+        message=f"Work on this answer broke off {crashes} times, with its process or "
+        "inside it. Look at the server's log for what ended it, then retry.",
+        retryable=True,
     )
-    return Counter(dict(execute(conn, sql).fetchall()))
-
-
-def _is_full(conn: Connection, user: str, most: int | None) -> bool:
-    if most is None:
-        return False
-    if conn.dialect.name != "sqlite":  # one claim of this user at a time, wherever it is made
-        # tried, not waited for: another transaction may hold it and want a lock of this one's
-        sql = "SELECT pg_try_advisory_xact_lock(hashtext(:key))"
-        if not execute(conn, sql, {"key": f"claim {user}"}).scalar():
-            return True
-    return _count_active(conn)[user] >= most
-
-
-def _due(row: Any) -> Due:
-    run = RunRef(
-        pk=row[0],
-        id=row[1],
-        thread=ThreadRef(pk=row[2], id=row[3]),
-        message_pk=row[4],
-        message_id=row[5],
-    )
-    return Due(run=run, attempt=row[6], status=row[7], owner=row[8], user=row[9], crashes=row[10])

@@ -6,23 +6,39 @@ kept, then write messages, runs and events; a run they make is due with that ver
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ...shared.errors import ContentTooLarge, InvalidInput, RequestNotOpen
-from ...shared.events import MAX_CONTENT_BYTES, InputGiven, clean_text, from_iso
-from ...shared.records import Part, RunRecord, ThreadRecord, WrittenMessage
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
+
+from ...shared.errors import (
+    Conflict,
+    ContentTooLarge,
+    IdempotencyMismatch,
+    InvalidInput,
+    RequestNotOpen,
+)
+from ...shared.events import MAX_CONTENT_BYTES, InputGiven, canonical, clean_text, from_iso
+from ...shared.records import (
+    MessageRecord,
+    Params,
+    Part,
+    RunRecord,
+    SentRecord,
+    SuccessorRecord,
+    ThreadRecord,
+)
 from ..log import reading
 from ..log.transaction import RunRef, ThreadRef, Transaction
+from ..sql.tables import IdempotencyRow, table
 from . import limits, runs, threads
 from .limits import Limits
-from .waits import JOINS_HEAD
+from .waits import JOINS_HEAD, MAX_AHEAD_MS
 
 SEND_ROUTE = "messages"
-
-
-NO_LIMITS: Final = Limits()
 
 
 class Head:
@@ -41,21 +57,31 @@ class SendRequest:
 
     content: str
     model: str | None = None
-    params: Mapping[str, Any] | None = None
-    tools: Sequence[Mapping[str, Any]] = ()
+    params: Params | None = None
+    tools: Sequence[Params] = ()
     context: Sequence[Mapping[str, str]] = ()
     parent_id: str | Head | None = HEAD
     deliver_ms: int | None = None
 
-    def body(self) -> dict[str, Any]:
+    def check(self, now_ms: int) -> None:
+        """Check what can be checked without the thread.
+
+        Raises:
+            ContentTooLarge
+            InvalidInput: the content is empty, or the time is too far ahead.
+        """
+        check_content(self.content)
+        if self.deliver_ms is not None and self.deliver_ms > now_ms + MAX_AHEAD_MS:
+            raise InvalidInput(
+                "'deliver_at' is more than five years ahead. Choose a nearer time.",
+                field="deliver_at",
+            )
+
+    def body(self) -> Mapping[str, object]:
         """Return the request as an idempotency key compares it."""
         parent = "" if isinstance(self.parent_id, Head) else self.parent_id
-        body = {
-            **vars(self),
-            "tools": list(self.tools),
-            "context": list(self.context),
-            "parent_id": parent,
-        }
+        lists = {"tools": list(self.tools), "context": list(self.context)}
+        body = {**vars(self), **lists, "parent_id": parent}
         if self.deliver_ms is None:  # keys from versions without messages for later stay valid
             del body["deliver_ms"]
         return body
@@ -67,7 +93,7 @@ class Sender:
 
     owner: str
     key: str | None = None
-    limits: Limits = NO_LIMITS
+    limits: Limits = field(default_factory=Limits)
 
 
 def check_content(content: str) -> None:
@@ -89,10 +115,10 @@ def check_content(content: str) -> None:
         raise InvalidInput("'content' is empty: there is nothing to answer.", field="content")
 
 
-def send(tx: Transaction, thread_id: str, sender: Sender, request: SendRequest) -> dict[str, Any]:
-    """Write a person's message, the empty reply and its run: ``{message, reply, run}``.
+def send(tx: Transaction, thread_id: str, sender: Sender, request: SendRequest) -> SentRecord:
+    """Write a person's message, the empty reply and its run.
 
-    A message for later has its parent and its turn when it is delivered (``waits``).
+    A message for later gets its parent and its turn when it is delivered (``waits``).
 
     Raises:
         ThreadNotFound, MessageNotFound, LimitReached, IdempotencyMismatch
@@ -100,18 +126,19 @@ def send(tx: Transaction, thread_id: str, sender: Sender, request: SendRequest) 
     """
     thread, info = threads.find_record(tx.conn, sender.owner, thread_id)
     body = request.body()
-    known = _recall(tx, thread, sender, SEND_ROUTE, body)
+    known = recall(tx, thread, sender, SEND_ROUTE, body)
     if known is not None:
-        return _sent_before(tx, thread, *known)
+        message = reading.read_message_by_id(tx.conn, thread, str(known[0]))
+        return {"message": message, **_made_before(tx, thread, known[1])}
     deliver_ms = request.deliver_ms
     if deliver_ms is not None and deliver_ms <= tx.now_ms:
         deliver_ms = None
     limits.admit(tx, sender.owner, sender.limits, deliver_ms)
     if isinstance(request.parent_id, str):
         threads.check_place(tx.conn, thread, request.parent_id, "parent_id")
-    message, run = write_exchange(tx, thread, info, request, deliver_ms)
-    _remember(tx, thread, sender, SEND_ROUTE, body, message["id"], run.id)
-    return {"message": tx.written(message["id"]), **_made(tx, run)}
+    message, made = write_exchange(tx, thread, info, request, deliver_ms)
+    _remember(tx, thread, sender, SEND_ROUTE, body, message["id"], made.run["id"])
+    return {"message": message, "reply": made.reply, "run": made.run}
 
 
 def write_exchange(
@@ -120,21 +147,20 @@ def write_exchange(
     info: ThreadRecord,
     request: SendRequest,
     deliver_ms: int | None = None,
-) -> tuple[WrittenMessage, RunRef]:
+) -> tuple[MessageRecord, runs.NewRun]:
     """Write a person's message, the empty reply and its run, in their place in the thread."""
-    params: dict[str, Any] = {
+    params: dict[str, object] = {
         "params": dict(request.params or {}),
         "tools": list(request.tools),
     }
+    is_for_later = deliver_ms is not None
     parent_id = request.parent_id
     if isinstance(parent_id, Head):
-        parent_id = info["head"] if deliver_ms is None else None
-        if deliver_ms is not None:
+        parent_id = None if is_for_later else info["head"]
+        if is_for_later:
             params[JOINS_HEAD] = True
-    is_for_later = deliver_ms is not None
-    parts = _parts_of(request)
     message = runs.add_message(
-        tx, thread, parts=parts, parent_id=parent_id, is_for_later=is_for_later
+        tx, thread, parts=_parts_of(request), parent_id=parent_id, is_for_later=is_for_later
     )
     reply = runs.NewReply(
         parent_id=message["id"],
@@ -145,22 +171,21 @@ def write_exchange(
     return message, runs.add_reply(tx, thread, reply)
 
 
-def succeed(tx: Transaction, sender: Sender, run_id: str, *, keep_parts: bool) -> dict[str, Any]:
-    """Make the run that retries or continues an ended one: ``{reply, run}``.
+def succeed(tx: Transaction, sender: Sender, run_id: str, *, keep_parts: bool) -> SuccessorRecord:
+    """Make the run that retries or continues an ended one.
 
     Raises:
         RunNotFound, RunNotEnded, RunRefused, LimitReached
     """
     run = runs.find_run(tx.conn, sender.owner, run_id)
     route = f"{'continue' if keep_parts else 'retry'} {run.id}"
-    known = _recall(tx, run.thread, sender, route, {})
+    known = recall(tx, run.thread, sender, route, {})
     if known is not None:
-        before = _sent_before(tx, run.thread, *known)
-        return {"reply": before["reply"], "run": before["run"]}
+        return _made_before(tx, run.thread, known[1])
     limits.admit(tx, sender.owner, sender.limits, None)
     made = runs.make_successor(tx, run, keep_parts=keep_parts)
-    _remember(tx, run.thread, sender, route, {}, None, made.id)
-    return _made(tx, made)
+    _remember(tx, run.thread, sender, route, {}, None, made.run["id"])
+    return {"reply": made.reply, "run": made.run}
 
 
 def cancel(tx: Transaction, run: RunRef) -> RunRecord:
@@ -205,29 +230,30 @@ def delete(tx: Transaction, owner: str, thread_id: str) -> list[str]:
     return [run.id for run in stopped]
 
 
-def _made(tx: Transaction, run: RunRef) -> dict[str, Any]:
-    """Return the reply and the run that this command has made."""
-    return {"reply": tx.written(run.message_id), "run": tx.run(run).copy()}
+# ---------------------------------------------------------------- idempotency keys (L11)
 
 
-def _sent_before(
-    tx: Transaction, thread: ThreadRef, message_id: str | None, run_id: str
-) -> dict[str, Any]:
-    """Read what an earlier command with the same key made, as it is now."""
-    run = runs.find_in_thread(tx.conn, thread, run_id)
-    return {
-        "message": reading.read_message_by_id(tx.conn, thread, message_id) if message_id else None,
-        "reply": reading.read_message(tx.conn, run),
-        "run": runs.read_run(tx.conn, run),
-    }
-
-
-def _recall(
-    tx: Transaction, thread: ThreadRef, sender: Sender, route: str, body: Any
+def recall(
+    tx: Transaction, thread: ThreadRef, sender: Sender, route: str, body: Mapping[str, object]
 ) -> tuple[str | None, str] | None:
+    """Return the ids of the message and the run that the sender's key stands for, if it is known.
+
+    Raises:
+        IdempotencyMismatch: the key was used with another body.
+    """
     if sender.key is None:
         return None
-    return threads.recall_key(tx, sender.owner, thread, route, sender.key, body)
+    sql = (
+        "SELECT body_sha256, message_id, run_id FROM idempotency WHERE owner = :owner AND "
+        "thread = :thread AND route = :route AND key = :key"
+    )
+    where = {"owner": sender.owner, "thread": thread.pk, "route": route, "key": sender.key}
+    row = tx.execute(sql, where).first()
+    if row is None:
+        return None
+    if row[0] != _digest(body):
+        raise IdempotencyMismatch(sender.key)
+    return row[1], row[2]
 
 
 def _remember(
@@ -235,21 +261,39 @@ def _remember(
     thread: ThreadRef,
     sender: Sender,
     route: str,
-    body: Any,
+    body: Mapping[str, object],
     message_id: str | None,
     run_id: str,
 ) -> None:
-    if sender.key is not None:
-        threads.remember_key(
-            tx,
-            sender.owner,
-            thread,
-            route,
-            sender.key,
-            body,
-            message_id=message_id,
-            run_id=run_id,
-        )
+    """Write down what the sender's key stands for, in the transaction that made it."""
+    if sender.key is None:
+        return
+    columns = {
+        "owner": sender.owner,
+        "thread": thread.pk,
+        "route": route,
+        "key": sender.key,
+        "body_sha256": _digest(body),
+        "message_id": message_id,
+        "run_id": run_id,
+        "at_ms": tx.now_ms,
+    }
+    try:
+        tx.conn.execute(insert(table(IdempotencyRow)), columns)
+    except IntegrityError as error:  # on Postgres two transactions may use a key at once
+        raise Conflict(
+            f"The idempotency key {sender.key!r} is being used right now. Try again."
+        ) from error
+
+
+def _digest(body: Mapping[str, object]) -> str:
+    return hashlib.sha256(canonical(body).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _made_before(tx: Transaction, thread: ThreadRef, run_id: str) -> SuccessorRecord:
+    """Read the reply and the run that an earlier command with the same key made."""
+    run = runs.find_in_thread(tx.conn, thread, run_id)
+    return {"reply": reading.read_message(tx.conn, run), "run": runs.read_run(tx.conn, run)}
 
 
 def _parts_of(request: SendRequest) -> list[Part]:

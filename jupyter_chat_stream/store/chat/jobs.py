@@ -9,10 +9,9 @@ every call that is lost. Its functions find their tables by themselves, whatever
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
@@ -105,7 +104,7 @@ class Jobs:
         self._home = ""
 
     @property
-    def connect_options(self) -> dict[str, Any]:
+    def connect_options(self) -> Mapping[str, object]:
         """What Procrastinate's own connections are opened with."""
         url = self._database.url
         _, options = self._database.writing.dialect.create_connect_args(url)

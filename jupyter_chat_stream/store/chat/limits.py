@@ -3,7 +3,7 @@
 The transaction that would write counts, so of two messages at once one is refused. Postgres has no
 lock for all writers: there a lock for each user lets one of this user's transactions count at a
 time. A message beyond the minute is refused with a time to come back. A run beyond the active ones
-is refused too, or waits for its turn like every other (``claims.find_due`` is fair). Messages for
+is refused too, or waits for its turn like every other (``due.find_due`` is fair). Messages for
 later are always bounded: deleting a thread stops all of its messages for later in one transaction.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -131,7 +131,7 @@ def _delivery_times(conn: Connection, owner: str, since_ms: int, most: int) -> l
         "AND asked.created_ms < run.created_ms AND NOT EXISTS (SELECT 1 FROM event WHERE "
         "event.thread = asked.thread AND event.seq = asked.seq AND event.at_ms = run.created_ms)"
     )
-    params: dict[str, Any] = {"owner": owner, "since": since_ms, "most": most}
+    params: dict[str, object] = {"owner": owner, "since": since_ms, "most": most}
     found = list(execute(conn, for_later, params).scalars())
     live = "SELECT pk FROM thread WHERE owner = :owner AND updated_ms > :since"
     for thread in execute(conn, live, params).scalars().all():

@@ -14,19 +14,19 @@ an open question, or a predecessor in its thread. Claims are in ``claims``, wait
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import Connection, insert
 
 from ...shared.endings import REFUSAL, is_cut_call
 from ...shared.errors import RunNotEnded, RunNotFound, RunRefused
 from ...shared.events import ENDS, STATUSES, Body, Finalized, MessageWritten, iso
-from ...shared.fold import new_message
+from ...shared.fold import new_message, whole_message
 from ...shared.records import (
     EndStatus,
     InputRequestPart,
+    MessageRecord,
     Params,
     Part,
     RunRecord,
@@ -39,13 +39,7 @@ from ..sql import rows
 from ..sql.tables import MessageRow, RunRow, new_key, table
 from . import waits
 
-_REF = (
-    "SELECT run.pk, run.id, run.thread, thread.id, run.message, message.id FROM run "
-    "JOIN thread ON thread.pk = run.thread JOIN message ON message.pk = run.message "
-)
-
-
-_NOT_BEGUN = dict.fromkeys(("error", "started_ms", "first_event_ms", "ended_ms"))
+_REF = f"SELECT {RunRef.COLUMNS} {RunRef.TABLES} "
 MOST_LISTED = 1000  # runs on one page
 
 
@@ -64,6 +58,15 @@ class NewReply:
     deliver_ms: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class NewRun:
+    """A run that was made, with its reply and itself as on the wire."""
+
+    ref: RunRef
+    reply: MessageRecord
+    run: RunRecord
+
+
 def find_run(conn: Connection, owner: str, run_id: str) -> RunRef:
     """Find a run that the owner may see.
 
@@ -74,13 +77,13 @@ def find_run(conn: Connection, owner: str, run_id: str) -> RunRef:
     row = execute(conn, sql, {"id": run_id, "owner": owner}).first()
     if row is None:
         raise RunNotFound(run_id)
-    return _ref(row)
+    return RunRef.of(row)
 
 
 def find_in_thread(conn: Connection, thread: ThreadRef, run_id: str) -> RunRef:
     """Find a run by its id within a thread it is known to belong to."""
     sql = _REF + "WHERE run.id = :id AND run.thread = :thread"
-    return _ref(execute(conn, sql, {"id": run_id, "thread": thread.pk}).one())
+    return RunRef.of(execute(conn, sql, {"id": run_id, "thread": thread.pk}).one())
 
 
 def find_request(tx: Transaction, run: RunRef, request_id: str) -> InputRequestPart | None:
@@ -126,7 +129,7 @@ def list_runs(
         f"SELECT {rows.RUN_COLUMNS}, message.id AS message_id FROM run "
         "JOIN message ON message.pk = run.message WHERE run.thread = :pk "
     )
-    params: dict[str, Any] = {"pk": thread.pk, "limit": limit}
+    params: rows.Columns = {"pk": thread.pk, "limit": limit}
     if before is not None:
         place = "SELECT pk FROM run WHERE id = :id AND thread = :pk"
         params["before"] = execute(conn, place, {"id": before, "pk": thread.pk}).scalar()
@@ -142,7 +145,7 @@ def list_runs(
 def open_runs(conn: Connection, thread: ThreadRef) -> list[RunRef]:
     """Find the thread's runs that have not ended."""
     sql = _REF + "WHERE run.thread = :pk AND run.ended_ms IS NULL ORDER BY run.pk"
-    return [_ref(row) for row in execute(conn, sql, {"pk": thread.pk})]
+    return [RunRef.of(row) for row in execute(conn, sql, {"pk": thread.pk})]
 
 
 def count_by_status(conn: Connection) -> dict[str, int]:
@@ -158,7 +161,7 @@ def add_message(
     parts: Sequence[Part],
     parent_id: str | None,
     is_for_later: bool = False,
-) -> WrittenMessage:
+) -> MessageRecord:
     """Write a person's message: event and row."""
     message = new_message(
         id=tx.new_id(),
@@ -171,13 +174,14 @@ def add_message(
     )
     event = tx.append(thread, MessageWritten(message=message))
     _insert_message(tx, thread, message, event.seq)
-    return message
+    return whole_message(message, event.seq)
 
 
-def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> RunRef:
-    """Write an empty reply and the run that is to fill it: due in its turn, or for later."""
-    run_id = tx.new_id()
-    status: Status = "pending" if reply.deliver_ms is None else "waiting"
+def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> NewRun:
+    """Write an empty reply and the run that fills it, which is due in its turn or for later."""
+    run_id, deliver_ms = tx.new_id(), reply.deliver_ms
+    status: Status = "pending" if deliver_ms is None else "waiting"
+    deliver_at = None if deliver_ms is None else iso(deliver_ms)
     message = new_message(
         id=tx.new_id(),
         thread_id=thread.id,
@@ -189,18 +193,27 @@ def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> RunRef:
         run_id=run_id,
         parent_id=reply.parent_id,
     )
+    state: RunRecord = {
+        "id": run_id,
+        "thread_id": thread.id,
+        "message_id": message["id"],
+        "status": status,
+        "phase": "queued" if deliver_ms is None else "waiting",
+        "attempt": 0,
+        "model": reply.model,
+        "error": None,
+        "continues": reply.continues,
+        "created_at": iso(tx.now_ms),
+        "started_at": None,
+        "first_event_at": None,
+        "ended_at": None,
+        "wake_at": deliver_at,
+    }
     seq = tx.head(thread) + 1
-    message_pk = _insert_message(tx, thread, message, seq)
-    columns = _run_columns(tx, reply, {"id": run_id, "thread": thread.pk, "seq": seq})
-    pk = new_key(tx.conn.execute(insert(table(RunRow)), {**columns, "message": message_pk}))
-    run = RunRef(pk=pk, id=run_id, thread=thread, message_pk=message_pk, message_id=message["id"])
-    tx.hold_run(run, rows.run_wire({**_NOT_BEGUN, **columns}, thread.id, message["id"]))
-    deliver_at = None if reply.deliver_ms is None else iso(reply.deliver_ms)
+    ref = _insert_run(tx, thread, reply, state, _insert_message(tx, thread, message, seq), seq)
     written = MessageWritten(message=message, continues=reply.continues, deliver_at=deliver_at)
-    tx.append(thread, written, run=run)
-    if reply.deliver_ms is None:
-        tx.make_due(run, 1)
-    return run
+    tx.open_run(ref, state, written)
+    return NewRun(ref=ref, reply=whole_message(message, seq), run=state.copy())
 
 
 def end_run(
@@ -221,7 +234,7 @@ def cancel(tx: Transaction, run: RunRef) -> bool:
     return True
 
 
-def make_successor(tx: Transaction, run: RunRef, *, keep_parts: bool) -> RunRef:
+def make_successor(tx: Transaction, run: RunRef, *, keep_parts: bool) -> NewRun:
     """Make the new run that retries (a sibling) or continues an ended one.
 
     Raises:
@@ -262,30 +275,32 @@ def _insert_message(tx: Transaction, thread: ThreadRef, message: WrittenMessage,
     return new_key(tx.conn.execute(insert(into), columns))
 
 
-def _run_columns(tx: Transaction, reply: NewReply, place: Mapping[str, Any]) -> dict[str, Any]:
-    is_for_later = reply.deliver_ms is not None
-    return {
-        **place,
-        "status": "waiting" if is_for_later else "pending",
-        "phase": "waiting" if is_for_later else "queued",
-        "attempt": 0,
+def _insert_run(
+    tx: Transaction,
+    thread: ThreadRef,
+    reply: NewReply,
+    state: RunRecord,
+    message_pk: int,
+    seq: int,
+) -> RunRef:
+    columns = {
+        **rows.run_columns(state, seq),
+        "id": state["id"],
+        "thread": thread.pk,
+        "message": message_pk,
         "model": reply.model,
         "params": json.dumps(dict(reply.params)),
         "continues": reply.continues,
         "crashes": 0,
         "retries": 0,
         "created_ms": tx.now_ms,
-        "wake_ms": reply.deliver_ms,
         "deliver_ms": reply.deliver_ms,
-        "turn": place["seq"],
+        "turn": seq,
     }
-
-
-def _ref(row: Sequence[Any]) -> RunRef:
     return RunRef(
-        pk=row[0],
-        id=row[1],
-        thread=ThreadRef(pk=row[2], id=row[3]),
-        message_pk=row[4],
-        message_id=row[5],
+        pk=new_key(tx.conn.execute(insert(table(RunRow)), columns)),
+        id=state["id"],
+        thread=thread,
+        message_pk=message_pk,
+        message_id=state["message_id"],
     )

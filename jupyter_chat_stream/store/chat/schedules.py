@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,9 +24,10 @@ from sqlalchemy import Connection
 from ...shared.errors import InvalidInput, ScheduleNotFound, TooManySchedules
 from ...shared.events import canonical, clean_text, iso
 from ...shared.logs import Line
-from ...shared.records import ScheduleRecord
-from ..log.transaction import RunRef, ThreadRef, Transaction, execute
+from ...shared.records import Params, ScheduleChange, ScheduleRecord
+from ..log.transaction import RunRef, ThreadRef, Transaction, execute, update_row
 from ..sql import damage
+from ..sql.rows import Columns, Row
 from ..sql.tables import ScheduleRow, table
 from . import commands, threads
 from .cron import next_after
@@ -62,7 +62,7 @@ class NewSchedule:
     cron: str
     timezone: str = "UTC"
     model: str | None = None
-    params: Mapping[str, Any] | None = None
+    params: Params | None = None
 
 
 # ---------------------------------------------------------------- what the sweep calls
@@ -113,9 +113,9 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
         content=row["content"], model=row["model"], params=_load(row["params"])
     )
     info = threads.read_thread(tx.conn, due.thread)
-    _, run = commands.write_exchange(tx, due.thread, info, request)
-    _set(tx, due.pk, last_ms=tx.now_ms, last_run_id=run.id)
-    return run
+    _, made = commands.write_exchange(tx, due.thread, info, request)
+    _set(tx, due.pk, last_ms=tx.now_ms, last_run_id=made.ref.id)
+    return made.ref
 
 
 # ---------------------------------------------------------------- what commands call
@@ -160,22 +160,22 @@ def create(
 
 
 def change(
-    tx: Transaction, owner: str, schedule_id: str, changes: Mapping[str, Any]
+    tx: Transaction, owner: str, schedule_id: str, changes: ScheduleChange
 ) -> ScheduleRecord:
-    """Change a schedule; when it is due is reckoned anew where that is concerned.
+    """Change a schedule; a change of its times or a resume makes it due anew.
 
     Raises:
         ScheduleNotFound, InvalidInput
     """
     row = _find(tx.conn, owner, schedule_id)
-    now = _wire(row)
+    columns: dict[str, object] = {**changes}
     if "content" in changes:
-        changes = {**changes, "content": clean_text(changes["content"])}
-    fresh: dict[str, Any] = {**now, **changes}
-    columns = {name: changes[name] for name in changes if name != "params"}
+        columns["content"] = clean_text(changes["content"])
     if "params" in changes:
         columns["params"] = _dump(changes["params"])
-    if any(fresh[name] != row[name] for name in ("cron", "timezone", "paused")):
+    fresh: ScheduleRecord = {**_wire(row), **changes}
+    times = (fresh["cron"], fresh["timezone"], fresh["paused"])
+    if times != (row["cron"], row["timezone"], row["paused"]):
         next_ms = next_after(fresh["cron"], fresh["timezone"], tx.now_ms)
         columns["next_ms"] = None if fresh["paused"] else next_ms
     if columns:
@@ -219,7 +219,7 @@ def list_all(
         ScheduleNotFound: ``before`` is no schedule's id.
     """
     sql = f"SELECT {_COLUMNS} {_FROM} WHERE thread.owner = :owner AND NOT thread.deleted"
-    params: dict[str, Any] = {"owner": owner, "limit": limit}
+    params: Columns = {"owner": owner, "limit": limit}
     if thread is not None:
         sql += " AND schedule.thread = :thread"
         params["thread"] = thread.pk
@@ -240,7 +240,7 @@ def _before(conn: Connection, owner: str, before: str) -> str:
         return " AND schedule.id < :before"
 
 
-def _find(conn: Connection, owner: str, schedule_id: str) -> Mapping[str, Any]:
+def _find(conn: Connection, owner: str, schedule_id: str) -> Row:
     sql = (
         f"SELECT {_COLUMNS} {_FROM} WHERE schedule.id = :id AND thread.owner = :owner "
         "AND NOT thread.deleted"
@@ -248,15 +248,15 @@ def _find(conn: Connection, owner: str, schedule_id: str) -> Mapping[str, Any]:
     row = execute(conn, sql, {"id": schedule_id, "owner": owner}).mappings().first()
     if row is None:
         raise ScheduleNotFound(schedule_id)
-    found: Mapping[str, Any] = row
+    found: Row = row
     return found
 
 
-def _look(tx: Transaction, due: DueSchedule) -> Mapping[str, Any] | None:
+def _look(tx: Transaction, due: DueSchedule) -> Row | None:
     """Return a schedule's row if the schedule is still due at that time."""
     sql = f"SELECT {_COLUMNS}, thread.deleted {_FROM} WHERE schedule.pk = :pk AND next_ms = :seen"
     row = tx.execute(sql, {"pk": due.pk, "seen": due.next_ms}).mappings().first()
-    found: Mapping[str, Any] | None = row
+    found: Row | None = row
     return found
 
 
@@ -268,15 +268,14 @@ def _is_queued(tx: Transaction, run_id: str | None) -> bool:
 
 
 def _set(tx: Transaction, pk: int, **columns: Any) -> None:
-    sets = ", ".join(f"{name} = :{name}" for name in columns)
-    tx.execute(f"UPDATE schedule SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
+    update_row(tx.conn, "schedule", pk, columns)
 
 
-def _shown(row: Mapping[str, Any]) -> ScheduleRecord:
+def _shown(row: Row) -> ScheduleRecord:
     return damage.readable(lambda: _wire(row), lambda found: damage.schedule_instead(row, found))
 
 
-def _wire(row: Mapping[str, Any]) -> ScheduleRecord:
+def _wire(row: Row) -> ScheduleRecord:
     """Return a schedule as on the wire.
 
     Raises:
@@ -288,7 +287,7 @@ def _wire(row: Mapping[str, Any]) -> ScheduleRecord:
         return schedule
 
 
-def _unchecked(row: Mapping[str, Any]) -> ScheduleRecord:
+def _unchecked(row: Row) -> ScheduleRecord:
     return {
         "id": row["id"],
         "thread_id": row["thread_id"],
@@ -309,7 +308,7 @@ def _load(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
-def _dump(params: Mapping[str, Any] | None) -> str | None:
+def _dump(params: Params | None) -> str | None:
     return None if params is None else canonical(dict(params))
 
 

@@ -1,28 +1,20 @@
-"""Threads, preferences and idempotency keys: what commands on them read and write."""
+"""Threads and preferences: what commands on them read and write."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import cast
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
-from ...shared.errors import (
-    Conflict,
-    IdempotencyMismatch,
-    InvalidInput,
-    MessageNotFound,
-    ThreadNotFound,
-)
-from ...shared.events import ThreadChanged, canonical, from_iso, iso
-from ...shared.records import ThreadChange, ThreadRecord
+from ...shared.errors import Conflict, InvalidInput, MessageNotFound, ThreadNotFound
+from ...shared.events import ThreadChanged, from_iso, iso
+from ...shared.records import PreferencesChange, PreferencesRecord, ThreadChange, ThreadRecord
 from ..log.transaction import ThreadRef, Transaction, execute
 from ..sql import damage, rows
-from ..sql.tables import IdempotencyRow, PreferenceRow, ThreadRow, new_key, table
+from ..sql.tables import PreferenceRow, ThreadRow, new_key, table
 
 _ID = re.compile(r"[0-9a-z]{22}")  # what could be one: store.new_id
 
@@ -277,7 +269,7 @@ def check_place(conn: Connection, thread: ThreadRef, message_id: str, field: str
         )
 
 
-def read_preferences(conn: Connection, owner: str) -> dict[str, Any]:
+def read_preferences(conn: Connection, owner: str) -> PreferencesRecord:
     """Read a user's preferences."""
     into = table(PreferenceRow)
     row = conn.execute(select(into).where(into.c.owner == owner)).mappings().first()
@@ -289,66 +281,10 @@ def read_preferences(conn: Connection, owner: str) -> dict[str, Any]:
     }
 
 
-def write_preferences(tx: Transaction, owner: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+def write_preferences(tx: Transaction, owner: str, changes: PreferencesChange) -> PreferencesRecord:
     """Change a user's preferences."""
     into = table(PreferenceRow)
-    fresh = {**read_preferences(tx.conn, owner), **changes}
+    fresh: PreferencesRecord = {**read_preferences(tx.conn, owner), **changes}
     tx.conn.execute(into.delete().where(into.c.owner == owner))
-    tx.conn.execute(insert(into), fresh)
+    tx.conn.execute(insert(into), dict(fresh))
     return fresh
-
-
-def recall_key(
-    tx: Transaction, owner: str, thread: ThreadRef, route: str, key: str, body: Any
-) -> tuple[str | None, str] | None:
-    """Return the (message id, run id) that a key stands for, or None for a new key (L11).
-
-    Raises:
-        IdempotencyMismatch: the key was used with another body.
-    """
-    sql = (
-        "SELECT body_sha256, message_id, run_id FROM idempotency WHERE owner = :owner AND "
-        "thread = :thread AND route = :route AND key = :key"
-    )
-    where = {"owner": owner, "thread": thread.pk, "route": route, "key": key}
-    row = tx.execute(sql, where).first()
-    if row is None:
-        return None
-    if row[0] != _digest(body):
-        raise IdempotencyMismatch(key)
-    return row[1], row[2]
-
-
-def remember_key(
-    tx: Transaction,
-    owner: str,
-    thread: ThreadRef,
-    route: str,
-    key: str,
-    body: Any,
-    *,
-    message_id: str | None,
-    run_id: str,
-) -> None:
-    """Write down what a key stands for, in the transaction that made it."""
-    into = table(IdempotencyRow)
-    columns = {
-        "owner": owner,
-        "thread": thread.pk,
-        "route": route,
-        "key": key,
-        "body_sha256": _digest(body),
-        "message_id": message_id,
-        "run_id": run_id,
-        "at_ms": tx.now_ms,
-    }
-    try:
-        tx.conn.execute(insert(into), columns)
-    except IntegrityError as error:  # two at once, on a database without one writer's lock
-        raise Conflict(
-            f"The idempotency key {key!r} is being used right now. Try again."
-        ) from error
-
-
-def _digest(body: Any) -> str:
-    return hashlib.sha256(canonical(body).encode("utf-8", "surrogatepass")).hexdigest()

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from ...shared.events import Event, Failed, MessageWritten
 from ...shared.fold import fold_run, written
-from ...shared.records import MessageRecord
+from ...shared.records import InputRequestPart, MessageRecord
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..sql import rows
 
@@ -79,16 +79,16 @@ def send_again(tx: Transaction, run: RunRef, message_id: str | None) -> None:
         deliver_message(tx, run.thread, message_id, joins_head=joins_head)
 
 
-def open_question(conn: Connection, run: RunRef) -> dict[str, Any] | None:
+def open_question(conn: Connection, run: RunRef) -> InputRequestPart | None:
     """Return the question in a run's message that has no answer yet."""
     parts = _message(conn, run.thread, "pk", run.message_pk)["parts"]
     for part in parts:
         if part["kind"] == "input_request" and part["by"] is None:
-            return dict(part)
+            return part
     return None
 
 
-def expired(question: dict[str, Any]) -> Failed:
+def expired(question: InputRequestPart) -> Failed:
     """Return the failure of a run whose question nobody answered in time."""
     return Failed(
         code="input_expired",

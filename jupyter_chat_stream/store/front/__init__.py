@@ -1,6 +1,6 @@
 """The store's front: everything that other folders may do with the database, as named verbs.
 
-``ChatStore`` is an open database; its groups (``threads``, ``messages``, ...) hold the verbs. Each
+``ChatStore`` is an open database; its groups (``threads``, ``runs``, ...) hold the verbs. Each
 verb is one transaction. It takes and returns ids, references and records: no connection, no
 transaction and no type of SQLAlchemy. Other folders import from this module alone (a contract in
 ``pyproject.toml``; decision 12 has the reasons).
@@ -8,22 +8,20 @@ transaction and no type of SQLAlchemy. Other folders import from this module alo
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from ...shared.config import ChatStream
 from ..audit import Difference
-from ..chat.claims import LAST_CHANCE_S, Claimed, Due, OnCrash
+from ..chat.claims import LAST_CHANCE_S, Claimed
 from ..chat.commands import HEAD, Sender, SendRequest, check_content
+from ..chat.due import Due
 from ..chat.jobs import QUEUE, TASK
 from ..chat.leases import MISSED, LeaseConnection, LeaseReader
 from ..chat.limits import Limits, Over
 from ..chat.runs import MOST_LISTED
 from ..chat.schedules import MAX_SCHEDULES, DueSchedule, NewSchedule
 from ..chat.waits import MAX_AHEAD_MS
-from ..exporting import Entry, WholeThread
+from ..exporting import CompactionRecord, Entry, WholeThread
 from ..log.operations import Append, Commit
 from ..log.reading import Answer, Page, Snapshot
 from ..log.transaction import RunRef, ThreadRef
@@ -34,11 +32,10 @@ from ..retention.housekeeping import Housekeeping
 from ..sql.database import PAGE_BYTES
 from ..sql.failures import AWAY_BACKOFF, Outage
 from ..sql.urls import parse_url
-from ..store import Foreign, Listener, Store, Wants, new_id, system_now_ms
+from ..store import Store, new_id, system_now_ms
 from .claims import StoredClaims
 from .events import StoredEvents
 from .jobs import JobQueue
-from .messages import StoredMessages
 from .runs import RunContext, StoredRuns
 from .schedules import StoredSchedules
 from .threads import StoredThreads
@@ -60,6 +57,7 @@ __all__ = [
     "ChatStore",
     "Claimed",
     "Commit",
+    "CompactionRecord",
     "Counts",
     "Difference",
     "Due",
@@ -72,7 +70,6 @@ __all__ = [
     "LeaseReader",
     "Limits",
     "NewSchedule",
-    "OnCrash",
     "OpenRun",
     "Outage",
     "Over",
@@ -102,53 +99,29 @@ class ChatStore:
     def __init__(self, core: Store) -> None:
         self.core = core
         self.threads = StoredThreads(core)
-        self.messages = StoredMessages(core)
         self.runs = StoredRuns(core)
         self.claims = StoredClaims(core)
         self.schedules = StoredSchedules(core)
         self.events = StoredEvents(core)
         self.upkeep = Upkeep(core)
+        # What the core may do for everybody, since no type of SQL is in it.
+        self.now_ms = core.now_ms
+        self.new_id = core.new_id
+        self.attach = core.attach
+        self.listen = core.listen
+        self.observe = core.observe
+        self.on_foreign = core.on_foreign
+        self.has_changed = core.has_changed
+        self.close = core.close
+        self.describe = core.database.describe
+        self.is_sqlite = core.database.is_sqlite
+        self.folder = core.database.folder
+        self.path = core.database.path
 
     @classmethod
     def open(cls, url: str, **options: Any) -> ChatStore:
         """Open the database at a URL as ``Store.open`` does. Blocks."""
         return cls(Store.open(url, **options))
-
-    def close(self) -> None:
-        """Write what is pending, then end all threads and connections. Blocks."""
-        self.core.close()
-
-    # ------------------------------------------------------------------ clock and ids
-
-    def now_ms(self) -> int:
-        """Return the time of the store's clock, in ms since 1970 (UTC)."""
-        return self.core.now_ms()
-
-    def new_id(self) -> str:
-        """Make an id."""
-        return self.core.new_id()
-
-    # ------------------------------------------------------------------ hearing of commits
-
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Publish on this loop from now on; without one, on the writer's thread."""
-        self.core.attach(loop)
-
-    def listen(self, listener: Listener) -> None:
-        """Call the listener with the events of every commit of this process, in order."""
-        self.core.listen(listener)
-
-    def observe(self, observer: Callable[[Commit], None]) -> None:
-        """Call the observer after each commit of this process, on the writer's thread."""
-        self.core.observe(observer)
-
-    def on_foreign(self, callback: Foreign, *, wants: Wants | None = None) -> None:
-        """Call back when another process has committed (``Store.on_foreign``)."""
-        self.core.on_foreign(callback, wants=wants)
-
-    async def has_changed(self) -> bool:
-        """Return whether another process may have committed since the last call."""
-        return await self.core.has_changed()
 
     # ------------------------------------------------------------------ engines and housekeeping
 
@@ -161,25 +134,6 @@ class ChatStore:
         return Housekeeping(self.core, config)
 
     # ------------------------------------------------------------------ facts about the database
-
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether the database is SQLite: one host, with files beside the database."""
-        return self.core.database.is_sqlite
-
-    @property
-    def folder(self) -> Path | None:
-        """The folder of an SQLite file."""
-        return self.core.database.folder
-
-    @property
-    def path(self) -> Path | None:
-        """The SQLite file."""
-        return self.core.database.path
-
-    def describe(self) -> dict[str, Any]:
-        """Return the database's kind, its URL without a password, and whether it is durable."""
-        return self.core.database.describe()
 
     @property
     def outages(self) -> int:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Connection
 
 from ...shared.errors import DamagedRow
+from ...shared.records import OnCrash
 from ..chat import claims, schedules
-from ..chat.claims import Claimed, Due, OnCrash
+from ..chat.claims import Claimed
+from ..chat.due import Due, find_due, find_held, find_one, next_wake
 from ..chat.leases import LeaseConnection, LeaseReader
 from ..chat.schedules import DueSchedule
 from ..log.transaction import RunRef
@@ -45,7 +47,7 @@ class StoredClaims:
 
         def work(conn: Connection) -> tuple[list[Due], list[DueSchedule]]:
             leases = LeaseReader(conn)
-            found = claims.find_due(
+            found = find_due(
                 conn,
                 now_ms,
                 max_active_per_user,
@@ -60,7 +62,7 @@ class StoredClaims:
     async def next_times(self, after_ms: int) -> list[int]:
         """List the next times, in ms, at which a waiting run and a schedule become due."""
         times = await self._core.read(
-            lambda conn: (claims.next_wake(conn, after_ms), schedules.next_tick(conn, after_ms))
+            lambda conn: (next_wake(conn, after_ms), schedules.next_tick(conn, after_ms))
         )
         return [time_ms for time_ms in times if time_ms is not None]
 
@@ -68,14 +70,14 @@ class StoredClaims:
         """Find an open run that is free; ``is_free`` is called on a reading thread."""
 
         def work(conn: Connection) -> Due | None:
-            due = claims.find_one(conn, run_id)
+            due = find_one(conn, run_id)
             return due if due is not None and is_free(LeaseReader(conn), due) else None
 
         return await self._core.read(work)
 
     async def held_by(self, holder: str) -> set[str]:
         """Read the ids of the runs that a process holds."""
-        return await self._core.read(lambda conn: claims.find_held(conn, holder))
+        return await self._core.read(lambda conn: find_held(conn, holder))
 
     async def take(
         self,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from ..chat.jobs import Jobs
 from ..log.transaction import Transaction
@@ -23,7 +22,7 @@ class JobQueue:
         return self._jobs.schema
 
     @property
-    def connect_options(self) -> dict[str, Any]:
+    def connect_options(self) -> Mapping[str, object]:
         """What Procrastinate's own connections are opened with."""
         return self._jobs.connect_options
 

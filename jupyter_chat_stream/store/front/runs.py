@@ -1,4 +1,4 @@
-"""Runs as people see them: listing, reading, stopping, answering and repeating them."""
+"""Runs as people see them: sending, listing, reading, stopping, answering and repeating."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ...shared.events import ENDS
-from ...shared.records import MessageRecord, RunRecord, ThreadRecord
+from ...shared.records import (
+    MessageRecord,
+    PreferencesRecord,
+    RunRecord,
+    SentRecord,
+    SuccessorRecord,
+    ThreadRecord,
+)
 from ..chat import commands, runs, threads
-from ..chat.commands import Sender
+from ..chat.commands import Sender, SendRequest
 from ..log import reading
 from ..log.transaction import RunRef
 from ..overview import count_open, oldest_pending
@@ -26,15 +33,25 @@ class RunContext:
 
     branch: list[MessageRecord]
     thread: ThreadRecord
-    preferences: dict[str, Any]
+    preferences: PreferencesRecord
     begun_ms: int
 
 
 class StoredRuns:
-    """The runs of a database."""
+    """The runs of a database, and the messages that ask for them."""
 
     def __init__(self, core: Store) -> None:
         self._core = core
+
+    async def send(self, sender: Sender, thread_id: str, request: SendRequest) -> SentRecord:
+        """Write a person's message, the empty reply and its run.
+
+        Raises:
+            ThreadNotFound, MessageNotFound, InvalidInput, LimitReached, IdempotencyMismatch
+        """
+        return await self._core.write(
+            lambda tx: commands.send(tx, thread_id, sender, request), thread_id
+        )
 
     async def page(
         self, owner: str, thread_id: str, *, limit: int, before: str | None, is_open: bool
@@ -123,8 +140,8 @@ class StoredRuns:
             run_id,
         )
 
-    async def succeed(self, sender: Sender, run_id: str, *, keep_parts: bool) -> dict[str, Any]:
-        """Make the run that retries or continues an ended one: ``{reply, run}``.
+    async def succeed(self, sender: Sender, run_id: str, *, keep_parts: bool) -> SuccessorRecord:
+        """Make the run that retries or continues an ended one.
 
         Raises:
             RunNotFound, RunNotEnded, RunRefused, LimitReached, IdempotencyMismatch

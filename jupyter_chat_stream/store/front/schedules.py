@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from sqlalchemy import Connection
 
-from ...shared.records import ScheduleRecord
+from ...shared.records import ScheduleChange, ScheduleRecord
 from ..chat import schedules, threads
 from ..chat.schedules import DueSchedule, NewSchedule
 from ..log.transaction import RunRef
@@ -57,9 +54,7 @@ class StoredSchedules:
             lambda tx: schedules.create(tx, owner, thread_id, new), thread_id
         )
 
-    async def change(
-        self, owner: str, schedule_id: str, changes: Mapping[str, Any]
-    ) -> ScheduleRecord:
+    async def change(self, owner: str, schedule_id: str, changes: ScheduleChange) -> ScheduleRecord:
         """Change a schedule.
 
         Raises:

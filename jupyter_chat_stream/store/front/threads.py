@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from ...shared.events import dumps
-from ...shared.records import ThreadChange, ThreadRecord, ThreadState
+from ...shared.records import (
+    PreferencesChange,
+    PreferencesRecord,
+    ThreadChange,
+    ThreadRecord,
+    ThreadState,
+)
 from ..chat import commands, threads
 from ..exporting import WholeThread
 from ..log import reading
@@ -142,11 +148,11 @@ class StoredThreads:
             lambda conn: write(WholeThread(conn, threads.find_thread(conn, owner, thread_id)))
         )
 
-    async def preferences(self, owner: str) -> dict[str, Any]:
+    async def preferences(self, owner: str) -> PreferencesRecord:
         """Read an owner's preferences."""
         return await self._core.read(lambda conn: threads.read_preferences(conn, owner))
 
-    async def change_preferences(self, owner: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    async def change_preferences(self, owner: str, changes: PreferencesChange) -> PreferencesRecord:
         """Change an owner's preferences."""
         return await self._core.write(lambda tx: threads.write_preferences(tx, owner, changes))
 

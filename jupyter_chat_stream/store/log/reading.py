@@ -329,7 +329,7 @@ def _changed_messages(
         f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE thread = :thread AND "
         "(seq > :after OR status IN ('pending', 'processing', 'waiting')) ORDER BY pk DESC"
     )
-    params: dict[str, Any] = {"thread": thread.pk, "after": after}
+    params: rows.Columns = {"thread": thread.pk, "after": after}
     if limit is not None:
         sql += " LIMIT :limit"
         params["limit"] = limit

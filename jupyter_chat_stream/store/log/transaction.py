@@ -9,11 +9,11 @@ to the fold of their events: a run's row at every event that changes it, a messa
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar, cast
 
 from sqlalchemy import Connection as Connection  # readers elsewhere name it too
 
@@ -28,7 +28,7 @@ from ...shared.events import (
     ThreadChanged,
     dumps,
 )
-from ...shared.fold import MessageFold, fold_run, takes_head, whole_message
+from ...shared.fold import MessageFold, fold_run, takes_head
 from ...shared.logs import Line
 from ...shared.records import MessageRecord, RunRecord, ThreadChange
 from ..sql import rows
@@ -48,7 +48,16 @@ class ThreadRef:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRef:
-    """A run, its thread and its message by both their keys; none of them ever changes."""
+    """A run, its thread and its message by both their keys; none of them ever changes.
+
+    A query for it selects ``COLUMNS`` from ``TABLES``.
+    """
+
+    COLUMNS: ClassVar[str] = "run.pk, run.id, run.thread, thread.id, run.message, message.id"
+    TABLES: ClassVar[str] = (
+        "FROM run JOIN thread ON thread.pk = run.thread JOIN message ON message.pk = run.message"
+    )
+    WIDTH: ClassVar[int] = 6
 
     pk: int
     id: str
@@ -56,10 +65,23 @@ class RunRef:
     message_pk: int
     message_id: str
 
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> RunRef:
+        """Read a row that begins with ``COLUMNS``."""
+        pk, id_, thread_pk, thread_id, message_pk, message_id = row[: cls.WIDTH]
+        thread = ThreadRef(pk=thread_pk, id=thread_id)
+        return cls(pk=pk, id=id_, thread=thread, message_pk=message_pk, message_id=message_id)
+
 
 def execute(conn: Connection, sql: str, params: Any = None) -> Any:
     """Run a statement with named parameters straight on the driver (the hot path's way)."""
     return conn.exec_driver_sql(driver_sql(conn.dialect.paramstyle, sql), params or {})
+
+
+def update_row(conn: Connection, table: str, pk: int, columns: Mapping[str, object]) -> None:
+    """Set columns of the row with this key."""
+    sets = ", ".join(f"{name} = :{name}" for name in columns)
+    execute(conn, f"UPDATE {table} SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
 
 
 _GUARD = (
@@ -92,7 +114,7 @@ class Transaction:
         self._dirty: dict[int, int] = {}  # run key -> seq of the event that changed it
         self._guards: dict[int, tuple[int, str, bool]] = {}  # run key -> attempt, status, begun
         self._settle: dict[int, RunRef] = {}
-        self._threads: dict[int, dict[str, Any]] = {}
+        self._threads: dict[int, rows.Columns] = {}
 
     def execute(self, sql: str, params: Any = None) -> Any:
         return execute(self.conn, sql, params)
@@ -179,12 +201,21 @@ class Transaction:
 
     def set_run(self, run: RunRef, **columns: Any) -> None:
         """Set columns of a run that the fold does not decide: owner, crashes, retries."""
-        sets = ", ".join(f"{name} = :{name}" for name in columns)
-        self.execute(f"UPDATE run SET {sets} WHERE pk = :pk", {**columns, "pk": run.pk})
+        update_row(self.conn, "run", run.pk, columns)
 
     def make_due(self, run: RunRef, attempt: int) -> None:
         """Note that a run's next attempt is due; whoever executes may be told in the commit."""
         self.due.append((run.id, attempt))
+
+    def open_run(self, run: RunRef, state: RunRecord, written: MessageWritten) -> None:
+        """Append the event of a new run, whose row this transaction has just inserted.
+
+        A run that is not for later is due with the commit.
+        """
+        self._runs[run.pk] = state
+        self.append(run.thread, written, run=run)
+        if state["status"] == "pending":
+            self.make_due(run, 1)
 
     def head(self, thread: ThreadRef) -> int:
         """Return the seq of the thread's last event."""
@@ -200,17 +231,6 @@ class Transaction:
             self._runs[run.pk] = _run_of(row, run)
         return self._runs[run.pk]
 
-    def hold_run(self, run: RunRef, state: RunRecord) -> None:
-        """Keep the state of a run that this transaction has just inserted: it need not be read."""
-        self._runs[run.pk] = state
-
-    def written(self, message_id: str) -> MessageRecord:
-        """Return a message that this transaction has written, as on the wire."""
-        for event in reversed(self.events):
-            if isinstance(event.body, MessageWritten) and event.message_id == message_id:
-                return whole_message(event.body.message, event.seq)
-        raise KeyError(message_id)
-
     def flush(self) -> None:
         """Write what was appended, and every row that follows from it."""
         if self._rows:
@@ -218,16 +238,13 @@ class Transaction:
             self.bytes += sum(len(row[-2] or row[-1] or "") for row in self._rows)
             self._rows = []
         for pk, seq in self._dirty.items():
-            columns = rows.run_columns(self._runs[pk], seq)
-            sets = ", ".join(f"{name} = :{name}" for name in columns)
-            self.execute(f"UPDATE run SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
+            update_row(self.conn, "run", pk, rows.run_columns(self._runs[pk], seq))
         self._dirty = {}
         for run in self._settle.values():
             settle_message(self.conn, run, {event.seq for event in self.events})
         self._settle = {}
         for pk, columns in self._threads.items():
-            sets = ", ".join(f"{name} = :{name}" for name in columns)
-            self.execute(f"UPDATE thread SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
+            update_row(self.conn, "thread", pk, columns)
         self._threads = {}
 
     def _lock(self, threads: Iterable[int]) -> None:
@@ -272,9 +289,10 @@ class Transaction:
                 columns["head"] = body.message["id"]
 
 
-def _thread_columns(changes: ThreadChange) -> dict[str, Any]:
+def _thread_columns(changes: ThreadChange) -> rows.Columns:
     fixed = ("id", "owner", "created_at", "updated_at")
-    return {name: value for name, value in changes.items() if name not in fixed}
+    found = {name: value for name, value in changes.items() if name not in fixed}
+    return cast(rows.Columns, found)
 
 
 def _run_of(row: rows.Row, run: RunRef) -> RunRecord:
@@ -284,10 +302,6 @@ def _run_of(row: rows.Row, run: RunRef) -> RunRecord:
         return {**run_instead(row, run.thread.id, run.message_id, damage), "error": None}
 
     return readable(lambda: rows.run_wire(row, run.thread.id, run.message_id), instead)
-
-
-def _place(damage: DamagedRow) -> dict[str, Any]:
-    return {name: damage.facts[name] for name in ("table", "row")}
 
 
 def settle_message(conn: Connection, run: RunRef, written: Collection[int] = ()) -> None:
@@ -303,13 +317,13 @@ def settle_message(conn: Connection, run: RunRef, written: Collection[int] = ())
     except DamagedRow as damage:
         if damage.facts["row"] in {f"seq {seq}" for seq in written}:
             raise
-        log.error(Line("row.damaged", thread=run.thread.id, **_place(damage)))
+        table, row_name = damage.facts["table"], damage.facts["row"]
+        log.error(Line("row.damaged", thread=run.thread.id, table=table, row=row_name))
         return
     columns = rows.message_columns(fold.value(), fold.seq)
     for fixed in ("id", "role", "kind", "run_id", "parent_id", "created_ms"):
         del columns[fixed]
-    sets = ", ".join(f"{name} = :{name}" for name in columns)
-    execute(conn, f"UPDATE message SET {sets} WHERE pk = :pk", {**columns, "pk": run.message_pk})
+    update_row(conn, "message", run.message_pk, columns)
 
 
 def fold_message(

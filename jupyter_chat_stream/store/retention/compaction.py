@@ -26,7 +26,7 @@ from ...shared.errors import Conflict, FoldError, RunNotEnded, RunNotFound
 from ...shared.events import ENDS, MessageWritten, canonical
 from ...shared.fold import MessageFold
 from ...shared.records import MessageRecord
-from ..log.transaction import RunRef, ThreadRef, Transaction, execute
+from ..log.transaction import RunRef, Transaction, execute
 from ..sql import rows
 from ..sql.driver import select_rows
 from .steps import Budget, Read, Steps, Write, within
@@ -95,8 +95,7 @@ def find_compactable(
 ) -> list[tuple[tuple[int, int], RunRef]]:
     """List runs that ended before the cutoff and have deltas, with the place to go on after."""
     sql = (
-        "SELECT run.ended_ms, run.pk, run.id, run.thread, thread.id, run.message, message.id "
-        "FROM run JOIN thread ON thread.pk = run.thread JOIN message ON message.pk = run.message "
+        f"SELECT {RunRef.COLUMNS}, run.ended_ms {RunRef.TABLES} "
         "LEFT JOIN compaction ON compaction.run = run.pk "
         "WHERE run.ended_ms < :cutoff AND (run.ended_ms, run.pk) > (:ended, :pk) "
         "AND run.first_event_ms IS NOT NULL AND NOT thread.deleted "
@@ -104,7 +103,7 @@ def find_compactable(
         "ORDER BY run.ended_ms, run.pk LIMIT :limit"
     )
     params = {"cutoff": cutoff_ms, "ended": after[0], "pk": after[1], "limit": limit}
-    return [((row[0], row[1]), _ref(row)) for row in execute(conn, sql, params).fetchall()]
+    return [((row[-1], row[0]), RunRef.of(row)) for row in execute(conn, sql, params).fetchall()]
 
 
 def compact_run(run: RunRef, *, budget: Budget) -> Steps[CompactionResult]:
@@ -360,13 +359,3 @@ def _found(run: RunRef, row: T | None) -> T:
 def _expect(is_so: bool, run: RunRef) -> None:
     if not is_so:
         raise Conflict(f"Run {run.id!r} is not as it was read; it is looked at again later.")
-
-
-def _ref(row: Sequence[Any]) -> RunRef:
-    return RunRef(
-        pk=row[1],
-        id=row[2],
-        thread=ThreadRef(pk=row[3], id=row[4]),
-        message_pk=row[5],
-        message_id=row[6],
-    )

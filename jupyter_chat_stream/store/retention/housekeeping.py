@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ...shared.config import ChatStream
+from ...shared.config import STOP_WITHIN_S, ChatStream
 from ...shared.errors import ChatStreamError
 from ...shared.logs import Line, place_of
 from ..store import Store
@@ -29,7 +29,6 @@ FIRST_S = 30.0  # The first round comes no later: some servers do not live for a
 PAUSE_S, PAUSE_TIMES = 0.01, 4.0  # after a step: PAUSE_TIMES its length, and at least PAUSE_S
 QUIET_S, QUIET_TRIES = 0.002, 50  # checks for an idle writer, before the step is written anyway
 GIVE_BACK_WITHIN_S = 1.0  # otherwise the lease ends by itself
-STOP_WITHIN_S = 5.0
 
 
 class Housekeeping:

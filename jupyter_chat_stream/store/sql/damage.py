@@ -66,7 +66,7 @@ def check_thread(thread: ThreadRecord) -> None:
     _expect_texts(thread, "name", "title", "project", "model", "system", "head", or_none=True)
 
 
-def check_message(message: Mapping[str, Any]) -> None:
+def check_message(message: Row) -> None:
     """Check the fields of a message that readers rely on."""
     _expect(message["role"] in ("user", "assistant"), "role")
     _expect(message["status"] in STATUSES, "status")

@@ -34,6 +34,7 @@ from ...shared.errors import (
 from ...shared.files import close_to_others, refuse_unless_plain
 from ...shared.folders import reason_of
 from ...shared.logs import Line
+from ...shared.records import DatabaseRecord
 from . import driver, postgres
 from .failures import Outage, explain
 from .failures import reason_of as reason_in
@@ -124,12 +125,16 @@ class Database:
         """Where files that belong to the database lie: the owners' locks."""
         return self.path.parent if self.path else None
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> DatabaseRecord:
         """Describe the database for logs and status, without its password."""
-        shown = "sqlite://" if self._scratch else self._where()
-        told = {"open_to_others": list(self._open_to_others)} if self._open_to_others else {}
-        backend = self.url.get_backend_name()
-        return {"backend": backend, "url": shown, "durable": not self._scratch, **told}
+        described: DatabaseRecord = {
+            "backend": self.url.get_backend_name(),
+            "url": "sqlite://" if self._scratch else self._where(),
+            "durable": not self._scratch,
+        }
+        if self._open_to_others:
+            described["open_to_others"] = list(self._open_to_others)
+        return described
 
     @property
     def driver_error(self) -> type[Exception]:
@@ -220,7 +225,7 @@ class Database:
         self._open_to_others = tuple(is_open)
 
     def _engine(self, *, writes: bool, size: int) -> Engine:
-        options: dict[str, Any] = {
+        options: dict[str, object] = {
             "pool_size": size,
             "max_overflow": 0,
             "poolclass": QueuePool,
@@ -233,7 +238,9 @@ class Database:
                 "timeout": BUSY_TIMEOUT_MS / 1000,
             }
         else:
-            options.update(self._postgres_options(writes=writes, size=size))
+            idle = min(size, self._idle_readers)
+            found = postgres.engine_options(self.url, writes=writes, idle=idle, most=size)
+            options.update(found)
         try:
             engine = create_engine(self.url, **options)
         except (NoSuchModuleError, ModuleNotFoundError) as error:
@@ -251,10 +258,6 @@ class Database:
         if self.is_sqlite or writes:
             _begin_with(engine, driver.begin_sql(is_sqlite=self.is_sqlite, writes=writes))
         return engine
-
-    def _postgres_options(self, *, writes: bool, size: int) -> dict[str, Any]:
-        idle = min(size, self._idle_readers)
-        return postgres.engine_options(self.url, writes=writes, idle=idle, most=size)
 
     def _teach_sqlite(self, engine: Engine) -> None:
         pragmas = (

@@ -177,7 +177,7 @@ def insert_rows(
 
 
 def select_rows(
-    conn: Connection, columns: str, rest: str, params: Mapping[str, Any]
+    conn: Connection, columns: str, rest: str, params: Mapping[str, object]
 ) -> list[Sequence[Any]]:
     """Return the rows of ``SELECT columns rest``, unordered; numbers, texts and NULL only."""
     is_sqlite = conn.dialect.name == "sqlite"

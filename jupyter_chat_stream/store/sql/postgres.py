@@ -8,7 +8,7 @@ seconds that its server is gone. If the server is not there yet, opening waits f
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
@@ -51,7 +51,7 @@ def options_for(url: URL) -> dict[str, str | int]:
     return {name: value for name, value in options.items() if name not in url.query}
 
 
-def engine_options(url: URL, *, writes: bool, idle: int, most: int) -> dict[str, Any]:
+def engine_options(url: URL, *, writes: bool, idle: int, most: int) -> Mapping[str, object]:
     """Return the engine's options: at most ``most`` connections, ``idle`` of them kept open."""
     if url.drivername != DRIVER:
         return {}

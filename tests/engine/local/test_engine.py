@@ -196,9 +196,15 @@ async def test_a_sweep_that_comes_late_by_more_than_a_lease_gives_the_others_tim
     harness = await make_harness(sweep_interval_s=0.05, lease_s=10.0)
     doubts: list[float] = []
     delays = asyncio.Queue[float]()
-    harness.engine.doubt = lambda: doubts.append(sweep.late_s)  # type: ignore[method-assign]
+    harness.engine.running.doubt = lambda: doubts.append(sweep.late_s)  # type: ignore[method-assign]
     clock = chain((0.0, 10.0, 10.0, 3610.0), repeat(3610.0))  # before and after each pause
-    sweep = Sweep(harness.chat_store, harness.engine, harness.config, wall_s=lambda: next(clock))
+    sweep = Sweep(
+        harness.chat_store,
+        harness.engine.running,
+        harness.config,
+        dispatch=harness.engine.dispatch,
+        wall_s=lambda: next(clock),
+    )
     sweep.observe = delays.put_nowait
     sweep.start()
     found = [await harness.bounded(delays.get()) for _ in range(3)]
@@ -252,7 +258,7 @@ async def test_a_claim_that_was_just_committed_is_not_taken_for_a_lost_run(
     harness.store.write = slow  # type: ignore[method-assign]
     harness.engine.dispatch(run.id, 1)
     await harness.bounded(committed.wait())
-    assert await harness.column(run, "owner") == harness.engine.owner
+    assert await harness.column(run, "owner") == harness.engine.holder
     assert not await harness.is_lost(run)
     await harness.engine.sweep.sweep()
     go_on.set()

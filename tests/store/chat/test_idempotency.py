@@ -14,7 +14,7 @@ from jupyter_chat_stream.service import Service
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import IdempotencyMismatch, LimitReached, RunNotEnded
 from jupyter_chat_stream.store.chat import threads
-from jupyter_chat_stream.store.chat.commands import SendRequest
+from jupyter_chat_stream.store.chat.commands import SEND_ROUTE, Sender, SendRequest, recall
 from jupyter_chat_stream.testing import ScriptedProvider
 from tests.store.harness import PATIENCE_S
 
@@ -159,12 +159,11 @@ async def test_a_repeated_key_does_not_count_against_the_limit(database_url: str
         with pytest.raises(LimitReached):
             await service.send(OWNER, thread, request(), key="l")
         found = await service.store.core.write(
-            lambda tx: threads.recall_key(
+            lambda tx: recall(
                 tx,
-                OWNER,
                 threads.find_thread(tx.conn, OWNER, thread),
-                "messages",
-                "l",
+                Sender(owner=OWNER, key="l"),
+                SEND_ROUTE,
                 request().body(),
             )
         )

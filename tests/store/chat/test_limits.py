@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_chat_stream.shared.errors import LimitReached, TooManyLater
-from jupyter_chat_stream.store.chat import claims, commands, runs
-from jupyter_chat_stream.store.chat.claims import find_due
+from jupyter_chat_stream.store.chat import commands, runs
 from jupyter_chat_stream.store.chat.commands import Sender, SendRequest
+from jupyter_chat_stream.store.chat.due import find_due
 from jupyter_chat_stream.store.chat.limits import MAX_LATER, MINUTE_MS, Limits, allowed_ms
 from jupyter_chat_stream.store.log import writer
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction
@@ -260,7 +260,7 @@ def test_one_user_s_fifty_messages_keep_nobody_waiting(
     harness: StoreHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Users take turns, also where only so many are looked at."""
-    monkeypatch.setattr(claims, "MOST_DUE", 10)
+    monkeypatch.setattr("jupyter_chat_stream.store.chat.due.MOST_DUE", 10)
     for _ in range(50):
         harness.send(harness.thread("ada"))
     bens = [harness.send(harness.thread("ben")) for _ in range(2)]

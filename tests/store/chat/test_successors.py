@@ -16,7 +16,7 @@ def test_a_continuation_that_is_restarted_keeps_the_text_it_took_over(
     claimed = harness.claimed()
     harness.append(claimed, "Kept. ", Finalized(status="cancelled"))
     successor = harness.do(
-        lambda tx: runs.make_successor(tx, claimed.run, keep_parts=True), claimed.run.thread.pk
+        lambda tx: runs.make_successor(tx, claimed.run, keep_parts=True).ref, claimed.run.thread.pk
     )
     assert harness.claim(successor, "01b") is not None  # whose process dies without a word
     assert harness.claim(successor, "01c", on_crash="restart") is not None
@@ -31,7 +31,9 @@ def test_a_reply_without_a_message_before_it_has_successors_too(
     """As a purge or an import may leave it."""
     run = harness.answered()
     harness.sql("UPDATE message SET parent_id = NULL WHERE pk = :pk", pk=run.message_pk)
-    made = harness.do(lambda tx: runs.make_successor(tx, run, keep_parts=keep_parts), run.thread.pk)
+    made = harness.do(
+        lambda tx: runs.make_successor(tx, run, keep_parts=keep_parts).ref, run.thread.pk
+    )
     reply = harness.row(made)
     assert (reply["status"], reply["parent_id"]) == ("pending", None)
     assert reply["content"] == ("a" if keep_parts else "")

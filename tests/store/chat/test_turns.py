@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from jupyter_chat_stream.store.chat import claims, runs, threads
-from jupyter_chat_stream.store.chat.claims import LAST_CHANCE_S, find_due
+from jupyter_chat_stream.store.chat import due as due_runs
+from jupyter_chat_stream.store.chat import runs, threads
+from jupyter_chat_stream.store.chat.claims import LAST_CHANCE_S
+from jupyter_chat_stream.store.chat.due import find_due
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction
 from tests.store.harness import MODEL, StoreHarness
 from tests.store.queries import is_due
@@ -20,7 +22,7 @@ def for_later(harness: StoreHarness, thread: ThreadRef, hours: int) -> RunRef:
         reply = runs.NewReply(
             parent_id=message["id"], model=MODEL, deliver_ms=harness.clock() + hours * HOUR_MS
         )
-        return runs.add_reply(tx, thread, reply)
+        return runs.add_reply(tx, thread, reply).ref
 
     return harness.do(work, thread.pk)
 
@@ -54,7 +56,7 @@ def test_what_is_due_is_found_beside_any_number_of_runs_that_are_worked_on(
     harness: StoreHarness,
 ) -> None:
     """L9, L10"""
-    most, claims.MOST_DUE = claims.MOST_DUE, 3
+    most, due_runs.MOST_DUE = due_runs.MOST_DUE, 3
     try:
         for _ in range(5):
             harness.claimed(owner="01busy")
@@ -69,7 +71,7 @@ def test_what_is_due_is_found_beside_any_number_of_runs_that_are_worked_on(
         assert [due.run for due in found] == [free]
         assert looks == ["01busy"]  # each owner is judged once
     finally:
-        claims.MOST_DUE = most
+        due_runs.MOST_DUE = most
 
 
 def test_a_run_that_waits_for_its_last_chance_is_pending_and_gets_it(harness: StoreHarness) -> None:

@@ -11,8 +11,8 @@ from jupyter_chat_stream.shared.errors import IdempotencyMismatch, InvalidInput,
 from jupyter_chat_stream.shared.events import Finalized, InputRequested, canonical
 from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.store.chat import commands, runs, threads
-from jupyter_chat_stream.store.chat.claims import next_wake
 from jupyter_chat_stream.store.chat.commands import HEAD, Sender, SendRequest
+from jupyter_chat_stream.store.chat.due import next_wake
 from jupyter_chat_stream.store.log.reading import read_branch, read_snapshot
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
 from tests.store.harness import StoreHarness, completed, fold
@@ -66,7 +66,7 @@ def story(harness: StoreHarness, thread: ThreadRef) -> Iterator[str]:
     yield "asks"
     harness.do(lambda tx: commands.give_input(tx, run, "local", "q", "x"), thread.pk)
     yield "answered"
-    again = harness.do(lambda tx: runs.make_successor(tx, dropped, keep_parts=False), thread.pk)
+    again = harness.do(lambda tx: runs.make_successor(tx, dropped, keep_parts=False).ref, thread.pk)
     yield "what was stopped is sent after all"
     harness.do(lambda tx: runs.cancel(tx, again), thread.pk)
     yield "and stopped again"
@@ -185,13 +185,13 @@ def test_a_retry_of_what_was_stopped_delivers_it_now(harness: StoreHarness) -> N
     run = send(harness, thread)
     harness.do(lambda tx: runs.cancel(tx, run), thread.pk)
     other = harness.answered(thread)
-    again = harness.do(lambda tx: runs.make_successor(tx, run, keep_parts=False), thread.pk)
+    again = harness.do(lambda tx: runs.make_successor(tx, run, keep_parts=False).ref, thread.pk)
     message = message_of(harness, again)
     assert (message["status"], message["parent_id"]) == ("completed", other.message_id)
     assert head(harness, thread) == again.message_id
     assert is_due(harness, again)
     assert harness.run(run)["status"] == "cancelled"
-    twice = harness.do(lambda tx: runs.make_successor(tx, run, keep_parts=False), thread.pk)
+    twice = harness.do(lambda tx: runs.make_successor(tx, run, keep_parts=False).ref, thread.pk)
     assert message_of(harness, twice) == message
 
 
@@ -350,7 +350,7 @@ def test_nothing_hangs_on_what_is_not_delivered(
     assert refused.value.facts["field"] == "head"
     assert harness.events(thread) == before
     if stopped:
-        harness.do(lambda tx: runs.make_successor(tx, run, keep_parts=False), thread.pk)
+        harness.do(lambda tx: runs.make_successor(tx, run, keep_parts=False).ref, thread.pk)
     else:
         harness.claim(run)
     put_head(harness, thread, place)
@@ -371,7 +371,7 @@ def test_a_head_that_hangs_on_the_message_itself_does_not_become_its_parent(
     harness.sql("UPDATE message SET parent_id = :it WHERE id = :first", it=message_id, first=first)
     if stopped:
         harness.do(lambda tx: runs.cancel(tx, run), thread.pk)
-        run = harness.do(lambda tx: runs.make_successor(tx, run, keep_parts=False), thread.pk)
+        run = harness.do(lambda tx: runs.make_successor(tx, run, keep_parts=False).ref, thread.pk)
     else:
         assert harness.claim(run) is not None
     assert branch(harness, run) == [message_id, run.message_id]

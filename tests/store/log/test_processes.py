@@ -129,7 +129,7 @@ def test_a_process_that_is_killed_leaves_whole_transactions(
 
 
 def _due(conn):  # type: ignore[no-untyped-def]
-    from jupyter_chat_stream.store.chat.claims import find_due
+    from jupyter_chat_stream.store.chat.due import find_due
 
     return find_due(conn, 2**50)
 

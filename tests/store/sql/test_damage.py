@@ -12,7 +12,7 @@ from jupyter_chat_stream.shared.errors import DamagedRow
 from jupyter_chat_stream.shared.events import dumps, to_wire
 from jupyter_chat_stream.store.audit import verify
 from jupyter_chat_stream.store.chat import runs, threads
-from jupyter_chat_stream.store.chat.claims import find_due
+from jupyter_chat_stream.store.chat.due import find_due
 from jupyter_chat_stream.store.front import WholeThread
 from jupyter_chat_stream.store.log.reading import Page, read_after, read_messages_before, read_state
 from jupyter_chat_stream.store.log.transaction import Connection, ThreadRef

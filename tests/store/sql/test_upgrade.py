@@ -10,7 +10,8 @@ from sqlalchemy import inspect
 
 from jupyter_chat_stream.shared.errors import DatabaseTooNew, DatabaseTooOld
 from jupyter_chat_stream.shared.events import Finalized
-from jupyter_chat_stream.store.chat.claims import Claimed, Due, claim, find_due
+from jupyter_chat_stream.store.chat.claims import Claimed, claim
+from jupyter_chat_stream.store.chat.due import Due, find_due
 from jupyter_chat_stream.store.log.transaction import Transaction
 from jupyter_chat_stream.store.sql import migrations
 from jupyter_chat_stream.store.store import Store

@@ -1,11 +1,11 @@
-"""Owners on one host: one lives as long as it holds the lock on its own file.
+"""Holders on one host: a holder lives as long as it has the lock on its own file.
 
-The operating system lets go of the lock when the process dies, however it dies; no clock is asked,
-so a laptop may sleep. Files of the dead are removed by whoever finds them. A file that was
-seen here and is missing proves no death: the folder may have been cleaned. So each owner looks
-at its file every ``LOOK_S`` and makes it again, and an owner whose file went, but was never
-found unlocked, counts as dead only after ``MISSING_S`` (L10). An owner locks a draft and renames
-it, so that nobody finds its file unlocked. On many hosts a lease says who lives (leases.py).
+The operating system releases the lock when the process dies, in whatever way. No clock is read, so
+a laptop may sleep. The process that finds an unlocked file removes it. A missing file proves no
+death: the folder may have been cleaned. So each holder looks at its file every ``LOOK_S`` and makes
+it again, and a holder whose file is missing, but was never found unlocked, counts as dead only
+after ``MISSING_S`` (L10). A holder locks a draft and renames it: its file is never found unlocked.
+On many hosts leases show which holders live (leases.py).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from ..shared.errors import StoreError
 from ..shared.folders import reason_of
 from ..shared.logs import Line
 from ..store.front import ChatStore, LeaseReader
-from .base import Owners
-from .leases import LeaseOwners
+from .base import Holders
+from .leases import LeaseHolders
 
 if os.name == "posix":
     import fcntl
@@ -52,29 +52,29 @@ else:
 log = logging.getLogger("jupyter_chat_stream.engine")
 
 LOOK_S = 1.0
-MISSING_S = 5.0  # five looks of an owner that lives
+MISSING_S = 5.0  # A living holder looks at its file five times in this time.
 
 Kind = Literal["server", "worker"]
 
-# To lock a draft: somebody may just be looking whether a dead owner has left it.
+# How often a draft is locked, and the pause between: another process may be testing its lock.
 _TRIES, _PAUSE_S = 50, 0.001
-# Windows renames no file that is open: there the file is made and locked in two steps.
+# Windows cannot rename an open file: there the file is made and locked in two steps.
 _DRAFT = ".draft" if os.name == "posix" else ".lock"
 
 
-def make_owners(
+def make_holders(
     store: ChatStore, config: ChatStream, kind: Kind, on_expired: Callable[[], None]
-) -> Owners:
-    """Make the owners of a store's database; ``on_expired`` is called on the event loop."""
+) -> Holders:
+    """Make the holders of a store's database; ``on_expired`` is called on the event loop."""
     if store.is_sqlite:
         folder = store.folder or Path(tempfile.gettempdir())
-        return FileOwners(folder, store.new_id())
+        return FileHolders(folder, store.new_id())
     lease = store.claims.lease(store.new_id(), kind, config.lease_s)
-    return LeaseOwners(lease, on_expired=on_expired)
+    return LeaseHolders(lease, on_expired=on_expired)
 
 
-class FileOwners:
-    """The owners of one database on this host; this process is one of them."""
+class FileHolders:
+    """The holders of one database on this host; this process is one of them."""
 
     look_s = LOOK_S
 
@@ -85,21 +85,21 @@ class FileOwners:
         self._folder = folder / "owners"
         self._descriptor: int | None = None
         self._clock = clock
-        self._seen: set[str] = set()  # owners whose files were there
+        self._seen: set[str] = set()  # holders whose files were found
         self._missing_since: dict[str, float] = {}
         self._keeping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Take the own lock; remove what dead owners have left.
+        """Take this process's lock, and remove the files of dead holders.
 
         Raises:
             StoreError: the folder's files cannot be locked.
         """
         try:
             self.lock()
-            for owner in self._look_around():
-                if self._is_held(self._path(owner)) is False:
-                    self._seen.discard(owner)
+            for holder in self._look_around():
+                if self._is_held(self._path(holder)) is False:
+                    self._seen.discard(holder)
             for draft in self._folder.glob(f"*{_DRAFT}"):
                 self._is_held(draft)
         except OSError as error:
@@ -111,7 +111,7 @@ class FileOwners:
         self._keeping = asyncio.get_running_loop().create_task(self._keep())
 
     async def _keep(self) -> None:
-        """Make the own file again where it was removed: others take it for a sign of life."""
+        """Make this process's file again if it was removed: it shows others that it lives."""
         while True:
             await asyncio.sleep(self.look_s)
             self._look_around()
@@ -119,13 +119,13 @@ class FileOwners:
                 continue
             try:
                 self.lock()
-            except (OSError, StoreError) as error:  # at the next look, perhaps
+            except (OSError, StoreError) as error:  # the next look tries again
                 log.error(Line("owner.not_locked", owner=self.own, error=type(error).__name__))
             else:
                 log.warning(Line("owner.locked_again", owner=self.own))
 
     def lock(self) -> None:
-        """Take the own lock; one on a file that was removed is given up for it."""
+        """Take this process's lock; a lock on a file that was removed is released."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path, old = self._path(self.own), self._descriptor
         draft = path.with_suffix(_DRAFT)
@@ -142,39 +142,40 @@ class FileOwners:
 
     def _refusal(self, reason: str) -> StoreError:
         return StoreError(
-            f"Files in {str(self._folder)!r} cannot be used as locks ({reason}), so nobody could "
-            "tell whether this server lives. Make the folder one that you can write to, with free "
-            "space, or put the database on another local disk with --ChatStream.database_url.",
+            f"Files in {str(self._folder)!r} cannot be used as locks ({reason}), so no other "
+            "process could tell whether this server lives. Make the folder one that you can write "
+            "to, with free space, or put the database on another local disk with "
+            "--ChatStream.database_url.",
             path=str(self._folder),
         )
 
-    def is_alive(self, leases: LeaseReader, owner: str) -> bool:
-        """Try the owner's lock; who cannot be locked lives."""
-        if owner == self.own:
+    def is_alive(self, leases: LeaseReader, holder: str) -> bool:
+        """Try the holder's lock; if the lock is held, the holder lives."""
+        if holder == self.own:
             return True
-        is_held = self._is_held(self._path(owner))
+        is_held = self._is_held(self._path(holder))
         if is_held is None:
             now_s = self._clock()
-            since_s = self._missing_since.setdefault(owner, now_s)
-            return owner in self._seen and now_s - since_s < MISSING_S
-        self._missing_since.pop(owner, None)
+            since_s = self._missing_since.setdefault(holder, now_s)
+            return holder in self._seen and now_s - since_s < MISSING_S
+        self._missing_since.pop(holder, None)
         if is_held:
-            self._seen.add(owner)
-        else:  # Not for good: on Windows an owner that has just made its file has yet to lock it.
-            self._seen.discard(owner)
+            self._seen.add(holder)
+        else:  # On Windows, a holder that has just made its file may lock it a moment later.
+            self._seen.discard(holder)
         return is_held
 
     def _look_around(self) -> list[str]:
-        """Note which owners have a file."""
+        """Note which holders have a file."""
         found = [path.stem for path in self._folder.glob("*.lock")]
         self._seen.update(found)
         return found
 
     def doubt(self) -> None:
-        """Do nothing: a lock is held or not, whatever the time is."""
+        """Do nothing: whether a lock is held does not depend on the time."""
 
     async def close(self) -> None:
-        """Let go of the own lock."""
+        """Release this process's lock."""
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
@@ -182,14 +183,14 @@ class FileOwners:
         self.unlock()
 
     def unlock(self) -> None:
-        """Let go of the own lock."""
+        """Release this process's lock, and remove its file."""
         if self._descriptor is not None:
             _remove(self._path(self.own))
             os.close(self._descriptor)
             self._descriptor = None
 
     def _is_held(self, path: Path) -> bool | None:
-        """Try a lock, and remove the file of a dead owner; None where there is no file."""
+        """Try a lock, and remove the file of a dead holder; None if there is no file."""
         if path == self._path(self.own):
             return True
         try:
@@ -204,12 +205,12 @@ class FileOwners:
         finally:
             os.close(descriptor)
 
-    def _path(self, owner: str) -> Path:
-        return self._folder / f"{Path(owner).name}.lock"
+    def _path(self, holder: str) -> Path:
+        return self._folder / f"{Path(holder).name}.lock"
 
 
 def _put(descriptor: int, draft: Path, path: Path) -> bool:
-    """Rename a locked draft; False if another process took it for a dead owner's file."""
+    """Rename a locked draft; False if another process took it for a dead holder's file."""
     if draft != path:
         try:
             draft.rename(path)
@@ -219,7 +220,7 @@ def _put(descriptor: int, draft: Path, path: Path) -> bool:
 
 
 def _is_there(descriptor: int, path: Path) -> bool:
-    """Return whether the descriptor is still the file of that name: others may remove it."""
+    """Return whether the descriptor is the file of that name: others may have replaced it."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:
@@ -227,6 +228,6 @@ def _is_there(descriptor: int, path: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    # Windows removes no file that is open: it stays, empty, and locked by nobody
+    # Windows cannot remove an open file. It stays: empty, and locked by no process.
     with suppress(PermissionError):
         path.unlink(missing_ok=True)

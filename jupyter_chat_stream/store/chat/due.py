@@ -1,0 +1,137 @@
+"""Due runs: those that a process may have to execute, in a fair order.
+
+A run is due if it has not ended and no living process holds it: it is pending and first in its
+thread's queue, or the time until which it waits has come, or the process that held it has died
+(L10). Reading claims nothing: what is listed here may be gone when ``claims`` takes it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ..log.transaction import RunRef, execute
+
+MOST_DUE = 1000  # A longer list is cut: the next look finds the rest.
+
+_SELECT = f"SELECT {RunRef.COLUMNS}, run.attempt, run.owner, thread.owner, run.crashes "
+_OPEN = f"{RunRef.TABLES} WHERE run.ended_ms IS NULL"
+# A process of the first generation that still runs writes no turn. Such a run gets the turn that an
+# upgrade would give it: before all others, in the order of its key.
+_TURN = "COALESCE({0}.turn, {0}.pk - 1000000000000)"
+HAS_PREDECESSOR = (
+    "EXISTS (SELECT 1 FROM run AS earlier WHERE earlier.thread = run.thread AND "
+    f"{_TURN.format('earlier')} < {_TURN.format('run')} "
+    "AND earlier.ended_ms IS NULL AND earlier.deliver_ms IS NULL)"
+)
+# The time since when a run is due: a person's runs are listed in the order of these times.
+_SINCE_MS = "COALESCE(run.deliver_ms, run.wake_ms, run.created_ms)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """A run that waits for a process to execute it."""
+
+    run: RunRef
+    attempt: int
+    """The last attempt that was begun."""
+    holder: str | None
+    """The dead process that still holds the run; None if no process holds it."""
+    owner: str
+    """The person whose thread it is."""
+    crashes: int = 0
+    """How often a holder died, without the present one."""
+
+    def is_last_chance(self, max_crashes: int) -> bool:
+        """Return whether one more crash would fail the run."""
+        crashes = self.crashes + (self.holder is not None)
+        return 0 < crashes == max_crashes - 1
+
+
+def find_due(
+    conn: Connection,
+    now_ms: int,
+    max_active_per_user: int | None = None,
+    served: Mapping[str, int] | None = None,
+    is_lost: Callable[[str], bool] | None = None,
+) -> list[Due]:
+    """List the due runs; the owner with the fewest runs under way comes first.
+
+    Args:
+        max_active_per_user: runs by which an owner would have more than this are left out.
+        served: a number for each owner that grows whenever that owner is served. Of two owners
+            with equally many runs under way, the one with the smaller number comes first.
+        is_lost: returns whether the runs of a holder may have to be taken over. It is called once
+            for each holder. None: all of them.
+    """
+    served = served or {}
+    active = count_active(conn)
+    placed: list[tuple[int, int, Due]] = []
+    for due in [*_find_lost(conn, is_lost), *_find_free(conn, now_ms)]:
+        place = -1  # A takeover adds no run to those under way.
+        if due.holder is None:
+            place = active[due.owner]
+            active[due.owner] += 1
+        if max_active_per_user is None or place < max_active_per_user:
+            placed.append((place, served.get(due.owner, 0), due))
+    placed.sort(key=lambda each: each[:2])
+    return [due for *_, due in placed]
+
+
+def find_one(conn: Connection, run_id: str) -> Due | None:
+    """Find an open run by its id."""
+    row = execute(conn, f"{_SELECT} {_OPEN} AND run.id = :id", {"id": run_id}).first()
+    return None if row is None else _due(row)
+
+
+def find_held(conn: Connection, holder: str) -> set[str]:
+    """Read the ids of the open runs that a process holds."""
+    sql = "SELECT id FROM run WHERE owner = :holder AND ended_ms IS NULL"
+    return set(execute(conn, sql, {"holder": holder}).scalars())
+
+
+def next_wake(conn: Connection, after_ms: int) -> int | None:
+    """Return the next time, in ms, at which a waiting run that no process holds becomes due."""
+    sql = (
+        "SELECT MIN(wake_ms) FROM run WHERE ended_ms IS NULL AND status = 'waiting' "
+        "AND owner IS NULL AND wake_ms > :after"
+    )
+    value: int | None = execute(conn, sql, {"after": after_ms}).scalar()
+    return value
+
+
+def count_active(conn: Connection) -> Counter[str]:
+    """Count the runs that processes hold, by the owner of their thread."""
+    sql = (
+        "SELECT thread.owner, COUNT(*) FROM run JOIN thread ON thread.pk = run.thread "
+        "WHERE run.ended_ms IS NULL AND run.owner IS NOT NULL GROUP BY thread.owner"
+    )
+    return Counter(dict(execute(conn, sql).fetchall()))
+
+
+def _find_lost(conn: Connection, is_lost: Callable[[str], bool] | None) -> list[Due]:
+    sql = "SELECT DISTINCT owner FROM run WHERE ended_ms IS NULL AND owner IS NOT NULL"
+    holders = [found for (found,) in execute(conn, sql) if is_lost is None or is_lost(found)]
+    held = f"{_SELECT} {_OPEN} AND run.owner = :holder ORDER BY run.pk"
+    return [_due(row) for holder in holders for row in execute(conn, held, {"holder": holder})]
+
+
+def _find_free(conn: Connection, now_ms: int) -> list[Due]:
+    # The first run of every owner, then the second of every owner, and so on: a cut list is fair.
+    number = f"ROW_NUMBER() OVER (PARTITION BY thread.owner ORDER BY {_SINCE_MS}, run.pk)"
+    sql = (
+        f"{_SELECT} {_OPEN} AND run.owner IS NULL "
+        "AND (run.status <> 'waiting' OR run.wake_ms <= :now) "
+        f"AND (run.deliver_ms IS NOT NULL OR NOT {HAS_PREDECESSOR}) "
+        f"ORDER BY {number}, {_SINCE_MS}, run.pk LIMIT {MOST_DUE}"
+    )
+    return [_due(row) for row in execute(conn, sql, {"now": now_ms})]
+
+
+def _due(row: Any) -> Due:
+    attempt, holder, owner, crashes = row[RunRef.WIDTH :]
+    return Due(run=RunRef.of(row), attempt=attempt, holder=holder, owner=owner, crashes=crashes)
