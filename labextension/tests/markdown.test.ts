@@ -267,6 +267,29 @@ describe('a text that grows', () => {
     expect(host.querySelectorAll(':scope > p').length).toBe(40);
   });
 
+  it('draws a long table in several, which the browser lays out one by one', async () => {
+    const rows = Array.from({ length: 5_000 }, (_, row) => `| ${row} | b |`);
+    const text = `| h | k |\n|---|---|\n${rows.join('\n')}\n`;
+    const host = await drawn(text, [10_000, 30_000, 50_000]);
+    const tables = [...host.querySelectorAll('.jp-ChatStream-table > table')];
+    expect(tables.map(table => table.querySelectorAll('tbody > tr').length)).toEqual([
+      2_000, 2_000, 1_000
+    ]);
+    const first = [...host.querySelectorAll('td:first-child')].map(cell =>
+      Number(cell.textContent)
+    );
+    expect(first).toEqual([...rows.keys()]);
+    expect(host.innerHTML).toBe((await drawn(text)).innerHTML);
+  });
+
+  it('keeps a long table in HTML in one, because its cells may span rows', async () => {
+    const rows = '<tr><td>a</td><td>b</td></tr>\n'.repeat(3_000);
+    const host = await drawn(
+      `<table><tbody>${rows}</tbody><tfoot><tr><td>c</td></tr></tfoot></table>`
+    );
+    expect(host.querySelectorAll('table').length).toBe(1);
+  });
+
   it('stops when it is disposed', async () => {
     const { host, services, markdown } = stage();
     markdown.update('One.\n\nTwo.', false);

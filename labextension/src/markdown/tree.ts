@@ -23,6 +23,8 @@ export interface Box {
   readonly children: readonly Block[];
   /** Set if finished rows were not read again: the number of children before these. */
   readonly from?: number;
+  /** Whether this is the body of a table in Markdown: no cell in it spans several rows. */
+  readonly hasSimpleRows?: boolean;
 }
 
 export type Block =
@@ -115,7 +117,8 @@ function readOpened(reader: Reader, open: Token): Block {
   if (tag === 'li') {
     markTask(children);
   }
-  return { kind: 'box', tag, attributes: attributesOf(open), children };
+  const hasSimpleRows = open.type === 'tbody_open';
+  return { kind: 'box', tag, attributes: attributesOf(open), children, hasSimpleRows };
 }
 
 /** Turn the `[ ]` at the beginning of a list item into a checkbox. */

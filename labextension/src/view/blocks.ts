@@ -12,6 +12,7 @@ import { CodeView } from './code';
 import { directionOf } from './direction';
 import { type DrawingServices, elementOf, own } from './drawing';
 import { type Work } from './frames';
+import { type Groups, RowGroups } from './groups';
 import { InlineNodes, mathNode } from './inline';
 import { PILED_MARKS, PlainText } from './plain';
 import { TableFrame } from './table';
@@ -20,10 +21,6 @@ import { TableFrame } from './table';
 const LONGEST_TEXT = 20_000;
 const MOST_MARKS = 3_000;
 const MARK = /[`*_~[\]<&$\\]/g;
-/** Blocks after so many are grouped. The browser lays out a finished group only when it is seen. */
-const MANY = 40;
-const GROUP = 32;
-const CHARS_IN_A_LINE = 90;
 /** These take their direction from the table. */
 const PARTS_OF_TABLES = new Set(['thead', 'tbody', 'tfoot', 'tr']);
 
@@ -41,12 +38,12 @@ interface BlockView {
   dispose(): void;
 }
 
-/** The blocks in one parent. Only the blocks of a whole answer are grouped. */
+/** The blocks in one parent. Only the blocks of a whole answer and the rows of a table are grouped. */
 export class Blocks {
-  constructor(parent: HTMLElement, services: DrawingServices, isGrouped = false) {
+  constructor(parent: HTMLElement, services: DrawingServices, groups: Groups | null = null) {
     this._parent = parent;
     this._services = services;
-    this._isGrouped = isGrouped;
+    this._groups = groups;
   }
 
   /** Show these blocks after the first `from` ones. */
@@ -60,7 +57,7 @@ export class Blocks {
       if (view === undefined || !view.fits(block)) {
         const fresh = viewOf(block, this._services);
         if (view === undefined) {
-          this._parentOf(at).append(fresh.node);
+          (this._groups?.parentOf(at) ?? this._parent).append(fresh.node);
         } else {
           view.node.replaceWith(fresh.node);
           view.dispose();
@@ -75,25 +72,11 @@ export class Blocks {
       view.node.remove();
       view.dispose();
     });
-    const count = Math.ceil((this._views.length - MANY) / GROUP);
-    this._groups.splice(Math.max(0, count)).forEach(group => group.remove());
+    this._groups?.cut(this._views.length);
   }
 
   finish(from = 0, to = this._views.length): void {
     this._views.slice(from, to).forEach(view => view.finish());
-  }
-
-  /** Let the browser skip the layout of finished groups that are not on the screen. */
-  spare(finished: number): void {
-    const ended = Math.floor((finished - MANY) / GROUP);
-    for (const group of this._groups.slice(this._spared, Math.max(0, ended))) {
-      const lines = [...group.children].map(
-        ({ textContent }) => 1.5 + Math.ceil((textContent ?? '').length / CHARS_IN_A_LINE)
-      );
-      group.style.setProperty('--jp-chat-lines', String(lines.reduce((sum, one) => sum + one, 0)));
-      group.classList.add('jp-mod-spared');
-      this._spared += 1;
-    }
   }
 
   *readAgain(env: Env): Work {
@@ -111,25 +94,10 @@ export class Blocks {
     this._views.splice(0).forEach(view => view.dispose());
   }
 
-  private _parentOf(at: number): HTMLElement {
-    if (!this._isGrouped || at < MANY) {
-      return this._parent;
-    }
-    const index = Math.floor((at - MANY) / GROUP);
-    const group = this._groups[index] ?? own('div', 'jp-ChatStream-group');
-    if (group.parentNode === null) {
-      this._parent.append(group);
-      this._groups[index] = group;
-    }
-    return group;
-  }
-
   private readonly _parent: HTMLElement;
   private readonly _services: DrawingServices;
-  private readonly _isGrouped: boolean;
+  private readonly _groups: Groups | null;
   private readonly _views: BlockView[] = [];
-  private readonly _groups: HTMLElement[] = [];
-  private _spared = 0;
   private _isDisposed = false;
 }
 
@@ -262,7 +230,8 @@ class BoxView extends SimpleView {
       inner instanceof HTMLTableElement ? new TableFrame(inner, services.language.trans) : null;
     this.node = this._frame?.node ?? outer;
     this._inner = inner;
-    this._blocks = new Blocks(inner, services);
+    const groups = box.hasSimpleRows === true ? new RowGroups(inner) : null;
+    this._blocks = new Blocks(inner, services, groups);
   }
 
   override fits(block: Block): boolean {

@@ -20,6 +20,7 @@ import { type Block, type PlacedBlock, placedBlocks } from '../markdown/tree';
 import { Blocks } from './blocks';
 import { type DrawingServices } from './drawing';
 import { type Frames, type Work } from './frames';
+import { AnswerGroups } from './groups';
 import { withoutUndecidedEnd } from './undecided-end';
 import { PlainText } from './plain';
 
@@ -61,7 +62,8 @@ export class IncrementalMarkdown {
   constructor(host: HTMLElement, services: MarkdownServices) {
     this._host = host;
     this._services = services;
-    this._blocks = new Blocks(host, services, true);
+    this._groups = new AnswerGroups(host);
+    this._blocks = new Blocks(host, services, this._groups);
   }
 
   /** Show this text, which begins with the text shown before. */
@@ -237,7 +239,7 @@ export class IncrementalMarkdown {
   private _finish(count: number): void {
     this._blocks.finish(this._finishedBlocks, this._finishedBlocks + count);
     this._finishedBlocks += count;
-    this._blocks.spare(this._finishedBlocks);
+    this._groups.spare(this._finishedBlocks);
   }
 
   /** Keep the definitions of finished blocks. The first definition of a label counts. */
@@ -266,6 +268,7 @@ export class IncrementalMarkdown {
 
   private readonly _host: HTMLElement;
   private readonly _services: MarkdownServices;
+  private readonly _groups: AnswerGroups;
   private readonly _blocks: Blocks;
   private readonly _definitions: Definitions = noDefinitions();
   private _tail: HTMLElement | null = null;
