@@ -31,7 +31,7 @@ HOST_RULES = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 HERE = Path(__file__).parent
 
 Open = Callable[..., NotebookPage]
-OpenBeside = Callable[[str], NotebookPage]
+OpenBeside = Callable[..., NotebookPage]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -88,16 +88,24 @@ def contexts(browser: Browser) -> Iterator[Callable[[Site], BrowserContext]]:
 
 
 @pytest.fixture(scope="package")
-def lasting_page(
-    sites: Callable[[str], Site], contexts: Callable[[Site], BrowserContext]
-) -> Iterator[NotebookPage]:
-    """A page of JupyterLab that stays open: a notebook in it costs no start of the whole page."""
-    site = sites("lab")
-    path = notebooks.write(site, "lasting", notebooks.text("Others are opened beside this one."))
-    first = NotebookPage(contexts(site).new_page(), site, path, "lasting")
-    first.open(kernel=False)
-    yield first
-    first.page.close()
+def lasting_pages(
+    contexts: Callable[[Site], BrowserContext],
+) -> Iterator[Callable[[Site], NotebookPage]]:
+    """Give a site's page that stays open: a notebook in it costs no start of the whole page."""
+    opened: dict[int, NotebookPage] = {}
+
+    def page_of(site: Site) -> NotebookPage:
+        if id(site) not in opened:
+            text = notebooks.text("Others are opened beside this one.")
+            path = notebooks.write(site, "lasting", text)
+            first = NotebookPage(contexts(site).new_page(), site, path, "lasting")
+            opened[id(site)] = first
+            first.open(kernel=False)
+        return opened[id(site)]
+
+    yield page_of
+    for first in opened.values():
+        first.page.close()
 
 
 @pytest.fixture
@@ -147,16 +155,20 @@ def open_notebook(contexts: Callable[[Site], BrowserContext], name: str) -> Iter
 
 
 @pytest.fixture
-def open_beside(site: Site, lasting_page: NotebookPage) -> Iterator[OpenBeside]:
+def open_beside(
+    site: Site, lasting_pages: Callable[[Site], NotebookPage], open_notebook: Open
+) -> Iterator[OpenBeside]:
     """Open notebooks in the page that stays, for tests that do not load it again."""
     opened: list[NotebookPage] = []
 
-    def open_one(path: str) -> NotebookPage:
-        assert site is lasting_page.site
-        opened.append(lasting_page.also(path, kernel=False))
+    def open_one(path: str, *, kernel: bool = False) -> NotebookPage:
+        if not site.flavour.holds_many:
+            return open_notebook(site, path, kernel=kernel)
+        lasting = lasting_pages(site)
+        lasting.page.set_viewport_size(VIEWPORT)
+        opened.append(lasting.also(path, kernel=kernel))
         return opened[-1]
 
-    lasting_page.page.set_viewport_size(VIEWPORT)
     yield open_one
     for notebook in opened:
         notebook.close()

@@ -59,6 +59,8 @@ class Flavour:
     place: str  # of a notebook, below the base address
     exposes: str  # the setting that lets the tests look into the page
 
+    holds_many: bool  # notebooks in one page
+
     def address(self, path: str, workspace: str) -> str:
         return self.place.format(path=quote(path), workspace=quote(workspace))
 
@@ -72,18 +74,21 @@ FLAVOURS = {
             module="jupyterlab",
             place=_LAB,
             exposes="LabApp.expose_app_in_browser",
+            holds_many=True,
         ),
         Flavour(
             name="lab42",
             module="jupyterlab",
             place=_LAB,
             exposes="LabApp.expose_app_in_browser",
+            holds_many=True,
         ),
         Flavour(
             name="notebook",
             module="notebook",
             place="notebooks/{path}?",
             exposes="JupyterNotebookApp.expose_app_in_browser",
+            holds_many=False,
         ),
     )
 }

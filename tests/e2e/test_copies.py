@@ -11,7 +11,7 @@ from playwright.sync_api import Route, expect
 
 from tests.corpus.seen import HOSTILE
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open
+from tests.e2e.conftest import Open, OpenBeside
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.sites import FLAVOURS, Site, until
 
@@ -25,11 +25,11 @@ def opening(thread: str, model: str = MODEL) -> dict[str, object]:
 
 
 def test_an_untrusted_copy_streams(
-    site: Site, open_notebook: Open, name: str, gate: AnswerGate
+    site: Site, open_beside: OpenBeside, name: str, gate: AnswerGate
 ) -> None:
     thread = site.thread(name, MODEL)
     path = notebooks.write(site, name, notebooks.code("1", notebooks.chat_output(thread, COPY)))
-    notebook = open_notebook(site, path)
+    notebook = open_beside(path, kernel=True)
     assert notebook.on_panel("panel => panel.content.widgets[0].model.trusted") is False
     chat = notebook.chat(0)
     chat.expect_live()
@@ -46,11 +46,11 @@ def test_an_untrusted_copy_streams(
 
 @pytest.mark.parametrize("site", FLAVOURS, indirect=True)
 def test_a_thread_this_server_does_not_know_is_shown_as_the_saved_copy(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     output = notebooks.chat_output("01m0000000000000000000000f", COPY)
     path = notebooks.write(site, name, notebooks.code("1", output))
-    notebook = open_notebook(site, path, kernel=False)
+    notebook = open_beside(path)
     saved = notebook.chat(0).root.get_by_test_id("saved-copy")
     expect(saved).to_contain_text("saved copy")
     expect(saved).to_contain_text("This chat is not on this server")
@@ -62,10 +62,10 @@ def test_a_thread_this_server_does_not_know_is_shown_as_the_saved_copy(
 
 
 def test_a_saved_notebook_has_the_answer_and_so_has_its_html(
-    site: Site, open_notebook: Open, name: str, tmp_path: Path
+    site: Site, open_beside: OpenBeside, name: str, tmp_path: Path
 ) -> None:
     path = notebooks.write(site, name, opening(name), notebooks.text("below"))
-    notebook = open_notebook(site, path)
+    notebook = open_beside(path, kernel=True)
     notebook.run(0)
     until(lambda: notebooks.outputs(site, path), "a fresh chat saves itself")
     run = notebook.chat(0).send(TEXT)
@@ -121,11 +121,11 @@ Messages(said[1::2])
 
 
 def test_what_a_trusted_notebook_shows_of_messages_can_do_nothing(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     """Jupyter sanitises nothing of what a cell has just shown."""
     (site.notebooks / "hostile.json").write_text(json.dumps(HOSTILE[::29]))
-    notebook = open_notebook(site, notebooks.write(site, name, notebooks.code(SHOW)), kernel=True)
+    notebook = open_beside(notebooks.write(site, name, notebooks.code(SHOW)), kernel=True)
     notebook.run(0)
     shown = notebook.page.locator(".jp-OutputArea-output.jp-RenderedMarkdown")
     expect(shown).to_have_count(len(HOSTILE[::29][::2]) + 1)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open
+from tests.e2e.conftest import Open, OpenBeside
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.pages import NotebookPage
 from tests.e2e.sites import FLAVOURS, Site
@@ -136,12 +136,12 @@ def test_no_key_typed_on_any_control_reaches_the_notebook(
 
 
 def test_the_same_keys_typed_beside_a_chat_would_delete_its_cell(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     """The test above can fail: what it watches is there to be lost."""
     output = notebooks.chat_output(site.thread(name, MODEL), "")
     path = notebooks.write(site, name, notebooks.code("1", output), notebooks.code("2"))
-    notebook = open_notebook(site, path, kernel=False)
+    notebook = open_beside(path)
     chat = notebook.chat(0)
     chat.expect_live()
     chat.root.evaluate(

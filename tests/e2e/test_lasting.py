@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open
+from tests.e2e.conftest import Open, OpenBeside
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.sites import Site
 
@@ -46,11 +46,11 @@ def test_an_answer_goes_on_after_the_server_was_killed_and_started_again(
 
 
 def test_two_tabs_of_a_notebook_move_together(
-    site: Site, open_notebook: Open, name: str, gate: AnswerGate
+    site: Site, open_beside: OpenBeside, open_notebook: Open, name: str, gate: AnswerGate
 ) -> None:
     thread = site.thread(name, MODEL)
     path = notebooks.write(site, name, notebooks.code("1", notebooks.chat_output(thread, "")))
-    tabs = [open_notebook(site, path, kernel=False) for _ in range(2)]
+    tabs = [open_beside(path), open_notebook(site, path, kernel=False)]
     chats = [tab.chat(0) for tab in tabs]
     for chat in chats:
         chat.expect_live()

@@ -62,14 +62,6 @@ def shown(site: Site, open_beside: OpenBeside, name: str, model: str) -> tuple[C
     return chat, thread
 
 
-def shown_alone(site: Site, open_notebook: Open, name: str, model: str) -> tuple[ChatView, str]:
-    """Show such a notebook's chat in a page of the test's own."""
-    path, thread = written(site, name, model)
-    chat = open_notebook(site, path, kernel=False).chat(0)
-    chat.expect_live()
-    return chat, thread
-
-
 def wait_for_width(chat: ChatView, width: int) -> None:
     """Wait until the chat has been laid out in a window of this width."""
     fits = """([node, width]) => window.innerWidth === width
@@ -164,10 +156,10 @@ def test_a_chat_is_never_higher_than_its_bound_until_it_is_made_so(
 
 @pytest.mark.parametrize("site", FLAVOURS, indirect=True)
 def test_nothing_a_model_writes_runs_loads_or_leads_away_by_itself(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     """That nothing was loaded is asserted for every test, when its pages are closed."""
-    chat, thread = shown_alone(site, open_notebook, name, "demo/echo")
+    chat, thread = shown(site, open_beside, name, "demo/echo")
     page = chat.root.page
     address = page.url
     for content in (HOSTILE, f"```html\n{HOSTILE}\n```"):
@@ -247,7 +239,9 @@ def test_the_tour_reads_the_same_streamed_and_after_a_reload(
     site: Site, open_notebook: Open, name: str
 ) -> None:
     prompt = Prompt(model="tour", turns=(Turn(role="user", text="Show me"),))
-    chat, thread = shown_alone(site, open_notebook, name, "demo/tour")
+    path, thread = written(site, name, "demo/tour")
+    chat = open_notebook(site, path, kernel=False).chat(0)
+    chat.expect_live()
     run = site.send(thread, "Show me", chars_per_second=1500)
     chat.expect_status(run, "completed")
     assert site.messages(thread)[-1]["content"] == answer_to(prompt)

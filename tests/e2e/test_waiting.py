@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import Route, expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open
+from tests.e2e.conftest import Open, OpenBeside
 from tests.e2e.gated_provider import MODEL
 from tests.e2e.pages import ChatView, NotebookPage
 from tests.e2e.sites import Site
@@ -17,23 +17,25 @@ ASK = "demo/ask"
 AT_ONCE: dict[str, Any] = {"chars_per_second": 0}
 
 
-def open_chat(
-    site: Site, open_notebook: Open, name: str, thread: str, *, kernel: bool = False
-) -> tuple[NotebookPage, ChatView]:
-    """Open a notebook with one chat and a cell below it."""
+def written(site: Site, name: str, thread: str) -> str:
+    """Write a notebook with one chat and a cell below it; return its path."""
     output = notebooks.chat_output(thread, "")
-    path = notebooks.write(site, name, notebooks.code("1", output), notebooks.code("2"))
-    notebook = open_notebook(site, path, kernel=kernel)
+    return notebooks.write(site, name, notebooks.code("1", output), notebooks.code("2"))
+
+
+def live_chat(notebook: NotebookPage) -> ChatView:
+    """Wait until the chat of such a notebook follows its thread."""
     chat = notebook.chat(0)
     chat.expect_live()
-    return notebook, chat
+    return chat
 
 
 def test_a_question_outlives_page_and_kernel_and_is_answered_by_mouse_and_by_keys(
     site: Site, open_notebook: Open, name: str
 ) -> None:
     thread = site.thread(name, ASK)
-    notebook, chat = open_chat(site, open_notebook, name, thread, kernel=True)
+    notebook = open_notebook(site, written(site, name, thread), kernel=True)
+    chat = live_chat(notebook)
     run = site.send(thread, "A report, please", **AT_ONCE)
     question = chat.root.get_by_test_id("input-request")
     expect(question).to_have_attribute("data-state", "open")
@@ -64,13 +66,13 @@ def test_a_question_outlives_page_and_kernel_and_is_answered_by_mouse_and_by_key
 
 
 def test_whoever_answers_second_in_another_tab_is_shown_the_first_answer(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, open_notebook: Open, name: str
 ) -> None:
     thread = site.thread(name, ASK)
-    first_tab, first = open_chat(site, open_notebook, name, thread)
-    second_tab = open_notebook(site, first_tab.path, kernel=False)
-    second = second_tab.chat(0)
-    second.expect_live()
+    path = written(site, name, thread)
+    first = live_chat(open_beside(path))
+    second_tab = open_notebook(site, path, kernel=False)
+    second = live_chat(second_tab)
     held: list[Route] = []
     second_tab.page.route("**/runs/*/input?*", lambda route: held.append(route))
     run = site.send(thread, "A report, please", **AT_ONCE)
@@ -99,7 +101,8 @@ def test_a_message_for_later_stands_after_the_branch_until_it_is_cancelled(
     site: Site, open_notebook: Open, name: str
 ) -> None:
     thread = site.thread(name, MODEL)
-    notebook, chat = open_chat(site, open_notebook, name, thread)
+    notebook = open_notebook(site, written(site, name, thread), kernel=False)
+    chat = live_chat(notebook)
     at = (datetime.now().astimezone() + timedelta(days=1)).replace(hour=18, minute=0)
     chat.field.fill("Good evening")
     chat.root.get_by_test_id("later").click()
@@ -129,14 +132,15 @@ def test_a_message_for_later_stands_after_the_branch_until_it_is_cancelled(
 
 
 def test_what_waits_for_a_time_is_stopped_paused_and_deleted_in_the_page(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     thread = site.thread(name, "demo/wait")
     for content, cron in (("What is new?", "0 9 * * 1-5"), ("Sum up the week.", "30 17 * * 5")):
         wanted = {"thread_id": thread, "content": content, "cron": cron, "timezone": "UTC"}
         site.chat("POST", "schedules", wanted)
     run = site.send(thread, "Wait", wait_s=86_400, **AT_ONCE)
-    notebook, chat = open_chat(site, open_notebook, name, thread)
+    notebook = open_beside(written(site, name, thread))
+    chat = live_chat(notebook)
     expect(chat.root.get_by_test_id("progress")).to_contain_text("Waiting until tomorrow at")
     notebook.picture("sleeping")
     chat.stop.click()

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import Open
+from tests.e2e.conftest import OpenBeside
 from tests.e2e.gated_provider import MODEL
 from tests.e2e.pages import ChatView
 from tests.e2e.sites import FLAVOURS, Site
@@ -39,11 +39,11 @@ def empty_below(chat: ChatView) -> float:
 
 @pytest.mark.parametrize("site", FLAVOURS, indirect=True)
 def test_a_chat_in_a_box_sends_and_moves_with_all_others(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     cells = [BOX.format(name=name, model=MODEL), OUTPUT, "chat", ASKED, TRAITS]
     path = notebooks.write(site, name, *map(notebooks.code, cells))
-    notebook = open_notebook(site, path)
+    notebook = open_beside(path, kernel=True)
     notebook.run(0, 1, 2)
     expect(notebook.page.get_by_text("above the chat", exact=True)).to_be_visible()
     boxed, captured, plain = (notebook.chat(index) for index in range(3))
@@ -72,7 +72,7 @@ def test_a_chat_in_a_box_sends_and_moves_with_all_others(
 
 
 def test_a_boxed_chat_is_disabled_resized_and_focused_from_the_kernel(
-    site: Site, open_notebook: Open, name: str
+    site: Site, open_beside: OpenBeside, name: str
 ) -> None:
     cells = [
         BOX.format(name=name, model=MODEL),
@@ -81,7 +81,7 @@ def test_a_boxed_chat_is_disabled_resized_and_focused_from_the_kernel(
         "chat.focus()",
     ]
     path = notebooks.write(site, name, *map(notebooks.code, cells))
-    notebook = open_notebook(site, path)
+    notebook = open_beside(path, kernel=True)
     notebook.run(0)
     chat = notebook.chat(0)
     chat.expect_live()
