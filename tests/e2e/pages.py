@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Dialog, Locator, Page, Request, Route, expect
+from playwright.sync_api import ConsoleMessage, Dialog, Locator, Page, Request, expect
 
 from tests.e2e.sites import PATIENCE_S, TOKEN, Site
 
@@ -284,11 +284,3 @@ class NotebookPage:
 def bare(text: str) -> str:
     """Leave out Markdown's marks and white space, as `answer_growth.js` does."""
     return re.sub(r"[\s#*`]+", "", text)
-
-
-def refuse_foreign(route: Route) -> None:
-    """Let nothing leave this machine; `Seen` has noted it."""
-    if urlsplit(route.request.url).hostname in HERE:
-        route.continue_()
-    else:
-        route.abort()
