@@ -26,7 +26,7 @@ class MessageService(ServiceBase):
         request.check(parts.store.now_ms())
         if request.model is not None:
             parts.registry.get(request.model)
-        sent = await parts.store.runs.send(self._sender(owner, key), thread_id, request)
+        sent = await parts.store.runs.send(thread_id, self._sender(owner, key), request)
         parts.engine.nudge()
         return sent
 

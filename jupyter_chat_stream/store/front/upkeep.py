@@ -13,16 +13,13 @@ from ..log.transaction import ThreadRef
 from ..overview import Overview, read_overview
 from ..retention.cleanup import Counts, Plan, Policy, collect, plan
 from ..retention.disk_space import Room, read_room
-from ..store import Store
+from .verbs import Group
 
 T = TypeVar("T")
 
 
-class Upkeep:
+class Upkeep(Group):
     """Looks at the whole of a database, and makes it smaller."""
-
-    def __init__(self, core: Store) -> None:
-        self._core = core
 
     def overview(self) -> Overview:
         """Count what the database holds, at one moment."""
