@@ -46,8 +46,8 @@ _NAIVE = """(panel, text) => {
 
 
 @dataclass
-class Bench:
-    """The page in use; after a text that froze it, another one."""
+class OpenPage:
+    """The page in use. A page that a text froze is closed, and the next text gets a new one."""
 
     context: BrowserContext
     site: Site
@@ -82,10 +82,10 @@ def run(*, quick: bool = False) -> Section:
                     executable_path=chromium, chromium_sandbox=False, args=list(FLAGS)
                 )
                 context = browser.new_context(viewport=VIEWPORT)
-                bench = Bench(context=context, site=site)
+                pages = OpenPage(context=context, site=site)
                 for name in QUICK if quick else KINDS:
                     kind = KINDS[name]
-                    rows.append(_row(bench, kind, QUICK_CHARS if quick else kind.chars))
+                    rows.append(_row(pages, kind, QUICK_CHARS if quick else kind.chars))
                 browser.close()
         finally:
             site.stop()
@@ -98,14 +98,14 @@ def run(*, quick: bool = False) -> Section:
     )
 
 
-def _row(bench: Bench, kind: Kind, chars: int) -> list[str]:
+def _row(pages: OpenPage, kind: Kind, chars: int) -> list[str]:
     text = kind.text(chars)
     try:
-        ours = _ours(bench.page(), kind.name, text)
+        ours = _ours(pages.page(), kind.name, text)
     except BrowserError:
-        bench.give_up()
+        pages.give_up()
         ours = [f"not within {PATIENCE_MS / 1000:.0f} s", "", "", ""]
-    return [f"{kind.name}, {len(text) // 1000}".replace("|", "\\|"), *ours, _naive(bench, text)]
+    return [f"{kind.name}, {len(text) // 1000}".replace("|", "\\|"), *ours, _naive(pages, text)]
 
 
 def _ours(chat_page: ChatPage, name: str, text: str) -> list[str]:
@@ -122,9 +122,8 @@ def _ours(chat_page: ChatPage, name: str, text: str) -> list[str]:
     took_s = time.monotonic() - began
     first = chat_page.measured()
     chat_page.clear(chat)
-    chat_page.show(
-        chat_page.site.thread("empty", MODEL)
-    )  # taking the old nodes away is not measured
+    # The removal of the old nodes is not measured.
+    chat_page.show(chat_page.site.thread("empty", MODEL))
     chat_page.begin()
     chat = chat_page.show(thread)
     again = drawn(settled(chat, run_id))
@@ -140,13 +139,13 @@ def _ours(chat_page: ChatPage, name: str, text: str) -> list[str]:
     ]
 
 
-def _naive(bench: Bench, text: str) -> str:
-    chat_page = bench.page()
+def _naive(pages: OpenPage, text: str) -> str:
+    chat_page = pages.page()
     chat_page.begin()
     try:
         chat_page.notebook.on_panel(_NAIVE, text)
         chat_page.page.wait_for_function("window.naive !== null", timeout=NAIVE_MS)
         return f"{chat_page.measured().longest_task_ms:.0f}"
     except BrowserError:
-        bench.give_up()
+        pages.give_up()
         return f"> {NAIVE_MS}"

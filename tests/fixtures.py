@@ -19,11 +19,11 @@ from tests.following.harness import Following
 from tests.providers.claude import make_provider
 from tests.run_harness import RunHarness, running_harness
 
-MakeRig = Callable[..., Awaitable[RunHarness]]
+MakeHarness = Callable[..., Awaitable[RunHarness]]
 
 
 @pytest.fixture
-async def make_harness(tmp_path: Path) -> AsyncIterator[MakeRig]:
+async def make_harness(tmp_path: Path) -> AsyncIterator[MakeHarness]:
     """Make harnesses from scripts and settings; they end with the test, and must then verify."""
     async with AsyncExitStack() as stack:
 
@@ -42,7 +42,7 @@ def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def following(make_harness: MakeRig) -> AsyncIterator[Following]:
+async def following(make_harness: MakeHarness) -> AsyncIterator[Following]:
     """A thread that is followed; see following/harness.py."""
     made = await Following.begun(await make_harness())
     yield made

@@ -1,4 +1,4 @@
-"""The words of the package's code are the glossary's: one word has one meaning."""
+"""The words of our code are the glossary's: one word has one meaning. Sentences are plain."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "jupyter_chat_stream"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+# Code of ours outside the package, whose names a reader meets too.
+AROUND = sorted(
+    path for folder in ("tests", "scripts", "benchmarks") for path in (ROOT / folder).rglob("*.py")
+)
+TEXTS = [
+    *MODULES,
+    *(ROOT / "labextension" / "src").rglob("*.ts*"),
+    *(page for page in ROOT.glob("*.md") if page.name != "CHANGELOG.md"),
+    *(ROOT / "docs").rglob("*.md"),
+]
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 
 # Words that say nothing of what a function does.
@@ -20,6 +30,28 @@ EMPTY_OPENINGS = ("Give", "Gives", "Say", "Says")
 # distance of a time zone from UTC.
 NAMES_OF_OTHERS = frozenset({"_session_file", "manager", "_OFFSET", "offset_s"})
 
+# Sentences that had to be read twice, by the words that made them so.
+HARD_TO_READ = (
+    "all together have",
+    "as not being",
+    "for no time at all",
+    "found out (",
+    "going on where",
+    "is no such thing",
+    "keeps house",
+    "names no chat",
+    "no word of it",
+    "or there were",
+    "reckoned",
+    "say something",
+    "though it be",
+    "this time is past",
+    "trying on",
+    "without a word",
+    "you, later",
+)
+
+DEFINED = re.compile(r"^ *(?:(?:async )?def|class) (\w+)", re.MULTILINE)
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -55,6 +87,13 @@ def words_not_used() -> set[str]:
     return {word.removesuffix("s") for word in listed if "(" not in word}
 
 
+def pictures() -> set[str]:
+    """Read which words the glossary allows for nothing."""
+    found = re.search(r"^Pictures that .+?: (.+?)\.$", GLOSSARY, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return {word.strip() for word in found[1].split(",")}
+
+
 def test_no_two_classes_of_the_package_have_one_name() -> None:
     where: dict[str, list[str]] = defaultdict(list)
     for module in MODULES:
@@ -86,3 +125,32 @@ def test_docstrings_begin_with_a_word_that_tells_something() -> None:
                     place = module.relative_to(PACKAGE).as_posix()
                     empty.append(f"{place}: {getattr(node, 'name', 'module')}")
     assert empty == []
+
+
+def test_nothing_is_named_by_a_picture() -> None:
+    excluded = pictures()
+    assert {"rig", "thick", "giver"} <= excluded
+    used = [
+        f"{module.relative_to(ROOT).as_posix()}: {name}"
+        for module in (*MODULES, *AROUND)
+        for name in (*DEFINED.findall(module.read_text(encoding="utf-8")), module.stem)
+        if words(name) & excluded
+    ]
+    assert used == []
+
+
+def test_no_module_is_named_by_a_word_that_the_glossary_excludes() -> None:
+    sources = [*AROUND, *(ROOT / "labextension" / "src").rglob("*.ts*")]
+    assert [path.name for path in sources if words(path.stem) & words_not_used()] == []
+
+
+def test_no_sentence_is_one_that_had_to_be_read_twice() -> None:
+    between = r"\s+(?:(?:#|\*|//)\s+)?"  # a phrase may go on in the next line of a comment
+    phrases = (between.join(map(re.escape, phrase.split())) for phrase in HARD_TO_READ)
+    hard = re.compile("|".join(phrases), re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT).as_posix()}: {phrase}"
+        for path in TEXTS
+        for phrase in hard.findall(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []

@@ -20,7 +20,7 @@ from jupyter_chat_stream.runs.execute import RunServices
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.store.chat.due import Due
 from tests.clock import Clock
-from tests.fixtures import MakeRig
+from tests.fixtures import MakeHarness
 from tests.run_harness import RunHarness, running_harness
 
 DELAYS_S = (0.0, 0.05)
@@ -54,7 +54,9 @@ ENGINES: dict[str, tuple[Callable[[RunServices, ChatStream], Any], str]] = {
 
 
 @pytest.fixture(params=ENGINES)
-async def make_harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MakeRig]:
+async def make_harness(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[MakeHarness]:
     """Make harnesses with engines of one kind on one database; at the end it must verify."""
     make_engine, backend = ENGINES[request.param]
     url = request.getfixturevalue("postgres_url") if backend == "postgres" else None

@@ -15,7 +15,7 @@ from jupyter_chat_stream.store.chat.due import find_one
 from jupyter_chat_stream.store.log.operations import Append
 from jupyter_chat_stream.store.log.transaction import Connection, RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.testing import Gate, ScriptedProvider, answering
-from tests.fixtures import MakeRig
+from tests.fixtures import MakeHarness
 from tests.run_harness import RunHarness, texts
 
 
@@ -71,7 +71,7 @@ async def attempts_of(harness: RunHarness, run: RunRef) -> list[int]:
 
 
 async def test_every_run_of_many_threads_ends_once_in_its_turn_with_its_text(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     """L4, L10."""
     harness = await begun(await make_harness(provider=answerer()))
@@ -89,7 +89,9 @@ async def test_every_run_of_many_threads_ends_once_in_its_turn_with_its_text(
         assert list(dict.fromkeys(begun_in)) == [m["run_id"] for m in replies]
 
 
-async def test_a_run_is_made_once_though_two_processes_look_for_it(make_harness: MakeRig) -> None:
+async def test_a_run_is_made_once_though_two_processes_look_for_it(
+    make_harness: MakeHarness,
+) -> None:
     """L5: of all who try, one gets it; the others' calls do nothing."""
     harnesses = [await begun(await make_harness(provider=answerer())) for _ in range(2)]
     threads = [await harnesses[0].thread() for _ in range(6)]
@@ -102,14 +104,16 @@ async def test_a_run_is_made_once_though_two_processes_look_for_it(make_harness:
     assert sum(len(harness.provider.prompts) for harness in harnesses) == len(runs)
 
 
-async def test_what_was_due_before_the_start_is_made(make_harness: MakeRig) -> None:
+async def test_what_was_due_before_the_start_is_made(make_harness: MakeHarness) -> None:
     harness = await make_harness(["Prices rose."])
     run = await harness.send(await harness.thread())
     await begun(harness)
     assert (await harness.ended(run))["status"] == "completed"
 
 
-async def test_a_run_that_is_cancelled_before_its_turn_never_begins(make_harness: MakeRig) -> None:
+async def test_a_run_that_is_cancelled_before_its_turn_never_begins(
+    make_harness: MakeHarness,
+) -> None:
     gate = Gate()
     harness = await begun(await make_harness(["One.", gate], ["Three."]))
     thread = await harness.thread()
@@ -123,7 +127,7 @@ async def test_a_run_that_is_cancelled_before_its_turn_never_begins(make_harness
     assert len(harness.provider.prompts) == 2
 
 
-async def test_stop_keeps_the_text_and_lets_the_provider_go(make_harness: MakeRig) -> None:
+async def test_stop_keeps_the_text_and_lets_the_provider_go(make_harness: MakeHarness) -> None:
     gate = Gate()
     harness = await begun(await make_harness(["Prices ", gate]))
     run = await harness.send(await harness.thread())
@@ -135,7 +139,7 @@ async def test_stop_keeps_the_text_and_lets_the_provider_go(make_harness: MakeRi
     assert not await harness.engine.abort(run.id)
 
 
-async def test_stop_from_another_process_is_heard_of_at_once(make_harness: MakeRig) -> None:
+async def test_stop_from_another_process_is_heard_of_at_once(make_harness: MakeHarness) -> None:
     """L4: what is ended is dropped by its notice; nobody looks by the clock here."""
     gate = Gate()
     harness = await begun(await make_harness(["Prices ", gate], sweep_interval_s=3600.0))
@@ -149,7 +153,7 @@ async def test_stop_from_another_process_is_heard_of_at_once(make_harness: MakeR
     assert (await harness.run(run))["status"] == "cancelled"
 
 
-async def test_an_ended_run_stays_as_it_is_whoever_calls_for_it(make_harness: MakeRig) -> None:
+async def test_an_ended_run_stays_as_it_is_whoever_calls_for_it(make_harness: MakeHarness) -> None:
     """L4: a call that comes late does nothing."""
     harness = await begun(await make_harness(["Prices rose."], ["Never."]))
     run = await harness.send(await harness.thread())
@@ -162,7 +166,9 @@ async def test_an_ended_run_stays_as_it_is_whoever_calls_for_it(make_harness: Ma
     assert await attempts_of(harness, run) == [1]
 
 
-async def test_a_run_that_sleeps_holds_nothing_and_goes_on_in_time(make_harness: MakeRig) -> None:
+async def test_a_run_that_sleeps_holds_nothing_and_goes_on_in_time(
+    make_harness: MakeHarness,
+) -> None:
     """L10: a time to wake."""
     harness = await make_harness()
     until_ms = harness.clock() + 3_600_000
@@ -182,7 +188,7 @@ async def test_a_run_that_sleeps_holds_nothing_and_goes_on_in_time(make_harness:
     assert (await harness.reply(run))["content"].startswith("Wait. ")
 
 
-async def test_a_schedule_sends_when_its_time_comes_and_once(make_harness: MakeRig) -> None:
+async def test_a_schedule_sends_when_its_time_comes_and_once(make_harness: MakeHarness) -> None:
     """L10, L11: of all who see it due one sends; what was missed is sent once."""
     harnesses = [await begun(await make_harness(provider=answerer())) for _ in range(2)]
     thread = await harnesses[0].thread()
@@ -202,7 +208,7 @@ async def test_a_schedule_sends_when_its_time_comes_and_once(make_harness: MakeR
     assert len((await harnesses[0].state(thread))["messages"]) == 2
 
 
-async def test_an_answered_question_makes_its_run_go_on(make_harness: MakeRig) -> None:
+async def test_an_answered_question_makes_its_run_go_on(make_harness: MakeHarness) -> None:
     """L10: an open question; the answer and the call are one transaction."""
     harness = await begun(
         await make_harness(["Which? ", AskChunk(prompt="Which region?")], ["North."])
@@ -221,7 +227,7 @@ async def test_an_answered_question_makes_its_run_go_on(make_harness: MakeRig) -
 
 
 async def test_stopping_leaves_all_runs_due_and_another_process_goes_on(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     """L10: nothing is left `processing` by a process that ended in good order."""
     gate = Gate()
@@ -242,7 +248,7 @@ async def test_stopping_leaves_all_runs_due_and_another_process_goes_on(
         assert (await last.reply(run))["content"] == "You said a, and that is what you said."
 
 
-async def test_a_dead_owners_run_goes_on_with_its_text(make_harness: MakeRig) -> None:
+async def test_a_dead_owners_run_goes_on_with_its_text(make_harness: MakeHarness) -> None:
     """L5, L10."""
     harness = await make_harness(["rose."])
     run = await harness.send(await harness.thread())
@@ -254,7 +260,7 @@ async def test_a_dead_owners_run_goes_on_with_its_text(make_harness: MakeRig) ->
     assert await harness.column(run, "crashes") == 1
 
 
-async def test_a_living_owners_run_is_left_to_it(make_harness: MakeRig) -> None:
+async def test_a_living_owners_run_is_left_to_it(make_harness: MakeHarness) -> None:
     """L5, L10: it may be silent for long, but it lives."""
     gate = Gate()
     living = await begun(await make_harness(["Prices ", gate, "rose."]))
@@ -271,7 +277,7 @@ async def test_a_living_owners_run_is_left_to_it(make_harness: MakeRig) -> None:
     assert (await living.reply(run))["content"] == "Prices rose."
 
 
-async def test_a_poison_run_fails_and_harms_no_other(make_harness: MakeRig) -> None:
+async def test_a_poison_run_fails_and_harms_no_other(make_harness: MakeHarness) -> None:
     """L10: it ends, and says why."""
     harness = await make_harness(provider=answerer(), max_crashes=3)
     poison = await harness.send(await harness.thread(), "poison")
@@ -286,7 +292,7 @@ async def test_a_poison_run_fails_and_harms_no_other(make_harness: MakeRig) -> N
 
 
 async def test_an_attempt_that_was_fenced_writes_no_more_and_is_dropped(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     """L5: as after a lease that lapsed while the process was frozen."""
     gate = Gate()
@@ -304,7 +310,7 @@ async def test_an_attempt_that_was_fenced_writes_no_more_and_is_dropped(
     assert await attempts_of(harness, run) == [1, 2, 3]
 
 
-async def test_no_more_than_max_active_runs_are_made_at_once(make_harness: MakeRig) -> None:
+async def test_no_more_than_max_active_runs_are_made_at_once(make_harness: MakeHarness) -> None:
     gate = Gate()
     provider = ScriptedProvider(default=lambda prompt: ["x", gate])
     harness = await begun(await make_harness(provider=provider, max_active_runs=2))
@@ -318,7 +324,9 @@ async def test_no_more_than_max_active_runs_are_made_at_once(make_harness: MakeR
         assert (await harness.ended(run))["status"] == "completed"
 
 
-async def test_one_users_many_messages_do_not_hold_up_another_user(make_harness: MakeRig) -> None:
+async def test_one_users_many_messages_do_not_hold_up_another_user(
+    make_harness: MakeHarness,
+) -> None:
     """Users take turns: who has more runs open waits behind who has fewer."""
     first, second = Gate(), Gate()
     harness = await begun(await make_harness([first], [second], max_active_runs=2))
@@ -336,7 +344,7 @@ async def test_one_users_many_messages_do_not_hold_up_another_user(make_harness:
         assert (await harness.ended(run))["status"] == "completed"
 
 
-async def test_one_user_has_no_more_than_its_share(make_harness: MakeRig) -> None:
+async def test_one_user_has_no_more_than_its_share(make_harness: MakeHarness) -> None:
     gate = Gate()
     provider = ScriptedProvider(default=lambda prompt: ["x", gate])
     harness = await begun(await make_harness(provider=provider, max_active_runs_per_user=2))

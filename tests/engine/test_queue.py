@@ -21,11 +21,11 @@ from jupyter_chat_stream.store.log.transaction import Transaction
 from jupyter_chat_stream.testing import Gate, ScriptedProvider
 from tests.run_harness import RunHarness, running_harness
 
-MakeRig = Callable[..., Any]
+MakeHarness = Callable[..., Any]
 
 
 @pytest.fixture
-async def make_harness(tmp_path: Path, postgres_url: str) -> AsyncIterator[MakeRig]:
+async def make_harness(tmp_path: Path, postgres_url: str) -> AsyncIterator[MakeHarness]:
     """Make harnesses on one Postgres; by default they only tell the workers."""
     async with AsyncExitStack() as stack:
 
@@ -50,7 +50,9 @@ async def calls(harness: RunHarness) -> list[dict[str, Any]]:
     )
 
 
-async def test_a_call_is_made_with_the_commit_and_carries_ids_alone(make_harness: MakeRig) -> None:
+async def test_a_call_is_made_with_the_commit_and_carries_ids_alone(
+    make_harness: MakeHarness,
+) -> None:
     """L10: the run is due and the workers are told, or neither."""
     harness = await make_harness()
     run = await harness.send(await harness.thread(), "something secret")
@@ -59,7 +61,7 @@ async def test_a_call_is_made_with_the_commit_and_carries_ids_alone(make_harness
     assert call["status"] == "todo"
 
 
-async def test_what_is_rolled_back_calls_nobody(make_harness: MakeRig) -> None:
+async def test_what_is_rolled_back_calls_nobody(make_harness: MakeHarness) -> None:
     harness = await make_harness()
 
     def refuse(tx: Transaction) -> None:
@@ -71,7 +73,9 @@ async def test_what_is_rolled_back_calls_nobody(make_harness: MakeRig) -> None:
     assert await calls(harness) == []
 
 
-async def test_a_call_that_is_in_the_queue_is_not_put_there_twice(make_harness: MakeRig) -> None:
+async def test_a_call_that_is_in_the_queue_is_not_put_there_twice(
+    make_harness: MakeHarness,
+) -> None:
     harness = await make_harness()
     run = await harness.send(await harness.thread())
     for attempt in (1, 1, 2):
@@ -82,7 +86,7 @@ async def test_a_call_that_is_in_the_queue_is_not_put_there_twice(make_harness: 
 
 
 async def test_two_processes_that_call_for_the_same_run_at_once_both_commit(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     """The second one waits for the first, finds its call there, and loses nothing of its own."""
     harness = await make_harness()
@@ -115,7 +119,7 @@ async def test_two_processes_that_call_for_the_same_run_at_once_both_commit(
     ]
 
 
-async def test_many_start_at_once_on_an_empty_database(make_harness: MakeRig) -> None:
+async def test_many_start_at_once_on_an_empty_database(make_harness: MakeHarness) -> None:
     """One of them makes the queue's schema, the others find it."""
     harnesses = await asyncio.gather(*(make_harness() for _ in range(4)))
     assert len({harness.engine._jobs.schema for harness in harnesses}) == 1
@@ -124,7 +128,7 @@ async def test_many_start_at_once_on_an_empty_database(make_harness: MakeRig) ->
     assert len(await calls(harnesses[0])) == 4
 
 
-async def test_a_job_is_gone_when_its_run_has_ended(make_harness: MakeRig) -> None:
+async def test_a_job_is_gone_when_its_run_has_ended(make_harness: MakeHarness) -> None:
     """Nothing is left that would grow, or that could disagree with the runs."""
     server = await make_harness()
     worker = await make_harness(["Prices rose."], make_engine=QueueWorker, sweep_interval_s=0.05)
@@ -139,7 +143,7 @@ async def test_a_job_is_gone_when_its_run_has_ended(make_harness: MakeRig) -> No
     assert (await server.reply(run))["content"] == "Prices rose."
 
 
-async def test_a_call_that_broke_off_makes_room_as_well(make_harness: MakeRig) -> None:
+async def test_a_call_that_broke_off_makes_room_as_well(make_harness: MakeHarness) -> None:
     """L9: the slots of jobs that wait for room are stuck otherwise, until some run ends."""
     harness = await make_harness(max_active_runs=1)
     worker, go_on = QueueWorker(harness.services, harness.config), asyncio.Event()
@@ -157,7 +161,7 @@ async def test_a_call_that_broke_off_makes_room_as_well(make_harness: MakeRig) -
     await harness.bounded(job)
 
 
-async def test_a_call_for_what_is_being_made_holds_no_slot(make_harness: MakeRig) -> None:
+async def test_a_call_for_what_is_being_made_holds_no_slot(make_harness: MakeHarness) -> None:
     """Else each call that comes twice keeps another run waiting, as long as its own takes."""
     gate = Gate()
     harness = await make_harness(
@@ -170,7 +174,7 @@ async def test_a_call_for_what_is_being_made_holds_no_slot(make_harness: MakeRig
     assert (await harness.ended(run))["attempt"] == 1
 
 
-async def test_a_run_outlives_the_queues_connection(make_harness: MakeRig) -> None:
+async def test_a_run_outlives_the_queues_connection(make_harness: MakeHarness) -> None:
     """L10: losing the queue is not losing the lease: nothing is begun again."""
     gate = Gate()
     harness = await make_harness(
@@ -189,7 +193,7 @@ async def test_a_run_outlives_the_queues_connection(make_harness: MakeRig) -> No
 
 
 async def test_calls_that_are_in_vain_are_removed_whatever_version_made_them(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     """After an upgrade nobody reads the older schema; what is still due there may be read yet."""
     harness = await make_harness(["Prices rose."], sweep_interval_s=0.05)
@@ -218,7 +222,7 @@ async def test_calls_that_are_in_vain_are_removed_whatever_version_made_them(
     assert await harness.store.read(lambda conn: conn.exec_driver_sql(count).scalar()) == 1
 
 
-async def test_a_queue_that_was_removed_is_made_again(make_harness: MakeRig) -> None:
+async def test_a_queue_that_was_removed_is_made_again(make_harness: MakeHarness) -> None:
     """An operator may drop it at any time: it holds nothing but calls."""
     harness = await make_harness(["Prices rose."], make_engine=QueueWorker, sweep_interval_s=0.05)
     schema = harness.engine._jobs.schema
@@ -237,7 +241,7 @@ async def test_a_queue_that_was_removed_is_made_again(make_harness: MakeRig) -> 
 
 
 async def test_a_server_that_runs_nothing_says_so_and_tells_the_workers(
-    make_harness: MakeRig, postgres_url: str
+    make_harness: MakeHarness, postgres_url: str
 ) -> None:
     config = ChatStream(
         database_url=postgres_url, default_model="scripted/model", run_in_server=False

@@ -13,12 +13,12 @@ from jupyter_chat_stream.shared.events import (
     canonical,
 )
 from jupyter_chat_stream.shared.fold import Transcript
-from tests.fixtures import MakeRig
+from tests.fixtures import MakeHarness
 from tests.following.harness import Following, a_silent_store, until_live, until_seq
 from tests.run_harness import PATIENCE_S
 
 
-async def test_what_another_process_commits_is_found(make_harness: MakeRig) -> None:
+async def test_what_another_process_commits_is_found(make_harness: MakeHarness) -> None:
     """L6, L9: another store on the same file tells this hub nothing; the poll finds it."""
     harness = await make_harness()
     following = await Following.begun(harness, poll_interval_s=0.005)
@@ -38,7 +38,7 @@ async def test_what_another_process_commits_is_found(make_harness: MakeRig) -> N
         await asyncio.get_running_loop().run_in_executor(None, other.close)
 
 
-async def test_a_look_that_fails_is_made_again(make_harness: MakeRig) -> None:
+async def test_a_look_that_fails_is_made_again(make_harness: MakeHarness) -> None:
     """L9: the database says once that something changed, and must not be asked in vain."""
     harness = await make_harness()
     following = await Following.begun(harness, poll_interval_s=0.005)
@@ -66,7 +66,7 @@ async def test_a_look_that_fails_is_made_again(make_harness: MakeRig) -> None:
         await asyncio.get_running_loop().run_in_executor(None, other.close)
 
 
-async def test_each_reader_is_told_of_others_commits_by_itself(make_harness: MakeRig) -> None:
+async def test_each_reader_is_told_of_others_commits_by_itself(make_harness: MakeHarness) -> None:
     """L9: that a neighbour has read on already tells this reader nothing."""
     harness = await make_harness()
     following = await Following.begun(harness, poll_interval_s=0.005)

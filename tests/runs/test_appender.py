@@ -10,14 +10,14 @@ import pytest
 from jupyter_chat_stream.runs import appender as appender_module
 from jupyter_chat_stream.runs.execute import Execution
 from jupyter_chat_stream.shared.backoff import Backoff
-from tests.fixtures import MakeRig
+from tests.fixtures import MakeHarness
 from tests.run_harness import RunHarness
 
 AT_ONCE = Backoff(first_s=0.0, most_s=0.0)
 
 
 async def test_the_provider_is_not_read_on_while_too_much_waits(
-    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run's memory is bounded: chunks are taken no faster than they are committed."""
     monkeypatch.setattr(appender_module, "MAX_PENDING_CHARS", 100)
@@ -36,7 +36,7 @@ async def test_the_provider_is_not_read_on_while_too_much_waits(
     assert max(pending) <= 100 + 60
 
 
-async def test_deltas_wait_for_company_when_asked_to(make_harness: MakeRig) -> None:
+async def test_deltas_wait_for_company_when_asked_to(make_harness: MakeHarness) -> None:
     harness = await make_harness(["a", "b", "c"] * 20, delta_max_delay_ms=60_000)
     run = await harness.send(await harness.thread())
     await harness.execute()
@@ -44,7 +44,7 @@ async def test_deltas_wait_for_company_when_asked_to(make_harness: MakeRig) -> N
     assert (await harness.reply(run))["content"] == "abc" * 20
 
 
-async def test_a_delta_has_at_most_max_chars(make_harness: MakeRig) -> None:
+async def test_a_delta_has_at_most_max_chars(make_harness: MakeHarness) -> None:
     harness = await make_harness(["abcdefgh" * 4], delta_max_chars=10)
     run = await harness.send(await harness.thread())
     await harness.execute()
@@ -53,7 +53,7 @@ async def test_a_delta_has_at_most_max_chars(make_harness: MakeRig) -> None:
 
 
 async def test_the_message_row_is_saved_no_more_often_than_its_growth_justifies(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     """L7, and linear bytes: a few saves for many chunks, however fast they come."""
     harness = await make_harness(["x" * 10] * 400, message_save_interval_s=0.0, delta_max_chars=10)
@@ -73,7 +73,7 @@ async def test_the_message_row_is_saved_no_more_often_than_its_growth_justifies(
 
 
 async def test_a_database_that_refuses_for_a_while_costs_no_text(
-    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(appender_module, "STORE_BACKOFF", AT_ONCE)
     monkeypatch.setattr(appender_module, "MAX_STORE_RETRIES", 3)
@@ -99,7 +99,7 @@ async def test_a_database_that_refuses_for_a_while_costs_no_text(
 
 
 async def test_a_database_that_goes_on_refusing_leaves_the_run_to_the_sweep(
-    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L10: what could not be written is not lost to the log; another attempt says it again."""
     monkeypatch.setattr(appender_module, "STORE_BACKOFF", AT_ONCE)

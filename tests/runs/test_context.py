@@ -17,7 +17,7 @@ from jupyter_chat_stream.runs.context import (
 from jupyter_chat_stream.shared.errors import BadRequest, PromptTooLong
 from jupyter_chat_stream.store.chat.threads import write_preferences
 from jupyter_chat_stream.store.log.transaction import RunRef
-from tests.fixtures import MakeRig
+from tests.fixtures import MakeHarness
 from tests.run_harness import RunHarness
 
 MODEL = Model(name="m", label="M", context_tokens=1000, max_output_tokens=100)
@@ -194,7 +194,7 @@ def branch_texts(found: Gathered) -> list[str]:
 
 
 async def test_the_branch_follows_parents_and_not_the_order_of_events(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     harness = await make_harness(["1"], ["2"], ["3"])
     thread = await harness.thread()
@@ -209,7 +209,7 @@ async def test_the_branch_follows_parents_and_not_the_order_of_events(
     assert [turn.text for turn in harness.provider.prompts[-1].turns] == ["a", "1", "b, again"]
 
 
-async def test_an_explicit_root_begins_anew(make_harness: MakeRig) -> None:
+async def test_an_explicit_root_begins_anew(make_harness: MakeHarness) -> None:
     harness = await make_harness(["1"])
     thread = await harness.thread()
     await harness.send(thread, "a")
@@ -218,7 +218,7 @@ async def test_an_explicit_root_begins_anew(make_harness: MakeRig) -> None:
     assert branch_texts(await gathered(harness, run)) == ["b"]
 
 
-async def test_the_reply_is_folded_to_the_end_of_the_log(make_harness: MakeRig) -> None:
+async def test_the_reply_is_folded_to_the_end_of_the_log(make_harness: MakeHarness) -> None:
     """What an attempt goes on from is what the log has, not what the row was last saved with."""
     harness = await make_harness(["Prices ", RuntimeError("x")])
     run = await harness.send(await harness.thread(), "a")
@@ -233,7 +233,7 @@ async def test_the_reply_is_folded_to_the_end_of_the_log(make_harness: MakeRig) 
 
 
 async def test_the_systems_that_apply_are_the_servers_the_users_and_the_threads(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     harness = await make_harness()
     await harness.store.write(lambda tx: write_preferences(tx, "local", {"system": "mine"}))

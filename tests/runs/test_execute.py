@@ -30,7 +30,7 @@ from jupyter_chat_stream.shared.errors import (
 from jupyter_chat_stream.shared.events import StatusChanged
 from jupyter_chat_stream.store.log.operations import Append
 from jupyter_chat_stream.testing import STALL, Gate
-from tests.fixtures import MakeRig
+from tests.fixtures import MakeHarness
 from tests.run_harness import RunHarness, holds, texts
 
 CUT = EndChunk(stop_reason="end_turn", model="m", usage={})
@@ -42,7 +42,7 @@ def cut() -> StreamCut:
     return StreamCut("The stream ended without its end.")
 
 
-async def test_an_answer_streams_and_completes(make_harness: MakeRig) -> None:
+async def test_an_answer_streams_and_completes(make_harness: MakeHarness) -> None:
     harness = await make_harness([ReasoningChunk(text="Hm."), "Prices ", "rose."])
     run = await harness.send(await harness.thread())
     await harness.execute()
@@ -59,7 +59,7 @@ async def test_an_answer_streams_and_completes(make_harness: MakeRig) -> None:
     assert "building" in types
 
 
-async def test_the_end_is_one_transaction(make_harness: MakeRig) -> None:
+async def test_the_end_is_one_transaction(make_harness: MakeHarness) -> None:
     """L4: complete, finalized, status and row together; no reader sees one without the others."""
     harness = await make_harness(["Prices rose."])
     seen: list[tuple[list[str], str, str]] = []
@@ -82,7 +82,7 @@ async def test_the_end_is_one_transaction(make_harness: MakeRig) -> None:
     assert (await harness.column(run, "owner")) is None
 
 
-async def test_the_run_keeps_its_owner_until_its_end(make_harness: MakeRig) -> None:
+async def test_the_run_keeps_its_owner_until_its_end(make_harness: MakeHarness) -> None:
     """L5, L10: between its last text and its end nobody else may take it for left behind."""
     harness = await make_harness(["Prices ", "rose."])
     released: list[bool] = []
@@ -100,7 +100,7 @@ async def test_the_run_keeps_its_owner_until_its_end(make_harness: MakeRig) -> N
     assert await harness.column(run, "owner") is None
 
 
-async def test_tools_pass_through_as_events(make_harness: MakeRig) -> None:
+async def test_tools_pass_through_as_events(make_harness: MakeHarness) -> None:
     harness = await make_harness(
         [
             "Look: ",
@@ -120,7 +120,7 @@ async def test_tools_pass_through_as_events(make_harness: MakeRig) -> None:
     ]
 
 
-async def test_an_empty_answer_completes(make_harness: MakeRig) -> None:
+async def test_an_empty_answer_completes(make_harness: MakeHarness) -> None:
     harness = await make_harness([CUT])
     run = await harness.send(await harness.thread())
     await harness.execute()
@@ -134,7 +134,7 @@ async def test_an_empty_answer_completes(make_harness: MakeRig) -> None:
 @pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize("failure", [Overloaded, ProviderDown, RateLimited, StreamCut])
 async def test_a_failure_before_any_text_is_tried_again(
-    make_harness: MakeRig, failure: Any
+    make_harness: MakeHarness, failure: Any
 ) -> None:
     harness = await make_harness([failure("Not now.")], [failure("Not now.")], ["Prices rose."])
     run = await harness.send(await harness.thread())
@@ -154,7 +154,7 @@ async def test_a_failure_before_any_text_is_tried_again(
 
 
 @pytest.mark.usefixtures("no_backoff")
-async def test_after_a_cut_the_answer_goes_on_in_a_new_part(make_harness: MakeRig) -> None:
+async def test_after_a_cut_the_answer_goes_on_in_a_new_part(make_harness: MakeHarness) -> None:
     """on_crash=continue: the model is given what is there, and says the rest."""
     harness = await make_harness(["Prices ", cut()], ["rose."])
     run = await harness.send(await harness.thread())
@@ -169,7 +169,7 @@ async def test_after_a_cut_the_answer_goes_on_in_a_new_part(make_harness: MakeRi
 
 
 @pytest.mark.usefixtures("no_backoff")
-async def test_a_stream_that_just_ends_was_cut(make_harness: MakeRig) -> None:
+async def test_a_stream_that_just_ends_was_cut(make_harness: MakeHarness) -> None:
     """An SDK may end silently where the answer did not: only an EndChunk is an end."""
 
     harness = await make_harness()
@@ -191,7 +191,7 @@ async def test_a_stream_that_just_ends_was_cut(make_harness: MakeRig) -> None:
 
 
 @pytest.mark.usefixtures("no_backoff")
-async def test_on_crash_restart_empties_the_answer_first(make_harness: MakeRig) -> None:
+async def test_on_crash_restart_empties_the_answer_first(make_harness: MakeHarness) -> None:
     harness = await make_harness(["Prices ", cut()], ["Rose."], on_crash="restart")
     run = await harness.send(await harness.thread())
     await harness.execute()
@@ -202,7 +202,7 @@ async def test_on_crash_restart_empties_the_answer_first(make_harness: MakeRig) 
 
 
 @pytest.mark.usefixtures("no_backoff")
-async def test_on_crash_interrupt_keeps_the_text_and_says_so(make_harness: MakeRig) -> None:
+async def test_on_crash_interrupt_keeps_the_text_and_says_so(make_harness: MakeHarness) -> None:
     harness = await make_harness(["Prices ", cut()], on_crash="interrupt")
     run = await harness.send(await harness.thread())
     await harness.execute()
@@ -214,7 +214,7 @@ async def test_on_crash_interrupt_keeps_the_text_and_says_so(make_harness: MakeR
 
 
 @pytest.mark.usefixtures("no_backoff")
-async def test_on_crash_interrupt_still_retries_before_any_text(make_harness: MakeRig) -> None:
+async def test_on_crash_interrupt_still_retries_before_any_text(make_harness: MakeHarness) -> None:
     harness = await make_harness([cut()], ["Prices rose."], on_crash="interrupt")
     run = await harness.send(await harness.thread())
     await harness.execute()
@@ -222,7 +222,7 @@ async def test_on_crash_interrupt_still_retries_before_any_text(make_harness: Ma
 
 
 @pytest.mark.usefixtures("no_backoff")
-async def test_retries_end_after_max_retries(make_harness: MakeRig) -> None:
+async def test_retries_end_after_max_retries(make_harness: MakeHarness) -> None:
     harness = await make_harness(*[[Overloaded("Busy.")]] * 9, max_retries=2)
     run = await harness.send(await harness.thread())
     await harness.execute()
@@ -236,7 +236,7 @@ async def test_retries_end_after_max_retries(make_harness: MakeRig) -> None:
 @pytest.mark.parametrize("failure", [BadKey, Refusal, PromptTooLong])
 @pytest.mark.parametrize("said", [(), ("Prices ",)])
 async def test_what_cannot_be_retried_fails_at_once_and_keeps_the_text(
-    make_harness: MakeRig, failure: Any, said: tuple[str, ...]
+    make_harness: MakeHarness, failure: Any, said: tuple[str, ...]
 ) -> None:
     harness = await make_harness([*said, failure("No.")])
     run = await harness.send(await harness.thread())
@@ -249,7 +249,7 @@ async def test_what_cannot_be_retried_fails_at_once_and_keeps_the_text(
 
 
 @pytest.mark.usefixtures("no_backoff")
-async def test_silence_counts_as_a_failed_attempt(make_harness: MakeRig) -> None:
+async def test_silence_counts_as_a_failed_attempt(make_harness: MakeHarness) -> None:
     harness = await make_harness(["Prices ", STALL], ["rose."], stall_timeout_s=0.05)
     run = await harness.send(await harness.thread())
     await harness.execute()
@@ -259,7 +259,9 @@ async def test_silence_counts_as_a_failed_attempt(make_harness: MakeRig) -> None
     assert "stalled" in details
 
 
-async def test_a_long_wait_holds_nothing_and_the_sweep_comes_back(make_harness: MakeRig) -> None:
+async def test_a_long_wait_holds_nothing_and_the_sweep_comes_back(
+    make_harness: MakeHarness,
+) -> None:
     """L10: a waiting run has a time to wake, and no owner, task or memory."""
     harness = await make_harness([RateLimited("Later.", retry_after_s=60.0)], ["Prices rose."])
     await harness.engine.start()
@@ -288,7 +290,7 @@ async def start(harness: RunHarness) -> tuple[Execution, asyncio.Task[None]]:
     return execution, asyncio.ensure_future(execution.run())
 
 
-async def test_stop_before_the_first_token(make_harness: MakeRig) -> None:
+async def test_stop_before_the_first_token(make_harness: MakeHarness) -> None:
     gate = Gate()
     harness = await make_harness([gate, "never"])
     run = await harness.send(await harness.thread())
@@ -302,7 +304,7 @@ async def test_stop_before_the_first_token(make_harness: MakeRig) -> None:
     assert harness.provider.active == 0
 
 
-async def test_stop_before_the_provider_was_asked(make_harness: MakeRig) -> None:
+async def test_stop_before_the_provider_was_asked(make_harness: MakeHarness) -> None:
     harness = await make_harness(["never"])
     run = await harness.send(await harness.thread())
     execution, task = await start(harness)
@@ -312,7 +314,7 @@ async def test_stop_before_the_provider_was_asked(make_harness: MakeRig) -> None
     assert harness.provider.active == 0
 
 
-async def test_stop_in_the_middle_keeps_every_character_received(make_harness: MakeRig) -> None:
+async def test_stop_in_the_middle_keeps_every_character_received(make_harness: MakeHarness) -> None:
     gate = Gate()
     harness = await make_harness(["Prices ", "ro", gate, "never"])
     run = await harness.send(await harness.thread())
@@ -325,7 +327,7 @@ async def test_stop_in_the_middle_keeps_every_character_received(make_harness: M
     assert (reply["status"], reply["content"]) == ("cancelled", "Prices ro")
 
 
-async def test_a_server_that_ends_leaves_its_run_due(make_harness: MakeRig) -> None:
+async def test_a_server_that_ends_leaves_its_run_due(make_harness: MakeHarness) -> None:
     """L10: pending, without an owner, and no crash is counted when the next one takes it."""
     gate = Gate()
     harness = await make_harness(["Prices ", gate, "never"], ["rose."])
@@ -343,7 +345,7 @@ async def test_a_server_that_ends_leaves_its_run_due(make_harness: MakeRig) -> N
 
 
 async def test_stop_while_it_waits_for_a_retry(
-    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(execute_module, "PROVIDER_BACKOFF", LONG_BACKOFF)
     harness = await make_harness(["Prices ", cut()], max_retries=5)
@@ -360,7 +362,7 @@ async def test_stop_while_it_waits_for_a_retry(
 
 
 async def test_an_attempt_that_is_taken_away_while_it_waits_leaves_no_timer(
-    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(execute_module, "PROVIDER_BACKOFF", LONG_BACKOFF)
     harness = await make_harness([Overloaded("Busy.")])
@@ -378,7 +380,7 @@ async def test_an_attempt_that_is_taken_away_while_it_waits_leaves_no_timer(
 
 
 async def test_an_attempt_that_was_fenced_ends_without_a_word(
-    make_harness: MakeRig, caplog: pytest.LogCaptureFixture
+    make_harness: MakeHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """L4, L5: after a Stop from elsewhere not one event of the run follows."""
     gate = Gate()
@@ -396,7 +398,7 @@ async def test_an_attempt_that_was_fenced_ends_without_a_word(
     assert harness.provider.active == 0  # and the provider is not read on
 
 
-async def test_a_fenced_attempt_that_fails_writes_nothing_either(make_harness: MakeRig) -> None:
+async def test_a_fenced_attempt_that_fails_writes_nothing_either(make_harness: MakeHarness) -> None:
     """L5: a retry is a write like any other."""
     gate = Gate()
     harness = await make_harness([gate, Overloaded("Busy.")])
@@ -416,7 +418,7 @@ SECRET = "the patient is called Rumpelstiltskin"
 
 
 async def test_an_unknown_exception_fails_the_run_and_logs_no_prompt(
-    make_harness: MakeRig, caplog: pytest.LogCaptureFixture
+    make_harness: MakeHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     strange = ValueError(f"cannot do {SECRET!r}")
@@ -436,7 +438,7 @@ async def test_an_unknown_exception_fails_the_run_and_logs_no_prompt(
 
 
 async def test_what_the_database_cannot_take_fails_its_own_run(
-    make_harness: MakeRig, caplog: pytest.LogCaptureFixture
+    make_harness: MakeHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The batch is given up, the run's end is still written."""
     call = ToolCallChunk(tool_call_id="c", name="sql", input={SECRET: {1, 2}})  # a set: no JSON
@@ -448,7 +450,7 @@ async def test_what_the_database_cannot_take_fails_its_own_run(
     assert not holds(caplog.text, "Rumpelstiltskin")
 
 
-async def test_a_model_that_is_gone_fails_the_run(make_harness: MakeRig) -> None:
+async def test_a_model_that_is_gone_fails_the_run(make_harness: MakeHarness) -> None:
     harness = await make_harness()
     run = await harness.send(await harness.thread(), model="elsewhere/model")
     await harness.execute()

@@ -18,7 +18,7 @@ from jupyter_chat_stream.store.log.operations import Append
 from jupyter_chat_stream.store.log.transaction import RunRef
 from jupyter_chat_stream.testing import Gate, ScriptedProvider
 from tests.clock import START_MS
-from tests.fixtures import MakeRig
+from tests.fixtures import MakeHarness
 from tests.run_harness import PATIENCE_S, RunHarness, texts
 
 YEAR = AskChunk(prompt="Which year?", choices=("2025", "2026"), expires_in_s=60.0)
@@ -49,7 +49,7 @@ async def answer(harness: RunHarness, run: RunRef, value: Any, by: str = "local"
 
 
 async def test_a_run_that_asks_holds_nothing_and_goes_on_with_the_answers(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     """L10: text, question and release are there together; each answer makes it due."""
     harness = await make_harness(provider=ScriptedProvider(default=curious))
@@ -85,7 +85,7 @@ async def test_a_run_that_asks_holds_nothing_and_goes_on_with_the_answers(
     assert len({prompt.begun_at_ms for prompt in harness.provider.prompts}) == 1
 
 
-async def test_a_question_and_its_release_are_one_commit(make_harness: MakeRig) -> None:
+async def test_a_question_and_its_release_are_one_commit(make_harness: MakeHarness) -> None:
     """L10: nobody ever sees a run that asks and has an owner, or waits and has no question."""
     harness = await make_harness(provider=ScriptedProvider(default=curious))
     seen: list[tuple[Any, ...]] = []
@@ -104,7 +104,7 @@ async def test_a_question_and_its_release_are_one_commit(make_harness: MakeRig) 
     assert "One thing first. " in seen[0][2]
 
 
-async def test_the_first_answer_wins_and_the_second_is_told(make_harness: MakeRig) -> None:
+async def test_the_first_answer_wins_and_the_second_is_told(make_harness: MakeHarness) -> None:
     harness = await make_harness(provider=ScriptedProvider(default=curious))
     run = await harness.send(await harness.thread())
     await harness.execute()
@@ -118,7 +118,7 @@ async def test_the_first_answer_wins_and_the_second_is_told(make_harness: MakeRi
     assert refused.value.facts == {"value": "2026", "by": "ada"}
 
 
-async def test_a_question_nobody_answers_in_time_ends_its_run(make_harness: MakeRig) -> None:
+async def test_a_question_nobody_answers_in_time_ends_its_run(make_harness: MakeHarness) -> None:
     """L10: it has a time to wake; what it said is kept, and a retry asks anew."""
     harness = await make_harness(provider=ScriptedProvider(default=curious))
     await harness.engine.start()
@@ -144,7 +144,7 @@ async def test_a_question_nobody_answers_in_time_ends_its_run(make_harness: Make
 
 
 @pytest.mark.parametrize("word", ["cancel", "delete"])
-async def test_stop_and_delete_work_while_it_asks(make_harness: MakeRig, word: str) -> None:
+async def test_stop_and_delete_work_while_it_asks(make_harness: MakeHarness, word: str) -> None:
     harness = await make_harness(provider=ScriptedProvider(default=curious))
     thread = await harness.thread()
     run = await harness.send(thread)
@@ -159,7 +159,7 @@ async def test_stop_and_delete_work_while_it_asks(make_harness: MakeRig, word: s
     assert await harness.column(run, "wake_ms") is None
 
 
-async def test_stop_before_the_question_is_written_wins(make_harness: MakeRig) -> None:
+async def test_stop_before_the_question_is_written_wins(make_harness: MakeHarness) -> None:
     gate = Gate()
     harness = await make_harness(["One thing first. ", gate, YEAR])
     run = await harness.send(await harness.thread())
@@ -173,7 +173,7 @@ async def test_stop_before_the_question_is_written_wins(make_harness: MakeRig) -
     assert "input_request" not in await harness.types(run)
 
 
-async def test_wherever_it_dies_nothing_is_asked_or_said_twice(make_harness: MakeRig) -> None:
+async def test_wherever_it_dies_nothing_is_asked_or_said_twice(make_harness: MakeHarness) -> None:
     """L5, L10: a crash before each of its commits, and every next attempt goes on from the log."""
     harness = await make_harness(provider=ScriptedProvider(default=curious))
     commits = 0
@@ -221,7 +221,7 @@ def sleepy(prompt: Prompt) -> list[Any]:
     return [sleep, "Open."] if prompt.partial else ["I wait. ", sleep, "Open."]
 
 
-async def test_a_run_that_sleeps_holds_nothing_until_its_time(make_harness: MakeRig) -> None:
+async def test_a_run_that_sleeps_holds_nothing_until_its_time(make_harness: MakeHarness) -> None:
     """L10"""
     harness = await make_harness(provider=ScriptedProvider(default=sleepy))
     await harness.engine.start()
@@ -240,7 +240,7 @@ async def test_a_run_that_sleeps_holds_nothing_until_its_time(make_harness: Make
     assert texts(await harness.reply(run)) == ["I wait. ", "Open."]
 
 
-async def test_a_sleep_whose_time_has_passed_is_none(make_harness: MakeRig) -> None:
+async def test_a_sleep_whose_time_has_passed_is_none(make_harness: MakeHarness) -> None:
     harness = await make_harness([SleepChunk(until_ms=START_MS, reason="over"), "Open."])
     run = await harness.send(await harness.thread())
     await harness.execute()
@@ -267,7 +267,9 @@ async def test_a_sleep_whose_time_has_passed_is_none(make_harness: MakeRig) -> N
         SleepChunk(until_ms=2**62, reason=""),
     ],
 )
-async def test_what_a_provider_may_not_ask_fails_its_run(make_harness: MakeRig, chunk: Any) -> None:
+async def test_what_a_provider_may_not_ask_fails_its_run(
+    make_harness: MakeHarness, chunk: Any
+) -> None:
     harness = await make_harness(["One thing first. ", chunk])
     run = await harness.send(await harness.thread())
     await harness.execute()
@@ -294,7 +296,7 @@ def test_what_may_be_asked_is_asked() -> None:
 @pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize("preferred", ["restart", "interrupt", None])
 async def test_a_user_s_on_crash_is_stronger_than_the_server_s(
-    make_harness: MakeRig, preferred: str | None
+    make_harness: MakeHarness, preferred: str | None
 ) -> None:
     harness = await make_harness(["Prices ", Overloaded("Busy.")], ["Rose."])
     await harness.store.write(

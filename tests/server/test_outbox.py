@@ -54,7 +54,7 @@ async def test_what_is_posted_in_one_turn_is_one_write_and_the_rest_is_the_next_
     assert outbox.held_bytes == 0
 
 
-async def test_where_frames_come_thick_the_next_write_gathers() -> None:
+async def test_after_a_write_of_many_frames_the_next_write_gathers() -> None:
     network = Network(is_quick=True)
     outbox = Outbox(network.write, gather_s=3600.0)
     for posted in (["a", "b"], ["c", "d", "e"], ["waits"]):

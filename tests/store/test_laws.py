@@ -323,13 +323,13 @@ def test_of_many_who_claim_at_once_one_gets_it(harness: StoreHarness) -> None:
             options: Any = {"max_crashes": 3, "on_crash": "continue"}
             taken.append(other.do(lambda tx: claim(tx, due, owner, **options), run.thread.pk))
 
-        takers = [
+        claimers = [
             threading.Thread(target=take, args=(other, f"01{n}")) for n, other in enumerate(others)
         ]
-        for taker in takers:
-            taker.start()
-        for taker in takers:
-            taker.join(PATIENCE_S)
+        for claimer in claimers:
+            claimer.start()
+        for claimer in claimers:
+            claimer.join(PATIENCE_S)
     finally:
         for other in others:
             other.close()

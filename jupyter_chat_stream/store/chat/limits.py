@@ -148,7 +148,7 @@ def _check_active(conn: Connection, owner: str, limits: Limits) -> None:
     )
     everybody, own = execute(conn, sql, {"owner": owner}).one()
     _check(own, limits.max_active_runs_per_user, "You have")
-    _check(everybody, limits.max_active_runs, "All together have")
+    _check(everybody, limits.max_active_runs, "All users together have")
 
 
 def _check_later(conn: Connection, owner: str) -> None:
@@ -163,7 +163,7 @@ def _check_later(conn: Connection, owner: str) -> None:
 def _check(count: int, most: int | None, who: str) -> None:
     if most is not None and count >= most:
         raise LimitReached(
-            f"{who} {count} answers under way or in the queue, and {most} are allowed. "
+            f"{who} {count} active runs, and {most} are allowed. "
             "Try again when one has ended, or stop one.",
             retry_after_s=BUSY_RETRY_S,
         )

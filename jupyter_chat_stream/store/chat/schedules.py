@@ -213,7 +213,7 @@ def list_all(
     """Return the newest ``limit`` of an owner's schedules, of one thread or of all, oldest first.
 
     Args:
-        before: the id of a schedule: only those made before it, though it be deleted by now.
+        before: the id of a schedule, deleted or not: only those made before it.
 
     Raises:
         ScheduleNotFound: ``before`` is no schedule's id.

@@ -14,11 +14,11 @@ from jupyter_chat_stream.engine.local import LocalEngine
 from jupyter_chat_stream.engine.sweep import Sweep
 from jupyter_chat_stream.store.log.transaction import Transaction
 from jupyter_chat_stream.testing import Gate, ScriptedProvider
-from tests.fixtures import MakeRig
+from tests.fixtures import MakeHarness
 from tests.run_harness import PATIENCE_S
 
 
-async def test_a_message_is_answered(make_harness: MakeRig) -> None:
+async def test_a_message_is_answered(make_harness: MakeHarness) -> None:
     harness = await make_harness(["Prices rose."])
     await harness.engine.start()
     run = await harness.send(await harness.thread())
@@ -27,7 +27,7 @@ async def test_a_message_is_answered(make_harness: MakeRig) -> None:
 
 
 async def test_one_run_of_a_thread_is_active_and_the_rest_follow_in_order(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     """L10: a run that is not its turn has a predecessor."""
     gates = [Gate(), Gate()]
@@ -55,7 +55,7 @@ async def test_one_run_of_a_thread_is_active_and_the_rest_follow_in_order(
 
 
 async def test_a_pending_run_that_is_cancelled_lets_the_next_one_through(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     gate = Gate()
     harness = await make_harness(["1", gate], ["3"])
@@ -70,7 +70,7 @@ async def test_a_pending_run_that_is_cancelled_lets_the_next_one_through(
     assert (await harness.run(second))["started_at"] is None
 
 
-async def test_no_more_than_max_active_runs_are_executed(make_harness: MakeRig) -> None:
+async def test_no_more_than_max_active_runs_are_executed(make_harness: MakeHarness) -> None:
     gate = Gate()
     provider = ScriptedProvider(default=lambda prompt: ["x", gate])
     harness = await make_harness(provider=provider, max_active_runs=2)
@@ -85,7 +85,7 @@ async def test_no_more_than_max_active_runs_are_executed(make_harness: MakeRig) 
 
 
 async def test_users_take_turns_even_where_one_run_is_worked_on_at_a_time(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     provider = ScriptedProvider(default=lambda prompt: ["x"])
     harness = await make_harness(provider=provider, max_active_runs=1)
@@ -98,7 +98,7 @@ async def test_users_take_turns_even_where_one_run_is_worked_on_at_a_time(
     assert asked == ["busy", "patient", "busy", "busy", "busy", "busy"]
 
 
-async def test_an_engine_without_room_does_not_spin(make_harness: MakeRig) -> None:
+async def test_an_engine_without_room_does_not_spin(make_harness: MakeHarness) -> None:
     """A run whose time has come waits for room: no look is worth anything before one ends."""
     gate = Gate()
     harness = await make_harness([gate], max_active_runs=1, sweep_interval_s=100.0)
@@ -116,7 +116,7 @@ async def test_an_engine_without_room_does_not_spin(make_harness: MakeRig) -> No
 
 
 async def test_a_run_that_cannot_be_taken_ends_and_does_not_let_the_sweep_spin(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     """L10: a row that cannot be read is no reason to look again and again."""
     harness = await make_harness(sweep_interval_s=100.0)
@@ -140,7 +140,7 @@ async def test_a_run_that_cannot_be_taken_ends_and_does_not_let_the_sweep_spin(
     await harness.store.write(lambda tx: tx.execute("UPDATE run SET params = '{}'"))
 
 
-async def test_a_lost_nudge_costs_latency_only(make_harness: MakeRig) -> None:
+async def test_a_lost_nudge_costs_latency_only(make_harness: MakeHarness) -> None:
     """L9: the regular look finds what nobody told of."""
     harness = await make_harness(["Prices rose."], sweep_interval_s=0.05)
     harness.engine.sweep.nudge = lambda: None  # type: ignore[method-assign]
@@ -150,7 +150,7 @@ async def test_a_lost_nudge_costs_latency_only(make_harness: MakeRig) -> None:
 
 
 async def test_a_nudge_in_the_moment_of_stopping_does_not_keep_the_sweep_going(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     """Before Python 3.12 a wait that ends while it is cancelled swallows the cancellation."""
     harness = await make_harness()
@@ -174,7 +174,7 @@ async def test_a_nudge_in_the_moment_of_stopping_does_not_keep_the_sweep_going(
 
 @pytest.mark.parametrize("turns", range(4))
 async def test_news_in_the_moment_of_stopping_do_not_keep_the_watch_going(
-    make_harness: MakeRig, turns: int
+    make_harness: MakeHarness, turns: int
 ) -> None:
     """So many turns of the loop later, the wait for them is done and the watch not yet told."""
     harness = await make_harness()
@@ -190,7 +190,7 @@ async def test_news_in_the_moment_of_stopping_do_not_keep_the_watch_going(
 
 
 async def test_a_sweep_that_comes_late_by_more_than_a_lease_gives_the_others_time(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     """L10: a host that was suspended did so to all of them; no lease is to be trusted yet."""
     harness = await make_harness(sweep_interval_s=0.05, lease_s=10.0)
@@ -213,7 +213,7 @@ async def test_a_sweep_that_comes_late_by_more_than_a_lease_gives_the_others_tim
     assert doubts == [found[1]]
 
 
-async def test_the_sweep_says_how_late_it_came(make_harness: MakeRig) -> None:
+async def test_the_sweep_says_how_late_it_came(make_harness: MakeHarness) -> None:
     harness = await make_harness(["Prices rose."])
     delays: list[float] = []
     harness.engine.sweep.observe = delays.append
@@ -225,7 +225,7 @@ async def test_the_sweep_says_how_late_it_came(make_harness: MakeRig) -> None:
 
 
 async def test_a_call_for_an_attempt_that_is_not_the_one_to_be_made_does_nothing(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     """L5: it was for another time: too early, or long answered by somebody."""
     harness = await make_harness(["Prices rose."])
@@ -240,7 +240,7 @@ async def test_a_call_for_an_attempt_that_is_not_the_one_to_be_made_does_nothing
 
 
 async def test_a_claim_that_was_just_committed_is_not_taken_for_a_lost_run(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     """L10: between the commit and the news of it, the run has an owner and nobody seems to be at
     it; a look in that moment must not count a crash."""
@@ -268,7 +268,7 @@ async def test_a_claim_that_was_just_committed_is_not_taken_for_a_lost_run(
 
 @pytest.mark.parametrize("kind", ["server", "worker"])
 async def test_a_worker_takes_at_once_what_another_process_makes_due_and_a_server_its_own(
-    make_harness: MakeRig, kind: Any
+    make_harness: MakeHarness, kind: Any
 ) -> None:
     """Two JupyterLabs on one file each run what was sent there."""
     looks: list[float | None] = []
@@ -283,14 +283,16 @@ async def test_a_worker_takes_at_once_what_another_process_makes_due_and_a_serve
     assert bool(looks) == (kind == "worker")
 
 
-async def test_what_was_due_before_the_start_is_taken(make_harness: MakeRig) -> None:
+async def test_what_was_due_before_the_start_is_taken(make_harness: MakeHarness) -> None:
     harness = await make_harness(["Prices rose."])
     run = await harness.send(await harness.thread())
     await harness.engine.start()
     assert (await harness.ended(run))["status"] == "completed"
 
 
-async def test_abort_stops_a_run_here_and_says_when_there_is_none(make_harness: MakeRig) -> None:
+async def test_abort_stops_a_run_here_and_says_when_there_is_none(
+    make_harness: MakeHarness,
+) -> None:
     gate = Gate()
     harness = await make_harness(["Prices ", gate])
     await harness.engine.start()
@@ -304,7 +306,7 @@ async def test_abort_stops_a_run_here_and_says_when_there_is_none(make_harness: 
 
 
 async def test_stopping_leaves_everything_due_for_the_next_process(
-    make_harness: MakeRig, tmp_path: Path
+    make_harness: MakeHarness, tmp_path: Path
 ) -> None:
     """L10: nothing is left `processing` by a server that ended in good order."""
     gate = Gate()
@@ -325,7 +327,7 @@ async def test_stopping_leaves_everything_due_for_the_next_process(
 async def _nothing() -> None: ...
 
 
-async def test_stopping_while_a_run_is_being_taken_is_no_crash(make_harness: MakeRig) -> None:
+async def test_stopping_while_a_run_is_being_taken_is_no_crash(make_harness: MakeHarness) -> None:
     """L10: a claim that commits meanwhile is dispatched, and left in good order like the rest."""
     harness = await make_harness(["x", Gate()])
     run = await harness.send(await harness.thread())

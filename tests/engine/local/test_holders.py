@@ -15,11 +15,11 @@ from jupyter_chat_stream.engine import holders as holders_module
 from jupyter_chat_stream.engine.holders import FileHolders
 from jupyter_chat_stream.shared.errors import StoreError
 from tests.engine.local.processes import OtherProcess, left_by
-from tests.fixtures import MakeRig
+from tests.fixtures import MakeHarness
 
 
 async def test_a_living_holder_whose_file_was_removed_keeps_its_run_and_makes_the_file_again(
-    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L5, L10: a cleaned folder proves nobody's death."""
     harness = await make_harness()

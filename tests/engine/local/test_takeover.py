@@ -12,12 +12,12 @@ from jupyter_chat_stream.store.chat.claims import claim
 from jupyter_chat_stream.store.chat.due import find_due
 from jupyter_chat_stream.testing import ScriptedProvider, answering
 from tests.engine.local.processes import OtherProcess, left_by
-from tests.fixtures import MakeRig
+from tests.fixtures import MakeHarness
 from tests.run_harness import texts
 
 
 async def test_the_run_of_a_dead_holder_is_taken_over_and_goes_on(
-    make_harness: MakeRig, other_process: OtherProcess
+    make_harness: MakeHarness, other_process: OtherProcess
 ) -> None:
     """L10: however the process dies, the operating system lets go of its lock."""
     harness = await make_harness(["rose."])
@@ -33,7 +33,7 @@ async def test_the_run_of_a_dead_holder_is_taken_over_and_goes_on(
 
 
 async def test_the_run_of_a_living_holder_is_never_taken(
-    make_harness: MakeRig, other_process: OtherProcess
+    make_harness: MakeHarness, other_process: OtherProcess
 ) -> None:
     harness = await make_harness()
     run = await left_by(harness, other_process.holder)
@@ -45,19 +45,19 @@ async def test_the_run_of_a_living_holder_is_never_taken(
     assert harness.provider.prompts == []
 
 
-async def test_only_one_of_two_takes_a_dead_holders_run(make_harness: MakeRig) -> None:
+async def test_only_one_of_two_takes_a_dead_holders_run(make_harness: MakeHarness) -> None:
     """L5: the claim is a compare-and-set on the attempt."""
     harness = await make_harness(["rose."])
     run = await left_by(harness, "01dead")
     due = (await harness.store.read(lambda conn: find_due(conn, harness.clock())))[0]
-    takers = [
+    claims = [
         harness.store.write(
             lambda tx, who=who: claim(tx, due, who, max_crashes=3, on_crash="continue"),  # type: ignore[misc]
             due.run.thread.pk,
         )
         for who in ("01a", "01b", "01c")
     ]
-    taken = await asyncio.gather(*takers)
+    taken = await asyncio.gather(*claims)
     assert [claimed is not None for claimed in taken] == [True, False, False]
     assert await harness.column(run, "owner") == "01a"
     assert await harness.column(run, "attempt") == 2
@@ -72,7 +72,7 @@ async def test_only_one_of_two_takes_a_dead_holders_run(make_harness: MakeRig) -
     ],
 )
 async def test_on_crash_says_what_becomes_of_a_dead_holders_run(
-    make_harness: MakeRig, on_crash: str, parts: list[str], status: str
+    make_harness: MakeHarness, on_crash: str, parts: list[str], status: str
 ) -> None:
     provider = ScriptedProvider(default=answering("Prices rose.", chunk_chars=100))
     harness = await make_harness(provider=provider, on_crash=on_crash)
@@ -83,7 +83,7 @@ async def test_on_crash_says_what_becomes_of_a_dead_holders_run(
     assert texts(await harness.reply(run)) == parts
 
 
-async def test_a_run_that_crashes_too_often_is_failed(make_harness: MakeRig) -> None:
+async def test_a_run_that_crashes_too_often_is_failed(make_harness: MakeHarness) -> None:
     """L10: a poison run ends, and the log says why."""
     harness = await make_harness(max_crashes=3)
     run = await left_by(harness, "01dead")
@@ -98,7 +98,7 @@ async def test_a_run_that_crashes_too_often_is_failed(make_harness: MakeRig) -> 
 
 
 async def test_the_next_in_line_follows_a_run_that_ended_by_being_claimed(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     harness = await make_harness(["Second."], on_crash="interrupt")
     first = await left_by(harness, "01dead")
@@ -123,7 +123,7 @@ async def test_the_next_in_line_follows_a_run_that_ended_by_being_claimed(
     ],
 )
 async def test_what_is_damaged_ends_its_own_run_and_keeps_no_other_back(
-    make_harness: MakeRig, caplog: pytest.LogCaptureFixture, damage: str, repair: str
+    make_harness: MakeHarness, caplog: pytest.LogCaptureFixture, damage: str, repair: str
 ) -> None:
     """L10: whoever is due behind it in the sweep's list is still taken."""
     harness = await make_harness(["Prices rose."])
@@ -138,7 +138,7 @@ async def test_what_is_damaged_ends_its_own_run_and_keeps_no_other_back(
 
 
 async def test_a_holder_that_cannot_be_looked_at_does_not_end_the_sweep(
-    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L10: no descriptor left, or a file of somebody else's: the others' runs are taken."""
     harness = await make_harness(["Prices rose."])
@@ -155,7 +155,7 @@ async def test_a_holder_that_cannot_be_looked_at_does_not_end_the_sweep(
 
 
 async def test_a_store_that_refuses_puts_the_sweep_off_and_does_not_end_it(
-    make_harness: MakeRig,
+    make_harness: MakeHarness,
 ) -> None:
     """L9, L10: the sweep outlives what the database says."""
     harness = await make_harness(["Prices rose."], sweep_interval_s=0.05)

@@ -342,7 +342,7 @@ async def test_who_waits_is_told_though_a_listener_fails(harness: StoreHarness) 
     assert [type(error) for error in reported] == [LookupError]
 
 
-def test_only_where_operations_come_thick_does_the_next_commit_gather(
+def test_only_a_commit_of_many_operations_makes_the_next_one_gather(
     harness: StoreHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Group commit: a lone operation waits for no tick."""
@@ -358,7 +358,7 @@ def test_only_where_operations_come_thick_does_the_next_commit_gather(
         harness.append(claims[0], "alone")
     assert waited == []
     with harness.held_up():  # which is one more in the batch before
-        futures = [harness.put(claimed, "thick") for claimed in claims]
+        futures = [harness.put(claimed, "many") for claimed in claims]
     for future in futures:
         future.result(PATIENCE_S)
     harness.append(claims[0], "after")

@@ -18,7 +18,7 @@ from jupyter_chat_stream.store.retention.cleanup import LEASE_MS, PURGE_AFTER_MS
 from jupyter_chat_stream.store.retention.housekeeping import Housekeeping
 from jupyter_chat_stream.store.retention.steps import Budget
 from jupyter_chat_stream.store.store import Store
-from tests.fixtures import MakeRig
+from tests.fixtures import MakeHarness
 from tests.following.harness import Following, take, until_seq
 from tests.run_harness import PATIENCE_S, RunHarness
 
@@ -80,7 +80,7 @@ async def deltas(harness: RunHarness) -> int:
 
 
 async def test_a_thread_is_compacted_while_its_next_answer_streams_to_a_slow_reader(
-    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L2, L6, L8: before every step some more is said; every reader ends with the whole state."""
     monkeypatch.setattr(compaction, "SLICE", 8)
@@ -123,7 +123,7 @@ async def test_a_thread_is_compacted_while_its_next_answer_streams_to_a_slow_rea
     await following.hub.stop()
 
 
-async def test_a_reader_of_an_expired_thread_is_told_and_closed(make_harness: MakeRig) -> None:
+async def test_a_reader_of_an_expired_thread_is_told_and_closed(make_harness: MakeHarness) -> None:
     """L3: retention deletes as a person would."""
     harness = await make_harness(retention_days=1.0)
     following = await Following.begun(harness)
@@ -145,7 +145,7 @@ async def test_a_reader_of_an_expired_thread_is_told_and_closed(make_harness: Ma
     await following.hub.stop()
 
 
-async def test_it_leaves_the_turn_to_who_has_it(make_harness: MakeRig) -> None:
+async def test_it_leaves_the_turn_to_who_has_it(make_harness: MakeHarness) -> None:
     harness = await make_harness(keep_events_days=0.0)
     await answered(harness)
     other, house = CleanupLease("other"), keeping(harness)
@@ -160,7 +160,7 @@ async def test_it_leaves_the_turn_to_who_has_it(make_harness: MakeRig) -> None:
 
 
 async def test_who_was_overtaken_stops_without_a_word(
-    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harness = await make_harness(keep_events_days=0.0)
     await answered(harness)
@@ -181,7 +181,7 @@ async def test_who_was_overtaken_stops_without_a_word(
     assert house.counts.left == 0
 
 
-async def test_it_looks_again_and_again_and_ends_at_once(make_harness: MakeRig) -> None:
+async def test_it_looks_again_and_again_and_ends_at_once(make_harness: MakeHarness) -> None:
     harness = await make_harness(keep_events_days=0.0, housekeeping_interval_s=0.01)
     house = Watched(harness)
     house.start()
@@ -195,7 +195,7 @@ async def test_it_looks_again_and_again_and_ends_at_once(make_harness: MakeRig) 
 
 @pytest.mark.parametrize("turns", range(4))
 async def test_it_ends_though_it_was_just_done(
-    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch, turns: int
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, turns: int
 ) -> None:
     """Before Python 3.12 a wait that ends while it is cancelled swallows the cancellation."""
     harness = await make_harness(housekeeping_interval_s=3600.0)
@@ -220,7 +220,7 @@ async def test_it_ends_though_it_was_just_done(
 
 
 async def test_it_can_be_ended_between_any_two_steps(
-    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L2: the server stops; what is half done is done by the next."""
     monkeypatch.setattr(compaction, "SLICE", 2)
@@ -248,7 +248,7 @@ async def test_it_can_be_ended_between_any_two_steps(
 
 
 async def test_a_store_that_fails_puts_it_off(
-    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It says so, with a code and no text, and comes again."""
     harness = await make_harness(keep_events_days=0.0, housekeeping_interval_s=0.01)
@@ -273,7 +273,7 @@ async def test_a_store_that_fails_puts_it_off(
 
 
 async def test_a_mistake_inside_does_not_end_it_and_quotes_no_text(
-    make_harness: MakeRig, caplog: pytest.LogCaptureFixture
+    make_harness: MakeHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What an error says itself may be what somebody wrote."""
     harness = await make_harness(housekeeping_interval_s=0.01)
@@ -299,7 +299,7 @@ async def test_a_mistake_inside_does_not_end_it_and_quotes_no_text(
 
 
 async def test_what_is_damaged_is_named_once(
-    make_harness: MakeRig, caplog: pytest.LogCaptureFixture
+    make_harness: MakeHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness = await make_harness(keep_events_days=0.0)
     await answered(harness)
@@ -317,7 +317,7 @@ async def test_what_is_damaged_is_named_once(
 
 
 async def test_a_step_waits_until_the_writer_has_nothing_else_to_do(
-    make_harness: MakeRig, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A live commit is not kept waiting behind it; but for ever it does not wait either."""
     monkeypatch.setattr(compaction, "SLICE", 2)

@@ -22,7 +22,7 @@ from .base import MAX_BYTES, Heard, Notice, Notices, pack, unpack
 log = logging.getLogger("jupyter_chat_stream.store")
 
 LOOPBACK = "127.0.0.1"
-LOOK_ANYWAY_S = 10.0  # at the files: for peers that went without a word
+LOOK_ANYWAY_S = 10.0  # Read the files this often: a peer that died has not told anybody.
 END_AGAIN_S = 0.05  # a datagram is dropped where the buffer is full
 _LOOK, _END = "look", "end"
 
