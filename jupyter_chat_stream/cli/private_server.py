@@ -110,7 +110,7 @@ class _LeashServer:
         self._server = server
         self._at = at
         self._token = b""
-        self._note: dict[str, Any] = {}
+        self._note: dict[str, object] = {}
         self._parents: set[asyncio.StreamWriter] = set()
         self._doors: asyncio.Server | None = None
         self._ending: asyncio.TimerHandle | None = None

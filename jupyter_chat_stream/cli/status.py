@@ -19,6 +19,8 @@ from .command import CliCommand, no_words, plain
 if TYPE_CHECKING:
     from ..store.front import ChatStore, Holder, OpenRun, Overview
 
+Facts = dict[str, Any]  # the JSON object that ``--json`` prints
+
 
 class Status(CliCommand):
     """Prints one line per fact."""
@@ -48,7 +50,7 @@ class Status(CliCommand):
         return 0
 
 
-def gather(settings: ChatStream, *, is_named: bool) -> dict[str, Any]:
+def gather(settings: ChatStream, *, is_named: bool) -> Facts:
     """Ask the server, unless a database is named; read the database if it is readable."""
     found = None if is_named else _server()
     if found is None:
@@ -73,7 +75,7 @@ def _server() -> connection_file.Connection | None:
         return None
 
 
-def _of_database(settings: ChatStream) -> dict[str, Any]:
+def _of_database(settings: ChatStream) -> Facts:
     from .database import opened
 
     with opened(settings) as store:
@@ -84,7 +86,7 @@ def _of_database(settings: ChatStream) -> dict[str, Any]:
     return {"database": where, **_facts(overview, wal), "holders": holders}
 
 
-def _facts(overview: Overview, wal_bytes: int) -> dict[str, Any]:
+def _facts(overview: Overview, wal_bytes: int) -> Facts:
     return {
         "runs": overview.runs,
         "open_runs": [_open(run) for run in overview.open_runs],
@@ -98,13 +100,13 @@ def _facts(overview: Overview, wal_bytes: int) -> dict[str, Any]:
     }
 
 
-def _open(run: OpenRun) -> dict[str, Any]:
+def _open(run: OpenRun) -> Facts:
     return {name: value for name, value in vars(run).items() if value is not None}
 
 
-def _holder(store: ChatStore, holder: Holder) -> dict[str, Any]:
+def _holder(store: ChatStore, holder: Holder) -> Facts:
     folder = store.folder
-    told: dict[str, Any] = {"owner": holder.owner, "runs": holder.runs}
+    told: Facts = {"owner": holder.owner, "runs": holder.runs}
     if folder is not None:
         return {**told, "alive": is_locked(folder, holder.owner)}
     if holder.lease_s is None:
@@ -135,7 +137,7 @@ def _wal_bytes(store: ChatStore) -> int:
     return wal.stat().st_size if wal.exists() else 0
 
 
-def lines(facts: dict[str, Any]) -> Iterator[str]:
+def lines(facts: Facts) -> Iterator[str]:
     """Yield the facts as lines, one for each item of a list."""
     for name, value in facts.items():
         if isinstance(value, list):

@@ -7,10 +7,9 @@ messages for later; they state how many messages stand on other branches.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from ..shared.events import to_wire
-from ..shared.records import MessageRecord, RunRecord
+from ..shared.records import MessageRecord, RunRecord, WireEvent
 from ..store.front import CompactionRecord, Entry, WholeThread
 
 
@@ -46,7 +45,7 @@ class Source:
         """Yield all runs, oldest first."""
         return self._whole.runs()
 
-    def events(self) -> Iterator[dict[str, Any]]:
+    def events(self) -> Iterator[WireEvent]:
         """Yield all events that are still stored, as on the wire."""
         return (to_wire(event) for event in self._whole.events())
 

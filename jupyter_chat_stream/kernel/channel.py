@@ -20,8 +20,9 @@ from tornado.websocket import WebSocketClientConnection, WebSocketError
 
 from ..shared.connection_file import Connection
 from ..shared.errors import ChatStreamError
+from ..shared.records import Frame
 from . import rest
-from .follower import Follower, Frame
+from .follower import Follower
 
 MOST_FOLLOWERS = 200
 LINGER_S = 3.0  # a loop that makes a chat for each row needs no new socket for each

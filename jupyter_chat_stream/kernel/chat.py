@@ -1,10 +1,10 @@
 """The chat of a notebook: ``Chat``, and ``Run`` for each answer.
 
-A ``Chat`` is a thread held by its name. What it displays is the MIME bundle of its thread, which
-outlives kernel and page; inside ``VBox``, ``Output`` and the like it is an ipywidget, and kernel
-and page meet in the ``thread`` trait. Its traits are set by this process's own follower, so
-``observe``, ``jslink`` and ``interactive_output`` work with no browser open; they change in the
-thread that made the chat (see ``kernel.inbox``), and reading them never touches the network.
+A ``Chat`` opens a thread by its name. A cell shows it as a MIME bundle, which outlives kernel and
+page. Inside ``VBox``, ``Output`` and the like it is an ipywidget, whose ``thread`` trait tells the
+page which thread to show. The follower of this process sets the traits, so ``observe``, ``jslink``
+and ``interactive_output`` work with no browser open. Traits change in the Python thread that made
+the chat (see ``kernel.inbox``). Reading a trait never touches the network.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ __all__ = ["Chat", "Message", "Run", "Schedule"]
 
 VIEW_VERSION = "^0.1.0"  # of the widget's traits: `WIDGET_VERSION` in labextension/src/tokens.ts
 LEAST_PAUSE_S = 0.1
-PAUSE_CHARS_PER_S = 100_000  # `value` is sent whole: the longer it is, the less often
+PAUSE_CHARS_PER_S = 100_000  # the page gets all of `value`: a longer text is sent less often
 
 
 class _FollowedTrait(TraitType):  # type: ignore[type-arg]
-    """A trait that the follower sets: reading it takes what has come in, in its own thread."""
+    """A trait that the follower sets. Reading it applies the changes that wait first."""
 
     def get(self, obj: Any, cls: Any = None) -> Any:
         obj._catch_up()
@@ -70,15 +70,15 @@ class _FollowedInt(_FollowedTrait, Int):  # type: ignore[type-arg]
 class Chat(
     ObservableWidget, WeakWidget, ValueWidget, ThreadMember, ScheduleMethods, PreferenceMethods
 ):
-    """A thread, by name, to be shown and spoken to.
+    """A thread, opened by its name: it can be shown, read and sent messages.
 
     Args:
-        name: get or create the thread of this name in ``project``; None makes a new one.
-        thread: open the thread of this id instead.
-        model: its model from now on, as ``provider/model``; None leaves it as it is.
-        system: its system prompt from now on.
-        project: the folder that the name belongs to. None: this notebook's, else the working
-            directory in which the script began.
+        name: the thread of this name in ``project`` is opened or created; None creates a new one.
+        thread: the id of the thread to open instead.
+        model: the thread's model from now on, as ``provider/model``; None leaves it unchanged.
+        system: the thread's system prompt from now on; None leaves it unchanged.
+        project: the folder that the name belongs to. None: the folder of this notebook, or the
+            working directory in which the script began.
         height: of the view in px; 0 is the view's own.
         disabled: whether the view takes no input.
     """
@@ -127,11 +127,11 @@ class Chat(
         self.name: str | None = opened["name"]
         self._thread_id = opened["id"]
         self._inbox = inbox.here()
-        self._sent: dict[str, Run] = {}  # by id: whose events had not come when we looked last
+        self._sent: dict[str, Run] = {}  # by id: runs without an event so far
         self._is_marked = False
         super().__init__(height=height, disabled=disabled, **kwargs)
         self._take_in({"thread": self._thread_id, "model": opened["model"] or ""})
-        # Weak: whoever drops the chat has it followed no more.
+        # A weak reference: a chat that nobody holds is collected, and its following ends.
         self._listener = weakly(self._changed)
         hold.follower.listen(self._listener)
         self._refresh()
@@ -146,7 +146,7 @@ class Chat(
     # ------------------------------------------------------------------ traits
 
     def _changed(self, urgent: bool) -> None:
-        """Let the traits be set soon; called in the link's thread."""
+        """Schedule an update of the traits. Called in the link's thread."""
         if urgent:
             self._inbox.put(id(self), weakly(self._refresh))
         elif not self._is_marked:
@@ -165,9 +165,9 @@ class Chat(
             self._inbox.drain()
 
     def _refresh(self) -> None:
-        """Set the traits to what the follower knows; in the thread that made this chat."""
+        """Set the traits to the follower's state. Called in the thread that made this chat."""
         if self._pid != os.getpid() or self.comm is None:
-            return  # a forked child does not speak to its parent's page; a closed chat to none
+            return  # a forked child must not write to its parent's page, nor a closed chat to any
         follower = self._follower
         runs = follower.runs()
         last = newest(runs, follower.thread.get("head"))
@@ -210,17 +210,17 @@ class Chat(
         deliver_at: When | None = None,
         **unknown: Any,
     ) -> Run:
-        """Send a message and give the run that answers it, at once.
+        """Send a message; return the run that answers it, without waiting for the answer.
 
         Args:
             model: for this answer only.
             params: of the model, for this answer only.
             tools: definitions, in the form of the Messages API, passed on to the model.
-            context: what the model reads before the text: ``{name: value}``; values become text.
-            key: the same key and message are sent once, however often the cell runs.
-            parent: the message this follows; None begins a new branch.
-            deliver_at: when it takes its turn, with or without this kernel: a datetime (local
-                time where it has no zone), the same as ISO 8601, or a timedelta from now.
+            context: texts that the model reads before the message: ``{name: value}``.
+            key: a message with the same key is sent once, however often the cell runs.
+            parent: the message before this one; None begins a new branch.
+            deliver_at: when the server delivers it, with or without this kernel: a datetime (in
+                local time if it has no zone), a text in ISO 8601, or a timedelta from now.
         """
         body = message_body(
             text,
@@ -236,21 +236,22 @@ class Chat(
         return current().command(self._post(body, key))
 
     async def asend(self, text: str, *, key: str | None = None, **options: Any) -> Run:
-        """Send a message and give the run that answers it, at once; see ``send``."""
+        """Send a message; return the run that answers it. See ``send``."""
         body = message_body(text, key=key, **options)
         return await current().acommand(self._post(body, key))
 
     async def _post(self, body: RequestBody, key: str | None) -> Run:
         link = current()
-        # Without a key of the caller's, one of our own: a lost answer is asked for again (L11).
+        # Without the caller's key, a random one: if the response is lost, the request is sent again
+        # with the same key (L11).
         headers = {"Idempotency-Key": key or secrets.token_urlsafe(16)}
         path = f"threads/{path_of(self._thread_id)}/messages"
         answer = await link.request("POST", path, body, headers=headers)
         asked, reply = answer["message"], answer["reply"]
         hold = await link.follow(self._thread_id, asked["id"], reply["id"])
         run = Run(hold, answer["run"], reply, asked)
-        # Known to the chat before its sender has it: an interrupt there loses nothing. Observers
-        # hear of it when whoever called waits, reads or is done.
+        # The chat knows the run before the caller does, so an interrupt between the two loses
+        # nothing. Observers are called when the caller waits, reads a trait or returns.
         self._sent[run.id] = run
         self._inbox.put(id(self), weakly(self._refresh))
         return run
@@ -265,13 +266,13 @@ class Chat(
     def ask(
         self, text: str, *, key: str | None = None, timeout: float | None = None, **options: Any
     ) -> Message:
-        """Send a message, show the answer as it comes, and give it when it is whole.
+        """Send a message, show the answer while it streams, and return the whole answer.
 
         Interrupting the kernel cancels the run and keeps its text.
 
         Raises:
             RunFailed: the run did not complete; ``error.run.content`` has its text.
-            TimeoutError: it has not ended in ``timeout`` seconds; it goes on.
+            TimeoutError: the run has not ended within ``timeout`` seconds. It continues.
         """
         refuse_unknown("chat.ask()", options, (*OPTIONS, "timeout"))
         sending = current().start(self._post(message_body(text, key=key, **options), key))
@@ -285,14 +286,14 @@ class Chat(
                     raise
             return run._completed_reply(shown.execution_id)
         except KeyboardInterrupt:
-            # Wherever it came: what was sent is stopped. Twice does no harm.
+            # Wherever the interrupt came, the run is cancelled. A second cancellation is harmless.
             sending.add_done_callback(_cancel_sent)
             raise
 
     async def aask(
         self, text: str, *, key: str | None = None, timeout: float | None = None, **options: Any
     ) -> Message:
-        """Send a message, show the answer as it comes, and give it when it is whole; see ``ask``.
+        """Send a message, show the answer while it streams, and return it. See ``ask``.
 
         Cancelling the call cancels the run and keeps its text.
         """
@@ -309,18 +310,18 @@ class Chat(
             raise
 
     def cancel(self) -> None:
-        """Stop every run of this thread that has not ended; what they have written stays."""
+        """Stop every open run of this thread. Their texts so far are kept."""
         current().command(self._cancel_all())
 
     async def acancel(self) -> None:
-        """Stop every run of this thread that has not ended; what they have written stays."""
+        """Stop every open run of this thread. Their texts so far are kept."""
         await current().acommand(self._cancel_all())
 
     async def _cancel_all(self) -> None:
-        # The server's list: the answer to a message just sent may have overtaken its events.
+        # The list is the server's, because the events of a new run may not have arrived here yet.
         link = current()
         open_ids = await history.open_runs(self._thread_id)
-        # Newest first: stopping the first would let the next begin.
+        # Newest first, because the end of the first run lets the next one begin.
         for run_id in reversed(open_ids):
             await link.request("POST", f"runs/{path_of(run_id)}/cancel", {})
         await wait_briefly(asyncio.gather(*map(self._follower.ended, open_ids)))
@@ -329,22 +330,22 @@ class Chat(
 
     @property
     def messages(self) -> Messages:
-        """All messages as they are now, oldest first; older ones are asked for when read."""
+        """All messages as they are now, oldest first. Reading older ones fetches them."""
         return history.messages(self._follower)
 
     @property
     def runs(self) -> list[Run]:
-        """All runs, oldest first: what a kernel that has restarted gets hold of again."""
+        """All runs, oldest first, also those that an earlier kernel began."""
         return history.runs(self._follower, self._unseen)
 
     def events(self, after: int = 0) -> Iterator[Event]:
-        """Iterate over the thread's events after a cursor, then the live ones, without end."""
+        """Iterate over the thread's events after a cursor, then over new ones, without end."""
         pages = EventPages(self._follower, after)
         while (events := current().watch(pages.next())) is not None:
             yield from events
 
     async def aevents(self, after: int = 0) -> AsyncIterator[Event]:
-        """Iterate over the thread's events after a cursor, then the live ones, without end."""
+        """Iterate over the thread's events after a cursor, then over new ones, without end."""
         pages = EventPages(self._follower, after)
         while (events := await current().arun(pages.next())) is not None:
             for event in events:
@@ -364,15 +365,15 @@ class Chat(
         self._send_custom({"do": "focus"})
 
     def blur(self) -> None:
-        """Take the cursor out of the view's text field."""
+        """Remove the cursor from the view's text field."""
         self._send_custom({"do": "blur"})
 
     def _send_custom(self, content: Mapping[str, str]) -> None:
-        """Send the page a custom message of ipywidgets, whose own name for this is ``send``."""
+        """Send the page a custom message, as `Widget.send` does; `Chat.send` is another method."""
         self._send({"method": "custom", "content": content})
 
     def close(self) -> None:
-        """Stop following and take the widget away; the thread stays."""
+        """Stop following and remove the widget. The thread remains."""
         hold, listener = self.__dict__.get("_hold"), self.__dict__.get("_listener")
         if hold is not None:
             if listener is not None:
@@ -383,7 +384,7 @@ class Chat(
 
 
 def _cancel_sent(sending: Future[Run]) -> None:
-    """Stop the run of a message whose sender has gone, once it is known."""
+    """Cancel the run of a message whose caller was interrupted, once the run is known."""
     if not sending.cancelled() and sending.exception() is None:
         current().start(sending.result()._cancel())
 

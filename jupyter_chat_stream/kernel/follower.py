@@ -13,8 +13,8 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
 from ..shared.errors import (
     ChatStreamError,
@@ -26,37 +26,36 @@ from ..shared.errors import (
     VersionMismatch,
 )
 from ..shared.events import ENDS
-from ..shared.records import MessageRecord, RunRecord, SubscribeFrame, ThreadRecord
+from ..shared.records import Frame, MessageRecord, RunRecord, SubscribeFrame, ThreadRecord
 from ..shared.subscription import Applied, Ended, Resubscribe, Subscription
 from .wire import error_from_wire
 
 GIVE_UP_S = 60.0
 MAX_MISFITS = 3
-KEPT_MESSAGES = 200  # at least: of a longer thread the older ones are asked for when they are read
-MOST_MESSAGES = 400  # then the older half is forgotten
-LATE_EVENTS_S = 5.0  # for the events of what the server has said is done
+KEPT_MESSAGES = 200  # the fewest to keep; older messages are fetched when they are read
+MOST_MESSAGES = 400  # with more, the older half is dropped
+LATE_EVENTS_S = 5.0  # how long events may arrive after the response that reports them
 
-Frame = Mapping[str, Any]  # a JSON object of the WebSocket, not parsed yet
 T = TypeVar("T")
 
 
 class Follower:
-    """One thread as this process sees it."""
+    """The state of one thread in this process."""
 
     def __init__(self, thread_id: str) -> None:
         self.thread_id = thread_id
-        self.error: ChatStreamError | None = None  # set: nothing more will come
+        self.error: ChatStreamError | None = None  # if set, no event will follow
         self._subscription = Subscription(thread_id)
         self._lock = threading.RLock()  # a __del__ may read while its thread reads
         self._waiting: set[asyncio.Future[None]] = set()
         self._listeners: list[Callable[[bool], None]] = []
         self._misfits = 0
-        self._trouble: ChatStreamError | None = None  # why nothing comes at present
+        self._trouble: ChatStreamError | None = None  # why no event comes at present
         self._trouble_since = 0.0
         self.users = 0
-        self.has_earlier = False  # messages that are not kept here
-        self._pins: Counter[str] = Counter()  # messages that somebody holds a run of
-        self.is_refused = False  # the link is to ask again, later
+        self.has_earlier = False  # whether the thread has messages that are not kept here
+        self._pins: Counter[str] = Counter()  # messages whose run somebody holds
+        self.is_refused = False  # whether the link must subscribe again later
 
     # ------------------------------------------------------------------ read, from any thread
 
@@ -70,7 +69,7 @@ class Follower:
             return self._subscription.transcript.thread.copy()
 
     def message(self, message_id: str | None) -> MessageRecord | None:
-        """Return a message; None if no event has told of it."""
+        """Return a message; None if it is not known here."""
         with self._lock:
             return self._subscription.transcript.message(message_id) if message_id else None
 
@@ -80,7 +79,7 @@ class Follower:
             return self._subscription.transcript.messages
 
     def run(self, run_id: str) -> RunRecord | None:
-        """Return a run; None if no event has told of it."""
+        """Return a run; None if it is not known here."""
         with self._lock:
             run = self._subscription.transcript.runs.get(run_id)
             return None if run is None else run.copy()
@@ -100,7 +99,7 @@ class Follower:
     # ------------------------------------------------------------------ wait, on the link's loop
 
     async def until(self, ready: Callable[[], T | None]) -> T:
-        """Wait until ``ready`` gives something.
+        """Wait until ``ready`` returns a value other than None.
 
         Raises:
             ThreadNotFound: the thread was deleted.
@@ -126,11 +125,11 @@ class Follower:
                 self._waiting.discard(turn)
 
     async def live(self) -> None:
-        """Wait until everything that had happened has been read once."""
+        """Wait until all events up to now have arrived."""
         await self.until(lambda: self._subscription.is_live or None)
 
     async def ended(self, run_id: str) -> RunRecord:
-        """Wait for a run's end and give the run."""
+        """Wait for a run's end and return the run."""
 
         def ready() -> RunRecord | None:
             run = self.run(run_id)
@@ -141,7 +140,7 @@ class Follower:
     # ------------------------------------------------------------------ fed by the link
 
     def pin(self, message_ids: Iterable[str], count: int = 1) -> None:
-        """Keep these messages, or with -1 need them no more."""
+        """Keep these messages; -1 undoes one such call."""
         for id_ in message_ids:
             self._pins[id_] += count
             if self._pins[id_] <= 0:
@@ -179,7 +178,7 @@ class Follower:
         if isinstance(error, (NotFound, Forbidden)):
             self.end(error)
             return
-        # The store is busy, the server stops: whoever waits is told, and the link asks again.
+        # The store is busy or the server stops: callers get the error, and the link tries again.
         self.is_refused = True
         self.trouble(error)
 
@@ -198,12 +197,12 @@ class Follower:
         return None
 
     def end(self, error: ChatStreamError) -> None:
-        """Note that nothing more will come, and why."""
+        """Note that no event will follow, and why."""
         self.error = error
         self._tell(True)
 
     def trouble(self, error: ChatStreamError) -> None:
-        """Note why nothing comes at present; said again and again while it lasts."""
+        """Note why no event comes at present. Called repeatedly while that lasts."""
         if self._trouble is None:
             self._trouble_since = time.monotonic()
         self._trouble = error
@@ -218,12 +217,12 @@ class Follower:
 
 
 def _is_passing(error: ChatStreamError) -> bool:
-    """Whether waiting may help: the server is away, but has the right version."""
+    """Whether waiting may help: the server is away, not of another version."""
     return isinstance(error, ServerUnavailable) and not isinstance(error, VersionMismatch)
 
 
 async def wait_briefly(events: Awaitable[object]) -> None:
-    """Wait a moment for the events of what the server has already said; they may be late."""
+    """Wait a moment for events that may arrive after the response that reports them."""
     try:
         await asyncio.wait_for(events, LATE_EVENTS_S)
     except TimeoutError:

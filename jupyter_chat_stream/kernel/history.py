@@ -1,4 +1,4 @@
-"""What lies further back in a thread than a follower keeps: asked for page by page."""
+"""The messages and runs that a follower no longer keeps; they are fetched page by page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE = KEPT_MESSAGES
 
 
 def messages(follower: Follower) -> Messages:
-    """Return all messages of a thread, the older ones when they are read."""
+    """Return all messages of a thread; older ones are fetched when they are read."""
     known = follower.messages()
     if not follower.has_earlier or not known:
         return Messages(map(Message.from_wire, known))
@@ -27,7 +27,7 @@ def messages(follower: Follower) -> Messages:
 
 
 def runs(follower: Follower, unseen: Callable[[], list[Run]]) -> list[Run]:
-    """Return all runs of a thread, the older ones when they are read.
+    """Return all runs of a thread; older ones are fetched when they are read.
 
     Args:
         unseen: gives those whose events have not come yet.
@@ -54,7 +54,7 @@ def runs(follower: Follower, unseen: Callable[[], list[Run]]) -> list[Run]:
 
 
 async def open_runs(thread_id: str) -> list[str]:
-    """Ask for the ids of the runs that have not ended, oldest first."""
+    """Fetch the ids of the runs that have not ended, oldest first."""
     found: list[str] = []
     before = ""
     while True:
@@ -69,7 +69,7 @@ async def open_runs(thread_id: str) -> list[str]:
 async def _made(
     follower: Follower, given: Iterable[tuple[RunRecord, MessageRecord | None]]
 ) -> list[Run]:
-    """Make runs of the wire's, each with its reply."""
+    """Make a `Run` of each run of the wire, with its reply."""
     link = current()
     return [
         Run(await link.follow(follower.thread_id, run["message_id"]), run, reply)
@@ -90,7 +90,7 @@ class MessagePages:
         self._before: str | None = self.newest[0]["id"]
 
     def earlier(self) -> HistoryPage:
-        """Ask for the page before; empty after the first message."""
+        """Fetch the page before; it is empty after the first message."""
         if self._before is None:
             return {"messages": [], "runs": []}
         path = f"threads/{path_of(self._thread_id)}/messages"

@@ -28,10 +28,11 @@ from tornado.websocket import WebSocketClientConnection
 
 from ..shared.connection_file import Connection
 from ..shared.errors import ChatStreamError, ServerUnavailable
+from ..shared.records import Frame
 from . import inbox, rest
 from .channel import Channel
 from .discovery import find_server
-from .follower import Follower, Frame
+from .follower import Follower
 
 RETRY_FOR_S = 10.0
 SILENCE_S = 45.0

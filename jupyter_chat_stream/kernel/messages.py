@@ -1,4 +1,4 @@
-"""What people get in their hands: messages as light values that show as their text."""
+"""Messages as values that a cell shows as their text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .paged_list import PagedList
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One turn of a thread, as it was when it was asked for.
+    """One turn of a thread, at the time of reading.
 
     Shows as its Markdown, made harmless for whatever renders it; ``str`` gives its text as it is.
     ``incomplete``: what is missing of an answer that completed, ``{reason, message}``; None where
@@ -65,7 +65,7 @@ class Message:
         return f"{visible(speaker(self._record()))}{status}: {text}"
 
     def _ipython_display_(self) -> None:
-        """Show the text, but not below the live view that ``ask`` has put into the same cell."""
+        """Show the text, but not in the cell where ``ask`` shows the live view already."""
         from IPython.display import display
 
         if self.shown_in is None or self.shown_in != execution_id():
@@ -79,7 +79,7 @@ class Message:
 
 
 class Messages(PagedList[Message]):
-    """The messages of a thread: a list that shows as the thread's text.
+    """The messages of a thread: a list that a cell shows as the thread's text.
 
     Of a long thread the older ones are asked for when they are read.
     """

@@ -44,13 +44,13 @@ class _Observer:
 
 
 class ObservableWidget(Widget):
-    """A widget whose traits are set by what has come in."""
+    """A widget whose traits change when events arrive."""
 
     _is_setting = False
     _is_telling = False
 
     def __init__(self, **kwargs: Any) -> None:
-        self._changes: list[Bunch] = []  # set, and not told of yet
+        self._changes: list[Bunch] = []  # of traits that are set; their observers wait
         super().__init__(**kwargs)
 
     def observe(
@@ -73,14 +73,14 @@ class ObservableWidget(Widget):
         super().observe(_Observer(handler), names, type)
 
     def notify_change(self, change: Bunch) -> None:
-        """Tell of a change; of one that has come in, not before all of them are set."""
+        """Call the observers of a change. Changes by events wait until all traits are set."""
         if self._is_setting:
             self._changes.append(change)
         else:
             super().notify_change(change)
 
     def close(self) -> None:
-        """Take the widget away. It may be the collector that does: no observer's mistake is its."""
+        """Remove the widget. The garbage collector may call this: no observer's error escapes."""
         self._is_telling = True
         try:
             super().close()
@@ -88,7 +88,7 @@ class ObservableWidget(Widget):
             self._is_telling = False
 
     def _take_in(self, values: Mapping[str, object]) -> None:
-        """Set traits to what has come in, and tell the page and the observers."""
+        """Set the traits, then update the page and call the observers."""
         self._is_setting = True
         try:
             for trait, value in values.items():
@@ -113,4 +113,4 @@ class ObservableWidget(Widget):
 
 
 def _name(owner: object) -> str:
-    return type(owner).__name__  # its repr may be the user's, and raise
+    return type(owner).__name__  # `repr` may be the user's own code and raise

@@ -1,7 +1,6 @@
-"""The options of a call, checked where it is made, in the words of Python.
+"""Checks the options of a call before anything is sent.
 
-What the server would refuse with the words of its wire is refused here by the name that stands in
-the call, before anything is sent.
+The server would refuse them in the terms of the wire. Here the error uses the names of the call.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _WORDS: dict[type, str] = {
     bool: "True or False",
     type(None): "None",
 }
-# What each option of a message or a schedule may be; None is always "left out".
+# The types of each option of a message or a schedule. None always means that it is not set.
 KINDS: Mapping[str, Types] = {
     "text": str,
     "content": str,
@@ -42,7 +41,7 @@ REQUIRED = ("text", "content", "cron")
 
 
 def refuse_unknown(call: str, given: Collection[str], known: Collection[str]) -> None:
-    """Refuse the options that a call does not have.
+    """Refuse options that the call does not have.
 
     Raises:
         WrongCall: names the first of them, and the nearest right one.
@@ -57,7 +56,7 @@ def refuse_unknown(call: str, given: Collection[str], known: Collection[str]) ->
 
 
 def check_kinds(call: str, given: Mapping[str, object]) -> None:
-    """Refuse values that an option cannot have.
+    """Refuse values of a wrong type.
 
     Raises:
         WrongCall: names the first such option, what it takes, and what it was given.

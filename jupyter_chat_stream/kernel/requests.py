@@ -81,7 +81,7 @@ def message_body(
             "cell runs, and the same key stands for the same message.",
             field="deliver_at",
         )
-    body: dict[str, Any] = {"content": text}
+    body: dict[str, object] = {"content": text}
     if deliver_at is not None:
         body["deliver_at"] = to_wire(deliver_at, "deliver_at")
     if isinstance(context, Mapping):

@@ -1,8 +1,8 @@
-"""A run in the hands of whoever sent something: its state, its events, its end, and its view.
+"""``Run``: the state, the events, the end and the view of one answer.
 
-Properties read what the follower has folded and never touch the network. Everything that does
-is one coroutine on the link's loop, waited for (``cancel``) or awaited (``acancel``). Leaving a
-wait or an iteration only leaves; ``cancel`` stops (L8).
+Properties read the follower's state and never touch the network. Every method that uses the network
+is a coroutine on the link's loop; ``cancel`` waits for it, ``acancel`` awaits it. Leaving a wait or
+an iteration does not stop the run; only ``cancel`` does (L8).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PAGE_WAIT_S = 20
 
 
 class ThreadMember:
-    """What belongs to a thread and needs its follower, also in a forked child."""
+    """An object of one thread that uses the thread's follower, also in a forked child."""
 
     _thread_id: str
 
@@ -48,9 +48,9 @@ class ThreadMember:
 
 
 async def read_page(thread_id: str, after: int, wait_s: int) -> list[Event]:
-    """Read what comes right after a cursor, waiting at most ``wait_s`` for the first of it.
+    """Read the events right after a cursor, waiting at most ``wait_s`` for the first one.
 
-    The store holds the rest: whoever iterates slowly reads later, nothing is kept here (L8).
+    A slow caller reads the later events from the store; nothing is buffered here (L8).
     """
     wait = f"&wait={wait_s}" if wait_s else ""
     path = f"threads/{path_of(thread_id)}/events?after={after}&raw=1{wait}"
@@ -65,7 +65,7 @@ async def read_page(thread_id: str, after: int, wait_s: int) -> list[Event]:
 
 
 class EventPages:
-    """The events of a thread after a cursor, page by page; the run's end, where there is one."""
+    """The events of a thread after a cursor, page by page; with a run, up to the run's end."""
 
     def __init__(self, follower: Follower, after: int, run: Run | None = None) -> None:
         self._follower = follower
@@ -77,7 +77,7 @@ class EventPages:
         """Return the next events in order, none twice; None after the last one."""
         while True:
             events = await read_page(self._follower.thread_id, self._after, self._wait_s)
-            # An ended run has no event to wait for, though others of its thread may come.
+            # After the end of the run there is no event to wait for; later ones are of other runs.
             has_ended = self._run is not None and self._run.is_ended
             self._wait_s = 0 if has_ended else PAGE_WAIT_S
             if events:
@@ -90,7 +90,7 @@ class EventPages:
 
 
 class Run(ThreadMember):
-    """The making of one answer, in the background of the server."""
+    """The work on one answer, in the background of the server."""
 
     def __init__(
         self,
@@ -104,8 +104,8 @@ class Run(ThreadMember):
         self._run, self._reply = run.copy(), reply
         parent = hold.follower.message(reply["parent_id"]) if reply else None
         self._asked = asked or (parent if parent and parent["role"] == "user" else None)
-        # The last event of what was asked: it was sent, or its time had come. All of its answers'
-        # are later. (A reply's own seq moves.)
+        # The last event of the question: its sending or its delivery. All events of its answers
+        # come later. The seq of a reply is no bound, because it grows.
         self._before = self._asked["seq"] - 1 if self._asked else 0
         self._follow_with(hold)
 
@@ -131,17 +131,17 @@ class Run(ThreadMember):
 
     @property
     def phase(self) -> str | None:
-        """What it is doing now, None once it has ended."""
+        """What the run is doing now; None after its end."""
         return self._state()["phase"]
 
     @property
     def wake_at(self) -> datetime | None:
-        """Until when it waits, in local time; None where it waits for no time."""
+        """Until when the run waits, in local time; None if it waits for no time."""
         return from_wire(self._state()["wake_at"])
 
     @property
     def question(self) -> Question | None:
-        """What it asks a person, None where it asks nothing now."""
+        """The open question to a person; None if there is none."""
         return open_question(self._state(), self._message())
 
     @property
@@ -160,7 +160,7 @@ class Run(ThreadMember):
 
     @property
     def error(self) -> Failure | None:
-        """Why it failed: ``{code, message, retryable}``."""
+        """Why the run failed: ``{code, message, retryable}``."""
         return self._state()["error"]
 
     @property
@@ -171,7 +171,7 @@ class Run(ThreadMember):
 
     @property
     def usage(self) -> Usage | None:
-        """The tokens it took, once the provider has said so."""
+        """The tokens of the run, once the provider has reported them."""
         message = self._message()
         return message["usage"] if message else None
 
@@ -207,10 +207,10 @@ class Run(ThreadMember):
     # ------------------------------------------------------------------ its end
 
     def wait(self, timeout: float | None = None) -> Run:
-        """Wait for the end, however it ends, and give the run.
+        """Wait for the end of the run, whatever its status, and return the run.
 
         Raises:
-            TimeoutError: it has not ended in ``timeout`` seconds; it goes on.
+            TimeoutError: the run has not ended within ``timeout`` seconds. It continues.
         """
         current().watch(self._until_ended(timeout))
         return self
@@ -233,7 +233,7 @@ class Run(ThreadMember):
         """Return the whole answer of a run that has ended.
 
         Raises:
-            RunFailed: it ended otherwise; its text is kept in ``error.run.content``.
+            RunFailed: the run did not complete; its text is in ``error.run.content``.
         """
         message = self._message()
         if message is not None and self.status == "completed":
@@ -243,15 +243,15 @@ class Run(ThreadMember):
     # ------------------------------------------------------------------ its question
 
     def next_question(self, timeout: float | None = None) -> Question | None:
-        """Return the open question, waiting for one; None when the run ends without asking.
+        """Wait for a question of the run and return it; None if the run ends without one.
 
         Raises:
-            TimeoutError: neither has happened in ``timeout`` seconds; the run goes on.
+            TimeoutError: neither happened within ``timeout`` seconds. The run continues.
         """
         return current().watch(self._until_asked(timeout))
 
     async def anext_question(self, timeout: float | None = None) -> Question | None:
-        """Return the open question, waiting for one; see ``next_question``."""
+        """Wait for a question of the run and return it. See ``next_question``."""
         return await current().arun(self._until_asked(timeout))
 
     async def _until_asked(self, timeout: float | None) -> Question | None:
@@ -267,16 +267,16 @@ class Run(ThreadMember):
             ) from None
 
     def answer(self, value: Any) -> Run:
-        """Answer what it asks; it goes on with that. The first answer counts, whoever gives it.
+        """Answer the open question, so that the run continues. The first answer counts.
 
         Raises:
-            RequestNotOpen: it asks nothing, or somebody was first: ``error.facts`` has their
-                ``value`` and who they are, as ``by``.
+            RequestNotOpen: there is no open question, or somebody else answered first. Then
+                ``error.facts`` has that ``value`` and, as ``by``, the person.
         """
         return current().command(self._answer(value))
 
     async def aanswer(self, value: Any) -> Run:
-        """Answer what it asks; it goes on with that. The first answer counts, whoever gives it."""
+        """Answer the open question, so that the run continues. The first answer counts."""
         return await current().acommand(self._answer(value))
 
     async def _answer(self, value: Any) -> Run:
@@ -300,7 +300,7 @@ class Run(ThreadMember):
         try:
             await current().request("POST", path, body, repeatable=False)
         except ServerUnavailable:
-            # It may have arrived. Then the second try meets the first, and that has won.
+            # The answer may have arrived. Then the second request is refused with the same value.
             try:
                 await current().request("POST", path, body)
             except RequestNotOpen as error:
@@ -310,7 +310,7 @@ class Run(ThreadMember):
     # ------------------------------------------------------------------ its events
 
     def events(self, after: int = 0) -> Iterator[Event]:
-        """Iterate over this run's events after a cursor, then the live ones, until it ends."""
+        """Iterate over this run's events after a cursor, then over new ones, to the end."""
         pages = EventPages(self._follower, max(after, self._before), self)
         while (events := current().watch(pages.next())) is not None:
             yield from events
@@ -318,7 +318,7 @@ class Run(ThreadMember):
                 return
 
     async def aevents(self, after: int = 0) -> AsyncIterator[Event]:
-        """Iterate over this run's events after a cursor, then the live ones, until it ends."""
+        """Iterate over this run's events after a cursor, then over new ones, to the end."""
         pages = EventPages(self._follower, max(after, self._before), self)
         while (events := await current().arun(pages.next())) is not None:
             for event in events:
@@ -326,14 +326,14 @@ class Run(ThreadMember):
             if events and events[-1].type == "finalized":
                 return
 
-    # ------------------------------------------------------------------ what one can do to it
+    # ------------------------------------------------------------------ commands
 
     def cancel(self) -> Run:
-        """Stop it; what it has written stays. A run that has ended stays as it is."""
+        """Stop the run and keep its text. A run that has ended does not change."""
         return current().command(self._cancel())
 
     async def acancel(self) -> Run:
-        """Stop it; what it has written stays. A run that has ended stays as it is."""
+        """Stop the run and keep its text. A run that has ended does not change."""
         return await current().acommand(self._cancel())
 
     async def _cancel(self) -> Run:
@@ -342,28 +342,28 @@ class Run(ThreadMember):
         return self
 
     def retry(self) -> Run:
-        """Answer once more, as a sibling of this answer.
+        """Make another answer to the same message, beside this one.
 
         Raises:
-            RunNotEnded: this run is still going.
+            RunNotEnded: this run has not ended.
         """
         return current().command(self._again("retry"))
 
     async def aretry(self) -> Run:
-        """Answer once more, as a sibling of this answer."""
+        """Make another answer to the same message, beside this one."""
         return await current().acommand(self._again("retry"))
 
     def continue_(self) -> Run:
-        """Go on after the text that this run has left.
+        """Continue the text of this answer.
 
         Raises:
-            RunNotEnded: this run is still going.
+            RunNotEnded: this run has not ended.
             RunRefused: the model declined to answer.
         """
         return current().command(self._again("continue"))
 
     async def acontinue(self) -> Run:
-        """Go on after the text that this run has left."""
+        """Continue the text of this answer."""
         return await current().acommand(self._again("continue"))
 
     async def _again(self, how: str) -> Run:

@@ -1,4 +1,4 @@
-"""Messages that are sent again and again: ``chat.schedule(...)`` and what it gives.
+"""Repeating messages: ``chat.schedule(...)`` and the ``Schedule`` that it returns.
 
 A ``Schedule`` is what the server said last; its properties never touch the network. Whatever
 changes it is one coroutine on the link's loop, waited for (``pause``) or awaited (``apause``).
@@ -6,7 +6,7 @@ changes it is one coroutine on the link's loop, waited for (``pause``) or awaite
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from ..shared.records import Params, ScheduleRecord
 from ..shared.spelling import did_you_mean
 from .link import current, path_of
 from .options import check_kinds, refuse_unknown
+from .rest import RequestBody
 from .times import from_wire, local_zone
 
 PAGE = 100
@@ -25,7 +26,7 @@ CHANGES = ("content", *OPTIONS, "paused")
 
 @contextmanager
 def _naming_zones(name: str | None) -> Iterator[None]:
-    """Name the nearest time zone where the server knows none of this name."""
+    """Suggest the nearest name if the server does not know the time zone."""
     try:
         yield
     except InvalidInput as error:
@@ -42,7 +43,7 @@ def _naming_zones(name: str | None) -> Iterator[None]:
 
 
 class Schedule:
-    """A message that is sent whenever its cron expression says so, in its time zone."""
+    """A message that the server sends at the times of a cron expression."""
 
     def __init__(self, wire: ScheduleRecord) -> None:
         self._wire = wire
@@ -54,12 +55,12 @@ class Schedule:
 
     @property
     def content(self) -> str:
-        """What is sent."""
+        """The text of the message."""
         return str(self._wire["content"])
 
     @property
     def cron(self) -> str:
-        """When: minute, hour, day of the month, month, day of the week."""
+        """The times, as minute, hour, day of the month, month, day of the week."""
         return str(self._wire["cron"])
 
     @property
@@ -69,7 +70,7 @@ class Schedule:
 
     @property
     def model(self) -> str | None:
-        """The model that answers; None: the thread's."""
+        """The model that answers; None stands for the thread's model."""
         return self._wire["model"]
 
     @property
@@ -82,17 +83,17 @@ class Schedule:
 
     @property
     def next_at(self) -> datetime | None:
-        """When it is sent next, in its own zone; None while it is paused."""
+        """The next time, in the schedule's zone; None while it is paused."""
         return self._in_zone(self._wire["next_at"])
 
     @property
     def last_at(self) -> datetime | None:
-        """When it was sent last, as of the last answer of the server."""
+        """The last time, as of the server's last response."""
         return self._in_zone(self._wire["last_at"])
 
     @property
     def last_run_id(self) -> str | None:
-        """The run that the last message began; `chat.runs` has it."""
+        """The id of the run that the last message began; `chat.runs` has the run."""
         return self._wire["last_run_id"]
 
     def _in_zone(self, at: str | None) -> datetime | None:
@@ -116,45 +117,45 @@ class Schedule:
         state = "deleted" if self._is_deleted else state
         return f"Schedule({words!r}, {self.cron!r} {self.timezone}, {state})"
 
-    # ------------------------------------------------------------------ what one can do to it
+    # ------------------------------------------------------------------ commands
 
     def pause(self) -> Schedule:
-        """Send nothing until it is resumed."""
+        """Send nothing until ``resume``."""
         return current().command(self._patch({"paused": True}))
 
     async def apause(self) -> Schedule:
-        """Send nothing until it is resumed."""
+        """Send nothing until ``resume``."""
         return await current().acommand(self._patch({"paused": True}))
 
     def resume(self) -> Schedule:
-        """Send again from the next time on; what was missed meanwhile is not made up for."""
+        """Send again from the next time on. Times during the pause are skipped."""
         return current().command(self._patch({"paused": False}))
 
     async def aresume(self) -> Schedule:
-        """Send again from the next time on; what was missed meanwhile is not made up for."""
+        """Send again from the next time on. Times during the pause are skipped."""
         return await current().acommand(self._patch({"paused": False}))
 
     def change(self, **changes: Any) -> Schedule:
-        """Change what is named: content, cron, timezone, model, params."""
+        """Change the given fields: content, cron, timezone, model, params."""
         return current().command(self._patch(changes))
 
     async def achange(self, **changes: Any) -> Schedule:
-        """Change what is named: content, cron, timezone, model, params."""
+        """Change the given fields: content, cron, timezone, model, params."""
         return await current().acommand(self._patch(changes))
 
     def delete(self) -> None:
-        """Send it no more, and forget it; what it has sent stays."""
+        """Delete the schedule. The messages that it has sent remain."""
         current().command(self._delete())
 
     async def adelete(self) -> None:
-        """Send it no more, and forget it; what it has sent stays."""
+        """Delete the schedule. The messages that it has sent remain."""
         await current().acommand(self._delete())
 
     @property
     def _path(self) -> str:
         return f"schedules/{path_of(self.id)}"
 
-    async def _patch(self, changes: Mapping[str, Any]) -> Schedule:
+    async def _patch(self, changes: RequestBody) -> Schedule:
         refuse_unknown("schedule.change()", changes, CHANGES)
         check_kinds("schedule.change()", changes)
         with _naming_zones(changes.get("timezone")):
@@ -167,7 +168,7 @@ class Schedule:
 
 
 class ScheduleMethods:
-    """What a chat can do with schedules."""
+    """The methods of a chat for schedules."""
 
     _thread_id: str
 
@@ -181,7 +182,7 @@ class ScheduleMethods:
         params: Params | None = None,
         **unknown: Any,
     ) -> Schedule:
-        """Send a message again and again, from the server, with or without this kernel.
+        """Repeat a message: the server sends it at each time, with or without this kernel.
 
         A cell that is run again makes no second one: what is just the same is found.
 
@@ -199,7 +200,7 @@ class ScheduleMethods:
         return current().command(work)
 
     async def aschedule(self, content: str, **options: Any) -> Schedule:
-        """Send a message again and again; see ``schedule``."""
+        """Repeat a message. See ``schedule``."""
         return await current().acommand(self._schedule(content, **options))
 
     async def _schedule(
@@ -222,17 +223,18 @@ class ScheduleMethods:
         }
         check_kinds("chat.schedule()", body)
         given = {field: value for field, value in body.items() if value is not None}
-        # Made twice it would send twice: asked again only where the first try cannot have arrived.
+        # Two schedules would send each message twice, so the request is only repeated if the first
+        # try cannot have arrived.
         with _naming_zones(timezone):
             wire = await current().request("POST", "schedules", given, repeatable=False)
         return Schedule(wire)
 
     def schedules(self) -> list[Schedule]:
-        """Ask for this thread's schedules as they are now, oldest first."""
+        """Fetch this thread's schedules, oldest first."""
         return current().run(self._schedules())
 
     async def aschedules(self) -> list[Schedule]:
-        """Ask for this thread's schedules as they are now, oldest first."""
+        """Fetch this thread's schedules, oldest first."""
         return await current().arun(self._schedules())
 
     async def _schedules(self) -> list[Schedule]:

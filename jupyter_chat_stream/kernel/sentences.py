@@ -1,4 +1,4 @@
-"""What the server refuses, said in the words of Python.
+"""Writes the server's refusals in the terms of the Python interface.
 
 The server's sentences are for everybody who speaks HTTP. Whoever has a ``Chat`` in hand knows no
 header and no field, but arguments and methods. ``SENTENCES`` has a sentence for each code whose own
@@ -102,7 +102,7 @@ AS_SAID = frozenset(
     }
 )
 
-# The wire's names of what an argument is called otherwise.
+# Arguments whose name in Python differs from the field on the wire.
 ARGUMENTS: Mapping[str, str] = {
     "content": "text",
     "parent_id": "parent",
@@ -112,13 +112,13 @@ ARGUMENTS: Mapping[str, str] = {
 
 
 def in_python(code: str, message: str, facts: Mapping[str, object]) -> str:
-    """Return the sentence for whoever called a method."""
+    """Return the sentence for the caller of a method."""
     wanted = SENTENCES.get(code)
     if wanted is not None:
         try:
             return wanted.format_map(facts)
         except (KeyError, IndexError, AttributeError, ValueError):
-            return message  # of a server that names other facts
+            return message  # the server named other facts
     field = str(facts.get("field", ""))
     argument = ARGUMENTS.get(field)
     return message if argument is None else message.replace(f"'{field}'", f"'{argument}'")

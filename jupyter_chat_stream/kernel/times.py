@@ -1,4 +1,4 @@
-"""Times as people give them and as the wire has them.
+"""Converts the times of callers to those of the wire, and back.
 
 A person's time without a zone is meant on this machine's clock; on the wire all are UTC. What comes
 back is aware and in local time, so that it reads like the clock on the wall. The clock's zone has a

@@ -7,7 +7,6 @@ that code, so that nothing a server says is lost.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from ..shared.errors import (
@@ -18,6 +17,7 @@ from ..shared.errors import (
     ProviderError,
     ServerUnavailable,
 )
+from ..shared.records import WireError
 from .sentences import in_python
 
 
@@ -32,7 +32,7 @@ def error_classes() -> dict[str, type[ChatStreamError]]:
     return classes
 
 
-def error_from_wire(wire: Mapping[str, Any], status: int = 500) -> ChatStreamError:
+def error_from_wire(wire: WireError, status: int = 500) -> ChatStreamError:
     """Build the error that an ``error`` object means."""
     facts = dict(wire)
     code = str(facts.pop("code", None) or ChatStreamError.code)

@@ -101,7 +101,7 @@ class RunWatch:
             run.begun_ms = event.at
 
     def _status(self, event: Event, run_id: str, body: StatusChanged) -> None:
-        facts: dict[str, Any] = {"run": run_id, "attempt": event.attempt}
+        facts: dict[str, object] = {"run": run_id, "attempt": event.attempt}
         if body.phase in ("thinking", "continuing"):
             self._meter.attempts += 1
             run = self._run(run_id)

@@ -19,6 +19,7 @@ from ..shared.records import ScheduleChange
 from ..shared.spelling import did_you_mean
 from .refusals import InvalidJson
 
+JsonObject = dict[str, Any]  # its fields are checked by others, or by nobody
 MAX_EXTRA_BYTES = 1024 * 1024  # params, tools and context together
 MAX_VALUE_BYTES = 64 * 1024  # the answer to a run's question, as JSON
 MAX_DEPTH = 64
@@ -39,7 +40,7 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    def changes(self) -> dict[str, Any]:
+    def changes(self) -> JsonObject:
         return self.model_dump(exclude_unset=True)
 
 
@@ -75,8 +76,8 @@ class Context(Body):
 class NewMessage(Body):
     content: str
     model: ModelId | None = None
-    params: dict[str, Any] | None = None
-    tools: list[dict[str, Any]] | None = Field(default=None, max_length=128)
+    params: JsonObject | None = None
+    tools: list[JsonObject] | None = Field(default=None, max_length=128)
     context: list[Context] | None = Field(default=None, max_length=128)
     deliver_at: Time | None = None
     parent_id: Id | None = None
@@ -88,7 +89,7 @@ class ScheduleBody(Body):
     cron: Cron
     timezone: Zone | None = None
     model: ModelId | None = None
-    params: dict[str, Any] | None = None
+    params: JsonObject | None = None
 
 
 class ScheduleChanges(Body):
@@ -96,7 +97,7 @@ class ScheduleChanges(Body):
     cron: Cron = ""
     timezone: Zone = ""
     model: ModelId | None = None
-    params: dict[str, Any] | None = None
+    params: JsonObject | None = None
     paused: bool = False
 
 
@@ -200,7 +201,7 @@ def time_ms(field: str, text: str | None) -> int | None:
         ) from None
 
 
-def _check_extra(extra: Mapping[str, Any] | None, what: str, how: str, field: str) -> None:
+def _check_extra(extra: JsonObject | None, what: str, how: str, field: str) -> None:
     if extra and len(dumps(extra)) > MAX_EXTRA_BYTES:
         raise ContentTooLarge(
             f"{what} more than {MAX_EXTRA_BYTES} bytes {how}".rstrip() + ".",

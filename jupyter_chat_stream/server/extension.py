@@ -159,7 +159,7 @@ def port_of(server: ServerApp) -> int:
 
 def connection_of(server: ServerApp, token: str) -> Connection:
     """Return the address and the token by which a process on this host reaches the server."""
-    tls: dict[str, Any] = server.ssl_options or {}
+    tls: dict[str, str] = server.ssl_options or {}
     ip = server.ip
     if ip in EVERYWHERE:
         ip = "::1" if ip == "::" else "127.0.0.1"

@@ -13,11 +13,11 @@ import traceback
 from dataclasses import dataclass, field
 from http.client import responses
 from math import ceil
-from typing import Any
 
 from tornado.web import HTTPError
 
 from ..shared.errors import ChatStreamError, Forbidden, InvalidInput, LimitReached
+from ..shared.records import WireError
 
 
 class InvalidJson(InvalidInput):
@@ -59,7 +59,7 @@ class ErrorResponse:
     """The HTTP response to an error."""
 
     status: int
-    error: dict[str, Any]
+    error: WireError
     headers: dict[str, str] = field(default_factory=dict)
 
 

@@ -156,7 +156,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         self, error: BaseException, thread_id: str | None, sender: SocketFeed | None = None
     ) -> None:
         """Send an error frame."""
-        frame: dict[str, Any] = {"op": "error"}
+        frame: dict[str, object] = {"op": "error"}
         if thread_id is not None:
             frame["thread"] = thread_id[:128]
         frame["error"] = error_response(error, status=500, log=self.log).error

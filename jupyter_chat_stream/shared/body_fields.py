@@ -6,10 +6,9 @@ holds no values. Reading a field that the event's body lacks raises AttributeErr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from .records import DeltaKind, EndStatus, Phase, ThreadChange, ToolInput, Usage
+from .records import DeltaKind, EndStatus, Phase, ThreadChange, ToolInput, Usage, WireEvent
 
 
 class BodyFields:
@@ -23,7 +22,7 @@ class BodyFields:
     deliver_at: str | None
     detail: str | None
     expires_at: str | None
-    fields: Mapping[str, Any]
+    fields: WireEvent
     input: ToolInput
     job_id: str | None
     kind: DeltaKind

@@ -1,8 +1,8 @@
-"""How an answer ended: what its words leave out. Pure, derived from a message like its ``content``.
+"""How an answer ended, and what is missing of it. Pure functions of a message.
 
-A completed answer is not always a whole one. ``incomplete_of`` says what is missing, from the
-message's status, ``stop_reason`` and parts alone, so that an answer of an older database says it,
-too. The twin of ``labextension/src/endings.ts``: both run the same vectors.
+An answer whose run completed is not always complete. ``incomplete_of`` finds what is missing from
+the message's status, ``stop_reason`` and parts alone, so that it works for an older database, too.
+The twin of ``labextension/src/endings.ts``: both run the same vectors.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 from .records import Incomplete, IncompleteReason, MessageRecord, Part, WrittenMessage
 
-DERIVED: Final = ("content", "incomplete", "seq")  # what a message's event does not carry
+DERIVED: Final = ("content", "incomplete", "seq")  # fields that a message's event does not carry
 REFUSAL: Final = "refusal"
 BLANKS: Final = " \t\r\n"
 PARAGRAPH: Final = "\n\n"
@@ -51,7 +51,7 @@ _CALL_CUT: Final[Mapping[str, str]] = {
 }
 _CALL_CUT_SOMEHOW: Final = "The input of a tool call was cut off. Retry."
 
-# What a copy says of an answer in a few words.
+# The words that a copy adds to an answer.
 _MARKS: Final[Mapping[str, str]] = {
     "failed": "failed",
     "cancelled": "stopped",
@@ -66,7 +66,7 @@ _MARK_OF_REFUSAL: Final = "declined by the model"
 
 
 def content_of(parts: Iterable[Part]) -> str:
-    """Join the text parts: what a person would copy. A tool between two texts parts them."""
+    """Join the text parts. Texts with a tool between them become separate paragraphs."""
     pieces: list[str] = []
     is_apart = False
     for part in parts:
@@ -81,7 +81,7 @@ def content_of(parts: Iterable[Part]) -> str:
 
 
 def incomplete_of(message: WrittenMessage) -> Incomplete | None:
-    """State what is missing of an answer that completed: ``{reason, message}``; None: nothing."""
+    """Return what is missing of an answer that completed; None if it is complete."""
     if message["role"] != "assistant" or message["status"] != "completed":
         return None
     parts, stop = message["parts"], message["stop_reason"] or ""
@@ -93,7 +93,7 @@ def incomplete_of(message: WrittenMessage) -> Incomplete | None:
 
 
 def words_of_end(message: MessageRecord) -> str:
-    """Return the words of a copy for an answer that is not whole; empty where there are none."""
+    """Return the words that mark an incomplete answer in a copy; empty for a complete one."""
     if is_refused(message):
         return _MARK_OF_REFUSAL
     incomplete = message.get("incomplete")
@@ -101,12 +101,12 @@ def words_of_end(message: MessageRecord) -> str:
 
 
 def is_cut_call(part: Part) -> bool:
-    """Return whether it is a tool call whose input has not come whole."""
+    """Whether a part is a tool call whose input was cut off."""
     return part["kind"] == "tool_call" and "text" in part
 
 
 def is_refused(message: WrittenMessage) -> bool:
-    """Return whether it is a reply that the model, or its provider, declined to give."""
+    """Whether a message is a reply that the model or its provider declined to give."""
     error = message.get("error")
     return message["role"] == "assistant" and error is not None and error["code"] == REFUSAL
 

@@ -28,6 +28,7 @@ from .records import (
     ThreadChange,
     ToolInput,
     Usage,
+    WireEvent,
     WrittenMessage,
 )
 
@@ -184,7 +185,7 @@ class Unknown:
     """An event of a type that this reader does not know; the fold skips it."""
 
     type: str
-    fields: Mapping[str, Any]
+    fields: WireEvent
 
 
 Body = (
@@ -202,7 +203,7 @@ Body = (
     | Unknown
 )
 
-BODIES: dict[str, Any] = {
+BODIES = {
     body.type: body
     for body in (
         MessageWritten,
@@ -302,7 +303,7 @@ def from_iso(text: str) -> int:
     return int(at.timestamp() * 1000 + 0.5)
 
 
-def body_fields(body: Body) -> dict[str, Any]:
+def body_fields(body: Body) -> dict[str, object]:
     """Return the fields of a body as on the wire."""
     if isinstance(body, Unknown):
         return dict(body.fields)
@@ -313,7 +314,7 @@ def body_fields(body: Body) -> dict[str, Any]:
     return fields
 
 
-def make_body(type_: str, fields: Mapping[str, Any]) -> Body:
+def make_body(type_: str, fields: WireEvent) -> Body:
     """Build the body of a type from its fields; unknown fields are skipped.
 
     Raises:
@@ -331,9 +332,9 @@ def make_body(type_: str, fields: Mapping[str, Any]) -> Body:
         raise InvalidInput(f"A {type_!r} event is incomplete: {error}.") from None
 
 
-def to_wire(event: Event) -> dict[str, Any]:
+def to_wire(event: Event) -> dict[str, object]:
     """Return the event as a JSON object."""
-    wire: dict[str, Any] = {"seq": event.seq, "type": event.type, "thread_id": event.thread_id}
+    wire: dict[str, object] = {"seq": event.seq, "type": event.type, "thread_id": event.thread_id}
     for name in ("run_id", "message_id", "attempt"):
         value = getattr(event, name)
         if value is not None:
@@ -343,7 +344,7 @@ def to_wire(event: Event) -> dict[str, Any]:
     return wire
 
 
-def parse(wire: Mapping[str, Any]) -> Event:
+def parse(wire: WireEvent) -> Event:
     """Read an event off the wire.
 
     Raises:

@@ -34,6 +34,14 @@ ToolDefinition = Mapping[str, Any]
 ToolInput = Mapping[str, Any]
 
 
+# An event as a JSON object: `events.parse` checks its fields.
+WireEvent = Mapping[str, Any]
+# A frame of the WebSocket as a JSON object; `Subscription` checks its fields.
+Frame = Mapping[str, Any]
+# The ``error`` object of the wire: a `Failure` beside the facts of the error.
+WireError = Mapping[str, Any]
+
+
 class Failure(TypedDict):
     """Why a run or a request failed: the ``error`` object of the wire."""
 

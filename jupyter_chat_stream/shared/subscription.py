@@ -14,14 +14,13 @@ accept ``seq = cursor + 1``, drop ``<= cursor``, ask again on a jump.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from .errors import FoldError, InvalidInput
 from .events import Event, parse
 from .fold import Transcript
-from .records import Failure, SnapshotFrame, SubscribeFrame
+from .records import Failure, Frame, SnapshotFrame, SubscribeFrame, WireEvent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +77,7 @@ class Subscription:
         self._is_asking = True
         return {"op": "subscribe", "thread": self.thread_id, "after": self.cursor}
 
-    def receive(self, frame: Mapping[str, Any]) -> Action | None:
+    def receive(self, frame: Frame) -> Action | None:
         """Apply one frame of this thread; return None where the reader has nothing to do."""
         op = frame.get("op")
         try:
@@ -98,7 +97,7 @@ class Subscription:
             return self._receive_error(cast(Failure, frame.get("error") or {}))
         return None
 
-    def _receive_events(self, wires: list[Mapping[str, Any]]) -> Action:
+    def _receive_events(self, wires: list[WireEvent]) -> Action:
         taken = []
         for wire in wires:
             event = parse(wire)

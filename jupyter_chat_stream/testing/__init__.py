@@ -1,6 +1,6 @@
-"""What tests of this package, and of providers for it, stand on.
+"""Tools for tests of this package and of providers for it.
 
-`FakeAnthropic` speaks real HTTP to the real SDK; `ScriptedProvider` needs no network at all.
+`FakeAnthropic` speaks real HTTP to the real SDK. `ScriptedProvider` needs no network.
 ``python -m jupyter_chat_stream.testing`` runs the fake server as a process of its own.
 Nothing here needs pytest; its fixtures are in `jupyter_chat_stream.testing.fixtures`.
 """

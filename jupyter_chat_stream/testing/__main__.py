@@ -1,6 +1,6 @@
-"""Run the fake Claude API as a process: prints its address, ends on SIGTERM or SIGINT.
+"""Run the fake Claude API as a process, which prints its address and ends on SIGTERM or SIGINT.
 
-``GET /_requests`` shows what it was asked, ``POST /_queue`` takes more answers.
+``GET /_requests`` lists the requests so far; ``POST /_queue`` adds answers.
 """
 
 from __future__ import annotations

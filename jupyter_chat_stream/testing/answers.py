@@ -1,7 +1,7 @@
-"""What the fake Claude API is told to answer, and how that looks on the wire: no I/O.
+"""The scripted answers of the fake Claude API, and their events on the wire. No I/O.
 
-An `Answer` is one scripted reply: its text and parts, its pace, and at most one thing that goes
-wrong, after a given number of chunks. A chunk is one ``content_block_delta`` event.
+An `Answer` is one scripted reply: its text and parts, its pace, and at most one fault after a given
+number of chunks. A chunk is one ``content_block_delta`` event.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from typing import Any, Literal
 
 from ..providers.anthropic.request import CONTINUE_MARK
 from ..shared.errors import InvalidInput
+from ..shared.records import ToolInput
+
+JsonObject = dict[str, Any]  # a body or an event of the API, or an answer in a script file
 
 # error:   an `error` event inside the stream, then its end
-# cut:     the HTTP answer ends as it should, but the model's does not: no stop reason comes
+# cut:     the HTTP answer ends well, but without a stop reason of the model
 # drop:    the connection is closed in the middle of the HTTP answer
 # reset:   the same with a TCP reset
-# silence: nothing more comes, the connection stays
-# garbage: bytes that are no event
+# silence: no more bytes come, and the connection stays open
+# garbage: bytes come that are no event
 Fault = Literal["error", "cut", "drop", "reset", "silence", "garbage"]
 FAULTS: tuple[Fault, ...] = ("error", "cut", "drop", "reset", "silence", "garbage")
 
@@ -28,19 +31,19 @@ GARBAGE = b'event: content_block_delta\ndata: {"type": "content_\xff\xfe\n\n'
 
 @dataclass(frozen=True, kw_only=True)
 class ToolUse:
-    """A tool call the model makes after its text."""
+    """A tool call that the model makes after its text."""
 
     id: str
     name: str
-    input: Mapping[str, Any]
+    input: ToolInput
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """One reply of the fake server."""
 
-    text: str | None = None  # None: what `reply_to` says to the last user's turn
-    chars: int | None = None  # the length of that; None: one sentence
+    text: str | None = None  # None: `reply_to` of the last user's turn
+    chars: int | None = None  # the length of that reply; None: one sentence
     thinking: str = ""
     tools: tuple[ToolUse, ...] = ()
     chunk_chars: int = 8
@@ -48,22 +51,22 @@ class Answer:
     end_delay_s: float = 0.0  # between `message_stop` and the end of the HTTP answer
     stop_reason: str | None = None  # None: tool_use with tools, else end_turn
     usage: Mapping[str, int] = field(default_factory=dict)  # the API's own names
-    status: int = 200  # of another one: no stream, but `body` with `headers`
+    status: int = 200  # with another status, `body` comes instead of a stream
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None  # None: the API's error object with `error_type` and `error_message`
     error_type: str = "overloaded_error"
     error_message: str = "scripted by a test"
     fault: Fault | None = None
-    after_chunks: int = 0  # so many chunks come before the fault
-    before_headers: bool = False  # drop, reset, silence: not even the status line comes
-    hold_after_chunks: int | None = None  # waits there for `FakeAnthropic.release`
+    after_chunks: int = 0  # the number of chunks before the fault
+    before_headers: bool = False  # the fault (drop, reset, silence) comes before the status line
+    hold_after_chunks: int | None = None  # after so many chunks, wait for `FakeAnthropic.release`
 
     @classmethod
-    def from_json(cls, given: Mapping[str, Any]) -> Answer:
+    def from_json(cls, given: JsonObject) -> Answer:
         """Read an answer from a script file.
 
         Raises:
-            InvalidInput: a field is unknown, or the fault is none.
+            InvalidInput: a field or a fault is unknown.
         """
         known = {f.name for f in fields(cls)}
         unknown = sorted(set(given) - known)
@@ -95,7 +98,7 @@ def reply_to(user_text: str, chars: int | None = None) -> str:
 # --------------------------------------------------------------------------- reading a request
 
 
-def text_of(message: Mapping[str, Any]) -> str:
+def text_of(message: JsonObject) -> str:
     """Return the text of a message in the body of a request."""
     content = message.get("content", "")
     if isinstance(content, str):
@@ -103,14 +106,14 @@ def text_of(message: Mapping[str, Any]) -> str:
     return "".join(block.get("text", "") for block in content if block.get("type") == "text")
 
 
-def is_continuation(body: Mapping[str, Any]) -> bool:
-    """Return whether a request asks to continue a reply that was cut."""
+def is_continuation(body: JsonObject) -> bool:
+    """Whether a request asks to continue a reply that was cut."""
     messages = body.get("messages") or [{}]
     return text_of(messages[-1]).startswith(CONTINUE_MARK)
 
 
-def user_text(body: Mapping[str, Any]) -> str:
-    """Return the last turn of the user that is no request to continue."""
+def user_text(body: JsonObject) -> str:
+    """Return the last user's turn that is no request to continue."""
     for message in reversed(body.get("messages", ())):
         text = text_of(message)
         if message.get("role") == "user" and not text.startswith(CONTINUE_MARK):
@@ -118,7 +121,7 @@ def user_text(body: Mapping[str, Any]) -> str:
     return ""
 
 
-def rest_of(answer: Answer, body: Mapping[str, Any]) -> str:
+def rest_of(answer: Answer, body: JsonObject) -> str:
     """Return the text to send: the whole text, or its rest where a cut reply is continued."""
     whole = answer.text if answer.text is not None else reply_to(user_text(body), answer.chars)
     if is_continuation(body) and len(body["messages"]) > 1:
@@ -131,17 +134,17 @@ def rest_of(answer: Answer, body: Mapping[str, Any]) -> str:
 # ------------------------------------------------------------------------------------- events
 
 
-def error_body(type_: str, message: str) -> dict[str, Any]:
+def error_body(type_: str, message: str) -> JsonObject:
     """Return the API's error object."""
     return {"type": "error", "error": {"type": type_, "message": message}}
 
 
-def to_sse(event: Mapping[str, Any]) -> bytes:
+def to_sse(event: JsonObject) -> bytes:
     """Return an event in the form of a server-sent event."""
     return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
 
 
-def stream_events(answer: Answer, body: Mapping[str, Any], number: int) -> Iterator[dict[str, Any]]:
+def stream_events(answer: Answer, body: JsonObject, number: int) -> Iterator[JsonObject]:
     """Yield all events of a reply without a fault."""
     text = rest_of(answer, body)
     usage = {
@@ -167,17 +170,17 @@ def stream_events(answer: Answer, body: Mapping[str, Any], number: int) -> Itera
     yield {"type": "ping"}
     yield from _blocks(answer, text)
     reason = answer.stop_reason or ("tool_use" if answer.tools else "end_turn")
-    delta: dict[str, Any] = {"stop_reason": reason, "stop_sequence": None}
+    delta: JsonObject = {"stop_reason": reason, "stop_sequence": None}
     if reason == "refusal":
         delta["stop_details"] = {"type": "refusal", "category": "cyber", "explanation": None}
     yield {"type": "message_delta", "delta": delta, "usage": usage}
     yield {"type": "message_stop"}
 
 
-def _blocks(answer: Answer, text: str) -> Iterator[dict[str, Any]]:
+def _blocks(answer: Answer, text: str) -> Iterator[JsonObject]:
     index = 0
     if answer.thinking:
-        start: dict[str, Any] = {"type": "thinking", "thinking": "", "signature": ""}
+        start: JsonObject = {"type": "thinking", "thinking": "", "signature": ""}
         yield from _block(index, start, "thinking_delta", "thinking", answer.thinking, answer)
         index += 1
     if text:
@@ -192,8 +195,8 @@ def _blocks(answer: Answer, text: str) -> Iterator[dict[str, Any]]:
 
 
 def _block(
-    index: int, start: Mapping[str, Any], kind: str, key: str, text: str, answer: Answer
-) -> Iterator[dict[str, Any]]:
+    index: int, start: JsonObject, kind: str, key: str, text: str, answer: Answer
+) -> Iterator[JsonObject]:
     yield {"type": "content_block_start", "index": index, "content_block": start}
     for at in range(0, len(text), answer.chunk_chars):
         delta = {"type": kind, key: text[at : at + answer.chunk_chars]}
@@ -204,11 +207,11 @@ def _block(
     yield {"type": "content_block_stop", "index": index}
 
 
-# ------------------------------------------------------------- what the real API refuses as well
+# ---------------------------------------------------------- refusals of the real API
 
 
 def refusal_of(body: Any, *, has_key: bool) -> Answer | None:
-    """Refuse what the real API refuses, so that the fake cannot make a wrong request look right."""
+    """Refuse what the real API refuses, so that no test passes with a wrong request."""
     if not has_key:
         return _refuse(401, "authentication_error", "x-api-key header is required")
     if not isinstance(body, dict) or not body.get("messages") or not body.get("max_tokens"):
@@ -219,12 +222,12 @@ def refusal_of(body: Any, *, has_key: bool) -> Answer | None:
     return None if wrong is None else _refuse(400, "invalid_request_error", wrong)
 
 
-def cache_marks(body: Mapping[str, Any]) -> int:
+def cache_marks(body: JsonObject) -> int:
     """Count the cache marks of a request."""
     return json.dumps(body).count('"cache_control"')
 
 
-def _wrongs(body: Mapping[str, Any]) -> Iterator[str]:
+def _wrongs(body: JsonObject) -> Iterator[str]:
     messages = body["messages"]
     for name in ("temperature", "top_p", "top_k"):
         if name in body:
@@ -246,8 +249,8 @@ def _wrongs(body: Mapping[str, Any]) -> Iterator[str]:
         yield '"thinking.type.enabled" is not supported for this model.'
 
 
-def _has_paused(message: Mapping[str, Any]) -> bool:
-    """Return whether the last turn may be the assistant's: one whose tool is not done."""
+def _has_paused(message: JsonObject) -> bool:
+    """Whether an assistant's turn may be the last: it paused while a tool of the API ran."""
     content = message.get("content")
     return isinstance(content, list) and any(block.get("type") != "text" for block in content)
 

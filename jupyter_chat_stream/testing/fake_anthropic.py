@@ -1,9 +1,8 @@
 """A fake Claude API on loopback: real HTTP and real server-sent events, scripted by a test.
 
 It runs in a thread of its own, so that a test's event loop may be blocked, killed or closed. It
-refuses what the real API refuses, records what it was asked (never a key), and notices when the
-client goes away. Under memory pressure nothing is dropped silently: the last `MAX_RECORDS`
-requests are kept, and a client that does not read is waited for.
+refuses what the real API refuses, records each request (never a key), and notices when the client
+disconnects. It keeps the last `MAX_RECORDS` requests, and waits for a client that does not read.
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
 from . import answers
-from .answers import Answer
+from .answers import Answer, JsonObject
 from .http_server import HttpConnection, HttpRequest, Left
 
 MAX_RECORDS = 10_000
@@ -32,9 +31,9 @@ class Request:
     Attributes:
         number: counted from 1.
         headers: names in lower case, without those that hold a key.
-        state: ``open``, then ``done`` (all was sent), ``failed`` (as scripted) or ``left`` (the
-            client went away).
-        chunks_sent: how many deltas were written.
+        state: ``open``, then ``done`` (everything was sent), ``failed`` (as scripted) or ``left``
+            (the client disconnected).
+        chunks_sent: the number of chunks written.
     """
 
     def __init__(self, number: int, http: HttpRequest, body: Any) -> None:
@@ -45,27 +44,27 @@ class Request:
             for name, value in http.headers.items()
             if name not in ("authorization", "x-api-key")
         }
-        self.body: dict[str, Any] = body if isinstance(body, dict) else {}
+        self.body: JsonObject = body if isinstance(body, dict) else {}
         self.state = "open"
         self.chunks_sent = 0
         self.released = asyncio.Event()
 
     @property
     def user_text(self) -> str:
-        """The last user's turn, a request to go on not counted."""
+        """The last user's turn that is no request to continue."""
         return answers.user_text(self.body)
 
     @property
     def is_continuation(self) -> bool:
-        """Whether it asks to go on with a reply that was cut."""
+        """Whether the request asks to continue a reply that was cut."""
         return answers.is_continuation(self.body)
 
     @property
     def cache_marks(self) -> int:
-        """How many cache marks it has."""
+        """The number of cache marks."""
         return answers.cache_marks(self.body)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the record as ``GET /_requests`` shows it."""
         return {
             "number": self.number,
@@ -86,13 +85,13 @@ class FakeAnthropic:
     """The fake server: a context manager, on a free port.
 
     Args:
-        queue: answers for the requests to come, in their order; `add` appends more.
-        default: the answer, or what makes it, when none is left.
+        queue: answers for the next requests, in order; `add` appends more.
+        default: the answer when the queue is empty, or a function that makes it.
         port: 0 for a free one.
 
     Attributes:
-        url: what ANTHROPIC_BASE_URL must be.
-        connection_count: how many connections were ever opened.
+        url: the value for ANTHROPIC_BASE_URL.
+        connection_count: the number of connections so far.
     """
 
     def __init__(self, *queue: Answer, default: Answer | Rule | None = None, port: int = 0) -> None:
@@ -109,7 +108,7 @@ class FakeAnthropic:
         self.url = ""
         self.connection_count = 0
 
-    # ---------------------------------------------------------------------- for the test
+    # ---------------------------------------------------------------------- the test's side
 
     def __enter__(self) -> FakeAnthropic:
         self.start()
@@ -145,35 +144,35 @@ class FakeAnthropic:
             return list(self._requests)
 
     def add(self, *more: Answer) -> None:
-        """Append answers for requests to come."""
+        """Append answers for the next requests."""
         with self._changed:
             self._queue.extend(more)
 
     def set_default(self, default: Answer | Rule) -> None:
-        """Answer from now on this way when the queue is empty."""
+        """Set the answer for an empty queue."""
         with self._changed:
             self._default = default
 
     def release(self) -> None:
-        """Let every answer that is held go on."""
+        """Continue every answer that is held."""
         for request in self.requests:
             self._in_loop(request.released.set)
 
     def wait_until(
         self, is_true: Callable[[list[Request]], bool], timeout_s: float = 10.0
     ) -> list[Request]:
-        """Wait, in another thread than the client's loop, until the records say so.
+        """Wait until the requests fulfil a condition. Call it outside of the client's loop.
 
         Raises:
-            TimeoutError: they did not in time.
+            TimeoutError: they did not within ``timeout_s``.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: is_true(list(self._requests)), timeout_s):
                 states = [(r.number, r.state, r.chunks_sent) for r in self._requests]
-                raise TimeoutError(f"not so within {timeout_s} s: {states}")
+                raise TimeoutError(f"the requests did not become so within {timeout_s} s: {states}")
             return list(self._requests)
 
-    # --------------------------------------------------------------------- in its thread
+    # --------------------------------------------------------------------- the server's thread
 
     def _run(self, started: threading.Event) -> None:
         try:
@@ -243,7 +242,7 @@ class FakeAnthropic:
         return default if isinstance(default, Answer) else default(request)
 
     async def _send(self, answer: Answer, request: Request, connection: HttpConnection) -> None:
-        """Send an answer; its state is noted before its end, which a client may act upon."""
+        """Send an answer. Its state changes before its last bytes, to which a client may react."""
         if answer.before_headers and answer.fault is not None:
             await self._fail(answer, request, connection)
             return
@@ -261,7 +260,7 @@ class FakeAnthropic:
             if is_chunk and answer.fault and request.chunks_sent >= answer.after_chunks:
                 break
             if event["type"] == "message_delta" and answer.fault:
-                break  # fewer chunks than `after_chunks`: it fails all the same
+                break  # the answer fails even if it has fewer chunks than `after_chunks`
             if event["type"] == "message_stop":
                 self._note(request, state="done")
             if is_chunk:
@@ -303,7 +302,7 @@ class FakeAnthropic:
             self._changed.notify_all()
 
 
-def from_script(script: Mapping[str, Any], port: int = 0) -> FakeAnthropic:
+def from_script(script: JsonObject, port: int = 0) -> FakeAnthropic:
     """Make a fake server from a script file's content: ``{"default": {…}, "queue": [{…}, …]}``."""
     queue = [Answer.from_json(given) for given in script.get("queue", ())]
     default = Answer.from_json(script.get("default", {}))

@@ -1,7 +1,7 @@
-"""The little HTTP/1.1 a fake server needs, with a hand on the socket.
+"""A minimal HTTP/1.1 server for tests, with direct control of the socket.
 
-A real server library would hide what tests are about: an answer that ends without its end, a
-reset, a client that has gone. One request at a time for each connection, kept alive.
+A server library would hide the cases that tests need: an answer that is cut, a reset, a client that
+disconnects. Connections are kept alive, with one request at a time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Left(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class HttpRequest:
-    """A request that has come whole."""
+    """A complete request."""
 
     method: str
     path: str
@@ -47,8 +47,8 @@ class HttpConnection(asyncio.Protocol):
     """One client's connection.
 
     Args:
-        handler: answers a request through this connection.
-        register: holds the connection while it lives.
+        handler: answers a request on this connection.
+        register: holds the connection while it is open.
     """
 
     def __init__(self, handler: Handler, register: MutableSet[HttpConnection]) -> None:
@@ -70,7 +70,7 @@ class HttpConnection(asyncio.Protocol):
         self._register.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the answer that nobody reads any more."""
+        """Cancel the answer: its client has disconnected."""
         self._is_closed = True
         self._register.discard(self)
         self._may_write.set()
@@ -78,15 +78,15 @@ class HttpConnection(asyncio.Protocol):
             self._answering.cancel()
 
     def pause_writing(self) -> None:
-        """Let the answer wait for a slow client."""
+        """Make the answer wait for a slow client."""
         self._may_write.clear()
 
     def resume_writing(self) -> None:
-        """Let it go on."""
+        """Continue the answer."""
         self._may_write.set()
 
     def data_received(self, data: bytes) -> None:
-        """Collect a request."""
+        """Collect the bytes of a request."""
         self._buffer += data
         if self._answering is None:
             self._next_request()
@@ -128,7 +128,7 @@ class HttpConnection(asyncio.Protocol):
     async def send_json(
         self, status: int, value: Any, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Send a whole answer; a text is sent as it is."""
+        """Send a complete answer: a text unchanged, any other value as JSON."""
         is_text = isinstance(value, str)
         body = value.encode() if is_text else json.dumps(value).encode()
         kind = "text/html" if is_text else "application/json"
@@ -144,11 +144,11 @@ class HttpConnection(asyncio.Protocol):
         await self._write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
     async def end_stream(self) -> None:
-        """End a streamed answer as HTTP has it."""
+        """End a streamed answer properly."""
         await self._write(b"0\r\n\r\n")
 
     def drop(self) -> None:
-        """Close the connection, whatever is missing."""
+        """Close the connection, also in the middle of an answer."""
         self._transport.close()
 
     def reset(self) -> None:
@@ -158,7 +158,7 @@ class HttpConnection(asyncio.Protocol):
         self._transport.abort()
 
     def abort(self) -> None:
-        """Close the connection at once, whatever is still to be written."""
+        """Close the connection at once, without writing the rest."""
         self._transport.abort()
 
     async def _write(self, data: bytes) -> None:

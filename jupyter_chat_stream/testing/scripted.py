@@ -1,8 +1,8 @@
-"""A provider without a network that does exactly what a test tells it, step by step.
+"""A provider without a network that executes a test's scripts.
 
-A script is a list of steps: a text or a chunk is handed over, an exception is raised, a `Gate`
-holds the stream until the test opens it, `STALL` is silent until somebody leaves. A script that
-does not say how it ends ends well.
+A script is a list of steps. A text or a chunk is yielded, an exception is raised, a `Gate` holds
+the stream until the test opens it, and `STALL` is silent until the stream is closed. A script
+without an end of its own ends well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..shared.errors import ProviderError
 
 
 class Gate:
-    """Holds a stream until it is opened, from any thread; once open, it stays so."""
+    """Holds streams until it is opened, from any thread; then it stays open."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -27,7 +27,7 @@ class Gate:
         self._watching: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
 
     def open(self) -> None:
-        """Let everybody through, now and later."""
+        """Open the gate for all streams, now and later."""
         with self._lock:
             self._opened.set()
             waiting, self._waiting = self._waiting, []
@@ -51,13 +51,13 @@ class Gate:
             await future
 
     def wait_reached(self, timeout_s: float = 10.0) -> None:
-        """Wait, in a thread without a loop, until a stream has come to the gate."""
+        """Wait until a stream has come to the gate; for a thread without a loop."""
         if not self._reached.wait(timeout_s):
             raise TimeoutError(f"no stream came to the gate within {timeout_s} s")
 
 
 class _Stall:
-    """Be silent until the stream is left."""
+    """A step that is silent until the stream is closed."""
 
 
 STALL = _Stall()
@@ -66,17 +66,17 @@ Script = Sequence[Step]
 
 
 class ScriptedProvider:
-    """Streams scripts, in the order they were given, then what `default` makes of a prompt.
+    """Streams the scripts in order, then scripts that `default` makes from the prompt.
 
     Args:
-        scripts: one for each stream to come; `add` appends more.
-        default: makes the script of a stream for which none is left.
+        scripts: one for each of the next streams; `add` appends more.
+        default: makes the script of a stream when none is left.
         name: the provider's name, the part before the slash.
 
     Attributes:
-        prompts: every prompt that was asked, in order.
-        active: how many streams run now.
-        left: how many streams were left before their end.
+        prompts: every prompt so far, in order.
+        active: the number of streams that run now.
+        left: the number of streams that were closed before their end.
     """
 
     def __init__(
@@ -96,11 +96,11 @@ class ScriptedProvider:
         self._is_ready = is_ready
 
     def add(self, *scripts: Script) -> None:
-        """Append scripts for streams to come."""
+        """Append scripts for the next streams."""
         self._scripts.extend(scripts)
 
     def models(self) -> tuple[Model, ...]:
-        """List the one model; every other name works as well."""
+        """List the one model; any other name works as well."""
         return (self.model("model"),)
 
     def model(self, name: str) -> Model:
@@ -114,7 +114,7 @@ class ScriptedProvider:
         )
 
     def is_ready(self) -> bool:
-        """Return what the test has set."""
+        """Return the value that the test has set."""
         return self._is_ready
 
     async def warm(self) -> None:
@@ -125,7 +125,7 @@ class ScriptedProvider:
         self.is_closed = True
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
-        """Do the next script."""
+        """Execute the next script."""
         self.prompts.append(prompt)
         script = self._scripts.popleft() if self._scripts else self._default(prompt)
         self.active += 1
@@ -150,10 +150,10 @@ class ScriptedProvider:
 def answering(
     text: str | Callable[[Prompt], str], chunk_chars: int = 5, end: Iterable[Step] = ()
 ) -> Callable[[Prompt], Script]:
-    """Make scripts that say a text and go on with it after what a prompt has of it already.
+    """Make scripts that stream a text, without the part that the prompt has already.
 
     Args:
-        text: what is said, or what makes it from the prompt.
+        text: the text, or a function that makes it from the prompt.
         chunk_chars: the length of a chunk.
         end: steps after the text.
     """

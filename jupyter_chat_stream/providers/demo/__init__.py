@@ -1,9 +1,9 @@
-"""Answers that were written down beforehand: no key, no network, no model.
+"""The demo provider: prepared answers that need no key, no network and no model.
 
-For the first five minutes, the notebooks and the tests. Every answer is a pure function of the
-prompt; `Prompt.partial` goes on with the rest of the very same text, which is what lets a test
-that kills the server assert every character. Models are labelled "demo: canned", and nothing
-ever falls back to them silently.
+It is for the first five minutes, the notebooks and the tests. Each answer is a pure function of the
+prompt. With `Prompt.partial`, the rest of the same text follows, so that a test which kills the
+server can check every character. The labels of the models say "demo: canned", and no other model
+is ever replaced by one of them.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from . import answers, failures, pausing
 from .params import DemoParams, parse
 
 CHARS_PER_TOKEN = 4
-# An unpaced stream still lets others have the event loop, once in so many chunks.
+# A stream without a pace lets other tasks run after this many chunks.
 CHUNKS_PER_TURN = 32
 
 TOUR_CHARS_PER_S = 120.0  # the first answer lasts about 25 seconds
-_PACES = {"tour": TOUR_CHARS_PER_S, "thinking": 200.0, "tools": 200.0}  # the rest: unpaced
+_PACES = {"tour": TOUR_CHARS_PER_S, "thinking": 200.0, "tools": 200.0}  # all others: no pace
 
 PAUSING = ("ask", "wait")
 
@@ -71,11 +71,11 @@ MODELS = (
 
 
 class DemoProvider:
-    """Streams canned answers.
+    """Streams prepared answers.
 
     Args:
-        sleep: waits so many seconds between two chunks; a test passes its own clock.
-        pace: how many times the usual delay; 0 never waits.
+        sleep: waits between two chunks, for a time in seconds; a test passes its own clock.
+        pace: multiplies every delay; 0 never waits.
     """
 
     name = "demo"
@@ -90,11 +90,11 @@ class DemoProvider:
         self._pace = pace
 
     def models(self) -> tuple[Model, ...]:
-        """List all models there are."""
+        """List all models."""
         return MODELS
 
     def model(self, name: str) -> Model:
-        """Describe a model by name; there are no others than the listed ones."""
+        """Describe a model by name; only the listed ones exist."""
         for model in MODELS:
             if model.name == name:
                 return model
@@ -138,9 +138,9 @@ class DemoProvider:
 
 
 def answer_to(prompt: Prompt) -> str:
-    """Return the whole text of the answer to a prompt, also where its beginning is written already.
+    """Return the whole text of the answer to a prompt, including its partial text.
 
-    Of one that asks, it is the text up to the first question without an answer.
+    For the model that asks, this is the text up to the first question without an answer.
     """
     params = parse(prompt.model, prompt.params)
     if prompt.model in PAUSING:
@@ -156,7 +156,7 @@ def _chunks(prompt: Prompt, params: DemoParams) -> Iterator[Chunk | failures.Fai
         yield from _pausing(prompt, params)
         return
     whole = answer_to(prompt)
-    # A partial text that is not ours (the model was changed meanwhile) cannot be gone on with.
+    # A partial text of another model cannot be continued: the model was changed meanwhile.
     kept = len(prompt.partial) if whole.startswith(prompt.partial) else 0
     rest = whole[kept:]
     if prompt.model == "thinking" and not kept:
@@ -193,7 +193,7 @@ def _said(steps: Iterable[pausing.Step]) -> str:
 
 
 def _failing(rest: str, kept: int, params: DemoParams) -> Iterator[Chunk | failures.Fails]:
-    """Fail after `after_chars` of the answer, unless an earlier attempt came as far already."""
+    """Fail after `after_chars` of the answer, unless an earlier attempt has written as much."""
     until = max(0, params.after_chars - kept)
     for piece in _pieces(rest[:until], params.chunk_chars):
         yield TextChunk(text=piece)

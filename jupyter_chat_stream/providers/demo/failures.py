@@ -1,4 +1,4 @@
-"""The failures ``demo/fail`` can show: one for each way a provider fails."""
+"""The failures that ``demo/fail`` can show, one for each error of a provider."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _CLASSES: tuple[type[ProviderError], ...] = (
 )
 _BY_CODE = {cls.code: cls for cls in _CLASSES}
 
-# `stalled` raises nothing: it is silent until somebody ends it, as the real one.
+# `stalled` raises nothing: the stream is silent until it is closed, as a stalled provider's is.
 CODES = frozenset({*_BY_CODE, errors.Stalled.code})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fails:
-    """The place in an answer where it fails."""
+    """A step of an answer that fails."""
 
     code: str
     retry_after_s: float | None = None
 
     async def happen(self) -> None:
-        """Raise the error, or be silent for as long as one cares to wait."""
+        """Raise the error, or stay silent until the stream is closed."""
         if self.code == errors.Stalled.code:
             await asyncio.get_running_loop().create_future()
         raise _BY_CODE[self.code](
-            f"demo: a canned failure ({self.code}), as it was asked for. "
+            f"demo: a canned failure ({self.code}), as requested. "
             "Choose 'demo/tour' for an answer.",
             retry_after_s=self.retry_after_s,
         )

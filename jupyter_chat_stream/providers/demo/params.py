@@ -1,26 +1,25 @@
-"""What a demo model can be told, checked once.
+"""The parameters of the demo models, checked once.
 
 ===================  ================  ==========================================================
-``chars_per_second`` every model       the pace; 0 for none; by default the model's own
+``chars_per_second`` every model       the pace; 0 never waits; by default the model's own
 ``chunk_chars``      every model       the length of a chunk; by default a word
 ``chars``            ``long``          the length of the answer, 20000 by default
 ``failure``          ``fail``          the code of a provider error, `provider_down` by default
-``after_chars``      ``fail``          so much comes first; with 0 it fails every time
-``retry_after_s``    ``fail``          what the error says
-``expires_in_s``     ``ask``           how long each question is open; by default for ever
-``wait_s``           ``wait``          how long it sleeps after it began, 10 by default
-``until``            ``wait``          instead: until when, in ISO 8601 with its time zone
+``after_chars``      ``fail``          the text before the failure; with 0 every attempt fails
+``retry_after_s``    ``fail``          the error's own ``retry_after_s``
+``expires_in_s``     ``ask``           how long each question is open; by default without limit
+``wait_s``           ``wait``          the end of the sleep, in seconds after the beginning; 10
+``until``            ``wait``          instead: the end of the sleep, in ISO 8601 with a time zone
 ===================  ================  ==========================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ...shared.errors import BadRequest, InvalidInput
 from ...shared.events import from_iso
+from ...shared.records import Params
 from ...shared.spelling import did_you_mean
 from .failures import CODES
 
@@ -55,11 +54,11 @@ class DemoParams:
     until_ms: int | None = None  # None: `wait_s` after it began
 
 
-def parse(model: str, given: Mapping[str, Any]) -> DemoParams:
+def parse(model: str, given: Params) -> DemoParams:
     """Check the parameters of a prompt.
 
     Raises:
-        BadRequest: one is unknown to this model, or out of its range.
+        BadRequest: a parameter is unknown to this model, or out of its range.
     """
     known = (*_ANYWHERE, *_ONLY_FOR.get(model, ()))
     for name in given:
@@ -87,7 +86,7 @@ def parse(model: str, given: Mapping[str, Any]) -> DemoParams:
     )
 
 
-def _time_ms(given: Mapping[str, Any], name: str) -> int | None:
+def _time_ms(given: Params, name: str) -> int | None:
     value = given.get(name)
     try:
         return None if value is None else from_iso(value)
@@ -97,7 +96,7 @@ def _time_ms(given: Mapping[str, Any], name: str) -> int | None:
         ) from None
 
 
-def _number(given: Mapping[str, Any], name: str, low: float, high: float) -> float | None:
+def _number(given: Params, name: str, low: float, high: float) -> float | None:
     value = given.get(name)
     if value is None:
         return None
@@ -108,9 +107,7 @@ def _number(given: Mapping[str, Any], name: str, low: float, high: float) -> flo
     return float(value)
 
 
-def _whole(
-    given: Mapping[str, Any], name: str, default: int | None, low: int, high: int
-) -> int | None:
+def _whole(given: Params, name: str, default: int | None, low: int, high: int) -> int | None:
     value = given.get(name, default)
     if value is None:
         return None

@@ -1,7 +1,7 @@
 """The demo models that pause: ``ask`` asks a person twice, ``wait`` sleeps once.
 
-A script is what the answer would be if nothing ever stopped it, as far as the answers given go. It
-is a pure function of the prompt, so every attempt walks the same one and skips what is there.
+A script lists the steps of the whole answer, up to the first question without a reply. It is a pure
+function of the prompt, so every attempt takes the same steps and skips the text that exists.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Every error of the package, as one tree.
 
-Each class has a stable ``code`` (on the wire, in logs, in the docs) and the HTTP ``status`` it
-becomes. An error carries facts and says what happened, to which thing, and what to do next;
-never a prompt, an answer or a key.
+Each class has a stable ``code`` (on the wire, in logs, in the docs) and the HTTP ``status`` of its
+response. An error carries facts. Its message names the problem, the thing concerned and the next
+step, and never holds a prompt, an answer or a key.
 
 ::
 
@@ -14,9 +14,9 @@ never a prompt, an answer or a key.
      │                   CursorAhead, TooManySchedules, TooManyLater
      ├─ Compacted 410
      ├─ LimitReached 429
-     ├─ StaleAttempt            (inside: a fenced attempt tried to write, L5)
-     ├─ FoldError               (inside: a log that no writer of ours can have written)
-     │   └─ DamagedRow 500      (a row that cannot be read: which one)
+     ├─ StaleAttempt            (internal: a fenced attempt tried to write, L5)
+     ├─ FoldError               (internal: no writer of this package can have written this log)
+     │   └─ DamagedRow 500      (names the row that cannot be read)
      ├─ StoreError 503 ─ DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseBusy,
      │                     DatabaseUnreachable, DatabaseTooOld, DatabaseOnOtherHost, DatabaseGone,
      │                     DataFolderRefused

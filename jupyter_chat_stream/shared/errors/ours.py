@@ -1,8 +1,10 @@
-"""What commands, the log, the store and the kernel's side can fail by."""
+"""The errors of commands, the log, the store and the kernel's side."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from ..records import WireError
 
 
 class ChatStreamError(Exception):
@@ -16,20 +18,20 @@ class ChatStreamError(Exception):
         self.message = message
         self.facts = facts
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_wire(self) -> WireError:
         """Return the ``error`` object of an HTTP response or a socket frame."""
         return {**self.facts, "code": self.code, "message": self.message}
 
 
 class InvalidInput(ChatStreamError):
-    """What was sent cannot be meant."""
+    """The request or the argument is not valid."""
 
     code = "invalid_input"
     status = 400
 
 
 class ContentTooLarge(InvalidInput):
-    """More than the wire takes at once."""
+    """The content is larger than its limit."""
 
     code = "content_too_large"
     status = 413
@@ -42,7 +44,7 @@ class WrongCall(InvalidInput, TypeError):
 
 
 class NotFound(ChatStreamError):
-    """Nothing of that name is here, or it is not this user's to see."""
+    """There is nothing of that name, or it belongs to another user."""
 
     code = "not_found"
     status = 404
@@ -122,7 +124,7 @@ class RunRefused(Conflict):
 
     def __init__(self, run_id: str) -> None:
         super().__init__(
-            f"The model declined to answer in run {run_id!r}: there is nothing to go on from. "
+            f"The model declined to answer in run {run_id!r}: there is nothing to continue. "
             "Ask in other words, or retry.",
             run_id=run_id,
         )
@@ -139,7 +141,7 @@ class TooManySchedules(Conflict):
 
     def __init__(self, most: int) -> None:
         super().__init__(
-            f"You have {most} schedules, and more are not allowed. Delete one first.", most=most
+            f"You have {most} schedules, which is the limit. Delete one first.", most=most
         )
 
 
@@ -150,7 +152,7 @@ class TooManyLater(Conflict):
 
     def __init__(self, most: int) -> None:
         super().__init__(
-            f"You have {most} messages for later, and more are not allowed. Stop one, or send this "
+            f"You have {most} messages for later, which is the limit. Cancel one, or send this "
             "when one has been delivered.",
             most=most,
         )
@@ -173,7 +175,7 @@ class CursorAhead(Conflict):
     def __init__(self, thread_id: str, after: int, seq: int) -> None:
         super().__init__(
             f"Thread {thread_id!r} ends at seq {seq}, before the cursor {after}. "
-            "Drop what you hold of it and follow again from 0.",
+            "Drop your copy of the thread and follow again from 0.",
             thread_id=thread_id,
             after=after,
             seq=seq,
@@ -210,7 +212,7 @@ class StaleAttempt(ChatStreamError):
 
     def __init__(self, run_id: str, attempt: int) -> None:
         super().__init__(
-            f"Attempt {attempt} of run {run_id!r} may write no more.",
+            f"Attempt {attempt} of run {run_id!r} may no longer write.",
             run_id=run_id,
             attempt=attempt,
         )
@@ -308,7 +310,7 @@ class DatabaseUnreachable(StoreError):
 
 
 class ServerUnavailable(ChatStreamError):
-    """The kernel finds no server of the chat."""
+    """The kernel finds no chat server."""
 
     code = "server_unavailable"
     status = 503

@@ -1,4 +1,4 @@
-"""The ways in which a provider fails, one class for each."""
+"""The errors of a provider, one class for each kind of failure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from .ours import ChatStreamError
 
 
 class ProviderError(ChatStreamError):
-    """A provider did not deliver.
+    """A provider failed to answer.
 
     Args:
-        retry_after_s: seconds the provider asks to wait, None where it says nothing.
+        retry_after_s: the seconds that the provider asks to wait; None if it does not ask.
     """
 
     code = "provider_error"
@@ -50,7 +50,7 @@ class Refusal(ProviderError):
 
 
 class NotTheProvider(ProviderError):
-    """Something else than the provider answered: a sign-in page, a proxy, a wrong address."""
+    """Something other than the provider answered, such as a sign-in page or a proxy."""
 
     code = "not_the_provider"
 
@@ -73,7 +73,7 @@ class ProviderDown(ProviderError):
 
 
 class StreamCut(ProviderError):
-    """The stream ended without its end."""
+    """The stream ended before the answer was complete."""
 
     code = "stream_cut"
     retryable = True

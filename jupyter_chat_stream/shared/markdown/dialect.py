@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import isMdAsciiPunct, isPunctChar, isWhiteSpace
@@ -15,6 +14,8 @@ from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.state_inline import Scanned
+from markdown_it.token import Token
+from markdown_it.utils import EnvType
 
 from . import elements, rules
 from .blanks import BlockRule, with_edges
@@ -107,7 +108,7 @@ class Parser(MarkdownIt):
         bare = re.sub("[\0-\x20]", "", url)
         return is_safe_picture(bare) or _FORBIDDEN.match(bare) is None
 
-    def read_inline(self, text: str, env: dict[str, Any]) -> list[Any]:
+    def read_inline(self, text: str, env: EnvType) -> list[Token]:
         """Read the text of one block."""
         state = _State(text, self, env, [])
         self.inline.tokenize(state)

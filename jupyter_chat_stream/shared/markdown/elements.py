@@ -12,6 +12,9 @@ from .blanks import BLANK, is_blank, trimmed
 from .inlines import TAGS
 from .rules import is_outside, line_text
 
+Element = list[Any]  # [name, attributes, children]; a child is an element or a text
+Attributes = dict[str, object]
+
 _TAG = re.compile(rf"<(/?)([a-zA-Z]{{1,6}})(?:[{BLANK}][^<>]*)?>")
 _DETAILS = re.compile(rf"<details(?=[{BLANK}>])([^<>]*)>", re.IGNORECASE | re.ASCII)
 _OPEN = re.compile(rf"[{BLANK}]open(?=[{BLANK}=]|\Z)", re.IGNORECASE | re.ASCII)
@@ -170,7 +173,7 @@ _SPANS = {
 MAX_SPAN = 100  # of a cell; a table of larger ones takes the browser long to lay out
 
 
-def table_of(source: str) -> list[Any] | None:
+def table_of(source: str) -> Element | None:
     """Read a table; its cells hold one text, their source. None if it is none."""
     reader = _Table()
     done = 0
@@ -189,9 +192,9 @@ class _Table:
     """Takes the tags in turn; each call says whether they still make a table."""
 
     def __init__(self) -> None:
-        self.table: list[Any] | None = None
-        self._stack: list[list[Any]] = []
-        self._cell: list[Any] | None = None
+        self.table: Element | None = None
+        self._stack: list[Element] = []
+        self._cell: Element | None = None
 
     def text(self, source: str) -> bool:
         if self._cell is not None:
@@ -240,11 +243,11 @@ class _Table:
             self.table = box
 
 
-def _attributes_of(tag: str, text: str) -> dict[str, Any]:
+def _attributes_of(tag: str, text: str) -> Attributes:
     if tag not in ("th", "td"):
         return {}
     align = _ALIGN.search(text)
-    kept: dict[str, Any] = {} if align is None else {"align": align[1].lower()}
+    kept: Attributes = {} if align is None else {"align": align[1].lower()}
     for name, pattern in _SPANS.items():
         found = pattern.search(text)
         value = int(found[1]) if found is not None else 0

@@ -10,12 +10,13 @@ import re
 from typing import Any
 
 from markdown_it.token import Token
+from markdown_it.utils import EnvType
 
 from .blanks import BLANK, trimmed
 from .dialect import MAX_DEPTH, is_safe_address, is_safe_picture, parser
-from .elements import table_of
+from .elements import Attributes, Element, table_of
 
-Node = Any
+Node = Any  # an Element or a text
 # Longer blocks take longer than anybody waits; brackets are looked for again and again.
 MAX_BLOCK = 20_000
 MAX_MARKS = 3_000
@@ -28,7 +29,7 @@ _VOID = ("br", "wbr")
 
 def tree_of(text: str) -> list[Node]:
     """Read a text."""
-    env: dict[str, Any] = {"references": {}, "footnotes": set(), "depth": 0}
+    env: EnvType = {"references": {}, "footnotes": set(), "depth": 0}
     text = re.sub("\r\n?", "\n", text).replace("\0", "\ufffd")
     tokens: list[Token] = []
     parser().block.parse(text, parser(), env, tokens)
@@ -36,7 +37,7 @@ def tree_of(text: str) -> list[Node]:
 
 
 class _Reader:
-    def __init__(self, tokens: list[Token], env: dict[str, Any]) -> None:
+    def __init__(self, tokens: list[Token], env: EnvType) -> None:
         self._tokens = tokens
         self._env = env
         self._at = 0
@@ -89,7 +90,8 @@ class _Reader:
         children = self.blocks()
         if first.hidden:
             return [box, *children]
-        children[0][2].insert(0, box)
+        paragraph: Element = children[0]
+        paragraph[2].insert(0, box)
         return children
 
     def _html_table(self, source: str) -> Node:
@@ -99,7 +101,7 @@ class _Reader:
         self._read_cells(table)
         return table
 
-    def _read_cells(self, node: list[Any]) -> None:
+    def _read_cells(self, node: Element) -> None:
         if node[0] in ("th", "td", "caption"):
             node[2] = self._inline(node[2][0])
             return
@@ -118,7 +120,7 @@ def _formula(tex: str, source: str, *, is_display: bool) -> Node:
     return ["math", {"display": is_display, "source": source}, [trimmed(tex)]]
 
 
-def _attributes_of(token: Token) -> dict[str, Any]:
+def _attributes_of(token: Token) -> Attributes:
     if token.type == "ordered_list_open" and token.attrs.get("start", 1) != 1:
         return {"start": token.attrs["start"]}
     if token.type in ("th_open", "td_open") and "style" in token.attrs:
@@ -134,7 +136,7 @@ class _Nester:
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
         # Element, what stands there if the other half never comes, whether it is nested too deep.
-        self._frames: list[tuple[list[Any], str | None, bool]] = [(["root", {}, []], None, False)]
+        self._frames: list[tuple[Element, str | None, bool]] = [(["root", {}, []], None, False)]
 
     def nodes(self) -> list[Node]:
         for token in self._tokens:
@@ -235,7 +237,7 @@ def _text_of(tokens: list[Token]) -> str:
     return "".join(texts)
 
 
-def _link_attributes(token: Token) -> dict[str, Any]:
+def _link_attributes(token: Token) -> Attributes:
     href = str(token.attrs.get("href", ""))
     if token.tag != "a" or not is_safe_address(href):
         return {}
