@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from ..shared.markdown.copies import visible
+from ..shared.markdown.copied_texts import visible
 from ..shared.markdown.html import html_of
 from ..shared.records import MessageRecord
 from .blocks import Block, Folded, Text, blocks_of, speaker

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..shared.markdown.copies import harmless, one_line, visible
+from ..shared.markdown.copied_texts import one_line, visible
+from ..shared.markdown.copies import harmless
 from ..shared.records import MessageRecord
 from .blocks import Block, Folded, Text, blocks_of, speaker
 from .source import Source

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from ..shared.markdown.copies import one_line
+from ..shared.markdown.copied_texts import one_line
 from ..shared.records import MessageRecord
 from . import markdown
 from .source import Source

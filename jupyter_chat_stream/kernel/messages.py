@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from ..shared.endings import words_of_end
-from ..shared.markdown.copies import harmless, visible
+from ..shared.markdown.copied_texts import visible
+from ..shared.markdown.copies import harmless
 from ..shared.records import Failure, Incomplete, MessageRecord, Part, Usage
 from .output import execution_id, snapshot, speaker
 from .paged_list import PagedList

@@ -12,7 +12,8 @@ from typing import Any
 
 from ..shared.endings import words_of_end
 from ..shared.events import ENDS
-from ..shared.markdown.copies import harmless, harmless_start, one_line, visible
+from ..shared.markdown.copied_texts import one_line, visible
+from ..shared.markdown.copies import harmless, harmless_start
 from ..shared.records import MessageRecord
 from . import user_errors
 

@@ -1,9 +1,9 @@
-"""Turn the Markdown of an answer into Markdown that can harm nobody, whatever reads it.
+"""Turns the Markdown of an answer into Markdown that is harmless in every renderer. Pure.
 
-An answer is untrusted, and the renderers of a copy (JupyterLab, nbconvert, GitHub, pandoc …)
-differ in what they take for code, HTML, maths or a link. So safety does not rest on agreement:
-outside of fences nothing is left that could load, run or lead anywhere in any of them, and a fence
-stands where all of them see it. Only the looks of a copy depend on this module's own reading.
+An answer is untrusted, and the renderers of a copy (JupyterLab, nbconvert, GitHub, pandoc …) do not
+agree on what is code, HTML, maths or a link. So safety does not rest on one reading: outside of
+fences, nothing is left that could load, run or link in any of them, and every fence stands where
+all of them recognise it. Only the appearance of a copy depends on this module's own reading.
 
 The twin of ``labextension/src/markdown/copies.ts``: both write the same (``tests/vectors/copies``).
 """
@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import re
 
-from .inlines import RISKY_COMMAND, apart, encoded, inline, sealed
+from .copied_paragraphs import Headings, chunk, count_marks, shallow
+from .copied_texts import encoded, visible
+from .inlines import RISKY_COMMAND, inline, sealed
 
 _FENCE = re.compile(r"( {0,3})(`{3,}|~{3,})([^\n]*)")
 _NESTED = re.compile(r"((?:[ \t]|>|[-*+][ \t]|[0-9]{1,9}[.)][ \t])*)(`{3,}|~{3,})([^\n]*)")
 _LANGUAGE = re.compile(r"[A-Za-z0-9_+#.-]{1,40}")
 _LIST_ITEM = re.compile(r"[ \t]*(?:[-*+]|[0-9]{1,9}[.)])(?:[ \t]|\Z)")
-_FRONT = re.compile(r"[ \t]*(?:[-*+][ \t]|[0-9]{1,9}[.)][ \t]|#{1,6}[ \t]|>|\|)")
-_DELIMITERS = re.compile(r"[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
 _DETAILS = re.compile(r" {0,3}<details((?:[ \t][^<>]*)?)>", re.IGNORECASE | re.ASCII)
 _OPEN = re.compile(r"[ \t]open(?:[ \t=]|\Z)", re.IGNORECASE | re.ASCII)
 _DETAILS_END = re.compile(r"</details[ \t]*>[ \t]*\Z", re.IGNORECASE | re.ASCII)
@@ -28,74 +28,42 @@ _SUMMARY_END = re.compile(r"</summary[ \t]*>", re.IGNORECASE | re.ASCII)
 _HR = re.compile(r" {0,3}<hr[ \t]*/?>[ \t]*", re.IGNORECASE | re.ASCII)
 _RULE = re.compile(r"---[ \t]*")
 _MATHS = {"$$": "$$", "\\[": "\\]"}
-# What means something at the front of a line, or in one.
-_FRONT_MARK = re.compile(r"^([0-9]{0,9})([-+=.)])")
-_SPECIAL = re.compile(r"[\\$<>&\[\]!`{}*_#~|]")
-# What must not stand as it is even in code, because not every renderer sees that code.
+# Text that is rewritten even in code, because not every renderer recognises that code.
 _RISK = re.compile(
     r"[<$]|&(?:#|dollar|bsol)|!\[|\]\(|\]:|[\])`]\{|\\[(\[]|\\(?:begin|end)|:::|mermaid|"
     + RISKY_COMMAND
 )
-# How deep folds nest; what is deeper is text.
+# The deepest nesting of folds; deeper folds become text.
 MAX_FOLDS = 32
-# A summary of more lines is text.
+# A summary with more lines becomes text.
 MAX_SUMMARY_LINES = 20
-# JupyterLab lists the headings of a copy, one by one: more than so many are text.
-MAX_HEADINGS = 100
-_HEADING = re.compile(r" {0,3}(?=#{1,6}(?:[ \t]|$))")
-_UNDERLINE = re.compile(r" {0,3}(?=(?:=+|-+)[ \t]*$)")
-# The most lists and quotes that a line may open: JupyterLab's contents take long for more.
-MAX_NESTING = 32
-_TOO_DEEP = re.compile(
-    rf"(?:[ \t]*(?:[-*+](?=[ \t])|[0-9]{{1,9}}[.)](?=[ \t])|>)){{{MAX_NESTING}}}[ \t]*"
-    r"(?:[0-9]{1,9}(?=[.)](?:[ \t]|$))|(?=[-*+](?:[ \t]|$)|>))"
-)
-# How many characters of lists and quotes may stand before a fence.
+# The most characters of list and quote marks before a fence.
 MAX_FRONT = 200
+_CUT = "\n\n…"
+_INDENT = re.compile(r"^(?: {4}| {0,3}\t)")
 
 
 def harmless(text: str) -> str:
-    """Write Markdown so that it harms no renderer; every character is still seen."""
+    """Rewrite Markdown so that it is harmless in every renderer. Every character stays visible."""
     return _Copy(visible(text).split("\n")).written()
 
 
 def harmless_start(text: str, most_bytes: int) -> str:
-    """Write as much of a text's beginning as fits in, with `` …`` at the cut."""
+    """Rewrite as much of a text's beginning as fits, with ``…`` at the cut."""
     source = visible(text).encode()
-    room = most_bytes - len("\n\n…".encode())
+    room = most_bytes - len(_CUT.encode())
     size = min(room, len(source))
     while size > 0:
         start = harmless(source[:size].decode(errors="ignore"))
         taken = len(start.encode())
         if taken <= room:
-            return start if size == len(source) else f"{start}\n\n…"
+            return start if size == len(source) else start + _CUT
         size = min(size - 64, size * room // taken)
     return "…"
 
 
-def visible(text: str) -> str:
-    """Write a text's control characters as their pictures (U+2400), line ends as line feeds."""
-    text = re.sub("\r\n?", "\n", text)
-    text = re.sub("[\ud800-\udfff]", "\ufffd", text)
-    text = re.sub("[\x00-\x08\x0b-\x1f]", lambda found: chr(0x2400 + ord(found[0])), text)
-    return re.sub("[\x7f-\x9f\u2028\u2029]", "\ufffd", text)
-
-
-def one_line(text: str) -> str:
-    """Write a text that is no Markdown (a name, a title) as one line of harmless Markdown."""
-    line = re.sub("[ \t\n]+", " ", visible(text)).strip(" ")
-    line = _SPECIAL.sub(lambda found: _written(found[0]), line)
-    return _FRONT_MARK.sub(lambda found: f"{found[1]}\\{found[2]}", line)
-
-
-def _written(mark: str) -> str:
-    if mark in "$\\":
-        return apart(ord(mark))
-    return f"\\{mark}" if mark in "*_#~|" else f"&#{ord(mark)};"
-
-
 class _Copy:
-    """One text on its way, line by line."""
+    """Rewrites one text, line by line."""
 
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
@@ -103,10 +71,10 @@ class _Copy:
         self._out: list[str] = []
         self._folds = 0
         self._is_in_list = False
-        self._headings = 0
-        # A dollar that is alone in all of the text can make no formula with another one.
-        self._keeps_dollar = sum(map(_count_marks, lines)) <= 1
-        # Where a formula's end is known to be missing, so that it is looked for once.
+        self._headings = Headings()
+        # Whether the text has a single dollar, which cannot form a formula with another one.
+        self._keeps_dollar = sum(map(count_marks, lines)) <= 1
+        # From where a formula's end is known to be missing, so that it is searched once.
         self._no_end: dict[str, int] = {}
 
     def written(self) -> str:
@@ -121,15 +89,15 @@ class _Copy:
     def _block(self) -> None:
         line = self._lines[self._at]
         if not line.strip(" \t"):
-            if self._out and self._out[-1] != "":
+            if not self._is_after_empty():
                 self._out.append("")
             self._at += 1
         elif not (self._fence(line) or self._fold(line) or self._maths(line) or self._code(line)):
-            self._text()
+            self._paragraph()
 
     def _apart(self, *lines: str) -> None:
-        """Write lines with an empty one before and behind them: every renderer sees a block."""
-        if self._out and self._out[-1] != "":
+        """Write lines between empty ones, so that every renderer recognises a block."""
+        if not self._is_after_empty():
             self._out.append("")
         self._out += [*lines, ""]
 
@@ -162,7 +130,7 @@ class _Copy:
         self._apart(f"{fence}{language}", *code, fence)
 
     def _nested_fence(self, front: str, marks: str, info: str) -> None:
-        """A fence in a list or a quote stays if it is harmless as text, too; else it is HTML."""
+        """Keep a fence in a list or a quote if it is harmless as text, too; else write HTML."""
         quotes, indent = front.count(">"), len(front.replace("\t", "    "))
         code: list[str] = []
         end = self._at + 1
@@ -183,48 +151,46 @@ class _Copy:
         self._at = end
 
     def _is_indented(self, line: str) -> bool:
-        """Whether a line is code by its indentation."""
-        is_first = not self._out or self._out[-1] == ""
-        return is_first and not self._is_in_list and re.match(" {4}| {0,3}\t", line) is not None
+        """Whether the indentation makes a line code."""
+        return self._is_after_empty() and not self._is_in_list and _INDENT.match(line) is not None
+
+    def _is_after_empty(self) -> bool:
+        return not self._out or self._out[-1] == ""
 
     def _code(self, line: str) -> bool:
         if not self._is_indented(line):
             return False
         end = self._at
         for at in range(self._at, len(self._lines)):
-            if re.match(" {4}| {0,3}\t", self._lines[at]):
+            if _INDENT.match(self._lines[at]):
                 end = at + 1
             elif self._lines[at].strip(" \t"):
                 break
-        code = [re.sub(r"^(?: {4}| {0,3}\t)", "", line) for line in self._lines[self._at : end]]
+        code = [_INDENT.sub("", line) for line in self._lines[self._at : end]]
         self._write_code(code, "")
         self._at = end
         return True
 
     def _maths(self, line: str) -> bool:
-        """A formula that begins a line and ends one; its marks are what all renderers know."""
+        """Write a formula that fills whole lines, with marks that all renderers know."""
         opener = line.lstrip(" ")[:2]
         closer = _MATHS.get(opener)
         if closer is None or self._is_indented(line) or self._no_end.get(closer, -1) > self._at:
             return False
         end = self._at
         rest = line.lstrip(" ")[2:]
-        while rest.strip(" \t") or end == self._at:
-            if closer in rest:
-                break
+        while (rest.strip(" \t") or end == self._at) and closer not in rest:
             end += 1
             rest = self._lines[end] if end < len(self._lines) else ""
-        if (
-            not rest.rstrip(" \t").endswith(closer)
-            or rest.index(closer) < len(rest.rstrip(" \t")) - 2
-        ):
+        last = rest.rstrip(" \t")
+        if not last.endswith(closer) or last.index(closer) < len(last) - 2:
             self._no_end[closer] = end
             return False
         source = "\n".join([line.lstrip(" ")[2:], *self._lines[self._at + 1 : end + 1]])
         content = source.rstrip(" \t")[:-2].strip(" \t\n")
         if not content or "`" in content or "$$" in content:
             return False
-        # Like a paragraph, so that `inline` decides what of it may stay.
+        # It is treated like a paragraph, so that `inline` decides which parts may stay.
         self._apart(sealed(inline(f"{opener}{content}{closer}", keeps_dollar=False)))
         self._at = end + 1
         return True
@@ -250,7 +216,7 @@ class _Copy:
             return False
         before = line[: closing.start()]
         if before.strip(" \t"):
-            self._out.append(_chunk([before], self._keeps_dollar))
+            self._out.append(chunk([before], self._keeps_dollar))
         self._apart("</details>")
         self._folds -= 1
         self._is_in_list = False
@@ -258,7 +224,7 @@ class _Copy:
         return True
 
     def _summary(self) -> str:
-        """Take the summary that stands at the front of a fold."""
+        """Read the summary at the beginning of a fold."""
         at = self._at
         while at < len(self._lines) and not self._lines[at].strip(" \t"):
             at += 1
@@ -280,34 +246,24 @@ class _Copy:
 
     # ------------------------------------------------------------------ text
 
-    def _text(self) -> None:
-        lines = [self._lines[self._at]]
-        if not self._out or self._out[-1] == "":
-            # Pandoc reads settings between two such lines.
-            lines[0] = "***" if _RULE.fullmatch(lines[0]) else lines[0]
-        lines[0] = self._heading(_shallow(lines[0]), _HEADING)
-        self._note_list(lines[0])
+    def _paragraph(self) -> None:
+        first = self._lines[self._at]
+        if self._is_after_empty() and _RULE.fullmatch(first):
+            first = "***"  # Pandoc reads settings between two such lines.
+        lines = [self._headings.first(shallow(first))]
+        self._note_list(first)
         self._at += 1
         while self._at < len(self._lines) and not self._begins_block(self._lines[self._at]):
-            line = _shallow(self._lines[self._at])
-            lines.append(self._heading(self._heading(line, _HEADING), _UNDERLINE))
+            line = self._lines[self._at]
+            lines.append(self._headings.next(shallow(line)))
             self._note_list(line)
             self._at += 1
-        self._out.append(_chunk(lines, self._keeps_dollar))
-
-    def _heading(self, line: str, mark: re.Pattern[str]) -> str:
-        """Write what makes a line a heading as text if there are too many headings."""
-        found = mark.match(line)
-        if found is None:
-            return line
-        self._headings += 1
-        is_text = self._headings > MAX_HEADINGS
-        return f"{found[0]}\\{line[found.end() :]}" if is_text else line
+        self._out.append(chunk(lines, self._keeps_dollar))
 
     def _note_list(self, line: str) -> None:
         if _LIST_ITEM.match(line):
             self._is_in_list = True
-        elif line[0] not in " \t" and (not self._out or self._out[-1] == ""):
+        elif line[0] not in " \t" and self._is_after_empty():
             self._is_in_list = False
 
     def _begins_block(self, line: str) -> bool:
@@ -318,36 +274,6 @@ class _Copy:
         fence = _NESTED.fullmatch(line)
         is_maths = line.lstrip(" ")[:2] in _MATHS
         return is_maths or (fence is not None and _is_fence(fence))
-
-
-def _chunk(lines: list[str], keeps_dollar: bool) -> str:
-    """Write lines of text; what stands in one item, heading or cell is read as one."""
-    is_table = any("|" in line and _DELIMITERS.fullmatch(line) for line in lines)
-    segments: list[list[str]] = []
-    for line in lines:
-        if is_table or not segments or _FRONT.match(line):
-            segments.append([line])
-        else:
-            segments[-1].append(line)
-    if is_table:
-        rows = [re.split(r"(?<!\\)\|", line) for line in lines]
-        written = [
-            "|".join(inline(cell, keeps_dollar=keeps_dollar, is_cell=True) for cell in row)
-            for row in rows
-        ]
-    else:
-        written = [inline("\n".join(each), keeps_dollar=keeps_dollar) for each in segments]
-    return sealed("\n".join(written))
-
-
-def _shallow(line: str) -> str:
-    """Write the mark of a line's first list or quote beyond the limit as text."""
-    found = _TOO_DEEP.match(line)
-    return line if found is None else f"{found[0]}\\{line[found.end() :]}"
-
-
-def _count_marks(line: str) -> int:
-    return line.count("$") + line.count("\\(") + line.count("\\[")
 
 
 def _is_fence(found: re.Match[str]) -> bool:
@@ -365,7 +291,7 @@ def _outdented(line: str, indent: int) -> str:
 
 
 def _within(line: str, quotes: int, indent: int) -> str | None:
-    """A line as a fence in a list or a quote sees it; None if it does not belong to it."""
+    """Return a line without the marks around its fence; None if it is outside of the fence."""
     if quotes:
         found = re.match(rf"(?:[ \t]{{0,3}}>){{{quotes}}} ?", line)
         return None if found is None else line[found.end() :]

@@ -1,21 +1,22 @@
 """The text of one paragraph, item, heading or cell of a harmless copy (see ``copies``).
 
 ``inline`` reads code spans, maths, tags and links as the dialect does, and writes them in a form
-that looks right in most renderers. ``sealed`` knows nothing of where in a text something stands: it
-leaves nothing that any renderer could take for more than text. Formulas are kept only where every
-renderer sees the same formula.
+that looks right in most renderers. ``sealed`` ignores the context: it rewrites everything that any
+renderer could read as more than text. A formula is kept only if every renderer sees the same one.
 """
 
 from __future__ import annotations
 
 import re
 
+from .copied_texts import apart, encoded, escaped_tag
+
 TAGS = (
     *("b", "br", "code", "del", "em", "i", "ins", "kbd", "mark", "q"),
     *("s", "samp", "small", "strong", "sub", "sup", "u", "var", "wbr"),
 )
 _VOID = {"br", "wbr"}
-# How deep tags nest; what is deeper is text.
+# The deepest nesting of tags; deeper tags become text.
 MAX_TAGS = 32
 # Commands of TeX that make links, fetch, set attributes, or give such commands other names.
 _COMMANDS = (
@@ -25,7 +26,7 @@ _COMMANDS = (
 )
 RISKY_COMMAND = rf"\\(?:{_COMMANDS})(?![A-Za-z])"
 _COMMAND = re.compile(rf"\\(?=(?:{_COMMANDS})(?![A-Za-z]))")
-# Cannot be seen; behind it a name is no command any more.
+# An invisible character: after it, a name is no longer a command.
 _JOINER = "\u2060"
 
 _SAFE = r"[ \t\n]*(?:[Hh][Tt][Tt][Pp][Ss]?://|[Mm][Aa][Ii][Ll][Tt][Oo]:)"
@@ -46,7 +47,7 @@ _CODE_RISK = re.compile(
 )
 # Pandoc's attributes, and roles of other dialects.
 _ATTRIBUTES = re.compile(r"\{(?:[#.:=]|[A-Za-z][A-Za-z0-9_-]{0,40}=|[a-z:-]{1,40}\}`)")
-# How many characters of text are searched for formulas that turn out to be none.
+# The most characters that are searched for formulas in vain.
 MAX_EFFORT = 200_000
 _BLANKS = re.compile("[ \t\n]*")
 _BRACES = re.compile(r"\\.|[{}]")
@@ -56,13 +57,14 @@ _ENVIRONMENT = re.compile(r"\\(begin|end)[ \t]*\{([^{}\n]*)\}")
 def inline(text: str, *, keeps_dollar: bool, is_cell: bool = False) -> str:
     """Write the text of one paragraph, item, heading or cell.
 
-    ``keeps_dollar``: there is no other dollar in sight that this one could make a formula with.
+    Args:
+        keeps_dollar: whether a dollar stays as it is: no other one could form a formula with it.
     """
     return _Inline(text, keeps_dollar, is_cell).written()
 
 
 def sealed(text: str) -> str:
-    """Take from a text whatever a renderer could take for more than text."""
+    """Rewrite everything that a renderer could read as more than text."""
     for pattern, instead in _SEALS:
         text = pattern.sub(instead, text)
     return text
@@ -84,10 +86,10 @@ class _Inline:
         self._is_cell = is_cell
         self._at = 0
         self._out: list[str] = []
-        # Tags that wait for their other half: their name, their place in `_out`.
+        # Open tags: each one's name, and its place in `_out`.
         self._opened: list[tuple[str, int]] = []
         self._runs: dict[int, list[int]] | None = None
-        # Where a mark was looked for, and where it was found: it is not looked for again between.
+        # For each mark, where a search began and what it found, so that none is repeated.
         self._seen: dict[str, tuple[int, int | None]] = {}
         self._effort = 0
 
@@ -189,11 +191,11 @@ class _Inline:
         if end is None or blanks is None or blanks.end() >= end:
             return None
         if closer == "\\]" and self._text[end + 2 : end + 3] in ("(", ":"):
-            return None  # it would look like a link
+            return None  # the result would look like a link
         return end if self._is_formula(start, end) else None
 
     def _is_formula(self, start: int, end: int) -> bool:
-        """Whether a formula holds no code, and its braces close: else it would reach further."""
+        """Whether a formula holds no code and its braces are balanced."""
         tick = self._find("`", start, "")
         if (tick is not None and tick < end) or self._effort > MAX_EFFORT:
             return False
@@ -204,7 +206,7 @@ class _Inline:
         return depth == 0
 
     def _find(self, mark: str, start: int, escape: str = "\\") -> int | None:
-        """Find a mark that no backslash stands before."""
+        """Find a mark without a backslash before it."""
         begun, known = self._seen.get(mark, (len(self._text) + 1, None))
         if begun <= start and (known is None or start <= known):
             return known
@@ -260,7 +262,7 @@ class _Inline:
         self._write(f"</{name}>", len(source))
 
     def _entity(self) -> None:
-        """A letter written as a number is written as a letter: it could be part of a name."""
+        """Write a letter that is given by its number as a letter: it could be part of a name."""
         found = _NUMBER.match(self._text, self._at)
         if found is None:
             self._write("&", 1)
@@ -283,7 +285,7 @@ class _Inline:
         if found is None or not is_alone:
             self._write("&#33;", 1)
             return
-        # A link instead of the picture, named by its address if it has no name.
+        # A link replaces the picture. Without a text, it is called "picture".
         if found[1].strip(" \t"):
             self._write("", 1)
         else:
@@ -318,11 +320,6 @@ class _Inline:
         self._write("&#123;" if is_risk else "{", 1)
 
 
-def apart(code: int) -> str:
-    """Write a dollar or a backslash so that it begins no formula, not even in the page's texts."""
-    return f"<span>&#{code};</span>"
-
-
 def maths(content: str) -> str:
     """Write TeX so that it makes no links, and is harmless as text, too."""
     content = _COMMAND.sub("\\\\" + _JOINER, content.replace("<", "\\lt "))
@@ -338,17 +335,3 @@ def maths(content: str) -> str:
     if opened:
         content = re.sub(r"\\(?=(?:begin|end)(?![A-Za-z]))", "\\\\" + _JOINER, content)
     return content
-
-
-def escaped_tag(source: str) -> str:
-    """Write a tag as text."""
-    return re.sub("[<&`$!\\[\\]\\\\{}]", lambda found: f"&#{ord(found[0])};", source)
-
-
-def encoded(text: str) -> str:
-    """Write a text in HTML so that nothing in it is Markdown, maths or HTML to anybody."""
-    return re.sub(
-        "[^A-Za-z0-9 ]",
-        lambda found: f"&#{ord(found[0])};" if ord(found[0]) < 128 else found[0],
-        text,
-    )

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
-from jupyter_chat_stream.shared.markdown.copies import harmless, harmless_start, one_line
+from jupyter_chat_stream.shared.markdown.copied_texts import one_line
+from jupyter_chat_stream.shared.markdown.copies import harmless, harmless_start
 from tests.corpus.seen import HOSTILE, harms
 
 TESTS = Path(__file__).parent.parent.parent
