@@ -51,7 +51,13 @@ def kind_of(trait: TraitType) -> str:  # type: ignore[type-arg]
     """Name the values that a setting takes."""
     if isinstance(trait, Enum):
         return "One of " + ", ".join(f"`{value}`" for value in trait.values or ())
-    kinds = {"Unicode": "Text", "Int": "Whole number", "Float": "Number", "Bool": "Yes or no"}
+    kinds = {
+        "Unicode": "Text",
+        "Int": "Whole number",
+        "Float": "Number",
+        "Bool": "Yes or no",
+        "Dict": "Object",
+    }
     kind = kinds[type(trait).__name__]
     least, most = getattr(trait, "min", None), getattr(trait, "max", None)
     bounds = [f"at least {least}"] if least is not None else []

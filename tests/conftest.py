@@ -7,6 +7,7 @@ does can reach that person's Jupyter. The socket guard covers this process only.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -20,7 +21,7 @@ from tests.guard import refuse_foreign_connections
 from tests.postgres import Postgres
 
 # Settings of whoever runs the tests that would reach into them, or slow them down.
-FOREIGN_PREFIXES = ("ANTHROPIC_", "CLAUDE_", "IPYTHON", "JPY_", "JUPYTER", "PG")
+FOREIGN_PREFIXES = ("ANTHROPIC_", "CLAUDE_", "IPYTHON", "JPY_", "JUPYTER", "OPENAI_", "PG")
 PROXIES = ("all_proxy", "http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 FOREIGN_NAMES = (*PROXIES, "pythondontwritebytecode")
 # Where each Python that is started finds these sources, and what makes its start quick.
@@ -63,6 +64,9 @@ def home_environment(home: Path) -> dict[str, str]:
     }
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # A person's own model server on its usual port must not be in a test's list of models.
+    config = {"ChatStream": {"find_local_models": False}}
+    (folders["JUPYTER_CONFIG_DIR"] / "jupyter_config.json").write_text(json.dumps(config))
     return {name: str(folder) for name, folder in folders.items()}
 
 

@@ -122,7 +122,8 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
     try:
         store.attach(asyncio.get_running_loop())
         metrics.start()
-        services = RunServices(store=store, registry=Registry(), config=settings)
+        registry = Registry(endpoints=settings.endpoints, find_local=settings.find_local_models)
+        services = RunServices(store=store, registry=registry, config=settings)
         async with _executing(services) as owner:
             where = store.describe()["url"]
             most = settings.max_active_runs

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ..shared.records import Params, Role, ToolDefinition, ToolInput
 
@@ -212,3 +212,24 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """End all connections."""
+
+
+@runtime_checkable
+class AsksForModels(Protocol):
+    """What a provider has besides if a server tells it its models.
+
+    Its ``models`` returns what it learned last, and raises the ProviderError that kept it from
+    learning it.
+    """
+
+    async def refresh(self, *, force: bool = False) -> None:
+        """Ask for the models, unless that was done a moment ago; raises nothing."""
+        ...
+
+    async def look_up(self, name: str) -> Model:
+        """Describe a model before its first prompt; may ask for its sizes.
+
+        Raises:
+            NoSuchModel: the provider has no model of this name.
+        """
+        ...

@@ -1,20 +1,25 @@
 """The providers of a process, and the provider of a model id ``provider/model``.
 
-The built-in providers are named here and need no installed metadata, so a checkout works. Others
-come from the entry-point group ``jupyter_chat_stream.providers``. A provider that cannot be loaded
-is listed with its error; the others work. The service, not the registry, chooses the default model.
+The built-in providers are named here and need no installed metadata, so a checkout works. Each
+endpoint of the settings is a provider. Others come from the entry-point group
+``jupyter_chat_stream.providers``. A provider that cannot be loaded or reached is listed with its
+error; the others work. The service, not the registry, chooses the default model.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.metadata
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
-from ..shared.errors import BadRequest, NoSuchModel
+from ..shared.errors import BadRequest, NoSuchModel, ProviderError
 from ..shared.records import ModelRecord
 from ..shared.spelling import did_you_mean
-from .base import Model, Provider
+from .base import AsksForModels, Model, Provider
+from .openai import OpenAIProvider
+from .openai.endpoints import Endpoint, all_endpoints
 
 GROUP = "jupyter_chat_stream.providers"
 
@@ -22,6 +27,7 @@ BUILT_IN: Mapping[str, str] = {
     "anthropic": "jupyter_chat_stream.providers.anthropic:create",
     "demo": "jupyter_chat_stream.providers.demo:create",
 }
+REFRESH_PATIENCE_S = 2.1  # what has not answered by then is listed the next time
 
 
 def split_model(model_id: str) -> tuple[str, str]:
@@ -44,13 +50,24 @@ class Registry:
 
     Args:
         providers: the only providers, for tests; None loads the built-in and installed ones.
+        endpoints: the setting ``ChatStream.endpoints``.
+        find_local: whether the usual addresses of local servers are endpoints, too.
+
+    Raises:
+        InvalidInput: the endpoints cannot be used.
     """
 
-    def __init__(self, providers: Iterable[Provider] | None = None) -> None:
+    def __init__(
+        self,
+        providers: Iterable[Provider] | None = None,
+        *,
+        endpoints: Mapping[str, object] | None = None,
+        find_local: bool = False,
+    ) -> None:
         self._providers: dict[str, Provider] = {}
         self._broken: dict[str, str] = {}
         if providers is None:
-            self._load()
+            self._load(all_endpoints(endpoints or {}, find_local=find_local))
         else:
             self._providers = {provider.name: provider for provider in providers}
 
@@ -71,11 +88,27 @@ class Registry:
             BadRequest: the id is not of the form ``provider/model``.
             NoSuchModel: there is no provider of that name, or it has no such model.
         """
-        provider_name, name = split_model(model_id)
-        provider = self._providers.get(provider_name)
-        if provider is None:
-            raise self._unknown(provider_name, model_id)
+        provider, name = self._find(model_id)
         return provider, provider.model(name)
+
+    async def look_up(self, model_id: str) -> tuple[Provider, Model]:
+        """Do as `get`, for a prompt: ask the provider for the model's sizes if it must."""
+        provider, name = self._find(model_id)
+        if isinstance(provider, AsksForModels):
+            return provider, await provider.look_up(name)
+        return provider, provider.model(name)
+
+    async def refresh(self, *, force: bool = False) -> None:
+        """Let the providers ask for their models, side by side, and wait a little for them."""
+        asking = [
+            asyncio.ensure_future(provider.refresh(force=force))
+            for provider in self._providers.values()
+            if isinstance(provider, AsksForModels)
+        ]
+        if asking:
+            _, late = await asyncio.wait(asking, timeout=REFRESH_PATIENCE_S)
+            for task in late:
+                task.cancel()
 
     def models(self) -> list[ModelRecord]:
         """Return every model and every provider that could not be loaded, as on the wire."""
@@ -85,6 +118,8 @@ class Registry:
             try:
                 ready = provider.is_ready()
                 listed += [_to_wire(name, model, ready) for model in provider.models()]
+            except ProviderError as error:
+                broken[name] = error.message
             except Exception as error:  # noqa: BLE001  a third party's code: the rest goes on
                 broken[name] = _sentence(name, error)
         return listed + [_broken_to_wire(name, broken[name]) for name in sorted(broken)]
@@ -105,6 +140,13 @@ class Registry:
         if failures:
             raise failures[0]
 
+    def _find(self, model_id: str) -> tuple[Provider, str]:
+        provider_name, name = split_model(model_id)
+        provider = self._providers.get(provider_name)
+        if provider is None:
+            raise self._unknown(provider_name, model_id)
+        return provider, name
+
     def _unknown(self, provider_name: str, model_id: str) -> NoSuchModel:
         if provider_name in self._broken:
             return NoSuchModel(self._broken[provider_name], model=model_id)
@@ -116,11 +158,14 @@ class Registry:
             model=model_id,
         )
 
-    def _load(self) -> None:
+    def _load(self, endpoints: Iterable[Endpoint]) -> None:
         for name, target in BUILT_IN.items():
             self._add(name, lambda target=target: _built_in(target))  # type: ignore[misc]
+        for endpoint in endpoints:
+            self._add(endpoint.name, lambda it=endpoint: partial(OpenAIProvider, it))  # type: ignore[misc]
+        taken = {*BUILT_IN, *self._providers, *self._broken}
         for entry_point in importlib.metadata.entry_points(group=GROUP):
-            if entry_point.name not in BUILT_IN:  # a built-in name cannot be taken over
+            if entry_point.name not in taken:  # such a name cannot be taken over
                 self._add(entry_point.name, entry_point.load)
 
     def _add(self, name: str, load: Callable[[], Callable[[], Provider]]) -> None:

@@ -139,7 +139,7 @@ class Execution:
     async def _stream(self, gathered: Gathered, appender: Appender) -> EndChunk | Pause | None:
         """Read the provider to its end or to a pause; None where ``stop`` came first."""
         services = self._services
-        provider, model = services.registry.get(self._claimed.model)
+        provider, model = await services.registry.look_up(self._claimed.model)
         prompt = make_prompt(gathered, model, self._claimed.params)
         chunks = provider.stream(prompt)
         reading = _Reading(chunks, appender, services.store, services.config.stall_timeout_s)

@@ -29,7 +29,8 @@ class StatusHandler(ChatHandler):
 class ModelsHandler(ChatHandler):
     @requires("read")
     async def get(self) -> None:
-        self.respond(await self.service.models(self.owner))
+        refresh = queries.flag(self, "refresh")
+        self.respond(await self.service.models(self.owner, refresh=refresh))
 
 
 class MeHandler(ChatHandler):

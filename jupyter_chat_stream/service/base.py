@@ -92,7 +92,7 @@ class ServiceBase:
         store.attach(asyncio.get_running_loop())
         registry = self._registry
         if registry is None:
-            registry = await in_a_thread(Registry)
+            registry = await in_a_thread(self._load_registry)
         engine = self._make_engine(RunServices(store=store, registry=registry, config=self.config))
         hub = Hub(store, poll_interval_s=self.config.poll_interval_s)
         housekeeping = store.housekeeping(self.config)
@@ -113,6 +113,11 @@ class ServiceBase:
             housekeeping=housekeeping,
             watch=watch,
         )
+
+    def _load_registry(self) -> Registry:
+        # A worker may run on another machine, where this one's addresses mean nothing.
+        find_local = self.config.find_local_models and self.config.run_in_server
+        return Registry(endpoints=self.config.endpoints, find_local=find_local)
 
     def _make_engine(self, services: RunServices) -> Engine:
         """Make the engine that fits: one that runs here, or one that tells the workers."""

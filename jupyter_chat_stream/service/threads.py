@@ -32,8 +32,13 @@ class Threads(ServiceBase):
             "runs": await parts.store.runs.count_by_status(),
         }
 
-    async def models(self, owner: str) -> ModelList:
-        """List the models, and which one a new thread of this owner gets."""
+    async def models(self, owner: str, *, refresh: bool = False) -> ModelList:
+        """List the models, and which one a new thread of this owner gets.
+
+        Args:
+            refresh: ask the endpoints again, however new their lists are.
+        """
+        await self._parts.registry.refresh(force=refresh)
         wanted = (await self.preferences(owner))["default_model"]
         models = self._parts.registry.models()
         if not self.config.run_in_server:  # of the workers' keys nothing is known here

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from traitlets import Bool, Enum, Float, Integer, Unicode
+from traitlets import Bool, Dict, Enum, Float, Integer, Unicode
 from traitlets.config import Configurable
 
 from .events import MAX_DELTA_BYTES
@@ -49,6 +49,19 @@ class ChatStream(Configurable):
         allow_none=True,
         help="Model of new threads, as provider/model. Default and None: the first Claude model "
         "if the server finds a key when it starts, else demo/tour.",
+    ).tag(config=True)
+    endpoints = Dict(
+        help="Addresses that speak OpenAI's Chat Completions, by name: the first half of the model "
+        "ids endpoint/model. An address is an object with base_url, and if needed dialect (chat), "
+        "key_env (the environment variable that holds its key), key_file (the file that holds it), "
+        "headers (an object), models (a list of names, in place of the address's own list) and "
+        "context_tokens. The endpoint openai is there without this setting. Default: no others.",
+    ).tag(config=True)
+    find_local_models = Bool(
+        True,
+        help="Whether the server looks for Ollama, llama.cpp, LM Studio and vLLM on their usual "
+        "ports of this machine, when somebody asks for the list of models. Default: True. Set it "
+        "to False where other users of this machine are not trusted: the port may be theirs.",
     ).tag(config=True)
     system = Unicode(
         None,

@@ -6,13 +6,17 @@ Nothing here needs pytest; its fixtures are in `jupyter_chat_stream.testing.fixt
 """
 
 from .answers import Answer, ToolUse, reply_to
-from .fake_anthropic import FakeAnthropic, Request, from_script
+from .fake_anthropic import FakeAnthropic, from_script
+from .fake_openai import FakeOpenAI
+from .fake_server import FakeServer, Request
 from .scripted import STALL, Gate, ScriptedProvider, answering
 
 __all__ = [
     "STALL",
     "Answer",
     "FakeAnthropic",
+    "FakeOpenAI",
+    "FakeServer",
     "Gate",
     "Request",
     "ScriptedProvider",

@@ -1,4 +1,4 @@
-"""Run the fake Claude API as a process, which prints its address and ends on SIGTERM or SIGINT.
+"""Run a fake API as a process, which prints its address and ends on SIGTERM or SIGINT.
 
 ``GET /_requests`` lists the requests so far; ``POST /_queue`` adds answers.
 """
@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 
 from .fake_anthropic import from_script
+from .fake_openai import from_chat_script
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,12 +21,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m jupyter_chat_stream.testing")
     parser.add_argument("--port", type=int, default=0, help="0 (the default): a free one")
     parser.add_argument("--script", type=Path, help='JSON: {"default": {…}, "queue": [{…}, …]}')
+    apis = {"anthropic": from_script, "openai": from_chat_script}
+    parser.add_argument("--api", choices=apis, default="anthropic")
     given = parser.parse_args(arguments)
     script = json.loads(given.script.read_text("utf-8")) if given.script else {}
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    with from_script(script, given.port) as fake:
+    with apis[given.api](script, given.port) as fake:
         sys.stdout.write(fake.url + "\n")
         sys.stdout.flush()
         ended.wait()

@@ -1,4 +1,4 @@
-"""The scripted answers of the fake Claude API, and their events on the wire. No I/O.
+"""The scripted answers of the fake APIs, and their events on the Claude API's wire. No I/O.
 
 An `Answer` is one scripted reply: its text and parts, its pace, and at most one fault after a given
 number of chunks. A chunk is one ``content_block_delta`` event.
@@ -45,13 +45,15 @@ class Answer:
     text: str | None = None  # None: `reply_to` of the last user's turn
     chars: int | None = None  # the length of that reply; None: one sentence
     thinking: str = ""
+    refusal: str = ""  # Chat Completions only: why the model declines, after its text
+    deltas: tuple[Mapping[str, Any], ...] = ()  # Chat Completions only: these in place of the text
     tools: tuple[ToolUse, ...] = ()
     chunk_chars: int = 8
     delay_s: float = 0.0  # before each chunk
     end_delay_s: float = 0.0  # between `message_stop` and the end of the HTTP answer
     stop_reason: str | None = None  # None: tool_use with tools, else end_turn
     usage: Mapping[str, int] = field(default_factory=dict)  # the API's own names
-    status: int = 200  # with another status, `body` comes instead of a stream
+    status: int = 200  # with another status, or with a `body`, no stream comes
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None  # None: the API's error object with `error_type` and `error_message`
     error_type: str = "overloaded_error"
@@ -59,6 +61,7 @@ class Answer:
     fault: Fault | None = None
     after_chunks: int = 0  # the number of chunks before the fault
     before_headers: bool = False  # the fault (drop, reset, silence) comes before the status line
+    cut_bytes: int | None = None  # send the stream in pieces of so many bytes
     hold_after_chunks: int | None = None  # after so many chunks, wait for `FakeAnthropic.release`
 
     @classmethod

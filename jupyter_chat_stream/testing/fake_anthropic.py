@@ -1,305 +1,39 @@
-"""A fake Claude API on loopback: real HTTP and real server-sent events, scripted by a test.
-
-It runs in a thread of its own, so that a test's event loop may be blocked, killed or closed. It
-refuses what the real API refuses, records each request (never a key), and notices when the client
-disconnects. It keeps the last `MAX_RECORDS` requests, and waits for a client that does not read.
-"""
+"""The fake Claude API: what it is told to answer, in the events of the Messages API."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
-from types import TracebackType
+from collections.abc import Iterator
 from typing import Any
 
 from . import answers
 from .answers import Answer, JsonObject
-from .http_server import HttpConnection, HttpRequest, Left
+from .fake_server import FakeServer, Piece, Request
 
-MAX_RECORDS = 10_000
-START_TIMEOUT_S = 10.0
-# asyncio needs three turns of its loop from an accepted socket to `connection_made`.
-TURNS_TO_ACCEPT = 4
+_KINDS = {"content_block_delta": "chunk", "message_delta": "ending", "message_stop": "last"}
 
 
-class Request:
-    """One request for an answer, as the fake server saw it.
+class FakeAnthropic(FakeServer):
+    """The fake Claude API; ``url`` is what ANTHROPIC_BASE_URL must be."""
 
-    Attributes:
-        number: counted from 1.
-        headers: names in lower case, without those that hold a key.
-        state: ``open``, then ``done`` (everything was sent), ``failed`` (as scripted) or ``left``
-            (the client disconnected).
-        chunks_sent: the number of chunks written.
-    """
+    path = "/v1/messages"
 
-    def __init__(self, number: int, http: HttpRequest, body: Any) -> None:
-        self.number = number
-        self.has_key = "authorization" in http.headers or "x-api-key" in http.headers
-        self.headers = {
-            name: value
-            for name, value in http.headers.items()
-            if name not in ("authorization", "x-api-key")
-        }
-        self.body: JsonObject = body if isinstance(body, dict) else {}
-        self.state = "open"
-        self.chunks_sent = 0
-        self.released = asyncio.Event()
-
-    @property
-    def user_text(self) -> str:
-        """The last user's turn that is no request to continue."""
-        return answers.user_text(self.body)
-
-    @property
-    def is_continuation(self) -> bool:
-        """Whether the request asks to continue a reply that was cut."""
-        return answers.is_continuation(self.body)
-
-    @property
-    def cache_marks(self) -> int:
-        """The number of cache marks."""
-        return answers.cache_marks(self.body)
-
-    def to_json(self) -> JsonObject:
-        """Return the record as ``GET /_requests`` shows it."""
-        return {
-            "number": self.number,
-            "state": self.state,
-            "chunks_sent": self.chunks_sent,
-            "user_text": self.user_text,
-            "is_continuation": self.is_continuation,
-            "has_key": self.has_key,
-            "headers": self.headers,
-            "body": self.body,
-        }
-
-
-Rule = Callable[[Request], Answer]
-
-
-class FakeAnthropic:
-    """The fake server: a context manager, on a free port.
-
-    Args:
-        queue: answers for the next requests, in order; `add` appends more.
-        default: the answer when the queue is empty, or a function that makes it.
-        port: 0 for a free one.
-
-    Attributes:
-        url: the value for ANTHROPIC_BASE_URL.
-        connection_count: the number of connections so far.
-    """
-
-    def __init__(self, *queue: Answer, default: Answer | Rule | None = None, port: int = 0) -> None:
-        self._queue = deque(queue)
-        self._default: Answer | Rule = default if default is not None else Answer()
-        self._port = port
-        self._changed = threading.Condition()
-        self._requests: deque[Request] = deque(maxlen=MAX_RECORDS)
-        self._count = 0
-        self._connections: set[HttpConnection] = set()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._failed: BaseException | None = None
-        self.url = ""
-        self.connection_count = 0
-
-    # ---------------------------------------------------------------------- the test's side
-
-    def __enter__(self) -> FakeAnthropic:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Listen; `url` is known afterwards."""
-        started = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
-        self._thread.start()
-        if not started.wait(START_TIMEOUT_S) or self._failed is not None:
-            raise RuntimeError("the fake Claude API did not start") from self._failed
-
-    def stop(self) -> None:
-        """Close all connections and end the thread."""
-        if self._loop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._stopping.set)
-            self._thread.join(START_TIMEOUT_S)
-            self._loop = self._thread = None
-
-    @property
-    def requests(self) -> list[Request]:
-        """The requests so far, the oldest first."""
-        with self._changed:
-            return list(self._requests)
-
-    def add(self, *more: Answer) -> None:
-        """Append answers for the next requests."""
-        with self._changed:
-            self._queue.extend(more)
-
-    def set_default(self, default: Answer | Rule) -> None:
-        """Set the answer for an empty queue."""
-        with self._changed:
-            self._default = default
-
-    def release(self) -> None:
-        """Continue every answer that is held."""
-        for request in self.requests:
-            self._in_loop(request.released.set)
-
-    def wait_until(
-        self, is_true: Callable[[list[Request]], bool], timeout_s: float = 10.0
-    ) -> list[Request]:
-        """Wait until the requests fulfil a condition. Call it outside of the client's loop.
-
-        Raises:
-            TimeoutError: they did not within ``timeout_s``.
-        """
-        with self._changed:
-            if not self._changed.wait_for(lambda: is_true(list(self._requests)), timeout_s):
-                states = [(r.number, r.state, r.chunks_sent) for r in self._requests]
-                raise TimeoutError(f"the requests did not become so within {timeout_s} s: {states}")
-            return list(self._requests)
-
-    # --------------------------------------------------------------------- the server's thread
-
-    def _run(self, started: threading.Event) -> None:
-        try:
-            asyncio.run(self._serve(started))
-        except BaseException as error:  # noqa: BLE001  handed to the thread that waits for it
-            self._failed = error
-            started.set()
-
-    async def _serve(self, started: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
-        server = await self._loop.create_server(self._connect, "127.0.0.1", self._port)
-        host, port = server.sockets[0].getsockname()[:2]
-        self.url = f"http://{host}:{port}"
-        started.set()
-        await self._stopping.wait()
-        # A connection that asyncio accepts while its server closes would stay open for ever.
-        with suppress(NotImplementedError):  # Windows
-            self._loop.remove_reader(server.sockets[0].fileno())
-        for _ in range(TURNS_TO_ACCEPT):
-            await asyncio.sleep(0)
-        server.close()
-        for connection in list(self._connections):
-            connection.abort()
-
-    def _connect(self) -> HttpConnection:
-        self.connection_count += 1
-        return HttpConnection(self._answer, self._connections)
-
-    def _in_loop(self, act: Callable[[], Any]) -> None:
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(act)
-
-    async def _answer(self, http: HttpRequest, connection: HttpConnection) -> None:
-        if http.method == "GET" and http.path == "/_requests":
-            await connection.send_json(200, [request.to_json() for request in self.requests])
-        elif http.method == "POST" and http.path == "/_queue":
-            self.add(*(Answer.from_json(given) for given in http.json()))
-            await connection.send_json(200, {"queued": len(self._queue)})
-        elif http.method == "POST" and http.path.split("?")[0].endswith("/v1/messages"):
-            await self._answer_prompt(http, connection)
-        else:
-            wrong = answers.error_body("not_found_error", "Not found")
-            await connection.send_json(404, wrong)
-
-    async def _answer_prompt(self, http: HttpRequest, connection: HttpConnection) -> None:
-        with self._changed:
-            self._count += 1
-            request = Request(self._count, http, http.json())
-            self._requests.append(request)
-            self._changed.notify_all()
-        try:
-            await self._send(self._choose(request), request, connection)
-        except (Left, asyncio.CancelledError):
-            if request.state == "open":
-                self._note(request, state="left")
-            raise
-
-    def _choose(self, request: Request) -> Answer:
-        refusal = answers.refusal_of(request.body, has_key=request.has_key)
-        if refusal is not None:
-            return refusal
-        with self._changed:
-            if self._queue:
-                return self._queue.popleft()
-            default = self._default
-        return default if isinstance(default, Answer) else default(request)
-
-    async def _send(self, answer: Answer, request: Request, connection: HttpConnection) -> None:
-        """Send an answer. Its state changes before its last bytes, to which a client may react."""
-        if answer.before_headers and answer.fault is not None:
-            await self._fail(answer, request, connection)
-            return
-        headers = {"request-id": f"req_fake_{request.number}", **answer.headers}
-        if answer.status != 200:
-            body = answer.body
-            if body is None:
-                body = answers.error_body(answer.error_type, answer.error_message)
-            self._note(request, state="failed")
-            await connection.send_json(answer.status, body, headers)
-            return
-        await connection.begin_stream({"content-type": "text/event-stream", **headers})
+    def pieces(self, answer: Answer, request: Request) -> Iterator[Piece]:
+        """Yield the events of a reply."""
         for event in answers.stream_events(answer, request.body, request.number):
-            is_chunk = event["type"] == "content_block_delta"
-            if is_chunk and answer.fault and request.chunks_sent >= answer.after_chunks:
-                break
-            if event["type"] == "message_delta" and answer.fault:
-                break  # the answer fails even if it has fewer chunks than `after_chunks`
-            if event["type"] == "message_stop":
-                self._note(request, state="done")
-            if is_chunk:
-                await self._before_chunk(answer, request)
-                self._note(request, chunks_sent=request.chunks_sent + 1)
-            await connection.send_chunk(answers.to_sse(event))
-        if answer.fault is not None:
-            await self._fail(answer, request, connection)
-        else:
-            await asyncio.sleep(answer.end_delay_s)
-            await connection.end_stream()
+            kind: Any = _KINDS.get(event["type"], "other")
+            yield Piece(data=answers.to_sse(event), kind=kind)
 
-    async def _before_chunk(self, answer: Answer, request: Request) -> None:
-        if answer.delay_s:
-            await asyncio.sleep(answer.delay_s)
-        if answer.hold_after_chunks == request.chunks_sent:
-            await request.released.wait()
+    def refusal_of(self, request: Request) -> Answer | None:
+        """Refuse what the real API refuses."""
+        return answers.refusal_of(request.body, has_key=request.has_key)
 
-    async def _fail(self, answer: Answer, request: Request, connection: HttpConnection) -> None:
-        if answer.fault == "silence":
-            await asyncio.get_running_loop().create_future()
-        self._note(request, state="failed")
-        if answer.fault == "reset":
-            connection.reset()
-        elif answer.fault == "drop":
-            connection.drop()
-        else:
-            if answer.fault == "garbage":
-                await connection.send_chunk(answers.GARBAGE)
-            elif answer.fault == "error":
-                error = answers.error_body(answer.error_type, answer.error_message)
-                await connection.send_chunk(answers.to_sse(error))
-            await connection.end_stream()
+    def error_of(self, type_: str, message: str) -> Any:
+        """Return the API's error object."""
+        return answers.error_body(type_, message)
 
-    def _note(self, request: Request, **changes: Any) -> None:
-        with self._changed:
-            for name, value in changes.items():
-                setattr(request, name, value)
-            self._changed.notify_all()
+    def to_sse(self, error: Any) -> bytes:
+        """Return an error as an event."""
+        return answers.to_sse(error)
 
 
 def from_script(script: JsonObject, port: int = 0) -> FakeAnthropic:

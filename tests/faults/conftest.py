@@ -97,7 +97,7 @@ def make_worker(
 
 @pytest.fixture
 def make_fake(tmp_path: Path) -> Iterator[MakeFake]:
-    """Start a fake Claude API; the arguments are its usual answer."""
+    """Start a fake API; the arguments are its usual answer, and which `api` it is."""
     made: list[FakeApi] = []
 
     def make(**default: Any) -> FakeApi:

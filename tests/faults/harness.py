@@ -193,13 +193,17 @@ class Server(Process):
 
 
 class FakeApi:
-    """The fake Claude API as a process of its own, which outlives every server."""
+    """A fake API as a process of its own, which outlives every server."""
 
-    def __init__(self, folder: Path, **default: Any) -> None:
+    def __init__(self, folder: Path, *, api: str = "anthropic", **default: Any) -> None:
         script = folder / "answers.json"
         script.write_text(json.dumps({"default": default}))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "jupyter_chat_stream.testing", "--script", str(script)],
+            [
+                sys.executable,
+                *f"-m jupyter_chat_stream.testing --api {api} --script".split(),
+                script,
+            ],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,

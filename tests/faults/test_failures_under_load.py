@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.testing import Answer, FakeAnthropic, reply_to
-from jupyter_chat_stream.testing.fake_anthropic import Request
+from jupyter_chat_stream.testing import Answer, FakeAnthropic, Request, reply_to
 from tests.faults.databases import FaultyDatabase
 from tests.faults.failures import CUTS, FINAL, PASSING
 from tests.faults.harness import KEY, Server

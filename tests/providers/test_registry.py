@@ -91,7 +91,7 @@ def test_the_built_in_providers_need_no_installed_metadata(
 ) -> None:
     install(monkeypatch)
     registry = Registry()
-    assert set(registry.providers) == {"anthropic", "demo"}
+    assert set(registry.providers) == {"anthropic", "demo", "openai"}
     assert not registry.broken
 
 

@@ -431,7 +431,7 @@ async def test_what_nobody_foresaw_is_500_with_an_id_that_is_in_the_log(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def explode(*_: Any) -> None:
+    async def explode(*_: Any, **__: Any) -> None:
         raise RuntimeError(" ".join(["tell", "nobody"]))
 
     service = await chat_server.host.service()

@@ -207,7 +207,7 @@ async def test_a_start_that_nobody_foresaw_is_503_with_an_id(
 async def test_a_busy_database_in_the_middle_of_work_is_503(
     chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def busy(*_: Any) -> None:
+    async def busy(*_: Any, **__: Any) -> None:
         raise DatabaseBusy("The database is locked by another program. Try again.")
 
     monkeypatch.setattr(chat_server.service, "models", busy)

@@ -132,7 +132,7 @@ async def test_providers_are_loaded_beside_the_loop(
     """Somebody else's provider may import what it likes."""
     loaded_in: list[int] = []
 
-    def load() -> Registry:
+    def load(**_: object) -> Registry:
         loaded_in.append(threading.get_ident())
         return Registry([ScriptedProvider()])
 

@@ -41,7 +41,7 @@ async def check(response: httpx2.Response, prompt: Prompt, key: str) -> None:
     """
     if media_type(response) == EVENT_STREAM:
         return
-    body = await _beginning(response)
+    body = await beginning(response)
     raise not_the_provider(response, body, prompt, key)
 
 
@@ -88,7 +88,7 @@ def _target(response: httpx2.Response) -> str:
     return as_line(found[1].rpartition("@")[2], MAX_NAME_CHARS) if found else ""
 
 
-async def _beginning(response: httpx2.Response) -> str:
+async def beginning(response: httpx2.Response) -> str:
     """Read the beginning of a page, for its title, for at most READ_TIMEOUT_S."""
     found = bytearray()
 

@@ -39,6 +39,7 @@ class KeySource:
     def __init__(self, path: Path | None = None, environ: Mapping[str, str] | None = None) -> None:
         self._path = path
         self._environ = os.environ if environ is None else environ
+        self.env_key = ENV_KEY
         self._seen: tuple[object, ...] = ()
         self._key = ""
 
@@ -57,8 +58,8 @@ class KeySource:
             MissingKey: there is no key, or other users can read its file.
             BadKey: the text found cannot be a key.
         """
-        key = self._environ.get(ENV_KEY, "").strip()
-        where = f"the environment variable {ENV_KEY}"
+        key = self._environ.get(self.env_key, "").strip()
+        where = f"the environment variable {self.env_key}"
         if not key:
             key = self._read_file()
             where = f"the key file {str(self.path)!r}"

@@ -75,7 +75,7 @@ def _messages(prompt: Prompt, paused: list[ContentBlockParam]) -> list[MessagePa
     partial = prompt.partial.rstrip()
     if partial:
         messages.append(_message("assistant", partial))
-        messages.append(_message("user", _continue(prompt.partial)))
+        messages.append(_message("user", continuation(prompt.partial)))
     if not messages or messages[-1]["role"] != "user":
         raise BadRequest("The prompt must end with a user's turn that is not blank.")
     if paused:
@@ -108,7 +108,7 @@ def _text_block(text: str, *, cache: bool = False) -> TextBlockParam:
     return block
 
 
-def _continue(partial: str) -> str:
+def continuation(partial: str) -> str:
     tail = json.dumps(partial[-CONTINUE_TAIL_CHARS:], ensure_ascii=False)
     return (
         f"{CONTINUE_MARK} The reader has kept all of it. It ends, as a JSON string, with {tail}. "

@@ -1,0 +1,241 @@
+"""Endpoints: named addresses that speak OpenAI's Chat Completions, as the settings name them.
+
+``ChatStream.endpoints`` adds endpoints and changes those that are there without it: ``openai``, and
+the usual local addresses of Ollama, llama.cpp's server, LM Studio and vLLM. A local one that nobody
+configured is asked on 127.0.0.1 only, and without a key.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...shared.errors import InvalidInput
+from ...shared.spelling import did_you_mean
+
+DIALECT = "chat"
+FIELDS = (
+    "base_url", "context_tokens", "dialect", "headers", "key_env", "key_file", "models",
+)  # fmt: skip
+TAKEN = ("anthropic", "demo")  # providers with code of their own
+MAX_MODEL_NAME_CHARS = 160  # with the endpoint's name a model id stays below 200 characters
+MAX_MODELS = 1_000
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A named address that speaks one dialect."""
+
+    name: str
+    base_url: str
+    product: str = ""
+    """The name of the server's program, for sentences; empty if it is not known."""
+    key_env: str | None = None
+    """The environment variable that holds the key; None where no key is sent."""
+    key_file: Path | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    models: tuple[str, ...] = ()
+    """The models to offer instead of those that the address lists."""
+    context_tokens: int | None = None
+    is_configured: bool = True
+    """False for those that are there without the setting."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the address can only be this machine."""
+        return is_loopback(urlsplit(self.base_url).hostname or "")
+
+    @property
+    def is_openai(self) -> bool:
+        """Whether it is OpenAI itself: its newer models do not take ``max_tokens``."""
+        host = urlsplit(self.base_url).hostname or ""
+        return host == "api.openai.com" or host.endswith((".openai.com", ".openai.azure.com"))
+
+    @property
+    def needs_key(self) -> bool:
+        return self.key_env is not None or self.key_file is not None
+
+    @property
+    def place(self) -> str:
+        """Host and port, as a person knows them: ``localhost:11434``."""
+        parts = urlsplit(self.base_url)
+        host = "localhost" if self.is_local else parts.hostname or ""
+        return host if parts.port is None else f"{host}:{parts.port}"
+
+    @property
+    def title(self) -> str:
+        """The subject of a sentence about this endpoint."""
+        return self.product or f"The endpoint {self.name!r}"
+
+
+OPENAI = Endpoint(
+    name="openai",
+    base_url="https://api.openai.com/v1",
+    product="OpenAI",
+    key_env="OPENAI_API_KEY",
+    is_configured=False,
+)
+USUAL_LOCAL = tuple(
+    Endpoint(
+        name=name, base_url=f"http://127.0.0.1:{port}/v1", product=product, is_configured=False
+    )
+    for name, port, product in (
+        ("ollama", 11434, "Ollama"),
+        ("llamacpp", 8080, "llama.cpp"),
+        ("lmstudio", 1234, "LM Studio"),
+        ("vllm", 8000, "vLLM"),
+    )
+)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host of a URL can only mean this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def all_endpoints(given: Mapping[str, object], *, find_local: bool) -> tuple[Endpoint, ...]:
+    """Return every endpoint of a process.
+
+    Args:
+        given: the setting ``ChatStream.endpoints``.
+        find_local: whether the usual local addresses are among them without being configured.
+
+    Raises:
+        InvalidInput: the setting cannot be used.
+    """
+    known = {endpoint.name: endpoint for endpoint in (OPENAI, *USUAL_LOCAL)}
+    listed = {"openai": OPENAI}
+    if find_local:
+        listed |= {endpoint.name: endpoint for endpoint in USUAL_LOCAL}
+    for name, fields in given.items():
+        listed[name] = _parse(name, fields, known.get(name))
+    return tuple(listed.values())
+
+
+def _parse(name: str, given: Any, default: Endpoint | None) -> Endpoint:
+    where = f"--ChatStream.endpoints: the endpoint {name!r}"
+    if name in TAKEN:
+        raise InvalidInput(f"{where} cannot be replaced. Give yours another name.")
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"{where} needs another name: at most 32 of a-z, 0-9, '.', '_' and '-', and a letter "
+            "or a digit first."
+        )
+    if not isinstance(given, Mapping):
+        raise InvalidInput(f"{where} must be an object, such as {{'base_url': 'http://…/v1'}}.")
+    for key in given:
+        if key not in FIELDS:
+            meant = did_you_mean(str(key), FIELDS)
+            raise InvalidInput(
+                f"{where} has no field {key!r}.{meant} It takes: {', '.join(FIELDS)}."
+            )
+    dialect = given.get("dialect", DIALECT)
+    if dialect != DIALECT:
+        raise InvalidInput(f"{where}: 'dialect' must be 'chat', not {dialect!r}.")
+    if default is None and "base_url" not in given:
+        raise InvalidInput(f"{where} needs a 'base_url', such as 'http://localhost:8000/v1'.")
+    base = default or Endpoint(name=name, base_url="")
+    return Endpoint(
+        name=name,
+        product=base.product,
+        base_url=parse_base_url(where, given["base_url"]) if "base_url" in given else base.base_url,
+        key_env=_key_env(where, given.get("key_env", base.key_env)),
+        key_file=_key_file(where, given.get("key_file")),
+        headers=_headers(where, given.get("headers")),
+        models=_models(where, given.get("models")),
+        context_tokens=_context_tokens(where, given.get("context_tokens")),
+    )
+
+
+def parse_base_url(where: str, value: Any) -> str:
+    """Check the address of an endpoint.
+
+    Raises:
+        InvalidInput: it is no such address; `where` names its place.
+    """
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+        is_address = is_address and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_address = False
+    if not is_address or not str(value).isascii() or any(char.isspace() for char in str(value)):
+        raise InvalidInput(
+            f"{where}: the address must be a URL such as 'http://localhost:8000/v1'."
+        )
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise InvalidInput(
+            f"{where}: the address may hold no user, password, query or fragment. A key belongs in "
+            "the file or the variable that 'key_file' or 'key_env' names."
+        )
+    return str(value).rstrip("/")
+
+
+def _key_env(where: str, value: Any) -> str | None:
+    if value is not None and not (isinstance(value, str) and _ENV_NAME.fullmatch(value)):
+        raise InvalidInput(f"{where}: 'key_env' must be the name of an environment variable.")
+    return value
+
+
+def _key_file(where: str, value: Any) -> Path | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise InvalidInput(f"{where}: 'key_file' must be the path of a file that holds the key.")
+    return Path(value).expanduser()
+
+
+def _headers(where: str, value: Any) -> Mapping[str, str]:
+    if value is None:
+        return {}
+    fits = isinstance(value, Mapping) and all(
+        isinstance(name, str) and _HEADER_NAME.fullmatch(name)
+        and isinstance(text, str) and text.isascii() and text.isprintable()
+        for name, text in value.items()
+    )  # fmt: skip
+    if not fits:  # without its value, which may be a key
+        raise InvalidInput(f"{where}: 'headers' must be names of headers with a line of text each.")
+    return dict(value)
+
+
+def _models(where: str, value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)) or not all(map(is_model_name, value)):
+        raise InvalidInput(
+            f"{where}: 'models' must be a list of names with at most {MAX_MODEL_NAME_CHARS} "
+            "characters each."
+        )
+    return tuple(value[:MAX_MODELS])
+
+
+def is_model_name(value: Any) -> bool:
+    """Return whether a model may have this name; it may hold ``/``, ``:`` and blanks."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= MAX_MODEL_NAME_CHARS
+        and value.isprintable()
+        and value == value.strip()
+    )
+
+
+def _context_tokens(where: str, value: Any) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 512:
+        raise InvalidInput(f"{where}: 'context_tokens' must be a whole number, at least 512.")
+    return value

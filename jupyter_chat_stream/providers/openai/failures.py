@@ -1,0 +1,241 @@
+"""Every way a request to Chat Completions fails, as a class of the project's tree.
+
+The error's own ``code`` and ``type`` decide before the status, because an error inside a stream
+comes with status 200. What a server says is quoted only for a refused request, where nobody could
+act without it, and only when it quotes neither a key nor the prompt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...shared.errors import (
+    BadKey,
+    BadRequest,
+    NoSuchModel,
+    NotTheProvider,
+    Overloaded,
+    PromptTooLong,
+    ProviderDown,
+    ProviderError,
+    RateLimited,
+    Refusal,
+    Stalled,
+    StreamCut,
+)
+from ..anthropic import foreign
+from ..anthropic.failures import MAX_QUOTE_CHARS, retry_after_s
+from ..anthropic.quoting import may_quote
+from ..base import Prompt
+from .endpoints import Endpoint
+from .listing import unreachable
+
+_CODES: Mapping[str, type[ProviderError]] = {
+    "invalid_api_key": BadKey,
+    "authentication_error": BadKey,
+    "permission_error": BadKey,
+    "model_not_found": NoSuchModel,
+    "context_length_exceeded": PromptTooLong,
+    "exceed_context_size_error": PromptTooLong,  # llama.cpp
+    "insufficient_quota": BadRequest,
+    "content_filter": Refusal,
+    "content_policy_violation": Refusal,
+    "rate_limit_exceeded": RateLimited,
+    "rate_limit_error": RateLimited,
+    "overloaded_error": Overloaded,
+    "server_error": ProviderDown,
+    "timeout_error": ProviderDown,
+    "invalid_request_error": BadRequest,
+}
+_STATUSES: Mapping[int, type[ProviderError]] = {
+    401: BadKey,
+    403: BadKey,
+    404: NoSuchModel,
+    408: ProviderDown,
+    409: ProviderDown,
+    413: PromptTooLong,
+    429: RateLimited,
+    529: Overloaded,
+}
+_PASSING = (RateLimited, Overloaded, ProviderDown)
+_LOGIN_STATUS = 511  # "network authentication required": a captive portal
+_TOO_LONG = re.compile(
+    r"(?i)maximum context length|context[ _](length|size|window)|prompt is too long|too many tokens"
+)
+_OVERLOADED = re.compile(r"(?i)overloaded|server busy")
+_FILTERED = re.compile(r"(?i)content management policy|flagged|content filter")
+_NO_MODEL = re.compile(r"(?i)\bmodel\b.*(not found|does not exist|not exist|no such)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was asked, of whom, and with which secrets: what a sentence needs and must not tell."""
+
+    endpoint: Endpoint
+    prompt: Prompt
+    key: str = field(default="", repr=False)
+
+    def quote(self, said: str) -> str:
+        """Return what a server says as a sentence; empty where it quotes a secret."""
+        line = " ".join(said.split())[:MAX_QUOTE_CHARS]
+        secrets = [self.key, *self.endpoint.headers.values()]
+        if not line or any(secret and secret in said for secret in secrets):
+            return ""
+        return f" It says: {line}" if may_quote(line, self.prompt, self.key) else ""
+
+
+def from_status(error: Any, asked: Asked, now: Callable[[], float]) -> ProviderError:
+    """Translate an ``openai.APIStatusError``."""
+    response, status = error.response, error.status_code
+    is_json = foreign.media_type(response).endswith("json")
+    page = error.body if isinstance(error.body, str) and not is_json else None
+    is_passing = status in (408, 429, 529) or status >= 500
+    if 300 <= status < 400 or status == _LOGIN_STATUS or (page and not is_passing):
+        return not_the_provider(response, page or "", asked)
+    facts: dict[str, Any] = {"http_status": status}
+    if isinstance(error.request_id, str):
+        facts["request_id"] = error.request_id[:128]
+    wait_s = retry_after_s(response.headers, now)
+    if page:
+        what = foreign.describe(response, page, asked.prompt, asked.key)
+        return _kind("", "", status)(
+            f"A server in between answered for {asked.endpoint.title}: {what}.",
+            retry_after_s=wait_s,
+            **facts,
+        )
+    return _translate(error.body, status, asked, wait_s, facts)
+
+
+def from_stream(body: Any, asked: Asked) -> ProviderError:
+    """Translate an error object that came inside an answer with status 200."""
+    return _translate(body, 200, asked, None, {})
+
+
+def _translate(
+    body: Any, status: int, asked: Asked, wait_s: float | None, facts: dict[str, Any]
+) -> ProviderError:
+    codes, said = _read(body)
+    if status == 404 and not any(code in _CODES for code in codes) and not _NO_MODEL.search(said):
+        return NotTheProvider(
+            f"{asked.endpoint.title} has no Chat Completions at {asked.endpoint.place} (status "
+            f"404). Look at the 'base_url' of the endpoint {asked.endpoint.name!r}: it often ends "
+            f"with /v1.{asked.quote(said)}",
+            **facts,
+        )
+    number = next((int(code) for code in codes if code.isdigit() and len(code) == 3), 0)
+    kind = next((_kind(code, said, status or number) for code in codes if code in _CODES), None)
+    kind = kind or _kind("", said, number if status < 300 else status)
+    if kind in _PASSING:
+        facts["retry_after_s"] = wait_s
+    if kind is NoSuchModel:
+        facts["model"] = f"{asked.endpoint.name}/{asked.prompt.model}"
+    sentence = _SENTENCES[kind].format(
+        who=asked.endpoint.title, model=asked.prompt.model, name=asked.endpoint.name
+    )
+    if kind is BadRequest:
+        sentence += asked.quote(said)
+    if kind is NoSuchModel and asked.endpoint.product == "Ollama":
+        sentence += f" To install it: ollama pull {asked.prompt.model}"
+    return kind(sentence, **facts)
+
+
+def _read(body: Any) -> tuple[list[str], str]:
+    """Return the codes and the words of an error, in any of the servers' forms."""
+    if isinstance(body, Mapping) and isinstance(body.get("error"), (Mapping, str)):
+        body = body["error"]
+    if isinstance(body, str):
+        return [], body
+    if not isinstance(body, Mapping):
+        return [], ""
+    codes = [body.get("code"), body.get("type")]
+    said = next((body[k] for k in ("message", "detail") if isinstance(body.get(k), str)), "")
+    return [str(code) for code in codes if isinstance(code, (str, int))], said
+
+
+def _kind(code: str, said: str, status: int) -> type[ProviderError]:
+    if code not in _PASSING_CODES and status not in (401, 404, 429) and status < 500:
+        if _TOO_LONG.search(said):
+            return PromptTooLong
+        if _FILTERED.search(said):
+            return Refusal
+    if _OVERLOADED.search(said) and (status >= 500 or status < 300):
+        return Overloaded
+    by_code = _CODES.get(code)
+    if by_code is not None and (status < 300 or by_code is not BadRequest or code in _FINAL_CODES):
+        return by_code
+    if status in _STATUSES:
+        return _STATUSES[status]
+    return BadRequest if 400 <= status < 500 else ProviderDown
+
+
+_PASSING_CODES = tuple(code for code, kind in _CODES.items() if kind in _PASSING)
+_FINAL_CODES = ("insufficient_quota",)  # of status 429, but waiting does not help
+_SENTENCES: Mapping[type[ProviderError], str] = {
+    BadKey: (
+        "{who} refuses the key of this server, or the key may not do this, or there is none. Put a "
+        "valid one where 'key_env' or 'key_file' of the endpoint {name!r} says."
+    ),
+    NoSuchModel: "{who} has no model {model!r}, or this key may not use it. Choose another.",
+    PromptTooLong: (
+        "The conversation is longer than the model {model!r} can read. "
+        "Start a new thread, or choose a model with a larger context."
+    ),
+    RateLimited: "{who} has had enough requests from this server for now (rate limit).",
+    Overloaded: "{who} is overloaded at the moment.",
+    ProviderDown: "{who} failed on its side.",
+    BadRequest: "{who} does not take this request.",
+    Refusal: "{who} declined this request: a content filter blocked it.",
+}
+
+
+def from_connection(error: BaseException, asked: Asked, *, has_begun: bool) -> ProviderError:
+    """Translate a failure of the network.
+
+    Args:
+        has_begun: whether the answer had begun; then it was cut, else there was no connection.
+    """
+    endpoint = asked.endpoint
+    causes = [error, *_causes(error)]
+    names = {cls.__name__ for cause in causes for cls in type(cause).__mro__}
+    # The SDK's transport calls a refused connection a timeout, too.
+    is_refused = bool(names & {"ClientConnectorError", "ConnectError"})
+    is_timeout = not is_refused and bool(names & {"TimeoutException", "TimeoutError"})
+    reason = type(causes[-1]).__name__
+    if has_begun:
+        if is_timeout:
+            return Stalled(f"{endpoint.title} fell silent in the middle of the answer ({reason}).")
+        return StreamCut(f"The connection broke in the middle of the answer ({reason}).")
+    if is_timeout:
+        return ProviderDown(
+            f"{endpoint.title} at {endpoint.place} did not answer in time ({reason})."
+        )
+    if endpoint.is_local and not is_refused:
+        return ProviderDown(
+            f"{endpoint.title} on {endpoint.place} closed the connection before it answered "
+            f"({reason}). Look at its log."
+        )
+    return unreachable(endpoint, reason)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return what led to an error, the nearest first: the SDK wraps the transport's errors."""
+    found: list[BaseException] = []
+    cause = error.__cause__ or error.__context__
+    while cause is not None and cause not in found and len(found) < 8:
+        found.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return found
+
+
+def not_the_provider(response: Any, body: str, asked: Asked) -> NotTheProvider:
+    """Return the error for an answer that is not the API's."""
+    what = foreign.describe(response, body, asked.prompt, asked.key)
+    return NotTheProvider(
+        f"What answers for the endpoint {asked.endpoint.name!r} is no server of Chat Completions: "
+        f"{what}. Look at its 'base_url' in --ChatStream.endpoints and at the proxies of the "
+        "Jupyter server; one of them may want somebody to sign in.",
+        http_status=response.status_code,
+    )

@@ -1,0 +1,176 @@
+"""Asks an address which models it has, and how much they can read.
+
+Every server answers ``GET /v1/models``; Ollama, llama.cpp and LM Studio tell the sizes elsewhere.
+One round is bounded in time, bytes and models. It follows no redirection, and a local address is
+never asked through a proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ...shared.errors import BadKey, NotTheProvider, ProviderDown, ProviderError
+from ..base import Model
+from . import sizes
+from .endpoints import MAX_MODELS, Endpoint, is_model_name
+from .sizes import Entry
+
+if TYPE_CHECKING:
+    import aiohttp
+
+LIST_TIMEOUT_S = 2.0
+MAX_LIST_BYTES = 8 * 1024 * 1024
+MAX_AT_ONCE = 8  # requests of one round for the details of models
+
+
+@dataclass(kw_only=True)
+class Lister:
+    """Asks one endpoint, and remembers the details of models that have not changed."""
+
+    endpoint: Endpoint
+    details: dict[tuple[str, object], Any] = field(default_factory=dict)
+
+    async def ask(self, key: str) -> tuple[Model, ...]:
+        """Return the models that the address lists, those that answer in a chat.
+
+        Raises:
+            ProviderError: it does not answer, or what answers is no list of models.
+        """
+        import aiohttp
+
+        headers = {**self.endpoint.headers}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        timeout = aiohttp.ClientTimeout(total=LIST_TIMEOUT_S)
+        try:
+            async with aiohttp.ClientSession(
+                headers=headers, timeout=timeout, trust_env=not self.endpoint.is_local
+            ) as http:
+                entries = _entries(await self._get(http, f"{self.endpoint.base_url}/models"))
+                entries = await self._with_details(http, entries)
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise self._unreachable(error) from None
+        chosen = [e for e in entries if sizes.is_chat_model(self.endpoint, e["id"])]
+        return tuple(sizes.describe(self.endpoint, e["id"], e) for e in chosen[:MAX_MODELS])
+
+    async def _with_details(self, http: aiohttp.ClientSession, entries: list[Entry]) -> list[Entry]:
+        """Add the sizes that the server tells at an address of its own."""
+        owner = str(entries[0].get("owned_by", "")) if entries else ""
+        root = self.endpoint.base_url.removesuffix("/v1")
+        if owner == "library":  # Ollama
+            return await self._from_ollama(http, root, entries)
+        if owner == "llamacpp":
+            props = await self._try(http, f"{root}/props")
+            return [sizes.from_llamacpp(entry, props) for entry in entries]
+        if owner == "organization_owner":  # LM Studio
+            listed = await self._try(http, f"{root}/api/v0/models")
+            details = {entry["id"]: entry for entry in _entries(listed, is_needed=False)}
+            found = [sizes.from_lmstudio(e, details.get(e["id"], {})) for e in entries]
+            return [entry for entry in found if entry is not None]
+        return entries
+
+    async def _from_ollama(
+        self, http: aiohttp.ClientSession, root: str, entries: list[Entry]
+    ) -> list[Entry]:
+        running = await self._try(http, f"{root}/api/ps")
+        loaded = running.get("models") if isinstance(running, Mapping) else None
+        contexts = {
+            one.get("name"): one.get("context_length")
+            for one in (loaded if isinstance(loaded, list) else [])
+            if isinstance(one, Mapping)
+        }
+        at_once = asyncio.Semaphore(MAX_AT_ONCE)
+
+        async def show(entry: Entry) -> Entry | None:
+            which = (entry["id"], entry.get("created"))
+            if which not in self.details:
+                async with at_once:
+                    shown = await self._try(http, f"{root}/api/show", {"model": entry["id"]})
+                if shown is None:
+                    return entry
+                self.details[which] = shown
+            return sizes.from_ollama(entry, self.details[which], contexts.get(entry["id"]))
+
+        shown = await asyncio.gather(*(show(entry) for entry in entries[:MAX_MODELS]))
+        kept = {(entry["id"], entry.get("created")) for entry in entries}
+        self.details = {which: one for which, one in self.details.items() if which in kept}
+        return [entry for entry in shown if entry is not None]
+
+    async def _try(self, http: aiohttp.ClientSession, url: str, body: Any = None) -> Any:
+        """Ask for details; None where the server has none: the models are listed without."""
+        import aiohttp
+
+        try:
+            return await self._get(http, url, body)
+        except (TimeoutError, ProviderError, aiohttp.ClientError, OSError):
+            return None
+
+    async def _get(self, http: aiohttp.ClientSession, url: str, body: Any = None) -> Any:
+        method = "GET" if body is None else "POST"
+        async with http.request(method, url, json=body, allow_redirects=False) as response:
+            if response.status in (401, 403):
+                raise BadKey(
+                    f"{self.endpoint.title} refuses the key of this server (status "
+                    f"{response.status}), or needs one: see 'key_env' and 'key_file'.",
+                    http_status=response.status,
+                )
+            if response.status >= 500 or response.status in (408, 429):
+                raise ProviderDown(
+                    f"{self.endpoint.title} failed on its side (status {response.status}).",
+                    http_status=response.status,
+                )
+            content = bytearray()
+            async for piece in response.content.iter_any():
+                content += piece
+                if len(content) > MAX_LIST_BYTES:
+                    break
+            try:
+                if response.status != 200 or len(content) > MAX_LIST_BYTES:
+                    raise ValueError
+                return json.loads(content)
+            except (ValueError, RecursionError):
+                raise _no_list(self.endpoint, response.status) from None
+
+    def _unreachable(self, error: BaseException) -> ProviderDown:
+        if isinstance(error, asyncio.TimeoutError):
+            return ProviderDown(
+                f"{self.endpoint.title} at {self.endpoint.place} did not answer within "
+                f"{LIST_TIMEOUT_S:g} s."
+            )
+        return unreachable(self.endpoint, type(error).__name__)
+
+
+def unreachable(endpoint: Endpoint, reason: str) -> ProviderDown:
+    """Return the error for an address where nothing listens."""
+    if endpoint.is_local:
+        return ProviderDown(
+            f"{endpoint.title} is not running on {endpoint.place}. Start it, or choose a model of "
+            "another endpoint."
+        )
+    return ProviderDown(
+        f"{endpoint.title} at {endpoint.place} cannot be reached ({reason}). Look at the network, "
+        "at --ChatStream.endpoints and at the proxy settings of the Jupyter server."
+    )
+
+
+def _no_list(endpoint: Endpoint, status: int) -> NotTheProvider:
+    return NotTheProvider(
+        f"What answers at {endpoint.place} does not list models (status {status}). Look at the "
+        f"'base_url' of the endpoint {endpoint.name!r}: it often ends with /v1.",
+        http_status=status,
+    )
+
+
+def _entries(listed: Any, *, is_needed: bool = True) -> list[Entry]:
+    """Read ``{data: [{id, …}]}``; entries without a usable name are left out."""
+    data = listed.get("data") if isinstance(listed, Mapping) else listed
+    if not isinstance(data, list):  # Ollama without any model: null
+        if is_needed and not (isinstance(listed, Mapping) and listed.get("object") == "list"):
+            raise NotTheProvider("What answers does not list models.")
+        return []
+    entries = [entry for entry in data if isinstance(entry, Mapping)]
+    return [entry for entry in entries if is_model_name(entry.get("id"))][:MAX_MODELS]

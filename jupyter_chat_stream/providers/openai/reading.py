@@ -1,0 +1,238 @@
+"""From the chunks of Chat Completions to ours: fed one at a time, no I/O.
+
+::
+
+    {delta: content | reasoning | tool_calls | refusal} … ─► {finish_reason} ─► {usage} ─► [DONE]
+
+The SDK raises nothing when a stream is cut, so this module decides whether it was whole: it was, if
+a finish reason came. The usage and ``[DONE]`` may be missing. Unknown fields are ignored, and a
+field of another type than the API's counts as missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...shared.errors import NotTheProvider, Refusal, StreamCut
+from ..anthropic.quoting import as_line
+from ..base import (
+    Chunk,
+    EndChunk,
+    Model,
+    Prompt,
+    ReasoningChunk,
+    TextChunk,
+    ToolCallChunk,
+    ToolInputChunk,
+)
+from .endpoints import Endpoint
+
+MAX_EXPLANATION_CHARS = 500
+CONTEXT_IS_FULL_WITHIN = 32  # tokens: templates add some that no server counts
+
+_STOP_REASONS = {
+    "stop": "end_turn",
+    "eos": "end_turn",
+    "length": "max_tokens",
+    "model_length": "model_context_window_exceeded",  # Mistral
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+}
+_FILTERED = ("content_filter", "refusal")
+_BROKEN = ("error", "abort")  # OpenRouter, Mistral; vLLM
+_CUT_BY_ITSELF = ("max_tokens", "model_context_window_exceeded")
+
+
+@dataclass(kw_only=True)
+class _Call:
+    """A tool call whose input is growing."""
+
+    id: str
+    name: str
+    pieces: list[str] = field(default_factory=list)
+
+    def input(self) -> dict[str, object] | None:
+        """Return the whole input; None where it is not whole."""
+        text = "".join(self.pieces)
+        try:
+            value = json.loads(text) if text.strip() else {}
+        except ValueError:
+            return None
+        return value if isinstance(value, dict) else None
+
+
+class ChatReading:
+    """The state of reading one answer.
+
+    Args:
+        prompt: for the names and the length that was asked for, and the partial text.
+        endpoint: for the sentences.
+        model: for the size of its context.
+    """
+
+    def __init__(self, prompt: Prompt, endpoint: Endpoint, model: Model) -> None:
+        self._prompt, self._endpoint, self._model = prompt, endpoint, model
+        self._has_chunks = False
+        self._finish_reason: str | None = None
+        self._refusal: list[str] = []
+        self._usage: dict[str, int] = {}
+        self._calls: dict[int, _Call] = {}
+        # The server got the partial text without the blanks at its end, so a model that goes on
+        # properly writes them again; those that are there already are dropped.
+        kept = prompt.partial.rstrip()
+        self._blanks_again = prompt.partial[len(kept) :] if kept else ""
+
+    def feed(self, chunk: Any) -> list[Chunk]:
+        """Take the next chunk in; return what it brings."""
+        self._count(getattr(chunk, "usage", None))
+        brought: list[Chunk] = []
+        for choice in _list(getattr(chunk, "choices", None)):
+            self._has_chunks = True
+            if getattr(choice, "index", 0) not in (0, None):
+                continue
+            delta = getattr(choice, "delta", None)
+            if delta is not None:
+                brought += self._delta(delta)
+            reason = getattr(choice, "finish_reason", None)
+            if isinstance(reason, str) and reason:
+                self._finish_reason = reason
+        return brought
+
+    def finish(self) -> list[Chunk]:
+        """Return what the end of the stream brings.
+
+        Raises:
+            StreamCut: the server had not said that the answer was done.
+            NotTheProvider: there was no chunk at all.
+            Refusal: the model, or a filter, declined to answer.
+        """
+        reason = self._finish_reason
+        if reason is None and not self._has_chunks:
+            raise NotTheProvider(
+                f"What answers at {self._endpoint.place} is no server of Chat Completions: its "
+                f"stream was empty. Look at the 'base_url' of the endpoint {self._endpoint.name!r}."
+            )
+        if reason in _FILTERED or (self._refusal and reason == "stop"):
+            raise self._declined()
+        if reason is None or reason in _BROKEN:
+            said = "did not say it was done" if reason is None else f"said {reason!r}"
+            raise StreamCut(f"The answer ended in the middle: {self._endpoint.title} {said}.")
+        stop_reason = _STOP_REASONS.get(reason, reason)
+        if stop_reason == "max_tokens" and self._is_context_full():
+            stop_reason = "model_context_window_exceeded"
+        calls = self._whole_calls(stop_reason)
+        if calls and stop_reason == "end_turn":
+            stop_reason = "tool_use"  # some servers say "stop" after a tool call
+        name = self._prompt.model
+        return [*calls, EndChunk(stop_reason=stop_reason, model=name, usage=dict(self._usage))]
+
+    def _delta(self, delta: Any) -> list[Chunk]:
+        brought: list[Chunk] = []
+        # Servers that changed the name send both for a while, with the same text.
+        reasoning = _text(getattr(delta, "reasoning_content", None)) or _text(
+            getattr(delta, "reasoning", None)
+        )
+        if reasoning:
+            brought.append(ReasoningChunk(text=reasoning))
+        content = getattr(delta, "content", None)
+        if isinstance(content, str):
+            brought += self._content(content)
+        else:  # Mistral's reasoning models: a list of typed pieces
+            for piece in _list(content):
+                brought += self._piece(piece)
+        self._refusal += [said] if (said := _text(getattr(delta, "refusal", None))) else []
+        for call in _list(getattr(delta, "tool_calls", None)):
+            brought += self._call(call)
+        return brought
+
+    def _piece(self, piece: Any) -> list[Chunk]:
+        if not isinstance(piece, Mapping):
+            return []
+        if piece.get("type") == "thinking":
+            thought = "".join(
+                _text(part.get("text")) for part in _list(piece.get("thinking"))
+                if isinstance(part, Mapping)
+            )  # fmt: skip
+            return [ReasoningChunk(text=thought)] if thought else []
+        return self._content(_text(piece.get("text")))
+
+    def _content(self, text: str) -> list[Chunk]:
+        while self._blanks_again and text:
+            if text[0] != self._blanks_again[0]:
+                self._blanks_again = ""
+                break
+            text, self._blanks_again = text[1:], self._blanks_again[1:]
+        return [TextChunk(text=text)] if text else []
+
+    def _call(self, given: Any) -> list[Chunk]:
+        function = getattr(given, "function", None)
+        name = _text(getattr(function, "name", None))
+        text = _text(getattr(function, "arguments", None))
+        index = getattr(given, "index", None)
+        index = index if isinstance(index, int) else len(self._calls)  # a whole call at once
+        call = self._calls.get(index)
+        brought: list[Chunk] = []
+        if call is None:
+            id_ = _text(getattr(given, "id", None)) or f"call_{index}"
+            call = self._calls[index] = _Call(id=id_, name=name)
+            brought.append(ToolInputChunk(tool_call_id=call.id, name=call.name, text=""))
+        if text:
+            call.pieces.append(text)
+            brought.append(ToolInputChunk(tool_call_id=call.id, name=call.name, text=text))
+        return brought
+
+    def _whole_calls(self, stop_reason: str) -> Iterable[ToolCallChunk]:
+        whole: list[ToolCallChunk] = []
+        for call in self._calls.values():
+            given = call.input()
+            if given is not None:
+                whole.append(ToolCallChunk(tool_call_id=call.id, name=call.name, input=given))
+            elif stop_reason not in _CUT_BY_ITSELF:
+                raise StreamCut(f"The input of tool call {call.id!r} did not come whole.")
+        return whole
+
+    def _count(self, usage: Any) -> None:
+        """Take the usage in: the last one counts, where a server sends it more than once."""
+        read, written = (
+            getattr(usage, "prompt_tokens", None),
+            getattr(usage, "completion_tokens", None),
+        )
+        if not isinstance(read, int) or not isinstance(written, int):
+            return
+        details = getattr(usage, "prompt_tokens_details", None)
+        cached = getattr(details, "cached_tokens", None)
+        cached = min(cached, read) if isinstance(cached, int) else 0
+        self._usage = {
+            "input_tokens": read - cached,  # here they count those of the cache, too
+            "output_tokens": written,
+            "cache_read_tokens": cached,
+            "cache_write_tokens": 0,
+        }
+
+    def _is_context_full(self) -> bool:
+        """Whether the context ended the answer, and not the length that was asked for."""
+        written = self._usage.get("output_tokens", 0)
+        if not self._usage or written >= (self._prompt.max_tokens or 0):
+            return False
+        return sum(self._usage.values()) >= self._model.context_tokens - CONTEXT_IS_FULL_WITHIN
+
+    def _declined(self) -> Refusal:
+        why = as_line("".join(self._refusal), MAX_EXPLANATION_CHARS)
+        said = f": {why}" if why else "."
+        if why and why[-1] not in ".!?…":
+            said += "."
+        return Refusal(
+            f"The model declined to answer{said} Ask in other words, or choose another model.",
+            category="content_filter" if self._finish_reason == "content_filter" else "unnamed",
+        )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

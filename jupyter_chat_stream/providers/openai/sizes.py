@@ -1,0 +1,144 @@
+"""What the servers' own lists tell of a model: its context, its longest answer, its abilities.
+
+Each server has words of its own for them; nothing here asks a network. A server that does not tell
+gets sizes that are small on purpose: a local server cuts the beginning of a prompt that is too
+long without telling anybody, and a hosted one refuses it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..base import CONSERVATIVE_CONTEXT_TOKENS, CONSERVATIVE_OUTPUT_TOKENS, Model
+from .endpoints import Endpoint
+
+Entry = Mapping[str, Any]  # a model of a server's list, whose ``id`` is its name
+MAX_DEFAULT_OUTPUT_TOKENS = 32_000
+# Ollama's and LM Studio's context for a model that says nothing else, whatever it was trained for.
+LOCAL_DEFAULT_CONTEXT_TOKENS = 4_096
+
+# vLLM; OpenRouter and Together; Groq; Mistral.
+_CONTEXT = ("max_model_len", "context_length", "context_window", "max_context_length")
+_OUTPUT = ("max_completion_tokens", "max_output_tokens")
+# OpenAI's list tells no sizes: those of its model pages, by the beginning of the name.
+_OPENAI_SIZES = (
+    ("gpt-3.5", 16_385, 4_096),
+    ("gpt-4-turbo", 128_000, 4_096),
+    ("gpt-4o", 128_000, 16_384),
+    ("gpt-4.1", 1_000_000, 32_768),
+    ("gpt-4", 8_192, 4_096),
+    ("gpt-5", 400_000, 128_000),
+    ("o1", 200_000, 100_000),
+    ("o3", 200_000, 100_000),
+    ("o4", 200_000, 100_000),
+)
+_OPENAI_DEFAULT = (128_000, 16_384)
+_OPENAI_CHATS = re.compile(r"(gpt-|o\d|chatgpt-|ft:)")
+_OPENAI_OTHERS = re.compile(r"audio|realtime|transcribe|tts|image|instruct|search|moderation|embed")
+
+_ABILITIES = {"tools": "tools", "thinking": "reasoning", "vision": "images"}  # Ollama's words
+
+
+def whole(value: object) -> int | None:
+    """Return a number of tokens, None for anything else."""
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        return None
+    return value
+
+
+def is_chat_model(endpoint: Endpoint, name: str) -> bool:
+    """Return whether a model of the list answers in a chat; OpenAI lists many that do not."""
+    if not endpoint.is_openai:
+        return "embed" not in name.lower()
+    return bool(_OPENAI_CHATS.match(name)) and not _OPENAI_OTHERS.search(name)
+
+
+def describe(endpoint: Endpoint, name: str, entry: Entry | None = None) -> Model:
+    """Describe a model by what the server tells of it; None: it does not list the model."""
+    told = entry or {}
+    context, most = _told(told, _CONTEXT), _told(told, _OUTPUT)
+    if endpoint.is_openai and context is None:
+        context, most = _openai_sizes(name)
+    context = endpoint.context_tokens or context or _default_context(endpoint)
+    if most is None:
+        half = min(context // 2, MAX_DEFAULT_OUTPUT_TOKENS)
+        most = half if told or endpoint.context_tokens else min(half, CONSERVATIVE_OUTPUT_TOKENS)
+    return Model(
+        name=name,
+        label=f"{name} ({endpoint.product or endpoint.name})",
+        context_tokens=context,
+        max_output_tokens=min(most, context // 2),
+        can=tuple(told.get("can", ())),
+    )
+
+
+def _default_context(endpoint: Endpoint) -> int:
+    if endpoint.product in ("Ollama", "LM Studio"):
+        return LOCAL_DEFAULT_CONTEXT_TOKENS
+    return CONSERVATIVE_CONTEXT_TOKENS
+
+
+def _told(entry: Entry, names: Iterable[str]) -> int | None:
+    return next((found for name in names if (found := whole(entry.get(name)))), None)
+
+
+def _openai_sizes(name: str) -> tuple[int, int]:
+    base = name.removeprefix("ft:")
+    for beginning, context, most in _OPENAI_SIZES:
+        if base.startswith(beginning):
+            return context, most
+    return _OPENAI_DEFAULT
+
+
+def from_llamacpp(entry: Entry, props: object) -> Entry:
+    """Add the context for which llama.cpp's server was started, by its ``/props``."""
+    settings = _mapping(_mapping(props).get("default_generation_settings"))
+    trained = whole(_mapping(entry.get("meta")).get("n_ctx_train"))
+    fallback = min(trained or CONSERVATIVE_CONTEXT_TOKENS, CONSERVATIVE_CONTEXT_TOKENS)
+    modalities = _mapping(_mapping(props).get("modalities"))
+    can = ["images"] if modalities.get("vision") is True else []
+    return {**entry, "context_length": whole(settings.get("n_ctx")) or fallback, "can": can}
+
+
+def from_lmstudio(entry: Entry, details: Entry) -> Entry | None:
+    """Add what LM Studio's own list tells; None for a model that is no language model."""
+    if details.get("type") == "embeddings":
+        return None
+    most = whole(details.get("max_context_length")) or LOCAL_DEFAULT_CONTEXT_TOKENS
+    loaded = whole(details.get("loaded_context_length"))
+    can = ["images"] if details.get("type") == "vlm" else []
+    return {
+        **entry,
+        "max_context_length": None,
+        "context_length": loaded or min(most, LOCAL_DEFAULT_CONTEXT_TOKENS),
+        "can": can,
+    }
+
+
+def from_ollama(entry: Entry, shown: object, loaded_context: object) -> Entry | None:
+    """Add what Ollama's ``/api/show`` and ``/api/ps`` tell; None for a model that only embeds.
+
+    The context is that of the loaded model, else its ``num_ctx``, else Ollama's default: what the
+    model was trained for says only what it could have.
+    """
+    shown = _mapping(shown)
+    abilities = shown.get("capabilities")
+    abilities = abilities if isinstance(abilities, list) else []
+    if abilities and "completion" not in abilities:
+        return None
+    info = _mapping(shown.get("model_info"))
+    trained = next((whole(v) for k, v in info.items() if str(k).endswith(".context_length")), None)
+    found = re.search(r"^num_ctx\s+(\d{1,9})", str(shown.get("parameters", "")), re.MULTILINE)
+    usual = int(found[1]) if found else LOCAL_DEFAULT_CONTEXT_TOKENS
+    usual = min(usual or LOCAL_DEFAULT_CONTEXT_TOKENS, trained or usual)
+    return {
+        **entry,
+        "context_length": whole(loaded_context) or usual,
+        "can": [ours for theirs, ours in _ABILITIES.items() if theirs in abilities],
+    }
+
+
+def _mapping(value: object) -> Entry:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,205 @@
+"""A fake server of OpenAI's Chat Completions, as hosted and local ones speak it.
+
+Besides a reply's chunks it sends what real servers send: comments that keep the connection, empty
+deltas, fields that nobody knows, and the usage in a chunk of its own. It lists its models, and
+answers other addresses (``/api/show`` of Ollama, ``/props`` of llama.cpp) as a test says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from . import answers
+from .answers import Answer, JsonObject
+from .fake_server import FakeServer, Piece, Request, Rule
+from .http_server import HttpConnection, HttpRequest
+
+DEFAULT_MODEL = "tiny"
+DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+
+Page = Any | Callable[[Any], Any]
+
+
+class FakeOpenAI(FakeServer):
+    """The fake server.
+
+    Args:
+        queue: answers for the next requests, in order; `add` appends more.
+        default: the answer when the queue is empty, or a function that makes it.
+        port: 0 for a free one.
+        models: what ``GET /v1/models`` lists: names, or whole entries; a reply without one of
+            them is refused.
+        list_answer: the answer to ``GET /v1/models`` instead of the list.
+        pages: JSON by path, or what makes it of a request's JSON.
+        needs_key: whether a request without a key is refused.
+
+    Attributes:
+        base_url: what the endpoint's ``base_url`` must be.
+        asked: method, path and whether there was a key, of the requests for no answer of a model.
+    """
+
+    path = "/v1/chat/completions"
+
+    def __init__(
+        self,
+        *queue: Answer,
+        default: Answer | Rule | None = None,
+        port: int = 0,
+        models: Sequence[str | Mapping[str, object]] = (DEFAULT_MODEL,),
+        list_answer: Answer | None = None,
+        pages: Mapping[str, Page] | None = None,
+        needs_key: bool = False,
+    ) -> None:
+        super().__init__(*queue, default=default, port=port)
+        self.models = [_entry(model) for model in models]
+        self.list_answer = list_answer
+        self.pages = dict(pages or {})
+        self.needs_key = needs_key
+        self.asked: list[tuple[str, str, bool]] = []
+
+    @property
+    def base_url(self) -> str:
+        """The address with the path below which the API lies."""
+        return f"{self.url}/v1"
+
+    async def answer_other(self, http: HttpRequest, connection: HttpConnection) -> None:
+        """List the models, or answer with a page."""
+        has_key = "authorization" in http.headers
+        path = http.path.split("?")[0]
+        self.asked.append((http.method, path, has_key))
+        if path == "/v1/models":
+            await self._list(connection, has_key=has_key)
+        elif path in self.pages:
+            page = self.pages[path]
+            value = page(http.json()) if callable(page) else page
+            await connection.send_json(200, value)
+        else:
+            await super().answer_other(http, connection)
+
+    async def _list(self, connection: HttpConnection, *, has_key: bool) -> None:
+        if self.needs_key and not has_key:
+            await connection.send_json(401, self.error_of("invalid_api_key", "No key"))
+        elif self.list_answer is None:
+            await connection.send_json(200, {"object": "list", "data": self.models})
+        elif self.list_answer.fault is not None:
+            await self._fail(self.list_answer, Request(0, _NOTHING, None), connection)
+        else:
+            given = self.list_answer
+            await connection.send_json(given.status, given.body, given.headers)
+
+    def pieces(self, answer: Answer, request: Request) -> Iterator[Piece]:
+        """Yield the events of a reply."""
+        head = {
+            "id": f"chatcmpl-fake-{request.number}",
+            "object": "chat.completion.chunk",
+            "created": 1_800_000_000,
+            "model": request.body.get("model", ""),
+            "system_fingerprint": "fp_fake",
+            "of_2030": {"nobody": ["knows", "it"]},
+        }
+        yield Piece(data=KEEP_ALIVE)
+        yield _chunk(head, {"role": "assistant", "content": ""})
+        for delta in _deltas(answer, request.body):
+            yield _chunk(head, delta, kind="chunk")
+        reason = answer.stop_reason or ("tool_calls" if answer.tools else "stop")
+        if reason != "none":
+            yield _chunk(head, {}, finish_reason=reason, kind="ending")
+        if (request.body.get("stream_options") or {}).get("include_usage"):
+            yield Piece(data=_sse({**head, "choices": [], "usage": _usage(answer)}), kind="ending")
+        yield Piece(data=DONE, kind="last")
+
+    def refusal_of(self, request: Request) -> Answer | None:
+        """Refuse what real servers refuse."""
+        body = request.body
+        if self.needs_key and not request.has_key:
+            return Answer(status=401, error_type="invalid_api_key", error_message="No key")
+        if body.get("model") not in [entry["id"] for entry in self.models]:
+            said = f"model {body.get('model')!r} not found"
+            return Answer(status=404, error_type="model_not_found", error_message=said)
+        wrong = next(_wrongs(body), None)
+        if wrong is None:
+            return None
+        return Answer(status=400, error_type="invalid_request_error", error_message=wrong)
+
+    def error_of(self, type_: str, message: str) -> Any:
+        """Return an error object: ``type_`` is its code as well."""
+        return {"error": {"message": message, "type": type_, "param": None, "code": type_}}
+
+    def to_sse(self, error: Any) -> bytes:
+        """Return an error as an event."""
+        return _sse(error)
+
+
+_NOTHING = HttpRequest(method="GET", path="", headers={}, body=b"")
+
+
+def from_chat_script(script: JsonObject, port: int = 0) -> FakeOpenAI:
+    """Make a fake server from a script file's content: ``{"default": {…}, "queue": [{…}, …]}``."""
+    queue = [Answer.from_json(given) for given in script.get("queue", ())]
+    return FakeOpenAI(*queue, default=Answer.from_json(script.get("default", {})), port=port)
+
+
+def _entry(model: str | Mapping[str, object]) -> dict[str, object]:
+    given = {"id": model} if isinstance(model, str) else model
+    return {"object": "model", "created": 1_800_000_000, "owned_by": "fake", **given}
+
+
+def _sse(value: Any) -> bytes:
+    # Characters as they are: then a cut can fall inside one.
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n".encode()
+
+
+def _chunk(
+    head: Mapping[str, object],
+    delta: Mapping[str, object],
+    *,
+    finish_reason: str | None = None,
+    kind: Any = "other",
+) -> Piece:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    return Piece(data=_sse({**head, "choices": [choice]}), kind=kind)
+
+
+def _deltas(answer: Answer, body: JsonObject) -> Iterator[Mapping[str, object]]:
+    if answer.deltas:
+        yield from answer.deltas
+        return
+    yield from ({"reasoning_content": piece} for piece in _pieces_of(answer.thinking, answer))
+    yield from ({"content": piece} for piece in _pieces_of(answers.rest_of(answer, body), answer))
+    yield from ({"refusal": piece} for piece in _pieces_of(answer.refusal, answer))
+    for index, tool in enumerate(answer.tools):
+        function = {"name": tool.name, "arguments": ""}
+        call = {"index": index, "id": tool.id, "type": "function", "function": function}
+        yield {"tool_calls": [call]}
+        for piece in _pieces_of(json.dumps(tool.input) if tool.input else "", answer):
+            yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
+
+
+def _pieces_of(text: str, answer: Answer) -> Iterator[str]:
+    for at in range(0, len(text), answer.chunk_chars):
+        yield text[at : at + answer.chunk_chars]
+
+
+def _usage(answer: Answer) -> dict[str, object]:
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, **answer.usage}
+    return {**usage, "total_tokens": usage["prompt_tokens"] + usage["completion_tokens"]}
+
+
+def _wrongs(body: Mapping[str, Any]) -> Iterator[str]:
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        yield "messages are required"
+        return
+    if any(message.get("role") == "system" for message in messages[1:]):
+        yield "System message must be at the beginning."
+    if messages[-1].get("role") != "user":
+        yield "The last message must be the user's."
+    if any(not answers.text_of(message).strip() for message in messages):
+        yield "A message must not be empty."
+    if not body.get("stream") and "stream_options" in body:
+        yield "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+    if not 0 <= body.get("temperature", 0) <= 2:
+        yield "temperature must be from 0 to 2"

@@ -1,0 +1,350 @@
+"""Endpoints of the settings, and the models that their servers list with their sizes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import jupyter_chat_stream.providers.openai.endpoints as endpoints_module
+from jupyter_chat_stream.providers.base import Model
+from jupyter_chat_stream.providers.openai import OpenAIProvider
+from jupyter_chat_stream.providers.openai.endpoints import USUAL_LOCAL, all_endpoints
+from jupyter_chat_stream.providers.registry import Registry
+from jupyter_chat_stream.shared.config import ChatStream
+from jupyter_chat_stream.shared.errors import InvalidInput, NoSuchModel
+from jupyter_chat_stream.testing import Answer, FakeOpenAI
+from tests.providers.chat import KEY, make_provider
+
+
+@asynccontextmanager
+async def provider_of(server: FakeOpenAI, **changes: Any) -> AsyncIterator[OpenAIProvider]:
+    """Make a provider of a fake server that takes no key."""
+    made = make_provider(server.base_url, **{"key_env": None, "headers": {}, **changes})
+    yield made
+    await made.close()
+
+
+async def listed(server: FakeOpenAI, **changes: Any) -> dict[str, Model]:
+    async with provider_of(server, **changes) as provider:
+        await provider.refresh()
+        return {model.name: model for model in provider.models()}
+
+
+# ------------------------------------------------------------------------------ settings
+
+
+def test_endpoints_may_be_set_as_json_on_the_command_line() -> None:
+    given = {
+        "gw": {
+            "dialect": "chat",
+            "base_url": "https://gw.example/v1/",
+            "key_env": "GW_KEY",
+            "headers": {"X-Team": "a"},
+            "models": ["a/b:c"],
+            "context_tokens": 8192,
+        }
+    }
+    config = ChatStream(endpoints=json.loads(json.dumps(given)))
+    found = {e.name: e for e in all_endpoints(config.endpoints, find_local=False)}
+    assert list(found) == ["openai", "gw"]
+    assert found["gw"].base_url == "https://gw.example/v1"
+    assert found["gw"].models == ("a/b:c",)
+    assert not found["gw"].is_local
+
+
+def test_an_endpoint_that_is_there_is_changed_field_by_field() -> None:
+    given = {"openai": {"key_env": "OTHER"}, "ollama": {"context_tokens": 32_768}}
+    found = {e.name: e for e in all_endpoints(given, find_local=False)}
+    assert found["openai"].base_url == "https://api.openai.com/v1"
+    assert found["openai"].key_env == "OTHER"
+    assert found["ollama"].base_url == "http://127.0.0.1:11434/v1"
+    assert found["ollama"].context_tokens == 32_768
+
+
+def test_the_usual_local_addresses_are_on_this_machine_and_take_no_key() -> None:
+    assert {e.name for e in USUAL_LOCAL} == {"ollama", "llamacpp", "lmstudio", "vllm"}
+    assert all(e.is_local and not e.needs_key and not e.headers for e in USUAL_LOCAL)
+    assert all(e.base_url.startswith("http://127.0.0.1:") for e in USUAL_LOCAL)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "said"),
+    [
+        ("anthropic", {"base_url": "http://x/v1"}, "another name"),
+        ("demo", {"base_url": "http://x/v1"}, "another name"),
+        ("a/b", {"base_url": "http://x/v1"}, "another name"),
+        ("Ä", {"base_url": "http://x/v1"}, "another name"),
+        ("gw", [], "an object"),
+        ("gw", {}, "base_url"),
+        ("gw", {"base_url": "x"}, "a URL"),
+        ("gw", {"base_url": "ftp://x/v1"}, "a URL"),
+        ("gw", {"base_url": "http://x:port/v1"}, "a URL"),
+        ("gw", {"base_url": "http://x/v1\nHost: y"}, "a URL"),
+        ("gw", {"base_url": f"https://me:{KEY}@x/v1"}, "key_file"),
+        ("gw", {"base_url": f"https://x/v1?key={KEY}"}, "key_file"),
+        ("gw", {"base_url": "http://x/v1", "key": KEY}, "no field 'key'"),
+        ("gw", {"base_url": "http://x/v1", "dialect": "responses"}, "'dialect'"),
+        ("gw", {"base_url": "http://x/v1", "key_env": KEY}, "'key_env'"),
+        ("gw", {"base_url": "http://x/v1", "key_file": 1}, "'key_file'"),
+        ("gw", {"base_url": "http://x/v1", "headers": {"a b": KEY}}, "'headers'"),
+        ("gw", {"base_url": "http://x/v1", "headers": {"a": f"{KEY}\n"}}, "'headers'"),
+        ("gw", {"base_url": "http://x/v1", "models": "a"}, "'models'"),
+        ("gw", {"base_url": "http://x/v1", "models": ["x" * 161]}, "'models'"),
+        ("gw", {"base_url": "http://x/v1", "context_tokens": True}, "'context_tokens'"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused_without_telling_a_key(
+    name: str, fields: Any, said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=r"--ChatStream\.endpoints") as caught:
+        all_endpoints({name: fields}, find_local=True)
+    assert said in caught.value.message
+    assert KEY not in caught.value.message
+
+
+def test_the_environments_address_is_openais_unless_the_settings_name_one() -> None:
+    """A key that is meant for a gateway must not go to OpenAI."""
+    environ = {"OPENAI_BASE_URL": "http://gw.example/v1", "OPENAI_API_KEY": KEY}
+    (openai,) = all_endpoints({}, find_local=False)
+    assert OpenAIProvider(openai, environ=environ).endpoint.base_url == "http://gw.example/v1"
+    given = {"openai": {"base_url": "https://eu.api.openai.com/v1"}}
+    (openai,) = all_endpoints(given, find_local=False)
+    assert OpenAIProvider(openai, environ=environ).endpoint.base_url == given["openai"]["base_url"]
+
+
+# --------------------------------------------------------------------- lists and sizes
+
+
+@pytest.mark.parametrize(
+    ("entry", "context", "most"),
+    [
+        ({"id": "m", "owned_by": "vllm", "max_model_len": 40_960}, 40_960, 20_480),
+        ({"id": "m", "context_length": 200_000, "max_completion_tokens": 8_000}, 200_000, 8_000),
+        ({"id": "m", "context_window": 131_072, "max_completion_tokens": 65_536}, 131_072, 65_536),
+        ({"id": "m", "max_context_length": 262_144}, 262_144, 32_000),
+        ({"id": "m"}, 32_000, 16_000),
+        ({"id": "m", "context_length": "many", "max_model_len": -1}, 32_000, 16_000),
+    ],
+)
+async def test_a_models_sizes_are_those_that_its_server_tells(
+    entry: dict[str, Any], context: int, most: int
+) -> None:
+    with FakeOpenAI(models=[entry]) as server:
+        model = (await listed(server))["m"]
+    assert (model.context_tokens, model.max_output_tokens) == (context, most)
+
+
+async def test_ollama_tells_what_it_has_loaded_and_not_what_the_model_could_read() -> None:
+    """It cuts the beginning of a longer prompt, and tells nobody."""
+    names = ["loaded:8b", "tuned:8b", "plain:8b", "short:1b", "hf.co/org/M-GGUF:Q4", "embed:1b"]
+    trained = {"model_info": {"general.architecture": "llama", "llama.context_length": 131_072}}
+    shown: dict[str, Any] = {
+        "loaded:8b": {**trained, "capabilities": ["completion", "tools", "thinking"]},
+        "tuned:8b": {**trained, "parameters": 'stop "x"\nnum_ctx                 16384\n'},
+        "plain:8b": trained,
+        "short:1b": {"model_info": {"tiny.context_length": 2048}},
+        "hf.co/org/M-GGUF:Q4": {**trained, "capabilities": ["completion", "vision"]},
+        "embed:1b": {"capabilities": ["embedding"]},
+    }
+    pages = {
+        "/api/ps": {"models": [{"name": "loaded:8b", "context_length": 65_536}]},
+        "/api/show": lambda body: shown[body["model"]],
+    }
+    models = [{"id": name, "owned_by": "library"} for name in names]
+    with FakeOpenAI(models=models, pages=pages) as server:
+        async with provider_of(server, product="Ollama") as ollama:
+            await ollama.refresh()
+            await ollama.refresh(force=True)
+            found = {model.name: model for model in ollama.models()}
+    contexts = {name: model.context_tokens for name, model in found.items()}
+    assert contexts == {
+        "loaded:8b": 65_536,
+        "tuned:8b": 16_384,
+        "plain:8b": 4_096,
+        "short:1b": 2_048,
+        "hf.co/org/M-GGUF:Q4": 4_096,
+    }
+    assert found["loaded:8b"].can == ("tools", "reasoning")
+    assert found["hf.co/org/M-GGUF:Q4"].can == ("images",)
+    shows = [path for _, path, _ in server.asked if path == "/api/show"]
+    assert len(shows) == len(names), "what has not changed is not asked for again"
+
+
+async def test_llamacpp_tells_the_context_it_was_started_with() -> None:
+    entry = {"id": "/models/x.gguf", "owned_by": "llamacpp", "meta": {"n_ctx_train": 131_072}}
+    pages = {"/props": {"default_generation_settings": {"n_ctx": 8192}}}
+    with FakeOpenAI(models=[entry], pages=pages) as server:
+        assert (await listed(server))["/models/x.gguf"].context_tokens == 8192
+    with FakeOpenAI(models=[entry]) as server:
+        assert (await listed(server))["/models/x.gguf"].context_tokens == 32_000
+
+
+async def test_lm_studio_tells_the_context_that_is_loaded() -> None:
+    names = ("loaded", "idle", "text-vectors", "of-2030")
+    models = [{"id": name, "owned_by": "organization_owner"} for name in names]
+    details = [
+        {"id": "loaded", "type": "vlm", "loaded_context_length": 10_000},
+        {"id": "idle", "type": "llm", "max_context_length": 32_768},
+        {"id": "text-vectors", "type": "embeddings"},
+    ]
+    with FakeOpenAI(models=models, pages={"/api/v0/models": {"data": details}}) as server:
+        found = await listed(server, product="LM Studio")
+    contexts = {name: model.context_tokens for name, model in found.items()}
+    assert contexts == {"loaded": 10_000, "idle": 4_096, "of-2030": 4_096}
+    assert found["loaded"].can == ("images",)
+
+
+async def test_the_settings_win_over_the_server() -> None:
+    with FakeOpenAI(models=[{"id": "a", "max_model_len": 8_000}, "b"]) as server:
+        found = await listed(server, context_tokens=64_000, models=("b", "c/d:e"))
+    assert list(found) == ["b", "c/d:e"]
+    assert {model.context_tokens for model in found.values()} == {64_000}
+
+
+@pytest.mark.parametrize("name", ["", " a", "a\nb", "x" * 161])
+def test_a_name_no_model_can_have_is_refused(name: str) -> None:
+    with pytest.raises(NoSuchModel):
+        make_provider("http://127.0.0.1:1/v1").model(name)
+
+
+LIST_FAILURES = [
+    (Answer(status=401, body={"error": "no"}), "key"),
+    (Answer(status=500, body={"error": "no"}), "failed on its side"),
+    (Answer(status=404, body="<html>no</html>"), "does not list models"),
+    (Answer(status=200, body="<html>hello</html>"), "does not list models"),
+    (Answer(status=200, body={"hello": "world"}), "does not list models"),
+    (Answer(status=302, body="", headers={"location": "http://192.0.2.1/v1/models"}), "list"),
+    (Answer(fault="drop"), "lab"),
+    (Answer(fault="reset"), "lab"),
+    (Answer(fault="silence"), "did not answer within"),
+]
+
+
+@pytest.mark.parametrize(("answer", "said"), LIST_FAILURES)
+async def test_an_endpoint_that_lists_no_models_is_listed_with_its_error(
+    answer: Answer, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_chat_stream.providers.openai.listing.LIST_TIMEOUT_S", 0.3)
+    with FakeOpenAI(list_answer=answer) as server:
+        registry = Registry(endpoints={"lab": {"base_url": server.base_url}})
+        await registry.refresh()
+        (entry,) = [model for model in registry.models() if model["provider"] == "lab"]
+        assert registry.get("lab/any")[1].name == "any", "it may be asked for all the same"
+        await registry.close()
+    assert not entry["ready"]
+    assert said in str(entry["error"])
+
+
+async def test_strange_entries_of_a_list_are_left_out() -> None:
+    names: list[Any] = ["good", "", "a\nb", "x" * 500, "text-embedding-3-small"]
+    with FakeOpenAI(models=[{"id": name} for name in names]) as server:
+        server.models += [None, 7, {"id": None}, {"no": "id"}]  # type: ignore[list-item]
+        assert list(await listed(server)) == ["good"]
+
+
+async def test_a_list_is_asked_for_again_only_when_it_is_old_or_somebody_wants_it() -> None:
+    with FakeOpenAI() as server:
+        async with provider_of(server) as lab:
+            await asyncio.gather(*(lab.refresh() for _ in range(5)))
+            await lab.refresh()
+            assert len(server.asked) == 1
+            await lab.refresh(force=True)
+            assert len(server.asked) == 2
+
+
+async def test_the_sizes_of_a_model_are_asked_for_before_its_first_prompt() -> None:
+    """A worker is never asked for its list of models."""
+    with FakeOpenAI(models=[{"id": "m", "max_model_len": 1234}]) as server:
+        registry = Registry(endpoints={"lab": {"base_url": server.base_url}})
+        assert not server.asked, "nobody is asked at the start"
+        provider, model = await registry.look_up("lab/m")
+        await registry.close()
+    assert (provider.name, model.context_tokens) == ("lab", 1234)
+
+
+# ----------------------------------------------------------------------------- discovery
+
+
+@pytest.fixture
+def usual(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Put fake servers in the place of the usual local addresses."""
+
+    def put(**base_urls: str) -> None:
+        local = tuple(
+            replace(endpoint, base_url=base_urls.get(endpoint.name, "http://127.0.0.1:1/v1"))
+            for endpoint in USUAL_LOCAL
+        )
+        monkeypatch.setattr(endpoints_module, "USUAL_LOCAL", local)
+
+    return put
+
+
+async def test_a_local_server_stands_in_the_list_without_any_setting(usual: Any) -> None:
+    with FakeOpenAI(models=["llama3:8b", "hf.co/a/b:Q4"]) as server:
+        usual(ollama=server.base_url)
+        registry = Registry(find_local=True)
+        before = {model["provider"] for model in registry.models()}
+        await registry.refresh()
+        found = [model for model in registry.models() if model["provider"] not in before]
+        await registry.close()
+    assert [model["id"] for model in found] == ["ollama/llama3:8b", "ollama/hf.co/a/b:Q4"]
+    assert all(model["ready"] and model["error"] is None for model in found)
+    assert not any(has_key for _, _, has_key in server.asked)
+
+
+async def test_what_is_no_model_server_at_a_usual_address_is_not_mentioned(usual: Any) -> None:
+    with FakeOpenAI(list_answer=Answer(status=200, body="<html>a hub</html>")) as server:
+        usual(vllm=server.base_url)
+        registry = Registry(find_local=True)
+        await registry.refresh()
+        providers = {model["provider"] for model in registry.models()}
+        await registry.close()
+    assert providers == {"anthropic", "demo"}
+
+
+async def test_a_local_server_is_never_asked_through_a_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing that is meant for this machine leaves it."""
+    with FakeOpenAI() as proxy, FakeOpenAI() as server:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        found = await listed(server)
+        assert not proxy.asked
+        assert not proxy.connection_count
+    assert list(found) == ["tiny"]
+
+
+async def test_a_hosted_endpoint_without_its_key_is_not_asked(usual: Any) -> None:
+    """Discovery leaves the machine for nobody who did not configure it."""
+    usual()
+    with FakeOpenAI() as server:
+        given = {"lab": {"base_url": server.base_url, "key_env": "CHAT_STREAM_NO_SUCH_KEY"}}
+        registry = Registry(endpoints=given, find_local=True)
+        await registry.refresh()
+        (entry,) = [model for model in registry.models() if model["provider"] == "lab"]
+        await registry.close()
+    assert "CHAT_STREAM_NO_SUCH_KEY" in str(entry["error"])
+    assert not server.asked
+
+
+async def test_a_dead_endpoint_does_not_hold_up_the_list_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three that accept and say nothing: asked side by side, and waited for once."""
+    monkeypatch.setattr("jupyter_chat_stream.providers.registry.REFRESH_PATIENCE_S", 0.2)
+    silent = Answer(fault="silence")
+    with FakeOpenAI(list_answer=silent) as dead, FakeOpenAI() as alive:
+        given = {f"dead{n}": {"base_url": dead.base_url} for n in range(3)}
+        given["alive"] = {"base_url": alive.base_url}
+        registry = Registry(endpoints=given)
+        async with asyncio.timeout(2.0):
+            await registry.refresh()
+        assert "alive/tiny" in {model["id"] for model in registry.models()}
+        await registry.close()
