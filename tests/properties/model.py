@@ -29,7 +29,7 @@ from jupyter_chat_stream.shared.events import (
 from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.store.audit import verify
 from jupyter_chat_stream.store.front import ChatStore
-from jupyter_chat_stream.store.log.reading import Snapshot, read_after, read_events
+from jupyter_chat_stream.store.log.reading import Answer, Snapshot, read_after, read_events
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.store.store import Store
 
@@ -283,25 +283,19 @@ class Base(RuleBasedStateMachine):
     def every_cursor_leads_to_the_state(self, thread: ModelThread, limits: dict[str, Any]) -> None:
         """L6: the state folded up to c, and then whatever is answered."""
         whole = canonical(thread.transcript.state())
+        answers: dict[int, Answer] = {}  # many ways lead over the same cursors
         for cursor, state in enumerate(thread.states):
             transcript = at(state)
             assert transcript.seq == cursor
             while transcript.seq < len(thread.events):
-                self._take_answer(thread, transcript, limits)
+                seq = transcript.seq
+                if seq not in answers:
+                    answers[seq] = self._read_after(thread, seq, limits)
+                take_answer(thread, transcript, answers[seq])
             assert canonical(transcript.state()) == whole, cursor
 
-    def _take_answer(
-        self, thread: ModelThread, transcript: Transcript, limits: dict[str, Any]
-    ) -> None:
-        answer = self.look(lambda conn: read_after(conn, thread.ref, transcript.seq, **limits))
-        if isinstance(answer, Snapshot):
-            assert answer.seq == len(thread.events)
-            transcript.replace(answer.to_wire())
-            return
-        assert answer.events
-        for event in answer.events:
-            assert event.seq == transcript.seq + 1
-            transcript.apply(event)
+    def _read_after(self, thread: ModelThread, cursor: int, limits: dict[str, Any]) -> Answer:
+        return self.look(lambda conn: read_after(conn, thread.ref, cursor, **limits))
 
     def every_reader_gets_there(self) -> None:
         """L6, L8: through the hub, whatever its buffers had to drop."""
@@ -347,3 +341,14 @@ class Base(RuleBasedStateMachine):
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.close()
             self.drop_database()
+
+
+def take_answer(thread: ModelThread, transcript: Transcript, answer: Answer) -> None:
+    if isinstance(answer, Snapshot):
+        assert answer.seq == len(thread.events)
+        transcript.replace(answer.to_wire())
+        return
+    assert answer.events
+    for event in answer.events:
+        assert event.seq == transcript.seq + 1
+        transcript.apply(event)
