@@ -116,10 +116,10 @@ export default defineConfig([
     }
   },
   {
-    // The two rules of hooks. The others of the plugin are for React's compiler, which is not used.
+    // The rules of hooks, and those of React's compiler: a component's function is pure.
     files: ['src/**/*.{ts,tsx}'],
     plugins: { 'react-hooks': reactHooks },
-    rules: { 'react-hooks/rules-of-hooks': 'error', 'react-hooks/exhaustive-deps': 'error' }
+    rules: { ...reactHooks.configs.recommended.rules, 'react-hooks/exhaustive-deps': 'error' }
   },
   jupyter.configs.recommended,
   {

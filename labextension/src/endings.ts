@@ -113,12 +113,12 @@ export function wordsOfEnd(message: Message): string {
 }
 
 /** Whether a part is a tool call whose input is not complete. */
-export function isCutCall(part: Part): boolean {
+function isCutCall(part: Part): boolean {
   return part.kind === 'tool_call' && part.text !== undefined;
 }
 
 /** Whether a message is a reply that the model, or its provider, declined to write. */
-export function isRefused(message: Message): boolean {
+function isRefused(message: Message): boolean {
   return message.role === 'assistant' && message.error?.code === 'refusal';
 }
 

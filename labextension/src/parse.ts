@@ -85,7 +85,7 @@ export function parseEvent(value: unknown): ThreadEvent {
 }
 
 /** Read a message. */
-export function parseMessage(value: unknown): Message {
+function parseMessage(value: unknown): Message {
   const wire = asObject(value, 'A message');
   need(wire, 'id', 'string', 'A message');
   need(wire, 'role', 'string', 'A message');
@@ -96,7 +96,7 @@ export function parseMessage(value: unknown): Message {
 }
 
 /** Read a run. */
-export function parseRun(value: unknown): Run {
+function parseRun(value: unknown): Run {
   const wire = asObject(value, 'A run');
   need(wire, 'id', 'string', 'A run');
   need(wire, 'status', 'string', 'A run');

@@ -116,7 +116,7 @@ export class ScheduleList {
 }
 
 /** Read the response to GET schedules. */
-export function parseSchedules(value: unknown): readonly Schedule[] {
+function parseSchedules(value: unknown): readonly Schedule[] {
   const { schedules } = asObject(value, 'The list of schedules');
   return (Array.isArray(schedules) ? schedules : []).map((item: unknown) => {
     const wire = asObject(item, 'A schedule');

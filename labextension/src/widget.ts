@@ -10,7 +10,7 @@ import { DOMWidgetModel, DOMWidgetView } from '@jupyter-widgets/base';
 import { WIDGET_VERSION } from './tokens';
 import { type ChatPage, type MountedChat, mountChat } from './view/mount';
 
-export const MODULE = 'jupyter-chat-stream';
+const MODULE = 'jupyter-chat-stream';
 
 /** The two classes that the widget registry asks for. */
 export function widgetClasses(page: () => ChatPage): {

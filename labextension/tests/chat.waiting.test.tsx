@@ -2,6 +2,7 @@ import { act } from 'react';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { ApiError } from '../src/api';
 import { mountChat } from '../src/view/mount';
+import { fieldText } from '../src/view/times';
 import { conversation, flushPromises } from './fakes';
 import {
   SHOWN,
@@ -209,12 +210,21 @@ describe('sending later', () => {
 
   it('sends nothing for a time that is past, or none', async () => {
     await type('Good evening', 'field');
-    for (const at of ['2020-01-01T00:00', '']) {
+    const past = fieldText(-60_000); // the page's clock stands at 0
+    for (const at of [past, '']) {
       await type(at, 'later-at');
       expect((part('send') as HTMLButtonElement).disabled).toBe(true);
       await press(part('field'), { key: 'Enter' });
     }
     expect(page.api.calls.some(call => call.method === 'POST')).toBe(false);
+  });
+
+  it('sends nothing once the time that was chosen has passed', async () => {
+    await type('Good evening', 'field');
+    await type(fieldText(120_000), 'later-at');
+    expect((part('send') as HTMLButtonElement).disabled).toBe(false);
+    await act(async () => page.network.clock.turn(121_000));
+    expect((part('send') as HTMLButtonElement).disabled).toBe(true);
   });
 
   it('is left by Escape, back to the button that opened it', async () => {

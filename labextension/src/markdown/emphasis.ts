@@ -7,7 +7,7 @@
 import { type MarkdownIt, type StateInline } from 'markdown-it';
 
 /** Characters of scripts without blanks between words, and their punctuation and full-width forms. */
-export const CJK =
+const CJK =
   /[\u1100-\u11ff\u2e80-\u303f\u3040-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\u{20000}-\u{3ffff}]/u;
 
 export function withCjk(md: MarkdownIt): void {

@@ -98,7 +98,7 @@ function hasLongLine(text: string): boolean {
 }
 
 /** Put a text on the clipboard; `navigator.clipboard` exists in secure contexts only. */
-export async function copyText(text: string): Promise<boolean> {
+async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;

@@ -13,7 +13,7 @@ import {
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Model } from '../protocol';
 import { Button } from './button';
-import { useTrans } from './hooks';
+import { useNow, useTrans } from './hooks';
 import { ClockIcon } from './icons';
 import { LaterPanel } from './later';
 import { OWN_KEYS } from './keys';
@@ -39,7 +39,8 @@ export function Composer(props: ComposerProps): ReactElement {
   const { client, state, isDisabled } = props;
   // The time in the panel's field; null while the panel is closed and messages are sent at once.
   const [later, setLater] = useState<string | null>(null);
-  const mayBeSent = later === null || new Date(later).getTime() > Date.now();
+  const now_ms = useNow(later);
+  const mayBeSent = later === null || new Date(later).getTime() > now_ms;
   const send = async (): Promise<void> => {
     if (!mayBeSent) {
       return;
@@ -289,7 +290,7 @@ function ModelPicker(props: {
 }
 
 /** The models without the demo ones; all models if no real one is ready. */
-export function withoutDemos(models: readonly Model[], current: string): readonly Model[] {
+function withoutDemos(models: readonly Model[], current: string): readonly Model[] {
   const isReal = (model: Model): boolean => !model.canned && model.provider !== 'demo';
   return models.some(model => isReal(model) && model.ready)
     ? models.filter(model => isReal(model) || model.id === current)

@@ -66,7 +66,9 @@ export function useNow(at: string | null): number {
   const pace_ms = isSeen ? paceOf(at, now_ms) : null;
   useLayoutEffect(() => {
     if (at !== null && isSeen) {
-      setNow(ticker.now); // the time stood still while the chat was not seen
+      // The time stood still while the chat was not seen, and it is no state of React's.
+      // eslint-disable-next-line react-hooks/set-state-in-effect
+      setNow(ticker.now);
     }
   }, [ticker, at, isSeen]);
   useEffect(
@@ -81,11 +83,13 @@ export function useLasting(value: boolean, delay_ms: number): boolean {
   const [isLasting, setLasting] = useState(false);
   useEffect(() => {
     if (!value) {
-      setLasting(false);
       return undefined;
     }
     const timer = setTimeout(() => setLasting(true), delay_ms);
-    return () => clearTimeout(timer);
+    return () => {
+      clearTimeout(timer);
+      setLasting(false);
+    };
   }, [value, delay_ms]);
   return value && isLasting;
 }

@@ -109,7 +109,7 @@ export function LaterPanel(props: LaterPanelProps): ReactElement {
       props.onClose();
     }
   };
-  const now_ms = Date.now();
+  const now_ms = useNow(at);
   const isPast = at !== '' && new Date(at).getTime() <= now_ms;
   return (
     <div

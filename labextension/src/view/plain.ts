@@ -86,7 +86,7 @@ function linesOf(text: string, from: number, to: number): string {
 }
 
 /** The end of the chunk that begins at `from`: after a line if possible, never inside a character. */
-export function endOfChunk(text: string, from: number, size: number): number {
+function endOfChunk(text: string, from: number, size: number): number {
   const most = from + size;
   if (most >= text.length) {
     return text.length;
