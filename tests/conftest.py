@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,6 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(home_environment(_home), **{BROWSERS_VARIABLE: str(browsers)})
     os.environ["PYTHONPATH"] = PYTHONPATH
     refuse_foreign_connections()
+    # A shell lets what it starts in the background ignore it: no kernel could be interrupted.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
