@@ -95,30 +95,30 @@ def no_words(words: list[str]) -> None:
         InvalidInput: there are words.
     """
     if words:
-        raise InvalidInput(f"Nothing follows this command, not {words[0]!r}. More with --help.")
+        raise InvalidInput(f"This command takes no word such as {words[0]!r}. See --help.")
 
 
 @contextmanager
 def kept() -> Iterator[IO[str]]:
-    """Keep what is written and print it when all of it is there: whoever reads may begin anew.
+    """Buffer the output in a file and print it once it is complete; it can be begun anew.
 
     Raises:
-        InvalidInput: there is no room for it.
+        InvalidInput: the file cannot be written.
     """
     with TemporaryFile("w+", encoding="utf-8", newline="") as file:
         try:
             yield file
             file.flush()
         except OSError as error:
-            what = f"The output cannot be kept until it is whole: {error.strerror}."
-            raise InvalidInput(f"{what} Name another folder for it with TMPDIR.") from error
+            what = f"The output cannot be buffered: {error.strerror}."
+            raise InvalidInput(f"{what} Name another folder with TMPDIR.") from error
         file.seek(0)
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
         shutil.copyfileobj(file, sys.stdout)
 
 
 def begin_anew(file: IO[str]) -> None:
-    """Forget what was written: after a lost connection a reader is done again."""
+    """Empty the file: after a lost connection the thread is read again."""
     file.seek(0)
     file.truncate()
 

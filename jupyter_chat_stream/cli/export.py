@@ -28,9 +28,9 @@ class Export(CliCommand):
 
     name = "jupyter-chat-stream-export"
     description = (
-        "Write a thread, named by its id or by owner/name, to --output or, without one, to the "
-        "standard output; with --all every thread, each into a file of its own in the folder "
-        "--output. Reads only; a server may go on meanwhile. Files are readable by you alone."
+        "Write a thread, given by its id or as owner/name, to the file --output or to the standard "
+        "output. With --all, write every thread to a file of its own in the folder --output. "
+        "The command only reads, so a server may run meanwhile. Only you can read the files."
     )
     examples = (
         "jupyter chat-stream export local/churn --output=churn.md\n"
@@ -50,7 +50,7 @@ class Export(CliCommand):
         FORMATS,
         None,
         allow_none=True,
-        help="md, json, ipynb or html. Default and None: as --output ends, else md.",
+        help="md, json, ipynb or html. Default and None: by the ending of --output, else md.",
     ).tag(config=True)
     output = Unicode(
         None,
@@ -65,7 +65,7 @@ class Export(CliCommand):
         from .database import opened
 
         if self.is_all == bool(words) or len(words) > 1:
-            raise InvalidInput("Name one thread, by its id or as owner/name, or say --all.")
+            raise InvalidInput("Name one thread, by its id or as owner/name, or use --all.")
         wanted = find_format(self.format or _by_ending(self.output), events=self.events)
         with opened(settings) as store:
             if self.is_all:
@@ -80,7 +80,7 @@ def export_one(store: ChatStore, word: str, wanted: Format, output: str | None) 
     """Write one thread.
 
     Raises:
-        NotFound: nothing is called that.
+        NotFound: there is no such thread.
         InvalidInput: the file cannot be written.
     """
     from ..export.source import Source
@@ -96,16 +96,16 @@ def export_one(store: ChatStore, word: str, wanted: Format, output: str | None) 
 
 
 def export_all(store: ChatStore, wanted: Format, output: str | None) -> int:
-    """Write every thread into a folder, each at its own moment; gives how many there were.
+    """Write every thread into a folder, one after the other; return their number.
 
     Raises:
-        InvalidInput: no folder was named, or it cannot be written to.
+        InvalidInput: there is no folder, or it cannot be written to.
     """
     from ..export.formats import file_name
     from ..export.source import Source
 
     if output is None:
-        raise InvalidInput("Many threads are many files: name a folder with --output.")
+        raise InvalidInput("With --all there are many files: name a folder with --output.")
     folder = Path(output)
     threads = store.upkeep.threads()
 
@@ -126,12 +126,13 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidInput(f"No folder {str(folder)!r} can be made: {error.strerror}.") from error
+        what = f"The folder {str(folder)!r} cannot be created: {error.strerror}."
+        raise InvalidInput(what) from error
 
 
 @contextmanager
 def _written(path: Path) -> Iterator[IO[str]]:
-    """Open what is to be written: whole under its name, or not at all."""
+    """Open a file that gets its name once it is complete, or is removed."""
     draft = path.with_name(f".{path.name[:100]}.{os.getpid()}.new")
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

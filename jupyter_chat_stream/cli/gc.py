@@ -20,24 +20,24 @@ PROGRESS_S = 1.0
 
 
 class Gc(CliCommand):
-    """Takes away what is too old to be kept."""
+    """Removes data that is too old to be kept."""
 
     name = "jupyter-chat-stream-gc"
     description = (
-        "Take away what is too old to be kept, at once: single deltas of answers that ended more "
-        "than --ChatStream.keep_events_days ago (their messages stay whole), threads in which "
-        "nothing happened for --ChatStream.retention_days, and those that were deleted a day ago; "
-        "then give the room back to the disk. In small steps: a server may go on meanwhile. "
-        "Where servers or workers run, it happens in the background anyway."
+        "Remove old data at once: the deltas of answers that ended more than "
+        "--ChatStream.keep_events_days ago (their messages stay complete), threads without a "
+        "change for --ChatStream.retention_days, and threads that were deleted a day ago. Then "
+        "return the space to the disk. It works in small steps, so a server may run meanwhile. "
+        "Servers and workers do the same in the background."
     )
     examples = (
         "jupyter chat-stream gc --dry-run\njupyter chat-stream gc --ChatStream.keep_events_days=7"
     )
     flags = {  # noqa: RUF012 - traitlets reads it off the class
         **CliCommand.flags,
-        "dry-run": ({"Gc": {"is_dry": True}}, "Say what would go, and leave it."),
+        "dry-run": ({"Gc": {"is_dry": True}}, "Print what would be removed, and remove nothing."),
     }
-    is_dry = Bool(False, help="Whether only to say what would go. Default: False.").tag(config=True)
+    is_dry = Bool(False, help="Whether to remove nothing. Default: False.").tag(config=True)
 
     def run(self, settings: ChatStream, words: list[str]) -> int:
         from ..store.front import Policy

@@ -27,10 +27,10 @@ class Status(CliCommand):
 
     name = "jupyter-chat-stream-status"
     description = (
-        "Say what is going on: runs by status, the open ones and who holds them, the oldest that "
-        "is pending, what waits and until when, schedules, events, size and schema version. Asks "
-        "the server that this terminal belongs to, where there is one, and reads its database; "
-        "with --ChatStream.database_url the database alone, whether or not a server runs."
+        "Print the present state: runs by status, the open runs and their processes, the oldest "
+        "pending run, the waiting runs, schedules, events, size and schema version. Asks the "
+        "server that this terminal belongs to, if there is one, and reads its database. With "
+        "--ChatStream.database_url it reads that database only, also while no server runs."
     )
     examples = "jupyter chat-stream status --ChatStream.database_url=sqlite:////srv/chat.db"
     flags = {  # noqa: RUF012 - traitlets reads it off the class

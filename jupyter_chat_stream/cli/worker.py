@@ -1,4 +1,4 @@
-"""``worker``: executes runs where no server does, on this host or on another."""
+"""``worker``: a process that executes runs without a server, on any host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .database import SCRATCH
 if TYPE_CHECKING:
     from ..runs.execute import RunServices
 
-MAX_ACTIVE_RUNS = 100  # it has nothing else to do
+MAX_ACTIVE_RUNS = 100  # a worker does nothing else
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -27,11 +27,11 @@ class Worker(CliCommand):
 
     name = "jupyter-chat-stream-worker"
     description = (
-        "Execute the runs of the database that the settings name, beside servers or instead of "
-        "them (they say --ChatStream.run_in_server=False). Start as many as there are hosts; when "
-        "one dies another goes on with its runs. Ends with SIGTERM or Ctrl+C, and leaves what it "
-        f"has not finished to the others. It takes {MAX_ACTIVE_RUNS} runs at a time unless "
-        "--ChatStream.max_active_runs says otherwise."
+        "Execute the runs of the configured database, beside servers or instead of them (set "
+        "--ChatStream.run_in_server=False there). Start one worker on each host; if one dies, "
+        "another continues its runs. It ends on SIGTERM or Ctrl+C, and leaves unfinished runs to "
+        f"the others. It executes {MAX_ACTIVE_RUNS} runs at a time, unless "
+        "--ChatStream.max_active_runs is set."
     )
     examples = (
         "jupyter chat-stream worker --ChatStream.database_url=postgresql+psycopg://chat@db/chat\n"
@@ -46,7 +46,7 @@ class Worker(CliCommand):
 
 
 def run(settings: ChatStream, words: list[str]) -> int:
-    """Execute runs until a signal says that it is enough.
+    """Execute runs until a signal ends the process.
 
     Raises:
         StoreError: the database cannot be used by a worker.
@@ -60,17 +60,17 @@ def run(settings: ChatStream, words: list[str]) -> int:
 
 
 def refuse_scratch(settings: ChatStream) -> None:
-    """Refuse a database that is one process's own.
+    """Refuse a database that only one process can open.
 
     Raises:
-        DatabaseUnreadable: it is.
+        DatabaseUnreadable: the database is such a one.
     """
     from ..store.front import parse_url
 
     url = parse_url(settings.resolved_database_url())
     if url.get_backend_name() == "sqlite" and url.database in SCRATCH:
         raise DatabaseUnreadable(
-            "sqlite:// is kept by the server that made it, so a worker would have nothing to do. "
+            "sqlite:// belongs to the server that made it, so a worker would have nothing to do. "
             "Name the servers' database with --ChatStream.database_url."
         )
 
@@ -107,7 +107,7 @@ def _on_signals(
 
 @asynccontextmanager
 async def _working(settings: ChatStream) -> AsyncIterator[str]:
-    """Execute runs meanwhile; gives the words that say who does."""
+    """Execute runs during the block; yields a description of the worker."""
     from ..metrics.serving import MetricsServer
     from ..providers.registry import Registry
     from ..runs.execute import RunServices
@@ -135,7 +135,7 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _executing(services: RunServices) -> AsyncIterator[str]:
-    """Start what executes and looks after it, and end it in good order; gives its name."""
+    """Start the engine and housekeeping, and stop them in order; yields the holder's name."""
     from ..engine.local import LocalEngine
     from ..engine.procrastinate import QueueWorker
     from ..metrics import collector

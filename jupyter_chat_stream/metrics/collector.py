@@ -6,6 +6,7 @@ number of services.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import REGISTRY
@@ -21,6 +22,7 @@ from .._version import __version__
 from .meter import METER, Histogram, Meter
 from .watch import ServiceWatch
 
+Labelled = Iterable[tuple[tuple[str, ...], int]]  # each label value, or several, with its count
 PREFIX = "chat_stream_"
 COUNTED = {
     "reader_switches": "Readers whose buffer or socket was full, that went over to the database.",
@@ -67,44 +69,30 @@ class ChatCollector(Collector):
             "status",
             meter.run_s.copy().items(),
         )
-        yield _counter(
+        yield _counters(
             "runs_ended",
             "Runs that ended, by status, error code (empty for none) and model.",
             ("status", "code", "model"),
             meter.ended.copy().items(),
         )
-        yield _counter("attempts", "Attempts that began.", (), [((), meter.attempts)])
-        yield _counter(
-            "retries",
-            "Attempts that failed and are made again, by error code.",
-            ("code",),
-            _keyed(meter.retries.copy().items()),
-        )
-        yield _counter(
-            "takeovers",
-            "Runs taken over from a process that died over them.",
-            (),
-            [((), meter.takeovers)],
-        )
-        yield _counter(
+        yield _counter("attempts", "Attempts that began.", meter.attempts)
+        text = "Attempts that failed and are made again, by error code."
+        yield _counters("retries", text, ("code",), _keyed(meter.retries))
+        text = "Runs taken over from a process that died over them."
+        yield _counter("takeovers", text, meter.takeovers)
+        yield _counters(
             "waits",
             "Runs that began to wait: for an answer (question), a time (sleep), or their "
             "message's time (later).",
             ("kind",),
-            _keyed(meter.waits.copy().items()),
+            _keyed(meter.waits),
         )
 
     def _of_writing(self) -> Iterator[Metric]:
         meter = self._meter
-        yield _counter(
-            "events",
-            "Events committed by this process, by type.",
-            ("type",),
-            _keyed(meter.events.copy().items()),
-        )
-        yield _counter(
-            "event_text_bytes", "Bytes of text in those events.", (), [((), meter.text_bytes)]
-        )
+        text = "Events committed by this process, by type."
+        yield _counters("events", text, ("type",), _keyed(meter.events))
+        yield _counter("event_text_bytes", "Bytes of text in those events.", meter.text_bytes)
         yield _histogram(
             "commit_seconds",
             "Time of one commit, from the begin of its transaction, waits for the database "
@@ -134,8 +122,7 @@ class ChatCollector(Collector):
         yield _counter(
             "socket_pauses",
             "WebSockets that took no more for a while; their readers go on from where they stood.",
-            (),
-            [((), self._meter.socket_pauses)],
+            self._meter.socket_pauses,
         )
         yield _histogram(
             "reconnect_behind_events",
@@ -183,7 +170,7 @@ class ChatCollector(Collector):
         watches = self.watches.copy()
         found = sum((watch.counted() for watch in watches), self._meter.past.copy())
         for name, text in COUNTED.items():
-            yield _counter(name, text, (), [((), found[name])])
+            yield _counter(name, text, found[name])
         kept = [watch.housekeeping for watch in watches if watch.housekeeping is not None]
         yield _gauge(
             "housekeeping_longest_step_seconds",
@@ -211,16 +198,15 @@ def withdraw(watch: ServiceWatch) -> None:
         METER.past.update(watch.counted())
 
 
-def _keyed(items: Iterable[tuple[str, int]]) -> list[tuple[tuple[str, ...], int]]:
-    return [((key,), value) for key, value in items]
+def _keyed(counter: Counter[str]) -> Labelled:
+    return [((key,), value) for key, value in counter.copy().items()]
 
 
-def _counter(
-    name: str,
-    text: str,
-    labels: tuple[str, ...],
-    values: Iterable[tuple[tuple[str, ...], int]],
-) -> Metric:
+def _counter(name: str, text: str, value: int) -> Metric:
+    return CounterMetricFamily(PREFIX + name, text, value=value)
+
+
+def _counters(name: str, text: str, labels: tuple[str, ...], values: Labelled) -> Metric:
     family = CounterMetricFamily(PREFIX + name, text, labels=labels)
     for key, value in values:
         family.add_metric(key, value)

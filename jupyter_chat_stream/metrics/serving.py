@@ -37,7 +37,7 @@ class MetricsServer:
         return None if self._server is None else self._server.server_port
 
     def start(self) -> None:
-        """Start to serve, on a thread of its own.
+        """Start serving, on a thread of its own.
 
         Raises:
             MetricsUnavailable: the port is taken, or the address is not this host's.
@@ -57,7 +57,7 @@ class MetricsServer:
         log.info(Line("metrics.served", address=address, port=self.port))
 
     def stop(self) -> None:
-        """Stop to serve and join the thread."""
+        """Stop serving and join the thread."""
         server, self._server = self._server, None
         if server is not None and self._thread is not None:
             server.shutdown()

@@ -124,7 +124,7 @@ class ServiceWatch:
         return found
 
     async def close(self) -> None:
-        """Stop to sample the database."""
+        """Stop sampling the database."""
         if self._sampling is not None:
             self._sampling.cancel()
             await asyncio.gather(self._sampling, return_exceptions=True)

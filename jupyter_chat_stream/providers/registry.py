@@ -192,9 +192,11 @@ def _sentence(name: str, error: Exception) -> str:
     )
 
 
-def _to_wire(provider_name: str, model: Model, ready: bool) -> ModelRecord:
+def _to_wire(
+    provider_name: str, model: Model, ready: bool, error: str | None = None
+) -> ModelRecord:
     return {
-        "id": f"{provider_name}/{model.name}",
+        "id": f"{provider_name}/{model.name}" if model.name else provider_name,
         "provider": provider_name,
         "name": model.name,
         "label": model.label,
@@ -203,21 +205,11 @@ def _to_wire(provider_name: str, model: Model, ready: bool) -> ModelRecord:
         "max_output_tokens": model.max_output_tokens,
         "canned": model.canned,
         "ready": ready,
-        "error": None,
+        "error": error,
     }
 
 
 def _broken_to_wire(provider_name: str, sentence: str) -> ModelRecord:
     """Return an entry of the list of models that reports a provider that could not be loaded."""
-    return {
-        "id": provider_name,
-        "provider": provider_name,
-        "name": "",
-        "label": provider_name,
-        "can": [],
-        "context_tokens": 0,
-        "max_output_tokens": 0,
-        "canned": False,
-        "ready": False,
-        "error": sentence,
-    }
+    nameless = Model(name="", label=provider_name, context_tokens=0, max_output_tokens=0)
+    return _to_wire(provider_name, nameless, ready=False, error=sentence)

@@ -1,7 +1,7 @@
-"""What a request may carry: parsed once, here, into types; unknown fields are refused.
+"""The bodies of requests, parsed once into types. Unknown fields are refused.
 
-Imported with the service, after the server's start: pydantic is not free. An error names the
-field and what is wrong with it, and never repeats what was sent.
+This module is imported with the service, after the server's start, because pydantic takes time. An
+error names the field and its fault, and never repeats the value.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def parse(model: type[Model], raw: bytes) -> Model:
     """Read a body; an empty one counts as ``{}``.
 
     Raises:
-        InvalidJson, InvalidInput: it is not what the model takes.
+        InvalidJson, InvalidInput: the body does not fit the model.
     """
     value = _load(raw) if raw.strip() else {}
     if not isinstance(value, Mapping):
@@ -232,7 +232,7 @@ def _finite(digits: str) -> float:
 
 
 def _clean(value: Any, depth: int) -> Any:
-    """Take lone surrogates and U+0000 out of every text."""
+    """Replace lone surrogates and U+0000 in every text."""
     if isinstance(value, str):
         return clean_text(value)
     if depth > MAX_DEPTH:

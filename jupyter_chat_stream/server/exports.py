@@ -28,7 +28,7 @@ class ExportHandler(ChatHandler):
             self.set_header("Content-Length", str(exported.size))
             self.set_header("Cache-Control", "no-store")
             self.set_header("X-Content-Type-Options", "nosniff")
-            # A browser that shows the file runs no script of it.
+            # A browser that shows the file must not run its scripts.
             self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
             try:
                 while chunk := exported.file.read(CHUNK_BYTES):

@@ -1,4 +1,4 @@
-"""The REST addresses of docs/protocol.md: parse, ask the service, answer; nothing is decided here.
+"""The REST addresses of docs/protocol.md. A handler parses, calls the service and responds.
 
 Reading takes Jupyter's action ``read``, changing what is kept ``write``, and whatever makes a
 model work, or stops it, ``execute``.
@@ -14,7 +14,7 @@ from ..shared.records import PreferencesChange, SentRecord, ThreadChange
 from . import queries
 from .base import ChatHandler, requires
 
-# On one page, where nobody says how many.
+# The size of a page if the request names none.
 MESSAGES = 200
 RUNS = 200
 SCHEDULES = 50
@@ -158,7 +158,7 @@ class RunHandler(ChatHandler):
 
 
 class RunCommandHandler(ChatHandler):
-    """``cancel``, ``retry`` and ``continue``: the address says it all."""
+    """``cancel``, ``retry`` and ``continue``, by the address."""
 
     @requires("execute")
     async def post(self, run_id: str, command: str) -> None:
@@ -239,7 +239,7 @@ class ScheduleHandler(ChatHandler):
 
 
 class UnknownHandler(ChatHandler):
-    """Whatever else is asked for under our base."""
+    """Every other address below the base of the API."""
 
     @requires("read")
     async def get(self, *_: str) -> None:

@@ -118,8 +118,8 @@ class ServiceHost:
             service = await loop.run_in_executor(loader, self._make, self._config)
             await service.start()
             self._service = service
-            # What a server has loaded is there to stay. Looking for garbage in it takes 0.1 s and
-            # more, in which nothing else happens, whenever a few hundred thousand objects are new.
+            # The loaded modules stay for good. Searching them for garbage would stop the server for
+            # 0.1 s or more, each time that a few hundred thousand objects are new.
             self._settling = loop.call_later(self.settled_s, gc.freeze)
         except ChatStreamError as error:
             self._fail(error)
@@ -150,7 +150,7 @@ class ServiceHost:
     def kernel_identity(
         self, handler: RequestHandler, provider: IdentityProvider
     ) -> ConnectionIdentity | None:
-        """Return the identity of a kernel's request; None where it carries no kernel's token."""
+        """Return the identity of a kernel's request; None without a kernel's token."""
         if has_token(handler, self.token):
             return self.identity(provider)
         for owner, token in self._tokens.items():

@@ -49,10 +49,10 @@ def _is_anonymous(provider: IdentityProvider, user: User) -> bool:
 
 
 class ConnectionIdentity(IdentityProvider):
-    """Stands in for the server's provider where the connection file's token was sent.
+    """Replaces the server's provider for requests with the connection file's token.
 
     Such a request comes from a kernel of this server: its user is the server's owner, it needs no
-    XSRF token and its origin says nothing.
+    XSRF token, and its origin is ignored.
     """
 
     def __init__(self, owner: str, **kwargs: Any) -> None:

@@ -125,7 +125,7 @@ class Outbox:
         self._flush()
 
     def _end(self, error: BaseException) -> None:
-        """Drop all frames; those who wait, and later callers, get the error."""
+        """Drop all frames; waiting and later callers get the error."""
         self._error = error
         self._waiting, self.held_bytes = [], 0
         for last in (self._in_flight, self._gone):

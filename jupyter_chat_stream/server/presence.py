@@ -37,7 +37,7 @@ class Presence:
         self._task = asyncio.ensure_future(self._work())
 
     async def end(self) -> None:
-        """Stop to check the file, and remove it if this server wrote it."""
+        """Stop checking the file, and remove it if this server wrote it."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -28,7 +28,7 @@ from .refusals import InvalidJson, error_response
 
 MAX_FRAME_BYTES = 64 * 1024
 MAX_SUBSCRIPTIONS = 256
-# Above this tornado ends the connection; below, a frame that is too large gets its answer.
+# Tornado ends the connection over a larger frame; a smaller one that is too large gets an error.
 MAX_MESSAGE_BYTES = 1024 * 1024
 
 
@@ -163,7 +163,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         await self._send(dumps(frame), sender)
 
     def _write(self, texts: list[str]) -> asyncio.Future[None]:
-        # with one call of the system for all of them: tornado's own way makes one for each
+        # One system call for all frames: tornado's own method makes one for each.
         connection = self.ws_connection
         if connection is None or connection.is_closing() or connection.stream is None:
             raise WebSocketClosedError
@@ -191,7 +191,7 @@ def encode_frame(text: str) -> bytes:
 
 
 def parse_frame(message: str | bytes) -> tuple[str, str, int]:
-    """Read one frame of a client: what it asks for, of which thread, after which cursor.
+    """Read one frame of a client: its operation, its thread and its cursor.
 
     Raises:
         InvalidInput, InvalidJson: it is none of the three frames that there are.

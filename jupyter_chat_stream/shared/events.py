@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from .body_fields import BodyFields
 from .errors import InvalidInput
@@ -203,22 +203,7 @@ Body = (
     | Unknown
 )
 
-BODIES = {
-    body.type: body
-    for body in (
-        MessageWritten,
-        StatusChanged,
-        Delta,
-        ToolStarted,
-        ToolReturned,
-        InputRequested,
-        InputGiven,
-        Completed,
-        Failed,
-        Finalized,
-        ThreadChanged,
-    )
-}
+BODIES = {body.type: body for body in get_args(Body) if body is not Unknown}
 _OPTIONAL = ("continues", "deliver_at", "detail", "until", "choices", "expires_at", "job_id")
 # json.dumps would create an encoder for each call
 _compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
