@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import BrowserContext, sync_playwright
 
 from jupyter_chat_stream.providers.demo.answers import long_text
 from scripts.chromium import find_chromium
@@ -73,25 +75,13 @@ NAIVE = """(panel, [text, already, chars, updates]) => {
 def run(*, quick: bool = False) -> Section:
     """Measure with 0, 20 and 100 KB of text already there."""
     sizes, seconds = ((0,), 1.0) if quick else ((0, 20 * KB, 100 * KB), 5.0)
-    chromium = find_chromium()
-    if chromium is None:
-        raise SystemExit("No working Chromium: install the package `chromium`.")
     rows = [["text already there", "fps, ours", "fps, naive", "longest frame ms, ours", "naive",
              "long tasks a second, ours", "naive"]]  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="chat-stream-bench-") as folder:
-        site = site_of(Path(folder))
-        try:
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(
-                    executable_path=chromium, chromium_sandbox=False, args=list(FLAGS)
-                )
-                page = browser.new_context(viewport=VIEWPORT).new_page()
-                for size in sizes:
-                    rows.append(_row(site, page, size, seconds))
-                idle = page.evaluate(_MEASURE, seconds * 1000)
-                browser.close()
-        finally:
-            site.stop()
+    with site_in_browser() as (site, context):
+        page = context.new_page()
+        for size in sizes:
+            rows.append(_row(site, page, size, seconds))
+        idle = page.evaluate(_MEASURE, seconds * 1000)
     return Section(
         name="f",
         title="frames in the browser, 100 updates a second",
@@ -107,13 +97,26 @@ def run(*, quick: bool = False) -> Section:
     )
 
 
-def site_of(folder: Path) -> Site:
-    site = Site(FLAVOURS["lab"], folder / "site")
-    plugins.install(folder / "plugins")
-    path = site.environment["PYTHONPATH"]
-    site.environment["PYTHONPATH"] = os.pathsep.join([path, str(folder / "plugins")])
-    site.start()
-    return site
+@contextmanager
+def site_in_browser() -> Iterator[tuple[Site, BrowserContext]]:
+    """Run a JupyterLab with the benchmarks' providers, and a browser."""
+    chromium = find_chromium()
+    if chromium is None:
+        raise SystemExit("No working Chromium: install the package `chromium`.")
+    with tempfile.TemporaryDirectory(prefix="chat-stream-bench-") as folder:
+        site = Site(FLAVOURS["lab"], Path(folder) / "site")
+        added = plugins.install(Path(folder) / "plugins")
+        site.environment["PYTHONPATH"] += f"{os.pathsep}{added}"
+        site.start()
+        try:
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(
+                    executable_path=chromium, chromium_sandbox=False, args=list(FLAGS)
+                )
+                yield site, browser.new_context(viewport=VIEWPORT)
+                browser.close()
+        finally:
+            site.stop()
 
 
 def _row(site: Site, page: Any, size: int, seconds: float) -> list[str]:

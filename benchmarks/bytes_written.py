@@ -15,8 +15,9 @@ from pathlib import Path
 from jupyter_chat_stream.service import SendRequest, Service
 
 from .load import MARK, OWNER, PacedProvider
+from .processes import TOKEN, Helper
 from .report import Section, times
-from .server import Follower, running_server
+from .server import running_server
 
 
 def run(*, quick: bool = False) -> Section:
@@ -29,7 +30,7 @@ async def _run(chunks: int) -> Section:
     provider = PacedProvider(turn=turns.get, count=chunks)
     async with running_server(provider, message_save_interval_s=0.0) as (url, service):
         thread = (await service.create_thread(OWNER))[0]["id"]
-        follower = await Follower.start(url, [thread])
+        follower = await Helper.start("follower", {"url": url, "token": TOKEN, "threads": [thread]})
         path = service.store.path
         assert path is not None
         before_bytes, written = _kept(path), _written()
@@ -79,7 +80,7 @@ async def _answer(service: Service, thread: str, turns: asyncio.Queue[None], chu
 
 
 def _written() -> int:
-    """Give how many bytes this process has handed to write() so far."""
+    """Return how many bytes this process has handed to write() so far."""
     lines = Path("/proc/self/io").read_text("ascii").splitlines()
     return int(dict(line.split(": ") for line in lines)["wchar"])
 

@@ -56,7 +56,7 @@ class Found:
     answers: dict[str, str]  # of each thread, its digest
 
     def echo_s(self, echoes: Echoes, *, loaded: bool, prompt: bool) -> list[float]:
-        """Give how long the echoes took that were sent under load, or that were not."""
+        """Return how long the echoes took that were sent under load, or that were not."""
         first, end = self.loaded_ns if loaded else self.busy_ns
         return [
             taken
@@ -188,7 +188,7 @@ def _row(name: str, found: Found) -> list[str]:
 
 
 def _slowdown(found: Found, echoes: Echoes, *, prompt: bool) -> list[str]:
-    """Give the echo's two ratios, p50 and p99, and the times behind them."""
+    """Return the echo's two ratios, p50 and p99, and the times behind them."""
     sides = [found.echo_s(echoes, loaded=loaded, prompt=prompt) for loaded in (False, True)]
     spreads = [[percentile(side, share) for share in (0.5, 0.99)] for side in sides]
     ratios = [times(with_ / without) for without, with_ in zip(*spreads, strict=True)]

@@ -26,8 +26,9 @@ from .load import (
     running_service,
     start_runs,
 )
+from .processes import TOKEN, Helper
 from .report import Section, ms, percentile, times
-from .server import Follower, running_server
+from .server import running_server
 
 GRACE_S = 1.5
 # Of the runs behind benchmarks/results.md; what a later run finds stands in its table.
@@ -124,11 +125,13 @@ async def measure(figures: Figures, side: Side, way: Way, runs: int, seconds: fl
     """Make one round."""
     provider = PacedProvider()
     async with AsyncExitStack() as stack:
-        follower: Follower | LocalFollower
+        follower: Helper | LocalFollower
         if way == "socket":
             url, service = await stack.enter_async_context(running_server(provider))
             threads = await make_threads(service, runs)
-            follower = await Follower.start(url, threads)
+            follower = await Helper.start(
+                "follower", {"url": url, "token": TOKEN, "threads": threads}
+            )
         else:
             service = await stack.enter_async_context(running_service(provider))
             threads = await make_threads(service, runs)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from jupyter_chat_stream.providers.base import Chunk, EndChunk, Model, Prompt, Provider, TextChunk
+from jupyter_chat_stream.providers.base import Chunk, EndChunk, Prompt, TextChunk
 
+from .plugins import OneModelProvider
 from .shapes import text_of
 
 MODEL = "flowing/long"
@@ -18,25 +19,14 @@ CHUNK_CHARS = 6
 MOST_S = 60
 
 
-class FlowingProvider(Provider):
-    """Says a text of a ``shape``: ``already`` characters at once, the rest in time.
+class FlowingProvider(OneModelProvider):
+    """Streams a text of a ``shape``: ``already`` characters at once, the rest in time.
 
     The shape ``prose`` is what ``demo/long`` says.
     """
 
     name = "flowing"
-
-    def models(self) -> tuple[Model, ...]:
-        return (
-            Model(name="long", label="flows", context_tokens=1_000_000, max_output_tokens=500_000),
-        )
-
-    def is_ready(self) -> bool:
-        return True
-
-    async def warm(self) -> None: ...
-
-    async def close(self) -> None: ...
+    model_name = "long"
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         loop = asyncio.get_running_loop()

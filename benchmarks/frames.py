@@ -15,7 +15,7 @@ TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 
 def handshake(url: str, token: str) -> bytes:
-    """Give the request that opens a socket."""
+    """Return the request that opens a socket."""
     parts = urlsplit(url)
     lines = (
         f"GET {parts.path}{'?' + parts.query if parts.query else ''} HTTP/1.1",
@@ -30,7 +30,7 @@ def handshake(url: str, token: str) -> bytes:
 
 
 def masked(opcode: int, payload: bytes) -> bytes:
-    """Give a client's frame; its mask is all zeros, which leaves the payload as it is."""
+    """Return a client's frame; its mask is all zeros, which leaves the payload as it is."""
     size = len(payload)
     if size < 126:
         head = struct.pack("!BB", 0x80 | opcode, 0x80 | size)
@@ -49,7 +49,7 @@ class Cutter:
         self._is_open = False
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """Give the (opcode, payload) that are whole by now.
+        """Return the (opcode, payload) that are whole by now.
 
         Raises:
             ConnectionError: the server refused to open a socket.

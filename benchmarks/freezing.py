@@ -6,21 +6,18 @@ kinds are those of `tests/e2e/heavy_texts.py`, in their full size.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import BrowserContext
 from playwright.sync_api import Error as BrowserError
 
-from scripts.chromium import find_chromium
 from tests.e2e.chat_page import MODEL, ChatPage, drawn, settled
-from tests.e2e.conftest import FLAGS, VIEWPORT
 from tests.e2e.heavy_texts import KINDS, MARKERS, Kind
 from tests.e2e.pages import PATIENCE_MS
-from tests.e2e.sites import FLAVOURS, Site
+from tests.e2e.sites import Site
 
+from .browser import site_in_browser
 from .report import Section
 
 QUICK = ("row **", "code spans", "small formulas")
@@ -70,25 +67,11 @@ def run(*, quick: bool = False) -> Section:
     """Measure every kind, streamed and drawn anew."""
     rows = [["kind, KB", "longest task ms, streamed", "drawn anew", "a key's effect ms, at most",
              "whole after s", "longest task ms, JupyterLab's own"]]  # fmt: skip
-    chromium = find_chromium()
-    if chromium is None:
-        raise SystemExit("No working Chromium: install the package `chromium`.")
-    with tempfile.TemporaryDirectory(prefix="chat-stream-bench-") as folder:
-        site = Site(FLAVOURS["lab"], Path(folder) / "site")
-        site.start()
-        try:
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(
-                    executable_path=chromium, chromium_sandbox=False, args=list(FLAGS)
-                )
-                context = browser.new_context(viewport=VIEWPORT)
-                pages = OpenPage(context=context, site=site)
-                for name in QUICK if quick else KINDS:
-                    kind = KINDS[name]
-                    rows.append(_row(pages, kind, QUICK_CHARS if quick else kind.chars))
-                browser.close()
-        finally:
-            site.stop()
+    with site_in_browser() as (site, context):
+        pages = OpenPage(context=context, site=site)
+        for name in QUICK if quick else KINDS:
+            kind = KINDS[name]
+            rows.append(_row(pages, kind, QUICK_CHARS if quick else kind.chars))
     return Section(
         name="n",
         title="texts made to freeze a page",

@@ -12,14 +12,14 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from traitlets.config import Config
 
-from jupyter_chat_stream.providers.base import Chunk, Model, Prompt, Provider, TextChunk
+from jupyter_chat_stream.providers.base import Chunk, EndChunk, Prompt, Provider, TextChunk
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.service import SendRequest, Service
 from jupyter_chat_stream.shared.config import ChatStream
@@ -28,12 +28,14 @@ from jupyter_chat_stream.store.log.operations import Append, Committed
 from jupyter_chat_stream.store.log.reading import head_of
 from jupyter_chat_stream.store.store import Store
 
+from .plugins import OneModelProvider
+
 OWNER = "local"
 MARK = 5
 MODEL = "bench/model"
 
 
-class PacedProvider:
+class PacedProvider(OneModelProvider):
     """Streams marks: at a rate, each stream with a phase of its own, or as ``turn`` says.
 
     Args:
@@ -58,22 +60,7 @@ class PacedProvider:
         self._count = count
         self._phases = random.Random(7)
 
-    def models(self) -> tuple[Model, ...]:
-        return (self.model("model"),)
-
-    def model(self, name: str) -> Model:
-        return Model(name=name, label=name, context_tokens=100_000, max_output_tokens=8_192)
-
-    def is_ready(self) -> bool:
-        return True
-
-    async def warm(self) -> None: ...
-
-    async def close(self) -> None: ...
-
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
-        from jupyter_chat_stream.providers.base import EndChunk
-
         loop = asyncio.get_running_loop()
         due = loop.time() + self._phases.uniform(0, self._interval_s)
         number = 0
@@ -98,7 +85,7 @@ class PacedProvider:
 
 
 def received(frames: Iterable[tuple[int, str]]) -> dict[int, int]:
-    """Say when each chunk first came, in a delta or in a snapshot, from (ns, frame) pairs."""
+    """Return when each chunk first came, in a delta or in a snapshot, from (ns, frame) pairs."""
     first: dict[int, int] = {}
     for at, text in frames:
         frame = json.loads(text)
@@ -112,7 +99,7 @@ def received(frames: Iterable[tuple[int, str]]) -> dict[int, int]:
 
 
 def marks_of(text: str) -> list[int]:
-    """Say which chunks a delta's text holds."""
+    """Return which chunks a delta's text holds."""
     return [int(text[start : start + MARK], 16) for start in range(0, len(text), MARK)]
 
 
@@ -165,14 +152,13 @@ async def running_service(provider: Provider, **settings: Any) -> AsyncIterator[
 
 
 def settings_for(folder: Path, **settings: Any) -> ChatStream:
-    """Give settings for a fresh database with room for many runs."""
-    given = {
-        "database_url": f"sqlite:///{folder / 'chat.db'}",
-        "default_model": MODEL,
-        "max_active_runs": 1000,
-        **settings,
-    }
-    return ChatStream(config=Config({"ChatStream": given}))
+    """Make the settings for a fresh database and many runs."""
+    return ChatStream(config=Config({"ChatStream": chat_settings(folder, settings)}))
+
+
+def chat_settings(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    url = f"sqlite:///{folder / 'chat.db'}"
+    return {"database_url": url, "default_model": MODEL, "max_active_runs": 1000, **settings}
 
 
 async def start_runs(service: Service, threads: list[str], content: str = "go") -> None:

@@ -89,7 +89,7 @@ async def _measure(service: Service, thread: str, repeats: int) -> list[str]:
 
 
 async def _make_log(service: Service, events: int, *, is_ended: bool) -> tuple[str, int]:
-    """Write an answer as an appender does, many commits at once; give its thread and its tail."""
+    """Write an answer as an appender does, many commits at once; return its thread and its tail."""
     thread, _ = await service.create_thread(OWNER)
     sent = await service.send(OWNER, thread["id"], SendRequest(content="go"))
     run, attempt = await _claim(service, sent["run"]["id"])
@@ -118,7 +118,7 @@ async def _make_log(service: Service, events: int, *, is_ended: bool) -> tuple[s
 
 
 def _saves(events: int) -> int:
-    """Say after which event the row was last saved, where the tail after it is the longest."""
+    """Return after which event the row was last saved, where the tail after it is the longest."""
     saving = Saving(interval_s=0.5, now_s=0.0)
     saves = [0]
     for number in range(1, events + 1):

@@ -54,14 +54,14 @@ class Probe:
         self._collecting_s = now
 
     def take(self) -> dict[str, Any]:
-        """Give what was found, and begin anew."""
+        """Return what was found, and begin anew."""
         found = {"lags_s": self.lags_s, "collections_s": self.collections_s}
         self.lags_s, self.collections_s = [], []
         return {**found, "threads_cpu_s": threads_cpu_s()}
 
 
 def threads_cpu_s() -> dict[str, float]:
-    """Give the CPU time of this process's threads by name, those of one kind together."""
+    """Return the CPU time of this process's threads by name, those of one kind together."""
     names = {thread.native_id: thread.name for thread in threading.enumerate()}
     found: dict[str, float] = defaultdict(float)
     for task in Path("/proc/self/task").iterdir():

@@ -48,22 +48,22 @@ class Server(harness.Server):
         return self.url.removesuffix("api/chat-stream/")
 
     async def ask(self, method: str, path: str, body: Any = None, **given: Any) -> tuple[int, Any]:
-        """Send one request; give status and JSON."""
+        """Send one request; return status and JSON."""
         url = path if path.startswith("http") else self.url + path
         async with self.session.request(method, url, json=body) as response:
             raw = await response.read()
             return response.status, json.loads(raw) if raw else None
 
     async def probe(self) -> dict[str, Any]:
-        """Give what the probe has found since the last time."""
+        """Return what the probe has found since the last time."""
         return dict(await self.get(self.root + "api/benchmark"))
 
     async def say(self, thread: str, **params: Any) -> dict[str, Any]:
-        """Have stamps streamed as ``params`` say; give ``{message, reply, run}``."""
+        """Send a message whose answer is stamps; return ``{message, reply, run}``."""
         return await self.send(thread, "go", params=params)
 
     async def make_threads(self, count: int, model: str = stamps.MODEL) -> list[str]:
-        """Create threads; give their ids."""
+        """Create threads; return their ids."""
         return [await self.thread(model) for _ in range(count)]
 
     async def until_counted(self, wanted: Callable[[dict[str, int]], bool]) -> dict[str, int]:
@@ -120,7 +120,7 @@ class Place:
 
 @asynccontextmanager
 async def place(folder: Path) -> AsyncIterator[tuple[Place, aiohttp.ClientSession]]:
-    """Have a place for processes, and a session that talks to them."""
+    """Make a place for processes, and a session for requests to them."""
     made = Place(folder)
     headers = {"Authorization": f"token {TOKEN}"}
     try:
@@ -158,7 +158,7 @@ class Helper:
         return self._process.pid
 
     async def stop(self) -> Any:
-        """Have it end; give what it has found."""
+        """End the program; return its results."""
         await self._say("stop")
         found = await self._hear()
         await self._process.wait()
@@ -176,13 +176,13 @@ class Helper:
 
 
 def cpu_s(pid: int, *, family: bool = False) -> float:
-    """Give the CPU time that a process has taken, or it and all it has started, so far."""
+    """Return the CPU time that a process has taken, or it and all it has started, so far."""
     process = psutil.Process(pid)
     return sum(map(_cpu_s, [process, *(process.children(recursive=True) if family else [])]))
 
 
 def rss_mb(pid: int) -> float:
-    """Give the memory a process has to itself (USS), in MB."""
+    """Return the memory a process has to itself (USS), in MB."""
     return float(psutil.Process(pid).memory_full_info().uss) / 1e6
 
 
@@ -195,6 +195,6 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 def ends(counts: dict[str, int]) -> int:
-    """Say how many runs have ended."""
+    """Return how many runs have ended."""
     words: Sequence[str] = ("completed", "failed", "cancelled", "interrupted")
     return sum(counts.get(word, 0) for word in words)

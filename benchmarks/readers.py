@@ -28,7 +28,7 @@ RECEIVE_BYTES = 1024 * 1024
 
 
 def digest(text: str) -> str:
-    """Give what stands for an answer's text."""
+    """Return what stands for an answer's text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -60,7 +60,7 @@ class Folded:
         self.texts[message_id] = text
 
     def summary(self) -> dict[str, Any]:
-        """Say where this reader stands."""
+        """Return where this reader stands."""
         transcript = self.subscription.transcript
         answers = [m for m in transcript.messages if m["role"] == "assistant"]
         return {

@@ -7,18 +7,14 @@ again by JupyterLab's rendermime for each update, as soon as the rendering befor
 from __future__ import annotations
 
 import re
-import tempfile
-from pathlib import Path
 
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-from scripts.chromium import find_chromium
 from tests.e2e.chat_page import ChatPage, PageTimings, content_of
-from tests.e2e.conftest import FLAGS, VIEWPORT
 from tests.e2e.pages import PATIENCE_MS
 
 from . import flowing
-from .browser import KB, NAIVE, site_of
+from .browser import KB, NAIVE, site_in_browser
 from .report import Section
 from .shapes import SHAPES, last_word, text_of
 
@@ -30,24 +26,11 @@ def run(*, quick: bool = False) -> Section:
     sizes, seconds = ((4 * KB,), 1.0) if quick else ((32 * KB, 100 * KB), 4.0)
     rows = [["shape, text already there", "fps", "longest task ms", "share of time lost",
              "longest wait ms", "fps, naive", "longest task ms, naive"]]  # fmt: skip
-    chromium = find_chromium()
-    if chromium is None:
-        raise SystemExit("No working Chromium: install the package `chromium`.")
-    with tempfile.TemporaryDirectory(prefix="chat-stream-bench-") as folder:
-        site = site_of(Path(folder))
-        try:
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(
-                    executable_path=chromium, chromium_sandbox=False, args=list(FLAGS)
-                )
-                context = browser.new_context(viewport=VIEWPORT)
-                chat_page = ChatPage(context, site, "rendering")
-                for shape in SHAPES:
-                    rows.extend(_row(chat_page, shape, size, seconds) for size in sizes)
-                idle = _measure(chat_page, seconds)
-                browser.close()
-        finally:
-            site.stop()
+    with site_in_browser() as (site, context):
+        chat_page = ChatPage(context, site, "rendering")
+        for shape in SHAPES:
+            rows.extend(_row(chat_page, shape, size, seconds) for size in sizes)
+        idle = _measure(chat_page, seconds)
     return Section(
         name="m",
         title="an answer of one shape flows at 100 updates a second",

@@ -31,7 +31,7 @@ class Section:
     notes: Sequence[str] = ()
 
     def markdown(self) -> str:
-        """Give the section as a piece of the page."""
+        """Return the section as a piece of the page."""
         head, *body = self.rows
         table = [_line(head), _line(["---", *["---:"] * (len(head) - 1)]), *map(_line, body)]
         notes = [f"- {note}" for note in self.notes]
@@ -40,7 +40,7 @@ class Section:
 
 
 def machine() -> str:
-    """Say what this ran on, naming neither host nor user nor path."""
+    """Return what this ran on, naming neither host nor user nor path."""
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         f"*{os.cpu_count()} shared cores, {platform.system()} {platform.machine()}, "
@@ -66,7 +66,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Give the value that this share of the values does not exceed."""
+    """Return the value that this share of the values does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 

@@ -22,8 +22,8 @@ from jupyter_chat_stream.service import Service
 
 from .durability import LocalFollower
 from .load import MARK, OWNER, make_threads, running_service, start_runs
+from .processes import ROOT
 from .report import Section, times
-from .server import ROOT
 
 NAME = "claude-opus-4-5"
 PACE_S = 0.02
@@ -123,7 +123,7 @@ async def _whole(url: str, answers: int, seconds: float) -> tuple[float, int]:
 
 
 async def _count_chars(service: Service, threads: list[str]) -> int:
-    """Say how much text is in the log."""
+    """Return how much text is in the log."""
     states = [await service.state(OWNER, thread) for thread in threads]
     return sum(len(message["content"]) for state in states for message in state["messages"])
 

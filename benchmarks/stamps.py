@@ -12,7 +12,9 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable
 
-from jupyter_chat_stream.providers.base import Chunk, EndChunk, Model, Prompt, Provider, TextChunk
+from jupyter_chat_stream.providers.base import Chunk, EndChunk, Prompt, TextChunk
+
+from .plugins import OneModelProvider
 
 MODEL = "stamps/paced"
 WIDTH = 10
@@ -20,40 +22,27 @@ _WRAP_US = 16**WIDTH  # about 12 days
 
 
 def stamp() -> str:
-    """Give the time, µs of the monotonic clock, in ``WIDTH`` letters."""
+    """Return the time, µs of the monotonic clock, in ``WIDTH`` letters."""
     return f"{time.monotonic_ns() // 1000 % _WRAP_US:0{WIDTH}x}"
 
 
 def age_s(stamped: str, now_ns: int) -> float:
-    """Say how long before ``now_ns`` a stamp was made."""
+    """Return how long before ``now_ns`` a stamp was made."""
     return ((now_ns // 1000 - int(stamped, 16)) % _WRAP_US) / 1e6
 
 
 def stamps_in(text: str, first: int = 0, end: int | None = None) -> list[str]:
-    """Give the stamps that end in a stretch of an answer's text."""
+    """Return the stamps that end in a stretch of an answer's text."""
     end = len(text) if end is None else end
     numbers: Iterable[int] = range(first // WIDTH, end // WIDTH)
     return [text[number * WIDTH : (number + 1) * WIDTH] for number in numbers]
 
 
-class StampProvider(Provider):
+class StampProvider(OneModelProvider):
     """Streams stamps, at the pace the message asks for."""
 
     name = "stamps"
-
-    def models(self) -> tuple[Model, ...]:
-        return (
-            Model(
-                name="paced", label="stamps", context_tokens=1_000_000, max_output_tokens=500_000
-            ),
-        )
-
-    def is_ready(self) -> bool:
-        return True
-
-    async def warm(self) -> None: ...
-
-    async def close(self) -> None: ...
+    model_name = "paced"
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         chunk = TextChunk(text=stamp())  # of the call itself

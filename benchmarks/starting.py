@@ -41,7 +41,7 @@ def run(*, quick: bool = False) -> Section:
 
 
 async def measure(postgres: Postgres, sends: int) -> dict[str, tuple[list[float], list[float]]]:
-    """Send in turn; give how long each start took, and each answer to the send."""
+    """Send in turn; return how long each start took, and each answer to the send."""
     urls = [postgres.url(postgres.create_database()) for _ in range(2)]
     with tempfile.TemporaryDirectory(prefix="chat-stream-bench-") as folder:
         async with place(Path(folder)) as (here, session):

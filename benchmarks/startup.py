@@ -134,7 +134,7 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str) -> None:
 
 
 def _cpu_s(pid: int) -> float:
-    """Give the CPU time of all threads, those that have ended too, in steps of 10 ms."""
+    """Return the CPU time of all threads, those that have ended too, in steps of 10 ms."""
     fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -60,7 +60,7 @@ def run(*, quick: bool = False) -> Section:
 
 
 async def measure(database: str, count: int, seconds: float) -> tuple[Found, Found]:
-    """Make one round; give the server with runs that wait, and the one without."""
+    """Make one round; return the server with runs that wait, and the one without."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chat-stream-bench-")))
         postgres: list[Postgres] = []
@@ -102,7 +102,7 @@ def _cpu_s(postgres: Postgres) -> float:
 
 
 async def make_wait(server: Server, count: int) -> None:
-    """Have runs that wait for a person, for a time, or to be delivered."""
+    """Make runs that wait for a person, for a time, or to be delivered."""
     later = (datetime.now(UTC) + TOMORROW).isoformat()
     asks = count // 2
     sleeps = count - asks - min(MAX_LATER, count // 10)  # one user may have so many for later

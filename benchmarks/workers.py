@@ -120,7 +120,7 @@ async def _round(
 
 
 def _rate(ended_ms: list[int], ready_ms: float) -> float:
-    """Give how many ended in a second, while everybody was at work."""
+    """Return how many ended in a second, while everybody was at work."""
     last = percentile(ended_ms, 0.9)
     first = min(ready_ms + WARM_S * 1000, percentile(ended_ms, 0.5))
     return sum(first < at <= last for at in ended_ms) / ((last - first) / 1000)

@@ -20,7 +20,7 @@ SIZED_TYPESCRIPT = "src/**/*.ts*"
 
 
 def main() -> int:
-    """Run every check; answer 1 if one fails."""
+    """Run every check; return 1 if one fails."""
     failed = [name for name, is_kept in results() if not is_kept]
     if failed:
         say(f"Not kept: {', '.join(failed)}")

@@ -33,7 +33,7 @@ START_TIMEOUT_S = 60
 
 
 def find_chromium() -> str | None:
-    """Answer the path of the first Chromium that starts, or None."""
+    """Return the path of the first Chromium that starts, or None."""
     return next((path for path in candidates() if starts(path)), None)
 
 
@@ -50,7 +50,7 @@ def candidates() -> Iterator[str]:
 
 
 def browsers_folder() -> Path:
-    """Answer where Playwright keeps the browsers it downloads."""
+    """Return where Playwright keeps the browsers it downloads."""
     configured = os.environ.get(BROWSERS_VARIABLE)
     if configured and configured != "0":
         return Path(configured)
@@ -61,7 +61,7 @@ def browsers_folder() -> Path:
 
 
 def starts(path: str) -> bool:
-    """Say whether this browser renders an empty page.
+    """Return whether this browser renders an empty page.
 
     `--version` is not enough: it passes where a shared library is missing, and for the script
     that only tells to install a snap.
@@ -105,7 +105,7 @@ def apt_install(*packages: str) -> None:
 
 
 def ensure_chromium(python: Path) -> str:
-    """Answer a working Chromium's path, installing one where there is none.
+    """Return a working Chromium's path, installing one where there is none.
 
     Args:
         python: the interpreter of the environment that holds Playwright.

@@ -66,7 +66,7 @@ def copy_notebooks() -> None:
 
 
 def without_outputs(notebook: str) -> str:
-    """Answer the notebook as before its first run: shipped outputs name threads of elsewhere."""
+    """Return the notebook as before its first run: shipped outputs name threads of elsewhere."""
     content = json.loads(notebook)
     for cell in content["cells"]:
         if cell["cell_type"] == "code":
@@ -75,7 +75,7 @@ def without_outputs(notebook: str) -> str:
 
 
 def serve() -> int:
-    """Run JupyterLab until it ends; answer its status."""
+    """Run JupyterLab until it ends; return its status."""
     quiet_notifications()
     opens_browser = has_display()
     server = subprocess.Popen(command(opens_browser), cwd=ROOT, env=demo_environment())
@@ -89,7 +89,7 @@ def serve() -> int:
 
 
 def command(opens_browser: bool) -> list[str]:
-    """Answer the words that start JupyterLab on loopback, at the first free port."""
+    """Return the words that start JupyterLab on loopback, at the first free port."""
     words = [
         str(PYTHON),
         "-m",
@@ -109,7 +109,7 @@ def command(opens_browser: bool) -> list[str]:
 
 
 def demo_environment() -> dict[str, str]:
-    """Answer the variables that point Jupyter at the demo's own folders."""
+    """Return the variables that point Jupyter at the demo's own folders."""
     folders = {
         "JUPYTER_CONFIG_DIR": DEMO / "config",
         "JUPYTER_DATA_DIR": DEMO / "data",
@@ -125,7 +125,7 @@ def demo_environment() -> dict[str, str]:
 
 
 def quiet_notifications() -> None:
-    """Answer JupyterLab's question about news for the person: no."""
+    """Turn off JupyterLab's question about news."""
     folder = DEMO / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     settings = folder / "notification.jupyterlab-settings"
     if not settings.exists():
@@ -134,7 +134,7 @@ def quiet_notifications() -> None:
 
 
 def announce(server: subprocess.Popen[bytes], opens_browser: bool) -> None:
-    """Say the address, token included, as soon as the server has written where it listens."""
+    """Print the address, token included, as soon as the server has written where it listens."""
     note = RUNTIME / f"jpserver-{server.pid}.json"
     note.unlink(missing_ok=True)  # of an earlier process with this number, killed
     while server.poll() is None:
@@ -153,14 +153,14 @@ def announce(server: subprocess.Popen[bytes], opens_browser: bool) -> None:
 
 
 def has_display() -> bool:
-    """Say whether a browser could show itself here."""
+    """Return whether a browser could show itself here."""
     if sys.platform in ("darwin", "win32"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def is_root() -> bool:
-    """Say whether this is root."""
+    """Return whether the user is root."""
     return hasattr(os, "geteuid") and os.geteuid() == 0
 
 

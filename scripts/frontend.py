@@ -29,7 +29,7 @@ def build_hook(target: str, version: str) -> None:
 
 
 def ensure_bundle(env: Mapping[str, str]) -> bool:
-    """Build the bundle unless it is fresh; answer whether that was needed.
+    """Build the bundle unless it is fresh; return whether that was needed.
 
     Args:
         env: the environment to build in; `jlpm` and `node` are on its PATH.

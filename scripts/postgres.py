@@ -33,7 +33,7 @@ ADVICE = (
 
 
 def find_postgres() -> Path | None:
-    """Answer the folder of the first server new enough that starts, or None."""
+    """Return the folder of the first server new enough that starts, or None."""
     return next((folder for folder in candidates() if major_of(folder) >= MIN_MAJOR), None)
 
 
@@ -66,7 +66,7 @@ def _version_in(folder: Path) -> int:
 
 
 def major_of(folder: Path) -> int:
-    """Answer the server's major version, 0 where it does not start."""
+    """Return the server's major version, 0 where it does not start."""
     try:
         done = subprocess.run(
             [str(folder / "postgres"), "--version"], capture_output=True, text=True, check=False

@@ -91,7 +91,7 @@ def set_up_part(selection: Selection) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Answer this process's variables with the environment's commands first on the PATH."""
+    """Return this process's variables with the environment's commands first on the PATH."""
     env = {name: value for name, value in os.environ.items() if name not in DIVERTING}
     path = os.pathsep.join([str(BIN), env.get("PATH", os.defpath)])
     return {**env, "PATH": path, "VIRTUAL_ENV": str(VENV)}
@@ -144,7 +144,7 @@ def environment_makers() -> list[list[str | Path]]:
 
 
 def works(python: Path) -> bool:
-    """Say whether this interpreter runs, fits, and has pip."""
+    """Return whether this interpreter runs, fits, and has pip."""
     code = "import sys, pip, sqlite3; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))"
     try:
         done = subprocess.run([str(python), "-c", code], capture_output=True, check=False)
@@ -154,7 +154,7 @@ def works(python: Path) -> bool:
 
 
 def version_of(python: Path) -> tuple[int, ...]:
-    """Answer an interpreter's major and minor version."""
+    """Return an interpreter's major and minor version."""
     code = "import sys; print(*sys.version_info[:2])"
     shown = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
     return tuple(int(number) for number in shown.stdout.split())
@@ -164,7 +164,7 @@ def version_of(python: Path) -> tuple[int, ...]:
 
 
 def ensure_tools() -> bool:
-    """Install what builds the package (Node among it); answer whether that was needed."""
+    """Install what builds the package (Node among it); return whether that was needed."""
     requirements = build_requirements()
     note = VENV / ".chat-stream-tools"
     wanted = "\n".join(requirements)
@@ -208,7 +208,7 @@ def link_bundle() -> None:
 
 
 def is_installed(purpose: str, *, is_page_needed: bool = True) -> bool:
-    """Say whether this purpose, or one that includes it, was installed from this definition."""
+    """Return whether this purpose, or one that includes it, was installed from this definition."""
     if is_page_needed and not (EXTENSION / "package.json").exists():
         return False
     noted, fingerprint = read_note()
@@ -216,13 +216,13 @@ def is_installed(purpose: str, *, is_page_needed: bool = True) -> bool:
 
 
 def widest(purpose: str) -> str:
-    """Answer the wider of this purpose and the one installed for: nothing is taken away."""
+    """Return the wider of this purpose and the one installed for: nothing is taken away."""
     noted, _ = read_note()
     return max(purpose, noted or purpose, key=list(EXTRAS).index)
 
 
 def read_note() -> tuple[str | None, str | None]:
-    """Answer what was last installed: the purpose, and the definition's fingerprint."""
+    """Return what was last installed: the purpose, and the definition's fingerprint."""
     words = NOTE.read_text(encoding="utf-8").split() if NOTE.exists() else []
     return (words[0], words[1]) if len(words) == 2 and words[0] in EXTRAS else (None, None)
 

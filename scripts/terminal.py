@@ -26,7 +26,7 @@ def say(text: str) -> None:
 
 
 def may_use_apt() -> bool:
-    """Say whether this user may install system packages without being asked for a password."""
+    """Return whether this user may install system packages without being asked for a password."""
     return hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
