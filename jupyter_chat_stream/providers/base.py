@@ -201,6 +201,7 @@ class Provider(Protocol):
 
     async def warm(self) -> None:
         """Do the heavy imports beforehand; may be called more than once."""
+        return  # a statement: type checkers take an empty method of a protocol for abstract
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         """Answer the prompt, ending with an EndChunk; raises ProviderError.
@@ -212,6 +213,7 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """End all connections."""
+        return
 
 
 @runtime_checkable

@@ -64,7 +64,6 @@ class HttpConnection(asyncio.Protocol):
     # ---------------------------------------------------------------- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._register.add(self)
@@ -82,11 +81,9 @@ class HttpConnection(asyncio.Protocol):
         self._may_write.clear()
 
     def resume_writing(self) -> None:
-        """Continue the answer."""
         self._may_write.set()
 
     def data_received(self, data: bytes) -> None:
-        """Collect the bytes of a request."""
         self._buffer += data
         if self._answering is None:
             self._next_request()

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
-from ..providers.base import Chunk, EndChunk, Model, Prompt, TextChunk
+from ..providers.base import Chunk, EndChunk, Model, Prompt, Provider, TextChunk
 from ..shared.errors import ProviderError
 
 
@@ -65,7 +65,7 @@ Step = str | Chunk | BaseException | Gate | _Stall
 Script = Sequence[Step]
 
 
-class ScriptedProvider:
+class ScriptedProvider(Provider):
     """Streams the scripts in order, then scripts that `default` makes from the prompt.
 
     Args:
@@ -104,7 +104,6 @@ class ScriptedProvider:
         return (self.model("model"),)
 
     def model(self, name: str) -> Model:
-        """Describe any model."""
         return Model(
             name=name,
             label=f"{self.name} {name}",
@@ -114,11 +113,7 @@ class ScriptedProvider:
         )
 
     def is_ready(self) -> bool:
-        """Return the value that the test has set."""
         return self._is_ready
-
-    async def warm(self) -> None:
-        """Do nothing."""
 
     async def close(self) -> None:
         """Remember that it was closed."""

@@ -78,11 +78,9 @@ class AnthropicProvider:
         return models.MODELS
 
     def model(self, name: str) -> Model:
-        """Describe a model by name, also one that is not listed."""
         return models.find(name)
 
     def is_ready(self) -> bool:
-        """Whether a key can be read now."""
         return self._keys.is_there()
 
     async def warm(self) -> None:
@@ -90,7 +88,6 @@ class AnthropicProvider:
         await _in_thread(_import_sdk)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
-        """Answer the prompt."""
         key = self._keys.read()
         model = models.find(prompt.model)
         reading = Reading(prompt)

@@ -21,6 +21,7 @@ from ..base import (
     EndChunk,
     Model,
     Prompt,
+    Provider,
     ReasoningChunk,
     TextChunk,
     ToolCallChunk,
@@ -70,7 +71,7 @@ MODELS = (
 )
 
 
-class DemoProvider:
+class DemoProvider(Provider):
     """Streams prepared answers.
 
     Args:
@@ -90,11 +91,9 @@ class DemoProvider:
         self._pace = pace
 
     def models(self) -> tuple[Model, ...]:
-        """List all models."""
         return MODELS
 
     def model(self, name: str) -> Model:
-        """Describe a model by name; only the listed ones exist."""
         for model in MODELS:
             if model.name == name:
                 return model
@@ -106,17 +105,9 @@ class DemoProvider:
         )
 
     def is_ready(self) -> bool:
-        """Return True: the demo needs no key."""
-        return True
-
-    async def warm(self) -> None:
-        """Do nothing: there is nothing heavy."""
-
-    async def close(self) -> None:
-        """Do nothing: there are no connections."""
+        return True  # the demo needs no key
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
-        """Answer the prompt."""
         self.model(prompt.model)
         params = parse(prompt.model, prompt.params)
         for count, chunk in enumerate(_chunks(prompt, params)):

@@ -1,7 +1,7 @@
-"""What the demo models say: texts, and which of them answers what.
+"""The texts of the demo models, and the choice of a text for a prompt.
 
-Everything here is a pure function of the prompt. The texts name what a reader can do at this very
-moment, while the answer is still coming.
+Everything here is a pure function of the prompt. The texts tell a reader what to try while the
+answer still streams.
 """
 
 from __future__ import annotations
