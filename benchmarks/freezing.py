@@ -101,16 +101,18 @@ def _ours(chat_page: ChatPage, name: str, text: str) -> list[str]:
         thread, text, chunk_chars=max(CHUNK_CHARS, pace // 100), chars_per_second=pace
     )
     chat_page.type(chat, "still here")
-    streamed = drawn(settled(chat, run_id))
+    content = settled(chat, run_id)
     took_s = time.monotonic() - began
-    first = chat_page.measured()
+    first = chat_page.measured()  # before `drawn`, which copies all nodes in one task
+    streamed = drawn(content)
     chat_page.clear(chat)
     # The removal of the old nodes is not measured.
     chat_page.show(chat_page.site.thread("empty", MODEL))
     chat_page.begin()
     chat = chat_page.show(thread)
-    again = drawn(settled(chat, run_id))
+    content = settled(chat, run_id)
     second = chat_page.measured()
+    again = drawn(content)
     lacks = [marker for marker in MARKERS if marker not in streamed.text + again.text]
     note = f" (without {', '.join(lacks)})" if lacks else ""
     note += "" if again.html == streamed.html else " (drawn otherwise)"
