@@ -106,9 +106,10 @@ class Registry:
             if isinstance(provider, AsksForModels)
         ]
         if asking:
-            _, late = await asyncio.wait(asking, timeout=REFRESH_PATIENCE_S)
-            for task in late:
-                task.cancel()
+            await asyncio.wait(asking, timeout=REFRESH_PATIENCE_S)
+            for task in asking:
+                task.cancel()  # what was asked goes on
+            await asyncio.gather(*asking, return_exceptions=True)
 
     def models(self) -> list[ModelRecord]:
         """Return every model and every provider that could not be loaded, as on the wire."""

@@ -350,6 +350,15 @@ async def test_answers_after_each_other_share_one_connection(
     assert server.connection_count == 1
 
 
+async def test_an_answer_whose_connection_stays_open_comes_all_the_same(
+    server: FakeOpenAI, lab: OpenAIProvider
+) -> None:
+    server.add(Answer(text="all of it", end_delay_s=60))
+    chunks = await collect(lab, make_prompt())
+    assert text_of(chunks) == "all of it"
+    assert isinstance(chunks[-1], EndChunk)
+
+
 async def test_cancelling_closes_the_connection(server: FakeOpenAI, lab: OpenAIProvider) -> None:
     """Stop ends the upstream request (L9)."""
     server.add(Answer(text="abcdefgh", chunk_chars=2, fault="silence", after_chunks=2))

@@ -248,6 +248,18 @@ async def test_strange_entries_of_a_list_are_left_out() -> None:
         assert list(await listed(server)) == ["good"]
 
 
+@pytest.mark.parametrize("owner", ["library", "llamacpp", "organization_owner", {}, None])
+async def test_a_list_that_is_not_what_servers_send_harms_nobody(owner: Any) -> None:
+    models = [{"id": "a", "owned_by": owner, "created": {"no": "number"}, "meta": [1]}]
+    pages = {"/api/ps": {"models": [{"name": ["x"]}]}, "/api/show": [], "/props": 7,
+             "/api/v0/models": {"data": {"id": 1}}}  # fmt: skip
+    with FakeOpenAI(models=models, pages=pages) as server:
+        registry = Registry(endpoints={"lab": {"base_url": server.base_url}})
+        assert (await registry.look_up("lab/a"))[1].name == "a"
+        assert [m["provider"] for m in registry.models()][-1] == "lab"
+        await registry.close()
+
+
 async def test_a_list_is_asked_for_again_only_when_it_is_old_or_somebody_wants_it() -> None:
     with FakeOpenAI() as server:
         async with provider_of(server) as lab:

@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ...shared.errors import NoSuchModel, ProviderError, StreamCut
+from ...shared.errors import NoSuchModel, NotTheProvider, ProviderError, StreamCut
 from ..anthropic import foreign
 from ..base import Chunk, Model, Prompt
 from ..clients import SharedClients, in_own_thread
@@ -141,9 +141,13 @@ class OpenAIProvider:
             await in_own_thread(_import_http)
             self._listed, self._problem = await self._lister.ask(self._keys.read()), None
         except ProviderError as problem:
-            self._problem = problem
-            if not self.endpoint.is_configured:
-                self._listed = ()
+            self._problem, self._listed = problem, ()
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            self._problem = NotTheProvider(
+                f"What {self.endpoint.title} at {self.endpoint.place} lists are no models "
+                f"({type(error).__name__})."
+            )
+            self._listed = ()
         finally:
             self._listed_at = asyncio.get_running_loop().time()
 
