@@ -130,7 +130,8 @@ export function parseModels(value: unknown): ModelList {
       provider: textOf(fields, 'provider', ''),
       label: textOf(fields, 'label', id),
       canned: fields['canned'] === true,
-      ready: fields['ready'] !== false
+      ready: fields['ready'] !== false,
+      error: typeof fields['error'] === 'string' ? fields['error'] : null
     };
   });
   return { models, default: typeof wire['default'] === 'string' ? wire['default'] : null };

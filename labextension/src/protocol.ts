@@ -109,6 +109,8 @@ export interface Model {
   readonly label: string;
   readonly canned: boolean;
   readonly ready: boolean;
+  /** Why the provider could not be loaded or reached. */
+  readonly error: string | null;
 }
 
 export interface ModelList {

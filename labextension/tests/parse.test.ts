@@ -9,7 +9,9 @@ describe('a field that holds no text', () => {
       models: [{ id: 'a/b', label: { en: 'B' }, provider: ['a'] }],
       default: 'a/b'
     });
-    expect(models).toEqual([{ id: 'a/b', provider: '', label: 'a/b', canned: false, ready: true }]);
+    expect(models).toEqual([
+      { id: 'a/b', provider: '', label: 'a/b', canned: false, ready: true, error: null }
+    ]);
     const frame = parseFrame('{"op": "closed", "thread": "t", "reason": {"deleted": true}}');
     expect(frame).toEqual({ op: 'closed', thread: 't', reason: '' });
   });

@@ -12,6 +12,7 @@ const model = (id: string, ready = true) => ({
   provider: id.split('/')[0],
   label: id,
   canned: id.startsWith('demo/'),
+  error: null,
   ready
 });
 

@@ -73,7 +73,7 @@ describe('the status line', () => {
 });
 
 describe('a model in the picker', () => {
-  const model = { id: 'p/m', provider: 'p', label: 'M', canned: false, ready: true };
+  const model = { id: 'p/m', provider: 'p', label: 'M', canned: false, ready: true, error: null };
 
   it('says that it is canned, once, and what it needs', () => {
     expect(labelOf(model, ENGLISH.trans)).toBe('M');
@@ -82,5 +82,7 @@ describe('a model in the picker', () => {
       'demo: canned (tour)'
     );
     expect(labelOf({ ...model, ready: false }, ENGLISH.trans)).toBe('M (needs an API key)');
+    const dead = { ...model, ready: false, error: 'Ollama is not running on localhost:11434.' };
+    expect(labelOf(dead, ENGLISH.trans)).toBe('M (not available)');
   });
 });

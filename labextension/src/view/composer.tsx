@@ -278,7 +278,12 @@ function ModelPicker(props: {
     >
       {isListed ? null : <option value={current}>{current || trans.__('no model')}</option>}
       {shown.map(model => (
-        <option key={model.id} value={model.id} disabled={!model.ready && model.id !== current}>
+        <option
+          key={model.id}
+          value={model.id}
+          title={model.error ?? undefined}
+          disabled={!model.ready && model.id !== current}
+        >
           {labelOf(model, trans)}
         </option>
       ))}
@@ -308,9 +313,12 @@ function openAgain(list: HTMLSelectElement): void {
   });
 }
 
-/** A model's label. It tells canned demo answers from real ones, and names a missing key. */
+/** A model's label. It tells canned demo answers from real ones, and why a model is not ready. */
 export function labelOf(model: Model, trans: TranslationBundle): string {
   const isSaid = model.label.toLowerCase().includes('canned');
   const label = model.canned && !isSaid ? trans.__('%1 (demo: canned)', model.label) : model.label;
+  if (model.error !== null) {
+    return trans.__('%1 (not available)', label);
+  }
   return model.ready ? label : trans.__('%1 (needs an API key)', label);
 }
