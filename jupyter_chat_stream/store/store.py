@@ -1,8 +1,8 @@
-"""The store as the rest of the package holds it: one writer, a few readers, one place to publish.
+"""The core of the store: one writer, a few readers, and one place to publish.
 
-``write`` and ``append`` go through the writer's thread, ``read`` through a pool of a few threads;
-nothing blocks the event loop. What a commit brought is handed to the loop once, events to the
-listeners first, then the outcomes to those who wait (L3).
+``write`` and ``append`` run on the writer's thread, ``read`` on a pool of a few threads: nothing
+blocks the event loop. Each commit is handed to the loop once. There its events are published to
+the listeners, and after that its operations are told their outcomes (L3).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..shared.errors import StoreError
 from ..shared.events import Event
-from .log.operations import PATIENCE_S, Append, Command, Commit, Committed, settle
+from .log.operations import PATIENCE_S, Append, Command, Commit, Committed, resolve
 from .log.transaction import Transaction
 from .log.writer import Writer
 from .sql.database import READERS, Database
@@ -44,14 +44,14 @@ def system_now_ms() -> int:
 def new_id() -> str:
     """Make an id: 45 bits of time in ms, then 65 random bits, as 22 letters that sort by time.
 
-    Short because each delta carries four: every letter is nearly a byte for a byte of text.
+    Ids are short because each delta carries four of them.
     """
     number = (system_now_ms() << 65) | (int.from_bytes(os.urandom(9), "big") >> 7)
     return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(105, -1, -5))
 
 
 class Store:
-    """An open database. Make it off the event loop (``open``), close it when done."""
+    """An open database. ``open`` and ``close`` block."""
 
     def __init__(
         self,
@@ -93,9 +93,10 @@ class Store:
         """Open the database at a URL, creating or migrating its tables. Blocks.
 
         Args:
-            network_disk: whether an SQLite file lies on one; None: found out.
-            is_light: nothing is executed here: few connections are kept where many share a server.
-            migrates: whether to create or migrate; else what would have to be is refused.
+            network_disk: whether an SQLite file is on one. None: the system is asked.
+            is_light: keep few connections open: this process executes no runs.
+            migrates: whether to create or migrate tables. If not, a database that needs it is
+                refused.
 
         Raises:
             DatabaseUnreadable, DatabaseForeign, DatabaseTooNew, DatabaseTooOld, DatabaseBusy,
@@ -123,22 +124,22 @@ class Store:
     def enqueue_with(
         self, enqueue: Callable[[Connection, Sequence[tuple[str, int]]], None]
     ) -> None:
-        """Call this in each writing transaction with the (run id, attempt) it makes due."""
+        """Call this in each writing transaction that makes runs due, with (run id, attempt)."""
         self._writer.batches.enqueue = enqueue
 
     def on_foreign(self, callback: Foreign, *, wants: Wants | None = None) -> None:
-        """Call back when another process tells that it has committed: a hint, often at once (L9).
+        """Call back when another process tells of a commit. That is a hint, mostly at once (L9).
 
         Args:
             callback: called where the store publishes (``attach``), with the ids of the threads,
-                or None where it may be anything (the connection to the others was lost).
-            wants: asked, on another thread, whether any commit in a thread matters. None: only
-                those matter, but in all threads, by which a run came, ended or became due.
+                or None if any thread may have changed (the connection to the others was lost).
+            wants: returns, on another thread, whether the commits in a thread matter. None: those
+                of all threads matter by which a run was made, ended or became due.
         """
         self._foreign.append((callback, wants))
 
     def observe(self, observer: Callable[[Commit], None]) -> None:
-        """Call the observer after each commit of this process, on the writer's thread: quickly."""
+        """Call the observer after each commit of this process. It blocks the writer's thread."""
         self._writer.observer = observer
 
     @property
@@ -160,14 +161,13 @@ class Store:
         self.database.close()
 
     def append(self, operation: Append) -> None:
-        """Queue events of an attempt; its ``done`` is told."""
+        """Queue events of an attempt; the operation's ``done`` is called after the commit."""
         self._writer.put(operation)
 
     def appended(self, operation: Append) -> Future[list[Event]]:
-        """Queue events of an attempt; the future gives them committed."""
+        """Queue events of an attempt; the future gets them after the commit."""
         future: Future[list[Event]] = Future()
-
-        operation.done = lambda _, events, error: settle(future, events, error)
+        operation.done = lambda _, events, error: resolve(future, events, error)
         self.append(operation)
         return future
 
@@ -175,7 +175,7 @@ class Store:
         """Queue a command, which runs in the writer's next transaction.
 
         Args:
-            places: the threads that it changes: their locks are taken before it begins.
+            places: the threads that it changes. Their locks are taken before it begins.
         """
         command = Command(work=work, places=places)
         self._writer.put(command)
@@ -253,7 +253,7 @@ class Store:
         try:
             self._loop.call_soon_threadsafe(callback, threads)
         except RuntimeError:
-            pass  # the loop ended first: nobody there wants to know
+            pass  # the event loop has ended: no callback is left
 
     def _deliver(self, committed: Committed) -> None:
         if self._loop is None:
@@ -261,13 +261,13 @@ class Store:
             return
         try:
             self._loop.call_soon_threadsafe(self._publish, committed)
-        except RuntimeError:  # the loop ended first: nobody reads, but somebody may wait
-            committed.resolve()
+        except RuntimeError:  # the event loop has ended, but other threads may wait
+            committed.tell()
 
     def _publish(self, committed: Committed) -> None:
         try:
             if committed.events:
                 for listener in self._listeners:
                     listener(committed.events)
-        finally:  # what is committed stands, whatever a listener makes of it
-            committed.resolve()
+        finally:  # a listener that raises changes nothing about the commit
+            committed.tell()

@@ -1,4 +1,4 @@
-"""One batch, one transaction: the writing connection, and what is done over it.
+"""The writing connection, and the transaction that writes one batch over it.
 
 ::
 
@@ -51,14 +51,14 @@ class WritingConnection:
         self.drop()
 
     def found_again(self) -> None:
-        """The database answers: the outage ends."""
+        """End the outage: the database has answered."""
         self._database.outage.end()
 
     def has_changed(self) -> bool:
-        """Whether another connection may have committed since the last call.
+        """Return whether another connection may have committed since the last call.
 
-        SQLite compares commits of others only within one connection. It is this one, so that the
-        writer's own commits do not count.
+        SQLite's data version is a property of one connection and changes with the commits of all
+        others. This is the writer's connection, so the writer's own commits do not count.
         """
         self._database.refuse_gone()
         before = self._version
@@ -69,8 +69,8 @@ class WritingConnection:
 class BatchWriter:
     """Writes a batch in one transaction.
 
-    ``enqueue`` is the engine's call, in the transaction itself, for the (run id, attempt) pairs
-    that become due with its commit.
+    ``enqueue``, if it is set, is called within the transaction with each (run id, attempt) that
+    becomes due with its commit.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class BatchWriter:
         """Write and commit the operations.
 
         Raises:
-            InDoubt: the COMMIT was sent and not answered.
+            InDoubt: the COMMIT was sent and got no response.
             Exception: any other error; nothing was written.
         """
         conn = self._connection.get()
@@ -113,11 +113,11 @@ class BatchWriter:
         notice = notice_of(tx.events, is_due=bool(tx.due)) if self.notices.has_others else None
         try:
             driver.commit(conn, self.notices.statement(notice) if notice else "")
-        except DBAPIError as error:  # an error before the COMMIT leaves no doubt: it was undone
+        except DBAPIError as error:  # an error before the COMMIT leaves no doubt
             if xid is None or not is_unreachable(error):
                 raise
             raise InDoubt(xid, committed) from error
-        self._database.refuse_gone()  # what went into a deleted file is told to nobody (L3)
+        self._database.refuse_gone()  # a commit into a deleted file is not published (L3)
         self._database.outage.end()
         if notice:
             self.notices.tell(notice)

@@ -1,4 +1,4 @@
-"""What the writer is asked for, and what a commit brought: operations and outcomes."""
+"""Operations, which the writer is asked for, and their outcomes, which a commit brings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from .transaction import RunRef, Transaction
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
-PATIENCE_S = 10.0  # of a command, while the database is away
-APPEND_PATIENCE_S = 600.0  # of a run: its provider waits, and nothing is lost
+# How long a command waits for a database that is away.
+PATIENCE_S = 10.0
+# How long an append waits: its run stops reading the provider meanwhile, and nothing is lost.
+APPEND_PATIENCE_S = 600.0
 
 
-def settle(future: Future[Any], result: Any, error: BaseException | None) -> None:
+def resolve(future: Future[Any], result: Any, error: BaseException | None) -> None:
     """Set a future's result or error, unless it is done or cancelled."""
     if future.done():
         return
@@ -34,9 +36,9 @@ def settle(future: Future[Any], result: Any, error: BaseException | None) -> Non
 class Append:
     """Events of one attempt.
 
-    ``settle`` brings the message row up to them; ``release`` says that the run has no owner after
-    them. ``done`` is called once, where the store publishes, with this, and the committed events or
-    why there are none (StaleAttempt): no future, because there are thousands a second.
+    ``settle`` brings the message row up to them; after ``release`` no process holds the run.
+    ``done`` is called once, where the store publishes, with this operation and the committed
+    events, or with the error (StaleAttempt). It is no future: there are thousands in a second.
     """
 
     run: RunRef
@@ -57,17 +59,17 @@ class Append:
 
 @dataclass(kw_only=True, eq=False)
 class Command:
-    """A closure that reads and writes in the transaction; its future gives what it returned."""
+    """A function that reads and writes in the transaction; the future gets its result."""
 
     work: Callable[[Transaction], Any]
-    places: tuple[Place, ...] = ()  # of the threads it changes, whose locks are taken first
+    places: tuple[Place, ...] = ()  # the threads it changes: their locks are taken first
     future: Future[Any] = field(default_factory=Future)
     patience_s: float = PATIENCE_S
     queued_s: float = field(default_factory=time.monotonic)
 
     def tell(self, result: Any, error: BaseException | None) -> None:
         """Resolve the future with the outcome."""
-        settle(self.future, result, error)
+        resolve(self.future, result, error)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -83,7 +85,7 @@ Outcome = tuple[Operation, Any, BaseException | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Commit:
-    """What a commit was like, for whoever observes the writer."""
+    """The measures of one commit, for the observer of the writer."""
 
     operations: int
     events: int
@@ -94,16 +96,16 @@ class Commit:
 
 @dataclass(kw_only=True)
 class Committed:
-    """What one commit brought: the events, and what to tell whom."""
+    """The result of one commit: its events, and the outcome of each operation."""
 
     events: list[Event]
     outcomes: list[Outcome]
     bytes: int = 0  # of text in the events
 
-    def resolve(self) -> None:
-        """Tell everybody who waits."""
+    def tell(self) -> None:
+        """Tell the caller of each operation its outcome."""
         for operation, result, error in self.outcomes:
             try:
                 operation.tell(result, error)
-            except Exception as own:  # noqa: BLE001  one that cannot be told harms no other
+            except Exception as own:  # noqa: BLE001  the other callers are still told
                 log.error(Line("commit.untold", error=type(own).__name__, at=place_of(own)))

@@ -1,8 +1,8 @@
-"""What became of a transaction whose COMMIT was sent and never answered.
+"""The outcome of a transaction whose COMMIT was sent and got no response.
 
-It is never done again blindly: a text would stand there twice. Postgres is asked by the
-transaction's id. A server that crashed may give the same id to another transaction, so where it
-says "committed" the first event has to be there too: seq, time and attempt tell it from any other.
+The transaction is not repeated blindly: its text could then be in the log twice. Postgres is asked
+by the transaction's id. After a crash the server may give that id to another transaction. So a
+"committed" counts only if the first event is there too, with the same seq, time and attempt.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from ...shared.events import Event
 from ..sql.failures import sqlstate
 from .transaction import execute
 
-_IN_THE_FUTURE = "22023"  # the id was lost with the server: nothing of it was ever durable
+# The server does not know the id: it crashed before any part of the transaction was durable.
+_IN_THE_FUTURE = "22023"
 
 _STATUS = "SELECT pg_xact_status(CAST(:xid AS xid8))"
 _END = (
@@ -32,7 +33,7 @@ _EVENT = (
 
 
 class InDoubt(Exception):
-    """A COMMIT without an answer; ``committed`` is what it brought if it came through."""
+    """A COMMIT without a response; ``committed`` is its result if it was done."""
 
     def __init__(self, xid: str, committed: Any) -> None:
         super().__init__(f"transaction {xid} was being committed")
@@ -44,7 +45,8 @@ class InDoubt(Exception):
 def was_committed(conn: Connection, doubt: InDoubt, *, give_up: bool = False) -> bool | None:
     """Return whether the transaction was committed; None while it is still in progress.
 
-    ``give_up`` ends it where it is: its client is gone, but the server has not noticed yet.
+    Args:
+        give_up: end a transaction in progress: the server has not noticed that its client is gone.
     """
     with conn.begin():
         try:

@@ -1,4 +1,4 @@
-"""What waits for the writer: operations and probes, in the order in which they came.
+"""The writer's queue: operations and probes, in the order in which they came.
 
 Any thread puts; only the writer's thread takes. The queue is bounded by its users: a run has one
 append under way and at most 1 MB waiting in its coalescer.

@@ -1,7 +1,7 @@
 """Reading a thread's log: events after a cursor, or one snapshot (docs/protocol.md, L6).
 
-Every function runs in one read transaction of its caller, so that what it gives is the state at
-exactly one seq. Which of the two answers a cursor gets is decided here, once, for every transport.
+Every function runs in one read transaction of its caller, so its result is the state at exactly
+one seq. ``read_after`` decides for every transport which of the two a cursor gets.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Snapshot:
 
     @cached_property
     def text(self) -> str:
-        """Its JSON. Large ones take long: asked for once in the thread that read it."""
+        """The JSON. A large one takes long, so the reading thread writes it."""
         return dumps(self.to_wire())
 
     def to_wire(self) -> SnapshotFrame:
@@ -74,7 +74,7 @@ def read_after(
     page_events: int = PAGE_EVENTS,
     page_bytes: int = PAGE_BYTES,
 ) -> Answer:
-    """Answer a cursor: a page of events, or one snapshot where that is shorter.
+    """Answer a cursor with a page of events, or with one snapshot if that is shorter.
 
     A page ends early after ``page_bytes`` of text; it holds at least one event.
 
@@ -95,7 +95,7 @@ def read_after(
     except DamagedRow:
         if raw:
             raise
-        return read_snapshot(conn, thread, after)  # what it made stands in the rows
+        return read_snapshot(conn, thread, after)  # the rows still hold what the events made
     if not events or events[-1].seq != after + len(events):
         if raw:
             raise Compacted(thread.id, after)
@@ -115,7 +115,7 @@ def read_events(
     """Return the stored events after a cursor within the limits; compacted ones are missing.
 
     Args:
-        shows_damage: whether an event stands for one that is damaged.
+        shows_damage: return another event in the place of a damaged one.
 
     Raises:
         DamagedRow
@@ -133,10 +133,10 @@ def read_events(
             size += len(str(row[7] or "")) + len(str(row[8] or "")) + EVENT_OVERHEAD
             if size >= limit_bytes:
                 break
-    owners = _run_owners(conn, {row[2] for row in found if row[2] is not None})
+    run_ids = _run_ids(conn, {row[2] for row in found if row[2] is not None})
     if shows_damage:
-        return [_shown_event(row, thread, owners.get(row[2])) for row in found]
-    return [rows.event_value(row, thread.id, owners.get(row[2])) for row in found]
+        return [_shown_event(row, thread, run_ids.get(row[2])) for row in found]
+    return [rows.event_value(row, thread.id, run_ids.get(row[2])) for row in found]
 
 
 def _shown_event(row: Any, thread: ThreadRef, run: tuple[str, str] | None) -> Event:
@@ -178,8 +178,11 @@ def read_state(
 ) -> ThreadState:
     """Read a thread's state and the seq it stands at.
 
-    ``limit`` keeps the newest messages only; ``before`` is the key of a message: those before it.
-    With them come their runs, and those that have not ended.
+    The state holds the runs of its messages, and all runs that have not ended.
+
+    Args:
+        limit: how many of the newest messages it holds at most.
+        before: the key of a message: only the messages before it.
     """
     snapshot = read_snapshot(conn, thread, 0, limit=limit if before is None else 1)
     messages = list(snapshot.messages)
@@ -224,7 +227,7 @@ def heads_of(conn: Connection, threads: Iterable[ThreadRef]) -> dict[str, int]:
 def read_branch(conn: Connection, run: RunRef, most: int) -> list[MessageRecord]:
     """Read the messages from the root to the run's own reply; the reply is folded to the end.
 
-    ``most`` bounds how far back it goes, and each is there once though a damaged one be a circle.
+    ``most`` bounds the length. Each message is there once, even if damage made a circle of them.
     """
     columns = ", ".join("message." + name.strip() for name in rows.MESSAGE_COLUMNS.split(","))
     sql = (
@@ -259,7 +262,7 @@ def read_messages_before(
 
 
 def _head(conn: Connection, thread: ThreadRef) -> tuple[int, bool]:
-    # the head first and alone: it fixes the read transaction's moment
+    # The head is read first and alone: it fixes the moment of the read transaction.
     head = execute(
         conn, "SELECT MAX(seq) FROM event WHERE thread = :pk", {"pk": thread.pk}
     ).scalar()
@@ -278,11 +281,11 @@ def _snapshot_is_shorter(conn: Connection, thread: ThreadRef, after: int, head: 
         "AND (seq > :after OR status IN ('pending', 'processing', 'waiting'))"
     )
     stored = execute(conn, sql, {"thread": thread.pk, "after": after}).scalar()
-    # parts appear twice in a snapshot (content is derived); what is not yet in a row adds to both
+    # A snapshot holds each text twice, in `parts` and in `content`.
     return 2 * int(stored) + 800 < (head - after) * EVENT_OVERHEAD
 
 
-def _run_owners(conn: Connection, keys: set[int]) -> dict[int, tuple[str, str]]:
+def _run_ids(conn: Connection, keys: set[int]) -> dict[int, tuple[str, str]]:
     if not keys:
         return {}
     listed = ",".join(str(int(key)) for key in keys)

@@ -1,9 +1,9 @@
-"""The log: appending to it within a transaction, and reading it.
+"""The log: appending to it within a transaction, and folding it into rows.
 
-``Transaction`` is what a writing transaction may do. It assigns ``seq`` from the head it read in
-this very transaction (L1), refuses stale attempts without using up a seq (L5), and keeps rows equal
-to the fold of their events: a run's row at every event that changes it, a message's row when it is
-``settled`` (L7), a thread's row at once. Nothing is published here (L3: the writer does, after).
+A ``Transaction`` assigns each ``seq`` from the head that it has read itself (L1), refuses stale
+attempts without using up a seq (L5), and keeps rows equal to the fold of their events: the rows of
+threads and runs at each flush, a message's row when it is settled (L7). The writer publishes the
+events after the commit (L3).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, ClassVar, cast
 
-from sqlalchemy import Connection as Connection  # readers elsewhere name it too
+from sqlalchemy import Connection as Connection
 
 from ...shared.errors import DamagedRow, StaleAttempt
 from ...shared.events import (
@@ -74,7 +74,7 @@ class RunRef:
 
 
 def execute(conn: Connection, sql: str, params: Any = None) -> Any:
-    """Run a statement with named parameters straight on the driver (the hot path's way)."""
+    """Run a statement with named parameters directly on the driver, which is faster."""
     return conn.exec_driver_sql(driver_sql(conn.dialect.paramstyle, sql), params or {})
 
 
@@ -91,7 +91,7 @@ _GUARD = (
 
 
 class Transaction:
-    """What a writing transaction may do; ``events`` is what it has appended, in order."""
+    """One writing transaction; ``events`` are those it has appended, in order."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Transaction:
         self.new_id = new_id
         self.now_ms = now_ms()
         self.events: list[Event] = []
-        self.due: list[tuple[str, int]] = []  # (run id, attempt) that are due with the commit
+        self.due: list[tuple[str, int]] = []  # (run id, attempt), due with the commit
         self.bytes = 0  # of text in the events that are flushed
         self._locked = set(locked)  # threads
         self._rows: list[tuple[Any, ...]] = []
@@ -173,7 +173,7 @@ class Transaction:
         return event
 
     def append_attempt(self, run: RunRef, attempt: int, bodies: Iterable[Body]) -> list[Event]:
-        """Append events of an attempt, which ``guard`` must have looked up.
+        """Append events of an attempt that ``guard`` has looked up.
 
         Raises:
             StaleAttempt: another attempt or an end came first, or the run is gone; no seq was used.
@@ -193,18 +193,18 @@ class Transaction:
             found = select_rows(self.conn, _GUARD, where, {"keys": dumps(list(keys))})
             for pk, attempt, status, first, thread, head in found:
                 self._guards[pk] = (attempt, status, first is not None)
-                self._heads.setdefault(thread, head or 0)  # unless it was moved on in here
+                self._heads.setdefault(thread, head or 0)  # unless this transaction has appended
 
     def settle(self, run: RunRef) -> None:
         """Bring the run's message row up to the log, when this transaction flushes."""
         self._settle[run.pk] = run
 
     def set_run(self, run: RunRef, **columns: Any) -> None:
-        """Set columns of a run that the fold does not decide: owner, crashes, retries."""
+        """Set columns of a run that no event decides, such as ``owner`` and ``crashes``."""
         update_row(self.conn, "run", run.pk, columns)
 
     def make_due(self, run: RunRef, attempt: int) -> None:
-        """Note that a run's next attempt is due; whoever executes may be told in the commit."""
+        """Note that a run's attempt is due; the commit may tell the workers."""
         self.due.append((run.id, attempt))
 
     def open_run(self, run: RunRef, state: RunRecord, written: MessageWritten) -> None:
@@ -232,7 +232,7 @@ class Transaction:
         return self._runs[run.pk]
 
     def flush(self) -> None:
-        """Write what was appended, and every row that follows from it."""
+        """Insert the appended events, and update every row that follows from them."""
         if self._rows:
             insert_rows(self.conn, "event", rows.WHOLE_EVENT, self._rows)
             self.bytes += sum(len(row[-2] or row[-1] or "") for row in self._rows)
@@ -248,7 +248,7 @@ class Transaction:
         self._threads = {}
 
     def _lock(self, threads: Iterable[int]) -> None:
-        # for commands that could not name their threads; what decides is read after the lock
+        # A command that could not name its threads locks them here, before it reads them.
         missing = set(threads) - self._locked
         if missing and self.conn.dialect.name != "sqlite":
             self.execute(lock_threads(missing))
@@ -296,7 +296,7 @@ def _thread_columns(changes: ThreadChange) -> rows.Columns:
 
 
 def _run_of(row: rows.Row, run: RunRef) -> RunRecord:
-    """Return a run, also a damaged one: its events go on, and what they say is written over it."""
+    """Return a run. The events that follow are written over a damaged one."""
 
     def instead(damage: DamagedRow) -> RunRecord:
         return {**run_instead(row, run.thread.id, run.message_id, damage), "error": None}
@@ -305,10 +305,13 @@ def _run_of(row: rows.Row, run: RunRef) -> RunRecord:
 
 
 def settle_message(conn: Connection, run: RunRef, written: Collection[int] = ()) -> None:
-    """Fold what came after the message row's seq into it. The row is derived, never composed.
+    """Fold the events after the message row's seq into the row, which is never written otherwise.
 
-    A row that is damaged, or whose log is, stays as it is: its run can end all the same. Only an
-    event that this transaction has ``written`` (by seq) is refused: it must not become damage.
+    If the row or its log is damaged, the row stays as it is, and its run can still end.
+
+    Args:
+        written: the seqs of this transaction's events. One that cannot be folded is refused, so
+            that it does not become damage itself.
     """
     sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE pk = :pk"
     row = execute(conn, sql, {"pk": run.message_pk}).mappings().one()
@@ -341,12 +344,12 @@ def fold_message(
         "upto": 2**31 - 1 if upto is None else upto,
         "run": run.pk,
     }
-    owner = (run.id, run.message_id)
+    run_ids = (run.id, run.message_id)
     for row in sorted(select_rows(conn, rows.EVENT_COLUMNS, tail, params), key=itemgetter(0)):
         seq, type_, _, _, _, part, kind, text, _ = row
         with checked(run.thread.id, "event", f"seq {seq}"):
             if type_ == "delta" and isinstance(text, str):
                 fold.append(part, kind, text, seq)
             else:
-                fold.apply(rows.event_value(row, run.thread.id, owner))
+                fold.apply(rows.event_value(row, run.thread.id, run_ids))
     return fold

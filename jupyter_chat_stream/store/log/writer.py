@@ -38,7 +38,7 @@ log = logging.getLogger("jupyter_chat_stream.store")
 
 BUSY_BATCH = 3  # A batch this large means load: wait GATHER_S before the next commit.
 GATHER_S = 0.002
-# How often a batch is tried that another process's transaction got in the way of.
+# How often a batch is tried if another process's transaction conflicts with it.
 MAX_CONFLICT_TRIES = 4
 
 
@@ -113,7 +113,7 @@ class Writer:
         attempt = CommitAttempt(batch, self.batches, self.connection, self._pending, self._deliver)
         try:
             committed = attempt.run()
-        except Exception as error:  # noqa: BLE001  every error of the database; all was undone
+        except Exception as error:  # noqa: BLE001  the database has undone the batch
             self.connection.drop()
             if is_race(error) and tries < MAX_CONFLICT_TRIES:
                 self._commit(batch, tries + 1)
