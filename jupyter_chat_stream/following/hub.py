@@ -102,7 +102,7 @@ class Reader:
                 return found
 
     def close(self) -> None:
-        """Stop listening; nothing else notices (L8)."""
+        """Stop following; no run and no other reader is affected (L8)."""
         self._hub.drop(self)
 
     def fall_behind(self) -> None:
@@ -179,7 +179,7 @@ class Hub:
         return reader
 
     def drop(self, reader: Reader) -> None:
-        """Forget a reader."""
+        """Remove a reader."""
         readers = self._readers.get(reader.thread.id)
         if readers is not None:
             readers.discard(reader)

@@ -1,9 +1,9 @@
-"""The run's end of the log: one append under way, the rest gathers for the next (group commit).
+"""The appender writes the events of an attempt: one append at a time, the rest gathers meanwhile.
 
-Because the next append starts when the last was committed, its size follows the load: a slow
-model gets an event per chunk, a fast one larger deltas. Bounded: over ``MAX_PENDING_CHARS`` the
-provider is not read on, also while the database is away (the writer waits for it, for minutes).
-The message row is saved now and then (``Saving``).
+The next append starts when the one before is committed, so its size follows the load: a slow model
+gets one event for each chunk, a fast one gets larger deltas. While more than ``MAX_PENDING_CHARS``
+wait, the provider is not read, also while the database is away. ``Saving`` decides when the message
+row is saved.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from .coalesce import Coalescer
 
 MAX_PENDING_CHARS = 256 * 1024  # at most 1 MB in UTF-8
 SAVE_GROWTH = 0.25
-COMMIT_BYTES = PAGE_BYTES  # what a commit writes at least
-ROW_BYTES = 2 * PAGE_BYTES  # what saving a row writes beside its text: its page, and its index's
+COMMIT_BYTES = PAGE_BYTES  # A commit writes at least one page.
+ROW_BYTES = 2 * PAGE_BYTES  # Saving a row writes its text, its page and a page of its index.
 # An append that the database refused (full, locked) is tried again six times, for 14 s in all.
 MAX_STORE_RETRIES = 6
 STORE_BACKOFF = Backoff(first_s=0.05, factor=3.0, most_s=8.0)
@@ -33,9 +33,9 @@ STORE_BACKOFF = Backoff(first_s=0.05, factor=3.0, most_s=8.0)
 class Saving:
     """Decides when an unfinished message's row is worth saving, at most once an interval.
 
-    It is when the text has grown by a quarter, or when the commits since the last time have
-    written four times what the row takes. So saving adds at most a quarter to what is written
-    anyway, and whoever opens the thread folds about two events for each kB of text, at most.
+    A row is saved when its text has grown by a quarter, or when the commits since the last time
+    have written four times the size of the row. So saving adds at most a quarter to all writing,
+    and a reader who opens the thread folds about two events for each kB of text, at most.
     """
 
     def __init__(self, *, interval_s: float, now_s: float, chars: int = 0) -> None:
@@ -45,7 +45,7 @@ class Saving:
         self._commits = 0
 
     def is_due(self, chars: int, now_s: float) -> bool:
-        """Count one more commit, after which there are so many characters."""
+        """Count one more commit, after which the message has ``chars`` characters."""
         self._commits += 1
         if now_s - self._saved_at < self._interval_s or chars == self._saved_chars:
             return False
@@ -77,7 +77,7 @@ class Appender:
         self._max_delay_s = max_delay_s
         self._loop = asyncio.get_running_loop()
         self._saving = Saving(interval_s=save_interval_s, now_s=self._loop.time(), chars=kept_chars)
-        self._kept_chars = kept_chars  # of attempts before; the row holds them too
+        self._kept_chars = kept_chars  # of earlier attempts: the row holds them too
         self._under_way = False
         self._timer: asyncio.TimerHandle | None = None
         self._moved = asyncio.Event()
@@ -89,18 +89,18 @@ class Appender:
 
     @property
     def parts(self) -> Sequence[Part]:
-        """What this attempt has written so far, as far as ``content_of`` looks at it."""
+        """The parts that this attempt has written, in the detail that ``content_of`` needs."""
         return self._parts
 
     @property
     def has_written(self) -> bool:
-        """Whether anything of the model came in this attempt."""
+        """Whether the model has sent anything in this attempt."""
         return self._chars > 0 or self._has_tools
 
     def add(self, chunk: Chunk, status: StatusChanged | None = None) -> None:
-        """Take a chunk, with the status it begins, if any.
+        """Take a chunk, after the status that it begins, if any.
 
-        It is committed as soon as the append before it has ended.
+        The chunk is committed as soon as the append before it has ended.
         """
         if status is not None:
             self._coalescer.add_body(status)
@@ -108,7 +108,7 @@ class Appender:
         self._schedule()
 
     async def room(self) -> None:
-        """Wait until so little is pending that the provider may be read on.
+        """Wait until little enough is pending to read the provider on.
 
         Raises:
             StaleAttempt: this attempt may write no more.
@@ -130,7 +130,7 @@ class Appender:
         await self._idle()
 
     async def recover(self) -> None:
-        """Forget what the log cannot take, so that at least the run's end can be written."""
+        """Drop what the log refused, so that at least the run's end can be written."""
         while self._under_way:
             await self._wait()
         if self._failure is not None:
@@ -138,7 +138,7 @@ class Appender:
             self._coalescer.finish()
 
     def close(self) -> None:
-        """Stop the timer; what is pending and was never committed is forgotten."""
+        """Stop the timer; chunks that are not committed are dropped."""
         self._cancel_timer()
 
     def _schedule(self) -> None:
@@ -182,14 +182,14 @@ class Appender:
             self._ended(closed)
 
     def _received(self, append: Append, _: list[Event], error: BaseException | None) -> None:
-        # the writer has waited for minutes for a database that is away: it is not waited for twice
-        # and in a file that was moved away and back this may stand already: the next attempt looks
+        # The writer has already waited minutes for a database that is away. A file that was moved
+        # away and back may already hold these events: the next attempt reads it.
         lasting = (DatabaseGone, DatabaseUnreachable)
         is_final = not isinstance(error, StoreError) or isinstance(error, lasting)
         if is_final or self._failures >= MAX_STORE_RETRIES:
             self._ended(error)
             return
-        # the database refused (full, locked): nothing was written, so the same again is right
+        # The database refused (full, locked) and wrote nothing: the same append is tried again.
         delay_s = STORE_BACKOFF.pause_s(self._failures)
         self._failures += 1
         again = replace(append, done=self._received)

@@ -1,9 +1,8 @@
-"""From chunks to events: pieces that come close together become one delta. Pure, no clock.
+"""From chunks to events: chunks that come close together become one delta. Pure, no clock.
 
-A delta never mixes parts or kinds, is at most ``max_chars`` long, and holds no lone surrogate (a
-half pair waits for its other half) and no U+0000. The parts of an attempt are opened after those
-that are already there, each by its first text: one that got none takes no place. A part of an
-earlier attempt is never appended to.
+A delta has one part and one kind, is at most ``max_chars`` long, and holds no U+0000 and no lone
+surrogate: half of a pair waits for its other half. An attempt adds its parts after those of earlier
+attempts and never changes them. A part is opened by its first text.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class Coalescer:
 
     @property
     def is_empty(self) -> bool:
-        """Whether ``take`` would give nothing."""
+        """Whether ``take`` would return nothing."""
         return not (self._pieces or self._ready)
 
     def add(self, chunk: Chunk) -> None:
@@ -57,7 +56,7 @@ class Coalescer:
             raise BadRequest(f"The provider gave a chunk of unknown type {type(chunk).__name__!r}.")
 
     def add_body(self, body: Body) -> None:
-        """Put an event of another kind after what is there."""
+        """Add an event of another kind after the chunks so far."""
         self._close_delta()
         self._ready.append(body)
 

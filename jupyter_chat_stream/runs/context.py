@@ -1,10 +1,10 @@
-"""Gathering the context: what a model gets to read before it answers.
+"""Gathering the context: what a model reads before it answers.
 
-Context follows the branch (``parent_id``), not the order of events: the newest whole turns that fit
-the model's budget. It is built from outcomes, not from text alone: a refused reply is left out with
-its question, a reply that was cut says so, and of tools, whose results no prompt holds, only the
-text around them is said again. The size in tokens is estimated from characters
-(``CHARS_PER_TOKEN``, low on purpose); what is too much after all the provider says itself.
+The context follows the branch (``parent_id``), not the order of events: the newest whole turns that
+fit the model's budget. It depends on outcomes too: a refused reply is left out with its question,
+and a reply that was cut says so. A prompt holds no results of tools, only the text around them. The
+size in tokens is estimated from characters (``CHARS_PER_TOKEN``, low on purpose); if a prompt is
+too long after all, the provider says so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..store.front import ChatStore, RunRef
 
 CHARS_PER_TOKEN = 3.0
 MAX_BRANCH = 2000
-ANSWER_TOKENS = 32_000  # kept free for an answer that asks for no other length
+ANSWER_TOKENS = 32_000  # Kept free for an answer unless the request asks for another length.
 _MARKS = {
     "cancelled": "[The reader stopped this reply here.]",
     "failed": "[This reply broke off here.]",
@@ -31,10 +31,7 @@ _MARKS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """What the log and the settings say of one run: its branch ends with its own reply.
-
-    ``begun_ms`` is when work on it began.
-    """
+    """What the log and the settings hold for one run's prompt; ``begun_ms`` is when it began."""
 
     reply: MessageRecord
     branch: tuple[MessageRecord, ...]
@@ -63,7 +60,7 @@ def make_prompt(gathered: Gathered, model: Model, params: Params) -> Prompt:
     """
     system = "\n\n".join(gathered.systems) or None
     options = dict(params.get("params") or {})
-    # A canned answer is as long as it was written down: nothing is gained by cutting it.
+    # A canned answer has its fixed length: cutting it gains nothing.
     most = model.max_output_tokens
     usual = most if model.canned else min(most, ANSWER_TOKENS)
     max_tokens = _max_tokens(options.pop("max_tokens", usual), model)
@@ -142,7 +139,7 @@ def _text_of(message: MessageRecord) -> str:
 
 
 def _mark_of(message: MessageRecord) -> str:
-    """Return what tells the model that a former answer is not whole: it does not read as one."""
+    """Return the mark that tells the model that an earlier answer is not whole."""
     if message["role"] != "assistant" or "status" not in message:
         return ""
     if incomplete_of(message) is not None:
@@ -158,13 +155,13 @@ def _fitting(turns: Sequence[Turn], budget: float) -> list[Turn]:
             break
         kept.append(turn)
     kept.reverse()
-    while kept and kept[0].role == "assistant":  # a prompt begins with what a person said
+    while kept and kept[0].role == "assistant":  # a prompt begins with a person's turn
         kept.pop(0)
     return kept
 
 
 def _mark_for_caching(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    """Mark the newest turn, and the one before that a former prompt ended with."""
+    """Mark the newest turn, and the turn that the prompt before this one ended with."""
     marked = {len(turns) - 1, len(turns) - 3}
     return tuple(
         Turn(role=turn.role, text=turn.text, cache=index in marked)

@@ -1,19 +1,18 @@
-"""Executing a run: re-entrant over the log, which is the only journal.
+"""Executing a run. The log is the only record of how far the run has come.
 
-An attempt folds the log (how far is the text?), does the next thing, appends, and goes on. A crash,
-a cut stream or a retry is the same function called again under the next attempt; a repeated step
-repeats nothing.
+An attempt reads from the log how far the text is, goes on from there, and appends. After a crash, a
+cut stream or a failure, the same function is called again under the next attempt.
 
 ::
 
     gather context ─► call the model, streaming ─► complete, finalized
-         ▲                 ├─ asks or sleeps: let go; an answer or the time makes it due
+         ▲                 ├─ asks or sleeps: released; an answer or the time makes it due
          │                 │ retryable failure
-         └─ next attempt ◄─┤ short: sleep here; long: let go, the sweep comes back
+         └─ next attempt ◄─┤ short pause: wait here; long: released, a sweep takes it
                            └─ not retryable, or too often: error, finalized failed
 
-Whoever fences this attempt (Stop from elsewhere, another server) makes its next append fail with
-StaleAttempt. The attempt then ends silently: the process that fenced it wrote to the log (L5).
+Another process may fence this attempt, by Stop or a takeover. The next append then fails with
+StaleAttempt, and the attempt ends silently: the other process has written to the log (L5).
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ Why = Literal["cancelled", "shutdown"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunServices:
-    """What executing needs; the same for every run of a process."""
+    """What executing a run needs: the same for every run of a process."""
 
     store: ChatStore
     registry: Registry
@@ -78,13 +77,13 @@ class Execution:
         return self._claimed.attempt
 
     def stop(self, why: Why) -> None:
-        """End early: what was received is kept, then the run is cancelled, or left for the next."""
+        """End early and keep the text; the run is cancelled, or left due for another process."""
         self._why = self._why or why
         if self._step is not None:
             self._step.cancel()
 
     async def run(self) -> None:
-        """Work until the run has ended, waits, or was taken away."""
+        """Work until the run has ended, waits, or was fenced."""
         try:
             while await self._attempt():
                 pass
@@ -92,7 +91,7 @@ class Execution:
             log.info(Line("run.fenced", run=self._claimed.run.id, attempt=self.attempt))
         except DamagedRow as error:
             await self._fail_damaged(error)
-        except StoreError as error:  # nothing can be written: the sweep takes the run up again
+        except StoreError as error:  # nothing can be written now: a sweep takes the run again
             facts = {"run": self._claimed.run.id, "attempt": self.attempt}
             log.warning(Line("run.left", code=error.code, **facts))
 
@@ -101,7 +100,7 @@ class Execution:
         await self._services.store.claims.fail_damaged(run, attempt, damage)
 
     async def _attempt(self) -> bool:
-        """Make one attempt; True where another is to follow at once."""
+        """Make one attempt; True if another follows at once."""
         store, run, config = self._services.store, self._claimed.run, self._services.config
         gathered = await gather(store, run, config.system)
         appender = Appender(
@@ -118,9 +117,9 @@ class Execution:
             if end is None:
                 await self._leave(appender)
             elif isinstance(end, EndChunk):
-                await appender.finish((), release=False)  # the text is whole now
+                await appender.finish((), release=False)  # so that the text is whole
                 await appender.finish(_completion(gathered, appender, end))
-            else:  # it asks or sleeps, and nobody holds it from that commit on (L10)
+            else:  # it asks or sleeps, and no process holds it after that commit (L10)
                 await appender.finish((end,))
             return False
         except ProviderError as failure:
@@ -128,7 +127,7 @@ class Execution:
             return await self._fail(failure, appender, had_text=bool(gathered.reply["parts"]))
         except (StaleAttempt, StoreError):
             raise
-        except Exception as error:  # noqa: BLE001  a bug of ours or a provider's: the run says so
+        except Exception as error:  # noqa: BLE001  a bug of ours or of a provider: the run fails
             log.error(Line("run.broke", run=run.id, error=type(error).__name__, at=place_of(error)))
             await appender.recover()
             await appender.finish((_inside(error), Finalized(status="failed")))
@@ -137,7 +136,7 @@ class Execution:
             appender.close()
 
     async def _stream(self, gathered: Gathered, appender: Appender) -> EndChunk | Pause | None:
-        """Read the provider to its end or to a pause; None where ``stop`` came first."""
+        """Read the provider to its end or to a pause; None if ``stop`` came first."""
         services = self._services
         provider, model = await services.registry.look_up(self._claimed.model)
         prompt = make_prompt(gathered, model, self._claimed.params)
@@ -165,7 +164,7 @@ class Execution:
     async def _leave(self, appender: Appender) -> None:
         if self._why == "cancelled":
             await appender.finish((Finalized(status="cancelled"),))
-        else:  # the server ends in good order: the run is due again, by whoever comes next
+        else:  # the server stops: the run is due again, for another process
             await appender.finish((StatusChanged(phase="queued", detail="the server stopped"),))
 
     async def _fail(self, failure: ProviderError, appender: Appender, *, had_text: bool) -> bool:
@@ -192,7 +191,7 @@ class Execution:
         return True
 
     async def _sleep(self, wait_s: float, appender: Appender) -> bool:
-        """Wait in place; False where ``stop`` came first, and the run was left."""
+        """Wait here; False if ``stop`` came first, and the run was left."""
         if self._why is None:
             self._step = cast("asyncio.Task[None]", asyncio.ensure_future(asyncio.sleep(wait_s)))
             try:
@@ -210,7 +209,7 @@ class Execution:
 
 
 class _Reading:
-    """Reads one provider's stream into the appender, and notices silence."""
+    """Reads a provider's stream into the appender, and raises ``Stalled`` after a silence."""
 
     def __init__(
         self,
@@ -278,7 +277,7 @@ class _Reading:
 
 
 class _Watch:
-    """Cancels a reading after a silence; looks again when the silence could first be that long."""
+    """Cancels a reading after a silence of ``timeout_s``."""
 
     def __init__(self, owner: _Reading, reading: asyncio.Task[None], timeout_s: float) -> None:
         self._owner = owner

@@ -1,8 +1,7 @@
-"""Pauses: what a provider's question or sleep becomes in the log.
+"""Pauses: the event that a provider's question or sleep becomes.
 
-A run that pauses writes its event, lets go of its owner in the same transaction (L10), and ends
-here; the answer, or the time, makes it due again. What a provider may ask is bounded: it comes
-from a model, and goes to every reader.
+The transaction that writes the event also releases the run (L10); the answer, or the time, makes
+the run due again. Questions are bounded, because they come from a model and go to every reader.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ def pause_of(chunk: AskChunk | SleepChunk, *, now_ms: int, request_id: str) -> P
     """Return the event that the chunk becomes; None for a sleep whose time has passed.
 
     Raises:
-        BadRequest: it is more than may be asked.
+        BadRequest: the chunk is over a limit.
     """
     if isinstance(chunk, AskChunk):
         return _question(chunk, now_ms, request_id)

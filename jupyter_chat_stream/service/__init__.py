@@ -1,7 +1,6 @@
-"""Everything a command can do, and nothing about how it came in.
+"""The service: everything that a command can do, whatever transport it came by.
 
-The service joins store, engine, hub and providers; handlers, the command line and tests call it.
-Its chapters are one module each.
+The service joins store, engine, hub and providers. Each of its chapters is one module.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The service's life: opening the database, starting the engine, ending both in good order.
+"""The life of the service: it opens the database and starts the engine, and ends both.
 
-The chapters of the service (threads, messages, following, ...) build on it; each command of theirs
-validates, then does its work in one transaction. ``owner`` is always the server's word for who
-asks.
+The chapters of the service (threads, messages, following, ...) build on this module. Each command
+checks its input, then does its work in one transaction, and raises what the verb of the store
+raises. ``owner`` is the person who asks, as the server has identified them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FALLBACK_MODEL = "demo/tour"
 
 @dataclass(kw_only=True)
 class Parts:
-    """What a started service holds."""
+    """The parts of a started service."""
 
     store: ChatStore
     registry: Registry
@@ -102,7 +102,7 @@ class ServiceBase:
         if self._starts_engine(store):
             try:
                 await engine.start()
-            except BaseException:  # a start that was given up is one, too
+            except BaseException:  # also if the start was cancelled
                 await engine.stop()
                 raise
         return Parts(
@@ -120,17 +120,17 @@ class ServiceBase:
         return Registry(endpoints=self.config.endpoints, find_local=find_local)
 
     def _make_engine(self, services: RunServices) -> Engine:
-        """Make the engine that fits: one that runs here, or one that tells the workers."""
+        """Make an engine that executes runs here, or one that calls the workers."""
         if self.config.run_in_server or services.store.is_sqlite:
             return LocalEngine(services, self.config)
         return Queue(services, self.config)
 
     def _starts_engine(self, store: ChatStore) -> bool:
-        # else a worker on the same file hears of what is due
+        # Otherwise a notice tells a worker on the same file of due runs.
         return self.config.run_in_server or not store.is_sqlite
 
     async def stop(self) -> None:
-        """End readers' polls, leave runs for whoever comes next, close the database."""
+        """Stop the engine, leave its runs due, and close the database."""
         parts, self._started = self._started, None
         if parts is None:
             return
@@ -144,7 +144,7 @@ class ServiceBase:
                 self._warming.cancel()
                 await asyncio.gather(self._warming, return_exceptions=True)
             await parts.registry.close()
-        finally:  # whatever one of them raises: what is pending is written
+        finally:  # closing writes the pending operations, even if a part raised
             await in_a_thread(parts.store.close)
 
     @property
@@ -175,9 +175,9 @@ class ServiceBase:
 
 
 async def in_a_thread(work: Callable[[], T]) -> T:
-    """Do blocking work in a thread of its own: the loop's executor belongs to everybody."""
+    """Do blocking work in a thread of its own, not in the loop's executor, which others use."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-open")
     try:
         return await asyncio.wrap_future(pool.submit(work))
     finally:
-        pool.shutdown(wait=False)  # who leaves before the end does not hold up the loop
+        pool.shutdown(wait=False)  # a cancelled caller must not block the loop

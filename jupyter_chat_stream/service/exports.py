@@ -1,7 +1,7 @@
-"""Exporting: a thread as a file, written aside in the read pool, then handed out.
+"""Exporting: a thread as a file, which a reading thread writes before it is sent.
 
-The file lies in the system's folder for temporary files, without a name, and goes when it is
-closed; so neither the thread's length nor a slow client holds memory or a read transaction.
+The temporary file has no name and disappears when it is closed. So neither a long thread nor a slow
+client holds memory or a read transaction.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..store.front import WholeThread
 from .base import ServiceBase
 
 IN_MEMORY_BYTES = 1024 * 1024
-# After so much the event loop gets the interpreter for a moment: it has answers to deliver.
+# After so many bytes the writing pauses, so that the event loop can deliver answers.
 BREATH_BYTES = 32 * 1024
 BREATH_S = 0.002
 
@@ -37,7 +37,7 @@ class Exported:
 
 
 class Exports(ServiceBase):
-    """Threads as files. One is written at a time; the others wait their turn."""
+    """Threads as files. One is written at a time; the others wait."""
 
     _turn: asyncio.Lock | None = None
 
@@ -63,7 +63,7 @@ class Exports(ServiceBase):
 
 
 def write(source: Source, wanted: Format, *, has_left: Callable[[], bool]) -> Exported:
-    """Write the pieces into a file without a name; stop early where nobody waits any more."""
+    """Write the pieces into a file without a name; stop early if the client has left."""
     file = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES))  # noqa: SIM115
     try:
         breath_at = BREATH_BYTES

@@ -1,4 +1,4 @@
-"""Following: what a thread's readers ask for."""
+"""Following: the requests of a thread's readers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Following(ServiceBase):
     async def read_events(
         self, owner: str, thread_id: str, after: int, *, raw: bool = False, wait_s: float = 0.0
     ) -> dict[str, object]:
-        """Answer a cursor once, waiting for something new for at most ``wait_s``.
+        """Answer a cursor once; wait at most ``wait_s`` for the first new event.
 
         Raises:
             ThreadNotFound, CursorAhead, Compacted
@@ -42,7 +42,7 @@ class Following(ServiceBase):
         return {"events": events, "seq": events[-1]["seq"] if events else after}
 
     async def wait_ended(self, owner: str, run_id: str, timeout_s: float) -> MessageRecord:
-        """Wait for a run's end; give its reply, as it is when time is up or a person is asked."""
+        """Wait until a run ends, waits, or the time is up; returns its reply as it is then."""
         runs = self.store.runs
         run = await runs.find(owner, run_id)
         after, is_over = await runs.progress(run)
@@ -54,13 +54,13 @@ class Following(ServiceBase):
                 await asyncio.wait_for(reader.next(), deadline - clock())
                 _, is_over = await runs.progress(run)
         except TimeoutError:
-            pass  # the reply is given as it is by then
+            pass  # the reply is returned as it is by then
         finally:
             reader.close()
         return await runs.reply(run)
 
     def socket_paused(self, held_bytes: int) -> None:
-        """Note that a socket takes no more for now."""
+        """Count a socket that is too slow for its frames."""
         self._parts.watch.socket_paused(held_bytes)
 
     async def _check_cursor(self, owner: str, thread_id: str, after: int) -> tuple[ThreadRef, int]:

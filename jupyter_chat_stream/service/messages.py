@@ -1,4 +1,4 @@
-"""Messages and runs: what makes a model work, and what stops it."""
+"""Messages and runs: the commands that make a model work, and those that stop it."""
 
 from __future__ import annotations
 
@@ -39,12 +39,7 @@ class MessageService(ServiceBase):
         before: str | None = None,
         is_open: bool = False,
     ) -> RunList:
-        """List the newest of a thread's runs, before another one; or only those that are open.
-
-        Raises:
-            ThreadNotFound
-            RunNotFound: ``before`` is no run of this thread.
-        """
+        """List the newest of a thread's runs before another one; perhaps only the open ones."""
         found = await self.store.runs.page(
             owner, thread_id, limit=limit, before=before, is_open=is_open
         )
@@ -54,7 +49,7 @@ class MessageService(ServiceBase):
         return await self.store.runs.read(owner, run_id)
 
     async def cancel(self, owner: str, run_id: str) -> RunRecord:
-        """Stop a run, wherever it is; of one that has ended, nothing changes."""
+        """Stop a run, whichever process holds it; a run that has ended stays as it is."""
         ref = await self.store.runs.find(owner, run_id)
         await self._parts.engine.abort(run_id)
         run = await self.store.runs.cancel(ref)
@@ -62,21 +57,13 @@ class MessageService(ServiceBase):
         return run
 
     async def retry(self, owner: str, run_id: str, key: str | None = None) -> SuccessorRecord:
-        """Make a new run and a sibling reply for an ended one.
-
-        Raises:
-            RunNotFound, RunNotEnded
-        """
+        """Make a new run and a sibling reply for an ended one."""
         return await self._succeed(owner, run_id, key, keep_parts=False)
 
     async def continue_run(
         self, owner: str, run_id: str, key: str | None = None
     ) -> SuccessorRecord:
-        """Make a new run that goes on from what an ended one has.
-
-        Raises:
-            RunNotFound, RunNotEnded, RunRefused
-        """
+        """Make a new run that goes on from the text of an ended one."""
         return await self._succeed(owner, run_id, key, keep_parts=True)
 
     async def give_input(

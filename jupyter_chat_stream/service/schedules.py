@@ -1,4 +1,4 @@
-"""Schedules: messages that are sent again and again, with or without anybody there."""
+"""Schedules: repeating messages."""
 
 from __future__ import annotations
 
@@ -18,12 +18,7 @@ class Schedules(ServiceBase):
         limit: int = MAX_SCHEDULES,
         before: str | None = None,
     ) -> ScheduleList:
-        """List the newest of an owner's schedules, or of one thread's, before another one.
-
-        Raises:
-            ThreadNotFound
-            ScheduleNotFound: ``before`` is no schedule's id.
-        """
+        """List the newest of an owner's schedules, or of one thread's, before another one."""
         found = await self.store.schedules.page(owner, thread_id, limit=limit, before=before)
         return {"schedules": found}
 
@@ -33,10 +28,10 @@ class Schedules(ServiceBase):
     async def create_schedule(
         self, owner: str, thread_id: str, new: NewSchedule
     ) -> tuple[ScheduleRecord, bool]:
-        """Send a message whenever its expression says so; False where that was so already.
+        """Make a schedule; False if the thread has the same one already.
 
         Raises:
-            ThreadNotFound, NoSuchModel, InvalidInput, ContentTooLarge, TooManySchedules
+            NoSuchModel, InvalidInput, ContentTooLarge
         """
         check_content(new.content)
         self._check_model(new.model)
@@ -47,10 +42,10 @@ class Schedules(ServiceBase):
     async def change_schedule(
         self, owner: str, schedule_id: str, changes: ScheduleChange
     ) -> ScheduleRecord:
-        """Change what is named; what is resumed is due again from now on.
+        """Change the named fields; a resumed schedule is due again from now on.
 
         Raises:
-            ScheduleNotFound, NoSuchModel, InvalidInput, ContentTooLarge
+            NoSuchModel, InvalidInput, ContentTooLarge
         """
         if "content" in changes:
             check_content(changes["content"])
@@ -60,11 +55,6 @@ class Schedules(ServiceBase):
         return changed
 
     async def delete_schedule(self, owner: str, schedule_id: str) -> None:
-        """Send it no more; what it has sent stays.
-
-        Raises:
-            ScheduleNotFound
-        """
         await self.store.schedules.delete(owner, schedule_id)
 
     def _check_model(self, model: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Threads and preferences: what people keep, and what a server says of itself."""
+"""Threads and preferences, and what a server says of itself."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Threads(ServiceBase):
         await self._parts.registry.refresh(force=refresh)
         wanted = (await self.preferences(owner))["default_model"]
         models = self._parts.registry.models()
-        if not self.config.run_in_server:  # of the workers' keys nothing is known here
+        if not self.config.run_in_server:  # the workers' keys are not known here
             for model in models:
                 model["ready"] = True
         return {"models": models, "default": wanted or self._default_model}
@@ -69,8 +69,8 @@ class Threads(ServiceBase):
         """Get the owner's thread of that name in the project, or create it.
 
         Args:
-            project_others: other spellings of the project: a thread that has the name under one of
-                them, and none under the project's own, becomes the project's.
+            project_others: other spellings of the project. A thread with the name under one of
+                them moves to the project, unless the project has one already.
         """
         if model is not None:
             self._parts.registry.get(model)

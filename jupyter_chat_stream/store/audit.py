@@ -1,7 +1,7 @@
-"""The store looks at itself: ``verify`` re-derives every row from the log and names what differs.
+"""The audit: ``verify`` derives every row from the log again, and reports each difference.
 
-Where deltas were compacted, the hash of what they folded to stands for them (L2). It reads a log
-page by page: what it holds is the folded state, never all events.
+For compacted deltas it compares the hash of the message they folded to (L2). It reads a log page
+by page, so it holds the folded state of one thread, never all of its events.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CANNOT_BE_READ = "a row cannot be read"
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One thing that is not as the log says. ``what`` names law or field, never a text."""
+    """A difference from the log. ``what`` names a law or a field; it never quotes a text."""
 
     thread_id: str
     subject: str
@@ -40,7 +40,7 @@ class Difference:
 
 @dataclass(kw_only=True)
 class _Compactions:
-    """What was compacted in a thread."""
+    """The compacted deltas of a thread."""
 
     hashes: dict[str, str] = field(default_factory=dict)  # of each compacted message, by its id
     missing: int = 0  # deltas that are no longer in the log
@@ -63,7 +63,7 @@ def verify(
         if _is_being_purged(conn, thread):
             continue
         damaged = list(_damaged(conn, thread))
-        if damaged:  # what cannot be read cannot be folded
+        if damaged:  # a log with unreadable rows cannot be folded
             yield from damaged
             continue
         try:
@@ -145,7 +145,7 @@ def _verify_thread(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
 def _all_events(
     conn: Connection, thread: ThreadRef, compactions: _Compactions | None = None
 ) -> Iterator[Event]:
-    """Read all of the thread's events; count off the deltas that are left of compacted runs."""
+    """Read all events of a thread; subtract the deltas of compacted runs from ``left``."""
     seq = 0
     while events := read_events(conn, thread, seq, _STEP):
         for event in events:
@@ -156,13 +156,13 @@ def _all_events(
 
 
 def _keep_small(transcript: Transcript, event: Event) -> None:
-    # a delta's text is an object of its own until its message is asked for
+    # The deltas' texts are separate objects until their message is read: that joins them.
     if event.type == "delta" and event.seq % _STEP == 0 and event.message_id:
         transcript.message(event.message_id)
 
 
 def _without_compacted(event: Event, compactions: _Compactions) -> Event:
-    """Keep what no longer fits without its deltas from the message; the hash stands for it."""
+    """Keep an event from a compacted message: the hash stands for the whole message."""
     if event.message_id in compactions.hashes and not isinstance(event.body, MessageWritten):
         return replace(event, message_id=None)
     return event
@@ -202,7 +202,7 @@ def _compare_messages(
             yield _difference(thread, subject, "no event of the log made it")
         elif folded["seq"] == row["seq"]:
             yield from _compare(thread, subject, row, folded)
-        else:  # a row may lag behind the log; it must be the fold up to its own seq (L7)
+        else:  # an older row must be the fold up to its own seq (L7)
             again = _fold_upto(conn, thread, row["seq"], compactions).message(id_)
             yield from _compare(thread, subject, row, again or {})
     for id_ in sorted(missing):

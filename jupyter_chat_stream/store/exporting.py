@@ -1,7 +1,7 @@
-"""Reading all of a thread, a page at a time: what an export is made of.
+"""Reading a whole thread page by page, for exports.
 
-Every function runs in the caller's one read transaction, so all of it is the state at one seq, and
-holds no more than a page of messages or events, whatever the thread's length.
+Everything is read in the caller's one read transaction, so it is the state at one seq. No more than
+one page of messages or events is held, whatever the thread's length.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from .sql import damage, rows
 from .sql.driver import among
 
 PAGE_MESSAGES = 32
-PAGE_EVENTS = 256  # decoding a page holds the interpreter's lock, so a page is short
+PAGE_EVENTS = 256  # A page is short, because decoding it holds the interpreter's lock.
 PAGE_BYTES = 64 * 1024
 PAGE_ROWS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """Where a message stands, without its content."""
+    """The place of a message in its thread, without its content."""
 
     pk: int
     id: str
@@ -51,7 +51,7 @@ class CompactionRecord(TypedDict):
 
 
 def read_entries(conn: Connection, thread: ThreadRef) -> list[Entry]:
-    """Read where each message of a thread stands, oldest first, without its content."""
+    """Read the place of each message of a thread, oldest first."""
     sql = "SELECT pk, id, role, status, parent_id FROM message WHERE thread = :pk ORDER BY pk"
     return [
         Entry(pk=row[0], id=row[1], role=row[2], status=row[3], parent_id=row[4])
@@ -130,7 +130,7 @@ class WholeThread:
     """One thread within one read transaction, at the seq of its last event."""
 
     def __init__(self, conn: Connection, thread: ThreadRef) -> None:
-        self.seq = head_of(conn, thread)  # first: it fixes the transaction's moment
+        self.seq = head_of(conn, thread)  # the first read fixes the moment of the transaction
         self.info = read_thread(conn, thread)
         self.entries = read_entries(conn, thread)
         self._conn = conn
@@ -146,7 +146,7 @@ class WholeThread:
         return each_run(self._conn, self._thread)
 
     def events(self) -> Iterator[Event]:
-        """Read all events that there still are, in order."""
+        """Read all events that are still in the log, in order."""
         return each_event(self._conn, self._thread)
 
     def compactions(self) -> list[CompactionRecord]:

@@ -1,7 +1,7 @@
 """Counts and times of a database for its operator; no text of a chat.
 
-Every query is cheap beside a log of any length: events are counted by the threads' heads (L1: dense
-from 1), not by reading them.
+Every query is cheap, whatever the length of the log: events are counted by the heads of the threads
+(L1: a log is dense from 1).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..shared.events import iso
 from .chat.runs import count_by_status
 from .log.transaction import execute
 
-MAX_OPEN_RUNS = 50  # listed one by one
+MAX_OPEN_RUNS = 50  # How many open runs are listed.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ def count_open(conn: Connection) -> dict[str, int]:
 
 
 def oldest_pending(conn: Connection) -> str | None:
-    """Read when the run was made that is pending longest; None if none is pending."""
+    """Read when the oldest pending run was made; None if no run is pending."""
     return _time(
         conn, "SELECT MIN(created_ms) FROM run WHERE ended_ms IS NULL AND status = 'pending'"
     )

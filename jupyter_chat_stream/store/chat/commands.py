@@ -1,7 +1,8 @@
-"""What people's commands write: each function is one transaction's work, all of it or nothing.
+"""The commands of people: each function is one transaction, done as a whole or not at all.
 
-They check that the thing is there and the owner's, that the key is new (L11) and the limits are
-kept, then write messages, runs and events; a run they make is due with that very commit (L10).
+A command checks that the thread or run exists and belongs to the owner, that the key is new (L11)
+and that the limits are kept. Then it writes messages, runs and events. A run that it makes is due
+with the same commit (L10).
 """
 
 from __future__ import annotations
@@ -50,9 +51,10 @@ HEAD: Final = Head()
 
 @dataclass(frozen=True, kw_only=True)
 class SendRequest:
-    """What a person sends. ``parent_id``: ``HEAD`` for the newest reply, None for a root.
+    """A message that a person sends.
 
-    ``deliver_ms``: the time before which it is a message for later; what is past is now.
+    ``parent_id`` is ``HEAD`` for the newest reply, None for a root. ``deliver_ms`` makes it a
+    message for later, unless that time has passed.
     """
 
     content: str
@@ -82,14 +84,14 @@ class SendRequest:
         parent = "" if isinstance(self.parent_id, Head) else self.parent_id
         lists = {"tools": list(self.tools), "context": list(self.context)}
         body = {**vars(self), **lists, "parent_id": parent}
-        if self.deliver_ms is None:  # keys from versions without messages for later stay valid
+        if self.deliver_ms is None:  # so the keys of versions without messages for later stay valid
             del body["deliver_ms"]
         return body
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sender:
-    """Who sends, under which key, and how much they may."""
+    """The person who sends, with an idempotency key and the limits that apply."""
 
     owner: str
     key: str | None = None

@@ -1,9 +1,10 @@
-"""Procrastinate's tables beside ours: making them, and telling them of what is due.
+"""Procrastinate's tables beside ours: making them, and writing jobs for due runs into them.
 
-They are in a schema of their own, named after what it is made of: processes with different versions
-of Procrastinate each have theirs and never migrate another's. Nothing in it lasts: a job is a call
-(run id, attempt), written in the transaction that makes the run due, and the sweep makes again
-every call that is lost. Its functions find their tables by themselves, whatever the search path.
+The tables are in a schema of their own. Its name has a hash of the SQL that made it, so processes
+with different versions of Procrastinate use different schemas, and no process migrates another's.
+A job is a call (run id, attempt). The transaction that makes a run due writes it, and the sweep
+repeats a call that was lost, so no row in this schema has to last. The schema's functions find
+their tables whatever the search path of a connection is.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from ..sql.failures import is_unreachable, reason_of
 QUEUE = "chat_stream"
 TASK = "execute"
 _PREFIX = "chat_stream_jobs"
-MOST_SCHEMAS, MOST_JOBS = 20, 10_000  # that are cleared at once
+MOST_SCHEMAS, MOST_JOBS = 20, 10_000  # How many are cleared in one transaction.
 
-# A call that is in the queue already is not put there twice: that is success. The exception is for
-# one that another transaction puts there at the same time; its block undoes that insert alone.
+# A call that is in the queue already is not added again. The exception handler is for a call that
+# another transaction adds at the same time; it undoes this insert alone.
 _DEFER = f"""
 CREATE FUNCTION chat_stream_defer(run_id text, attempt integer, priority integer)
 RETURNS boolean LANGUAGE plpgsql AS $$
@@ -59,8 +60,8 @@ BEGIN
 END;
 $$;
 """
-# Who has the most runs open waits behind those who have fewer; sorted, so that no two transactions
-# wait for each other.
+# The more open runs an owner has, the lower is the priority of the owner's jobs. The calls are
+# sorted, so that no two transactions wait for each other's rows.
 _ENQUEUE = """
 SELECT {schema}.chat_stream_defer(due.run_id, due.attempt, -(
     SELECT COUNT(*)::integer FROM run JOIN thread ON thread.pk = run.thread
@@ -75,7 +76,7 @@ SELECT {schema}.chat_stream_defer(due.run_id, due.attempt, -(
 """
 
 
-# Ours by its name and by what we may do there: another user of the database may have made it.
+# Our schemas, by their names. A schema that another database user made is left out.
 _SCHEMAS = """
 SELECT home.nspname FROM pg_namespace AS home JOIN pg_class AS jobs ON jobs.relnamespace = home.oid
 WHERE home.nspname ~ :ours AND jobs.relname = 'procrastinate_jobs'
@@ -105,16 +106,16 @@ class Jobs:
 
     @property
     def connect_options(self) -> Mapping[str, object]:
-        """What Procrastinate's own connections are opened with."""
+        """The options of Procrastinate's own connections."""
         url = self._database.url
         _, options = self._database.writing.dialect.create_connect_args(url)
         return {**options, **postgres.options_for(url)}
 
     def create(self, tx: Transaction) -> None:
-        """Make the schema where it is not there yet.
+        """Make the schema if it is missing.
 
         Raises:
-            DatabaseUnreadable: this user may not.
+            DatabaseUnreadable: this database user may not make it.
         """
         home = self._home = str(tx.execute("SELECT current_schema()").scalar())
         self.schema = _name(home, hashlib.sha256(self._sql.encode()).hexdigest()[:8])
@@ -134,15 +135,15 @@ class Jobs:
             ) from error
 
     def enqueue(self, conn: Connection, due: Sequence[tuple[str, int]]) -> None:
-        """Tell the workers of runs that are due, with the commit of this transaction."""
+        """Call the workers for due runs, with the commit of this transaction."""
         calls = [{"run_id": run_id, "attempt": attempt} for run_id, attempt in due]
         execute(conn, _ENQUEUE.format(schema=self.schema), {"due": dumps(calls)})
 
     def clear(self, conn: Connection) -> None:
-        """Remove calls whose worker is gone (whoever is still due is called again), or in vain.
+        """Remove the calls of workers that are gone, and the calls for runs that are not due.
 
-        Those in vain are looked for in all schemas of this database: servers of another version
-        may call in theirs what only workers of this one are left to do, and nobody reads it there.
+        A sweep repeats a removed call if its run is still due. The second kind is removed from all
+        schemas: a server of another version may write calls into its own, where no worker is left.
         """
         sql = f"DELETE FROM {self.schema}.procrastinate_jobs WHERE status <> 'todo' AND "
         execute(conn, f"{sql} worker_id IS NULL")
@@ -171,7 +172,7 @@ def _name(home: str, version: str) -> str:
 
 
 def _procrastinates_sql() -> str:
-    # read where it lies: importing the package takes half a second
+    # The file is read without importing the package, which takes half a second.
     spec = find_spec("procrastinate")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         return (Path(folder) / "sql" / "schema.sql").read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
 """Leases: how a process on one host knows that a process on another host still lives.
 
-A lease is a row that its holder renews. Only the database's clock counts, so no two hosts have to
-agree on the time. A process that missed a renewal itself judges no other process: the cause (a
-suspended host, a database that was away) may have held up the others too.
+A lease is a row that its holder renews. Only the database's clock counts, so the hosts need not
+agree on the time. A process that has missed a renewal itself counts all others as alive: the cause
+(a suspended host, a database that was away) may have delayed them too.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 MISSED = 0.25
 
 _NOW = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint"
-# Who looks sees the rows of the moment when its transaction began: renewals after it are unknown.
+# A reader sees the rows as they were when its transaction began, so it compares with that time.
 _THEN = "(EXTRACT(EPOCH FROM now()) * 1000)::bigint"
-# The look at the row before is of the moment before the statement: what was left of the lease.
+# RETURNING reads the row as it was before the statement: how much of the lease was left.
 _BEAT = f"""
 WITH before AS (SELECT until_ms FROM lease WHERE owner = %(owner)s)
 INSERT INTO lease (owner, kind, host, pid, since_ms, until_ms)
@@ -37,7 +37,7 @@ _END = "DELETE FROM lease WHERE owner = %(owner)s"
 
 
 class LeaseConnection:
-    """One owner's lease, and the connection of its own over which it is renewed. Blocks."""
+    """The lease of one holder, and the connection over which it is renewed. Blocks."""
 
     def __init__(self, database: Database, holder: str, kind: str, lease_s: float) -> None:
         self.holder = holder
@@ -54,7 +54,7 @@ class LeaseConnection:
         self._conn: Any = None
 
     def beat(self) -> int | None:
-        """Renew the lease; gives what was left of it, in ms, or None where there was none.
+        """Renew the lease; returns how many ms were left of it, or None if there was none.
 
         Raises:
             DatabaseUnreachable: try again.
@@ -63,7 +63,7 @@ class LeaseConnection:
         return left
 
     def bury(self) -> None:
-        """Remove the leases of dead owners that left no run behind.
+        """Remove the leases of dead holders that hold no run.
 
         Raises:
             DatabaseUnreachable: try again.
@@ -74,7 +74,7 @@ class LeaseConnection:
         """End the lease.
 
         Raises:
-            DatabaseUnreachable: then it ends by itself.
+            DatabaseUnreachable: the lease ends by itself.
         """
         self._run(_END)
 
@@ -98,7 +98,7 @@ class LeaseConnection:
 
 
 class LeaseReader:
-    """Reads leases within one read transaction; an engine is given one for its questions."""
+    """Reads leases within one read transaction. Engines get one instead of a connection."""
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn

@@ -1,10 +1,11 @@
-"""Limits: how much one user, and all together, may have at once, and what is beyond it.
+"""Limits: how many messages and runs one user, and all users together, may have at once.
 
-The transaction that would write counts, so of two messages at once one is refused. Postgres has no
-lock for all writers: there a lock for each user lets one of this user's transactions count at a
-time. A message beyond the minute is refused with a time to come back. A run beyond the active ones
-is refused too, or waits for its turn like every other (``due.find_due`` is fair). Messages for
-later are always bounded: deleting a thread stops all of its messages for later in one transaction.
+The transaction that would write does the counting, so of two messages at once one is refused. On
+Postgres several transactions write at once: a lock for each user lets one of that user's
+transactions count at a time. A message over the limit of a minute is refused, with the time until
+the next one is allowed. A run over the limit of active runs is refused, or waits for its turn
+(``due.find_due`` is fair). Messages for later are always bounded, because deleting a thread
+cancels all of its messages for later in one transaction.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from ..log.transaction import Transaction, execute
 
 Over = Literal["refuse", "queue"]
 
-# Messages for later of one user. Stopping them takes 0.03 s on SQLite and 0.12 s on Postgres.
+# Messages for later of one user. Cancelling them all takes 0.03 s on SQLite, 0.12 s on Postgres.
 MAX_LATER = 100
 MINUTE_MS = 60_000
-# Nobody knows how long a run lasts; a client that is told less would ask again at once.
+# A client that was refused should wait this long: how long a run lasts is not known.
 BUSY_RETRY_S = 5
 
 # The namespace of our advisory locks on Postgres: arbitrary, but the same in every version.
@@ -36,9 +37,9 @@ _HOLDS_ONE = (
 
 
 class LimitsHeld(Exception):
-    """Another transaction holds this user's lock, and this one holds another user's.
+    """Another transaction holds this user's lock, and this transaction holds another user's.
 
-    The two could wait for each other for ever. The writer rolls the batch back and does its
+    The two could wait for each other for ever. The writer rolls the batch back and writes its
     operations one at a time: a transaction that holds no other user's lock may wait.
     """
 

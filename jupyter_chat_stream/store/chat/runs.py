@@ -7,8 +7,8 @@
                  pending ──claim──► processing ────┴─► completed, failed, cancelled, interrupted
                     └──── input ◄── waiting
 
-What each transaction leaves keeps L10: a run that has not ended has a live owner, a time to wake,
-an open question, or a predecessor in its thread. Claims are in ``claims``, waits in ``waits``.
+After each transaction, a run that has not ended has a living holder, a time to wake, an open
+question, or a predecessor in its thread (L10). Claims are in ``claims``, waits in ``waits``.
 """
 
 from __future__ import annotations
@@ -45,10 +45,7 @@ MOST_LISTED = 1000  # runs on one page
 
 @dataclass(frozen=True, kw_only=True)
 class NewReply:
-    """A reply that is to be made: where it hangs, and what was asked for.
-
-    ``deliver_ms``: the time before which its message is for later, None for now.
-    """
+    """A reply that is to be made; ``deliver_ms`` is the time of its message, None for now."""
 
     parent_id: str | None
     model: str | None
@@ -71,7 +68,7 @@ def find_run(conn: Connection, owner: str, run_id: str) -> RunRef:
     """Find a run that the owner may see.
 
     Raises:
-        RunNotFound: there is none, or it is somebody else's.
+        RunNotFound: there is none, or it is another owner's.
     """
     sql = _REF + "WHERE run.id = :id AND thread.owner = :owner AND NOT thread.deleted"
     row = execute(conn, sql, {"id": run_id, "owner": owner}).first()
@@ -81,7 +78,7 @@ def find_run(conn: Connection, owner: str, run_id: str) -> RunRef:
 
 
 def find_in_thread(conn: Connection, thread: ThreadRef, run_id: str) -> RunRef:
-    """Find a run by its id within a thread it is known to belong to."""
+    """Find a run of a thread by its id."""
     sql = _REF + "WHERE run.id = :id AND run.thread = :thread"
     return RunRef.of(execute(conn, sql, {"id": run_id, "thread": thread.pk}).one())
 
@@ -149,7 +146,7 @@ def open_runs(conn: Connection, thread: ThreadRef) -> list[RunRef]:
 
 
 def count_by_status(conn: Connection) -> dict[str, int]:
-    """Count all runs; a status that none has counts 0."""
+    """Count all runs; a status that no run has counts 0."""
     found = execute(conn, "SELECT status, COUNT(*) FROM run GROUP BY status").fetchall()
     return {**dict.fromkeys(STATUSES, 0), **{row[0]: row[1] for row in found}}
 
@@ -162,7 +159,7 @@ def add_message(
     parent_id: str | None,
     is_for_later: bool = False,
 ) -> MessageRecord:
-    """Write a person's message: event and row."""
+    """Write a person's message; returns it as on the wire."""
     message = new_message(
         id=tx.new_id(),
         thread_id=thread.id,
@@ -219,13 +216,13 @@ def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> NewRun:
 def end_run(
     tx: Transaction, run: RunRef, status: EndStatus, attempt: int, bodies: Sequence[Body] = ()
 ) -> None:
-    """End a run from outside its attempt, under a new attempt's number (L4, L5)."""
+    """End a run from outside its attempt, under the number of a new attempt (L4, L5)."""
     for body in (*bodies, Finalized(status=status)):
         tx.append(run.thread, body, run=run, attempt=attempt)
 
 
 def cancel(tx: Transaction, run: RunRef) -> bool:
-    """End a run as cancelled, whoever works on it; False where it had ended."""
+    """End a run as cancelled, whichever process holds it; False if it had ended."""
     state = tx.run(run)
     if state["status"] in ENDS:
         return False
@@ -238,8 +235,8 @@ def make_successor(tx: Transaction, run: RunRef, *, keep_parts: bool) -> NewRun:
     """Make the new run that retries (a sibling) or continues an ended one.
 
     Raises:
-        RunNotEnded: there is nothing to repeat yet.
-        RunRefused: what the model declined to say is not continued.
+        RunNotEnded
+        RunRefused: an answer that the model declined cannot be continued.
     """
     state = tx.run(run)
     if state["status"] not in ENDS:

@@ -1,15 +1,16 @@
-"""Schedules: a message that is sent again and again, as its thread's owner.
+"""Schedules: messages that repeat.
 
-A schedule is a row with the next time it is due; the sweep that finds runs finds it too. A tick is
-a compare-and-set on that time, in the transaction that sends, so that of all who see it due one
-sends (L10: a time to wake). The next time is the first after now: what was missed is sent once.
+A schedule is a row with the time at which it is due next, and the sweep finds it. A tick compares
+that time with the one that was listed, in the transaction that sends. So of all processes that see
+the schedule due, one sends (L10: a time to wake). The time after that is the first after now, so
+all missed times together send one message.
 
 ::
 
     created, resumed ─► due at next_ms ──tick──► message, reply and run; due at the next time
                              └── paused: no next time ── its thread is deleted: gone with it
 
-What is still in the thread's queue unbegun stands for the times that come meanwhile.
+While the run of a schedule has not begun, its next times send nothing.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from .cron import next_after
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
-MAX_SCHEDULES = 100  # of one user
-MOST_DUE = 1000  # of one look; the next one comes at once
+MAX_SCHEDULES = 100  # How many one user may have.
+MOST_DUE = 1000  # A longer list is cut: the next look finds the rest.
 
 _COLUMNS = (
     "schedule.pk, schedule.id, schedule.thread, thread.id AS thread_id, content, cron, timezone, "
@@ -88,10 +89,7 @@ def next_tick(conn: Connection, after_ms: int = -1) -> int | None:
 
 
 def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
-    """Send a due schedule's message; None where another was first, or there is nothing to send.
-
-    Its caller names the thread for the transaction.
-    """
+    """Send a due schedule's message; None if another process was first or nothing was sent."""
     row = _look(tx, due)
     if row is None:
         return None
@@ -99,10 +97,10 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
         tx.execute("DELETE FROM schedule WHERE pk = :pk", {"pk": due.pk})
         return None
     try:
-        # a clock that went back since the look does not make the same time come again
+        # If the clock was set back since the look, the same time must not come again.
         after_ms = max(tx.now_ms, due.next_ms)
         next_ms = next_after(row["cron"], row["timezone"], after_ms)
-    except InvalidInput as error:  # its zone is gone from the database of zones, say
+    except InvalidInput as error:  # for example, a zone that no longer exists
         log.warning(Line("schedule.paused", schedule=due.id, field=error.facts["field"]))
         _set(tx, due.pk, paused=True, next_ms=None)
         return None
@@ -124,9 +122,9 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
 def create(
     tx: Transaction, owner: str, thread_id: str, new: NewSchedule
 ) -> tuple[ScheduleRecord, bool]:
-    """Make a schedule, or give the thread's one that is just the same; True where it was made.
+    """Make a schedule, or find the thread's identical one; True if it was made.
 
-    So a cell that is run again does not send twice.
+    So a cell that is run again makes no second schedule.
 
     Raises:
         ThreadNotFound, TooManySchedules, InvalidInput
@@ -136,7 +134,7 @@ def create(
     next_ms = next_after(new.cron, new.timezone, tx.now_ms)
     for known in list_all(tx.conn, owner, thread):
         is_same = all(known.get(name) == value for name, value in vars(new).items())
-        if is_same and "error" not in known:  # a damaged one sends nothing
+        if is_same and "error" not in known:  # a damaged schedule sends nothing
             return known, False
     count = f"SELECT COUNT(*) {_FROM} WHERE thread.owner = :owner"
     if tx.execute(count, {"owner": owner}).scalar() >= MAX_SCHEDULES:
@@ -184,7 +182,7 @@ def change(
 
 
 def delete(tx: Transaction, owner: str, schedule_id: str) -> None:
-    """Forget a schedule; what it has sent stays.
+    """Delete a schedule; the messages that it has sent stay.
 
     Raises:
         ScheduleNotFound
@@ -231,7 +229,7 @@ def list_all(
 
 
 def _before(conn: Connection, owner: str, before: str) -> str:
-    """Return the condition of a page; ids sort by time, so a deleted schedule has a place, too."""
+    """Return a page's condition. Ids sort by time, so a deleted schedule has a place too."""
     try:
         return f" AND schedule.pk < {int(_find(conn, owner, before)['pk'])}"
     except ScheduleNotFound:

@@ -16,11 +16,11 @@ from ..log.transaction import ThreadRef, Transaction, execute
 from ..sql import damage, rows
 from ..sql.tables import PreferenceRow, ThreadRow, new_key, table
 
-_ID = re.compile(r"[0-9a-z]{22}")  # what could be one: store.new_id
+_ID = re.compile(r"[0-9a-z]{22}")  # the form of the ids that store.new_id makes
 
 
 def is_id(text: str) -> bool:
-    """Whether a text could be an id of ours, though its row be gone."""
+    """Return whether a text has the form of our ids; its row may be deleted."""
     return _ID.fullmatch(text) is not None
 
 
@@ -133,11 +133,11 @@ def _move_here(
 def change_thread(
     tx: Transaction, owner: str, thread_id: str, changes: ThreadChange
 ) -> ThreadRecord:
-    """Change fields of a thread and write what is really different.
+    """Change fields of a thread; a field that has that value already is not written.
 
     Raises:
         ThreadNotFound, MessageNotFound: ``head`` names no message of it.
-        InvalidInput: ``head`` names one that was not delivered.
+        InvalidInput: ``head`` names a message that was not delivered.
         Conflict: another thread has that name.
     """
     thread, now = find_record(tx.conn, owner, thread_id)
@@ -156,10 +156,7 @@ def change_thread(
 
 
 def mark_deleted(tx: Transaction, thread: ThreadRef) -> None:
-    """Mark a thread deleted and give its name free; its rows are left to retention.
-
-    Its schedules end at once.
-    """
+    """Mark a thread deleted, free its name and delete its schedules. Retention deletes its rows."""
     tx.execute("DELETE FROM schedule WHERE thread = :pk", {"pk": thread.pk})
     tx.append(thread, ThreadChanged(thread={"deleted": True, "name": None}))
 
@@ -174,11 +171,12 @@ def list_threads(
     limit: int,
     before: str | None,
 ) -> list[ThreadRecord]:
-    """List an owner's threads, newest first; ``q`` looks in names and titles.
+    """List an owner's threads, newest first.
 
     Args:
-        before: where a page begins: a thread's id, a time, or both (``time,id``), which stays a
-            place of the list whatever becomes of that thread.
+        q: a text that the name or the title must contain.
+        before: where the page begins: a thread's id, a time, or both (``time,id``). Both name a
+            place of the list even if that thread changes or is deleted.
 
     Raises:
         InvalidInput: ``before`` is none of the three.
@@ -202,22 +200,22 @@ def list_threads(
 
 
 def _is_before(ms: int, pk: int | None, thread_id: str) -> ColumnElement[bool]:
-    """Return the condition of a page; of a thread that is gone, its id says when it was made."""
+    """Return a page's condition. The id of a deleted thread shows when the thread was made."""
     updated = col(ThreadRow.updated_ms)
     earlier = col(ThreadRow.id) < thread_id if pk is None else col(ThreadRow.pk) < pk
     return or_(updated < ms, and_(updated == ms, earlier))
 
 
 def _place_of(conn: Connection, owner: str, before: str) -> tuple[int, int | None, str]:
-    """Return where a page begins: a time, and a thread's key if there is one, and its id.
+    """Return where a page begins: a time, the thread's key if it has one, and its id.
 
-    A time alone cuts between milliseconds.
+    Without an id the page begins between two milliseconds.
     """
     time, _, thread_id = before.rpartition(",")
     sql = "SELECT updated_ms, pk, deleted FROM thread WHERE owner = :owner AND id = :id"
     row = execute(conn, sql, {"owner": owner, "id": thread_id}).first()
     if is_id(thread_id) and not time:
-        if row is None or row[2]:  # its deletion was a change, so its place is another one now
+        if row is None or row[2]:  # the deletion has moved it in the list
             raise ThreadNotFound(thread_id)
         return row[0], row[1], thread_id
     try:
@@ -246,9 +244,10 @@ def find_message(conn: Connection, thread: ThreadRef, message_id: str) -> int:
 
 
 def check_place(conn: Connection, thread: ThreadRef, message_id: str, field: str) -> None:
-    """Check that a message may be answered or be the head: one that is not delivered has no place.
+    """Check that a message was delivered, so that it may be a parent or the head.
 
-    It will get the head of its time as its parent, and what hung on it would close a circle.
+    A message for later gets the head as its parent when it is delivered. If that head were below
+    the message itself, the branch would be a circle.
 
     Raises:
         MessageNotFound: it is not one of this thread's.

@@ -1,9 +1,9 @@
 """Waits: messages for later, and questions to a person.
 
-A run that waits holds no coroutine, no lease and no memory: what it waits for stands in the log,
-in the same transaction as its status (L10). A message for later is visible at once, but is on no
-branch and in no queue before its time: delivering it gives it its parent, the reply its place as
-the thread's head, and the run its turn.
+A waiting run takes no coroutine, no lease and no memory. The transaction that sets its status
+also writes to the log what the run waits for (L10). A message for later is visible at once, but it
+is on no branch and in no queue before its time. Its delivery gives the message a parent, makes the
+reply the thread's head, and puts the run into the queue.
 
 ::
 
@@ -23,7 +23,7 @@ from ...shared.records import InputRequestPart, MessageRecord
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..sql import rows
 
-MAX_AHEAD_MS = 5 * 366 * 86_400_000  # how far ahead anything may be put: about five years
+MAX_AHEAD_MS = 5 * 366 * 86_400_000  # No time may be further ahead: about five years.
 JOINS_HEAD = "joins_head"  # in a run's params: the parent is the head at the time of delivery
 
 
@@ -57,7 +57,7 @@ def deliver_message(
 
 
 def withdraw(tx: Transaction, run: RunRef) -> None:
-    """Cancel a run's message with it, where it was not delivered yet."""
+    """Cancel the message of a run that is cancelled before the message was delivered."""
     sql = "SELECT deliver_ms FROM run WHERE pk = :pk"
     if tx.execute(sql, {"pk": run.pk}).scalar() is None:
         return
@@ -68,9 +68,9 @@ def withdraw(tx: Transaction, run: RunRef) -> None:
 
 
 def send_again(tx: Transaction, run: RunRef, message_id: str | None) -> None:
-    """Deliver a message that was withdrawn, now that its run is to be retried.
+    """Deliver a message that was withdrawn: its run is to be retried.
 
-    A reply to no message, as an import may hold one, has nothing to deliver.
+    An imported reply may have no message: then there is nothing to deliver.
     """
     if message_id is None:
         return
@@ -121,7 +121,7 @@ def _message(conn: Connection, thread: ThreadRef, key: str, value: Any) -> Messa
 def _rewrite(
     tx: Transaction, thread: ThreadRef, message: MessageRecord, run: RunRef | None = None
 ) -> Event:
-    """Write a message anew: its event, and its row as the event's fold."""
+    """Append an event that replaces a message, and fold the event into the message's row."""
     whole = written(message)
     event = tx.append(thread, MessageWritten(message=whole), run=run)
     columns = rows.message_columns(whole, event.seq)

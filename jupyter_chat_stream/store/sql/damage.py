@@ -1,8 +1,8 @@
-"""Rows that hold what no writer of ours has written: found when they are read, and named.
+"""Damaged rows: rows that no code of ours has written like that. They are found when read.
 
-``checked`` turns whatever reading a row raises into ``DamagedRow``. A list or an export shows
-something in the place of a damaged row, so that the rest of its thread, and every other thread, can
-be read; ``jupyter chat-stream check`` lists them. Nothing here changes a row: it is evidence.
+``checked`` turns every error of reading a row into ``DamagedRow``, which names the row. A list or
+an export shows a substitute for a damaged row, so that the rest of its thread can be read;
+``jupyter chat-stream check`` lists the damaged rows. They are never changed: they are evidence.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _FIELDS_OF_PART = {
 
 @contextmanager
 def checked(thread_id: str, table: str, row: object) -> Iterator[None]:
-    """Name the row where reading it fails."""
+    """Raise an error of the block as a ``DamagedRow`` that names the row."""
     try:
         yield
     except DamagedRow:
@@ -57,7 +57,7 @@ def checked(thread_id: str, table: str, row: object) -> Iterator[None]:
 
 
 class _Misfit(ValueError):
-    """A column is not what it should be; says which, never what it holds."""
+    """A column does not hold what it should. The message names the column, never its content."""
 
 
 def check_thread(thread: ThreadRecord) -> None:
@@ -145,7 +145,7 @@ def _expect_texts(values: Mapping[str, object], *names: str, or_none: bool = Fal
 
 
 def readable(read: Callable[[], T], instead: Callable[[DamagedRow], T]) -> T:
-    """Return what is read, or what stands for it where its row is damaged."""
+    """Return what ``read`` returns, or the substitute if its row is damaged."""
     try:
         return read()
     except DamagedRow as damage:
@@ -153,7 +153,7 @@ def readable(read: Callable[[], T], instead: Callable[[DamagedRow], T]) -> T:
 
 
 def message_instead(row: Row, thread_id: str, damage: DamagedRow) -> MessageRecord:
-    """Return the message that is shown in the place of a damaged one: failed, and saying why."""
+    """Return the substitute for a damaged message: it has failed, and says why."""
     status: Status = row["status"] if row["status"] in STATUSES else "failed"
     is_user = row["role"] == "user"
     message: WrittenMessage = {
@@ -175,7 +175,7 @@ def message_instead(row: Row, thread_id: str, damage: DamagedRow) -> MessageReco
 
 
 def run_instead(row: Row, thread_id: str, message_id: str, damage: DamagedRow) -> RunRecord:
-    """Return the run that is shown in the place of a damaged one."""
+    """Return the substitute for a damaged run."""
     ended_at = None if row["ended_ms"] is None else _time(row["ended_ms"])
     is_known = row["status"] in STATUSES
     return {
@@ -197,7 +197,7 @@ def run_instead(row: Row, thread_id: str, message_id: str, damage: DamagedRow) -
 
 
 def thread_instead(row: Row, damage: DamagedRow) -> ThreadRecord:
-    """Return the thread that is shown in the place of a damaged one, with an ``error``."""
+    """Return the substitute for a damaged thread, with an ``error``."""
     return {  # type: ignore[typeddict-unknown-key]  # `error` is of a damaged row only
         "id": str(row["id"]),
         "name": _text(row["name"]),
@@ -216,7 +216,7 @@ def thread_instead(row: Row, damage: DamagedRow) -> ThreadRecord:
 
 
 def schedule_instead(row: Row, damage: DamagedRow) -> ScheduleRecord:
-    """Return the schedule that is shown in the place of a damaged one, with an ``error``."""
+    """Return the substitute for a damaged schedule, with an ``error``."""
     return {  # type: ignore[typeddict-unknown-key]  # `error` is of a damaged row only
         "id": str(row["id"]),
         "thread_id": str(row["thread_id"]),
@@ -235,7 +235,7 @@ def schedule_instead(row: Row, damage: DamagedRow) -> ScheduleRecord:
 
 
 def event_instead(seq: int, at_ms: Any, damage: DamagedRow) -> Event:
-    """Return what an export holds in the place of a damaged event: no fold knows its type."""
+    """Return the substitute for a damaged event in an export. Folds ignore its type."""
     return Event(
         seq=seq,
         thread_id=damage.facts["thread_id"],

@@ -1,10 +1,10 @@
-"""Statements straight on the driver, for what every commit does.
+"""Statements directly on the driver, for the work of every commit.
 
-SQLAlchemy adds 20 µs to a statement that takes 5 µs (measured). And a driver releases the
-interpreter's lock for each row that it sends or fetches; a busy event loop gives the lock back only
-after milliseconds. So many rows are sent in one statement, and fetched as one value. The drivers'
-errors leave here as SQLAlchemy's, like everywhere else. A text that is no UTF-8 becomes
-``Undecodable``, so that it damages its own row and not the whole result.
+SQLAlchemy adds 20 µs to a statement that takes 5 µs (measured). A driver also releases the
+interpreter's lock for each row that it sends or fetches, and gets it back from a busy event loop
+only after milliseconds. So many rows are sent in one statement and fetched as one value. Errors of
+the driver are raised as SQLAlchemy's. A text that is not UTF-8 becomes ``Undecodable``: it damages
+its own row and not the whole result.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 class Undecodable:
-    """A text of SQLite that is no UTF-8: the file is damaged. It is no ``str``, so it fits nowhere.
+    """A text in a damaged SQLite file that is not UTF-8. It is no ``str``, so every check fails.
 
-    ``str`` shows it, with U+FFFD for what cannot be read.
+    ``str()`` shows it with U+FFFD for each unreadable byte.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -46,9 +46,9 @@ class Undecodable:
 
 
 def decode(data: bytes) -> Any:
-    """Decode a text of SQLite; sqlite3 itself would raise, and the other rows would not be read.
+    """Decode a text of SQLite. sqlite3 itself would raise, and no row of the result be read.
 
-    Measured: 0.15 µs a text more, where reading an event takes 12 µs.
+    It adds 0.15 µs to each text; reading an event takes 12 µs (measured).
     """
     try:
         return data.decode()

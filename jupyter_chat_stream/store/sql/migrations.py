@@ -1,8 +1,8 @@
-"""How a database came to be what it is: a list that only grows.
+"""The migrations of the database: a list that only grows.
 
-Each migration is additive, so an older environment can go on with the same file; one that is not
-raises ``MIN_CODE_VERSION``, and code below it refuses the database untouched. A migration's name
-says when and what; its docstring says why.
+After an additive migration, older code can go on with the same database. A migration that is not
+additive raises ``MIN_CODE_VERSION``, and older code then refuses the database without a change.
+The docstring of a migration gives its reason.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlmodel import SQLModel
 from ...shared.errors import DatabaseForeign, DatabaseTooNew, DatabaseTooOld
 from . import tables
 
-# The schema generation this code writes, and the least generation of code it asks of others.
+# The schema generation that this code writes, and the oldest code that may use its databases.
 CODE_VERSION = 3
 MIN_CODE_VERSION = 3
 
@@ -25,19 +25,19 @@ Migration = Callable[[Connection], None]
 
 
 def m0001_first_tables(conn: Connection) -> None:
-    """The spine: threads, messages, runs, events and what belongs to them."""
+    """Make threads, messages, runs, events and the tables beside them."""
     SQLModel.metadata.create_all(conn, tables=[tables.table(row) for row in _FIRST])
 
 
 def m0002_waits_and_leases(conn: Connection) -> None:
-    """Messages for later, schedules, leases, a preference.
+    """Add messages for later, schedules, leases and a preference.
 
-    Not additive: code before it would send a message that is for later at once.
+    Not additive: older code would send a message for later at once.
     """
     run = tables.table(tables.RunRow)
     schedule = tables.table(tables.ScheduleRow)
     if _add_column(conn, run.c.turn):
-        # before every turn that is a seq, in the order they had
+        # Old runs come before all new ones, whose turn is a seq, and keep their order.
         conn.execute(text("UPDATE run SET turn = pk - 1000000000000"))
     for column in (
         run.c.deliver_ms,
@@ -49,9 +49,9 @@ def m0002_waits_and_leases(conn: Connection) -> None:
 
 
 def m0003_compaction_in_steps(conn: Connection) -> None:
-    """Large runs are compacted step by step.
+    """Compact large runs step by step, and purge threads fast.
 
-    A purge asks which rows refer to the row it deletes. Without an index it holds the writer up.
+    A purge finds the rows that refer to a deleted row. Without an index that blocks the writer.
     """
     _add_column(conn, tables.table(tables.CompactionRow).c.deltas_left)
     for row, name in ((tables.RunRow, "run_by_message"), (tables.IdempotencyRow, _BY_THREAD)):
@@ -60,10 +60,10 @@ def m0003_compaction_in_steps(conn: Connection) -> None:
 
 
 def m0004_drop_unused(conn: Connection) -> None:
-    """Nothing wrote ``anchor`` and ``run.job_id``; compressed deltas are no longer kept.
+    """Drop ``anchor``, ``run.job_id`` and ``archive``, which nothing uses any more.
 
-    Not additive: code before this migration reads ``run.job_id`` and ``archive``. What an archive
-    held is lost; the hash in ``compaction`` still stands for those deltas (L2).
+    Not additive: older code reads ``run.job_id`` and ``archive``. The archived deltas are lost;
+    their hash in ``compaction`` stays (L2).
     """
     conn.execute(text("DROP TABLE IF EXISTS anchor"))
     conn.execute(text("DROP TABLE IF EXISTS archive"))
@@ -72,7 +72,7 @@ def m0004_drop_unused(conn: Connection) -> None:
 
 
 def _add_column(conn: Connection, column: Column[Any]) -> bool:
-    """Add a column where it is not there yet: a new database has been made with all of them."""
+    """Add a column if it is missing; a new database has all columns from the start."""
     table = column.table
     if column.name in {known["name"] for known in inspect(conn).get_columns(table.name)}:
         return False
@@ -108,7 +108,7 @@ def migrate(conn: Connection, now_ms: int) -> list[str]:
 
     Raises:
         DatabaseForeign: there are tables, and they are not ours.
-        DatabaseTooNew: it needs newer code; nothing was changed.
+        DatabaseTooNew: it needs newer code; it was not changed.
     """
     names = set(inspect(conn).get_table_names())
     if not names:
@@ -137,11 +137,11 @@ def migrate(conn: Connection, now_ms: int) -> list[str]:
 
 
 def refuse_older(conn: Connection) -> None:
-    """See that the database has this code's schema; change nothing.
+    """Check that the database has this code's schema, without a change.
 
     Raises:
-        DatabaseForeign, DatabaseTooNew: as with `migrate`.
-        DatabaseTooOld: `migrate` would change it.
+        DatabaseForeign, DatabaseTooNew: see ``migrate``.
+        DatabaseTooOld: ``migrate`` would change it.
     """
     names = set(inspect(conn).get_table_names())
     if not names:

@@ -1,7 +1,7 @@
-"""Between rows and values: each table's columns on one side, the wire's objects on the other.
+"""Conversions between the rows of tables and the objects of the wire, in both directions.
 
-Both directions are here, side by side, so that a row and the fold of its events can be compared
-byte for byte (L7).
+Both directions use the same form of JSON, so a row and the fold of its events can be compared byte
+for byte (L7).
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def _event_value(row: Any, thread_id: str, run: tuple[str, str] | None) -> Event
 
 
 def params_of(text: Any, thread_id: str, run_id: str) -> Params:
-    """Read what was asked for beside the content of a run's message.
+    """Read the parameters of a run.
 
     Raises:
         DamagedRow

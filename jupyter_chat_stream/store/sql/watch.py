@@ -1,10 +1,10 @@
-"""Whether an SQLite database's files still are those that were opened (L3).
+"""Checks that an SQLite database's files are still those that were opened (L3).
 
-A file that was removed or replaced stays open in the processes that have it: SQLite goes on writing
-to it, and everything written is lost with the process. So the writer compares the files' identities
-after each COMMIT, before anybody is told; a reader compares them before it reads. A file that was
-cut or overwritten in place has another header, which is read once a second. After that only a
-restart helps; files that were moved away for a moment are used again when they are back.
+A file that was removed or replaced stays open in the processes that use it: SQLite goes on writing
+to it, and everything written is lost with the process. So the writer compares the identities of the
+files after each COMMIT, before the commit is published, and a reader before it reads. A file that
+was cut or overwritten in place has another header, which is read once a second. Then only a restart
+helps. Files that were moved away and back are used again.
 """
 
 from __future__ import annotations
