@@ -19,19 +19,15 @@ class Holders(Protocol):
 
     async def open(self) -> None:
         """Show from now on that this process lives. Nothing is claimed before."""
-        ...
 
     def is_alive(self, leases: LeaseReader, holder: str) -> bool:
         """Return whether a holder lives. Blocks."""
-        ...
 
     def doubt(self) -> None:
         """Count all holders as alive for a while: this process was stopped for some time."""
-        ...
 
     async def close(self) -> None:
         """Let other processes take over the runs that this process still holds."""
-        ...
 
 
 class Engine(Protocol):
@@ -42,17 +38,14 @@ class Engine(Protocol):
     @property
     def active(self) -> int:
         """How many runs are claimed or executed here now."""
-        ...
 
     async def start(self) -> None: ...
 
     async def stop(self) -> None:
         """End in good order: what is under way is left due for another process."""
-        ...
 
     def nudge(self) -> None:
         """Look for due runs soon: something may have become due."""
-        ...
 
     def dispatch(self, run_id: str, attempt: int, due: Due | None = None) -> None:
         """Have this attempt made, soon.
@@ -60,8 +53,6 @@ class Engine(Protocol):
         Args:
             due: the run as it was just read, if it was: then it need not be read again.
         """
-        ...
 
     async def abort(self, run_id: str) -> bool:
         """Stop a run that is executed here and keep its text; False if it is not executed here."""
-        ...

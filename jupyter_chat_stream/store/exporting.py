@@ -50,37 +50,72 @@ class CompactionRecord(TypedDict):
     at: str
 
 
-def read_entries(conn: Connection, thread: ThreadRef) -> list[Entry]:
-    """Read the place of each message of a thread, oldest first."""
-    sql = "SELECT pk, id, role, status, parent_id FROM message WHERE thread = :pk ORDER BY pk"
-    return [
-        Entry(pk=row[0], id=row[1], role=row[2], status=row[3], parent_id=row[4])
-        for row in execute(conn, sql, {"pk": thread.pk})
-    ]
+class WholeThread:
+    """One thread within one read transaction, at the seq of its last event."""
 
+    def __init__(self, conn: Connection, thread: ThreadRef) -> None:
+        self.seq = head_of(conn, thread)  # the first read fixes the moment of the transaction
+        self.info = read_thread(conn, thread)
+        sql = "SELECT pk, id, role, status, parent_id FROM message WHERE thread = :pk ORDER BY pk"
+        self.entries = [
+            Entry(pk=row[0], id=row[1], role=row[2], status=row[3], parent_id=row[4])
+            for row in execute(conn, sql, {"pk": thread.pk})
+        ]
+        self._conn = conn
+        self._thread = thread
 
-def each_message(
-    conn: Connection, thread: ThreadRef, keys: Sequence[int], upto: int
-) -> Iterator[MessageRecord]:
-    """Read messages by their keys, in that order; open replies are folded up to ``upto``."""
-    partial = {run.message_pk: run for run in open_runs(conn, thread)}
-    sql = f"SELECT pk, {rows.MESSAGE_COLUMNS} FROM message WHERE pk {among(conn)}"
-    for start in range(0, len(keys), PAGE_MESSAGES):
-        page = keys[start : start + PAGE_MESSAGES]
-        found = execute(conn, sql, {"keys": dumps(list(page))}).mappings()
-        by_key = {row["pk"]: row for row in found}
-        for key in page:
-            yield _message(conn, thread, by_key[key], partial.get(key), upto)
+    def messages(self, entries: Sequence[Entry]) -> Iterator[MessageRecord]:
+        """Read these messages, in this order; open replies are folded up to ``seq``."""
+        partial = {run.message_pk: run for run in open_runs(self._conn, self._thread)}
+        sql = f"SELECT pk, {rows.MESSAGE_COLUMNS} FROM message WHERE pk {among(self._conn)}"
+        for start in range(0, len(entries), PAGE_MESSAGES):
+            keys = [entry.pk for entry in entries[start : start + PAGE_MESSAGES]]
+            found = execute(self._conn, sql, {"keys": dumps(keys)}).mappings()
+            by_key = {row["pk"]: row for row in found}
+            for key in keys:
+                yield self._message(by_key[key], partial.get(key))
 
+    def _message(self, row: rows.Row, run: RunRef | None) -> MessageRecord:
+        thread_id = self._thread.id
 
-def _message(
-    conn: Connection, thread: ThreadRef, row: rows.Row, run: RunRef | None, upto: int
-) -> MessageRecord:
-    def read() -> MessageRecord:
-        message = rows.message_wire(row, thread.id)
-        return message if run is None else fold_message(conn, run, message, upto).value()
+        def read() -> MessageRecord:
+            message = rows.message_wire(row, thread_id)
+            if run is None:
+                return message
+            return fold_message(self._conn, run, message, self.seq).value()
 
-    return damage.readable(read, lambda found: damage.message_instead(row, thread.id, found))
+        return damage.readable(read, lambda found: damage.message_instead(row, thread_id, found))
+
+    def runs(self) -> Iterator[RunRecord]:
+        """Read all runs, oldest first."""
+        return each_run(self._conn, self._thread)
+
+    def events(self) -> Iterator[Event]:
+        """Read all events that are still in the log, in order."""
+        limits = (PAGE_EVENTS, PAGE_BYTES)
+        seq = 0
+        while events := read_events(self._conn, self._thread, seq, *limits, shows_damage=True):
+            yield from events
+            seq = events[-1].seq
+
+    def compactions(self) -> list[CompactionRecord]:
+        """Read which deltas were compacted, and the hash of the message they folded to (L2)."""
+        sql = (
+            "SELECT run.id AS run_id, first_seq, last_seq, deltas, message_sha256, at_ms "
+            "FROM compaction JOIN run ON run.pk = compaction.run WHERE compaction.thread = :pk "
+            "ORDER BY first_seq"
+        )
+        return [
+            {
+                "run_id": row["run_id"],
+                "first_seq": row["first_seq"],
+                "last_seq": row["last_seq"],
+                "deltas": row["deltas"],
+                "message_sha256": row["message_sha256"],
+                "at": iso(row["at_ms"]),
+            }
+            for row in execute(self._conn, sql, {"pk": self._thread.pk}).mappings()
+        ]
 
 
 def each_run(conn: Connection, thread: ThreadRef) -> Iterator[RunRecord]:
@@ -95,63 +130,6 @@ def each_run(conn: Connection, thread: ThreadRef) -> Iterator[RunRecord]:
         for row in found:
             yield shown_run(row, thread.id)
         after = found[-1]["pk"]
-
-
-def each_event(conn: Connection, thread: ThreadRef) -> Iterator[Event]:
-    """Read the thread's events in order. Compacted deltas are not among them."""
-    seq = 0
-    while events := read_events(conn, thread, seq, PAGE_EVENTS, PAGE_BYTES, shows_damage=True):
-        yield from events
-        seq = events[-1].seq
-
-
-def read_compactions(conn: Connection, thread: ThreadRef) -> list[CompactionRecord]:
-    """Read which deltas were compacted, and the hash of the message they folded to (L2)."""
-    sql = (
-        "SELECT run.id AS run_id, first_seq, last_seq, deltas, message_sha256, at_ms "
-        "FROM compaction JOIN run ON run.pk = compaction.run WHERE compaction.thread = :pk "
-        "ORDER BY first_seq"
-    )
-    found = execute(conn, sql, {"pk": thread.pk}).mappings()
-    return [
-        {
-            "run_id": row["run_id"],
-            "first_seq": row["first_seq"],
-            "last_seq": row["last_seq"],
-            "deltas": row["deltas"],
-            "message_sha256": row["message_sha256"],
-            "at": iso(row["at_ms"]),
-        }
-        for row in found
-    ]
-
-
-class WholeThread:
-    """One thread within one read transaction, at the seq of its last event."""
-
-    def __init__(self, conn: Connection, thread: ThreadRef) -> None:
-        self.seq = head_of(conn, thread)  # the first read fixes the moment of the transaction
-        self.info = read_thread(conn, thread)
-        self.entries = read_entries(conn, thread)
-        self._conn = conn
-        self._thread = thread
-
-    def messages(self, entries: Sequence[Entry]) -> Iterator[MessageRecord]:
-        """Read these messages, in this order."""
-        keys = [entry.pk for entry in entries]
-        return each_message(self._conn, self._thread, keys, self.seq)
-
-    def runs(self) -> Iterator[RunRecord]:
-        """Read all runs, oldest first."""
-        return each_run(self._conn, self._thread)
-
-    def events(self) -> Iterator[Event]:
-        """Read all events that are still in the log, in order."""
-        return each_event(self._conn, self._thread)
-
-    def compactions(self) -> list[CompactionRecord]:
-        """List the deltas that were taken out of the log."""
-        return read_compactions(self._conn, self._thread)
 
 
 def each_thread(conn: Connection) -> Iterator[ThreadRef]:
