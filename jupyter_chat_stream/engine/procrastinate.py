@@ -56,7 +56,7 @@ class Queue:
     def __init__(self, services: RunServices, config: ChatStream) -> None:
         self._services = services
         self._config = config
-        self._jobs = services.store.job_queue()
+        self.jobs = services.store.job_queue()
         self._calls: list[tuple[str, int]] = []
         self._calling: asyncio.Task[None] | None = None
 
@@ -65,7 +65,7 @@ class Queue:
         return 0
 
     async def start(self) -> None:
-        await self._jobs.open()
+        await self.jobs.open()
 
     async def stop(self) -> None:
         """Make the calls that were dispatched and not made yet."""
@@ -89,7 +89,7 @@ class Queue:
         while self._calls:
             calls, self._calls = self._calls, []
             try:
-                await self._jobs.call(calls)
+                await self.jobs.call(calls)
             except StoreError as error:  # a worker's sweep finds these runs (L9)
                 log.warning(Line("queue.calls_lost", calls=len(calls), code=error.code))
 
@@ -172,7 +172,7 @@ class QueueWorker(ExecutingEngine, Queue):
                 await asyncio.wait({self._round}, timeout=STOP_WITHIN_S)
 
     async def _work_a_round(self) -> None:
-        await self._jobs.renew()
+        await self.jobs.renew()
         app = self._make_app()
         async with app.open_async():
             await app.run_worker_async(
@@ -189,7 +189,7 @@ class QueueWorker(ExecutingEngine, Queue):
         from procrastinate import App, PsycopgConnector
 
         _keep_quiet()
-        schema = self._jobs.schema
+        schema = self.jobs.schema
 
         async def configure(conn: Any) -> None:
             await conn.execute(f"SET search_path = {schema}")
@@ -197,7 +197,7 @@ class QueueWorker(ExecutingEngine, Queue):
 
         connector = PsycopgConnector(
             conninfo="",
-            kwargs=self._jobs.connect_options,
+            kwargs=self.jobs.connect_options,
             configure=configure,
             min_size=1,
             max_size=CONNECTIONS,

@@ -100,7 +100,7 @@ class Sweep:
             self._nudged_at = None
             try:
                 await self.sweep()
-                pause_s = await self._pause_s()
+                pause_s = await self.until_next_s()
             except ChatStreamError as error:
                 log.warning(Line("sweep.put_off", code=error.code))
                 pause_s = self._config.sweep_interval_s
@@ -175,7 +175,8 @@ class Sweep:
             self.ticks += 1
             self.nudge()
 
-    async def _pause_s(self) -> float:
+    async def until_next_s(self) -> float:
+        """Return the time until the next look, unless a nudge comes first."""
         if not self._running.free_slots():  # the end of any run here nudges
             return self._config.sweep_interval_s
         pauses_s = [self._config.sweep_interval_s]

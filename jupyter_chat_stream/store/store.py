@@ -69,15 +69,15 @@ class Store:
         self._closing = threading.Event()
         self.notices_heard = 0  # of other processes' commits
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="chat-stream-read")
-        self._notices = database.make_notices()
-        self._writer = Writer(
+        self.notices = database.make_notices()
+        self.writer = Writer(
             database,
             deliver=self._deliver,
             now_ms=now_ms,
             new_id=make_id,
-            notices=self._notices,
+            notices=self.notices,
         )
-        self._notices.start(self._heard)
+        self.notices.start(self._heard)
 
     @classmethod
     def open(
@@ -125,7 +125,7 @@ class Store:
         self, enqueue: Callable[[Connection, Sequence[tuple[str, int]]], None]
     ) -> None:
         """Call this in each writing transaction that makes runs due, with (run id, attempt)."""
-        self._writer.batches.enqueue = enqueue
+        self.writer.batches.enqueue = enqueue
 
     def on_foreign(self, callback: Foreign, *, wants: Wants | None = None) -> None:
         """Call back when another process tells of a commit. That is a hint, mostly at once (L9).
@@ -140,29 +140,29 @@ class Store:
 
     def observe(self, observer: Callable[[Commit], None]) -> None:
         """Call the observer after each commit of this process. It blocks the writer's thread."""
-        self._writer.observer = observer
+        self.writer.observer = observer
 
     @property
     def queued(self) -> int:
         """About how many operations wait for the next commit."""
-        return self._writer.queued
+        return self.writer.queued
 
     @property
     def notices_told(self) -> int:
         """How many commits other processes were told of."""
-        return self._writer.batches.notices_told
+        return self.writer.batches.notices_told
 
     def close(self) -> None:
         """Write what is pending, then end all threads and connections. Blocks."""
         self._closing.set()
-        self._writer.stop()
-        self._notices.stop()
+        self.writer.stop()
+        self.notices.stop()
         self._pool.shutdown()
         self.database.close()
 
     def append(self, operation: Append) -> None:
         """Queue events of an attempt; the operation's ``done`` is called after the commit."""
-        self._writer.put(operation)
+        self.writer.put(operation)
 
     def appended(self, operation: Append) -> Future[list[Event]]:
         """Queue events of an attempt; the future gets them after the commit."""
@@ -178,7 +178,7 @@ class Store:
             places: the threads that it changes. Their locks are taken before it begins.
         """
         command = Command(work=work, places=places)
-        self._writer.put(command)
+        self.writer.put(command)
         return command.future
 
     async def write(self, work: Callable[[Transaction], T], *places: Place) -> T:
@@ -226,8 +226,8 @@ class Store:
     def look(self) -> Future[bool]:
         """Look whether another process may have committed since the last look."""
         if self.database.is_sqlite:
-            return self._writer.look()
-        return self._on_pool(self._notices.has_missed)
+            return self.writer.look()
+        return self._on_pool(self.notices.has_missed)
 
     def _on_pool(self, work: Callable[[], T]) -> Future[T]:
         try:

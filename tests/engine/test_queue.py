@@ -41,7 +41,7 @@ async def make_harness(tmp_path: Path, postgres_url: str) -> AsyncIterator[MakeH
 
 async def calls(harness: RunHarness) -> list[dict[str, Any]]:
     """Give what is in the queue."""
-    schema = harness.engine._jobs.schema
+    schema = harness.engine.jobs.schema
     sql = (
         f"SELECT args, queueing_lock, status, priority FROM {schema}.procrastinate_jobs ORDER BY id"
     )
@@ -90,7 +90,7 @@ async def test_two_processes_that_call_for_the_same_run_at_once_both_commit(
 ) -> None:
     """The second one waits for the first, finds its call there, and loses nothing of its own."""
     harness = await make_harness()
-    schema = harness.engine._jobs.schema
+    schema = harness.engine.jobs.schema
     other = harness.store.database.connect_listening()
     other.execute("BEGIN")
     other.execute(f"SELECT {schema}.chat_stream_defer('01run', 1, 0)")
@@ -122,7 +122,7 @@ async def test_two_processes_that_call_for_the_same_run_at_once_both_commit(
 async def test_many_start_at_once_on_an_empty_database(make_harness: MakeHarness) -> None:
     """One of them makes the queue's schema, the others find it."""
     harnesses = await asyncio.gather(*(make_harness() for _ in range(4)))
-    assert len({harness.engine._jobs.schema for harness in harnesses}) == 1
+    assert len({harness.engine.jobs.schema for harness in harnesses}) == 1
     for harness in harnesses:
         await harness.send(await harness.thread())
     assert len(await calls(harnesses[0])) == 4
@@ -200,7 +200,7 @@ async def test_calls_that_are_in_vain_are_removed_whatever_version_made_them(
     older = module.Jobs(harness.store.database)
     older._sql += "-- of another version"
     await harness.store.write(older.create)
-    assert older.schema != harness.engine._jobs.schema
+    assert older.schema != harness.engine.jobs.schema
     others = f"{older.schema}_0123abcd"  # of another chat in this database
     runs = [await harness.send(await harness.thread()) for _ in range(2)]
     await harness.cancel(runs[0])
@@ -213,7 +213,7 @@ async def test_calls_that_are_in_vain_are_removed_whatever_version_made_them(
         tx.execute(f"INSERT INTO {others}.procrastinate_jobs VALUES (1, 'todo', '{{}}')")
 
     await harness.store.write(call)
-    await harness.engine._jobs.clear()
+    await harness.engine.jobs.clear()
     locks = f"SELECT queueing_lock FROM {older.schema}.procrastinate_jobs"
     left = await harness.store.read(lambda conn: [row[0] for row in conn.exec_driver_sql(locks)])
     assert left == [f"{runs[1].id}:1"]
@@ -225,7 +225,7 @@ async def test_calls_that_are_in_vain_are_removed_whatever_version_made_them(
 async def test_a_queue_that_was_removed_is_made_again(make_harness: MakeHarness) -> None:
     """An operator may drop it at any time: it holds nothing but calls."""
     harness = await make_harness(["Prices rose."], make_engine=QueueWorker, sweep_interval_s=0.05)
-    schema = harness.engine._jobs.schema
+    schema = harness.engine.jobs.schema
     await harness.store.write(lambda tx: tx.execute(f"DROP SCHEMA {schema} CASCADE"))
     exists = "SELECT to_regclass(:name) IS NOT NULL"
 

@@ -28,7 +28,7 @@ class TwoProcesses:
     def __init__(self, folder: Path) -> None:
         url = f"sqlite:///{folder / 'chat.db'}"
         self.here, self.there = Store.open(url), Store.open(url)
-        self.there._writer.batches.notices = Notices()  # nobody is told: only looking finds it
+        self.there.writer.batches.notices = Notices()  # nobody is told: only looking finds it
         self.here.attach(asyncio.get_running_loop())
         self.hub = Hub(ChatStore(self.here), poll_interval_s=POLL_S)
         made = self.there.submit(_create).result(SOON_S)

@@ -107,5 +107,5 @@ async def delete(following: Following) -> None:
 def a_silent_store(harness: RunHarness) -> Store:
     """Another process's store on the same file, whose notices are all lost."""
     other = Store.open(harness.store.database.url.render_as_string(), now_ms=harness.clock)
-    other._writer.batches.notices = Notices()
+    other.writer.batches.notices = Notices()
     return other

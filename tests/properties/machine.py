@@ -110,7 +110,7 @@ class LogMachine(Base):
         """L1, L6: another process commits, of which this one hears nothing; then this one does."""
         if self.elsewhere is None:
             self.elsewhere = Store.open(self.url, now_ms=self.now, make_id=self.new_id)
-            self.elsewhere._writer.batches.notices = Notices()  # which tells nobody
+            self.elsewhere.writer.batches.notices = Notices()  # which tells nobody
             self.elsewhere.listen(self.note)
         if index % 2:
             for reader in self.readers:  # those that are level meet a gap
@@ -343,13 +343,13 @@ class LogMachine(Base):
 
         lost = [self._put(run, run.attempt, bodies, True), self.store.submit(die)]
         go_on.set()
-        self.store._writer._thread.join(PATIENCE_S)
-        assert not self.store._writer._thread.is_alive()
+        self.store.writer._thread.join(PATIENCE_S)
+        assert not self.store.writer._thread.is_alive()
         assert not any(future.done() for future in lost)
         self.leave_all()
         self.expect(since)
-        self.store._writer.connection.drop()  # as the system does for a process that died
-        self.store._notices.stop()
+        self.store.writer.connection.drop()  # as the system does for a process that died
+        self.store.notices.stop()
         self.store._pool.shutdown()
         self.store.database.close()
         self.open()

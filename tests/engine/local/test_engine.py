@@ -109,7 +109,7 @@ async def test_an_engine_without_room_does_not_spin(make_harness: MakeHarness) -
     due_ms = harness.clock() - 1
     sql = f"UPDATE run SET status = 'waiting', wake_ms = {due_ms} WHERE pk = {waiting.pk}"
     await harness.store.write(lambda tx: tx.execute(sql))
-    assert await harness.engine.sweep._pause_s() == 100.0
+    assert await harness.engine.sweep.until_next_s() == 100.0
     await harness.store.write(lambda tx: tx.execute(sql.replace("'waiting'", "'pending'")))
     gate.open()
     await harness.ended(waiting)
@@ -129,12 +129,12 @@ async def test_a_run_that_cannot_be_taken_ends_and_does_not_let_the_sweep_spin(
         return bool(await harness.column(run, "status") == "failed")
 
     await harness.until(has_failed)
-    assert await harness.engine.sweep._pause_s() == 100.0
+    assert await harness.engine.sweep.until_next_s() == 100.0
     # Only what wakes later is worth an earlier look.
     other = await harness.send(await harness.thread())
     waits = f"UPDATE run SET status = 'waiting', wake_ms = {harness.clock() + 7000}"
     await harness.store.write(lambda tx: tx.execute(f"{waits} WHERE pk = {other.pk}"))
-    assert await harness.engine.sweep._pause_s() == 7.0
+    assert await harness.engine.sweep.until_next_s() == 7.0
     again = "UPDATE run SET status = 'pending', wake_ms = NULL"
     await harness.store.write(lambda tx: tx.execute(f"{again} WHERE pk = {other.pk}"))
     await harness.store.write(lambda tx: tx.execute("UPDATE run SET params = '{}'"))
@@ -156,14 +156,14 @@ async def test_a_nudge_in_the_moment_of_stopping_does_not_keep_the_sweep_going(
     harness = await make_harness()
     await harness.engine.start()
     looks = asyncio.Event()
-    original = harness.engine.sweep._pause_s
+    original = harness.engine.sweep.until_next_s
 
     async def pause_s() -> float:
         pause = await original()
         asyncio.get_running_loop().call_soon(looks.set)  # when the wait has begun
         return pause
 
-    harness.engine.sweep._pause_s = pause_s  # type: ignore[method-assign]
+    harness.engine.sweep.until_next_s = pause_s  # type: ignore[method-assign]
     harness.engine.sweep.nudge()
     await harness.bounded(looks.wait())
     await asyncio.sleep(0)

@@ -128,7 +128,7 @@ def test_an_id_that_the_server_gave_again_does_not_pass_for_ours(harness: StoreH
         with harness.store.database.writing.connect() as conn:
             return outcome.was_committed(conn, doubt)
 
-    harness.store._writer.connection.drop()  # the pool's only one: nothing is being written
+    harness.store.writer.connection.drop()  # the pool's only one: nothing is being written
     assert ask(Committed(events=[event], outcomes=[])) is True
     other = replace(event, at=event.at + 1)
     assert ask(Committed(events=[other], outcomes=[])) is False
@@ -195,7 +195,7 @@ class Retries:
     """Counts how often the writer connects; the event comes with the last one wanted."""
 
     def __init__(self, harness: StoreHarness, wanted: int) -> None:
-        self._connection = harness.store._writer.connection
+        self._connection = harness.store.writer.connection
         self._original = self._connection.get
         self._left = wanted
         self._enough = threading.Event()
@@ -231,7 +231,7 @@ def test_a_command_has_less_patience_than_a_run(
         patience_s=0.2,
     )
     append = harness.put(claimed, "a")
-    harness.store._writer.put(command)
+    harness.store.writer.put(command)
     error = command.future.exception(PATIENCE_S)
     assert isinstance(error, DatabaseUnreachable)
     assert (error.status, error.code) == (503, "database_unreachable")
@@ -353,7 +353,7 @@ def test_a_command_in_doubt_is_told_so_and_is_not_done_again(
         places=(thread.pk,),
         patience_s=0.2,
     )
-    harness.store._writer.put(command)
+    harness.store.writer.put(command)
     assert lost.wait(PATIENCE_S)
     waiting = harness.store.submit(
         lambda tx: tx.append(thread, ThreadChanged(thread={"title": "b"}))

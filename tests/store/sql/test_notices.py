@@ -225,7 +225,7 @@ async def test_a_notice_that_is_lost_costs_latency_only(
     harness.store.attach(asyncio.get_running_loop())
     hub = Hub(ChatStore(harness.store), poll_interval_s=0.01)
     try:
-        other.store._writer.batches.notices = Notices()  # which tells nobody
+        other.store.writer.batches.notices = Notices()  # which tells nobody
         thread = await asyncio.get_running_loop().run_in_executor(None, other.thread)
         reader = hub.follow(thread, 0)
         await read_until(reader, '"live"')
@@ -271,7 +271,7 @@ def test_what_the_dead_have_left_is_removed(database_url: str) -> None:
     harness = StoreHarness(database_url)
     try:
         assert not dead.exists()
-        assert harness.store._notices._peers == ()  # type: ignore[attr-defined]
+        assert harness.store.notices._peers == ()  # type: ignore[attr-defined]
         harness.answered()
     finally:
         harness.close()
@@ -283,7 +283,7 @@ def test_datagrams_of_strangers_are_ignored(harness: StoreHarness, other: StoreH
     ready(harness, other)
     heard, thread = Heard(harness, wants=lambda id_: True), other.thread()
     heard.until(thread)
-    own = next(file for file in files(harness) if file == harness.store._notices._own)  # type: ignore[attr-defined]
+    own = next(file for file in files(harness) if file == harness.store.notices._own)  # type: ignore[attr-defined]
     port, token = own.read_text().split()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         for data in (
@@ -418,6 +418,6 @@ def test_another_schema_of_the_database_hears_nothing(
         last = other.thread()
         told = heard.until(last)
         assert all(each is None or theirs.id not in each for each in told)
-        assert elsewhere.store._notices.channel != harness.store._notices.channel  # type: ignore[attr-defined]
+        assert elsewhere.store.notices.channel != harness.store.notices.channel  # type: ignore[attr-defined]
     finally:
         elsewhere.close()
