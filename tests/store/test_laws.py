@@ -440,7 +440,7 @@ def _open_runs(harness: StoreHarness, thread: ThreadRef) -> dict[str, str]:
     for index, run in enumerate(harness.look(lambda conn: open_runs(conn, thread))):
         asks = [p for p in harness.row(run)["parts"] if p["kind"] == "input_request"]
         if run.id in due:
-            found[run.id] = "an owner" if due[run.id].owner else "a time"
+            found[run.id] = "an owner" if due[run.id].holder else "a time"
         elif index > 0:
             found[run.id] = "a predecessor"
         elif states[run.id]["status"] == "waiting" and any(p["by"] is None for p in asks):

@@ -61,7 +61,7 @@ class Policy:
 
 @dataclass(kw_only=True)
 class Counts:
-    """What was done so far; ``longest_step_s`` is how long one step worked in the writer."""
+    """The work that was done; ``longest_step_s`` is the longest time of a step in the writer."""
 
     expired_threads: int = 0
     purged_threads: int = 0
@@ -70,14 +70,14 @@ class Counts:
     compacted_deltas: int = 0
     compacted_bytes: int = 0
     freed_bytes: int = 0
-    left: int = 0  # runs and threads that are not as their log says, and stay
+    left: int = 0  # runs and threads that differ from their log: they stay
     steps: int = 0
     longest_step_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a collection would do now."""
+    """The work that a collection would do now."""
 
     threads_to_expire: int
     threads_to_purge: int
@@ -87,7 +87,7 @@ class Plan:
 
 
 def plan(conn: Connection, policy: Policy, now_ms: int) -> Plan:
-    """Count what there is to do, without doing it."""
+    """Count the work of a collection, without doing it."""
     runs, deltas = 0, 0
     if policy.keep_events_ms is not None:
         cutoff = {"cutoff": now_ms - policy.keep_events_ms}
@@ -116,11 +116,11 @@ def collect(
     progress: Callable[[Counts], None] | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> Counts:
-    """Do all there is to do, on this thread; live commits come between the steps.
+    """Do all work on this thread; live commits come between the steps.
 
     Raises:
-        DatabaseBusy: another process is just doing it.
-        StoreError: the database cannot be used; what was done until then stands.
+        DatabaseBusy: another process is doing it.
+        StoreError: the database cannot be used; the steps before that are done.
     """
     lease = CleanupLease(store.new_id())
     counts = Counts()
@@ -135,7 +135,7 @@ def collect(
         if is_log_long(store.database.path):
             pause(REST_S)
         found, took_s = store.submit(lease.holding(step, counts), *step.threads).result()
-        pause(took_s)  # SQLite's lock is not fair: who waits for it tries now and then
+        pause(took_s)  # SQLite's lock is not fair: a waiting process tries it at intervals
         if progress is not None:
             progress(counts)
         return found
@@ -158,7 +158,7 @@ def tidy(
     budget: Budget | None = None,
     known: set[str] | None = None,
 ) -> Steps[None]:
-    """Do all there is to do, step by step.
+    """Do all work step by step.
 
     ``known`` are the ids of threads and runs already logged as damaged: they are not logged again.
     """

@@ -7,9 +7,9 @@
                                            ▼ in one transaction: the hash, the first deltas
                                       taken out in part ──more, in each step──► compacted
 
-An ended run's log never changes (L4), so what it folds to is read outside the writer. After every
-step rows, hash and log agree, and a reader of any cursor gets events or a snapshot (L6); what a
-process that dies leaves half done is finished by the next.
+An ended run's log never changes (L4), so it is folded outside the writer. After every step rows,
+hash and log agree, and a reader of any cursor gets events or a snapshot (L6). If a process dies, the
+next one finishes its work.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class CompactionResult:
 
 @dataclass(frozen=True, kw_only=True)
 class _Deltas:
-    """All deltas of a run: the first and the last, how many, and what their message is."""
+    """All deltas of a run: the first, the last, their number, and the hash of their message."""
 
     first: int
     last: int
@@ -113,7 +113,7 @@ def compact_run(run: RunRef, *, budget: Budget) -> Steps[CompactionResult]:
         RunNotEnded: its deltas are still needed.
         RunNotFound: it was purged since it was listed.
         FoldError: its message is not what they fold to; nothing was taken out.
-        Conflict: somebody else is just doing it.
+        Conflict: another process is compacting the run.
     """
     begun = yield Read(work=lambda conn: _begun(conn, run))
     if begun is None:
@@ -173,7 +173,7 @@ def _status(conn: Connection, run: RunRef) -> str:
 
 
 def _fold(run: RunRef) -> Steps[_Deltas]:
-    """Fold a run's log, and see that its message's row is just that."""
+    """Fold a run's log, and check that its message's row equals the fold."""
     seq, upto = yield Read(work=lambda conn: _bounds(conn, run))
     fold: list[MessageFold] = []  # none before the first event
     first, last, count, pages = None, 0, 0, 0
@@ -189,7 +189,7 @@ def _fold(run: RunRef) -> Steps[_Deltas]:
 
 
 def _bounds(conn: Connection, run: RunRef) -> tuple[int, int]:
-    # its turn is the seq of a `message` event before all its deltas (negative in old databases)
+    # A run's turn is the seq of a `message` event before its deltas; in old databases it is < 0.
     sql = "SELECT turn, seq FROM run WHERE pk = :pk"
     turn, upto = _found(run, execute(conn, sql, {"pk": run.pk}).first())
     return max((turn or 0) - 1, 0), upto
@@ -283,7 +283,7 @@ def _read_slices(
             slices.append(found)
             begin, rest = found.last, rest - found.count
         if not slices:
-            _status(conn, run)  # is it still there?
+            _status(conn, run)  # raises RunNotFound if it was purged
         return slices
 
     return work

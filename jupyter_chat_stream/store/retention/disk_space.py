@@ -1,7 +1,7 @@
 """Disk space: unused pages of a SQLite file go back to the disk, a few in each step.
 
-New files can shrink so (``auto_vacuum``). The file of an older release is rebuilt once, by a
-command, while no other process has it open. Postgres manages its space by itself.
+New files can shrink (``auto_vacuum``). A command rebuilds the file of an older release once, while
+no other process has it open. Postgres manages its space by itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PAGES_AT_ONCE = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """A file's size and what of it is unused, in bytes; whether it can shrink as it is."""
+    """The size and the unused part of a file, in bytes, and whether the file can shrink."""
 
     file_bytes: int
     free_bytes: int
@@ -102,11 +102,11 @@ def rebuild(path: Path, page_bytes: int) -> None:
     """Write a file of an older release anew, so that it is small and can shrink from then on.
 
     Raises:
-        DatabaseBusy: somebody else has it open.
-        StoreError: the disk has no room for a second one beside it.
+        DatabaseBusy: another process has it open.
+        StoreError: the disk has no room for a second file.
     """
     size, free = path.stat().st_size, shutil.disk_usage(path.parent).free
-    if free < 2 * size:  # the new one, and the journal to go back by
+    if free < 2 * size:  # for the new file and a journal
         raise StoreError(
             f"Rebuilding the database needs {2 * size} bytes beside it, and {free} are free. "
             "Make room on its disk, then try again."
@@ -114,13 +114,13 @@ def rebuild(path: Path, page_bytes: int) -> None:
     with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as conn:
         try:
             was = conn.execute("PRAGMA journal_mode").fetchone()[0]
-            # only who is alone may leave WAL; and in it a page's size cannot change
+            # Only a process that is alone may leave WAL, and in WAL a page keeps its size.
             if conn.execute("PRAGMA journal_mode=DELETE").fetchone()[0] != "delete":
                 raise DatabaseBusy(_BUSY)
             conn.execute(f"PRAGMA page_size={int(page_bytes)}")
             conn.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
             conn.execute("VACUUM")
-            conn.execute(f"PRAGMA journal_mode={was}").fetchone()  # none of WAL on network disks
+            conn.execute(f"PRAGMA journal_mode={was}").fetchone()  # no WAL on network disks
         except sqlite3.OperationalError as error:
             if "locked" in str(error) or "busy" in str(error):
                 raise DatabaseBusy(_BUSY) from error

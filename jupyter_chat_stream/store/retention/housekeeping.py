@@ -1,9 +1,9 @@
 """Housekeeping: retention's steps in the background, one at a time, where runs are executed.
 
 About every ``housekeeping_interval_s`` it tries to take the cleanup lease, which one process of a
-database holds at a time, and does what there is to do. A step that writes waits until the writer is
+database holds at a time, and does one round of work. A step that writes waits until the writer is
 idle, and a pause of several times its length follows, so that a live commit waits for one step at
-most, of a few ms. What is left is done in the next round.
+most, of a few ms. The next round does the rest.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Housekeeping:
         self._is_stopping = False
 
     def start(self) -> None:
-        """Begin to clean up now and then."""
+        """Begin to clean up at intervals."""
         self._task = asyncio.get_running_loop().create_task(self._work(), name="housekeeping")
 
     async def stop(self) -> None:
@@ -66,10 +66,10 @@ class Housekeeping:
             await asyncio.wait({self._task}, timeout=STOP_WITHIN_S)
 
     async def look(self) -> bool:
-        """Do what there is to do now; False if another process holds the lease.
+        """Do one round now; False if another process holds the lease.
 
         Raises:
-            StoreError: the database cannot be used; what was done until then stands.
+            StoreError: the database cannot be used; the steps before that are done.
         """
         lease = self._make_lease(self._store.new_id())
         if not await self._store.write(lease.take):
@@ -114,7 +114,7 @@ class Housekeeping:
             while True:
                 try:
                     found = await self._do(step, lease)
-                except Exception as error:  # noqa: BLE001  the generator's, which raises what it leaves
+                except Exception as error:  # noqa: BLE001  the generator handles it
                     step = steps.throw(error)
                 else:
                     step = steps.send(found)

@@ -1,4 +1,4 @@
-"""Threads go: those that nobody wrote in for long are marked deleted, those marked are purged.
+"""Deleting threads: quiet threads are marked deleted, and marked threads are purged.
 
 ::
 
@@ -62,7 +62,7 @@ def purge(thread: ThreadRef, cutoff_ms: int, *, budget: Budget) -> Steps[int]:
     """Delete all rows of a deleted thread. Returns how many.
 
     Raises:
-        Conflict: its log does not say that it was deleted; it was left as it is.
+        Conflict: its log holds no event of its deletion; it was left as it is.
     """
     if not (yield Read(work=lambda conn: _log_says_deleted(conn, thread))):
         raise Conflict(f"Thread {thread.id!r} is marked deleted, but no event says so; it stays.")

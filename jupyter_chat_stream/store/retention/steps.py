@@ -1,9 +1,9 @@
-"""Work in small steps: a generator says what it reads and writes next, a driver does it.
+"""Work in small steps: a generator yields what to read or write next, and a driver does it.
 
-So the same work can go on in the background beside live commits, at once for a command, or within
-one transaction. A step that reads may be done twice, where the connection was lost; one that
-writes looks first whether things are still as they were read, for others may have come between.
-``Budget`` is how long one step may keep the writer: what it would do beyond that is the next one's.
+So the same work can be done in the background beside live commits, at once for a command, or within
+one transaction. A step that reads may be done twice, if the connection was lost. A step that writes
+first checks that the rows are as they were read, because other transactions may have come between.
+``Budget`` bounds the time of one step in the writer; the next step does the rest.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..log.transaction import Transaction
 
 T = TypeVar("T")
 
-STEP_S = 0.002  # of work; with its commit a step stays well below 10 ms
+STEP_S = 0.002  # The work of one step; with its commit it stays well below 10 ms.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +49,13 @@ class Budget:
     clock: Callable[[], float] = field(default=time.perf_counter)
 
     def start(self) -> Callable[[], bool]:
-        """Begin a step; what is given says whether its time is over."""
+        """Begin a step; returns a function that returns whether the step's time is over."""
         end = self.clock() + self.step_s
         return lambda: self.clock() >= end
 
 
 def drive(steps: Steps[T], do: Callable[[Step], Any]) -> T:
-    """Do step after step on this thread; an error of one is the generator's to handle first."""
+    """Do one step after another on this thread. The generator may handle a step's error."""
     act: Callable[[], Step] = lambda: next(steps)  # noqa: E731
     while True:
         try:
@@ -65,14 +65,14 @@ def drive(steps: Steps[T], do: Callable[[Step], Any]) -> T:
             return result
         try:
             done = do(step)
-        except Exception as error:  # noqa: BLE001  the generator's, which raises what it leaves
+        except Exception as error:  # noqa: BLE001  the generator handles it or raises it
             act = _later(steps.throw, error)
         else:
             act = _later(steps.send, done)
 
 
 def within(tx: Transaction, steps: Steps[T]) -> T:
-    """Do all of it in one transaction, for what is known to be small."""
+    """Do all steps in one transaction, for work that is known to be small."""
 
     def do(step: Step) -> Any:
         tx.flush()

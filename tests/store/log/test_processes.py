@@ -121,7 +121,7 @@ def test_a_process_that_is_killed_leaves_whole_transactions(
         "SELECT COUNT(*) FROM event WHERE thread = :pk AND type = 'delta'", pk=pk
     )
     assert deltas == APPENDS
-    left = next(d for d in harness.look(_due) if d.owner == victim.name)
+    left = next(d for d in harness.look(_due) if d.holder == victim.name)
     claimed = harness.claim(left.run, "01next")
     assert claimed is not None
     harness.append(claimed, *completed(""))

@@ -1,9 +1,9 @@
-"""Telling other processes that something was committed, and hearing it from them.
+"""Notices: telling other processes of commits, and hearing of theirs.
 
-A notice is a hint (L9): it may come late, twice, or never, and whoever gets one reads the store.
-It names threads, and whether more than text came (a run was made, ended, answered), which is what
-engines want to hear at once. Each database has its own way (sqlite.py for a SQLite file,
-postgres.py for Postgres); a database of this process alone needs none, which is ``Notices``.
+A notice is a hint (L9): it may come late, twice or never, and its receiver reads the store. It
+names threads, and whether a run was made, ended or answered: engines react to that at once. A
+SQLite file and Postgres have different ways (sqlite.py, postgres.py). A database that no other
+process uses has none: ``Notices``.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _WORDS = re.compile(r"([0-9a-z]{1,64}) ([+.]) (\*|[0-9a-zA-Z_,-]*)")
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """That something was committed: in these threads, or None for anything anywhere.
+    """The threads that a commit has changed; None: any of them may have changed.
 
-    ``moved`` says that a run may have come, ended or become due, not only grown.
+    ``moved``: a run may have been made, have ended or become due. Otherwise only text was added.
     """
 
     threads: frozenset[str] | None
@@ -36,7 +36,7 @@ Heard = Callable[[Notice], None]
 
 
 def notice_of(events: list[Event], *, is_due: bool) -> Notice | None:
-    """Return the notice of a commit; None if it changed nothing that others follow."""
+    """Return the notice of a commit; None if no other process follows what it changed."""
     if not events and not is_due:
         return None
     return Notice(
@@ -46,7 +46,7 @@ def notice_of(events: list[Event], *, is_due: bool) -> Notice | None:
 
 
 def pack(notice: Notice, origin: str) -> str:
-    """Write a notice in one line of ASCII: who tells, whether runs moved, which threads."""
+    """Write a notice as one line of ASCII: its sender, whether runs moved, and the threads."""
     ids = _ANY if notice.threads is None else ",".join(sorted(notice.threads))
     head = f"{origin} {'+' if notice.moved else '.'} "
     is_plain = len(head) + len(ids) <= MAX_BYTES and _WORDS.fullmatch(head + ids)
@@ -54,7 +54,7 @@ def pack(notice: Notice, origin: str) -> str:
 
 
 def unpack(words: str) -> tuple[str, Notice]:
-    """Read a line as (origin, notice); what a later version may have written is anything."""
+    """Read a line as (sender, notice). An unknown line, of a later version, means any change."""
     found = _WORDS.fullmatch(words)
     if found is None:
         return "", ANYTHING
@@ -64,14 +64,14 @@ def unpack(words: str) -> tuple[str, Notice]:
 
 
 class Notices:
-    """Tells nobody and hears nothing: for a database that no other process has."""
+    """Tells nothing and hears nothing: for a database that no other process uses."""
 
     def start(self, heard: Heard) -> None:
-        """Call ``heard`` with what other processes tell, on a thread of its own, until ``stop``."""
+        """Call ``heard`` with the notices of other processes, on another thread, until ``stop``."""
 
     @property
     def has_others(self) -> bool:
-        """Whether there may be somebody to tell."""
+        """Whether there may be other processes to tell."""
         return False
 
     def statement(self, notice: Notice) -> str:

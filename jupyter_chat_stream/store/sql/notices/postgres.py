@@ -1,8 +1,8 @@
 """Notices between the processes on one Postgres: NOTIFY with each commit, one LISTEN for each.
 
-The listening connection has a thread of its own, and comes back for ever when it is lost; what was
-told meanwhile is unknown, so after that everything counts as changed. Channels are of a schema:
-several chats in one database do not hear each other.
+The listening connection has a thread of its own, which connects again for ever. The notices of the
+time between are unknown, so after a new connection everything counts as changed. Each schema has
+its own channel: several chats in one database do not hear each other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .base import ANYTHING, Heard, Notice, Notices, pack, unpack
 if TYPE_CHECKING:
     from ..database import Database
 
-OWN_PAUSE_S = 0.005  # measured: without it a commit of one's own costs 70 µs more
+OWN_PAUSE_S = 0.005  # Without this pause each own commit costs 70 µs more (measured).
 
 
 class Listener(Notices):
@@ -31,7 +31,7 @@ class Listener(Notices):
         self._database = database
         self._channel = f"chat_stream_{zlib.crc32(schema.encode()):08x}"
         self._origin = secrets.token_hex(8)
-        self._missed = True  # the first look is a look anyway
+        self._missed = True  # so that the first look reads the store
         self._ended = threading.Event()
         self._wake, self._woken = socket.socketpair()
         self._thread: threading.Thread | None = None
@@ -49,7 +49,7 @@ class Listener(Notices):
 
     @property
     def has_others(self) -> bool:
-        return True  # who else listens is the server's to know
+        return True  # only the server knows which processes listen
 
     def statement(self, notice: Notice) -> str:
         return f"NOTIFY {self._channel}, '{pack(notice, self._origin)}'"

@@ -1,9 +1,9 @@
 """Notices between the processes that have one SQLite file: datagrams over loopback.
 
 Each process writes the port it listens on, and a random token, to a 0600 file beside the database
-(``chat.db-peer-…``); a datagram without its receiver's token is ignored. Who comes or goes says so,
-and the others look at the files again. A file whose port nobody listens on was left by a dead
-process, and is removed. Where loopback cannot be used there are no notices, and polls find all.
+(``chat.db-peer-…``). A datagram without its receiver's token is ignored. A process that starts or
+ends tells the others, and they read the files again. A file whose port no process listens on was
+left by a dead process, and is removed. Without loopback there are no notices: polling finds all.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ from .base import MAX_BYTES, Heard, Notice, Notices, pack, unpack
 log = logging.getLogger("jupyter_chat_stream.store")
 
 LOOPBACK = "127.0.0.1"
-LOOK_ANYWAY_S = 10.0  # Read the files this often: a peer that died has not told anybody.
-END_AGAIN_S = 0.05  # a datagram is dropped where the buffer is full
+# The peers' files are read at least this often: a peer may have died and told no other.
+LOOK_ANYWAY_S = 10.0
+# The datagram that ends the thread is sent again after this time: a full buffer drops it.
+END_AGAIN_S = 0.05
 _LOOK, _END = "look", "end"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """Another process on the same file: where it listens, and what shows that we may speak."""
+    """Another process on the same file: its port, and the token that its datagrams need."""
 
     port: int
     token: str
@@ -90,7 +92,7 @@ class Peers(Notices):
             except TimeoutError:
                 self._look()
                 continue
-            except OSError:  # Windows tells here that a datagram of ours found nobody
+            except OSError:  # Windows: a datagram of ours found no receiver
                 continue
             words = self._words_of(data)
             if words == _LOOK:
@@ -116,7 +118,7 @@ class Peers(Notices):
             file.write(f"{port} {self._token}\n")
 
     def _look(self) -> None:
-        """Learn who else is there; remove what the dead have left, and be found oneself."""
+        """Find the other processes, remove the files of dead ones, and keep this one's file."""
         try:
             if self._socket is not None and not self._own.exists():  # the folder was cleaned
                 self._write_own(self._socket.getsockname()[1])
@@ -159,7 +161,7 @@ def _listening_socket() -> socket.socket:
 
 
 def _read(file: Path) -> Peer | None:
-    """Read a peer's file; None where it is not, or not yet, one."""
+    """Read a peer's file; None if the file is not, or not yet, complete."""
     try:
         port, token = file.read_text(encoding="ascii").split()
         return Peer(port=int(port), token=token)
