@@ -8,8 +8,8 @@
                                       taken out in part ──more, in each step──► compacted
 
 An ended run's log never changes (L4), so it is folded outside the writer. After every step rows,
-hash and log agree, and a reader of any cursor gets events or a snapshot (L6). If a process dies, the
-next one finishes its work.
+hash and log agree, and a reader of any cursor gets events or a snapshot (L6). The next process
+finishes the work of one that has died.
 """
 
 from __future__ import annotations
