@@ -15,6 +15,7 @@ from sqlmodel import SQLModel
 from ..shared.events import iso
 from .chat.runs import count_by_status
 from .log.transaction import execute
+from .sql.rows import iso_or_none
 
 MAX_OPEN_RUNS = 50  # How many open runs are listed.
 
@@ -127,7 +128,7 @@ def _open_runs(conn: Connection) -> tuple[OpenRun, ...]:
             attempt=row[4],
             owner=row[5],
             created_at=iso(row[6]),
-            wake_at=None if row[7] is None else iso(row[7]),
+            wake_at=iso_or_none(row[7]),
         )
         for row in execute(conn, sql)
     )
@@ -177,5 +178,4 @@ def _one(conn: Connection, sql: str) -> int:
 
 
 def _time(conn: Connection, sql: str) -> str | None:
-    value = _value(conn, sql)
-    return None if value is None else iso(value)
+    return iso_or_none(_value(conn, sql))

@@ -15,7 +15,6 @@ While the run of a schedule has not begun, its next times send nothing.
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,12 +22,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ...shared.errors import InvalidInput, ScheduleNotFound, TooManySchedules
-from ...shared.events import canonical, clean_text, iso
+from ...shared.events import clean_text, iso
 from ...shared.logs import Line
 from ...shared.records import Params, ScheduleChange, ScheduleRecord
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute, update_row
 from ..sql import damage
-from ..sql.rows import Columns, Row
+from ..sql.rows import Columns, Row, dump, iso_or_none, load
 from ..sql.tables import ScheduleRow, table
 from . import commands, threads
 from .cron import next_after
@@ -108,7 +107,7 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
     if _is_queued(tx, row["last_run_id"]):
         return None
     request = commands.SendRequest(
-        content=row["content"], model=row["model"], params=_load(row["params"])
+        content=row["content"], model=row["model"], params=load(row["params"])
     )
     info = threads.read_thread(tx.conn, due.thread)
     _, made = commands.write_exchange(tx, due.thread, info, request)
@@ -147,7 +146,7 @@ def create(
         "cron": new.cron,
         "timezone": new.timezone,
         "model": new.model,
-        "params": _dump(new.params),
+        "params": dump(new.params),
         "paused": False,
         "next_ms": next_ms,
         "created_ms": tx.now_ms,
@@ -170,7 +169,7 @@ def change(
     if "content" in changes:
         columns["content"] = clean_text(changes["content"])
     if "params" in changes:
-        columns["params"] = _dump(changes["params"])
+        columns["params"] = dump(changes["params"])
     fresh: ScheduleRecord = {**_wire(row), **changes}
     times = (fresh["cron"], fresh["timezone"], fresh["paused"])
     if times != (row["cron"], row["timezone"], row["paused"]):
@@ -293,22 +292,10 @@ def _unchecked(row: Row) -> ScheduleRecord:
         "cron": row["cron"],
         "timezone": row["timezone"],
         "model": row["model"],
-        "params": _load(row["params"]),
+        "params": load(row["params"]),
         "paused": bool(row["paused"]),
-        "next_at": _iso(row["next_ms"]),
-        "last_at": _iso(row["last_ms"]),
+        "next_at": iso_or_none(row["next_ms"]),
+        "last_at": iso_or_none(row["last_ms"]),
         "last_run_id": row["last_run_id"],
         "created_at": iso(row["created_ms"]),
     }
-
-
-def _load(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
-
-
-def _dump(params: Params | None) -> str | None:
-    return None if params is None else canonical(dict(params))
-
-
-def _iso(ms: int | None) -> str | None:
-    return None if ms is None else iso(ms)

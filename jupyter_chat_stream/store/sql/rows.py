@@ -93,9 +93,9 @@ def _message_wire(row: Row, thread_id: str) -> WrittenMessage:
         "status": row["status"],
         "parts": json.loads(row["parts"]),
         "model": row["model"],
-        "usage": _load(row["usage"]),
+        "usage": load(row["usage"]),
         "stop_reason": row["stop_reason"],
-        "error": _load(row["error"]),
+        "error": load(row["error"]),
         "run_id": row["run_id"],
         "parent_id": row["parent_id"],
         "created_at": iso(row["created_ms"]),
@@ -111,9 +111,9 @@ def message_columns(message: WrittenMessage, seq: int) -> Columns:
         "status": message["status"],
         "parts": canonical(message["parts"]),
         "model": message["model"],
-        "usage": _dump(message["usage"]),
+        "usage": dump(message["usage"]),
         "stop_reason": message["stop_reason"],
-        "error": _dump(message["error"]),
+        "error": dump(message["error"]),
         "run_id": message["run_id"],
         "parent_id": message["parent_id"],
         "seq": seq,
@@ -142,13 +142,13 @@ def _run_wire(row: Row, thread_id: str, message_id: str) -> RunRecord:
         "phase": row["phase"],
         "attempt": row["attempt"],
         "model": row["model"],
-        "error": _load(row["error"]),
+        "error": load(row["error"]),
         "continues": row["continues"],
         "created_at": iso(row["created_ms"]),
-        "started_at": _iso(row["started_ms"]),
-        "first_event_at": _iso(row["first_event_ms"]),
-        "ended_at": _iso(row["ended_ms"]),
-        "wake_at": _iso(row["wake_ms"]),
+        "started_at": iso_or_none(row["started_ms"]),
+        "first_event_at": iso_or_none(row["first_event_ms"]),
+        "ended_at": iso_or_none(row["ended_ms"]),
+        "wake_at": iso_or_none(row["wake_ms"]),
     }
 
 
@@ -158,7 +158,7 @@ def run_columns(run: RunRecord, seq: int) -> Columns:
         "status": run["status"],
         "phase": run["phase"],
         "attempt": run["attempt"],
-        "error": _dump(run["error"]),
+        "error": dump(run["error"]),
         "started_ms": _ms(run["started_at"]),
         "first_event_ms": _ms(run["first_event_at"]),
         "ended_ms": _ms(run["ended_at"]),
@@ -219,15 +219,18 @@ def params_of(text: Any, thread_id: str, run_id: str) -> Params:
         return dict(json.loads(text))
 
 
-def _load(text: str | None) -> Any:
+def load(text: str | None) -> Any:
+    """Read the JSON of a column that may be NULL."""
     return None if text is None else json.loads(text)
 
 
-def _dump(value: Any) -> str | None:
+def dump(value: Any) -> str | None:
+    """Write JSON for a column that may be NULL."""
     return None if value is None else canonical(value)
 
 
-def _iso(ms: int | None) -> str | None:
+def iso_or_none(ms: int | None) -> str | None:
+    """Write the time of a column that may be NULL."""
     return None if ms is None else iso(ms)
 
 
