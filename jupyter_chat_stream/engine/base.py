@@ -42,7 +42,7 @@ class Engine(Protocol):
     async def start(self) -> None: ...
 
     async def stop(self) -> None:
-        """End in good order: what is under way is left due for another process."""
+        """End in good order: the runs under way are left due for another process."""
 
     def nudge(self) -> None:
         """Look for due runs soon: something may have become due."""

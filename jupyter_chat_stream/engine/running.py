@@ -255,7 +255,7 @@ class Running:
 
 async def _wait(what: Coroutine[Any, Any, Any], within_s: float) -> None:
     waiting = asyncio.ensure_future(what)
-    try:  # before Python 3.12, `wait_for` swallows a cancellation that comes with what it waits for
+    try:  # before Python 3.12, `wait_for` swallows a cancellation that comes with the result
         await asyncio.wait({waiting}, timeout=within_s)
     finally:
         waiting.cancel()

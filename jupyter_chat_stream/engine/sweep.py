@@ -28,7 +28,7 @@ Dispatch = Callable[[str, int, Due], None]
 
 
 class Sweep:
-    """One process's look at what is due.
+    """One process's look for due runs and schedules.
 
     ``late_s`` is how much later than planned the last look began; ``observe`` is called with it at
     each look. ``ticks`` counts the messages that schedules have sent.

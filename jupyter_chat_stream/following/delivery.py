@@ -62,7 +62,7 @@ class Delivery:
 
     Args:
         after: the cursor: the seq of the last event that the reader has.
-        wake: called when there is something to do for whoever got ``Need.EVENTS``.
+        wake: called when the receiver of ``Need.EVENTS`` has something to do.
         count_slow: called each time the reader falls behind because it is too slow.
     """
 
@@ -110,7 +110,7 @@ class Delivery:
         return Need.EVENTS
 
     def stop_waiting(self) -> None:
-        """From now on buffer what is published: nobody waits for it."""
+        """Buffer published events from now on: no caller waits for them."""
         if self.state is IDLE:
             self.state = LEVEL
 
@@ -125,7 +125,7 @@ class Delivery:
     # ------------------------------------------------------------------ the store
 
     def begin_read(self) -> None:
-        """Buffer what is published from now on: the store is read next.
+        """Buffer published events from now on: the store is read next.
 
         After a read that failed, call ``fall_behind``.
         """
@@ -153,7 +153,7 @@ class Delivery:
         elif self.state is READING:  # not BEHIND, where it may be again since the read began
             self.state = LEVEL
 
-    # ------------------------------------------------------------------ what is published
+    # ------------------------------------------------------------------ published events
 
     def offer(self, batch: Batch) -> None:
         """Take events that were just published; fall behind if there is no room for them."""
@@ -192,7 +192,7 @@ class Delivery:
         self.fall_behind()
 
     def _take_buffer(self) -> Frame | None:
-        """Make a frame of what is buffered, up to the first gap; None if that is nothing."""
+        """Make a frame of the buffered events up to the first gap; None if there are none."""
         batches, self._buffer, self.buffered_bytes = self._buffer, [], 0
         taken: list[tuple[int, str]] = []
         for batch in batches:

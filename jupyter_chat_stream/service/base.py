@@ -60,7 +60,7 @@ class ServiceBase:
         self._default_model = config.default_model or FALLBACK_MODEL
 
     async def start(self) -> None:
-        """Open the database and begin to execute what is due.
+        """Open the database and begin to execute due runs.
 
         Raises:
             StoreError: the database cannot be used; it was left as it is.

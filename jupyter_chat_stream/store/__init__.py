@@ -1,1 +1,1 @@
-"""The only SQL of the package: what is written here is what happened."""
+"""The database of the chat, with all SQL of the package."""

@@ -50,7 +50,7 @@ class _Compactions:
 def verify(
     conn: Connection, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[Difference]:
-    """Fold every thread's log anew and report each difference from what is stored.
+    """Fold every thread's log again and report each difference from the rows.
 
     Args:
         progress: called before each thread, with how many are done and how many there are.

@@ -144,7 +144,7 @@ def each_thread(conn: Connection) -> Iterator[ThreadRef]:
 
 
 def find_any_thread(conn: Connection, word: str) -> ThreadRef:
-    """Find a thread by its id or by ``owner/name``, whoever owns it.
+    """Find any owner's thread by its id or by ``owner/name``.
 
     Raises:
         NotFound: there is none, or several projects have one of that name.

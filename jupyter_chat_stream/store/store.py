@@ -153,7 +153,7 @@ class Store:
         return self.writer.batches.notices_told
 
     def close(self) -> None:
-        """Write what is pending, then end all threads and connections. Blocks."""
+        """Write the pending operations, then end all threads and connections. Blocks."""
         self._closing.set()
         self.writer.stop()
         self.notices.stop()

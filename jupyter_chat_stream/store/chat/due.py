@@ -2,7 +2,7 @@
 
 A run is due if it has not ended and no living process holds it: it is pending and first in its
 thread's queue, or the time until which it waits has come, or the process that held it has died
-(L10). Reading claims nothing: what is listed here may be gone when ``claims`` takes it.
+(L10). Reading claims nothing: a listed run may be gone when ``claims`` takes it.
 """
 
 from __future__ import annotations

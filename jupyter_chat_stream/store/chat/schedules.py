@@ -194,7 +194,7 @@ def read(conn: Connection, owner: str, schedule_id: str) -> ScheduleRecord:
     """Read a schedule, as on the wire.
 
     Raises:
-        ScheduleNotFound: there is none, or it is somebody else's.
+        ScheduleNotFound: there is none, or it is another owner's.
     """
     return _wire(_find(conn, owner, schedule_id))
 

@@ -28,7 +28,7 @@ def find_thread(conn: Connection, owner: str, thread_id: str) -> ThreadRef:
     """Find a thread that the owner may see.
 
     Raises:
-        ThreadNotFound: there is none, it was deleted, or it is somebody else's.
+        ThreadNotFound: there is none, it was deleted, or it is another owner's.
     """
     sql = "SELECT pk FROM thread WHERE id = :id AND owner = :owner AND NOT deleted"
     pk = execute(conn, sql, {"id": thread_id, "owner": owner}).scalar()
@@ -83,7 +83,7 @@ def create_thread(
     system: str | None,
     project_others: Sequence[str] = (),
 ) -> tuple[ThreadRecord, bool]:
-    """Get the thread of that name, or create it; True where it was created.
+    """Find the thread of that name, or create it; True if it was created.
 
     Args:
         project_others: other spellings of the project; a thread found under one of them moves.
@@ -120,7 +120,7 @@ def create_thread(
 def _move_here(
     tx: Transaction, owner: str, name: str, project: str, others: Sequence[str]
 ) -> ThreadRef | None:
-    """Move the thread that another spelling of this folder has; None where there is none."""
+    """Move a thread of that name from another spelling of this folder; None if there is none."""
     for other in others:
         known = find_by_name(tx.conn, owner, other, name)
         if known is not None:

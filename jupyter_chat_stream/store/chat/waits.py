@@ -89,7 +89,7 @@ def open_question(conn: Connection, run: RunRef) -> InputRequestPart | None:
 
 
 def expired(question: InputRequestPart) -> Failed:
-    """Return the failure of a run whose question nobody answered in time."""
+    """Return the failure of a run whose question got no answer in time."""
     return Failed(
         code="input_expired",
         message=f"Nobody answered by {question['expires_at']}. Retry to be asked again.",

@@ -104,7 +104,7 @@ class ChatStore:
         self.schedules = StoredSchedules(core)
         self.events = StoredEvents(core)
         self.upkeep = Upkeep(core)
-        # What the core may do for everybody, since no type of SQL is in it.
+        # Members of the core that other folders may use: no type of SQL is in them.
         self.now_ms = core.now_ms
         self.new_id = core.new_id
         self.attach = core.attach

@@ -27,7 +27,7 @@ class JobQueue:
         return self._jobs.connect_options
 
     async def open(self) -> None:
-        """Make the queue if it is missing; from now on each commit calls for what it makes due.
+        """Make the queue if it is missing; each commit calls the workers from now on.
 
         Raises:
             DatabaseUnreadable: the database's user may not make the schema.
@@ -36,12 +36,12 @@ class JobQueue:
         self._core.enqueue_with(self._jobs.enqueue)
 
     async def renew(self) -> None:
-        """Make the queue if it is missing, and remove calls that nobody will answer."""
+        """Make the queue if it is missing, and remove calls that no worker will answer."""
         await self._core.write(self._jobs.create)
         await self.clear()
 
     async def clear(self) -> None:
-        """Remove calls that nobody will answer."""
+        """Remove calls that no worker will answer."""
         await self._core.write(lambda tx: self._jobs.clear(tx.conn))
 
     async def call(self, calls: Sequence[tuple[str, int]]) -> None:

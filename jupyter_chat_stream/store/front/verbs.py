@@ -1,7 +1,8 @@
 """How a verb of the front is made from a function of the store's inside.
 
-The function takes a connection or a transaction first; the verb takes all the rest. It runs the
-function in one transaction, on a reading thread or on the writer's, and raises what it raises.
+The first argument of the function is a connection or a transaction; the verb has all the others. A
+verb runs its function in one transaction, on a reading thread or on the writer's thread, and raises
+the errors of the function.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class CommitAttempt:
         self._doubt: InDoubt | None = None
 
     def run(self) -> Committed:
-        """Commit the batch, or return nothing once nobody waits for it any more.
+        """Commit the batch. If no operation waits for it any more, the result is empty.
 
         Raises:
             Exception: the database refused the batch; nothing was written.

@@ -54,7 +54,7 @@ class PendingOperations:
             self._queue.put(operation)
 
     def close(self) -> None:
-        """Take nothing more; what is pending is still written."""
+        """Refuse new operations; those in the queue are still written."""
         with self._lock:
             if not self._is_closed:
                 self._is_closed = True

@@ -1,10 +1,10 @@
 """The writer: one thread, one kept connection, the only one that writes in its process.
 
-It takes what is pending from all runs and commands, writes one transaction, and after the commit
-hands events and outcomes to ``deliver`` (L3). The next transaction starts when the last has ended,
-so a batch grows with the load (group commit). A lone operation is written at once. After a batch of
-``BUSY_BATCH`` operations the writer waits ``GATHER_S``, so that the next commit holds more and
-wakes others less often.
+It takes the pending operations of all runs and commands, writes one transaction, and after the
+commit hands events and outcomes to ``deliver`` (L3). The next transaction starts when the last has
+ended, so a batch grows with the load (group commit). A lone operation is written at once. After a
+batch of ``BUSY_BATCH`` operations the writer waits ``GATHER_S``, so that the next commit holds more
+and wakes others less often.
 
 ::
 
@@ -88,7 +88,7 @@ class Writer:
         self._pending.put(operation)
 
     def stop(self) -> None:
-        """Write what is pending, then end the thread and its connection."""
+        """Write the pending operations, then end the thread and its connection."""
         self._pending.close()
         self._thread.join()
 

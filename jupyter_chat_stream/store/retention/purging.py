@@ -7,7 +7,7 @@
 
 A thread with an open run (one that waits counts) stays, and so does a quiet one with a schedule
 that is not paused. A purge begins with the thread's first event, by which ``verify`` knows that it
-has begun; it ends with the thread's row. In between nobody can open the thread.
+has begun; it ends with the thread's row. Between the two no reader can open the thread.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ def _expect_texts(values: Mapping[str, object], *names: str, or_none: bool = Fal
         _expect(isinstance(value, str) or (or_none and value is None), name)
 
 
-# ---------------------------------------------------------------------- what is shown instead
+# ---------------------------------------------------------------------- substitutes
 
 
 def readable(read: Callable[[], T], instead: Callable[[DamagedRow], T]) -> T:

@@ -218,7 +218,7 @@ def _wrapped(conn: Connection, sql: str, error: Exception) -> BaseException:
     kind: Any = conn.dialect.loaded_dbapi.Error
     raw: Any = None if conn.invalidated else conn.connection.dbapi_connection
     if conn.dialect.is_disconnect(error, raw, None):  # type: ignore[arg-type]
-        conn.invalidate(error)  # else it would go back to the pool, and to whoever comes next
+        conn.invalidate(error)  # otherwise the pool would hand it out again
     return DBAPIError.instance(sql, None, error, kind, hide_parameters=True)
 
 

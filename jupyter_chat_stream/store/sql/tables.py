@@ -75,7 +75,7 @@ class MessageRow(SQLModel, table=True):
 
 
 class RunRow(SQLModel, table=True):
-    """The making of one answer. ``owner`` is the process that works on it, None where none does.
+    """The making of one answer. ``owner`` is the process that holds the run, None if none does.
 
     ``turn`` is the seq at which it joined its thread's queue: runs of a thread follow one another
     by it. ``deliver_ms`` is set while its message is for later: it is in no queue yet.
@@ -96,7 +96,7 @@ class RunRow(SQLModel, table=True):
     phase: str | None = None
     attempt: int = 0
     model: str
-    params: str = Field(sa_column=_text(False))  # what was asked for beside the content, as JSON
+    params: str = Field(sa_column=_text(False))  # the parameters of the request, as JSON
     error: str | None = Field(default=None, sa_column=_text())
     continues: str | None = None
     owner: str | None = None
@@ -131,7 +131,7 @@ class EventRow(SQLModel, table=True):
 
 
 class CompactionRow(SQLModel, table=True):
-    """The deltas of one ended run that were taken out, and what its message was then (L2).
+    """The deltas that were taken out of one ended run, and the hash of its message (L2).
 
     They lie from ``first_seq`` to ``last_seq`` and go step by step: ``deltas`` of them so far.
     """

@@ -149,7 +149,7 @@ class FileWatch:
     def _look_at_header(self) -> str:
         """Return what happened to the file in place; nothing where it may be as SQLite left it."""
         if not hasattr(os, "pread"):
-            return ""  # Windows: nobody writes to a file that SQLite has open
+            return ""  # Windows: no program can write to a file that SQLite has open
         header = os.pread(self._file.descriptor, HEADER_BYTES, 0)
         size = os.fstat(self._file.descriptor).st_size
         if len(header) < HEADER_BYTES or not header.startswith(MAGIC):
