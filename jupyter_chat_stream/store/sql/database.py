@@ -129,7 +129,7 @@ class Database:
         """Describe the database for logs and status, without its password."""
         described: DatabaseRecord = {
             "backend": self.url.get_backend_name(),
-            "url": "sqlite://" if self._scratch else self._where(),
+            "url": "sqlite://" if self._scratch else shown(self.url),
             "durable": not self._scratch,
         }
         if self._open_to_others:
@@ -287,13 +287,13 @@ class Database:
 
         try:
             if not self.is_sqlite:
-                self._schema = postgres.open_patiently(self.writing, self._where(), prepare)
+                self._schema = postgres.open_patiently(self.writing, shown(self.url), prepare)
                 return
             with self.writing.begin() as conn:
                 prepare(conn)
             self._use_journal("DELETE" if self.is_on_network else "WAL")
         except (DatabaseForeign, DatabaseTooNew, DatabaseTooOld) as error:
-            raise type(error)(f"{self._where()}: {error.message}", **error.facts) from None
+            raise type(error)(f"{shown(self.url)}: {error.message}", **error.facts) from None
         except OperationalError as error:
             if "locked" in str(error):
                 raise DatabaseBusy(
@@ -302,9 +302,6 @@ class Database:
             raise self._unreadable(error) from error
         except DatabaseError as error:
             raise self._unreadable(error) from error
-
-    def _where(self) -> str:
-        return shown(self.url)
 
     def _use_journal(self, mode: str) -> None:
         # The mode is written into the file's header, so the file has to be ours by now.
@@ -341,7 +338,7 @@ class Database:
         if self.is_sqlite and any(words in reason for words in _NOT_THE_CONTENT):
             return self._cannot_open(f"{reason}, in {str(self.folder)!r}")
         return DatabaseUnreadable(
-            f"{self._where()} is not a database this package can read ({type(error).__name__}). "
+            f"{shown(self.url)} is not a database this package can read ({type(error).__name__}). "
             "It was left as it is: restore a backup, or name another with "
             "--ChatStream.database_url."
         )
