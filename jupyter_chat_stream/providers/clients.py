@@ -1,9 +1,9 @@
-"""Clients of an SDK that many streams share, one for each key: a new key needs a new client."""
+"""Clients of an SDK that many streams share, one for each access: an API key and its address."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,17 +11,18 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Closing(Protocol):
-    """What is closed once nobody uses it."""
+    """A client that can be closed."""
 
     async def close(self) -> None: ...
 
 
 T = TypeVar("T")
 Client = TypeVar("Client", bound=Closing)
+Access = TypeVar("Access", bound=Hashable)
 
 
 async def in_own_thread(work: Callable[[], T]) -> T:
-    """Run something slow in a thread of its own: the shared executor is not ours to fill."""
+    """Run slow work in a thread of its own: the loop's executor belongs to the whole server."""
     executor = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-provider")
     try:
         return await asyncio.get_running_loop().run_in_executor(executor, work)
@@ -31,39 +32,44 @@ async def in_own_thread(work: Callable[[], T]) -> T:
 
 @dataclass(kw_only=True)
 class _Lent(Generic[Client]):
-    """A client and how many streams run over it."""
+    """A client, and how many streams use it now."""
 
     client: Client
     streams: int = 0
 
 
-class SharedClients(Generic[Client]):
-    """Lends the client of a key, and closes the others when their last stream has ended.
+class SharedClients(Generic[Access, Client]):
+    """Lends the client of an access, and closes the others when their last stream has ended.
 
     Args:
-        make: makes the client of a key.
+        make: makes the client of an access.
     """
 
-    def __init__(self, make: Callable[[str], Awaitable[Client]]) -> None:
+    def __init__(self, make: Callable[[Access], Awaitable[Client]]) -> None:
         self._make = make
-        self._lent: dict[str, _Lent[Client]] = {}
+        self._lent: dict[Access, _Lent[Client]] = {}
+
+    @property
+    def accesses(self) -> list[Access]:
+        """The accesses whose client is open."""
+        return list(self._lent)
 
     @asynccontextmanager
-    async def lend(self, key: str) -> AsyncIterator[Client]:
-        """Lend the client of a key for one stream."""
-        lent = self._lent.get(key)
+    async def lend(self, access: Access) -> AsyncIterator[Client]:
+        """Lend the client of an access for one stream."""
+        lent = self._lent.get(access)
         if lent is None:
-            made = await self._make(key)
-            # A second request may have been faster; then this one, never used, is just dropped.
-            lent = self._lent.setdefault(key, _Lent(client=made))
+            made = await self._make(access)
+            # Another stream may have made one meanwhile; then this one is dropped, never used.
+            lent = self._lent.setdefault(access, _Lent(client=made))
         lent.streams += 1
         try:
             yield lent.client
         finally:
             lent.streams -= 1
-            idle = [other for other, it in self._lent.items() if other != key and not it.streams]
-            for closing in [self._lent.pop(other) for other in idle]:
-                await closing.client.close()
+            idle = [other for other, it in self._lent.items() if other != access and not it.streams]
+            for unused in [self._lent.pop(other) for other in idle]:
+                await unused.client.close()
 
     async def close(self) -> None:
         """Close all clients; streams that still run are cut."""

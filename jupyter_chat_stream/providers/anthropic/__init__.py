@@ -13,15 +13,14 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from ...shared.errors import ProviderError
 from ..base import Chunk, EndChunk, Model, Prompt
+from ..clients import SharedClients, in_own_thread
 from . import failures, foreign, models, request
 from .key import KeySource
 from .reading import Reading
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from anthropic.types import ContentBlockParam, RawMessageStreamEvent
     from anthropic.types.message_create_params import MessageCreateParamsStreaming
 
-T = TypeVar("T")
+_Access = tuple[str, str]  # the key and the address
 
 ENV_BASE_URL = "ANTHROPIC_BASE_URL"
 DEFAULT_BASE_URL = "https://api.anthropic.com"
@@ -71,7 +70,7 @@ class AnthropicProvider:
         self._environ = os.environ if environ is None else environ
         self._keys = KeySource(key_file, self._environ)
         self._now = now
-        self._clients: dict[tuple[str, str], _Client] = {}  # by key and address
+        self._clients: SharedClients[_Access, anthropic.AsyncAnthropic] = SharedClients(_connect)
 
     def models(self) -> tuple[Model, ...]:
         """List the models worth offering; the first is the default."""
@@ -85,7 +84,7 @@ class AnthropicProvider:
 
     async def warm(self) -> None:
         """Import the SDK without blocking the event loop."""
-        await _in_thread(_import_sdk)
+        await in_own_thread(_import_sdk)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         key = self._keys.read()
@@ -93,7 +92,7 @@ class AnthropicProvider:
         reading = Reading(prompt)
         arguments = request.build(prompt, model)
         paused: list[ContentBlockParam] = []
-        async with self._client(key) as client:
+        async with self._clients.lend((key, self._base_url())) as client:
             for pauses in range(MAX_PAUSES + 1):
                 async with aclosing(self._read(client, arguments, reading, key)) as chunks:
                     async for chunk in chunks:
@@ -142,41 +141,18 @@ class AnthropicProvider:
 
     async def close(self) -> None:
         """End all connections; streams that still run are cut."""
-        clients = list(self._clients.values())
-        self._clients.clear()
-        for client in clients:
-            await client.sdk.close()
+        await self._clients.close()
 
-    @asynccontextmanager
-    async def _client(self, key: str) -> AsyncIterator[anthropic.AsyncAnthropic]:
-        """Lend the client of a key and the present address; close others that are unused."""
-        base_url = self._environ.get(ENV_BASE_URL, "").strip() or DEFAULT_BASE_URL
-        current = (key, base_url)
-        client = self._clients.get(current)
-        if client is None:
-            made = await _in_thread(lambda: _make_client(key, base_url))
-            # Another request may have made one meanwhile; then this one is dropped, never used.
-            client = self._clients.setdefault(current, _Client(sdk=made))
-        client.streams += 1
-        try:
-            yield client.sdk
-        finally:
-            client.streams -= 1
-            idle = [k for k, c in self._clients.items() if k != current and not c.streams]
-            for unused in [self._clients.pop(k) for k in idle]:
-                await unused.sdk.close()
+    def _base_url(self) -> str:
+        return self._environ.get(ENV_BASE_URL, "").strip() or DEFAULT_BASE_URL
 
 
 def _is_pause(chunk: Chunk) -> bool:
     return isinstance(chunk, EndChunk) and chunk.stop_reason == "pause_turn"
 
 
-@dataclass(kw_only=True)
-class _Client:
-    """A client of the SDK, and how many streams use it now."""
-
-    sdk: anthropic.AsyncAnthropic
-    streams: int = 0
+async def _connect(access: _Access) -> anthropic.AsyncAnthropic:
+    return await in_own_thread(lambda: _make_client(*access))
 
 
 def _import_sdk() -> None:
@@ -221,12 +197,3 @@ async def _drain(events: anthropic.AsyncStream[RawMessageStreamEvent]) -> None:
         await asyncio.wait_for(read(), DRAIN_TIMEOUT_S)
     except Exception:  # noqa: BLE001  the answer is whole; only the connection is lost
         return
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Run slow work in a thread of its own: the loop's executor belongs to the whole server."""
-    executor = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-claude")
-    try:
-        return await asyncio.get_running_loop().run_in_executor(executor, work)
-    finally:
-        executor.shutdown(wait=False)

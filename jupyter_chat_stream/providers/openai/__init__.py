@@ -68,7 +68,7 @@ class OpenAIProvider:
         self.endpoint = endpoint
         self._keys = EndpointKey(endpoint, self._environ)
         self._now = now
-        self._clients: SharedClients[openai.AsyncOpenAI] = SharedClients(self._make_client)
+        self._clients: SharedClients[str, openai.AsyncOpenAI] = SharedClients(self._make_client)
         self._lister = Lister(endpoint=endpoint)
         self._listed: tuple[Model, ...] = ()
         self._problem: ProviderError | None = None
