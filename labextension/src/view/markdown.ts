@@ -35,8 +35,8 @@ const SLOW_MS = 14;
 const REST_FACTOR = 8;
 const LONGEST_REST_MS = 500;
 const TAIL = 'jp-mod-tail';
-/** In a larger table the parser does not fill up short rows, so its rows cannot be read apart. */
-const MOST_CELLS = 60_000;
+/** The parser ends a table that lacks more cells than this, so its rows cannot be read apart. */
+const MOST_MISSING_CELLS = 60_000;
 
 /** The parsed text from the first block that can still change. */
 interface Region {
@@ -54,9 +54,11 @@ interface FinishedRows {
   readonly begin: number;
   readonly head: string;
   readonly count: number;
+  /** How many cells the finished rows have too few. */
+  readonly missing: number;
 }
 
-const NO_ROWS: FinishedRows = { begin: 0, head: '', count: 0 };
+const NO_ROWS: FinishedRows = { begin: 0, head: '', count: 0, missing: 0 };
 
 export class IncrementalMarkdown {
   constructor(host: HTMLElement, services: MarkdownServices) {
@@ -187,7 +189,7 @@ export class IncrementalMarkdown {
     const before = placed.slice(0, -kept);
     const first = placed.at(-kept);
     if (first === undefined || before.length === 0) {
-      this._finishRows(placed, tokens, raw);
+      this._finishRows(placed, tokens, raw, lines);
       return;
     }
     this._define(tokens.slice(0, first.token), env);
@@ -197,25 +199,40 @@ export class IncrementalMarkdown {
   }
 
   /** In a growing table, finish all rows but the last: only the last can still change. */
-  private _finishRows(placed: readonly PlacedBlock[], tokens: readonly Token[], raw: string): void {
+  private _finishRows(
+    placed: readonly PlacedBlock[],
+    tokens: readonly Token[],
+    raw: string,
+    lines: string
+  ): void {
     const [table] = placed;
     if (placed.length !== 1 || table === undefined || tokens[table.token]?.type !== 'table_open') {
       return;
     }
-    const lines = tokens.flatMap(({ type, map }) => (type === 'tr_open' && map ? [map[0]] : []));
+    const rows = tokens.flatMap(({ type, map }) => (type === 'tr_open' && map ? [map[0]] : []));
     const { begin, head, count } = this._rows;
-    const finished = count + lines.length - 2; // without the head and the last one
+    const finished = rows.slice(1, -1); // without the head and the last one
+    if (finished.length === 0) {
+      return;
+    }
     const columns = tokens.filter(({ type }) => type === 'th_open').length;
-    if (finished * columns > MOST_CELLS) {
-      this._begin = count === 0 ? this._begin : begin;
+    const texts = lines.split('\n');
+    const missing = finished.reduce(
+      (sum, row) => sum + Math.max(0, columns - cellCount(texts[row] ?? '')),
+      this._rows.missing
+    );
+    const tableBegin = count === 0 ? this._begin : begin;
+    if (missing > MOST_MISSING_CELLS) {
+      this._begin = tableBegin;
       this._rows = NO_ROWS;
-    } else if (finished > count) {
+    } else {
       this._rows = {
-        begin: count === 0 ? this._begin : begin,
+        begin: tableBegin,
         head: raw.slice(lineOffset(raw, table.line), lineOffset(raw, table.line + 2)),
-        count: finished
+        count: count + finished.length,
+        missing
       };
-      this._begin += lineOffset(raw, lines.at(-1) ?? 0) - head.length;
+      this._begin += lineOffset(raw, rows.at(-1) ?? 0) - head.length;
     }
   }
 
@@ -320,4 +337,11 @@ function offsetOf(text: string, line: number): number {
     }
   }
   return at;
+}
+
+/** How many cells the parser reads in a table's row. */
+function cellCount(row: string): number {
+  const cells = row.trim().split(/(?<!\\)\|/);
+  const isOpen = cells.length > 1 && cells.at(-1) === '';
+  return cells.length - Number(cells[0] === '') - Number(isOpen);
 }
