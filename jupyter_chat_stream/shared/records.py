@@ -264,7 +264,7 @@ class ModelRecord(TypedDict):
     ready: bool
     """Whether the provider could answer now: it has its key."""
     error: str | None
-    """Why the provider could not be loaded."""
+    """Why the provider could not be loaded or reached."""
 
 
 class SubscribeFrame(TypedDict):

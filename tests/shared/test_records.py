@@ -30,7 +30,7 @@ TWINS = {
 UNREAD = {
     "Thread": {"owner", "project", "system", "archived", "created_at"},
     "Message": {"content", "incomplete"},
-    "Model": {"name", "can", "context_tokens", "max_output_tokens", "error"},
+    "Model": {"name", "can", "context_tokens", "max_output_tokens"},
 }
 
 
