@@ -296,8 +296,9 @@ async def test_a_models_name_may_hold_slashes_colons_and_blanks(name: str) -> No
 # --------------------------------------------------------------------- keys and headers
 
 
+@pytest.mark.parametrize("left_out", ["", "OPENAI_CUSTOM_HEADERS"])
 async def test_an_endpoint_without_a_key_gets_none_and_nothing_that_is_meant_for_openai(
-    monkeypatch: pytest.MonkeyPatch,
+    left_out: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The SDK reads all of these, and would send them to any address."""
     ambient = {
@@ -309,7 +310,8 @@ async def test_an_endpoint_without_a_key_gets_none_and_nothing_that_is_meant_for
         "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
     }
     for name, value in ambient.items():
-        monkeypatch.setenv(name, value)
+        if name != left_out:
+            monkeypatch.setenv(name, value)
     with FakeOpenAI() as server:
         lab = make_provider(server.base_url, key_env=None, headers={})
         await collect(lab, make_prompt())

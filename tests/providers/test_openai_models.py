@@ -18,8 +18,9 @@ from jupyter_chat_stream.providers.openai.endpoints import USUAL_LOCAL, all_endp
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import InvalidInput, NoSuchModel
-from jupyter_chat_stream.testing import Answer, FakeOpenAI
-from tests.providers.chat import KEY, make_provider
+from jupyter_chat_stream.testing import Answer, FakeOpenAI, reply_to
+from tests.providers.chat import KEY, collect, make_prompt, make_provider
+from tests.providers.claude import text_of
 
 
 @asynccontextmanager
@@ -327,10 +328,11 @@ async def test_a_local_server_is_never_asked_through_a_proxy(
     with FakeOpenAI() as proxy, FakeOpenAI() as server:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
-        found = await listed(server)
-        assert not proxy.asked
+        async with provider_of(server) as lab:
+            await lab.refresh()
+            assert [model.name for model in lab.models()] == ["tiny"]
+            assert text_of(await collect(lab, make_prompt())) == reply_to("hello")
         assert not proxy.connection_count
-    assert list(found) == ["tiny"]
 
 
 async def test_a_hosted_endpoint_without_its_key_is_not_asked(usual: Any) -> None:

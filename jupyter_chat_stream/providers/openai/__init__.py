@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import logging
 import os
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -281,13 +280,9 @@ def _import_http() -> None:
 def _import_sdk() -> None:
     try:
         import aiohttp  # noqa: F401  what DefaultAioHttpClient needs
-        import openai
-        import openai.resources.chat.completions  # else imported by the first request
+        import openai.resources.chat.completions  # noqa: F401  else imported by the first request
     except ImportError as error:
         raise ProviderError(f"The package 'openai' is not whole ({error}): {INSTALL}") from error
-    logger = logging.getLogger(openai.__name__)
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.INFO)  # its DEBUG writes whole prompts; OPENAI_LOG still may
 
 
 def _make_client(endpoint: Endpoint, key: str) -> openai.AsyncOpenAI:
