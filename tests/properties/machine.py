@@ -96,7 +96,7 @@ class LogMachine(Base):
             return runs.add_reply(tx, thread, runs.NewReply(parent_id=message["id"], model="m")).ref
 
         ref = self.do(work, thread.pk)
-        self.runs.append(ModelRun(ref=ref, thread=number, parts=[]))
+        self.runs.append(ModelRun(ref=ref, thread=number, parts=[], created_ms=self.clock))
         self.expect(since, ("message", None, None), ("message", ref.id, None))
 
     @rule(index=INDEX, title=st.sampled_from("TUV"))
@@ -132,7 +132,8 @@ class LogMachine(Base):
         listed = self.look(lambda conn: find_due(conn, 2**50))
         expected = {run.ref.id: run for run in self.runs if self._is_due(run)}
         free = [due.run.id for due in listed if due.holder is None]
-        assert free == [key for key, run in expected.items() if run.owner is None], "L10"
+        in_order = sorted(expected.items(), key=lambda item: item[1].due_ms)
+        assert free == [key for key, run in in_order if run.owner is None], "L10"
         assert {due.run.id for due in listed} == set(expected), "L10"
         due = pick(listed, index)
         if due is None:
@@ -151,7 +152,7 @@ class LogMachine(Base):
             return
         assert claimed is not None
         assert claimed.attempt == run.attempt
-        run.status, run.has_wake = "processing", False
+        run.status, run.wake_ms = "processing", None
         is_own = not run.continues  # what was taken over from another run is kept
         is_emptied = has_crashed and on_crash == "restart" and bool(run.parts) and is_own
         if is_emptied:
@@ -161,7 +162,7 @@ class LogMachine(Base):
 
     def _is_due(self, run: ModelRun) -> bool:
         turn = next(r for r in self.runs if (r.thread == run.thread and r.is_open) or r is run)
-        waits = run.status == "waiting" and not run.has_wake and run.owner is None
+        waits = run.status == "waiting" and run.wake_ms is None and run.owner is None
         return run.is_open and turn is run and not waits
 
     @rule(
@@ -250,13 +251,13 @@ class LogMachine(Base):
         self.do(
             lambda tx: claims.put_off(tx, claimed, until, "x", release=release), run.ref.thread.pk
         )
-        run.status, run.has_wake = "waiting", True
+        run.status, run.wake_ms = "waiting", until
         if release:
             run.owner = None
             return
         again = self.do(lambda tx: claims.retry_attempt(tx, claimed), run.ref.thread.pk)
         assert again.attempt == run.attempt + 1
-        run.attempt, run.status, run.has_wake = run.attempt + 1, "processing", False
+        run.attempt, run.status, run.wake_ms = run.attempt + 1, "processing", None
 
     @rule(index=INDEX)
     def ask(self, index: int) -> None:
@@ -270,7 +271,7 @@ class LogMachine(Base):
         )
         assert not isinstance(outcome, BaseException)
         run.parts.append((OPEN, run.attempt))
-        run.status, run.has_wake, run.owner = "waiting", False, None
+        run.status, run.wake_ms, run.owner = "waiting", None, None
 
     @rule(index=INDEX)
     def answer(self, index: int) -> None:
@@ -279,7 +280,7 @@ class LogMachine(Base):
             return
         body = InputGiven(request_id=str(run.question), value=index, by="o")
         self.do(lambda tx: tx.append(run.ref.thread, body, run=run.ref), run.ref.thread.pk)
-        run.question, run.status, run.has_wake = None, "pending", False
+        run.question, run.status, run.wake_ms = None, "pending", None
         run.parts = [("answered" if kind == OPEN else kind, n) for kind, n in run.parts]
 
     @rule(index=INDEX, status=st.sampled_from(ENDS))
@@ -308,7 +309,13 @@ class LogMachine(Base):
             assert isinstance(made, RunNotEnded)
             return
         kept = [(kind, 0) for kind, _ in run.parts if kind != OPEN] if keep_parts else []
-        made_run = ModelRun(ref=made, thread=run.thread, parts=kept, continues=keep_parts)
+        made_run = ModelRun(
+            ref=made,
+            thread=run.thread,
+            parts=kept,
+            created_ms=self.clock,
+            continues=keep_parts,
+        )
         self.runs.append(made_run)
 
     @rule(index=INDEX, pieces=st.integers(0, 30), status=st.sampled_from(ENDS))
@@ -458,7 +465,7 @@ class LogMachine(Base):
         return [Delta(part=len(parts) - 1, kind=kind, text=piece) for piece in pieces], parts
 
     def _ended(self, run: ModelRun, status: str) -> None:
-        run.status, run.owner, run.has_wake, run.question = status, None, False, None
+        run.status, run.owner, run.wake_ms, run.question = status, None, None, None
 
     def _claimed(self, run: ModelRun) -> Claimed:
         return Claimed(run=run.ref, attempt=run.attempt, model="m", params={}, retries=0)

@@ -25,6 +25,7 @@ from jupyter_chat_stream.shared.events import (
     ENDS,
     Event,
     canonical,
+    parse,
 )
 from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.store.audit import verify
@@ -50,9 +51,10 @@ class ModelRun:
     ref: RunRef
     thread: int
     parts: list[tuple[str, int]]  # kind, and the attempt that opened it
+    created_ms: int
     attempt: int = 0
     status: str = "pending"
-    has_wake: bool = False
+    wake_ms: int | None = None
     owner: str | None = None
     crashes: int = 0
     question: str | None = None
@@ -62,6 +64,11 @@ class ModelRun:
     @property
     def is_open(self) -> bool:
         return self.status not in ENDS
+
+    @property
+    def due_ms(self) -> int:
+        """The time since when the run is due."""
+        return self.created_ms if self.wake_ms is None else self.wake_ms
 
 
 @dataclass(kw_only=True, eq=False)
@@ -93,7 +100,7 @@ class ModelReader:
 
     @property
     def is_level(self) -> bool:
-        return self.is_live and self.transcript.seq == len(self.thread.events)
+        return self.is_live and self.transcript.seq >= len(self.thread.events)
 
     def receive(self, text: str) -> None:
         """Take a frame of the wire: no gap, no duplicate (L6)."""
@@ -102,11 +109,10 @@ class ModelReader:
             assert frame["seq"] > self.transcript.seq
             self.transcript.replace(frame)
         elif frame["op"] == "events":
-            first, last = frame["events"][0]["seq"], frame["events"][-1]["seq"]
-            assert first == self.transcript.seq + 1, "L6: a gap or a duplicate"
-            for event in self.thread.events[first - 1 : last]:
-                self.transcript.apply(event)
-            assert last == self.transcript.seq
+            # A reader may read a commit before it is published, and so before the model has it.
+            for wire in frame["events"]:
+                assert wire["seq"] == self.transcript.seq + 1, "L6: a gap or a duplicate"
+                self.transcript.apply(parse(wire))
         else:
             assert frame["op"] == "live"
             assert frame["seq"] == self.transcript.seq
