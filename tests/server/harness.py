@@ -234,6 +234,8 @@ def _config(folder: Path, given: dict[str, Any]) -> Any:
         "IdentityProvider_token": TOKEN,
         "ChatStream_database_url": f"sqlite:///{folder / 'chat.db'}",
         "ChatStream_default_model": "demo/echo",
+        # What this machine serves on the usual ports is no part of a test.
+        "ChatStream_find_local_models": False,
         **given,
     }
     config = Config()
