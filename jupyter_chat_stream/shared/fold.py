@@ -12,7 +12,7 @@ its rows with them, so a row cannot disagree with the log it came from.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import cast
 
 from .endings import DERIVED, content_of, incomplete_of
@@ -44,46 +44,13 @@ from .parts import (
 )
 from .records import (
     MessageRecord,
-    Part,
-    Role,
     RunRecord,
     SnapshotFrame,
-    Status,
     TextPart,
     ThreadRecord,
     ThreadState,
     WrittenMessage,
 )
-
-
-def new_message(
-    *,
-    id: str,
-    thread_id: str,
-    role: Role,
-    status: Status,
-    created_at: int,
-    parts: Iterable[Part] = (),
-    model: str | None = None,
-    run_id: str | None = None,
-    parent_id: str | None = None,
-) -> WrittenMessage:
-    """Build a message as a ``message`` event carries it: without what is ``DERIVED``."""
-    return {
-        "id": id,
-        "thread_id": thread_id,
-        "role": role,
-        "kind": "chat",
-        "status": status,
-        "parts": [part.copy() for part in parts],
-        "model": model,
-        "usage": None,
-        "stop_reason": None,
-        "error": None,
-        "run_id": run_id,
-        "parent_id": parent_id,
-        "created_at": iso(created_at),
-    }
 
 
 def whole_message(message: WrittenMessage, seq: int) -> MessageRecord:

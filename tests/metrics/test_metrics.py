@@ -23,9 +23,10 @@ from jupyter_chat_stream.shared.events import (
     InputRequested,
     MessageWritten,
     StatusChanged,
+    iso,
 )
-from jupyter_chat_stream.shared.fold import new_message
 from jupyter_chat_stream.store.chat.claims import Claimed
+from jupyter_chat_stream.store.chat.runs import new_message
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
 
 MODEL = "demo/echo"
@@ -57,7 +58,7 @@ class Log:
             thread_id="t1",
             role="assistant",
             status=status,
-            created_at=self.at,
+            created_at=iso(self.at),
             model=model,
         )
         deliver_at = "2030-01-01T00:00:00.000Z" if status == "waiting" else None

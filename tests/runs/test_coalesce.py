@@ -27,7 +27,8 @@ from jupyter_chat_stream.shared.events import (
     ToolStarted,
     clean_text,
 )
-from jupyter_chat_stream.shared.fold import MessageFold, new_message
+from jupyter_chat_stream.shared.fold import MessageFold
+from jupyter_chat_stream.store.chat.runs import new_message
 
 
 def text(piece: str) -> TextChunk:
@@ -57,7 +58,7 @@ def folded(bodies: Sequence[Body], parts: int = 0) -> list[dict[str, object]]:
     """The parts a message has after these events: raises where one does not fit."""
     before = [{"kind": "text", "text": f"old {n}"} for n in range(parts)]
     message = new_message(
-        id="a", thread_id="t", role="assistant", status="pending", created_at=0, parts=before
+        id="a", thread_id="t", role="assistant", status="pending", created_at="", parts=before
     )
     fold = MessageFold(message, 1)
     for seq, body in enumerate(bodies, 2):

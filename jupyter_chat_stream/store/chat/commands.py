@@ -155,6 +155,7 @@ def write_exchange(
         "params": dict(request.params or {}),
         "tools": list(request.tools),
     }
+    parts = _parts_of(request)
     is_for_later = deliver_ms is not None
     parent_id = request.parent_id
     if isinstance(parent_id, Head):
@@ -162,7 +163,7 @@ def write_exchange(
         if is_for_later:
             params[JOINS_HEAD] = True
     message = runs.add_message(
-        tx, thread, parts=_parts_of(request), parent_id=parent_id, is_for_later=is_for_later
+        tx, thread, parts=parts, parent_id=parent_id, is_for_later=is_for_later
     )
     reply = runs.NewReply(
         parent_id=message["id"],

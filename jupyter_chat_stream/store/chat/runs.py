@@ -14,21 +14,22 @@ question, or a predecessor in its thread (L10). Claims are in ``claims``, waits 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from ...shared.endings import REFUSAL, is_cut_call
 from ...shared.errors import RunNotEnded, RunNotFound, RunRefused
 from ...shared.events import ENDS, STATUSES, Body, Finalized, MessageWritten, iso
-from ...shared.fold import new_message, whole_message
+from ...shared.fold import whole_message
 from ...shared.records import (
     EndStatus,
     InputRequestPart,
     MessageRecord,
     Params,
     Part,
+    Role,
     RunRecord,
     Status,
     WrittenMessage,
@@ -36,7 +37,7 @@ from ...shared.records import (
 from ..log.reading import read_message, shown_run
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..sql import rows
-from ..sql.tables import MessageRow, RunRow, new_key, table
+from ..sql.tables import MessageRow, RunRow
 from . import waits
 
 _REF = f"SELECT {RunRef.COLUMNS} {RunRef.TABLES} "
@@ -151,6 +152,36 @@ def count_by_status(conn: Connection) -> dict[str, int]:
     return {**dict.fromkeys(STATUSES, 0), **{row[0]: row[1] for row in found}}
 
 
+def new_message(
+    *,
+    id: str,
+    thread_id: str,
+    role: Role,
+    status: Status,
+    created_at: str,
+    parts: Iterable[Part] = (),
+    model: str | None = None,
+    run_id: str | None = None,
+    parent_id: str | None = None,
+) -> WrittenMessage:
+    """Build a message as a ``message`` event carries it: without what is ``DERIVED``."""
+    return {
+        "id": id,
+        "thread_id": thread_id,
+        "role": role,
+        "kind": "chat",
+        "status": status,
+        "parts": [part.copy() for part in parts],
+        "model": model,
+        "usage": None,
+        "stop_reason": None,
+        "error": None,
+        "run_id": run_id,
+        "parent_id": parent_id,
+        "created_at": created_at,
+    }
+
+
 def add_message(
     tx: Transaction,
     thread: ThreadRef,
@@ -165,7 +196,7 @@ def add_message(
         thread_id=thread.id,
         role="user",
         status="waiting" if is_for_later else "completed",
-        created_at=tx.now_ms,
+        created_at=tx.at,
         parts=parts,
         parent_id=parent_id,
     )
@@ -184,7 +215,7 @@ def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> NewRun:
         thread_id=thread.id,
         role="assistant",
         status=status,
-        created_at=tx.now_ms,
+        created_at=tx.at,
         parts=reply.parts,
         model=reply.model,
         run_id=run_id,
@@ -200,7 +231,7 @@ def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> NewRun:
         "model": reply.model,
         "error": None,
         "continues": reply.continues,
-        "created_at": iso(tx.now_ms),
+        "created_at": tx.at,
         "started_at": None,
         "first_event_at": None,
         "ended_at": None,
@@ -267,9 +298,16 @@ def _is_unanswered(part: Part) -> bool:
 
 
 def _insert_message(tx: Transaction, thread: ThreadRef, message: WrittenMessage, seq: int) -> int:
-    into = table(MessageRow)
-    columns = {**rows.message_columns(message, seq), "thread": thread.pk}
-    return new_key(tx.conn.execute(insert(into), columns))
+    fixed = {
+        "id": message["id"],
+        "thread": thread.pk,
+        "role": message["role"],
+        "kind": message["kind"],
+        "run_id": message["run_id"],
+        "parent_id": message["parent_id"],
+        "created_ms": tx.now_ms,
+    }
+    return tx.insert(MessageRow, {**fixed, **rows.message_columns(message, seq)})
 
 
 def _insert_run(
@@ -281,8 +319,12 @@ def _insert_run(
     seq: int,
 ) -> RunRef:
     columns = {
-        **rows.run_columns(state, seq),
         "id": state["id"],
+        "status": state["status"],
+        "phase": state["phase"],
+        "attempt": state["attempt"],
+        "wake_ms": reply.deliver_ms,
+        "seq": seq,
         "thread": thread.pk,
         "message": message_pk,
         "model": reply.model,
@@ -295,7 +337,7 @@ def _insert_run(
         "turn": seq,
     }
     return RunRef(
-        pk=new_key(tx.conn.execute(insert(table(RunRow)), columns)),
+        pk=tx.insert(RunRow, columns),
         id=state["id"],
         thread=thread,
         message_pk=message_pk,

@@ -10,11 +10,11 @@ from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select
 from sqlmodel import col
 
 from ...shared.errors import Conflict, InvalidInput, MessageNotFound, ThreadNotFound
-from ...shared.events import ThreadChanged, from_iso, iso
+from ...shared.events import ThreadChanged, from_iso
 from ...shared.records import PreferencesChange, PreferencesRecord, ThreadChange, ThreadRecord
 from ..log.transaction import ThreadRef, Transaction, execute
 from ..sql import damage, rows
-from ..sql.tables import PreferenceRow, ThreadRow, new_key, table
+from ..sql.tables import PreferenceRow, ThreadRow, table
 
 _ID = re.compile(r"[0-9a-z]{22}")  # the form of the ids that store.new_id makes
 
@@ -105,14 +105,12 @@ def create_thread(
         "head": None,
         "archived": False,
         "deleted": False,
-        "created_at": iso(tx.now_ms),
-        "updated_at": iso(tx.now_ms),
+        "created_at": tx.at,
+        "updated_at": tx.at,
     }
     columns = {k: v for k, v in wire.items() if k not in ("created_at", "updated_at")}
-    into = table(ThreadRow)
-    pk = new_key(
-        tx.conn.execute(insert(into), {**columns, "created_ms": tx.now_ms, "updated_ms": tx.now_ms})
-    )
+    times = {"created_ms": tx.now_ms, "updated_ms": tx.now_ms}
+    pk = tx.insert(ThreadRow, {**columns, **times})
     tx.append(ThreadRef(pk=pk, id=wire["id"]), ThreadChanged(thread=cast(ThreadChange, wire)))
     return wire, True
 
@@ -151,7 +149,7 @@ def change_thread(
     if name is not None and find_by_name(tx.conn, owner, now["project"], name):
         raise Conflict(f"Another thread of yours is named {name!r}.", name=name)
     tx.append(thread, ThreadChanged(thread=fresh))
-    now.update(cast(ThreadRecord, {**fresh, "updated_at": iso(tx.now_ms)}))
+    now.update(cast(ThreadRecord, {**fresh, "updated_at": tx.at}))
     return now
 
 

@@ -124,8 +124,7 @@ def _rewrite(
     """Append an event that replaces a message, and fold the event into the message's row."""
     whole = written(message)
     event = tx.append(thread, MessageWritten(message=whole), run=run)
-    columns = rows.message_columns(whole, event.seq)
-    changed = {name: columns[name] for name in ("status", "parent_id", "seq")}
-    sets = ", ".join(f"{name} = :{name}" for name in changed)
-    tx.execute(f"UPDATE message SET {sets} WHERE id = :id", {**changed, "id": message["id"]})
+    sql = "UPDATE message SET status = :status, parent_id = :parent_id, seq = :seq WHERE id = :id"
+    changed = {name: whole[name] for name in ("id", "status", "parent_id")}
+    tx.execute(sql, {**changed, "seq": event.seq})
     return event

@@ -16,6 +16,8 @@ from operator import itemgetter
 from typing import Any, ClassVar, cast
 
 from sqlalchemy import Connection as Connection
+from sqlalchemy import insert
+from sqlmodel import SQLModel
 
 from ...shared.errors import DamagedRow, StaleAttempt
 from ...shared.events import (
@@ -27,6 +29,7 @@ from ...shared.events import (
     MessageWritten,
     ThreadChanged,
     dumps,
+    iso,
 )
 from ...shared.fold import MessageFold, fold_run, takes_head
 from ...shared.logs import Line
@@ -34,6 +37,7 @@ from ...shared.records import MessageRecord, RunRecord, ThreadChange
 from ..sql import rows
 from ..sql.damage import checked, readable, run_instead
 from ..sql.driver import among, driver_sql, insert_rows, lock_threads, select_rows
+from ..sql.tables import table
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
@@ -116,8 +120,20 @@ class Transaction:
         self._settle: dict[int, RunRef] = {}
         self._threads: dict[int, rows.Columns] = {}
 
+    @property
+    def at(self) -> str:
+        """The transaction's time as on the wire."""
+        return iso(self.now_ms)
+
     def execute(self, sql: str, params: Any = None) -> Any:
         return execute(self.conn, sql, params)
+
+    def insert(self, row: type[SQLModel], columns: Mapping[str, object]) -> int:
+        """Insert a row, and return its key."""
+        key = self.conn.execute(insert(table(row)), columns).inserted_primary_key
+        if key is None:
+            raise RuntimeError("The statement inserted no single row.")
+        return int(key[0])
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -323,10 +339,7 @@ def settle_message(conn: Connection, run: RunRef, written: Collection[int] = ())
         table, row_name = damage.facts["table"], damage.facts["row"]
         log.error(Line("row.damaged", thread=run.thread.id, table=table, row=row_name))
         return
-    columns = rows.message_columns(fold.value(), fold.seq)
-    for fixed in ("id", "role", "kind", "run_id", "parent_id", "created_ms"):
-        del columns[fixed]
-    update_row(conn, "message", run.message_pk, columns)
+    update_row(conn, "message", run.message_pk, rows.message_columns(fold.value(), fold.seq))
 
 
 def fold_message(

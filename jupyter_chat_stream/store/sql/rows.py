@@ -103,21 +103,15 @@ def _message_wire(row: Row, thread_id: str) -> WrittenMessage:
 
 
 def message_columns(message: WrittenMessage, seq: int) -> Columns:
-    """Return the columns of a message folded up to ``seq``."""
+    """Return the columns of a message that events change, folded up to ``seq``."""
     return {
-        "id": message["id"],
-        "role": message["role"],
-        "kind": message["kind"],
         "status": message["status"],
         "parts": canonical(message["parts"]),
         "model": message["model"],
         "usage": dump(message["usage"]),
         "stop_reason": message["stop_reason"],
         "error": dump(message["error"]),
-        "run_id": message["run_id"],
-        "parent_id": message["parent_id"],
         "seq": seq,
-        "created_ms": from_iso(message["created_at"]),
     }
 
 

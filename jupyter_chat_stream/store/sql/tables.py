@@ -8,9 +8,7 @@ and the head of a log is one descent of its tree (measured in docs/decisions/).
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import BigInteger, Column, CursorResult, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
 from sqlmodel import Field, SQLModel
 
 
@@ -230,11 +228,3 @@ def table(row: type[SQLModel]) -> Table:
     """Return the Core table of a row class, for statements that need no objects."""
     found: Table = SQLModel.metadata.tables[str(row.__tablename__)]
     return found
-
-
-def new_key(result: CursorResult[Any]) -> int:
-    """Return the key of the row that an INSERT of one row made."""
-    key = result.inserted_primary_key
-    if key is None:
-        raise RuntimeError("The statement inserted no single row.")
-    return int(key[0])
