@@ -1,4 +1,4 @@
-"""The writing connection, and the transaction that writes one batch over it.
+"""Writes one batch in one transaction, over this process's writing connection.
 
 ::
 
@@ -24,7 +24,7 @@ from .transaction import Transaction
 
 
 class WritingConnection:
-    """The one connection of this process that writes: made when it is needed, then kept."""
+    """The one connection of this process that writes: made at the first use, then kept."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -32,7 +32,6 @@ class WritingConnection:
         self._version: int | None = None  # SQLite's data version, as of the last probe
 
     def get(self) -> Connection:
-        """Return the connection; connect if there is none."""
         if self._conn is None:
             self._conn = self._database.writing.connect()
         return self._conn
@@ -44,7 +43,7 @@ class WritingConnection:
             conn.close()
 
     def lose(self, error: BaseException) -> None:
-        """Drop a connection that broke: an outage begins."""
+        """Drop a broken connection, and begin an outage."""
         self._database.outage.begin(error.__cause__ or error)
         if self._conn is not None:
             self._conn.invalidate()
@@ -57,8 +56,8 @@ class WritingConnection:
     def has_changed(self) -> bool:
         """Return whether another connection may have committed since the last call.
 
-        SQLite's data version is a property of one connection and changes with the commits of all
-        others. This is the writer's connection, so the writer's own commits do not count.
+        SQLite's data version of a connection changes with the commits of other connections only.
+        The writer's own connection is asked, so the writer's own commits do not count.
         """
         self._database.refuse_gone()
         before = self._version
@@ -69,8 +68,8 @@ class WritingConnection:
 class BatchWriter:
     """Writes a batch in one transaction.
 
-    ``enqueue``, if it is set, is called within the transaction with each (run id, attempt) that
-    becomes due with its commit.
+    In the transaction, ``enqueue``, if it is set, is called with the (run id, attempt) pairs that
+    become due with the commit.
     """
 
     def __init__(
@@ -94,7 +93,7 @@ class BatchWriter:
         """Write and commit the operations.
 
         Raises:
-            InDoubt: the COMMIT was sent and got no response.
+            InDoubt: the COMMIT was sent, but no answer came.
             Exception: any other error; nothing was written.
         """
         conn = self._connection.get()
@@ -113,11 +112,11 @@ class BatchWriter:
         notice = notice_of(tx.events, is_due=bool(tx.due)) if self.notices.has_others else None
         try:
             driver.commit(conn, self.notices.statement(notice) if notice else "")
-        except DBAPIError as error:  # an error before the COMMIT leaves no doubt
+        except DBAPIError as error:  # an error before the COMMIT undoes the transaction
             if xid is None or not is_unreachable(error):
                 raise
             raise InDoubt(xid, committed) from error
-        self._database.refuse_gone()  # a commit into a deleted file is not published (L3)
+        self._database.refuse_gone()  # events in a deleted file must not be published (L3)
         self._database.outage.end()
         if notice:
             self.notices.tell(notice)

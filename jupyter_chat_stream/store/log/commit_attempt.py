@@ -1,4 +1,4 @@
-"""One commit, for as long as the database is away (L1, L3).
+"""Committing one batch, also through an outage of the database (L1, L3).
 
 ::
 
@@ -10,8 +10,8 @@
              ▼  │ pause                 still going on ▼ │ pause
              AWAY                                   UNKNOWN
 
-In both pauses the operations whose patience is over are told so and leave. A commit in doubt is
-never repeated before the database has said that it did not happen: its text would be there twice.
+In both pauses, operations whose patience is over get an error and leave. A commit in doubt is not
+repeated until the database has answered that it did not happen: else its text would be there twice.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from .pending import PendingOperations
 
 AWAY = "The database is away; nothing was written. Try again when it is back."
 UNKNOWN = "The database is away; whether this was written is not known. Look when it is back."
-# If the COMMIT of a lost connection is still under way after this time, the server is told to end
-# it: the server may not have noticed yet that its client is gone.
+# If the COMMIT of a lost connection is still under way after this time, this process asks the
+# server to end it: the server may not have noticed that its client is gone.
 END_COMMIT_AFTER_S = 2.0
 
 
@@ -39,8 +39,8 @@ class CommitAttempt:
     """Commits one batch.
 
     Args:
-        batch: operations that are told during an outage are removed from this list.
-        deliver: called with the outcomes of those.
+        batch: an operation that gets an error during an outage is removed from this list.
+        deliver: called with the outcomes of the removed operations.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class CommitAttempt:
         self._doubt: InDoubt | None = None
 
     def run(self) -> Committed:
-        """Commit the batch. If no operation waits for it any more, the result is empty.
+        """Commit the batch. The result is empty if every operation has left it.
 
         Raises:
             Exception: the database refused the batch; nothing was written.
@@ -88,7 +88,7 @@ class CommitAttempt:
         return Committed(events=[], outcomes=[])
 
     def _ask(self, doubt: InDoubt) -> bool | None:
-        """Ask the database whether the transaction was committed; None while it goes on."""
+        """Ask the database whether the transaction was committed; None if it is still under way."""
         is_overdue = time.monotonic() - doubt.since_s > END_COMMIT_AFTER_S
         found = was_committed(self._connection.get(), doubt, give_up=is_overdue)
         if found is not None:
@@ -96,7 +96,7 @@ class CommitAttempt:
         return found
 
     def _tell_the_late(self) -> None:
-        """Tell the operations whose patience is over that the database is away; they leave.
+        """Remove the operations whose patience is over; each gets DatabaseUnreachable.
 
         An append in doubt waits on until the store closes: its run would only write it again.
         """

@@ -1,4 +1,4 @@
-"""Operations, which the writer is asked for, and their outcomes, which a commit brings."""
+"""Operations, which callers give the writer, and the outcomes that a commit brings them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def resolve(future: Future[Any], result: Any, error: BaseException | None) -> No
 class Append:
     """Events of one attempt.
 
-    ``settle`` brings the message row up to them; after ``release`` no process holds the run.
-    ``done`` is called once, where the store publishes, with this operation and the committed
-    events, or with the error (StaleAttempt). It is no future: there are thousands in a second.
+    ``settle`` brings the message row up to the events. ``release`` takes the run from its holder.
+    ``done`` is called once, when the store publishes, with this operation and the committed events
+    or the error (StaleAttempt). It is not a future: there are thousands of appends in a second.
     """
 
     run: RunRef
@@ -62,19 +62,18 @@ class Command:
     """A function that reads and writes in the transaction; the future gets its result."""
 
     work: Callable[[Transaction], Any]
-    places: tuple[Place, ...] = ()  # the threads it changes: their locks are taken first
+    places: tuple[Place, ...] = ()  # the threads that ``work`` changes: they are locked first
     future: Future[Any] = field(default_factory=Future)
     patience_s: float = PATIENCE_S
     queued_s: float = field(default_factory=time.monotonic)
 
     def tell(self, result: Any, error: BaseException | None) -> None:
-        """Resolve the future with the outcome."""
         resolve(self.future, result, error)
 
 
 @dataclass(kw_only=True, eq=False)
 class ChangeProbe:
-    """Asks whether another connection may have committed since the last time."""
+    """A query whether another connection may have committed since the last probe."""
 
     future: Future[bool] = field(default_factory=Future)
 
@@ -90,7 +89,7 @@ class Commit:
     operations: int
     events: int
     bytes: int  # of text in the events
-    seconds: float  # from the begin of its transaction, waits for the database included
+    seconds: float  # of its transaction, including waits for the database
     queued: int  # operations that wait for the next one
 
 
@@ -103,9 +102,9 @@ class Committed:
     bytes: int = 0  # of text in the events
 
     def tell(self) -> None:
-        """Tell the caller of each operation its outcome."""
+        """Call ``tell`` of each operation with its outcome."""
         for operation, result, error in self.outcomes:
             try:
                 operation.tell(result, error)
-            except Exception as own:  # noqa: BLE001  the other callers are still told
+            except Exception as own:  # noqa: BLE001  the other operations still get theirs
                 log.error(Line("commit.untold", error=type(own).__name__, at=place_of(own)))

@@ -1,8 +1,8 @@
 """The outcome of a transaction whose COMMIT was sent and got no response.
 
-The transaction is not repeated blindly: its text could then be in the log twice. Postgres is asked
-by the transaction's id. After a crash the server may give that id to another transaction. So a
-"committed" counts only if the first event is there too, with the same seq, time and attempt.
+A blind repetition could write the transaction's text twice, so Postgres is asked by the
+transaction's id. After a crash the server may give that id to another transaction: a "committed"
+counts only if the first event is there too, with the same seq, time and attempt.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _EVENT = (
 
 
 class InDoubt(Exception):
-    """A COMMIT without a response; ``committed`` is its result if it was done."""
+    """A COMMIT without an answer; ``committed`` is its result if it was done."""
 
     def __init__(self, xid: str, committed: Any) -> None:
         super().__init__(f"transaction {xid} was being committed")

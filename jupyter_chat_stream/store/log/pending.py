@@ -19,18 +19,18 @@ LAST_PATIENCE_S = 2.0
 
 
 class PendingOperations:
-    """The writer's queue; once it is closed it takes nothing more."""
+    """The writer's queue; after ``close`` it accepts nothing."""
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Operation | ChangeProbe | None] = SimpleQueue()  # None: the end
         self._held: list[Operation | ChangeProbe] = []  # taken from the queue during a wait
-        self._lock = threading.Lock()  # so that nothing is put after the end
+        self._lock = threading.Lock()  # no operation may be put after the end
         self._is_closed = False
-        self._end_seen_s: float | None = None  # when the writer's thread came to the end
+        self._end_seen_s: float | None = None  # when the writer's thread read the end
 
     @property
     def is_ending(self) -> bool:
-        """Whether the writer's thread has seen the end: it takes no more from the queue."""
+        """Whether the writer's thread has read the end of the queue."""
         return self._end_seen_s is not None
 
     @property
@@ -39,7 +39,7 @@ class PendingOperations:
         return self.is_ending and not self._held
 
     def count(self) -> int:
-        """Count what waits for the next commit, approximately."""
+        """Count the operations that wait for the next commit, approximately."""
         return self._queue.qsize() + len(self._held)
 
     def put(self, operation: Operation | ChangeProbe) -> None:
@@ -63,7 +63,7 @@ class PendingOperations:
     # ------------------------------------------------------------------ on the writer's thread
 
     def take_batch(self) -> list[Operation | ChangeProbe]:
-        """Wait for an operation, and take the others that are pending then."""
+        """Wait for an operation, then take all that are pending."""
         batch, self._held = self._held, []
         while not self.is_ending and (
             not batch or (len(batch) < BATCH_OPERATIONS and not self._queue.empty())
@@ -76,7 +76,7 @@ class PendingOperations:
         return batch
 
     def wait(self, pause_s: float) -> None:
-        """Wait, and hold what comes meanwhile, because its patience runs too."""
+        """Wait, and hold the operations that come meanwhile, because their patience runs too."""
         deadline_s = time.monotonic() + pause_s
         while (left_s := deadline_s - time.monotonic()) > 0:
             try:
@@ -89,7 +89,7 @@ class PendingOperations:
                 self._held.append(operation)
 
     def is_late(self, operation: Operation) -> bool:
-        """Whether an operation has waited for the database as long as it has patience."""
+        """Return whether an operation's patience is over."""
         now_s = time.monotonic()
         if self._end_seen_s is not None and now_s - self._end_seen_s > LAST_PATIENCE_S:
             return True

@@ -28,7 +28,7 @@ EVENT_OVERHEAD = 180  # bytes of JSON around a delta's text, at least
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Events after a cursor, dense; ``head`` is where the log ended when they were read."""
+    """Dense events after a cursor; ``head`` is the log's last seq when they were read."""
 
     events: tuple[Event, ...]
     head: int
@@ -48,7 +48,7 @@ class Snapshot:
 
     @cached_property
     def text(self) -> str:
-        """The JSON. A large one takes long, so the reading thread writes it."""
+        """Return the JSON. A large one takes long, so the reading thread writes it."""
         return dumps(self.to_wire())
 
     def to_wire(self) -> SnapshotFrame:
@@ -74,7 +74,7 @@ def read_after(
     page_events: int = PAGE_EVENTS,
     page_bytes: int = PAGE_BYTES,
 ) -> Answer:
-    """Answer a cursor with a page of events, or with one snapshot if that is shorter.
+    """Answer a cursor with a page of events, or with a snapshot if the snapshot is shorter.
 
     A page ends early after ``page_bytes`` of text; it holds at least one event.
 
@@ -115,7 +115,7 @@ def read_events(
     """Return the stored events after a cursor within the limits; compacted ones are missing.
 
     Args:
-        shows_damage: return another event in the place of a damaged one.
+        shows_damage: return a substitute for a damaged event.
 
     Raises:
         DamagedRow
@@ -176,13 +176,13 @@ def read_snapshot(
 def read_state(
     conn: Connection, thread: ThreadRef, *, limit: int | None, before: int | None
 ) -> ThreadState:
-    """Read a thread's state and the seq it stands at.
+    """Read a thread's state and its seq.
 
     The state holds the runs of its messages, and all runs that have not ended.
 
     Args:
-        limit: how many of the newest messages it holds at most.
-        before: the key of a message: only the messages before it.
+        limit: at most this many of the newest messages.
+        before: the key of a message: only messages before it.
     """
     snapshot = read_snapshot(conn, thread, 0, limit=limit if before is None else 1)
     messages = list(snapshot.messages)
@@ -227,7 +227,7 @@ def heads_of(conn: Connection, threads: Iterable[ThreadRef]) -> dict[str, int]:
 def read_branch(conn: Connection, run: RunRef, most: int) -> list[MessageRecord]:
     """Read the messages from the root to the run's own reply; the reply is folded to the end.
 
-    ``most`` bounds the length. Each message is there once, even if damage made a circle of them.
+    The branch has at most ``most`` messages, each once, even if damage made a cycle.
     """
     columns = ", ".join("message." + name.strip() for name in rows.MESSAGE_COLUMNS.split(","))
     sql = (
@@ -361,7 +361,7 @@ def _folded(
 
 
 def shown_run(row: rows.Row, thread_id: str) -> RunRecord:
-    """Return a run of a row that has its ``message_id``, or what stands for a damaged one."""
+    """Return the run of a row that has its ``message_id``, or a substitute for a damaged run."""
     return damage.readable(
         lambda: rows.run_wire(row, thread_id, row["message_id"]),
         lambda found: damage.run_instead(row, thread_id, row["message_id"], found),

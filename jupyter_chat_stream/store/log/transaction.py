@@ -1,8 +1,8 @@
 """The log: appending to it within a transaction, and folding it into rows.
 
-A ``Transaction`` assigns each ``seq`` from the head that it has read itself (L1), refuses stale
-attempts without using up a seq (L5), and keeps rows equal to the fold of their events: the rows of
-threads and runs at each flush, a message's row when it is settled (L7). The writer publishes the
+A ``Transaction`` assigns each ``seq`` from the head that it has read itself (L1). It refuses stale
+attempts without using up a seq (L5). It keeps rows equal to the fold of their events (L7): the rows
+of threads and runs at each flush, a message's row when it is settled. The writer publishes the
 events after the commit (L3).
 """
 
@@ -52,9 +52,9 @@ class ThreadRef:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRef:
-    """A run, its thread and its message by both their keys; none of them ever changes.
+    """A run, its thread and its message by both their keys, which never change.
 
-    A query for it selects ``COLUMNS`` from ``TABLES``.
+    A query for a ``RunRef`` selects ``COLUMNS`` from ``TABLES``.
     """
 
     COLUMNS: ClassVar[str] = "run.pk, run.id, run.thread, thread.id, run.message, message.id"
@@ -83,7 +83,6 @@ def execute(conn: Connection, sql: str, params: Any = None) -> Any:
 
 
 def update_row(conn: Connection, table: str, pk: int, columns: Mapping[str, object]) -> None:
-    """Set columns of the row with this key."""
     sets = ", ".join(f"{name} = :{name}" for name in columns)
     execute(conn, f"UPDATE {table} SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
 
@@ -137,7 +136,7 @@ class Transaction:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Undo what the block did, here and in the database, if it raises."""
+        """If the block raises, undo its changes here and in the database."""
         self.flush()
         kept, kept_due, locked = len(self.events), len(self.due), set(self._locked)
         self.execute("SAVEPOINT command")
@@ -154,7 +153,7 @@ class Transaction:
                 cache.clear()
             self._rows.clear()
             self._settle.clear()
-            self._locked = locked  # the database let go of the others
+            self._locked = locked  # the rollback released the locks taken since
             raise
         self.execute("RELEASE SAVEPOINT command")
 
@@ -212,7 +211,7 @@ class Transaction:
                 self._heads.setdefault(thread, head or 0)  # unless this transaction has appended
 
     def settle(self, run: RunRef) -> None:
-        """Bring the run's message row up to the log, when this transaction flushes."""
+        """Bring the run's message row up to the log at the next flush."""
         self._settle[run.pk] = run
 
     def set_run(self, run: RunRef, **columns: Any) -> None:
@@ -220,7 +219,7 @@ class Transaction:
         update_row(self.conn, "run", run.pk, columns)
 
     def make_due(self, run: RunRef, attempt: int) -> None:
-        """Note that a run's attempt is due; the commit may tell the workers."""
+        """Note that a run's attempt is due; the commit may call the workers."""
         self.due.append((run.id, attempt))
 
     def open_run(self, run: RunRef, state: RunRecord, written: MessageWritten) -> None:
@@ -239,7 +238,7 @@ class Transaction:
         return self._next_from(thread.pk) if head is None else head
 
     def run(self, run: RunRef) -> RunRecord:
-        """Return the run as this transaction has it."""
+        """Return the run as this transaction has changed it."""
         if run.pk not in self._runs:
             self._lock((run.thread.pk,))
             sql = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE pk = :pk"
@@ -312,7 +311,7 @@ def _thread_columns(changes: ThreadChange) -> rows.Columns:
 
 
 def _run_of(row: rows.Row, run: RunRef) -> RunRecord:
-    """Return a run. The events that follow are written over a damaged one."""
+    """Return a run; if its row is damaged, a substitute that the next events replace."""
 
     def instead(damage: DamagedRow) -> RunRecord:
         return {**run_instead(row, run.thread.id, run.message_id, damage), "error": None}
@@ -321,13 +320,13 @@ def _run_of(row: rows.Row, run: RunRef) -> RunRecord:
 
 
 def settle_message(conn: Connection, run: RunRef, written: Collection[int] = ()) -> None:
-    """Fold the events after the message row's seq into the row, which is never written otherwise.
+    """Fold the events after the message row's seq into the row; only this function writes it.
 
     If the row or its log is damaged, the row stays as it is, and its run can still end.
 
     Args:
-        written: the seqs of this transaction's events. One that cannot be folded is refused, so
-            that it does not become damage itself.
+        written: the seqs of this transaction's events. An event among them that cannot be folded
+            raises, so that it is not written as damage.
     """
     sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE pk = :pk"
     row = execute(conn, sql, {"pk": run.message_pk}).mappings().one()

@@ -1,10 +1,10 @@
-"""The writer: one thread, one kept connection, the only one that writes in its process.
+"""The writer: one thread with one kept connection; no other writes in its process.
 
-It takes the pending operations of all runs and commands, writes one transaction, and after the
-commit hands events and outcomes to ``deliver`` (L3). The next transaction starts when the last has
-ended, so a batch grows with the load (group commit). A lone operation is written at once. After a
-batch of ``BUSY_BATCH`` operations the writer waits ``GATHER_S``, so that the next commit holds more
-and wakes others less often.
+It takes all pending operations, writes them in one transaction, and after the commit hands events
+and outcomes to ``deliver`` (L3). The next transaction starts when the last has ended, so a batch
+grows with the load (group commit). A lone operation is written at once. After a batch of
+``BUSY_BATCH`` operations the writer waits ``GATHER_S``: the next commit holds more operations, and
+the readers wake less often.
 
 ::
 
@@ -13,7 +13,7 @@ and wakes others less often.
                                      ├──conflict──► again, the whole batch      │
                                      └──refused───► again, one by one ──────────┘
 
-If a batch fails, its operations are written one at a time, so that one bad event harms one run.
+If a batch fails, its operations are written one at a time, so one bad event harms one run only.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ log = logging.getLogger("jupyter_chat_stream.store")
 
 BUSY_BATCH = 3  # A batch this large means load: wait GATHER_S before the next commit.
 GATHER_S = 0.002
-# How often a batch is tried if another process's transaction conflicts with it.
+# How often the writer tries a batch that conflicts with another process's transaction.
 MAX_CONFLICT_TRIES = 4
 
 
 class Writer:
     """Owns the writing thread; ``deliver`` is called on that thread, in commit order.
 
-    ``observer``, if one is set, is called there too after each commit: it has to be quick.
+    That thread also calls ``observer``, if it is set, after each commit; it must be quick.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Writer:
         return probe.future
 
     def put(self, operation: Operation | ChangeProbe) -> None:
-        """Queue an operation; it is told the outcome after the commit.
+        """Queue an operation, whose ``tell`` gets the outcome after the commit.
 
         Raises:
             StoreError: the writer was stopped.
@@ -102,7 +102,7 @@ class Writer:
                 self._commit(writes)
                 committed_s = time.monotonic()
                 if len(writes) >= BUSY_BATCH:
-                    time.sleep(GATHER_S)  # unlike a wait on the queue, no operation ends it
+                    time.sleep(GATHER_S)  # a wait on the queue would end with the next operation
             for operation in batch:
                 if isinstance(operation, ChangeProbe):
                     self._probe(operation)
@@ -113,14 +113,14 @@ class Writer:
         attempt = CommitAttempt(batch, self.batches, self.connection, self._pending, self._deliver)
         try:
             committed = attempt.run()
-        except Exception as error:  # noqa: BLE001  the database has undone the batch
+        except Exception as error:  # noqa: BLE001  any database error; the batch was undone
             self.connection.drop()
             if is_race(error) and tries < MAX_CONFLICT_TRIES:
                 self._commit(batch, tries + 1)
                 return
             told = self._database.explain(error)
-            # If SQLite's one lock could not be had, no operation of the batch is to blame. If the
-            # file is gone, a part may have been committed to it: a second try would write it twice.
+            # A busy lock is not the fault of one operation. If the file is gone, part of the batch
+            # may be committed: a retry would write that part twice.
             is_common = self._database.is_sqlite and isinstance(told, (DatabaseBusy, DatabaseGone))
             if len(batch) > 1 and not is_common:
                 log.warning(
@@ -153,6 +153,6 @@ class Writer:
             return
         try:
             probe.future.set_result(self.connection.has_changed())
-        except Exception as error:  # noqa: BLE001  every error of the database: the caller is told
+        except Exception as error:  # noqa: BLE001  any database error; the caller gets it
             self.connection.drop()
             probe.future.set_exception(self._database.explain(error))

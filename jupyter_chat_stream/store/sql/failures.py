@@ -1,9 +1,9 @@
-"""Errors of databases: which of them pass by themselves, and what the caller is told.
+"""Errors of databases: which are temporary, and which error the caller gets.
 
-Three kinds pass. *Unreachable*: the connection or the server is away. A retry is right once it is
-back, except for a COMMIT that was under way (log/outcome.py). *Race*: another process did the same
-at the same moment; a retry sees its result. *Busy*: a lock could not be had in time. Every other
-error is told at once, without the statement's parameters.
+Three kinds are temporary. *Unreachable*: the connection or the server is away. A retry is right
+once it is back, except for a COMMIT that was under way (log/outcome.py). *Race*: another process
+did the same at the same moment; a retry sees its result. *Busy*: the wait for a lock timed out.
+Every other error reaches the caller at once, without the statement's parameters.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from ...shared.logs import Line
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
-# Postgres' codes (SQLSTATE) for a server that shuts down, starts, ended this connection or accepts
-# no more of them.
+# Postgres' codes (SQLSTATE) for a server that is shutting down or starting, that closed this
+# connection, or that has no free connection.
 _AWAY = {"57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "25006", "53300"}
 _AWAY_CLASS = "08"
 # No such table, schema or database. A connection to a missing database fails without a code.
@@ -49,19 +49,19 @@ def sqlstate(error: BaseException) -> str | None:
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Return whether the connection failed, or the whole server."""
+    """Return whether the connection or the server failed."""
     if not isinstance(error, DBAPIError) or not _is_postgres(error):
         return False
     if is_gone(error):
         return False
     code = sqlstate(error)
-    if code is None:  # an error of the driver: no connection, or one that broke
+    if code is None:  # an error of the driver: no connection, or a broken one
         return isinstance(error, OperationalError) or error.connection_invalidated
     return code in _AWAY or code.startswith(_AWAY_CLASS)
 
 
 def is_gone(error: BaseException) -> bool:
-    """Return whether the database, its schema or its tables are not there any more."""
+    """Return whether the database, its schema or its tables no longer exist."""
     if not isinstance(error, DBAPIError):
         return False
     if not _is_postgres(error):
@@ -82,7 +82,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def explain(error: Exception) -> Exception:
-    """Turn what a database raised into an error of ours, without the statement's parameters."""
+    """Turn a database's error into one of ours, without the statement's parameters."""
     is_locked = isinstance(error, OperationalError) and "locked" in str(error.orig)
     if is_locked or sqlstate(error) == _LOCK_TIMEOUT:
         return DatabaseBusy(
@@ -106,8 +106,9 @@ def explain(error: Exception) -> Exception:
         )
     if isinstance(error, DBAPIError):
         return StoreError(
-            f"The database refused ({type(error.orig).__name__}: {reason_of(error)}); nothing was "
-            "written. Check the disk and the database's state, then try again."
+            f"The database refused the statement ({type(error.orig).__name__}: "
+            f"{reason_of(error)}); nothing was written. Check the disk and the database's state, "
+            "then try again."
         )
     if isinstance(error, SQLAlchemyError):
         return StoreError(f"The database could not be used ({type(error).__name__}). Try again.")
