@@ -1,4 +1,4 @@
-"""Claims: how one of many processes gets a due run, and what an attempt begins with.
+"""Claims: how one of many processes takes a due run, and how an attempt begins.
 
 ::
 
@@ -7,10 +7,9 @@
           │                 └─ fails, retried later: put_off, the run waits
           └─ ended instead: its question expired, or its processes crashed too often
 
-A claim compares the attempt and the holder with those that were listed, and sets both. So one of
-all the processes that try gets the run, and every later write of an earlier attempt is refused
-(L5). Whatever a claim decides, it leaves the run with a living holder, a time to wake, an open
-question or a predecessor, or ends it (L10).
+A claim compares the run's attempt and holder with those of the list of due runs, and sets both. So
+one process gets the run, and every later write of an earlier attempt is refused (L5). A claim ends
+the run or leaves it with a living holder, a time to wake, an open question or a predecessor (L10).
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ from .runs import end_run
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
-# A run that survives this long on its last chance no longer counts as the cause of the crashes.
+# A run that survives this long on its last chance is not the cause of the crashes.
 LAST_CHANCE_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claimed:
-    """A run that this process holds, with what its attempt begins with."""
+    """A run that this process holds, and the values with which its attempt begins."""
 
     run: RunRef
     attempt: int
@@ -51,14 +50,14 @@ class Claimed:
     on_crash: OnCrash = "continue"
     created_ms: int = 0
     was_lost: bool = False
-    """Whether the process that made the attempt before has died."""
+    """Whether the process of the last attempt has died."""
     is_last_chance: bool = False
     """Whether one more crash fails the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _OpenRow:
-    """The row of a run that is to be claimed, and its owner's preference."""
+    """The row of a run to claim, and its owner's preference."""
 
     attempt: int
     status: Status
@@ -75,7 +74,7 @@ class _OpenRow:
     on_crash: OnCrash | None
 
     def is_as_listed(self, due: Due, now_ms: int) -> bool:
-        """Return whether the run is still due, and no other process has claimed it."""
+        """Return whether the run is still due and unclaimed."""
         if (self.attempt, self.holder) != (due.attempt, due.holder):
             return False
         if self.holder is not None or self.status != "waiting":
@@ -94,12 +93,12 @@ def claim(
 ) -> Claimed | None:
     """Take a run for its next attempt.
 
-    A message for later is delivered first, and its run may then have to wait for its turn. A run
-    whose process died has crashed. The runs beside it in that process count a crash too, although
-    only one of them may be the cause: so a process holds only one run on its last chance at a time.
+    A message for later is delivered first, and its run may then have to wait for its turn. If a
+    process dies, each of its runs counts a crash, although only one may be the cause: so a process
+    holds only one run on its last chance at a time.
 
     Returns:
-        None if another process was first, the run has to wait, or the claim has ended it.
+        None if another process was first, the run must wait, or the claim has ended it.
     """
     try:
         state = _read_state(tx, due.run)
@@ -124,7 +123,7 @@ def claim(
             is_last_chance=is_last_chance,
         )
         return claimed if _begin(tx, claimed, state, holder, max_crashes) else None
-    except DamagedRow as damage:  # No attempt could execute the run: it ends and says why.
+    except DamagedRow as damage:  # no attempt could execute the run: it fails and tells why
         fail_damaged(tx, due.run, due.attempt + 1, damage)
         return None
 
@@ -142,10 +141,10 @@ def retry_attempt(tx: Transaction, claimed: Claimed, *, restart: bool = False) -
 def put_off(
     tx: Transaction, claimed: Claimed, until_ms: int, reason: str, *, release: bool
 ) -> None:
-    """Count a failed attempt, and set the time of the next one.
+    """Count a failed attempt, and set the time of the next attempt.
 
     Args:
-        release: no process holds the run until then; a sweep takes it.
+        release: no process holds the run until then; a sweep claims it.
 
     Raises:
         StaleAttempt: another attempt or an end came first.
@@ -166,7 +165,7 @@ def fail_damaged(tx: Transaction, run: RunRef, attempt: int, damage: DamagedRow)
     end_run(tx, run, "failed", attempt, (why,))
 
 
-# ---------------------------------------------------------------- whether a run can be had
+# ---------------------------------------------------------------- whether a run can be claimed
 
 
 def _read_state(tx: Transaction, run: RunRef) -> _OpenRow | None:
@@ -182,7 +181,7 @@ def _read_state(tx: Transaction, run: RunRef) -> _OpenRow | None:
 
 
 def _has_turn(tx: Transaction, run: RunRef, state: _OpenRow, max_active: int | None) -> bool:
-    """Return whether neither the thread's queue nor the owner's limit keeps the run back.
+    """Return whether the thread's queue and the owner's limit let the run begin.
 
     A message for later whose time has come enters the queue here.
     """
@@ -207,7 +206,7 @@ def _is_overtaking(tx: Transaction, run: RunRef) -> bool:
 
 
 def _is_full(conn: Connection, owner: str, max_active: int | None) -> bool:
-    """Return whether an owner has as many runs under way as are allowed."""
+    """Return whether an owner has as many active runs as are allowed."""
     if max_active is None:
         return False
     if conn.dialect.name != "sqlite":
@@ -232,7 +231,7 @@ def _holds_last_chance(tx: Transaction, holder: str, max_crashes: int) -> bool:
 
 
 def _release_lost(tx: Transaction, due: Due, state: _OpenRow) -> None:
-    """Take a run from its dead process, and leave it pending for another process (L10)."""
+    """Take a run from its dead process, and leave it to another process (L10)."""
     tx.set_run(due.run, owner=None, crashes=state.crashes + 1)
     queued = StatusChanged(phase="queued", detail="work on it broke off; it waits for its turn")
     tx.append(due.run.thread, queued, run=due.run, attempt=due.attempt + 1)
@@ -245,7 +244,7 @@ def _release_lost(tx: Transaction, due: Due, state: _OpenRow) -> None:
 def _begin(
     tx: Transaction, claimed: Claimed, state: _OpenRow, holder: str, max_crashes: int
 ) -> bool:
-    """Begin the attempt, or end the run in its place; returns whether the attempt has begun."""
+    """Begin the attempt, or end the run instead; returns whether the attempt has begun."""
     run, attempt, was_lost = claimed.run, claimed.attempt, claimed.was_lost
     if not was_lost and state.phase == "waiting" and state.deliver_ms is None:
         question = waits.open_question(tx.conn, run)
@@ -269,7 +268,7 @@ def _begin_attempt(tx: Transaction, run: RunRef, attempt: int, *, restart: bool)
     tx.flush()
     message = read_message(tx.conn, run)
     has_parts = bool(message["parts"])
-    # A run that continues another one keeps its parts: they are the other run's.
+    # A run that continues another keeps its parts: they are the other run's.
     if restart and has_parts and tx.run(run)["continues"] is None:
         emptied = written(message)
         emptied["parts"], emptied["status"], emptied["error"] = [], "processing", None

@@ -1,8 +1,8 @@
 """The commands of people: each function is one transaction, done as a whole or not at all.
 
-A command checks that the thread or run exists and belongs to the owner, that the key is new (L11)
-and that the limits are kept. Then it writes messages, runs and events. A run that it makes is due
-with the same commit (L10).
+A command checks that the thread or run exists and belongs to the owner, that the idempotency key is
+new (L11) and that the limits are kept. Then it writes messages, runs and events. A run that it
+makes is due with the same commit (L10).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SEND_ROUTE = "messages"
 
 
 class Head:
-    """Stands for the thread's head, where a message names no parent."""
+    """Stands for the thread's head, if a message names no parent."""
 
 
 HEAD: Final = Head()
@@ -66,7 +66,7 @@ class SendRequest:
     deliver_ms: int | None = None
 
     def check(self, now_ms: int) -> None:
-        """Check what can be checked without the thread.
+        """Check everything that does not need the thread.
 
         Raises:
             ContentTooLarge
@@ -84,7 +84,7 @@ class SendRequest:
         parent = "" if isinstance(self.parent_id, Head) else self.parent_id
         lists = {"tools": list(self.tools), "context": list(self.context)}
         body = {**vars(self), **lists, "parent_id": parent}
-        if self.deliver_ms is None:  # so the keys of versions without messages for later stay valid
+        if self.deliver_ms is None:  # keys of versions without messages for later stay valid
             del body["deliver_ms"]
         return body
 
@@ -150,7 +150,7 @@ def write_exchange(
     request: SendRequest,
     deliver_ms: int | None = None,
 ) -> tuple[MessageRecord, runs.NewRun]:
-    """Write a person's message, the empty reply and its run, in their place in the thread."""
+    """Write a person's message, the empty reply and its run at their place in the thread."""
     params: dict[str, object] = {
         "params": dict(request.params or {}),
         "tools": list(request.tools),
@@ -201,8 +201,8 @@ def give_input(tx: Transaction, run: RunRef, owner: str, request_id: str, value:
     """Write the answer to a run's open question; returns the run.
 
     Raises:
-        RequestNotOpen: with the winning ``value`` and ``by`` where there was an answer.
-        InvalidInput: it is not one of the choices.
+        RequestNotOpen: if the question was answered, with that ``value`` and ``by``.
+        InvalidInput: the value is not one of the choices.
     """
     asked = runs.find_request(tx, run, request_id)
     if tx.run(run)["status"] != "waiting" or asked is None or asked["by"] is not None:
@@ -239,7 +239,7 @@ def delete(tx: Transaction, owner: str, thread_id: str) -> list[str]:
 def recall(
     tx: Transaction, thread: ThreadRef, sender: Sender, route: str, body: Mapping[str, object]
 ) -> tuple[str | None, str] | None:
-    """Return the ids of the message and the run that the sender's key stands for, if it is known.
+    """Return the ids of the message and the run that the sender's key made; None for a new key.
 
     Raises:
         IdempotencyMismatch: the key was used with another body.
@@ -268,7 +268,7 @@ def _remember(
     message_id: str | None,
     run_id: str,
 ) -> None:
-    """Write down what the sender's key stands for, in the transaction that made it."""
+    """Write which message and run the sender's key made."""
     if sender.key is None:
         return
     columns = {
@@ -294,7 +294,7 @@ def _digest(body: Mapping[str, object]) -> str:
 
 
 def _made_before(tx: Transaction, thread: ThreadRef, run_id: str) -> SuccessorRecord:
-    """Read the reply and the run that an earlier command with the same key made."""
+    """Read the reply and the run that an earlier command with this key made."""
     run = runs.find_in_thread(tx.conn, thread, run_id)
     return {"reply": reading.read_message(tx.conn, run), "run": runs.read_run(tx.conn, run)}
 

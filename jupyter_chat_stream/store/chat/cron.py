@@ -1,9 +1,9 @@
-"""Cron: when an expression in a time zone comes next. Pure; the time is passed in.
+"""Cron: the next time of an expression in a time zone. Pure; the present time is passed in.
 
-Five fields (minute, hour, day of the month, month, day of the week; names too), as Debian's cron
-means them, which cronsim follows. Where clocks change: what names minute and hour runs once, also
-where its time comes twice, and right after the gap where it does not come at all; what recurs
-(its minute or hour begins with ``*``) goes on by the time that really passes.
+Five fields (minute, hour, day of the month, month, day of the week; names too), in the meaning of
+Debian's cron, which cronsim follows. When clocks change, an expression with a fixed minute and hour
+runs once: at the first of two equal times, or right after the gap that skips its time. An
+expression whose minute or hour begins with ``*`` recurs by elapsed time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def next_after(cron: str, timezone: str, after_ms: int) -> int:
     """Return the first time of an expression after a time, both in ms since 1970.
 
     Raises:
-        InvalidInput: with the ``field`` that cannot be meant; of ``cron`` also its ``part``.
+        InvalidInput: names the invalid ``field``; of ``cron`` also its ``part``.
     """
     zone = find_zone(timezone)
     if len(cron.split()) != FIELDS:
@@ -39,7 +39,7 @@ def next_after(cron: str, timezone: str, after_ms: int) -> int:
         ) from None
     for time in times:
         next_ms = int(time.timestamp() * 1000)
-        if next_ms > after_ms:  # a time that comes twice is given for the first, which may be over
+        if next_ms > after_ms:  # of a time that comes twice, the first may be over
             return next_ms
     raise InvalidInput(f"'cron' names a time that never comes. {_HINT}", field="cron")
 
@@ -49,10 +49,10 @@ def find_zone(name: str) -> ZoneInfo:
     """Find a time zone by its IANA name.
 
     Raises:
-        InvalidInput: there is none of that name.
+        InvalidInput: no zone has that name.
     """
     try:
-        if name in HOSTS_OWN:  # another on each host: workers would send at other times
+        if name in HOSTS_OWN:  # differs between hosts: workers would send at other times
             raise ValueError(name)
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # OSError: a folder of zones, a name too long

@@ -1,8 +1,8 @@
-"""Due runs: those that a process may have to execute, in a fair order.
+"""Due runs: the runs that a process may have to execute, in a fair order.
 
-A run is due if it has not ended and no living process holds it: it is pending and first in its
-thread's queue, or the time until which it waits has come, or the process that held it has died
-(L10). Reading claims nothing: a listed run may be gone when ``claims`` takes it.
+A run is due if it has not ended, no living process holds it (L10), and one of these is true: it is
+pending and first in its thread's queue; the time until which it waits has come; its holder has
+died. Reading claims nothing: another process may take a listed run before ``claims`` does.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from sqlalchemy import Connection
 
 from ..log.transaction import RunRef, execute
 
-MOST_DUE = 1000  # A longer list is cut: the next look finds the rest.
+MOST_DUE = 1000  # A longer list is cut; the next sweep finds the rest.
 
 _SELECT = f"SELECT {RunRef.COLUMNS}, run.attempt, run.owner, thread.owner, run.crashes "
 _OPEN = f"{RunRef.TABLES} WHERE run.ended_ms IS NULL"
-# A process of the first generation that still runs writes no turn. Such a run gets the turn that an
+# A process of the first version, still running, writes no turn. Such a run gets the turn that an
 # upgrade would give it: before all others, in the order of its key.
 _TURN = "COALESCE({0}.turn, {0}.pk - 1000000000000)"
 HAS_PREDECESSOR = (
@@ -28,7 +28,7 @@ HAS_PREDECESSOR = (
     f"{_TURN.format('earlier')} < {_TURN.format('run')} "
     "AND earlier.ended_ms IS NULL AND earlier.deliver_ms IS NULL)"
 )
-# The time since when a run is due: a person's runs are listed in the order of these times.
+# The time since which a run is due; an owner's runs are listed in this order.
 _SINCE_MS = "COALESCE(run.deliver_ms, run.wake_ms, run.created_ms)"
 
 
@@ -38,13 +38,13 @@ class Due:
 
     run: RunRef
     attempt: int
-    """The last attempt that was begun."""
+    """The last attempt that has begun."""
     holder: str | None
     """The dead process that still holds the run; None if no process holds it."""
     owner: str
-    """The person whose thread it is."""
+    """The owner of the run's thread."""
     crashes: int = 0
-    """How often a holder died, without the present one."""
+    """How many holders have died, without the present one."""
 
     def is_last_chance(self, max_crashes: int) -> bool:
         """Return whether one more crash would fail the run."""
@@ -59,20 +59,20 @@ def find_due(
     served: Mapping[str, int] | None = None,
     is_lost: Callable[[str], bool] | None = None,
 ) -> list[Due]:
-    """List the due runs; the owner with the fewest runs under way comes first.
+    """List the due runs; the owner with the fewest active runs comes first.
 
     Args:
-        max_active_per_user: runs by which an owner would have more than this are left out.
+        max_active_per_user: runs that would exceed this number of active runs are left out.
         served: a number for each owner that grows whenever that owner is served. Of two owners
-            with equally many runs under way, the one with the smaller number comes first.
-        is_lost: returns whether the runs of a holder may have to be taken over. It is called once
-            for each holder. None: all of them.
+            with equally many active runs, the one with the smaller number comes first.
+        is_lost: returns whether the runs of a holder may have to be taken over; called once for
+            each holder. None: those of every holder may.
     """
     served = served or {}
     active = count_active(conn)
     placed: list[tuple[int, int, Due]] = []
     for due in [*_find_lost(conn, is_lost), *_find_free(conn, now_ms)]:
-        place = -1  # A takeover adds no run to those under way.
+        place = -1  # a takeover does not add to the owner's active runs
         if due.holder is None:
             place = active[due.owner]
             active[due.owner] += 1
@@ -83,7 +83,6 @@ def find_due(
 
 
 def find_one(conn: Connection, run_id: str) -> Due | None:
-    """Find an open run by its id."""
     row = execute(conn, f"{_SELECT} {_OPEN} AND run.id = :id", {"id": run_id}).first()
     return None if row is None else _due(row)
 
@@ -105,7 +104,7 @@ def next_wake(conn: Connection, after_ms: int) -> int | None:
 
 
 def count_active(conn: Connection) -> Counter[str]:
-    """Count the runs that processes hold, by the owner of their thread."""
+    """Count the runs that processes hold, by owner."""
     sql = (
         "SELECT thread.owner, COUNT(*) FROM run JOIN thread ON thread.pk = run.thread "
         "WHERE run.ended_ms IS NULL AND run.owner IS NOT NULL GROUP BY thread.owner"
@@ -121,7 +120,7 @@ def _find_lost(conn: Connection, is_lost: Callable[[str], bool] | None) -> list[
 
 
 def _find_free(conn: Connection, now_ms: int) -> list[Due]:
-    # The first run of every owner, then the second of every owner, and so on: a cut list is fair.
+    # The first run of each owner, then the second of each owner, and so on: a cut list is fair.
     number = f"ROW_NUMBER() OVER (PARTITION BY thread.owner ORDER BY {_SINCE_MS}, run.pk)"
     sql = (
         f"{_SELECT} {_OPEN} AND run.owner IS NULL "

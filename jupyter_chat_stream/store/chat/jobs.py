@@ -1,10 +1,10 @@
-"""Procrastinate's tables beside ours: making them, and writing jobs for due runs into them.
+"""Procrastinate's tables beside ours: their creation, and the jobs for due runs in them.
 
 The tables are in a schema of their own. Its name has a hash of the SQL that made it, so processes
 with different versions of Procrastinate use different schemas, and no process migrates another's.
-A job is a call (run id, attempt). The transaction that makes a run due writes it, and the sweep
-repeats a call that was lost, so no row in this schema has to last. The schema's functions find
-their tables whatever the search path of a connection is.
+A job is a call (run id, attempt). The transaction that makes a run due writes the job, and the
+sweep repeats a lost job, so no row in this schema must last. The schema's functions find their
+tables with any search path of a connection.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..sql.failures import is_unreachable, reason_of
 QUEUE = "chat_stream"
 TASK = "execute"
 _PREFIX = "chat_stream_jobs"
-MOST_SCHEMAS, MOST_JOBS = 20, 10_000  # How many are cleared in one transaction.
+MOST_SCHEMAS, MOST_JOBS = 20, 10_000  # at most so many are removed in one transaction
 
 # A call that is in the queue already is not added again. The exception handler is for a call that
 # another transaction adds at the same time; it undoes this insert alone.
@@ -106,7 +106,7 @@ class Jobs:
 
     @property
     def connect_options(self) -> Mapping[str, object]:
-        """The options of Procrastinate's own connections."""
+        """Return the options of Procrastinate's own connections."""
         url = self._database.url
         _, options = self._database.writing.dialect.create_connect_args(url)
         return {**options, **postgres.options_for(url)}
@@ -115,7 +115,7 @@ class Jobs:
         """Make the schema if it is missing.
 
         Raises:
-            DatabaseUnreadable: this database user may not make it.
+            DatabaseUnreadable: this database user may not create it.
         """
         home = self._home = str(tx.execute("SELECT current_schema()").scalar())
         self.schema = _name(home, hashlib.sha256(self._sql.encode()).hexdigest()[:8])
@@ -135,15 +135,15 @@ class Jobs:
             ) from error
 
     def enqueue(self, conn: Connection, due: Sequence[tuple[str, int]]) -> None:
-        """Call the workers for due runs, with the commit of this transaction."""
+        """Write jobs for due runs; the workers see them after this transaction's commit."""
         calls = [{"run_id": run_id, "attempt": attempt} for run_id, attempt in due]
         execute(conn, _ENQUEUE.format(schema=self.schema), {"due": dumps(calls)})
 
     def clear(self, conn: Connection) -> None:
-        """Remove the calls of workers that are gone, and the calls for runs that are not due.
+        """Remove jobs of dead workers, and jobs for runs that are not due.
 
-        A sweep repeats a removed call if its run is still due. The second kind is removed from all
-        schemas: a server of another version may write calls into its own, where no worker is left.
+        A sweep repeats a removed job if its run is still due. The second kind is removed from all
+        schemas: a server of another version may write jobs into its own, where no worker is left.
         """
         sql = f"DELETE FROM {self.schema}.procrastinate_jobs WHERE status <> 'todo' AND "
         execute(conn, f"{sql} worker_id IS NULL")

@@ -2,7 +2,7 @@
 
 A lease is a row that its holder renews. Only the database's clock counts, so the hosts need not
 agree on the time. A process that has missed a renewal itself counts all others as alive: the cause
-(a suspended host, a database that was away) may have delayed them too.
+(a suspended host, an unreachable database) may have delayed them too.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ..log.transaction import Connection, execute
 if TYPE_CHECKING:
     from ..sql.database import Database
 
-# If less than this part of the lease was left at a renewal, a renewal before it was missed.
+# If less than this part of the lease is left at a renewal, the renewal before it was missed.
 MISSED = 0.25
 
 _NOW = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint"
-# A reader sees the rows as they were when its transaction began, so it compares with that time.
+# A reader sees the rows as of the begin of its transaction, so it compares with that time.
 _THEN = "(EXTRACT(EPOCH FROM now()) * 1000)::bigint"
 # RETURNING reads the row as it was before the statement: how much of the lease was left.
 _BEAT = f"""
@@ -37,7 +37,7 @@ _END = "DELETE FROM lease WHERE owner = %(owner)s"
 
 
 class LeaseConnection:
-    """The lease of one holder, and the connection over which it is renewed. Blocks."""
+    """One holder's lease, and the connection that renews it. Its methods block."""
 
     def __init__(self, database: Database, holder: str, kind: str, lease_s: float) -> None:
         self.holder = holder
@@ -54,7 +54,7 @@ class LeaseConnection:
         self._conn: Any = None
 
     def beat(self) -> int | None:
-        """Renew the lease; returns how many ms were left of it, or None if there was none.
+        """Renew the lease; returns how many ms of it were left, None if there was none.
 
         Raises:
             DatabaseUnreachable: try again.
@@ -74,12 +74,11 @@ class LeaseConnection:
         """End the lease.
 
         Raises:
-            DatabaseUnreachable: the lease ends by itself.
+            DatabaseUnreachable: the lease expires by itself.
         """
         self._run(_END)
 
     def close(self) -> None:
-        """End the connection."""
         conn, self._conn = self._conn, None
         if conn is not None:
             conn.close()
@@ -98,13 +97,13 @@ class LeaseConnection:
 
 
 class LeaseReader:
-    """Reads leases within one read transaction. Engines get one instead of a connection."""
+    """Reads leases within one read transaction. Engines get it instead of a connection."""
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
 
     def is_alive(self, own: str, holder: str, lease_s: float) -> bool:
-        """Return whether a holder's lease lasts; also True if this process cannot judge that.
+        """Return whether a holder's lease lasts; True if this process cannot judge that.
 
         Args:
             own: the name under which this process holds runs.

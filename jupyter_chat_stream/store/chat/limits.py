@@ -1,11 +1,11 @@
 """Limits: how many messages and runs one user, and all users together, may have at once.
 
-The transaction that would write does the counting, so of two messages at once one is refused. On
-Postgres several transactions write at once: a lock for each user lets one of that user's
-transactions count at a time. A message over the limit of a minute is refused, with the time until
-the next one is allowed. A run over the limit of active runs is refused, or waits for its turn
-(``due.find_due`` is fair). Messages for later are always bounded, because deleting a thread
-cancels all of its messages for later in one transaction.
+The transaction that writes also counts, so of two messages at once one is refused. On Postgres
+several transactions write at once: a lock for each user lets one of that user's transactions count
+at a time. A message over the limit of a minute is refused, with the time until the next one is
+allowed. A run over the limit of active runs is refused, or waits for its turn (``due.find_due`` is
+fair). Messages for later are always bounded, because deleting a thread cancels all of its messages
+for later in one transaction.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Over = Literal["refuse", "queue"]
 # Messages for later of one user. Cancelling them all takes 0.03 s on SQLite, 0.12 s on Postgres.
 MAX_LATER = 100
 MINUTE_MS = 60_000
-# A client that was refused should wait this long: how long a run lasts is not known.
+# A refused client should wait this long: nobody knows how long a run lasts.
 BUSY_RETRY_S = 5
 
 # The namespace of our advisory locks on Postgres: arbitrary, but the same in every version.
@@ -39,14 +39,14 @@ _HOLDS_ONE = (
 class LimitsHeld(Exception):
     """Another transaction holds this user's lock, and this transaction holds another user's.
 
-    The two could wait for each other for ever. The writer rolls the batch back and writes its
+    The two could wait for each other forever. The writer rolls the batch back and writes its
     operations one at a time: a transaction that holds no other user's lock may wait.
     """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The limits of a server; None is no limit."""
+    """The limits of a server; None: no limit."""
 
     messages_per_minute: int | None = None
     max_active_runs: int | None = None
@@ -58,7 +58,7 @@ def admit(tx: Transaction, owner: str, limits: Limits, deliver_ms: int | None) -
     """Check that a user may send one more message, or retry one.
 
     Args:
-        deliver_ms: the time at which the message is to be delivered, None for now.
+        deliver_ms: the time at which the message is delivered; None: now.
 
     Raises:
         LimitReached: with ``retry_after_s``.
@@ -101,7 +101,7 @@ def allowed_ms(delivered: list[int], most: int, wanted_ms: int) -> int:
         most: how many of them may be in one minute.
     """
     at_ms = wanted_ms
-    end = bisect_right(delivered, at_ms)  # how many are not after that time
+    end = bisect_right(delivered, at_ms)  # how many are not after ``at_ms``
     while end >= most and delivered[end - most] > at_ms - MINUTE_MS:
         at_ms = delivered[end - most] + MINUTE_MS
         end = bisect_right(delivered, at_ms, end)
@@ -111,9 +111,9 @@ def allowed_ms(delivered: list[int], most: int, wanted_ms: int) -> int:
 def _delivery_times(conn: Connection, owner: str, since_ms: int, most: int) -> list[int]:
     """List the times, in order, at which a user's messages were or will be delivered.
 
-    The list holds the ``most`` newest of each thread that changed since then. A message's time is
-    that of the last event that wrote it. A retry's time is that of its run, unless the retry
-    delivered the message: then the message counts, and the retry does not.
+    The list holds the ``most`` newest times of each thread that changed since ``since_ms``. A
+    message's time is that of the last event that wrote it. A retry's time is that of its run,
+    unless the retry delivered the message: then the message counts, and the retry does not.
     """
     for_later = (
         "SELECT run.deliver_ms FROM run JOIN thread ON thread.pk = run.thread "
@@ -176,7 +176,7 @@ def _lock(tx: Transaction, owner: str) -> None:
     Raises:
         LimitsHeld: another transaction has this lock, and this one has another user's.
     """
-    if tx.conn.dialect.name == "sqlite":  # there one transaction writes at a time anyway
+    if tx.conn.dialect.name == "sqlite":  # SQLite has one writing transaction at a time
         return
     params = {"kind": _LOCKS, "owner": owner}
     if tx.execute(f"SELECT pg_try_advisory_xact_lock({_KEY})", params).scalar():

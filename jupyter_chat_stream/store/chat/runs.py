@@ -46,7 +46,7 @@ MOST_LISTED = 1000  # runs on one page
 
 @dataclass(frozen=True, kw_only=True)
 class NewReply:
-    """A reply that is to be made; ``deliver_ms`` is the time of its message, None for now."""
+    """A reply to create; ``deliver_ms`` is the delivery time of its message, None: now."""
 
     parent_id: str | None
     model: str | None
@@ -58,7 +58,7 @@ class NewReply:
 
 @dataclass(frozen=True, kw_only=True)
 class NewRun:
-    """A run that was made, with its reply and itself as on the wire."""
+    """A new run, with its reply and itself as on the wire."""
 
     ref: RunRef
     reply: MessageRecord
@@ -79,13 +79,12 @@ def find_run(conn: Connection, owner: str, run_id: str) -> RunRef:
 
 
 def find_in_thread(conn: Connection, thread: ThreadRef, run_id: str) -> RunRef:
-    """Find a run of a thread by its id."""
     sql = _REF + "WHERE run.id = :id AND run.thread = :thread"
     return RunRef.of(execute(conn, sql, {"id": run_id, "thread": thread.pk}).one())
 
 
 def find_request(tx: Transaction, run: RunRef, request_id: str) -> InputRequestPart | None:
-    """Return a question in a run's message, answered or not."""
+    """Return a question in a run's message, answered or not; None if it is not there."""
     parts = read_message(tx.conn, run)["parts"]
     for part in parts:
         if part["kind"] == "input_request" and part["request_id"] == request_id:
@@ -94,14 +93,13 @@ def find_request(tx: Transaction, run: RunRef, request_id: str) -> InputRequestP
 
 
 def read_run(conn: Connection, run: RunRef) -> RunRecord:
-    """Read a run, as on the wire."""
     sql = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE pk = :pk"
     row = execute(conn, sql, {"pk": run.pk}).mappings().one()
     return rows.run_wire(row, run.thread.id, run.message_id)
 
 
 def read_begun_ms(conn: Connection, run: RunRef) -> int:
-    """Return the time at which work on a run first began, or at which the run was made."""
+    """Return when work on a run first began; before that, when the run was made."""
     sql = "SELECT COALESCE(started_ms, created_ms) FROM run WHERE pk = :pk"
     return int(execute(conn, sql, {"pk": run.pk}).scalar_one())
 
@@ -117,8 +115,8 @@ def list_runs(
     """Return the newest ``limit`` of a thread's runs, oldest first.
 
     Args:
-        before: the id of a run: only those made before it.
-        is_open: only those that have not ended.
+        before: the id of a run: only runs made before it.
+        is_open: only runs that have not ended.
 
     Raises:
         RunNotFound: ``before`` is no run of this thread.
@@ -147,7 +145,7 @@ def open_runs(conn: Connection, thread: ThreadRef) -> list[RunRef]:
 
 
 def count_by_status(conn: Connection) -> dict[str, int]:
-    """Count all runs; a status that no run has counts 0."""
+    """Count all runs; a status without runs counts 0."""
     found = execute(conn, "SELECT status, COUNT(*) FROM run GROUP BY status").fetchall()
     return {**dict.fromkeys(STATUSES, 0), **{row[0]: row[1] for row in found}}
 
@@ -206,7 +204,7 @@ def add_message(
 
 
 def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> NewRun:
-    """Write an empty reply and the run that fills it, which is due in its turn or for later."""
+    """Write an empty reply and its run, which is due in its thread's order or at ``deliver_ms``."""
     run_id, deliver_ms = tx.new_id(), reply.deliver_ms
     status: Status = "pending" if deliver_ms is None else "waiting"
     deliver_at = None if deliver_ms is None else iso(deliver_ms)
@@ -247,13 +245,13 @@ def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> NewRun:
 def end_run(
     tx: Transaction, run: RunRef, status: EndStatus, attempt: int, bodies: Sequence[Body] = ()
 ) -> None:
-    """End a run from outside its attempt, under the number of a new attempt (L4, L5)."""
+    """End a run from outside its attempt: a new attempt's number fences the old one (L4, L5)."""
     for body in (*bodies, Finalized(status=status)):
         tx.append(run.thread, body, run=run, attempt=attempt)
 
 
 def cancel(tx: Transaction, run: RunRef) -> bool:
-    """End a run as cancelled, whichever process holds it; False if it had ended."""
+    """Cancel a run, whichever process holds it; False if it had ended."""
     state = tx.run(run)
     if state["status"] in ENDS:
         return False
@@ -263,11 +261,11 @@ def cancel(tx: Transaction, run: RunRef) -> bool:
 
 
 def make_successor(tx: Transaction, run: RunRef, *, keep_parts: bool) -> NewRun:
-    """Make the new run that retries (a sibling) or continues an ended one.
+    """Make a new run that retries an ended one (a sibling) or continues it.
 
     Raises:
         RunNotEnded
-        RunRefused: an answer that the model declined cannot be continued.
+        RunRefused: a reply that the model refused cannot be continued.
     """
     state = tx.run(run)
     if state["status"] not in ENDS:

@@ -1,16 +1,15 @@
 """Schedules: messages that repeat.
 
-A schedule is a row with the time at which it is due next, and the sweep finds it. A tick compares
-that time with the one that was listed, in the transaction that sends. So of all processes that see
-the schedule due, one sends (L10: a time to wake). The time after that is the first after now, so
-all missed times together send one message.
+A schedule is a row with the time at which it is due next; the sweep finds it. A tick is a
+compare-and-set on that time, in the transaction that sends: of several processes, one sends (L10: a
+time to wake). The next time is the first after now, so after an outage a schedule sends once.
 
 ::
 
     created, resumed ─► due at next_ms ──tick──► message, reply and run; due at the next time
                              └── paused: no next time ── its thread is deleted: gone with it
 
-While the run of a schedule has not begun, its next times send nothing.
+While the run of a schedule's last message has not begun, a tick sends nothing.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ from .cron import next_after
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
-MAX_SCHEDULES = 100  # How many one user may have.
-MOST_DUE = 1000  # A longer list is cut: the next look finds the rest.
+MAX_SCHEDULES = 100  # that one user may have
+MOST_DUE = 1000  # A longer list is cut; the next sweep finds the rest.
 
 _COLUMNS = (
     "schedule.pk, schedule.id, schedule.thread, thread.id AS thread_id, content, cron, timezone, "
@@ -46,7 +45,7 @@ _FROM = "FROM schedule JOIN thread ON thread.pk = schedule.thread"
 
 @dataclass(frozen=True, kw_only=True)
 class DueSchedule:
-    """A schedule whose time has come: ``next_ms``, which a tick compares."""
+    """A schedule whose time has come; a tick compares ``next_ms``."""
 
     pk: int
     id: str
@@ -56,7 +55,7 @@ class DueSchedule:
 
 @dataclass(frozen=True, kw_only=True)
 class NewSchedule:
-    """A schedule that is to be made."""
+    """A schedule to create."""
 
     content: str
     cron: str
@@ -65,7 +64,7 @@ class NewSchedule:
     params: Params | None = None
 
 
-# ---------------------------------------------------------------- what the sweep calls
+# ---------------------------------------------------------------- called by the sweep
 
 
 def find_due(conn: Connection, now_ms: int) -> list[DueSchedule]:
@@ -88,7 +87,7 @@ def next_tick(conn: Connection, after_ms: int = -1) -> int | None:
 
 
 def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
-    """Send a due schedule's message; None if another process was first or nothing was sent."""
+    """Send a due schedule's message; None if another process was first or nothing is to be sent."""
     row = _look(tx, due)
     if row is None:
         return None
@@ -96,7 +95,7 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
         tx.execute("DELETE FROM schedule WHERE pk = :pk", {"pk": due.pk})
         return None
     try:
-        # If the clock was set back since the look, the same time must not come again.
+        # If the clock was set back since the sweep, the same time must not come again.
         after_ms = max(tx.now_ms, due.next_ms)
         next_ms = next_after(row["cron"], row["timezone"], after_ms)
     except InvalidInput as error:  # for example, a zone that no longer exists
@@ -115,15 +114,15 @@ def tick(tx: Transaction, due: DueSchedule) -> RunRef | None:
     return made.ref
 
 
-# ---------------------------------------------------------------- what commands call
+# ---------------------------------------------------------------- called by commands
 
 
 def create(
     tx: Transaction, owner: str, thread_id: str, new: NewSchedule
 ) -> tuple[ScheduleRecord, bool]:
-    """Make a schedule, or find the thread's identical one; True if it was made.
+    """Create a schedule, or find the thread's equal one; True if it was created.
 
-    So a cell that is run again makes no second schedule.
+    A cell that runs again therefore creates no second schedule.
 
     Raises:
         ThreadNotFound, TooManySchedules, InvalidInput
@@ -159,7 +158,7 @@ def create(
 def change(
     tx: Transaction, owner: str, schedule_id: str, changes: ScheduleChange
 ) -> ScheduleRecord:
-    """Change a schedule; a change of its times or a resume makes it due anew.
+    """Change a schedule; a change of cron, timezone or paused computes the next time again.
 
     Raises:
         ScheduleNotFound, InvalidInput
@@ -181,7 +180,7 @@ def change(
 
 
 def delete(tx: Transaction, owner: str, schedule_id: str) -> None:
-    """Delete a schedule; the messages that it has sent stay.
+    """Delete a schedule; its messages stay.
 
     Raises:
         ScheduleNotFound
@@ -210,10 +209,10 @@ def list_all(
     """Return the newest ``limit`` of an owner's schedules, of one thread or of all, oldest first.
 
     Args:
-        before: the id of a schedule, deleted or not: only those made before it.
+        before: the id of a schedule: only schedules made before it; it may be deleted.
 
     Raises:
-        ScheduleNotFound: ``before`` is no schedule's id.
+        ScheduleNotFound: ``before`` is not a schedule's id.
     """
     sql = f"SELECT {_COLUMNS} {_FROM} WHERE thread.owner = :owner AND NOT thread.deleted"
     params: Columns = {"owner": owner, "limit": limit}
@@ -228,7 +227,7 @@ def list_all(
 
 
 def _before(conn: Connection, owner: str, before: str) -> str:
-    """Return a page's condition. Ids sort by time, so a deleted schedule has a place too."""
+    """Return a page's SQL condition. Ids sort by time, so a deleted schedule still has a place."""
     try:
         return f" AND schedule.pk < {int(_find(conn, owner, before)['pk'])}"
     except ScheduleNotFound:

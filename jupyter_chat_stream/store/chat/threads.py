@@ -1,4 +1,4 @@
-"""Threads and preferences: what commands on them read and write."""
+"""Threads and preferences: reading them, and the steps of commands that change them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def find_thread(conn: Connection, owner: str, thread_id: str) -> ThreadRef:
 
 
 def find_record(conn: Connection, owner: str, thread_id: str) -> tuple[ThreadRef, ThreadRecord]:
-    """Find a thread that the owner may see, and read its fields in the same statement.
+    """Find a thread that the owner may see, and read its fields, in one statement.
 
     Raises:
         ThreadNotFound
@@ -86,7 +86,7 @@ def create_thread(
     """Find the thread of that name, or create it; True if it was created.
 
     Args:
-        project_others: other spellings of the project; a thread found under one of them moves.
+        project_others: other spellings of the project; a thread under one of them moves.
     """
     if name is not None:
         known = find_by_name(tx.conn, owner, project, name)
@@ -131,11 +131,11 @@ def _move_here(
 def change_thread(
     tx: Transaction, owner: str, thread_id: str, changes: ThreadChange
 ) -> ThreadRecord:
-    """Change fields of a thread; a field that has that value already is not written.
+    """Change fields of a thread; an unchanged value writes nothing.
 
     Raises:
-        ThreadNotFound, MessageNotFound: ``head`` names no message of it.
-        InvalidInput: ``head`` names a message that was not delivered.
+        ThreadNotFound, MessageNotFound: ``head`` is not a message of this thread.
+        InvalidInput: ``head`` is a message that was not delivered.
         Conflict: another thread has that name.
     """
     thread, now = find_record(tx.conn, owner, thread_id)
@@ -173,12 +173,12 @@ def list_threads(
 
     Args:
         q: a text that the name or the title must contain.
-        before: where the page begins: a thread's id, a time, or both (``time,id``). Both name a
-            place of the list even if that thread changes or is deleted.
+        before: where the page begins: a thread's id, a time, or both (``time,id``). The place stays
+            in the list even if that thread changes or is deleted.
 
     Raises:
         InvalidInput: ``before`` is none of the three.
-        ThreadNotFound: ``before`` is an id alone, of no thread of theirs.
+        ThreadNotFound: ``before`` is an id alone, and the owner has no such thread.
     """
     statement = select(table(ThreadRow)).where(
         col(ThreadRow.owner) == owner,
@@ -198,7 +198,7 @@ def list_threads(
 
 
 def _is_before(ms: int, pk: int | None, thread_id: str) -> ColumnElement[bool]:
-    """Return a page's condition. The id of a deleted thread shows when the thread was made."""
+    """Return a page's condition. A deleted thread's id sorts by the time of its creation."""
     updated = col(ThreadRow.updated_ms)
     earlier = col(ThreadRow.id) < thread_id if pk is None else col(ThreadRow.pk) < pk
     return or_(updated < ms, and_(updated == ms, earlier))
@@ -213,7 +213,7 @@ def _place_of(conn: Connection, owner: str, before: str) -> tuple[int, int | Non
     sql = "SELECT updated_ms, pk, deleted FROM thread WHERE owner = :owner AND id = :id"
     row = execute(conn, sql, {"owner": owner, "id": thread_id}).first()
     if is_id(thread_id) and not time:
-        if row is None or row[2]:  # the deletion has moved it in the list
+        if row is None or row[2]:  # the deletion has moved the thread in the list
             raise ThreadNotFound(thread_id)
         return row[0], row[1], thread_id
     try:
@@ -232,7 +232,7 @@ def find_message(conn: Connection, thread: ThreadRef, message_id: str) -> int:
     """Find the key of a message of this thread.
 
     Raises:
-        MessageNotFound: it is not one of this thread's.
+        MessageNotFound: it is not in this thread.
     """
     sql = "SELECT pk FROM message WHERE id = :id AND thread = :thread"
     pk: int | None = execute(conn, sql, {"id": message_id, "thread": thread.pk}).scalar()
@@ -245,11 +245,11 @@ def check_place(conn: Connection, thread: ThreadRef, message_id: str, field: str
     """Check that a message was delivered, so that it may be a parent or the head.
 
     A message for later gets the head as its parent when it is delivered. If that head were below
-    the message itself, the branch would be a circle.
+    the message itself, the branch would be a cycle.
 
     Raises:
-        MessageNotFound: it is not one of this thread's.
-        InvalidInput: neither it nor the message that it answers was delivered.
+        MessageNotFound: the message is not in this thread.
+        InvalidInput: the message, or the message that it answers, was not delivered.
     """
     find_message(conn, thread, message_id)
     sql = (
@@ -267,7 +267,6 @@ def check_place(conn: Connection, thread: ThreadRef, message_id: str, field: str
 
 
 def read_preferences(conn: Connection, owner: str) -> PreferencesRecord:
-    """Read a user's preferences."""
     into = table(PreferenceRow)
     row = conn.execute(select(into).where(into.c.owner == owner)).mappings().first()
     return {
@@ -279,7 +278,6 @@ def read_preferences(conn: Connection, owner: str) -> PreferencesRecord:
 
 
 def write_preferences(tx: Transaction, owner: str, changes: PreferencesChange) -> PreferencesRecord:
-    """Change a user's preferences."""
     into = table(PreferenceRow)
     fresh: PreferencesRecord = {**read_preferences(tx.conn, owner), **changes}
     tx.conn.execute(into.delete().where(into.c.owner == owner))

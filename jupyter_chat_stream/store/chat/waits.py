@@ -1,9 +1,9 @@
 """Waits: messages for later, and questions to a person.
 
-A waiting run takes no coroutine, no lease and no memory. The transaction that sets its status
-also writes to the log what the run waits for (L10). A message for later is visible at once, but it
-is on no branch and in no queue before its time. Its delivery gives the message a parent, makes the
-reply the thread's head, and puts the run into the queue.
+A waiting run takes no coroutine, no lease and no memory. The transaction that sets its status also
+writes to the log what the run waits for (L10). A message for later is visible at once, but it is on
+no branch and in no queue before its time. Its delivery sets the message's parent, makes the reply
+the thread's head, and puts the run into the queue.
 
 ::
 
@@ -23,7 +23,7 @@ from ...shared.records import InputRequestPart, MessageRecord
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..sql import rows
 
-MAX_AHEAD_MS = 5 * 366 * 86_400_000  # No time may be further ahead: about five years.
+MAX_AHEAD_MS = 5 * 366 * 86_400_000  # the latest delivery time: about five years from now
 JOINS_HEAD = "joins_head"  # in a run's params: the parent is the head at the time of delivery
 
 
@@ -57,7 +57,7 @@ def deliver_message(
 
 
 def withdraw(tx: Transaction, run: RunRef) -> None:
-    """Cancel the message of a run that is cancelled before the message was delivered."""
+    """Cancel the message of a cancelled run if the message was not delivered."""
     sql = "SELECT deliver_ms FROM run WHERE pk = :pk"
     if tx.execute(sql, {"pk": run.pk}).scalar() is None:
         return
@@ -68,9 +68,9 @@ def withdraw(tx: Transaction, run: RunRef) -> None:
 
 
 def send_again(tx: Transaction, run: RunRef, message_id: str | None) -> None:
-    """Deliver a message that was withdrawn: its run is to be retried.
+    """Deliver a withdrawn message, because its run is retried.
 
-    An imported reply may have no message: then there is nothing to deliver.
+    An imported reply may have no message; nothing is delivered then.
     """
     if message_id is None:
         return
@@ -80,7 +80,7 @@ def send_again(tx: Transaction, run: RunRef, message_id: str | None) -> None:
 
 
 def open_question(conn: Connection, run: RunRef) -> InputRequestPart | None:
-    """Return the question in a run's message that has no answer yet."""
+    """Return the unanswered question in a run's message; None if there is none."""
     parts = _message(conn, run.thread, "pk", run.message_pk)["parts"]
     for part in parts:
         if part["kind"] == "input_request" and part["by"] is None:
@@ -89,7 +89,7 @@ def open_question(conn: Connection, run: RunRef) -> InputRequestPart | None:
 
 
 def expired(question: InputRequestPart) -> Failed:
-    """Return the failure of a run whose question got no answer in time."""
+    """Return the failure of a run whose question was not answered in time."""
     return Failed(
         code="input_expired",
         message=f"Nobody answered by {question['expires_at']}. Retry to be asked again.",
@@ -103,7 +103,7 @@ def _joins_head(conn: Connection, run: RunRef) -> bool:
 
 
 def _hangs_on(conn: Connection, head: str | None, message_id: str | None) -> bool:
-    """Return whether a message is on the branch that ends with the head; UNION ends any cycle."""
+    """Return whether a message is on the head's branch; UNION ends any cycle."""
     sql = (
         "WITH RECURSIVE branch(id) AS (SELECT id FROM message WHERE id = :head UNION "
         "SELECT message.parent_id FROM branch JOIN message ON message.id = branch.id "
@@ -121,7 +121,7 @@ def _message(conn: Connection, thread: ThreadRef, key: str, value: Any) -> Messa
 def _rewrite(
     tx: Transaction, thread: ThreadRef, message: MessageRecord, run: RunRef | None = None
 ) -> Event:
-    """Append an event that replaces a message, and fold the event into the message's row."""
+    """Append an event that replaces a message, and fold it into the message's row."""
     whole = written(message)
     event = tx.append(thread, MessageWritten(message=whole), run=run)
     sql = "UPDATE message SET status = :status, parent_id = :parent_id, seq = :seq WHERE id = :id"
