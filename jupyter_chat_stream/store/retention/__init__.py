@@ -1,1 +1,1 @@
-"""What is taken away in time: old text, old threads, and unused disk space."""
+"""What is deleted in time: old text, old threads, and unused disk space."""

@@ -2,12 +2,12 @@
 
 ::
 
-    quiet threads marked ──► deleted threads purged ──► ended runs compacted ──► room given back
+    quiet threads marked ──► deleted threads purged ──► ended runs compacted ──► space returned
 
 One process at a time holds the ``CleanupLease``, a row in the database that every step checks in
 its own transaction; if the process dies, another takes over. Two processes at once would only do
-work twice, because each step checks that the rows still are as they were read. ``plan`` counts what
-there is to do, ``collect`` does it at once, ``housekeeping`` does it in the background.
+work twice, because each step checks that the rows still are as they were read. ``plan`` counts the
+work, ``collect`` does it at once, ``housekeeping`` does it in the background.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = logging.getLogger("jupyter_chat_stream.store")
 
 DAY_MS = 24 * 60 * 60 * 1000
 PURGE_AFTER_MS = DAY_MS  # from the mark to the purge
-KEEP_BYTES = 1024 * 1024  # of unused space stay in the file, because it is soon used again
+KEEP_BYTES = 1024 * 1024  # of unused space stay in the file, which soon uses it again
 LEASE_MS = 60_000
 PAGE_ROWS = 64  # threads or runs in one listing
 _LEASE_KEY = "housekeeping"
@@ -61,7 +61,7 @@ class Policy:
 
 @dataclass(kw_only=True)
 class Counts:
-    """The work that was done; ``longest_step_s`` is the longest time of a step in the writer."""
+    """The work done; ``longest_step_s`` is the longest time of a step in the writer."""
 
     expired_threads: int = 0
     purged_threads: int = 0
@@ -77,7 +77,7 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The work that a collection would do now."""
+    """The work that a collection would do now, counted."""
 
     threads_to_expire: int
     threads_to_purge: int
@@ -116,10 +116,10 @@ def collect(
     progress: Callable[[Counts], None] | None = None,
     pause: Callable[[float], None] = time.sleep,
 ) -> Counts:
-    """Do all work on this thread; live commits come between the steps.
+    """Do all work on this thread, in steps between which live commits come.
 
     Raises:
-        DatabaseBusy: another process is doing it.
+        DatabaseBusy: another process holds the cleanup lease.
         StoreError: the database cannot be used; the steps before that are done.
     """
     lease = CleanupLease(store.new_id())
@@ -160,7 +160,7 @@ def tidy(
 ) -> Steps[None]:
     """Do all work step by step.
 
-    ``known`` are the ids of threads and runs already logged as damaged: they are not logged again.
+    ``known`` are the ids of damaged threads and runs, which are not logged again.
     """
     work = _Tidying(policy, counts, budget or Budget(), set() if known is None else known)
     if policy.retention_ms is not None:
@@ -172,7 +172,7 @@ def tidy(
 
 
 class _Tidying:
-    """One round: every listed thread and run is handled once."""
+    """One round, which handles every listed thread and run once."""
 
     def __init__(self, policy: Policy, counts: Counts, budget: Budget, known: set[str]) -> None:
         self.budget = budget
@@ -217,7 +217,7 @@ class _Tidying:
                 after = thread.pk
 
     def _guarded(self, what: RunRef | ThreadRef, steps: Steps[None]) -> Steps[None]:
-        """Do the steps of one thread or run; log it if it is damaged, and let the others go on."""
+        """Do the steps of one thread or run. If it is damaged, log it; the round goes on."""
         try:
             yield from steps
         except NotFound:
@@ -267,16 +267,15 @@ class CleanupLease:
     clock: Callable[[], float] = field(default=time.perf_counter)
 
     def take(self, tx: Transaction) -> bool:
-        """Take the lease; False if another process holds it."""
         holder, until_ms = self._read(tx)
-        # An end that is further away than LEASE_MS was set by a wrong clock: ignore it.
+        # A wrong clock set an end that is further away than LEASE_MS: ignore it.
         if holder not in (None, self.name) and tx.now_ms < until_ms <= tx.now_ms + LEASE_MS:
             return False
         self._write(tx, self.name, tx.now_ms + LEASE_MS)
         return True
 
     def holding(self, step: Write, counts: Counts) -> Callable[[Transaction], tuple[Any, float]]:
-        """Wrap a step: it checks the lease first, and returns its duration in seconds too."""
+        """Wrap a step so that it checks the lease first and also returns its duration in s."""
 
         def work(tx: Transaction) -> tuple[Any, float]:
             begun = self.clock()
@@ -297,7 +296,6 @@ class CleanupLease:
         return work
 
     def give_back(self, tx: Transaction) -> None:
-        """End the lease, so that another process can take it."""
         if self._read(tx)[0] == self.name:
             tx.execute("DELETE FROM meta WHERE key = :key", {"key": _LEASE_KEY})
 
@@ -309,7 +307,7 @@ class CleanupLease:
         return str(held["by"]), int(held["until_ms"])
 
     def _write(self, tx: Transaction, name: str, until_ms: int) -> None:
-        # If two processes take the lease at once on Postgres, the second one holds it from then on.
+        # If two processes take the lease at once on Postgres, the second one then holds it.
         value = json.dumps({"by": name, "until_ms": until_ms})
         tx.execute(
             "INSERT INTO meta (key, value) VALUES (:key, :value) "

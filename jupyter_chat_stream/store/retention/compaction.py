@@ -1,11 +1,11 @@
-"""Compaction: deltas of ended messages leave the log step by step, and a hash of them stays (L2).
+"""Compaction: step by step, ended messages' deltas leave the log, and a hash of them stays (L2).
 
 ::
 
-    ended run ──fold, page by page──► as its row says? ──no──► left as it is: evidence
+    ended run ──fold, page by page──► equal to its row? ──no──► left as it is: evidence
                                            │ yes
                                            ▼ in one transaction: the hash, the first deltas
-                                      taken out in part ──more, in each step──► compacted
+                                      partly deleted ──more, in each step──► compacted
 
 An ended run's log never changes (L4), so it is folded outside the writer. After every step rows,
 hash and log agree, and a reader of any cursor gets events or a snapshot (L6). The next process
@@ -35,14 +35,14 @@ T = TypeVar("T")
 
 PAGE = 512  # events in one page of the fold: about 1 ms of the interpreter
 JOIN_EVERY = 16  # pages after which the texts of the folded deltas are joined
-# Deltas and bytes of text in one slice, and slices that are read at once.
+# Deltas and bytes of text in one slice, and slices in one reading.
 SLICE, SLICE_BYTES, SLICES = 512, 128 * 1024, 8
 SLICE_COLUMNS = "seq, text"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompactionResult:
-    """The deltas that were taken out of the log, and the bytes of their text."""
+    """The number of deleted deltas, and the bytes of their text."""
 
     deltas: int
     text_bytes: int
@@ -60,7 +60,7 @@ class _Deltas:
 
 @dataclass(frozen=True, kw_only=True)
 class _Slice:
-    """The next deltas to take out: those after ``after``, up to ``last``."""
+    """The next deltas to delete: those after ``after``, up to ``last``."""
 
     after: int
     first: int
@@ -71,7 +71,7 @@ class _Slice:
 
 @dataclass(kw_only=True)
 class _Page:
-    """What a page of a run's log held."""
+    """The content of one page of a run's log."""
 
     first: int | None = None
     last: int = 0
@@ -81,11 +81,11 @@ class _Page:
 
 
 def compact(tx: Transaction, run: RunRef) -> int:
-    """Delete the deltas of an ended run in this one transaction. Returns how many there were.
+    """Delete the deltas of an ended run in this one transaction; returns their number.
 
     Raises:
         RunNotEnded: its deltas are still needed.
-        FoldError: its message is not what they fold to.
+        FoldError: its message is not equal to their fold.
     """
     return within(tx, compact_run(run, budget=Budget(step_s=float("inf")))).deltas
 
@@ -93,7 +93,7 @@ def compact(tx: Transaction, run: RunRef) -> int:
 def find_compactable(
     conn: Connection, cutoff_ms: int, after: tuple[int, int], limit: int
 ) -> list[tuple[tuple[int, int], RunRef]]:
-    """List runs that ended before the cutoff and have deltas, with the place to go on after."""
+    """List runs that ended before the cutoff and have deltas, each with the next page's cursor."""
     sql = (
         f"SELECT {RunRef.COLUMNS}, run.ended_ms {RunRef.TABLES} "
         "LEFT JOIN compaction ON compaction.run = run.pk "
@@ -107,12 +107,12 @@ def find_compactable(
 
 
 def compact_run(run: RunRef, *, budget: Budget) -> Steps[CompactionResult]:
-    """Take the deltas of an ended run out, as much in each step as the budget allows.
+    """Delete the deltas of an ended run, in steps within the budget.
 
     Raises:
         RunNotEnded: its deltas are still needed.
         RunNotFound: it was purged since it was listed.
-        FoldError: its message is not what they fold to; nothing was taken out.
+        FoldError: its message is not equal to their fold; nothing was deleted.
         Conflict: another process is compacting the run.
     """
     begun = yield Read(work=lambda conn: _begun(conn, run))
@@ -149,7 +149,7 @@ def digest(message: MessageRecord) -> str:
     return hashlib.sha256(canonical(message).encode()).hexdigest()
 
 
-# ---------------------------------------------------------------------- what a run's deltas are
+# ---------------------------------------------------------------------- reading a run's deltas
 
 
 def _begun(conn: Connection, run: RunRef) -> tuple[_Deltas, int] | None:
@@ -222,7 +222,7 @@ def _fold_page(
 
 
 def _apply(run: RunRef, fold: list[MessageFold], row: Sequence[Any]) -> None:
-    """Fold a row of the log; one that is folded already is skipped."""
+    """Fold a row of the log; skip a row that was folded already."""
     seq, type_, _, _, _, part, kind, text, _ = row
     if type_ == "delta" and fold and isinstance(text, str):
         fold[0].append(part, kind, text, seq)
@@ -245,13 +245,13 @@ def _compared(conn: Connection, run: RunRef, fold: list[MessageFold]) -> str:
     return stored
 
 
-# ---------------------------------------------------------------------- taking them out
+# ---------------------------------------------------------------------- deleting them
 
 
 def _read_slices(
     run: RunRef, after: int, upto: int, left: int
 ) -> Callable[[Connection], list[_Slice]]:
-    """Make the function that reads the next slices; a slice is deleted as a whole or not."""
+    """Make the function that reads the next slices; a slice is deleted whole or not at all."""
     tail = (
         f"FROM (SELECT {SLICE_COLUMNS} FROM event WHERE thread = :thread AND seq > :after AND "
         f"seq <= :upto AND run = :run AND type = 'delta' ORDER BY seq LIMIT {SLICE}) AS slice"
@@ -297,7 +297,7 @@ def _delete_slices(
     is_begun: bool,
     budget: Budget,
 ) -> Callable[[Transaction], int]:
-    """Make the step that deletes slices, at least one. It returns how many."""
+    """Make the step that deletes slices, at least one; the step returns their number."""
 
     def work(tx: Transaction) -> int:
         is_over = budget.start()
@@ -322,7 +322,7 @@ def _delete_slices(
 
 
 def _begin(tx: Transaction, run: RunRef, whole: _Deltas, status: str) -> None:
-    """Write the hash down, in the transaction that takes the first deltas out (L2)."""
+    """Write the hash, in the transaction that deletes the first deltas (L2)."""
     known = tx.execute("SELECT 1 FROM compaction WHERE run = :run", {"run": run.pk}).first()
     _expect(status in ENDS and known is None, run)
     tx.execute(

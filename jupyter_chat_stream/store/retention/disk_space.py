@@ -1,4 +1,4 @@
-"""Disk space: unused pages of a SQLite file go back to the disk, a few in each step.
+"""Disk space: unused pages of a SQLite file are returned to the disk, a few in each step.
 
 New files can shrink (``auto_vacuum``). A command rebuilds the file of an older release once, while
 no other process has it open. Postgres manages its space by itself.
@@ -36,9 +36,9 @@ class Room:
 
 
 def is_log_long(path: Path | None) -> bool:
-    """Return whether SQLite's write-ahead log waits for a checkpoint; pause ``REST_S`` for it.
+    """Return whether SQLite's write-ahead log waits for a checkpoint: then pause for ``REST_S``.
 
-    Without a pause the log would grow until a checkpoint has to delay commits.
+    Without the pause the log would grow until a checkpoint has to delay commits.
     """
     try:
         return path is not None and Path(f"{path}-wal").stat().st_size > CHECKPOINT_BYTES
@@ -63,9 +63,9 @@ def read_room(conn: Connection) -> Room | None:
 
 
 def give_back(*, keep_bytes: int, budget: Budget) -> Steps[int]:
-    """Return unused pages to the disk, all but ``keep_bytes``. Returns the number of bytes.
+    """Return unused pages, all but ``keep_bytes``, to the disk; returns the number of bytes.
 
-    The file itself is shorter with the next checkpoint.
+    The file itself becomes shorter at the next checkpoint.
     """
     room: Room | None = yield Read(work=read_room)
     if room is None or not room.can_shrink:
@@ -85,7 +85,7 @@ def _give_back_pages(most: int, budget: Budget) -> Callable[[Transaction], int]:
         is_spent = budget.start()
         before = _free(tx)
         for number in range(1, min(before, most) + 1):
-            # One page each: for more, the driver would stop after the first row of the result.
+            # One page at a time: for more, the driver would stop after the result's first row.
             tx.execute("PRAGMA incremental_vacuum(1)")
             if number % PAGES_AT_ONCE == 0 and is_spent():
                 break
@@ -99,7 +99,7 @@ def _free(tx: Transaction) -> int:
 
 
 def rebuild(path: Path, page_bytes: int) -> None:
-    """Write a file of an older release anew, so that it is small and can shrink from then on.
+    """Rebuild a file of an older release, so that it is small and can shrink from then on.
 
     Raises:
         DatabaseBusy: another process has it open.
@@ -114,7 +114,7 @@ def rebuild(path: Path, page_bytes: int) -> None:
     with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as conn:
         try:
             was = conn.execute("PRAGMA journal_mode").fetchone()[0]
-            # Only a process that is alone may leave WAL, and in WAL a page keeps its size.
+            # Only the sole process may leave WAL, and in WAL the size of a page is fixed.
             if conn.execute("PRAGMA journal_mode=DELETE").fetchone()[0] != "delete":
                 raise DatabaseBusy(_BUSY)
             conn.execute(f"PRAGMA page_size={int(page_bytes)}")

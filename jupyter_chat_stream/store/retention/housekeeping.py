@@ -2,8 +2,8 @@
 
 About every ``housekeeping_interval_s`` it tries to take the cleanup lease, which one process of a
 database holds at a time, and does one round of work. A step that writes waits until the writer is
-idle, and a pause of several times its length follows, so that a live commit waits for one step at
-most, of a few ms. The next round does the rest.
+idle, and a pause of several times its length follows, so a live commit waits for one step at most
+(a few ms). The next round does the rest.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from .steps import Budget, Read, Step, Steps
 
 log = logging.getLogger("jupyter_chat_stream.housekeeping")
 
-FIRST_S = 30.0  # The first round comes no later: some servers do not live for an interval.
+FIRST_S = 30.0  # The first round comes this early: some servers run for less than an interval.
 PAUSE_S, PAUSE_TIMES = 0.01, 4.0  # after a step: PAUSE_TIMES its length, and at least PAUSE_S
-QUIET_S, QUIET_TRIES = 0.002, 50  # checks for an idle writer, before the step is written anyway
-GIVE_BACK_WITHIN_S = 1.0  # otherwise the lease ends by itself
+QUIET_S, QUIET_TRIES = 0.002, 50  # between checks for an idle writer; then the step writes anyway
+GIVE_BACK_WITHIN_S = 1.0  # after this time the lease is left to expire
 
 
 class Housekeeping:
@@ -50,16 +50,15 @@ class Housekeeping:
         self._budget = budget or Budget()
         self._rand = rand
         self._make_lease = make_lease
-        self._known: set[str] = set()  # ids of damaged threads and runs that were logged
+        self._known: set[str] = set()  # ids of damaged threads and runs, logged already
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
 
     def start(self) -> None:
-        """Begin to clean up at intervals."""
         self._task = asyncio.get_running_loop().create_task(self._work(), name="housekeeping")
 
     async def stop(self) -> None:
-        """End between two steps; a step that the writer has already is still committed."""
+        """End between two steps; a step that the writer has begun is still committed."""
         self._is_stopping = True
         if self._task is not None:
             self._task.cancel()
@@ -87,7 +86,7 @@ class Housekeeping:
         try:
             await self._drive(steps, lease)
         except CleanupLeaseLost:
-            pass  # a step took too long; the process that took the lease goes on
+            pass  # a step took too long; the process that has the lease now goes on
         finally:
             steps.close()
             self._tell(before, time.perf_counter() - begun)

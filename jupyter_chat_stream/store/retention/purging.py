@@ -5,9 +5,9 @@
     quiet for retention_days ──► marked deleted, by the usual event ──a day──► purged, in steps
     deleted by a person ─────────────────┘
 
-A thread with an open run (one that waits counts) stays, and so does a quiet one with a schedule
-that is not paused. A purge begins with the thread's first event, by which ``verify`` knows that it
-has begun; it ends with the thread's row. Between the two no reader can open the thread.
+A thread with an open run (a waiting run counts) stays, and so does a quiet thread with an active
+schedule. A purge first deletes the thread's first event, by which ``verify`` knows that a purge has
+begun, and last the thread's row. Between the two no reader can open the thread.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from ..chat.threads import mark_deleted
 from ..log.transaction import ThreadRef, Transaction, execute
 from .steps import Budget, Read, Steps, Write
 
-# Rows deleted in one statement: few of the tables with large rows, because the budget is checked
-# only after each statement.
+# Rows deleted in one statement. The tables with large rows have fewer, because the budget is
+# checked only after each statement.
 AT_ONCE = {"event": 64, "message": 1}
 AT_ONCE_ELSE = 16
 
@@ -39,7 +39,7 @@ DELETED = f"deleted AND updated_ms < :cutoff AND NOT {_OPEN}"
 def find_threads(
     conn: Connection, which: str, cutoff_ms: int, after: int, limit: int
 ) -> list[ThreadRef]:
-    """List threads that are ``QUIET`` or ``DELETED`` since the cutoff, by their keys."""
+    """List the threads, by key, that have been ``QUIET`` or ``DELETED`` since the cutoff."""
     sql = f"SELECT pk, id FROM thread WHERE pk > :after AND {which} ORDER BY pk LIMIT :limit"
     params = {"cutoff": cutoff_ms, "after": after, "limit": limit}
     return [ThreadRef(pk=row[0], id=row[1]) for row in execute(conn, sql, params).fetchall()]
@@ -59,10 +59,10 @@ def expire(thread: ThreadRef, cutoff_ms: int) -> Steps[bool]:
 
 
 def purge(thread: ThreadRef, cutoff_ms: int, *, budget: Budget) -> Steps[int]:
-    """Delete all rows of a deleted thread. Returns how many.
+    """Delete all rows of a deleted thread; returns their number.
 
     Raises:
-        Conflict: its log holds no event of its deletion; it was left as it is.
+        Conflict: its log has no event of its deletion; the thread was left as it is.
     """
     if not (yield Read(work=lambda conn: _log_says_deleted(conn, thread))):
         raise Conflict(f"Thread {thread.id!r} is marked deleted, but no event says so; it stays.")
@@ -76,9 +76,9 @@ def purge(thread: ThreadRef, cutoff_ms: int, *, budget: Budget) -> Steps[int]:
 
 
 def owned_tables() -> list[tuple[str, str]]:
-    """Return the tables whose rows belong to a thread, and the key of a row in each.
+    """Return the tables whose rows belong to a thread, each with the name of its key.
 
-    The log comes first, then each table before those that its rows refer to.
+    The log comes first, then each table before the tables that its rows refer to.
     """
     found = []
     for table in reversed(SQLModel.metadata.sorted_tables):
@@ -91,7 +91,7 @@ def owned_tables() -> list[tuple[str, str]]:
 def _delete_rows(
     thread: ThreadRef, cutoff_ms: int, budget: Budget
 ) -> Callable[[Transaction], tuple[int, bool]]:
-    """Make the step that deletes rows within the budget. It returns (rows, is it the last)."""
+    """Make the step that deletes rows within the budget; it returns (rows, whether it was last)."""
 
     def work(tx: Transaction) -> tuple[int, bool]:
         is_spent = budget.start()
@@ -128,6 +128,6 @@ def _log_says_deleted(conn: Connection, thread: ThreadRef) -> bool:
     body = execute(conn, sql, {"thread": thread.pk}).scalar()
     if body is not None:
         return bool(json.loads(body)["thread"].get("deleted"))
-    # A purge deletes the log first: if no event is left, a purge had begun.
+    # A purge deletes the log first: no event means that a purge has begun.
     sql = "SELECT 1 FROM event WHERE thread = :thread LIMIT 1"
     return execute(conn, sql, {"thread": thread.pk}).first() is None

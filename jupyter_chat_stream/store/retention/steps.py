@@ -1,8 +1,8 @@
-"""Work in small steps: a generator yields what to read or write next, and a driver does it.
+"""Work in small steps: a generator yields its next reading or writing, and a driver does it.
 
 So the same work can be done in the background beside live commits, at once for a command, or within
-one transaction. A step that reads may be done twice, if the connection was lost. A step that writes
-first checks that the rows are as they were read, because other transactions may have come between.
+one transaction. A reading step may be repeated if the connection is lost. A writing step first
+checks that the rows are as they were read, because other transactions may have come between.
 ``Budget`` bounds the time of one step in the writer; the next step does the rest.
 """
 
@@ -19,19 +19,19 @@ from ..log.transaction import Transaction
 
 T = TypeVar("T")
 
-STEP_S = 0.002  # The work of one step; with its commit it stays well below 10 ms.
+STEP_S = 0.002  # of work in one step: with its commit, a step stays well below 10 ms
 
 
 @dataclass(frozen=True, kw_only=True)
 class Read:
-    """Something to read, in a read transaction of its own."""
+    """A step that reads, in a read transaction of its own."""
 
     work: Callable[[Connection], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Write:
-    """Something to write in one transaction, under the locks of these threads."""
+    """A step that writes in one transaction, under the locks of these threads."""
 
     work: Callable[[Transaction], Any]
     threads: tuple[int, ...] = ()
@@ -43,19 +43,19 @@ Steps = Generator[Step, Any, T]
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How long one step may take, in seconds; at least one piece of work is done in each."""
+    """How many seconds one step may take; each step does at least one piece of work."""
 
     step_s: float = STEP_S
     clock: Callable[[], float] = field(default=time.perf_counter)
 
     def start(self) -> Callable[[], bool]:
-        """Begin a step; returns a function that returns whether the step's time is over."""
+        """Begin a step; returns a function that tells whether the step's time is over."""
         end = self.clock() + self.step_s
         return lambda: self.clock() >= end
 
 
 def drive(steps: Steps[T], do: Callable[[Step], Any]) -> T:
-    """Do one step after another on this thread. The generator may handle a step's error."""
+    """Do all steps on this thread. The generator may handle a step's error."""
     act: Callable[[], Step] = lambda: next(steps)  # noqa: E731
     while True:
         try:
@@ -72,7 +72,7 @@ def drive(steps: Steps[T], do: Callable[[Step], Any]) -> T:
 
 
 def within(tx: Transaction, steps: Steps[T]) -> T:
-    """Do all steps in one transaction, for work that is known to be small."""
+    """Do all steps in one transaction; the work must be small."""
 
     def do(step: Step) -> Any:
         tx.flush()
