@@ -1,1 +1,1 @@
-"""The database itself: opening it, its tables and rows, and news of commits."""
+"""The database: opening it, its tables and rows, and notices of commits."""

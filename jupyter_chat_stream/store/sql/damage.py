@@ -1,8 +1,8 @@
-"""Damaged rows: rows that no code of ours has written like that. They are found when read.
+"""Damaged rows: rows that none of our code wrote as they are. They are found when read.
 
 ``checked`` turns every error of reading a row into ``DamagedRow``, which names the row. A list or
-an export shows a substitute for a damaged row, so that the rest of its thread can be read;
-``jupyter chat-stream check`` lists the damaged rows. They are never changed: they are evidence.
+an export shows a substitute for a damaged row, so that the rest of its thread can be read.
+``jupyter chat-stream check`` lists the damaged rows. Nothing changes them: they are evidence.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _FIELDS_OF_PART = {
 
 @contextmanager
 def checked(thread_id: str, table: str, row: object) -> Iterator[None]:
-    """Raise an error of the block as a ``DamagedRow`` that names the row."""
+    """Turn an error of the block into a ``DamagedRow`` that names the row."""
     try:
         yield
     except DamagedRow:
@@ -57,11 +57,10 @@ def checked(thread_id: str, table: str, row: object) -> Iterator[None]:
 
 
 class _Misfit(ValueError):
-    """A column does not hold what it should. The message names the column, never its content."""
+    """A column with an invalid value. The message names the column, never its content."""
 
 
 def check_thread(thread: ThreadRecord) -> None:
-    """Check the texts of a thread."""
     _expect_texts(thread, "id", "owner")
     _expect_texts(thread, "name", "title", "project", "model", "system", "head", or_none=True)
 
@@ -145,7 +144,7 @@ def _expect_texts(values: Mapping[str, object], *names: str, or_none: bool = Fal
 
 
 def readable(read: Callable[[], T], instead: Callable[[DamagedRow], T]) -> T:
-    """Return what ``read`` returns, or the substitute if its row is damaged."""
+    """Return the result of ``read``, or the substitute if its row is damaged."""
     try:
         return read()
     except DamagedRow as damage:
@@ -153,7 +152,7 @@ def readable(read: Callable[[], T], instead: Callable[[DamagedRow], T]) -> T:
 
 
 def message_instead(row: Row, thread_id: str, damage: DamagedRow) -> MessageRecord:
-    """Return the substitute for a damaged message: it has failed, and says why."""
+    """Return the substitute for a damaged message: a failed one, with the damage as its error."""
     status: Status = row["status"] if row["status"] in STATUSES else "failed"
     is_user = row["role"] == "user"
     message: WrittenMessage = {
@@ -175,7 +174,6 @@ def message_instead(row: Row, thread_id: str, damage: DamagedRow) -> MessageReco
 
 
 def run_instead(row: Row, thread_id: str, message_id: str, damage: DamagedRow) -> RunRecord:
-    """Return the substitute for a damaged run."""
     ended_at = None if row["ended_ms"] is None else _time(row["ended_ms"])
     is_known = row["status"] in STATUSES
     return {

@@ -3,7 +3,7 @@
 SQLite is the default: the file has a write-ahead log and mode 0600. Checkpoints have a thread of
 their own, because a checkpoint on the committing connection stalls it for tens of ms. ``sqlite://``
 means a scratch file in a folder that ``close`` removes. postgres.py holds what Postgres needs. A
-database that cannot be read, or that is not ours, is refused and left as it is.
+database that is unreadable, or not ours, is refused and left as it is.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ from .watch import FileWatch, HeldFile
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
-# A commit writes whole pages. Measured, written for each byte of an answer that comes in pieces of
-# five: 1300 with SQLite's 4096, 830 with this, with less CPU where many threads are live.
+# A commit writes whole pages. Bytes written for each byte of an answer in pieces of five bytes
+# (measured): 1300 with SQLite's 4096, 830 with this, and less CPU if many threads are live.
 PAGE_BYTES = 2048
 BUSY_TIMEOUT_MS = 10_000
 BUSY_PAUSE_S = 0.02
@@ -58,18 +58,18 @@ CHECKPOINT_INTERVAL_S = 1.0
 # A write-ahead log this long is moved into the file even under load, although each checkpoint
 # delays a commit by the time the disk takes.
 CHECKPOINT_BYTES = 16 * 1024 * 1024
-# A write-ahead log this long is cut to nothing: it grows so far only under a load without a pause.
+# A write-ahead log this long is truncated: it grows so far only under a load without a pause.
 TRUNCATE_BYTES = 64 * 1024 * 1024
 
 
-# With these words SQLite blames the disk or the folder, not the content of the file.
+# SQLite's words for an error of the disk or the folder, not of the file's content.
 _NOT_THE_CONTENT = ("unable to open", "readonly", "disk is full", "disk I/O error")
 
 
 class Database:
-    """One database, opened: engines to write and to read with."""
+    """One open database: an engine to write with and one to read with."""
 
-    _open_to_others: tuple[str, ...] = ()  # paths that could not be closed to other users
+    _open_to_others: tuple[str, ...] = ()  # paths to which other users keep access
 
     def __init__(
         self,
@@ -107,22 +107,22 @@ class Database:
 
     @property
     def path(self) -> Path | None:
-        """The file, where the database is one."""
+        """The database's file; None if it is not a file."""
         return Path(self.url.database) if self.is_sqlite and self.url.database else None
 
     @property
     def is_on_network(self) -> bool:
-        """Whether this is a file on a network disk, which one host has at a time."""
+        """Whether the file is on a network disk, which one host uses at a time."""
         return self._host is not None
 
     @property
     def commit_every_s(self) -> float:
-        """The least time between two commits."""
+        """The shortest time between two commits."""
         return COMMIT_EVERY_S if self.is_on_network else 0.0
 
     @property
     def folder(self) -> Path | None:
-        """Where files that belong to the database lie: the owners' locks."""
+        """The folder of files that belong to the database, such as the owners' locks."""
         return self.path.parent if self.path else None
 
     def describe(self) -> DatabaseRecord:
@@ -138,18 +138,18 @@ class Database:
 
     @property
     def driver_error(self) -> type[Exception]:
-        """What the driver raises."""
+        """The base class of the driver's errors."""
         kind: type[Exception] = self.writing.dialect.loaded_dbapi.Error
         return kind
 
     def connect_listening(self) -> Any:
-        """Open a connection of the driver's own, where each statement is a transaction."""
+        """Open a connection of the driver itself, on which each statement is a transaction."""
         arguments, options = self.writing.dialect.create_connect_args(self.url)
         options = {**options, **postgres.options_for(self.url), "autocommit": True}
         return self.writing.dialect.connect(*arguments, **options)
 
     def make_notices(self) -> Notices:
-        """Make the notices that tell the other processes with this database of commits."""
+        """Make the notices of commits between the processes with this database."""
         if self._scratch:
             return Notices()
         return Peers(Path(str(self.path))) if self.is_sqlite else Listener(self, self._schema)
@@ -160,7 +160,7 @@ class Database:
         return FileWatch(self.path, self._file, has_wal=has_wal)
 
     def refuse_gone(self) -> None:
-        """Compare the database's files with those that were opened; a few µs.
+        """Check that the database's files are those that were opened; takes a few µs.
 
         Raises:
             DatabaseGone: they were removed, replaced or overwritten.
@@ -169,7 +169,7 @@ class Database:
             self._watch.refuse_gone()
 
     def explain(self, error: Exception) -> Exception:
-        """Turn what the database raised into an error of ours; a file that is gone explains all."""
+        """Turn a database's error into one of ours. If the file is gone, that is the cause."""
         try:
             self.refuse_gone()
         except DatabaseGone as gone:
@@ -177,7 +177,7 @@ class Database:
         return explain(error)
 
     def close(self) -> None:
-        """End every connection; a scratch database is removed."""
+        """Close every connection, and remove a scratch database."""
         if getattr(self, "_checkpoints", None):
             self._checkpoints.stop()  # type: ignore[union-attr]
         for name in ("reading", "writing"):
@@ -213,10 +213,10 @@ class Database:
             refuse_unless_plain(each)
 
     def _close_to_others(self, path: Path) -> None:
-        """Close the file and what belongs to it to other users, or tell of what stays open."""
+        """Take other users' access to the file and its companions, or log what they still have."""
         is_open = [str(each) for each in _belonging(path) if not close_to_others(each)]
         folder = path.parent
-        # A folder of another name holds other files too: warn only if others may write there.
+        # A folder with another name holds other files too: warn only if others may write there.
         is_own = folder.name == "chat-stream"
         if not close_to_others(folder, is_ours=is_own, bits=0o077 if is_own else 0o022):
             is_open.append(str(folder))
@@ -264,7 +264,7 @@ class Database:
             f"PRAGMA page_size={PAGE_BYTES}",  # of a file that is still empty
             f"PRAGMA synchronous={self._synchronous}",
             "PRAGMA wal_autocheckpoint=0",
-            "PRAGMA journal_size_limit=0",  # a log that begins again is cut: its size is its age
+            "PRAGMA journal_size_limit=0",  # a restarted log is truncated: its size tells its age
             "PRAGMA foreign_keys=ON",
             "PRAGMA temp_store=MEMORY",
         )
@@ -304,7 +304,7 @@ class Database:
             raise self._unreadable(error) from error
 
     def _use_journal(self, mode: str) -> None:
-        # The mode is written into the file's header, so the file has to be ours by now.
+        # The mode is written into the file's header, so the file must be ours by now.
         raw = self.writing.raw_connection()
         deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
         try:
@@ -345,7 +345,7 @@ class Database:
 
 
 def _belonging(path: Path) -> list[Path]:
-    """Return the database's file and those that SQLite keeps beside it."""
+    """Return the database's file and SQLite's files beside it."""
     return [Path(f"{path}{end}") for end in ("", "-wal", "-shm", "-journal")]
 
 
@@ -356,14 +356,14 @@ def _begin_with(engine: Engine, sql: str) -> None:
 
 
 def _keep_rows_out_of_logs() -> None:
-    # At DEBUG, SQLAlchemy logs the rows it reads. Only the logger's own level may ask for that.
+    # At DEBUG, SQLAlchemy logs the rows it reads. Only the logger's own level may turn that on.
     logger = logging.getLogger("sqlalchemy.engine")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.WARNING)
 
 
 class _Checkpoints:
-    """Moves committed pages from the WAL into the file, beside the writer, once a second."""
+    """Moves committed pages from the WAL into the file once a second, beside the writer."""
 
     def __init__(self, database: Database) -> None:
         self._path = database.path

@@ -1,10 +1,10 @@
 """Statements directly on the driver, for the work of every commit.
 
 SQLAlchemy adds 20 µs to a statement that takes 5 µs (measured). A driver also releases the
-interpreter's lock for each row that it sends or fetches, and gets it back from a busy event loop
-only after milliseconds. So many rows are sent in one statement and fetched as one value. Errors of
-the driver are raised as SQLAlchemy's. A text that is not UTF-8 becomes ``Undecodable``: it damages
-its own row and not the whole result.
+interpreter's lock for each row that it sends or fetches, and a busy event loop returns the lock
+only after milliseconds. So one statement sends many rows, and one value fetches many. The driver's
+errors are raised as SQLAlchemy's. A text that is not UTF-8 becomes ``Undecodable``: it damages its
+own row and not the whole result.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ BEGIN_WRITING = "BEGIN IMMEDIATE"
 BEGIN_POSTGRES = (
     "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '2s'; SET LOCAL lock_timeout = '5s'"
 )
-# Rows in one INSERT. Few different sizes, so that the driver keeps each statement prepared.
+# Rows in one INSERT. Two sizes only, so that the driver keeps each statement prepared.
 ROWS_AT_ONCE = (64, 16)
 
-Place = int | str  # names a thread: its key, or the id of it, of a run or of a schedule in it
+Place = int | str  # names a thread: by its key, or by its id or that of its run or schedule
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 class Undecodable:
-    """A text in a damaged SQLite file that is not UTF-8. It is no ``str``, so every check fails.
+    """A text in a damaged SQLite file that is not UTF-8. It is not a ``str``: every check fails.
 
     ``str()`` shows it with U+FFFD for each unreadable byte.
     """
@@ -46,7 +46,7 @@ class Undecodable:
 
 
 def decode(data: bytes) -> Any:
-    """Decode a text of SQLite. sqlite3 itself would raise, and no row of the result be read.
+    """Decode a text of SQLite. sqlite3 itself would raise, and no row could be read.
 
     It adds 0.15 µs to each text; reading an event takes 12 µs (measured).
     """
@@ -58,7 +58,7 @@ def decode(data: bytes) -> Any:
 
 @lru_cache(maxsize=256)
 def driver_sql(paramstyle: str, sql: str) -> str:
-    """Put named parameters (``:name``) into the form a driver takes."""
+    """Rewrite named parameters (``:name``) in the driver's form."""
     if paramstyle == "pyformat":
         return re.sub(r"(?<!:):(\w+)", r"%(\1)s", sql)
     return sql
@@ -77,7 +77,7 @@ def begin_sql(*, is_sqlite: bool, writes: bool) -> str:
 
 
 def begin(conn: Connection, sql: str) -> None:
-    """Begin a transaction, unless there is one; SQLAlchemy has been told already."""
+    """Begin a transaction unless one is open; SQLAlchemy counts it as begun already."""
     raw: Any = conn.connection.driver_connection
     if conn.dialect.name == "sqlite":
         if not raw.in_transaction:
@@ -89,12 +89,12 @@ def begin(conn: Connection, sql: str) -> None:
 def begin_writing(conn: Connection, places: Collection[Place]) -> tuple[str | None, set[int]]:
     """Begin a transaction and take the locks of the threads at ``places``, in sorted order.
 
-    SQLAlchemy learns of the transaction only if it is used. SQLite has one lock for all. On
-    Postgres the locks come in the same round trip, and with them the transaction's id: a process
-    that loses the connection while it commits asks by this id whether the commit came through.
+    SQLAlchemy learns of the transaction only if it is used. SQLite has one lock for all threads. On
+    Postgres the locks come in the same round trip, with the transaction's id: if the connection is
+    lost during the commit, the process asks by this id whether the transaction was committed.
 
     Returns:
-        The transaction's id (None on SQLite), and the keys of the threads that are locked.
+        The transaction's id (None on SQLite), and the keys of the locked threads.
     """
     if conn.dialect.name == "sqlite":
         begin(conn, BEGIN_WRITING)
@@ -115,9 +115,9 @@ def begin_writing(conn: Connection, places: Collection[Place]) -> tuple[str | No
 
 
 def lock_threads(places: Collection[Place]) -> str:
-    """Return the statement that locks threads, always in the same order, and selects their keys."""
+    """Return the statement that locks threads in a fixed order and selects their keys."""
     keys = sorted({int(place) for place in places if not isinstance(place, str)})
-    # An id of another shape names nothing that a user has; it is no part of a statement.
+    # A text that is not an id names nothing of a user, and must not get into a statement.
     ids = sorted({place for place in places if isinstance(place, str) and _ID.fullmatch(place)})
     wanted = ",".join(map(str, keys)) or "NULL"
     if ids:
@@ -135,7 +135,7 @@ def lock_threads(places: Collection[Place]) -> str:
 
 
 def commit(conn: Connection, notify: str = "") -> None:
-    """Commit what ``begin_writing`` began; ``notify`` is a statement to go the same way."""
+    """Commit what ``begin_writing`` began; the statement ``notify`` goes in the same round trip."""
     if notify:
         raw: Any = conn.connection.driver_connection
         sql = f"{notify}; COMMIT"
@@ -161,7 +161,7 @@ def data_version(conn: Connection) -> int:
 def insert_rows(
     conn: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    """Insert rows with few statements: 64 or 16 rows in one, the rest in one more."""
+    """Insert rows in few statements: of 64 or 16 rows, and one for the rest."""
     cursor = conn.connection.cursor()
     done, sql = 0, ""
     try:
@@ -179,7 +179,7 @@ def insert_rows(
 def select_rows(
     conn: Connection, columns: str, rest: str, params: Mapping[str, object]
 ) -> list[Sequence[Any]]:
-    """Return the rows of ``SELECT columns rest``, unordered; numbers, texts and NULL only."""
+    """Return the rows of ``SELECT columns rest``, unordered: only numbers, texts and NULL."""
     is_sqlite = conn.dialect.name == "sqlite"
     wanted = f"json_group_array(json_array({columns}))" if is_sqlite else columns
     sql = driver_sql(conn.dialect.paramstyle, f"SELECT {wanted} {rest}")
@@ -195,7 +195,7 @@ def select_rows(
 
 
 def _rows_of(array: str | Undecodable) -> list[Sequence[Any]]:
-    """Read rows that came as one JSON array; a text that is no UTF-8 is damage of its row only."""
+    """Read rows from one JSON array; a text that is not UTF-8 damages its own row only."""
     if isinstance(array, str):
         return list(json.loads(array))
     marked = array.data.decode(errors="surrogateescape")
@@ -218,7 +218,7 @@ def _wrapped(conn: Connection, sql: str, error: Exception) -> BaseException:
     kind: Any = conn.dialect.loaded_dbapi.Error
     raw: Any = None if conn.invalidated else conn.connection.dbapi_connection
     if conn.dialect.is_disconnect(error, raw, None):  # type: ignore[arg-type]
-        conn.invalidate(error)  # otherwise the pool would hand it out again
+        conn.invalidate(error)  # otherwise the pool would use it again
     return DBAPIError.instance(sql, None, error, kind, hide_parameters=True)
 
 

@@ -1,8 +1,8 @@
 """The migrations of the database: a list that only grows.
 
-After an additive migration, older code can go on with the same database. A migration that is not
-additive raises ``MIN_CODE_VERSION``, and older code then refuses the database without a change.
-The docstring of a migration gives its reason.
+After an additive migration, older code can still use the database. A migration that is not additive
+raises ``MIN_CODE_VERSION``, and older code then refuses the database without changing it. The
+docstring of a migration tells its reason.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def m0002_waits_and_leases(conn: Connection) -> None:
 def m0003_compaction_in_steps(conn: Connection) -> None:
     """Compact large runs step by step, and purge threads fast.
 
-    A purge finds the rows that refer to a deleted row. Without an index that blocks the writer.
+    A purge looks for rows that refer to a deleted row; without an index that blocks the writer.
     """
     _add_column(conn, tables.table(tables.CompactionRow).c.deltas_left)
     for row, name in ((tables.RunRow, "run_by_message"), (tables.IdempotencyRow, _BY_THREAD)):
@@ -60,7 +60,7 @@ def m0003_compaction_in_steps(conn: Connection) -> None:
 
 
 def m0004_drop_unused(conn: Connection) -> None:
-    """Drop ``anchor``, ``run.job_id`` and ``archive``, which nothing uses any more.
+    """Drop ``anchor``, ``run.job_id`` and ``archive``, which nothing uses.
 
     Not additive: older code reads ``run.job_id`` and ``archive``. The archived deltas are lost;
     their hash in ``compaction`` stays (L2).
@@ -104,11 +104,12 @@ MIGRATIONS: tuple[Migration, ...] = (
 def migrate(conn: Connection, now_ms: int) -> list[str]:
     """Bring the database to this code's schema, within the caller's transaction.
 
-    Returns the names of the migrations that were applied.
+    Returns:
+        The names of the applied migrations.
 
     Raises:
-        DatabaseForeign: there are tables, and they are not ours.
-        DatabaseTooNew: it needs newer code; it was not changed.
+        DatabaseForeign: the database has tables that are not ours.
+        DatabaseTooNew: the database needs newer code; it was not changed.
     """
     names = set(inspect(conn).get_table_names())
     if not names:
@@ -137,7 +138,7 @@ def migrate(conn: Connection, now_ms: int) -> list[str]:
 
 
 def refuse_older(conn: Connection) -> None:
-    """Check that the database has this code's schema, without a change.
+    """Check that the database has this code's schema; changes nothing.
 
     Raises:
         DatabaseForeign, DatabaseTooNew: see ``migrate``.

@@ -1,9 +1,9 @@
 """A database file on a network disk: recognised, and used by one host at a time.
 
 SQLite's write-ahead log needs memory that all its processes share. No network disk provides it, so
-two hosts would damage the file. On such a disk the file has a rollback journal, there are
-``COMMIT_EVERY_S`` between two commits (each waits for the disk's server several times), and one
-host uses the file: its processes hold a shared lock on ``owners/host.lock``, which names the host.
+two hosts would damage the file. On such a disk the file has a rollback journal, two commits are
+``COMMIT_EVERY_S`` apart (each waits for the disk's server several times), and one host uses the
+file: its processes hold a shared lock on ``owners/host.lock``, which names the host.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 from ...shared.errors import DatabaseOnOtherHost
 
 COMMIT_EVERY_S = 0.05
-TRIES, PAUSE_S = 20, 0.01  # to lock the folder: another process may just be writing the name
+TRIES, PAUSE_S = 20, 0.01  # to lock the folder: another process may be writing the name
 MOUNTS = Path("/proc/self/mountinfo")
-# Linux' names of network file systems. For FUSE, the name after the dot is the file system.
+# Linux' names of network file systems. For FUSE, the text after the dot is the file system.
 NETWORK = frozenset(
     (
         *("9p", "afs", "beegfs", "ceph", "cifs", "davfs", "glusterfs", "gpfs", "lustre", "nfs"),
@@ -31,7 +31,7 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 def is_on_network(path: Path, mounts: Path = MOUNTS) -> bool:
-    """Return whether a file lies on a network disk; False if the system does not tell.
+    """Return whether a file is on a network disk; False if the system does not tell.
 
     FUSE counts as a network disk: few file systems behind it support shared memory.
     """
@@ -44,7 +44,7 @@ def is_on_network(path: Path, mounts: Path = MOUNTS) -> bool:
 
 
 def file_system_of(path: Path, mounts: Path = MOUNTS) -> str | None:
-    """Return the kind of the file system that a path is on; None if the system does not tell."""
+    """Return the name of a path's file system; None if the system does not tell."""
     try:
         lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
@@ -58,7 +58,7 @@ def file_system_of(path: Path, mounts: Path = MOUNTS) -> str | None:
             continue
         place = Path(_ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[4]))
         is_inside = place == target or place in target.parents
-        if is_inside and len(place.parts) >= best:  # the last mount on a folder covers the others
+        if is_inside and len(place.parts) >= best:  # the last mount on a folder hides the others
             best, found = len(place.parts), after.split()[0]
     return found
 
@@ -82,7 +82,7 @@ class OneHost:
         os.close(self._descriptor)
 
     def _take(self, folder: Path) -> None:
-        # An exclusive lock does not turn into a shared one in one step: another host may take it in
+        # An exclusive lock does not become a shared one in one step: another host may take it in
         # between. So compare the name again under the shared lock, when nobody can change it.
         import fcntl  # only on Unix; other systems do not tell network disks from local ones
 

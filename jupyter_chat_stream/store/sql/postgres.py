@@ -1,8 +1,8 @@
 """Postgres: how to connect, and how to open the tables while other processes do the same.
 
-A writer locks first and then sees at each statement what is committed (READ COMMITTED). A reader
-sees one moment in all of its statements (REPEATABLE READ). A connection notices within tens of
-seconds that its server is gone. If the server is not there yet, opening waits for it.
+A writer locks first and then sees, at each statement, all that is committed (READ COMMITTED). A
+reader sees one moment in all its statements (REPEATABLE READ). A connection notices within tens of
+seconds that its server is gone. Opening waits for a server that is not there yet.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PATIENCE = {
     "tcp_user_timeout": 20_000,
 }
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('jupyter_chat_stream ' || current_schema()))"
-# If the message has one of these, a retry is useless. The server sends no code with them.
+# A message with one of these means that a retry is useless. The server sends no code with them.
 _FINAL = ("authentication failed", "does not exist", "no pg_hba.conf entry", "not permitted")
 
 
@@ -42,7 +42,7 @@ def with_driver(url: URL) -> URL:
 
 
 def options_for(url: URL) -> dict[str, str | int]:
-    """Return the options of each connection; those in the URL take precedence."""
+    """Return the options of each connection; the URL's options take precedence."""
     options: dict[str, str | int] = {
         **_PATIENCE,
         "application_name": "jupyter-chat-stream",
@@ -56,7 +56,7 @@ def engine_options(url: URL, *, writes: bool, idle: int, most: int) -> Mapping[s
     if url.drivername != DRIVER:
         return {}
     common = {"connect_args": options_for(url)}
-    if writes:  # transactions are begun by statements of ours (driver.begin_writing)
+    if writes:  # driver.begin_writing sends the statement that begins a transaction
         return {**common, "isolation_level": "AUTOCOMMIT"}
     return {
         **common,
@@ -67,12 +67,12 @@ def engine_options(url: URL, *, writes: bool, idle: int, most: int) -> Mapping[s
 
 
 def open_patiently(engine: Engine, where: str, prepare: Callable[[Connection], Any]) -> str:
-    """Prepare the tables, one process at a time. Returns the name of their schema.
+    """Prepare the tables, one process at a time; returns the name of their schema.
 
     Raises:
-        DatabaseUnreachable: the server is not there, or does not let us in.
-        DatabaseUnreadable: it is too old, or what we need is not allowed there.
-        StoreError: what ``prepare`` raises.
+        DatabaseUnreachable: the server does not answer, or refuses the connection.
+        DatabaseUnreadable: the server is too old, or refuses a permission that we need.
+        StoreError: from ``prepare``.
     """
     deadline = time.monotonic() + OPEN_PATIENCE_S
     for pause_s in AWAY_BACKOFF.pauses():

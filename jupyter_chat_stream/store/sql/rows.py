@@ -1,4 +1,4 @@
-"""Conversions between the rows of tables and the objects of the wire, in both directions.
+"""Conversions between the rows of tables and the objects of the wire.
 
 Both directions use the same form of JSON, so a row and the fold of its events can be compared byte
 for byte (L7).
@@ -44,7 +44,7 @@ Columns = dict[str, str | int | None]  # values by the names of a table's column
 
 
 def thread_wire(row: Row) -> ThreadRecord:
-    """Return a thread as the wire has it.
+    """Return a thread as on the wire.
 
     Raises:
         DamagedRow
@@ -73,7 +73,7 @@ def _thread_wire(row: Row) -> ThreadRecord:
 
 
 def message_wire(row: Row, thread_id: str) -> MessageRecord:
-    """Return a message as the wire has it, folded up to the row's seq.
+    """Return a message as on the wire, folded up to the row's seq.
 
     Raises:
         DamagedRow
@@ -116,7 +116,7 @@ def message_columns(message: WrittenMessage, seq: int) -> Columns:
 
 
 def run_wire(row: Row, thread_id: str, message_id: str) -> RunRecord:
-    """Return a run as the wire has it.
+    """Return a run as on the wire.
 
     Raises:
         DamagedRow

@@ -1,9 +1,9 @@
 """The tables, one per word of the glossary, as SQLModel classes. Rows stay in ``store/``.
 
-Times are integers, ms since 1970 (UTC). JSON is text in the one canonical form. Inside, tables
-refer to each other by integer keys; the outside knows only the opaque ``id``. ``event`` is
-clustered by (thread, seq) and has no second index: a commit touches one page per live thread,
-and the head of a log is one descent of its tree (measured in docs/decisions/).
+Times are integers, ms since 1970 (UTC). JSON is text in the one canonical form. Tables refer to
+each other by integer keys; outside the store only the opaque ``id`` is known. ``event`` is
+clustered by (thread, seq) and has no second index: a commit touches one page per live thread, and
+the head of a log is one descent of its tree (measured in docs/decisions/).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _text(nullable: bool = True) -> Column[str]:
 
 
 class ThreadRow(SQLModel, table=True):
-    """One conversation: who it belongs to, and where its newest reply is."""
+    """One thread: its owner, its fields and its head."""
 
     __tablename__ = "thread"
     __table_args__ = (
@@ -50,7 +50,7 @@ class ThreadRow(SQLModel, table=True):
 
 
 class MessageRow(SQLModel, table=True):
-    """One turn, equal to the fold of its events up to ``seq`` (L7)."""
+    """One message, equal to the fold of its events up to ``seq`` (L7)."""
 
     __tablename__ = "message"
     __table_args__ = (Index("message_by_seq", "thread", "seq"),)
@@ -75,14 +75,14 @@ class MessageRow(SQLModel, table=True):
 class RunRow(SQLModel, table=True):
     """The making of one answer. ``owner`` is the process that holds the run, None if none does.
 
-    ``turn`` is the seq at which it joined its thread's queue: runs of a thread follow one another
-    by it. ``deliver_ms`` is set while its message is for later: it is in no queue yet.
+    ``turn`` is the seq at which the run joined its thread's queue, and orders the queue.
+    ``deliver_ms`` is set while its message is for later: the run is in no queue yet.
     """
 
     __tablename__ = "run"
     __table_args__ = (
         Index("run_by_thread", "thread"),
-        Index("run_by_message", "message"),  # who purges messages asks who refers to them
+        Index("run_by_message", "message"),  # a purge of messages looks for their runs
         Index("run_by_end", "ended_ms"),
     )
 
@@ -111,7 +111,7 @@ class RunRow(SQLModel, table=True):
 
 
 class EventRow(SQLModel, table=True):
-    """One thing that happened. A delta is in columns, every other body is JSON in ``body``."""
+    """One event. A delta is in columns, every other body is JSON in ``body``."""
 
     __tablename__ = "event"
     __table_args__ = {"sqlite_with_rowid": False}
@@ -129,9 +129,9 @@ class EventRow(SQLModel, table=True):
 
 
 class CompactionRow(SQLModel, table=True):
-    """The deltas that were taken out of one ended run, and the hash of its message (L2).
+    """The deleted deltas of one ended run, and the hash of its message (L2).
 
-    They lie from ``first_seq`` to ``last_seq`` and go step by step: ``deltas`` of them so far.
+    All its deltas are between ``first_seq`` and ``last_seq``; ``deltas`` of them are deleted.
     """
 
     __tablename__ = "compaction"
@@ -147,7 +147,7 @@ class CompactionRow(SQLModel, table=True):
 
 
 class IdempotencyRow(SQLModel, table=True):
-    """The request that an idempotency key was first used for (L11)."""
+    """The request that first used an idempotency key (L11)."""
 
     __tablename__ = "idempotency"
     __table_args__ = (Index("idempotency_by_thread", "thread"),)
@@ -174,7 +174,7 @@ class PreferenceRow(SQLModel, table=True):
 
 
 class ScheduleRow(SQLModel, table=True):
-    """A message that is sent again and again, by a cron expression in a time zone."""
+    """A message that repeats, by a cron expression in a time zone."""
 
     __tablename__ = "schedule"
 
@@ -194,7 +194,7 @@ class ScheduleRow(SQLModel, table=True):
 
 
 class LeaseRow(SQLModel, table=True):
-    """Until when a process counts as alive, by the database's clock; on Postgres only."""
+    """The time until which a process counts as alive, by the database's clock; Postgres only."""
 
     __tablename__ = "lease"
 

@@ -1,8 +1,8 @@
-"""Databases' URLs and SQLite files' paths, read without taking one file for another.
+"""Reading databases' URLs and SQLite files' paths without mistaking one file for another.
 
 In a URL ``%20`` is a blank and ``?`` begins options; in a path they are themselves. People write
-either after ``sqlite:///``, so the folder that exists says which is meant, and where both do, or
-options are given, the URL is refused rather than another file opened.
+either after ``sqlite:///``, so the folder that exists decides. If both exist, or the URL has
+options, the URL is refused rather than another file opened.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def parse_url(url: str) -> URL:
     """Read a database's URL, or the path of an SQLite file.
 
     Raises:
-        DatabaseUnreadable: it is neither, or may mean two files.
+        DatabaseUnreadable: the text is neither, or may mean two files.
     """
     scheme = next((each for each in SQLITE if url.startswith(each)), None)
     if scheme is not None:
@@ -43,7 +43,7 @@ def parse_url(url: str) -> URL:
 
 
 def shown(url: URL) -> str:
-    """Write a URL without its password and options, so that ``parse_url`` reads the same of it."""
+    """Write a URL without password and options, in the form that ``parse_url`` reads."""
     if url.get_backend_name() == "sqlite" and url.database:
         return sqlite_url(Path(url.database))
     return url.set(query={}).render_as_string(hide_password=True)
@@ -78,7 +78,7 @@ def _sqlite(rest: str) -> URL:
 
 
 def _is_there(path: str, other: str) -> bool:
-    """Return whether the first folder exists by which a path differs from another reading of it."""
+    """Return whether the first folder exists that only this one of two readings names."""
     parts, others = path.split("/"), other.split("/")
     differs = (n for n, (one, two) in enumerate(zip(parts, others, strict=False)) if one != two)
     folders = parts[: next(differs, len(parts) - 2) + 1] or ["."]

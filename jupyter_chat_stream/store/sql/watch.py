@@ -1,10 +1,10 @@
 """Checks that an SQLite database's files are still those that were opened (L3).
 
-A file that was removed or replaced stays open in the processes that use it: SQLite goes on writing
-to it, and everything written is lost with the process. So the writer compares the identities of the
-files after each COMMIT, before the commit is published, and a reader before it reads. A file that
-was cut or overwritten in place has another header, which is read once a second. Then only a restart
-helps. Files that were moved away and back are used again.
+A file that was removed or replaced stays open in its processes: SQLite goes on writing to it, and
+everything written is lost with the process. So the writer compares the files' identities after each
+COMMIT, before the commit is published, and a reader before it reads. A file that was cut or
+overwritten in place has another header, which is read once a second; then only a restart helps.
+Files that were moved away and back are used again.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ log = logging.getLogger("jupyter_chat_stream.store")
 
 BUSY_S = 10.0
 HEADER_EVERY_S = 1.0  # the time between two readings of the header
-# A folder whose last change is older than this is unchanged if its time is: file systems record
-# times in steps of some ms.
+# File systems record times in steps of some ms. If a folder's last change is older than this, an
+# equal time means an unchanged folder.
 QUIET_NS = 50_000_000
 HEADER_BYTES = 100
 MAGIC = b"SQLite format 3\0"
@@ -35,18 +35,18 @@ Identity = tuple[int, int]
 
 
 class HeldFile:
-    """A file's descriptor, kept for as long as this process has databases of that file open.
+    """A file's descriptor, open for as long as this process has databases of that file open.
 
-    Closing any descriptor of a file gives up all of this process's locks on it, SQLite's too. So
-    there is one for each file, closed with the last user; while it is open no other file gets its
-    number.
+    Closing any descriptor of a file releases all of this process's locks on it, also SQLite's. So
+    each file has one descriptor, closed with its last user. While it is open, no other file gets
+    its inode number.
     """
 
     _guard = threading.Lock()
     _held: ClassVar[dict[Identity | None, tuple[int, int]]] = {}  # descriptor, users
 
     def __init__(self, path: Path) -> None:
-        """Open the file, 0600 where it is made."""
+        """Open the file; a new one gets mode 0600."""
         with self._guard:
             known = _identify(str(path))
             if known not in self._held:
@@ -80,7 +80,7 @@ class FileWatch:
         self._folder = os.path.dirname(os.path.abspath(path)) if is_its_own else None
         self._quiet: tuple[int, int, int] | None = None
         self._counter = 0
-        self._short: int | None = None  # the size at the last look, where it was too small
+        self._short: int | None = None  # the file's size at the last check, if it was too small
         self._looked_s = 0.0
         self._overwritten = ""
         self._is_told = False
@@ -96,7 +96,7 @@ class FileWatch:
 
     def _begin(self, *, has_wal: bool) -> None:
         path = self._path
-        if has_wal:  # while a connection reads it, SQLite neither removes nor remakes its files
+        if has_wal:  # while a connection reads the WAL, SQLite neither removes nor remakes it
             self._keeper.execute("SELECT count(*) FROM sqlite_master").fetchone()
         others = [Path(f"{path}{ending}") for ending in ("-wal", "-shm")] if has_wal else []
         self._files = {str(path): self._file.identity}
@@ -126,10 +126,10 @@ class FileWatch:
             log.warning(Line("database.back", path=str(self._path)))
 
     def _look_at_folder(self) -> tuple[int, int, int] | None:
-        """Return what stays the same while no file of the folder comes or goes; else None.
+        """Return a value that is equal while no file of the folder comes or goes, or None.
 
-        One look instead of three. A change may have the time of the one before it, so a folder
-        counts as quiet only when its last change is older than any clock's step.
+        One check replaces three. Two changes may get the same time, so the value is None until the
+        folder's last change is older than any clock's step.
         """
         if self._folder is None:
             return None
@@ -147,7 +147,7 @@ class FileWatch:
         self._file.close()
 
     def _look_at_header(self) -> str:
-        """Return what happened to the file in place; nothing where it may be as SQLite left it."""
+        """Return how the file was changed in place; empty if SQLite may have left it so."""
         if not hasattr(os, "pread"):
             return ""  # Windows: no program can write to a file that SQLite has open
         header = os.pread(self._file.descriptor, HEADER_BYTES, 0)
@@ -160,7 +160,7 @@ class FileWatch:
         is_short = header[92:96] == header[24:28] and size < pages * (page_bytes or 65536)
         is_cut = is_short and size == self._short  # a checkpoint writes the first page first
         self._short = size if is_short and page_bytes != 1 else None
-        is_older = self._has_wal and counter < self._counter  # a rollback journal takes it back
+        is_older = self._has_wal and counter < self._counter  # a rollback journal lowers it too
         self._counter = max(self._counter, counter)
         return "cut" if is_cut else "overwritten by an older one" if is_older else ""
 

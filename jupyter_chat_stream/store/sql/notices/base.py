@@ -1,9 +1,9 @@
 """Notices: telling other processes of commits, and hearing of theirs.
 
 A notice is a hint (L9): it may come late, twice or never, and its receiver reads the store. It
-names threads, and whether a run was made, ended or answered: engines react to that at once. A
-SQLite file and Postgres have different ways (sqlite.py, postgres.py). A database that no other
-process uses has none: ``Notices``.
+names threads, and whether a run was made, ended or answered: engines react to that at once. SQLite
+files and Postgres send notices in different ways (sqlite.py, postgres.py). A database of one
+process has none: ``Notices``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Heard = Callable[[Notice], None]
 
 
 def notice_of(events: list[Event], *, is_due: bool) -> Notice | None:
-    """Return the notice of a commit; None if no other process follows what it changed."""
+    """Return the notice of a commit; None if the commit concerns no other process."""
     if not events and not is_due:
         return None
     return Notice(
@@ -46,7 +46,7 @@ def notice_of(events: list[Event], *, is_due: bool) -> Notice | None:
 
 
 def pack(notice: Notice, origin: str) -> str:
-    """Write a notice as one line of ASCII: its sender, whether runs moved, and the threads."""
+    """Write a notice as one line of ASCII: its sender, ``moved``, and the threads."""
     ids = _ANY if notice.threads is None else ",".join(sorted(notice.threads))
     head = f"{origin} {'+' if notice.moved else '.'} "
     is_plain = len(head) + len(ids) <= MAX_BYTES and _WORDS.fullmatch(head + ids)
@@ -64,22 +64,22 @@ def unpack(words: str) -> tuple[str, Notice]:
 
 
 class Notices:
-    """Tells nothing and hears nothing: for a database that no other process uses."""
+    """Sends and hears nothing: for a database that no other process uses."""
 
     def start(self, heard: Heard) -> None:
         """Call ``heard`` with the notices of other processes, on another thread, until ``stop``."""
 
     @property
     def has_others(self) -> bool:
-        """Whether there may be other processes to tell."""
+        """Whether there may be other processes."""
         return False
 
     def statement(self, notice: Notice) -> str:
-        """Return the statement that tells the others, to be sent with the COMMIT; may be empty."""
+        """Return the statement that sends a notice with the COMMIT; may be empty."""
         return ""
 
     def tell(self, notice: Notice) -> None:
-        """Tell the others, after the commit."""
+        """Send a notice after the commit."""
 
     def has_missed(self) -> bool:
         """Return whether notices may have been lost since the last call."""

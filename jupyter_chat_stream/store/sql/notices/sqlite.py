@@ -2,8 +2,8 @@
 
 Each process writes the port it listens on, and a random token, to a 0600 file beside the database
 (``chat.db-peer-…``). A datagram without its receiver's token is ignored. A process that starts or
-ends tells the others, and they read the files again. A file whose port no process listens on was
-left by a dead process, and is removed. Without loopback there are no notices: polling finds all.
+ends notifies the others, and they read the files again. If no process listens on a file's port, a
+dead process left the file, and it is removed. Without loopback there are no notices, only polling.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .base import MAX_BYTES, Heard, Notice, Notices, pack, unpack
 log = logging.getLogger("jupyter_chat_stream.store")
 
 LOOPBACK = "127.0.0.1"
-# The peers' files are read at least this often: a peer may have died and told no other.
+# The peers' files are read at least this often: a peer may have died without notice.
 LOOK_ANYWAY_S = 10.0
 # The datagram that ends the thread is sent again after this time: a full buffer drops it.
 END_AGAIN_S = 0.05
@@ -38,7 +38,7 @@ class Peer:
 
 
 class Peers(Notices):
-    """This process among those that have the file at ``path``."""
+    """Notices between the processes with the file at ``path``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -123,7 +123,7 @@ class Peers(Notices):
             if self._socket is not None and not self._own.exists():  # the folder was cleaned
                 self._write_own(self._socket.getsockname()[1])
             self._peers = tuple(self._find())
-        except OSError as error:  # the folder is gone, perhaps: polling finds all
+        except OSError as error:  # the folder may be gone: polling still finds all
             log.debug(Line("notices.none", error=type(error).__name__))
 
     def _find(self) -> list[Peer]:
@@ -161,7 +161,7 @@ def _listening_socket() -> socket.socket:
 
 
 def _read(file: Path) -> Peer | None:
-    """Read a peer's file; None if the file is not, or not yet, complete."""
+    """Read a peer's file; None if the file is missing or incomplete."""
     try:
         port, token = file.read_text(encoding="ascii").split()
         return Peer(port=int(port), token=token)
