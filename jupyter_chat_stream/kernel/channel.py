@@ -1,11 +1,11 @@
-"""One WebSocket towards the server, and the followers that it carries.
+"""One WebSocket to the server, and the followers that it carries.
 
 ::
 
     open ──► subscribe every follower ──► fold frames ──► ended ──► pause ──► open
 
-A channel lives while it carries somebody, and a moment longer. It carries at most
-``MOST_FOLLOWERS``, fewer than the server takes on one socket: for more threads the link opens
+A channel lives while it carries a follower, and ``LINGER_S`` longer. It carries at most
+``MOST_FOLLOWERS``, fewer than the server accepts on one socket: for more threads the link opens
 another channel.
 """
 
@@ -25,19 +25,19 @@ from . import rest
 from .follower import Follower
 
 MOST_FOLLOWERS = 200
-LINGER_S = 3.0  # a loop that makes a chat for each row needs no new socket for each
+LINGER_S = 3.0  # a loop that makes one chat after another needs only one socket
 ASK_AGAIN_S = 1.0
-LASTED_S = 6.0  # a socket that was open for longer than any try takes begins the backoff anew
+LASTED_S = 6.0  # a socket that was open for longer, more than any try takes, resets the backoff
 
 
 class Channel:
-    """A socket that is kept open, and what is followed over it. All on the link's loop.
+    """A socket that is kept open, and its followers. Everything runs on the link's loop.
 
     Args:
-        find: gives the server's address.
+        find: returns the server's address.
         on_frame: called with each frame, which ``take`` folds.
-        lost: told that the socket has ended, so that the server is found anew.
-        silence_s: for how long the server may say nothing.
+        lost: called when the socket has ended: the server must be found again.
+        silence_s: how long the server may send nothing.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Channel:
         self._lost = lost
         self._silence_s = silence_s
         self._heard = 0.0
-        self._is_ending = False  # cancelled, although its task may take some turns to be done
+        self._is_ending = False  # cancelled, although its task may need some turns to end
         self._loop = asyncio.get_running_loop()
         self._says: set[asyncio.Task[None]] = set()
         self.task = self._loop.create_task(self._keep_socket())
@@ -62,7 +62,7 @@ class Channel:
 
     @property
     def is_open(self) -> bool:
-        """Whether the channel still works; one that failed carries nobody any more."""
+        """Whether the channel still works; a failed channel carries no follower."""
         return not (self._is_ending or self.task.done())
 
     @property
@@ -70,12 +70,11 @@ class Channel:
         return self.is_open and len(self.followers) < MOST_FOLLOWERS
 
     def add(self, follower: Follower) -> None:
-        """Carry one more thread."""
         self.followers[follower.thread_id] = follower
         self._say_soon(follower.request())
 
     def remove(self, follower: Follower) -> None:
-        """Carry a thread no more; when nobody has come for ``LINGER_S`` the channel ends."""
+        """Drop a follower; a channel without followers ends after ``LINGER_S``."""
         if self.followers.get(follower.thread_id) is not follower:
             return
         del self.followers[follower.thread_id]
@@ -95,14 +94,14 @@ class Channel:
 
     async def _say(self, frame: Mapping[str, object]) -> None:
         if self.socket is None:
-            return  # every follower asks again when the socket is there
+            return  # every follower asks again when the socket is open
         try:
             await self.socket.write_message(json.dumps(frame))
         except WebSocketError:
             self.socket = None
 
     async def _keep_socket(self) -> None:
-        """Hold the socket open while this task lives."""
+        """Keep a socket open while this task lives."""
         tries = 0
         while True:
             began = time.monotonic()
@@ -116,14 +115,14 @@ class Channel:
             await asyncio.sleep(rest.RETRY_BACKOFF.pause_s(tries))
 
     def _socket_failed(self, task: asyncio.Task[None]) -> None:
-        """Tell whoever waits of an error that nobody foresaw."""
+        """End every follower with an unforeseen error."""
         if task.cancelled() or task.exception() is None:
             return
         for follower in self.followers.values():
             follower.end(ChatStreamError(f"Following failed: {task.exception()!r}."))
 
     async def _use_socket(self) -> None:
-        """Open the socket, ask for every thread, and fold what comes until it ends."""
+        """Open the socket, ask for every thread, and fold the frames until the socket ends."""
         opened = await rest.open_socket(await self._find())
         self._heard = self._loop.time()
         self.socket = opened
@@ -151,7 +150,7 @@ class Channel:
             self._loop.call_later(silence_s / 9, self._watch, opened)
 
     async def take(self, frame: Frame) -> None:
-        """Fold a frame, and answer it where that is due."""
+        """Fold a frame, and answer it if it needs an answer."""
         follower = self.followers.get(str(frame.get("thread", "")))
         if follower is None:
             return

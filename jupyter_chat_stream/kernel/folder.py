@@ -1,12 +1,12 @@
-"""The folder that a thread's name belongs to: its notebook's, or where the script began.
+"""The folder that a thread's name belongs to: the notebook's, or the one a script began in.
 
 The first of these that is known:
 
-1. the notebook's path as an editor or papermill tells it, in a variable of the kernel
+1. the notebook's path in a variable of the kernel, which an editor or papermill sets
    (``__vsc_ipynb_file__`` of VS Code, ``PAPERMILL_INPUT_PATH`` with ``--inject-paths``);
-2. the absolute path in ``JPY_SESSION_NAME``, unless that is another notebook's, whose kernel
-   started this script, or nbconvert, and passed its environment on;
-3. the working directory in which the kernel or script began, whatever ``os.chdir`` did since.
+2. the absolute path in ``JPY_SESSION_NAME``, unless it is the path of another notebook, whose
+   kernel (or nbconvert in it) started this script with its own environment;
+3. the working directory in which the kernel or script began, even after ``os.chdir``.
 
 One folder has one name: symbolic links are followed, and the spelling is the file system's.
 """
@@ -25,7 +25,7 @@ from ..shared import connection_file
 from ..shared.config import CONNECTION_ENV
 from ..shared.errors import ServerUnavailable
 
-MAX_BYTES = 1000  # of a project; a longer path is named by its end and a hash of all of it
+MAX_BYTES = 1000  # of a project; a longer path is replaced by its end and a hash of the whole
 KEPT_CHARS = 200
 _NOTEBOOK_VARIABLES = ("__vsc_ipynb_file__", "PAPERMILL_INPUT_PATH")
 
@@ -34,8 +34,8 @@ _NOTEBOOK_VARIABLES = ("__vsc_ipynb_file__", "PAPERMILL_INPUT_PATH")
 class Folder:
     """A folder as a thread's ``project``.
 
-    ``project`` is empty where no folder is known. ``others`` are other spellings of the same
-    folder, under which a release before this one, or a shell, may have named it.
+    ``project`` is empty if no folder is known. ``others`` are other spellings of the same folder,
+    which a shell or an older release may have used.
     """
 
     project: str
@@ -64,7 +64,7 @@ def find_folder() -> Folder:
 
 
 def project_of(folder: str) -> str:
-    """Write a folder's path as a project: slashes, text that every database takes, not too long."""
+    """Write a folder's path as a project: slashes, text for every database, bounded size."""
     slashed = folder.replace(os.sep, "/")
     text = slashed.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     raw = text.encode()
@@ -84,13 +84,13 @@ def _start_folder() -> str | None:
 
 
 def _shell() -> Any:
-    """Get IPython's shell; None in a process that has not begun one."""
+    """Return IPython's shell; None in a process without one."""
     module = sys.modules.get("IPython")
     return module.get_ipython() if module is not None else None
 
 
 def _notebook_file(start: str | None) -> str | None:
-    """Read the notebook's path from the variables that editors and papermill set in a kernel."""
+    """Read the notebook's path from the kernel's variables of editors and papermill."""
     variables: Mapping[str, object] = getattr(_shell(), "user_ns", {})
     for name in _NOTEBOOK_VARIABLES:
         told = variables.get(name)
@@ -103,15 +103,15 @@ def _notebook_file(start: str | None) -> str | None:
 
 
 def _session_file() -> str | None:
-    """Read the notebook's path from the environment; None for a bare name and another's."""
+    """Read the notebook's path from the environment; None if it is a bare name or inherited."""
     name = os.environ.get("JPY_SESSION_NAME", "")
     return name if os.path.isabs(name) and not _is_inherited() else None
 
 
 def _is_inherited() -> bool:
-    """Return whether the session's name is another process's, which only passed its environment on.
+    """Return whether the session's name is another process's, inherited with its environment.
 
-    A kernel's own comes from the server; a script's, that a cell started, is its kernel's. On
+    A kernel gets its own name from the server; a script that a cell started has its kernel's. On
     Windows ``JPY_PARENT_PID`` is a handle and tells nothing.
     """
     starter = os.environ.get("JPY_PARENT_PID")
@@ -124,7 +124,7 @@ def _is_inherited() -> bool:
 
 
 def _server_pid() -> int:
-    """Read the server's process id from the connection file; 0 where there is none."""
+    """Read the server's process id from the connection file; 0 if there is none."""
     if not os.environ.get(CONNECTION_ENV):
         return 0
     try:

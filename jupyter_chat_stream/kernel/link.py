@@ -2,10 +2,10 @@
 
 All coroutines of this package run on the link's loop. Ordinary code waits for one with ``run``,
 ``watch`` or ``command``; code on another loop awaits it with ``arun`` or ``acommand``. Each chat
-thread has one follower, which all its users share. One WebSocket (``channel``) carries up to 200
-chat threads. It reconnects with backoff and jitter, and looks for the server each time, because
-a restarted server has another port and token. A follower ends with its last ``Hold``. After
-``os.fork`` the child process starts a link of its own.
+thread has one follower, which all its users share, until the last ``Hold`` ends. One WebSocket
+(``channel``) carries up to 200 chat threads. It reconnects with backoff and jitter, and looks for
+the server each time, because a restarted server has another port and token. After ``os.fork`` the
+child process starts a link of its own.
 
 Bounds: a response or a frame has at most ``rest.MAX_BYTES``. The socket is read only as fast as
 frames are folded (tornado's queue holds one frame). Nothing else is buffered.
@@ -59,7 +59,7 @@ class Link:
         self._loop.run_forever()
         self._loop.close()
 
-    # ------------------------------------------------------------------ from outside
+    # ------------------------------------------------------------------ called from outside
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Begin ``work`` on the link's loop."""
@@ -70,7 +70,7 @@ class Link:
         return self._cancelling(work, inbox.wait)
 
     def watch(self, work: Coroutine[Any, Any, T]) -> T:
-        """Wait for long ``work``, and apply changes to this thread's chats meanwhile."""
+        """Wait for long ``work``, and meanwhile apply changes to the calling thread's chats."""
         return self._cancelling(work, inbox.watch)
 
     def command(self, work: Coroutine[Any, Any, T]) -> T:
@@ -98,7 +98,7 @@ class Link:
             raise
 
     def _started_elsewhere(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Begin ``work`` for a thread that will wait for it. The link's own thread cannot wait."""
+        """Begin ``work`` for a caller that waits for it. The link's own thread cannot wait."""
         if threading.current_thread() is self._thread:
             work.close()
             raise ChatStreamError(
@@ -117,14 +117,14 @@ class Link:
     async def _stop(self) -> None:
         # First, because tornado closes a socket in tasks of its own on this loop.
         await _end([channel.task for channel in self._channels])
-        # The loop is the link's own: whatever still runs there ends with it.
+        # The loop belongs to the link, so all its remaining tasks end too.
         await _end(asyncio.all_tasks() - {asyncio.current_task()})
         self._loop.stop()
 
     # ------------------------------------------------------------------ the server
 
     async def connection(self) -> Connection:
-        """Return the server's address, looking for the server if the address is not known."""
+        """Return the server's address; look for the server if the address is not known."""
         if self._connection is not None:
             return self._connection
         if self._finding is None:
@@ -143,7 +143,7 @@ class Link:
             found = find_server()
         except ChatStreamError as reason:
             error = reason
-        except Exception as reason:  # noqa: BLE001 - whatever it is, whoever waits is told
+        except Exception as reason:  # noqa: BLE001 - every waiting request gets the error
             error = ServerUnavailable(f"The chat's server cannot be looked for: {reason!r}.")
 
         def resolve() -> None:
@@ -172,12 +172,12 @@ class Link:
         patience_s: float = RETRY_FOR_S,
         repeatable: bool = True,
     ) -> Any:
-        """Send a request and return the response. A restarting server is tried again.
+        """Send a request and return the response. It is repeated while a server restarts.
 
         Args:
-            patience_s: for how long to try again while the server does not respond.
-            repeatable: whether a second request does no harm. If not, the link tries again only
-                when the first request cannot have arrived.
+            patience_s: how long to repeat the request while the server does not respond.
+            repeatable: whether a second request does no harm. If not, the link repeats it only
+                if the first cannot have arrived.
 
         Raises:
             ChatStreamError: the server refused the request.
@@ -259,7 +259,7 @@ class Link:
 
     @property
     def _socket(self) -> WebSocketClientConnection | None:
-        """The first channel's socket, where it is open."""
+        """The first channel's socket; None if it is not open."""
         return self._channels[0].socket if self._channels else None
 
 
@@ -270,7 +270,7 @@ async def _end(tasks: Collection[asyncio.Task[Any] | None]) -> None:
 
 
 class Hold:
-    """One user's claim on a follower; ends with this object, or by ``leave``."""
+    """One user's claim on a follower; it ends with this object or by ``leave``."""
 
     def __init__(self, link: Link, follower: Follower, messages: Sequence[str]) -> None:
         self.follower = follower
@@ -295,12 +295,12 @@ def current() -> Link:
 
 
 def path_of(*parts: str) -> str:
-    """Join the parts of a path, each one percent-encoded."""
+    """Join the parts of a path, each percent-encoded."""
     return "/".join(quote(part, safe="") for part in parts)
 
 
 def _forget() -> None:
-    """Drop the parent's link in a forked child: the child has the lock, but not the thread."""
+    """Drop the link in a forked child: the child inherits the lock, but not the thread."""
     global _link, _guard
     _link, _guard = None, threading.RLock()
 

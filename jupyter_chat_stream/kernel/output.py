@@ -1,7 +1,7 @@
 """The output of a cell that shows a thread: the address of the live view, and a saved copy.
 
-The copy is shown where no server knows the thread. It has a bounded size. It holds no ids, no times
-and no unfinished answer, so a notebook under version control changes only with the conversation.
+The copy is shown if no server knows the thread. It has a bounded size, and no ids, times or
+unfinished answers, so a notebook under version control changes only with the thread.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def shell_of_kernel() -> Any:
 
 
 def keep_newest_result(shown: object, is_older: Callable[[object], bool]) -> None:
-    """Remove older results that show the same chat from the kernel's history (``Out``, ``_``).
+    """Remove older results with the same chat from the kernel's history (``Out``, ``_``).
 
     Otherwise each run of a cell that shows a chat would keep one more chat alive.
     """
@@ -71,7 +71,7 @@ def speaker(message: MessageRecord) -> str:
 
 
 def mark_of(message: MessageRecord) -> str:
-    """Return the note that a copy adds to a message; empty for a message that is whole."""
+    """Return the note that a copy adds to a message; empty for a complete message."""
     role, status = message["role"], message["status"]
     if role == "user" and status != "completed":
         return LATER if status == "waiting" else NEVER
@@ -93,7 +93,7 @@ def without_unsent(messages: Iterable[MessageRecord]) -> list[MessageRecord]:
 
 
 def snapshot(messages: Iterable[MessageRecord], *, markdown: bool = True) -> str:
-    """Return the newest messages as text of at most ``MAX_SNAPSHOT_BYTES``, none of them cut.
+    """Return the newest whole messages as text of at most ``MAX_SNAPSHOT_BYTES``.
 
     The texts are untrusted, so their Markdown is made harmless for every renderer.
     """
@@ -109,7 +109,7 @@ def snapshot(messages: Iterable[MessageRecord], *, markdown: bool = True) -> str
         if room < 0:
             break
         kept.append(block)
-    if not kept and newest_first:  # the newest message alone exceeds the copy: keep its beginning
+    if not kept and newest_first:  # the newest message alone is too large: keep its beginning
         kept = [_beginning(newest_first[0], markdown=markdown)]
     if len(kept) < len(newest_first):
         kept.append(LEFT_OUT)
@@ -117,7 +117,7 @@ def snapshot(messages: Iterable[MessageRecord], *, markdown: bool = True) -> str
 
 
 def text_of(message: MessageRecord) -> str:
-    """Return the text of a message for a copy; empty while the answer is being written."""
+    """Return a message's text for a copy; empty while the reply is being written."""
     return "" if mark_of(message) == WRITING else str(message["content"])
 
 

@@ -1,17 +1,17 @@
-"""The private server, seen from its parents: found or started, and kept alive by a leash.
+"""The private server, as its parents see it: found or started, and kept alive by a leash.
 
 There is one for each user, host and configuration (so for each database). Its parents are the
 processes that use it; each holds one connection to its leash port. The server ends when the last
-leash is gone, however that parent died, because the system closes a dead process's sockets.
+leash is closed. The system closes the sockets of a dead process, so this works for any death.
 
 ::
 
-    <data>/chat-stream/headless/<key>.lock   held while somebody looks for it or it stops
+    <data>/chat-stream/headless/<key>.lock   held while a parent looks for it or it stops
     <data>/chat-stream/headless/<key>.json   {"connection": path, "leash": port}, while it runs
-    <data>/chat-stream/headless/<key>.log    what it had to say
+    <data>/chat-stream/headless/<key>.log    its output
 
-The lock makes two scripts that start at once share one, and no parent can join a server that
-is about to end.
+Because of the lock, two scripts that start at once share one server, and no parent can join a
+server that is about to end.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ START_TIMEOUT_S = 60.0
 LEASH_TIMEOUT_S = 5.0
 READY = b"ready\n"
 WELCOME = b"ok\n"
-# A server of its own is no part of the notebook or kernel that happened to start it.
+# The private server does not belong to the notebook or kernel that started it.
 _FOREIGN = (CONNECTION_ENV, "JPY_PARENT_PID", "JPY_SESSION_NAME", "JUPYTER_CHAT_STREAM_HEADLESS")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where the private server of this user, host and configuration leaves its files."""
+    """The paths of the files of the private server of this user, host and configuration."""
 
     lock: Path
     note: Path
@@ -54,10 +54,10 @@ class Place:
 
 
 def place() -> Place:
-    """Return the place of this process's private server; its folder exists.
+    """Return the place of this process's private server, and make its folder.
 
     Raises:
-        DataFolderRefused: it cannot be made or written to.
+        DataFolderRefused: the folder cannot be made or written to.
     """
     from jupyter_core.paths import jupyter_config_dir
 
@@ -71,7 +71,7 @@ def place() -> Place:
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Hold a file's lock. Yields False if another process has it and ``wait`` is false."""
+    """Lock a file. Yields False if another process has the lock and ``wait`` is false."""
     while True:
         with path.open("ab") as file:
             path.chmod(0o600)
@@ -81,9 +81,9 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
                 yield False
                 return
             if _is_at(path, file.fileno()):
-                yield True  # closing the file gives it up
+                yield True  # closing the file releases the lock
                 return
-        # Its folder was cleaned meanwhile: whoever comes next locks another file of that name.
+        # The folder was cleaned meanwhile: the next process locks another file of that name.
 
 
 def _is_at(path: Path, handle: int) -> bool:
@@ -107,7 +107,7 @@ else:
 
 
 class ServerLeash:
-    """The socket by which this process keeps the private server alive; a forked child has none."""
+    """The socket that keeps the private server alive for this process; a forked child has none."""
 
     def __init__(self) -> None:
         self.guard = threading.Lock()
@@ -117,7 +117,7 @@ class ServerLeash:
     def is_held(self) -> bool:
         if self.socket is None:
             return False
-        try:  # The server never writes after its welcome: readable means gone.
+        try:  # The server never writes after its welcome: a readable socket is closed.
             self.socket.recv(1)
         except BlockingIOError:
             return True
@@ -135,7 +135,7 @@ class _Server(subprocess.Popen[bytes]):
     """The server's process; it may outlive the process that started it."""
 
     def __del__(self) -> None:
-        """Raise no ResourceWarning: the server is meant to go on."""
+        """Raise no ResourceWarning: the server must outlive this process."""
 
 
 _leash = ServerLeash()
@@ -144,7 +144,7 @@ _children: list[_Server] = []
 
 
 def _forget() -> None:
-    """Drop the parent's leash in a forked child: the leash must end with the parent."""
+    """Drop the leash in a forked child: it must end with the parent process."""
     global _leash
     _leash.drop()
     _leash = ServerLeash()
@@ -159,9 +159,9 @@ def connect() -> Connection:
     """Find the private server or start it, and hold its leash until the process ends.
 
     Raises:
-        ServerUnavailable: it cannot be started; the sentence names its log, or what is short.
-        VersionMismatch: the one that runs belongs to another version.
-        DataFolderRefused: its files cannot be made or written.
+        ServerUnavailable: the server cannot be started; the message names its log or the cause.
+        VersionMismatch: the running server has another version.
+        DataFolderRefused: the server's files cannot be made or written.
     """
     with _leash.guard:
         if _leash.is_held() and _leash.connection is not None:
@@ -185,7 +185,7 @@ def _join_or_start(at: Place) -> None:
 
 
 def _join(at: Place) -> bool:
-    """Take the leash of a running server. Returns False if none runs."""
+    """Take the leash of a running server; returns False if none runs."""
     try:
         note = json.loads(at.note.read_bytes())
         where, port = Path(note["connection"]), int(note["leash"])
@@ -224,7 +224,7 @@ def _start(at: Place) -> None:
             stderr=log,
             cwd=at.note.parent,
             env=environment,
-            # An interrupt at the terminal is meant for the script, not for its server.
+            # An interrupt at the terminal is for the script, not for its server.
             start_new_session=True,
         )
     _children.append(child)
@@ -248,7 +248,7 @@ def _not_started(at: Place) -> ServerUnavailable:
     )
 
 
-# What a start needs beside the folder, and what to do where the system has none left.
+# System limits that prevent a start, with the advice for each.
 _SHORT_OF = {
     (errno.EMFILE,): "This process has too many files open: close some, or raise `ulimit -n`",
     (errno.ENFILE,): "The system has too many files open: end some programs",
@@ -258,7 +258,7 @@ _SHORT_OF = {
 
 
 def _refusal(error: OSError, at: Place) -> ChatStreamError:
-    """Return the error of a failed start: the folder, the interpreter or a system limit."""
+    """Return the error of a failed start: of the folder, the interpreter or a system limit."""
     for numbers, advice in _SHORT_OF.items():
         if error.errno in numbers:
             return ServerUnavailable(

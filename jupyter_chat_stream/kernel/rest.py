@@ -1,4 +1,4 @@
-"""One request, or one socket, to a server whose address is known. This module keeps no state."""
+"""One request, or one socket, to a server with a known address. This module keeps no state."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from ..shared.connection_file import Connection
 from ..shared.errors import ChatStreamError, ServerUnavailable, VersionMismatch, WrongCall
 from .wire import read_answer
 
-RequestBody = Mapping[str, Any]  # a JSON object on its way to the server
+RequestBody = Mapping[str, Any]  # the JSON object of a request
 MAX_BYTES = 256 * 1024 * 1024  # a snapshot is as large as its thread
 TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 5.0
 RETRY_BACKOFF = Backoff(first_s=0.05, most_s=2.0, jitter=(0.5, 1.0))
-# The server is stopping or starting, or another server with another token has its port now.
+# The server is stopping or starting, or another server with another token now has its port.
 PASSING = ("start_failed", "unauthenticated")
 
 
 def may_change(error: ChatStreamError, repeatable: bool) -> bool:
-    """Whether another try may help and does no harm."""
+    """Return whether another try may help and does no harm."""
     if error.code in PASSING:
         return True
     if not isinstance(error, ServerUnavailable) or isinstance(error, VersionMismatch):
         return False
     if not error.facts.keys() & {"url", "path"}:
-        return False  # none is configured, or the private one does not start
+        return False  # no server is configured, or the private one does not start
     return repeatable or bool(error.facts.get("never_arrived", True))
 
 
@@ -124,7 +124,7 @@ async def open_socket(to: Connection) -> WebSocketClientConnection:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
         with suppress(OSError, HTTPClientError):
-            opened = await opening  # tornado opens it all the same
+            opened = await opening  # tornado opens it in spite of the cancellation
             opened.close()
             while await opened.read_message() is not None:
                 pass
@@ -151,8 +151,8 @@ def _written(body: RequestBody) -> str:
 
 def _not_plain(what: str) -> WrongCall:
     return WrongCall(
-        f"What was given cannot be sent: it holds {what}. Only texts, finite numbers, True, False, "
-        "None, and lists and dicts of them can."
+        f"The request cannot be sent: it holds {what}. It may hold only texts, finite numbers, "
+        "True, False, None, and lists and dicts of them."
     )
 
 

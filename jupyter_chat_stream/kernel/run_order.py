@@ -1,4 +1,4 @@
-"""The order of a thread's runs. A message for later has no place before its delivery. Pure."""
+"""The order of a thread's runs. A message for later is not in it before its delivery. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ..shared.records import RunRecord
 
 
 def is_for_later(run: RunRecord) -> bool:
-    """Whether a run answers a message that has not been delivered yet."""
+    """Return whether a run answers a message that has not been delivered yet."""
     return run["phase"] == "waiting" and run["attempt"] == 0
 
 
 def is_busy(runs: Sequence[RunRecord]) -> bool:
-    """Whether one of these runs works, or waits for a person or a retry."""
+    """Return whether one of these runs is executing, or waits for a person or a retry."""
     return any(run["status"] not in ENDS and not is_for_later(run) for run in runs)
 
 
@@ -22,7 +22,7 @@ def newest(runs: Sequence[RunRecord], head: str | None) -> RunRecord | None:
     """Return the run whose answer is the last of its thread. ``runs`` are in order of sending.
 
     Args:
-        head: the id of the reply that was delivered last; others may have been sent since.
+        head: the id of the reply that was delivered last; newer messages may have been sent since.
     """
     if head is None:
         return None

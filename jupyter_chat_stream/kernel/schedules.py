@@ -1,7 +1,7 @@
 """Repeating messages: ``chat.schedule(...)`` and the ``Schedule`` that it returns.
 
-A ``Schedule`` is what the server said last; its properties never touch the network. Whatever
-changes it is one coroutine on the link's loop, waited for (``pause``) or awaited (``apause``).
+A ``Schedule`` holds the server's last response; its properties never use the network. Each change
+is one coroutine on the link's loop: ``pause`` waits for it, ``apause`` awaits it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHANGES = ("content", *OPTIONS, "paused")
 
 @contextmanager
 def _naming_zones(name: str | None) -> Iterator[None]:
-    """Suggest the nearest name if the server does not know the time zone."""
+    """Suggest the nearest time zone if the server does not know this one."""
     try:
         yield
     except InvalidInput as error:
@@ -60,17 +60,17 @@ class Schedule:
 
     @property
     def cron(self) -> str:
-        """The times, as minute, hour, day of the month, month, day of the week."""
+        """The cron expression: minute, hour, day of the month, month, day of the week."""
         return str(self._wire["cron"])
 
     @property
     def timezone(self) -> str:
-        """The IANA name of the zone in which ``cron`` is meant."""
+        """The IANA name of the time zone of ``cron``."""
         return str(self._wire["timezone"])
 
     @property
     def model(self) -> str | None:
-        """The model that answers; None stands for the thread's model."""
+        """The model that answers; None: the thread's model at that time."""
         return self._wire["model"]
 
     @property
@@ -103,7 +103,7 @@ class Schedule:
         try:
             return local and local.astimezone(ZoneInfo(self.timezone))
         except (KeyError, OSError, ValueError):
-            return local and local.astimezone(UTC)  # a zone this machine does not know
+            return local and local.astimezone(UTC)  # this machine does not know the zone
 
     def _shown(self, at: datetime) -> str:
         is_its_own = at.tzinfo is not UTC  # else this machine does not know the zone
@@ -128,27 +128,27 @@ class Schedule:
         return await current().acommand(self._patch({"paused": True}))
 
     def resume(self) -> Schedule:
-        """Send again from the next time on. Times during the pause are skipped."""
+        """Send again from the next time on. Messages missed during the pause are not sent."""
         return current().command(self._patch({"paused": False}))
 
     async def aresume(self) -> Schedule:
-        """Send again from the next time on. Times during the pause are skipped."""
+        """Send again from the next time on. Messages missed during the pause are not sent."""
         return await current().acommand(self._patch({"paused": False}))
 
     def change(self, **changes: Any) -> Schedule:
-        """Change the given fields: content, cron, timezone, model, params."""
+        """Change the named fields: content, cron, timezone, model, params."""
         return current().command(self._patch(changes))
 
     async def achange(self, **changes: Any) -> Schedule:
-        """Change the given fields: content, cron, timezone, model, params."""
+        """Change the named fields: content, cron, timezone, model, params."""
         return await current().acommand(self._patch(changes))
 
     def delete(self) -> None:
-        """Delete the schedule. The messages that it has sent remain."""
+        """Delete the schedule; its messages stay."""
         current().command(self._delete())
 
     async def adelete(self) -> None:
-        """Delete the schedule. The messages that it has sent remain."""
+        """Delete the schedule; its messages stay."""
         await current().acommand(self._delete())
 
     @property
@@ -168,7 +168,7 @@ class Schedule:
 
 
 class ScheduleMethods:
-    """The methods of a chat for schedules."""
+    """A chat's methods for schedules."""
 
     _thread_id: str
 
@@ -184,17 +184,17 @@ class ScheduleMethods:
     ) -> Schedule:
         """Repeat a message: the server sends it at each time, with or without this kernel.
 
-        A cell that is run again makes no second one: what is just the same is found.
+        A cell that runs again creates no second schedule: the server finds the equal one.
 
         Args:
-            cron: when: minute, hour, day of the month, month, day of the week.
-            timezone: the IANA name of the zone in which that is meant; None is this machine's.
-            model: that answers; None: the thread's at that time.
-            params: of the model.
+            cron: the cron expression: minute, hour, day of the month, month, day of the week.
+            timezone: the IANA name of its time zone; None: this machine's.
+            model: the model that answers; None: the thread's model at that time.
+            params: parameters of the model.
 
         Raises:
-            WrongCall: there is no such option, or it is not of its type.
-            InvalidInput: the expression or the zone cannot be meant; ``facts["field"]`` says which.
+            WrongCall: there is no such option, or an option has a wrong type.
+            InvalidInput: the expression or the zone is invalid; ``facts["field"]`` says which.
         """
         work = self._schedule(content, cron, timezone, model, params, **unknown)
         return current().command(work)
@@ -223,8 +223,8 @@ class ScheduleMethods:
         }
         check_kinds("chat.schedule()", body)
         given = {field: value for field, value in body.items() if value is not None}
-        # Two schedules would send each message twice, so the request is only repeated if the first
-        # try cannot have arrived.
+        # A repeated request could create two schedules, so it is repeated only if the first cannot
+        # have arrived.
         with _naming_zones(timezone):
             wire = await current().request("POST", "schedules", given, repeatable=False)
         return Schedule(wire)

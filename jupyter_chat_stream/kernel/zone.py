@@ -1,9 +1,9 @@
-"""The name of this machine's time zone: found, proved against the clock, or refused.
+"""The name of this machine's time zone: found and compared with the clock, or refused.
 
-``TZ`` may hold a zone's name, a path into a database of zones, or POSIX rules; without it the
-system has a link, a copy, or a name in a file, which may be stale. So whatever is found counts only
-if its clock is this process's clock, at every hour of a year to come and every day of five. Rules
-without a name get the name of a zone that keeps them. UTC is never a guess.
+``TZ`` may hold a zone's name, a path into a database of zones, or POSIX rules. Without ``TZ`` the
+system has a link, a copy, or a name in a file, which may be stale. So a name counts only if its
+clock is this process's clock, at every hour of the next year and every day of the next five. POSIX
+rules get the name of a zone that follows them. UTC is never a guess.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ TIMEZONE = Path("/etc/timezone")
 _NAME, _OFFSET = r"(?:[A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)", r"[+-]?\d{1,3}(?::\d{2}){0,2}"
 _DATE = rf"(?:J?\d{{1,3}}|M\d{{1,2}}\.\d\.\d)(?:/{_OFFSET})?"
 _RULES = re.compile(rf"{_NAME}{_OFFSET}(?:{_NAME}(?:{_OFFSET})?(?:,{_DATE},{_DATE})?)?")
-_NOT_NAMES = ("localtime", "posixrules", "Factory")  # other zones on each host
+_NOT_NAMES = ("localtime", "posixrules", "Factory")  # they mean another zone on each host
 _HOURS, _DAYS = 366 * 24, 5 * 366
 
 
 def follow_environment() -> None:
-    """Set this process's clock to what ``TZ`` says by now; it may have been set in a cell."""
-    if hasattr(time, "tzset"):  # not on Windows, whose clock does not ask the environment
+    """Set this process's clock to the present value of ``TZ``, which a cell may have changed."""
+    if hasattr(time, "tzset"):  # not on Windows, whose clock does not read the environment
         time.tzset()
 
 
 def local_zone() -> str:
-    """Find the IANA name of a zone whose clock is this machine's.
+    """Find the IANA name of a zone with this machine's clock.
 
     Raises:
-        InvalidInput: there is none; the sentence says to name a zone.
+        InvalidInput: there is none; its message asks for a zone's name.
     """
     follow_environment()
     wanted = os.environ.get("TZ")
@@ -51,8 +51,8 @@ def local_zone() -> str:
     if found is None:
         clock = f"TZ={wanted!r}" if wanted is not None else "this machine's clock"
         raise InvalidInput(
-            f"The time zone of {clock} has no name that is known here. Name the zone in which "
-            "the times are meant, for example timezone='Europe/Berlin'.",
+            f"The time zone of {clock} has no IANA name that is known here. Name the zone of "
+            "the times, for example timezone='Europe/Berlin'.",
             field="timezone",
         )
     return found
@@ -69,8 +69,8 @@ def _find(wanted: str | None, today: datetime, _: tuple[str, str]) -> str | None
 
 
 def _names_of_system() -> Iterator[str]:
-    """Return what this system may call its zone."""
-    # A link on Linux and macOS: …/zoneinfo/Europe/Berlin. Where it is a copy, Debian has the name.
+    """List the names that the system may have for its zone."""
+    # A link on Linux and macOS: …/zoneinfo/Europe/Berlin. If it is a copy, Debian has a name file.
     yield _name_of(str(LOCALTIME))
     try:
         yield TIMEZONE.read_text().strip()
@@ -79,9 +79,9 @@ def _names_of_system() -> Iterator[str]:
 
 
 def _name_of(told: str) -> str:
-    """Take a zone's name out of a path; what is no path is a name already."""
+    """Take a zone's name out of a path; any other text is a name already."""
     if not told:
-        return "UTC"  # POSIX: where TZ is empty
+        return "UTC"  # POSIX: the meaning of an empty TZ
     if not os.path.isabs(told):
         return told.removeprefix("posix/").removeprefix("right/")
     for path in (told, os.path.realpath(told)):
@@ -103,7 +103,7 @@ def _is_file(wanted: str | None) -> bool:
 
 
 def _like_the_clock() -> Iterator[str]:
-    """Return the names of zones that may keep the clock's rules, those people know first."""
+    """List the names of zones that may follow the clock's rules, the best-known first."""
     from zoneinfo import available_timezones
 
     standard, summer = time.tzname
@@ -120,7 +120,7 @@ def _like_the_clock() -> Iterator[str]:
 
 
 def _is_clock(name: str, today: datetime) -> bool:
-    """Compare a zone with this process's clock."""
+    """Return whether a zone's clock equals this process's clock."""
     zone = _zone(name)
     if zone is None:
         return False
@@ -146,4 +146,4 @@ def _zone(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError):
-        return None  # no name, or no database of zones
+        return None  # not a name, or there is no database of zones

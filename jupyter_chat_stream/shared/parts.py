@@ -1,4 +1,4 @@
-"""The values that the fold builds of an event's body: a part of a message, or a failure."""
+"""The values that the fold builds from an event: a part of a message, or a failure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .records import (
     ToolResultPart,
 )
 
-# The kind of the part that a delta of a kind opens.
+# The kind of part that a delta's kind opens.
 PART_BY_KIND: Mapping[str, PartKind] = {
     "text": "text",
     "reasoning": "reasoning",
@@ -25,7 +25,7 @@ PART_BY_KIND: Mapping[str, PartKind] = {
 
 
 def text_part(kind: PartKind, text: str) -> Part:
-    """Return a part of this kind that deltas append text to."""
+    """Return an empty part of this kind, to which deltas append text."""
     return cast(Part, {"kind": kind, "text": text})
 
 
