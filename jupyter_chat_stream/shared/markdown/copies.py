@@ -1,11 +1,11 @@
 """Turns the Markdown of an answer into Markdown that is harmless in every renderer. Pure.
 
 An answer is untrusted, and the renderers of a copy (JupyterLab, nbconvert, GitHub, pandoc …) do not
-agree on what is code, HTML, maths or a link. So safety does not rest on one reading: outside of
-fences, nothing is left that could load, run or link in any of them, and every fence stands where
-all of them recognise it. Only the appearance of a copy depends on this module's own reading.
+agree on what is code, HTML, maths or a link. So safety does not depend on one reading: outside of
+fences, nothing is left that could load, run or link in any of them, and all of them recognise every
+fence. Only the appearance of a copy depends on this module's own reading.
 
-The twin of ``labextension/src/markdown/copies.ts``: both write the same (``tests/vectors/copies``).
+``labextension/src/markdown/copies.ts`` writes the same (``tests/vectors/copies``).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def harmless(text: str) -> str:
 
 
 def harmless_start(text: str, most_bytes: int) -> str:
-    """Rewrite as much of a text's beginning as fits, with ``…`` at the cut."""
+    """Rewrite as much of a text's beginning as fits in ``most_bytes``, with ``…`` at the cut."""
     source = visible(text).encode()
     room = most_bytes - len(_CUT.encode())
     size = min(room, len(source))
@@ -72,9 +72,9 @@ class _Copy:
         self._folds = 0
         self._is_in_list = False
         self._headings = Headings()
-        # Whether the text has a single dollar, which cannot form a formula with another one.
+        # A single dollar cannot form a formula with another one.
         self._keeps_dollar = sum(map(count_marks, lines)) <= 1
-        # From where a formula's end is known to be missing, so that it is searched once.
+        # The line up to which a closer is known to be missing, so that it is searched only once.
         self._no_end: dict[str, int] = {}
 
     def written(self) -> str:
@@ -124,13 +124,13 @@ class _Copy:
     def _write_code(self, code: list[str], info: str) -> None:
         found = _LANGUAGE.match(info.strip(" \t{}="))
         language = found[0] if found is not None else ""
-        language = "" if "mermaid" in language.lower() else language  # it would be run
+        language = "" if "mermaid" in language.lower() else language  # a renderer would run it
         longest = max((len(run) for run in re.findall("`+", "\n".join(code))), default=0)
         fence = "`" * max(3, longest + 1)
         self._apart(f"{fence}{language}", *code, fence)
 
     def _nested_fence(self, front: str, marks: str, info: str) -> None:
-        """Keep a fence in a list or a quote if it is harmless as text, too; else write HTML."""
+        """Keep a fence in a list or a quote if it is harmless as text too; else write HTML."""
         quotes, indent = front.count(">"), len(front.replace("\t", "    "))
         code: list[str] = []
         end = self._at + 1
@@ -151,7 +151,7 @@ class _Copy:
         self._at = end
 
     def _is_indented(self, line: str) -> bool:
-        """Whether the indentation makes a line code."""
+        """Return whether a line's indentation makes it code."""
         return self._is_after_empty() and not self._is_in_list and _INDENT.match(line) is not None
 
     def _is_after_empty(self) -> bool:
@@ -172,7 +172,7 @@ class _Copy:
         return True
 
     def _maths(self, line: str) -> bool:
-        """Write a formula that fills whole lines, with marks that all renderers know."""
+        """Write a formula of whole lines with marks that all renderers know."""
         opener = line.lstrip(" ")[:2]
         closer = _MATHS.get(opener)
         if closer is None or self._is_indented(line) or self._no_end.get(closer, -1) > self._at:
@@ -190,7 +190,7 @@ class _Copy:
         content = source.rstrip(" \t")[:-2].strip(" \t\n")
         if not content or "`" in content or "$$" in content:
             return False
-        # It is treated like a paragraph, so that `inline` decides which parts may stay.
+        # `inline` decides which parts may stay, as in a paragraph.
         self._apart(sealed(inline(f"{opener}{content}{closer}", keeps_dollar=False)))
         self._at = end + 1
         return True
@@ -224,7 +224,6 @@ class _Copy:
         return True
 
     def _summary(self) -> str:
-        """Read the summary at the beginning of a fold."""
         at = self._at
         while at < len(self._lines) and not self._lines[at].strip(" \t"):
             at += 1

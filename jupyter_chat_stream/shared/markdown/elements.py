@@ -1,4 +1,4 @@
-"""The few HTML elements that an answer may use. Everything else that looks like a tag is text."""
+"""The few HTML elements that an answer may use. Any other tag is text."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TABLE_END = re.compile(rf"</table[{BLANK}]*>", re.IGNORECASE | re.ASCII)
 
 
 def inline_tag(state: StateInline, silent: bool) -> bool:
-    """A tag of an inline element."""
+    """Read a tag of an inline element."""
     found = _TAG.match(state.src, state.pos, state.posMax)
     name = found[2].lower() if found is not None else ""
     if found is None or name not in TAGS:
@@ -42,7 +42,7 @@ def inline_tag(state: StateInline, silent: bool) -> bool:
 
 
 def details(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """``<details>`` at the front of a line: a fold, to its end or that of its container."""
+    """Read ``<details>`` at the start of a line: a fold, up to its end or its container's."""
     found = None if state.is_code_block(start) else _DETAILS.match(line_text(state, start))
     if found is None:
         return False
@@ -130,7 +130,7 @@ def _read_summary(
 
 
 def html_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """A table in HTML, from a line that begins with ``<table`` to a line with ``</table>``."""
+    """Read an HTML table, from a line that begins with ``<table`` to one with ``</table>``."""
     if state.is_code_block(start) or not _TABLE.match(line_text(state, start)):
         return False
     without: dict[Any, range] = state.env.setdefault("lines_without_table_end", {})
@@ -170,11 +170,11 @@ _SPANS = {
     )
     for name in ("colspan", "rowspan")
 }
-MAX_SPAN = 100  # of a cell; a table of larger ones takes the browser long to lay out
+MAX_SPAN = 100  # of a cell; a browser takes long to lay out a table of larger spans
 
 
 def table_of(source: str) -> Element | None:
-    """Read a table; its cells hold one text, their source. None if it is none."""
+    """Read a table, whose cells hold their source as text; None if the source is not a table."""
     reader = _Table()
     done = 0
     for found in _PART.finditer(source):
@@ -189,7 +189,7 @@ def table_of(source: str) -> Element | None:
 
 
 class _Table:
-    """Takes the tags in turn; each call says whether they still make a table."""
+    """Takes the tags in turn; each call returns whether they still make a table."""
 
     def __init__(self) -> None:
         self.table: Element | None = None

@@ -1,4 +1,4 @@
-"""The dialect as HTML that can do nothing: all of it is made from the tree, by an allow-list."""
+"""The dialect as inert HTML: every element is made from the tree, by an allow-list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _VOID = ("br", "wbr", "hr", "img", "input")
 
 
 def html_of(text: str) -> str:
-    """Write a text of the dialect as HTML; formulas keep their source."""
+    """Write a text of the dialect as HTML; a formula is written as its source."""
     return "\n".join(_written(node) for node in tree_of(text))
 
 

@@ -26,12 +26,12 @@ _UNSET = -1
 
 
 def line_text(state: StateBlock, line: int) -> str:
-    """Return the text of a line, without what its containers take."""
+    """Return a line's text without the indentation and marks of its containers."""
     return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
 
 
 def is_outside(state: StateBlock, line: int) -> bool:
-    """Whether a line no longer belongs to the container that is being read."""
+    """Return whether a line no longer belongs to the container that is being read."""
     return not state.isEmpty(line) and state.sCount[line] < state.blkIndent
 
 
@@ -39,7 +39,7 @@ def is_outside(state: StateBlock, line: int) -> bool:
 
 
 def math_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """``$$`` or ``\\[`` at the front of a line, to the line that ends with its other half."""
+    """Read ``$$`` or ``\\[`` at the start of a line, up to the line that ends with the closer."""
     opener = line_text(state, start)[:2]
     closer = {"$$": "$$", "\\[": "\\]"}.get(opener)
     if closer is None or state.is_code_block(start):
@@ -82,7 +82,7 @@ def _end_of_block(state: StateBlock, start: int, end: int, closer: str) -> int |
 
 
 def math_inline(state: StateInline, silent: bool) -> bool:
-    """Maths within the text of a block."""
+    """Read maths within the text of a block."""
     src, pos = state.src, state.pos
     opener = "$$" if src.startswith("$$", pos) else src[pos] if src[pos] == "$" else ""
     opener = opener or src[pos : pos + 2]
@@ -125,7 +125,7 @@ def _end_of_dollar(state: StateInline) -> int:
 
 
 def _end_of(state: StateInline, closer: str) -> int:
-    """The end of a formula whose closer may be far away, or not there: it is looked for once."""
+    """Return the end of a formula, whose closer may be far away or missing; search only once."""
     found: dict[str, tuple[int, int]] = vars(state).setdefault("math_closers", {})
     begun, close = found.get(closer, (state.posMax, _UNSET))
     if begun > state.pos or 0 <= close < state.pos + 2:
@@ -148,7 +148,7 @@ def _unescaped(text: str, mark: str, at: int, end: int | None = None) -> int:
 
 
 def footnote(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """``[^label]: text``, continued by lines that are indented by four."""
+    """Read ``[^label]: text``, continued by lines that are indented by four."""
     found = None if state.is_code_block(start) else _DEFINITION.match(line_text(state, start))
     if found is None:
         return False
@@ -173,7 +173,7 @@ def footnote(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def footnote_mark(state: StateInline, silent: bool) -> bool:
-    """``[^label]``, where that footnote exists."""
+    """Read ``[^label]`` if that footnote exists."""
     found = _MARK.match(state.src, state.pos)
     if found is None or found[1].lower() not in state.env["footnotes"]:
         return False
@@ -187,7 +187,7 @@ def footnote_mark(state: StateInline, silent: bool) -> bool:
 
 
 def autolink(state: StateInline, silent: bool) -> bool:
-    """``://`` behind ``http`` or ``https``."""
+    """Read the address around ``://`` after ``http`` or ``https``."""
     if not state.src.startswith("://", state.pos) or state.linkLevel > 0:
         return False
     scheme = _SCHEME.search(state.pending[-6:])
@@ -209,7 +209,7 @@ def autolink(state: StateInline, silent: bool) -> bool:
 
 
 def www_links(tokens: list[Token]) -> list[Token]:
-    """``www.`` at the front of a word in the texts outside of links."""
+    """Make a link of ``www.`` at the start of a word, in texts outside of links."""
     linked: list[Token] = []
     links = 0
     for token in tokens:
@@ -237,7 +237,7 @@ def _www_in(content: str, is_first: bool) -> list[Token]:
 
 
 def _encoded(address: str) -> str:
-    """Write an address with escapes, of which those that it has stay."""
+    """Percent-encode an address, and keep the escapes that it has."""
     whole = re.sub("[\ud800-\udfff]", "\ufffd", address)
     return quote(_BARE_PERCENT.sub("%25", whole), safe="%;/?:@&=+$,#-_.!~*'()")
 
@@ -268,7 +268,7 @@ def _is_domain(address: str) -> bool:
 
 
 def with_surplus_cells(rule: BlockRule) -> BlockRule:
-    """Tables as in GFM, but a row's surplus cells are shown."""
+    """Wrap the rule of GFM's tables so that a row's surplus cells are shown."""
 
     def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         begun = len(state.tokens)

@@ -1,7 +1,7 @@
 """A text of the dialect as a tree: ``[element, attributes, children]`` and strings.
 
-The form is that of ``tests/vectors/markdown``; a formula has its ``source`` as well. The text of a
-paragraph, heading or cell beyond measure is not read: it is one text.
+The form is that of ``tests/vectors/markdown``; a formula also has its ``source``. If a paragraph,
+heading or cell is over the bounds, its text is not read: it stays one text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .dialect import MAX_DEPTH, is_safe_address, is_safe_picture, parser
 from .elements import Attributes, Element, table_of
 
 Node = Any  # an Element or a text
-# Longer blocks take longer than anybody waits; brackets are looked for again and again.
+# Larger blocks would take too long to read, because brackets are searched again and again.
 MAX_BLOCK = 20_000
 MAX_MARKS = 3_000
 _MARK = re.compile(r"[`*_~\[\]<&$\\]")
@@ -28,7 +28,6 @@ _VOID = ("br", "wbr")
 
 
 def tree_of(text: str) -> list[Node]:
-    """Read a text."""
     env: EnvType = {"references": {}, "footnotes": set(), "depth": 0}
     text = re.sub("\r\n?", "\n", text).replace("\0", "\ufffd")
     tokens: list[Token] = []
@@ -79,7 +78,7 @@ class _Reader:
         return [[token.tag, _attributes_of(token), self.blocks()]]
 
     def _item(self) -> list[Node]:
-        """Read a list item; a task's box stands where its text begins."""
+        """Read a list item; a task's box is put where its text begins."""
         first, inline = self._tokens[self._at], self._tokens[self._at + 1]
         is_text = first.type in ("paragraph_open", "heading_open")
         found = _TASK.match(inline.content) if is_text else None
@@ -131,11 +130,11 @@ def _attributes_of(token: Token) -> Attributes:
 
 
 class _Nester:
-    """Puts tokens into each other. A tag without its other half is text."""
+    """Nests tokens. A tag without its other half is text."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
-        # Element, what stands there if the other half never comes, whether it is nested too deep.
+        # Element, its text if the other half never comes, whether it is nested too deep.
         self._frames: list[tuple[Element, str | None, bool]] = [(["root", {}, []], None, False)]
 
     def nodes(self) -> list[Node]:
@@ -216,7 +215,7 @@ def _inline_of(token: Token) -> Node:
 
 
 def _image(token: Token) -> Node:
-    """A picture that needs no fetching, or a link to it."""
+    """Return a picture that needs no request, or else a link to it."""
     address, text = str(token.attrs["src"]), _text_of(token.children or [])
     titled = {"title": token.attrs["title"]} if "title" in token.attrs else {}
     if is_safe_picture(address):
@@ -245,7 +244,7 @@ def _link_attributes(token: Token) -> Attributes:
 
 
 def joined(nodes: list[Node]) -> list[Node]:
-    """Make one of texts that stand side by side."""
+    """Join adjacent texts."""
     result: list[Node] = []
     for node in nodes:
         if isinstance(node, str):
