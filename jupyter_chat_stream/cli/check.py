@@ -1,4 +1,4 @@
-"""``check``: derives every stored row from its events again."""
+"""``check``: folds every stored row from its events again, and compares."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROGRESS_S = 1.0
 
 
 class Check(CliCommand):
-    """Prints what differs."""
+    """Prints each difference between a row and its events."""
 
     name = "jupyter-chat-stream-check"
     description = (

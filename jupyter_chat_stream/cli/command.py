@@ -1,8 +1,8 @@
 """The base of every command: its words and options, the settings, and its failures.
 
-The module of a command has ``run(settings, words)`` and a class with the options. The settings are
-those of the server: ``--ChatStream.database_url=…`` and Jupyter's configuration files. A command
-exits with code 2 for bad words, and with code 1 and a sentence for every other failure.
+A command's module has ``run(settings, words)`` and a class with the options. The settings are those
+of the server: ``--ChatStream.database_url=…`` and Jupyter's configuration files. A command exits
+with code 2 for bad words, and with code 1 and a sentence for every other failure.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..shared import logs
 from ..shared.config import ChatStream
 from ..shared.errors import ChatStreamError, InvalidInput
 
-# In this order; the later wins. The second is the file of the server's extension.
+# A later file takes precedence. The second is the file of the server's extension.
 CONFIG_FILES = ("jupyter_server_config", "jupyter_chat_stream_config")
 
 
@@ -45,7 +45,7 @@ class CliCommand(JupyterApp):
     def load_config_file(  # type: ignore[override]  # as JupyterApp does
         self, suppress_errors: bool = True
     ) -> None:
-        """Read the settings of the chat from its own file and from the Jupyter server's."""
+        """Read the chat's settings from its own file and from the Jupyter server's."""
         given = Config(self.config)
         for name in CONFIG_FILES:
             self.config_file_name = name
@@ -67,7 +67,7 @@ class CliCommand(JupyterApp):
             code = _refused(error, 2)
         except ChatStreamError as error:
             code = _refused(error, 1)
-        except BrokenPipeError:  # the reader of the output has closed it
+        except BrokenPipeError:  # the reader of the output has gone
             with suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = 1
@@ -89,7 +89,7 @@ def words_first(arguments: list[str], names: Collection[str]) -> list[str]:
 
 
 def no_words(words: list[str]) -> None:
-    """Refuse words after a command that takes none.
+    """Check that no words follow a command that takes none.
 
     Raises:
         InvalidInput: there are words.
@@ -100,7 +100,7 @@ def no_words(words: list[str]) -> None:
 
 @contextmanager
 def kept() -> Iterator[IO[str]]:
-    """Buffer the output in a file and print it once it is complete; it can be begun anew.
+    """Buffer the output in a file and print it when it is complete; ``begin_anew`` empties it.
 
     Raises:
         InvalidInput: the file cannot be written.
@@ -118,7 +118,7 @@ def kept() -> Iterator[IO[str]]:
 
 
 def begin_anew(file: IO[str]) -> None:
-    """Empty the file: after a lost connection the thread is read again."""
+    """Empty the file, because after a lost connection the thread is read again."""
     file.seek(0)
     file.truncate()
 

@@ -1,4 +1,4 @@
-"""Opening the database of the settings, for commands that need no server."""
+"""Opening the configured database, for commands that need no server."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ SCRATCH = (None, "", ":memory:")
 
 @contextmanager
 def opened(settings: ChatStream, *, migrates: bool = False) -> Iterator[ChatStore]:
-    """Open the database; never create it.
+    """Open the database; never creates one.
 
     Args:
-        migrates: whether a database of an older version is upgraded; a command that only reads
-            leaves it.
+        migrates: whether to upgrade a database of an older version. A command that only reads
+            does not.
 
     Raises:
-        StoreError: there is no database, or it cannot be used; it is unchanged.
+        StoreError: the database is missing or unusable; it is unchanged.
     """
     url = settings.resolved_database_url()
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in SCRATCH:
             raise DatabaseUnreadable(
-                "sqlite:// is kept by the server that made it, and by nobody else. Name a file "
-                "with --ChatStream.database_url."
+                "sqlite:// is the scratch database of the server that made it; no other process "
+                "can read it. Name a file with --ChatStream.database_url."
             )
         if not Path(parsed.database).exists():
             raise DatabaseUnreadable(

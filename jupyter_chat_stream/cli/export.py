@@ -1,4 +1,4 @@
-"""``export``: threads as files, straight from the database."""
+"""``export``: writes threads as files, directly from the database."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMATS = ("md", "json", "ipynb", "html")
 
 
 class Export(CliCommand):
-    """Writes one thread, or all of them."""
+    """Writes one thread or all threads."""
 
     name = "jupyter-chat-stream-export"
     description = (
@@ -96,10 +96,10 @@ def export_one(store: ChatStore, word: str, wanted: Format, output: str | None) 
 
 
 def export_all(store: ChatStore, wanted: Format, output: str | None) -> int:
-    """Write every thread into a folder, one after the other; return their number.
+    """Write every thread into a folder, one after the other; returns their number.
 
     Raises:
-        InvalidInput: there is no folder, or it cannot be written to.
+        InvalidInput: no folder is named, or it cannot be written to.
     """
     from ..export.formats import file_name
     from ..export.source import Source
@@ -132,7 +132,7 @@ def _make_folder(folder: Path) -> None:
 
 @contextmanager
 def _written(path: Path) -> Iterator[IO[str]]:
-    """Open a file that gets its name once it is complete, or is removed."""
+    """Open a file that gets its name when it is complete, or is removed."""
     draft = path.with_name(f".{path.name[:100]}.{os.getpid()}.new")
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -20,7 +20,7 @@ PROGRESS_S = 1.0
 
 
 class Gc(CliCommand):
-    """Removes data that is too old to be kept."""
+    """Removes expired data."""
 
     name = "jupyter-chat-stream-gc"
     description = (

@@ -1,10 +1,10 @@
-"""The private server's own process: a Jupyter server with the chat and nothing else, on a leash.
+"""The private server's own process: a Jupyter server with the chat alone, kept alive by a leash.
 
-``kernel.private_server`` starts it and says where its files are. Each parent holds a connection to
-the leash port; the server ends ``LINGER_S`` after the last one has gone, or when no parent came
-within ``FIRST_S``. It ends under the lock that parents look for it under, so none joins a server
-that is about to end. Runs that have not ended are taken up by whichever server opens the database
-next.
+``kernel.private_server`` starts it and chooses the paths of its files. Each parent holds a
+connection to the leash port. The server ends ``LINGER_S`` after the last connection has closed, or
+when no parent came within ``FIRST_S``. It ends under the lock that parents take to look for it, so
+no parent joins a server that is about to end. The next server that opens the database continues the
+runs that have not ended.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ STOP_S = 20.0
 
 
 class PrivateServer(ServerApp):
-    """Serves the chat only, on loopback, and is not listed among a person's servers."""
+    """Serves the chat alone, on loopback; ``jupyter server list`` does not show it."""
 
     default_services = ()  # type: ignore[assignment]  # its type names each
 
     def load_config_file(  # type: ignore[override]  # as JupyterApp does
         self, suppress_errors: bool = True
     ) -> None:
-        """Take none of what is configured for the Jupyter server; the chat's settings are given."""
+        """Read no configuration of Jupyter servers; the chat's settings are passed in."""
 
     def write_server_info_file(self) -> None:
-        """Leave no address behind but the connection file."""
+        """Write no address except in the connection file."""
 
     def write_browser_open_files(self) -> None:
-        """Leave no address behind but the connection file."""
+        """Write no address except in the connection file."""
 
 
 def serve(settings: Config, *, on_leash: bool) -> None:
-    """Serve until stopped; on a leash, until the last parent has gone.
+    """Serve until stopped; with a leash, until the last parent has gone.
 
     Args:
         settings: the section ``ChatStream``.
@@ -65,7 +65,7 @@ def serve(settings: Config, *, on_leash: bool) -> None:
             "terminals_enabled": False,
             "reraise_server_extension_failures": True,
         },
-        # Nobody is told this token: the rest of the server is for nobody.
+        # This token is kept secret: nobody may use the rest of the server.
         IdentityProvider={"token": secrets.token_urlsafe(32)},
         ChatStream=settings,
     )
@@ -99,7 +99,7 @@ async def _announce(server: ServerApp, leash: _LeashServer | None) -> None:
         return
     sys.stdout.buffer.write(READY)
     sys.stdout.flush()
-    # The parent reads no further; nothing may block on a pipe that nobody empties.
+    # The parent reads no further; nothing may block on a pipe that is not read.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
@@ -116,7 +116,7 @@ class _LeashServer:
         self._ending: asyncio.TimerHandle | None = None
 
     async def begin(self, path: Path) -> None:
-        """Open the leash port and leave the note by which parents find it."""
+        """Open the leash port, and write the note by which parents find it."""
         self._token = connection_file.read(path).token.encode()
         self._doors = await asyncio.start_server(self._hold, "127.0.0.1", 0)
         port = self._doors.sockets[0].getsockname()[1]
@@ -130,7 +130,7 @@ class _LeashServer:
         self._end_after(FIRST_S)
 
     async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Greet a parent, and hold on until its end of the connection is closed."""
+        """Greet a parent, and keep the connection until the parent's end is closed."""
         try:
             said = await asyncio.wait_for(reader.readline(), GREETING_S)
             if not hmac.compare_digest(said.strip(), self._token):
@@ -154,7 +154,7 @@ class _LeashServer:
         self._ending = asyncio.get_running_loop().call_later(delay_s, self._end)
 
     def _end(self) -> None:
-        """Stop, unless somebody holds on, or is just looking for us."""
+        """Stop, unless a parent is connected or is looking for the server."""
         if self._parents:
             return
         try:
@@ -162,16 +162,16 @@ class _LeashServer:
                 if is_free:
                     self.forget()
         except OSError:
-            is_free = True  # its folder was removed: nobody can find it any more
+            is_free = True  # the folder was removed: no parent can find the server
         if not is_free:
             self._end_after(LINGER_S)
             return
         self._server.stop()
-        # All that is committed stays; a stop that hangs must not leave a server for ever.
+        # Everything committed stays; a stop that hangs must not keep the server alive forever.
         asyncio.get_running_loop().call_later(STOP_S, os._exit, 1)
 
     def forget(self) -> None:
-        """Take the note away, if it is ours, and let nobody in any more."""
+        """Remove the note if it is this server's, and accept no more parents."""
         if self._doors is None:
             return
         self._doors.close()

@@ -31,6 +31,6 @@ class Serve(CliCommand):
         from .private_server import serve
 
         no_words(words)
-        type(self).clear_instance()  # the server is the one application from here on
+        type(self).clear_instance()  # from here on the server is the one application
         serve(self.config.get("ChatStream", Config()), on_leash=self.headless)
         return 0

@@ -51,7 +51,7 @@ class Status(CliCommand):
 
 
 def gather(settings: ChatStream, *, is_named: bool) -> Facts:
-    """Ask the server, unless a database is named; read the database if it is readable."""
+    """Read the server's facts, unless a database is named; and the database's, if readable."""
     found = None if is_named else _server()
     if found is None:
         return _of_database(settings)
@@ -116,7 +116,7 @@ def _holder(store: ChatStore, holder: Holder) -> Facts:
 
 
 def is_locked(folder: Path, owner: str) -> bool:
-    """Return whether a process holds the owner's lock; this takes no lock and creates no file."""
+    """Return whether a process holds the owner's lock; takes no lock and creates no file."""
     path = folder / "owners" / f"{Path(owner).name}.lock"
     if os.name != "posix":
         return path.exists()

@@ -18,7 +18,7 @@ from .database import SCRATCH
 if TYPE_CHECKING:
     from ..runs.execute import RunServices
 
-MAX_ACTIVE_RUNS = 100  # a worker does nothing else
+MAX_ACTIVE_RUNS = 100  # more than a server's default: a worker has no other work
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -60,10 +60,10 @@ def run(settings: ChatStream, words: list[str]) -> int:
 
 
 def refuse_scratch(settings: ChatStream) -> None:
-    """Refuse a database that only one process can open.
+    """Check that other processes can open the database.
 
     Raises:
-        DatabaseUnreadable: the database is such a one.
+        DatabaseUnreadable: it is a scratch database.
     """
     from ..store.front import parse_url
 
@@ -90,7 +90,7 @@ async def _work(settings: ChatStream) -> None:
 def _on_signals(
     loop: asyncio.AbstractEventLoop, end: Callable[[], None]
 ) -> tuple[signal.Signals, ...]:
-    """Call ``end`` at the first of the signals; the second one ends the process."""
+    """Call ``end`` at the first signal; a second one ends the process."""
 
     def first() -> None:
         for number in _SIGNALS:

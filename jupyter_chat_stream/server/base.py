@@ -2,8 +2,8 @@
 
 ``requires(action)`` wraps each method: it checks the permission and waits for the service before it
 calls the method. A handler reads a body as it arrives, up to ``MAX_BODY_BYTES``. An error response
-waits for the end of the body, because the client loses the response of a connection that is closed
-over unread bytes.
+waits for the end of the body: a client whose connection is closed over unread bytes would lose the
+response.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 AUTH_RESOURCE = "chat-stream"
 SETTING = "chat_stream_host"
 
-# 1 MB of content takes up to 3 MB where a client escapes every character beyond ASCII.
+# 1 MB of content takes up to 3 MB if a client escapes every character beyond ASCII.
 MAX_BODY_BYTES = 4 * 1024 * 1024
-# A longer body is not read to its end; the client may see a reset of the connection.
+# A longer body is not read to its end; its client may see a reset of the connection.
 MAX_DRAIN_BYTES = 64 * 1024 * 1024
 
 Result = TypeVar("Result")
@@ -55,7 +55,7 @@ def requires(action: str) -> Callable[[Method], Method]:
             except ClientGone:
                 return
 
-        # Jupyter's mark of methods that check the authentication themselves.
+        # Jupyter's mark of a method that checks the authentication itself.
         admitted.__dict__["__allow_unauthenticated"] = False
         return admitted
 
@@ -76,7 +76,7 @@ class ChatMixin(JupyterHandler):
 
     @property
     def identity_provider(self) -> IdentityProvider:
-        """The server's provider, or the one that knows the connection file's token."""
+        """The server's provider, or the one for the connection file's token."""
         provider = super().identity_provider
         return self.host.kernel_identity(self, provider) or provider
 
@@ -146,7 +146,7 @@ class ChatMixin(JupyterHandler):
         """Log nothing: ``unforeseen`` logs the error, without its message."""
 
     def _log(self) -> None:
-        # A query holds what a person searched for, and tokens.
+        # A query holds search texts and tokens.
         self.request.uri = self.request.path
         super()._log()
 
@@ -218,7 +218,7 @@ class ChatHandler(ChatMixin, APIHandler):
     is_gone = False
 
     def on_connection_close(self) -> None:
-        """Cancel the waiting of this request; no run notices (L8)."""
+        """Cancel this request's waiting; runs go on (L8)."""
         self.is_gone = True
         for task in self._works:
             task.cancel()

@@ -19,7 +19,7 @@ from ..shared.records import ScheduleChange
 from ..shared.spelling import did_you_mean
 from .refusals import InvalidJson
 
-JsonObject = dict[str, Any]  # its fields are checked by others, or by nobody
+JsonObject = dict[str, Any]  # its fields are checked elsewhere, or not at all
 MAX_EXTRA_BYTES = 1024 * 1024  # params, tools and context together
 MAX_VALUE_BYTES = 64 * 1024  # the answer to a run's question, as JSON
 MAX_DEPTH = 64
@@ -36,7 +36,7 @@ Zone = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class Body(BaseModel):
-    """A request's JSON object; ``changes`` are the fields it names."""
+    """A request's JSON object; ``changes`` has only the fields that the request names."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -114,7 +114,7 @@ Model = TypeVar("Model", bound=Body)
 
 
 def parse(model: type[Model], raw: bytes) -> Model:
-    """Read a body; an empty one counts as ``{}``.
+    """Read a body; an empty body counts as ``{}``.
 
     Raises:
         InvalidJson, InvalidInput: the body does not fit the model.
@@ -132,8 +132,8 @@ def new_message(raw: bytes) -> NewMessage:
     """Read the body of a new message.
 
     Raises:
-        InvalidInput: see ``parse``; and empty content.
-        ContentTooLarge: the content, or all the rest together, is more than 1 MB.
+        InvalidInput: see ``parse``; also for empty content.
+        ContentTooLarge: the content, or all other fields together, have more than 1 MB.
     """
     message = parse(NewMessage, raw)
     extra = message.model_dump(include={"params", "tools", "context"}, exclude_defaults=True)
@@ -164,11 +164,11 @@ def schedule_changes(raw: bytes) -> ScheduleChange:
 
 
 def input_body(raw: bytes) -> InputBody:
-    """Read the body that replies to the question of a run.
+    """Read the body that answers a run's question.
 
     Raises:
         InvalidInput: see ``parse``.
-        ContentTooLarge: the value is longer than an answer may be.
+        ContentTooLarge: the value has more than ``MAX_VALUE_BYTES``.
     """
     given = parse(InputBody, raw)
     text = given.value if isinstance(given.value, str) else dumps(given.value)
@@ -184,10 +184,10 @@ def input_body(raw: bytes) -> InputBody:
 
 
 def time_ms(field: str, text: str | None) -> int | None:
-    """Return the time of a field in ms since 1970, None where the field is absent.
+    """Return a field's time in ms since 1970; None if the field is absent.
 
     Raises:
-        InvalidInput: it is not ISO 8601 with a time zone.
+        InvalidInput: the text is not ISO 8601 with a time zone.
     """
     if text is None:
         return None

@@ -1,8 +1,8 @@
 """The Jupyter server extension: settings, addresses, start and stop.
 
-While the server starts, only what is imported here is imported. The connection file's path is
-put into the environment at once, so that kernels inherit it; the file is written, and the
-service begun, in the loop's second turn: the server listens after the first.
+While the server starts, only this module's imports are loaded. The connection file's path is put
+into the environment at once, so that kernels inherit it. The file is written, and the service
+started, in the loop's second turn: the server listens after the first.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class ChatStreamApp(ExtensionApp):
         make = None
         try:
             config = ChatStream(parent=self)
-        except TraitError as error:  # the server itself goes on, and ends as it should
+        except TraitError as error:  # the Jupyter server itself goes on
             config, make = ChatStream(), refuser(error)
         logs.configure(config.log_format, cast(int, server.log_level))
         self.host = ServiceHost(config, settings=server.web_app.settings, log=self.log, make=make)
@@ -90,14 +90,14 @@ class ChatStreamApp(ExtensionApp):
         self._presence: Presence | None = None
         self.connection_path = Path(jupyter_runtime_dir()) / "chat-stream" / file
         os.environ[CONNECTION_ENV] = str(self.connection_path)
-        self._files: dict[str, Path] = {}  # of people whose kernels were started here
+        self._files: dict[str, Path] = {}  # connection files, by the owner of their kernels
         self._kept_files: dict[str, Presence] = {}
         KernelOwners(self._file_of).watch(server.kernel_manager)
         # The first turn of the loop binds the port; this asks for the second.
         server.io_loop.add_callback(server.io_loop.add_callback, self._begin)
 
     def _file_of(self, owner: str) -> Path:
-        """Write the connection file of a person's kernels, and give its path."""
+        """Write the connection file of an owner's kernels; returns its path."""
         path = self._files.get(owner)
         if path is None:
             name = f"connection-{os.getpid()}-{secrets.token_hex(8)}.json"
@@ -117,7 +117,7 @@ class ChatStreamApp(ExtensionApp):
         self.handlers.append((f"/{BASE}", UnknownHandler))
 
     def _begin(self) -> None:
-        """Write the connection file and start the service: the server listens now."""
+        """Write the connection file and start the service; the server listens now."""
         content = connection_of(self._server, self.host.token)
         self._presence = Presence(self.connection_path, content)
         self._presence.begin()
@@ -137,7 +137,7 @@ class ChatStreamApp(ExtensionApp):
 
 
 def refuser(error: TraitError) -> Callable[[ChatStream], Any]:
-    """Return a factory that raises the error of the settings in the place of a service."""
+    """Return a factory that raises the settings' error instead of building a service."""
 
     def refuse(config: ChatStream) -> Any:
         raise StartFailed(
@@ -149,7 +149,7 @@ def refuser(error: TraitError) -> Callable[[ChatStream], Any]:
 
 
 def port_of(server: ServerApp) -> int:
-    """Return the port that the server listens on; before 2.20 Jupyter's own setting stays 0."""
+    """Return the port that the server listens on; before Jupyter 2.20 its own setting stays 0."""
     if server.port:
         return server.port
     bound = getattr(server.http_server, "_sockets", {}).values()
@@ -158,14 +158,14 @@ def port_of(server: ServerApp) -> int:
 
 
 def connection_of(server: ServerApp, token: str) -> Connection:
-    """Return the address and the token by which a process on this host reaches the server."""
+    """Return the address and the token for processes on this host."""
     tls: dict[str, str] = server.ssl_options or {}
     ip = server.ip
     if ip in EVERYWHERE:
         ip = "::1" if ip == "::" else "127.0.0.1"
     place = f"[{ip}]:{port_of(server)}" if ":" in ip else f"{ip}:{port_of(server)}"
     scheme = "https" if tls else "http"
-    # Absolute: a kernel's working directory is its notebook's.
+    # Absolute, because a kernel's working directory is its notebook's.
     sock = os.path.abspath(server.sock) if server.sock else None
     if sock:
         scheme, place = f"{scheme}+unix", urlencode_unix_socket_path(sock)

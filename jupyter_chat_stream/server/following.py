@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class EventsHandler(ChatHandler):
-    """``threads/{id}/events``. A follower is no activity: an open page keeps no server alive."""
+    """``threads/{id}/events``. It counts as no activity: an open page keeps no server alive."""
 
     _track_activity = False
 
@@ -36,14 +36,14 @@ class EventsHandler(ChatHandler):
             await self.unless_gone(self._stream(reader))
         except StreamClosedError:
             raise ClientGone from None
-        except StartFailed:  # the server stops; the reader will reconnect
+        except StartFailed:  # the server is stopping; the reader will reconnect
             if not self._headers_written:
                 raise
         finally:
             reader.close()
 
     async def _stream(self, reader: Reader) -> None:
-        """Send each frame when the network has taken the frame before (L8)."""
+        """Send each frame after the network has taken the last one (L8)."""
         self.set_header("Content-Type", "text/event-stream; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Accel-Buffering", "no")  # nginx would buffer the stream

@@ -1,7 +1,7 @@
 """The REST addresses of docs/protocol.md. A handler parses, calls the service and responds.
 
-Reading takes Jupyter's action ``read``, changing what is kept ``write``, and whatever makes a
-model work, or stops it, ``execute``.
+A request that reads takes Jupyter's action ``read``. A change of stored data takes ``write``. A
+command that makes a model work, or stops it, takes ``execute``.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class RunHandler(ChatHandler):
 
 
 class RunCommandHandler(ChatHandler):
-    """``cancel``, ``retry`` and ``continue``, by the address."""
+    """``cancel``, ``retry`` and ``continue``, chosen by the address."""
 
     @requires("execute")
     async def post(self, run_id: str, command: str) -> None:
@@ -239,7 +239,7 @@ class ScheduleHandler(ChatHandler):
 
 
 class UnknownHandler(ChatHandler):
-    """Every other address below the base of the API."""
+    """Every other address under the base of the API."""
 
     @requires("read")
     async def get(self, *_: str) -> None:

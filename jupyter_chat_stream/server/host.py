@@ -1,7 +1,7 @@
 """The one service of this server: it starts in the background and stops with the server.
 
 Before the server listens, it imports nothing heavy. A thread then loads the service, its database
-library, the providers and the validation; earlier requests wait for it. When a start fails (the
+library, the providers and the validation; earlier requests wait for it. If a start fails (the
 database is unreadable, foreign or newer), each request gets that error until a later start
 succeeds. The Jupyter server itself goes on.
 """
@@ -35,13 +35,13 @@ log = logging.getLogger("jupyter_chat_stream.server")
 
 HEARTBEAT_S = 20.0
 ACTIVITY_S = 15.0  # culling counts in minutes
-STOP_S = 15.0  # stop() waits no longer for a start that hangs
+STOP_S = 15.0  # ``stop`` waits at most this long for a start that hangs
 SETTLED_S = 10.0  # by then the background imports have finished
-START_AGAIN_S = 5.0  # minimum time between two starts after a failure
+START_AGAIN_S = 5.0  # least time between two starts after a failure
 
 
 def load_service(config: ChatStream) -> Service:
-    """Import the modules that a request needs and build the service; runs in a thread."""
+    """Import the modules that requests need, and build the service; runs in a thread."""
     import_module("jupyter_chat_stream.server.bodies")
     from ..service import Service
 
@@ -49,11 +49,11 @@ def load_service(config: ChatStream) -> Service:
 
 
 class ServiceHost:
-    """Holds the service, what opens it from a kernel, and every open stream to it.
+    """Holds the service, the identities of its kernels, and every open stream.
 
     Args:
-        settings: the web application's, whose ``api_last_activity`` keeps a server from being
-            culled.
+        settings: those of the web application; activity in ``api_last_activity`` keeps a server
+            from being culled.
         make: builds the service in the loading thread.
     """
 
@@ -88,7 +88,7 @@ class ServiceHost:
         self._streams: set[asyncio.Task[Any]] = set()
 
     def begin(self) -> None:
-        """Start the service in the background; the loop is running."""
+        """Start the service in the background; needs a running loop."""
         self._failure = None
         self._starting = asyncio.ensure_future(self._start())
         if self._watching is None:
@@ -98,7 +98,7 @@ class ServiceHost:
         """Wait for the service.
 
         Raises:
-            ChatStreamError: it could not start; its status is 503.
+            ChatStreamError: the service could not start; the status is 503.
         """
         if self._is_stopped:
             raise StartFailed("The chat has stopped with its server.")
@@ -118,13 +118,13 @@ class ServiceHost:
             service = await loop.run_in_executor(loader, self._make, self._config)
             await service.start()
             self._service = service
-            # The loaded modules stay for good. Searching them for garbage would stop the server for
-            # 0.1 s or more, each time that a few hundred thousand objects are new.
+            # The loaded modules stay for good. A garbage collection that searches them would stop
+            # the server for 0.1 s or more, each time a few hundred thousand objects are new.
             self._settling = loop.call_later(self.settled_s, gc.freeze)
         except ChatStreamError as error:
             self._fail(error)
             log.error(Line("service.not_started", code=error.code, message=error.message))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the server goes on and says so
+        except Exception as error:  # noqa: BLE001 - the server goes on, and each request gets it
             refused = unforeseen(error, log=self._log).error
             self._fail(StartFailed(f"The chat could not start. {refused['message']}"))
         finally:
@@ -136,13 +136,13 @@ class ServiceHost:
         self._failure.code = error.code
 
     def identity(self, provider: IdentityProvider) -> ConnectionIdentity:
-        """Return the identity of a request that carries the connection file's token."""
+        """Return the identity of requests with the connection file's token."""
         if self._identity is None:
             self._identity = ConnectionIdentity(server_owner(provider), parent=self._config)
         return self._identity
 
     def token_of(self, owner: str) -> str:
-        """Return the token of this person's kernels."""
+        """Return the token of this owner's kernels."""
         if owner not in self._tokens:
             self._tokens[owner] = secrets.token_urlsafe(32)
         return self._tokens[owner]
@@ -150,7 +150,7 @@ class ServiceHost:
     def kernel_identity(
         self, handler: RequestHandler, provider: IdentityProvider
     ) -> ConnectionIdentity | None:
-        """Return the identity of a kernel's request; None without a kernel's token."""
+        """Return the identity of a kernel's request; None if it has no kernel's token."""
         if has_token(handler, self.token):
             return self.identity(provider)
         for owner, token in self._tokens.items():
@@ -159,17 +159,17 @@ class ServiceHost:
         return None
 
     def hold(self, task: asyncio.Task[Any]) -> None:
-        """Keep the task of a stream, and cancel it when the server stops."""
+        """Keep the task of a stream, which is cancelled when the server stops."""
         self._streams.add(task)
         task.add_done_callback(self._streams.discard)
 
     def current_activity(self) -> dict[str, int] | None:
-        """Return a description of the current work, None where there is none."""
+        """Describe the current work; None if there is none."""
         active = 0 if self._service is None else self._service.active_runs
         return {"runs": active} if active else None
 
     def note_activity(self) -> None:
-        """Note an executing run as activity of the server, so that it is not culled."""
+        """Count an executing run as activity of the server, so that it is not culled."""
         if self.current_activity() is not None:
             self._settings["api_last_activity"] = datetime.now(UTC)
 

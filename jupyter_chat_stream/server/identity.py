@@ -1,8 +1,9 @@
 """The owner of a request, and the identity of the connection file's token.
 
-The owner comes from the server alone, never from a payload. It is the user's name where a hub or an
-identity provider of the administrator gives real names. Elsewhere it is one fixed user, because
-Jupyter gives each browser a random name, and a kernel and a browser must own the same threads.
+The owner comes from the server alone, never from a payload. It is the user's name if a hub or an
+identity provider of the administrator provides real names. Otherwise it is one fixed user, because
+Jupyter makes up a random name for each browser, and a kernel and a browser must own the same
+threads.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _RANDOM_NAME = re.compile(r"[0-9a-f]{32}")
 
 
 def owner_of(provider: IdentityProvider, user: User) -> str:
-    """Return the owner whose threads this user reads and writes."""
+    """Return the owner of the threads that this user reads and writes."""
     if isinstance(provider, ConnectionIdentity):
         return user.username
     if type(provider) in (IdentityProvider, PasswordIdentityProvider):
@@ -60,7 +61,7 @@ class ConnectionIdentity(IdentityProvider):
         self._user = User(username=owner)
 
     def get_user(self, handler: RequestHandler) -> User:
-        handler._token_authenticated = True  # type: ignore[attr-defined]  # where others look
+        handler._token_authenticated = True  # type: ignore[attr-defined]  # Jupyter reads it there
         return self._user
 
     def is_token_authenticated(self, handler: RequestHandler) -> bool:
@@ -68,7 +69,7 @@ class ConnectionIdentity(IdentityProvider):
 
 
 def has_token(handler: RequestHandler, token: str) -> bool:
-    """Return whether the Authorization header of the request carries exactly this token."""
+    """Return whether the request's Authorization header has exactly this token."""
     match = _AUTHORIZATION.fullmatch(handler.request.headers.get("Authorization", ""))
     if match is None:
         return False

@@ -1,10 +1,10 @@
 """The owner of a kernel: the person who started it.
 
-The server's own token makes a kernel its single user's. Where an identity provider gives real
-names, a kernel that a request starts gets a connection file with a token of that person; the
-environment of the kernel names the file. Jupyter keeps this environment for restarts. A kernel
-that no request starts belongs to the server's user. All kernels run as one user of the operating
-system, so this token does not protect one person's kernel from another's.
+With the server's own token, a kernel belongs to its single user. If an identity provider provides
+real names, a kernel that a request starts gets a connection file with that person's token; the
+kernel's environment names the file, and Jupyter keeps the environment for restarts. A kernel that
+no request starts belongs to the server's user. All kernels run as one user of the operating system,
+so this token does not protect one person's kernel from another's.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from .identity import owner_of, server_owner
 
 
 class KernelOwners:
-    """Names each kernel's owner in its environment when it is started.
+    """Names each kernel's owner in the kernel's environment at its start.
 
     Args:
-        file_of: writes the connection file of an owner and returns its path.
+        file_of: writes an owner's connection file and returns its path.
     """
 
     def __init__(self, file_of: Callable[[str], Path]) -> None:
@@ -46,7 +46,7 @@ class KernelOwners:
 
 
 def _caller() -> str | None:
-    """Return the person who starts the kernel; None for the server's user and without a request."""
+    """Return who starts the kernel; None for the server's user, or without a request."""
     handler = CallContext.get(CallContext.JUPYTER_HANDLER)
     user = getattr(handler, "_jupyter_current_user", None)
     if handler is None or user is None:

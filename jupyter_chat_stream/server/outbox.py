@@ -3,7 +3,7 @@
 All frames posted in one turn of the loop are sent by one system call. Frames posted while a write
 is under way form the next write. After a write of ``BUSY_WRITE`` frames the next one waits
 ``GATHER_S``: no screen needs more updates, and each write wakes the process that reads. A full
-outbox accepts no frame; the caller waits until it is empty (``drained``) and comes back.
+outbox refuses a frame; the caller waits until the outbox is empty (``drained``) and tries again.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ GATHER_S = 0.004
 
 
 class Outbox:
-    """The way out of one socket.
+    """The frames to send on one socket.
 
     Args:
-        write: begins to write frames; the future is done once the network has taken them all.
-        on_full: called with the bytes held when a frame is refused, once until some were sent.
+        write: begins to write frames; its future is done when the network has taken them all.
+        on_full: called with the bytes held when a frame is refused; again only after a write.
     """
 
     def __init__(
@@ -36,8 +36,8 @@ class Outbox:
         self._gather_s = gather_s
         self._is_full = False
         self._waiting: list[tuple[object, str]] = []  # (sender, frame), in order
-        self._gone: asyncio.Future[None] | None = None  # done once the waiting frames are sent
-        self._in_flight: asyncio.Future[None] | None = None  # done once the current write is
+        self._gone: asyncio.Future[None] | None = None  # done when the waiting frames are sent
+        self._in_flight: asyncio.Future[None] | None = None  # done when the current write is
         self._error: BaseException | None = None  # the socket is closed
         self.held_bytes = 0
 
@@ -63,7 +63,7 @@ class Outbox:
         await self.drained()
 
     def withdraw(self, sender: object) -> None:
-        """Forget the frames of a sender that are not being written yet."""
+        """Drop the frames of a sender that no write has taken yet."""
         kept = [(whose, text) for whose, text in self._waiting if whose is not sender]
         self.held_bytes -= sum(len(text) for whose, text in self._waiting if whose is sender)
         self._waiting = kept
@@ -102,7 +102,7 @@ class Outbox:
         except Exception as error:  # noqa: BLE001  a closed socket raises one of many errors
             self._end(error)
             return
-        if written.done():  # nearly always: the system has taken the frames at once
+        if written.done():  # nearly always: the system took the frames at once
             self._end_write(written, texts)
         else:
             written.add_done_callback(lambda done: self._end_write(done, texts))

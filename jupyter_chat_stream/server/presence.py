@@ -1,4 +1,4 @@
-"""The connection file while the server runs: it is written, restored and removed here.
+"""The connection file while the server runs: written, restored and removed.
 
 A logout, a cleaner of temporary files or a person may empty the runtime folder. A kernel that
 starts afterwards would find no server, so the server checks the file every ``LOOK_S``.

@@ -11,7 +11,7 @@ from ..shared.errors import InvalidInput, NotFound
 from ..shared.events import clean_text
 
 MAX_WAIT_S = 60.0
-# The largest integer that JavaScript holds exactly; no thread gets there.
+# The largest integer that JavaScript holds exactly; no thread has so many events.
 MAX_CURSOR = 9_007_199_254_740_991
 
 _ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
@@ -22,7 +22,7 @@ _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 
 def text(handler: RequestHandler, name: str, *, least: int = 1, most: int = 200) -> str | None:
-    """Return a query argument, None where it is absent.
+    """Return a query argument; None if it is absent.
 
     Raises:
         InvalidInput: the argument is not UTF-8, or it is too short or too long.
@@ -37,7 +37,7 @@ def text(handler: RequestHandler, name: str, *, least: int = 1, most: int = 200)
 
 
 def whole(handler: RequestHandler, name: str, *, least: int, most: int) -> int | None:
-    """Return a whole number of the query, None where it is absent.
+    """Return a whole number of the query; None if it is absent.
 
     Raises:
         InvalidInput: the argument is not a whole number, or it is out of bounds.
@@ -68,7 +68,7 @@ def flag(handler: RequestHandler, name: str) -> bool:
 
 
 def seconds(handler: RequestHandler, name: str) -> float:
-    """Return the seconds to wait, 0 where the argument is absent.
+    """Return the seconds to wait; 0 if the argument is absent.
 
     Raises:
         InvalidInput: the argument is not a number from 0 to 60.
@@ -94,7 +94,7 @@ def cursor(handler: RequestHandler) -> int:
 
 
 def idempotency_key(handler: RequestHandler) -> str | None:
-    """Return the Idempotency-Key of the request, None where it is absent.
+    """Return the request's Idempotency-Key; None if it is absent.
 
     Raises:
         InvalidInput: the key is empty, too long, or not printable ASCII.
@@ -109,7 +109,7 @@ def idempotency_key(handler: RequestHandler) -> str | None:
 
 
 def preferred_wait(handler: RequestHandler) -> int | None:
-    """Return the seconds of ``Prefer: wait=``, at most 60; ignore a malformed header (RFC 7240)."""
+    """Return the seconds of ``Prefer: wait=``, at most 60; a malformed header is ignored."""
     found = _PREFER_WAIT.search(handler.request.headers.get("Prefer", ""))
     return None if found is None else min(int(found.group(1)), int(MAX_WAIT_S))
 
@@ -121,10 +121,10 @@ def wants_stream(handler: RequestHandler) -> bool:
 
 
 def an_id(value: str, missing: type[Any]) -> str:
-    """Return a text that can be an id.
+    """Check that a text can be an id, and return it.
 
     Raises:
-        NotFound: the text cannot be an id; the error is of the class ``missing``.
+        NotFound: it cannot be an id; the error is of the class ``missing``.
     """
     if not _ID.fullmatch(value):
         error: NotFound = missing(value[:100])

@@ -1,8 +1,8 @@
 """Error responses: the errors of the HTTP edge, and the response to any error.
 
-A response names a stable code and the next step. An unforeseen error becomes ``internal`` with an
-id that stands in the log, too. The log gets the kind of such an error and its traceback, never its
-message, because the message may quote a prompt or a key.
+A response names a stable code and the next step. An unforeseen error becomes ``internal``, with an
+id that is also in the log. The log gets such an error's type and traceback, never its message,
+which may quote a prompt or a key.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..shared.records import WireError
 
 
 class InvalidJson(InvalidInput):
-    """The body is not JSON at all."""
+    """The body is not JSON."""
 
     code = "invalid_json"
 
@@ -39,7 +39,7 @@ class Unauthenticated(Forbidden):
 
 
 class StartFailed(ChatStreamError):
-    """The chat could not start; the rest of the Jupyter server works."""
+    """The chat could not start; the rest of the Jupyter server still works."""
 
     code = "start_failed"
     status = 503
@@ -69,7 +69,7 @@ def error_response(
     """Return the response to an error; log an unforeseen one.
 
     Args:
-        status: the status that tornado has chosen, for its own errors.
+        status: the status that tornado chose, for its own errors.
     """
     if isinstance(error, ChatStreamError):
         return _ours(error)

@@ -1,9 +1,9 @@
 """The WebSocket: many threads on one socket (docs/protocol.md, Following).
 
 Each feed is a task whose reader delivers frames into the outbox of the socket. When the outbox is
-full the reader stops and continues later from its cursor, so a socket that nobody reads holds at
-most 256 kB (L8). The socket responds to a bad frame with an error and stays open. Closing the
-socket cancels every task of it; no run notices.
+full, the reader stops and continues later from its cursor, so an unread socket holds at most 256 kB
+(L8). The socket responds to a bad frame with an error and stays open. Closing it cancels all of its
+tasks; runs go on.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from .refusals import InvalidJson, error_response
 
 MAX_FRAME_BYTES = 64 * 1024
 MAX_SUBSCRIPTIONS = 256
-# Tornado ends the connection over a larger frame; a smaller one that is too large gets an error.
+# Tornado ends the connection over a larger frame; a smaller one over the bound gets an error.
 MAX_MESSAGE_BYTES = 1024 * 1024
 
 
 class SocketFeed:
-    """The feed of one thread on one socket; its reader delivers frames into it."""
+    """The feed of one thread on one socket."""
 
     def __init__(self, outbox: Outbox) -> None:
         self.task: asyncio.Task[None] | None = None
@@ -45,7 +45,7 @@ class SocketFeed:
         return not self._has_ended and self._outbox.post(text, self)
 
     def end(self) -> None:
-        """Stop the feed and drop its frames that are not sent yet."""
+        """Stop the feed and drop its unsent frames."""
         self._has_ended = True
         if self.task is not None:
             self.task.cancel()
@@ -53,7 +53,7 @@ class SocketFeed:
 
 
 class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
-    """The WebSocket by which one page or one kernel follows its threads."""
+    """The WebSocket of one page or one kernel, which follows its threads."""
 
     def initialize(self) -> None:
         self._feeds: dict[str, SocketFeed] = {}
@@ -72,12 +72,12 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
 
     @property
     def ping_interval(self) -> float:
-        """Seconds between tornado's pings; Jupyter's setting is in ms, for pings of its own."""
+        """The seconds between tornado's pings; Jupyter's setting is in ms, for its own pings."""
         return float(super().ping_interval) / 1000
 
     @property
     def ping_timeout(self) -> float:
-        """Seconds to wait for a pong; before 6.5 tornado counts them from the pong before."""
+        """The seconds to wait for a pong; tornado before 6.5 counts them from the last pong."""
         return self.ping_interval * (1 if tornado.version_info >= (6, 5) else 3)
 
     @property
@@ -96,7 +96,6 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         return task
 
     def on_close(self) -> None:
-        """Cancel every task of this socket."""
         for task in self._tasks:
             task.cancel()
 
@@ -111,7 +110,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
             self.close(1001, "the server stops")  # no effect on a closed socket
 
     async def on_message(self, message: str | bytes) -> None:
-        """Handle one frame; tornado reads the next one after the response to this one is sent."""
+        """Handle one frame; tornado reads the next one after this one's response is sent."""
         thread_id = None
         try:
             op, thread_id, after = parse_frame(message)
@@ -146,7 +145,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
                 reader.close()
         except (WebSocketClosedError, StreamClosedError):
             return
-        except Exception as error:  # noqa: BLE001 - it is this thread's answer; the socket stays
+        except Exception as error:  # noqa: BLE001 - the thread's reader gets it; the socket stays
             await self._say(error, thread_id, feed)
         finally:
             if self._feeds.get(thread_id) is feed:
@@ -170,7 +169,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         return connection.stream.write(b"".join(map(encode_frame, texts)))
 
     def get_compression_options(self) -> None:
-        """Refuse compression: frames are sent unchanged."""
+        """Use no compression: frames are sent unchanged."""
 
     async def _send(self, text: str, sender: SocketFeed | None = None) -> None:
         try:
@@ -180,7 +179,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
 
 
 def encode_frame(text: str) -> bytes:
-    """Return a text frame of a server (RFC 6455: final, not masked)."""
+    """Encode a server's text frame (RFC 6455: final, not masked)."""
     payload = text.encode()
     size = len(payload)
     if size < 126:
@@ -191,10 +190,10 @@ def encode_frame(text: str) -> bytes:
 
 
 def parse_frame(message: str | bytes) -> tuple[str, str, int]:
-    """Read one frame of a client: its operation, its thread and its cursor.
+    """Read a client's frame: its operation, its thread and its cursor.
 
     Raises:
-        InvalidInput, InvalidJson: it is none of the three frames that there are.
+        InvalidInput, InvalidJson: it is none of the three frames of the protocol.
     """
     if isinstance(message, bytes) or len(message.encode()) > MAX_FRAME_BYTES:
         raise InvalidInput(f"A frame is JSON text of at most {MAX_FRAME_BYTES} bytes.")

@@ -1,4 +1,4 @@
-"""The service: everything that a command can do, whatever transport it came by.
+"""The service: every command of the chat, for any transport.
 
 The service joins store, engine, hub and providers. Each of its chapters is one module.
 """

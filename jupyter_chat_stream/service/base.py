@@ -1,8 +1,8 @@
 """The life of the service: it opens the database and starts the engine, and ends both.
 
-The chapters of the service (threads, messages, following, ...) build on this module. Each command
-checks its input, then does its work in one transaction, and raises what the verb of the store
-raises. ``owner`` is the person who asks, as the server has identified them.
+The service's chapters (threads, messages, following, ...) build on this module. Each command
+checks its input, then does its work in one transaction, and raises the errors of the store's verb.
+``owner`` is the person who asks, as the server has identified them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Parts:
 
 
 class ServiceBase:
-    """What every chapter of the service needs. ``start`` opens the database; ``stop`` closes it."""
+    """The base of every chapter. ``start`` opens the database; ``stop`` closes it."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class ServiceBase:
         self._default_model = config.default_model or FALLBACK_MODEL
 
     async def start(self) -> None:
-        """Open the database and begin to execute due runs.
+        """Open the database, and execute due runs from then on.
 
         Raises:
             StoreError: the database cannot be used; it was left as it is.
@@ -115,7 +115,7 @@ class ServiceBase:
         )
 
     def _load_registry(self) -> Registry:
-        # A worker may run on another machine, where this one's addresses mean nothing.
+        # A worker may run on another machine, where this machine's addresses mean nothing.
         find_local = self.config.find_local_models and self.config.run_in_server
         return Registry(endpoints=self.config.endpoints, find_local=find_local)
 
@@ -175,7 +175,7 @@ class ServiceBase:
 
 
 async def in_a_thread(work: Callable[[], T]) -> T:
-    """Do blocking work in a thread of its own, not in the loop's executor, which others use."""
+    """Do blocking work in a thread of its own; the loop's executor is for other work."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-open")
     try:
         return await asyncio.wrap_future(pool.submit(work))

@@ -1,7 +1,7 @@
-"""Exporting: a thread as a file, which a reading thread writes before it is sent.
+"""Exporting: a reading thread writes a thread into a file before it is sent.
 
-The temporary file has no name and disappears when it is closed. So neither a long thread nor a slow
-client holds memory or a read transaction.
+The temporary file has no name and disappears when it is closed. So a long thread or a slow client
+holds neither memory nor a read transaction.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..store.front import WholeThread
 from .base import ServiceBase
 
 IN_MEMORY_BYTES = 1024 * 1024
-# After so many bytes the writing pauses, so that the event loop can deliver answers.
+# After so many bytes the writing pauses, so that the event loop can deliver events.
 BREATH_BYTES = 32 * 1024
 BREATH_S = 0.002
 
@@ -37,16 +37,16 @@ class Exported:
 
 
 class Exports(ServiceBase):
-    """Threads as files. One is written at a time; the others wait."""
+    """Threads as files; one is written at a time, and the others wait."""
 
     _turn: asyncio.Lock | None = None
 
     async def export(self, owner: str, thread_id: str, wanted: Format) -> Exported:
-        """Write a thread as it is now.
+        """Write a thread in its present state.
 
         Raises:
             ThreadNotFound
-            StoreError: it could not be written to the disk.
+            StoreError: the temporary file cannot be written.
         """
         self._turn = self._turn or asyncio.Lock()
         has_left = threading.Event()
@@ -79,8 +79,8 @@ def write(source: Source, wanted: Format, *, has_left: Callable[[], bool]) -> Ex
     except OSError as error:
         file.close()
         raise StoreError(
-            f"The export could not be written aside ({error.strerror}). Make room in the folder "
-            "for temporary files, or name another in TMPDIR."
+            f"The temporary file of the export cannot be written ({error.strerror}). Make room in "
+            "the folder for temporary files, or name another in TMPDIR."
         ) from error
     except BaseException:
         file.close()

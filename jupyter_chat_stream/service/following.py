@@ -42,7 +42,7 @@ class Following(ServiceBase):
         return {"events": events, "seq": events[-1]["seq"] if events else after}
 
     async def wait_ended(self, owner: str, run_id: str, timeout_s: float) -> MessageRecord:
-        """Wait until a run ends, waits, or the time is up; returns its reply as it is then."""
+        """Wait until a run ends or waits, at most ``timeout_s``; returns its reply as of then."""
         runs = self.store.runs
         run = await runs.find(owner, run_id)
         after, is_over = await runs.progress(run)
@@ -54,17 +54,17 @@ class Following(ServiceBase):
                 await asyncio.wait_for(reader.next(), deadline - clock())
                 _, is_over = await runs.progress(run)
         except TimeoutError:
-            pass  # the reply is returned as it is by then
+            pass  # the reply is returned unfinished
         finally:
             reader.close()
         return await runs.reply(run)
 
     def socket_paused(self, held_bytes: int) -> None:
-        """Count a socket that is too slow for its frames."""
+        """Count a socket that cannot take its frames."""
         self._parts.watch.socket_paused(held_bytes)
 
     async def _check_cursor(self, owner: str, thread_id: str, after: int) -> tuple[ThreadRef, int]:
-        """Find the thread and the seq of its last event, and compare the cursor with it."""
+        """Find the thread and its last seq, and check that the cursor is not ahead of it."""
         thread, head = await self.store.threads.find(owner, thread_id)
         if after > head:
             raise CursorAhead(thread_id, after, head)

@@ -1,4 +1,4 @@
-"""Messages and runs: the commands that make a model work, and those that stop it."""
+"""Messages and runs: commands that make a model work, and commands that stop it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .base import ServiceBase
 
 
 class MessageService(ServiceBase):
-    """Commands on messages and runs; the runs they make are due in their own transaction (L10)."""
+    """Commands on messages and runs; a new run is due with the same transaction (L10)."""
 
     async def send(
         self, owner: str, thread_id: str, request: SendRequest, *, key: str | None = None
     ) -> SentRecord:
-        """Write the person's message, the empty reply and its run, which is due from then on.
+        """Write a person's message, the empty reply and its run, which is due at once.
 
         With ``deliver_ms`` the run is due at that time, and takes its turn then.
 
@@ -39,7 +39,7 @@ class MessageService(ServiceBase):
         before: str | None = None,
         is_open: bool = False,
     ) -> RunList:
-        """List the newest of a thread's runs before another one; perhaps only the open ones."""
+        """List the newest of a thread's runs; all, or only the open ones."""
         found = await self.store.runs.page(
             owner, thread_id, limit=limit, before=before, is_open=is_open
         )
@@ -49,7 +49,7 @@ class MessageService(ServiceBase):
         return await self.store.runs.read(owner, run_id)
 
     async def cancel(self, owner: str, run_id: str) -> RunRecord:
-        """Stop a run, whichever process holds it; a run that has ended stays as it is."""
+        """Stop a run, whichever process holds it; an ended run stays as it is."""
         ref = await self.store.runs.find(owner, run_id)
         await self._parts.engine.abort(run_id)
         run = await self.store.runs.cancel(ref)
@@ -63,7 +63,7 @@ class MessageService(ServiceBase):
     async def continue_run(
         self, owner: str, run_id: str, key: str | None = None
     ) -> SuccessorRecord:
-        """Make a new run that goes on from the text of an ended one."""
+        """Make a new run that continues the text of an ended one."""
         return await self._succeed(owner, run_id, key, keep_parts=True)
 
     async def give_input(
@@ -72,7 +72,7 @@ class MessageService(ServiceBase):
         """Answer a run's open question; the first answer wins.
 
         Raises:
-            RequestNotOpen: with the winning ``value`` and ``by`` where there was an answer.
+            RequestNotOpen: if the question was answered, with that ``value`` and ``by``.
         """
         run = await self.store.runs.give_input(owner, run_id, request_id, value)
         self._parts.engine.nudge()

@@ -8,7 +8,7 @@ from .base import ServiceBase
 
 
 class Schedules(ServiceBase):
-    """Commands on schedules; the sweep makes them due."""
+    """Commands on schedules; the sweep sends their messages."""
 
     async def schedules(
         self,
@@ -18,7 +18,7 @@ class Schedules(ServiceBase):
         limit: int = MAX_SCHEDULES,
         before: str | None = None,
     ) -> ScheduleList:
-        """List the newest of an owner's schedules, or of one thread's, before another one."""
+        """List the newest schedules of an owner, or of one of the owner's threads."""
         found = await self.store.schedules.page(owner, thread_id, limit=limit, before=before)
         return {"schedules": found}
 
@@ -28,7 +28,7 @@ class Schedules(ServiceBase):
     async def create_schedule(
         self, owner: str, thread_id: str, new: NewSchedule
     ) -> tuple[ScheduleRecord, bool]:
-        """Make a schedule; False if the thread has the same one already.
+        """Create a schedule, or find the thread's equal one; True if it was created.
 
         Raises:
             NoSuchModel, InvalidInput, ContentTooLarge

@@ -1,4 +1,4 @@
-"""Threads and preferences, and what a server says of itself."""
+"""Threads, preferences, and the status of the server."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Threads(ServiceBase):
         }
 
     async def models(self, owner: str, *, refresh: bool = False) -> ModelList:
-        """List the models, and which one a new thread of this owner gets.
+        """List the models, and the model of a new thread of this owner.
 
         Args:
-            refresh: ask the endpoints again, however new their lists are.
+            refresh: ask the endpoints again, even if their lists are recent.
         """
         await self._parts.registry.refresh(force=refresh)
         wanted = (await self.preferences(owner))["default_model"]
@@ -66,11 +66,11 @@ class Threads(ServiceBase):
         project: str | None = None,
         project_others: Sequence[str] = (),
     ) -> tuple[ThreadRecord, bool]:
-        """Get the owner's thread of that name in the project, or create it.
+        """Find the owner's thread of that name in the project, or create it; True if created.
 
         Args:
-            project_others: other spellings of the project. A thread with the name under one of
-                them moves to the project, unless the project has one already.
+            project_others: other spellings of the project. A thread of that name under one of them
+                moves to the project, unless the project has one already.
         """
         if model is not None:
             self._parts.registry.get(model)
@@ -120,11 +120,11 @@ class Threads(ServiceBase):
     async def state(
         self, owner: str, thread_id: str, *, limit: int | None = None, before: str | None = None
     ) -> ThreadState:
-        """Read the state of a thread, and the cursor it stands at."""
+        """Read the state of a thread, and its cursor."""
         return await self.store.threads.state(owner, thread_id, limit=limit, before=before)
 
     async def state_text(
         self, owner: str, thread_id: str, *, limit: int | None = None, before: str | None = None
     ) -> str:
-        """Read the same as JSON, written on a reading thread: a large one would block the loop."""
+        """Read the state as JSON, written on a reading thread: a large one would block the loop."""
         return await self.store.threads.state_text(owner, thread_id, limit=limit, before=before)
