@@ -1,7 +1,7 @@
-"""The audit: ``verify`` derives every row from the log again, and reports each difference.
+"""The audit: ``verify`` folds every row from the log again, and reports each difference.
 
-For compacted deltas it compares the hash of the message they folded to (L2). It reads a log page
-by page, so it holds the folded state of one thread, never all of its events.
+For compacted deltas it compares the hash of their message (L2). It reads a log page by page, so it
+holds the folded state of one thread, never all of its events.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CANNOT_BE_READ = "a row cannot be read"
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A difference from the log. ``what`` names a law or a field; it never quotes a text."""
+    """One difference from the log. ``what`` names a law or a field; it never quotes a text."""
 
     thread_id: str
     subject: str
@@ -53,7 +53,7 @@ def verify(
     """Fold every thread's log again and report each difference from the rows.
 
     Args:
-        progress: called before each thread, with how many are done and how many there are.
+        progress: called before each thread with the number of threads done, and of all.
     """
     threads = execute(conn, "SELECT pk, id FROM thread ORDER BY pk").fetchall()
     for done, (pk, id_) in enumerate(threads):
@@ -156,7 +156,7 @@ def _all_events(
 
 
 def _keep_small(transcript: Transcript, event: Event) -> None:
-    # The deltas' texts are separate objects until their message is read: that joins them.
+    # The deltas' texts stay separate objects until reading their message joins them.
     if event.type == "delta" and event.seq % _STEP == 0 and event.message_id:
         transcript.message(event.message_id)
 

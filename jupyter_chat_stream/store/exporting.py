@@ -40,7 +40,7 @@ class Entry:
 
 
 class CompactionRecord(TypedDict):
-    """The deltas that were taken out of one run's log, and the hash that stands for them (L2)."""
+    """The deltas deleted from one run's log, and the hash that replaces them (L2)."""
 
     run_id: str
     first_seq: int
@@ -65,7 +65,7 @@ class WholeThread:
         self._thread = thread
 
     def messages(self, entries: Sequence[Entry]) -> Iterator[MessageRecord]:
-        """Read these messages, in this order; open replies are folded up to ``seq``."""
+        """Read these messages in this order; open replies are folded up to ``seq``."""
         partial = {run.message_pk: run for run in open_runs(self._conn, self._thread)}
         sql = f"SELECT pk, {rows.MESSAGE_COLUMNS} FROM message WHERE pk {among(self._conn)}"
         for start in range(0, len(entries), PAGE_MESSAGES):
@@ -99,7 +99,7 @@ class WholeThread:
             seq = events[-1].seq
 
     def compactions(self) -> list[CompactionRecord]:
-        """Read which deltas were compacted, and the hash of the message they folded to (L2)."""
+        """Read which deltas were compacted, and the hashes of their messages (L2)."""
         sql = (
             "SELECT run.id AS run_id, first_seq, last_seq, deltas, message_sha256, at_ms "
             "FROM compaction JOIN run ON run.pk = compaction.run WHERE compaction.thread = :pk "
@@ -119,7 +119,7 @@ class WholeThread:
 
 
 def each_run(conn: Connection, thread: ThreadRef) -> Iterator[RunRecord]:
-    """Read the thread's runs as the wire has them, oldest first."""
+    """Read the thread's runs as on the wire, oldest first."""
     sql = (
         f"SELECT {rows.RUN_COLUMNS}, message.id AS message_id FROM run "
         "JOIN message ON message.pk = run.message WHERE run.thread = :pk AND run.pk > :after "
@@ -147,7 +147,7 @@ def find_any_thread(conn: Connection, word: str) -> ThreadRef:
     """Find any owner's thread by its id or by ``owner/name``.
 
     Raises:
-        NotFound: there is none, or several projects have one of that name.
+        NotFound: no thread, or one in each of several projects, has that name.
     """
     sql = (
         "SELECT pk, id FROM thread WHERE NOT deleted AND "

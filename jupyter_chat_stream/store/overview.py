@@ -1,7 +1,7 @@
 """Counts and times of a database for its operator; no text of a chat.
 
-Every query is cheap, whatever the length of the log: events are counted by the heads of the threads
-(L1: a log is dense from 1).
+Every query is cheap for a log of any length: the threads' heads count the events (L1: a log is
+dense from 1).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .chat.runs import count_by_status
 from .log.transaction import execute
 from .sql.rows import iso_or_none
 
-MAX_OPEN_RUNS = 50  # How many open runs are listed.
+MAX_OPEN_RUNS = 50  # at most so many are listed
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenRun:
-    """A run that has not ended. ``owner`` is the process that works on it, None if none does."""
+    """A run that has not ended. ``owner`` is the process that holds it, None if none does."""
 
     id: str
     thread_id: str
@@ -38,8 +38,8 @@ class OpenRun:
 class Holder:
     """A process that holds runs, or could.
 
-    ``lease_s`` is how long the process still counts as alive, negative once it has expired. It is
-    None on SQLite, where a lock on a file shows that a process lives.
+    ``lease_s`` is how long the process still counts as alive, negative after its lease. It is None
+    on SQLite, where the lock on a file shows that a process lives.
     """
 
     owner: str
@@ -52,7 +52,7 @@ class Holder:
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """One moment of a database. Times are ISO 8601 (UTC)."""
+    """The state of a database at one moment. Times are ISO 8601 (UTC)."""
 
     runs: dict[str, int]
     open_runs: tuple[OpenRun, ...]
@@ -72,7 +72,7 @@ class Overview:
 
 
 def read_overview(conn: Connection) -> Overview:
-    """Read it all, in one read transaction of the caller."""
+    """Read the overview in the caller's one read transaction."""
     written = _one(
         conn,
         "SELECT SUM((SELECT MAX(seq) FROM event WHERE event.thread = thread.pk)) FROM thread",

@@ -1,8 +1,8 @@
 """The core of the store: one writer, a few readers, and one place to publish.
 
 ``write`` and ``append`` run on the writer's thread, ``read`` on a pool of a few threads: nothing
-blocks the event loop. Each commit is handed to the loop once. There its events are published to
-the listeners, and after that its operations are told their outcomes (L3).
+blocks the event loop. Each commit reaches the loop once. There its events are published to the
+listeners, and then its operations get their outcomes (L3).
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Store:
         """Open the database at a URL, creating or migrating its tables. Blocks.
 
         Args:
-            network_disk: whether an SQLite file is on one. None: the system is asked.
+            network_disk: whether an SQLite file is on one. None: ask the system.
             is_light: keep few connections open: this process executes no runs.
             migrates: whether to create or migrate tables. If not, a database that needs it is
                 refused.
@@ -114,7 +114,7 @@ class Store:
         return cls(database, **options)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Publish on this loop from now on; without one, on the writer's thread."""
+        """Publish on this loop from now on; before that, on the writer's thread."""
         self._loop = loop
 
     def listen(self, listener: Listener) -> None:
@@ -124,22 +124,22 @@ class Store:
     def enqueue_with(
         self, enqueue: Callable[[Connection, Sequence[tuple[str, int]]], None]
     ) -> None:
-        """Call this in each writing transaction that makes runs due, with (run id, attempt)."""
+        """Call ``enqueue`` in each transaction that makes runs due, with (run id, attempt)."""
         self.writer.batches.enqueue = enqueue
 
     def on_foreign(self, callback: Foreign, *, wants: Wants | None = None) -> None:
-        """Call back when another process tells of a commit. That is a hint, mostly at once (L9).
+        """Call ``callback`` for commits of other processes. It is a hint, mostly at once (L9).
 
         Args:
-            callback: called where the store publishes (``attach``), with the ids of the threads,
-                or None if any thread may have changed (the connection to the others was lost).
-            wants: returns, on another thread, whether the commits in a thread matter. None: those
-                of all threads matter by which a run was made, ended or became due.
+            callback: called where the store publishes (``attach``), with the ids of the threads;
+                None: any thread may have changed, because the connection to the others was lost.
+            wants: returns, on another thread, whether a thread's commits matter. None: a commit
+                matters if it made a run, ended one or made one due.
         """
         self._foreign.append((callback, wants))
 
     def observe(self, observer: Callable[[Commit], None]) -> None:
-        """Call the observer after each commit of this process. It blocks the writer's thread."""
+        """Call the observer after each commit of this process, on the writer's thread."""
         self.writer.observer = observer
 
     @property
@@ -149,7 +149,7 @@ class Store:
 
     @property
     def notices_told(self) -> int:
-        """How many commits other processes were told of."""
+        """How many notices of commits this process has sent."""
         return self.writer.batches.notices_told
 
     def close(self) -> None:
@@ -175,7 +175,7 @@ class Store:
         """Queue a command, which runs in the writer's next transaction.
 
         Args:
-            places: the threads that it changes. Their locks are taken before it begins.
+            places: the threads that it changes, whose locks are taken before it begins.
         """
         command = Command(work=work, places=places)
         self.writer.put(command)
@@ -188,7 +188,7 @@ class Store:
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a reader in one read transaction on the pool.
 
-        While the database is away it waits, for at most ``PATIENCE_S`` in all.
+        While the database is away it waits, at most ``PATIENCE_S`` in all.
         """
         late_s = time.monotonic() + PATIENCE_S
         return await asyncio.wrap_future(self._on_pool(lambda: self._read(work, late_s)))
@@ -213,7 +213,7 @@ class Store:
                 if is_late or not is_unreachable(error):
                     raise self.database.explain(error) from error
                 self.database.outage.begin(error)
-                self.database.reading.dispose()  # the other connections are no better
+                self.database.reading.dispose()  # the other connections are broken too
                 self._closing.wait(next(waits))
             else:
                 self.database.outage.end()
@@ -224,7 +224,7 @@ class Store:
         return await asyncio.wrap_future(self.look())
 
     def look(self) -> Future[bool]:
-        """Look whether another process may have committed since the last look."""
+        """Ask whether another process may have committed since the last call; does not block."""
         if self.database.is_sqlite:
             return self.writer.look()
         return self._on_pool(self.notices.has_missed)
@@ -269,5 +269,5 @@ class Store:
             if committed.events:
                 for listener in self._listeners:
                     listener(committed.events)
-        finally:  # a listener that raises changes nothing about the commit
+        finally:  # a listener's error does not change the commit
             committed.tell()

@@ -162,7 +162,7 @@ def new_message(
     run_id: str | None = None,
     parent_id: str | None = None,
 ) -> WrittenMessage:
-    """Build a message as a ``message`` event carries it: without what is ``DERIVED``."""
+    """Build a message as a ``message`` event carries it: without the fields in ``DERIVED``."""
     return {
         "id": id,
         "thread_id": thread_id,

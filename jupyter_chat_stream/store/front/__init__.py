@@ -94,7 +94,7 @@ __all__ = [
 
 
 class ChatStore:
-    """An open database, as every other folder holds it. ``core`` is the store's own business."""
+    """An open database, as every other folder holds it. Only the store itself uses ``core``."""
 
     def __init__(self, core: Store) -> None:
         self.core = core
@@ -104,7 +104,7 @@ class ChatStore:
         self.schedules = StoredSchedules(core)
         self.events = StoredEvents(core)
         self.upkeep = Upkeep(core)
-        # Members of the core that other folders may use: no type of SQL is in them.
+        # Members of the core that other folders may use: they have no type of SQL.
         self.now_ms = core.now_ms
         self.new_id = core.new_id
         self.attach = core.attach
@@ -120,24 +120,24 @@ class ChatStore:
 
     @classmethod
     def open(cls, url: str, **options: Any) -> ChatStore:
-        """Open the database at a URL as ``Store.open`` does. Blocks."""
+        """Open the database at a URL, with the options of ``Store.open``. Blocks."""
         return cls(Store.open(url, **options))
 
     # ------------------------------------------------------------------ engines and housekeeping
 
     def job_queue(self) -> JobQueue:
-        """Return the queue by which the workers on this database are called."""
+        """Return the queue that calls the workers on this database."""
         return JobQueue(self.core)
 
     def housekeeping(self, config: ChatStream) -> Housekeeping:
-        """Return this process's part in compacting and purging; its caller starts and stops it."""
+        """Return this process's housekeeping; the caller starts and stops it."""
         return Housekeeping(self.core, config)
 
     # ------------------------------------------------------------------ facts about the database
 
     @property
     def outages(self) -> int:
-        """How often the database went away since it was opened."""
+        """How often the database has gone away since it was opened."""
         return self.core.database.outage.count
 
     @property
@@ -147,10 +147,10 @@ class ChatStore:
 
     @property
     def notices_told(self) -> int:
-        """How many commits other processes were told of."""
+        """How many notices of commits this process has sent."""
         return self.core.notices_told
 
     @property
     def notices_heard(self) -> int:
-        """How many commits other processes told of."""
+        """How many notices of commits this process has received."""
         return self.core.notices_heard

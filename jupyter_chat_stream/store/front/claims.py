@@ -1,4 +1,4 @@
-"""Claims and leases: what engines ask of the store, and what an attempt may change."""
+"""Claims and leases: the engines' verbs, and those of an attempt."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _find_due(
     may_have_lost: Callable[[LeaseReader, str], bool],
     is_lost: Callable[[LeaseReader, Due], bool],
 ) -> tuple[list[Due], list[DueSchedule]]:
-    """List the runs that no process works on, in a fair order, and the schedules that are due.
+    """List the runs that no process works on, in a fair order, and the due schedules.
 
     Both callbacks are called on a reading thread.
 
@@ -66,5 +66,5 @@ class StoredClaims(Group):
     fail_damaged = writes(claims.fail_damaged, place=lambda run, *_: run.thread.pk)
 
     def lease(self, holder: str, kind: str, lease_s: float) -> LeaseConnection:
-        """Return this process's lease, which is not taken yet."""
+        """Return this process's lease, not yet taken."""
         return LeaseConnection(self._core.database, holder, kind, lease_s)

@@ -24,7 +24,8 @@ def _after(
     """Read a page of events after a cursor, or a snapshot (``log.reading.read_after``).
 
     Args:
-        encodes: write a snapshot's JSON on the reading thread: a large one blocks the loop.
+        encodes: write a snapshot's JSON on the reading thread, because a large one would block the
+            loop.
     """
     answer = reading.read_after(
         conn, thread, cursor, raw=raw, page_events=page_events, page_bytes=page_bytes

@@ -23,25 +23,25 @@ class JobQueue:
 
     @property
     def connect_options(self) -> Mapping[str, object]:
-        """What Procrastinate's own connections are opened with."""
+        """Return the options of Procrastinate's own connections."""
         return self._jobs.connect_options
 
     async def open(self) -> None:
-        """Make the queue if it is missing; each commit calls the workers from now on.
+        """Make the queue if it is missing; from now on each commit calls the workers.
 
         Raises:
-            DatabaseUnreadable: the database's user may not make the schema.
+            DatabaseUnreadable: the database's user may not create the schema.
         """
         await self._core.write(self._jobs.create)
         self._core.enqueue_with(self._jobs.enqueue)
 
     async def renew(self) -> None:
-        """Make the queue if it is missing, and remove calls that no worker will answer."""
+        """Make the queue if it is missing, and remove calls that no worker will take."""
         await self._core.write(self._jobs.create)
         await self.clear()
 
     async def clear(self) -> None:
-        """Remove calls that no worker will answer."""
+        """Remove calls that no worker will take."""
         await self._core.write(lambda tx: self._jobs.clear(tx.conn))
 
     async def call(self, calls: Sequence[tuple[str, int]]) -> None:

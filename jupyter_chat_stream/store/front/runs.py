@@ -1,4 +1,4 @@
-"""Runs as people see them: sending, listing, reading, stopping, answering and repeating."""
+"""Runs as people see them: sending, listing, reading, cancelling, answering and retrying."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .verbs import Group, first, reads, second, writes
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """What a prompt is built from; ``branch`` ends with the run's own reply.
+    """The input of a prompt; ``branch`` ends with the run's own reply.
 
-    ``begun_ms`` is when work on the run first began.
+    ``begun_ms`` is the time at which work on the run first began.
     """
 
     branch: list[MessageRecord]
@@ -38,7 +38,6 @@ def _page(
 
 
 def _read(conn: Connection, owner: str, run_id: str) -> RunRecord:
-    """Read a run."""
     return runs.read_run(conn, runs.find_run(conn, owner, run_id))
 
 
@@ -50,7 +49,7 @@ def _progress(conn: Connection, run: RunRef) -> tuple[int, bool]:
 
 
 def _context(conn: Connection, run: RunRef, most: int) -> RunContext:
-    """Read what a run's prompt is built from; ``most`` bounds the branch."""
+    """Read the input of a run's prompt; the branch has at most ``most`` messages."""
     branch = reading.read_branch(conn, run, most)
     thread = threads.read_thread(conn, run.thread)
     return RunContext(
@@ -62,7 +61,7 @@ def _context(conn: Connection, run: RunRef, most: int) -> RunContext:
 
 
 def _count_open(conn: Connection) -> tuple[dict[str, int], str | None]:
-    """Count the open runs by status; also read when the oldest pending one was made."""
+    """Count the open runs by status, and read when the oldest pending one was made."""
     return count_open(conn), oldest_pending(conn)
 
 

@@ -25,17 +25,16 @@ def _find(conn: Connection, owner: str, thread_id: str) -> tuple[ThreadRef, int]
 
 
 def _read(conn: Connection, owner: str, thread_id: str) -> ThreadRecord:
-    """Read a thread's fields."""
     return threads.find_record(conn, owner, thread_id)[1]
 
 
 def _state(
     conn: Connection, owner: str, thread_id: str, *, limit: int | None, before: str | None
 ) -> ThreadState:
-    """Read a thread's state and the seq it stands at (``log.reading.read_state``).
+    """Read a thread's state and its seq (``log.reading.read_state``).
 
     Args:
-        before: the id of a message: only the messages created before it.
+        before: the id of a message: only messages created before it.
     """
     thread = threads.find_thread(conn, owner, thread_id)
     first = threads.find_message(conn, thread, before) if before is not None else None
@@ -45,7 +44,7 @@ def _state(
 def _state_text(
     conn: Connection, owner: str, thread_id: str, *, limit: int | None, before: str | None
 ) -> str:
-    """Read the same as JSON, written on the reading thread: a large one would block the loop."""
+    """Read the state as JSON, written on the reading thread: a large one would block the loop."""
     return dumps(_state(conn, owner, thread_id, limit=limit, before=before))
 
 

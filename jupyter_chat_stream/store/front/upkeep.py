@@ -1,4 +1,4 @@
-"""Upkeep: what the command line asks of a database. Every verb blocks."""
+"""Upkeep: the verbs of the command line. All of them block."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 
 class Upkeep(Group):
-    """Looks at the whole of a database, and makes it smaller."""
+    """Inspects a whole database, and removes what the policy does not keep."""
 
     def overview(self) -> Overview:
-        """Count what the database holds, at one moment."""
+        """Count the database's rows, at one moment."""
         return self._core.read_now(read_overview)
 
     def verify(
@@ -32,12 +32,12 @@ class Upkeep(Group):
         tell: Callable[[Difference], None],
         progress: Callable[[int, int], None],
     ) -> int:
-        """Derive every row from its events again; returns the number of differences.
+        """Fold every row from its events again, and compare; returns the number of differences.
 
         Args:
-            begin: called first, and again if a lost connection makes the reading start anew.
+            begin: called first, and again if the reading starts again after a lost connection.
             tell: called with each difference.
-            progress: called with the number of threads that are done, and of all.
+            progress: called with the number of threads done, and the number of all threads.
         """
 
         def work(conn: Connection) -> int:
@@ -55,7 +55,7 @@ class Upkeep(Group):
         return self._core.read_now(lambda conn: plan(conn, policy, self._core.now_ms()))
 
     def collect(self, policy: Policy, *, progress: Callable[[Counts], None]) -> Counts:
-        """Remove what the policy does not keep."""
+        """Remove everything that the policy does not keep."""
         return collect(self._core, policy, progress=progress)
 
     def unused(self) -> Room | None:
@@ -70,7 +70,7 @@ class Upkeep(Group):
         """Call ``write`` with a whole thread at one seq.
 
         Args:
-            thread: a thread, or its id, or ``owner/name``.
+            thread: a thread, its id, or ``owner/name``.
 
         Raises:
             NotFound: no thread has that name, or several have it.

@@ -1,8 +1,8 @@
-"""How a verb of the front is made from a function of the store's inside.
+"""Making a verb of the front from a function of the store's inside.
 
-The first argument of the function is a connection or a transaction; the verb has all the others. A
-verb runs its function in one transaction, on a reading thread or on the writer's thread, and raises
-the errors of the function.
+The function's first argument is a connection or a transaction; the verb has all the others. A verb
+runs its function in one transaction, on a reading thread or on the writer's thread, and raises the
+function's errors.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def writes(
     """Make a verb that writes.
 
     Args:
-        place: returns, from the verb's arguments, the thread that the verb changes: its lock is
-            taken first. None if the verb changes no thread, or one that does not exist yet.
+        place: returns, from the verb's arguments, the thread that the verb changes, whose lock is
+            taken first. None: the verb changes no thread, or one that does not exist yet.
     """
 
     @wraps(work)
