@@ -1,8 +1,8 @@
-"""What an engine is: it is told that a run is due, and has the run executed somewhere, soon.
+"""The interface of an engine: it gets calls for due runs, and has each run executed soon.
 
-A call names a run and the attempt that is to be made. An engine may lose a call or make it twice:
-the process that executes claims the attempt first, so a second call does nothing (L5), and the
-sweep repeats a call that was lost (L10).
+A call names a run and its next attempt. An engine may lose a call or make it twice: the process
+that executes claims the attempt first, so a second call does nothing (L5), and the sweep repeats a
+lost call (L10).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Engine(Protocol):
     async def start(self) -> None: ...
 
     async def stop(self) -> None:
-        """End in good order: the runs under way are left due for another process."""
+        """Stop; the runs under way are left due for another process."""
 
     def nudge(self) -> None:
         """Look for due runs soon: something may have become due."""
@@ -51,7 +51,7 @@ class Engine(Protocol):
         """Have this attempt made, soon.
 
         Args:
-            due: the run as it was just read, if it was: then it need not be read again.
+            due: the run, if the caller has just read it: it is not read again then.
         """
 
     async def abort(self, run_id: str) -> bool:

@@ -10,7 +10,7 @@ from .sweep import Sweep
 class ExecutingEngine:
     """An engine that holds runs (``holders``), executes them (``running``) and finds due ones.
 
-    A subclass makes the three.
+    A subclass makes these three.
     """
 
     running: Running

@@ -1,9 +1,9 @@
 """Holders on one host: a holder lives as long as it has the lock on its own file.
 
-The operating system releases the lock when the process dies, in whatever way. No clock is read, so
-a laptop may sleep. The process that finds an unlocked file removes it. A missing file proves no
-death: the folder may have been cleaned. So each holder looks at its file every ``LOOK_S`` and makes
-it again, and a holder whose file is missing, but was never found unlocked, counts as dead only
+The operating system releases the lock when the process dies in any way. No clock is read, so a
+laptop may sleep. A process that finds an unlocked file removes it. A missing file does not prove a
+death, because the folder may have been cleaned. So each holder checks its file every ``LOOK_S`` and
+makes it again. A holder whose file is missing, but was never found unlocked, counts as dead only
 after ``MISSING_S`` (L10). A holder locks a draft and renames it: its file is never found unlocked.
 On many hosts leases show which holders live (leases.py).
 """
@@ -52,7 +52,7 @@ else:
 log = logging.getLogger("jupyter_chat_stream.engine")
 
 LOOK_S = 1.0
-MISSING_S = 5.0  # A living holder looks at its file five times in this time.
+MISSING_S = 5.0  # a living holder checks its file five times in this time
 
 Kind = Literal["server", "worker"]
 
@@ -111,7 +111,7 @@ class FileHolders:
         self._keeping = asyncio.get_running_loop().create_task(self._keep())
 
     async def _keep(self) -> None:
-        """Make this process's file again if it was removed: it shows others that it lives."""
+        """Make this process's file again if it was removed: the file shows that it lives."""
         while True:
             await asyncio.sleep(self.look_s)
             self._look_around()

@@ -1,10 +1,10 @@
 """Holders on many hosts: a holder lives as long as it renews its lease in the database.
 
 A thread of its own renews the lease ``BEATS`` times a lease, over a connection of its own. So
-neither a busy event loop nor a long transaction lets the lease lapse. The thread tries a lost
-connection again for ever. If the lease had lapsed all the same (the process was frozen, or the
-database was away), the engine is told, and this process counts every holder as alive for one more
-lease: the others may need as long to come back.
+neither a busy event loop nor a long transaction lets the lease lapse. The thread retries a lost
+connection forever. If the lease has lapsed all the same (the process was frozen, or the database
+was away), the engine is told. This process then counts every holder as alive for one more lease,
+because the others may need as long to come back.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..store.front import AWAY_BACKOFF, MISSED, LeaseConnection, LeaseReader, Ou
 
 log = logging.getLogger("jupyter_chat_stream.engine")
 
-BEATS = 4  # How often a lease is renewed before it would end.
+BEATS = 4  # renewals in the time of one lease
 # The leases of dead holders are removed at every 40th renewal.
 BURY_EVERY = 40
 OPEN_WITHIN_S = 30.0
@@ -33,7 +33,7 @@ class LeaseHolders:
     """The holders of one database; this process is one of them.
 
     Args:
-        lease: this process's own.
+        lease: this process's own lease.
         on_expired: called on the event loop when this process's lease had lapsed.
         on_back: called on the event loop when the database is back after it was away.
     """

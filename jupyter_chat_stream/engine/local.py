@@ -1,7 +1,7 @@
 """The local engine: it executes runs as tasks of the server's own event loop.
 
-It needs no set-up. On Postgres several servers may each run it: leases show which of them live,
-and notices tell each of the runs that another has stopped.
+It needs no set-up. On Postgres several servers may each run it: leases show which of them live, and
+notices tell each server which runs another has stopped.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class LocalEngine(ExecutingEngine):
     """Executes runs as tasks, held under one name as long as the process lives.
 
     Args:
-        kind: a worker also takes at once the runs that other processes make due; a server takes
-            its own, and those that stay.
+        kind: a worker also takes at once the runs that other processes make due. A server takes
+            its own at once, and the others if they stay due.
     """
 
     name = "local"

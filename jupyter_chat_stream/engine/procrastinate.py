@@ -1,9 +1,9 @@
 """The engine for many hosts: calls go through Procrastinate's queue, in the chat's own Postgres.
 
 A server that executes nothing itself has the ``Queue``: each of its transactions that makes a run
-due calls the workers. A ``QueueWorker`` claims and executes the runs it is called for, under its
-own lease. A job is a call (run id, attempt) and nothing else. The store, not Procrastinate, does
-retries and locks and notices dead workers; a job that is lost is found by any worker's sweep.
+due calls the workers. A ``QueueWorker`` claims and executes the runs of its jobs, under its own
+lease. A job is a call (run id, attempt) and nothing else. The store, not Procrastinate, does
+retries and locks and notices dead workers; any worker's sweep replaces a lost job.
 
 ::
 
@@ -36,11 +36,11 @@ log = logging.getLogger("jupyter_chat_stream.engine")
 
 # Procrastinate loses wake-ups while several jobs run (measured: 12 of 133). Polling finds them.
 POLL_S = 0.25
-# How long jobs may end when the queue's connection is made anew; the runs they began go on.
+# How long jobs may take to end when the queue reconnects; the runs that they began go on.
 LET_GO_S = 0.5
 CONNECTIONS = 4
 CONNECT_WITHIN_S = 5.0
-# The pauses before the queue is tried again. They start anew after STEADY_S without trouble.
+# The pauses before the queue is tried again. They begin anew after STEADY_S without trouble.
 QUEUE_BACKOFF = Backoff(first_s=0.05, factor=2.5, most_s=2.0)
 STEADY_S = 10.0
 NEVER_S = 24 * 3600.0
@@ -68,7 +68,7 @@ class Queue:
         await self.jobs.open()
 
     async def stop(self) -> None:
-        """Make the calls that were dispatched and not made yet."""
+        """Make the calls that were dispatched but not yet made."""
         if self._calling is not None:
             await asyncio.gather(self._calling, return_exceptions=True)
 
@@ -95,7 +95,7 @@ class Queue:
 
 
 class QueueWorker(ExecutingEngine, Queue):
-    """Executes the runs that the queue calls for; its sweep repeats the calls that were lost."""
+    """Executes the runs of the queue's jobs; its sweep replaces lost jobs."""
 
     def __init__(self, services: RunServices, config: ChatStream) -> None:
         super().__init__(services, config)

@@ -1,4 +1,4 @@
-"""The runs of this process: it claims the attempts it is called for, and executes them.
+"""The runs of this process: for each call it claims the attempt, and executes it.
 
 ::
 
@@ -6,9 +6,9 @@
                                │ no: nothing          ▼ yes
                                ◄──── lost ──── claim (compare-and-set) ─► execute ─► ended
 
-A claim that is lost leaves nothing behind; the second of two equal calls loses it (L5). A run that
-another process has ended or taken is cancelled here as soon as a notice tells of it, and at every
-``sweep_interval_s`` in any case (L9): it could write no more, but its provider may be silent long.
+A lost claim leaves nothing behind; the second of two equal calls loses it (L5). If another process
+has ended or taken a run, the run is cancelled here as soon as a notice tells of it, and at the
+latest after ``sweep_interval_s`` (L9): it could write no more, but its provider may be silent long.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Running:
     Args:
         on_free_slot: called whenever a call has ended.
         on_end: called after that unless the call failed. A run that failed so waits for the next
-            regular sweep: to claim it again at once would repeat the failure without a pause.
+            regular sweep: claiming it at once would repeat the failure without a pause.
 
     ``observe``, if it is set, is called with each claim that was won here.
     """
@@ -90,7 +90,7 @@ class Running:
 
     @property
     def active(self) -> int:
-        """How many are claimed or executed now."""
+        """How many runs are claimed or executed now."""
         return len(self._calls)
 
     def free_slots(self) -> int:
@@ -123,7 +123,7 @@ class Running:
         return holder == self._holders.own or not self._holders.is_alive(leases, holder)
 
     def is_lost(self, leases: LeaseReader, due: Due) -> bool:
-        """Return whether no process works on a due run or has begun to. Blocks."""
+        """Return whether no process works on a due run, and none has begun to. Blocks."""
         if (due.run.id, due.attempt + 1) in self._calls or self._is_held_back(due):
             return False
         return self._is_free(leases, due)
@@ -156,7 +156,7 @@ class Running:
             self._look_now.set()
 
     async def stop(self) -> list[tuple[str, int]]:
-        """End every run in good order; returns those left due, each with its next attempt."""
+        """End every run's task; returns the runs left due, each with its next attempt."""
         self._is_stopping = True
         works = list(self._calls.values())
         for work in works:
@@ -214,7 +214,7 @@ class Running:
         if due.holder is None:
             return True
         if due.holder == self._holders.own:
-            # A claim may be committed, and the call that made it not know that yet.
+            # A claim may be committed before the call that made it learns of that.
             return self._here[due.run.id] <= calls
         return not self._holders.is_alive(leases, due.holder)
 
@@ -223,7 +223,7 @@ class Running:
         while not self._is_stopping:
             await _wait(self._look_now.wait(), self._config.sweep_interval_s)
             self._look_now.clear()
-            works = list(self._executing.values())  # those that were claimed before the reading
+            works = list(self._executing.values())  # those claimed before the reading
             if not works:
                 continue
             try:

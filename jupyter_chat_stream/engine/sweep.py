@@ -1,8 +1,8 @@
 """The sweep: it finds due runs and has them executed, and sends the messages of due schedules.
 
-It looks when it is nudged, when the next waiting run is due, and every ``sweep_interval_s`` in any
-case. So a lost nudge costs latency only (L9), and no run waits for ever (L10). The sweep claims
-nothing: the executing process does, so a call that was lost is made again by the next look.
+It looks when it is nudged, when the next waiting run is due, and at least every
+``sweep_interval_s``. So a lost nudge costs latency only (L9), and no run waits forever (L10). The
+sweep claims nothing: the executing process does, so the next look repeats a lost call.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Sweep:
     each look. ``ticks`` counts the messages that schedules have sent.
 
     Args:
-        dispatch: called with the run, the attempt and what was read, for each run to execute.
+        dispatch: called with the run, the attempt and the row read, for each run to execute.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""How one committed log reaches every reader that follows it."""
+"""Following: how one committed log reaches every reader of it."""

@@ -21,8 +21,8 @@ IDLE        the next published event                      handed to the sink at 
 ENDED       nowhere: ``closed``                           ignored
 ==========  ============================================  ==================================
 
-A frame that the sink refused is made again: the cursor goes back to where it was before that frame
-and the state to BEHIND. The buffer holds at most ``BUFFER_BYTES``.
+If the sink refuses a frame, the frame is made again: the cursor returns to its value before that
+frame, and the state to BEHIND. The buffer holds at most ``BUFFER_BYTES``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class DeliveryState(Enum):
 
 
 class Need(Enum):
-    """What has to happen before there is a next frame."""
+    """The step that must come before the next frame."""
 
     READ = auto()  # read the store after the cursor, and call ``receive``
     EVENTS = auto()  # wait until ``wake`` is called
@@ -62,7 +62,7 @@ class Delivery:
 
     Args:
         after: the cursor: the seq of the last event that the reader has.
-        wake: called when the receiver of ``Need.EVENTS`` has something to do.
+        wake: called when the receiver of ``Need.EVENTS`` has work.
         count_slow: called each time the reader falls behind because it is too slow.
     """
 
@@ -80,7 +80,7 @@ class Delivery:
         self.buffered_bytes = 0
         self._thread_id = thread_id
         self._buffer: list[Batch] = []
-        self._cursor_before = after  # the cursor before the frame that was made last
+        self._cursor_before = after  # the cursor before the last frame
         self._is_announced = False  # ``live`` was delivered
         self._wake = wake
         self._count_slow = count_slow
@@ -93,7 +93,7 @@ class Delivery:
     # ------------------------------------------------------------------ frames
 
     def next(self) -> Frame | Need:
-        """Make the next frame, or return what has to happen first."""
+        """Make the next frame, or return the step that must come first."""
         self._cursor_before = self.cursor
         if self.state in (LEVEL, IDLE):
             frame = self._take_buffer()
@@ -110,29 +110,29 @@ class Delivery:
         return Need.EVENTS
 
     def stop_waiting(self) -> None:
-        """Buffer published events from now on: no caller waits for them."""
+        """Buffer published events from now on, because no caller waits for them."""
         if self.state is IDLE:
             self.state = LEVEL
 
     def refuse(self, frame: Frame) -> None:
-        """Go back to before the frame that ``next`` or ``receive`` made last: the sink is full."""
+        """Return to the cursor before the last frame, because the sink is full."""
         self.cursor = self._cursor_before
         if frame.op == "live":
             self._is_announced = False
-        self.state = LEVEL  # also where the frame was the last of a deleted thread
+        self.state = LEVEL  # also if the frame was the last of a deleted thread
         self._fall_behind_too_slow()
 
     # ------------------------------------------------------------------ the store
 
     def begin_read(self) -> None:
-        """Buffer published events from now on: the store is read next.
+        """Buffer published events from now on, because the store is read next.
 
         After a read that failed, call ``fall_behind``.
         """
         self.state = READING
 
     def receive(self, answer: Answer) -> Frame | None:
-        """Take what the store has after the cursor; None if it has nothing."""
+        """Take the store's answer to the cursor; None if it has nothing new."""
         if isinstance(answer, Snapshot):
             self.cursor = answer.seq
             self._end_read(is_deleted=answer.deleted)
@@ -150,13 +150,13 @@ class Delivery:
     def _end_read(self, *, is_deleted: bool) -> None:
         if is_deleted:
             self.state = ENDED
-        elif self.state is READING:  # not BEHIND, where it may be again since the read began
+        elif self.state is READING:  # the reader may have fallen BEHIND since the read began
             self.state = LEVEL
 
     # ------------------------------------------------------------------ published events
 
     def offer(self, batch: Batch) -> None:
-        """Take events that were just published; fall behind if there is no room for them."""
+        """Take events that were just published; fall behind if the buffer has no room for them."""
         state = self.state
         if state is BEHIND or state is ENDED:
             return
@@ -172,7 +172,7 @@ class Delivery:
             self._wake()
 
     def fall_behind(self) -> None:
-        """Read from the store next. A reader that has ended stays so."""
+        """Read from the store next. A reader that has ended stays ended."""
         self._buffer, self.buffered_bytes = [], 0
         if self.state is not ENDED:
             self.state = BEHIND

@@ -57,7 +57,7 @@ class Batch:
 
     @property
     def text(self) -> str:
-        """The frame with all of them."""
+        """The frame with all events of the batch."""
         if self._text is None:
             self._text = _events_text(self._thread_id, self.encoded)
         return self._text

@@ -1,14 +1,14 @@
 """Following: replay, then live, for every reader of this process (L6, L8, L9).
 
 The hub listens to the store's commits and offers them to the readers of their threads; events are
-serialised once for all readers. What another process commits it finds by a notice or by looking.
+serialised once for all readers. It finds another process's commits by a notice or by polling.
 ``delivery`` decides which frame a reader gets next; ``Reader`` does the waiting and the reading.
 
 A reader is asked for frames one by one (``next``), or delivers them to a sink (``pour``). While it
 waits for events, a published event reaches the sink in the same turn of the loop.
 
-A database that is away costs readers time, and nothing else. Nothing here knows of sockets, and no
-reader touches a run.
+While the database is away, readers wait; nothing else is lost. This module knows no sockets, and no
+reader affects a run.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from .frames import Batch, Frame, Sink
 
 log = logging.getLogger("jupyter_chat_stream.follow")
 
-# One response to a request for events holds no more than this (L8); the client asks again.
+# One response to a request for events holds at most this (L8); the client asks again.
 MAX_PAGE_EVENTS, MAX_PAGE_BYTES = 2048, 256 * 1024
-# Compare every reader with the log at least this often, even if no other process has committed:
-# a reader may have missed what this process published.
+# Compare every reader with the log at least this often, even if no other process has committed: a
+# reader may have missed a commit of this process.
 COMPARE_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class HubStats:
-    """How the readers of this process do now."""
+    """The present state of this process's readers."""
 
     readers: int
     lag_events: int  # published here and not yet delivered, of the reader that is furthest behind
@@ -71,7 +71,7 @@ class Reader:
         holds nothing for the sink until then (L8).
 
         Raises:
-            CursorAhead, Compacted, ThreadNotFound: the reader has to start anew.
+            CursorAhead, Compacted, ThreadNotFound: the reader must start anew.
         """
         self.delivery.sink = sink
         while self._hand_over(await self.next(), sink):
@@ -88,7 +88,7 @@ class Reader:
         """Wait for the next frame.
 
         Raises:
-            CursorAhead, Compacted, ThreadNotFound: the reader has to start anew.
+            CursorAhead, Compacted, ThreadNotFound: the reader must start anew.
         """
         while True:
             found = self.delivery.next()
@@ -179,7 +179,6 @@ class Hub:
         return reader
 
     def drop(self, reader: Reader) -> None:
-        """Remove a reader."""
         readers = self._readers.get(reader.thread.id)
         if readers is not None:
             readers.discard(reader)
@@ -188,13 +187,13 @@ class Hub:
                 self._heads.pop(reader.thread.id, None)
 
     async def read(self, thread: ThreadRef, after: int, *, raw: bool) -> Answer:
-        """Read from the store what a cursor has not seen."""
+        """Read the events or the snapshot after a cursor from the store."""
         return await self._store.events.after(thread, after, raw=raw, encodes=True)
 
     async def read_page(
         self, thread: ThreadRef, after: int, *, raw: bool = False, wait_s: float = 0.0
     ) -> Answer:
-        """Read once what a cursor has not seen; wait at most ``wait_s`` if that is nothing."""
+        """Read once after a cursor; wait at most ``wait_s`` if there is nothing new."""
         reader = self.follow(thread, after, raw=raw) if wait_s > 0 else None
         try:
             answer = await self._page(thread, after, raw)
@@ -212,7 +211,7 @@ class Hub:
         )
 
     async def stop(self) -> None:
-        """End the poll. Whoever follows a thread closes its reader."""
+        """End the poll. Each follower closes its own reader."""
         self.is_stopped = True
         if self._polling is not None:
             self._polling.cancel()

@@ -1,8 +1,8 @@
-"""The appender writes the events of an attempt: one append at a time, the rest gathers meanwhile.
+"""Writing the events of an attempt: one append at a time, while the next chunks gather.
 
-The next append starts when the one before is committed, so its size follows the load: a slow model
-gets one event for each chunk, a fast one gets larger deltas. While more than ``MAX_PENDING_CHARS``
-wait, the provider is not read, also while the database is away. ``Saving`` decides when the message
+The next append starts when the last is committed, so its size follows the load: a slow model gets
+one event for each chunk, a fast one gets larger deltas. While more than ``MAX_PENDING_CHARS`` wait,
+the provider is not read; so it is while the database is away. ``Saving`` decides when the message
 row is saved.
 """
 
@@ -25,7 +25,7 @@ MAX_PENDING_CHARS = 256 * 1024  # at most 1 MB in UTF-8
 SAVE_GROWTH = 0.25
 COMMIT_BYTES = PAGE_BYTES  # A commit writes at least one page.
 ROW_BYTES = 2 * PAGE_BYTES  # Saving a row writes its text, its page and a page of its index.
-# An append that the database refused (full, locked) is tried again six times, for 14 s in all.
+# An append that the database refuses (full, locked) is retried six times, for 14 s in all.
 MAX_STORE_RETRIES = 6
 STORE_BACKOFF = Backoff(first_s=0.05, factor=3.0, most_s=8.0)
 
@@ -33,9 +33,9 @@ STORE_BACKOFF = Backoff(first_s=0.05, factor=3.0, most_s=8.0)
 class Saving:
     """Decides when an unfinished message's row is worth saving, at most once an interval.
 
-    A row is saved when its text has grown by a quarter, or when the commits since the last time
-    have written four times the size of the row. So saving adds at most a quarter to all writing,
-    and a reader who opens the thread folds about two events for each kB of text, at most.
+    A row is saved when its text has grown by a quarter, or when the commits since the last save
+    have written four times the size of the row. So saves add at most a quarter to all writing, and
+    a reader who opens the thread folds at most about two events for each kB of text.
     """
 
     def __init__(self, *, interval_s: float, now_s: float, chars: int = 0) -> None:
@@ -58,7 +58,7 @@ class Saving:
 
 
 class Appender:
-    """Writes what one attempt produces. Used on the event loop only."""
+    """Writes the chunks of one attempt. Used on the event loop only."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Appender:
         self._max_delay_s = max_delay_s
         self._loop = asyncio.get_running_loop()
         self._saving = Saving(interval_s=save_interval_s, now_s=self._loop.time(), chars=kept_chars)
-        self._kept_chars = kept_chars  # of earlier attempts: the row holds them too
+        self._kept_chars = kept_chars  # of earlier attempts, whose text the row also holds
         self._under_way = False
         self._timer: asyncio.TimerHandle | None = None
         self._moved = asyncio.Event()
@@ -89,7 +89,7 @@ class Appender:
 
     @property
     def parts(self) -> Sequence[Part]:
-        """The parts that this attempt has written, in the detail that ``content_of`` needs."""
+        """The parts of this attempt, in the detail that ``content_of`` needs."""
         return self._parts
 
     @property
@@ -108,7 +108,7 @@ class Appender:
         self._schedule()
 
     async def room(self) -> None:
-        """Wait until little enough is pending to read the provider on.
+        """Wait until the provider may be read again, because little enough is pending.
 
         Raises:
             StaleAttempt: this attempt may write no more.
@@ -119,7 +119,7 @@ class Appender:
             self._raise_failure()
 
     async def finish(self, bodies: Sequence[Body], *, release: bool = True) -> None:
-        """Write all that is left and then ``bodies``, in one transaction, and wait for the commit.
+        """Write all pending events and then ``bodies`` in one transaction; wait for the commit.
 
         Raises:
             StaleAttempt: another attempt or an end came first.
@@ -130,7 +130,7 @@ class Appender:
         await self._idle()
 
     async def recover(self) -> None:
-        """Drop what the log refused, so that at least the run's end can be written."""
+        """Drop the events that the log refused, so that at least the run's end can be written."""
         while self._under_way:
             await self._wait()
         if self._failure is not None:

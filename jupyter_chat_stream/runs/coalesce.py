@@ -1,4 +1,4 @@
-"""From chunks to events: chunks that come close together become one delta. Pure, no clock.
+"""From chunks to events: chunks close together become one delta. Pure, no clock.
 
 A delta has one part and one kind, is at most ``max_chars`` long, and holds no U+0000 and no lone
 surrogate: half of a pair waits for its other half. An attempt adds its parts after those of earlier
@@ -22,10 +22,10 @@ from ..shared.records import DeltaKind
 
 
 class Coalescer:
-    """Collects an attempt's chunks until ``take``; ``pending_chars`` is what waits."""
+    """Collects an attempt's chunks until ``take``; ``pending_chars`` counts their characters."""
 
     def __init__(self, *, parts: int, max_chars: int) -> None:
-        self._parts = parts  # how many the message has, opened ones included
+        self._parts = parts  # how many the message has, including opened ones
         self._max_chars = max_chars
         self._open: tuple[DeltaKind, str] | None = None  # kind and tool call
         self._part: int | None = None  # its part, once it has any text
@@ -61,14 +61,14 @@ class Coalescer:
         self._ready.append(body)
 
     def take(self) -> list[Body]:
-        """Remove and return everything that can be written now."""
+        """Remove and return all events that can be written now."""
         self._close_delta()
         ready, self._ready = self._ready, []
         self.pending_chars = len(self._held)
         return ready
 
     def finish(self) -> list[Body]:
-        """Remove and return all that is left; half a surrogate pair becomes U+FFFD."""
+        """Remove and return all remaining events; half a surrogate pair becomes U+FFFD."""
         if self._held:
             self._pieces.append("\ufffd")
             self._held = ""

@@ -1,10 +1,10 @@
-"""Gathering the context: what a model reads before it answers.
+"""Gathering the context: the text that a model reads before it answers.
 
 The context follows the branch (``parent_id``), not the order of events: the newest whole turns that
 fit the model's budget. It depends on outcomes too: a refused reply is left out with its question,
-and a reply that was cut says so. A prompt holds no results of tools, only the text around them. The
-size in tokens is estimated from characters (``CHARS_PER_TOKEN``, low on purpose); if a prompt is
-too long after all, the provider says so.
+and a reply that was cut is marked. A prompt holds no results of tools, only the text around them.
+The size in tokens is estimated from characters (``CHARS_PER_TOKEN``, low on purpose). If a prompt
+is too long after all, the provider refuses it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..store.front import ChatStore, RunRef
 
 CHARS_PER_TOKEN = 3.0
 MAX_BRANCH = 2000
-ANSWER_TOKENS = 32_000  # Kept free for an answer unless the request asks for another length.
+ANSWER_TOKENS = 32_000  # reserved for an answer unless the request asks for another length
 _MARKS = {
     "cancelled": "[The reader stopped this reply here.]",
     "failed": "[This reply broke off here.]",
@@ -31,7 +31,7 @@ _MARKS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """What the log and the settings hold for one run's prompt; ``begun_ms`` is when it began."""
+    """The prompt's data from log and settings; ``begun_ms`` is when work on the run began."""
 
     reply: MessageRecord
     branch: tuple[MessageRecord, ...]
@@ -102,7 +102,7 @@ def _max_tokens(wanted: Any, model: Model) -> int:
 
 
 def _turns(branch: Sequence[MessageRecord]) -> list[Turn]:
-    """Make turns of messages: empty ones left out, neighbours of one role joined."""
+    """Make turns of messages: skip empty ones, join neighbours of one role."""
     turns: list[Turn] = []
     for message in _without_refused(branch):
         text = _text_of(message)
@@ -139,7 +139,7 @@ def _text_of(message: MessageRecord) -> str:
 
 
 def _mark_of(message: MessageRecord) -> str:
-    """Return the mark that tells the model that an earlier answer is not whole."""
+    """Return the mark that tells the model that an earlier answer is incomplete."""
     if message["role"] != "assistant" or "status" not in message:
         return ""
     if incomplete_of(message) is not None:
@@ -161,7 +161,7 @@ def _fitting(turns: Sequence[Turn], budget: float) -> list[Turn]:
 
 
 def _mark_for_caching(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    """Mark the newest turn, and the turn that the prompt before this one ended with."""
+    """Mark the newest turn, and the last turn of the previous prompt."""
     marked = {len(turns) - 1, len(turns) - 3}
     return tuple(
         Turn(role=turn.role, text=turn.text, cache=index in marked)

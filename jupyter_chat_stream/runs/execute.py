@@ -1,7 +1,7 @@
 """Executing a run. The log is the only record of how far the run has come.
 
-An attempt reads from the log how far the text is, goes on from there, and appends. After a crash, a
-cut stream or a failure, the same function is called again under the next attempt.
+An attempt reads from the log how far the text is, continues from there, and appends. After a crash,
+a cut stream or a failure, the same function is called again under the next attempt.
 
 ::
 
@@ -56,7 +56,7 @@ Why = Literal["cancelled", "shutdown"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunServices:
-    """What executing a run needs: the same for every run of a process."""
+    """The store, models and settings of an execution: the same for every run of a process."""
 
     store: ChatStore
     registry: Registry
@@ -91,7 +91,7 @@ class Execution:
             log.info(Line("run.fenced", run=self._claimed.run.id, attempt=self.attempt))
         except DamagedRow as error:
             await self._fail_damaged(error)
-        except StoreError as error:  # nothing can be written now: a sweep takes the run again
+        except StoreError as error:  # nothing can be written now: a sweep claims the run again
             facts = {"run": self._claimed.run.id, "attempt": self.attempt}
             log.warning(Line("run.left", code=error.code, **facts))
 

@@ -1,7 +1,7 @@
-"""Pauses: the event that a provider's question or sleep becomes.
+"""Pauses: the event of a provider's question or sleep.
 
 The transaction that writes the event also releases the run (L10); the answer, or the time, makes
-the run due again. Questions are bounded, because they come from a model and go to every reader.
+the run due again. Questions are bounded, because a model writes them and every reader gets them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Pause = InputRequested | StatusChanged
 
 
 def pause_of(chunk: AskChunk | SleepChunk, *, now_ms: int, request_id: str) -> Pause | None:
-    """Return the event that the chunk becomes; None for a sleep whose time has passed.
+    """Return the event of the chunk; None for a sleep whose time has passed.
 
     Raises:
         BadRequest: the chunk is over a limit.
