@@ -15,7 +15,7 @@ from .source import Source
 
 MAX_STEM_LETTERS = 80
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
-# Windows keeps these for devices, with any ending.
+# Windows reserves these names for devices, with any ending.
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
@@ -45,7 +45,7 @@ FORMATS = {
 
 
 def find_format(name: str | None, *, events: bool = False) -> Format:
-    """Return the format of that name, Markdown where ``name`` is None.
+    """Return the format of that name; None means Markdown.
 
     Raises:
         InvalidInput: there is no such format, or it cannot hold ``events``.

@@ -1,7 +1,7 @@
-"""Write a thread as one HTML file without scripts and remote content.
+"""Write a thread as one HTML file without scripts or remote content.
 
-An allow-list of elements makes the HTML of a message. A remote picture becomes a link. TeX stays
-as it was written, because a typesetter would have to be downloaded.
+An allow-list of elements makes the HTML of a message. A remote picture becomes a link. TeX stays as
+source, because a typesetter would have to be downloaded.
 """
 
 from __future__ import annotations

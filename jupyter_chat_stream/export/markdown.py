@@ -1,7 +1,7 @@
 """Write a thread as Markdown: a heading and a body for each message.
 
 Every text is made harmless for the program that renders it. Reasoning, tool calls and attachments
-stand in fences that are longer than every row of backticks inside them.
+are put into fences that are longer than every row of backticks inside them.
 """
 
 from __future__ import annotations

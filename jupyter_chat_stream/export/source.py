@@ -30,7 +30,7 @@ class Source:
 
     @property
     def others(self) -> int:
-        """How many messages stand on branches that are not shown."""
+        """How many messages are on branches that are not shown."""
         return len(self._whole.entries) - len(self._shown)
 
     def shown_messages(self) -> Iterator[MessageRecord]:
@@ -50,15 +50,15 @@ class Source:
         return (to_wire(event) for event in self._whole.events())
 
     def compactions(self) -> list[CompactionRecord]:
-        """Return what compaction removed: its hashes and counts."""
+        """Return the hashes and counts of the compacted deltas."""
         return self._whole.compactions()
 
 
 def shown(entries: Sequence[Entry], head: str | None) -> list[Entry]:
     """Return the messages from the root to the head, then those for later.
 
-    A damaged row may name a missing head or parent: the newest message stands for the head, the
-    message that was created before for the parent.
+    A damaged row may name a missing head or parent: then the newest message replaces the head, and
+    the message created before it replaces the parent.
     """
     places = {entry.id: place for place, entry in enumerate(entries)}
     branch: list[Entry] = []

@@ -43,7 +43,7 @@ __all__ = ["Chat", "Message", "Run", "Schedule"]
 
 VIEW_VERSION = "^0.1.0"  # of the widget's traits: `WIDGET_VERSION` in labextension/src/tokens.ts
 LEAST_PAUSE_S = 0.1
-PAUSE_CHARS_PER_S = 100_000  # the page gets all of `value`: a longer text is sent less often
+PAUSE_CHARS_PER_S = 100_000  # the page gets all of `value`, so a longer text is sent less often
 
 
 class _FollowedTrait(TraitType):  # type: ignore[type-arg]
@@ -131,7 +131,7 @@ class Chat(
         self._is_marked = False
         super().__init__(height=height, disabled=disabled, **kwargs)
         self._take_in({"thread": self._thread_id, "model": opened["model"] or ""})
-        # A weak reference: a chat that nobody holds is collected, and its following ends.
+        # A weak reference: an unused chat is collected, and then it follows no longer.
         self._listener = weakly(self._changed)
         hold.follower.listen(self._listener)
         self._refresh()
@@ -213,9 +213,9 @@ class Chat(
         """Send a message; return the run that answers it, without waiting for the answer.
 
         Args:
-            model: for this answer only.
-            params: of the model, for this answer only.
-            tools: definitions, in the form of the Messages API, passed on to the model.
+            model: the model of this answer only.
+            params: parameters of the model, for this answer only.
+            tools: definitions, in the form of the Messages API, for the model.
             context: texts that the model reads before the message: ``{name: value}``.
             key: a message with the same key is sent once, however often the cell runs.
             parent: the message before this one; None begins a new branch.
@@ -286,7 +286,7 @@ class Chat(
                     raise
             return run._completed_reply(shown.execution_id)
         except KeyboardInterrupt:
-            # Wherever the interrupt came, the run is cancelled. A second cancellation is harmless.
+            # The run is cancelled wherever the interrupt came. A second cancellation is harmless.
             sending.add_done_callback(_cancel_sent)
             raise
 

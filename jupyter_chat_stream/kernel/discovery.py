@@ -4,7 +4,7 @@
 2. ``JUPYTER_CHAT_STREAM_CONNECTION`` names a file: the server that wrote it. Kernels and
    terminals of a Jupyter server with this extension have it;
 3. a Jupyter server *without* this extension started this kernel: an error that says to install
-   it there. Known by ``JPY_SESSION_NAME`` (set for every kernel of a notebook), or because the
+   it there. The sign is ``JPY_SESSION_NAME`` (set for every kernel of a notebook), or that the
    process that started the kernel (``JPY_PARENT_PID``) has a ``jpserver-<pid>.json``;
 4. otherwise (a script, nbconvert, nbval, papermill, a kernel of an editor): the private server,
    unless ``JUPYTER_CHAT_STREAM_HEADLESS=0``.
@@ -28,7 +28,7 @@ def find_server() -> Connection:
 
     Raises:
         ServerUnavailable: no server was found, or the private one does not start.
-        VersionMismatch: the server speaks another protocol.
+        VersionMismatch: the server has another version of the protocol.
     """
     wish = os.environ.get(HEADLESS_ENV)
     if wish == "1":
@@ -39,7 +39,7 @@ def find_server() -> Connection:
 
 
 def has_jupyter_parent() -> bool:
-    """Whether a Jupyter server started this process."""
+    """Return whether a Jupyter server started this process."""
     if os.environ.get("JPY_SESSION_NAME"):
         return True
     parent = os.environ.get("JPY_PARENT_PID")

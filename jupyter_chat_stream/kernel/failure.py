@@ -14,7 +14,7 @@ class RunFailed(ChatStreamError):
     """The run that a call waited for did not complete.
 
     Args:
-        run: the run; ``error.run.content`` is the text that it has written.
+        run: the run; ``error.run.content`` is its text so far.
     """
 
     code = "run_failed"

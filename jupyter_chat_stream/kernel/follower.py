@@ -1,10 +1,10 @@
 """The state of one followed thread, kept by the link's thread and read from any other.
 
-The link feeds frames to the shared sans-I/O ``Subscription`` (L6) and everybody else asks here:
-properties read the fold under a lock and never touch the network, ``until`` waits on the link's
-loop, listeners are told that something changed and read again. What is held is the state of the
-thread, never a queue of events, so a slow reader costs nothing (L8); of a long thread the newest
-messages, those that have not ended, and those whose run somebody holds.
+The link feeds frames to the shared sans-I/O ``Subscription`` (L6). Other code asks here: properties
+read the fold under a lock and never use the network, ``until`` waits on the link's loop, and a
+listener is called after a change and reads again. The follower holds the state of the thread, never
+a queue of events, so a slow reader costs nothing (L8). Of a long thread it holds the newest
+messages, the open ones, and those whose run some code holds.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Follower:
         self._trouble_since = 0.0
         self.users = 0
         self.has_earlier = False  # whether the thread has messages that are not kept here
-        self._pins: Counter[str] = Counter()  # messages whose run somebody holds
+        self._pins: Counter[str] = Counter()  # messages whose run some code holds
         self.is_refused = False  # whether the link must subscribe again later
 
     # ------------------------------------------------------------------ read, from any thread
@@ -69,17 +69,17 @@ class Follower:
             return self._subscription.transcript.thread.copy()
 
     def message(self, message_id: str | None) -> MessageRecord | None:
-        """Return a message; None if it is not known here."""
+        """Return a message; None if it is not kept here."""
         with self._lock:
             return self._subscription.transcript.message(message_id) if message_id else None
 
     def messages(self) -> list[MessageRecord]:
-        """Return the messages that are kept here, oldest first."""
+        """Return the kept messages, oldest first."""
         with self._lock:
             return self._subscription.transcript.messages
 
     def run(self, run_id: str) -> RunRecord | None:
-        """Return a run; None if it is not known here."""
+        """Return a run; None if it is not kept here."""
         with self._lock:
             run = self._subscription.transcript.runs.get(run_id)
             return None if run is None else run.copy()
@@ -104,7 +104,7 @@ class Follower:
         Raises:
             ThreadNotFound: the thread was deleted.
             ServerUnavailable: the server was away for ``GIVE_UP_S`` of the wait.
-            ChatStreamError: the server refused to go on, or has another version now.
+            ChatStreamError: the server refused to continue, or now has another version.
         """
         began = time.monotonic()
         while True:
@@ -202,7 +202,7 @@ class Follower:
         self._tell(True)
 
     def trouble(self, error: ChatStreamError) -> None:
-        """Note why no event comes at present. Called repeatedly while that lasts."""
+        """Note why no event comes at present. It is called repeatedly while that lasts."""
         if self._trouble is None:
             self._trouble_since = time.monotonic()
         self._trouble = error
@@ -217,7 +217,7 @@ class Follower:
 
 
 def _is_passing(error: ChatStreamError) -> bool:
-    """Whether waiting may help: the server is away, not of another version."""
+    """Return whether waiting may help: the server is away, not of another version."""
     return isinstance(error, ServerUnavailable) and not isinstance(error, VersionMismatch)
 
 

@@ -1,4 +1,4 @@
-"""The messages and runs that a follower no longer keeps; they are fetched page by page."""
+"""The messages and runs that a follower does not keep: they are fetched page by page."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def runs(follower: Follower, unseen: Callable[[], list[Run]]) -> list[Run]:
     """Return all runs of a thread; older ones are fetched when they are read.
 
     Args:
-        unseen: gives those whose events have not come yet.
+        unseen: returns the runs whose events have not come yet.
     """
     known = follower.runs()
     given = [(run, follower.message(run["message_id"])) for run in known]
@@ -80,8 +80,8 @@ async def _made(
 class MessagePages:
     """The pages before the newest messages, the newest page first.
 
-    Only the newest ``PAGE`` messages of a follower are sure to follow one another: from further
-    back it keeps those that are open or whose run somebody holds.
+    Only the newest ``PAGE`` messages of a follower are sure to be without gaps. Of the older ones
+    it keeps those that are open, and those whose run some code holds.
     """
 
     def __init__(self, thread_id: str, known: list[MessageRecord]) -> None:
@@ -90,7 +90,7 @@ class MessagePages:
         self._before: str | None = self.newest[0]["id"]
 
     def earlier(self) -> HistoryPage:
-        """Fetch the page before; it is empty after the first message."""
+        """Fetch the page before the last; it is empty after the first message."""
         if self._before is None:
             return {"messages": [], "runs": []}
         path = f"threads/{path_of(self._thread_id)}/messages"

@@ -1,4 +1,4 @@
-"""Changes of traits that wait for the thread which made the widget.
+"""Changes of traits that wait for the thread in which the widget was made.
 
 Traits must change, and their observers run, in the thread that made the widget; in a kernel this
 is the main thread. The link's thread puts changes here, at most one for each chat. A change is
@@ -8,8 +8,8 @@ applied
 - by ``watch``, while code of that thread waits for an answer (a cell inside ``ask``);
 - by code of that thread that reads a trait (``while chat.busy: …`` in a script).
 
-Commands wait with ``wait``, which applies no changes, so no function of the user runs while a
-command is under way. The lock is reentrant, because a ``__del__`` can run anywhere.
+Commands wait with ``wait``, which applies no changes, so no function of the user runs during a
+command. The lock is reentrant, because a ``__del__`` can run anywhere.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Inbox:
             self._loop = None
 
     def is_here(self) -> bool:
-        """Whether the calling thread is the thread of this inbox."""
+        """Return whether the calling thread is the thread of this inbox."""
         return self.thread == threading.get_ident()
 
     def put(self, whose: int, change: Callable[[], None]) -> None:
@@ -125,7 +125,7 @@ def wait(future: Future[T]) -> T:
                 return future.result(LONGEST_WAIT_S)
             except FutureTimeout:
                 if future.done():
-                    return future.result()  # it was set just now, or the timeout is its own error
+                    return future.result()  # it was set just now, or it holds a timeout itself
 
 
 def watch(future: Future[T]) -> T:

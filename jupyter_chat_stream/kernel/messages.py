@@ -15,11 +15,11 @@ from .paged_list import PagedList
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One turn of a thread, at the time of reading.
+    """One message of a thread, as of its reading.
 
-    Shows as its Markdown, made harmless for whatever renders it; ``str`` gives its text as it is.
-    ``incomplete``: what is missing of an answer that completed, ``{reason, message}``; None where
-    it is whole.
+    A cell shows its Markdown, made harmless for every renderer; ``str`` returns its text unchanged.
+    ``incomplete`` tells what is missing of a completed answer, ``{reason, message}``; None if
+    nothing is missing.
     """
 
     id: str
@@ -66,7 +66,7 @@ class Message:
         return f"{visible(speaker(self._record()))}{status}: {text}"
 
     def _ipython_display_(self) -> None:
-        """Show the text, but not in the cell where ``ask`` shows the live view already."""
+        """Show the text, except in the cell where ``ask`` already shows the live view."""
         from IPython.display import display
 
         if self.shown_in is None or self.shown_in != execution_id():
@@ -82,7 +82,7 @@ class Message:
 class Messages(PagedList[Message]):
     """The messages of a thread: a list that a cell shows as the thread's text.
 
-    Of a long thread the older ones are asked for when they are read.
+    The older messages of a long thread are fetched when they are read.
     """
 
     def __repr__(self) -> str:

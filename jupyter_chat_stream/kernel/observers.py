@@ -35,7 +35,7 @@ class _Observer:
     def __call__(self, change: Change) -> None:
         handler, owner = self.handler, change["owner"]
         if isinstance(handler, EventHandler) and handler.name is not None:
-            handler = getattr(owner, handler.name)  # one that its class declares
+            handler = getattr(owner, handler.name)  # an observer that the class declares
         if not owner._is_telling:
             handler(change)
             return
@@ -50,7 +50,7 @@ class ObservableWidget(Widget):
     _is_telling = False
 
     def __init__(self, **kwargs: Any) -> None:
-        self._changes: list[Bunch] = []  # of traits that are set; their observers wait
+        self._changes: list[Bunch] = []  # of the traits set so far; their observers wait
         super().__init__(**kwargs)
 
     def observe(

@@ -1,6 +1,6 @@
 """Checks the options of a call before anything is sent.
 
-The server would refuse them in the terms of the wire. Here the error uses the names of the call.
+The server would refuse them with the names of the wire; here the error has the names of the call.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def refuse_unknown(call: str, given: Collection[str], known: Collection[str]) ->
     """Refuse options that the call does not have.
 
     Raises:
-        WrongCall: names the first of them, and the nearest right one.
+        WrongCall: names the first unknown option, and the nearest known one.
     """
     for option in given:
         if option not in known:
@@ -59,7 +59,7 @@ def check_kinds(call: str, given: Mapping[str, object]) -> None:
     """Refuse values of a wrong type.
 
     Raises:
-        WrongCall: names the first such option, what it takes, and what it was given.
+        WrongCall: names the first such option, its type, and the type of the value.
     """
     for option, value in given.items():
         kinds = KINDS.get(option)

@@ -1,8 +1,8 @@
-"""A list that asks the server for its older items when they are read.
+"""A list that fetches its older items from the server when they are read.
 
 A follower keeps the newest messages of a thread. A ``PagedList`` begins with those. When code reads
-an item that is not there yet, the list asks the server page by page, the newest page first. Every
-other method of a list first asks for all of the items.
+an older item, the list fetches page by page, the newest page first. Every other method of a list
+first fetches all items.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ T = TypeVar("T")
 
 
 class PagedList(list[T]):
-    """A list, oldest first, whose beginning is asked for page by page.
+    """A list, oldest first, whose beginning is fetched page by page.
 
-    ``[-1]`` and all that is here already asks nobody; whatever needs the beginning asks for it.
+    ``[-1]`` and the items that are here already need no request.
 
     Args:
-        earlier: gives what comes right before, oldest first; empty where nothing does. None where
-            the list is whole.
+        earlier: fetches the items right before, oldest first; empty if there are none. None: the
+            list is whole.
     """
 
     _earlier: Callable[[], list[T]] | None = None
@@ -39,7 +39,7 @@ class PagedList(list[T]):
         return self._earlier is None
 
     def here(self) -> list[T]:
-        """Return what is here already, without asking anybody."""
+        """Return the items that are here already, without a request."""
         return list(super().__iter__())
 
     def _ask(self) -> None:
@@ -123,7 +123,7 @@ class PagedList(list[T]):
 
 
 def _whole(mine: PagedList[Any], other: Any) -> Any:
-    """Ask for all of two lists, and return the second."""
+    """Fetch all of two lists, and return the second."""
     for each in (mine, other):
         if isinstance(each, PagedList):
             each._ask_all()
@@ -131,7 +131,7 @@ def _whole(mine: PagedList[Any], other: Any) -> Any:
 
 
 def _with_all_of_it(name: str) -> Callable[..., Any]:
-    """Make a list's method that asks for the whole list first."""
+    """Make a list's method that fetches the whole list first."""
     original = getattr(list, name)
 
     @functools.wraps(original)
@@ -142,7 +142,7 @@ def _with_all_of_it(name: str) -> Callable[..., Any]:
     return method
 
 
-# What a list does at its end, `append`, `extend` and `+=`, needs no beginning.
+# The methods that work at a list's end, `append`, `extend` and `+=`, need no beginning.
 _NEED_ALL = ("clear", "count", "index", "insert", "pop", "remove", "reverse", "sort")
 _OPERATORS = ("delitem", "imul", "mul", "rmul", "setitem", "reduce_ex")
 for _name in (*_NEED_ALL, *(f"__{name}__" for name in _OPERATORS)):

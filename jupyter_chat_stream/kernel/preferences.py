@@ -1,4 +1,4 @@
-"""The preferences of a user for all their chats. The server keeps them."""
+"""The preferences of a user for all of the user's chats. The server keeps them."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class PreferenceMethods:
     """The methods of a chat for its user's preferences."""
 
     def preferences(self, **changes: Any) -> PreferenceValues:
-        """Change the given preferences of this user, and return all of them. Every chat has them.
+        """Change the named preferences of this user, and return all. They apply to every chat.
 
         Args:
             changes: ``default_model``; ``system``: the system prompt of threads without their own;
-                ``on_crash``: what becomes of an answer that was cut in the middle: ``"continue"``
-                from the text that is kept, ``"restart"`` it, or ``"interrupt"`` and leave it to
-                the reader. None is what the server has set for everybody.
+                ``on_crash``: what happens to an answer that a crash has cut: ``"continue"`` from
+                its text, ``"restart"`` it, or ``"interrupt"`` it, so that the reader decides. The
+                value None means the server's setting.
 
         Raises:
-            InvalidInput: there is no such preference, or not of that value.
+            InvalidInput: there is no such preference, or its value is invalid.
         """
         return current().command(_preferences(changes))
 

@@ -12,7 +12,7 @@ from .times import from_wire
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A question that a run asks a person, and waits for."""
+    """A question of a run to a person; the run waits for the answer."""
 
     prompt: str
     choices: tuple[str, ...] | None = None  # None allows any text
@@ -35,7 +35,7 @@ def open_question(run: RunRecord, reply: MessageRecord | None) -> Question | Non
 
 
 def not_open(run: RunRecord, reply: MessageRecord | None) -> RequestNotOpen:
-    """Build the error for a reply to a run that has no open question."""
+    """Build the error of an answer to a run that has no open question."""
     part, run_id = _last_asked(reply), run["id"]
     if part is None:
         return RequestNotOpen(

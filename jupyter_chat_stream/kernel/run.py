@@ -31,7 +31,7 @@ PAGE_WAIT_S = 20
 
 
 class ThreadMember:
-    """An object of one thread that uses the thread's follower, also in a forked child."""
+    """An object of one thread that uses the thread's follower, also after a fork."""
 
     _thread_id: str
 
@@ -48,7 +48,7 @@ class ThreadMember:
 
 
 async def read_page(thread_id: str, after: int, wait_s: int) -> list[Event]:
-    """Read the events right after a cursor, waiting at most ``wait_s`` for the first one.
+    """Read the events after a cursor; wait at most ``wait_s`` for the first one.
 
     A slow caller reads the later events from the store; nothing is buffered here (L8).
     """
@@ -77,7 +77,7 @@ class EventPages:
         """Return the next events in order, none twice; None after the last one."""
         while True:
             events = await read_page(self._follower.thread_id, self._after, self._wait_s)
-            # After the end of the run there is no event to wait for; later ones are of other runs.
+            # After the run's end no event of it can come: later ones belong to other runs.
             has_ended = self._run is not None and self._run.is_ended
             self._wait_s = 0 if has_ended else PAGE_WAIT_S
             if events:
@@ -90,7 +90,7 @@ class EventPages:
 
 
 class Run(ThreadMember):
-    """The work on one answer, in the background of the server."""
+    """The making of one answer, in the background of the server."""
 
     def __init__(
         self,
@@ -131,12 +131,12 @@ class Run(ThreadMember):
 
     @property
     def phase(self) -> str | None:
-        """What the run is doing now; None after its end."""
+        """The present step of the run; None after its end."""
         return self._state()["phase"]
 
     @property
     def wake_at(self) -> datetime | None:
-        """Until when the run waits, in local time; None if it waits for no time."""
+        """The time until which the run waits, in local time; None if it waits for no time."""
         return from_wire(self._state()["wake_at"])
 
     @property
@@ -150,7 +150,7 @@ class Run(ThreadMember):
 
     @property
     def is_refused(self) -> bool:
-        """Whether the model, or its provider, declined to answer."""
+        """Whether the model or its provider declined to answer."""
         message = self._message()
         return message is not None and is_refused(message)
 
@@ -196,7 +196,7 @@ class Run(ThreadMember):
         return bundle(self._thread_id, exchange, self.id)
 
     def _owns(self, event: Event) -> bool:
-        """Whether an event belongs to this run, or is the message that the run answers."""
+        """Return whether an event belongs to this run, or to the message that the run answers."""
         if event.run_id is not None:
             return event.run_id == self.id
         body = event.body
@@ -270,7 +270,7 @@ class Run(ThreadMember):
         """Answer the open question, so that the run continues. The first answer counts.
 
         Raises:
-            RequestNotOpen: there is no open question, or somebody else answered first. Then
+            RequestNotOpen: there is no open question, or another person answered first. Then
                 ``error.facts`` has that ``value`` and, as ``by``, the person.
         """
         return current().command(self._answer(value))
@@ -300,7 +300,7 @@ class Run(ThreadMember):
         try:
             await current().request("POST", path, body, repeatable=False)
         except ServerUnavailable:
-            # The answer may have arrived. Then the second request is refused with the same value.
+            # The first request may have arrived. Then the second is refused with the same value.
             try:
                 await current().request("POST", path, body)
             except RequestNotOpen as error:

@@ -1,8 +1,8 @@
 """Writes the server's refusals in the terms of the Python interface.
 
-The server's sentences are for everybody who speaks HTTP. Whoever has a ``Chat`` in hand knows no
-header and no field, but arguments and methods. ``SENTENCES`` has a sentence for each code whose own
-one would name the wire; ``AS_SAID`` lists the others. A test finds a code in neither.
+The server's sentences are for every client of HTTP. The user of a ``Chat`` sees no headers and
+fields, but arguments and methods. ``SENTENCES`` has a sentence for each code whose own sentence
+would name the wire; ``AS_SAID`` lists the other codes. A test finds a code that is in neither.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ ARGUMENTS: Mapping[str, str] = {
 
 
 def in_python(code: str, message: str, facts: Mapping[str, object]) -> str:
-    """Return the sentence for the caller of a method."""
+    """Return the sentence of an error for the caller of a method."""
     wanted = SENTENCES.get(code)
     if wanted is not None:
         try:

@@ -1,8 +1,8 @@
 """Converts the times of callers to those of the wire, and back.
 
-A person's time without a zone is meant on this machine's clock; on the wire all are UTC. What comes
-back is aware and in local time, so that it reads like the clock on the wall. The clock's zone has a
-name where ``zone`` finds one.
+A caller's time without a zone is meant on this machine's clock; on the wire all times are UTC. The
+caller gets aware times in local time, which read like the clock on the wall. The clock's zone has a
+name if ``zone`` finds one.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def to_wire(when: When, field: str) -> str:
     """Write a time for the wire.
 
     Args:
-        when: a datetime (local time where it has no zone), the same as ISO 8601, or a timedelta
-            from now.
-        field: what the time is for, to name it in the error.
+        when: a datetime (local time if it has no zone), the same as ISO 8601, or a timedelta from
+            now.
+        field: the option's name, for the error.
 
     Raises:
         InvalidInput: it is none of these, or out of the calendar.
@@ -47,7 +47,7 @@ def to_wire(when: When, field: str) -> str:
 
 
 def from_wire(at: str | None) -> datetime | None:
-    """Read a time of the wire, in local time; None where there is none."""
+    """Read a time of the wire, in local time; None stays None."""
     if at is None:
         return None
     follow_environment()

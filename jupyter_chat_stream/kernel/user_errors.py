@@ -1,6 +1,6 @@
 """Errors of the user's own functions: reported to the user, without harm to the chat.
 
-The chat calls observers, display hooks and validators that the user wrote. When one of them raises,
+The chat calls observers, display hooks and validators that the user wrote. If one of them raises,
 this module shows the traceback as ipywidgets does (by IPython, or on standard error), and the chat
 goes on. An interrupt and the end of the process are not caught.
 """

@@ -1,9 +1,9 @@
-"""A widget that ends when nobody holds it, although ipywidgets keeps widgets for good.
+"""A widget that ends when no code holds it, although ipywidgets keeps widgets for good.
 
 ipywidgets keeps every widget in a registry of its own, and the kernel keeps every comm with a
-method of its widget. Here both are weak until somebody asks for ``model_id``: that is how another
-widget (a ``VBox``, a ``jslink``) names this one to the page, and from then on the page may ask for
-it. ``close`` ends it in either case.
+method of its widget. Here both references are weak until ``model_id`` is read: another widget (a
+``VBox``, a ``jslink``) names this one to the page by it, and the page may then ask for this one.
+``close`` ends the widget in either case.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class WeakWidget(DOMWidget):
 
 
 def weakly(method: Callable[..., Any]) -> Callable[..., None]:
-    """Return what calls a method of an object for as long as there is that object."""
+    """Wrap an object's method so that it is called only while the object exists."""
     reference = weakref.WeakMethod(method)
 
     def call(*args: Any) -> None:

@@ -1,7 +1,7 @@
 """Responses of the server, as values or as errors.
 
-The code on the wire chooses the class; a code of a newer server becomes ``ChatStreamError`` with
-that code, so that nothing a server says is lost.
+The code on the wire chooses the class. An unknown code, of a newer server, becomes a
+``ChatStreamError`` with that code, so that no information is lost.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def error_classes() -> dict[str, type[ChatStreamError]]:
 
 
 def error_from_wire(wire: WireError, status: int = 500) -> ChatStreamError:
-    """Build the error that an ``error`` object means."""
+    """Build the error that an ``error`` object stands for."""
     facts = dict(wire)
     code = str(facts.pop("code", None) or ChatStreamError.code)
     message = str(facts.pop("message", None) or "The chat's server gives no reason.")
     message = in_python(code, message, facts)
     cls = error_classes().get(code, ChatStreamError)
-    # The classes' own constructors build the sentence from ids; here the sentence has come.
+    # The classes' own constructors build the sentence from ids; here the server has sent it.
     error = cls.__new__(cls)
     if isinstance(error, ProviderError):
         ProviderError.__init__(error, message, **facts)
@@ -55,7 +55,7 @@ def read_answer(status: int, body: bytes, url: str = "") -> Any:
     """Return the JSON of a response; None if it has no body.
 
     Raises:
-        ChatStreamError: the answer is an error, or not of this server.
+        ChatStreamError: the response is an error, or does not come from a chat server.
     """
     is_page = False
     content = None
@@ -72,7 +72,7 @@ def read_answer(status: int, body: bytes, url: str = "") -> Any:
 
 
 def _of_another(status: int, url: str) -> ChatStreamError:
-    """State that what answered is not the chat's server: a proxy, a login page, a bare Jupyter."""
+    """Build the error for a response of another program: a proxy, a login page, a bare Jupyter."""
     if 300 <= status < 400 or status in (401, 403):
         return Forbidden(
             f"The server at {url} asks for a login and does not let this kernel in. "

@@ -1,4 +1,4 @@
-"""Back-off: how long to wait before something is tried again."""
+"""Back-off: how long to wait before the next try."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Backoff:
     most_s: float
     """The longest pause, in seconds, before jitter."""
     factor: float = 2.0
-    """How much longer each pause is than the one before."""
+    """The factor from each pause to the next."""
     jitter: tuple[float, float] = (1.0, 1.0)
     """Each pause is multiplied by a random number between these two, so that clients spread out."""
 
     def pause_s(self, failures: int) -> float:
-        """Return the pause after so many earlier failures: 0 for the first pause."""
+        """Return the pause after this many earlier failures; 0 means the first pause."""
         full_s = min(self.most_s, self.first_s * self.factor ** min(failures, _MAX_EXPONENT))
         return full_s * random.uniform(*self.jitter)
 
     def pauses(self) -> Iterator[float]:
-        """Yield one pause after another, without an end."""
+        """Yield the pauses, without end."""
         return map(self.pause_s, count())

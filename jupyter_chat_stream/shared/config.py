@@ -1,4 +1,4 @@
-"""Every setting, its unit, its default and what None means; and where things lie by default.
+"""Every setting: its unit, its default and the meaning of None; and the default folder.
 
 One class, ``ChatStream``, so that ``jupyter lab --ChatStream.default_model=…`` and
 ``jupyter chat-stream --ChatStream.database_url=…`` take the same names.
@@ -17,14 +17,14 @@ from .folders import make_data_folder, sqlite_url
 CONNECTION_ENV = "JUPYTER_CHAT_STREAM_CONNECTION"
 LOCAL_OWNER = "local"
 
-# How long a part that stops waits for its own tasks, before it leaves them behind.
+# How long a stopping part waits for its own tasks before it leaves them behind.
 STOP_WITHIN_S = 5.0
 
 
 def data_dir() -> Path:
     """Create the folder of the database, the locks and the keys (mode 0700), and return it.
 
-    It lies under Jupyter's data directory (``JUPYTER_DATA_DIR``).
+    It is under Jupyter's data directory (``JUPYTER_DATA_DIR``).
 
     Raises:
         DataFolderRefused: the folder cannot be created or written to.
@@ -212,7 +212,7 @@ class ChatStream(Configurable):
     ).tag(config=True)
 
     def resolved_database_url(self) -> str:
-        """Return the URL of the database, the default one where none is set.
+        """Return the URL of the database; the default URL if none is set.
 
         Raises:
             DataFolderRefused: the default folder cannot be created or written to.

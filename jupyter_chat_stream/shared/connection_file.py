@@ -2,7 +2,7 @@
 
 The server puts the file's path into the environment before any kernel starts, writes the file
 once its port is known, and removes it when it stops. The file is 0600 in a folder of 0700: its
-token opens this API, and nothing else of the server. Reading and writing lie here together
+token opens this API, and nothing else of the server. This module both reads and writes the file,
 because the two sides never import each other.
 """
 
@@ -28,11 +28,11 @@ SCHEMES = ("http", "https", "http+unix", "https+unix")
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """Where a server's chat is, and what opens it.
+    """The address of a server's chat, and the token that opens it.
 
     ``url`` is the API's base and ends with a slash. ``socket`` is the path of a Unix socket to
-    connect to, None for TCP. ``ca_file`` is the certificate the server shows, where it serves
-    HTTPS: it is trusted as it is, whatever host it names, for the file says whom to expect.
+    connect to, None for TCP. ``ca_file`` is the certificate of a server that serves HTTPS. It is
+    trusted for any host name, because the file says which server to expect.
     """
 
     url: str
@@ -48,19 +48,19 @@ class Connection:
         return {"Authorization": f"token {self.token}"}
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """Return the TLS settings of a connection; None where the server speaks plain HTTP."""
+        """Return the TLS settings of a connection; None if the server speaks plain HTTP."""
         if not self.url.startswith("https"):
             return None
         context = ssl.create_default_context(cafile=self.ca_file)
         if self.ca_file is not None:
-            # The very certificate is known, so its name and its issuer say nothing more.
+            # The exact certificate is known, so its name and its issuer need no check.
             context.check_hostname = False
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return context
 
 
 def write(path: Path, connection: Connection) -> None:
-    """Write the file at once and whole: 0600, its folder 0700.
+    """Write the file in one step: it is never seen incomplete. Mode 0600, its folder 0700.
 
     Raises:
         OSError: the folder cannot be made or written to.
@@ -79,7 +79,7 @@ def write(path: Path, connection: Connection) -> None:
 
 
 def is_kept(path: Path, connection: Connection) -> bool:
-    """Look whether the file is there, is a plain one, and says just this."""
+    """Return whether the path is a plain file with exactly this content."""
     try:
         return stat.S_ISREG(path.lstat().st_mode) and read(path) == connection
     except (OSError, ServerUnavailable):
@@ -87,7 +87,7 @@ def is_kept(path: Path, connection: Connection) -> bool:
 
 
 def remove(path: Path, token: str) -> bool:
-    """Remove the file if it still is the one this token was written into; say whether it was."""
+    """Remove the file if it still has this token; returns whether it had."""
     try:
         is_ours = read(path).token == token
     except VersionMismatch:
@@ -100,10 +100,10 @@ def remove(path: Path, token: str) -> bool:
 
 
 def find() -> Connection:
-    """Read the file the environment names.
+    """Read the file that the environment names.
 
     Raises:
-        ServerUnavailable: none is named, or what is named is no connection.
+        ServerUnavailable: the environment names no file, or the file is no connection file.
         VersionMismatch: server and kernel speak different protocols.
     """
     path = os.environ.get(CONNECTION_ENV)
@@ -119,8 +119,8 @@ def read(path: Path) -> Connection:
     """Read a connection file.
 
     Raises:
-        ServerUnavailable: it is not there, not readable or not a connection.
-        VersionMismatch: its server speaks another protocol.
+        ServerUnavailable: the file is missing, unreadable or no connection file.
+        VersionMismatch: the file's server speaks another protocol.
     """
     connection = _parse(path, _read_text(path))
     if connection.protocol != PROTOCOL_VERSION:

@@ -1,7 +1,7 @@
-"""Files that hold what is private: opened without waiting, and closed to other users.
+"""Private files: opened without waiting, and closed to other users.
 
 A path may lead to a directory, a named pipe or a device, where reading or opening could hang: those
-are refused at once. Symbolic links are followed; the file they lead to is what counts.
+are refused at once. Symbolic links are followed, and their targets checked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def open_plain(path: Path) -> BinaryIO:
     """Open a plain file for reading.
 
     Raises:
-        OSError: it cannot be opened, or is something else; nothing was waited for.
+        OSError: it cannot be opened or is not a plain file; the call never waits.
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     mode = os.fstat(handle).st_mode
@@ -34,7 +34,7 @@ def open_plain(path: Path) -> BinaryIO:
 
 
 def refuse_unless_plain(path: Path) -> None:
-    """Refuse a path that leads to something other than a plain file; none at all is fine.
+    """Refuse a path that leads to something other than a plain file; a missing file is fine.
 
     Raises:
         OSError
@@ -53,13 +53,13 @@ def _odd(path: Path, mode: int) -> OSError:
 
 
 def close_to_others(path: Path, *, is_ours: bool = True, bits: int = 0o077) -> bool:
-    """Close a file or folder to other users; False where it lies open and cannot be closed.
+    """Close a file or folder to other users; False if it is open to them and cannot be closed.
 
     Args:
-        is_ours: whether it may be changed: a folder that somebody else made is theirs.
-        bits: of the mode, that are taken away.
+        is_ours: whether its mode may be changed; a folder that another program made keeps its mode.
+        bits: the bits of the mode to remove.
     """
-    if os.name != "posix":  # modes say nothing about access there
+    if os.name != "posix":  # on Windows, modes do not control access
         return True
     try:
         mode = os.stat(path).st_mode

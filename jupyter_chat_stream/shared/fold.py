@@ -1,12 +1,12 @@
 """The fold: from events to the state of a thread. Pure: no I/O, no clock, nothing hidden.
 
-``Transcript`` is the state of one thread: its fields, its messages, its runs and the cursor it
-stands at. ``apply`` folds one event, ``replace`` takes a snapshot; both are the Python twin of
-``labextension/src/transcript.ts`` and run the same vectors. Values are the wire's own objects
-(see docs/protocol.md), so a row, a frame and a state can be compared byte for byte (L6, L7).
+``Transcript`` is the state of one thread: its fields, its messages, its runs and its cursor.
+``apply`` folds one event, ``replace`` takes a snapshot. ``labextension/src/transcript.ts`` does the
+same, and both run the same vectors. Values are the wire's own objects (see docs/protocol.md), so a
+row, a frame and a state can be compared byte for byte (L6, L7).
 
-``fold_run`` and ``MessageFold`` are the same rules for one run and one message; the store keeps
-its rows with them, so a row cannot disagree with the log it came from.
+``fold_run`` and ``MessageFold`` are the same rules for one run and one message. The store keeps its
+rows with them, so a row cannot disagree with its log.
 """
 
 from __future__ import annotations
@@ -70,13 +70,13 @@ def written(message: WrittenMessage) -> WrittenMessage:
 
 
 class MessageFold:
-    """One message while events are folded into it; its appended text is joined when it is read."""
+    """One message while events are folded into it; appended text is joined when it is read."""
 
     def __init__(self, message: WrittenMessage, seq: int) -> None:
         self._message = written(message)
         self._message["parts"] = self._parts = [part.copy() for part in message["parts"]]
         self._tail: list[str] = []  # text not yet joined to the last part appended to
-        self._tail_at: tuple[int, str] | None = None  # that part's index and the delta's kind
+        self._tail_at: tuple[int, str] | None = None  # the part's index and the delta's kind
         self.seq = seq
 
     def value(self) -> MessageRecord:
@@ -110,7 +110,7 @@ class MessageFold:
         self.seq = event.seq
 
     def append(self, part: int, kind: str, text: str, seq: int) -> None:
-        """Fold a delta as ``apply`` does, without an event around it: long tails are folded so.
+        """Fold a delta as ``apply`` does, but without an event: this is faster for a long log.
 
         Raises:
             FoldError: the delta does not fit.
@@ -228,7 +228,7 @@ def fold_run(run: RunRecord, event: Event) -> None:
 
 
 def takes_head(event: Event) -> bool:
-    """Return whether a reply begins or is delivered by this event, and so becomes the head."""
+    """Return whether the event begins or delivers a reply, which then becomes the head."""
     body = event.body
     return (
         isinstance(body, MessageWritten)
@@ -257,12 +257,12 @@ class Transcript:
         return None if fold is None else fold.value()
 
     def forget_oldest(self, keep: int, pinned: Collection[str] = ()) -> bool:
-        """Forget all but the newest messages, with their runs; True where one was forgotten.
+        """Forget all but the newest messages, with their runs; True if one was forgotten.
 
-        What has not ended stays, and so does the message that it answers.
+        An open message stays, and so does the message that it answers.
 
         Args:
-            pinned: the ids of messages that stay as well.
+            pinned: the ids of further messages that stay.
         """
         open_ids = {run["message_id"] for run in self.runs.values() if run["ended_at"] is None}
         asked = {self._messages[id_].parent_id for id_ in open_ids if id_ in self._messages}
@@ -289,10 +289,10 @@ class Transcript:
         }
 
     def apply(self, event: Event) -> None:
-        """Fold one event; those at or before the cursor are skipped.
+        """Fold one event; an event at or before the cursor is skipped.
 
         Raises:
-            FoldError: the event does not fit; nothing of it was applied to the cursor.
+            FoldError: the event does not fit; the cursor has not moved.
         """
         if event.seq <= self.seq:
             return

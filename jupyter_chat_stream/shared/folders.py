@@ -1,4 +1,4 @@
-"""The chat's own folders and paths: made private, refused with path, reason and next step."""
+"""The chat's own folders: made private, or refused with path, reason and next step."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ PRIVATE = 0o700
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder and what is missing above it, each 0700; take others' rights to it away.
+    """Make a folder and its missing parents, each 0700; other users lose their access to it.
 
     Raises:
-        OSError: it cannot be made, or is another's.
+        OSError: it cannot be made, or it belongs to another user.
     """
     missing = [folder, *folder.parents]
     missing = missing[: next(n for n, each in enumerate(missing) if os.path.lexists(each))]
@@ -30,7 +30,7 @@ def make_private(folder: Path) -> None:
 
 
 def make_data_folder(folder: Path) -> Path:
-    """Make a folder of the chat's under Jupyter's data directory, and see that it takes files.
+    """Make a folder of the chat under Jupyter's data directory, and check that it is writable.
 
     Raises:
         DataFolderRefused: it cannot be made or written to.
@@ -45,7 +45,7 @@ def make_data_folder(folder: Path) -> Path:
 
 
 def reason_of(error: OSError) -> str:
-    """Put an error of the system into words, with the path it is about."""
+    """Describe a system error in words, with the path that it concerns."""
     reason = error.strerror or type(error).__name__
     if isinstance(error, FileExistsError):
         reason = "a file is in its place, or a link that leads nowhere"
@@ -53,5 +53,5 @@ def reason_of(error: OSError) -> str:
 
 
 def sqlite_url(path: Path) -> str:
-    """Write a file's path as an SQLAlchemy URL: each character that means something is quoted."""
+    """Write a file's path as an SQLAlchemy URL, with its special characters quoted."""
     return f"sqlite:///{quote(os.fspath(path), safe='/ +', errors='surrogateescape')}"

@@ -1,8 +1,8 @@
 """Log lines with a stable name and facts: ``run.ended run=… status=completed ms=1830``.
 
-A logger is given a ``Line`` as its message; it is put into words only where somebody listens. The
-facts are ids, codes, counts and sizes, never what people write (docs/metrics.md lists the names).
-``configure`` sees to the package's own loggers and to nobody else's.
+A logger gets a ``Line`` as its message, which becomes text only if a handler writes it. The facts
+are ids, codes, counts and sizes, never what people write (docs/metrics.md lists the names).
+``configure`` changes the package's own loggers only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PLAIN = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
 
 
 class Line:
-    """A log message: a stable name of what happened, and facts; a fact that is None is left out."""
+    """A log message: the stable name of an event, and facts; a fact that is None is left out."""
 
     __slots__ = ("event", "facts")
 
@@ -87,7 +87,7 @@ class _Handler(logging.StreamHandler[TextIO]):
 def configure(log_format: str, level: int) -> None:
     """Write the package's lines to the error stream, from this level on.
 
-    Where the program about us has handlers of its own that would get them, text is left to those.
+    If the program has handlers of its own for these lines, text lines are left to those handlers.
     """
     logger = logging.getLogger(ROOT)
     for known in [handler for handler in logger.handlers if isinstance(handler, _Handler)]:

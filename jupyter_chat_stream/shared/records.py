@@ -1,9 +1,9 @@
 """Records: the values of the wire (docs/protocol.md, "Values") as types.
 
-A record is the JSON object itself: rows, frames and the fold pass the same dictionaries on, and
-nothing converts them at run time. ``labextension/src/protocol.ts`` is the twin of this module; a
-test compares the two. A reader may meet fields and kinds that a newer writer added: whoever takes
-a record from outside checks what it relies on.
+A record is the JSON object itself: rows, frames and the fold share the same dictionaries, and
+nothing converts them at run time. ``labextension/src/protocol.ts`` has the same types; a test
+compares the two. A reader may meet fields and kinds of a newer writer, so it checks the fields that
+it uses of a record from outside.
 
 Times are ISO 8601 texts in UTC. Ids are opaque texts that sort by time.
 """
@@ -26,7 +26,7 @@ IncompleteReason = Literal["max_tokens", "context_window", "paused", "empty", "t
 
 # Token counts by the provider's own names: "input_tokens", "output_tokens", …
 Usage = Mapping[str, Any]
-# What a person sets beside the content of a message, e.g. "max_tokens": passed on to the model.
+# A person's options beside the content of a message, e.g. "max_tokens": passed on to the model.
 Params = Mapping[str, Any]
 # A tool that a model may call, in the form of the Messages API: name, description, input_schema.
 ToolDefinition = Mapping[str, Any]
@@ -54,7 +54,7 @@ class Failure(TypedDict):
 
 
 class Incomplete(TypedDict):
-    """What is missing of an answer that completed."""
+    """The missing part of a completed answer."""
 
     reason: IncompleteReason
     message: str
@@ -128,7 +128,7 @@ class ThreadRecord(TypedDict):
     owner: str
     """The person whose thread it is."""
     project: str
-    """The absolute path of the notebook's folder; empty where there is none."""
+    """The absolute path of the notebook's folder; empty if there is none."""
     model: str | None
     system: str | None
     """The system prompt."""
@@ -173,7 +173,7 @@ class WrittenMessage(TypedDict):
     """Why the model stopped, in the provider's word."""
     error: Failure | None
     run_id: str | None
-    """The run that writes this reply; None of a person's message."""
+    """The run that writes this reply; None for a person's message."""
     parent_id: str | None
     """The message before this one on its branch."""
     created_at: str
@@ -204,14 +204,14 @@ class RunRecord(TypedDict):
     model: str | None
     error: Failure | None
     continues: str | None
-    """The run whose reply this run goes on from."""
+    """The run whose reply this run continues."""
     created_at: str
     started_at: str | None
     first_event_at: str | None
     """When the first text of the model came."""
     ended_at: str | None
     wake_at: str | None
-    """When a waiting run goes on by itself; None where only a person helps."""
+    """When a waiting run continues by itself; None if only a person can continue it."""
 
 
 class ScheduleChange(TypedDict, total=False):
@@ -226,7 +226,7 @@ class ScheduleChange(TypedDict, total=False):
 
 
 class ScheduleRecord(TypedDict):
-    """A schedule as on the wire: a message that is sent again and again."""
+    """A schedule as on the wire: a message that repeats."""
 
     id: str
     thread_id: str
@@ -324,7 +324,7 @@ class PreferencesChange(TypedDict, total=False):
 
 
 class PreferencesRecord(TypedDict):
-    """The wishes of a person for all their threads."""
+    """The preferences of a person for all their threads."""
 
     owner: str
     default_model: str | None
@@ -345,7 +345,7 @@ class DatabaseRecord(TypedDict):
 
 
 class StatusRecord(TypedDict):
-    """What a server is and does now."""
+    """The present state of a server."""
 
     version: str
     protocol: int

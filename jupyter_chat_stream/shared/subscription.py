@@ -25,7 +25,7 @@ from .records import Failure, Frame, SnapshotFrame, SubscribeFrame, WireEvent
 
 @dataclass(frozen=True, kw_only=True)
 class Applied:
-    """The state has moved on; ``events`` is empty where a snapshot moved it."""
+    """The state has changed; ``events`` is empty after a snapshot."""
 
     events: tuple[Event, ...]
     live: bool
@@ -41,7 +41,7 @@ class Resubscribe:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """The server sends nothing more; ``error`` is None where the thread was deleted."""
+    """The server sends nothing more; ``error`` is None if the thread was deleted."""
 
     error: Failure | None
 
@@ -55,9 +55,9 @@ _MALFORMED = (LookupError, AttributeError, TypeError, ValueError)
 class Subscription:
     """One thread as one reader follows it.
 
-    While a new subscription is under way, late frames of the old one request no further one. A
-    second misfit at the same seq ends the subscription: a log that does not fold is reported, not
-    retried.
+    While a new subscription is under way, a late frame of the old one requests no further one. A
+    second misfit at the same seq ends the subscription: a log that cannot be folded is reported,
+    not retried.
     """
 
     def __init__(self, thread_id: str) -> None:
@@ -78,7 +78,7 @@ class Subscription:
         return {"op": "subscribe", "thread": self.thread_id, "after": self.cursor}
 
     def receive(self, frame: Frame) -> Action | None:
-        """Apply one frame of this thread; return None where the reader has nothing to do."""
+        """Apply one frame of this thread; None if the reader has nothing to do."""
         op = frame.get("op")
         try:
             if op == "events":
