@@ -57,6 +57,7 @@ def kind_of(trait: TraitType) -> str:  # type: ignore[type-arg]
         "Float": "Number",
         "Bool": "Yes or no",
         "Dict": "Object",
+        "List": "List of texts",
     }
     kind = kinds[type(trait).__name__]
     least, most = getattr(trait, "min", None), getattr(trait, "max", None)

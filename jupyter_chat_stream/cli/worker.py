@@ -122,7 +122,11 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
     try:
         store.attach(asyncio.get_running_loop())
         metrics.start()
-        registry = Registry(endpoints=settings.endpoints, find_local=settings.find_local_models)
+        registry = Registry(
+            endpoints=settings.endpoints,
+            find_local=settings.find_local_models,
+            allowed=settings.allowed_models,
+        )
         services = RunServices(store=store, registry=registry, config=settings)
         async with _executing(services) as owner:
             where = store.describe()["url"]

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import partial
 
 from ..shared.errors import BadRequest, NoSuchModel, ProviderError
@@ -52,6 +53,7 @@ class Registry:
         providers: the only providers, for tests; None loads the built-in and installed ones.
         endpoints: the setting ``ChatStream.endpoints``.
         find_local: whether the usual addresses of local servers are endpoints, too.
+        allowed: the setting ``ChatStream.allowed_models``; None for all.
 
     Raises:
         InvalidInput: the endpoints cannot be used.
@@ -63,7 +65,9 @@ class Registry:
         *,
         endpoints: Mapping[str, object] | None = None,
         find_local: bool = False,
+        allowed: Sequence[str] | None = None,
     ) -> None:
+        self._allowed = allowed
         self._providers: dict[str, Provider] = {}
         self._broken: dict[str, str] = {}
         if providers is None:
@@ -86,7 +90,8 @@ class Registry:
 
         Raises:
             BadRequest: the id is not of the form ``provider/model``.
-            NoSuchModel: there is no provider of that name, or it has no such model.
+            NoSuchModel: there is no provider of that name, it has no such model, or the model is
+            not allowed here.
         """
         provider, name = self._find(model_id)
         return provider, provider.model(name)
@@ -118,12 +123,14 @@ class Registry:
         for name, provider in self._providers.items():
             try:
                 ready = provider.is_ready()
-                listed += [_to_wire(name, model, ready) for model in provider.models()]
+                found = [_to_wire(name, model, ready) for model in provider.models()]
+                listed += [model for model in found if self._is_allowed(model["id"])]
             except ProviderError as error:
                 broken[name] = error.message
             except Exception as error:  # noqa: BLE001  a third party's code: the rest goes on
                 broken[name] = _sentence(name, error)
-        return listed + [_broken_to_wire(name, broken[name]) for name in sorted(broken)]
+        shown = [name for name in sorted(broken) if self._may_allow(name)]
+        return listed + [_broken_to_wire(name, broken[name]) for name in shown]
 
     async def warm(self) -> None:
         """Run the heavy imports of every provider now."""
@@ -146,7 +153,23 @@ class Registry:
         provider = self._providers.get(provider_name)
         if provider is None:
             raise self._unknown(provider_name, model_id)
+        if not self._is_allowed(model_id):
+            raise NoSuchModel(
+                f"This server does not allow the model {model_id!r}, only: "
+                f"{', '.join(self._allowed or ()) or 'none'}. Choose another model, or ask whoever "
+                "runs the server (setting 'allowed_models').",
+                model=model_id,
+            )
         return provider, name
+
+    def _is_allowed(self, model_id: str) -> bool:
+        return self._allowed is None or any(fnmatchcase(model_id, it) for it in self._allowed)
+
+    def _may_allow(self, provider_name: str) -> bool:
+        """Return whether some model of this provider could be allowed."""
+        return self._allowed is None or any(
+            fnmatchcase(provider_name, it.partition("/")[0]) for it in self._allowed
+        )
 
     def _unknown(self, provider_name: str, model_id: str) -> NoSuchModel:
         if provider_name in self._broken:

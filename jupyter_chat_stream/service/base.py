@@ -117,7 +117,11 @@ class ServiceBase:
     def _load_registry(self) -> Registry:
         # A worker may run on another machine, where this machine's addresses mean nothing.
         find_local = self.config.find_local_models and self.config.run_in_server
-        return Registry(endpoints=self.config.endpoints, find_local=find_local)
+        return Registry(
+            endpoints=self.config.endpoints,
+            find_local=find_local,
+            allowed=self.config.allowed_models,
+        )
 
     def _make_engine(self, services: RunServices) -> Engine:
         """Make an engine that executes runs here, or one that calls the workers."""
@@ -168,10 +172,14 @@ class ServiceBase:
             except ChatStreamError as error:
                 raise InvalidInput(f"--ChatStream.default_model: {error.message}") from error
             return self.config.default_model
-        for model in registry.models():
+        models = registry.models()
+        for model in models:
             if model["ready"] and not model["canned"]:
-                return str(model["id"])
-        return FALLBACK_MODEL
+                return model["id"]
+        usable = [model for model in models if model["error"] is None]
+        usable.sort(key=lambda model: not model["ready"])
+        is_limited = self.config.allowed_models is not None
+        return usable[0]["id"] if is_limited and usable else FALLBACK_MODEL
 
 
 async def in_a_thread(work: Callable[[], T]) -> T:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from traitlets import Bool, Dict, Enum, Float, Integer, Unicode
+from traitlets import Bool, Dict, Enum, Float, Integer, List, Unicode
 from traitlets.config import Configurable
 
 from .events import MAX_DELTA_BYTES
@@ -49,6 +49,15 @@ class ChatStream(Configurable):
         allow_none=True,
         help="Model of new threads, as provider/model. Default and None: the first Claude model "
         "if the server finds a key when it starts, else demo/tour.",
+    ).tag(config=True)
+    allowed_models = List(
+        Unicode(),
+        None,
+        allow_none=True,
+        help="Models that people may use, as patterns of provider/model, where * stands for any "
+        "characters: ['anthropic/*', 'ollama/llama3*']. All other models are neither listed nor "
+        "asked. Give workers the same setting, and set default_model to one of these. Default and "
+        "None: all models.",
     ).tag(config=True)
     endpoints = Dict(
         help="Addresses that speak OpenAI's Chat Completions, by name: the first half of the model "

@@ -165,6 +165,36 @@ def test_every_model_has_the_same_fields_on_the_wire() -> None:
     assert all(m["ready"] and m["canned"] for m in models if m["provider"] == "demo")
 
 
+def test_only_allowed_models_are_listed_and_asked() -> None:
+    registry = Registry(allowed=["demo/f*", "anthropic/claude-haiku-*"])
+    ids = [model["id"] for model in registry.models()]
+    assert {"demo/fast", "demo/fail"} <= set(ids)
+    assert all(i.startswith(("demo/f", "anthropic/claude-haiku-")) for i in ids)
+    assert registry.get("anthropic/claude-haiku-of-tomorrow")[1].name == "claude-haiku-of-tomorrow"
+    with pytest.raises(NoSuchModel, match=r"demo/f\*, anthropic/claude-haiku-\*.*allowed_models"):
+        registry.get("demo/tour")
+
+
+async def test_a_model_that_was_allowed_once_is_not_asked_by_an_older_thread() -> None:
+    """A thread and a schedule keep their model's name: the prompt's look-up refuses it."""
+    with pytest.raises(NoSuchModel, match="does not allow"):
+        await Registry(allowed=["demo/*"]).look_up("anthropic/claude-sonnet-5-5")
+
+
+def test_where_no_model_is_allowed_none_is_listed() -> None:
+    registry = Registry(allowed=[])
+    assert registry.models() == []
+    with pytest.raises(NoSuchModel, match="only: none"):
+        registry.get("demo/tour")
+
+
+def test_a_provider_that_is_not_allowed_shows_no_failure() -> None:
+    given = {"lab": {"base_url": "http://127.0.0.1:1/v1", "key_env": "CHAT_STREAM_NO_SUCH_KEY"}}
+    assert "lab" in {m["provider"] for m in Registry(endpoints=given).models()}
+    listed = Registry(endpoints=given, allowed=["demo/*"]).models()
+    assert {m["provider"] for m in listed} == {"demo"}
+
+
 async def test_closing_closes_all_even_when_one_fails() -> None:
     class Failing(Stranger):
         name = "failing"
