@@ -89,11 +89,7 @@ def words_first(arguments: list[str], names: Collection[str]) -> list[str]:
 
 
 def no_words(words: list[str]) -> None:
-    """Check that no words follow a command that takes none.
-
-    Raises:
-        InvalidInput: there are words.
-    """
+    """Raise InvalidInput if words follow a command that takes none."""
     if words:
         raise InvalidInput(f"This command takes no word such as {words[0]!r}. See --help.")
 

@@ -77,12 +77,6 @@ class Export(CliCommand):
 
 
 def export_one(store: ChatStore, word: str, wanted: Format, output: str | None) -> None:
-    """Write one thread.
-
-    Raises:
-        NotFound: there is no such thread.
-        InvalidInput: the file cannot be written.
-    """
     from ..export.source import Source
 
     with kept() if output is None else _written(Path(output)) as file:
@@ -96,11 +90,7 @@ def export_one(store: ChatStore, word: str, wanted: Format, output: str | None) 
 
 
 def export_all(store: ChatStore, wanted: Format, output: str | None) -> int:
-    """Write every thread into a folder, one after the other; returns their number.
-
-    Raises:
-        InvalidInput: no folder is named, or it cannot be written to.
-    """
+    """Write every thread into a folder, one after the other; returns their number."""
     from ..export.formats import file_name
     from ..export.source import Source
 

@@ -60,11 +60,7 @@ def run(settings: ChatStream, words: list[str]) -> int:
 
 
 def refuse_scratch(settings: ChatStream) -> None:
-    """Check that other processes can open the database.
-
-    Raises:
-        DatabaseUnreadable: it is a scratch database.
-    """
+    """Raise DatabaseUnreadable for a scratch database: only its own process can open it."""
     from ..store.front import parse_url
 
     url = parse_url(settings.resolved_database_url())

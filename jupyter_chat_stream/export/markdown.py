@@ -42,7 +42,6 @@ def heading(message: MessageRecord) -> str:
 
 
 def body(message: MessageRecord) -> str:
-    """Return the body of a message."""
     return "\n\n".join(_block(block) for block in blocks_of(message))
 
 

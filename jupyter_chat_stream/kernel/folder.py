@@ -84,7 +84,6 @@ def _start_folder() -> str | None:
 
 
 def _shell() -> Any:
-    """Return IPython's shell; None in a process without one."""
     module = sys.modules.get("IPython")
     return module.get_ipython() if module is not None else None
 

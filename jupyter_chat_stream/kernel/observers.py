@@ -88,7 +88,6 @@ class ObservableWidget(Widget):
             self._is_telling = False
 
     def _take_in(self, values: Mapping[str, object]) -> None:
-        """Set the traits, then update the page and call the observers."""
         self._is_setting = True
         try:
             for trait, value in values.items():

@@ -41,11 +41,7 @@ REQUIRED = ("text", "content", "cron")
 
 
 def refuse_unknown(call: str, given: Collection[str], known: Collection[str]) -> None:
-    """Refuse options that the call does not have.
-
-    Raises:
-        WrongCall: names the first unknown option, and the nearest known one.
-    """
+    """Raise WrongCall for an option that the call does not have."""
     for option in given:
         if option not in known:
             raise WrongCall(
@@ -56,11 +52,7 @@ def refuse_unknown(call: str, given: Collection[str], known: Collection[str]) ->
 
 
 def check_kinds(call: str, given: Mapping[str, object]) -> None:
-    """Refuse values of a wrong type.
-
-    Raises:
-        WrongCall: names the first such option, its type, and the type of the value.
-    """
+    """Raise WrongCall for a value of a wrong type."""
     for option, value in given.items():
         kinds = KINDS.get(option)
         if kinds is None or (value is None and option not in REQUIRED):

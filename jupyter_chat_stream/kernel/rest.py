@@ -105,11 +105,7 @@ async def fetch(
 
 
 async def open_socket(to: Connection) -> WebSocketClientConnection:
-    """Open the WebSocket.
-
-    Raises:
-        ServerUnavailable: the server did not open it.
-    """
+    """Open the WebSocket; raises ServerUnavailable if the server does not open it."""
     request = HTTPRequest(
         _address(to, "ws", websocket=True),
         headers=to.headers(),

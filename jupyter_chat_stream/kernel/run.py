@@ -220,7 +220,6 @@ class Run(ThreadMember):
         return self
 
     async def _until_ended(self, timeout: float | None) -> None:
-        """Wait for the end, on the link's loop."""
         try:
             self._run = await asyncio.wait_for(self._follower.ended(self.id), timeout)
         except TimeoutError:
@@ -230,11 +229,7 @@ class Run(ThreadMember):
             ) from None
 
     def _completed_reply(self, shown_in: str | None = None) -> Message:
-        """Return the whole answer of a run that has ended.
-
-        Raises:
-            RunFailed: the run did not complete; its text is in ``error.run.content``.
-        """
+        """Return the whole answer of a run that has ended; raises RunFailed if it is not whole."""
         message = self._message()
         if message is not None and self.status == "completed":
             return Message.from_wire(message, shown_in)

@@ -120,7 +120,6 @@ def _like_the_clock() -> Iterator[str]:
 
 
 def _is_clock(name: str, today: datetime) -> bool:
-    """Return whether a zone's clock equals this process's clock."""
     zone = _zone(name)
     if zone is None:
         return False

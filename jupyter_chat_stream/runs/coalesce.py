@@ -41,7 +41,6 @@ class Coalescer:
         return not (self._pieces or self._ready)
 
     def add(self, chunk: Chunk) -> None:
-        """Take a chunk."""
         if isinstance(chunk, TextChunk):
             self._write("text", "", chunk.text)
         elif isinstance(chunk, ReasoningChunk):

@@ -179,11 +179,7 @@ class ChatHandler(ChatMixin, APIHandler):
             self._body += chunk
 
     def body(self) -> bytes:
-        """Return the body of the request.
-
-        Raises:
-            ContentTooLarge: the body is longer than ``MAX_BODY_BYTES``.
-        """
+        """Return the body of the request; raises ContentTooLarge above ``MAX_BODY_BYTES``."""
         if self._body_bytes > MAX_BODY_BYTES:
             raise self._too_large(self._body_bytes)
         return bytes(self._body)

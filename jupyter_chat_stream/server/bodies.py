@@ -1,7 +1,8 @@
 """The bodies of requests, parsed once into types. Unknown fields are refused.
 
-This module is imported with the service, after the server's start, because pydantic takes time. An
-error names the field and its fault, and never repeats the value.
+This module is imported with the service, after the server's start, because pydantic takes time. A
+body that does not fit raises ``InvalidInput`` or ``InvalidJson``, a value above its limit
+``ContentTooLarge``. The error names the field and its fault, and never repeats the value.
 """
 
 from __future__ import annotations
@@ -114,11 +115,7 @@ Model = TypeVar("Model", bound=Body)
 
 
 def parse(model: type[Model], raw: bytes) -> Model:
-    """Read a body; an empty body counts as ``{}``.
-
-    Raises:
-        InvalidJson, InvalidInput: the body does not fit the model.
-    """
+    """Read a body; an empty body counts as ``{}``."""
     value = _load(raw) if raw.strip() else {}
     if not isinstance(value, Mapping):
         raise InvalidInput("The body must be a JSON object.")
@@ -129,12 +126,7 @@ def parse(model: type[Model], raw: bytes) -> Model:
 
 
 def new_message(raw: bytes) -> NewMessage:
-    """Read the body of a new message.
-
-    Raises:
-        InvalidInput: see ``parse``; also for empty content.
-        ContentTooLarge: the content, or all other fields together, have more than 1 MB.
-    """
+    """Read the body of a new message, whose content must not be empty."""
     message = parse(NewMessage, raw)
     extra = message.model_dump(include={"params", "tools", "context"}, exclude_defaults=True)
     _check_extra(extra, "'params', 'tools' and 'context' have", "together", "context")
@@ -142,34 +134,21 @@ def new_message(raw: bytes) -> NewMessage:
 
 
 def new_schedule(raw: bytes) -> ScheduleBody:
-    """Read the body of a new schedule.
-
-    Raises:
-        InvalidInput, ContentTooLarge: see ``new_message``.
-    """
+    """Read the body of a new schedule."""
     schedule = parse(ScheduleBody, raw)
     _check_extra(schedule.params, "'params' has", "", "params")
     return schedule
 
 
 def schedule_changes(raw: bytes) -> ScheduleChange:
-    """Read the body that changes a schedule.
-
-    Raises:
-        InvalidInput, ContentTooLarge: see ``new_message``.
-    """
+    """Read the body that changes a schedule."""
     changes = parse(ScheduleChanges, raw).changes()
     _check_extra(changes.get("params"), "'params' has", "", "params")
     return cast(ScheduleChange, changes)
 
 
 def input_body(raw: bytes) -> InputBody:
-    """Read the body that answers a run's question.
-
-    Raises:
-        InvalidInput: see ``parse``.
-        ContentTooLarge: the value has more than ``MAX_VALUE_BYTES``.
-    """
+    """Read the body that answers a run's question."""
     given = parse(InputBody, raw)
     text = given.value if isinstance(given.value, str) else dumps(given.value)
     size = len(text.encode())
@@ -184,11 +163,7 @@ def input_body(raw: bytes) -> InputBody:
 
 
 def time_ms(field: str, text: str | None) -> int | None:
-    """Return a field's time in ms since 1970; None if the field is absent.
-
-    Raises:
-        InvalidInput: the text is not ISO 8601 with a time zone.
-    """
+    """Return a time (ISO 8601 with a time zone) in ms since 1970; None if it is absent."""
     if text is None:
         return None
     try:

@@ -95,11 +95,7 @@ class ServiceHost:
             self._watching = asyncio.ensure_future(self._watch_activity())
 
     async def service(self) -> Service:
-        """Wait for the service.
-
-        Raises:
-            ChatStreamError: the service could not start; the status is 503.
-        """
+        """Wait for the service; raises ChatStreamError (status 503) if it could not start."""
         if self._is_stopped:
             raise StartFailed("The chat has stopped with its server.")
         is_due = self._clock() - self._failed_at >= START_AGAIN_S

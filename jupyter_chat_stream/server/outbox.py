@@ -69,11 +69,7 @@ class Outbox:
         self._waiting = kept
 
     async def drained(self) -> None:
-        """Wait until every frame accepted so far is sent.
-
-        Raises:
-            OSError, WebSocketClosedError: the socket is closed.
-        """
+        """Wait until every frame accepted so far is sent; raises if the socket is closed."""
         last = self._gone or self._in_flight
         if last is not None:
             await asyncio.wait({last})

@@ -1,4 +1,7 @@
-"""The query arguments and headers of a request, each parsed once."""
+"""The query arguments and headers of a request, each parsed once.
+
+A value that is malformed or out of bounds raises ``InvalidInput``.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,7 @@ _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?")
 
 
 def text(handler: RequestHandler, name: str, *, least: int = 1, most: int = 200) -> str | None:
-    """Return a query argument; None if it is absent.
-
-    Raises:
-        InvalidInput: the argument is not UTF-8, or it is too short or too long.
-    """
+    """Return a query argument of ``least`` to ``most`` characters; None if it is absent."""
     try:
         value = handler.get_query_argument(name, None, strip=False)
     except HTTPError:
@@ -37,11 +36,7 @@ def text(handler: RequestHandler, name: str, *, least: int = 1, most: int = 200)
 
 
 def whole(handler: RequestHandler, name: str, *, least: int, most: int) -> int | None:
-    """Return a whole number of the query; None if it is absent.
-
-    Raises:
-        InvalidInput: the argument is not a whole number, or it is out of bounds.
-    """
+    """Return a whole number of the query, within its bounds; None if it is absent."""
     value = text(handler, name)
     return None if value is None else _whole(name, value, least=least, most=most)
 
@@ -54,11 +49,7 @@ def _whole(name: str, value: str, *, least: int, most: int) -> int:
 
 
 def flag(handler: RequestHandler, name: str) -> bool:
-    """Return a flag of the query; an absent flag is False.
-
-    Raises:
-        InvalidInput: the argument is none of 1, true, 0 and false.
-    """
+    """Return a flag of the query (1, true, 0 or false); an absent flag is False."""
     value = text(handler, name)
     if value in (None, "0", "false"):
         return False
@@ -68,11 +59,7 @@ def flag(handler: RequestHandler, name: str) -> bool:
 
 
 def seconds(handler: RequestHandler, name: str) -> float:
-    """Return the seconds to wait; 0 if the argument is absent.
-
-    Raises:
-        InvalidInput: the argument is not a number from 0 to 60.
-    """
+    """Return the seconds to wait, from 0 to 60; 0 if the argument is absent."""
     value = text(handler, name) or "0"
     number = float(value) if _SECONDS.fullmatch(value) else -1.0
     if not 0 <= number <= MAX_WAIT_S:
@@ -83,22 +70,14 @@ def seconds(handler: RequestHandler, name: str) -> float:
 
 
 def cursor(handler: RequestHandler) -> int:
-    """Return the cursor: ``Last-Event-ID``, else ``after``, else 0.
-
-    Raises:
-        InvalidInput: the cursor is not a whole number.
-    """
+    """Return the cursor: ``Last-Event-ID``, else ``after``, else 0."""
     after = whole(handler, "after", least=0, most=MAX_CURSOR) or 0
     last = handler.request.headers.get("Last-Event-ID")
     return _whole("Last-Event-ID", last, least=0, most=MAX_CURSOR) if last else after
 
 
 def idempotency_key(handler: RequestHandler) -> str | None:
-    """Return the request's Idempotency-Key; None if it is absent.
-
-    Raises:
-        InvalidInput: the key is empty, too long, or not printable ASCII.
-    """
+    """Return the request's Idempotency-Key (printable ASCII); None if it is absent."""
     value = handler.request.headers.get("Idempotency-Key")
     if value is not None and not _KEY.fullmatch(value):
         raise InvalidInput(
@@ -121,11 +100,7 @@ def wants_stream(handler: RequestHandler) -> bool:
 
 
 def an_id(value: str, missing: type[Any]) -> str:
-    """Check that a text can be an id, and return it.
-
-    Raises:
-        NotFound: it cannot be an id; the error is of the class ``missing``.
-    """
+    """Return a text that can be an id; raises an error of the class ``missing`` if it cannot."""
     if not _ID.fullmatch(value):
         error: NotFound = missing(value[:100])
         raise error

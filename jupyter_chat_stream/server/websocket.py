@@ -154,7 +154,6 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
     async def _say(
         self, error: BaseException, thread_id: str | None, sender: SocketFeed | None = None
     ) -> None:
-        """Send an error frame."""
         frame: dict[str, object] = {"op": "error"}
         if thread_id is not None:
             frame["thread"] = thread_id[:128]
@@ -190,11 +189,7 @@ def encode_frame(text: str) -> bytes:
 
 
 def parse_frame(message: str | bytes) -> tuple[str, str, int]:
-    """Read a client's frame: its operation, its thread and its cursor.
-
-    Raises:
-        InvalidInput, InvalidJson: it is none of the three frames of the protocol.
-    """
+    """Read a client's frame: its operation, its thread and its cursor; raises InvalidInput."""
     if isinstance(message, bytes) or len(message.encode()) > MAX_FRAME_BYTES:
         raise InvalidInput(f"A frame is JSON text of at most {MAX_FRAME_BYTES} bytes.")
     try:

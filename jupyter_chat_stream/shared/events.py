@@ -300,11 +300,7 @@ def body_fields(body: Body) -> dict[str, object]:
 
 
 def make_body(type_: str, fields: WireEvent) -> Body:
-    """Build the body of a type from its fields; unknown fields are skipped.
-
-    Raises:
-        InvalidInput: a field that the type needs is missing.
-    """
+    """Build the body of a type; unknown fields are skipped, a missing one raises InvalidInput."""
     cls = BODIES.get(type_)
     if cls is None:
         return Unknown(type=type_, fields=dict(fields))
@@ -330,11 +326,7 @@ def to_wire(event: Event) -> dict[str, object]:
 
 
 def parse(wire: WireEvent) -> Event:
-    """Read an event off the wire.
-
-    Raises:
-        InvalidInput: the object is not an event.
-    """
+    """Read an event off the wire; raises InvalidInput if the object is not an event."""
     try:
         return Event(
             seq=int(wire["seq"]),

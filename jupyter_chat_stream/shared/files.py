@@ -34,11 +34,7 @@ def open_plain(path: Path) -> BinaryIO:
 
 
 def refuse_unless_plain(path: Path) -> None:
-    """Refuse a path that leads to something other than a plain file; a missing file is fine.
-
-    Raises:
-        OSError
-    """
+    """Raise OSError if a path leads to anything but a plain file; a missing file is fine."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:

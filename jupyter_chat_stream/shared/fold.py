@@ -93,11 +93,7 @@ class MessageFold:
         return self._message["parent_id"]
 
     def apply(self, event: Event) -> None:
-        """Fold one event of this message.
-
-        Raises:
-            FoldError: the event does not fit.
-        """
+        """Fold one event of this message; raises FoldError if it does not fit."""
         if event.seq <= self.seq:
             return
         body = event.body
@@ -110,11 +106,7 @@ class MessageFold:
         self.seq = event.seq
 
     def append(self, part: int, kind: str, text: str, seq: int) -> None:
-        """Fold a delta as ``apply`` does, but without an event: this is faster for a long log.
-
-        Raises:
-            FoldError: the delta does not fit.
-        """
+        """Fold a delta as ``apply`` does, but without an event: this is faster for a long log."""
         if seq <= self.seq:
             return
         if (part, kind) != self._tail_at:

@@ -30,11 +30,7 @@ def make_private(folder: Path) -> None:
 
 
 def make_data_folder(folder: Path) -> Path:
-    """Make a folder of the chat under Jupyter's data directory, and check that it is writable.
-
-    Raises:
-        DataFolderRefused: it cannot be made or written to.
-    """
+    """Make a folder under Jupyter's data directory; raises DataFolderRefused if not writable."""
     try:
         make_private(folder)
     except OSError as error:

@@ -46,11 +46,7 @@ def next_after(cron: str, timezone: str, after_ms: int) -> int:
 
 @lru_cache(maxsize=256)
 def find_zone(name: str) -> ZoneInfo:
-    """Find a time zone by its IANA name.
-
-    Raises:
-        InvalidInput: no zone has that name.
-    """
+    """Find a time zone by its IANA name; raises InvalidInput if no zone has that name."""
     try:
         if name in HOSTS_OWN:  # differs between hosts: workers would send at other times
             raise ValueError(name)

@@ -112,11 +112,7 @@ class Jobs:
         return {**options, **postgres.options_for(url)}
 
     def create(self, tx: Transaction) -> None:
-        """Make the schema if it is missing.
-
-        Raises:
-            DatabaseUnreadable: this database user may not create it.
-        """
+        """Make the schema if it is missing; raises DatabaseUnreadable if this user may not."""
         home = self._home = str(tx.execute("SELECT current_schema()").scalar())
         self.schema = _name(home, hashlib.sha256(self._sql.encode()).hexdigest()[:8])
         tx.execute("SELECT pg_advisory_xact_lock(hashtext(:name))", {"name": self.schema})

@@ -37,7 +37,10 @@ _END = "DELETE FROM lease WHERE owner = %(owner)s"
 
 
 class LeaseConnection:
-    """One holder's lease, and the connection that renews it. Its methods block."""
+    """One holder's lease, and the connection that renews it.
+
+    The methods block, and raise ``DatabaseUnreachable`` while the database is away.
+    """
 
     def __init__(self, database: Database, holder: str, kind: str, lease_s: float) -> None:
         self.holder = holder
@@ -54,28 +57,16 @@ class LeaseConnection:
         self._conn: Any = None
 
     def beat(self) -> int | None:
-        """Renew the lease; returns how many ms of it were left, None if there was none.
-
-        Raises:
-            DatabaseUnreachable: try again.
-        """
+        """Renew the lease; returns how many ms of it were left, None if there was none."""
         left: int | None = self._run(_BEAT).fetchone()[0]
         return left
 
     def bury(self) -> None:
-        """Remove the leases of dead holders that hold no run.
-
-        Raises:
-            DatabaseUnreachable: try again.
-        """
+        """Remove the leases of dead holders that hold no run."""
         self._run(_BURY)
 
     def end(self) -> None:
-        """End the lease.
-
-        Raises:
-            DatabaseUnreachable: the lease expires by itself.
-        """
+        """End the lease; if the database is away, the lease expires by itself."""
         self._run(_END)
 
     def close(self) -> None:

@@ -171,11 +171,7 @@ def _check(count: int, most: int | None, who: str) -> None:
 
 
 def _lock(tx: Transaction, owner: str) -> None:
-    """Take the lock of a user's limits, so that one transaction at a time counts.
-
-    Raises:
-        LimitsHeld: another transaction has this lock, and this one has another user's.
-    """
+    """Lock a user's limits, so that one transaction at a time counts; may raise LimitsHeld."""
     if tx.conn.dialect.name == "sqlite":  # SQLite has one writing transaction at a time
         return
     params = {"kind": _LOCKS, "owner": owner}

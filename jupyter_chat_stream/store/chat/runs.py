@@ -66,11 +66,7 @@ class NewRun:
 
 
 def find_run(conn: Connection, owner: str, run_id: str) -> RunRef:
-    """Find a run that the owner may see.
-
-    Raises:
-        RunNotFound: there is none, or it is another owner's.
-    """
+    """Find a run that the owner may see; raises RunNotFound for any other."""
     sql = _REF + "WHERE run.id = :id AND thread.owner = :owner AND NOT thread.deleted"
     row = execute(conn, sql, {"id": run_id, "owner": owner}).first()
     if row is None:

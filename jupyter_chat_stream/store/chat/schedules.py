@@ -180,21 +180,13 @@ def change(
 
 
 def delete(tx: Transaction, owner: str, schedule_id: str) -> None:
-    """Delete a schedule; its messages stay.
-
-    Raises:
-        ScheduleNotFound
-    """
+    """Delete a schedule; its messages stay."""
     pk = _find(tx.conn, owner, schedule_id)["pk"]
     tx.execute("DELETE FROM schedule WHERE pk = :pk", {"pk": pk})
 
 
 def read(conn: Connection, owner: str, schedule_id: str) -> ScheduleRecord:
-    """Read a schedule, as on the wire.
-
-    Raises:
-        ScheduleNotFound: there is none, or it is another owner's.
-    """
+    """Read a schedule that the owner may see; raises ScheduleNotFound for any other."""
     return _wire(_find(conn, owner, schedule_id))
 
 
@@ -272,11 +264,7 @@ def _shown(row: Row) -> ScheduleRecord:
 
 
 def _wire(row: Row) -> ScheduleRecord:
-    """Return a schedule as on the wire.
-
-    Raises:
-        DamagedRow
-    """
+    """Return a schedule as on the wire; raises DamagedRow."""
     with damage.checked(str(row["thread_id"]), "schedule", row["id"]):
         schedule = _unchecked(row)
         damage.check_schedule(schedule)

@@ -38,11 +38,7 @@ def find_thread(conn: Connection, owner: str, thread_id: str) -> ThreadRef:
 
 
 def find_record(conn: Connection, owner: str, thread_id: str) -> tuple[ThreadRef, ThreadRecord]:
-    """Find a thread that the owner may see, and read its fields, in one statement.
-
-    Raises:
-        ThreadNotFound
-    """
+    """Find a thread as ``find_thread`` does, and read its fields in the same statement."""
     sql = (
         f"SELECT pk, {rows.THREAD_COLUMNS} FROM thread "
         "WHERE id = :id AND owner = :owner AND NOT deleted"
@@ -229,11 +225,7 @@ def _place_of(conn: Connection, owner: str, before: str) -> tuple[int, int | Non
 
 
 def find_message(conn: Connection, thread: ThreadRef, message_id: str) -> int:
-    """Find the key of a message of this thread.
-
-    Raises:
-        MessageNotFound: it is not in this thread.
-    """
+    """Find the key of a message of this thread; raises MessageNotFound for any other."""
     sql = "SELECT pk FROM message WHERE id = :id AND thread = :thread"
     pk: int | None = execute(conn, sql, {"id": message_id, "thread": thread.pk}).scalar()
     if pk is None:

@@ -42,9 +42,5 @@ class StoredEvents(Group):
     heads = reads(reading.heads_of)
 
     def append(self, operation: Append) -> None:
-        """Queue events of an attempt; the operation's ``done`` is called after the commit.
-
-        Raises:
-            StoreError: the store is closed.
-        """
+        """Queue events of an attempt; the operation's ``done`` is called after the commit."""
         self._core.append(operation)

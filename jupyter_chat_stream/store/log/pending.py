@@ -43,11 +43,7 @@ class PendingOperations:
         return self._queue.qsize() + len(self._held)
 
     def put(self, operation: Operation | ChangeProbe) -> None:
-        """Queue an operation.
-
-        Raises:
-            StoreError: the queue is closed.
-        """
+        """Queue an operation; raises StoreError after ``close``."""
         with self._lock:
             if self._is_closed:
                 raise StoreError("The store is closed; nothing more is written.")

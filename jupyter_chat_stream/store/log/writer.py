@@ -80,11 +80,7 @@ class Writer:
         return probe.future
 
     def put(self, operation: Operation | ChangeProbe) -> None:
-        """Queue an operation, whose ``tell`` gets the outcome after the commit.
-
-        Raises:
-            StoreError: the writer was stopped.
-        """
+        """Queue an operation, whose ``tell`` gets the outcome; raises StoreError after ``stop``."""
         self._pending.put(operation)
 
     def stop(self) -> None:

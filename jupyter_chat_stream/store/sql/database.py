@@ -160,11 +160,7 @@ class Database:
         return FileWatch(self.path, self._file, has_wal=has_wal)
 
     def refuse_gone(self) -> None:
-        """Check that the database's files are those that were opened; takes a few µs.
-
-        Raises:
-            DatabaseGone: they were removed, replaced or overwritten.
-        """
+        """Raise DatabaseGone if the files are not those that were opened; takes a few µs."""
         if self._watch is not None:
             self._watch.refuse_gone()
 

@@ -1,7 +1,7 @@
 """Conversions between the rows of tables and the objects of the wire.
 
 Both directions use the same form of JSON, so a row and the fold of its events can be compared byte
-for byte (L7).
+for byte (L7). Reading a damaged row raises ``DamagedRow``.
 """
 
 from __future__ import annotations
@@ -44,11 +44,7 @@ Columns = dict[str, str | int | None]  # values by the names of a table's column
 
 
 def thread_wire(row: Row) -> ThreadRecord:
-    """Return a thread as on the wire.
-
-    Raises:
-        DamagedRow
-    """
+    """Return a thread as on the wire."""
     with checked(str(row["id"]), "thread", row["id"]):
         thread = _thread_wire(row)
         check_thread(thread)
@@ -73,11 +69,7 @@ def _thread_wire(row: Row) -> ThreadRecord:
 
 
 def message_wire(row: Row, thread_id: str) -> MessageRecord:
-    """Return a message as on the wire, folded up to the row's seq.
-
-    Raises:
-        DamagedRow
-    """
+    """Return a message as on the wire, folded up to the row's seq."""
     with checked(thread_id, "message", row["id"]):
         message = _message_wire(row, thread_id)
         check_message({**message, "seq": row["seq"]})
@@ -116,11 +108,7 @@ def message_columns(message: WrittenMessage, seq: int) -> Columns:
 
 
 def run_wire(row: Row, thread_id: str, message_id: str) -> RunRecord:
-    """Return a run as on the wire.
-
-    Raises:
-        DamagedRow
-    """
+    """Return a run as on the wire."""
     with checked(thread_id, "run", row["id"]):
         run = _run_wire(row, thread_id, message_id)
         check_run(run)
@@ -171,11 +159,7 @@ def event_row(event: Event, thread: int, run: int | None) -> tuple[Any, ...]:
 
 
 def event_value(row: Any, thread_id: str, run: tuple[str, str] | None) -> Event:
-    """Return the event of a row of ``EVENT_COLUMNS``; ``run`` is (run id, message id).
-
-    Raises:
-        DamagedRow
-    """
+    """Return the event of a row of ``EVENT_COLUMNS``; ``run`` is (run id, message id)."""
     with checked(thread_id, "event", f"seq {row[0]}"):
         event = _event_value(row, thread_id, run)
         check_event(event)
@@ -204,11 +188,7 @@ def _event_value(row: Any, thread_id: str, run: tuple[str, str] | None) -> Event
 
 
 def params_of(text: Any, thread_id: str, run_id: str) -> Params:
-    """Read the parameters of a run.
-
-    Raises:
-        DamagedRow
-    """
+    """Read the parameters of a run."""
     with checked(thread_id, "run", run_id):
         return dict(json.loads(text))
 

@@ -103,11 +103,7 @@ class FileWatch:
         self._files.update({str(each): _identify(str(each)) or (0, 0) for each in others})
 
     def refuse_gone(self) -> None:
-        """Compare the files with those that were opened.
-
-        Raises:
-            DatabaseGone: one was removed or replaced, or the database was overwritten.
-        """
+        """Raise DatabaseGone if a file was removed, replaced or overwritten."""
         folder = self._look_at_folder()
         if folder is None or folder != self._quiet:
             for path, known in self._files.items():
