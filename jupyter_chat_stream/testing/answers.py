@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from ..providers.anthropic.request import CONTINUE_MARK
+from ..providers.continuation import CONTINUE_MARK
 from ..shared.errors import InvalidInput
 from ..shared.records import ToolInput
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.providers.anthropic.request import CONTINUE_MARK
+from jupyter_chat_stream.providers.continuation import CONTINUE_MARK
 from jupyter_chat_stream.testing import reply_to
 from tests.faults.harness import FakeApi, Server
 from tests.faults.laws import assert_file_is_whole, assert_log_keeps_the_laws

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.providers.anthropic.request import CONTINUE_MARK
+from jupyter_chat_stream.providers.continuation import CONTINUE_MARK
 from jupyter_chat_stream.testing import reply_to
 from tests.faults.failures import CUTS, FINAL, PASSING, http_error
 from tests.faults.harness import FakeApi, Server

@@ -7,7 +7,6 @@ import json
 import pytest
 
 from jupyter_chat_stream.providers.anthropic import AnthropicProvider
-from jupyter_chat_stream.providers.anthropic.request import CONTINUE_MARK
 from jupyter_chat_stream.providers.base import (
     EndChunk,
     ReasoningChunk,
@@ -16,6 +15,7 @@ from jupyter_chat_stream.providers.base import (
     ToolInputChunk,
     Turn,
 )
+from jupyter_chat_stream.providers.continuation import CONTINUE_MARK
 from jupyter_chat_stream.testing import Answer, FakeAnthropic, ToolUse
 from tests.providers.claude import (
     MODEL,

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.providers.anthropic.request import CONTINUE_MARK
 from jupyter_chat_stream.providers.base import (
     EndChunk,
     ReasoningChunk,
@@ -20,6 +19,7 @@ from jupyter_chat_stream.providers.base import (
     ToolInputChunk,
     Turn,
 )
+from jupyter_chat_stream.providers.continuation import CONTINUE_MARK
 from jupyter_chat_stream.providers.openai import OpenAIProvider, request
 from jupyter_chat_stream.providers.openai.endpoints import OPENAI
 from jupyter_chat_stream.shared import errors

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from jupyter_chat_stream.providers.anthropic.request import CONTINUE_MARK
 from jupyter_chat_stream.providers.base import Chunk, EndChunk, Prompt, TextChunk, Turn
+from jupyter_chat_stream.providers.continuation import CONTINUE_MARK
 from jupyter_chat_stream.shared.errors import InvalidInput, Overloaded, StreamCut
 from jupyter_chat_stream.testing import (
     STALL,

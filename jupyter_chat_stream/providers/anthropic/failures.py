@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
-from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...shared.errors import (
@@ -27,15 +25,16 @@ from ...shared.errors import (
     Stalled,
     StreamCut,
 )
+from .. import foreign_answers
 from ..base import Prompt
+from ..quoting import may_quote
+from ..retry_after import retry_after_s
 from . import foreign
-from .quoting import may_quote
 
 if TYPE_CHECKING:
     import anthropic
 
 MAX_QUOTE_CHARS = 300
-MAX_RETRY_AFTER_S = 24 * 3600.0
 
 _TYPES: dict[str, type[ProviderError]] = {
     "authentication_error": BadKey,
@@ -106,7 +105,7 @@ def from_status(
     sentence = _SENTENCES[kind].format(model=prompt.model, status=status)
     if kind in (RateLimited, Overloaded, ProviderDown):
         if page:
-            what = foreign.describe(response, page, prompt, key)
+            what = foreign_answers.describe(response, page, prompt, key)
             sentence = f"A server in between answered for the Claude API: {what}."
         return kind(sentence, retry_after_s=retry_after_s(response.headers, now), **facts)
     if kind is NoSuchModel:
@@ -182,28 +181,6 @@ def from_connection(error: BaseException, *, has_begun: bool) -> ProviderError:
     if is_timeout:
         return Stalled(f"The Claude API fell silent in the middle of the answer ({reason}).")
     return StreamCut(f"The connection broke in the middle of the answer ({reason}).")
-
-
-def retry_after_s(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
-    """Read the wait from ``retry-after-ms``, or from ``retry-after`` in seconds or as a date."""
-    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if value is None:
-            continue
-        try:
-            wait_s = float(value) * unit_s
-        except ValueError:
-            wait_s = _until(value, now)
-        if 0 <= wait_s < float("inf"):  # false for NaN, too
-            return min(wait_s, MAX_RETRY_AFTER_S)
-    return None
-
-
-def _until(date: str, now: Callable[[], float]) -> float:
-    try:
-        return max(0.0, parsedate_to_datetime(date).timestamp() - now())
-    except (ValueError, TypeError, OverflowError):
-        return float("nan")
 
 
 def _quote(message: str, prompt: Prompt, key: str) -> str:

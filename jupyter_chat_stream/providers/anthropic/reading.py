@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from ...shared.errors import NotTheProvider, Refusal, StreamCut
 from ..base import Chunk, EndChunk, Prompt, ReasoningChunk, TextChunk, ToolCallChunk, ToolInputChunk
+from ..quoting import as_line
 from .blocks import WITHOUT_RESULT, Block, JsonObject, plain, to_send_back
-from .quoting import as_line
 
 if TYPE_CHECKING:
     from anthropic.types import (

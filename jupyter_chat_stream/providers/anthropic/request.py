@@ -7,13 +7,13 @@ cut. It refuses a prompt that does not end with a user's turn.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 from ...shared.errors import BadRequest
 from ...shared.records import Role
 from ..base import Model, Prompt, Turn
+from ..continuation import continuation
 from . import params, thinking
 
 if TYPE_CHECKING:
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 
 MAX_CACHE_MARKS = 4  # the API's limit for one request
 DEFAULT_MAX_TOKENS = 32_000
-
-# From Claude 4.6 on, a request may not end with an assistant's turn. So a user's turn asks the
-# model to continue its reply. The fake server of the tests knows that turn by its first words.
-CONTINUE_MARK = "[The connection broke while you were writing your last reply.]"
-CONTINUE_TAIL_CHARS = 80
 
 
 def build(
@@ -106,13 +101,3 @@ def _text_block(text: str, *, cache: bool = False) -> TextBlockParam:
     if cache:
         block["cache_control"] = {"type": "ephemeral"}
     return block
-
-
-def continuation(partial: str) -> str:
-    tail = json.dumps(partial[-CONTINUE_TAIL_CHARS:], ensure_ascii=False)
-    return (
-        f"{CONTINUE_MARK} The reader has kept all of it. It ends, as a JSON string, with {tail}. "
-        "Go on exactly where it stopped, with the very next character, even in the middle of a "
-        "word, a list or a code block. Repeat nothing, do not apologise, do not introduce or "
-        "comment the continuation: what you write now is appended to it as it is."
-    )

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...shared.errors import NoSuchModel, NotTheProvider, ProviderError, StreamCut
-from ..anthropic import foreign
+from .. import foreign_answers
 from ..base import Chunk, Model, Prompt
 from ..clients import SharedClients, in_own_thread
 from . import failures, request, sizes
@@ -261,9 +261,9 @@ async def _check(response: Any, asked: Asked) -> None:
     Raises:
         ProviderError: it is no stream of events.
     """
-    if foreign.media_type(response) == foreign.EVENT_STREAM:
+    if foreign_answers.media_type(response) == foreign_answers.EVENT_STREAM:
         return
-    body = await foreign.beginning(response)
+    body = await foreign_answers.beginning(response)
     try:
         value = json.loads(body)
     except ValueError:

@@ -26,10 +26,11 @@ from ...shared.errors import (
     Stalled,
     StreamCut,
 )
-from ..anthropic import foreign
-from ..anthropic.failures import MAX_QUOTE_CHARS, retry_after_s
-from ..anthropic.quoting import may_quote
+from .. import foreign_answers
+from ..anthropic.failures import MAX_QUOTE_CHARS
 from ..base import Prompt
+from ..quoting import may_quote
+from ..retry_after import retry_after_s
 from .endpoints import Endpoint
 from .listing import unreachable
 
@@ -90,7 +91,7 @@ class Asked:
 def from_status(error: Any, asked: Asked, now: Callable[[], float]) -> ProviderError:
     """Translate an ``openai.APIStatusError``."""
     response, status = error.response, error.status_code
-    is_json = foreign.media_type(response).endswith("json")
+    is_json = foreign_answers.media_type(response).endswith("json")
     page = error.body if isinstance(error.body, str) and not is_json else None
     is_passing = status in (408, 429, 529) or status >= 500
     if 300 <= status < 400 or status == _LOGIN_STATUS or (page and not is_passing):
@@ -100,7 +101,7 @@ def from_status(error: Any, asked: Asked, now: Callable[[], float]) -> ProviderE
         facts["request_id"] = error.request_id[:128]
     wait_s = retry_after_s(response.headers, now)
     if page:
-        what = foreign.describe(response, page, asked.prompt, asked.key)
+        what = foreign_answers.describe(response, page, asked.prompt, asked.key)
         return _kind("", "", status)(
             f"A server in between answered for {asked.endpoint.title}: {what}.",
             retry_after_s=wait_s,
@@ -232,7 +233,7 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 def not_the_provider(response: Any, body: str, asked: Asked) -> NotTheProvider:
     """Return the error for an answer that is not the API's."""
-    what = foreign.describe(response, body, asked.prompt, asked.key)
+    what = foreign_answers.describe(response, body, asked.prompt, asked.key)
     return NotTheProvider(
         f"What answers for the endpoint {asked.endpoint.name!r} is no server of Chat Completions: "
         f"{what}. Look at its 'base_url' in --ChatStream.endpoints and at the proxies of the "

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...shared.errors import NotTheProvider, Refusal, StreamCut
-from ..anthropic.quoting import as_line
 from ..base import (
     Chunk,
     EndChunk,
@@ -28,6 +27,7 @@ from ..base import (
     ToolCallChunk,
     ToolInputChunk,
 )
+from ..quoting import as_line
 from .endpoints import Endpoint
 
 MAX_EXPLANATION_CHARS = 500

@@ -7,8 +7,8 @@ from typing import Any
 
 from ...shared.errors import BadRequest
 from ...shared.spelling import did_you_mean
-from ..anthropic.request import continuation
 from ..base import Prompt
+from ..continuation import continuation
 from .endpoints import Endpoint
 
 Arguments = dict[str, Any]  # of which the SDK has types, but not for names that are looked up

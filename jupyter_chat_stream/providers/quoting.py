@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from ..base import Prompt
-from .request import CONTINUE_MARK
+from .base import Prompt
+from .continuation import CONTINUE_MARK
 
 _WINDOW_CHARS = 16  # compared at once; the windows overlap by half
 

@@ -1,0 +1,75 @@
+"""Describes answers that are not from a model's API: from a sign-in page, a proxy or the like.
+
+The error for such an answer tells its status, media type, title and host, so that somebody can find
+the server that sent it. A title is quoted only if it holds neither the key nor the prompt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+from typing import TYPE_CHECKING
+
+from .base import Prompt
+from .quoting import as_line, may_quote
+
+if TYPE_CHECKING:
+    import httpx2
+
+EVENT_STREAM = "text/event-stream"
+MAX_PAGE_BYTES = 64 * 1024  # a page's title is at its beginning
+READ_TIMEOUT_S = 2.0
+MAX_TITLE_CHARS = 80
+MAX_NAME_CHARS = 100
+
+_TITLE = re.compile(r"<title\b[^>]*>(.{0,1000}?)</title", re.IGNORECASE | re.DOTALL)
+
+
+def describe(response: httpx2.Response, body: str, prompt: Prompt, key: str) -> str:
+    """Describe an answer by its status, media type, title and host."""
+    words = [f"status {response.status_code}", _kind(response, body)]
+    title = _TITLE.search(body)
+    line = as_line(html.unescape(title[1]), MAX_TITLE_CHARS) if title else ""
+    if line and may_quote(line, prompt, key):
+        words.append(f"titled '{line}'")
+    host = as_line(response.url.netloc.decode("ascii", "replace"), MAX_NAME_CHARS)
+    how = "redirected to" if response.history or response.has_redirect_location else "from"
+    if response.has_redirect_location:
+        host = _target(response) or host
+    return f"{', '.join(words)}, {how} {host.rpartition('@')[2]}"
+
+
+def media_type(response: httpx2.Response) -> str:
+    """Return the media type of an answer, without its parameters; empty if there is none."""
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+
+def _kind(response: httpx2.Response, body: str) -> str:
+    named = as_line(media_type(response), MAX_NAME_CHARS)
+    if not body.strip():
+        return f"{named}, empty" if named else "an empty answer"
+    return named or "an answer without a media type"
+
+
+def _target(response: httpx2.Response) -> str:
+    found = re.match(r"https?://([^/?#]+)", response.headers.get("location", ""))
+    # User and password are removed before the text is cut to its length; else they could stay.
+    return as_line(found[1].rpartition("@")[2], MAX_NAME_CHARS) if found else ""
+
+
+async def beginning(response: httpx2.Response) -> str:
+    """Read the beginning of a page, for its title, for at most READ_TIMEOUT_S."""
+    found = bytearray()
+
+    async def read() -> None:
+        async for piece in response.aiter_bytes():
+            found.extend(piece)
+            if len(found) >= MAX_PAGE_BYTES:
+                return
+
+    try:
+        await asyncio.wait_for(read(), READ_TIMEOUT_S)
+    except Exception:  # noqa: BLE001  the page is described without a title
+        pass
+    return found[:MAX_PAGE_BYTES].decode("utf-8", "replace")
