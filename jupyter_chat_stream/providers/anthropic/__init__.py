@@ -22,7 +22,7 @@ from ...shared.errors import ProviderError
 from ..base import Chunk, EndChunk, Model, Prompt
 from ..clients import SharedClients, in_own_thread
 from . import failures, foreign, models, request
-from .key import KeySource
+from .key import ClaudeKey
 from .reading import Reading
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class AnthropicProvider:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._environ = os.environ if environ is None else environ
-        self._keys = KeySource(key_file, self._environ)
+        self._keys = ClaudeKey(key_file, self._environ)
         self._now = now
         self._clients: SharedClients[_Access, anthropic.AsyncAnthropic] = SharedClients(_connect)
 

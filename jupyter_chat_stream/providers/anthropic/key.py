@@ -1,34 +1,19 @@
-"""Finds the key for the Claude API.
-
-The key is in the environment of the Jupyter server as ``ANTHROPIC_API_KEY``, or else in a key file
-that only its owner may read. Every request checks whether the file has changed, so the key can be
-set, changed and removed without a restart. No message of this module holds a key.
-"""
+"""Where the key for the Claude API is: in ``ANTHROPIC_API_KEY``, else in a key file."""
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...shared.errors import BadKey, MissingKey
-from ...shared.files import open_plain
+from ...shared.errors import MissingKey
+from ..key_files import KeySource, default_key_file
 
 ENV_KEY = "ANTHROPIC_API_KEY"
 ENV_KEY_FILE = "JUPYTER_CHAT_STREAM_ANTHROPIC_KEY_FILE"
-MAX_KEY_FILE_BYTES = 4096
 
 
-def default_key_file() -> Path:
-    """Return the path of the key file under Jupyter's data directory."""
-    from jupyter_core.paths import jupyter_data_dir  # imports in 20 ms; few need it
-
-    return Path(jupyter_data_dir()) / "chat-stream" / "anthropic.key"
-
-
-class KeySource:
-    """Finds the key anew at each request.
+class ClaudeKey(KeySource):
+    """Finds the key for the Claude API anew at each request.
 
     Args:
         path: the key file, unless ``JUPYTER_CHAT_STREAM_ANTHROPIC_KEY_FILE`` in the environment
@@ -37,11 +22,8 @@ class KeySource:
     """
 
     def __init__(self, path: Path | None = None, environ: Mapping[str, str] | None = None) -> None:
+        super().__init__(ENV_KEY, environ)
         self._path = path
-        self._environ = os.environ if environ is None else environ
-        self.env_key = ENV_KEY
-        self._seen: tuple[object, ...] = ()
-        self._key = ""
 
     @property
     def path(self) -> Path:
@@ -49,66 +31,7 @@ class KeySource:
         named = self._environ.get(ENV_KEY_FILE)
         if named:
             return Path(named).expanduser()
-        return self._path or default_key_file()
-
-    def read(self) -> str:
-        """Return the key.
-
-        Raises:
-            MissingKey: there is no key, or other users can read its file.
-            BadKey: the text found cannot be a key.
-        """
-        key = self._environ.get(self.env_key, "").strip()
-        where = f"the environment variable {self.env_key}"
-        if not key:
-            key = self._read_file()
-            where = f"the key file {str(self.path)!r}"
-        if not key:
-            raise self._missing()
-        if not (key.isascii() and key.isprintable()) or " " in key:
-            raise BadKey(
-                f"The text in {where} cannot be a key: it holds blanks, line breaks or "
-                "characters outside ASCII. Write the key there and nothing else."
-            )
-        return key
-
-    def is_there(self) -> bool:
-        """Whether a key can be read now."""
-        try:
-            self.read()
-        except (MissingKey, BadKey):
-            return False
-        return True
-
-    def _read_file(self) -> str:
-        path = self.path
-        try:
-            with open_plain(path) as file:
-                status = os.fstat(file.fileno())
-                self._refuse_if_open_to_others(path, status)
-                seen = (path, status.st_mtime_ns, status.st_size, status.st_ino)
-                if seen != self._seen:
-                    text = file.read(MAX_KEY_FILE_BYTES).decode("utf-8", "replace")
-                    self._key, self._seen = text.strip(), seen
-        except FileNotFoundError:
-            return ""
-        except OSError as error:
-            raise MissingKey(
-                f"The key file {str(path)!r} cannot be read ({error.strerror}). "
-                "Make it a file that the user of the Jupyter server can read."
-            ) from error
-        return self._key
-
-    @staticmethod
-    def _refuse_if_open_to_others(path: Path, status: os.stat_result) -> None:
-        if os.name == "nt":  # there the mode does not decide who may read
-            return
-        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise MissingKey(
-                f"The key file {str(path)!r} is open to other users of this machine "
-                f"(mode {stat.S_IMODE(status.st_mode):04o}), so it is not used. "
-                f"Run: chmod 600 {str(path)!r}"
-            )
+        return self._path or default_key_file("anthropic")
 
     def _missing(self) -> MissingKey:
         return MissingKey(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...shared.errors import MissingKey
-from ..anthropic.key import KeySource, default_key_file
+from ..key_files import KeySource, default_key_file
 from .endpoints import Endpoint
 
 
@@ -22,14 +22,13 @@ class EndpointKey(KeySource):
     """
 
     def __init__(self, endpoint: Endpoint, environ: Mapping[str, str] | None = None) -> None:
-        super().__init__(endpoint.key_file, environ)
-        self.env_key = endpoint.key_env or ""
+        super().__init__(endpoint.key_env or "", environ)
         self._endpoint = endpoint
 
     @property
     def path(self) -> Path:
         """The key file: the one that the settings name, else one in Jupyter's data directory."""
-        return self._endpoint.key_file or default_key_file().with_name(f"{self._endpoint.name}.key")
+        return self._endpoint.key_file or default_key_file(self._endpoint.name)
 
     def read(self) -> str:
         """Return the key; empty where the endpoint takes none.
