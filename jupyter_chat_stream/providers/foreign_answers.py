@@ -22,8 +22,21 @@ MAX_PAGE_BYTES = 64 * 1024  # a page's title is at its beginning
 READ_TIMEOUT_S = 2.0
 MAX_TITLE_CHARS = 80
 MAX_NAME_CHARS = 100
+_PASSING = (408, 429, 529)  # and 5xx: with these a gateway reports a failure that may pass
+_LOGIN_STATUS = 511  # "network authentication required": a captive portal
 
 _TITLE = re.compile(r"<title\b[^>]*>(.{0,1000}?)</title", re.IGNORECASE | re.DOTALL)
+
+
+def is_foreign(status: int, page: str | None) -> bool:
+    """Whether an HTTP error is not the API's, and the same request would get it again.
+
+    Args:
+        page: the body if it is no JSON.
+    """
+    if 300 <= status < 400 or status == _LOGIN_STATUS:
+        return True
+    return bool(page) and not (status in _PASSING or status >= 500)
 
 
 def describe(response: httpx2.Response, body: str, prompt: Prompt, key: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from .base import Prompt
 from .continuation import CONTINUE_MARK
 
+MAX_QUOTE_CHARS = 300
+MAX_EXPLANATION_CHARS = 500
 _WINDOW_CHARS = 16  # compared at once; the windows overlap by half
 
 
@@ -20,6 +22,26 @@ def as_line(text: str, most: int) -> str:
     )
     line = " ".join(shown.split())
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
+
+
+def as_reason(text: str) -> str:
+    """Return a model's explanation as the end of a sentence; a full stop if it is blank."""
+    why = as_line(text, MAX_EXPLANATION_CHARS)
+    if not why:
+        return "."
+    return f": {why}" if why[-1] in ".!?…" else f": {why}."
+
+
+def quote(message: str, prompt: Prompt, key: str, secrets: Iterable[str] = ()) -> str:
+    """Return a server's message as a sentence; empty if it quotes a secret or the prompt.
+
+    Args:
+        secrets: texts besides the key that nobody may read; empty ones do not count.
+    """
+    line = " ".join(message.split())[:MAX_QUOTE_CHARS]
+    if not line or any(secret and secret in message for secret in (key, *secrets)):
+        return ""
+    return f" It says: {line}" if may_quote(line, prompt, key) else ""
 
 
 def may_quote(line: str, prompt: Prompt, key: str) -> bool:

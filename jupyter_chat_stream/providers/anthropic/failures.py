@@ -27,14 +27,12 @@ from ...shared.errors import (
 )
 from .. import foreign_answers
 from ..base import Prompt
-from ..quoting import may_quote
+from ..quoting import quote
 from ..retry_after import retry_after_s
 from . import foreign
 
 if TYPE_CHECKING:
     import anthropic
-
-MAX_QUOTE_CHARS = 300
 
 _TYPES: dict[str, type[ProviderError]] = {
     "authentication_error": BadKey,
@@ -57,8 +55,6 @@ _STATUSES: dict[int, type[ProviderError]] = {
     429: RateLimited,
     529: Overloaded,
 }
-_PASSING = (408, 429, 529)  # and 5xx: with these a gateway reports a failure that may pass
-_LOGIN_STATUS = 511  # "network authentication required": a captive portal
 _FILTERED = re.compile(r"(?i)blocked by content filter|content filtering policy")
 _TOO_LONG = re.compile(r"(?i)prompt is too long|exceed(s|ed)? (the )?context (limit|window)")
 
@@ -93,7 +89,7 @@ def from_status(
     """Translate an HTTP error, or an error inside a stream."""
     response, status = error.response, error.status_code
     page = error.body if isinstance(error.body, str) and status >= 300 else None  # no JSON
-    if 300 <= status < 400 or status == _LOGIN_STATUS or (page and not _may_pass(status)):
+    if foreign_answers.is_foreign(status, page):
         return foreign.not_the_provider(response, page or "", prompt, key)
     type_, message = _read_body(error.body)
     kind = _kind(type_, status, message)
@@ -111,12 +107,8 @@ def from_status(
     if kind is NoSuchModel:
         facts["model"] = f"anthropic/{prompt.model}"
     if kind is BadRequest:
-        sentence += _quote(message, prompt, key)
+        sentence += quote(message, prompt, key)
     return kind(sentence, **facts)
-
-
-def _may_pass(status: int) -> bool:
-    return status in _PASSING or status >= 500
 
 
 def _read_body(body: object) -> tuple[str, str]:
@@ -181,10 +173,3 @@ def from_connection(error: BaseException, *, has_begun: bool) -> ProviderError:
     if is_timeout:
         return Stalled(f"The Claude API fell silent in the middle of the answer ({reason}).")
     return StreamCut(f"The connection broke in the middle of the answer ({reason}).")
-
-
-def _quote(message: str, prompt: Prompt, key: str) -> str:
-    line = " ".join(message.split())[:MAX_QUOTE_CHARS]
-    if not line or (key and key in message) or not may_quote(line, prompt, key):
-        return ""
-    return f" It says: {line}"

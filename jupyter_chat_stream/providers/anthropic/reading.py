@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ...shared.errors import NotTheProvider, Refusal, StreamCut
 from ..base import Chunk, EndChunk, Prompt, ReasoningChunk, TextChunk, ToolCallChunk, ToolInputChunk
-from ..quoting import as_line
+from ..quoting import as_line, as_reason
 from .blocks import WITHOUT_RESULT, Block, JsonObject, plain, to_send_back
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ _USAGE = {
     "cache_creation_input_tokens": "cache_write_tokens",
 }
 _CUT_SHORT = ("max_tokens", "model_context_window_exceeded")
-MAX_EXPLANATION_CHARS = 500
 
 
 class Reading:
@@ -201,12 +200,9 @@ class Reading:
     def _refusal(self) -> Refusal:
         category = self._stop_details.get("category")
         explanation = self._stop_details.get("explanation")
-        why = as_line(explanation, MAX_EXPLANATION_CHARS) if isinstance(explanation, str) else ""
-        said = f": {why}" if why else "."
-        if isinstance(category, str) and not why:
+        said = as_reason(explanation if isinstance(explanation, str) else "")
+        if isinstance(category, str) and said == ".":
             said = f" (category: {as_line(category, 64)})."
-        elif why and why[-1] not in ".!?…":
-            said += "."
         return Refusal(
             f"The model declined to answer{said} Ask in other words, or choose another model.",
             category=category if isinstance(category, str) else "unnamed",

@@ -27,9 +27,8 @@ from ...shared.errors import (
     StreamCut,
 )
 from .. import foreign_answers
-from ..anthropic.failures import MAX_QUOTE_CHARS
 from ..base import Prompt
-from ..quoting import may_quote
+from ..quoting import quote
 from ..retry_after import retry_after_s
 from .endpoints import Endpoint
 from .listing import unreachable
@@ -62,7 +61,6 @@ _STATUSES: Mapping[int, type[ProviderError]] = {
     529: Overloaded,
 }
 _PASSING = (RateLimited, Overloaded, ProviderDown)
-_LOGIN_STATUS = 511  # "network authentication required": a captive portal
 _TOO_LONG = re.compile(
     r"(?i)maximum context length|context[ _](length|size|window)|prompt is too long|too many tokens"
 )
@@ -81,11 +79,7 @@ class Asked:
 
     def quote(self, said: str) -> str:
         """Return what a server says as a sentence; empty where it quotes a secret."""
-        line = " ".join(said.split())[:MAX_QUOTE_CHARS]
-        secrets = [self.key, *self.endpoint.headers.values()]
-        if not line or any(secret and secret in said for secret in secrets):
-            return ""
-        return f" It says: {line}" if may_quote(line, self.prompt, self.key) else ""
+        return quote(said, self.prompt, self.key, self.endpoint.headers.values())
 
 
 def from_status(error: Any, asked: Asked, now: Callable[[], float]) -> ProviderError:
@@ -93,8 +87,7 @@ def from_status(error: Any, asked: Asked, now: Callable[[], float]) -> ProviderE
     response, status = error.response, error.status_code
     is_json = foreign_answers.media_type(response).endswith("json")
     page = error.body if isinstance(error.body, str) and not is_json else None
-    is_passing = status in (408, 429, 529) or status >= 500
-    if 300 <= status < 400 or status == _LOGIN_STATUS or (page and not is_passing):
+    if foreign_answers.is_foreign(status, page):
         return not_the_provider(response, page or "", asked)
     facts: dict[str, Any] = {"http_status": status}
     if isinstance(error.request_id, str):

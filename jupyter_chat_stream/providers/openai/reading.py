@@ -27,10 +27,9 @@ from ..base import (
     ToolCallChunk,
     ToolInputChunk,
 )
-from ..quoting import as_line
+from ..quoting import as_reason
 from .endpoints import Endpoint
 
-MAX_EXPLANATION_CHARS = 500
 CONTEXT_IS_FULL_WITHIN = 32  # tokens: templates add some that no server counts
 
 _STOP_REASONS = {
@@ -220,10 +219,7 @@ class ChatReading:
         return sum(self._usage.values()) >= self._model.context_tokens - CONTEXT_IS_FULL_WITHIN
 
     def _declined(self) -> Refusal:
-        why = as_line("".join(self._refusal), MAX_EXPLANATION_CHARS)
-        said = f": {why}" if why else "."
-        if why and why[-1] not in ".!?…":
-            said += "."
+        said = as_reason("".join(self._refusal))
         return Refusal(
             f"The model declined to answer{said} Ask in other words, or choose another model.",
             category="content_filter" if self._finish_reason == "content_filter" else "unnamed",
