@@ -39,7 +39,7 @@ class _Lent(Generic[Client]):
 
 
 class SharedClients(Generic[Access, Client]):
-    """Lends the client of an access, and closes the others when their last stream has ended.
+    """Lends the client of one access, and closes older clients when their last stream has ended.
 
     Args:
         make: makes the client of an access.
@@ -60,7 +60,7 @@ class SharedClients(Generic[Access, Client]):
         lent = self._lent.get(access)
         if lent is None:
             made = await self._make(access)
-            # Another stream may have made one meanwhile; then this one is dropped, never used.
+            # Another stream may have made one meanwhile; then this one is dropped unused.
             lent = self._lent.setdefault(access, _Lent(client=made))
         lent.streams += 1
         try:

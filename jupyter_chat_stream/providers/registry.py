@@ -28,7 +28,7 @@ BUILT_IN: Mapping[str, str] = {
     "anthropic": "jupyter_chat_stream.providers.anthropic:create",
     "demo": "jupyter_chat_stream.providers.demo:create",
 }
-REFRESH_PATIENCE_S = 2.1  # what has not answered by then is listed the next time
+REFRESH_PATIENCE_S = 2.1  # a provider that has not answered by then is listed the next time
 
 
 def split_model(model_id: str) -> tuple[str, str]:
@@ -52,7 +52,7 @@ class Registry:
     Args:
         providers: the only providers, for tests; None loads the built-in and installed ones.
         endpoints: the setting ``ChatStream.endpoints``.
-        find_local: whether the usual addresses of local servers are endpoints, too.
+        find_local: whether the usual addresses of local servers are endpoints too.
         allowed: the setting ``ChatStream.allowed_models``; None for all.
 
     Raises:

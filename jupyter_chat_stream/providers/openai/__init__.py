@@ -1,8 +1,8 @@
 """Endpoints that speak OpenAI's Chat Completions, through the official SDK.
 
-One provider for each endpoint, one streamed request for each answer. The SDK is the extra
-``[openai]``; it is imported on first use or by `warm`, in a thread of its own. It never retries
-here; the run does, where everybody sees it. Leaving the iterator closes the connection.
+There is one provider for each endpoint, and one streamed request for each answer. The SDK is the
+extra ``[openai]``; it is imported on first use or by `warm`, in a thread of its own. The SDK never
+retries: the run does, where everybody sees it. Closing the iterator closes the connection.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 ENV_BASE_URL = "OPENAI_BASE_URL"
 INSTALL = "pip install 'jupyter-chat-stream[openai]'"
 CONNECT_TIMEOUT_S = 15.0
-# Far above every stall_timeout_s: the last resort of a provider that is used without a run.
+# Far above every stall_timeout_s: it only helps a caller that is no run and sets no limit itself.
 READ_TIMEOUT_S = 900.0
-# How long a list of models counts as new; the page asks for it whenever somebody opens its picker.
+# How long a list of models stays fresh; the page asks for it whenever a person opens its picker.
 LIST_MAX_AGE_S = 10.0
-# The SDK sends what these say to every address; it is meant for OpenAI's.
+# The SDK would send the values of these variables to every address; they are meant for OpenAI's.
 _ORGANIZATION_HEADERS = ("OpenAI-Organization", "OpenAI-Project")
 _ENV_CUSTOM_HEADERS = "OPENAI_CUSTOM_HEADERS"
 
@@ -46,7 +46,7 @@ class OpenAIProvider:
     """Streams the answers of one endpoint's models.
 
     Args:
-        endpoint: what is asked.
+        endpoint: the address, with its settings.
         environ: read for the key at every request; None for the real one.
         now: the time in seconds since 1970, for ``retry-after`` dates.
     """
@@ -77,10 +77,10 @@ class OpenAIProvider:
     # ------------------------------------------------------------------------ models
 
     def models(self) -> tuple[Model, ...]:
-        """List the models as last asked for; asks no network.
+        """List the models of the last answer; sends no request.
 
         Raises:
-            ProviderError: the endpoint is configured, or answers, and cannot be used; why.
+            ProviderError: the endpoint cannot be used, although it is configured or answers.
         """
         endpoint = self.endpoint
         is_wanted = endpoint.is_configured or (endpoint.needs_key and self._keys.is_there())
@@ -110,7 +110,7 @@ class OpenAIProvider:
         return listed or sizes.describe(self.endpoint, name)
 
     async def look_up(self, name: str) -> Model:
-        """Describe a model, after asking the endpoint for its sizes where they are not known."""
+        """Describe a model; ask the endpoint for its sizes if they are not known."""
         if all(model.name != name for model in self._listed):
             await self.refresh()
         return self.model(name)
@@ -118,7 +118,7 @@ class OpenAIProvider:
     async def refresh(self, *, force: bool = False) -> None:
         """Ask the endpoint for its models, unless that was done a moment ago.
 
-        What is asked goes on when the caller leaves; a second caller waits for the same answer.
+        The request goes on if the caller leaves; a second caller waits for the same answer.
         """
         asking = self._asking
         if asking is None or asking.done():
@@ -130,7 +130,7 @@ class OpenAIProvider:
         await asyncio.shield(asking)
 
     def _may_ask(self) -> bool:
-        """Whether there is anything to gain; a hosted address is asked only if it can be used."""
+        """Return whether asking may help; a hosted address is asked only if it can be used."""
         if self.endpoint.is_local and not self.endpoint.needs_key:
             return True
         return self._keys.is_there() and is_sdk_installed()
@@ -151,19 +151,18 @@ class OpenAIProvider:
             self._listed_at = asyncio.get_running_loop().time()
 
     def is_ready(self) -> bool:
-        """Return whether the SDK is there, and a key if one is needed."""
+        """Return whether the SDK is installed, and a key is there if one is needed."""
         return is_sdk_installed() and self._keys.is_there()
 
     # ----------------------------------------------------------------------- answers
 
     async def warm(self) -> None:
-        """Import the SDK without holding up the event loop, where it will be used."""
+        """Import the SDK without blocking the event loop."""
         is_wanted = self.endpoint.is_configured or self.endpoint.needs_key
         if is_wanted and self.is_ready():
             await in_own_thread(_import_sdk)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
-        """Answer the prompt."""
         if not is_sdk_installed():
             raise _not_installed(self.endpoint)
         asked = Asked(endpoint=self.endpoint, prompt=prompt, key=self._keys.read())
@@ -187,8 +186,8 @@ class OpenAIProvider:
                     await events.close()
             except ProviderError:
                 raise
-            except Exception as error:  # noqa: BLE001  translated, whatever the SDK lets through
-                # Not `from error`: what the SDK raises quotes bodies, and those quote prompts.
+            except Exception as error:  # noqa: BLE001  the SDK lets many libraries' errors through
+                # Not `from error`: errors of the SDK quote bodies, and bodies quote prompts.
                 if client.is_closed():  # by `close`: aiohttp then raises a bare RuntimeError
                     raise failures.from_connection(error, asked, has_begun=has_begun) from None
                 raise self._translate(error, asked, has_begun=has_begun) from None
@@ -229,7 +228,7 @@ class OpenAIProvider:
         return await in_own_thread(lambda: _make_client(self.endpoint, key))
 
     def _headers(self, key: str) -> dict[str, str | openai.Omit]:
-        """Return the endpoint's headers; what the environment means for OpenAI stays here."""
+        """Return the endpoint's headers, without those that the environment sets for OpenAI."""
         from openai import Omit
 
         omitted: list[str] = [] if key else ["Authorization"]

@@ -1,8 +1,8 @@
 """Endpoints: named addresses that speak OpenAI's Chat Completions, as the settings name them.
 
-``ChatStream.endpoints`` adds endpoints and changes those that are there without it: ``openai``, and
-the usual local addresses of Ollama, llama.cpp's server, LM Studio and vLLM. A local one that nobody
-configured is asked on 127.0.0.1 only, and without a key.
+``ChatStream.endpoints`` adds endpoints and changes the built-in ones: ``openai``, and the usual
+local addresses of Ollama, llama.cpp's server, LM Studio and vLLM. A local endpoint without a
+setting is asked on 127.0.0.1 only, and without a key.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ class Endpoint:
     product: str = ""
     """The name of the server's program, for sentences; empty if it is not known."""
     key_env: str | None = None
-    """The environment variable that holds the key; None where no key is sent."""
+    """The environment variable that holds the key; None: no key is sent."""
     key_file: Path | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     models: tuple[str, ...] = ()
-    """The models to offer instead of those that the address lists."""
+    """The models to offer instead of the address's own list."""
     context_tokens: int | None = None
     is_configured: bool = True
-    """False for those that are there without the setting."""
+    """False for the built-in endpoints without a setting."""
 
     @property
     def is_local(self) -> bool:
@@ -66,7 +66,7 @@ class Endpoint:
 
     @property
     def place(self) -> str:
-        """Host and port, as a person knows them: ``localhost:11434``."""
+        """Host and port as people write them: ``localhost:11434``."""
         parts = urlsplit(self.base_url)
         host = "localhost" if self.is_local else parts.hostname or ""
         return host if parts.port is None else f"{host}:{parts.port}"
@@ -112,7 +112,7 @@ def all_endpoints(given: Mapping[str, object], *, find_local: bool) -> tuple[End
 
     Args:
         given: the setting ``ChatStream.endpoints``.
-        find_local: whether the usual local addresses are among them without being configured.
+        find_local: whether the usual local addresses are endpoints without a setting.
 
     Raises:
         InvalidInput: the setting cannot be used.
@@ -162,11 +162,7 @@ def _parse(name: str, given: Any, default: Endpoint | None) -> Endpoint:
 
 
 def parse_base_url(where: str, value: Any) -> str:
-    """Check the address of an endpoint.
-
-    Raises:
-        InvalidInput: it is no such address; `where` names its place.
-    """
+    """Check the address of an endpoint; raises InvalidInput, whose message begins with `where`."""
     try:
         parts = urlsplit(value if isinstance(value, str) else "")
         is_address = parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -1,8 +1,8 @@
 """Every way a request to Chat Completions fails, as a class of the project's tree.
 
 The error's own ``code`` and ``type`` decide before the status, because an error inside a stream
-comes with status 200. What a server says is quoted only for a refused request, where nobody could
-act without it, and only when it quotes neither a key nor the prompt.
+comes with status 200. A server's message is quoted only for a refused request, because then nobody
+could act without it, and only if it quotes neither a key nor the prompt.
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ _NO_MODEL = re.compile(r"(?i)\bmodel\b.*(not found|does not exist|not exist|no s
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What was asked, of whom, and with which secrets: what a sentence needs and must not tell."""
+    """One request: its endpoint and prompt, and the secrets that no error may quote."""
 
     endpoint: Endpoint
     prompt: Prompt
     key: str = field(default="", repr=False)
 
     def quote(self, said: str) -> str:
-        """Return what a server says as a sentence; empty where it quotes a secret."""
+        """Quote a server's message as a sentence; empty if the message quotes a secret."""
         return quote(said, self.prompt, self.key, self.endpoint.headers.values())
 
 
@@ -137,7 +137,7 @@ def _translate(
 
 
 def _read(body: Any) -> tuple[list[str], str]:
-    """Return the codes and the words of an error, in any of the servers' forms."""
+    """Return the codes and the message of an error, in any of the servers' forms."""
     if isinstance(body, Mapping) and isinstance(body.get("error"), (Mapping, str)):
         body = body["error"]
     if isinstance(body, str):
@@ -189,12 +189,12 @@ def from_connection(error: BaseException, asked: Asked, *, has_begun: bool) -> P
     """Translate a failure of the network.
 
     Args:
-        has_begun: whether the answer had begun; then it was cut, else there was no connection.
+        has_begun: whether the answer had begun, so that its stream was cut.
     """
     endpoint = asked.endpoint
     causes = [error, *_causes(error)]
     names = {cls.__name__ for cause in causes for cls in type(cause).__mro__}
-    # The SDK's transport calls a refused connection a timeout, too.
+    # The SDK's transport reports a refused connection as a timeout, too.
     is_refused = bool(names & {"ClientConnectorError", "ConnectError"})
     is_timeout = not is_refused and bool(names & {"TimeoutException", "TimeoutError"})
     reason = type(causes[-1]).__name__
@@ -215,7 +215,7 @@ def from_connection(error: BaseException, asked: Asked, *, has_begun: bool) -> P
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """Return what led to an error, the nearest first: the SDK wraps the transport's errors."""
+    """Return the causes of an error, nearest first: the SDK wraps the transport's errors."""
     found: list[BaseException] = []
     cause = error.__cause__ or error.__context__
     while cause is not None and cause not in found and len(found) < 8:
@@ -225,7 +225,7 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 
 def not_the_provider(response: Any, body: str, asked: Asked) -> NotTheProvider:
-    """Return the error for an answer that is not the API's."""
+    """Return the error for an answer that does not come from the API."""
     what = foreign_answers.describe(response, body, asked.prompt, asked.key)
     return NotTheProvider(
         f"What answers for the endpoint {asked.endpoint.name!r} is no server of Chat Completions: "

@@ -1,4 +1,4 @@
-"""Where the key of an endpoint comes from: its variable, else its file.
+"""The key of an endpoint: from its variable, else from its file.
 
 An endpoint whose settings name neither gets no key, not even that of OpenAI.
 """
@@ -14,7 +14,7 @@ from .endpoints import Endpoint
 
 
 class EndpointKey(KeySource):
-    """Finds an endpoint's key, each time anew.
+    """Finds an endpoint's key, again at each request.
 
     Args:
         endpoint: names the variable and the file.
@@ -31,11 +31,11 @@ class EndpointKey(KeySource):
         return self._endpoint.key_file or default_key_file(self._endpoint.name)
 
     def read(self) -> str:
-        """Return the key; empty where the endpoint takes none.
+        """Return the key; empty if the endpoint takes none.
 
         Raises:
-            MissingKey: there is none, or its file is open to others.
-            BadKey: what is there cannot be a key.
+            MissingKey: there is no key, or other users can read its file.
+            BadKey: the text found cannot be a key.
         """
         return super().read() if self._endpoint.needs_key else ""
 

@@ -1,8 +1,8 @@
-"""Asks an address which models it has, and how much they can read.
+"""Asks an address for its models and their sizes.
 
-Every server answers ``GET /v1/models``; Ollama, llama.cpp and LM Studio tell the sizes elsewhere.
-One round is bounded in time, bytes and models. It follows no redirection, and a local address is
-never asked through a proxy.
+Every server answers ``GET /v1/models``; Ollama, llama.cpp and LM Studio tell the sizes at other
+addresses. One round is bounded in time, bytes and models. It follows no redirection, and asks a
+local address without a proxy.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Lister:
     details: dict[tuple[str, object], Any] = field(default_factory=dict)
 
     async def ask(self, key: str) -> tuple[Model, ...]:
-        """Return the models that the address lists, those that answer in a chat.
+        """Return the models of the address that answer in a chat.
 
         Raises:
-            ProviderError: it does not answer, or what answers is no list of models.
+            ProviderError: the address does not answer, or its answer is no list of models.
         """
         import aiohttp
 
@@ -58,7 +58,7 @@ class Lister:
         return tuple(sizes.describe(self.endpoint, e["id"], e) for e in chosen[:MAX_MODELS])
 
     async def _with_details(self, http: aiohttp.ClientSession, entries: list[Entry]) -> list[Entry]:
-        """Add the sizes that the server tells at an address of its own."""
+        """Add the sizes that the server tells at another address."""
         owner = str(entries[0].get("owned_by", "")) if entries else ""
         root = self.endpoint.base_url.removesuffix("/v1")
         if owner == "library":  # Ollama
@@ -101,7 +101,7 @@ class Lister:
         return [entry for entry in shown if entry is not None]
 
     async def _try(self, http: aiohttp.ClientSession, url: str, body: Any = None) -> Any:
-        """Ask for details; None where the server has none: the models are listed without."""
+        """Ask for details; None if the server has none: the models are listed without them."""
         import aiohttp
 
         try:
@@ -145,7 +145,7 @@ class Lister:
 
 
 def unreachable(endpoint: Endpoint, reason: str) -> ProviderDown:
-    """Return the error for an address where nothing listens."""
+    """Return the error for an address that no server listens on."""
     if endpoint.is_local:
         return ProviderDown(
             f"{endpoint.title} is not running on {endpoint.place}. Start it, or choose a model of "

@@ -4,9 +4,9 @@
 
     {delta: content | reasoning | tool_calls | refusal} … ─► {finish_reason} ─► {usage} ─► [DONE]
 
-The SDK raises nothing when a stream is cut, so this module decides whether it was whole: it was, if
-a finish reason came. The usage and ``[DONE]`` may be missing. Unknown fields are ignored, and a
-field of another type than the API's counts as missing.
+This module decides whether a stream was whole, because the SDK raises nothing when one is cut. It
+was whole if a finish reason came. The usage and ``[DONE]`` may be missing. Unknown fields are
+ignored, and a field with a wrong type counts as missing.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Call:
     pieces: list[str] = field(default_factory=list)
 
     def input(self) -> dict[str, object] | None:
-        """Return the whole input; None where it is not whole."""
+        """Return the complete input; None if it is incomplete."""
         text = "".join(self.pieces)
         try:
             value = json.loads(text) if text.strip() else {}
@@ -67,9 +67,9 @@ class ChatReading:
     """The state of reading one answer.
 
     Args:
-        prompt: for the names and the length that was asked for, and the partial text.
-        endpoint: for the sentences.
-        model: for the size of its context.
+        prompt: names the model and the requested length, and holds the partial text.
+        endpoint: its name and address, for the messages of errors.
+        model: the size of its context.
     """
 
     def __init__(self, prompt: Prompt, endpoint: Endpoint, model: Model) -> None:
@@ -79,13 +79,13 @@ class ChatReading:
         self._refusal: list[str] = []
         self._usage: dict[str, int] = {}
         self._calls: dict[int, _Call] = {}
-        # The server got the partial text without the blanks at its end, so a model that goes on
-        # properly writes them again; those that are there already are dropped.
+        # The server got the partial text without the blanks at its end. A model that continues
+        # exactly writes them again, so blanks that the answer has already are dropped.
         kept = prompt.partial.rstrip()
         self._blanks_again = prompt.partial[len(kept) :] if kept else ""
 
     def feed(self, chunk: Any) -> list[Chunk]:
-        """Take the next chunk in; return what it brings."""
+        """Take the next chunk; return the chunks that it brings."""
         self._count(getattr(chunk, "usage", None))
         brought: list[Chunk] = []
         for choice in _list(getattr(chunk, "choices", None)):
@@ -101,11 +101,11 @@ class ChatReading:
         return brought
 
     def finish(self) -> list[Chunk]:
-        """Return what the end of the stream brings.
+        """Return the chunks that the end of the stream brings.
 
         Raises:
-            StreamCut: the server had not said that the answer was done.
-            NotTheProvider: there was no chunk at all.
+            StreamCut: no finish reason came.
+            NotTheProvider: no chunk came.
             Refusal: the model, or a filter, declined to answer.
         """
         reason = self._finish_reason
@@ -130,7 +130,7 @@ class ChatReading:
 
     def _delta(self, delta: Any) -> list[Chunk]:
         brought: list[Chunk] = []
-        # Servers that changed the name send both for a while, with the same text.
+        # Servers that renamed the field send both for a while, with the same text.
         reasoning = _text(getattr(delta, "reasoning_content", None)) or _text(
             getattr(delta, "reasoning", None)
         )
@@ -194,7 +194,7 @@ class ChatReading:
         return whole
 
     def _count(self, usage: Any) -> None:
-        """Take the usage in: the last one counts, where a server sends it more than once."""
+        """Take the usage; if a server sends it more than once, the last one counts."""
         read, written = (
             getattr(usage, "prompt_tokens", None),
             getattr(usage, "completion_tokens", None),
@@ -212,7 +212,7 @@ class ChatReading:
         }
 
     def _is_context_full(self) -> bool:
-        """Whether the context ended the answer, and not the length that was asked for."""
+        """Return whether the context ended the answer, and not the requested length."""
         written = self._usage.get("output_tokens", 0)
         if not self._usage or written >= (self._prompt.max_tokens or 0):
             return False

@@ -11,7 +11,7 @@ from ..base import Prompt
 from ..continuation import continuation
 from .endpoints import Endpoint
 
-Arguments = dict[str, Any]  # of which the SDK has types, but not for names that are looked up
+Arguments = dict[str, Any]  # the SDK has types for them, but not for names that are looked up
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 MAX_STOPS = 4  # OpenAI's limit
 # The parameters of a message, and their names in the API.
@@ -28,7 +28,7 @@ PARAMS: Mapping[str, str] = {
 
 
 def build(prompt: Prompt, endpoint: Endpoint) -> Arguments:
-    """Return the arguments of ``chat.completions.create`` for a prompt, but for ``stream``.
+    """Return the arguments of ``chat.completions.create`` for a prompt, without ``stream``.
 
     Raises:
         BadRequest: the prompt holds something that no server takes.
@@ -39,7 +39,7 @@ def build(prompt: Prompt, endpoint: Endpoint) -> Arguments:
         "stream_options": {"include_usage": True},
     }
     if prompt.max_tokens is not None:
-        # OpenAI's reasoning models refuse the old name, many other servers do not know the new one.
+        # OpenAI's reasoning models refuse the old name; many other servers do not know the new one.
         name = "max_completion_tokens" if endpoint.is_openai else "max_tokens"
         arguments[name] = prompt.max_tokens
     if prompt.tools:

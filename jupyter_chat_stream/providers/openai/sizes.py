@@ -1,8 +1,8 @@
-"""What the servers' own lists tell of a model: its context, its longest answer, its abilities.
+"""The facts of a model in the servers' own lists: its context, its longest answer, its abilities.
 
-Each server has words of its own for them; nothing here asks a network. A server that does not tell
-gets sizes that are small on purpose: a local server cuts the beginning of a prompt that is too
-long without telling anybody, and a hosted one refuses it.
+Each server has its own words for them; this module sends no request. If a server does not tell the
+sizes, small ones are assumed on purpose: a local server silently cuts the beginning of a prompt
+that is too long, and a hosted one refuses the prompt.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .endpoints import Endpoint
 
 Entry = Mapping[str, Any]  # a model of a server's list, whose ``id`` is its name
 MAX_DEFAULT_OUTPUT_TOKENS = 32_000
-# Ollama's and LM Studio's context for a model that says nothing else, whatever it was trained for.
+# Ollama's and LM Studio's context for a model without a setting of its own.
 LOCAL_DEFAULT_CONTEXT_TOKENS = 4_096
 
 # vLLM; OpenRouter and Together; Groq; Mistral.
@@ -42,7 +42,7 @@ _ABILITIES = {"tools": "tools", "thinking": "reasoning", "vision": "images"}  # 
 
 
 def whole(value: object) -> int | None:
-    """Return a number of tokens, None for anything else."""
+    """Return a number of tokens; None for any other value."""
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         return None
     return value
@@ -56,7 +56,7 @@ def is_chat_model(endpoint: Endpoint, name: str) -> bool:
 
 
 def describe(endpoint: Endpoint, name: str, entry: Entry | None = None) -> Model:
-    """Describe a model by what the server tells of it; None: it does not list the model."""
+    """Describe a model by its entry in the server's list; None: it is not listed."""
     told = entry or {}
     context, most = _told(told, _CONTEXT), _told(told, _OUTPUT)
     if endpoint.is_openai and context is None:
@@ -93,7 +93,7 @@ def _openai_sizes(name: str) -> tuple[int, int]:
 
 
 def from_llamacpp(entry: Entry, props: object) -> Entry:
-    """Add the context for which llama.cpp's server was started, by its ``/props``."""
+    """Add the context with which llama.cpp's server was started, from its ``/props``."""
     settings = _mapping(_mapping(props).get("default_generation_settings"))
     trained = whole(_mapping(entry.get("meta")).get("n_ctx_train"))
     fallback = min(trained or CONSERVATIVE_CONTEXT_TOKENS, CONSERVATIVE_CONTEXT_TOKENS)
@@ -103,7 +103,7 @@ def from_llamacpp(entry: Entry, props: object) -> Entry:
 
 
 def from_lmstudio(entry: Entry, details: Entry) -> Entry | None:
-    """Add what LM Studio's own list tells; None for a model that is no language model."""
+    """Add the facts of LM Studio's own list; None if the model is not a language model."""
     if details.get("type") == "embeddings":
         return None
     most = whole(details.get("max_context_length")) or LOCAL_DEFAULT_CONTEXT_TOKENS
@@ -118,10 +118,10 @@ def from_lmstudio(entry: Entry, details: Entry) -> Entry | None:
 
 
 def from_ollama(entry: Entry, shown: object, loaded_context: object) -> Entry | None:
-    """Add what Ollama's ``/api/show`` and ``/api/ps`` tell; None for a model that only embeds.
+    """Add the facts of Ollama's ``/api/show`` and ``/api/ps``; None if the model only embeds.
 
-    The context is that of the loaded model, else its ``num_ctx``, else Ollama's default: what the
-    model was trained for says only what it could have.
+    The context is that of the loaded model, else its ``num_ctx``, else Ollama's default: the
+    context of the model's training is only an upper bound.
     """
     shown = _mapping(shown)
     abilities = shown.get("capabilities")
