@@ -85,19 +85,17 @@ class Execution:
     async def run(self) -> None:
         """Work until the run has ended, waits, or was fenced."""
         try:
-            while await self._attempt():
-                pass
+            try:
+                while await self._attempt():
+                    pass
+            except DamagedRow as damage:
+                claims, run = self._services.store.claims, self._claimed.run
+                await claims.fail_damaged(run, self.attempt, damage)
         except StaleAttempt:
             log.info(Line("run.fenced", run=self._claimed.run.id, attempt=self.attempt))
-        except DamagedRow as error:
-            await self._fail_damaged(error)
         except StoreError as error:  # nothing can be written now: a sweep claims the run again
             facts = {"run": self._claimed.run.id, "attempt": self.attempt}
             log.warning(Line("run.left", code=error.code, **facts))
-
-    async def _fail_damaged(self, damage: DamagedRow) -> None:
-        run, attempt = self._claimed.run, self.attempt + 1
-        await self._services.store.claims.fail_damaged(run, attempt, damage)
 
     async def _attempt(self) -> bool:
         """Make one attempt; True if another follows at once."""

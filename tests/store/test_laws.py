@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.shared.errors import Conflict, RunNotEnded, StaleAttempt
+from jupyter_chat_stream.shared.errors import Conflict, DamagedRow, RunNotEnded, StaleAttempt
 from jupyter_chat_stream.shared.events import (
     Delta,
     Failed,
@@ -20,7 +20,13 @@ from jupyter_chat_stream.shared.events import (
     canonical,
 )
 from jupyter_chat_stream.store.chat import runs, threads
-from jupyter_chat_stream.store.chat.claims import Claimed, claim, put_off, retry_attempt
+from jupyter_chat_stream.store.chat.claims import (
+    Claimed,
+    claim,
+    fail_damaged,
+    put_off,
+    retry_attempt,
+)
 from jupyter_chat_stream.store.chat.due import find_due, next_wake
 from jupyter_chat_stream.store.chat.runs import list_runs, open_runs
 from jupyter_chat_stream.store.log.reading import read_snapshot
@@ -307,6 +313,32 @@ def test_a_retry_of_a_stale_attempt_is_refused(harness: StoreHarness) -> None:
     with pytest.raises(StaleAttempt):
         harness.do(lambda tx: put_off(tx, zombie, 5, "x", release=True))
     assert harness.scalar("SELECT owner FROM run WHERE id = :id", id=taken.run.id) == "01b"
+
+
+@pytest.mark.parametrize("comes_first", ["a cancellation", "a takeover"])
+def test_a_stale_attempt_that_meets_a_damaged_row_ends_nothing(
+    harness: StoreHarness, comes_first: str
+) -> None:
+    """L4, L5"""
+    zombie = harness.claimed(owner="01dead")
+    if comes_first == "a cancellation":
+        harness.do(lambda tx: runs.cancel(tx, zombie.run))
+    else:
+        assert harness.claim(zombie.run, "01b") is not None
+    status = harness.scalar("SELECT status FROM run")
+    damage = DamagedRow(zombie.run.thread.id, "message", "1", "no JSON")
+    with pytest.raises(StaleAttempt):
+        harness.do(lambda tx: fail_damaged(tx, zombie.run, zombie.attempt, damage))
+    assert harness.scalar("SELECT status FROM run") == status
+    assert harness.damage() == []
+
+
+def test_an_attempt_that_meets_a_damaged_row_ends_its_run(harness: StoreHarness) -> None:
+    claimed = harness.claimed()
+    damage = DamagedRow(claimed.run.thread.id, "message", "1", "no JSON")
+    harness.do(lambda tx: fail_damaged(tx, claimed.run, claimed.attempt, damage))
+    assert harness.scalar("SELECT status FROM run") == "failed"
+    assert harness.damage() == []
 
 
 def test_of_many_who_claim_at_once_one_gets_it(harness: StoreHarness) -> None:

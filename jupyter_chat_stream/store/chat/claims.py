@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from ...shared.errors import DamagedRow
-from ...shared.events import ENDS, Failed, MessageWritten, StatusChanged, iso
+from ...shared.events import ENDS, Failed, Finalized, MessageWritten, StatusChanged, iso
 from ...shared.fold import written
 from ...shared.logs import Line
 from ...shared.records import OnCrash, Params, Phase, Status
@@ -124,7 +124,7 @@ def claim(
         )
         return claimed if _begin(tx, claimed, state, holder, max_crashes) else None
     except DamagedRow as damage:  # no attempt could execute the run: it fails and tells why
-        fail_damaged(tx, due.run, due.attempt + 1, damage)
+        end_run(tx, due.run, "failed", due.attempt + 1, (_tell(damage, due.run),))
         return None
 
 
@@ -159,10 +159,19 @@ def put_off(
 
 
 def fail_damaged(tx: Transaction, run: RunRef, attempt: int, damage: DamagedRow) -> None:
-    """End a run that cannot be executed because a row is damaged."""
+    """End a run that this attempt cannot execute because a row is damaged.
+
+    Raises:
+        StaleAttempt: another attempt or an end came first.
+    """
+    tx.guard((run,))
+    tx.append_attempt(run, attempt, (_tell(damage, run), Finalized(status="failed")))
+
+
+def _tell(damage: DamagedRow, run: RunRef) -> Failed:
+    """Log the damage; return the event that tells why the run failed."""
     log.error(Line("row.damaged", run=run.id, thread=run.thread.id))
-    why = Failed(code=damage.code, message=damage.message, retryable=False)
-    end_run(tx, run, "failed", attempt, (why,))
+    return Failed(code=damage.code, message=damage.message, retryable=False)
 
 
 # ---------------------------------------------------------------- whether a run can be claimed
