@@ -112,7 +112,7 @@ class Link:
         if self.pid != os.getpid() or not self._thread.is_alive():
             return
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop)
-        self._thread.join(2)
+        self._thread.join(3 * END_WITHIN_S)  # one more than `_stop` takes
 
     async def _stop(self) -> None:
         # First, because tornado closes a socket in tasks of its own on this loop.
