@@ -276,7 +276,8 @@ class _Copy:
 
 
 def _is_fence(found: re.Match[str]) -> bool:
-    return len(found[1]) <= MAX_FRONT and not (found[2][0] == "`" and "`" in found[3])
+    is_near = len(found[1]) <= MAX_FRONT and shallow(found[0]) == found[0]
+    return is_near and not (found[2][0] == "`" and "`" in found[3])
 
 
 def _closes(line: str, marks: str) -> bool:

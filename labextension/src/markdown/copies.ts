@@ -346,7 +346,8 @@ class Copy {
 
 function isFence(found: RegExpExecArray): boolean {
   const [, front = '', marks = '', info = ''] = found;
-  return front.length <= MAX_FRONT && !(marks.startsWith('`') && info.includes('`'));
+  const isNear = front.length <= MAX_FRONT && shallow(found[0]) === found[0];
+  return isNear && !(marks.startsWith('`') && info.includes('`'));
 }
 
 function closes(line: string, marks: string): boolean {
