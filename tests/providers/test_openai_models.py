@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -333,6 +334,28 @@ async def test_a_local_server_is_never_asked_through_a_proxy(
             assert [model.name for model in lab.models()] == ["tiny"]
             assert text_of(await collect(lab, make_prompt())) == reply_to("hello")
         assert not proxy.connection_count
+
+
+@pytest.mark.parametrize("key_env", [None, "LAB_KEY"])
+async def test_a_list_is_asked_for_through_the_proxy_without_a_password_of_netrc(
+    key_env: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiohttp sends such a password to any host, and refuses to send it beside a key."""
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("default login me password hunter2\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    url = "http://models.example/v1/models"
+    with FakeOpenAI(pages={url: {"data": [{"id": "m"}]}}) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        lab = make_provider("http://models.example/v1", key_env=key_env, headers={})
+        await lab.refresh()
+        assert [model.name for model in lab.models()] == ["m"]
+        assert proxy.asked == [("GET", url, key_env is not None)]
+        await lab.close()
 
 
 async def test_a_hosted_endpoint_without_its_key_is_not_asked(usual: Any) -> None:

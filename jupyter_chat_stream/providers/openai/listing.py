@@ -12,6 +12,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from ...shared.errors import BadKey, NotTheProvider, ProviderDown, ProviderError
 from ..base import Model
@@ -47,9 +49,7 @@ class Lister:
             headers["Authorization"] = f"Bearer {key}"
         timeout = aiohttp.ClientTimeout(total=LIST_TIMEOUT_S)
         try:
-            async with aiohttp.ClientSession(
-                headers=headers, timeout=timeout, trust_env=not self.endpoint.is_local
-            ) as http:
+            async with aiohttp.ClientSession(headers=headers, timeout=timeout) as http:
                 entries = _entries(await self._get(http, f"{self.endpoint.base_url}/models"))
                 entries = await self._with_details(http, entries)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
@@ -111,7 +111,9 @@ class Lister:
 
     async def _get(self, http: aiohttp.ClientSession, url: str, body: Any = None) -> Any:
         method = "GET" if body is None else "POST"
-        async with http.request(method, url, json=body, allow_redirects=False) as response:
+        async with http.request(
+            method, url, json=body, allow_redirects=False, proxy=self._proxy()
+        ) as response:
             if response.status in (401, 403):
                 raise BadKey(
                     f"{self.endpoint.title} refuses the key of this server (status "
@@ -134,6 +136,16 @@ class Lister:
                 return json.loads(content)
             except (ValueError, RecursionError):
                 raise _no_list(self.endpoint, response.status) from None
+
+    def _proxy(self) -> str | None:
+        """Return the proxy that the environment names for the endpoint; None for a local one.
+
+        aiohttp's ``trust_env`` would name the proxy too, but it also sends passwords of ``.netrc``.
+        """
+        parts = urlsplit(self.endpoint.base_url)
+        if self.endpoint.is_local or proxy_bypass(parts.hostname or ""):
+            return None
+        return getproxies().get(parts.scheme)
 
     def _unreachable(self, error: BaseException) -> ProviderDown:
         if isinstance(error, asyncio.TimeoutError):
