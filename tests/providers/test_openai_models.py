@@ -18,7 +18,7 @@ from jupyter_chat_stream.providers.openai import OpenAIProvider
 from jupyter_chat_stream.providers.openai.endpoints import USUAL_LOCAL, all_endpoints
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.shared.config import ChatStream
-from jupyter_chat_stream.shared.errors import InvalidInput, NoSuchModel
+from jupyter_chat_stream.shared.errors import InvalidInput, NoSuchModel, ProviderDown
 from jupyter_chat_stream.testing import Answer, FakeOpenAI, reply_to
 from tests.providers.chat import KEY, collect, make_prompt, make_provider
 from tests.providers.claude import text_of
@@ -282,6 +282,37 @@ async def test_the_sizes_of_a_model_are_asked_for_before_its_first_prompt() -> N
     assert (provider.name, model.context_tokens) == ("lab", 1234)
 
 
+async def test_a_failed_request_for_the_list_forgets_no_size() -> None:
+    """Else the next prompt would be cut to a guessed context."""
+    with FakeOpenAI(models=[{"id": "m", "max_model_len": 131_072}]) as server:
+        async with provider_of(server) as lab:
+            await lab.look_up("m")
+            server.list_answer = Answer(fault="drop")
+            await lab.refresh(force=True)
+            with pytest.raises(ProviderDown):
+                lab.models()
+            assert (await lab.look_up("m")).context_tokens == 131_072
+            assert lab.model("m").context_tokens == 131_072
+
+
+async def test_a_size_is_not_guessed_while_the_server_does_not_answer() -> None:
+    with FakeOpenAI(models=[{"id": "m", "max_model_len": 131_072}]) as server:
+        server.list_answer = Answer(status=503, body={"error": "loading"})
+        async with provider_of(server) as lab, provider_of(server, context_tokens=8_000) as told:
+            with pytest.raises(ProviderDown) as caught:
+                await lab.look_up("m")
+            assert caught.value.retryable
+            assert (await told.look_up("m")).context_tokens == 8_000
+            server.list_answer = None
+            assert (await lab.look_up("m")).context_tokens == 131_072, "the next try asks anew"
+
+
+async def test_a_size_is_guessed_if_the_server_tells_none() -> None:
+    with FakeOpenAI(list_answer=Answer(status=404, body="no")) as server:
+        async with provider_of(server) as lab:
+            assert (await lab.look_up("m")).context_tokens == 32_000
+
+
 # ----------------------------------------------------------------------------- discovery
 
 
@@ -310,6 +341,18 @@ async def test_a_local_server_stands_in_the_list_without_any_setting(usual: Any)
     assert [model["id"] for model in found] == ["ollama/llama3:8b", "ollama/hf.co/a/b:Q4"]
     assert all(model["ready"] and model["error"] is None for model in found)
     assert not any(has_key for _, _, has_key in server.asked)
+
+
+async def test_a_local_server_that_has_stopped_leaves_the_list(usual: Any) -> None:
+    with FakeOpenAI() as server:
+        usual(ollama=server.base_url)
+        registry = Registry(find_local=True)
+        await registry.refresh()
+        assert "ollama" in {model["provider"] for model in registry.models()}
+        server.list_answer = Answer(fault="drop")
+        await registry.refresh(force=True)
+        assert "ollama" not in {model["provider"] for model in registry.models()}
+        await registry.close()
 
 
 async def test_what_is_no_model_server_at_a_usual_address_is_not_mentioned(usual: Any) -> None:

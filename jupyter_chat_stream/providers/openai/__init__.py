@@ -84,7 +84,7 @@ class OpenAIProvider:
         """
         endpoint = self.endpoint
         is_wanted = endpoint.is_configured or (endpoint.needs_key and self._keys.is_there())
-        if not is_wanted and not self._listed:
+        if not is_wanted and (self._problem is not None or not self._listed):
             return ()
         if not is_sdk_installed():
             raise _not_installed(endpoint)
@@ -110,10 +110,31 @@ class OpenAIProvider:
         return listed or sizes.describe(self.endpoint, name)
 
     async def look_up(self, name: str) -> Model:
-        """Describe a model; ask the endpoint for its sizes if they are not known."""
-        if all(model.name != name for model in self._listed):
-            await self.refresh()
-        return self.model(name)
+        """Describe a model; ask the endpoint for its sizes if they are not known.
+
+        Raises:
+            NoSuchModel: no model can have that name.
+            ProviderDown: the endpoint does not answer; a guessed size could drop turns.
+        """
+        described = self.model(name)
+        if self._is_listed(name):
+            return described
+        problem = self._problem
+        # A run that tries again needs a new answer, not the failure of a moment ago.
+        await self.refresh(force=problem is not None and problem.retryable)
+        problem = self._problem
+        if self._is_listed(name) or self._is_size_set() or problem is None:
+            return self.model(name)
+        if problem.retryable:
+            raise problem
+        return described
+
+    def _is_listed(self, name: str) -> bool:
+        return any(model.name == name for model in self._listed)
+
+    def _is_size_set(self) -> bool:
+        """Return whether a setting or our table tells the size of every model."""
+        return self.endpoint.context_tokens is not None or self.endpoint.is_openai
 
     async def refresh(self, *, force: bool = False) -> None:
         """Ask the endpoint for its models, unless that was done a moment ago.
@@ -140,13 +161,12 @@ class OpenAIProvider:
             await in_own_thread(_import_http)
             self._listed, self._problem = await self._lister.ask(self._keys.read()), None
         except ProviderError as problem:
-            self._problem, self._listed = problem, ()
+            self._problem = problem  # the sizes of the last list stay known
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             self._problem = NotTheProvider(
                 f"What {self.endpoint.title} at {self.endpoint.place} lists are no models "
                 f"({type(error).__name__})."
             )
-            self._listed = ()
         finally:
             self._listed_at = asyncio.get_running_loop().time()
 
