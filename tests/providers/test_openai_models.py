@@ -20,6 +20,7 @@ from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import InvalidInput, NoSuchModel, ProviderDown
 from jupyter_chat_stream.testing import Answer, FakeOpenAI, reply_to
+from jupyter_chat_stream.testing.http_server import HttpConnection, HttpRequest
 from tests.providers.chat import KEY, collect, make_prompt, make_provider
 from tests.providers.claude import text_of
 
@@ -305,6 +306,42 @@ async def test_a_size_is_not_guessed_while_the_server_does_not_answer() -> None:
             assert (await told.look_up("m")).context_tokens == 8_000
             server.list_answer = None
             assert (await lab.look_up("m")).context_tokens == 131_072, "the next try asks anew"
+
+
+async def test_the_details_of_all_models_are_waited_for_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An Ollama that hangs at one request for each model; the sizes that came in time are kept."""
+    monkeypatch.setattr("jupyter_chat_stream.providers.openai.listing.LIST_TIMEOUT_S", 0.3)
+    names = [f"m{number}" for number in range(30)]
+    hung = set(names[1:])
+
+    async def show(http: HttpRequest, connection: HttpConnection) -> None:
+        name = http.json().get("model")
+        if name in hung:
+            await asyncio.get_running_loop().create_future()
+        await connection.send_json(200, {"parameters": "num_ctx 16384"})
+
+    with FakeOpenAI(models=[{"id": name, "owned_by": "library"} for name in names]) as server:
+        answer = server.answer_other
+
+        async def answer_other(http: HttpRequest, connection: HttpConnection) -> None:
+            await (show if http.path == "/api/show" else answer)(http, connection)
+
+        monkeypatch.setattr(server, "answer_other", answer_other)
+        async with provider_of(server, product="Ollama") as ollama:
+            async with asyncio.timeout(1.0):  # four times LIST_TIMEOUT_S, if each 8 had their own
+                await ollama.refresh()
+            assert len(ollama.models()) == len(names)
+            assert (await ollama.look_up("m0")).context_tokens == 16_384
+            with pytest.raises(ProviderDown, match="did not answer within"):
+                await ollama.look_up("m1")
+            hung.clear()
+            assert (await ollama.look_up("m1")).context_tokens == 16_384
+            hung.update(names)
+            ollama._lister.details.clear()
+            await ollama.refresh(force=True)
+            assert (await ollama.look_up("m1")).context_tokens == 16_384, "as it was told before"
 
 
 async def test_a_size_is_guessed_if_the_server_tells_none() -> None:

@@ -24,7 +24,7 @@ from . import failures, request, sizes
 from .endpoints import Endpoint, is_model_name, parse_base_url
 from .failures import Asked
 from .key import EndpointKey
-from .listing import Lister
+from .listing import Lister, Listing, late
 from .reading import ChatReading
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class OpenAIProvider:
         self._clients: SharedClients[str, openai.AsyncOpenAI] = SharedClients(self._make_client)
         self._lister = Lister(endpoint=endpoint)
         self._listed: tuple[Model, ...] = ()
+        self._unsized: frozenset[str] = frozenset()
         self._problem: ProviderError | None = None
         self._listed_at: float | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -117,20 +118,24 @@ class OpenAIProvider:
             ProviderDown: the endpoint does not answer; a guessed size could drop turns.
         """
         described = self.model(name)
-        if self._is_listed(name):
+        if self._is_sized(name):
             return described
         problem = self._problem
         # A run that tries again needs a new answer, not the failure of a moment ago.
-        await self.refresh(force=problem is not None and problem.retryable)
+        is_late = name in self._unsized or (problem is not None and problem.retryable)
+        await self.refresh(force=is_late and not self._is_size_set())
         problem = self._problem
-        if self._is_listed(name) or self._is_size_set() or problem is None:
+        if problem is None and name in self._unsized:
+            problem = late(self.endpoint)
+        if self._is_sized(name) or self._is_size_set() or problem is None:
             return self.model(name)
         if problem.retryable:
             raise problem
         return described
 
-    def _is_listed(self, name: str) -> bool:
-        return any(model.name == name for model in self._listed)
+    def _is_sized(self, name: str) -> bool:
+        """Return whether the model is in the last list, and its size came in time."""
+        return name not in self._unsized and any(model.name == name for model in self._listed)
 
     def _is_size_set(self) -> bool:
         """Return whether a setting or our table tells the size of every model."""
@@ -159,7 +164,7 @@ class OpenAIProvider:
     async def _ask(self) -> None:
         try:
             await in_own_thread(_import_http)
-            self._listed, self._problem = await self._lister.ask(self._keys.read()), None
+            self._learn(await self._lister.ask(self._keys.read()))
         except ProviderError as problem:
             self._problem = problem  # the sizes of the last list stay known
         except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -169,6 +174,16 @@ class OpenAIProvider:
             )
         finally:
             self._listed_at = asyncio.get_running_loop().time()
+
+    def _learn(self, listing: Listing) -> None:
+        """Take a new list; a size that did not come in time is the one that came before."""
+        known = {model.name: model for model in self._listed if model.name not in self._unsized}
+        self._listed = tuple(
+            known.get(model.name, model) if model.name in listing.unsized else model
+            for model in listing.models
+        )
+        self._unsized = listing.unsized - known.keys()
+        self._problem = None
 
     def is_ready(self) -> bool:
         """Return whether the SDK is installed, and a key is there if one is needed."""

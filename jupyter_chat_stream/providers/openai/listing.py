@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -29,6 +29,25 @@ MAX_LIST_BYTES = 8 * 1024 * 1024
 MAX_AT_ONCE = 8  # requests of one round for the details of models
 
 
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The models of one round."""
+
+    models: tuple[Model, ...]
+    unsized: frozenset[str] = frozenset()
+    """The names of models whose sizes the server did not tell in time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Round:
+    """Requests that all end by the same time, so that the answers until then are kept."""
+
+    http: aiohttp.ClientSession
+    ends_at: float
+    """The time of the event loop at which every request of the round ends."""
+    unsized: set[str] = field(default_factory=set)
+
+
 @dataclass(kw_only=True)
 class Lister:
     """Asks one endpoint, and remembers the details of models that have not changed."""
@@ -36,7 +55,7 @@ class Lister:
     endpoint: Endpoint
     details: dict[tuple[str, object], Any] = field(default_factory=dict)
 
-    async def ask(self, key: str) -> tuple[Model, ...]:
+    async def ask(self, key: str) -> Listing:
         """Return the models of the address that answer in a chat.
 
         Raises:
@@ -47,36 +66,36 @@ class Lister:
         headers = {**self.endpoint.headers}
         if key:
             headers["Authorization"] = f"Bearer {key}"
-        timeout = aiohttp.ClientTimeout(total=LIST_TIMEOUT_S)
+        ends_at = asyncio.get_running_loop().time() + LIST_TIMEOUT_S
         try:
-            async with aiohttp.ClientSession(headers=headers, timeout=timeout) as http:
-                entries = _entries(await self._get(http, f"{self.endpoint.base_url}/models"))
-                entries = await self._with_details(http, entries)
+            async with aiohttp.ClientSession(headers=headers) as http:
+                this = _Round(http=http, ends_at=ends_at)
+                entries = _entries(await self._get(this, f"{self.endpoint.base_url}/models"))
+                entries = await self._with_details(this, entries)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise self._unreachable(error) from None
         chosen = [e for e in entries if sizes.is_chat_model(self.endpoint, e["id"])]
-        return tuple(sizes.describe(self.endpoint, e["id"], e) for e in chosen[:MAX_MODELS])
+        models = tuple(sizes.describe(self.endpoint, e["id"], e) for e in chosen[:MAX_MODELS])
+        return Listing(models=models, unsized=frozenset(this.unsized))
 
-    async def _with_details(self, http: aiohttp.ClientSession, entries: list[Entry]) -> list[Entry]:
+    async def _with_details(self, this: _Round, entries: list[Entry]) -> list[Entry]:
         """Add the sizes that the server tells at another address."""
         owner = str(entries[0].get("owned_by", "")) if entries else ""
         root = self.endpoint.base_url.removesuffix("/v1")
         if owner == "library":  # Ollama
-            return await self._from_ollama(http, root, entries)
+            return await self._from_ollama(this, root, entries)
         if owner == "llamacpp":
-            props = await self._try(http, f"{root}/props")
+            props = await self._try(this, f"{root}/props", of=entries)
             return [sizes.from_llamacpp(entry, props) for entry in entries]
         if owner == "organization_owner":  # LM Studio
-            listed = await self._try(http, f"{root}/api/v0/models")
+            listed = await self._try(this, f"{root}/api/v0/models", of=entries)
             details = {entry["id"]: entry for entry in _entries(listed, is_needed=False)}
             found = [sizes.from_lmstudio(e, details.get(e["id"], {})) for e in entries]
             return [entry for entry in found if entry is not None]
         return entries
 
-    async def _from_ollama(
-        self, http: aiohttp.ClientSession, root: str, entries: list[Entry]
-    ) -> list[Entry]:
-        running = await self._try(http, f"{root}/api/ps")
+    async def _from_ollama(self, this: _Round, root: str, entries: list[Entry]) -> list[Entry]:
+        running = await self._try(this, f"{root}/api/ps", of=entries)
         loaded = running.get("models") if isinstance(running, Mapping) else None
         contexts = {
             one.get("name"): one.get("context_length")
@@ -88,8 +107,9 @@ class Lister:
         async def show(entry: Entry) -> Entry | None:
             which = (entry["id"], entry.get("created"))
             if which not in self.details:
+                body = {"model": entry["id"]}
                 async with at_once:
-                    shown = await self._try(http, f"{root}/api/show", {"model": entry["id"]})
+                    shown = await self._try(this, f"{root}/api/show", body, of=[entry])
                 if shown is None:
                     return entry
                 self.details[which] = shown
@@ -100,20 +120,28 @@ class Lister:
         self.details = {which: one for which, one in self.details.items() if which in kept}
         return [entry for entry in shown if entry is not None]
 
-    async def _try(self, http: aiohttp.ClientSession, url: str, body: Any = None) -> Any:
-        """Ask for details; None if the server has none: the models are listed without them."""
+    async def _try(self, this: _Round, url: str, body: Any = None, *, of: Iterable[Entry]) -> Any:
+        """Ask for the details of models; None if the server tells none, or does not answer."""
         import aiohttp
 
         try:
-            return await self._get(http, url, body)
-        except (TimeoutError, ProviderError, aiohttp.ClientError, OSError):
+            return await self._get(this, url, body)
+        except ProviderError:
+            return None
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            this.unsized.update(entry["id"] for entry in of)
             return None
 
-    async def _get(self, http: aiohttp.ClientSession, url: str, body: Any = None) -> Any:
+    async def _get(self, this: _Round, url: str, body: Any = None) -> Any:
+        if asyncio.get_running_loop().time() >= this.ends_at:
+            raise TimeoutError
         method = "GET" if body is None else "POST"
-        async with http.request(
-            method, url, json=body, allow_redirects=False, proxy=self._proxy()
-        ) as response:
+        async with (
+            asyncio.timeout_at(this.ends_at),
+            this.http.request(
+                method, url, json=body, allow_redirects=False, proxy=self._proxy()
+            ) as response,
+        ):
             if response.status in (401, 403):
                 raise BadKey(
                     f"{self.endpoint.title} refuses the key of this server (status "
@@ -149,11 +177,15 @@ class Lister:
 
     def _unreachable(self, error: BaseException) -> ProviderDown:
         if isinstance(error, asyncio.TimeoutError):
-            return ProviderDown(
-                f"{self.endpoint.title} at {self.endpoint.place} did not answer within "
-                f"{LIST_TIMEOUT_S:g} s."
-            )
+            return late(self.endpoint)
         return unreachable(self.endpoint, type(error).__name__)
+
+
+def late(endpoint: Endpoint) -> ProviderDown:
+    """Return the error for an address that did not tell its models, or their sizes, in time."""
+    return ProviderDown(
+        f"{endpoint.title} at {endpoint.place} did not answer within {LIST_TIMEOUT_S:g} s."
+    )
 
 
 def unreachable(endpoint: Endpoint, reason: str) -> ProviderDown:
