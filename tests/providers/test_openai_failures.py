@@ -75,6 +75,7 @@ HTTP_FAILURES: list[tuple[int, Any, type[errors.ProviderError]]] = [
     (400, of_openai("unsupported_parameter", "Unsupported parameter: 'top_p'"), errors.BadRequest),
     (400, {"error": '"x" does not support tools'}, errors.BadRequest),
     (400, of_openai("content_filter", "The response was filtered"), errors.Refusal),
+    (400, {"message": "bad", "code": "²²²"}, errors.BadRequest),
     (402, {"error": {"code": 402, "message": "Insufficient credits"}}, errors.BadRequest),
     (422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"]}]}, errors.BadRequest),
     (429, of_openai("rate_limit_exceeded", "slow down", "requests"), errors.RateLimited),

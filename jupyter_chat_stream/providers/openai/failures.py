@@ -119,7 +119,7 @@ def _translate(
             f"with /v1.{asked.quote(said)}",
             **facts,
         )
-    number = next((int(code) for code in codes if code.isdigit() and len(code) == 3), 0)
+    number = next((int(code) for code in codes if code.isdecimal() and len(code) == 3), 0)
     kind = next((_kind(code, said, status or number) for code in codes if code in _CODES), None)
     kind = kind or _kind("", said, number if status < 300 else status)
     if kind in _PASSING:
