@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from .base import Prompt
 from .continuation import CONTINUE_MARK
@@ -11,6 +11,8 @@ from .continuation import CONTINUE_MARK
 MAX_QUOTE_CHARS = 300
 MAX_EXPLANATION_CHARS = 500
 _WINDOW_CHARS = 16  # compared at once; the windows overlap by half
+# A server may cut a key short or mask its end: this many characters in a row are a part of it.
+_KEY_WINDOW_CHARS = 8
 
 
 def as_line(text: str, most: int) -> str:
@@ -32,23 +34,33 @@ def as_reason(text: str) -> str:
     return f": {why}" if why[-1] in ".!?…" else f": {why}."
 
 
-def quote(message: str, prompt: Prompt, key: str, secrets: Iterable[str] = ()) -> str:
+def quote(message: str, prompt: Prompt, key: str, secrets: Collection[str] = ()) -> str:
     """Return a server's message as a sentence; empty if it quotes a secret or the prompt.
 
     Args:
-        secrets: texts besides the key that nobody may read; empty ones do not count.
+        secrets: texts besides the key that nobody may read, nor 16 characters of them in a row;
+            empty ones do not count.
     """
     line = " ".join(message.split())[:MAX_QUOTE_CHARS]
     if not line or any(secret and secret in message for secret in (key, *secrets)):
+        return ""
+    if any(_holds_part(line, secret, _WINDOW_CHARS) for secret in secrets):
         return ""
     return f" It says: {line}" if may_quote(line, prompt, key) else ""
 
 
 def may_quote(line: str, prompt: Prompt, key: str) -> bool:
-    """Whether a line quotes neither the key nor the prompt."""
-    if (key and key in line) or CONTINUE_MARK[:_WINDOW_CHARS] in line:
+    """Whether a line quotes neither a part of the key nor the prompt."""
+    if (key and key in line) or _holds_part(line, key, _KEY_WINDOW_CHARS):
+        return False
+    if CONTINUE_MARK[:_WINDOW_CHARS] in line:
         return False
     return not any(_shares_text(line, text) for text in _texts(prompt))
+
+
+def _holds_part(line: str, secret: str, length: int) -> bool:
+    """Whether a line holds as many characters of a secret in a row; False for a shorter secret."""
+    return any(secret[i : i + length] in line for i in range(len(secret) - length + 1))
 
 
 def _texts(prompt: Prompt) -> Iterable[str]:

@@ -323,6 +323,20 @@ async def test_a_refusal_that_quotes_a_secret_or_the_prompt_is_not_quoted(
     assert type(error) is errors.BadRequest
 
 
+LONG_HEADER = "tenant-secret-of-many-characters-42"
+
+
+@pytest.mark.parametrize("part", [f"{KEY[:20]}*****", f"…{KEY[-8:]}", f"{LONG_HEADER[:20]}*"])
+async def test_a_part_of_a_secret_is_not_quoted(part: str, server: FakeOpenAI) -> None:
+    """Some servers mask the end of a key, or cut their message inside it."""
+    server.add(Answer(status=400, body=of_openai(None, f"Incorrect API key provided: {part}")))
+    lab = make_provider(server.base_url, headers={"X-Tenant": LONG_HEADER})
+    _, error = await fail(lab, make_prompt())
+    await lab.close()
+    assert part not in error.message
+    assert type(error) is errors.BadRequest
+
+
 @pytest.mark.parametrize(("status", "body", "_expected"), HTTP_FAILURES)
 async def test_no_error_holds_a_secret_or_the_prompt(
     status: int, body: Any, _expected: Any, server: FakeOpenAI, lab: OpenAIProvider
