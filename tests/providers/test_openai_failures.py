@@ -211,6 +211,8 @@ async def test_half_a_tool_call_was_cut_unless_the_length_cut_it(
     [
         (Answer(text="I will", stop_reason="content_filter"), "content_filter"),
         (Answer(text="I will", refusal="I can't help with that", chunk_chars=4), "unnamed"),
+        (Answer(text="I will", refusal="I can't help", stop_reason="length"), "unnamed"),
+        (Answer(text="I will", refusal="I can't help", stop_reason="of_2030"), "unnamed"),
     ],
 )
 async def test_a_refusal_is_no_answer(

@@ -114,7 +114,7 @@ class ChatReading:
                 f"What answers at {self._endpoint.place} is no server of Chat Completions: its "
                 f"stream was empty. Look at the 'base_url' of the endpoint {self._endpoint.name!r}."
             )
-        if reason in _FILTERED or (self._refusal and reason == "stop"):
+        if reason in _FILTERED or (self._refusal and reason not in (None, *_BROKEN)):
             raise self._declined()
         if reason is None or reason in _BROKEN:
             said = "did not say it was done" if reason is None else f"said {reason!r}"
