@@ -201,6 +201,49 @@ async def test_a_tool_call_comes_in_pieces_and_then_whole(
 # ------------------------------------------------------------------------- what is asked
 
 
+def piece(arguments: str, *, name: str | None = None, **fields: Any) -> dict[str, Any]:
+    return {"tool_calls": [{**fields, "function": {"name": name, "arguments": arguments}}]}
+
+
+ODD_CALLS: dict[str, tuple[dict[str, Any], ...]] = {
+    "one index": (
+        piece('{"x"', index=0, id="a", name="f"),
+        piece(": 1}", index=0, id="a"),
+        piece('{"y"', index=0, id="b", name="g"),
+        piece(": 2}", index=0),
+    ),
+    "no index": (
+        piece('{"x"', id="a", name="f"),
+        piece(": 1}"),
+        piece('{"y"', id="b", name="g"),
+        piece(": 2}", id="b"),
+    ),
+    "a late name": (
+        piece("", index=0, id="a"),
+        piece('{"x": 1}', index=0, name="f"),
+        piece("", index=1, id="b"),
+        piece('{"y": 2}', index=1, name="g"),
+    ),
+    "a new id with each piece": (
+        piece('{"x"', index=0, id="a", name="f"),
+        piece(": 1}", index=0, id="z"),
+        piece('{"y": 2}', index=1, id="b", name="g"),
+    ),
+}
+
+
+@pytest.mark.parametrize("deltas", ODD_CALLS.values(), ids=ODD_CALLS)
+async def test_every_servers_way_to_send_tool_calls_is_read(
+    deltas: tuple[dict[str, Any], ...], server: FakeOpenAI, lab: OpenAIProvider
+) -> None:
+    server.add(Answer(deltas=deltas, stop_reason="tool_calls"))
+    chunks = await collect(lab, make_prompt())
+    assert [chunk for chunk in chunks if isinstance(chunk, ToolCallChunk)] == [
+        ToolCallChunk(tool_call_id="a", name="f", input={"x": 1}),
+        ToolCallChunk(tool_call_id="b", name="g", input={"y": 2}),
+    ]
+
+
 async def test_the_request_carries_what_the_prompt_says(
     server: FakeOpenAI, lab: OpenAIProvider
 ) -> None:

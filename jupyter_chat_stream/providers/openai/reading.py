@@ -78,7 +78,8 @@ class ChatReading:
         self._finish_reason: str | None = None
         self._refusal: list[str] = []
         self._usage: dict[str, int] = {}
-        self._calls: dict[int, _Call] = {}
+        self._calls: list[_Call] = []
+        self._at: dict[int, _Call] = {}  # the newest call of each index
         # The server got the partial text without the blanks at its end. A model that continues
         # exactly writes them again, so blanks that the answer has already are dropped.
         kept = prompt.partial.rstrip()
@@ -170,22 +171,41 @@ class ChatReading:
         function = getattr(given, "function", None)
         name = _text(getattr(function, "name", None))
         text = _text(getattr(function, "arguments", None))
+        id_ = _text(getattr(given, "id", None))
         index = getattr(given, "index", None)
-        index = index if isinstance(index, int) else len(self._calls)  # a whole call at once
-        call = self._calls.get(index)
+        index = index if isinstance(index, int) else None
+        call = self._continued(index, id_, name)
         brought: list[Chunk] = []
         if call is None:
-            id_ = _text(getattr(given, "id", None)) or f"call_{index}"
-            call = self._calls[index] = _Call(id=id_, name=name)
+            call = _Call(id=id_ or f"call_{len(self._calls)}", name=name)
+            self._calls.append(call)
             brought.append(ToolInputChunk(tool_call_id=call.id, name=call.name, text=""))
+        if index is not None:
+            self._at[index] = call
+        call.name = call.name or name
         if text:
             call.pieces.append(text)
             brought.append(ToolInputChunk(tool_call_id=call.id, name=call.name, text=text))
         return brought
 
+    def _continued(self, index: int | None, id_: str, name: str) -> _Call | None:
+        """Return the call that a piece continues; None if the piece begins a call.
+
+        Some servers send parallel calls with one index, or with none. Others send a new id with
+        each piece of a call, so a new id begins a call only together with a name.
+        """
+        if index is not None:
+            call = self._at.get(index)
+            is_other = call is not None and bool(id_ and name) and id_ != call.id
+            return None if is_other else call
+        if id_:
+            return next((call for call in self._calls if call.id == id_), None)
+        last = self._calls[-1] if self._calls else None
+        return None if last is not None and last.name and name else last
+
     def _whole_calls(self, stop_reason: str) -> Iterable[ToolCallChunk]:
         whole: list[ToolCallChunk] = []
-        for call in self._calls.values():
+        for call in self._calls:
             given = call.input()
             if given is not None:
                 whole.append(ToolCallChunk(tool_call_id=call.id, name=call.name, input=given))
