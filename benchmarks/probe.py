@@ -73,7 +73,7 @@ def threads_cpu_s() -> dict[str, float]:
 
 
 class ProbeHandler(APIHandler):
-    """Gives what the probe has found."""
+    """Return what the probe has found."""
 
     @tornado.web.authenticated
     def get(self) -> None:

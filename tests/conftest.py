@@ -33,7 +33,7 @@ _home: Path | None = None
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give this run a home of its own, and keep it on this machine."""
+    """Make a home for this run, and keep it on this machine."""
     global _home
     browsers = browsers_folder()  # stays where the browsers were downloaded to
     _home = Path(tempfile.mkdtemp(prefix="chat-stream-tests-"))

@@ -17,7 +17,7 @@ class ForeignConnection(AssertionError):
 
 
 def is_on_this_machine(host: object) -> bool:
-    """Say whether `host` (a name, an address, bytes or None) can only mean this machine."""
+    """Return whether `host` (a name, an address, bytes or None) can only mean this machine."""
     if host is None:
         return True
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)

@@ -81,7 +81,7 @@ class Postgres:
         return self._process.pid
 
     def url(self, database: str = "postgres") -> str:
-        """Give the SQLAlchemy URL of a database, as ``--ChatStream.database_url`` takes it."""
+        """Return the SQLAlchemy URL of a database, as ``--ChatStream.database_url`` takes it."""
         return f"postgresql+psycopg://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def connect(self, database: str = "postgres", **options: Any) -> psycopg.Connection[Any]:
@@ -246,7 +246,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def _lowered() -> dict[str, Any]:
-    """Say as whom to run: a Postgres server refuses root."""
+    """Return the user to run as: a Postgres server refuses root."""
     if os.geteuid() != 0:
         return {}
     for name in LOWERED_USERS:

@@ -141,7 +141,7 @@ class RunHarness:
         return await self.store.read(lambda conn: conn.exec_driver_sql(sql).scalar())
 
     async def is_lost(self, run: RunRef) -> bool:
-        """Say whether the engine takes a run for one that nobody works on."""
+        """Return whether the engine takes a run for one that nobody works on."""
 
         def look(conn: Connection) -> bool:
             due = find_one(conn, run.id)
@@ -153,7 +153,7 @@ class RunHarness:
         return await self.store.read(lambda conn: read_events(conn, thread, 0, 100_000))
 
     async def types(self, run: RunRef) -> list[str]:
-        """Give a run's events, statuses as their phase."""
+        """Return a run's events, statuses as their phase."""
         events = await self.events(run.thread)
         own = [event for event in events if event.run_id == run.id]
         return [getattr(event.body, "phase", None) or event.type for event in own]
@@ -224,10 +224,10 @@ async def running_harness(
 
 
 def texts(message: Mapping[str, Any]) -> list[str]:
-    """Give a message's parts' texts."""
+    """Return a message's parts' texts."""
     return [part.get("text", part["kind"]) for part in message["parts"]]
 
 
 def holds(log_text: str, secret: str) -> bool:
-    """Say whether a secret is in a text, whatever quoting it went through."""
+    """Return whether a secret is in a text, whatever quoting it went through."""
     return re.sub(r"[^a-z]", "", secret.lower()) in re.sub(r"[^a-z]", "", log_text.lower())

@@ -29,7 +29,7 @@ def worker() -> dict[str, Any]:
 
 
 def checked(config: Config) -> ChatStream:
-    """Give the settings, all of which must be known."""
+    """Return the settings, all of which must be known."""
     known = set(ChatStream.class_traits(config=True))
     assert set(config.ChatStream) <= known, set(config.ChatStream) - known
     assert set(config) == {"ChatStream"}

@@ -53,7 +53,7 @@ def browser(chromium_path: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Site]]:
-    """Give the server of a flavour, started when it is first asked for."""
+    """Yield a function that returns the server of a flavour, started at its first call."""
     started: dict[str, Site] = {}
 
     def site_of(name: str) -> Site:
@@ -71,7 +71,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 
 @pytest.fixture(scope="package")
 def contexts(browser: Browser) -> Iterator[Callable[[Site], BrowserContext]]:
-    """Give the browser's profile for a site: what it has loaded once it need not load again."""
+    """Yield a function that returns a site's browser profile, which keeps what it has loaded."""
     opened: dict[int, BrowserContext] = {}
 
     def context_of(site: Site) -> BrowserContext:
@@ -91,7 +91,7 @@ def contexts(browser: Browser) -> Iterator[Callable[[Site], BrowserContext]]:
 def lasting_pages(
     contexts: Callable[[Site], BrowserContext],
 ) -> Iterator[Callable[[Site], NotebookPage]]:
-    """Give a site's page that stays open: a notebook in it costs no start of the whole page."""
+    """Yield a function that returns a site's open page; its tests open their notebooks in it."""
     opened: dict[int, NotebookPage] = {}
 
     def page_of(site: Site) -> NotebookPage:

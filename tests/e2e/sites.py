@@ -233,7 +233,7 @@ class Site:
 
 
 def _environment(folder: Path, old_lab: Path | None) -> dict[str, str]:
-    """Give the variables of a server with a home of its own, our bundle and our extension."""
+    """Return the variables of a server with a home of its own, our bundle and our extension."""
     share = folder / "share" / "jupyter"
     if not (BUNDLE / "package.json").exists():
         raise AssertionError(f"There is no front end at {BUNDLE}: `make install` builds it.")
@@ -255,7 +255,7 @@ def _environment(folder: Path, old_lab: Path | None) -> dict[str, str]:
 
 
 def fetch_old_lab() -> Path:
-    """Give the folder with JupyterLab 4.2, fetching it where this environment has none yet."""
+    """Return the folder with JupyterLab 4.2, fetching it where this environment has none yet."""
     folder = Path(sys.prefix) / "chat-stream-tests" / "jupyterlab-4.2"
     if (folder / "jupyterlab").is_dir():
         return folder
@@ -279,7 +279,7 @@ def fetch_old_lab() -> Path:
 
 
 def _first_environment() -> dict[str, str]:
-    """Give the variables this process was started with: they say where pip finds packages."""
+    """Return the variables this process was started with: they say where pip finds packages."""
     try:
         pairs = Path("/proc/self/environ").read_bytes().split(b"\0")
     except OSError:

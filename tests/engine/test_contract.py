@@ -63,7 +63,7 @@ async def ends_of(harness: RunHarness, threads: Sequence[ThreadRef]) -> Counter[
 
 
 async def attempts_of(harness: RunHarness, run: RunRef) -> list[int]:
-    """Give the attempts that wrote of a run, in the order of the log."""
+    """Return the attempts that wrote of a run, in the order of the log."""
     found = [
         e.attempt for e in await harness.events(run.thread) if e.run_id == run.id and e.attempt
     ]

@@ -40,7 +40,7 @@ class LeaseTable:
             conn.close()
 
     def leave(self, owner: str, left_ms: int) -> None:
-        """Say how long an owner's lease lasts from now."""
+        """Return for how long an owner's lease lasts from now."""
         self.sql(f"UPDATE lease SET until_ms = {NOW} + {left_ms} WHERE owner = '{owner}'")
 
     def add(self, owner: str, left_ms: int) -> None:

@@ -40,7 +40,7 @@ async def make_harness(tmp_path: Path, postgres_url: str) -> AsyncIterator[MakeH
 
 
 async def calls(harness: RunHarness) -> list[dict[str, Any]]:
-    """Give what is in the queue."""
+    """Return what is in the queue."""
     schema = harness.engine.jobs.schema
     sql = (
         f"SELECT args, queueing_lock, status, priority FROM {schema}.procrastinate_jobs ORDER BY id"

@@ -30,7 +30,7 @@ class FaultyDatabase:
         raise NotImplementedError
 
     def rows(self, sql: str) -> list[Any]:
-        """Give what a SELECT gives."""
+        """Return what a SELECT gives."""
         raise NotImplementedError
 
     def locked(self) -> Any:

@@ -155,12 +155,12 @@ class Server(Process):
         return dict(await self.get(f"runs/{run_id}"))
 
     async def message(self, thread: str, run_id: str) -> dict[str, Any]:
-        """Give the reply of a run."""
+        """Return the reply of a run."""
         state = await self.get(f"threads/{thread}/messages")
         return next(m for m in state["messages"] if m["run_id"] == run_id)
 
     async def events(self, thread: str, after: int = 0) -> list[dict[str, Any]]:
-        """Give a thread's events, each by itself, page by page."""
+        """Return a thread's events, each by itself, page by page."""
         found: list[dict[str, Any]] = []
         while page := (await self.get(f"threads/{thread}/events?after={after}&raw=1"))["events"]:
             found += page
@@ -218,11 +218,11 @@ class FakeApi:
         return {"ANTHROPIC_BASE_URL": self.url, "ANTHROPIC_API_KEY": KEY}
 
     async def requests(self) -> list[dict[str, Any]]:
-        """Give all it was asked, the oldest first."""
+        """Return all it was asked, the oldest first."""
         return list(await self._fetch("/_requests"))
 
     async def queue(self, *answers: dict[str, Any]) -> None:
-        """Say what to answer to the requests to come."""
+        """Set the answers to the next requests."""
         await self._fetch("/_queue", list(answers))
 
     async def _fetch(self, path: str, body: Any = None) -> Any:

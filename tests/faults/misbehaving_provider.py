@@ -40,7 +40,7 @@ def install(folder: Path) -> Path:
 
 
 def flood_text() -> str:
-    """Give the ten million characters."""
+    """Return the ten million characters."""
     return (FLOOD_LINE * (FLOOD_CHARS // len(FLOOD_LINE) + 1))[:FLOOD_CHARS]
 
 

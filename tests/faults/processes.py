@@ -226,7 +226,7 @@ class Process:
             self.kill()
 
     def logged(self) -> str:
-        """Give the end of what all its lives have logged."""
+        """Return the end of what all its lives have logged."""
         return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
 
     def _command(self) -> Sequence[str]:

@@ -40,7 +40,7 @@ class TwoProcesses:
         self.there.submit(lambda tx: tx.append(self.thread, change), self.thread.pk).result(SOON_S)
 
     async def level_reader(self) -> Reader:
-        """Give a reader that has everything so far and waits for more."""
+        """Return a reader that has everything so far and waits for more."""
         reader = self.hub.follow(self.thread, 0)
         while (await asyncio.wait_for(reader.next(), SOON_S)).op != "live":
             pass

@@ -56,7 +56,7 @@ class Waiting:
         }
 
     async def scheduled(self) -> list[str]:
-        """Give the statuses of the runs that the schedule has made."""
+        """Return the statuses of the runs that the schedule has made."""
         thread = self.schedule["thread_id"]
         runs = (await self.server.get(f"threads/{thread}/runs"))["runs"]
         return [run["status"] for run in runs]

@@ -14,7 +14,7 @@ LIGHT = ("asyncio", "tornado", "traitlets", "ipywidgets", "IPython")
 
 
 def loaded(code: str) -> set[str]:
-    """Give the top-level modules, and our own, that a fresh process has after this code."""
+    """Return the top-level modules, and our own, that a fresh process has after this code."""
     script = f"import sys\n{code}\nprint(*sys.modules)"
     out = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True

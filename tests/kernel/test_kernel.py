@@ -30,7 +30,7 @@ def chat(kernel: Kernel) -> Kernel:
 
 
 def states(comms: list[dict[str, Any]], trait: str) -> list[Any]:
-    """Give the values a trait was sent with."""
+    """Return the values a trait was sent with."""
     updates = [data.get("state", {}) for data in comms if data.get("method") == "update"]
     return [state[trait] for state in updates if trait in state]
 

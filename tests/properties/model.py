@@ -205,7 +205,7 @@ class Base(RuleBasedStateMachine):
             self._excepthook(told)
 
     def make_database(self) -> str:
-        """Give the URL of an empty one."""
+        """Return the URL of an empty one."""
         return f"sqlite:///{self.folder / 'chat.db'}"
 
     def drop_database(self) -> None:

@@ -25,7 +25,7 @@ YEAR = AskChunk(prompt="Which year?", choices=("2025", "2026"), expires_in_s=60.
 
 
 def curious(prompt: Prompt) -> list[Any]:
-    """Say one thing, ask twice, say another: as far as the answers go, after what is there."""
+    """Write a text, ask twice, write another text, as far as there are answers."""
     steps: list[Any] = ["One thing first. "]
     for number, question in enumerate((YEAR, AskChunk(prompt="For whom?"))):
         if number == len(prompt.answers):

@@ -10,7 +10,7 @@ CHARS = 5
 
 
 def saves_of(commits: int, *, pause_s: float = 0.02, kept_chars: int = 0) -> list[int]:
-    """Give at which commits of one small chunk each the row is saved."""
+    """Return at which commits of one small chunk each the row is saved."""
     saving = Saving(interval_s=0.5, now_s=0.0, chars=kept_chars)
     return [
         number

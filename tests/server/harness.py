@@ -158,7 +158,7 @@ class Socket:
         await self.connection.write_message(text, binary=isinstance(text, bytes))
 
     async def next(self, *ops: str) -> dict[str, Any]:
-        """Give the next frame, or the next of these kinds."""
+        """Return the next frame, or the next of these kinds."""
         while True:
             frame = await self.frame()
             assert frame is not None, "the server closed the socket"
@@ -166,7 +166,7 @@ class Socket:
                 return frame
 
     async def frame(self) -> dict[str, Any] | None:
-        """Give the next frame, None at the end."""
+        """Return the next frame, None at the end."""
         if self.is_over:
             return None
         text = await asyncio.wait_for(self.connection.read_message(), PATIENCE_S)

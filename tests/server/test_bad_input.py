@@ -15,7 +15,7 @@ FOREVER = {"chars_per_second": 1}
 
 
 def is_refused(reply: Reply, status: int, code: str) -> bool:
-    """Say whether the answer is this error, as JSON, with a sentence."""
+    """Return whether the answer is this error, as JSON, with a sentence."""
     assert reply.headers["Content-Type"].startswith("application/json")
     assert reply.headers["Cache-Control"] == "no-store"
     assert reply.headers["X-Content-Type-Options"] == "nosniff"

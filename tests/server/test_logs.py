@@ -104,7 +104,7 @@ async def send_what_fails_waits_and_asks(server: ChatServer, thread_id: str) -> 
 
 
 async def event_of(socket: Socket, type_: str) -> dict[str, Any]:
-    """Give the next event of that type."""
+    """Return the next event of that type."""
     while True:
         for event in (await socket.next("events"))["events"]:
             if event["type"] == type_:

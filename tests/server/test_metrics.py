@@ -40,7 +40,7 @@ class Metrics:
         }
 
     def __call__(self, name: str, **labels: str) -> float:
-        """Give a sample's value; where labels are left out, the sum over theirs."""
+        """Return a sample's value; where labels are left out, the sum over theirs."""
         found = [
             sample.value
             for family in self.families.values()
@@ -187,7 +187,7 @@ async def test_a_run_whose_owner_died_counts_as_taken_over(
 
 
 def documented() -> dict[str, str]:
-    """Give the documented metrics and their kinds."""
+    """Return the documented metrics and their kinds."""
     rows = re.findall(
         r"^\| `(chat_stream_\w+)` \| (\w+) \|", (DOCS / "metrics.md").read_text(), re.MULTILINE
     )
@@ -208,7 +208,7 @@ def dashboard() -> dict[str, Any]:
 
 
 def queries() -> list[str]:
-    """Give every expression of the dashboard."""
+    """Return every expression of the dashboard."""
     return [
         target["expr"] for panel in dashboard()["panels"] for target in panel.get("targets", ())
     ]

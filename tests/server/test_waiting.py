@@ -22,7 +22,7 @@ async def head(server: ChatServer, thread_id: str) -> Any:
 
 
 async def asked(server: ChatServer, run: dict[str, Any]) -> dict[str, Any]:
-    """Give the newest question of a run, answered or not."""
+    """Return the newest question of a run, answered or not."""
     state = (await server.ask("GET", f"threads/{run['thread_id']}/messages")).json
     reply = next(m for m in state["messages"] if m["id"] == run["message_id"])
     return dict([part for part in reply["parts"] if part["kind"] == "input_request"][-1])

@@ -113,7 +113,7 @@ class StoreHarness:
         return self.do(work, thread.pk)
 
     def due(self, run: RunRef) -> Due:
-        """Give a run as the sweep would find it, whether its time has come or not."""
+        """Return a run as the sweep would find it, whether its time has come or not."""
         return next(d for d in self.look(lambda conn: find_due(conn, 2**50)) if d.run == run)
 
     def claim(self, run: RunRef, owner: str = "01a", **options: Any) -> Claimed | None:
@@ -203,7 +203,7 @@ class StoreHarness:
         return self.look(lambda conn: runs.read_run(conn, run))
 
     def row(self, run: RunRef) -> dict[str, Any]:
-        """Give the reply's row as it is stored."""
+        """Return the reply's row as it is stored."""
         return self.look(lambda conn: read_message_by_id(conn, run.thread, run.message_id))
 
     def damage(self) -> list[str]:

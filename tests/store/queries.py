@@ -12,7 +12,7 @@ from tests.store.harness import StoreHarness
 
 
 def messages(harness: StoreHarness, thread: ThreadRef) -> list[dict[str, Any]]:
-    """Give a thread's messages, in the order of their creation."""
+    """Return a thread's messages, in the order of their creation."""
     return list(harness.look(lambda conn: reading.read_snapshot(conn, thread, 0)).messages)
 
 
@@ -21,6 +21,6 @@ def find(harness: StoreHarness, thread: ThreadRef, run_id: str) -> RunRef:
 
 
 def is_due(harness: StoreHarness, run: RunRef) -> bool:
-    """Say whether the sweep finds the run now."""
+    """Return whether the sweep would find the run now."""
     found = harness.look(lambda conn: find_due(conn, harness.clock()))
     return run in [due.run for due in found]

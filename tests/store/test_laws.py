@@ -465,7 +465,7 @@ def _due(harness: StoreHarness, thread: ThreadRef) -> list[RunRef]:
 
 
 def _open_runs(harness: StoreHarness, thread: ThreadRef) -> dict[str, str]:
-    """Say of each run that has not ended what it has, "" where it has nothing."""
+    """Return what each run that has not ended has; "" if it has nothing."""
     due = {d.run.id: d for d in harness.look(lambda conn: find_due(conn, 2**50))}
     states = {r["id"]: r for r in harness.look(lambda conn: list_runs(conn, thread))}
     found = {}

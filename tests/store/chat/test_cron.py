@@ -14,7 +14,7 @@ BERLIN = "Europe/Berlin"  # 2026: forward on March 29 at 02:00, back on October 
 
 
 def times(cron: str, zone: str, start: str, count: int) -> list[str]:
-    """Give the next times as UTC, each reckoned from the one before, as ticks do."""
+    """Return the next times as UTC, each reckoned from the one before, as ticks do."""
     found, now = [], from_iso(start)
     for _ in range(count):
         now = next_after(cron, zone, now)

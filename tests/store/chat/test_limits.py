@@ -51,7 +51,7 @@ def refused(harness: StoreHarness, thread: ThreadRef, limits: Limits, **more: An
 
 
 def wake_s(harness: StoreHarness, run: RunRef, start_ms: int) -> float | None:
-    """Give when a run is to be delivered, in seconds after a time; None for at once."""
+    """Return when a run is to be delivered, in seconds after a time; None for at once."""
     wake = harness.scalar("SELECT deliver_ms FROM run WHERE pk = :pk", pk=run.pk)
     return None if wake is None else (wake - start_ms) / 1000
 

@@ -319,7 +319,7 @@ def test_a_reader_who_saw_it_waiting_sees_it_delivered(harness: StoreHarness) ->
 
 
 def branch(harness: StoreHarness, run: RunRef) -> list[str]:
-    """Give the ids from the root to the run's reply."""
+    """Return the ids from the root to the run's reply."""
     return [m["id"] for m in harness.look(lambda conn: read_branch(conn, run, 2000))]
 
 

@@ -54,7 +54,7 @@ def check_every_cursor(
 
 
 def states(harness: StoreHarness, thread: ThreadRef) -> dict[int, Transcript]:
-    """Give the fold up to every seq."""
+    """Return the fold up to every seq."""
     events = harness.events(thread)
     return {seq: fold(events[:seq]) for seq in range(len(events) + 1)}
 

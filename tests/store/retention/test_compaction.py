@@ -71,7 +71,7 @@ def conversation(harness: StoreHarness) -> ThreadRef:
 
 
 def states(harness: StoreHarness, thread: ThreadRef) -> dict[int, Transcript]:
-    """Give the fold up to every seq."""
+    """Return the fold up to every seq."""
     events = harness.events(thread)
     return {seq: fold(events[:seq]) for seq in range(len(events) + 1)}
 

@@ -37,7 +37,7 @@ def keeping(harness: RunHarness) -> Housekeeping:
 
 
 class Watched(Housekeeping):
-    """Says when it has looked."""
+    """Signals each look."""
 
     def __init__(self, harness: RunHarness) -> None:
         super().__init__(harness.store, harness.config, budget=LEAST, rand=lambda: 0.5)

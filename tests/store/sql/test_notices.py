@@ -55,14 +55,14 @@ class Heard:
         return self._told.get(timeout=PATIENCE_S)
 
     def within(self, patience_s: float) -> bool:
-        """Say whether a notice that names threads comes in time."""
+        """Return whether a notice that names threads comes in time."""
         try:
             return self._told.get(timeout=patience_s) is not None
         except queue.Empty:
             return False
 
     def until(self, thread: ThreadRef) -> list[frozenset[str] | None]:
-        """Give what was told up to the first notice that names the thread."""
+        """Return what was told up to the first notice that names the thread."""
         told: list[frozenset[str] | None] = []
         while not told or told[-1] is None or thread.id not in told[-1]:
             told.append(self.next())
