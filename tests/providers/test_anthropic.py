@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from jupyter_chat_stream.providers.anthropic import AnthropicProvider
@@ -11,18 +9,12 @@ from jupyter_chat_stream.providers.base import (
     EndChunk,
     ReasoningChunk,
     TextChunk,
-    ToolCallChunk,
-    ToolInputChunk,
     Turn,
 )
 from jupyter_chat_stream.providers.continuation import CONTINUE_MARK
-from jupyter_chat_stream.testing import Answer, FakeAnthropic, ToolUse
-from tests.providers.claude import (
-    MODEL,
-    collect,
-    make_prompt,
-    text_of,
-)
+from jupyter_chat_stream.testing import Answer, FakeAnthropic
+from tests.providers.claude import MODEL, make_prompt
+from tests.providers.streams import collect, text_of
 
 
 async def test_an_answer_comes_in_pieces_and_ends_with_its_usage(
@@ -77,28 +69,6 @@ async def test_thinking_comes_as_reasoning_before_the_text(
     assert text_of(chunks) == "Then I know."
     kinds = [type(chunk) for chunk in chunks]
     assert kinds.index(TextChunk) > max(i for i, k in enumerate(kinds) if k is ReasoningChunk)
-
-
-async def test_a_tool_call_comes_in_pieces_and_then_whole(
-    fake: FakeAnthropic, provider: AnthropicProvider
-) -> None:
-    call = ToolUse(id="toolu_1", name="lookup", input={"city": "Zürich", "days": [1, 2]})
-    second = ToolUse(id="toolu_2", name="now", input={})
-    fake.add(Answer(text="Let me see.", tools=(call, second), chunk_chars=5))
-    tool = {"name": "lookup", "description": "…", "input_schema": {"type": "object"}}
-
-    chunks = await collect(provider, make_prompt(tools=(tool,)))
-
-    pieces = [c for c in chunks if isinstance(c, ToolInputChunk) and c.tool_call_id == "toolu_1"]
-    assert pieces[0].text == ""
-    assert json.loads("".join(piece.text for piece in pieces)) == call.input
-    assert [c for c in chunks if isinstance(c, ToolCallChunk)] == [
-        ToolCallChunk(tool_call_id="toolu_1", name="lookup", input=call.input),
-        ToolCallChunk(tool_call_id="toolu_2", name="now", input={}),
-    ]
-    assert isinstance(chunks[-1], EndChunk)
-    assert chunks[-1].stop_reason == "tool_use"
-    assert fake.requests[0].body["tools"] == [tool]
 
 
 # ------------------------------------------------------------------------- what is asked

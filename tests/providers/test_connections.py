@@ -7,26 +7,15 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
-import anthropic
 import pytest
 
 import jupyter_chat_stream.providers.anthropic as anthropic_module
 from jupyter_chat_stream.providers.anthropic import AnthropicProvider
-from jupyter_chat_stream.providers.base import (
-    EndChunk,
-    TextChunk,
-)
 from jupyter_chat_stream.shared import errors
-from jupyter_chat_stream.testing import Answer, FakeAnthropic, reply_to
-from tests.providers.claude import (
-    collect,
-    eventually,
-    fail,
-    make_prompt,
-    text_of,
-)
+from jupyter_chat_stream.testing import FakeAnthropic, reply_to
+from tests.providers.claude import make_prompt
+from tests.providers.streams import collect, fail, text_of
 
 
 async def test_many_answers_share_one_client(
@@ -37,87 +26,6 @@ async def test_many_answers_share_one_client(
     assert [text_of(a) for a in answers] == [reply_to(f"number {i}") for i in range(8)]
     assert len(provider._clients.accesses) == 1
     assert sorted(r.user_text for r in fake.requests) == [f"number {i}" for i in range(8)]
-
-
-async def test_answers_after_each_other_share_one_connection(
-    fake: FakeAnthropic, provider: AnthropicProvider
-) -> None:
-    """Setting one up costs a handshake or two: the answer is read to the end of its HTTP body."""
-    fake.set_default(Answer(end_delay_s=0.01))
-    for text in "abc":
-        async for chunk in provider.stream(make_prompt(text)):
-            if isinstance(chunk, EndChunk):
-                break
-    assert fake.connection_count == 1
-
-
-async def test_an_answer_whose_connection_stays_open_comes_all_the_same(
-    fake: FakeAnthropic, provider: AnthropicProvider
-) -> None:
-    fake.add(Answer(text="all of it", end_delay_s=60))
-    chunks = await collect(provider, make_prompt())
-    assert text_of(chunks) == "all of it"
-    assert isinstance(chunks[-1], EndChunk)
-
-
-async def test_cancelling_closes_the_connection(
-    fake: FakeAnthropic, provider: AnthropicProvider
-) -> None:
-    fake.add(Answer(text="abcdefgh", chunk_chars=2, fault="silence", after_chunks=2))
-    task = asyncio.ensure_future(collect(provider, make_prompt()))
-    await eventually(lambda: bool(fake.requests) and fake.requests[0].chunks_sent == 2, fake)
-
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-    await eventually(lambda: fake.requests[0].state == "left", fake)
-
-
-async def test_cancelling_before_the_first_byte_closes_the_connection(
-    fake: FakeAnthropic, provider: AnthropicProvider
-) -> None:
-    fake.add(Answer(fault="silence", before_headers=True))
-    task = asyncio.ensure_future(collect(provider, make_prompt()))
-    await eventually(lambda: bool(fake.requests), fake)
-
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-    await eventually(lambda: fake.requests[0].state == "left", fake)
-
-
-async def test_closing_the_iterator_closes_the_connection(
-    fake: FakeAnthropic, provider: AnthropicProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held: list[Any] = []  # so that no garbage collection can do what `aclose` must
-    original = anthropic.AsyncStream.__init__
-    monkeypatch.setattr(
-        anthropic.AsyncStream,
-        "__init__",
-        lambda self, **given: (held.append(self), original(self, **given))[1],
-    )
-    fake.add(Answer(text="x" * 100_000, delay_s=0.001))
-    stream = provider.stream(make_prompt())
-    assert isinstance(await stream.__anext__(), TextChunk)
-
-    await stream.aclose()
-
-    await eventually(lambda: fake.requests[0].state == "left", fake)
-    assert text_of(await collect(provider, make_prompt("again"))) == reply_to("again")
-
-
-async def test_closing_the_provider_cuts_what_still_streams(
-    fake: FakeAnthropic, provider: AnthropicProvider
-) -> None:
-    fake.add(Answer(text="abcdefgh", chunk_chars=2, fault="silence", after_chunks=1))
-    stream = provider.stream(make_prompt())
-    assert await stream.__anext__() == TextChunk(text="ab")
-    await provider.close()
-    with pytest.raises(errors.StreamCut):
-        await stream.__anext__()
-    await eventually(lambda: fake.requests[0].state == "left", fake)
 
 
 # ----------------------------------------------------------------------------------- keys

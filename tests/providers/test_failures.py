@@ -19,16 +19,8 @@ from jupyter_chat_stream.providers.base import (
 )
 from jupyter_chat_stream.shared import errors
 from jupyter_chat_stream.testing import Answer, FakeAnthropic
-from tests.providers.claude import (
-    KEY,
-    NOW,
-    SECRET,
-    collect,
-    fail,
-    make_prompt,
-    make_provider,
-    parse,
-)
+from tests.providers.claude import KEY, NOW, SECRET, make_prompt, make_provider, parse
+from tests.providers.streams import collect, fail
 
 HTTP_FAILURES = [
     (401, "authentication_error", "invalid x-api-key", errors.BadKey, False),
@@ -193,16 +185,6 @@ async def test_a_refusal_is_no_answer(fake: FakeAnthropic, provider: AnthropicPr
     assert not error.retryable
     assert error.facts["category"] == "cyber"
     assert text == "I will"
-
-
-@pytest.mark.parametrize("fault", ["drop", "reset"])
-async def test_a_connection_that_breaks_before_the_answer_means_the_provider_is_down(
-    fault: Any, fake: FakeAnthropic, provider: AnthropicProvider
-) -> None:
-    fake.add(Answer(fault=fault, before_headers=True))
-    _, error = await fail(provider, make_prompt())
-    assert type(error) is errors.ProviderDown
-    assert error.retryable
 
 
 async def test_a_refused_connection_means_the_provider_is_down(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -16,17 +15,16 @@ from jupyter_chat_stream.providers.base import (
     ReasoningChunk,
     TextChunk,
     ToolCallChunk,
-    ToolInputChunk,
     Turn,
 )
 from jupyter_chat_stream.providers.continuation import CONTINUE_MARK
 from jupyter_chat_stream.providers.openai import OpenAIProvider, request
 from jupyter_chat_stream.providers.openai.endpoints import OPENAI
 from jupyter_chat_stream.shared import errors
-from jupyter_chat_stream.testing import Answer, FakeOpenAI, ToolUse, reply_to
+from jupyter_chat_stream.testing import Answer, FakeOpenAI, reply_to
 from jupyter_chat_stream.testing.fake_openai import DEFAULT_MODEL
-from tests.providers.chat import HEADER_SECRET, collect, make_prompt, make_provider
-from tests.providers.claude import text_of
+from tests.providers.chat import HEADER_SECRET, make_prompt, make_provider
+from tests.providers.streams import collect, text_of
 
 
 @pytest.fixture
@@ -41,12 +39,6 @@ async def lab(server: FakeOpenAI) -> AsyncIterator[OpenAIProvider]:
     made = make_provider(server.base_url)
     yield made
     await made.close()
-
-
-async def until(server: FakeOpenAI, is_true: Any) -> None:
-    """Wait, beside this loop, until the fake server's records say so."""
-    loop = asyncio.get_running_loop()
-    await loop.run_in_executor(None, lambda: server.wait_until(is_true))
 
 
 # ------------------------------------------------------------------------- what comes
@@ -173,29 +165,6 @@ async def test_deltas_of_odd_forms_lose_nothing_and_break_nothing(
     chunks = await collect(lab, make_prompt())
     assert text_of(chunks) == "ab"
     assert isinstance(chunks[-1], EndChunk)
-
-
-async def test_a_tool_call_comes_in_pieces_and_then_whole(
-    server: FakeOpenAI, lab: OpenAIProvider
-) -> None:
-    call = ToolUse(id="call_1", name="lookup", input={"city": "Zürich", "days": [1, 2]})
-    second = ToolUse(id="call_2", name="now", input={})
-    server.add(Answer(text="Let me see.", tools=(call, second), chunk_chars=5))
-    tool = {"name": "lookup", "description": "…", "input_schema": {"type": "object"}}
-
-    chunks = await collect(lab, make_prompt(tools=(tool,)))
-
-    pieces = [c for c in chunks if isinstance(c, ToolInputChunk) and c.tool_call_id == "call_1"]
-    assert pieces[0].text == ""
-    assert json.loads("".join(piece.text for piece in pieces)) == call.input
-    assert [c for c in chunks if isinstance(c, ToolCallChunk)] == [
-        ToolCallChunk(tool_call_id="call_1", name="lookup", input=call.input),
-        ToolCallChunk(tool_call_id="call_2", name="now", input={}),
-    ]
-    assert isinstance(chunks[-1], EndChunk)
-    assert chunks[-1].stop_reason == "tool_use"
-    function = {"name": "lookup", "description": "…", "parameters": {"type": "object"}}
-    assert server.requests[0].body["tools"] == [{"type": "function", "function": function}]
 
 
 # ------------------------------------------------------------------------- what is asked
@@ -385,69 +354,6 @@ def test_an_endpoint_does_not_show_its_headers() -> None:
 
 
 # -------------------------------------------------------------------------- connections
-
-
-async def test_answers_after_each_other_share_one_connection(
-    server: FakeOpenAI, lab: OpenAIProvider
-) -> None:
-    for text in "abc":
-        assert text_of(await collect(lab, make_prompt(text))) == reply_to(text)
-    assert server.connection_count == 1
-
-
-async def test_an_answer_whose_connection_stays_open_comes_all_the_same(
-    server: FakeOpenAI, lab: OpenAIProvider
-) -> None:
-    server.add(Answer(text="all of it", end_delay_s=60))
-    chunks = await collect(lab, make_prompt())
-    assert text_of(chunks) == "all of it"
-    assert isinstance(chunks[-1], EndChunk)
-
-
-async def test_cancelling_closes_the_connection(server: FakeOpenAI, lab: OpenAIProvider) -> None:
-    """Stop ends the upstream request (L9)."""
-    server.add(Answer(text="abcdefgh", chunk_chars=2, fault="silence", after_chunks=2))
-    task = asyncio.ensure_future(collect(lab, make_prompt()))
-    await until(server, lambda requests: requests and requests[0].chunks_sent == 2)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await until(server, lambda requests: requests[0].state == "left")
-
-
-async def test_cancelling_before_the_first_byte_closes_the_connection(
-    server: FakeOpenAI, lab: OpenAIProvider
-) -> None:
-    server.add(Answer(fault="silence", before_headers=True))
-    task = asyncio.ensure_future(collect(lab, make_prompt()))
-    await until(server, bool)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await until(server, lambda requests: requests[0].state == "left")
-
-
-async def test_closing_the_iterator_closes_the_connection(
-    server: FakeOpenAI, lab: OpenAIProvider
-) -> None:
-    server.add(Answer(text="x" * 100_000, delay_s=0.001))
-    stream = lab.stream(make_prompt())
-    assert isinstance(await stream.__anext__(), TextChunk)
-    await stream.aclose()
-    await until(server, lambda requests: requests[0].state == "left")
-    assert text_of(await collect(lab, make_prompt("again"))) == reply_to("again")
-
-
-async def test_closing_the_provider_cuts_what_still_streams(
-    server: FakeOpenAI, lab: OpenAIProvider
-) -> None:
-    server.add(Answer(text="abcdefgh", chunk_chars=2, fault="silence", after_chunks=1))
-    stream = lab.stream(make_prompt())
-    assert await stream.__anext__() == TextChunk(text="ab")
-    await lab.close()
-    with pytest.raises(errors.StreamCut):
-        await stream.__anext__()
-    await until(server, lambda requests: requests[0].state == "left")
 
 
 # ----------------------------------------------------------------------------- the extra

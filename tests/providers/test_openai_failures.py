@@ -14,16 +14,9 @@ from jupyter_chat_stream.providers.base import EndChunk, ToolCallChunk, Turn
 from jupyter_chat_stream.providers.openai import OpenAIProvider
 from jupyter_chat_stream.shared import errors
 from jupyter_chat_stream.testing import Answer, FakeOpenAI
-from tests.providers.chat import (
-    HEADER_SECRET,
-    KEY,
-    NOW,
-    as_openai,
-    collect,
-    make_prompt,
-    make_provider,
-)
-from tests.providers.claude import SECRET, text_of
+from tests.providers.chat import HEADER_SECRET, KEY, NOW, as_openai, make_prompt, make_provider
+from tests.providers.claude import SECRET
+from tests.providers.streams import collect, fail
 
 
 @pytest.fixture
@@ -37,15 +30,6 @@ async def lab(server: FakeOpenAI) -> AsyncIterator[OpenAIProvider]:
     made = make_provider(server.base_url)
     yield made
     await made.close()
-
-
-async def fail(provider: OpenAIProvider, prompt: Any) -> tuple[str, errors.ProviderError]:
-    """Stream until it fails; return the text that came before, and the error."""
-    chunks = []
-    with pytest.raises(errors.ProviderError) as caught:
-        async for chunk in provider.stream(prompt):
-            chunks.append(chunk)
-    return text_of(chunks), caught.value
 
 
 def of_openai(code: str | None, message: str, type_: str = "invalid_request_error") -> Any:
@@ -228,17 +212,6 @@ async def test_a_refusal_is_no_answer(
 
 
 # ------------------------------------------------------------------------- connections
-
-
-@pytest.mark.parametrize("fault", ["drop", "reset"])
-async def test_a_connection_that_breaks_before_the_answer_means_the_provider_is_down(
-    fault: Any, server: FakeOpenAI, lab: OpenAIProvider
-) -> None:
-    server.add(Answer(fault=fault, before_headers=True))
-    _, error = await fail(lab, make_prompt())
-    assert type(error) is errors.ProviderDown
-    assert error.retryable
-    assert "not running" not in error.message
 
 
 async def test_a_refused_connection_says_what_is_not_running_and_where() -> None:

@@ -21,8 +21,8 @@ from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import InvalidInput, NoSuchModel, ProviderDown
 from jupyter_chat_stream.testing import Answer, FakeOpenAI, reply_to
 from jupyter_chat_stream.testing.http_server import HttpConnection, HttpRequest
-from tests.providers.chat import KEY, collect, make_prompt, make_provider
-from tests.providers.claude import text_of
+from tests.providers.chat import KEY, make_prompt, make_provider
+from tests.providers.streams import collect, text_of
 
 
 @asynccontextmanager

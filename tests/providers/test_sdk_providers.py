@@ -1,0 +1,168 @@
+"""What both providers over an SDK must do alike: each test runs against Claude and an endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+
+from jupyter_chat_stream.providers.base import (
+    EndChunk,
+    Prompt,
+    Provider,
+    TextChunk,
+    ToolCallChunk,
+    ToolInputChunk,
+)
+from jupyter_chat_stream.shared import errors
+from jupyter_chat_stream.testing import Answer, FakeAnthropic, FakeOpenAI, ToolUse, reply_to
+from jupyter_chat_stream.testing.fake_server import FakeServer
+from tests.providers import chat, claude
+from tests.providers.streams import collect, eventually, fail, text_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A provider, the fake server that it asks, and what differs between the two SDKs."""
+
+    provider: Provider
+    server: FakeServer
+    make_prompt: Callable[..., Prompt]
+    sdk_stream: type[Any]
+
+
+@pytest.fixture(params=["claude", "endpoint"])
+async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Case]:
+    if request.param == "claude":
+        with FakeAnthropic() as fake:
+            claude_provider = claude.make_provider(fake.url, tmp_path)
+            yield Case(
+                provider=claude_provider,
+                server=fake,
+                make_prompt=claude.make_prompt,
+                sdk_stream=anthropic.AsyncStream,
+            )
+            await claude_provider.close()
+    else:
+        with FakeOpenAI(needs_key=True) as server:
+            endpoint = chat.make_provider(server.base_url)
+            yield Case(
+                provider=endpoint,
+                server=server,
+                make_prompt=chat.make_prompt,
+                sdk_stream=openai.AsyncStream,
+            )
+            await endpoint.close()
+
+
+async def test_a_tool_call_comes_in_pieces_and_then_whole(case: Case) -> None:
+    call = ToolUse(id="call_1", name="lookup", input={"city": "Zürich", "days": [1, 2]})
+    second = ToolUse(id="call_2", name="now", input={})
+    case.server.add(Answer(text="Let me see.", tools=(call, second), chunk_chars=5))
+    tool = {"name": "lookup", "description": "…", "input_schema": {"type": "object"}}
+
+    chunks = await collect(case.provider, case.make_prompt(tools=(tool,)))
+
+    pieces = [c for c in chunks if isinstance(c, ToolInputChunk) and c.tool_call_id == "call_1"]
+    assert pieces[0].text == ""
+    assert json.loads("".join(piece.text for piece in pieces)) == call.input
+    assert [c for c in chunks if isinstance(c, ToolCallChunk)] == [
+        ToolCallChunk(tool_call_id="call_1", name="lookup", input=call.input),
+        ToolCallChunk(tool_call_id="call_2", name="now", input={}),
+    ]
+    assert isinstance(chunks[-1], EndChunk)
+    assert chunks[-1].stop_reason == "tool_use"
+    function = {"name": "lookup", "description": "…", "parameters": {"type": "object"}}
+    is_claude = isinstance(case.server, FakeAnthropic)
+    sent = tool if is_claude else {"type": "function", "function": function}
+    assert case.server.requests[0].body["tools"] == [sent]
+
+
+@pytest.mark.parametrize("fault", ["drop", "reset"])
+async def test_a_connection_that_breaks_before_the_answer_means_the_provider_is_down(
+    fault: Any, case: Case
+) -> None:
+    case.server.add(Answer(fault=fault, before_headers=True))
+    _, error = await fail(case.provider, case.make_prompt())
+    assert type(error) is errors.ProviderDown
+    assert error.retryable
+    assert "not running" not in error.message
+
+
+async def test_answers_after_each_other_share_one_connection(case: Case) -> None:
+    """Setting one up costs a handshake or two: the answer is read to the end of its HTTP body."""
+    case.server.set_default(Answer(end_delay_s=0.01))
+    for text in "abc":
+        async for chunk in case.provider.stream(case.make_prompt(text)):
+            if isinstance(chunk, EndChunk):
+                break
+    assert case.server.connection_count == 1
+
+
+async def test_an_answer_whose_connection_stays_open_comes_all_the_same(case: Case) -> None:
+    case.server.add(Answer(text="all of it", end_delay_s=60))
+    chunks = await collect(case.provider, case.make_prompt())
+    assert text_of(chunks) == "all of it"
+    assert isinstance(chunks[-1], EndChunk)
+
+
+async def test_cancelling_closes_the_connection(case: Case) -> None:
+    """Stop ends the upstream request (L9)."""
+    server = case.server
+    server.add(Answer(text="abcdefgh", chunk_chars=2, fault="silence", after_chunks=2))
+    task = asyncio.ensure_future(collect(case.provider, case.make_prompt()))
+    await eventually(lambda: bool(server.requests) and server.requests[0].chunks_sent == 2, server)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await eventually(lambda: server.requests[0].state == "left", server)
+
+
+async def test_cancelling_before_the_first_byte_closes_the_connection(case: Case) -> None:
+    server = case.server
+    server.add(Answer(fault="silence", before_headers=True))
+    task = asyncio.ensure_future(collect(case.provider, case.make_prompt()))
+    await eventually(lambda: bool(server.requests), server)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await eventually(lambda: server.requests[0].state == "left", server)
+
+
+async def test_closing_the_iterator_closes_the_connection(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[Any] = []  # so that no garbage collection can do what `aclose` must
+    original = case.sdk_stream.__init__
+    monkeypatch.setattr(
+        case.sdk_stream,
+        "__init__",
+        lambda self, **given: (held.append(self), original(self, **given))[1],
+    )
+    server = case.server
+    server.add(Answer(text="x" * 100_000, delay_s=0.001))
+    stream = case.provider.stream(case.make_prompt())
+    assert isinstance(await anext(stream), TextChunk)
+    await stream.aclose()
+    await eventually(lambda: server.requests[0].state == "left", server)
+    assert held
+    again = await collect(case.provider, case.make_prompt("again"))
+    assert text_of(again) == reply_to("again")
+
+
+async def test_closing_the_provider_cuts_what_still_streams(case: Case) -> None:
+    server = case.server
+    server.add(Answer(text="abcdefgh", chunk_chars=2, fault="silence", after_chunks=1))
+    stream = case.provider.stream(case.make_prompt())
+    assert await anext(stream) == TextChunk(text="ab")
+    await case.provider.close()
+    with pytest.raises(errors.StreamCut):
+        await anext(stream)
+    await eventually(lambda: server.requests[0].state == "left", server)
