@@ -137,9 +137,8 @@ class Channel:
                 self._heard = self._loop.time()
                 await self._on_frame(json.loads(text))
         finally:
-            opened.close()
-            if self.socket is opened:
-                self.socket = None
+            self.socket = None
+            await rest.close_socket(opened)
 
     def _watch(self, opened: WebSocketClientConnection) -> None:
         """Close a socket that has been silent for longer than a server's heartbeat allows."""

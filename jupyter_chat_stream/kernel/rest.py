@@ -11,8 +11,10 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.iostream import IOStream
 from tornado.netutil import DefaultLoopResolver, Resolver
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
+from tornado.tcpclient import TCPClient
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from ..shared.backoff import Backoff
@@ -38,6 +40,28 @@ def may_change(error: ChatStreamError, repeatable: bool) -> bool:
     if not error.facts.keys() & {"url", "path"}:
         return False  # no server is configured, or the private one does not start
     return repeatable or bool(error.facts.get("never_arrived", True))
+
+
+class _Connector(TCPClient):
+    """Opens the one connection of a request, and closes it with the request.
+
+    Tornado's client would keep the connection of a cancelled request until its answer comes.
+    """
+
+    _stream: IOStream | None = None
+    _is_over = False
+
+    async def connect(self, *args: Any, **kwargs: Any) -> IOStream:
+        self._stream = await super().connect(*args, **kwargs)
+        if self._is_over:
+            self._stream.close()
+        return self._stream
+
+    def close(self) -> None:
+        super().close()
+        self._is_over = True
+        if self._stream is not None:
+            self._stream.close()
 
 
 class _SocketResolver(Resolver):
@@ -84,6 +108,7 @@ async def fetch(
         max_buffer_size=MAX_BYTES,
         max_body_size=MAX_BYTES,
     )
+    client.tcp_client = _Connector(resolver=client.resolver)
     request = HTTPRequest(
         _address(to, path),
         method=method,
@@ -120,13 +145,20 @@ async def open_socket(to: Connection) -> WebSocketClientConnection:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
         with suppress(OSError, HTTPClientError):
-            opened = await opening  # tornado opens it in spite of the cancellation
-            opened.close()
-            while await opened.read_message() is not None:
-                pass
+            await close_socket(await opening)  # tornado opens it in spite of the cancellation
         raise
     except (OSError, HTTPClientError) as error:
         raise _unavailable(to, error) from error
+
+
+async def close_socket(opened: WebSocketClientConnection) -> None:
+    """Say goodbye to the server, and wait for its goodbye as long as the caller lets it."""
+    opened.close()
+    try:
+        while not opened.stream.closed() and await opened.read_message() is not None:
+            pass
+    finally:
+        opened.stream.close()
 
 
 def _written(body: RequestBody) -> str:

@@ -24,6 +24,8 @@ class SlowServer:
     def __init__(self) -> None:
         self.asked = threading.Event()
         self.closed = threading.Event()
+        self.told = threading.Event()
+        self.left = threading.Event()
         self.url = ""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
@@ -43,10 +45,14 @@ class SlowServer:
                 await slow._go.wait()
 
             def on_message(self, message: str | bytes) -> None:
-                pass
+                slow.told.set()
 
             def on_close(self) -> None:
                 slow.closed.set()
+
+            def on_connection_close(self) -> None:
+                slow.left.set()
+                super().on_connection_close()
 
         server = Application([(".*", Handler)]).listen(0, "127.0.0.1")
         (listening,) = server._sockets.values()
@@ -86,6 +92,36 @@ def test_a_socket_that_is_opening_is_closed_with_the_link(monkeypatch: pytest.Mo
         del hold, ours
     asyncio.run(forget_closed_loops())
     gc.collect()  # pytest turns the warning of a socket that was left open into a failure
+
+
+def test_an_open_socket_is_closed_with_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SlowServer() as server:
+        server.go()
+        found = Connection(url=server.url, token="t", pid=os.getpid())
+        monkeypatch.setattr(link, "find_server", lambda: found)
+        ours = link.Link()
+        hold = ours.run(ours.follow("thread"))
+        assert server.told.wait(PATIENCE_S)  # the socket is open on both sides
+        ours.close()
+        assert server.closed.wait(PATIENCE_S)
+        del hold, ours
+    asyncio.run(forget_closed_loops())
+    gc.collect()
+
+
+def test_an_interrupted_request_keeps_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SlowServer() as server:
+        found = Connection(url=server.url, token="t", pid=os.getpid())
+        monkeypatch.setattr(link, "find_server", lambda: found)
+        ours = link.Link()
+        asking = ours.start(ours.request("GET", "status"))
+        assert server.asked.wait(PATIENCE_S)
+        asking.cancel()
+        assert server.left.wait(PATIENCE_S)
+        ours.close()
+        del ours
+    asyncio.run(forget_closed_loops())
+    gc.collect()
 
 
 async def forget_closed_loops() -> None:
