@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from scripts.chromium import BROWSERS_VARIABLE, browsers_folder, find_chromium
+from tests import sockets
 from tests.guard import refuse_foreign_connections
 from tests.postgres import Postgres
 
@@ -43,6 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(home_environment(_home), **{BROWSERS_VARIABLE: str(browsers)})
     os.environ["PYTHONPATH"] = PYTHONPATH
     refuse_foreign_connections()
+    sockets.watch_sockets()
+    config.pluginmanager.register(sockets)
     # A shell lets what it starts in the background ignore it: no kernel could be interrupted.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -84,7 +84,6 @@ class ServiceBase:
         self._started = parts
         if self.config.run_in_server:
             parts.housekeeping.start()
-        self._default_model = self._choose_default(parts.registry)
         if self.config.run_in_server and self._default_model != FALLBACK_MODEL:
             self._warming = asyncio.get_running_loop().create_task(parts.registry.warm())
 
@@ -93,6 +92,7 @@ class ServiceBase:
         registry = self._registry
         if registry is None:
             registry = await in_a_thread(self._load_registry)
+        self._default_model = self._choose_default(registry)
         engine = self._make_engine(RunServices(store=store, registry=registry, config=self.config))
         hub = Hub(store, poll_interval_s=self.config.poll_interval_s)
         housekeeping = store.housekeeping(self.config)
