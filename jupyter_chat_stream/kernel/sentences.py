@@ -97,6 +97,7 @@ AS_SAID = frozenset(
         "too_many_later",
         "too_many_schedules",
         "turn_lost",
+        "upstream_lost",
         "version_mismatch",
         "wrong_call",
     }

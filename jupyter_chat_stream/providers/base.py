@@ -99,6 +99,32 @@ class SleepChunk:
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class UpstreamChunk:
+    """The place up to which the upstream's answer has come, for a provider that can join it again.
+
+    It covers every chunk before it. The run commits the two together, so that an attempt after a
+    crash gets them in ``Prompt.upstream`` and no chunk comes twice (L15). The first one comes
+    before the first text, as soon as the upstream has told its handle.
+
+    ``handle`` is a JSON object of the provider's own form. ``cursor`` never falls.
+    """
+
+    handle: Mapping[str, Any]
+    cursor: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderDataChunk:
+    """A block that the provider must get back unchanged, such as signed or encrypted reasoning.
+
+    ``data`` is a JSON object of the provider's own form. It belongs to the part before it. It is
+    kept in the database, is never on the wire, and comes back in a ReasoningBlock.
+    """
+
+    data: Mapping[str, Any]
+
+
 Chunk = (
     TextChunk
     | ReasoningChunk
@@ -107,17 +133,75 @@ Chunk = (
     | ToolResultChunk
     | AskChunk
     | SleepChunk
+    | UpstreamChunk
+    | ProviderDataChunk
     | EndChunk
 )
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextBlock:
+    """Text of a turn, with the text of its attachments."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBlock:
+    """An image that a person attached. Only a model that can ``images`` gets it."""
+
+    name: str
+    type: str  # a media type: image/png, image/jpeg, image/gif or image/webp
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentBlock:
+    """A document that a person attached. Only a model that can ``documents`` gets it."""
+
+    name: str
+    type: str  # a media type: application/pdf
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReasoningBlock:
+    """Reasoning of an earlier answer, in the provider's own form (``ProviderDataChunk``).
+
+    Only the provider that sent it gets it back.
+    """
+
+    data: Mapping[str, Any]
+
+
+Block = TextBlock | ImageBlock | DocumentBlock | ReasoningBlock
+
+
+@dataclass(frozen=True, kw_only=True)
 class Turn:
-    """One whole turn of the conversation."""
+    """One whole turn of the conversation, in blocks. Neighbouring turns have different roles."""
 
     role: Role
-    text: str
+    blocks: tuple[Block, ...]
     cache: bool = False  # whether the provider should cache the prompt up to here
+
+    @property
+    def text(self) -> str:
+        """The texts of the turn, joined: all that a model without images and documents reads."""
+        return "\n\n".join(block.text for block in self.blocks if isinstance(block, TextBlock))
+
+
+def text_turn(role: Role, text: str, *, cache: bool = False) -> Turn:
+    """Return a turn that holds only a text."""
+    return Turn(role=role, blocks=(TextBlock(text=text),), cache=cache)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upstream:
+    """The last committed ``UpstreamChunk`` of an answer: where to join the upstream again."""
+
+    handle: Mapping[str, Any]
+    cursor: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,13 +221,15 @@ class Prompt:
     text that this answer already has from earlier attempts; the stream begins right after it.
     ``answers`` holds the questions of this answer that have a reply, in their order: the provider
     does not ask them again. ``begun_at_ms`` is when work on this answer began; it is the same for
-    all attempts.
+    all attempts. ``upstream`` is set if an earlier attempt got a handle from this provider: the
+    stream then begins right after its cursor, or the provider raises ``UpstreamLost``.
     """
 
     model: str
     turns: tuple[Turn, ...]
     system: str | None = None
     partial: str = ""
+    upstream: Upstream | None = None
     answers: tuple[Answered, ...] = ()
     begun_at_ms: int = 0
     tools: tuple[ToolDefinition, ...] = ()
@@ -159,7 +245,7 @@ class Model:
     label: str
     context_tokens: int
     max_output_tokens: int
-    can: tuple[str, ...] = ()  # of: "reasoning", "tools", "images"
+    can: tuple[str, ...] = ()  # of: "reasoning", "tools", "images", "documents"
     canned: bool = False  # whether its answers are prepared texts
 
 
@@ -233,5 +319,17 @@ class AsksForModels(Protocol):
 
         Raises:
             NoSuchModel: the provider has no model of this name.
+        """
+        ...
+
+
+@runtime_checkable
+class JoinsAgain(Protocol):
+    """What a provider has besides if it yields ``UpstreamChunk``: its upstream runs by itself."""
+
+    async def stop_upstream(self, handle: Mapping[str, Any]) -> None:
+        """Stop the upstream's work, because a person stopped the answer; raises ProviderError.
+
+        The upstream may have ended, and it may have been stopped before.
         """
         ...

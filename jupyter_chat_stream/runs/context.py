@@ -10,10 +10,10 @@ is too long after all, the provider refuses it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..providers.base import Answered, Model, Prompt, Turn
+from ..providers.base import Answered, Model, Prompt, Turn, text_turn
 from ..shared.endings import content_of, incomplete_of, is_refused
 from ..shared.errors import BadRequest, PromptTooLong
 from ..shared.records import MessageRecord, Params
@@ -110,9 +110,9 @@ def _turns(branch: Sequence[MessageRecord]) -> list[Turn]:
             continue
         role = "user" if message["role"] == "user" else "assistant"
         if turns and turns[-1].role == role:
-            turns[-1] = Turn(role=turns[-1].role, text=f"{turns[-1].text}\n\n{text}")
+            turns[-1] = text_turn(turns[-1].role, f"{turns[-1].text}\n\n{text}")
         else:
-            turns.append(Turn(role="user" if role == "user" else "assistant", text=text))
+            turns.append(text_turn("user" if role == "user" else "assistant", text))
     return turns
 
 
@@ -163,7 +163,4 @@ def _fitting(turns: Sequence[Turn], budget: float) -> list[Turn]:
 def _mark_for_caching(turns: Sequence[Turn]) -> tuple[Turn, ...]:
     """Mark the newest turn, and the last turn of the previous prompt."""
     marked = {len(turns) - 1, len(turns) - 3}
-    return tuple(
-        Turn(role=turn.role, text=turn.text, cache=index in marked)
-        for index, turn in enumerate(turns)
-    )
+    return tuple(replace(turn, cache=index in marked) for index, turn in enumerate(turns))

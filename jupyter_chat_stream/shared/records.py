@@ -20,7 +20,9 @@ Phase = Literal[
 ]
 Role = Literal["user", "assistant"]
 OnCrash = Literal["continue", "restart", "interrupt"]
-PartKind = Literal["text", "reasoning", "tool_call", "tool_result", "input_request", "attachment"]
+PartKind = Literal[
+    "text", "reasoning", "tool_call", "tool_result", "input_request", "attachment", "note"
+]
 DeltaKind = Literal["text", "reasoning", "tool_input"]
 IncompleteReason = Literal["max_tokens", "context_window", "paused", "empty", "tool_input_cut"]
 
@@ -108,14 +110,39 @@ class InputRequestPart(TypedDict):
 
 
 class AttachmentPart(TypedDict):
-    """Context that a person sent with a message."""
+    """An attachment that a person sent with a message, or a text without one (``context``)."""
 
     kind: Literal["attachment"]
     name: str
     text: str
+    """What a model reads of it; empty for an image or a document, whose bytes a model reads."""
+    attachment_id: NotRequired[str]
+    type: NotRequired[str]
+    """The media type of its bytes."""
+    size: NotRequired[int]
+    """The number of its bytes."""
 
 
-Part = TextPart | ToolCallPart | ToolResultPart | InputRequestPart | AttachmentPart
+class NotePart(TypedDict):
+    """A sentence of the chat itself about this answer; no model wrote it and none reads it."""
+
+    kind: Literal["note"]
+    text: str
+
+
+Part = TextPart | ToolCallPart | ToolResultPart | InputRequestPart | AttachmentPart | NotePart
+
+
+class AttachmentRecord(TypedDict):
+    """An attachment as on the wire, without its bytes."""
+
+    id: str
+    name: str
+    type: str
+    """A media type."""
+    size: int
+    """In bytes."""
+    sha256: str
 
 
 class ThreadRecord(TypedDict):

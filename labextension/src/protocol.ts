@@ -57,10 +57,23 @@ export interface InputRequestPart {
 export interface AttachmentPart {
   readonly kind: 'attachment';
   readonly name: string;
+  /** What a model reads of it; empty if a model reads the bytes. */
+  readonly text: string;
+  readonly attachment_id?: string;
+  /** The media type of the bytes. */
+  readonly type?: string;
+  /** The number of bytes. */
+  readonly size?: number;
+}
+
+/** A sentence of the chat itself about an answer. */
+export interface NotePart {
+  readonly kind: 'note';
   readonly text: string;
 }
 
-export type Part = TextPart | ToolCallPart | ToolResultPart | InputRequestPart | AttachmentPart;
+export type Part =
+  TextPart | ToolCallPart | ToolResultPart | InputRequestPart | AttachmentPart | NotePart;
 
 /** What a completed answer lacks. */
 export interface Incomplete {

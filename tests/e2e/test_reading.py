@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from jupyter_chat_stream.providers.base import Prompt, Turn
+from jupyter_chat_stream.providers.base import Prompt, text_turn
 from jupyter_chat_stream.providers.demo import answer_to
 from tests.e2e import notebooks
 from tests.e2e.conftest import Open, OpenBeside
@@ -238,7 +238,7 @@ def test_a_code_block_is_copied_as_it_was_written(
 def test_the_tour_reads_the_same_streamed_and_after_a_reload(
     site: Site, open_notebook: Open, name: str
 ) -> None:
-    prompt = Prompt(model="tour", turns=(Turn(role="user", text="Show me"),))
+    prompt = Prompt(model="tour", turns=(text_turn("user", "Show me"),))
     path, thread = written(site, name, "demo/tour")
     chat = open_notebook(site, path, kernel=False).chat(0)
     chat.expect_live()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from jupyter_chat_stream.providers.base import Prompt, Turn
+from jupyter_chat_stream.providers.base import Prompt, text_turn
 from jupyter_chat_stream.providers.openai import OpenAIProvider
 from jupyter_chat_stream.providers.openai.endpoints import OPENAI, Endpoint
 from jupyter_chat_stream.testing.fake_openai import DEFAULT_MODEL
@@ -40,5 +40,5 @@ def as_openai(base_url: str) -> OpenAIProvider:
 
 
 def make_prompt(text: str = "hello", **changes: Any) -> Prompt:
-    turns = (Turn(role="user", text=text),)
+    turns = (text_turn("user", text),)
     return Prompt(**{"model": DEFAULT_MODEL, "turns": turns, "max_tokens": 1000, **changes})

@@ -9,10 +9,7 @@ from anthropic.types import RawMessageStreamEvent
 from pydantic import TypeAdapter
 
 from jupyter_chat_stream.providers.anthropic import AnthropicProvider
-from jupyter_chat_stream.providers.base import (
-    Prompt,
-    Turn,
-)
+from jupyter_chat_stream.providers.base import Prompt, text_turn
 
 KEY = "sk-ant-test-0123456789abcdefghij"
 SECRET = "the launch code of the third rocket is swordfish"
@@ -29,7 +26,7 @@ def make_provider(url: str, tmp_path: Path, **environ: str) -> AnthropicProvider
 
 
 def make_prompt(text: str = "hello", **changes: Any) -> Prompt:
-    turns = (Turn(role="user", text=text),)
+    turns = (text_turn("user", text),)
     return Prompt(**{"model": MODEL, "turns": turns, **changes})
 
 

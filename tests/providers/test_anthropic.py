@@ -5,12 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_chat_stream.providers.anthropic import AnthropicProvider
-from jupyter_chat_stream.providers.base import (
-    EndChunk,
-    ReasoningChunk,
-    TextChunk,
-    Turn,
-)
+from jupyter_chat_stream.providers.base import EndChunk, ReasoningChunk, TextChunk, text_turn
 from jupyter_chat_stream.providers.continuation import CONTINUE_MARK
 from jupyter_chat_stream.testing import Answer, FakeAnthropic
 from tests.providers.claude import MODEL, make_prompt
@@ -78,9 +73,9 @@ async def test_the_request_carries_what_the_prompt_says(
     fake: FakeAnthropic, provider: AnthropicProvider
 ) -> None:
     turns = (
-        Turn(role="user", text="one"),
-        Turn(role="assistant", text="two \n"),
-        Turn(role="user", text="three", cache=True),
+        text_turn("user", "one"),
+        text_turn("assistant", "two \n"),
+        text_turn("user", "three", cache=True),
     )
     prompt = make_prompt(turns=turns, system="Be brief.", max_tokens=99)
 

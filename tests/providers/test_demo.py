@@ -19,6 +19,7 @@ from jupyter_chat_stream.providers.base import (
     ToolCallChunk,
     ToolInputChunk,
     Turn,
+    text_turn,
 )
 from jupyter_chat_stream.providers.demo import MODELS, DemoProvider, answer_to
 from jupyter_chat_stream.providers.demo.failures import CODES
@@ -43,7 +44,7 @@ class Clock:
 def ask(model: str, *texts: str, **changes: Any) -> Prompt:
     turns: list[Turn] = []
     for text in texts or ("hello",):
-        turns += [Turn(role="user", text=text), Turn(role="assistant", text="…")]
+        turns += [text_turn("user", text), text_turn("assistant", "…")]
     return Prompt(**{"model": model, "turns": tuple(turns[:-1]), **changes})
 
 

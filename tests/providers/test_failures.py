@@ -12,11 +12,7 @@ import pytest
 import jupyter_chat_stream.providers.anthropic as anthropic_module
 from jupyter_chat_stream.providers.anthropic import AnthropicProvider
 from jupyter_chat_stream.providers.anthropic.reading import Reading
-from jupyter_chat_stream.providers.base import (
-    EndChunk,
-    ToolCallChunk,
-    Turn,
-)
+from jupyter_chat_stream.providers.base import EndChunk, ToolCallChunk, text_turn
 from jupyter_chat_stream.shared import errors
 from jupyter_chat_stream.testing import Answer, FakeAnthropic
 from tests.providers.claude import KEY, NOW, SECRET, make_prompt, make_provider, parse
@@ -233,7 +229,7 @@ async def test_a_refusal_that_quotes_the_key_or_the_prompt_is_not_quoted(
 ) -> None:
     message = f"messages.0: this is not allowed: {quoted}"
     fake.add(Answer(status=400, error_type="invalid_request_error", error_message=message))
-    turns = (Turn(role="user", text=SECRET), Turn(role="user", text="swordfi"))
+    turns = (text_turn("user", SECRET), text_turn("user", "swordfi"))
     prompt = make_prompt(
         turns=turns,
         system="The password opensesame123 is it.",

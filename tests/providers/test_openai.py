@@ -15,7 +15,7 @@ from jupyter_chat_stream.providers.base import (
     ReasoningChunk,
     TextChunk,
     ToolCallChunk,
-    Turn,
+    text_turn,
 )
 from jupyter_chat_stream.providers.continuation import CONTINUE_MARK
 from jupyter_chat_stream.providers.openai import OpenAIProvider, request
@@ -217,9 +217,9 @@ async def test_the_request_carries_what_the_prompt_says(
     server: FakeOpenAI, lab: OpenAIProvider
 ) -> None:
     turns = (
-        Turn(role="user", text="one"),
-        Turn(role="assistant", text="two \n"),
-        Turn(role="user", text="three", cache=True),
+        text_turn("user", "one"),
+        text_turn("assistant", "two \n"),
+        text_turn("user", "three", cache=True),
     )
     params = {
         "temperature": 0.5,
@@ -366,7 +366,7 @@ sys.modules["openai"] = None  # as where it is not installed: the import fails
 import importlib.util
 found = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *a: None if name == "openai" else found(name, *a)
-from jupyter_chat_stream.providers.base import Prompt, Turn
+from jupyter_chat_stream.providers.base import Prompt, text_turn
 from jupyter_chat_stream.providers.registry import Registry
 registry = Registry(endpoints={"lab": {"base_url": "http://127.0.0.1:1/v1"}})
 (entry,) = [m for m in registry.models() if m["provider"] == "lab"]
@@ -375,7 +375,7 @@ assert [m for m in registry.models() if m["provider"] == "demo"]
 async def ask():
     await registry.warm()
     provider, model = registry.get("lab/x")
-    await anext(provider.stream(Prompt(model="x", turns=(Turn(role="user", text="hi"),))))
+    await anext(provider.stream(Prompt(model="x", turns=(text_turn("user", "hi"),))))
 try:
     asyncio.run(ask())
 except Exception as error:

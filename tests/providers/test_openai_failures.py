@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import jupyter_chat_stream.providers.openai as openai_module
-from jupyter_chat_stream.providers.base import EndChunk, ToolCallChunk, Turn
+from jupyter_chat_stream.providers.base import EndChunk, ToolCallChunk, text_turn
 from jupyter_chat_stream.providers.openai import OpenAIProvider
 from jupyter_chat_stream.shared import errors
 from jupyter_chat_stream.testing import Answer, FakeOpenAI
@@ -291,7 +291,7 @@ async def test_a_refusal_that_quotes_a_secret_or_the_prompt_is_not_quoted(
     quoted: str, server: FakeOpenAI, lab: OpenAIProvider
 ) -> None:
     server.add(Answer(status=400, body=of_openai(None, f"messages.0: not allowed: {quoted}")))
-    turns = (Turn(role="user", text=SECRET),)
+    turns = (text_turn("user", SECRET),)
     prompt = make_prompt(turns=turns, system="The password opensesame123 is it.")
     _, error = await fail(lab, prompt)
     assert quoted not in error.message

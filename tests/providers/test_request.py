@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_chat_stream.providers.anthropic import models
 from jupyter_chat_stream.providers.anthropic.request import build
-from jupyter_chat_stream.providers.base import Prompt, Turn
+from jupyter_chat_stream.providers.base import Prompt, text_turn
 from jupyter_chat_stream.shared.errors import BadRequest, NoSuchModel
 from jupyter_chat_stream.testing.answers import cache_marks, refusal_of
 
@@ -17,7 +17,7 @@ HIDDEN = {"type": "adaptive", "display": "omitted"}
 
 
 def make(model: str = "claude-opus-4-6", **changes: Any) -> dict[str, Any]:
-    prompt = Prompt(**{"model": model, "turns": (Turn(role="user", text="hi"),), **changes})
+    prompt = Prompt(**{"model": model, "turns": (text_turn("user", "hi"),), **changes})
     arguments = build(prompt, models.find(model))
     assert refusal_of(arguments, has_key=True) is None
     return arguments
@@ -25,8 +25,7 @@ def make(model: str = "claude-opus-4-6", **changes: Any) -> dict[str, Any]:
 
 def test_there_are_never_more_than_four_cache_marks_and_the_last_ones_stay() -> None:
     turns = tuple(
-        Turn(role="user" if i % 2 == 0 else "assistant", text=f"turn {i}", cache=True)
-        for i in range(9)
+        text_turn("user" if i % 2 == 0 else "assistant", f"turn {i}", cache=True) for i in range(9)
     )
     for system, marked in ((None, [5, 6, 7, 8]), ("Be brief.", [6, 7, 8])):
         body = make(turns=turns, system=system, partial="begun")
@@ -37,18 +36,16 @@ def test_there_are_never_more_than_four_cache_marks_and_the_last_ones_stay() -> 
 
 def test_blank_turns_and_a_blank_system_prompt_are_left_out() -> None:
     turns = (
-        Turn(role="user", text="a"),
-        Turn(role="assistant", text=" \n"),
-        Turn(role="user", text="b"),
+        text_turn("user", "a"),
+        text_turn("assistant", " \n"),
+        text_turn("user", "b"),
     )
     body = make(turns=turns, system="  ")
     assert [m["content"][0]["text"] for m in body["messages"]] == ["a", "b"]
     assert "system" not in body
 
 
-@pytest.mark.parametrize(
-    "turns", [(), (Turn(role="user", text=" "),), (Turn(role="assistant", text="me"),)]
-)
+@pytest.mark.parametrize("turns", [(), (text_turn("user", " "),), (text_turn("assistant", "me"),)])
 def test_a_prompt_without_a_users_turn_at_its_end_is_refused(turns: Any) -> None:
     with pytest.raises(BadRequest, match="user's turn"):
         make(turns=turns)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from jupyter_chat_stream.providers.base import Chunk, EndChunk, Prompt, TextChunk, Turn
+from jupyter_chat_stream.providers.base import Chunk, EndChunk, Prompt, TextChunk, text_turn
 from jupyter_chat_stream.providers.continuation import CONTINUE_MARK
 from jupyter_chat_stream.shared.errors import InvalidInput, Overloaded, StreamCut
 from jupyter_chat_stream.testing import (
@@ -233,7 +233,7 @@ def test_it_runs_as_a_process_of_its_own(tmp_path: Path) -> None:
 
 
 def prompt(text: str = "hi", partial: str = "") -> Prompt:
-    return Prompt(model="m", turns=(Turn(role="user", text=text),), partial=partial)
+    return Prompt(model="m", turns=(text_turn("user", text),), partial=partial)
 
 
 async def collect(provider: ScriptedProvider, asked: Prompt) -> list[Chunk]:

@@ -21,6 +21,7 @@ _CLASSES: tuple[type[ProviderError], ...] = (
     errors.Overloaded,
     errors.ProviderDown,
     errors.StreamCut,
+    errors.UpstreamLost,
 )
 _BY_CODE = {cls.code: cls for cls in _CLASSES}
 

@@ -77,6 +77,7 @@ __all__ = [
     "ThreadNotFound",
     "TooManyLater",
     "TooManySchedules",
+    "UpstreamLost",
     "VersionMismatch",
     "WrongCall",
 ]

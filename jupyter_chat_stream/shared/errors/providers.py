@@ -79,6 +79,13 @@ class StreamCut(ProviderError):
     retryable = True
 
 
+class UpstreamLost(ProviderError):
+    """The upstream can no longer be joined at the cursor; the answer continues from its text."""
+
+    code = "upstream_lost"
+    retryable = True
+
+
 class Stalled(ProviderError):
     """Nothing came for ``stall_timeout_s``."""
 

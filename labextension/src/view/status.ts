@@ -49,6 +49,8 @@ function reasonText(detail: string | undefined, trans: TranslationBundle): strin
       return trans.__('the model stopped responding');
     case 'stream_cut':
       return trans.__('the answer was cut off');
+    case 'upstream_lost':
+      return trans.__('the running answer could not be joined again');
     default:
       return detail;
   }
