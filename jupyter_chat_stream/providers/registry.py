@@ -19,8 +19,8 @@ from ..shared.errors import BadRequest, NoSuchModel, ProviderError
 from ..shared.records import ModelRecord
 from ..shared.spelling import did_you_mean
 from .base import AsksForModels, Model, Provider
+from .endpoints import Endpoint, all_endpoints
 from .openai import OpenAIProvider
-from .openai.endpoints import Endpoint, all_endpoints
 
 GROUP = "jupyter_chat_stream.providers"
 

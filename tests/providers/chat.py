@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from jupyter_chat_stream.providers.base import Prompt, text_turn
+from jupyter_chat_stream.providers.endpoints import OPENAI, Endpoint
 from jupyter_chat_stream.providers.openai import OpenAIProvider
-from jupyter_chat_stream.providers.openai.endpoints import OPENAI, Endpoint
 from jupyter_chat_stream.testing.fake_openai import DEFAULT_MODEL
 
 KEY = "sk-proj-test-0123456789abcdefghij"

@@ -18,8 +18,8 @@ from jupyter_chat_stream.providers.base import (
     text_turn,
 )
 from jupyter_chat_stream.providers.continuation import CONTINUE_MARK
+from jupyter_chat_stream.providers.endpoints import OPENAI
 from jupyter_chat_stream.providers.openai import OpenAIProvider, request
-from jupyter_chat_stream.providers.openai.endpoints import OPENAI
 from jupyter_chat_stream.shared import errors
 from jupyter_chat_stream.testing import Answer, FakeOpenAI, reply_to
 from jupyter_chat_stream.testing.fake_openai import DEFAULT_MODEL

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-import jupyter_chat_stream.providers.openai.endpoints as endpoints_module
+import jupyter_chat_stream.providers.endpoints as endpoints_module
 from jupyter_chat_stream.providers.base import Model
+from jupyter_chat_stream.providers.endpoints import USUAL_LOCAL
 from jupyter_chat_stream.providers.openai import OpenAIProvider
-from jupyter_chat_stream.providers.openai.endpoints import USUAL_LOCAL
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.shared.errors import NoSuchModel, ProviderDown
 from jupyter_chat_stream.testing import Answer, FakeOpenAI, reply_to

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from jupyter_chat_stream.providers.endpoints import USUAL_LOCAL, all_endpoints
 from jupyter_chat_stream.providers.openai import OpenAIProvider
-from jupyter_chat_stream.providers.openai.endpoints import USUAL_LOCAL, all_endpoints
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import InvalidInput
 from tests.providers.chat import KEY

@@ -20,10 +20,10 @@ from ...shared.errors import NoSuchModel, NotTheProvider, ProviderError, StreamC
 from .. import foreign_answers
 from ..base import Chunk, Model, Prompt
 from ..clients import SharedClients, in_own_thread
+from ..endpoint_key import EndpointKey
+from ..endpoints import Endpoint, is_model_name, parse_base_url
 from . import failures, request, sizes
-from .endpoints import Endpoint, is_model_name, parse_base_url
 from .failures import Asked
-from .key import EndpointKey
 from .listing import Lister, Listing, late
 from .reading import ChatReading
 

@@ -17,8 +17,8 @@ from urllib.request import getproxies, proxy_bypass
 
 from ...shared.errors import BadKey, NotTheProvider, ProviderDown, ProviderError
 from ..base import Model
+from ..endpoints import MAX_MODELS, Endpoint, is_model_name
 from . import sizes
-from .endpoints import MAX_MODELS, Endpoint, is_model_name
 from .sizes import Entry
 
 if TYPE_CHECKING:

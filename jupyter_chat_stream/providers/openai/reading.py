@@ -27,8 +27,8 @@ from ..base import (
     ToolCallChunk,
     ToolInputChunk,
 )
+from ..endpoints import Endpoint
 from ..quoting import as_reason
-from .endpoints import Endpoint
 
 CONTEXT_IS_FULL_WITHIN = 32  # tokens: templates add some that no server counts
 

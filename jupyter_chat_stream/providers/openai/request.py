@@ -9,7 +9,7 @@ from ...shared.errors import BadRequest
 from ...shared.spelling import did_you_mean
 from ..base import Prompt
 from ..continuation import continuation
-from .endpoints import Endpoint
+from ..endpoints import Endpoint
 
 Arguments = dict[str, Any]  # the SDK has types for them, but not for names that are looked up
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...shared.errors import MissingKey
-from ..key_files import KeySource, default_key_file
+from ..shared.errors import MissingKey
 from .endpoints import Endpoint
+from .key_files import KeySource, default_key_file
 
 
 class EndpointKey(KeySource):

@@ -1,4 +1,4 @@
-"""Endpoints: named addresses that speak OpenAI's Chat Completions, as the settings name them.
+"""Endpoints: named addresses that each speak one dialect, as the settings name them.
 
 ``ChatStream.endpoints`` adds endpoints and changes the built-in ones: ``openai``, and the usual
 local addresses of Ollama, llama.cpp's server, LM Studio and vLLM. A local endpoint without a
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...shared.errors import InvalidInput
-from ...shared.spelling import did_you_mean
+from ..shared.errors import InvalidInput
+from ..shared.spelling import did_you_mean
 
 DIALECT = "chat"
 FIELDS = (
