@@ -12,13 +12,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from ..shared.errors import InvalidInput
 from ..shared.spelling import did_you_mean
 
-DIALECT = "chat"
+Dialect = Literal["chat"]
+DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 FIELDS = (
     "base_url", "context_tokens", "dialect", "headers", "key_env", "key_file", "models",
 )  # fmt: skip
@@ -39,6 +40,8 @@ class Endpoint:
     base_url: str
     product: str = ""
     """The name of the server's program, for sentences; empty if it is not known."""
+    given_dialect: Dialect | None = None
+    """The dialect of the setting; None: the usual one of the address."""
     key_env: str | None = None
     """The environment variable that holds the key; None: no key is sent."""
     key_file: Path | None = None
@@ -48,6 +51,11 @@ class Endpoint:
     context_tokens: int | None = None
     is_configured: bool = True
     """False for the built-in endpoints without a setting."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect that the address speaks: ``chat`` unless a setting differs."""
+        return self.given_dialect or "chat"
 
     @property
     def is_local(self) -> bool:
@@ -143,15 +151,13 @@ def _parse(name: str, given: Any, default: Endpoint | None) -> Endpoint:
             raise InvalidInput(
                 f"{where} has no field {key!r}.{meant} It takes: {', '.join(FIELDS)}."
             )
-    dialect = given.get("dialect", DIALECT)
-    if dialect != DIALECT:
-        raise InvalidInput(f"{where}: 'dialect' must be 'chat', not {dialect!r}.")
     if default is None and "base_url" not in given:
         raise InvalidInput(f"{where} needs a 'base_url', such as 'http://localhost:8000/v1'.")
     base = default or Endpoint(name=name, base_url="")
     return Endpoint(
         name=name,
         product=base.product,
+        given_dialect=_dialect(where, given.get("dialect")),
         base_url=parse_base_url(where, given["base_url"]) if "base_url" in given else base.base_url,
         key_env=_key_env(where, given.get("key_env", base.key_env)),
         key_file=_key_file(where, given.get("key_file")),
@@ -159,6 +165,13 @@ def _parse(name: str, given: Any, default: Endpoint | None) -> Endpoint:
         models=_models(where, given.get("models")),
         context_tokens=_context_tokens(where, given.get("context_tokens")),
     )
+
+
+def _dialect(where: str, value: Any) -> Dialect | None:
+    if value is not None and value not in DIALECTS:
+        wanted = " or ".join(repr(one) for one in DIALECTS)
+        raise InvalidInput(f"{where}: 'dialect' must be {wanted}, not {value!r}.")
+    return value
 
 
 def parse_base_url(where: str, value: Any) -> str:
