@@ -27,7 +27,7 @@ from ..base import (
     ToolCallChunk,
     ToolInputChunk,
 )
-from . import answers, failures, pausing
+from . import answers, failures, files, pausing
 from .params import DemoParams, parse
 
 CHARS_PER_TOKEN = 4
@@ -64,6 +64,7 @@ MODELS = (
     _model("echo", "says what you said"),
     _model("thinking", "thinks first", "reasoning"),
     _model("tools", "calls a tool", "tools"),
+    _model("files", "reads your files", "images", "documents"),
     _model("long", "as long as you like"),
     _model("fail", "fails as you like"),
     _model("ask", "asks you two questions"),
@@ -136,10 +137,16 @@ def answer_to(prompt: Prompt) -> str:
     params = parse(prompt.model, prompt.params)
     if prompt.model in PAUSING:
         return _said(pausing.script(prompt, params))
-    text = answers.text(prompt, params.chars)
+    text = _text(prompt, params)
     if prompt.max_tokens is not None:
         return text[: prompt.max_tokens * CHARS_PER_TOKEN]
     return text
+
+
+def _text(prompt: Prompt, params: DemoParams) -> str:
+    if prompt.model == "files":
+        return files.describe(prompt)
+    return answers.text(prompt, params.chars)
 
 
 def _chunks(prompt: Prompt, params: DemoParams) -> Iterator[Chunk | failures.Fails]:

@@ -1,0 +1,101 @@
+"""The demo model ``files``: it names each attachment that it got, and what it found in the bytes.
+
+Everything here is a pure function of the prompt. It reads the headers of images, counts the pages
+of documents and the lines of texts. No model is behind it, so it does not interpret anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from ..base import DocumentBlock, ImageBlock, Prompt, TextBlock, Turn
+from .answers import LABEL
+from .headers import pages_of, pixels_of
+
+MAX_SHOWN_CHARS = 100
+_KINDS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF", "image/webp": "WebP"}
+
+# How a prompt holds the text of an attachment.
+_ATTACHMENT = re.compile(r'<attachment name="([^\n]*)">\n(.*?)\n?</attachment>\n*', re.DOTALL)
+
+_NOTHING = """No attachment came with this message. Drop a figure, a PDF or a text file onto the \
+chat, or send one from a notebook:
+
+```python
+chat.send("What is this?", df, fig, "report.pdf", model="demo/files")
+```
+"""
+
+
+def describe(prompt: Prompt) -> str:
+    """Return the whole answer: each attachment of the last message, then what the person wrote."""
+    asked = [turn for turn in prompt.turns if turn.role == "user"]
+    if not asked:
+        return LABEL + _NOTHING
+    *earlier, last = asked
+    found = list(_attachments(last))
+    parts = [_list(found) if found else _NOTHING]
+    names = [name for turn in earlier for name, _ in _attachments(turn)]
+    if names:
+        parts.append(f"From earlier messages I can read: {', '.join(map(_code, names))}.\n")
+    written = _ATTACHMENT.sub("", last.text).strip()
+    if written:
+        quoted = "\n".join(f"> {line}".rstrip() for line in written.splitlines())
+        parts.append(f"You wrote:\n\n{quoted}\n")
+    return LABEL + "\n".join(parts)
+
+
+def _list(found: Iterable[tuple[str, str]]) -> str:
+    lines = [f"- {_code(name)}: {sentence}\n" for name, sentence in found]
+    count = f"{len(lines)} attachments" if len(lines) > 1 else "one attachment"
+    return f"I got {count}:\n\n{''.join(lines)}"
+
+
+def _attachments(turn: Turn) -> Iterator[tuple[str, str]]:
+    """Yield the name of each attachment, and a sentence about it."""
+    for block in turn.blocks:
+        if isinstance(block, ImageBlock):
+            yield block.name, _image(block)
+        elif isinstance(block, DocumentBlock):
+            yield block.name, _document(block)
+        elif isinstance(block, TextBlock):
+            for name, text in _ATTACHMENT.findall(block.text):
+                yield name, _text(text)
+
+
+def _image(block: ImageBlock) -> str:
+    kind = _KINDS.get(block.type, block.type)
+    size = pixels_of(block.type, block.data)
+    pixels = f"{size[0]} × {size[1]} pixels" if size else "with a header that I cannot read"
+    return f"a {kind} image, {pixels}, {_bytes(block.data)}."
+
+
+def _document(block: DocumentBlock) -> str:
+    pages = pages_of(block.data)
+    shown = "" if pages is None else ", one page" if pages == 1 else f", {pages} pages"
+    kind = "PDF" if block.type == "application/pdf" else block.type
+    return f"a {kind} document{shown}, {_bytes(block.data)}."
+
+
+def _text(text: str) -> str:
+    lines = text.splitlines()
+    if not lines:
+        return "an empty text."
+    count = f"{len(lines)} lines" if len(lines) > 1 else "one line"
+    return f"a text of {count}. It begins with {_code(lines[0])}."
+
+
+def _bytes(data: bytes) -> str:
+    size = len(data)
+    if size < 1000:
+        return f"{size} bytes"
+    return f"{size / 1e3:.1f} kB" if size < 1_000_000 else f"{size / 1e6:.1f} MB"
+
+
+def _code(text: str) -> str:
+    """Show a piece of somebody's text as code, so that it cannot be Markdown."""
+    shown = " ".join(text.split()).replace("`", "'")
+    if len(shown) > MAX_SHOWN_CHARS:
+        shown = shown[: MAX_SHOWN_CHARS - 1] + "…"
+    return f"`{shown or ' '}`"
