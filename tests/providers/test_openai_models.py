@@ -149,7 +149,7 @@ LIST_FAILURES = [
 async def test_an_endpoint_that_lists_no_models_is_listed_with_its_error(
     answer: Answer, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jupyter_chat_stream.providers.openai.listing.LIST_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("jupyter_chat_stream.providers.listing.LIST_TIMEOUT_S", 0.3)
     with FakeOpenAI(list_answer=answer) as server:
         registry = Registry(endpoints={"lab": {"base_url": server.base_url}})
         await registry.refresh()
@@ -228,7 +228,7 @@ async def test_the_details_of_all_models_are_waited_for_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An Ollama that hangs at one request for each model; the sizes that came in time are kept."""
-    monkeypatch.setattr("jupyter_chat_stream.providers.openai.listing.LIST_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("jupyter_chat_stream.providers.listing.LIST_TIMEOUT_S", 0.3)
     names = [f"m{number}" for number in range(30)]
     hung = set(names[1:])
 

@@ -16,15 +16,14 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ...shared.errors import NoSuchModel, NotTheProvider, ProviderError, StreamCut
+from ...shared.errors import ProviderError, StreamCut
 from .. import foreign_answers
-from ..base import Chunk, Model, Prompt
+from ..base import Chunk, Prompt
 from ..clients import SharedClients, in_own_thread
-from ..endpoint_key import EndpointKey
-from ..endpoints import Endpoint, is_model_name, parse_base_url
-from . import failures, request, sizes
+from ..endpoint_provider import EndpointProvider
+from ..endpoints import Endpoint, parse_base_url
+from . import failures, request
 from .failures import Asked
-from .listing import Lister, Listing, late
 from .reading import ChatReading
 
 if TYPE_CHECKING:
@@ -35,14 +34,12 @@ INSTALL = "pip install 'jupyter-chat-stream[openai]'"
 CONNECT_TIMEOUT_S = 15.0
 # Far above every stall_timeout_s: it only helps a caller that is no run and sets no limit itself.
 READ_TIMEOUT_S = 900.0
-# How long a list of models stays fresh; the page asks for it whenever a person opens its picker.
-LIST_MAX_AGE_S = 10.0
 # The SDK would send the values of these variables to every address; they are meant for OpenAI's.
 _ORGANIZATION_HEADERS = ("OpenAI-Organization", "OpenAI-Project")
 _ENV_CUSTOM_HEADERS = "OPENAI_CUSTOM_HEADERS"
 
 
-class OpenAIProvider:
+class OpenAIProvider(EndpointProvider):
     """Streams the answers of one endpoint's models.
 
     Args:
@@ -63,133 +60,15 @@ class OpenAIProvider:
             elsewhere = self._environ.get(ENV_BASE_URL, "").strip()
             if elsewhere:
                 endpoint = replace(endpoint, base_url=parse_base_url(ENV_BASE_URL, elsewhere))
-        self.name = endpoint.name
-        self.endpoint = endpoint
-        self._keys = EndpointKey(endpoint, self._environ)
+        super().__init__(endpoint, self._environ)
         self._now = now
         self._clients: SharedClients[str, openai.AsyncOpenAI] = SharedClients(self._make_client)
-        self._lister = Lister(endpoint=endpoint)
-        self._listed: tuple[Model, ...] = ()
-        self._unsized: frozenset[str] = frozenset()
-        self._problem: ProviderError | None = None
-        self._listed_at: float | None = None
-        self._asking: asyncio.Task[None] | None = None
 
-    # ------------------------------------------------------------------------ models
+    def missing_sdk(self) -> ProviderError | None:
+        return None if is_sdk_installed() else _not_installed(self.endpoint)
 
-    def models(self) -> tuple[Model, ...]:
-        """List the models of the last answer; sends no request.
-
-        Raises:
-            ProviderError: the endpoint cannot be used, although it is configured or answers.
-        """
-        endpoint = self.endpoint
-        is_wanted = endpoint.is_configured or (endpoint.needs_key and self._keys.is_there())
-        if not is_wanted and (self._problem is not None or not self._listed):
-            return ()
-        if not is_sdk_installed():
-            raise _not_installed(endpoint)
-        if endpoint.is_configured:
-            self._keys.read()
-        if self._problem is not None and not endpoint.models:
-            raise self._problem
-        if endpoint.models:
-            return tuple(self.model(name) for name in endpoint.models)
-        return self._listed
-
-    def model(self, name: str) -> Model:
-        """Describe a model by name, listed or not.
-
-        Raises:
-            NoSuchModel: no model can have that name.
-        """
-        if not is_model_name(name):
-            raise NoSuchModel(
-                f"{name[:128]!r} cannot be the name of a model.", model=f"{self.name}/{name[:128]}"
-            )
-        listed = next((model for model in self._listed if model.name == name), None)
-        return listed or sizes.describe(self.endpoint, name)
-
-    async def look_up(self, name: str) -> Model:
-        """Describe a model; ask the endpoint for its sizes if they are not known.
-
-        Raises:
-            NoSuchModel: no model can have that name.
-            ProviderDown: the endpoint does not answer; a guessed size could drop turns.
-        """
-        described = self.model(name)
-        if self._is_sized(name):
-            return described
-        problem = self._problem
-        # A run that tries again needs a new answer, not the failure of a moment ago.
-        is_late = name in self._unsized or (problem is not None and problem.retryable)
-        await self.refresh(force=is_late and not self._is_size_set())
-        problem = self._problem
-        if problem is None and name in self._unsized:
-            problem = late(self.endpoint)
-        if self._is_sized(name) or self._is_size_set() or problem is None:
-            return self.model(name)
-        if problem.retryable:
-            raise problem
-        return described
-
-    def _is_sized(self, name: str) -> bool:
-        """Return whether the model is in the last list, and its size came in time."""
-        return name not in self._unsized and any(model.name == name for model in self._listed)
-
-    def _is_size_set(self) -> bool:
-        """Return whether a setting or our table tells the size of every model."""
-        return self.endpoint.context_tokens is not None or self.endpoint.is_openai
-
-    async def refresh(self, *, force: bool = False) -> None:
-        """Ask the endpoint for its models, unless that was done a moment ago.
-
-        The request goes on if the caller leaves; a second caller waits for the same answer.
-        """
-        asking = self._asking
-        if asking is None or asking.done():
-            now = asyncio.get_running_loop().time()
-            is_new = self._listed_at is not None and now - self._listed_at < LIST_MAX_AGE_S
-            if (is_new and not force) or not self._may_ask():
-                return
-            asking = self._asking = asyncio.get_running_loop().create_task(self._ask())
-        await asyncio.shield(asking)
-
-    def _may_ask(self) -> bool:
-        """Return whether asking may help; a hosted address is asked only if it can be used."""
-        if self.endpoint.is_local and not self.endpoint.needs_key:
-            return True
-        return self._keys.is_there() and is_sdk_installed()
-
-    async def _ask(self) -> None:
-        try:
-            await in_own_thread(_import_http)
-            self._learn(await self._lister.ask(self._keys.read()))
-        except ProviderError as problem:
-            self._problem = problem  # the sizes of the last list stay known
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            self._problem = NotTheProvider(
-                f"What {self.endpoint.title} at {self.endpoint.place} lists are no models "
-                f"({type(error).__name__})."
-            )
-        finally:
-            self._listed_at = asyncio.get_running_loop().time()
-
-    def _learn(self, listing: Listing) -> None:
-        """Take a new list; a size that did not come in time is the one that came before."""
-        known = {model.name: model for model in self._listed if model.name not in self._unsized}
-        self._listed = tuple(
-            known.get(model.name, model) if model.name in listing.unsized else model
-            for model in listing.models
-        )
-        self._unsized = listing.unsized - known.keys()
-        self._problem = None
-
-    def is_ready(self) -> bool:
-        """Return whether the SDK is installed, and a key is there if one is needed."""
-        return is_sdk_installed() and self._keys.is_there()
-
-    # ----------------------------------------------------------------------- answers
+    def key_headers(self, key: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {key}"} if key else {}
 
     async def warm(self) -> None:
         """Import the SDK without blocking the event loop."""
@@ -231,10 +110,7 @@ class OpenAIProvider:
 
     async def close(self) -> None:
         """End all connections; streams that still run are cut."""
-        asking, self._asking = self._asking, None
-        if asking is not None:
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
+        await super().close()
         await self._clients.close()
 
     def _translate(self, error: Exception, asked: Asked, *, has_begun: bool) -> ProviderError:
@@ -272,9 +148,7 @@ class OpenAIProvider:
             omitted += [line.partition(":")[0].strip() for line in lines if ":" in line]
             omitted += _ORGANIZATION_HEADERS
         headers: dict[str, str | Omit] = {name: Omit() for name in omitted}
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
-        return {**headers, **self.endpoint.headers}
+        return {**headers, **self.key_headers(key), **self.endpoint.headers}
 
 
 def is_sdk_installed() -> bool:
@@ -305,10 +179,6 @@ async def _check(response: Any, asked: Asked) -> None:
     if isinstance(value, Mapping) and (value.get("error") or value.get("object") == "error"):
         raise failures.from_stream(value, asked)
     raise failures.not_the_provider(response, body, asked)
-
-
-def _import_http() -> None:
-    import aiohttp  # noqa: F401  it takes a tenth of a second
 
 
 def _import_sdk() -> None:

@@ -29,9 +29,9 @@ from ...shared.errors import (
 from .. import foreign_answers
 from ..base import Prompt
 from ..endpoints import Endpoint
+from ..listing import unreachable
 from ..quoting import quote
 from ..retry_after import retry_after_s
-from .listing import unreachable
 
 _CODES: Mapping[str, type[ProviderError]] = {
     "invalid_api_key": BadKey,

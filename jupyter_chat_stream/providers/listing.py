@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from ...shared.errors import BadKey, NotTheProvider, ProviderDown, ProviderError
-from ..base import Model
-from ..endpoints import MAX_MODELS, Endpoint, is_model_name
+from ..shared.errors import BadKey, NotTheProvider, ProviderDown, ProviderError
 from . import sizes
+from .base import Model
+from .endpoints import MAX_MODELS, Endpoint, is_model_name
 from .sizes import Entry
 
 if TYPE_CHECKING:
@@ -55,17 +55,18 @@ class Lister:
     endpoint: Endpoint
     details: dict[tuple[str, object], Any] = field(default_factory=dict)
 
-    async def ask(self, key: str) -> Listing:
+    async def ask(self, key_headers: Mapping[str, str]) -> Listing:
         """Return the models of the address that answer in a chat.
+
+        Args:
+            key_headers: the headers that hold the key, as the dialect wants them.
 
         Raises:
             ProviderError: the address does not answer, or its answer is no list of models.
         """
         import aiohttp
 
-        headers = {**self.endpoint.headers}
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
+        headers = {**key_headers, **self.endpoint.headers}
         ends_at = asyncio.get_running_loop().time() + LIST_TIMEOUT_S
         try:
             async with aiohttp.ClientSession(headers=headers) as http:

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..base import CONSERVATIVE_CONTEXT_TOKENS, CONSERVATIVE_OUTPUT_TOKENS, Model
-from ..endpoints import Endpoint
+from .base import CONSERVATIVE_CONTEXT_TOKENS, CONSERVATIVE_OUTPUT_TOKENS, Model
+from .endpoints import Endpoint
 
 Entry = Mapping[str, Any]  # a model of a server's list, whose ``id`` is its name
 MAX_DEFAULT_OUTPUT_TOKENS = 32_000
