@@ -19,7 +19,7 @@ from jupyter_chat_stream.providers.base import (
 )
 from jupyter_chat_stream.providers.continuation import CONTINUE_MARK
 from jupyter_chat_stream.providers.endpoints import OPENAI
-from jupyter_chat_stream.providers.openai import OpenAIProvider, request
+from jupyter_chat_stream.providers.openai import OpenAIProvider, chat_request
 from jupyter_chat_stream.shared import errors
 from jupyter_chat_stream.testing import Answer, FakeOpenAI, reply_to
 from jupyter_chat_stream.testing.fake_openai import DEFAULT_MODEL
@@ -251,7 +251,7 @@ async def test_the_request_carries_what_the_prompt_says(
 
 
 def test_openai_itself_is_asked_for_a_length_by_its_new_name() -> None:
-    arguments = request.build(make_prompt(max_tokens=7), OPENAI)
+    arguments = chat_request.build(make_prompt(max_tokens=7), OPENAI)
     assert arguments["max_completion_tokens"] == 7
     assert "max_tokens" not in arguments
 
@@ -275,7 +275,7 @@ def test_openai_itself_is_asked_for_a_length_by_its_new_name() -> None:
 )
 def test_a_parameter_that_cannot_be_meant_is_refused_by_name(params: dict[str, Any]) -> None:
     with pytest.raises(errors.BadRequest) as caught:
-        request.build(make_prompt(params=params), OPENAI)
+        chat_request.build(make_prompt(params=params), OPENAI)
     assert caught.value.facts["param"] in params
 
 

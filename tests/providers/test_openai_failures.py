@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import jupyter_chat_stream.providers.openai as openai_module
+import jupyter_chat_stream.providers.openai.sdk as sdk
 from jupyter_chat_stream.providers.base import EndChunk, ToolCallChunk, text_turn
 from jupyter_chat_stream.providers.openai import OpenAIProvider
 from jupyter_chat_stream.shared import errors
@@ -270,7 +270,7 @@ async def test_a_stream_without_any_event_is_not_the_provider(
 async def test_a_timeout_is_a_provider_that_is_down_or_a_stall(
     monkeypatch: pytest.MonkeyPatch, server: FakeOpenAI
 ) -> None:
-    monkeypatch.setattr(openai_module, "READ_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(sdk, "READ_TIMEOUT_S", 0.2)
     lab = make_provider(server.base_url)
     server.add(
         Answer(fault="silence", before_headers=True),

@@ -1,4 +1,4 @@
-"""Every way a request to Chat Completions fails, as a class of the project's tree.
+"""Every way a request to one of OpenAI's dialects fails, as a class of the project's tree.
 
 The error's own ``code`` and ``type`` decide before the status, because an error inside a stream
 comes with status 200. A server's message is quoted only for a refused request, because then nobody
@@ -77,6 +77,11 @@ class Asked:
     prompt: Prompt
     key: str = field(default="", repr=False)
 
+    @property
+    def api(self) -> str:
+        """The name of the dialect, for sentences."""
+        return "Chat Completions"
+
     def quote(self, said: str) -> str:
         """Quote a server's message as a sentence; empty if the message quotes a secret."""
         return quote(said, self.prompt, self.key, self.endpoint.headers.values())
@@ -114,7 +119,7 @@ def _translate(
     codes, said = _read(body)
     if status == 404 and not any(code in _CODES for code in codes) and not _NO_MODEL.search(said):
         return NotTheProvider(
-            f"{asked.endpoint.title} has no Chat Completions at {asked.endpoint.place} (status "
+            f"{asked.endpoint.title} has no {asked.api} at {asked.endpoint.place} (status "
             f"404). Look at the 'base_url' of the endpoint {asked.endpoint.name!r}: it often ends "
             f"with /v1.{asked.quote(said)}",
             **facts,
@@ -228,7 +233,7 @@ def not_the_provider(response: Any, body: str, asked: Asked) -> NotTheProvider:
     """Return the error for an answer that does not come from the API."""
     what = foreign_answers.describe(response, body, asked.prompt, asked.key)
     return NotTheProvider(
-        f"What answers for the endpoint {asked.endpoint.name!r} is no server of Chat Completions: "
+        f"What answers for the endpoint {asked.endpoint.name!r} is no server of {asked.api}: "
         f"{what}. Look at its 'base_url' in --ChatStream.endpoints and at the proxies of the "
         "Jupyter server; one of them may want somebody to sign in.",
         http_status=response.status_code,

@@ -73,6 +73,7 @@ class ChatReading:
     """
 
     def __init__(self, prompt: Prompt, endpoint: Endpoint, model: Model) -> None:
+        self.is_ended = False  # ``[DONE]`` ends the stream, and the SDK keeps it to itself
         self._prompt, self._endpoint, self._model = prompt, endpoint, model
         self._has_chunks = False
         self._finish_reason: str | None = None
