@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import json
 import os
-import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,16 +14,13 @@ import pytest
 
 from jupyter_chat_stream import Chat
 from jupyter_chat_stream.shared.config import CONNECTION_ENV
+from jupyter_chat_stream.testing import Answer, FakeOpenAI
 from tests.kernel.harness import JupyterServer
+from tests.pages import blocks, saved
 
-DOCS = Path(__file__).parents[2] / "docs"
 README = "../README.md"
-
-
-def blocks(page: str, language: str) -> list[str]:
-    """The blocks of code of one language on a page, in their order."""
-    text = (DOCS / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+PROVIDERS = "providers.md"
+CHATLAS_MODEL = "openai-completions/tiny"
 
 
 @pytest.mark.usefixtures("here")
@@ -53,42 +50,59 @@ def test_every_example_of_the_readme_runs_as_it_stands_there() -> None:
 
 
 @pytest.fixture
-def eliza(
+def upstream() -> Iterator[FakeOpenAI]:
+    """The server of models that chatlas asks."""
+    with FakeOpenAI() as made:
+        yield made
+
+
+@pytest.fixture
+def installed(
     jupyter_environment: dict[str, str],
     tmp_path: Path,
     fresh_link: None,
+    upstream: FakeOpenAI,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[None]:
-    """This process as a client of a server in which the provider of the page is installed."""
+    """This process as a client of a server in which the providers of the page are installed."""
     site = tmp_path / "site"
-    module, _ = blocks("providers.md", "python")
-    project = tomllib.loads(blocks("providers.md", "toml")[0])["project"]
-    metadata = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    metadata.mkdir(parents=True)
-    (site / "eliza.py").write_text(module, encoding="utf-8")
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\n")
-    for group, entries in project["entry-points"].items():
-        lines = [f"{name} = {target}" for name, target in entries.items()]
-        (metadata / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
+    project = tomllib.loads(saved(PROVIDERS, "pyproject.toml"))["project"]
+    (metadata := site / "providers_of_the_page-0.1.0.dist-info").mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: providers-of-the-page\n")
+    (group,) = project["entry-points"]
+    points = {**project["entry-points"][group], "chatlas": "chatlas_models:create"}
+    lines = [f"{name} = {target}" for name, target in points.items()]
+    (metadata / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
+    for file in ("eliza.py", "chatlas_models.py"):
+        (site / file).write_text(saved(PROVIDERS, file), encoding="utf-8")
     server = JupyterServer(jupyter_environment, tmp_path)
     paths = [str(site), server.environment["PYTHONPATH"]]
     server.environment["PYTHONPATH"] = os.pathsep.join(paths)
+    server.environment["CHATLAS_MODELS"] = CHATLAS_MODEL
+    arguments = {"base_url": upstream.base_url, "api_key": "none"}
+    server.environment["CHATLAS_CHAT_ARGS"] = json.dumps(arguments)
     server.start()
     monkeypatch.setenv(CONNECTION_ENV, str(server.connection))
     yield
     server.stop()
 
 
-@pytest.mark.usefixtures("eliza")
-def test_the_provider_of_the_page_answers_once_it_is_installed() -> None:
+@pytest.mark.usefixtures("installed")
+def test_the_providers_of_the_page_answer_once_they_are_installed(upstream: FakeOpenAI) -> None:
     chat = Chat("talk", model="eliza/doctor")
     assert str(chat.ask("I need a holiday.")) == "Why do you need a holiday?"
-    _, question = blocks("providers.md", "python")
+    (question,) = [block for block in blocks(PROVIDERS, "python") if "Chat(" in block]
     reply = eval(question, {"Chat": Chat})  # the page's own words
     assert str(reply) == "Why do you need a holiday?"
     assert reply.model == "eliza/doctor"
 
+    upstream.add(Answer(text="By chatlas.", thinking="How?"))
+    reply = chat.ask("And you?", model=f"chatlas/{CHATLAS_MODEL}")
+    assert str(reply) == "By chatlas."
+    assert reply.model == f"chatlas/{CHATLAS_MODEL}"
+    roles = [message["role"] for message in upstream.requests[-1].body["messages"]]
+    assert roles == ["user", "assistant", "user", "assistant", "user"]
 
-def test_the_provider_of_the_page_is_as_short_as_it_is_said_to_be() -> None:
-    module, _ = blocks("providers.md", "python")
-    assert len(module.splitlines()) <= 60
+
+def test_the_first_provider_of_the_page_is_as_short_as_it_is_said_to_be() -> None:
+    assert len(saved(PROVIDERS, "eliza.py").splitlines()) <= 60
