@@ -61,16 +61,17 @@ class ToolResultChunk:
 class EndChunk:
     """The end of the answer: the last chunk of every complete stream.
 
-    ``usage`` counts tokens: ``input_tokens``, ``output_tokens``, ``cache_read_tokens``,
-    ``cache_write_tokens``. ``stop_reason`` is one of the common words: ``end_turn``,
-    ``max_tokens``, ``stop_sequence``, ``tool_use``, ``pause_turn``,
+    ``usage`` counts tokens: ``input_tokens`` (without those of the cache), ``output_tokens``,
+    ``cache_read_tokens``, ``cache_write_tokens``. It may hold the cost in US dollars, ``cost_usd``;
+    otherwise ``prices`` looks it up if the provider has an ``api_url``. ``stop_reason`` is one of
+    the common words: ``end_turn``, ``max_tokens``, ``stop_sequence``, ``tool_use``, ``pause_turn``,
     ``model_context_window_exceeded``; ``endings`` names those that leave an answer incomplete.
     A refusal has no EndChunk: the provider raises ``Refusal``.
     """
 
     stop_reason: str
     model: str
-    usage: Mapping[str, int]
+    usage: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)

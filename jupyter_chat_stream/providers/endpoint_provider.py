@@ -50,6 +50,11 @@ class EndpointProvider(ABC):
     def key_headers(self, key: str) -> dict[str, str]:
         """Return the headers of a request that hold the key; none for an empty key."""
 
+    @property
+    def api_url(self) -> str:
+        """The address whose prices count."""
+        return self.endpoint.base_url
+
     def models(self) -> tuple[Model, ...]:
         """List the models of the last answer; sends no request.
 

@@ -18,6 +18,7 @@ from functools import partial
 from ..shared.errors import BadRequest, NoSuchModel, ProviderError
 from ..shared.records import ModelRecord
 from ..shared.spelling import did_you_mean
+from . import prices
 from .base import AsksForModels, Model, Provider
 from .endpoints import Endpoint, all_endpoints
 from .openai import OpenAIProvider
@@ -136,6 +137,8 @@ class Registry:
         """Run the heavy imports of every provider now."""
         for provider in self._providers.values():
             await provider.warm()
+        if any(isinstance(provider, prices.HasAddress) for provider in self._providers.values()):
+            await prices.warm()
 
     async def close(self) -> None:
         """Close the connections of every provider, even if one of them raises."""

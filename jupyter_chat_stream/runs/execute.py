@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from ..providers.base import AskChunk, Chunk, EndChunk, SleepChunk, TextChunk
+from ..providers.prices import priced
 from ..providers.registry import Registry
 from ..shared.backoff import Backoff
 from ..shared.config import ChatStream
@@ -41,6 +42,7 @@ from ..shared.errors import (
 )
 from ..shared.events import Body, Completed, Failed, Finalized, StatusChanged
 from ..shared.logs import Line, place_of
+from ..shared.records import Usage
 from ..store.front import ChatStore, Claimed
 from .appender import Appender
 from .context import Gathered, gather, make_prompt
@@ -116,7 +118,8 @@ class Execution:
                 await self._leave(appender)
             elif isinstance(end, EndChunk):
                 await appender.finish((), release=False)  # so that the text is whole
-                await appender.finish(_completion(gathered, appender, end))
+                usage = await priced(self._services.registry.get(self._claimed.model)[0], end)
+                await appender.finish(_completion(gathered, appender, end, usage))
             else:  # it asks or sleeps, and no process holds it after that commit (L10)
                 await appender.finish((end,))
             return False
@@ -296,10 +299,12 @@ class _Watch:
             self._reading.cancel()
 
 
-def _completion(gathered: Gathered, appender: Appender, end: EndChunk) -> tuple[Body, Body]:
+def _completion(
+    gathered: Gathered, appender: Appender, end: EndChunk, usage: Usage
+) -> tuple[Body, Body]:
     complete = Completed(
         content=content_of([*gathered.reply["parts"], *appender.parts]),
-        usage=dict(end.usage),
+        usage=usage,
         stop_reason=end.stop_reason,
         model=None,
     )

@@ -92,7 +92,7 @@ class AnthropicProvider:
         reading = Reading(prompt)
         arguments = request.build(prompt, model)
         paused: list[ContentBlockParam] = []
-        async with self._clients.lend((key, self._base_url())) as client:
+        async with self._clients.lend((key, self.api_url)) as client:
             for pauses in range(MAX_PAUSES + 1):
                 async with aclosing(self._read(client, arguments, reading, key)) as chunks:
                     async for chunk in chunks:
@@ -143,7 +143,8 @@ class AnthropicProvider:
         """End all connections; streams that still run are cut."""
         await self._clients.close()
 
-    def _base_url(self) -> str:
+    @property
+    def api_url(self) -> str:
         return self._environ.get(ENV_BASE_URL, "").strip() or DEFAULT_BASE_URL
 
 
