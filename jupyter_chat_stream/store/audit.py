@@ -20,7 +20,7 @@ from .exporting import each_run
 from .log.reading import read_events
 from .log.transaction import ThreadRef, execute
 from .retention.compaction import digest
-from .sql import rows
+from .sql import ledger, rows
 
 _STEP = 2048
 CANNOT_BE_READ = "a row cannot be read"
@@ -134,6 +134,7 @@ def _verify_thread(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
             yield _difference(thread, f"run {run_id}", f"L2: {abs(left)} deltas left or too many")
     yield from _compare_messages(conn, thread, transcript, compactions)
     yield from _compare_runs(conn, thread, transcript, compactions)
+    yield from _compare_usage(conn, thread)
     row = (
         execute(conn, f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk", {"pk": thread.pk})
         .mappings()
@@ -221,6 +222,23 @@ def _compare_runs(
         yield from _compare(thread, f"run {run['id']}", run, folded)
     for id_ in sorted(missing):
         yield _difference(thread, f"run {id_}", "L7: its row is gone")
+
+
+def _compare_usage(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
+    """Compare the ledger with the usage that the ended answers' messages hold."""
+    names = ledger.COUNTED
+    sql = (
+        f"SELECT run.id, message.usage, {', '.join(names)} FROM run "
+        "JOIN message ON message.pk = run.message LEFT JOIN usage ON usage.run = run.pk "
+        "WHERE run.thread = :pk AND run.ended_ms IS NOT NULL ORDER BY run.pk"
+    )
+    for run_id, usage, *entered in execute(conn, sql, {"pk": thread.pk}):
+        columns = ledger.columns_of(rows.load(usage)) or dict.fromkeys(names)
+        expected = [columns[name] for name in names]
+        if entered != expected:
+            is_gone = entered == [None] * len(names)
+            what = "its row is gone" if is_gone else "differs from its message"
+            yield _difference(thread, f"run {run_id}", f"usage: {what}")
 
 
 def _fold_upto(

@@ -34,7 +34,7 @@ from ...shared.events import (
 from ...shared.fold import MessageFold, fold_run, takes_head
 from ...shared.logs import Line
 from ...shared.records import MessageRecord, RunRecord, ThreadChange
-from ..sql import rows
+from ..sql import ledger, rows
 from ..sql.damage import checked, readable, run_instead
 from ..sql.driver import among, driver_sql, insert_rows, lock_threads, select_rows
 from ..sql.tables import table
@@ -338,7 +338,10 @@ def settle_message(conn: Connection, run: RunRef, written: Collection[int] = ())
         table, row_name = damage.facts["table"], damage.facts["row"]
         log.error(Line("row.damaged", thread=run.thread.id, table=table, row=row_name))
         return
-    update_row(conn, "message", run.message_pk, rows.message_columns(fold.value(), fold.seq))
+    message = fold.value()
+    update_row(conn, "message", run.message_pk, rows.message_columns(message, fold.seq))
+    if message["status"] in ENDS:
+        ledger.enter(conn, run.pk, message["usage"])
 
 
 def fold_message(

@@ -7,7 +7,8 @@
 
 A thread with an open run (a waiting run counts) stays, and so does a quiet thread with an active
 schedule. A purge first deletes the thread's first event, by which ``verify`` knows that a purge has
-begun, and last the thread's row. Between the two no reader can open the thread.
+begun, and last the thread's row. Between the two no reader can open the thread. The tokens and
+costs of its answers stay for their owner's sums, without a reference to the thread.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ from .steps import Budget, Read, Steps, Write
 # checked only after each statement.
 AT_ONCE = {"event": 64, "message": 1}
 AT_ONCE_ELSE = 16
+
+LEDGER = "usage"
+_FORGET = (
+    "UPDATE usage SET thread = NULL, run = NULL WHERE pk IN "
+    "(SELECT pk FROM usage WHERE thread = :thread LIMIT :limit)"
+)
 
 _OPEN = "EXISTS (SELECT 1 FROM run WHERE run.thread = thread.pk AND run.ended_ms IS NULL)"
 _SCHEDULED = (
@@ -76,13 +83,13 @@ def purge(thread: ThreadRef, cutoff_ms: int, *, budget: Budget) -> Steps[int]:
 
 
 def owned_tables() -> list[tuple[str, str]]:
-    """Return the tables whose rows belong to a thread, each with the name of its key.
+    """Return the tables whose rows are purged with their thread, each with the name of its key.
 
     The log comes first, then each table before the tables that its rows refer to.
     """
     found = []
     for table in reversed(SQLModel.metadata.sorted_tables):
-        if "thread" in table.c:
+        if "thread" in table.c and table.name != LEDGER:
             keys = [column.name for column in table.primary_key if column.name != "thread"]
             found.append((table.name, keys[-1]))
     return sorted(found, key=lambda each: each[0] != "event")
@@ -98,6 +105,9 @@ def _delete_rows(
         count = 0
         if not _is(tx.conn, thread, DELETED, cutoff_ms):
             return count, True
+        while tx.execute(_FORGET, {"thread": thread.pk, "limit": AT_ONCE_ELSE}).rowcount:
+            if is_spent():
+                return count, False
         for table, key in owned_tables():
             params = {"thread": thread.pk, "limit": AT_ONCE.get(table, AT_ONCE_ELSE)}
             sql = (

@@ -16,6 +16,7 @@ from sqlmodel import SQLModel
 
 from ...shared.errors import DatabaseForeign, DatabaseTooNew, DatabaseTooOld
 from . import tables
+from .ledger import backfill
 
 # The schema generation that this code writes, and the oldest code that may use its databases.
 CODE_VERSION = 3
@@ -71,6 +72,15 @@ def m0004_drop_unused(conn: Connection) -> None:
         conn.execute(text("ALTER TABLE run DROP COLUMN job_id"))
 
 
+def m0007_usage(conn: Connection) -> None:
+    """Add the table of tokens and costs, with the answers that have already ended.
+
+    Their cost is not known: the prices of their time were not looked up.
+    """
+    SQLModel.metadata.create_all(conn, tables=[tables.table(tables.UsageRow)])
+    backfill(conn)
+
+
 def _add_column(conn: Connection, column: Column[Any]) -> bool:
     """Add a column if it is missing; a new database has all columns from the start."""
     table = column.table
@@ -98,6 +108,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m0002_waits_and_leases,
     m0003_compaction_in_steps,
     m0004_drop_unused,
+    m0007_usage,
 )
 
 

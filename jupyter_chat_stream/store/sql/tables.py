@@ -162,6 +162,31 @@ class IdempotencyRow(SQLModel, table=True):
     at_ms: int = Field(sa_column=_ms(False))
 
 
+class UsageRow(SQLModel, table=True):
+    """The tokens and the cost of one ended answer, for sums.
+
+    The row outlives its thread: a purge empties ``thread`` and ``run``, and the rest stays. The
+    database does the same by itself, for the purges of code that does not know this table.
+    """
+
+    __tablename__ = "usage"
+    __table_args__ = (Index("usage_by_time", "owner", "at_ms"),)
+
+    pk: int | None = Field(default=None, sa_column=_key())
+    owner: str
+    thread: int | None = Field(
+        default=None, foreign_key="thread.pk", index=True, ondelete="SET NULL"
+    )
+    run: int | None = Field(default=None, foreign_key="run.pk", unique=True, ondelete="SET NULL")
+    model: str
+    at_ms: int = Field(sa_column=_ms(False))  # the end of the answer
+    input_tokens: int = Field(sa_column=_ms(False))
+    output_tokens: int = Field(sa_column=_ms(False))
+    cache_read_tokens: int = Field(sa_column=_ms(False))
+    cache_write_tokens: int = Field(sa_column=_ms(False))
+    cost_nanos: int | None = Field(default=None, sa_column=_ms())  # of a US dollar; None: unknown
+
+
 class PreferenceRow(SQLModel, table=True):
     """The preferences of one user, for all threads."""
 

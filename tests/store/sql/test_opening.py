@@ -77,6 +77,7 @@ def test_a_fresh_database_has_all_tables_and_says_what_made_it(path: Path) -> No
         "idempotency",
         "preference",
         "schedule",
+        "usage",
         "lease",
         "meta",
         "migration",
