@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from ..shared.model_records import ParameterKind
 from ..shared.records import Params, Role, ToolDefinition, ToolInput
 
 
@@ -239,6 +240,21 @@ class Prompt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A parameter of a message that a model takes, so that a page can draw a field for it.
+
+    The page knows the names ``effort``, ``temperature``, ``max_tokens``, ``top_p`` and ``seed``
+    and shows any other name as it is.
+    """
+
+    name: str
+    kind: ParameterKind
+    choices: tuple[str, ...] = ()  # of a ``choice``
+    least: float | None = None  # of a ``number`` or ``whole`` number
+    most: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """The names and abilities of a model. Sizes are in tokens."""
 
@@ -248,6 +264,7 @@ class Model:
     max_output_tokens: int
     can: tuple[str, ...] = ()  # of: "reasoning", "tools", "images", "documents"
     canned: bool = False  # whether its answers are prepared texts
+    parameters: tuple[Parameter, ...] = ()  # those that a page can set; it may take others
 
 
 # The sizes of a model that its provider does not list: nearly every model in use has more.

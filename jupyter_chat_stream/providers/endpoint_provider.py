@@ -15,6 +15,7 @@ from ..shared.errors import NoSuchModel, NotTheProvider, ProviderError
 from . import sizes
 from .base import Model
 from .clients import in_own_thread
+from .endpoint_facts import EndpointFacts
 from .endpoint_key import EndpointKey
 from .endpoints import Endpoint, is_model_name
 from .listing import Lister, Listing, late
@@ -119,6 +120,20 @@ class EndpointProvider(ABC):
     def _is_size_set(self) -> bool:
         """Return whether a setting or our table tells the size of every model."""
         return self.endpoint.context_tokens is not None or self.endpoint.is_openai
+
+    def endpoint_facts(self) -> EndpointFacts:
+        """Describe the address; sends no request."""
+        endpoint = self.endpoint
+        is_expected = endpoint.is_configured or endpoint.needs_key
+        missing = self.missing_sdk() if is_expected else None
+        return EndpointFacts(
+            title=endpoint.product or endpoint.name,
+            dialect=endpoint.dialect,
+            is_local=endpoint.is_local,
+            keys=self._keys if endpoint.needs_key else None,
+            is_expected=is_expected,
+            problem=None if missing is None else missing.message,
+        )
 
     async def refresh(self, *, force: bool = False) -> None:
         """Ask the endpoint for its models, unless that was done a moment ago.

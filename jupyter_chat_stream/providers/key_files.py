@@ -1,4 +1,4 @@
-"""Finds the key for an API.
+"""Finds the key for an API, and keeps the key that a person sets on the page.
 
 The key is in a variable of the Jupyter server's environment, or else in a key file that only its
 owner may read. Every request checks whether the file has changed, so the key can be set, changed
@@ -7,14 +7,17 @@ and removed without a restart. No message of this module holds a key.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..shared.errors import BadKey, MissingKey
-from ..shared.files import open_plain
+from ..shared.errors import BadKey, InvalidInput, KeyElsewhere, KeyNotKept, MissingKey
+from ..shared.files import open_plain, refuse_unless_plain
+from ..shared.folders import make_private
 
 MAX_KEY_FILE_BYTES = 4096
 
@@ -59,7 +62,7 @@ class KeySource(ABC):
             where = f"the key file {str(self.path)!r}"
         if not key:
             raise self._missing()
-        if not (key.isascii() and key.isprintable()) or " " in key:
+        if not _can_be_key(key):
             raise BadKey(
                 f"The text in {where} cannot be a key: it holds blanks, line breaks or "
                 "characters outside ASCII. Write the key there and nothing else."
@@ -73,6 +76,64 @@ class KeySource(ABC):
         except (MissingKey, BadKey):
             return False
         return True
+
+    @property
+    def is_in_environment(self) -> bool:
+        """Whether a variable holds the key, so that no key file is read."""
+        return bool(self._environ.get(self.env_key, "").strip())
+
+    @property
+    def place(self) -> str:
+        """The place where the key is, or where the next one is kept, for sentences."""
+        if self.is_in_environment:
+            return f"the environment variable {self.env_key} of the Jupyter server"
+        return f"the file {str(self.path)!r}"
+
+    def write(self, text: str) -> None:
+        """Keep a key in the key file, in one step and with mode 0600.
+
+        Raises:
+            InvalidInput: the text cannot be a key.
+            KeyElsewhere: the key comes from the environment, and no file would be read.
+            KeyNotKept: the file cannot be written.
+        """
+        self._refuse_in_environment()
+        key = text.strip()
+        if not key or len(key) >= MAX_KEY_FILE_BYTES or not _can_be_key(key):
+            raise InvalidInput(
+                "This cannot be a key: a key is one line of ASCII characters without blanks. Copy "
+                "it again from the page where you made it.",
+                field="key",
+            )
+        try:
+            if self.path == default_key_file(self.path.stem):
+                make_private(self.path.parent)
+            _replace(self.path, key)
+        except OSError as error:
+            raise KeyNotKept(str(self.path), error.strerror or type(error).__name__) from error
+        self._seen = ()
+
+    def remove(self) -> None:
+        """Remove the key file; a file that is not there is no error.
+
+        Raises:
+            KeyElsewhere: the key comes from the environment.
+            KeyNotKept: the file cannot be removed.
+        """
+        self._refuse_in_environment()
+        try:
+            refuse_unless_plain(self.path)
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise KeyNotKept(str(self.path), error.strerror or type(error).__name__) from error
+        self._seen = ()
+
+    def _refuse_in_environment(self) -> None:
+        if self.is_in_environment:
+            raise KeyElsewhere(
+                f"The key comes from {self.place}. Change it there, or unset the variable, and "
+                "start the server again."
+            )
 
     def _read_file(self) -> str:
         path = self.path
@@ -107,3 +168,25 @@ class KeySource(ABC):
     @abstractmethod
     def _missing(self) -> MissingKey:
         """Make the error that tells where to put the key."""
+
+
+def _can_be_key(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a private file in one step; a link stays, and the file that it names is replaced."""
+    refuse_unless_plain(path)
+    target = Path(os.path.realpath(path))
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(f"{text}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise

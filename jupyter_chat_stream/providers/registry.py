@@ -15,12 +15,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 
-from ..shared.errors import BadRequest, NoSuchModel, ProviderError
-from ..shared.records import ModelRecord
+from ..shared.errors import BadRequest, EndpointNotFound, NoSuchModel, ProviderError
+from ..shared.model_records import EndpointRecord, ModelRecord
 from ..shared.spelling import did_you_mean
 from . import prices
 from .base import AsksForModels, Model, Provider
+from .catalogue import broken_record, endpoint_record, model_record
+from .endpoint_facts import EndpointFacts, HasEndpoint
 from .endpoints import Endpoint, all_endpoints
+from .key_files import KeySource
 from .openai import OpenAIProvider
 
 GROUP = "jupyter_chat_stream.providers"
@@ -119,19 +122,66 @@ class Registry:
 
     def models(self) -> list[ModelRecord]:
         """Return every model and every provider that could not be loaded, as on the wire."""
+        return self._catalogue()[0]
+
+    def listing(
+        self, *, may_set_keys: bool = False
+    ) -> tuple[list[ModelRecord], list[EndpointRecord]]:
+        """Return what `models` does, and every endpoint.
+
+        Args:
+            may_set_keys: whether the person who asks may set the keys of this server.
+        """
+        models, broken = self._catalogue()
+        offering = {model["provider"] for model in models}
+        endpoints = [
+            endpoint_record(name, facts, error=broken.get(name), may_set_keys=may_set_keys)
+            for name, facts in self._facts().items()
+            if self._may_allow(name) and (facts.is_expected or name in offering)
+        ]
+        return models, endpoints
+
+    def keys(self, endpoint: str) -> KeySource | None:
+        """Return the keys of an endpoint; None if it needs no key.
+
+        Raises:
+            EndpointNotFound: there is no endpoint of that name, or none of its models is allowed.
+        """
+        known = {name: facts for name, facts in self._facts().items() if self._may_allow(name)}
+        if endpoint not in known:
+            raise EndpointNotFound(", ".join(sorted(known)) or "none")
+        return known[endpoint].keys
+
+    def _facts(self) -> dict[str, EndpointFacts]:
+        return {
+            name: provider.endpoint_facts()
+            for name, provider in self._providers.items()
+            if isinstance(provider, HasEndpoint)
+        }
+
+    def _catalogue(self) -> tuple[list[ModelRecord], dict[str, str]]:
+        """Return the models, and a sentence for each provider that is broken."""
         listed: list[ModelRecord] = []
         broken = dict(self._broken)
+        endpoints = {
+            name: name for name, it in self._providers.items() if isinstance(it, HasEndpoint)
+        }
         for name, provider in self._providers.items():
             try:
                 ready = provider.is_ready()
-                found = [_to_wire(name, model, ready) for model in provider.models()]
+                found = [
+                    model_record(name, model, ready=ready, endpoint=endpoints.get(name))
+                    for model in provider.models()
+                ]
                 listed += [model for model in found if self._is_allowed(model["id"])]
             except ProviderError as error:
                 broken[name] = error.message
             except Exception as error:  # noqa: BLE001  a third party's code: the rest goes on
                 broken[name] = _sentence(name, error)
-        shown = [name for name in sorted(broken) if self._may_allow(name)]
-        return listed + [_broken_to_wire(name, broken[name]) for name in shown]
+        for name in sorted(broken):
+            if self._may_allow(name):
+                listed.append(broken_record(name, broken[name], endpoint=endpoints.get(name)))
+        return listed, broken
 
     async def warm(self) -> None:
         """Run the heavy imports of every provider now."""
@@ -217,26 +267,3 @@ def _sentence(name: str, error: Exception) -> str:
         f"The provider {name!r} could not be loaded: {type(error).__name__}: {error}. "
         "Repair or uninstall the package that brings it."
     )
-
-
-def _to_wire(
-    provider_name: str, model: Model, ready: bool, error: str | None = None
-) -> ModelRecord:
-    return {
-        "id": f"{provider_name}/{model.name}" if model.name else provider_name,
-        "provider": provider_name,
-        "name": model.name,
-        "label": model.label,
-        "can": list(model.can),
-        "context_tokens": model.context_tokens,
-        "max_output_tokens": model.max_output_tokens,
-        "canned": model.canned,
-        "ready": ready,
-        "error": error,
-    }
-
-
-def _broken_to_wire(provider_name: str, sentence: str) -> ModelRecord:
-    """Return an entry of the list of models that reports a provider that could not be loaded."""
-    nameless = Model(name="", label=provider_name, context_tokens=0, max_output_tokens=0)
-    return _to_wire(provider_name, nameless, ready=False, error=sentence)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from . import offered
 from .base import CONSERVATIVE_CONTEXT_TOKENS, CONSERVATIVE_OUTPUT_TOKENS, Model
 from .endpoints import Endpoint
 
@@ -65,12 +66,14 @@ def describe(endpoint: Endpoint, name: str, entry: Entry | None = None) -> Model
     if most is None:
         half = min(context // 2, MAX_DEFAULT_OUTPUT_TOKENS)
         most = half if told or endpoint.context_tokens else min(half, CONSERVATIVE_OUTPUT_TOKENS)
+    can, most = tuple(told.get("can", ())), min(most, context // 2)
     return Model(
         name=name,
         label=f"{name} ({endpoint.product or endpoint.name})",
         context_tokens=context,
-        max_output_tokens=min(most, context // 2),
-        can=tuple(told.get("can", ())),
+        max_output_tokens=most,
+        can=can,
+        parameters=offered.parameters(endpoint, name, can, most),
     )
 
 

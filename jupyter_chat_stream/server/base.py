@@ -21,7 +21,7 @@ from tornado.web import HTTPError, stream_request_body
 from ..shared.errors import ContentTooLarge, Forbidden
 from ..shared.events import dumps
 from .host import ServiceHost
-from .identity import owner_of
+from .identity import is_own_user, owner_of
 from .refusals import ErrorResponse, StartFailed, Unauthenticated, error_response
 
 if TYPE_CHECKING:
@@ -84,6 +84,11 @@ class ChatMixin(JupyterHandler):
     def owner(self) -> str:
         return owner_of(self.identity_provider, self.current_user)
 
+    @property
+    def is_own_user(self) -> bool:
+        """Whether the request comes from the user whose server this is, and not from a kernel."""
+        return is_own_user(self.identity_provider, self.current_user)
+
     def check_host(self) -> bool:
         self._is_host_allowed = super().check_host()
         if not self._is_host_allowed:
@@ -131,7 +136,7 @@ class ChatMixin(JupyterHandler):
 
     def _methods(self) -> list[str]:
         unimplemented = JupyterHandler._unimplemented_method
-        names = ("GET", "POST", "PATCH", "DELETE", "OPTIONS")
+        names = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
         return [name for name in names if getattr(type(self), name.lower()) != unimplemented]
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:

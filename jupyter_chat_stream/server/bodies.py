@@ -107,6 +107,10 @@ class InputBody(Body):
     value: Any
 
 
+class KeyBody(Body):
+    key: Annotated[str, Field(repr=False)]
+
+
 class Nothing(Body):
     """The empty body of a command."""
 
@@ -160,6 +164,14 @@ def input_body(raw: bytes) -> InputBody:
             max_bytes=MAX_VALUE_BYTES,
         )
     return given
+
+
+def key_text(raw: bytes) -> str:
+    """Read the body that sets a key; no error of it repeats a name or a value of the body."""
+    try:
+        return parse(KeyBody, raw).key
+    except InvalidInput:
+        raise InvalidInput('The body must be an object {"key": "…"}.', field="key") from None
 
 
 def time_ms(field: str, text: str | None) -> int | None:

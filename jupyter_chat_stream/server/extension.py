@@ -28,6 +28,7 @@ from .exports import ExportHandler
 from .following import EventsHandler
 from .handlers import (
     InputHandler,
+    KeyHandler,
     MeHandler,
     MessagesHandler,
     ModelsHandler,
@@ -53,6 +54,7 @@ EVERYWHERE = ("", "0.0.0.0", "::", "*")
 ROUTES = (
     (r"status", StatusHandler),
     (r"models", ModelsHandler),
+    (r"endpoints/([^/]+)/key", KeyHandler),
     (r"me", MeHandler),
     (r"threads", ThreadsHandler),
     (r"threads/([^/]+)", ThreadHandler),

@@ -30,7 +30,29 @@ class ModelsHandler(ChatHandler):
     @requires("read")
     async def get(self) -> None:
         refresh = queries.flag(self, "refresh")
-        self.respond(await self.service.models(self.owner, refresh=refresh))
+        may_set_keys = self.service.may_set_keys(self.is_own_user)
+        found = await self.service.models(self.owner, refresh=refresh, may_set_keys=may_set_keys)
+        self.respond(found)
+
+
+class KeyHandler(ChatHandler):
+    """The key of an endpoint: it can be set and removed, and is never shown."""
+
+    @requires("write")
+    async def put(self, endpoint: str) -> None:
+        from . import bodies
+
+        key = bodies.key_text(self.body())
+        await self.service.set_key(endpoint, key, is_own_user=self.is_own_user)
+        self.respond_nothing()
+
+    @requires("write")
+    async def delete(self, endpoint: str) -> None:
+        from . import bodies
+
+        bodies.parse(bodies.Nothing, self.body())
+        await self.service.remove_key(endpoint, is_own_user=self.is_own_user)
+        self.respond_nothing()
 
 
 class MeHandler(ChatHandler):

@@ -42,6 +42,13 @@ def server_owner(provider: IdentityProvider) -> str:
     return (os.environ.get("JUPYTERHUB_USER") if is_hub else None) or LOCAL_OWNER
 
 
+def is_own_user(provider: IdentityProvider, user: User) -> bool:
+    """Return whether this is the user whose server it is, on a page and not in a kernel."""
+    if isinstance(provider, ConnectionIdentity):
+        return False
+    return owner_of(provider, user) == server_owner(provider)
+
+
 def _is_anonymous(provider: IdentityProvider, user: User) -> bool:
     is_random = _RANDOM_NAME.fullmatch(user.username) is not None
     if isinstance(provider, LegacyIdentityProvider):

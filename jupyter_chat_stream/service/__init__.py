@@ -8,10 +8,11 @@ from __future__ import annotations
 from ..store.front import SendRequest as SendRequest
 from .exports import Exports
 from .following import Following
+from .keys import Keys
 from .messages import MessageService
 from .schedules import Schedules
 from .threads import Threads
 
 
-class Service(Threads, MessageService, Schedules, Following, Exports):
+class Service(Threads, MessageService, Schedules, Following, Exports, Keys):
     """The chat of one server."""

@@ -8,7 +8,7 @@ checks its input, then does its work in one transaction, and raises the errors o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -23,6 +23,7 @@ from ..providers.registry import Registry
 from ..runs.execute import RunServices
 from ..shared.config import ChatStream
 from ..shared.errors import ChatStreamError, InvalidInput, StoreError
+from ..shared.model_records import EndpointRecord, ModelRecord
 from ..store.front import ChatStore, Housekeeping, system_now_ms
 
 T = TypeVar("T")
@@ -176,10 +177,30 @@ class ServiceBase:
         for model in models:
             if model["ready"] and not model["canned"]:
                 return model["id"]
+        return self._fallback(models)
+
+    def _fallback(self, models: Sequence[ModelRecord]) -> str:
+        """Return the default if no model with a key is ready."""
         usable = [model for model in models if model["error"] is None]
         usable.sort(key=lambda model: not model["ready"])
         is_limited = self.config.allowed_models is not None
         return usable[0]["id"] if is_limited and usable else FALLBACK_MODEL
+
+    def _follow_keys(
+        self, models: Sequence[ModelRecord], endpoints: Sequence[EndpointRecord]
+    ) -> None:
+        """Choose another default if a key was set or removed since the last choice.
+
+        A model of an endpoint without a key never becomes the default by itself.
+        """
+        if self.config.default_model:
+            return
+        real = [model for model in models if model["ready"] and not model["canned"]]
+        if any(model["id"] == self._default_model for model in real):
+            return
+        with_key = {endpoint["name"] for endpoint in endpoints if endpoint["needs_key"]}
+        found = (model["id"] for model in real if model["endpoint"] in with_key)
+        self._default_model = next(found, None) or self._fallback(models)
 
 
 async def in_a_thread(work: Callable[[], T]) -> T:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .._version import PROTOCOL_VERSION, __version__
+from ..shared.model_records import ModelList
 from ..shared.records import (
-    ModelList,
     PreferencesChange,
     PreferencesRecord,
     StatusRecord,
@@ -16,6 +16,8 @@ from ..shared.records import (
     ThreadState,
 )
 from .base import ServiceBase
+
+WHERE_WORKERS = "the environment or the key file of the workers"
 
 
 class Threads(ServiceBase):
@@ -32,19 +34,27 @@ class Threads(ServiceBase):
             "runs": await parts.store.runs.count_by_status(),
         }
 
-    async def models(self, owner: str, *, refresh: bool = False) -> ModelList:
-        """List the models, and the model of a new thread of this owner.
+    async def models(
+        self, owner: str, *, refresh: bool = False, may_set_keys: bool = False
+    ) -> ModelList:
+        """List the models and endpoints, and the model of a new thread of this owner.
 
         Args:
             refresh: ask the endpoints again, even if their lists are recent.
+            may_set_keys: whether this person may set keys on the page.
         """
         await self._parts.registry.refresh(force=refresh)
         wanted = (await self.preferences(owner))["default_model"]
-        models = self._parts.registry.models()
+        models, endpoints = self._parts.registry.listing(may_set_keys=may_set_keys)
+        self._follow_keys(models, endpoints)
         if not self.config.run_in_server:  # the workers' keys are not known here
             for model in models:
                 model["ready"] = True
-        return {"models": models, "default": wanted or self._default_model}
+            for endpoint in endpoints:
+                endpoint["has_key"] = endpoint["needs_key"]
+                endpoint["where_key"] = WHERE_WORKERS if endpoint["needs_key"] else None
+        default = wanted or self._default_model
+        return {"models": models, "endpoints": endpoints, "default": default}
 
     async def preferences(self, owner: str) -> PreferencesRecord:
         return await self.store.threads.preferences(owner)

@@ -47,8 +47,8 @@ class ChatStream(Configurable):
     default_model = Unicode(
         None,
         allow_none=True,
-        help="Model of new threads, as provider/model. Default and None: the first Claude model "
-        "if the server finds a key when it starts, else demo/tour.",
+        help="Model of new threads, as provider/model. Default and None: the first model of an "
+        "endpoint that has its key, else demo/tour.",
     ).tag(config=True)
     allowed_models = List(
         Unicode(),
@@ -65,6 +65,12 @@ class ChatStream(Configurable):
         "key_env (the environment variable that holds its key), key_file (the file that holds it), "
         "headers (an object), models (a list of names, in place of the address's own list) and "
         "context_tokens. The endpoint openai is there without this setting. Default: no others.",
+    ).tag(config=True)
+    keys_from_page = Bool(
+        True,
+        help="Whether the user whose server this is may set the keys of endpoints on the page. The "
+        "server keeps such a key in its key file (mode 0600). Default: True. False: keys come from "
+        "the environment and from key files that somebody else writes.",
     ).tag(config=True)
     find_local_models = Bool(
         True,

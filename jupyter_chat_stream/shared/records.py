@@ -273,27 +273,6 @@ class ScheduleRecord(TypedDict):
     created_at: str
 
 
-class ModelRecord(TypedDict):
-    """A model of the list of models, or a provider that could not be loaded."""
-
-    id: str
-    """``provider/model``."""
-    provider: str
-    name: str
-    label: str
-    """The name that people read."""
-    can: list[str]
-    """The abilities of the model, such as ``tools``."""
-    context_tokens: int
-    max_output_tokens: int
-    canned: bool
-    """Whether its answers are prepared texts, as the demo's are."""
-    ready: bool
-    """Whether the provider could answer now: it has its key."""
-    error: str | None
-    """Why the provider could not be loaded or reached."""
-
-
 class SubscribeFrame(TypedDict):
     """A reader's request for the events of a thread after a cursor."""
 
@@ -380,14 +359,6 @@ class StatusRecord(TypedDict):
     engine: str
     runs: dict[str, int]
     """The number of runs by status."""
-
-
-class ModelList(TypedDict):
-    """The models of a server."""
-
-    models: list[ModelRecord]
-    default: str
-    """The model of a new thread."""
 
 
 class ThreadList(TypedDict):

@@ -2,7 +2,7 @@
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 export interface ApiRequest {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Below `api/chat-stream/`; ids in it are already encoded. */
   readonly path: string;
   readonly body?: unknown;

@@ -6,11 +6,13 @@
  * works with a newer server.
  */
 import {
+  type Endpoint,
   type EventType,
   type Failure,
   type Frame,
   type Message,
   type ModelList,
+  type Parameter,
   type Run,
   type Snapshot,
   type Thread,
@@ -118,6 +120,56 @@ function textOf(wire: Fields, name: string, otherwise: string): string {
   return typeof value === 'string' ? value : otherwise;
 }
 
+/** The text of a field; null if the field is missing or no text. */
+function textOrNull(wire: Fields, name: string): string | null {
+  const value = wire[name];
+  return typeof value === 'string' ? value : null;
+}
+
+/** The number of a field; null if the field is missing or no number. */
+function numberOrNull(wire: Fields, name: string): number | null {
+  const value = wire[name];
+  return typeof value === 'number' ? value : null;
+}
+
+/** The texts of a list; other values are left out. An older server has no such field. */
+function textsOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter(item => typeof item === 'string') : [];
+}
+
+function listOf(value: unknown): readonly Fields[] {
+  const list: readonly unknown[] = Array.isArray(value) ? value : [];
+  return list.filter((item): item is Fields => typeof item === 'object' && item !== null);
+}
+
+/** Read a model's parameters; a kind of a newer server is left out, as it cannot be drawn. */
+function parametersOf(value: unknown): readonly Parameter[] {
+  const found: Parameter[] = [];
+  for (const wire of listOf(value)) {
+    const name = textOrNull(wire, 'name');
+    const kind = wire['kind'];
+    if (name !== null && (kind === 'choice' || kind === 'number' || kind === 'whole')) {
+      const choices = textsOf(wire['choices']);
+      const [least, most] = [numberOrNull(wire, 'least'), numberOrNull(wire, 'most')];
+      found.push({ name, kind, choices, least, most });
+    }
+  }
+  return found;
+}
+
+function endpointsOf(value: unknown): readonly Endpoint[] {
+  return listOf(value).map(wire => ({
+    name: textOf(wire, 'name', ''),
+    title: textOf(wire, 'title', textOf(wire, 'name', '')),
+    is_local: wire['is_local'] === true,
+    needs_key: wire['needs_key'] === true,
+    has_key: wire['has_key'] === true,
+    can_set_key: wire['can_set_key'] === true,
+    where_key: textOrNull(wire, 'where_key'),
+    error: textOrNull(wire, 'error')
+  }));
+}
+
 /** Read the response to GET models. */
 export function parseModels(value: unknown): ModelList {
   const wire = asObject(value, 'The list of models');
@@ -128,13 +180,21 @@ export function parseModels(value: unknown): ModelList {
     return {
       id,
       provider: textOf(fields, 'provider', ''),
+      endpoint: textOrNull(fields, 'endpoint'),
       label: textOf(fields, 'label', id),
+      can: textsOf(fields['can']),
+      context_tokens: numberOrNull(fields, 'context_tokens') ?? 0,
+      parameters: parametersOf(fields['parameters']),
       canned: fields['canned'] === true,
       ready: fields['ready'] !== false,
-      error: typeof fields['error'] === 'string' ? fields['error'] : null
+      error: textOrNull(fields, 'error')
     };
   });
-  return { models, default: typeof wire['default'] === 'string' ? wire['default'] : null };
+  return {
+    models,
+    endpoints: endpointsOf(wire['endpoints']),
+    default: textOrNull(wire, 'default')
+  };
 }
 
 /**

@@ -116,18 +116,47 @@ export interface Run {
   readonly wake_at: string | null;
 }
 
+/** A parameter of a message that a model takes. */
+export interface Parameter {
+  readonly name: string;
+  readonly kind: 'choice' | 'number' | 'whole';
+  readonly choices: readonly string[];
+  readonly least: number | null;
+  readonly most: number | null;
+}
+
 export interface Model {
   readonly id: string;
   readonly provider: string;
+  /** The name of its endpoint; null if the provider has no address. */
+  readonly endpoint: string | null;
   readonly label: string;
+  readonly can: readonly string[];
+  readonly context_tokens: number;
+  readonly parameters: readonly Parameter[];
   readonly canned: boolean;
   readonly ready: boolean;
   /** Why the provider could not be loaded or reached. */
   readonly error: string | null;
 }
 
+export interface Endpoint {
+  readonly name: string;
+  readonly title: string;
+  readonly is_local: boolean;
+  readonly needs_key: boolean;
+  readonly has_key: boolean;
+  /** Whether this person may set the key on the page. */
+  readonly can_set_key: boolean;
+  /** Where the key is, or where the next one is kept. */
+  readonly where_key: string | null;
+  /** Why its models cannot be listed or used. */
+  readonly error: string | null;
+}
+
 export interface ModelList {
   readonly models: readonly Model[];
+  readonly endpoints: readonly Endpoint[];
   readonly default: string | null;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { parseEvent } from '../src/parse';
-import { type Message, type Run } from '../src/protocol';
+import { type Message, type Model, type Run } from '../src/protocol';
 import { EMPTY, fold } from '../src/transcript';
 import { labelOf } from '../src/view/composer';
 import { linkLine, replyLine } from '../src/view/status';
@@ -73,7 +73,18 @@ describe('the status line', () => {
 });
 
 describe('a model in the picker', () => {
-  const model = { id: 'p/m', provider: 'p', label: 'M', canned: false, ready: true, error: null };
+  const model: Model = {
+    id: 'p/m',
+    provider: 'p',
+    endpoint: 'p',
+    label: 'M',
+    can: [],
+    context_tokens: 0,
+    parameters: [],
+    canned: false,
+    ready: true,
+    error: null
+  };
 
   it('says that it is canned, once, and what it needs', () => {
     expect(labelOf(model, ENGLISH.trans)).toBe('M');

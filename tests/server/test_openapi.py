@@ -30,6 +30,7 @@ MEANT = {
     "TimeWithZone": ["2020-01-01T00:00:00Z", NEXT_YEAR],
     "Cron": ["0 9 * * *", "*/5 8-17 * JAN MON-FRI"],
     "Zone": ["UTC", "Europe/Berlin"],
+    "EndpointName": ["anthropic", "nowhere"],  # none whose models are asked over the network
 }
 # An id that nobody has, a name that is taken, a run that has not ended: well formed, refused.
 CONFIG = """
@@ -68,7 +69,7 @@ def test_every_address_is_described_and_no_other(spec: dict[str, Any]) -> None:
         path = "/" + pattern.replace("([^/]+)", f"{{{kind}}}")
         for name in path.partition("(")[2].rstrip(")").split("|") or [""]:
             plain = path.partition("(")[0] + name
-            methods = {"GET", "POST", "PATCH", "DELETE"} & set(vars_of(handler))
+            methods = {"GET", "POST", "PUT", "PATCH", "DELETE"} & set(vars_of(handler))
             served |= {(plain, method) for method in methods}
     assert described == served
 

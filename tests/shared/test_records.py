@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_chat_stream.shared import records
+from jupyter_chat_stream.shared import model_records, records
 
 PROTOCOL = Path(__file__).parents[2] / "labextension" / "src" / "protocol.ts"
 TWINS = {
@@ -23,14 +23,17 @@ TWINS = {
     "AttachmentPart": records.AttachmentPart,
     "Message": records.MessageRecord,
     "Run": records.RunRecord,
-    "Model": records.ModelRecord,
+    "Parameter": model_records.ParameterRecord,
+    "Model": model_records.ModelRecord,
+    "Endpoint": model_records.EndpointRecord,
     "Snapshot": records.SnapshotFrame,
 }
 # Fields of the wire that the page does not read; it derives content and incomplete itself.
 UNREAD = {
     "Thread": {"owner", "project", "system", "archived", "created_at"},
     "Message": {"content", "incomplete"},
-    "Model": {"name", "can", "context_tokens", "max_output_tokens"},
+    "Model": {"name", "max_output_tokens"},
+    "Endpoint": {"dialect"},
 }
 
 

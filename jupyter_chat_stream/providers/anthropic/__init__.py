@@ -17,10 +17,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ...shared.errors import ProviderError
 from ..base import Chunk, EndChunk, Model, Prompt
 from ..clients import SharedClients, in_own_thread
+from ..endpoint_facts import EndpointFacts
+from ..endpoints import is_loopback
 from . import failures, foreign, models, request
 from .key import ClaudeKey
 from .reading import Reading
@@ -81,6 +84,15 @@ class AnthropicProvider:
 
     def is_ready(self) -> bool:
         return self._keys.is_there()
+
+    def endpoint_facts(self) -> EndpointFacts:
+        """Describe the address; sends no request."""
+        return EndpointFacts(
+            title="Anthropic",
+            dialect="messages",
+            is_local=is_loopback(urlsplit(self._base_url()).hostname or ""),
+            keys=self._keys,
+        )
 
     async def warm(self) -> None:
         """Import the SDK without blocking the event loop."""

@@ -9,52 +9,15 @@ from __future__ import annotations
 import re
 
 from ...shared.errors import NoSuchModel
-from ..base import Model
-
-CAN = ("reasoning", "tools", "images")
-
-
-def _model(name: str, label: str, context_tokens: int, max_output_tokens: int) -> Model:
-    return Model(
-        name=name,
-        label=label,
-        context_tokens=context_tokens,
-        max_output_tokens=max_output_tokens,
-        can=CAN,
-    )
-
-
-# The first is the default.
-MODELS = (
-    _model("claude-sonnet-5-5", "Claude Sonnet 5.5", 1_000_000, 128_000),
-    _model("claude-opus-5-5", "Claude Opus 5.5", 1_000_000, 128_000),
-    _model("claude-haiku-5-5", "Claude Haiku 5.5", 1_000_000, 128_000),
-    _model("claude-fable-5-1", "Claude Fable 5.1", 1_000_000, 128_000),
-    _model("claude-haiku-4-5", "Claude Haiku 4.5", 200_000, 64_000),
-)
-DEFAULT_MODEL = MODELS[0].name
+from ..base import Model, Parameter
+from .params import EFFORTS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 # claude-opus-4-6, claude-haiku-4-5-20251001, claude-3-7-sonnet-20250219
 _VERSION = re.compile(r"-(\d{1,2})(?:-(\d{1,2}))?(?=-|@|$)")
 
-
-def find(name: str) -> Model:
-    """Describe a model by name, also one that is not listed.
-
-    Raises:
-        NoSuchModel: no model can have that name.
-    """
-    for model in MODELS:
-        if model.name == name:
-            return model
-    if not _NAME.fullmatch(name):
-        raise NoSuchModel(
-            f"{name[:128]!r} cannot be the name of a Claude model. Choose another, "
-            f"for example 'anthropic/{DEFAULT_MODEL}'.",
-            model=f"anthropic/{name[:128]}",
-        )
-    return _model(name, name, 100_000, 8_192)
+CAN = ("reasoning", "tools", "images")
+EFFORT = Parameter(name="effort", kind="choice", choices=EFFORTS)
 
 
 def version(name: str) -> tuple[int, int] | None:
@@ -75,3 +38,48 @@ def thinks_unasked(name: str) -> bool:
     """Whether the model thinks without being asked to, as Claude 5 does."""
     known = version(name)
     return known is not None and known >= (5, 0)
+
+
+def _model(name: str, label: str, context_tokens: int, max_output_tokens: int) -> Model:
+    return Model(
+        name=name,
+        label=label,
+        context_tokens=context_tokens,
+        max_output_tokens=max_output_tokens,
+        can=CAN,
+        parameters=_parameters(name, max_output_tokens),
+    )
+
+
+def _parameters(name: str, max_output_tokens: int) -> tuple[Parameter, ...]:
+    longest = Parameter(name="max_tokens", kind="whole", least=1, most=max_output_tokens)
+    return (longest,) if takes_thinking_budget(name) else (EFFORT, longest)
+
+
+# The first is the default.
+MODELS = (
+    _model("claude-sonnet-5-5", "Claude Sonnet 5.5", 1_000_000, 128_000),
+    _model("claude-opus-5-5", "Claude Opus 5.5", 1_000_000, 128_000),
+    _model("claude-haiku-5-5", "Claude Haiku 5.5", 1_000_000, 128_000),
+    _model("claude-fable-5-1", "Claude Fable 5.1", 1_000_000, 128_000),
+    _model("claude-haiku-4-5", "Claude Haiku 4.5", 200_000, 64_000),
+)
+DEFAULT_MODEL = MODELS[0].name
+
+
+def find(name: str) -> Model:
+    """Describe a model by name, also one that is not listed.
+
+    Raises:
+        NoSuchModel: no model can have that name.
+    """
+    for model in MODELS:
+        if model.name == name:
+            return model
+    if not _NAME.fullmatch(name):
+        raise NoSuchModel(
+            f"{name[:128]!r} cannot be the name of a Claude model. Choose another, "
+            f"for example 'anthropic/{DEFAULT_MODEL}'.",
+            model=f"anthropic/{name[:128]}",
+        )
+    return _model(name, name, 100_000, 8_192)

@@ -28,7 +28,7 @@ from ..base import (
     ToolInputChunk,
 )
 from . import answers, failures, files, pausing
-from .params import DemoParams, parse
+from .params import DemoParams, offered, parse
 
 CHARS_PER_TOKEN = 4
 # A stream without a pace lets other tasks run after this many chunks.
@@ -55,6 +55,7 @@ def _model(name: str, label: str, *can: str) -> Model:
         max_output_tokens=500_000,
         can=can,
         canned=True,
+        parameters=offered(name),
     )
 
 

@@ -21,6 +21,7 @@ from ...shared.errors import BadRequest, InvalidInput
 from ...shared.events import from_iso
 from ...shared.records import Params
 from ...shared.spelling import did_you_mean
+from ..base import Parameter
 from .failures import CODES
 
 DEFAULT_LONG_CHARS = 20_000
@@ -37,6 +38,18 @@ _ONLY_FOR = {
     "ask": ("expires_in_s",),
     "wait": ("wait_s", "until"),
 }
+
+
+_PACE = Parameter(name="chars_per_second", kind="number", least=0, most=MAX_CHARS_PER_S)
+_OFFERED = {
+    "long": (Parameter(name="chars", kind="whole", least=0, most=MAX_CHARS),),
+    "fail": (Parameter(name="failure", kind="choice", choices=tuple(sorted(CODES))),),
+}
+
+
+def offered(model: str) -> tuple[Parameter, ...]:
+    """Return the parameters that a page can set for a model."""
+    return (_PACE, *_OFFERED.get(model, ()))
 
 
 @dataclass(frozen=True, kw_only=True)

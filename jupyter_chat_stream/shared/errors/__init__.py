@@ -8,10 +8,11 @@ step, and never holds a prompt, an answer or a key.
 
     ChatStreamError
      ├─ InvalidInput 400 ─ ContentTooLarge 413, WrongCall
-     ├─ NotFound 404 ─ ThreadNotFound, RunNotFound, MessageNotFound, ScheduleNotFound
-     ├─ Forbidden 403
+     ├─ NotFound 404 ─ ThreadNotFound, RunNotFound, MessageNotFound, ScheduleNotFound,
+     │                   EndpointNotFound
+     ├─ Forbidden 403 ─ KeyPageOff
      ├─ Conflict 409 ─ RunNotEnded, RunRefused, RequestNotOpen, IdempotencyMismatch,
-     │                   CursorAhead, TooManySchedules, TooManyLater
+     │                   CursorAhead, TooManySchedules, TooManyLater, KeyElsewhere, KeyNotKept
      ├─ Compacted 410
      ├─ LimitReached 429
      ├─ StaleAttempt            (internal: a fenced attempt tried to write, L5)
@@ -48,10 +49,14 @@ __all__ = [
     "DatabaseTooOld",
     "DatabaseUnreachable",
     "DatabaseUnreadable",
+    "EndpointNotFound",
     "FoldError",
     "Forbidden",
     "IdempotencyMismatch",
     "InvalidInput",
+    "KeyElsewhere",
+    "KeyNotKept",
+    "KeyPageOff",
     "LimitReached",
     "MessageNotFound",
     "MissingKey",

@@ -92,11 +92,32 @@ class ScheduleNotFound(NotFound):
         )
 
 
+class EndpointNotFound(NotFound):
+    code = "endpoint_not_found"
+
+    def __init__(self, known: str) -> None:
+        super().__init__(
+            f"This server has no endpoint of that name, only: {known}. GET models lists them."
+        )
+
+
 class Forbidden(ChatStreamError):
     """The user may not do this."""
 
     code = "forbidden"
     status = 403
+
+
+class KeyPageOff(Forbidden):
+    """The server's settings do not let people set keys on the page."""
+
+    code = "key_page_off"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Keys cannot be set on the page here (setting 'keys_from_page'). Ask whoever runs the "
+            "server for a key, or choose a model that is ready."
+        )
 
 
 class Conflict(ChatStreamError):
@@ -134,6 +155,24 @@ class RequestNotOpen(Conflict):
     """The question has a reply or has expired, or its run has ended."""
 
     code = "request_not_open"
+
+
+class KeyElsewhere(Conflict):
+    """The key of this endpoint does not come from a file that the page may write."""
+
+    code = "key_elsewhere"
+
+
+class KeyNotKept(Conflict):
+    """The key file cannot be written or removed."""
+
+    code = "key_not_kept"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"The key file {path!r} cannot be changed ({reason}). Make its folder one that the "
+            "user of the Jupyter server can write to, then try again."
+        )
 
 
 class TooManySchedules(Conflict):
