@@ -26,7 +26,6 @@ MODULES = {
     "l": "databases",
     "m": "rendering",
     "n": "freezing",
-    "p": "endpoints",
     "r": "retention",
 }
 

@@ -21,6 +21,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from ..runs.execute import Execution, RunServices
+from ..runs.upstreams import stop_upstream
 from ..shared.config import STOP_WITHIN_S, ChatStream
 from ..shared.errors import StoreError
 from ..shared.logs import Line
@@ -234,6 +235,7 @@ class Running:
             for work in works:
                 if work.run_id not in held:
                     work.cancel()
+                    await stop_upstream(self._services.store, self._services.registry, work.run_id)
 
     def _ended(self, work: _Work, task: asyncio.Task[None]) -> None:
         del self._calls[work.run_id, work.attempt]

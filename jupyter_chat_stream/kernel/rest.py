@@ -152,7 +152,7 @@ async def open_socket(to: Connection) -> WebSocketClientConnection:
 
 
 async def close_socket(opened: WebSocketClientConnection) -> None:
-    """Say goodbye to the server, and wait for its goodbye as long as the caller lets it."""
+    """Close a socket, and wait for the server to close it too, as long as the caller lets it."""
     opened.close()
     try:
         while not opened.stream.closed() and await opened.read_message() is not None:

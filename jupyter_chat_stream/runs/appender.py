@@ -12,14 +12,23 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..providers.base import Chunk
+from ..providers.base import Chunk, UpstreamChunk
+from ..providers.registry import split_model
 from ..shared.backoff import Backoff
 from ..shared.errors import DatabaseGone, DatabaseUnreachable, StoreError
-from ..shared.events import Body, Delta, Event, StatusChanged, ToolReturned, ToolStarted
+from ..shared.events import (
+    Body,
+    Delta,
+    Event,
+    NoteAdded,
+    StatusChanged,
+    ToolReturned,
+    ToolStarted,
+)
 from ..shared.parts import PART_BY_KIND, text_part
 from ..shared.records import Part
-from ..store.front import PAGE_BYTES, Append, ChatStore, Claimed
-from .coalesce import Coalescer
+from ..store.front import PAGE_BYTES, Append, ChatStore, Claimed, ProviderData, UpstreamPlace
+from .coalesce import Coalescer, Taken
 
 MAX_PENDING_CHARS = 256 * 1024  # at most 1 MB in UTF-8
 SAVE_GROWTH = 0.25
@@ -70,10 +79,12 @@ class Appender:
         max_delay_s: float,
         save_interval_s: float,
         kept_chars: int = 0,
+        is_joined: bool = False,
     ) -> None:
         self._store = store
         self._claimed = claimed
-        self._coalescer = Coalescer(parts=parts, max_chars=max_chars)
+        self._endpoint = split_model(claimed.model)[0]
+        self._coalescer = Coalescer(parts=parts, max_chars=max_chars, is_joined=is_joined)
         self._max_delay_s = max_delay_s
         self._loop = asyncio.get_running_loop()
         self._saving = Saving(interval_s=save_interval_s, now_s=self._loop.time(), chars=kept_chars)
@@ -86,6 +97,7 @@ class Appender:
         self._chars = 0
         self._has_tools = False
         self._parts: list[Part] = []
+        self.is_joined = is_joined  # whether the upstream can be joined again
 
     @property
     def parts(self) -> Sequence[Part]:
@@ -107,6 +119,15 @@ class Appender:
         self._coalescer.add(chunk)
         self._schedule()
 
+    def note(self, text: str) -> None:
+        """Tell something about the answer, in the answer."""
+        self._coalescer.add_body(NoteAdded(text=text))
+        self._schedule()
+
+    def drop_uncovered(self) -> None:
+        """Drop the chunks after the last cursor: the next attempt gets them again (L15)."""
+        self._coalescer.drop_uncovered()
+
     async def room(self) -> None:
         """Wait until the provider may be read again, because little enough is pending.
 
@@ -126,7 +147,8 @@ class Appender:
         """
         await self._idle()
         self._cancel_timer()
-        self._put([*self._coalescer.finish(), *bodies], release=release)
+        taken = self._coalescer.finish()
+        self._put(replace(taken, bodies=[*taken.bodies, *bodies]), release=release)
         await self._idle()
 
     async def recover(self) -> None:
@@ -151,12 +173,11 @@ class Appender:
 
     def _flush(self) -> None:
         self._timer = None
-        bodies = self._coalescer.take()
-        if bodies:
-            self._put(bodies, release=False)
+        if not self._coalescer.is_empty:
+            self._put(self._coalescer.take(), release=False)
 
-    def _put(self, bodies: Sequence[Body], *, release: bool) -> None:
-        for body in bodies:
+    def _put(self, taken: Taken, *, release: bool) -> None:
+        for body in taken.bodies:
             if isinstance(body, Delta):
                 self._chars += len(body.text)
                 self._parts.append(text_part(PART_BY_KIND[body.kind], body.text))
@@ -166,13 +187,24 @@ class Appender:
         append = Append(
             run=self._claimed.run,
             attempt=self._claimed.attempt,
-            bodies=bodies,
+            bodies=taken.bodies,
+            upstream=self._place_of(taken.upstream),
+            provider_data=[
+                ProviderData(endpoint=self._endpoint, part=part, data=data)
+                for part, data in taken.data
+            ],
             settle=self._saving.is_due(self._kept_chars + self._chars, self._loop.time()),
             release=release,
             done=self._received,
         )
         self._under_way = True
         self._send(append)
+
+    def _place_of(self, chunk: UpstreamChunk | None) -> UpstreamPlace | None:
+        if chunk is None:
+            return None
+        self.is_joined = True
+        return UpstreamPlace(endpoint=self._endpoint, handle=chunk.handle, cursor=chunk.cursor)
 
     def _send(self, append: Append) -> None:
         self._timer = None

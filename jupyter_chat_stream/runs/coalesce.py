@@ -1,5 +1,8 @@
 """From chunks to events: chunks close together become one delta. Pure, no clock.
 
+After the first ``UpstreamChunk`` of an attempt, a chunk is only taken when an ``UpstreamChunk``
+covers it: what is committed ends exactly at the committed cursor, so no text comes twice (L15).
+
 A delta has one part and one kind, is at most ``max_chars`` long, and holds no U+0000 and no lone
 surrogate: half of a pair waits for its other half. An attempt adds its parts after those of earlier
 attempts and never changes them. A part is opened by its first text.
@@ -7,24 +10,49 @@ attempts and never changes them. A part is opened by its first text.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
 from ..providers.base import (
     Chunk,
     EndChunk,
+    ProviderDataChunk,
     ReasoningChunk,
     TextChunk,
     ToolCallChunk,
     ToolInputChunk,
     ToolResultChunk,
+    UpstreamChunk,
 )
 from ..shared.errors import BadRequest
-from ..shared.events import Body, Delta, ToolReturned, ToolStarted, clean_json, clean_text
+from ..shared.events import (
+    Body,
+    Delta,
+    NoteAdded,
+    ToolReturned,
+    ToolStarted,
+    clean_json,
+    clean_text,
+)
 from ..shared.records import DeltaKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """Events that can be written now, with what belongs to the same transaction."""
+
+    bodies: Sequence[Body] = ()
+    upstream: UpstreamChunk | None = None
+    data: Sequence[tuple[int, Mapping[str, Any]]] = ()
+    """The blocks that the provider gets back, each with the index of its part."""
 
 
 class Coalescer:
     """Collects an attempt's chunks until ``take``; ``pending_chars`` counts their characters."""
 
-    def __init__(self, *, parts: int, max_chars: int) -> None:
+    def __init__(self, *, parts: int, max_chars: int, is_joined: bool = False) -> None:
         self._parts = parts  # how many the message has, including opened ones
         self._max_chars = max_chars
         self._open: tuple[DeltaKind, str] | None = None  # kind and tool call
@@ -33,14 +61,42 @@ class Coalescer:
         self._held = ""  # the first half of a surrogate pair
         self._ready: list[Body] = []
         self._tool_parts: dict[str, int] = {}
+        self._upstream: UpstreamChunk | None = None
+        self._data: list[tuple[int, Mapping[str, Any]]] = []
+        self._is_joined = is_joined  # the upstream can be joined again
+        self._uncovered: list[Callable[[], None]] = []  # what adds them
+        self._cuts_pair = False  # the last of them ends within a surrogate pair
         self.pending_chars = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether ``take`` would return nothing."""
-        return not (self._pieces or self._ready)
+        return not (self._pieces or self._ready or self._upstream or self._data)
 
     def add(self, chunk: Chunk) -> None:
+        if isinstance(chunk, UpstreamChunk):
+            self._cover(chunk)
+        elif self._is_joined:
+            self._uncovered.append(partial(self._add, chunk))
+            self._cuts_pair = isinstance(chunk, TextChunk | ReasoningChunk) and _ends_in_half(
+                chunk.text
+            )
+        else:
+            self._add(chunk)
+
+    def _cover(self, place: UpstreamChunk) -> None:
+        """Take the chunks up to this place, unless it lies within a surrogate pair."""
+        if self._cuts_pair:
+            return
+        self._add_uncovered()
+        self._is_joined, self._upstream = True, place
+
+    def _add_uncovered(self) -> None:
+        uncovered, self._uncovered = self._uncovered, []
+        for add in uncovered:
+            add()
+
+    def _add(self, chunk: Chunk) -> None:
         if isinstance(chunk, TextChunk):
             self._write("text", "", chunk.text)
         elif isinstance(chunk, ReasoningChunk):
@@ -51,23 +107,42 @@ class Coalescer:
             self._start_tool(chunk)
         elif isinstance(chunk, ToolResultChunk):
             self._return_tool(chunk)
+        elif isinstance(chunk, ProviderDataChunk):
+            self._close_delta()
+            self._data.append((self._parts - 1, clean_json(chunk.data)))
         elif not isinstance(chunk, EndChunk):
             raise BadRequest(f"The provider gave a chunk of unknown type {type(chunk).__name__!r}.")
 
     def add_body(self, body: Body) -> None:
         """Add an event of another kind after the chunks so far."""
-        self._close_delta()
+        if self._is_joined:
+            self._uncovered.append(partial(self._add_body, body))
+        else:
+            self._add_body(body)
+
+    def _add_body(self, body: Body) -> None:
+        if isinstance(body, NoteAdded):
+            self._end_part()
+            self._next_part()
+        else:
+            self._close_delta()
         self._ready.append(body)
 
-    def take(self) -> list[Body]:
+    def take(self) -> Taken:
         """Remove and return all events that can be written now."""
         self._close_delta()
-        ready, self._ready = self._ready, []
+        taken = Taken(bodies=self._ready, upstream=self._upstream, data=self._data)
+        self._ready, self._data, self._upstream = [], [], None
         self.pending_chars = len(self._held)
-        return ready
+        return taken
 
-    def finish(self) -> list[Body]:
+    def drop_uncovered(self) -> None:
+        """Drop the chunks after the last cursor: the upstream sends them again."""
+        self._uncovered, self._cuts_pair = [], False
+
+    def finish(self) -> Taken:
         """Remove and return all remaining events; half a surrogate pair becomes U+FFFD."""
+        self._add_uncovered()
         if self._held:
             self._pieces.append("\ufffd")
             self._held = ""
@@ -79,7 +154,7 @@ class Coalescer:
             self._open = (kind, call)
         text = self._held + text
         self._held = ""
-        if text and "\ud800" <= text[-1] <= "\udbff":
+        if _ends_in_half(text):
             self._held, text = text[-1], text[:-1]
         if text:
             self._pieces.append(text)
@@ -135,3 +210,8 @@ class Coalescer:
             self._ready.append(
                 Delta(part=part, kind=kind, text=text[start : start + self._max_chars])
             )
+
+
+def _ends_in_half(text: str) -> bool:
+    """Return whether a text ends with the first half of a surrogate pair."""
+    return bool(text) and "\ud800" <= text[-1] <= "\udbff"

@@ -9,15 +9,24 @@ is too long after all, the provider refuses it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..providers.base import Answered, Model, Prompt, Turn, text_turn
+from ..providers.base import (
+    Answered,
+    Block,
+    Model,
+    Prompt,
+    ReasoningBlock,
+    TextBlock,
+    Turn,
+    Upstream,
+)
 from ..shared.endings import content_of, incomplete_of, is_refused
 from ..shared.errors import BadRequest, PromptTooLong
-from ..shared.records import MessageRecord, Params
-from ..store.front import ChatStore, RunRef
+from ..shared.records import MessageRecord, Params, Part, Role
+from ..store.front import ChatStore, ProviderData, RunRef, UpstreamPlace
 
 CHARS_PER_TOKEN = 3.0
 MAX_BRANCH = 2000
@@ -31,12 +40,17 @@ _MARKS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """The prompt's data from log and settings; ``begun_ms`` is when work on the run began."""
+    """The prompt's data from log and settings; ``begun_ms`` is when work on the run began.
+
+    ``provider_data`` holds the blocks that their provider gets back, by the run's id.
+    """
 
     reply: MessageRecord
     branch: tuple[MessageRecord, ...]
     systems: tuple[str, ...]
     begun_ms: int = 0
+    upstream: UpstreamPlace | None = None
+    provider_data: Mapping[str, Sequence[ProviderData]] = field(default_factory=dict)
 
 
 async def gather(store: ChatStore, run: RunRef, system: str | None) -> Gathered:
@@ -48,11 +62,16 @@ async def gather(store: ChatStore, run: RunRef, system: str | None) -> Gathered:
         branch=tuple(found.branch[:-1]),
         systems=tuple(text for text in systems if text),
         begun_ms=found.begun_ms,
+        upstream=found.upstream,
+        provider_data=found.provider_data,
     )
 
 
-def make_prompt(gathered: Gathered, model: Model, params: Params) -> Prompt:
+def make_prompt(gathered: Gathered, model: Model, params: Params, endpoint: str = "") -> Prompt:
     """Build the prompt within the model's budget, newest whole turns first.
+
+    Args:
+        endpoint: the provider that gets the prompt: it gets back only its own blocks.
 
     Raises:
         PromptTooLong: not even the newest turn fits.
@@ -67,7 +86,8 @@ def make_prompt(gathered: Gathered, model: Model, params: Params) -> Prompt:
     partial = content_of(gathered.reply["parts"])
     budget = (model.context_tokens - max_tokens) * CHARS_PER_TOKEN
     budget -= len(system or "") + len(partial)
-    turns = _fitting(_turns(gathered.branch), budget)
+    own = _OwnData(gathered.provider_data, endpoint, f"{endpoint}/{model.name}")
+    turns = _fitting(_turns(gathered.branch, own), budget)
     if not turns:
         raise PromptTooLong(
             "The message is longer than the model reads at once "
@@ -78,12 +98,17 @@ def make_prompt(gathered: Gathered, model: Model, params: Params) -> Prompt:
         turns=_mark_for_caching(turns),
         system=system,
         partial=partial,
+        upstream=_upstream(gathered.upstream),
         answers=_answers(gathered.reply),
         begun_at_ms=gathered.begun_ms,
         tools=tuple(params.get("tools") or ()),
         max_tokens=max_tokens,
         params=options,
     )
+
+
+def _upstream(place: UpstreamPlace | None) -> Upstream | None:
+    return None if place is None else Upstream(handle=place.handle, cursor=place.cursor)
 
 
 def _answers(reply: MessageRecord) -> tuple[Answered, ...]:
@@ -101,19 +126,56 @@ def _max_tokens(wanted: Any, model: Model) -> int:
     return min(wanted, model.max_output_tokens)
 
 
-def _turns(branch: Sequence[MessageRecord]) -> list[Turn]:
+@dataclass(frozen=True)
+class _OwnData:
+    """The blocks that the prompt's provider gets back: those that came from it and this model."""
+
+    by_run: Mapping[str, Sequence[ProviderData]]
+    endpoint: str
+    model_id: str
+
+    def of(self, message: MessageRecord) -> list[ProviderData]:
+        run_id = message.get("run_id")
+        if run_id is None or message["model"] != self.model_id:
+            return []
+        found = self.by_run.get(run_id, ())
+        return [item for item in found if item.endpoint == self.endpoint]
+
+
+def _turns(branch: Sequence[MessageRecord], own: _OwnData) -> list[Turn]:
     """Make turns of messages: skip empty ones, join neighbours of one role."""
     turns: list[Turn] = []
     for message in _without_refused(branch):
-        text = _text_of(message)
-        if not text.strip():
+        blocks = _blocks_of(message, own)
+        if not any(block.text.strip() for block in blocks if isinstance(block, TextBlock)):
             continue
-        role = "user" if message["role"] == "user" else "assistant"
+        role: Role = "user" if message["role"] == "user" else "assistant"
         if turns and turns[-1].role == role:
-            turns[-1] = text_turn(turns[-1].role, f"{turns[-1].text}\n\n{text}")
+            turns[-1] = replace(turns[-1], blocks=(*turns[-1].blocks, *blocks))
         else:
-            turns.append(text_turn("user" if role == "user" else "assistant", text))
+            turns.append(Turn(role=role, blocks=blocks))
     return turns
+
+
+def _blocks_of(message: MessageRecord, own: _OwnData) -> tuple[Block, ...]:
+    """Return the text of a message, with the provider's own blocks after their parts."""
+    data = own.of(message)
+    if not data:
+        return (TextBlock(text=_text_of(message)),)
+    blocks: list[Block] = []
+    begin = 0
+    for item in data:
+        blocks += _text_between(message["parts"], begin, item.part + 1)
+        blocks.append(ReasoningBlock(data=item.data))
+        begin = max(begin, item.part + 1)
+    blocks += _text_between(message["parts"], begin, len(message["parts"]))
+    mark = _mark_of(message)
+    return (*blocks, TextBlock(text=mark)) if mark else tuple(blocks)
+
+
+def _text_between(parts: Sequence[Part], begin: int, end: int) -> list[Block]:
+    text = content_of(parts[begin:end])
+    return [TextBlock(text=text)] if text.strip() else []
 
 
 def _without_refused(branch: Sequence[MessageRecord]) -> list[MessageRecord]:

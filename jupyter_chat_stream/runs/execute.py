@@ -39,6 +39,7 @@ from ..shared.errors import (
     Stalled,
     StoreError,
     StreamCut,
+    UpstreamLost,
 )
 from ..shared.events import Body, Completed, Failed, Finalized, StatusChanged
 from ..shared.logs import Line, place_of
@@ -52,6 +53,10 @@ log = logging.getLogger("jupyter_chat_stream.runs")
 
 SHORT_WAIT_S = 5.0
 PROVIDER_BACKOFF = Backoff(first_s=0.5, most_s=60.0, jitter=(0.75, 1.25))
+
+UPSTREAM_LOST_NOTE = (
+    "The model's running answer could not be joined again. A new one continues from this text."
+)
 
 Why = Literal["cancelled", "shutdown"]
 
@@ -110,6 +115,7 @@ class Execution:
             max_chars=config.delta_max_chars,
             max_delay_s=config.delta_max_delay_ms / 1000,
             save_interval_s=config.message_save_interval_s,
+            is_joined=gathered.upstream is not None,
             kept_chars=sum(len(str(part.get("text", ""))) for part in gathered.reply["parts"]),
         )
         try:
@@ -124,8 +130,9 @@ class Execution:
                 await appender.finish((end,))
             return False
         except ProviderError as failure:
+            appender.drop_uncovered()
             await appender.finish((), release=False)
-            return await self._fail(failure, appender, had_text=bool(gathered.reply["parts"]))
+            return await self._go_on(failure, gathered, appender)
         except (StaleAttempt, StoreError):
             raise
         except Exception as error:  # noqa: BLE001  a bug of ours or of a provider: the run fails
@@ -140,7 +147,7 @@ class Execution:
         """Read the provider to its end or to a pause; None if ``stop`` came first."""
         services = self._services
         provider, model = await services.registry.look_up(self._claimed.model)
-        prompt = make_prompt(gathered, model, self._claimed.params)
+        prompt = make_prompt(gathered, model, self._claimed.params, provider.name)
         chunks = provider.stream(prompt)
         reading = _Reading(chunks, appender, services.store, services.config.stall_timeout_s)
         if self._why is None:
@@ -166,11 +173,29 @@ class Execution:
         if self._why == "cancelled":
             await appender.finish((Finalized(status="cancelled"),))
         else:  # the server stops: the run is due again, for another process
+            appender.drop_uncovered()
             await appender.finish((StatusChanged(phase="queued", detail="the server stopped"),))
 
-    async def _fail(self, failure: ProviderError, appender: Appender, *, had_text: bool) -> bool:
+    async def _go_on(self, failure: ProviderError, gathered: Gathered, appender: Appender) -> bool:
+        """Begin the next attempt now or later, or end the run; True for now."""
+        has_text = appender.has_written or bool(gathered.reply["parts"])
+        if isinstance(failure, UpstreamLost) and gathered.upstream is not None:
+            return await self._leave_upstream(has_text=has_text)
+        # An upstream that can be joined again goes on: the answer is not broken (L15).
+        return await self._fail(failure, appender, visible=has_text and not appender.is_joined)
+
+    async def _leave_upstream(self, *, has_text: bool) -> bool:
+        """Begin the next attempt without the upstream, and tell it in the answer."""
+        claims, claimed = self._services.store.claims, self._claimed
+        await claims.leave_upstream(claimed, UPSTREAM_LOST_NOTE if has_text else None)
+        again = await claims.retry(claimed)
+        if again is None:
+            raise StaleAttempt(claimed.run.id, claimed.attempt)
+        self._claimed = again
+        return True
+
+    async def _fail(self, failure: ProviderError, appender: Appender, *, visible: bool) -> bool:
         claimed, config = self._claimed, self._services.config
-        visible = had_text or appender.has_written
         if visible and failure.retryable and claimed.on_crash == "interrupt":
             await appender.finish((_failed(failure), Finalized(status="interrupted")))
             return False

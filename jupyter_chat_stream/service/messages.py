@@ -53,6 +53,7 @@ class MessageService(ServiceBase):
         ref = await self.store.runs.find(owner, run_id)
         await self._parts.engine.abort(run_id)
         run = await self.store.runs.cancel(ref)
+        self._stop_upstream(run_id)
         self._parts.engine.nudge()
         return run
 

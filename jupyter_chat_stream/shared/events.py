@@ -42,6 +42,7 @@ __all__ = [
     "InputGiven",
     "InputRequested",
     "MessageWritten",
+    "NoteAdded",
     "StatusChanged",
     "ThreadChanged",
     "ToolReturned",
@@ -123,6 +124,14 @@ class ToolReturned:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoteAdded:
+    """The chat tells something about the answer, such as an image that the model cannot read."""
+
+    type: ClassVar = "note"
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class InputRequested:
     """A run asks a person and waits."""
 
@@ -194,6 +203,7 @@ Body = (
     | Delta
     | ToolStarted
     | ToolReturned
+    | NoteAdded
     | InputRequested
     | InputGiven
     | Completed

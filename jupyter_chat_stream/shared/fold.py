@@ -28,6 +28,7 @@ from .events import (
     InputGiven,
     InputRequested,
     MessageWritten,
+    NoteAdded,
     StatusChanged,
     ThreadChanged,
     ToolReturned,
@@ -38,6 +39,7 @@ from .parts import (
     PART_BY_KIND,
     failure_of,
     input_request_part,
+    note_part,
     text_part,
     tool_call_part,
     tool_result_part,
@@ -146,6 +148,8 @@ class MessageFold:
             self._parts[body.part : body.part + 1] = [tool_call_part(body)]
         elif isinstance(body, ToolReturned):
             self._parts.append(tool_result_part(body))
+        elif isinstance(body, NoteAdded):
+            self._parts.append(note_part(body))
         elif isinstance(body, InputRequested):
             self._parts.append(input_request_part(body))
             message["status"] = "waiting"

@@ -6,10 +6,11 @@ import copy
 from collections.abc import Mapping
 from typing import cast
 
-from .events import Failed, InputRequested, ToolReturned, ToolStarted
+from .events import Failed, InputRequested, NoteAdded, ToolReturned, ToolStarted
 from .records import (
     Failure,
     InputRequestPart,
+    NotePart,
     Part,
     PartKind,
     ToolCallPart,
@@ -49,6 +50,10 @@ def tool_result_part(body: ToolReturned) -> ToolResultPart:
     if body.job_id is not None:
         part["job_id"] = body.job_id
     return part
+
+
+def note_part(body: NoteAdded) -> NotePart:
+    return {"kind": "note", "text": body.text}
 
 
 def input_request_part(body: InputRequested) -> InputRequestPart:

@@ -32,6 +32,7 @@ const NEEDED: Readonly<Record<Exclude<EventType, 'unknown'>, Readonly<Record<str
   status: { phase: 'string' },
   delta: { part: 'number', kind: 'string', text: 'string' },
   tool_start: { part: 'number', tool_call_id: 'string', name: 'string' },
+  note: { text: 'string' },
   tool_result: { tool_call_id: 'string', name: 'string', success: 'boolean' },
   input_request: { request_id: 'string', prompt: 'string' },
   input: { request_id: 'string', by: 'string' },

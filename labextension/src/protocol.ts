@@ -206,6 +206,7 @@ export type ThreadEvent = EventCommon &
         readonly output: unknown;
         readonly job_id?: string;
       }
+    | { readonly type: 'note'; readonly text: string }
     | {
         readonly type: 'input_request';
         readonly request_id: string;

@@ -197,6 +197,8 @@ function foldMessage(message: Message, event: ThreadEvent): Message {
       return { ...message, parts: startTool(message.parts, event) };
     case 'tool_result':
       return { ...message, parts: [...message.parts, toolResult(event)] };
+    case 'note':
+      return { ...message, parts: [...message.parts, { kind: 'note', text: event.text }] };
     case 'input_request':
       return { ...message, status: 'waiting', parts: [...message.parts, inputRequest(event)] };
     case 'input':

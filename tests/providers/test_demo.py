@@ -53,7 +53,7 @@ def said(*values: Any) -> tuple[Answered, ...]:
 
 
 async def collect(prompt: Prompt, provider: DemoProvider | None = None) -> list[Chunk]:
-    provider = provider or DemoProvider(pace=0)
+    provider = provider or DemoProvider(pace=0, now_s=lambda: 0.0)
     return [chunk async for chunk in provider.stream(prompt)]
 
 

@@ -51,7 +51,7 @@ def coalesced(*chunks: Chunk, parts: int = 0, max_chars: int = 1000) -> list[Bod
     coalescer = Coalescer(parts=parts, max_chars=max_chars)
     for chunk in chunks:
         coalescer.add(chunk)
-    return coalescer.finish()
+    return list(coalescer.finish().bodies)
 
 
 def folded(bodies: Sequence[Body], parts: int = 0) -> list[dict[str, object]]:
@@ -90,10 +90,10 @@ def test_a_delta_never_mixes_parts() -> None:
 def test_a_part_goes_on_over_takes() -> None:
     coalescer = Coalescer(parts=0, max_chars=10)
     coalescer.add(text("a"))
-    assert coalescer.take() == [delta(0, "a")]
+    assert coalescer.take().bodies == [delta(0, "a")]
     coalescer.add(text("b"))
-    assert coalescer.take() == [delta(0, "b")]
-    assert coalescer.take() == []
+    assert coalescer.take().bodies == [delta(0, "b")]
+    assert coalescer.take().bodies == []
     assert coalescer.is_empty
 
 
@@ -112,10 +112,10 @@ def test_a_long_piece_is_cut_into_deltas_of_max_chars() -> None:
 def test_the_halves_of_a_surrogate_pair_wait_for_each_other() -> None:
     coalescer = Coalescer(parts=0, max_chars=10)
     coalescer.add(text("a\ud83e"))
-    assert coalescer.take() == [delta(0, "a")]
+    assert coalescer.take().bodies == [delta(0, "a")]
     assert coalescer.is_empty
     coalescer.add(text("\uddeeb"))
-    assert coalescer.take() == [delta(0, "🧮b")]
+    assert coalescer.take().bodies == [delta(0, "🧮b")]
 
 
 def test_a_pair_is_not_cut_by_max_chars() -> None:
@@ -192,7 +192,7 @@ def test_other_events_stand_where_they_were_put() -> None:
     coalescer.add(thought("a"))
     coalescer.add_body(StatusChanged(phase="building"))
     coalescer.add(text("b"))
-    assert coalescer.take() == [
+    assert coalescer.take().bodies == [
         delta(0, "a", "reasoning"),
         StatusChanged(phase="building"),
         delta(1, "b"),
@@ -239,8 +239,8 @@ def test_whatever_comes_it_folds_and_nothing_is_lost(
     bodies: list[Body] = []
     for chunk, is_taken in steps:
         coalescer.add(chunk)
-        bodies += coalescer.take() if is_taken else []
-    bodies += coalescer.finish()
+        bodies += coalescer.take().bodies if is_taken else []
+    bodies += coalescer.finish().bodies
     for body in bodies:
         if isinstance(body, Delta):
             assert 0 < len(body.text) <= max_chars

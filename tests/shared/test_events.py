@@ -122,6 +122,7 @@ def test_the_strategy_above_builds_every_type_of_body() -> None:
         "input",
         "input_request",
         "message",
+        "note",
         "status",
         "thread",
         "tool_result",

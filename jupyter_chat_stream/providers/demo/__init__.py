@@ -11,7 +11,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+import time
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from contextlib import aclosing
+from typing import Any
 
 from ...shared.errors import NoSuchModel
 from ...shared.spelling import did_you_mean
@@ -27,7 +37,7 @@ from ..base import (
     ToolCallChunk,
     ToolInputChunk,
 )
-from . import answers, failures, files, pausing
+from . import answers, failures, files, joined, pausing
 from .params import DemoParams, offered, parse
 
 CHARS_PER_TOKEN = 4
@@ -35,7 +45,13 @@ CHARS_PER_TOKEN = 4
 CHUNKS_PER_TURN = 32
 
 TOUR_CHARS_PER_S = 120.0  # the first answer lasts about 25 seconds
-_PACES = {"tour": TOUR_CHARS_PER_S, "thinking": 200.0, "tools": 200.0}  # all others: no pace
+# Models that are not listed have no pace.
+_PACES = {
+    "joined": joined.CHARS_PER_S,
+    "tour": TOUR_CHARS_PER_S,
+    "thinking": 200.0,
+    "tools": 200.0,
+}
 
 PAUSING = ("ask", "wait")
 
@@ -67,6 +83,7 @@ MODELS = (
     _model("tools", "calls a tool", "tools"),
     _model("files", "reads your files", "images", "documents"),
     _model("long", "as long as you like"),
+    _model("joined", "goes on without you"),
     _model("fail", "fails as you like"),
     _model("ask", "asks you two questions"),
     _model("wait", "waits, then goes on"),
@@ -79,6 +96,7 @@ class DemoProvider(Provider):
     Args:
         sleep: waits between two chunks, for a time in seconds; a test passes its own clock.
         pace: multiplies every delay; 0 never waits.
+        now_s: returns the time in seconds since 1970.
     """
 
     name = "demo"
@@ -88,8 +106,10 @@ class DemoProvider(Provider):
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         pace: float = 1.0,
+        now_s: Callable[[], float] = time.time,
     ) -> None:
         self._sleep = sleep
+        self._now_s = now_s
         self._pace = pace
 
     def models(self) -> tuple[Model, ...]:
@@ -112,6 +132,11 @@ class DemoProvider(Provider):
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         self.model(prompt.model)
         params = parse(prompt.model, prompt.params)
+        if prompt.model == "joined":
+            async with aclosing(self._joined(prompt, params)) as joined_chunks:
+                async for joined_chunk in joined_chunks:
+                    yield joined_chunk
+            return
         for count, chunk in enumerate(_chunks(prompt, params)):
             if isinstance(chunk, failures.Fails):
                 await chunk.happen()
@@ -119,10 +144,33 @@ class DemoProvider(Provider):
                 await self._wait_for(chunk, prompt, params, count)
                 yield chunk
 
+    async def _joined(self, prompt: Prompt, params: DemoParams) -> AsyncGenerator[Chunk, None]:
+        whole = answer_to(prompt)
+        kept = _kept(prompt, whole)
+        pace = self._chars_per_s(prompt, params) / self._pace if self._pace else 0.0
+        upstream = joined.stream(
+            lambda after: list(_pieces(whole[after:], params.chunk_chars)),
+            prompt,
+            kept=kept,
+            chars_per_s=pace,
+            joinable_s=params.joinable_s,
+            now_s=self._now_s,
+            wait=self._sleep,
+        )
+        async with aclosing(upstream) as chunks:
+            async for chunk in chunks:
+                yield chunk
+        yield _end(prompt, whole, whole[kept:])
+
+    async def stop_upstream(self, handle: Mapping[str, Any]) -> None:
+        """Stop the upstream of ``demo/joined``, which is nothing but a function of the time."""
+
+    def _chars_per_s(self, prompt: Prompt, params: DemoParams) -> float:
+        given = params.chars_per_second
+        return _PACES.get(prompt.model, 0.0) if given is None else given
+
     async def _wait_for(self, chunk: Chunk, prompt: Prompt, params: DemoParams, count: int) -> None:
-        chars_per_s = params.chars_per_second
-        if chars_per_s is None:
-            chars_per_s = _PACES.get(prompt.model, 0.0)
+        chars_per_s = self._chars_per_s(prompt, params)
         text = getattr(chunk, "text", "")
         if self._pace and chars_per_s and text:
             await self._sleep(self._pace * len(text) / chars_per_s)
@@ -155,8 +203,7 @@ def _chunks(prompt: Prompt, params: DemoParams) -> Iterator[Chunk | failures.Fai
         yield from _pausing(prompt, params)
         return
     whole = answer_to(prompt)
-    # A partial text of another model cannot be continued: the model was changed meanwhile.
-    kept = len(prompt.partial) if whole.startswith(prompt.partial) else 0
+    kept = _kept(prompt, whole)
     rest = whole[kept:]
     if prompt.model == "thinking" and not kept:
         for piece in _pieces(answers.THOUGHTS, params.chunk_chars):
@@ -173,7 +220,7 @@ def _chunks(prompt: Prompt, params: DemoParams) -> Iterator[Chunk | failures.Fai
 def _pausing(prompt: Prompt, params: DemoParams) -> Iterator[Chunk]:
     steps = pausing.script(prompt, params)
     whole = _said(steps)
-    kept = len(prompt.partial) if whole.startswith(prompt.partial) else 0
+    kept = _kept(prompt, whole)
     skipped = 0
     for step in steps:
         if isinstance(step, str):
@@ -185,6 +232,11 @@ def _pausing(prompt: Prompt, params: DemoParams) -> Iterator[Chunk]:
             if isinstance(step, AskChunk):
                 return
     yield _end(prompt, whole, whole[kept:])
+
+
+def _kept(prompt: Prompt, whole: str) -> int:
+    """Return how many characters of the answer are there; none if they are another model's."""
+    return len(prompt.partial) if whole.startswith(prompt.partial) else 0
 
 
 def _said(steps: Iterable[pausing.Step]) -> str:

@@ -238,6 +238,24 @@ reason and lets you decide.
 )
 
 
+JOINED_ANSWER = (
+    LABEL
+    + """## An answer that goes on without you
+
+This model's **upstream** has begun this answer once, and writes it at its own pace, whether
+anybody reads it or not. The first thing that was committed is its *handle*; each piece of text is
+committed together with the *cursor* of the upstream, the number of the piece.
+
+Kill the Jupyter server now and start it again. The next attempt does not ask the model a second
+time: it joins the same upstream right after the committed cursor. What the upstream has written
+meanwhile comes at once, and there is no seam in the text.
+
+OpenAI's Responses API works like this (`background`). For a model that cannot be joined again, a
+new request continues from the text that was kept.
+"""
+)
+
+
 def text(prompt: Prompt, chars: int) -> str:
     """Return the whole answer of a demo model.
 
@@ -248,7 +266,12 @@ def text(prompt: Prompt, chars: int) -> str:
         return last_user_text(prompt)
     if prompt.model == "long":
         return long_text(chars)
-    fixed = {"thinking": THOUGHT_ANSWER, "tools": TOOL_ANSWER, "fail": FAIL_ANSWER}
+    fixed = {
+        "joined": JOINED_ANSWER,
+        "thinking": THOUGHT_ANSWER,
+        "tools": TOOL_ANSWER,
+        "fail": FAIL_ANSWER,
+    }
     return fixed.get(prompt.model) or _tour(prompt)
 
 

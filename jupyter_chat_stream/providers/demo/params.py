@@ -4,6 +4,7 @@
 ``chars_per_second`` every model       the pace; 0 never waits; by default the model's own
 ``chunk_chars``      every model       the length of a chunk; by default a word
 ``chars``            ``long``          the length of the answer, 20000 by default
+``joinable_s``       ``joined``        how long the answer can be joined, 3600 by default
 ``failure``          ``fail``          the code of a provider error, `provider_down` by default
 ``after_chars``      ``fail``          the text before the failure; with 0 every attempt fails
 ``retry_after_s``    ``fail``          the error's own ``retry_after_s``
@@ -29,11 +30,13 @@ MAX_CHARS = 2_000_000
 MAX_CHUNK_CHARS = 65_536
 MAX_CHARS_PER_S = 1_000_000
 DEFAULT_WAIT_S = 10.0
+DEFAULT_JOINABLE_S = 3600.0
 MAX_WAIT_S = 366 * 86_400
 
 _ANYWHERE = ("chars_per_second", "chunk_chars")
 _ONLY_FOR = {
     "long": ("chars",),
+    "joined": ("joinable_s",),
     "fail": ("failure", "after_chars", "retry_after_s"),
     "ask": ("expires_in_s",),
     "wait": ("wait_s", "until"),
@@ -63,6 +66,7 @@ class DemoParams:
     after_chars: int = 0
     retry_after_s: float | None = None
     expires_in_s: float | None = None
+    joinable_s: float = DEFAULT_JOINABLE_S
     wait_s: float = DEFAULT_WAIT_S
     until_ms: int | None = None  # None: `wait_s` after it began
 
@@ -94,6 +98,8 @@ def parse(model: str, given: Params) -> DemoParams:
         after_chars=_whole(given, "after_chars", 0, 0, MAX_CHARS) or 0,
         retry_after_s=_number(given, "retry_after_s", 0, 86_400),
         expires_in_s=_number(given, "expires_in_s", 0.001, MAX_WAIT_S),
+        joinable_s=_number({"joinable_s": DEFAULT_JOINABLE_S, **given}, "joinable_s", 0, MAX_WAIT_S)
+        or 0.0,
         wait_s=_number({"wait_s": DEFAULT_WAIT_S, **given}, "wait_s", 0, MAX_WAIT_S) or 0.0,
         until_ms=_time_ms(given, "until"),
     )

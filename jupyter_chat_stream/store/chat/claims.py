@@ -20,10 +20,11 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from ...shared.errors import DamagedRow
-from ...shared.events import ENDS, Failed, Finalized, MessageWritten, StatusChanged, iso
+from ...shared.events import ENDS, Failed, Finalized, MessageWritten, NoteAdded, StatusChanged, iso
 from ...shared.fold import written
 from ...shared.logs import Line
 from ...shared.records import OnCrash, Params, Phase, Status
+from ..log import upstreams
 from ..log.reading import read_message
 from ..log.transaction import RunRef, Transaction, execute
 from ..sql.rows import params_of
@@ -70,6 +71,7 @@ class _OpenRow:
     created_ms: int
     wake_ms: int | None
     deliver_ms: int | None
+    upstream: str | None
     owner: str
     on_crash: OnCrash | None
 
@@ -158,6 +160,19 @@ def put_off(
     tx.settle(claimed.run)
 
 
+def leave_upstream(tx: Transaction, claimed: Claimed, note: str | None) -> None:
+    """Forget an upstream that cannot be joined again; a note tells it in the answer.
+
+    Raises:
+        StaleAttempt: another attempt or an end came first.
+    """
+    tx.guard((claimed.run,))
+    notes = () if note is None else (NoteAdded(text=note),)
+    tx.append_attempt(claimed.run, claimed.attempt, notes)
+    upstreams.write_upstream(tx, claimed.run, None)
+    tx.settle(claimed.run)
+
+
 def fail_damaged(tx: Transaction, run: RunRef, attempt: int, damage: DamagedRow) -> None:
     """End a run that this attempt cannot execute because a row is damaged.
 
@@ -180,7 +195,8 @@ def _tell(damage: DamagedRow, run: RunRef) -> Failed:
 def _read_state(tx: Transaction, run: RunRef) -> _OpenRow | None:
     sql = (
         "SELECT run.attempt, run.status, run.phase, run.owner AS holder, run.model, run.params, "
-        "run.crashes, run.retries, run.created_ms, run.wake_ms, run.deliver_ms, thread.owner, "
+        "run.crashes, run.retries, run.created_ms, run.wake_ms, run.deliver_ms, run.upstream, "
+        "thread.owner, "
         "preference.on_crash FROM run JOIN thread ON thread.pk = run.thread "
         "LEFT JOIN preference ON preference.owner = thread.owner "
         "WHERE run.pk = :pk AND run.ended_ms IS NULL"
@@ -265,11 +281,13 @@ def _begin(
     if was_lost and crashes >= max_crashes:
         end_run(tx, run, "failed", attempt, (_crashed_too_often(crashes),))
         return False
-    if was_lost and claimed.on_crash == "interrupt":
+    is_joined = state.upstream is not None  # the upstream goes on: nothing broke off (L15)
+    if was_lost and claimed.on_crash == "interrupt" and not is_joined:
         end_run(tx, run, "interrupted", attempt)
         return False
     was_cut = was_lost or state.phase == "retrying"
-    _begin_attempt(tx, run, attempt, restart=was_cut and claimed.on_crash == "restart")
+    restart = was_cut and claimed.on_crash == "restart" and not is_joined
+    _begin_attempt(tx, run, attempt, restart=restart)
     return True
 
 
@@ -281,6 +299,7 @@ def _begin_attempt(tx: Transaction, run: RunRef, attempt: int, *, restart: bool)
     if restart and has_parts and tx.run(run)["continues"] is None:
         emptied = written(message)
         emptied["parts"], emptied["status"], emptied["error"] = [], "processing", None
+        upstreams.forget(tx, run)
         tx.append(run.thread, MessageWritten(message=emptied), run=run, attempt=attempt)
         has_parts = False
     phase: Phase = "continuing" if has_parts else "thinking"

@@ -25,6 +25,7 @@ from ..exporting import CompactionRecord, Entry, WholeThread
 from ..log.operations import Append, Commit
 from ..log.reading import Answer, Page, Snapshot
 from ..log.transaction import RunRef, ThreadRef
+from ..log.upstreams import ProviderData, UpstreamPlace
 from ..overview import Holder, OpenRun, Overview
 from ..retention.cleanup import Counts, Plan, Policy
 from ..retention.disk_space import Room, rebuild
@@ -77,6 +78,7 @@ __all__ = [
     "Page",
     "Plan",
     "Policy",
+    "ProviderData",
     "Room",
     "RunContext",
     "RunRef",
@@ -84,6 +86,7 @@ __all__ = [
     "Sender",
     "Snapshot",
     "ThreadRef",
+    "UpstreamPlace",
     "WholeThread",
     "check_content",
     "new_id",

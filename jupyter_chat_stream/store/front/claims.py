@@ -63,6 +63,7 @@ class StoredClaims(Group):
     take = writes(claims.claim, place=_thread_of)
     retry = writes(claims.retry_attempt, place=_thread_of)
     put_off = writes(claims.put_off, place=_thread_of)
+    leave_upstream = writes(claims.leave_upstream, place=_thread_of)
     fail_damaged = writes(claims.fail_damaged, place=lambda run, *_: run.thread.pk)
 
     def lease(self, holder: str, kind: str, lease_s: float) -> LeaseConnection:

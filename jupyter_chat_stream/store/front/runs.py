@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,9 @@ from sqlalchemy import Connection
 from ...shared.events import ENDS
 from ...shared.records import MessageRecord, PreferencesRecord, RunRecord, ThreadRecord
 from ..chat import commands, runs, threads
-from ..log import reading
+from ..log import reading, upstreams
 from ..log.transaction import RunRef, Transaction
+from ..log.upstreams import ProviderData, UpstreamPlace
 from ..overview import count_open, oldest_pending
 from .verbs import Group, first, reads, second, writes
 
@@ -20,13 +22,15 @@ from .verbs import Group, first, reads, second, writes
 class RunContext:
     """The input of a prompt; ``branch`` ends with the run's own reply.
 
-    ``begun_ms`` is the time at which work on the run first began.
+    ``begun_ms`` is the time at which work on the run first began. ``provider_data`` is by run id.
     """
 
     branch: list[MessageRecord]
     thread: ThreadRecord
     preferences: PreferencesRecord
     begun_ms: int
+    upstream: UpstreamPlace | None
+    provider_data: Mapping[str, Sequence[ProviderData]]
 
 
 def _page(
@@ -52,11 +56,14 @@ def _context(conn: Connection, run: RunRef, most: int) -> RunContext:
     """Read the input of a run's prompt; the branch has at most ``most`` messages."""
     branch = reading.read_branch(conn, run, most)
     thread = threads.read_thread(conn, run.thread)
+    run_ids = {message["run_id"] for message in branch if message["run_id"] is not None}
     return RunContext(
         branch=branch,
         thread=thread,
         preferences=threads.read_preferences(conn, thread["owner"]),
         begun_ms=runs.read_begun_ms(conn, run),
+        upstream=upstreams.read_upstream(conn, run),
+        provider_data=upstreams.read_data(conn, run.thread, run_ids),
     )
 
 
@@ -81,6 +88,7 @@ class StoredRuns(Group):
     reply = reads(reading.read_message)
     progress = reads(_progress)
     context = reads(_context)
+    cancelled_upstream = reads(upstreams.read_cancelled_upstream)
     count_by_status = reads(runs.count_by_status)
     count_open = reads(_count_open)
     cancel = writes(commands.cancel, place=lambda run: run.thread.pk)

@@ -21,6 +21,7 @@ from ..sql.notices.base import Notices, notice_of
 from .operations import Append, Command, Committed, Operation, Outcome
 from .outcome import InDoubt
 from .transaction import Transaction
+from .upstreams import write_data, write_upstream
 
 
 class WritingConnection:
@@ -136,6 +137,9 @@ def _perform(tx: Transaction, operation: Operation) -> tuple[Any, BaseException 
         events = tx.append_attempt(operation.run, operation.attempt, operation.bodies)
     except StaleAttempt as stale:
         return None, stale
+    if operation.upstream is not None:
+        write_upstream(tx, operation.run, operation.upstream)
+    write_data(tx, operation.run, operation.provider_data)
     if operation.release:
         tx.set_run(operation.run, owner=None)
     if operation.settle or operation.release:

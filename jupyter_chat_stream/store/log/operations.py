@@ -13,6 +13,7 @@ from ...shared.events import Body, Event
 from ...shared.logs import Line, place_of
 from ..sql.driver import Place
 from .transaction import RunRef, Transaction
+from .upstreams import ProviderData, UpstreamPlace
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
@@ -37,6 +38,7 @@ class Append:
     """Events of one attempt.
 
     ``settle`` brings the message row up to the events. ``release`` takes the run from its holder.
+    ``upstream`` is the place of the upstream after these events; None leaves it as it is.
     ``done`` is called once, when the store publishes, with this operation and the committed events
     or the error (StaleAttempt). It is not a future: there are thousands of appends in a second.
     """
@@ -46,6 +48,8 @@ class Append:
     bodies: Sequence[Body]
     settle: bool = False
     release: bool = False
+    upstream: UpstreamPlace | None = None
+    provider_data: Sequence[ProviderData] = ()
     done: Callable[[Append, list[Event], BaseException | None], None] | None = None
     patience_s: float = APPEND_PATIENCE_S
     queued_s: float = field(default_factory=time.monotonic)

@@ -33,6 +33,7 @@ _TEXTS_OF_PART = {
     "text": ("text",),
     "reasoning": ("text",),
     "attachment": ("name", "text"),
+    "note": ("text",),
     "tool_result": ("tool_call_id", "name"),
     "input_request": ("request_id", "prompt"),
 }

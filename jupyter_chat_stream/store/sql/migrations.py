@@ -72,6 +72,12 @@ def m0004_drop_unused(conn: Connection) -> None:
         conn.execute(text("ALTER TABLE run DROP COLUMN job_id"))
 
 
+def m0005_upstreams(conn: Connection) -> None:
+    """Keep where a provider's own run can be joined again, and the blocks that it gets back."""
+    _add_column(conn, tables.table(tables.RunRow).c.upstream)
+    SQLModel.metadata.create_all(conn, tables=[tables.table(tables.ProviderDataRow)])
+
+
 def m0007_usage(conn: Connection) -> None:
     """Add the table of tokens and costs, with the answers that have already ended.
 
@@ -108,6 +114,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m0002_waits_and_leases,
     m0003_compaction_in_steps,
     m0004_drop_unused,
+    m0005_upstreams,
     m0007_usage,
 )
 

@@ -76,7 +76,8 @@ class RunRow(SQLModel, table=True):
     """The making of one answer. ``owner`` is the process that holds the run, None if none does.
 
     ``turn`` is the seq at which the run joined its thread's queue, and orders the queue.
-    ``deliver_ms`` is set while its message is for later: the run is in no queue yet.
+    ``deliver_ms`` is set while its message is for later: the run is in no queue yet. ``upstream``
+    tells where to join the provider's own run again, as JSON (L15).
     """
 
     __tablename__ = "run"
@@ -106,6 +107,7 @@ class RunRow(SQLModel, table=True):
     ended_ms: int | None = Field(default=None, sa_column=_ms())
     wake_ms: int | None = Field(default=None, sa_column=_ms())
     turn: int | None = Field(default=None, sa_column=_ms())
+    upstream: str | None = Field(default=None, sa_column=_text())
     deliver_ms: int | None = Field(default=None, sa_column=_ms())
     seq: int  # the last event that changed this row
 
@@ -144,6 +146,22 @@ class CompactionRow(SQLModel, table=True):
     deltas_left: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
     message_sha256: str
     at_ms: int = Field(sa_column=_ms(False))
+
+
+class ProviderDataRow(SQLModel, table=True):
+    """A block that a provider gets back unchanged; it belongs to part ``part`` of a run's reply.
+
+    It is never on the wire. ``endpoint`` is the provider that sent it: no other gets it.
+    """
+
+    __tablename__ = "provider_data"
+
+    pk: int | None = Field(default=None, sa_column=_key())
+    thread: int = Field(foreign_key="thread.pk", index=True)
+    run: int
+    part: int
+    endpoint: str
+    data: str = Field(sa_column=_text(False))
 
 
 class IdempotencyRow(SQLModel, table=True):

@@ -9,8 +9,9 @@ from sqlalchemy import ForeignKey
 from sqlmodel import SQLModel
 
 from jupyter_chat_stream.shared.errors import DatabaseBusy, ThreadNotFound
-from jupyter_chat_stream.store.chat import commands, schedules, threads
+from jupyter_chat_stream.store.chat import commands, runs, schedules, threads
 from jupyter_chat_stream.store.chat.commands import Sender, SendRequest
+from jupyter_chat_stream.store.log import upstreams
 from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
 from jupyter_chat_stream.store.retention import compaction, purging
 from jupyter_chat_stream.store.retention.cleanup import (
@@ -29,7 +30,7 @@ from tests.store.retention.stepping import DAY_MS, collected, tidying
 
 KEEPS = Policy(keep_events_ms=None, retention_ms=None)
 MONTH = Policy(keep_events_ms=None, retention_ms=30 * DAY_MS)
-OWNED = ("compaction", "event", "idempotency", "message", "run", "schedule")
+OWNED = ("compaction", "event", "idempotency", "message", "provider_data", "run", "schedule")
 
 
 def full_thread(harness: StoreHarness) -> ThreadRef:
@@ -41,7 +42,10 @@ def full_thread(harness: StoreHarness) -> ThreadRef:
 
     def work(tx: Transaction) -> None:
         sender = Sender(owner="local", key="k")
-        commands.send(tx, thread.id, sender, SendRequest(content="Why?"))
+        sent = commands.send(tx, thread.id, sender, SendRequest(content="Why?"))
+        run = runs.find_run(tx.conn, "local", sent["run"]["id"])
+        item = upstreams.ProviderData(endpoint="e", part=0, data={"signature": "s"})
+        upstreams.write_data(tx, run, [item])
 
     harness.do(work, thread.pk)
     scheduled(harness, thread)

@@ -78,6 +78,7 @@ def test_a_fresh_database_has_all_tables_and_says_what_made_it(path: Path) -> No
         "preference",
         "schedule",
         "usage",
+        "provider_data",
         "lease",
         "meta",
         "migration",

@@ -1,0 +1,65 @@
+"""``demo/joined``: an answer that goes on without its readers, and can be joined again (L15).
+
+It shows with no key what ``responses`` endpoints do: the upstream begins once, and writes at its
+pace whether anybody reads or not. An attempt after a crash joins it at the committed cursor. The
+text that the upstream has written meanwhile comes at once.
+
+The upstream is a function of its handle and the time: the handle tells when it began and after how
+many characters of the text, and the cursor counts pieces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
+from ...shared.errors import UpstreamLost
+from ..base import Prompt, TextChunk, UpstreamChunk
+
+CHARS_PER_S = 60.0
+Wait = Callable[[float], Awaitable[None]]
+
+
+async def stream(
+    pieces_after: Callable[[int], Sequence[str]],
+    prompt: Prompt,
+    *,
+    kept: int,
+    chars_per_s: float,
+    joinable_s: float,
+    now_s: Callable[[], float],
+    wait: Wait,
+) -> AsyncGenerator[TextChunk | UpstreamChunk, None]:
+    """Begin the upstream, or join it where the prompt's attempt before has left it.
+
+    Args:
+        pieces_after: returns the pieces of the text after some characters.
+        kept: the number of characters that a new upstream need not write.
+        chars_per_s: the upstream's pace; 0 for all at once.
+        joinable_s: how long after its beginning the upstream can be joined.
+        now_s: returns the time in seconds since 1970.
+        wait: waits for a time in seconds.
+
+    Raises:
+        UpstreamLost: the upstream can no longer be joined.
+    """
+    if prompt.upstream is None:
+        handle, cursor = {"begun_s": now_s(), "after": kept}, 0
+        yield UpstreamChunk(handle=handle, cursor=cursor)
+    else:
+        handle, cursor = dict(prompt.upstream.handle), prompt.upstream.cursor
+    begun_s = float(handle["begun_s"])
+    if prompt.upstream is not None and now_s() - begun_s > joinable_s:
+        raise UpstreamLost("demo: this answer can no longer be joined.")
+    written = 0
+    for number, piece in enumerate(pieces_after(int(handle["after"])), 1):
+        written += len(piece)
+        if number <= cursor:
+            continue
+        due_s = begun_s + (written / chars_per_s if chars_per_s else 0.0)
+        if (left_s := due_s - now_s()) > 0:
+            await wait(left_s)
+        else:
+            await asyncio.sleep(0)
+        yield TextChunk(text=piece)
+        yield UpstreamChunk(handle=handle, cursor=number)

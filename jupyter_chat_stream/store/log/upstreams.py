@@ -1,0 +1,94 @@
+"""What a provider gives for later, beside the events of its answer (L15).
+
+An append writes it in the transaction of the events that it belongs to. It is never on the wire.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ...shared.events import canonical
+from ..sql.damage import checked
+from ..sql.tables import ProviderDataRow
+from .transaction import RunRef, ThreadRef, Transaction, execute
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpstreamPlace:
+    """Where to join a provider's own run again: what the log holds ends at ``cursor``."""
+
+    endpoint: str
+    handle: Mapping[str, Any]
+    cursor: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderData:
+    """A block that the provider gets back unchanged; it belongs to part ``part`` of the reply."""
+
+    endpoint: str
+    part: int
+    data: Mapping[str, Any]
+
+
+def write_upstream(tx: Transaction, run: RunRef, place: UpstreamPlace | None) -> None:
+    """Set the place of a run's upstream; None forgets it."""
+    tx.set_run(run, upstream=None if place is None else canonical(vars(place)))
+
+
+def read_upstream(conn: Connection, run: RunRef) -> UpstreamPlace | None:
+    text = execute(conn, "SELECT upstream FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
+    if text is None:
+        return None
+    with checked(run.thread.id, "run", run.id):
+        return UpstreamPlace(**json.loads(text))
+
+
+def read_cancelled_upstream(conn: Connection, run_id: str) -> UpstreamPlace | None:
+    """Return the upstream of a cancelled run; None for every other run."""
+    sql = f"SELECT {RunRef.COLUMNS} {RunRef.TABLES} WHERE run.id = :id AND run.status = 'cancelled'"
+    row = execute(conn, sql, {"id": run_id}).first()
+    return None if row is None else read_upstream(conn, RunRef.of(row))
+
+
+def write_data(tx: Transaction, run: RunRef, items: Sequence[ProviderData]) -> None:
+    """Add blocks that belong to parts of a run's reply."""
+    for item in items:
+        columns = {
+            "thread": run.thread.pk,
+            "run": run.pk,
+            "part": item.part,
+            "endpoint": item.endpoint,
+            "data": canonical(item.data),
+        }
+        tx.insert(ProviderDataRow, columns)
+
+
+def forget(tx: Transaction, run: RunRef) -> None:
+    """Forget a run's upstream and blocks, because its reply begins anew."""
+    write_upstream(tx, run, None)
+    sql = "DELETE FROM provider_data WHERE thread = :thread AND run = :run"
+    tx.execute(sql, {"thread": run.thread.pk, "run": run.pk})
+
+
+def read_data(
+    conn: Connection, thread: ThreadRef, run_ids: Collection[str]
+) -> dict[str, list[ProviderData]]:
+    """Return the blocks of some runs of a thread by the run's id, in their order."""
+    sql = (
+        "SELECT run.id, part, endpoint, data FROM provider_data "
+        "JOIN run ON run.pk = provider_data.run WHERE provider_data.thread = :thread "
+        "ORDER BY provider_data.pk"
+    )
+    found: dict[str, list[ProviderData]] = {}
+    for run_id, part, endpoint, data in execute(conn, sql, {"thread": thread.pk}):
+        if run_id in run_ids:
+            with checked(thread.id, "provider_data", run_id):
+                item = ProviderData(endpoint=endpoint, part=part, data=json.loads(data))
+            found.setdefault(run_id, []).append(item)
+    return found
