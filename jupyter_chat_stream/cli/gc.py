@@ -26,9 +26,10 @@ class Gc(CliCommand):
     description = (
         "Remove old data at once: the deltas of answers that ended more than "
         "--ChatStream.keep_events_days ago (their messages stay complete), threads without a "
-        "change for --ChatStream.retention_days, and threads that were deleted a day ago. Then "
-        "return the space to the disk. It works in small steps, so a server may run meanwhile. "
-        "Servers and workers do the same in the background."
+        "change for --ChatStream.retention_days, threads that were deleted a day ago, and "
+        "attachments that no message holds any more. Then return the space to the disk. It works "
+        "in small steps, so a server may run meanwhile. Servers and workers do the same in the "
+        "background."
     )
     examples = (
         "jupyter chat-stream gc --dry-run\njupyter chat-stream gc --ChatStream.keep_events_days=7"
@@ -71,6 +72,7 @@ def _rebuild(path: Path) -> None:
 def _tell_plan(found: Plan) -> None:
     print(f"threads to expire: {found.threads_to_expire}")
     print(f"deleted threads to purge: {found.threads_to_purge}")
+    print(f"attachments to delete: {found.attachments_to_delete}")
     print(f"runs to compact: {found.runs_to_compact}, with {found.deltas_to_compact} deltas")
     if found.room is not None:
         print(f"unused bytes in the file: {found.room.free_bytes} of {found.room.file_bytes}")
@@ -90,6 +92,7 @@ def _collect(store: ChatStore, policy: Policy) -> int:
     counts = store.upkeep.collect(policy, progress=progress)
     print(f"threads expired: {counts.expired_threads}")
     print(f"threads purged: {counts.purged_threads}, with {counts.purged_rows} rows")
+    print(f"attachments deleted: {counts.deleted_attachments}")
     print(
         f"runs compacted: {counts.compacted_runs}, with {counts.compacted_deltas} deltas and "
         f"{counts.compacted_bytes} bytes of text"

@@ -95,6 +95,11 @@ def _facts(overview: Overview, wal_bytes: int) -> Facts:
         "schedules": {**overview.schedules, "next": overview.next_schedule},
         "threads": {"kept": overview.threads, "deleted": overview.deleted_threads},
         "events": {"written": overview.events_written, "compacted": overview.events_compacted},
+        "attachments": {
+            "sent": overview.attachments,
+            "unsent": overview.unsent_attachments,
+            "bytes": overview.attachment_bytes,
+        },
         "bytes": {"database": overview.bytes, "wal": wal_bytes},
         "schema": {"last": overview.schema, "min_code_version": overview.min_code_version},
     }

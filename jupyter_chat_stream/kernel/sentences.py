@@ -48,6 +48,10 @@ SENTENCES: Mapping[str, str] = {
         "There is no thread {thread_id!r} on this server, or it is not yours. Chat('a name') "
         "opens the thread of that name, or makes it."
     ),
+    "too_much_unsent": (
+        "Bytes of yours are uploaded that no message holds, and at most {max_bytes} may be. Send "
+        "a message with them, or try again in a day, when they are deleted."
+    ),
     "unauthenticated": (
         "The chat's server does not know this kernel any more: restart the kernel."
     ),
@@ -55,6 +59,10 @@ SENTENCES: Mapping[str, str] = {
 
 AS_SAID = frozenset(
     {
+        "attachment_in_use",
+        "attachment_not_found",
+        "attachment_too_large",
+        "attachment_type_refused",
         "bad_key",
         "bad_request",
         "conflict",
@@ -97,6 +105,7 @@ AS_SAID = frozenset(
         "too_many_later",
         "too_many_schedules",
         "turn_lost",
+        "upload_lost",
         "upstream_lost",
         "version_mismatch",
         "wrong_call",

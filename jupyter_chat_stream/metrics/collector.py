@@ -32,6 +32,7 @@ COUNTED = {
     "schedule_ticks": "Messages that schedules have sent.",
     "expired_threads": "Threads that were deleted because nothing happened in them for long.",
     "purged_threads": "Deleted threads that are gone for good.",
+    "deleted_attachments": "Attachments that were deleted because no message held them.",
     "compacted_runs": "Ended runs whose deltas were taken out of the log.",
     "compacted_deltas": "Deltas that were taken out.",
     "compacted_bytes": "Bytes of their text.",

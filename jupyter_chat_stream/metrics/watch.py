@@ -31,6 +31,7 @@ SAMPLE_S = 5.0
 KEPT_HOUSE = (
     "expired_threads",
     "purged_threads",
+    "deleted_attachments",
     "compacted_runs",
     "compacted_deltas",
     "compacted_bytes",

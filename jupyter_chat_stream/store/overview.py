@@ -66,6 +66,9 @@ class Overview:
     deleted_threads: int
     events_written: int
     events_compacted: int
+    attachments: int
+    unsent_attachments: int
+    attachment_bytes: int
     bytes: int
     schema: str
     min_code_version: str
@@ -94,6 +97,11 @@ def read_overview(conn: Connection) -> Overview:
         deleted_threads=_one(conn, "SELECT COUNT(*) FROM thread WHERE deleted"),
         events_written=written,
         events_compacted=_one(conn, "SELECT SUM(deltas) FROM compaction"),
+        attachments=_one(conn, "SELECT COUNT(*) FROM attachment WHERE expires_ms IS NULL"),
+        unsent_attachments=_one(
+            conn, "SELECT COUNT(*) FROM attachment WHERE expires_ms IS NOT NULL"
+        ),
+        attachment_bytes=_one(conn, "SELECT SUM(size) FROM blob WHERE owner IS NULL"),
         bytes=_bytes(conn),
         schema=str(_value(conn, "SELECT MAX(name) FROM migration")),
         min_code_version=str(_value(conn, "SELECT value FROM meta WHERE key = 'min_code_version'")),

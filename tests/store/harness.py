@@ -7,10 +7,12 @@ joins the contract by one parameter in conftest.py.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -28,7 +30,8 @@ from jupyter_chat_stream.shared.events import (
 )
 from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.store.audit import verify
-from jupyter_chat_stream.store.chat import runs, threads
+from jupyter_chat_stream.store.chat import attachments, runs, threads
+from jupyter_chat_stream.store.chat.attachments import UploadRef
 from jupyter_chat_stream.store.chat.claims import Claimed, claim
 from jupyter_chat_stream.store.chat.due import Due, find_due
 from jupyter_chat_stream.store.log.operations import Append
@@ -187,6 +190,23 @@ class StoreHarness:
                 self.sql(f"DROP TRIGGER refuse_{when}")
         else:
             self.sql(f"ALTER TABLE {table} DROP CONSTRAINT refuse")
+
+    def attachment(self, data: bytes = b"bytes", owner: str = "local") -> str:
+        """Upload bytes, a transaction for each piece; returns the attachment's id."""
+        upload = self.uploading(data, owner)
+        sha256 = hashlib.sha256(data).hexdigest()
+        facts: dict[str, Any] = {"name": "a.txt", "type_": "text/plain", "sha256": sha256}
+        made = self.do(lambda tx: attachments.finish(tx, upload, owner, size=len(data), **facts))
+        return made.record["id"]
+
+    def uploading(self, data: bytes, owner: str = "local") -> UploadRef:
+        """Upload bytes without the end of the upload."""
+        upload = self.do(lambda tx: attachments.begin(tx, owner, size=len(data), most=2**40))
+        size = attachments.PIECE_BYTES
+        for n in range(-(-len(data) // size)):
+            piece = data[n * size : (n + 1) * size]
+            self.do(partial(attachments.add, upload=upload, n=n, data=piece))
+        return upload
 
     # ------------------------------------------------------------------ looking
 

@@ -23,15 +23,21 @@ step, and never holds a prompt, an answer or a key.
      │                     DataFolderRefused
      ├─ ServerUnavailable 503 ─ VersionMismatch   (the kernel's side)
      ├─ RunFailed               (the kernel's side: see `kernel/failure.py`)
+     ├─ see `attachments.py`: one class per way to refuse an attachment
      └─ ProviderError ─ see `providers.py`: one class per way a provider fails
 """
 
 # ruff: noqa: F403, F405  each name stands once: in the list below
 
+from .attachments import *
 from .ours import *
 from .providers import *
 
 __all__ = [
+    "AttachmentInUse",
+    "AttachmentNotFound",
+    "AttachmentTooLarge",
+    "AttachmentTypeRefused",
     "BadKey",
     "BadRequest",
     "ChatStreamError",
@@ -82,6 +88,8 @@ __all__ = [
     "ThreadNotFound",
     "TooManyLater",
     "TooManySchedules",
+    "TooMuchUnsent",
+    "UploadLost",
     "UpstreamLost",
     "VersionMismatch",
     "WrongCall",

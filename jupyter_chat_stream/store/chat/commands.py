@@ -35,7 +35,8 @@ from ...shared.records import (
 from ..log import reading
 from ..log.transaction import RunRef, ThreadRef, Transaction
 from ..sql.tables import IdempotencyRow, table
-from . import limits, runs, threads
+from . import attachments, limits, runs, threads
+from .attachments import MAX_PER_MESSAGE, StoredAttachment
 from .limits import Limits
 from .waits import JOINS_HEAD, MAX_AHEAD_MS
 
@@ -54,7 +55,8 @@ class SendRequest:
     """A message that a person sends.
 
     ``parent_id`` is ``HEAD`` for the newest reply, None for a root. ``deliver_ms`` makes it a
-    message for later, unless that time has passed.
+    message for later, unless that time has passed. ``attachments`` are ids of the sender's own. A
+    text of ``context`` with an ``attachment_id`` is what a model reads of that attachment.
     """
 
     content: str
@@ -62,6 +64,7 @@ class SendRequest:
     params: Params | None = None
     tools: Sequence[Params] = ()
     context: Sequence[Mapping[str, str]] = ()
+    attachments: Sequence[str] = ()
     parent_id: str | Head | None = HEAD
     deliver_ms: int | None = None
 
@@ -70,13 +73,34 @@ class SendRequest:
 
         Raises:
             ContentTooLarge
-            InvalidInput: the content is empty, or the time is too far ahead.
+            InvalidInput: the content is empty and nothing is attached, the time is too far ahead,
+                or the attachments are too many or named twice.
         """
-        check_content(self.content)
+        check_content(self.content, may_be_empty=bool(self.attachments))
+        self._check_attachments()
         if self.deliver_ms is not None and self.deliver_ms > now_ms + MAX_AHEAD_MS:
             raise InvalidInput(
                 "'deliver_at' is more than five years ahead. Choose a nearer time.",
                 field="deliver_at",
+            )
+
+    def _check_attachments(self) -> None:
+        count = len(self.attachments)
+        if count > MAX_PER_MESSAGE:
+            raise InvalidInput(
+                f"'attachments' names {count}; a message holds at most {MAX_PER_MESSAGE}. Send the "
+                "others with a second message.",
+                field="attachments",
+            )
+        if len(set(self.attachments)) < count:
+            raise InvalidInput(
+                "'attachments' names an attachment twice. Name each once.", field="attachments"
+            )
+        described = {item["attachment_id"] for item in self.context if "attachment_id" in item}
+        if not described <= set(self.attachments):
+            raise InvalidInput(
+                "'context' has a text for an attachment that 'attachments' does not name.",
+                field="context",
             )
 
     def body(self) -> Mapping[str, object]:
@@ -84,8 +108,13 @@ class SendRequest:
         parent = "" if isinstance(self.parent_id, Head) else self.parent_id
         lists = {"tools": list(self.tools), "context": list(self.context)}
         body = {**vars(self), **lists, "parent_id": parent}
-        if self.deliver_ms is None:  # keys of versions without messages for later stay valid
+        # The keys of versions without messages for later or attachments stay valid.
+        if self.deliver_ms is None:
             del body["deliver_ms"]
+        if self.attachments:
+            body["attachments"] = list(self.attachments)
+        else:
+            del body["attachments"]
         return body
 
 
@@ -98,7 +127,7 @@ class Sender:
     limits: Limits = field(default_factory=Limits)
 
 
-def check_content(content: str) -> None:
+def check_content(content: str, *, may_be_empty: bool = False) -> None:
     """Check that a person's message can be stored and answered.
 
     Raises:
@@ -113,7 +142,7 @@ def check_content(content: str) -> None:
             field="content",
             max_bytes=MAX_CONTENT_BYTES,
         )
-    if not content.strip():
+    if not content.strip() and not may_be_empty:
         raise InvalidInput("'content' is empty: there is nothing to answer.", field="content")
 
 
@@ -123,7 +152,7 @@ def send(tx: Transaction, thread_id: str, sender: Sender, request: SendRequest) 
     A message for later gets its parent and its turn when it is delivered (``waits``).
 
     Raises:
-        ThreadNotFound, MessageNotFound, LimitReached, IdempotencyMismatch
+        ThreadNotFound, MessageNotFound, AttachmentNotFound, LimitReached, IdempotencyMismatch
         InvalidInput: its parent is not delivered.
     """
     thread, info = threads.find_record(tx.conn, sender.owner, thread_id)
@@ -138,7 +167,8 @@ def send(tx: Transaction, thread_id: str, sender: Sender, request: SendRequest) 
     limits.admit(tx, sender.owner, sender.limits, deliver_ms)
     if isinstance(request.parent_id, str):
         threads.check_place(tx.conn, thread, request.parent_id, "parent_id")
-    message, made = write_exchange(tx, thread, info, request, deliver_ms)
+    attached = [attachments.find(tx.conn, sender.owner, id_) for id_ in request.attachments]
+    message, made = write_exchange(tx, thread, info, request, deliver_ms, attached)
     _remember(tx, thread, sender, SEND_ROUTE, body, message["id"], made.run["id"])
     return {"message": message, "reply": made.reply, "run": made.run}
 
@@ -149,13 +179,14 @@ def write_exchange(
     info: ThreadRecord,
     request: SendRequest,
     deliver_ms: int | None = None,
+    attached: Sequence[StoredAttachment] = (),
 ) -> tuple[MessageRecord, runs.NewRun]:
     """Write a person's message, the empty reply and its run at their place in the thread."""
     params: dict[str, object] = {
         "params": dict(request.params or {}),
         "tools": list(request.tools),
     }
-    parts = _parts_of(request)
+    parts = _parts_of(request, attached)
     is_for_later = deliver_ms is not None
     parent_id = request.parent_id
     if isinstance(parent_id, Head):
@@ -165,6 +196,9 @@ def write_exchange(
     message = runs.add_message(
         tx, thread, parts=parts, parent_id=parent_id, is_for_later=is_for_later
     )
+    if attached:
+        message_pk = threads.find_message(tx.conn, thread, message["id"])
+        attachments.hold(tx, thread, message_pk, attached)
     reply = runs.NewReply(
         parent_id=message["id"],
         model=request.model or info["model"],
@@ -299,9 +333,26 @@ def _made_before(tx: Transaction, thread: ThreadRef, run_id: str) -> SuccessorRe
     return {"reply": reading.read_message(tx.conn, run), "run": runs.read_run(tx.conn, run)}
 
 
-def _parts_of(request: SendRequest) -> list[Part]:
-    attached: list[Part] = [
+def _parts_of(request: SendRequest, attached: Sequence[StoredAttachment]) -> list[Part]:
+    """Build the parts of a message: texts for the model, attachments, and the content."""
+    parts: list[Part] = [
         {"kind": "attachment", "name": clean_text(c["name"]), "text": clean_text(c["text"])}
         for c in request.context
+        if "attachment_id" not in c
     ]
-    return [*attached, {"kind": "text", "text": clean_text(request.content)}]
+    for stored in attached:
+        record = stored.record
+        texts = [c["text"] for c in request.context if c.get("attachment_id") == record["id"]]
+        parts.append(
+            {
+                "kind": "attachment",
+                "name": record["name"],
+                "text": clean_text("\n\n".join(texts)),
+                "attachment_id": record["id"],
+                "type": record["type"],
+                "size": record["size"],
+            }
+        )
+    if request.content.strip() or not parts:
+        parts.append({"kind": "text", "text": clean_text(request.content)})
+    return parts

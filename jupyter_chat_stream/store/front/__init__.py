@@ -12,6 +12,7 @@ from typing import Any
 
 from ...shared.config import ChatStream
 from ..audit import Difference
+from ..chat.attachments import MAX_PER_MESSAGE, PIECE_BYTES, StoredAttachment, UploadRef
 from ..chat.claims import LAST_CHANCE_S, Claimed
 from ..chat.commands import HEAD, Sender, SendRequest, check_content
 from ..chat.due import Due
@@ -34,6 +35,7 @@ from ..sql.database import PAGE_BYTES
 from ..sql.failures import AWAY_BACKOFF, Outage
 from ..sql.urls import parse_url
 from ..store import Store, new_id, system_now_ms
+from .attachments import StoredAttachments
 from .claims import StoredClaims
 from .events import StoredEvents
 from .jobs import JobQueue
@@ -47,10 +49,12 @@ __all__ = [
     "HEAD",
     "LAST_CHANCE_S",
     "MAX_AHEAD_MS",
+    "MAX_PER_MESSAGE",
     "MAX_SCHEDULES",
     "MISSED",
     "MOST_LISTED",
     "PAGE_BYTES",
+    "PIECE_BYTES",
     "QUEUE",
     "TASK",
     "Answer",
@@ -85,7 +89,9 @@ __all__ = [
     "SendRequest",
     "Sender",
     "Snapshot",
+    "StoredAttachment",
     "ThreadRef",
+    "UploadRef",
     "UpstreamPlace",
     "WholeThread",
     "check_content",
@@ -105,6 +111,7 @@ class ChatStore:
         self.runs = StoredRuns(core)
         self.claims = StoredClaims(core)
         self.schedules = StoredSchedules(core)
+        self.attachments = StoredAttachments(core)
         self.events = StoredEvents(core)
         self.upkeep = Upkeep(core)
         # Members of the core that other folders may use: they have no type of SQL.

@@ -2,7 +2,8 @@
 
 ::
 
-    quiet threads marked ──► deleted threads purged ──► ended runs compacted ──► space returned
+    quiet threads marked ──► deleted threads purged ──► attachments deleted
+                                 ──► ended runs compacted ──► space returned
 
 One process at a time holds the ``CleanupLease``, a row in the database that every step checks in
 its own transaction; if the process dies, another takes over. Two processes at once would only do
@@ -26,6 +27,7 @@ from ...shared.errors import ChatStreamError, Conflict, DatabaseBusy, NotFound, 
 from ...shared.logs import Line
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..store import Store
+from . import attachments
 from .compaction import compact_run, find_compactable
 from .disk_space import REST_S, Room, give_back, is_log_long, read_room
 from .purging import DELETED, QUIET, expire, find_threads, purge
@@ -66,6 +68,7 @@ class Counts:
     expired_threads: int = 0
     purged_threads: int = 0
     purged_rows: int = 0
+    deleted_attachments: int = 0
     compacted_runs: int = 0
     compacted_deltas: int = 0
     compacted_bytes: int = 0
@@ -81,6 +84,7 @@ class Plan:
 
     threads_to_expire: int
     threads_to_purge: int
+    attachments_to_delete: int
     runs_to_compact: int
     deltas_to_compact: int
     room: Room | None
@@ -103,6 +107,7 @@ def plan(conn: Connection, policy: Policy, now_ms: int) -> Plan:
     return Plan(
         threads_to_expire=quiet,
         threads_to_purge=_count(conn, DELETED, now_ms - PURGE_AFTER_MS),
+        attachments_to_delete=attachments.count_expired(conn, now_ms),
         runs_to_compact=runs,
         deltas_to_compact=deltas,
         room=read_room(conn),
@@ -166,6 +171,7 @@ def tidy(
     if policy.retention_ms is not None:
         yield from work.expire(now_ms() - policy.retention_ms)
     yield from work.purge(now_ms() - PURGE_AFTER_MS)
+    yield from work.delete_attachments(now_ms)
     if policy.keep_events_ms is not None:
         yield from work.compact(now_ms() - policy.keep_events_ms)
     counts.freed_bytes += yield from give_back(keep_bytes=policy.keep_bytes, budget=work.budget)
@@ -192,6 +198,11 @@ class _Tidying:
             self._counts.purged_threads += 1
 
         yield from self._each_thread(DELETED, cutoff_ms, one)
+
+    def delete_attachments(self, now_ms: Callable[[], int]) -> Steps[None]:
+        gone = yield from attachments.delete_expired(now_ms(), budget=self.budget)
+        self._counts.deleted_attachments += gone
+        yield from attachments.drop_blobs(now_ms(), budget=self.budget)
 
     def compact(self, cutoff_ms: int) -> Steps[None]:
         after = (0, 0)

@@ -8,7 +8,8 @@
 A thread with an open run (a waiting run counts) stays, and so does a quiet thread with an active
 schedule. A purge first deletes the thread's first event, by which ``verify`` knows that a purge has
 begun, and last the thread's row. Between the two no reader can open the thread. The tokens and
-costs of its answers stay for their owner's sums, without a reference to the thread.
+costs of its answers stay for their owner's sums, without a reference to the thread. What its
+messages held is deleted by ``retention.attachments``, unless another message holds it too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
 from ...shared.errors import Conflict
+from ..chat import attachments
 from ..chat.threads import mark_deleted
 from ..log.transaction import ThreadRef, Transaction, execute
 from .steps import Budget, Read, Steps, Write
@@ -109,12 +111,7 @@ def _delete_rows(
             if is_spent():
                 return count, False
         for table, key in owned_tables():
-            params = {"thread": thread.pk, "limit": AT_ONCE.get(table, AT_ONCE_ELSE)}
-            sql = (
-                f"DELETE FROM {table} WHERE thread = :thread AND {key} IN "
-                f"(SELECT {key} FROM {table} WHERE thread = :thread ORDER BY {key} LIMIT :limit)"
-            )
-            while gone := tx.execute(sql, params).rowcount:
+            while gone := _delete_some(tx, thread, table, key):
                 count += gone
                 if is_spent():
                     return count, False
@@ -122,6 +119,18 @@ def _delete_rows(
         return count + 1, True
 
     return work
+
+
+def _delete_some(tx: Transaction, thread: ThreadRef, table: str, key: str) -> int:
+    """Delete the first rows that a thread has in a table; returns their number."""
+    most = AT_ONCE.get(table, AT_ONCE_ELSE)
+    if table == "message_attachment":
+        return attachments.let_go(tx, thread, most)
+    sql = (
+        f"DELETE FROM {table} WHERE thread = :thread AND {key} IN "
+        f"(SELECT {key} FROM {table} WHERE thread = :thread ORDER BY {key} LIMIT :limit)"
+    )
+    return int(tx.execute(sql, {"thread": thread.pk, "limit": most}).rowcount)
 
 
 def _is(conn: Connection, thread: ThreadRef, which: str, cutoff_ms: int) -> bool:

@@ -128,6 +128,9 @@ def _check_part(part: Any) -> None:
         texts = ("text",) if "input" not in part else ("tool_call_id", "name")
     _expect(all(isinstance(part.get(name), str) for name in texts), "parts")
     _expect(all(name in part for name in _FIELDS_OF_PART.get(kind, ())), "parts")
+    if "attachment_id" in part:
+        _expect(all(isinstance(part.get(name), str) for name in ("attachment_id", "type")), "parts")
+        _expect(isinstance(part.get("size"), int), "parts")
 
 
 def _expect(is_so: bool, column: str) -> None:

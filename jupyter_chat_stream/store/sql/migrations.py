@@ -78,6 +78,11 @@ def m0005_upstreams(conn: Connection) -> None:
     SQLModel.metadata.create_all(conn, tables=[tables.table(tables.ProviderDataRow)])
 
 
+def m0006_attachments(conn: Connection) -> None:
+    """Add attachments, and the bytes that they share."""
+    SQLModel.metadata.create_all(conn, tables=[tables.table(row) for row in _ATTACHMENTS])
+
+
 def m0007_usage(conn: Connection) -> None:
     """Add the table of tokens and costs, with the answers that have already ended.
 
@@ -108,6 +113,12 @@ _FIRST = (
     tables.PreferenceRow,
     tables.ScheduleRow,
 )
+_ATTACHMENTS = (
+    tables.BlobRow,
+    tables.BlobPieceRow,
+    tables.AttachmentRow,
+    tables.MessageAttachmentRow,
+)
 
 MIGRATIONS: tuple[Migration, ...] = (
     m0001_first_tables,
@@ -115,6 +126,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m0003_compaction_in_steps,
     m0004_drop_unused,
     m0005_upstreams,
+    m0006_attachments,
     m0007_usage,
 )
 

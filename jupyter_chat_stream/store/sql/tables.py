@@ -8,7 +8,7 @@ the head of a log is one descent of its tree (measured in docs/decisions/).
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text
 from sqlmodel import Field, SQLModel
 
 
@@ -234,6 +234,74 @@ class ScheduleRow(SQLModel, table=True):
     last_ms: int | None = Field(default=None, sa_column=_ms())
     last_run_id: str | None = None
     created_ms: int = Field(sa_column=_ms(False))
+
+
+class BlobRow(SQLModel, table=True):
+    """Bytes of attachments, stored once for equal bytes.
+
+    ``sha256`` is NULL while the bytes arrive (``owner`` uploads them, ``size`` is the most that may
+    come), and again once no attachment needs them. A blob without a hash is deleted after
+    ``expires_ms``; no upload can find it.
+    """
+
+    __tablename__ = "blob"
+    __table_args__ = (
+        Index("blob_by_sha256", "sha256", "size", unique=True),
+        Index("blob_by_expiry", "expires_ms"),
+    )
+
+    pk: int | None = Field(default=None, sa_column=_key())
+    sha256: str | None = None
+    size: int = Field(sa_column=_ms(False))
+    owner: str | None = None
+    expires_ms: int | None = Field(default=None, sa_column=_ms())
+
+
+class BlobPieceRow(SQLModel, table=True):
+    """One piece of a blob; the pieces are numbered from 0."""
+
+    __tablename__ = "blob_piece"
+
+    blob: int = Field(primary_key=True, foreign_key="blob.pk")
+    n: int = Field(primary_key=True)
+    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class AttachmentRow(SQLModel, table=True):
+    """Bytes that a person has uploaded, with their name and media type.
+
+    ``expires_ms`` is the time of its deletion; NULL while a message holds it.
+    """
+
+    __tablename__ = "attachment"
+    __table_args__ = (
+        Index("attachment_by_expiry", "expires_ms"),
+        Index("attachment_by_blob", "blob"),
+    )
+
+    pk: int | None = Field(default=None, sa_column=_key())
+    id: str = Field(unique=True)
+    owner: str
+    blob: int = Field(foreign_key="blob.pk")
+    name: str
+    type: str
+    size: int = Field(sa_column=_ms(False))
+    created_ms: int = Field(sa_column=_ms(False))
+    expires_ms: int | None = Field(default=None, sa_column=_ms())
+
+
+class MessageAttachmentRow(SQLModel, table=True):
+    """A message holds an attachment: the attachment stays as long as this row."""
+
+    __tablename__ = "message_attachment"
+    __table_args__ = (
+        Index("message_attachment_by_attachment", "attachment"),
+        Index("message_attachment_by_thread", "thread"),
+    )
+
+    message: int = Field(primary_key=True, foreign_key="message.pk")
+    attachment: int = Field(primary_key=True, foreign_key="attachment.pk")
+    thread: int = Field(foreign_key="thread.pk")
 
 
 class LeaseRow(SQLModel, table=True):

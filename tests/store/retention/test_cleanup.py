@@ -30,7 +30,16 @@ from tests.store.retention.stepping import DAY_MS, collected, tidying
 
 KEEPS = Policy(keep_events_ms=None, retention_ms=None)
 MONTH = Policy(keep_events_ms=None, retention_ms=30 * DAY_MS)
-OWNED = ("compaction", "event", "idempotency", "message", "provider_data", "run", "schedule")
+OWNED = (
+    "compaction",
+    "event",
+    "idempotency",
+    "message",
+    "message_attachment",
+    "provider_data",
+    "run",
+    "schedule",
+)
 
 
 def full_thread(harness: StoreHarness) -> ThreadRef:
@@ -42,11 +51,13 @@ def full_thread(harness: StoreHarness) -> ThreadRef:
 
     def work(tx: Transaction) -> None:
         sender = Sender(owner="local", key="k")
-        sent = commands.send(tx, thread.id, sender, SendRequest(content="Why?"))
+        request = SendRequest(content="Why?", attachments=attached)
+        sent = commands.send(tx, thread.id, sender, request)
         run = runs.find_run(tx.conn, "local", sent["run"]["id"])
         item = upstreams.ProviderData(endpoint="e", part=0, data={"signature": "s"})
         upstreams.write_data(tx, run, [item])
 
+    attached = [harness.attachment(data) for data in (b"one", b"two", b"two")]
     harness.do(work, thread.pk)
     scheduled(harness, thread)
     for table, _ in owned_tables():

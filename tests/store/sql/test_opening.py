@@ -80,6 +80,10 @@ def test_a_fresh_database_has_all_tables_and_says_what_made_it(path: Path) -> No
         "usage",
         "provider_data",
         "lease",
+        "attachment",
+        "blob",
+        "blob_piece",
+        "message_attachment",
         "meta",
         "migration",
     }

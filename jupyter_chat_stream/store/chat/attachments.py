@@ -1,0 +1,305 @@
+"""Attachments: bytes that are uploaded in pieces, stored once, and held by messages.
+
+::
+
+    begin ─► add, add, … ─► finish ─► unsent ──a message holds it──► held
+      │                       │          │                            │ its last message is purged
+      └─ an hour without one ─┘          └─ a day ─► deleted ◄────────┘
+
+Each function is one short transaction, so an upload delays no commit by more than one piece. The
+bytes are a *blob*. An upload's blob has no hash; ``finish`` sets it, or takes the blob that has the
+same hash. A blob that no attachment needs loses its hash, so no later upload finds it, and
+``drop_piece`` deletes it piece by piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ...shared.errors import AttachmentInUse, AttachmentNotFound, TooMuchUnsent, UploadLost
+from ...shared.records import AttachmentRecord
+from ..log.transaction import ThreadRef, Transaction, execute
+from ..sql.tables import AttachmentRow, BlobPieceRow, BlobRow, MessageAttachmentRow
+
+PIECE_BYTES = 256 * 1024  # Writing one piece takes the writer 1 ms.
+HOUR_MS = 60 * 60 * 1000
+UPLOAD_EXPIRES_MS = HOUR_MS  # after the last piece
+UNSENT_EXPIRES_MS = 24 * HOUR_MS  # after the upload
+MAX_PER_MESSAGE = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadRef:
+    """An upload that has begun, by the key of its blob."""
+
+    blob: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredAttachment:
+    """An attachment and the key of its bytes."""
+
+    pk: int
+    blob: int
+    record: AttachmentRecord
+
+
+_COLUMNS = (
+    "attachment.pk, attachment.blob, attachment.id, attachment.name, attachment.type, "
+    "attachment.size, blob.sha256 FROM attachment JOIN blob ON blob.pk = attachment.blob"
+)
+
+
+def _stored(row: Sequence[Any]) -> StoredAttachment:
+    pk, blob, id_, name, type_, size, sha256 = row
+    record: AttachmentRecord = {
+        "id": id_,
+        "name": name,
+        "type": type_,
+        "size": size,
+        "sha256": sha256,
+    }
+    return StoredAttachment(pk=pk, blob=blob, record=record)
+
+
+# ---------------------------------------------------------------------- uploading
+
+
+def begin(tx: Transaction, owner: str, *, size: int, most: int) -> UploadRef:
+    """Begin an upload.
+
+    Args:
+        size: the most bytes that it may have; they count as unsent until its end.
+        most: how many bytes of the owner may wait for a message, this upload's included.
+
+    Raises:
+        TooMuchUnsent
+    """
+    held = unsent_bytes(tx.conn, owner)
+    if held + size > most:
+        raise TooMuchUnsent(held, most)
+    expires_ms = tx.now_ms + UPLOAD_EXPIRES_MS
+    columns = {"sha256": None, "size": size, "owner": owner, "expires_ms": expires_ms}
+    return UploadRef(blob=tx.insert(BlobRow, columns))
+
+
+def unsent_bytes(conn: Connection, owner: str) -> int:
+    """Sum the bytes of an owner's uploads that no message holds."""
+    sql = (
+        "SELECT COALESCE((SELECT SUM(size) FROM attachment WHERE owner = :owner "
+        "AND expires_ms IS NOT NULL), 0) + COALESCE((SELECT SUM(size) FROM blob "
+        "WHERE owner = :owner AND expires_ms IS NOT NULL), 0)"
+    )
+    return int(execute(conn, sql, {"owner": owner}).scalar())
+
+
+def add(tx: Transaction, upload: UploadRef, n: int, data: bytes) -> None:
+    """Write the next piece of an upload.
+
+    Raises:
+        UploadLost: the upload has expired.
+    """
+    sql = "UPDATE blob SET expires_ms = :expires WHERE pk = :pk AND owner IS NOT NULL"
+    params = {"expires": tx.now_ms + UPLOAD_EXPIRES_MS, "pk": upload.blob}
+    if not tx.execute(sql, params).rowcount:
+        raise UploadLost
+    tx.insert(BlobPieceRow, {"blob": upload.blob, "n": n, "data": data})
+
+
+def finish(
+    tx: Transaction, upload: UploadRef, owner: str, *, name: str, type_: str, size: int, sha256: str
+) -> StoredAttachment:
+    """Make the attachment of a whole upload; it is unsent until a message holds it.
+
+    If the same bytes are stored already, the attachment takes those, and the upload's are to be
+    dropped (``drop_piece``).
+
+    Raises:
+        UploadLost: the upload has expired.
+    """
+    # The row's lock keeps a cleanup on Postgres from dropping these bytes meanwhile.
+    sql = "SELECT pk FROM blob WHERE sha256 = :sha256 AND size = :size" + _for_update(tx)
+    known = tx.execute(sql, {"sha256": sha256, "size": size}).scalar()
+    own = "WHERE pk = :pk AND owner IS NOT NULL"
+    if known is None:
+        sql = (
+            f"UPDATE blob SET sha256 = :sha256, size = :size, owner = NULL, expires_ms = NULL {own}"
+        )
+    else:
+        sql = f"UPDATE blob SET owner = NULL, expires_ms = :now {own}"
+    params = {"sha256": sha256, "size": size, "now": tx.now_ms, "pk": upload.blob}
+    if not tx.execute(sql, params).rowcount:
+        raise UploadLost
+    blob = upload.blob if known is None else int(known)
+    columns = {
+        "id": tx.new_id(),
+        "owner": owner,
+        "blob": blob,
+        "name": name,
+        "type": type_,
+        "size": size,
+        "created_ms": tx.now_ms,
+        "expires_ms": tx.now_ms + UNSENT_EXPIRES_MS,
+    }
+    pk = tx.insert(AttachmentRow, columns)
+    return _stored((pk, blob, columns["id"], name, type_, size, sha256))
+
+
+def abandon(tx: Transaction, upload: UploadRef) -> None:
+    """End an upload; its pieces are to be dropped."""
+    sql = "UPDATE blob SET owner = NULL, expires_ms = :now WHERE pk = :pk AND owner IS NOT NULL"
+    tx.execute(sql, {"now": tx.now_ms, "pk": upload.blob})
+
+
+def give_up(tx: Transaction, blob: int, until_ms: int) -> None:
+    """End an upload that has expired, so that its pieces can be dropped."""
+    sql = "UPDATE blob SET owner = NULL WHERE pk = :pk AND expires_ms <= :until"
+    tx.execute(sql, {"pk": blob, "until": until_ms})
+
+
+def drop_piece(tx: Transaction, blob: int) -> bool:
+    """Delete one piece of a blob without a hash, or its row if no piece is left; True if any."""
+    params = {"pk": blob}
+    doomed = "SELECT pk FROM blob WHERE pk = :pk AND sha256 IS NULL AND owner IS NULL"
+    sql = (
+        f"DELETE FROM blob_piece WHERE blob = ({doomed}) "
+        "AND n = (SELECT MAX(n) FROM blob_piece WHERE blob = :pk)"
+    )
+    if tx.execute(sql, params).rowcount:
+        return True
+    tx.execute(f"DELETE FROM blob WHERE pk = ({doomed})", params)
+    return False
+
+
+# ---------------------------------------------------------------------- reading
+
+
+def find(conn: Connection, owner: str, attachment_id: str) -> StoredAttachment:
+    """Find an attachment that the owner has uploaded; raises AttachmentNotFound for any other."""
+    sql = f"SELECT {_COLUMNS} WHERE attachment.id = :id AND attachment.owner = :owner"
+    row = execute(conn, sql, {"id": attachment_id, "owner": owner}).first()
+    if row is None:
+        raise AttachmentNotFound(attachment_id)
+    return _stored(row)
+
+
+def read_piece(conn: Connection, stored: StoredAttachment, n: int) -> bytes:
+    """Read one piece of an attachment's bytes.
+
+    Raises:
+        AttachmentNotFound: the attachment was deleted since it was found.
+    """
+    sql = "SELECT data FROM blob_piece WHERE blob = :blob AND n = :n"
+    data = execute(conn, sql, {"blob": stored.blob, "n": n}).scalar()
+    if data is None:
+        raise AttachmentNotFound(stored.record["id"])
+    return bytes(data)
+
+
+def read_content(conn: Connection, owner: str, attachment_id: str) -> bytes:
+    """Read all bytes of an attachment; raises AttachmentNotFound."""
+    stored = find(conn, owner, attachment_id)
+    return b"".join(
+        read_piece(conn, stored, n) for n in range(-(-stored.record["size"] // PIECE_BYTES))
+    )
+
+
+# ---------------------------------------------------------------------- messages
+
+
+def hold(
+    tx: Transaction, thread: ThreadRef, message: int, attachments: Sequence[StoredAttachment]
+) -> None:
+    """Let a message hold attachments: they stay as long as the message."""
+    for stored in sorted(attachments, key=lambda each: each.pk):
+        sql = "UPDATE attachment SET expires_ms = NULL WHERE pk = :pk"
+        if not tx.execute(sql, {"pk": stored.pk}).rowcount:
+            raise AttachmentNotFound(stored.record["id"])
+        columns = {"message": message, "attachment": stored.pk, "thread": thread.pk}
+        tx.insert(MessageAttachmentRow, columns)
+
+
+def let_go(tx: Transaction, thread: ThreadRef, most: int) -> int:
+    """Take up to ``most`` attachments from a thread's messages; returns the number.
+
+    An attachment that no other message holds expires now.
+    """
+    sql = (
+        "SELECT message, attachment FROM message_attachment WHERE thread = :thread "
+        "ORDER BY message, attachment LIMIT :most"
+    )
+    held = tx.execute(sql, {"thread": thread.pk, "most": most}).fetchall()
+    for message, attachment in held:
+        # The lock lets no other message take the attachment between the two statements.
+        locked = "SELECT pk FROM attachment WHERE pk = :pk" + _for_update(tx)
+        tx.execute(locked, {"pk": attachment})
+        sql = "DELETE FROM message_attachment WHERE message = :message AND attachment = :pk"
+        tx.execute(sql, {"message": message, "pk": attachment})
+        sql = (
+            "UPDATE attachment SET expires_ms = :now WHERE pk = :pk AND NOT EXISTS "
+            "(SELECT 1 FROM message_attachment WHERE attachment = :pk)"
+        )
+        tx.execute(sql, {"now": tx.now_ms, "pk": attachment})
+    return len(held)
+
+
+# ---------------------------------------------------------------------- deleting
+
+
+def delete_unsent(tx: Transaction, owner: str, attachment_id: str) -> int | None:
+    """Delete an attachment that no message holds; returns the blob whose pieces are to be dropped.
+
+    Raises:
+        AttachmentNotFound
+        AttachmentInUse: a message holds it.
+    """
+    stored = find(tx.conn, owner, attachment_id)
+    deleted, blob = delete_expired(tx, stored.pk, 2**62)
+    if not deleted:
+        raise AttachmentInUse(attachment_id)
+    return blob
+
+
+def delete_expired(tx: Transaction, attachment: int, until_ms: int) -> tuple[bool, int | None]:
+    """Delete an attachment that expires before ``until_ms``, unless a message holds it by now.
+
+    Returns:
+        Whether it was deleted; and its blob, if no other attachment needs it: the pieces are to be
+        dropped.
+    """
+    params = {"pk": attachment, "until": until_ms, "now": tx.now_ms}
+    # The row's lock keeps an upload on Postgres from taking these bytes meanwhile (``finish``).
+    sql = "SELECT blob.pk FROM blob JOIN attachment ON attachment.blob = blob.pk "
+    sql += "WHERE attachment.pk = :pk" + _for_update(tx, "blob")
+    blob = tx.execute(sql, params).scalar()
+    sql = "DELETE FROM attachment WHERE pk = :pk AND expires_ms <= :until"
+    if blob is None or not tx.execute(sql, params).rowcount:
+        return False, None
+    sql = (
+        "UPDATE blob SET sha256 = NULL, expires_ms = :now WHERE pk = :blob "
+        "AND NOT EXISTS (SELECT 1 FROM attachment WHERE blob = :blob)"
+    )
+    is_last = tx.execute(sql, {**params, "blob": blob}).rowcount
+    return True, int(blob) if is_last else None
+
+
+def find_expired(conn: Connection, until_ms: int, limit: int) -> list[int]:
+    """List the attachments that have expired, soonest first."""
+    sql = "SELECT pk FROM attachment WHERE expires_ms <= :until ORDER BY expires_ms LIMIT :limit"
+    return list(execute(conn, sql, {"until": until_ms, "limit": limit}).scalars())
+
+
+def find_droppable(conn: Connection, until_ms: int, limit: int) -> list[int]:
+    """List the blobs whose pieces are to be dropped: nobody needs them, or their upload stopped."""
+    sql = "SELECT pk FROM blob WHERE expires_ms <= :until ORDER BY expires_ms LIMIT :limit"
+    return list(execute(conn, sql, {"until": until_ms, "limit": limit}).scalars())
+
+
+def _for_update(tx: Transaction, table: str = "") -> str:
+    if tx.conn.dialect.name == "sqlite":  # SQLite has one writing transaction at a time
+        return ""
+    return f" FOR UPDATE OF {table}" if table else " FOR UPDATE"

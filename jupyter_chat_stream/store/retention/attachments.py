@@ -1,0 +1,86 @@
+"""Deleting attachments: those that no message holds, and the bytes that no attachment needs.
+
+::
+
+    unsent for a day, or its last message purged ──► attachment deleted ──► blob dropped, in steps
+    no piece of an upload for an hour ──────────────────────────────────────────┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from ..chat import attachments
+from ..log.transaction import Transaction, execute
+from .steps import Budget, Read, Steps, Write
+
+PAGE_ROWS = 64
+
+
+def count_expired(conn: Connection, now_ms: int) -> int:
+    """Count the attachments that no message holds and whose time is over."""
+    sql = "SELECT COUNT(*) FROM attachment WHERE expires_ms <= :now"
+    return int(execute(conn, sql, {"now": now_ms}).scalar())
+
+
+def delete_expired(now_ms: int, *, budget: Budget) -> Steps[int]:
+    """Delete the attachments whose time is over; returns their number."""
+    count = 0
+    while found := (yield Read(work=_listed(attachments.find_expired, now_ms))):
+        deleted = 0
+        while found:
+            gone, found = yield Write(work=_delete(found, now_ms, budget))
+            deleted += gone
+        count += deleted
+        if not deleted:  # messages hold all of them by now
+            break
+    return count
+
+
+def drop_blobs(now_ms: int, *, budget: Budget) -> Steps[None]:
+    """Delete the bytes that nobody needs, and those of abandoned uploads."""
+    while found := (yield Read(work=_listed(attachments.find_droppable, now_ms))):
+        for blob in found:
+            while (yield Write(work=_drop(blob, now_ms, budget))):
+                pass
+        if len(found) < PAGE_ROWS:
+            break
+
+
+def _listed(
+    find: Callable[[Connection, int, int], list[int]], now_ms: int
+) -> Callable[[Connection], list[int]]:
+    return lambda conn: find(conn, now_ms, PAGE_ROWS)
+
+
+def _delete(
+    found: list[int], now_ms: int, budget: Budget
+) -> Callable[[Transaction], tuple[int, list[int]]]:
+    """Make the step that deletes some; it returns their number, and those that are left."""
+
+    def work(tx: Transaction) -> tuple[int, list[int]]:
+        is_spent = budget.start()
+        count = 0
+        for place, attachment in enumerate(found, 1):
+            count += attachments.delete_expired(tx, attachment, now_ms)[0]
+            if is_spent():
+                return count, found[place:]
+        return count, []
+
+    return work
+
+
+def _drop(blob: int, now_ms: int, budget: Budget) -> Callable[[Transaction], bool]:
+    """Make the step that drops some pieces; it returns whether more may be left."""
+
+    def work(tx: Transaction) -> bool:
+        is_spent = budget.start()
+        attachments.give_up(tx, blob, now_ms)
+        while attachments.drop_piece(tx, blob):
+            if is_spent():
+                return True
+        return False
+
+    return work
