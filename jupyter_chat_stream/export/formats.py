@@ -14,6 +14,7 @@ from . import json, markdown, notebook
 from .source import Source
 
 MAX_STEM_LETTERS = 80
+_NOT_IN_QUOTES = str.maketrans({'"': "'", "\\": "_"})
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 # Windows reserves these names for devices, with any ending.
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
@@ -74,12 +75,15 @@ def file_name(info: ThreadRecord, suffix: str, *, is_one_of_many: bool = False) 
     return f"{stem}-{info['id']}{suffix}" if unique else f"{stem}{suffix}"
 
 
-def disposition(name: str) -> str:
-    """Return the Content-Disposition header of a download (RFC 6266).
+def disposition(name: str, how: str = "attachment") -> str:
+    """Return the Content-Disposition header of a file (RFC 6266).
 
     Old clients read the plain ASCII name in it.
+
+    Args:
+        how: ``attachment`` for a download, ``inline`` for a file that a browser may show.
     """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     stem, dot, suffix = plain.rpartition(".")
-    plain = f"{stem.strip('-._') or 'chat'}{dot}{suffix}"
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    plain = f"{stem.strip('-._') or 'chat'}{dot}{suffix}".translate(_NOT_IN_QUOTES)
+    return f"{how}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

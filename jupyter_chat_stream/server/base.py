@@ -3,13 +3,13 @@
 ``requires(action)`` wraps each method: it checks the permission and waits for the service before it
 calls the method. A handler reads a body as it arrives, up to ``MAX_BODY_BYTES``. An error response
 waits for the end of the body: a client whose connection is closed over unread bytes would lose the
-response.
+response. ``attachments`` handles the bodies that are larger.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,7 @@ from jupyter_server.auth.identity import IdentityProvider
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado.web import HTTPError, stream_request_body
 
+from ..shared.config import MAX_ATTACHMENT_BYTES
 from ..shared.errors import ContentTooLarge, Forbidden
 from ..shared.events import dumps
 from .host import ServiceHost
@@ -33,7 +34,7 @@ SETTING = "chat_stream_host"
 # 1 MB of content takes up to 3 MB if a client escapes every character beyond ASCII.
 MAX_BODY_BYTES = 4 * 1024 * 1024
 # A longer body is not read to its end; its client may see a reset of the connection.
-MAX_DRAIN_BYTES = 64 * 1024 * 1024
+MAX_DRAIN_BYTES = MAX_ATTACHMENT_BYTES
 
 Result = TypeVar("Result")
 Method = Callable[..., Coroutine[Any, Any, None]]
@@ -174,7 +175,7 @@ class ChatHandler(ChatMixin, APIHandler):
         except HTTPError as error:
             self.bar(error)
 
-    def data_received(self, chunk: bytes) -> None:
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Keep a chunk of the body of an authenticated request, up to ``MAX_BODY_BYTES``."""
         self._body_bytes += len(chunk)
         is_known = getattr(self, "_jupyter_current_user", None) is not None
@@ -182,6 +183,7 @@ class ChatHandler(ChatMixin, APIHandler):
             self._body.clear()
         else:
             self._body += chunk
+        return None
 
     def body(self) -> bytes:
         """Return the body of the request; raises ContentTooLarge above ``MAX_BODY_BYTES``."""

@@ -72,6 +72,7 @@ class Preferences(Body):
 class Context(Body):
     name: Name
     text: str
+    attachment_id: Id | None = None
 
 
 class NewMessage(Body):
@@ -80,6 +81,7 @@ class NewMessage(Body):
     params: JsonObject | None = None
     tools: list[JsonObject] | None = Field(default=None, max_length=128)
     context: list[Context] | None = Field(default=None, max_length=128)
+    attachments: list[Id] | None = None
     deliver_at: Time | None = None
     parent_id: Id | None = None
 
@@ -130,7 +132,7 @@ def parse(model: type[Model], raw: bytes) -> Model:
 
 
 def new_message(raw: bytes) -> NewMessage:
-    """Read the body of a new message, whose content must not be empty."""
+    """Read the body of a new message."""
     message = parse(NewMessage, raw)
     extra = message.model_dump(include={"params", "tools", "context"}, exclude_defaults=True)
     _check_extra(extra, "'params', 'tools' and 'context' have", "together", "context")

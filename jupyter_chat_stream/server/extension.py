@@ -23,6 +23,7 @@ from traitlets import TraitError
 from ..shared import logs
 from ..shared.config import CONNECTION_ENV, ChatStream
 from ..shared.connection_file import Connection
+from .attachments import AttachmentHandler, AttachmentsHandler
 from .base import SETTING
 from .exports import ExportHandler
 from .following import EventsHandler
@@ -65,6 +66,8 @@ ROUTES = (
     (r"runs/([^/]+)", RunHandler),
     (r"runs/([^/]+)/(cancel|retry|continue)", RunCommandHandler),
     (r"runs/([^/]+)/input", InputHandler),
+    (r"attachments", AttachmentsHandler),
+    (r"attachments/([^/]+)", AttachmentHandler),
     (r"schedules", SchedulesHandler),
     (r"schedules/([^/]+)", ScheduleHandler),
     (r"ws", ChatSocket),

@@ -141,7 +141,8 @@ class MessagesHandler(ChatHandler):
             model=message.model,
             params=message.params,
             tools=tuple(message.tools or ()),
-            context=tuple(item.model_dump() for item in message.context or ()),
+            context=tuple(item.model_dump(exclude_none=True) for item in message.context or ()),
+            attachments=tuple(message.attachments or ()),
             parent_id=message.parent_id if "parent_id" in message.model_fields_set else HEAD,
             deliver_ms=bodies.time_ms("deliver_at", message.deliver_at),
         )

@@ -71,7 +71,7 @@ class ServiceHost:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.token = secrets.token_urlsafe(32)
-        self._config = config
+        self.config = config
         self._settings = settings
         self._log = log
         self._make = make or load_service
@@ -111,7 +111,7 @@ class ServiceHost:
         loader = ThreadPoolExecutor(1, thread_name_prefix="chat-stream-start")
         try:
             loop = asyncio.get_running_loop()
-            service = await loop.run_in_executor(loader, self._make, self._config)
+            service = await loop.run_in_executor(loader, self._make, self.config)
             await service.start()
             self._service = service
             # The loaded modules stay for good. A garbage collection that searches them would stop
@@ -134,7 +134,7 @@ class ServiceHost:
     def identity(self, provider: IdentityProvider) -> ConnectionIdentity:
         """Return the identity of requests with the connection file's token."""
         if self._identity is None:
-            self._identity = ConnectionIdentity(server_owner(provider), parent=self._config)
+            self._identity = ConnectionIdentity(server_owner(provider), parent=self.config)
         return self._identity
 
     def token_of(self, owner: str) -> str:
@@ -151,7 +151,7 @@ class ServiceHost:
             return self.identity(provider)
         for owner, token in self._tokens.items():
             if has_token(handler, token):
-                return ConnectionIdentity(owner, parent=self._config)
+                return ConnectionIdentity(owner, parent=self.config)
         return None
 
     def hold(self, task: asyncio.Task[Any]) -> None:

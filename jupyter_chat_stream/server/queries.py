@@ -6,6 +6,8 @@ A value that is malformed or out of bounds raises ``InvalidInput``.
 from __future__ import annotations
 
 import re
+import unicodedata
+from email.message import Message
 from typing import Any
 
 from tornado.web import HTTPError, RequestHandler
@@ -16,8 +18,12 @@ from ..shared.events import clean_text
 MAX_WAIT_S = 60.0
 # The largest integer that JavaScript holds exactly; no thread has so many events.
 MAX_CURSOR = 9_007_199_254_740_991
+MAX_FILE_NAME = 200
 
 _ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
+# Controls, line breaks, and marks that turn the direction of a text, so that it reads differently.
+_NOT_IN_NAMES = {"Cc", "Cs", "Zl", "Zp"}
+_TURNS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _DIGITS = re.compile(r"[0-9]{1,16}")
 _SECONDS = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,6})?")
 _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,9})\"?(?=$|[,;\s])", re.IGNORECASE)
@@ -85,6 +91,28 @@ def idempotency_key(handler: RequestHandler) -> str | None:
             field="Idempotency-Key",
         )
     return value
+
+
+def file_name(handler: RequestHandler) -> str:
+    """Return the file's name in ``Content-Disposition`` (RFC 6266), without its folders."""
+    header = handler.request.headers.get("Content-Disposition", "")
+    parsed = Message()
+    parsed["Content-Disposition"] = _in_utf8(header).replace("\n", " ").replace("\r", " ")
+    name = re.split(r"[/\\]", parsed.get_filename("") or "")[-1]
+    kept = [
+        char
+        for char in clean_text(name)
+        if unicodedata.category(char) not in _NOT_IN_NAMES and char not in _TURNS
+    ]
+    return "".join(kept).strip()[:MAX_FILE_NAME] or "attachment"
+
+
+def _in_utf8(header: str) -> str:
+    # tornado reads headers as Latin-1, and some clients send UTF-8.
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 def preferred_wait(handler: RequestHandler) -> int | None:

@@ -6,6 +6,7 @@ The service joins store, engine, hub and providers. Each of its chapters is one 
 from __future__ import annotations
 
 from ..store.front import SendRequest as SendRequest
+from .attachments import Attachments
 from .exports import Exports
 from .following import Following
 from .keys import Keys
@@ -14,5 +15,5 @@ from .schedules import Schedules
 from .threads import Threads
 
 
-class Service(Threads, MessageService, Schedules, Following, Exports, Keys):
+class Service(Threads, MessageService, Schedules, Following, Attachments, Exports, Keys):
     """The chat of one server."""

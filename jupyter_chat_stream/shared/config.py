@@ -17,6 +17,8 @@ from .folders import make_data_folder, sqlite_url
 CONNECTION_ENV = "JUPYTER_CHAT_STREAM_CONNECTION"
 LOCAL_OWNER = "local"
 
+MAX_ATTACHMENT_BYTES = 64 * 1024 * 1024
+
 # How long a stopping part waits for its own tasks before it leaves them behind.
 STOP_WITHIN_S = 5.0
 
@@ -152,6 +154,14 @@ class ChatStream(Configurable):
         allow_none=True,
         help="Messages that one user may send in a minute. The server refuses a message beyond "
         "them with 429 and Retry-After. Default and None: no limit.",
+    ).tag(config=True)
+    max_attachment_bytes = Integer(
+        20 * 1024 * 1024,
+        min=1,
+        max=MAX_ATTACHMENT_BYTES,
+        help="Maximum of bytes of one attachment. Default 20971520 (20 MB), at most 67108864: a "
+        "run holds the attachments of its prompt in memory. Attachments that a user has uploaded "
+        "and not sent may have 20 times as many bytes together; they are deleted after one day.",
     ).tag(config=True)
     lease_s = Float(
         10.0,

@@ -26,6 +26,7 @@ EXAMPLES = 25
 NEXT_YEAR = f"{datetime.now(UTC).year + 1}-01-01T00:00:00+01:00"
 # Of what no schema can tell whether it can be meant, these can.
 MEANT = {
+    "AttachmentIdOrNull": [None],
     "ModelId": ["demo/echo", "demo/fast", "demo/ask"],
     "TimeWithZone": ["2020-01-01T00:00:00Z", NEXT_YEAR],
     "Cron": ["0 9 * * *", "*/5 8-17 * JAN MON-FRI"],

@@ -1,0 +1,158 @@
+"""Attachments: uploads as they arrive, and their bytes as they are read.
+
+An upload holds one piece in memory. The caller waits for each piece's commit before it reads more
+of the body, so a fast client cannot fill the memory or the writer's queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator
+
+from ..shared.errors import AttachmentTooLarge, InvalidInput, StoreError, UploadLost
+from ..shared.media_types import TypeCheck
+from ..shared.records import AttachmentRecord
+from ..store.front import (
+    MAX_PER_MESSAGE,
+    PIECE_BYTES,
+    ChatStore,
+    StoredAttachment,
+    UploadRef,
+)
+from .base import ServiceBase
+
+
+class Upload:
+    """The bytes of one attachment: ``write`` them in order, then ``finish`` or ``abandon``.
+
+    If the process ends before, housekeeping deletes the pieces after an hour.
+    """
+
+    def __init__(
+        self, store: ChatStore, owner: str, *, name: str, check: TypeCheck, size: int, most: int
+    ) -> None:
+        self._store = store
+        self._owner = owner
+        self._name = name
+        self._check = check
+        self._reserved = size
+        self._most = most
+        self._hash = hashlib.sha256()
+        self._held = bytearray()
+        self._size = 0
+        self._pieces = 0
+        self._ref: UploadRef | None = None
+        self._is_over = False
+        self._turn = asyncio.Lock()  # a client may disconnect while a piece is being written
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next bytes; wait for the commit of each whole piece.
+
+        Raises:
+            AttachmentTooLarge, AttachmentTypeRefused, TooMuchUnsent, UploadLost
+        """
+        self._size += len(chunk)
+        if self._size > self._reserved:
+            raise AttachmentTooLarge(self._size, self._reserved)
+        self._check.feed(chunk)
+        self._hash.update(chunk)
+        self._held += chunk
+        async with self._turn:
+            while len(self._held) >= PIECE_BYTES and not self._is_over:
+                await self._add(PIECE_BYTES)
+
+    async def finish(self) -> AttachmentRecord:
+        """Make the attachment.
+
+        Raises:
+            InvalidInput: there are no bytes.
+            AttachmentTypeRefused, TooMuchUnsent, UploadLost
+        """
+        if not self._size:
+            raise InvalidInput("The body is empty: there is nothing to attach.", field="body")
+        type_ = self._check.end()
+        async with self._turn:
+            if self._held:
+                await self._add(len(self._held))
+            if self._ref is None:
+                raise UploadLost
+            self._is_over = True
+            return await self._store.attachments.finish(
+                self._ref,
+                self._owner,
+                name=self._name,
+                type_=type_,
+                size=self._size,
+                sha256=self._hash.hexdigest(),
+            )
+
+    async def abandon(self) -> None:
+        """Delete the pieces that were written, unless the attachment is made."""
+        async with self._turn:
+            self._is_over = True
+            self._held.clear()
+            ref, self._ref = self._ref, None
+            if ref is not None:
+                try:
+                    await self._store.attachments.abandon(ref)
+                except StoreError:
+                    return  # the database is away or closed; housekeeping deletes the pieces
+
+    async def _add(self, size: int) -> None:
+        if self._ref is None:
+            self._ref = await self._store.attachments.begin(
+                self._owner, size=self._reserved, most=self._most
+            )
+        piece = bytes(self._held[:size])
+        del self._held[:size]
+        await self._store.attachments.add(self._ref, self._pieces, piece)
+        self._pieces += 1
+
+
+class Attachments(ServiceBase):
+    """Commands on attachments."""
+
+    def upload(self, owner: str, *, name: str, claimed: str, size: int | None) -> Upload:
+        """Begin an upload.
+
+        Args:
+            claimed: the media type that the client names; the bytes are checked against it.
+            size: the number of bytes that the client announces. None: as many as one may have.
+
+        Raises:
+            AttachmentTooLarge, AttachmentTypeRefused
+        """
+        most = self.config.max_attachment_bytes
+        if size is not None and size > most:
+            raise AttachmentTooLarge(size, most)
+        return Upload(
+            self.store,
+            owner,
+            name=name,
+            check=TypeCheck(claimed, name),
+            size=most if size is None else size,
+            most=MAX_PER_MESSAGE * most,
+        )
+
+    async def attachment(self, owner: str, attachment_id: str) -> StoredAttachment:
+        """Find an attachment of the owner's; raises AttachmentNotFound for any other."""
+        return await self.store.attachments.find(owner, attachment_id)
+
+    async def attachment_pieces(self, stored: StoredAttachment) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes, one piece at a time, each read in its own transaction.
+
+        Raises:
+            AttachmentNotFound: the attachment was deleted meanwhile.
+        """
+        for n in range(-(-stored.record["size"] // PIECE_BYTES)):
+            yield await self.store.attachments.piece(stored, n)
+
+    async def delete_attachment(self, owner: str, attachment_id: str) -> None:
+        """Delete an attachment that no message holds.
+
+        Raises:
+            AttachmentNotFound
+            AttachmentInUse: a message holds it.
+        """
+        await self.store.attachments.delete(owner, attachment_id)

@@ -1,0 +1,251 @@
+"""Attachments over HTTP: uploads that stream, downloads that no browser renders as a page."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from jupyter_chat_stream.store.front import PIECE_BYTES
+from tests.server.conftest import StartServer
+from tests.server.harness import ChatServer, Reply, until
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
+JPEG = b"\xff\xd8\xff\xe0" + b"j" * 64
+PDF_WITH_SCRIPT = (
+    b"%PDF-1.7\n1 0 obj<</OpenAction<</S/JavaScript/JS(app.alert(document.cookie))>>>>endobj\n"
+    b"<script>alert(1)</script>\n%%EOF\n"
+)
+MB = 1024 * 1024
+
+
+async def upload(
+    server: ChatServer,
+    data: bytes,
+    type_: str = "image/png",
+    name: str = "plot.png",
+    headers: dict[str, str] | None = None,
+) -> Reply:
+    own = server.headers if headers is None else headers
+    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    sent = {**own, "Content-Type": type_, "Content-Disposition": disposition}
+    return await server.ask("POST", "attachments", data, headers=sent)
+
+
+async def uploaded(server: ChatServer, data: bytes = PNG, *words: str) -> str:
+    reply = await upload(server, data, *words)
+    assert reply.status == 201, reply.body
+    return str(reply.json["id"])
+
+
+def count(server: ChatServer, table: str) -> int:
+    core = server.service.store.core
+    return int(core.read_now(lambda c: c.exec_driver_sql(f"SELECT COUNT(*) FROM {table}").scalar()))
+
+
+async def test_an_image_of_19_mb_comes_back_byte_for_byte(chat_server: ChatServer) -> None:
+    data = PNG + hashlib.sha256(b"noise").digest() * (19 * MB // 32)
+    made = await upload(chat_server, data, name="Größe/../Bild 1.png")
+    assert made.status == 201
+    assert made.json == {
+        "id": made.json["id"],
+        "name": "Bild 1.png",
+        "type": "image/png",
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    got = await chat_server.ask("GET", f"attachments/{made.json['id']}")
+    assert got.body == data
+    assert got.headers["Content-Type"] == "image/png"
+    assert got.headers["Content-Disposition"].startswith("inline; ")
+
+
+async def test_a_message_holds_its_attachments(chat_server: ChatServer) -> None:
+    image = await uploaded(chat_server)
+    table = await uploaded(chat_server, b"a,b\n1,2\n", "text/csv", "t.csv")
+    thread = await chat_server.thread()
+    context = [
+        {"name": "note", "text": "plain"},
+        {"name": "t.csv", "text": "2 columns", "attachment_id": table},
+    ]
+    sent = await chat_server.send(thread, "", attachments=[image, table], context=context)
+    assert sent["message"]["parts"] == [
+        {"kind": "attachment", "name": "note", "text": "plain"},
+        {
+            "kind": "attachment",
+            "name": "plot.png",
+            "text": "",
+            "attachment_id": image,
+            "type": "image/png",
+            "size": len(PNG),
+        },
+        {
+            "kind": "attachment",
+            "name": "t.csv",
+            "text": "2 columns",
+            "attachment_id": table,
+            "type": "text/csv",
+            "size": 8,
+        },
+    ]
+    assert sent["message"]["content"] == ""
+
+
+async def test_the_attachment_of_another_user_is_like_none(
+    chat_server: ChatServer, start_server: StartServer
+) -> None:
+    """Guards L16 for attachments: status, body and sentence are the same."""
+    other = {"Authorization": f"token {chat_server.host.token_of('ada')}"}
+    theirs = (await upload(chat_server, PNG, headers=other)).json["id"]
+    thread = await chat_server.thread()
+    nobodys = "0" * 22
+    answers = []
+    for id_ in (theirs, nobodys):
+        got = await chat_server.ask("GET", f"attachments/{id_}")
+        deleted = await chat_server.ask("DELETE", f"attachments/{id_}")
+        body = {"content": "x", "attachments": [id_]}
+        sent = await chat_server.ask("POST", f"threads/{thread}/messages", body)
+        assert [each.status for each in (got, deleted, sent)] == [404, 404, 404]
+        answers.append([each.body.replace(id_.encode(), b"ID") for each in (got, deleted, sent)])
+    assert answers[0] == answers[1]
+    assert sent.error["code"] == "attachment_not_found"
+    assert (await chat_server.ask("GET", f"attachments/{theirs}", headers=other)).body == PNG
+    state = await chat_server.ask("GET", f"threads/{thread}/messages")
+    assert state.json["messages"] == [], "a refused message leaves nothing"
+
+
+async def test_a_lying_type_is_corrected_or_refused(chat_server: ChatServer) -> None:
+    corrected = await upload(chat_server, JPEG, "image/png")
+    assert (corrected.status, corrected.json["type"]) == (201, "image/jpeg")
+    for data, claimed in ((b"<script>alert(1)</script>", "image/png"), (PNG, "application/pdf")):
+        refused = await upload(chat_server, data, claimed)
+        assert (refused.status, refused.error["code"]) == (415, "attachment_type_refused")
+    assert count(chat_server, "blob") == 1
+
+
+async def test_a_text_that_breaks_after_a_megabyte_leaves_nothing(chat_server: ChatServer) -> None:
+    made = await upload(chat_server, b"a" * MB + b"\0", "text/plain")
+    assert made.status == 415
+    assert [count(chat_server, table) for table in ("blob", "blob_piece", "attachment")] == [0] * 3
+
+
+@pytest.mark.parametrize(
+    ("data", "type_", "name"),
+    [
+        (PDF_WITH_SCRIPT, "application/pdf", "report.pdf"),
+        (b"<script>alert(1)</script>", "text/html", "page.html"),
+        (b"<svg onload='alert(1)'/>", "image/svg+xml", "drawing.svg"),
+        (b"alert(1)", "text/javascript", "code.js"),
+    ],
+)
+async def test_active_content_is_served_sandboxed_and_as_a_download(
+    chat_server: ChatServer, data: bytes, type_: str, name: str
+) -> None:
+    made = await upload(chat_server, data, type_, name)
+    got = await chat_server.ask("GET", f"attachments/{made.json['id']}")
+    assert got.body == data
+    headers = got.headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert headers["Content-Disposition"].startswith("attachment; ")
+    assert headers["Content-Type"] in ("application/pdf", "text/plain; charset=utf-8")
+
+
+async def test_too_large_is_said_by_its_own_code(start_server: StartServer) -> None:
+    server = await start_server(ChatStream_max_attachment_bytes=1000)
+    refused = await upload(server, b"x" * 1001, "text/plain")
+    assert (refused.status, refused.error["code"]) == (413, "attachment_too_large")
+    assert refused.error["max_bytes"] == 1000
+    assert (await upload(server, b"x" * 1000, "text/plain")).status == 201
+    assert (await upload(server, b"", "text/plain")).status == 400
+
+
+async def test_a_body_of_unknown_length_is_bounded_too(start_server: StartServer) -> None:
+    server = await start_server(ChatStream_max_attachment_bytes=2 * PIECE_BYTES)
+    chunk = b"%x\r\n%s\r\n" % (PIECE_BYTES, b"x" * PIECE_BYTES)
+    head = await raw(server, b"Transfer-Encoding: chunked\r\n", chunk * 3 + b"0\r\n\r\n")
+    assert b" 413 " in head
+    await until(lambda: count(server, "blob") == 0)
+    head = await raw(server, b"Transfer-Encoding: chunked\r\n", chunk * 2 + b"0\r\n\r\n")
+    assert b" 201 " in head
+
+
+async def raw(server: ChatServer, headers: bytes, body: bytes, *, is_cut: bool = False) -> bytes:
+    """Send a request by hand; returns the first line of the response."""
+    where = urlsplit(server.url)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    writer.write(
+        b"POST %sattachments HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n"
+        b"Authorization: token %s\r\n%s\r\n" % (where.path.encode(), server.token.encode(), headers)
+    )
+    writer.write(body)
+    await writer.drain()
+    try:
+        return b"" if is_cut else await reader.readline()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize("sent", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, 3 * PIECE_BYTES + 7])
+async def test_an_upload_that_is_cut_leaves_nothing(chat_server: ChatServer, sent: int) -> None:
+    size = 4 * PIECE_BYTES
+    await raw(chat_server, b"Content-Length: %d\r\n" % size, b"x" * sent, is_cut=True)
+    # The server answers another request only after it has read what came before the cut.
+    assert (await chat_server.ask("GET", "status")).status == 200
+    await until(lambda: count(chat_server, "blob_piece") + count(chat_server, "blob") == 0)
+    assert count(chat_server, "attachment") == 0
+
+
+async def test_no_user_fills_the_disk_with_what_nobody_sends(start_server: StartServer) -> None:
+    server = await start_server(ChatStream_max_attachment_bytes=1000)
+    ids = [await uploaded(server, b"%04d" % n * 250, "text/plain") for n in range(20)]
+    refused = await upload(server, b"x", "text/plain")
+    assert (refused.status, refused.error["code"]) == (409, "too_much_unsent")
+    other = {"Authorization": f"token {server.host.token_of('ada')}"}
+    assert (await upload(server, b"x", "text/plain", headers=other)).status == 201
+    assert (await server.ask("DELETE", f"attachments/{ids[0]}")).status == 204
+    assert (await upload(server, b"x", "text/plain")).status == 201
+    await server.send(await server.thread(), attachments=ids[1:])
+    assert (await upload(server, b"y" * 1000, "text/plain")).status == 201
+    held = await server.ask("DELETE", f"attachments/{ids[1]}")
+    assert (held.status, held.error["code"]) == (409, "attachment_in_use")
+
+
+async def test_an_upload_needs_a_token_and_the_right_to_write(chat_server: ChatServer) -> None:
+    refused = await upload(chat_server, PNG, headers={"Authorization": "token wrong"})
+    assert refused.status == 403
+    assert count(chat_server, "blob") == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"content": ""}, "content"),
+        ({"content": "", "context": [{"name": "a", "text": "b"}]}, "content"),
+        ({"attachments": ["A"] * 2}, "attachments"),
+        ({"attachments": [str(n) for n in range(21)]}, "attachments"),
+        ({"context": [{"name": "a", "text": "b", "attachment_id": "A"}]}, "context"),
+    ],
+)
+async def test_a_message_with_wrong_attachments_names_the_field(
+    chat_server: ChatServer, fields: dict[str, Any], field: str
+) -> None:
+    thread = await chat_server.thread()
+    body = {"content": "x", **fields}
+    refused = await chat_server.ask("POST", f"threads/{thread}/messages", body)
+    assert (refused.status, refused.error["field"]) == (400, field)
+
+
+async def test_a_key_recalls_a_message_with_attachments(chat_server: ChatServer) -> None:
+    """Guards L11: the attachments are part of the compared body."""
+    first, second = await uploaded(chat_server), await uploaded(chat_server)
+    thread = await chat_server.thread()
+    path, headers = f"threads/{thread}/messages", {**chat_server.headers, "Idempotency-Key": "k"}
+    bodies = [{"content": "x", "attachments": [id_]} for id_ in (first, first, second)]
+    sent = [await chat_server.ask("POST", path, body, headers=headers) for body in bodies]
+    assert [each.status for each in sent] == [202, 202, 409]
+    assert sent[0].json["message"]["id"] == sent[1].json["message"]["id"]
