@@ -79,10 +79,7 @@ def make_prompt(gathered: Gathered, model: Model, params: Params, endpoint: str 
     """
     system = "\n\n".join(gathered.systems) or None
     options = dict(params.get("params") or {})
-    # A canned answer has its fixed length: cutting it gains nothing.
-    most = model.max_output_tokens
-    usual = most if model.canned else min(most, ANSWER_TOKENS)
-    max_tokens = _max_tokens(options.pop("max_tokens", usual), model)
+    max_tokens = _max_tokens(options.pop("max_tokens", answer_room(model)), model)
     partial = content_of(gathered.reply["parts"])
     budget = (model.context_tokens - max_tokens) * CHARS_PER_TOKEN
     budget -= len(system or "") + len(partial)
@@ -109,6 +106,13 @@ def make_prompt(gathered: Gathered, model: Model, params: Params, endpoint: str 
 
 def _upstream(place: UpstreamPlace | None) -> Upstream | None:
     return None if place is None else Upstream(handle=place.handle, cursor=place.cursor)
+
+
+def answer_room(model: Model) -> int:
+    """Return how many tokens of the context are left for an answer, unless the request says so."""
+    # A canned answer has its fixed length: cutting it gains nothing.
+    most = model.max_output_tokens
+    return most if model.canned else min(most, ANSWER_TOKENS)
 
 
 def _answers(reply: MessageRecord) -> tuple[Answered, ...]:

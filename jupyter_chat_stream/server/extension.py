@@ -47,6 +47,7 @@ from .host import ServiceHost
 from .kernels import KernelOwners
 from .presence import Presence
 from .refusals import StartFailed
+from .usage import ThreadUsageHandler, UsageHandler
 from .websocket import ChatSocket
 
 BASE = "api/chat-stream"
@@ -63,11 +64,13 @@ ROUTES = (
     (r"threads/([^/]+)/events", EventsHandler),
     (r"threads/([^/]+)/runs", RunsHandler),
     (r"threads/([^/]+)/export", ExportHandler),
+    (r"threads/([^/]+)/usage", ThreadUsageHandler),
     (r"runs/([^/]+)", RunHandler),
     (r"runs/([^/]+)/(cancel|retry|continue)", RunCommandHandler),
     (r"runs/([^/]+)/input", InputHandler),
     (r"attachments", AttachmentsHandler),
     (r"attachments/([^/]+)", AttachmentHandler),
+    (r"usage", UsageHandler),
     (r"schedules", SchedulesHandler),
     (r"schedules/([^/]+)", ScheduleHandler),
     (r"ws", ChatSocket),

@@ -64,6 +64,14 @@ def flag(handler: RequestHandler, name: str) -> bool:
     raise InvalidInput(f"'{name}' must be 1, true, 0 or false.", field=name)
 
 
+def one_of(handler: RequestHandler, name: str, allowed: tuple[str, ...]) -> str:
+    """Return a query argument that must be one of some words; the first if it is absent."""
+    value = text(handler, name) or allowed[0]
+    if value not in allowed:
+        raise InvalidInput(f"'{name}' must be one of: {', '.join(allowed)}.", field=name)
+    return value
+
+
 def seconds(handler: RequestHandler, name: str) -> float:
     """Return the seconds to wait, from 0 to 60; 0 if the argument is absent."""
     value = text(handler, name) or "0"

@@ -13,7 +13,10 @@ from .keys import Keys
 from .messages import MessageService
 from .schedules import Schedules
 from .threads import Threads
+from .usage import UsageService
 
 
-class Service(Threads, MessageService, Schedules, Following, Attachments, Exports, Keys):
+class Service(
+    Threads, MessageService, Schedules, Following, Attachments, Exports, Keys, UsageService
+):
     """The chat of one server."""

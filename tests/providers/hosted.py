@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jupyter_chat_stream.testing import ScriptedProvider
 from jupyter_chat_stream.testing.scripted import Script
 
@@ -11,6 +13,6 @@ CLAUDE = "https://api.anthropic.com"
 class Hosted(ScriptedProvider):
     """Streams scripts, and calls nothing."""
 
-    def __init__(self, *scripts: Script, api_url: str = CLAUDE) -> None:
-        super().__init__(*scripts)
+    def __init__(self, *scripts: Script, api_url: str = CLAUDE, **options: Any) -> None:
+        super().__init__(*scripts, **options)
         self.api_url = api_url

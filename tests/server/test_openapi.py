@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from tests.server.harness import ChatServer
 SPEC = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 EXAMPLES = 25
 NEXT_YEAR = f"{datetime.now(UTC).year + 1}-01-01T00:00:00+01:00"
+LAST_WEEK = f"{datetime.now(UTC) - timedelta(days=7):%Y-%m-%d}"
 # Of what no schema can tell whether it can be meant, these can.
 MEANT = {
     "AttachmentIdOrNull": [None],
@@ -32,6 +33,7 @@ MEANT = {
     "Cron": ["0 9 * * *", "*/5 8-17 * JAN MON-FRI"],
     "Zone": ["UTC", "Europe/Berlin"],
     "EndpointName": ["anthropic", "nowhere"],  # none whose models are asked over the network
+    "TimeOrDay": [LAST_WEEK, f"{LAST_WEEK}T12:00:00+02:00"],
 }
 # An id that nobody has, a name that is taken, a run that has not ended: well formed, refused.
 CONFIG = """

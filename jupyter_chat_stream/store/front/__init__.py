@@ -15,12 +15,14 @@ from ..audit import Difference
 from ..chat.attachments import MAX_PER_MESSAGE, PIECE_BYTES, StoredAttachment, UploadRef
 from ..chat.claims import LAST_CHANCE_S, Claimed
 from ..chat.commands import HEAD, Sender, SendRequest, check_content
+from ..chat.cron import find_zone
 from ..chat.due import Due
 from ..chat.jobs import QUEUE, TASK
 from ..chat.leases import MISSED, LeaseConnection, LeaseReader
 from ..chat.limits import Limits, Over
 from ..chat.runs import MOST_LISTED
 from ..chat.schedules import MAX_SCHEDULES, DueSchedule, NewSchedule
+from ..chat.usage import GroupPage, UsageRange, UsedContext, place_of
 from ..chat.waits import MAX_AHEAD_MS
 from ..exporting import CompactionRecord, Entry, WholeThread
 from ..log.operations import Append, Commit
@@ -43,6 +45,7 @@ from .runs import RunContext, StoredRuns
 from .schedules import StoredSchedules
 from .threads import StoredThreads
 from .upkeep import Upkeep
+from .usage import StoredUsage
 
 __all__ = [
     "AWAY_BACKOFF",
@@ -68,6 +71,7 @@ __all__ = [
     "Due",
     "DueSchedule",
     "Entry",
+    "GroupPage",
     "Holder",
     "Housekeeping",
     "JobQueue",
@@ -93,10 +97,14 @@ __all__ = [
     "ThreadRef",
     "UploadRef",
     "UpstreamPlace",
+    "UsageRange",
+    "UsedContext",
     "WholeThread",
     "check_content",
+    "find_zone",
     "new_id",
     "parse_url",
+    "place_of",
     "rebuild",
     "system_now_ms",
 ]
@@ -114,6 +122,7 @@ class ChatStore:
         self.attachments = StoredAttachments(core)
         self.events = StoredEvents(core)
         self.upkeep = Upkeep(core)
+        self.usage = StoredUsage(core)
         # Members of the core that other folders may use: they have no type of SQL.
         self.now_ms = core.now_ms
         self.new_id = core.new_id

@@ -6,7 +6,6 @@ folded. So the ledger and the message cannot disagree, and sums need no JSON.
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Any
 
@@ -16,6 +15,7 @@ from ...shared.logs import Line
 from ...shared.records import Usage
 from ...shared.usage import cost_nanos_of, counts_of
 from .driver import driver_sql
+from .rows import load_or_none
 from .tables import UsageRow, table
 
 log = logging.getLogger("jupyter_chat_stream.store")
@@ -81,10 +81,7 @@ def backfill(conn: Connection) -> None:
 
 def _old_row(row: Any) -> dict[str, Any] | None:
     run, owner, thread, model, ended_ms, text = row
-    try:
-        columns = columns_of(json.loads(text))
-    except (ValueError, TypeError, RecursionError):
-        return None
+    columns = columns_of(load_or_none(text))
     if columns is None:
         return None
     return {

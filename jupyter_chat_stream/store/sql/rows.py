@@ -198,6 +198,14 @@ def load(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
+def load_or_none(text: str | None) -> Any:
+    """Read the JSON of a column; None also if it cannot be read."""
+    try:
+        return load(text)
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
 def dump(value: Any) -> str | None:
     """Write JSON for a column that may be NULL."""
     return None if value is None else canonical(value)

@@ -1,0 +1,266 @@
+"""Sums over the ledger of usage: of one owner by day, model or thread, and of one thread.
+
+The statements read an index of the owner's answers by time. A page of groups is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Any, cast
+
+from sqlalchemy import Connection
+
+from ...shared.errors import InvalidInput
+from ...shared.events import iso
+from ...shared.usage import NANOS, UsageGroup, UsageSum, counts_of
+from ..log.transaction import ThreadRef, execute
+from ..sql import rows
+from .threads import find_thread
+
+DAY_MS = 24 * 60 * 60 * 1000
+MAX_STEPS_UP = 50  # messages on the way to the newest counted answer of a branch
+
+_SUMS = (
+    "COUNT(*), SUM(input_tokens), SUM(output_tokens), SUM(cache_read_tokens), "
+    "SUM(cache_write_tokens), SUM(cost_nanos), COUNT(cost_nanos), MAX(at_ms)"
+)
+_ADDED = (
+    "SUM(answers), SUM(input_tokens), SUM(output_tokens), SUM(cache_read_tokens), "
+    "SUM(cache_write_tokens), SUM(cost_nanos), SUM(known), MAX(last_ms)"
+)
+_NAMED = (
+    "COUNT(*) AS answers, SUM(input_tokens) AS input_tokens, SUM(output_tokens) AS output_tokens, "
+    "SUM(cache_read_tokens) AS cache_read_tokens, SUM(cache_write_tokens) AS cache_write_tokens, "
+    "SUM(cost_nanos) AS cost_nanos, COUNT(cost_nanos) AS known, MAX(at_ms) AS last_ms"
+)
+_RANGE = "owner = :owner AND at_ms >= :since AND at_ms < :until"
+# A group comes after a place in the list if its newest answer is older, or its key is greater.
+_AFTER = "HAVING MAX({last}) < :last OR (MAX({last}) = :last AND {key} > :key)"
+
+
+Place = tuple[int, str]  # in a list of groups: the time of the newest answer, and the key
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsageRange:
+    """An owner's answers that ended from ``since_ms`` on and before ``until_ms``."""
+
+    owner: str
+    since_ms: int
+    until_ms: int
+
+    @property
+    def params(self) -> rows.Columns:
+        return {"owner": self.owner, "since": self.since_ms, "until": self.until_ms}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupPage:
+    """Some groups, and the place where the next page begins; None on the last page."""
+
+    groups: list[UsageGroup]
+    next: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsedContext:
+    """The tokens of a branch's newest counted answer, with its prompt, and its model."""
+
+    tokens: int
+    model: str | None
+
+
+def sum_all(conn: Connection, range_: UsageRange) -> UsageSum:
+    """Add up all answers of a range."""
+    found = execute(conn, f"SELECT {_SUMS} FROM usage WHERE {_RANGE}", range_.params).one()
+    return _sum_of(found)
+
+
+def by_day(conn: Connection, range_: UsageRange, zone: tzinfo) -> list[UsageGroup]:
+    """Add up the answers of each day that has some, the newest day first."""
+    newest_ms = execute(
+        conn, f"SELECT MAX(at_ms) FROM usage WHERE {_RANGE}", range_.params
+    ).scalar()
+    if newest_ms is None:
+        return []
+    sql = f"SELECT (at_ms - :start) / {DAY_MS}, {_SUMS} FROM usage WHERE {_RANGE} GROUP BY 1"
+    days: list[UsageGroup] = []
+    for equal in _equal_days(zone, range_.since_ms, newest_ms):
+        part = {
+            "owner": range_.owner,
+            "start": equal.start_ms,
+            "since": max(range_.since_ms, equal.start_ms),
+            "until": min(range_.until_ms, equal.end_ms),
+        }
+        found: dict[int, list[Sequence[Any]]] = {}
+        for number, *sums in execute(conn, sql, part):
+            # The 25th hour of a day, which is alone in its part, is no next day.
+            found.setdefault(min(int(number), equal.count - 1), []).append(sums)
+        for number in sorted(found):
+            day = equal.first + timedelta(days=number)
+            days.append({"day": day.isoformat(), **_group_of(_added(found[number]))})
+    return days[::-1]
+
+
+def by_model(
+    conn: Connection, range_: UsageRange, *, limit: int, before: Place | None
+) -> GroupPage:
+    """Add up the answers of each model, the model with the newest answer first."""
+    having = _AFTER.format(last="at_ms", key="model")
+    sql = f"SELECT model, {_SUMS} FROM usage WHERE {_RANGE} GROUP BY model"
+    found = _page(conn, sql, having, "MAX(at_ms)", "model", range_, limit, before)
+    groups: list[UsageGroup] = [{"model": row[0], **_group_of(row[1:])} for row in found[:limit]]
+    return GroupPage(groups=groups, next=_next(found, limit))
+
+
+def by_thread(
+    conn: Connection, range_: UsageRange, *, limit: int, before: Place | None
+) -> GroupPage:
+    """Add up the answers of each thread; those of deleted threads are one group without an id."""
+    key = "COALESCE(thread.id, '')"
+    having = _AFTER.format(last="last_ms", key=key)
+    sql = (
+        f"SELECT {key}, {_ADDED}, MAX(thread.name), MAX(thread.title) "
+        f"FROM (SELECT thread, {_NAMED} FROM usage WHERE {_RANGE} GROUP BY thread) AS summed "
+        "LEFT JOIN thread ON thread.pk = summed.thread AND NOT thread.deleted "
+        f"GROUP BY {key}"
+    )
+    found = _page(conn, sql, having, "MAX(last_ms)", key, range_, limit, before)
+    groups: list[UsageGroup] = [
+        {"thread_id": id_ or None, "name": name, "title": title, **_group_of(sums)}
+        for id_, *sums, name, title in found[:limit]
+    ]
+    return GroupPage(groups=groups, next=_next(found, limit))
+
+
+def of_thread(
+    conn: Connection, owner: str, thread_id: str
+) -> tuple[UsageSum, list[UsageGroup], UsedContext | None, str | None]:
+    """Add up a thread's answers, in all and by model.
+
+    Returns:
+        The sum, the models, the context that the head's branch has used, and the thread's model.
+
+    Raises:
+        ThreadNotFound
+    """
+    thread = find_thread(conn, owner, thread_id)
+    sql = (
+        f"SELECT model, {_SUMS} FROM usage WHERE thread = :thread "
+        "GROUP BY model ORDER BY MAX(at_ms) DESC, model"
+    )
+    found = execute(conn, sql, {"thread": thread.pk}).fetchall()
+    groups: list[UsageGroup] = [{"model": row[0], **_group_of(row[1:])} for row in found]
+    total = _sum_of(_added([row[1:] for row in found]))
+    sql = "SELECT head, model FROM thread WHERE pk = :pk"
+    head, model = execute(conn, sql, {"pk": thread.pk}).one()
+    return total, groups, _used(conn, thread, head), model
+
+
+@dataclass(frozen=True, kw_only=True)
+class _EqualDays:
+    """Days that follow each other and have 24 hours each, or one day that has not."""
+
+    first: date
+    count: int
+    start_ms: int
+    end_ms: int
+
+
+def _equal_days(zone: tzinfo, since_ms: int, until_ms: int) -> Iterator[_EqualDays]:
+    """Split the days of a zone from one time to another where its clock changes."""
+    day = datetime.fromtimestamp(since_ms / 1000, zone).date()
+    first, start_ms = day, _midnight_ms(day, zone)
+    next_ms = start_ms
+    while next_ms <= until_ms:
+        before_ms, next_ms = next_ms, _midnight_ms(day + timedelta(days=1), zone)
+        if next_ms - before_ms != DAY_MS:
+            if first < day:
+                yield _made(first, day, start_ms, before_ms)
+            yield _made(day, day + timedelta(days=1), before_ms, next_ms)
+            first, start_ms = day + timedelta(days=1), next_ms
+        day += timedelta(days=1)
+    if first < day:
+        yield _made(first, day, start_ms, next_ms)
+
+
+def _made(first: date, after: date, start_ms: int, end_ms: int) -> _EqualDays:
+    return _EqualDays(first=first, count=(after - first).days, start_ms=start_ms, end_ms=end_ms)
+
+
+def _midnight_ms(day: date, zone: tzinfo) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
+
+
+def _used(conn: Connection, thread: ThreadRef, head: str | None) -> UsedContext | None:
+    """Find the newest counted answer on the branch that ends with a message."""
+    sql = "SELECT usage, model, parent_id FROM message WHERE id = :id AND thread = :thread"
+    message_id = head
+    for _ in range(MAX_STEPS_UP):
+        row = execute(conn, sql, {"id": message_id, "thread": thread.pk}).first()
+        if row is None:
+            return None
+        counts = counts_of(rows.load_or_none(row[0]))
+        if counts is not None:
+            return UsedContext(tokens=counts.total, model=row[1])
+        message_id = row[2]
+    return None
+
+
+def _page(
+    conn: Connection, sql: str, having: str, last: str, key: str,
+    range_: UsageRange, limit: int, before: Place | None,
+) -> Sequence[Any]:  # fmt: skip
+    """Read one group more than a page has."""
+    params = {**range_.params, "limit": limit + 1}
+    if before is not None:
+        params["last"], params["key"] = before
+        sql = f"{sql} {having}"
+    found = execute(conn, f"{sql} ORDER BY {last} DESC, {key} LIMIT :limit", params).fetchall()
+    return list(found)
+
+
+def place_of(before: str) -> Place:
+    """Read the ``next`` of a page; raises InvalidInput if it is none."""
+    last, comma, key = before.partition(",")
+    if not (comma and last.isascii() and last.isdigit() and len(last) <= 16):
+        raise InvalidInput("'before' must be the 'next' of an earlier page.", field="before")
+    return int(last), key
+
+
+def _next(found: Sequence[Sequence[Any]], limit: int) -> str | None:
+    if len(found) <= limit:
+        return None
+    key, *sums = found[limit - 1]
+    return f"{int(sums[7])},{key}"
+
+
+def _added(rows_: Iterable[Sequence[Any]]) -> Sequence[Any]:
+    """Add up rows of sums; an unknown cost stays apart from the known ones."""
+    total: list[Any] = [0, 0, 0, 0, 0, None, 0, 0]
+    for row in rows_:
+        for place in (0, 1, 2, 3, 4, 6):
+            total[place] += row[place]
+        if row[5] is not None:
+            total[5] = (total[5] or 0) + row[5]
+        total[7] = max(total[7], row[7])
+    return total
+
+
+def _sum_of(sums: Sequence[Any]) -> UsageSum:
+    answers, read, written, cache_read, cache_write, nanos, known = sums[:7]
+    return {
+        "answers": int(answers),
+        "input_tokens": int(read or 0),
+        "output_tokens": int(written or 0),
+        "cache_read_tokens": int(cache_read or 0),
+        "cache_write_tokens": int(cache_write or 0),
+        "cost_usd": None if nanos is None else int(nanos) / NANOS,
+        "unknown_cost": int(answers) - int(known or 0),
+    }
+
+
+def _group_of(sums: Sequence[Any]) -> UsageGroup:
+    return cast(UsageGroup, {**_sum_of(sums), "last_at": iso(int(sums[7]))})
