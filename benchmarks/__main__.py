@@ -26,6 +26,7 @@ MODULES = {
     "l": "databases",
     "m": "rendering",
     "n": "freezing",
+    "p": "endpoints",
     "r": "retention",
 }
 

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("results.md")
-PACKAGES = ("anthropic", "jupyter-server", "sqlalchemy", "sqlmodel", "tornado")
+PACKAGES = ("anthropic", "openai", "jupyter-server", "sqlalchemy", "sqlmodel", "tornado")
 HEAD = """# Measured
 
 `python -m benchmarks [names] [--quick]` writes this page; each section is one benchmark, and both

@@ -21,8 +21,11 @@ from .processes import TOKEN
 
 
 @asynccontextmanager
-async def running_server(provider: Provider, **settings: Any) -> AsyncIterator[tuple[str, Service]]:
+async def running_server(
+    provider: Provider | Registry, **settings: Any
+) -> AsyncIterator[tuple[str, Service]]:
     """Run a server with the chat as its only extension; gives its address and its service."""
+    registry = provider if isinstance(provider, Registry) else Registry([provider])
     with tempfile.TemporaryDirectory(prefix="chat-stream-bench-") as folder:
         ServerApp.clear_instance()
         app = ServerApp.instance()
@@ -30,7 +33,7 @@ async def running_server(provider: Provider, **settings: Any) -> AsyncIterator[t
         app.update_config(_config(Path(folder), settings))
         app.initialize(argv=[], find_extensions=False)
         host = app.extension_manager.extension_points["chat-stream"].app.host
-        host._make = lambda config: Service(config, registry=Registry([provider]))
+        host._make = lambda config: Service(config, registry=registry)
         app.start_app()
         url = f"http://127.0.0.1:{app.port}{app.base_url}api/chat-stream/"
         client = AsyncHTTPClient()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 _open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+_lasting: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 _make = socket.socket.__init__
 
 
@@ -36,7 +37,7 @@ def open_sockets() -> set[int]:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
     """Fail a test whose sockets are open when its fixtures have ended."""
     result = yield
-    left = open_sockets() - item.stash.get(_before, set())
+    left = open_sockets() - item.stash.get(_before, set()) - {id(it) for it in list(_lasting)}
     if left:
         found = [repr(it) for it in list(_open) if id(it) in left]
         pytest.fail(f"The test left sockets open: {', '.join(found)}", pytrace=False)
@@ -48,6 +49,18 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     before = open_sockets()
     result = yield
     item.stash[_before] = before
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Allow the sockets of a fixture that outlives the test, such as a module's server."""
+    before = open_sockets()
+    result = yield
+    if fixturedef.scope != "function":
+        _lasting.update(it for it in list(_open) if id(it) not in before)
     return result
 
 

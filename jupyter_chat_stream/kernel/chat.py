@@ -24,6 +24,7 @@ from .folder import Folder, find_folder
 from .follower import wait_briefly
 from .link import current, path_of
 from .messages import Message, Messages
+from .models import ModelMethods
 from .observers import ObservableWidget
 from .options import check_kinds, refuse_unknown
 from .output import MimeBundle, bundle, keep_newest_result
@@ -72,6 +73,7 @@ class Chat(
     ThreadMember,
     ScheduleMethods,
     PreferenceMethods,
+    ModelMethods,
 ):
     """A thread, opened by its name: it can be shown, read and sent messages.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from .base import Prompt
+from .base import DocumentBlock, ImageBlock, Prompt, ReasoningBlock
 from .continuation import CONTINUE_MARK
 
 MAX_QUOTE_CHARS = 300
@@ -13,6 +14,9 @@ MAX_EXPLANATION_CHARS = 500
 _WINDOW_CHARS = 16  # compared at once; the windows overlap by half
 # A server may cut a key short or mask its end: this many characters in a row are a part of it.
 _KEY_WINDOW_CHARS = 8
+# Some servers quote the value that they refuse. So many characters are an encoded file, or
+# encrypted reasoning, and no word of a sentence.
+_ENCODED = re.compile(r"[A-Za-z0-9+/_-]{48}")
 
 
 def as_line(text: str, most: int) -> str:
@@ -46,6 +50,8 @@ def quote(message: str, prompt: Prompt, key: str, secrets: Collection[str] = ())
         return ""
     if any(_holds_part(line, secret, _WINDOW_CHARS) for secret in secrets):
         return ""
+    if _ENCODED.search(line):
+        return ""
     return f" It says: {line}" if may_quote(line, prompt, key) else ""
 
 
@@ -64,9 +70,28 @@ def _holds_part(line: str, secret: str, length: int) -> bool:
 
 
 def _texts(prompt: Prompt) -> Iterable[str]:
-    yield from (turn.text for turn in prompt.turns)
+    for turn in prompt.turns:
+        yield turn.text
+        for block in turn.blocks:
+            if isinstance(block, (ImageBlock, DocumentBlock)):
+                yield block.name
+            elif isinstance(block, ReasoningBlock):
+                yield from _strings(block.data)
     yield prompt.system or ""
     yield prompt.partial
+
+
+def _strings(value: object) -> Iterable[str]:
+    """Return the texts inside of a JSON value, without the names of kinds."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            if name != "type":
+                yield from _strings(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _strings(inner)
 
 
 def _shares_text(line: str, text: str) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from ..providers.continuation import CONTINUE_MARK
 from ..shared.errors import InvalidInput
 from ..shared.records import ToolInput
+from .claude_content import redacted_data_of, signature_of, wrongs_of
 
 JsonObject = dict[str, Any]  # a body or an event of the API, or an answer in a script file
 
@@ -45,6 +46,7 @@ class Answer:
     text: str | None = None  # None: `reply_to` of the last user's turn
     chars: int | None = None  # the length of that reply; None: one sentence
     thinking: str = ""
+    redacted: str = ""  # the Claude API only: thinking that nobody else can read
     refusal: str = ""  # Chat Completions only: why the model declines, after its text
     deltas: tuple[Mapping[str, Any], ...] = ()  # Chat Completions only: these in place of the text
     tools: tuple[ToolUse, ...] = ()
@@ -186,6 +188,11 @@ def _blocks(answer: Answer, text: str) -> Iterator[JsonObject]:
         start: JsonObject = {"type": "thinking", "thinking": "", "signature": ""}
         yield from _block(index, start, "thinking_delta", "thinking", answer.thinking, answer)
         index += 1
+    if answer.redacted:
+        hidden = {"type": "redacted_thinking", "data": redacted_data_of(answer.redacted)}
+        yield {"type": "content_block_start", "index": index, "content_block": hidden}
+        yield {"type": "content_block_stop", "index": index}
+        index += 1
     if text:
         start = {"type": "text", "text": ""}
         yield from _block(index, start, "text_delta", "text", text, answer)
@@ -205,7 +212,7 @@ def _block(
         delta = {"type": kind, key: text[at : at + answer.chunk_chars]}
         yield {"type": "content_block_delta", "index": index, "delta": delta}
     if kind == "thinking_delta":
-        signature = {"type": "signature_delta", "signature": "c2lnbmVk"}
+        signature = {"type": "signature_delta", "signature": signature_of(text)}
         yield {"type": "content_block_delta", "index": index, "delta": signature}
     yield {"type": "content_block_stop", "index": index}
 
@@ -237,8 +244,9 @@ def _wrongs(body: JsonObject) -> Iterator[str]:
             yield f"`{name}` is not supported in this version"
     if messages[-1].get("role") != "user" and not _has_paused(messages[-1]):
         yield "This model does not support assistant message prefill."
-    if any(not text_of(message).strip() for message in messages):
+    if any(_is_blank(message.get("content")) for message in messages):
         yield "messages: text content blocks must contain non-whitespace text"
+    yield from wrongs_of(messages)
     if cache_marks(body) > 4:
         yield "A maximum of 4 blocks with cache_control may be provided."
     for message in messages:
@@ -250,6 +258,14 @@ def _wrongs(body: JsonObject) -> Iterator[str]:
         yield "`max_tokens` must be greater than `thinking.budget_tokens`"
     if thinking.get("type") == "enabled" and "-4-5" not in str(body["model"]):
         yield '"thinking.type.enabled" is not supported for this model.'
+
+
+def _is_blank(content: Any) -> bool:
+    """Whether a message's content is empty or holds a blank text."""
+    if not isinstance(content, list):
+        return not str(content or "").strip()
+    texts = [block.get("text", "") for block in content if block.get("type") == "text"]
+    return not content or any(not text.strip() for text in texts)
 
 
 def _has_paused(message: JsonObject) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from . import answers
 from .answers import Answer, JsonObject
+from .claude_content import MAX_BODY_BYTES
 from .fake_server import FakeServer, Piece, Request
 
 _KINDS = {"content_block_delta": "chunk", "message_delta": "ending", "message_stop": "last"}
@@ -25,6 +26,9 @@ class FakeAnthropic(FakeServer):
 
     def refusal_of(self, request: Request) -> Answer | None:
         """Refuse what the real API refuses."""
+        if request.size_bytes > MAX_BODY_BYTES:
+            said = "Request exceeds the maximum size"
+            return Answer(status=413, error_type="request_too_large", error_message=said)
         return answers.refusal_of(request.body, has_key=request.has_key)
 
     def error_of(self, type_: str, message: str) -> Any:

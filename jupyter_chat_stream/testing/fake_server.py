@@ -48,6 +48,7 @@ class Request:
     Attributes:
         number: counted from 1.
         headers: names in lower case, without those that hold a key.
+        size_bytes: the length of the body.
         state: ``open``, then ``done`` (everything was sent), ``failed`` (as scripted) or ``left``
             (the client disconnected).
         chunks_sent: the number of chunks written.
@@ -61,6 +62,7 @@ class Request:
             for name, value in http.headers.items()
             if name not in ("authorization", "x-api-key")
         }
+        self.size_bytes = len(http.body)
         self.body: JsonObject = body if isinstance(body, dict) else {}
         self.state = "open"
         self.chunks_sent = 0

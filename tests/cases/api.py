@@ -78,6 +78,32 @@ def page(head: str, body: str | bytes = "") -> bytes:
     return "\r\n".join(["HTTP/1.1 " + lines[0], *lines[1:], "", ""]).encode() + raw
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    """A server that knows how many connections it has open."""
+
+    daemon_threads = True
+
+    def __init__(self, *args: Any) -> None:
+        self._open = 0
+        self._changed = threading.Condition()
+        super().__init__(*args)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._changed:
+            self._open += 1
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self._changed:
+            self._open -= 1
+            self._changed.notify_all()
+
+    def wait_until_idle(self) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._open == 0, 10)
+
+
 class PlayedApi:
     """Serves answers on loopback, in their order.
 
@@ -88,8 +114,7 @@ class PlayedApi:
         self._answers: list[bytes] = []
         self.visits = 0
         self.requests: list[dict[str, Any]] = []
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
         )
@@ -108,6 +133,10 @@ class PlayedApi:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def wait_until_idle(self) -> None:
+        """Wait until the clients' connections are closed on this side, too."""
+        self._server.wait_until_idle()
 
     def play(self, *answers: bytes) -> None:
         """Forget what was asked, and answer from now on with these."""

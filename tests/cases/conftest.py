@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,3 +33,4 @@ async def harness(
     async with running_harness(tmp_path, provider=provider, max_retries=2) as made:
         yield made
     await provider.close()
+    await asyncio.to_thread(api.wait_until_idle)

@@ -11,7 +11,7 @@ import pytest
 
 import jupyter_chat_stream.providers.anthropic as anthropic_module
 from jupyter_chat_stream.providers.anthropic import AnthropicProvider
-from jupyter_chat_stream.providers.anthropic.reading import Reading
+from jupyter_chat_stream.providers.anthropic.reading import MessagesReading
 from jupyter_chat_stream.providers.base import EndChunk, ToolCallChunk, text_turn
 from jupyter_chat_stream.shared import errors
 from jupyter_chat_stream.testing import Answer, FakeAnthropic
@@ -154,7 +154,7 @@ async def test_a_stream_cut_after_its_last_text_was_cut_all_the_same(
 def test_half_a_tool_call_was_cut_unless_the_length_cut_it(
     json_text: str, reason: str, was_cut: bool
 ) -> None:
-    reading = Reading(make_prompt())
+    reading = MessagesReading(make_prompt())
     delta = {"type": "input_json_delta", "partial_json": json_text}
     block = {"type": "tool_use", "id": "t", "name": "n", "input": {}}
     stop = {"stop_reason": reason, "stop_sequence": None}

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks import crowd, plugins, readers, stamps, workers
+from benchmarks import crowd, endpoints, plugins, readers, sdk, stamps, workers
 from benchmarks.__main__ import MODULES, main
 from benchmarks.durability import Figures, Side, measure
 from benchmarks.frames import CLOSE, PING, TEXT, Cutter, masked
 from benchmarks.report import Section, percentile, write
+from benchmarks.upstreams import UPSTREAMS, Upstream, fake_api
 from jupyter_chat_stream.shared.subscription import Subscription
 
 
@@ -24,6 +25,23 @@ async def test_every_chunk_comes_with_and_without_a_commit(side: Side) -> None:
     assert figures.missing == 0
     assert 0 < figures.best[0] <= figures.best[1]
     assert figures.cpu_us > 0
+
+
+@pytest.mark.parametrize("upstream", UPSTREAMS, ids=lambda each: each.dialect)
+async def test_chunks_of_each_dialect_come_by_its_sdk_by_our_provider_and_to_a_reader(
+    upstream: Upstream,
+) -> None:
+    row = sdk.Row()
+    with fake_api(upstream.api) as url:
+        await sdk._measure(row, upstream, url, 2, 0.2)
+    assert all(way.chunks > 0 < way.us for way in (row.alone, row.provider, row.whole))
+
+
+async def test_the_models_are_timed_beside_other_requests() -> None:
+    asked = await endpoints._measure(0, 1)
+    assert len(asked.models_s) == len(asked.again_s) == 1
+    assert len(asked.threads_s) >= 2 * endpoints.SAMPLES
+    assert asked.errors == 0
 
 
 def test_a_section_replaces_its_older_self_and_leaves_the_others(tmp_path: Path) -> None:

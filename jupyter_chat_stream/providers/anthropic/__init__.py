@@ -26,7 +26,7 @@ from ..endpoint_facts import EndpointFacts
 from ..endpoints import is_loopback
 from . import failures, foreign, models, request
 from .key import ClaudeKey
-from .reading import Reading
+from .reading import MessagesReading
 
 if TYPE_CHECKING:
     import anthropic
@@ -101,7 +101,7 @@ class AnthropicProvider:
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         key = self._keys.read()
         model = models.find(prompt.model)
-        reading = Reading(prompt)
+        reading = MessagesReading(prompt)
         arguments = request.build(prompt, model)
         paused: list[ContentBlockParam] = []
         async with self._clients.lend((key, self.api_url)) as client:
@@ -120,7 +120,7 @@ class AnthropicProvider:
         self,
         client: anthropic.AsyncAnthropic,
         arguments: MessageCreateParamsStreaming,
-        reading: Reading,
+        reading: MessagesReading,
         key: str,
     ) -> AsyncGenerator[Chunk, None]:
         """Read the answer to one request, up to its end."""

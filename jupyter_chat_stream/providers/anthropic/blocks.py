@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 MAX_TEXT_CHARS = 20_000  # of one text in a tool's result; web pages and files may be longer
 MAX_RESULT_CHARS = 200_000  # of a whole result, as JSON
-WITHOUT_RESULT = ("text", "thinking", "redacted_thinking")
+# For each kind of thinking block, the field by which the API knows its own block again.
+THINKING = {"thinking": "signature", "redacted_thinking": "data"}
+WITHOUT_RESULT = ("text", *THINKING)
 # For each kind of delta, the field that holds its text. Citations are a list and not here.
 FIELDS = {
     "text_delta": "text",
@@ -114,7 +116,8 @@ class Block:
             return None if whole is None else {**value, "input": whole}
         if self.kind == "text" and not value.get("text"):
             return None
-        return None if self.kind == "thinking" and not value.get("signature") else value
+        known_by = THINKING.get(self.kind)
+        return None if known_by and not value.get(known_by) else value
 
 
 def plain(value: object) -> JsonObject:

@@ -56,7 +56,9 @@ _STATUSES: dict[int, type[ProviderError]] = {
     529: Overloaded,
 }
 _FILTERED = re.compile(r"(?i)blocked by content filter|content filtering policy")
-_TOO_LONG = re.compile(r"(?i)prompt is too long|exceed(s|ed)? (the )?context (limit|window)")
+_TOO_LONG = re.compile(
+    r"(?i)prompt is too long|exceed(s|ed)? (the )?context (limit|window)|PDF pages|too much media"
+)
 
 
 def translate(
@@ -98,7 +100,8 @@ def from_status(
         facts["http_status"] = status
     if isinstance(error.request_id, str):
         facts["request_id"] = error.request_id[:128]
-    sentence = _SENTENCES[kind].format(model=prompt.model, status=status)
+    of_file = _of_file(kind, message)
+    sentence = of_file or _SENTENCES[kind].format(model=prompt.model, status=status)
     if kind in (RateLimited, Overloaded, ProviderDown):
         if page:
             what = foreign_answers.describe(response, page, prompt, key)
@@ -106,7 +109,9 @@ def from_status(
         return kind(sentence, retry_after_s=retry_after_s(response.headers, now), **facts)
     if kind is NoSuchModel:
         facts["model"] = f"anthropic/{prompt.model}"
-    if kind is BadRequest:
+    if kind is PromptTooLong and (status == 413 or type_ == "request_too_large"):
+        sentence = _TOO_LARGE
+    if kind is BadRequest or of_file:
         sentence += quote(message, prompt, key)
     return kind(sentence, **facts)
 
@@ -153,6 +158,46 @@ _SENTENCES: dict[type[ProviderError], str] = {
     BadRequest: "The Claude API refuses this request.",
     Refusal: "The Claude API declined this request: its content filter blocked it.",
 }
+
+
+_TOO_LARGE = (
+    "The messages and files of this conversation are together larger than the Claude API takes in "
+    "one request. Start a new thread, or edit a message and attach smaller files."
+)
+_EDIT = "Edit the message that holds it, or start a new thread."
+# The API's words about a file that it refuses, and the sentence for them.
+_FILES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"(?i)image exceeds|image dimensions exceed"),
+        f"An image of this conversation is larger than the Claude API takes. {_EDIT} A smaller "
+        "copy of the image will do.",
+    ),
+    (
+        re.compile(r"(?i)process image|image does not match|image appears to be"),
+        f"An image of this conversation is damaged or of another type than its name says. {_EDIT}",
+    ),
+    (
+        re.compile(r"(?i)PDF pages|too much media"),
+        "The documents and images of this conversation are more than the Claude API takes in one "
+        "request. Start a new thread, or edit a message and attach fewer pages or images.",
+    ),
+    (
+        re.compile(r"(?i)PDF .*password"),
+        f"A PDF of this conversation is protected by a password. {_EDIT} Attach a copy without a "
+        "password.",
+    ),
+    (
+        re.compile(r"(?i)PDF .*(not valid|invalid)|process (the )?PDF"),
+        f"A PDF of this conversation is damaged, or no PDF. {_EDIT}",
+    ),
+)
+
+
+def _of_file(kind: type[ProviderError], message: str) -> str:
+    """Return the sentence for a file that the API refuses; empty for another reason."""
+    if kind not in (BadRequest, PromptTooLong):
+        return ""
+    return next((said for words, said in _FILES if words.search(message)), "")
 
 
 def from_connection(error: BaseException, *, has_begun: bool) -> ProviderError:

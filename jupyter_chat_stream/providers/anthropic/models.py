@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 # claude-opus-4-6, claude-haiku-4-5-20251001, claude-3-7-sonnet-20250219
 _VERSION = re.compile(r"-(\d{1,2})(?:-(\d{1,2}))?(?=-|@|$)")
 
-CAN = ("reasoning", "tools", "images")
+CAN = ("reasoning", "tools", "images", "documents")
 EFFORT = Parameter(name="effort", kind="choice", choices=EFFORTS)
 
 

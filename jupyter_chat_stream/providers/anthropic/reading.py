@@ -38,7 +38,7 @@ _USAGE = {
 _CUT_SHORT = ("max_tokens", "model_context_window_exceeded")
 
 
-class Reading:
+class MessagesReading:
     """The state of reading one answer.
 
     Args:

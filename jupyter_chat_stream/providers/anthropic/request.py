@@ -1,8 +1,8 @@
 """Builds the arguments of ``messages.create`` from a prompt, without I/O.
 
-The API refuses some prompts for reasons that are known beforehand. This module corrects blank
-turns, blanks at the end of an assistant's turn, more than four cache marks, and a reply that was
-cut. It refuses a prompt that does not end with a user's turn.
+The API refuses some prompts for reasons that are known beforehand. `turns` corrects what a turn
+may not hold. This module corrects more than four cache marks and a reply that was cut, and refuses
+a prompt that does not end with a user's turn.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, cast
 
 from ...shared.errors import BadRequest
 from ...shared.records import Role
-from ..base import Model, Prompt, Turn
+from ..base import Model, Prompt
 from ..continuation import continuation
-from . import params, thinking
+from . import params, thinking, turns
 
 if TYPE_CHECKING:
-    from anthropic.types import ContentBlockParam, MessageParam, TextBlockParam, ToolUnionParam
+    from anthropic.types import ContentBlockParam, MessageParam, ToolUnionParam
     from anthropic.types.message_create_params import MessageCreateParamsStreaming
 
 MAX_CACHE_MARKS = 4  # the API's limit for one request
@@ -44,7 +44,9 @@ def build(
         "stream": True,
     }
     if prompt.system and prompt.system.strip():
-        arguments["system"] = [_text_block(prompt.system, cache=True)]
+        arguments["system"] = [
+            {"type": "text", "text": prompt.system, "cache_control": turns.CACHE_MARK}
+        ]
     if prompt.tools:
         arguments["tools"] = [cast("ToolUnionParam", dict(tool)) for tool in prompt.tools]
     thought, effort = thinking.choose(prompt.model, given, max_tokens)
@@ -60,44 +62,26 @@ def build(
 
 
 def _messages(prompt: Prompt, paused: list[ContentBlockParam]) -> list[MessageParam]:
-    turns = [turn for turn in prompt.turns if turn.text.strip()]
+    read = [(turn, content) for turn in prompt.turns if (content := turns.to_content(turn))]
     has_system = bool(prompt.system and prompt.system.strip())
-    marked = _last_marks(turns, MAX_CACHE_MARKS - has_system)
-    messages = [
-        _message(turn.role, _trimmed(turn), cache=index in marked)
-        for index, turn in enumerate(turns)
-    ]
+    marked = [content for turn, content in read if turn.cache]
+    # The latest marks are kept: each covers everything before it.
+    for content in marked[-(MAX_CACHE_MARKS - has_system) :]:
+        turns.mark(content)
+    messages = [_message(turn.role, content) for turn, content in read]
     partial = prompt.partial.rstrip()
     if partial:
-        messages.append(_message("assistant", partial))
-        messages.append(_message("user", continuation(prompt.partial)))
+        messages.append(_message("assistant", [{"type": "text", "text": partial}]))
+        more = continuation(prompt.partial)
+        messages.append(_message("user", [{"type": "text", "text": more}]))
     if not messages or messages[-1]["role"] != "user":
         raise BadRequest("The prompt must end with a user's turn that is not blank.")
     if paused:
-        messages.append({"role": "assistant", "content": paused})
+        messages.append(_message("assistant", paused))
     return messages
 
 
-def _last_marks(turns: list[Turn], most: int) -> frozenset[int]:
-    """Keep the latest marks: each covers everything before it."""
-    return frozenset([i for i, turn in enumerate(turns) if turn.cache][-most:])
-
-
-def _trimmed(turn: Turn) -> str:
-    # The API refuses blanks at the end of the last assistant's turn. All of them are trimmed, so
-    # that the cached beginning is the same in every request.
-    return turn.text.rstrip() if turn.role == "assistant" else turn.text
-
-
-def _message(role: Role, text: str, *, cache: bool = False) -> MessageParam:
-    content = [_text_block(text, cache=cache)]
+def _message(role: Role, content: list[ContentBlockParam]) -> MessageParam:
     if role == "user":
         return {"role": "user", "content": content}
     return {"role": "assistant", "content": content}
-
-
-def _text_block(text: str, *, cache: bool = False) -> TextBlockParam:
-    block: TextBlockParam = {"type": "text", "text": text}
-    if cache:
-        block["cache_control"] = {"type": "ephemeral"}
-    return block
