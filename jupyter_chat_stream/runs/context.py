@@ -1,41 +1,28 @@
 """Gathering the context: the text that a model reads before it answers.
 
 The context follows the branch (``parent_id``), not the order of events: the newest whole turns that
-fit the model's budget. It depends on outcomes too: a refused reply is left out with its question,
-and a reply that was cut is marked. A prompt holds no results of tools, only the text around them.
-The size in tokens is estimated from characters (``CHARS_PER_TOKEN``, low on purpose). If a prompt
-is too long after all, the provider refuses it.
+fit the model's budget. ``turns`` makes turns of messages. The size in tokens is estimated from
+characters (``CHARS_PER_TOKEN``, low on purpose). If a prompt is too long after all, the provider
+refuses it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..providers.base import (
-    Answered,
-    Block,
-    Model,
-    Prompt,
-    ReasoningBlock,
-    TextBlock,
-    Turn,
-    Upstream,
-)
-from ..shared.endings import content_of, incomplete_of, is_refused
-from ..shared.errors import BadRequest, PromptTooLong
-from ..shared.records import MessageRecord, Params, Part, Role
+from ..providers.base import Answered, Model, Prompt, Turn, Upstream
+from ..shared.endings import content_of
+from ..shared.errors import AttachmentNotFound, BadRequest, PromptTooLong
+from ..shared.records import MessageRecord, Params
 from ..store.front import ChatStore, ProviderData, RunRef, UpstreamPlace
+from .turns import Draft, FileBlock, TurnMaker
 
 CHARS_PER_TOKEN = 3.0
 MAX_BRANCH = 2000
 ANSWER_TOKENS = 32_000  # reserved for an answer unless the request asks for another length
-_MARKS = {
-    "cancelled": "[The reader stopped this reply here.]",
-    "failed": "[This reply broke off here.]",
-    "interrupted": "[This reply broke off here.]",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +36,7 @@ class Gathered:
     branch: tuple[MessageRecord, ...]
     systems: tuple[str, ...]
     begun_ms: int = 0
+    owner: str = ""
     upstream: UpstreamPlace | None = None
     provider_data: Mapping[str, Sequence[ProviderData]] = field(default_factory=dict)
 
@@ -62,12 +50,40 @@ async def gather(store: ChatStore, run: RunRef, system: str | None) -> Gathered:
         branch=tuple(found.branch[:-1]),
         systems=tuple(text for text in systems if text),
         begun_ms=found.begun_ms,
+        owner=found.thread["owner"],
         upstream=found.upstream,
         provider_data=found.provider_data,
     )
 
 
-def make_prompt(gathered: Gathered, model: Model, params: Params, endpoint: str = "") -> Prompt:
+@dataclass(frozen=True, kw_only=True)
+class PromptDraft:
+    """A prompt before the bytes of its files are read, and what to tell about it."""
+
+    base: Prompt
+    drafts: tuple[Draft, ...]
+    maker: TurnMaker
+    notes: tuple[str, ...]
+    owner: str
+
+    async def prompt(self, store: ChatStore) -> Prompt:
+        """Return the prompt, with the bytes of the files that its turns hold."""
+        files: dict[str, bytes] = {}
+        for block in (block for draft in self.drafts for block in draft.blocks):
+            if isinstance(block, FileBlock) and block.attachment_id not in files:
+                with suppress(AttachmentNotFound):
+                    found = await store.attachments.content(self.owner, block.attachment_id)
+                    files[block.attachment_id] = found
+        return self.with_files(files)
+
+    def with_files(self, files: Mapping[str, bytes]) -> Prompt:
+        turns = [self.maker.turn(draft, files) for draft in self.drafts]
+        return replace(self.base, turns=_mark_for_caching(turns))
+
+
+def draft_prompt(
+    gathered: Gathered, model: Model, params: Params, endpoint: str = ""
+) -> PromptDraft:
     """Build the prompt within the model's budget, newest whole turns first.
 
     Args:
@@ -83,16 +99,16 @@ def make_prompt(gathered: Gathered, model: Model, params: Params, endpoint: str 
     partial = content_of(gathered.reply["parts"])
     budget = (model.context_tokens - max_tokens) * CHARS_PER_TOKEN
     budget -= len(system or "") + len(partial)
-    own = _OwnData(gathered.provider_data, endpoint, f"{endpoint}/{model.name}")
-    turns = _fitting(_turns(gathered.branch, own), budget)
-    if not turns:
+    maker = TurnMaker(model, endpoint, gathered.provider_data, context_chars=budget)
+    drafts = _fitting(maker.drafts(gathered.branch), budget)
+    if not drafts:
         raise PromptTooLong(
             "The message is longer than the model reads at once "
             f"(about {model.context_tokens} tokens). Shorten it, or choose a larger model."
         )
-    return Prompt(
+    base = Prompt(
         model=model.name,
-        turns=_mark_for_caching(turns),
+        turns=(),
         system=system,
         partial=partial,
         upstream=_upstream(gathered.upstream),
@@ -101,6 +117,13 @@ def make_prompt(gathered: Gathered, model: Model, params: Params, endpoint: str 
         tools=tuple(params.get("tools") or ()),
         max_tokens=max_tokens,
         params=options,
+    )
+    return PromptDraft(
+        base=base,
+        drafts=tuple(drafts),
+        maker=maker,
+        notes=tuple(maker.notes(gathered.branch)),
+        owner=gathered.owner,
     )
 
 
@@ -130,96 +153,13 @@ def _max_tokens(wanted: Any, model: Model) -> int:
     return min(wanted, model.max_output_tokens)
 
 
-@dataclass(frozen=True)
-class _OwnData:
-    """The blocks that the prompt's provider gets back: those that came from it and this model."""
-
-    by_run: Mapping[str, Sequence[ProviderData]]
-    endpoint: str
-    model_id: str
-
-    def of(self, message: MessageRecord) -> list[ProviderData]:
-        run_id = message.get("run_id")
-        if run_id is None or message["model"] != self.model_id:
-            return []
-        found = self.by_run.get(run_id, ())
-        return [item for item in found if item.endpoint == self.endpoint]
-
-
-def _turns(branch: Sequence[MessageRecord], own: _OwnData) -> list[Turn]:
-    """Make turns of messages: skip empty ones, join neighbours of one role."""
-    turns: list[Turn] = []
-    for message in _without_refused(branch):
-        blocks = _blocks_of(message, own)
-        if not any(block.text.strip() for block in blocks if isinstance(block, TextBlock)):
-            continue
-        role: Role = "user" if message["role"] == "user" else "assistant"
-        if turns and turns[-1].role == role:
-            turns[-1] = replace(turns[-1], blocks=(*turns[-1].blocks, *blocks))
-        else:
-            turns.append(Turn(role=role, blocks=blocks))
-    return turns
-
-
-def _blocks_of(message: MessageRecord, own: _OwnData) -> tuple[Block, ...]:
-    """Return the text of a message, with the provider's own blocks after their parts."""
-    data = own.of(message)
-    if not data:
-        return (TextBlock(text=_text_of(message)),)
-    blocks: list[Block] = []
-    begin = 0
-    for item in data:
-        blocks += _text_between(message["parts"], begin, item.part + 1)
-        blocks.append(ReasoningBlock(data=item.data))
-        begin = max(begin, item.part + 1)
-    blocks += _text_between(message["parts"], begin, len(message["parts"]))
-    mark = _mark_of(message)
-    return (*blocks, TextBlock(text=mark)) if mark else tuple(blocks)
-
-
-def _text_between(parts: Sequence[Part], begin: int, end: int) -> list[Block]:
-    text = content_of(parts[begin:end])
-    return [TextBlock(text=text)] if text.strip() else []
-
-
-def _without_refused(branch: Sequence[MessageRecord]) -> list[MessageRecord]:
-    """Leave out each refused reply and its question: a model that reads them refuses again."""
-    kept: list[MessageRecord] = []
-    for message in branch:
-        if not is_refused(message):
-            kept.append(message)
-        elif kept and kept[-1]["role"] == "user":
-            kept.pop()
-    return kept
-
-
-def _text_of(message: MessageRecord) -> str:
-    attachments = [
-        f'<attachment name="{part["name"]}">\n{part["text"]}\n</attachment>\n\n'
-        for part in message["parts"]
-        if part["kind"] == "attachment"
-    ]
-    text = "".join(attachments) + content_of(message["parts"])
-    mark = _mark_of(message)
-    return f"{text.rstrip()}\n\n{mark}" if mark and text.strip() else text
-
-
-def _mark_of(message: MessageRecord) -> str:
-    """Return the mark that tells the model that an earlier answer is incomplete."""
-    if message["role"] != "assistant" or "status" not in message:
-        return ""
-    if incomplete_of(message) is not None:
-        return "[This reply was cut off here.]"
-    return _MARKS.get(message["status"], "")
-
-
-def _fitting(turns: Sequence[Turn], budget: float) -> list[Turn]:
-    kept: list[Turn] = []
-    for turn in reversed(turns):
-        budget -= len(turn.text)
+def _fitting(drafts: Sequence[Draft], budget: float) -> list[Draft]:
+    kept: list[Draft] = []
+    for draft in reversed(drafts):
+        budget -= draft.chars()
         if budget < 0:
             break
-        kept.append(turn)
+        kept.append(draft)
     kept.reverse()
     while kept and kept[0].role == "assistant":  # a prompt begins with a person's turn
         kept.pop(0)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -46,7 +46,7 @@ from ..shared.logs import Line, place_of
 from ..shared.records import Usage
 from ..store.front import ChatStore, Claimed
 from .appender import Appender
-from .context import Gathered, gather, make_prompt
+from .context import Gathered, draft_prompt, gather
 from .pauses import Pause, pause_of
 
 log = logging.getLogger("jupyter_chat_stream.runs")
@@ -147,7 +147,9 @@ class Execution:
         """Read the provider to its end or to a pause; None if ``stop`` came first."""
         services = self._services
         provider, model = await services.registry.look_up(self._claimed.model)
-        prompt = make_prompt(gathered, model, self._claimed.params, provider.name)
+        draft = draft_prompt(gathered, model, self._claimed.params, provider.name)
+        prompt = await draft.prompt(services.store)
+        _tell(draft.notes, gathered, appender)
         chunks = provider.stream(prompt)
         reading = _Reading(chunks, appender, services.store, services.config.stall_timeout_s)
         if self._why is None:
@@ -334,6 +336,14 @@ def _completion(
         model=None,
     )
     return complete, Finalized(status="completed")
+
+
+def _tell(notes: Sequence[str], gathered: Gathered, appender: Appender) -> None:
+    """Add the notes that an earlier attempt has not added."""
+    told = [part["text"] for part in gathered.reply["parts"] if part["kind"] == "note"]
+    for note in notes:
+        if note not in told:
+            appender.note(note)
 
 
 def _failed(failure: ChatStreamError) -> Failed:

@@ -11,8 +11,8 @@ from jupyter_chat_stream.runs.context import (
     ANSWER_TOKENS,
     CHARS_PER_TOKEN,
     Gathered,
+    draft_prompt,
     gather,
-    make_prompt,
 )
 from jupyter_chat_stream.shared.errors import BadRequest, PromptTooLong
 from jupyter_chat_stream.store.chat.threads import write_preferences
@@ -39,7 +39,7 @@ def prompt_of(
     **params: Any,
 ) -> Prompt:
     gathered = Gathered(reply=message("assistant", *partial), branch=branch, systems=systems)
-    return make_prompt(gathered, MODEL, params)
+    return draft_prompt(gathered, MODEL, params).with_files({})
 
 
 def said(prompt: Prompt) -> list[tuple[str, str]]:
@@ -157,9 +157,9 @@ def test_a_model_of_long_answers_keeps_most_of_its_budget_for_the_context() -> N
     model = Model(name="l", label="L", context_tokens=200_000, max_output_tokens=128_000)
     long = message("user", "x" * int(150_000 * CHARS_PER_TOKEN))
     gathered = Gathered(reply=message("assistant"), branch=(long,), systems=())
-    assert make_prompt(gathered, model, {}).max_tokens == ANSWER_TOKENS
+    assert draft_prompt(gathered, model, {}).base.max_tokens == ANSWER_TOKENS
     with pytest.raises(PromptTooLong):  # who asks for the whole length gets less context
-        make_prompt(gathered, model, {"params": {"max_tokens": 128_000}})
+        draft_prompt(gathered, model, {"params": {"max_tokens": 128_000}})
 
 
 def test_a_canned_answer_is_not_cut_unless_a_length_is_asked_for() -> None:
@@ -167,8 +167,8 @@ def test_a_canned_answer_is_not_cut_unless_a_length_is_asked_for() -> None:
         name="l", label="L", context_tokens=1_000_000, max_output_tokens=500_000, canned=True
     )
     gathered = Gathered(reply=message("assistant"), branch=(message("user", "a"),), systems=())
-    assert make_prompt(gathered, model, {}).max_tokens == 500_000
-    assert make_prompt(gathered, model, {"params": {"max_tokens": 7}}).max_tokens == 7
+    assert draft_prompt(gathered, model, {}).base.max_tokens == 500_000
+    assert draft_prompt(gathered, model, {"params": {"max_tokens": 7}}).base.max_tokens == 7
 
 
 @pytest.mark.parametrize("wrong", ["many", None, -1, 0, [1], True])

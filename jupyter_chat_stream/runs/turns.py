@@ -1,0 +1,259 @@
+"""From the messages of a branch to the turns of a prompt. Pure: the bytes of files come later.
+
+::
+
+    messages ─► drafts (text, and files that the model can read) ─► those that fit ─► turns
+
+A refused reply is left out with its question, and a reply that was cut is marked. A turn holds no
+results of tools, only the text around them. A file that the model cannot read becomes a sentence;
+``notes`` tells the person, once for each model and file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TypeVar
+
+from ..providers.base import (
+    Block,
+    DocumentBlock,
+    ImageBlock,
+    Model,
+    ReasoningBlock,
+    TextBlock,
+    Turn,
+)
+from ..shared.endings import content_of, incomplete_of, is_refused
+from ..shared.media_types import IMAGES, PDF, is_text
+from ..shared.records import AttachmentPart, MessageRecord, Role
+from ..store.front import ProviderData
+
+# A text file that is longer is cut, so that one file leaves room for the conversation.
+MAX_FILE_SHARE = 0.25  # of the model's context
+# What the budget counts for a file that a model reads as it is; most cost less.
+IMAGE_CHARS = 4_800
+MIN_DOCUMENT_CHARS = 9_000
+MAX_DOCUMENT_CHARS = 300_000
+
+B = TypeVar("B")
+
+_MARKS = {
+    "cancelled": "[The reader stopped this reply here.]",
+    "failed": "[This reply broke off here.]",
+    "interrupted": "[This reply broke off here.]",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileBlock:
+    """A file of a turn whose bytes are not read yet."""
+
+    attachment_id: str
+    name: str
+    type: str
+    chars: int
+    """What the budget counts for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A turn before the bytes of its files are there."""
+
+    role: Role
+    blocks: tuple[Block | FileBlock, ...]
+
+    def chars(self) -> int:
+        """Estimate the length of the turn in characters of text."""
+        texts = [block.text for block in self.blocks if isinstance(block, TextBlock)]
+        joints = 2 * max(0, len(texts) - 1)
+        files = (block.chars for block in self.blocks if isinstance(block, FileBlock))
+        return sum(map(len, texts)) + joints + sum(files)
+
+
+class TurnMaker:
+    """Makes the turns of one prompt.
+
+    Args:
+        model: what it can read decides what becomes of a file.
+        endpoint: the provider that gets the prompt; it gets back only its own blocks.
+        provider_data: the blocks that providers get back, by the run's id.
+        context_chars: about how many characters the model reads at once.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        endpoint: str,
+        provider_data: Mapping[str, Sequence[ProviderData]],
+        *,
+        context_chars: float,
+    ) -> None:
+        self._model = model
+        self._endpoint = endpoint
+        self._model_id = f"{endpoint}/{model.name}"
+        self._provider_data = provider_data
+        self._max_file_chars = int(context_chars * MAX_FILE_SHARE)
+
+    def drafts(self, branch: Sequence[MessageRecord]) -> list[Draft]:
+        """Make a draft of each message that says something; neighbours of one role are joined."""
+        drafts: list[Draft] = []
+        for message in _without_refused(branch):
+            blocks: tuple[Block | FileBlock, ...] = tuple(_joined(self._blocks(message)))
+            if not blocks or all(isinstance(block, ReasoningBlock) for block in blocks):
+                continue
+            role: Role = "user" if message["role"] == "user" else "assistant"
+            if drafts and drafts[-1].role == role:
+                blocks = (*drafts.pop().blocks, *blocks)
+            drafts.append(Draft(role=role, blocks=blocks))
+        return drafts
+
+    def turn(self, draft: Draft, files: Mapping[str, bytes]) -> Turn:
+        """Return a draft with the bytes of its files; a file without bytes is named as missing."""
+        blocks = (
+            self._read(block, files.get(block.attachment_id))
+            if isinstance(block, FileBlock)
+            else block
+            for block in draft.blocks
+        )
+        return Turn(role=draft.role, blocks=tuple(_joined(blocks)))
+
+    def notes(self, branch: Sequence[MessageRecord]) -> list[str]:
+        """Return what to tell the person about files that this model cannot read.
+
+        What an earlier answer of this model has told is not told again.
+        """
+        told = {
+            part["text"]
+            for message in branch
+            for part in message["parts"]
+            if part["kind"] == "note" and message["model"] == self._model_id
+        }
+        notes = [
+            f"{self._model.label} reads no {_kind_of(part)}: “{part['name']}” was left out."
+            for message in branch
+            for part in message["parts"]
+            if part["kind"] == "attachment" and self._is_left_out(part)
+        ]
+        return [note for note in dict.fromkeys(notes) if note not in told]
+
+    def _blocks(self, message: MessageRecord) -> Iterator[Block | FileBlock]:
+        for part in message["parts"]:
+            if part["kind"] == "attachment":
+                yield self._attachment(part)
+        mark = _mark_of(message)
+        data = self._own_data(message)
+        if not data:
+            text = content_of(message["parts"])
+            yield TextBlock(text=f"{text.rstrip()}\n\n{mark}" if mark and text.strip() else text)
+            return
+        begin = 0
+        for item in data:
+            yield TextBlock(text=content_of(message["parts"][begin : item.part + 1]))
+            yield ReasoningBlock(data=item.data)
+            begin = max(begin, item.part + 1)
+        yield TextBlock(text=content_of(message["parts"][begin:]))
+        yield TextBlock(text=mark)
+
+    def _own_data(self, message: MessageRecord) -> list[ProviderData]:
+        """Return the blocks of a message that came from this endpoint and model."""
+        run_id = message.get("run_id")
+        if run_id is None or message["model"] != self._model_id:
+            return []
+        found = self._provider_data.get(run_id, ())
+        return [item for item in found if item.endpoint == self._endpoint]
+
+    def _attachment(self, part: AttachmentPart) -> TextBlock | FileBlock:
+        if part["text"] or "attachment_id" not in part:
+            return _text_file(part["name"], part["text"])
+        if self._is_left_out(part):
+            said = f"you read no {_kind_of(part)}, so it is left out"
+            return TextBlock(text=f"[The person attached {_title(part)}; {said}.]")
+        type_, size = part.get("type", ""), part.get("size", 0)
+        return FileBlock(
+            attachment_id=part["attachment_id"],
+            name=part["name"],
+            type=type_,
+            chars=self._chars_of(type_, size),
+        )
+
+    def _chars_of(self, type_: str, size: int) -> int:
+        if type_ in IMAGES:
+            return IMAGE_CHARS
+        if type_ == PDF:
+            return min(max(size // 8, MIN_DOCUMENT_CHARS), MAX_DOCUMENT_CHARS)
+        return min(size, self._max_file_chars)
+
+    def _is_left_out(self, part: AttachmentPart) -> bool:
+        if part["text"] or "attachment_id" not in part:
+            return False
+        type_ = part.get("type", "")
+        if type_ in IMAGES:
+            return "images" not in self._model.can
+        if type_ == PDF:
+            return "documents" not in self._model.can
+        return not is_text(type_)
+
+    def _read(self, block: FileBlock, data: bytes | None) -> Block:
+        if data is None:
+            return TextBlock(text=f"[The file {block.name!r} is no longer there.]")
+        if block.type in IMAGES:
+            return ImageBlock(name=block.name, type=block.type, data=data)
+        if block.type == PDF:
+            return DocumentBlock(name=block.name, type=block.type, data=data)
+        text = data.decode("utf-8", "replace")
+        return _text_file(block.name, text[: self._max_file_chars], len(text))
+
+
+def _joined(blocks: Iterable[B | TextBlock]) -> Iterator[B | TextBlock]:
+    """Join neighbouring texts into one, and leave out blank ones."""
+    texts: list[str] = []
+    for block in blocks:
+        if isinstance(block, TextBlock):
+            texts += [block.text] if block.text.strip() else []
+            continue
+        if texts:
+            yield TextBlock(text="\n\n".join(texts))
+            texts = []
+        yield block
+    if texts:
+        yield TextBlock(text="\n\n".join(texts))
+
+
+def _text_file(name: str, text: str, whole_chars: int | None = None) -> TextBlock:
+    cut = 0 if whole_chars is None else whole_chars - len(text)
+    mark = f"\n[{cut} more characters are left out.]" if cut else ""
+    name = escape(name, quote=True)
+    return TextBlock(text=f'<attachment name="{name}">\n{text}{mark}\n</attachment>')
+
+
+def _kind_of(part: AttachmentPart) -> str:
+    type_ = part.get("type", "")
+    if type_ in IMAGES:
+        return "images"
+    return "PDF documents" if type_ == PDF else f"files of type {type_}"
+
+
+def _title(part: AttachmentPart) -> str:
+    return f"{part['name']!r} ({part.get('type', '')}, {part.get('size', 0)} bytes)"
+
+
+def _without_refused(branch: Sequence[MessageRecord]) -> list[MessageRecord]:
+    """Leave out each refused reply and its question: a model that reads them refuses again."""
+    kept: list[MessageRecord] = []
+    for message in branch:
+        if not is_refused(message):
+            kept.append(message)
+        elif kept and kept[-1]["role"] == "user":
+            kept.pop()
+    return kept
+
+
+def _mark_of(message: MessageRecord) -> str:
+    """Return the mark that tells the model that an earlier answer is incomplete."""
+    if message["role"] != "assistant" or "status" not in message:
+        return ""
+    if incomplete_of(message) is not None:
+        return "[This reply was cut off here.]"
+    return _MARKS.get(message["status"], "")
