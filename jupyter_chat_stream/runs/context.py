@@ -18,6 +18,7 @@ from ..shared.endings import content_of
 from ..shared.errors import AttachmentNotFound, BadRequest, PromptTooLong
 from ..shared.records import MessageRecord, Params
 from ..store.front import ChatStore, ProviderData, RunRef, UpstreamPlace
+from . import parameters
 from .turns import Draft, FileBlock, TurnMaker
 
 CHARS_PER_TOKEN = 3.0
@@ -94,7 +95,8 @@ def draft_prompt(
         BadRequest: a parameter has no meaning.
     """
     system = "\n\n".join(gathered.systems) or None
-    options = dict(params.get("params") or {})
+    defaults = parameters.taken_by(model, params.get("defaults") or {})
+    options = {**defaults, **(params.get("params") or {})}
     max_tokens = _max_tokens(options.pop("max_tokens", answer_room(model)), model)
     partial = content_of(gathered.reply["parts"])
     budget = (model.context_tokens - max_tokens) * CHARS_PER_TOKEN

@@ -61,6 +61,7 @@ class ThreadChanges(Body):
     system: System | None = None
     head: Id | None = None
     archived: bool = False
+    params: JsonObject = {}
 
 
 class Preferences(Body):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .._version import PROTOCOL_VERSION, __version__
+from ..runs import parameters
 from ..shared.model_records import ModelList
 from ..shared.records import (
     PreferencesChange,
@@ -120,6 +121,9 @@ class Threads(ServiceBase):
         model = changes.get("model")
         if model is not None:
             self._parts.registry.get(model)
+        if changes.get("params"):
+            chosen = model or (await self.thread(owner, thread_id))["model"] or self._default_model
+            parameters.check(self._parts.registry.get(chosen)[1], changes["params"])
         return await self.store.threads.change(owner, thread_id, changes)
 
     async def delete_thread(self, owner: str, thread_id: str) -> None:

@@ -165,6 +165,8 @@ class ThreadRecord(TypedDict):
     deleted: bool
     created_at: str
     updated_at: str
+    params: NotRequired[Params]
+    """The parameters of its messages, unless a message names others."""
 
 
 class ThreadChange(TypedDict, total=False):
@@ -182,6 +184,7 @@ class ThreadChange(TypedDict, total=False):
     deleted: bool
     created_at: str
     updated_at: str
+    params: NotRequired[Params]
 
 
 class WrittenMessage(TypedDict):

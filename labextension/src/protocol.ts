@@ -19,6 +19,8 @@ export interface Thread {
   readonly head: string | null;
   readonly deleted: boolean;
   readonly updated_at: string;
+  /** The parameters of its messages; absent until someone sets them. */
+  readonly params?: Readonly<Record<string, unknown>>;
 }
 
 export interface TextPart {

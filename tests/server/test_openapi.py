@@ -32,6 +32,7 @@ MEANT = {
     "TimeWithZone": ["2020-01-01T00:00:00Z", NEXT_YEAR],
     "Cron": ["0 9 * * *", "*/5 8-17 * JAN MON-FRI"],
     "Zone": ["UTC", "Europe/Berlin"],
+    "ThreadParams": [{}, {"chars_per_second": 0}],
     "EndpointName": ["anthropic", "nowhere"],  # none whose models are asked over the network
     "TimeOrDay": [LAST_WEEK, f"{LAST_WEEK}T12:00:00+02:00"],
 }

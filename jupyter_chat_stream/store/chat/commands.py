@@ -41,6 +41,7 @@ from .limits import Limits
 from .waits import JOINS_HEAD, MAX_AHEAD_MS
 
 SEND_ROUTE = "messages"
+DEFAULTS = "defaults"  # in a run's params: the thread's parameters at the time of the message
 
 
 class Head:
@@ -186,6 +187,8 @@ def write_exchange(
         "params": dict(request.params or {}),
         "tools": list(request.tools),
     }
+    if info.get("params"):
+        params[DEFAULTS] = dict(info["params"])
     parts = _parts_of(request, attached)
     is_for_later = deliver_ms is not None
     parent_id = request.parent_id

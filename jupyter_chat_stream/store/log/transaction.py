@@ -307,6 +307,8 @@ class Transaction:
 def _thread_columns(changes: ThreadChange) -> rows.Columns:
     fixed = ("id", "owner", "created_at", "updated_at")
     found = {name: value for name, value in changes.items() if name not in fixed}
+    if "params" in found:
+        found["message_params"] = rows.dump(found.pop("params"))
     return cast(rows.Columns, found)
 
 

@@ -64,6 +64,7 @@ class _Misfit(ValueError):
 def check_thread(thread: ThreadRecord) -> None:
     _expect_texts(thread, "id", "owner")
     _expect_texts(thread, "name", "title", "project", "model", "system", "head", or_none=True)
+    _expect(isinstance(thread.get("params", {}), dict), "params")
 
 
 def check_message(message: Row) -> None:

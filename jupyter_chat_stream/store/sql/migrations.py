@@ -92,6 +92,11 @@ def m0007_usage(conn: Connection) -> None:
     backfill(conn)
 
 
+def m0008_thread_params(conn: Connection) -> None:
+    """Add the parameters of a thread, which its messages have unless they name others."""
+    _add_column(conn, tables.table(tables.ThreadRow).c.message_params)
+
+
 def _add_column(conn: Connection, column: Column[Any]) -> bool:
     """Add a column if it is missing; a new database has all columns from the start."""
     table = column.table
@@ -128,6 +133,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m0005_upstreams,
     m0006_attachments,
     m0007_usage,
+    m0008_thread_params,
 )
 
 

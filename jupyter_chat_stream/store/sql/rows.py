@@ -26,7 +26,7 @@ from .damage import check_event, check_message, check_run, check_thread, checked
 
 THREAD_COLUMNS = (
     "id, owner, project, name, title, model, system, head, archived, deleted, "
-    "created_ms, updated_ms"
+    "created_ms, updated_ms, message_params"
 )
 MESSAGE_COLUMNS = (
     "id, role, kind, status, parts, model, usage, stop_reason, error, run_id, parent_id, seq, "
@@ -52,7 +52,7 @@ def thread_wire(row: Row) -> ThreadRecord:
 
 
 def _thread_wire(row: Row) -> ThreadRecord:
-    return {
+    thread: ThreadRecord = {
         "id": row["id"],
         "name": row["name"],
         "title": row["title"],
@@ -66,6 +66,9 @@ def _thread_wire(row: Row) -> ThreadRecord:
         "created_at": iso(row["created_ms"]),
         "updated_at": iso(row["updated_ms"]),
     }
+    if row["message_params"] is not None:
+        thread["params"] = json.loads(row["message_params"])
+    return thread
 
 
 def message_wire(row: Row, thread_id: str) -> MessageRecord:

@@ -47,6 +47,9 @@ class ThreadRow(SQLModel, table=True):
     deleted: bool = False
     created_ms: int = Field(sa_column=_ms(False))
     updated_ms: int = Field(sa_column=_ms(False))
+    # The thread's `params`; None until somebody sets them. The column has another name, because
+    # earlier releases join this table with others whose `params` they do not qualify.
+    message_params: str | None = Field(default=None, sa_column=_text())
 
 
 class MessageRow(SQLModel, table=True):

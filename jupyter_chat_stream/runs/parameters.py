@@ -1,0 +1,60 @@
+"""The parameters of a thread: which of them a model takes, and whether their values fit.
+
+A thread keeps its parameters when its model changes. A run passes on those that its model offers
+(``Model.parameters``) and leaves out the others, because a provider refuses an unknown name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..providers.base import Model, Parameter
+from ..shared.errors import InvalidInput
+from ..shared.spelling import did_you_mean
+
+
+def taken_by(model: Model, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that a model offers."""
+    offered = {parameter.name for parameter in model.parameters}
+    return {name: value for name, value in given.items() if name in offered}
+
+
+def check(model: Model, given: Mapping[str, Any]) -> None:
+    """Check the parameters of a thread against its model.
+
+    Raises:
+        InvalidInput: the model does not offer one of them, or its value does not fit.
+    """
+    offered = {parameter.name: parameter for parameter in model.parameters}
+    for name, value in given.items():
+        known = offered.get(name)
+        if known is None:
+            raise InvalidInput(
+                f"The model {model.label!r} offers no parameter {name[:64]!r} for a thread."
+                f"{did_you_mean(name, offered)} It offers: {', '.join(offered) or 'none'}.",
+                field="params",
+            )
+        if not _fits(known, value):
+            raise InvalidInput(
+                f"The parameter {name!r} of {model.label!r} must be {_wanted(known)}.",
+                field="params",
+            )
+
+
+def _fits(parameter: Parameter, value: Any) -> bool:
+    if parameter.kind == "choice":
+        return value in parameter.choices
+    kinds = (int,) if parameter.kind == "whole" else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        return False
+    is_enough = parameter.least is None or value >= parameter.least
+    return is_enough and (parameter.most is None or value <= parameter.most)
+
+
+def _wanted(parameter: Parameter) -> str:
+    if parameter.kind == "choice":
+        return f"one of {', '.join(parameter.choices)}"
+    least = "" if parameter.least is None else f" from {parameter.least:g}"
+    most = "" if parameter.most is None else f" up to {parameter.most:,.15g}"
+    return f"a {'whole ' if parameter.kind == 'whole' else ''}number{least}{most}"
