@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import signal
 import time
 from collections.abc import Callable
@@ -51,6 +52,25 @@ def freeze_after_begin() -> None:
     from jupyter_chat_stream.store.sql import driver
 
     driver.begin_writing = _stopping_after(driver.begin_writing)
+
+
+def death_around_a_commit() -> None:
+    """Kill the process right before or right after one of its first commits of an answer."""
+    from jupyter_chat_stream.store.sql import driver
+
+    commit, left, is_before = driver.commit, random.randint(1, 12), random.random() < 0.5
+
+    def deadly(*args: Any, **options: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left == 0 and is_before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        done = commit(*args, **options)
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+
+    driver.commit = deadly
 
 
 def lost_answers_to_commits() -> None:
@@ -132,6 +152,7 @@ PROCESS_FAULTS: dict[str, Callable[[], None]] = {
         stepping_clock,
         freeze_before_commit,
         freeze_after_begin,
+        death_around_a_commit,
         lost_answers_to_commits,
         small_files,
     )
