@@ -96,10 +96,10 @@ def test_pages_that_are_compressed_are_not_guessed() -> None:
 
 
 def test_texts_are_counted_by_lines_and_apart_from_what_the_person_wrote() -> None:
-    texts = table("sales.csv", "day,sum\n1,2\n3,4") + table("empty.txt", "")
+    texts = table("R&amp;D.csv", "day,sum\n1,2\n3,4\n") + table("empty.txt", "")
     answer = ask(TextBlock(text=texts + "What is odd here?\nTell me."))
     assert "I got 2 attachments:" in answer
-    assert "- `sales.csv`: a text of 3 lines. It begins with `day,sum`." in answer
+    assert "- `R&D.csv`: a text of 3 lines. It begins with `day,sum`." in answer
     assert "- `empty.txt`: an empty text." in answer
     assert answer.endswith("You wrote:\n\n> What is odd here?\n> Tell me.\n")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from html import unescape
 
 from ..base import DocumentBlock, ImageBlock, Prompt, TextBlock, Turn
 from .answers import LABEL
@@ -16,7 +17,7 @@ from .headers import pages_of, pixels_of
 MAX_SHOWN_CHARS = 100
 _KINDS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF", "image/webp": "WebP"}
 
-# How a prompt holds the text of an attachment.
+# How a prompt holds the text of an attachment; the name is escaped as in HTML.
 _ATTACHMENT = re.compile(r'<attachment name="([^\n]*)">\n(.*?)\n?</attachment>\n*', re.DOTALL)
 
 _NOTHING = """No attachment came with this message. Drop a figure, a PDF or a text file onto the \
@@ -61,7 +62,7 @@ def _attachments(turn: Turn) -> Iterator[tuple[str, str]]:
             yield block.name, _document(block)
         elif isinstance(block, TextBlock):
             for name, text in _ATTACHMENT.findall(block.text):
-                yield name, _text(text)
+                yield unescape(name), _text(text)
 
 
 def _image(block: ImageBlock) -> str:
