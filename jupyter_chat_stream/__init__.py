@@ -20,17 +20,23 @@ if TYPE_CHECKING:  # the public names, for type checkers; `__getattr__` loads th
     from .kernel.questions import Question as Question
     from .kernel.run import Run as Run
     from .kernel.schedules import Schedule as Schedule
+    from .kernel.usage import ContextUse as ContextUse
+    from .kernel.usage import UsageEntry as UsageEntry
+    from .kernel.usage import UsageTable as UsageTable
     from .shared.errors import *  # noqa: F403
     from .shared.events import *  # noqa: F403
 
 _KERNEL = {
     "Chat": "chat",
+    "ContextUse": "usage",
     "Message": "messages",
     "Messages": "messages",
     "Question": "questions",
     "Run": "run",
     "RunFailed": "failure",
     "Schedule": "schedules",
+    "UsageEntry": "usage",
+    "UsageTable": "usage",
 }
 _SHARED = ("errors", "events")  # each lists its public names in `__all__`
 

@@ -35,6 +35,7 @@ from .run import EventPages, Run, ThreadMember
 from .run_order import is_busy, is_for_later, newest
 from .schedules import Schedule, ScheduleMethods
 from .sending import SendMethods
+from .usage import UsageMethods
 from .weak_widget import WeakWidget, weakly
 
 __all__ = ["Chat", "Message", "Run", "Schedule"]
@@ -74,6 +75,7 @@ class Chat(
     ScheduleMethods,
     PreferenceMethods,
     ModelMethods,
+    UsageMethods,
 ):
     """A thread, opened by its name: it can be shown, read and sent messages.
 
