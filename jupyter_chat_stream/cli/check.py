@@ -21,8 +21,9 @@ class Check(CliCommand):
     name = "jupyter-chat-stream-check"
     description = (
         "Derive every stored message, run and thread from its events again, and print each "
-        "difference: thread, subject, and the law that is broken. Ends with 1 if there is any. "
-        "Reads only; a server may go on meanwhile."
+        "difference: thread, subject, and the law that is broken. Compares each attachment with "
+        "its hash. Ends with 1 if there is any difference. Reads only; a server may go on "
+        "meanwhile."
     )
     examples = "jupyter chat-stream check --ChatStream.database_url=sqlite:////srv/chat.db"
 

@@ -16,6 +16,7 @@ from ..shared.errors import DamagedRow, FoldError, InvalidInput
 from ..shared.events import Event, MessageWritten, canonical
 from ..shared.fold import Transcript
 from ..shared.records import MessageRecord
+from .attachment_audit import verify_attachments, verify_held
 from .exporting import each_run
 from .log.reading import read_events
 from .log.transaction import ThreadRef, execute
@@ -28,14 +29,18 @@ CANNOT_BE_READ = "a row cannot be read"
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One difference from the log. ``what`` names a law or a field; it never quotes a text."""
+    """One difference from the log. ``what`` names a law or a field; it never quotes a text.
 
-    thread_id: str
+    ``thread_id`` is None for an attachment, which several threads may hold.
+    """
+
+    thread_id: str | None
     subject: str
     what: str
 
     def __str__(self) -> str:
-        return f"thread {self.thread_id}: {self.subject}: {self.what}"
+        where = "" if self.thread_id is None else f"thread {self.thread_id}: "
+        return f"{where}{self.subject}: {self.what}"
 
 
 @dataclass(kw_only=True)
@@ -50,7 +55,7 @@ class _Compactions:
 def verify(
     conn: Connection, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[Difference]:
-    """Fold every thread's log again and report each difference from the rows.
+    """Fold every thread's log again and report each difference; then check all attachments.
 
     Args:
         progress: called before each thread with the number of threads done, and of all.
@@ -71,6 +76,8 @@ def verify(
         except (InvalidInput, LookupError, TypeError, ValueError) as error:
             what = f"{CANNOT_BE_READ} ({type(error).__name__})"
             yield Difference(thread_id=id_, subject="thread", what=what)
+    for subject, what in verify_attachments(conn):
+        yield Difference(thread_id=None, subject=subject, what=what)
 
 
 def _damaged(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
@@ -133,6 +140,8 @@ def _verify_thread(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
         if left:
             yield _difference(thread, f"run {run_id}", f"L2: {abs(left)} deltas left or too many")
     yield from _compare_messages(conn, thread, transcript, compactions)
+    for subject, what in verify_held(conn, thread):
+        yield _difference(thread, subject, what)
     yield from _compare_runs(conn, thread, transcript, compactions)
     yield from _compare_usage(conn, thread)
     row = (

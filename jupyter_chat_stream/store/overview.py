@@ -101,7 +101,7 @@ def read_overview(conn: Connection) -> Overview:
         unsent_attachments=_one(
             conn, "SELECT COUNT(*) FROM attachment WHERE expires_ms IS NOT NULL"
         ),
-        attachment_bytes=_one(conn, "SELECT SUM(size) FROM blob WHERE owner IS NULL"),
+        attachment_bytes=_one(conn, "SELECT SUM(size) FROM blob WHERE sha256 IS NOT NULL"),
         bytes=_bytes(conn),
         schema=str(_value(conn, "SELECT MAX(name) FROM migration")),
         min_code_version=str(_value(conn, "SELECT value FROM meta WHERE key = 'min_code_version'")),

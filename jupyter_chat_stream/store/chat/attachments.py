@@ -21,9 +21,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ...shared.errors import AttachmentInUse, AttachmentNotFound, TooMuchUnsent, UploadLost
+from ...shared.events import dumps
 from ...shared.records import AttachmentRecord
 from ..log.transaction import ThreadRef, Transaction, execute
-from ..sql.tables import AttachmentRow, BlobPieceRow, BlobRow, MessageAttachmentRow
+from ..sql.driver import among, insert_rows
+from ..sql.tables import AttachmentRow, BlobPieceRow, BlobRow
 
 PIECE_BYTES = 256 * 1024  # Writing one piece takes the writer 1 ms.
 HOUR_MS = 60 * 60 * 1000
@@ -215,36 +217,34 @@ def hold(
     tx: Transaction, thread: ThreadRef, message: int, attachments: Sequence[StoredAttachment]
 ) -> None:
     """Let a message hold attachments: they stay as long as the message."""
-    for stored in sorted(attachments, key=lambda each: each.pk):
-        sql = "UPDATE attachment SET expires_ms = NULL WHERE pk = :pk"
-        if not tx.execute(sql, {"pk": stored.pk}).rowcount:
-            raise AttachmentNotFound(stored.record["id"])
-        columns = {"message": message, "attachment": stored.pk, "thread": thread.pk}
-        tx.insert(MessageAttachmentRow, columns)
+    keys = {"keys": dumps([stored.pk for stored in attachments])}
+    sql = f"UPDATE attachment SET expires_ms = NULL WHERE pk {among(tx.conn)}"
+    if tx.execute(sql, keys).rowcount < len(attachments):  # deleted since they were found
+        raise AttachmentNotFound(attachments[0].record["id"])
+    held = [(message, stored.pk, thread.pk) for stored in attachments]
+    insert_rows(tx.conn, "message_attachment", ("message", "attachment", "thread"), held)
 
 
-def let_go(tx: Transaction, thread: ThreadRef, most: int) -> int:
-    """Take up to ``most`` attachments from a thread's messages; returns the number.
+def let_go(tx: Transaction, thread: ThreadRef) -> int:
+    """Take the attachments from the first message of a thread that holds any; returns their number.
 
     An attachment that no other message holds expires now.
     """
+    sql = "SELECT MIN(message) FROM message_attachment WHERE thread = :thread"
+    message = tx.execute(sql, {"thread": thread.pk}).scalar()
+    sql = "SELECT attachment FROM message_attachment WHERE message = :message"
+    found = list(tx.execute(sql, {"message": message}).scalars())
+    params = {"message": message, "keys": dumps(found), "now": tx.now_ms}
+    which = f"pk {among(tx.conn)}"
+    # The locks let no other message take an attachment between the two statements.
+    tx.execute(f"SELECT pk FROM attachment WHERE {which} ORDER BY pk{_for_update(tx)}", params)
+    tx.execute("DELETE FROM message_attachment WHERE message = :message", params)
     sql = (
-        "SELECT message, attachment FROM message_attachment WHERE thread = :thread "
-        "ORDER BY message, attachment LIMIT :most"
+        f"UPDATE attachment SET expires_ms = :now WHERE {which} AND NOT EXISTS "
+        "(SELECT 1 FROM message_attachment WHERE attachment = attachment.pk)"
     )
-    held = tx.execute(sql, {"thread": thread.pk, "most": most}).fetchall()
-    for message, attachment in held:
-        # The lock lets no other message take the attachment between the two statements.
-        locked = "SELECT pk FROM attachment WHERE pk = :pk" + _for_update(tx)
-        tx.execute(locked, {"pk": attachment})
-        sql = "DELETE FROM message_attachment WHERE message = :message AND attachment = :pk"
-        tx.execute(sql, {"message": message, "pk": attachment})
-        sql = (
-            "UPDATE attachment SET expires_ms = :now WHERE pk = :pk AND NOT EXISTS "
-            "(SELECT 1 FROM message_attachment WHERE attachment = :pk)"
-        )
-        tx.execute(sql, {"now": tx.now_ms, "pk": attachment})
-    return len(held)
+    tx.execute(sql, params)
+    return len(found)
 
 
 # ---------------------------------------------------------------------- deleting

@@ -123,9 +123,9 @@ def _delete_rows(
 
 def _delete_some(tx: Transaction, thread: ThreadRef, table: str, key: str) -> int:
     """Delete the first rows that a thread has in a table; returns their number."""
-    most = AT_ONCE.get(table, AT_ONCE_ELSE)
     if table == "message_attachment":
-        return attachments.let_go(tx, thread, most)
+        return attachments.let_go(tx, thread)
+    most = AT_ONCE.get(table, AT_ONCE_ELSE)
     sql = (
         f"DELETE FROM {table} WHERE thread = :thread AND {key} IN "
         f"(SELECT {key} FROM {table} WHERE thread = :thread ORDER BY {key} LIMIT :limit)"

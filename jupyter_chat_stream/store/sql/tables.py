@@ -299,7 +299,7 @@ class MessageAttachmentRow(SQLModel, table=True):
     __tablename__ = "message_attachment"
     __table_args__ = (
         Index("message_attachment_by_attachment", "attachment"),
-        Index("message_attachment_by_thread", "thread"),
+        Index("message_attachment_by_thread", "thread", "message"),
     )
 
     message: int = Field(primary_key=True, foreign_key="message.pk")

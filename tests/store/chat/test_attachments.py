@@ -1,0 +1,290 @@
+"""Attachments in the store: bytes once, as long as a message holds them; on every database."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+from hashlib import sha256
+
+import pytest
+from sqlalchemy import insert
+
+from jupyter_chat_stream.shared.errors import AttachmentNotFound, TooMuchUnsent, UploadLost
+from jupyter_chat_stream.store.chat import attachments, commands
+from jupyter_chat_stream.store.chat.attachments import (
+    PIECE_BYTES,
+    UNSENT_EXPIRES_MS,
+    UPLOAD_EXPIRES_MS,
+)
+from jupyter_chat_stream.store.chat.commands import Sender, SendRequest
+from jupyter_chat_stream.store.log.reading import read_state
+from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
+from jupyter_chat_stream.store.overview import read_overview
+from jupyter_chat_stream.store.retention.cleanup import PURGE_AFTER_MS, Policy
+from jupyter_chat_stream.store.sql.tables import AttachmentRow, BlobPieceRow, BlobRow, table
+from tests.store.harness import PATIENCE_S, StoreHarness, postgres_only
+from tests.store.retention.stepping import collected, tidying
+
+KEEPS = Policy(keep_events_ms=None, retention_ms=None)
+TABLES = ("blob", "blob_piece", "attachment", "message_attachment")
+THREE_PIECES = bytes(range(256)) * (2 * PIECE_BYTES // 256) + b"end"
+
+
+def counts(harness: StoreHarness) -> list[int]:
+    return [harness.scalar(f"SELECT COUNT(*) FROM {table}") for table in TABLES]
+
+
+def send(harness: StoreHarness, thread: ThreadRef, *ids: str) -> None:
+    request = SendRequest(content="", attachments=ids)
+    sender = Sender(owner="local")
+    harness.do(lambda tx: commands.send(tx, thread.id, sender, request), thread.pk)
+
+
+def content(harness: StoreHarness, attachment_id: str, owner: str = "local") -> bytes:
+    return harness.look(lambda conn: attachments.read_content(conn, owner, attachment_id))
+
+
+def purged(harness: StoreHarness, thread: ThreadRef) -> int:
+    """Delete a thread and clean up a day later; returns how many attachments that deleted."""
+    harness.do(lambda tx: commands.delete(tx, "local", thread.id), thread.pk)
+    harness.clock.advance(PURGE_AFTER_MS)
+    return collected(harness, KEEPS).deleted_attachments
+
+
+def test_the_same_bytes_are_stored_once_and_stay_until_the_last_message_goes(
+    harness: StoreHarness,
+) -> None:
+    threads = [harness.thread() for _ in range(3)]
+    ids = [harness.attachment(THREE_PIECES) for _ in threads[:2]]
+    blob = harness.scalar("SELECT MIN(blob) FROM attachment")
+    while harness.do(partial(attachments.drop_piece, blob=blob + 1)):
+        pass
+    assert counts(harness) == [1, 3, 2, 0]
+    send(harness, threads[0], ids[0])
+    send(harness, threads[1], ids[1])
+    send(harness, threads[2], ids[1])
+    assert harness.damage() == []
+    assert purged(harness, threads[0]) == 1
+    with pytest.raises(AttachmentNotFound):
+        content(harness, ids[0])
+    assert content(harness, ids[1]) == THREE_PIECES
+    assert purged(harness, threads[2]) == 0
+    assert content(harness, ids[1]) == THREE_PIECES
+    assert harness.damage() == []
+    assert purged(harness, threads[1]) == 1
+    assert counts(harness) == [0, 0, 0, 0]
+
+
+def test_the_bytes_of_equal_uploads_are_dropped_if_the_process_dies_before_it_does(
+    harness: StoreHarness,
+) -> None:
+    for _ in range(2):
+        harness.attachment(THREE_PIECES)
+    assert counts(harness) == [2, 6, 2, 0]
+    assert harness.damage() == []
+    collected(harness, KEEPS)
+    assert counts(harness) == [1, 3, 2, 0]
+
+
+def test_what_nobody_sends_is_deleted_after_a_day(harness: StoreHarness) -> None:
+    unsent, sent = harness.attachment(b"unsent"), harness.attachment(b"sent")
+    send(harness, harness.thread(), sent)
+    harness.clock.advance(UNSENT_EXPIRES_MS - 1000)
+    assert collected(harness, KEEPS).deleted_attachments == 0
+    harness.clock.advance(1000)
+    assert collected(harness, KEEPS).deleted_attachments == 1
+    with pytest.raises(AttachmentNotFound):
+        content(harness, unsent)
+    assert content(harness, sent) == b"sent"
+    assert counts(harness) == [1, 1, 1, 1]
+
+
+def test_half_an_upload_is_deleted_after_an_hour_and_its_next_piece_is_refused(
+    harness: StoreHarness,
+) -> None:
+    upload = harness.uploading(THREE_PIECES)
+    harness.clock.advance(UPLOAD_EXPIRES_MS - 1000)
+    harness.do(partial(attachments.add, upload=upload, n=3, data=b"more"))
+    harness.clock.advance(UPLOAD_EXPIRES_MS - 1000)
+    collected(harness, KEEPS)
+    assert counts(harness) == [1, 4, 0, 0]
+    harness.clock.advance(1000)
+    collected(harness, KEEPS)
+    assert counts(harness) == [0, 0, 0, 0]
+    with pytest.raises(UploadLost):
+        harness.do(partial(attachments.add, upload=upload, n=4, data=b"late"))
+    with pytest.raises(UploadLost):
+        facts = {"name": "a", "type_": "text/plain", "sha256": "0" * 64}
+        harness.do(lambda tx: attachments.finish(tx, upload, "local", size=9, **facts))
+
+
+def test_a_cleanup_of_attachments_may_end_after_any_step(harness: StoreHarness) -> None:
+    """The store agrees with itself all the time; each life of the process makes one step."""
+    harness.attachment(THREE_PIECES)
+    kept = harness.attachment(THREE_PIECES[:-1])
+    harness.uploading(b"half")
+    send(harness, harness.thread(), kept)
+    harness.clock.advance(UNSENT_EXPIRES_MS)
+    lives = 0
+    while next(tidying(harness, KEEPS), None) is not None:
+        lives += 1
+        harness = harness.reopened()
+        assert harness.damage() == []
+    assert lives >= 5
+    assert counts(harness) == [1, 3, 1, 1]
+    assert content(harness, kept) == THREE_PIECES[:-1]
+    harness.close()
+
+
+def test_an_attachment_is_its_owners_alone(harness: StoreHarness) -> None:
+    """L16: another user's attachment is like none, also when its bytes are known."""
+    theirs = harness.attachment(b"secret", owner="ada")
+    own = harness.attachment(b"secret")
+    thread = harness.thread()
+    for id_ in (theirs, "0" * 22):
+        with pytest.raises(AttachmentNotFound):
+            content(harness, id_)
+        with pytest.raises(AttachmentNotFound):
+            send(harness, thread, own, id_)
+        with pytest.raises(AttachmentNotFound):
+            harness.do(lambda tx, id_=id_: attachments.delete_unsent(tx, "local", id_))
+    assert counts(harness)[-1] == 0, "a refused message holds nothing"
+    assert content(harness, theirs, "ada") == content(harness, own) == b"secret"
+
+
+def test_unsent_bytes_are_bounded_for_each_user(harness: StoreHarness) -> None:
+    harness.uploading(b"1234567890")
+    harness.attachment(b"12345")
+    begin = partial(attachments.begin, most=20)
+    with pytest.raises(TooMuchUnsent):
+        harness.do(partial(begin, owner="local", size=6))
+    harness.do(partial(begin, owner="ada", size=20))
+    harness.do(partial(begin, owner="local", size=5))
+
+
+def test_a_day_of_uploads_is_counted(harness: StoreHarness) -> None:
+    sent = harness.attachment(b"12345")
+    harness.attachment(b"123")
+    harness.attachment(b"123")
+    send(harness, harness.thread(), sent)
+    found = harness.look(read_overview)
+    assert (found.attachments, found.unsent_attachments, found.attachment_bytes) == (1, 2, 8)
+
+
+# What is done to the database, and what verify is to say of it.
+TAMPERING = {
+    "a piece that is gone": (
+        "DELETE FROM blob_piece WHERE n = 1",
+        "attachment {id}: 2 pieces of its bytes are there",
+    ),
+    "a last piece that is cut": (
+        "UPDATE blob_piece SET data = :short WHERE n = 2",
+        "attachment {id}: its pieces have",
+    ),
+    "a byte that is different": (
+        "UPDATE blob_piece SET data = :other WHERE n = 2",
+        "attachment {id}: its bytes do not have its sha256",
+    ),
+    "a size that is different": (
+        "UPDATE attachment SET size = 3",
+        "attachment {id}: its size is 3",
+    ),
+    "bytes that may be dropped": (
+        "UPDATE blob SET sha256 = NULL",
+        "attachment {id}: its bytes are gone",
+    ),
+    "a held attachment that expires": (
+        "UPDATE attachment SET expires_ms = 1",
+        "attachment {id}: a message holds it",
+    ),
+    "an attachment that nobody holds": (
+        "DELETE FROM message_attachment",
+        "attachment {id}: no message holds it",
+    ),
+    "a message whose attachment is gone": (
+        "DELETE FROM message_attachment",
+        "its attachment {id} is gone",
+    ),
+    "a message that names none": (
+        "UPDATE message SET parts = '[]' WHERE role = 'user'",
+        "it holds attachment {id}, which it does not name",
+    ),
+    "bytes that nobody needs": (
+        "INSERT INTO blob (sha256, size) VALUES ('00', 0)",
+        "no attachment needs its bytes",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", TAMPERING)
+def test_check_finds_damage_of_attachments(harness: StoreHarness, what: str) -> None:
+    id_ = harness.attachment(THREE_PIECES)
+    send(harness, harness.thread(), id_)
+    assert harness.damage() == []
+    sql, said = TAMPERING[what]
+    harness.do(lambda tx: tx.execute(sql, {"short": b"en", "other": b"end!"[1:]}))
+    assert any(said.format(id=id_) in line for line in harness.damage()), harness.damage()
+
+
+def ten_thousand(tx: Transaction) -> list[str]:
+    """Write the rows of 10,000 unsent attachments of 9 bytes."""
+    every = range(1, 10_001)
+    data = {pk: b"%09d" % pk for pk in every}
+    day = {"owner": "local", "size": 9, "expires_ms": tx.now_ms + UNSENT_EXPIRES_MS}
+    blobs = [{"pk": pk, "size": 9, "sha256": sha256(data[pk]).hexdigest()} for pk in every]
+    pieces = [{"blob": pk, "n": 0, "data": data[pk]} for pk in every]
+    facts = {"name": "a", "type": "text/plain", "created_ms": tx.now_ms, **day}
+    made = [{"pk": pk, "id": f"{pk:022}", "blob": pk, **facts} for pk in every]
+    for row, values in ((BlobRow, blobs), (BlobPieceRow, pieces), (AttachmentRow, made)):
+        tx.conn.execute(insert(table(row)), values)
+    return [str(each["id"]) for each in made]
+
+
+@pytest.mark.slow
+def test_ten_thousand_attachments_are_listed_checked_and_purged(harness: StoreHarness) -> None:
+    """The time of a step does not grow with their number, nor does that of reading one."""
+    ids, thread = harness.do(ten_thousand), harness.thread()
+    for at in range(0, 10_000, 20):
+        send(harness, thread, *ids[at : at + 20])
+    begun = time.perf_counter()
+    assert harness.damage() == []
+    state = harness.look(lambda conn: read_state(conn, thread, limit=1000, before=None))
+    assert sum(message["role"] == "user" for message in state["messages"]) == 500
+    assert content(harness, ids[-1]) == b"000010000"
+    harness.do(lambda tx: commands.delete(tx, "local", thread.id), thread.pk)
+    harness.clock.advance(PURGE_AFTER_MS)
+    done = collected(harness, KEEPS)
+    assert time.perf_counter() - begun < 60
+    assert done.deleted_attachments == 10_000
+    assert done.longest_step_s < 1
+    assert counts(harness) == [0, 0, 0, 0]
+
+
+@postgres_only
+def test_an_upload_keeps_the_bytes_that_a_cleanup_is_about_to_drop(harness: StoreHarness) -> None:
+    """Two processes at once: one takes stored bytes, the other deletes their last attachment."""
+    harness.attachment(b"shared")
+    upload = harness.uploading(b"shared")
+    other = StoreHarness(harness.url, harness.clock)
+    taken, go_on = threading.Event(), threading.Event()
+    known = harness.scalar("SELECT sha256 FROM blob WHERE sha256 IS NOT NULL")
+
+    def finish(tx: Transaction) -> str:
+        facts = {"name": "b", "type_": "text/plain", "sha256": known}
+        made = attachments.finish(tx, upload, "local", size=6, **facts)
+        taken.set()
+        assert go_on.wait(PATIENCE_S)
+        return made.record["id"]
+
+    first = harness.scalar("SELECT pk FROM attachment")
+    finishing = harness.store.submit(finish)
+    assert taken.wait(PATIENCE_S)
+    deleting = other.store.submit(lambda tx: attachments.delete_expired(tx, first, 2**60))
+    go_on.set()
+    kept = finishing.result(PATIENCE_S)
+    assert deleting.result(PATIENCE_S) == (True, None)
+    assert content(harness, kept) == b"shared"
+    collected(harness, KEEPS)
+    assert harness.damage() == []
+    other.close()
