@@ -19,6 +19,7 @@ const FLOORS = [
       'language',
       'protocol',
       'endings',
+      'files',
       'transcript',
       'questions',
       'unsent',
@@ -36,7 +37,18 @@ const FLOORS = [
     names: ['api', 'connection', 'polling', 'server-api', 'ticker'],
     packages: ['@jupyterlab/coreutils', '@jupyterlab/services', '@jupyterlab/translation']
   },
-  { names: ['drafts', 'schedules', 'model'], packages: ['@jupyterlab/translation'] },
+  {
+    names: [
+      'drafts',
+      'attachment-files',
+      'uploads',
+      'composition',
+      'schedules',
+      'thread-ends',
+      'model'
+    ],
+    packages: ['@jupyterlab/translation']
+  },
   {
     names: ['view'],
     packages: [
@@ -49,7 +61,10 @@ const FLOORS = [
       '@jupyterlab/translation'
     ]
   },
-  { names: ['page', 'tokens', 'mime', 'widget', 'notebook-copies'], packages: null },
+  {
+    names: ['contents-files', 'page', 'tokens', 'mime', 'widget', 'notebook-copies'],
+    packages: null
+  },
   { names: ['index'], packages: null }
 ];
 

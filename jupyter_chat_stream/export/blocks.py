@@ -32,6 +32,13 @@ class Folded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoteLine:
+    """A sentence of the chat itself about an answer, plain text."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Remark:
     """A remark of the export itself; ``label`` is one word, ``text`` is plain text."""
 
@@ -39,7 +46,7 @@ class Remark:
     text: str
 
 
-Block = Text | Folded | Remark
+Block = Text | Folded | NoteLine | Remark
 
 _KINDS: frozenset[str] = frozenset(get_args(PartKind))
 
@@ -77,6 +84,8 @@ def _blocks_of_part(part: Part) -> Iterator[Block]:
         yield Folded(title=kind, text=_json(part), language="json")
     elif part["kind"] == "attachment":
         yield Folded(title=f"Attached: {part.get('name')}", text=str(part.get("text", "")))
+    elif part["kind"] == "note":
+        yield NoteLine(text=part["text"])
     elif part["kind"] == "tool_call":
         yield _block_of_call(part)
     elif part["kind"] == "tool_result":

@@ -12,7 +12,7 @@ from html import escape
 from ..shared.markdown.copied_texts import visible
 from ..shared.markdown.html import html_of
 from ..shared.records import MessageRecord
-from .blocks import Block, Folded, Text, blocks_of, speaker
+from .blocks import Block, Folded, NoteLine, Text, blocks_of, speaker
 from .markdown import moment, others
 from .source import Source
 
@@ -21,7 +21,7 @@ _CSS = """
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 48rem; margin: 2rem auto; padding: 0 1rem;
   overflow-wrap: anywhere; }
 header { border-bottom: 1px solid var(--line); margin-bottom: 1.5rem; }
-header p, h2 small, footer { opacity: .7; font-size: .85rem; font-weight: normal; }
+header p, h2 small, footer, .note { opacity: .7; font-size: .85rem; font-weight: normal; }
 article { margin: 0 0 1.5rem; } article.user { background: var(--soft); border-radius: .5rem;
   padding: .25rem 1rem; }
 h2.who { font-size: 1rem; margin: .75rem 0; }
@@ -64,12 +64,13 @@ def pieces(source: Source) -> Iterator[str]:
         at=moment(source.at),
     )
     for message in source.shown_messages():
-        yield _article(message)
+        yield article(message)
     footer = f"<footer><p>{escape(others(source))}</p></footer>\n" if source.others else ""
     yield f"</main>\n{footer}</body>\n</html>\n"
 
 
-def _article(message: MessageRecord) -> str:
+def article(message: MessageRecord) -> str:
+    """Return the HTML of one message."""
     role = "user" if message["role"] == "user" else "assistant"
     who = f"{escape(visible(speaker(message)))} <small>{moment(message['created_at'])}</small>"
     inner = "\n".join(_block(block) for block in blocks_of(message))
@@ -83,6 +84,8 @@ def _block(block: Block) -> str:
     if isinstance(block, Folded):
         code = f"<pre><code>{escape(visible(block.text))}</code></pre>"
         return f"<details><summary>{escape(visible(block.title))}</summary>{code}</details>"
+    if isinstance(block, NoteLine):
+        return f'<p class="note"><em>{escape(visible(block.text))}</em></p>'
     text = escape(visible(block.text)).replace("\n", "<br>")
     return f'<p class="remark"><strong>{escape(block.label)}</strong> {text}</p>'
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ..shared.markdown.copied_texts import one_line, visible
 from ..shared.markdown.copies import harmless
 from ..shared.records import MessageRecord
-from .blocks import Block, Folded, Text, blocks_of, speaker
+from .blocks import Block, Folded, NoteLine, Text, blocks_of, speaker
 from .source import Source
 
 
@@ -58,6 +58,8 @@ def _block(block: Block) -> str:
         fence = "`" * max(3, 1 + _longest(text))
         fenced = f"{fence}{block.language}\n{text}\n{fence}"
         return f"<details><summary>{one_line(block.title)}</summary>\n\n{fenced}\n\n</details>"
+    if isinstance(block, NoteLine):
+        return f"*{one_line(block.text)}*"
     lines = visible(block.text).split("\n")
     quoted = "\n".join(f"> {one_line(line)}" for line in lines)
     return f"> **{block.label}**\n>\n{quoted}"

@@ -6,6 +6,7 @@ unfinished answers, so a notebook under version control changes only with the th
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -24,6 +25,14 @@ LATER = "*(to be sent later)*"
 NEVER = "*(never sent)*"
 WRITING = "*(still being written)*"
 LEFT_OUT = "*(what came before is left out of this copy)*"
+# A copy names so many attachments of a message, and so many characters of a name.
+MAX_NAMES = 8
+MAX_NAME_CHARS = 60
+# A copy holds so many notes of an answer, and so many characters of a note.
+MAX_NOTES = 3
+MAX_NOTE_CHARS = 300
+# Controls that change the direction of the text around them.
+_TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def execution_id() -> str | None:
@@ -124,7 +133,35 @@ def text_of(message: MessageRecord) -> str:
 def _block(message: MessageRecord, text: str, *, markdown: bool) -> str:
     name = speaker(message)
     head = f"**{one_line(name)}**" if markdown else f"{visible(name)}:"
-    return "\n\n".join(part for part in (head, text, mark_of(message)) if part)
+    attached = _attached(message, markdown=markdown)
+    notes = _notes(message, markdown=markdown)
+    return "\n\n".join(part for part in (head, attached, text, *notes, mark_of(message)) if part)
+
+
+def _attached(message: MessageRecord, *, markdown: bool) -> str:
+    """Return the line that names what was sent with a message; empty if it is only text."""
+    names = [part["name"] for part in message["parts"] if part["kind"] == "attachment"]
+    if not names:
+        return ""
+    shown = (_short_line(name, MAX_NAME_CHARS, markdown=markdown) for name in names[:MAX_NAMES])
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f"*(attached: {', '.join(shown)}{more})*"
+
+
+def _notes(message: MessageRecord, *, markdown: bool) -> list[str]:
+    """Return the notes of the chat about an answer, each in one line."""
+    if mark_of(message) == WRITING:
+        return []
+    notes = [part["text"] for part in message["parts"] if part["kind"] == "note"][:MAX_NOTES]
+    return [f"*({_short_line(note, MAX_NOTE_CHARS, markdown=markdown)})*" for note in notes]
+
+
+def _short_line(text: str, most: int, *, markdown: bool) -> str:
+    """Return the beginning of an untrusted text, in one line that turns no text around it."""
+    line = re.sub("[ \t\n]+", " ", visible(text)).strip(" ")
+    line = _TURNING.sub("\ufffd", line)
+    short = f"{line[:most]}…" if len(line) > most else line
+    return one_line(short) if markdown else short
 
 
 def _beginning(message: MessageRecord, *, markdown: bool) -> str:

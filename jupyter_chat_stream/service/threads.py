@@ -25,7 +25,7 @@ class Threads(ServiceBase):
     """Commands on threads."""
 
     async def status(self) -> StatusRecord:
-        """Return the versions, the database, the engine and the number of runs."""
+        """Return the versions, the database, the engine, the number of runs and a limit."""
         parts = self._parts
         return {
             "version": __version__,
@@ -33,6 +33,7 @@ class Threads(ServiceBase):
             "database": parts.store.describe(),
             "engine": parts.engine.name,
             "runs": await parts.store.runs.count_by_status(),
+            "max_attachment_bytes": self.config.max_attachment_bytes,
         }
 
     async def models(

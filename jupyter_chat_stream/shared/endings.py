@@ -114,7 +114,7 @@ def is_refused(message: WrittenMessage) -> bool:
 def _says_something(part: Part) -> bool:
     if part["kind"] == "text":
         return bool(part["text"].strip(BLANKS))
-    return part["kind"] != "reasoning" and not is_cut_call(part)
+    return part["kind"] not in ("reasoning", "note") and not is_cut_call(part)
 
 
 def _why_empty(stop: str, parts: Iterable[Part]) -> str:

@@ -362,6 +362,8 @@ class StatusRecord(TypedDict):
     engine: str
     runs: dict[str, int]
     """The number of runs by status."""
+    max_attachment_bytes: int
+    """The largest attachment that the server takes."""
 
 
 class ThreadList(TypedDict):

@@ -11,9 +11,24 @@ export interface ApiRequest {
   readonly signal?: AbortSignal;
 }
 
+/** Bytes on their way to the server. */
+export interface Upload {
+  /** Below `api/chat-stream/`. */
+  readonly path: string;
+  readonly body: Blob;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Called with the number of bytes that were sent. */
+  readonly onProgress: (sent: number) => void;
+  readonly signal: AbortSignal;
+}
+
 export interface Api {
   /** @throws ApiError if the response is not 2xx, or if none came. */
   request(request: ApiRequest): Promise<unknown>;
+  /** Send bytes. @throws ApiError as `request`. */
+  upload(upload: Upload): Promise<unknown>;
+  /** Request bytes. @throws ApiError as `request`. */
+  download(path: string): Promise<Blob>;
 }
 
 /** A request failed. With `status` 0 no response came, so the server may have carried it out. */

@@ -1,22 +1,32 @@
 /**
- * Drafts: text that was typed and not yet sent. They survive a reload of the page.
+ * Drafts: what was typed and attached and not yet sent. They survive a reload of the page.
  *
  * A draft carries the idempotency key of its first attempt to send. Sent again unchanged, it is the
  * same message (L11); a changed draft is another message and gets another key.
  */
 
+/** An attachment of a draft. */
+export interface DraftAttachment {
+  /** The server's id; null if the file was not uploaded yet. */
+  readonly id: string | null;
+  readonly name: string;
+  readonly type: string;
+  readonly size: number;
+}
+
 export interface Draft {
   readonly text: string;
   readonly key: string | null;
+  readonly attachments: readonly DraftAttachment[];
 }
 
 export interface DraftStore {
   load(threadId: string): Draft;
-  /** Store a draft; an empty text removes the stored one. */
+  /** Store a draft; an empty one removes the stored one. */
   save(threadId: string, draft: Draft): void;
 }
 
-export const NO_DRAFT: Draft = { text: '', key: null };
+export const NO_DRAFT: Draft = { text: '', key: null, attachments: [] };
 
 /** Drafts in the storage of the browser tab, so that two tabs do not share drafts. */
 export class StoredDrafts implements DraftStore {
@@ -26,8 +36,7 @@ export class StoredDrafts implements DraftStore {
 
   load(threadId: string): Draft {
     try {
-      const kept: unknown = JSON.parse(this._storage().getItem(PREFIX + threadId) ?? 'null');
-      return isDraft(kept) ? kept : NO_DRAFT;
+      return parseDraft(JSON.parse(this._storage().getItem(PREFIX + threadId) ?? 'null'));
     } catch {
       // The browser forbids storage, or the stored value is no JSON: there is no draft.
       return NO_DRAFT;
@@ -36,7 +45,7 @@ export class StoredDrafts implements DraftStore {
 
   save(threadId: string, draft: Draft): void {
     try {
-      if (draft.text === '') {
+      if (draft.text === '' && draft.attachments.length === 0) {
         this._storage().removeItem(PREFIX + threadId);
       } else {
         this._storage().setItem(PREFIX + threadId, JSON.stringify(draft));
@@ -51,10 +60,27 @@ export class StoredDrafts implements DraftStore {
 
 const PREFIX = 'jupyter-chat-stream:draft:';
 
-function isDraft(value: unknown): value is Draft {
+/** Read a stored draft; a page of before knew no attachments. */
+function parseDraft(value: unknown): Draft {
+  if (typeof value !== 'object' || value === null) {
+    return NO_DRAFT;
+  }
+  const { text, key, attachments } = value as Record<string, unknown>;
+  if (typeof text !== 'string' || (key !== null && typeof key !== 'string')) {
+    return NO_DRAFT;
+  }
+  return {
+    text,
+    key,
+    attachments: Array.isArray(attachments) ? attachments.filter(isAttachment) : []
+  };
+}
+
+function isAttachment(value: unknown): value is DraftAttachment {
   if (typeof value !== 'object' || value === null) {
     return false;
   }
-  const { text, key } = value as Record<string, unknown>;
-  return typeof text === 'string' && (key === null || typeof key === 'string');
+  const { id, name, type, size } = value as Record<string, unknown>;
+  const isNamed = typeof name === 'string' && typeof type === 'string';
+  return isNamed && typeof size === 'number' && (id === null || typeof id === 'string');
 }

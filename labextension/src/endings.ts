@@ -135,7 +135,7 @@ function saysSomething(part: Part): boolean {
   if (part.kind === 'text') {
     return /[^ \t\r\n]/.test(part.text);
   }
-  return part.kind !== 'reasoning' && !isCutCall(part);
+  return part.kind !== 'reasoning' && part.kind !== 'note' && !isCutCall(part);
 }
 
 function whyEmpty(stop: string, parts: readonly Part[]): string {

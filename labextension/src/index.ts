@@ -27,8 +27,7 @@ const page: JupyterFrontEndPlugin<IChatPage> = {
     rendermime: IRenderMimeRegistry,
     languages: IEditorLanguageRegistry | null,
     translator: ITranslator | null
-  ): IChatPage =>
-    createPage(app.serviceManager.serverSettings, languageOf(translator), rendermime, languages)
+  ): IChatPage => createPage(app.serviceManager, languageOf(translator), rendermime, languages)
 };
 
 const renderer: JupyterFrontEndPlugin<void> = {

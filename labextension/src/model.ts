@@ -7,20 +7,24 @@
  */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { type Api, ApiError, newKey } from './api';
+import { type Api, ApiError } from './api';
+import { AttachmentFiles } from './attachment-files';
+import { Composition } from './composition';
 import { type Clock, type Connection } from './connection';
-import { type Draft, type DraftStore, NO_DRAFT } from './drafts';
+import { type DraftStore } from './drafts';
 import { type Follower, type Link } from './follower';
-import { parseModels } from './parse';
+import { parseMaxBytes, parseModels } from './parse';
 import { type ModelList } from './protocol';
 import { ScheduleList } from './schedules';
+import { type ThreadEnd, explain, explainEnd, missingText } from './thread-ends';
 import { type Transcript, EMPTY } from './transcript';
-
-/** Why a thread cannot be followed, or no longer. */
-export interface ThreadEnd {
-  readonly why: 'missing' | 'deleted' | 'absent' | 'refused';
-  readonly message: string;
-}
+import {
+  type DraftFile,
+  MAX_ATTACHMENTS,
+  type NamedBlob,
+  type UploadQueue,
+  isUnfinished
+} from './uploads';
 
 /** This page's reply to a question that someone else answered first. */
 export interface LostAnswer {
@@ -35,6 +39,7 @@ export interface ThreadState {
   readonly link: Link;
   readonly ended: ThreadEnd | null;
   readonly draft: string;
+  readonly attachments: readonly DraftFile[];
   readonly isSending: boolean;
   /** Ids of the runs that a command of this page is on its way to. */
   readonly acting: ReadonlySet<string>;
@@ -53,6 +58,10 @@ export interface PageOptions {
   /** Calls `action` once, before the next frame is drawn. */
   readonly onFrame: (action: () => void) => void;
   readonly trans: TranslationBundle;
+  /** Reads a file of the contents API. @throws ApiError if it cannot be read or is too large. */
+  readonly readFile: (path: string, maxBytes: number | null) => Promise<Blob>;
+  /** For `Intl`: the language of numbers and dates. */
+  readonly locale: string;
 }
 
 const LINGER_MS = 5_000;
@@ -61,7 +70,11 @@ const LINGER_MS = 5_000;
 export class Threads {
   constructor(options: PageOptions) {
     this._options = options;
+    this.files = new AttachmentFiles(options.api);
   }
+
+  /** The bytes of the attachments of all threads. */
+  readonly files: AttachmentFiles;
 
   /** The client of a thread. Each call needs one `release`. */
   acquire(threadId: string): ThreadClient {
@@ -106,9 +119,19 @@ export class Threads {
     }
   }
 
+  /** The largest attachment that the server takes, in bytes; null if it did not tell. */
+  readonly maxBytes = async (): Promise<number | null> => {
+    this._maxBytes ??= this._options.api.request({ method: 'GET', path: 'status' }).then(
+      parseMaxBytes,
+      () => (this._maxBytes = null) // the next upload asks again
+    );
+    return this._maxBytes;
+  };
+
   private readonly _options: PageOptions;
   private readonly _entries = new Map<string, ClientEntry>();
   private _models: Promise<ModelList> | null = null;
+  private _maxBytes: Promise<number | null> | null = null;
 }
 
 interface ClientEntry {
@@ -126,12 +149,19 @@ export class ThreadClient {
   ) {
     this._options = options;
     this._threads = threads;
-    this._draft = options.drafts.load(threadId);
+    this._composition = new Composition(threadId, {
+      ...options,
+      files: threads.files,
+      maxBytes: threads.maxBytes,
+      onChange: () =>
+        this._set({ draft: this._composition.text, attachments: this._composition.attachments })
+    });
     this._state = {
       transcript: EMPTY,
       link: 'connecting',
       ended: null,
-      draft: this._draft.text,
+      draft: this._composition.text,
+      attachments: this._composition.attachments,
       isSending: false,
       acting: new Set(),
       beaten: new Map(),
@@ -169,38 +199,66 @@ export class ThreadClient {
   };
 
   setDraft(text: string): void {
-    if (text !== this._draft.text) {
-      this._keepDraft({ text, key: null });
+    this._composition.setText(text);
+  }
+
+  /** The attachments of the next message. */
+  get uploads(): UploadQueue {
+    return this._composition.uploads;
+  }
+
+  /** Attach files to the next message; their upload begins at once. */
+  attach(files: readonly NamedBlob[]): void {
+    if (this.uploads.add(files) > 0) {
+      const { trans } = this._options;
+      const problem = trans.__('A message can have at most %1 attachments.', MAX_ATTACHMENTS);
+      this._set({ problem });
     }
   }
 
+  /** Attach files of the contents API, by their paths. */
+  attachPaths(paths: readonly string[]): void {
+    const { readFile } = this._options;
+    this.attach(
+      paths.map(path => ({
+        name: path.split('/').at(-1) ?? path,
+        blob: (maxBytes: number | null) => readFile(path, maxBytes)
+      }))
+    );
+  }
+
   /**
-   * Send the draft, now or at a time. Returns whether the server has accepted it. Only then the draft
-   * is dropped; a draft that failed keeps its key.
+   * Send the draft, now or at a time, once its attachments are uploaded. Returns whether the server
+   * has accepted it. Only then the draft is dropped; a draft that failed keeps its key.
    */
   async send(deliverAt: Date | null = null): Promise<boolean> {
-    const content = this._draft.text.trim();
-    if (content === '' || this._state.isSending) {
+    if (this._composition.isEmpty || this._state.isSending) {
       return false;
     }
-    const sent: Draft = { text: this._draft.text, key: this._draft.key ?? newKey() };
-    this._keepDraft(sent);
+    const { trans } = this._options;
     this._set({ isSending: true, problem: null });
     const deliver_at = deliverAt?.toISOString();
     try {
+      const { text } = this._composition;
+      if (this.uploads.items.some(isUnfinished)) {
+        await this.uploads.settled();
+      }
+      const message = this._composition.finished(text);
+      if (message === null) {
+        this._set({ problem: trans.__('A file is not attached. Remove it, or try it again.') });
+        return false;
+      }
       await this._options.api.request({
         method: 'POST',
         path: `threads/${encodeURIComponent(this.threadId)}/messages`,
-        body: deliver_at === undefined ? { content } : { content, deliver_at },
+        body: deliver_at === undefined ? message.body : { ...message.body, deliver_at },
         // The same text for another time is another message, so it gets another key.
-        headers: { 'Idempotency-Key': [sent.key, deliver_at].filter(Boolean).join('@') }
+        headers: { 'Idempotency-Key': [message.key, deliver_at].filter(Boolean).join('@') }
       });
-      if (this._draft.text === sent.text) {
-        this._keepDraft(NO_DRAFT);
-      }
+      this._composition.accepted(message);
       return true;
     } catch (error) {
-      const { trans } = this._options;
+      this._composition.refused(error);
       this._set({ problem: trans.__('%1 Your text is kept.', explain(error, trans)) });
       return false;
     } finally {
@@ -252,6 +310,7 @@ export class ThreadClient {
   dispose(): void {
     this._isDisposed = true;
     this._listeners.clear();
+    this._composition.dispose();
     this._follower.dispose();
   }
 
@@ -272,12 +331,6 @@ export class ThreadClient {
     } finally {
       this._set({ acting: new Set([...this._state.acting].filter(id => id !== runId)) });
     }
-  }
-
-  private _keepDraft(draft: Draft): void {
-    this._draft = draft;
-    this._options.drafts.save(this.threadId, draft);
-    this._set({ draft: draft.text });
   }
 
   /** The follower has a new state: tell the listeners with the next frame. */
@@ -336,32 +389,11 @@ export class ThreadClient {
   private readonly _options: PageOptions;
   private readonly _threads: Threads;
   private readonly _follower: Follower;
+  private readonly _composition: Composition;
   private readonly _listeners = new Set<() => void>();
-  private _draft: Draft;
   private _state: ThreadState;
   private _absent: ThreadEnd | null = null;
   private _isAnnouncing = false;
   private _isProbing = false;
   private _isDisposed = false;
-}
-
-function explain(error: unknown, trans: TranslationBundle): string {
-  return error instanceof ApiError ? error.message : trans.__('Something went wrong on this page.');
-}
-
-function missingText(trans: TranslationBundle): string {
-  return trans.__('This chat is not on this server, or it belongs to someone else.');
-}
-
-function explainEnd(
-  error: { readonly code: string; readonly message: string } | null,
-  transcript: Transcript,
-  trans: TranslationBundle
-): ThreadEnd {
-  if (error === null || transcript.thread?.deleted === true) {
-    return { why: 'deleted', message: trans.__('This chat was deleted.') };
-  }
-  return error.code.endsWith('not_found')
-    ? { why: 'missing', message: missingText(trans) }
-    : { why: 'refused', message: error.message };
 }

@@ -1,8 +1,9 @@
 /** What all chats of a page share: the connection, the clock, the frames, the drafts. */
 import { type IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
-import { type ServerConnection } from '@jupyterlab/services';
+import { type ServiceManager } from '@jupyterlab/services';
 
+import { contentsReader } from './contents-files';
 import { ServerApi } from './server-api';
 import { type Clock, Connection } from './connection';
 import { StoredDrafts } from './drafts';
@@ -36,13 +37,13 @@ const afterPaint = (action: () => void): void => {
 
 /** Make the shared parts. They live as long as the page. */
 export function createPage(
-  settings: ServerConnection.ISettings,
+  { serverSettings, contents }: Pick<ServiceManager.IManager, 'serverSettings' | 'contents'>,
   language: Language,
   rendermime: IRenderMimeRegistry,
   languages: IEditorLanguageRegistry | null
 ): ChatPage {
   const frames = new Frames({ now, onFrame, afterPaint });
-  const api = new ServerApi(settings, language.trans);
+  const api = new ServerApi(serverSettings, language.trans);
   const connection = new Connection({
     openSocket: () => api.openSocket(),
     poll: (threadId, after, wait_s, signal) => api.poll(threadId, after, wait_s, signal),
@@ -63,7 +64,9 @@ export function createPage(
       drafts,
       clock: PAGE_CLOCK,
       onFrame,
-      trans: language.trans
+      readFile: contentsReader(contents, language),
+      trans: language.trans,
+      locale: language.locale
     }),
     services: { ...labServices(rendermime, languages, frames), frames, language },
     ticker: new Ticker(PAGE_CLOCK)

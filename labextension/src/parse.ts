@@ -6,6 +6,7 @@
  * works with a newer server.
  */
 import {
+  type Attachment,
   type Endpoint,
   type EventType,
   type Failure,
@@ -169,6 +170,22 @@ function endpointsOf(value: unknown): readonly Endpoint[] {
     where_key: textOrNull(wire, 'where_key'),
     error: textOrNull(wire, 'error')
   }));
+}
+
+/** Read the response to POST attachments. */
+export function parseAttachment(value: unknown): Attachment {
+  const wire = asObject(value, 'An attachment');
+  for (const name of ['id', 'name', 'type', 'sha256']) {
+    need(wire, name, 'string', 'An attachment');
+  }
+  need(wire, 'size', 'number', 'An attachment');
+  return wire as unknown as Attachment;
+}
+
+/** Read the largest size of an attachment from the response to GET status. */
+export function parseMaxBytes(value: unknown): number | null {
+  const most = asObject(value, 'The status')['max_attachment_bytes'];
+  return typeof most === 'number' ? most : null;
 }
 
 /** Read the response to GET models. */

@@ -68,6 +68,15 @@ export interface AttachmentPart {
   readonly size?: number;
 }
 
+/** An attachment that the server has, without its bytes. */
+export interface Attachment {
+  readonly id: string;
+  readonly name: string;
+  readonly type: string;
+  readonly size: number;
+  readonly sha256: string;
+}
+
 /** A sentence of the chat itself about an answer. */
 export interface NotePart {
   readonly kind: 'note';

@@ -9,12 +9,14 @@ import { ServerConnection } from '@jupyterlab/services';
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Socket } from './connection';
-import { type Api, ApiError, type ApiRequest, signedOutText } from './api';
+import { type Api, ApiError, type ApiRequest, type Upload, signedOutText } from './api';
 import { asObject, parseFailure } from './parse';
 
 const BASE = 'api/chat-stream/';
 /** A request without a response by then has failed. */
 const TIMEOUT_MS = 30_000;
+/** A download without its last byte by then has failed. */
+const DOWNLOAD_TIMEOUT_MS = 300_000;
 
 export class ServerApi implements Api {
   constructor(settings: ServerConnection.ISettings, trans: TranslationBundle) {
@@ -23,24 +25,59 @@ export class ServerApi implements Api {
   }
 
   async request({ method, path, body, headers, signal }: ApiRequest): Promise<unknown> {
+    const init: RequestInit = { method };
+    if (body !== undefined) {
+      init.body = JSON.stringify(body);
+      init.headers = { 'Content-Type': 'application/json', ...headers };
+    }
+    return this._fetch(path, init, TIMEOUT_MS, signal, response =>
+      readResponse(response, this._trans)
+    );
+  }
+
+  async download(path: string): Promise<Blob> {
+    return this._fetch(path, { method: 'GET' }, DOWNLOAD_TIMEOUT_MS, undefined, async response => {
+      if (response.status === 200) {
+        return response.blob();
+      }
+      await readResponse(response, this._trans); // throws the error that the response tells
+      throw new ApiError(response.status, 'foreign', foreignText(response.status, this._trans));
+    });
+  }
+
+  /** `fetch` tells no progress of an upload, so this is a request of the older kind. */
+  async upload(upload: Upload): Promise<unknown> {
+    const { baseUrl, token, init } = this._settings;
+    const url = URLExt.join(baseUrl, BASE, upload.path);
+    const headers = { ...upload.headers };
+    if (token !== '') {
+      headers['Authorization'] = `token ${token}`;
+    }
+    const xsrf = xsrfToken(document.cookie);
+    if (xsrf !== null) {
+      headers['X-XSRFToken'] = xsrf;
+    }
+    const isCrossSite = init.credentials === 'include';
+    return readResponse(await send(url, headers, isCrossSite, upload, this._trans), this._trans);
+  }
+
+  private async _fetch<T>(
+    path: string,
+    init: RequestInit,
+    timeout_ms: number,
+    signal: AbortSignal | undefined,
+    read: (response: Response) => Promise<T>
+  ): Promise<T> {
     const url = URLExt.join(this._settings.baseUrl, BASE, path);
     const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
+    const timer = setTimeout(() => abort.abort(), timeout_ms);
     signal?.addEventListener('abort', () => abort.abort());
     try {
       // The chat API never redirects: a redirection leads to a login page.
-      const init: RequestInit = { method, signal: abort.signal, redirect: 'manual' };
-      if (body !== undefined) {
-        init.body = JSON.stringify(body);
-        init.headers = { 'Content-Type': 'application/json', ...headers };
-      }
-      const response = await ServerConnection.makeRequest(url, init, this._settings);
-      return await readResponse(response, this._trans);
+      const whole: RequestInit = { ...init, signal: abort.signal, redirect: 'manual' };
+      return await read(await ServerConnection.makeRequest(url, whole, this._settings));
     } catch (error) {
-      if (error instanceof ApiError) {
-        throw error;
-      }
-      throw new ApiError(0, 'unreachable', this._trans.__('The server did not respond.'));
+      throw error instanceof ApiError ? error : unreachable(this._trans);
     } finally {
       clearTimeout(timer);
     }
@@ -61,6 +98,55 @@ export class ServerApi implements Api {
 
   private readonly _settings: ServerConnection.ISettings;
   private readonly _trans: TranslationBundle;
+}
+
+/** An upload that moves no byte for so long has failed. */
+const STALL_MS = 60_000;
+
+function unreachable(trans: TranslationBundle): ApiError {
+  return new ApiError(0, 'unreachable', trans.__('The server did not respond.'));
+}
+
+/** Tornado's cookie against forged requests; of several of that name, the server reads the last. */
+export function xsrfToken(cookies: string): string | null {
+  const found = cookies.split(';').map(cookie => /^\s*_xsrf=(.*)$/.exec(cookie)?.[1]);
+  return found.filter(value => value !== undefined).at(-1) ?? null;
+}
+
+/** Send bytes, and report those that were sent. */
+function send(
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  isCrossSite: boolean,
+  { body, onProgress, signal }: Upload,
+  trans: TranslationBundle
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open('POST', url);
+    request.withCredentials = isCrossSite;
+    Object.entries(headers).forEach(([name, value]) => request.setRequestHeader(name, value));
+    let timer = setTimeout(() => request.abort(), STALL_MS);
+    const moved = (): void => {
+      clearTimeout(timer);
+      timer = setTimeout(() => request.abort(), STALL_MS);
+    };
+    request.upload.onprogress = event => {
+      moved();
+      onProgress(event.loaded);
+    };
+    request.upload.onload = moved;
+    request.onload = () => {
+      const { status, responseText } = request;
+      const hasBody = status !== 204 && status !== 205 && status !== 304;
+      resolve(new Response(hasBody ? responseText : null, { status }));
+    };
+    request.onerror = () => reject(unreachable(trans));
+    request.onabort = () => reject(unreachable(trans));
+    request.onloadend = () => clearTimeout(timer);
+    signal.addEventListener('abort', () => request.abort());
+    request.send(body);
+  });
 }
 
 /**

@@ -23,6 +23,14 @@ const NOTHING = '*(this notebook keeps no copy of the chat)*';
 const WRITING = '*(still being written)*';
 const LATER = '*(to be sent later)*';
 const NEVER = '*(never sent)*';
+/** A copy names so many attachments of a message, and so many characters of a name. */
+const MOST_NAMES = 8;
+const MOST_NAME_CHARS = 60;
+/** A copy holds so many notes of an answer, and so many characters of a note. */
+const MOST_NOTES = 3;
+const MOST_NOTE_CHARS = 300;
+/** Controls that change the direction of the text around them. */
+const TURNING = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /** The two texts of an output bundle; null while the page knows no message to copy. */
 export function snapshot(
@@ -86,7 +94,38 @@ function startOf(message: Message, isMarkdown: boolean): string {
 function blockOf(message: Message, text: string, isMarkdown: boolean): string {
   const name = speaker(message);
   const head = isMarkdown ? `**${oneLine(name)}**` : `${visible(name)}:`;
-  return [head, text, endOf(message)].filter(part => part !== '').join('\n\n');
+  const attached = attachedOf(message, isMarkdown);
+  const notes = notesOf(message, isMarkdown);
+  return [head, attached, text, ...notes, endOf(message)].filter(part => part !== '').join('\n\n');
+}
+
+/** The line that names what was sent with a message; empty if it is only text. */
+function attachedOf(message: Message, isMarkdown: boolean): string {
+  const names = message.parts.filter(part => part.kind === 'attachment').map(part => part.name);
+  const shown = names
+    .slice(0, MOST_NAMES)
+    .map(name => shortLine(name, MOST_NAME_CHARS, isMarkdown));
+  const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
+  return names.length === 0 ? '' : `*(attached: ${shown.join(', ')}${more})*`;
+}
+
+/** The notes of the chat about an answer. */
+function notesOf(message: Message, isMarkdown: boolean): readonly string[] {
+  if (endOf(message) === WRITING) {
+    return [];
+  }
+  const notes = message.parts.filter(part => part.kind === 'note').map(part => part.text);
+  return notes
+    .slice(0, MOST_NOTES)
+    .map(note => `*(${shortLine(note, MOST_NOTE_CHARS, isMarkdown)})*`);
+}
+
+/** The beginning of an untrusted text, in one line that turns no text around it. */
+function shortLine(text: string, most: number, isMarkdown: boolean): string {
+  const line = stripped(visible(text).replace(/[ \t\n]+/g, ' '), ' ').replace(TURNING, '\ufffd');
+  const characters = [...line];
+  const short = characters.length > most ? `${characters.slice(0, most).join('')}…` : line;
+  return isMarkdown ? oneLine(short) : short;
 }
 
 function speaker(message: Message): string {

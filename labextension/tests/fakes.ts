@@ -1,5 +1,5 @@
 /** A socket, a clock and an API that tests drive by hand. */
-import { type Api, type ApiRequest } from '../src/api';
+import { type Api, ApiError, type ApiRequest, type Upload } from '../src/api';
 import { type Clock, Connection, type Socket } from '../src/connection';
 import { type Draft, type DraftStore, NO_DRAFT } from '../src/drafts';
 import { languageOf } from '../src/language';
@@ -118,8 +118,36 @@ export interface Call extends ApiRequest {
   readonly fail: (error: unknown) => void;
 }
 
+/** An upload that is under way until the test answers it. */
+export interface FakeUpload extends Upload {
+  readonly answer: (value: unknown) => void;
+  readonly fail: (error: unknown) => void;
+}
+
 export class FakeApi implements Api {
   readonly calls: Call[] = [];
+  readonly uploads: FakeUpload[] = [];
+  /** By path: the bytes that may be downloaded. */
+  readonly bytes = new Map<string, Blob>();
+  readonly downloads: string[] = [];
+
+  upload(upload: Upload): Promise<unknown> {
+    return new Promise((answer, fail) => {
+      this.uploads.push({ ...upload, answer, fail });
+      upload.signal.addEventListener('abort', () =>
+        fail(new ApiError(0, 'unreachable', 'aborted'))
+      );
+    });
+  }
+
+  async download(path: string): Promise<Blob> {
+    this.downloads.push(path);
+    const blob = this.bytes.get(path);
+    if (blob === undefined) {
+      throw new ApiError(404, 'attachment_not_found', 'No such attachment.');
+    }
+    return blob;
+  }
 
   request(request: ApiRequest): Promise<unknown> {
     return new Promise((answer, fail) => this.calls.push({ ...request, answer, fail }));
@@ -162,7 +190,9 @@ export class FakePage {
       drafts: this.drafts,
       clock: this.network.clock,
       onFrame: action => void this._frames.push(action),
-      trans: ENGLISH.trans
+      readFile: path => Promise.resolve(new Blob([`the bytes of ${path}`])),
+      trans: ENGLISH.trans,
+      locale: ENGLISH.locale
     };
   }
 

@@ -66,7 +66,7 @@ describe('a draft', () => {
   it('is kept as it is typed, and dropped when the server has it', async () => {
     const { page, client } = opened();
     client.setDraft('Why?');
-    expect(page.drafts.load('t')).toEqual({ text: 'Why?', key: null });
+    expect(page.drafts.load('t')).toEqual({ text: 'Why?', key: null, attachments: [] });
     void client.send();
     expect(client.getState().isSending).toBe(true);
     const call = page.api.call('POST', SEND);
@@ -147,16 +147,16 @@ describe('a draft', () => {
       removeItem: (key: string) => void held.delete(key)
     } as unknown as Storage;
     const drafts = new StoredDrafts(() => storage);
-    drafts.save('t', { text: 'x', key: 'k' });
-    expect(drafts.load('t')).toEqual({ text: 'x', key: 'k' });
-    drafts.save('t', { text: '', key: null });
+    drafts.save('t', { text: 'x', key: 'k', attachments: [] });
+    expect(drafts.load('t')).toEqual({ text: 'x', key: 'k', attachments: [] });
+    drafts.save('t', { text: '', key: null, attachments: [] });
     expect(held.size).toBe(0);
     held.set('jupyter-chat-stream:draft:t', '{"text":3}');
     expect(drafts.load('t').text).toBe('');
     const refused = new StoredDrafts(() => {
       throw new Error('denied');
     });
-    refused.save('t', { text: 'x', key: null });
+    refused.save('t', { text: 'x', key: null, attachments: [] });
     expect(refused.load('t').text).toBe('');
   });
 });
@@ -230,4 +230,73 @@ it('makes keys without a secure context too', () => {
   const source = { getRandomValues: (bytes: Uint8Array) => bytes.fill(7) } as unknown as Crypto;
   expect(newKey(source)).toBe('07'.repeat(16));
   expect(newKey()).not.toBe(newKey());
+});
+
+describe('the attachments of a draft', () => {
+  const record = { id: '1', name: 'a.txt', type: 'text/plain', size: 1, sha256: 'h' };
+  const file = { name: 'a.txt', blob: new Blob(['x'], { type: 'text/plain' }) };
+
+  async function attached() {
+    const { page, client } = opened();
+    client.attach([file]);
+    await flushPromises();
+    page.api.call('GET', 'status').answer({});
+    await flushPromises();
+    page.api.uploads[0]?.answer(record);
+    await flushPromises();
+    return { page, client };
+  }
+
+  it('survive a reload once the server has them, and are told of if it has not', async () => {
+    const { page, client } = await attached();
+    client.attach([{ ...file, name: 'b.txt' }]);
+    await flushPromises();
+    page.threads.release(client);
+    page.network.clock.turn(60_000);
+    expect(page.api.uploads[1]?.signal.aborted).toBe(true);
+    const again = page.threads.acquire('t');
+    expect(again.getState().attachments.map(({ id, state }) => [id, state])).toEqual([
+      ['1', 'attached'],
+      [null, 'failed']
+    ]);
+  });
+
+  it('make another message of the same text, and no upload in progress does (L11)', async () => {
+    const { page, client } = await attached();
+    void client.send();
+    page.api.call('POST', SEND).fail(new ApiError(0, 'unreachable', 'No.'));
+    await flushPromises();
+    const key = page.drafts.load('t').key;
+    expect(key).not.toBeNull();
+    void client.send();
+    expect(page.api.call('POST', SEND).headers).toEqual({ 'Idempotency-Key': key });
+    page.api.call('POST', SEND).fail(new ApiError(0, 'unreachable', 'No.'));
+    await flushPromises();
+    client.attach([file]);
+    expect(page.drafts.load('t').key).toBeNull();
+  });
+
+  it('that the server has deleted are marked, and can be uploaded again', async () => {
+    const { page, client } = await attached();
+    void client.send();
+    const facts = { attachment_id: '1' };
+    page.api.call('POST', SEND).fail(new ApiError(404, 'attachment_not_found', 'No.', facts));
+    await flushPromises();
+    expect(client.getState().attachments).toMatchObject([{ state: 'failed', mayRetry: true }]);
+    client.uploads.retry(client.uploads.items[0]?.key ?? '');
+    await flushPromises();
+    page.api.uploads[1]?.answer({ ...record, id: '2' });
+    await flushPromises();
+    void client.send();
+    expect(page.api.call('POST', SEND).body).toEqual({ content: '', attachments: ['2'] });
+  });
+
+  it('that were added while the message was under way stay for the next one', async () => {
+    const { page, client } = await attached();
+    void client.send();
+    client.attach([{ ...file, name: 'b.txt' }]);
+    page.api.call('POST', SEND).answer({});
+    await flushPromises();
+    expect(client.getState().attachments.map(({ name }) => name)).toEqual(['b.txt']);
+  });
 });

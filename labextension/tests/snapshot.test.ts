@@ -41,8 +41,8 @@ const CASES = JSON.parse(readFileSync(SHARED, 'utf8')) as readonly Case[];
 
 describe('a snapshot', () => {
   it.each(CASES)('is what the kernel writes: $name', ({ messages, markdown, plain }) => {
-    const known = messages.map(({ content, times, ...fields }, index) => {
-      const parts = [{ kind: 'text', text: content.repeat(times) }];
+    const known = messages.map(({ content, times, parts: others = [], ...fields }, index) => {
+      const parts = [...others, { kind: 'text', text: content.repeat(times) }];
       return { id: `m${index}`, parent_id: null, ...fields, parts } as unknown as Message;
     });
     const transcript = { ...EMPTY, seq: 1, messages: new Map(known.map(one => [one.id, one])) };

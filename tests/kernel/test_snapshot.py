@@ -1,6 +1,7 @@
 """The copy of a thread in a notebook: kernel and page write the same, bounded and timeless.
 
-``tests/vectors/snapshots/cases.json`` is for both: ``content`` is repeated ``times``.
+``tests/vectors/snapshots/cases.json`` is for both: ``content`` is repeated ``times``; ``parts`` are
+those beside the text.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ CASES = json.loads(
 
 
 def whole(message: dict[str, Any]) -> dict[str, Any]:
-    ids = {"id": None, "parent_id": None}
-    return {**ids, **message, "content": message["content"] * message["times"]}
+    rest = {"id": None, "parent_id": None, "parts": []}
+    return {**rest, **message, "content": message["content"] * message["times"]}
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])

@@ -24,6 +24,7 @@ async def test_status_says_what_runs(chat_server: ChatServer) -> None:
     assert status["protocol"] == PROTOCOL_VERSION
     assert status["engine"] == "local"
     assert set(status["runs"].values()) == {0}
+    assert status["max_attachment_bytes"] == 20 * 1024 * 1024
     await chat_server.ask(
         "POST",
         f"threads/{await chat_server.thread(model='demo/echo')}/messages",

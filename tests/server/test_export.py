@@ -5,14 +5,18 @@ from __future__ import annotations
 import html.parser
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
+from jupyter_chat_stream.export import html as html_file
+from jupyter_chat_stream.export import markdown
 from tests.server.conftest import StartServer
 from tests.server.harness import ChatServer, Reply
 
+VECTORS = Path(__file__).parents[1] / "vectors"
 FENCED = "Look:\n\n```python\nfor x in y:\n    print(x)\n```\n"
 
 
@@ -163,3 +167,12 @@ async def test_json_may_be_asked_for_by_a_thread_with_no_message(chat_server: Ch
         assert (await export(chat_server, thread_id, f"format={kind}")).status == 200
     empty = json.loads((await export(chat_server, thread_id, "format=json")).body)
     assert (empty["messages"], empty["runs"]) == ([], [])
+
+
+def test_a_note_of_the_chat_is_a_line_in_italics_and_no_markup() -> None:
+    note = "“<b>*chart*.png” was left out: this model reads no images."
+    vector = json.loads((VECTORS / "notes.json").read_text("utf-8"))
+    message = {**vector["state"]["messages"][-1], "parts": [{"kind": "note", "text": note}]}
+    written = "*“&#60;b&#62;\\*chart\\*.png” was left out: this model reads no images.*"
+    assert markdown.body(message).startswith(written)
+    assert "<em>“&lt;b&gt;*chart*.png” was left out" in html_file.article(message)

@@ -21,6 +21,8 @@ TWINS = {
     "ToolResultPart": records.ToolResultPart,
     "InputRequestPart": records.InputRequestPart,
     "AttachmentPart": records.AttachmentPart,
+    "NotePart": records.NotePart,
+    "Attachment": records.AttachmentRecord,
     "Message": records.MessageRecord,
     "Run": records.RunRecord,
     "Parameter": model_records.ParameterRecord,

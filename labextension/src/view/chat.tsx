@@ -8,6 +8,7 @@ import { type Message } from '../protocol';
 import { isUnsent, scheduledMessages } from '../unsent';
 import { Button } from './button';
 import { Composer, Status, StopButton } from './composer';
+import { useDropTarget } from './dropping';
 import { useLanguage, useLasting, useNow, useThread, useTrans } from './hooks';
 import { LaterMessage, LaterMessages } from './later';
 import { MessageView } from './message';
@@ -65,8 +66,10 @@ function Live(props: LiveProps): ReactElement {
   const isDisabled = props.isDisabled || state.ended !== null;
   const fixed = height ?? props.height;
   const isEmpty = messages.length === 0 && scheduledMessages(transcript).length === 0;
+  const { ref, isOver } = useDropTarget<HTMLDivElement>(client, runId === null && !isDisabled);
   return (
     <div
+      ref={ref}
       className={`jp-ChatStream-live${fixed === null ? '' : ' jp-mod-fixed'}`}
       data-testid="live"
       data-link={state.link}
@@ -91,6 +94,17 @@ function Live(props: LiveProps): ReactElement {
         <Line {...props} status={status} active={active} last={messages.at(-1)} />
       )}
       <ResizeHandle onResize={setHeight} />
+      {isOver ? <DropHint /> : null}
+    </div>
+  );
+}
+
+/** What lies over the chat while files are dragged above it. */
+function DropHint(): ReactElement {
+  const trans = useTrans();
+  return (
+    <div className="jp-ChatStream-dropHint" data-testid="drop-hint">
+      {trans.__('Drop files to attach them')}
     </div>
   );
 }

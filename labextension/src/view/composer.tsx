@@ -12,7 +12,10 @@ import {
 
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Model } from '../protocol';
+import { isUnfinished } from '../uploads';
+import { AttachButton, Chips } from './attaching';
 import { Button } from './button';
+import { attachPasted } from './dropping';
 import { useNow, useTrans } from './hooks';
 import { ClockIcon } from './icons';
 import { LaterPanel } from './later';
@@ -50,11 +53,12 @@ export function Composer(props: ComposerProps): ReactElement {
       setLater(null);
     }
   };
-  const isEmpty = state.draft.trim() === '';
+  const isEmpty = state.draft.trim() === '' && state.attachments.length === 0;
   return (
     <div className="jp-ChatStream-composer" data-testid="composer">
       {state.problem === null ? null : <Problem client={client} text={state.problem} />}
       <div className={`jp-ChatStream-box${isDisabled ? ' jp-mod-disabled' : ''}`}>
+        <Chips client={client} state={state} />
         <Field client={client} state={state} isDisabled={isDisabled} onEnter={() => void send()} />
         {later === null ? null : (
           <LaterPanel
@@ -69,6 +73,7 @@ export function Composer(props: ComposerProps): ReactElement {
           <ModelPicker client={client} state={state} isDisabled={isDisabled} />
           <Status line={props.status} />
           <StopButton client={client} state={state} runId={props.activeRunId} />
+          <AttachButton client={client} isDisabled={isDisabled} />
           <Button
             testid="later"
             className="jp-mod-quiet jp-ChatStream-clock"
@@ -82,6 +87,7 @@ export function Composer(props: ComposerProps): ReactElement {
           </Button>
           <SendButton
             isSending={state.isSending}
+            isUploading={state.attachments.some(isUnfinished)}
             isLater={later !== null}
             isDisabled={isDisabled || isEmpty || state.isSending || !mayBeSent}
             onClick={() => void send()}
@@ -94,6 +100,7 @@ export function Composer(props: ComposerProps): ReactElement {
 
 function SendButton(props: {
   readonly isSending: boolean;
+  readonly isUploading: boolean;
   readonly isLater: boolean;
   readonly isDisabled: boolean;
   readonly onClick: () => void;
@@ -108,7 +115,9 @@ function SendButton(props: {
       onClick={props.onClick}
     >
       {props.isSending
-        ? sendingText(trans)
+        ? props.isUploading
+          ? trans.__('Uploading…')
+          : sendingText(trans)
         : props.isLater
           ? trans.__('Send later')
           : trans.__('Send')}
@@ -227,6 +236,7 @@ function Field(props: {
       value={state.draft}
       onChange={event => client.setDraft(event.target.value)}
       onKeyDown={onKeyDown}
+      onPaste={event => attachPasted(event, client)}
     />
   );
 }

@@ -9,6 +9,7 @@ import {
   useSyncExternalStore
 } from 'react';
 
+import { type AttachmentFiles } from '../attachment-files';
 import { type Language } from '../language';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Ticker } from '../ticker';
@@ -21,6 +22,7 @@ export interface ChatServices {
   readonly markdown: MarkdownServices;
   readonly ticker: Ticker;
   readonly visibility: Visibility;
+  readonly files: AttachmentFiles;
 }
 
 const Services = createContext<ChatServices | null>(null);
@@ -43,6 +45,11 @@ export function useLanguage(): Language {
 /** The page's translated texts. */
 export function useTrans(): TranslationBundle {
   return useLanguage().trans;
+}
+
+/** The bytes of attachments. */
+export function useAttachmentFiles(): AttachmentFiles {
+  return useChatServices().files;
 }
 
 /** What Markdown is drawn with on this page. */

@@ -5,6 +5,7 @@ import { contentOf, incompleteOf, isContinuable } from '../endings';
 import { type LostAnswer, type ThreadClient } from '../model';
 import { type Message, type Part, type Run, isEnd } from '../protocol';
 import { openQuestion, questionState } from '../questions';
+import { Attachments } from './attachments';
 import { Bubble } from './bubble';
 import { Button } from './button';
 import { useLanguage, useNow, useTrans } from './hooks';
@@ -46,16 +47,14 @@ export const MessageView = memo(function MessageView(props: MessageProps): React
   );
 });
 
-/** A person's message and its attachments. */
+/** A person's message and its attachments; without a text, the attachments alone. */
 export function Question({ message }: { readonly message: Message }): ReactElement {
+  const content = contentOf(message);
+  const hasAttachments = message.parts.some(part => part.kind === 'attachment');
   return (
     <>
-      {message.parts.map((part, index) =>
-        part.kind === 'text' || part.kind === 'input_request' ? null : (
-          <PartView key={index} part={part} isEnded isStreaming={false} />
-        )
-      )}
-      <Bubble text={contentOf(message)} />
+      <Attachments message={message} />
+      {content === '' && hasAttachments ? null : <Bubble text={content} />}
     </>
   );
 }
@@ -83,7 +82,7 @@ function Reply(props: MessageProps): ReactElement {
               isDisabled={props.isDisabled}
               beaten={props.beaten.get(part.request_id)}
             />
-          ) : (
+          ) : part.kind === 'attachment' ? null : (
             <PartView
               key={index}
               part={part}

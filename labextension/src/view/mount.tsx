@@ -37,7 +37,8 @@ export function mountChat(host: HTMLElement, page: ChatPage): MountedChat {
   host.append(inner);
   const root = createRoot(inner);
   const visibility = new Visibility(host);
-  const services = { markdown: page.services, ticker: page.ticker, visibility };
+  const { files } = page.threads;
+  const services = { markdown: page.services, ticker: page.ticker, visibility, files };
   let client: ReturnType<Threads['acquire']> | null = null;
   return {
     show: ({ threadId, ...props }) => {

@@ -1,5 +1,5 @@
-/** The parts of a message: text, reasoning, tool calls and results, attachments. */
-import { type ReactElement, memo, useLayoutEffect, useRef, useState } from 'react';
+/** The parts of a message: text, reasoning, tool calls and results, notes. */
+import { type ReactElement, memo, useLayoutEffect, useRef } from 'react';
 
 import {
   type AttachmentPart,
@@ -8,10 +8,10 @@ import {
   type ToolCallPart,
   type ToolResultPart
 } from '../protocol';
-import { LongText } from './bubble';
+import { Folded, Plain } from './folded';
 import { useMarkdownServices, useTrans } from './hooks';
+import { InfoIcon } from './icons';
 import { IncrementalMarkdown } from './markdown';
-import { OWN_KEYS } from './keys';
 
 /** A Markdown text that may still grow. With `isStreaming` it shows a cursor. */
 export const Markdown = memo(function Markdown(props: {
@@ -47,13 +47,16 @@ export const Markdown = memo(function Markdown(props: {
 });
 
 export interface PartProps {
-  readonly part: Exclude<Part, InputRequestPart>;
+  readonly part: Exclude<Part, InputRequestPart | AttachmentPart>;
   /** Whether the part is complete. */
   readonly isEnded: boolean;
   readonly isStreaming: boolean;
 }
 
-/** Draw one part; nothing for a kind that this page does not know. `question.tsx` draws questions. */
+/**
+ * Draw one part; nothing for a kind that this page does not know. `question.tsx` draws questions,
+ * `attachments.tsx` attachments.
+ */
 export const PartView = memo(function PartView(props: PartProps): ReactElement | null {
   const { part, isEnded, isStreaming } = props;
   switch (part.kind) {
@@ -65,31 +68,12 @@ export const PartView = memo(function PartView(props: PartProps): ReactElement |
       return <ToolCall part={part} isEnded={isEnded} />;
     case 'tool_result':
       return <ToolResult part={part} />;
-    case 'attachment':
-      return <Attachment part={part} />;
+    case 'note':
+      return <Note text={part.text} />;
     default:
       return null;
   }
 });
-
-/** A line that opens. Its content is drawn only while it is open. */
-function Folded(props: {
-  readonly kind: string;
-  readonly summary: ReactElement | string;
-  readonly children: () => ReactElement;
-}): ReactElement {
-  const [isOpen, setOpen] = useState(false);
-  return (
-    <details
-      className={`jp-ChatStream-folded jp-mod-${props.kind}`}
-      data-testid={props.kind}
-      onToggle={event => setOpen(event.currentTarget.open)}
-    >
-      <summary {...OWN_KEYS}>{props.summary}</summary>
-      {isOpen ? <div className="jp-ChatStream-foldedBody">{props.children()}</div> : null}
-    </details>
-  );
-}
 
 function Reasoning(props: { readonly text: string; readonly isEnded: boolean }): ReactElement {
   const trans = useTrans();
@@ -140,28 +124,13 @@ function ToolResult({ part }: { readonly part: ToolResultPart }): ReactElement {
   );
 }
 
-function Attachment({ part }: { readonly part: AttachmentPart }): ReactElement {
-  const trans = useTrans();
+/** A sentence of the chat itself. The server writes it, so it is not translated. */
+function Note({ text }: { readonly text: string }): ReactElement {
   return (
-    <Folded
-      kind="attachment"
-      summary={
-        <>
-          <span className="jp-ChatStream-tag">{trans.__('context')}</span>
-          <code>{part.name}</code>
-        </>
-      }
-    >
-      {() => <Plain text={part.text} />}
-    </Folded>
-  );
-}
-
-function Plain({ text }: { readonly text: string }): ReactElement {
-  return (
-    <pre className="jp-ChatStream-plain" {...OWN_KEYS}>
-      <LongText text={text} />
-    </pre>
+    <p className="jp-ChatStream-remark" data-testid="note">
+      <InfoIcon />
+      <span>{text}</span>
+    </p>
   );
 }
 

@@ -1,0 +1,125 @@
+/**
+ * What the page knows of a file before the server has it, and how it writes names and sizes. Pure.
+ *
+ * A file's name and its browser's type are untrusted. The server alone decides what a file is.
+ */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { type Model } from './protocol';
+
+/** The types that the page draws as images. An SVG may hold scripts, so it is not one of them. */
+const IMAGES: ReadonlySet<string> = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp']);
+const PDF = 'application/pdf';
+const PARQUET = 'application/vnd.apache.parquet';
+const TABLES: ReadonlySet<string> = new Set(['text/csv', PARQUET]);
+/**
+ * Types of texts. Browsers do not know some of these endings, and name others after a program that
+ * opens them (a CSV is `application/vnd.ms-excel`, where that is installed).
+ */
+const TEXT_BY_ENDING: ReadonlyMap<string, string> = new Map([
+  ['csv', 'text/csv'],
+  ['ipynb', 'application/x-ipynb+json'],
+  ['json', 'application/json'],
+  ['jsonl', 'application/x-ndjson'],
+  ['md', 'text/markdown'],
+  ['ndjson', 'application/x-ndjson'],
+  ['py', 'text/x-python'],
+  ['toml', 'application/toml'],
+  ['tsv', 'text/tab-separated-values'],
+  ['yaml', 'application/yaml'],
+  ['yml', 'application/yaml']
+]);
+/** For a file of this type, the server decides by its first bytes and its name. */
+const UNKNOWN = 'application/octet-stream';
+
+/** Controls that change the direction of the text around them, and characters without any width. */
+const HIDING =
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const LONGEST_NAME = 200;
+
+/** A file's name for people: it hides nothing, and cannot turn the text around it. */
+export function shownName(name: string): string {
+  const shown = name
+    .replace(HIDING, '\ufffd')
+    .replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd')
+    .trim();
+  return shown === '' ? '…' : shown;
+}
+
+/** The name under which a browser keeps a downloaded file: short, and no path. */
+export function fileName(name: string): string {
+  const shown = shownName(name).replace(/[/\\:*?"<>|]/g, '_');
+  const { start, end } = nameEnds(shown);
+  const letters = [...start];
+  return letters.slice(0, LONGEST_NAME).join('') + end;
+}
+
+/** A name in two: a narrow place cuts the first half and keeps the ending, which tells the type. */
+export function nameEnds(name: string): { readonly start: string; readonly end: string } {
+  const ending = /^(.+?)(.{0,4}\.[^.\s]{1,8})$/su.exec(name);
+  return { start: ending?.[1] ?? name, end: ending?.[2] ?? '' };
+}
+
+/** A number of bytes for people, in the units of a file browser. */
+export function sizeText(bytes: number, locale: string): string {
+  const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte'];
+  let power = 0;
+  let value = bytes;
+  while (value >= 999.5 && power < units.length - 1) {
+    value /= 1_000;
+    power += 1;
+  }
+  return new Intl.NumberFormat(locale, {
+    style: 'unit',
+    unit: units[power],
+    unitDisplay: power === 0 ? 'long' : 'short',
+    maximumFractionDigits: power === 0 || value >= 100 ? 0 : 1
+  }).format(value);
+}
+
+/** The type to name to the server: one that the page is sure of, or UNKNOWN. */
+export function typeOf(name: string, browsersType: string): string {
+  const ending = /\.([^.]+)$/.exec(name)?.[1]?.toLowerCase() ?? '';
+  const named = (browsersType.split(';')[0] ?? '').trim().toLowerCase();
+  const isSure = isImage(named) || named === PDF || /^text\/[\w.+-]+$/.test(named);
+  return TEXT_BY_ENDING.get(ending) ?? (isSure ? named : UNKNOWN);
+}
+
+export function isImage(type: string | undefined): boolean {
+  return IMAGES.has(type ?? '');
+}
+
+export function isTable(type: string | undefined): boolean {
+  return TABLES.has(type ?? '');
+}
+
+/** One word for a type, as it stands on a chip. */
+export function kindText(type: string | undefined, trans: TranslationBundle): string {
+  if (isImage(type)) {
+    return trans.__('image');
+  }
+  if (isTable(type)) {
+    return trans.__('table');
+  }
+  return type === PDF ? 'PDF' : trans.__('file');
+}
+
+/** Why the model will not read a file of this type; null if it will, or if that is not known. */
+export function unreadText(
+  type: string,
+  model: Model | undefined,
+  trans: TranslationBundle
+): string | null {
+  if (model === undefined) {
+    return null;
+  }
+  if (isImage(type) && !model.can.includes('images')) {
+    return trans.__('%1 reads no images: it will be told only the name.', model.label);
+  }
+  if (type === PDF && !model.can.includes('documents')) {
+    return trans.__('%1 reads no PDFs: it will be told only the name.', model.label);
+  }
+  return type === PARQUET
+    ? trans.__('Models do not read Parquet files: they will be told only the name.')
+    : null;
+}

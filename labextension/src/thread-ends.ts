@@ -1,0 +1,32 @@
+/** Why a thread cannot be followed, and why a command failed, in sentences for the reader. */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { ApiError } from './api';
+import { type Transcript } from './transcript';
+
+/** Why a thread cannot be followed, or no longer. */
+export interface ThreadEnd {
+  readonly why: 'missing' | 'deleted' | 'absent' | 'refused';
+  readonly message: string;
+}
+
+export function explain(error: unknown, trans: TranslationBundle): string {
+  return error instanceof ApiError ? error.message : trans.__('Something went wrong on this page.');
+}
+
+export function missingText(trans: TranslationBundle): string {
+  return trans.__('This chat is not on this server, or it belongs to someone else.');
+}
+
+export function explainEnd(
+  error: { readonly code: string; readonly message: string } | null,
+  transcript: Transcript,
+  trans: TranslationBundle
+): ThreadEnd {
+  if (error === null || transcript.thread?.deleted === true) {
+    return { why: 'deleted', message: trans.__('This chat was deleted.') };
+  }
+  return error.code.endsWith('not_found')
+    ? { why: 'missing', message: missingText(trans) }
+    : { why: 'refused', message: error.message };
+}
