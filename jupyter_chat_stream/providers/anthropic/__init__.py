@@ -90,7 +90,7 @@ class AnthropicProvider:
         return EndpointFacts(
             title="Anthropic",
             dialect="messages",
-            is_local=is_loopback(urlsplit(self._base_url()).hostname or ""),
+            is_local=is_loopback(urlsplit(self.api_url).hostname or ""),
             keys=self._keys,
         )
 
