@@ -242,10 +242,35 @@ async def test_a_message_with_wrong_attachments_names_the_field(
 
 async def test_a_key_recalls_a_message_with_attachments(chat_server: ChatServer) -> None:
     """Guards L11: the attachments are part of the compared body."""
-    first, second = await uploaded(chat_server), await uploaded(chat_server)
+    first, second = await uploaded(chat_server), await uploaded(chat_server, PNG + b".")
     thread = await chat_server.thread()
     path, headers = f"threads/{thread}/messages", {**chat_server.headers, "Idempotency-Key": "k"}
     bodies = [{"content": "x", "attachments": [id_]} for id_ in (first, first, second)]
     sent = [await chat_server.ask("POST", path, body, headers=headers) for body in bodies]
     assert [each.status for each in sent] == [202, 202, 409]
     assert sent[0].json["message"]["id"] == sent[1].json["message"]["id"]
+
+
+async def test_a_cell_that_runs_again_uploads_again_and_sends_once_l11(
+    chat_server: ChatServer,
+) -> None:
+    """Guards L11: under a key, an attachment is compared by its bytes, not by its new id."""
+    thread = await chat_server.thread()
+
+    async def sent(data: bytes, text: str = "2 columns") -> Reply:
+        table = await uploaded(chat_server, data, "text/csv", "t.csv")
+        body = {
+            "content": "See",
+            "attachments": [table],
+            "context": [{"name": "t.csv", "text": text, "attachment_id": table}],
+        }
+        headers = {**chat_server.headers, "Idempotency-Key": "q3"}
+        path = f"threads/{thread}/messages"
+        return await chat_server.ask("POST", path, body, headers=headers)
+
+    first, again = await sent(b"a,b\n"), await sent(b"a,b\n")
+    assert first.status == again.status == 202
+    assert again.json["message"] == first.json["message"]
+    assert count(chat_server, "message_attachment") == 1
+    for other in (await sent(b"a,c\n"), await sent(b"a,b\n", "3 columns")):
+        assert (other.status, other.json["error"]["code"]) == (409, "idempotency_mismatch")

@@ -104,18 +104,31 @@ class SendRequest:
                 field="context",
             )
 
-    def body(self) -> Mapping[str, object]:
-        """Return the request as an idempotency key compares it."""
+    def body(self, attached: Sequence[StoredAttachment] = ()) -> Mapping[str, object]:
+        """Return the request as an idempotency key compares it.
+
+        An attachment is compared by its bytes, name and type: a cell that runs again uploads the
+        same file again, and the new upload has another id.
+        """
         parent = "" if isinstance(self.parent_id, Head) else self.parent_id
         lists = {"tools": list(self.tools), "context": list(self.context)}
         body = {**vars(self), **lists, "parent_id": parent}
         # The keys of versions without messages for later or attachments stay valid.
         if self.deliver_ms is None:
             del body["deliver_ms"]
-        if self.attachments:
-            body["attachments"] = list(self.attachments)
-        else:
-            del body["attachments"]
+        if not self.attachments:
+            return {name: value for name, value in body.items() if name != "attachments"}
+        identity = {
+            stored.record["id"]: [stored.record[field] for field in ("sha256", "name", "type")]
+            for stored in attached
+        }
+        body["attachments"] = [identity[id_] for id_ in self.attachments]
+        body["context"] = [
+            {**item, "attachment_id": self.attachments.index(item["attachment_id"])}
+            if "attachment_id" in item
+            else item
+            for item in self.context
+        ]
         return body
 
 
@@ -157,7 +170,8 @@ def send(tx: Transaction, thread_id: str, sender: Sender, request: SendRequest) 
         InvalidInput: its parent is not delivered.
     """
     thread, info = threads.find_record(tx.conn, sender.owner, thread_id)
-    body = request.body()
+    attached = [attachments.find(tx.conn, sender.owner, id_) for id_ in request.attachments]
+    body = request.body(attached)
     known = recall(tx, thread, sender, SEND_ROUTE, body)
     if known is not None:
         message = reading.read_message_by_id(tx.conn, thread, str(known[0]))
@@ -168,7 +182,6 @@ def send(tx: Transaction, thread_id: str, sender: Sender, request: SendRequest) 
     limits.admit(tx, sender.owner, sender.limits, deliver_ms)
     if isinstance(request.parent_id, str):
         threads.check_place(tx.conn, thread, request.parent_id, "parent_id")
-    attached = [attachments.find(tx.conn, sender.owner, id_) for id_ in request.attachments]
     message, made = write_exchange(tx, thread, info, request, deliver_ms, attached)
     _remember(tx, thread, sender, SEND_ROUTE, body, message["id"], made.run["id"])
     return {"message": message, "reply": made.reply, "run": made.run}
