@@ -13,6 +13,7 @@ from . import _start as _start  # notes the working directory before anybody cha
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:  # the public names, for type checkers; `__getattr__` loads the same ones
+    from .kernel.attachments.attachment import Attachment as Attachment
     from .kernel.chat import Chat as Chat
     from .kernel.failure import RunFailed as RunFailed
     from .kernel.messages import Message as Message
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # the public names, for type checkers; `__getattr__` loads th
     from .shared.events import *  # noqa: F403
 
 _KERNEL = {
+    "Attachment": "attachments.attachment",
     "Chat": "chat",
     "ContextUse": "usage",
     "Message": "messages",

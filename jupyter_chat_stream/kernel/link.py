@@ -19,7 +19,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -183,11 +183,24 @@ class Link:
             ChatStreamError: the server refused the request.
             ServerUnavailable: the server did not respond for ``patience_s``.
         """
+        return await self.retried(
+            lambda to: rest.fetch(to, method, path, body, headers, timeout_s=timeout_s),
+            patience_s=patience_s,
+            repeatable=repeatable,
+        )
+
+    async def retried(
+        self,
+        exchange: Callable[[Connection], Awaitable[T]],
+        *,
+        patience_s: float = RETRY_FOR_S,
+        repeatable: bool = True,
+    ) -> T:
+        """Do one exchange with the server; repeat it while a server restarts. See ``request``."""
         started, tries = time.monotonic(), 0
         while True:
             try:
-                to = await self.connection()
-                return await rest.fetch(to, method, path, body, headers, timeout_s=timeout_s)
+                return await exchange(await self.connection())
             except ChatStreamError as error:
                 is_late = time.monotonic() - started > patience_s
                 if is_late or not rest.may_change(error, repeatable):

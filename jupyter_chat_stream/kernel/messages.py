@@ -9,6 +9,7 @@ from ..shared.endings import words_of_end
 from ..shared.markdown.copied_texts import visible
 from ..shared.markdown.copies import harmless
 from ..shared.records import Failure, Incomplete, MessageRecord, Part, Usage
+from .attachments.attachment import Attachment
 from .output import execution_id, snapshot, speaker
 from .paged_list import PagedList
 
@@ -51,6 +52,15 @@ class Message:
         )
         known = {name: wire.get(name) for name in (*names, "parent_id", "seq")}
         return cls(**known, parts=tuple(wire["parts"]), shown_in=shown_in)  # type: ignore[arg-type]
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The attachments of a person's message, in the order in which they were sent."""
+        return tuple(
+            Attachment._stored(part)
+            for part in self.parts
+            if part["kind"] == "attachment" and "attachment_id" in part
+        )
 
     def _record(self) -> MessageRecord:
         return cast(MessageRecord, vars(self))

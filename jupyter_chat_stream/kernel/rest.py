@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.iostream import IOStream
 from tornado.netutil import DefaultLoopResolver, Resolver
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
@@ -24,6 +24,7 @@ from .wire import read_answer
 
 RequestBody = Mapping[str, Any]  # the JSON object of a request
 MAX_BYTES = 256 * 1024 * 1024  # a snapshot is as large as its thread
+PIECE_BYTES = 256 * 1024  # of an upload
 TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 5.0
 RETRY_BACKOFF = Backoff(first_s=0.05, most_s=2.0, jitter=(0.5, 1.0))
@@ -102,6 +103,63 @@ async def fetch(
         ChatStreamError: the server refused the request.
         ServerUnavailable: the server did not respond.
     """
+    request = _request(to, method, path, headers, timeout_s)
+    if body is not None:
+        request.body = _written(body).encode()
+    answer = await _exchanged(to, request)
+    return read_answer(answer.code, answer.body, to.url)
+
+
+async def upload(
+    to: Connection, path: str, data: bytes, headers: Mapping[str, str], *, timeout_s: float
+) -> Any:
+    """Send bytes piece by piece, so that they are in memory once; return the response's JSON.
+
+    Raises:
+        ChatStreamError: the server refused the bytes.
+        ServerUnavailable: the server did not respond.
+    """
+
+    async def produce(write: Callable[[bytes], Awaitable[None]]) -> None:
+        for start in range(0, len(data), PIECE_BYTES):
+            await write(data[start : start + PIECE_BYTES])
+
+    request = _request(to, "POST", path, headers, timeout_s)
+    request.headers["Content-Length"] = str(len(data))
+    request.body_producer = produce  # type: ignore[assignment]  # typed as if it returned a Future
+    answer = await _exchanged(to, request)
+    return read_answer(answer.code, answer.body, to.url)
+
+
+async def download(to: Connection, path: str, *, timeout_s: float) -> bytes:
+    """Fetch bytes.
+
+    Raises:
+        ChatStreamError: the server refused the request.
+        ServerUnavailable: the server did not respond.
+    """
+    answer = await _exchanged(to, _request(to, "GET", path, None, timeout_s))
+    if answer.code != 200:
+        read_answer(answer.code, answer.body, to.url)
+    return answer.body
+
+
+def _request(
+    to: Connection, method: str, path: str, headers: Mapping[str, str] | None, timeout_s: float
+) -> HTTPRequest:
+    return HTTPRequest(
+        _address(to, path),
+        method=method,
+        headers={"Content-Type": "application/json", **to.headers(), **(headers or {})},
+        connect_timeout=CONNECT_TIMEOUT_S,
+        request_timeout=timeout_s,
+        ssl_options=to.ssl_context(),
+        allow_nonstandard_methods=True,
+        follow_redirects=False,
+    )
+
+
+async def _exchanged(to: Connection, request: HTTPRequest) -> HTTPResponse:
     client = SimpleAsyncHTTPClient(
         force_instance=True,
         resolver=_resolver(to),
@@ -109,24 +167,12 @@ async def fetch(
         max_body_size=MAX_BYTES,
     )
     client.tcp_client = _Connector(resolver=client.resolver)
-    request = HTTPRequest(
-        _address(to, path),
-        method=method,
-        headers={**to.headers(), **(headers or {}), "Content-Type": "application/json"},
-        body=None if body is None else _written(body),
-        connect_timeout=CONNECT_TIMEOUT_S,
-        request_timeout=timeout_s,
-        ssl_options=to.ssl_context(),
-        allow_nonstandard_methods=True,
-        follow_redirects=False,
-    )
     try:
-        answer = await client.fetch(request, raise_error=False)
+        return await client.fetch(request, raise_error=False)
     except (OSError, HTTPClientError) as error:
         raise _unavailable(to, error) from error
     finally:
         client.close()
-    return read_answer(answer.code, answer.body, to.url)
 
 
 async def open_socket(to: Connection) -> WebSocketClientConnection:

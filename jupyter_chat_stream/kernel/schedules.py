@@ -6,12 +6,12 @@ is one coroutine on the link's loop: ``pause`` waits for it, ``apause`` awaits i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from ..shared.errors import InvalidInput
+from ..shared.errors import InvalidInput, WrongCall
 from ..shared.records import Params, ScheduleRecord
 from ..shared.spelling import did_you_mean
 from .link import current, path_of
@@ -167,6 +167,15 @@ class Schedule:
         self._is_deleted = True
 
 
+def _refuse_attachments(attachments: Sequence[object]) -> None:
+    if attachments:
+        raise WrongCall(
+            "chat.schedule() repeats a text alone: it takes no attachments, which would be those "
+            "of today each time. Send them once with chat.send(), and refer to them in the text.",
+            option="attachments",
+        )
+
+
 class ScheduleMethods:
     """A chat's methods for schedules."""
 
@@ -175,7 +184,7 @@ class ScheduleMethods:
     def schedule(
         self,
         content: str,
-        *,
+        *attachments: object,
         cron: str,
         timezone: str | None = None,
         model: str | None = None,
@@ -196,11 +205,13 @@ class ScheduleMethods:
             WrongCall: there is no such option, or an option has a wrong type.
             InvalidInput: the expression or the zone is invalid; ``facts["field"]`` says which.
         """
+        _refuse_attachments(attachments)
         work = self._schedule(content, cron, timezone, model, params, **unknown)
         return current().command(work)
 
-    async def aschedule(self, content: str, **options: Any) -> Schedule:
+    async def aschedule(self, content: str, *attachments: object, **options: Any) -> Schedule:
         """Repeat a message. See ``schedule``."""
+        _refuse_attachments(attachments)
         return await current().acommand(self._schedule(content, **options))
 
     async def _schedule(

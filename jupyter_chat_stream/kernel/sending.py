@@ -10,6 +10,7 @@ from typing import Any
 
 from ..shared.records import Params, ToolDefinition
 from . import inbox
+from .attachments.outgoing import aattach, attach
 from .link import current, path_of
 from .messages import Message
 from .options import refuse_unknown
@@ -32,7 +33,7 @@ class SendMethods:
     def send(
         self,
         text: str,
-        *,
+        *attachments: object,
         model: str | None = None,
         params: Params | None = None,
         tools: Sequence[ToolDefinition] | None = None,
@@ -45,6 +46,9 @@ class SendMethods:
         """Send a message; return the run that answers it, without waiting for the answer.
 
         Args:
+            attachments: what the model gets beside the text: frames (pandas, polars, pyarrow, …),
+                arrays, figures, images, paths of files, or an ``Attachment``. They are converted
+                in this thread, and uploaded before the message is sent.
             model: the model of this answer only.
             params: parameters of the model, for this answer only.
             tools: definitions, in the form of the Messages API, for the model.
@@ -65,11 +69,14 @@ class SendMethods:
             key=key,
             **unknown,
         )
+        body = attach(body, attachments)
         return current().command(self._post(body, key))
 
-    async def asend(self, text: str, *, key: str | None = None, **options: Any) -> Run:
+    async def asend(
+        self, text: str, *attachments: object, key: str | None = None, **options: Any
+    ) -> Run:
         """Send a message; return the run that answers it. See ``send``."""
-        body = message_body(text, key=key, **options)
+        body = await aattach(message_body(text, key=key, **options), attachments)
         return await current().acommand(self._post(body, key))
 
     async def _post(self, body: RequestBody, key: str | None) -> Run:
@@ -88,7 +95,12 @@ class SendMethods:
         return run
 
     def ask(
-        self, text: str, *, key: str | None = None, timeout: float | None = None, **options: Any
+        self,
+        text: str,
+        *attachments: object,
+        key: str | None = None,
+        timeout: float | None = None,
+        **options: Any,
     ) -> Message:
         """Send a message, show the answer while it streams, and return the whole answer.
 
@@ -99,7 +111,8 @@ class SendMethods:
             TimeoutError: the run has not ended within ``timeout`` seconds. It continues.
         """
         refuse_unknown("chat.ask()", options, (*OPTIONS, "timeout"))
-        sending = current().start(self._post(message_body(text, key=key, **options), key))
+        body = attach(message_body(text, key=key, **options), attachments)
+        sending = current().start(self._post(body, key))
         try:
             run = inbox.wait(sending)
             with LiveOutput(run) as shown:
@@ -115,7 +128,12 @@ class SendMethods:
             raise
 
     async def aask(
-        self, text: str, *, key: str | None = None, timeout: float | None = None, **options: Any
+        self,
+        text: str,
+        *attachments: object,
+        key: str | None = None,
+        timeout: float | None = None,
+        **options: Any,
     ) -> Message:
         """Send a message, show the answer while it streams, and return it. See ``ask``.
 
@@ -123,7 +141,8 @@ class SendMethods:
         """
         link = current()
         refuse_unknown("chat.aask()", options, (*OPTIONS, "timeout"))
-        sending = link.start(self._post(message_body(text, key=key, **options), key))
+        body = await aattach(message_body(text, key=key, **options), attachments)
+        sending = link.start(self._post(body, key))
         try:
             run = await asyncio.shield(asyncio.wrap_future(sending))
             with LiveOutput(run) as shown:

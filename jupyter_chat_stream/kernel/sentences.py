@@ -18,6 +18,9 @@ SENTENCES: Mapping[str, str] = {
         "Thread {thread_id!r} ends with event {seq}, before {after}: ask for its events after"
         " an earlier one."
     ),
+    "endpoint_not_found": (
+        "This server has no endpoint of that name: `chat.models()` lists the models of all."
+    ),
     "idempotency_mismatch": (
         "The key {key!r} belongs to another question: choose a new key, or leave it out."
     ),
@@ -82,6 +85,9 @@ AS_SAID = frozenset(
         "forbidden",
         "internal",
         "invalid_input",
+        "key_elsewhere",
+        "key_not_kept",
+        "key_page_off",
         "limit_reached",
         "metrics_unavailable",
         "missing_key",

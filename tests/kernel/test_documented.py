@@ -34,7 +34,12 @@ def test_every_example_of_the_api_page_shows_what_happens() -> None:
 
 
 @pytest.mark.usefixtures("here")
-def test_every_example_of_the_readme_runs_as_it_stands_there() -> None:
+def test_every_example_of_the_readme_runs_as_it_stands_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    Path("report.pdf").write_bytes(b"%PDF-1.7\n")
     names: dict[str, Any] = {}
     Chat().preferences(default_model="demo/echo")
     try:

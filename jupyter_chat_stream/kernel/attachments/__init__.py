@@ -1,0 +1,1 @@
+"""Attachments: what a person sends beside the text of a message, and reads back from it."""

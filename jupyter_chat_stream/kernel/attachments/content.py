@@ -1,0 +1,134 @@
+"""The content of an attachment before it is sent: bytes with a name and a type, and a summary."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+import unicodedata
+from dataclasses import dataclass, field
+
+from ...shared.errors import AttachmentTooLarge
+
+MAX_NAME_CHARS = 120
+UNKNOWN = "application/octet-stream"
+PNG, JPEG, GIF, WEBP = "image/png", "image/jpeg", "image/gif", "image/webp"
+IMAGES = (PNG, JPEG, GIF, WEBP)
+# Endings that Python's own table does not know on every system, or takes for something else.
+_TYPES = {
+    ".csv": "text/csv",
+    ".gif": GIF,
+    ".htm": "text/html",
+    ".html": "text/html",
+    ".jpeg": JPEG,
+    ".jpg": JPEG,
+    ".ipynb": "application/x-ipynb+json",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".jsonl": "application/x-ndjson",
+    ".log": "text/plain",
+    ".md": "text/markdown",
+    ".ndjson": "application/x-ndjson",
+    ".parquet": "application/vnd.apache.parquet",
+    ".pdf": "application/pdf",
+    ".png": PNG,
+    ".py": "text/x-python",
+    ".r": "text/plain",
+    ".sql": "text/plain",
+    ".svg": "text/xml",
+    ".toml": "application/toml",
+    ".ts": "text/plain",
+    ".tsv": "text/tab-separated-values",
+    ".txt": "text/plain",
+    ".webp": WEBP,
+    ".xml": "text/xml",
+    ".yaml": "application/yaml",
+    ".yml": "application/yaml",
+}
+_ENDINGS = {PNG: ".png", JPEG: ".jpg", GIF: ".gif", WEBP: ".webp", "application/pdf": ".pdf"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What is uploaded, and the text by which a model knows it."""
+
+    name: str
+    type: str
+    data: bytes = field(repr=False)
+    summary: str = field(default="", repr=False)
+    """Empty if a model reads the bytes: an image, a document or a text."""
+    warning: str = ""
+    """A sentence for the person: what is not sent as it is."""
+
+
+def refuse_large(name: str, size: int, most: int, instead: str = "") -> None:
+    """Raise AttachmentTooLarge for more than ``most`` bytes.
+
+    Args:
+        instead: the next step, as a sentence.
+    """
+    if size <= most:
+        return
+    error = AttachmentTooLarge(size, most)
+    error.message = f"{name!r} has {size_words(size)}; at most {size_words(most)} are taken. "
+    error.message += instead or "Send a smaller file or a part of it."
+    error.args = (error.message,)
+    raise error
+
+
+def size_words(size: int) -> str:
+    """Write a number of bytes for people."""
+    for unit, factor in (("MB", 1 << 20), ("kB", 1 << 10)):
+        if size >= factor:
+            return f"{size / factor:.3g} {unit}"
+    return f"{size} byte{'' if size == 1 else 's'}"
+
+
+def type_of(name: str, data: bytes) -> str:
+    """Return the media type that a file's ending stands for, or else its bytes."""
+    ending = name[name.rfind(".") :].lower() if "." in name else ""
+    if ending in _TYPES:
+        return _TYPES[ending]
+    # The system's table knows endings that nobody means, so a text is text for all but text types.
+    listed, told = mimetypes.guess_type(name)[0] or UNKNOWN, type_of_bytes(data)
+    if told == UNKNOWN or (told == "text/plain" and listed.startswith("text/")):
+        return listed
+    return told
+
+
+def type_of_bytes(data: bytes) -> str:
+    """Return the media type that the first bytes tell; text is anything in UTF-8 without NUL."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PNG
+    if data.startswith(b"\xff\xd8\xff"):
+        return JPEG
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return GIF
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return WEBP
+    if data.startswith(b"%PDF-"):
+        return "application/pdf"
+    if data.startswith(b"PAR1"):
+        return "application/vnd.apache.parquet"
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return UNKNOWN
+    return UNKNOWN if "\0" in text else "text/plain"
+
+
+def with_ending(name: str, type: str) -> str:
+    """Add the ending of an image's or a PDF's type to a name that has none."""
+    ending = _ENDINGS.get(type, ".txt" if type.startswith("text/") else "")
+    return name if re.search(r"\.\w{1,8}$", name) else name + ending
+
+
+def clean_name(name: str) -> str:
+    """Return a name of one line, without a folder, whose ending stays when it is cut."""
+    plain = "".join(char for char in name if unicodedata.category(char)[0] != "C")
+    plain = plain.replace("\\", "/").rpartition("/")[2].strip() or "attachment"
+    if len(plain) <= MAX_NAME_CHARS:
+        return plain
+    stem, dot, ending = plain.rpartition(".")
+    if not dot or len(ending) > 8:
+        return plain[:MAX_NAME_CHARS]
+    return f"{stem[: MAX_NAME_CHARS - len(ending) - 1]}.{ending}"

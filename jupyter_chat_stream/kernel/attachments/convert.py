@@ -1,0 +1,152 @@
+"""From an object of the user's to the content of an attachment. It runs in the caller's thread.
+
+Nothing here keeps the object. No library is imported: an object of a library exists only where its
+library is loaded. narwhals, which reads frames, is imported with the first frame.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any, NoReturn
+
+from ...shared.errors import ChatStreamError, InvalidInput, WrongCall
+from .content import Content, clean_name, refuse_large
+from .paths import bytes_content, file_content, open_file_content
+from .pictures import matplotlib_figure, picture_content
+from .tables.arrays import ArrayTable, is_array
+from .tables.frames import frame_table, is_frame
+from .tables.kept_rows import keep_rows
+from .tables.summary import counted, summary
+from .tables.table import Table
+
+MAX_BYTES = 20 * 1024 * 1024  # as the server's `max_attachment_bytes` is by default
+MAX_DIMENSIONS = 2
+TAKEN = (
+    "frames (pandas, polars, pyarrow, …), arrays, figures, images, files by their path, and "
+    "Attachment(data, name='…') for bytes, texts and JSON"
+)
+
+
+def content_of(value: Any, most: int = MAX_BYTES) -> Content:
+    """Convert what stands after the text of a message.
+
+    Raises:
+        WrongCall: it is nothing that can be attached, or no such file exists.
+        InvalidInput: it is empty, or cannot be read or drawn.
+        AttachmentTooLarge
+    """
+    if isinstance(value, str | os.PathLike):
+        return file_content(value, most)
+    if isinstance(value, bytes | bytearray | memoryview):
+        _refuse(value, "bytes need a name: write Attachment(data, name='report.pdf')")
+    if isinstance(value, dict | list | tuple | set | int | float) or value is None:
+        _refuse(value, "write Attachment(value, name='data.json'), or context={'name': value}")
+    return converted(value, None, None, most)
+
+
+def named_content(data: Any, name: str | None, type: str | None, most: int = MAX_BYTES) -> Content:
+    """Convert the data of an ``Attachment`` that the user makes."""
+    if isinstance(data, str | bytes | bytearray | memoryview | dict | list | tuple) and not name:
+        raise WrongCall(
+            "Attachment(data) needs a name for a text, bytes or JSON, such as name='notes.txt'. "
+            "To attach a file, write its path: Attachment(Path('report.pdf')).",
+            option="name",
+        )
+    if isinstance(data, str):
+        data = data.encode(errors="replace")
+    elif isinstance(data, dict | list | tuple):
+        data, type = _json(data), type or "application/json"
+    if isinstance(data, bytes | bytearray | memoryview):
+        refuse_large(name or "", len(data), most)
+        return bytes_content(bytes(data), name, type)
+    if isinstance(data, os.PathLike):
+        read = file_content(data, most)
+        return bytes_content(read.data, name or read.name, type) if name or type else read
+    return converted(data, name, type, most)
+
+
+def converted(value: Any, name: str | None, type: str | None, most: int) -> Content:
+    """Convert an object of a library; its own errors become ours."""
+    try:
+        return _converted(value, name, type, most)
+    except ChatStreamError:
+        raise
+    except Exception as error:
+        raise InvalidInput(
+            f"The {_class(value)} cannot be attached: {_class(error)}: {str(error)[:300]}",
+            field="attachments",
+        ) from error
+
+
+def _converted(value: Any, name: str | None, type: str | None, most: int) -> Content:
+    known = name or _variable(value)
+    if is_frame(value):
+        return _table(frame_table(value), known or "table", most)
+    if is_array(value) and matplotlib_figure(value) is None:
+        if value.ndim > MAX_DIMENSIONS:
+            _refuse(
+                value,
+                f"an array of {value.ndim} dimensions is no table. Attach a part of it with two, "
+                "or a picture: PIL.Image.fromarray(array)",
+            )
+        return _table(ArrayTable(value), known or "array", most)
+    picture = picture_content(value, _stem(known or "figure"), most)
+    if picture is not None:
+        refuse_large(picture.name, len(picture.data), most, "Draw it smaller.")
+        return picture
+    if callable(getattr(value, "read", None)):
+        return open_file_content(value, name, type, most)
+    return _refuse(value, f"what can be attached are {TAKEN}")
+
+
+def _table(table: Table, name: str, most: int) -> Content:
+    """Describe a table, and keep its rows."""
+    kept = keep_rows(table, most)
+    file, note = f"{_stem(name)}{kept.ending}", ""
+    if kept.rows < table.rows or table.has_more:
+        which = f"only its first {counted(kept.rows, 'row')}"
+        note = f"The attached file has {which}: more are too many for one attachment."
+    return Content(
+        name=clean_name(file),
+        type=kept.type,
+        data=kept.data,
+        summary=summary(table, note),
+        warning=note.replace("The attached file", f"The attachment {file!r}"),
+    )
+
+
+def _json(data: Any) -> bytes:
+    try:
+        return json.dumps(data, ensure_ascii=False, indent=1).encode(errors="replace")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise WrongCall(
+            f"Attachment(data) cannot write its data as JSON: {error}.", option="data"
+        ) from None
+
+
+def _variable(value: Any) -> str | None:
+    """Return the name that the notebook or the script has for an object, for the file's name."""
+    main = getattr(sys.modules.get("__main__"), "__dict__", {})
+    for name, known in list(main.items()):
+        if known is value and not name.startswith("_"):
+            return name
+    return None
+
+
+def _stem(name: str) -> str:
+    """Return a name without the ending that the conversion replaces."""
+    stem, dot, ending = name.rpartition(".")
+    return stem if dot and stem and len(ending) <= 8 and ending.isalnum() else name
+
+
+def _refuse(value: object, sentence: str) -> NoReturn:
+    raise WrongCall(
+        f"A value of type {_class(value)} cannot be attached as it is: {sentence}.",
+        option="attachments",
+    )
+
+
+def _class(value: object) -> str:
+    return type(value).__name__

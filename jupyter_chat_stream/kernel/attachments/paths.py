@@ -1,0 +1,116 @@
+"""Files as attachments: by their path, or open ones.
+
+Any file that its user can read may be sent, but only a plain file: a named pipe could block.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ...shared.errors import InvalidInput, WrongCall
+from ...shared.files import open_plain
+from ...shared.spelling import did_you_mean
+from .content import (
+    Content,
+    clean_name,
+    refuse_large,
+    type_of,
+    with_ending,
+)
+
+MAX_COMPARED = 1000  # names of a folder that are compared with a name that is not there
+TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
+
+
+def file_content(path: str | os.PathLike[str], most: int) -> Content:
+    """Read a file.
+
+    Raises:
+        WrongCall: there is no such file; it is a directory or another thing that is no file.
+        InvalidInput: it cannot be read, or is empty.
+        AttachmentTooLarge
+    """
+    shown = os.fsdecode(path)
+    if "\0" in shown or "\n" in shown or len(shown) > 4096:
+        raise WrongCall(_not_a_file(shown), option="attachments")
+    place = Path(shown).expanduser()
+    try:
+        with open_plain(place) as file:
+            size = os.fstat(file.fileno()).st_size
+            refuse_large(shown, size, most, _instead(place))
+            data = file.read(most + 1)  # it may grow meanwhile
+    except FileNotFoundError:
+        raise WrongCall(_not_a_file(shown, _names_beside(place)), option="attachments") from None
+    except OSError as error:
+        reason = "it is a directory" if place.is_dir() else error.strerror or str(error)
+        instead = " Name the files in it." if place.is_dir() else ""
+        raise InvalidInput(
+            f"{shown!r} cannot be attached: {reason}.{instead}", field="attachments"
+        ) from None
+    refuse_large(shown, len(data), most, _instead(place))
+    return bytes_content(data, place.name)
+
+
+def open_file_content(file: Any, name: str | None, type: str | None, most: int) -> Content:
+    """Read what is left of an open file, or of anything with its method ``read``."""
+    own = getattr(file, "name", None)
+    name = name or (os.path.basename(own) if isinstance(own, str) else None)
+    data = file.read(most + 1)
+    if isinstance(data, str):
+        data = data.encode(errors="replace")
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise WrongCall(
+            f"{_class(file)}.read() returns {_class(data)} instead of bytes or text: it cannot be "
+            "attached.",
+            option="attachments",
+        )
+    refuse_large(name or "The file", len(data), most)
+    return bytes_content(bytes(data), name, type)
+
+
+def bytes_content(data: bytes, name: str | None, type: str | None = None) -> Content:
+    """Make the content of bytes; their ending or they themselves tell the type that is not given.
+
+    Raises:
+        InvalidInput: there are no bytes.
+    """
+    if not data:
+        raise InvalidInput(
+            f"{name or 'The attachment'} is empty: there is nothing to attach.", field="attachments"
+        )
+    type = type or type_of(name or "", data)
+    return Content(name=clean_name(with_ending(name or "attachment", type)), type=type, data=data)
+
+
+def _not_a_file(shown: str, beside: Iterable[str] = ()) -> str:
+    name = os.path.basename(shown)
+    meant = did_you_mean(name, beside)
+    short = shown if len(shown) <= 100 else shown[:99] + "…"
+    return (
+        f"There is no file {short!r} in {os.getcwd()}.{meant} After the text come files, frames "
+        "and figures; to send a text beside it, write Attachment('…', name='notes.txt')."
+    )
+
+
+def _names_beside(place: Path) -> list[str]:
+    try:
+        with os.scandir(place.parent) as entries:
+            return [entry.name for entry, _ in zip(entries, range(MAX_COMPARED), strict=False)]
+    except OSError:
+        return []
+
+
+def _instead(place: Path) -> str:
+    if place.suffix.lower() in TABLES:
+        return (
+            "Read it with pandas or polars and attach the frame: then its summary and its first "
+            "rows are sent."
+        )
+    return ""
+
+
+def _class(value: object) -> str:
+    return type(value).__name__

@@ -1,0 +1,116 @@
+"""Figures and images as attachments: PNG, drawn in the caller's thread.
+
+A library is looked for among the loaded modules only: an object of it cannot exist otherwise.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import sys
+from typing import Any
+
+from ...shared.errors import InvalidInput
+from .content import JPEG, PNG, Content
+from .plots import plotly_content
+
+MAX_SIDE_PX = 4000  # no model reads a finer picture
+
+
+def picture_content(value: Any, name: str, most: int) -> Content | None:
+    """Draw a figure or an image; None if the value is neither."""
+    if isinstance(value, type):
+        return None
+    figure = matplotlib_figure(value)
+    if figure is not None:
+        return _png(name, _drawn(figure))
+    plotly = sys.modules.get("plotly.basedatatypes")
+    if plotly is not None and isinstance(value, plotly.BaseFigure):
+        return plotly_content(value, name, most)
+    pillow = sys.modules.get("PIL.Image")
+    if pillow is not None and isinstance(value, pillow.Image):
+        return _of_pillow(value, name, most)
+    return _displayed(value, name)
+
+
+def matplotlib_figure(value: Any) -> Any:
+    """Return the figure of a figure, of axes, of an array of axes, of pyplot itself, or None."""
+    module = sys.modules.get("matplotlib.figure")
+    if module is None:
+        return None
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if value is pyplot and pyplot.get_fignums():
+        return pyplot.gcf()
+    if getattr(getattr(value, "dtype", None), "kind", "") == "O" and value.size:
+        value = value.flat[0]  # `plt.subplots(2, 2)` makes an array of axes
+    for _ in range(5):  # axes in a subfigure in a figure; a grid of seaborn
+        if isinstance(value, module.Figure):
+            return value
+        value = getattr(value, "figure", None)
+    return None
+
+
+def _drawn(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    dpi = min(figure.dpi, MAX_SIDE_PX / max(figure.get_size_inches()))
+    figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def _of_pillow(image: Any, name: str, most: int) -> Content:
+    """Write an image of Pillow: as PNG, or as JPEG if the PNG would be too large."""
+    buffer = io.BytesIO()
+    has_alpha = "A" in image.mode or "transparency" in image.info
+    plain = image if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16") else None
+    plain = image.convert("RGBA" if has_alpha else "RGB") if plain is None else plain
+    plain.save(buffer, format="PNG")
+    if buffer.tell() <= most:
+        return _png(name, buffer.getvalue())
+    buffer = io.BytesIO()
+    plain.convert("RGB").save(buffer, format="JPEG", quality=90)
+    return Content(name=f"{name}.jpg", type=JPEG, data=buffer.getvalue())
+
+
+def _displayed(value: Any, name: str) -> Content | None:
+    """Use what the object shows of itself in a notebook."""
+    for method, type_, ending in (("_repr_png_", PNG, ".png"), ("_repr_jpeg_", JPEG, ".jpg")):
+        data = _bytes_of(_called(value, method))
+        if data:
+            return Content(name=name + ending, type=type_, data=data)
+    shown = _called(value, "_repr_mimebundle_")
+    shown = shown[0] if isinstance(shown, tuple) else shown
+    for type_, ending in ((PNG, ".png"), (JPEG, ".jpg")):
+        data = _bytes_of(shown.get(type_) if isinstance(shown, dict) else None)
+        if data:
+            return Content(name=name + ending, type=type_, data=data)
+    return None
+
+
+def _called(value: Any, method: str) -> Any:
+    if not callable(getattr(type(value), method, None)):
+        return None
+    try:
+        return getattr(value, method)()
+    except Exception as error:
+        raise InvalidInput(
+            f"The {type(value).__name__} cannot be drawn: its {method} raised "
+            f"{type(error).__name__}: {str(error)[:200]}",
+            field="attachments",
+        ) from error
+
+
+def _bytes_of(shown: Any) -> bytes | None:
+    """Return the bytes of what a method for display returns: bytes, base64, or with metadata."""
+    if isinstance(shown, tuple):
+        shown = shown[0] if shown else None
+    if isinstance(shown, str):
+        try:
+            return base64.b64decode(shown)
+        except binascii.Error:
+            return None
+    return bytes(shown) if isinstance(shown, bytes | bytearray | memoryview) else None
+
+
+def _png(name: str, data: bytes) -> Content:
+    return Content(name=f"{name}.png", type=PNG, data=data)

@@ -1,0 +1,122 @@
+"""The text by which a model knows a table: its shape, its columns and some of its rows.
+
+The text has at most ``MAX_CHARS`` characters, however long the cells and however many the columns
+are; it tells what it leaves out. At most ``MAX_READ_CELLS`` cells are read, in rows that lie evenly
+over the table, and the text tells that too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .cells import short_text
+from .table import ColumnFacts, Table, step_for
+
+MAX_COLUMNS = 60
+MAX_CHARS = 12_000
+COLUMN_CHARS = 6_000  # of the table of columns
+ROW_CHARS = 5_000  # of the table of rows
+ALL_ROWS, ALL_CELLS = 40, 600  # a table of at most as many is shown whole
+ENDS_ROWS = 5  # rows shown of each end of a longer table
+
+Row = Sequence[str]
+
+
+def summary(table: Table, kept: str = "") -> str:
+    """Describe a table.
+
+    Args:
+        kept: a sentence about the file that keeps its rows.
+    """
+    columns = min(len(table.names), MAX_COLUMNS)
+    step = step_for(table.rows, columns)
+    facts = table.section(0, table.rows, step, columns).facts()
+    blocks = [_head(table, step, kept), _columns(facts, len(table.names)), *_rows(table, columns)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _head(table: Table, step: int, kept: str) -> str:
+    rows = counted(table.rows, "row")
+    lines = [f"{table.library}: {rows} × {counted(len(table.names), 'column')}."]
+    if table.has_more:
+        lines = [
+            f"{table.library}: {counted(len(table.names), 'column')}. Only the first {rows} were "
+            "read; there are more, and all that follows is about the rows that were read."
+        ]
+    if step > 1:
+        read = counted(-(-table.rows // step), "row")
+        lines.append(f"Missing values and statistics are of {read} that lie evenly over the table.")
+    return " ".join([*lines, kept] if kept else lines)
+
+
+def _columns(facts: Sequence[ColumnFacts], count: int) -> str:
+    if not facts:
+        return ""
+    head = ("column", "type", "missing", "values")
+    shown = _within([*map(_fact_cells, facts)], COLUMN_CHARS)
+    return "\n".join([*_grid(head, shown), *_left_out(count - len(shown))])
+
+
+def _fact_cells(facts: ColumnFacts) -> Row:
+    missing = "?" if facts.missing is None else f"{facts.missing:,}"
+    return short_text(facts.name), facts.type, missing, facts.values
+
+
+def _rows(table: Table, columns: int) -> list[str]:
+    """Write some rows: all of a small table, else those of both ends."""
+    if not columns or not table.rows:
+        return []
+    is_small = table.rows <= ALL_ROWS and table.rows * columns <= ALL_CELLS
+    if is_small or table.rows <= 2 * ENDS_ROWS:
+        title = "The only row:" if table.rows == 1 else f"All {table.rows} rows:"
+        return [title, _shown(table, columns, [(0, table.rows)])]
+    ends = [(0, ENDS_ROWS), (table.rows - ENDS_ROWS, table.rows)]
+    title = f"The first and the last {ENDS_ROWS} rows:"
+    if table.has_more:
+        ends, title = ends[:1], f"The first {ENDS_ROWS} rows:"
+    return [title, _shown(table, columns, ends)]
+
+
+def _shown(table: Table, columns: int, ranges: Iterable[tuple[int, int]]) -> str:
+    numbered: list[tuple[int, Sequence[Any]]] = []
+    for start, stop in ranges:
+        numbered += enumerate(table.section(start, stop, 1, columns).rows(), start)
+    by_row = [[str(number), *map(short_text, row)] for number, row in numbered]
+    head = ["row", *map(short_text, table.names[:columns])]
+    by_column = [[name, *cells] for name, *cells in zip(head, *by_row, strict=True)]
+    shown = _within(by_column, ROW_CHARS)
+    head, *lines = map(list, zip(*shown, strict=True))
+    left_out = len(table.names) - (len(shown) - 1)
+    return "\n".join([*_grid(head, lines), *_left_out(left_out)])
+
+
+def _within(lines: Sequence[Row], most: int) -> Sequence[Row]:
+    """Return the first lines that have at most ``most`` characters with their borders."""
+    room = most
+    for n, line in enumerate(lines):
+        room -= sum(len(_escaped(cell)) + 3 for cell in line)
+        if room < 0:
+            return lines[: max(n, 1)]
+    return lines
+
+
+def _grid(head: Row, lines: Iterable[Row]) -> list[str]:
+    return [_line(head), "|" + "---|" * len(head), *map(_line, lines)]
+
+
+def _line(cells: Row) -> str:
+    return f"| {' | '.join(map(_escaped, cells))} |"
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("\\", "\\\\").replace("|", "\\|")
+
+
+def _left_out(columns: int) -> list[str]:
+    return ["", f"{counted(columns, 'more column')} left out here."] if columns > 0 else []

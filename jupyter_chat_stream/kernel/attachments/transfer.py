@@ -1,0 +1,46 @@
+"""The bytes of attachments on their way: uploads before a message, and downloads.
+
+An upload can be repeated: the server keeps equal bytes once, and deletes what no message holds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from ...shared.records import AttachmentRecord
+from .. import rest
+from ..link import Link, path_of
+from .content import Content
+
+if TYPE_CHECKING:
+    pass
+
+SLOWEST_BYTES_PER_S = 100_000  # a slower upload or download is given up
+
+
+def seconds_for(size: int) -> float:
+    """Return how long a request with so many bytes may take."""
+    return rest.TIMEOUT_S + size / SLOWEST_BYTES_PER_S
+
+
+async def upload(link: Link, content: Content) -> AttachmentRecord:
+    """Send the bytes of an attachment to the server."""
+    name = quote(content.name, safe="")
+    headers = {
+        "Content-Type": content.type,
+        "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+    }
+    timeout_s = seconds_for(len(content.data))
+    record: AttachmentRecord = await link.retried(
+        lambda to: rest.upload(to, "attachments", content.data, headers, timeout_s=timeout_s)
+    )
+    return record
+
+
+async def download(link: Link, attachment_id: str) -> bytes:
+    """Fetch the bytes of an attachment."""
+    path = f"attachments/{path_of(attachment_id)}"
+    return await link.retried(
+        lambda to: rest.download(to, path, timeout_s=seconds_for(rest.MAX_BYTES))
+    )
