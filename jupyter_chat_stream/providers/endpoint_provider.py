@@ -51,6 +51,14 @@ class EndpointProvider(ABC):
     def key_headers(self, key: str) -> dict[str, str]:
         """Return the headers of a request that hold the key; none for an empty key."""
 
+    def list_headers(self, key: str) -> dict[str, str]:
+        """Return the headers of a request for the list of models."""
+        return self.key_headers(key)
+
+    def describe(self, model: Model) -> Model:
+        """Return a model with what the dialect knows besides the address's list."""
+        return model
+
     @property
     def api_url(self) -> str:
         """The address whose prices count."""
@@ -88,7 +96,7 @@ class EndpointProvider(ABC):
                 f"{name[:128]!r} cannot be the name of a model.", model=f"{self.name}/{name[:128]}"
             )
         listed = next((model for model in self._listed if model.name == name), None)
-        return listed or sizes.describe(self.endpoint, name)
+        return listed or self.describe(sizes.describe(self.endpoint, name))
 
     async def look_up(self, name: str) -> Model:
         """Describe a model; ask the endpoint for its sizes if they are not known.
@@ -158,7 +166,7 @@ class EndpointProvider(ABC):
     async def _ask(self) -> None:
         try:
             await in_own_thread(_import_http)
-            self._learn(await self._lister.ask(self.key_headers(self._keys.read())))
+            self._learn(await self._lister.ask(self.list_headers(self._keys.read())))
         except ProviderError as problem:
             self._problem = problem  # the sizes of the last list stay known
         except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -174,7 +182,7 @@ class EndpointProvider(ABC):
         known = {model.name: model for model in self._listed if model.name not in self._unsized}
         self._listed = tuple(
             known.get(model.name, model) if model.name in listing.unsized else model
-            for model in listing.models
+            for model in map(self.describe, listing.models)
         )
         self._unsized = listing.unsized - known.keys()
         self._problem = None

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from ..shared.errors import InvalidInput
 from ..shared.spelling import did_you_mean
 
-Dialect = Literal["chat"]
+Dialect = Literal["chat", "messages"]
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 FIELDS = (
     "base_url", "context_tokens", "dialect", "headers", "key_env", "key_file", "models",
@@ -58,6 +58,18 @@ class Endpoint:
         return self.given_dialect or "chat"
 
     @property
+    def root(self) -> str:
+        """The address without the version of its API."""
+        return self.base_url.removesuffix("/v1")
+
+    @property
+    def list_url(self) -> str:
+        """The address of the list of models."""
+        if self.dialect == "messages":  # a page of the list has 20 models unless more are asked for
+            return f"{self.root}/v1/models?limit={MAX_MODELS}"
+        return f"{self.base_url}/models"
+
+    @property
     def is_local(self) -> bool:
         """Whether the address can only be this machine."""
         return is_loopback(urlsplit(self.base_url).hostname or "")
@@ -67,6 +79,12 @@ class Endpoint:
         """Whether it is OpenAI itself: its newer models do not take ``max_tokens``."""
         host = urlsplit(self.base_url).hostname or ""
         return host == "api.openai.com" or host.endswith((".openai.com", ".openai.azure.com"))
+
+    @property
+    def is_anthropic(self) -> bool:
+        """Whether it is the Claude API itself: it refuses parameters that other servers take."""
+        host = urlsplit(self.base_url).hostname or ""
+        return self.name == "anthropic" or host.endswith(".anthropic.com")
 
     @property
     def needs_key(self) -> bool:

@@ -59,19 +59,22 @@ class Lister:
         """Return the models of the address that answer in a chat.
 
         Args:
-            key_headers: the headers that hold the key, as the dialect wants them.
+            key_headers: the headers that hold the key, as the dialect wants them; those of the
+                endpoint's setting come before them.
 
         Raises:
             ProviderError: the address does not answer, or its answer is no list of models.
         """
         import aiohttp
+        from multidict import CIMultiDict
 
-        headers = {**key_headers, **self.endpoint.headers}
+        headers = CIMultiDict(key_headers)
+        headers.update(self.endpoint.headers)
         ends_at = asyncio.get_running_loop().time() + LIST_TIMEOUT_S
         try:
             async with aiohttp.ClientSession(headers=headers) as http:
                 this = _Round(http=http, ends_at=ends_at)
-                entries = _entries(await self._get(this, f"{self.endpoint.base_url}/models"))
+                entries = _entries(await self._get(this, self.endpoint.list_url))
                 entries = await self._with_details(this, entries)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise self._unreachable(error) from None
@@ -82,7 +85,7 @@ class Lister:
     async def _with_details(self, this: _Round, entries: list[Entry]) -> list[Entry]:
         """Add the sizes that the server tells at another address."""
         owner = str(entries[0].get("owned_by", "")) if entries else ""
-        root = self.endpoint.base_url.removesuffix("/v1")
+        root = self.endpoint.root
         if owner == "library":  # Ollama
             return await self._from_ollama(this, root, entries)
         if owner == "llamacpp":
@@ -93,7 +96,7 @@ class Lister:
             details = {entry["id"]: entry for entry in _entries(listed, is_needed=False)}
             found = [sizes.from_lmstudio(e, details.get(e["id"], {})) for e in entries]
             return [entry for entry in found if entry is not None]
-        return entries
+        return [sizes.from_anthropic(entry) for entry in entries]
 
     async def _from_ollama(self, this: _Round, root: str, entries: list[Entry]) -> list[Entry]:
         running = await self._try(this, f"{root}/api/ps", of=entries)

@@ -19,6 +19,7 @@ from ..shared.errors import BadRequest, EndpointNotFound, NoSuchModel, ProviderE
 from ..shared.model_records import EndpointRecord, ModelRecord
 from ..shared.spelling import did_you_mean
 from . import prices
+from .anthropic import MessagesProvider
 from .base import AsksForModels, Model, Provider
 from .catalogue import broken_record, endpoint_record, model_record
 from .endpoint_facts import EndpointFacts, HasEndpoint
@@ -239,7 +240,7 @@ class Registry:
         for name, target in BUILT_IN.items():
             self._add(name, lambda target=target: _built_in(target))  # type: ignore[misc]
         for endpoint in endpoints:
-            self._add(endpoint.name, lambda it=endpoint: partial(OpenAIProvider, it))  # type: ignore[misc]
+            self._add(endpoint.name, lambda it=endpoint: partial(_make_provider, it))  # type: ignore[misc]
         taken = {*BUILT_IN, *self._providers, *self._broken}
         for entry_point in importlib.metadata.entry_points(group=GROUP):
             if entry_point.name not in taken:  # such a name cannot be taken over
@@ -254,6 +255,12 @@ class Registry:
             self._broken[name] = _sentence(name, error)
         else:
             self._providers[name] = provider
+
+
+def _make_provider(endpoint: Endpoint) -> Provider:
+    if endpoint.dialect == "messages":
+        return MessagesProvider(endpoint)
+    return OpenAIProvider(endpoint)
 
 
 def _built_in(target: str) -> Callable[[], Provider]:

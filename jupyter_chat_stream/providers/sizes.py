@@ -20,9 +20,11 @@ MAX_DEFAULT_OUTPUT_TOKENS = 32_000
 # Ollama's and LM Studio's context for a model without a setting of its own.
 LOCAL_DEFAULT_CONTEXT_TOKENS = 4_096
 
-# vLLM; OpenRouter and Together; Groq; Mistral.
-_CONTEXT = ("max_model_len", "context_length", "context_window", "max_context_length")
-_OUTPUT = ("max_completion_tokens", "max_output_tokens")
+# vLLM; OpenRouter and Together; Groq; Mistral; Anthropic.
+_CONTEXT = (
+    "max_model_len", "context_length", "context_window", "max_context_length", "max_input_tokens",
+)  # fmt: skip
+_OUTPUT = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 # OpenAI's list tells no sizes: those of its model pages, by the beginning of the name.
 _OPENAI_SIZES = (
     ("gpt-3.5", 16_385, 4_096),
@@ -39,6 +41,8 @@ _OPENAI_DEFAULT = (128_000, 16_384)
 _OPENAI_CHATS = re.compile(r"(gpt-|o\d|chatgpt-|ft:)")
 _OPENAI_OTHERS = re.compile(r"audio|realtime|transcribe|tts|image|instruct|search|moderation|embed")
 
+# Anthropic's words; all of its models take tools.
+_CAPABILITIES = {"image_input": "images", "pdf_input": "documents", "thinking": "reasoning"}
 _ABILITIES = {"tools": "tools", "thinking": "reasoning", "vision": "images"}  # Ollama's words
 
 
@@ -93,6 +97,17 @@ def _openai_sizes(name: str) -> tuple[int, int]:
         if base.startswith(beginning):
             return context, most
     return _OPENAI_DEFAULT
+
+
+def from_anthropic(entry: Entry) -> Entry:
+    """Add the abilities that a list in Anthropic's form tells; other entries stay as they are."""
+    told = _mapping(entry.get("capabilities"))
+    can = [
+        ours
+        for theirs, ours in _CAPABILITIES.items()
+        if _mapping(told.get(theirs)).get("supported") is True
+    ]
+    return {**entry, "can": [*can, "tools"]} if told else entry
 
 
 def from_llamacpp(entry: Entry, props: object) -> Entry:

@@ -62,8 +62,8 @@ class ChatStream(Configurable):
         "None: all models.",
     ).tag(config=True)
     endpoints = Dict(
-        help="Addresses that speak OpenAI's Chat Completions, by name: the first half of the model "
-        "ids endpoint/model. An address is an object with base_url, and if needed dialect (chat), "
+        help="Addresses of model servers, by name: the first half of the model ids endpoint/model. "
+        "An address is an object with base_url, and if needed dialect (chat or messages), "
         "key_env (the environment variable that holds its key), key_file (the file that holds it), "
         "headers (an object), models (a list of names, in place of the address's own list) and "
         "context_tokens. The endpoint openai is there without this setting. Default: no others.",

@@ -7,6 +7,7 @@ Nothing here needs pytest; its fixtures are in `jupyter_chat_stream.testing.fixt
 
 from .answers import Answer, ToolUse, reply_to
 from .fake_anthropic import FakeAnthropic, from_script
+from .fake_messages import FakeMessages
 from .fake_openai import FakeOpenAI
 from .fake_server import FakeServer, Request
 from .scripted import STALL, Gate, ScriptedProvider, answering
@@ -15,6 +16,7 @@ __all__ = [
     "STALL",
     "Answer",
     "FakeAnthropic",
+    "FakeMessages",
     "FakeOpenAI",
     "FakeServer",
     "Gate",

@@ -7,7 +7,7 @@ number of chunks. A chunk is one ``content_block_delta`` event.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -228,6 +228,20 @@ def refusal_of(body: Any, *, has_key: bool) -> Answer | None:
         return _refuse(400, "invalid_request_error", "messages and max_tokens are required")
     if not str(body.get("model", "")).startswith("claude-"):
         return _refuse(404, "not_found_error", f"model: {body.get('model')}")
+    wrong = next(_wrongs(body), None) or next(_wrongs_of_claude(body), None)
+    return None if wrong is None else _refuse(400, "invalid_request_error", wrong)
+
+
+def refusal_elsewhere(body: Any, models: Collection[str]) -> Answer | None:
+    """Refuse what other servers of the Messages API refuse.
+
+    Args:
+        models: the names of the models that the server has.
+    """
+    if not isinstance(body, dict) or not body.get("messages") or not body.get("max_tokens"):
+        return _refuse(400, "invalid_request_error", "messages and max_tokens are required")
+    if body.get("model") not in models:
+        return _refuse(404, "not_found_error", f"model {body.get('model')!r} not found")
     wrong = next(_wrongs(body), None)
     return None if wrong is None else _refuse(400, "invalid_request_error", wrong)
 
@@ -239,9 +253,6 @@ def cache_marks(body: JsonObject) -> int:
 
 def _wrongs(body: JsonObject) -> Iterator[str]:
     messages = body["messages"]
-    for name in ("temperature", "top_p", "top_k"):
-        if name in body:
-            yield f"`{name}` is not supported in this version"
     if messages[-1].get("role") != "user" and not _has_paused(messages[-1]):
         yield "This model does not support assistant message prefill."
     if any(_is_blank(message.get("content")) for message in messages):
@@ -256,6 +267,13 @@ def _wrongs(body: JsonObject) -> Iterator[str]:
     thinking = body.get("thinking") or {}
     if thinking.get("budget_tokens", 0) >= body["max_tokens"]:
         yield "`max_tokens` must be greater than `thinking.budget_tokens`"
+
+
+def _wrongs_of_claude(body: JsonObject) -> Iterator[str]:
+    for name in ("temperature", "top_p", "top_k"):
+        if name in body:
+            yield f"`{name}` is not supported in this version"
+    thinking = body.get("thinking") or {}
     if thinking.get("type") == "enabled" and "-4-5" not in str(body["model"]):
         yield '"thinking.type.enabled" is not supported for this model.'
 

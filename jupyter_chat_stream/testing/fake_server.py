@@ -22,6 +22,7 @@ from .answers import Answer, JsonObject
 from .http_server import HttpConnection, HttpRequest, Left
 
 MAX_RECORDS = 10_000
+KEY_HEADERS = ("authorization", "x-api-key")
 START_TIMEOUT_S = 10.0
 # asyncio needs three turns of its loop from an accepted socket to `connection_made`.
 TURNS_TO_ACCEPT = 4
@@ -48,6 +49,7 @@ class Request:
     Attributes:
         number: counted from 1.
         headers: names in lower case, without those that hold a key.
+        key_headers: the names of those.
         size_bytes: the length of the body.
         state: ``open``, then ``done`` (everything was sent), ``failed`` (as scripted) or ``left``
             (the client disconnected).
@@ -56,11 +58,10 @@ class Request:
 
     def __init__(self, number: int, http: HttpRequest, body: Any) -> None:
         self.number = number
-        self.has_key = "authorization" in http.headers or "x-api-key" in http.headers
+        self.key_headers = tuple(name for name in KEY_HEADERS if name in http.headers)
+        self.has_key = bool(self.key_headers)
         self.headers = {
-            name: value
-            for name, value in http.headers.items()
-            if name not in ("authorization", "x-api-key")
+            name: value for name, value in http.headers.items() if name not in KEY_HEADERS
         }
         self.size_bytes = len(http.body)
         self.body: JsonObject = body if isinstance(body, dict) else {}

@@ -10,7 +10,7 @@ import pytest
 from jupyter_chat_stream.export.markdown import body as exported
 from jupyter_chat_stream.kernel.messages import Message
 from jupyter_chat_stream.kernel.output import snapshot
-from jupyter_chat_stream.providers.anthropic import MAX_PAUSES
+from jupyter_chat_stream.providers.anthropic.exchange import MAX_PAUSES
 from jupyter_chat_stream.shared.errors import RunRefused
 from jupyter_chat_stream.store.chat import commands
 from jupyter_chat_stream.store.chat.commands import Sender

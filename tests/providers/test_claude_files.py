@@ -7,6 +7,7 @@ import base64
 import pytest
 
 from jupyter_chat_stream.providers.anthropic import AnthropicProvider, models
+from jupyter_chat_stream.providers.anthropic.asked import CLAUDE
 from jupyter_chat_stream.providers.anthropic.request import build
 from jupyter_chat_stream.providers.base import (
     Block,
@@ -69,7 +70,7 @@ def test_the_cache_mark_is_on_the_last_block_of_a_turn() -> None:
         assistant(say("I see.")),
         user(PDF, say("And this?"), cache=True),
     )
-    body = build(make_prompt(turns=turns, system="Be brief."), models.MODELS[0])
+    body = build(make_prompt(turns=turns, system="Be brief."), models.MODELS[0], CLAUDE)
     marked = [
         (number, index)
         for number, message in enumerate(body["messages"])

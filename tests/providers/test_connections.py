@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import jupyter_chat_stream.providers.anthropic as anthropic_module
-from jupyter_chat_stream.providers.anthropic import AnthropicProvider
+from jupyter_chat_stream.providers.anthropic import AnthropicProvider, sdk
 from jupyter_chat_stream.shared import errors
 from jupyter_chat_stream.testing import FakeAnthropic, reply_to
 from tests.providers.claude import make_prompt
@@ -55,13 +54,13 @@ async def test_the_sdk_is_imported_in_a_thread(
     provider: AnthropicProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: list[threading.Thread] = []
-    original = anthropic_module._import_sdk
+    original = sdk.import_all
 
     def watched() -> None:
         threads.append(threading.current_thread())
         original()
 
-    monkeypatch.setattr(anthropic_module, "_import_sdk", watched)
+    monkeypatch.setattr(sdk, "import_all", watched)
     await provider.warm()
     await provider.warm()
     assert len(threads) == 2

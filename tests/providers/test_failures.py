@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-import jupyter_chat_stream.providers.anthropic as anthropic_module
-from jupyter_chat_stream.providers.anthropic import AnthropicProvider
+from jupyter_chat_stream.providers.anthropic import AnthropicProvider, sdk
 from jupyter_chat_stream.providers.anthropic.reading import MessagesReading
 from jupyter_chat_stream.providers.base import EndChunk, ToolCallChunk, text_turn
 from jupyter_chat_stream.shared import errors
 from jupyter_chat_stream.testing import Answer, FakeAnthropic
-from tests.providers.claude import KEY, NOW, SECRET, make_prompt, make_provider, parse
+from tests.providers.claude import KEY, NOW, SECRET, make_asked, make_prompt, make_provider, parse
 from tests.providers.streams import collect, fail
 
 HTTP_FAILURES = [
@@ -154,7 +153,7 @@ async def test_a_stream_cut_after_its_last_text_was_cut_all_the_same(
 def test_half_a_tool_call_was_cut_unless_the_length_cut_it(
     json_text: str, reason: str, was_cut: bool
 ) -> None:
-    reading = MessagesReading(make_prompt())
+    reading = MessagesReading(make_asked())
     delta = {"type": "input_json_delta", "partial_json": json_text}
     block = {"type": "tool_use", "id": "t", "name": "n", "input": {}}
     stop = {"stop_reason": reason, "stop_sequence": None}
@@ -205,7 +204,7 @@ async def test_a_web_page_instead_of_a_stream_is_not_the_provider(
 async def test_a_timeout_is_a_provider_that_is_down_or_a_stall(
     monkeypatch: pytest.MonkeyPatch, fake: FakeAnthropic, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(anthropic_module, "READ_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(sdk, "READ_TIMEOUT_S", 0.2)
     provider = make_provider(fake.url, tmp_path)
     fake.add(
         Answer(fault="silence", before_headers=True),

@@ -9,6 +9,7 @@ import pytest
 from jupyter_chat_stream.providers import offered, sizes
 from jupyter_chat_stream.providers.anthropic import models as claude
 from jupyter_chat_stream.providers.anthropic import params as claude_params
+from jupyter_chat_stream.providers.anthropic.asked import CLAUDE
 from jupyter_chat_stream.providers.base import Model, Parameter
 from jupyter_chat_stream.providers.demo import MODELS as DEMOS
 from jupyter_chat_stream.providers.demo.params import parse as parse_demo
@@ -46,7 +47,7 @@ def test_a_demo_model_takes_what_it_offers(model: Model) -> None:
 @pytest.mark.parametrize("model", claude.MODELS, ids=lambda model: str(model.name))
 def test_a_claude_model_takes_what_it_offers(model: Model) -> None:
     for given in settings_of(model):
-        claude_params.parse(given)
+        claude_params.parse(given, CLAUDE)
     longest = next(one for one in model.parameters if one.name == "max_tokens")
     assert longest.most == model.max_output_tokens
 

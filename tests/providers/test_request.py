@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.providers.anthropic import models
+from jupyter_chat_stream.providers.anthropic.asked import CLAUDE
 from jupyter_chat_stream.providers.anthropic.request import build
 from jupyter_chat_stream.providers.base import Prompt, text_turn
 from jupyter_chat_stream.shared.errors import BadRequest, NoSuchModel
@@ -18,7 +19,7 @@ HIDDEN = {"type": "adaptive", "display": "omitted"}
 
 def make(model: str = "claude-opus-4-6", **changes: Any) -> dict[str, Any]:
     prompt = Prompt(**{"model": model, "turns": (text_turn("user", "hi"),), **changes})
-    arguments = build(prompt, models.find(model))
+    arguments = build(prompt, models.find(model), CLAUDE)
     assert refusal_of(arguments, has_key=True) is None
     return arguments
 

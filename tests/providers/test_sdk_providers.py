@@ -1,4 +1,4 @@
-"""What both providers over an SDK must do alike: each test runs against Claude and an endpoint."""
+"""What all providers over an SDK must do alike: each test runs against each of them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,16 @@ from jupyter_chat_stream.providers.base import (
     ToolInputChunk,
 )
 from jupyter_chat_stream.shared import errors
-from jupyter_chat_stream.testing import Answer, FakeAnthropic, FakeOpenAI, ToolUse, reply_to
+from jupyter_chat_stream.testing import (
+    Answer,
+    FakeAnthropic,
+    FakeMessages,
+    FakeOpenAI,
+    ToolUse,
+    reply_to,
+)
 from jupyter_chat_stream.testing.fake_server import FakeServer
-from tests.providers import chat, claude
+from tests.providers import chat, claude, messages
 from tests.providers.streams import collect, eventually, fail, text_of
 
 
@@ -38,7 +45,7 @@ class Case:
     sdk_stream: type[Any]
 
 
-@pytest.fixture(params=["claude", "endpoint"])
+@pytest.fixture(params=["claude", "messages", "chat"])
 async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Case]:
     if request.param == "claude":
         with FakeAnthropic() as fake:
@@ -50,6 +57,16 @@ async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
                 sdk_stream=anthropic.AsyncStream,
             )
             await claude_provider.close()
+    elif request.param == "messages":
+        with FakeMessages(needs_key=True) as messages_server:
+            messages_provider = messages.make_provider(messages_server.url)
+            yield Case(
+                provider=messages_provider,
+                server=messages_server,
+                make_prompt=messages.make_prompt,
+                sdk_stream=anthropic.AsyncStream,
+            )
+            await messages_provider.close()
     else:
         with FakeOpenAI(needs_key=True) as server:
             endpoint = chat.make_provider(server.base_url)

@@ -1,4 +1,4 @@
-"""Translates each failure of a request to the Claude API into one of the package's errors.
+"""Translates each failure of a request to the Messages API into one of the package's errors.
 
 The body's ``error.type`` decides, because an error inside a stream comes with status 200. Without
 it, the status decides. The API's own message is quoted only if the API refused the request,
@@ -16,6 +16,7 @@ from ...shared.errors import (
     BadKey,
     BadRequest,
     NoSuchModel,
+    NotTheProvider,
     Overloaded,
     PromptTooLong,
     ProviderDown,
@@ -26,10 +27,10 @@ from ...shared.errors import (
     StreamCut,
 )
 from .. import foreign_answers
-from ..base import Prompt
-from ..quoting import quote
+from ..network_failures import NetworkFailure
 from ..retry_after import retry_after_s
 from . import foreign
+from .asked import AskedMessages
 
 if TYPE_CHECKING:
     import anthropic
@@ -45,6 +46,7 @@ _TYPES: dict[str, type[ProviderError]] = {
     "request_too_large": PromptTooLong,
     "invalid_request_error": BadRequest,
     "billing_error": BadRequest,
+    "exceed_context_size_error": PromptTooLong,  # llama.cpp
 }
 _STATUSES: dict[int, type[ProviderError]] = {
     401: BadKey,
@@ -57,12 +59,14 @@ _STATUSES: dict[int, type[ProviderError]] = {
 }
 _FILTERED = re.compile(r"(?i)blocked by content filter|content filtering policy")
 _TOO_LONG = re.compile(
-    r"(?i)prompt is too long|exceed(s|ed)? (the )?context (limit|window)|PDF pages|too much media"
+    r"(?i)prompt is too long|exceed(s|ed)? (the )?(available )?context (limit|window|size)"
+    r"|maximum context length|PDF pages|too much media"
 )
+_MODEL = re.compile(r"(?i)\bmodel\b")
 
 
 def translate(
-    error: Exception, prompt: Prompt, key: str, now: Callable[[], float], *, has_begun: bool
+    error: Exception, asked: AskedMessages, now: Callable[[], float], *, has_begun: bool
 ) -> ProviderError:
     """Translate an exception of the SDK, or of a library that the SDK uses."""
     import aiohttp
@@ -71,28 +75,28 @@ def translate(
 
     network = (anthropic.APIConnectionError, httpx2.HTTPError, aiohttp.ClientError, OSError)
     if isinstance(error, anthropic.APIStatusError):
-        return from_status(error, prompt, key, now)
+        return from_status(error, asked, now)
     if isinstance(error, (*network, asyncio.TimeoutError)):
-        return from_connection(error, has_begun=has_begun)
+        return from_connection(error, asked, has_begun=has_begun)
     if has_begun and isinstance(error, (ValueError, TypeError, AttributeError, LookupError)):
         return StreamCut(
-            "The stream does not follow the protocol of the Claude API "
-            f"({type(error).__name__}). Look at ANTHROPIC_BASE_URL and at proxies in between."
+            f"The stream does not follow the protocol of the Messages API "
+            f"({type(error).__name__}). Look at {asked.setting} and at proxies in between."
         )
     return ProviderError(
-        "The request to the Claude API failed with an error that this version does not know "
-        f"({type(error).__name__}). Please report it."
+        f"A request to the address {asked.endpoint.place!r} failed with an error that this version "
+        f"does not know ({type(error).__name__}). Please report it."
     )
 
 
 def from_status(
-    error: anthropic.APIStatusError, prompt: Prompt, key: str, now: Callable[[], float]
+    error: anthropic.APIStatusError, asked: AskedMessages, now: Callable[[], float]
 ) -> ProviderError:
     """Translate an HTTP error, or an error inside a stream."""
     response, status = error.response, error.status_code
     page = error.body if isinstance(error.body, str) and status >= 300 else None  # no JSON
     if foreign_answers.is_foreign(status, page):
-        return foreign.not_the_provider(response, page or "", prompt, key)
+        return foreign.not_the_provider(response, page or "", asked)
     type_, message = _read_body(error.body)
     kind = _kind(type_, status, message)
     facts: dict[str, Any] = {}
@@ -100,20 +104,53 @@ def from_status(
         facts["http_status"] = status
     if isinstance(error.request_id, str):
         facts["request_id"] = error.request_id[:128]
-    of_file = _of_file(kind, message)
-    sentence = of_file or _SENTENCES[kind].format(model=prompt.model, status=status)
     if kind in (RateLimited, Overloaded, ProviderDown):
+        facts["retry_after_s"] = retry_after_s(response.headers, now)
         if page:
-            what = foreign_answers.describe(response, page, prompt, key)
-            sentence = f"A server in between answered for the Claude API: {what}."
-        return kind(sentence, retry_after_s=retry_after_s(response.headers, now), **facts)
+            what = foreign_answers.describe(response, page, asked.prompt, asked.key)
+            return kind(f"A server in between answered for {asked.whom}: {what}.", **facts)
     if kind is NoSuchModel:
-        facts["model"] = f"anthropic/{prompt.model}"
-    if kind is PromptTooLong and (status == 413 or type_ == "request_too_large"):
-        sentence = _TOO_LARGE
+        if not asked.is_claude and status == 404 and not _MODEL.search(message):
+            return _no_messages(asked, message, facts)
+        facts["model"] = f"{asked.endpoint.name}/{asked.prompt.model}"
+    is_too_large = status == 413 or type_ == "request_too_large"
+    return kind(_sentence(kind, asked, message, status, is_too_large=is_too_large), **facts)
+
+
+def _sentence(
+    kind: type[ProviderError],
+    asked: AskedMessages,
+    message: str,
+    status: int,
+    *,
+    is_too_large: bool,
+) -> str:
+    sentences = _SENTENCES if asked.is_claude else {**_SENTENCES, **_OF_ENDPOINTS}
+    endpoint = asked.endpoint
+    of_file = _of_file(kind, message)
+    template = of_file or (_TOO_LARGE if is_too_large else sentences[kind])
+    sentence = template.format(
+        who=endpoint.title,
+        whom=asked.whom,
+        model=asked.prompt.model,
+        name=endpoint.name,
+        status=status,
+    )
     if kind is BadRequest or of_file:
-        sentence += quote(message, prompt, key)
-    return kind(sentence, **facts)
+        return sentence + asked.quote(message)
+    if kind is NoSuchModel and endpoint.product == "Ollama":
+        return f"{sentence} To install it: ollama pull {asked.prompt.model}"
+    return sentence
+
+
+def _no_messages(asked: AskedMessages, message: str, facts: dict[str, Any]) -> NotTheProvider:
+    endpoint = asked.endpoint
+    return NotTheProvider(
+        f"{endpoint.title} has no Messages API at {endpoint.place} (status 404). Look at the "
+        f"'base_url' of the endpoint {endpoint.name!r}; a newer version of the server may have it, "
+        f"and 'dialect': 'chat' may do without.{asked.quote(message)}",
+        **facts,
+    )
 
 
 def _read_body(body: object) -> tuple[str, str]:
@@ -152,24 +189,30 @@ _SENTENCES: dict[type[ProviderError], str] = {
         "The conversation is longer than the model {model!r} can read. "
         "Start a new thread, or choose a model with a larger context."
     ),
-    RateLimited: "The Claude API got too many requests with this key (rate limit).",
-    Overloaded: "The Claude API is overloaded at the moment.",
-    ProviderDown: "The Claude API failed on its side (status {status}).",
-    BadRequest: "The Claude API refuses this request.",
-    Refusal: "The Claude API declined this request: its content filter blocked it.",
+    RateLimited: "{who} got too many requests with this key (rate limit).",
+    Overloaded: "{who} is overloaded at the moment.",
+    ProviderDown: "{who} failed on its side (status {status}).",
+    BadRequest: "{who} refuses this request.",
+    Refusal: "{who} declined this request: its content filter blocked it.",
 }
-
-
+_OF_ENDPOINTS: dict[type[ProviderError], str] = {
+    BadKey: (
+        "{who} refuses the key of this server, or the key may not do this, or there is none. Put a "
+        "valid key where 'key_env' or 'key_file' of the endpoint {name!r} says."
+    ),
+    NoSuchModel: "{who} has no model {model!r}, or this key may not use it. Choose another.",
+    RateLimited: "{who} got too many requests from this server (rate limit).",
+}
 _TOO_LARGE = (
-    "The messages and files of this conversation are together larger than the Claude API takes in "
-    "one request. Start a new thread, or edit a message and attach smaller files."
+    "The messages and files of this conversation are together larger than {whom} takes in one "
+    "request. Start a new thread, or edit a message and attach smaller files."
 )
 _EDIT = "Edit the message that holds it, or start a new thread."
 # The API's words about a file that it refuses, and the sentence for them.
 _FILES: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(r"(?i)image exceeds|image dimensions exceed"),
-        f"An image of this conversation is larger than the Claude API takes. {_EDIT} A smaller "
+        f"An image of this conversation is larger than {{whom}} takes. {_EDIT} A smaller "
         "copy of the image will do.",
     ),
     (
@@ -178,7 +221,7 @@ _FILES: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (
         re.compile(r"(?i)PDF pages|too much media"),
-        "The documents and images of this conversation are more than the Claude API takes in one "
+        "The documents and images of this conversation are more than {whom} takes in one "
         "request. Start a new thread, or edit a message and attach fewer pages or images.",
     ),
     (
@@ -200,21 +243,24 @@ def _of_file(kind: type[ProviderError], message: str) -> str:
     return next((said for words, said in _FILES if words.search(message)), "")
 
 
-def from_connection(error: BaseException, *, has_begun: bool) -> ProviderError:
+def from_connection(
+    error: BaseException, asked: AskedMessages, *, has_begun: bool
+) -> ProviderError:
     """Translate a failure of the network.
 
     Args:
         has_begun: whether the answer had begun, so that its stream was cut.
     """
-    names = {cls.__name__ for cls in type(error).__mro__}
-    is_timeout = bool(names & {"TimeoutException", "APITimeoutError", "TimeoutError"})
-    reason = type(error.__cause__ or error).__name__
-    if not has_begun:
-        what = "did not answer in time" if is_timeout else "cannot be reached"
-        return ProviderDown(
-            f"The Claude API {what} ({reason}). Look at the network, at ANTHROPIC_BASE_URL and "
-            "at the proxy settings of the Jupyter server."
-        )
-    if is_timeout:
-        return Stalled(f"The Claude API fell silent in the middle of the answer ({reason}).")
-    return StreamCut(f"The connection broke in the middle of the answer ({reason}).")
+    failure = NetworkFailure.of(error)
+    endpoint = asked.endpoint
+    if has_begun:
+        if failure.is_timeout:
+            return Stalled(f"{endpoint.title} fell silent during the answer ({failure.reason}).")
+        return StreamCut(f"The connection broke in the middle of the answer ({failure.reason}).")
+    if not asked.is_claude:
+        return failure.before_answer(endpoint)
+    what = "did not answer in time" if failure.is_timeout else "cannot be reached"
+    return ProviderDown(
+        f"The Claude API {what} ({failure.reason}). Look at the network, at ANTHROPIC_BASE_URL and "
+        "at the proxy settings of the Jupyter server."
+    )

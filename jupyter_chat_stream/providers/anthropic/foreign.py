@@ -1,4 +1,4 @@
-"""Recognizes answers that are not from the Claude API.
+"""Recognizes answers that are not from the Messages API.
 
 An answer is read only if its media type says that it is a stream of events. Any other answer ends
 the run at once, because the same request would get the same answer. The error describes the answer
@@ -12,18 +12,13 @@ from typing import TYPE_CHECKING
 
 from ...shared.errors import NotTheProvider
 from .. import foreign_answers
-from ..base import Prompt
+from .asked import AskedMessages
 
 if TYPE_CHECKING:
     import httpx2
 
-WHERE_TO_LOOK = (
-    "Look at ANTHROPIC_BASE_URL and at the proxies of the Jupyter server; one of them may ask "
-    "for a sign-in."
-)
 
-
-async def check(response: httpx2.Response, prompt: Prompt, key: str) -> None:
+async def check(response: httpx2.Response, asked: AskedMessages) -> None:
     """Check the head of an answer before its body is read.
 
     Raises:
@@ -32,15 +27,27 @@ async def check(response: httpx2.Response, prompt: Prompt, key: str) -> None:
     if foreign_answers.media_type(response) == foreign_answers.EVENT_STREAM:
         return
     body = await foreign_answers.beginning(response)
-    raise not_the_provider(response, body, prompt, key)
+    raise not_the_provider(response, body, asked)
 
 
-def not_the_provider(
-    response: httpx2.Response, body: str, prompt: Prompt, key: str
-) -> NotTheProvider:
+def not_the_provider(response: httpx2.Response, body: str, asked: AskedMessages) -> NotTheProvider:
     """Make the error for an answer that is not the API's."""
-    what = foreign_answers.describe(response, body, prompt, key)
+    what = foreign_answers.describe(response, body, asked.prompt, asked.key)
+    return not_this_api(what, asked, http_status=response.status_code)
+
+
+def not_this_api(what: str, asked: AskedMessages, **facts: int) -> NotTheProvider:
+    """Make the error for an answer that is not the API's.
+
+    Args:
+        what: describes the answer.
+    """
+    subject = "What answered is not the Claude API"
+    if not asked.is_claude:
+        name = asked.endpoint.name
+        subject = f"What answered for the endpoint {name!r} is no server of the Messages API"
     return NotTheProvider(
-        f"What answered is not the Claude API: {what}. {WHERE_TO_LOOK}",
-        http_status=response.status_code,
+        f"{subject}: {what}. Look at {asked.setting} and at the proxies of the Jupyter server; one "
+        "of them may ask for a sign-in.",
+        **facts,
     )

@@ -7,6 +7,7 @@ as well; it gets conservative sizes.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ...shared.errors import NoSuchModel
 from ..base import Model, Parameter
@@ -20,18 +21,23 @@ CAN = ("reasoning", "tools", "images", "documents")
 EFFORT = Parameter(name="effort", kind="choice", choices=EFFORTS)
 
 
+def is_claude(name: str) -> bool:
+    """Whether the name is of a Claude model, also as gateways write it: ``anthropic/claude-…``."""
+    return "claude" in name.lower()
+
+
 def version(name: str) -> tuple[int, int] | None:
-    """Read the version from a model's name: (4, 6) for ``claude-opus-4-6``."""
-    match = _VERSION.search(name)
+    """Read the version from a Claude model's name: (4, 6) for ``claude-opus-4-6``."""
+    match = _VERSION.search(name) if is_claude(name) else None
     if match is None:
         return None
     return int(match.group(1)), int(match.group(2) or 0)
 
 
 def takes_thinking_budget(name: str) -> bool:
-    """Whether the model takes a budget of thinking tokens, as models before 4.6 do."""
+    """Whether the model takes a budget of thinking tokens: Claude before 4.6, and all others."""
     known = version(name)
-    return known is not None and known < (4, 6)
+    return not is_claude(name) if known is None else known < (4, 6)
 
 
 def thinks_unasked(name: str) -> bool:
@@ -65,6 +71,14 @@ MODELS = (
     _model("claude-haiku-4-5", "Claude Haiku 4.5", 200_000, 64_000),
 )
 DEFAULT_MODEL = MODELS[0].name
+
+
+def complete(model: Model) -> Model:
+    """Add what is known of a Claude model to what an address tells of it; keep other models."""
+    if not is_claude(model.name) or model.can:
+        return model
+    base = model.name.rpartition("/")[2]
+    return replace(model, can=CAN, parameters=_parameters(base, model.max_output_tokens))
 
 
 def find(name: str) -> Model:

@@ -1,4 +1,4 @@
-"""The parameters of one answer of a Claude model, checked once.
+"""The parameters of one answer by the Messages API, checked once.
 
 ==================  =======================================================================
 ``thinking``        true, false, or ``{"budget_tokens": n}``
@@ -6,6 +6,8 @@
 ``stop_sequences``  a list of texts; the model stops before it would write one of them
 ``tool_choice``     an object in the form of the Messages API
 ==================  =======================================================================
+
+Other addresses than Anthropic's take ``temperature``, ``top_p`` and ``top_k`` besides.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Literal, TypeGuard, cast, get_args
 from ...shared.errors import BadRequest
 from ...shared.records import Params
 from ...shared.spelling import did_you_mean
+from ..endpoints import Endpoint
 
 if TYPE_CHECKING:
     from anthropic.types import ToolChoiceParam
@@ -26,6 +29,7 @@ EFFORTS: tuple[Effort, ...] = get_args(Effort)
 TOOL_CHOICES = ("auto", "any", "tool", "none")
 SAMPLING = ("temperature", "top_p", "top_k")
 NAMES = ("effort", "stop_sequences", "thinking", "tool_choice")
+_BOUNDS = {"temperature": (0.0, 2.0), "top_p": (0.0, 1.0)}
 MIN_THINKING_BUDGET_TOKENS = 1024  # the API's own limit
 
 
@@ -38,16 +42,17 @@ class ClaudeParams:
     effort: Effort | None
     stop_sequences: list[str] | None
     tool_choice: ToolChoiceParam | None
+    sampling: Mapping[str, float]  # only where the address takes it
 
 
-def parse(given: Params) -> ClaudeParams:
+def parse(given: Params, endpoint: Endpoint) -> ClaudeParams:
     """Check the parameters of a prompt.
 
     Raises:
         BadRequest: a parameter is unknown, or its value has the wrong form.
     """
     for name in given:
-        _check_name(name)
+        _check_name(name, endpoint)
     thinks, budget_tokens = _thinking(given.get("thinking"))
     return ClaudeParams(
         thinks=thinks,
@@ -57,20 +62,24 @@ def parse(given: Params) -> ClaudeParams:
             _stop_sequences(given["stop_sequences"]) if "stop_sequences" in given else None
         ),
         tool_choice=_tool_choice(given["tool_choice"]) if "tool_choice" in given else None,
+        sampling={name: _sampling(name, given[name]) for name in SAMPLING if name in given},
     )
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str, endpoint: Endpoint) -> None:
     if name in SAMPLING:
+        if not endpoint.is_anthropic:
+            return
         raise BadRequest(
             f"The Claude API no longer takes {name!r} (since its version 2026-10-21). "
             "Leave it out; 'effort' sets how much the model thinks.",
             param=name,
         )
-    if name not in NAMES:
+    names = NAMES if endpoint.is_anthropic else (*NAMES, *SAMPLING)
+    if name not in names:
         raise BadRequest(
-            f"The Claude provider has no parameter {name!r}.{did_you_mean(name, NAMES)} "
-            f"It takes: {', '.join(NAMES)}.",
+            f"{endpoint.title} has no parameter {name!r}.{did_you_mean(name, names)} "
+            f"It takes: {', '.join(names)}.",
             param=name,
         )
 
@@ -103,6 +112,18 @@ def _tool_choice(value: object) -> ToolChoiceParam:
     if isinstance(value, Mapping) and value.get("type") in TOOL_CHOICES:
         return cast("ToolChoiceParam", value)
     raise _wrong("tool_choice", "an object whose 'type' is auto, any, tool or none")
+
+
+def _sampling(name: str, value: object) -> float:
+    if name == "top_k":
+        if _is_whole(value) and value >= 0:
+            return value
+        raise _wrong(name, "a whole number, at least 0")
+    least, most = _BOUNDS[name]
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(value, (int, float)) and is_number and least <= value <= most:
+        return value
+    raise _wrong(name, f"a number from {least:g} to {most:g}")
 
 
 def _is_whole(value: object) -> TypeGuard[int]:

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...shared.errors import NotTheProvider, Refusal, StreamCut
-from ..base import Chunk, EndChunk, Prompt, ReasoningChunk, TextChunk, ToolCallChunk, ToolInputChunk
+from ...shared.errors import Refusal, StreamCut
+from ..base import Chunk, EndChunk, ReasoningChunk, TextChunk, ToolCallChunk, ToolInputChunk
 from ..quoting import as_line, as_reason
+from . import foreign
+from .asked import AskedMessages
 from .blocks import WITHOUT_RESULT, Block, JsonObject, plain, to_send_back
 
 if TYPE_CHECKING:
@@ -42,11 +44,12 @@ class MessagesReading:
     """The state of reading one answer.
 
     Args:
-        prompt: its model is the one that answers; this answer continues its partial text.
+        asked: its model is the one that answers; this answer continues its prompt's partial text.
     """
 
-    def __init__(self, prompt: Prompt) -> None:
-        self.prompt = prompt
+    def __init__(self, asked: AskedMessages) -> None:
+        self.asked = asked
+        prompt = asked.prompt
         self.is_ended = False
         self._has_events = False  # whether any request of this answer brought an event
         self._model = prompt.model
@@ -99,11 +102,9 @@ class MessagesReading:
         if self._stop_reason is not None:
             return [*self._sure(), self._end()]
         if not self._has_events:
-            raise NotTheProvider(
-                "What answered is not the Claude API: its stream had no events. Look at "
-                "ANTHROPIC_BASE_URL and at the proxies of the Jupyter server."
-            )
-        raise StreamCut("The answer ended in the middle: the Claude API did not say it was done.")
+            raise foreign.not_this_api("its stream had no events", self.asked)
+        who = self.asked.whom
+        raise StreamCut(f"The answer ended in the middle: {who} did not say that it was done.")
 
     def go_on(self) -> list[ContentBlockParam]:
         """Get ready for the next request after a pause; return the blocks to send back."""

@@ -14,6 +14,7 @@ from ...shared.errors import BadRequest
 from ...shared.records import Role
 from ..base import Model, Prompt
 from ..continuation import continuation
+from ..endpoints import Endpoint
 from . import params, thinking, turns
 
 if TYPE_CHECKING:
@@ -25,17 +26,19 @@ DEFAULT_MAX_TOKENS = 32_000
 
 
 def build(
-    prompt: Prompt, model: Model, paused: Iterable[ContentBlockParam] = ()
+    prompt: Prompt, model: Model, endpoint: Endpoint, paused: Iterable[ContentBlockParam] = ()
 ) -> MessageCreateParamsStreaming:
     """Return the arguments of ``messages.create`` for a prompt.
 
     Args:
+        model: whose longest answer is asked for if the prompt names no length.
+        endpoint: its parameters are allowed.
         paused: the blocks of this answer that came before the model paused.
 
     Raises:
         BadRequest: the prompt holds something that the API does not take.
     """
-    given = params.parse(prompt.params)
+    given = params.parse(prompt.params, endpoint)
     max_tokens = prompt.max_tokens or min(model.max_output_tokens, DEFAULT_MAX_TOKENS)
     arguments: MessageCreateParamsStreaming = {
         "model": prompt.model,

@@ -1,4 +1,4 @@
-"""How much a Claude model thinks: ``thinking`` and ``effort`` in the terms of its generation.
+"""How much a model thinks: ``thinking`` and ``effort`` in the terms of its generation.
 
 ======================  ==================  ===============================================
 ``thinking``            up to Claude 4.5    from Claude 4.6 on
@@ -8,6 +8,8 @@
 ``False``               none                the least that the model allows
 not given               none                Claude 5 thinks anyway: shown as a summary
 ======================  ==================  ===============================================
+
+Other models, at other addresses, take a budget as well; ``False`` turns their thinking off.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...shared.errors import BadRequest
-from .models import takes_thinking_budget, thinks_unasked
+from .models import is_claude, takes_thinking_budget, thinks_unasked
 from .params import MIN_THINKING_BUDGET_TOKENS, ClaudeParams, Effort
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ def choose(
     if params.budget_tokens is not None:
         _check_room(params.budget_tokens, max_tokens)
     if takes_thinking_budget(model):
+        if params.thinks is False and not is_claude(model):
+            return {"type": "disabled"}, params.effort
         return (_budget(params, max_tokens) if params.thinks else None), params.effort
     if params.thinks:
         return _SUMMARIZED, params.effort or _effort_of(params.budget_tokens)

@@ -29,7 +29,7 @@ from ...shared.errors import (
 from .. import foreign_answers
 from ..base import Prompt
 from ..endpoints import Endpoint
-from ..listing import unreachable
+from ..network_failures import NetworkFailure
 from ..quoting import quote
 from ..retry_after import retry_after_s
 
@@ -196,37 +196,14 @@ def from_connection(error: BaseException, asked: Asked, *, has_begun: bool) -> P
     Args:
         has_begun: whether the answer had begun, so that its stream was cut.
     """
-    endpoint = asked.endpoint
-    causes = [error, *_causes(error)]
-    names = {cls.__name__ for cause in causes for cls in type(cause).__mro__}
-    # The SDK's transport reports a refused connection as a timeout, too.
-    is_refused = bool(names & {"ClientConnectorError", "ConnectError"})
-    is_timeout = not is_refused and bool(names & {"TimeoutException", "TimeoutError"})
-    reason = type(causes[-1]).__name__
-    if has_begun:
-        if is_timeout:
-            return Stalled(f"{endpoint.title} fell silent in the middle of the answer ({reason}).")
-        return StreamCut(f"The connection broke in the middle of the answer ({reason}).")
-    if is_timeout:
-        return ProviderDown(
-            f"{endpoint.title} at {endpoint.place} did not answer in time ({reason})."
+    failure = NetworkFailure.of(error)
+    if not has_begun:
+        return failure.before_answer(asked.endpoint)
+    if failure.is_timeout:
+        return Stalled(
+            f"{asked.endpoint.title} fell silent in the middle of the answer ({failure.reason})."
         )
-    if endpoint.is_local and not is_refused:
-        return ProviderDown(
-            f"{endpoint.title} on {endpoint.place} closed the connection before it answered "
-            f"({reason}). Look at its log."
-        )
-    return unreachable(endpoint, reason)
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return the causes of an error, nearest first: the SDK wraps the transport's errors."""
-    found: list[BaseException] = []
-    cause = error.__cause__ or error.__context__
-    while cause is not None and cause not in found and len(found) < 8:
-        found.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    return found
+    return StreamCut(f"The connection broke in the middle of the answer ({failure.reason}).")
 
 
 def not_the_provider(response: Any, body: str, asked: Asked) -> NotTheProvider:

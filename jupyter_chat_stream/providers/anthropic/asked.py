@@ -1,0 +1,50 @@
+"""One request to the Messages API: its address and prompt, for the sentences of its errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..base import Prompt
+from ..endpoints import Endpoint
+from ..quoting import quote
+
+CLAUDE = Endpoint(
+    name="anthropic",
+    base_url="https://api.anthropic.com",
+    product="The Claude API",
+    given_dialect="messages",
+    key_env="ANTHROPIC_API_KEY",
+    is_configured=False,
+)
+"""The Claude API itself, whose address ANTHROPIC_BASE_URL may replace."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedMessages:
+    """The facts of one request, and the secrets that no error may quote."""
+
+    endpoint: Endpoint
+    prompt: Prompt
+    key: str = field(default="", repr=False)
+
+    @property
+    def is_claude(self) -> bool:
+        """Whether the address is that of the provider ``anthropic``."""
+        return self.endpoint.name == CLAUDE.name
+
+    @property
+    def whom(self) -> str:
+        """The address in the middle of a sentence."""
+        title = self.endpoint.title
+        return f"the {title[4:]}" if title.startswith("The ") else title
+
+    @property
+    def setting(self) -> str:
+        """The setting that holds the address, for sentences."""
+        if self.is_claude:
+            return "ANTHROPIC_BASE_URL"
+        return f"the 'base_url' of the endpoint {self.endpoint.name!r}"
+
+    def quote(self, said: str) -> str:
+        """Quote a server's message as a sentence; empty if the message quotes a secret."""
+        return quote(said, self.prompt, self.key, self.endpoint.headers.values())

@@ -1,0 +1,86 @@
+"""Endpoints of the dialect ``messages``: addresses other than the Claude API that speak it, too.
+
+Ollama, llama.cpp's server, LM Studio and gateways are such addresses. What the environment holds
+for the Claude API (its key, its address, its headers) is sent to none of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from ...shared.errors import ProviderError
+from ..base import Chunk, Model, Prompt
+from ..clients import SharedClients
+from ..endpoint_provider import EndpointProvider
+from ..endpoints import Endpoint
+from . import exchange, models, sdk
+from .asked import AskedMessages
+
+if TYPE_CHECKING:
+    import anthropic
+
+LIST_VERSION = "2023-06-01"  # the version of the API with which a list of models is asked for
+
+
+class MessagesProvider(EndpointProvider):
+    """Streams the answers of one endpoint's models.
+
+    Args:
+        endpoint: the address, with its settings.
+        environ: read for the key at every request; None for the real one.
+        now: the time in seconds since 1970, for dates in ``retry-after``.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        environ: Mapping[str, str] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(endpoint, environ)
+        self._now = now
+        self._clients: SharedClients[str, anthropic.AsyncAnthropic] = SharedClients(self._connect)
+
+    def missing_sdk(self) -> ProviderError | None:
+        return None  # the package depends on it
+
+    def key_headers(self, key: str) -> dict[str, str]:
+        """Return the key in the two headers that servers read; Anthropic's own reads the first."""
+        if not key:
+            return {}
+        if self.endpoint.is_anthropic:
+            return {"X-Api-Key": key}
+        return {"X-Api-Key": key, "Authorization": f"Bearer {key}"}
+
+    def list_headers(self, key: str) -> dict[str, str]:
+        return {**self.key_headers(key), "anthropic-version": LIST_VERSION}
+
+    def describe(self, model: Model) -> Model:
+        """Add what Claude models are known to read, because gateways list their names alone."""
+        return models.complete(model)
+
+    async def warm(self) -> None:
+        """Import the SDK without blocking the event loop."""
+        if self.is_ready():
+            await sdk.warm()
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
+        asked = AskedMessages(endpoint=self.endpoint, prompt=prompt, key=self._keys.read())
+        model = self.model(prompt.model)
+        async with self._clients.lend(asked.key) as client:
+            headers = sdk.headers(self.endpoint, self.key_headers(asked.key))
+            async with aclosing(exchange.read(client, asked, model, headers, self._now)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    async def close(self) -> None:
+        """End all connections; streams that still run are cut."""
+        await super().close()
+        await self._clients.close()
+
+    async def _connect(self, key: str) -> anthropic.AsyncAnthropic:
+        return await sdk.connect(self.endpoint, key)

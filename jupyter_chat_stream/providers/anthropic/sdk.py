@@ -1,0 +1,86 @@
+"""The official SDK of Anthropic: its clients and the headers of a request.
+
+The SDK is imported on first use or by `warm`, in a thread of its own, because the import takes most
+of a second. It never retries, follows no redirection, and sends the headers of its own environment
+variable to the Claude API only. The requests go over aiohttp, which takes half the CPU per delta of
+the SDK's default transport.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ...shared.errors import ProviderError
+from ..clients import in_own_thread
+from ..endpoints import Endpoint
+
+if TYPE_CHECKING:
+    import anthropic
+
+CONNECT_TIMEOUT_S = 15.0
+# Far above every stall_timeout_s: it only helps a caller that is no run and sets no limit itself.
+READ_TIMEOUT_S = 900.0
+_ENV_CUSTOM_HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
+
+
+async def warm() -> None:
+    """Import the SDK without blocking the event loop."""
+    await in_own_thread(import_all)
+
+
+async def connect(endpoint: Endpoint, key: str) -> anthropic.AsyncAnthropic:
+    """Make a client, in a thread: it imports the SDK and reads certificates from disk."""
+    return await in_own_thread(lambda: _make_client(endpoint, key))
+
+
+def headers(endpoint: Endpoint, own: Mapping[str, str]) -> dict[str, str | anthropic.Omit]:
+    """Return the headers of a request to an endpoint, without those that are for the Claude API.
+
+    Args:
+        own: the headers that hold the endpoint's key.
+    """
+    from anthropic import Omit
+
+    lines = os.environ.get(_ENV_CUSTOM_HEADERS, "").split("\n")
+    names = ["X-Api-Key", "Authorization", *(line.partition(":")[0] for line in lines)]
+    chosen: dict[str, str | Omit] = {name.strip().lower(): Omit() for name in names if name.strip()}
+    for given in (own, endpoint.headers):
+        chosen |= {name.lower(): text for name, text in given.items()}
+    return chosen
+
+
+def import_all() -> None:
+    """Import what the first request would import."""
+    try:
+        import aiohttp  # noqa: F401  what DefaultAioHttpClient needs
+        import anthropic
+        import anthropic.resources.messages  # else imported by the first request
+    except ImportError as error:
+        raise ProviderError(
+            f"The package 'anthropic' is missing or incomplete ({error}). Where JupyterLab is "
+            "installed, run: pip install 'anthropic[aiohttp]>=2'"
+        ) from error
+    logger = logging.getLogger(anthropic.__name__)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)  # DEBUG logs whole prompts; ANTHROPIC_LOG can still set it
+
+
+def _make_client(endpoint: Endpoint, key: str) -> anthropic.AsyncAnthropic:
+    import_all()
+    import anthropic
+    import httpx2
+
+    return anthropic.AsyncAnthropic(
+        api_key=key or "none",  # the SDK wants one; its header is left out
+        base_url=endpoint.root,
+        max_retries=0,
+        timeout=httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+        # A redirection would take the key and the prompt to an address that nobody chose, and a
+        # proxy would take what is meant for this machine to another.
+        http_client=anthropic.DefaultAioHttpClient(
+            follow_redirects=False, trust_env=not endpoint.is_local
+        ),
+    )

@@ -1,0 +1,71 @@
+"""A fake server of the Messages API that is not Anthropic's: a local server, or a gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import answers
+from .answers import Answer
+from .fake_anthropic import FakeAnthropic
+from .fake_server import Request, Rule
+from .http_server import HttpConnection, HttpRequest
+
+DEFAULT_MODEL = "tiny"
+
+
+class FakeMessages(FakeAnthropic):
+    """The fake server; ``url`` is what the endpoint's ``base_url`` must be.
+
+    Args:
+        queue: answers for the next requests, in order; `add` appends more.
+        default: the answer when the queue is empty, or a function that makes it.
+        port: 0 for a free one.
+        models: what ``GET /v1/models`` lists: names, or whole entries; a message for another
+            model is refused.
+        pages: JSON by path, in place of an answer of this class.
+        needs_key: whether a request without a key is refused.
+
+    Attributes:
+        asked: the requests for no answer of a model.
+        asked_paths: their paths with the query.
+    """
+
+    def __init__(
+        self,
+        *queue: Answer,
+        default: Answer | Rule | None = None,
+        port: int = 0,
+        models: Sequence[str | Mapping[str, Any]] = (DEFAULT_MODEL,),
+        pages: Mapping[str, Any] | None = None,
+        needs_key: bool = False,
+    ) -> None:
+        super().__init__(*queue, default=default, port=port)
+        self.models = [{"id": it} if isinstance(it, str) else it for it in models]
+        self.pages = {"/v1/models": {"data": self.models, "has_more": False}, **(pages or {})}
+        self.needs_key = needs_key
+        self.asked: list[Request] = []
+        self.asked_paths: list[str] = []
+
+    def refusal_of(self, request: Request) -> Answer | None:
+        """Refuse what real servers refuse."""
+        if self.needs_key and not request.has_key:
+            said = "authentication_error"
+            return Answer(status=401, error_type=said, error_message="Invalid API Key")
+        return answers.refusal_elsewhere(request.body, [it["id"] for it in self.models])
+
+    async def answer_other(self, http: HttpRequest, connection: HttpConnection) -> None:
+        """List the models, or answer with a page."""
+        request = Request(len(self.asked) + 1, http, http.json())
+        self.asked.append(request)
+        self.asked_paths.append(http.path)
+        path = http.path.split("?")[0]
+        if self.needs_key and not request.has_key:
+            error = self.error_of("authentication_error", "Invalid API Key")
+            await connection.send_json(401, error)
+        elif path in self.pages:
+            page = self.pages[path]
+            value = page(request.body) if callable(page) else page
+            await connection.send_json(200, value)
+        else:
+            await super().answer_other(http, connection)
