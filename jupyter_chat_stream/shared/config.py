@@ -6,7 +6,9 @@ One class, ``ChatStream``, so that ``jupyter lab --ChatStream.default_model=…`
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from traitlets import Bool, Dict, Enum, Float, Integer, List, Unicode
 from traitlets.config import Configurable
@@ -36,6 +38,20 @@ def data_dir() -> Path:
     return make_data_folder(Path(jupyter_data_dir()) / "chat-stream")
 
 
+class JsonDict(Dict):
+    """A dictionary that the command line may hold as JSON (``true``) or as Python (``True``)."""
+
+    def from_string(self, s: str) -> dict[str, Any] | None:
+        try:
+            value = json.loads(s)
+        except ValueError:
+            value = None
+        return value if isinstance(value, dict) else super().from_string(s)
+
+    def from_string_list(self, s_list: list[str]) -> Any:
+        return self.from_string(s_list[0]) if len(s_list) == 1 else super().from_string_list(s_list)
+
+
 class ChatStream(Configurable):
     """Settings of the chat."""
 
@@ -61,7 +77,7 @@ class ChatStream(Configurable):
         "asked. Give workers the same setting, and set default_model to one of these. Default and "
         "None: all models.",
     ).tag(config=True)
-    endpoints = Dict(
+    endpoints = JsonDict(
         help="Addresses of model servers, by name: the first half of the model ids endpoint/model. "
         "An address is an object with base_url, and if needed dialect (chat or messages), "
         "key_env (the environment variable that holds its key), key_file (the file that holds it), "
