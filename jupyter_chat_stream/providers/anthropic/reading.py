@@ -15,11 +15,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...shared.errors import Refusal, StreamCut
-from ..base import Chunk, EndChunk, ReasoningChunk, TextChunk, ToolCallChunk, ToolInputChunk
+from ..base import (
+    Chunk,
+    EndChunk,
+    ProviderDataChunk,
+    ReasoningChunk,
+    TextChunk,
+    ToolCallChunk,
+    ToolInputChunk,
+)
 from ..quoting import as_line, as_reason
 from . import foreign
 from .asked import AskedMessages
-from .blocks import WITHOUT_RESULT, Block, JsonObject, plain, to_send_back
+from .blocks import THINKING, WITHOUT_RESULT, Block, JsonObject, plain, to_send_back
 
 if TYPE_CHECKING:
     from anthropic.types import (
@@ -150,8 +158,10 @@ class MessagesReading:
 
     def _stop(self, index: int) -> list[Chunk]:
         block = self._open.pop(index, None)
-        if block is None or block.kind in WITHOUT_RESULT:
+        if block is None:
             return []
+        if block.kind in WITHOUT_RESULT:
+            return _to_keep(block)
         if not block.is_call:
             return [block.result(self._names)]
         whole = block.input()
@@ -220,3 +230,9 @@ class MessagesReading:
                 break
             text, self._known_blanks = text[1:], self._known_blanks[1:]
         return text
+
+
+def _to_keep(block: Block) -> list[Chunk]:
+    """Return a whole block of thinking as data that a later request sends back."""
+    whole = block.whole() if block.kind in THINKING else None
+    return [] if whole is None else [ProviderDataChunk(data=whole)]
