@@ -20,7 +20,7 @@ CASES = json.loads(
 
 
 def whole(message: dict[str, Any]) -> dict[str, Any]:
-    rest = {"id": None, "parent_id": None, "parts": []}
+    rest: dict[str, Any] = {"id": None, "parent_id": None, "parts": []}
     return {**rest, **message, "content": message["content"] * message["times"]}
 
 

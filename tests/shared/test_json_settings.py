@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 from traitlets.config import Application
 
@@ -9,7 +11,7 @@ from jupyter_chat_stream.shared.config import ChatStream
 
 
 class App(Application):
-    classes = [ChatStream]
+    classes: ClassVar = [ChatStream]
 
 
 @pytest.mark.parametrize("text", ['{"lab": {"background": true}}', "{'lab': {'background': True}}"])
