@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import pytest
 from traitlets.config import Application
 
 from jupyter_chat_stream.shared.config import ChatStream
 
 
-class App(Application):
-    classes: ClassVar = [ChatStream]
-
-
 @pytest.mark.parametrize("text", ['{"lab": {"background": true}}', "{'lab': {'background': True}}"])
 def test_an_object_may_be_json_or_python(text: str) -> None:
-    app = App()
+    app = Application(classes=[ChatStream])
     app.initialize([f"--ChatStream.endpoints={text}"])
     assert ChatStream(parent=app).endpoints == {"lab": {"background": True}}
