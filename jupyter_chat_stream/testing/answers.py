@@ -16,6 +16,7 @@ from ..shared.errors import InvalidInput
 from ..shared.records import ToolInput
 from .claude_content import redacted_data_of, signature_of, wrongs_of
 
+_TEXTS = ("text", "input_text", "output_text")  # types of blocks
 JsonObject = dict[str, Any]  # a body or an event of the API, or an answer in a script file
 
 # error:   an `error` event inside the stream, then its end
@@ -47,8 +48,9 @@ class Answer:
     chars: int | None = None  # the length of that reply; None: one sentence
     thinking: str = ""
     redacted: str = ""  # the Claude API only: thinking that nobody else can read
-    refusal: str = ""  # Chat Completions only: why the model declines, after its text
-    deltas: tuple[Mapping[str, Any], ...] = ()  # Chat Completions only: these in place of the text
+    refusal: str = ""  # OpenAI's APIs only: why the model declines, after its text
+    # OpenAI's APIs only: these deltas (Chat Completions) or events (Responses) in place of the text
+    deltas: tuple[Mapping[str, Any], ...] = ()
     tools: tuple[ToolUse, ...] = ()
     chunk_chars: int = 8
     delay_s: float = 0.0  # before each chunk
@@ -108,18 +110,25 @@ def text_of(message: JsonObject) -> str:
     content = message.get("content", "")
     if isinstance(content, str):
         return content
-    return "".join(block.get("text", "") for block in content if block.get("type") == "text")
+    return "".join(block.get("text", "") for block in content if block.get("type") in _TEXTS)
+
+
+def messages_of(body: JsonObject) -> list[JsonObject]:
+    """Return the messages of a request: of the Responses API, its items with a role."""
+    if "input" in body:
+        return [item for item in body["input"] if "role" in item]
+    return body.get("messages") or []
 
 
 def is_continuation(body: JsonObject) -> bool:
     """Whether a request asks to continue a reply that was cut."""
-    messages = body.get("messages") or [{}]
+    messages = messages_of(body) or [{}]
     return text_of(messages[-1]).startswith(CONTINUE_MARK)
 
 
 def user_text(body: JsonObject) -> str:
     """Return the last user's turn that is no request to continue."""
-    for message in reversed(body.get("messages", ())):
+    for message in reversed(messages_of(body)):
         text = text_of(message)
         if message.get("role") == "user" and not text.startswith(CONTINUE_MARK):
             return text
@@ -129,8 +138,9 @@ def user_text(body: JsonObject) -> str:
 def rest_of(answer: Answer, body: JsonObject) -> str:
     """Return the text to send: the whole text, or its rest where a cut reply is continued."""
     whole = answer.text if answer.text is not None else reply_to(user_text(body), answer.chars)
-    if is_continuation(body) and len(body["messages"]) > 1:
-        kept = text_of(body["messages"][-2])
+    messages = messages_of(body)
+    if is_continuation(body) and len(messages) > 1:
+        kept = text_of(messages[-2])
         if whole.startswith(kept):
             return whole[len(kept) :]
     return whole

@@ -1,4 +1,4 @@
-"""A fake server of OpenAI's Chat Completions, as hosted and local ones speak it.
+"""A fake server of OpenAI's dialects, as hosted and local servers speak them.
 
 Besides a reply's chunks it sends what real servers send: comments that keep the connection, empty
 deltas, fields that nobody knows, and the usage in a chunk of its own. It lists its models, and
@@ -11,12 +11,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from . import answers
+from . import answers, responses_events
 from .answers import Answer, JsonObject
+from .fake_responses import FakeResponses
 from .fake_server import FakeServer, Piece, Request, Rule
 from .http_server import HttpConnection, HttpRequest
 
 DEFAULT_MODEL = "tiny"
+RESPONSES_PATH = "/v1/responses"
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 
@@ -35,8 +37,10 @@ class FakeOpenAI(FakeServer):
         list_answer: the answer to ``GET /v1/models`` instead of the list.
         pages: JSON by path, or what makes it of a request's JSON.
         needs_key: whether a request without a key is refused.
+        refuses: arguments that are refused by name; a dot leads to an argument's field.
 
     Attributes:
+        responses: the Responses API: responses that go on by themselves, and who joined them.
         base_url: what the endpoint's ``base_url`` must be.
         asked: method, path and whether there was a key, of the requests for no answer of a model.
     """
@@ -52,12 +56,15 @@ class FakeOpenAI(FakeServer):
         list_answer: Answer | None = None,
         pages: Mapping[str, Page] | None = None,
         needs_key: bool = False,
+        refuses: Sequence[str] = (),
     ) -> None:
         super().__init__(*queue, default=default, port=port)
         self.models = [_entry(model) for model in models]
         self.list_answer = list_answer
         self.pages = dict(pages or {})
         self.needs_key = needs_key
+        self.refuses = refuses
+        self.responses = FakeResponses(self)
         self.asked: list[tuple[str, str, bool]] = []
 
     @property
@@ -65,13 +72,37 @@ class FakeOpenAI(FakeServer):
         """The address with the path below which the API lies."""
         return f"{self.url}/v1"
 
+    def is_prompt(self, path: str) -> bool:
+        """Whether a POST to this path asks for an answer of a model, in either dialect."""
+        return path.endswith((self.path, RESPONSES_PATH))
+
+    async def send_stream(
+        self,
+        answer: Answer,
+        request: Request,
+        connection: HttpConnection,
+        headers: Mapping[str, str],
+    ) -> None:
+        """Stream an answer in the dialect of its request."""
+        if request.path.endswith(RESPONSES_PATH):
+            await self.responses.create(answer, request, connection, headers)
+        else:
+            await super().send_stream(answer, request, connection, headers)
+
     async def answer_other(self, http: HttpRequest, connection: HttpConnection) -> None:
-        """List the models, or answer with a page."""
+        """List the models, go on with a response, or answer with a page."""
         has_key = "authorization" in http.headers
         path = http.path.split("?")[0]
         self.asked.append((http.method, path, has_key))
         if path == "/v1/models":
             await self._list(connection, has_key=has_key)
+        elif path.startswith(f"{RESPONSES_PATH}/"):
+            await self.responses.answer(http, connection)
+        elif path == "/_responses":
+            await connection.send_json(200, self.responses.to_json())
+        elif path == "/_expire":
+            self.responses.expire()
+            await connection.send_json(200, {})
         elif path in self.pages:
             page = self.pages[path]
             value = page(http.json()) if callable(page) else page
@@ -85,7 +116,7 @@ class FakeOpenAI(FakeServer):
         elif self.list_answer is None:
             await connection.send_json(200, {"object": "list", "data": self.models})
         elif self.list_answer.fault is not None:
-            await self._fail(self.list_answer, Request(0, _NOTHING, None), connection)
+            await self.fail(self.list_answer, Request(0, _NOTHING, None), connection)
         else:
             given = self.list_answer
             await connection.send_json(given.status, given.body, given.headers)
@@ -119,7 +150,11 @@ class FakeOpenAI(FakeServer):
         if body.get("model") not in [entry["id"] for entry in self.models]:
             said = f"model {body.get('model')!r} not found"
             return Answer(status=404, error_type="model_not_found", error_message=said)
-        wrong = next(_wrongs(body), None)
+        for name in self.refuses:
+            if _has(body, name):
+                return Answer(status=400, body=_unsupported(name))
+        is_response = request.path.endswith(RESPONSES_PATH)
+        wrong = next(responses_events.wrongs(body) if is_response else _wrongs(body), None)
         if wrong is None:
             return None
         return Answer(status=400, error_type="invalid_request_error", error_message=wrong)
@@ -133,13 +168,29 @@ class FakeOpenAI(FakeServer):
         return _sse(error)
 
 
+def _has(body: Mapping[str, Any], name: str) -> bool:
+    first, _, rest = name.partition(".")
+    return first in body and (not rest or _has(body[first] or {}, rest))
+
+
+def _unsupported(name: str) -> JsonObject:
+    said = f"Unsupported parameter: '{name}' is not supported with this model."
+    error = {"message": said, "type": "invalid_request_error", "param": name, "code": None}
+    return {"error": error}
+
+
 _NOTHING = HttpRequest(method="GET", path="", headers={}, body=b"")
 
 
 def from_chat_script(script: JsonObject, port: int = 0) -> FakeOpenAI:
-    """Make a fake server from a script file's content: ``{"default": {…}, "queue": [{…}, …]}``."""
+    """Make a fake server from a script file's content.
+
+    ``{"default": {…}, "queue": [{…}, …], "models": […], "refuses": […]}``
+    """
     queue = [Answer.from_json(given) for given in script.get("queue", ())]
-    return FakeOpenAI(*queue, default=Answer.from_json(script.get("default", {})), port=port)
+    default = Answer.from_json(script.get("default", {}))
+    models, refuses = script.get("models", (DEFAULT_MODEL,)), script.get("refuses", ())
+    return FakeOpenAI(*queue, default=default, port=port, models=models, refuses=refuses)
 
 
 def _entry(model: str | Mapping[str, object]) -> dict[str, object]:
@@ -197,7 +248,7 @@ def _wrongs(body: Mapping[str, Any]) -> Iterator[str]:
         yield "System message must be at the beginning."
     if messages[-1].get("role") != "user":
         yield "The last message must be the user's."
-    if any(not answers.text_of(message).strip() for message in messages):
+    if any(isinstance(it["content"], str) and not it["content"].strip() for it in messages):
         yield "A message must not be empty."
     if not body.get("stream") and "stream_options" in body:
         yield "The 'stream_options' parameter is only allowed when 'stream' is enabled."

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -48,6 +48,7 @@ class Request:
 
     Attributes:
         number: counted from 1.
+        path: the path without its query.
         headers: names in lower case, without those that hold a key.
         key_headers: the names of those.
         size_bytes: the length of the body.
@@ -58,6 +59,7 @@ class Request:
 
     def __init__(self, number: int, http: HttpRequest, body: Any) -> None:
         self.number = number
+        self.path = http.path.split("?")[0]
         self.key_headers = tuple(name for name in KEY_HEADERS if name in http.headers)
         self.has_key = bool(self.key_headers)
         self.headers = {
@@ -213,6 +215,10 @@ class FakeServer:
         """Return an error as an event inside a stream."""
         raise NotImplementedError
 
+    def is_prompt(self, path: str) -> bool:
+        """Whether a POST to this path asks for an answer of a model."""
+        return path.endswith(self.path)
+
     async def answer_other(self, http: HttpRequest, connection: HttpConnection) -> None:
         """Answer a request that asks for no answer of a model."""
         await connection.send_json(404, self.error_of("not_found_error", "Not found"))
@@ -254,10 +260,13 @@ class FakeServer:
     async def _answer(self, http: HttpRequest, connection: HttpConnection) -> None:
         if http.method == "GET" and http.path == "/_requests":
             await connection.send_json(200, [request.to_json() for request in self.requests])
+        elif http.method == "POST" and http.path == "/_release":
+            self.release()
+            await connection.send_json(200, {})
         elif http.method == "POST" and http.path == "/_queue":
             self.add(*(Answer.from_json(given) for given in http.json()))
             await connection.send_json(200, {"queued": len(self._queue)})
-        elif http.method == "POST" and http.path.split("?")[0].endswith(self.path):
+        elif http.method == "POST" and self.is_prompt(http.path.split("?")[0]):
             await self._answer_prompt(http, connection)
         else:
             await self.answer_other(http, connection)
@@ -272,7 +281,7 @@ class FakeServer:
             await self._send(self._choose(request), request, connection)
         except (Left, asyncio.CancelledError):
             if request.state == "open":
-                self._note(request, state="left")
+                self.note(request, state="left")
             raise
 
     def _choose(self, request: Request) -> Answer:
@@ -288,16 +297,38 @@ class FakeServer:
     async def _send(self, answer: Answer, request: Request, connection: HttpConnection) -> None:
         """Send an answer. Its state changes before its last bytes, to which a client may react."""
         if answer.before_headers and answer.fault is not None:
-            await self._fail(answer, request, connection)
+            await self.fail(answer, request, connection)
             return
         headers = {"request-id": f"req_fake_{request.number}", **answer.headers}
+        if await self._send_whole(answer, request, connection, headers):
+            return
+        await self.send_stream(answer, request, connection, headers)
+
+    async def _send_whole(
+        self,
+        answer: Answer,
+        request: Request,
+        connection: HttpConnection,
+        headers: Mapping[str, str],
+    ) -> bool:
+        """Send an answer that is no stream; False if it is one."""
         if answer.status != 200 or answer.body is not None:
             body = answer.body
             if body is None:
                 body = self.error_of(answer.error_type, answer.error_message)
-            self._note(request, state="failed")
+            self.note(request, state="failed")
             await connection.send_json(answer.status, body, headers)
-            return
+            return True
+        return False
+
+    async def send_stream(
+        self,
+        answer: Answer,
+        request: Request,
+        connection: HttpConnection,
+        headers: Mapping[str, str],
+    ) -> None:
+        """Send an answer as a stream."""
         await connection.begin_stream({"content-type": "text/event-stream", **headers})
         for piece in self.pieces(answer, request):
             is_chunk = piece.kind == "chunk"
@@ -306,28 +337,30 @@ class FakeServer:
             if piece.kind == "ending" and answer.fault:
                 break  # the answer fails even if it has fewer chunks than `after_chunks`
             if piece.kind == "last":
-                self._note(request, state="done")
+                self.note(request, state="done")
             if is_chunk:
-                await self._before_chunk(answer, request)
-                self._note(request, chunks_sent=request.chunks_sent + 1)
-            for data in _cut(piece.data, answer.cut_bytes):
+                await self.before_chunk(answer, request)
+                self.note(request, chunks_sent=request.chunks_sent + 1)
+            for data in cut(piece.data, answer.cut_bytes):
                 await connection.send_chunk(data)
         if answer.fault is not None:
-            await self._fail(answer, request, connection)
+            await self.fail(answer, request, connection)
         else:
             await asyncio.sleep(answer.end_delay_s)
             await connection.end_stream()
 
-    async def _before_chunk(self, answer: Answer, request: Request) -> None:
+    async def before_chunk(self, answer: Answer, request: Request) -> None:
+        """Keep the answer's pace, and wait where it is held."""
         if answer.delay_s:
             await asyncio.sleep(answer.delay_s)
         if answer.hold_after_chunks == request.chunks_sent:
             await request.released.wait()
 
-    async def _fail(self, answer: Answer, request: Request, connection: HttpConnection) -> None:
+    async def fail(self, answer: Answer, request: Request, connection: HttpConnection) -> None:
+        """End a stream as the answer's fault says."""
         if answer.fault == "silence":
             await asyncio.get_running_loop().create_future()
-        self._note(request, state="failed")
+        self.note(request, state="failed")
         if answer.fault == "reset":
             connection.reset()
         elif answer.fault == "drop":
@@ -340,13 +373,15 @@ class FakeServer:
                 await connection.send_chunk(self.to_sse(error))
             await connection.end_stream()
 
-    def _note(self, request: Request, **changes: Any) -> None:
+    def note(self, request: Request, **changes: Any) -> None:
+        """Change the record of a request, and wake those who wait for it."""
         with self._changed:
             for name, value in changes.items():
                 setattr(request, name, value)
             self._changed.notify_all()
 
 
-def _cut(data: bytes, size: int | None) -> Iterator[bytes]:
+def cut(data: bytes, size: int | None) -> Iterator[bytes]:
+    """Yield the bytes in pieces of a size; None for one piece."""
     for at in range(0, len(data), size or len(data)):
         yield data[at : at + (size or len(data))]

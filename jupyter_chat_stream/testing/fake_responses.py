@@ -1,0 +1,264 @@
+"""OpenAI's Responses API of a fake server: responses that go on by themselves and are joined again.
+
+A response in the background runs at its own pace while nobody reads it. Each reader gets the events
+after its cursor, also when the response has ended. A response in the foreground ends with its
+connection. A fault of the connection (`drop`, `cut`, …) leaves the response running; the fault
+`error` is the response's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qs, urlsplit
+
+from . import responses_events
+from .answers import Answer, JsonObject
+from .fake_server import FakeServer, Request, cut
+from .http_server import HttpConnection, HttpRequest
+from .responses_events import Event
+
+KEEP_ALIVE = b": keep-alive\n\n"
+
+
+class FakeResponse:
+    """One response of the fake API.
+
+    Attributes:
+        value: its object, as ``GET responses/{id}`` returns it.
+        events: its events so far; the number of an event is its place.
+        chunks: how many of them were deltas.
+        kept_from: the number of the first event that a reader still gets.
+        replays_all: whether a reader gets all events, whatever its cursor.
+    """
+
+    def __init__(self, answer: Answer, request: Request) -> None:
+        self.id = f"resp_fake_{request.number}"
+        self.answer, self.request = answer, request
+        self.value = responses_events.new_response(self.id, request.body)
+        self.events: list[Event] = []
+        self.chunks = 0
+        self.kept_from = 0
+        self.replays_all = False
+        self.is_over = False
+        self.task: asyncio.Task[None] | None = None
+        self._moved = asyncio.Event()
+
+    @property
+    def text(self) -> str:
+        """The whole text of the events so far."""
+        kind = "response.output_text.delta"
+        return "".join(event["delta"] for _, event in self.events if event["type"] == kind)
+
+    def add(self, event: Event) -> None:
+        """Append an event, with its number."""
+        kind, value = event
+        self.events.append((kind, {**value, "sequence_number": len(self.events)}))
+        self.chunks += kind == "chunk"
+        self._wake()
+
+    def end(self, status: str | None = None) -> None:
+        """End, with another status than the last event's if one is given."""
+        self.is_over = True
+        self.value["status"] = status or self.value["status"]
+        self._wake()
+
+    async def moved(self) -> None:
+        """Wait for the next event, or for the end."""
+        await self._moved.wait()
+
+    def _wake(self) -> None:
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Join:
+    """One request to join a response."""
+
+    response_id: str
+    after: int
+    request: Request
+
+
+class FakeResponses:
+    """The Responses API of a fake server.
+
+    Args:
+        server: the server that takes the requests.
+
+    Attributes:
+        all: the responses that are still kept, by id.
+        joins: the requests to join one.
+        join_answers: how the next requests to join are answered; their text does not count.
+        tells_cancel: whether the stream of a cancelled response ends with an event for it.
+    """
+
+    def __init__(self, server: FakeServer) -> None:
+        self._server = server
+        self.all: dict[str, FakeResponse] = {}
+        self.joins: list[Join] = []
+        self.join_answers: deque[Answer] = deque()
+        self.tells_cancel = False
+
+    def expire(self) -> None:
+        """Forget all responses."""
+        self.all.clear()
+
+    async def create(
+        self,
+        answer: Answer,
+        request: Request,
+        connection: HttpConnection,
+        headers: Mapping[str, str],
+    ) -> None:
+        """Begin a response, and stream it."""
+        response = FakeResponse(answer, request)
+        if response.value["store"]:
+            self.all[response.id] = response
+        response.task = asyncio.ensure_future(self._run(response))
+        how = replace(answer, fault=None) if answer.fault == "error" else answer
+        try:
+            await self._follow(response, -1, how, request, connection, headers)
+        finally:
+            if not response.value["background"]:
+                response.task.cancel()
+
+    async def answer(self, http: HttpRequest, connection: HttpConnection) -> None:
+        """Answer a request for a response that has begun."""
+        parts = urlsplit(http.path)
+        id_, _, verb = parts.path.partition("/responses/")[2].partition("/")
+        query = parse_qs(parts.query)
+        response = self.all.get(id_)
+        if response is None:
+            said = f"Response with id '{id_}' not found."
+            await connection.send_json(404, _error(said, "id"))
+        elif verb == "cancel" and http.method == "POST":
+            self._cancel(response)
+            await connection.send_json(200, response.value)
+        elif http.method == "DELETE":
+            del self.all[id_]
+            await connection.send_json(200, {"id": id_, "object": "response", "deleted": True})
+        elif query.get("stream") == ["true"]:
+            after = int(query.get("starting_after", ["-1"])[0])
+            await self._join(response, after, http, connection)
+        else:
+            await connection.send_json(200, response.value)
+
+    def to_json(self) -> list[JsonObject]:
+        """Return the responses as ``GET /_responses`` shows them."""
+        return [
+            {
+                "id": response.id,
+                "status": response.value["status"],
+                "events": len(response.events),
+                "text": response.text,
+                "joins": [join.after for join in self.joins if join.response_id == response.id],
+            }
+            for response in self.all.values()
+        ]
+
+    async def _run(self, response: FakeResponse) -> None:
+        try:
+            await self._write(response)
+        finally:
+            response.end()
+            self._server.note(response.request)
+
+    async def _write(self, response: FakeResponse) -> None:
+        """Add the events of a response, at its pace."""
+        answer, server = response.answer, self._server
+        for event in responses_events.events_of(answer, response.request.body, response.value):
+            kind = event[0]
+            fails = answer.fault == "error" and kind != "other"
+            if fails and (kind == "last" or response.chunks >= answer.after_chunks):
+                error = server.error_of(answer.error_type, answer.error_message)
+                response.add(("other", {"type": "error", **error}))
+                code, said = answer.error_type, answer.error_message
+                response.add(("last", responses_events.failed(response.value, code, said)))
+                break
+            if kind == "chunk":
+                await asyncio.sleep(answer.delay_s)
+                if answer.hold_after_chunks == response.chunks:
+                    await response.request.released.wait()
+            response.add(event)
+            server.note(response.request)
+
+    async def _join(
+        self, response: FakeResponse, after: int, http: HttpRequest, connection: HttpConnection
+    ) -> None:
+        request = Request(0, http, None)
+        self.joins.append(Join(response_id=response.id, after=after, request=request))
+        self._server.note(request)
+        how = self.join_answers.popleft() if self.join_answers else Answer()
+        if not response.value["background"]:
+            how = Answer(
+                status=400, body=_error("This response was not created in the background.")
+            )
+        elif after + 1 < response.kept_from:
+            how = Answer(status=400, body=_error("'starting_after' is too old.", "starting_after"))
+        if how.status != 200 or how.body is not None:
+            await connection.send_json(how.status, how.body or _error("scripted"), how.headers)
+        else:
+            after = -1 if response.replays_all else after
+            await self._follow(response, after, how, request, connection, {})
+
+    async def _follow(
+        self,
+        response: FakeResponse,
+        after: int,
+        how: Answer,
+        request: Request,
+        connection: HttpConnection,
+        headers: Mapping[str, str],
+    ) -> None:
+        """Stream the events after a number, until the end or the connection's fault."""
+        await connection.begin_stream({"content-type": "text/event-stream", **headers})
+        await connection.send_chunk(KEEP_ALIVE)
+        at = after + 1
+        while at < len(response.events) or not response.is_over:
+            if at >= len(response.events):
+                await response.moved()
+                continue
+            kind, event = response.events[at]
+            is_full = kind == "chunk" and request.chunks_sent >= how.after_chunks
+            if how.fault is not None and (is_full or kind == "last"):
+                break
+            if kind == "last":
+                self._server.note(request, state="done")
+            elif kind == "chunk":
+                self._server.note(request, chunks_sent=request.chunks_sent + 1)
+            for data in cut(_sse(event), how.cut_bytes):
+                await connection.send_chunk(data)
+            at += 1
+        if how.fault is not None:
+            await self._server.fail(how, request, connection)
+        else:
+            self._server.note(request, state="done")
+            await asyncio.sleep(how.end_delay_s)
+            await connection.end_stream()
+
+    def _cancel(self, response: FakeResponse) -> None:
+        if response.is_over or response.task is None:
+            return
+        response.task.cancel()
+        if self.tells_cancel:
+            response.value["status"] = "cancelled"
+            value = {"type": "response.cancelled", "response": dict(response.value)}
+            response.add(("last", value))
+        response.end("cancelled")
+        self._server.note(response.request)
+
+
+def _sse(event: JsonObject) -> bytes:
+    # Characters as they are: then a cut can fall inside one.
+    data = json.dumps(event, ensure_ascii=False)
+    return f"event: {event['type']}\ndata: {data}\n\n".encode()
+
+
+def _error(message: str, param: str | None = None) -> JsonObject:
+    kind = "invalid_request_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": None}}

@@ -1,0 +1,187 @@
+"""A scripted answer as the events and the objects of OpenAI's Responses API. No I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any, Literal
+
+from . import answers
+from .answers import Answer, JsonObject
+
+ENCRYPTED = "reasoning.encrypted_content"
+Kind = Literal["chunk", "last", "other"]
+Event = tuple[Kind, JsonObject]
+
+
+def new_response(id_: str, body: JsonObject) -> JsonObject:
+    """Return the object of a response that has just begun."""
+    return {
+        "id": id_,
+        "object": "response",
+        "created_at": 1_800_000_000,
+        "status": "queued" if body.get("background") else "in_progress",
+        "background": bool(body.get("background")),
+        "store": body.get("store", True),
+        "error": None,
+        "incomplete_details": None,
+        "instructions": body.get("instructions"),
+        "model": body.get("model", ""),
+        "output": [],
+        "parallel_tool_calls": True,
+        "tool_choice": body.get("tool_choice", "auto"),
+        "tools": body.get("tools", []),
+        "usage": None,
+        "of_2030": {"nobody": ["knows", "it"]},
+    }
+
+
+def events_of(answer: Answer, body: JsonObject, response: JsonObject) -> Iterator[Event]:
+    """Yield all events of an answer without a fault, without their numbers.
+
+    Args:
+        response: its object, which changes as the events go on.
+    """
+    yield "other", {"type": "response.created", "response": dict(response)}
+    response["status"] = "in_progress"
+    yield "other", {"type": "response.in_progress", "response": dict(response)}
+    yield "other", {"type": "keepalive"}
+    yield "other", {"type": "response.of_2030", "nobody": {"knows": ["it"]}}
+    if answer.deltas:
+        yield from (("chunk", dict(event)) for event in answer.deltas)
+    else:
+        yield from _output(answer, body, response["output"])
+    yield from _ending(answer, response)
+
+
+def failed(response: JsonObject, code: str, message: str) -> JsonObject:
+    """Return the event of a response that has failed."""
+    response |= {"status": "failed", "error": {"code": code, "message": message}}
+    return {"type": "response.failed", "response": dict(response)}
+
+
+def _ending(answer: Answer, response: JsonObject) -> Iterator[Event]:
+    reason = answer.stop_reason or "completed"
+    usage: dict[str, Any] = {
+        "input_tokens": 10,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": 5,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        **answer.usage,
+    }
+    usage["total_tokens"] = usage["input_tokens"] + usage["output_tokens"]
+    response["usage"] = usage
+    if reason == "none":
+        response["status"] = "completed"
+    elif reason == "completed":
+        response["status"] = "completed"
+        yield "last", {"type": "response.completed", "response": dict(response)}
+    elif reason == "failed":
+        yield "last", failed(response, answer.error_type, answer.error_message)
+    else:
+        response |= {"status": "incomplete", "incomplete_details": {"reason": reason}}
+        yield "last", {"type": "response.incomplete", "response": dict(response)}
+
+
+def _output(answer: Answer, body: JsonObject, output: list[JsonObject]) -> Iterator[Event]:
+    text = answers.rest_of(answer, body)
+    if answer.thinking:
+        item: JsonObject = {"id": "rs_fake", "type": "reasoning", "summary": []}
+        part = {"type": "summary_text", "text": answer.thinking}
+        whole = {**item, "summary": [part]}
+        if ENCRYPTED in (body.get("include") or ()):
+            whole["encrypted_content"] = "c2VjcmV0"
+        yield from _item(output, item, _summary(answer), whole)
+    if text or answer.refusal:
+        content: list[JsonObject] = [{"type": "output_text", "text": text, "annotations": []}]
+        content = content if text else []
+        content += [{"type": "refusal", "refusal": answer.refusal}] if answer.refusal else []
+        item = {"id": "msg_fake", "type": "message", "role": "assistant", "content": []}
+        whole = {**item, "status": "completed", "content": content}
+        yield from _item(output, item, _message(answer, content, len(output)), whole)
+    for tool in answer.tools:
+        given = json.dumps(tool.input) if tool.input else "{}"
+        call = {"type": "function_call", "id": f"fc_{tool.id}", "call_id": tool.id}
+        item = {**call, "name": tool.name, "arguments": "", "status": "in_progress"}
+        whole = {**item, "arguments": given, "status": "completed"}
+        where = {"item_id": item["id"], "output_index": len(output)}
+        yield from _item(output, item, _arguments(given, where, answer), whole)
+
+
+def _item(
+    output: list[JsonObject], item: JsonObject, inner: Iterator[Event], whole: JsonObject
+) -> Iterator[Event]:
+    index = len(output)
+    added = {"type": "response.output_item.added", "output_index": index, "item": item}
+    yield "other", added
+    yield from inner
+    output.append(whole)
+    yield "other", {"type": "response.output_item.done", "output_index": index, "item": whole}
+
+
+def _summary(answer: Answer) -> Iterator[Event]:
+    where = {"item_id": "rs_fake", "output_index": 0, "summary_index": 0}
+    part = {"type": "summary_text", "text": ""}
+    yield "other", {"type": "response.reasoning_summary_part.added", **where, "part": part}
+    kind = "response.reasoning_summary_text.delta"
+    yield from (
+        ("chunk", {"type": kind, **where, "delta": it}) for it in _cut(answer.thinking, answer)
+    )
+    done = {"type": "response.reasoning_summary_text.done", **where, "text": answer.thinking}
+    yield "other", done
+
+
+def _message(answer: Answer, content: list[JsonObject], output_index: int) -> Iterator[Event]:
+    for index, part in enumerate(content):
+        where = {"item_id": "msg_fake", "output_index": output_index, "content_index": index}
+        field = "refusal" if part["type"] == "refusal" else "text"
+        kind = f"response.{part['type']}"
+        empty = {**part, field: ""}
+        yield "other", {"type": "response.content_part.added", **where, "part": empty}
+        yield "other", {"type": f"{kind}.delta", **where, "delta": ""}
+        for piece in _cut(part[field], answer):
+            yield "chunk", {"type": f"{kind}.delta", **where, "delta": piece}
+        yield "other", {"type": f"{kind}.done", **where, field: part[field]}
+        yield "other", {"type": "response.content_part.done", **where, "part": part}
+
+
+def _arguments(given: str, where: Mapping[str, object], answer: Answer) -> Iterator[Event]:
+    kind = "response.function_call_arguments"
+    for piece in _cut(given, answer):
+        yield "chunk", {"type": f"{kind}.delta", **where, "delta": piece}
+    yield "other", {"type": f"{kind}.done", **where, "arguments": given}
+
+
+def _cut(text: str, answer: Answer) -> Iterator[str]:
+    for at in range(0, len(text), answer.chunk_chars):
+        yield text[at : at + answer.chunk_chars]
+
+
+def wrongs(body: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the real API refuses in a request."""
+    items = body.get("input")
+    if not isinstance(items, list) or not items:
+        yield "'input' is required"
+        return
+    if items[-1].get("role") != "user":
+        yield "The last item must be the user's."
+    if any("role" in item and not _has_content(item) for item in items):
+        yield "A message must not be empty."
+    if body.get("background") and not body.get("store", True):
+        yield "'background' needs 'store'."
+    for item, following in pairwise(items):
+        if item.get("type") == "reasoning" and following.get("role") == "user":
+            yield "Item of type 'reasoning' was provided without its required following item."
+    for tool in body.get("tools", ()):
+        if tool.get("strict") is not False or "name" not in tool:
+            yield "Invalid schema for function: strict."
+    if not 0 <= body.get("temperature", 0) <= 2:
+        yield "temperature must be from 0 to 2"
+
+
+def _has_content(item: JsonObject) -> bool:
+    content = item.get("content")
+    if isinstance(content, list) and any("text" not in str(part.get("type")) for part in content):
+        return True
+    return bool(answers.text_of(item).strip())
