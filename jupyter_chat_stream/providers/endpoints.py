@@ -18,10 +18,11 @@ from urllib.parse import urlsplit
 from ..shared.errors import InvalidInput
 from ..shared.spelling import did_you_mean
 
-Dialect = Literal["chat", "messages"]
+Dialect = Literal["chat", "messages", "responses"]
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 FIELDS = (
-    "base_url", "context_tokens", "dialect", "headers", "key_env", "key_file", "models",
+    "background", "base_url", "context_tokens", "dialect", "headers", "key_env", "key_file",
+    "models",
 )  # fmt: skip
 TAKEN = ("anthropic", "demo")  # providers with code of their own
 MAX_MODEL_NAME_CHARS = 160  # with the endpoint's name a model id stays below 200 characters
@@ -42,6 +43,10 @@ class Endpoint:
     """The name of the server's program, for sentences; empty if it is not known."""
     given_dialect: Dialect | None = None
     """The dialect of the setting; None: the usual one of the address."""
+    given_background: bool | None = None
+    """Whether the setting wants answers that go on by themselves; None: OpenAI's own do."""
+    takes_environment: bool = False
+    """Whether ``OPENAI_BASE_URL`` may replace the address."""
     key_env: str | None = None
     """The environment variable that holds the key; None: no key is sent."""
     key_file: Path | None = None
@@ -54,8 +59,15 @@ class Endpoint:
 
     @property
     def dialect(self) -> Dialect:
-        """The dialect that the address speaks: ``chat`` unless a setting differs."""
-        return self.given_dialect or "chat"
+        """The dialect that the address speaks: OpenAI's own one there, ``chat`` elsewhere."""
+        return self.given_dialect or ("responses" if self._is_openai_itself else "chat")
+
+    @property
+    def background(self) -> bool:
+        """Whether an answer goes on by itself at the endpoint, so that it can be joined again."""
+        if self.dialect != "responses":
+            return False
+        return self._is_openai_itself if self.given_background is None else self.given_background
 
     @property
     def root(self) -> str:
@@ -76,9 +88,13 @@ class Endpoint:
 
     @property
     def is_openai(self) -> bool:
-        """Whether it is OpenAI itself: its newer models do not take ``max_tokens``."""
+        """Whether it has OpenAI's models: the newer ones do not take ``max_tokens``."""
         host = urlsplit(self.base_url).hostname or ""
-        return host == "api.openai.com" or host.endswith((".openai.com", ".openai.azure.com"))
+        return self._is_openai_itself or host.endswith(".openai.azure.com")
+
+    @property
+    def _is_openai_itself(self) -> bool:
+        return (urlsplit(self.base_url).hostname or "").endswith(".openai.com")
 
     @property
     def is_anthropic(self) -> bool:
@@ -108,6 +124,7 @@ OPENAI = Endpoint(
     base_url="https://api.openai.com/v1",
     product="OpenAI",
     key_env="OPENAI_API_KEY",
+    takes_environment=True,
     is_configured=False,
 )
 USUAL_LOCAL = tuple(
@@ -176,6 +193,8 @@ def _parse(name: str, given: Any, default: Endpoint | None) -> Endpoint:
         name=name,
         product=base.product,
         given_dialect=_dialect(where, given.get("dialect")),
+        given_background=_background(where, given.get("background")),
+        takes_environment=base.takes_environment and "base_url" not in given,
         base_url=parse_base_url(where, given["base_url"]) if "base_url" in given else base.base_url,
         key_env=_key_env(where, given.get("key_env", base.key_env)),
         key_file=_key_file(where, given.get("key_file")),
@@ -189,6 +208,12 @@ def _dialect(where: str, value: Any) -> Dialect | None:
     if value is not None and value not in DIALECTS:
         wanted = " or ".join(repr(one) for one in DIALECTS)
         raise InvalidInput(f"{where}: 'dialect' must be {wanted}, not {value!r}.")
+    return value
+
+
+def _background(where: str, value: Any) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise InvalidInput(f"{where}: 'background' must be true or false.")
     return value
 
 

@@ -17,7 +17,7 @@ TEMPERATURE = Parameter(name="temperature", kind="number", least=0, most=2)
 TOP_P = Parameter(name="top_p", kind="number", least=0, most=1)
 
 # OpenAI's reasoning models refuse a temperature.
-_OPENAI_REASONS = re.compile(r"(ft:)?(o\d|gpt-[5-9](?!.*chat))")
+OPENAI_REASONS = re.compile(r"(ft:)?(o\d|gpt-[5-9](?!.*chat))")
 
 
 def parameters(
@@ -26,7 +26,7 @@ def parameters(
     """Return the parameters of a model."""
     longest = Parameter(name="max_tokens", kind="whole", least=1, most=max_output_tokens)
     if endpoint.is_openai:
-        if _OPENAI_REASONS.match(name):
+        if OPENAI_REASONS.match(name):
             return (EFFORT, longest)
         return (TEMPERATURE, TOP_P, longest)
     effort = (EFFORT,) if "reasoning" in can else ()

@@ -44,6 +44,8 @@ _OPENAI_OTHERS = re.compile(r"audio|realtime|transcribe|tts|image|instruct|searc
 # Anthropic's words; all of its models take tools.
 _CAPABILITIES = {"image_input": "images", "pdf_input": "documents", "thinking": "reasoning"}
 _ABILITIES = {"tools": "tools", "thinking": "reasoning", "vision": "images"}  # Ollama's words
+# OpenAI's models that read no images and no documents.
+_OPENAI_BLIND = re.compile(r"gpt-3\.5|gpt-4($|-\d|-turbo-preview)|o1-mini|o1-preview|o3-mini")
 
 
 def whole(value: object) -> int | None:
@@ -70,7 +72,7 @@ def describe(endpoint: Endpoint, name: str, entry: Entry | None = None) -> Model
     if most is None:
         half = min(context // 2, MAX_DEFAULT_OUTPUT_TOKENS)
         most = half if told or endpoint.context_tokens else min(half, CONSERVATIVE_OUTPUT_TOKENS)
-    can, most = tuple(told.get("can", ())), min(most, context // 2)
+    can, most = _abilities(endpoint, name, told), min(most, context // 2)
     return Model(
         name=name,
         label=f"{name} ({endpoint.product or endpoint.name})",
@@ -79,6 +81,31 @@ def describe(endpoint: Endpoint, name: str, entry: Entry | None = None) -> Model
         can=can,
         parameters=offered.parameters(endpoint, name, can, most),
     )
+
+
+def _abilities(endpoint: Endpoint, name: str, told: Entry) -> tuple[str, ...]:
+    """Return what a model can, in our words; nothing if its server does not tell."""
+    if "can" in told:  # learned from another address of the server
+        return tuple(told["can"])
+    if endpoint.is_openai:
+        sees = not _OPENAI_BLIND.match(name.removeprefix("ft:"))
+        reasons = offered.OPENAI_REASONS.match(name)
+        found = ["reasoning"] if reasons else []
+        return (*found, "tools", "images", "documents") if sees else (*found, "tools")
+    reads = _mapping(told.get("architecture")).get("input_modalities")  # OpenRouter
+    takes = told.get("supported_parameters")
+    has = _mapping(told.get("capabilities"))  # Mistral
+    tests = {
+        "reasoning": _holds(takes, "reasoning") or has.get("reasoning") is True,
+        "tools": _holds(takes, "tools") or has.get("function_calling") is True,
+        "images": _holds(reads, "image") or has.get("vision") is True,
+        "documents": _holds(reads, "file"),
+    }
+    return tuple(ability for ability, is_there in tests.items() if is_there)
+
+
+def _holds(value: object, word: str) -> bool:
+    return isinstance(value, list) and word in value
 
 
 def _default_context(endpoint: Endpoint) -> int:

@@ -79,10 +79,13 @@ class ChatStream(Configurable):
     ).tag(config=True)
     endpoints = JsonDict(
         help="Addresses of model servers, by name: the first half of the model ids endpoint/model. "
-        "An address is an object with base_url, and if needed dialect (chat or messages), "
-        "key_env (the environment variable that holds its key), key_file (the file that holds it), "
-        "headers (an object), models (a list of names, in place of the address's own list) and "
-        "context_tokens. The endpoint openai is there without this setting. Default: no others.",
+        "An address is an object with base_url, and if needed dialect (chat, messages or "
+        "responses; default: responses for OpenAI itself, else chat), background (with responses: "
+        "whether the address goes on with an answer by itself, so that it is joined again after a "
+        "crash; default: true for OpenAI itself, else false), key_env (the environment variable "
+        "that holds its key), key_file (the file that holds it), headers (an object), models (a "
+        "list of names, in place of the address's own list) and context_tokens. The endpoint "
+        "openai is there without this setting. Default: no others.",
     ).tag(config=True)
     keys_from_page = Bool(
         True,

@@ -33,9 +33,9 @@ def make_provider(
     )
 
 
-def as_openai(base_url: str) -> OpenAIProvider:
+def as_openai(base_url: str, **changes: Any) -> OpenAIProvider:
     """Make a provider that takes the fake server for OpenAI itself."""
-    endpoint = replace(OPENAI, base_url=base_url)
+    endpoint = replace(OPENAI, base_url=base_url, **changes)
     return OpenAIProvider(endpoint, environ={"OPENAI_API_KEY": KEY})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
@@ -14,6 +14,18 @@ from jupyter_chat_stream.testing.fake_server import FakeServer
 
 async def collect(provider: Provider, prompt: Prompt) -> list[Chunk]:
     return [chunk async for chunk in provider.stream(prompt)]
+
+
+async def first_text(stream: AsyncGenerator[Chunk, None]) -> Chunk:
+    """Read a stream up to its first text."""
+    async for chunk in stream:
+        if isinstance(chunk, TextChunk):
+            return chunk
+    raise AssertionError("no text came")
+
+
+async def collect_from(stream: AsyncGenerator[Chunk, None]) -> list[Chunk]:
+    return [chunk async for chunk in stream]
 
 
 def text_of(chunks: list[Chunk]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import jupyter_chat_stream.providers.openai.sdk as sdk
-from jupyter_chat_stream.providers.base import EndChunk, ToolCallChunk, text_turn
+from jupyter_chat_stream.providers.base import text_turn
 from jupyter_chat_stream.providers.openai import OpenAIProvider
 from jupyter_chat_stream.shared import errors
 from jupyter_chat_stream.testing import Answer, FakeOpenAI
@@ -25,9 +25,16 @@ def server() -> Iterator[FakeOpenAI]:
         yield made
 
 
+@pytest.fixture(params=["chat", "responses", "background"])
+def spoken(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """A dialect, as fields of an endpoint."""
+    dialect = "chat" if request.param == "chat" else "responses"
+    return {"given_dialect": dialect, "given_background": request.param == "background"}
+
+
 @pytest.fixture
-async def lab(server: FakeOpenAI) -> AsyncIterator[OpenAIProvider]:
-    made = make_provider(server.base_url)
+async def lab(server: FakeOpenAI, spoken: dict[str, Any]) -> AsyncIterator[OpenAIProvider]:
+    made = make_provider(server.base_url, **spoken)
     yield made
     await made.close()
 
@@ -164,32 +171,6 @@ async def test_a_stream_without_its_end_was_cut(
     assert text == "abcdefgh"[: 2 * after_chunks] or fault == "reset"
 
 
-@pytest.mark.parametrize("reason", ["none", "error", "abort"])
-async def test_an_answer_that_its_server_does_not_call_done_was_cut(
-    reason: str, server: FakeOpenAI, lab: OpenAIProvider
-) -> None:
-    """`[DONE]` says that the stream has ended, not the answer."""
-    server.add(Answer(text="all of it", stop_reason=reason))
-    text, error = await fail(lab, make_prompt())
-    assert (text, type(error)) == ("all of it", errors.StreamCut)
-
-
-@pytest.mark.parametrize(("reason", "was_cut"), [("tool_calls", True), ("length", False)])
-@pytest.mark.parametrize("arguments", ['{"a": ', '["no object"]'])
-async def test_half_a_tool_call_was_cut_unless_the_length_cut_it(
-    arguments: str, reason: str, was_cut: bool, server: FakeOpenAI, lab: OpenAIProvider
-) -> None:
-    function = {"name": "n", "arguments": arguments}
-    call = {"tool_calls": [{"index": 0, "id": "t", "type": "function", "function": function}]}
-    server.add(Answer(deltas=(call,), stop_reason=reason))
-    if was_cut:
-        assert type((await fail(lab, make_prompt()))[1]) is errors.StreamCut
-    else:
-        chunks = await collect(lab, make_prompt())
-        assert isinstance(chunks[-1], EndChunk)
-        assert not any(isinstance(chunk, ToolCallChunk) for chunk in chunks)
-
-
 @pytest.mark.parametrize(
     ("answer", "category"),
     [
@@ -257,14 +238,6 @@ async def test_a_redirection_is_not_followed(
         assert not other.asked
     assert type(error) is errors.NotTheProvider
     assert "redirected to" in error.message
-
-
-async def test_a_stream_without_any_event_is_not_the_provider(
-    server: FakeOpenAI, lab: OpenAIProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(FakeOpenAI, "pieces", lambda *_: iter(()))
-    _, error = await fail(lab, make_prompt())
-    assert type(error) is errors.NotTheProvider
 
 
 async def test_a_timeout_is_a_provider_that_is_down_or_a_stall(

@@ -64,7 +64,9 @@ def test_the_usual_local_addresses_are_on_this_machine_and_take_no_key() -> None
         ("gw", {"base_url": f"https://me:{KEY}@x/v1"}, "key_file"),
         ("gw", {"base_url": f"https://x/v1?key={KEY}"}, "key_file"),
         ("gw", {"base_url": "http://x/v1", "key": KEY}, "no field 'key'"),
-        ("gw", {"base_url": "http://x/v1", "dialect": "responses"}, "'dialect'"),
+        ("gw", {"base_url": "http://x/v1", "dialect": "acp"}, "'dialect'"),
+        ("gw", {"base_url": "http://x/v1", "dialect": ["chat"]}, "'dialect'"),
+        ("gw", {"base_url": "http://x/v1", "background": 1}, "'background'"),
         ("gw", {"base_url": "http://x/v1", "key_env": KEY}, "'key_env'"),
         ("gw", {"base_url": "http://x/v1", "key_file": 1}, "'key_file'"),
         ("gw", {"base_url": "http://x/v1", "headers": {"a b": KEY}}, "'headers'"),
@@ -86,8 +88,46 @@ def test_a_setting_that_cannot_be_meant_is_refused_without_telling_a_key(
 def test_the_environments_address_is_openais_unless_the_settings_name_one() -> None:
     """A key that is meant for a gateway must not go to OpenAI."""
     environ = {"OPENAI_BASE_URL": "http://gw.example/v1", "OPENAI_API_KEY": KEY}
-    (openai,) = all_endpoints({}, find_local=False)
-    assert OpenAIProvider(openai, environ=environ).endpoint.base_url == "http://gw.example/v1"
+    for fields in ({}, {"openai": {"context_tokens": 8192}}):
+        (openai,) = all_endpoints(fields, find_local=False)
+        assert OpenAIProvider(openai, environ=environ).endpoint.base_url == "http://gw.example/v1"
     given = {"openai": {"base_url": "https://eu.api.openai.com/v1"}}
     (openai,) = all_endpoints(given, find_local=False)
     assert OpenAIProvider(openai, environ=environ).endpoint.base_url == given["openai"]["base_url"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "dialect", "background"),
+    [
+        ({"base_url": "https://api.openai.com/v1"}, "responses", True),
+        ({"base_url": "https://eu.api.openai.com/v1"}, "responses", True),
+        ({"base_url": "https://api.openai.com/v1", "background": False}, "responses", False),
+        ({"base_url": "https://api.openai.com/v1", "dialect": "chat"}, "chat", False),
+        ({"base_url": "https://me.openai.azure.com/openai/v1"}, "chat", False),
+        ({"base_url": "https://api.openai.com.example/v1"}, "chat", False),
+        ({"base_url": "http://gw/v1", "dialect": "responses"}, "responses", False),
+        (
+            {"base_url": "http://gw/v1", "dialect": "responses", "background": True},
+            "responses",
+            True,
+        ),
+        ({"base_url": "http://gw/v1", "background": True}, "chat", False),
+    ],
+)
+def test_the_address_decides_the_dialect_unless_a_setting_does(
+    fields: dict[str, Any], dialect: str, background: bool
+) -> None:
+    found = {e.name: e for e in all_endpoints({"gw": fields}, find_local=False)}
+    assert found["openai"].dialect == "responses"
+    assert found["openai"].background
+    assert (found["gw"].dialect, found["gw"].background) == (dialect, background)
+
+
+def test_openais_address_in_the_environment_decides_the_dialect_too() -> None:
+    (openai,) = all_endpoints({}, find_local=False)
+    environ = {"OPENAI_BASE_URL": "http://gw.example/v1"}
+    assert OpenAIProvider(openai, environ=environ).endpoint.dialect == "chat"
+    (openai,) = all_endpoints({"openai": {"dialect": "responses"}}, find_local=False)
+    endpoint = OpenAIProvider(openai, environ=environ).endpoint
+    assert (endpoint.base_url, endpoint.dialect) == ("http://gw.example/v1", "responses")
+    assert not endpoint.background

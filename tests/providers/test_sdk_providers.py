@@ -32,7 +32,7 @@ from jupyter_chat_stream.testing import (
 )
 from jupyter_chat_stream.testing.fake_server import FakeServer
 from tests.providers import chat, claude, messages
-from tests.providers.streams import collect, eventually, fail, text_of
+from tests.providers.streams import collect, collect_from, eventually, fail, first_text, text_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Case:
     sdk_stream: type[Any]
 
 
-@pytest.fixture(params=["claude", "messages", "chat"])
+@pytest.fixture(params=["claude", "messages", "chat", "responses", "background"])
 async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Case]:
     if request.param == "claude":
         with FakeAnthropic() as fake:
@@ -69,7 +69,11 @@ async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             await messages_provider.close()
     else:
         with FakeOpenAI(needs_key=True) as server:
-            endpoint = chat.make_provider(server.base_url)
+            endpoint = chat.make_provider(
+                server.base_url,
+                given_dialect="chat" if request.param == "chat" else "responses",
+                given_background=request.param == "background",
+            )
             yield Case(
                 provider=endpoint,
                 server=server,
@@ -97,9 +101,13 @@ async def test_a_tool_call_comes_in_pieces_and_then_whole(case: Case) -> None:
     assert isinstance(chunks[-1], EndChunk)
     assert chunks[-1].stop_reason == "tool_use"
     function = {"name": "lookup", "description": "…", "parameters": {"type": "object"}}
-    is_claude = isinstance(case.server, FakeAnthropic)
-    sent = tool if is_claude else {"type": "function", "function": function}
-    assert case.server.requests[0].body["tools"] == [sent]
+    by_path = {
+        "/v1/messages": tool,
+        "/v1/chat/completions": {"type": "function", "function": function},
+        "/v1/responses": {"type": "function", "strict": False, **function},
+    }
+    (request,) = case.server.requests
+    assert request.body["tools"] == [by_path[request.path]]
 
 
 @pytest.mark.parametrize("fault", ["drop", "reset"])
@@ -166,7 +174,7 @@ async def test_closing_the_iterator_closes_the_connection(
     server = case.server
     server.add(Answer(text="x" * 100_000, delay_s=0.001))
     stream = case.provider.stream(case.make_prompt())
-    assert isinstance(await anext(stream), TextChunk)
+    assert isinstance(await first_text(stream), TextChunk)
     await stream.aclose()
     await eventually(lambda: server.requests[0].state == "left", server)
     assert held
@@ -178,8 +186,8 @@ async def test_closing_the_provider_cuts_what_still_streams(case: Case) -> None:
     server = case.server
     server.add(Answer(text="abcdefgh", chunk_chars=2, fault="silence", after_chunks=1))
     stream = case.provider.stream(case.make_prompt())
-    assert await anext(stream) == TextChunk(text="ab")
+    assert await first_text(stream) == TextChunk(text="ab")
     await case.provider.close()
     with pytest.raises(errors.StreamCut):
-        await anext(stream)
+        await collect_from(stream)
     await eventually(lambda: server.requests[0].state == "left", server)

@@ -19,9 +19,10 @@ from ..base import Chunk, Prompt
 from ..clients import SharedClients
 from ..endpoint_provider import EndpointProvider
 from ..endpoints import Endpoint, parse_base_url
-from . import chat_request, exchange, sdk
-from .chat_reading import ChatReading
+from . import sdk
+from .chat import ChatCompletions
 from .failures import Asked
+from .responses import Responses
 
 if TYPE_CHECKING:
     import openai
@@ -46,12 +47,14 @@ class OpenAIProvider(EndpointProvider):
         now: Callable[[], float] = time.time,
     ) -> None:
         environ = os.environ if environ is None else environ
-        if endpoint.name == "openai" and not endpoint.is_configured:
+        if endpoint.takes_environment:
             elsewhere = environ.get(ENV_BASE_URL, "").strip()
             if elsewhere:
                 endpoint = replace(endpoint, base_url=parse_base_url(ENV_BASE_URL, elsewhere))
         super().__init__(endpoint, environ)
-        self._now = now
+        self._responses = Responses(now)
+        speaks_responses = endpoint.dialect == "responses"
+        self._dialect = self._responses if speaks_responses else ChatCompletions(now)
         self._clients: SharedClients[str, openai.AsyncOpenAI] = SharedClients(self._connect)
 
     def missing_sdk(self) -> ProviderError | None:
@@ -67,21 +70,19 @@ class OpenAIProvider(EndpointProvider):
             await sdk.warm()
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
-        if not sdk.is_installed():
-            raise sdk.not_installed(self.endpoint)
-        asked = Asked(endpoint=self.endpoint, prompt=prompt, key=self._keys.read())
-        arguments = chat_request.build(prompt, self.endpoint)
-        reading = ChatReading(prompt, self.endpoint, self.model(prompt.model))
+        asked = self._asked(prompt)
+        model, headers = self.model(prompt.model), self._headers(asked.key)
         async with self._clients.lend(asked.key) as client:
-            headers = self._headers(asked.key)
-
-            async def ask() -> openai.AsyncStream[Any]:
-                create = client.chat.completions.create
-                return await create(**arguments, stream=True, extra_headers=headers)
-
-            async with aclosing(exchange.read(client, ask, reading, asked, self._now)) as chunks:
+            chunks = self._dialect.stream(client, asked, model, headers)
+            async with aclosing(chunks):
                 async for chunk in chunks:
                     yield chunk
+
+    async def stop_upstream(self, handle: Mapping[str, Any]) -> None:
+        """Stop a response that goes on by itself; raises ProviderError."""
+        asked = self._asked(Prompt(model="", turns=()))
+        async with self._clients.lend(asked.key) as client:
+            await self._responses.stop(client, asked, self._headers(asked.key), handle)
 
     async def close(self) -> None:
         """End all connections; streams that still run are cut."""
@@ -90,6 +91,12 @@ class OpenAIProvider(EndpointProvider):
 
     async def _connect(self, key: str) -> openai.AsyncOpenAI:
         return await sdk.connect(self.endpoint, key)
+
+    def _asked(self, prompt: Prompt) -> Asked:
+        missing = self.missing_sdk()
+        if missing is not None:
+            raise missing
+        return Asked(endpoint=self.endpoint, prompt=prompt, key=self._keys.read())
 
     def _headers(self, key: str) -> dict[str, str | openai.Omit]:
         own = {**self.key_headers(key), **self.endpoint.headers}

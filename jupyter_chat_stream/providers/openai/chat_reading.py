@@ -28,9 +28,8 @@ from ..base import (
     ToolInputChunk,
 )
 from ..endpoints import Endpoint
-from ..quoting import as_reason
-
-CONTEXT_IS_FULL_WITHIN = 32  # tokens: templates add some that no server counts
+from .failures import declined
+from .usage import count, is_context_full
 
 _STOP_REASONS = {
     "stop": "end_turn",
@@ -122,7 +121,8 @@ class ChatReading:
             said = "did not say it was done" if reason is None else f"said {reason!r}"
             raise StreamCut(f"The answer ended in the middle: {self._endpoint.title} {said}.")
         stop_reason = _STOP_REASONS.get(reason, reason)
-        if stop_reason == "max_tokens" and self._is_context_full():
+        is_cut = stop_reason == "max_tokens"
+        if is_cut and is_context_full(self._usage, self._prompt, self._model):
             stop_reason = "model_context_window_exceeded"
         calls = self._whole_calls(stop_reason)
         if calls and stop_reason == "end_turn":
@@ -220,31 +220,12 @@ class ChatReading:
             getattr(usage, "prompt_tokens", None),
             getattr(usage, "completion_tokens", None),
         )
-        if not isinstance(read, int) or not isinstance(written, int):
-            return
-        details = getattr(usage, "prompt_tokens_details", None)
-        cached = getattr(details, "cached_tokens", None)
-        cached = min(cached, read) if isinstance(cached, int) else 0
-        self._usage = {
-            "input_tokens": read - cached,  # here they count those of the cache, too
-            "output_tokens": written,
-            "cache_read_tokens": cached,
-            "cache_write_tokens": 0,
-        }
-
-    def _is_context_full(self) -> bool:
-        """Return whether the context ended the answer, and not the requested length."""
-        written = self._usage.get("output_tokens", 0)
-        if not self._usage or written >= (self._prompt.max_tokens or 0):
-            return False
-        return sum(self._usage.values()) >= self._model.context_tokens - CONTEXT_IS_FULL_WITHIN
+        counted = count(read, written, getattr(usage, "prompt_tokens_details", None))
+        self._usage = counted or self._usage
 
     def _declined(self) -> Refusal:
-        said = as_reason("".join(self._refusal))
-        return Refusal(
-            f"The model declined to answer{said} Ask in other words, or choose another model.",
-            category="content_filter" if self._finish_reason == "content_filter" else "unnamed",
-        )
+        is_filtered = self._finish_reason == "content_filter"
+        return declined("".join(self._refusal), is_filtered=is_filtered)
 
 
 def _text(value: Any) -> str:

@@ -28,9 +28,9 @@ from ...shared.errors import (
 )
 from .. import foreign_answers
 from ..base import Prompt
-from ..endpoints import Endpoint
+from ..endpoints import Dialect, Endpoint
 from ..network_failures import NetworkFailure
-from ..quoting import quote
+from ..quoting import as_reason, quote
 from ..retry_after import retry_after_s
 
 _CODES: Mapping[str, type[ProviderError]] = {
@@ -43,6 +43,10 @@ _CODES: Mapping[str, type[ProviderError]] = {
     "insufficient_quota": BadRequest,
     "content_filter": Refusal,
     "content_policy_violation": Refusal,
+    "image_content_policy_violation": Refusal,
+    "bio_policy": Refusal,
+    "misalignment_policy_violation": Refusal,
+    "invalid_prompt": BadRequest,
     "rate_limit_exceeded": RateLimited,
     "rate_limit_error": RateLimited,
     "overloaded_error": Overloaded,
@@ -64,9 +68,13 @@ _PASSING = (RateLimited, Overloaded, ProviderDown)
 _TOO_LONG = re.compile(
     r"(?i)maximum context length|context[ _](length|size|window)|prompt is too long|too many tokens"
 )
+_IMAGE = re.compile(r"(^|_)image(_|$)")  # OpenAI has a dozen codes for images that it cannot read
 _OVERLOADED = re.compile(r"(?i)overloaded|server busy")
 _FILTERED = re.compile(r"(?i)content management policy|flagged|content filter")
 _NO_MODEL = re.compile(r"(?i)\bmodel\b.*(not found|does not exist|not exist|no such)")
+
+
+API_NAMES: Mapping[Dialect, str] = {"chat": "Chat Completions", "responses": "the Responses API"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +88,7 @@ class Asked:
     @property
     def api(self) -> str:
         """The name of the dialect, for sentences."""
-        return "Chat Completions"
+        return API_NAMES[self.endpoint.dialect]
 
     def quote(self, said: str) -> str:
         """Quote a server's message as a sentence; empty if the message quotes a secret."""
@@ -117,15 +125,15 @@ def _translate(
     body: Any, status: int, asked: Asked, wait_s: float | None, facts: dict[str, Any]
 ) -> ProviderError:
     codes, said = _read(body)
-    if status == 404 and not any(code in _CODES for code in codes) and not _NO_MODEL.search(said):
+    if status == 404 and not any(map(_by_code, codes)) and not _NO_MODEL.search(said):
         return NotTheProvider(
-            f"{asked.endpoint.title} has no {asked.api} at {asked.endpoint.place} (status "
-            f"404). Look at the 'base_url' of the endpoint {asked.endpoint.name!r}: it often ends "
-            f"with /v1.{asked.quote(said)}",
+            f"{asked.endpoint.title} does not speak {asked.api} at {asked.endpoint.place} (status "
+            f"404). Look at the 'base_url' of the endpoint {asked.endpoint.name!r}, which often "
+            f"ends with /v1, and at its 'dialect'.{asked.quote(said)}",
             **facts,
         )
     number = next((int(code) for code in codes if code.isdecimal() and len(code) == 3), 0)
-    kind = next((_kind(code, said, status or number) for code in codes if code in _CODES), None)
+    kind = next((_kind(code, said, status or number) for code in codes if _by_code(code)), None)
     kind = kind or _kind("", said, number if status < 300 else status)
     if kind in _PASSING:
         facts["retry_after_s"] = wait_s
@@ -154,6 +162,10 @@ def _read(body: Any) -> tuple[list[str], str]:
     return [str(code) for code in codes if isinstance(code, (str, int))], said
 
 
+def _by_code(code: str) -> type[ProviderError] | None:
+    return _CODES.get(code) or (BadRequest if _IMAGE.search(code) else None)
+
+
 def _kind(code: str, said: str, status: int) -> type[ProviderError]:
     if code not in _PASSING_CODES and status not in (401, 404, 429) and status < 500:
         if _TOO_LONG.search(said):
@@ -162,7 +174,7 @@ def _kind(code: str, said: str, status: int) -> type[ProviderError]:
             return Refusal
     if _OVERLOADED.search(said) and (status >= 500 or status < 300):
         return Overloaded
-    by_code = _CODES.get(code)
+    by_code = _by_code(code)
     if by_code is not None and (status < 300 or by_code is not BadRequest or code in _FINAL_CODES):
         return by_code
     if status in _STATUSES:
@@ -188,6 +200,20 @@ _SENTENCES: Mapping[type[ProviderError], str] = {
     BadRequest: "{who} does not take this request.",
     Refusal: "{who} declined this request: a content filter blocked it.",
 }
+
+
+def declined(said: str, *, is_filtered: bool) -> Refusal:
+    """Return the error for an answer that is a refusal.
+
+    Args:
+        said: the model's reason; empty if it named none.
+        is_filtered: whether a filter ended the answer, not the model.
+    """
+    return Refusal(
+        f"The model declined to answer{as_reason(said)} Ask in other words, or choose another "
+        "model.",
+        category="content_filter" if is_filtered else "unnamed",
+    )
 
 
 def from_connection(error: BaseException, asked: Asked, *, has_begun: bool) -> ProviderError:

@@ -17,6 +17,7 @@ from ..endpoints import Endpoint
 if TYPE_CHECKING:
     import openai
 
+Headers = dict[str, "str | openai.Omit"]
 INSTALL = "pip install 'jupyter-chat-stream[openai]'"
 CONNECT_TIMEOUT_S = 15.0
 # Far above every stall_timeout_s: it only helps a caller that is no run and sets no limit itself.
@@ -48,7 +49,7 @@ async def connect(endpoint: Endpoint, key: str) -> openai.AsyncOpenAI:
     return await in_own_thread(lambda: _make_client(endpoint, key))
 
 
-def without_environment(endpoint: Endpoint, *, has_key: bool) -> dict[str, str | openai.Omit]:
+def without_environment(endpoint: Endpoint, *, has_key: bool) -> Headers:
     """Return headers that leave out what the environment holds for OpenAI."""
     from openai import Omit
 

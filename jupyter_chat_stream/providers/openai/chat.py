@@ -1,0 +1,66 @@
+"""Chat Completions of one endpoint: one streamed request for each answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from ...shared.errors import UpstreamLost
+from ..base import Chunk, Model
+from . import chat_request, exchange
+from .chat_reading import ChatReading
+from .failures import Asked
+from .refused_arguments import RefusedArguments, refused_by
+from .sdk import Headers
+
+if TYPE_CHECKING:
+    import openai
+
+
+class ChatCompletions:
+    """Streams the answers of one endpoint.
+
+    Args:
+        now: the time in seconds since 1970, for ``retry-after`` dates.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._refused = RefusedArguments()
+
+    async def stream(
+        self, client: openai.AsyncOpenAI, asked: Asked, model: Model, headers: Headers
+    ) -> AsyncGenerator[Chunk, None]:
+        """Answer a prompt; raises ProviderError."""
+        if asked.prompt.upstream is not None:
+            raise UpstreamLost(
+                f"{asked.endpoint.title} now speaks a dialect that joins no answer again."
+            )
+
+        async def ask() -> openai.AsyncStream[Any]:
+            return await self._ask(client, asked, headers)
+
+        reading = ChatReading(asked.prompt, asked.endpoint, model)
+        async with aclosing(exchange.read(client, ask, reading, asked, self._now)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _ask(
+        self, client: openai.AsyncOpenAI, asked: Asked, headers: Headers
+    ) -> openai.AsyncStream[Any]:
+        """Send the request; send it again without an argument that the server refuses."""
+        import openai
+
+        prompt = asked.prompt
+        while True:
+            without = self._refused.of(prompt.model)
+            arguments = chat_request.build(prompt, asked.endpoint, without)
+            try:
+                create = client.chat.completions.create
+                return await create(**arguments, stream=True, extra_headers=headers)
+            except openai.APIStatusError as error:
+                name = refused_by(error, {"stream_options"} & arguments.keys())
+                if name is None:
+                    raise
+            self._refused.note(prompt.model, name)

@@ -1,0 +1,179 @@
+"""The Responses API of one endpoint: asks for an answer, joins it again, and stops it.
+
+Where the endpoint allows it, a response runs in the background and is stored there. A later attempt
+then joins it behind the last committed event, also after it has ended (L15). Closing the generator
+closes only the connection: the response goes on until `stop`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from ...shared.errors import (
+    NotTheProvider,
+    Overloaded,
+    ProviderDown,
+    ProviderError,
+    RateLimited,
+    StreamCut,
+    UpstreamLost,
+)
+from ..base import Chunk, Model, Upstream
+from . import exchange, responses_request
+from .failures import Asked
+from .refused_arguments import REASONING, RefusedArguments, refused_by
+from .responses_reading import ResponsesReading
+from .sdk import Headers
+
+if TYPE_CHECKING:
+    import openai
+
+_LOST = (400, 404, 410, 422)  # of a request to join: no such response, or no such place in it
+_DONE = (400, 404, 409, 410)  # of a request to cancel: it has ended, or is gone
+_BROKEN = ("cancelled", "failed")
+
+
+class Responses:
+    """Streams the answers of one endpoint.
+
+    Args:
+        now: the time in seconds since 1970, for ``retry-after`` dates.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._refused = RefusedArguments()
+
+    async def stream(
+        self, client: openai.AsyncOpenAI, asked: Asked, model: Model, headers: Headers
+    ) -> AsyncGenerator[Chunk, None]:
+        """Answer a prompt, or join its upstream; raises ProviderError."""
+        upstream = asked.prompt.upstream
+        if upstream is not None:
+            chunks = self._join(client, asked, model, headers, upstream)
+        else:
+            chunks = self._begin(client, asked, model, headers)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
+
+    async def stop(
+        self, client: openai.AsyncOpenAI, asked: Asked, headers: Headers, handle: Mapping[str, Any]
+    ) -> None:
+        """Cancel a response; it may have ended, and it may be unknown by now."""
+        import openai
+
+        try:
+            await client.responses.cancel(id_of(handle), extra_headers=headers)
+        except openai.APIStatusError as error:
+            if error.status_code not in _DONE:
+                raise exchange.translate(error, asked, self._now) from None
+        except Exception as error:  # noqa: BLE001  the SDK lets many libraries' errors through
+            raise exchange.translate(error, asked, self._now) from None
+
+    async def _begin(
+        self, client: openai.AsyncOpenAI, asked: Asked, model: Model, headers: Headers
+    ) -> AsyncGenerator[Chunk, None]:
+        async def ask() -> openai.AsyncStream[Any]:
+            return await self._ask(client, asked, model, headers)
+
+        reading = ResponsesReading(asked, model)
+        async with aclosing(exchange.read(client, ask, reading, asked, self._now)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _ask(
+        self, client: openai.AsyncOpenAI, asked: Asked, model: Model, headers: Headers
+    ) -> openai.AsyncStream[Any]:
+        """Send the request; send it again without an argument that the server refuses."""
+        import openai
+
+        prompt = asked.prompt
+        without = set(self._refused.of(prompt.model))
+        while True:
+            arguments = responses_request.build(prompt, asked.endpoint, model, without)
+            try:
+                create = client.responses.create
+                return await create(**arguments, stream=True, extra_headers=headers)
+            except openai.APIStatusError as error:
+                name = refused_by(error, responses_request.optional_of(arguments))
+                if name is None:
+                    raise
+            without.add(name)
+            if name != REASONING:  # this prompt's reasoning is refused, not that of every prompt
+                self._refused.note(prompt.model, name)
+
+    async def _join(
+        self,
+        client: openai.AsyncOpenAI,
+        asked: Asked,
+        model: Model,
+        headers: Headers,
+        upstream: Upstream,
+    ) -> AsyncGenerator[Chunk, None]:
+        is_open = False
+
+        async def ask() -> openai.AsyncStream[Any]:
+            nonlocal is_open
+            found = await self._retrieve(client, asked, headers, upstream)
+            is_open = True
+            return found
+
+        reading = ResponsesReading(asked, model)
+        try:
+            async with aclosing(exchange.read(client, ask, reading, asked, self._now)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except StreamCut:
+            if reading.has_stopped and await self._is_broken(client, upstream, headers):
+                raise _lost(asked, "it was cancelled, or has failed") from None
+            raise
+        except (NotTheProvider, Overloaded, ProviderDown, RateLimited) as failure:
+            if not is_open:
+                raise
+            # The response itself has failed, so joining it once more would fail again.
+            raise _lost(asked, failure.message) from None
+
+    async def _retrieve(
+        self, client: openai.AsyncOpenAI, asked: Asked, headers: Headers, upstream: Upstream
+    ) -> openai.AsyncStream[Any]:
+        """Ask for the events after the cursor; raises UpstreamLost."""
+        import openai
+
+        id_, after = id_of(upstream.handle), upstream.cursor
+        try:
+            retrieve = client.responses.retrieve
+            return await retrieve(id_, stream=True, starting_after=after, extra_headers=headers)
+        except openai.APIStatusError as error:
+            if error.status_code not in _LOST:
+                raise
+            raise _lost(asked, f"status {error.status_code}") from None
+
+    async def _is_broken(
+        self, client: openai.AsyncOpenAI, upstream: Upstream, headers: Headers
+    ) -> bool:
+        """Return whether a response will never be whole; False if that cannot be learned now."""
+        try:
+            id_ = id_of(upstream.handle)
+            found = await client.responses.retrieve(id_, extra_headers=headers)
+        except Exception:  # noqa: BLE001  the next attempt joins, and learns more
+            return False
+        return getattr(found, "status", None) in _BROKEN
+
+
+def id_of(handle: Mapping[str, Any]) -> str:
+    """Return the id of a response.
+
+    Raises:
+        UpstreamLost: the handle is of another form.
+    """
+    id_ = handle.get("response_id")
+    if not isinstance(id_, str) or not id_:
+        raise UpstreamLost("The answer's handle is none of this endpoint.")
+    return id_
+
+
+def _lost(asked: Asked, why: str) -> ProviderError:
+    return UpstreamLost(f"{asked.endpoint.title} no longer has the answer that had begun ({why}).")

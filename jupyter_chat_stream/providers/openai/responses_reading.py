@@ -1,0 +1,309 @@
+"""From the events of the Responses API to chunks: fed one at a time, no I/O.
+
+::
+
+    response.created ─► (output_item.added ─► delta … ─► output_item.done) … ─► response.completed
+
+A response that runs in the background can be joined again (L15): after each event that brought
+chunks comes the event's number. What the next attempt must know besides is in the handle: blanks
+that are still to be dropped, and the place of the last text. While a tool call is half there, no
+number comes, because the log holds no half call. Events that nobody knows are ignored, and a field
+with a wrong type counts as missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...shared.errors import NotTheProvider, StreamCut, UpstreamLost
+from ..base import (
+    Chunk,
+    EndChunk,
+    Model,
+    ProviderDataChunk,
+    ReasoningChunk,
+    TextChunk,
+    ToolCallChunk,
+    ToolInputChunk,
+    UpstreamChunk,
+)
+from . import failures
+from .failures import Asked, declined
+from .responses_request import reasoning_data
+from .usage import count, is_context_full
+
+_CUT_BY_LENGTH = "max_output_tokens"
+_CANCELLED = ("response.cancelled", "response.canceled")
+
+
+class ResponsesReading:
+    """The state of reading one answer.
+
+    Args:
+        asked: the request; its prompt's ``upstream`` is where this answer is joined again.
+        model: the size of its context.
+    """
+
+    def __init__(self, asked: Asked, model: Model) -> None:
+        self.is_ended = False
+        self.has_stopped = False  # the HTTP answer ended well, but not the model's
+        self._asked, self._model = asked, model
+        prompt = asked.prompt
+        self._joined = prompt.upstream
+        self._next: int | None = None if prompt.upstream is None else prompt.upstream.cursor + 1
+        handle: Mapping[str, Any] = {} if prompt.upstream is None else prompt.upstream.handle
+        self._response_id: str | None = handle.get("response_id")
+        self._place: list[Any] | None = handle.get("place")
+        # The server got the partial text without the blanks at its end. A model that continues
+        # exactly writes them again, so blanks that the answer has already are dropped.
+        kept = prompt.partial.rstrip()
+        blanks = prompt.partial[len(kept) :] if kept else ""
+        self._blanks_again: str = blanks if self._joined is None else handle.get("blanks", "")
+        self._has_events = False
+        self._refusal: list[str] = []
+        self._calls: dict[str, tuple[str, str]] = {}  # of calls without their end: id and name
+        self._has_calls = False
+        self._broken_call: str | None = None
+        self._handlers: Mapping[str, Callable[[Any], list[Chunk]]] = {
+            "response.output_text.delta": self._text,
+            "response.refusal.delta": self._refuse,
+            "response.reasoning_summary_text.delta": self._reasoning,
+            "response.reasoning_text.delta": self._reasoning,
+            "response.function_call_arguments.delta": self._arguments,
+            "response.output_item.added": self._begin_item,
+            "response.output_item.done": self._end_item,
+            "response.created": self._begin,
+            "response.completed": self._complete,
+            "response.incomplete": self._cut,
+            "response.failed": self._fail,
+            "error": self._fail,
+            **dict.fromkeys(_CANCELLED, self._cancelled),
+        }
+
+    def feed(self, event: Any) -> list[Chunk]:
+        """Take the next event; return the chunks that it brings.
+
+        Raises:
+            ProviderError: the answer has failed, was refused, or cannot be joined here.
+        """
+        kind = getattr(event, "type", None)
+        self._has_events = self._has_events or str(kind).startswith("response.")
+        number = getattr(event, "sequence_number", None)
+        number = number if isinstance(number, int) else None
+        if self._is_known(number):
+            return []
+        handler = self._handlers.get(kind) if isinstance(kind, str) else None
+        chunks = handler(event) if handler is not None else []
+        is_new = bool(chunks) or kind == "response.created"
+        if is_new and number is not None and self._can_join and not self.is_ended:
+            chunks.append(UpstreamChunk(handle=self._handle(), cursor=number))
+        return chunks
+
+    def finish(self) -> list[Chunk]:
+        """Take the good end of an HTTP answer before the end of the response.
+
+        Raises:
+            NotTheProvider: no event came.
+            StreamCut: the response has not ended.
+        """
+        if self.is_ended:
+            return []
+        endpoint = self._asked.endpoint
+        if not self._has_events and self._joined is None:
+            raise NotTheProvider(
+                f"What answers at {endpoint.place} does not speak {self._asked.api}: its stream "
+                f"had no event. Look at the 'base_url' of the endpoint {endpoint.name!r}, and at "
+                "its 'dialect'."
+            )
+        self.has_stopped = True
+        raise StreamCut(
+            f"The answer ended in the middle: {endpoint.title} did not say it was done."
+        )
+
+    # ------------------------------------------------------------------------- joining
+
+    @property
+    def _can_join(self) -> bool:
+        return self._response_id is not None and not self._calls
+
+    def _handle(self) -> dict[str, Any]:
+        handle: dict[str, Any] = {"response_id": self._response_id}
+        if self._blanks_again:
+            handle["blanks"] = self._blanks_again
+        if self._place is not None:
+            handle["place"] = self._place
+        return handle
+
+    def _is_known(self, number: int | None) -> bool:
+        """Return whether an event came in an earlier attempt.
+
+        Raises:
+            UpstreamLost: the first event is not the one after the cursor.
+        """
+        if self._next is None or number is None:
+            return False
+        if number < self._next:
+            return True
+        if number > self._next:
+            raise UpstreamLost(
+                f"{self._asked.endpoint.title} no longer has the part of the answer that comes "
+                "next."
+            )
+        self._next = None
+        return False
+
+    def _begin(self, event: Any) -> list[Chunk]:
+        response = getattr(event, "response", None)
+        id_ = getattr(response, "id", None)
+        if getattr(response, "background", None) is True and isinstance(id_, str) and id_:
+            self._response_id = id_
+        return []
+
+    # -------------------------------------------------------------------------- output
+
+    def _text(self, event: Any) -> list[Chunk]:
+        text = self._without_known_blanks(_string(getattr(event, "delta", None)))
+        if not text:
+            return []
+        between = self._between("text", event, 0)
+        return [TextChunk(text=between + text)]
+
+    def _without_known_blanks(self, text: str) -> str:
+        while self._blanks_again and text:
+            if text[0] != self._blanks_again[0]:
+                self._blanks_again = ""
+                break
+            text, self._blanks_again = text[1:], self._blanks_again[1:]
+        return text
+
+    def _reasoning(self, event: Any) -> list[Chunk]:
+        text = _string(getattr(event, "delta", None))
+        if not text:
+            return []
+        index = getattr(event, "summary_index", getattr(event, "content_index", 0))
+        between = self._between("reasoning", event, index)
+        return [ReasoningChunk(text=between + text)]
+
+    def _between(self, kind: str, event: Any, index: Any) -> str:
+        """Return what separates a text from the last one: a blank line, if it is another's."""
+        place = [kind, getattr(event, "output_index", None), index]
+        before, self._place = self._place, place
+        return "\n\n" if before is not None and before[0] == kind and before != place else ""
+
+    def _refuse(self, event: Any) -> list[Chunk]:
+        self._refusal.append(_string(getattr(event, "delta", None)))
+        return []
+
+    def _begin_item(self, event: Any) -> list[Chunk]:
+        item = getattr(event, "item", None)
+        if getattr(item, "type", None) != "function_call":
+            return []
+        call_id, name = _call_of(item)
+        self._has_calls, self._place = True, None
+        self._calls[_string(getattr(item, "id", None)) or call_id] = (call_id, name)
+        return [ToolInputChunk(tool_call_id=call_id, name=name, text="")]
+
+    def _arguments(self, event: Any) -> list[Chunk]:
+        call = self._calls.get(_string(getattr(event, "item_id", None)))
+        text = _string(getattr(event, "delta", None))
+        if call is None or not text:
+            return []
+        return [ToolInputChunk(tool_call_id=call[0], name=call[1], text=text)]
+
+    def _end_item(self, event: Any) -> list[Chunk]:
+        item = getattr(event, "item", None)
+        kind = getattr(item, "type", None)
+        if item is not None and kind == "reasoning":
+            return self._keep(item)
+        if kind != "function_call":
+            return []
+        call_id, name = _call_of(item)
+        self._calls.pop(_string(getattr(item, "id", None)) or call_id, None)
+        self._has_calls, self._place = True, None
+        given = _input_of(_string(getattr(item, "arguments", None)))
+        if given is None:
+            self._broken_call = call_id  # `_complete` decides: the length may have cut it
+            return []
+        return [ToolCallChunk(tool_call_id=call_id, name=name, input=given)]
+
+    def _keep(self, item: Any) -> list[Chunk]:
+        """Keep reasoning for later prompts; without its encrypted text no server takes it back."""
+        if not _string(getattr(item, "encrypted_content", None)):
+            return []
+        whole = item.to_dict(mode="json", warnings=False)
+        return [ProviderDataChunk(data=reasoning_data(self._asked.prompt.model, whole))]
+
+    # ----------------------------------------------------------------------------- ends
+
+    def _complete(self, event: Any) -> list[Chunk]:
+        response = getattr(event, "response", None)
+        said = "".join(self._refusal) or _refusal_of(response)
+        if said:
+            raise declined(said, is_filtered=False)
+        broken = self._broken_call or next(iter(self._calls), None)
+        if broken is not None:
+            raise StreamCut(f"The input of tool call {broken!r} did not come whole.")
+        has_calls = self._has_calls or any(_is_call(item) for item in _output(response))
+        return self._end("tool_use" if has_calls else "end_turn", response)
+
+    def _cut(self, event: Any) -> list[Chunk]:
+        response = getattr(event, "response", None)
+        reason = _string(getattr(getattr(response, "incomplete_details", None), "reason", None))
+        said = "".join(self._refusal) or _refusal_of(response)
+        if said or reason == "content_filter":
+            raise declined(said, is_filtered=reason == "content_filter")
+        return self._end("max_tokens" if reason in ("", _CUT_BY_LENGTH) else reason, response)
+
+    def _end(self, stop_reason: str, response: Any) -> list[Chunk]:
+        given = getattr(response, "usage", None)
+        read, written = getattr(given, "input_tokens", None), getattr(given, "output_tokens", None)
+        usage = count(read, written, getattr(given, "input_tokens_details", None)) or {}
+        prompt = self._asked.prompt
+        if stop_reason == "max_tokens" and is_context_full(usage, prompt, self._model):
+            stop_reason = "model_context_window_exceeded"
+        self.is_ended = True
+        return [EndChunk(stop_reason=stop_reason, model=prompt.model, usage=usage)]
+
+    def _fail(self, event: Any) -> list[Chunk]:
+        said = event.to_dict(mode="json", warnings=False)
+        if "response" in said:
+            said = said["response"].get("error") or {}
+        raise failures.from_stream(said, self._asked)
+
+    def _cancelled(self, event: Any) -> list[Chunk]:
+        self.has_stopped = True
+        raise StreamCut(f"{self._asked.endpoint.title} cancelled the answer.")
+
+
+def _call_of(item: Any) -> tuple[str, str]:
+    id_ = _string(getattr(item, "call_id", None)) or _string(getattr(item, "id", None)) or "call"
+    return id_, _string(getattr(item, "name", None))
+
+
+def _input_of(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text) if text.strip() else {}
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _output(response: Any) -> list[Any]:
+    output = getattr(response, "output", None)
+    return output if isinstance(output, list) else []
+
+
+def _is_call(item: Any) -> bool:
+    return getattr(item, "type", None) == "function_call"
+
+
+def _refusal_of(response: Any) -> str:
+    """Return the refusal in a whole response; its deltas may lie before the cursor."""
+    parts = [part for item in _output(response) for part in getattr(item, "content", None) or ()]
+    return "".join(_string(getattr(part, "refusal", None)) for part in parts)
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""

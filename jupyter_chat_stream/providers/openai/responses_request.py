@@ -1,0 +1,128 @@
+"""Builds the arguments of ``responses.create`` from a prompt, without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from ...shared.errors import BadRequest
+from ...shared.records import ToolDefinition
+from ..base import DocumentBlock, ImageBlock, Model, Prompt, ReasoningBlock, TextBlock, Turn
+from ..continuation import continuation
+from ..endpoints import Endpoint
+from . import content, params
+from .refused_arguments import REASONING
+
+Arguments = dict[str, Any]  # the SDK has types for them, but not for names that are looked up
+# The parameters of a message, and their names in the API.
+PARAMS: Mapping[str, str] = {
+    "effort": "effort",
+    "temperature": "temperature",
+    "tool_choice": "tool_choice",
+    "top_p": "top_p",
+}
+ENCRYPTED = "reasoning.encrypted_content"
+
+
+def build(
+    prompt: Prompt, endpoint: Endpoint, model: Model, without: Collection[str] = ()
+) -> Arguments:
+    """Return the arguments of ``responses.create`` for a prompt, without ``stream``.
+
+    Args:
+        without: arguments that the server has refused, of those that an answer can do without.
+
+    Raises:
+        BadRequest: the prompt holds something that no server takes.
+    """
+    arguments: Arguments = {"model": prompt.model, "input": _items(prompt, without)}
+    if prompt.system and prompt.system.strip():
+        arguments["instructions"] = prompt.system
+    if prompt.max_tokens is not None:
+        arguments["max_output_tokens"] = prompt.max_tokens
+    if prompt.tools:
+        arguments["tools"] = [_tool(tool) for tool in prompt.tools]
+    is_background = endpoint.background and "background" not in without
+    if is_background:
+        arguments["background"] = True
+    if "store" not in without:
+        # Only a response that is stored can be joined again; any other need not be kept.
+        arguments["store"] = is_background
+    chosen = params.translate(prompt.params, PARAMS, "The Responses API")
+    reasoning = {"effort": chosen.pop("effort")} if "effort" in chosen else {}
+    if "reasoning" in model.can:
+        if "reasoning.summary" not in without:
+            reasoning["summary"] = "auto"
+        if "include" not in without:
+            arguments["include"] = [ENCRYPTED]
+    if reasoning:
+        arguments["reasoning"] = reasoning
+    return arguments | chosen
+
+
+def optional_of(arguments: Arguments) -> set[str]:
+    """Return which of the arguments, and of their fields, an answer can do without."""
+    names = {"background", "include", "store"} & arguments.keys()
+    if "summary" in arguments.get("reasoning", {}):
+        names.add("reasoning.summary")
+    if any(item.get("type") == "reasoning" for item in arguments["input"]):
+        names.add(REASONING)
+    return names
+
+
+def reasoning_data(model: str, item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the provider's data for reasoning that only this model can read again."""
+    return {"model": model, "item": dict(item)}
+
+
+def _items(prompt: Prompt, without: Collection[str]) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    reader = None if REASONING in without else prompt.model
+    for turn in filter(content.has_content, prompt.turns):
+        items += _answer(turn, reader) if turn.role == "assistant" else [_ask(turn)]
+    partial = prompt.partial.rstrip()
+    if partial:
+        items.append({"role": "assistant", "content": partial})
+        items.append({"role": "user", "content": continuation(prompt.partial)})
+    if not items or items[-1].get("role") != "user":
+        raise BadRequest("The prompt must end with a user's turn that is not blank.")
+    return items
+
+
+def _ask(turn: Turn) -> dict[str, Any]:
+    if content.is_text(turn):
+        return {"role": "user", "content": turn.text}
+    return {"role": "user", "content": [_part(block) for block in content.shown(turn)]}
+
+
+def _part(block: TextBlock | ImageBlock | DocumentBlock) -> dict[str, Any]:
+    if isinstance(block, ImageBlock):
+        url = content.data_url(block)
+        return {"type": "input_image", "image_url": url, "detail": "auto"}
+    if isinstance(block, DocumentBlock):
+        name, data = content.file_name(block), content.data_url(block)
+        return {"type": "input_file", "filename": name, "file_data": data}
+    return {"type": "input_text", "text": block.text}
+
+
+def _answer(turn: Turn, reader: str | None) -> Iterator[dict[str, Any]]:
+    """Yield the items of an answer; the API refuses reasoning after which no text comes.
+
+    Args:
+        reader: the model that can read its own reasoning again; None for no reasoning.
+    """
+    waiting: list[dict[str, Any]] = []
+    for block in turn.blocks:
+        if isinstance(block, ReasoningBlock):
+            item = block.data.get("item")
+            if reader and block.data.get("model") == reader and isinstance(item, Mapping):
+                waiting.append(dict(item))
+        elif isinstance(block, TextBlock) and block.text.strip():
+            yield from waiting
+            waiting = []
+            yield {"role": "assistant", "content": block.text}
+
+
+def _tool(tool: ToolDefinition) -> dict[str, Any]:
+    """Translate a tool from the form of the Messages API; its schema need not be a strict one."""
+    return {"type": "function", "strict": False, **params.function(tool)}

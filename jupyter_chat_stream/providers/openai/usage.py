@@ -1,0 +1,43 @@
+"""The tokens of an answer, and whether they have filled the model's context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..base import Model, Prompt
+
+CONTEXT_IS_FULL_WITHIN = 32  # tokens: templates add some that no server counts
+
+
+def count(read: object, written: object, details: Any) -> dict[str, int] | None:
+    """Return the tokens by our names; None if the server did not count them.
+
+    Args:
+        read: the tokens of the prompt, with those of the cache.
+        written: the tokens of the answer.
+        details: the SDK's object with what the cache has of the prompt.
+    """
+    if not isinstance(read, int) or not isinstance(written, int):
+        return None
+    cached, saved = _tokens(details, "cached_tokens"), _tokens(details, "cache_write_tokens")
+    cached = min(cached, read)
+    saved = min(saved, read - cached)
+    return {
+        "input_tokens": read - cached - saved,
+        "output_tokens": written,
+        "cache_read_tokens": cached,
+        "cache_write_tokens": saved,
+    }
+
+
+def is_context_full(usage: Mapping[str, int], prompt: Prompt, model: Model) -> bool:
+    """Return whether the context ended the answer, and not the requested length."""
+    if not usage or usage.get("output_tokens", 0) >= (prompt.max_tokens or 0):
+        return False
+    return sum(usage.values()) >= model.context_tokens - CONTEXT_IS_FULL_WITHIN
+
+
+def _tokens(details: Any, name: str) -> int:
+    value = getattr(details, name, None)
+    return value if isinstance(value, int) and value > 0 else 0
