@@ -1,18 +1,27 @@
-"""The blocks of an exported message: its text, folded details, and remarks of the export.
+"""The blocks of an exported message: its text, folded details, pictures, and remarks.
 
-Markdown, notebook cells and HTML are made of the same blocks. A remark marks a partial answer.
+Markdown, notebook cells and HTML are made of the same blocks. A remark marks a partial answer, or
+names an attachment that the document does not show.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from ..shared.endings import is_cut_call
 from ..shared.events import ENDS
-from ..shared.records import InputRequestPart, MessageRecord, Part, PartKind, ToolCallPart
+from ..shared.media_types import IMAGES
+from ..shared.records import (
+    AttachmentPart,
+    InputRequestPart,
+    MessageRecord,
+    Part,
+    PartKind,
+    ToolCallPart,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +55,19 @@ class Remark:
     text: str
 
 
-Block = Text | Folded | NoteLine | Remark
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An attached image, with the bytes that the document holds."""
+
+    id: str
+    title: str
+    type: str
+    data: bytes
+
+
+Block = Text | Folded | NoteLine | Picture | Remark
+# Reads the bytes of an attached image; None if the document is not to hold them.
+ReadPicture = Callable[[AttachmentPart], bytes | None]
 
 _KINDS: frozenset[str] = frozenset(get_args(PartKind))
 
@@ -62,7 +83,11 @@ def speaker(message: MessageRecord) -> str:
     return "You" if message["role"] == "user" else str(message["model"] or "Assistant")
 
 
-def blocks_of(message: MessageRecord) -> Iterator[Block]:
+def no_picture(part: AttachmentPart) -> None:
+    """Read no picture: the document names attachments, and holds none."""
+
+
+def blocks_of(message: MessageRecord, read: ReadPicture = no_picture) -> Iterator[Block]:
     """Yield the blocks of a message in order; adjacent text parts become one block."""
     text: list[str] = []
     for part in message["parts"]:
@@ -72,18 +97,18 @@ def blocks_of(message: MessageRecord) -> Iterator[Block]:
         if text:
             yield Text(text="".join(text))
             text = []
-        yield from _blocks_of_part(part)
+        yield from _blocks_of_part(part, read)
     if text:
         yield Text(text="".join(text))
     yield from _remarks(message)
 
 
-def _blocks_of_part(part: Part) -> Iterator[Block]:
+def _blocks_of_part(part: Part, read: ReadPicture) -> Iterator[Block]:
     kind: str = part["kind"]
     if kind not in _KINDS:  # a newer writer made it
         yield Folded(title=kind, text=_json(part), language="json")
     elif part["kind"] == "attachment":
-        yield Folded(title=f"Attached: {part.get('name')}", text=str(part.get("text", "")))
+        yield _block_of_attachment(part, read)
     elif part["kind"] == "note":
         yield NoteLine(text=part["text"])
     elif part["kind"] == "tool_call":
@@ -104,6 +129,26 @@ def _blocks_of_part(part: Part) -> Iterator[Block]:
             yield Remark(label="Answered", text=value if isinstance(value, str) else _json(value))
     else:
         yield Folded(title="Reasoning", text=part["text"])
+
+
+def _block_of_attachment(part: AttachmentPart, read: ReadPicture) -> Block:
+    title = str(part.get("name"))
+    type_, text = str(part.get("type", "")), str(part.get("text", ""))
+    if "attachment_id" in part:
+        title += f" ({type_}, {size_in_words(part.get('size', 0))})"
+    data = read(part) if type_ in IMAGES else None
+    if data is not None:
+        return Picture(id=part["attachment_id"], title=title, type=type_, data=data)
+    if text or "attachment_id" not in part:
+        return Folded(title=f"Attached: {title}", text=text)
+    return Remark(label="Attached", text=title)
+
+
+def size_in_words(size: int) -> str:
+    """Write a number of bytes for people."""
+    if size < 1000:
+        return f"{size} bytes"
+    return f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
 
 
 def _block_of_call(part: ToolCallPart) -> Block:

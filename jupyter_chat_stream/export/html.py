@@ -6,13 +6,24 @@ source, because a typesetter would have to be downloaded.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from html import escape
 
 from ..shared.markdown.copied_texts import visible
 from ..shared.markdown.html import html_of
 from ..shared.records import MessageRecord
-from .blocks import Block, Folded, NoteLine, Text, blocks_of, speaker
+from .blocks import (
+    Block,
+    Folded,
+    NoteLine,
+    Picture,
+    ReadPicture,
+    Text,
+    blocks_of,
+    no_picture,
+    speaker,
+)
 from .markdown import moment, others
 from .source import Source
 
@@ -32,6 +43,8 @@ pre { background: var(--soft); border: 1px solid var(--line); border-radius: .4r
 code { font: .9em/1.5 ui-monospace, monospace; }
 table { border-collapse: collapse; } th, td { border: 1px solid var(--line); padding: .3rem .6rem; }
 blockquote { border-left: 3px solid var(--line); margin-left: 0; padding-left: 1rem; }
+figure { margin: 1rem 0; } figure img { max-width: 100%; height: auto; }
+figcaption { opacity: .7; font-size: .85rem; }
 .remark { border-left: 3px solid #c80; padding-left: 1rem; }
 @media print { body { margin: 0; } details { display: none; } }
 """
@@ -64,16 +77,16 @@ def pieces(source: Source) -> Iterator[str]:
         at=moment(source.at),
     )
     for message in source.shown_messages():
-        yield article(message)
+        yield article(message, source.picture)
     footer = f"<footer><p>{escape(others(source))}</p></footer>\n" if source.others else ""
     yield f"</main>\n{footer}</body>\n</html>\n"
 
 
-def article(message: MessageRecord) -> str:
+def article(message: MessageRecord, read: ReadPicture = no_picture) -> str:
     """Return the HTML of one message."""
     role = "user" if message["role"] == "user" else "assistant"
     who = f"{escape(visible(speaker(message)))} <small>{moment(message['created_at'])}</small>"
-    inner = "\n".join(_block(block) for block in blocks_of(message))
+    inner = "\n".join(_block(block) for block in blocks_of(message, read))
     id_ = escape(message["id"])
     return f'<article class="{role}" id="{id_}"><h2 class="who">{who}</h2>\n{inner}\n</article>\n'
 
@@ -86,6 +99,12 @@ def _block(block: Block) -> str:
         return f"<details><summary>{escape(visible(block.title))}</summary>{code}</details>"
     if isinstance(block, NoteLine):
         return f'<p class="note"><em>{escape(visible(block.text))}</em></p>'
+    if isinstance(block, Picture):
+        title, data = escape(visible(block.title)), b64encode(block.data).decode()
+        return (
+            f'<figure><img src="data:{block.type};base64,{data}" alt="{title}">'
+            f"<figcaption>{title}</figcaption></figure>"
+        )
     text = escape(visible(block.text)).replace("\n", "<br>")
     return f'<p class="remark"><strong>{escape(block.label)}</strong> {text}</p>'
 

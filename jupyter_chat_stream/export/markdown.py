@@ -7,12 +7,12 @@ are put into fences that are longer than every row of backticks inside them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..shared.markdown.copied_texts import one_line, visible
 from ..shared.markdown.copies import harmless
 from ..shared.records import MessageRecord
-from .blocks import Block, Folded, NoteLine, Text, blocks_of, speaker
+from .blocks import Block, Folded, NoteLine, Picture, Text, blocks_of, speaker
 from .source import Source
 
 
@@ -42,12 +42,22 @@ def heading(message: MessageRecord) -> str:
 
 
 def body(message: MessageRecord) -> str:
-    return "\n\n".join(_block(block) for block in blocks_of(message))
+    return joined(blocks_of(message))
+
+
+def joined(blocks: Iterable[Block]) -> str:
+    """Return the Markdown of the blocks of a message."""
+    return "\n\n".join(_block(block) for block in blocks)
 
 
 def moment(at: str) -> str:
     """Write a time of the wire to the minute."""
     return f"{at[:10]} {at[11:16]} UTC"
+
+
+def picture_name(picture: Picture) -> str:
+    """Return the name of a picture's bytes in a notebook's cell."""
+    return f"{picture.id}.{picture.type.partition('/')[2]}"
 
 
 def _block(block: Block) -> str:
@@ -60,6 +70,8 @@ def _block(block: Block) -> str:
         return f"<details><summary>{one_line(block.title)}</summary>\n\n{fenced}\n\n</details>"
     if isinstance(block, NoteLine):
         return f"*{one_line(block.text)}*"
+    if isinstance(block, Picture):  # the cell of a notebook holds the bytes under this name
+        return f"![{one_line(block.title)}](attachment:{picture_name(block)})"
     lines = visible(block.text).split("\n")
     quoted = "\n".join(f"> {one_line(line)}" for line in lines)
     return f"> **{block.label}**\n>\n{quoted}"

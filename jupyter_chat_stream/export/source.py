@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..shared.events import to_wire
-from ..shared.records import MessageRecord, RunRecord, WireEvent
+from ..shared.records import AttachmentPart, MessageRecord, RunRecord, WireEvent
 from ..store.front import CompactionRecord, Entry, WholeThread
+
+MAX_PICTURE_BYTES = 1_000_000  # of one image that a document holds
+MAX_PICTURES_BYTES = 20_000_000  # of all images in one document
 
 
 class Source:
@@ -21,6 +24,7 @@ class Source:
         self.info = whole.info
         self.at = at
         self._whole = whole
+        self._pictures_left = MAX_PICTURES_BYTES
         self._shown = shown(whole.entries, self.info["head"])
 
     @property
@@ -48,6 +52,15 @@ class Source:
     def events(self) -> Iterator[WireEvent]:
         """Yield all events that are still stored, as on the wire."""
         return (to_wire(event) for event in self._whole.events())
+
+    def picture(self, part: AttachmentPart) -> bytes | None:
+        """Read an attached image; None if it is too large for a document, or cannot be read."""
+        size = part.get("size", 0)
+        if size > min(MAX_PICTURE_BYTES, self._pictures_left):
+            return None
+        data = self._whole.attachment(part.get("attachment_id", ""))
+        self._pictures_left -= 0 if data is None else len(data)
+        return data
 
     def compactions(self) -> list[CompactionRecord]:
         """Return the hashes and counts of the compacted deltas."""

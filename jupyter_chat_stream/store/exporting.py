@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from ..shared.errors import NotFound
 from ..shared.events import Event, dumps, iso
 from ..shared.records import MessageRecord, RunRecord
+from .chat.attachments import read_held
 from .chat.runs import open_runs
 from .chat.threads import read_thread
 from .log.reading import head_of, read_events, shown_run
@@ -97,6 +98,10 @@ class WholeThread:
         while events := read_events(self._conn, self._thread, seq, *limits, shows_damage=True):
             yield from events
             seq = events[-1].seq
+
+    def attachment(self, attachment_id: str) -> bytes | None:
+        """Read all bytes of an attachment that a message of the thread holds; None if none does."""
+        return read_held(self._conn, self._thread, attachment_id)
 
     def compactions(self) -> list[CompactionRecord]:
         """Read which deltas were compacted, and the hashes of their messages (L2)."""

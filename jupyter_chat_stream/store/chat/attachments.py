@@ -204,10 +204,25 @@ def read_piece(conn: Connection, stored: StoredAttachment, n: int) -> bytes:
 
 def read_content(conn: Connection, owner: str, attachment_id: str) -> bytes:
     """Read all bytes of an attachment; raises AttachmentNotFound."""
-    stored = find(conn, owner, attachment_id)
-    return b"".join(
-        read_piece(conn, stored, n) for n in range(-(-stored.record["size"] // PIECE_BYTES))
+    return _content(conn, find(conn, owner, attachment_id))
+
+
+def read_held(conn: Connection, thread: ThreadRef, attachment_id: str) -> bytes | None:
+    """Read all bytes of an attachment that a message of the thread holds; None if none does."""
+    sql = (
+        f"SELECT {_COLUMNS} JOIN message_attachment AS held ON held.attachment = attachment.pk "
+        "WHERE attachment.id = :id AND held.thread = :thread LIMIT 1"
     )
+    row = execute(conn, sql, {"id": attachment_id, "thread": thread.pk}).first()
+    try:
+        return None if row is None else _content(conn, _stored(row))
+    except AttachmentNotFound:  # damaged: its pieces are gone
+        return None
+
+
+def _content(conn: Connection, stored: StoredAttachment) -> bytes:
+    count = -(-stored.record["size"] // PIECE_BYTES)
+    return b"".join(read_piece(conn, stored, n) for n in range(count))
 
 
 # ---------------------------------------------------------------------- messages
