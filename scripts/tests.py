@@ -15,7 +15,11 @@ from scripts.selection import Selection, select
 from scripts.setup_env import BIN, PYTHON, environment
 from scripts.terminal import say
 
-NOTEBOOKS = ("notebooks/01_first_chat.ipynb", "notebooks/02_waiting_and_schedules.ipynb")
+NOTEBOOKS = (
+    "notebooks/01_first_chat.ipynb",
+    "notebooks/02_waiting_and_schedules.ipynb",
+    "notebooks/03_models_and_files.ipynb",
+)
 NBVAL = ("--nbval", "--nbval-current-env")
 COVERAGE = "--coverage"
 # Each process may start a browser and three Jupyter servers of its own.
