@@ -55,7 +55,7 @@ async def open_thread(
 
 
 def message_body(
-    text: str,
+    text: object,
     *,
     model: str | None = None,
     params: Params | None = None,
@@ -73,8 +73,14 @@ def message_body(
         InvalidInput: ``deliver_at`` is no time, or is a timedelta beside a key.
     """
     refuse_unknown("chat.send()", unknown, OPTIONS)
+    if not isinstance(text, str):
+        raise WrongCall(
+            f"chat.send(): text must be text (str), not a value of type {type(text).__name__}. The "
+            "text comes first, then what goes with it: chat.send('What is odd here?', df).",
+            option="text",
+        )
     options = {"model": model, "params": params, "tools": tools, "context": context}
-    check_kinds("chat.send()", {"text": text, "key": key, **options})
+    check_kinds("chat.send()", {"key": key, **options})
     if key is not None and isinstance(deliver_at, timedelta):
         raise InvalidInput(
             "With a key, give deliver_at as a time: a timedelta means another one whenever the "

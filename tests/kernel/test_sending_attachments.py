@@ -33,7 +33,7 @@ from jupyter_chat_stream.shared.errors import (
     InvalidInput,
     WrongCall,
 )
-from tests.kernel.harness import ECHO, ROOT, JupyterServer
+from tests.kernel.harness import ECHO, ROOT, JupyterServer, Kernel
 
 PDF = b"%PDF-1.7\n"
 
@@ -165,7 +165,7 @@ def test_a_lost_response_of_an_upload_or_a_message_sends_nothing_twice_l11(
 
 def test_twenty_megabytes_are_in_memory_once(chat: Chat, folder: Path) -> None:
     data = np.random.default_rng(1).integers(0, 255, 20_000_000, np.uint8).tobytes()
-    made = Attachment(b"PAR1" + data, name="big.parquet")
+    made = Attachment(b"\x89PNG\r\n\x1a\n" + data, name="big.png")
     del data
     tracemalloc.start()
     try:
@@ -255,6 +255,32 @@ def test_an_interrupted_upload_sends_nothing(chat: Chat, monkeypatch: pytest.Mon
     with pytest.raises(KeyboardInterrupt):
         chat.ask("See", "report.pdf")
     assert chat.messages == []
+
+
+def test_data_before_the_text_are_told_their_place(chat: Chat) -> None:
+    with pytest.raises(WrongCall, match=r"of type DataFrame\. The text comes first"):
+        chat.send(a_frame(), "What is odd here?")  # type: ignore[arg-type]
+
+
+def test_a_notebooks_own_names_are_the_names_of_its_attachments(
+    here: JupyterServer, kernel: Kernel, name: str
+) -> None:
+    kernel.run(
+        f"""
+        import matplotlib.pyplot as plt
+        import pandas as pd
+        from jupyter_chat_stream import Chat
+
+        sales = pd.DataFrame({{"n": range(3)}})
+        trend, axes = plt.subplots()
+        axes.plot([1, 2])
+        Chat({name!r}, project="p", model="demo/echo").ask("See", sales, trend, axes)
+        """.replace("\n        ", "\n")
+    )
+    sent = Chat(name, project="p").messages[0].attachments
+    assert [each.name for each in sent] == ["sales.parquet", "trend.png", "axes.png"]
+    shown = kernel.run(f"Chat({name!r}, project='p').messages[0].attachments[1]").shown
+    assert shown[-1]["image/png"].startswith("iVBORw0KGgo")
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ from typing import Any
 from ...shared.errors import ChatStreamError, InvalidInput
 from ...shared.markdown.copied_texts import visible
 from ...shared.markdown.copies import harmless
+from ...shared.media_types import PARQUET
 from ...shared.records import AttachmentPart
 from ..link import current
-from .content import GIF, JPEG, PNG, Content, size_words
+from .content import CSV, GIF, JPEG, PNG, Content, size_words
 from .convert import MAX_BYTES, content_of, named_content
 from .transfer import download
 
 SHOWN = (PNG, JPEG, GIF)  # what notebooks draw
 MAX_SHOWN_BYTES = 5 * 1024 * 1024  # a larger image would be kept in the notebook's file
-CSV, PARQUET = "text/csv", "application/vnd.apache.parquet"
 FRAMES = (CSV, PARQUET)
 _PACKAGE = __name__.partition(".")[0]
 

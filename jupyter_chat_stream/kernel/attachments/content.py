@@ -8,14 +8,14 @@ import unicodedata
 from dataclasses import dataclass, field
 
 from ...shared.errors import AttachmentTooLarge
+from ...shared.media_types import HEAD_BYTES, IMAGES, PARQUET, PDF, PLAIN, UNKNOWN, type_of_head
 
 MAX_NAME_CHARS = 120
-UNKNOWN = "application/octet-stream"
-PNG, JPEG, GIF, WEBP = "image/png", "image/jpeg", "image/gif", "image/webp"
-IMAGES = (PNG, JPEG, GIF, WEBP)
+CSV = "text/csv"
+PNG, JPEG, GIF, WEBP = IMAGES
 # Endings that Python's own table does not know on every system, or takes for something else.
 _TYPES = {
-    ".csv": "text/csv",
+    ".csv": CSV,
     ".gif": GIF,
     ".htm": "text/html",
     ".html": "text/html",
@@ -25,26 +25,26 @@ _TYPES = {
     ".js": "text/javascript",
     ".json": "application/json",
     ".jsonl": "application/x-ndjson",
-    ".log": "text/plain",
+    ".log": PLAIN,
     ".md": "text/markdown",
     ".ndjson": "application/x-ndjson",
-    ".parquet": "application/vnd.apache.parquet",
-    ".pdf": "application/pdf",
+    ".parquet": PARQUET,
+    ".pdf": PDF,
     ".png": PNG,
     ".py": "text/x-python",
-    ".r": "text/plain",
-    ".sql": "text/plain",
+    ".r": PLAIN,
+    ".sql": PLAIN,
     ".svg": "text/xml",
     ".toml": "application/toml",
-    ".ts": "text/plain",
+    ".ts": PLAIN,
     ".tsv": "text/tab-separated-values",
-    ".txt": "text/plain",
+    ".txt": PLAIN,
     ".webp": WEBP,
     ".xml": "text/xml",
     ".yaml": "application/yaml",
     ".yml": "application/yaml",
 }
-_ENDINGS = {PNG: ".png", JPEG: ".jpg", GIF: ".gif", WEBP: ".webp", "application/pdf": ".pdf"}
+_ENDINGS = {PNG: ".png", JPEG: ".jpg", GIF: ".gif", WEBP: ".webp", PDF: ".pdf"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,30 +90,21 @@ def type_of(name: str, data: bytes) -> str:
         return _TYPES[ending]
     # The system's table knows endings that nobody means, so a text is text for all but text types.
     listed, told = mimetypes.guess_type(name)[0] or UNKNOWN, type_of_bytes(data)
-    if told == UNKNOWN or (told == "text/plain" and listed.startswith("text/")):
+    if told == UNKNOWN or (told == PLAIN and listed.startswith("text/")):
         return listed
     return told
 
 
 def type_of_bytes(data: bytes) -> str:
-    """Return the media type that the first bytes tell; text is anything in UTF-8 without NUL."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return PNG
-    if data.startswith(b"\xff\xd8\xff"):
-        return JPEG
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return GIF
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return WEBP
-    if data.startswith(b"%PDF-"):
-        return "application/pdf"
-    if data.startswith(b"PAR1"):
-        return "application/vnd.apache.parquet"
+    """Return the media type that the first bytes tell; text is anything in UTF-8 without U+0000."""
+    told = type_of_head(data[:HEAD_BYTES])
+    if told is not None:
+        return told
     try:
         text = data.decode()
     except UnicodeDecodeError:
         return UNKNOWN
-    return UNKNOWN if "\0" in text else "text/plain"
+    return UNKNOWN if "\0" in text else PLAIN
 
 
 def with_ending(name: str, type: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...shared.errors import InvalidInput, WrongCall
 from ...shared.files import open_plain
+from ...shared.media_types import PARQUET
 from ...shared.spelling import did_you_mean
 from .content import (
     Content,
@@ -20,6 +21,7 @@ from .content import (
     type_of,
     with_ending,
 )
+from .table_files import file_summary
 
 MAX_COMPARED = 1000  # names of a folder that are compared with a name that is not there
 TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
@@ -82,7 +84,15 @@ def bytes_content(data: bytes, name: str | None, type: str | None = None) -> Con
             f"{name or 'The attachment'} is empty: there is nothing to attach.", field="attachments"
         )
     type = type or type_of(name or "", data)
-    return Content(name=clean_name(with_ending(name or "attachment", type)), type=type, data=data)
+    shown = clean_name(with_ending(name or "attachment", type))
+    described = file_summary(type, data)
+    warning = ""
+    if type == PARQUET and not described:
+        warning = (
+            f"No model will know what is in {shown!r}: it cannot be read here. Install pyarrow or "
+            "polars, or attach the frame."
+        )
+    return Content(name=shown, type=type, data=data, summary=described, warning=warning)
 
 
 def _not_a_file(shown: str, beside: Iterable[str] = ()) -> str:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas  # noqa: F401 - loaded, so that it is used
+import polars  # noqa: F401
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jupyter_chat_stream import Attachment
+from jupyter_chat_stream.kernel.attachments import table_files
 from jupyter_chat_stream.kernel.attachments.convert import content_of
+from jupyter_chat_stream.kernel.attachments.tables import frames
 from jupyter_chat_stream.shared.errors import AttachmentTooLarge, InvalidInput, WrongCall
+from jupyter_chat_stream.shared.media_types import PARQUET
 
 PDF = b"%PDF-1.7\n"
 
@@ -155,3 +163,53 @@ def test_an_attachment_shows_what_it_is() -> None:
         "text/plain": "Attachment('a.png', image/png, 8 bytes)",
         "image/png": "iVBORw0KGgo=",
     }
+
+
+# ------------------------------------------------------------------ tables in files
+
+
+def a_parquet_file(rows: int) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"n": range(rows), "s": ["a"] * rows}), buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("reader", ["pyarrow.parquet", "polars"])
+def test_a_parquet_file_is_described_because_no_model_reads_it(
+    reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_files, "MAX_READ_CELLS", 2000)
+    monkeypatch.setattr(frames, "MAX_READ_CELLS", 2000)
+    if reader == "polars":
+        monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    Path("small.parquet").write_bytes(a_parquet_file(1000))
+    content = content_of("small.parquet")
+    assert "1,000 rows × 2 columns" in content.summary
+    assert "min 0, mean 499.5, median 499.5, max 999" in content.summary
+    Path("large.parquet").write_bytes(a_parquet_file(1001))
+    content = content_of("large.parquet")
+    assert "Only the first 1,000 rows were read; there are more" in content.summary
+    assert "The attached file is the whole table." in content.summary
+    assert content.warning == ""
+
+
+def test_a_parquet_file_that_nothing_reads_is_sent_with_a_warning() -> None:
+    content = content_of(io.BytesIO(b"PAR1 broken"))
+    assert (content.type, content.summary) == (PARQUET, "")
+    assert "Install pyarrow or polars" in content.warning
+
+
+@pytest.mark.parametrize("reader", ["polars", "pandas"])
+def test_a_long_csv_file_is_described_and_a_short_one_is_read_as_it_is(
+    reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_files, "MAX_READ_CELLS", 40_000)
+    monkeypatch.setattr(frames, "MAX_READ_CELLS", 40_000)
+    for name in {"polars", "pandas"} - {reader}:
+        monkeypatch.delitem(sys.modules, name)
+    Path("short.csv").write_text("n,s\n1,a\n")
+    assert content_of("short.csv").summary == ""
+    Path("long.csv").write_text("n,s\n" + "1,a\n" * 30_000)
+    assert "Only the first 20,000 rows were read" in content_of("long.csv").summary
+    Path("odd.csv").write_bytes(b'"' * 200_000)
+    assert content_of("odd.csv").type == "text/csv"

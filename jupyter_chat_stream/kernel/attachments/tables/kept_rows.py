@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ....shared.media_types import PARQUET
+from ..content import CSV
 from .cells import exact_text
 from .frames import NarwhalsTable, PandasTable
 from .table import Table, step_for
@@ -28,8 +30,6 @@ FOOTER_BYTES = 200  # of one column in one chunk, in the file's last part
 MAX_PARQUET_COLUMNS = 1000  # with more, that part would be larger than the rows
 CSV_CHUNK_CELLS = 200_000
 TRIES = 4  # how often a file that came out too large is written with fewer rows
-PARQUET = ("application/vnd.apache.parquet", ".parquet")
-CSV = ("text/csv", ".csv")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +52,9 @@ def keep_rows(table: Table, most_bytes: int) -> KeptRows:
             written = None
         if written is not None:
             data, count = written
-            return KeptRows(data=data, rows=count, type=PARQUET[0], ending=PARQUET[1])
+            return KeptRows(data=data, rows=count, type=PARQUET, ending=".parquet")
     data, count = _csv(table, rows, most_bytes)
-    return KeptRows(data=data, rows=count, type=CSV[0], ending=CSV[1])
+    return KeptRows(data=data, rows=count, type=CSV, ending=".csv")
 
 
 # ------------------------------------------------------------------ Parquet
