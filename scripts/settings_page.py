@@ -57,6 +57,7 @@ def kind_of(trait: TraitType) -> str:  # type: ignore[type-arg]
         "Float": "Number",
         "Bool": "Yes or no",
         "Dict": "Object",
+        "JsonDict": "Object",
         "List": "List of texts",
     }
     kind = kinds[type(trait).__name__]
