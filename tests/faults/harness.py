@@ -221,6 +221,10 @@ class FakeApi:
         """Return all it was asked, the oldest first."""
         return list(await self._fetch("/_requests"))
 
+    async def responses(self) -> list[dict[str, Any]]:
+        """List the responses of a fake OpenAI, with the cursors at which they were joined."""
+        return list(await self._fetch("/_responses"))
+
     async def queue(self, *answers: dict[str, Any]) -> None:
         """Set the answers to the next requests."""
         await self._fetch("/_queue", list(answers))
