@@ -1,8 +1,9 @@
 """Run a fake API as a process, which prints its address and ends on SIGTERM or SIGINT.
 
 ``GET /_requests`` lists the requests so far; ``POST /_queue`` adds answers, ``POST /_release``
-continues those that are held. With ``--api openai``, ``GET /_responses`` lists the responses with
-their texts and the cursors at which they were joined, and ``POST /_expire`` forgets them.
+continues those that are held, ``POST /_hurry`` ends their pace. With ``--api openai``,
+``GET /_responses`` lists the responses with their texts and the cursors at which they were joined,
+and ``POST /_expire`` forgets them.
 """
 
 from __future__ import annotations

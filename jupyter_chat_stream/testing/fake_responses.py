@@ -181,7 +181,7 @@ class FakeResponses:
                 response.add(("last", responses_events.failed(response.value, code, said)))
                 break
             if kind == "chunk":
-                await asyncio.sleep(answer.delay_s)
+                await server.pause(answer)
                 if answer.hold_after_chunks == response.chunks:
                     await response.request.released.wait()
             response.add(event)

@@ -132,6 +132,7 @@ class FakeServer:
         self._failed: BaseException | None = None
         self.url = ""
         self.connection_count = 0
+        self._is_hurried = False
 
     # ---------------------------------------------------------------------- the test's side
 
@@ -182,6 +183,15 @@ class FakeServer:
         """Continue every answer that is held."""
         for request in self.requests:
             self._in_loop(request.released.set)
+
+    def hurry(self) -> None:
+        """Send the rest of all answers without a pace."""
+        self._is_hurried = True
+
+    async def pause(self, answer: Answer) -> None:
+        """Keep an answer's pace."""
+        if answer.delay_s and not self._is_hurried:
+            await asyncio.sleep(answer.delay_s)
 
     def wait_until(
         self, is_true: Callable[[list[Request]], bool], timeout_s: float = 10.0
@@ -262,6 +272,9 @@ class FakeServer:
             await connection.send_json(200, [request.to_json() for request in self.requests])
         elif http.method == "POST" and http.path == "/_release":
             self.release()
+            await connection.send_json(200, {})
+        elif http.method == "POST" and http.path == "/_hurry":
+            self.hurry()
             await connection.send_json(200, {})
         elif http.method == "POST" and http.path == "/_queue":
             self.add(*(Answer.from_json(given) for given in http.json()))
@@ -351,8 +364,7 @@ class FakeServer:
 
     async def before_chunk(self, answer: Answer, request: Request) -> None:
         """Keep the answer's pace, and wait where it is held."""
-        if answer.delay_s:
-            await asyncio.sleep(answer.delay_s)
+        await self.pause(answer)
         if answer.hold_after_chunks == request.chunks_sent:
             await request.released.wait()
 
