@@ -78,12 +78,11 @@ async def _run(sizes: Sequence[int], rounds: int, seconds: float) -> Section:
     ]
     rows = [[*head, "provider", "all", "our share"]]
     for upstream in UPSTREAMS:
-        with fake_api(upstream.api) as url:
-            for answers in sizes:
-                row = Row()
-                for _ in range(rounds):
-                    await _measure(row, upstream, url, answers, seconds)
-                rows.append(row.cells(upstream.dialect, answers))
+        for answers in sizes:
+            row = Row()
+            for _ in range(rounds):
+                await _measure(row, upstream, answers, seconds)
+            rows.append(row.cells(upstream.dialect, answers))
     return Section(
         name="b",
         title="each dialect through its real SDK",
@@ -98,19 +97,22 @@ async def _run(sizes: Sequence[int], rounds: int, seconds: float) -> Section:
     )
 
 
-async def _measure(row: Row, upstream: Upstream, url: str, answers: int, seconds: float) -> None:
-    async with upstream.client(url) as client:
-        row.alone.add(*await _iterate(lambda: client(), answers, seconds))
-    provider = upstream.provider(url)
-    await provider.warm()
-    prompt = Prompt(model=upstream.model, turns=(text_turn("user", "go"),), max_tokens=8192)
-    row.provider.add(*await _iterate(lambda: _texts(provider, prompt), answers, seconds))
-    await provider.close()
-    provider = upstream.provider(url)
-    await provider.warm()
-    model = f"{provider.name}/{upstream.model}"
-    async with running_service(provider, default_model=model) as service:
-        row.whole.add(*await _whole(service, answers, seconds))
+async def _measure(row: Row, upstream: Upstream, answers: int, seconds: float) -> None:
+    with fake_api(upstream.api) as url:
+        async with upstream.client(url) as client:
+            row.alone.add(*await _iterate(client, answers, seconds))
+    with fake_api(upstream.api) as url:
+        provider = upstream.provider(url)
+        await provider.warm()
+        prompt = Prompt(model=upstream.model, turns=(text_turn("user", "go"),), max_tokens=8192)
+        row.provider.add(*await _iterate(lambda: _texts(provider, prompt), answers, seconds))
+        await provider.close()
+    with fake_api(upstream.api) as url:
+        provider = upstream.provider(url)
+        await provider.warm()
+        model = f"{provider.name}/{upstream.model}"
+        async with running_service(provider, default_model=model) as service:
+            row.whole.add(*await _whole(service, answers, seconds))
 
 
 async def _texts(provider: Provider, prompt: Prompt) -> AsyncGenerator[None, None]:

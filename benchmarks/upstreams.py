@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_chat_stream.providers.anthropic import AnthropicProvider
 from jupyter_chat_stream.providers.base import Provider
@@ -18,6 +18,9 @@ from jupyter_chat_stream.providers.registry import Registry
 
 from .load import MARK
 from .processes import ROOT
+
+if TYPE_CHECKING:
+    import openai
 
 CLAUDE = "claude-sonnet-5-5"
 PACE_S = 0.02
@@ -66,8 +69,6 @@ async def _messages(url: str) -> AsyncIterator[Stream]:
 
 @asynccontextmanager
 async def _chat(url: str) -> AsyncIterator[Stream]:
-    import openai
-
     async def stream() -> AsyncGenerator[None, None]:
         opened = await client.chat.completions.create(model="tiny", messages=MESSAGES, stream=True)
         async with opened:
@@ -75,22 +76,43 @@ async def _chat(url: str) -> AsyncIterator[Stream]:
                 if chunk.choices and chunk.choices[0].delta.content:
                     yield
 
-    async with openai.AsyncOpenAI(
+    async with _openai_client(url) as client:
+        yield stream
+
+
+@asynccontextmanager
+async def _responses(url: str) -> AsyncIterator[Stream]:
+    async def stream() -> AsyncGenerator[None, None]:
+        opened = await client.responses.create(
+            model="tiny", input=MESSAGES, stream=True, background=True, store=True
+        )
+        async with opened:
+            async for event in opened:
+                if event.type == "response.output_text.delta":
+                    yield
+
+    async with _openai_client(url) as client:
+        yield stream
+
+
+def _openai_client(url: str) -> openai.AsyncOpenAI:
+    import openai
+
+    return openai.AsyncOpenAI(
         api_key="fake",
         base_url=f"{url}/v1",
         max_retries=0,
         http_client=openai.DefaultAioHttpClient(),
-    ) as client:
-        yield stream
+    )
 
 
 def _anthropic(url: str) -> Provider:
     return AnthropicProvider(environ={"ANTHROPIC_API_KEY": "fake", "ANTHROPIC_BASE_URL": url})
 
 
-def _endpoint(dialect: str) -> Callable[[str], Provider]:
+def _endpoint(dialect: str, **fields: object) -> Callable[[str], Provider]:
     def make(url: str) -> Provider:
-        setting = {"dialect": dialect, "base_url": f"{url}/v1", "models": ["tiny"]}
+        setting = {"dialect": dialect, "base_url": f"{url}/v1", "models": ["tiny"], **fields}
         return Registry(endpoints={"bench": setting}).providers["bench"]
 
     return make
@@ -105,12 +127,22 @@ UPSTREAMS = (
         provider=_anthropic,
     ),
     Upstream(dialect="chat", api="openai", model="tiny", client=_chat, provider=_endpoint("chat")),
+    Upstream(
+        dialect="responses",
+        api="openai",
+        model="tiny",
+        client=_responses,
+        provider=_endpoint("responses", background=True),
+    ),
 )
 
 
 @contextmanager
 def fake_api(api: str) -> Iterator[str]:
-    """Run a fake API as a process; gives its address."""
+    """Run a fake API as a process; gives its address.
+
+    Each way has one of its own: responses in the background would go on into the next measurement.
+    """
     with tempfile.TemporaryDirectory(prefix="chat-stream-bench-") as folder:
         file = Path(folder) / "script.json"
         file.write_text(json.dumps(SCRIPT), "utf-8")

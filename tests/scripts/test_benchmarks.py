@@ -13,7 +13,7 @@ from benchmarks.__main__ import MODULES, main
 from benchmarks.durability import Figures, Side, measure
 from benchmarks.frames import CLOSE, PING, TEXT, Cutter, masked
 from benchmarks.report import Section, percentile, write
-from benchmarks.upstreams import UPSTREAMS, Upstream, fake_api
+from benchmarks.upstreams import UPSTREAMS, Upstream
 from jupyter_chat_stream.shared.subscription import Subscription
 
 
@@ -32,8 +32,7 @@ async def test_chunks_of_each_dialect_come_by_its_sdk_by_our_provider_and_to_a_r
     upstream: Upstream,
 ) -> None:
     row = sdk.Row()
-    with fake_api(upstream.api) as url:
-        await sdk._measure(row, upstream, url, 2, 0.2)
+    await sdk._measure(row, upstream, 2, 0.2)
     assert all(way.chunks > 0 < way.us for way in (row.alone, row.provider, row.whole))
 
 
