@@ -229,10 +229,6 @@ class FakeApi:
         """Set the answers to the next requests."""
         await self._fetch("/_queue", list(answers))
 
-    async def responses(self) -> list[dict[str, Any]]:
-        """Return the responses that it still has (``api="openai"``)."""
-        return list(await self._fetch("/_responses"))
-
     async def hurry(self) -> None:
         """Let it send the rest of all answers at once."""
         await self._fetch("/_hurry", {})

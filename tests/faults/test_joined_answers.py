@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -13,9 +12,8 @@ import pytest
 
 from jupyter_chat_stream.providers.base import Prompt, text_turn
 from jupyter_chat_stream.providers.demo import answer_to
-from jupyter_chat_stream.testing import reply_to
 from tests.faults.databases import FaultyDatabase
-from tests.faults.harness import UNREACHABLE, FakeApi, Server
+from tests.faults.harness import UNREACHABLE, Server
 from tests.faults.laws import assert_log_keeps_the_laws
 from tests.faults.processes import PATIENCE_S, eventually
 
@@ -55,47 +53,12 @@ async def dies(server: Server, run_id: str) -> bool:
     return died
 
 
-@pytest.fixture
-def fake(make_fake: Any) -> FakeApi:
-    """A fake OpenAI, whose response lasts as long as the kills."""
-    chars = 30 * KILLS
-    made = make_fake(api="openai", chars=chars, chunk_chars=2, delay_s=0.1)
-    assert isinstance(made, FakeApi)
-    return made
-
-
 async def end(server: Server, run_id: str) -> None:
     """Let a server that lives finish the run."""
     if server.pid is None:
         server.fault = None
         await server.start()
     await server.until_run(run_id, ("completed",))
-
-
-async def test_a_response_in_the_background_has_no_seam_and_no_second_call_l15(
-    make_server: Any, fake: FakeApi, faulty_database: FaultyDatabase
-) -> None:
-    """L15: one ``POST /responses``, one whole text, through the death of every server."""
-    lab = {"dialect": "responses", "background": True, "base_url": f"{fake.url}/v1"}
-    settings = {"endpoints": json.dumps({"lab": lab}), **faulty_database.settings}
-    server = make_server(max_crashes=10_000, **settings)
-    await server.start()
-    sent = await server.send(await server.thread("lab/tiny"))
-    run_id, thread_id = sent["run"]["id"], sent["run"]["thread_id"]
-    server.kill()
-    kills = await killed(server, run_id, KILLS)
-    assert kills > 0
-    await end(server, run_id)
-    reply = await server.message(thread_id, run_id)
-    assert reply["content"] == reply_to("Hello", 30 * KILLS)
-    (response,) = await fake.responses()
-    assert (response["status"], response["text"]) == ("completed", reply["content"])
-    requests = [request for request in await fake.requests() if request["body"] is not None]
-    assert len(requests) == 1
-    assert response["joins"] == sorted(response["joins"])
-    assert_log_keeps_the_laws(await server.events(thread_id))
-    server.kill()
-    faulty_database.assert_whole()
 
 
 async def test_an_answer_that_goes_on_alone_has_no_seam_l15(
