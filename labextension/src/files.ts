@@ -35,28 +35,30 @@ const UNKNOWN = 'application/octet-stream';
 /** Controls that change the direction of the text around them, and characters without any width. */
 const HIDING =
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-const LONGEST_NAME = 200;
+/** The server keeps 200 characters of a name at most. */
+const LONGEST_NAME = 300;
+/** A name of so many characters is not cut in two. */
+const SHORT_NAME = 16;
 
 /** A file's name for people: it hides nothing, and cannot turn the text around it. */
 export function shownName(name: string): string {
   const shown = name
+    .slice(0, LONGEST_NAME)
     .replace(HIDING, '\ufffd')
     .replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd')
     .trim();
   return shown === '' ? '…' : shown;
 }
 
-/** The name under which a browser keeps a downloaded file: short, and no path. */
+/** The name under which a browser keeps a downloaded file: no path, and not hidden. */
 export function fileName(name: string): string {
   const shown = shownName(name).replace(/[/\\:*?"<>|]/g, '_');
-  const { start, end } = nameEnds(shown);
-  const letters = [...start];
-  return letters.slice(0, LONGEST_NAME).join('') + end;
+  return shown.startsWith('.') ? `_${shown}` : shown;
 }
 
 /** A name in two: a narrow place cuts the first half and keeps the ending, which tells the type. */
 export function nameEnds(name: string): { readonly start: string; readonly end: string } {
-  const ending = /^(.+?)(.{0,4}\.[^.\s]{1,8})$/su.exec(name);
+  const ending = name.length > SHORT_NAME ? /^(.+?)(.{0,4}\.[^.\s]{1,8})$/su.exec(name) : null;
   return { start: ending?.[1] ?? name, end: ending?.[2] ?? '' };
 }
 

@@ -105,7 +105,7 @@ describe('an attachment of a message', () => {
       saved.push([this.download, URLS.get(this.href)?.type ?? '']);
     });
     await click('download');
-    expect(saved).toEqual([['.._a\ufffd_b_.html', 'application/octet-stream']]);
+    expect(saved).toEqual([['_.._a\ufffd_b_.html', 'application/octet-stream']]);
   });
 
   it('is a table with its summary, and its exact data', async () => {

@@ -85,6 +85,17 @@ export function useNow(at: string | null): number {
   return now_ms;
 }
 
+/** Whether the chat has been on the screen since it was drawn. */
+export function useHasBeenSeen(): boolean {
+  const { visibility } = useChatServices();
+  const isSeen = useSyncExternalStore(visibility.subscribe, visibility.get);
+  const [hasBeenSeen, setSeen] = useState(isSeen);
+  if (isSeen && !hasBeenSeen) {
+    setSeen(true);
+  }
+  return hasBeenSeen;
+}
+
 /** Whether `value` has been true for `delay_ms`, so that short breaks are not shown. */
 export function useLasting(value: boolean, delay_ms: number): boolean {
   const [isLasting, setLasting] = useState(false);

@@ -1,5 +1,5 @@
 /**
- * Images of attachments: loaded when they are near the screen, and let go when they are far from it.
+ * Images of attachments: loaded when the reader comes near them, and let go when they are far away.
  *
  * The address of an image is an object URL of this page; it ends with the component that shows it.
  */
@@ -8,13 +8,13 @@ import { type RefObject, useCallback, useEffect, useRef, useState } from 'react'
 import { ApiError } from '../api';
 import { type AttachmentFiles } from '../attachment-files';
 import { isImage } from '../files';
-import { useAttachmentFiles } from './hooks';
+import { useAttachmentFiles, useHasBeenSeen } from './hooks';
 
 export type ShownImage =
   | { readonly state: 'loading' | 'missing' | 'failed' }
   | { readonly state: 'ready'; readonly url: string };
 
-/** How far outside of the screen images are loaded already. */
+/** How far outside of the seen part of the log images are loaded already. */
 const MARGIN = '400px';
 const LOADING: ShownImage = { state: 'loading' };
 
@@ -80,20 +80,23 @@ export function imageUrl(blob: Blob, type: string): string {
   return URL.createObjectURL(blob.slice(0, blob.size, isImage(type) ? type : 'text/plain'));
 }
 
-/** Whether a node is on the screen or near it. */
+/** Whether a node is in the part of the log that is seen, or near it. */
 function useNear(ref: RefObject<HTMLElement>): boolean {
   const hasObserver = typeof IntersectionObserver !== 'undefined';
+  const hasBeenSeen = useHasBeenSeen();
   const [isNear, setNear] = useState(!hasObserver);
   useEffect(() => {
-    if (!hasObserver || ref.current === null) {
+    const node = ref.current;
+    if (!hasObserver || node === null) {
       return undefined;
     }
+    // The margin is one of the root: that of the screen would be cut off by the log.
     const observer = new IntersectionObserver(
       entries => setNear(entries.at(-1)?.isIntersecting === true),
-      { rootMargin: MARGIN }
+      { root: node.closest('[data-testid=log]'), rootMargin: MARGIN }
     );
-    observer.observe(ref.current);
+    observer.observe(node);
     return () => observer.disconnect();
   }, [ref, hasObserver]);
-  return isNear;
+  return isNear && hasBeenSeen;
 }
