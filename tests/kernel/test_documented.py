@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import doctest
 import json
 import os
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream import Chat
+from jupyter_chat_stream import Attachment, Chat
 from jupyter_chat_stream.shared.config import CONNECTION_ENV
 from jupyter_chat_stream.testing import Answer, FakeOpenAI
 from tests.kernel.harness import JupyterServer
@@ -21,6 +22,7 @@ from tests.pages import blocks, saved
 README = "../README.md"
 PROVIDERS = "providers.md"
 CHATLAS_MODEL = "openai-completions/tiny"
+IMAGES = Path(__file__).parents[1] / "providers" / "images"
 
 
 @pytest.mark.usefixtures("here")
@@ -102,11 +104,15 @@ def test_the_providers_of_the_page_answer_once_they_are_installed(upstream: Fake
     assert reply.model == "eliza/doctor"
 
     upstream.add(Answer(text="By chatlas.", thinking="How?"))
-    reply = chat.ask("And you?", model=f"chatlas/{CHATLAS_MODEL}")
+    image = (IMAGES / "plain.png").read_bytes()
+    attached = Attachment(image, name="plain.png")
+    reply = chat.ask("And you?", attached, model=f"chatlas/{CHATLAS_MODEL}")
     assert str(reply) == "By chatlas."
     assert reply.model == f"chatlas/{CHATLAS_MODEL}"
-    roles = [message["role"] for message in upstream.requests[-1].body["messages"]]
-    assert roles == ["user", "assistant", "user", "assistant", "user"]
+    messages = upstream.requests[-1].body["messages"]
+    assert [message["role"] for message in messages] == ["user", "assistant"] * 2 + ["user"]
+    (shown,) = [part for part in messages[-1]["content"] if part["type"] == "image_url"]
+    assert base64.b64decode(shown["image_url"]["url"].partition(",")[2]) == image
 
 
 def test_the_first_provider_of_the_page_is_as_short_as_it_is_said_to_be() -> None:
