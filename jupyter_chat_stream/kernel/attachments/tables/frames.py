@@ -100,7 +100,9 @@ class PandasTable:
 
         labels = len(self._labels)
         columns = len(self.names) if columns is None else columns
-        found = self.frame.iloc[start:stop:step, : max(0, columns - labels)].copy(deep=False)
+        # The rows first: pandas 2 would copy the whole frame for both at once.
+        found = self.frame.iloc[start:stop:step]
+        found = found.iloc[:, : max(0, columns - labels)].copy(deep=False)
         found.columns = self.names[labels : labels + found.shape[1]]
         index = found.index
         found = found.reset_index(drop=True)
