@@ -91,8 +91,9 @@ async def _run(sizes: Sequence[int], rounds: int, seconds: float) -> Section:
         notes=[
             "our share: provider, coalescing, commit, publishing and one reader a thread",
             "provider: the SDK's stream read through our provider, and nothing else",
-            "missed by `messages`, whose SDK is the cheapest, and by single answers; other processes "
-            "kept both cores busy meanwhile, and on a quiet machine `messages` was at 1.2 to 1.6",
+            "missed by `messages`, whose SDK is the cheapest, and by single answers; other "
+            "processes kept both cores busy meanwhile, and on a quiet machine `messages` was at "
+            "1.2 to 1.6",
             "the share is taken to be two turns of the loop and a commit where the SDK takes one "
             "turn; that is not isolated",
         ],
