@@ -45,6 +45,7 @@ const FLOORS = [
       'composition',
       'schedules',
       'thread-ends',
+      'usage',
       'model'
     ],
     packages: ['@jupyterlab/translation']

@@ -15,6 +15,7 @@ import { type DraftStore } from './drafts';
 import { type Follower, type Link } from './follower';
 import { parseMaxBytes, parseModels } from './parse';
 import { type ModelList } from './protocol';
+import { type LostAnswer } from './questions';
 import { ScheduleList } from './schedules';
 import { type ThreadEnd, explain, explainEnd, missingText } from './thread-ends';
 import { type Transcript, EMPTY } from './transcript';
@@ -25,13 +26,7 @@ import {
   type UploadQueue,
   isUnfinished
 } from './uploads';
-
-/** This page's reply to a question that someone else answered first. */
-export interface LostAnswer {
-  readonly mine: unknown;
-  readonly value: unknown;
-  readonly by: string;
-}
+import { ThreadUsageList } from './usage';
 
 /** Everything that a view draws. Immutable: a change makes a new object. */
 export interface ThreadState {
@@ -169,11 +164,15 @@ export class ThreadClient {
       models: null
     };
     this.schedules = new ScheduleList(threadId, options.api, options.trans);
+    this.usage = new ThreadUsageList(threadId, options.api);
     this._follower = options.connection.follow(threadId, () => this._moved());
   }
 
   /** The repeating messages of this thread. */
   readonly schedules: ScheduleList;
+
+  /** The tokens and costs of this thread. */
+  readonly usage: ThreadUsageList;
 
   /** The state that listeners were last told of. */
   readonly getState = (): ThreadState => this._state;

@@ -171,6 +171,35 @@ export interface ModelList {
   readonly default: string | null;
 }
 
+/** The tokens and the cost of some ended answers. */
+export interface UsageSum {
+  readonly answers: number;
+  /** Without those that a cache held. */
+  readonly input_tokens: number;
+  readonly output_tokens: number;
+  readonly cache_read_tokens: number;
+  readonly cache_write_tokens: number;
+  /** The sum of the known costs; null if none is known. */
+  readonly cost_usd: number | null;
+  /** The number of answers whose cost is not known. */
+  readonly unknown_cost: number;
+}
+
+/** How much of what its model can read a thread has used. */
+export interface ContextUse {
+  readonly model: string;
+  readonly used_tokens: number;
+  readonly context_tokens: number | null;
+  /** The part of the context that a prompt may fill. */
+  readonly prompt_tokens: number | null;
+}
+
+export interface ThreadUsage {
+  readonly total: UsageSum;
+  /** Null until an answer's tokens were counted. */
+  readonly context: ContextUse | null;
+}
+
 interface EventCommon {
   readonly seq: number;
   readonly thread_id: string;

@@ -4,6 +4,13 @@ import { type InputRequestPart, type Message, type Run } from './protocol';
 /** What became of a question. */
 export type QuestionState = 'open' | 'answered' | 'expired' | 'unanswered';
 
+/** This page's reply to a question that someone else answered first. */
+export interface LostAnswer {
+  readonly mine: unknown;
+  readonly value: unknown;
+  readonly by: string;
+}
+
 /** What became of a question of this message. Only a waiting run has an open question. */
 export function questionState(
   part: InputRequestPart,

@@ -16,7 +16,8 @@ describe('a chat', () => {
     expect(part('status').dataset['state']).toBe('streaming');
     expect(part('log').getAttribute('aria-live')).toBe('off');
     await arrive(conversation().slice(5));
-    expect(part('message-assistant').textContent).toBe('Because of it.');
+    const answer = part('message-assistant').querySelector('[data-testid=content]');
+    expect(answer?.textContent).toBe('Because of it.');
     expect(part('message-assistant').dataset['status']).toBe('completed');
     expect(part('log').getAttribute('aria-live')).toBe('polite');
   });

@@ -100,4 +100,5 @@ class GatedProvider(Provider):
                 await asyncio.sleep(LOOK_S)
             await asyncio.sleep(CHUNK_S)
             yield TextChunk(text=piece)
-        yield EndChunk(stop_reason="end_turn", model=prompt.model, usage=_USAGE)
+        usage = {**_USAGE, **prompt.params.get("usage", {})}
+        yield EndChunk(stop_reason="end_turn", model=prompt.model, usage=usage)

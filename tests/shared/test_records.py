@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_chat_stream.shared import model_records, records
+from jupyter_chat_stream.shared import model_records, records, usage
 
 PROTOCOL = Path(__file__).parents[2] / "labextension" / "src" / "protocol.ts"
 TWINS = {
@@ -29,6 +29,9 @@ TWINS = {
     "Model": model_records.ModelRecord,
     "Endpoint": model_records.EndpointRecord,
     "Snapshot": records.SnapshotFrame,
+    "UsageSum": usage.UsageSum,
+    "ContextUse": usage.ContextRecord,
+    "ThreadUsage": usage.ThreadUsage,
 }
 # Fields of the wire that the page does not read; it derives content and incomplete itself.
 UNREAD = {
@@ -36,6 +39,7 @@ UNREAD = {
     "Message": {"content", "incomplete"},
     "Model": {"name", "max_output_tokens"},
     "Endpoint": {"dialect"},
+    "ThreadUsage": {"thread_id", "models"},
 }
 
 

@@ -6,6 +6,7 @@ import { signedOutText } from '../api';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Message } from '../protocol';
 import { isUnsent, scheduledMessages } from '../unsent';
+import { hasPrice } from '../usage';
 import { Button } from './button';
 import { Composer, Status, StopButton } from './composer';
 import { useDropTarget } from './dropping';
@@ -16,6 +17,7 @@ import { Markdown } from './parts';
 import { ResizeHandle } from './resize';
 import { Scroller } from './scroller';
 import { type StatusLine, linkLine, replyLine } from './status';
+import { ThreadUsageLine } from './usage';
 
 export interface ChatProps {
   readonly client: ThreadClient;
@@ -93,6 +95,7 @@ function Live(props: LiveProps): ReactElement {
       ) : (
         <Line {...props} status={status} active={active} last={messages.at(-1)} />
       )}
+      {runId === null ? <ThreadUsageLine client={client} state={state} /> : null}
       <ResizeHandle onResize={setHeight} />
       {isOver ? <DropHint /> : null}
     </div>
@@ -167,6 +170,7 @@ function Messages(props: LiveProps & { readonly messages: readonly Message[] }):
             isActing={run !== undefined && state.acting.has(run.id)}
             beaten={state.beaten}
             isLast={index === drawn.length - 1}
+            isPriced={hasPrice(message.model, state.models)}
             isDisabled={isDisabled}
           />
         );

@@ -2,9 +2,9 @@
 import { type ReactElement, memo } from 'react';
 
 import { contentOf, incompleteOf, isContinuable } from '../endings';
-import { type LostAnswer, type ThreadClient } from '../model';
+import { type ThreadClient } from '../model';
 import { type Message, type Part, type Run, isEnd } from '../protocol';
-import { openQuestion, questionState } from '../questions';
+import { type LostAnswer, openQuestion, questionState } from '../questions';
 import { Attachments } from './attachments';
 import { Bubble } from './bubble';
 import { Button } from './button';
@@ -13,6 +13,7 @@ import { ClockIcon } from './icons';
 import { PartView } from './parts';
 import { QuestionView } from './question';
 import { isStreaming, replyLine } from './status';
+import { AnswerUsageLine } from './usage';
 
 export interface MessageProps {
   readonly message: Message;
@@ -25,6 +26,8 @@ export interface MessageProps {
   readonly beaten: ReadonlyMap<string, LostAnswer>;
   /** Whether it is the newest message: only that can be retried or continued. */
   readonly isLast: boolean;
+  /** Whether its model has a price; null if the page does not know. */
+  readonly isPriced: boolean | null;
   readonly isDisabled: boolean;
 }
 
@@ -93,6 +96,7 @@ function Reply(props: MessageProps): ReactElement {
         )}
       </div>
       {hasEnded ? <Outcome {...props} /> : isSilent ? null : <Progress {...props} />}
+      {hasEnded || streams ? <AnswerUsageLine message={message} isPriced={props.isPriced} /> : null}
     </>
   );
 }

@@ -1,9 +1,9 @@
 /** A run's question: a form while it is open, then the answer and who gave it. */
 import { type FormEvent, type ReactElement, memo, useState } from 'react';
 
-import { type LostAnswer, type ThreadClient } from '../model';
+import { type ThreadClient } from '../model';
 import { type InputRequestPart } from '../protocol';
-import { type QuestionState } from '../questions';
+import { type LostAnswer, type QuestionState } from '../questions';
 import { Button, useKeptFocus } from './button';
 import { useLanguage, useNow, useTrans } from './hooks';
 import { Markdown, pretty } from './parts';
