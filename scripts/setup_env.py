@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from scripts.chromium import ensure_chromium, ensure_driver  # noqa: E402 - the path comes first
 from scripts.frontend import BUNDLE, ensure_bundle, ensure_packages  # noqa: E402
+from scripts.model_server import ensure_model_server  # noqa: E402
 from scripts.postgres import ensure_postgres  # noqa: E402
 from scripts.selection import Selection, select  # noqa: E402
 from scripts.terminal import Failure, may_use_apt, run, say  # noqa: E402
@@ -73,6 +74,7 @@ def set_up(purpose: str) -> None:
         ensure_driver(PYTHON)
         ensure_chromium(PYTHON)
         ensure_postgres(PYTHON)
+        ensure_model_server(PYTHON)
 
 
 def set_up_part(selection: Selection) -> None:
@@ -88,6 +90,7 @@ def set_up_part(selection: Selection) -> None:
         ensure_packages(environment())
     if selection.pytest:
         ensure_postgres(PYTHON)
+        ensure_model_server(PYTHON)
 
 
 def environment() -> dict[str, str]:

@@ -79,6 +79,7 @@ def test_a_part_that_needs_no_page_is_installed_without_building_one(
     monkeypatch.setattr(setup_env, "ensure_environment", lambda: None)
     monkeypatch.setattr(setup_env, "ensure_tools", lambda: True)
     monkeypatch.setattr(setup_env, "ensure_postgres", lambda python: None)
+    monkeypatch.setattr(setup_env, "ensure_model_server", lambda python: None)
     setup_env.set_up_part(select(["tests/store/chat/test_cron.py"]))
     assert installed == [(".[test]", "1")]
     assert setup_env.is_installed("test", is_page_needed=False)
