@@ -2,8 +2,8 @@
 
 An upload holds one piece in memory. The caller waits for each piece's commit before it reads more
 of the body, so a fast client cannot fill the memory or the writer's queue. After each piece the
-upload pauses for as long as the piece took, and live answers have the writer meanwhile: without the
-pause their p99 beside uploads was three times as long, with it 1.2 times (on a busy machine).
+upload pauses for as long as the piece took, so that live answers have the writer and the event loop
+at least half of the time.
 """
 
 from __future__ import annotations

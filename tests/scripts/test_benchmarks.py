@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import crowd, endpoints, plugins, readers, sdk, stamps, workers
+from benchmarks import crowd, endpoints, plugins, readers, sdk, stamps, uploading, workers
 from benchmarks.__main__ import MODULES, main
 from benchmarks.durability import Figures, Side, measure
 from benchmarks.frames import CLOSE, PING, TEXT, Cutter, masked
@@ -41,6 +41,14 @@ async def test_the_models_are_timed_beside_other_requests() -> None:
     assert len(asked.models_s) == len(asked.again_s) == 1
     assert len(asked.threads_s) >= 2 * endpoints.SAMPLES
     assert asked.errors == 0
+
+
+async def test_streams_are_timed_beside_uploads() -> None:
+    size = uploading.Size(runs=2, upload_bytes=500_000, seconds=0.3, rounds=1)
+    alone, beside = await uploading._run(size)
+    assert alone.taken_s
+    assert beside.uploads_s
+    assert alone.missing + beside.missing == 0
 
 
 def test_a_section_replaces_its_older_self_and_leaves_the_others(tmp_path: Path) -> None:

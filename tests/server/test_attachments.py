@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
+from tornado.simple_httpclient import HTTPStreamClosedError
 
-from jupyter_chat_stream.store.front import PIECE_BYTES
+from jupyter_chat_stream.store.front import PIECE_BYTES, StoredAttachment
 from tests.server.conftest import StartServer
 from tests.server.harness import ChatServer, Reply, until
 
@@ -213,6 +214,23 @@ async def test_no_user_fills_the_disk_with_what_nobody_sends(start_server: Start
     assert (await upload(server, b"y" * 1000, "text/plain")).status == 201
     held = await server.ask("DELETE", f"attachments/{ids[1]}")
     assert (held.status, held.error["code"]) == (409, "attachment_in_use")
+
+
+async def test_a_download_whose_bytes_are_deleted_meanwhile_is_cut_and_never_looks_whole(
+    chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = await uploaded(chat_server, b"x" * (3 * PIECE_BYTES), "text/plain")
+    read = chat_server.service.store.attachments.piece
+
+    async def piece(stored: StoredAttachment, n: int) -> bytes:
+        if n == 1:
+            await chat_server.service.delete_attachment("local", id_)
+        return bytes(await read(stored, n))
+
+    monkeypatch.setattr(chat_server.service.store.attachments, "piece", piece)
+    with pytest.raises(HTTPStreamClosedError):
+        await chat_server.ask("GET", f"attachments/{id_}")
+    assert (await chat_server.ask("GET", f"attachments/{id_}")).status == 404
 
 
 async def test_an_upload_needs_a_token_and_the_right_to_write(chat_server: ChatServer) -> None:
