@@ -362,13 +362,14 @@ async def test_reasoning_that_the_server_cannot_read_is_left_out(
     data = {"model": DEFAULT_MODEL, "item": {"type": "reasoning", "encrypted_content": "x"}}
     answer = Turn(role="assistant", blocks=(ReasoningBlock(data=data), TextBlock(text="So.")))
     turns = (text_turn("user", "hello"), answer, text_turn("user", "more"))
-    server.add(Answer(status=400, body={"error": error}), Answer(text="fine"))
-    assert text_of(await collect(thinker, make_prompt(turns=turns))) == "fine"
+    server.add(Answer(status=400, body={"error": error}))
+    for _ in range(2):
+        assert isinstance((await collect(thinker, make_prompt(turns=turns)))[-1], EndChunk)
     counts = [
         sum(item.get("type") == "reasoning" for item in request.body["input"])
         for request in server.requests
     ]
-    assert counts == [1, 0]
+    assert counts == [1, 0, 1], "it is left out once: another prompt's reasoning may be fine"
 
 
 # ----------------------------------------------------------------- arguments that are refused

@@ -81,6 +81,25 @@ async def test_an_answer_joined_at_any_of_its_cursors_is_the_whole_answer(
     assert [join.after for join in server.responses.joins] == [whole[at].cursor for at in places]  # type: ignore[union-attr]
 
 
+async def test_what_stands_apart_stands_apart_for_whoever_joins(
+    server: FakeOpenAI, lab: OpenAIProvider
+) -> None:
+    """The place of the last text is in the handle: a second text begins after a blank line."""
+    summary, text = "response.reasoning_summary_text.delta", "response.output_text.delta"
+    places = [(summary, 0, 0), (summary, 0, 1), (text, 1, None), (text, 1, None), (text, 2, None)]
+    events = [
+        {"type": kind, "output_index": item, "summary_index": part, "delta": str(number)}
+        for number, (kind, item, part) in enumerate(places)
+    ]
+    server.add(Answer(deltas=tuple(events)))
+    whole = await collect(lab, make_prompt())
+    assert folded(whole)[:2] == [(ReasoningChunk, "0\n\n1"), (TextChunk, "23\n\n4")]
+    for at, chunk in enumerate(whole):
+        if isinstance(chunk, UpstreamChunk):
+            rest = await collect(lab, make_prompt(upstream=place_of(chunk)))
+            assert folded(whole[:at] + rest) == folded(whole)
+
+
 async def test_the_handle_comes_before_the_first_text(
     server: FakeOpenAI, lab: OpenAIProvider
 ) -> None:
