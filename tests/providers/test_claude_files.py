@@ -88,7 +88,7 @@ def test_the_cache_mark_is_on_the_last_block_of_a_turn() -> None:
     ("blocks", "kind", "words"),
     [
         (
-            [ImageBlock(name="a", type="image/png", data=png(padding=5 * 1024 * 1024))],
+            [ImageBlock(name="a", type="image/png", data=png(padding=19_000_000))],
             errors.BadRequest,
             "larger than the Claude API takes",
         ),
@@ -128,7 +128,7 @@ def test_the_cache_mark_is_on_the_last_block_of_a_turn() -> None:
             "larger than the Claude API takes in one request",
         ),
     ],
-    ids=["bytes", "pixels", "type", "damaged", "pages", "no-pdf", "password", "request"],
+    ids=["19-MB", "pixels", "type", "damaged", "pages", "no-pdf", "password", "request"],
 )
 async def test_a_file_that_the_api_refuses_is_told_with_a_next_step(
     blocks: list[Block],
