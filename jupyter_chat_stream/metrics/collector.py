@@ -76,6 +76,12 @@ class ChatCollector(Collector):
             ("status", "code", "model"),
             meter.ended.copy().items(),
         )
+        yield _counters(
+            "tokens",
+            "Tokens of completed answers, by kind and model.",
+            ("kind", "model"),
+            meter.tokens.copy().items(),
+        )
         yield _counter("attempts", "Attempts that began.", meter.attempts)
         text = "Attempts that failed and are made again, by error code."
         yield _counters("retries", text, ("code",), _keyed(meter.retries))

@@ -56,6 +56,7 @@ class Meter:
         self.first_event_s = Histograms(FIRST_EVENT_S)  # by model
         self.run_s = Histograms(RUN_S)  # by status
         self.ended: Counter[tuple[str, str, str]] = Counter()  # by status, code, model
+        self.tokens: Counter[tuple[str, str]] = Counter()  # by kind, model
         self.attempts = 0
         self.takeovers = 0
         self.retries: Counter[str] = Counter()  # by code

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..shared.errors import ProviderError
 from ..shared.events import (
+    Completed,
     Delta,
     Event,
     Failed,
@@ -25,6 +26,7 @@ from ..shared.events import (
     from_iso,
 )
 from ..shared.logs import Line
+from ..shared.usage import counts_of
 from ..store.front import Claimed
 from .meter import METER, Meter
 
@@ -49,11 +51,16 @@ class RunWatch:
     """Counts the events of the runs that this process commits.
 
     Args:
-        models: the ids that may be values of a label; any other id counts as ``other``.
+        models: the ids that may be values of a label.
+        providers: the names of the providers; any other model of one of them counts as
+            ``provider/other``, and every other model as ``other``.
     """
 
-    def __init__(self, models: Collection[str], *, meter: Meter = METER) -> None:
+    def __init__(
+        self, models: Collection[str], *, providers: Collection[str] = (), meter: Meter = METER
+    ) -> None:
         self._models = frozenset(models)
+        self._providers = frozenset(providers)
         self._meter = meter
         self._runs: OrderedDict[str, _Run] = OrderedDict()
         self._silent: set[str] = set()  # runs without a first delta
@@ -128,6 +135,13 @@ class RunWatch:
         facts = {"run": event.run_id, "kind": kind, **facts, **_in_s(event, until)}
         log.info(Line("run.waits", **facts))
 
+    def _completed(self, event: Event, run_id: str, body: Completed) -> None:
+        counts = counts_of(body.usage)
+        if counts is not None:
+            model = self._run(run_id).model
+            for kind, count in vars(counts).items():
+                self._meter.tokens[kind, model] += count
+
     def _failed(self, event: Event, run_id: str, body: Failed) -> None:
         self._run(run_id).code = _code(body.code)
 
@@ -164,7 +178,10 @@ class RunWatch:
         return run
 
     def _label(self, model: str | None) -> str:
-        return model if model in self._models else OTHER
+        if model in self._models:
+            return model
+        provider, slash, _ = model.partition("/") if model else ("", "", "")
+        return f"{provider}/{OTHER}" if slash and provider in self._providers else OTHER
 
 
 def known_codes() -> frozenset[str]:
@@ -192,6 +209,7 @@ _TURNS: dict[type, Callable[[Any, Event, str, Any], None]] = {
     StatusChanged: RunWatch._status,
     InputRequested: RunWatch._asked,
     InputGiven: RunWatch._answered,
+    Completed: RunWatch._completed,
     Failed: RunWatch._failed,
     Finalized: RunWatch._ended,
 }

@@ -69,7 +69,8 @@ class ServiceWatch:
         self._meter = meter
         self._loop = asyncio.get_running_loop()
         self._sampling: asyncio.Task[None] | None = None
-        self._runs = RunWatch([str(model["id"]) for model in registry.models()], meter=meter)
+        models = [str(model["id"]) for model in registry.models()]
+        self._runs = RunWatch(models, providers=registry.providers, meter=meter)
         store.listen(self._runs.see)
         store.observe(self._committed)
         if isinstance(engine, (LocalEngine, QueueWorker)):

@@ -16,6 +16,7 @@ from jupyter_chat_stream.metrics.serving import MetricsServer, MetricsUnavailabl
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.events import (
     Body,
+    Completed,
     Delta,
     Event,
     Failed,
@@ -99,6 +100,33 @@ def test_a_message_for_later_counts_from_its_delivery(log: Log, meter: Meter) ->
     log.text()
     assert meter.first_event_s[MODEL].total == 2.0
     assert meter.waits == {"later": 1}
+
+
+def test_tokens_count_by_kind_and_model(log: Log, meter: Meter) -> None:
+    usage = {"input_tokens": 10, "output_tokens": 5, "cache_read_tokens": 3, "cost_usd": 0.5}
+    for given in (usage, usage, None, {"output_tokens": "many"}):
+        log.reply()
+        log.add(Completed(content="", usage=given, stop_reason="end_turn", model=None))
+        log.add(Finalized(status="completed"))
+    assert meter.tokens == {
+        ("input", MODEL): 20,
+        ("output", MODEL): 10,
+        ("cache_read", MODEL): 6,
+        ("cache_write", MODEL): 0,
+    }
+
+
+def test_unlisted_models_count_under_their_endpoint_and_strangers_as_others(meter: Meter) -> None:
+    """However many names people try, the label has one value more for each provider."""
+    log = Log(RunWatch([MODEL], providers=["demo", "ollama"], meter=meter))
+    for model in ("ollama/qwen3:8b", "ollama/x/y", "elsewhere/m", "ollama", MODEL):
+        log.reply(model=model)
+        log.add(Finalized(status="completed"))
+    assert meter.ended == {
+        ("completed", "", "ollama/other"): 2,
+        ("completed", "", "other"): 2,
+        ("completed", "", MODEL): 1,
+    }
 
 
 def test_what_another_process_made_is_known_by_its_claim(log: Log, meter: Meter) -> None:

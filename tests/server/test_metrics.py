@@ -144,7 +144,7 @@ async def test_no_label_holds_what_a_person_chose(start_server: StartServer) -> 
     service._parts.watch._runs._models = frozenset()  # as if the model were nobody's
     await server.answered(thread_id, "content-xyzzy")
     got = await metrics(server)
-    assert got("runs_ended_total", model="other") == 1
+    assert got("runs_ended_total", model="demo/other") == 1
     for private in ("xyzzy", thread_id, server.service.store.new_id()[:5], server.token):
         assert private not in got.text
 
