@@ -281,6 +281,10 @@ def test_an_upload_keeps_the_bytes_that_a_cleanup_is_about_to_drop(harness: Stor
     finishing = harness.store.submit(finish)
     assert taken.wait(PATIENCE_S)
     deleting = other.store.submit(lambda tx: attachments.delete_expired(tx, first, 2**60))
+    waits = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted"
+    late_s = time.monotonic() + PATIENCE_S
+    while not harness.scalar(waits) and time.monotonic() < late_s:
+        pass
     go_on.set()
     kept = finishing.result(PATIENCE_S)
     assert deleting.result(PATIENCE_S) == (True, None)
