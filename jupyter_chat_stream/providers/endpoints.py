@@ -21,9 +21,10 @@ from ..shared.spelling import did_you_mean
 Dialect = Literal["chat", "messages", "responses"]
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 FIELDS = (
-    "background", "base_url", "context_tokens", "dialect", "headers", "key_env", "key_file",
+    "background", "base_url", "can", "context_tokens", "dialect", "headers", "key_env", "key_file",
     "models",
 )  # fmt: skip
+ABILITIES = ("documents", "images", "reasoning", "tools")
 TAKEN = ("anthropic", "demo")  # providers with code of their own
 MAX_MODEL_NAME_CHARS = 160  # with the endpoint's name a model id stays below 200 characters
 MAX_MODELS = 1_000
@@ -54,6 +55,8 @@ class Endpoint:
     models: tuple[str, ...] = ()
     """The models to offer instead of the address's own list."""
     context_tokens: int | None = None
+    can: tuple[str, ...] | None = None
+    """What the models can, if the setting tells: of ``ABILITIES``."""
     is_configured: bool = True
     """False for the built-in endpoints without a setting."""
 
@@ -201,6 +204,7 @@ def _parse(name: str, given: Any, default: Endpoint | None) -> Endpoint:
         headers=_headers(where, given.get("headers")),
         models=_models(where, given.get("models")),
         context_tokens=_context_tokens(where, given.get("context_tokens")),
+        can=_can(where, given.get("can")),
     )
 
 
@@ -291,3 +295,11 @@ def _context_tokens(where: str, value: Any) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 512:
         raise InvalidInput(f"{where}: 'context_tokens' must be a whole number, at least 512.")
     return value
+
+
+def _can(where: str, value: Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, (list, tuple)) or not all(one in ABILITIES for one in value):
+        raise InvalidInput(f"{where}: 'can' must be a list of: {', '.join(ABILITIES)}.")
+    return tuple(value)

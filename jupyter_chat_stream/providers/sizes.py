@@ -84,7 +84,9 @@ def describe(endpoint: Endpoint, name: str, entry: Entry | None = None) -> Model
 
 
 def _abilities(endpoint: Endpoint, name: str, told: Entry) -> tuple[str, ...]:
-    """Return what a model can, in our words; nothing if its server does not tell."""
+    """Return what a model can, in our words; nothing if neither setting nor server tells."""
+    if endpoint.can is not None:
+        return endpoint.can
     if "can" in told:  # learned from another address of the server
         return tuple(told["can"])
     if endpoint.is_openai:

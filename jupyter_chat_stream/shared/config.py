@@ -84,8 +84,9 @@ class ChatStream(Configurable):
         "whether the address goes on with an answer by itself, so that it is joined again after a "
         "crash; default: true for OpenAI itself, else false), key_env (the environment variable "
         "that holds its key), key_file (the file that holds it), headers (an object), models (a "
-        "list of names, in place of the address's own list) and context_tokens. The endpoint "
-        "openai is there without this setting. Default: no others.",
+        "list of names, in place of the address's own list), context_tokens and can (a list of "
+        "images, documents, reasoning and tools, if the address does not tell what its models "
+        "can). The endpoint openai is there without this setting. Default: no others.",
     ).tag(config=True)
     keys_from_page = Bool(
         True,

@@ -119,6 +119,13 @@ async def test_lm_studio_tells_the_context_that_is_loaded() -> None:
     assert found["loaded"].can == ("images",)
 
 
+async def test_the_setting_tells_what_models_can_if_the_server_does_not() -> None:
+    """vLLM and Groq list names and sizes only."""
+    with FakeOpenAI(models=[{"id": "m", "owned_by": "vllm"}]) as server:
+        assert (await listed(server))["m"].can == ()
+        assert (await listed(server, can=("images", "tools")))["m"].can == ("images", "tools")
+
+
 async def test_the_settings_win_over_the_server() -> None:
     with FakeOpenAI(models=[{"id": "a", "max_model_len": 8_000}, "b"]) as server:
         found = await listed(server, context_tokens=64_000, models=("b", "c/d:e"))

@@ -74,6 +74,8 @@ def test_the_usual_local_addresses_are_on_this_machine_and_take_no_key() -> None
         ("gw", {"base_url": "http://x/v1", "models": "a"}, "'models'"),
         ("gw", {"base_url": "http://x/v1", "models": ["x" * 161]}, "'models'"),
         ("gw", {"base_url": "http://x/v1", "context_tokens": True}, "'context_tokens'"),
+        ("gw", {"base_url": "http://x/v1", "can": "images"}, "'can' must be a list"),
+        ("gw", {"base_url": "http://x/v1", "can": ["see"]}, "documents, images, reasoning, tools"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_refused_without_telling_a_key(
