@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from jupyter_chat_stream.providers.base import (
@@ -13,6 +14,7 @@ from jupyter_chat_stream.providers.base import (
     Turn,
 )
 from jupyter_chat_stream.runs.context import Gathered, draft_prompt
+from jupyter_chat_stream.store.front import Sender, SendRequest
 from tests.fixtures import MakeHarness
 from tests.run_harness import RunHarness
 from tests.runs.test_context import message
@@ -139,8 +141,15 @@ async def test_the_note_stands_in_the_answer_and_is_not_repeated(
 ) -> None:
     harness = await make_harness()
     thread = await harness.thread()
-    parts = [attached(), {"kind": "text", "text": "What is it?"}]
-    await harness.send(thread, user_parts=parts)
+    store = harness.chat_store
+    upload = await store.attachments.begin("local", size=len(PNG), most=100)
+    await store.attachments.add(upload, 0, PNG)
+    sha256 = hashlib.sha256(PNG).hexdigest()
+    made = await store.attachments.finish(
+        upload, "local", name="a.png", type_="image/png", size=len(PNG), sha256=sha256
+    )
+    request = SendRequest(content="What is it?", attachments=[made["id"]])
+    await store.runs.send(thread.id, Sender(owner="local"), request)
     first = await harness.execute()
     kinds = [part["kind"] for part in (await harness.reply(first))["parts"]]
     assert kinds == ["note", "text"]

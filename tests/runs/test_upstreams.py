@@ -33,7 +33,7 @@ from tests.fixtures import MakeHarness
 from tests.run_harness import RunHarness
 
 END = EndChunk(stop_reason="end_turn", model="model", usage={"output_tokens": 7})
-SIGNED = {"type": "thinking", "thinking": "hm", "signature": "s1"}
+SIGNED = {"type": "thinking", "thinking": "hm", "signature": "signature-of-mine"}
 
 
 def text(piece: str) -> TextChunk:
@@ -214,7 +214,7 @@ async def test_blocks_go_back_unchanged_to_the_model_that_sent_them(
     await harness.execute()
     turns = provider.prompts[-1].turns
     assert not [b for turn in turns for b in turn.blocks if isinstance(b, ReasoningBlock)]
-    assert "s1" not in str(await harness.events(thread))
+    assert "signature-of-mine" not in str(await harness.events(thread))
 
 
 async def test_stop_stops_the_upstream_too(tmp_path: Path) -> None:
