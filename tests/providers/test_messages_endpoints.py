@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.providers.anthropic import MessagesProvider
+from jupyter_chat_stream.providers.anthropic import MessagesProvider, sdk
 from jupyter_chat_stream.providers.base import EndChunk, Model
 from jupyter_chat_stream.providers.endpoints import all_endpoints
 from jupyter_chat_stream.providers.registry import Registry
@@ -156,9 +156,11 @@ async def test_the_key_is_sent_in_both_headers_that_servers_read(
         assert "anthropic-version" in request.headers
 
 
-def test_anthropics_own_address_gets_the_key_in_its_own_header_only() -> None:
-    """It refuses a key in the other one."""
-    assert list(make_provider("https://api.anthropic.com").key_headers("k")) == ["X-Api-Key"]
+def test_anthropics_own_address_gets_the_key_in_one_header() -> None:
+    """It may refuse a key in the other one; of a message, the SDK chooses the header."""
+    team = make_provider("https://api.anthropic.com", headers={})
+    assert list(team.key_headers("k")) == ["X-Api-Key"]
+    assert sdk.headers(team.endpoint, team.key_headers("k")) == {}
 
 
 async def test_nothing_that_the_environment_holds_for_claude_goes_elsewhere(

@@ -49,7 +49,10 @@ class MessagesProvider(EndpointProvider):
         return None  # the package depends on it
 
     def key_headers(self, key: str) -> dict[str, str]:
-        """Return the key in the two headers that servers read; Anthropic's own reads the first."""
+        """Return the key in the two headers that servers read.
+
+        With `LIST_VERSION`, Anthropic's own address reads the first alone.
+        """
         if not key:
             return {}
         if self.endpoint.is_anthropic:

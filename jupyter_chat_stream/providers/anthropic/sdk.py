@@ -45,7 +45,11 @@ def headers(endpoint: Endpoint, own: Mapping[str, str]) -> dict[str, str | anthr
     from anthropic import Omit
 
     lines = os.environ.get(_ENV_CUSTOM_HEADERS, "").split("\n")
-    names = ["X-Api-Key", "Authorization", *(line.partition(":")[0] for line in lines)]
+    names = [line.partition(":")[0] for line in lines]
+    if endpoint.is_anthropic:
+        own = {}  # the SDK knows in which header its version of the API wants the key
+    else:
+        names += ["X-Api-Key", "Authorization"]
     chosen: dict[str, str | Omit] = {name.strip().lower(): Omit() for name in names if name.strip()}
     for given in (own, endpoint.headers):
         chosen |= {name.lower(): text for name, text in given.items()}
