@@ -28,7 +28,8 @@ const FLOORS = [
       'follower',
       'parse',
       'address',
-      'snapshot'
+      'snapshot',
+      'offer'
     ],
     packages: ['@jupyterlab/translation']
   },
@@ -46,6 +47,8 @@ const FLOORS = [
       'schedules',
       'thread-ends',
       'usage',
+      'recent-models',
+      'model-choices',
       'model'
     ],
     packages: ['@jupyterlab/translation']

@@ -13,9 +13,11 @@ import { Composition } from './composition';
 import { type Clock, type Connection } from './connection';
 import { type DraftStore } from './drafts';
 import { type Follower, type Link } from './follower';
-import { parseMaxBytes, parseModels } from './parse';
-import { type ModelList } from './protocol';
+import { ModelChoices } from './model-choices';
+import { type Params } from './offer';
+import { parseMaxBytes } from './parse';
 import { type LostAnswer } from './questions';
+import { type RecentModels } from './recent-models';
 import { ScheduleList } from './schedules';
 import { type ThreadEnd, explain, explainEnd, missingText } from './thread-ends';
 import { type Transcript, EMPTY } from './transcript';
@@ -42,7 +44,6 @@ export interface ThreadState {
   readonly beaten: ReadonlyMap<string, LostAnswer>;
   /** Why the reader's last command failed; the draft is kept. */
   readonly problem: string | null;
-  readonly models: ModelList | null;
 }
 
 export interface PageOptions {
@@ -57,6 +58,7 @@ export interface PageOptions {
   readonly readFile: (path: string, maxBytes: number | null) => Promise<Blob>;
   /** For `Intl`: the language of numbers and dates. */
   readonly locale: string;
+  readonly recentModels: RecentModels;
 }
 
 const LINGER_MS = 5_000;
@@ -66,10 +68,14 @@ export class Threads {
   constructor(options: PageOptions) {
     this._options = options;
     this.files = new AttachmentFiles(options.api);
+    this.models = new ModelChoices(options);
   }
 
   /** The bytes of the attachments of all threads. */
   readonly files: AttachmentFiles;
+
+  /** The models that all threads can choose from. */
+  readonly models: ModelChoices;
 
   /** The client of a thread. Each call needs one `release`. */
   acquire(threadId: string): ThreadClient {
@@ -100,20 +106,6 @@ export class Threads {
     return this._entries.get(threadId)?.client;
   }
 
-  /** Request the models; calls at the same time share one request. Null if it failed. */
-  async loadModels(): Promise<ModelList | null> {
-    this._models ??= this._options.api
-      .request({ method: 'GET', path: 'models' })
-      .then(parseModels)
-      .finally(() => (this._models = null));
-    try {
-      return await this._models;
-    } catch {
-      // The picker then lists only the thread's model, and asks again when it is opened.
-      return null;
-    }
-  }
-
   /** The largest attachment that the server takes, in bytes; null if it did not tell. */
   readonly maxBytes = async (): Promise<number | null> => {
     this._maxBytes ??= this._options.api.request({ method: 'GET', path: 'status' }).then(
@@ -125,7 +117,6 @@ export class Threads {
 
   private readonly _options: PageOptions;
   private readonly _entries = new Map<string, ClientEntry>();
-  private _models: Promise<ModelList> | null = null;
   private _maxBytes: Promise<number | null> | null = null;
 }
 
@@ -143,7 +134,7 @@ export class ThreadClient {
     threads: Threads
   ) {
     this._options = options;
-    this._threads = threads;
+    this.models = threads.models;
     this._composition = new Composition(threadId, {
       ...options,
       files: threads.files,
@@ -160,13 +151,15 @@ export class ThreadClient {
       isSending: false,
       acting: new Set(),
       beaten: new Map(),
-      problem: null,
-      models: null
+      problem: null
     };
     this.schedules = new ScheduleList(threadId, options.api, options.trans);
     this.usage = new ThreadUsageList(threadId, options.api);
     this._follower = options.connection.follow(threadId, () => this._moved());
   }
+
+  /** The models of the page. */
+  readonly models: ModelChoices;
 
   /** The repeating messages of this thread. */
   readonly schedules: ScheduleList;
@@ -284,21 +277,16 @@ export class ThreadClient {
     }
   }
 
-  /** Set the model of the thread's next answers. */
-  async setModel(model: string): Promise<void> {
+  /** Set the model and the parameters of the thread's next answers. Returns whether it is done. */
+  async change(fields: { readonly model?: string; readonly params?: Params }): Promise<boolean> {
     this._set({ problem: null });
     try {
       const path = `threads/${encodeURIComponent(this.threadId)}`;
-      await this._options.api.request({ method: 'PATCH', path, body: { model } });
+      await this._options.api.request({ method: 'PATCH', path, body: fields });
+      return true;
     } catch (error) {
       this._set({ problem: explain(error, this._options.trans) });
-    }
-  }
-
-  async loadModels(): Promise<void> {
-    const models = await this._threads.loadModels();
-    if (models !== null) {
-      this._set({ models });
+      return false;
     }
   }
 
@@ -386,7 +374,6 @@ export class ThreadClient {
   }
 
   private readonly _options: PageOptions;
-  private readonly _threads: Threads;
   private readonly _follower: Follower;
   private readonly _composition: Composition;
   private readonly _listeners = new Set<() => void>();

@@ -9,6 +9,7 @@ import { type Clock, Connection } from './connection';
 import { StoredDrafts } from './drafts';
 import { type Language } from './language';
 import { Threads } from './model';
+import { StoredRecentModels } from './recent-models';
 import { Ticker } from './ticker';
 import { Frames } from './view/frames';
 import { type ChatPage } from './view/mount';
@@ -66,7 +67,8 @@ export function createPage(
       onFrame,
       readFile: contentsReader(contents, language),
       trans: language.trans,
-      locale: language.locale
+      locale: language.locale,
+      recentModels: new StoredRecentModels(() => window.localStorage)
     }),
     services: { ...labServices(rendermime, languages, frames), frames, language },
     ticker: new Ticker(PAGE_CLOCK)

@@ -4,6 +4,7 @@ import { type Clock, Connection, type Socket } from '../src/connection';
 import { type Draft, type DraftStore, NO_DRAFT } from '../src/drafts';
 import { languageOf } from '../src/language';
 import { type PageOptions, Threads } from '../src/model';
+import { type RecentModels } from '../src/recent-models';
 import { Ticker } from '../src/ticker';
 
 /** The language of a page that has no translator. */
@@ -162,6 +163,18 @@ export class FakeApi implements Api {
   }
 }
 
+export class FakeRecentModels implements RecentModels {
+  ids: readonly string[] = [];
+
+  load(): readonly string[] {
+    return this.ids;
+  }
+
+  add(id: string): void {
+    this.ids = [id, ...this.ids.filter(other => other !== id)];
+  }
+}
+
 export class FakeDrafts implements DraftStore {
   readonly kept = new Map<string, Draft>();
 
@@ -179,6 +192,7 @@ export class FakePage {
   readonly network = new FakeNetwork();
   readonly api = new FakeApi();
   readonly drafts = new FakeDrafts();
+  readonly recentModels = new FakeRecentModels();
   readonly ticker = new Ticker(this.network.clock);
   private _frames: (() => void)[] = [];
   readonly threads = new Threads(this.options());
@@ -192,7 +206,8 @@ export class FakePage {
       onFrame: action => void this._frames.push(action),
       readFile: path => Promise.resolve(new Blob([`the bytes of ${path}`])),
       trans: ENGLISH.trans,
-      locale: ENGLISH.locale
+      locale: ENGLISH.locale,
+      recentModels: this.recentModels
     };
   }
 

@@ -184,10 +184,13 @@ describe('a command', () => {
     expect(client.getState().problem).toBeNull();
   });
 
-  it('sets the model of the thread', () => {
+  it('sets the model and the parameters of the thread', () => {
     const { page, client } = opened();
-    void client.setModel('demo/fast');
-    expect(page.api.call('PATCH', 'threads/t').body).toEqual({ model: 'demo/fast' });
+    void client.change({ model: 'demo/fast', params: { seed: 1 } });
+    expect(page.api.call('PATCH', 'threads/t').body).toEqual({
+      model: 'demo/fast',
+      params: { seed: 1 }
+    });
   });
 });
 

@@ -1,83 +1,311 @@
 import { act } from 'react';
 import { describe, expect, it } from 'vitest';
 
-import { conversation, flushPromises } from './fakes';
-import { arrive, page, part, show, useStage } from './stage';
+import { ENGLISH, conversation, flushPromises } from './fakes';
+import { arrive, has, host, page, part, show, useStage } from './stage';
 
 useStage();
 
 const DEMOS = ['demo/tour', 'demo/echo', 'demo/long'];
-const model = (id: string, ready = true) => ({
+
+type Wire = Readonly<Record<string, unknown>>;
+
+const model = (id: string, ready = true, more: object = {}): Wire => ({
   id,
   provider: id.split('/')[0],
+  endpoint: id.startsWith('demo/') ? null : id.split('/')[0],
   label: id,
+  can: [],
+  context_tokens: 200_000,
+  parameters: [],
   canned: id.startsWith('demo/'),
   error: null,
-  ready
+  ready,
+  ...more
 });
 
-async function offer(current: string, ...models: ReturnType<typeof model>[]): Promise<void> {
-  const [thread, ...rest] = conversation() as { thread?: object }[];
+const endpoint = (name: string, more: object = {}): object => ({
+  name,
+  title: name.toUpperCase(),
+  is_local: false,
+  needs_key: true,
+  has_key: true,
+  can_set_key: true,
+  where_key: `the file ${name}.key`,
+  error: null,
+  ...more
+});
+
+async function offer(
+  models: readonly Wire[],
+  { endpoints = [], thread = {} }: { endpoints?: object[]; thread?: object } = {}
+): Promise<void> {
+  const [first, ...rest] = conversation() as { thread?: object }[];
   await show();
-  await arrive([{ ...thread, thread: { ...thread?.thread, model: current } }, ...rest]);
+  await arrive([{ ...first, thread: { ...first?.thread, ...thread } }, ...rest]);
+  await answerModels(models, endpoints);
+}
+
+async function answerModels(models: readonly Wire[], endpoints: object[] = []): Promise<void> {
   await act(async () => {
     page.api.calls
-      .filter(call => call.path === 'models')
-      .forEach(call => call.answer({ models, default: null }));
+      .filter(call => call.path.startsWith('models'))
+      .forEach(call => call.answer({ models, endpoints, default: null }));
     await flushPromises();
   });
 }
 
-const list = () => part('model') as HTMLSelectElement;
-const values = () => [...list().options].map(option => option.value);
-
-/** Choose as a person does, by mouse or arrow keys: both end in this event. */
-async function choose(value: string): Promise<void> {
+async function doing(action: () => void): Promise<void> {
   await act(async () => {
-    list().value = value;
-    list().dispatchEvent(new Event('change', { bubbles: true }));
+    action();
     await flushPromises();
   });
 }
+
+const open = (): Promise<void> => doing(() => part('model').click());
+const options = () => [...host.querySelectorAll<HTMLElement>('[data-testid=model-option]')];
+const values = () => options().map(option => option.dataset['value']);
+const titles = () =>
+  [...host.querySelectorAll('.jp-ChatStream-groupTitle')].map(node => node.textContent);
+const active = () => {
+  const id = part('model-search').getAttribute('aria-activedescendant') ?? '';
+  return document.getElementById(id)?.dataset['value'];
+};
+const press = (key: string): Promise<void> =>
+  doing(() =>
+    part('model-search').dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }))
+  );
+
+async function type(testid: string, text: string): Promise<void> {
+  await doing(() => {
+    const field = part(testid) as HTMLInputElement;
+    const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')?.set;
+    set?.call(field, text);
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+  });
+}
+
+const REAL = [model('claude/big'), model('lab/small'), ...DEMOS.map(id => model(id))];
+const ENDPOINTS = [endpoint('claude'), endpoint('lab')];
 
 describe('the picker', () => {
-  it('shows the demo models behind one entry once a real model is ready', async () => {
-    await offer('claude/big', ...DEMOS.map(id => model(id)), model('claude/big'));
-    expect(values()).toEqual(['claude/big', '+demo']);
-    expect(list().options[1]?.textContent).toBe('Demo models…');
+  it("shows the thread's model, and opens the models in groups with the demo last", async () => {
+    await offer(REAL, { endpoints: ENDPOINTS, thread: { model: 'lab/small' } });
+    expect(part('model').textContent).toBe('lab/small');
+    await open();
+    expect(titles()).toEqual(['CLAUDE', 'LAB', 'Demo (canned answers)']);
+    expect(active()).toBe('lab/small');
+    expect(options().filter(it => it.ariaSelected === 'true').length).toBeLessThanOrEqual(1);
   });
 
-  it('shows them all where no real model is ready', async () => {
-    await offer('demo/tour', ...DEMOS.map(id => model(id)), model('claude/big', false));
-    expect(values()).toEqual([...DEMOS, 'claude/big']);
+  it('chooses by the keyboard alone, and remembers what was used', async () => {
+    await offer(REAL, { endpoints: ENDPOINTS, thread: { model: 'claude/big' } });
+    await open();
+    await press('ArrowUp'); // round to the last one
+    expect(active()).toBe('demo/long');
+    await press('ArrowDown');
+    await press('ArrowDown');
+    await press('Enter');
+    expect(has('models')).toBe(false);
+    expect(document.activeElement).toBe(part('model'));
+    const call = page.api.call('PATCH', 'threads/t');
+    expect(call.body).toEqual({ model: 'lab/small' });
+    await doing(() => call.answer({}));
+    await open();
+    expect(titles()[0]).toBe('Recently used');
+    expect(values()[0]).toBe('lab/small');
   });
 
-  it('unfolds by the same key that chooses a model, and chooses nothing by it', async () => {
-    await offer('claude/big', ...DEMOS.map(id => model(id)), model('claude/big'));
-    list().focus();
-    await choose('+demo');
-    expect(values()).toEqual([...DEMOS, 'claude/big']);
-    expect(list().value).toBe('claude/big');
-    expect(document.activeElement).toBe(list());
-    expect(page.api.calls.filter(call => call.method === 'PATCH')).toEqual([]);
-    await choose('demo/echo');
-    expect(page.api.call('PATCH', 'threads/t').body).toEqual({ model: 'demo/echo' });
+  it('closes by Escape, keeps the model and gives the focus back', async () => {
+    await offer(REAL, { endpoints: ENDPOINTS });
+    await open();
+    await press('Escape');
+    expect(has('models')).toBe(false);
+    expect(document.activeElement).toBe(part('model'));
+    expect(page.api.calls.some(call => call.method === 'PATCH')).toBe(false);
   });
 
-  it('still shows a demo model that is chosen', async () => {
-    await offer('demo/echo', ...DEMOS.map(id => model(id)), model('claude/big'));
-    expect(values()).toEqual(['demo/echo', 'claude/big', '+demo']);
-    expect(list().value).toBe('demo/echo');
+  it('finds a model by words of its label, its id or its endpoint', async () => {
+    await offer(REAL, { endpoints: ENDPOINTS });
+    await open();
+    await type('model-search', 'LAB sm');
+    expect(values()).toEqual(['lab/small']);
+    await type('model-search', 'canned');
+    expect(values()).toEqual(DEMOS);
+    await type('model-search', 'nothing');
+    expect(part('models').textContent).toContain('No model matches.');
   });
 
-  it('folds again when it is left', async () => {
-    await offer('claude/big', ...DEMOS.map(id => model(id)), model('claude/big'));
-    list().focus();
-    await choose('+demo');
-    await act(async () => {
-      list().blur();
-      await flushPromises();
+  it('draws few of a thousand models, and finds each of them', async () => {
+    const many = Array.from({ length: 1000 }, (_, index) => model(`lab/m${index}`));
+    await offer([...many, ...DEMOS.map(id => model(id))], { endpoints: [endpoint('lab')] });
+    await open();
+    expect(options().length).toBeLessThan(60);
+    expect(part('models').textContent).toContain('950 more models: search for one.');
+    expect(titles()).toContain('Demo (canned answers)');
+    await type('model-search', 'm999');
+    expect(values()).toEqual(['lab/m999']);
+  });
+
+  it('tells why an endpoint cannot be reached, and what each model can', async () => {
+    const dead = model('ollama', false, { error: 'Ollama is not running.' });
+    const able = model('claude/big', true, { can: ['images', 'reasoning', 'flying'] });
+    await offer([able, dead], { endpoints: [endpoint('claude'), endpoint('ollama')] });
+    await open();
+    expect(part('reason').textContent).toBe('Ollama is not running.');
+    expect(options()[0]?.textContent).toBe('claude/big200k · images · reasoning');
+  });
+
+  it('leads from a model without its key to the field for the key', async () => {
+    const keyless = endpoint('claude', { has_key: false });
+    await offer([model('claude/big', false)], { endpoints: [keyless] });
+    await open();
+    await press('Enter');
+    expect(page.api.calls.some(call => call.method === 'PATCH')).toBe(false);
+    await type('key-field', ' sk-1 ');
+    await doing(() => part('key-save').click());
+    const call = page.api.call('PUT', 'endpoints/claude/key');
+    expect(call.body).toEqual({ key: 'sk-1' });
+    await doing(() => call.answer(null));
+    await answerModels([model('claude/big', false)], [keyless]); // asked before the key was kept
+    expect(page.api.call('GET', 'models?refresh=1')).toBeDefined();
+    await answerModels([model('claude/big')], [endpoint('claude')]);
+    expect(has('key')).toBe(false);
+    expect(host.innerHTML).not.toContain('sk-1');
+    expect(options()[0]?.ariaDisabled ?? options()[0]?.getAttribute('aria-disabled')).toBe('false');
+  });
+
+  it('asks for no key where the page may not set one', async () => {
+    const locked = endpoint('claude', { has_key: false, can_set_key: false, error: 'Ask Ada.' });
+    await offer([model('claude/big', false)], { endpoints: [locked] });
+    await open();
+    await press('Enter');
+    expect(has('key')).toBe(false);
+    expect(part('reason').textContent).toBe('Ask Ada.');
+  });
+
+  it('keeps what is known while it looks again', async () => {
+    await offer(REAL, { endpoints: ENDPOINTS });
+    await open();
+    await doing(() => part('refresh').click());
+    expect(part('refresh').ariaLabel ?? part('refresh').getAttribute('aria-label')).toBe(
+      'Looking for models…'
+    );
+    expect(values().length).toBe(REAL.length);
+  });
+});
+
+describe('the parameters of a thread', () => {
+  const effort = { name: 'effort', kind: 'choice', choices: ['low', 'high'] };
+  const heat = { name: 'temperature', kind: 'number', choices: [], least: 0, most: 2 };
+  const able = model('claude/big', true, { parameters: [effort, heat] });
+  const other = model('lab/small', true, { parameters: [heat] });
+
+  it('are set one at a time, in their range, and reset', async () => {
+    const thread = { model: 'claude/big', params: { effort: 'low' } };
+    await offer([able], { endpoints: ENDPOINTS, thread });
+    expect(part('parameters').title).toBe('Parameters, Effort: low');
+    await doing(() => part('parameters').click());
+    const leave = () =>
+      doing(() =>
+        part('parameter-temperature').dispatchEvent(new FocusEvent('focusout', { bubbles: true }))
+      );
+    await type('parameter-temperature', '3');
+    await leave();
+    expect(part('parameter-temperature').getAttribute('aria-invalid')).toBe('true');
+    expect(page.api.calls.some(call => call.method === 'PATCH')).toBe(false);
+    await type('parameter-temperature', '1.5');
+    await leave();
+    const params = { effort: 'low', temperature: 1.5 };
+    expect(page.api.call('PATCH', 'threads/t').body).toEqual({ params });
+    await doing(() => part('parameters-reset').click());
+    expect(page.api.call('PATCH', 'threads/t').body).toEqual({ params: {} });
+  });
+
+  it('are left out when the new model does not take them, and the page says so', async () => {
+    const params = { effort: 'low', temperature: 1 };
+    await offer([able, other], {
+      endpoints: ENDPOINTS,
+      thread: { model: 'claude/big', params }
     });
-    expect(values()).toEqual(['claude/big', '+demo']);
+    await open();
+    await type('model-search', 'small');
+    await press('Enter');
+    const call = page.api.call('PATCH', 'threads/t');
+    expect(call.body).toEqual({ model: 'lab/small', params: { temperature: 1 } });
+    await doing(() => call.answer({}));
+    expect(part('dropped').textContent).toBe('Removed: Effort');
+  });
+
+  it('have no button where the model takes none', async () => {
+    await offer([model('claude/big')], { thread: { model: 'claude/big' } });
+    expect(has('parameters')).toBe(false);
+  });
+});
+
+describe('the card of a first run', () => {
+  const keyless = endpoint('claude', { has_key: false });
+  const EMPTY_THREAD = () => conversation().slice(0, 1);
+
+  async function empty(models: readonly Wire[], endpoints: object[] = [keyless]): Promise<void> {
+    await show();
+    await arrive(EMPTY_THREAD());
+    await answerModels(models, endpoints);
+  }
+
+  it('stands in an empty chat while only the demo answers', async () => {
+    await empty([model('claude/big', false), model('demo/tour')]);
+    expect(has('first-run')).toBe(true);
+    await arrive(conversation().slice(1, 3));
+    expect(has('first-run')).toBe(false);
+  });
+
+  it('is not there where a real model is ready', async () => {
+    await empty([model('lab/small'), model('demo/tour')]);
+    expect(has('first-run')).toBe(false);
+  });
+
+  it('keeps a key and gives the thread the first model that it opens', async () => {
+    await empty([model('claude/big', false), model('demo/tour')]);
+    await type('key-field', 'sk-1');
+    await doing(() => part('key-save').click());
+    await doing(() => page.api.call('PUT', 'endpoints/claude/key').answer(null));
+    await answerModels([model('claude/big'), model('demo/tour')], [endpoint('claude')]);
+    expect(page.api.call('PATCH', 'threads/t').body).toEqual({ model: 'claude/big' });
+    expect(has('first-run')).toBe(false);
+  });
+
+  it("shows the server's reason for a refused key, and keeps the text", async () => {
+    await empty([model('claude/big', false)]);
+    await type('key-field', 'sk 1');
+    await doing(() => part('key-save').click());
+    const { ApiError } = await import('../src/api');
+    const refusal = new ApiError(400, 'invalid_input', 'This cannot be a key.');
+    await doing(() => page.api.call('PUT', 'endpoints/claude/key').fail(refusal));
+    expect(part('key-problem').textContent).toBe('This cannot be a key.');
+    expect((part('key-field') as HTMLInputElement).value).toBe('sk 1');
+  });
+
+  it('finds a local server that was started meanwhile', async () => {
+    await empty([model('demo/tour')]);
+    await doing(() => part('first-run-refresh').click());
+    await answerModels([model('ollama/qwen'), model('demo/tour')]);
+    expect(page.api.call('PATCH', 'threads/t').body).toEqual({ model: 'ollama/qwen' });
+  });
+
+  it('writes a first question for the demo, and does not send it', async () => {
+    await empty([model('demo/tour')]);
+    await doing(() => part('first-run-demo').click());
+    expect((part('field') as HTMLTextAreaElement).value).toBe(ENGLISH.trans.__('Show me around.'));
+    expect(page.api.calls.some(call => call.method === 'POST')).toBe(false);
+  });
+
+  it('asks for no key where an administrator has turned it off', async () => {
+    await empty(
+      [model('claude/big', false)],
+      [endpoint('claude', { has_key: false, can_set_key: false })]
+    );
+    expect(has('key-field')).toBe(false);
+    expect(part('first-run').textContent).toContain('Ask whoever runs this server.');
   });
 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parseEvent } from '../src/parse';
 import { type Message, type Model, type Run } from '../src/protocol';
 import { EMPTY, fold } from '../src/transcript';
-import { labelOf } from '../src/view/composer';
+import { labelOf } from '../src/view/picker';
 import { linkLine, replyLine } from '../src/view/status';
 import { ENGLISH, conversation } from './fakes';
 

@@ -131,6 +131,13 @@ class ChatView:
     def expect_live(self) -> None:
         expect(self.live).to_have_attribute("data-link", "live", timeout=PATIENCE_MS)
 
+    def choose(self, model: str) -> None:
+        """Choose a model in the picker, by its id."""
+        button = self.root.get_by_test_id("model")
+        button.click()
+        self.root.locator(f"[data-testid=model-option][data-value='{model}']").first.click()
+        expect(button).to_have_attribute("data-value", model, timeout=PATIENCE_MS)
+
     def send(self, text: str) -> str:
         """Type a message, press Enter, and give the run that answers it."""
         self.field.fill(text)

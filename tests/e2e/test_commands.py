@@ -176,8 +176,7 @@ def test_a_failed_answer_is_continued_from_the_text_it_has(site: Site, open_chat
 
 
 def test_the_model_chosen_answers_from_then_on(site: Site, open_chat: OpenChat) -> None:
-    open_chat.chat.root.get_by_test_id("model").select_option("demo/fast")
-    expect(open_chat.chat.root.get_by_test_id("model")).to_have_value("demo/fast")
+    open_chat.chat.choose("demo/fast")
     run = open_chat.chat.send("Which one are you?")
     open_chat.chat.expect_status(run, "completed")
     assert site.messages(open_chat.thread)[-1]["model"] == "demo/fast"

@@ -72,7 +72,7 @@ def states(site: Site, name: str, gate: AnswerGate) -> dict[str, State]:
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     for_later = {"content": "Later", "deliver_at": tomorrow.isoformat()}
     site.chat("POST", f"threads/{later}/messages", for_later)
-    always = {"log", "resize", "field", "model", "later"}
+    always = {"log", "resize", "field", "model", "parameters", "later"}
     return {
         "empty": State(thread=empty, controls=frozenset(always)),
         "streaming": State(thread=streaming, controls=frozenset(always | {"stop"})),

@@ -4,12 +4,12 @@ import { type ChangeEvent, type ReactElement, useEffect, useRef } from 'react';
 
 import { isImage, kindText, sizeText, unreadText } from '../files';
 import { type ThreadClient, type ThreadState } from '../model';
-import { type Model } from '../protocol';
+import { type Model, type ModelList } from '../protocol';
 import { type DraftFile, isUnfinished } from '../uploads';
 import { FileName } from './attachments';
 import { Button } from './button';
 import { namedBlobs } from './dropping';
-import { useLanguage, useTrans } from './hooks';
+import { useLanguage, useModels, useTrans } from './hooks';
 import { ClipIcon } from './icons';
 import { imageUrl, useImage } from './images';
 import { OWN_KEYS } from './keys';
@@ -23,7 +23,7 @@ export interface ChipsProps {
 export function Chips({ client, state }: ChipsProps): ReactElement {
   const trans = useTrans();
   const { attachments } = state;
-  const model = nextModel(state);
+  const model = nextModel(state, useModels(client).list);
   return (
     <>
       {attachments.length === 0 ? null : (
@@ -41,7 +41,7 @@ export function Chips({ client, state }: ChipsProps): ReactElement {
 }
 
 /** The model that will read the next message; undefined if the page does not know it. */
-function nextModel({ transcript, models }: ThreadState): Model | undefined {
+function nextModel({ transcript }: ThreadState, models: ModelList | null): Model | undefined {
   const id = transcript.thread?.model ?? models?.default;
   return models?.models.find(model => model.id === id);
 }

@@ -17,6 +17,7 @@ export interface ButtonProps {
   readonly label?: string;
   readonly className?: string;
   readonly isDisabled?: boolean;
+  readonly type?: 'button' | 'submit';
   /** For a button that opens a part of the chat: whether the part is open. */
   readonly isOpen?: boolean;
   /** Where the focus goes, because the click may remove the button and lose the focus. */
@@ -35,7 +36,7 @@ export function Button(props: ButtonProps): ReactElement {
     <button
       {...OWN_KEYS}
       ref={node}
-      type="button"
+      type={props.type ?? 'button'}
       className={`jp-ChatStream-button ${props.className ?? ''}`.trimEnd()}
       data-testid={props.testid}
       aria-label={props.label}

@@ -8,9 +8,10 @@ import { type Message } from '../protocol';
 import { isUnsent, scheduledMessages } from '../unsent';
 import { hasPrice } from '../usage';
 import { Button } from './button';
+import { FirstRun, isFirstRun } from './firstrun';
 import { Composer, Status, StopButton } from './composer';
 import { useDropTarget } from './dropping';
-import { useLanguage, useLasting, useNow, useThread, useTrans } from './hooks';
+import { useLanguage, useLasting, useModels, useNow, useThread, useTrans } from './hooks';
 import { LaterMessage, LaterMessages } from './later';
 import { MessageView } from './message';
 import { Markdown } from './parts';
@@ -68,6 +69,9 @@ function Live(props: LiveProps): ReactElement {
   const isDisabled = props.isDisabled || state.ended !== null;
   const fixed = height ?? props.height;
   const isEmpty = messages.length === 0 && scheduledMessages(transcript).length === 0;
+  const models = useModels(client, runId === null);
+  const mayBegin = isEmpty && !props.isWaiting && runId === null && !isDisabled;
+  const isFirst = mayBegin && isFirstRun(models);
   const { ref, isOver } = useDropTarget<HTMLDivElement>(client, runId === null && !isDisabled);
   return (
     <div
@@ -78,8 +82,12 @@ function Live(props: LiveProps): ReactElement {
       data-seq={transcript.seq}
       style={fixed === null ? {} : { height: `${fixed}px` }}
     >
-      <Scroller isBusy={active.length > 0} jump={jump}>
-        {isEmpty ? <Empty isWaiting={props.isWaiting} runId={runId} /> : null}
+      <Scroller isBusy={active.length > 0} jump={jump} isStill={isFirst}>
+        {isFirst ? (
+          <FirstRun client={client} models={models} />
+        ) : isEmpty ? (
+          <Empty isWaiting={props.isWaiting} runId={runId} />
+        ) : null}
         <Messages {...props} messages={messages} isDisabled={isDisabled} />
         {runId === null ? <LaterMessages {...props} isDisabled={isDisabled} /> : null}
       </Scroller>
@@ -143,6 +151,7 @@ function useStatus(state: ThreadState, active: readonly Message[]): StatusLine {
 function Messages(props: LiveProps & { readonly messages: readonly Message[] }): ReactElement {
   const { client, state, messages, isDisabled } = props;
   const trans = useTrans();
+  const { list } = useModels(client, false);
   const [shown, setShown] = useState(PAGE);
   const hidden = Math.max(0, messages.length - shown);
   return (
@@ -170,7 +179,7 @@ function Messages(props: LiveProps & { readonly messages: readonly Message[] }):
             isActing={run !== undefined && state.acting.has(run.id)}
             beaten={state.beaten}
             isLast={index === drawn.length - 1}
-            isPriced={hasPrice(message.model, state.models)}
+            isPriced={hasPrice(message.model, list)}
             isDisabled={isDisabled}
           />
         );

@@ -1,7 +1,5 @@
 /** The composer: the text field, the model picker, and the buttons to send and stop. */
-import { type TranslationBundle } from '@jupyterlab/translation';
 import {
-  type ChangeEvent,
   type KeyboardEvent,
   type ReactElement,
   useEffect,
@@ -11,7 +9,6 @@ import {
 } from 'react';
 
 import { type ThreadClient, type ThreadState } from '../model';
-import { type Model } from '../protocol';
 import { isUnfinished } from '../uploads';
 import { AttachButton, Chips } from './attaching';
 import { Button } from './button';
@@ -20,12 +17,11 @@ import { useNow, useTrans } from './hooks';
 import { ClockIcon } from './icons';
 import { LaterPanel } from './later';
 import { OWN_KEYS } from './keys';
+import { ModelPicker } from './picker';
 import { type StatusLine, sendingText } from './status';
 import { fieldText, nextHour } from './times';
 
 const MOST_LINES = 6;
-/** The picker's entry for all demo models; it is no model's id. */
-const DEMOS = '+demo';
 
 export interface ComposerProps {
   readonly client: ThreadClient;
@@ -250,85 +246,4 @@ function grow(field: HTMLTextAreaElement): void {
   field.style.height = 'auto';
   field.style.height = `${Math.min(field.scrollHeight, most)}px`;
   field.style.overflowY = field.scrollHeight > most ? 'auto' : 'hidden';
-}
-
-function ModelPicker(props: {
-  readonly client: ThreadClient;
-  readonly state: ThreadState;
-  readonly isDisabled: boolean;
-}): ReactElement {
-  const { client, state, isDisabled } = props;
-  const trans = useTrans();
-  const [isUnfolded, setUnfolded] = useState(false);
-  useEffect(() => void client.loadModels(), [client]);
-  const current = state.transcript.thread?.model ?? state.models?.default ?? '';
-  const models = state.models?.models ?? [];
-  const isListed = models.some(model => model.id === current);
-  const shown = isUnfolded ? models : withoutDemos(models, current);
-  const choose = (event: ChangeEvent<HTMLSelectElement>): void => {
-    if (event.target.value === DEMOS) {
-      setUnfolded(true);
-      openAgain(event.target);
-    } else {
-      void client.setModel(event.target.value);
-    }
-  };
-  return (
-    <select
-      {...OWN_KEYS}
-      className="jp-ChatStream-model"
-      data-testid="model"
-      aria-label={trans.__('Model')}
-      title={current}
-      disabled={isDisabled || models.length === 0}
-      value={current}
-      onFocus={() => void client.loadModels()}
-      onBlur={() => setUnfolded(false)}
-      onChange={choose}
-    >
-      {isListed ? null : <option value={current}>{current || trans.__('no model')}</option>}
-      {shown.map(model => (
-        <option
-          key={model.id}
-          value={model.id}
-          title={model.error ?? undefined}
-          disabled={!model.ready && model.id !== current}
-        >
-          {labelOf(model, trans)}
-        </option>
-      ))}
-      {shown.length < models.length ? (
-        <option value={DEMOS}>{trans.__('Demo models…')}</option>
-      ) : null}
-    </select>
-  );
-}
-
-/** The models without the demo ones; all models if no real one is ready. */
-function withoutDemos(models: readonly Model[], current: string): readonly Model[] {
-  const isReal = (model: Model): boolean => !model.canned && model.provider !== 'demo';
-  return models.some(model => isReal(model) && model.ready)
-    ? models.filter(model => isReal(model) || model.id === current)
-    : models;
-}
-
-/** Open the longer list. If the browser cannot, the reader opens it. */
-function openAgain(list: HTMLSelectElement): void {
-  requestAnimationFrame(() => {
-    try {
-      list.showPicker();
-    } catch {
-      // The browser has no `showPicker`, or the reader's key or click was too long ago.
-    }
-  });
-}
-
-/** A model's label. It tells canned demo answers from real ones, and why a model is not ready. */
-export function labelOf(model: Model, trans: TranslationBundle): string {
-  const isSaid = model.label.toLowerCase().includes('canned');
-  const label = model.canned && !isSaid ? trans.__('%1 (demo: canned)', model.label) : model.label;
-  if (model.error !== null) {
-    return trans.__('%1 (not available)', label);
-  }
-  return model.ready ? label : trans.__('%1 (needs an API key)', label);
 }

@@ -12,6 +12,7 @@ import {
 import { type AttachmentFiles } from '../attachment-files';
 import { type Language } from '../language';
 import { type ThreadClient, type ThreadState } from '../model';
+import { type ModelsState } from '../model-choices';
 import { type Ticker } from '../ticker';
 import { type MarkdownServices } from './markdown';
 import { type Visibility } from './visibility';
@@ -60,6 +61,17 @@ export function useMarkdownServices(): MarkdownServices {
 /** The thread's state; a new state draws the component again. */
 export function useThread(client: ThreadClient): ThreadState {
   return useSyncExternalStore(client.subscribe, client.getState);
+}
+
+/** The models of the page; a new state draws the component again. */
+export function useModels(client: ThreadClient, areWanted = true): ModelsState {
+  const { models } = client;
+  useEffect(() => {
+    if (areWanted && models.getState().list === null) {
+      void models.load();
+    }
+  }, [models, areWanted]);
+  return useSyncExternalStore(models.subscribe, models.getState);
 }
 
 /**

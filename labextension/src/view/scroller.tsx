@@ -28,13 +28,15 @@ export interface ScrollerProps {
   readonly isBusy: boolean;
   /** Each change scrolls to the end: the reader has sent a message. */
   readonly jump: number;
+  /** Whether the content is read from its top: its end is not followed. */
+  readonly isStill: boolean;
   readonly children: ReactNode;
 }
 
 export function Scroller(props: ScrollerProps): ReactElement {
   const trans = useTrans();
   const inner = useRef<HTMLDivElement>(null);
-  const { outer, isAway, toEnd, onScroll } = usePlace(inner);
+  const { outer, isAway, toEnd, onScroll } = usePlace(inner, props.isStill);
   useLayoutEffect(toEnd, [props.jump, toEnd]);
   return (
     <div className="jp-ChatStream-scrollerFrame">
@@ -64,7 +66,7 @@ export function Scroller(props: ScrollerProps): ReactElement {
 }
 
 /** The reader's place in the log: at the end, which is followed, or away from it. */
-function usePlace(inner: RefObject<HTMLDivElement>) {
+function usePlace(inner: RefObject<HTMLDivElement>, isStill: boolean) {
   const outer = useRef<HTMLDivElement>(null);
   const place = useRef({ isPinned: true, top: 0, height: 0, width: 0 });
   const [isAway, setAway] = useState(false);
@@ -85,7 +87,7 @@ function usePlace(inner: RefObject<HTMLDivElement>) {
     }
     const observer = new ResizeObserver(() => {
       const { isPinned, top, height } = place.current;
-      if (isPinned) {
+      if (isPinned && !isStill) {
         toEnd();
       } else if (height === 0 && node.clientHeight > 0) {
         node.scrollTop = top; // the cell was attached again
@@ -96,7 +98,7 @@ function usePlace(inner: RefObject<HTMLDivElement>) {
     observer.observe(inner.current);
     observer.observe(node);
     return () => observer.disconnect();
-  }, [inner, toEnd]);
+  }, [inner, toEnd, isStill]);
 
   const onScroll = (): void => {
     const node = outer.current;

@@ -5,7 +5,7 @@ import { type ThreadClient, type ThreadState } from '../model';
 import { type ContextUse, type Message, type UsageSum, isEnd } from '../protocol';
 import { type Transcript } from '../transcript';
 import { type AnswerUsage, hasPrice, tokensOf, usageOf } from '../usage';
-import { useLanguage } from './hooks';
+import { useLanguage, useModels } from './hooks';
 import { OWN_KEYS } from './keys';
 import { costText, numberText, shareText, tokensText, unknownCostText } from './usage-text';
 
@@ -90,6 +90,7 @@ export function ThreadUsageLine(props: {
   const { client, state } = props;
   const { usage: list } = client;
   const usage = useSyncExternalStore(list.subscribe, list.getState);
+  const models = useModels(client, false).list;
   const key = endsOf(state.transcript);
   useEffect(() => {
     if (key !== null) {
@@ -103,7 +104,7 @@ export function ThreadUsageLine(props: {
           {usage.context === null ? null : <Context context={usage.context} />}
           <Sum
             sum={usage.total}
-            isPriced={hasPrice(state.transcript.thread?.model ?? null, state.models)}
+            isPriced={hasPrice(state.transcript.thread?.model ?? null, models)}
           />
         </>
       )}

@@ -1,0 +1,159 @@
+/** The model picker: a button with the model's name, and the list that it opens. */
+import { type TranslationBundle } from '@jupyterlab/translation';
+import { type ReactElement, useRef, useState } from 'react';
+
+import { type ThreadClient, type ThreadState } from '../model';
+import { type ModelsState } from '../model-choices';
+import { type Params, keptParams, parameterText } from '../offer';
+import { type Model } from '../protocol';
+import { useModels, useTrans } from './hooks';
+import { OWN_KEYS } from './keys';
+import { ParametersButton } from './parameters';
+import { PickerList, modelsText } from './picker-list';
+import { Popover } from './popover';
+
+export interface PickerProps {
+  readonly client: ThreadClient;
+  readonly state: ThreadState;
+  readonly isDisabled: boolean;
+}
+
+/** The model's button, its parameters' button, and what a change of the model has removed. */
+export function ModelPicker(props: PickerProps): ReactElement {
+  const { client, state, isDisabled } = props;
+  const trans = useTrans();
+  const models = useModels(client);
+  const [dropped, setDropped] = useState<readonly string[]>([]);
+  const thread = state.transcript.thread;
+  const current = thread?.model ?? models.list?.default ?? '';
+  const model = models.list?.models.find(it => it.id === current);
+  const params: Params = thread?.params ?? {};
+  const choose = async (chosen: Model): Promise<void> => {
+    const next = keptParams(params, chosen);
+    const fields = next.dropped.length > 0 ? { params: next.kept } : {};
+    if (await client.change({ model: chosen.id, ...fields })) {
+      client.models.noteUse(chosen.id);
+      setDropped(next.dropped);
+    }
+  };
+  return (
+    <>
+      <PickerButton
+        client={client}
+        models={models}
+        current={current}
+        model={model}
+        isDisabled={isDisabled}
+        onChoose={chosen => void choose(chosen)}
+      />
+      <ParametersButton
+        key={current}
+        client={client}
+        model={model}
+        params={params}
+        isDisabled={isDisabled}
+      />
+      {dropped.length === 0 ? null : (
+        <Dropped names={dropped} model={current} onClose={() => setDropped([])} trans={trans} />
+      )}
+    </>
+  );
+}
+
+function Dropped(props: {
+  readonly names: readonly string[];
+  readonly model: string;
+  readonly onClose: () => void;
+  readonly trans: TranslationBundle;
+}): ReactElement {
+  const { trans } = props;
+  const names = props.names.map(name => parameterText(name, trans)).join(', ');
+  return (
+    <button
+      {...OWN_KEYS}
+      type="button"
+      className="jp-ChatStream-dropped"
+      data-testid="dropped"
+      role="status"
+      title={trans.__('%1 does not take it. Click to hide this.', props.model)}
+      onClick={props.onClose}
+    >
+      {trans.__('Removed: %1', names)}
+    </button>
+  );
+}
+
+function PickerButton(props: {
+  readonly client: ThreadClient;
+  readonly models: ModelsState;
+  readonly current: string;
+  readonly model: Model | undefined;
+  readonly isDisabled: boolean;
+  readonly onChoose: (model: Model) => void;
+}): ReactElement {
+  const { client, models, current, model, isDisabled } = props;
+  const trans = useTrans();
+  const button = useRef<HTMLButtonElement>(null);
+  const [isOpen, setOpen] = useState(false);
+  const [close] = useState(() => () => setOpen(false));
+  const label = model === undefined ? current || trans.__('no model') : labelOf(model, trans);
+  const toggle = (): void => {
+    void client.models.load();
+    setOpen(!isOpen);
+  };
+  const choose = (chosen: Model): void => {
+    close();
+    button.current?.focus({ preventScroll: true });
+    props.onChoose(chosen);
+  };
+  return (
+    <>
+      <button
+        {...OWN_KEYS}
+        ref={button}
+        type="button"
+        className="jp-ChatStream-model"
+        data-testid="model"
+        data-value={current}
+        aria-label={trans.__('Model: %1', label)}
+        aria-haspopup="dialog"
+        aria-expanded={isOpen}
+        title={current}
+        disabled={isDisabled}
+        onClick={toggle}
+        onKeyDown={event => {
+          if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
+            event.preventDefault();
+            toggle();
+          }
+        }}
+      >
+        <span className="jp-ChatStream-modelName">{label}</span>
+        <Caret />
+      </button>
+      {isOpen && !isDisabled ? (
+        <Popover testid="models" label={modelsText(trans)} anchor={button} onClose={close}>
+          <PickerList choices={client.models} state={models} current={current} onChoose={choose} />
+        </Popover>
+      ) : null}
+    </>
+  );
+}
+
+function Caret(): ReactElement {
+  return (
+    <svg className="jp-ChatStream-icon jp-ChatStream-caret" viewBox="0 0 16 16" aria-hidden="true">
+      <path d="M4.5 6.5 8 10l3.5-3.5" />
+    </svg>
+  );
+}
+
+/** A model's label. It tells canned demo answers from real ones, and why a model is not ready. */
+export function labelOf(model: Model, trans: TranslationBundle): string {
+  const isSaid = model.label.toLowerCase().includes('canned');
+  const label = model.canned && !isSaid ? trans.__('%1 (demo: canned)', model.label) : model.label;
+  if (model.error !== null) {
+    return trans.__('%1 (not available)', label);
+  }
+  return model.ready ? label : trans.__('%1 (needs an API key)', label);
+}

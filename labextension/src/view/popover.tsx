@@ -1,0 +1,133 @@
+/**
+ * A box over the page, beside the button that opens it.
+ *
+ * It is in the browser's top layer where there is one, so that no cell output cuts it. It follows
+ * its button while the page scrolls, and closes when the button leaves the window, when somebody
+ * clicks elsewhere, or when the focus leaves the box and its button.
+ */
+import {
+  type KeyboardEvent,
+  type ReactElement,
+  type ReactNode,
+  type RefObject,
+  useEffect,
+  useLayoutEffect,
+  useRef
+} from 'react';
+
+export interface PopoverProps {
+  readonly testid: string;
+  readonly label: string;
+  readonly anchor: RefObject<HTMLElement>;
+  readonly children: ReactNode;
+  readonly onClose: () => void;
+}
+
+/** Free space in px between the box and the window's edges, and between the box and its button. */
+const EDGE = 8;
+const GAP = 4;
+const WIDTH = 340;
+const MAX_HEIGHT = 440;
+/** With less room than this above the button, the box opens on the side with more. */
+const ENOUGH = 260;
+
+export function Popover(props: PopoverProps): ReactElement {
+  const { anchor, onClose } = props;
+  const box = useRef<HTMLDivElement>(null);
+  usePlace(box, anchor, onClose);
+  useLeaving(box, anchor, onClose);
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.key === 'Escape') {
+      event.preventDefault();
+      event.stopPropagation();
+      onClose();
+      anchor.current?.focus({ preventScroll: true });
+    }
+  };
+  return (
+    <div
+      ref={box}
+      className="jp-ChatStream-popover"
+      data-testid={props.testid}
+      role="dialog"
+      aria-label={props.label}
+      onKeyDown={onKeyDown}
+    >
+      {props.children}
+    </div>
+  );
+}
+
+/** Show the box, and keep it beside its button. */
+function usePlace(
+  box: RefObject<HTMLElement>,
+  anchor: RefObject<HTMLElement>,
+  onClose: () => void
+): void {
+  useLayoutEffect(() => {
+    const node = box.current;
+    if (node === null) {
+      return undefined;
+    }
+    node.setAttribute('popover', 'manual');
+    node.showPopover?.(); // without a top layer, the box is only `position: fixed`
+    // A streaming answer moves the button, and no event tells of it.
+    let seen = '';
+    let frame = 0;
+    const follow = (): void => {
+      const around = anchor.current?.getBoundingClientRect();
+      const now = `${JSON.stringify(around)} ${window.innerWidth} ${window.innerHeight}`;
+      if (around !== undefined && now !== seen) {
+        seen = now;
+        if (!place(node, around, getComputedStyle(node).direction === 'rtl')) {
+          onClose();
+        }
+      }
+      frame = requestAnimationFrame(follow);
+    };
+    follow();
+    return () => cancelAnimationFrame(frame);
+  }, [box, anchor, onClose]);
+}
+
+/** Close the box when somebody clicks elsewhere or the focus goes elsewhere. */
+function useLeaving(
+  box: RefObject<HTMLElement>,
+  anchor: RefObject<HTMLElement>,
+  onClose: () => void
+): void {
+  useEffect(() => {
+    const isOurs = (target: EventTarget | null): boolean =>
+      target instanceof Node &&
+      (box.current?.contains(target) === true || anchor.current?.contains(target) === true);
+    const leave = (event: Event): void => {
+      if (!isOurs(event.target)) {
+        onClose();
+      }
+    };
+    document.addEventListener('pointerdown', leave, true);
+    document.addEventListener('focusin', leave, true);
+    return () => {
+      document.removeEventListener('pointerdown', leave, true);
+      document.removeEventListener('focusin', leave, true);
+    };
+  }, [box, anchor, onClose]);
+}
+
+/** Put the box beside its button. Returns whether the button is in the window. */
+function place(box: HTMLElement, around: DOMRect, isRtl: boolean): boolean {
+  const { innerWidth, innerHeight } = window;
+  const width = Math.min(WIDTH, innerWidth - 2 * EDGE);
+  const above = around.top - GAP - EDGE;
+  const below = innerHeight - around.bottom - GAP - EDGE;
+  const isAbove = above >= ENOUGH || above >= below;
+  const wanted = isRtl ? around.right - width : around.left;
+  const left = Math.max(EDGE, Math.min(wanted, innerWidth - width - EDGE));
+  const { style } = box;
+  style.width = `${width}px`;
+  style.maxHeight = `${Math.max(0, Math.min(MAX_HEIGHT, isAbove ? above : below))}px`;
+  style.left = `${left}px`;
+  style.top = isAbove ? 'auto' : `${around.bottom + GAP}px`;
+  style.bottom = isAbove ? `${innerHeight - around.top + GAP}px` : 'auto';
+  return around.bottom >= 0 && around.top <= innerHeight;
+}
