@@ -72,7 +72,7 @@ def states(site: Site, name: str, gate: AnswerGate) -> dict[str, State]:
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     for_later = {"content": "Later", "deliver_at": tomorrow.isoformat()}
     site.chat("POST", f"threads/{later}/messages", for_later)
-    always = {"log", "resize", "field", "model", "parameters", "later"}
+    always = {"log", "resize", "field", "model", "later"}
     return {
         "empty": State(thread=empty, controls=frozenset(always)),
         "streaming": State(thread=streaming, controls=frozenset(always | {"stop"})),
@@ -82,7 +82,9 @@ def states(site: Site, name: str, gate: AnswerGate) -> dict[str, State]:
         "completed": State(
             thread=completed, controls=frozenset(always | {"copy-code", "A", "SUMMARY"})
         ),
-        "failed": State(thread=failed, controls=frozenset(always | {"retry", "continue"})),
+        "failed": State(
+            thread=failed, controls=frozenset(always | {"parameters", "retry", "continue"})
+        ),
         "cancelled": State(thread=cancelled, controls=frozenset(always | {"retry"})),
         "asked": State(thread=asked, controls=frozenset(always | {"stop", "choice"})),
         "typed": State(thread=typed, controls=frozenset(always | {"stop", "answer-field"})),
