@@ -249,17 +249,40 @@ def let_go(tx: Transaction, thread: ThreadRef) -> int:
     message = tx.execute(sql, {"thread": thread.pk}).scalar()
     sql = "SELECT attachment FROM message_attachment WHERE message = :message"
     found = list(tx.execute(sql, {"message": message}).scalars())
-    params = {"message": message, "keys": dumps(found), "now": tx.now_ms}
-    which = f"pk {among(tx.conn)}"
-    # The locks let no other message take an attachment between the two statements.
-    tx.execute(f"SELECT pk FROM attachment WHERE {which} ORDER BY pk{_for_update(tx)}", params)
-    tx.execute("DELETE FROM message_attachment WHERE message = :message", params)
+    _lock(tx, found)
+    sql = "DELETE FROM message_attachment WHERE message = :message"
+    tx.execute(sql, {"message": message})
+    _expire_unheld(tx, found)
+    return len(found)
+
+
+def _lock(tx: Transaction, found: Sequence[int]) -> None:
+    """Let no other message take these attachments until the transaction ends."""
+    sql = f"SELECT pk FROM attachment WHERE pk {among(tx.conn)} ORDER BY pk{_for_update(tx)}"
+    tx.execute(sql, {"keys": dumps(list(found))})
+
+
+def _expire_unheld(tx: Transaction, found: Sequence[int]) -> None:
     sql = (
-        f"UPDATE attachment SET expires_ms = :now WHERE {which} AND NOT EXISTS "
+        f"UPDATE attachment SET expires_ms = :now WHERE pk {among(tx.conn)} AND NOT EXISTS "
         "(SELECT 1 FROM message_attachment WHERE attachment = attachment.pk)"
     )
-    tx.execute(sql, params)
-    return len(found)
+    tx.execute(sql, {"keys": dumps(list(found)), "now": tx.now_ms})
+
+
+def find_forgotten(conn: Connection, until_ms: int, limit: int) -> list[int]:
+    """List the attachments whose messages were purged by older code, which lets nothing go."""
+    sql = (
+        "SELECT pk FROM attachment WHERE expires_ms IS NULL AND NOT EXISTS "
+        "(SELECT 1 FROM message_attachment WHERE attachment = attachment.pk) LIMIT :limit"
+    )
+    return list(execute(conn, sql, {"limit": limit}).scalars())
+
+
+def expire_forgotten(tx: Transaction, found: Sequence[int]) -> None:
+    """Let those of these attachments expire that no message holds."""
+    _lock(tx, found)
+    _expire_unheld(tx, found)
 
 
 # ---------------------------------------------------------------------- deleting

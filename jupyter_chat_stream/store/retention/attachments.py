@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -27,6 +28,7 @@ def count_expired(conn: Connection, now_ms: int) -> int:
 
 def delete_expired(now_ms: int, *, budget: Budget) -> Steps[int]:
     """Delete the attachments whose time is over; returns their number."""
+    yield from _expire_forgotten(now_ms)
     count = 0
     while found := (yield Read(work=_listed(attachments.find_expired, now_ms))):
         deleted = 0
@@ -37,6 +39,12 @@ def delete_expired(now_ms: int, *, budget: Budget) -> Steps[int]:
         if not deleted:  # messages hold all of them by now
             break
     return count
+
+
+def _expire_forgotten(now_ms: int) -> Steps[None]:
+    """Let the attachments expire whose messages were purged by older code."""
+    while found := (yield Read(work=_listed(attachments.find_forgotten, now_ms))):
+        yield Write(work=partial(attachments.expire_forgotten, found=found))
 
 
 def drop_blobs(now_ms: int, *, budget: Budget) -> Steps[None]:

@@ -160,7 +160,8 @@ class ProviderDataRow(SQLModel, table=True):
     __tablename__ = "provider_data"
 
     pk: int | None = Field(default=None, sa_column=_key())
-    thread: int = Field(foreign_key="thread.pk", index=True)
+    # Older code does not know this table; its purge takes the rows along.
+    thread: int = Field(foreign_key="thread.pk", index=True, ondelete="CASCADE")
     run: int
     part: int
     endpoint: str
@@ -302,9 +303,10 @@ class MessageAttachmentRow(SQLModel, table=True):
         Index("message_attachment_by_thread", "thread", "message"),
     )
 
-    message: int = Field(primary_key=True, foreign_key="message.pk")
+    # Older code does not know this table; its purge takes the rows along.
+    message: int = Field(primary_key=True, foreign_key="message.pk", ondelete="CASCADE")
     attachment: int = Field(primary_key=True, foreign_key="attachment.pk")
-    thread: int = Field(foreign_key="thread.pk")
+    thread: int = Field(foreign_key="thread.pk", ondelete="CASCADE")
 
 
 class LeaseRow(SQLModel, table=True):

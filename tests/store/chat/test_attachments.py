@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import insert
 
 from jupyter_chat_stream.shared.errors import AttachmentNotFound, TooMuchUnsent, UploadLost
-from jupyter_chat_stream.store.chat import attachments, commands
+from jupyter_chat_stream.store.chat import attachments, commands, runs
 from jupyter_chat_stream.store.chat.attachments import (
     PIECE_BYTES,
     UNSENT_EXPIRES_MS,
     UPLOAD_EXPIRES_MS,
 )
 from jupyter_chat_stream.store.chat.commands import Sender, SendRequest
+from jupyter_chat_stream.store.log import upstreams
 from jupyter_chat_stream.store.log.reading import read_state
 from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
 from jupyter_chat_stream.store.overview import read_overview
@@ -74,6 +75,29 @@ def test_the_same_bytes_are_stored_once_and_stay_until_the_last_message_goes(
     assert harness.damage() == []
     assert purged(harness, threads[1]) == 1
     assert counts(harness) == [0, 0, 0, 0]
+
+
+def test_older_code_can_purge_a_thread_whose_bytes_are_then_cleaned_up(
+    harness: StoreHarness,
+) -> None:
+    """The database deletes the rows that older code does not know together with those it knows."""
+    thread = harness.thread()
+    send(harness, thread, harness.attachment(THREE_PIECES))
+
+    def purge(tx: Transaction) -> None:
+        run = runs.open_runs(tx.conn, thread)[0]
+        item = upstreams.ProviderData(endpoint="e", part=0, data={})
+        upstreams.write_data(tx, run, [item])
+        tx.flush()
+        for name in ("event", "run", "message"):
+            tx.execute(f"DELETE FROM {name} WHERE thread = :pk", {"pk": thread.pk})
+        tx.execute("DELETE FROM thread WHERE pk = :pk", {"pk": thread.pk})
+
+    harness.do(purge, thread.pk)
+    assert counts(harness) == [1, 3, 1, 0]
+    assert collected(harness, KEEPS).deleted_attachments == 1
+    assert counts(harness) == [0, 0, 0, 0]
+    assert harness.damage() == []
 
 
 def test_the_bytes_of_equal_uploads_are_dropped_if_the_process_dies_before_it_does(
