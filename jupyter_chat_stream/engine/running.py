@@ -21,7 +21,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from ..runs.execute import Execution, RunServices
-from ..runs.upstreams import stop_upstream
+from ..runs.upstreams import UpstreamStops
 from ..shared.config import STOP_WITHIN_S, ChatStream
 from ..shared.errors import StoreError
 from ..shared.logs import Line
@@ -78,6 +78,7 @@ class Running:
     ) -> None:
         self._services = services
         self._config = config
+        self._stops = UpstreamStops(services.store, services.registry)
         self._holders = holders
         self._on_end = on_end
         self._on_free_slot = on_free_slot
@@ -172,6 +173,7 @@ class Running:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait({self._watching}, timeout=STOP_WITHIN_S)
+        await self._stops.end(STOP_WITHIN_S)
         return [(w.run_id, w.execution.attempt + 1) for w in works if w.execution is not None]
 
     async def _make(self, work: _Work, due: Due | None) -> None:
@@ -235,7 +237,7 @@ class Running:
             for work in works:
                 if work.run_id not in held:
                     work.cancel()
-                    await stop_upstream(self._services.store, self._services.registry, work.run_id)
+                    self._stops.begin(work.run_id)
 
     def _ended(self, work: _Work, task: asyncio.Task[None]) -> None:
         del self._calls[work.run_id, work.attempt]

@@ -16,6 +16,34 @@ log = logging.getLogger("jupyter_chat_stream.runs")
 STOP_UPSTREAM_WITHIN_S = 10.0
 
 
+class UpstreamStops:
+    """The stops under way, each in a task of its own: a slow provider keeps nobody waiting."""
+
+    def __init__(self, store: ChatStore, registry: Registry) -> None:
+        self._store = store
+        self._registry = registry
+        self._tasks: dict[str, asyncio.Task[None]] = {}  # by the run's id
+
+    def begin(self, run_id: str) -> None:
+        """Stop what the provider of a cancelled run still does; the caller need not wait."""
+        if run_id in self._tasks:
+            return
+        work = stop_upstream(self._store, self._registry, run_id)
+        task = self._tasks[run_id] = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(lambda _: self._tasks.pop(run_id))
+
+    async def end(self, within_s: float) -> None:
+        """Wait for the stops, and give up those that take longer."""
+        tasks = dict(self._tasks)
+        if not tasks:
+            return
+        await asyncio.wait(tasks.values(), timeout=within_s)
+        for run_id, task in tasks.items():
+            if task.cancel():
+                log.warning(Line("upstream.not_stopped", run=run_id, code="timeout"))
+        await asyncio.wait(tasks.values(), timeout=within_s)
+
+
 async def stop_upstream(store: ChatStore, registry: Registry, run_id: str) -> None:
     """Stop the upstream of a run if the run was cancelled and its provider can be joined again.
 
@@ -32,3 +60,5 @@ async def stop_upstream(store: ChatStore, registry: Registry, run_id: str) -> No
         log.warning(Line("upstream.not_stopped", run=run_id, code="timeout"))
     except ChatStreamError as error:
         log.warning(Line("upstream.not_stopped", run=run_id, code=error.code))
+    except Exception as error:  # noqa: BLE001  a bug of a provider costs nobody else a Stop
+        log.error(Line("upstream.not_stopped", run=run_id, error=type(error).__name__))

@@ -28,6 +28,7 @@ from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import ProviderDown, StreamCut, UpstreamLost
 from jupyter_chat_stream.shared.events import Event
 from jupyter_chat_stream.store.chat.commands import SendRequest
+from jupyter_chat_stream.store.log.transaction import RunRef
 from jupyter_chat_stream.testing import ScriptedProvider
 from tests.fixtures import MakeHarness
 from tests.run_harness import RunHarness
@@ -76,6 +77,9 @@ class Upstreams(ScriptedProvider):
         self.stopped: list[Mapping[str, Any]] = []
         self.failures: list[tuple[int, Exception]] = []
         self.held_after: int | None = None
+        self.stops: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
+        self.stop_fails: Exception | None = None
+        self.stop_hangs = False
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         self.prompts.append(prompt)
@@ -101,6 +105,11 @@ class Upstreams(ScriptedProvider):
 
     async def stop_upstream(self, handle: Mapping[str, Any]) -> None:
         self.stopped.append(handle)
+        self.stops.put_nowait(handle)
+        if self.stop_fails is not None:
+            raise self.stop_fails
+        if self.stop_hangs:
+            await asyncio.get_running_loop().create_future()
 
 
 async def crash(harness: RunHarness, commits: int) -> None:
@@ -244,6 +253,37 @@ async def test_a_server_that_stops_leaves_the_upstream_alone_l15(tmp_path: Path)
     finally:
         await service.stop()
     assert (reply["status"], reply["content"], provider.begun) == ("completed", WHOLE, 1)
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+async def test_a_stop_that_hangs_or_breaks_delays_no_other_l9(
+    make_harness: MakeHarness,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    hangs: bool,
+) -> None:
+    """The runs of a process are watched on: a provider's Stop may be slow, or have a bug."""
+    monkeypatch.setattr("jupyter_chat_stream.engine.running.STOP_WITHIN_S", 0.1)
+    provider = Upstreams()
+    provider.held_after = 4
+    provider.stop_hangs, provider.stop_fails = hangs, None if hangs else KeyError("job")
+    harness = await make_harness(provider=provider)
+    await harness.engine.start()
+    for number in (1, 2):
+        run = await harness.send(await harness.thread())
+        await harness.until(lambda run=run: has_content(harness, run))
+        await harness.cancel(run)
+        harness.engine.running.hear(None)
+        assert await harness.bounded(provider.stops.get()) == {"number": number}
+        await harness.until(lambda: harness.engine.active == 0)
+    await harness.engine.stop()
+    why = "code=timeout" if hangs else "error=KeyError"
+    told = [r.getMessage() for r in caplog.records if "upstream.not_stopped" in r.getMessage()]
+    assert [why in line for line in told] == [True, True]
+
+
+async def has_content(harness: RunHarness, run: RunRef) -> bool:
+    return bool((await harness.reply(run))["content"])
 
 
 async def started(folder: Path, provider: Upstreams) -> Service:
