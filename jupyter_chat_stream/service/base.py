@@ -21,8 +21,8 @@ from ..metrics import collector
 from ..metrics.watch import ServiceWatch
 from ..providers.registry import Registry
 from ..runs.execute import RunServices
-from ..runs.upstreams import stop_upstream
-from ..shared.config import ChatStream
+from ..runs.upstreams import UpstreamStops
+from ..shared.config import STOP_WITHIN_S, ChatStream
 from ..shared.errors import ChatStreamError, InvalidInput, StoreError
 from ..shared.model_records import EndpointRecord, ModelRecord
 from ..store.front import ChatStore, Housekeeping, system_now_ms
@@ -42,6 +42,7 @@ class Parts:
     hub: Hub
     housekeeping: Housekeeping
     watch: ServiceWatch
+    stops: UpstreamStops
 
 
 class ServiceBase:
@@ -59,7 +60,6 @@ class ServiceBase:
         self._now_ms = now_ms
         self._started: Parts | None = None
         self._warming: asyncio.Task[None] | None = None
-        self._stopping: set[asyncio.Task[None]] = set()  # upstreams of cancelled runs
         self._default_model = config.default_model or FALLBACK_MODEL
 
     async def start(self) -> None:
@@ -115,6 +115,7 @@ class ServiceBase:
             hub=hub,
             housekeeping=housekeeping,
             watch=watch,
+            stops=UpstreamStops(store, registry),
         )
 
     def _load_registry(self) -> Registry:
@@ -150,19 +151,14 @@ class ServiceBase:
             if self._warming is not None:
                 self._warming.cancel()
                 await asyncio.gather(self._warming, return_exceptions=True)
-            await asyncio.gather(*self._stopping, return_exceptions=True)
+            await parts.stops.end(STOP_WITHIN_S)
             await parts.registry.close()
         finally:  # closing writes the pending operations, even if a part raised
             await in_a_thread(parts.store.close)
 
     def _stop_upstream(self, run_id: str) -> None:
         """Stop what the provider of a cancelled run still does; the caller need not wait."""
-        parts = self._parts
-        stopping = asyncio.get_running_loop().create_task(
-            stop_upstream(parts.store, parts.registry, run_id)
-        )
-        self._stopping.add(stopping)
-        stopping.add_done_callback(self._stopping.discard)
+        self._parts.stops.begin(run_id)
 
     @property
     def active_runs(self) -> int:

@@ -255,6 +255,19 @@ async def test_a_server_that_stops_leaves_the_upstream_alone_l15(tmp_path: Path)
     assert (reply["status"], reply["content"], provider.begun) == ("completed", WHOLE, 1)
 
 
+async def test_a_stop_that_hangs_keeps_no_server_from_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("engine.running", "service.base"):
+        monkeypatch.setattr(f"jupyter_chat_stream.{module}.STOP_WITHIN_S", 0.1)
+    provider = Upstreams()
+    provider.held_after, provider.stop_hangs = 4, True
+    service = await started(tmp_path, provider)
+    await service.cancel("local", await begin(service, provider))
+    await asyncio.wait_for(service.stop(), 5.0)
+    assert provider.stopped
+
+
 @pytest.mark.parametrize("hangs", [True, False])
 async def test_a_stop_that_hangs_or_breaks_delays_no_other_l9(
     make_harness: MakeHarness,
