@@ -98,6 +98,7 @@ class Appender:
         self._has_tools = False
         self._parts: list[Part] = []
         self.is_joined = is_joined  # whether the upstream can be joined again
+        self.cursor: int | None = None  # the last one written in this attempt
 
     @property
     def parts(self) -> Sequence[Part]:
@@ -203,7 +204,7 @@ class Appender:
     def _place_of(self, chunk: UpstreamChunk | None) -> UpstreamPlace | None:
         if chunk is None:
             return None
-        self.is_joined = True
+        self.is_joined, self.cursor = True, chunk.cursor
         return UpstreamPlace(endpoint=self._endpoint, handle=chunk.handle, cursor=chunk.cursor)
 
     def _send(self, append: Append) -> None:

@@ -21,7 +21,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from ..providers.base import AskChunk, Chunk, EndChunk, SleepChunk, TextChunk
@@ -183,6 +183,8 @@ class Execution:
         has_text = appender.has_written or bool(gathered.reply["parts"])
         if isinstance(failure, UpstreamLost) and gathered.upstream is not None:
             return await self._leave_upstream(has_text=has_text)
+        if _has_come_further(gathered, appender):  # only failures without progress add up
+            self._claimed = replace(self._claimed, retries=0)
         # An upstream that can be joined again goes on: the answer is not broken (L15).
         return await self._fail(failure, appender, visible=has_text and not appender.is_joined)
 
@@ -336,6 +338,12 @@ def _completion(
         model=None,
     )
     return complete, Finalized(status="completed")
+
+
+def _has_come_further(gathered: Gathered, appender: Appender) -> bool:
+    """Return whether this attempt has joined an upstream and committed a later place of it."""
+    before, now = gathered.upstream, appender.cursor
+    return before is not None and now is not None and now > before.cursor
 
 
 def _tell(notes: Sequence[str], gathered: Gathered, appender: Appender) -> None:

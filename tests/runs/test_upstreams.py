@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,31 @@ async def test_a_cut_stream_is_joined_and_not_asked_again_l15(
     assert provider.joined == [3, 3, 5]
 
 
+async def test_each_join_that_comes_further_has_all_retries_again_l15(
+    make_harness: MakeHarness, no_backoff: None
+) -> None:
+    """A long answer over a bad network is cut often; each attempt brings more of it."""
+    provider = Upstreams()
+    provider.failures = [(number, StreamCut("cut")) for number in (2, 3, 5, 6, 7)]
+    harness = await make_harness(provider=provider, max_retries=1)
+    run = await harness.send(await harness.thread())
+    await harness.execute()
+    reply = await harness.reply(run)
+    assert (reply["status"], reply["content"], provider.begun) == ("completed", WHOLE, 1)
+
+
+async def test_joins_that_bring_nothing_use_up_the_retries(
+    make_harness: MakeHarness, no_backoff: None
+) -> None:
+    provider = Upstreams()
+    provider.failures = [(3, StreamCut("cut"))] * 9
+    harness = await make_harness(provider=provider, max_retries=2)
+    run = await harness.send(await harness.thread())
+    await harness.execute()
+    assert (await harness.run(run))["status"] == "failed"
+    assert provider.joined == [3, 3]
+
+
 @pytest.mark.parametrize("on_crash", ["restart", "interrupt"])
 async def test_an_upstream_that_goes_on_is_no_broken_answer_l15(
     make_harness: MakeHarness, no_backoff: None, on_crash: str
@@ -284,7 +310,7 @@ async def test_a_stop_that_hangs_or_breaks_delays_no_other_l9(
     await harness.engine.start()
     for number in (1, 2):
         run = await harness.send(await harness.thread())
-        await harness.until(lambda run=run: has_content(harness, run))
+        await harness.until(partial(has_content, harness, run))
         await harness.cancel(run)
         harness.engine.running.hear(None)
         assert await harness.bounded(provider.stops.get()) == {"number": number}
