@@ -173,7 +173,7 @@ async def test_a_run_whose_owner_died_counts_as_taken_over(
     with database:
         database.execute("UPDATE run SET owner = 'gone', status = 'processing'")
     database.close()
-    idle.host._config.run_in_server = True
+    idle.host.config.run_in_server = True
     await idle.host._start()
     ended = await idle.ask("GET", f"threads/{sent['run']['thread_id']}/messages")
     assert ended.status == 200

@@ -19,8 +19,8 @@ from . import tables
 from .ledger import backfill
 
 # The schema generation that this code writes, and the oldest code that may use its databases.
-CODE_VERSION = 3
-MIN_CODE_VERSION = 3
+CODE_VERSION = 4
+MIN_CODE_VERSION = 4
 
 Migration = Callable[[Connection], None]
 
@@ -73,7 +73,10 @@ def m0004_drop_unused(conn: Connection) -> None:
 
 
 def m0005_upstreams(conn: Connection) -> None:
-    """Keep where a provider's own run can be joined again, and the blocks that it gets back."""
+    """Keep where a provider's own run can be joined again, and the blocks that it gets back.
+
+    Not additive: older code cannot fold notes, and joins no upstream: its text would come twice.
+    """
     _add_column(conn, tables.table(tables.RunRow).c.upstream)
     SQLModel.metadata.create_all(conn, tables=[tables.table(tables.ProviderDataRow)])
 
