@@ -157,6 +157,8 @@ def test_who_only_reads_upgrades_nothing(database_url: str) -> None:
         Store.open(database_url, migrates=False)
     assert harness.scalar("SELECT value FROM meta WHERE key = 'min_code_version'") == "1"
     harness = harness.reopened()
-    assert harness.scalar("SELECT value FROM meta WHERE key = 'min_code_version'") == str(migrations.MIN_CODE_VERSION)
+    assert harness.scalar("SELECT value FROM meta WHERE key = 'min_code_version'") == str(
+        migrations.MIN_CODE_VERSION
+    )
     Store.open(database_url, migrates=False).close()
     harness.close()
