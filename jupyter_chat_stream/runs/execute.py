@@ -145,15 +145,15 @@ class Execution:
 
     async def _stream(self, gathered: Gathered, appender: Appender) -> EndChunk | Pause | None:
         """Read the provider to its end or to a pause; None if ``stop`` came first."""
-        services = self._services
-        provider, model = await services.registry.look_up(self._claimed.model)
-        draft = draft_prompt(gathered, model, self._claimed.params, provider.name)
-        prompt = await draft.prompt(services.store)
-        _tell(draft.notes, gathered, appender)
-        chunks = provider.stream(prompt)
-        reading = _Reading(chunks, appender, services.store, services.config.stall_timeout_s)
+        reading: _Reading | None = None
+
+        async def work() -> None:
+            nonlocal reading
+            reading = await self._ask(gathered, appender)
+            await reading.run()
+
         if self._why is None:
-            self._step = asyncio.ensure_future(reading.run())
+            self._step = asyncio.ensure_future(work())
             try:
                 await self._step
             except asyncio.CancelledError:
@@ -161,7 +161,7 @@ class Execution:
                     raise
             finally:
                 self._step = None
-        if self._why is not None and reading.end is None:
+        if reading is None or (self._why is not None and reading.end is None):
             return None
         if reading.pause is not None:
             return reading.pause
@@ -170,6 +170,16 @@ class Execution:
         if reading.end.stop_reason == REFUSAL:
             raise Refusal("The model declined to answer. Ask in other words, or another model.")
         return reading.end
+
+    async def _ask(self, gathered: Gathered, appender: Appender) -> _Reading:
+        """Begin a stream of the provider; asking it for the model's sizes may take a while."""
+        services = self._services
+        provider, model = await services.registry.look_up(self._claimed.model)
+        draft = draft_prompt(gathered, model, self._claimed.params, provider.name)
+        prompt = await draft.prompt(services.store)
+        _tell(draft.notes, gathered, appender)
+        stall_timeout_s = services.config.stall_timeout_s
+        return _Reading(provider.stream(prompt), appender, services.store, stall_timeout_s)
 
     async def _leave(self, appender: Appender) -> None:
         if self._why == "cancelled":

@@ -314,6 +314,24 @@ async def test_stop_before_the_provider_was_asked(make_harness: MakeHarness) -> 
     assert harness.provider.active == 0
 
 
+async def test_stop_while_the_provider_is_asked_for_its_model(make_harness: MakeHarness) -> None:
+    """A server that does not answer must not hold a Stop back."""
+    harness = await make_harness(["never"])
+    asked = asyncio.Event()
+
+    async def look_up(model_id: str) -> Any:
+        asked.set()
+        await asyncio.get_running_loop().create_future()
+
+    harness.services.registry.look_up = look_up  # type: ignore[method-assign]
+    run = await harness.send(await harness.thread())
+    execution, task = await start(harness)
+    await harness.bounded(asked.wait())
+    execution.stop("cancelled")
+    await harness.bounded(task)
+    assert (await harness.run(run))["status"] == "cancelled"
+
+
 async def test_stop_in_the_middle_keeps_every_character_received(make_harness: MakeHarness) -> None:
     gate = Gate()
     harness = await make_harness(["Prices ", "ro", gate, "never"])
