@@ -9,7 +9,7 @@ row is saved.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..providers.base import Chunk, UpstreamChunk
@@ -140,8 +140,12 @@ class Appender:
             await self._wait()
             self._raise_failure()
 
-    async def finish(self, bodies: Sequence[Body], *, release: bool = True) -> None:
+    async def finish(
+        self, bodies: Sequence[Body] | Callable[[], Sequence[Body]], *, release: bool = True
+    ) -> None:
         """Write all pending events and then ``bodies`` in one transaction; wait for the commit.
+
+        A function is called when ``parts`` is whole.
 
         Raises:
             StaleAttempt: another attempt or an end came first.
@@ -149,7 +153,9 @@ class Appender:
         await self._idle()
         self._cancel_timer()
         taken = self._coalescer.finish()
-        self._put(replace(taken, bodies=[*taken.bodies, *bodies]), release=release)
+        self._count(taken.bodies)
+        last = bodies() if callable(bodies) else bodies
+        self._put(replace(taken, bodies=[*taken.bodies, *last]), release=release)
         await self._idle()
 
     async def recover(self) -> None:
@@ -175,16 +181,20 @@ class Appender:
     def _flush(self) -> None:
         self._timer = None
         if not self._coalescer.is_empty:
-            self._put(self._coalescer.take(), release=False)
+            taken = self._coalescer.take()
+            self._count(taken.bodies)
+            self._put(taken, release=False)
 
-    def _put(self, taken: Taken, *, release: bool) -> None:
-        for body in taken.bodies:
+    def _count(self, bodies: Sequence[Body]) -> None:
+        for body in bodies:
             if isinstance(body, Delta):
                 self._chars += len(body.text)
                 self._parts.append(text_part(PART_BY_KIND[body.kind], body.text))
             elif isinstance(body, (ToolStarted, ToolReturned)):
                 self._has_tools = True
                 self._parts.append({"kind": "tool_call"})
+
+    def _put(self, taken: Taken, *, release: bool) -> None:
         append = Append(
             run=self._claimed.run,
             attempt=self._claimed.attempt,

@@ -38,6 +38,8 @@ from ..shared.events import (
 )
 from ..shared.records import DeltaKind
 
+MAX_UNCOVERED_CHARS = 8_000_000  # in memory, of one answer
+
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
@@ -65,6 +67,7 @@ class Coalescer:
         self._data: list[tuple[int, Mapping[str, Any]]] = []
         self._is_joined = is_joined  # the upstream can be joined again
         self._uncovered: list[Callable[[], None]] = []  # what adds them
+        self._uncovered_chars = 0
         self._cuts_pair = False  # the last of them ends within a surrogate pair
         self.pending_chars = 0
 
@@ -77,12 +80,21 @@ class Coalescer:
         if isinstance(chunk, UpstreamChunk):
             self._cover(chunk)
         elif self._is_joined:
+            self._bound(chunk)
             self._uncovered.append(partial(self._add, chunk))
             self._cuts_pair = isinstance(chunk, TextChunk | ReasoningChunk) and _ends_in_half(
                 chunk.text
             )
         else:
             self._add(chunk)
+
+    def _bound(self, chunk: Chunk) -> None:
+        self._uncovered_chars += len(getattr(chunk, "text", ""))
+        if self._uncovered_chars > MAX_UNCOVERED_CHARS:
+            raise BadRequest(
+                f"The provider gave more than {MAX_UNCOVERED_CHARS} characters without a cursor, "
+                "although its answers can be joined again. Please report it to its author."
+            )
 
     def _cover(self, place: UpstreamChunk) -> None:
         """Take the chunks up to this place, unless it lies within a surrogate pair."""
@@ -92,7 +104,7 @@ class Coalescer:
         self._is_joined, self._upstream = True, place
 
     def _add_uncovered(self) -> None:
-        uncovered, self._uncovered = self._uncovered, []
+        uncovered, self._uncovered, self._uncovered_chars = self._uncovered, [], 0
         for add in uncovered:
             add()
 
@@ -138,7 +150,7 @@ class Coalescer:
 
     def drop_uncovered(self) -> None:
         """Drop the chunks after the last cursor: the upstream sends them again."""
-        self._uncovered, self._cuts_pair = [], False
+        self._uncovered, self._uncovered_chars, self._cuts_pair = [], 0, False
 
     def finish(self) -> Taken:
         """Remove and return all remaining events; half a surrogate pair becomes U+FFFD."""

@@ -123,10 +123,10 @@ class Execution:
             if end is None:
                 await self._leave(appender)
             elif isinstance(end, EndChunk):
-                await appender.finish((), release=False)  # so that the text is whole
                 usage = await priced(self._services.registry.get(self._claimed.model)[0], end)
-                await appender.finish(_completion(gathered, appender, end, usage))
+                await appender.finish(lambda: _completion(gathered, appender, end, usage))
             else:  # it asks or sleeps, and no process holds it after that commit (L10)
+                appender.drop_uncovered()
                 await appender.finish((end,))
             return False
         except ProviderError as failure:
