@@ -107,7 +107,9 @@ class UpstreamChunk:
 
     It covers every chunk before it. The run commits the two together, so that an attempt after a
     crash gets them in ``Prompt.upstream`` and no chunk comes twice (L15). The first one comes
-    before the first text, as soon as the upstream has told its handle.
+    before the first text, as soon as the upstream has told its handle. From then on the run writes
+    nothing that no ``UpstreamChunk`` covers: one must follow the last text, and come before a
+    question or a sleep.
 
     ``handle`` is a JSON object of the provider's own form. ``cursor`` never falls.
     """

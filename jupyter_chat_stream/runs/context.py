@@ -108,6 +108,7 @@ def draft_prompt(
             "The message is longer than the model reads at once "
             f"(about {model.context_tokens} tokens). Shorten it, or choose a larger model."
         )
+    drafts, too_large = maker.within_bytes(drafts)
     base = Prompt(
         model=model.name,
         turns=(),
@@ -124,7 +125,7 @@ def draft_prompt(
         base=base,
         drafts=tuple(drafts),
         maker=maker,
-        notes=tuple(maker.notes(gathered.branch)),
+        notes=tuple(maker.notes(gathered.branch, too_large)),
         owner=gathered.owner,
     )
 

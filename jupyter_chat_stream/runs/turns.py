@@ -32,6 +32,9 @@ from ..store.front import ProviderData
 
 # A text file that is longer is cut, so that one file leaves room for the conversation.
 MAX_FILE_SHARE = 0.25  # of the model's context
+# The newest files of a chat are sent again with each message, up to this size. Base64 adds a third,
+# and Anthropic's API takes requests of 32 MB.
+MAX_PROMPT_BYTES = 20 * 2**20
 # What the budget counts for a file that a model reads as it is; most cost less.
 IMAGE_CHARS = 4_800
 MIN_DOCUMENT_CHARS = 9_000
@@ -53,6 +56,7 @@ class FileBlock:
     attachment_id: str
     name: str
     type: str
+    size: int
     chars: int
     """What the budget counts for it."""
 
@@ -109,6 +113,30 @@ class TurnMaker:
             drafts.append(Draft(role=role, blocks=blocks))
         return drafts
 
+    def within_bytes(self, drafts: Sequence[Draft]) -> tuple[list[Draft], list[str]]:
+        """Leave out old files beyond ``MAX_PROMPT_BYTES``; returns what to tell about them."""
+        left = MAX_PROMPT_BYTES
+        kept: list[Draft] = []
+        gone: list[str] = []
+        for draft in reversed(drafts):
+            blocks: list[Block | FileBlock] = []
+            for block in draft.blocks:
+                if isinstance(block, FileBlock) and block.size > left:
+                    gone.append(block.name)
+                    said = "left out: the files of this chat are too large together"
+                    blocks.append(TextBlock(text=f"[The file {block.name!r} is {said}.]"))
+                    continue
+                left -= block.size if isinstance(block, FileBlock) else 0
+                blocks.append(block)
+            kept.append(Draft(role=draft.role, blocks=tuple(_joined(blocks))))
+        kept.reverse()
+        notes = [
+            f"“{name}” is not sent to the model: the files of this chat are larger than "
+            f"{MAX_PROMPT_BYTES // 2**20} MB together."
+            for name in dict.fromkeys(gone)
+        ]
+        return kept, notes
+
     def turn(self, draft: Draft, files: Mapping[str, bytes]) -> Turn:
         """Return a draft with the bytes of its files; a file without bytes is named as missing."""
         blocks = (
@@ -119,8 +147,11 @@ class TurnMaker:
         )
         return Turn(role=draft.role, blocks=tuple(_joined(blocks)))
 
-    def notes(self, branch: Sequence[MessageRecord]) -> list[str]:
-        """Return what to tell the person about files that this model cannot read.
+    def notes(self, branch: Sequence[MessageRecord], others: Sequence[str] = ()) -> list[str]:
+        """Return what to tell the person about files that this model does not get.
+
+        Args:
+            others: what to tell besides.
 
         What an earlier answer of this model has told is not told again.
         """
@@ -136,7 +167,7 @@ class TurnMaker:
             for part in message["parts"]
             if part["kind"] == "attachment" and self._is_left_out(part)
         ]
-        return [note for note in dict.fromkeys(notes) if note not in told]
+        return [note for note in dict.fromkeys([*notes, *others]) if note not in told]
 
     def _blocks(self, message: MessageRecord) -> Iterator[Block | FileBlock]:
         for part in message["parts"]:
@@ -175,6 +206,7 @@ class TurnMaker:
             attachment_id=part["attachment_id"],
             name=part["name"],
             type=type_,
+            size=size,
             chars=self._chars_of(type_, size),
         )
 

@@ -15,7 +15,9 @@ from jupyter_chat_stream.providers.base import (
     TextChunk,
     ToolCallChunk,
     ToolInputChunk,
+    UpstreamChunk,
 )
+from jupyter_chat_stream.runs import coalesce
 from jupyter_chat_stream.runs.coalesce import Coalescer
 from jupyter_chat_stream.shared.errors import BadRequest
 from jupyter_chat_stream.shared.events import (
@@ -261,3 +263,25 @@ def _runs(pieces: list[str | None]) -> list[str]:
         else:
             runs[-1] += piece
     return runs
+
+
+def test_what_no_cursor_covers_waits_and_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """L15: the committed text ends at the committed cursor."""
+    monkeypatch.setattr(coalesce, "MAX_UNCOVERED_CHARS", 10)
+    coalescer = Coalescer(parts=0, max_chars=1000)
+    first = UpstreamChunk(handle={}, cursor=0)
+    coalescer.add(first)
+    assert coalescer.take().upstream == first
+    coalescer.add(text("abc"))
+    assert coalescer.is_empty
+    coalescer.add(UpstreamChunk(handle={}, cursor=1))
+    taken = coalescer.take()
+    assert (list(taken.bodies), taken.upstream) == (
+        [delta(0, "abc")],
+        UpstreamChunk(handle={}, cursor=1),
+    )
+    coalescer.add(text("lost"))
+    coalescer.drop_uncovered()
+    assert list(coalescer.finish().bodies) == []
+    with pytest.raises(BadRequest, match="without a cursor"):
+        coalescer.add(text("more than ten"))

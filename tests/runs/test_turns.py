@@ -120,6 +120,19 @@ def test_images_count_against_the_budget() -> None:
     assert 2 < sum(turn.role == "user" for turn in prompt.turns) < 8
 
 
+def test_only_the_newest_files_are_sent_again_within_the_bytes_of_a_request() -> None:
+    """Eight photos would be larger than a request may be, in this message and all later ones."""
+    photos = [attached(f"{n}.png", size=6 * 2**20) for n in range(4)]
+    branch = [said("first", *photos[:2]), answer("ok"), said("second", *photos[2:])]
+    prompt, notes = prompt_of(model("images"), *branch, **{f"{n}_png": PNG for n in range(4)})
+    sent = [b.name for turn in prompt.turns for b in turn.blocks if isinstance(b, ImageBlock)]
+    assert sent == ["0.png", "2.png", "3.png"]
+    assert "[The file '1.png' is left out" in prompt.turns[0].text
+    assert notes == [
+        "“1.png” is not sent to the model: the files of this chat are larger than 20 MB together."
+    ]
+
+
 def test_an_image_alone_is_a_message() -> None:
     prompt, _ = prompt_of(model("images"), said("", attached()), a_png=PNG)
     assert only(prompt).blocks == (ImageBlock(name="a.png", type="image/png", data=PNG),)
