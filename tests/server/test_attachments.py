@@ -219,12 +219,16 @@ async def test_no_user_fills_the_disk_with_what_nobody_sends(start_server: Start
 async def test_a_download_whose_bytes_are_deleted_meanwhile_is_cut_and_never_looks_whole(
     chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Guards L16, too: another user's upload comes at once after the deletion."""
+    other = {"Authorization": f"token {chat_server.host.token_of('ada')}"}
     id_ = await uploaded(chat_server, b"x" * (3 * PIECE_BYTES), "text/plain")
     read = chat_server.service.store.attachments.piece
 
     async def piece(stored: StoredAttachment, n: int) -> bytes:
         if n == 1:
             await chat_server.service.delete_attachment("local", id_)
+            secret = b"y" * (3 * PIECE_BYTES)
+            assert (await upload(chat_server, secret, "text/plain", headers=other)).status == 201
         return bytes(await read(stored, n))
 
     monkeypatch.setattr(chat_server.service.store.attachments, "piece", piece)

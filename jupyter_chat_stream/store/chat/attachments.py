@@ -43,21 +43,22 @@ class UploadRef:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredAttachment:
-    """An attachment and the key of its bytes."""
+    """An attachment, its owner and the key of its bytes."""
 
     pk: int
+    owner: str
     blob: int
     record: AttachmentRecord
 
 
 _COLUMNS = (
-    "attachment.pk, attachment.blob, attachment.id, attachment.name, attachment.type, "
-    "attachment.size, blob.sha256 FROM attachment JOIN blob ON blob.pk = attachment.blob"
+    "attachment.pk, attachment.owner, attachment.blob, attachment.id, attachment.name, "
+    "attachment.type, attachment.size, blob.sha256 FROM attachment JOIN blob ON blob.pk = attachment.blob"
 )
 
 
 def _stored(row: Sequence[Any]) -> StoredAttachment:
-    pk, blob, id_, name, type_, size, sha256 = row
+    pk, owner, blob, id_, name, type_, size, sha256 = row
     record: AttachmentRecord = {
         "id": id_,
         "name": name,
@@ -65,7 +66,7 @@ def _stored(row: Sequence[Any]) -> StoredAttachment:
         "size": size,
         "sha256": sha256,
     }
-    return StoredAttachment(pk=pk, blob=blob, record=record)
+    return StoredAttachment(pk=pk, owner=owner, blob=blob, record=record)
 
 
 # ---------------------------------------------------------------------- uploading
@@ -148,7 +149,7 @@ def finish(
         "expires_ms": tx.now_ms + UNSENT_EXPIRES_MS,
     }
     pk = tx.insert(AttachmentRow, columns)
-    return _stored((pk, blob, columns["id"], name, type_, size, sha256))
+    return _stored((pk, owner, blob, columns["id"], name, type_, size, sha256))
 
 
 def abandon(tx: Transaction, upload: UploadRef) -> None:
@@ -192,11 +193,19 @@ def find(conn: Connection, owner: str, attachment_id: str) -> StoredAttachment:
 def read_piece(conn: Connection, stored: StoredAttachment, n: int) -> bytes:
     """Read one piece of an attachment's bytes.
 
+    The attachment itself is looked up each time: once it is deleted, another upload may get the
+    keys that were its own.
+
     Raises:
         AttachmentNotFound: the attachment was deleted since it was found.
     """
-    sql = "SELECT data FROM blob_piece WHERE blob = :blob AND n = :n"
-    data = execute(conn, sql, {"blob": stored.blob, "n": n}).scalar()
+    sql = (
+        "SELECT blob_piece.data FROM attachment JOIN blob_piece ON blob_piece.blob = "
+        "attachment.blob WHERE attachment.pk = :pk AND attachment.id = :id "
+        "AND attachment.owner = :owner AND blob_piece.n = :n"
+    )
+    params = {"pk": stored.pk, "id": stored.record["id"], "owner": stored.owner, "n": n}
+    data = execute(conn, sql, params).scalar()
     if data is None:
         raise AttachmentNotFound(stored.record["id"])
     return bytes(data)

@@ -245,13 +245,15 @@ class BlobRow(SQLModel, table=True):
 
     ``sha256`` is NULL while the bytes arrive (``owner`` uploads them, ``size`` is the most that may
     come), and again once no attachment needs them. A blob without a hash is deleted after
-    ``expires_ms``; no upload can find it.
+    ``expires_ms``; no upload can find it. No key is given twice, so a late reader or writer meets no
+    other person's bytes.
     """
 
     __tablename__ = "blob"
     __table_args__ = (
         Index("blob_by_sha256", "sha256", "size", unique=True),
         Index("blob_by_expiry", "expires_ms"),
+        {"sqlite_autoincrement": True},
     )
 
     pk: int | None = Field(default=None, sa_column=_key())

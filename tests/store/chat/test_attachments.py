@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 
@@ -175,6 +176,26 @@ def test_an_attachment_is_its_owners_alone(harness: StoreHarness) -> None:
             harness.do(lambda tx, id_=id_: attachments.delete_unsent(tx, "local", id_))
     assert counts(harness)[-1] == 0, "a refused message holds nothing"
     assert content(harness, theirs, "ada") == content(harness, own) == b"secret"
+
+
+def test_a_late_reader_gets_no_bytes_of_whoever_has_the_keys_by_now(harness: StoreHarness) -> None:
+    """L16: a slow download goes on after its attachment was deleted and the keys given again."""
+    mine = harness.look(partial(attachments.find, owner="local", attachment_id=harness.attachment()))
+    id_ = harness.attachment(b"secret", owner="ada")
+    theirs = harness.look(partial(attachments.find, owner="ada", attachment_id=id_))
+    late = replace(mine, pk=theirs.pk, blob=theirs.blob)
+    with pytest.raises(AttachmentNotFound):
+        harness.look(lambda conn: attachments.read_piece(conn, late, 0))
+    assert harness.look(lambda conn: attachments.read_piece(conn, theirs, 0)) == b"secret"
+
+
+def test_the_key_of_dropped_bytes_is_never_given_again(harness: StoreHarness) -> None:
+    """L16: a database by itself may give the highest key again."""
+    dropped = harness.uploading(b"mine")
+    harness.do(partial(attachments.abandon, upload=dropped))
+    collected(harness, KEEPS)
+    assert counts(harness)[0] == 0
+    assert harness.uploading(b"secret", owner="ada").blob > dropped.blob
 
 
 def test_unsent_bytes_are_bounded_for_each_user(harness: StoreHarness) -> None:
