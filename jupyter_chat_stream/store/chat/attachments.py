@@ -36,9 +36,13 @@ MAX_PER_MESSAGE = 20
 
 @dataclass(frozen=True, kw_only=True)
 class UploadRef:
-    """An upload that has begun, by the key of its blob."""
+    """An upload that has begun: the key of its blob, and its own random id.
+
+    Only the id proves that the blob is still this upload's: another one may have the key by now.
+    """
 
     blob: int
+    id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +57,8 @@ class StoredAttachment:
 
 _COLUMNS = (
     "attachment.pk, attachment.owner, attachment.blob, attachment.id, attachment.name, "
-    "attachment.type, attachment.size, blob.sha256 FROM attachment JOIN blob ON blob.pk = attachment.blob"
+    "attachment.type, attachment.size, blob.sha256 "
+    "FROM attachment JOIN blob ON blob.pk = attachment.blob"
 )
 
 
@@ -71,6 +76,9 @@ def _stored(row: Sequence[Any]) -> StoredAttachment:
 
 # ---------------------------------------------------------------------- uploading
 
+_OWN = "pk = :blob AND upload = :id"
+_OVER = "owner = NULL, upload = NULL"
+
 
 def begin(tx: Transaction, owner: str, *, size: int, most: int) -> UploadRef:
     """Begin an upload.
@@ -86,8 +94,9 @@ def begin(tx: Transaction, owner: str, *, size: int, most: int) -> UploadRef:
     if held + size > most:
         raise TooMuchUnsent(held, most)
     expires_ms = tx.now_ms + UPLOAD_EXPIRES_MS
-    columns = {"sha256": None, "size": size, "owner": owner, "expires_ms": expires_ms}
-    return UploadRef(blob=tx.insert(BlobRow, columns))
+    id_ = tx.new_id()
+    columns = {"size": size, "owner": owner, "upload": id_, "expires_ms": expires_ms}
+    return UploadRef(blob=tx.insert(BlobRow, columns), id=id_)
 
 
 def unsent_bytes(conn: Connection, owner: str) -> int:
@@ -106,8 +115,8 @@ def add(tx: Transaction, upload: UploadRef, n: int, data: bytes) -> None:
     Raises:
         UploadLost: the upload has expired.
     """
-    sql = "UPDATE blob SET expires_ms = :expires WHERE pk = :pk AND owner IS NOT NULL"
-    params = {"expires": tx.now_ms + UPLOAD_EXPIRES_MS, "pk": upload.blob}
+    sql = f"UPDATE blob SET expires_ms = :expires WHERE {_OWN}"
+    params = {"expires": tx.now_ms + UPLOAD_EXPIRES_MS, **vars(upload)}
     if not tx.execute(sql, params).rowcount:
         raise UploadLost
     tx.insert(BlobPieceRow, {"blob": upload.blob, "n": n, "data": data})
@@ -127,14 +136,12 @@ def finish(
     # The row's lock keeps a cleanup on Postgres from dropping these bytes meanwhile.
     sql = "SELECT pk FROM blob WHERE sha256 = :sha256 AND size = :size" + _for_update(tx)
     known = tx.execute(sql, {"sha256": sha256, "size": size}).scalar()
-    own = "WHERE pk = :pk AND owner IS NOT NULL"
     if known is None:
-        sql = (
-            f"UPDATE blob SET sha256 = :sha256, size = :size, owner = NULL, expires_ms = NULL {own}"
-        )
+        changes = f"sha256 = :sha256, size = :size, expires_ms = NULL, {_OVER}"
     else:
-        sql = f"UPDATE blob SET owner = NULL, expires_ms = :now {own}"
-    params = {"sha256": sha256, "size": size, "now": tx.now_ms, "pk": upload.blob}
+        changes = f"expires_ms = :now, {_OVER}"
+    sql = f"UPDATE blob SET {changes} WHERE {_OWN}"
+    params = {"sha256": sha256, "size": size, "now": tx.now_ms, **vars(upload)}
     if not tx.execute(sql, params).rowcount:
         raise UploadLost
     blob = upload.blob if known is None else int(known)
@@ -154,13 +161,13 @@ def finish(
 
 def abandon(tx: Transaction, upload: UploadRef) -> None:
     """End an upload; its pieces are to be dropped."""
-    sql = "UPDATE blob SET owner = NULL, expires_ms = :now WHERE pk = :pk AND owner IS NOT NULL"
-    tx.execute(sql, {"now": tx.now_ms, "pk": upload.blob})
+    sql = f"UPDATE blob SET expires_ms = :now, {_OVER} WHERE {_OWN}"
+    tx.execute(sql, {"now": tx.now_ms, **vars(upload)})
 
 
 def give_up(tx: Transaction, blob: int, until_ms: int) -> None:
     """End an upload that has expired, so that its pieces can be dropped."""
-    sql = "UPDATE blob SET owner = NULL WHERE pk = :pk AND expires_ms <= :until"
+    sql = f"UPDATE blob SET {_OVER} WHERE pk = :pk AND expires_ms <= :until"
     tx.execute(sql, {"pk": blob, "until": until_ms})
 
 

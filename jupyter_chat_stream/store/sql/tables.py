@@ -243,10 +243,10 @@ class ScheduleRow(SQLModel, table=True):
 class BlobRow(SQLModel, table=True):
     """Bytes of attachments, stored once for equal bytes.
 
-    ``sha256`` is NULL while the bytes arrive (``owner`` uploads them, ``size`` is the most that may
-    come), and again once no attachment needs them. A blob without a hash is deleted after
-    ``expires_ms``; no upload can find it. No key is given twice, so a late reader or writer meets no
-    other person's bytes.
+    ``sha256`` is NULL while the bytes arrive (``owner`` uploads them, ``upload`` is the upload's
+    random id, ``size`` is the most that may come), and again once no attachment needs them. A blob
+    without a hash is deleted after ``expires_ms``; no upload can find it. No key is given twice, so
+    a late reader or writer meets no other person's bytes.
     """
 
     __tablename__ = "blob"
@@ -260,6 +260,7 @@ class BlobRow(SQLModel, table=True):
     sha256: str | None = None
     size: int = Field(sa_column=_ms(False))
     owner: str | None = None
+    upload: str | None = None
     expires_ms: int | None = Field(default=None, sa_column=_ms())
 
 

@@ -180,7 +180,9 @@ def test_an_attachment_is_its_owners_alone(harness: StoreHarness) -> None:
 
 def test_a_late_reader_gets_no_bytes_of_whoever_has_the_keys_by_now(harness: StoreHarness) -> None:
     """L16: a slow download goes on after its attachment was deleted and the keys given again."""
-    mine = harness.look(partial(attachments.find, owner="local", attachment_id=harness.attachment()))
+    mine = harness.look(
+        partial(attachments.find, owner="local", attachment_id=harness.attachment())
+    )
     id_ = harness.attachment(b"secret", owner="ada")
     theirs = harness.look(partial(attachments.find, owner="ada", attachment_id=id_))
     late = replace(mine, pk=theirs.pk, blob=theirs.blob)
@@ -196,6 +198,22 @@ def test_the_key_of_dropped_bytes_is_never_given_again(harness: StoreHarness) ->
     collected(harness, KEEPS)
     assert counts(harness)[0] == 0
     assert harness.uploading(b"secret", owner="ada").blob > dropped.blob
+
+
+def test_a_late_upload_touches_none_that_has_its_key_by_now(harness: StoreHarness) -> None:
+    """L16: an upload pauses for more than an hour, and its key is given to another user's."""
+    theirs = harness.uploading(b"secret", owner="ada")
+    late = replace(theirs, id=harness.uploading(b"mine").id)
+    begun = harness.scalar("SELECT expires_ms FROM blob WHERE pk = :pk", pk=theirs.blob)
+    with pytest.raises(UploadLost):
+        harness.do(partial(attachments.add, upload=late, n=1, data=b"mine"))
+    facts = {"name": "a", "type_": "text/plain", "size": 6, "sha256": sha256(b"secret").hexdigest()}
+    with pytest.raises(UploadLost):
+        harness.do(partial(attachments.finish, upload=late, owner="local", **facts))
+    harness.do(partial(attachments.abandon, upload=late))
+    assert begun == harness.scalar("SELECT expires_ms FROM blob WHERE pk = :pk", pk=theirs.blob)
+    made = harness.do(partial(attachments.finish, upload=theirs, owner="ada", **facts))
+    assert content(harness, made.record["id"], "ada") == b"secret"
 
 
 def test_unsent_bytes_are_bounded_for_each_user(harness: StoreHarness) -> None:
