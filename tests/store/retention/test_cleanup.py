@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKey
 from sqlmodel import SQLModel
 
 from jupyter_chat_stream.shared.errors import DatabaseBusy, ThreadNotFound
+from jupyter_chat_stream.shared.events import Completed, Finalized
 from jupyter_chat_stream.store.chat import commands, runs, schedules, threads
 from jupyter_chat_stream.store.chat.commands import Sender, SendRequest
 from jupyter_chat_stream.store.log import upstreams
@@ -48,6 +49,10 @@ def full_thread(harness: StoreHarness) -> ThreadRef:
     harness.answered(thread, "abcdef")
     collected(harness)
     harness.answered(thread, "ghi")
+    usage = {"input_tokens": 3, "output_tokens": 4}
+    counted = Completed(content="a", usage=usage, stop_reason="end_turn", model=None)
+    bodies = ("a", counted, Finalized(status="completed"))
+    harness.append(harness.claimed(thread), *bodies, release=True)
 
     def work(tx: Transaction) -> None:
         sender = Sender(owner="local", key="k")
@@ -60,7 +65,7 @@ def full_thread(harness: StoreHarness) -> ThreadRef:
     attached = [harness.attachment(data) for data in (b"one", b"two", b"two")]
     harness.do(work, thread.pk)
     scheduled(harness, thread)
-    for table, _ in owned_tables():
+    for table in (LEDGER, *(name for name, _ in owned_tables())):
         assert rows_of(harness, table, thread) > 0, table
     return thread
 
