@@ -109,7 +109,8 @@ class UpstreamChunk:
     crash gets them in ``Prompt.upstream`` and no chunk comes twice (L15). The first one comes
     before the first text, as soon as the upstream has told its handle. From then on the run writes
     nothing that no ``UpstreamChunk`` covers: one must follow the last text, and come before a
-    question or a sleep.
+    question or a sleep. Any later one is also a sign of life: while the upstream works in silence,
+    yield the newest place again, so that the run waits on.
 
     ``handle`` is a JSON object of the provider's own form. ``cursor`` never falls.
     """

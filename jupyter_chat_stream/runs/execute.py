@@ -24,7 +24,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from ..providers.base import AskChunk, Chunk, EndChunk, SleepChunk, TextChunk
+from ..providers.base import AskChunk, Chunk, EndChunk, SleepChunk, TextChunk, UpstreamChunk
 from ..providers.prices import priced
 from ..providers.registry import Registry
 from ..shared.backoff import Backoff
@@ -52,6 +52,7 @@ from .pauses import Pause, pause_of
 log = logging.getLogger("jupyter_chat_stream.runs")
 
 SHORT_WAIT_S = 5.0
+IDLE_PLACE_S = 5.0  # how often a place is committed while the upstream sends no text
 PROVIDER_BACKOFF = Backoff(first_s=0.5, most_s=60.0, jitter=(0.75, 1.25))
 
 UPSTREAM_LOST_NOTE = (
@@ -267,6 +268,7 @@ class _Reading:
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()
         self._stalled = False
+        self._placed_at: float | None = None  # since then, nothing but places has come
 
     async def run(self) -> None:
         reading = asyncio.ensure_future(self._read())
@@ -297,11 +299,24 @@ class _Reading:
                     if self.pause is not None:
                         return
                     continue
+                if not self._is_news(chunk):
+                    continue
                 status = None
                 if isinstance(chunk, TextChunk) and not is_building:
                     is_building, status = True, StatusChanged(phase="building")
                 self._appender.add(chunk, status)
                 await self._appender.room()
+
+    def _is_news(self, chunk: Chunk) -> bool:
+        """Return whether a chunk is worth a commit: a place that covers nothing new seldom is."""
+        if not isinstance(chunk, UpstreamChunk):
+            self._placed_at = None
+            return True
+        placed_at = self._placed_at
+        if placed_at is not None and self._heard_at < placed_at + IDLE_PLACE_S:
+            return False
+        self._placed_at = self._heard_at
+        return True
 
     def _watch(self, reading: asyncio.Task[None]) -> _Watch | None:
         if self._stall_timeout_s is None:

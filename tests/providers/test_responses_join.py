@@ -126,6 +126,31 @@ async def test_a_cursor_covers_every_chunk_before_it_and_never_lies_within_a_too
     json.dumps([chunk.handle for chunk in chunks if isinstance(chunk, UpstreamChunk)])
 
 
+async def test_no_place_lies_behind_a_broken_call(server: FakeOpenAI, lab: OpenAIProvider) -> None:
+    """Whoever joined there would take the answer for whole."""
+    call = {"type": "function_call", "id": "fc_1", "call_id": "t", "name": "n", "arguments": "{"}
+    kinds = {"output_item.added": {"item": call}, "output_item.done": {"item": call}}
+    events = [{"type": f"response.{kind}", "output_index": 0, **it} for kind, it in kinds.items()]
+    events.append({"type": "response.output_text.delta", "output_index": 1, "delta": "Then."})
+    server.add(Answer(deltas=tuple(events)))
+    places: list[Upstream] = []
+    with pytest.raises(errors.StreamCut):
+        async for chunk in lab.stream(make_prompt()):
+            places += [place_of(chunk)] if isinstance(chunk, UpstreamChunk) else []
+    _, error = await fail(lab, make_prompt(upstream=places[-1]))
+    assert isinstance(error, errors.StreamCut)
+
+
+async def test_each_event_is_a_sign_of_life_also_without_text(
+    server: FakeOpenAI, lab: OpenAIProvider
+) -> None:
+    """A model that thinks in silence is not taken for one that stalls."""
+    server.add(replace(WHOLE, tools=()))
+    chunks = await collect(lab, make_prompt())
+    cursors = [chunk.cursor for chunk in chunks if isinstance(chunk, UpstreamChunk)]
+    assert cursors == list(range(len(server.responses.all["resp_fake_1"].events) - 1))
+
+
 async def test_a_response_goes_on_while_nobody_reads_it(
     server: FakeOpenAI, lab: OpenAIProvider
 ) -> None:

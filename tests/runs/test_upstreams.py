@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -201,6 +202,18 @@ async def test_an_upstream_that_goes_on_is_no_broken_answer_l15(
     await harness.execute()
     reply = await harness.reply(run)
     assert (reply["status"], reply["content"], provider.begun) == ("completed", WHOLE, 1)
+
+
+@pytest.mark.parametrize(("idle_s", "cursor"), [(3600.0, 1), (0.0, 4)])
+async def test_places_without_text_are_signs_of_life_and_seldom_committed(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, idle_s: float, cursor: int
+) -> None:
+    monkeypatch.setattr("jupyter_chat_stream.runs.execute.IDLE_PLACE_S", idle_s)
+    harness = await make_harness(provider=Upstreams(answer=((text("x"),), (), (), ())))
+    run = await harness.send(await harness.thread())
+    await harness.execute()
+    assert (await harness.reply(run))["content"] == "x"
+    assert json.loads(await harness.column(run, "upstream"))["cursor"] == cursor
 
 
 async def test_an_upstream_that_is_lost_is_told_and_continued_from_the_text(

@@ -4,11 +4,11 @@
 
     response.created ─► (output_item.added ─► delta … ─► output_item.done) … ─► response.completed
 
-A response that runs in the background can be joined again (L15): after each event that brought
-chunks comes the event's number. What the next attempt must know besides is in the handle: blanks
-that are still to be dropped, and the place of the last text. While a tool call is half there, no
-number comes, because the log holds no half call. Events that nobody knows are ignored, and a field
-with a wrong type counts as missing.
+A response that runs in the background can be joined again (L15): after each event comes its
+number, also as a sign of life of a model that thinks in silence. What the next attempt must know
+besides is in the handle: blanks that are still to be dropped, and the place of the last text. While
+a tool call is half there or broken, no number comes, because the log holds no half call. Events
+that nobody knows bring nothing else, and a field with a wrong type counts as missing.
 """
 
 from __future__ import annotations
@@ -96,8 +96,7 @@ class ResponsesReading:
             return []
         handler = self._handlers.get(kind) if isinstance(kind, str) else None
         chunks = handler(event) if handler is not None else []
-        is_new = bool(chunks) or kind == "response.created"
-        if is_new and number is not None and self._can_join and not self.is_ended:
+        if number is not None and self._can_join and not self.is_ended:
             chunks.append(UpstreamChunk(handle=self._handle(), cursor=number))
         return chunks
 
@@ -126,7 +125,8 @@ class ResponsesReading:
 
     @property
     def _can_join(self) -> bool:
-        return self._response_id is not None and not self._calls
+        is_in_call = bool(self._calls) or self._broken_call is not None
+        return self._response_id is not None and not is_in_call
 
     def _handle(self) -> dict[str, Any]:
         handle: dict[str, Any] = {"response_id": self._response_id}
