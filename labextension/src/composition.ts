@@ -50,26 +50,29 @@ export class Composition {
     }
   }
 
-  /** The message with this text and all attachments; null if it is empty or one is not attached. */
-  finished(text: string): FinishedMessage | null {
-    const files = this.uploads.items;
+  /** The message with a text and some attachments; null if it is empty or one is not attached. */
+  finished(text: string, keys: ReadonlySet<string>): FinishedMessage | null {
+    const files = this.uploads.items.filter(file => keys.has(file.key));
     const content = text.trim();
     if (files.some(file => file.state !== 'attached') || (content === '' && files.length === 0)) {
       return null;
     }
-    const key = (text === this._draft.text ? this._draft.key : null) ?? newKey();
-    this._keep({ ...this._draft, key: text === this._draft.text ? key : null });
-    // The server has equal files once, so two attachments may have one id.
-    const ids = [...new Set(files.flatMap(file => file.id ?? []))];
+    // Another text or another choice of files is another message, so it gets another key.
+    const isWhole = text === this._draft.text && files.length === this.uploads.items.length;
+    const key = (isWhole ? this._draft.key : null) ?? newKey();
+    this._keep({ ...this._draft, key: isWhole ? key : null });
+    const ids = files.flatMap(file => file.id ?? []);
     const body = ids.length === 0 ? { content } : { content, attachments: ids };
     return { key, body, text, files };
   }
 
   /** The server has the message: drop its text and its attachments from the draft. */
   accepted({ text, files }: FinishedMessage): void {
-    if (this._draft.text === text) {
-      this._keep({ ...NO_DRAFT, attachments: this._draft.attachments });
-    }
+    const sent = new Set(files.map(file => file.id));
+    // A disposed queue has no attachments any more; the stored draft has.
+    const attachments = this._draft.attachments.filter(({ id }) => id === null || !sent.has(id));
+    const left = this._draft.text === text ? NO_DRAFT : this._draft;
+    this._keep({ ...left, attachments });
     this.uploads.sent(files);
   }
 

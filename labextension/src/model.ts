@@ -220,8 +220,9 @@ export class ThreadClient {
   }
 
   /**
-   * Send the draft, now or at a time, once its attachments are uploaded. Returns whether the server
-   * has accepted it. Only then the draft is dropped; a draft that failed keeps its key.
+   * Send the draft, now or at a time, once its attachments are uploaded; files that are attached
+   * meanwhile are for the next message. Returns whether the server has accepted it. Only then the
+   * draft is dropped; a draft that failed keeps its key.
    */
   async send(deliverAt: Date | null = null): Promise<boolean> {
     if (this._composition.isEmpty || this._state.isSending) {
@@ -231,13 +232,19 @@ export class ThreadClient {
     this._set({ isSending: true, problem: null });
     const deliver_at = deliverAt?.toISOString();
     try {
-      const { text } = this._composition;
-      if (this.uploads.items.some(isUnfinished)) {
-        await this.uploads.settled();
+      const { text, attachments } = this._composition;
+      const keys = new Set(attachments.map(file => file.key));
+      if (attachments.some(isUnfinished)) {
+        await this.uploads.settled(keys);
       }
-      const message = this._composition.finished(text);
+      if (this._isDisposed) {
+        return false; // the stored draft keeps the text and the attachments
+      }
+      const message = this._composition.finished(text, keys);
       if (message === null) {
-        this._set({ problem: trans.__('A file is not attached. Remove it, or try it again.') });
+        const isLacking = this.uploads.items.some(file => keys.has(file.key));
+        const problem = trans.__('A file is not attached. Remove it, or try it again.');
+        this._set({ problem: isLacking ? problem : null });
         return false;
       }
       await this._options.api.request({

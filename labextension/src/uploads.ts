@@ -132,9 +132,9 @@ export class UploadQueue {
     return blob instanceof Blob ? blob : null;
   }
 
-  /** Wait until no upload is under way. */
-  async settled(): Promise<void> {
-    if (this._items.some(isUnfinished)) {
+  /** Wait until none of these is under way. It also ends when the queue is disposed. */
+  async settled(keys: ReadonlySet<string>): Promise<void> {
+    while (this._items.some(item => keys.has(item.key) && isUnfinished(item))) {
       await new Promise<void>(resolve => this._waiters.push(resolve));
     }
   }
@@ -247,10 +247,9 @@ export class UploadQueue {
     }
   }
 
+  /** Let those that wait in `settled` look again. */
   private _tell(): void {
-    if (!this._items.some(isUnfinished)) {
-      this._waiters.splice(0).forEach(resolve => resolve());
-    }
+    this._waiters.splice(0).forEach(resolve => resolve());
   }
 
   private readonly _options: UploadOptions;

@@ -215,8 +215,10 @@ describe('the composer', () => {
     await paste([file('a.txt')]);
     await click('send');
     expect(part('send').textContent).toBe('Uploading…');
+    expect((part('field') as HTMLTextAreaElement).readOnly).toBe(true);
     expect(page.api.calls.some(call => call.method === 'POST')).toBe(false);
     await answer(0);
+    expect((part('field') as HTMLTextAreaElement).readOnly).toBe(false);
     expect(page.api.call('POST', 'threads/t/messages').body).toEqual({
       content: '',
       attachments: ['1']

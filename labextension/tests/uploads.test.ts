@@ -160,11 +160,13 @@ describe('attachments of a draft', () => {
 
   it('are settled when the last upload has ended, in whatever way', async () => {
     const { api, uploads } = queue();
-    await uploads.settled();
+    await uploads.settled(new Set());
     uploads.add([named('a.txt'), named('b.txt'), named('c.txt')]);
+    const keys = new Set(uploads.items.map(item => item.key));
+    uploads.add([named('later.txt')]);
     await flushPromises();
     let isSettled = false;
-    void uploads.settled().then(() => (isSettled = true));
+    void uploads.settled(keys).then(() => (isSettled = true));
     api.uploads[0]?.answer(stored('1'));
     uploads.remove(uploads.items[1]?.key ?? '');
     await flushPromises();

@@ -229,6 +229,8 @@ function Field(props: {
       rows={1}
       spellCheck
       disabled={isDisabled}
+      // While a message waits for its uploads, its text stays what it was when Send was pressed.
+      readOnly={state.isSending && state.attachments.some(isUnfinished)}
       value={state.draft}
       onChange={event => client.setDraft(event.target.value)}
       onKeyDown={onKeyDown}
