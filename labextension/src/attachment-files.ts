@@ -46,6 +46,11 @@ export class AttachmentFiles {
     }
   }
 
+  /** Forget bytes, so that the next reader gets them from the server. */
+  forget(id: string): void {
+    this._kept.delete(id);
+  }
+
   private async _request(id: string): Promise<Blob> {
     while (this._active >= MAX_PARALLEL) {
       await new Promise<void>(resolve => this._waiters.push(resolve));

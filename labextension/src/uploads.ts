@@ -23,6 +23,10 @@ import { parseAttachment } from './parse';
 export const MAX_ATTACHMENTS = 20;
 /** More uploads at once would not be faster, and would take all of a browser's connections. */
 const MAX_PARALLEL = 2;
+/** No server takes a larger file, so its bytes are not read. */
+const MOST_READ = 64 * 1024 * 1024;
+/** Refusals that end: with a new login, a sent or removed file, or a second upload. */
+const PASSING: ReadonlySet<string> = new Set(['login_ended', 'too_much_unsent', 'upload_lost']);
 
 /** One attachment of the message that is being written. Immutable. */
 export interface DraftFile {
@@ -225,14 +229,16 @@ export class UploadQueue {
     const { trans, locale } = this._options;
     const source = this._blobs.get(key);
     const blob = typeof source === 'function' ? await source(most) : (source ?? new Blob());
-    if (this._blobs.has(key)) {
-      this._blobs.set(key, blob);
-      this._change(key, { size: blob.size });
-    }
     if (most !== null && blob.size > most) {
+      this._change(key, { size: blob.size });
       throw new ApiError(413, 'attachment_too_large', tooLargeText(blob.size, most, locale, trans));
     }
-    return blob;
+    const bytes = await bytesOf(blob);
+    if (this._blobs.has(key)) {
+      this._blobs.set(key, bytes);
+      this._change(key, { size: bytes.size });
+    }
+    return bytes;
   }
 
   private _fail(key: string, error: string, mayRetry: boolean): void {
@@ -294,9 +300,16 @@ export function tooLargeText(
   );
 }
 
+/** The bytes of a file as they are now: the disk's may change. @throws if they cannot be read. */
+async function bytesOf(blob: Blob): Promise<Blob> {
+  return blob instanceof File && blob.size <= MOST_READ
+    ? new Blob([await blob.arrayBuffer()], { type: blob.type })
+    : blob;
+}
+
 /** Whether a failed upload may succeed if it is repeated. */
-function mayPass({ status }: ApiError): boolean {
-  return status === 0 || status === 429 || status >= 500;
+function mayPass({ status, code }: ApiError): boolean {
+  return status === 0 || status === 429 || status >= 500 || PASSING.has(code);
 }
 
 /** A text as RFC 8187 writes it in a header. */

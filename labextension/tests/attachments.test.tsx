@@ -1,8 +1,7 @@
 import { act } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { flushPromises } from './fakes';
-import { conversation } from './fakes';
+import { conversation, flushPromises, flushReads } from './fakes';
 import { arrive, click, has, host, page, part, press, show, type, useStage } from './stage';
 
 useStage();
@@ -87,6 +86,19 @@ describe('an attachment of a message', () => {
     expect(part('picture').dataset['state']).toBe('ready');
   });
 
+  it('can be loaded again where the browser cannot draw its bytes', async () => {
+    page.api.bytes.set('attachments/1', new Blob(['broken']));
+    await arrive(asked([IMAGE]));
+    await act(async () => {
+      part('thumbnail').querySelector('img')?.dispatchEvent(new Event('error'));
+      await flushPromises();
+    });
+    expect(part('picture').dataset['state']).toBe('failed');
+    await click('load-again');
+    expect(page.api.downloads).toEqual(['attachments/1', 'attachments/1']);
+    expect(part('picture').dataset['state']).toBe('ready');
+  });
+
   it('is never an image where its type may hold a script', async () => {
     await arrive(asked([{ ...PNG, name: 'a.svg', type: 'image/svg+xml', size: 3 }]));
     expect(has('picture')).toBe(false);
@@ -165,7 +177,7 @@ describe('the composer', () => {
       page.api.calls
         .filter(call => call.path === 'status')
         .forEach(call => call.answer({ max_attachment_bytes: 20_000_000 }));
-      await flushPromises();
+      await flushReads();
     });
     return event;
   }

@@ -10,6 +10,16 @@ import { Ticker } from '../src/ticker';
 /** The language of a page that has no translator. */
 export const ENGLISH = languageOf(null);
 
+// The page that is not there reads a file only in the older way.
+Blob.prototype.arrayBuffer ??= function (this: Blob) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result as ArrayBuffer);
+    reader.onerror = () => reject(reader.error ?? new Error('unread'));
+    reader.readAsArrayBuffer(this);
+  });
+};
+
 export class FakeClock implements Clock {
   private _now = 0;
   private _timers: { at: number; action: () => void }[] = [];
@@ -222,6 +232,14 @@ export class FakePage {
 export async function flushPromises(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) {
     await Promise.resolve();
+  }
+}
+
+/** Let the bytes of files be read, too: a browser reads them in tasks of their own. */
+export async function flushReads(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1) {
+    await new Promise<void>(resolve => setTimeout(resolve));
+    await flushPromises();
   }
 }
 

@@ -1,10 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
 import { ApiError } from '../src/api';
 import { AttachmentFiles } from '../src/attachment-files';
 import { type DraftAttachment } from '../src/drafts';
 import { type NamedBlob, UploadQueue } from '../src/uploads';
-import { ENGLISH, FakeApi, flushPromises } from './fakes';
+import { ENGLISH, FakeApi, flushPromises, flushReads } from './fakes';
 
 const MB = 1_000_000;
 
@@ -115,6 +115,56 @@ describe('attachments of a draft', () => {
       mayRetry: false
     });
     expect(states(uploads).slice(1)).toEqual(['uploading', 'uploading']);
+  });
+
+  it.each([
+    [401, 'login_ended'],
+    [409, 'too_much_unsent'],
+    [409, 'upload_lost']
+  ])('can be tried again after a refusal that ends (%i %s)', async (status, code) => {
+    const { api, uploads } = queue();
+    uploads.add([named('a.txt')]);
+    await flushPromises();
+    api.uploads[0]?.fail(new ApiError(status, code, 'No.'));
+    await flushPromises();
+    expect(uploads.items[0]).toMatchObject({ state: 'failed', mayRetry: true });
+  });
+
+  it('have the bytes of the moment when they were read, whatever becomes of the file', async () => {
+    const { api, files, uploads } = queue();
+    const file = new File(['old'], 'a.png', { type: 'image/png' });
+    uploads.add([{ name: 'a.png', blob: file }]);
+    await flushReads();
+    expect(api.uploads[0]?.body).not.toBe(file);
+    api.uploads[0]?.answer(stored('1'));
+    await flushReads();
+    expect(await files.load('1')).toBe(api.uploads[0]?.body);
+    expect(uploads.blob(uploads.items[0]?.key ?? '')).toBe(api.uploads[0]?.body);
+  });
+
+  it('fail with a sentence where the browser cannot read a file', async () => {
+    const { api, uploads } = queue();
+    const file = new File(['old'], 'a.png', { type: 'image/png' });
+    file.arrayBuffer = () => Promise.reject(new DOMException('changed', 'NotReadableError'));
+    uploads.add([{ name: 'a.png', blob: file }]);
+    await flushReads();
+    expect(uploads.items[0]).toMatchObject({
+      state: 'failed',
+      error: 'The browser could not read this file.',
+      mayRetry: false
+    });
+    expect(api.uploads).toEqual([]);
+  });
+
+  it('are not read into memory where no server would take them', async () => {
+    const { uploads } = queue({ most: 2 });
+    const file = new File(['old'], 'a.png', { type: 'image/png' });
+    const read = vi.fn(() => Promise.resolve(new ArrayBuffer(3)));
+    file.arrayBuffer = read;
+    uploads.add([{ name: 'a.png', blob: file }]);
+    await flushReads();
+    expect(uploads.items[0]?.error).toContain('Too large');
+    expect(read).not.toHaveBeenCalled();
   });
 
   it('can be tried again after a broken connection', async () => {

@@ -127,7 +127,7 @@ function FileChip({ part }: { readonly part: StoredPart }): ReactElement {
 function Picture({ part }: { readonly part: StoredPart }): ReactElement {
   const trans = useTrans();
   const [isOpen, setOpen] = useState(false);
-  const { ref, image, again } = useImage<HTMLDivElement>(
+  const { ref, image, again, onBroken } = useImage<HTMLDivElement>(
     part.attachment_id,
     part.type ?? '',
     isOpen
@@ -153,7 +153,7 @@ function Picture({ part }: { readonly part: StoredPart }): ReactElement {
             disabled={image.state !== 'ready'}
             onClick={() => setOpen(true)}
           >
-            <Thumbnail image={image} />
+            <Thumbnail image={image} onBroken={onBroken} />
           </button>
         )}
       </div>
@@ -174,9 +174,13 @@ function Picture({ part }: { readonly part: StoredPart }): ReactElement {
 }
 
 /** An image in its box; empty until it is loaded. The caption beside it tells its name. */
-export function Thumbnail({ image }: { readonly image: ShownImage }): ReactElement | null {
+function Thumbnail(props: {
+  readonly image: ShownImage;
+  readonly onBroken: () => void;
+}): ReactElement | null {
+  const { image, onBroken } = props;
   return image.state === 'ready' ? (
-    <img src={image.url} alt="" decoding="async" draggable={false} />
+    <img src={image.url} alt="" decoding="async" draggable={false} onError={onBroken} />
   ) : null;
 }
 

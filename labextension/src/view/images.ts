@@ -23,7 +23,13 @@ export function useImage<T extends HTMLElement>(
   id: string,
   type: string,
   isHeld: boolean
-): { readonly ref: RefObject<T>; readonly image: ShownImage; readonly again: () => void } {
+): {
+  readonly ref: RefObject<T>;
+  readonly image: ShownImage;
+  readonly again: () => void;
+  /** To call where the browser cannot draw the bytes. */
+  readonly onBroken: () => void;
+} {
   const files = useAttachmentFiles();
   const ref = useRef<T>(null);
   const isNear = useNear(ref);
@@ -41,7 +47,11 @@ export function useImage<T extends HTMLElement>(
     };
   }, [files, id, type, isWanted, tries]);
   const again = useCallback(() => setTries(count => count + 1), []);
-  return { ref, image: loaded, again };
+  const onBroken = useCallback(() => {
+    files.forget(id);
+    setLoaded({ state: 'failed' });
+  }, [files, id]);
+  return { ref, image: loaded, again, onBroken };
 }
 
 /** Load an image and tell what became of it, until the returned function is called. */
