@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 import { act } from 'react';
 import { describe, expect, it } from 'vitest';
 
@@ -152,10 +154,24 @@ describe('the line below an answer', () => {
     expect(part('usage').querySelector('button')?.textContent).toBe('1,234 tokens · cost unknown');
   });
 
-  it('is absent where nothing was counted', async () => {
+  it('keeps its place where nothing was counted, so that the end moves nothing', async () => {
     await show();
     await arrive(talk(null));
-    expect(host.querySelectorAll('.jp-ChatStream-usage')).toHaveLength(0);
+    expect(host.querySelectorAll('.jp-ChatStream-usage')).toHaveLength(1);
+    expect(has('usage')).toBe(false);
+  });
+
+  it('hides its details from screen readers until they are seen', async () => {
+    const style = document.createElement('style');
+    style.textContent = readFileSync('style/base.css', 'utf8');
+    document.head.append(style);
+    await show();
+    await arrive(talk(COUNTS));
+    const visibility = () => getComputedStyle(part('usage-details')).visibility;
+    expect(visibility()).toBe('hidden');
+    await act(async () => part('usage').querySelector('button')?.click());
+    expect(visibility()).toBe('visible');
+    style.remove();
   });
 });
 

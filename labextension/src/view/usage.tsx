@@ -12,7 +12,7 @@ import { costText, numberText, shareText, tokensText, unknownCostText } from './
 /** From this share of the context on, the reader is warned. */
 const WARN_FROM = 0.8;
 
-/** The line below a reply. It keeps its place while the answer is written, so nothing jumps then. */
+/** The line below a reply. It keeps its place from the start to a good end, so nothing jumps then. */
 export function AnswerUsageLine(props: {
   readonly message: Message;
   /** Whether the model has a price; null if the page does not know. */
@@ -24,7 +24,8 @@ export function AnswerUsageLine(props: {
   const [isOpen, setOpen] = useState(false);
   const usage = usageOf(message);
   if (usage === null) {
-    return isEnd(message.status) ? null : <div className="jp-ChatStream-usage" aria-hidden />;
+    const mayCount = !isEnd(message.status) || message.status === 'completed';
+    return mayCount ? <div className="jp-ChatStream-usage" aria-hidden /> : null;
   }
   const short = [tokensText(tokensOf(usage), language)];
   if (usage.cost_usd !== null) {
@@ -72,7 +73,7 @@ function Details(props: {
     ...(model === null ? [] : [[trans.__('model'), model] as const])
   ];
   return (
-    <span className="jp-ChatStream-usageDetails" data-testid="usage-details">
+    <span className="jp-ChatStream-usageDetails" data-testid="usage-details" aria-live="off">
       {rows.map(([name, value]) => (
         <span key={name}>
           <span>{name}</span> <b>{value}</b>
