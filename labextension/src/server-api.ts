@@ -37,8 +37,13 @@ export class ServerApi implements Api {
 
   async download(path: string): Promise<Blob> {
     return this._fetch(path, { method: 'GET' }, DOWNLOAD_TIMEOUT_MS, undefined, async response => {
-      if (response.status === 200) {
+      const isPage = /^text\/html\b/i.test(response.headers.get('Content-Type') ?? '');
+      if (response.status === 200 && !isPage) {
         return response.blob();
+      }
+      if (response.status === 200) {
+        // Our server sends no attachment as a page, so this is a login page.
+        throw new ApiError(401, 'login_ended', signedOutText(this._trans));
       }
       await readResponse(response, this._trans); // throws the error that the response tells
       throw new ApiError(response.status, 'foreign', foreignText(response.status, this._trans));

@@ -1,7 +1,8 @@
+import { ServerConnection } from '@jupyterlab/services';
 import { describe, expect, it } from 'vitest';
 
 import { ApiError } from '../src/api';
-import { readResponse } from '../src/server-api';
+import { ServerApi, readResponse } from '../src/server-api';
 import { ENGLISH } from './fakes';
 
 const refusal = async (response: Response): Promise<ApiError> => {
@@ -16,6 +17,25 @@ const refusal = async (response: Response): Promise<ApiError> => {
 };
 const json = (status: number, value: object) => new Response(JSON.stringify(value), { status });
 const page = (status: number) => new Response('<html><title>Sign in</title></html>', { status });
+
+describe('a download', () => {
+  const api = (answer: Response): ServerApi => {
+    const fetch = () => Promise.resolve(answer);
+    return new ServerApi({ ...ServerConnection.makeSettings(), fetch }, ENGLISH.trans);
+  };
+  const answer = (type: string) =>
+    new Response('<b>x</b>', { status: 200, headers: { 'Content-Type': type } });
+
+  it('is the bytes of an attachment', async () => {
+    const blob = await api(answer('text/plain; charset=utf-8')).download('attachments/1');
+    expect(await blob.text()).toBe('<b>x</b>');
+  });
+
+  it('is never the page where one logs in', async () => {
+    const login = api(answer('text/html; charset=utf-8')).download('attachments/1');
+    await expect(login).rejects.toMatchObject({ code: 'login_ended' });
+  });
+});
 
 describe('what comes instead of a response of our server', () => {
   it.each([
