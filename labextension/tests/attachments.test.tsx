@@ -196,10 +196,10 @@ describe('the composer', () => {
 
   it('attaches pasted files at once, and sends them with the text', async () => {
     expect((await paste([file('a.txt'), file('b.txt')])).defaultPrevented).toBe(true);
-    expect(part('attach-status').textContent).toBe('Uploading 2 files');
+    expect(part('attach-status').textContent).toBe('Uploading 2 files.');
     await answer(0);
     await answer(1, { ...record, id: '2' });
-    expect(part('attach-status').textContent).toBe('2 files attached');
+    expect(part('attach-status').textContent).toBe('2 files attached.');
     await type('Why?');
     await click('send');
     expect(page.api.call('POST', 'threads/t/messages').body).toEqual({
@@ -291,6 +291,9 @@ describe('the composer', () => {
     await paste([file('a.png', 'image/png'), file('b.pdf', 'application/pdf')]);
     const notes = [...host.querySelectorAll('[data-testid=chip-note]')].map(one => one.textContent);
     expect(notes).toEqual(['Tour reads no PDFs: it will be told only the name.']);
+    expect(part('attach-status').textContent).toBe(
+      'Uploading 2 files. Tour reads no PDFs: it will be told only the name.'
+    );
     expect((part('send') as HTMLButtonElement).disabled).toBe(false);
   });
 

@@ -101,7 +101,7 @@ def test_pasted_and_dropped_files_are_sent_and_drawn_in_boxes_that_do_not_move(
     bring(chat, "paste", PLOT)
     bring(chat, "drop", ("prices.csv", "text/csv", table), ("report.pdf", "application/pdf", PDF))
     expect_attached(chat, 3)
-    expect(chat.root.get_by_test_id("attach-status")).to_have_text("3 files attached")
+    expect(chat.root.get_by_test_id("attach-status")).to_have_text("3 files attached.")
     notebook.picture("attach-composer")
     run = chat.send("What is odd here?")
     chat.expect_status(run, "completed")

@@ -34,7 +34,7 @@ export function Chips({ client, state }: ChipsProps): ReactElement {
         </ul>
       )}
       <span className="jp-ChatStream-unseen" role="status" data-testid="attach-status">
-        {statusText(attachments, trans)}
+        {[statusText(attachments, trans), ...unreadTexts(attachments, model, trans)].join(' ')}
       </span>
     </>
   );
@@ -50,10 +50,20 @@ function nextModel({ transcript }: ThreadState, models: ModelList | null): Model
 function statusText(files: readonly DraftFile[], trans: TranslationBundle): string {
   const unfinished = files.filter(isUnfinished).length;
   if (unfinished > 0) {
-    return trans._n('Uploading %1 file', 'Uploading %1 files', unfinished);
+    return trans._n('Uploading %1 file.', 'Uploading %1 files.', unfinished);
   }
   const attached = files.filter(file => file.state === 'attached').length;
-  return attached === 0 ? '' : trans._n('%1 file attached', '%1 files attached', attached);
+  return attached === 0 ? '' : trans._n('%1 file attached.', '%1 files attached.', attached);
+}
+
+/** Each reason once why the model will not read some of the files. */
+function unreadTexts(
+  files: readonly DraftFile[],
+  model: Model | undefined,
+  trans: TranslationBundle
+): readonly string[] {
+  const read = files.filter(file => file.state !== 'failed');
+  return [...new Set(read.flatMap(file => unreadText(file.type, model, trans) ?? []))];
 }
 
 function Chip(props: {
