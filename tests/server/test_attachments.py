@@ -273,6 +273,19 @@ async def test_a_key_recalls_a_message_with_attachments(chat_server: ChatServer)
     assert sent[0].json["message"]["id"] == sent[1].json["message"]["id"]
 
 
+async def test_a_cell_that_runs_again_uses_up_no_quota(start_server: StartServer) -> None:
+    """Guards L11: not even the 25th time, and a response that is lost can be asked for again."""
+    server = await start_server(ChatStream_max_attachment_bytes=1000)
+    path = f"threads/{await server.thread()}/messages"
+    headers = {**server.headers, "Idempotency-Key": "q3"}
+    for _ in range(25):
+        id_ = await uploaded(server, b"x" * 1000, "text/plain", "a.txt")
+        body = {"content": "See", "attachments": [id_]}
+        for _ in range(2):
+            assert (await server.ask("POST", path, body, headers=headers)).status == 202
+    assert count(server, "message_attachment") == 1
+
+
 async def test_a_cell_that_runs_again_uploads_again_and_sends_once_l11(
     chat_server: ChatServer,
 ) -> None:

@@ -100,10 +100,17 @@ def begin(tx: Transaction, owner: str, *, size: int, most: int) -> UploadRef:
 
 
 def unsent_bytes(conn: Connection, owner: str) -> int:
-    """Sum the bytes of an owner's uploads that no message holds."""
+    """Sum the bytes of an owner's uploads that no message holds.
+
+    A copy of bytes that a message of theirs holds does not count, as it takes no room: a cell that
+    runs again uploads its files again, and under a key its message is not sent again. Bytes that
+    only others hold count, or the sum would tell that they are there.
+    """
     sql = (
-        "SELECT COALESCE((SELECT SUM(size) FROM attachment WHERE owner = :owner "
-        "AND expires_ms IS NOT NULL), 0) + COALESCE((SELECT SUM(size) FROM blob "
+        "SELECT COALESCE((SELECT SUM(size) FROM attachment AS unsent WHERE owner = :owner "
+        "AND expires_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM attachment AS held "
+        "WHERE held.blob = unsent.blob AND held.owner = :owner AND held.expires_ms IS NULL)), 0) "
+        "+ COALESCE((SELECT SUM(size) FROM blob "
         "WHERE owner = :owner AND expires_ms IS NOT NULL), 0)"
     )
     return int(execute(conn, sql, {"owner": owner}).scalar())

@@ -226,6 +226,22 @@ def test_unsent_bytes_are_bounded_for_each_user(harness: StoreHarness) -> None:
     harness.do(partial(begin, owner="local", size=5))
 
 
+def test_copies_of_ones_own_sent_bytes_wait_without_counting(harness: StoreHarness) -> None:
+    """What somebody else has sent counts, so nobody learns of it (L16)."""
+    for owner in ("local", "local", "ada"):
+        harness.attachment(b"12345", owner=owner)
+    unsent = partial(attachments.unsent_bytes, owner="local")
+    assert harness.look(unsent) == 10
+    thread = harness.thread()
+    send(harness, thread, harness.attachment(b"12345"))
+    assert harness.look(unsent) == 0
+    assert harness.look(partial(attachments.unsent_bytes, owner="ada")) == 5
+    purged(harness, thread)
+    assert harness.look(unsent) == 0, "a day later they are deleted, too"
+    harness.attachment(b"12345")
+    assert harness.look(unsent) == 5
+
+
 def test_a_day_of_uploads_is_counted(harness: StoreHarness) -> None:
     sent = harness.attachment(b"12345")
     harness.attachment(b"123")
