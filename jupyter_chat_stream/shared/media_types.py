@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import mimetypes
+import re
 from collections.abc import Mapping
 
 from .errors import AttachmentTypeRefused
@@ -19,6 +20,9 @@ PARQUET = "application/vnd.apache.parquet"
 UNKNOWN = "application/octet-stream"
 PLAIN = "text/plain"
 
+MAX_CHARACTERS = 100  # of a media type
+_TOKEN = r"[a-z0-9!#$%&'*+.^_`|~-]+"  # RFC 9110, in lower case
+_MEDIA_TYPE = re.compile(f"{_TOKEN}/{_TOKEN}")
 HEAD_BYTES = 12  # of the first bytes: enough for every signature below
 _RENAMED: Mapping[str, str] = {
     "": UNKNOWN,
@@ -89,12 +93,18 @@ class TypeCheck:
         self._head = b""
         self._found: str | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8")()
+        if _MEDIA_TYPE.fullmatch(self._claimed) is None or len(self._claimed) > MAX_CHARACTERS:
+            raise AttachmentTypeRefused(
+                "The attachment's 'Content-Type' is no media type. Send one like 'text/plain' with "
+                f"at most {MAX_CHARACTERS} characters, or none: the bytes and the name tell it.",
+                type=self._claimed[:MAX_CHARACTERS],
+            )
         known = (*IMAGES, PDF, PARQUET, UNKNOWN)
         if self._claimed not in known and not is_text(self._claimed):
             raise AttachmentTypeRefused(
-                f"Attachments of type {self._claimed[:100]!r} are not taken: nobody here can read "
-                f"them. These are: {_READ}.",
-                type=self._claimed[:100],
+                f"Attachments of type {self._claimed!r} are not taken: nobody here can read them. "
+                f"These are: {_READ}.",
+                type=self._claimed,
             )
 
     def feed(self, chunk: bytes) -> None:

@@ -127,6 +127,14 @@ async def test_a_lying_type_is_corrected_or_refused(chat_server: ChatServer) -> 
     assert count(chat_server, "blob") == 1
 
 
+async def test_a_type_of_60_kb_is_refused_and_comes_back_cut(chat_server: ChatServer) -> None:
+    refused = await upload(chat_server, b"a", "text/" + "x" * 60_000)
+    assert (refused.status, refused.error["code"]) == (415, "attachment_type_refused")
+    assert refused.error["type"] == "text/" + "x" * 95
+    assert len(refused.body) < 1000
+    assert count(chat_server, "blob") == 0
+
+
 async def test_a_text_that_breaks_after_a_megabyte_leaves_nothing(chat_server: ChatServer) -> None:
     made = await upload(chat_server, b"a" * MB + b"\0", "text/plain")
     assert made.status == 415

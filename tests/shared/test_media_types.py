@@ -55,6 +55,15 @@ def checked(claimed: str, data: bytes, *, size: int, name: str = "a.py") -> str 
         ("application/octet-stream", b"MZ\x90\x00\x03", None),
         ("application/zip", b"PK\x03\x04", None),
         ("video/mp4", b"\0\0\0 ftypisom", None),
+        ("text/" + "a" * 95, b"a", "text/" + "a" * 95),
+        ("text/" + "a" * 96, b"a", None),
+        ("text/", b"a", None),
+        ("text/a b", b"a", None),
+        ("text/a\nb", b"a", None),
+        ("text/a/b", b"a", None),
+        ("text/größe", b"a", None),
+        ("text/<script>", b"a", None),
+        ("+json", b"{}", None),
     ],
 )
 def test_a_type_is_what_the_bytes_are(
