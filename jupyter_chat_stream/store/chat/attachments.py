@@ -254,11 +254,18 @@ def _content(conn: Connection, stored: StoredAttachment) -> bytes:
 def hold(
     tx: Transaction, thread: ThreadRef, message: int, attachments: Sequence[StoredAttachment]
 ) -> None:
-    """Let a message hold attachments: they stay as long as the message."""
+    """Let a message hold attachments: they stay as long as the message.
+
+    Raises:
+        AttachmentNotFound: one was deleted since they were found; the error names it.
+    """
     keys = {"keys": dumps([stored.pk for stored in attachments])}
     sql = f"UPDATE attachment SET expires_ms = NULL WHERE pk {among(tx.conn)}"
-    if tx.execute(sql, keys).rowcount < len(attachments):  # deleted since they were found
-        raise AttachmentNotFound(attachments[0].record["id"])
+    if tx.execute(sql, keys).rowcount < len(attachments):
+        sql = f"SELECT id FROM attachment WHERE pk {among(tx.conn)}"
+        left = set(tx.execute(sql, keys).scalars())
+        ids = [stored.record["id"] for stored in attachments]
+        raise AttachmentNotFound(next(id_ for id_ in ids if id_ not in left))
     held = [(message, stored.pk, thread.pk) for stored in attachments]
     insert_rows(tx.conn, "message_attachment", ("message", "attachment", "thread"), held)
 

@@ -216,6 +216,19 @@ def test_a_late_upload_touches_none_that_has_its_key_by_now(harness: StoreHarnes
     assert content(harness, made.record["id"], "ada") == b"secret"
 
 
+def test_the_error_names_the_attachment_that_was_deleted_meanwhile(harness: StoreHarness) -> None:
+    """On Postgres, a cleanup can delete one between a command's two statements."""
+    ids = [harness.attachment(data) for data in (b"one", b"two", b"three")]
+    found = [
+        harness.look(partial(attachments.find, owner="local", attachment_id=id_)) for id_ in ids
+    ]
+    harness.do(partial(attachments.delete_unsent, owner="local", attachment_id=ids[1]))
+    thread = harness.thread()
+    with pytest.raises(AttachmentNotFound) as raised:
+        harness.do(lambda tx: attachments.hold(tx, thread, 1, found), thread.pk)
+    assert raised.value.facts["attachment_id"] == ids[1]
+
+
 def test_unsent_bytes_are_bounded_for_each_user(harness: StoreHarness) -> None:
     harness.uploading(b"1234567890")
     harness.attachment(b"12345")
