@@ -1,7 +1,8 @@
 """The parameters of a thread: which of them a model takes, and whether their values fit.
 
 A thread keeps its parameters when its model changes. A run passes on those that its model offers
-(``Model.parameters``) and leaves out the others, because a provider refuses an unknown name.
+(``Model.parameters``) with values that fit, and leaves out the others: the provider would refuse
+each message of the thread.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from ..shared.spelling import did_you_mean
 
 
 def taken_by(model: Model, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that a model offers."""
-    offered = {parameter.name for parameter in model.parameters}
-    return {name: value for name, value in given.items() if name in offered}
+    """Return the parameters that a model offers, without values that do not fit it."""
+    return {
+        parameter.name: given[parameter.name]
+        for parameter in model.parameters
+        if parameter.name in given and _fits(parameter, given[parameter.name])
+    }
 
 
 def check(model: Model, given: Mapping[str, Any]) -> None:

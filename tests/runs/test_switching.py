@@ -166,6 +166,30 @@ async def test_another_claude_model_gets_the_files_and_not_the_thinking(
     ]  # fmt: skip
 
 
+async def test_a_parameter_of_the_thread_that_the_next_model_would_refuse_is_left_out(
+    conversation: Conversation,
+) -> None:
+    """Both models take an ``effort``; only Claude knows the word ``max``."""
+    conversation.lab.models = [
+        {"id": "eyes", "supported_parameters": ["reasoning"], "max_completion_tokens": 8_000}
+    ]
+    thread_id = conversation.thread.id
+    change = conversation.harness.chat_store.threads.change
+    await change("local", thread_id, {"params": {"effort": "max", "max_tokens": 100_000}})
+
+    await conversation.ask("Hello", SONNET)
+    await conversation.ask("And you?", EYES)
+    body = conversation.claude.requests[-1].body
+    assert (body["output_config"], body["max_tokens"]) == ({"effort": "max"}, 100_000)
+    body = conversation.lab.requests[-1].body
+    assert "reasoning_effort" not in body
+    assert body["max_tokens"] <= 8_000
+
+    await change("local", thread_id, {"params": {"effort": "low"}})
+    await conversation.ask("So?", EYES)
+    assert conversation.lab.requests[-1].body["reasoning_effort"] == "low"
+
+
 async def test_what_only_the_provider_may_read_is_in_no_event(
     conversation: Conversation,
 ) -> None:
