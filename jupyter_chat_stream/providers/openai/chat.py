@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from ..base import Chunk, Model
 from . import chat_request, exchange
 from .chat_reading import ChatReading
 from .failures import Asked
-from .refused_arguments import RefusedArguments, refused_by
+from .refused_arguments import RefusedArguments
 from .sdk import Headers
 
 if TYPE_CHECKING:
@@ -49,18 +49,16 @@ class ChatCompletions:
     async def _ask(
         self, client: openai.AsyncOpenAI, asked: Asked, headers: Headers
     ) -> openai.AsyncStream[Any]:
-        """Send the request; send it again without an argument that the server refuses."""
-        import openai
+        """Send the request, without the arguments that the server refuses."""
 
-        prompt = asked.prompt
-        while True:
-            without = self._refused.of(prompt.model)
-            arguments = chat_request.build(prompt, asked.endpoint, without)
-            try:
-                create = client.chat.completions.create
-                return await create(**arguments, stream=True, extra_headers=headers)
-            except openai.APIStatusError as error:
-                name = refused_by(error, {"stream_options"} & arguments.keys())
-                if name is None:
-                    raise
-            self._refused.note(prompt.model, name)
+        def build(without: Collection[str]) -> chat_request.Arguments:
+            return chat_request.build(asked.prompt, asked.endpoint, without)
+
+        async def create(arguments: chat_request.Arguments) -> openai.AsyncStream[Any]:
+            to: Any = client.chat.completions.create
+            found: openai.AsyncStream[Any] = await to(
+                **arguments, stream=True, extra_headers=headers
+            )
+            return found
+
+        return await self._refused.send(asked, build, chat_request.optional_of, create)

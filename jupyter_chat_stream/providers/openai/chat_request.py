@@ -48,6 +48,11 @@ def build(prompt: Prompt, endpoint: Endpoint, without: Collection[str] = ()) -> 
     return arguments | params.translate(prompt.params, PARAMS, "Chat Completions")
 
 
+def optional_of(arguments: Arguments) -> set[str]:
+    """Return which of the arguments an answer can do without."""
+    return {"stream_options"} & arguments.keys()
+
+
 def _messages(prompt: Prompt) -> list[dict[str, Any]]:
     messages = [_message(turn) for turn in prompt.turns if content.has_content(turn)]
     partial = prompt.partial.rstrip()

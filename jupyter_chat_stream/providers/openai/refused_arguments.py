@@ -1,16 +1,24 @@
 """Arguments that a server may refuse although an answer can do without them.
 
 Servers that speak a dialect in part, and models of OpenAI that lack an ability, refuse such an
-argument by its name. The request is then made again without it, and so are later ones for that
-model.
+argument by its name. The request is then made again without it. If that succeeds, later requests
+for that model leave the argument out as well.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, TypeVar
+
+from ...shared.logs import Line
+from .failures import Asked
+
+log = logging.getLogger("jupyter_chat_stream.providers")
+
+T = TypeVar("T")
 
 OPTIONAL = ("background", "include", "reasoning.summary", "store", "stream_options")
 REASONING = "reasoning_items"  # no argument: the reasoning of earlier answers, in the prompt
@@ -20,7 +28,7 @@ _REASONING_CODES = ("invalid_encrypted_content",)
 
 
 class RefusedArguments:
-    """Remembers for each model what its server has refused."""
+    """Remembers for each model of an endpoint what its server has refused."""
 
     def __init__(self) -> None:
         self._by_model: dict[str, frozenset[str]] = {}
@@ -28,10 +36,47 @@ class RefusedArguments:
     def of(self, model: str) -> frozenset[str]:
         return self._by_model.get(model, frozenset())
 
-    def note(self, model: str, name: str) -> None:
+    async def send(
+        self,
+        asked: Asked,
+        build: Callable[[Collection[str]], dict[str, Any]],
+        optional_of: Callable[[dict[str, Any]], Collection[str]],
+        create: Callable[[dict[str, Any]], Awaitable[T]],
+    ) -> T:
+        """Send a request; send it again without an argument that the server refuses.
+
+        Args:
+            build: makes the arguments of the request, without those of the given names.
+            optional_of: returns which of the arguments an answer can do without.
+            create: sends the request.
+        """
+        import openai
+
+        model = asked.prompt.model
+        without = set(self.of(model))
+        while True:
+            arguments = build(without)
+            try:
+                found = await create(arguments)
+            except openai.APIStatusError as error:
+                name = refused_by(error, optional_of(arguments))
+                if name is None:
+                    raise
+                without.add(name)
+            else:
+                # The reasoning of this prompt was refused, not that of every prompt.
+                self._note(asked.endpoint.name, model, without - {REASONING})
+                return found
+
+    def _note(self, endpoint: str, model: str, without: set[str]) -> None:
+        new = without - self.of(model)
+        if not new:
+            return
         if len(self._by_model) >= MAX_MODELS:
             self._by_model.clear()
-        self._by_model[model] = self.of(model) | {name}
+        self._by_model[model] = self.of(model) | new
+        for name in sorted(new):
+            log.warning(Line("argument.left_out", endpoint=endpoint, model=model, argument=name))
 
 
 def refused_by(error: Any, sent: Collection[str]) -> str | None:
@@ -46,14 +91,22 @@ def refused_by(error: Any, sent: Collection[str]) -> str | None:
     body = error.body if isinstance(error.body, dict) else {}
     if body.get("code") in _REASONING_CODES and REASONING in sent:
         return REASONING
-    if body.get("param") in sent:
-        return str(body["param"])
+    place = body.get("param")
+    if not isinstance(place, str):
+        place = ""
+    if place in sent:
+        return place
+    first = re.split(r"[.\[]", place)[0]
+    if first in sent:  # ``include[0]``
+        return first
+    # A tool's input may have a field of the same name, but its place begins with ``tools``.
+    near = [name for name in sent if not first or name.startswith(f"{first}.")]
     said = json.dumps(body)
-    return next((name for name in sent if _names(said, name)), None)
+    return next((name for name in near if _names(said, name)), None)
 
 
 def _names(said: str, name: str) -> bool:
     """Whether an error names an argument; a plain word of a sentence is no name."""
-    if name == "background":
-        return re.search(r"(?i)\bbackground\b", said) is not None
+    if name == "background" and re.search(r"(?i)\bbackground mode\b", said):
+        return True
     return re.search(rf"""['"`.]{re.escape(name)}['"`\\]""", said) is not None

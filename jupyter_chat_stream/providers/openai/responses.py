@@ -7,7 +7,7 @@ closes only the connection: the response goes on until `stop`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from ...shared.errors import (
 from ..base import Chunk, Model, Upstream
 from . import exchange, responses_request
 from .failures import Asked
-from .refused_arguments import REASONING, RefusedArguments, refused_by
+from .refused_arguments import RefusedArguments
 from .responses_reading import ResponsesReading
 from .sdk import Headers
 
@@ -87,23 +87,19 @@ class Responses:
     async def _ask(
         self, client: openai.AsyncOpenAI, asked: Asked, model: Model, headers: Headers
     ) -> openai.AsyncStream[Any]:
-        """Send the request; send it again without an argument that the server refuses."""
-        import openai
+        """Send the request, without the arguments that the server refuses."""
 
-        prompt = asked.prompt
-        without = set(self._refused.of(prompt.model))
-        while True:
-            arguments = responses_request.build(prompt, asked.endpoint, model, without)
-            try:
-                create = client.responses.create
-                return await create(**arguments, stream=True, extra_headers=headers)
-            except openai.APIStatusError as error:
-                name = refused_by(error, responses_request.optional_of(arguments))
-                if name is None:
-                    raise
-            without.add(name)
-            if name != REASONING:  # this prompt's reasoning is refused, not that of every prompt
-                self._refused.note(prompt.model, name)
+        def build(without: Collection[str]) -> responses_request.Arguments:
+            return responses_request.build(asked.prompt, asked.endpoint, model, without)
+
+        async def create(arguments: responses_request.Arguments) -> openai.AsyncStream[Any]:
+            to: Any = client.responses.create
+            found: openai.AsyncStream[Any] = await to(
+                **arguments, stream=True, extra_headers=headers
+            )
+            return found
+
+        return await self._refused.send(asked, build, responses_request.optional_of, create)
 
     async def _join(
         self,
