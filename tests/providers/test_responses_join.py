@@ -126,21 +126,6 @@ async def test_a_cursor_covers_every_chunk_before_it_and_never_lies_within_a_too
     json.dumps([chunk.handle for chunk in chunks if isinstance(chunk, UpstreamChunk)])
 
 
-async def test_no_place_lies_behind_a_broken_call(server: FakeOpenAI, lab: OpenAIProvider) -> None:
-    """Whoever joined there would take the answer for whole."""
-    call = {"type": "function_call", "id": "fc_1", "call_id": "t", "name": "n", "arguments": "{"}
-    kinds = {"output_item.added": {"item": call}, "output_item.done": {"item": call}}
-    events = [{"type": f"response.{kind}", "output_index": 0, **it} for kind, it in kinds.items()]
-    events.append({"type": "response.output_text.delta", "output_index": 1, "delta": "Then."})
-    server.add(Answer(deltas=tuple(events)))
-    places: list[Upstream] = []
-    with pytest.raises(errors.StreamCut):
-        async for chunk in lab.stream(make_prompt()):
-            places += [place_of(chunk)] if isinstance(chunk, UpstreamChunk) else []
-    _, error = await fail(lab, make_prompt(upstream=places[-1]))
-    assert isinstance(error, errors.StreamCut)
-
-
 async def test_each_event_is_a_sign_of_life_also_without_text(
     server: FakeOpenAI, lab: OpenAIProvider
 ) -> None:
@@ -215,6 +200,34 @@ async def test_a_continuation_is_joined_without_the_blanks_that_are_there(
 
 
 # ----------------------------------------------------------------------- what cannot be joined
+
+
+@pytest.mark.parametrize("has_begin", [True, False])
+async def test_nothing_is_joined_behind_a_tool_call_that_did_not_come_whole(
+    has_begin: bool, server: FakeOpenAI, lab: OpenAIProvider
+) -> None:
+    """Otherwise the half call would be in the log, and the joined answer would end well."""
+    item = {"type": "function_call", "id": "fc_1", "call_id": "t", "name": "n", "arguments": '{"a'}
+    begin = {"type": "response.output_item.added", "output_index": 1, "item": item}
+    text = {"type": "response.output_text.delta", "output_index": 0, "delta": "a"}
+    events = [
+        text,
+        *([begin] if has_begin else []),
+        {"type": "response.output_item.done", "output_index": 1, "item": item},
+        {**text, "output_index": 2},
+    ]
+    server.add(Answer(deltas=tuple(events)))
+    places: list[Upstream] = []
+    with pytest.raises(errors.StreamCut):
+        async for chunk in lab.stream(make_prompt()):
+            places += [place_of(chunk)] if isinstance(chunk, UpstreamChunk) else []
+    sent = server.responses.all["resp_fake_1"].events
+    broken = next(n for n, (_, event) in enumerate(sent) if event.get("item") == item)
+    assert places
+    assert all(place.cursor < broken for place in places)
+
+    _, error = await fail(lab, make_prompt(upstream=places[-1]))
+    assert type(error) is errors.UpstreamLost, "joining it once more would end the same way"
 
 
 async def lost(server: FakeOpenAI, lab: OpenAIProvider, place: Upstream) -> errors.ProviderError:

@@ -63,9 +63,8 @@ class ResponsesReading:
         self._blanks_again: str = blanks if self._joined is None else handle.get("blanks", "")
         self._has_events = False
         self._refusal: list[str] = []
-        self._calls: dict[str, tuple[str, str]] = {}  # of calls without their end: id and name
+        self._calls: dict[str, tuple[str, str]] = {}  # of calls that are not whole: id and name
         self._has_calls = False
-        self._broken_call: str | None = None
         self._handlers: Mapping[str, Callable[[Any], list[Chunk]]] = {
             "response.output_text.delta": self._text,
             "response.refusal.delta": self._refuse,
@@ -125,8 +124,7 @@ class ResponsesReading:
 
     @property
     def _can_join(self) -> bool:
-        is_in_call = bool(self._calls) or self._broken_call is not None
-        return self._response_id is not None and not is_in_call
+        return self._response_id is not None and not self._calls
 
     def _handle(self) -> dict[str, Any]:
         handle: dict[str, Any] = {"response_id": self._response_id}
@@ -220,12 +218,13 @@ class ResponsesReading:
         if kind != "function_call":
             return []
         call_id, name = _call_of(item)
-        self._calls.pop(_string(getattr(item, "id", None)) or call_id, None)
+        key = _string(getattr(item, "id", None)) or call_id
         self._has_calls, self._place = True, None
         given = _input_of(_string(getattr(item, "arguments", None)))
         if given is None:
-            self._broken_call = call_id  # `_complete` decides: the length may have cut it
+            self._calls[key] = (call_id, name)  # the end decides: the length may have cut it
             return []
+        self._calls.pop(key, None)
         return [ToolCallChunk(tool_call_id=call_id, name=name, input=given)]
 
     def _keep(self, item: Any) -> list[Chunk]:
@@ -242,9 +241,10 @@ class ResponsesReading:
         said = "".join(self._refusal) or _refusal_of(response)
         if said:
             raise declined(said, is_filtered=False)
-        broken = self._broken_call or next(iter(self._calls), None)
-        if broken is not None:
-            raise StreamCut(f"The input of tool call {broken!r} did not come whole.")
+        if self._calls:
+            (call_id, _), *_ = self._calls.values()
+            said = f"The input of tool call {call_id!r} did not come whole."
+            raise StreamCut(said) if self._joined is None else UpstreamLost(said)
         has_calls = self._has_calls or any(_is_call(item) for item in _output(response))
         return self._end("tool_use" if has_calls else "end_turn", response)
 
