@@ -254,6 +254,19 @@ async def test_a_claude_model_behind_a_gateway_gets_images_and_documents() -> No
     assert kinds(server.requests[0].body["messages"][0]) == ["image", "document", "text"]
 
 
+@pytest.mark.parametrize("can", [(), ("images",)])
+async def test_the_abilities_of_the_setting_are_those_of_a_claude_model_too(
+    can: tuple[str, ...],
+) -> None:
+    """A gateway may pass on no images and no tools."""
+    name = "anthropic/claude-sonnet-5-5"
+    with FakeMessages(models=[{"id": name, "object": "model"}]) as server:
+        async with provider_of(server, can=can) as gateway:
+            assert gateway.model(name).can == can
+            await gateway.refresh()
+            assert [model.can for model in gateway.models()] == [can]
+
+
 async def test_the_models_of_the_setting_are_listed_in_place_of_the_servers(
     server: FakeMessages,
 ) -> None:

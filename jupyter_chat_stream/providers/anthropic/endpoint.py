@@ -63,8 +63,8 @@ class MessagesProvider(EndpointProvider):
         return {**self.key_headers(key), "anthropic-version": LIST_VERSION}
 
     def describe(self, model: Model) -> Model:
-        """Add what Claude models are known to read, because gateways list their names alone."""
-        return models.complete(model)
+        """Add the known facts of Claude models, because gateways list their names alone."""
+        return models.complete(model, is_set=self.endpoint.can is not None)
 
     async def warm(self) -> None:
         """Import the SDK without blocking the event loop."""

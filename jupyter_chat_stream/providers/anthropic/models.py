@@ -73,12 +73,17 @@ MODELS = (
 DEFAULT_MODEL = MODELS[0].name
 
 
-def complete(model: Model) -> Model:
-    """Add what is known of a Claude model to what an address tells of it; keep other models."""
-    if not is_claude(model.name) or model.can:
+def complete(model: Model, *, is_set: bool) -> Model:
+    """Add the known facts of a Claude model to those that its address lists; keep other models.
+
+    Args:
+        is_set: whether a setting tells the model's abilities, perhaps that it has none.
+    """
+    if not is_claude(model.name):
         return model
+    can = model.can if is_set or model.can else CAN
     base = model.name.rpartition("/")[2]
-    return replace(model, can=CAN, parameters=_parameters(base, model.max_output_tokens))
+    return replace(model, can=can, parameters=_parameters(base, model.max_output_tokens))
 
 
 def find(name: str) -> Model:
