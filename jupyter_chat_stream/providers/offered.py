@@ -29,5 +29,7 @@ def parameters(
         if OPENAI_REASONS.match(name):
             return (EFFORT, longest)
         return (TEMPERATURE, TOP_P, longest)
+    if endpoint.dialect == "messages":  # the efforts of Claude models are added by their names
+        return (longest,) if endpoint.is_anthropic else (TEMPERATURE, TOP_P, longest)
     effort = (EFFORT,) if "reasoning" in can else ()
     return (*effort, TEMPERATURE, TOP_P, longest)

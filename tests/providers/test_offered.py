@@ -16,6 +16,7 @@ from jupyter_chat_stream.providers.demo.params import parse as parse_demo
 from jupyter_chat_stream.providers.endpoints import OPENAI, Endpoint
 from jupyter_chat_stream.providers.openai import chat_request
 from tests.providers.chat import make_prompt
+from tests.providers.messages import make_provider
 
 LAB = Endpoint(name="lab", base_url="http://127.0.0.1:9/v1")
 
@@ -79,3 +80,29 @@ def test_a_model_of_an_endpoint_takes_what_it_offers(
     assert model.parameters == offered.parameters(endpoint, name, can, model.max_output_tokens)
     for given in settings_of(model):
         chat_request.build(make_prompt(params=given), endpoint)
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "expected"),
+    [
+        ("anthropic/claude-opus-5-5", {}, ["effort", "max_tokens"]),
+        ("claude-opus-5-5", {"can": ["reasoning"]}, ["effort", "max_tokens"]),
+        ("claude-haiku-4-5", {"can": ["reasoning"]}, ["max_tokens"]),
+        ("qwen3:8b", {"can": ["reasoning"]}, ["temperature", "top_p", "max_tokens"]),
+    ],
+)
+def test_a_model_of_the_messages_api_takes_what_it_offers(
+    name: str, told: dict[str, Any], expected: list[str]
+) -> None:
+    """The Claude API refuses a temperature; an effort is a word of Claude's alone."""
+    lab = make_provider("http://127.0.0.1:9")
+    model = lab.describe(sizes.describe(lab.endpoint, name, {"id": name, **told}))
+    assert [one.name for one in model.parameters] == expected
+    for given in settings_of(model):
+        claude_params.parse(given, lab.endpoint)
+
+
+def test_claudes_own_address_takes_no_temperature_under_any_name() -> None:
+    team = make_provider("https://api.anthropic.com")
+    model = team.model("our-tuned-one")
+    assert [one.name for one in model.parameters] == ["max_tokens"]
