@@ -50,7 +50,7 @@ def endpoint_record(
         "needs_key": keys is not None,
         "has_key": keys is not None and keys.is_there(),
         "can_set_key": keys is not None and may_set_keys and not keys.is_in_environment,
-        "where_key": None if keys is None else keys.place,
+        "where_key": None if keys is None else keys.place(with_path=may_set_keys),
         "error": facts.problem or error,
     }
 

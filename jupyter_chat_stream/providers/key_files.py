@@ -82,12 +82,15 @@ class KeySource(ABC):
         """Whether a variable holds the key, so that no key file is read."""
         return bool(self._environ.get(self.env_key, "").strip())
 
-    @property
-    def place(self) -> str:
-        """The place where the key is, or where the next one is kept, for sentences."""
+    def place(self, *, with_path: bool) -> str:
+        """Return the place where the key is, or where the next one is kept, for sentences.
+
+        Args:
+            with_path: whether the reader may know the path of the key file.
+        """
         if self.is_in_environment:
             return f"the environment variable {self.env_key} of the Jupyter server"
-        return f"the file {str(self.path)!r}"
+        return f"the file {str(self.path)!r}" if with_path else "a key file of the Jupyter server"
 
     def write(self, text: str) -> None:
         """Keep a key in the key file, in one step and with mode 0600.
@@ -131,8 +134,8 @@ class KeySource(ABC):
     def _refuse_in_environment(self) -> None:
         if self.is_in_environment:
             raise KeyElsewhere(
-                f"The key comes from {self.place}. Change it there, or unset the variable, and "
-                "start the server again."
+                f"The key comes from {self.place(with_path=False)}. Change it there, or unset the "
+                "variable, and start the server again."
             )
 
     def _read_file(self) -> str:

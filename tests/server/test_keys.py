@@ -193,6 +193,20 @@ async def test_where_workers_make_the_answers_the_pages_key_would_not_reach_them
     assert "workers" in now["where_key"]
 
 
+async def test_only_a_person_who_may_set_a_key_learns_the_path_of_its_file(
+    start_server: StartServer, data_dir: Path
+) -> None:
+    server = await start_server()
+    assert str(data_dir / "anthropic.key") in (await endpoint_of(server, "anthropic"))["where_key"]
+    kernel = {"Authorization": f"token {server.host.token}"}
+    for_kernel = await server.ask("GET", "models", headers=kernel)
+    off = await start_server(ChatStream_keys_from_page=False)
+    for listed in (for_kernel, await off.ask("GET", "models")):
+        places = [one["where_key"] for one in listed.json["endpoints"] if one["needs_key"]]
+        assert places
+        assert set(places) == {"a key file of the Jupyter server"}
+
+
 async def test_a_kernel_may_not_set_a_key(start_server: StartServer, data_dir: Path) -> None:
     server = await start_server()
     headers = {"Authorization": f"token {server.host.token}"}
