@@ -50,10 +50,10 @@ class _Round:
 
 @dataclass(kw_only=True)
 class Lister:
-    """Asks one endpoint, and remembers the details of models that have not changed."""
+    """Asks one endpoint, and remembers the facts of Ollama's models that have not changed."""
 
     endpoint: Endpoint
-    details: dict[tuple[str, object], Any] = field(default_factory=dict)
+    details: dict[tuple[str, object], sizes.OllamaFacts] = field(default_factory=dict)
 
     async def ask(self, key_headers: Mapping[str, str]) -> Listing:
         """Return the models of the address that answer in a chat.
@@ -116,7 +116,7 @@ class Lister:
                     shown = await self._try(this, f"{root}/api/show", body, of=[entry])
                 if shown is None:
                     return entry
-                self.details[which] = shown
+                self.details[which] = sizes.read_ollama(shown)
             return sizes.from_ollama(entry, self.details[which], contexts.get(entry["id"]))
 
         shown = await asyncio.gather(*(show(entry) for entry in entries[:MAX_MODELS]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from . import offered
@@ -164,27 +165,46 @@ def from_lmstudio(entry: Entry, details: Entry) -> Entry | None:
     }
 
 
-def from_ollama(entry: Entry, shown: object, loaded_context: object) -> Entry | None:
-    """Add the facts of Ollama's ``/api/show`` and ``/api/ps``; None if the model only embeds.
+@dataclass(frozen=True, kw_only=True)
+class OllamaFacts:
+    """The facts of a model in an answer of Ollama's ``/api/show``, which can be megabytes long."""
 
-    The context is that of the loaded model, else its ``num_ctx``, else Ollama's default: the
-    context of the model's training is only an upper bound.
+    is_chat_model: bool
+    context_tokens: int
+    """The context with which Ollama would load the model."""
+    can: tuple[str, ...]
+
+
+def read_ollama(shown: object) -> OllamaFacts:
+    """Read an answer of Ollama's ``/api/show``.
+
+    The context is the model's ``num_ctx``, else Ollama's default: the context of the model's
+    training is only an upper bound.
     """
     shown = _mapping(shown)
     abilities = shown.get("capabilities")
     abilities = abilities if isinstance(abilities, list) else []
-    if abilities and "completion" not in abilities:
-        return None
     info = _mapping(shown.get("model_info"))
     trained = next((whole(v) for k, v in info.items() if str(k).endswith(".context_length")), None)
     found = re.search(r"^num_ctx\s+(\d{1,9})", str(shown.get("parameters", "")), re.MULTILINE)
     usual = int(found[1]) if found else LOCAL_DEFAULT_CONTEXT_TOKENS
-    usual = min(usual or LOCAL_DEFAULT_CONTEXT_TOKENS, trained or usual)
-    return {
-        **entry,
-        "context_length": whole(loaded_context) or usual,
-        "can": [ours for theirs, ours in _ABILITIES.items() if theirs in abilities],
-    }
+    return OllamaFacts(
+        is_chat_model=not abilities or "completion" in abilities,
+        context_tokens=min(usual or LOCAL_DEFAULT_CONTEXT_TOKENS, trained or usual),
+        can=tuple(ours for theirs, ours in _ABILITIES.items() if theirs in abilities),
+    )
+
+
+def from_ollama(entry: Entry, facts: OllamaFacts, loaded_context: object) -> Entry | None:
+    """Add a model's facts; None if the model only embeds.
+
+    Args:
+        loaded_context: the context of the loaded model by ``/api/ps``, which comes first.
+    """
+    if not facts.is_chat_model:
+        return None
+    context = whole(loaded_context) or facts.context_tokens
+    return {**entry, "context_length": context, "can": facts.can}
 
 
 def _mapping(value: object) -> Entry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -93,6 +94,21 @@ async def test_ollama_tells_what_it_has_loaded_and_not_what_the_model_could_read
     assert found["hf.co/org/M-GGUF:Q4"].can == ("images",)
     shows = [path for _, path, _ in server.asked if path == "/api/show"]
     assert len(shows) == len(names), "what has not changed is not asked for again"
+
+
+async def test_what_ollama_tells_besides_the_facts_of_a_model_is_not_kept() -> None:
+    """An answer holds the licence, the template and the vocabulary: megabytes of each model."""
+    shown = {
+        "license": "x" * 100_000,
+        "model_info": {"a.context_length": 9_000, "b": ["y"] * 9_000},
+    }
+    models = [{"id": "m:8b", "owned_by": "library"}]
+    with FakeOpenAI(models=models, pages={"/api/show": shown}) as server:
+        async with provider_of(server, product="Ollama") as ollama:
+            await ollama.refresh()
+            assert len(pickle.dumps(ollama._lister.details)) < 1_000
+            await ollama.refresh(force=True)
+            assert [model.context_tokens for model in ollama.models()] == [4_096]
 
 
 async def test_llamacpp_tells_the_context_it_was_started_with() -> None:
