@@ -30,7 +30,8 @@ from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import ProviderDown, StreamCut, UpstreamLost
 from jupyter_chat_stream.shared.events import Event
 from jupyter_chat_stream.store.chat.commands import SendRequest
-from jupyter_chat_stream.store.log.transaction import RunRef
+from jupyter_chat_stream.store.chat.runs import make_successor
+from jupyter_chat_stream.store.log.transaction import RunRef, Transaction
 from jupyter_chat_stream.testing import ScriptedProvider
 from tests.fixtures import MakeHarness
 from tests.run_harness import RunHarness
@@ -263,6 +264,58 @@ async def test_blocks_go_back_unchanged_to_the_model_that_sent_them(
     turns = provider.prompts[-1].turns
     assert not [b for turn in turns for b in turn.blocks if isinstance(b, ReasoningBlock)]
     assert "signature-of-mine" not in str(await harness.events(thread))
+
+
+async def succeed(harness: RunHarness, run: RunRef, *, keep_parts: bool) -> RunRef:
+    """Continue or retry an ended run, and execute that."""
+
+    def make(tx: Transaction) -> RunRef:
+        return make_successor(tx, run, keep_parts=keep_parts).ref
+
+    made: RunRef = await harness.store.write(make, run.thread.pk)
+    await harness.execute()
+    return made
+
+
+async def test_continue_joins_the_upstream_of_an_answer_that_failed_l15(
+    make_harness: MakeHarness,
+) -> None:
+    """It is not paid twice, and a later prompt holds its blocks."""
+    provider = Upstreams()
+    provider.failures = [(4, StreamCut("cut"))]
+    harness = await make_harness(provider=provider, max_retries=0)
+    run = await harness.send(await harness.thread())
+    await harness.execute()
+    assert (await harness.run(run))["status"] == "failed"
+    made = await succeed(harness, run, keep_parts=True)
+    reply = await harness.reply(made)
+    assert (reply["status"], reply["content"], provider.begun) == ("completed", WHOLE, 1)
+    await harness.send(run.thread, "And then?", parent_id=reply["id"])
+    await harness.execute()
+    assert provider.prompts[-1].turns[1].blocks[0] == ReasoningBlock(data=SIGNED)
+
+
+@pytest.mark.parametrize("end", ["failed", "cancelled", "completed"])
+async def test_no_other_successor_joins_the_upstream(make_harness: MakeHarness, end: str) -> None:
+    """A retry begins anew; what was stopped or is whole does not go on."""
+    provider = Upstreams()
+    harness = await make_harness(provider=provider, max_retries=0)
+    run = await harness.send(await harness.thread())
+    if end == "failed":
+        provider.failures = [(4, StreamCut("cut"))]
+    if end == "cancelled":
+        provider.held_after = 4
+        task = asyncio.ensure_future(Execution(harness.services, await harness.claim()).run())
+        await harness.until(partial(has_content, harness, run))
+        await harness.cancel(run)
+        task.cancel()
+        await asyncio.wait([task])
+        provider.held_after = None
+    else:
+        await harness.execute()
+    assert (await harness.run(run))["status"] == end
+    await succeed(harness, run, keep_parts=end != "failed")
+    assert (provider.joined, provider.begun) == ([], 2)
 
 
 async def test_stop_stops_the_upstream_too(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from ...shared.records import (
     Status,
     WrittenMessage,
 )
+from ..log import upstreams
 from ..log.reading import read_message, shown_run
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..sql import rows
@@ -42,6 +43,7 @@ from . import waits
 
 _REF = f"SELECT {RunRef.COLUMNS} {RunRef.TABLES} "
 MOST_LISTED = 1000  # runs on one page
+_BROKEN = ("failed", "interrupted")  # nobody stopped the answer, and it is not whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,6 +261,8 @@ def cancel(tx: Transaction, run: RunRef) -> bool:
 def make_successor(tx: Transaction, run: RunRef, *, keep_parts: bool) -> NewRun:
     """Make a new run that retries an ended one (a sibling) or continues it.
 
+    A run that continues a failed one joins its upstream, which may go on (L15).
+
     Raises:
         RunNotEnded
         RunRefused: a reply that the model refused cannot be continued.
@@ -270,7 +274,7 @@ def make_successor(tx: Transaction, run: RunRef, *, keep_parts: bool) -> NewRun:
     if keep_parts and error is not None and error.get("code") == REFUSAL:
         raise RunRefused(run.id)
     row = tx.execute(
-        "SELECT run.params, run.model, message.parent_id FROM run "
+        "SELECT run.params, run.model, message.parent_id, run.upstream FROM run "
         "JOIN message ON message.pk = run.message WHERE run.pk = :pk",
         {"pk": run.pk},
     ).one()
@@ -284,7 +288,13 @@ def make_successor(tx: Transaction, run: RunRef, *, keep_parts: bool) -> NewRun:
         parts=kept,
         continues=run.id if keep_parts else None,
     )
-    return add_reply(tx, run.thread, reply)
+    made = add_reply(tx, run.thread, reply)
+    if keep_parts:
+        same = next((n for n, part in enumerate(parts) if part not in kept), len(parts))
+        upstreams.copy_data(tx, run, made.ref, parts=same)
+        if same == len(parts) and state["status"] in _BROKEN:
+            tx.set_run(made.ref, upstream=row[3])
+    return made
 
 
 def _is_unanswered(part: Part) -> bool:

@@ -69,6 +69,16 @@ def write_data(tx: Transaction, run: RunRef, items: Sequence[ProviderData]) -> N
         tx.insert(ProviderDataRow, columns)
 
 
+def copy_data(tx: Transaction, run: RunRef, new: RunRef, *, parts: int) -> None:
+    """Copy the blocks of the first parts of a reply to a run that continues it."""
+    sql = (
+        "INSERT INTO provider_data (thread, run, part, endpoint, data) "
+        "SELECT thread, :new, part, endpoint, data FROM provider_data "
+        "WHERE thread = :thread AND run = :run AND part < :parts ORDER BY pk"
+    )
+    tx.execute(sql, {"new": new.pk, "thread": run.thread.pk, "run": run.pk, "parts": parts})
+
+
 def forget(tx: Transaction, run: RunRef) -> None:
     """Forget a run's upstream and blocks, because its reply begins anew."""
     write_upstream(tx, run, None)
