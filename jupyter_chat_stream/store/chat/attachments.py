@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 
@@ -32,6 +32,10 @@ HOUR_MS = 60 * 60 * 1000
 UPLOAD_EXPIRES_MS = HOUR_MS  # after the last piece
 UNSENT_EXPIRES_MS = 24 * HOUR_MS  # after the upload
 MAX_PER_MESSAGE = 20
+
+Expiring = Literal["attachment", "blob"]
+Place = tuple[int, int]  # in the order of expiry: when, and the key
+BEGINNING: Place = (-1, -1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +86,8 @@ _OVER = "owner = NULL, upload = NULL"
 
 def begin(tx: Transaction, owner: str, *, size: int, most: int) -> UploadRef:
     """Begin an upload.
+
+    The bound is soft on Postgres: uploads that begin in the same moment do not see each other.
 
     Args:
         size: the most bytes that it may have; they count as unsent until its end.
@@ -300,7 +306,7 @@ def _expire_unheld(tx: Transaction, found: Sequence[int]) -> None:
     tx.execute(sql, {"keys": dumps(list(found)), "now": tx.now_ms})
 
 
-def find_forgotten(conn: Connection, until_ms: int, limit: int) -> list[int]:
+def find_forgotten(conn: Connection, limit: int) -> list[int]:
     """List the attachments whose messages were purged by older code, which lets nothing go."""
     sql = (
         "SELECT pk FROM attachment WHERE expires_ms IS NULL AND NOT EXISTS "
@@ -355,16 +361,19 @@ def delete_expired(tx: Transaction, attachment: int, until_ms: int) -> tuple[boo
     return True, int(blob) if is_last else None
 
 
-def find_expired(conn: Connection, until_ms: int, limit: int) -> list[int]:
-    """List the attachments that have expired, soonest first."""
-    sql = "SELECT pk FROM attachment WHERE expires_ms <= :until ORDER BY expires_ms LIMIT :limit"
-    return list(execute(conn, sql, {"until": until_ms, "limit": limit}).scalars())
+def find_expired(
+    conn: Connection, table: Expiring, until_ms: int, after: Place, limit: int
+) -> list[Place]:
+    """List what has expired of a table, soonest first.
 
-
-def find_droppable(conn: Connection, until_ms: int, limit: int) -> list[int]:
-    """List the blobs whose pieces are to be dropped: nobody needs them, or their upload stopped."""
-    sql = "SELECT pk FROM blob WHERE expires_ms <= :until ORDER BY expires_ms LIMIT :limit"
-    return list(execute(conn, sql, {"until": until_ms, "limit": limit}).scalars())
+    Of the blobs, these are the ones that nobody needs, and those whose upload stopped.
+    """
+    sql = (
+        f"SELECT expires_ms, pk FROM {table} WHERE expires_ms <= :until "
+        "AND (expires_ms, pk) > (:ms, :pk) ORDER BY expires_ms, pk LIMIT :limit"
+    )
+    params = {"until": until_ms, "ms": after[0], "pk": after[1], "limit": limit}
+    return [(row[0], row[1]) for row in execute(conn, sql, params).fetchall()]
 
 
 def _for_update(tx: Transaction, table: str = "") -> str:

@@ -28,39 +28,38 @@ def count_expired(conn: Connection, now_ms: int) -> int:
 
 def delete_expired(now_ms: int, *, budget: Budget) -> Steps[int]:
     """Delete the attachments whose time is over; returns their number."""
-    yield from _expire_forgotten(now_ms)
-    count = 0
-    while found := (yield Read(work=_listed(attachments.find_expired, now_ms))):
-        deleted = 0
-        while found:
-            gone, found = yield Write(work=_delete(found, now_ms, budget))
-            deleted += gone
-        count += deleted
-        if not deleted:  # messages hold all of them by now
-            break
+    yield from _expire_forgotten()
+    count, after = 0, attachments.BEGINNING
+    while found := (yield _page("attachment", now_ms, after)):
+        after = found[-1]
+        left = [pk for _, pk in found]
+        while left:
+            gone, left = yield Write(work=_delete(left, now_ms, budget))
+            count += gone
     return count
 
 
-def _expire_forgotten(now_ms: int) -> Steps[None]:
+def _expire_forgotten() -> Steps[None]:
     """Let the attachments expire whose messages were purged by older code."""
-    while found := (yield Read(work=_listed(attachments.find_forgotten, now_ms))):
+    find = partial(attachments.find_forgotten, limit=PAGE_ROWS)
+    while found := (yield Read(work=find)):
         yield Write(work=partial(attachments.expire_forgotten, found=found))
 
 
 def drop_blobs(now_ms: int, *, budget: Budget) -> Steps[None]:
     """Delete the bytes that nobody needs, and those of abandoned uploads."""
-    while found := (yield Read(work=_listed(attachments.find_droppable, now_ms))):
-        for blob in found:
+    after = attachments.BEGINNING
+    while found := (yield _page("blob", now_ms, after)):
+        after = found[-1]
+        for _, blob in found:
             while (yield Write(work=_drop(blob, now_ms, budget))):
                 pass
-        if len(found) < PAGE_ROWS:
-            break
 
 
-def _listed(
-    find: Callable[[Connection, int, int], list[int]], now_ms: int
-) -> Callable[[Connection], list[int]]:
-    return lambda conn: find(conn, now_ms, PAGE_ROWS)
+def _page(table: attachments.Expiring, now_ms: int, after: attachments.Place) -> Read:
+    """Make the step that lists the next that have expired, past those that could not be deleted."""
+    find = partial(attachments.find_expired, table=table, until_ms=now_ms, after=after)
+    return Read(work=partial(find, limit=PAGE_ROWS))
 
 
 def _delete(

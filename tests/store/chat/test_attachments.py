@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, make_url
 
 from jupyter_chat_stream.shared.errors import AttachmentNotFound, TooMuchUnsent, UploadLost
 from jupyter_chat_stream.store.chat import attachments, commands, runs
@@ -23,6 +25,7 @@ from jupyter_chat_stream.store.log import upstreams
 from jupyter_chat_stream.store.log.reading import read_state
 from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
 from jupyter_chat_stream.store.overview import read_overview
+from jupyter_chat_stream.store.retention.attachments import PAGE_ROWS
 from jupyter_chat_stream.store.retention.cleanup import PURGE_AFTER_MS, Policy
 from jupyter_chat_stream.store.sql.tables import AttachmentRow, BlobPieceRow, BlobRow, table
 from tests.store.harness import PATIENCE_S, StoreHarness, postgres_only
@@ -253,6 +256,46 @@ def test_copies_of_ones_own_sent_bytes_wait_without_counting(harness: StoreHarne
     assert harness.look(unsent) == 0, "a day later they are deleted, too"
     harness.attachment(b"12345")
     assert harness.look(unsent) == 5
+
+
+@pytest.mark.parametrize("table", ["attachment", "blob"])
+def test_a_cleanup_goes_on_past_what_it_cannot_delete(harness: StoreHarness, table: str) -> None:
+    """Attachments without their bytes, and bytes that are whole: more than one page of them."""
+    leave_damage(harness, table)
+    id_ = harness.attachment(b"unsent")
+    harness.clock.advance(UNSENT_EXPIRES_MS)
+    assert collected(harness, KEEPS).deleted_attachments == 1
+    with pytest.raises(AttachmentNotFound):
+        content(harness, id_)
+    assert harness.scalar(f"SELECT COUNT(*) FROM {table}") == PAGE_ROWS + 1
+    assert harness.scalar("SELECT COUNT(*) FROM blob WHERE sha256 IS NULL") == 0
+
+
+def leave_damage(harness: StoreHarness, name: str) -> None:
+    """Write rows that no cleanup deletes, and that expire before all others."""
+    if name == "blob":
+        for pk in range(PAGE_ROWS + 1):
+            sql = "INSERT INTO blob (sha256, size, expires_ms) VALUES (:sha256, 1, 1)"
+            harness.sql(sql, sha256=f"{pk:064}")
+        return
+    ids = [harness.attachment(b"%d" % pk) for pk in range(PAGE_ROWS + 1)]
+    assert len(ids) > PAGE_ROWS
+    harness.sql("UPDATE attachment SET expires_ms = 1")
+    without_foreign_keys(harness, "DELETE FROM blob_piece", "DELETE FROM blob")
+
+
+def without_foreign_keys(harness: StoreHarness, *statements: str) -> None:
+    """Change the database as a tool does that does not check what rows refer to."""
+    if harness.store.database.is_sqlite:
+        path = make_url(harness.url).database
+        assert path is not None
+        with closing(sqlite3.connect(path, timeout=PATIENCE_S)) as conn, conn:
+            for statement in statements:
+                conn.execute(statement)
+    else:
+        harness.sql("ALTER TABLE attachment DROP CONSTRAINT attachment_blob_fkey")
+        for statement in statements:
+            harness.sql(statement)
 
 
 def test_a_day_of_uploads_is_counted(harness: StoreHarness) -> None:
