@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from ...shared.events import canonical
 from ..sql.damage import checked
+from ..sql.driver import among
 from ..sql.tables import ProviderDataRow
 from .transaction import RunRef, ThreadRef, Transaction, execute
 
@@ -93,12 +94,12 @@ def read_data(
     sql = (
         "SELECT run.id, part, endpoint, data FROM provider_data "
         "JOIN run ON run.pk = provider_data.run WHERE provider_data.thread = :thread "
-        "ORDER BY provider_data.pk"
+        f"AND run.id {among(conn, 'text')} ORDER BY provider_data.pk"
     )
     found: dict[str, list[ProviderData]] = {}
-    for run_id, part, endpoint, data in execute(conn, sql, {"thread": thread.pk}):
-        if run_id in run_ids:
-            with checked(thread.id, "provider_data", run_id):
-                item = ProviderData(endpoint=endpoint, part=part, data=json.loads(data))
-            found.setdefault(run_id, []).append(item)
+    params = {"thread": thread.pk, "keys": json.dumps(list(run_ids))}
+    for run_id, part, endpoint, data in execute(conn, sql, params):
+        with checked(thread.id, "provider_data", run_id):
+            item = ProviderData(endpoint=endpoint, part=part, data=json.loads(data))
+        found.setdefault(run_id, []).append(item)
     return found

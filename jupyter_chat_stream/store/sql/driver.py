@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -64,11 +64,11 @@ def driver_sql(paramstyle: str, sql: str) -> str:
     return sql
 
 
-def among(conn: Connection) -> str:
+def among(conn: Connection, type_: Literal["bigint", "text"] = "bigint") -> str:
     """Return ``IN …`` for the parameter ``keys``, a JSON array: one statement for any number."""
     if conn.dialect.name == "sqlite":
         return "IN (SELECT value FROM json_each(:keys))"
-    return "IN (SELECT key::bigint FROM json_array_elements_text(CAST(:keys AS json)) AS key)"
+    return f"IN (SELECT key::{type_} FROM json_array_elements_text(CAST(:keys AS json)) AS key)"
 
 
 def begin_sql(*, is_sqlite: bool, writes: bool) -> str:
