@@ -39,7 +39,7 @@ class UsageEntry:
     cost_usd: float | None
     """The sum of the known costs; None if none is known."""
     unknown_cost: int
-    """The number of answers whose cost is not known."""
+    """The number of answers that have a price, but whose cost is not known."""
     thread: str | None = None
     """The id of the thread, for ``Chat(thread=…)``; None for the answers of deleted threads."""
 

@@ -142,6 +142,11 @@ class Registry:
         ]
         return models, endpoints
 
+    def free(self) -> tuple[str, ...]:
+        """Return the providers whose answers have no price: the demo, and those of this machine."""
+        local = [name for name, facts in self._facts().items() if facts.is_local]
+        return (*(name for name in self._providers if name == "demo"), *local)
+
     def keys(self, endpoint: str) -> KeySource | None:
         """Return the keys of an endpoint; None if it needs no key.
 

@@ -26,7 +26,9 @@ class UsageService(ServiceBase):
 
     async def thread_usage(self, owner: str, thread_id: str) -> ThreadUsage:
         """Add up a thread's answers; tell how much of the next model's context they have used."""
-        total, models, used, model = await self.store.usage.of_thread(owner, thread_id)
+        total, models, used, model = await self.store.usage.of_thread(
+            owner, thread_id, self._parts.registry.free()
+        )
         context = None if used is None else self._context(used, model or used.model or "")
         return {"thread_id": thread_id, "total": total, "models": models, "context": context}
 
@@ -100,7 +102,12 @@ class UsageService(ServiceBase):
                 raise InvalidInput(
                     f"'since' and 'until' may be at most {MAX_DAYS} days apart.", field="since"
                 )
-        return UsageRange(owner=owner, since_ms=max(0, since_ms), until_ms=until_ms)
+        return UsageRange(
+            owner=owner,
+            since_ms=max(0, since_ms),
+            until_ms=until_ms,
+            free=self._parts.registry.free(),
+        )
 
 
 def _ms(field: str, text: str, zone: ZoneInfo) -> int:

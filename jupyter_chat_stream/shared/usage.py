@@ -31,7 +31,7 @@ class UsageSum(TypedDict):
     cost_usd: float | None
     """The sum of the known costs; None if none is known."""
     unknown_cost: int
-    """The number of answers whose cost is not known."""
+    """The number of answers that have a price, but whose cost is not known."""
 
 
 class UsageGroup(UsageSum):

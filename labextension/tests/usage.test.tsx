@@ -199,11 +199,29 @@ describe('the line below the composer', () => {
   it('tells of how many answers the cost is unknown', async () => {
     await show();
     await arrive(talk(COUNTS));
-    await answer(PATH, sums({ unknown_cost: 3 }));
+    await answer(PATH, sums({ answers: 5, unknown_cost: 3 }));
     expect(part('thread-sum').textContent).toBe(
       '1,234 tokens · $0.012 · cost of 3 answers unknown'
     );
   });
+
+  it.each([
+    ['demo/tour', 0, '1,234 tokens'],
+    ['demo/tour', 2, '1,234 tokens · cost unknown'],
+    ['openai/big', 0, '1,234 tokens'],
+    ['openai/big', 1, '1,234 tokens · cost of 1 answer unknown']
+  ])(
+    'tells the costs of its answers, whatever the model is now: %s, %d',
+    async (model, unknown, text) => {
+      await show();
+      await arrive(
+        JSON.parse(JSON.stringify(talk(COUNTS)).replaceAll('demo/tour', model)) as object[]
+      );
+      await answer('models', MODELS);
+      await answer(PATH, sums({ cost_usd: null, unknown_cost: unknown }));
+      expect(part('thread-sum').textContent).toBe(text);
+    }
+  );
 
   const near = async (used: number, size: object) => {
     await show();

@@ -22,18 +22,9 @@ from .threads import find_thread
 DAY_MS = 24 * 60 * 60 * 1000
 MAX_STEPS_UP = 50  # messages on the way to the newest counted answer of a branch
 
-_SUMS = (
-    "COUNT(*), SUM(input_tokens), SUM(output_tokens), SUM(cache_read_tokens), "
-    "SUM(cache_write_tokens), SUM(cost_nanos), COUNT(cost_nanos), MAX(at_ms)"
-)
 _ADDED = (
     "SUM(answers), SUM(input_tokens), SUM(output_tokens), SUM(cache_read_tokens), "
     "SUM(cache_write_tokens), SUM(cost_nanos), SUM(known), MAX(last_ms)"
-)
-_NAMED = (
-    "COUNT(*) AS answers, SUM(input_tokens) AS input_tokens, SUM(output_tokens) AS output_tokens, "
-    "SUM(cache_read_tokens) AS cache_read_tokens, SUM(cache_write_tokens) AS cache_write_tokens, "
-    "SUM(cost_nanos) AS cost_nanos, COUNT(cost_nanos) AS known, MAX(at_ms) AS last_ms"
 )
 _RANGE = "owner = :owner AND at_ms >= :since AND at_ms < :until"
 # A group comes after a place in the list if its newest answer is older, or its key is greater.
@@ -50,10 +41,13 @@ class UsageRange:
     owner: str
     since_ms: int
     until_ms: int
+    free: tuple[str, ...] = ()
+    """The providers whose answers have no price, so that no cost of theirs is unknown."""
 
     @property
     def params(self) -> rows.Columns:
-        return {"owner": self.owner, "since": self.since_ms, "until": self.until_ms}
+        range_ = {"owner": self.owner, "since": self.since_ms, "until": self.until_ms}
+        return {**range_, **_free_params(self.free)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,22 +68,23 @@ class UsedContext:
 
 def sum_all(conn: Connection, range_: UsageRange) -> UsageSum:
     """Add up all answers of a range."""
-    found = execute(conn, f"SELECT {_SUMS} FROM usage WHERE {_RANGE}", range_.params).one()
+    sql = f"SELECT {_sums(range_.free)} FROM usage WHERE {_RANGE}"
+    found = execute(conn, sql, range_.params).one()
     return _sum_of(found)
 
 
 def by_day(conn: Connection, range_: UsageRange, zone: tzinfo) -> list[UsageGroup]:
     """Add up the answers of each day that has some, the newest day first."""
-    newest_ms = execute(
-        conn, f"SELECT MAX(at_ms) FROM usage WHERE {_RANGE}", range_.params
-    ).scalar()
+    sql = f"SELECT MAX(at_ms) FROM usage WHERE {_RANGE}"
+    newest_ms = execute(conn, sql, range_.params).scalar()
     if newest_ms is None:
         return []
-    sql = f"SELECT (at_ms - :start) / {DAY_MS}, {_SUMS} FROM usage WHERE {_RANGE} GROUP BY 1"
+    day_of = f"(at_ms - :start) / {DAY_MS}"
+    sql = f"SELECT {day_of}, {_sums(range_.free)} FROM usage WHERE {_RANGE} GROUP BY 1"
     days: list[UsageGroup] = []
     for equal in _equal_days(zone, range_.since_ms, newest_ms):
         part = {
-            "owner": range_.owner,
+            **range_.params,
             "start": equal.start_ms,
             "since": max(range_.since_ms, equal.start_ms),
             "until": min(range_.until_ms, equal.end_ms),
@@ -109,7 +104,7 @@ def by_model(
 ) -> GroupPage:
     """Add up the answers of each model, the model with the newest answer first."""
     having = _AFTER.format(last="at_ms", key="model")
-    sql = f"SELECT model, {_SUMS} FROM usage WHERE {_RANGE} GROUP BY model"
+    sql = f"SELECT model, {_sums(range_.free)} FROM usage WHERE {_RANGE} GROUP BY model"
     found = _page(conn, sql, having, "MAX(at_ms)", "model", range_, limit, before)
     groups: list[UsageGroup] = [{"model": row[0], **_group_of(row[1:])} for row in found[:limit]]
     return GroupPage(groups=groups, next=_next(found, limit))
@@ -123,8 +118,8 @@ def by_thread(
     having = _AFTER.format(last="last_ms", key=key)
     sql = (
         f"SELECT {key}, {_ADDED}, MAX(thread.name), MAX(thread.title) "
-        f"FROM (SELECT thread, {_NAMED} FROM usage WHERE {_RANGE} GROUP BY thread) AS summed "
-        "LEFT JOIN thread ON thread.pk = summed.thread AND NOT thread.deleted "
+        f"FROM (SELECT thread, {_sums(range_.free)} FROM usage WHERE {_RANGE} GROUP BY thread) "
+        "AS summed LEFT JOIN thread ON thread.pk = summed.thread AND NOT thread.deleted "
         f"GROUP BY {key}"
     )
     found = _page(conn, sql, having, "MAX(last_ms)", key, range_, limit, before)
@@ -136,9 +131,9 @@ def by_thread(
 
 
 def of_thread(
-    conn: Connection, owner: str, thread_id: str
+    conn: Connection, owner: str, thread_id: str, free: tuple[str, ...] = ()
 ) -> tuple[UsageSum, list[UsageGroup], UsedContext | None, str | None]:
-    """Add up a thread's answers, in all and by model.
+    """Add up a thread's answers, in all and by model. ``free``: as in ``UsageRange``.
 
     Returns:
         The sum, the models, the context that the head's branch has used, and the thread's model.
@@ -148,15 +143,33 @@ def of_thread(
     """
     thread = find_thread(conn, owner, thread_id)
     sql = (
-        f"SELECT model, {_SUMS} FROM usage WHERE thread = :thread "
+        f"SELECT model, {_sums(free)} FROM usage WHERE thread = :thread "
         "GROUP BY model ORDER BY MAX(at_ms) DESC, model"
     )
-    found = execute(conn, sql, {"thread": thread.pk}).fetchall()
+    found = execute(conn, sql, {"thread": thread.pk, **_free_params(free)}).fetchall()
     groups: list[UsageGroup] = [{"model": row[0], **_group_of(row[1:])} for row in found]
     total = _sum_of(_added([row[1:] for row in found]))
     sql = "SELECT head, model FROM thread WHERE pk = :pk"
     head, model = execute(conn, sql, {"pk": thread.pk}).one()
     return total, groups, _used(conn, thread, head), model
+
+
+def _sums(free: tuple[str, ...]) -> str:
+    """Return the columns of a sum; an answer without a price counts as one of a known cost."""
+    has_none = "".join(
+        f" OR substr(model, 1, {len(name) + 1}) = :free{place}" for place, name in enumerate(free)
+    )
+    return (
+        "COUNT(*) AS answers, SUM(input_tokens) AS input_tokens, "
+        "SUM(output_tokens) AS output_tokens, SUM(cache_read_tokens) AS cache_read_tokens, "
+        "SUM(cache_write_tokens) AS cache_write_tokens, SUM(cost_nanos) AS cost_nanos, "
+        f"COUNT(CASE WHEN cost_nanos IS NOT NULL{has_none} THEN 1 END) AS known, "
+        "MAX(at_ms) AS last_ms"
+    )
+
+
+def _free_params(free: tuple[str, ...]) -> dict[str, str]:
+    return {f"free{place}": f"{name}/" for place, name in enumerate(free)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,8 @@ import { type ReactElement, useEffect, useState, useSyncExternalStore } from 're
 import { type ThreadClient, type ThreadState } from '../model';
 import { type ContextUse, type Message, type UsageSum, isEnd } from '../protocol';
 import { type Transcript } from '../transcript';
-import { type AnswerUsage, hasPrice, tokensOf, usageOf } from '../usage';
-import { useLanguage, useModels } from './hooks';
+import { type AnswerUsage, tokensOf, usageOf } from '../usage';
+import { useLanguage } from './hooks';
 import { OWN_KEYS } from './keys';
 import { costText, numberText, shareText, tokensText, unknownCostText } from './usage-text';
 
@@ -91,7 +91,6 @@ export function ThreadUsageLine(props: {
   const { client, state } = props;
   const { usage: list } = client;
   const usage = useSyncExternalStore(list.subscribe, list.getState);
-  const models = useModels(client, false).list;
   const key = endsOf(state.transcript);
   useEffect(() => {
     if (key !== null) {
@@ -103,10 +102,7 @@ export function ThreadUsageLine(props: {
       {usage === null || usage.total.answers === 0 ? null : (
         <>
           {usage.context === null ? null : <Context context={usage.context} />}
-          <Sum
-            sum={usage.total}
-            isPriced={hasPrice(state.transcript.thread?.model ?? null, models)}
-          />
+          <Sum sum={usage.total} />
         </>
       )}
     </div>
@@ -121,8 +117,7 @@ function endsOf({ messages, thread }: Transcript): string | null {
     : [counted.length, thread?.head ?? '', thread?.model ?? ''].join(' ');
 }
 
-function Sum(props: { readonly sum: UsageSum; readonly isPriced: boolean | null }): ReactElement {
-  const { sum, isPriced } = props;
+function Sum({ sum }: { readonly sum: UsageSum }): ReactElement {
   const language = useLanguage();
   const { trans } = language;
   const tokens =
@@ -131,9 +126,9 @@ function Sum(props: { readonly sum: UsageSum; readonly isPriced: boolean | null 
   if (sum.cost_usd !== null) {
     texts.push(costText(sum.cost_usd, language));
   }
-  if (sum.cost_usd === null && isPriced === true) {
+  if (sum.unknown_cost === sum.answers) {
     texts.push(unknownCostText(language));
-  } else if (sum.cost_usd !== null && sum.unknown_cost > 0) {
+  } else if (sum.unknown_cost > 0) {
     texts.push(
       trans._n(
         'cost of %2 answer unknown',

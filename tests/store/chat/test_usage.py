@@ -66,6 +66,25 @@ def test_unknown_costs_are_counted_beside_the_known_ones(harness: StoreHarness) 
     assert harness.look(lambda conn: usage.sum_all(conn, ALL)) == summed(5, 0.3, 2)
 
 
+def test_no_cost_is_unknown_where_there_is_no_price(harness: StoreHarness) -> None:
+    thread = harness.thread()
+    for model in ("free/a", "freedom/b", "paid/free/c"):
+        answered(harness, thread, model=model, cost=None)
+    range_ = usage.UsageRange(owner="local", since_ms=0, until_ms=10**15, free=("demo", "free"))
+    assert harness.look(lambda conn: usage.sum_all(conn, range_)) == summed(3, None, 2)
+    models = harness.look(lambda conn: usage.by_model(conn, range_, limit=9, before=None)).groups
+    assert {group["model"]: group["unknown_cost"] for group in models} == {
+        "free/a": 0, "freedom/b": 1, "paid/free/c": 1
+    }  # fmt: skip
+    threads = harness.look(lambda conn: usage.by_thread(conn, range_, limit=9, before=None)).groups
+    days = harness.look(lambda conn: usage.by_day(conn, range_, UTC))
+    assert [group["unknown_cost"] for group in (*threads, *days)] == [2, 2]
+    total, *_ = harness.look(
+        lambda conn: usage.of_thread(conn, "local", thread.id, ("demo", "free"))
+    )
+    assert total["unknown_cost"] == 2
+
+
 def test_costs_that_are_all_unknown_are_not_zero(harness: StoreHarness) -> None:
     answered(harness, harness.thread(), cost=None)
     assert harness.look(lambda conn: usage.sum_all(conn, ALL)) == summed(1, None, 1)
