@@ -46,7 +46,7 @@ class UsageRange:
 
     @property
     def params(self) -> rows.Columns:
-        range_ = {"owner": self.owner, "since": self.since_ms, "until": self.until_ms}
+        range_: rows.Columns = {"owner": self.owner, "since": self.since_ms, "until": self.until_ms}
         return {**range_, **_free_params(self.free)}
 
 
