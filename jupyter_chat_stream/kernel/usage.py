@@ -73,13 +73,23 @@ class ContextUse:
     """The newest answer of the branch, with all that its model had read for it."""
     context_tokens: int | None
     """The context of the model; None if its size is not known."""
+    prompt_tokens: int | None = None
+    """The part of the context that a prompt may fill; None if it is not known."""
+
+    @property
+    def share(self) -> float | None:
+        """The used part of what a prompt may fill; beyond 1, old messages are left out."""
+        return self.used_tokens / self._size if self._size else None
+
+    @property
+    def _size(self) -> int | None:
+        return self.prompt_tokens or self.context_tokens
 
     def __repr__(self) -> str:
-        if not self.context_tokens:
+        if self.share is None:
             return f"ContextUse({self.used_tokens:,} tokens, {self.model})"
-        share = self.used_tokens / self.context_tokens
         return (
-            f"ContextUse({self.used_tokens:,} of {self.context_tokens:,} tokens, {share:.0%}, "
+            f"ContextUse({self.used_tokens:,} of {self._size:,} tokens, {self.share:.0%}, "
             f"{self.model})"
         )
 
@@ -197,6 +207,7 @@ async def _of_thread(thread_id: str) -> UsageTable:
             model=context["model"],
             used_tokens=context["used_tokens"],
             context_tokens=context["context_tokens"],
+            prompt_tokens=context["prompt_tokens"],
         ),
     )
 
@@ -265,10 +276,9 @@ def _cells(entry: UsageEntry) -> tuple[str, ...]:
 
 
 def _context_words(context: ContextUse) -> str:
-    if not context.context_tokens:
+    if context.share is None:
         return f"{context.used_tokens:,} tokens used ({context.model})"
-    share = context.used_tokens / context.context_tokens
     return (
-        f"{context.used_tokens:,} of {context.context_tokens:,} tokens used, {share:.0%} "
+        f"{context.used_tokens:,} of {context._size:,} tokens used, {context.share:.0%} "
         f"({context.model})"
     )

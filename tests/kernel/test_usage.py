@@ -34,7 +34,7 @@ def test_a_thread_s_usage_is_that_of_its_answers(name: str) -> None:
     assert found.total.cost == "-"  # the demo has no price
     assert found.context is not None
     assert (found.context.model, found.context.used_tokens) == (ECHO, sum(counted[-1].values()))
-    assert (found.context.context_tokens or 0) > 1_000
+    assert (found.context.context_tokens or 0) > (found.context.prompt_tokens or 0) > 1_000
     assert asyncio.run(chat.ausage()) == found
 
 
@@ -77,6 +77,15 @@ def test_a_mistaken_call_names_the_option(name: str) -> None:
         chat.usage(by="day", since="2020-01-01")
     with pytest.raises(InvalidInput, match="zone"):
         chat.usage(by="day", timezone="Mars/Base")
+
+
+def test_the_share_of_the_context_is_that_of_a_prompt_as_on_the_page() -> None:
+    context = ContextUse(model="m", used_tokens=850, context_tokens=2_000, prompt_tokens=1_000)
+    assert context.share == 0.85
+    assert repr(context) == "ContextUse(850 of 1,000 tokens, 85%, m)"
+    table = UsageTable([], by="model", total=entry("total"), context=context)
+    assert repr(table).endswith("context: 850 of 1,000 tokens used, 85% (m)")
+    assert ContextUse(model="m", used_tokens=1, context_tokens=None).share is None
 
 
 def test_a_table_reads_like_one_and_no_unknown_cost_is_zero() -> None:

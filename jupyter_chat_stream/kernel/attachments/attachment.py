@@ -16,7 +16,7 @@ from ...shared.media_types import PARQUET
 from ...shared.records import AttachmentPart
 from ..link import current
 from .content import CSV, GIF, JPEG, PNG, Content, size_words
-from .convert import MAX_BYTES, content_of, named_content
+from .convert import MAX_BYTES, MOST_BYTES, content_of, named_content
 from .transfer import download
 
 SHOWN = (PNG, JPEG, GIF)  # what notebooks draw
@@ -44,7 +44,7 @@ class Attachment:
     """
 
     def __init__(self, data: Any, *, name: str | None = None, type: str | None = None) -> None:
-        self._fill(named_content(data, name, type))
+        self._fill(named_content(data, name, type, MOST_BYTES))
 
     @classmethod
     def _of(cls, value: object, most: int = MAX_BYTES) -> Attachment:

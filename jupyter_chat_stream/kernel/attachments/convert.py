@@ -22,6 +22,7 @@ from .tables.summary import counted, summary
 from .tables.table import Table
 
 MAX_BYTES = 20 * 1024 * 1024  # as the server's `max_attachment_bytes` is by default
+MOST_BYTES = 64 * 1024 * 1024  # as that setting may be at most
 MAX_DIMENSIONS = 2
 TAKEN = (
     "frames (pandas, polars, pyarrow, …), arrays, figures, images, files by their path, and "

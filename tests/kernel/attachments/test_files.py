@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from jupyter_chat_stream import Attachment
-from jupyter_chat_stream.kernel.attachments import table_files
+from jupyter_chat_stream.kernel.attachments import convert, table_files
 from jupyter_chat_stream.kernel.attachments.convert import content_of
 from jupyter_chat_stream.kernel.attachments.tables import frames
+from jupyter_chat_stream.shared.config import MAX_ATTACHMENT_BYTES
 from jupyter_chat_stream.shared.errors import AttachmentTooLarge, InvalidInput, WrongCall
 from jupyter_chat_stream.shared.media_types import PARQUET
 
@@ -87,6 +88,14 @@ def test_a_file_over_the_bound_is_refused_before_it_is_read() -> None:
         AttachmentTooLarge, match=r"'big.csv' has .* at most 20 MB.*attach the frame"
     ):
         content_of("big.csv")
+
+
+def test_a_made_attachment_is_bound_by_what_any_server_takes() -> None:
+    assert convert.MOST_BYTES == MAX_ATTACHMENT_BYTES
+    made = Attachment(bytes(convert.MAX_BYTES + 1), name="a.pdf")  # this server may take more
+    assert made.size == convert.MAX_BYTES + 1
+    with pytest.raises(AttachmentTooLarge, match="at most 64 MB"):
+        Attachment(bytes(MAX_ATTACHMENT_BYTES + 1), name="a.pdf")
 
 
 def test_an_open_file_is_read_from_its_place_to_the_bound() -> None:
