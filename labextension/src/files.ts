@@ -62,20 +62,20 @@ export function nameEnds(name: string): { readonly start: string; readonly end: 
   return { start: ending?.[1] ?? name, end: ending?.[2] ?? '' };
 }
 
-/** A number of bytes for people, in the units of a file browser. */
-export function sizeText(bytes: number, locale: string): string {
+/** A number of bytes for people; a MB has 1024 kB, as in the settings of the server and in Python. */
+export function sizeText(bytes: number, locale: string, digits = 1): string {
   const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte'];
   let power = 0;
   let value = bytes;
-  while (value >= 999.5 && power < units.length - 1) {
-    value /= 1_000;
+  while (value >= 1_023.5 && power < units.length - 1) {
+    value /= 1_024;
     power += 1;
   }
   return new Intl.NumberFormat(locale, {
     style: 'unit',
     unit: units[power],
     unitDisplay: power === 0 ? 'long' : 'short',
-    maximumFractionDigits: power === 0 || value >= 100 ? 0 : 1
+    maximumFractionDigits: power === 0 ? 0 : value >= 100 ? digits - 1 : digits
   }).format(value);
 }
 

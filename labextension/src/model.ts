@@ -258,7 +258,13 @@ export class ThreadClient {
       return true;
     } catch (error) {
       this._composition.refused(error);
-      this._set({ problem: trans.__('%1 Your text is kept.', explain(error, trans)) });
+      const reason = explain(error, trans);
+      const isText = this._composition.text.trim() !== '';
+      this._set({
+        problem: isText
+          ? trans.__('%1 Your text is kept.', reason)
+          : trans.__('%1 Your message is kept.', reason)
+      });
       return false;
     } finally {
       this._set({ isSending: false });

@@ -100,7 +100,7 @@ export class UploadQueue {
   remove(key: string): void {
     const id = this._items.find(item => item.key === key)?.id ?? null;
     this._drop(new Set([key]));
-    if (id !== null && !this._items.some(item => item.id === id)) {
+    if (id !== null) {
       const path = `attachments/${encodeURIComponent(id)}`;
       // The server deletes by itself what no message holds, so a failure costs nothing.
       void this._options.api.request({ method: 'DELETE', path }).catch(() => undefined);
@@ -282,7 +282,7 @@ function restored(attachment: DraftAttachment, trans: TranslationBundle): DraftF
     ? {
         ...item,
         state: 'failed',
-        error: trans.__('The chat was closed before this upload ended. Attach the file again.')
+        error: trans.__('This file was not uploaded before the chat was closed. Attach it again.')
       }
     : { ...item, state: 'attached', progress: 1, id: attachment.id };
 }
@@ -293,11 +293,12 @@ export function tooLargeText(
   locale: string,
   trans: TranslationBundle
 ): string {
-  return trans.__(
-    'Too large: %1. This server takes files of up to %2.',
-    sizeText(size, locale),
-    sizeText(most, locale)
+  const texts = [1, 2, 3, 4, 5, 6].map(
+    digits => [sizeText(size, locale, digits), sizeText(most, locale, digits)] as const
   );
+  // Two sizes that are almost equal are told with the digits that differ.
+  const [shown, bound] = texts.find(([one, other]) => one !== other) ?? ['', ''];
+  return trans.__('Too large: %1. This server takes files of up to %2.', shown, bound);
 }
 
 /** The bytes of a file as they are now: the disk's may change. @throws if they cannot be read. */

@@ -29,7 +29,7 @@ beforeEach(async () => {
 afterEach(() => vi.restoreAllMocks());
 
 const PNG = { kind: 'attachment', name: 'plot.png', text: '', attachment_id: '1' };
-const IMAGE = { ...PNG, type: 'image/png', size: 2_500_000 };
+const IMAGE = { ...PNG, type: 'image/png', size: 2.5 * 1_024 * 1_024 };
 
 /** A conversation whose question has these parts before its text. */
 function asked(parts: readonly object[], text = 'Why?'): object[] {

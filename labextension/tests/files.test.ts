@@ -24,9 +24,10 @@ describe('a file', () => {
     [0, '0 bytes'],
     [1, '1 byte'],
     [999, '999 bytes'],
-    [1_000, '1 kB'],
-    [20 * 1024 * 1024, '21 MB'],
-    [999_999, '1 MB']
+    [1_024, '1 kB'],
+    [1_000_000, '977 kB'],
+    [20 * 1024 * 1024, '20 MB'],
+    [1024 * 1024 - 1, '1 MB']
   ])('of %i bytes has %s', (bytes, text) => expect(sizeText(bytes, 'en-GB')).toBe(text));
 
   it('has a name that hides and turns nothing, and is never empty', () => {

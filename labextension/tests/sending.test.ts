@@ -71,6 +71,14 @@ describe('a message that waits for its uploads', () => {
     expect(two?.headers?.['Idempotency-Key']).not.toBe(one?.headers?.['Idempotency-Key']);
   });
 
+  it('is kept as a message where it has no text', async () => {
+    const { client, isSent, upload, posts } = await sending('');
+    await upload(0);
+    posts()[0]?.fail(new ApiError(0, 'unreachable', 'The server did not respond.'));
+    await isSent;
+    expect(client.getState().problem).toBe('The server did not respond. Your message is kept.');
+  });
+
   it('is silently none where all that it had was removed', async () => {
     const { client, isSent, posts } = await sending('');
     client.uploads.remove(client.uploads.items[0]?.key ?? '');

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { ApiError } from '../src/api';
 import { AttachmentFiles } from '../src/attachment-files';
 import { type DraftAttachment } from '../src/drafts';
-import { type NamedBlob, UploadQueue } from '../src/uploads';
+import { type NamedBlob, UploadQueue, tooLargeText } from '../src/uploads';
 import { ENGLISH, FakeApi, flushPromises, flushReads } from './fakes';
 
 const MB = 1_000_000;
@@ -92,6 +92,11 @@ describe('attachments of a draft', () => {
     ]);
     expect(uploads.items[0]?.mayRetry).toBe(false);
     expect(api.uploads.length).toBe(1);
+  });
+
+  it('are told with the digits in which they differ from the bound', () => {
+    const text = tooLargeText(20 * 1_024 * 1_024 + 1, 20 * 1_024 * 1_024, 'en', ENGLISH.trans);
+    expect(text).toBe('Too large: 20.000001 MB. This server takes files of up to 20 MB.');
   });
 
   it('are left to the server if it does not tell its bound', async () => {
@@ -245,7 +250,9 @@ describe('attachments of a draft', () => {
       ['attached', '1', false],
       ['failed', null, false]
     ]);
-    expect(uploads.items[1]?.error).toContain('Attach the file again.');
+    expect(uploads.items[1]?.error).toBe(
+      'This file was not uploaded before the chat was closed. Attach it again.'
+    );
     expect(uploads.kept).toEqual([
       { ...one, id: '1' },
       { ...one, id: null }
@@ -263,16 +270,13 @@ describe('attachments of a draft', () => {
     );
   });
 
-  it('are deleted on the server if they are removed, unless another one is the same file', async () => {
+  it('are deleted on the server if they are removed', async () => {
     const { api, uploads } = queue();
-    uploads.add([named('a.txt'), named('b.txt')]);
+    uploads.add([named('a.txt')]);
     await flushPromises();
-    api.uploads.forEach(one => one.answer(stored('1')));
+    api.uploads[0]?.answer(stored('1'));
     await flushPromises();
-    const keys = uploads.items.map(item => item.key);
-    uploads.remove(keys[0] ?? '');
-    expect(api.calls).toEqual([]);
-    uploads.remove(keys[1] ?? '');
+    uploads.remove(uploads.items[0]?.key ?? '');
     api.call('DELETE', 'attachments/1').fail(new ApiError(409, 'attachment_in_use', 'In use.'));
     await flushPromises();
     expect(uploads.items).toEqual([]);

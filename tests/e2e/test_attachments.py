@@ -205,7 +205,7 @@ def test_send_waits_for_a_large_image_and_a_larger_one_is_refused_before_its_upl
     )
     chat.root.get_by_test_id("attach-input").set_input_files([large, larger])
     chip = chat.root.get_by_test_id("chip")
-    expect(chip.nth(1)).to_contain_text("Too large: 22 MB. This server takes files of up to 21 MB.")
+    expect(chip.nth(1)).to_contain_text("Too large: 21 MB. This server takes files of up to 20 MB.")
     chip.nth(1).get_by_test_id("chip-remove").click()
     run = chat.send_typed()
     chat.expect_status(run, "completed")
