@@ -79,6 +79,7 @@ class Lister:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise self._unreachable(error) from None
         chosen = [e for e in entries if sizes.is_chat_model(self.endpoint, e["id"])]
+        chosen.sort(key=lambda entry: sizes.age_order(self.endpoint, entry["id"]))
         models = tuple(sizes.describe(self.endpoint, e["id"], e) for e in chosen[:MAX_MODELS])
         return Listing(models=models, unsized=frozenset(this.unsized))
 

@@ -40,6 +40,7 @@ _OPENAI_SIZES = (
 )
 _OPENAI_DEFAULT = (128_000, 16_384)
 _OPENAI_CHATS = re.compile(r"(gpt-|o\d|chatgpt-|ft:)")
+_OPENAI_GENERAL = re.compile(r"gpt-(\d{1,3})(?:\.(\d{1,3}))?(o?)")  # gpt-4 < gpt-4o < gpt-4.1
 _OPENAI_OTHERS = re.compile(r"audio|realtime|transcribe|tts|image|instruct|search|moderation|embed")
 
 # Anthropic's words; all of its models take tools.
@@ -61,6 +62,17 @@ def is_chat_model(endpoint: Endpoint, name: str) -> bool:
     if not endpoint.is_openai:
         return "embed" not in name.lower()
     return bool(_OPENAI_CHATS.match(name)) and not _OPENAI_OTHERS.search(name)
+
+
+def age_order(endpoint: Endpoint, name: str) -> tuple[int, ...]:
+    """Return a key by which OpenAI's general models come first, the newest before the older ones.
+
+    All other models get the same key, so that a stable sort keeps the server's order.
+    """
+    general = _OPENAI_GENERAL.fullmatch(name) if endpoint.is_openai else None
+    if general is None:
+        return (1,)
+    return (0, -int(general[1]), -int(general[2] or 0), -len(general[3]))
 
 
 def describe(endpoint: Endpoint, name: str, entry: Entry | None = None) -> Model:

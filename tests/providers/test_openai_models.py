@@ -14,7 +14,7 @@ import pytest
 
 import jupyter_chat_stream.providers.endpoints as endpoints_module
 from jupyter_chat_stream.providers.base import Model
-from jupyter_chat_stream.providers.endpoints import USUAL_LOCAL
+from jupyter_chat_stream.providers.endpoints import USUAL_LOCAL, Endpoint
 from jupyter_chat_stream.providers.openai import OpenAIProvider
 from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.shared.errors import NoSuchModel, ProviderDown
@@ -109,6 +109,17 @@ async def test_what_ollama_tells_besides_the_facts_of_a_model_is_not_kept() -> N
             assert len(pickle.dumps(ollama._lister.details)) < 1_000
             await ollama.refresh(force=True)
             assert [model.context_tokens for model in ollama.models()] == [4_096]
+
+
+async def test_openais_newest_general_model_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first model of an endpoint becomes the default once its key is set."""
+    monkeypatch.setattr(Endpoint, "is_openai", True)
+    names = ["gpt-4-0613", "o3-mini", "gpt-4o", "gpt-5-nano", "gpt-5", "gpt-10", "gpt-5.5", "gpt-4"]
+    with FakeOpenAI(models=names) as server:
+        found = list(await listed(server))
+    assert found == [
+        "gpt-10", "gpt-5.5", "gpt-5", "gpt-4o", "gpt-4", "gpt-4-0613", "o3-mini", "gpt-5-nano",
+    ]  # fmt: skip
 
 
 async def test_llamacpp_tells_the_context_it_was_started_with() -> None:
