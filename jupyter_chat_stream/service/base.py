@@ -157,8 +157,12 @@ class ServiceBase:
             await in_a_thread(parts.store.close)
 
     def _stop_upstream(self, run_id: str) -> None:
-        """Stop what the provider of a cancelled run still does; the caller need not wait."""
-        self._parts.stops.begin(run_id)
+        """Stop what the provider of a cancelled run still does; the caller need not wait.
+
+        A worker that executes the run stops it there: this server may have no key.
+        """
+        if self.config.run_in_server:
+            self._parts.stops.begin(run_id)
 
     @property
     def active_runs(self) -> int:

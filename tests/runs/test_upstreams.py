@@ -330,6 +330,21 @@ async def test_stop_stops_the_upstream_too(tmp_path: Path) -> None:
     assert provider.stopped == [{"number": 1}]
 
 
+async def test_a_server_whose_runs_are_the_workers_leaves_the_stop_to_them(tmp_path: Path) -> None:
+    """It may have no key for that, and would log a failure of each Stop."""
+    workers, servers = Upstreams(), Upstreams()
+    workers.held_after = 4
+    worker = await started(tmp_path, workers)
+    server = await started(tmp_path, servers, run_in_server=False)
+    try:
+        run_id = await begin(worker, workers)
+        await server.cancel("local", run_id)
+    finally:
+        await server.stop()  # it waits for a stop that it began
+        await worker.stop()
+    assert servers.stopped == []
+
+
 async def test_a_server_that_stops_leaves_the_upstream_alone_l15(tmp_path: Path) -> None:
     """The next server joins it."""
     provider = Upstreams()
@@ -391,8 +406,8 @@ async def has_content(harness: RunHarness, run: RunRef) -> bool:
     return bool((await harness.reply(run))["content"])
 
 
-async def started(folder: Path, provider: Upstreams) -> Service:
-    config = ChatStream(database_url=f"sqlite:///{folder / 'chat.db'}")
+async def started(folder: Path, provider: Upstreams, **settings: Any) -> Service:
+    config = ChatStream(database_url=f"sqlite:///{folder / 'chat.db'}", **settings)
     service = Service(config, registry=Registry([provider]))
     await service.start()
     return service
