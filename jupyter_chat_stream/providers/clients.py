@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+# The end of the HTTP answer comes right after the last event of the answer.
+DRAIN_TIMEOUT_S = 0.25
+
 
 class Closing(Protocol):
     """A client that can be closed."""

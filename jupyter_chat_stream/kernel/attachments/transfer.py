@@ -5,16 +5,12 @@ An upload can be repeated: the server keeps equal bytes once, and deletes what n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ...shared.records import AttachmentRecord
 from .. import rest
 from ..link import Link, path_of
 from .content import Content
-
-if TYPE_CHECKING:
-    pass
 
 SLOWEST_BYTES_PER_S = 100_000  # a slower upload or download is given up
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...shared.errors import ProviderError
 from ..base import Chunk, EndChunk, Model
+from ..clients import DRAIN_TIMEOUT_S
 from . import failures, foreign, params, request
 from .asked import AskedMessages
 from .reading import MessagesReading
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 # The model pauses when tools of the API take long. One attempt continues a turn at most this often.
 # After that the answer ends as `paused`, and a person decides.
 MAX_PAUSES = 8
-# The end of the HTTP answer comes right after `message_stop`.
-DRAIN_TIMEOUT_S = 0.25
 
 
 async def read(

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ...shared.errors import ProviderError, StreamCut
 from .. import foreign_answers
 from ..base import Chunk
+from ..clients import DRAIN_TIMEOUT_S
 from . import failures
 from .failures import Asked
 
 if TYPE_CHECKING:
     import openai
-
-# The end of the HTTP answer comes right after the last event.
-DRAIN_TIMEOUT_S = 0.25
 
 
 class Reading(Protocol):
