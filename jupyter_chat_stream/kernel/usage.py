@@ -65,7 +65,7 @@ class UsageEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class ContextUse:
-    """How much of what its model can read a thread has used."""
+    """The part of its model's context that a thread has used."""
 
     model: str
     """The model that would answer next."""

@@ -325,7 +325,7 @@ class Provider(Protocol):
 
 @runtime_checkable
 class AsksForModels(Protocol):
-    """What a provider has besides if a server tells it its models.
+    """The methods of a provider whose models a server lists.
 
     Its ``models`` returns what it learned last, and raises the ProviderError that kept it from
     learning it.
@@ -346,7 +346,7 @@ class AsksForModels(Protocol):
 
 @runtime_checkable
 class JoinsAgain(Protocol):
-    """What a provider has besides if it yields ``UpstreamChunk``: its upstream runs by itself."""
+    """The method of a provider that yields ``UpstreamChunk``: its upstream runs by itself."""
 
     async def stop_upstream(self, handle: Mapping[str, Any]) -> None:
         """Stop the upstream's work, because a person stopped the answer; raises ProviderError.

@@ -27,7 +27,7 @@ class EndpointFacts:
 
 @runtime_checkable
 class HasEndpoint(Protocol):
-    """What a provider has besides if its models are behind one address."""
+    """The method of a provider whose models are behind one address."""
 
     def endpoint_facts(self) -> EndpointFacts:
         """Describe the address; sends no request."""

@@ -1,4 +1,4 @@
-"""What the providers of endpoints share: the models of an address, and what is known of them.
+"""The part that the providers of endpoints share: the models of an address, and their facts.
 
 The list of an endpoint's setting comes before the address's own one. The address is asked when
 somebody wants to see its models, or before a prompt whose model has no known size. A provider of

@@ -56,7 +56,7 @@ class Endpoint:
     """The models to offer instead of the address's own list."""
     context_tokens: int | None = None
     can: tuple[str, ...] | None = None
-    """What the models can, if the setting tells: of ``ABILITIES``."""
+    """The abilities of the models, if the setting tells them: of ``ABILITIES``."""
     is_configured: bool = True
     """False for the built-in endpoints without a setting."""
 

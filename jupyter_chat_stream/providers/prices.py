@@ -29,7 +29,7 @@ COST_DIGITS = 9  # of a US dollar: one token of the cheapest models costs more t
 
 @runtime_checkable
 class HasAddress(Protocol):
-    """What a provider has besides if it calls an API whose prices may be known."""
+    """The property of a provider that calls an API whose prices may be known."""
 
     @property
     def api_url(self) -> str:

@@ -58,7 +58,7 @@ class FileBlock:
     type: str
     size: int
     chars: int
-    """What the budget counts for it."""
+    """The size that the budget counts for it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,7 +115,7 @@ class AttachmentPart(TypedDict):
     kind: Literal["attachment"]
     name: str
     text: str
-    """What a model reads of it; empty for an image or a document, whose bytes a model reads."""
+    """The text that a model reads of it; empty for an image or a document, read as bytes."""
     attachment_id: NotRequired[str]
     type: NotRequired[str]
     """The media type of its bytes."""

@@ -63,7 +63,7 @@ class UsageList(TypedDict):
 
 
 class ContextRecord(TypedDict):
-    """How much of what its model can read a thread has used."""
+    """The part of its model's context that a thread has used."""
 
     model: str
     """The model that would answer next."""

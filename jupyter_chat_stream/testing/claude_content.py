@@ -1,4 +1,4 @@
-"""What the Claude API refuses in the content of messages: files, and thinking that is not its own.
+"""The content that the Claude API refuses: some files, and thinking that is not its own.
 
 The fake API signs its thinking by a function of the text, so it knows its own blocks again without
 keeping them.
@@ -40,7 +40,7 @@ def redacted_data_of(thinking: str) -> str:
 
 
 def wrongs_of(messages: list[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield what the API refuses in the content of messages, in its own words."""
+    """Yield each refusal of the API for the content of messages, in its own words."""
     pages = 0
     for number, message in enumerate(messages):
         content = message.get("content")

@@ -49,7 +49,7 @@ _ENDINGS = {PNG: ".png", JPEG: ".jpg", GIF: ".gif", WEBP: ".webp", PDF: ".pdf"}
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What is uploaded, and the text by which a model knows it."""
+    """The bytes of an upload, and the text by which a model knows them."""
 
     name: str
     type: str

@@ -1,4 +1,4 @@
-"""How much a model thinks: ``thinking`` and ``effort`` in the terms of its generation.
+"""The amount of thinking: ``thinking`` and ``effort`` in the terms of a model's generation.
 
 ======================  ==================  ===============================================
 ``thinking``            up to Claude 4.5    from Claude 4.6 on

@@ -1,4 +1,4 @@
-"""What a provider gives for later, beside the events of its answer (L15).
+"""The data that a provider needs later, kept beside the events of its answer (L15).
 
 An append writes it in the transaction of the events that it belongs to. It is never on the wire.
 """

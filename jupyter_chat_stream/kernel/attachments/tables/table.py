@@ -1,4 +1,4 @@
-"""What a summary and a file need of a table, whatever library it comes from.
+"""The interface of a table for its summary and its file; each library has its own class.
 
 Nothing here copies a whole table: a ``Section`` is a slice of it.
 """
@@ -17,7 +17,7 @@ MAX_READ_CELLS = 2_000_000  # of one table, for its statistics
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnFacts:
-    """What a summary tells of one column."""
+    """The facts of one column in a summary."""
 
     name: str
     type: str
