@@ -10,6 +10,7 @@ import {
   type ReactElement,
   type ReactNode,
   type RefObject,
+  useCallback,
   useEffect,
   useLayoutEffect,
   useRef
@@ -32,8 +33,9 @@ const MAX_HEIGHT = 440;
 const ENOUGH = 260;
 
 export function Popover(props: PopoverProps): ReactElement {
-  const { anchor, onClose } = props;
+  const { anchor } = props;
   const box = useRef<HTMLDivElement>(null);
+  const onClose = useClosing(box, props.onClose);
   usePlace(box, anchor, onClose);
   useLeaving(box, anchor, onClose);
   const onKeyDown = (event: KeyboardEvent): void => {
@@ -56,6 +58,18 @@ export function Popover(props: PopoverProps): ReactElement {
       {props.children}
     </div>
   );
+}
+
+/** Close the box, after its field with the focus was told that it is left. */
+function useClosing(box: RefObject<HTMLElement>, onClose: () => void): () => void {
+  return useCallback(() => {
+    const focused = document.activeElement;
+    // A field that is only removed hears nothing, and what was typed would be lost.
+    if (focused instanceof HTMLElement && box.current?.contains(focused) === true) {
+      focused.blur();
+    }
+    onClose();
+  }, [box, onClose]);
 }
 
 /** Show the box, and keep it beside its button. */
