@@ -49,6 +49,7 @@ const FLOORS = [
       'usage',
       'recent-models',
       'model-choices',
+      'thread-settings',
       'model'
     ],
     packages: ['@jupyterlab/translation']

@@ -14,12 +14,13 @@ import { type Clock, type Connection } from './connection';
 import { type DraftStore } from './drafts';
 import { type Follower, type Link } from './follower';
 import { ModelChoices } from './model-choices';
-import { type Params } from './offer';
+import { type Params, NO_PARAMS } from './offer';
 import { parseMaxBytes } from './parse';
 import { type LostAnswer } from './questions';
 import { type RecentModels } from './recent-models';
 import { ScheduleList } from './schedules';
 import { type ThreadEnd, explain, explainEnd, missingText } from './thread-ends';
+import { type SettingsFields, ThreadSettings } from './thread-settings';
 import { type Transcript, EMPTY } from './transcript';
 import {
   type DraftFile,
@@ -35,6 +36,8 @@ export interface ThreadState {
   readonly transcript: Transcript;
   readonly link: Link;
   readonly ended: ThreadEnd | null;
+  /** The parameters of the next answers, with this page's changes that are on their way. */
+  readonly params: Params;
   readonly draft: string;
   readonly attachments: readonly DraftFile[];
   readonly isSending: boolean;
@@ -146,6 +149,7 @@ export class ThreadClient {
       transcript: EMPTY,
       link: 'connecting',
       ended: null,
+      params: NO_PARAMS,
       draft: this._composition.text,
       attachments: this._composition.attachments,
       isSending: false,
@@ -155,11 +159,19 @@ export class ThreadClient {
     };
     this.schedules = new ScheduleList(threadId, options.api, options.trans);
     this.usage = new ThreadUsageList(threadId, options.api);
+    this.settings = new ThreadSettings({
+      logged: () => this.transcript.thread?.params ?? NO_PARAMS,
+      send: fields => this.change(fields),
+      onChange: () => this._set({ params: this.settings.params })
+    });
     this._follower = options.connection.follow(threadId, () => this._moved());
   }
 
   /** The models of the page. */
   readonly models: ModelChoices;
+
+  /** The model and the parameters of the next answers. */
+  readonly settings: ThreadSettings;
 
   /** The repeating messages of this thread. */
   readonly schedules: ScheduleList;
@@ -291,7 +303,7 @@ export class ThreadClient {
   }
 
   /** Set the model and the parameters of the thread's next answers. Returns whether it is done. */
-  async change(fields: { readonly model?: string; readonly params?: Params }): Promise<boolean> {
+  async change(fields: SettingsFields): Promise<boolean> {
     this._set({ problem: null });
     try {
       const path = `threads/${encodeURIComponent(this.threadId)}`;
@@ -349,7 +361,9 @@ export class ThreadClient {
 
   private _announce(): void {
     const { transcript, link, ended } = this._follower;
+    this.settings.moved();
     this._set({
+      params: this.settings.params,
       transcript,
       link,
       ended:

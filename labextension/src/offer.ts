@@ -10,6 +10,8 @@ import { type Endpoint, type Model, type ModelList, type Parameter } from './pro
 
 export type Params = Readonly<Record<string, unknown>>;
 
+export const NO_PARAMS: Params = {};
+
 export interface ModelGroup {
   readonly key: string;
   readonly title: string;

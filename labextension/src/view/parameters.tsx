@@ -63,7 +63,7 @@ export function ParametersButton(props: ParametersProps): ReactElement | null {
   );
 }
 
-/** A field for each parameter of the model. */
+/** A field for each parameter of the model. The first has the focus when the panel opens. */
 function Panel(props: {
   readonly client: ThreadClient;
   readonly model: Model;
@@ -71,22 +71,16 @@ function Panel(props: {
 }): ReactElement {
   const { client, model, kept } = props;
   const trans = useTrans();
-  const change = (name: string, value: unknown): void => {
-    const { [name]: _, ...others } = kept;
-    void client.change({ params: value === null ? others : { ...others, [name]: value } });
-  };
   return (
     <div className="jp-ChatStream-parameters">
-      <p className="jp-ChatStream-hint">
-        {trans.__('For the next answers of this chat, wherever it is open.')}
-      </p>
+      <p className="jp-ChatStream-hint">{trans.__('For all later answers of this chat.')}</p>
       {model.parameters.map((parameter, index) => (
         <ParameterField
-          key={`${parameter.name} ${String(kept[parameter.name])}`}
+          key={parameter.name}
           parameter={parameter}
           value={kept[parameter.name]}
           isFirst={index === 0}
-          onChange={value => change(parameter.name, value)}
+          onChange={value => void client.settings.set({ [parameter.name]: value }, model)}
         />
       ))}
       <Button
@@ -94,7 +88,12 @@ function Panel(props: {
         className="jp-mod-quiet"
         then="stay"
         isDisabled={Object.keys(kept).length === 0}
-        onClick={() => void client.change({ params: {} })}
+        onClick={() =>
+          void client.settings.set(
+            Object.fromEntries(Object.keys(kept).map(name => [name, null])),
+            model
+          )
+        }
       >
         {trans.__('Reset all')}
       </Button>
@@ -140,45 +139,74 @@ function ParameterField(props: FieldProps): ReactElement {
   );
 }
 
+/** What the browser cannot read as a number. Its text is empty, though the field shows something. */
+const UNREADABLE = Symbol('unreadable');
+
 /** A number is sent when the field is left, or by Enter; one that does not fit is marked. */
 function NumberField(props: FieldProps & { readonly id: string }): ReactElement {
   const { parameter, value } = props;
   const trans = useTrans();
-  const [text, setText] = useState(typeof value === 'number' ? String(value) : '');
-  const typed = text.trim() === '' ? null : Number(text);
-  const isFitting = typed === null || fits(parameter, typed);
+  const range = rangeText(parameter, trans);
+  // What somebody has typed and not left yet; null while the field shows the thread's value.
+  const [typed, setTyped] = useState<string | typeof UNREADABLE | null>(null);
+  const text = typed ?? (typeof value === 'number' ? String(value) : '');
+  const number = text === UNREADABLE ? NaN : text.trim() === '' ? null : Number(text);
+  const isFitting = number === null || fits(parameter, number);
   const send = (): void => {
-    if (isFitting && typed !== (value ?? null)) {
-      props.onChange(typed);
+    if (isFitting && typed !== null && number !== (value ?? null)) {
+      props.onChange(number);
     }
   };
   return (
-    <input
-      {...OWN_KEYS}
-      id={props.id}
-      data-testid={`parameter-${parameter.name}`}
-      type="number"
-      autoFocus={props.isFirst}
-      min={parameter.least ?? undefined}
-      max={parameter.most ?? undefined}
-      step={parameter.kind === 'whole' ? 1 : 'any'}
-      placeholder={automaticText(trans)}
-      aria-invalid={!isFitting}
-      title={rangeText(parameter)}
-      value={text}
-      onChange={event => setText(event.target.value)}
-      onBlur={send}
-      onKeyDown={event => {
-        if (event.key === 'Enter') {
+    <>
+      <input
+        {...OWN_KEYS}
+        id={props.id}
+        data-testid={`parameter-${parameter.name}`}
+        type="number"
+        autoFocus={props.isFirst}
+        min={parameter.least ?? undefined}
+        max={parameter.most ?? undefined}
+        step={parameter.kind === 'whole' ? 1 : 'any'}
+        placeholder={automaticText(trans)}
+        aria-invalid={!isFitting}
+        aria-describedby={range === '' ? undefined : `${props.id}-range`}
+        value={text === UNREADABLE ? '' : text}
+        onChange={({ target }) => setTyped(target.validity.badInput ? UNREADABLE : target.value)}
+        onBlur={() => {
           send();
-        }
-      }}
-    />
+          if (isFitting) {
+            setTyped(null);
+          }
+        }}
+        onKeyDown={event => {
+          if (event.key === 'Enter') {
+            send();
+          }
+        }}
+      />
+      {range === '' ? null : (
+        <span id={`${props.id}-range`} className="jp-ChatStream-hint jp-ChatStream-range">
+          {range}
+        </span>
+      )}
+    </>
   );
 }
 
-function rangeText({ least, most }: Parameter): string {
-  return least === null || most === null ? '' : `${least} – ${most}`;
+/** The numbers that a parameter takes; empty if there is no limit. */
+function rangeText({ kind, least, most }: Parameter, trans: TranslationBundle): string {
+  if (kind === 'whole' && least !== null && most !== null) {
+    return trans.__('a whole number from %1 to %2', least, most);
+  }
+  if (least !== null && most !== null) {
+    return trans.__('from %1 to %2', least, most);
+  }
+  return least !== null
+    ? trans.__('at least %1', least)
+    : most !== null
+      ? trans.__('at most %1', most)
+      : '';
 }
 
 /** The text for the value that the model chooses itself. */

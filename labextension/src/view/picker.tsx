@@ -4,8 +4,9 @@ import { type ReactElement, useRef, useState } from 'react';
 
 import { type ThreadClient, type ThreadState } from '../model';
 import { type ModelsState } from '../model-choices';
-import { type Params, keptParams, parameterText } from '../offer';
+import { parameterText } from '../offer';
 import { type Model } from '../protocol';
+import { Button } from './button';
 import { useModels, useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
 import { ParametersButton } from './parameters';
@@ -21,19 +22,16 @@ export interface PickerProps {
 /** The model's button, its parameters' button, and what a change of the model has removed. */
 export function ModelPicker(props: PickerProps): ReactElement {
   const { client, state, isDisabled } = props;
-  const trans = useTrans();
   const models = useModels(client);
   const [dropped, setDropped] = useState<readonly string[]>([]);
   const thread = state.transcript.thread;
   const current = thread?.model ?? models.list?.default ?? '';
   const model = models.list?.models.find(it => it.id === current);
-  const params: Params = thread?.params ?? {};
   const choose = async (chosen: Model): Promise<void> => {
-    const next = keptParams(params, chosen);
-    const fields = next.dropped.length > 0 ? { params: next.kept } : {};
-    if (await client.change({ model: chosen.id, ...fields })) {
+    const left = await client.settings.choose(chosen);
+    if (left !== null) {
       client.models.noteUse(chosen.id);
-      setDropped(next.dropped);
+      setDropped(left);
     }
   };
   return (
@@ -50,11 +48,11 @@ export function ModelPicker(props: PickerProps): ReactElement {
         key={current}
         client={client}
         model={model}
-        params={params}
+        params={state.params}
         isDisabled={isDisabled}
       />
       {dropped.length === 0 ? null : (
-        <Dropped names={dropped} model={current} onClose={() => setDropped([])} trans={trans} />
+        <Dropped names={dropped} model={model?.label ?? current} onClose={() => setDropped([])} />
       )}
     </>
   );
@@ -64,22 +62,25 @@ function Dropped(props: {
   readonly names: readonly string[];
   readonly model: string;
   readonly onClose: () => void;
-  readonly trans: TranslationBundle;
 }): ReactElement {
-  const { trans } = props;
+  const trans = useTrans();
   const names = props.names.map(name => parameterText(name, trans)).join(', ');
+  const text = trans.__('%1 takes no %2, so it was removed.', props.model, names);
   return (
-    <button
-      {...OWN_KEYS}
-      type="button"
-      className="jp-ChatStream-dropped"
-      data-testid="dropped"
-      role="status"
-      title={trans.__('%1 does not take it. Click to hide this.', props.model)}
-      onClick={props.onClose}
-    >
-      {trans.__('Removed: %1', names)}
-    </button>
+    <span className="jp-ChatStream-dropped" data-testid="dropped">
+      <span role="status" title={text}>
+        {text}
+      </span>
+      <Button
+        testid="dropped-hide"
+        className="jp-mod-quiet"
+        label={trans.__('Dismiss')}
+        then="field"
+        onClick={props.onClose}
+      >
+        ×
+      </Button>
+    </span>
   );
 }
 
