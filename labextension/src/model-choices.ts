@@ -5,7 +5,7 @@
  */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { type Api } from './api';
+import { type Api, type ApiRequest } from './api';
 import { parseModels } from './parse';
 import { type ModelList } from './protocol';
 import { type RecentModels } from './recent-models';
@@ -57,15 +57,12 @@ export class ModelChoices {
 
   /** Keep a key on the server, and load the list again. Returns why it failed; null if it did not. */
   async setKey(endpoint: string, key: string): Promise<string | null> {
-    const { api, trans } = this._options;
-    try {
-      const path = `endpoints/${encodeURIComponent(endpoint)}/key`;
-      await api.request({ method: 'PUT', path, body: { key } });
-    } catch (error) {
-      return explain(error, trans);
-    }
-    await this.load(true);
-    return null;
+    return this._changeKey(endpoint, { method: 'PUT', body: { key } });
+  }
+
+  /** Remove a key from the server; the rest as for `setKey`. */
+  async removeKey(endpoint: string): Promise<string | null> {
+    return this._changeKey(endpoint, { method: 'DELETE' });
   }
 
   /** Remember that a model was chosen. */
@@ -73,6 +70,20 @@ export class ModelChoices {
     const { recentModels } = this._options;
     recentModels.add(id);
     this._set({ recent: recentModels.load() });
+  }
+
+  private async _changeKey(
+    endpoint: string,
+    request: Pick<ApiRequest, 'method' | 'body'>
+  ): Promise<string | null> {
+    const { api, trans } = this._options;
+    try {
+      await api.request({ ...request, path: `endpoints/${encodeURIComponent(endpoint)}/key` });
+    } catch (error) {
+      return explain(error, trans);
+    }
+    await this.load(true);
+    return null;
   }
 
   private async _load(isForced: boolean): Promise<void> {

@@ -34,8 +34,18 @@ export function isReal(model: Model): boolean {
 }
 
 /** Whether an endpoint lacks its key. */
-export function lacksKey(endpoint: Endpoint): boolean {
+function lacksKey(endpoint: Endpoint): boolean {
   return endpoint.needs_key && !endpoint.has_key;
+}
+
+/** Whether an endpoint lacks a key that works: it has none, or nothing comes with the one it has. */
+export function wantsKey(endpoint: Endpoint): boolean {
+  return endpoint.needs_key && (!endpoint.has_key || endpoint.error !== null);
+}
+
+/** Whether this person may enter a key that the endpoint wants. */
+export function mayEnterKey(endpoint: Endpoint): boolean {
+  return wantsKey(endpoint) && endpoint.can_set_key;
 }
 
 /** Whether the entry stands for a provider that could not be loaded or reached. */

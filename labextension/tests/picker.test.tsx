@@ -176,6 +176,61 @@ describe('the picker', () => {
     expect(options()[0]?.ariaDisabled ?? options()[0]?.getAttribute('aria-disabled')).toBe('false');
   });
 
+  it('stays open when its button asks for a key, and the key stays out of the page', async () => {
+    const keyless = endpoint('claude', { has_key: false });
+    await offer([model('claude/big', false)], { endpoints: [keyless] });
+    await open();
+    await doing(() => {
+      part('enter-key').focus();
+      part('enter-key').click();
+    });
+    expect(document.activeElement).toBe(part('key-field'));
+    expect(part('enter-key').getAttribute('aria-expanded')).toBe('true');
+    await type('key-field', 'sk-1');
+    expect(host.innerHTML).not.toContain('sk-1');
+    await doing(() => part('key-save').click());
+    await doing(() => page.api.call('PUT', 'endpoints/claude/key').answer(null));
+    await answerModels([model('claude/big', false)], [keyless]); // asked before the key was kept
+    await answerModels([model('claude/big')], [endpoint('claude')]);
+    expect(document.activeElement).toBe(part('model-search'));
+  });
+
+  it('lets a wrong key be replaced or removed', async () => {
+    const wrong = endpoint('claude', { error: 'The key was refused.' });
+    await offer([model('claude/big')], { endpoints: [wrong] });
+    await open();
+    expect(part('reason').textContent).toBe('The key was refused.Replace the key');
+    await doing(() => part('enter-key').click());
+    await doing(() => {
+      part('key-remove').focus();
+      part('key-remove').click();
+    });
+    await doing(() => page.api.call('DELETE', 'endpoints/claude/key').answer(null));
+    await answerModels([model('claude/big')], [wrong]); // asked before the key was removed
+    await answerModels([model('claude/big', false)], [endpoint('claude', { has_key: false })]);
+    expect(has('key-remove')).toBe(false);
+    expect(part('reason').textContent).toBe('Needs an API key.Enter a key');
+    expect(document.activeElement).toBe(part('key-field'));
+  });
+
+  it('has nothing but options in its lists, and one of them is selected', async () => {
+    page.threads.models.noteUse('lab/small');
+    const wrong = endpoint('lab', { error: 'The key was refused.' });
+    await offer(REAL, { endpoints: [endpoint('claude'), wrong], thread: { model: 'lab/small' } });
+    await open();
+    await doing(() => part('enter-key').click());
+    const lists = [...host.querySelectorAll('[role=listbox]')];
+    expect(lists.flatMap(list => [...list.children].map(it => it.role)).join()).toMatch(
+      /^option(,option)*$/
+    );
+    expect(lists.length).toBe(titles().length);
+    expect(part('model-search').getAttribute('aria-controls')?.split(' ')).toEqual(
+      lists.map(list => list.id)
+    );
+    expect(values().filter(value => value === 'lab/small').length).toBe(2);
+    expect(host.querySelectorAll('[aria-selected=true]').length).toBe(1);
+  });
+
   it('asks for no key where the page may not set one', async () => {
     const locked = endpoint('claude', { has_key: false, can_set_key: false, error: 'Ask Ada.' });
     await offer([model('claude/big', false)], { endpoints: [locked] });
@@ -418,6 +473,48 @@ describe('the card of a first run', () => {
       [endpoint('claude', { has_key: false, can_set_key: false })]
     );
     expect(has('key-field')).toBe(false);
-    expect(part('first-run').textContent).toContain('Ask whoever runs this server.');
+    expect(part('first-run').textContent).toContain('Ask the administrator of this server.');
+  });
+
+  it('shows why a key does not work, and offers to replace or remove it', async () => {
+    await empty([model('claude/big', false), model('demo/tour')]);
+    await type('key-field', 'sk-wrong');
+    await doing(() => part('key-save').click());
+    await doing(() => page.api.call('PUT', 'endpoints/claude/key').answer(null));
+    const dead = model('claude', false, { error: 'The key was refused.' });
+    await answerModels([dead], [endpoint('claude', { error: 'The key was refused.' })]);
+    expect(part('endpoint-error').textContent).toBe('The key was refused.');
+    expect(part('first-run').textContent).toContain('Replace the key');
+    expect(part('key-remove').textContent).toBe('Remove the key');
+    const field = part('key-field') as HTMLInputElement;
+    expect([field.value, document.activeElement]).toEqual(['', field]);
+  });
+
+  it('leads on to the message field once a key works', async () => {
+    await empty([model('claude/big', false), model('demo/tour')]);
+    await type('key-field', 'sk-1');
+    await doing(() => part('key-field').focus());
+    await doing(() => part('key-save').click());
+    await doing(() => page.api.call('PUT', 'endpoints/claude/key').answer(null));
+    await answerModels([model('claude/big')], [endpoint('claude')]);
+    expect(document.activeElement).toBe(part('field'));
+  });
+
+  it('says that no model was found, or why it could not look', async () => {
+    await empty([model('demo/tour')]);
+    await doing(() => part('first-run-refresh').click());
+    await answerModels([model('demo/tour')]);
+    expect(part('first-run-status').textContent).toBe('No model was found.');
+    await doing(() => part('first-run-refresh').click());
+    const { ApiError } = await import('../src/api');
+    const failure = new ApiError(500, 'internal', 'The server has failed.');
+    await doing(() => page.api.call('GET', 'models?refresh=1').fail(failure));
+    expect(part('first-run-status').textContent).toContain('The server has failed.');
+  });
+
+  it('offers the demo only where it may be asked', async () => {
+    await empty([model('claude/big', false)]);
+    expect(has('first-run')).toBe(true);
+    expect(has('first-run-demo')).toBe(false);
   });
 });

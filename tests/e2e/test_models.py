@@ -133,3 +133,24 @@ def test_with_a_key_that_is_pasted_into_an_empty_chat_the_first_answer_comes(
     assert site.messages(thread)[-1]["content"] == "It answers."
     assert KEY not in notebook.page.content()
     assert KEY not in (site.folder / "server.log").read_text()
+
+
+def test_the_picker_stays_open_for_a_key_and_goes_on_by_itself(
+    keyless_site: Site, open_notebook: Open, name: str
+) -> None:
+    site = keyless_site
+    thread = site.thread(name, "demo/tour")
+    output = notebooks.code("1", notebooks.chat_output(thread, ""))
+    notebook = open_notebook(site, notebooks.write(site, name, output), kernel=False)
+    chat = opened_chat(notebook)
+    chat.root.get_by_test_id("model").click()
+    group = chat.root.locator("[data-testid=model-group][data-key=lab]")
+    group.get_by_test_id("enter-key").click()
+    expect(group.get_by_test_id("key-field")).to_be_focused()
+    notebook.page.keyboard.type(KEY)
+    assert KEY not in notebook.page.content()
+    notebook.picture(f"{name}-key")
+    group.get_by_test_id("key-save").click()
+    expect(group.get_by_role("option")).to_have_count(1)
+    expect(chat.root.get_by_test_id("model-search")).to_be_focused()
+    expect(group.get_by_test_id("key-field")).to_have_count(0)

@@ -1,13 +1,14 @@
 /** The card of an empty chat on a server where only the demo answers: three ways to begin. */
+import { type TranslationBundle } from '@jupyterlab/translation';
 import { type ReactElement, useState } from 'react';
 
 import { type ThreadClient } from '../model';
 import { type ModelsState } from '../model-choices';
-import { firstReal, isReal, lacksKey } from '../offer';
+import { firstReal, isReal, mayEnterKey, wantsKey } from '../offer';
 import { type Endpoint, type ModelList } from '../protocol';
 import { Button, focusIn } from './button';
 import { useTrans } from './hooks';
-import { KeyField } from './key-field';
+import { KeyField, replaceText } from './key-field';
 import { OWN_KEYS } from './keys';
 import { lookingText } from './picker-list';
 
@@ -30,44 +31,70 @@ export function FirstRun(props: {
   if (list === null) {
     return null;
   }
-  const takeFirst = (endpoint: string | null): void => {
+  const takeFirst = (endpoint: string | null): boolean => {
     const now = client.models.getState().list;
     const found = now === null ? undefined : firstReal(now, endpoint);
     if (found !== undefined) {
       void client.change({ model: found.id });
     }
-  };
-  const refresh = async (): Promise<void> => {
-    await client.models.load(true);
-    takeFirst(null);
+    return found !== undefined;
   };
   return (
     <section className="jp-ChatStream-firstRun" data-testid="first-run">
       <h3>{trans.__('Choose who answers')}</h3>
       <div className="jp-ChatStream-ways">
         <KeyPart client={client} list={list} onKept={takeFirst} />
-        <div className="jp-ChatStream-way">
-          <h4>{trans.__('Use a local server')}</h4>
-          <p>
-            {trans.__('Ollama, llama.cpp, LM Studio and vLLM are found by themselves. For Ollama:')}
-          </p>
-          <pre>{LOCAL_LINES}</pre>
-          <Button
-            testid="first-run-refresh"
-            then="stay"
-            isDisabled={models.isLoading}
-            onClick={() => void refresh()}
-          >
-            {models.isLoading ? lookingText(trans) : trans.__('Look again')}
-          </Button>
-        </div>
-        <div className="jp-ChatStream-way">
-          <h4>{trans.__('Look around with the demo')}</h4>
-          <p>{trans.__('Its answers were written beforehand. It needs no key and no network.')}</p>
-          <DemoButton client={client} />
-        </div>
+        <LocalPart client={client} models={models} onFound={() => takeFirst(null)} />
+        {list.models.some(model => model.id === TOUR) ? (
+          <div className="jp-ChatStream-way">
+            <h4>{trans.__('Look around with the demo')}</h4>
+            <p>
+              {trans.__('Its answers were written beforehand. It needs no key and no network.')}
+            </p>
+            <DemoButton client={client} />
+          </div>
+        ) : null}
       </div>
     </section>
+  );
+}
+
+/** The part for models on this machine: how to start one, and a button that looks for it. */
+function LocalPart(props: {
+  readonly client: ThreadClient;
+  readonly models: ModelsState;
+  readonly onFound: () => boolean;
+}): ReactElement {
+  const { client, models } = props;
+  const trans = useTrans();
+  const [isMissing, setMissing] = useState(false);
+  const refresh = async (): Promise<void> => {
+    setMissing(false);
+    await client.models.load(true);
+    setMissing(!props.onFound());
+  };
+  const missing = isMissing ? trans.__('No model was found.') : '';
+  return (
+    <div className="jp-ChatStream-way">
+      <h4>{trans.__('Use a local server')}</h4>
+      <p>
+        {trans.__(
+          'This server finds Ollama, llama.cpp, LM Studio and vLLM without a setting. For Ollama:'
+        )}
+      </p>
+      <pre>{LOCAL_LINES}</pre>
+      <Button
+        testid="first-run-refresh"
+        then="stay"
+        isDisabled={models.isLoading}
+        onClick={() => void refresh()}
+      >
+        {models.isLoading ? lookingText(trans) : trans.__('Look again')}
+      </Button>
+      <p role="status" data-testid="first-run-status">
+        {models.problem ?? missing}
+      </p>
+    </div>
   );
 }
 
@@ -75,34 +102,55 @@ export function FirstRun(props: {
 function KeyPart(props: {
   readonly client: ThreadClient;
   readonly list: ModelList;
-  readonly onKept: (endpoint: string) => void;
+  readonly onKept: (endpoint: string) => boolean;
 }): ReactElement | null {
   const trans = useTrans();
-  const lacking = props.list.endpoints.filter(lacksKey);
-  const open = lacking.filter(endpoint => endpoint.can_set_key);
+  const wanting = props.list.endpoints.filter(wantsKey);
+  const open = wanting.filter(mayEnterKey);
   const [name, setName] = useState<string | null>(null);
-  const chosen = open.find(endpoint => endpoint.name === name) ?? open[0];
-  if (lacking.length === 0) {
+  const chosen =
+    open.find(endpoint => endpoint.name === name) ?? open.find(it => it.has_key) ?? open[0];
+  if (wanting.length === 0) {
     return null;
+  }
+  if (chosen === undefined) {
+    return (
+      <div className="jp-ChatStream-way">
+        <h4>{pasteText(trans)}</h4>
+        <p>
+          {trans.__('Keys cannot be entered here.')}{' '}
+          {trans.__('Ask the administrator of this server.')}
+        </p>
+        {wanting
+          .filter(endpoint => endpoint.has_key)
+          .map(endpoint => (
+            <EndpointError key={endpoint.name} endpoint={endpoint} />
+          ))}
+      </div>
+    );
   }
   return (
     <div className="jp-ChatStream-way">
-      <h4>{trans.__('Paste a key')}</h4>
-      {chosen === undefined ? (
-        <p>{trans.__('Keys cannot be entered here. Ask whoever runs this server.')}</p>
-      ) : (
-        <>
-          <EndpointTabs endpoints={open} chosen={chosen} onChoose={setName} />
-          {chosen.error === null ? null : <p data-testid="endpoint-error">{chosen.error}</p>}
-          <KeyField
-            key={chosen.name}
-            choices={props.client.models}
-            endpoint={chosen}
-            onKept={() => props.onKept(chosen.name)}
-          />
-        </>
-      )}
+      <h4>{chosen.has_key ? replaceText(trans) : pasteText(trans)}</h4>
+      <EndpointTabs endpoints={open} chosen={chosen} onChoose={setName} />
+      <EndpointError endpoint={chosen} />
+      <KeyField
+        key={chosen.name}
+        choices={props.client.models}
+        endpoint={chosen}
+        next="field"
+        onKept={() => props.onKept(chosen.name)}
+      />
     </div>
+  );
+}
+
+/** Why the models of an endpoint cannot be used. */
+function EndpointError({ endpoint }: { readonly endpoint: Endpoint }): ReactElement | null {
+  return endpoint.error === null ? null : (
+    <p role="status" data-testid="endpoint-error">
+      {endpoint.error}
+    </p>
   );
 }
 
@@ -156,4 +204,8 @@ function DemoButton({ client }: { readonly client: ThreadClient }): ReactElement
       {trans.__('Ask the demo')}
     </button>
   );
+}
+
+function pasteText(trans: TranslationBundle): string {
+  return trans.__('Paste a key');
 }

@@ -11,11 +11,11 @@ import {
 } from 'react';
 
 import { type ModelChoices, type ModelsState } from '../model-choices';
-import { type ModelGroup, abilities, lacksKey, offer } from '../offer';
+import { type ModelGroup, abilities, mayEnterKey, offer } from '../offer';
 import { type Model } from '../protocol';
 import { Button } from './button';
 import { useTrans } from './hooks';
-import { KeyField } from './key-field';
+import { KeyField, replaceText } from './key-field';
 import { OWN_KEYS } from './keys';
 
 export interface PickerListProps {
@@ -60,7 +60,7 @@ export function PickerList(props: PickerListProps): ReactElement {
     <>
       <div className="jp-ChatStream-search">
         <SearchField
-          list={`${id}-list`}
+          lists={groups.filter(it => it.models.length > 0).map(it => listId(id, it))}
           active={places.length > 0 ? `${id}-${active}` : undefined}
           query={query}
           onKeyDown={onKeyDown}
@@ -68,13 +68,7 @@ export function PickerList(props: PickerListProps): ReactElement {
         />
         <Refresh choices={choices} isLoading={state.isLoading} />
       </div>
-      <div
-        id={`${id}-list`}
-        className="jp-ChatStream-options"
-        role="listbox"
-        aria-label={modelsText(trans)}
-        aria-busy={state.isLoading}
-      >
+      <div className="jp-ChatStream-options" aria-busy={state.isLoading}>
         {groups.map(group => (
           <Group
             key={group.key}
@@ -82,7 +76,7 @@ export function PickerList(props: PickerListProps): ReactElement {
             group={group}
             first={places.findIndex(place => place.group === group)}
             active={active}
-            current={props.current}
+            chosen={places.findIndex(({ model }) => model.id === props.current)}
             choices={choices}
             isAsking={keyFor === group.key}
             onAsk={isAsked => setKeyFor(isAsked ? group.key : null)}
@@ -144,8 +138,8 @@ function useOptions(
 }
 
 function SearchField(props: {
-  /** The ids of the list and of its active option. */
-  readonly list: string;
+  /** The ids of the groups' lists, and of the active option. */
+  readonly lists: readonly string[];
   readonly active: string | undefined;
   readonly query: string;
   readonly onKeyDown: (event: KeyboardEvent) => void;
@@ -160,7 +154,7 @@ function SearchField(props: {
       role="combobox"
       aria-label={label}
       aria-expanded="true"
-      aria-controls={props.list}
+      aria-controls={props.lists.join(' ')}
       aria-autocomplete="list"
       aria-activedescendant={props.active}
       autoComplete="off"
@@ -190,7 +184,12 @@ function moved(from: number, step: number, count: number): number {
 }
 
 function mayAskKey({ endpoint }: ModelGroup): boolean {
-  return endpoint !== null && lacksKey(endpoint) && endpoint.can_set_key;
+  return endpoint !== null && mayEnterKey(endpoint);
+}
+
+/** The id of a group's list. */
+function listId(id: string, { key }: ModelGroup): string {
+  return `${id}-list-${encodeURIComponent(key)}`; // a blank would end the id
 }
 
 function Refresh(props: {
@@ -219,56 +218,39 @@ interface GroupProps {
   /** The index of the group's first option among all. */
   readonly first: number;
   readonly active: number;
-  readonly current: string;
+  /** The index of the thread's model among all; another place of the same model is not chosen. */
+  readonly chosen: number;
   readonly choices: ModelChoices;
   readonly isAsking: boolean;
   readonly onAsk: (isAsked: boolean) => void;
   readonly onTake: (model: Model) => void;
 }
 
+/** A group: its title, what is to be known of it, and the list of its models. */
 function Group(props: GroupProps): ReactElement {
   const { id, group, first } = props;
   const trans = useTrans();
-  const { endpoint } = group;
+  const list = listId(id, group);
   return (
-    <div
-      role="group"
-      className="jp-ChatStream-group"
-      data-testid="model-group"
-      data-key={group.key}
-      aria-labelledby={`${id}-${group.key}`}
-    >
-      <div id={`${id}-${group.key}`} className="jp-ChatStream-groupTitle">
+    <div className="jp-ChatStream-group" data-testid="model-group" data-key={group.key}>
+      <div id={`${list}-title`} className="jp-ChatStream-groupTitle">
         {group.title}
       </div>
-      {group.reason === null ? null : (
-        <div className="jp-ChatStream-hint jp-ChatStream-reason" data-testid="reason">
-          <span>{group.reason}</span>
-          {mayAskKey(group) && !props.isAsking ? (
-            <Button testid="enter-key" then="stay" onClick={() => props.onAsk(true)}>
-              {trans.__('Enter a key')}
-            </Button>
-          ) : null}
+      <GroupKey {...props} />
+      {group.models.length === 0 ? null : (
+        <div id={list} role="listbox" aria-labelledby={`${list}-title`}>
+          {group.models.map((model, index) => (
+            <Option
+              key={model.id}
+              id={`${id}-${first + index}`}
+              model={model}
+              isActive={first + index === props.active}
+              isChosen={first + index === props.chosen}
+              onTake={props.onTake}
+            />
+          ))}
         </div>
       )}
-      {props.isAsking && endpoint !== null ? (
-        <KeyField
-          choices={props.choices}
-          endpoint={endpoint}
-          hasFocus
-          onKept={() => props.onAsk(false)}
-        />
-      ) : null}
-      {group.models.map((model, index) => (
-        <Option
-          key={model.id}
-          id={`${id}-${first + index}`}
-          model={model}
-          isActive={first + index === props.active}
-          isChosen={model.id === props.current}
-          onTake={props.onTake}
-        />
-      ))}
       {group.hidden > 0 ? (
         <p className="jp-ChatStream-hint">
           {trans._n(
@@ -279,6 +261,44 @@ function Group(props: GroupProps): ReactElement {
         </p>
       ) : null}
     </div>
+  );
+}
+
+/** Why a group's models cannot be used, and the field for the key that they want. */
+function GroupKey(props: GroupProps): ReactElement {
+  const { group, isAsking } = props;
+  const trans = useTrans();
+  const { endpoint } = group;
+  return (
+    <>
+      {group.reason === null ? null : (
+        <div className="jp-ChatStream-hint jp-ChatStream-reason" data-testid="reason">
+          <span>{group.reason}</span>
+          {mayAskKey(group) ? (
+            <Button
+              testid="enter-key"
+              then="stay"
+              isOpen={isAsking}
+              onClick={() => props.onAsk(!isAsking)}
+            >
+              {endpoint?.has_key === true ? replaceText(trans) : trans.__('Enter a key')}
+            </Button>
+          ) : null}
+        </div>
+      )}
+      {isAsking && endpoint !== null ? (
+        <KeyField
+          choices={props.choices}
+          endpoint={endpoint}
+          hasFocus
+          next="model-search"
+          onKept={() => {
+            props.onAsk(false);
+            return true;
+          }}
+        />
+      ) : null}
+    </>
   );
 }
 

@@ -74,7 +74,7 @@ function Dropped(props: {
       <Button
         testid="dropped-hide"
         className="jp-mod-quiet"
-        label={trans.__('Dismiss')}
+        label={trans.__('Hide this')}
         then="field"
         onClick={props.onClose}
       >
