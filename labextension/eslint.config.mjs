@@ -50,6 +50,7 @@ const FLOORS = [
       'recent-models',
       'model-choices',
       'thread-settings',
+      'thread-state',
       'model'
     ],
     packages: ['@jupyterlab/translation']

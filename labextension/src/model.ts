@@ -12,42 +12,21 @@ import { AttachmentFiles } from './attachment-files';
 import { Composition } from './composition';
 import { type Clock, type Connection } from './connection';
 import { type DraftStore } from './drafts';
-import { type Follower, type Link } from './follower';
+import { type Follower } from './follower';
 import { ModelChoices } from './model-choices';
-import { type Params, NO_PARAMS } from './offer';
+import { NO_PARAMS } from './offer';
 import { parseMaxBytes } from './parse';
 import { type LostAnswer } from './questions';
 import { type RecentModels } from './recent-models';
 import { ScheduleList } from './schedules';
 import { type ThreadEnd, explain, explainEnd, missingText } from './thread-ends';
+import { type ThreadState } from './thread-state';
 import { type SettingsFields, ThreadSettings } from './thread-settings';
 import { type Transcript, EMPTY } from './transcript';
-import {
-  type DraftFile,
-  MAX_ATTACHMENTS,
-  type NamedBlob,
-  type UploadQueue,
-  isUnfinished
-} from './uploads';
+import { MAX_ATTACHMENTS, type NamedBlob, type UploadQueue, isUnfinished } from './uploads';
 import { ThreadUsageList } from './usage';
 
-/** Everything that a view draws. Immutable: a change makes a new object. */
-export interface ThreadState {
-  readonly transcript: Transcript;
-  readonly link: Link;
-  readonly ended: ThreadEnd | null;
-  /** The parameters of the next answers, with this page's changes that are on their way. */
-  readonly params: Params;
-  readonly draft: string;
-  readonly attachments: readonly DraftFile[];
-  readonly isSending: boolean;
-  /** Ids of the runs that a command of this page is on its way to. */
-  readonly acting: ReadonlySet<string>;
-  /** By `request_id`: this page's replies that came too late. */
-  readonly beaten: ReadonlyMap<string, LostAnswer>;
-  /** Why the reader's last command failed; the draft is kept. */
-  readonly problem: string | null;
-}
+export { type ThreadState };
 
 export interface PageOptions {
   readonly api: Api;

@@ -1,0 +1,25 @@
+/** What the page knows of one thread. */
+import { type Link } from './follower';
+import { type Params } from './offer';
+import { type LostAnswer } from './questions';
+import { type ThreadEnd } from './thread-ends';
+import { type Transcript } from './transcript';
+import { type DraftFile } from './uploads';
+
+/** Everything that a view draws. Immutable: a change makes a new object. */
+export interface ThreadState {
+  readonly transcript: Transcript;
+  readonly link: Link;
+  readonly ended: ThreadEnd | null;
+  /** The parameters of the next answers, with this page's changes that are on their way. */
+  readonly params: Params;
+  readonly draft: string;
+  readonly attachments: readonly DraftFile[];
+  readonly isSending: boolean;
+  /** Ids of the runs that a command of this page is on its way to. */
+  readonly acting: ReadonlySet<string>;
+  /** By `request_id`: this page's replies that came too late. */
+  readonly beaten: ReadonlyMap<string, LostAnswer>;
+  /** Why the reader's last command failed; the draft is kept. */
+  readonly problem: string | null;
+}
