@@ -219,7 +219,6 @@ export class ThreadClient {
     if (this._composition.isEmpty || this._state.isSending) {
       return false;
     }
-    const { trans } = this._options;
     this._set({ isSending: true, problem: null });
     const deliver_at = deliverAt?.toISOString();
     try {
@@ -228,14 +227,8 @@ export class ThreadClient {
       if (attachments.some(isUnfinished)) {
         await this.uploads.settled(keys);
       }
-      if (this._isDisposed) {
-        return false; // the stored draft keeps the text and the attachments
-      }
-      const message = this._composition.finished(text, keys);
+      const message = this._finished(text, keys);
       if (message === null) {
-        const isLacking = this.uploads.items.some(file => keys.has(file.key));
-        const problem = trans.__('A file is not attached. Remove it, or try it again.');
-        this._set({ problem: isLacking ? problem : null });
         return false;
       }
       await this._options.api.request({
@@ -249,6 +242,7 @@ export class ThreadClient {
       return true;
     } catch (error) {
       this._composition.refused(error);
+      const { trans } = this._options;
       const reason = explain(error, trans);
       const isText = this._composition.text.trim() !== '';
       this._set({
@@ -260,6 +254,19 @@ export class ThreadClient {
     } finally {
       this._set({ isSending: false });
     }
+  }
+
+  /** The message with these files; null if it cannot be sent. */
+  private _finished(text: string, keys: ReadonlySet<string>): ReturnType<Composition['finished']> {
+    if (this._isDisposed) {
+      return null; // the stored draft keeps the text and the attachments
+    }
+    const message = this._composition.finished(text, keys);
+    if (message === null && this.uploads.items.some(file => keys.has(file.key))) {
+      const { trans } = this._options;
+      this._set({ problem: trans.__('A file is not attached. Remove it, or try it again.') });
+    }
+    return message;
   }
 
   /** Stop a run, retry its answer, or continue it. */

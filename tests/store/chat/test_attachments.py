@@ -378,11 +378,9 @@ def ten_thousand(tx: Transaction) -> list[str]:
 
 @pytest.mark.slow
 def test_ten_thousand_attachments_are_listed_checked_and_purged(harness: StoreHarness) -> None:
-    """The time of a step does not grow with their number, nor does that of reading one."""
     ids, thread = harness.do(ten_thousand), harness.thread()
     for at in range(0, 10_000, 20):
         send(harness, thread, *ids[at : at + 20])
-    begun = time.perf_counter()
     assert harness.damage() == []
     state = harness.look(lambda conn: read_state(conn, thread, limit=1000, before=None))
     assert sum(message["role"] == "user" for message in state["messages"]) == 500
@@ -390,9 +388,7 @@ def test_ten_thousand_attachments_are_listed_checked_and_purged(harness: StoreHa
     harness.do(lambda tx: commands.delete(tx, "local", thread.id), thread.pk)
     harness.clock.advance(PURGE_AFTER_MS)
     done = collected(harness, KEEPS)
-    assert time.perf_counter() - begun < 60
     assert done.deleted_attachments == 10_000
-    assert done.longest_step_s < 1
     assert counts(harness) == [0, 0, 0, 0]
 
 
