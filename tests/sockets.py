@@ -27,6 +27,11 @@ def watch_sockets() -> None:
     socket.socket.__init__ = make  # type: ignore[method-assign]
 
 
+def keep(it: socket.socket) -> None:
+    """Allow a connection to outlive the test: it ends with its server."""
+    _lasting.add(it)
+
+
 def open_sockets() -> set[int]:
     """Return the ids of the network's sockets that are open; a loop's own pair is none."""
     inet = (socket.AF_INET, socket.AF_INET6)

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests import sockets
+
 FOLDER = Path(__file__).parent
 MODEL = "claude-sonnet-5-5"
 GO_ON = b"The connection broke"
@@ -89,6 +91,7 @@ class _Server(http.server.ThreadingHTTPServer):
         super().__init__(*args)
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        sockets.keep(request)
         with self._changed:
             self._open += 1
         super().process_request(request, client_address)

@@ -17,6 +17,7 @@ from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, Request, Route, sync_playwright
 
 from jupyter_chat_stream.export import html, markdown, notebook
+from jupyter_chat_stream.export.blocks import no_picture
 from jupyter_chat_stream.export.source import Source
 from jupyter_chat_stream.kernel.messages import Message, Messages
 from jupyter_chat_stream.kernel.output import bundle
@@ -74,6 +75,7 @@ class Thread:
         self.title = TEXTS[0]
         self.info = {"id": "t"}
         self.seq, self.others, self.at = 1, 0, "2026-01-01T00:00:00Z"
+        self.picture = no_picture
 
     def shown_messages(self) -> Iterator[dict[str, Any]]:
         return (said(text, index) for index, text in enumerate(TEXTS))

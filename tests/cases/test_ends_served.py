@@ -79,19 +79,24 @@ async def test_what_was_refused_is_not_continued_over_the_wire(
 
 
 @pytest.fixture(scope="module")
-def here(api: PlayedApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
-    """A server whose Claude is the played API; this process is its client."""
+def server(api: PlayedApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
+    """A server whose Claude is the played API."""
     folder = tmp_path_factory.mktemp("server")
     keys = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": api.url}
     server = JupyterServer({**os.environ, **home_environment(folder / "home"), **keys}, folder)
     server.start()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(CONNECTION_ENV, str(server.connection))
-        patch.setattr(link, "_link", None)
-        yield server
-        if link._link is not None:
-            link._link.close()
+    yield server
     server.stop()
+
+
+@pytest.fixture
+def here(server: JupyterServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[JupyterServer]:
+    """The server, whose client this process is."""
+    monkeypatch.setenv(CONNECTION_ENV, str(server.connection))
+    monkeypatch.setattr(link, "_link", None)
+    yield server
+    if link._link is not None:
+        link._link.close()
 
 
 def test_ask_gives_a_message_that_says_it_was_cut(here: JupyterServer, api: PlayedApi) -> None:
