@@ -190,7 +190,9 @@ async def test_a_full_disk_loses_nothing_and_the_answer_goes_on_when_there_is_ro
 
         async def still_reads() -> bool:
             status, answer = await server.ask("GET", f"threads/{run['thread_id']}/messages")
-            return status == 200 and answer["seq"] >= cursor
+            assert status == 200, answer
+            assert answer["seq"] >= cursor, (answer["seq"], cursor)
+            return True
 
         await stays(still_reads, for_s=for_s, what="a full disk can be read")
         assert (await server.run(run["id"]))["status"] == "processing"
