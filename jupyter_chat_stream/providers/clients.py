@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-# The end of the HTTP answer comes right after the last event of the answer.
-DRAIN_TIMEOUT_S = 0.25
+CONNECT_TIMEOUT_S = 15.0
+# Far above every stall_timeout_s: it only helps a caller that is no run and sets no limit itself.
+READ_TIMEOUT_S = 900.0
 
 
 class Closing(Protocol):

@@ -14,15 +14,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ...shared.errors import ProviderError
-from ..clients import in_own_thread
+from ..clients import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, in_own_thread
 from ..endpoints import Endpoint
 
 if TYPE_CHECKING:
     import anthropic
 
-CONNECT_TIMEOUT_S = 15.0
-# Far above every stall_timeout_s: it only helps a caller that is no run and sets no limit itself.
-READ_TIMEOUT_S = 900.0
 _ENV_CUSTOM_HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
 
 

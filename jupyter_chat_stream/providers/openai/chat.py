@@ -41,7 +41,7 @@ class ChatCompletions:
         async def ask() -> openai.AsyncStream[Any]:
             return await self._ask(client, asked, headers)
 
-        reading = ChatReading(asked.prompt, asked.endpoint, model)
+        reading = ChatReading(asked, model)
         async with aclosing(exchange.read(client, ask, reading, asked, self._now)) as chunks:
             async for chunk in chunks:
                 yield chunk

@@ -21,14 +21,13 @@ from ..base import (
     Chunk,
     EndChunk,
     Model,
-    Prompt,
     ReasoningChunk,
     TextChunk,
     ToolCallChunk,
     ToolInputChunk,
 )
-from ..endpoints import Endpoint
-from .failures import declined
+from . import failures
+from .failures import Asked, declined
 from .usage import count, is_context_full
 
 _STOP_REASONS = {
@@ -66,14 +65,15 @@ class ChatReading:
     """The state of reading one answer.
 
     Args:
-        prompt: names the model and the requested length, and holds the partial text.
-        endpoint: its name and address, for the messages of errors.
+        asked: the request; its prompt holds the partial text.
         model: the size of its context.
     """
 
-    def __init__(self, prompt: Prompt, endpoint: Endpoint, model: Model) -> None:
+    def __init__(self, asked: Asked, model: Model) -> None:
         self.is_ended = False  # ``[DONE]`` ends the stream, and the SDK keeps it to itself
-        self._prompt, self._endpoint, self._model = prompt, endpoint, model
+        prompt = asked.prompt
+        self._asked, self._model = asked, model
+        self._prompt, self._endpoint = prompt, asked.endpoint
         self._has_chunks = False
         self._finish_reason: str | None = None
         self._refusal: list[str] = []
@@ -86,7 +86,13 @@ class ChatReading:
         self._blanks_again = prompt.partial[len(kept) :] if kept else ""
 
     def feed(self, chunk: Any) -> list[Chunk]:
-        """Take the next chunk; return the chunks that it brings."""
+        """Take the next chunk; return the chunks that it brings.
+
+        Raises:
+            ProviderError: the chunk is an error that the server sends in place of one.
+        """
+        if getattr(chunk, "object", None) == "error":
+            raise failures.from_stream(chunk.to_dict(), self._asked)
         self._count(getattr(chunk, "usage", None))
         brought: list[Chunk] = []
         for choice in _list(getattr(chunk, "choices", None)):

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ...shared.errors import ProviderError
-from ..clients import in_own_thread
+from ..clients import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, in_own_thread
 from ..endpoints import Endpoint
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 Headers = dict[str, "str | openai.Omit"]
 INSTALL = "pip install 'jupyter-chat-stream[openai]'"
-CONNECT_TIMEOUT_S = 15.0
-# Far above every stall_timeout_s: it only helps a caller that is no run and sets no limit itself.
-READ_TIMEOUT_S = 900.0
 # The SDK would send the values of these variables to every address; they are meant for OpenAI's.
 _ORGANIZATION_HEADERS = ("OpenAI-Organization", "OpenAI-Project")
 _ENV_CUSTOM_HEADERS = "OPENAI_CUSTOM_HEADERS"
