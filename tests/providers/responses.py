@@ -13,7 +13,11 @@ from jupyter_chat_stream.providers.base import (
     UpstreamChunk,
 )
 from jupyter_chat_stream.providers.openai import OpenAIProvider
+from jupyter_chat_stream.testing.fake_openai import DEFAULT_MODEL
 from tests.providers import chat
+
+# A model whose server tells that it reasons.
+THINKER = {"id": DEFAULT_MODEL, "supported_parameters": ["reasoning", "tools"]}
 
 
 def make_provider(base_url: str, **changes: Any) -> OpenAIProvider:

@@ -70,18 +70,6 @@ async def test_an_answer_comes_in_pieces_and_ends_with_its_usage(
     )
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
-async def test_no_character_is_lost_however_the_bytes_are_cut(
-    size: int, server: FakeOpenAI, lab: OpenAIProvider
-) -> None:
-    """Between bytes of one character, inside `data:`, between the two ends of a line (L1)."""
-    text = 'é👩‍👩‍👧\u2028漢字 \\n "quoted" \t end\n\n  \x00\x7f�'
-    server.add(Answer(text=text, thinking="größer 🤔", chunk_chars=1, cut_bytes=size))
-    chunks = await collect(lab, make_prompt())
-    assert text_of(chunks) == text
-    assert "".join(c.text for c in chunks if isinstance(c, ReasoningChunk)) == "größer 🤔"
-
-
 @pytest.mark.parametrize(
     ("reason", "ours"),
     [

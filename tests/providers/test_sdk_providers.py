@@ -17,6 +17,7 @@ from jupyter_chat_stream.providers.base import (
     EndChunk,
     Prompt,
     Provider,
+    ReasoningChunk,
     TextChunk,
     ToolCallChunk,
     ToolInputChunk,
@@ -81,6 +82,16 @@ async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
                 sdk_stream=openai.AsyncStream,
             )
             await endpoint.close()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
+async def test_no_character_is_lost_however_the_bytes_are_cut(size: int, case: Case) -> None:
+    """Between bytes of one character, inside `data:`, between the two ends of a line (L1)."""
+    text = 'é👩‍👩‍👧\u2028漢字 \\n "quoted" \t end\n\n  \x00\x7f�'
+    case.server.add(Answer(text=text, thinking="größer 🤔", chunk_chars=1, cut_bytes=size))
+    chunks = await collect(case.provider, case.make_prompt())
+    assert text_of(chunks) == text
+    assert "".join(c.text for c in chunks if isinstance(c, ReasoningChunk)) == "größer 🤔"
 
 
 async def test_a_tool_call_comes_in_pieces_and_then_whole(case: Case) -> None:
