@@ -22,6 +22,7 @@ from ..shared.records import (
     PartKind,
     ToolCallPart,
 )
+from ..shared.sizes import size_in_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,13 +143,6 @@ def _block_of_attachment(part: AttachmentPart, read: ReadPicture) -> Block:
     if text or "attachment_id" not in part:
         return Folded(title=f"Attached: {title}", text=text)
     return Remark(label="Attached", text=title)
-
-
-def size_in_words(size: int) -> str:
-    """Write a number of bytes for people."""
-    if size < 1000:
-        return f"{size} bytes"
-    return f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
 
 
 def _block_of_call(part: ToolCallPart) -> Block:

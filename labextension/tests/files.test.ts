@@ -25,7 +25,9 @@ describe('a file', () => {
     [1, '1 byte'],
     [999, '999 bytes'],
     [1_024, '1 kB'],
+    [2_250, '2.2 kB'],
     [1_000_000, '977 kB'],
+    [1024 * 1023, '1,023 kB'],
     [20 * 1024 * 1024, '20 MB'],
     [1024 * 1024 - 1, '1 MB']
   ])('of %i bytes has %s', (bytes, text) => expect(sizeText(bytes, 'en-GB')).toBe(text));

@@ -79,7 +79,7 @@ def test_a_jpeg_of_padding_alone_ends_soon() -> None:
 
 def test_an_image_that_cannot_be_read_is_named_with_its_size_in_bytes() -> None:
     answer = ask(ImageBlock(name="odd.png", type="image/png", data=b"\x89PNG" + b"x" * 2000))
-    assert "- `odd.png`: a PNG image, with a header that I cannot read, 2.0 kB." in answer
+    assert "- `odd.png`: a PNG image, with a header that I cannot read, 2 kB." in answer
 
 
 def test_the_pages_of_a_pdf_are_counted_once_each() -> None:

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from jupyter_chat_stream.export import source
+from jupyter_chat_stream.shared.sizes import size_in_words
 from tests.server.harness import ChatServer
 from tests.server.test_attachments import PDF_WITH_SCRIPT, PNG, uploaded
 
@@ -43,7 +44,7 @@ async def test_every_format_names_attachments_and_two_show_small_images(
     encoded = base64.b64encode(PNG).decode()
     markdown = await exported(chat_server, thread_id, "md")
     assert f"report.pdf (application/pdf, {len(PDF_WITH_SCRIPT)} bytes)" in markdown
-    assert "large.png (image/png, 10.3 kB)" in markdown
+    assert f"large.png (image/png, {size_in_words(len(PNG) * 5)})" in markdown
     assert "2 columns, 1 row" in markdown
     assert encoded not in markdown
     html = await exported(chat_server, thread_id, "html")

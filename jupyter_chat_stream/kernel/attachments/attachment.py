@@ -14,8 +14,9 @@ from ...shared.markdown.copied_texts import visible
 from ...shared.markdown.copies import harmless
 from ...shared.media_types import PARQUET
 from ...shared.records import AttachmentPart
+from ...shared.sizes import size_in_words
 from ..link import current
-from .content import CSV, GIF, JPEG, PNG, Content, size_words
+from .content import CSV, GIF, JPEG, PNG, Content
 from .convert import MAX_BYTES, MOST_BYTES, content_of, named_content
 from .transfer import download
 
@@ -106,7 +107,7 @@ class Attachment:
         return read(io.BytesIO(self.read()))
 
     def __repr__(self) -> str:
-        return f"Attachment({visible(self.name)!r}, {self.type}, {size_words(self.size)})"
+        return f"Attachment({visible(self.name)!r}, {self.type}, {size_in_words(self.size)})"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         shown = {"text/plain": repr(self)}

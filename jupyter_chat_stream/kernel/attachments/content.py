@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ...shared.errors import AttachmentTooLarge
 from ...shared.media_types import HEAD_BYTES, IMAGES, PARQUET, PDF, PLAIN, UNKNOWN, type_of_head
+from ...shared.sizes import size_in_words
 
 MAX_NAME_CHARS = 120
 CSV = "text/csv"
@@ -69,18 +70,10 @@ def refuse_large(name: str, size: int, most: int, instead: str = "") -> None:
     if size <= most:
         return
     error = AttachmentTooLarge(size, most)
-    error.message = f"{name!r} has {size_words(size)}; at most {size_words(most)} are taken. "
+    error.message = f"{name!r} has {size_in_words(size)}; at most {size_in_words(most)} are taken. "
     error.message += instead or "Send a smaller file or a part of it."
     error.args = (error.message,)
     raise error
-
-
-def size_words(size: int) -> str:
-    """Write a number of bytes for people."""
-    for unit, factor in (("MB", 1 << 20), ("kB", 1 << 10)):
-        if size >= factor:
-            return f"{size / factor:.3g} {unit}"
-    return f"{size} byte{'' if size == 1 else 's'}"
 
 
 def type_of(name: str, data: bytes) -> str:

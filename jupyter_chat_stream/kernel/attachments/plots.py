@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...shared.errors import InvalidInput
-from .content import PNG, Content, size_words
+from ...shared.sizes import size_in_words
+from .content import PNG, Content
 from .tables.cells import cut, short_text
 
 MAX_TRACES = 20
@@ -34,7 +35,7 @@ def plotly_content(figure: Any, name: str, most: int) -> Content:
     if data is None or len(data) > most:
         raise InvalidInput(
             f"The plotly figure cannot be drawn ({reason}), and its data are more than "
-            f"{size_words(most)} or {MAX_VALUES:,} values. {INSTALL}",
+            f"{size_in_words(most)} or {MAX_VALUES:,} values. {INSTALL}",
             field="attachments",
         )
     return Content(

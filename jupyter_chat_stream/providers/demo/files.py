@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from html import unescape
 
+from ...shared.sizes import size_in_words
 from ..base import DocumentBlock, ImageBlock, Prompt, TextBlock, Turn
 from .answers import LABEL
 from .headers import pages_of, pixels_of
@@ -69,14 +70,14 @@ def _image(block: ImageBlock) -> str:
     kind = _KINDS.get(block.type, block.type)
     size = pixels_of(block.type, block.data)
     pixels = f"{size[0]} × {size[1]} pixels" if size else "with a header that I cannot read"
-    return f"a {kind} image, {pixels}, {_bytes(block.data)}."
+    return f"a {kind} image, {pixels}, {size_in_words(len(block.data))}."
 
 
 def _document(block: DocumentBlock) -> str:
     pages = pages_of(block.data)
     shown = "" if pages is None else ", one page" if pages == 1 else f", {pages} pages"
     kind = "PDF" if block.type == "application/pdf" else block.type
-    return f"a {kind} document{shown}, {_bytes(block.data)}."
+    return f"a {kind} document{shown}, {size_in_words(len(block.data))}."
 
 
 def _text(text: str) -> str:
@@ -85,13 +86,6 @@ def _text(text: str) -> str:
         return "an empty text."
     count = f"{len(lines)} lines" if len(lines) > 1 else "one line"
     return f"a text of {count}. It begins with {_code(lines[0])}."
-
-
-def _bytes(data: bytes) -> str:
-    size = len(data)
-    if size < 1000:
-        return f"{size} bytes"
-    return f"{size / 1e3:.1f} kB" if size < 1_000_000 else f"{size / 1e6:.1f} MB"
 
 
 def _code(text: str) -> str:
