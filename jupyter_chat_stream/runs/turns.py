@@ -6,7 +6,7 @@
 
 A refused reply is left out with its question, and a reply that was cut is marked. A turn holds no
 results of tools, only the text around them. A file that the model cannot read becomes a sentence;
-``notes`` tells the person, once for each model and file.
+``notes`` tells the person.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class TurnMaker:
         Args:
             others: what to tell besides.
 
-        What an earlier answer of this model has told is not told again.
+        What an earlier answer of this model has told is told again only for the newest message.
         """
         told = {
             part["text"]
@@ -161,13 +161,17 @@ class TurnMaker:
             for part in message["parts"]
             if part["kind"] == "note" and message["model"] == self._model_id
         }
-        notes = [
+        newest = self._unread(branch[-1:])
+        notes = dict.fromkeys([*self._unread(branch), *others])
+        return [note for note in notes if note not in told or note in newest]
+
+    def _unread(self, messages: Sequence[MessageRecord]) -> list[str]:
+        return [
             f"{self._model.label} reads no {_kind_of(part)}: “{part['name']}” was left out."
-            for message in branch
+            for message in messages
             for part in message["parts"]
             if part["kind"] == "attachment" and self._is_left_out(part)
         ]
-        return [note for note in dict.fromkeys([*notes, *others]) if note not in told]
 
     def _blocks(self, message: MessageRecord) -> Iterator[Block | FileBlock]:
         for part in message["parts"]:
