@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import DatabaseUnreadable
 from jupyter_chat_stream.shared.folders import sqlite_url
+from jupyter_chat_stream.store.sql.database import Database
 from jupyter_chat_stream.store.sql.urls import parse_url, shown
 from jupyter_chat_stream.store.store import Store
 
@@ -80,3 +81,27 @@ def test_options_of_a_file_are_refused_and_open_no_other(url: str) -> None:
 def test_a_host_in_a_files_url_is_refused() -> None:
     with pytest.raises(DatabaseUnreadable, match="three slashes"):
         parse_url("sqlite://home/me/chat.db")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("no url: secret", "postgresql+psycopg://user@host/name"),
+        ("nosuch://user:secret@host/name", "There is no driver"),
+        ("postgresql+nosuch://user:secret@host/name", "jupyter-chat-stream[postgres]"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_with_a_next_step_and_no_password(
+    url: str, says: str
+) -> None:
+    with pytest.raises(DatabaseUnreadable) as refused:
+        Database(url, now_ms=0)
+    assert says in refused.value.message
+    assert "secret" not in refused.value.message
+
+
+def test_a_described_database_does_not_tell_its_password() -> None:
+    database = Database.__new__(Database)
+    database.url = make_url("postgresql+psycopg://me:secret@host/chat")
+    database._scratch = None
+    assert "secret" not in str(database.describe())
