@@ -3,6 +3,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 import { type Env } from 'markdown-it';
 
 import { type Block } from '../markdown/tree';
+import { copyText } from './clipboard';
 import { type DrawingServices, own } from './drawing';
 import { type Work } from './frames';
 import { PILED_MARKS, PlainText } from './plain';
@@ -95,32 +96,6 @@ function hasLongLine(text: string): boolean {
     from = end + 1;
   }
   return false;
-}
-
-/** Put a text on the clipboard; `navigator.clipboard` exists in secure contexts only. */
-async function copyText(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return copyBySelection(text);
-  }
-}
-
-function copyBySelection(text: string): boolean {
-  const before = document.activeElement;
-  const area = document.createElement('textarea');
-  area.value = text;
-  area.setAttribute(SUPPRESS_SHORTCUTS, 'true');
-  area.style.cssText = 'position:fixed;top:0;opacity:0';
-  document.body.append(area);
-  area.select();
-  const isCopied = document.execCommand('copy');
-  area.remove();
-  if (before instanceof HTMLElement) {
-    before.focus({ preventScroll: true });
-  }
-  return isCopied;
 }
 
 function copyButton(source: () => string, trans: TranslationBundle): HTMLButtonElement {
