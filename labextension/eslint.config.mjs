@@ -51,6 +51,7 @@ const FLOORS = [
       'model-choices',
       'thread-settings',
       'thread-state',
+      'page-options',
       'model'
     ],
     packages: ['@jupyterlab/translation']

@@ -5,19 +5,15 @@
  * called for new events at most once per frame, and for the reader's own actions at once. `Threads`
  * counts the views of a client and ends the client 5 s after its last view.
  */
-import { type TranslationBundle } from '@jupyterlab/translation';
-
-import { type Api, ApiError } from './api';
+import { ApiError } from './api';
 import { AttachmentFiles } from './attachment-files';
 import { Composition } from './composition';
-import { type Clock, type Connection } from './connection';
-import { type DraftStore } from './drafts';
 import { type Follower } from './follower';
 import { ModelChoices } from './model-choices';
 import { NO_PARAMS } from './offer';
+import { type PageOptions } from './page-options';
 import { parseMaxBytes } from './parse';
 import { type LostAnswer } from './questions';
-import { type RecentModels } from './recent-models';
 import { ScheduleList } from './schedules';
 import { type ThreadEnd, explain, explainEnd, missingText } from './thread-ends';
 import { type ThreadState } from './thread-state';
@@ -26,22 +22,7 @@ import { type Transcript, EMPTY } from './transcript';
 import { MAX_ATTACHMENTS, type NamedBlob, type UploadQueue, isUnfinished } from './uploads';
 import { ThreadUsageList } from './usage';
 
-export { type ThreadState };
-
-export interface PageOptions {
-  readonly api: Api;
-  readonly connection: Connection;
-  readonly drafts: DraftStore;
-  readonly clock: Clock;
-  /** Calls `action` once, before the next frame is drawn. */
-  readonly onFrame: (action: () => void) => void;
-  readonly trans: TranslationBundle;
-  /** Reads a file of the contents API. @throws ApiError if it cannot be read or is too large. */
-  readonly readFile: (path: string, maxBytes: number | null) => Promise<Blob>;
-  /** For `Intl`: the language of numbers and dates. */
-  readonly locale: string;
-  readonly recentModels: RecentModels;
-}
+export { type PageOptions, type ThreadState };
 
 const LINGER_MS = 5_000;
 

@@ -1,0 +1,22 @@
+/** What the threads of a page are made of. */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { type Api } from './api';
+import { type Clock, type Connection } from './connection';
+import { type DraftStore } from './drafts';
+import { type RecentModels } from './recent-models';
+
+export interface PageOptions {
+  readonly api: Api;
+  readonly connection: Connection;
+  readonly drafts: DraftStore;
+  readonly clock: Clock;
+  /** Calls `action` once, before the next frame is drawn. */
+  readonly onFrame: (action: () => void) => void;
+  readonly trans: TranslationBundle;
+  /** Reads a file of the contents API. @throws ApiError if it cannot be read or is too large. */
+  readonly readFile: (path: string, maxBytes: number | null) => Promise<Blob>;
+  /** For `Intl`: the language of numbers and dates. */
+  readonly locale: string;
+  readonly recentModels: RecentModels;
+}
