@@ -24,6 +24,7 @@ const FLOORS = [
       'questions',
       'unsent',
       'branch',
+      'boundaries',
       'subscription',
       'follower',
       'parse',

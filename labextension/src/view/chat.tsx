@@ -7,6 +7,7 @@ import { type ThreadClient, type ThreadState } from '../model';
 import { type Message } from '../protocol';
 import { isUnsent, scheduledMessages } from '../unsent';
 import { hasPrice } from '../usage';
+import { Announcer } from './announcer';
 import { Button } from './button';
 import { FirstRun, isFirstRun } from './firstrun';
 import { Composer, Status, StopButton } from './composer';
@@ -82,7 +83,7 @@ function Live(props: LiveProps): ReactElement {
       data-seq={transcript.seq}
       style={fixed === null ? {} : { height: `${fixed}px` }}
     >
-      <Scroller isBusy={active.length > 0} jump={jump} isStill={isFirst}>
+      <Scroller jump={jump} isStill={isFirst}>
         {isFirst ? (
           <FirstRun client={client} models={models} />
         ) : isEmpty ? (
@@ -106,6 +107,7 @@ function Live(props: LiveProps): ReactElement {
       {runId === null ? <ThreadUsageLine client={client} state={state} /> : null}
       <ResizeHandle onResize={setHeight} />
       {isOver ? <DropHint /> : null}
+      <Announcer client={client} state={state} messages={messages} />
     </div>
   );
 }
@@ -173,6 +175,7 @@ function Messages(props: LiveProps & { readonly messages: readonly Message[] }):
           <MessageView
             key={message.id}
             message={message}
+            position={hidden + index + 1}
             run={run}
             detail={run === undefined ? undefined : state.transcript.details.get(run.id)}
             client={client}

@@ -128,7 +128,6 @@ export function Status({ line }: { readonly line: StatusLine }): ReactElement {
       className={`jp-ChatStream-status jp-mod-${line.state}`}
       data-testid="status"
       data-state={line.state}
-      role="status"
       title={line.text}
     >
       {line.short ?? line.text}

@@ -38,6 +38,11 @@ function useChatServices(): ChatServices {
   return services;
 }
 
+/** Whether the chat can be seen. */
+export function useVisibility(): Visibility {
+  return useChatServices().visibility;
+}
+
 /** The page's translated texts, and the language of its dates. */
 export function useLanguage(): Language {
   return useMarkdownServices().language;

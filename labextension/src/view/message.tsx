@@ -10,6 +10,7 @@ import { Bubble } from './bubble';
 import { Button } from './button';
 import { useLanguage, useNow, useTrans } from './hooks';
 import { ClockIcon } from './icons';
+import { OWN_KEYS } from './keys';
 import { PartView } from './parts';
 import { QuestionView } from './question';
 import { isStreaming, replyLine } from './status';
@@ -17,6 +18,8 @@ import { AnswerUsageLine } from './usage';
 
 export interface MessageProps {
   readonly message: Message;
+  /** Its place among the messages of the view, from 1 on. */
+  readonly position: number;
   readonly run: Run | undefined;
   readonly detail: string | undefined;
   readonly client: ThreadClient;
@@ -43,7 +46,9 @@ export const MessageView = memo(function MessageView(props: MessageProps): React
       data-message-id={message.id}
       data-run-id={message.run_id ?? undefined}
       data-status={message.status}
-      aria-label={who}
+      aria-label={trans.__('%1, message %2', who, props.position)}
+      tabIndex={-1}
+      {...OWN_KEYS}
     >
       {message.role === 'user' ? <Question message={message} /> : <Reply {...props} />}
     </article>
@@ -154,7 +159,6 @@ function Outcome(props: MessageProps): ReactElement | null {
       data-testid="outcome"
       data-state={line.state}
       data-reason={incomplete?.reason}
-      role="status"
     >
       <span className="jp-ChatStream-outcomeText">{line.text}</span>
       {mayContinue ? (

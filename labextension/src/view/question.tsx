@@ -63,7 +63,7 @@ function Answered(props: {
   const by =
     props.by === LOCAL ? trans.__('answered by you') : trans.__('answered by %1', props.by);
   return (
-    <div className="jp-ChatStream-answer" data-testid="answered" role="status">
+    <div className="jp-ChatStream-answer" data-testid="answered">
       <span className="jp-ChatStream-answerValue">{pretty(props.value)}</span>{' '}
       <span className="jp-mod-muted">{by}</span>
       {props.mine === undefined ? null : (

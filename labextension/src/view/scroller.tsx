@@ -25,7 +25,6 @@ const NEAR_PX = 32;
 const TOUCHING_PX = 2;
 
 export interface ScrollerProps {
-  readonly isBusy: boolean;
   /** Each change scrolls to the end: the reader has sent a message. */
   readonly jump: number;
   /** Whether the content is read from its top: its end is not followed. */
@@ -47,8 +46,7 @@ export function Scroller(props: ScrollerProps): ReactElement {
         data-testid="log"
         role="log"
         aria-label={trans.__('Conversation')}
-        aria-live={props.isBusy ? 'off' : 'polite'}
-        aria-busy={props.isBusy}
+        aria-live="off"
         tabIndex={0}
         onScroll={onScroll}
       >

@@ -180,7 +180,7 @@ function Context({ context }: { readonly context: ContextUse }): ReactElement | 
       >
         <i style={{ width: `${Math.min(100, share * 100)}%` }} />
       </span>
-      <span role="status" data-testid="context-warning">
+      <span data-testid="context-warning">
         {share > 1
           ? trans.__(
               'This chat is longer than what the model reads; its oldest messages are left out.'

@@ -1,0 +1,103 @@
+/**
+ * The moments of an answer that a screen reader is told: it begins, asks, ends. Pure.
+ *
+ * Text that streams is not announced: a reader who wants it goes to the message.
+ */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { incompleteOf } from './endings';
+import { type Message, type Run, isEnd } from './protocol';
+import { openQuestion } from './questions';
+
+/** What a reply does, as far as it is announced. */
+export type Stage =
+  | 'quiet'
+  | 'answering'
+  | 'asks'
+  | 'finished'
+  | 'incomplete'
+  | 'failed'
+  | 'cancelled'
+  | 'interrupted';
+
+/** The stage of each reply, by message id. */
+export type Stages = ReadonlyMap<string, Stage>;
+
+/** A question of a model and an error text are cut after this many characters. */
+const MAX_QUOTED_CHARS = 200;
+
+/** The stages of the replies among `messages`. */
+export function stagesOf(
+  messages: readonly Message[],
+  runOf: (message: Message) => Run | undefined
+): Stages {
+  const replies = messages.filter(message => message.role === 'assistant');
+  return new Map(replies.map(reply => [reply.id, stageOf(reply, runOf(reply))]));
+}
+
+function stageOf(reply: Message, run: Run | undefined): Stage {
+  if (isEnd(reply.status)) {
+    if (reply.status !== 'completed') {
+      return reply.status === 'failed' || reply.status === 'cancelled'
+        ? reply.status
+        : 'interrupted';
+    }
+    return incompleteOf(reply) === null ? 'finished' : 'incomplete';
+  }
+  if (openQuestion(reply, run) !== undefined) {
+    return 'asks';
+  }
+  return reply.status === 'processing' ? 'answering' : 'quiet';
+}
+
+/**
+ * The sentence for what changed between two states of a thread; null if nothing is to be told.
+ *
+ * A reply that was already there with its end is not told: only `before` decides what is new.
+ */
+export function announcement(
+  before: Stages,
+  messages: readonly Message[],
+  runOf: (message: Message) => Run | undefined,
+  trans: TranslationBundle
+): string | null {
+  const texts: string[] = [];
+  for (const [id, stage] of stagesOf(messages, runOf)) {
+    const reply = messages.find(message => message.id === id);
+    if (reply !== undefined && stage !== 'quiet' && stage !== before.get(id)) {
+      texts.push(textOf(stage, reply, runOf(reply), trans));
+    }
+  }
+  return texts.length === 0 ? null : [...new Set(texts)].join('. ');
+}
+
+function textOf(
+  stage: Exclude<Stage, 'quiet'>,
+  reply: Message,
+  run: Run | undefined,
+  trans: TranslationBundle
+): string {
+  switch (stage) {
+    case 'answering':
+      return trans.__('Answering');
+    case 'asks':
+      return trans.__('Asks you: %1', quoted(openQuestion(reply, run)?.prompt ?? ''));
+    case 'finished':
+      return trans.__('Finished');
+    case 'incomplete':
+      return trans.__('Finished, but not complete: %1', quoted(incompleteOf(reply)?.message ?? ''));
+    case 'failed':
+      return trans.__('Failed: %1', quoted(reply.error?.message ?? ''));
+    case 'cancelled':
+      return trans.__('Stopped');
+    case 'interrupted':
+      return trans.__('Interrupted');
+  }
+}
+
+function quoted(text: string): string {
+  const chars = [...text.slice(0, 2 * MAX_QUOTED_CHARS + 2)];
+  return chars.length > MAX_QUOTED_CHARS
+    ? `${chars.slice(0, MAX_QUOTED_CHARS).join('')}…`
+    : chars.join('');
+}
