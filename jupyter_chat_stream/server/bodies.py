@@ -105,6 +105,10 @@ class ScheduleChanges(Body):
     paused: bool = False
 
 
+class Rewrite(Body):
+    content: str
+
+
 class InputBody(Body):
     request_id: Id
     value: Any

@@ -181,7 +181,7 @@ class RunHandler(ChatHandler):
 
 
 class RunCommandHandler(ChatHandler):
-    """``cancel``, ``retry`` and ``continue``, chosen by the address."""
+    """``cancel``, ``withdraw``, ``retry`` and ``continue``, chosen by the address."""
 
     @requires("execute")
     async def post(self, run_id: str, command: str) -> None:
@@ -192,9 +192,22 @@ class RunCommandHandler(ChatHandler):
         if command == "cancel":
             self.respond(await self.service.cancel(self.owner, run_id))
             return
+        if command == "withdraw":
+            self.respond(await self.service.withdraw(self.owner, run_id))
+            return
         key = queries.idempotency_key(self)
         begin = self.service.retry if command == "retry" else self.service.continue_run
         self.respond(await begin(self.owner, run_id, key=key), 202)
+
+
+class RewriteHandler(ChatHandler):
+    @requires("execute")
+    async def post(self, run_id: str) -> None:
+        from . import bodies
+
+        run_id = queries.an_id(run_id, RunNotFound)
+        content = bodies.parse(bodies.Rewrite, self.body()).content
+        self.respond(await self.service.rewrite(self.owner, run_id, content))
 
 
 class InputHandler(ChatHandler):

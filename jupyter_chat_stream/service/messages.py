@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ..shared.records import RunList, RunRecord, SentRecord, SuccessorRecord
+from ..shared.records import MessageRecord, RunList, RunRecord, SentRecord, SuccessorRecord
 from ..store.front import MOST_LISTED, Limits, Over, Sender, SendRequest
 from .base import ServiceBase
 
@@ -56,6 +56,24 @@ class MessageService(ServiceBase):
         self._stop_upstream(run_id)
         self._parts.engine.nudge()
         return run
+
+    async def withdraw(self, owner: str, run_id: str) -> RunRecord:
+        """Cancel a run that has not begun, and take its message off its branch.
+
+        Raises:
+            RunNotFound, RunBegun
+        """
+        run = await self.store.runs.withdraw(owner, run_id)
+        self._parts.engine.nudge()
+        return run
+
+    async def rewrite(self, owner: str, run_id: str, content: str) -> MessageRecord:
+        """Replace the text of the message of a run that has not begun.
+
+        Raises:
+            RunNotFound, RunBegun, InvalidInput, ContentTooLarge
+        """
+        return await self.store.runs.rewrite(owner, run_id, content)
 
     async def retry(self, owner: str, run_id: str, key: str | None = None) -> SuccessorRecord:
         """Make a new run and a sibling reply for an ended one."""

@@ -11,8 +11,9 @@ step, and never holds a prompt, an answer or a key.
      ├─ NotFound 404 ─ ThreadNotFound, RunNotFound, MessageNotFound, ScheduleNotFound,
      │                   EndpointNotFound
      ├─ Forbidden 403 ─ KeyPageOff
-     ├─ Conflict 409 ─ RunNotEnded, RunRefused, RequestNotOpen, IdempotencyMismatch,
-     │                   CursorAhead, TooManySchedules, TooManyLater, KeyElsewhere, KeyNotKept
+     ├─ Conflict 409 ─ RunNotEnded, RunBegun, RunRefused, RequestNotOpen, CursorAhead,
+     │                   IdempotencyMismatch, TooManySchedules, TooManyLater, KeyElsewhere,
+     │                   KeyNotKept
      ├─ Compacted 410
      ├─ LimitReached 429
      ├─ StaleAttempt            (internal: a fenced attempt tried to write, L5)
@@ -76,6 +77,7 @@ __all__ = [
     "RateLimited",
     "Refusal",
     "RequestNotOpen",
+    "RunBegun",
     "RunNotEnded",
     "RunNotFound",
     "RunRefused",

@@ -138,6 +138,19 @@ class RunNotEnded(Conflict):
         )
 
 
+class RunBegun(Conflict):
+    """The message of a run that has begun, or that has ended, stays as it is."""
+
+    code = "run_begun"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"Run {run_id!r} has begun or ended, or its message has another answer: the message "
+            "stays as it is. Stop the run, or send another message.",
+            run_id=run_id,
+        )
+
+
 class RunRefused(Conflict):
     """The model has declined to answer, so there is nothing to continue."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from ...shared.events import ENDS
 from ...shared.records import MessageRecord, PreferencesRecord, RunRecord, ThreadRecord
-from ..chat import commands, runs, threads
+from ..chat import commands, queued, runs, threads
 from ..log import reading, upstreams
 from ..log.transaction import RunRef, Transaction
 from ..log.upstreams import ProviderData, UpstreamPlace
@@ -94,3 +94,5 @@ class StoredRuns(Group):
     cancel = writes(commands.cancel, place=lambda run: run.thread.pk)
     give_input = writes(_give_input, place=second)
     succeed = writes(commands.succeed, place=second)
+    withdraw = writes(queued.withdraw, place=second)
+    rewrite = writes(queued.rewrite, place=second)

@@ -1,0 +1,111 @@
+"""Queued messages: until its run begins, a message can be withdrawn or get another text.
+
+A run has begun with its first attempt. The claim of that attempt and both commands lock the thread,
+so either the claim comes first and the command is refused, or the run begins with the command's
+result. A withdrawn message becomes ``cancelled``, like a message for later that was stopped: it
+is on no branch, and a retry of its run sends it again.
+"""
+
+from __future__ import annotations
+
+from ...shared.errors import RunBegun
+from ...shared.events import ENDS, MessageWritten, ThreadChanged, clean_text
+from ...shared.fold import whole_message, written
+from ...shared.records import MessageRecord, Part, RunRecord
+from ..log import reading
+from ..log.transaction import RunRef, ThreadRef, Transaction, update_row
+from ..sql import rows
+from . import runs, threads
+from .commands import check_content
+from .waits import JOINS_HEAD
+
+
+def withdraw(tx: Transaction, owner: str, run_id: str) -> RunRecord:
+    """Cancel a run that has not begun, and take its message off its branch.
+
+    The messages that follow the reply then follow the message before. If the run answers an older
+    message again, that message stays, and its newest other reply takes the reply's place.
+
+    Raises:
+        RunNotFound
+        RunBegun
+    """
+    run = _find_unbegun(tx, owner, run_id)
+    reply = reading.read_message(tx.conn, run)
+    sibling = _newest_sibling(tx, run.thread, reply)
+    place = sibling
+    if sibling is None and reply["parent_id"] is not None:
+        asked = reading.read_message_by_id(tx.conn, run.thread, reply["parent_id"])
+        place = asked["parent_id"]
+        if asked["status"] == "completed":
+            _rewrite(tx, run.thread, {**asked, "status": "cancelled"})
+            _join_head_if_retried(tx, run)
+    for follower in _followers(tx, run):
+        _rewrite(tx, run.thread, {**follower, "parent_id": place})
+    tx.flush()
+    if threads.read_thread(tx.conn, run.thread)["head"] == reply["id"]:
+        tx.append(run.thread, ThreadChanged(thread={"head": place}))
+    runs.cancel(tx, run)
+    return tx.run(run).copy()
+
+
+def rewrite(tx: Transaction, owner: str, run_id: str, content: str) -> MessageRecord:
+    """Replace the text of the message that a run will answer; its attachments and place stay.
+
+    Raises:
+        RunNotFound, ContentTooLarge
+        InvalidInput: nothing would be left of the message.
+        RunBegun: it has begun, or the message has another answer.
+    """
+    run = _find_unbegun(tx, owner, run_id)
+    reply = reading.read_message(tx.conn, run)
+    if reply["parent_id"] is None or _newest_sibling(tx, run.thread, reply) is not None:
+        raise RunBegun(run.id)
+    asked = reading.read_message_by_id(tx.conn, run.thread, reply["parent_id"])
+    kept: list[Part] = [part for part in asked["parts"] if part["kind"] == "attachment"]
+    check_content(content, may_be_empty=any("attachment_id" in part for part in kept))
+    if content.strip():
+        kept.append({"kind": "text", "text": clean_text(content)})
+    return _rewrite(tx, run.thread, {**asked, "parts": kept})
+
+
+def _find_unbegun(tx: Transaction, owner: str, run_id: str) -> RunRef:
+    run = runs.find_run(tx.conn, owner, run_id)
+    state = tx.run(run)
+    if state["attempt"] > 0 or state["status"] in ENDS:
+        raise RunBegun(run_id)
+    return run
+
+
+def _newest_sibling(tx: Transaction, thread: ThreadRef, reply: MessageRecord) -> str | None:
+    """Return the id of the newest other reply to the same message."""
+    sql = (
+        "SELECT id FROM message WHERE thread = :thread AND parent_id = :asked AND id <> :id "
+        "ORDER BY pk DESC LIMIT 1"
+    )
+    where = {"thread": thread.pk, "asked": reply["parent_id"], "id": reply["id"]}
+    found: str | None = tx.execute(sql, where).scalar()
+    return found
+
+
+def _followers(tx: Transaction, run: RunRef) -> list[MessageRecord]:
+    """Read the messages that follow a run's reply."""
+    sql = "SELECT id FROM message WHERE thread = :thread AND parent_id = :id ORDER BY pk"
+    ids = tx.execute(sql, {"thread": run.thread.pk, "id": run.message_id}).scalars().all()
+    return [reading.read_message_by_id(tx.conn, run.thread, id_) for id_ in ids]
+
+
+def _join_head_if_retried(tx: Transaction, run: RunRef) -> None:
+    """Let a retry put the withdrawn message behind the head of that time."""
+    text = tx.execute("SELECT params FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
+    params = rows.params_of(text, run.thread.id, run.id)
+    tx.set_run(run, params=rows.dump({**params, JOINS_HEAD: True}))
+
+
+def _rewrite(tx: Transaction, thread: ThreadRef, message: MessageRecord) -> MessageRecord:
+    """Append an event that replaces a person's message, and fold it into the message's row."""
+    whole = written(message)
+    event = tx.append(thread, MessageWritten(message=whole))
+    columns = {**rows.message_columns(whole, event.seq), "parent_id": whole["parent_id"]}
+    update_row(tx.conn, "message", threads.find_message(tx.conn, thread, whole["id"]), columns)
+    return whole_message(whole, event.seq)
