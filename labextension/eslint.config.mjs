@@ -58,6 +58,11 @@ const FLOORS = [
     packages: ['@jupyterlab/translation']
   },
   {
+    // The notebooks of the page, in the values and verbs of a chat.
+    names: ['workspace'],
+    packages: ['@jupyterlab/notebook', '@jupyterlab/translation']
+  },
+  {
     names: ['view'],
     packages: [
       'markdown-it',

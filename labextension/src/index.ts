@@ -20,14 +20,16 @@ const page: JupyterFrontEndPlugin<IChatPage> = {
   description: 'The one connection of this page, and the threads on it.',
   autoStart: true,
   requires: [IRenderMimeRegistry],
-  optional: [IEditorLanguageRegistry, ITranslator],
+  optional: [IEditorLanguageRegistry, ITranslator, INotebookTracker],
   provides: IChatPage,
   activate: (
     app: JupyterFrontEnd,
     rendermime: IRenderMimeRegistry,
     languages: IEditorLanguageRegistry | null,
-    translator: ITranslator | null
-  ): IChatPage => createPage(app.serviceManager, languageOf(translator), rendermime, languages)
+    translator: ITranslator | null,
+    tracker: INotebookTracker | null
+  ): IChatPage =>
+    createPage(app.serviceManager, languageOf(translator), rendermime, languages, tracker)
 };
 
 const renderer: JupyterFrontEndPlugin<void> = {

@@ -1,5 +1,6 @@
 /** What all chats of a page share: the connection, the clock, the frames, the drafts. */
 import { type IEditorLanguageRegistry } from '@jupyterlab/codemirror';
+import { type INotebookTracker } from '@jupyterlab/notebook';
 import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { type ServiceManager } from '@jupyterlab/services';
 
@@ -14,6 +15,7 @@ import { Ticker } from './ticker';
 import { Frames } from './view/frames';
 import { type ChatPage } from './view/mount';
 import { labServices } from './view/jupyterlab';
+import { NotebookWorkspace } from './workspace/notebooks';
 
 export const PAGE_CLOCK: Clock = {
   now: () => Date.now(),
@@ -41,7 +43,8 @@ export function createPage(
   { serverSettings, contents }: Pick<ServiceManager.IManager, 'serverSettings' | 'contents'>,
   language: Language,
   rendermime: IRenderMimeRegistry,
-  languages: IEditorLanguageRegistry | null
+  languages: IEditorLanguageRegistry | null,
+  tracker: INotebookTracker | null
 ): ChatPage {
   const frames = new Frames({ now, onFrame, afterPaint });
   const api = new ServerApi(serverSettings, language.trans);
@@ -57,6 +60,10 @@ export function createPage(
       connection.wake();
     }
   });
+  const workspace =
+    tracker === null
+      ? null
+      : new NotebookWorkspace({ tracker, clock: PAGE_CLOCK, trans: language.trans });
   const drafts = new StoredDrafts(() => window.sessionStorage);
   return {
     threads: new Threads({
@@ -70,7 +77,7 @@ export function createPage(
       locale: language.locale,
       recentModels: new StoredRecentModels(() => window.localStorage)
     }),
-    services: { ...labServices(rendermime, languages, frames), frames, language },
+    services: { ...labServices(rendermime, languages, frames), frames, language, workspace },
     ticker: new Ticker(PAGE_CLOCK)
   };
 }

@@ -1,6 +1,7 @@
 // Drawing without a browser: frames that the test calls for, and a page that typesets nothing.
 import { Frames } from '../src/view/frames';
 import { IncrementalMarkdown, type MarkdownServices } from '../src/view/markdown';
+import { type Workspace } from '../src/workspace/values';
 import { ENGLISH, flushPromises } from './fakes';
 
 /** The services of a page; each frame is drawn when the test says so. */
@@ -16,6 +17,7 @@ export class FakeServices implements MarkdownServices {
   readonly colour = (code: string): void => void this.coloured.push(code);
   readonly mayLead = (): boolean => true;
   readonly language = ENGLISH;
+  readonly workspace: Workspace | null = null;
   readonly frames = new Frames({
     now: () => (this.now_ms += this.tick_ms),
     onFrame: action => void this._actions.push(action),

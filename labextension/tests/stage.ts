@@ -37,6 +37,7 @@ export function useStage(language = ENGLISH): void {
       colour: () => undefined,
       mayLead: () => true,
       language,
+      workspace: null,
       frames: new Frames({
         now: () => 0,
         onFrame: action => queueMicrotask(action),

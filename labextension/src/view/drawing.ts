@@ -6,6 +6,7 @@
  */
 import { type Language } from '../language';
 import { type Attributes } from '../markdown/inline';
+import { type Workspace } from '../workspace/values';
 import { SUPPRESS_SHORTCUTS } from './keys';
 
 /** What drawing takes from JupyterLab and from the page. */
@@ -17,6 +18,8 @@ export interface DrawingServices {
   /** Whether JupyterLab's sanitizer allows a link to this address. */
   readonly mayLead: (address: string) => boolean;
   readonly language: Language;
+  /** The notebooks of the page; null where there can be none. */
+  readonly workspace: Workspace | null;
 }
 
 /** The elements that an answer may have. The text of any other element is shown in a `span`. */

@@ -15,6 +15,7 @@ import { type ThreadClient, type ThreadState } from '../model';
 import { type ModelsState } from '../model-choices';
 import { type Ticker } from '../ticker';
 import { type MarkdownServices } from './markdown';
+import { type Workspace } from '../workspace/values';
 import { type Visibility } from './visibility';
 import { paceOf } from './times';
 
@@ -61,6 +62,11 @@ export function useAttachmentFiles(): AttachmentFiles {
 /** What Markdown is drawn with on this page. */
 export function useMarkdownServices(): MarkdownServices {
   return useChatServices().markdown;
+}
+
+/** The notebooks of the page; null where there can be none. */
+export function useWorkspace(): Workspace | null {
+  return useMarkdownServices().workspace;
 }
 
 /** The thread's state; a new state draws the component again. */

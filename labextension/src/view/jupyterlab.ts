@@ -11,7 +11,7 @@ export function labServices(
   rendermime: IRenderMimeRegistry,
   languages: IEditorLanguageRegistry | null,
   frames: Frames
-): Omit<DrawingServices, 'language'> {
+): Pick<DrawingServices, 'typeset' | 'colour' | 'mayLead'> {
   const formulas = new Formulas(frames, () => rendermime.latexTypesetter);
   const codes = new JobQueue(frames);
   return {

@@ -1,0 +1,65 @@
+/** The cells of an open notebook, read from its model. */
+import { type NotebookPanel } from '@jupyterlab/notebook';
+
+import { errorOf, outputTexts } from './outputs';
+import { type CellError, type CellKind, type CellOutput, type NotebookCell } from './values';
+
+type Cell = NotebookPanel['content']['widgets'][number];
+
+/** A cell widget that is one of the notebook's cells, and its index. */
+export interface FoundCell {
+  readonly widget: Cell;
+  readonly index: number;
+}
+
+export function findCell(panel: NotebookPanel, cellId: string | null): FoundCell | null {
+  const { widgets } = panel.content;
+  const index = widgets.findIndex(cell => cell.model.id === cellId);
+  const widget = widgets[index];
+  return widget === undefined ? null : { widget, index };
+}
+
+/** A cell as it is now. Its outputs are read when they are asked for. */
+export class CellView implements NotebookCell {
+  constructor(panel: NotebookPanel, { widget, index }: FoundCell) {
+    const { model } = widget;
+    this.path = panel.context.path;
+    this.cellId = model.id;
+    this.index = index;
+    this.kind = model.type as CellKind;
+    this.source = model.sharedModel.getSource();
+    this.executionCount = countOf(model);
+    this._model = model;
+  }
+
+  get outputs(): readonly CellOutput[] {
+    return outputTexts(outputsOf(this._model));
+  }
+
+  get error(): CellError | null {
+    return errorOf(outputsOf(this._model));
+  }
+
+  readonly path: string;
+  readonly cellId: string;
+  readonly index: number;
+  readonly kind: CellKind;
+  readonly source: string;
+  readonly executionCount: number | null;
+  private readonly _model: object;
+}
+
+function countOf(model: object): number | null {
+  const count = 'executionCount' in model ? model.executionCount : null;
+  return typeof count === 'number' ? count : null;
+}
+
+/** The outputs of a cell's model as a notebook file has them; empty for a cell without outputs. */
+export function outputsOf(model: object): readonly unknown[] {
+  if (!('outputs' in model)) {
+    return [];
+  }
+  const outputs = model.outputs as { toJSON?: () => unknown };
+  const values = outputs.toJSON?.();
+  return Array.isArray(values) ? values : [];
+}

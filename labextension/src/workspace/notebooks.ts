@@ -1,0 +1,253 @@
+/** The notebooks that this page has open in JupyterLab or Notebook 7. */
+import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { type Clock } from '../connection';
+import { shownName } from '../files';
+import { type CellDraft, cellOf, textFor } from './blocks';
+import { CellView, type FoundCell, findCell } from './cells';
+import { insertAtCursor, insertCell, replaceSource, runActiveCell } from './edits';
+import {
+  type ActionResult,
+  type CellAction,
+  type CodeBlock,
+  type NotebookCell,
+  type OpenNotebook,
+  type Place,
+  type VariableText,
+  type Variables,
+  type Workspace
+} from './values';
+import { type AskedKernel, KernelVariables } from './variables';
+
+export interface NotebookWorkspaceOptions {
+  readonly tracker: INotebookTracker;
+  readonly clock: Clock;
+  readonly trans: TranslationBundle;
+}
+
+export class NotebookWorkspace implements Workspace {
+  constructor(options: NotebookWorkspaceOptions) {
+    this._tracker = options.tracker;
+    this._trans = options.trans;
+    this._variables = new KernelVariables(options.clock);
+    this._tracker.currentChanged.connect(() => this._announce());
+    this._tracker.widgetAdded.connect((_tracker, panel) => {
+      panel.disposed.connect(() => this._announce());
+      this._announce();
+    });
+  }
+
+  notebooks(): readonly OpenNotebook[] {
+    const current = this._tracker.currentWidget;
+    const panels: NotebookPanel[] = [];
+    this._tracker.forEach(panel => {
+      if (!panels.some(other => other.context.path === panel.context.path)) {
+        panels.push(panel);
+      }
+    });
+    const isCurrent = (panel: NotebookPanel): boolean =>
+      panel.context.path === current?.context.path;
+    return [...panels.filter(isCurrent), ...panels.filter(panel => !isCurrent(panel))].map(
+      panel => ({
+        path: panel.context.path,
+        localPath: panel.context.localPath,
+        name: nameOfFile(panel),
+        language: languageOf(panel),
+        isCurrent: isCurrent(panel)
+      })
+    );
+  }
+
+  placeOf(node: Node): Place | null {
+    const around = this._tracker.find(panel => panel.node.contains(node));
+    const panel = around ?? this._tracker.currentWidget;
+    if (panel === null) {
+      return null;
+    }
+    const { widgets, activeCell } = panel.content;
+    const cell = widgets.find(widget => widget.node.contains(node)) ?? activeCell;
+    return { path: panel.context.path, cellId: cell?.model.id ?? null };
+  }
+
+  cells(path: string): readonly NotebookCell[] {
+    const panel = this._find(path);
+    return panel === null
+      ? []
+      : panel.content.widgets.map((widget, index) => new CellView(panel, { widget, index }));
+  }
+
+  cell(place: Place): NotebookCell | null {
+    const panel = this._find(place.path);
+    const found = panel === null ? null : findCell(panel, place.cellId);
+    return panel === null || found === null ? null : new CellView(panel, found);
+  }
+
+  nameOf(place: Place): string {
+    const panel = this._find(place.path);
+    const file = panel === null ? shownName(place.path) : nameOfFile(panel);
+    const cell = this.cell(place);
+    if (cell === null) {
+      return file;
+    }
+    return cell.executionCount === null
+      ? this._trans.__('cell %1 of %2', cell.index + 1, file)
+      : this._trans.__('cell [%1] of %2', cell.executionCount, file);
+  }
+
+  async variables(path: string): Promise<Variables> {
+    const panel = this._find(path);
+    return panel === null ? { state: 'no_notebook' } : this._variables.list(kernelOf(panel));
+  }
+
+  async describe(path: string, name: string): Promise<VariableText> {
+    const panel = this._find(path);
+    return panel === null
+      ? { state: 'no_notebook' }
+      : this._variables.describe(kernelOf(panel), name);
+  }
+
+  obstacle(action: CellAction, place: Place | null, block: CodeBlock): string | null {
+    const trans = this._trans;
+    const panel = place === null ? null : this._find(place.path);
+    if (place === null || panel === null) {
+      return trans.__('No notebook is open.');
+    }
+    if (panel.content.model === null || panel.content.model.readOnly) {
+      return trans.__('%1 is read-only.', nameOfFile(panel));
+    }
+    const draft = cellOf(block, languageOf(panel));
+    if (action === 'run' && draft.kind !== 'code') {
+      return trans.__('The kernel of %1 does not run this language.', nameOfFile(panel));
+    }
+    const found = findCell(panel, place.cellId);
+    if (found === null || action === 'run' || action.startsWith('insert_below')) {
+      return null; // that the cell is gone is told when the action is tried
+    }
+    return this._obstacleOfCell(action, found, draft);
+  }
+
+  act(action: CellAction, place: Place, block: CodeBlock): ActionResult {
+    const reason = this.obstacle(action, place, block);
+    const panel = this._find(place.path);
+    if (reason !== null || panel === null) {
+      return { isDone: false, reason: reason ?? '', isCellGone: false };
+    }
+    const draft = cellOf(block, languageOf(panel));
+    if (action === 'insert_at_end') {
+      const end = panel.content.widgets.length;
+      return { isDone: true, cellId: insertCell(panel, end, draft) };
+    }
+    const found = findCell(panel, place.cellId);
+    if (found === null) {
+      return {
+        isDone: false,
+        reason: this._trans.__('The cell is no longer in %1.', nameOfFile(panel)),
+        isCellGone: true
+      };
+    }
+    return { isDone: true, cellId: this._change(action, panel, found, block) };
+  }
+
+  subscribe(listener: () => void): () => void {
+    this._listeners.add(listener);
+    return () => this._listeners.delete(listener);
+  }
+
+  private _change(
+    action: Exclude<CellAction, 'insert_at_end'>,
+    panel: NotebookPanel,
+    found: FoundCell,
+    block: CodeBlock
+  ): string {
+    const { id, type } = found.widget.model;
+    const draft = cellOf(block, languageOf(panel));
+    switch (action) {
+      case 'insert_below':
+      case 'run': {
+        const cellId = insertCell(panel, this._indexBelow(panel, found), draft);
+        this._inserted.set(cellId, id);
+        if (action === 'run') {
+          runActiveCell(panel);
+        }
+        return cellId;
+      }
+      case 'insert_at_cursor':
+        insertAtCursor(panel, found, textFor(block, type === 'code' ? 'code' : 'markdown'));
+        return id;
+      case 'replace':
+        replaceSource(panel, found, draft.source);
+        return id;
+    }
+  }
+
+  /** Behind the cells that were inserted below the same cell before: they stay in their order. */
+  private _indexBelow(panel: NotebookPanel, { widget, index }: FoundCell): number {
+    const { widgets } = panel.content;
+    let below = index + 1;
+    while (this._inserted.get(widgets[below]?.model.id ?? '') === widget.model.id) {
+      below += 1;
+    }
+    return below;
+  }
+
+  private _obstacleOfCell(action: CellAction, cell: FoundCell, draft: CellDraft): string | null {
+    const trans = this._trans;
+    const { model } = cell.widget;
+    if (model.getMetadata('editable') === false) {
+      return trans.__('The cell is protected: it cannot be edited.');
+    }
+    if (action !== 'replace' || model.type === draft.kind) {
+      return null;
+    }
+    return model.type === 'code'
+      ? trans.__('The cell is a code cell, and this block is text.')
+      : trans.__('The cell is a text cell, and this block is code.');
+  }
+
+  private _find(path: string): NotebookPanel | null {
+    const current = this._tracker.currentWidget;
+    if (current?.context.path === path) {
+      return current;
+    }
+    return this._tracker.find(panel => panel.context.path === path) ?? null;
+  }
+
+  private _announce(): void {
+    for (const listener of [...this._listeners]) {
+      listener();
+    }
+  }
+
+  private readonly _tracker: INotebookTracker;
+  private readonly _trans: TranslationBundle;
+  private readonly _variables: KernelVariables;
+  private readonly _listeners = new Set<() => void>();
+  /** By the id of a cell that was inserted here: the id of the cell above it. */
+  private readonly _inserted = new Map<string, string>();
+}
+
+function nameOfFile(panel: NotebookPanel): string {
+  return shownName(panel.context.localPath.split('/').at(-1) ?? '');
+}
+
+function kernelOf(panel: NotebookPanel): AskedKernel | null {
+  return panel.sessionContext.session?.kernel ?? null;
+}
+
+/** The language of a notebook's kernel, from its metadata; empty if it has none yet. */
+function languageOf(panel: NotebookPanel): string {
+  const { model } = panel.content;
+  const info: unknown = model?.getMetadata('language_info');
+  const spec: unknown = model?.getMetadata('kernelspec');
+  const name = textField(info, 'name') ?? textField(spec, 'language');
+  return (name ?? model?.defaultKernelLanguage ?? '').toLowerCase();
+}
+
+function textField(value: unknown, name: string): string | null {
+  if (typeof value !== 'object' || value === null) {
+    return null;
+  }
+  const text = (value as Readonly<Record<string, unknown>>)[name];
+  return typeof text === 'string' && text !== '' ? text : null;
+}

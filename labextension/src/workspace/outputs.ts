@@ -1,0 +1,146 @@
+/** The outputs of a cell as text for a model: bounded, without escape sequences and images. Pure. */
+import { MIME_TYPE } from '../address';
+import { type CellError, type CellOutput } from './values';
+
+/** So many characters of all outputs of a cell are kept. */
+export const LONGEST_OUTPUTS = 20_000;
+/** With less room than this, the rest of the outputs is left out. */
+const SHORTEST_CUT = 100;
+const LONGEST_NAME = 200;
+const LONGEST_MESSAGE = 2_000;
+/** The types that are text, the best one for a model first. */
+const TEXTS = ['text/plain', 'text/markdown', 'text/latex', 'application/json', 'text/html'];
+/** Control sequences of terminals: CSI (colours, cursor), OSC (titles, links), and single ones. */
+const ESCAPES =
+  /\u001b\[[0-?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|\u001b[@-_]/g;
+/** Characters that are not text: all controls but tab and line feed. */
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+
+/** Read outputs in the format of notebook files. Of what is longer than the bound, the middle is left out. */
+export function outputTexts(outputs: readonly unknown[]): readonly CellOutput[] {
+  let left = LONGEST_OUTPUTS;
+  const texts: CellOutput[] = [];
+  for (const output of joinedStreams(outputs.filter(isRecord))) {
+    const found = outputText(output);
+    if (found.text !== '') {
+      texts.push({ ...found, text: middleCut(found.text, left) });
+    }
+    left -= found.text.length;
+    if (left < SHORTEST_CUT) {
+      break;
+    }
+  }
+  return texts;
+}
+
+/** The last error among the outputs; null if there is none. */
+export function errorOf(outputs: readonly unknown[]): CellError | null {
+  const errors = outputs.filter(isRecord).filter(output => output['output_type'] === 'error');
+  const last = errors.at(-1);
+  return last === undefined
+    ? null
+    : {
+        name: plainText(last['ename']).slice(0, LONGEST_NAME),
+        message: plainText(last['evalue']).slice(0, LONGEST_MESSAGE),
+        traceback: middleCut(tracebackOf(last), LONGEST_OUTPUTS)
+      };
+}
+
+/** A text as a terminal would show it in the end, without colours. */
+export function plainText(value: unknown): string {
+  const text = textOf(value).replace(ESCAPES, '').replace(/\r\n/g, '\n');
+  const lines = text.split('\n').map(line => {
+    // A carriage return begins the line again, as progress bars do.
+    const parts = line.split('\r').filter(part => part !== '');
+    return parts.at(-1) ?? '';
+  });
+  return lines.join('\n').replace(CONTROLS, '');
+}
+
+/** The beginning and the end of a text, with a note of what is left out. */
+export function middleCut(text: string, longest: number): string {
+  if (text.length <= longest) {
+    return text;
+  }
+  const note = `\n… ${text.length - longest} characters are left out …\n`;
+  const kept = Math.max(0, longest - note.length);
+  const head = Math.ceil(kept * 0.4);
+  return wholeText(text.slice(0, head) + note + text.slice(text.length - (kept - head)));
+}
+
+/** A text without halves of characters at its cuts. */
+function wholeText(text: string): string {
+  return text.replace(
+    /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
+    ''
+  );
+}
+
+function outputText(output: Readonly<Record<string, unknown>>): CellOutput {
+  if (output['output_type'] === 'stream') {
+    return { kind: 'text', text: plainText(output['text']) };
+  }
+  if (output['output_type'] === 'error') {
+    return { kind: 'error', text: tracebackOf(output) };
+  }
+  const { data } = output;
+  return isRecord(data) ? bundleText(data) : { kind: 'other', text: '' };
+}
+
+function bundleText(data: Readonly<Record<string, unknown>>): CellOutput {
+  const types = Object.keys(data);
+  if (MIME_TYPE in data) {
+    return { kind: 'chat', text: '[chat]' };
+  }
+  const image = types.find(type => type.startsWith('image/'));
+  if (image !== undefined) {
+    return { kind: 'image', text: `[${image}]` };
+  }
+  const best = TEXTS.find(type => type in data);
+  if (best === undefined) {
+    return { kind: 'other', text: types[0] === undefined ? '' : `[${types[0].slice(0, 80)}]` };
+  }
+  const value = data[best];
+  const isText = typeof value === 'string' || Array.isArray(value);
+  return { kind: 'text', text: isText ? plainText(value) : JSON.stringify(value) };
+}
+
+function tracebackOf(output: Readonly<Record<string, unknown>>): string {
+  const { ename, evalue, traceback } = output;
+  const lines = Array.isArray(traceback) ? traceback.map(plainText).join('\n') : '';
+  return lines.trim() === '' ? `${plainText(ename)}: ${plainText(evalue)}` : lines;
+}
+
+/** Kernels send a stream in pieces, and a progress bar overwrites the piece before. */
+function joinedStreams(
+  outputs: readonly Readonly<Record<string, unknown>>[]
+): readonly Readonly<Record<string, unknown>>[] {
+  const joined: Readonly<Record<string, unknown>>[] = [];
+  for (const output of outputs) {
+    const before = joined.at(-1);
+    const isMore =
+      output['output_type'] === 'stream' &&
+      before?.['output_type'] === 'stream' &&
+      before['name'] === output['name'];
+    if (isMore) {
+      joined[joined.length - 1] = {
+        ...before,
+        text: textOf(before['text']) + textOf(output['text'])
+      };
+    } else {
+      joined.push(output);
+    }
+  }
+  return joined;
+}
+
+function textOf(value: unknown): string {
+  if (Array.isArray(value)) {
+    return value.filter(line => typeof line === 'string').join('');
+  }
+  return typeof value === 'string' ? value : '';
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

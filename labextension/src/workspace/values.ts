@@ -1,0 +1,123 @@
+/**
+ * What a chat can learn of the notebooks on the page, and do to their cells. Pure.
+ *
+ * A cell is always named by the path of its notebook and its id, because its index changes. Names,
+ * sources, outputs and types are untrusted text.
+ */
+
+export interface OpenNotebook {
+  /** The path by which JupyterLab knows it, with the name of its drive. */
+  readonly path: string;
+  /** The path for the server's contents API. */
+  readonly localPath: string;
+  /** The file's name. */
+  readonly name: string;
+  /** The language of its kernel in lower case, such as `python`; empty if it is not known. */
+  readonly language: string;
+  readonly isCurrent: boolean;
+}
+
+/** The notebook and the cell that a chat is about; `cellId` is null in a notebook without cells. */
+export interface Place {
+  readonly path: string;
+  readonly cellId: string | null;
+}
+
+export type CellKind = 'code' | 'markdown' | 'raw';
+
+export interface CellOutput {
+  /** An image has its type and size as text, a chat and other kinds only a name. */
+  readonly kind: 'text' | 'error' | 'image' | 'chat' | 'other';
+  readonly text: string;
+}
+
+/** An exception that a cell shows. */
+export interface CellError {
+  readonly name: string;
+  readonly message: string;
+  readonly traceback: string;
+}
+
+export interface NotebookCell {
+  readonly path: string;
+  readonly cellId: string;
+  readonly index: number;
+  readonly kind: CellKind;
+  readonly source: string;
+  readonly executionCount: number | null;
+  /** At most 20,000 characters of text; read from the notebook when asked for. */
+  readonly outputs: readonly CellOutput[];
+  /** The last error among its outputs; read from the notebook when asked for. */
+  readonly error: CellError | null;
+}
+
+export interface Variable {
+  readonly name: string;
+  readonly type: string;
+  /** Such as `150 × 4` or `12 items`; empty for a single value. */
+  readonly shape: string;
+  /** The value of a number, the columns of a table; may be empty. */
+  readonly summary: string;
+}
+
+/** Why a kernel did not answer. `missing` is a variable that does not exist. */
+export type NoAnswer =
+  'no_notebook' | 'no_kernel' | 'starting' | 'busy' | 'other_language' | 'missing' | 'failed';
+
+export type Variables =
+  | {
+      readonly state: 'known';
+      /** The newest variable first. */
+      readonly variables: readonly Variable[];
+      /** How many older variables are left out. */
+      readonly more: number;
+    }
+  | { readonly state: NoAnswer };
+
+export type VariableText =
+  { readonly state: 'known'; readonly text: string } | { readonly state: NoAnswer };
+
+/** A code block of an answer. */
+export interface CodeBlock {
+  /** The language that the answer names, in lower case; may be empty. */
+  readonly language: string;
+  readonly text: string;
+}
+
+export type CellAction = 'insert_below' | 'insert_at_cursor' | 'replace' | 'run' | 'insert_at_end';
+
+export type ActionResult =
+  | { readonly isDone: true; readonly cellId: string }
+  | {
+      readonly isDone: false;
+      readonly reason: string;
+      /** Whether the cell is gone and its notebook is not: `insert_at_end` is possible. */
+      readonly isCellGone: boolean;
+    };
+
+/** The notebooks of the page. */
+export interface Workspace {
+  /** The open notebooks, the current one first. */
+  notebooks(): readonly OpenNotebook[];
+  /**
+   * The place of a node of a chat: the cell in whose output it is. For a node that is in no
+   * notebook, the current notebook and its last active cell; null if no notebook is open.
+   */
+  placeOf(node: Node): Place | null;
+  /** The cells of an open notebook; empty if it is not open. */
+  cells(path: string): readonly NotebookCell[];
+  /** One cell; null if it is gone or its notebook is not open. */
+  cell(place: Place): NotebookCell | null;
+  /** How people call the cell, such as `cell [3] of analysis.ipynb`. */
+  nameOf(place: Place): string;
+  /** Ask the notebook's kernel for its variables. Never waits for a busy kernel. */
+  variables(path: string): Promise<Variables>;
+  /** Ask for one variable as text of at most 20,000 characters. Never waits for a busy kernel. */
+  describe(path: string, name: string): Promise<VariableText>;
+  /** Why an action cannot be done; null if it can. */
+  obstacle(action: CellAction, place: Place | null, block: CodeBlock): string | null;
+  /** Change the notebook by one step that one undo takes back, or not at all. */
+  act(action: CellAction, place: Place, block: CodeBlock): ActionResult;
+  /** Call `listener` when notebooks are opened, closed, or another one becomes the current one. */
+  subscribe(listener: () => void): () => void;
+}
