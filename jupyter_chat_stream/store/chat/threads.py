@@ -6,11 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import cast
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select
-from sqlmodel import col
+from sqlalchemy import Connection, insert, select
 
 from ...shared.errors import Conflict, InvalidInput, MessageNotFound, ThreadNotFound
-from ...shared.events import ThreadChanged, from_iso
+from ...shared.events import ThreadChanged
 from ...shared.records import PreferencesChange, PreferencesRecord, ThreadChange, ThreadRecord
 from ..log.transaction import ThreadRef, Transaction, execute
 from ..sql import damage, rows
@@ -46,16 +45,17 @@ def find_record(conn: Connection, owner: str, thread_id: str) -> tuple[ThreadRef
     row = execute(conn, sql, {"id": thread_id, "owner": owner}).mappings().first()
     if row is None:
         raise ThreadNotFound(thread_id)
-    return ThreadRef(pk=row["pk"], id=thread_id), _shown(row)
+    return ThreadRef(pk=row["pk"], id=thread_id), shown_thread(row)
 
 
 def read_thread(conn: Connection, thread: ThreadRef) -> ThreadRecord:
     """Read a thread's fields, as on the wire."""
     sql = f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk"
-    return _shown(execute(conn, sql, {"pk": thread.pk}).mappings().one())
+    return shown_thread(execute(conn, sql, {"pk": thread.pk}).mappings().one())
 
 
-def _shown(row: rows.Row) -> ThreadRecord:
+def shown_thread(row: rows.Row) -> ThreadRecord:
+    """Return the thread of a row, or a substitute for a damaged one."""
     return damage.readable(
         lambda: rows.thread_wire(row), lambda found: damage.thread_instead(row, found)
     )
@@ -153,75 +153,6 @@ def mark_deleted(tx: Transaction, thread: ThreadRef) -> None:
     """Mark a thread deleted, free its name and delete its schedules. Retention deletes its rows."""
     tx.execute("DELETE FROM schedule WHERE thread = :pk", {"pk": thread.pk})
     tx.append(thread, ThreadChanged(thread={"deleted": True, "name": None}))
-
-
-def list_threads(
-    conn: Connection,
-    owner: str,
-    *,
-    q: str | None,
-    project: str | None,
-    archived: bool,
-    limit: int,
-    before: str | None,
-) -> list[ThreadRecord]:
-    """List an owner's threads, newest first.
-
-    Args:
-        q: a text that the name or the title must contain.
-        before: where the page begins: a thread's id, a time, or both (``time,id``). The place stays
-            in the list even if that thread changes or is deleted.
-
-    Raises:
-        InvalidInput: ``before`` is none of the three.
-        ThreadNotFound: ``before`` is an id alone, and the owner has no such thread.
-    """
-    statement = select(table(ThreadRow)).where(
-        col(ThreadRow.owner) == owner,
-        col(ThreadRow.deleted).is_(False),
-        col(ThreadRow.archived).is_(archived),
-    )
-    if project is not None:
-        statement = statement.where(col(ThreadRow.project) == project)
-    if q:
-        like = [col(c).icontains(q, autoescape=True) for c in (ThreadRow.name, ThreadRow.title)]
-        statement = statement.where(or_(*like))
-    if before is not None:
-        statement = statement.where(_is_before(*_place_of(conn, owner, before)))
-    statement = statement.order_by(col(ThreadRow.updated_ms).desc(), col(ThreadRow.pk).desc())
-    found = conn.execute(statement.limit(limit)).mappings()
-    return [_shown(dict(row)) for row in found]
-
-
-def _is_before(ms: int, pk: int | None, thread_id: str) -> ColumnElement[bool]:
-    """Return a page's condition. A deleted thread's id sorts by the time of its creation."""
-    updated = col(ThreadRow.updated_ms)
-    earlier = col(ThreadRow.id) < thread_id if pk is None else col(ThreadRow.pk) < pk
-    return or_(updated < ms, and_(updated == ms, earlier))
-
-
-def _place_of(conn: Connection, owner: str, before: str) -> tuple[int, int | None, str]:
-    """Return where a page begins: a time, the thread's key if it has one, and its id.
-
-    Without an id the page begins between two milliseconds.
-    """
-    time, _, thread_id = before.rpartition(",")
-    sql = "SELECT updated_ms, pk, deleted FROM thread WHERE owner = :owner AND id = :id"
-    row = execute(conn, sql, {"owner": owner, "id": thread_id}).first()
-    if is_id(thread_id) and not time:
-        if row is None or row[2]:  # the deletion has moved the thread in the list
-            raise ThreadNotFound(thread_id)
-        return row[0], row[1], thread_id
-    try:
-        if not is_id(thread_id):
-            return from_iso(before), None, ""
-        return from_iso(time), None if row is None else row[1], thread_id
-    except (InvalidInput, OverflowError):
-        raise InvalidInput(
-            "'before' must be a thread's id, a time in ISO 8601 with its zone, such as an "
-            "`updated_at`, or both: `<updated_at>,<id>`.",
-            field="before",
-        ) from None
 
 
 def find_message(conn: Connection, thread: ThreadRef, message_id: str) -> int:

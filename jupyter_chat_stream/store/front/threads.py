@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from ...shared.events import dumps
 from ...shared.records import ThreadRecord, ThreadState
-from ..chat import commands, threads
+from ..chat import commands, listing, threads
 from ..exporting import WholeThread
 from ..log import reading
 from ..log.transaction import ThreadRef
@@ -54,7 +54,7 @@ class StoredThreads(Group):
     create = writes(threads.create_thread)
     find = reads(_find)
     read = reads(_read)
-    page = reads(threads.list_threads)
+    page = reads(listing.list_threads)
     change = writes(threads.change_thread, place=second)
     delete = writes(commands.delete, place=second)
     state = reads(_state)

@@ -11,7 +11,7 @@ from jupyter_chat_stream.export.source import Source
 from jupyter_chat_stream.shared.errors import DamagedRow
 from jupyter_chat_stream.shared.events import dumps, to_wire
 from jupyter_chat_stream.store.audit import verify
-from jupyter_chat_stream.store.chat import runs, threads
+from jupyter_chat_stream.store.chat import listing, runs, threads
 from jupyter_chat_stream.store.chat.due import find_due
 from jupyter_chat_stream.store.front import WholeThread
 from jupyter_chat_stream.store.log.reading import Page, read_after, read_messages_before, read_state
@@ -112,7 +112,7 @@ def test_the_thread_is_listed_and_exported_and_the_check_names_the_row(
     other = harness.thread(name="whole")
     harness.answered(other, ("well",))
     listed = harness.look(
-        lambda conn: threads.list_threads(
+        lambda conn: listing.list_threads(
             conn, "local", q=None, project=None, archived=False, limit=50, before=None
         )
     )
@@ -181,7 +181,7 @@ def test_a_thread_whose_own_row_is_damaged_is_listed_as_that(harness: StoreHarne
     thread, other = harness.thread(name="hurt"), harness.thread(name="whole")
     harness.sql(f"UPDATE thread SET created_ms = 99999999999999999 WHERE pk = {thread.pk}")
     listed = harness.look(
-        lambda conn: threads.list_threads(
+        lambda conn: listing.list_threads(
             conn, "local", q=None, project=None, archived=False, limit=50, before=None
         )
     )
@@ -195,7 +195,7 @@ def test_a_thread_whose_own_row_is_damaged_is_listed_as_that(harness: StoreHarne
 
 def listed_by_id(harness: StoreHarness) -> dict[str, dict[str, Any]]:
     found = harness.look(
-        lambda conn: threads.list_threads(
+        lambda conn: listing.list_threads(
             conn, "local", q=None, project=None, archived=False, limit=50, before=None
         )
     )

@@ -15,7 +15,7 @@ from jupyter_chat_stream.shared.errors import (
     DatabaseUnreachable,
     DatabaseUnreadable,
 )
-from jupyter_chat_stream.store.chat.threads import list_threads
+from jupyter_chat_stream.store.chat.listing import list_threads
 from jupyter_chat_stream.store.sql import database as database_module
 from jupyter_chat_stream.store.sql import migrations, postgres
 from jupyter_chat_stream.store.sql.database import Database
