@@ -18,6 +18,7 @@ from ..shared.errors import ContentTooLarge, InvalidInput
 from ..shared.events import clean_text, dumps, from_iso
 from ..shared.records import ScheduleChange
 from ..shared.spelling import did_you_mean
+from .queries import MAX_CURSOR
 from .refusals import InvalidJson
 
 JsonObject = dict[str, Any]  # its fields are checked elsewhere, or not at all
@@ -62,6 +63,11 @@ class ThreadChanges(Body):
     head: Id | None = None
     archived: bool = False
     params: JsonObject = {}
+    pinned: bool = False
+
+
+class ReadMark(Body):
+    seq: Annotated[int, Field(ge=0, le=MAX_CURSOR)]
 
 
 class Preferences(Body):

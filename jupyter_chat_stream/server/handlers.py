@@ -77,6 +77,7 @@ class ThreadsHandler(ChatHandler):
             q=queries.text(self, "q", least=0),
             project=queries.text(self, "project", least=0, most=1000),
             archived=queries.flag(self, "archived"),
+            pinned=queries.flag(self, "pinned"),
             limit=queries.whole(self, "limit", least=1, most=200) or 50,
             before=queries.text(self, "before"),
         )
@@ -103,9 +104,9 @@ class ThreadHandler(ChatHandler):
 
         thread_id = queries.an_id(thread_id, ThreadNotFound)
         changes = bodies.parse(bodies.ThreadChanges, self.body()).changes()
-        self.respond(
-            await self.service.change_thread(self.owner, thread_id, cast(ThreadChange, changes))
-        )
+        pinned = changes.pop("pinned", None)
+        fresh = cast(ThreadChange, changes)
+        self.respond(await self.service.change_thread(self.owner, thread_id, fresh, pinned=pinned))
 
     @requires("write")
     async def delete(self, thread_id: str) -> None:
@@ -115,6 +116,26 @@ class ThreadHandler(ChatHandler):
         bodies.parse(bodies.Nothing, self.body())
         await self.service.delete_thread(self.owner, thread_id)
         self.respond_nothing()
+
+
+class ReadHandler(ChatHandler):
+    """How far a person has read a thread."""
+
+    @requires("write")
+    async def put(self, thread_id: str) -> None:
+        from . import bodies
+
+        thread_id = queries.an_id(thread_id, ThreadNotFound)
+        seq = bodies.parse(bodies.ReadMark, self.body()).seq
+        await self.service.mark_read(self.owner, thread_id, seq)
+        self.respond_nothing()
+
+
+class ProjectsHandler(ChatHandler):
+    @requires("read")
+    async def get(self) -> None:
+        archived = queries.flag(self, "archived")
+        self.respond(await self.service.projects(self.owner, archived=archived))
 
 
 class MessagesHandler(ChatHandler):

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from .._version import PROTOCOL_VERSION, __version__
 from ..runs import parameters
+from ..shared.list_records import ListedThread, ProjectList, ThreadList
 from ..shared.model_records import ModelList
 from ..shared.records import (
     PreferencesChange,
     PreferencesRecord,
     StatusRecord,
     ThreadChange,
-    ThreadList,
     ThreadRecord,
     ThreadState,
 )
@@ -105,27 +105,47 @@ class Threads(ServiceBase):
         q: str | None = None,
         project: str | None = None,
         archived: bool = False,
+        pinned: bool = False,
         limit: int = 50,
         before: str | None = None,
     ) -> ThreadList:
         found = await self.store.threads.page(
-            owner, q=q, project=project, archived=archived, limit=limit, before=before
+            owner,
+            q=q,
+            project=project,
+            archived=archived,
+            pinned=pinned,
+            limit=limit,
+            before=before,
         )
         return {"threads": found}
+
+    async def projects(self, owner: str, *, archived: bool = False) -> ProjectList:
+        """List the projects of the owner's threads, newest first."""
+        return {"projects": await self.store.threads.projects(owner, archived=archived)}
+
+    async def mark_read(self, owner: str, thread_id: str, seq: int) -> None:
+        """Mark a thread as read up to a seq, for this person; the mark never goes back.
+
+        Raises:
+            ThreadNotFound, CursorAhead
+        """
+        await self.store.threads.mark_read(owner, thread_id, seq)
 
     async def thread(self, owner: str, thread_id: str) -> ThreadRecord:
         return await self.store.threads.read(owner, thread_id)
 
     async def change_thread(
-        self, owner: str, thread_id: str, changes: ThreadChange
-    ) -> ThreadRecord:
+        self, owner: str, thread_id: str, changes: ThreadChange, *, pinned: bool | None = None
+    ) -> ListedThread:
+        """Change fields of a thread, and whether the owner has pinned it (None: as before)."""
         model = changes.get("model")
         if model is not None:
             self._parts.registry.get(model)
         if changes.get("params"):
             chosen = model or (await self.thread(owner, thread_id))["model"] or self._default_model
             parameters.check(self._parts.registry.get(chosen)[1], changes["params"])
-        return await self.store.threads.change(owner, thread_id, changes)
+        return await self.store.threads.change(owner, thread_id, changes, pinned=pinned)
 
     async def delete_thread(self, owner: str, thread_id: str) -> None:
         """Cancel the thread's runs and mark it deleted, in one transaction."""

@@ -366,12 +366,6 @@ class StatusRecord(TypedDict):
     """The largest attachment that the server takes."""
 
 
-class ThreadList(TypedDict):
-    """A page of threads, newest first."""
-
-    threads: list[ThreadRecord]
-
-
 class RunList(TypedDict):
     """A page of a thread's runs, oldest first."""
 

@@ -144,12 +144,23 @@ def _verify_thread(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
         yield _difference(thread, subject, what)
     yield from _compare_runs(conn, thread, transcript, compactions)
     yield from _compare_usage(conn, thread)
+    if _has_mark_ahead(conn, thread):
+        yield _difference(thread, "mark", "read_seq is after the end of the log")
     row = (
         execute(conn, f"SELECT {rows.THREAD_COLUMNS} FROM thread WHERE pk = :pk", {"pk": thread.pk})
         .mappings()
         .one()
     )
     yield from _compare(thread, "thread", rows.thread_wire(row), transcript.thread)
+
+
+def _has_mark_ahead(conn: Connection, thread: ThreadRef) -> bool:
+    """Return whether answers that do not exist yet would count as read."""
+    sql = (
+        "SELECT 1 FROM mark WHERE thread = :pk "
+        "AND read_seq > (SELECT MAX(seq) FROM event WHERE thread = :pk)"
+    )
+    return execute(conn, sql, {"pk": thread.pk}).first() is not None
 
 
 def _all_events(

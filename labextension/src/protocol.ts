@@ -23,6 +23,38 @@ export interface Thread {
   readonly params?: Readonly<Record<string, unknown>>;
 }
 
+/** A row of the list of threads: the thread, its state, and this person's marks. */
+export interface ThreadRow {
+  readonly id: string;
+  readonly name: string | null;
+  readonly title: string | null;
+  /** The absolute path of the notebook's folder; empty if there is none. */
+  readonly project: string;
+  readonly model: string | null;
+  readonly head: string | null;
+  readonly archived: boolean;
+  readonly deleted: boolean;
+  readonly created_at: string;
+  readonly updated_at: string;
+  readonly params?: Readonly<Record<string, unknown>>;
+  /** The last seq of the thread's log. */
+  readonly seq: number;
+  /** Answers that ended after this person read; 99 means 99 or more. */
+  readonly unread: number;
+  /** Whether a run is pending, processing or retrying. */
+  readonly busy: boolean;
+  /** Whether a run waits for a person's answer to its question. */
+  readonly asks: boolean;
+  readonly pinned: boolean;
+}
+
+/** A project, with the number of this person's threads in it. */
+export interface Project {
+  readonly project: string;
+  readonly threads: number;
+  readonly updated_at: string;
+}
+
 export interface TextPart {
   readonly kind: 'text' | 'reasoning';
   readonly text: string;
@@ -295,6 +327,10 @@ export type ThreadFrame =
   | { readonly op: 'error'; readonly thread: string; readonly error: Failure }
   /** Not on the wire: a frame of this thread that could not be read. */
   | { readonly op: 'misfit'; readonly thread: string; readonly message: string };
+
+/** The frames of a socket that watches the list of threads. */
+export type ListFrame =
+  { readonly op: 'watching' } | { readonly op: 'thread'; readonly thread: ThreadRow };
 
 export type Frame =
   | ThreadFrame

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_chat_stream.shared import model_records, records, usage
+from jupyter_chat_stream.shared import list_records, model_records, records, usage
 
 PROTOCOL = Path(__file__).parents[2] / "labextension" / "src" / "protocol.ts"
 TWINS = {
     "Failure": records.Failure,
     "Incomplete": records.Incomplete,
     "Thread": records.ThreadRecord,
+    "ThreadRow": list_records.ListedThread,
+    "Project": list_records.ProjectRecord,
     "TextPart": records.TextPart,
     "ToolCallPart": records.ToolCallPart,
     "ToolResultPart": records.ToolResultPart,
@@ -36,6 +38,7 @@ TWINS = {
 # Fields of the wire that the page does not read; it derives content and incomplete itself.
 UNREAD = {
     "Thread": {"owner", "project", "system", "archived", "created_at"},
+    "ThreadRow": {"owner", "system"},
     "Message": {"content", "incomplete"},
     "Model": {"name", "max_output_tokens"},
     "Endpoint": {"dialect"},

@@ -35,7 +35,7 @@ from ...shared.records import (
 from ..log import reading
 from ..log.transaction import RunRef, ThreadRef, Transaction
 from ..sql.tables import IdempotencyRow, table
-from . import attachments, limits, runs, threads
+from . import attachments, limits, marks, runs, threads
 from .attachments import MAX_PER_MESSAGE, StoredAttachment
 from .limits import Limits
 from .waits import JOINS_HEAD, MAX_AHEAD_MS
@@ -183,6 +183,7 @@ def send(tx: Transaction, thread_id: str, sender: Sender, request: SendRequest) 
     if isinstance(request.parent_id, str):
         threads.check_place(tx.conn, thread, request.parent_id, "parent_id")
     message, made = write_exchange(tx, thread, info, request, deliver_ms, attached)
+    marks.read_up_to(tx, sender.owner, thread, message["seq"])
     _remember(tx, thread, sender, SEND_ROUTE, body, message["id"], made.run["id"])
     return {"message": message, "reply": made.reply, "run": made.run}
 

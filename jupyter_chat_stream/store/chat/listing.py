@@ -1,16 +1,51 @@
-"""The list of a person's threads, page by page."""
+"""The list of a person's threads: its pages, single rows of it, and the projects.
+
+A row is a thread with its state and the person's marks. Each part of a row costs a few descents of
+an index, however long the thread is: an open run is found by ``run_open``, an unread answer by
+``message_by_seq`` after what was read, and the count of these ends at ``MAX_UNREAD``.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from collections.abc import Sequence
+from typing import cast
+
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, text
 from sqlmodel import col
 
 from ...shared.errors import InvalidInput, ThreadNotFound
-from ...shared.events import from_iso
-from ...shared.records import ThreadRecord
+from ...shared.events import dumps, from_iso, iso
+from ...shared.list_records import MAX_UNREAD, ListedThread, ProjectRecord
 from ..log.transaction import execute
+from ..sql import rows
+from ..sql.driver import among, select_rows
 from ..sql.tables import ThreadRow, table
 from .threads import is_id, shown_thread
+
+MAX_PROJECTS = 200
+
+_OPEN_RUN = "SELECT 1 FROM run WHERE run.thread = thread.pk AND run.ended_ms IS NULL AND "
+# The last event of a run that waits for a person is its question (docs/protocol.md, "Waiting").
+_ASKS = (
+    "run.status = 'waiting' AND EXISTS (SELECT 1 FROM event WHERE event.thread = run.thread "
+    "AND event.seq = run.seq AND event.type = 'input_request')"
+)
+_UNREAD = (
+    "SELECT COUNT(*) FROM (SELECT 1 FROM message WHERE message.thread = thread.pk "
+    "AND message.seq > COALESCE(mark.read_seq, 0) AND message.role = 'assistant' "
+    "AND message.status IN ('completed', 'failed', 'interrupted') "
+    f"LIMIT {MAX_UNREAD}) AS answers"
+)
+_STATE = (
+    "thread.pk, (SELECT MAX(seq) FROM event WHERE event.thread = thread.pk), "
+    f"({_UNREAD}), "
+    f"EXISTS ({_OPEN_RUN} (run.status <> 'waiting' OR run.phase = 'retrying')), "
+    f"EXISTS ({_OPEN_RUN} {_ASKS}), "
+    "mark.pinned"
+)
+# `AND pinned` as it stands here is the condition of the index `mark_pinned`.
+_PINNED = "thread.pk IN (SELECT thread FROM mark WHERE person = :person AND pinned)"
+_MARKED = "LEFT JOIN mark ON mark.thread = thread.pk AND mark.person = :person"
 
 
 def list_threads(
@@ -20,13 +55,15 @@ def list_threads(
     q: str | None,
     project: str | None,
     archived: bool,
+    pinned: bool = False,
     limit: int,
     before: str | None,
-) -> list[ThreadRecord]:
+) -> list[ListedThread]:
     """List an owner's threads, newest first.
 
     Args:
         q: a text that the name or the title must contain.
+        pinned: only those that the owner has pinned.
         before: where the page begins: a thread's id, a time, or both (``time,id``). The place stays
             in the list even if that thread changes or is deleted.
 
@@ -39,6 +76,8 @@ def list_threads(
         col(ThreadRow.deleted).is_(False),
         col(ThreadRow.archived).is_(archived),
     )
+    if pinned:
+        statement = statement.where(text(_PINNED).bindparams(person=owner))
     if project is not None:
         statement = statement.where(col(ThreadRow.project) == project)
     if q:
@@ -48,7 +87,53 @@ def list_threads(
         statement = statement.where(_is_before(*_place_of(conn, owner, before)))
     statement = statement.order_by(col(ThreadRow.updated_ms).desc(), col(ThreadRow.pk).desc())
     found = conn.execute(statement.limit(limit)).mappings()
-    return [shown_thread(dict(row)) for row in found]
+    return listed(conn, owner, [dict(row) for row in found])
+
+
+def read_listed(conn: Connection, owner: str, thread_ids: Sequence[str]) -> list[ListedThread]:
+    """Read the rows of these threads, deleted ones too; those of other owners are left out."""
+    sql = (
+        f"SELECT pk, {rows.THREAD_COLUMNS} FROM thread "
+        f"WHERE id {among(conn, 'text')} AND owner = :owner"
+    )
+    found = execute(conn, sql, {"keys": dumps(list(thread_ids)), "owner": owner}).mappings()
+    return listed(conn, owner, [dict(row) for row in found])
+
+
+def listed(conn: Connection, person: str, found: Sequence[rows.Row]) -> list[ListedThread]:
+    """Add the state and the person's marks to rows of the table ``thread``."""
+    params = {"keys": dumps([row["pk"] for row in found]), "person": person}
+    where = f"FROM thread {_MARKED} WHERE thread.pk {among(conn)}"
+    states = {pk: state for pk, *state in select_rows(conn, _STATE, where, params)}
+    return [_listed(row, *states[row["pk"]]) for row in found]
+
+
+def _listed(
+    row: rows.Row, seq: int | None, unread: int, busy: object, asks: object, pinned: object
+) -> ListedThread:
+    # SQLite has no booleans: it returns 0 or 1.
+    state = {
+        "seq": seq or 0,
+        "unread": unread,
+        "busy": bool(busy),
+        "asks": bool(asks),
+        "pinned": bool(pinned),
+    }
+    return cast(ListedThread, {**shown_thread(row), **state})
+
+
+def list_projects(conn: Connection, owner: str, *, archived: bool) -> list[ProjectRecord]:
+    """List the projects of an owner's threads, newest first, at most ``MAX_PROJECTS``."""
+    sql = (
+        "SELECT project, COUNT(*), MAX(updated_ms) FROM thread WHERE owner = :owner "
+        f"AND NOT deleted AND {'archived' if archived else 'NOT archived'} "
+        "GROUP BY project ORDER BY MAX(updated_ms) DESC, project LIMIT :limit"
+    )
+    found = execute(conn, sql, {"owner": owner, "limit": MAX_PROJECTS})
+    return [
+        {"project": project, "threads": count, "updated_at": iso(updated_ms)}
+        for project, count, updated_ms in found
+    ]
 
 
 def _is_before(ms: int, pk: int | None, thread_id: str) -> ColumnElement[bool]:

@@ -8,11 +8,12 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from ...shared.events import dumps
-from ...shared.records import ThreadRecord, ThreadState
-from ..chat import commands, listing, threads
+from ...shared.list_records import ListedThread
+from ...shared.records import ThreadChange, ThreadRecord, ThreadState
+from ..chat import commands, listing, marks, threads
 from ..exporting import WholeThread
 from ..log import reading
-from ..log.transaction import ThreadRef
+from ..log.transaction import ThreadRef, Transaction
 from .verbs import Group, reads, second, writes
 
 T = TypeVar("T")
@@ -48,6 +49,21 @@ def _state_text(
     return dumps(_state(conn, owner, thread_id, limit=limit, before=before))
 
 
+def _change(
+    tx: Transaction, owner: str, thread_id: str, changes: ThreadChange, *, pinned: bool | None
+) -> ListedThread:
+    """Change fields of a thread and the owner's mark on it; returns the thread's row of the list.
+
+    Args:
+        pinned: whether the owner has pinned the thread from now on. None: as before.
+    """
+    threads.change_thread(tx, owner, thread_id, changes)
+    if pinned is not None:
+        marks.pin(tx, owner, threads.find_thread(tx.conn, owner, thread_id), pinned=pinned)
+    tx.flush()
+    return listing.read_listed(tx.conn, owner, [thread_id])[0]
+
+
 class StoredThreads(Group):
     """The threads of a database."""
 
@@ -55,7 +71,10 @@ class StoredThreads(Group):
     find = reads(_find)
     read = reads(_read)
     page = reads(listing.list_threads)
-    change = writes(threads.change_thread, place=second)
+    listed = reads(listing.read_listed)
+    projects = reads(listing.list_projects)
+    mark_read = writes(marks.read, place=second)
+    change = writes(_change, place=second)
     delete = writes(commands.delete, place=second)
     state = reads(_state)
     state_text = reads(_state_text)

@@ -100,6 +100,23 @@ def m0008_thread_params(conn: Connection) -> None:
     _add_column(conn, tables.table(tables.ThreadRow).c.message_params)
 
 
+def m0009_marks(conn: Connection) -> None:
+    """Add the marks of each person: what was read of a thread, and whether it is pinned.
+
+    Older threads count as read: nobody could mark them. The list also gets an index of open runs.
+    """
+    run = tables.table(tables.RunRow)
+    next(index for index in run.indexes if index.name == "run_open").create(conn, checkfirst=True)
+    SQLModel.metadata.create_all(conn, tables=[tables.table(tables.MarkRow)])
+    conn.execute(
+        text(
+            "INSERT INTO mark (person, thread, read_seq, pinned) SELECT owner, pk, "
+            "COALESCE((SELECT MAX(seq) FROM event WHERE event.thread = thread.pk), 0), false "
+            "FROM thread WHERE NOT deleted ON CONFLICT DO NOTHING"
+        )
+    )
+
+
 def _add_column(conn: Connection, column: Column[Any]) -> bool:
     """Add a column if it is missing; a new database has all columns from the start."""
     table = column.table
@@ -137,6 +154,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m0006_attachments,
     m0007_usage,
     m0008_thread_params,
+    m0009_marks,
 )
 
 

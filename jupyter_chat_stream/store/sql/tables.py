@@ -8,7 +8,7 @@ the head of a log is one descent of its tree (measured in docs/decisions/).
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text, text
 from sqlmodel import Field, SQLModel
 
 
@@ -23,6 +23,11 @@ def _ms(nullable: bool = True) -> Column[int]:
 
 def _text(nullable: bool = True) -> Column[str]:
     return Column(Text, nullable=nullable)
+
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    """Make an index of the rows that a condition selects."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class ThreadRow(SQLModel, table=True):
@@ -88,6 +93,7 @@ class RunRow(SQLModel, table=True):
         Index("run_by_thread", "thread"),
         Index("run_by_message", "message"),  # a purge of messages looks for their runs
         Index("run_by_end", "ended_ms"),
+        _partial("run_open", "thread", where="ended_ms IS NULL"),  # the list looks for open runs
     )
 
     pk: int | None = Field(default=None, sa_column=_key())
@@ -218,6 +224,25 @@ class PreferenceRow(SQLModel, table=True):
     default_model: str | None = None
     system: str | None = Field(default=None, sa_column=_text())
     on_crash: str | None = None
+
+
+class MarkRow(SQLModel, table=True):
+    """The marks of one person on one thread: up to which seq it was read, and whether it is pinned.
+
+    Without such a row, the thread is neither read nor pinned.
+    """
+
+    __tablename__ = "mark"
+    __table_args__ = (
+        Index("mark_by_thread", "thread"),
+        _partial("mark_pinned", "person", where="pinned"),
+    )
+
+    person: str = Field(primary_key=True)
+    # Older code does not know this table; its purge takes the rows along.
+    thread: int = Field(primary_key=True, foreign_key="thread.pk", ondelete="CASCADE")
+    read_seq: int = 0
+    pinned: bool = False
 
 
 class ScheduleRow(SQLModel, table=True):

@@ -35,6 +35,7 @@ OWNED = (
     "compaction",
     "event",
     "idempotency",
+    "mark",
     "message",
     "message_attachment",
     "provider_data",

@@ -85,6 +85,8 @@ def test_a_database_without_upstreams_attachments_and_ledger_is_upgraded(tmp_pat
     assert harness.damage() == []
     ended = "SELECT COUNT(*) FROM message WHERE usage IS NOT NULL"
     assert harness.scalar("SELECT COUNT(*) FROM usage") == harness.scalar(ended) == 1
+    heads = "SELECT SUM(head) FROM (SELECT MAX(seq) AS head FROM event GROUP BY thread) AS heads"
+    assert harness.scalar("SELECT SUM(read_seq) FROM mark") == harness.scalar(heads)
     due = harness.look(lambda conn: find_due(conn, 2**50))
     assert len(due) == 1
     claimed = harness.do(lambda tx: take(tx, due[0]), due[0].run.thread.pk)

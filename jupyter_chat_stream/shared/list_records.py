@@ -1,0 +1,48 @@
+"""Records of the list of threads (docs/protocol.md, "The list of threads")."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from .records import ThreadRecord
+
+MAX_UNREAD = 99
+
+
+class ListedThread(ThreadRecord):
+    """A row of the list: a thread, its state, and the marks of the person who asks."""
+
+    seq: int
+    """The last seq of the thread's log."""
+    unread: int
+    """The number of answers that ended after this person read; ``MAX_UNREAD`` means at least that
+    many. Answers that somebody stopped are not counted."""
+    busy: bool
+    """Whether a run is pending, processing or retrying."""
+    asks: bool
+    """Whether a run waits for a person's answer to its question."""
+    pinned: bool
+    """Whether this person has pinned the thread."""
+
+
+class ThreadList(TypedDict):
+    """A page of threads, newest first."""
+
+    threads: list[ListedThread]
+
+
+class ProjectRecord(TypedDict):
+    """A project with the person's threads in it."""
+
+    project: str
+    """The absolute path of a folder; empty for threads without one."""
+    threads: int
+    """Their number."""
+    updated_at: str
+    """When the newest of them changed."""
+
+
+class ProjectList(TypedDict):
+    """The projects of a person's threads, newest first."""
+
+    projects: list[ProjectRecord]

@@ -1,0 +1,48 @@
+"""Marks: what one person has noted of a thread. They are rows, and no events.
+
+A mark belongs to a person and not to the thread: what one person has read, another has not. A mark
+vanishes with its thread. A person who sends a message has read the thread up to that message.
+"""
+
+from __future__ import annotations
+
+from ...shared.errors import CursorAhead
+from ..log.transaction import ThreadRef, Transaction
+from . import threads
+
+# The mark never goes back: another page may have read more.
+_READ = (
+    "INSERT INTO mark (person, thread, read_seq, pinned) VALUES (:person, :thread, :seq, false) "
+    "ON CONFLICT (person, thread) DO UPDATE SET read_seq = excluded.read_seq "
+    "WHERE mark.read_seq < excluded.read_seq"
+)
+_PIN = (
+    "INSERT INTO mark (person, thread, read_seq, pinned) VALUES (:person, :thread, 0, {pinned}) "
+    "ON CONFLICT (person, thread) DO UPDATE SET pinned = excluded.pinned "
+    "WHERE mark.pinned <> excluded.pinned"
+)
+
+
+def read(tx: Transaction, person: str, thread_id: str, seq: int) -> None:
+    """Mark a thread as read up to a seq of its log; an earlier seq than before changes nothing.
+
+    Raises:
+        ThreadNotFound
+        CursorAhead: the log ends before ``seq``. Later answers would count as read.
+    """
+    thread = threads.find_thread(tx.conn, person, thread_id)
+    head = tx.head(thread)
+    if seq > head:
+        raise CursorAhead(thread_id, seq, head)
+    read_up_to(tx, person, thread, seq)
+
+
+def read_up_to(tx: Transaction, person: str, thread: ThreadRef, seq: int) -> None:
+    """Mark a thread as read up to a seq that its log has."""
+    tx.execute(_READ, {"person": person, "thread": thread.pk, "seq": seq})
+
+
+def pin(tx: Transaction, person: str, thread: ThreadRef, *, pinned: bool) -> None:
+    """Pin a thread, or unpin it."""
+    sql = _PIN.format(pinned="true" if pinned else "false")
+    tx.execute(sql, {"person": person, "thread": thread.pk})
