@@ -236,5 +236,6 @@ def test_a_page_reads_by_its_indices_only(harness: StoreHarness) -> None:
 
     steps = harness.look(plan)
     assert re.findall(r"^SCAN (?!json_each|answers).*|.*Seq Scan.*", steps, re.MULTILINE) == []
-    for index in ("thread_by_time", "run_open", "message_by_seq", "mark_pinned"):
-        assert index in steps, steps
+    if is_sqlite:  # Postgres chooses among indices by the number of rows
+        for index in ("thread_by_time", "run_open", "message_by_seq", "mark_pinned"):
+            assert index in steps, steps
