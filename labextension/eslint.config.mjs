@@ -75,7 +75,16 @@ const FLOORS = [
     ]
   },
   {
-    names: ['contents-files', 'page', 'tokens', 'mime', 'widget', 'notebook-copies'],
+    names: [
+      'contents-files',
+      'mounting',
+      'page',
+      'tokens',
+      'mime',
+      'widget',
+      'widget-registry',
+      'notebook-copies'
+    ],
     packages: null
   },
   { names: ['index'], packages: null }

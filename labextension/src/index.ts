@@ -1,5 +1,4 @@
 /** The plugins of the extension. Of JupyterLab they require only the registry of renderers. */
-import { IJupyterWidgetRegistry } from '@jupyter-widgets/base';
 import { type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { IDocumentManager } from '@jupyterlab/docmanager';
@@ -13,7 +12,8 @@ import { rendererFactory } from './mime';
 import { PAGE_CLOCK, createPage } from './page';
 import { keepChats } from './notebook-copies';
 import { type CopyExtent } from './snapshot';
-import { IChatPage, WIDGET_VERSION } from './tokens';
+import { IChatPage } from './tokens';
+import { registerWidget } from './widget-registry';
 
 const page: JupyterFrontEndPlugin<IChatPage> = {
   id: 'jupyter-chat-stream:page',
@@ -47,14 +47,7 @@ const widget: JupyterFrontEndPlugin<void> = {
   description: 'Draws `Chat` where it is used as a widget.',
   autoStart: true,
   requires: [IChatPage],
-  optional: [IJupyterWidgetRegistry],
-  activate: (_app: JupyterFrontEnd, chats: IChatPage, registry: IJupyterWidgetRegistry | null) => {
-    registry?.registerWidget({
-      name: 'jupyter-chat-stream',
-      version: WIDGET_VERSION,
-      exports: async () => (await import('./widget')).widgetClasses(() => chats)
-    });
-  }
+  activate: (app: JupyterFrontEnd, chats: IChatPage) => registerWidget(app, () => chats)
 };
 
 const keeper: JupyterFrontEndPlugin<void> = {

@@ -9,7 +9,7 @@ import { type IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { Widget } from '@lumino/widgets';
 
 import { MIME_TYPE, parseAddress } from './address';
-import { type ChatPage, type MountedChat, mountChat } from './view/mount';
+import { type ChatPage, type MountedChat, mountChat } from './mounting';
 
 /** The factory of the renderers; `page` is called when a renderer is made. */
 export function rendererFactory(page: () => ChatPage): IRenderMime.IRendererFactory {

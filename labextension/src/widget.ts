@@ -8,7 +8,7 @@
 import { DOMWidgetModel, DOMWidgetView } from '@jupyter-widgets/base';
 
 import { WIDGET_VERSION } from './tokens';
-import { type ChatPage, type MountedChat, mountChat } from './view/mount';
+import { type ChatPage, type MountedChat, mountChat } from './mounting';
 
 const MODULE = 'jupyter-chat-stream';
 

@@ -1,3 +1,4 @@
 import './base.css';
 import './models.css';
 import './access.css';
+import './reading.css';
