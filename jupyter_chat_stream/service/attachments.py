@@ -2,15 +2,16 @@
 
 An upload holds one piece in memory. The caller waits for each piece's commit before it reads more
 of the body, so a fast client cannot fill the memory or the writer's queue. After each piece the
-upload pauses for as long as the piece took, so that live answers have the writer and the event loop
-at least half of the time.
+upload pauses for as long as the piece took, so that other commits have the writer at least half of
+the time. Beside live answers each upload takes at most ``LIVE_BYTES_PER_S``: what it writes must go
+through the write-ahead log into the file, and each time that the log is cut, answers wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from ..shared.errors import AttachmentTooLarge, InvalidInput, StoreError, UploadLost
 from ..shared.media_types import TypeCheck
@@ -24,15 +25,31 @@ from ..store.front import (
 )
 from .base import ServiceBase
 
+LIVE_BYTES_PER_S = 12 * 1024 * 1024
+
 
 class Upload:
     """The bytes of one attachment: ``write`` them in order, then ``finish`` or ``abandon``.
 
     If the process ends before, housekeeping deletes the pieces after an hour.
+
+    Args:
+        check: of the claimed type.
+        size: how many bytes the upload may have.
+        most: how many bytes the owner may have that no message holds.
+        is_live: whether answers are being written now.
     """
 
     def __init__(
-        self, store: ChatStore, owner: str, *, name: str, check: TypeCheck, size: int, most: int
+        self,
+        store: ChatStore,
+        owner: str,
+        *,
+        name: str,
+        check: TypeCheck,
+        size: int,
+        most: int,
+        is_live: Callable[[], bool],
     ) -> None:
         self._store = store
         self._owner = owner
@@ -40,6 +57,7 @@ class Upload:
         self._check = check
         self._reserved = size
         self._most = most
+        self._is_live = is_live
         self._hash = hashlib.sha256()
         self._held = bytearray()
         self._size = 0
@@ -112,7 +130,9 @@ class Upload:
         del self._held[:size]
         await self._store.attachments.add(self._ref, self._pieces, piece)
         self._pieces += 1
-        await asyncio.sleep(clock() - begun_s)
+        taken_s = clock() - begun_s
+        least_s = size / LIVE_BYTES_PER_S if self._is_live() else 0.0
+        await asyncio.sleep(max(taken_s, least_s - taken_s))
 
 
 class Attachments(ServiceBase):
@@ -138,6 +158,7 @@ class Attachments(ServiceBase):
             check=TypeCheck(claimed, name),
             size=most if size is None else size,
             most=MAX_PER_MESSAGE * most,
+            is_live=lambda: self._parts.engine.active > 0,
         )
 
     async def attachment(self, owner: str, attachment_id: str) -> StoredAttachment:

@@ -17,11 +17,11 @@ from sqlalchemy import Connection
 
 from ...shared.errors import DatabaseBusy, DatabaseUnreadable, StoreError
 from ..log.transaction import Transaction, execute
-from ..sql.database import CHECKPOINT_BYTES, CHECKPOINT_INTERVAL_S
+from ..sql.checkpoints import CHECKPOINT_BYTES, LOOK_S
 from .steps import Budget, Read, Steps, Write
 
 INCREMENTAL = 2
-REST_S = 1.5 * CHECKPOINT_INTERVAL_S
+REST_S = 2.5 * LOOK_S
 PAGES_AT_ONCE = 16
 
 

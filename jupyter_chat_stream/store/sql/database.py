@@ -1,7 +1,6 @@
 """Opening a database, and the connections to it: one that writes, a few that read.
 
-SQLite is the default: the file has a write-ahead log and mode 0600. Checkpoints have a thread of
-their own, because a checkpoint on the committing connection stalls it for tens of ms. ``sqlite://``
+SQLite is the default: the file has a write-ahead log (checkpoints.py) and mode 0600. ``sqlite://``
 means a scratch file in a folder that ``close`` removes. postgres.py holds what Postgres needs. A
 database that is unreadable, or not ours, is refused and left as it is.
 """
@@ -12,7 +11,6 @@ import logging
 import shutil
 import sqlite3
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -36,6 +34,7 @@ from ...shared.folders import reason_of
 from ...shared.logs import Line
 from ...shared.records import DatabaseRecord
 from . import driver, postgres
+from .checkpoints import Checkpoints
 from .failures import Outage, explain
 from .failures import reason_of as reason_in
 from .migrations import migrate, refuse_older
@@ -54,13 +53,6 @@ PAGE_BYTES = 2048
 BUSY_TIMEOUT_MS = 10_000
 BUSY_PAUSE_S = 0.02
 READERS = 3
-CHECKPOINT_INTERVAL_S = 1.0
-# A write-ahead log this long is moved into the file even under load, although each checkpoint
-# delays a commit by the time the disk takes.
-CHECKPOINT_BYTES = 16 * 1024 * 1024
-# A write-ahead log this long is truncated: it grows so far only under a load without a pause.
-TRUNCATE_BYTES = 64 * 1024 * 1024
-
 
 # SQLite's words for an error of the disk or the folder, not of the file's content.
 _NOT_THE_CONTENT = ("unable to open", "readonly", "disk is full", "disk I/O error")
@@ -103,7 +95,7 @@ class Database:
         except BaseException:
             self.close()
             raise
-        self._checkpoints = _Checkpoints(self) if has_wal else None
+        self._checkpoints = Checkpoints(self.path) if has_wal and self.path else None
 
     @property
     def path(self) -> Path | None:
@@ -356,40 +348,3 @@ def _keep_rows_out_of_logs() -> None:
     logger = logging.getLogger("sqlalchemy.engine")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.WARNING)
-
-
-class _Checkpoints:
-    """Moves committed pages from the WAL into the file once a second, beside the writer."""
-
-    def __init__(self, database: Database) -> None:
-        self._path = database.path
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(
-            target=self._work, name="chat-stream-checkpoint", daemon=True
-        )
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _work(self) -> None:
-        wal = Path(f"{self._path}-wal")
-        conn: sqlite3.Connection | None = None
-        last_size, done_size = -1, -1
-        while not self._stopped.wait(CHECKPOINT_INTERVAL_S):
-            try:
-                if conn is None:
-                    conn = sqlite3.connect(str(self._path), timeout=1, isolation_level=None)
-                size = wal.stat().st_size
-                is_due = size > CHECKPOINT_BYTES or 0 < size == last_size
-                if is_due and size != done_size:
-                    mode = "TRUNCATE" if size > TRUNCATE_BYTES else "PASSIVE"
-                    found = conn.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-                    is_busy, frames, moved = found
-                    done_size = size if not is_busy and frames == moved else -1
-                last_size = size
-            except (OSError, sqlite3.Error) as error:  # the next round tries again
-                log.debug(Line("checkpoint.put_off", error=type(error).__name__))
-        if conn is not None:
-            conn.close()
