@@ -87,6 +87,7 @@ const FLOORS = [
     ],
     packages: null
   },
+  { names: ['panel'], packages: null },
   { names: ['index'], packages: null }
 ];
 

@@ -11,6 +11,7 @@ import { languageOf } from './language';
 import { rendererFactory } from './mime';
 import { PAGE_CLOCK, createPage } from './page';
 import { keepChats } from './notebook-copies';
+import { panelPlugin } from './panel/plugin';
 import { type CopyExtent } from './snapshot';
 import { IChatPage } from './tokens';
 import { registerWidget } from './widget-registry';
@@ -81,4 +82,4 @@ const keeper: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default [page, renderer, widget, keeper];
+export default [page, renderer, widget, keeper, panelPlugin];

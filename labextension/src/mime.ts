@@ -44,7 +44,8 @@ export class ThreadRenderer extends Widget implements IRenderMime.IRenderer {
       ...address,
       savedCopy: typeof savedCopy === 'string' && savedCopy !== '' ? savedCopy : null,
       isDisabled: false,
-      height: null
+      height: null,
+      place: 'output'
     });
   }
 

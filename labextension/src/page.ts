@@ -5,6 +5,7 @@ import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { type ServiceManager } from '@jupyterlab/services';
 
 import { contentsReader } from './contents-files';
+import { type Api } from './api';
 import { ServerApi } from './server-api';
 import { type Clock, Connection } from './connection';
 import { StoredDrafts } from './drafts';
@@ -38,6 +39,22 @@ const afterPaint = (action: () => void): void => {
   port2.postMessage(null);
 };
 
+/** Try again at once when the browser is back on the net or its tab is seen again. */
+function wakeWithBrowser(connection: Connection): void {
+  window.addEventListener('online', () => connection.wake());
+  document.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'visible') {
+      connection.wake();
+    }
+  });
+}
+
+/** The shared parts of a page, with its way to the server. */
+export interface Page extends ChatPage {
+  readonly api: Api;
+  readonly connection: Connection;
+}
+
 /** Make the shared parts. They live as long as the page. */
 export function createPage(
   { serverSettings, contents }: Pick<ServiceManager.IManager, 'serverSettings' | 'contents'>,
@@ -45,7 +62,7 @@ export function createPage(
   rendermime: IRenderMimeRegistry,
   languages: IEditorLanguageRegistry | null,
   tracker: INotebookTracker | null
-): ChatPage {
+): Page {
   const frames = new Frames({ now, onFrame, afterPaint });
   const api = new ServerApi(serverSettings, language.trans);
   const connection = new Connection({
@@ -54,18 +71,15 @@ export function createPage(
     clock: PAGE_CLOCK,
     random: Math.random
   });
-  window.addEventListener('online', () => connection.wake());
-  document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'visible') {
-      connection.wake();
-    }
-  });
+  wakeWithBrowser(connection);
   const workspace =
     tracker === null
       ? null
       : new NotebookWorkspace({ tracker, clock: PAGE_CLOCK, trans: language.trans });
   const drafts = new StoredDrafts(() => window.sessionStorage);
   return {
+    api,
+    connection,
     threads: new Threads({
       api,
       connection,

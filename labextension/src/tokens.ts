@@ -1,9 +1,9 @@
 /** How others find us: the token of our page for extensions, the version of our widget for kernels. */
 import { Token } from '@lumino/coreutils';
 
-import { type ChatPage } from './view/mount';
+import { type Page } from './page';
 
-export type IChatPage = ChatPage;
+export type IChatPage = Page;
 
 export const IChatPage = new Token<IChatPage>(
   'jupyter-chat-stream:IChatPage',

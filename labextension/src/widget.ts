@@ -76,7 +76,8 @@ abstract class ChatView extends DOMWidgetView {
         runId: null,
         savedCopy: null,
         isDisabled: this.model.get('disabled') === true,
-        height: pixels(this.model.get('height'))
+        height: pixels(this.model.get('height')),
+        place: 'output'
       });
     }
   }

@@ -2,3 +2,4 @@ import './base.css';
 import './models.css';
 import './access.css';
 import './reading.css';
+import './panel.css';

@@ -17,7 +17,8 @@ export const SHOWN: ShownChat = {
   runId: null,
   savedCopy: null,
   isDisabled: false,
-  height: null
+  height: null,
+  place: 'output'
 };
 
 export let page: FakePage;

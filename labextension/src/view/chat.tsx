@@ -21,6 +21,9 @@ import { Scroller } from './scroller';
 import { type StatusLine, linkLine, replyLine } from './status';
 import { ThreadUsageLine } from './usage';
 
+/** Where a chat is drawn: in a cell's output, in the side panel, or in a tab of the main area. */
+export type ChatPlace = 'output' | 'panel' | 'tab';
+
 export interface ChatProps {
   readonly client: ThreadClient;
   /** Show only this run's question and answer; null shows the whole thread. */
@@ -30,6 +33,8 @@ export interface ChatProps {
   readonly isDisabled: boolean;
   /** The height in px; null fits the content up to a maximum (see `base.css`). */
   readonly height: number | null;
+  /** In the panel and in a tab, the chat fills the height that it is given. */
+  readonly place: ChatPlace;
 }
 
 /** So many of the newest messages are drawn; a button shows as many more. */
@@ -68,7 +73,8 @@ function Live(props: LiveProps): ReactElement {
   const active = activeReplies(messages);
   const status = useStatus(state, active);
   const isDisabled = props.isDisabled || state.ended !== null;
-  const fixed = height ?? props.height;
+  const fills = props.place !== 'output';
+  const fixed = fills ? null : (height ?? props.height);
   const isEmpty = messages.length === 0 && scheduledMessages(transcript).length === 0;
   const models = useModels(client, runId === null);
   const mayBegin = isEmpty && !props.isWaiting && runId === null && !isDisabled;
@@ -77,7 +83,7 @@ function Live(props: LiveProps): ReactElement {
   return (
     <div
       ref={ref}
-      className={`jp-ChatStream-live${fixed === null ? '' : ' jp-mod-fixed'}`}
+      className={`jp-ChatStream-live${fixed === null ? '' : ' jp-mod-fixed'}${fills ? ' jp-mod-filling' : ''}`}
       data-testid="live"
       data-link={state.link}
       data-seq={transcript.seq}
@@ -105,7 +111,7 @@ function Live(props: LiveProps): ReactElement {
         <Line {...props} status={status} active={active} last={messages.at(-1)} />
       )}
       {runId === null ? <ThreadUsageLine client={client} state={state} /> : null}
-      <ResizeHandle onResize={setHeight} />
+      {fills ? null : <ResizeHandle onResize={setHeight} />}
       {isOver ? <DropHint /> : null}
       <Announcer client={client} state={state} messages={messages} />
     </div>

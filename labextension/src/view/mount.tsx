@@ -50,6 +50,7 @@ export function mountChat(host: HTMLElement, page: ChatPage): MountedChat {
         }
       }
       host.dataset['thread'] = threadId;
+      host.dataset['place'] = props.place;
       root.render(
         <StrictMode>
           <ServicesProvider value={services}>

@@ -1,0 +1,220 @@
+/**
+ * The commands of the panel. Their ids are for shortcuts, menus, and other parts of the extension.
+ *
+ * | command | arguments |
+ * |---|---|
+ * | `open` | `threadId`, `place?` (`panel` or `tab`), `messageId?` |
+ * | `open-for-notebook` | `path?` (else the current notebook), `draft?`, `context?`: `[{name, text}]` |
+ * | `new` | `place?` |
+ * | `show`, `focus-composer`, `back-to-cell`, `focus-last-message`, `about-cell` | none |
+ */
+import { type JupyterFrontEnd } from '@jupyterlab/application';
+import { showErrorMessage } from '@jupyterlab/apputils';
+import { type INotebookTracker } from '@jupyterlab/notebook';
+import { type ReadonlyJSONObject, type ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import { type Widget } from '@lumino/widgets';
+
+import { chatIcon } from './icon';
+import {
+  activeCellItem,
+  composerInCell,
+  type ContextItem,
+  currentNotebook,
+  focusCell
+} from './notebooks';
+import { type ChatPlaces } from './places';
+import { chatText } from './texts';
+import { explain } from '../thread-ends';
+import { type IChatPage } from '../tokens';
+
+export const COMMANDS = {
+  open: 'chat-stream:open',
+  openForNotebook: 'chat-stream:open-for-notebook',
+  create: 'chat-stream:new',
+  show: 'chat-stream:show',
+  focusComposer: 'chat-stream:focus-composer',
+  backToCell: 'chat-stream:back-to-cell',
+  focusLastMessage: 'chat-stream:focus-last-message',
+  aboutCell: 'chat-stream:about-cell'
+} as const;
+
+export interface CommandsOptions {
+  readonly app: JupyterFrontEnd;
+  readonly page: IChatPage;
+  readonly places: ChatPlaces;
+  readonly tracker: INotebookTracker | null;
+}
+
+type Args = ReadonlyPartialJSONObject;
+
+/** The JSON schema of a command's arguments, for those who call it. */
+function described(properties: Args): { args: ReadonlyJSONObject } {
+  return { args: { type: 'object', properties } as ReadonlyJSONObject };
+}
+
+const TEXT = { type: 'string' } as const;
+const PLACE = { type: 'string', enum: ['panel', 'tab'] } as const;
+const ITEM = { type: 'object', properties: { name: TEXT, text: TEXT } } as const;
+
+/** Add all commands to the page. */
+export function addCommands(options: CommandsOptions): void {
+  addOpening(options);
+  addForNotebooks(options);
+  addFocusing(options);
+}
+
+function addOpening(options: CommandsOptions): void {
+  const { app, page, places } = options;
+  const { trans } = page.services.language;
+  app.commands.addCommand(COMMANDS.open, {
+    describedBy: described({ threadId: TEXT, place: PLACE, messageId: TEXT }),
+    label: trans.__('Open Chat'),
+    icon: chatIcon,
+    isVisible: args => typeof args['threadId'] === 'string',
+    execute: args => openThread(places, args)
+  });
+  app.commands.addCommand(COMMANDS.create, {
+    describedBy: described({ place: PLACE, isLauncher: { type: 'boolean' } }),
+    label: args => (args['isLauncher'] === true ? chatText(trans) : trans.__('New Chat')),
+    caption: trans.__('Begin a new chat'),
+    icon: chatIcon,
+    execute: async args => {
+      const threadId = await makeThread(options, {});
+      return threadId === null ? undefined : openThread(places, { ...args, threadId });
+    }
+  });
+  app.commands.addCommand(COMMANDS.show, {
+    describedBy: described({}),
+    label: trans.__('Show Chats'),
+    icon: chatIcon,
+    execute: () => places.showPanel()
+  });
+}
+
+function addForNotebooks(options: CommandsOptions): void {
+  const { app, page, tracker } = options;
+  const { trans } = page.services.language;
+  const isNotebook = (): boolean => currentNotebook(tracker) !== null;
+  app.commands.addCommand(COMMANDS.openForNotebook, {
+    describedBy: described({ path: TEXT, draft: TEXT, context: { type: 'array', items: ITEM } }),
+    label: trans.__('Open the Chat of This Notebook'),
+    icon: chatIcon,
+    isEnabled: args => typeof args['path'] === 'string' || isNotebook(),
+    execute: args => openForNotebook(options, args)
+  });
+  app.commands.addCommand(COMMANDS.aboutCell, {
+    describedBy: described({}),
+    label: trans.__('Chat About This Cell'),
+    icon: chatIcon,
+    isEnabled: isNotebook,
+    execute: () => {
+      const item = activeCellItem(tracker, index => trans.__('Cell %1', index));
+      return openForNotebook(options, { context: item === null ? [] : [{ ...item }] });
+    }
+  });
+}
+
+function addFocusing({ app, page, places, tracker }: CommandsOptions): void {
+  const { trans } = page.services.language;
+  app.commands.addCommand(COMMANDS.focusComposer, {
+    describedBy: described({}),
+    label: trans.__('Go to the Chat'),
+    execute: () => {
+      const field = composerInCell(tracker);
+      if (field !== null) {
+        field.focus();
+      } else {
+        places.showPanel();
+      }
+    }
+  });
+  app.commands.addCommand(COMMANDS.backToCell, {
+    describedBy: described({}),
+    label: trans.__('Go Back to the Cell'),
+    isEnabled: () => currentNotebook(tracker) !== null,
+    execute: () => goBackToCell(app, tracker)
+  });
+  app.commands.addCommand(COMMANDS.focusLastMessage, {
+    describedBy: described({}),
+    label: trans.__('Go to the Last Message'),
+    execute: () => {
+      focusLastMessage(document.activeElement?.closest('.jp-ChatStream') ?? places.panel.node);
+    }
+  });
+}
+
+function goBackToCell(app: JupyterFrontEnd, tracker: INotebookTracker | null): void {
+  const panel = currentNotebook(tracker);
+  if (panel !== null) {
+    const from = document.activeElement;
+    app.shell.activateById(panel.id);
+    focusCell(panel, from);
+  }
+}
+
+function focusLastMessage(chat: Element): void {
+  const last = [...chat.querySelectorAll<HTMLElement>('[data-testid^=message-]')].at(-1);
+  if (last !== undefined) {
+    last.tabIndex = -1;
+    last.focus();
+  }
+}
+
+/** Open the thread that the arguments name. Returns the widget that shows it. */
+function openThread(places: ChatPlaces, args: Args): Widget {
+  const { threadId, messageId, place } = args;
+  if (typeof threadId !== 'string' || threadId === '') {
+    throw new Error(`The command ${COMMANDS.open} needs the argument threadId.`);
+  }
+  const opened = { threadId, messageId: typeof messageId === 'string' ? messageId : null };
+  if (place === 'tab') {
+    return places.openInTab(opened);
+  }
+  places.openInPanel(opened);
+  return places.panel;
+}
+
+async function openForNotebook(options: CommandsOptions, args: Args): Promise<void> {
+  const { app, page, places, tracker } = options;
+  const given = args['path'];
+  const path = typeof given === 'string' ? given : currentNotebook(tracker)?.context.path;
+  if (path === undefined) {
+    return;
+  }
+  const notebook = app.serviceManager.contents.localPath(path);
+  const threadId = await makeThread(options, { notebook });
+  if (threadId === null) {
+    return;
+  }
+  places.openInPanel({ threadId, messageId: null });
+  const client = page.threads.acquire(threadId);
+  const { draft } = args;
+  if (typeof draft === 'string' && draft !== '') {
+    const typed = client.getState().draft.trimEnd();
+    client.setDraft(typed === '' ? draft : `${typed}\n\n${draft}`);
+  }
+  const items = contextOf(args['context']);
+  client.attach(items.map(({ name, text }) => ({ name: `${name}.txt`, blob: new Blob([text]) })));
+  page.threads.release(client); // the panel holds it now
+}
+
+/** Make a thread, or get the one of a notebook. Returns null if that failed; the reader is told. */
+async function makeThread({ page }: CommandsOptions, body: object): Promise<string | null> {
+  const { trans } = page.services.language;
+  try {
+    const made = await page.api.request({ method: 'POST', path: 'threads', body });
+    const id = typeof made === 'object' && made !== null && 'id' in made ? made.id : null;
+    return typeof id === 'string' ? id : null;
+  } catch (error) {
+    await showErrorMessage(trans.__('The chat could not be opened'), explain(error, trans));
+    return null;
+  }
+}
+
+function contextOf(value: unknown): readonly ContextItem[] {
+  const list: readonly unknown[] = Array.isArray(value) ? value : [];
+  return list.filter((item): item is ContextItem => {
+    const { name, text } = (item ?? {}) as Readonly<Record<string, unknown>>;
+    return typeof name === 'string' && typeof text === 'string';
+  });
+}

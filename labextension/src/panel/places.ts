@@ -1,0 +1,181 @@
+/**
+ * Where chats are shown beside the notebooks: the side panel, and tabs of the main area.
+ *
+ * The panel is on the right in JupyterLab and in Notebook 7. Notebook 7 has no tabs, so the panel
+ * shows what would be a tab. What the panel shows is kept over a reload.
+ */
+import {
+  type ILabShell,
+  type ILayoutRestorer,
+  type JupyterFrontEnd
+} from '@jupyterlab/application';
+import { WidgetTracker } from '@jupyterlab/apputils';
+import { type IStateDB } from '@jupyterlab/statedb';
+import { type ReadonlyPartialJSONObject } from '@lumino/coreutils';
+
+import { type IChatPage } from '../tokens';
+import { type Opened, OpenedThread } from './opened';
+import { chatText, chatsText } from './texts';
+import { ChatTab, ChatWidget, type Content, focusChat } from './widgets';
+
+export interface PlacesOptions {
+  readonly app: JupyterFrontEnd;
+  readonly page: IChatPage;
+  readonly labShell: ILabShell | null;
+  readonly state: IStateDB | null;
+  /** Draws the list and the open thread; loads the code that does it. */
+  readonly drawPanel: (host: HTMLElement, places: ChatPlaces) => Promise<Content>;
+  readonly drawTab: (host: HTMLElement, tab: TabContent) => Promise<Content>;
+}
+
+/** What a tab needs to draw itself. */
+export interface TabContent {
+  readonly opened: OpenedThread;
+  readonly places: ChatPlaces;
+  /** The thread has another title. */
+  readonly retitle: (title: string) => void;
+}
+
+const PANEL_ID = 'jp-ChatStream-panel';
+const STATE_KEY = 'jupyter-chat-stream:panel';
+const RANK = 850;
+
+export class ChatPlaces {
+  constructor(options: PlacesOptions) {
+    this._options = options;
+    const { trans } = options.page.services.language;
+    this.panel = new ChatWidget(host => options.drawPanel(host, this));
+    this.panel.id = PANEL_ID;
+    this.panel.title.caption = chatsText(trans);
+    this.panel.node.setAttribute('aria-label', chatsText(trans));
+    this.panel.node.setAttribute('role', 'region');
+  }
+
+  readonly panel: ChatWidget;
+
+  /** What the panel shows beside its list. */
+  readonly inPanel = new OpenedThread();
+
+  readonly tabs = new WidgetTracker<ChatTab>({ namespace: 'jupyter-chat-stream-tabs' });
+
+  /** Whether there are tabs: without them, the panel shows everything. */
+  get hasTabs(): boolean {
+    return this._options.labShell !== null;
+  }
+
+  /** Add the panel to the page and bring back what it showed. */
+  add(restorer: ILayoutRestorer | null, openCommand: string): void {
+    const { app, labShell } = this._options;
+    app.shell.add(this.panel, 'right', { rank: RANK });
+    restorer?.add(this.panel, 'jupyter-chat-stream-panel');
+    if (restorer !== null) {
+      void restorer.restore(this.tabs, {
+        command: openCommand,
+        args: tab => ({ threadId: tab.threadId, place: 'tab' }),
+        name: tab => tab.threadId
+      });
+    }
+    let isShown = false;
+    const keep = (): void => void this._keep(isShown);
+    this.inPanel.subscribe(keep);
+    void this._kept().then(({ threadId, wasShown }) => {
+      if (this.inPanel.get() === null && threadId !== null) {
+        this.inPanel.set({ threadId, messageId: null });
+      }
+      this.panel.onShown = shown => {
+        isShown = shown;
+        keep();
+      };
+      if (labShell === null && wasShown) {
+        void app.restored.then(() => this.showPanel());
+      }
+    });
+  }
+
+  /** Bring the panel to the front and focus it. */
+  showPanel(): void {
+    this._options.app.shell.activateById(this.panel.id);
+  }
+
+  openInPanel(opened: Opened): void {
+    this.inPanel.set(opened);
+    this.showPanel();
+    focusChat(this.panel.node);
+  }
+
+  /** Open a thread in a tab; of one thread there is one tab. */
+  openInTab(opened: Opened, isActivated = true): ChatWidget {
+    if (!this.hasTabs) {
+      this.openInPanel(opened);
+      return this.panel;
+    }
+    const { app } = this._options;
+    const tab = this._tabOf(opened) ?? this._addTab(opened);
+    if (isActivated) {
+      app.shell.activateById(tab.id);
+    }
+    return tab;
+  }
+
+  private _tabOf(opened: Opened): ChatTab | undefined {
+    const tab = this.tabs.find(it => it.threadId === opened.threadId);
+    if (tab !== undefined && opened.messageId !== null) {
+      this._openedIn.get(tab)?.set(opened);
+    }
+    return tab;
+  }
+
+  private _addTab(opened: Opened): ChatTab {
+    const { app, page, drawTab } = this._options;
+    const { trans } = page.services.language;
+    const inTab = new OpenedThread(opened);
+    const retitle = (title: string): void => {
+      tab.title.label = title;
+      tab.title.caption = title;
+    };
+    const tab = new ChatTab(opened.threadId, host =>
+      drawTab(host, { opened: inTab, places: this, retitle })
+    );
+    retitle(chatText(trans));
+    this._openedIn.set(tab, inTab);
+    app.shell.add(tab, 'main');
+    void this.tabs.add(tab);
+    return tab;
+  }
+
+  /** Keep what the panel shows: in the workspace, or without one in this browser tab. */
+  private async _keep(isShown: boolean): Promise<void> {
+    const kept = { threadId: this.inPanel.get()?.threadId ?? null, isShown };
+    const { state } = this._options;
+    try {
+      if (state !== null) {
+        await state.save(STATE_KEY, kept);
+      } else {
+        window.sessionStorage.setItem(STATE_KEY, JSON.stringify(kept));
+      }
+    } catch {
+      // Storage is full or forbidden: a reload shows the list.
+    }
+  }
+
+  private async _kept(): Promise<{ threadId: string | null; wasShown: boolean }> {
+    const { state } = this._options;
+    try {
+      const value: unknown =
+        state === null
+          ? JSON.parse(window.sessionStorage.getItem(STATE_KEY) ?? 'null')
+          : await state.fetch(STATE_KEY);
+      const kept = (value ?? {}) as ReadonlyPartialJSONObject;
+      const { threadId, isShown } = kept;
+      return {
+        threadId: typeof threadId === 'string' ? threadId : null,
+        wasShown: isShown === true
+      };
+    } catch {
+      return { threadId: null, wasShown: false };
+    }
+  }
+
+  private readonly _options: PlacesOptions;
+  private readonly _openedIn = new WeakMap<ChatTab, OpenedThread>();
+}

@@ -1,0 +1,10 @@
+/** Texts that stand in several places of the panel. */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+export function chatText(trans: TranslationBundle): string {
+  return trans.__('Chat');
+}
+
+export function chatsText(trans: TranslationBundle): string {
+  return trans.__('Chats');
+}

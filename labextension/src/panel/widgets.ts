@@ -1,0 +1,114 @@
+/** The widgets of the side panel and of tabs. Their content is loaded when it is first seen. */
+import { type Message } from '@lumino/messaging';
+import { Widget } from '@lumino/widgets';
+
+import { chatIcon } from './icon';
+
+/** What is drawn in a widget. */
+export interface Content {
+  dispose(): void;
+}
+
+export type Draw = (host: HTMLElement) => Promise<Content>;
+
+export class ChatWidget extends Widget {
+  constructor(draw: Draw) {
+    super();
+    this._draw = draw;
+    this.title.icon = chatIcon;
+    this.addClass('jp-ChatStream-place');
+  }
+
+  /** Called whenever the widget is shown or hidden. */
+  onShown: (isShown: boolean) => void = () => undefined;
+
+  override dispose(): void {
+    if (!this.isDisposed) {
+      this._content?.dispose();
+      this._content = null;
+    }
+    super.dispose();
+  }
+
+  protected override onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    this._seen();
+  }
+
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    this._seen();
+  }
+
+  protected override onAfterHide(message: Message): void {
+    super.onAfterHide(message);
+    this.onShown(false);
+  }
+
+  protected override onActivateRequest(message: Message): void {
+    super.onActivateRequest(message);
+    focusChat(this.node);
+  }
+
+  private _seen(): void {
+    if (!this.isVisible) {
+      return;
+    }
+    this.onShown(true);
+    if (!this._isLoading) {
+      this._isLoading = true;
+      void this._load();
+    }
+  }
+
+  private async _load(): Promise<void> {
+    try {
+      const content = await this._draw(this.node);
+      if (this.isDisposed) {
+        content.dispose();
+      } else {
+        this._content = content;
+      }
+    } catch (reason) {
+      this._isLoading = false; // the next time it is shown, it tries again
+      throw reason;
+    }
+  }
+
+  private readonly _draw: Draw;
+  private _content: Content | null = null;
+  private _isLoading = false;
+}
+
+/** A thread in a tab of the main area. */
+export class ChatTab extends ChatWidget {
+  constructor(
+    readonly threadId: string,
+    draw: Draw
+  ) {
+    super(draw);
+    this.id = `jp-ChatStream-tab-${threadId}`;
+    this.title.closable = true;
+  }
+}
+
+/** What takes the focus in a place: the composer, or the list's search field without one. */
+const FOCUSED = '[data-testid=field]:not(:disabled), [data-testid=thread-search]';
+/** A chat that has not drawn its composer by then gets no focus. */
+const DRAWN_BY_MS = 5_000;
+
+/** Focus the composer in `node`, as soon as it is drawn. */
+export function focusChat(node: HTMLElement, selector = FOCUSED): void {
+  const focus = (): boolean => {
+    const fields = [...node.querySelectorAll<HTMLElement>(selector)];
+    const field = fields.find(it => it.getClientRects().length > 0);
+    field?.focus({ preventScroll: true });
+    return field !== undefined;
+  };
+  if (focus()) {
+    return;
+  }
+  const observer = new MutationObserver(() => focus() && observer.disconnect());
+  observer.observe(node, { childList: true, subtree: true });
+  setTimeout(() => observer.disconnect(), DRAWN_BY_MS);
+}
