@@ -1,0 +1,132 @@
+"""Chats for everyone: axe-core finds nothing, and what a screen reader gets is what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from scripts.frontend import SOURCES
+from tests.e2e import notebooks
+from tests.e2e.conftest import OpenBeside
+from tests.e2e.gated_provider import MODEL, AnswerGate, words
+from tests.e2e.pages import NotebookPage
+from tests.e2e.sites import Site
+
+AXE = SOURCES / "node_modules" / "axe-core" / "axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+THEMES = (
+    "JupyterLab Light",
+    "JupyterLab Dark",
+    "JupyterLab Dark High Contrast",
+)
+EVERYTHING = """# A heading
+
+A paragraph with **bold**, `code`, a [link](https://jupyter.org) and $x^2$.
+
+- one
+- [x] two
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+> A quote.
+
+```python
+print("text")
+```
+
+<details><summary>More</summary>inside</details>
+"""
+
+
+def violations(root: Locator) -> Sequence[str]:
+    """What axe-core finds below `root`, each with the elements that it is about."""
+    page = root.page
+    if not page.evaluate("'axe' in window"):
+        page.add_script_tag(path=AXE)
+    found = root.evaluate(
+        """async (node, tags) => {
+          const { violations } = await window.axe.run(node, {
+            runOnly: tags, resultTypes: ['violations'], rules: { region: { enabled: false } }
+          });
+          return violations.map(({ id, help, nodes }) => `${id}: ${help}: ` + nodes.map(
+            each => `${each.html.slice(0, 200)} (${each.failureSummary})`).join(' | '));
+        }""",
+        TAGS,
+    )
+    return list(found)
+
+
+def use_theme(page: Page, theme: str) -> None:
+    page.evaluate(
+        "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme
+    )
+    page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", state="attached")
+    page.wait_for_selector("#jupyterlab-splash", state="detached")  # it hides what axe looks at
+
+
+@pytest.fixture
+def notebook(site: Site, open_beside: OpenBeside, name: str) -> NotebookPage:
+    thread = site.thread(name, "demo/echo")
+    cell = notebooks.code("1", notebooks.chat_output(thread, ""))
+    return open_beside(notebooks.write(site, name, cell))
+
+
+@pytest.mark.parametrize("site", ["lab"], indirect=True)
+def test_axe_finds_nothing_in_a_chat_in_any_stock_theme(notebook: NotebookPage) -> None:
+    chat = notebook.chat(0)
+    chat.expect_live()
+    run = chat.send(EVERYTHING)
+    chat.expect_status(run, "completed")
+    chat.field.fill("A draft")
+    found: dict[str, Sequence[str]] = {}
+    try:
+        for theme in THEMES:
+            use_theme(notebook.page, theme)
+            notebook.picture(theme.replace(" ", "-"), in_all_looks=False)
+            found[theme] = violations(chat.root)
+            chat.root.get_by_test_id("model").click()
+            expect(chat.root.get_by_test_id("model-search")).to_be_focused()
+            found[f"{theme}, models"] = violations(chat.root)
+            notebook.page.keyboard.press("Escape")
+    finally:
+        use_theme(notebook.page, THEMES[0])
+    told = [f"{where}: {what}" for where, all_of_it in found.items() for what in all_of_it]
+    assert not told, "\n".join(told)
+
+
+def test_a_screen_reader_hears_the_boundaries_of_an_answer_and_nothing_else(
+    site: Site, notebook: NotebookPage, gate: AnswerGate
+) -> None:
+    chat = notebook.chat(0)
+    chat.expect_live()
+    heard = """node => {
+      window.heard = [];
+      const speaks = where => {
+        const region = where?.closest('[aria-live], [role=status], [role=alert], [role=log]');
+        return region !== null && region?.getAttribute('aria-live') !== 'off';
+      };
+      new MutationObserver(records => {
+        for (const { target } of records) {
+          const place = target instanceof Element ? target : target.parentElement;
+          if (speaks(place)) window.heard.push(place.textContent);
+        }
+      }).observe(node, { subtree: true, childList: true, characterData: true });
+    }"""
+    chat.root.evaluate(heard)
+    run = site.send(chat.thread, words(200), model=MODEL, **gate.params)
+    gate.open(300)
+    chat.expect_text(run, words(200)[:290])
+    announcer = chat.root.get_by_test_id("announcer")
+    expect(announcer).to_have_text("Answering")
+    gate.open()
+    chat.expect_status(run, "completed")
+    expect(announcer).to_have_text("Finished")
+    texts = [text for text in notebook.page.evaluate("window.heard") if text]
+    assert sorted(set(texts), key=texts.index) == ["Answering", "Finished"]
+    tree = chat.root.aria_snapshot()
+    assert '- article "You, message 1"' in tree
+    assert f'- article "{MODEL}, message 2"' in tree
