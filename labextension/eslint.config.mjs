@@ -30,6 +30,7 @@ const FLOORS = [
       'parse',
       'address',
       'snapshot',
+      'queue',
       'offer'
     ],
     packages: ['@jupyterlab/translation']
@@ -41,10 +42,14 @@ const FLOORS = [
   },
   {
     names: [
+      'preferences',
       'drafts',
+      'context-items',
+      'history',
       'attachment-files',
       'uploads',
       'composition',
+      'sending',
       'schedules',
       'thread-ends',
       'usage',

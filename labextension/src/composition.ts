@@ -1,22 +1,36 @@
 /**
- * The message that is being written in a thread: its text and its attachments.
+ * The message that is being written in a thread: its text, its attachments and its context.
  *
- * The draft in storage follows every change, so that a reload of the page loses no text and no
- * attachment that the server has.
+ * The draft in storage follows every change, so that a reload of the page loses neither a text
+ * nor an attachment that the server has.
  */
 import { ApiError, newKey } from './api';
-import { type Draft, type DraftStore, NO_DRAFT } from './drafts';
+import { type Mention, withMention } from './context-items';
+import { type Draft, type DraftContext, type DraftStore } from './drafts';
+import { HistoryWalk } from './history';
+import { type ThreadState } from './thread-state';
 import { type DraftFile, type UploadOptions, UploadQueue } from './uploads';
 
 export interface CompositionOptions extends UploadOptions {
   readonly drafts: DraftStore;
 }
 
+/** What a message will hold: the text, files and context of the moment when it was sent. */
+export interface Chosen {
+  readonly text: string;
+  readonly fileKeys: ReadonlySet<string>;
+  readonly context: readonly DraftContext[];
+}
+
 /** A message that is ready to be sent. */
 export interface FinishedMessage {
   readonly key: string;
-  readonly body: { readonly content: string; readonly attachments?: readonly string[] };
-  readonly text: string;
+  readonly body: {
+    readonly content: string;
+    readonly attachments?: readonly string[];
+    readonly context?: readonly Mention[];
+  };
+  readonly chosen: Chosen;
   readonly files: readonly DraftFile[];
 }
 
@@ -25,6 +39,7 @@ export class Composition {
     this._threadId = threadId;
     this._options = options;
     this._draft = options.drafts.load(threadId);
+    this._history = new HistoryWalk(this._draft.aside);
     const onChange = (): void => this._attachmentsChanged();
     this.uploads = new UploadQueue({ ...options, onChange }, this._draft.attachments);
   }
@@ -39,40 +54,92 @@ export class Composition {
     return this.uploads.items;
   }
 
-  /** Whether there is nothing to send. */
+  get context(): readonly DraftContext[] {
+    return this._draft.context;
+  }
+
+  /** Whether there is nothing to send: context alone is no message. */
   get isEmpty(): boolean {
     return this._draft.text.trim() === '' && this.uploads.items.length === 0;
   }
 
+  /** The part of a thread's state that this owns. */
+  get state(): Pick<ThreadState, 'draft' | 'attachments' | 'context'> {
+    return { draft: this.text, attachments: this.attachments, context: this.context };
+  }
+
+  get chosen(): Chosen {
+    const fileKeys = new Set(this.attachments.map(file => file.key));
+    return { text: this.text, fileKeys, context: this.context };
+  }
+
   setText(text: string): void {
-    if (text !== this._draft.text) {
-      this._keep({ ...this._draft, text, key: null });
+    const { aside } = this._history;
+    if (text !== this._draft.text || aside !== this._draft.aside) {
+      this._keep({ ...this._draft, text, key: null, aside });
     }
   }
 
-  /** The message with a text and some attachments; null if it is empty or one is not attached. */
-  finished(text: string, keys: ReadonlySet<string>): FinishedMessage | null {
-    const files = this.uploads.items.filter(file => keys.has(file.key));
+  /** Go to the sent text before or after the present one; the caller then sets it as the text. */
+  recall(which: 'older' | 'newer', sent: readonly string[]): string | null {
+    const { text } = this._draft;
+    return which === 'older' ? this._history.older(text, sent) : this._history.newer(text);
+  }
+
+  /** Add a text to the context of the message. Returns whether it has a place. */
+  mention(mention: Mention): boolean {
+    const context = withMention(this._draft.context, mention, newKey());
+    if (context !== null) {
+      this._keep({ ...this._draft, context, key: null });
+    }
+    return context !== null;
+  }
+
+  /** Remove a text from the context. */
+  forget(key: string): void {
+    const context = this._draft.context.filter(item => item.key !== key);
+    this._keep({ ...this._draft, context, key: null });
+  }
+
+  /** The message with what was chosen; null if it is empty or a file is not attached. */
+  finished(chosen: Chosen): FinishedMessage | null {
+    const { text, fileKeys, context } = chosen;
+    const files = this.uploads.items.filter(file => fileKeys.has(file.key));
     const content = text.trim();
     if (files.some(file => file.state !== 'attached') || (content === '' && files.length === 0)) {
       return null;
     }
     // Another text or another choice of files is another message, so it gets another key.
-    const isWhole = text === this._draft.text && files.length === this.uploads.items.length;
+    const isWhole =
+      text === this._draft.text &&
+      files.length === this.uploads.items.length &&
+      context === this._draft.context;
     const key = (isWhole ? this._draft.key : null) ?? newKey();
     this._keep({ ...this._draft, key: isWhole ? key : null });
     const ids = files.flatMap(file => file.id ?? []);
-    const body = ids.length === 0 ? { content } : { content, attachments: ids };
-    return { key, body, text, files };
+    const body = {
+      content,
+      ...(ids.length === 0 ? {} : { attachments: ids }),
+      ...(context.length === 0
+        ? {}
+        : { context: context.map(item => ({ name: item.name, text: item.text })) })
+    };
+    return { key, body, chosen, files };
   }
 
-  /** The server has the message: drop its text and its attachments from the draft. */
-  accepted({ text, files }: FinishedMessage): void {
+  /** The server has the message: drop it from the draft. A draft that was set aside comes back. */
+  accepted({ chosen, files }: FinishedMessage): void {
     const sent = new Set(files.map(file => file.id));
-    // A disposed queue has no attachments any more; the stored draft has.
-    const attachments = this._draft.attachments.filter(({ id }) => id === null || !sent.has(id));
-    const left = this._draft.text === text ? NO_DRAFT : this._draft;
-    this._keep({ ...left, attachments });
+    const isSent = this._draft.text === chosen.text;
+    const text = isSent ? this._history.sent() : this._draft.text;
+    this._keep({
+      text,
+      key: null,
+      // A disposed queue has no attachments any more; the stored draft has.
+      attachments: this._draft.attachments.filter(({ id }) => id === null || !sent.has(id)),
+      context: this._draft.context.filter(item => !chosen.context.includes(item)),
+      aside: this._history.aside
+    });
     this.uploads.sent(files);
   }
 
@@ -110,6 +177,7 @@ export class Composition {
 
   private readonly _threadId: string;
   private readonly _options: CompositionOptions;
+  private readonly _history: HistoryWalk;
   private _draft: Draft;
   private _isDisposed = false;
 }

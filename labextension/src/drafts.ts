@@ -1,5 +1,5 @@
 /**
- * Drafts: what was typed and attached and not yet sent. They survive a reload of the page.
+ * Drafts: what was typed, attached and mentioned, and not yet sent. They survive a reload of the page.
  *
  * A draft carries the idempotency key of its first attempt to send. Sent again unchanged, it is the
  * same message (L11); a changed draft is another message and gets another key.
@@ -14,10 +14,22 @@ export interface DraftAttachment {
   readonly size: number;
 }
 
+/** A text that a model reads before the message: a cell, an output, a variable. */
+export interface DraftContext {
+  readonly key: string;
+  readonly name: string;
+  readonly text: string;
+  /** Whether the text is shorter than what was mentioned. */
+  readonly isCut: boolean;
+}
+
 export interface Draft {
   readonly text: string;
   readonly key: string | null;
   readonly attachments: readonly DraftAttachment[];
+  readonly context: readonly DraftContext[];
+  /** The draft that was set aside while a sent text is in the field; null if none was. */
+  readonly aside: string | null;
 }
 
 export interface DraftStore {
@@ -26,7 +38,13 @@ export interface DraftStore {
   save(threadId: string, draft: Draft): void;
 }
 
-export const NO_DRAFT: Draft = { text: '', key: null, attachments: [] };
+export const NO_DRAFT: Draft = {
+  text: '',
+  key: null,
+  attachments: [],
+  context: [],
+  aside: null
+};
 
 /** Drafts in the storage of the browser tab, so that two tabs do not share drafts. */
 export class StoredDrafts implements DraftStore {
@@ -45,7 +63,7 @@ export class StoredDrafts implements DraftStore {
 
   save(threadId: string, draft: Draft): void {
     try {
-      if (draft.text === '' && draft.attachments.length === 0) {
+      if (isBlank(draft)) {
         this._storage().removeItem(PREFIX + threadId);
       } else {
         this._storage().setItem(PREFIX + threadId, JSON.stringify(draft));
@@ -60,20 +78,35 @@ export class StoredDrafts implements DraftStore {
 
 const PREFIX = 'jupyter-chat-stream:draft:';
 
-/** Read a stored draft; a page of before knew no attachments. */
+function isBlank({ text, attachments, context, aside }: Draft): boolean {
+  return text === '' && attachments.length === 0 && context.length === 0 && aside === null;
+}
+
+/** Read a stored draft; a page of before knew neither attachments nor context. */
 function parseDraft(value: unknown): Draft {
   if (typeof value !== 'object' || value === null) {
     return NO_DRAFT;
   }
-  const { text, key, attachments } = value as Record<string, unknown>;
+  const { text, key, attachments, context, aside } = value as Record<string, unknown>;
   if (typeof text !== 'string' || (key !== null && typeof key !== 'string')) {
     return NO_DRAFT;
   }
   return {
     text,
     key,
-    attachments: Array.isArray(attachments) ? attachments.filter(isAttachment) : []
+    attachments: Array.isArray(attachments) ? attachments.filter(isAttachment) : [],
+    context: Array.isArray(context) ? context.filter(isContext) : [],
+    aside: typeof aside === 'string' ? aside : null
   };
+}
+
+function isContext(value: unknown): value is DraftContext {
+  if (typeof value !== 'object' || value === null) {
+    return false;
+  }
+  const { key, name, text, isCut } = value as Record<string, unknown>;
+  const isNamed = typeof key === 'string' && typeof name === 'string';
+  return isNamed && typeof text === 'string' && typeof isCut === 'boolean';
 }
 
 function isAttachment(value: unknown): value is DraftAttachment {

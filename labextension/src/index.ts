@@ -66,7 +66,12 @@ const keeper: JupyterFrontEndPlugin<void> = {
   ) => {
     let settings: ISettingRegistry.ISettings | null = null;
     registry?.load(keeper.id).then(
-      loaded => (settings = loaded),
+      loaded => {
+        settings = loaded;
+        const read = (): void => chats.threads.preferences.read(loaded.composite);
+        loaded.changed.connect(read);
+        read();
+      },
       (reason: unknown) => console.warn(`${keeper.id} keeps its default settings:`, reason)
     );
     if (tracker !== null) {

@@ -8,18 +8,22 @@
 import { ApiError } from './api';
 import { AttachmentFiles } from './attachment-files';
 import { Composition } from './composition';
+import { MAX_CONTEXT_ITEMS, type Mention } from './context-items';
 import { type Follower } from './follower';
+import { sentTexts } from './history';
 import { ModelChoices } from './model-choices';
 import { NO_PARAMS } from './offer';
 import { type PageOptions } from './page-options';
 import { parseMaxBytes } from './parse';
+import { type Preferences } from './preferences';
 import { type LostAnswer } from './questions';
 import { ScheduleList } from './schedules';
+import { Sending } from './sending';
 import { type ThreadEnd, explain, explainEnd, missingText } from './thread-ends';
 import { type ThreadState } from './thread-state';
 import { type SettingsFields, ThreadSettings } from './thread-settings';
 import { type Transcript, EMPTY } from './transcript';
-import { MAX_ATTACHMENTS, type NamedBlob, type UploadQueue, isUnfinished } from './uploads';
+import { MAX_ATTACHMENTS, type NamedBlob, type UploadQueue } from './uploads';
 import { ThreadUsageList } from './usage';
 
 export { type PageOptions, type ThreadState };
@@ -32,7 +36,11 @@ export class Threads {
     this._options = options;
     this.files = new AttachmentFiles(options.api);
     this.models = new ModelChoices(options);
+    this.preferences = options.preferences;
   }
+
+  /** What a person has set for all chats. */
+  readonly preferences: Preferences;
 
   /** The bytes of the attachments of all threads. */
   readonly files: AttachmentFiles;
@@ -98,20 +106,27 @@ export class ThreadClient {
   ) {
     this._options = options;
     this.models = threads.models;
+    this.preferences = threads.preferences;
     this._composition = new Composition(threadId, {
       ...options,
       files: threads.files,
       maxBytes: threads.maxBytes,
-      onChange: () =>
-        this._set({ draft: this._composition.text, attachments: this._composition.attachments })
+      onChange: () => this._set(this._composition.state)
+    });
+    this._sending = new Sending({
+      ...options,
+      threadId,
+      composition: this._composition,
+      isClosed: () => this._isDisposed,
+      onChange: isSending => this._set({ isSending }),
+      onProblem: problem => this._set({ problem })
     });
     this._state = {
       transcript: EMPTY,
       link: 'connecting',
       ended: null,
       params: NO_PARAMS,
-      draft: this._composition.text,
-      attachments: this._composition.attachments,
+      ...this._composition.state,
       isSending: false,
       acting: new Set(),
       beaten: new Map(),
@@ -129,6 +144,9 @@ export class ThreadClient {
 
   /** The models of the page. */
   readonly models: ModelChoices;
+
+  /** What a person has set for all chats. */
+  readonly preferences: Preferences;
 
   /** The model and the parameters of the next answers. */
   readonly settings: ThreadSettings;
@@ -166,6 +184,25 @@ export class ThreadClient {
     this._composition.setText(text);
   }
 
+  /** The sent text before or after the one in the field; null if there is none. */
+  recall(which: 'older' | 'newer'): string | null {
+    return this._composition.recall(which, sentTexts(this.transcript));
+  }
+
+  /** Add a text to the context of the next message; one of the same name takes the new text. */
+  mention(mention: Mention): void {
+    if (!this._composition.mention(mention)) {
+      const { trans } = this._options;
+      const problem = trans.__('A message can mention at most %1 things.', MAX_CONTEXT_ITEMS);
+      this._set({ problem });
+    }
+  }
+
+  /** Remove a text from the context of the next message. */
+  forget(key: string): void {
+    this._composition.forget(key);
+  }
+
   /** The attachments of the next message. */
   get uploads(): UploadQueue {
     return this._composition.uploads;
@@ -192,62 +229,11 @@ export class ThreadClient {
   }
 
   /**
-   * Send the draft, now or at a time, once its attachments are uploaded; files that are attached
-   * meanwhile are for the next message. Returns whether the server has accepted it. Only then the
-   * draft is dropped; a draft that failed keeps its key.
+   * Send the draft, now or at a time, once its attachments are uploaded. Returns whether the server
+   * has accepted it.
    */
-  async send(deliverAt: Date | null = null): Promise<boolean> {
-    if (this._composition.isEmpty || this._state.isSending) {
-      return false;
-    }
-    this._set({ isSending: true, problem: null });
-    const deliver_at = deliverAt?.toISOString();
-    try {
-      const { text, attachments } = this._composition;
-      const keys = new Set(attachments.map(file => file.key));
-      if (attachments.some(isUnfinished)) {
-        await this.uploads.settled(keys);
-      }
-      const message = this._finished(text, keys);
-      if (message === null) {
-        return false;
-      }
-      await this._options.api.request({
-        method: 'POST',
-        path: `threads/${encodeURIComponent(this.threadId)}/messages`,
-        body: deliver_at === undefined ? message.body : { ...message.body, deliver_at },
-        // The same text for another time is another message, so it gets another key.
-        headers: { 'Idempotency-Key': [message.key, deliver_at].filter(Boolean).join('@') }
-      });
-      this._composition.accepted(message);
-      return true;
-    } catch (error) {
-      this._composition.refused(error);
-      const { trans } = this._options;
-      const reason = explain(error, trans);
-      const isText = this._composition.text.trim() !== '';
-      this._set({
-        problem: isText
-          ? trans.__('%1 Your text is kept.', reason)
-          : trans.__('%1 Your message is kept.', reason)
-      });
-      return false;
-    } finally {
-      this._set({ isSending: false });
-    }
-  }
-
-  /** The message with these files; null if it cannot be sent. */
-  private _finished(text: string, keys: ReadonlySet<string>): ReturnType<Composition['finished']> {
-    if (this._isDisposed) {
-      return null; // the stored draft keeps the text and the attachments
-    }
-    const message = this._composition.finished(text, keys);
-    if (message === null && this.uploads.items.some(file => keys.has(file.key))) {
-      const { trans } = this._options;
-      this._set({ problem: trans.__('A file is not attached. Remove it, or try it again.') });
-    }
-    return message;
+  send(deliverAt: Date | null = null): Promise<boolean> {
+    return this._sending.send(deliverAt);
   }
 
   /** Stop a run, retry its answer, or continue it. */
@@ -370,6 +356,7 @@ export class ThreadClient {
   private readonly _options: PageOptions;
   private readonly _follower: Follower;
   private readonly _composition: Composition;
+  private readonly _sending: Sending;
   private readonly _listeners = new Set<() => void>();
   private _state: ThreadState;
   private _absent: ThreadEnd | null = null;

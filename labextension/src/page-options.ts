@@ -4,6 +4,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 import { type Api } from './api';
 import { type Clock, type Connection } from './connection';
 import { type DraftStore } from './drafts';
+import { type Preferences } from './preferences';
 import { type RecentModels } from './recent-models';
 
 export interface PageOptions {
@@ -19,4 +20,5 @@ export interface PageOptions {
   /** For `Intl`: the language of numbers and dates. */
   readonly locale: string;
   readonly recentModels: RecentModels;
+  readonly preferences: Preferences;
 }

@@ -11,6 +11,7 @@ import { type Clock, Connection } from './connection';
 import { StoredDrafts } from './drafts';
 import { type Language } from './language';
 import { Threads } from './model';
+import { Preferences } from './preferences';
 import { StoredRecentModels } from './recent-models';
 import { Ticker } from './ticker';
 import { Frames } from './view/frames';
@@ -89,7 +90,8 @@ export function createPage(
       readFile: contentsReader(contents, language),
       trans: language.trans,
       locale: language.locale,
-      recentModels: new StoredRecentModels(() => window.localStorage)
+      recentModels: new StoredRecentModels(() => window.localStorage),
+      preferences: new Preferences()
     }),
     services: { ...labServices(rendermime, languages, frames), frames, language, workspace },
     ticker: new Ticker(PAGE_CLOCK)

@@ -1,4 +1,5 @@
 /** What the page knows of one thread. */
+import { type DraftContext } from './drafts';
 import { type Link } from './follower';
 import { type Params } from './offer';
 import { type LostAnswer } from './questions';
@@ -15,6 +16,8 @@ export interface ThreadState {
   readonly params: Params;
   readonly draft: string;
   readonly attachments: readonly DraftFile[];
+  /** The texts that a model will read before the next message. */
+  readonly context: readonly DraftContext[];
   readonly isSending: boolean;
   /** Ids of the runs that a command of this page is on its way to. */
   readonly acting: ReadonlySet<string>;

@@ -4,6 +4,7 @@ import { type Clock, Connection, type Socket } from '../src/connection';
 import { type Draft, type DraftStore, NO_DRAFT } from '../src/drafts';
 import { languageOf } from '../src/language';
 import { type PageOptions, Threads } from '../src/model';
+import { Preferences } from '../src/preferences';
 import { type RecentModels } from '../src/recent-models';
 import { Ticker } from '../src/ticker';
 
@@ -203,6 +204,7 @@ export class FakePage {
   readonly api = new FakeApi();
   readonly drafts = new FakeDrafts();
   readonly recentModels = new FakeRecentModels();
+  readonly preferences = new Preferences();
   readonly ticker = new Ticker(this.network.clock);
   private _frames: (() => void)[] = [];
   readonly threads = new Threads(this.options());
@@ -217,7 +219,8 @@ export class FakePage {
       readFile: path => Promise.resolve(new Blob([`the bytes of ${path}`])),
       trans: ENGLISH.trans,
       locale: ENGLISH.locale,
-      recentModels: this.recentModels
+      recentModels: this.recentModels,
+      preferences: this.preferences
     };
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { ApiError, newKey } from '../src/api';
-import { StoredDrafts } from '../src/drafts';
+import { NO_DRAFT, StoredDrafts } from '../src/drafts';
 import { FakePage, conversation, flushPromises } from './fakes';
 
 const SEND = 'threads/t/messages';
@@ -66,7 +66,7 @@ describe('a draft', () => {
   it('is kept as it is typed, and dropped when the server has it', async () => {
     const { page, client } = opened();
     client.setDraft('Why?');
-    expect(page.drafts.load('t')).toEqual({ text: 'Why?', key: null, attachments: [] });
+    expect(page.drafts.load('t')).toEqual({ ...NO_DRAFT, text: 'Why?', key: null });
     void client.send();
     expect(client.getState().isSending).toBe(true);
     const call = page.api.call('POST', SEND);
@@ -147,16 +147,16 @@ describe('a draft', () => {
       removeItem: (key: string) => void held.delete(key)
     } as unknown as Storage;
     const drafts = new StoredDrafts(() => storage);
-    drafts.save('t', { text: 'x', key: 'k', attachments: [] });
-    expect(drafts.load('t')).toEqual({ text: 'x', key: 'k', attachments: [] });
-    drafts.save('t', { text: '', key: null, attachments: [] });
+    drafts.save('t', { ...NO_DRAFT, text: 'x', key: 'k' });
+    expect(drafts.load('t')).toEqual({ ...NO_DRAFT, text: 'x', key: 'k' });
+    drafts.save('t', { ...NO_DRAFT, text: '', key: null });
     expect(held.size).toBe(0);
     held.set('jupyter-chat-stream:draft:t', '{"text":3}');
     expect(drafts.load('t').text).toBe('');
     const refused = new StoredDrafts(() => {
       throw new Error('denied');
     });
-    refused.save('t', { text: 'x', key: null, attachments: [] });
+    refused.save('t', { ...NO_DRAFT, text: 'x', key: null });
     expect(refused.load('t').text).toBe('');
   });
 });

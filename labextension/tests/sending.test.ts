@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { ApiError } from '../src/api';
+import { NO_DRAFT } from '../src/drafts';
 import { FakePage, flushPromises } from './fakes';
 
 const SEND = 'threads/t/messages';
@@ -42,7 +43,7 @@ describe('a message that waits for its uploads', () => {
     client.dispose();
     posts()[0]?.answer({});
     expect(await isSent).toBe(true);
-    expect(page.drafts.load('t')).toEqual({ text: '', key: null, attachments: [] });
+    expect(page.drafts.load('t')).toEqual(NO_DRAFT);
   });
 
   it('has the files of the moment when it was sent; a later file is for the next one', async () => {

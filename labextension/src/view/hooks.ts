@@ -13,6 +13,7 @@ import { type AttachmentFiles } from '../attachment-files';
 import { type Language } from '../language';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type ModelsState } from '../model-choices';
+import { type PreferenceValues } from '../preferences';
 import { type Ticker } from '../ticker';
 import { type MarkdownServices } from './markdown';
 import { type Workspace } from '../workspace/values';
@@ -67,6 +68,12 @@ export function useMarkdownServices(): MarkdownServices {
 /** The notebooks of the page; null where there can be none. */
 export function useWorkspace(): Workspace | null {
   return useMarkdownServices().workspace;
+}
+
+/** What a person has set for all chats. */
+export function usePreferences(client: ThreadClient): PreferenceValues {
+  const { preferences } = client;
+  return useSyncExternalStore(preferences.subscribe, preferences.get);
 }
 
 /** The thread's state; a new state draws the component again. */

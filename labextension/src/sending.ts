@@ -1,0 +1,95 @@
+/** Sends the message that is being written in a thread, once its attachments are uploaded. */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { type Api } from './api';
+import { type Chosen, type Composition, type FinishedMessage } from './composition';
+import { explain } from './thread-ends';
+import { isUnfinished } from './uploads';
+
+export interface SendingOptions {
+  readonly api: Api;
+  readonly trans: TranslationBundle;
+  readonly threadId: string;
+  readonly composition: Composition;
+  /** Whether the chat was closed: then the stored draft keeps the message. */
+  readonly isClosed: () => boolean;
+  readonly onChange: (isSending: boolean) => void;
+  /** Tells why the message was not sent; null when a new try begins. */
+  readonly onProblem: (problem: string | null) => void;
+}
+
+export class Sending {
+  constructor(options: SendingOptions) {
+    this._options = options;
+  }
+
+  /**
+   * Send the draft, now or at a time. Files and context that are added meanwhile are for the next
+   * message. Returns whether the server has accepted it. Only then the draft is dropped; a draft that
+   * failed keeps its key.
+   */
+  async send(deliverAt: Date | null): Promise<boolean> {
+    const { composition, onChange, onProblem } = this._options;
+    if (composition.isEmpty || this._isSending) {
+      return false;
+    }
+    this._isSending = true;
+    onProblem(null);
+    onChange(true);
+    try {
+      return await this._sendChosen(composition.chosen, deliverAt?.toISOString());
+    } catch (error) {
+      composition.refused(error);
+      onProblem(this._explain(error));
+      return false;
+    } finally {
+      this._isSending = false;
+      onChange(false);
+    }
+  }
+
+  private async _sendChosen(chosen: Chosen, deliver_at: string | undefined): Promise<boolean> {
+    const { api, composition, threadId } = this._options;
+    if (composition.attachments.some(isUnfinished)) {
+      await composition.uploads.settled(chosen.fileKeys);
+    }
+    const message = this._finished(chosen);
+    if (message === null) {
+      return false;
+    }
+    await api.request({
+      method: 'POST',
+      path: `threads/${encodeURIComponent(threadId)}/messages`,
+      body: deliver_at === undefined ? message.body : { ...message.body, deliver_at },
+      // The same text for another time is another message, so it gets another key.
+      headers: { 'Idempotency-Key': [message.key, deliver_at].filter(Boolean).join('@') }
+    });
+    composition.accepted(message);
+    return true;
+  }
+
+  /** The message with what was chosen; null if it cannot be sent. */
+  private _finished(chosen: Chosen): FinishedMessage | null {
+    const { composition, trans, onProblem, isClosed } = this._options;
+    if (isClosed()) {
+      return null;
+    }
+    const message = composition.finished(chosen);
+    const isAttached = composition.attachments.some(file => chosen.fileKeys.has(file.key));
+    if (message === null && isAttached) {
+      onProblem(trans.__('A file is not attached. Remove it, or try it again.'));
+    }
+    return message;
+  }
+
+  private _explain(error: unknown): string {
+    const { composition, trans } = this._options;
+    const reason = explain(error, trans);
+    return composition.text.trim() === ''
+      ? trans.__('%1 Your message is kept.', reason)
+      : trans.__('%1 Your text is kept.', reason);
+  }
+
+  private readonly _options: SendingOptions;
+  private _isSending = false;
+}
