@@ -14,18 +14,15 @@ reader affects a run.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..shared.errors import DatabaseUnreachable
 from ..shared.events import Event
-from ..shared.logs import Line
 from ..store.front import Answer, ChatStore, Page, ThreadRef
+from .commit_poll import CommitPoll
 from .delivery import Delivery, Need
 from .frames import Batch, Frame, Sink
-
-log = logging.getLogger("jupyter_chat_stream.follow")
 
 # One response to a request for events holds at most this (L8); the client asks again.
 MAX_PAGE_EVENTS, MAX_PAGE_BYTES = 2048, 256 * 1024
@@ -142,10 +139,11 @@ class Hub:
 
     def __init__(self, store: ChatStore, *, poll_interval_s: float) -> None:
         self._store = store
-        self._poll_interval_s = poll_interval_s
         self._readers: dict[str, set[Reader]] = {}
         self._heads: dict[str, int] = {}  # the last seq published here, of each followed thread
-        self._polling: asyncio.Task[None] | None = None
+        self._compared_at_s = 0.0
+        self.poll = CommitPoll(store, interval_s=poll_interval_s)
+        self.poll.add(self)
         self.is_stopped = False
         self.falls_behind = 0
         store.listen(self._publish)
@@ -174,8 +172,7 @@ class Hub:
         """Register a reader; it reads the store only after that."""
         reader = Reader(self, thread, after, raw=raw)
         self._readers.setdefault(thread.id, set()).add(reader)
-        if self._polling is None:
-            self._polling = asyncio.get_running_loop().create_task(self._poll())
+        self.poll.begin()
         return reader
 
     def drop(self, reader: Reader) -> None:
@@ -213,9 +210,7 @@ class Hub:
     async def stop(self) -> None:
         """End the poll. Each follower closes its own reader."""
         self.is_stopped = True
-        if self._polling is not None:
-            self._polling.cancel()
-            await asyncio.gather(self._polling, return_exceptions=True)
+        await self.poll.stop()
 
     def _publish(self, events: Sequence[Event]) -> None:
         by_thread: dict[str, list[Event]] = {}
@@ -234,26 +229,18 @@ class Hub:
             for reader in self._readers.get(thread_id, ()):
                 reader.fall_behind()
 
-    async def _poll(self) -> None:
-        # If the notice of another process is lost, its commit is found after one interval (L9).
-        is_changed = False  # stays set until the comparison succeeds: the database tells it once
-        loop = asyncio.get_running_loop()
-        compared_at = loop.time()
-        while True:
-            await asyncio.sleep(self._poll_interval_s)
-            if not self._readers:
-                continue
-            try:
-                is_changed = await self._store.has_changed() or is_changed
-                if is_changed or loop.time() - compared_at >= COMPARE_EVERY_S:
-                    await self._wake_those_behind()
-                    is_changed, compared_at = False, loop.time()
-            except DatabaseUnreachable:
-                is_changed = True  # the store has logged the outage
-            except Exception as error:  # noqa: BLE001  the poll lives as long as the hub
-                is_changed = True
-                code = getattr(error, "code", type(error).__name__)
-                log.warning(Line("look.put_off", what="commits", code=code))
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is a reader."""
+        return bool(self._readers)
+
+    async def compare(self, *, is_changed: bool) -> bool:
+        """Wake the readers that are behind their log, after a change or now and then (L9)."""
+        now_s = asyncio.get_running_loop().time()
+        if is_changed or now_s - self._compared_at_s >= COMPARE_EVERY_S:
+            await self._wake_those_behind()
+            self._compared_at_s = now_s
+        return True
 
     async def _wake_those_behind(self) -> None:
         followed = {r.thread for readers in self._readers.values() for r in readers}

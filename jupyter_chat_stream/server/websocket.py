@@ -33,7 +33,7 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 
 
 class SocketFeed:
-    """The feed of one thread on one socket."""
+    """The feed of one thread, or of the list of threads, on one socket."""
 
     def __init__(self, outbox: Outbox) -> None:
         self.task: asyncio.Task[None] | None = None
@@ -57,6 +57,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
 
     def initialize(self) -> None:
         self._feeds: dict[str, SocketFeed] = {}
+        self._list_feed: SocketFeed | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._outbox = Outbox(self._write, lambda held: self.service.socket_paused(held))
 
@@ -116,6 +117,8 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
             op, thread_id, after = parse_frame(message)
             if op == "ping":
                 await self._send('{"op":"pong"}')
+            elif op in ("watch", "unwatch"):
+                self._take_list(op)
             else:
                 self._take(op, queries.an_id(thread_id, ThreadNotFound), after)
         except ChatStreamError as error:
@@ -135,6 +138,22 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
             )
         feed = self._feeds[thread_id] = SocketFeed(self._outbox)
         feed.task = self._keep(self._follow(feed, thread_id, after))
+
+    def _take_list(self, op: str) -> None:
+        if self._list_feed is not None:
+            self._list_feed.end()
+            self._list_feed = None
+        if op == "watch":
+            feed = self._list_feed = SocketFeed(self._outbox)
+            feed.task = self._keep(self._watch(feed))
+
+    async def _watch(self, feed: SocketFeed) -> None:
+        try:
+            await self.service.watch(self.owner, feed)
+        except (WebSocketClosedError, StreamClosedError):
+            return
+        except Exception as error:  # noqa: BLE001 - the page gets it; the socket stays
+            await self._say(error, None, feed)
 
     async def _follow(self, feed: SocketFeed, thread_id: str, after: int) -> None:
         try:
@@ -197,11 +216,13 @@ def parse_frame(message: str | bytes) -> tuple[str, str, int]:
     except (ValueError, RecursionError):
         raise InvalidJson("This frame is not JSON.") from None
     op = frame.get("op") if isinstance(frame, dict) else None
-    if op == "ping":
-        return "ping", "", 0
+    if op in ("ping", "watch", "unwatch"):
+        return str(op), "", 0
     if op not in ("subscribe", "unsubscribe"):
         raise InvalidInput(
-            "A frame is an object whose 'op' is 'subscribe', 'unsubscribe' or 'ping'.", field="op"
+            "A frame is an object whose 'op' is 'subscribe', 'unsubscribe', 'watch', 'unwatch' or "
+            "'ping'.",
+            field="op",
         )
     thread_id, after = frame.get("thread"), frame.get("after", 0)
     if not isinstance(thread_id, str):

@@ -17,6 +17,7 @@ from ..engine.base import Engine
 from ..engine.local import LocalEngine
 from ..engine.procrastinate import Queue
 from ..following.hub import Hub
+from ..following.watching import Watchers
 from ..metrics import collector
 from ..metrics.watch import ServiceWatch
 from ..providers.registry import Registry
@@ -40,6 +41,7 @@ class Parts:
     registry: Registry
     engine: Engine
     hub: Hub
+    watchers: Watchers
     housekeeping: Housekeeping
     watch: ServiceWatch
     stops: UpstreamStops
@@ -113,6 +115,7 @@ class ServiceBase:
             registry=registry,
             engine=engine,
             hub=hub,
+            watchers=Watchers(store, poll=hub.poll),
             housekeeping=housekeeping,
             watch=watch,
             stops=UpstreamStops(store, registry),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from ..following.frames import Sink
 from ..following.hub import Reader
 from ..shared.errors import CursorAhead
 from ..shared.events import to_wire
@@ -25,6 +26,14 @@ class Following(ServiceBase):
         if after > 0:
             self._parts.watch.reader_came_back(thread_id, after, head)
         return self._parts.hub.follow(thread, after, raw=raw)
+
+    async def watch(self, owner: str, sink: Sink) -> None:
+        """Hand the rows of the owner's list to a sink whenever they change, until cancelled."""
+        watcher = self._parts.watchers.watch(owner)
+        try:
+            await watcher.pour(sink)
+        finally:
+            watcher.close()
 
     async def read_events(
         self, owner: str, thread_id: str, after: int, *, raw: bool = False, wait_s: float = 0.0

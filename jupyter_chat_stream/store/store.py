@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -30,8 +31,35 @@ from .sql.notices.base import Notice
 
 T = TypeVar("T")
 Listener = Callable[[list[Event]], None]
+MarksListener = Callable[[frozenset[str]], None]
 Foreign = Callable[["frozenset[str] | None"], None]
 Wants = Callable[[str], bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignListener:
+    """A callback for the commits of other processes, and those that it wants (``on_foreign``)."""
+
+    callback: Foreign
+    wants: Wants | None
+    of_rows: bool
+
+    def concerns(self, notice: Notice) -> bool:
+        """Return whether the callback wants to know of this notice."""
+        if notice.threads is None:
+            return True
+        if self.wants is None:
+            return notice.moved
+        if self.of_rows and not notice.is_listed:
+            return False
+        return any(map(self.wants, notice.threads))
+
+    def threads_of(self, notice: Notice) -> frozenset[str] | None:
+        """Return those of the notice's threads that the callback wants; None: it may be any."""
+        if notice.threads is None or self.wants is None:
+            return notice.threads
+        return frozenset(filter(self.wants, notice.threads))
+
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -64,8 +92,9 @@ class Store:
         self.now_ms = now_ms
         self.new_id = make_id
         self._listeners: list[Listener] = []
+        self._marks_listeners: list[MarksListener] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._foreign: list[tuple[Foreign, Wants | None]] = []
+        self._foreign: list[ForeignListener] = []
         self._closing = threading.Event()
         self.notices_heard = 0  # of other processes' commits
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="chat-stream-read")
@@ -121,13 +150,19 @@ class Store:
         """Call the listener with the events of every commit, in order."""
         self._listeners.append(listener)
 
+    def listen_to_marks(self, listener: MarksListener) -> None:
+        """Call the listener with the ids of the threads whose marks a commit has changed."""
+        self._marks_listeners.append(listener)
+
     def enqueue_with(
         self, enqueue: Callable[[Connection, Sequence[tuple[str, int]]], None]
     ) -> None:
         """Call ``enqueue`` in each transaction that makes runs due, with (run id, attempt)."""
         self.writer.batches.enqueue = enqueue
 
-    def on_foreign(self, callback: Foreign, *, wants: Wants | None = None) -> None:
+    def on_foreign(
+        self, callback: Foreign, *, wants: Wants | None = None, of_rows: bool = False
+    ) -> None:
         """Call ``callback`` for commits of other processes. It is a hint, mostly at once (L9).
 
         Args:
@@ -135,8 +170,9 @@ class Store:
                 None: any thread may have changed, because the connection to the others was lost.
             wants: returns, on another thread, whether a thread's commits matter. None: a commit
                 matters if it made a run, ended one or made one due.
+            of_rows: a commit matters only if it may have changed a row of the list of threads.
         """
-        self._foreign.append((callback, wants))
+        self._foreign.append(ForeignListener(callback=callback, wants=wants, of_rows=of_rows))
 
     def observe(self, observer: Callable[[Commit], None]) -> None:
         """Call the observer after each commit of this process, on the writer's thread."""
@@ -237,14 +273,9 @@ class Store:
 
     def _heard(self, notice: Notice) -> None:
         self.notices_heard += 1
-        for callback, wants in self._foreign:
-            threads = notice.threads
-            if threads is not None:
-                if wants is not None:
-                    threads = frozenset(filter(wants, threads))
-                if not threads if wants is not None else not notice.moved:
-                    continue
-            self._on_loop(callback, threads)
+        for listener in self._foreign:
+            if listener.concerns(notice):
+                self._on_loop(listener.callback, listener.threads_of(notice))
 
     def _on_loop(self, callback: Foreign, threads: frozenset[str] | None) -> None:
         if self._loop is None:
@@ -269,5 +300,8 @@ class Store:
             if committed.events:
                 for listener in self._listeners:
                     listener(committed.events)
+            if committed.marked:
+                for marks_listener in self._marks_listeners:
+                    marks_listener(committed.marked)
         finally:  # a listener's error does not change the commit
             committed.tell()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.server.harness import ChatServer
+import pytest
+
+from jupyter_chat_stream.server import outbox
+from tests.server.harness import ChatServer, Socket, until
+from tests.server.test_slow_sockets import DeafClient, socket_of
 
 
 async def rows(server: ChatServer, query: str = "") -> list[dict[str, Any]]:
@@ -55,3 +59,77 @@ async def test_a_mark_that_is_no_mark_is_refused_by_its_field(chat_server: ChatS
     missing = await chat_server.ask("PUT", "threads/nobody/read", {"seq": 1})
     assert (missing.status, missing.error["code"]) == (404, "thread_not_found")
     assert (await chat_server.ask("GET", "threads?pinned=maybe")).error["field"] == "pinned"
+
+
+async def watching(server: ChatServer) -> Socket:
+    socket = await server.socket()
+    await socket.send({"op": "watch"})
+    assert await socket.next() == {"op": "watching"}
+    return socket
+
+
+async def until_row(socket: Socket, **fields: Any) -> dict[str, Any]:
+    """Return the next row with these fields."""
+    while True:
+        row = (await socket.next("thread"))["thread"]
+        if fields.items() <= row.items():
+            return dict(row)
+
+
+async def test_a_socket_that_watches_gets_each_row_as_a_page_has_it(
+    chat_server: ChatServer,
+) -> None:
+    socket = await watching(chat_server)
+    thread = await chat_server.thread(title="Churn")
+    assert (await until_row(socket, id=thread))["title"] == "Churn"
+    await chat_server.answered(thread)
+    row = await until_row(socket, unread=1, busy=False)
+    assert await rows(chat_server) == [row]
+    await chat_server.ask("PUT", f"threads/{thread}/read", {"seq": row["seq"]})
+    await until_row(socket, unread=0)
+    await chat_server.ask("DELETE", f"threads/{thread}")
+    assert (await until_row(socket, deleted=True))["id"] == thread
+
+
+async def test_a_socket_gets_no_rows_after_unwatch_and_may_watch_again(
+    chat_server: ChatServer,
+) -> None:
+    socket = await watching(chat_server)
+    await socket.send({"op": "unwatch"})
+    await socket.send({"op": "unwatch"})  # harmless
+    await socket.send({"op": "ping"})
+    assert await socket.next() == {"op": "pong"}
+    watchers = chat_server.service._parts.watchers
+    await until(lambda: watchers.count == 0)
+    await chat_server.thread()
+    for _ in range(2):  # the second replaces the first
+        await socket.send({"op": "watch"})
+        assert await socket.next() == {"op": "watching"}
+    await until(lambda: watchers.count == 1)
+    thread = await chat_server.thread()
+    assert (await socket.next())["thread"]["id"] == thread
+    socket.close()
+    await until(lambda: watchers.count == 0)
+
+
+async def test_a_socket_that_is_not_read_holds_little_of_the_list(
+    chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L8: and who reads misses nothing."""
+    monkeypatch.setattr(outbox, "MAX_HELD_BYTES", 4_000)
+    deaf = DeafClient(chat_server)
+    await deaf.open()
+    handler = socket_of(chat_server)
+    await deaf.send({"op": "watch"})
+    watchers = chat_server.service._parts.watchers
+    await until(lambda: watchers.count == 1)
+    listener = await watching(chat_server)
+    connection: Any = handler.ws_connection
+    for number in range(60):
+        thread = await chat_server.thread(system="x" * 50_000, title=str(number))
+        await until_row(listener, id=thread, title=str(number))
+        assert handler._outbox.held_bytes <= 128 * 1024  # one frame of any size
+        assert len(connection.stream._write_buffer) <= 128 * 1024
+    listener.close()
+    deaf.socket.close()
+    await until(lambda: watchers.count == 0)

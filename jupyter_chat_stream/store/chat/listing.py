@@ -122,6 +122,21 @@ def _listed(
     return cast(ListedThread, {**shown_thread(row), **state})
 
 
+def read_traces(conn: Connection, person: str) -> dict[str, int]:
+    """Read a number for each of a person's threads, which changes whenever its row does.
+
+    ``updated_ms`` changes with the thread and with the begin and the end of an answer, the seqs of
+    open runs with their state, the mark with itself. The size of the result is that of the list.
+    """
+    columns = (
+        "thread.id, thread.updated_ms, mark.read_seq, mark.pinned, "
+        "(SELECT SUM(run.seq) FROM run WHERE run.thread = thread.pk AND run.ended_ms IS NULL)"
+    )
+    where = f"FROM thread {_MARKED} WHERE thread.owner = :person"
+    found = select_rows(conn, columns, where, {"person": person})
+    return {id_: hash(tuple(facts)) for id_, *facts in found}
+
+
 def list_projects(conn: Connection, owner: str, *, archived: bool) -> list[ProjectRecord]:
     """List the projects of an owner's threads, newest first, at most ``MAX_PROJECTS``."""
     sql = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ...shared.errors import CursorAhead
 from ..log.transaction import ThreadRef, Transaction
+from ..sql.rows import Columns
 from . import threads
 
 # The mark never goes back: another page may have read more.
@@ -39,10 +40,15 @@ def read(tx: Transaction, person: str, thread_id: str, seq: int) -> None:
 
 def read_up_to(tx: Transaction, person: str, thread: ThreadRef, seq: int) -> None:
     """Mark a thread as read up to a seq that its log has."""
-    tx.execute(_READ, {"person": person, "thread": thread.pk, "seq": seq})
+    _write(tx, thread, _READ, {"person": person, "seq": seq})
 
 
 def pin(tx: Transaction, person: str, thread: ThreadRef, *, pinned: bool) -> None:
     """Pin a thread, or unpin it."""
     sql = _PIN.format(pinned="true" if pinned else "false")
-    tx.execute(sql, {"person": person, "thread": thread.pk})
+    _write(tx, thread, sql, {"person": person})
+
+
+def _write(tx: Transaction, thread: ThreadRef, sql: str, params: Columns) -> None:
+    if tx.execute(sql, {**params, "thread": thread.pk}).rowcount > 0:
+        tx.marked.add(thread.id)

@@ -128,6 +128,7 @@ class ChatStore:
         self.new_id = core.new_id
         self.attach = core.attach
         self.listen = core.listen
+        self.listen_to_marks = core.listen_to_marks
         self.observe = core.observe
         self.on_foreign = core.on_foreign
         self.has_changed = core.has_changed

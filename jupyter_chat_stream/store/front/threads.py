@@ -72,6 +72,7 @@ class StoredThreads(Group):
     read = reads(_read)
     page = reads(listing.list_threads)
     listed = reads(listing.read_listed)
+    traces = reads(listing.read_traces)
     projects = reads(listing.list_projects)
     mark_read = writes(marks.read, place=second)
     change = writes(_change, place=second)

@@ -109,8 +109,11 @@ class BatchWriter:
         tx.flush()
         if tx.due and self.enqueue is not None:
             self.enqueue(conn, tx.due)
-        committed = Committed(events=tx.events, outcomes=outcomes, bytes=tx.bytes)
-        notice = notice_of(tx.events, is_due=bool(tx.due)) if self.notices.has_others else None
+        marked = frozenset(tx.marked)
+        committed = Committed(events=tx.events, outcomes=outcomes, bytes=tx.bytes, marked=marked)
+        notice = None
+        if self.notices.has_others:
+            notice = notice_of(tx.events, is_due=bool(tx.due), marked=marked)
         try:
             driver.commit(conn, self.notices.statement(notice) if notice else "")
         except DBAPIError as error:  # an error before the COMMIT undoes the transaction

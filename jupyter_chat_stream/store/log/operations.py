@@ -104,6 +104,7 @@ class Committed:
     events: list[Event]
     outcomes: list[Outcome]
     bytes: int = 0  # of text in the events
+    marked: frozenset[str] = frozenset()  # threads on which a person's mark has changed
 
     def tell(self) -> None:
         """Call ``tell`` of each operation with its outcome."""

@@ -109,6 +109,7 @@ class Transaction:
         self.now_ms = now_ms()
         self.events: list[Event] = []
         self.due: list[tuple[str, int]] = []  # (run id, attempt), due with the commit
+        self.marked: set[str] = set()  # ids of threads on which a person's mark has changed
         self.bytes = 0  # of text in the events that are flushed
         self._locked = set(locked)  # threads
         self._rows: list[tuple[Any, ...]] = []
@@ -139,6 +140,7 @@ class Transaction:
         """If the block raises, undo its changes here and in the database."""
         self.flush()
         kept, kept_due, locked = len(self.events), len(self.due), set(self._locked)
+        marked = set(self.marked)
         self.execute("SAVEPOINT command")
         try:
             yield
@@ -149,6 +151,7 @@ class Transaction:
             self.execute("ROLLBACK TO SAVEPOINT command")
             del self.events[kept:]
             del self.due[kept_due:]
+            self.marked = marked
             for cache in (self._heads, self._runs, self._dirty, self._guards, self._threads):
                 cache.clear()
             self._rows.clear()

@@ -1,9 +1,9 @@
 """Notices: telling other processes of commits, and hearing of theirs.
 
 A notice is a hint (L9): it may come late, twice or never, and its receiver reads the store. It
-names threads, and whether a run was made, ended or answered: engines react to that at once. SQLite
-files and Postgres send notices in different ways (sqlite.py, postgres.py). A database of one
-process has none: ``Notices``.
+names threads, and whether a run was made, ended or answered: engines react to that at once. It also
+tells whether a row of the list of threads may have changed. SQLite files and Postgres send notices
+in different ways (sqlite.py, postgres.py). A database of one process has none: ``Notices``.
 """
 
 from __future__ import annotations
@@ -16,18 +16,25 @@ from ....shared.events import Event
 
 MAX_BYTES = 7900  # Postgres takes less than 8000
 _ANY = "*"
-_WORDS = re.compile(r"([0-9a-z]{1,64}) ([+.]) (\*|[0-9a-zA-Z_,-]*)")
+_WORDS = re.compile(r"([0-9a-z]{1,64}) ([+=.]) (\*|[0-9a-zA-Z_,-]*)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
     """The threads that a commit has changed; None: any of them may have changed.
 
-    ``moved``: a run may have been made, have ended or become due. Otherwise only text was added.
+    ``moved``: a run may have been made, have ended or become due. ``marked``: a person's mark on a
+    thread has changed. If neither, only text was added.
     """
 
     threads: frozenset[str] | None
     moved: bool
+    marked: bool = False
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether a row of the list of threads may have changed."""
+        return self.moved or self.marked
 
 
 ANYTHING = Notice(threads=None, moved=True)
@@ -35,20 +42,27 @@ ANYTHING = Notice(threads=None, moved=True)
 Heard = Callable[[Notice], None]
 
 
-def notice_of(events: list[Event], *, is_due: bool) -> Notice | None:
+def notice_of(
+    events: list[Event], *, is_due: bool, marked: frozenset[str] = frozenset()
+) -> Notice | None:
     """Return the notice of a commit; None if the commit concerns no other process."""
-    if not events and not is_due:
+    if not events and not is_due and not marked:
         return None
+    moved = is_due or any(event.type != "delta" for event in events)
     return Notice(
-        threads=frozenset(event.thread_id for event in events),
-        moved=is_due or any(event.type != "delta" for event in events),
+        threads=frozenset(event.thread_id for event in events) | marked,
+        moved=moved,
+        marked=bool(marked) and not moved,
     )
 
 
 def pack(notice: Notice, origin: str) -> str:
-    """Write a notice as one line of ASCII: its sender, ``moved``, and the threads."""
+    """Write a notice as one line of ASCII: its sender, its kind, and the threads.
+
+    The kind is ``+`` (moved), ``=`` (marked) or ``.`` (text). For older code, ``=`` is any change.
+    """
     ids = _ANY if notice.threads is None else ",".join(sorted(notice.threads))
-    head = f"{origin} {'+' if notice.moved else '.'} "
+    head = f"{origin} {'+' if notice.moved else '=' if notice.marked else '.'} "
     is_plain = len(head) + len(ids) <= MAX_BYTES and _WORDS.fullmatch(head + ids)
     return head + (ids if is_plain else _ANY)
 
@@ -60,7 +74,7 @@ def unpack(words: str) -> tuple[str, Notice]:
         return "", ANYTHING
     origin, kind, ids = found.groups()
     threads = None if ids == _ANY else frozenset(filter(None, ids.split(",")))
-    return origin, Notice(threads=threads, moved=kind == "+")
+    return origin, Notice(threads=threads, moved=kind == "+", marked=kind == "=")
 
 
 class Notices:
