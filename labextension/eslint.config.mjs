@@ -58,6 +58,7 @@ const FLOORS = [
       'thread-settings',
       'thread-state',
       'page-options',
+      'branching',
       'model'
     ],
     packages: ['@jupyterlab/translation']

@@ -7,6 +7,7 @@
  */
 import { ApiError } from './api';
 import { AttachmentFiles } from './attachment-files';
+import { Branching } from './branching';
 import { Composition } from './composition';
 import { MAX_CONTEXT_ITEMS, type Mention } from './context-items';
 import { type Follower } from './follower';
@@ -140,7 +141,11 @@ export class ThreadClient {
       onChange: () => this._set({ params: this.settings.params })
     });
     this._follower = options.connection.follow(threadId, () => this._moved());
+    this.branching = this._newBranching();
   }
+
+  /** Edits of questions, and the choice of the branch that is shown. */
+  readonly branching: Branching;
 
   /** The models of the page. */
   readonly models: ModelChoices;
@@ -236,9 +241,13 @@ export class ThreadClient {
     return this._sending.send(deliverAt);
   }
 
-  /** Stop a run, retry its answer, or continue it. */
-  async command(runId: string, name: 'cancel' | 'retry' | 'continue'): Promise<void> {
-    await this._act(runId, `runs/${encodeURIComponent(runId)}/${name}`, {});
+  /** Stop a run, retry its answer (by another `model`, if the body names one), or continue it. */
+  async command(
+    runId: string,
+    name: 'cancel' | 'retry' | 'continue',
+    body: { readonly model?: string } = {}
+  ): Promise<void> {
+    await this._act(runId, `runs/${encodeURIComponent(runId)}/${name}`, body);
   }
 
   /** Answer a run's question. The first answer counts; the log tells whose that was. */
@@ -255,8 +264,8 @@ export class ThreadClient {
     }
   }
 
-  /** Set the model and the parameters of the thread's next answers. Returns whether it is done. */
-  async change(fields: SettingsFields): Promise<boolean> {
+  /** Set the head, or the model and parameters of the next answers. Returns whether it is done. */
+  async change(fields: SettingsFields | { readonly head: string }): Promise<boolean> {
     this._set({ problem: null });
     try {
       const path = `threads/${encodeURIComponent(this.threadId)}`;
@@ -341,6 +350,17 @@ export class ThreadClient {
     }
     this._isProbing = false;
     this._announce();
+  }
+
+  private _newBranching(): Branching {
+    const { trans } = this._options;
+    return new Branching(this.threadId, {
+      ...this._options,
+      transcript: () => this.transcript,
+      setHead: head => this.change({ head }),
+      stop: runId => this.command(runId, 'cancel'),
+      onResult: error => this._set({ problem: error === null ? null : explain(error, trans) })
+    });
   }
 
   private _set(change: Partial<ThreadState>): void {

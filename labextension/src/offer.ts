@@ -28,6 +28,11 @@ export interface ModelGroup {
 export const MAX_GROUP_MODELS = 50;
 const DEMO = 'demo';
 
+/** The name of a model as people know it; its id if the page does not know the model. */
+export function modelName(id: string | null, list: ModelList | null): string {
+  return list?.models.find(model => model.id === id)?.label ?? id ?? '';
+}
+
 /** Whether the model answers for real, and could now. */
 export function isReal(model: Model): boolean {
   return model.ready && !model.canned && model.error === null;

@@ -3,3 +3,4 @@ import './models.css';
 import './access.css';
 import './reading.css';
 import './panel.css';
+import './messages.css';

@@ -11,8 +11,8 @@ describe('a chat', () => {
     await arrive(conversation().slice(0, 1));
     expect(part('empty').textContent).toContain('Ask something');
     await arrive(conversation().slice(1, 5));
-    expect(part('message-user').textContent).toBe('Why?');
-    expect(part('message-assistant').textContent).toBe('Be');
+    const said = [...host.querySelectorAll('[data-testid=content]')];
+    expect(said.map(node => node.textContent)).toEqual(['Why?', 'Be']);
     expect(part('status').dataset['state']).toBe('streaming');
     expect(part('log').getAttribute('aria-live')).toBe('off');
     await arrive(conversation().slice(5));

@@ -12,7 +12,7 @@ import { OWN_KEYS } from './keys';
 
 export interface ButtonProps {
   readonly testid: string;
-  readonly onClick: () => void;
+  readonly onClick: (event: MouseEvent<HTMLButtonElement>) => void;
   readonly children: ReactNode;
   readonly label?: string;
   readonly className?: string;
@@ -30,7 +30,7 @@ export function Button(props: ButtonProps): ReactElement {
     if (props.then !== 'stay') {
       focusIn(event.currentTarget, props.then ?? 'log');
     }
-    props.onClick();
+    props.onClick(event);
   };
   return (
     <button

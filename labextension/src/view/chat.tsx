@@ -1,9 +1,10 @@
 /** A thread on the page: the log, and below it the composer (for a single run, a status line). */
 import { type ReactElement, useState } from 'react';
 
-import { activeReplies, branch, exchange, runOf } from '../branch';
+import { activeReplies, branch, exchange, runOf, siblings } from '../branch';
 import { signedOutText } from '../api';
 import { type ThreadClient, type ThreadState } from '../model';
+import { modelName } from '../offer';
 import { type Message } from '../protocol';
 import { isUnsent, scheduledMessages } from '../unsent';
 import { hasPrice } from '../usage';
@@ -176,6 +177,7 @@ function Messages(props: LiveProps & { readonly messages: readonly Message[] }):
       ) : null}
       {messages.slice(hidden).map((message, index, drawn) => {
         const run = runOf(state.transcript, message);
+        const beside = siblings(state.transcript, message);
         return isUnsent(message) ? (
           <LaterMessage key={message.id} {...props} message={message} />
         ) : (
@@ -189,6 +191,10 @@ function Messages(props: LiveProps & { readonly messages: readonly Message[] }):
             isActing={run !== undefined && state.acting.has(run.id)}
             beaten={state.beaten}
             isLast={index === drawn.length - 1}
+            branchAt={beside.indexOf(message)}
+            branchOf={beside.length}
+            mayBranch={props.runId === null && !isDisabled}
+            modelLabel={props.runId === null ? modelName(run?.model ?? message.model, list) : ''}
             isPriced={hasPrice(message.model, list)}
             isDisabled={isDisabled}
           />

@@ -10,6 +10,7 @@ import {
 } from 'react';
 
 import { type AttachmentFiles } from '../attachment-files';
+import { type QuestionEdit } from '../branching';
 import { type Language } from '../language';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type ModelsState } from '../model-choices';
@@ -81,6 +82,12 @@ export function useThread(client: ThreadClient): ThreadState {
   return useSyncExternalStore(client.subscribe, client.getState);
 }
 
+/** The edit of a question; null while nobody edits it. */
+export function useEdit(client: ThreadClient, messageId: string): QuestionEdit | null {
+  const { branching } = client;
+  return useSyncExternalStore(branching.subscribe, () => branching.edit(messageId));
+}
+
 /** The models of the page; a new state draws the component again. */
 export function useModels(client: ThreadClient, areWanted = true): ModelsState {
   const { models } = client;
@@ -94,13 +101,16 @@ export function useModels(client: ThreadClient, areWanted = true): ModelsState {
 
 /**
  * The present time. The component is drawn again whenever the text for the time `at` changes, while
- * the chat can be seen; with null, never.
+ * the chat can be seen; with null, never. `paceAt` tells how often that is.
  */
-export function useNow(at: string | null): number {
+export function useNow(
+  at: string | null,
+  paceAt: (at: string | null, now_ms: number) => number | null = paceOf
+): number {
   const { ticker, visibility } = useChatServices();
   const isSeen = useSyncExternalStore(visibility.subscribe, visibility.get);
   const [now_ms, setNow] = useState(() => ticker.now);
-  const pace_ms = isSeen ? paceOf(at, now_ms) : null;
+  const pace_ms = isSeen ? paceAt(at, now_ms) : null;
   useLayoutEffect(() => {
     if (at !== null && isSeen) {
       // The time stood still while the chat was not seen, and it is no state of React's.

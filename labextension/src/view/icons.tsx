@@ -29,3 +29,58 @@ export function ClipIcon(): ReactElement {
     </svg>
   );
 }
+
+/** Two sheets, for copying. */
+export function CopyIcon(): ReactElement {
+  return (
+    <svg className="jp-ChatStream-icon" viewBox="0 0 16 16" aria-hidden="true">
+      <rect x="5.5" y="5.5" width="8" height="8" rx="1.5" />
+      <path d="M10.5 5.5V4A1.5 1.5 0 0 0 9 2.5H4A1.5 1.5 0 0 0 2.5 4v5A1.5 1.5 0 0 0 4 10.5h1.5" />
+    </svg>
+  );
+}
+
+/** A tick, for what is done. */
+export function DoneIcon(): ReactElement {
+  return (
+    <svg className="jp-ChatStream-icon" viewBox="0 0 16 16" aria-hidden="true">
+      <path d="m3 8.5 3.3 3.3L13 4.8" />
+    </svg>
+  );
+}
+
+/** A cross, for what failed. */
+export function FailedIcon(): ReactElement {
+  return (
+    <svg className="jp-ChatStream-icon" viewBox="0 0 16 16" aria-hidden="true">
+      <path d="m4 4 8 8m0-8-8 8" />
+    </svg>
+  );
+}
+
+/** A pencil, for editing. */
+export function EditIcon(): ReactElement {
+  return (
+    <svg className="jp-ChatStream-icon" viewBox="0 0 16 16" aria-hidden="true">
+      <path d="m3 13 .6-2.9 7.3-7.3a1.2 1.2 0 0 1 1.7 0l.6.6a1.2 1.2 0 0 1 0 1.7l-7.3 7.3L3 13ZM9.7 4l2.3 2.3" />
+    </svg>
+  );
+}
+
+/** An arrow in a circle, for another answer. */
+export function AgainIcon(): ReactElement {
+  return (
+    <svg className="jp-ChatStream-icon" viewBox="0 0 16 16" aria-hidden="true">
+      <path d="M13 8a5 5 0 1 1-1.6-3.7L13 5.8M13 2.8v3h-3" />
+    </svg>
+  );
+}
+
+/** An arrow down, for a list that opens. */
+export function CaretIcon(): ReactElement {
+  return (
+    <svg className="jp-ChatStream-icon jp-ChatStream-caret" viewBox="0 0 16 16" aria-hidden="true">
+      <path d="M4.5 6.5 8 10l3.5-3.5" />
+    </svg>
+  );
+}

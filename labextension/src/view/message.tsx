@@ -1,5 +1,5 @@
 /** One message, and below a reply how it ended. */
-import { type ReactElement, memo } from 'react';
+import { type ReactElement, memo, useState } from 'react';
 
 import { contentOf, incompleteOf, isContinuable } from '../endings';
 import { type ThreadClient } from '../model';
@@ -8,13 +8,14 @@ import { type LostAnswer, openQuestion, questionState } from '../questions';
 import { Attachments } from './attachments';
 import { Bubble } from './bubble';
 import { Button } from './button';
-import { useLanguage, useNow, useTrans } from './hooks';
+import { EditForm } from './edit';
+import { AnswerFooter, QuestionFooter } from './footer';
+import { useEdit, useLanguage, useNow, useTrans } from './hooks';
 import { ClockIcon } from './icons';
 import { OWN_KEYS } from './keys';
 import { PartView } from './parts';
 import { QuestionView } from './question';
 import { isStreaming, replyLine } from './status';
-import { AnswerUsageLine } from './usage';
 
 export interface MessageProps {
   readonly message: Message;
@@ -29,6 +30,13 @@ export interface MessageProps {
   readonly beaten: ReadonlyMap<string, LostAnswer>;
   /** Whether it is the newest message: only that can be retried or continued. */
   readonly isLast: boolean;
+  /** Its place among the messages that stand beside it, from 0, and their number. */
+  readonly branchAt: number;
+  readonly branchOf: number;
+  /** Whether branches are made and chosen here: not where a single run is shown. */
+  readonly mayBranch: boolean;
+  /** The name of its model; empty where the chat shows it elsewhere. */
+  readonly modelLabel: string;
   /** Whether its model has a price; null if the page does not know. */
   readonly isPriced: boolean | null;
   readonly isDisabled: boolean;
@@ -41,7 +49,7 @@ export const MessageView = memo(function MessageView(props: MessageProps): React
   const who = message.role === 'user' ? trans.__('You') : (message.model ?? trans.__('Assistant'));
   return (
     <article
-      className={`jp-ChatStream-message jp-mod-${message.role}`}
+      className={`jp-ChatStream-message jp-mod-${message.role}${props.isLast ? ' jp-mod-last' : ''}`}
       data-testid={`message-${message.role}`}
       data-message-id={message.id}
       data-run-id={message.run_id ?? undefined}
@@ -50,10 +58,40 @@ export const MessageView = memo(function MessageView(props: MessageProps): React
       tabIndex={-1}
       {...OWN_KEYS}
     >
-      {message.role === 'user' ? <Question message={message} /> : <Reply {...props} />}
+      {message.role === 'user' ? <SentQuestion {...props} /> : <Reply {...props} />}
     </article>
   );
 });
+
+/** A person's message, or the form in which it is edited. */
+function SentQuestion({ client, message, mayBranch, ...rest }: MessageProps): ReactElement {
+  const edit = useEdit(client, message.id);
+  const [isOpenedHere, setOpenedHere] = useState(false);
+  if (edit !== null && mayBranch) {
+    return (
+      <>
+        <Attachments message={message} />
+        <EditForm client={client} message={message} edit={edit} isFocused={isOpenedHere} />
+      </>
+    );
+  }
+  const begin = (): void => {
+    setOpenedHere(true);
+    client.branching.begin(message);
+  };
+  return (
+    <>
+      <Question message={message} />
+      <QuestionFooter
+        client={client}
+        message={message}
+        place={{ at: rest.branchAt, of: rest.branchOf }}
+        mayBranch={mayBranch}
+        onEdit={begin}
+      />
+    </>
+  );
+}
 
 /** A person's message and its attachments; without a text, the attachments alone. */
 export function Question({ message }: { readonly message: Message }): ReactElement {
@@ -101,7 +139,18 @@ function Reply(props: MessageProps): ReactElement {
         )}
       </div>
       {hasEnded ? <Outcome {...props} /> : isSilent ? null : <Progress {...props} />}
-      {hasEnded || streams ? <AnswerUsageLine message={message} isPriced={props.isPriced} /> : null}
+      {hasEnded || streams ? (
+        <AnswerFooter
+          client={props.client}
+          message={message}
+          place={{ at: props.branchAt, of: props.branchOf }}
+          mayBranch={props.mayBranch}
+          modelLabel={props.modelLabel}
+          isPriced={props.isPriced}
+          isActing={props.isActing}
+          hasRetry={mayRetry(props)}
+        />
+      ) : null}
     </>
   );
 }
@@ -141,8 +190,14 @@ function Progress({ message, run, detail, isActing }: MessageProps): ReactElemen
   );
 }
 
+/** Whether the line below an answer offers to retry it. */
+function mayRetry({ message, isLast, isDisabled }: MessageProps): boolean {
+  const isWhole = message.status === 'completed' && incompleteOf(message) === null;
+  return isEnd(message.status) && !isWhole && isLast && !isDisabled && message.run_id !== null;
+}
+
 function Outcome(props: MessageProps): ReactElement | null {
-  const { message, run, detail, client, isActing, isLast, isDisabled } = props;
+  const { message, run, detail, client, isActing } = props;
   const language = useLanguage();
   const { trans } = language;
   const incomplete = incompleteOf(message);
@@ -150,8 +205,8 @@ function Outcome(props: MessageProps): ReactElement | null {
     return null;
   }
   const line = replyLine({ reply: message, run, detail, isStopping: false, now_ms: 0 }, language);
-  const runId = message.run_id;
-  const mayAct = isLast && !isDisabled && runId !== null;
+  const runId = message.run_id ?? '';
+  const mayAct = mayRetry(props);
   const mayContinue = mayAct && isContinuable(message);
   return (
     <div

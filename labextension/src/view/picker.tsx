@@ -8,6 +8,7 @@ import { parameterText } from '../offer';
 import { type Model } from '../protocol';
 import { Button } from './button';
 import { useModels, useTrans } from './hooks';
+import { CaretIcon } from './icons';
 import { OWN_KEYS } from './keys';
 import { ParametersButton } from './parameters';
 import { PickerList, modelsText } from './picker-list';
@@ -130,7 +131,7 @@ function PickerButton(props: {
         }}
       >
         <span className="jp-ChatStream-modelName">{label}</span>
-        <Caret />
+        <CaretIcon />
       </button>
       {isOpen && !isDisabled ? (
         <Popover testid="models" label={modelsText(trans)} anchor={button} onClose={close}>
@@ -138,14 +139,6 @@ function PickerButton(props: {
         </Popover>
       ) : null}
     </>
-  );
-}
-
-function Caret(): ReactElement {
-  return (
-    <svg className="jp-ChatStream-icon jp-ChatStream-caret" viewBox="0 0 16 16" aria-hidden="true">
-      <path d="M4.5 6.5 8 10l3.5-3.5" />
-    </svg>
   );
 }
 

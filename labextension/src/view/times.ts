@@ -5,12 +5,15 @@ import { type Language } from '../language';
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
-const DAY_MS = 24 * 60 * MINUTE_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
 
 /** A time nearer than this is told by the minutes or seconds left; a later one by the clock. */
 const COUNTED_MS = 60 * MINUTE_MS;
 /** A time nearer than this is told by the seconds left. */
 const BY_SECOND_MS = 2 * MINUTE_MS;
+/** A time that is further ahead than this is no past one of a clock that differs. */
+const MOST_SKEW_MS = 10 * MINUTE_MS;
 
 /** `14:05`, `tomorrow at 14:05`, `Mon 23 Nov at 14:05`: to stand after "until". */
 export function timeText(at: string, now_ms: number, language: Language): string {
@@ -64,8 +67,64 @@ export function leftText(at: string, now_ms: number, trans: TranslationBundle): 
     return '';
   }
   return left_ms < BY_SECOND_MS
-    ? trans.__('%1 s', Math.ceil(left_ms / SECOND_MS))
+    ? secondsText(Math.ceil(left_ms / SECOND_MS), trans)
     : trans.__('%1 min', Math.ceil(left_ms / MINUTE_MS));
+}
+
+/** `just now`, `5 min ago`, `14:05`, `yesterday at 14:05`, `Mon 23 Nov at 14:05`; of a past time. */
+export function agoText(at: string, now_ms: number, language: Language): string {
+  const { trans } = language;
+  const at_ms = Date.parse(at);
+  if (Number.isNaN(at_ms)) {
+    return '';
+  }
+  const past_ms = now_ms - at_ms;
+  if (past_ms < MINUTE_MS && past_ms > -MOST_SKEW_MS) {
+    return trans.__('just now');
+  }
+  if (past_ms < HOUR_MS && past_ms > 0) {
+    return trans.__('%1 min ago', Math.floor(past_ms / MINUTE_MS));
+  }
+  const isYesterday = daysUntil(at_ms, now_ms) === -1;
+  return isYesterday
+    ? trans.__('yesterday at %1', clockText(at_ms, language.locale))
+    : timeText(at, now_ms, language);
+}
+
+/** How often `agoText` changes, in ms; null once it changes no more. */
+export function agoPaceOf(at: string | null, now_ms: number): number | null {
+  const past_ms = at === null ? NaN : now_ms - Date.parse(at);
+  if (!(past_ms < 2 * DAY_MS && past_ms > -MOST_SKEW_MS)) {
+    return null;
+  }
+  return past_ms < HOUR_MS ? MINUTE_MS : 15 * MINUTE_MS; // every zone's midnight is a quarter's
+}
+
+/** A time with its date and its seconds; empty for none. */
+export function exactText(at: string, locale: string): string {
+  const at_ms = Date.parse(at);
+  const format = { dateStyle: 'medium', timeStyle: 'medium', hourCycle: hourCycleOf() } as const;
+  return Number.isNaN(at_ms) ? '' : new Intl.DateTimeFormat(locale, format).format(at_ms);
+}
+
+/** `8 s`, `2 min 5 s`, `1 h 3 min`: how long something took; empty below one second. */
+export function spanText(span_ms: number, trans: TranslationBundle): string {
+  const seconds = Math.floor(span_ms / SECOND_MS);
+  if (!(seconds >= 1)) {
+    return '';
+  }
+  if (seconds < 60) {
+    return secondsText(seconds, trans);
+  }
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60
+    ? trans.__('%1 min %2 s', minutes, seconds % 60)
+    : trans.__('%1 h %2 min', Math.floor(minutes / 60), minutes % 60);
+}
+
+/** How often a time since `at` changes, in ms; null if nothing is measured. */
+export function secondsPaceOf(at: string | null): number | null {
+  return at === null ? null : SECOND_MS;
 }
 
 /** How often the text for a time changes, in ms; null once it changes no more. */
@@ -92,14 +151,24 @@ export function nextHour(now_ms: number): number {
   return next.getTime();
 }
 
+function secondsText(seconds: number, trans: TranslationBundle): string {
+  return trans.__('%1 s', seconds);
+}
+
 function clockText(at_ms: number, locale: string): string {
-  const { hour12 } = new Intl.DateTimeFormat(undefined, { hour: 'numeric' }).resolvedOptions();
-  const format = {
-    hour: hour12 === true ? 'numeric' : '2-digit',
-    minute: '2-digit',
-    hour12: hour12 === true
-  } as const;
+  const hourCycle = hourCycleOf();
+  const hour = hourCycle === 'h12' ? 'numeric' : '2-digit';
+  const format = { hour, minute: '2-digit', hourCycle } as const;
   return new Intl.DateTimeFormat(locale, format).format(at_ms);
+}
+
+/**
+ * The hours of the reader's own clock, in whatever language the page is. `hour12` would not do: some
+ * languages begin its day with 0:30 am.
+ */
+function hourCycleOf(): 'h12' | 'h23' {
+  const { hour12 } = new Intl.DateTimeFormat(undefined, { hour: 'numeric' }).resolvedOptions();
+  return hour12 === true ? 'h12' : 'h23';
 }
 
 function dateText(at_ms: number, now_ms: number, locale: string): string {

@@ -1,0 +1,122 @@
+/** The form in which a reader edits a question that was sent. */
+import { type KeyboardEvent, type ReactElement, useLayoutEffect, useRef } from 'react';
+
+import { openRunsBelow } from '../branch';
+import { type QuestionEdit, maySend } from '../branching';
+import { contentOf } from '../endings';
+import { type ThreadClient } from '../model';
+import { type Message } from '../protocol';
+import { Button, focusIn, useKeptFocus } from './button';
+import { useTrans } from './hooks';
+import { OWN_KEYS } from './keys';
+import { sendingText } from './status';
+
+/** A longer text scrolls in the field, where the browser does not fit the field to its text. */
+const MOST_ROWS = 8;
+
+export interface EditFormProps {
+  readonly client: ThreadClient;
+  readonly message: Message;
+  readonly edit: QuestionEdit;
+  /** Whether the reader has just opened the form here; after a reload it is there by itself. */
+  readonly isFocused: boolean;
+}
+
+export function EditForm(props: EditFormProps): ReactElement {
+  const { client, message, edit } = props;
+  const trans = useTrans();
+  const form = useKeptFocus<HTMLDivElement>();
+  const mayBeSent = maySend(message, edit.text) && !edit.isSending;
+  const send = async (): Promise<void> => {
+    const chat = form.current?.closest<HTMLElement>('.jp-ChatStream') ?? null;
+    if (mayBeSent && (await client.branching.send(message)) && chat !== null) {
+      focusIn(chat, 'field');
+    }
+  };
+  const discard = (): void => {
+    const article = form.current?.closest('article');
+    client.branching.discard(message.id);
+    requestAnimationFrame(() =>
+      article?.querySelector<HTMLElement>('[data-testid=edit]')?.focus({ preventScroll: true })
+    );
+  };
+  return (
+    <div
+      ref={form}
+      className="jp-ChatStream-edit"
+      data-testid="edit-form"
+      role="group"
+      aria-label={trans.__('Edit this message')}
+    >
+      <EditField {...props} onSend={() => void send()} onDiscard={discard} />
+      <div className="jp-ChatStream-editBar">
+        <Consequence client={client} message={message} />
+        <Button testid="edit-discard" then="stay" isDisabled={edit.isSending} onClick={discard}>
+          {trans.__('Discard')}
+        </Button>
+        <Button
+          testid="edit-send"
+          className="jp-mod-accent"
+          then="stay"
+          isDisabled={!mayBeSent}
+          onClick={() => void send()}
+        >
+          {edit.isSending ? sendingText(trans) : trans.__('Send as new branch')}
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+function EditField(
+  props: EditFormProps & { readonly onSend: () => void; readonly onDiscard: () => void }
+): ReactElement {
+  const { client, message, edit, isFocused } = props;
+  const trans = useTrans();
+  const field = useRef<HTMLTextAreaElement>(null);
+  useLayoutEffect(() => {
+    const node = field.current;
+    if (isFocused && node !== null) {
+      node.focus({ preventScroll: true });
+      node.setSelectionRange(node.value.length, node.value.length);
+    }
+  }, [isFocused]);
+  const onKeyDown = (event: KeyboardEvent): void => {
+    // Key code 229 is an input method's. Safari ends the composition before this Enter arrives.
+    const isComposing = event.nativeEvent.isComposing || event.keyCode === 229;
+    if (event.key === 'Enter' && !event.shiftKey && !isComposing) {
+      event.preventDefault();
+      props.onSend();
+    } else if (event.key === 'Escape' && !isComposing && edit.text === contentOf(message)) {
+      props.onDiscard(); // a changed text is not lost by one key
+    }
+  };
+  return (
+    <textarea
+      {...OWN_KEYS}
+      ref={field}
+      className="jp-ChatStream-editField"
+      data-testid="edit-field"
+      aria-label={trans.__('New text')}
+      dir="auto"
+      rows={Math.min(MOST_ROWS, edit.text.split('\n', MOST_ROWS).length)}
+      readOnly={edit.isSending}
+      value={edit.text}
+      onChange={event => client.branching.setText(message.id, event.target.value)}
+      onKeyDown={onKeyDown}
+    />
+  );
+}
+
+/** What sending the new text does to the old one. */
+function Consequence({ client, message }: Pick<EditFormProps, 'client' | 'message'>): ReactElement {
+  const trans = useTrans();
+  const isStopping = openRunsBelow(client.transcript, message).length > 0;
+  return (
+    <span className="jp-mod-muted" data-testid="edit-note">
+      {isStopping
+        ? trans.__('The answer to the old text will be stopped, and kept as a branch.')
+        : trans.__('The old text and its answers are kept as a branch.')}
+    </span>
+  );
+}

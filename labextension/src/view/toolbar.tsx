@@ -1,0 +1,87 @@
+/** A row of actions. The Tab key stops once in it; the arrow keys, Home and End move inside. */
+import {
+  type FocusEvent,
+  type KeyboardEvent,
+  type ReactElement,
+  type ReactNode,
+  useLayoutEffect,
+  useRef
+} from 'react';
+
+const ITEMS = 'button:not(:disabled), [tabindex]:not(button)';
+
+export function Toolbar(props: {
+  readonly testid: string;
+  readonly label: string;
+  readonly className: string;
+  readonly children: ReactNode;
+}): ReactElement {
+  const node = useRef<HTMLDivElement>(null);
+  // The items come and go with the state of the message, so each drawing looks again.
+  useLayoutEffect(() => {
+    if (node.current !== null) {
+      const all = itemsOf(node.current);
+      makeStop(all, all.find(item => item.tabIndex === 0 && item.matches('[data-stop]')) ?? all[0]);
+    }
+  });
+  const onFocus = (event: FocusEvent<HTMLElement>): void => {
+    const all = itemsOf(event.currentTarget);
+    makeStop(
+      all,
+      all.find(item => item === event.target)
+    );
+  };
+  const onKeyDown = (event: KeyboardEvent<HTMLElement>): void => {
+    const all = itemsOf(event.currentTarget);
+    const at = all.findIndex(item => item === event.target);
+    const isRtl = getComputedStyle(event.currentTarget).direction === 'rtl';
+    const target = at < 0 ? undefined : all[placeAfter(event.key, at, all.length, isRtl)];
+    if (target !== undefined) {
+      event.preventDefault();
+      target.focus({ preventScroll: true });
+    }
+  };
+  return (
+    <div
+      ref={node}
+      className={props.className}
+      data-testid={props.testid}
+      role="toolbar"
+      aria-label={props.label}
+      onFocus={onFocus}
+      onKeyDown={onKeyDown}
+    >
+      {props.children}
+    </div>
+  );
+}
+
+function itemsOf(node: HTMLElement): readonly HTMLElement[] {
+  return [...node.querySelectorAll<HTMLElement>(ITEMS)];
+}
+
+/** Let the Tab key stop at one item only. */
+function makeStop(all: readonly HTMLElement[], stop: HTMLElement | undefined): void {
+  if (stop !== undefined) {
+    for (const item of all) {
+      item.tabIndex = item === stop ? 0 : -1;
+      item.toggleAttribute('data-stop', item === stop);
+    }
+  }
+}
+
+/** The place that a key leads to; -1 for another key. */
+function placeAfter(key: string, at: number, count: number, isRtl: boolean): number {
+  switch (key) {
+    case isRtl ? 'ArrowLeft' : 'ArrowRight':
+      return (at + 1) % count;
+    case isRtl ? 'ArrowRight' : 'ArrowLeft':
+      return (at + count - 1) % count;
+    case 'Home':
+      return 0;
+    case 'End':
+      return count - 1;
+    default:
+      return -1;
+  }
+}
