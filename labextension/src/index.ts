@@ -29,8 +29,7 @@ const page: JupyterFrontEndPlugin<IChatPage> = {
     languages: IEditorLanguageRegistry | null,
     translator: ITranslator | null,
     tracker: INotebookTracker | null
-  ): IChatPage =>
-    createPage(app.serviceManager, languageOf(translator), rendermime, languages, tracker)
+  ): IChatPage => createPage(app, languageOf(translator), rendermime, languages, tracker)
 };
 
 const renderer: JupyterFrontEndPlugin<void> = {

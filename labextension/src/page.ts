@@ -1,8 +1,8 @@
 /** What all chats of a page share: the connection, the clock, the frames, the drafts. */
+import { type JupyterFrontEnd } from '@jupyterlab/application';
 import { type IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { type INotebookTracker } from '@jupyterlab/notebook';
 import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
-import { type ServiceManager } from '@jupyterlab/services';
 
 import { contentsReader } from './contents-files';
 import { type Api } from './api';
@@ -58,12 +58,13 @@ export interface Page extends ChatPage {
 
 /** Make the shared parts. They live as long as the page. */
 export function createPage(
-  { serverSettings, contents }: Pick<ServiceManager.IManager, 'serverSettings' | 'contents'>,
+  app: JupyterFrontEnd,
   language: Language,
   rendermime: IRenderMimeRegistry,
   languages: IEditorLanguageRegistry | null,
   tracker: INotebookTracker | null
 ): Page {
+  const { serverSettings, contents } = app.serviceManager;
   const frames = new Frames({ now, onFrame, afterPaint });
   const api = new ServerApi(serverSettings, language.trans);
   const connection = new Connection({
@@ -76,7 +77,12 @@ export function createPage(
   const workspace =
     tracker === null
       ? null
-      : new NotebookWorkspace({ tracker, clock: PAGE_CLOCK, trans: language.trans });
+      : new NotebookWorkspace({
+          tracker,
+          clock: PAGE_CLOCK,
+          trans: language.trans,
+          reveal: panelId => app.shell.activateById(panelId)
+        });
   const drafts = new StoredDrafts(() => window.sessionStorage);
   return {
     api,

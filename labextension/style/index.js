@@ -4,3 +4,4 @@ import './access.css';
 import './reading.css';
 import './panel.css';
 import './messages.css';
+import './cells.css';

@@ -1,16 +1,13 @@
 /** A code block. It is shown in chunks while it grows, and coloured once it is complete. */
-import { type TranslationBundle } from '@jupyterlab/translation';
 import { type Env } from 'markdown-it';
 
 import { type Block } from '../markdown/tree';
-import { copyText } from './clipboard';
+import { CodeBar } from './code-actions';
 import { type DrawingServices, own } from './drawing';
 import { type Work } from './frames';
 import { PILED_MARKS, PlainText } from './plain';
 import { SUPPRESS_SHORTCUTS } from './keys';
 
-/** How long the copy button shows the result. */
-const RESULT_MS = 1_500;
 /** Colouring is a single step, which would take too long for longer code. */
 const LONGEST_COLOURED = 20_000;
 /** The most characters in one chunk of code. */
@@ -27,10 +24,8 @@ export class CodeView {
     this._block.dir = 'ltr';
     this._block.setAttribute(SUPPRESS_SHORTCUTS, 'true');
     this._block.append(this._code);
-    this.node.append(
-      this._block,
-      copyButton(() => this._text, services.language.trans)
-    );
+    this._bar = new CodeBar(language, () => this._text, services);
+    this.node.append(this._bar.node, this._block);
     this._plain = new PlainText(this._code, '', CHUNK);
   }
 
@@ -47,6 +42,7 @@ export class CodeView {
   }
 
   finish(): void {
+    this._bar.complete();
     const { trans } = this._services.language;
     const notes = [
       this._language !== '' && this._text.length > LONGEST_COLOURED
@@ -61,7 +57,7 @@ export class CodeView {
     for (const text of notes) {
       const note = own('p', 'jp-ChatStream-note');
       note.textContent = text;
-      this.node.prepend(note);
+      this._bar.node.after(note);
     }
     const isPiled = PILED_MARKS.test(this._text);
     if (this._language !== '' && this._text.length <= LONGEST_COLOURED && !isPiled) {
@@ -77,10 +73,13 @@ export class CodeView {
     return this._plain.tail();
   }
 
-  dispose(): void {}
+  dispose(): void {
+    this._bar.dispose();
+  }
 
   private readonly _language: string;
   private readonly _services: DrawingServices;
+  private readonly _bar: CodeBar;
   private readonly _block = document.createElement('pre');
   private readonly _code = document.createElement('code');
   private readonly _plain: PlainText;
@@ -96,22 +95,4 @@ function hasLongLine(text: string): boolean {
     from = end + 1;
   }
   return false;
-}
-
-function copyButton(source: () => string, trans: TranslationBundle): HTMLButtonElement {
-  const button = document.createElement('button');
-  button.type = 'button';
-  button.className = 'jp-ChatStream-copy';
-  button.dataset['testid'] = 'copy-code';
-  const label = trans.__('Copy');
-  button.textContent = label;
-  button.setAttribute('aria-label', trans.__('Copy code'));
-  button.setAttribute(SUPPRESS_SHORTCUTS, 'true');
-  button.addEventListener('click', () => {
-    void copyText(source()).then(isCopied => {
-      button.textContent = isCopied ? trans.__('Copied') : trans.__('Copy failed');
-      setTimeout(() => (button.textContent = label), RESULT_MS);
-    });
-  });
-  return button;
 }

@@ -53,7 +53,6 @@ export function insertAtCursor(panel: NotebookPanel, cell: FoundCell, text: stri
   panel.content.activeCellIndex = index;
   panel.content.deselectAll();
   panel.content.mode = 'edit';
-  editor?.focus();
 }
 
 /** Run a cell that is the active one, as its notebook's Run command does. */
@@ -61,14 +60,23 @@ export function runActiveCell(panel: NotebookPanel): void {
   void NotebookActions.run(panel.content, panel.sessionContext);
 }
 
-/** Make a cell the active one, in command mode with the focus: Z takes it back, Shift+Enter runs it. */
+/** Move the focus to the active cell: in edit mode into its editor. */
+export function focusActiveCell(panel: NotebookPanel): void {
+  const notebook = panel.content;
+  if (notebook.mode === 'edit') {
+    notebook.activeCell?.editor?.focus();
+  } else {
+    void NotebookActions.focusActiveCell(notebook, { waitUntilReady: true, preventScroll: true });
+  }
+}
+
+/** Make a cell the active one, in command mode: Z takes it back, Shift+Enter runs it. */
 function showCell(panel: NotebookPanel, index: number): void {
   const notebook = panel.content;
   notebook.mode = 'command';
   notebook.activeCellIndex = index;
   notebook.deselectAll();
   void notebook.scrollToItem(index, 'smart');
-  notebook.activate();
 }
 
 /** Make a change that is one step in the undo history of a document or cell. */

@@ -6,7 +6,7 @@ import { type Clock } from '../connection';
 import { shownName } from '../files';
 import { type CellDraft, cellOf, textFor } from './blocks';
 import { CellView, type FoundCell, findCell } from './cells';
-import { insertAtCursor, insertCell, replaceSource, runActiveCell } from './edits';
+import { focusActiveCell, insertAtCursor, insertCell, replaceSource, runActiveCell } from './edits';
 import {
   type ActionResult,
   type CellAction,
@@ -24,12 +24,15 @@ export interface NotebookWorkspaceOptions {
   readonly tracker: INotebookTracker;
   readonly clock: Clock;
   readonly trans: TranslationBundle;
+  /** Brings a notebook to the front. */
+  readonly reveal: (panelId: string) => void;
 }
 
 export class NotebookWorkspace implements Workspace {
   constructor(options: NotebookWorkspaceOptions) {
     this._tracker = options.tracker;
     this._trans = options.trans;
+    this._reveal = options.reveal;
     this._variables = new KernelVariables(options.clock);
     this._tracker.currentChanged.connect(() => this._announce());
     this._tracker.widgetAdded.connect((_tracker, panel) => {
@@ -135,8 +138,9 @@ export class NotebookWorkspace implements Workspace {
     }
     const draft = cellOf(block, languageOf(panel));
     if (action === 'insert_at_end') {
-      const end = panel.content.widgets.length;
-      return { isDone: true, cellId: insertCell(panel, end, draft) };
+      const cellId = insertCell(panel, panel.content.widgets.length, draft);
+      this._show(panel);
+      return { isDone: true, cellId };
     }
     const found = findCell(panel, place.cellId);
     if (found === null) {
@@ -146,7 +150,9 @@ export class NotebookWorkspace implements Workspace {
         isCellGone: true
       };
     }
-    return { isDone: true, cellId: this._change(action, panel, found, block) };
+    const cellId = this._change(action, panel, found, block);
+    this._show(panel);
+    return { isDone: true, cellId };
   }
 
   subscribe(listener: () => void): () => void {
@@ -213,6 +219,11 @@ export class NotebookWorkspace implements Workspace {
     return this._tracker.find(panel => panel.context.path === path) ?? null;
   }
 
+  private _show(panel: NotebookPanel): void {
+    this._reveal(panel.id);
+    focusActiveCell(panel);
+  }
+
   private _announce(): void {
     for (const listener of [...this._listeners]) {
       listener();
@@ -221,6 +232,7 @@ export class NotebookWorkspace implements Workspace {
 
   private readonly _tracker: INotebookTracker;
   private readonly _trans: TranslationBundle;
+  private readonly _reveal: (panelId: string) => void;
   private readonly _variables: KernelVariables;
   private readonly _listeners = new Set<() => void>();
   /** By the id of a cell that was inserted here: the id of the cell above it. */
