@@ -29,6 +29,7 @@ MODULES = {
     "p": "endpoints",
     "q": "uploading",
     "r": "retention",
+    "s": "sending",
 }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ...shared.errors import ProviderError
 from .. import streaming
 from ..base import Chunk, EndChunk, Model
+from ..carried_files import carrying
 from . import failures, foreign, params, request
 from .asked import AskedMessages
 from .reading import MessagesReading
@@ -41,14 +42,15 @@ async def read(
         now: the time in seconds since 1970, for dates in ``retry-after``.
     """
     reading = MessagesReading(asked)
-    arguments = request.build(asked.prompt, model, asked.endpoint)
     # The SDK has no arguments for these, because the Claude API takes them no more.
     sampling = params.parse(asked.prompt.params, asked.endpoint).sampling
     paused: list[ContentBlockParam] = []
 
     async def ask() -> anthropic.AsyncStream[RawMessageStreamEvent]:
         create = client.messages.create
-        return await create(**arguments, extra_headers=headers, extra_body=sampling)
+        with carrying():
+            arguments = request.build(asked.prompt, model, asked.endpoint, paused)
+            return await create(**arguments, extra_headers=headers, extra_body=sampling)
 
     async def check(response: Any) -> None:
         await foreign.check(response, asked)
@@ -68,7 +70,6 @@ async def read(
             else:
                 return
         paused += reading.go_on()
-        arguments = request.build(asked.prompt, model, asked.endpoint, paused)
 
 
 def _is_pause(chunk: Chunk) -> bool:

@@ -74,6 +74,8 @@ def _make_client(endpoint: Endpoint, key: str) -> anthropic.AsyncAnthropic:
     import anthropic
     import httpx2
 
+    from ..file_bodies import carrying_client
+
     return anthropic.AsyncAnthropic(
         api_key=key or "none",  # the SDK wants one; its header is left out
         base_url=endpoint.root,
@@ -81,7 +83,7 @@ def _make_client(endpoint: Endpoint, key: str) -> anthropic.AsyncAnthropic:
         timeout=httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
         # A redirection would take the key and the prompt to an address that nobody chose, and a
         # proxy would take what is meant for this machine to another.
-        http_client=anthropic.DefaultAioHttpClient(
+        http_client=carrying_client(anthropic.DefaultAioHttpClient)(
             follow_redirects=False, trust_env=not endpoint.is_local
         ),
     )

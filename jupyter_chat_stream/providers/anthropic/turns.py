@@ -6,11 +6,11 @@ module leaves them out. Thinking goes back unchanged, because the API checks its
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ..base import Block, DocumentBlock, ImageBlock, TextBlock, Turn
+from ..carried_files import base64_of
 from .blocks import THINKING
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _to_param(block: Block, turn: Turn) -> ContentBlockParam | None:
 
 
 def _image(block: ImageBlock) -> ImageBlockParam:
-    source = {"type": "base64", "media_type": block.type, "data": _base64(block.data)}
+    source = {"type": "base64", "media_type": block.type, "data": base64_of(block.data)}
     return {"type": "image", "source": cast("Base64ImageSourceParam", source)}
 
 
@@ -63,7 +63,7 @@ def _document(block: DocumentBlock) -> DocumentBlockParam:
         "source": {
             "type": "base64",
             "media_type": "application/pdf",
-            "data": _base64(block.data),
+            "data": base64_of(block.data),
         },
     }
     title = block.name.strip()[:MAX_TITLE_CHARS]
@@ -74,7 +74,3 @@ def _thinking(data: Mapping[str, Any]) -> ContentBlockParam | None:
     """Return a block of thinking; None for data that is not of this API."""
     known_by = THINKING.get(str(data.get("type")))
     return cast("ContentBlockParam", dict(data)) if known_by and data.get(known_by) else None
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

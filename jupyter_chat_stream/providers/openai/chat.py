@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...shared.errors import UpstreamLost
 from ..base import Chunk, Model
+from ..carried_files import carrying
 from . import chat_request, exchange
 from .chat_reading import ChatReading
 from .failures import Asked
@@ -61,4 +62,5 @@ class ChatCompletions:
             )
             return found
 
-        return await self._refused.send(asked, build, chat_request.optional_of, create)
+        with carrying():
+            return await self._refused.send(asked, build, chat_request.optional_of, create)

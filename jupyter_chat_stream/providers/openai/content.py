@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 
 from ..base import DocumentBlock, ImageBlock, TextBlock, Turn
+from ..carried_files import base64_of
 
 MAX_FILE_NAME_CHARS = 200
 
@@ -32,13 +32,9 @@ def is_text(turn: Turn) -> bool:
 
 def data_url(block: ImageBlock | DocumentBlock) -> str:
     """Return the bytes of an image or a document as a URL."""
-    return f"data:{block.type};base64,{base64.b64encode(block.data).decode('ascii')}"
+    return f"data:{block.type};base64,{base64_of(block.data)}"
 
 
 def file_name(block: DocumentBlock) -> str:
     """Return the name under which a model sees a document."""
     return block.name[-MAX_FILE_NAME_CHARS:] or "document"
-
-
-def _is_blank(block: TextBlock | ImageBlock | DocumentBlock) -> bool:
-    return isinstance(block, TextBlock) and not block.text.strip()

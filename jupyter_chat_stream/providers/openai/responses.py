@@ -21,6 +21,7 @@ from ...shared.errors import (
     UpstreamLost,
 )
 from ..base import Chunk, Model, Upstream
+from ..carried_files import carrying
 from . import exchange, responses_request
 from .failures import Asked
 from .refused_arguments import RefusedArguments
@@ -99,7 +100,8 @@ class Responses:
             )
             return found
 
-        return await self._refused.send(asked, build, responses_request.optional_of, create)
+        with carrying():
+            return await self._refused.send(asked, build, responses_request.optional_of, create)
 
     async def _join(
         self,

@@ -72,6 +72,8 @@ def _make_client(endpoint: Endpoint, key: str) -> openai.AsyncOpenAI:
     import httpx2
     import openai
 
+    from ..file_bodies import carrying_client
+
     return openai.AsyncOpenAI(
         api_key=key or "none",  # the SDK wants one; the header is left out
         base_url=endpoint.base_url,
@@ -79,7 +81,7 @@ def _make_client(endpoint: Endpoint, key: str) -> openai.AsyncOpenAI:
         timeout=httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
         # A redirection would take the key and the prompt to an address that nobody chose, and a
         # proxy would take what is meant for this machine to another.
-        http_client=openai.DefaultAioHttpClient(
+        http_client=carrying_client(openai.DefaultAioHttpClient)(
             follow_redirects=False, trust_env=not endpoint.is_local
         ),
     )
