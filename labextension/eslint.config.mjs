@@ -68,6 +68,7 @@ const FLOORS = [
     names: ['workspace'],
     packages: ['@jupyterlab/notebook', '@jupyterlab/translation']
   },
+  { names: ['threads'], packages: ['@jupyterlab/translation'] },
   {
     names: ['view'],
     packages: [

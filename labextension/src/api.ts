@@ -9,6 +9,8 @@ export interface ApiRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** Aborts the request once nobody needs its response. */
   readonly signal?: AbortSignal;
+  /** The page is being closed: the browser sends the request even if the page is gone by then. */
+  readonly isLast?: boolean;
 }
 
 /** Bytes on their way to the server. */
@@ -20,6 +22,15 @@ export interface Upload {
   /** Called with the number of bytes that were sent. */
   readonly onProgress: (sent: number) => void;
   readonly signal: AbortSignal;
+}
+
+/** The part of WebSocket that is used. */
+export interface Socket {
+  onopen: ((event: Event) => unknown) | null;
+  onmessage: ((event: MessageEvent) => unknown) | null;
+  onclose: ((event: CloseEvent) => unknown) | null;
+  send(data: string): void;
+  close(): void;
 }
 
 export interface Api {

@@ -13,20 +13,11 @@
  * costs no handshake. Each follower subscribes again from its own cursor, so a broken socket loses
  * no event (L6). Sockets, time and randomness are passed in.
  */
-import { type ApiError } from './api';
-import { Follower } from './follower';
+import { type ApiError, type Socket } from './api';
+import { Follower, type Watcher } from './follower';
 import { ProtocolError, parseFrame } from './parse';
 import { type Poll, Polling } from './polling';
-import { type Frame, type ThreadFrame } from './protocol';
-
-/** The part of WebSocket that is used. */
-export interface Socket {
-  onopen: ((event: Event) => unknown) | null;
-  onmessage: ((event: MessageEvent) => unknown) | null;
-  onclose: ((event: CloseEvent) => unknown) | null;
-  send(data: string): void;
-  close(): void;
-}
+import { type Frame, isOfList, isOfThread } from './protocol';
 
 export interface Clock {
   now(): number;
@@ -88,14 +79,24 @@ export class Connection {
     }
     const follower = new Follower(threadId, changed, this);
     this._followers.set(threadId, follower);
-    this._cancelLinger();
+    this._openIfClosed();
     if (this._isOpen) {
       this.ask(follower);
-    } else if (this._socket === null && this._cancelRetry === null) {
-      this._open();
     }
     this._polling.wake();
     return follower;
+  }
+
+  /** Watch the list of threads. One watcher at a time; the function returned ends it. */
+  watch(watcher: Watcher): () => void {
+    this._watcher = watcher;
+    this._openIfClosed();
+    this._askForList();
+    return () => {
+      this._watcher = null;
+      this._send({ op: 'unwatch' });
+      this._lingerIfUnused();
+    };
   }
 
   /** Drop a socket that has been silent too long, and make a waiting retry at once. */
@@ -114,6 +115,7 @@ export class Connection {
   /** End the socket and every timer. */
   dispose(): void {
     this._followers.clear();
+    this._watcher = null;
     this._shut();
   }
 
@@ -145,9 +147,30 @@ export class Connection {
     if (this._isOpen) {
       this._send({ op: 'unsubscribe', thread: follower.threadId });
     }
-    if (this._followers.size === 0) {
+    this._lingerIfUnused();
+  }
+
+  private _askForList(): void {
+    if (this._isOpen && this._watcher !== null) {
+      this._send({ op: 'watch' });
+    }
+  }
+
+  private get _isUsed(): boolean {
+    return this._followers.size > 0 || this._watcher !== null;
+  }
+
+  private _lingerIfUnused(): void {
+    if (!this._isUsed) {
       this._cancelLinger();
       this._linger = this._options.clock.later(() => this._shut(), LINGER_MS);
+    }
+  }
+
+  private _openIfClosed(): void {
+    this._cancelLinger();
+    if (this._socket === null && this._cancelRetry === null) {
+      this._open();
     }
   }
 
@@ -172,6 +195,7 @@ export class Connection {
     }
     this._isOpen = true;
     this._heard();
+    this._askForList();
     for (const follower of [...this._followers.values()]) {
       if (follower.ended === null) {
         this.ask(follower);
@@ -195,7 +219,7 @@ export class Connection {
       }
       throw error;
     }
-    if (frame === null || !isOfThread(frame)) {
+    if (frame === null || !(isOfList(frame) || isOfThread(frame))) {
       return;
     }
     this._failures = 0;
@@ -206,7 +230,11 @@ export class Connection {
       this._cancelUnheard = null;
       this._polling.stop();
     }
-    this._followers.get(frame.thread)?.receive(frame);
+    if (isOfList(frame)) {
+      this._watcher?.receive(frame);
+    } else {
+      this._followers.get(frame.thread)?.receive(frame);
+    }
   }
 
   private _heard(): void {
@@ -232,10 +260,11 @@ export class Connection {
     const wasHeard = this._isHeard;
     this._drop();
     this._failures += 1;
+    this._watcher?.lost();
     if (!this._polling.isWorking) {
       this._markSilent();
     }
-    if (this._followers.size > 0) {
+    if (this._isUsed) {
       this._retryLater();
       if (!wasHeard && this._failures >= FAILURES_BEFORE_POLLING) {
         this._polling.start();
@@ -288,7 +317,7 @@ export class Connection {
     if (!this._isOpen) {
       this._markSilent();
     }
-    if (this._socket === null && this._followers.size > 0) {
+    if (this._socket === null && this._isUsed) {
       this._retryLater();
     }
   }
@@ -348,6 +377,7 @@ export class Connection {
 
   private readonly _options: ConnectionOptions;
   private readonly _followers = new Map<string, Follower>();
+  private _watcher: Watcher | null = null;
   private _socket: Socket | null = null;
   private readonly _polling: Polling;
   private _isOpen = false;
@@ -361,8 +391,4 @@ export class Connection {
   private _cancelRetry: (() => void) | null = null;
   private _cancelWatch: (() => void) | null = null;
   private _linger: (() => void) | null = null;
-}
-
-function isOfThread(frame: Frame): frame is ThreadFrame {
-  return 'thread' in frame && frame.thread !== null;
 }

@@ -1,5 +1,5 @@
 /** One thread that the page follows, over the socket or by polling. */
-import { type Failure, type ThreadFrame } from './protocol';
+import { type Failure, type ListFrame, type ThreadFrame } from './protocol';
 import { Subscription } from './subscription';
 import { type Transcript } from './transcript';
 
@@ -13,6 +13,13 @@ export interface Transport {
   ask(follower: Follower): void;
   restart(): void;
   leave(follower: Follower): void;
+}
+
+/** Whoever is told of changes in the list of threads. */
+export interface Watcher {
+  receive(frame: ListFrame): void;
+  /** No frame arrives any more, until one does. */
+  lost(): void;
 }
 
 export class Follower {

@@ -14,11 +14,14 @@ import {
   type Message,
   type ModelList,
   type Parameter,
+  type Project,
   type Run,
   type Snapshot,
   type Thread,
   type ThreadEvent,
-  type ThreadFrame
+  type ThreadFrame,
+  type ThreadRow,
+  isOfThread
 } from './protocol';
 
 /** Received data that breaks the protocol. */
@@ -215,6 +218,39 @@ export function parseModels(value: unknown): ModelList {
   };
 }
 
+/** Read a row of the list of threads. An older server has no marks. */
+export function parseRow(value: unknown): ThreadRow {
+  const wire = asObject(value, 'A row');
+  need(wire, 'id', 'string', 'A row');
+  need(wire, 'updated_at', 'string', 'A row');
+  return {
+    id: String(wire['id']),
+    name: textOrNull(wire, 'name'),
+    title: textOrNull(wire, 'title'),
+    project: textOf(wire, 'project', ''),
+    model: textOrNull(wire, 'model'),
+    head: textOrNull(wire, 'head'),
+    archived: wire['archived'] === true,
+    deleted: wire['deleted'] === true,
+    created_at: textOf(wire, 'created_at', String(wire['updated_at'])),
+    updated_at: String(wire['updated_at']),
+    seq: numberOrNull(wire, 'seq') ?? 0,
+    unread: numberOrNull(wire, 'unread') ?? 0,
+    busy: wire['busy'] === true,
+    asks: wire['asks'] === true,
+    pinned: wire['pinned'] === true
+  };
+}
+
+/** Read the response to GET projects. */
+export function parseProjects(value: unknown): readonly Project[] {
+  return listOf(asObject(value, 'The projects')['projects']).map(wire => ({
+    project: textOf(wire, 'project', ''),
+    threads: numberOrNull(wire, 'threads') ?? 0,
+    updated_at: textOf(wire, 'updated_at', '')
+  }));
+}
+
 /**
  * Read one frame of the socket; null for an op this page does not know.
  *
@@ -244,13 +280,19 @@ export function parsePage(thread: string, value: unknown): readonly ThreadFrame[
       : { ...asObject(wire['snapshot'], 'A snapshot'), op: 'snapshot', thread };
   const frame = readFrame(content);
   const live: ThreadFrame = { op: 'live', thread, seq: Number(wire['seq']) };
-  return frame !== null && 'thread' in frame && frame.thread !== null ? [frame, live] : [live];
+  return frame !== null && isOfThread(frame) ? [frame, live] : [live];
 }
 
 function readFrame(value: unknown): Frame | null {
   const wire = asObject(value, 'A frame');
   if (wire['op'] === 'pong' || wire['op'] === 'heartbeat') {
     return { op: wire['op'] };
+  }
+  if (wire['op'] === 'watching') {
+    return { op: 'watching' };
+  }
+  if (wire['op'] === 'thread') {
+    return { op: 'thread', thread: parseRow(wire['thread']) };
   }
   if (wire['op'] === 'error' && typeof wire['thread'] !== 'string') {
     return { op: 'error', thread: null, error: parseFailure(wire['error']) };

@@ -334,6 +334,7 @@ export type ListFrame =
 
 export type Frame =
   | ThreadFrame
+  | ListFrame
   | { readonly op: 'error'; readonly thread: null; readonly error: Failure }
   | { readonly op: 'pong' | 'heartbeat' };
 
@@ -342,4 +343,14 @@ const ENDS: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled', '
 /** Whether a message or run with this status has ended. */
 export function isEnd(status: Status): boolean {
   return ENDS.has(status);
+}
+
+/** Whether a frame belongs to one thread. */
+export function isOfThread(frame: Frame): frame is ThreadFrame {
+  return 'thread' in frame && typeof frame.thread === 'string';
+}
+
+/** Whether a frame belongs to the list of threads. */
+export function isOfList(frame: Frame): frame is ListFrame {
+  return frame.op === 'watching' || frame.op === 'thread';
 }

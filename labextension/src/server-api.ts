@@ -8,8 +8,14 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { type Socket } from './connection';
-import { type Api, ApiError, type ApiRequest, type Upload, signedOutText } from './api';
+import {
+  type Api,
+  ApiError,
+  type ApiRequest,
+  type Socket,
+  type Upload,
+  signedOutText
+} from './api';
 import { asObject, parseFailure } from './parse';
 
 const BASE = 'api/chat-stream/';
@@ -24,8 +30,8 @@ export class ServerApi implements Api {
     this._trans = trans;
   }
 
-  async request({ method, path, body, headers, signal }: ApiRequest): Promise<unknown> {
-    const init: RequestInit = { method };
+  async request({ method, path, body, headers, signal, isLast }: ApiRequest): Promise<unknown> {
+    const init: RequestInit = { method, keepalive: isLast === true };
     if (body !== undefined) {
       init.body = JSON.stringify(body);
       init.headers = { 'Content-Type': 'application/json', ...headers };

@@ -1,6 +1,6 @@
 /** A socket, a clock and an API that tests drive by hand. */
-import { type Api, ApiError, type ApiRequest, type Upload } from '../src/api';
-import { type Clock, Connection, type Socket } from '../src/connection';
+import { type Api, ApiError, type ApiRequest, type Socket, type Upload } from '../src/api';
+import { type Clock, Connection } from '../src/connection';
 import { type Draft, type DraftStore, NO_DRAFT } from '../src/drafts';
 import { languageOf } from '../src/language';
 import { type PageOptions, Threads } from '../src/model';

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { activeReplies, branch, exchange } from '../src/branch';
 import { contentOf, incompleteOf } from '../src/endings';
 import { type Fields, asObject, parseEvent, parseFrame, parseSnapshot } from '../src/parse';
-import { type Frame, type ThreadFrame } from '../src/protocol';
+import { type Frame, type ThreadFrame, isOfThread } from '../src/protocol';
 import { Subscription } from '../src/subscription';
 import { EMPTY, FoldError, type Transcript, fold, replace } from '../src/transcript';
 import { conversation } from './fakes';
@@ -31,7 +31,7 @@ function read(events: readonly unknown[]) {
 
 function frame(value: object): ThreadFrame {
   const parsed: Frame | null = parseFrame(JSON.stringify(value));
-  if (parsed === null || !('thread' in parsed) || parsed.thread === null) {
+  if (parsed === null || !isOfThread(parsed)) {
     throw new Error('Not a frame of a thread.');
   }
   return parsed;

@@ -1,0 +1,377 @@
+/**
+ * The list of a person's threads: live rows, their pages, the search, and what a person changes.
+ *
+ * The socket sends each row that changes. Everything that the socket may have missed is read again:
+ * when it begins to watch, and every 15 s while it does not. The list of all threads and the result
+ * of a search are kept side by side, so that the end of a search needs no request. Nothing is
+ * requested while nobody subscribes.
+ */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { type Api } from '../api';
+import { type Clock, type Connection } from '../connection';
+import { parseProjects } from '../parse';
+import { type ListFrame, type Project, type ThreadRow } from '../protocol';
+import { explain } from '../thread-ends';
+import { RowChanges } from './changes';
+import { type Listed, PAGE_ROWS, joined, readPage, readPages } from './pages';
+import { ALL_THREADS, type ListFilter, type Match, compareRows, isListed, newerRow } from './rows';
+
+export interface ThreadListOptions {
+  readonly api: Api;
+  readonly connection: Connection;
+  readonly clock: Clock;
+  /** Calls `action` once, before the next frame is drawn. */
+  readonly onFrame: (action: () => void) => void;
+  readonly trans: TranslationBundle;
+}
+
+/** Everything that a view of the list draws. Immutable. */
+export interface ListState {
+  readonly filter: ListFilter;
+  readonly rows: readonly ThreadRow[];
+  /** By thread: where the search found its words. */
+  readonly matches: ReadonlyMap<string, readonly Match[]>;
+  readonly isLoading: boolean;
+  readonly hasMore: boolean;
+  readonly isLive: boolean;
+  /** Why the list could not be read. */
+  readonly error: string | null;
+  /** Why the last change failed. */
+  readonly problem: string | null;
+  readonly deleting: readonly ThreadRow[];
+  readonly projects: readonly Project[];
+}
+
+const REREAD_MS = 15_000;
+const SEARCH_AFTER_MS = 200;
+const NO_MATCHES: ReadonlyMap<string, readonly Match[]> = new Map();
+/** So many ids of deleted threads are remembered, so that no late response brings them back. */
+const MAX_GONE = 1_000;
+
+export class ThreadList {
+  constructor(options: ThreadListOptions) {
+    this._options = options;
+    this.changes = new RowChanges({
+      ...options,
+      onChange: () => this._moved(),
+      onRow: row => this._take(row),
+      onGone: id => this._forget(id)
+    });
+    this._state = this._derived();
+  }
+
+  /** What a person does to threads. */
+  readonly changes: RowChanges;
+
+  readonly getState = (): ListState => this._state;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this._listeners.add(listener);
+    if (this._listeners.size === 1) {
+      this._start();
+    }
+    return () => {
+      this._listeners.delete(listener);
+      if (this._listeners.size === 0) {
+        this._stop();
+      }
+    };
+  };
+
+  /** Show other threads. Words are searched for when no more were typed for a moment. */
+  setFilter(change: Partial<ListFilter>): void {
+    const before = this._filter;
+    this._filter = { ...before, ...change };
+    this._cancelSearch?.();
+    this._cancelSearch = null;
+    const isSame = before.project === this._filter.project;
+    if (!isSame || before.isArchived !== this._filter.isArchived) {
+      this._rows.clear();
+      this._found = null;
+      void this._reread();
+    } else if (this._filter.query === '') {
+      this._endSearch();
+    } else if (this._filter.query !== before.query) {
+      const { clock } = this._options;
+      this._isLoading = true;
+      this._cancelSearch = clock.later(() => void this._reread(), SEARCH_AFTER_MS);
+    }
+    this._announce();
+  }
+
+  /** Read the next page, if there is one and none is on its way. */
+  async loadMore(): Promise<void> {
+    const before = this._end();
+    if (before === null || this._abort !== null) {
+      return;
+    }
+    await this._read(
+      signal => readPage(this._options.api, { filter: this._filter, before, signal }),
+      (listed, begun) => {
+        if (this._isSearch) {
+          this._found = this._found === null ? listed : joined(this._found, listed);
+        } else {
+          this._merge(listed.rows, begun);
+          this._rowsEnd = listed.end;
+        }
+      }
+    );
+  }
+
+  /** Read again what is shown. */
+  async refresh(): Promise<void> {
+    await this._reread();
+  }
+
+  /** Read the folders that the list can be filtered by. */
+  async loadProjects(): Promise<void> {
+    try {
+      const value = await this._options.api.request({ method: 'GET', path: 'projects' });
+      this._projects = parseProjects(value);
+      this._announce();
+    } catch {
+      // The filter offers the folders that it knew before.
+    }
+  }
+
+  private get _isSearch(): boolean {
+    return this._filter.query !== '';
+  }
+
+  private _end(): string | null {
+    return this._isSearch ? (this._found?.end ?? null) : this._rowsEnd;
+  }
+
+  private _start(): void {
+    const { connection } = this._options;
+    this._unwatch = connection.watch({
+      receive: frame => this._receive(frame),
+      lost: () => {
+        this._isLive = false;
+        this._moved();
+      }
+    });
+    void this._reread();
+    this._rereadLater();
+  }
+
+  private _stop(): void {
+    this._unwatch?.();
+    this._unwatch = null;
+    this._isLive = false;
+    this._cancelReread?.();
+    this._cancelSearch?.();
+    this._abort?.abort();
+    this._abort = null;
+  }
+
+  private _rereadLater(): void {
+    this._cancelReread = this._options.clock.later(() => {
+      if (!this._isLive) {
+        void this._reread();
+      }
+      this._rereadLater();
+    }, REREAD_MS);
+  }
+
+  private _receive(frame: ListFrame): void {
+    if (frame.op === 'watching') {
+      this._isLive = true;
+      void this._reread();
+      return;
+    }
+    this._tick += 1;
+    this._freshAt.set(frame.thread.id, this._tick);
+    this._take(frame.thread);
+  }
+
+  /** Take a row that is newer than what is known. */
+  private _take(row: ThreadRow): void {
+    if (row.deleted) {
+      this._forget(row.id);
+      return;
+    }
+    const known = this._rows.get(row.id);
+    const newest = known === undefined ? row : newerRow(known, row, false);
+    if (!isListed(newest, this._filter)) {
+      this._rows.delete(row.id);
+    } else if (known !== undefined || newest.pinned || !this._isBeyondEnd(newest)) {
+      this._rows.set(row.id, newest);
+    }
+    this._found = replaced(this._found, newest);
+    this._moved();
+  }
+
+  /** Whether a row comes with a page that was not read yet. */
+  private _isBeyondEnd(row: ThreadRow): boolean {
+    const [at] = this._rowsEnd?.split(',') ?? [];
+    return at !== undefined && row.updated_at < at;
+  }
+
+  private _forget(id: string): void {
+    this._gone.add(id);
+    if (this._gone.size > MAX_GONE) {
+      const [oldest] = this._gone;
+      this._gone.delete(oldest ?? id);
+    }
+    this._rows.delete(id);
+    this._moved();
+  }
+
+  private _endSearch(): void {
+    const wasSearch = this._found !== null || this._abort !== null;
+    this._found = null;
+    if (wasSearch) {
+      this._abort?.abort();
+      this._abort = null;
+      this._isLoading = false;
+    }
+  }
+
+  /** Read again everything that is shown. A reading that is on its way is given up. */
+  private async _reread(): Promise<void> {
+    const { api } = this._options;
+    const filter = this._filter;
+    this._abort?.abort();
+    this._abort = null;
+    if (this._isSearch) {
+      const count = this._found?.rows.length ?? PAGE_ROWS;
+      await this._read(
+        signal => readPages(api, { filter, signal }, count),
+        listed => (this._found = listed)
+      );
+      return;
+    }
+    await this._read(
+      async signal => {
+        const pinned = readPage(api, { filter, before: null, signal, isPinned: true });
+        const [listed, { rows }] = await Promise.all([
+          readPages(api, { filter, signal }, this._rows.size),
+          pinned
+        ]);
+        return { ...listed, pinned: rows };
+      },
+      ({ rows, pinned, end }, begun) => {
+        const fresh = [...this._rows.values()].filter(row => this._isFresh(row.id, begun));
+        const known = new Map(this._rows);
+        this._rows.clear();
+        fresh.forEach(row => this._rows.set(row.id, row));
+        this._merge([...rows, ...pinned], begun, known);
+        this._rowsEnd = end;
+      }
+    );
+  }
+
+  private async _read<T extends Listed>(
+    read: (signal: AbortSignal) => Promise<T>,
+    done: (value: T, begun: number) => void
+  ): Promise<void> {
+    const abort = new AbortController();
+    const begun = this._tick;
+    this._abort = abort;
+    this._isLoading = true;
+    this._announce();
+    try {
+      const value = await read(abort.signal);
+      if (this._abort === abort) {
+        done(value, begun);
+        this._error = null;
+      }
+    } catch (error) {
+      if (this._abort === abort) {
+        this._error = explain(error, this._options.trans);
+      }
+    }
+    if (this._abort === abort) {
+      this._abort = null;
+      this._isLoading = false;
+      this._announce();
+    }
+  }
+
+  private _isFresh(id: string, begun: number): boolean {
+    return (this._freshAt.get(id) ?? -1) > begun;
+  }
+
+  /** Add the rows of a response to a request that began at `begun`. */
+  private _merge(
+    rows: readonly ThreadRow[],
+    begun: number,
+    known: ReadonlyMap<string, ThreadRow> = this._rows
+  ): void {
+    for (const row of rows) {
+      const mine = known.get(row.id);
+      const newest = mine === undefined ? row : newerRow(mine, row, this._isFresh(row.id, begun));
+      if (!this._gone.has(row.id) && isListed(newest, this._filter)) {
+        this._rows.set(row.id, newest);
+      }
+    }
+  }
+
+  private _derived(): ListState {
+    const { changes } = this;
+    // Until a search has found something, the list stays as it was.
+    const all = this._found?.rows ?? [...this._rows.values()].sort(compareRows);
+    const isShown = (row: ThreadRow): boolean =>
+      !changes.isHidden(row.id) && !this._gone.has(row.id) && isListed(row, this._filter);
+    return {
+      filter: this._filter,
+      rows: all.map(row => changes.shown(row)).filter(isShown),
+      matches: this._found?.matches ?? NO_MATCHES,
+      isLoading: this._isLoading,
+      hasMore: this._end() !== null,
+      isLive: this._isLive,
+      error: this._error,
+      problem: changes.problem,
+      deleting: changes.deleting,
+      projects: this._projects
+    };
+  }
+
+  /** Tell the listeners with the next frame: many rows may change at once. */
+  private _moved(): void {
+    if (!this._isAnnouncing) {
+      this._isAnnouncing = true;
+      this._options.onFrame(() => {
+        this._isAnnouncing = false;
+        this._announce();
+      });
+    }
+  }
+
+  private _announce(): void {
+    this._state = this._derived();
+    [...this._listeners].forEach(listener => listener());
+  }
+
+  private readonly _options: ThreadListOptions;
+  private readonly _listeners = new Set<() => void>();
+  /** The rows of all threads, as far as pages were read; a search leaves them as they are. */
+  private readonly _rows = new Map<string, ThreadRow>();
+  private _rowsEnd: string | null = null;
+  /** What a search has found; null while there is none. */
+  private _found: Listed | null = null;
+  private readonly _gone = new Set<string>();
+  /** By thread: the number of the socket's last frame about it. */
+  private readonly _freshAt = new Map<string, number>();
+  private _tick = 0;
+  private _filter = ALL_THREADS;
+  private _projects: readonly Project[] = [];
+  private _isLive = false;
+  private _isLoading = false;
+  private _error: string | null = null;
+  private _abort: AbortController | null = null;
+  private _isAnnouncing = false;
+  private _unwatch: (() => void) | null = null;
+  private _cancelReread: (() => void) | null = null;
+  private _cancelSearch: (() => void) | null = null;
+  private _state: ListState;
+}
+
+/** A search's result with a newer row of one of its threads. */
+function replaced(found: Listed | null, row: ThreadRow): Listed | null {
+  return found === null
+    ? null
+    : { ...found, rows: found.rows.map(other => (other.id === row.id ? row : other)) };
+}

@@ -1,0 +1,105 @@
+/**
+ * The pages of the list of threads, as the server sends them.
+ *
+ * A row that the socket brought after a request began is newer than the row in the response (see
+ * `newerRow`). A row that a response should contain and does not is gone.
+ */
+import { type Api } from '../api';
+import { asObject, parseRow } from '../parse';
+import { type ThreadRow } from '../protocol';
+import { type ListFilter, type Match } from './rows';
+
+/** So many rows come with one request. */
+export const PAGE_ROWS = 100;
+/** At most so many rows are read again after a break; the rest comes when it is scrolled to. */
+const MAX_REREAD_ROWS = 400;
+
+/** What the server listed for a filter, up to `end`. */
+export interface Listed {
+  readonly rows: readonly ThreadRow[];
+  readonly matches: ReadonlyMap<string, readonly Match[]>;
+  /** Where the next page begins; null if this was the last one. */
+  readonly end: string | null;
+}
+
+export interface PageRequest {
+  readonly filter: ListFilter;
+  /** The `end` of the page before; null for the first page. */
+  readonly before: string | null;
+  readonly signal: AbortSignal;
+  readonly isPinned?: boolean;
+}
+
+/** Request one page. @throws ApiError */
+export async function readPage(api: Api, request: PageRequest): Promise<Listed> {
+  const { filter, before, signal, isPinned } = request;
+  const query = new URLSearchParams({ limit: String(PAGE_ROWS) });
+  const fields: readonly [string, string | null][] = [
+    ['q', filter.query === '' ? null : filter.query],
+    ['project', filter.project],
+    ['archived', filter.isArchived ? '1' : null],
+    ['pinned', isPinned === true ? '1' : null],
+    ['before', before]
+  ];
+  fields.forEach(([name, value]) => value !== null && query.set(name, value));
+  const wire = asObject(
+    await api.request({ method: 'GET', path: `threads?${query}`, signal }),
+    'The list of threads'
+  );
+  const items: readonly unknown[] = Array.isArray(wire['threads']) ? wire['threads'] : [];
+  const rows = items.map(parseRow);
+  const matches = new Map(rows.map((row, at) => [row.id, matchesOf(items[at])]));
+  const last = rows.at(-1);
+  const isLast = last === undefined || rows.length < PAGE_ROWS;
+  return { rows, matches, end: isLast ? null : `${last.updated_at},${last.id}` };
+}
+
+/** Request the pages from the first one on, until there are `count` rows. @throws ApiError */
+export async function readPages(
+  api: Api,
+  request: Omit<PageRequest, 'before'>,
+  count: number
+): Promise<Listed> {
+  let listed = await readPage(api, { ...request, before: null });
+  while (listed.end !== null && listed.rows.length < Math.min(count, MAX_REREAD_ROWS)) {
+    listed = joined(listed, await readPage(api, { ...request, before: listed.end }));
+  }
+  return listed;
+}
+
+/** Two pages as one. */
+export function joined(one: Listed, next: Listed): Listed {
+  const rows = [...one.rows, ...next.rows];
+  return { rows, matches: new Map([...one.matches, ...next.matches]), end: next.end };
+}
+
+const MAX_MATCHES = 3;
+
+/** Where the search found its words; ranges that do not fit the snippet are left out. */
+function matchesOf(item: unknown): readonly Match[] {
+  const { matches } = asObject(item, 'A row');
+  const list: readonly unknown[] = Array.isArray(matches) ? matches : [];
+  return list.slice(0, MAX_MATCHES).flatMap(value => {
+    const wire = asObject(value, 'A match');
+    const { message_id: messageId, snippet } = wire;
+    if (typeof messageId !== 'string' || typeof snippet !== 'string') {
+      return [];
+    }
+    return [{ messageId, snippet, ranges: rangesOf(wire['ranges'], snippet.length) }];
+  });
+}
+
+function rangesOf(value: unknown, length: number): readonly (readonly [number, number])[] {
+  const found: [number, number][] = [];
+  let end = 0;
+  for (const pair of Array.isArray(value) ? (value as readonly unknown[]) : []) {
+    const [from, to] = Array.isArray(pair) ? (pair as readonly unknown[]) : [];
+    if (typeof from === 'number' && typeof to === 'number') {
+      if (from >= end && to > from && to <= length) {
+        found.push([from, to]);
+        end = to;
+      }
+    }
+  }
+  return found;
+}

@@ -1,0 +1,103 @@
+/** The rows of the list of threads: which of two is newer, their order, and their groups. Pure. */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { type ThreadRow } from '../protocol';
+
+/** Which threads the list shows. */
+export interface ListFilter {
+  /** Words to search for in titles, names and messages; empty for all threads. */
+  readonly query: string;
+  /** A folder; null for all folders. */
+  readonly project: string | null;
+  readonly isArchived: boolean;
+}
+
+export const ALL_THREADS: ListFilter = { query: '', project: null, isArchived: false };
+
+/** Where the words of a search were found. */
+export interface Match {
+  readonly messageId: string;
+  readonly snippet: string;
+  /** From and to, in UTF-16 code units of the snippet. */
+  readonly ranges: readonly (readonly [number, number])[];
+}
+
+/**
+ * The newer one of two rows of a thread: the one with the larger seq. The marks of a person change
+ * without a new seq; then the row that the socket has sent since the request began is newer.
+ */
+export function newerRow(known: ThreadRow, received: ThreadRow, isKnownFresh: boolean): ThreadRow {
+  if (known.seq !== received.seq) {
+    return known.seq > received.seq ? known : received;
+  }
+  return isKnownFresh ? known : received;
+}
+
+/** Newest first; of equal times, as the server orders them. */
+export function compareRows(one: ThreadRow, other: ThreadRow): number {
+  if (one.updated_at !== other.updated_at) {
+    return one.updated_at < other.updated_at ? 1 : -1;
+  }
+  return one.id < other.id ? 1 : -1;
+}
+
+/** Whether a row belongs into the list, apart from the search. */
+export function isListed(row: ThreadRow, filter: ListFilter): boolean {
+  const isOfProject = filter.project === null || row.project === filter.project;
+  return !row.deleted && row.archived === filter.isArchived && isOfProject;
+}
+
+/** A name for a thread that people read. */
+export function rowTitle(row: Pick<ThreadRow, 'title' | 'name'>, trans: TranslationBundle): string {
+  const title = (row.title ?? row.name ?? '').trim();
+  return title === '' ? trans.__('Untitled chat') : title;
+}
+
+/** The last part of a folder's path, for a line that has no room for more. */
+export function folderName(project: string): string {
+  return project.split('/').filter(Boolean).at(-1) ?? project;
+}
+
+export interface Section {
+  readonly key: string;
+  readonly title: string;
+  readonly rows: readonly ThreadRow[];
+}
+
+const DAY_MS = 86_400_000;
+
+/** The rows in groups: pinned ones, then by the day of their last activity. */
+export function sections(
+  rows: readonly ThreadRow[],
+  now_ms: number,
+  trans: TranslationBundle
+): readonly Section[] {
+  const today = new Date(now_ms);
+  const midnight = new Date(today.getFullYear(), today.getMonth(), today.getDate()).getTime();
+  const groups: readonly { key: string; title: string; from_ms: number }[] = [
+    { key: 'today', title: trans.__('Today'), from_ms: midnight },
+    // A day may have 23 or 25 hours, so yesterday begins at the midnight before noon.
+    { key: 'yesterday', title: trans.__('Yesterday'), from_ms: midnightBefore(midnight) },
+    { key: 'week', title: trans.__('Last 7 days'), from_ms: midnight - 7 * DAY_MS },
+    { key: 'month', title: trans.__('Last 30 days'), from_ms: midnight - 30 * DAY_MS },
+    { key: 'earlier', title: trans.__('Earlier'), from_ms: -Infinity }
+  ];
+  const found = new Map<string, ThreadRow[]>(groups.map(({ key }) => [key, []]));
+  for (const row of rows) {
+    const at_ms = Date.parse(row.updated_at);
+    const group = groups.find(({ from_ms }) => at_ms >= from_ms) ?? groups.at(-1);
+    if (!row.pinned && group !== undefined) {
+      found.get(group.key)?.push(row);
+    }
+  }
+  const pinned = rows.filter(row => row.pinned);
+  return [
+    { key: 'pinned', title: trans.__('Pinned'), rows: pinned },
+    ...groups.map(({ key, title }) => ({ key, title, rows: found.get(key) ?? [] }))
+  ].filter(section => section.rows.length > 0);
+}
+
+function midnightBefore(midnight: number): number {
+  const noon = new Date(midnight - DAY_MS / 2);
+  return new Date(noon.getFullYear(), noon.getMonth(), noon.getDate()).getTime();
+}
