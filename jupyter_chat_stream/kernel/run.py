@@ -336,17 +336,20 @@ class Run(ThreadMember):
         await wait_briefly(self._follower.ended(self.id))
         return self
 
-    def retry(self) -> Run:
+    def retry(self, *, model: str | None = None) -> Run:
         """Make another answer to the same message, beside this one.
+
+        Args:
+            model: the model of the new answer, as ``provider/model``. None: the same model.
 
         Raises:
             RunNotEnded: this run has not ended.
         """
-        return current().command(self._again("retry"))
+        return current().command(self._again("retry", model))
 
-    async def aretry(self) -> Run:
+    async def aretry(self, *, model: str | None = None) -> Run:
         """Make another answer to the same message, beside this one."""
-        return await current().acommand(self._again("retry"))
+        return await current().acommand(self._again("retry", model))
 
     def continue_(self) -> Run:
         """Continue the text of this answer.
@@ -361,10 +364,11 @@ class Run(ThreadMember):
         """Continue the text of this answer."""
         return await current().acommand(self._again("continue"))
 
-    async def _again(self, how: str) -> Run:
+    async def _again(self, how: str, model: str | None = None) -> Run:
         link: Link = current()
         path = f"runs/{path_of(self.id)}/{how}"
         headers = {"Idempotency-Key": secrets.token_urlsafe(16)}
-        answer = await link.request("POST", path, {}, headers=headers)
+        body = {} if model is None else {"model": model}
+        answer = await link.request("POST", path, body, headers=headers)
         hold = await link.follow(self._thread_id, answer["reply"]["id"])
         return Run(hold, answer["run"], answer["reply"])

@@ -93,6 +93,11 @@ class NewMessage(Body):
     parent_id: Id | None = None
 
 
+class RetryBody(Body):
+    model: ModelId | None = None
+    params: JsonObject | None = None
+
+
 class ScheduleBody(Body):
     thread_id: Id
     content: str
@@ -148,6 +153,13 @@ def new_message(raw: bytes) -> NewMessage:
     extra = message.model_dump(include={"params", "tools", "context"}, exclude_defaults=True)
     _check_extra(extra, "'params', 'tools' and 'context' have", "together", "context")
     return message
+
+
+def retry_body(raw: bytes) -> RetryBody:
+    """Read the body of a retry."""
+    choices = parse(RetryBody, raw)
+    _check_extra(choices.params, "'params' has", "", "params")
+    return choices
 
 
 def new_schedule(raw: bytes) -> ScheduleBody:

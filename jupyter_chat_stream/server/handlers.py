@@ -202,7 +202,7 @@ class RunHandler(ChatHandler):
 
 
 class RunCommandHandler(ChatHandler):
-    """``cancel``, ``withdraw``, ``retry`` and ``continue``, chosen by the address."""
+    """``cancel``, ``withdraw`` and ``continue``, chosen by the address."""
 
     @requires("execute")
     async def post(self, run_id: str, command: str) -> None:
@@ -217,8 +217,19 @@ class RunCommandHandler(ChatHandler):
             self.respond(await self.service.withdraw(self.owner, run_id))
             return
         key = queries.idempotency_key(self)
-        begin = self.service.retry if command == "retry" else self.service.continue_run
-        self.respond(await begin(self.owner, run_id, key=key), 202)
+        self.respond(await self.service.continue_run(self.owner, run_id, key=key), 202)
+
+
+class RetryHandler(ChatHandler):
+    @requires("execute")
+    async def post(self, run_id: str) -> None:
+        from ..store.front import RetryRequest
+        from . import bodies
+
+        run_id = queries.an_id(run_id, RunNotFound)
+        key = queries.idempotency_key(self)
+        choices = RetryRequest(**bodies.retry_body(self.body()).model_dump())
+        self.respond(await self.service.retry(self.owner, run_id, key, choices), 202)
 
 
 class RewriteHandler(ChatHandler):

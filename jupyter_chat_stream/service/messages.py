@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any, cast
 
 from ..shared.records import MessageRecord, RunList, RunRecord, SentRecord, SuccessorRecord
-from ..store.front import MOST_LISTED, Limits, Over, Sender, SendRequest
+from ..store.front import (
+    AS_BEFORE,
+    MOST_LISTED,
+    Limits,
+    Over,
+    RetryRequest,
+    Sender,
+    SendRequest,
+)
 from .base import ServiceBase
 
 
@@ -75,9 +83,17 @@ class MessageService(ServiceBase):
         """
         return await self.store.runs.rewrite(owner, run_id, content)
 
-    async def retry(self, owner: str, run_id: str, key: str | None = None) -> SuccessorRecord:
-        """Make a new run and a sibling reply for an ended one."""
-        return await self._succeed(owner, run_id, key, keep_parts=False)
+    async def retry(
+        self,
+        owner: str,
+        run_id: str,
+        key: str | None = None,
+        choices: RetryRequest = AS_BEFORE,
+    ) -> SuccessorRecord:
+        """Make a new run and a sibling reply for an ended one, by the same model or another."""
+        if choices.model is not None:
+            self._parts.registry.get(choices.model)
+        return await self._succeed(owner, run_id, key, keep_parts=False, choices=choices)
 
     async def continue_run(
         self, owner: str, run_id: str, key: str | None = None
@@ -98,10 +114,16 @@ class MessageService(ServiceBase):
         return run
 
     async def _succeed(
-        self, owner: str, run_id: str, key: str | None, *, keep_parts: bool
+        self,
+        owner: str,
+        run_id: str,
+        key: str | None,
+        *,
+        keep_parts: bool,
+        choices: RetryRequest = AS_BEFORE,
     ) -> SuccessorRecord:
         sender = self._sender(owner, key)
-        made = await self.store.runs.succeed(sender, run_id, keep_parts=keep_parts)
+        made = await self.store.runs.succeed(sender, run_id, keep_parts=keep_parts, choices=choices)
         self._parts.engine.nudge()
         return made
 

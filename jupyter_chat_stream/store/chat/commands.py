@@ -225,7 +225,14 @@ def write_exchange(
     return message, runs.add_reply(tx, thread, reply)
 
 
-def succeed(tx: Transaction, sender: Sender, run_id: str, *, keep_parts: bool) -> SuccessorRecord:
+def succeed(
+    tx: Transaction,
+    sender: Sender,
+    run_id: str,
+    *,
+    keep_parts: bool,
+    choices: runs.RetryRequest = runs.AS_BEFORE,
+) -> SuccessorRecord:
     """Make the run that retries or continues an ended one.
 
     Raises:
@@ -233,12 +240,13 @@ def succeed(tx: Transaction, sender: Sender, run_id: str, *, keep_parts: bool) -
     """
     run = runs.find_run(tx.conn, sender.owner, run_id)
     route = f"{'continue' if keep_parts else 'retry'} {run.id}"
-    known = recall(tx, run.thread, sender, route, {})
+    body = choices.body()
+    known = recall(tx, run.thread, sender, route, body)
     if known is not None:
         return _made_before(tx, run.thread, known[1])
     limits.admit(tx, sender.owner, sender.limits, None)
-    made = runs.make_successor(tx, run, keep_parts=keep_parts)
-    _remember(tx, run.thread, sender, route, {}, None, made.run["id"])
+    made = runs.make_successor(tx, run, keep_parts=keep_parts, choices=choices)
+    _remember(tx, run.thread, sender, route, body, None, made.run["id"])
     return {"reply": made.reply, "run": made.run}
 
 

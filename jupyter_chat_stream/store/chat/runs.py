@@ -59,6 +59,24 @@ class NewReply:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RetryRequest:
+    """The choices of a retry. None: as the retried run.
+
+    ``params`` are those that the message names; the thread's own still apply beside them.
+    """
+
+    model: str | None = None
+    params: Params | None = None
+
+    def body(self) -> dict[str, object]:
+        """Return the request as an idempotency key compares it."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+AS_BEFORE = RetryRequest()
+
+
+@dataclass(frozen=True, kw_only=True)
 class NewRun:
     """A new run, with its reply and itself as on the wire."""
 
@@ -258,7 +276,9 @@ def cancel(tx: Transaction, run: RunRef) -> bool:
     return True
 
 
-def make_successor(tx: Transaction, run: RunRef, *, keep_parts: bool) -> NewRun:
+def make_successor(
+    tx: Transaction, run: RunRef, *, keep_parts: bool, choices: RetryRequest = AS_BEFORE
+) -> NewRun:
     """Make a new run that retries an ended one (a sibling) or continues it.
 
     A run that continues a failed one joins its upstream, which may go on (L15).
@@ -281,10 +301,13 @@ def make_successor(tx: Transaction, run: RunRef, *, keep_parts: bool) -> NewRun:
     waits.send_again(tx, run, row[2])
     parts = read_message(tx.conn, run)["parts"] if keep_parts else []
     kept = [part for part in parts if not (_is_unanswered(part) or is_cut_call(part))]
+    params = rows.params_of(row[0], run.thread.id, run.id)
+    if choices.params is not None:
+        params = {**params, "params": dict(choices.params)}
     reply = NewReply(
         parent_id=row[2],
-        model=row[1],
-        params=rows.params_of(row[0], run.thread.id, run.id),
+        model=choices.model or row[1],
+        params=params,
         parts=kept,
         continues=run.id if keep_parts else None,
     )

@@ -20,7 +20,7 @@ from ..chat.due import Due
 from ..chat.jobs import QUEUE, TASK
 from ..chat.leases import MISSED, LeaseConnection, LeaseReader
 from ..chat.limits import Limits, Over
-from ..chat.runs import MOST_LISTED
+from ..chat.runs import AS_BEFORE, MOST_LISTED, RetryRequest
 from ..chat.schedules import MAX_SCHEDULES, DueSchedule, NewSchedule
 from ..chat.usage import GroupPage, UsageRange, UsedContext, place_of
 from ..chat.waits import MAX_AHEAD_MS
@@ -48,6 +48,7 @@ from .upkeep import Upkeep
 from .usage import StoredUsage
 
 __all__ = [
+    "AS_BEFORE",
     "AWAY_BACKOFF",
     "HEAD",
     "LAST_CHANCE_S",
@@ -87,6 +88,7 @@ __all__ = [
     "Plan",
     "Policy",
     "ProviderData",
+    "RetryRequest",
     "Room",
     "RunContext",
     "RunRef",
