@@ -13,7 +13,6 @@ One folder has one name: symbolic links are followed, and the spelling is the fi
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections.abc import Mapping
@@ -24,9 +23,8 @@ from .. import _start
 from ..shared import connection_file
 from ..shared.config import CONNECTION_ENV
 from ..shared.errors import ServerUnavailable
+from ..shared.projects import project_of
 
-MAX_BYTES = 1000  # of a project; a longer path is replaced by its end and a hash of the whole
-KEPT_CHARS = 200
 _NOTEBOOK_VARIABLES = ("__vsc_ipynb_file__", "PAPERMILL_INPUT_PATH")
 
 
@@ -61,16 +59,6 @@ def find_folder() -> Folder:
     spellings = (folder, os.environ.get("PWD", ""))
     others = {project_of(each) for each in spellings if each and _names(each, folder, path)}
     return Folder(project=project, others=tuple(sorted(others - {project, ""})))
-
-
-def project_of(folder: str) -> str:
-    """Write a folder's path as a project: slashes, text for every database, bounded size."""
-    slashed = folder.replace(os.sep, "/")
-    text = slashed.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    raw = text.encode()
-    if len(raw) <= MAX_BYTES:
-        return text
-    return f"{hashlib.sha256(raw).hexdigest()[:32]}…{text[-KEPT_CHARS:]}"
 
 
 def _names(spelling: str, folder: str, path: str) -> bool:

@@ -53,6 +53,7 @@ class NewThread(Body):
     system: System | None = None
     project: Project | None = None
     project_others: Annotated[list[Project], Field(max_length=4)] = []
+    notebook: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
 
 
 class ThreadChanges(Body):
@@ -145,6 +146,19 @@ def parse(model: type[Model], raw: bytes) -> Model:
         return model.model_validate(value)
     except ValidationError as error:
         raise _invalid(model, error) from None
+
+
+def new_thread(raw: bytes) -> NewThread:
+    """Read the body of a new thread."""
+    thread = parse(NewThread, raw)
+    if thread.notebook is not None:
+        for field in ("name", "project", "project_others"):
+            if field in thread.model_fields_set:
+                raise InvalidInput(
+                    f"'{field}' cannot stand beside 'notebook', which decides it. Leave one away.",
+                    field=field,
+                )
+    return thread
 
 
 def new_message(raw: bytes) -> NewMessage:

@@ -13,6 +13,7 @@ from ..shared.events import ENDS
 from ..shared.records import PreferencesChange, SentRecord, ThreadChange
 from . import queries
 from .base import ChatHandler, requires
+from .notebooks import notebook_thread
 
 # The size of a page if the request names none.
 MESSAGES = 200
@@ -87,7 +88,10 @@ class ThreadsHandler(ChatHandler):
     async def post(self) -> None:
         from . import bodies
 
-        fields = bodies.parse(bodies.NewThread, self.body()).model_dump()
+        fields = bodies.new_thread(self.body()).model_dump()
+        notebook = fields.pop("notebook")
+        if notebook is not None:
+            fields.update(await notebook_thread(self, notebook))
         thread, is_new = await self.service.create_thread(self.owner, **fields)
         self.respond(thread, 201 if is_new else 200)
 

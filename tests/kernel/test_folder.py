@@ -13,10 +13,11 @@ import pytest
 
 from jupyter_chat_stream import _start
 from jupyter_chat_stream.kernel import folder as folders
-from jupyter_chat_stream.kernel.folder import MAX_BYTES, Folder, find_folder, project_of
+from jupyter_chat_stream.kernel.folder import Folder, find_folder
 from jupyter_chat_stream.shared import connection_file
 from jupyter_chat_stream.shared.config import CONNECTION_ENV
 from jupyter_chat_stream.shared.connection_file import Connection
+from jupyter_chat_stream.shared.projects import MAX_BYTES, project_of
 
 SERVER_PID = 4242
 

@@ -92,6 +92,17 @@ class ScheduleNotFound(NotFound):
         )
 
 
+class NotebookNotFound(NotFound):
+    code = "notebook_not_found"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"This server has no notebook {path!r}, or you may not read it. Name it by its path "
+            "below the server's root, as GET api/contents lists it.",
+            notebook=path,
+        )
+
+
 class EndpointNotFound(NotFound):
     code = "endpoint_not_found"
 
