@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from typing import Any
 
 from jupyter_core.utils import ensure_async
@@ -40,16 +41,19 @@ async def notebook_thread(handler: ChatHandler, path: str) -> dict[str, Any]:
             "Rename the notebook, or give its thread a 'name' and a 'project'.",
             field="notebook",
         )
-    project, others = await asyncio.to_thread(_projects_of, handler.kernel_manager, path)
+    project, others = await asyncio.to_thread(
+        _projects_of, handler.kernel_manager.cwd_for_path, path
+    )
     return {"name": name, "project": project, "project_others": others}
 
 
-def _projects_of(kernel_manager: Any, path: str) -> tuple[str, list[str]]:
+def _projects_of(folder_of: Callable[[str], str], path: str) -> tuple[str, list[str]]:
     """Return the project of a notebook, and other spellings of it. Blocks: a disk may be far away.
 
-    The folder is the one in which Jupyter starts the notebook's kernel.
+    Args:
+        folder_of: returns the folder in which Jupyter starts the notebook's kernel.
     """
-    folder = str(kernel_manager.cwd_for_path(path))
+    folder = folder_of(path)
     project = project_of(os.path.realpath(folder))
     return project, sorted({project_of(os.path.abspath(folder))} - {project})
 
