@@ -5,7 +5,7 @@
  * question is a new message beside the old one, with the attachments of the old one; the old branch
  * stays. An edit is kept like a draft, also over a reload of the page, until the server has the message.
  */
-import { type Api, newKey } from './api';
+import { type Api, type ApiRequest, newKey } from './api';
 import { newestLeaf, openRunsBelow } from './branch';
 import { type Draft, type DraftStore, NO_DRAFT } from './drafts';
 import { contentOf } from './endings';
@@ -84,25 +84,47 @@ export class Branching {
     if (edit === null || edit.isSending || !maySend(message, edit.text)) {
       return false;
     }
-    const { api, drafts, onResult } = this._options;
-    const key = drafts.load(this._keyOf(message.id)).key ?? newKey();
+    const key = this._options.drafts.load(this._keyOf(message.id)).key ?? newKey();
     this._save(message.id, { ...NO_DRAFT, text: edit.text, key });
-    this._change(message.id, { ...edit, isSending: true });
+    const isSent = await this._request(message.id, edit, {
+      method: 'POST',
+      path: `threads/${encodeURIComponent(this._threadId)}/messages`,
+      body: editedBody(message, edit.text),
+      headers: { 'Idempotency-Key': key }
+    });
+    if (isSent) {
+      await this._stopBelow(message);
+    }
+    return isSent;
+  }
+
+  /**
+   * Give a queued message its edited text. Returns whether it has it. If its run has begun, the edit
+   * stays: the message is in the log then, where the edit can be sent as a new branch.
+   */
+  async rewrite(message: Message, runId: string): Promise<boolean> {
+    const edit = this.edit(message.id);
+    if (edit === null || edit.isSending || !maySend(message, edit.text)) {
+      return false;
+    }
+    const path = `runs/${encodeURIComponent(runId)}/rewrite`;
+    const body = { content: edit.text.trim() };
+    return this._request(message.id, edit, { method: 'POST', path, body });
+  }
+
+  /** Send an edit. Returns whether the server has taken it; then the edit is over. */
+  private async _request(id: string, edit: QuestionEdit, request: ApiRequest): Promise<boolean> {
+    const { api, onResult } = this._options;
+    this._change(id, { ...edit, isSending: true });
     onResult(null);
     try {
-      await api.request({
-        method: 'POST',
-        path: `threads/${encodeURIComponent(this._threadId)}/messages`,
-        body: editedBody(message, edit.text),
-        headers: { 'Idempotency-Key': key }
-      });
+      await api.request(request);
     } catch (error) {
-      this._change(message.id, edit);
+      this._change(id, edit);
       onResult(error);
       return false;
     }
-    this.discard(message.id);
-    await this._stopBelow(message);
+    this.discard(id);
     return true;
   }
 

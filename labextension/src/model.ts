@@ -244,7 +244,7 @@ export class ThreadClient {
   /** Stop a run, retry its answer (by another `model`, if the body names one), or continue it. */
   async command(
     runId: string,
-    name: 'cancel' | 'retry' | 'continue',
+    name: 'cancel' | 'withdraw' | 'retry' | 'continue',
     body: { readonly model?: string } = {}
   ): Promise<void> {
     await this._act(runId, `runs/${encodeURIComponent(runId)}/${name}`, body);

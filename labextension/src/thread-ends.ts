@@ -11,6 +11,9 @@ export interface ThreadEnd {
 }
 
 export function explain(error: unknown, trans: TranslationBundle): string {
+  if (error instanceof ApiError && error.code === 'run_begun') {
+    return trans.__('The answer to this message has begun, so the message stays as it is.');
+  }
   return error instanceof ApiError ? error.message : trans.__('Something went wrong on this page.');
 }
 

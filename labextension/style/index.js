@@ -1,4 +1,5 @@
 import './base.css';
+import './composer.css';
 import './models.css';
 import './access.css';
 import './reading.css';

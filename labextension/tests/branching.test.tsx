@@ -2,6 +2,7 @@ import { act } from 'react';
 import { describe, expect, it, vi } from 'vitest';
 
 import { editedBody } from '../src/branching';
+import { NO_DRAFT } from '../src/drafts';
 import { type Message } from '../src/protocol';
 import { tree } from './branches';
 import { flushPromises } from './fakes';
@@ -146,7 +147,7 @@ describe('an edited question', () => {
   });
 
   it('is there again after a reload, without taking the focus', async () => {
-    page.drafts.save('t/q2', { text: 'half a text', key: null, attachments: [] });
+    page.drafts.save('t/q2', { ...NO_DRAFT, text: 'half a text' });
     await show();
     await arrive(tree(QUESTION));
     expect((part('edit-field') as HTMLTextAreaElement).value).toBe('half a text');

@@ -6,6 +6,7 @@ import { signedOutText } from '../api';
 import { type ThreadClient, type ThreadState } from '../model';
 import { modelName } from '../offer';
 import { type Message } from '../protocol';
+import { queuedMessages, withoutQueued } from '../queue';
 import { isUnsent, scheduledMessages } from '../unsent';
 import { hasPrice } from '../usage';
 import { Announcer } from './announcer';
@@ -71,7 +72,9 @@ function Live(props: LiveProps): ReactElement {
   const [jump, setJump] = useState(0);
   const [height, setHeight] = useState<number | null>(null);
   const { transcript } = state;
-  const messages = runId === null ? branch(transcript) : exchange(transcript, runId);
+  const queue = runId === null ? queuedMessages(transcript) : [];
+  const messages =
+    runId === null ? withoutQueued(branch(transcript), queue) : exchange(transcript, runId);
   const active = activeReplies(messages);
   const status = useStatus(state, active);
   const isDisabled = props.isDisabled || state.ended !== null;
@@ -105,6 +108,7 @@ function Live(props: LiveProps): ReactElement {
           client={client}
           state={state}
           status={status}
+          queue={queue}
           activeRunId={active[0]?.run_id ?? null}
           isDisabled={isDisabled}
           onSent={() => setJump(jump + 1)}
@@ -151,11 +155,7 @@ function useStatus(state: ThreadState, active: readonly Message[]): StatusLine {
   }
   const detail = run === undefined ? undefined : transcript.details.get(run.id);
   const isStopping = run !== undefined && acting.has(run.id);
-  const line = replyLine({ reply, run, detail, isStopping, now_ms }, language);
-  const more = active.length - 1;
-  return more > 0
-    ? { ...line, short: trans.__('%1 (+%2 queued)', line.short ?? line.text, more) }
-    : line;
+  return replyLine({ reply, run, detail, isStopping, now_ms }, language);
 }
 
 function Messages(props: LiveProps & { readonly messages: readonly Message[] }): ReactElement {

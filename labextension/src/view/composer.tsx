@@ -2,12 +2,14 @@
 import { type ReactElement, useRef, useState } from 'react';
 
 import { type ThreadClient, type ThreadState } from '../model';
+import { type QueuedMessage } from '../queue';
 import { Chips } from './attaching';
 import { Bar } from './bar';
 import { Button } from './button';
 import { Field } from './field';
 import { useNow, useTrans } from './hooks';
 import { LaterPanel } from './later';
+import { Queue } from './queue';
 import { type StatusLine } from './status';
 import { fieldText, nextHour } from './times';
 
@@ -15,6 +17,7 @@ export interface ComposerProps {
   readonly client: ThreadClient;
   readonly state: ThreadState;
   readonly status: StatusLine;
+  readonly queue: readonly QueuedMessage[];
   /** The run that the Stop button stops; null if none is active. */
   readonly activeRunId: string | null;
   readonly isDisabled: boolean;
@@ -40,6 +43,7 @@ export function Composer(props: ComposerProps): ReactElement {
   const isEmpty = state.draft.trim() === '' && state.attachments.length === 0;
   return (
     <div className="jp-ChatStream-composer" data-testid="composer">
+      <Queue client={client} state={state} queue={props.queue} isDisabled={isDisabled} />
       {state.problem === null ? null : <Problem client={client} text={state.problem} />}
       <div className={`jp-ChatStream-box${isDisabled ? ' jp-mod-disabled' : ''}`}>
         <Chips client={client} state={state} />

@@ -7,19 +7,47 @@ import { contentOf } from '../endings';
 import { type ThreadClient } from '../model';
 import { type Message } from '../protocol';
 import { Button, focusIn, useKeptFocus } from './button';
-import { useTrans } from './hooks';
+import { isComposing, sends } from './field';
+import { usePreferences, useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
 import { sendingText } from './status';
 
 /** A longer text scrolls in the field, where the browser does not fit the field to its text. */
 const MOST_ROWS = 8;
 
-export interface EditFormProps {
+export interface QuestionEditProps {
   readonly client: ThreadClient;
   readonly message: Message;
   readonly edit: QuestionEdit;
   /** Whether the reader has just opened the form here; after a reload it is there by itself. */
   readonly isFocused: boolean;
+}
+
+interface EditFormProps extends QuestionEditProps {
+  /** What sending the new text does. */
+  readonly note: string;
+  readonly sendLabel: string;
+  /** Sends the new text. Returns whether the server has taken it. */
+  readonly onSend: () => Promise<boolean>;
+}
+
+/** The form for a question in the log: its new text begins a branch. */
+export function QuestionEditForm(props: QuestionEditProps): ReactElement {
+  const { client, message } = props;
+  const trans = useTrans();
+  const isStopping = openRunsBelow(client.transcript, message).length > 0;
+  return (
+    <EditForm
+      {...props}
+      note={
+        isStopping
+          ? trans.__('The answer to the old text will be stopped, and kept as a branch.')
+          : trans.__('The old text and its answers are kept as a branch.')
+      }
+      sendLabel={trans.__('Send as new branch')}
+      onSend={() => client.branching.send(message)}
+    />
+  );
 }
 
 export function EditForm(props: EditFormProps): ReactElement {
@@ -29,15 +57,15 @@ export function EditForm(props: EditFormProps): ReactElement {
   const mayBeSent = maySend(message, edit.text) && !edit.isSending;
   const send = async (): Promise<void> => {
     const chat = form.current?.closest<HTMLElement>('.jp-ChatStream') ?? null;
-    if (mayBeSent && (await client.branching.send(message)) && chat !== null) {
+    if (mayBeSent && (await props.onSend()) && chat !== null) {
       focusIn(chat, 'field');
     }
   };
   const discard = (): void => {
-    const article = form.current?.closest('article');
+    const around = form.current?.closest('article, li');
     client.branching.discard(message.id);
     requestAnimationFrame(() =>
-      article?.querySelector<HTMLElement>('[data-testid=edit]')?.focus({ preventScroll: true })
+      around?.querySelector<HTMLElement>('[data-testid$=edit]')?.focus({ preventScroll: true })
     );
   };
   return (
@@ -50,7 +78,9 @@ export function EditForm(props: EditFormProps): ReactElement {
     >
       <EditField {...props} onSend={() => void send()} onDiscard={discard} />
       <div className="jp-ChatStream-editBar">
-        <Consequence client={client} message={message} />
+        <span className="jp-mod-muted" data-testid="edit-note">
+          {props.note}
+        </span>
         <Button testid="edit-discard" then="stay" isDisabled={edit.isSending} onClick={discard}>
           {trans.__('Discard')}
         </Button>
@@ -61,7 +91,7 @@ export function EditForm(props: EditFormProps): ReactElement {
           isDisabled={!mayBeSent}
           onClick={() => void send()}
         >
-          {edit.isSending ? sendingText(trans) : trans.__('Send as new branch')}
+          {edit.isSending ? sendingText(trans) : props.sendLabel}
         </Button>
       </div>
     </div>
@@ -69,10 +99,11 @@ export function EditForm(props: EditFormProps): ReactElement {
 }
 
 function EditField(
-  props: EditFormProps & { readonly onSend: () => void; readonly onDiscard: () => void }
+  props: QuestionEditProps & { readonly onSend: () => void; readonly onDiscard: () => void }
 ): ReactElement {
   const { client, message, edit, isFocused } = props;
   const trans = useTrans();
+  const { enterKey } = usePreferences(client);
   const field = useRef<HTMLTextAreaElement>(null);
   useLayoutEffect(() => {
     const node = field.current;
@@ -82,12 +113,13 @@ function EditField(
     }
   }, [isFocused]);
   const onKeyDown = (event: KeyboardEvent): void => {
-    // Key code 229 is an input method's. Safari ends the composition before this Enter arrives.
-    const isComposing = event.nativeEvent.isComposing || event.keyCode === 229;
-    if (event.key === 'Enter' && !event.shiftKey && !isComposing) {
+    if (isComposing(event)) {
+      return;
+    }
+    if (sends(event, enterKey)) {
       event.preventDefault();
       props.onSend();
-    } else if (event.key === 'Escape' && !isComposing && edit.text === contentOf(message)) {
+    } else if (event.key === 'Escape' && edit.text === contentOf(message)) {
       props.onDiscard(); // a changed text is not lost by one key
     }
   };
@@ -105,18 +137,5 @@ function EditField(
       onChange={event => client.branching.setText(message.id, event.target.value)}
       onKeyDown={onKeyDown}
     />
-  );
-}
-
-/** What sending the new text does to the old one. */
-function Consequence({ client, message }: Pick<EditFormProps, 'client' | 'message'>): ReactElement {
-  const trans = useTrans();
-  const isStopping = openRunsBelow(client.transcript, message).length > 0;
-  return (
-    <span className="jp-mod-muted" data-testid="edit-note">
-      {isStopping
-        ? trans.__('The answer to the old text will be stopped, and kept as a branch.')
-        : trans.__('The old text and its answers are kept as a branch.')}
-    </span>
   );
 }

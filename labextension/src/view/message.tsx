@@ -8,7 +8,7 @@ import { type LostAnswer, openQuestion, questionState } from '../questions';
 import { Attachments } from './attachments';
 import { Bubble } from './bubble';
 import { Button } from './button';
-import { EditForm } from './edit';
+import { QuestionEditForm } from './edit';
 import { AnswerFooter, QuestionFooter } from './footer';
 import { useEdit, useLanguage, useNow, useTrans } from './hooks';
 import { ClockIcon } from './icons';
@@ -71,7 +71,7 @@ function SentQuestion({ client, message, mayBranch, ...rest }: MessageProps): Re
     return (
       <>
         <Attachments message={message} />
-        <EditForm client={client} message={message} edit={edit} isFocused={isOpenedHere} />
+        <QuestionEditForm client={client} message={message} edit={edit} isFocused={isOpenedHere} />
       </>
     );
   }
