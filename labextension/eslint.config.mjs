@@ -95,6 +95,7 @@ const FLOORS = [
     packages: null
   },
   { names: ['panel'], packages: null },
+  { names: ['cells'], packages: null },
   { names: ['index'], packages: null }
 ];
 

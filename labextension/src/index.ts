@@ -7,6 +7,7 @@ import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator } from '@jupyterlab/translation';
 
+import { cellsPlugin } from './cells/plugin';
 import { languageOf } from './language';
 import { rendererFactory } from './mime';
 import { PAGE_CLOCK, createPage } from './page';
@@ -86,4 +87,4 @@ const keeper: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default [page, renderer, widget, keeper, panelPlugin];
+export default [page, renderer, widget, keeper, panelPlugin, cellsPlugin];

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.e2e import notebooks
-from tests.e2e.conftest import OpenBeside
+from tests.e2e.conftest import Open, OpenBeside
 from tests.e2e.pages import PATIENCE_MS, ChatView, NotebookPage
 from tests.e2e.sites import FLAVOURS, Site
 
@@ -161,3 +162,96 @@ def test_a_kernel_tells_its_variables_unseen_and_a_busy_one_answers_at_once(
     assert printed.startswith("4 ["), printed
     assert printed.rstrip().endswith("[]")
     assert [cell["count"] for cell in notebook.cells()] == [1, 2, 3]
+
+
+def panel_chat(notebook: NotebookPage) -> ChatView:
+    """The chat in the side panel."""
+    return ChatView(
+        notebook.page.locator("#jp-left-stack .jp-ChatStream, #jp-right-stack .jp-ChatStream")
+    )
+
+
+@pytest.mark.parametrize("site", ["lab", "notebook"], indirect=True)
+def test_an_error_is_taken_to_the_chat_of_its_notebook_with_cell_and_traceback(
+    site: Site, open_notebook: Open, name: str
+) -> None:
+    source = "wages = {}\nwages['mine']"
+    path = notebooks.write(site, name, notebooks.code(source), notebooks.code("fine = 1"))
+    notebook = open_notebook(site, path)
+    notebook.run(0, 1)
+    explain = notebook.page.get_by_test_id("explain-error")
+    expect(explain).to_have_count(1)
+    assert set(json.loads((site.notebooks / path).read_text())["cells"][0]["metadata"]) == set()
+    notebook.picture("error-offer")
+    explain.click()
+    chat = panel_chat(notebook)
+    expect(chat.field).to_have_value("Explain this error and what causes it.")
+    expect(chat.field).to_be_focused()
+    notebook.picture("explain")
+    chat.choose("demo/echo")
+    run = chat.send_typed()
+    chat.expect_status(run, "completed")
+    question = next(iter(site.messages(chat.thread)))
+    told = json.dumps(question)
+    assert "Cell [1]" in told
+    assert "Error of Cell [1]" in told
+    # What Fix would offer stands at the same error, and goes when the cell is right.
+    notebook.on_panel("panel => panel.content.widgets[0].model.sharedModel.setSource('1')")
+    notebook.run(0)
+    expect(explain).to_have_count(0)
+
+
+def stripped(site: Site, path: str, *, whole: bool) -> None:
+    """Take the outputs out of a notebook file, as tools for git do; `whole` takes anchors, too."""
+    content = json.loads((site.notebooks / path).read_text())
+    for cell in content["cells"]:
+        cell |= {"outputs": [], "execution_count": None}
+        if whole:
+            cell["metadata"] = {}
+    (site.notebooks / path).write_text(json.dumps(content, indent=1))
+
+
+def anchors(site: Site, path: str) -> list[Any]:
+    cells = json.loads((site.notebooks / path).read_text())["cells"]
+    return [cell["metadata"].get("chat_stream") for cell in cells]
+
+
+def test_a_lost_output_returns_by_its_anchor_and_no_cell_is_run(
+    site: Site, open_notebook: Open, name: str
+) -> None:
+    source = f"from jupyter_chat_stream import Chat\nchat = Chat({name!r}, model='demo/echo')\nchat"
+    path = notebooks.write(site, name, notebooks.code(source), notebooks.code("1"))
+    notebook = open_notebook(site, path)
+    notebook.run(0)
+    chat = notebook.chat(0)
+    run = chat.send("Is this lost?")
+    chat.expect_status(run, "completed")
+    thread = chat.thread
+    notebook.save()
+    assert anchors(site, path) == [{"chats": [{"thread": thread}]}, None]
+    # A file that another tool stripped, then one that was never saved after the cell was run.
+    for whole in (False, True):
+        stripped(site, path, whole=whole)
+        notebook.reload()
+        lost = notebook.page.get_by_test_id("lost-chats")
+        expect(lost).to_contain_text("was not saved in the notebook")
+        chat.expect_status(run, "completed")
+        assert chat.thread == thread
+        assert notebook.on_panel("panel => panel.context.model.dirty") is False
+        assert [cell["count"] for cell in notebook.cells()] == [None, None]
+    notebook.picture("lost-chat")
+    lost.get_by_test_id("keep-lost").click()
+    expect(lost).to_have_count(0)
+    expect(notebook.chats_in(0)).to_have_count(1)
+    notebook.save()
+    assert notebooks.outputs(site, path)[0][notebooks.MIME_TYPE] == {"thread": thread}
+    assert anchors(site, path)[0] == {"chats": [{"thread": thread}]}
+    # What a person clears stays away.
+    notebook.page.evaluate(
+        "() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')"
+    )
+    notebook.save()
+    assert anchors(site, path) == [None, None]
+    notebook.reload()
+    notebook.wait_until("panel => panel.content.widgets[1].model !== null")
+    expect(notebook.page.get_by_test_id("lost-chats")).to_have_count(0)

@@ -1,0 +1,54 @@
+/**
+ * The anchors of chats in cells: which chats a cell showed, in its metadata. Pure.
+ *
+ * A notebook's outputs are lost more easily than its cells: by a reload before a save, or by a tool
+ * that strips outputs. `metadata.chat_stream.chats` lists the chats with their threads and runs.
+ */
+import { type Address, MIME_TYPE, parseAddress } from '../address';
+
+/** The name of our part of a cell's metadata. */
+export const ANCHOR = 'chat_stream';
+/** A cell that shows more chats keeps the addresses of the last ones. */
+const MOST_CHATS = 20;
+/** Ids of threads and runs are shorter. */
+const LONGEST_ID = 100;
+
+export type AnchorData = { chats: { thread: string; run?: string }[] };
+
+/** The chats that outputs show. Of an output that is no bundle, only its type is read. */
+export function chatsIn(
+  outputs: Iterable<{ readonly type: string; readonly data: Readonly<Record<string, unknown>> }>
+): readonly Address[] {
+  return [...outputs].flatMap(output => {
+    const isBundle = output.type === 'display_data' || output.type === 'execute_result';
+    const address = isBundle ? parseAddress(output.data[MIME_TYPE]) : null;
+    return address === null ? [] : [address];
+  });
+}
+
+/** What a cell's metadata keeps of these chats. */
+export function anchorOf(chats: readonly Address[]): AnchorData {
+  return {
+    chats: chats
+      .slice(-MOST_CHATS)
+      .map(({ threadId, runId }) =>
+        runId === null ? { thread: threadId } : { thread: threadId, run: runId }
+      )
+  };
+}
+
+/** Read what a cell's metadata keeps; empty if that is no anchor. Anybody may have written it. */
+export function chatsOf(anchor: unknown): readonly Address[] {
+  const chats = fieldOf(anchor, 'chats');
+  return (Array.isArray(chats) ? chats : [])
+    .slice(-MOST_CHATS)
+    .map(parseAddress)
+    .filter(chat => chat !== null)
+    .filter(chat => chat.threadId.length <= LONGEST_ID && (chat.runId ?? '').length <= LONGEST_ID);
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null
+    ? (value as Readonly<Record<string, unknown>>)[name]
+    : undefined;
+}

@@ -1,0 +1,113 @@
+/** The two buttons below an error in a notebook: Explain and Fix. */
+import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
+import { type CommandRegistry } from '@lumino/commands';
+import { Widget } from '@lumino/widgets';
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { SUPPRESS_SHORTCUTS } from '../view/keys';
+import { COMMANDS } from './explaining';
+import {
+  addBelowOutputs,
+  type CellWidget,
+  eachOutput,
+  type OutputsModel,
+  outputsOfCell,
+  watchCells
+} from './watching';
+
+export interface ErrorOffersOptions {
+  readonly tracker: INotebookTracker;
+  readonly commands: CommandRegistry;
+  readonly trans: TranslationBundle;
+  readonly areWanted: () => boolean;
+  /** Calls its argument whenever the answer of `areWanted` may have changed. */
+  readonly onChange: (action: () => void) => void;
+}
+
+/** Show the buttons below each error, in notebooks open now or later. */
+export function offerAtErrors(options: ErrorOffersOptions): void {
+  const offers = new Set<ErrorOffer>();
+  options.onChange(() => offers.forEach(offer => offer.refresh()));
+  watchCells(options.tracker, (panel, cell) => {
+    const outputs = outputsOfCell(cell);
+    if (outputs !== null) {
+      const offer = new ErrorOffer(panel, cell, outputs, options);
+      offers.add(offer);
+      outputs.changed.connect(() => offer.refresh());
+      cell.disposed.connect(() => offers.delete(offer));
+      offer.refresh();
+    }
+  });
+}
+
+/** The buttons of one cell; there while the cell shows an error. */
+class ErrorOffer {
+  constructor(
+    panel: NotebookPanel,
+    cell: CellWidget,
+    outputs: OutputsModel,
+    options: ErrorOffersOptions
+  ) {
+    this._panel = panel;
+    this._cell = cell;
+    this._outputs = outputs;
+    this._options = options;
+  }
+
+  refresh(): void {
+    if (this._cell.isDisposed) {
+      return;
+    }
+    const isWanted = this._options.areWanted() && hasError(this._outputs);
+    if (isWanted && this._bar === null) {
+      this._bar = this._makeBar();
+      addBelowOutputs(this._cell, this._bar);
+    } else if (!isWanted) {
+      this._bar?.dispose();
+      this._bar = null;
+    }
+  }
+
+  private _makeBar(): Widget {
+    const { trans } = this._options;
+    const bar = new Widget();
+    bar.addClass('jp-ChatStream-errorOffer');
+    bar.node.setAttribute('role', 'group');
+    bar.node.setAttribute('aria-label', trans.__('Ask the chat about this error'));
+    bar.node.append(
+      this._button('explain-error', trans.__('Explain'), COMMANDS.explain),
+      this._button('fix-error', trans.__('Fix'), COMMANDS.fix)
+    );
+    return bar;
+  }
+
+  private _button(testid: string, label: string, command: string): HTMLButtonElement {
+    const made = document.createElement('button');
+    made.type = 'button';
+    made.textContent = label;
+    made.dataset['testid'] = testid;
+    made.setAttribute(SUPPRESS_SHORTCUTS, 'true');
+    made.addEventListener('keydown', event => event.stopPropagation());
+    made.addEventListener('click', () => {
+      const { path } = this._panel.context;
+      const args = { path, cellId: this._cell.model.id };
+      void this._options.commands.execute(command, args);
+    });
+    return made;
+  }
+
+  private readonly _panel: NotebookPanel;
+  private readonly _cell: CellWidget;
+  private readonly _outputs: OutputsModel;
+  private readonly _options: ErrorOffersOptions;
+  private _bar: Widget | null = null;
+}
+
+function hasError(outputs: OutputsModel): boolean {
+  for (const { type } of eachOutput(outputs)) {
+    if (type === 'error') {
+      return true;
+    }
+  }
+  return false;
+}

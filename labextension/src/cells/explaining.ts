@@ -1,0 +1,115 @@
+/**
+ * The commands that ask the chat of a notebook about one of its cells.
+ *
+ * | command | arguments |
+ * |---|---|
+ * | `chat-stream:explain-cell`, `chat-stream:fix-cell` | `path?` and `cellId?`; else the active cell |
+ */
+import { type JupyterFrontEnd } from '@jupyterlab/application';
+import { type INotebookTracker } from '@jupyterlab/notebook';
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { COMMANDS as PANEL_COMMANDS } from '../panel/commands';
+import { chatIcon } from '../panel/icon';
+import { type NotebookCell, type Place, type Workspace } from '../workspace/values';
+
+export const COMMANDS = {
+  explain: 'chat-stream:explain-cell',
+  fix: 'chat-stream:fix-cell'
+} as const;
+
+export interface ExplainingOptions {
+  readonly app: JupyterFrontEnd;
+  readonly tracker: INotebookTracker;
+  readonly workspace: Workspace;
+  readonly trans: TranslationBundle;
+  /** Whether the person wants these commands at cells. */
+  readonly areWanted: () => boolean;
+}
+
+type Purpose = keyof typeof COMMANDS;
+type Args = Readonly<Record<string, unknown>>;
+
+const TEXT = { type: 'string' } as const;
+
+/** Add the two commands to the page. */
+export function addExplaining(options: ExplainingOptions): void {
+  const { app, trans } = options;
+  const labels = { explain: trans.__('Explain This Cell'), fix: trans.__('Fix This Cell') };
+  for (const purpose of ['explain', 'fix'] as const) {
+    app.commands.addCommand(COMMANDS[purpose], {
+      describedBy: {
+        args: {
+          type: 'object',
+          properties: { path: TEXT, cellId: TEXT, toolbar: { type: 'boolean' } }
+        }
+      },
+      label: args => (args['toolbar'] === true ? '' : labels[purpose]),
+      caption: labels[purpose],
+      icon: chatIcon,
+      isEnabled: () => options.tracker.currentWidget !== null,
+      isVisible: args => args['toolbar'] !== true || options.areWanted(),
+      execute: args => ask(options, purpose, args)
+    });
+  }
+}
+
+/** Open the chat of the cell's notebook, with the cell, its error, and a question to be sent. */
+async function ask(options: ExplainingOptions, purpose: Purpose, args: Args): Promise<void> {
+  const { app, trans, workspace } = options;
+  const place = placeOf(options, args);
+  const cell = place === null ? null : workspace.cell(place);
+  if (place === null || cell === null) {
+    return;
+  }
+  await app.commands.execute(PANEL_COMMANDS.openForNotebook, {
+    path: place.path,
+    draft: questionOf(purpose, cell, trans),
+    context: contextOf(cell, trans).map(item => ({ ...item }))
+  });
+}
+
+function placeOf({ tracker }: ExplainingOptions, args: Args): Place | null {
+  const { path, cellId } = args;
+  if (typeof path === 'string' && typeof cellId === 'string') {
+    return { path, cellId };
+  }
+  const panel = tracker.currentWidget;
+  const active = panel?.content.activeCell ?? null;
+  return panel === null || active === null
+    ? null
+    : { path: panel.context.path, cellId: active.model.id };
+}
+
+function questionOf(purpose: Purpose, cell: NotebookCell, trans: TranslationBundle): string {
+  const hasError = cell.error !== null;
+  if (purpose === 'explain') {
+    return hasError
+      ? trans.__('Explain this error and what causes it.')
+      : trans.__('Explain what this cell does.');
+  }
+  return hasError
+    ? trans.__('Fix this error. Write the whole corrected cell.')
+    : trans.__('Find and fix what is wrong in this cell. Write the whole corrected cell.');
+}
+
+/** The source of a cell and its traceback; the other outputs, if it has no error. */
+export function contextOf(
+  cell: NotebookCell,
+  trans: TranslationBundle
+): readonly { readonly name: string; readonly text: string }[] {
+  const number = cell.executionCount ?? cell.index + 1;
+  const name =
+    cell.executionCount === null ? trans.__('Cell %1', number) : trans.__('Cell [%1]', number);
+  const output = cell.outputs
+    .filter(({ kind }) => kind !== 'chat')
+    .map(({ text }) => text)
+    .join('\n');
+  const { error } = cell;
+  return [
+    { name, text: cell.source },
+    error === null
+      ? { name: trans.__('Output of %1', name), text: output }
+      : { name: trans.__('Error of %1', name), text: error.traceback }
+  ].filter(({ text }) => text.trim() !== '');
+}

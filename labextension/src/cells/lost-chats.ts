@@ -1,0 +1,220 @@
+/**
+ * Chats whose outputs were lost: they return by the anchor of their cell, and no cell is run.
+ *
+ *     output with a chat arrives ──► anchor written (metadata, and this browser)
+ *     outputs cleared by a person, or the cell run without a chat ──► anchor removed
+ *     notebook opened: anchor and no chat in the outputs ──► the chat is drawn below the cell
+ *
+ * The anchor is written only when an output arrives, so opening a notebook never changes it. The
+ * returned chat is a widget beside the outputs: it becomes an output if the person wants that.
+ */
+import { type INotebookTracker, NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
+import { type TranslationBundle } from '@jupyterlab/translation';
+import { Widget } from '@lumino/widgets';
+
+import { type Address, MIME_TYPE } from '../address';
+import { type Api } from '../api';
+import { type MountedChat, mountChat } from '../mounting';
+import { type IChatPage } from '../tokens';
+import { SUPPRESS_SHORTCUTS } from '../view/keys';
+import { ANCHOR, type AnchorData, anchorOf, chatsIn, chatsOf } from './anchors';
+import { type StoredAnchors } from './stored-anchors';
+import {
+  addBelowOutputs,
+  type CellWidget,
+  eachOutput,
+  type OutputsModel,
+  outputsOfCell,
+  watchCells
+} from './watching';
+
+export interface LostChatsOptions {
+  readonly tracker: INotebookTracker;
+  readonly page: IChatPage;
+  readonly stored: StoredAnchors;
+}
+
+/** Keep anchors in every notebook, open now or later, and return the chats that were lost. */
+export function keepAnchors(options: LostChatsOptions): void {
+  const anchored = new WeakMap<object, AnchoredCell>();
+  watchCells(options.tracker, (panel, cell) => {
+    const outputs = outputsOfCell(cell);
+    if (outputs !== null) {
+      anchored.set(cell, new AnchoredCell(panel, cell, outputs, options));
+    }
+  });
+  NotebookActions.outputCleared.connect((_actions, { cell }) => anchored.get(cell)?.forget());
+  NotebookActions.executed.connect((_actions, { cell }) => anchored.get(cell)?.wasRun());
+}
+
+/** One code cell with its anchor. It ends with its widget. */
+class AnchoredCell {
+  constructor(
+    panel: NotebookPanel,
+    cell: CellWidget,
+    outputs: OutputsModel,
+    options: LostChatsOptions
+  ) {
+    this._panel = panel;
+    this._cell = cell;
+    this._outputs = outputs;
+    this._options = options;
+    outputs.changed.connect((_outputs, change) => {
+      if (change.type === 'add' && this._shown.length > 0) {
+        this._keep();
+      }
+    });
+    void this._restore();
+  }
+
+  /** Remove the anchor, because a person does not want the chat here any more. */
+  forget(): void {
+    this._dropLost();
+    this._options.stored.save(this._panel.context.path, this._cell.model.id, null);
+    if (this._cell.model.getMetadata(ANCHOR) !== undefined) {
+      this._cell.model.deleteMetadata(ANCHOR);
+    }
+  }
+
+  /** The cell was run: what it shows now counts. */
+  wasRun(): void {
+    if (this._shown.length === 0 && !this._cell.isDisposed) {
+      this.forget();
+    }
+  }
+
+  private get _shown(): readonly Address[] {
+    return chatsIn(eachOutput(this._outputs));
+  }
+
+  private _keep(): void {
+    this._dropLost();
+    const anchor = anchorOf(this._shown);
+    this._options.stored.save(this._panel.context.path, this._cell.model.id, anchor);
+    if (!this._panel.context.model.readOnly) {
+      this._cell.model.setMetadata(ANCHOR, anchor);
+    }
+  }
+
+  private async _restore(): Promise<void> {
+    const chats = this._shown.length > 0 ? [] : this._anchored;
+    const { api } = this._options.page;
+    const known = await Promise.all(chats.map(chat => isKnown(api, chat)));
+    const lost = chats.filter((_chat, index) => known[index]);
+    if (lost.length === 0 || this._cell.isDisposed || this._shown.length > 0) {
+      return;
+    }
+    this._lost = new LostChats(lost, this._options.page, {
+      onKeep: () => lost.forEach(chat => this._outputs.add(outputOf(chat))),
+      onForget: () => this.forget()
+    });
+    addBelowOutputs(this._cell, this._lost);
+  }
+
+  /** The chats of the anchor. This browser's own counts for a cell that no save knows as run. */
+  private get _anchored(): readonly Address[] {
+    const { model } = this._cell;
+    const kept = chatsOf(model.getMetadata(ANCHOR));
+    const isFresh = 'executionCount' in model && model.executionCount === null;
+    if (kept.length > 0 || !isFresh || this._outputs.length > 0) {
+      return kept;
+    }
+    return chatsOf(this._options.stored.load(this._panel.context.path, model.id));
+  }
+
+  private _dropLost(): void {
+    this._lost?.dispose();
+    this._lost = null;
+  }
+
+  private readonly _panel: NotebookPanel;
+  private readonly _cell: CellWidget;
+  private readonly _outputs: OutputsModel;
+  private readonly _options: LostChatsOptions;
+  private _lost: LostChats | null = null;
+}
+
+interface LostChatsActions {
+  readonly onKeep: () => void;
+  readonly onForget: () => void;
+}
+
+/** The chats of one cell that were lost, with a line that tells why they are here. */
+class LostChats extends Widget {
+  constructor(chats: readonly Address[], page: IChatPage, actions: LostChatsActions) {
+    super();
+    this.addClass('jp-ChatStream-lost');
+    this.node.dataset['testid'] = 'lost-chats';
+    const { trans } = page.services.language;
+    this.node.append(this._line(trans, actions));
+    this._chats = chats.map(({ threadId, runId }) => {
+      const host = document.createElement('div');
+      this.node.append(host);
+      const chat = mountChat(host, page);
+      chat.show({
+        threadId,
+        runId,
+        savedCopy: null,
+        isDisabled: false,
+        height: null,
+        place: 'output'
+      });
+      return chat;
+    });
+  }
+
+  override dispose(): void {
+    if (!this.isDisposed) {
+      this._chats.forEach(chat => chat.dispose());
+    }
+    super.dispose();
+  }
+
+  private _line(trans: TranslationBundle, actions: LostChatsActions): HTMLElement {
+    const line = document.createElement('p');
+    line.className = 'jp-ChatStream-lostLine';
+    const text = document.createElement('span');
+    text.textContent = trans.__(
+      'This output was not saved in the notebook. The chat is still on the server.'
+    );
+    line.append(
+      text,
+      button('keep-lost', trans.__('Keep as output'), actions.onKeep),
+      button('forget-lost', trans.__('Remove'), actions.onForget)
+    );
+    return line;
+  }
+
+  private readonly _chats: readonly MountedChat[];
+}
+
+function button(testid: string, label: string, onClick: () => void): HTMLButtonElement {
+  const made = document.createElement('button');
+  made.type = 'button';
+  made.textContent = label;
+  made.dataset['testid'] = testid;
+  made.setAttribute(SUPPRESS_SHORTCUTS, 'true');
+  made.addEventListener('keydown', event => event.stopPropagation());
+  made.addEventListener('click', onClick);
+  return made;
+}
+
+/** Whether this person has the thread on this server. A notebook may come from anybody. */
+async function isKnown(api: Api, { threadId }: Address): Promise<boolean> {
+  try {
+    await api.request({ method: 'GET', path: `threads/${encodeURIComponent(threadId)}` });
+    return true;
+  } catch {
+    return false; // not on this server, or the server does not respond: the anchor stays
+  }
+}
+
+function outputOf({ threadId, runId }: Address): object {
+  const address: AnchorData['chats'][number] =
+    runId === null ? { thread: threadId } : { thread: threadId, run: runId };
+  return {
+    output_type: 'display_data',
+    metadata: {},
+    data: { [MIME_TYPE]: address, 'text/plain': 'Chat' }
+  };
+}

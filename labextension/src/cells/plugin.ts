@@ -1,0 +1,68 @@
+/** The plugin of what a chat does at the cells of notebooks. */
+import { type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ICommandPalette } from '@jupyterlab/apputils';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+
+import { IChatPage } from '../tokens';
+import { chatText } from '../panel/texts';
+import { offerAtErrors } from './error-offers';
+import { addExplaining, COMMANDS } from './explaining';
+import { keepAnchors } from './lost-chats';
+import { StoredAnchors } from './stored-anchors';
+
+/** The plugin whose settings page is that of the whole extension. */
+const SETTINGS = 'jupyter-chat-stream:plugin';
+
+export const cellsPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-chat-stream:cells',
+  description: 'Offers the chat at cells and errors, and returns chats whose outputs were lost.',
+  autoStart: true,
+  requires: [IChatPage, INotebookTracker],
+  optional: [ISettingRegistry, ICommandPalette],
+  activate: (
+    app: JupyterFrontEnd,
+    page: IChatPage,
+    tracker: INotebookTracker,
+    registry: ISettingRegistry | null,
+    palette: ICommandPalette | null
+  ) => {
+    const { language, workspace } = page.services;
+    const { trans } = language;
+    keepAnchors({ tracker, page, stored: new StoredAnchors(() => window.localStorage) });
+    if (workspace === null) {
+      return;
+    }
+    const wanted = wantedAtCells(registry);
+    const areWanted = wanted.get;
+    addExplaining({ app, tracker, workspace, trans, areWanted });
+    const { commands } = app;
+    wanted.onChange(() => commands.notifyCommandChanged(COMMANDS.explain));
+    offerAtErrors({ tracker, commands, trans, areWanted, onChange: wanted.onChange });
+    const category = chatText(trans);
+    for (const command of Object.values(COMMANDS)) {
+      palette?.addItem({ command, category });
+    }
+  }
+};
+
+/** The setting `cellActions`, with those who want to hear when it changes. */
+function wantedAtCells(registry: ISettingRegistry | null): {
+  readonly get: () => boolean;
+  readonly onChange: (action: () => void) => void;
+} {
+  let isWanted = true;
+  const listeners: (() => void)[] = [];
+  registry?.load(SETTINGS).then(
+    settings => {
+      const read = (): void => {
+        isWanted = settings.composite['cellActions'] !== false;
+        listeners.forEach(listener => listener());
+      };
+      settings.changed.connect(read);
+      read();
+    },
+    (reason: unknown) => console.warn(`${cellsPlugin.id} keeps its default settings:`, reason)
+  );
+  return { get: () => isWanted, onChange: action => void listeners.push(action) };
+}

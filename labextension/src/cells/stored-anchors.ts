@@ -1,0 +1,49 @@
+/**
+ * The anchors that this browser keeps: for cells whose notebook was not saved since.
+ *
+ * Holds ids only. Bounded: the anchors of the newest cells are kept. A browser that stores nothing
+ * loses only this.
+ */
+import { type AnchorData } from './anchors';
+
+const KEY = 'jupyter-chat-stream:anchors';
+const MOST_CELLS = 100;
+
+export class StoredAnchors {
+  constructor(storage: () => Storage) {
+    this._storage = storage;
+  }
+
+  load(path: string, cellId: string): unknown {
+    return this._all().find(([key]) => key === keyOf(path, cellId))?.[1];
+  }
+
+  /** Keep the anchor of a cell; null forgets it. */
+  save(path: string, cellId: string, anchor: AnchorData | null): void {
+    const key = keyOf(path, cellId);
+    const others = this._all().filter(([other]) => other !== key);
+    const all = anchor === null ? others : [...others, [key, anchor]];
+    try {
+      this._storage().setItem(KEY, JSON.stringify(all.slice(-MOST_CELLS)));
+    } catch {
+      // The browser stores nothing, or no more: the metadata of the cell still has it.
+    }
+  }
+
+  private _all(): (readonly [string, unknown])[] {
+    try {
+      const all: unknown = JSON.parse(this._storage().getItem(KEY) ?? '[]');
+      return Array.isArray(all)
+        ? all.filter((one): one is [string, unknown] => Array.isArray(one) && one.length === 2)
+        : [];
+    } catch {
+      return [];
+    }
+  }
+
+  private readonly _storage: () => Storage;
+}
+
+function keyOf(path: string, cellId: string): string {
+  return `${path}#${cellId}`;
+}
