@@ -135,7 +135,7 @@ class RunWatch:
         facts = {"run": event.run_id, "kind": kind, **facts, **_in_s(event, until)}
         log.info(Line("run.waits", **facts))
 
-    def _completed(self, event: Event, run_id: str, body: Completed) -> None:
+    def _count_tokens(self, event: Event, run_id: str, body: Completed | Finalized) -> None:
         counts = counts_of(body.usage)
         if counts is not None:
             model = self._run(run_id).model
@@ -146,6 +146,7 @@ class RunWatch:
         self._run(run_id).code = _code(body.code)
 
     def _ended(self, event: Event, run_id: str, body: Finalized) -> None:
+        self._count_tokens(event, run_id, body)
         run = self._run(run_id)
         del self._runs[run_id]
         self._silent.discard(run_id)
@@ -209,7 +210,7 @@ _TURNS: dict[type, Callable[[Any, Event, str, Any], None]] = {
     StatusChanged: RunWatch._status,
     InputRequested: RunWatch._asked,
     InputGiven: RunWatch._answered,
-    Completed: RunWatch._completed,
+    Completed: RunWatch._count_tokens,
     Failed: RunWatch._failed,
     Finalized: RunWatch._ended,
 }

@@ -76,6 +76,18 @@ class EndChunk:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UsageChunk:
+    """The tokens of this stream so far, for an answer that ends early.
+
+    Each one replaces the one before, and the ``EndChunk`` replaces the last. ``model`` and
+    ``usage`` are as there. Yield it as soon as the API has counted tokens, and before an error.
+    """
+
+    model: str
+    usage: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class AskChunk:
     """A question to a person; the run reads no chunk of this stream after it.
 
@@ -140,6 +152,7 @@ Chunk = (
     | SleepChunk
     | UpstreamChunk
     | ProviderDataChunk
+    | UsageChunk
     | EndChunk
 )
 

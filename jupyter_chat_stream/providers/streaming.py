@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
 from ..shared.errors import ProviderError
-from .base import Chunk
+from .base import Chunk, UsageChunk
 
 # The end of the HTTP answer comes right after the last event of the answer.
 DRAIN_TIMEOUT_S = 0.25
@@ -23,6 +23,8 @@ class Reading(Protocol):
 
     is_ended: bool
     """Whether the last event of the answer has come."""
+    usage: UsageChunk | None
+    """The tokens so far, as the API has counted them: another object whenever they change."""
 
     def feed(self, event: Any) -> list[Chunk]:
         """Take the next event; return the chunks that it brings."""
@@ -59,13 +61,19 @@ async def read(
         translate: translates an error; told whether the HTTP answer had begun.
     """
     has_begun = False
+    told: UsageChunk | None = None
     try:
         events = await open_stream()
         has_begun = True
         try:
             await check(events.response)
             async for event in events:
-                chunks = reading.feed(event)
+                try:
+                    chunks = reading.feed(event)
+                finally:  # an event that fails the answer may tell its tokens, too
+                    if reading.usage is not told and reading.usage is not None:
+                        told = reading.usage
+                        yield told
                 if reading.is_ended:
                     await _drain(events)
                 for chunk in chunks:

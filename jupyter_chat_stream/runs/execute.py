@@ -24,7 +24,15 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from ..providers.base import AskChunk, Chunk, EndChunk, SleepChunk, TextChunk, UpstreamChunk
+from ..providers.base import (
+    AskChunk,
+    Chunk,
+    EndChunk,
+    SleepChunk,
+    TextChunk,
+    UpstreamChunk,
+    UsageChunk,
+)
 from ..providers.prices import priced
 from ..providers.registry import Registry
 from ..shared.backoff import Backoff
@@ -43,11 +51,13 @@ from ..shared.errors import (
 )
 from ..shared.events import Body, Completed, Failed, Finalized, StatusChanged
 from ..shared.logs import Line, place_of
-from ..shared.records import Usage
+from ..shared.records import EndStatus, Usage
 from ..store.front import ChatStore, Claimed
 from .appender import Appender
 from .context import Gathered, draft_prompt, gather
 from .pauses import Pause, pause_of
+from .silence import SilenceWatch
+from .spent import SpentTokens
 
 log = logging.getLogger("jupyter_chat_stream.runs")
 
@@ -79,6 +89,7 @@ class Execution:
         self._claimed = claimed
         self._step: asyncio.Task[None] | None = None
         self._why: Why | None = None
+        self._spent = SpentTokens()
 
     @property
     def attempt(self) -> int:
@@ -108,6 +119,7 @@ class Execution:
     async def _attempt(self) -> bool:
         """Make one attempt; True if another follows at once."""
         store, run, config = self._services.store, self._claimed.run, self._services.config
+        self._spent.begin_attempt()
         gathered = await gather(store, run, config.system)
         appender = Appender(
             store,
@@ -139,7 +151,7 @@ class Execution:
         except Exception as error:  # noqa: BLE001  a bug of ours or of a provider: the run fails
             log.error(Line("run.broke", run=run.id, error=type(error).__name__, at=place_of(error)))
             await appender.recover()
-            await appender.finish((_inside(error), Finalized(status="failed")))
+            await appender.finish((_inside(error), await self._finalized("failed")))
             return False
         finally:
             appender.close()
@@ -180,11 +192,15 @@ class Execution:
         prompt = await draft.prompt(services.store)
         _tell(draft.notes, gathered, appender)
         stall_timeout_s = services.config.stall_timeout_s
-        return _Reading(provider.stream(prompt), appender, services.store, stall_timeout_s)
+        chunks = provider.stream(prompt)
+        return _Reading(chunks, appender, services.store, stall_timeout_s, self._spent)
+
+    async def _finalized(self, status: EndStatus) -> Finalized:
+        return await self._spent.end(status, self._services.registry, self._claimed.model)
 
     async def _leave(self, appender: Appender) -> None:
         if self._why == "cancelled":
-            await appender.finish((Finalized(status="cancelled"),))
+            await appender.finish((await self._finalized("cancelled"),))
         else:  # the server stops: the run is due again, for another process
             appender.drop_uncovered()
             await appender.finish((StatusChanged(phase="queued", detail="the server stopped"),))
@@ -212,10 +228,10 @@ class Execution:
     async def _fail(self, failure: ProviderError, appender: Appender, *, visible: bool) -> bool:
         claimed, config = self._claimed, self._services.config
         if visible and failure.retryable and claimed.on_crash == "interrupt":
-            await appender.finish((_failed(failure), Finalized(status="interrupted")))
+            await appender.finish((_failed(failure), await self._finalized("interrupted")))
             return False
         if not failure.retryable or claimed.retries >= config.max_retries:
-            await appender.finish((_failed(failure), Finalized(status="failed")))
+            await appender.finish((_failed(failure), await self._finalized("failed")))
             return False
         wait_s = self._backoff_s(failure)
         release = wait_s >= SHORT_WAIT_S
@@ -258,12 +274,14 @@ class _Reading:
         appender: Appender,
         store: ChatStore,
         stall_timeout_s: float | None,
+        spent: SpentTokens,
     ) -> None:
         self.end: EndChunk | None = None
         self.pause: Pause | None = None
         self._store = store
         self._chunks = chunks
         self._appender = appender
+        self._spent = spent
         self._stall_timeout_s = stall_timeout_s
         self._loop = asyncio.get_running_loop()
         self._heard_at = self._loop.time()
@@ -293,6 +311,9 @@ class _Reading:
                 if isinstance(chunk, EndChunk):
                     self.end = chunk
                     continue
+                if isinstance(chunk, UsageChunk):
+                    self._spent.tell(chunk)
+                    continue
                 if isinstance(chunk, (AskChunk, SleepChunk)):
                     store = self._store
                     self.pause = pause_of(chunk, now_ms=store.now_ms(), request_id=store.new_id())
@@ -318,10 +339,10 @@ class _Reading:
         self._placed_at = self._heard_at
         return True
 
-    def _watch(self, reading: asyncio.Task[None]) -> _Watch | None:
+    def _watch(self, reading: asyncio.Task[None]) -> SilenceWatch | None:
         if self._stall_timeout_s is None:
             return None
-        return _Watch(self, reading, self._stall_timeout_s)
+        return SilenceWatch(self, reading, self._stall_timeout_s)
 
     @property
     def heard_at(self) -> float:
@@ -329,28 +350,6 @@ class _Reading:
 
     def stall(self) -> None:
         self._stalled = True
-
-
-class _Watch:
-    """Cancels a reading after a silence of ``timeout_s``."""
-
-    def __init__(self, owner: _Reading, reading: asyncio.Task[None], timeout_s: float) -> None:
-        self._owner = owner
-        self._reading = reading
-        self._timeout_s = timeout_s
-        self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_at(owner.heard_at + timeout_s, self._look)
-
-    def cancel(self) -> None:
-        self._timer.cancel()
-
-    def _look(self) -> None:
-        silent_until = self._owner.heard_at + self._timeout_s
-        if self._loop.time() < silent_until:
-            self._timer = self._loop.call_at(silent_until, self._look)
-        else:
-            self._owner.stall()
-            self._reading.cancel()
 
 
 def _completion(

@@ -175,10 +175,11 @@ class Failed:
 
 @dataclass(frozen=True, kw_only=True)
 class Finalized:
-    """The run has ended; exactly one such event, always the last of the run (L4)."""
+    """The run's last event (L4). ``usage`` counts the tokens of an answer without ``complete``."""
 
     type: ClassVar = "finalized"
     status: EndStatus
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +215,9 @@ Body = (
 )
 
 BODIES = {body.type: body for body in get_args(Body) if body is not Unknown}
-_OPTIONAL = ("continues", "deliver_at", "detail", "until", "choices", "expires_at", "job_id")
+_OPTIONAL = (
+    *("continues", "deliver_at", "detail", "until", "choices", "expires_at", "job_id", "usage"),
+)
 # json.dumps would create an encoder for each call
 _compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _canonical = json.JSONEncoder(
@@ -303,7 +306,7 @@ def body_fields(body: Body) -> dict[str, object]:
     if isinstance(body, Unknown):
         return dict(body.fields)
     fields = dict(vars(body))
-    for name in _OPTIONAL:
+    for name in () if isinstance(body, Completed) else _OPTIONAL:
         if name in fields and fields[name] is None:
             del fields[name]
     return fields
@@ -331,8 +334,7 @@ def to_wire(event: Event) -> dict[str, object]:
         if value is not None:
             wire[name] = value
     wire["at"] = iso(event.at)
-    wire.update(body_fields(event.body))
-    return wire
+    return wire | body_fields(event.body)
 
 
 def parse(wire: WireEvent) -> Event:
@@ -395,6 +397,4 @@ def clean_json(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {clean_text(str(name)): clean_json(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [clean_json(item) for item in value]
-    return value
+    return [clean_json(item) for item in value] if isinstance(value, (list, tuple)) else value

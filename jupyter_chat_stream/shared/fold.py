@@ -167,6 +167,8 @@ class MessageFold:
             message["error"] = failure_of(body)
         elif isinstance(body, Finalized):
             message["status"] = body.status
+            if body.usage is not None:
+                message["usage"] = dict(body.usage)
 
 
 def begin_run(event: Event) -> RunRecord:

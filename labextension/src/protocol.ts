@@ -304,7 +304,7 @@ export type ThreadEvent = EventCommon &
         readonly message: string;
         readonly retryable: boolean;
       }
-    | { readonly type: 'finalized'; readonly status: Status }
+    | { readonly type: 'finalized'; readonly status: Status; readonly usage?: Message['usage'] }
     | { readonly type: 'unknown' }
   );
 

@@ -218,7 +218,7 @@ function foldMessage(message: Message, event: ThreadEvent): Message {
     case 'error':
       return { ...message, error: failure(event) };
     case 'finalized':
-      return { ...message, status: event.status };
+      return { ...message, status: event.status, usage: event.usage ?? message.usage };
     default:
       return message;
   }

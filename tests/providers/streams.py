@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
-from jupyter_chat_stream.providers.base import Chunk, Prompt, Provider, TextChunk
+from jupyter_chat_stream.providers.base import Chunk, Prompt, Provider, TextChunk, UsageChunk
 from jupyter_chat_stream.shared import errors
 from jupyter_chat_stream.testing.fake_server import FakeServer
 
 
 async def collect(provider: Provider, prompt: Prompt) -> list[Chunk]:
-    return [chunk async for chunk in provider.stream(prompt)]
+    return await collect_from(provider.stream(prompt))
 
 
 async def first_text(stream: AsyncGenerator[Chunk, None]) -> Chunk:
@@ -25,7 +25,8 @@ async def first_text(stream: AsyncGenerator[Chunk, None]) -> Chunk:
 
 
 async def collect_from(stream: AsyncGenerator[Chunk, None]) -> list[Chunk]:
-    return [chunk async for chunk in stream]
+    """Read a stream to its end; returns its chunks without the counts that come on the way."""
+    return [chunk async for chunk in stream if not isinstance(chunk, UsageChunk)]
 
 
 def text_of(chunks: list[Chunk]) -> str:

@@ -21,6 +21,7 @@ from jupyter_chat_stream.providers.base import (
     TextChunk,
     ToolCallChunk,
     ToolInputChunk,
+    UsageChunk,
 )
 from jupyter_chat_stream.shared import errors
 from jupyter_chat_stream.testing import (
@@ -170,6 +171,20 @@ async def test_cancelling_before_the_first_byte_closes_the_connection(case: Case
     with pytest.raises(asyncio.CancelledError):
         await task
     await eventually(lambda: server.requests[0].state == "left", server)
+
+
+async def test_the_tokens_of_a_refused_answer_are_told_before_the_refusal(case: Case) -> None:
+    answer = Answer(text="I won't.", refusal="no", stop_reason="refusal")
+    if isinstance(case.server, FakeOpenAI):
+        answer = Answer(text="I won't.", refusal="no")
+    case.server.add(answer)
+    told: list[UsageChunk] = []
+    with pytest.raises(errors.Refusal):
+        async for chunk in case.provider.stream(case.make_prompt()):
+            if isinstance(chunk, UsageChunk):
+                told.append(chunk)
+    assert told[-1].usage["input_tokens"] > 0
+    assert told[-1].usage["output_tokens"] > 0
 
 
 async def test_closing_the_iterator_closes_the_connection(

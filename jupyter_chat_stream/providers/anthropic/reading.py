@@ -23,6 +23,7 @@ from ..base import (
     TextChunk,
     ToolCallChunk,
     ToolInputChunk,
+    UsageChunk,
 )
 from ..quoting import as_line, as_reason
 from . import foreign
@@ -59,6 +60,7 @@ class MessagesReading:
         self.asked = asked
         prompt = asked.prompt
         self.is_ended = False
+        self.usage: UsageChunk | None = None
         self._has_events = False  # whether any request of this answer brought an event
         self._model = prompt.model
         self._usage = dict.fromkeys(_USAGE.values(), 0)
@@ -184,6 +186,7 @@ class MessagesReading:
             count = getattr(usage, theirs, None)
             if isinstance(count, int):  # cumulative: the last one counts
                 self._usage[ours] = count
+        self.usage = UsageChunk(model=self._model, usage=self._total())
 
     def _total(self) -> dict[str, int]:
         return {name: self._usage_before[name] + count for name, count in self._usage.items()}

@@ -25,6 +25,7 @@ from ..base import (
     TextChunk,
     ToolCallChunk,
     ToolInputChunk,
+    UsageChunk,
 )
 from . import failures
 from .failures import Asked, declined
@@ -71,6 +72,7 @@ class ChatReading:
 
     def __init__(self, asked: Asked, model: Model) -> None:
         self.is_ended = False  # ``[DONE]`` ends the stream, and the SDK keeps it to itself
+        self.usage: UsageChunk | None = None
         prompt = asked.prompt
         self._asked, self._model = asked, model
         self._prompt, self._endpoint = prompt, asked.endpoint
@@ -227,7 +229,9 @@ class ChatReading:
             getattr(usage, "completion_tokens", None),
         )
         counted = count(read, written, getattr(usage, "prompt_tokens_details", None))
-        self._usage = counted or self._usage
+        if counted:
+            self._usage = counted
+            self.usage = UsageChunk(model=self._prompt.model, usage=counted)
 
     def _declined(self) -> Refusal:
         is_filtered = self._finish_reason == "content_filter"

@@ -28,6 +28,7 @@ from ..base import (
     ToolCallChunk,
     ToolInputChunk,
     UpstreamChunk,
+    UsageChunk,
 )
 from . import failures
 from .failures import Asked, declined
@@ -48,6 +49,7 @@ class ResponsesReading:
 
     def __init__(self, asked: Asked, model: Model) -> None:
         self.is_ended = False
+        self.usage: UsageChunk | None = None
         self.has_stopped = False  # the HTTP answer ended well, but not the model's
         self._asked, self._model = asked, model
         prompt = asked.prompt
@@ -61,6 +63,7 @@ class ResponsesReading:
         kept = prompt.partial.rstrip()
         blanks = prompt.partial[len(kept) :] if kept else ""
         self._blanks_again: str = blanks if self._joined is None else handle.get("blanks", "")
+        self._usage: dict[str, int] = {}
         self._has_events = False
         self._refusal: list[str] = []
         self._calls: dict[str, tuple[str, str]] = {}  # of calls that are not whole: id and name
@@ -237,7 +240,7 @@ class ResponsesReading:
     # ----------------------------------------------------------------------------- ends
 
     def _complete(self, event: Any) -> list[Chunk]:
-        response = getattr(event, "response", None)
+        response = self._counted(event)
         said = "".join(self._refusal) or _refusal_of(response)
         if said:
             raise declined(said, is_filtered=False)
@@ -246,33 +249,43 @@ class ResponsesReading:
             said = f"The input of tool call {call_id!r} did not come whole."
             raise StreamCut(said) if self._joined is None else UpstreamLost(said)
         has_calls = self._has_calls or any(_is_call(item) for item in _output(response))
-        return self._end("tool_use" if has_calls else "end_turn", response)
+        return self._end("tool_use" if has_calls else "end_turn")
 
     def _cut(self, event: Any) -> list[Chunk]:
-        response = getattr(event, "response", None)
+        response = self._counted(event)
         reason = _string(getattr(getattr(response, "incomplete_details", None), "reason", None))
         said = "".join(self._refusal) or _refusal_of(response)
         if said or reason == "content_filter":
             raise declined(said, is_filtered=reason == "content_filter")
-        return self._end("max_tokens" if reason in ("", _CUT_BY_LENGTH) else reason, response)
+        return self._end("max_tokens" if reason in ("", _CUT_BY_LENGTH) else reason)
 
-    def _end(self, stop_reason: str, response: Any) -> list[Chunk]:
+    def _counted(self, event: Any) -> Any:
+        """Take the tokens of an ended response; returns the response."""
+        response = getattr(event, "response", None)
         given = getattr(response, "usage", None)
         read, written = getattr(given, "input_tokens", None), getattr(given, "output_tokens", None)
-        usage = count(read, written, getattr(given, "input_tokens_details", None)) or {}
-        prompt = self._asked.prompt
+        counted = count(read, written, getattr(given, "input_tokens_details", None))
+        if counted:
+            self._usage = counted
+            self.usage = UsageChunk(model=self._asked.prompt.model, usage=counted)
+        return response
+
+    def _end(self, stop_reason: str) -> list[Chunk]:
+        usage, prompt = self._usage, self._asked.prompt
         if stop_reason == "max_tokens" and is_context_full(usage, prompt, self._model):
             stop_reason = "model_context_window_exceeded"
         self.is_ended = True
         return [EndChunk(stop_reason=stop_reason, model=prompt.model, usage=usage)]
 
     def _fail(self, event: Any) -> list[Chunk]:
+        self._counted(event)
         said = event.to_dict(mode="json", warnings=False)
         if "response" in said:
             said = said["response"].get("error") or {}
         raise failures.from_stream(said, self._asked)
 
     def _cancelled(self, event: Any) -> list[Chunk]:
+        self._counted(event)
         self.has_stopped = True
         raise StreamCut(f"{self._asked.endpoint.title} cancelled the answer.")
 

@@ -208,15 +208,18 @@ def _midnight_ms(day: date, zone: tzinfo) -> int:
 
 
 def _used(conn: Connection, thread: ThreadRef, head: str | None) -> UsedContext | None:
-    """Find the newest counted answer on the branch that ends with a message."""
-    sql = "SELECT usage, model, parent_id FROM message WHERE id = :id AND thread = :thread"
+    """Find the newest counted answer on the branch that ends with a message.
+
+    The tokens of an answer that did not complete may be those of several attempts.
+    """
+    sql = "SELECT usage, model, parent_id, status FROM message WHERE id = :id AND thread = :thread"
     message_id = head
     for _ in range(MAX_STEPS_UP):
         row = execute(conn, sql, {"id": message_id, "thread": thread.pk}).first()
         if row is None:
             return None
         counts = counts_of(rows.load_or_none(row[0]))
-        if counts is not None:
+        if counts is not None and row[3] == "completed":
             return UsedContext(tokens=counts.total, model=row[1])
         message_id = row[2]
     return None

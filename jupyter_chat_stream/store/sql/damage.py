@@ -109,6 +109,8 @@ def check_event(event: Event) -> None:
         _expect(isinstance(body.thread, dict), "body")  # type: ignore[union-attr]
     elif event.type == "finalized":
         _expect(body.status in STATUSES, "body")  # type: ignore[union-attr]
+        usage = body.usage  # type: ignore[union-attr]
+        _expect(usage is None or isinstance(usage, dict), "body")
     elif event.type == "tool_start":
         _expect(isinstance(body.part, int), "body")  # type: ignore[union-attr]
         _expect(isinstance(body.input, dict), "body")  # type: ignore[union-attr]

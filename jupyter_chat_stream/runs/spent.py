@@ -1,0 +1,56 @@
+"""The tokens of the attempts that brought no whole answer, as far as the provider counted them.
+
+An answer that is stopped, fails or is refused has cost tokens, too: its last event tells them. The
+attempts of other processes are left out; they have told theirs to nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..providers.base import EndChunk, UsageChunk
+from ..providers.prices import priced
+from ..providers.registry import Registry
+from ..shared.events import Finalized
+from ..shared.records import EndStatus
+from ..shared.usage import COST, counts_of
+
+
+class SpentTokens:
+    """The tokens of one run while this process works on it."""
+
+    def __init__(self) -> None:
+        self._told: UsageChunk | None = None  # the newest of the attempt that is being made
+        self._ended: list[UsageChunk] = []
+
+    def tell(self, chunk: UsageChunk) -> None:
+        """Take the tokens of this attempt so far; they replace those told before."""
+        self._told = chunk
+
+    def begin_attempt(self) -> None:
+        """Keep what the attempt before has told."""
+        if self._told is not None:
+            self._ended.append(self._told)
+            self._told = None
+
+    async def end(self, status: EndStatus, registry: Registry, model: str) -> Finalized:
+        """Return the end of a run that did not complete, with all tokens and their known cost."""
+        told = [*self._ended, *([self._told] if self._told else [])]
+        counted = [chunk for chunk in told if counts_of(chunk.usage) is not None]
+        if not counted:
+            return Finalized(status=status)
+        total = _added([chunk.usage for chunk in counted])
+        end = EndChunk(stop_reason="", model=counted[-1].model, usage=total)
+        provider, _ = registry.get(model)
+        return Finalized(status=status, usage=await priced(provider, end))
+
+
+def _added(usages: list[Mapping[str, float]]) -> dict[str, float]:
+    """Add up; a cost counts only if each attempt has told its own."""
+    total: dict[str, float] = {}
+    for usage in usages:
+        for name, value in usage.items():
+            total[name] = total.get(name, 0) + value
+    if not all(COST in usage for usage in usages):
+        total.pop(COST, None)
+    return total
