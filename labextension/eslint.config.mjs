@@ -19,6 +19,8 @@ const FLOORS = [
       'language',
       'protocol',
       'endings',
+      'reply-times',
+      'turns',
       'files',
       'transcript',
       'questions',

@@ -16,6 +16,7 @@ import {
   type ThreadEvent,
   type ToolResultPart
 } from './protocol';
+import { type ReplyTimes, timesAfter } from './reply-times';
 
 /** The state of one thread at a cursor. */
 export interface Transcript {
@@ -26,6 +27,8 @@ export interface Transcript {
   readonly seq: number;
   /** By run id: the `detail` of the last `status` event. It is only shown, and no part of the state. */
   readonly details: ReadonlyMap<string, string>;
+  /** By message id: when its parts were written, also only shown. */
+  readonly times: ReadonlyMap<string, ReplyTimes>;
 }
 
 export const EMPTY: Transcript = {
@@ -33,7 +36,8 @@ export const EMPTY: Transcript = {
   messages: new Map(),
   runs: new Map(),
   seq: 0,
-  details: new Map()
+  details: new Map(),
+  times: new Map()
 };
 
 /** An event does not fit the state: the reader drops the state and follows again from 0. */
@@ -107,6 +111,7 @@ class TranscriptBuilder {
     this._messages = new Map(state.messages);
     this._runs = new Map(state.runs);
     this._details = new Map(state.details);
+    this._times = new Map(state.times);
     this._seq = state.seq;
   }
 
@@ -116,7 +121,8 @@ class TranscriptBuilder {
       messages: this._messages,
       runs: this._runs,
       seq: this._seq,
-      details: this._details
+      details: this._details,
+      times: this._times
     };
   }
 
@@ -132,6 +138,7 @@ class TranscriptBuilder {
       const message = this._messages.get(event.message_id);
       if (message !== undefined && event.seq > message.seq) {
         this._messages.set(message.id, { ...foldMessage(message, event), seq: event.seq });
+        this._time(message, event);
       }
     }
     const run = event.run_id === undefined ? undefined : this._runs.get(event.run_id);
@@ -165,6 +172,14 @@ class TranscriptBuilder {
     }
   }
 
+  private _time(before: Message, event: ThreadEvent): void {
+    const known = this._times.get(before.id);
+    const times = timesAfter(known, event, before);
+    if (times !== known) {
+      this._times.set(before.id, times);
+    }
+  }
+
   private _note(runId: string, event: ThreadEvent): void {
     if (event.type === 'status' && event.detail !== undefined) {
       this._details.set(runId, event.detail);
@@ -177,6 +192,7 @@ class TranscriptBuilder {
   private readonly _messages: Map<string, Message>;
   private readonly _runs: Map<string, Run>;
   private readonly _details: Map<string, string>;
+  private readonly _times: Map<string, ReplyTimes>;
   private _seq: number;
 }
 

@@ -18,7 +18,7 @@ function said(count: number, more: readonly object[] = [], now_ms = 0) {
   const reply = state.messages.get('a') as Message;
   const made = state.runs.get('r') as Run;
   const detail = state.details.get('r');
-  return replyLine({ reply, run: made, detail, isStopping: false, now_ms }, ENGLISH);
+  return replyLine({ reply, run: made, detail, isStopping: false, now_ms, ahead: 0 }, ENGLISH);
 }
 
 describe('the status line', () => {

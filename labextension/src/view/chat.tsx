@@ -7,6 +7,7 @@ import { type ThreadClient, type ThreadState } from '../model';
 import { modelName } from '../offer';
 import { type Message } from '../protocol';
 import { queuedMessages, withoutQueued } from '../queue';
+import { runsAhead } from '../turns';
 import { isUnsent, scheduledMessages } from '../unsent';
 import { hasPrice } from '../usage';
 import { Announcer } from './announcer';
@@ -155,7 +156,8 @@ function useStatus(state: ThreadState, active: readonly Message[]): StatusLine {
   }
   const detail = run === undefined ? undefined : transcript.details.get(run.id);
   const isStopping = run !== undefined && acting.has(run.id);
-  return replyLine({ reply, run, detail, isStopping, now_ms }, language);
+  const ahead = runsAhead(transcript, run);
+  return replyLine({ reply, run, detail, isStopping, now_ms, ahead }, language);
 }
 
 function Messages(props: LiveProps & { readonly messages: readonly Message[] }): ReactElement {
@@ -188,6 +190,8 @@ function Messages(props: LiveProps & { readonly messages: readonly Message[] }):
             run={run}
             detail={run === undefined ? undefined : state.transcript.details.get(run.id)}
             client={client}
+            times={state.transcript.times.get(message.id)}
+            ahead={runsAhead(state.transcript, run)}
             isActing={run !== undefined && state.acting.has(run.id)}
             beaten={state.beaten}
             isLast={index === drawn.length - 1}

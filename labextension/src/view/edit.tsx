@@ -44,7 +44,7 @@ export function QuestionEditForm(props: QuestionEditProps): ReactElement {
           ? trans.__('The answer to the old text will be stopped, and kept as a branch.')
           : trans.__('The old text and its answers are kept as a branch.')
       }
-      sendLabel={trans.__('Send as new branch')}
+      sendLabel={trans.__('Send as branch')}
       onSend={() => client.branching.send(message)}
     />
   );

@@ -3,12 +3,14 @@ import { type ReactElement, memo, useState } from 'react';
 
 import { contentOf, incompleteOf, isContinuable } from '../endings';
 import { type ThreadClient } from '../model';
-import { type Message, type Part, type Run, isEnd } from '../protocol';
+import { type Message, type Run, isEnd } from '../protocol';
 import { type LostAnswer, openQuestion, questionState } from '../questions';
+import { type ReplyTimes } from '../reply-times';
 import { Attachments } from './attachments';
 import { Bubble } from './bubble';
 import { Button } from './button';
 import { QuestionEditForm } from './edit';
+import { type FlowItem, flowOf } from './flow';
 import { AnswerFooter, QuestionFooter } from './footer';
 import { useEdit, useLanguage, useNow, useTrans } from './hooks';
 import { ClockIcon } from './icons';
@@ -16,6 +18,8 @@ import { OWN_KEYS } from './keys';
 import { PartView } from './parts';
 import { QuestionView } from './question';
 import { isStreaming, replyLine } from './status';
+import { secondsPaceOf, spanText } from './times';
+import { Tools } from './tools';
 
 export interface MessageProps {
   readonly message: Message;
@@ -23,6 +27,10 @@ export interface MessageProps {
   readonly position: number;
   readonly run: Run | undefined;
   readonly detail: string | undefined;
+  /** When its parts were written, as far as this page has seen it. */
+  readonly times: ReplyTimes | undefined;
+  /** How many answers come before it in the thread's queue. */
+  readonly ahead: number;
   readonly client: ThreadClient;
   /** Whether a command of this page for its run is under way. */
   readonly isActing: boolean;
@@ -109,34 +117,15 @@ function Reply(props: MessageProps): ReactElement {
   const { message, run } = props;
   const hasEnded = isEnd(message.status);
   const streams = isStreaming(message, run);
-  const parts = inFlow(message.parts);
-  const last = parts.length - 1;
+  const flow = flowOf(message.parts);
   // An open question shows by itself that the run is waiting.
   const isSilent = streams || openQuestion(message, run) !== undefined;
   return (
     <>
       <div data-testid="content">
-        {parts.map((part, index) =>
-          part.kind === 'input_request' ? (
-            <QuestionView
-              key={index}
-              part={part}
-              asked={questionState(part, message, run)}
-              client={props.client}
-              runId={message.run_id ?? ''}
-              isActing={props.isActing}
-              isDisabled={props.isDisabled}
-              beaten={props.beaten.get(part.request_id)}
-            />
-          ) : part.kind === 'attachment' ? null : (
-            <PartView
-              key={index}
-              part={part}
-              isEnded={hasEnded || index < last}
-              isStreaming={streams && index === last}
-            />
-          )
-        )}
+        {flow.map(item => (
+          <Drawn key={item.index} {...props} item={item} isLastItem={item === flow.at(-1)} />
+        ))}
       </div>
       {hasEnded ? <Outcome {...props} /> : isSilent ? null : <Progress {...props} />}
       {hasEnded || streams ? (
@@ -155,25 +144,46 @@ function Reply(props: MessageProps): ReactElement {
   );
 }
 
-/** Join neighbouring texts: a new attempt continues the sentence of the one before. */
-function inFlow(parts: readonly Part[]): readonly Part[] {
-  const flow: Part[] = [];
-  for (const part of parts) {
-    const before = flow.at(-1);
-    if (part.kind === 'text' && before?.kind === 'text') {
-      flow[flow.length - 1] = { ...before, text: before.text + part.text };
-    } else {
-      flow.push(part);
-    }
+/** One part of a reply, or the tool calls between two others. */
+function Drawn(
+  props: MessageProps & { readonly item: FlowItem; readonly isLastItem: boolean }
+): ReactElement | null {
+  const { message, run, times, item, isLastItem } = props;
+  const hasEnded = isEnd(message.status);
+  if (item.kind === 'tools') {
+    return <Tools uses={item.uses} hasEnded={hasEnded} times={times?.parts} />;
   }
-  return flow;
+  const { part } = item;
+  if (part.kind === 'input_request') {
+    return (
+      <QuestionView
+        part={part}
+        asked={questionState(part, message, run)}
+        client={props.client}
+        runId={message.run_id ?? ''}
+        isActing={props.isActing}
+        isDisabled={props.isDisabled}
+        beaten={props.beaten.get(part.request_id)}
+      />
+    );
+  }
+  return (
+    <PartView
+      part={part}
+      isEnded={hasEnded || !isLastItem}
+      isStreaming={isLastItem && isStreaming(message, run)}
+      times={times?.parts.get(item.index)}
+    />
+  );
 }
 
 /** What the run is doing, below the text that it has written so far. */
-function Progress({ message, run, detail, isActing }: MessageProps): ReactElement {
+function Progress(props: MessageProps): ReactElement {
+  const { message, run, detail, isActing, ahead } = props;
   const language = useLanguage();
   const now_ms = useNow(run?.wake_at ?? null);
-  const line = replyLine({ reply: message, run, detail, isStopping: isActing, now_ms }, language);
+  const facts = { reply: message, run, detail, isStopping: isActing, now_ms, ahead };
+  const line = replyLine(facts, language);
   return (
     <div className="jp-ChatStream-progress" data-testid="progress" data-state={line.state}>
       {line.state === 'waiting' || line.state === 'retrying' ? (
@@ -186,7 +196,25 @@ function Progress({ message, run, detail, isActing }: MessageProps): ReactElemen
         </span>
       )}
       <span>{line.text}</span>
+      {message.status === 'processing' ? <Elapsed since={phaseBegin(props)} /> : null}
     </div>
+  );
+}
+
+/** When the run's present phase began; null if this page does not know. */
+function phaseBegin({ run, times }: MessageProps): string | null {
+  const begun = run?.phase === 'thinking' ? run.started_at : null;
+  return times?.phaseAt ?? begun;
+}
+
+/** The time since a phase has begun, by the page's clock. Screen readers would read every second. */
+function Elapsed({ since }: { readonly since: string | null }): ReactElement {
+  const trans = useTrans();
+  const now_ms = useNow(since, secondsPaceOf);
+  return (
+    <span className="jp-ChatStream-elapsed" data-testid="elapsed" aria-hidden="true">
+      {since === null ? '' : spanText(now_ms - Date.parse(since), trans)}
+    </span>
   );
 }
 
@@ -204,7 +232,10 @@ function Outcome(props: MessageProps): ReactElement | null {
   if (message.status === 'completed' && incomplete === null) {
     return null;
   }
-  const line = replyLine({ reply: message, run, detail, isStopping: false, now_ms: 0 }, language);
+  const line = replyLine(
+    { reply: message, run, detail, isStopping: false, now_ms: 0, ahead: 0 },
+    language
+  );
   const runId = message.run_id ?? '';
   const mayAct = mayRetry(props);
   const mayContinue = mayAct && isContinuable(message);

@@ -1,17 +1,13 @@
-/** The parts of a message: text, reasoning, tool calls and results, notes. */
+/** The parts of a message: text, reasoning, notes. */
 import { type ReactElement, memo, useLayoutEffect, useRef } from 'react';
 
-import {
-  type AttachmentPart,
-  type InputRequestPart,
-  type Part,
-  type ToolCallPart,
-  type ToolResultPart
-} from '../protocol';
-import { Folded, Plain } from './folded';
+import { type Part } from '../protocol';
+import { type PartTimes, spanOf } from '../reply-times';
+import { Folded } from './folded';
 import { useMarkdownServices, useTrans } from './hooks';
 import { InfoIcon } from './icons';
 import { IncrementalMarkdown } from './markdown';
+import { spanText } from './times';
 
 /** A Markdown text that may still grow. With `isStreaming` it shows a cursor. */
 export const Markdown = memo(function Markdown(props: {
@@ -47,15 +43,17 @@ export const Markdown = memo(function Markdown(props: {
 });
 
 export interface PartProps {
-  readonly part: Exclude<Part, InputRequestPart | AttachmentPart>;
+  readonly part: Part;
   /** Whether the part is complete. */
   readonly isEnded: boolean;
   readonly isStreaming: boolean;
+  /** When it was written, if this page has seen that. */
+  readonly times: PartTimes | undefined;
 }
 
 /**
  * Draw one part; nothing for a kind that this page does not know. `question.tsx` draws questions,
- * `attachments.tsx` attachments.
+ * `attachments.tsx` attachments, `tools.tsx` tool calls.
  */
 export const PartView = memo(function PartView(props: PartProps): ReactElement | null {
   const { part, isEnded, isStreaming } = props;
@@ -63,11 +61,7 @@ export const PartView = memo(function PartView(props: PartProps): ReactElement |
     case 'text':
       return <Markdown text={part.text} isEnded={isEnded} isStreaming={isStreaming} />;
     case 'reasoning':
-      return <Reasoning text={part.text} isEnded={isEnded} />;
-    case 'tool_call':
-      return <ToolCall part={part} isEnded={isEnded} />;
-    case 'tool_result':
-      return <ToolResult part={part} />;
+      return <Reasoning text={part.text} isEnded={isEnded} times={props.times} />;
     case 'note':
       return <Note text={part.text} />;
     default:
@@ -75,51 +69,21 @@ export const PartView = memo(function PartView(props: PartProps): ReactElement |
   }
 });
 
-function Reasoning(props: { readonly text: string; readonly isEnded: boolean }): ReactElement {
+function Reasoning(props: {
+  readonly text: string;
+  readonly isEnded: boolean;
+  readonly times: PartTimes | undefined;
+}): ReactElement {
   const trans = useTrans();
-  const summary = props.isEnded ? trans.__('Reasoning') : trans.__('Reasoning…');
+  const span = spanText(spanOf(props.times) ?? 0, trans);
+  const summary = !props.isEnded
+    ? trans.__('Reasoning…')
+    : span === ''
+      ? trans.__('Reasoning')
+      : trans.__('Thought for %1', span);
   return (
     <Folded kind="reasoning" summary={summary}>
       {() => <Markdown text={props.text} isEnded={props.isEnded} />}
-    </Folded>
-  );
-}
-
-function ToolCall(props: { readonly part: ToolCallPart; readonly isEnded: boolean }): ReactElement {
-  const { part, isEnded } = props;
-  const isWhole = part.name !== undefined;
-  const trans = useTrans();
-  const inProgress = isEnded ? trans.__('a call that was cut off') : trans.__('preparing a call…');
-  return (
-    <Folded
-      kind="tool-call"
-      summary={
-        <>
-          <span className="jp-ChatStream-tag">{trans.__('tool')}</span>
-          {isWhole ? <code>{part.name}</code> : inProgress}
-        </>
-      }
-    >
-      {() => <Plain text={isWhole ? pretty(part.input) : (part.text ?? '')} />}
-    </Folded>
-  );
-}
-
-function ToolResult({ part }: { readonly part: ToolResultPart }): ReactElement {
-  const trans = useTrans();
-  return (
-    <Folded
-      kind="tool-result"
-      summary={
-        <>
-          <span className={`jp-ChatStream-tag${part.success ? '' : ' jp-mod-failed'}`}>
-            {part.success ? trans.__('result') : trans.__('failed')}
-          </span>
-          <code>{part.name}</code>
-        </>
-      }
-    >
-      {() => <Plain text={pretty(part.output)} />}
     </Folded>
   );
 }
@@ -132,9 +96,4 @@ function Note({ text }: { readonly text: string }): ReactElement {
       <span>{text}</span>
     </p>
   );
-}
-
-/** A value of a tool or of a person's answer, as text. */
-export function pretty(value: unknown): string {
-  return typeof value === 'string' ? value : (JSON.stringify(value, null, 2) ?? '');
 }

@@ -6,7 +6,8 @@ import { type InputRequestPart } from '../protocol';
 import { type LostAnswer, type QuestionState } from '../questions';
 import { Button, useKeptFocus } from './button';
 import { useLanguage, useNow, useTrans } from './hooks';
-import { Markdown, pretty } from './parts';
+import { Markdown } from './parts';
+import { pretty } from './pretty';
 import { OWN_KEYS } from './keys';
 import { leftText, timeText } from './times';
 

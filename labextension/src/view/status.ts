@@ -118,6 +118,8 @@ export interface ReplyFacts {
   readonly detail: string | undefined;
   readonly isStopping: boolean;
   readonly now_ms: number;
+  /** How many answers come before it in the thread's queue. */
+  readonly ahead: number;
 }
 
 /** The line for a reply and the run that writes it. */
@@ -143,8 +145,25 @@ export function replyLine(facts: ReplyFacts, language: Language): StatusLine {
   if (run?.phase === 'waiting' && run.wake_at !== null) {
     return waitLine(run.wake_at, detail, now_ms, language);
   }
+  if (run?.phase === 'queued' && facts.ahead > 0) {
+    const text = trans._n('Queued behind %1 answer', 'Queued behind %1 answers', facts.ahead);
+    return { state: 'queued', text };
+  }
+  const tool = run?.phase === 'tool_calling' ? openTool(reply) : '';
+  if (tool !== '') {
+    return { state: 'tool_calling', text: trans.__('Calling %1…', tool) };
+  }
   const line = phaseLine(run?.phase ?? '', trans) ?? phaseLine(reply.status, trans);
   return line ?? { state: 'thinking', text: trans.__('Working…') };
+}
+
+/** The name of the newest tool call without a result; empty if there is none. */
+function openTool({ parts }: Message): string {
+  const done = new Set(parts.map(part => (part.kind === 'tool_result' ? part.tool_call_id : '')));
+  const open = parts
+    .filter(part => part.kind === 'tool_call')
+    .filter(part => part.name !== undefined && !done.has(part.tool_call_id ?? ''));
+  return open.at(-1)?.name ?? '';
 }
 
 /** Whether text is being added to the reply now. */

@@ -1,0 +1,28 @@
+/** The order of a thread's runs, as a page knows it. Pure. */
+import { type Run, isEnd } from './protocol';
+import { type Transcript } from './transcript';
+
+/**
+ * How many answers come before a queued run: a thread executes one run at a time, on all branches.
+ *
+ * The seq of a queued reply is that of the event with which it joined the queue. A run that has begun
+ * once keeps its place, also while it waits for a person.
+ */
+export function runsAhead(transcript: Transcript, run: Run | undefined): number {
+  if (run === undefined || run.phase !== 'queued' || run.attempt > 0) {
+    return 0;
+  }
+  const joined = (one: Run): number => transcript.messages.get(one.message_id)?.seq ?? 0;
+  return [...transcript.runs.values()].filter(
+    other =>
+      other !== run &&
+      !isEnd(other.status) &&
+      !isForLater(other) &&
+      (other.attempt > 0 || joined(other) < joined(run))
+  ).length;
+}
+
+/** Whether a run answers a message that has not been delivered yet. */
+function isForLater(run: Run): boolean {
+  return run.phase === 'waiting' && run.attempt === 0;
+}
