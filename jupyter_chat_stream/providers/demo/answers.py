@@ -17,34 +17,34 @@ TOUR = (
     LABEL
     + r"""# Hello from inside your notebook
 
-This answer was written down beforehand, but everything *around* it is the real thing: each word
-you see was **committed to a database on your Jupyter server before it was shown to you**. So you
-can do rude things to it. It takes about twenty-five seconds; that is time enough to try one.
+This answer was written beforehand. All else is real: the server **committed each word to a
+database before it showed the word to you**. So nothing that you have seen can be lost. The answer
+takes about twenty-five seconds. Use that time to try to break it.
 
-## Go on, break it
+## Try to break it
 
-1. **Reload this page** now, in the middle of the sentence. The answer goes on where it is by
-   then, because it is made in the server and not in this page.
-2. **Restart the kernel.** A chat in a cell output does not live in the kernel either.
-3. Do **both**, without running a single cell again.
-4. If you feel brave: **kill the Jupyter server** and start it again. The answer goes on from the
-   last word that was kept, to its end, and nothing is said twice.
+1. **Reload this page** now. The server makes the answer, so the answer goes on, and the page shows
+   it from where it is by then.
+2. **Restart the kernel.** The kernel does not make the answer either.
+3. Do **both**. You need not run a cell again.
+4. **Kill the Jupyter server**, and start it again. The answer goes on from the last word that was
+   kept, to its end. No word is lost, and none comes twice.
 
 | what you do | what is lost | what happens next |
 |:--|:-:|:--|
 | reload the page | nothing | it catches up, then streams on |
-| restart the kernel | nothing | it does not even notice |
-| close the laptop | nothing | it is here when you come back |
-| open a second tab | nothing | both tabs move together |
+| restart the kernel | nothing | the answer streams on |
+| close the laptop | nothing | the chat shows the answer when you come back |
+| open a second tab | nothing | both tabs show the answer as it streams |
 | kill the server | nothing | a new attempt goes on with the kept text |
 | press **Stop** | only what was still to come | what you have read stays |
 
-## Why that works
+## Why this works
 
-A thread is a *log*: every little thing that happens in it is an event with a number, the first is
-$1$, the next is $2$, and there is never a gap. Whoever looks (this cell, another tab, a second
-notebook, a kernel, `curl`) remembers one number only, the cursor $c$ of the last event it has
-seen, and asks for what came after. Let $s_c$ be what you have on the screen. Then, for every $c$,
+A thread is a *log* of events. The first event has the number $1$, the next $2$, and no number is
+missing. Each reader (this cell, another tab, a second notebook, a kernel, `curl`) keeps one number:
+the cursor $c$, which is the number of the last event that it has seen. It asks for the events after
+$c$. Let $s_c$ be what your screen shows. Then, for every $c$,
 
 $$
 \operatorname{fold}\bigl(s_c,\; e_{c+1}, \dots, e_n\bigr)
@@ -52,8 +52,7 @@ $$
 \operatorname{fold}\bigl(\varnothing,\; e_1, \dots, e_n\bigr),
 $$
 
-which is a mathematician's way of saying that *it does not matter when you looked away*. A test
-checks it for every $c$.
+so *it does not matter when you stopped reading, or how often*. A test checks this for every $c$.
 
 ## The same from code
 
@@ -63,11 +62,11 @@ The chat you see and the chat in Python are one thread. Put this into a cell:
 from jupyter_chat_stream import Chat
 
 chat = Chat("first-chat")            # the thread of that name, here and in any notebook
-run = chat.send("Show me a table")   # comes back at once, with an id
-run                                  # as the last expression: shows the answer as it streams
+run = chat.send("Show me a table")   # returns at once
+run                                  # the last line of a cell: shows the answer as it streams
 ```
 
-And this one waits for the whole answer, and asks only once however often you run the cell:
+The next cell waits for the whole answer. With a key, it asks once, however often you run it:
 
 ```python
 reply = chat.ask("And some maths?", key="maths")
@@ -76,12 +75,11 @@ print(reply.content)
 
 ## Your turn
 
-Write something below and press Enter. I am a simple soul: I know a little about **code**,
-**tables**, **maths**, and what happens on a **reload**, to the **kernel**, or when you press
-**stop**. As soon as the server has a key for a real model, choose that one instead; this thread
-keeps the model it has until you do.
+Write a message below and press Enter. This demo has answers about **code**, **tables**, **maths**,
+a **reload**, the **kernel** and **stop**. When the server has a key for a real model, choose that
+model below; until then this thread keeps the demo.
 
-> Nothing you type here leaves your machine.
+> This demo sends nothing to other machines.
 """
 )
 
@@ -89,7 +87,7 @@ CODE = (
     LABEL
     + """## A little code
 
-The sieve of Eratosthenes, for the pleasure of it:
+This function lists primes by the sieve of Eratosthenes:
 
 ```python
 def primes(limit: int) -> list[int]:
@@ -106,8 +104,8 @@ primes(50)
 # [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47]
 ```
 
-The block has a **copy** button. Keys you press in this chat stay in this chat: `dd` does not
-delete your cell, and Shift+Enter does not run it.
+The block has a **copy** button. The notebook does not get the keys that you press in this chat:
+`dd` does not delete your cell, and Shift+Enter does not run it.
 """
 )
 
@@ -130,14 +128,14 @@ MATHS = (
     LABEL
     + r"""## Some maths
 
-Euler found in 1734 that the squares of all whole numbers add up to something with a circle in it:
+Euler found in 1734 what the inverse squares of all whole numbers add up to:
 
 $$
 \sum_{n=1}^{\infty} \frac{1}{n^2} = \frac{\pi^2}{6} \approx 1.644934
 $$
 
-The first $N$ terms miss it by about $\frac{1}{N}$, so a million terms give six digits. His
-identity $e^{i\pi} + 1 = 0$ is prettier still, and needs no terms at all.
+The first $N$ terms miss it by about $\frac{1}{N}$, so a million terms give six digits. Inline
+maths works too: $e^{i\pi} + 1 = 0$.
 """
 )
 
@@ -145,11 +143,11 @@ RELOAD = (
     LABEL
     + """## Reloading
 
-The page keeps one number, the cursor. After a reload it shows what is kept up to there, asks for
-what came after, and goes on live: the same path every time, whether it missed nothing or an hour.
+The page keeps one number, the cursor. After a reload it asks the server for the events after the
+cursor, and then it follows live. It does the same whether it missed nothing or an hour.
 
-- Nothing comes twice, because an event with a number it has already is dropped.
-- Nothing is missing, because a number that is too high makes it ask for those in between.
+- Nothing comes twice: the page drops an event whose number it has already.
+- Nothing is missing: when a number is too high, the page asks for the events in between.
 
 Try it while this list is still being written:
 
@@ -163,10 +161,10 @@ KERNEL = (
     LABEL
     + """## Kernels
 
-The answer is made in the Jupyter **server**. A kernel only asks for it and reads along, so:
+The Jupyter **server** makes the answer. A kernel asks for it and reads it, so:
 
-- *restarting* the kernel does nothing to the answer,
-- *interrupting* a cell that waits in `chat.ask(...)` stops the run and keeps its text,
+- *restarting* the kernel does not change the answer;
+- *interrupting* a cell that waits in `chat.ask(...)` stops the run and keeps its text;
 - a *second* kernel, in another notebook, can read the same thread by its name.
 """
 )
@@ -175,35 +173,33 @@ STOP = (
     LABEL
     + """## Stopping
 
-**Stop** ends the run within a tenth of a second, from any tab, from code with `run.cancel()`, or
-with `curl`; even before the first word. What you have read stays, and is marked as stopped.
-*Leaving* is another thing: closing a tab or a notebook stops nothing.
+**Stop** ends the run within a tenth of a second, before the first word too. You can stop it from
+any tab, from code with `run.cancel()`, or with `curl`. The text that you have read stays, and the
+answer is marked as stopped. Closing a tab or a notebook does not stop it.
 """
 )
 
 FOLLOW_UPS = (
     LABEL
-    + """Thank you, that was message number {number} from you, and it is in the log, right before
-this answer. I can only say what I was written to say, so here is a riddle instead:
+    + """That was your message number {number}. The log has it right before this answer. No model
+has read it: this demo only has answers that were written beforehand.
 
-> I am dense but not stupid, I start at one, I never repeat myself, and if you lose me you can
-> count on getting me back. What am I?
-
-(The **seq** of an event.) Ask me about *code*, *tables*, *maths*, *reload*, *kernel* or *stop*.
+Ask about *code*, *tables*, *maths*, *reload*, *kernel* or *stop*.
 """,
     LABEL
-    + """Number {number} already! Three things worth trying now:
+    + """That was your message number {number}. Try these three things now:
 
-- open this thread a **second time**, in a second notebook or tab, and watch both move together;
-- edit the notebook, save it, close it, and open it again: the chat is still here;
+- open this thread a **second time**, in the side panel or in a second notebook: both show each new
+  word;
+- save the notebook, close it, and open it again: the chat is still there;
 - run `jupyter chat-stream status` in a terminal.
 
-Or ask me about *code*, *tables*, *maths*, *reload*, *kernel* or *stop*.
+Or ask about *code*, *tables*, *maths*, *reload*, *kernel* or *stop*.
 """,
     LABEL
-    + """This is answer number {number}, and I am beginning to run out of things that were written
-down. With a key in the server's environment (`ANTHROPIC_API_KEY`, set where JupyterLab is
-started) a real model could take over from here: choose one for this thread.
+    + """This is answer number {number}, and the demo has no other texts for it. A real model
+can go on in this thread: set a key in the environment of the server (`ANTHROPIC_API_KEY`), or start
+a local model, and choose the model below.
 """,
 )
 
@@ -218,22 +214,20 @@ KEYWORDS: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 
 THOUGHTS = (
-    "The reader wants to see me think. I have nothing to think with, so I remember: "
-    "thinking comes as a part of its own, before the text, and is folded away when the text "
-    "begins. It is kept like everything else. That should do."
+    "This stands for the thinking of a model. Thinking is a part of its own, before the text. "
+    "The page folds it away when the text begins, and the log keeps it like all other parts."
 )
 THOUGHT_ANSWER = (
     LABEL
-    + """I have **thought** about it (see above), and the answer is still written down. Thinking is
-a part of its own in the message: it streams, it is kept, and it can be folded away.
+    + """The model's **thinking** stands above. It is a part of its own in the message: it
+streams, the log keeps it, and you can fold it away.
 """
 )
 TOOL_ANSWER = LABEL + "I will look that up with a tool.\n"
 FAIL_ANSWER = (
     LABEL
-    + """This answer is going to fail, because it was asked to. What came before the failure stays,
-and the run says what happened: it tries again where that can help, and otherwise it tells the
-reason and lets you decide.
+    + """This answer fails on purpose. The text before the failure stays. The run tells what
+happened: it tries again if that can help; otherwise it tells the reason, and you decide.
 """
 )
 
@@ -242,9 +236,9 @@ JOINED_ANSWER = (
     LABEL
     + """## An answer that goes on without you
 
-This model's **upstream** has begun this answer once, and writes it at its own pace, whether
-anybody reads it or not. The first thing that was committed is its *handle*; each piece of text is
-committed together with the *cursor* of the upstream, the number of the piece.
+This model's **upstream** began this answer once. It writes at its own pace, whether anybody reads
+the text or not. The server committed its *handle* first. It commits each piece of text together
+with the *cursor* of the upstream, which is the number of the piece.
 
 Kill the Jupyter server now and start it again. The next attempt does not ask the model a second
 time: it joins the same upstream right after the committed cursor. What the upstream has written
