@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from scripts.chromium import find_chromium
 from tests.e2e.chat_page import MODEL, ChatPage
@@ -81,6 +81,12 @@ def texts() -> dict[str, str]:
     }
 
 
+def use_theme(page: Page, theme: str) -> None:
+    """Change the page's theme and wait until it is drawn."""
+    page.evaluate(_THEME, theme)
+    page.wait_for_function(_IS_DRAWN, arg=theme)
+
+
 def main(folder: Path) -> None:
     """Take all pictures."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,8 +108,7 @@ def _take_all(site: Site, folder: Path) -> None:
         chat_page = ChatPage(context, site, "shots")
         threads = _answered(site)
         for look, theme in THEMES.items():
-            chat_page.page.evaluate(_THEME, theme)
-            chat_page.page.wait_for_function(_IS_DRAWN, arg=theme)
+            use_theme(chat_page.page, theme)
             for name, thread in threads.items():
                 chat = chat_page.show(thread)
                 chat.root.evaluate(_TALL)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
 from scripts.frontend import SOURCES
 from tests.e2e import notebooks
 from tests.e2e.conftest import OpenBeside
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.pages import NotebookPage
+from tests.e2e.screenshots import use_theme
 from tests.e2e.sites import Site
 
 AXE = SOURCES / "node_modules" / "axe-core" / "axe.min.js"
@@ -58,14 +59,6 @@ def violations(root: Locator) -> Sequence[str]:
         TAGS,
     )
     return list(found)
-
-
-def use_theme(page: Page, theme: str) -> None:
-    page.evaluate(
-        "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme
-    )
-    page.wait_for_selector(f"body[data-jp-theme-name='{theme}']", state="attached")
-    page.wait_for_selector("#jupyterlab-splash", state="detached")  # it hides what axe looks at
 
 
 @pytest.fixture
