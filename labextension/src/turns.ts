@@ -1,6 +1,7 @@
 /** The order of a thread's runs, as a page knows it. Pure. */
-import { type Run, isEnd } from './protocol';
+import { type Message, type Run, isEnd } from './protocol';
 import { type Transcript } from './transcript';
+import { isReplyToUnsent } from './unsent';
 
 /**
  * How many answers come before a queued run: a thread executes one run at a time, on all branches.
@@ -25,4 +26,14 @@ export function runsAhead(transcript: Transcript, run: Run | undefined): number 
 /** Whether a run answers a message that has not been delivered yet. */
 function isForLater(run: Run): boolean {
   return run.phase === 'waiting' && run.attempt === 0;
+}
+
+/** The oldest reply that has not ended, on whatever branch; undefined if no run is active. */
+export function oldestOpenReply(transcript: Transcript): Message | undefined {
+  return [...transcript.messages.values()].find(
+    message =>
+      message.role === 'assistant' &&
+      !isEnd(message.status) &&
+      !isReplyToUnsent(transcript, message)
+  );
 }

@@ -105,13 +105,28 @@ describe('the line below a reply that is made', () => {
     await arrive(
       tree([
         ['q1', null],
-        ['a', 'q1', open],
+        ['a', 'q1'],
         ['q2', null],
-        ['b', 'q2', open]
+        ['b', 'q2', open],
+        ['c', 'q1', open]
       ])
     );
     expect(part('progress').textContent).toContain('Queued behind 1 answer');
   });
+});
+
+it('shows an answer on another branch beside the composer, and stops it there', async () => {
+  await show();
+  const forest = [
+    ['q1', null],
+    ['a', 'q1'],
+    ['q2', null],
+    ['b', 'q2', { status: 'processing' }]
+  ] as const;
+  await arrive(tree(forest, 'a'));
+  expect(part('status').textContent).toBe('Answering on another branch');
+  await act(async () => part('stop').click());
+  expect(page.api.call('POST', 'runs/r-b/cancel').body).toEqual({});
 });
 
 it('counts no ended run, none that came later, and no message for later', () => {

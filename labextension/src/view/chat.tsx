@@ -7,7 +7,7 @@ import { type ThreadClient, type ThreadState } from '../model';
 import { modelName } from '../offer';
 import { type Message } from '../protocol';
 import { queuedMessages, withoutQueued } from '../queue';
-import { runsAhead } from '../turns';
+import { oldestOpenReply, runsAhead } from '../turns';
 import { isUnsent, scheduledMessages } from '../unsent';
 import { hasPrice } from '../usage';
 import { Announcer } from './announcer';
@@ -77,7 +77,8 @@ function Live(props: LiveProps): ReactElement {
   const messages =
     runId === null ? withoutQueued(branch(transcript), queue) : exchange(transcript, runId);
   const active = activeReplies(messages);
-  const status = useStatus(state, active);
+  const elsewhere = active.length > 0 || runId !== null ? undefined : oldestOpenReply(transcript);
+  const status = useStatus(state, active, elsewhere);
   const isDisabled = props.isDisabled || state.ended !== null;
   const fills = props.place !== 'output';
   const fixed = fills ? null : (height ?? props.height);
@@ -110,7 +111,7 @@ function Live(props: LiveProps): ReactElement {
           state={state}
           status={status}
           queue={queue}
-          activeRunId={active[0]?.run_id ?? null}
+          activeRunId={(active[0] ?? elsewhere)?.run_id ?? null}
           isDisabled={isDisabled}
           onSent={() => setJump(jump + 1)}
         />
@@ -136,7 +137,11 @@ function DropHint(): ReactElement {
 }
 
 /** The line beside the composer: a broken connection first, then the run's phase. */
-function useStatus(state: ThreadState, active: readonly Message[]): StatusLine {
+function useStatus(
+  state: ThreadState,
+  active: readonly Message[],
+  elsewhere: Message | undefined
+): StatusLine {
   const language = useLanguage();
   const { trans } = language;
   const { transcript, ended, link, acting } = state;
@@ -152,7 +157,9 @@ function useStatus(state: ThreadState, active: readonly Message[]): StatusLine {
     return trouble;
   }
   if (reply === undefined) {
-    return { state: 'idle', text: '' };
+    return elsewhere === undefined
+      ? { state: 'idle', text: '' }
+      : { state: 'elsewhere', text: trans.__('Answering on another branch') };
   }
   const detail = run === undefined ? undefined : transcript.details.get(run.id);
   const isStopping = run !== undefined && acting.has(run.id);

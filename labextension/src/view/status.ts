@@ -20,6 +20,7 @@ export interface StatusLine {
     | 'queued'
     | 'thinking'
     | 'streaming'
+    | 'elsewhere'
     | 'tool_calling'
     | 'building'
     | 'continuing'
