@@ -64,7 +64,9 @@ class Answer:
     error_message: str = "scripted by a test"
     fault: Fault | None = None
     after_chunks: int = 0  # the number of chunks before the fault
-    before_headers: bool = False  # the fault (drop, reset, silence) comes before the status line
+    # The fault (drop, reset, silence) comes before the status line; without a fault, the answer
+    # waits there for `release`.
+    before_headers: bool = False
     cut_bytes: int | None = None  # send the stream in pieces of so many bytes
     hold_after_chunks: int | None = None  # after so many chunks, wait for `FakeAnthropic.release`
 

@@ -312,6 +312,8 @@ class FakeServer:
         if answer.before_headers and answer.fault is not None:
             await self.fail(answer, request, connection)
             return
+        if answer.before_headers:
+            await request.released.wait()
         headers = {"request-id": f"req_fake_{request.number}", **answer.headers}
         if await self._send_whole(answer, request, connection, headers):
             return

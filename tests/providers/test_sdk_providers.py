@@ -23,6 +23,7 @@ from jupyter_chat_stream.providers.base import (
     ToolInputChunk,
     UsageChunk,
 )
+from jupyter_chat_stream.providers.openai import beginnings
 from jupyter_chat_stream.shared import errors
 from jupyter_chat_stream.testing import (
     Answer,
@@ -162,7 +163,11 @@ async def test_cancelling_closes_the_connection(case: Case) -> None:
     await eventually(lambda: server.requests[0].state == "left", server)
 
 
-async def test_cancelling_before_the_first_byte_closes_the_connection(case: Case) -> None:
+async def test_cancelling_before_the_first_byte_closes_the_connection(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A response in the background gets some time to tell its id, so that it can be stopped."""
+    monkeypatch.setattr(beginnings, "PATIENCE_S", 0.05)
     server = case.server
     server.add(Answer(fault="silence", before_headers=True))
     task = asyncio.ensure_future(collect(case.provider, case.make_prompt()))

@@ -87,6 +87,7 @@ class OpenAIProvider(EndpointProvider):
     async def close(self) -> None:
         """End all connections; streams that still run are cut."""
         await super().close()
+        await self._responses.close()
         await self._clients.close()
 
     async def _connect(self, key: str) -> openai.AsyncOpenAI:

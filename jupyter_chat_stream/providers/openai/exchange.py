@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def read(
     client: openai.AsyncOpenAI,
-    open_stream: Callable[[], Awaitable[openai.AsyncStream[Any]]],
+    open_stream: Callable[[], Awaitable[streaming.Events]],
     reading: streaming.Reading,
     asked: Asked,
     now: Callable[[], float],
@@ -32,15 +32,15 @@ def read(
         now: the time in seconds since 1970, for ``retry-after`` dates.
     """
 
-    async def check(response: Any) -> None:
-        await _check(response, asked)
+    async def look(response: Any) -> None:
+        await check(response, asked)
 
     def tell(error: Exception, has_begun: bool) -> ProviderError:
         if client.is_closed():  # by `close`: aiohttp then raises a bare RuntimeError
             return failures.from_connection(error, asked, has_begun=has_begun)
         return translate(error, asked, now, has_begun=has_begun)
 
-    return streaming.read(open_stream, reading, check=check, translate=tell)
+    return streaming.read(open_stream, reading, check=look, translate=tell)
 
 
 def translate(
@@ -70,7 +70,7 @@ def translate(
     )
 
 
-async def _check(response: Any, asked: Asked) -> None:
+async def check(response: Any, asked: Asked) -> None:
     """Look at what answers before it is read.
 
     Raises:

@@ -22,7 +22,9 @@ from ...shared.errors import (
 )
 from ..base import Chunk, Model, Upstream
 from ..carried_files import carrying
+from ..streaming import Events
 from . import exchange, responses_request
+from .beginnings import Beginnings
 from .failures import Asked
 from .refused_arguments import RefusedArguments
 from .responses_reading import ResponsesReading
@@ -46,6 +48,7 @@ class Responses:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._refused = RefusedArguments()
+        self._beginnings = Beginnings()
 
     async def stream(
         self, client: openai.AsyncOpenAI, asked: Asked, model: Model, headers: Headers
@@ -59,6 +62,10 @@ class Responses:
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
+
+    async def close(self) -> None:
+        """End what goes on after its reader has left."""
+        await self._beginnings.close()
 
     async def stop(
         self, client: openai.AsyncOpenAI, asked: Asked, headers: Headers, handle: Mapping[str, Any]
@@ -77,8 +84,22 @@ class Responses:
     async def _begin(
         self, client: openai.AsyncOpenAI, asked: Asked, model: Model, headers: Headers
     ) -> AsyncGenerator[Chunk, None]:
-        async def ask() -> openai.AsyncStream[Any]:
-            return await self._ask(client, asked, model, headers)
+        async def ask() -> Events:
+            if not asked.endpoint.background:
+                return await send()
+            return await self._beginnings.open(send, cancel)
+
+        async def send() -> openai.AsyncStream[Any]:
+            events = await self._ask(client, asked, model, headers)
+            try:
+                await exchange.check(events.response, asked)
+            except BaseException:
+                await events.close()
+                raise
+            return events
+
+        async def cancel(id_: str) -> None:
+            await self.stop(client, asked, headers, {"response_id": id_})
 
         reading = ResponsesReading(asked, model)
         async with aclosing(exchange.read(client, ask, reading, asked, self._now)) as chunks:

@@ -141,7 +141,7 @@ def _perform(tx: Transaction, operation: Operation) -> tuple[Any, BaseException 
     except StaleAttempt as stale:
         return None, stale
     if operation.upstream is not None:
-        write_upstream(tx, operation.run, operation.upstream)
+        write_upstream(tx, operation.run, operation.upstream, operation.attempt)
     write_data(tx, operation.run, operation.provider_data)
     if operation.release:
         tx.set_run(operation.run, owner=None)

@@ -37,24 +37,51 @@ class ProviderData:
     data: Mapping[str, Any]
 
 
-def write_upstream(tx: Transaction, run: RunRef, place: UpstreamPlace | None) -> None:
-    """Set the place of a run's upstream; None forgets it."""
-    tx.set_run(run, upstream=None if place is None else canonical(vars(place)))
+def write_upstream(
+    tx: Transaction, run: RunRef, place: UpstreamPlace | None, attempt: int = 0
+) -> None:
+    """Set the place of a run's upstream; None forgets it.
+
+    Args:
+        attempt: the one that writes it, in a transaction that refuses an older one (L5).
+    """
+    columns = None if place is None else canonical({**vars(place), "attempt": attempt})
+    tx.set_run(run, upstream=columns)
 
 
 def read_upstream(conn: Connection, run: RunRef) -> UpstreamPlace | None:
+    """Return where to join a run's upstream again; None if there is no such place.
+
+    A place that is older than the newest text is none: a process that knows no upstreams has made
+    an attempt since, and the upstream's answer would not fit behind its text.
+    """
+    place, attempt = _stored(conn, run)
+    sql = (
+        "SELECT 1 FROM event WHERE thread = :thread AND run = :run AND type = 'delta' "
+        "AND attempt > :attempt LIMIT 1"
+    )
+    params = {"thread": run.thread.pk, "run": run.pk, "attempt": attempt}
+    if place is not None and attempt and execute(conn, sql, params).first() is not None:
+        return None
+    return place
+
+
+def _stored(conn: Connection, run: RunRef) -> tuple[UpstreamPlace | None, int]:
+    """Return a run's place and the attempt that has written it; 0 if that is not known."""
     text = execute(conn, "SELECT upstream FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
     if text is None:
-        return None
+        return None, 0
     with checked(run.thread.id, "run", run.id):
-        return UpstreamPlace(**json.loads(text))
+        fields = json.loads(text)
+        attempt = int(fields.pop("attempt", 0))
+        return UpstreamPlace(**fields), attempt
 
 
 def read_cancelled_upstream(conn: Connection, run_id: str) -> UpstreamPlace | None:
     """Return the upstream of a cancelled run; None for every other run."""
     sql = f"SELECT {RunRef.COLUMNS} {RunRef.TABLES} WHERE run.id = :id AND run.status = 'cancelled'"
     row = execute(conn, sql, {"id": run_id}).first()
-    return None if row is None else read_upstream(conn, RunRef.of(row))
+    return None if row is None else _stored(conn, RunRef.of(row))[0]
 
 
 def write_data(tx: Transaction, run: RunRef, items: Sequence[ProviderData]) -> None:
