@@ -29,7 +29,7 @@ class UsageEntry:
     """The tokens and the cost of the answers of one day, one model or one thread."""
 
     name: str
-    """The day, the model's id, or the thread's title, name or id."""
+    """The day, the model's id, or the thread's name, title or id."""
     answers: int
     input_tokens: int
     """Without the tokens that a cache held."""
@@ -251,7 +251,7 @@ def _name_of(group: UsageGroup) -> str:
         return group["day"]
     if "model" in group:
         return group["model"]
-    named = group.get("title") or group.get("name") or group.get("thread_id")
+    named = group.get("name") or group.get("title") or group.get("thread_id")
     return named or "(deleted)"
 
 

@@ -65,7 +65,7 @@ def _check(path: str) -> None:
     is_windows_path = os.path.splitdrive(path)[0] or (os.sep != "/" and os.sep in path)
     if is_odd or is_windows_path:
         raise InvalidInput(
-            "'notebook' must be a path below the server's root, as GET api/contents lists it: "
+            "'notebook' must be a path below the server's root, as the file browser shows it: "
             "without a slash at its ends, and without '.' and '..'.",
             field="notebook",
         )

@@ -135,4 +135,4 @@ class MessageService(ServiceBase):
             max_active_runs_per_user=config.max_active_runs_per_user,
             over_active_runs=cast(Over, config.over_active_runs),
         )
-        return Sender(owner=owner, key=key, limits=limits)
+        return Sender(owner=owner, key=key, limits=limits, gives_titles=config.title_threads)

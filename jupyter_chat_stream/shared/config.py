@@ -106,6 +106,11 @@ class ChatStream(Configurable):
         help="System prompt that stands before the user's own and the thread's own. Default and "
         "None: none.",
     ).tag(config=True)
+    title_threads = Bool(
+        True,
+        help="Whether a thread without a title gets one: the first sentence of its first question. "
+        "Default: True. A title that a person has given is never replaced.",
+    ).tag(config=True)
     run_in_server = Bool(True, help="Whether this server executes runs itself. Default: True.").tag(
         config=True
     )

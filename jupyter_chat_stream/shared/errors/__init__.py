@@ -9,7 +9,7 @@ step, and never holds a prompt, an answer or a key.
     ChatStreamError
      ├─ InvalidInput 400 ─ ContentTooLarge 413, WrongCall
      ├─ NotFound 404 ─ ThreadNotFound, RunNotFound, MessageNotFound, ScheduleNotFound,
-     │                   EndpointNotFound
+     │                   EndpointNotFound, NotebookNotFound
      ├─ Forbidden 403 ─ KeyPageOff
      ├─ Conflict 409 ─ RunNotEnded, RunBegun, RunRefused, RequestNotOpen, CursorAhead,
      │                   IdempotencyMismatch, TooManySchedules, TooManyLater, KeyElsewhere,
@@ -70,6 +70,7 @@ __all__ = [
     "NoSuchModel",
     "NotFound",
     "NotTheProvider",
+    "NotebookNotFound",
     "Overloaded",
     "PromptTooLong",
     "ProviderDown",

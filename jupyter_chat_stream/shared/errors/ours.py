@@ -98,7 +98,7 @@ class NotebookNotFound(NotFound):
     def __init__(self, path: str) -> None:
         super().__init__(
             f"This server has no notebook {path!r}, or you may not read it. Name it by its path "
-            "below the server's root, as GET api/contents lists it.",
+            "below the server's root, as the file browser shows it.",
             notebook=path,
         )
 

@@ -35,7 +35,7 @@ from ...shared.records import (
 from ..log import reading
 from ..log.transaction import RunRef, ThreadRef, Transaction
 from ..sql.tables import IdempotencyRow, table
-from . import attachments, limits, marks, runs, threads
+from . import attachments, limits, marks, runs, threads, titles
 from .attachments import MAX_PER_MESSAGE, StoredAttachment
 from .limits import Limits
 from .waits import JOINS_HEAD, MAX_AHEAD_MS
@@ -134,11 +134,15 @@ class SendRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Sender:
-    """The person who sends, with an idempotency key and the limits that apply."""
+    """The person who sends, with an idempotency key and the limits that apply.
+
+    ``gives_titles``: whether a thread without a title gets that of its first question.
+    """
 
     owner: str
     key: str | None = None
     limits: Limits = field(default_factory=Limits)
+    gives_titles: bool = False
 
 
 def check_content(content: str, *, may_be_empty: bool = False) -> None:
@@ -184,6 +188,8 @@ def send(tx: Transaction, thread_id: str, sender: Sender, request: SendRequest) 
         threads.check_place(tx.conn, thread, request.parent_id, "parent_id")
     message, made = write_exchange(tx, thread, info, request, deliver_ms, attached)
     marks.read_up_to(tx, sender.owner, thread, message["seq"])
+    if sender.gives_titles and info["title"] is None:
+        titles.entitle(tx, thread)
     _remember(tx, thread, sender, SEND_ROUTE, body, message["id"], made.run["id"])
     return {"message": message, "reply": made.reply, "run": made.run}
 

@@ -1,0 +1,93 @@
+"""Titles that threads get by themselves: the first sentence of the first question.
+
+A person's title is never replaced: only a thread without a title gets one. It is a usual ``thread``
+event, in the transaction of the message.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from ...shared.events import ThreadChanged
+from ..log.transaction import ThreadRef, Transaction
+from ..sql import rows
+
+MAX_CHARS = 60
+LOOKED_AT_CHARS = 4000  # of a question; a title is in its first lines, if it is anywhere
+FIRST_QUESTIONS = 3  # that are searched for text: the first may be attachments alone
+
+_FENCED = re.compile(r"^(`{3,}|~{3,}).*?(?:^\1[`~]*\s*$|\Z)", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^(?:`{3,}|~{3,}).*$", re.MULTILINE)
+# Marks of Markdown at the beginning of a line: headings, quotes, lists.
+_LINE_MARKS = re.compile(r"^(?:#{1,6} |> ?|[-*+] |\d{1,3}[.)] )+")
+# The end of a sentence; a short beginning such as "E.g." or "Dr." is none. Chinese and Japanese
+# have no blank after it.
+_SENTENCE = re.compile(r".{8,}?[.!?…]+(?=\s)|.+?[。！？]")
+# Control characters, and marks that turn the direction of a text.
+_UNSEEN = ("Cc", "Cs")
+_TURNS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def title_of(text: str) -> str | None:
+    """Return the title of a question: its first sentence, cut at a word; None if it has no words.
+
+    Fenced code is left out, unless the question is nothing else.
+    """
+    start = text[:LOOKED_AT_CHARS]
+    line = _first_line(_FENCED.sub("\n", start)) or _first_line(_FENCE.sub("", start))
+    found = _SENTENCE.match(line)
+    sentence = found[0] if found else line
+    return _cut(sentence.rstrip(" .。")) or None
+
+
+def _first_line(text: str) -> str:
+    """Return the first line that has a letter or a digit, without its marks."""
+    for line in text.splitlines():
+        words = _LINE_MARKS.sub("", " ".join(_seen(line).split()))
+        if any(char.isalnum() for char in words):
+            return words
+    return ""
+
+
+def _seen(line: str) -> str:
+    return "".join(
+        " " if unicodedata.category(char) in _UNSEEN else char
+        for char in line
+        if char not in _TURNS
+    )
+
+
+def _cut(sentence: str) -> str:
+    if len(sentence) <= MAX_CHARS:
+        return sentence
+    kept = sentence[: MAX_CHARS - 1]
+    if not sentence[MAX_CHARS - 1].isspace():
+        words, blank, _ = kept.rpartition(" ")
+        kept = words if blank and len(words) >= MAX_CHARS // 2 else _whole_signs(sentence, kept)
+    return kept.rstrip(" ,;:-–—") + "…"
+
+
+def _whole_signs(sentence: str, kept: str) -> str:
+    """Leave out the last sign if the cut goes through it: through its accents, or an emoji's parts.
+
+    A joiner connects the signs on both its sides.
+    """
+    while kept and (
+        unicodedata.combining(sentence[len(kept)])
+        or unicodedata.category(sentence[len(kept)]) in ("Mn", "Me", "Sk", "Cf")
+        or kept[-1] == "\u200d"
+    ):
+        kept = kept[:-1]
+    return kept
+
+
+def entitle(tx: Transaction, thread: ThreadRef) -> None:
+    """Set the title of a thread that has none to that of its first question, if it has words."""
+    sql = "SELECT parts FROM message WHERE thread = :pk AND role = 'user' ORDER BY seq LIMIT :most"
+    for (parts,) in tx.execute(sql, {"pk": thread.pk, "most": FIRST_QUESTIONS}).fetchall():
+        texts = [part["text"] for part in rows.load_or_none(parts) or [] if part["kind"] == "text"]
+        title = title_of("\n".join(texts))
+        if title is not None:
+            tx.append(thread, ThreadChanged(thread={"title": title}))
+            return
