@@ -26,6 +26,7 @@ MODULES = {
     "l": "databases",
     "m": "rendering",
     "n": "freezing",
+    "o": "listing",
     "p": "endpoints",
     "q": "uploading",
     "r": "retention",
