@@ -11,6 +11,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from jupyter_chat_stream.store.chat import commands, marks, runs, threads
@@ -22,7 +23,7 @@ from tests.postgres import Postgres
 from .report import Section, ms, times
 
 SIZES = {"few": 50, "many": 5000}
-PAGE = {"q": None, "project": None, "archived": False, "before": None, "limit": 50}
+PAGE: dict[str, Any] = {"q": None, "project": None, "archived": False, "before": None, "limit": 50}
 AT_ONCE = 100  # threads made in one transaction
 FOLDERS = 20
 
@@ -94,10 +95,12 @@ async def _fill(store: ChatStore, owner: str, size: int) -> list[str]:
     made: list[str] = []
     for first in range(0, size, AT_ONCE):
         numbers = range(first, min(size, first + AT_ONCE))
-        made += await store.core.write(
-            lambda tx, numbers=numbers: [_make(tx, owner, number) for number in numbers]
-        )
+        made += await store.core.write(partial(_make_all, owner=owner, numbers=numbers))
     return made[-1:]
+
+
+def _make_all(tx: Transaction, *, owner: str, numbers: range) -> list[str]:
+    return [_make(tx, owner, number) for number in numbers]
 
 
 def _make(tx: Transaction, owner: str, number: int) -> str:

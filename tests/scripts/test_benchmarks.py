@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from benchmarks import crowd, endpoints, plugins, readers, sdk, sending, stamps, uploading, workers
+from benchmarks import (
+    crowd,
+    endpoints,
+    listing,
+    plugins,
+    readers,
+    sdk,
+    sending,
+    stamps,
+    uploading,
+    workers,
+)
 from benchmarks.__main__ import MODULES, main
 from benchmarks.durability import Figures, Side, measure
 from benchmarks.frames import CLOSE, PING, TEXT, Cutter, masked
@@ -53,6 +64,11 @@ async def test_streams_are_timed_beside_uploads() -> None:
 
 async def test_the_loop_is_watched_while_a_file_is_sent() -> None:
     assert all(await sending._measure(UPSTREAMS[1], 100_000, 1))
+
+
+def test_both_lists_are_read_on_both_databases() -> None:
+    section = listing.run(quick=True)
+    assert len(section.rows) == 1 + 2 * (len(listing.READS) + 1)
 
 
 def test_a_section_replaces_its_older_self_and_leaves_the_others(tmp_path: Path) -> None:

@@ -50,7 +50,12 @@ def _state_text(
 
 
 def _change(
-    tx: Transaction, owner: str, thread_id: str, changes: ThreadChange, *, pinned: bool | None
+    tx: Transaction,
+    owner: str,
+    thread_id: str,
+    changes: ThreadChange,
+    *,
+    pinned: bool | None = None,
 ) -> ListedThread:
     """Change fields of a thread and the owner's mark on it; returns the thread's row of the list.
 
