@@ -39,7 +39,7 @@ const FLOORS = [
   },
   {
     // The server, as this page reaches it.
-    names: ['api', 'connection', 'polling', 'server-api', 'ticker'],
+    names: ['api', 'silence', 'connection', 'polling', 'server-api', 'ticker'],
     packages: ['@jupyterlab/coreutils', '@jupyterlab/services', '@jupyterlab/translation']
   },
   {

@@ -17,6 +17,7 @@ import { type ApiError, type Socket } from './api';
 import { Follower, type Watcher } from './follower';
 import { ProtocolError, parseFrame } from './parse';
 import { type Poll, Polling } from './polling';
+import { Silence } from './silence';
 import { type Frame, isOfList, isOfThread } from './protocol';
 
 export interface Clock {
@@ -33,7 +34,6 @@ export interface ConnectionOptions {
   readonly random: () => number;
 }
 
-export const SILENCE_MS = 45_000;
 const LINGER_MS = 10_000;
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 5_000;
@@ -45,10 +45,15 @@ const FAILURES_BEFORE_POLLING = 2;
 const FIRST_POLLING_DELAY_MS = 5_000;
 const LONGEST_POLLING_DELAY_MS = 60_000;
 const SIGNED_OUT_MS = 30_000;
+/** How long a socket may take to answer `ping`: when the browser says that it is off the net, and
+ * when the page is seen again. A socket that is replaced in vain costs a handshake, and no event. */
+const OFFLINE_PATIENCE_MS = 150;
+const RETURN_PATIENCE_MS = 3_000;
 
 export class Connection {
   constructor(options: ConnectionOptions) {
     this._options = options;
+    this._silence = new Silence(options.clock, () => this._lost());
     this._polling = new Polling({
       poll: options.poll,
       clock: options.clock,
@@ -99,17 +104,23 @@ export class Connection {
     };
   }
 
-  /** Drop a socket that has been silent too long, and make a waiting retry at once. */
+  /** Ask an open socket whether it lives, drop a silent one, and make a waiting retry at once. */
   wake(): void {
-    const { clock } = this._options;
-    if (this._isOpen && clock.now() - this._heardAt > SILENCE_MS) {
+    if (this._isOpen && this._silence.isOver) {
       this._lost();
+    } else {
+      this._doubt(RETURN_PATIENCE_MS);
     }
     if (this._cancelRetry !== null) {
       this._cancelRetry();
       this._cancelRetry = null;
       this._tryAgain();
     }
+  }
+
+  /** The browser is off the net. A server on this machine is still there, and says so. */
+  offline(): void {
+    this._doubt(OFFLINE_PATIENCE_MS);
   }
 
   /** End the socket and every timer. */
@@ -186,7 +197,7 @@ export class Connection {
     };
     this._isHeard = false;
     this._cancelUnheard = this._options.clock.later(() => this._polling.start(), UNHEARD_MS);
-    this._watch();
+    this._silence.begin();
   }
 
   private _opened(socket: Socket): void {
@@ -194,7 +205,7 @@ export class Connection {
       return;
     }
     this._isOpen = true;
-    this._heard();
+    this._silence.heard();
     this._askForList();
     for (const follower of [...this._followers.values()]) {
       if (follower.ended === null) {
@@ -208,7 +219,7 @@ export class Connection {
     if (this._socket !== socket) {
       return;
     }
-    this._heard();
+    this._silence.heard();
     let frame: Frame | null;
     try {
       frame = parseFrame(String(data));
@@ -237,23 +248,11 @@ export class Connection {
     }
   }
 
-  private _heard(): void {
-    this._heardAt = this._options.clock.now();
-  }
-
-  /** Check the silence with one timer, which is cheaper than a timer for each frame. */
-  private _watch(): void {
-    this._cancelWatch?.();
-    this._heard();
-    const check = (): void => {
-      const left = this._heardAt + SILENCE_MS - this._options.clock.now();
-      if (left <= 0) {
-        this._lost();
-      } else {
-        this._cancelWatch = this._options.clock.later(check, left);
-      }
-    };
-    this._cancelWatch = this._options.clock.later(check, SILENCE_MS);
+  private _doubt(patience_ms: number): void {
+    if (this._isOpen) {
+      this._send({ op: 'ping' });
+      this._silence.doubt(patience_ms);
+    }
   }
 
   private _lost(): void {
@@ -345,8 +344,7 @@ export class Connection {
     this._socket = null;
     this._isOpen = false;
     this._isHeard = false;
-    this._cancelWatch?.();
-    this._cancelWatch = null;
+    this._silence.end();
     this._cancelUnheard?.();
     this._cancelUnheard = null;
     if (socket !== null) {
@@ -380,6 +378,7 @@ export class Connection {
   private _watcher: Watcher | null = null;
   private _socket: Socket | null = null;
   private readonly _polling: Polling;
+  private readonly _silence: Silence;
   private _isOpen = false;
   /** Whether the present socket has brought a frame of a thread. */
   private _isHeard = false;
@@ -387,8 +386,6 @@ export class Connection {
   private _failures = 0;
   private _triesWhilePolling = 0;
   private _cancelUnheard: (() => void) | null = null;
-  private _heardAt = 0;
   private _cancelRetry: (() => void) | null = null;
-  private _cancelWatch: (() => void) | null = null;
   private _linger: (() => void) | null = null;
 }

@@ -40,8 +40,9 @@ const afterPaint = (action: () => void): void => {
   port2.postMessage(null);
 };
 
-/** Try again at once when the browser is back on the net or its tab is seen again. */
+/** Look at once whether the server is there when the browser's network or tab has changed. */
 function wakeWithBrowser(connection: Connection): void {
+  window.addEventListener('offline', () => connection.offline());
   window.addEventListener('online', () => connection.wake());
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState === 'visible') {

@@ -6,3 +6,4 @@ import './reading.css';
 import './panel.css';
 import './messages.css';
 import './cells.css';
+import './trouble.css';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { SILENCE_MS } from '../src/connection';
+import { SILENCE_MS } from '../src/silence';
 import { FakeNetwork, conversation } from './fakes';
 
 const EVENTS = conversation();
@@ -85,6 +85,43 @@ describe('a connection', () => {
     const silent = network.socket;
     network.clock.turn(2_000);
     expect(silent.isClosed).toBe(true);
+    expect(network.sockets.length).toBe(2);
+  });
+
+  it('loses a socket within a second when the browser is off the net and no answer comes', () => {
+    const { network, follower } = following();
+    network.socket.open();
+    network.socket.receive({ op: 'live', thread: 't', seq: 0 });
+    expect(follower.link).toBe('live');
+    network.connection.offline();
+    expect(network.socket.sent.at(-1)).toEqual({ op: 'ping' });
+    network.clock.turn(200);
+    expect(follower.link).toBe('reconnecting');
+    network.connection.wake(); // the browser is back
+    network.socket.open();
+    network.socket.receive({ op: 'live', thread: 't', seq: 0 });
+    expect(follower.link).toBe('live');
+  });
+
+  it('keeps a socket whose server answers although the browser is off the net', () => {
+    const { network, follower } = following();
+    network.socket.open();
+    network.socket.receive({ op: 'live', thread: 't', seq: 0 });
+    network.connection.offline();
+    network.socket.receive({ op: 'pong' });
+    network.clock.turn(1_000);
+    expect(follower.link).toBe('live');
+    expect(network.sockets.length).toBe(1);
+  });
+
+  it('asks a socket whether it lives when the page is seen again', () => {
+    const { network } = following();
+    network.socket.open();
+    const socket = network.socket;
+    network.connection.wake();
+    expect(socket.sent.at(-1)).toEqual({ op: 'ping' });
+    network.clock.turn(4_000);
+    expect(socket.isClosed).toBe(true);
     expect(network.sockets.length).toBe(2);
   });
 

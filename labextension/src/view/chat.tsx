@@ -76,10 +76,12 @@ function Live(props: LiveProps): ReactElement {
   const queue = runId === null ? queuedMessages(transcript) : [];
   const messages =
     runId === null ? withoutQueued(branch(transcript), queue) : exchange(transcript, runId);
-  const active = activeReplies(messages);
-  const elsewhere = active.length > 0 || runId !== null ? undefined : oldestOpenReply(transcript);
+  const hasEnded = state.ended !== null;
+  const active = hasEnded ? [] : activeReplies(messages);
+  const elsewhere =
+    active.length > 0 || runId !== null || hasEnded ? undefined : oldestOpenReply(transcript);
   const status = useStatus(state, active, elsewhere);
-  const isDisabled = props.isDisabled || state.ended !== null;
+  const isDisabled = props.isDisabled || hasEnded;
   const fills = props.place !== 'output';
   const fixed = fills ? null : (height ?? props.height);
   const isEmpty = messages.length === 0 && scheduledMessages(transcript).length === 0;
@@ -93,6 +95,7 @@ function Live(props: LiveProps): ReactElement {
       className={`jp-ChatStream-live${fixed === null ? '' : ' jp-mod-fixed'}${fills ? ' jp-mod-filling' : ''}`}
       data-testid="live"
       data-link={state.link}
+      data-ended={state.ended?.why}
       data-seq={transcript.seq}
       style={fixed === null ? {} : { height: `${fixed}px` }}
     >
