@@ -31,6 +31,7 @@ MODULES = {
     "q": "uploading",
     "r": "retention",
     "s": "sending",
+    "t": "searching",
 }
 
 

@@ -27,7 +27,8 @@ class Gc(CliCommand):
         "Remove old data at once: the deltas of answers that ended more than "
         "--ChatStream.keep_events_days ago (their messages stay complete), threads without a "
         "change for --ChatStream.retention_days, threads that were deleted a day ago, and "
-        "attachments that no message holds any more. Then return the space to the disk. It works "
+        "attachments that no message holds any more. Then return the space to the disk, and index "
+        "the messages that a search could not find yet. It works "
         "in small steps, so a server may run meanwhile. Servers and workers do the same in the "
         "background."
     )
@@ -37,8 +38,16 @@ class Gc(CliCommand):
     flags = {  # noqa: RUF012 - traitlets reads it off the class
         **CliCommand.flags,
         "dry-run": ({"Gc": {"is_dry": True}}, "Print what would be removed, and remove nothing."),
+        "reindex": (
+            {"Gc": {"is_anew": True}},
+            "Empty the full-text index first. To fill 100,000 messages in takes minutes.",
+        ),
     }
     is_dry = Bool(False, help="Whether to remove nothing. Default: False.").tag(config=True)
+
+    is_anew = Bool(False, help="Whether to empty the full-text index first. Default: False.").tag(
+        config=True
+    )
 
     def run(self, settings: ChatStream, words: list[str]) -> int:
         from ..store.front import Policy
@@ -50,6 +59,8 @@ class Gc(CliCommand):
             if self.is_dry:
                 _tell_plan(store.upkeep.plan(policy))
                 return 0
+            if self.is_anew:
+                store.upkeep.reindex()
             code = _collect(store, policy)
             room, path = store.upkeep.unused(), store.path
         if room is not None and path is not None and not room.can_shrink:
@@ -98,6 +109,7 @@ def _collect(store: ChatStore, policy: Policy) -> int:
         f"{counts.compacted_bytes} bytes of text"
     )
     print(f"bytes given back: {counts.freed_bytes}")
+    print(f"messages indexed: {counts.indexed_messages}")
     if counts.left:
         what = "thread or run is" if counts.left == 1 else "threads or runs are"
         print(f"{counts.left} {what} not as their log says, and stay: run `check`.")

@@ -100,6 +100,7 @@ def _facts(overview: Overview, wal_bytes: int) -> Facts:
             "unsent": overview.unsent_attachments,
             "bytes": overview.attachment_bytes,
         },
+        "search": overview.search,
         "bytes": {"database": overview.bytes, "wal": wal_bytes},
         "schema": {"last": overview.schema, "min_code_version": overview.min_code_version},
     }

@@ -11,6 +11,7 @@ from typing import cast
 from ..shared.errors import NotFound, RunNotFound, ScheduleNotFound, ThreadNotFound
 from ..shared.events import ENDS
 from ..shared.records import PreferencesChange, SentRecord, ThreadChange
+from ..store.front import MAX_QUERY
 from . import queries
 from .base import ChatHandler, requires
 from .notebooks import notebook_thread
@@ -75,7 +76,7 @@ class ThreadsHandler(ChatHandler):
     async def get(self) -> None:
         threads = await self.service.list_threads(
             self.owner,
-            q=queries.text(self, "q", least=0),
+            q=queries.text(self, "q", least=0, most=MAX_QUERY),
             project=queries.text(self, "project", least=0, most=1000),
             archived=queries.flag(self, "archived"),
             pinned=queries.flag(self, "pinned"),

@@ -16,6 +16,7 @@ from ..shared.records import (
     ThreadRecord,
     ThreadState,
 )
+from ..store.front import ListFilter
 from .base import ServiceBase
 
 WHERE_WORKERS = "the environment or the key file of the workers"
@@ -109,16 +110,15 @@ class Threads(ServiceBase):
         limit: int = 50,
         before: str | None = None,
     ) -> ThreadList:
-        found = await self.store.threads.page(
-            owner,
-            q=q,
-            project=project,
-            archived=archived,
-            pinned=pinned,
-            limit=limit,
-            before=before,
-        )
-        return {"threads": found}
+        """List the owner's threads, newest first.
+
+        Args:
+            q: only threads with all these words in one message, or in the title and name.
+        """
+        wanted = ListFilter(project=project, archived=archived, pinned=pinned, before=before)
+        if q is not None and q.strip():
+            return await self.store.threads.search(owner, wanted, q, limit=limit)
+        return await self.store.threads.page(owner, wanted, limit=limit)
 
     async def projects(self, owner: str, *, archived: bool = False) -> ProjectList:
         """List the projects of the owner's threads, newest first."""

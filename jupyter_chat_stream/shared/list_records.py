@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from .records import ThreadRecord
 
 MAX_UNREAD = 99
+
+
+class ThreadMatch(TypedDict):
+    """A text of a thread in which all words of a search are."""
+
+    message_id: str | None
+    """The message; null for a match in the thread's title or name."""
+    snippet: str
+    """The text around the match, in one line; about 160 characters."""
+    ranges: list[list[int]]
+    """What matched in the snippet: pairs of first and end, in UTF-16 code units."""
 
 
 class ListedThread(ThreadRecord):
@@ -23,12 +34,16 @@ class ListedThread(ThreadRecord):
     """Whether a run waits for a person's answer to its question."""
     pinned: bool
     """Whether this person has pinned the thread."""
+    matches: NotRequired[list[ThreadMatch]]
+    """Where a search found its words, at most three; absent without a search."""
 
 
 class ThreadList(TypedDict):
     """A page of threads, newest first."""
 
     threads: list[ListedThread]
+    is_complete: NotRequired[bool]
+    """Whether a search has looked at every text; absent without a search."""
 
 
 class ProjectRecord(TypedDict):

@@ -21,7 +21,7 @@ from .exporting import each_run
 from .log.reading import read_events
 from .log.transaction import ThreadRef, execute
 from .retention.compaction import digest
-from .sql import ledger, rows
+from .sql import full_text, ledger, rows
 
 _STEP = 2048
 CANNOT_BE_READ = "a row cannot be read"
@@ -144,6 +144,8 @@ def _verify_thread(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
         yield _difference(thread, subject, what)
     yield from _compare_runs(conn, thread, transcript, compactions)
     yield from _compare_usage(conn, thread)
+    for id_ in _missing_in_search(conn, thread):
+        yield _difference(thread, f"message {id_}", "not in the search index")
     if _has_mark_ahead(conn, thread):
         yield _difference(thread, "mark", "read_seq is after the end of the log")
     row = (
@@ -152,6 +154,13 @@ def _verify_thread(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
         .one()
     )
     yield from _compare(thread, "thread", rows.thread_wire(row), transcript.thread)
+
+
+def _missing_in_search(conn: Connection, thread: ThreadRef) -> list[str]:
+    """List the messages that a search would miss; a deleted thread is not searched."""
+    sql = "SELECT deleted FROM thread WHERE pk = :pk"
+    is_deleted = execute(conn, sql, {"pk": thread.pk}).scalar()
+    return [] if is_deleted else full_text.find_missing(conn, thread.pk)
 
 
 def _has_mark_ahead(conn: Connection, thread: ThreadRef) -> bool:

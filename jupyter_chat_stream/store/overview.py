@@ -15,6 +15,7 @@ from sqlmodel import SQLModel
 from ..shared.events import iso
 from .chat.runs import count_by_status
 from .log.transaction import execute
+from .sql import full_text
 from .sql.rows import iso_or_none
 
 MAX_OPEN_RUNS = 50  # at most so many are listed
@@ -69,6 +70,7 @@ class Overview:
     attachments: int
     unsent_attachments: int
     attachment_bytes: int
+    search: str
     bytes: int
     schema: str
     min_code_version: str
@@ -102,6 +104,7 @@ def read_overview(conn: Connection) -> Overview:
             conn, "SELECT COUNT(*) FROM attachment WHERE expires_ms IS NOT NULL"
         ),
         attachment_bytes=_one(conn, "SELECT SUM(size) FROM blob WHERE sha256 IS NOT NULL"),
+        search=_search(conn),
         bytes=_bytes(conn),
         schema=str(_value(conn, "SELECT MAX(name) FROM migration")),
         min_code_version=str(_value(conn, "SELECT value FROM meta WHERE key = 'min_code_version'")),
@@ -175,6 +178,16 @@ def _bytes(conn: Connection) -> int:
         "SELECT SUM(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' "
         f"AND relnamespace = current_schema()::regnamespace AND relname IN ({names})",
     )
+
+
+def _search(conn: Connection) -> str:
+    """Describe the full-text index in a few words."""
+    if not full_text.has_index(conn):
+        return "no index: this SQLite has no FTS5, so a search reads the newest texts"
+    if full_text.read_left(conn):
+        return "older messages are being indexed"
+    waiting = _one(conn, "SELECT COUNT(*) FROM search_due")
+    return f"{waiting} messages wait for the index" if waiting else "complete"
 
 
 def _value(conn: Connection, sql: str) -> Any:

@@ -23,6 +23,16 @@ export interface Thread {
   readonly params?: Readonly<Record<string, unknown>>;
 }
 
+/** A text of a thread in which all words of a search are. */
+export interface ThreadMatch {
+  /** Null for a match in the thread's title or name. */
+  readonly message_id: string | null;
+  /** Plain text around the match, in one line. */
+  readonly snippet: string;
+  /** What matched in the snippet: pairs of first and end. */
+  readonly ranges: readonly (readonly [number, number])[];
+}
+
 /** A row of the list of threads: the thread, its state, and this person's marks. */
 export interface ThreadRow {
   readonly id: string;
@@ -46,6 +56,8 @@ export interface ThreadRow {
   /** Whether a run waits for a person's answer to its question. */
   readonly asks: boolean;
   readonly pinned: boolean;
+  /** Where a search found its words; absent without a search. */
+  readonly matches?: readonly ThreadMatch[];
 }
 
 /** A project, with the number of this person's threads in it. */

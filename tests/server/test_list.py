@@ -133,3 +133,45 @@ async def test_a_socket_that_is_not_read_holds_little_of_the_list(
     listener.close()
     deaf.socket.close()
     await until(lambda: watchers.count == 0)
+
+
+async def test_a_search_finds_titles_and_texts_with_their_snippets(
+    chat_server: ChatServer,
+) -> None:
+    thread_id = await chat_server.thread(title="Zebras of the plain")
+    other = await chat_server.thread(title="Something else")
+    sent = await chat_server.ask(
+        "POST", f"threads/{other}/messages", {"content": "Why has a Zèbra stripes?"}
+    )
+    reply = (await chat_server.ask("GET", "threads?q=zebra")).json
+    assert reply["is_complete"] is True
+    found = {thread["id"]: thread["matches"] for thread in reply["threads"]}
+    assert found == {
+        other: [
+            {
+                "message_id": sent.json["message"]["id"],
+                "snippet": "Why has a Zèbra stripes?",
+                "ranges": [[10, 15]],
+            }
+        ],
+        thread_id: [{"message_id": None, "snippet": "Zebras of the plain", "ranges": [[0, 6]]}],
+    }
+    assert {"unread", "busy", "seq"} <= set(reply["threads"][0])
+    blank = (await chat_server.ask("GET", "threads?q=%20")).json
+    assert "is_complete" not in blank
+    assert "matches" not in blank["threads"][0]
+
+
+async def test_an_answer_is_indexed_by_the_server_that_made_it(chat_server: ChatServer) -> None:
+    """Without a round of housekeeping: nothing waits for the index soon after the end."""
+    thread_id = await chat_server.thread()
+    await chat_server.ask(
+        "POST", f"threads/{thread_id}/messages", {"content": "Why?"}, headers={"Prefer": "wait=20"}
+    )
+    core = chat_server.service.store.core
+
+    def waiting() -> int:
+        sql = "SELECT (SELECT COUNT(*) FROM search_row) - (SELECT COUNT(*) FROM search_due)"
+        return core.read_now(lambda conn: conn.exec_driver_sql(sql).scalar_one())
+
+    await until(lambda: waiting() >= 2)

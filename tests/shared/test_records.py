@@ -16,6 +16,7 @@ TWINS = {
     "Failure": records.Failure,
     "Incomplete": records.Incomplete,
     "Thread": records.ThreadRecord,
+    "ThreadMatch": list_records.ThreadMatch,
     "ThreadRow": list_records.ListedThread,
     "Project": list_records.ProjectRecord,
     "TextPart": records.TextPart,

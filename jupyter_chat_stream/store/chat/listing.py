@@ -8,9 +8,10 @@ an index, however long the thread is: an open run is found by ``run_open``, an u
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, text
 from sqlmodel import col
 
 from ...shared.errors import InvalidInput, ThreadNotFound
@@ -48,45 +49,49 @@ _PINNED = "thread.pk IN (SELECT thread FROM mark WHERE person = :person AND pinn
 _MARKED = "LEFT JOIN mark ON mark.thread = thread.pk AND mark.person = :person"
 
 
+@dataclass(frozen=True, kw_only=True)
+class ListFilter:
+    """Which of an owner's threads a page shows.
+
+    ``before`` is where the page begins: a thread's id, a time, or both (``time,id``). The place
+    stays in the list even if that thread changes or is deleted.
+    """
+
+    project: str | None = None
+    archived: bool = False
+    pinned: bool = False
+    before: str | None = None
+
+    def select(self, conn: Connection, owner: str) -> Select[Any]:
+        """Return the statement that selects the threads, newest first.
+
+        Raises:
+            InvalidInput: ``before`` is none of the three.
+            ThreadNotFound: ``before`` is an id alone, and the owner has no such thread.
+        """
+        statement = select(table(ThreadRow)).where(
+            col(ThreadRow.owner) == owner,
+            col(ThreadRow.deleted).is_(False),
+            col(ThreadRow.archived).is_(self.archived),
+        )
+        if self.pinned:
+            statement = statement.where(text(_PINNED).bindparams(person=owner))
+        if self.project is not None:
+            statement = statement.where(col(ThreadRow.project) == self.project)
+        if self.before is not None:
+            statement = statement.where(_is_before(*_place_of(conn, owner, self.before)))
+        return statement.order_by(col(ThreadRow.updated_ms).desc(), col(ThreadRow.pk).desc())
+
+
 def list_threads(
-    conn: Connection,
-    owner: str,
-    *,
-    q: str | None,
-    project: str | None,
-    archived: bool,
-    pinned: bool = False,
-    limit: int,
-    before: str | None,
+    conn: Connection, owner: str, wanted: ListFilter, *, limit: int
 ) -> list[ListedThread]:
     """List an owner's threads, newest first.
 
-    Args:
-        q: a text that the name or the title must contain.
-        pinned: only those that the owner has pinned.
-        before: where the page begins: a thread's id, a time, or both (``time,id``). The place stays
-            in the list even if that thread changes or is deleted.
-
     Raises:
-        InvalidInput: ``before`` is none of the three.
-        ThreadNotFound: ``before`` is an id alone, and the owner has no such thread.
+        InvalidInput, ThreadNotFound: see ``ListFilter.select``.
     """
-    statement = select(table(ThreadRow)).where(
-        col(ThreadRow.owner) == owner,
-        col(ThreadRow.deleted).is_(False),
-        col(ThreadRow.archived).is_(archived),
-    )
-    if pinned:
-        statement = statement.where(text(_PINNED).bindparams(person=owner))
-    if project is not None:
-        statement = statement.where(col(ThreadRow.project) == project)
-    if q:
-        like = [col(c).icontains(q, autoescape=True) for c in (ThreadRow.name, ThreadRow.title)]
-        statement = statement.where(or_(*like))
-    if before is not None:
-        statement = statement.where(_is_before(*_place_of(conn, owner, before)))
-    statement = statement.order_by(col(ThreadRow.updated_ms).desc(), col(ThreadRow.pk).desc())
-    found = conn.execute(statement.limit(limit)).mappings()
+    found = conn.execute(wanted.select(conn, owner).limit(limit)).mappings()
     return listed(conn, owner, [dict(row) for row in found])
 
 

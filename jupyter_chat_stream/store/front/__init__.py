@@ -20,6 +20,7 @@ from ..chat.due import Due
 from ..chat.jobs import QUEUE, TASK
 from ..chat.leases import MISSED, LeaseConnection, LeaseReader
 from ..chat.limits import Limits, Over
+from ..chat.listing import ListFilter
 from ..chat.runs import AS_BEFORE, MOST_LISTED, RetryRequest
 from ..chat.schedules import MAX_SCHEDULES, DueSchedule, NewSchedule
 from ..chat.usage import GroupPage, UsageRange, UsedContext, place_of
@@ -33,6 +34,7 @@ from ..overview import Holder, OpenRun, Overview
 from ..retention.cleanup import Counts, Plan, Policy
 from ..retention.disk_space import Room, rebuild
 from ..retention.housekeeping import Housekeeping
+from ..search.queries import MAX_QUERY
 from ..sql.database import PAGE_BYTES
 from ..sql.failures import AWAY_BACKOFF, Outage
 from ..sql.urls import parse_url
@@ -54,6 +56,7 @@ __all__ = [
     "LAST_CHANCE_S",
     "MAX_AHEAD_MS",
     "MAX_PER_MESSAGE",
+    "MAX_QUERY",
     "MAX_SCHEDULES",
     "MISSED",
     "MOST_LISTED",
@@ -79,6 +82,7 @@ __all__ = [
     "LeaseConnection",
     "LeaseReader",
     "Limits",
+    "ListFilter",
     "NewSchedule",
     "OpenRun",
     "Outage",

@@ -8,12 +8,14 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from ...shared.events import dumps
-from ...shared.list_records import ListedThread
+from ...shared.list_records import ListedThread, ThreadList
 from ...shared.records import ThreadChange, ThreadRecord, ThreadState
 from ..chat import commands, listing, marks, threads
+from ..chat.listing import ListFilter
 from ..exporting import WholeThread
 from ..log import reading
 from ..log.transaction import ThreadRef, Transaction
+from ..search.pages import search_threads
 from .verbs import Group, reads, second, writes
 
 T = TypeVar("T")
@@ -69,13 +71,18 @@ def _change(
     return listing.read_listed(tx.conn, owner, [thread_id])[0]
 
 
+def _page(conn: Connection, owner: str, wanted: ListFilter, *, limit: int) -> ThreadList:
+    return {"threads": listing.list_threads(conn, owner, wanted, limit=limit)}
+
+
 class StoredThreads(Group):
     """The threads of a database."""
 
     create = writes(threads.create_thread)
     find = reads(_find)
     read = reads(_read)
-    page = reads(listing.list_threads)
+    page = reads(_page)
+    search = reads(search_threads)
     listed = reads(listing.read_listed)
     traces = reads(listing.read_traces)
     projects = reads(listing.list_projects)

@@ -13,6 +13,7 @@ from ..log.transaction import ThreadRef
 from ..overview import Overview, read_overview
 from ..retention.cleanup import Counts, Plan, Policy, collect, plan
 from ..retention.disk_space import Room, read_room
+from ..sql import full_text
 from .verbs import Group
 
 T = TypeVar("T")
@@ -57,6 +58,10 @@ class Upkeep(Group):
     def collect(self, policy: Policy, *, progress: Callable[[Counts], None]) -> Counts:
         """Remove everything that the policy does not keep."""
         return collect(self._core, policy, progress=progress)
+
+    def reindex(self) -> None:
+        """Empty the full-text index; a round of ``collect`` fills it again."""
+        self._core.submit(lambda tx: full_text.rebuild(tx.conn)).result()
 
     def unused(self) -> Room | None:
         """Measure the unused space in an SQLite file; None on Postgres."""

@@ -3,7 +3,7 @@
 ::
 
     quiet threads marked ──► deleted threads purged ──► attachments deleted
-                                 ──► ended runs compacted ──► space returned
+                                 ──► ended runs compacted ──► space returned ──► texts indexed
 
 One process at a time holds the ``CleanupLease``, a row in the database that every step checks in
 its own transaction; if the process dies, another takes over. Two processes at once would only do
@@ -30,6 +30,7 @@ from ..store import Store
 from . import attachments
 from .compaction import compact_run, find_compactable
 from .disk_space import REST_S, Room, give_back, is_log_long, read_room
+from .indexing import index_due, index_older
 from .purging import DELETED, QUIET, expire, find_threads, purge
 from .steps import Budget, Read, Step, Steps, Write, drive
 
@@ -73,6 +74,7 @@ class Counts:
     compacted_deltas: int = 0
     compacted_bytes: int = 0
     freed_bytes: int = 0
+    indexed_messages: int = 0  # for the full-text search
     left: int = 0  # runs and threads that differ from their log: they stay
     steps: int = 0
     longest_step_s: float = 0.0
@@ -175,6 +177,8 @@ def tidy(
     if policy.keep_events_ms is not None:
         yield from work.compact(now_ms() - policy.keep_events_ms)
     counts.freed_bytes += yield from give_back(keep_bytes=policy.keep_bytes, budget=work.budget)
+    counts.indexed_messages += yield from index_due(budget=work.budget)
+    counts.indexed_messages += yield from index_older(budget=work.budget)
 
 
 class _Tidying:

@@ -21,6 +21,7 @@ from ...shared.logs import Line, place_of
 from ..store import Store
 from .cleanup import CleanupLease, CleanupLeaseLost, Counts, Policy, tidy
 from .disk_space import REST_S, is_log_long
+from .indexing import Indexer
 from .steps import Budget, Read, Step, Steps
 
 log = logging.getLogger("jupyter_chat_stream.housekeeping")
@@ -52,14 +53,17 @@ class Housekeeping:
         self._make_lease = make_lease
         self._known: set[str] = set()  # ids of damaged threads and runs, logged already
         self._task: asyncio.Task[None] | None = None
+        self._indexer = Indexer(store)
         self._is_stopping = False
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._work(), name="housekeeping")
+        self._indexer.start()
 
     async def stop(self) -> None:
         """End between two steps; a step that the writer has begun is still committed."""
         self._is_stopping = True
+        await self._indexer.stop()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=STOP_WITHIN_S)

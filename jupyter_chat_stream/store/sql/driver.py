@@ -191,10 +191,10 @@ def select_rows(
         raise _wrapped(conn, sql, error) from error
     finally:
         cursor.close()
-    return _rows_of(found[0][0]) if is_sqlite else list(found)
+    return rows_of(found[0][0]) if is_sqlite else list(found)
 
 
-def _rows_of(array: str | Undecodable) -> list[Sequence[Any]]:
+def rows_of(array: str | Undecodable) -> list[Sequence[Any]]:
     """Read rows from one JSON array; a text that is not UTF-8 damages its own row only."""
     if isinstance(array, str):
         return list(json.loads(array))

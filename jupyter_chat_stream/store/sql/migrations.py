@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateColumn
 from sqlmodel import SQLModel
 
 from ...shared.errors import DatabaseForeign, DatabaseTooNew, DatabaseTooOld
-from . import tables
+from . import full_text, tables
 from .ledger import backfill
 
 # The schema generation that this code writes, and the oldest code that may use its databases.
@@ -117,6 +117,11 @@ def m0009_marks(conn: Connection) -> None:
     )
 
 
+def m0010_full_text(conn: Connection) -> None:
+    """Add the full-text index of messages. It begins empty; housekeeping fills it in steps."""
+    full_text.make(conn)
+
+
 def _add_column(conn: Connection, column: Column[Any]) -> bool:
     """Add a column if it is missing; a new database has all columns from the start."""
     table = column.table
@@ -155,6 +160,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m0007_usage,
     m0008_thread_params,
     m0009_marks,
+    m0010_full_text,
 )
 
 
@@ -191,6 +197,7 @@ def migrate(conn: Connection, now_ms: int) -> list[str]:
             text("UPDATE meta SET value = :v WHERE key = 'min_code_version'"),
             {"v": str(MIN_CODE_VERSION)},
         )
+    full_text.ensure(conn)
     return [m.__name__ for m in fresh]
 
 

@@ -337,6 +337,30 @@ class MessageAttachmentRow(SQLModel, table=True):
     thread: int = Field(foreign_key="thread.pk", ondelete="CASCADE")
 
 
+class SearchRow(SQLModel, table=True):
+    """A message in the full-text index. ``pk`` is its thread's key, and the message's seq in it.
+
+    The words are in an FTS5 table with the same keys, or in a column of Postgres (``full_text``).
+    """
+
+    __tablename__ = "search_row"
+
+    pk: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    # Older code does not know this table; its purge takes the rows along.
+    message: int = Field(foreign_key="message.pk", unique=True, ondelete="CASCADE")
+
+
+class SearchDueRow(SQLModel, table=True):
+    """A message whose text is new or has changed, and is not in the full-text index yet.
+
+    Triggers write these rows, in the transaction of the change, whichever release commits it.
+    """
+
+    __tablename__ = "search_due"
+
+    message: int = Field(primary_key=True, foreign_key="message.pk", ondelete="CASCADE")
+
+
 class LeaseRow(SQLModel, table=True):
     """The time until which a process counts as alive, by the database's clock; Postgres only."""
 

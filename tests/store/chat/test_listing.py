@@ -22,13 +22,11 @@ from jupyter_chat_stream.store.chat.commands import Sender, SendRequest
 from jupyter_chat_stream.store.log.transaction import ThreadRef
 from tests.store.harness import StoreHarness
 
-PAGE: dict[str, Any] = {
-    "q": None, "project": None, "archived": False, "pinned": False, "limit": 50, "before": None,
-}  # fmt: skip
-
 
 def page(harness: StoreHarness, owner: str = "local", **options: Any) -> list[ListedThread]:
-    return harness.look(lambda conn: listing.list_threads(conn, owner, **{**PAGE, **options}))
+    limit = options.pop("limit", 50)
+    wanted = listing.ListFilter(**options)
+    return harness.look(lambda conn: listing.list_threads(conn, owner, wanted, limit=limit))
 
 
 def row(harness: StoreHarness, thread: ThreadRef) -> ListedThread:

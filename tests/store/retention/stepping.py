@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from jupyter_chat_stream.store.retention.cleanup import Counts, Policy, collect, tidy
-from jupyter_chat_stream.store.retention.steps import Budget, Read, Step, Steps, Write
+from jupyter_chat_stream.store.retention.indexing import index_due
+from jupyter_chat_stream.store.retention.steps import Budget, Read, Step, Steps, Write, drive
 from tests.store.harness import StoreHarness
 
 LEAST = Budget(step_s=0.0)  # one piece of work in each step
@@ -45,9 +46,15 @@ def until_it_writes(harness: StoreHarness, steps: Steps[Any]) -> Write:
     return step
 
 
+def indexed(harness: StoreHarness) -> None:
+    """Index the messages that wait for it."""
+    drive(index_due(budget=Budget()), lambda step: do(harness, step))
+
+
 def tidying(harness: StoreHarness, policy: Policy = ALL_EVENTS) -> Iterator[Any]:
     """Do all there is to do, a piece of work in each step."""
     harness.clock.advance(1)  # what has just ended has ended before now
+    indexed(harness)  # these steps are not what is looked at
     return after_each_write(harness, tidy(harness.clock, policy, Counts(), budget=LEAST))
 
 

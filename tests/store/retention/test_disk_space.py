@@ -17,7 +17,7 @@ from jupyter_chat_stream.store.retention.cleanup import PURGE_AFTER_MS, Policy, 
 from jupyter_chat_stream.store.retention.disk_space import Room, read_room, rebuild
 from jupyter_chat_stream.store.sql.database import PAGE_BYTES
 from tests.store.harness import StoreHarness, completed
-from tests.store.retention.stepping import collected, tidying
+from tests.store.retention.stepping import collected, indexed, tidying
 
 KEEP_BYTES = 20_000
 POLICY = Policy(keep_events_ms=0, retention_ms=None, keep_bytes=KEEP_BYTES)
@@ -62,19 +62,21 @@ def test_a_file_shrinks_with_what_was_taken_out_of_it(harness: StoreHarness, pat
     """L7: and nothing of what is left is another."""
     small = room_of(harness).file_bytes
     thread = long_answer(harness)
+    indexed(harness)
     large = room_of(harness).file_bytes
     assert large > small + 200_000
     counts = collected(harness, POLICY)
     compacted = room_of(harness)
     assert compacted.free_bytes <= KEEP_BYTES + PAGE_BYTES
-    assert compacted.file_bytes < large / 2
+    assert compacted.file_bytes < large * 0.6  # the answer is in its message and in the index
     assert counts.freed_bytes == large - compacted.file_bytes
     assert harness.damage() == []
     harness.do(lambda tx: delete(tx, "local", thread.id), thread.pk)
     harness.clock.advance(PURGE_AFTER_MS)
     collected(harness, POLICY)
     harness.close()
-    assert path.stat().st_size < small + KEEP_BYTES + 20 * PAGE_BYTES
+    # Some pages of FTS5 are left: it removes the words of a deleted row when it merges its pages.
+    assert path.stat().st_size < small + KEEP_BYTES + 30 * PAGE_BYTES
 
 
 def test_a_collection_rests_where_a_checkpoint_is_due(

@@ -16,6 +16,7 @@ from jupyter_chat_stream.store.retention import cleanup, compaction
 from jupyter_chat_stream.store.retention import housekeeping as housekeeping_module
 from jupyter_chat_stream.store.retention.cleanup import LEASE_MS, PURGE_AFTER_MS, CleanupLease
 from jupyter_chat_stream.store.retention.housekeeping import Housekeeping
+from jupyter_chat_stream.store.retention.indexing import Indexer
 from jupyter_chat_stream.store.retention.steps import Budget
 from jupyter_chat_stream.store.store import Store
 from tests.fixtures import MakeHarness
@@ -323,6 +324,7 @@ async def test_a_step_waits_until_the_writer_has_nothing_else_to_do(
     monkeypatch.setattr(compaction, "SLICE", 2)
     harness = await make_harness(keep_events_days=0.0)
     await answered(harness)
+    await Indexer(harness.store).catch_up()
     house, waited = keeping(harness), []
     queued = iter([3, 1, 0, *[9] * 1000])
     monkeypatch.setattr(Store, "queued", property(lambda self: waited.append(1) or next(queued)))

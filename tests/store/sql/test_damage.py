@@ -112,9 +112,7 @@ def test_the_thread_is_listed_and_exported_and_the_check_names_the_row(
     other = harness.thread(name="whole")
     harness.answered(other, ("well",))
     listed = harness.look(
-        lambda conn: listing.list_threads(
-            conn, "local", q=None, project=None, archived=False, limit=50, before=None
-        )
+        lambda conn: listing.list_threads(conn, "local", listing.ListFilter(), limit=50)
     )
     assert {thread["id"] for thread in listed} == {thread_id, other.id}
     thread = harness.look(lambda conn: threads.find_thread(conn, "local", thread_id))
@@ -181,9 +179,7 @@ def test_a_thread_whose_own_row_is_damaged_is_listed_as_that(harness: StoreHarne
     thread, other = harness.thread(name="hurt"), harness.thread(name="whole")
     harness.sql(f"UPDATE thread SET created_ms = 99999999999999999 WHERE pk = {thread.pk}")
     listed = harness.look(
-        lambda conn: listing.list_threads(
-            conn, "local", q=None, project=None, archived=False, limit=50, before=None
-        )
+        lambda conn: listing.list_threads(conn, "local", listing.ListFilter(), limit=50)
     )
     by_id = {each["id"]: each for each in listed}
     assert by_id[thread.id]["error"]["code"] == "damaged_row"
@@ -195,9 +191,7 @@ def test_a_thread_whose_own_row_is_damaged_is_listed_as_that(harness: StoreHarne
 
 def listed_by_id(harness: StoreHarness) -> dict[str, dict[str, Any]]:
     found = harness.look(
-        lambda conn: listing.list_threads(
-            conn, "local", q=None, project=None, archived=False, limit=50, before=None
-        )
+        lambda conn: listing.list_threads(conn, "local", listing.ListFilter(), limit=50)
     )
     return {thread["id"]: thread for thread in found}
 

@@ -15,7 +15,6 @@ from jupyter_chat_stream.shared.errors import (
     DatabaseUnreachable,
     DatabaseUnreadable,
 )
-from jupyter_chat_stream.store.chat.listing import list_threads
 from jupyter_chat_stream.store.sql import database as database_module
 from jupyter_chat_stream.store.sql import migrations, postgres
 from jupyter_chat_stream.store.sql.database import Database
@@ -167,21 +166,6 @@ def test_a_described_database_does_not_tell_its_password(postgres_url: str) -> N
         assert "secret" not in described["url"]
     finally:
         database.close()
-
-
-def test_a_search_does_not_mind_upper_and_lower_case(postgres_url: str) -> None:
-    """As on SQLite, whose LIKE never does."""
-    harness = StoreHarness(postgres_url)
-    try:
-        harness.thread(name="Churn in Q3")
-
-        def found(q: str) -> int:
-            options: Any = {"q": q, "project": None, "archived": False, "limit": 9, "before": None}
-            return len(harness.look(lambda conn: list_threads(conn, "local", **options)))
-
-        assert [found(q) for q in ("churn", "CHURN", "q3", "churn%q3", "z")] == [1, 1, 1, 0, 0]
-    finally:
-        harness.close()
 
 
 class Light(StoreHarness):

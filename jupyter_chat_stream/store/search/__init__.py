@@ -1,0 +1,1 @@
+"""Full-text search: words, queries, matches and the index of messages."""

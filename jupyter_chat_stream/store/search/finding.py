@@ -1,0 +1,248 @@
+"""Finding threads by what was written in them: titles, names and the texts of messages.
+
+::
+
+    query ─► index: keys of messages with all words ─┐
+             messages that are not in it yet ────────┤
+    threads, newest first ─► their titles and keys ──┴─► texts, compared ─► matches
+
+The index only chooses which texts are read; a match is always compared with the text. So both
+databases find the same, and a deleted or changed text is never shown. A search reads a bounded
+amount of text, and tells if that was not enough.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from sqlalchemy import Connection
+
+from ..log.transaction import execute
+from ..sql import full_text
+from ..sql.driver import among, select_rows
+from ..sql.full_text import SEQ_BITS
+from .matching import Match, find
+from .queries import Query
+from .texts import fields_of
+
+MAX_MATCHES = 3  # of one thread
+MAX_DUE = 100  # messages that are not in the index yet, and are read anyway
+# A search reads so many messages and characters at most; characters count more if more terms are
+# looked for. They bound its time to about a second.
+MAX_READ = 2_000
+MAX_READ_CHARS = 16_000_000
+AT_ONCE = 16  # threads whose texts are read with one query
+MAX_SCANNED = 500  # messages of one thread that are read if there is no index
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """A thread in which a search looks."""
+
+    pk: int
+    id: str
+    title: str | None
+    name: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextMatch:
+    """A match in a message; ``message_id`` is None for one in the thread's title or name."""
+
+    message_id: str | None
+    match: Match
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The threads that match, in order. ``is_complete``: no older text may have been missed."""
+
+    threads: Sequence[tuple[Listed, Sequence[TextMatch]]]
+    is_complete: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Text:
+    """A message that may match."""
+
+    pk: int
+    id: str
+    thread: int
+    parts: str
+
+
+@dataclass
+class _Sources:
+    """Which messages may match, by thread: keys in the index, and keys of messages.
+
+    Without an index, every message may.
+    """
+
+    keys: Sequence[int] | None
+    due: Mapping[int, Sequence[int]]
+
+    def of(self, conn: Connection, thread: int) -> tuple[list[int], list[int]]:
+        """Return a thread's candidates, the newest last: keys in the index, keys of messages."""
+        if self.keys is None:
+            return [], _newest(conn, thread)
+        first = bisect_left(self.keys, thread << SEQ_BITS)
+        end = bisect_left(self.keys, (thread + 1) << SEQ_BITS, lo=first)
+        return list(self.keys[first:end]), list(self.due.get(thread, ()))
+
+
+@dataclass
+class _Thread:
+    """A thread whose texts are being compared."""
+
+    listed: Listed
+    keys: list[int]
+    due: list[int]
+    title: Match | None
+    found: dict[int, TextMatch] = field(default_factory=dict)  # by the key of the message
+    seen: set[int] = field(default_factory=set)
+
+    @property
+    def wants(self) -> int:
+        """The number of matches that are still looked for; 0 if no candidate is left."""
+        count = MAX_MATCHES - len(self.found) - (self.title is not None)
+        return count if self.keys or self.due else 0
+
+    @property
+    def matches(self) -> list[TextMatch]:
+        """The matches, that in the title first, then the newest message first."""
+        titles = [] if self.title is None else [TextMatch(message_id=None, match=self.title)]
+        newest = sorted(self.found, reverse=True)
+        return [*titles, *(self.found[pk] for pk in newest)][:MAX_MATCHES]
+
+
+def find_threads(
+    conn: Connection, threads: Iterable[Listed], query: Query, *, owner: str, limit: int
+) -> Found:
+    """Return the first threads that match, with the matches of each.
+
+    Args:
+        threads: those of the owner that the search may show, in order.
+    """
+    if not query.terms:
+        return Found(threads=(), is_complete=True)
+    return _Search(conn, query, owner).run(iter(threads), limit)
+
+
+class _Search:
+    """One search, in the caller's read transaction."""
+
+    def __init__(self, conn: Connection, query: Query, owner: str) -> None:
+        self._conn = conn
+        self._query = query
+        self._read = 0
+        self._chars = 0
+        self._most_chars = MAX_READ_CHARS // (1 + len(query.terms) // 8)
+        due, is_all = _read_due(conn, owner)
+        has_index = full_text.has_index(conn)
+        self._is_complete = is_all and not (has_index and full_text.read_left(conn))
+        lookups = [(each.word, each.is_prefix) for each in query.lookups]
+        keys = full_text.hits(conn, lookups, owner) if has_index else None
+        self._sources = _Sources(keys, due)
+
+    def run(self, threads: Iterator[Listed], limit: int) -> Found:
+        found: list[tuple[Listed, Sequence[TextMatch]]] = []
+        candidates = self._candidates(threads)
+        while len(found) < limit:
+            batch = list(islice(candidates, min(AT_ONCE, limit - len(found))))
+            if not batch:
+                break
+            self._compare(batch)
+            found += [(each.listed, each.matches) for each in batch if each.matches]
+        return Found(threads=found, is_complete=self._is_complete)
+
+    def _candidates(self, threads: Iterator[Listed]) -> Iterator[_Thread]:
+        """Yield the threads that may match."""
+        for listed in threads:
+            title = find(self._query, [each for each in (listed.title, listed.name) if each])
+            keys, due = self._sources.of(self._conn, listed.pk)
+            if title is not None or keys or due:
+                yield _Thread(listed, keys, due, title)
+
+    def _compare(self, batch: Sequence[_Thread]) -> None:
+        """Compare texts until each thread has its matches, or nothing is left to compare."""
+        while open_ := [each for each in batch if each.wants]:
+            if self._read >= MAX_READ or self._chars >= self._most_chars:
+                self._is_complete = False
+                return
+            by_thread = {each.listed.pk: each for each in open_}
+            keys = [key for each in open_ for key in _pop(each.keys, each.wants)]
+            due = [pk for each in open_ for pk in _pop(each.due, MAX_DUE)]
+            for text in (*_read_indexed(self._conn, keys), *_read_messages(self._conn, due)):
+                self._compare_text(by_thread[text.thread], text)
+
+    def _compare_text(self, thread: _Thread, text: _Text) -> None:
+        if text.pk in thread.seen:
+            return
+        thread.seen.add(text.pk)
+        self._read += 1
+        self._chars += len(text.parts)
+        try:
+            match = find(self._query, fields_of(json.loads(text.parts)))
+        except (ValueError, LookupError, TypeError):  # a damaged row; `check` reports it
+            return
+        if match is not None:
+            thread.found[text.pk] = TextMatch(message_id=text.id, match=match)
+
+
+def _pop(keys: list[int], count: int) -> list[int]:
+    taken = keys[-count:]
+    del keys[-count:]
+    return taken
+
+
+_TEXT = "message.pk, message.id, message.thread, message.parts"
+
+
+def _read_indexed(conn: Connection, keys: Sequence[int]) -> list[_Text]:
+    rest = (
+        "FROM search_row JOIN message ON message.pk = search_row.message "
+        f"WHERE search_row.pk {among(conn)} AND message.thread = search_row.pk >> {SEQ_BITS}"
+    )
+    return _texts(conn, rest, keys)
+
+
+def _read_messages(conn: Connection, keys: Sequence[int]) -> list[_Text]:
+    return _texts(conn, f"FROM message WHERE pk {among(conn)}", keys)
+
+
+def _texts(conn: Connection, rest: str, keys: Sequence[int]) -> list[_Text]:
+    if not keys:
+        return []
+    found = select_rows(conn, _TEXT, rest, {"keys": json.dumps(list(keys))})
+    return [
+        _Text(pk=pk, id=id_, thread=thread, parts=parts)
+        for pk, id_, thread, parts in found
+        if isinstance(parts, str)
+    ]
+
+
+def _read_due(conn: Connection, owner: str) -> tuple[dict[int, list[int]], bool]:
+    """Return the newest messages that wait for the index, by thread, and whether these are all."""
+    if not full_text.has_index(conn):
+        return {}, True
+    sql = (
+        "SELECT message.thread, message.pk FROM search_due "
+        "JOIN message ON message.pk = search_due.message "
+        "JOIN thread ON thread.pk = message.thread WHERE thread.owner = :owner "
+        "ORDER BY search_due.message DESC LIMIT :limit"
+    )
+    rows = execute(conn, sql, {"owner": owner, "limit": MAX_DUE + 1}).fetchall()
+    found: dict[int, list[int]] = {}
+    for thread, pk in reversed(rows[:MAX_DUE]):
+        found.setdefault(thread, []).append(pk)
+    return found, len(rows) <= MAX_DUE
+
+
+def _newest(conn: Connection, thread: int) -> list[int]:
+    sql = "SELECT pk FROM message WHERE thread = :thread ORDER BY seq DESC LIMIT :limit"
+    rows = execute(conn, sql, {"thread": thread, "limit": MAX_SCANNED + 1})
+    return sorted(row[0] for row in rows)
