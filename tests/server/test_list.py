@@ -164,10 +164,7 @@ async def test_a_search_finds_titles_and_texts_with_their_snippets(
 
 async def test_an_answer_is_indexed_by_the_server_that_made_it(chat_server: ChatServer) -> None:
     """Without a round of housekeeping: nothing waits for the index soon after the end."""
-    thread_id = await chat_server.thread()
-    await chat_server.ask(
-        "POST", f"threads/{thread_id}/messages", {"content": "Why?"}, headers={"Prefer": "wait=20"}
-    )
+    await chat_server.answered(await chat_server.thread())
     core = chat_server.service.store.core
 
     def waiting() -> int:
