@@ -169,7 +169,7 @@ def test_a_failed_answer_is_continued_from_the_text_it_has(site: Site, open_chat
     expect(open_chat.chat.answers).to_have_attribute("data-status", "completed")
     whole = site.messages(open_chat.thread)[-1]["content"]
     assert whole.startswith(kept)
-    assert whole.endswith("lets you decide.\n")
+    assert whole.endswith("you decide.\n")
     again = site.runs(open_chat.thread)[-1]["id"]
     open_chat.chat.expect_text(again, whole)
     assert open_chat.chat.text(again) == bare(whole)

@@ -55,7 +55,7 @@ def test_chats_are_drawn_in_order_after_a_view_that_could_not_be_loaded_at_first
         expect(chat.get_by_test_id("live")).to_have_attribute(
             "data-link", "live", timeout=PATIENCE_MS
         )
-        expect(chat.get_by_test_id("message-user")).to_have_text(f"Question {number}")
+        expect(chat.get_by_test_id("content").first).to_have_text(f"Question {number}")
         expect(chat.get_by_test_id("view-loading")).to_have_count(0)
     page.close()
     expect_good_behaviour([first, notebook])

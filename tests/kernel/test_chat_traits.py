@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream import Chat
+from jupyter_chat_stream.kernel.link import current
 from tests.kernel.harness import ECHO, until
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -22,6 +23,19 @@ def test_traits_follow_with_no_page_and_no_loop(name: str) -> None:
     until(lambda: watching.value == "Moved together" and not watching.busy, "the other chat")
     assert seen[-1] == "Moved together"
     assert watching.seq == speaking.seq
+
+
+def test_traits_follow_the_branch_that_a_reader_chooses_on_the_page(name: str) -> None:
+    chat = Chat(name, model=ECHO)
+    first = chat.send("The first text").wait()
+    assert first.reply is not None
+    edited = {"content": "Another text", "parent_id": None}
+    link = current()
+    link.command(link.request("POST", f"threads/{chat.thread}/messages", edited))
+    until(lambda: chat.value == "Another text" and not chat.busy, "the new branch")
+    link.command(link.request("PATCH", f"threads/{chat.thread}", {"head": first.reply.id}))
+    until(lambda: chat.value == "The first text", "the branch of before")
+    assert (chat.run_id, chat.status) == (first.id, "completed")
 
 
 def test_observers_run_in_the_thread_that_made_the_chat(name: str) -> None:

@@ -7,7 +7,6 @@ import { agoPaceOf, agoText, exactText } from './times';
 
 export function MessageTime({ at }: { readonly at: string }): ReactElement | null {
   const language = useLanguage();
-  const { trans } = language;
   const now_ms = useNow(at, agoPaceOf);
   const text = agoText(at, now_ms, language);
   const exact = exactText(at, language.locale);
@@ -16,9 +15,8 @@ export function MessageTime({ at }: { readonly at: string }): ReactElement | nul
       {...OWN_KEYS}
       className="jp-ChatStream-when"
       data-testid="time"
-      data-exact={exact}
+      data-exact={exact} // shown, and read, while it has the focus or the pointer
       dateTime={at}
-      aria-label={trans.__('Time: %1', exact)}
       tabIndex={-1}
     >
       {text}
