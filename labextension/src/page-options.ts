@@ -21,4 +21,6 @@ export interface PageOptions {
   readonly locale: string;
   readonly recentModels: RecentModels;
   readonly preferences: Preferences;
+  /** Called with the run that answers a message which this page has sent. */
+  readonly onSent?: (runId: string) => void;
 }

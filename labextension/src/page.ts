@@ -98,7 +98,8 @@ export function createPage(
       trans: language.trans,
       locale: language.locale,
       recentModels: new StoredRecentModels(() => window.localStorage),
-      preferences: new Preferences()
+      preferences: new Preferences(),
+      onSent: runId => workspace?.sent(runId)
     }),
     services: { ...labServices(rendermime, languages, frames), frames, language, workspace },
     ticker: new Ticker(PAGE_CLOCK)

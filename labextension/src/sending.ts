@@ -13,6 +13,8 @@ export interface SendingOptions {
   readonly composition: Composition;
   /** Whether the chat was closed: then the stored draft keeps the message. */
   readonly isClosed: () => boolean;
+  /** The server has accepted the message, and this run answers it. */
+  readonly onSent?: (runId: string) => void;
   readonly onChange: (isSending: boolean) => void;
   /** Tells why the message was not sent; null when a new try begins. */
   readonly onProblem: (problem: string | null) => void;
@@ -57,7 +59,7 @@ export class Sending {
     if (message === null) {
       return false;
     }
-    await api.request({
+    const answer = await api.request({
       method: 'POST',
       path: `threads/${encodeURIComponent(threadId)}/messages`,
       body: deliver_at === undefined ? message.body : { ...message.body, deliver_at },
@@ -65,6 +67,10 @@ export class Sending {
       headers: { 'Idempotency-Key': [message.key, deliver_at].filter(Boolean).join('@') }
     });
     composition.accepted(message);
+    const runId = runOf(answer);
+    if (runId !== null) {
+      this._options.onSent?.(runId);
+    }
     return true;
   }
 
@@ -92,4 +98,11 @@ export class Sending {
 
   private readonly _options: SendingOptions;
   private _isSending = false;
+}
+
+/** The run of an accepted message; null for a message for later. */
+function runOf(answer: unknown): string | null {
+  const run = typeof answer === 'object' && answer !== null && 'run' in answer ? answer.run : null;
+  const id = typeof run === 'object' && run !== null && 'id' in run ? run.id : null;
+  return typeof id === 'string' ? id : null;
 }

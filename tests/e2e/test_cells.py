@@ -164,6 +164,9 @@ def test_a_kernel_tells_its_variables_unseen_and_a_busy_one_answers_at_once(
     assert [cell["count"] for cell in notebook.cells()] == [1, 2, 3]
 
 
+FIXED = "wages = {'mine': 1}\nwages['mine']"
+
+
 def panel_chat(notebook: NotebookPage) -> ChatView:
     """The chat in the side panel."""
     return ChatView(
@@ -195,10 +198,24 @@ def test_an_error_is_taken_to_the_chat_of_its_notebook_with_cell_and_traceback(
     told = json.dumps(question)
     assert "Cell [1]" in told
     assert "Error of Cell [1]" in told
-    # What Fix would offer stands at the same error, and goes when the cell is right.
-    notebook.on_panel("panel => panel.content.widgets[0].model.sharedModel.setSource('1')")
+    # The answer's code replaces the cell that was asked about, wherever the person is by then.
+    chat.field.fill(f"```python\n{FIXED}\n```")
+    run = chat.send_typed()
+    chat.expect_status(run, "completed")
+    notebook.on_panel("panel => { panel.content.activeCellIndex = 1 }")
+    tool(chat, "replace").click()
+    assert sources(notebook) == [FIXED, "fine = 1"]
     notebook.run(0)
-    expect(explain).to_have_count(0)
+    expect(explain).to_have_count(0)  # the cell is right
+    notebook.on_panel("panel => { panel.content.activeCellIndex = 1 }")
+    tool(chat, "insert-below").click()
+    assert sources(notebook) == [FIXED, "fine = 1", FIXED]
+    notebook.on_panel("panel => panel.content.model.sharedModel.deleteCell(0)")
+    tool(chat, "replace").click()
+    expect(chat.log.get_by_test_id("code-note")).to_contain_text("no longer in")
+    notebook.picture("cell-gone")
+    chat.log.get_by_test_id("insert-at-end").click()
+    assert sources(notebook) == ["fine = 1", FIXED, FIXED]
 
 
 def stripped(site: Site, path: str, *, whole: bool) -> None:

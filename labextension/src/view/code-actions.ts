@@ -58,7 +58,7 @@ export class CodeBar {
       const made = button(action.replaceAll('_', '-'), action, this._labelOf(action));
       made.addEventListener('click', () => this._act(action, made));
       for (const type of ['pointerenter', 'focus']) {
-        made.addEventListener(type, () => this._refresh(action, made, this._place()));
+        made.addEventListener(type, () => this._refresh(action, made));
       }
       this._buttons.set(action, made);
     }
@@ -98,7 +98,7 @@ export class CodeBar {
 
   private _act(action: CellAction, pressed: HTMLButtonElement): void {
     const { workspace, language } = this._services;
-    const place = this._place();
+    const place = this._place(action);
     const reason = workspace?.obstacle(action, place, this._block) ?? null;
     if (workspace === null || place === null || reason !== null) {
       this._tell(reason ?? '');
@@ -118,8 +118,8 @@ export class CodeBar {
     return { language: this._language.toLowerCase(), text: this._text() };
   }
 
-  private _place(): Place | null {
-    return this._services.workspace?.placeOf(this.node) ?? null;
+  private _place(action: CellAction): Place | null {
+    return this._services.workspace?.placeOf(this.node, action) ?? null;
   }
 
   /** Show whether any notebook is open. The rest is found out when a button is pointed at. */
@@ -134,7 +134,8 @@ export class CodeBar {
   }
 
   /** Show whether the action can be done, and on which cell. */
-  private _refresh(action: Shown, made: HTMLButtonElement, place: Place | null): void {
+  private _refresh(action: Shown, made: HTMLButtonElement): void {
+    const place = this._place(action);
     const { workspace } = this._services;
     if (workspace === null || made.dataset['result'] !== undefined) {
       return;

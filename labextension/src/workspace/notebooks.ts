@@ -5,6 +5,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 import { type Clock } from '../connection';
 import { shownName } from '../files';
 import { type CellDraft, cellOf, textFor } from './blocks';
+import { AskedPlaces } from './asked';
 import { CellView, type FoundCell, findCell } from './cells';
 import { focusActiveCell, insertAtCursor, insertCell, replaceSource, runActiveCell } from './edits';
 import {
@@ -62,8 +63,12 @@ export class NotebookWorkspace implements Workspace {
     );
   }
 
-  placeOf(node: Node): Place | null {
+  placeOf(node: Node, action?: CellAction): Place | null {
     const around = this._tracker.find(panel => panel.node.contains(node));
+    const asked = around === undefined && action === 'replace' ? this._asked.of(node) : null;
+    if (asked !== null && this._find(asked.path) !== null) {
+      return asked;
+    }
     const panel = around ?? this._tracker.currentWidget;
     if (panel === null) {
       return null;
@@ -72,6 +77,15 @@ export class NotebookWorkspace implements Workspace {
     const cell = widgets.find(widget => widget.node.contains(node)) ?? activeCell;
     return { path: panel.context.path, cellId: cell?.model.id ?? null };
   }
+
+  /** A question was sent from this page: its answer is about the cell that is active now. */
+  readonly sent = (runId: string): void => {
+    const panel = this._tracker.currentWidget;
+    if (panel !== null) {
+      const cellId = panel.content.activeCell?.model.id ?? null;
+      this._asked.add(runId, { path: panel.context.path, cellId });
+    }
+  };
 
   cells(path: string): readonly NotebookCell[] {
     const panel = this._find(path);
@@ -234,6 +248,7 @@ export class NotebookWorkspace implements Workspace {
   private readonly _trans: TranslationBundle;
   private readonly _reveal: (panelId: string) => void;
   private readonly _variables: KernelVariables;
+  private readonly _asked = new AskedPlaces();
   private readonly _listeners = new Set<() => void>();
   /** By the id of a cell that was inserted here: the id of the cell above it. */
   private readonly _inserted = new Map<string, string>();

@@ -102,8 +102,9 @@ export interface Workspace {
   /**
    * The place of a node of a chat: the cell in whose output it is. For a node that is in no
    * notebook, the current notebook and its last active cell; null if no notebook is open.
+   * `replace` aims at the cell that was active when the question of the node's answer was sent.
    */
-  placeOf(node: Node): Place | null;
+  placeOf(node: Node, action?: CellAction): Place | null;
   /** The cells of an open notebook; empty if it is not open. */
   cells(path: string): readonly NotebookCell[];
   /** One cell; null if it is gone or its notebook is not open. */
