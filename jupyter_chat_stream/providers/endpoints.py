@@ -1,8 +1,8 @@
 """Endpoints: named addresses that each speak one dialect, as the settings name them.
 
-``ChatStream.endpoints`` adds endpoints and changes the built-in ones: ``openai``, and the usual
-local addresses of Ollama, llama.cpp's server, LM Studio and vLLM. A local endpoint without a
-setting is asked on 127.0.0.1 only, and without a key.
+``ChatStream.endpoints`` adds endpoints and changes the built-in ones: ``anthropic``, ``openai``,
+and the usual local addresses of Ollama, llama.cpp's server, LM Studio and vLLM. A local endpoint
+without a setting is asked on 127.0.0.1 only, and without a key.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FIELDS = (
     "models",
 )  # fmt: skip
 ABILITIES = ("documents", "images", "reasoning", "tools")
-TAKEN = ("anthropic", "demo")  # providers with code of their own
+TAKEN = ("demo",)  # a provider that calls no address
 MAX_MODEL_NAME_CHARS = 160  # with the endpoint's name a model id stays below 200 characters
 MAX_MODELS = 1_000
 
@@ -47,7 +47,7 @@ class Endpoint:
     given_background: bool | None = None
     """Whether the setting wants answers that go on by themselves; None: OpenAI's own do."""
     takes_environment: bool = False
-    """Whether ``OPENAI_BASE_URL`` may replace the address."""
+    """Whether ``OPENAI_BASE_URL`` or ``ANTHROPIC_BASE_URL`` may replace the address."""
     key_env: str | None = None
     """The environment variable that holds the key; None: no key is sent."""
     key_file: Path | None = None
@@ -122,6 +122,15 @@ class Endpoint:
         return self.product or f"The endpoint {self.name!r}"
 
 
+CLAUDE = Endpoint(
+    name="anthropic",
+    base_url="https://api.anthropic.com",
+    product="The Claude API",
+    given_dialect="messages",
+    key_env="ANTHROPIC_API_KEY",
+    takes_environment=True,
+    is_configured=False,
+)
 OPENAI = Endpoint(
     name="openai",
     base_url="https://api.openai.com/v1",
@@ -154,7 +163,7 @@ def is_loopback(host: str) -> bool:
 
 
 def all_endpoints(given: Mapping[str, object], *, find_local: bool) -> tuple[Endpoint, ...]:
-    """Return every endpoint of a process.
+    """Return every endpoint of a process; ``anthropic`` only if the setting changes it.
 
     Args:
         given: the setting ``ChatStream.endpoints``.
@@ -163,7 +172,7 @@ def all_endpoints(given: Mapping[str, object], *, find_local: bool) -> tuple[End
     Raises:
         InvalidInput: the setting cannot be used.
     """
-    known = {endpoint.name: endpoint for endpoint in (OPENAI, *USUAL_LOCAL)}
+    known = {endpoint.name: endpoint for endpoint in (CLAUDE, OPENAI, *USUAL_LOCAL)}
     listed = {"openai": OPENAI}
     if find_local:
         listed |= {endpoint.name: endpoint for endpoint in USUAL_LOCAL}
@@ -192,10 +201,15 @@ def _parse(name: str, given: Any, default: Endpoint | None) -> Endpoint:
     if default is None and "base_url" not in given:
         raise InvalidInput(f"{where} needs a 'base_url', such as 'http://localhost:8000/v1'.")
     base = default or Endpoint(name=name, base_url="")
+    if base is CLAUDE and (given.get("dialect", "messages") != "messages" or "background" in given):
+        raise InvalidInput(
+            f"{where} speaks the dialect 'messages', and has no 'background'. Give an address of "
+            "another dialect another name."
+        )
     return Endpoint(
         name=name,
         product=base.product,
-        given_dialect=_dialect(where, given.get("dialect")),
+        given_dialect=_dialect(where, given.get("dialect")) or base.given_dialect,
         given_background=_background(where, given.get("background")),
         takes_environment=base.takes_environment and "base_url" not in given,
         base_url=parse_base_url(where, given["base_url"]) if "base_url" in given else base.base_url,

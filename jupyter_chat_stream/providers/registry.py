@@ -19,11 +19,11 @@ from ..shared.errors import BadRequest, EndpointNotFound, NoSuchModel, ProviderE
 from ..shared.model_records import EndpointRecord, ModelRecord
 from ..shared.spelling import did_you_mean
 from . import prices
-from .anthropic import MessagesProvider
+from .anthropic import AnthropicProvider, MessagesProvider
 from .base import AsksForModels, Model, Provider
 from .catalogue import broken_record, endpoint_record, model_record
 from .endpoint_facts import EndpointFacts, HasEndpoint
-from .endpoints import Endpoint, all_endpoints
+from .endpoints import CLAUDE, Endpoint, all_endpoints
 from .key_files import KeySource
 from .openai import OpenAIProvider
 
@@ -242,10 +242,14 @@ class Registry:
         )
 
     def _load(self, endpoints: Iterable[Endpoint]) -> None:
+        named = {endpoint.name: endpoint for endpoint in endpoints}
         for name, target in BUILT_IN.items():
-            self._add(name, lambda target=target: _built_in(target))  # type: ignore[misc]
-        for endpoint in endpoints:
-            self._add(endpoint.name, lambda it=endpoint: partial(_make_provider, it))  # type: ignore[misc]
+            if name in named:
+                self._add(name, partial(_provider_of, named.pop(name)))
+            else:
+                self._add(name, lambda target=target: _built_in(target))  # type: ignore[misc]
+        for endpoint in named.values():
+            self._add(endpoint.name, partial(_provider_of, endpoint))
         taken = {*BUILT_IN, *self._providers, *self._broken}
         for entry_point in importlib.metadata.entry_points(group=GROUP):
             if entry_point.name not in taken:  # such a name cannot be taken over
@@ -262,7 +266,13 @@ class Registry:
             self._providers[name] = provider
 
 
+def _provider_of(endpoint: Endpoint) -> Callable[[], Provider]:
+    return partial(_make_provider, endpoint)
+
+
 def _make_provider(endpoint: Endpoint) -> Provider:
+    if endpoint.name == CLAUDE.name:
+        return AnthropicProvider(endpoint=endpoint)
     if endpoint.dialect == "messages":
         return MessagesProvider(endpoint)
     return OpenAIProvider(endpoint)

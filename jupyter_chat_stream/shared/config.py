@@ -86,7 +86,8 @@ class ChatStream(Configurable):
         "that holds its key), key_file (the file that holds it), headers (an object), models (a "
         "list of names, in place of the address's own list), context_tokens and can (a list of "
         "images, documents, reasoning and tools, if the address does not tell what its models "
-        "can). The endpoint openai is there without this setting. Default: no others.",
+        "can). The endpoints anthropic and openai are there without this setting; an entry changes "
+        "only the fields that it names. Default: no others.",
     ).tag(config=True)
     keys_from_page = Bool(
         True,

@@ -51,7 +51,8 @@ def test_the_usual_local_addresses_are_on_this_machine_and_take_no_key() -> None
 @pytest.mark.parametrize(
     ("name", "fields", "said"),
     [
-        ("anthropic", {"base_url": "http://x/v1"}, "another name"),
+        ("anthropic", {"dialect": "chat"}, "another name"),
+        ("anthropic", {"background": True}, "no 'background'"),
         ("demo", {"base_url": "http://x/v1"}, "another name"),
         ("a/b", {"base_url": "http://x/v1"}, "another name"),
         ("Ä", {"base_url": "http://x/v1"}, "another name"),

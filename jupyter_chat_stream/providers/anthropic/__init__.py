@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from ..base import Chunk, Model, Prompt
 from ..clients import SharedClients
 from ..endpoint_facts import EndpointFacts
-from ..endpoints import is_loopback
+from ..endpoints import Endpoint, is_loopback
 from . import exchange, models, sdk
 from .asked import CLAUDE, AskedMessages
 from .endpoint import MessagesProvider
@@ -44,6 +44,8 @@ class AnthropicProvider:
     """Streams answers of Claude models.
 
     Args:
+        endpoint: the address with its settings; ``ANTHROPIC_BASE_URL`` replaces one that no
+            setting names.
         key_file: the file with the key; None for the one in Jupyter's data directory.
         environ: holds the key and the address, read at every request; None for `os.environ`.
         now: returns the time in seconds since 1970, to read dates in ``retry-after``.
@@ -54,21 +56,26 @@ class AnthropicProvider:
     def __init__(
         self,
         *,
+        endpoint: Endpoint = CLAUDE,
         key_file: Path | None = None,
         environ: Mapping[str, str] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._environ = os.environ if environ is None else environ
-        self._keys = ClaudeKey(key_file, self._environ)
+        self._endpoint = endpoint
+        self._keys = ClaudeKey(key_file, self._environ, endpoint=endpoint)
         self._now = now
-        self._clients: SharedClients[_Access, anthropic.AsyncAnthropic] = SharedClients(_connect)
+        self._clients: SharedClients[_Access, anthropic.AsyncAnthropic] = SharedClients(
+            self._connect
+        )
 
     def models(self) -> tuple[Model, ...]:
         """List the models worth offering; the first is the default."""
-        return models.MODELS
+        named = self._endpoint.models
+        return tuple(map(self.model, named)) if named else tuple(map(self._as_set, models.MODELS))
 
     def model(self, name: str) -> Model:
-        return models.find(name)
+        return self._as_set(models.find(name))
 
     def is_ready(self) -> bool:
         return self._keys.is_there()
@@ -88,12 +95,12 @@ class AnthropicProvider:
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         key = self._keys.read()
-        endpoint = replace(CLAUDE, base_url=self.api_url)
+        endpoint = replace(self._endpoint, base_url=self.api_url)
         asked = AskedMessages(endpoint=endpoint, prompt=prompt, key=key)
-        model = models.find(prompt.model)
+        model, headers = self.model(prompt.model), dict(endpoint.headers)
         async with (
             self._clients.lend((key, endpoint.base_url)) as client,
-            aclosing(exchange.read(client, asked, model, {}, self._now)) as chunks,
+            aclosing(exchange.read(client, asked, model, headers, self._now)) as chunks,
         ):
             async for chunk in chunks:
                 yield chunk
@@ -104,9 +111,18 @@ class AnthropicProvider:
 
     @property
     def api_url(self) -> str:
-        return self._environ.get(ENV_BASE_URL, "").strip() or CLAUDE.base_url
+        named = self._environ.get(ENV_BASE_URL, "") if self._endpoint.takes_environment else ""
+        return named.strip() or self._endpoint.base_url
 
+    def _as_set(self, model: Model) -> Model:
+        """Return a model with what the setting tells of it."""
+        size, can = self._endpoint.context_tokens, self._endpoint.can
+        return replace(
+            model,
+            context_tokens=model.context_tokens if size is None else size,
+            can=model.can if can is None else can,
+        )
 
-async def _connect(access: _Access) -> anthropic.AsyncAnthropic:
-    key, base_url = access
-    return await sdk.connect(replace(CLAUDE, base_url=base_url), key)
+    async def _connect(self, access: _Access) -> anthropic.AsyncAnthropic:
+        key, base_url = access
+        return await sdk.connect(replace(self._endpoint, base_url=base_url), key)

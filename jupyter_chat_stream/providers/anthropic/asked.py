@@ -5,18 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..base import Prompt
+from ..endpoints import CLAUDE as CLAUDE
 from ..endpoints import Endpoint
 from ..quoting import quote
-
-CLAUDE = Endpoint(
-    name="anthropic",
-    base_url="https://api.anthropic.com",
-    product="The Claude API",
-    given_dialect="messages",
-    key_env="ANTHROPIC_API_KEY",
-    is_configured=False,
-)
-"""The Claude API itself, whose address ANTHROPIC_BASE_URL may replace."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +32,7 @@ class AskedMessages:
     @property
     def setting(self) -> str:
         """The setting that holds the address, for sentences."""
-        if self.is_claude:
+        if self.is_claude and self.endpoint.takes_environment:
             return "ANTHROPIC_BASE_URL"
         return f"the 'base_url' of the endpoint {self.endpoint.name!r}"
 
