@@ -39,7 +39,7 @@ const FLOORS = [
   },
   {
     // The server, as this page reaches it.
-    names: ['api', 'silence', 'connection', 'polling', 'server-api', 'ticker'],
+    names: ['folders', 'api', 'silence', 'connection', 'polling', 'server-api', 'ticker'],
     packages: ['@jupyterlab/coreutils', '@jupyterlab/services', '@jupyterlab/translation']
   },
   {
@@ -69,6 +69,11 @@ const FLOORS = [
     // The notebooks of the page, in the values and verbs of a chat.
     names: ['workspace'],
     packages: ['@jupyterlab/notebook', '@jupyterlab/translation']
+  },
+  {
+    // What can be typed in the composer beside plain text.
+    names: ['slash', 'mentions'],
+    packages: ['@jupyterlab/translation']
   },
   { names: ['threads'], packages: ['@jupyterlab/translation'] },
   {

@@ -22,7 +22,7 @@ import { ScheduleList } from './schedules';
 import { Sending } from './sending';
 import { type ThreadEnd, explain, explainEnd, missingText } from './thread-ends';
 import { type ThreadState } from './thread-state';
-import { type SettingsFields, ThreadSettings } from './thread-settings';
+import { type ThreadFields, ThreadSettings } from './thread-settings';
 import { type Transcript, EMPTY } from './transcript';
 import { MAX_ATTACHMENTS, type NamedBlob, type UploadQueue } from './uploads';
 import { ThreadUsageList } from './usage';
@@ -108,6 +108,7 @@ export class ThreadClient {
     this._options = options;
     this.models = threads.models;
     this.preferences = threads.preferences;
+    this.page = options;
     this._composition = new Composition(threadId, {
       ...options,
       files: threads.files,
@@ -153,6 +154,9 @@ export class ThreadClient {
   /** What a person has set for all chats. */
   readonly preferences: Preferences;
 
+  /** What the composer uses of the page around it. */
+  readonly page: Pick<PageOptions, 'listFolder' | 'execute'>;
+
   /** The model and the parameters of the next answers. */
   readonly settings: ThreadSettings;
 
@@ -197,9 +201,9 @@ export class ThreadClient {
   /** Add a text to the context of the next message; one of the same name takes the new text. */
   mention(mention: Mention): void {
     if (!this._composition.mention(mention)) {
-      const { trans } = this._options;
-      const problem = trans.__('A message can mention at most %1 things.', MAX_CONTEXT_ITEMS);
-      this._set({ problem });
+      this.tell(
+        this._options.trans.__('A message can mention at most %1 things.', MAX_CONTEXT_ITEMS)
+      );
     }
   }
 
@@ -264,8 +268,8 @@ export class ThreadClient {
     }
   }
 
-  /** Set the head, or the model and parameters of the next answers. Returns whether it is done. */
-  async change(fields: SettingsFields | { readonly head: string }): Promise<boolean> {
+  /** Set the head, the title, or the model and parameters of the next answers. Returns whether it is done. */
+  async change(fields: ThreadFields): Promise<boolean> {
     this._set({ problem: null });
     try {
       const path = `threads/${encodeURIComponent(this.threadId)}`;
@@ -277,8 +281,9 @@ export class ThreadClient {
     }
   }
 
-  dismissProblem(): void {
-    this._set({ problem: null });
+  /** Show a problem beside the composer; null removes it. */
+  tell(problem: string | null): void {
+    this._set({ problem });
   }
 
   dispose(): void {

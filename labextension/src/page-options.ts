@@ -4,6 +4,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 import { type Api } from './api';
 import { type Clock, type Connection } from './connection';
 import { type DraftStore } from './drafts';
+import { type FolderEntry } from './folders';
 import { type Preferences } from './preferences';
 import { type RecentModels } from './recent-models';
 
@@ -17,6 +18,10 @@ export interface PageOptions {
   readonly trans: TranslationBundle;
   /** Reads a file of the contents API. @throws ApiError if it cannot be read or is too large. */
   readonly readFile: (path: string, maxBytes: number | null) => Promise<Blob>;
+  /** Lists a folder of the contents API. */
+  readonly listFolder: (path: string) => Promise<readonly FolderEntry[]>;
+  /** Runs a command of JupyterLab. Returns whether the page has it. */
+  readonly execute: (command: string) => boolean;
   /** For `Intl`: the language of numbers and dates. */
   readonly locale: string;
   readonly recentModels: RecentModels;

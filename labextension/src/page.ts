@@ -9,6 +9,7 @@ import { type Api } from './api';
 import { ServerApi } from './server-api';
 import { type Clock, Connection } from './connection';
 import { StoredDrafts } from './drafts';
+import { folderLister } from './folders';
 import { type Language } from './language';
 import { Threads } from './model';
 import { Preferences } from './preferences';
@@ -49,6 +50,15 @@ function wakeWithBrowser(connection: Connection): void {
       connection.wake();
     }
   });
+}
+
+/** Run a command that another plugin may have added. Returns whether there is one. */
+function executed({ commands }: JupyterFrontEnd, command: string): boolean {
+  if (!commands.hasCommand(command)) {
+    return false;
+  }
+  commands.execute(command).catch((reason: unknown) => console.warn(`${command}:`, reason));
+  return true;
 }
 
 /** The shared parts of a page, with its way to the server. */
@@ -95,6 +105,8 @@ export function createPage(
       clock: PAGE_CLOCK,
       onFrame,
       readFile: contentsReader(contents, language),
+      listFolder: folderLister(contents),
+      execute: command => executed(app, command),
       trans: language.trans,
       locale: language.locale,
       recentModels: new StoredRecentModels(() => window.localStorage),

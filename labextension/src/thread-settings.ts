@@ -12,6 +12,9 @@ export interface SettingsFields {
   readonly params?: Params;
 }
 
+/** What a page changes of a thread. */
+export type ThreadFields = SettingsFields | { readonly head: string } | { readonly title: string };
+
 export interface ThreadSettingsOptions {
   /** The parameters that the log tells of. */
   readonly logged: () => Params;

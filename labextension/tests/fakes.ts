@@ -3,6 +3,7 @@ import { type Api, ApiError, type ApiRequest, type Socket, type Upload } from '.
 import { type Clock, Connection } from '../src/connection';
 import { type Draft, type DraftStore, NO_DRAFT } from '../src/drafts';
 import { languageOf } from '../src/language';
+import { type FolderEntry } from '../src/folders';
 import { type PageOptions, Threads } from '../src/model';
 import { Preferences } from '../src/preferences';
 import { type RecentModels } from '../src/recent-models';
@@ -204,6 +205,10 @@ export class FakePage {
   readonly api = new FakeApi();
   readonly drafts = new FakeDrafts();
   readonly recentModels = new FakeRecentModels();
+  /** By path: the entries of the folders. */
+  readonly folders = new Map<string, readonly FolderEntry[]>();
+  /** The commands of JupyterLab that were run. */
+  readonly commands = new Set<string>();
   readonly preferences = new Preferences();
   readonly ticker = new Ticker(this.network.clock);
   private _frames: (() => void)[] = [];
@@ -217,6 +222,8 @@ export class FakePage {
       clock: this.network.clock,
       onFrame: action => void this._frames.push(action),
       readFile: path => Promise.resolve(new Blob([`the bytes of ${path}`])),
+      listFolder: path => Promise.resolve(this.folders.get(path) ?? []),
+      execute: command => this.commands.add(command).size > 0,
       trans: ENGLISH.trans,
       locale: ENGLISH.locale,
       recentModels: this.recentModels,

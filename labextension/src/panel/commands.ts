@@ -193,8 +193,7 @@ async function openForNotebook(options: CommandsOptions, args: Args): Promise<vo
     const typed = client.getState().draft.trimEnd();
     client.setDraft(typed === '' ? draft : `${typed}\n\n${draft}`);
   }
-  const items = contextOf(args['context']);
-  client.attach(items.map(({ name, text }) => ({ name: `${name}.txt`, blob: new Blob([text]) })));
+  contextOf(args['context']).forEach(item => client.mention(item));
   page.threads.release(client); // the panel holds it now
 }
 

@@ -3,13 +3,19 @@ import { type ReactElement, useRef, useState } from 'react';
 
 import { type ThreadClient, type ThreadState } from '../model';
 import { type QueuedMessage } from '../queue';
+import { type SlashCall, slashCall } from '../slash';
 import { Chips } from './attaching';
 import { Bar } from './bar';
 import { Button } from './button';
+import { replaceRange } from './caret';
+import { CompletionList, useCompletion } from './completion';
+import { ComposerHelp } from './composer-help';
+import { ContextChips } from './context-chips';
 import { Field } from './field';
 import { useNow, useTrans } from './hooks';
 import { LaterPanel } from './later';
 import { Queue } from './queue';
+import { runCommand } from './slash-actions';
 import { type StatusLine } from './status';
 import { fieldText, nextHour } from './times';
 
@@ -29,9 +35,44 @@ export function Composer(props: ComposerProps): ReactElement {
   const field = useRef<HTMLTextAreaElement>(null);
   // The time in the panel's field; null while the panel is closed and messages are sent at once.
   const [later, setLater] = useState<string | null>(null);
+  const [isHelpOpen, setHelp] = useState(false);
   const now_ms = useNow(later);
   const mayBeSent = later === null || new Date(later).getTime() > now_ms;
+  const trans = useTrans();
+  const openLater = (): void => setLater(fieldText(nextHour(Date.now())));
+  const clear = (): void => {
+    const node = field.current;
+    if (node !== null) {
+      replaceRange(node, 0, node.value.length, '');
+    }
+  };
+  const call = (slash: SlashCall): void => {
+    const chat = field.current?.closest('.jp-ChatStream');
+    const isRun = runCommand(slash, {
+      client,
+      trans,
+      activeRunId: props.activeRunId,
+      press: testid => chat?.querySelector<HTMLElement>(`[data-testid=${testid}]`)?.click(),
+      onLater: openLater,
+      onHelp: () => setHelp(true)
+    });
+    if (isRun) {
+      clear();
+    }
+  };
+  const completing = useCompletion(client, state.draft, field, command => {
+    if (command.argument === null) {
+      call({ command, argument: '' });
+    } else if (field.current !== null) {
+      replaceRange(field.current, 0, field.current.value.length, `/${command.name} `);
+    }
+  });
   const send = async (): Promise<void> => {
+    const slash = state.attachments.length === 0 ? slashCall(state.draft) : null;
+    if (slash !== null) {
+      call(slash);
+      return;
+    }
     if (!mayBeSent) {
       return;
     }
@@ -45,15 +86,21 @@ export function Composer(props: ComposerProps): ReactElement {
     <div className="jp-ChatStream-composer" data-testid="composer">
       <Queue client={client} state={state} queue={props.queue} isDisabled={isDisabled} />
       {state.problem === null ? null : <Problem client={client} text={state.problem} />}
+      {isHelpOpen ? <ComposerHelp client={client} onClose={() => setHelp(false)} /> : null}
       <div className={`jp-ChatStream-box${isDisabled ? ' jp-mod-disabled' : ''}`}>
+        <ContextChips client={client} state={state} />
         <Chips client={client} state={state} />
         <Field
           client={client}
           state={state}
           field={field}
+          completing={completing}
           isDisabled={isDisabled}
           onSend={() => void send()}
         />
+        {completing.isOpen && !isDisabled ? (
+          <CompletionList completing={completing} field={field} />
+        ) : null}
         {later === null ? null : (
           <LaterPanel
             client={client}
@@ -71,7 +118,7 @@ export function Composer(props: ComposerProps): ReactElement {
           isDisabled={isDisabled}
           isLater={later !== null}
           mayBeSent={mayBeSent && !isEmpty && !state.isSending}
-          onLater={() => setLater(later === null ? fieldText(nextHour(Date.now())) : null)}
+          onLater={() => (later === null ? openLater() : setLater(null))}
           onSend={() => void send()}
         />
       </div>
@@ -89,7 +136,7 @@ function Problem({ client, text }: { client: ThreadClient; text: string }): Reac
         className="jp-mod-quiet"
         label={trans.__('Dismiss')}
         then="field"
-        onClick={() => client.dismissProblem()}
+        onClick={() => client.tell(null)}
       >
         ×
       </Button>

@@ -17,6 +17,7 @@ import { type ThreadClient, type ThreadState } from '../model';
 import { type EnterKey } from '../preferences';
 import { isUnfinished } from '../uploads';
 import { isOnEdgeLine, replaceRange } from './caret';
+import { type Completing, activeId } from './completion';
 import { attachPasted } from './dropping';
 import { usePreferences, useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
@@ -30,12 +31,13 @@ export interface FieldProps {
   readonly client: ThreadClient;
   readonly state: ThreadState;
   readonly field: RefObject<HTMLTextAreaElement>;
+  readonly completing: Completing;
   readonly isDisabled: boolean;
   readonly onSend: () => void;
 }
 
 export function Field(props: FieldProps): ReactElement {
-  const { client, state, field, isDisabled } = props;
+  const { client, state, field, completing, isDisabled } = props;
   const trans = useTrans();
   const { enterKey } = usePreferences(client);
   const recalled = useRef<Recalled>({ text: null });
@@ -44,7 +46,9 @@ export function Field(props: FieldProps): ReactElement {
     if (isComposing(event)) {
       return;
     }
-    if (sends(event, enterKey)) {
+    if (completing.onKeyDown(event)) {
+      event.preventDefault();
+    } else if (sends(event, enterKey)) {
       event.preventDefault();
       props.onSend();
     } else if (recalls(event, client, recalled.current)) {
@@ -58,6 +62,10 @@ export function Field(props: FieldProps): ReactElement {
       className="jp-ChatStream-field"
       data-testid="field"
       aria-label={trans.__('Message')}
+      aria-autocomplete="list"
+      aria-haspopup="listbox"
+      aria-controls={completing.isOpen ? completing.id : undefined}
+      aria-activedescendant={activeId(completing)}
       placeholder={
         isDisabled ? trans.__('This chat accepts no messages') : trans.__('Ask something…')
       }
@@ -67,7 +75,12 @@ export function Field(props: FieldProps): ReactElement {
       // While a message waits for its uploads, its text stays what it was when Send was pressed.
       readOnly={state.isSending && state.attachments.some(isUnfinished)}
       value={state.draft}
-      onChange={event => client.setDraft(event.target.value)}
+      onChange={event => {
+        client.setDraft(event.target.value);
+        completing.moved();
+      }}
+      onSelect={completing.moved}
+      onBlur={completing.close}
       onKeyDown={onKeyDown}
       onPaste={event => attachPasted(event, client)}
     />

@@ -72,8 +72,8 @@ function useClosing(box: RefObject<HTMLElement>, onClose: () => void): () => voi
   }, [box, onClose]);
 }
 
-/** Show the box, and keep it beside its button. */
-function usePlace(
+/** Show the box, and keep it beside its anchor. */
+export function usePlace(
   box: RefObject<HTMLElement>,
   anchor: RefObject<HTMLElement>,
   onClose: () => void

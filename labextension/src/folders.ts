@@ -1,0 +1,30 @@
+/** The folders of the contents API, as the completion of file names reads them. */
+import { type Contents } from '@jupyterlab/services';
+
+export interface FolderEntry {
+  readonly name: string;
+  readonly path: string;
+  readonly isFolder: boolean;
+}
+
+/** Make the function that lists a folder: folders first, then files, by name. */
+export function folderLister(
+  contents: Pick<Contents.IManager, 'get'>
+): (path: string) => Promise<readonly FolderEntry[]> {
+  return async path => {
+    const found = await contents.get(path, { type: 'directory', content: true });
+    const listed: readonly unknown[] = Array.isArray(found.content) ? found.content : [];
+    const entries = listed.flatMap(entryOf).sort((a, b) => a.name.localeCompare(b.name));
+    return [
+      ...entries.filter(entry => entry.isFolder),
+      ...entries.filter(entry => !entry.isFolder)
+    ];
+  };
+}
+
+function entryOf(value: unknown): readonly FolderEntry[] {
+  const { name, path, type } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  return typeof name === 'string' && typeof path === 'string'
+    ? [{ name, path, isFolder: type === 'directory' }]
+    : [];
+}

@@ -1,0 +1,69 @@
+/** What choosing an option does: the text that takes the place of the query, and what travels. */
+import { type ThreadClient } from '../model';
+import { type Place, type Variable, type Workspace } from '../workspace/values';
+import { cellMention, cellReference, outputMention, variableMention } from './items';
+import { type MentionOption } from './options';
+import { type MentionQuery, escaped } from './query';
+
+/**
+ * The text that takes the place of the query. A kind and a folder leave the query open, so the text
+ * ends where more is typed.
+ */
+export function textFor(option: MentionOption, query: MentionQuery): string {
+  switch (option.kind) {
+    case 'kind':
+      return `@${option.of}:`;
+    case 'folder':
+      return `@${query.kind === 'file' ? 'file:' : ''}${escaped(option.typed)}/`;
+    case 'cell':
+    case 'output':
+      return `${cellReference(option.cell, option.kind)} `;
+    case 'variable':
+      return `@${option.variable.name} `;
+    case 'file':
+      return `@${option.typed} `;
+  }
+}
+
+/** Attach what was chosen to the next message, as it is now. */
+export function attachChosen(
+  option: MentionOption,
+  client: ThreadClient,
+  workspace: Workspace | null,
+  place: Place | null
+): void {
+  switch (option.kind) {
+    case 'cell':
+      client.mention(cellMention(option.cell));
+      break;
+    case 'output':
+      client.mention(outputMention(option.cell));
+      break;
+    case 'variable':
+      void attachVariable(option.variable, client, workspace, place);
+      break;
+    case 'file':
+      client.attachPaths([option.entry.path]);
+      break;
+    case 'kind':
+    case 'folder':
+      break;
+  }
+}
+
+/** Attach what the list tells of a variable at once, and its value as soon as the kernel answers. */
+async function attachVariable(
+  variable: Variable,
+  client: ThreadClient,
+  workspace: Workspace | null,
+  place: Place | null
+): Promise<void> {
+  const path = place?.path ?? '';
+  const known = variableMention(variable, path, null);
+  client.mention(known);
+  const described = await workspace?.describe(path, variable.name);
+  const isThere = client.getState().context.some(item => item.name === known.name);
+  if (described?.state === 'known' && isThere) {
+    client.mention(variableMention(variable, path, described.text));
+  }
+}

@@ -1,0 +1,123 @@
+/** What the list behind an `@` offers. Pure. */
+import { type FolderEntry } from '../folders';
+import { type NotebookCell, type Variable, type Variables } from '../workspace/values';
+import { KINDS, type Kind, type MentionQuery, ranked } from './query';
+import { cellReference, firstLine } from './items';
+
+export type MentionOption =
+  | { readonly kind: 'kind'; readonly of: Kind }
+  | { readonly kind: 'cell' | 'output'; readonly cell: NotebookCell; readonly isHere: boolean }
+  | { readonly kind: 'variable'; readonly variable: Variable }
+  | { readonly kind: 'file' | 'folder'; readonly entry: FolderEntry; readonly typed: string };
+
+/** What the page knows for a query; null while it is not known yet. */
+export interface MentionSources {
+  readonly cells: readonly NotebookCell[];
+  /** The cell that the chat is about. */
+  readonly cellId: string | null;
+  readonly variables: Variables | null;
+  /** The entries of the folder that the query names. */
+  readonly entries: readonly FolderEntry[] | null;
+}
+
+/** So many options of a kind are offered if a query asks for it alone. */
+const MAX_OF_KIND = 50;
+/** So many of each are offered if it asks for everything. */
+const MAX_OF_EACH = 6;
+/** A shorter query is in almost every cell. */
+const MIN_CHARS_IN_CELLS = 2;
+
+export function mentionOptions(
+  query: MentionQuery,
+  sources: MentionSources
+): readonly MentionOption[] {
+  const { kind, text } = query;
+  switch (kind) {
+    case 'cell':
+    case 'output':
+      return cellOptions(kind, text, sources).slice(0, MAX_OF_KIND);
+    case 'variable':
+      return variableOptions(text, sources).slice(0, MAX_OF_KIND);
+    case 'file':
+      return fileOptions(text, sources).slice(0, MAX_OF_KIND);
+    case null:
+      return everything(text, sources);
+  }
+}
+
+function everything(text: string, sources: MentionSources): readonly MentionOption[] {
+  const kinds = KINDS.filter(kind => isOffered(kind, sources) && kind.startsWith(text));
+  const options: MentionOption[] = kinds.map(of => ({ kind: 'kind', of }));
+  if (text === '') {
+    return options;
+  }
+  const cells = text.length < MIN_CHARS_IN_CELLS ? [] : cellOptions('cell', text, sources);
+  return [
+    ...variableOptions(text, sources).slice(0, MAX_OF_EACH),
+    ...options,
+    ...fileOptions(text, sources).slice(0, MAX_OF_EACH),
+    ...cells.slice(0, MAX_OF_EACH)
+  ];
+}
+
+/** Without an open notebook there are only files. */
+function isOffered(kind: Kind, { cells, variables }: MentionSources): boolean {
+  return kind === 'file' || cells.length > 0 || (kind === 'variable' && variables !== null);
+}
+
+/** The cells, the one that the chat is about first; of outputs, only of cells that were run. */
+function cellOptions(
+  kind: 'cell' | 'output',
+  text: string,
+  { cells, cellId }: MentionSources
+): readonly MentionOption[] {
+  const shown = kind === 'cell' ? cells : cells.filter(cell => cell.executionCount !== null);
+  const sorted = [
+    ...shown.filter(cell => cell.cellId === cellId),
+    ...shown.filter(cell => cell.cellId !== cellId)
+  ];
+  const numbers = sorted.filter(cell => numbersOf(cell).some(number => number.startsWith(text)));
+  const texts = ranked(sorted, text, cell => firstLine(cell.source) + cell.source);
+  const found = text === '' ? sorted : [...new Set([...numbers, ...texts])];
+  return found.map(cell => ({ kind, cell, isHere: cell.cellId === cellId }));
+}
+
+function numbersOf(cell: NotebookCell): readonly string[] {
+  const reference = cellReference(cell, 'cell').replace('@cell', '');
+  return [reference, reference.replace(/^[[#]/, '')];
+}
+
+function variableOptions(text: string, { variables }: MentionSources): readonly MentionOption[] {
+  return variables?.state === 'known'
+    ? ranked(variables.variables, text, ({ name }) => name).map(variable => ({
+        kind: 'variable',
+        variable
+      }))
+    : [];
+}
+
+function fileOptions(text: string, { entries }: MentionSources): readonly MentionOption[] {
+  const folder = text.slice(0, text.lastIndexOf('/') + 1);
+  const name = text.slice(folder.length);
+  return ranked(entries ?? [], name, entry => entry.name)
+    .filter(entry => name.startsWith('.') || !entry.name.startsWith('.'))
+    .map(entry => ({
+      kind: entry.isFolder ? 'folder' : 'file',
+      entry,
+      typed: `${folder}${entry.name}`
+    }));
+}
+
+/** The folder that a query names, below the folder of the notebook; a slash begins at the root. */
+export function folderOf(text: string, base: string): string {
+  const typed = text.slice(0, text.lastIndexOf('/') + 1);
+  const parts: string[] = text.startsWith('/') ? [] : base.split('/').filter(Boolean);
+  for (const part of typed.split('/').filter(Boolean)) {
+    if (part === '..') {
+      parts.pop();
+    } else if (part !== '.') {
+      parts.push(part);
+    }
+  }
+  return parts.join('/');
+}

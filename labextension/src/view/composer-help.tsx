@@ -1,0 +1,54 @@
+/** What can be typed in the composer: `/` commands, `@` mentions, and keys. */
+import { type ReactElement } from 'react';
+
+import { KINDS } from '../mentions/query';
+import { type ThreadClient } from '../model';
+import { SLASH_COMMANDS } from '../slash';
+import { Button } from './button';
+import { usePreferences, useTrans } from './hooks';
+import { detailText, optionText } from './option-texts';
+
+export function ComposerHelp(props: {
+  readonly client: ThreadClient;
+  readonly onClose: () => void;
+}): ReactElement {
+  const trans = useTrans();
+  const { enterKey } = usePreferences(props.client);
+  const isSending = enterKey === 'send';
+  const options = [
+    ...SLASH_COMMANDS.map(command => ({ kind: 'command', command }) as const),
+    ...KINDS.map(of => ({ kind: 'kind', of }) as const)
+  ];
+  const keys = [
+    [isSending ? 'Enter' : 'Shift+Enter', trans.__('Send')],
+    [isSending ? 'Shift+Enter' : 'Enter', trans.__('Begin a new line')],
+    ['Ctrl+Enter, ⌘Enter', trans.__('Send, whatever is set')],
+    ['↑ ↓', trans.__('Sent messages, at the first and the last line')]
+  ] as const;
+  return (
+    <section
+      className="jp-ChatStream-help"
+      data-testid="composer-help"
+      aria-label={trans.__('What can be typed here')}
+    >
+      <dl>
+        {options.map(option => (
+          <div key={optionText(option, trans)}>
+            <dt>{optionText(option, trans)}</dt>
+            <dd>{detailText(option, trans)}</dd>
+          </div>
+        ))}
+        {keys.map(([key, what]) => (
+          <div key={key}>
+            <dt>{key}</dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+      <p>{trans.__('A space before the slash makes a message of a command.')}</p>
+      <Button testid="help-close" then="field" onClick={props.onClose}>
+        {trans.__('Close')}
+      </Button>
+    </section>
+  );
+}
