@@ -2,7 +2,7 @@ import { act } from 'react';
 import { describe, expect, it } from 'vitest';
 
 import { Completion } from '../src/mentions/completion';
-import { cellMention, outputMention, variableMention } from '../src/mentions/items';
+import { cellMention, cellReferences, outputMention, variableMention } from '../src/mentions/items';
 import { folderOf } from '../src/mentions/options';
 import { mentionAt } from '../src/mentions/query';
 import { slashCall, slashOptions } from '../src/slash';
@@ -210,12 +210,25 @@ describe('the list behind an @', () => {
 
 describe('what is mentioned', () => {
   it('is a text with its place', () => {
-    expect(cellMention(CELLS[1] ?? cell(0, ''))).toEqual({
+    expect(cellMention(CELLS[1] ?? cell(0, ''), '[3]')).toEqual({
       name: '@cell[3]',
       text: 'Source of a code cell, number 2 of work/a.ipynb:\ndf = load()'
     });
-    expect(outputMention(cell(2, '', 12)).text).toContain('out 2');
+    expect(outputMention(cell(2, '', 12), '[12]').text).toContain('out 2');
     expect(variableMention(DF, 'a.ipynb', null).text).toContain('did not tell more');
+  });
+});
+
+describe('the reference of a cell', () => {
+  it('is its number, or its place where two cells have the same number', () => {
+    const cells = [cell(0, '', 1), cell(1, '', 1), cell(2, '', 2), cell(3, '')];
+    expect([...cellReferences(cells).values()]).toEqual(['#1', '#2', '[2]', '#4']);
+  });
+
+  it('stands in the list of outputs, the newest output first', async () => {
+    await ready();
+    await type('@output:');
+    expect(options()).toEqual(['@output[12]', '@output[3]']);
   });
 });
 

@@ -1,7 +1,7 @@
 /** What choosing an option does: the text that takes the place of the query, and what travels. */
 import { type ThreadClient } from '../model';
 import { type Place, type Variable, type Workspace } from '../workspace/values';
-import { cellMention, cellReference, outputMention, variableMention } from './items';
+import { cellMention, outputMention, variableMention } from './items';
 import { type MentionOption } from './options';
 import { type MentionQuery, escaped } from './query';
 
@@ -17,7 +17,7 @@ export function textFor(option: MentionOption, query: MentionQuery): string {
       return `@${query.kind === 'file' ? 'file:' : ''}${escaped(option.typed)}/`;
     case 'cell':
     case 'output':
-      return `${cellReference(option.cell, option.kind)} `;
+      return `@${option.kind}${option.reference} `;
     case 'variable':
       return `@${option.variable.name} `;
     case 'file':
@@ -34,10 +34,10 @@ export function attachChosen(
 ): void {
   switch (option.kind) {
     case 'cell':
-      client.mention(cellMention(option.cell));
+      client.mention(cellMention(option.cell, option.reference));
       break;
     case 'output':
-      client.mention(outputMention(option.cell));
+      client.mention(outputMention(option.cell, option.reference));
       break;
     case 'variable':
       void attachVariable(option.variable, client, workspace, place);

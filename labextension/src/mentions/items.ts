@@ -2,26 +2,45 @@
 import { type Mention } from '../context-items';
 import { type NotebookCell, type Variable } from '../workspace/values';
 
-/** How a message calls a cell or its output: by the number that the notebook shows, else by place. */
-export function cellReference(cell: NotebookCell, kind: 'cell' | 'output'): string {
-  return cell.executionCount === null
-    ? `@${kind}#${cell.index + 1}`
-    : `@${kind}[${cell.executionCount}]`;
+/**
+ * How messages call the cells of a notebook, by id: by the number that the notebook shows, such as
+ * `[3]`; by its place, such as `#5`, where a cell has no number, or shares it since the kernel restarted.
+ */
+export function cellReferences(cells: readonly NotebookCell[]): ReadonlyMap<string, string> {
+  const uses = new Map<number | null, number>();
+  for (const { executionCount } of cells) {
+    uses.set(executionCount, (uses.get(executionCount) ?? 0) + 1);
+  }
+  return new Map(
+    cells.map(({ cellId, index, executionCount }) => [
+      cellId,
+      executionCount !== null && uses.get(executionCount) === 1
+        ? `[${executionCount}]`
+        : `#${index + 1}`
+    ])
+  );
 }
 
 /** A cell as a text. The words around it are for the model, so they are not translated. */
-export function cellMention(cell: NotebookCell): Mention {
-  const name = cellReference(cell, 'cell');
+export function cellMention(cell: NotebookCell, reference: string): Mention {
   const what = cell.kind === 'code' ? 'Source of a code cell' : `Source of a ${cell.kind} cell`;
-  return { name, text: `${what}, ${placeText(cell)}:\n${cell.source || '(empty)'}` };
+  return {
+    name: `@cell${reference}`,
+    text: `${what}, ${placeText(cell)}:\n${cell.source || '(empty)'}`
+  };
 }
 
 /** The outputs of a cell as a text, without chats. */
-export function outputMention(cell: NotebookCell): Mention {
+export function outputMention(cell: NotebookCell, reference: string): Mention {
+  const output = outputText(cell) || '(no output)';
+  const text = `Output of a code cell, ${placeText(cell)}:\n${output}`;
+  return { name: `@output${reference}`, text };
+}
+
+/** The outputs of a cell as one text; empty for a cell that shows nothing, or only a chat. */
+export function outputText(cell: NotebookCell): string {
   const texts = cell.outputs.filter(({ kind }) => kind !== 'chat').map(({ text }) => text);
-  const output = texts.join('\n\n').trim() || '(no output)';
-  const name = cellReference(cell, 'output');
-  return { name, text: `Output of a code cell, ${placeText(cell)}:\n${output}` };
+  return texts.join('\n\n').trim();
 }
 
 /** A variable as a text: its value, or what the list tells, if the kernel did not answer. */

@@ -2,11 +2,16 @@
 import { type FolderEntry } from '../folders';
 import { type NotebookCell, type Variable, type Variables } from '../workspace/values';
 import { KINDS, type Kind, type MentionQuery, ranked } from './query';
-import { cellReference, firstLine } from './items';
+import { cellReferences, firstLine, outputText } from './items';
 
 export type MentionOption =
   | { readonly kind: 'kind'; readonly of: Kind }
-  | { readonly kind: 'cell' | 'output'; readonly cell: NotebookCell; readonly isHere: boolean }
+  | {
+      readonly kind: 'cell' | 'output';
+      readonly cell: NotebookCell;
+      readonly reference: string;
+      readonly isHere: boolean;
+    }
   | { readonly kind: 'variable'; readonly variable: Variable }
   | { readonly kind: 'file' | 'folder'; readonly entry: FolderEntry; readonly typed: string };
 
@@ -55,9 +60,17 @@ function everything(text: string, sources: MentionSources): readonly MentionOpti
   return [
     ...variableOptions(text, sources).slice(0, MAX_OF_EACH),
     ...options,
-    ...fileOptions(text, sources).slice(0, MAX_OF_EACH),
+    ...fileOptions(text, sources)
+      .filter(option => isBegunBy(option, text))
+      .slice(0, MAX_OF_EACH),
     ...cells.slice(0, MAX_OF_EACH)
   ];
+}
+
+/** Whether the name of a file begins with what was typed: almost every name contains one letter. */
+function isBegunBy(option: MentionOption, text: string): boolean {
+  const isEntry = option.kind === 'file' || option.kind === 'folder';
+  return isEntry && option.typed.toLowerCase().startsWith(text.toLowerCase());
 }
 
 /** Without an open notebook there are only files. */
@@ -65,26 +78,44 @@ function isOffered(kind: Kind, { cells, variables }: MentionSources): boolean {
   return kind === 'file' || cells.length > 0 || (kind === 'variable' && variables !== null);
 }
 
-/** The cells, the one that the chat is about first; of outputs, only of cells that were run. */
+/**
+ * The cells, the one that the chat is about first. Of outputs: those of cells that were run, the newest
+ * first.
+ */
 function cellOptions(
   kind: 'cell' | 'output',
   text: string,
   { cells, cellId }: MentionSources
 ): readonly MentionOption[] {
-  const shown = kind === 'cell' ? cells : cells.filter(cell => cell.executionCount !== null);
-  const sorted = [
-    ...shown.filter(cell => cell.cellId === cellId),
-    ...shown.filter(cell => cell.cellId !== cellId)
-  ];
-  const numbers = sorted.filter(cell => numbersOf(cell).some(number => number.startsWith(text)));
+  const references = cellReferences(cells);
+  const referenceOf = (cell: NotebookCell): string => references.get(cell.cellId) ?? '';
+  const here = cells.filter(cell => cell.cellId === cellId);
+  const others = cells.filter(cell => cell.cellId !== cellId);
+  // The outputs of one cell are read here; those of all cells may be large.
+  const sorted =
+    kind === 'cell' ? [...here, ...others] : [...here.filter(hasOutput), ...newestFirst(others)];
+  const numbers = sorted.filter(cell => {
+    const reference = referenceOf(cell);
+    return reference.startsWith(text) || reference.slice(1).startsWith(text);
+  });
   const texts = ranked(sorted, text, cell => firstLine(cell.source) + cell.source);
   const found = text === '' ? sorted : [...new Set([...numbers, ...texts])];
-  return found.map(cell => ({ kind, cell, isHere: cell.cellId === cellId }));
+  return found.map(cell => ({
+    kind,
+    cell,
+    reference: referenceOf(cell),
+    isHere: cell.cellId === cellId
+  }));
 }
 
-function numbersOf(cell: NotebookCell): readonly string[] {
-  const reference = cellReference(cell, 'cell').replace('@cell', '');
-  return [reference, reference.replace(/^[[#]/, '')];
+function hasOutput(cell: NotebookCell): boolean {
+  return outputText(cell) !== '';
+}
+
+function newestFirst(cells: readonly NotebookCell[]): readonly NotebookCell[] {
+  return cells
+    .filter(cell => cell.executionCount !== null)
+    .sort((one, other) => (other.executionCount ?? 0) - (one.executionCount ?? 0));
 }
 
 function variableOptions(text: string, { variables }: MentionSources): readonly MentionOption[] {

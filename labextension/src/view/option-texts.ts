@@ -3,7 +3,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { shownName } from '../files';
 import { type CompletionOption } from '../mentions/completion';
-import { cellReference, firstLine } from '../mentions/items';
+import { firstLine } from '../mentions/items';
 import { type Kind } from '../mentions/query';
 import { type NoAnswer } from '../workspace/values';
 
@@ -18,7 +18,7 @@ export function optionText(option: CompletionOption, trans: TranslationBundle): 
       return `@${option.of}`;
     case 'cell':
     case 'output':
-      return cellReference(option.cell, option.kind);
+      return `@${option.kind}${option.reference}`;
     case 'variable':
       return option.variable.name;
     case 'file':
