@@ -137,16 +137,20 @@ export function abilities(model: Model, trans: TranslationBundle): readonly stri
     reasoning: trans.__('reasoning')
   };
   const words = Object.keys(known).filter(name => model.can.includes(name));
-  const size = model.canned ? [] : [tokensText(model.context_tokens)].filter(Boolean);
+  const size = model.canned ? [] : [contextText(model.context_tokens, trans)].filter(Boolean);
   return [...size, ...words.map(name => known[name] ?? name)];
 }
 
 /** A number of tokens as people say it: 200k, 1M; empty if it is not known. */
-export function tokensText(tokens: number): string {
+function contextText(tokens: number, trans: TranslationBundle): string {
   if (tokens >= 1_000_000) {
-    return `${Math.round(tokens / 100_000) / 10}M`;
+    return trans.__('%1M', Math.round(tokens / 100_000) / 10);
   }
-  return tokens >= 1_000 ? `${Math.round(tokens / 1_000)}k` : tokens > 0 ? `${tokens}` : '';
+  return tokens >= 1_000
+    ? trans.__('%1k', Math.round(tokens / 1_000))
+    : tokens > 0
+      ? `${tokens}`
+      : '';
 }
 
 /** The name of a parameter that people read. */

@@ -4,9 +4,11 @@
  * ```
  *              a slot is free            201
  *   waiting ──────────────────► uploading ───► attached
- *      │ too large                  │ refused, or no response
+ *      │ too large                  │ refused, or no response twice
  *      └────────────► failed ◄──────┘   (`retry`: waiting again)
  * ```
+ *
+ * An upload that the network cuts is sent again by itself, once, after AGAIN_AFTER_MS.
  *
  * At most MAX_PARALLEL uploads of a thread are under way, and at most MAX_ATTACHMENTS are kept.
  * A file that was not attached when its page was left cannot be read again: `failed` tells so.
@@ -23,6 +25,8 @@ import { parseAttachment } from './parse';
 export const MAX_ATTACHMENTS = 20;
 /** More uploads at once would not be faster, and would take all of a browser's connections. */
 const MAX_PARALLEL = 2;
+/** A network that was cut for a moment is back by then. */
+export const AGAIN_AFTER_MS = 2000;
 /** No server takes a larger file, so its bytes are not read. */
 const MOST_READ = 64 * 1024 * 1024;
 /** Refusals that end: with a new login, a sent or removed file, or a second upload. */
@@ -180,7 +184,7 @@ export class UploadQueue {
     this._aborts.set(key, abort);
     this._change(key, { state: 'uploading' });
     try {
-      await this._send(key, abort.signal);
+      await this._sendTwice(key, abort.signal);
     } catch (error) {
       if (!abort.signal.aborted) {
         const { trans } = this._options;
@@ -195,6 +199,20 @@ export class UploadQueue {
     }
     this._fill();
     this._tell();
+  }
+
+  /** Send a file, and once more if no response came. */
+  private async _sendTwice(key: string, signal: AbortSignal): Promise<void> {
+    try {
+      await this._send(key, signal);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof ApiError) || error.status !== 0) {
+        throw error;
+      }
+      this._change(key, { progress: 0 });
+      await pause(AGAIN_AFTER_MS, signal);
+      await this._send(key, signal);
+    }
   }
 
   private async _send(key: string, signal: AbortSignal): Promise<void> {
@@ -306,6 +324,19 @@ async function bytesOf(blob: Blob): Promise<Blob> {
   return blob instanceof File && blob.size <= MOST_READ
     ? new Blob([await blob.arrayBuffer()], { type: blob.type })
     : blob;
+}
+
+/** Wait; an abort ends it at once. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end);
+  });
 }
 
 /** Whether a failed upload may succeed if it is repeated. */

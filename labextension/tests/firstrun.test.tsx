@@ -23,6 +23,14 @@ describe('the card of a first run', () => {
     expect(has('first-run')).toBe(false);
   });
 
+  it('is announced by a line while the models are looked for', async () => {
+    await show();
+    await arrive(EMPTY_THREAD());
+    expect(part('empty').textContent).toContain('Looking for models…');
+    await answerModels([model('lab/small')]);
+    expect(part('empty').textContent).not.toContain('Looking for models…');
+  });
+
   it('is not there where a real model is ready', async () => {
     await empty([model('lab/small'), model('demo/tour')]);
     expect(has('first-run')).toBe(false);

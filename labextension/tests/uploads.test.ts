@@ -1,9 +1,9 @@
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { ApiError } from '../src/api';
 import { AttachmentFiles } from '../src/attachment-files';
 import { type DraftAttachment } from '../src/drafts';
-import { type NamedBlob, UploadQueue, tooLargeText } from '../src/uploads';
+import { AGAIN_AFTER_MS, type NamedBlob, UploadQueue, tooLargeText } from '../src/uploads';
 import { ENGLISH, FakeApi, flushPromises, flushReads } from './fakes';
 
 const MB = 1_000_000;
@@ -172,20 +172,64 @@ describe('attachments of a draft', () => {
     expect(read).not.toHaveBeenCalled();
   });
 
-  it('can be tried again after a broken connection', async () => {
-    const { api, uploads } = queue();
-    uploads.add([named('a.txt')]);
-    await flushPromises();
-    api.uploads[0]?.fail(new ApiError(0, 'unreachable', 'The server did not respond.'));
-    await flushPromises();
-    const [item] = uploads.items;
-    expect(item).toMatchObject({ state: 'failed', mayRetry: true });
-    uploads.retry(item?.key ?? '');
-    await flushPromises();
-    expect(states(uploads)).toEqual(['uploading']);
-    api.uploads[1]?.answer(stored('1'));
-    await flushPromises();
-    expect(states(uploads)).toEqual(['attached']);
+  describe('whose connection breaks', () => {
+    const cut = () => new ApiError(0, 'unreachable', 'The server did not respond.');
+
+    beforeEach(() => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    });
+    afterEach(() => {
+      vi.useRealTimers();
+    });
+
+    it('are sent again by themselves, once', async () => {
+      const { api, uploads } = queue();
+      uploads.add([named('a.txt')]);
+      await flushPromises();
+      api.uploads[0]?.fail(cut());
+      await flushPromises();
+      expect(states(uploads)).toEqual(['uploading']);
+      expect(api.uploads.length).toBe(1);
+      await vi.advanceTimersByTimeAsync(AGAIN_AFTER_MS);
+      await flushPromises();
+      api.uploads[1]?.answer(stored('1'));
+      await flushPromises();
+      expect(states(uploads)).toEqual(['attached']);
+    });
+
+    it('can be tried again after that', async () => {
+      const { api, uploads } = queue();
+      uploads.add([named('a.txt')]);
+      await flushPromises();
+      api.uploads[0]?.fail(cut());
+      await flushPromises();
+      await vi.advanceTimersByTimeAsync(AGAIN_AFTER_MS);
+      await flushPromises();
+      api.uploads[1]?.fail(cut());
+      await flushPromises();
+      const [item] = uploads.items;
+      expect(item).toMatchObject({ state: 'failed', mayRetry: true });
+      uploads.retry(item?.key ?? '');
+      await flushPromises();
+      expect(states(uploads)).toEqual(['uploading']);
+      api.uploads[2]?.answer(stored('1'));
+      await flushPromises();
+      expect(states(uploads)).toEqual(['attached']);
+    });
+
+    it('are not sent again when they were removed, or refused', async () => {
+      const { api, uploads } = queue();
+      uploads.add([named('a.txt'), named('b.txt')]);
+      await flushPromises();
+      api.uploads[0]?.fail(cut());
+      api.uploads[1]?.fail(new ApiError(415, 'attachment_type_refused', 'No.'));
+      await flushPromises();
+      uploads.remove(uploads.items[0]?.key ?? '');
+      await vi.advanceTimersByTimeAsync(AGAIN_AFTER_MS);
+      await flushPromises();
+      expect(api.uploads.length).toBe(2);
+      expect(states(uploads)).toEqual(['failed']);
+    });
   });
 
   it('make room for the next one when they are removed on their way', async () => {

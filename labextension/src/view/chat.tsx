@@ -13,6 +13,7 @@ import { hasPrice } from '../usage';
 import { Announcer } from './announcer';
 import { Button } from './button';
 import { FirstRun, isFirstRun } from './firstrun';
+import { lookingText } from './picker-list';
 import { Status, StopButton } from './bar';
 import { Composer } from './composer';
 import { useDropTarget } from './dropping';
@@ -103,7 +104,11 @@ function Live(props: LiveProps): ReactElement {
         {isFirst ? (
           <FirstRun client={client} models={models} />
         ) : isEmpty ? (
-          <Empty isWaiting={props.isWaiting} runId={runId} />
+          <Empty
+            isWaiting={props.isWaiting}
+            isLooking={mayBegin && models.list === null && models.isLoading}
+            runId={runId}
+          />
         ) : null}
         <Messages {...props} messages={messages} isDisabled={isDisabled} />
         {runId === null ? <LaterMessages {...props} isDisabled={isDisabled} /> : null}
@@ -239,6 +244,8 @@ function Line(
 
 function Empty(props: {
   readonly isWaiting: boolean;
+  /** Whether the server's models are not known yet: it may be a first run. */
+  readonly isLooking: boolean;
   readonly runId: string | null;
 }): ReactElement {
   const trans = useTrans();
@@ -248,9 +255,10 @@ function Empty(props: {
       ? trans.__('No messages yet. Ask something: every answer is saved on the server.')
       : trans.__('This chat no longer has this answer.');
   return (
-    <p className="jp-ChatStream-empty" data-testid="empty">
-      {text}
-    </p>
+    <div className="jp-ChatStream-empty" data-testid="empty">
+      <p>{text}</p>
+      {props.isLooking ? <p>{lookingText(trans)}</p> : null}
+    </div>
   );
 }
 
