@@ -23,7 +23,7 @@ import {
   focusCell
 } from './notebooks';
 import { type ChatPlaces } from './places';
-import { chatText } from './texts';
+import { chatText, newChatText } from './texts';
 import { explain } from '../thread-ends';
 import { type IChatPage } from '../tokens';
 
@@ -75,7 +75,7 @@ function addOpening(options: CommandsOptions): void {
   });
   app.commands.addCommand(COMMANDS.create, {
     describedBy: described({ place: PLACE, isLauncher: { type: 'boolean' } }),
-    label: args => (args['isLauncher'] === true ? chatText(trans) : trans.__('New Chat')),
+    label: args => (args['isLauncher'] === true ? chatText(trans) : newChatText(trans)),
     caption: trans.__('Begin a new chat'),
     icon: chatIcon,
     execute: async args => {

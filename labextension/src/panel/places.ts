@@ -16,7 +16,7 @@ import { type ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { type IChatPage } from '../tokens';
 import { type Opened, OpenedThread } from './opened';
 import { chatText, chatsText } from './texts';
-import { ChatTab, ChatWidget, type Content, focusChat } from './widgets';
+import { ChatTab, ChatWidget, type Content, type Draw, focusChat } from './widgets';
 
 export interface PlacesOptions {
   readonly app: JupyterFrontEnd;
@@ -24,7 +24,7 @@ export interface PlacesOptions {
   readonly labShell: ILabShell | null;
   readonly state: IStateDB | null;
   /** Draws the list and the open thread; loads the code that does it. */
-  readonly drawPanel: (host: HTMLElement, places: ChatPlaces) => Promise<Content>;
+  readonly drawPanel: Draw;
   readonly drawTab: (host: HTMLElement, tab: TabContent) => Promise<Content>;
 }
 
@@ -44,7 +44,7 @@ export class ChatPlaces {
   constructor(options: PlacesOptions) {
     this._options = options;
     const { trans } = options.page.services.language;
-    this.panel = new ChatWidget(host => options.drawPanel(host, this));
+    this.panel = new ChatWidget(host => options.drawPanel(host));
     this.panel.id = PANEL_ID;
     this.panel.title.caption = chatsText(trans);
     this.panel.node.setAttribute('aria-label', chatsText(trans));

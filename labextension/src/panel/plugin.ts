@@ -12,6 +12,7 @@ import { IStateDB } from '@jupyterlab/statedb';
 
 import { IChatPage } from '../tokens';
 import { addCommands, COMMANDS } from './commands';
+import { type PanelParts } from './content';
 import { ChatPlaces } from './places';
 import { chatText } from './texts';
 
@@ -36,9 +37,22 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       page,
       labShell,
       state,
-      drawPanel: async (host, own) => (await import('./content')).drawPanel(host, page, own),
-      drawTab: async (host, tab) => (await import('./content')).drawTab(host, page, tab)
+      drawPanel: async host => {
+        const { content, parts } = await load();
+        return content.drawPanel(host, parts);
+      },
+      drawTab: async (host, tab) => {
+        const { content, parts } = await load();
+        return content.drawTab(host, parts, tab);
+      }
     });
+    let parts: PanelParts | null = null;
+    const load = async () => {
+      const content = await import('./content');
+      const onNew = (): void => void app.commands.execute(COMMANDS.create);
+      parts ??= content.makeParts(page, places, tracker, onNew);
+      return { content, parts };
+    };
     addCommands({ app, page, places, tracker });
     places.add(restorer, COMMANDS.open);
     const category = chatText(page.services.language.trans);

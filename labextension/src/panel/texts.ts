@@ -5,6 +5,10 @@ export function chatText(trans: TranslationBundle): string {
   return trans.__('Chat');
 }
 
+export function newChatText(trans: TranslationBundle): string {
+  return trans.__('New Chat');
+}
+
 export function chatsText(trans: TranslationBundle): string {
   return trans.__('Chats');
 }

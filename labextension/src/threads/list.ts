@@ -29,6 +29,8 @@ export interface ThreadListOptions {
 /** Everything that a view of the list draws. Immutable. */
 export interface ListState {
   readonly filter: ListFilter;
+  /** When the state was made: the groups depend on the day. */
+  readonly now_ms: number;
   readonly rows: readonly ThreadRow[];
   /** By thread: where the search found its words. */
   readonly matches: ReadonlyMap<string, readonly Match[]>;
@@ -171,6 +173,7 @@ export class ThreadList {
       if (!this._isLive) {
         void this._reread();
       }
+      this._announce();
       this._rereadLater();
     }, REREAD_MS);
   }
@@ -317,6 +320,7 @@ export class ThreadList {
       !changes.isHidden(row.id) && !this._gone.has(row.id) && isListed(row, this._filter);
     return {
       filter: this._filter,
+      now_ms: this._options.clock.now(),
       rows: all.map(row => changes.shown(row)).filter(isShown),
       matches: this._found?.matches ?? NO_MATCHES,
       isLoading: this._isLoading,

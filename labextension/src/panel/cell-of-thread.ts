@@ -1,0 +1,45 @@
+/** A notebook cell that shows a thread, without running it: its output holds the thread's address. */
+import { type NotebookPanel } from '@jupyterlab/notebook';
+
+import { MIME_TYPE } from '../address';
+
+/** A code cell as a notebook file holds it. */
+export interface ThreadCell {
+  readonly cell_type: 'code';
+  readonly source: string;
+  readonly metadata: { readonly [key: string]: never };
+  readonly execution_count: null;
+  readonly outputs: {
+    readonly output_type: 'display_data';
+    readonly metadata: Readonly<Record<string, never>>;
+    readonly data: Readonly<Record<string, unknown>>;
+  }[];
+}
+
+/** Make the cell. The id opens the thread in every kernel, whatever its folder. */
+export function cellOfThread(threadId: string, title: string): ThreadCell {
+  const address = { [MIME_TYPE]: { thread: threadId }, 'text/plain': title };
+  return {
+    cell_type: 'code',
+    source: `from jupyter_chat_stream import Chat\n\nChat(thread=${JSON.stringify(threadId)})`,
+    metadata: {},
+    execution_count: null,
+    outputs: [{ output_type: 'display_data', metadata: {}, data: address }]
+  };
+}
+
+/** Insert the cell below the active one, as one step that can be undone. */
+export function insertCell(panel: NotebookPanel, cell: ThreadCell): void {
+  const notebook = panel.content;
+  const model = notebook.model?.sharedModel;
+  if (model === undefined) {
+    return;
+  }
+  const index = Math.min(notebook.activeCellIndex + 1, notebook.widgets.length);
+  model.insertCell(index, cell as unknown as Parameters<typeof model.insertCell>[1]);
+  notebook.activeCellIndex = index;
+  const inserted = notebook.widgets[index];
+  if (inserted !== undefined) {
+    void notebook.scrollToItem(index);
+  }
+}

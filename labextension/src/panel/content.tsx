@@ -1,0 +1,136 @@
+/** What the panel and the tabs show. Loaded when the first of them is seen. */
+import { type INotebookTracker } from '@jupyterlab/notebook';
+import { type ReactElement, StrictMode, useSyncExternalStore } from 'react';
+import { createRoot } from 'react-dom/client';
+
+import { ThreadList } from '../threads/list';
+import { type IChatPage } from '../tokens';
+import { ServicesProvider } from '../view/hooks';
+import { Visibility } from '../view/visibility';
+import { PAGE_CLOCK } from '../page';
+import { ListView } from './list-view';
+import { type ChatPlaces, type TabContent } from './places';
+import { Room } from './room';
+import { RowActions } from './row-actions';
+import { type Content } from './widgets';
+
+/** What the panel and the tabs of a page share. */
+export interface PanelParts {
+  readonly page: IChatPage;
+  readonly places: ChatPlaces;
+  readonly list: ThreadList;
+  readonly actions: RowActions;
+  /** Begins a new thread in the panel. */
+  readonly onNew: () => void;
+}
+
+/** Make the list of the page, which lives as long as the page. */
+export function makeParts(
+  page: IChatPage,
+  places: ChatPlaces,
+  tracker: INotebookTracker | null,
+  onNew: () => void
+): PanelParts {
+  const { api, connection, services } = page;
+  const { language } = services;
+  const onFrame = (action: () => void): void => void requestAnimationFrame(action);
+  const list = new ThreadList({
+    api,
+    connection,
+    clock: PAGE_CLOCK,
+    onFrame,
+    trans: language.trans
+  });
+  window.addEventListener('pagehide', () => list.changes.flush());
+  const actions = new RowActions({ places, list, language, tracker });
+  return { page, places, list, actions, onNew };
+}
+
+export function drawPanel(host: HTMLElement, parts: PanelParts): Content {
+  return draw(host, parts.page, <Panel {...parts} />);
+}
+
+export function drawTab(host: HTMLElement, parts: PanelParts, tab: TabContent): Content {
+  return draw(host, parts.page, <Tab {...parts} tab={tab} />);
+}
+
+function Panel({ page, places, list, actions, onNew }: PanelParts): ReactElement {
+  const opened = useSyncExternalStore(places.inPanel.subscribe, places.inPanel.get);
+  const onMove = (): void => {
+    if (opened !== null) {
+      places.openInTab(opened);
+      places.inPanel.set(null);
+    }
+  };
+  return (
+    <div className="jp-ChatStream-panel" data-testid="panel" data-open={opened !== null}>
+      <ListView
+        list={list}
+        actions={actions}
+        opened={opened}
+        onOpen={next => places.openInPanel(next)}
+        onNew={onNew}
+      />
+      {opened === null ? (
+        <div className="jp-ChatStream-noRoom" />
+      ) : (
+        <Room
+          key={opened.threadId}
+          page={page}
+          list={list}
+          actions={actions}
+          opened={opened}
+          place="panel"
+          onBack={() => places.inPanel.set(null)}
+          onMove={places.hasTabs ? onMove : null}
+        />
+      )}
+    </div>
+  );
+}
+
+function Tab({ page, places, list, actions, tab }: PanelParts & { tab: TabContent }): ReactElement {
+  const opened = useSyncExternalStore(tab.opened.subscribe, tab.opened.get);
+  return (
+    <div className="jp-ChatStream-tab" data-testid="tab">
+      {opened === null ? null : (
+        <Room
+          page={page}
+          list={list}
+          actions={actions}
+          opened={opened}
+          place="tab"
+          onBack={null}
+          onMove={() => places.openInPanel(opened)}
+          onTitle={tab.retitle}
+        />
+      )}
+    </div>
+  );
+}
+
+/** Draw into a widget's node. Keys that are typed in it do not reach the page's shortcuts. */
+function draw(host: HTMLElement, page: IChatPage, element: ReactElement): Content {
+  const inner = document.createElement('div');
+  inner.className = 'jp-ChatStream-placeRoot';
+  host.append(inner);
+  const visibility = new Visibility(host);
+  const services = {
+    markdown: page.services,
+    ticker: page.ticker,
+    visibility,
+    files: page.threads.files
+  };
+  const root = createRoot(inner);
+  root.render(
+    <StrictMode>
+      <ServicesProvider value={services}>{element}</ServicesProvider>
+    </StrictMode>
+  );
+  return {
+    dispose: () => {
+      queueMicrotask(() => root.unmount());
+      visibility.dispose();
+    }
+  };
+}

@@ -1,0 +1,39 @@
+/** Which items of a long list are drawn: those in the window, and some around it. Pure. */
+
+/** The top of each item, and at the end the height of them all. */
+export function tops(heights: readonly number[]): readonly number[] {
+  const found = [0];
+  for (const height of heights) {
+    found.push((found.at(-1) ?? 0) + height);
+  }
+  return found;
+}
+
+/** So many px above and below the window are drawn too, so that scrolling shows no gaps. */
+const AROUND_PX = 600;
+
+/** The items from `from` to before `to` are drawn. */
+export function drawnRange(
+  all: readonly number[],
+  top: number,
+  height: number
+): { readonly from: number; readonly to: number } {
+  const count = all.length - 1;
+  const from = Math.max(0, indexAt(all, top - AROUND_PX));
+  return { from, to: Math.min(count, indexAt(all, top + height + AROUND_PX) + 1) };
+}
+
+/** The last item whose top is at or above `y`. */
+function indexAt(all: readonly number[], y: number): number {
+  let low = 0;
+  let high = Math.max(0, all.length - 2);
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if ((all[middle] ?? 0) <= y) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return low;
+}

@@ -1,0 +1,195 @@
+/** The list of threads: search, filter, the rows in groups, and what can be undone. */
+import { type ReactElement, useEffect, useState, useSyncExternalStore } from 'react';
+
+import { type ThreadList, type ListState } from '../threads/list';
+import { folderName, rowTitle } from '../threads/rows';
+import { Button } from '../view/button';
+import { useTrans } from '../view/hooks';
+import { OWN_KEYS } from '../view/keys';
+import { type Opened } from './opened';
+import { Rows } from './rows-view';
+import { type RowActions } from './row-actions';
+import { chatsText, newChatText } from './texts';
+
+export interface ListViewProps {
+  readonly list: ThreadList;
+  readonly actions: RowActions;
+  readonly opened: Opened | null;
+  readonly onOpen: (opened: Opened) => void;
+  readonly onNew: () => void;
+}
+
+export function ListView(props: ListViewProps): ReactElement {
+  const trans = useTrans();
+  const { list } = props;
+  const state = useSyncExternalStore(list.subscribe, list.getState);
+  return (
+    <div className="jp-ChatStream-list" data-testid="thread-list" data-live={state.isLive}>
+      <div className="jp-ChatStream-listHead">
+        <h2>{chatsText(trans)}</h2>
+        <Button
+          testid="thread-new"
+          className="jp-mod-accent"
+          label={newChatText(trans)}
+          then="stay"
+          onClick={props.onNew}
+        >
+          <span aria-hidden="true">+ </span>
+          {trans.__('New')}
+        </Button>
+      </div>
+      <Search list={list} state={state} />
+      <Filter list={list} state={state} />
+      {state.error === null ? null : (
+        <Trouble text={state.error} onRetry={() => void list.refresh()} />
+      )}
+      {state.problem === null ? null : (
+        <div className="jp-ChatStream-problem" role="alert" data-testid="list-problem">
+          <span>{state.problem}</span>
+          <Button
+            testid="list-dismiss"
+            className="jp-mod-quiet"
+            label={trans.__('Close this message')}
+            then="stay"
+            onClick={() => list.changes.dismiss()}
+          >
+            ×
+          </Button>
+        </div>
+      )}
+      {state.rows.length === 0 ? <NoRows state={state} /> : <Rows {...props} state={state} />}
+      <Undo list={list} state={state} />
+    </div>
+  );
+}
+
+type PartProps = { readonly list: ThreadList; readonly state: ListState };
+
+function Search({ list, state }: PartProps): ReactElement {
+  const trans = useTrans();
+  const [text, setText] = useState(state.filter.query);
+  const search = (next: string): void => {
+    setText(next);
+    list.setFilter({ query: next.trim() });
+  };
+  return (
+    <div className="jp-ChatStream-search">
+      <input
+        {...OWN_KEYS}
+        type="search"
+        data-testid="thread-search"
+        aria-label={trans.__('Search in chats')}
+        placeholder={trans.__('Search titles and messages')}
+        dir="auto"
+        value={text}
+        onChange={event => search(event.target.value)}
+        onKeyDown={event => {
+          if (event.key === 'Escape' && text !== '') {
+            event.preventDefault();
+            search('');
+          } else if (event.key === 'ArrowDown') {
+            event.preventDefault();
+            const first = event.currentTarget
+              .closest('.jp-ChatStream-list')
+              ?.querySelector<HTMLElement>('[data-testid=thread-open]');
+            first?.focus();
+          }
+        }}
+      />
+    </div>
+  );
+}
+
+function Filter({ list, state }: PartProps): ReactElement {
+  const trans = useTrans();
+  const { filter, projects } = state;
+  useEffect(() => void list.loadProjects(), [list]);
+  const folders = projects.filter(({ project }) => project !== '');
+  const isKnown = folders.some(({ project }) => project === filter.project);
+  return (
+    <div className="jp-ChatStream-filter">
+      <select
+        {...OWN_KEYS}
+        data-testid="thread-project"
+        aria-label={trans.__('Folder')}
+        value={filter.project ?? ''}
+        onFocus={() => void list.loadProjects()}
+        onChange={event => {
+          list.setFilter({ project: event.target.value === '' ? null : event.target.value });
+        }}
+      >
+        <option value="">{trans.__('All folders')}</option>
+        {filter.project !== null && !isKnown ? (
+          <option value={filter.project}>{folderName(filter.project)}</option>
+        ) : null}
+        {folders.map(({ project, threads }) => (
+          <option key={project} value={project} title={project}>
+            {`${folderName(project)} (${threads})`}
+          </option>
+        ))}
+      </select>
+      <button
+        {...OWN_KEYS}
+        type="button"
+        className="jp-ChatStream-toggle"
+        data-testid="thread-archived"
+        aria-pressed={filter.isArchived}
+        onClick={() => list.setFilter({ isArchived: !filter.isArchived })}
+      >
+        {trans.__('Archived')}
+      </button>
+    </div>
+  );
+}
+
+function Trouble(props: { readonly text: string; readonly onRetry: () => void }): ReactElement {
+  const trans = useTrans();
+  return (
+    <div className="jp-ChatStream-problem" data-testid="list-error">
+      <span>{props.text}</span>
+      <Button testid="list-retry" className="jp-mod-quiet" then="stay" onClick={props.onRetry}>
+        {trans.__('Try again')}
+      </Button>
+    </div>
+  );
+}
+
+function NoRows({ state }: { readonly state: ListState }): ReactElement {
+  const trans = useTrans();
+  const { filter, isLoading } = state;
+  const text = isLoading
+    ? trans.__('Loading…')
+    : filter.query !== ''
+      ? trans.__('No chat contains these words.')
+      : filter.isArchived
+        ? trans.__('No chats are archived.')
+        : trans.__(
+            'Your chats are listed here: those of notebooks, and those that you begin here.'
+          );
+  return (
+    <p className="jp-ChatStream-noRows" data-testid="no-threads">
+      {state.error === null ? text : ''}
+    </p>
+  );
+}
+
+/** The threads whose deletion can still be undone. */
+function Undo({ list, state }: PartProps): ReactElement {
+  const trans = useTrans();
+  return (
+    <div className="jp-ChatStream-undo" role="status" data-testid="undo-bar">
+      {state.deleting.slice(0, 3).map(row => (
+        <div key={row.id} className="jp-ChatStream-undoLine">
+          <span dir="auto">{trans.__('Deleted: %1', rowTitle(row, trans))}</span>
+          <Button
+            testid="undo"
+            then="stay"
+            onClick={() => list.changes.undo(row.id)}
+          >
+            {trans.__('Undo')}
+          </Button>
+        </div>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,172 @@
+/** An open thread in the panel or a tab: its title, its menu, and the chat. */
+import {
+  type ReactElement,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState,
+  useSyncExternalStore
+} from 'react';
+
+import { type ThreadClient } from '../model';
+import { type Thread, type ThreadRow } from '../protocol';
+import { type ThreadList } from '../threads/list';
+import { rowTitle } from '../threads/rows';
+import { type IChatPage } from '../tokens';
+import { Button } from '../view/button';
+import { useThread, useTrans } from '../view/hooks';
+import { type MountedChat, mountChat } from '../view/mount';
+import { type Opened } from './opened';
+import { type RowActions } from './row-actions';
+
+export interface RoomProps {
+  readonly page: IChatPage;
+  readonly list: ThreadList;
+  readonly actions: RowActions;
+  readonly opened: Opened;
+  readonly place: 'panel' | 'tab';
+  /** Goes back to the list; null where no list is. */
+  readonly onBack: (() => void) | null;
+  /** Opens the thread in the other place; null if there is none. */
+  readonly onMove: (() => void) | null;
+  readonly onTitle?: (title: string) => void;
+}
+
+export function Room(props: RoomProps): ReactElement | null {
+  const client = useClient(props.page, props.opened.threadId);
+  return client === null ? null : <Shown {...props} client={client} />;
+}
+
+function Shown(props: RoomProps & { readonly client: ThreadClient }): ReactElement {
+  const { client, list, actions, place, onTitle } = props;
+  const trans = useTrans();
+  const { transcript } = useThread(client);
+  const { rows } = useSyncExternalStore(list.subscribe, list.getState);
+  const row = rows.find(({ id }) => id === client.threadId) ?? rowOf(transcript.thread);
+  const title = row === null ? '' : rowTitle(row, trans);
+  useEffect(() => {
+    if (title !== '') {
+      onTitle?.(title);
+    }
+  }, [title, onTitle]);
+  return (
+    <div className="jp-ChatStream-room" data-testid="room">
+      <div className="jp-ChatStream-roomHead">
+        {props.onBack === null ? null : (
+          <Button
+            testid="back"
+            className="jp-mod-quiet jp-ChatStream-back"
+            label={trans.__('Back to the list of chats')}
+            then="stay"
+            onClick={props.onBack}
+          >
+            <span className="jp-ChatStream-arrow">‹</span>
+          </Button>
+        )}
+        <h2 className="jp-ChatStream-roomTitle" dir="auto" title={title} data-testid="room-title">
+          {title}
+        </h2>
+        {props.onMove === null ? null : (
+          <Button
+            testid="move"
+            className="jp-mod-quiet"
+            label={
+              place === 'panel' ? trans.__('Open in a tab') : trans.__('Open in the side panel')
+            }
+            then="stay"
+            onClick={props.onMove}
+          >
+            {place === 'panel' ? '↗' : '↘'}
+          </Button>
+        )}
+        {row === null ? null : <RoomMenu onOpen={at => actions.openMenu(row, at, null)} />}
+      </div>
+      <MountedThread {...props} />
+    </div>
+  );
+}
+
+function RoomMenu(props: {
+  readonly onOpen: (at: { x: number; y: number }) => void;
+}): ReactElement {
+  const trans = useTrans();
+  return (
+    <Button
+      testid="room-menu"
+      className="jp-mod-quiet"
+      label={trans.__('Actions of this chat')}
+      then="stay"
+      onClick={() => {
+        const { left, bottom } = (document.activeElement ?? document.body).getBoundingClientRect();
+        props.onOpen({ x: left, y: bottom });
+      }}
+    >
+      ⋯
+    </Button>
+  );
+}
+
+/** The chat itself, which has a root of its own. */
+function MountedThread({ page, opened, place }: RoomProps): ReactElement {
+  const host = useRef<HTMLDivElement>(null);
+  const chat = useRef<MountedChat | null>(null);
+  useLayoutEffect(() => {
+    const node = host.current;
+    if (node === null) {
+      return undefined;
+    }
+    const inner = document.createElement('div');
+    node.append(inner);
+    const mounted = mountChat(inner, page);
+    chat.current = mounted;
+    return () => {
+      chat.current = null;
+      mounted.dispose();
+      inner.remove();
+    };
+  }, [page]);
+  useLayoutEffect(() => {
+    chat.current?.show({
+      threadId: opened.threadId,
+      runId: null,
+      savedCopy: null,
+      isDisabled: false,
+      height: null,
+      place
+    });
+  }, [page, opened, place]);
+  return <div ref={host} className="jp-ChatStream-roomChat" />;
+}
+
+/** The thread's client, as long as the component is drawn. */
+function useClient(page: IChatPage, threadId: string): ThreadClient | null {
+  const [client, setClient] = useState<ThreadClient | null>(null);
+  useEffect(() => {
+    const acquired = page.threads.acquire(threadId);
+    // The client is a resource that only an effect may take, because each taking needs a release.
+    // eslint-disable-next-line react-hooks/set-state-in-effect
+    setClient(acquired);
+    return () => {
+      setClient(null);
+      page.threads.release(acquired);
+    };
+  }, [page, threadId]);
+  return client;
+}
+
+/** A row for a thread that the list does not show, from its own log. */
+function rowOf(thread: Thread | null): ThreadRow | null {
+  return thread === null
+    ? null
+    : {
+        ...thread,
+        project: '',
+        archived: false,
+        created_at: thread.updated_at,
+        seq: 0,
+        unread: 0,
+        busy: false,
+        asks: false,
+        pinned: false
+      };
+}

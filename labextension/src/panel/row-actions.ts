@@ -1,0 +1,127 @@
+/** What a person can do with a thread of the list: its menu, and the drag of its row. */
+import { type INotebookTracker } from '@jupyterlab/notebook';
+import { CommandRegistry } from '@lumino/commands';
+import { MimeData } from '@lumino/coreutils';
+import { Drag } from '@lumino/dragdrop';
+import { Menu } from '@lumino/widgets';
+
+import { type ThreadRow } from '../protocol';
+import { type ThreadList } from '../threads/list';
+import { rowTitle } from '../threads/rows';
+import { type Language } from '../language';
+import { cellOfThread, insertCell } from './cell-of-thread';
+import { type ChatPlaces } from './places';
+
+export interface RowActionsOptions {
+  readonly places: ChatPlaces;
+  readonly list: ThreadList;
+  readonly language: Language;
+  readonly tracker: INotebookTracker | null;
+}
+
+const FACTORY_MIME = 'application/vnd.lumino.widget-factory';
+const CELL_MIME = 'application/vnd.jupyter.cells';
+
+export class RowActions {
+  constructor(options: RowActionsOptions) {
+    this._options = options;
+  }
+
+  /** Open the menu of a thread at a point of the window. `onRename` begins its renaming. */
+  openMenu(row: ThreadRow, at: { x: number; y: number }, onRename: (() => void) | null): void {
+    const commands = new CommandRegistry();
+    const menu = new Menu({ commands });
+    menu.addClass('jp-ChatStream-menu');
+    for (const entry of this._entries(row, onRename)) {
+      if (entry === null) {
+        menu.addItem({ type: 'separator' });
+        continue;
+      }
+      const { id, label, execute } = entry;
+      commands.addCommand(id, { label, execute, describedBy: { args: { type: 'object' } } });
+      menu.addItem({ command: id });
+    }
+    menu.aboutToClose.connect(() => queueMicrotask(() => menu.dispose()));
+    menu.open(at.x, at.y);
+  }
+
+  /** Show the thread in a new cell of the current notebook. */
+  openInCell(row: ThreadRow): void {
+    const { tracker, language } = this._options;
+    const panel = tracker?.currentWidget ?? null;
+    if (panel !== null) {
+      insertCell(panel, cellOfThread(row.id, rowTitle(row, language.trans)));
+    }
+  }
+
+  /** Drag a thread: onto a notebook, where it becomes a cell, or to the tabs of the main area. */
+  startDrag(row: ThreadRow, at: { x: number; y: number }): void {
+    const { places, language } = this._options;
+    const mimeData = new MimeData();
+    const title = rowTitle(row, language.trans);
+    mimeData.setData(CELL_MIME, [cellOfThread(row.id, title)]);
+    if (places.hasTabs) {
+      mimeData.setData(FACTORY_MIME, () =>
+        places.openInTab({ threadId: row.id, messageId: null }, false)
+      );
+    }
+    const dragImage = document.createElement('div');
+    dragImage.className = 'jp-ChatStream-dragImage';
+    dragImage.textContent = title;
+    const drag = new Drag({
+      mimeData,
+      dragImage,
+      supportedActions: 'copy-move',
+      proposedAction: 'move'
+    });
+    void drag.start(at.x, at.y).then(() => drag.dispose());
+  }
+
+  private _entries(row: ThreadRow, onRename: (() => void) | null): readonly (MenuEntry | null)[] {
+    const { places, list, tracker, language } = this._options;
+    const { trans } = language;
+    const opened = { threadId: row.id, messageId: null };
+    const change = (fields: Parameters<typeof list.changes.change>[1]) => (): void =>
+      void list.changes.change(row.id, fields);
+    const entries: (MenuEntry | null | false)[] = [
+      {
+        id: 'panel',
+        label: trans.__('Open in the Side Panel'),
+        execute: () => places.openInPanel(opened)
+      },
+      places.hasTabs && {
+        id: 'tab',
+        label: trans.__('Open in a Tab'),
+        execute: () => void places.openInTab(opened)
+      },
+      (tracker?.currentWidget ?? null) !== null && {
+        id: 'cell',
+        label: trans.__('Open in a New Cell'),
+        execute: () => this.openInCell(row)
+      },
+      null,
+      onRename !== null && { id: 'rename', label: trans.__('Rename…'), execute: onRename },
+      {
+        id: 'pin',
+        label: row.pinned ? trans.__('Unpin') : trans.__('Pin'),
+        execute: change({ pinned: !row.pinned })
+      },
+      {
+        id: 'archive',
+        label: row.archived ? trans.__('Move Out of the Archive') : trans.__('Archive'),
+        execute: change({ archived: !row.archived })
+      },
+      null,
+      { id: 'delete', label: trans.__('Delete'), execute: () => list.changes.remove(row) }
+    ];
+    return entries.filter(entry => entry !== false);
+  }
+
+  private readonly _options: RowActionsOptions;
+}
+
+interface MenuEntry {
+  readonly id: string;
+  readonly label: string;
+  readonly execute: () => void;
+}

@@ -1,0 +1,270 @@
+/** The rows of the list, in groups. Only those in the window are drawn. */
+import {
+  type CSSProperties,
+  type KeyboardEvent,
+  type ReactElement,
+  type RefObject,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState
+} from 'react';
+
+import { type ThreadRow } from '../protocol';
+import { type ListState } from '../threads/list';
+import { type Match, sections } from '../threads/rows';
+import { useTrans } from '../view/hooks';
+import { drawnRange, tops } from './drawn-window';
+import { type ListViewProps } from './list-view';
+import { RowView } from './row';
+
+/** The heights of what is drawn, in lines of the list's own font. */
+const ROW_EM = 3.9;
+const HEADING_EM = 2.3;
+const SNIPPET_EM = 3;
+/** With fewer rows than this below the window, the next page is read. */
+const ROWS_AHEAD = 20;
+
+interface RowItem {
+  readonly row: ThreadRow;
+  readonly matches: readonly Match[];
+}
+
+type Item = RowItem | { readonly heading: string };
+
+type RowsProps = ListViewProps & { readonly state: ListState };
+
+interface SlotProps extends RowsProps {
+  readonly item: Item;
+  readonly style: CSSProperties;
+  readonly isReached: boolean;
+  readonly isRenamed: boolean;
+  readonly onFocus: () => void;
+  readonly onRename: (isRenamed: boolean) => void;
+}
+
+const ROW_BUTTON = '[data-testid=thread-open]';
+
+function idOf(item: Item): string | null {
+  return 'row' in item ? item.row.id : null;
+}
+
+export function Rows(props: RowsProps): ReactElement {
+  const { state } = props;
+  const trans = useTrans();
+  const outer = useRef<HTMLDivElement>(null);
+  const box = useBox(outer);
+  const [renamed, setRenamed] = useState<string | null>(null);
+  const items = useItems(state);
+  const all = useMemo(() => tops(items.map(item => box.em * heightOf(item))), [items, box.em]);
+  const { from, to } = drawnRange(all, box.top, box.height);
+  useReadingAhead(props, to >= items.length - ROWS_AHEAD);
+  const focus = useFocus(outer, items, all);
+  const { current, setReached, onKeyDown } = useRowKeys(props, items, focus, setRenamed);
+  return (
+    <div
+      ref={outer}
+      className="jp-ChatStream-rows"
+      data-testid="thread-rows"
+      data-count={state.rows.length}
+      onScroll={box.onScroll}
+      onKeyDown={onKeyDown}
+    >
+      <div
+        role="group"
+        aria-label={trans.__('List of chats')}
+        style={{ position: 'relative', height: `${all.at(-1) ?? 0}px` }}
+      >
+        {items.map((item, index) => {
+          const id = idOf(item);
+          const isDrawn = (index >= from && index < to) || (id !== null && id === current);
+          return isDrawn ? (
+            <Slot
+              key={id ?? `heading ${index}`}
+              {...props}
+              item={item}
+              style={{ top: `${all[index] ?? 0}px`, height: `${box.em * heightOf(item)}px` }}
+              isReached={id === current}
+              isRenamed={id === renamed}
+              onFocus={() => setReached(id)}
+              onRename={isRenamed => {
+                setRenamed(isRenamed ? id : null);
+                if (!isRenamed && id !== null) {
+                  focus(id);
+                }
+              }}
+            />
+          ) : null;
+        })}
+      </div>
+    </div>
+  );
+}
+
+/** Read the next page before the reader comes to its place. */
+function useReadingAhead({ list, state }: RowsProps, isNearEnd: boolean): void {
+  const isWanted = isNearEnd && state.hasMore && !state.isLoading;
+  useEffect(() => {
+    if (isWanted) {
+      void list.loadMore();
+    }
+  }, [isWanted, list]);
+}
+
+/** The keys of the list. `current` is the row that Tab reaches. */
+function useRowKeys(
+  { list, state }: RowsProps,
+  items: readonly Item[],
+  focus: (id: string) => void,
+  rename: (id: string) => void
+) {
+  const [reached, setReached] = useState<string | null>(null);
+  const ids = items.flatMap(item => idOf(item) ?? []);
+  const current = reached !== null && ids.includes(reached) ? reached : ids[0];
+  const goTo = (id: string | undefined): void => {
+    if (id !== undefined) {
+      setReached(id);
+      focus(id);
+    }
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const row = state.rows.find(({ id }) => id === current);
+    const { target, key } = event;
+    if (row === undefined || !(target instanceof Element && target.matches(ROW_BUTTON))) {
+      return;
+    }
+    const at = ids.indexOf(row.id);
+    const steps: Readonly<Record<string, number>> = {
+      ArrowDown: Math.min(at + 1, ids.length - 1),
+      ArrowUp: Math.max(at - 1, 0),
+      Home: 0,
+      End: ids.length - 1
+    };
+    const next = steps[key];
+    if (next !== undefined) {
+      goTo(ids[next]);
+    } else if (key === 'F2') {
+      rename(row.id);
+    } else if (key === 'Delete') {
+      list.changes.remove(row);
+      goTo(ids[at + 1] ?? ids[at - 1]);
+    } else {
+      return;
+    }
+    event.preventDefault();
+  };
+  return { current, setReached, onKeyDown };
+}
+
+function Slot(props: SlotProps): ReactElement {
+  const { item, style } = props;
+  return 'heading' in item ? (
+    <h3 className="jp-ChatStream-section" style={style}>
+      {item.heading}
+    </h3>
+  ) : (
+    <div className="jp-ChatStream-slot" style={style}>
+      <Row {...props} item={item} />
+    </div>
+  );
+}
+
+function Row(props: SlotProps & { readonly item: RowItem }): ReactElement {
+  const { list, actions, item, opened, state } = props;
+  const { row } = item;
+  return (
+    <RowView
+      row={row}
+      matches={item.matches}
+      now_ms={state.now_ms}
+      isOpen={opened?.threadId === row.id}
+      isReached={props.isReached}
+      isRenamed={props.isRenamed}
+      onOpen={messageId => props.onOpen({ threadId: row.id, messageId })}
+      onMenu={at => actions.openMenu(row, at, () => props.onRename(true))}
+      onDrag={at => actions.startDrag(row, at)}
+      onFocus={props.onFocus}
+      onRenamed={title => {
+        props.onRename(false);
+        if (title !== null) {
+          void list.changes.change(row.id, { title });
+        }
+      }}
+    />
+  );
+}
+
+/** The headings and rows in their order; the result of a search has no groups. */
+function useItems(state: ListState): readonly Item[] {
+  const trans = useTrans();
+  const { rows, matches, filter, now_ms } = state;
+  return useMemo(() => {
+    const items = (of: readonly ThreadRow[]): readonly Item[] =>
+      of.map(row => ({ row, matches: matches.get(row.id) ?? [] }));
+    if (filter.query !== '') {
+      return items(rows);
+    }
+    return sections(rows, now_ms, trans).flatMap(section => [
+      { heading: section.title },
+      ...items(section.rows)
+    ]);
+  }, [rows, matches, filter.query, now_ms, trans]);
+}
+
+function heightOf(item: Item): number {
+  return 'heading' in item ? HEADING_EM : ROW_EM + SNIPPET_EM * item.matches.length;
+}
+
+/** What is seen of the list: where it is scrolled to, its height, and the size of its font. */
+function useBox(outer: RefObject<HTMLElement>) {
+  const [box, setBox] = useState({ top: 0, height: 800, em: 13 });
+  useLayoutEffect(() => {
+    const node = outer.current;
+    if (node === null) {
+      return undefined;
+    }
+    const measure = (): void => {
+      const em = parseFloat(getComputedStyle(node).fontSize) || 13;
+      setBox(before => ({ ...before, height: node.clientHeight, em }));
+    };
+    measure();
+    if (typeof ResizeObserver === 'undefined') {
+      return undefined;
+    }
+    const observer = new ResizeObserver(measure);
+    observer.observe(node);
+    return () => observer.disconnect();
+  }, [outer]);
+  const onScroll = (): void => {
+    const top = outer.current?.scrollTop ?? 0;
+    setBox(before => ({ ...before, top }));
+  };
+  return { ...box, onScroll };
+}
+
+/** A function that scrolls a row into the window and focuses it, after it is drawn. */
+function useFocus(outer: RefObject<HTMLElement>, items: readonly Item[], all: readonly number[]) {
+  const [wanted, setWanted] = useState<{ readonly id: string } | null>(null);
+  useLayoutEffect(() => {
+    const node = outer.current;
+    const index = items.findIndex(item => 'row' in item && item.row.id === wanted?.id);
+    if (wanted === null || node === null || index === -1) {
+      return;
+    }
+    const top = all[index] ?? 0;
+    const bottom = all[index + 1] ?? top;
+    if (top < node.scrollTop) {
+      node.scrollTo({ top: index <= 1 ? 0 : top });
+    } else if (bottom > node.scrollTop + node.clientHeight) {
+      node.scrollTo({ top: bottom - node.clientHeight });
+    }
+    const row = node.querySelector<HTMLElement>(
+      `[data-thread="${CSS.escape(wanted.id)}"] ${ROW_BUTTON}`
+    );
+    row?.focus({ preventScroll: true });
+    // A later change of the items must not take the focus again.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [wanted, outer]);
+  return (id: string): void => setWanted({ id });
+}
