@@ -11,6 +11,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { COMMANDS as PANEL_COMMANDS } from '../panel/commands';
 import { chatIcon } from '../panel/icon';
+import { contextOf } from '../workspace/context';
 import { type NotebookCell, type Place, type Workspace } from '../workspace/values';
 
 export const COMMANDS = {
@@ -91,25 +92,4 @@ function questionOf(purpose: Purpose, cell: NotebookCell, trans: TranslationBund
   return hasError
     ? trans.__('Fix this error. Write the whole corrected cell.')
     : trans.__('Find and fix what is wrong in this cell. Write the whole corrected cell.');
-}
-
-/** The source of a cell and its traceback; the other outputs, if it has no error. */
-export function contextOf(
-  cell: NotebookCell,
-  trans: TranslationBundle
-): readonly { readonly name: string; readonly text: string }[] {
-  const number = cell.executionCount ?? cell.index + 1;
-  const name =
-    cell.executionCount === null ? trans.__('Cell %1', number) : trans.__('Cell [%1]', number);
-  const output = cell.outputs
-    .filter(({ kind }) => kind !== 'chat')
-    .map(({ text }) => text)
-    .join('\n');
-  const { error } = cell;
-  return [
-    { name, text: cell.source },
-    error === null
-      ? { name: trans.__('Output of %1', name), text: output }
-      : { name: trans.__('Error of %1', name), text: error.traceback }
-  ].filter(({ text }) => text.trim() !== '');
 }

@@ -14,14 +14,10 @@ import { type INotebookTracker } from '@jupyterlab/notebook';
 import { type ReadonlyJSONObject, type ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { type Widget } from '@lumino/widgets';
 
+import { contextOf } from '../workspace/context';
+import { type Mention } from '../context-items';
 import { chatIcon } from './icon';
-import {
-  activeCellItem,
-  composerInCell,
-  type ContextItem,
-  currentNotebook,
-  focusCell
-} from './notebooks';
+import { composerInCell, currentNotebook, focusCell } from './notebooks';
 import { type ChatPlaces } from './places';
 import { chatText, newChatText } from './texts';
 import { explain } from '../thread-ends';
@@ -107,11 +103,16 @@ function addForNotebooks(options: CommandsOptions): void {
     label: trans.__('Chat About This Cell'),
     icon: chatIcon,
     isEnabled: isNotebook,
-    execute: () => {
-      const item = activeCellItem(tracker, index => trans.__('Cell %1', index));
-      return openForNotebook(options, { context: item === null ? [] : [{ ...item }] });
-    }
+    execute: () => openForNotebook(options, { context: activeCellContext(page) })
   });
+}
+
+/** The last active cell of the current notebook, with its outputs, as context of a message. */
+function activeCellContext({ services }: IChatPage): { name: string; text: string }[] {
+  const { workspace, language } = services;
+  const place = workspace?.placeOf(document.body) ?? null;
+  const cell = place === null ? null : (workspace?.cell(place) ?? null);
+  return cell === null ? [] : contextOf(cell, language.trans).map(item => ({ ...item }));
 }
 
 function addFocusing({ app, page, places, tracker }: CommandsOptions): void {
@@ -193,7 +194,7 @@ async function openForNotebook(options: CommandsOptions, args: Args): Promise<vo
     const typed = client.getState().draft.trimEnd();
     client.setDraft(typed === '' ? draft : `${typed}\n\n${draft}`);
   }
-  contextOf(args['context']).forEach(item => client.mention(item));
+  mentionsOf(args['context']).forEach(item => client.mention(item));
   page.threads.release(client); // the panel holds it now
 }
 
@@ -210,9 +211,9 @@ async function makeThread({ page }: CommandsOptions, body: object): Promise<stri
   }
 }
 
-function contextOf(value: unknown): readonly ContextItem[] {
+function mentionsOf(value: unknown): readonly Mention[] {
   const list: readonly unknown[] = Array.isArray(value) ? value : [];
-  return list.filter((item): item is ContextItem => {
+  return list.filter((item): item is Mention => {
     const { name, text } = (item ?? {}) as Readonly<Record<string, unknown>>;
     return typeof name === 'string' && typeof text === 'string';
   });

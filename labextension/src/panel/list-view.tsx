@@ -148,7 +148,7 @@ function Trouble(props: { readonly text: string; readonly onRetry: () => void })
     <div className="jp-ChatStream-problem" data-testid="list-error">
       <span>{props.text}</span>
       <Button testid="list-retry" className="jp-mod-quiet" then="stay" onClick={props.onRetry}>
-        {trans.__('Try again')}
+        {trans.__('Read the list again')}
       </Button>
     </div>
   );
@@ -181,11 +181,7 @@ function Undo({ list, state }: PartProps): ReactElement {
       {state.deleting.slice(0, 3).map(row => (
         <div key={row.id} className="jp-ChatStream-undoLine">
           <span dir="auto">{trans.__('Deleted: %1', rowTitle(row, trans))}</span>
-          <Button
-            testid="undo"
-            then="stay"
-            onClick={() => list.changes.undo(row.id)}
-          >
+          <Button testid="undo" then="stay" onClick={() => list.changes.undo(row.id)}>
             {trans.__('Undo')}
           </Button>
         </div>

@@ -13,7 +13,7 @@ import { IStateDB } from '@jupyterlab/statedb';
 import { IChatPage } from '../tokens';
 import { addCommands, COMMANDS } from './commands';
 import { type PanelParts } from './content';
-import { ChatPlaces } from './places';
+import { ChatPlaces, type PlacesOptions } from './places';
 import { chatText } from './texts';
 
 export const panelPlugin: JupyterFrontEndPlugin<void> = {
@@ -32,27 +32,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     launcher: ILauncher | null,
     state: IStateDB | null
   ) => {
-    const places = new ChatPlaces({
-      app,
-      page,
-      labShell,
-      state,
-      drawPanel: async host => {
-        const { content, parts } = await load();
-        return content.drawPanel(host, parts);
-      },
-      drawTab: async (host, tab) => {
-        const { content, parts } = await load();
-        return content.drawTab(host, parts, tab);
-      }
-    });
-    let parts: PanelParts | null = null;
-    const load = async () => {
-      const content = await import('./content');
-      const onNew = (): void => void app.commands.execute(COMMANDS.create);
-      parts ??= content.makeParts(page, places, tracker, onNew);
-      return { content, parts };
-    };
+    const places = makePlaces({ app, page, labShell, state, tracker });
     addCommands({ app, page, places, tracker });
     places.add(restorer, COMMANDS.open);
     const category = chatText(page.services.language.trans);
@@ -64,3 +44,31 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     launcher?.add({ command: COMMANDS.create, args: { place: 'tab', isLauncher: true }, rank: 5 });
   }
 };
+
+/** What the places are made of. */
+type PlaceParts = Pick<PlacesOptions, 'app' | 'page' | 'labShell' | 'state'> & {
+  readonly tracker: INotebookTracker | null;
+};
+
+/** Make the places; what they draw is loaded with the first of them that is seen. */
+function makePlaces({ tracker, ...options }: PlaceParts): ChatPlaces {
+  let parts: PanelParts | null = null;
+  const load = async () => {
+    const content = await import('./content');
+    const onNew = (): void => void options.app.commands.execute(COMMANDS.create);
+    parts ??= content.makeParts(options.page, places, tracker, onNew);
+    return { content, parts };
+  };
+  const places = new ChatPlaces({
+    ...options,
+    drawPanel: async host => {
+      const { content, parts: made } = await load();
+      return content.drawPanel(host, made);
+    },
+    drawTab: async (host, tab) => {
+      const { content, parts: made } = await load();
+      return content.drawTab(host, made, tab);
+    }
+  });
+  return places;
+}

@@ -112,7 +112,7 @@ export class RowActions {
         execute: change({ archived: !row.archived })
       },
       null,
-      { id: 'delete', label: trans.__('Delete'), execute: () => list.changes.remove(row) }
+      { id: 'delete', label: trans.__('Delete Chat'), execute: () => list.changes.remove(row) }
     ];
     return entries.filter(entry => entry !== false);
   }
