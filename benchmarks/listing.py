@@ -16,14 +16,13 @@ from typing import Any
 
 from jupyter_chat_stream.store.chat import commands, marks, runs, threads
 from jupyter_chat_stream.store.chat.commands import Sender, SendRequest
-from jupyter_chat_stream.store.front import ChatStore
+from jupyter_chat_stream.store.front import ChatStore, ListFilter
 from jupyter_chat_stream.store.log.transaction import Transaction
 from tests.postgres import Postgres
 
 from .report import Section, ms, times
 
 SIZES = {"few": 50, "many": 5000}
-PAGE: dict[str, Any] = {"q": None, "project": None, "archived": False, "before": None, "limit": 50}
 AT_ONCE = 100  # threads made in one transaction
 FOLDERS = 20
 
@@ -32,10 +31,10 @@ Read = Callable[[ChatStore, str], Awaitable[Any]]
 
 READS: dict[str, Read] = {
     "GET threads, first page of 50": lambda store, owner: store.threads.page(
-        owner, **{**PAGE, "pinned": False}
+        owner, ListFilter(), limit=50
     ),
     "the same, pinned ones": lambda store, owner: store.threads.page(
-        owner, **{**PAGE, "pinned": True}
+        owner, ListFilter(pinned=True), limit=50
     ),
     "GET projects": lambda store, owner: store.threads.projects(owner, archived=False),
     "all numbers that a comparison reads": lambda store, owner: store.threads.traces(owner),

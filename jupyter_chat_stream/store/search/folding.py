@@ -135,11 +135,11 @@ def _length(char: str) -> int:
 def pair(first: str, second: str) -> str:
     """Return the index's word for two words that follow each other.
 
-    It is short, so several pairs share one. A match is compared with the text itself, so that costs
-    time only.
+    It has 20 bits, so several pairs share one, and the index stays small. A match is compared with
+    the text itself, so that costs time only.
     """
-    number = crc32(f"{first[:MAX_WORD]} {second[:MAX_WORD]}".encode()) & 0xFFFFFF
-    return f"_{number:06x}"
+    number = crc32(f"{first[:MAX_WORD]} {second[:MAX_WORD]}".encode()) & 0xFFFFF
+    return f"_{number:05x}"
 
 
 def bag_of(fields: Iterable[str]) -> list[str]:
