@@ -22,8 +22,8 @@ export interface BranchingOptions {
   readonly api: Api;
   readonly drafts: DraftStore;
   readonly transcript: () => Transcript;
-  /** Sets the thread's head. */
-  readonly setHead: (id: string) => Promise<unknown>;
+  /** Sets the thread's head. Returns whether it is done. */
+  readonly setHead: (id: string) => Promise<boolean>;
   readonly stop: (runId: string) => Promise<void>;
   /** Tells that a command begins (null), or why it failed. */
   readonly onResult: (error: unknown) => void;
@@ -128,13 +128,11 @@ export class Branching {
     return true;
   }
 
-  /** Show the branch of a message, at its newest end. */
-  async choose(message: Message): Promise<void> {
+  /** Show the branch of a message, at its newest end. Returns whether the server has taken it. */
+  async choose(message: Message): Promise<boolean> {
     const transcript = this._options.transcript();
     const leaf = newestLeaf(transcript, message);
-    if (leaf.id !== transcript.thread?.head) {
-      await this._options.setHead(leaf.id);
-    }
+    return leaf.id === transcript.thread?.head || (await this._options.setHead(leaf.id));
   }
 
   /** Stop the answers below a message; the last first, because each end lets the next one begin. */

@@ -65,6 +65,21 @@ describe('the switch between branches', () => {
     expect(page.api.call('PATCH', 'threads/t').body).toEqual({ head: 'c' });
   });
 
+  it('hands its focus to no later message if the server refuses the choice', async () => {
+    await show();
+    const events = tree(TWO);
+    await arrive(events);
+    await clickIn('b', 'previous-branch');
+    await act(async () => {
+      page.api.call('PATCH', 'threads/t').fail(new Error('no network'));
+      await flushPromises();
+    });
+    part('field').focus();
+    await arrive([head(events.length + 1, 'a')]);
+    expect(inMessage('a', 'switch').textContent).toBe('‹1/2›');
+    expect(document.activeElement).toBe(part('field'));
+  });
+
   it('works while another branch streams, which goes on', async () => {
     await show();
     const streaming = { status: 'processing' };

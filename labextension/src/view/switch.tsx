@@ -34,7 +34,7 @@ export function BranchSwitch(props: {
     const chat = event.currentTarget.closest('.jp-ChatStream');
     if (target !== undefined && chat !== null) {
       HANDED.set(chat, { id: target.id, step });
-      void client.branching.choose(target);
+      void client.branching.choose(target).then(isChosen => isChosen || HANDED.delete(chat));
     }
   };
   const text = trans.__('Branch %1 of %2', place.at + 1, place.of);

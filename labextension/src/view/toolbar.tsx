@@ -21,7 +21,8 @@ export function Toolbar(props: {
   useLayoutEffect(() => {
     if (node.current !== null) {
       const all = itemsOf(node.current);
-      makeStop(all, all.find(item => item.tabIndex === 0 && item.matches('[data-stop]')) ?? all[0]);
+      const stop = all.find(item => item.matches('[data-stop]'));
+      makeStop(all, stop ?? all.find(item => item.tagName === 'BUTTON') ?? all[0]);
     }
   });
   const onFocus = (event: FocusEvent<HTMLElement>): void => {
