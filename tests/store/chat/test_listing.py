@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -208,32 +210,57 @@ def test_projects_are_counted_and_the_newest_comes_first(harness: StoreHarness) 
     assert found(True) == [("/d", 1, iso(now - 1))]
 
 
-def test_a_page_reads_by_its_indices_only(harness: StoreHarness) -> None:
-    """No step looks at all rows of a table, so a page's cost does not grow with the database."""
-    harness.answered()
-    is_sqlite = harness.store.database.is_sqlite
-    engine = harness.store.database.reading
-    statements: list[tuple[str, Any]] = []
+Statement = tuple[str, Any]
+
+
+@contextmanager
+def noted(harness: StoreHarness) -> Iterator[list[Statement]]:
+    """Note the statements of readings."""
+    statements: list[Statement] = []
 
     def note(conn: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         statements.append((statement, parameters))
 
+    engine = harness.store.database.reading
     event.listen(engine, "before_cursor_execute", note)
-    page(harness)
-    page(harness, pinned=True)
+    yield statements
     event.remove(engine, "before_cursor_execute", note)
-    state = f"SELECT {listing._STATE} FROM thread {listing._MARKED} WHERE thread.pk = 1"
-    statements.append((state.replace(":person", "'local'"), ()))
 
-    def plan(conn: Any) -> str:
+
+def plan(harness: StoreHarness, statements: Sequence[Statement]) -> str:
+    """Return the steps by which the database would execute statements."""
+    is_sqlite = harness.store.database.is_sqlite
+
+    def work(conn: Any) -> str:
         if not is_sqlite:  # it would read small tables as a whole
             conn.exec_driver_sql("SET LOCAL enable_seqscan = off")
         explain = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN "
         found = [conn.exec_driver_sql(explain + sql, given).fetchall() for sql, given in statements]
         return "\n".join(str(step[-1]) for steps in found for step in steps)
 
-    steps = harness.look(plan)
+    return harness.look(work)
+
+
+def test_a_page_reads_by_its_indices_only(harness: StoreHarness) -> None:
+    """No step looks at all rows of a table, so a page's cost does not grow with the database."""
+    harness.answered()
+    with noted(harness) as statements:
+        page(harness)
+        page(harness, pinned=True)
+    state = f"SELECT {listing._STATE} FROM thread {listing._MARKED} WHERE thread.pk = 1"
+    steps = plan(harness, [*statements, (state.replace(":person", "'local'"), ())])
     assert re.findall(r"^SCAN (?!json_each|answers).*|.*Seq Scan.*", steps, re.MULTILINE) == []
-    if is_sqlite:  # Postgres chooses among indices by the number of rows
+    if harness.store.database.is_sqlite:  # Postgres chooses among indices by the number of rows
         for index in ("thread_by_time", "run_open", "message_by_seq", "mark_pinned"):
             assert index in steps, steps
+
+
+def test_a_single_row_is_found_by_its_id_and_not_among_all_of_the_owners_threads(
+    harness: StoreHarness,
+) -> None:
+    thread = harness.thread()
+    with noted(harness) as statements:
+        harness.look(lambda conn: listing.read_listed(conn, "local", [thread.id]))
+    steps = plan(harness, [each for each in statements if "owner" in each[0]])
+    assert "thread_id" in steps or "sqlite_autoindex_thread" in steps, steps
+    assert "thread_by" not in steps, steps
