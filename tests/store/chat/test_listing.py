@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from jupyter_chat_stream.shared.errors import CursorAhead, ThreadNotFound
+from jupyter_chat_stream.shared.errors import CursorAhead, InvalidInput, ThreadNotFound
 from jupyter_chat_stream.shared.events import (
     Failed,
     Finalized,
@@ -21,8 +21,8 @@ from jupyter_chat_stream.shared.events import (
 from jupyter_chat_stream.shared.list_records import MAX_UNREAD, ListedThread
 from jupyter_chat_stream.store.chat import commands, listing, marks, runs, threads
 from jupyter_chat_stream.store.chat.commands import Sender, SendRequest
-from jupyter_chat_stream.store.log.transaction import ThreadRef
-from tests.store.harness import StoreHarness
+from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
+from tests.store.harness import PATIENCE_S, StoreHarness
 
 
 def page(harness: StoreHarness, owner: str = "local", **options: Any) -> list[ListedThread]:
@@ -208,6 +208,26 @@ def test_projects_are_counted_and_the_newest_comes_first(harness: StoreHarness) 
     now = harness.clock()
     assert found(False) == [("/a", 2, iso(now)), ("/b", 1, iso(now - 1))]
     assert found(True) == [("/d", 1, iso(now - 1))]
+
+
+def test_marks_are_published_when_they_are_committed_and_no_others(harness: StoreHarness) -> None:
+    """L3: a command of the same batch is undone, with its mark."""
+    refused, marked = harness.thread(), harness.thread()
+    published: list[frozenset[str]] = []
+    harness.store.listen_to_marks(published.append)
+
+    def refuse(tx: Transaction) -> None:
+        marks.pin(tx, "local", refused, pinned=True)
+        raise InvalidInput("Not this one.")
+
+    with harness.held_up():
+        failing = harness.store.submit(refuse)
+        harness.store.submit(lambda tx: marks.pin(tx, "local", marked, pinned=True))
+    with pytest.raises(InvalidInput):
+        failing.result(PATIENCE_S)
+    pin(harness, marked)  # as it is: nothing to publish
+    assert published == [frozenset({marked.id})]
+    assert [row["id"] for row in page(harness, pinned=True)] == [marked.id]
 
 
 Statement = tuple[str, Any]
