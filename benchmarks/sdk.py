@@ -93,9 +93,10 @@ async def _run(sizes: Sequence[int], rounds: int, seconds: float) -> Section:
             "provider: the SDK's stream read through our provider, and nothing else",
             "missed by `messages`, whose SDK is the cheapest, and by single answers; on a quiet "
             "machine `messages` was at 1.2 to 1.6",
-            "it is not our provider for `messages`: under `chrt -f 10`, at 10 answers, our share was "
-            "304 µs a chunk for `messages` and 291 for `chat`, beside 158 and 241 of their SDKs; it "
-            "is the commit, which at this rate holds one or two chunks, and its way to the reader",
+            "it is not our provider for `messages`: under `chrt -f 10`, at 10 answers, our share "
+            "was 304 µs a chunk for `messages` and 291 for `chat`, beside 158 and 241 of their "
+            "SDKs; it is the commit, which at this rate holds one or two chunks, and its way to "
+            "the reader",
         ],
     )
 
