@@ -21,9 +21,9 @@ import { type LostAnswer } from './questions';
 import { ScheduleList } from './schedules';
 import { Sending } from './sending';
 import { type ThreadEnd, explain, explainEnd, missingText } from './thread-ends';
-import { type ThreadState } from './thread-state';
+import { NOT_FOLLOWED, type ThreadState } from './thread-state';
 import { type ThreadFields, ThreadSettings } from './thread-settings';
-import { type Transcript, EMPTY } from './transcript';
+import { type Transcript } from './transcript';
 import { MAX_ATTACHMENTS, type NamedBlob, type UploadQueue } from './uploads';
 import { ThreadUsageList } from './usage';
 
@@ -123,17 +123,7 @@ export class ThreadClient {
       onChange: isSending => this._set({ isSending }),
       onProblem: problem => this._set({ problem })
     });
-    this._state = {
-      transcript: EMPTY,
-      link: 'connecting',
-      ended: null,
-      params: NO_PARAMS,
-      ...this._composition.state,
-      isSending: false,
-      acting: new Set(),
-      beaten: new Map(),
-      problem: null
-    };
+    this._state = { ...NOT_FOLLOWED, ...this._composition.state };
     this.schedules = new ScheduleList(threadId, options.api, options.trans);
     this.usage = new ThreadUsageList(threadId, options.api);
     this.settings = new ThreadSettings({

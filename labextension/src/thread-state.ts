@@ -1,10 +1,10 @@
 /** What the page knows of one thread. */
 import { type DraftContext } from './drafts';
 import { type Link } from './follower';
-import { type Params } from './offer';
+import { NO_PARAMS, type Params } from './offer';
 import { type LostAnswer } from './questions';
 import { type ThreadEnd } from './thread-ends';
-import { type Transcript } from './transcript';
+import { EMPTY, type Transcript } from './transcript';
 import { type DraftFile } from './uploads';
 
 /** Everything that a view draws. Immutable: a change makes a new object. */
@@ -26,3 +26,15 @@ export interface ThreadState {
   /** Why the reader's last command failed; the draft is kept. */
   readonly problem: string | null;
 }
+
+/** The state of a thread before the first event, without what the reader has typed. */
+export const NOT_FOLLOWED = {
+  transcript: EMPTY,
+  link: 'connecting',
+  ended: null,
+  params: NO_PARAMS,
+  isSending: false,
+  acting: new Set<string>(),
+  beaten: new Map<string, LostAnswer>(),
+  problem: null
+} as const;

@@ -74,7 +74,7 @@ export function EditForm(props: EditFormProps): ReactElement {
       className="jp-ChatStream-edit"
       data-testid="edit-form"
       role="group"
-      aria-label={trans.__('Edit this message')}
+      aria-label={trans.__('Edit the text')}
     >
       <EditField {...props} onSend={() => void send()} onDiscard={discard} />
       <div className="jp-ChatStream-editBar">
