@@ -4,6 +4,7 @@ import { type ReactElement, useState } from 'react';
 import { activeReplies, branch, exchange, runOf, siblings } from '../branch';
 import { signedOutText } from '../api';
 import { type ThreadClient, type ThreadState } from '../model';
+import { type ModelsState } from '../model-choices';
 import { modelName } from '../offer';
 import { type Message } from '../protocol';
 import { queuedMessages, withoutQueued } from '../queue';
@@ -101,14 +102,8 @@ function Live(props: LiveProps): ReactElement {
       style={fixed === null ? {} : { height: `${fixed}px` }}
     >
       <Scroller jump={jump} isStill={isFirst}>
-        {isFirst ? (
-          <FirstRun client={client} models={models} />
-        ) : isEmpty ? (
-          <Empty
-            isWaiting={props.isWaiting}
-            isLooking={mayBegin && models.list === null && models.isLoading}
-            runId={runId}
-          />
+        {isEmpty ? (
+          <Beginning {...props} models={models} isFirst={isFirst} mayBegin={mayBegin} />
         ) : null}
         <Messages {...props} messages={messages} isDisabled={isDisabled} />
         {runId === null ? <LaterMessages {...props} isDisabled={isDisabled} /> : null}
@@ -131,6 +126,26 @@ function Live(props: LiveProps): ReactElement {
       {isOver ? <DropHint /> : null}
       <Announcer client={client} state={state} messages={messages} />
     </div>
+  );
+}
+
+/** What an empty chat shows in the place of messages. */
+function Beginning(
+  props: LiveProps & {
+    readonly models: ModelsState;
+    readonly isFirst: boolean;
+    readonly mayBegin: boolean;
+  }
+): ReactElement {
+  const { client, models, mayBegin } = props;
+  return props.isFirst ? (
+    <FirstRun client={client} models={models} />
+  ) : (
+    <Empty
+      isWaiting={props.isWaiting}
+      isLooking={mayBegin && models.list === null && models.isLoading}
+      runId={props.runId}
+    />
   );
 }
 
