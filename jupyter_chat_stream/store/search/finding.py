@@ -38,6 +38,7 @@ MAX_DUE = 100  # messages that are not in the index yet, and are read anyway
 MAX_READ = 2_000
 MAX_READ_CHARS = 16_000_000
 AT_ONCE = 16  # threads whose texts are read with one query
+TITLES_AT_ONCE = 250  # a full page needs the titles of the first threads only
 FEW_HITS = 10_000
 MAX_SCANNED = 500  # messages of one thread that are read if there is no index
 
@@ -172,14 +173,16 @@ class _Search:
 
     def _candidates(self, threads: Sequence[Listed]) -> Iterator[_Thread]:
         """Yield the threads that may match."""
-        named = _find_titles(self._query, threads)
-        for number, listed in enumerate(threads):
-            if number not in named and not self._sources.may_have(listed.pk):
-                continue
-            title = find(self._query, _titles(listed)) if number in named else None
-            keys, due = self._sources.of(self._conn, listed.pk)
-            if title is not None or keys or due:
-                yield _Thread(listed, keys, due, title)
+        for at in range(0, len(threads), TITLES_AT_ONCE):
+            block = threads[at : at + TITLES_AT_ONCE]
+            named = _find_titles(self._query, block)
+            for number, listed in enumerate(block):
+                if number not in named and not self._sources.may_have(listed.pk):
+                    continue
+                title = find(self._query, _titles(listed)) if number in named else None
+                keys, due = self._sources.of(self._conn, listed.pk)
+                if title is not None or keys or due:
+                    yield _Thread(listed, keys, due, title)
 
     def _compare(self, batch: Sequence[_Thread]) -> None:
         """Compare texts until each thread has its matches, or nothing is left to compare."""
