@@ -32,7 +32,8 @@ def switch_of(message: Locator) -> Locator:
 
 def expect_questions(chat: ChatView, *texts: str) -> None:
     """Wait until the branch with these questions is shown."""
-    expect(chat.questions.get_by_test_id("content")).to_have_text(list(texts))
+    shown = chat.questions.get_by_test_id("content")
+    expect(shown).to_have_text(list(texts), timeout=PATIENCE_MS)
 
 
 def test_an_edited_question_is_a_branch_that_lasts(
@@ -87,7 +88,7 @@ def test_another_model_answers_beside_the_first_and_its_text_is_copied_as_it_is_
     answer.get_by_test_id("regenerate-with").click()
     option = "[data-testid=model-option][data-value='demo/fast']"
     chat.root.get_by_test_id("regenerate-models").locator(option).first.click()
-    expect(switch_of(answer)).to_have_text("‹2/2›")
+    expect(switch_of(answer)).to_have_text("‹2/2›", timeout=PATIENCE_MS)
     expect(answer).to_have_attribute("data-status", "completed", timeout=PATIENCE_MS)
     expect(answer.get_by_test_id("who")).to_have_attribute("title", re.compile("fast$"))
 
@@ -96,6 +97,7 @@ def test_another_model_answers_beside_the_first_and_its_text_is_copied_as_it_is_
     copied = _copy(answer)
     assert copied == stored["content"]
     answer.get_by_test_id("previous-branch").click()
+    expect(switch_of(answer)).to_have_text("‹1/2›", timeout=PATIENCE_MS)
     expect(answer.get_by_test_id("content").locator("strong")).to_have_text("again")
     assert _copy(answer) == "Say it **again**"
 
@@ -132,7 +134,8 @@ def test_a_branch_is_read_while_another_one_is_written(
     gate.open(0)
     chat.answers.get_by_test_id("regenerate").click()
     progress = chat.root.get_by_test_id("progress")
-    expect(progress.get_by_test_id("elapsed")).to_have_text(re.compile(r"^\d+ s$"))
+    elapsed = progress.get_by_test_id("elapsed")
+    expect(elapsed).to_have_text(re.compile(r"^\d+ s$"), timeout=PATIENCE_MS)
     second = site.runs(thread)[-1]["id"]
     gate.open(100)
     chat.expect_text(second, TEXT[:90])
@@ -140,7 +143,7 @@ def test_a_branch_is_read_while_another_one_is_written(
     chat.expect_text(first, TEXT)
     expect(chat.status).to_have_text("Answering on another branch")
     gate.open()
-    expect(chat.status).to_have_text("")
+    expect(chat.status).to_have_text("", timeout=PATIENCE_MS)
     chat.answers.get_by_test_id("next-branch").click()
     chat.expect_text(second, TEXT)
     chat.expect_status(second, "completed")
@@ -152,9 +155,8 @@ def test_a_retry_is_counted_down(site: Site, open_beside: OpenBeside, name: str)
     run = site.send(thread, "Fail", **params)
     chat = open_beside(path).chat(0)
     progress = chat.root.get_by_test_id("progress")
-    expect(progress).to_have_text(
-        re.compile(r"^Trying again in \d+ s \(the model is overloaded\), attempt 2$")
-    )
+    counted = re.compile(r"^Trying again in \d+ s \(the model is overloaded\), attempt 2$")
+    expect(progress).to_have_text(counted, timeout=PATIENCE_MS)
     found = re.search(r"in (\d+) s", progress.text_content() or "")
     assert found is not None
     # The next second, by the page's own clock.
