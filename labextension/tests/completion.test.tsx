@@ -212,7 +212,7 @@ describe('what is mentioned', () => {
   it('is a text with its place', () => {
     expect(cellMention(CELLS[1] ?? cell(0, ''), '[3]')).toEqual({
       name: '@cell[3]',
-      text: 'Source of a code cell, number 2 of work/a.ipynb:\ndf = load()'
+      text: 'Cell number 2 of work/a.ipynb (code), its source:\ndf = load()'
     });
     expect(outputMention(cell(2, '', 12), '[12]').text).toContain('out 2');
     expect(variableMention(DF, 'a.ipynb', null).text).toContain('did not tell more');

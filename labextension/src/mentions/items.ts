@@ -23,17 +23,16 @@ export function cellReferences(cells: readonly NotebookCell[]): ReadonlyMap<stri
 
 /** A cell as a text. The words around it are for the model, so they are not translated. */
 export function cellMention(cell: NotebookCell, reference: string): Mention {
-  const what = cell.kind === 'code' ? 'Source of a code cell' : `Source of a ${cell.kind} cell`;
   return {
     name: `@cell${reference}`,
-    text: `${what}, ${placeText(cell)}:\n${cell.source || '(empty)'}`
+    text: `Cell ${placeText(cell)} (${cell.kind}), its source:\n${cell.source || '(empty)'}`
   };
 }
 
 /** The outputs of a cell as a text, without chats. */
 export function outputMention(cell: NotebookCell, reference: string): Mention {
   const output = outputText(cell) || '(no output)';
-  const text = `Output of a code cell, ${placeText(cell)}:\n${output}`;
+  const text = `Cell ${placeText(cell)}, its output:\n${output}`;
   return { name: `@output${reference}`, text };
 }
 

@@ -1,5 +1,5 @@
 /** The composer: problems, the draft's attachments, the text field, and the bar below it. */
-import { type ReactElement, useRef, useState } from 'react';
+import { type ReactElement, type RefObject, useRef, useState } from 'react';
 
 import { type ThreadClient, type ThreadState } from '../model';
 import { type QueuedMessage } from '../queue';
@@ -8,7 +8,7 @@ import { Chips } from './attaching';
 import { Bar } from './bar';
 import { Button } from './button';
 import { replaceRange } from './caret';
-import { CompletionList, useCompletion } from './completion';
+import { type Completing, CompletionList, useCompletion } from './completion';
 import { ComposerHelp } from './composer-help';
 import { ContextChips } from './context-chips';
 import { Field } from './field';
@@ -38,35 +38,8 @@ export function Composer(props: ComposerProps): ReactElement {
   const [isHelpOpen, setHelp] = useState(false);
   const now_ms = useNow(later);
   const mayBeSent = later === null || new Date(later).getTime() > now_ms;
-  const trans = useTrans();
   const openLater = (): void => setLater(fieldText(nextHour(Date.now())));
-  const clear = (): void => {
-    const node = field.current;
-    if (node !== null) {
-      replaceRange(node, 0, node.value.length, '');
-    }
-  };
-  const call = (slash: SlashCall): void => {
-    const chat = field.current?.closest('.jp-ChatStream');
-    const isRun = runCommand(slash, {
-      client,
-      trans,
-      activeRunId: props.activeRunId,
-      press: testid => chat?.querySelector<HTMLElement>(`[data-testid=${testid}]`)?.click(),
-      onLater: openLater,
-      onHelp: () => setHelp(true)
-    });
-    if (isRun) {
-      clear();
-    }
-  };
-  const completing = useCompletion(client, state.draft, field, command => {
-    if (command.argument === null) {
-      call({ command, argument: '' });
-    } else if (field.current !== null) {
-      replaceRange(field.current, 0, field.current.value.length, `/${command.name} `);
-    }
-  });
+  const { completing, call } = useCommands(props, field, openLater, () => setHelp(true));
   const send = async (): Promise<void> => {
     const slash = state.attachments.length === 0 ? slashCall(state.draft) : null;
     if (slash !== null) {
@@ -124,6 +97,39 @@ export function Composer(props: ComposerProps): ReactElement {
       </div>
     </div>
   );
+}
+
+/** The list behind `@` and `/`, and the function that runs a `/` command and empties the field. */
+function useCommands(
+  props: ComposerProps,
+  field: RefObject<HTMLTextAreaElement>,
+  onLater: () => void,
+  onHelp: () => void
+): { readonly completing: Completing; readonly call: (slash: SlashCall) => void } {
+  const { client, state, activeRunId } = props;
+  const trans = useTrans();
+  const setField = (text: string): void => {
+    const node = field.current;
+    if (node !== null) {
+      replaceRange(node, 0, node.value.length, text);
+    }
+  };
+  const call = (slash: SlashCall): void => {
+    const chat = field.current?.closest('.jp-ChatStream');
+    const press = (testid: string): void =>
+      chat?.querySelector<HTMLElement>(`[data-testid=${testid}]`)?.click();
+    if (runCommand(slash, { client, trans, activeRunId, press, onLater, onHelp })) {
+      setField('');
+    }
+  };
+  const completing = useCompletion(client, state.draft, field, command => {
+    if (command.argument === null) {
+      call({ command, argument: '' });
+    } else {
+      setField(`/${command.name} `);
+    }
+  });
+  return { completing, call };
 }
 
 function Problem({ client, text }: { client: ThreadClient; text: string }): ReactElement {

@@ -27,7 +27,7 @@ const MAX_LINES = 6;
 /** Where the chat has a height of its own, the field grows to this share of it. */
 const MAX_SHARE = 0.4;
 
-export interface FieldProps {
+export interface ComposerFieldProps {
   readonly client: ThreadClient;
   readonly state: ThreadState;
   readonly field: RefObject<HTMLTextAreaElement>;
@@ -36,7 +36,7 @@ export interface FieldProps {
   readonly onSend: () => void;
 }
 
-export function Field(props: FieldProps): ReactElement {
+export function Field(props: ComposerFieldProps): ReactElement {
   const { client, state, field, completing, isDisabled } = props;
   const trans = useTrans();
   const { enterKey } = usePreferences(client);
