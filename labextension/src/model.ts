@@ -191,9 +191,8 @@ export class ThreadClient {
   /** Add a text to the context of the next message; one of the same name takes the new text. */
   mention(mention: Mention): void {
     if (!this._composition.mention(mention)) {
-      this.tell(
-        this._options.trans.__('A message can mention at most %1 things.', MAX_CONTEXT_ITEMS)
-      );
+      const { trans } = this._options;
+      this.tell(trans.__('A message can mention at most %1 things.', MAX_CONTEXT_ITEMS));
     }
   }
 

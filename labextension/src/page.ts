@@ -61,6 +61,15 @@ function executed({ commands }: JupyterFrontEnd, command: string): boolean {
   return true;
 }
 
+function workspaceOf(
+  app: JupyterFrontEnd,
+  tracker: INotebookTracker,
+  { trans }: Language
+): NotebookWorkspace {
+  const reveal = (panelId: string): void => app.shell.activateById(panelId);
+  return new NotebookWorkspace({ tracker, clock: PAGE_CLOCK, trans, reveal });
+}
+
 /** The shared parts of a page, with its way to the server. */
 export interface Page extends ChatPage {
   readonly api: Api;
@@ -85,23 +94,14 @@ export function createPage(
     random: Math.random
   });
   wakeWithBrowser(connection);
-  const workspace =
-    tracker === null
-      ? null
-      : new NotebookWorkspace({
-          tracker,
-          clock: PAGE_CLOCK,
-          trans: language.trans,
-          reveal: panelId => app.shell.activateById(panelId)
-        });
-  const drafts = new StoredDrafts(() => window.sessionStorage);
+  const workspace = tracker === null ? null : workspaceOf(app, tracker, language);
   return {
     api,
     connection,
     threads: new Threads({
       api,
       connection,
-      drafts,
+      drafts: new StoredDrafts(() => window.sessionStorage),
       clock: PAGE_CLOCK,
       onFrame,
       readFile: contentsReader(contents, language),

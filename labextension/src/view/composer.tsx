@@ -11,7 +11,7 @@ import { replaceRange } from './caret';
 import { type Completing, CompletionList, useCompletion } from './completion';
 import { ComposerHelp } from './composer-help';
 import { ContextChips } from './context-chips';
-import { Field } from './field';
+import { type ComposerFieldProps, Field } from './field';
 import { useNow, useTrans } from './hooks';
 import { LaterPanel } from './later';
 import { Queue } from './queue';
@@ -61,9 +61,7 @@ export function Composer(props: ComposerProps): ReactElement {
       {state.problem === null ? null : <Problem client={client} text={state.problem} />}
       {isHelpOpen ? <ComposerHelp client={client} onClose={() => setHelp(false)} /> : null}
       <div className={`jp-ChatStream-box${isDisabled ? ' jp-mod-disabled' : ''}`}>
-        <ContextChips client={client} state={state} />
-        <Chips client={client} state={state} />
-        <Field
+        <WrittenMessage
           client={client}
           state={state}
           field={field}
@@ -71,9 +69,6 @@ export function Composer(props: ComposerProps): ReactElement {
           isDisabled={isDisabled}
           onSend={() => void send()}
         />
-        {completing.isOpen && !isDisabled ? (
-          <CompletionList completing={completing} field={field} />
-        ) : null}
         {later === null ? null : (
           <LaterPanel
             client={client}
@@ -96,6 +91,21 @@ export function Composer(props: ComposerProps): ReactElement {
         />
       </div>
     </div>
+  );
+}
+
+/** The message that is being written: its chips, its text, and the list behind `@` and `/`. */
+function WrittenMessage(props: ComposerFieldProps): ReactElement {
+  const { client, state, field, completing, isDisabled } = props;
+  return (
+    <>
+      <ContextChips client={client} state={state} />
+      <Chips client={client} state={state} />
+      <Field {...props} />
+      {completing.isOpen && !isDisabled ? (
+        <CompletionList completing={completing} field={field} />
+      ) : null}
+    </>
   );
 }
 
