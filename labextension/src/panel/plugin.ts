@@ -13,6 +13,7 @@ import { IStateDB } from '@jupyterlab/statedb';
 import { IChatPage } from '../tokens';
 import { addCommands, COMMANDS } from './commands';
 import { type PanelParts } from './content';
+import { listenToKeys } from './keys';
 import { ChatPlaces, type PlacesOptions } from './places';
 import { chatText } from './texts';
 
@@ -35,6 +36,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     const places = makePlaces({ app, page, labShell, state, tracker });
     addCommands({ app, page, places, tracker });
     places.add(restorer, COMMANDS.open);
+    listenToKeys(app.commands);
     const category = chatText(page.services.language.trans);
     for (const command of Object.values(COMMANDS)) {
       if (command !== COMMANDS.open) {

@@ -17,6 +17,8 @@ import { Button } from '../view/button';
 import { useThread, useTrans } from '../view/hooks';
 import { type MountedChat, mountChat } from '../view/mount';
 import { type Opened } from './opened';
+import { useReadMark } from './read-mark';
+import { revealMessage } from './reveal';
 import { type RowActions } from './row-actions';
 
 export interface RoomProps {
@@ -44,13 +46,16 @@ function Shown(props: RoomProps & { readonly client: ThreadClient }): ReactEleme
   const { rows } = useSyncExternalStore(list.subscribe, list.getState);
   const row = rows.find(({ id }) => id === client.threadId) ?? rowOf(transcript.thread);
   const title = row === null ? '' : rowTitle(row, trans);
+  const room = useRef<HTMLDivElement>(null);
+  const { api } = props.page;
+  useReadMark(room, { api, client, unread: row?.unread ?? 0, seq: transcript.seq });
   useEffect(() => {
     if (title !== '') {
       onTitle?.(title);
     }
   }, [title, onTitle]);
   return (
-    <div className="jp-ChatStream-room" data-testid="room">
+    <div ref={room} className="jp-ChatStream-room" data-testid="room">
       <div className="jp-ChatStream-roomHead">
         {props.onBack === null ? null : (
           <Button
@@ -134,6 +139,10 @@ function MountedThread({ page, opened, place }: RoomProps): ReactElement {
       height: null,
       place
     });
+    const { messageId } = opened;
+    return host.current === null || messageId === null
+      ? undefined
+      : revealMessage(host.current, messageId);
   }, [page, opened, place]);
   return <div ref={host} className="jp-ChatStream-roomChat" />;
 }

@@ -259,9 +259,10 @@ function useFocus(outer: RefObject<HTMLElement>, items: readonly Item[], all: re
     } else if (bottom > node.scrollTop + node.clientHeight) {
       node.scrollTo({ top: bottom - node.clientHeight });
     }
-    const row = node.querySelector<HTMLElement>(
-      `[data-thread="${CSS.escape(wanted.id)}"] ${ROW_BUTTON}`
-    );
+    const rows = [...node.querySelectorAll<HTMLElement>('[data-thread]')];
+    const row = rows
+      .find(it => it.dataset['thread'] === wanted.id)
+      ?.querySelector<HTMLElement>(ROW_BUTTON);
     row?.focus({ preventScroll: true });
     // A later change of the items must not take the focus again.
     // eslint-disable-next-line react-hooks/exhaustive-deps
