@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from math import isinf
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..shared.errors import ContentTooLarge, InvalidInput
 from ..shared.events import clean_text, dumps, from_iso
@@ -53,7 +53,7 @@ class NewThread(Body):
     system: System | None = None
     project: Project | None = None
     project_others: Annotated[list[Project], Field(max_length=4)] = []
-    notebook: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    notebook: Annotated[str, Field(min_length=1, max_length=1000)] = ""
 
 
 class ThreadChanges(Body):
@@ -67,8 +67,13 @@ class ThreadChanges(Body):
     pinned: bool = False
 
 
+def _as_whole(value: Any) -> Any:
+    """Return a whole number that is written as 3.0: to JSON it is the same number as 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class ReadMark(Body):
-    seq: Annotated[int, Field(ge=0, le=MAX_CURSOR)]
+    seq: Annotated[int, BeforeValidator(_as_whole), Field(ge=0, le=MAX_CURSOR)]
 
 
 class Preferences(Body):
@@ -151,7 +156,7 @@ def parse(model: type[Model], raw: bytes) -> Model:
 def new_thread(raw: bytes) -> NewThread:
     """Read the body of a new thread."""
     thread = parse(NewThread, raw)
-    if thread.notebook is not None:
+    if thread.notebook:
         for field in ("name", "project", "project_others"):
             if field in thread.model_fields_set:
                 raise InvalidInput(

@@ -91,7 +91,7 @@ class ThreadsHandler(ChatHandler):
 
         fields = bodies.new_thread(self.body()).model_dump()
         notebook = fields.pop("notebook")
-        if notebook is not None:
+        if notebook:
             fields.update(await notebook_thread(self, notebook))
         thread, is_new = await self.service.create_thread(self.owner, **fields)
         self.respond(thread, 201 if is_new else 200)

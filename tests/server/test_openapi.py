@@ -28,6 +28,7 @@ LAST_WEEK = f"{datetime.now(UTC) - timedelta(days=7):%Y-%m-%d}"
 # Of what no schema can tell whether it can be meant, these can.
 MEANT = {
     "AttachmentIdOrNull": [None],
+    "NotebookPath": ["nothing.ipynb", "a/b c.ipynb"],
     "ModelId": ["demo/echo", "demo/fast", "demo/ask"],
     "TimeWithZone": ["2020-01-01T00:00:00Z", NEXT_YEAR],
     "Cron": ["0 9 * * *", "*/5 8-17 * JAN MON-FRI"],
