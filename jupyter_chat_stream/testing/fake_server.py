@@ -315,9 +315,8 @@ class FakeServer:
         if answer.before_headers:
             await request.released.wait()
         headers = {"request-id": f"req_fake_{request.number}", **answer.headers}
-        if await self._send_whole(answer, request, connection, headers):
-            return
-        await self.send_stream(answer, request, connection, headers)
+        if not await self._send_whole(answer, request, connection, headers):
+            await self.send_stream(answer, request, connection, headers)
 
     async def _send_whole(
         self,
