@@ -11,7 +11,7 @@ from scripts.frontend import SOURCES
 from tests.e2e import notebooks
 from tests.e2e.conftest import OpenBeside
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
-from tests.e2e.pages import NotebookPage
+from tests.e2e.pages import PATIENCE_MS, NotebookPage
 from tests.e2e.screenshots import use_theme
 from tests.e2e.sites import Site
 
@@ -22,6 +22,9 @@ THEMES = (
     "JupyterLab Dark",
     "JupyterLab Dark High Contrast",
 )
+_EXECUTE = """async ([command, args]) => {
+  await window.jupyterapp.commands.execute(command, args);
+}"""
 EVERYTHING = """# A heading
 
 A paragraph with **bold**, `code`, a [link](https://jupyter.org) and $x^2$.
@@ -87,6 +90,46 @@ def test_axe_finds_nothing_in_a_chat_in_any_stock_theme(notebook: NotebookPage) 
             notebook.page.keyboard.press("Escape")
     finally:
         use_theme(notebook.page, THEMES[0])
+    told = [f"{where}: {what}" for where, all_of_it in found.items() for what in all_of_it]
+    assert not told, "\n".join(told)
+
+
+@pytest.mark.parametrize("site", ["lab"], indirect=True)
+def test_axe_finds_nothing_in_the_panel_and_in_a_tab(
+    site: Site, open_beside: OpenBeside, name: str
+) -> None:
+    thread = site.thread(name, "demo/echo")
+    site.wait_for(site.send(thread, EVERYTHING), "completed")
+    notebook = open_beside(notebooks.write(site, name, notebooks.code("1")))
+    page = notebook.page
+    panel = page.get_by_test_id("panel")
+    found: dict[str, Sequence[str]] = {}
+    try:
+        for theme in THEMES[:2]:
+            use_theme(page, theme)
+            page.evaluate(_EXECUTE, ["chat-stream:show", {}])
+            row = panel.locator(f"[data-testid=thread-row][data-thread='{thread}']")
+            expect(row).to_be_visible(timeout=PATIENCE_MS)
+            found[f"{theme}, list"] = violations(panel)
+            row.click(button="right")
+            expect(page.get_by_role("menu").last).to_be_visible(timeout=PATIENCE_MS)
+            page.keyboard.press("Escape")
+            panel.get_by_test_id("thread-search").fill("heading")
+            expect(panel.get_by_test_id("thread-snippet").first).to_be_visible(timeout=PATIENCE_MS)
+            found[f"{theme}, search"] = violations(panel)
+            panel.get_by_test_id("thread-search").fill("")
+            page.evaluate(_EXECUTE, ["chat-stream:open", {"threadId": thread, "place": "panel"}])
+            expect(panel.get_by_test_id("message-assistant")).to_be_visible(timeout=PATIENCE_MS)
+            found[f"{theme}, panel"] = violations(panel)
+            page.evaluate(_EXECUTE, ["chat-stream:open", {"threadId": thread, "place": "tab"}])
+            tab = page.get_by_test_id("tab")
+            expect(tab.get_by_test_id("message-assistant")).to_be_visible(timeout=PATIENCE_MS)
+            found[f"{theme}, tab"] = violations(tab)
+            page.evaluate("window.jupyterapp.shell.currentWidget.close()")
+            panel.get_by_test_id("back").click()
+    finally:
+        use_theme(page, THEMES[0])
+        page.evaluate(_EXECUTE, ["application:toggle-right-area", {}])
     told = [f"{where}: {what}" for where, all_of_it in found.items() for what in all_of_it]
     assert not told, "\n".join(told)
 

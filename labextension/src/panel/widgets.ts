@@ -90,6 +90,12 @@ export class ChatTab extends ChatWidget {
     this.id = `jp-ChatStream-tab-${threadId}`;
     this.title.closable = true;
   }
+
+  /** A closed tab ends, so that its thread can be opened in a new one. */
+  protected override onCloseRequest(message: Message): void {
+    super.onCloseRequest(message);
+    this.dispose();
+  }
 }
 
 /** What takes the focus in a place: the composer, or the list's search field without one. */
