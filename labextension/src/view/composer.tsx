@@ -42,12 +42,8 @@ export function Composer(props: ComposerProps): ReactElement {
   const { completing, call } = useCommands(props, field, openLater, () => setHelp(true));
   const send = async (): Promise<void> => {
     const slash = state.attachments.length === 0 ? slashCall(state.draft) : null;
-    if (slash !== null) {
-      call(slash);
-      return;
-    }
-    if (!mayBeSent) {
-      return;
+    if (slash !== null || !mayBeSent) {
+      return slash === null ? undefined : call(slash);
     }
     props.onSent();
     if (await client.send(later === null ? null : new Date(later))) {
