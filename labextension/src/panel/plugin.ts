@@ -33,7 +33,9 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     launcher: ILauncher | null,
     state: IStateDB | null
   ) => {
-    const places = makePlaces({ app, page, labShell, state, tracker });
+    // Notebook 7 has a state database, but no workspace that it outlives a reload in.
+    const kept = labShell === null ? null : state;
+    const places = makePlaces({ app, page, labShell, state: kept, tracker });
     addCommands({ app, page, places, tracker });
     places.add(restorer, COMMANDS.open);
     listenToKeys(app.commands);
