@@ -17,6 +17,7 @@ const FLOORS = [
     // Values: pure, no network, no page.
     names: [
       'language',
+      'texts',
       'protocol',
       'endings',
       'reply-times',

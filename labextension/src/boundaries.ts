@@ -8,6 +8,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 import { incompleteOf } from './endings';
 import { type Message, type Run, isEnd } from './protocol';
 import { openQuestion } from './questions';
+import { stoppedText } from './texts';
 
 /** What a reply does, as far as it is announced. */
 export type Stage =
@@ -89,7 +90,7 @@ function textOf(
     case 'failed':
       return trans.__('Failed: %1', quoted(reply.error?.message ?? ''));
     case 'cancelled':
-      return trans.__('Stopped');
+      return stoppedText(trans);
     case 'interrupted':
       return trans.__('Interrupted');
   }

@@ -6,6 +6,7 @@
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Model } from './protocol';
+import { fileText } from './texts';
 
 /** The types that the page draws as images. An SVG may hold scripts, so it is not one of them. */
 const IMAGES: ReadonlySet<string> = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp']);
@@ -103,7 +104,7 @@ export function kindText(type: string | undefined, trans: TranslationBundle): st
   if (isTable(type)) {
     return trans.__('table');
   }
-  return type === PDF ? 'PDF' : trans.__('file');
+  return type === PDF ? 'PDF' : fileText(trans);
 }
 
 /** Why the model will not read a file of this type; null if it will, or if that is not known. */

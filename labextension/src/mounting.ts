@@ -12,6 +12,7 @@
 import { type ThreadClient } from './model';
 import { SUPPRESS_SHORTCUTS } from './view/keys';
 import type * as View from './view/mount';
+import { openingText, tryAgainText } from './texts';
 
 export type ChatPage = View.ChatPage;
 export type MountedChat = View.MountedChat;
@@ -92,7 +93,7 @@ class LateChat implements MountedChat {
 
   private async _mount(): Promise<void> {
     const { trans } = this._page.services.language;
-    this._notice.textContent = trans.__('Opening the chat…');
+    this._notice.textContent = openingText(trans);
     try {
       const view = await this._loader.load();
       if (!this._isDisposed) {
@@ -123,7 +124,7 @@ class LateChat implements MountedChat {
     again.className = 'jp-ChatStream-button';
     again.dataset['testid'] = 'view-again';
     again.setAttribute(SUPPRESS_SHORTCUTS, 'true');
-    again.textContent = trans.__('Try again');
+    again.textContent = tryAgainText(trans);
     again.addEventListener('click', () => void this._mount());
     this._notice.replaceChildren(sentence, again);
     const copy = this._shown?.savedCopy ?? null;

@@ -46,7 +46,7 @@ export function keepChats(options: NotebookCopiesOptions): void {
 }
 
 /** The part of JupyterLab's output model that this module uses. */
-interface OutputModel {
+interface WritableOutput {
   readonly data: Readonly<Record<string, unknown>>;
   setData(options: { data: PartialJSONObject }): void;
 }
@@ -57,11 +57,11 @@ interface OutputAreaModel {
     connect(
       slot: (
         sender: unknown,
-        change: { readonly type: string; readonly newValues: readonly OutputModel[] }
+        change: { readonly type: string; readonly newValues: readonly WritableOutput[] }
       ) => void
     ): boolean;
   };
-  get(index: number): OutputModel;
+  get(index: number): WritableOutput;
 }
 
 /** The copies in one notebook. JupyterLab drops the signals together with the panel. */

@@ -5,6 +5,7 @@
  * messages. A space before the slash makes a message of a command, too.
  */
 import { type TranslationBundle } from '@jupyterlab/translation';
+import { attachFilesText, beginChatText } from './texts';
 
 /** What a command can use. */
 export interface SlashActions {
@@ -31,7 +32,7 @@ export const SLASH_COMMANDS: readonly SlashCommand[] = [
   {
     name: 'new',
     argument: null,
-    about: trans => trans.__('Begin a new chat'),
+    about: beginChatText,
     run: actions => actions.newChat()
   },
   {
@@ -67,7 +68,7 @@ export const SLASH_COMMANDS: readonly SlashCommand[] = [
   {
     name: 'attach',
     argument: null,
-    about: trans => trans.__('Attach files'),
+    about: attachFilesText,
     run: actions => actions.attach()
   },
   {

@@ -99,4 +99,5 @@ async def test_the_context_is_that_of_the_newest_whole_answer(make_harness: Make
     await harness.send(thread)
     await harness.execute()
     *_, used, _ = await harness.services.store.usage.of_thread("local", thread.id)
+    assert used is not None
     assert used.tokens == 7

@@ -22,6 +22,7 @@ import { type ChatPlaces } from './places';
 import { chatText, newChatText } from './texts';
 import { explain } from '../thread-ends';
 import { type IChatPage } from '../tokens';
+import { beginChatText } from '../texts';
 
 export const COMMANDS = {
   open: 'chat-stream:open',
@@ -72,7 +73,7 @@ function addOpening(options: CommandsOptions): void {
   app.commands.addCommand(COMMANDS.create, {
     describedBy: described({ place: PLACE, isLauncher: { type: 'boolean' } }),
     label: args => (args['isLauncher'] === true ? chatText(trans) : newChatText(trans)),
-    caption: trans.__('Begin a new chat'),
+    caption: beginChatText(trans),
     icon: chatIcon,
     execute: async args => {
       const threadId = await makeThread(options, {});

@@ -13,6 +13,7 @@ import { useLanguage, useModels, useTrans } from './hooks';
 import { ClipIcon } from './icons';
 import { imageUrl, useImage } from './images';
 import { OWN_KEYS } from './keys';
+import { attachFilesText, removeText, tryAgainText } from '../texts';
 
 export interface ChipsProps {
   readonly client: ThreadClient;
@@ -93,13 +94,13 @@ function Chip(props: {
           then="field"
           onClick={() => client.uploads.retry(file.key)}
         >
-          {trans.__('Try again')}
+          {tryAgainText(trans)}
         </Button>
       ) : null}
       <Button
         testid="chip-remove"
         className="jp-mod-quiet jp-ChatStream-chipRemove"
-        label={trans.__('Remove %1', file.name)}
+        label={removeText(file.name, trans)}
         then="field"
         onClick={() => client.uploads.remove(file.key)}
       >
@@ -211,7 +212,7 @@ export function AttachButton(props: {
       <Button
         testid="attach"
         className="jp-mod-quiet jp-ChatStream-clock"
-        label={trans.__('Attach files')}
+        label={attachFilesText(trans)}
         then="field"
         isDisabled={props.isDisabled}
         onClick={() => input.current?.click()}

@@ -9,6 +9,7 @@ import { useTrans } from './hooks';
 import { ClockIcon } from './icons';
 import { ModelPicker } from './picker';
 import { type StatusLine, sendingText } from './status';
+import { sendText } from '../texts';
 
 export interface BarProps {
   readonly client: ThreadClient;
@@ -77,7 +78,7 @@ function SendButton(props: {
           : sendingText(trans)
         : props.isLater
           ? trans.__('Send later')
-          : trans.__('Send')}
+          : sendText(trans)}
     </Button>
   );
 }

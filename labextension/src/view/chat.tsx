@@ -26,6 +26,7 @@ import { ResizeHandle } from './resize';
 import { Scroller } from './scroller';
 import { type StatusLine, linkLine, replyLine } from './status';
 import { ThreadUsageLine } from './usage';
+import { openingText } from '../texts';
 
 /** Where a chat is drawn: in a cell's output, in the side panel, or in a tab of the main area. */
 export type ChatPlace = 'output' | 'panel' | 'tab';
@@ -265,7 +266,7 @@ function Empty(props: {
 }): ReactElement {
   const trans = useTrans();
   const text = props.isWaiting
-    ? trans.__('Opening the chat…')
+    ? openingText(trans)
     : props.runId === null
       ? trans.__('No messages yet. Ask something: every answer is saved on the server.')
       : trans.__('This chat no longer has this answer.');

@@ -4,11 +4,13 @@
  * The bar has its height from the beginning, so the layout does not shift. While the block grows, the
  * code can only be copied. The cell is found when a button is used, because cells move.
  */
+import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type ActionResult, type CellAction, type Place } from '../workspace/values';
 import { copyText } from './clipboard';
 import { type DrawingServices, own } from './drawing';
 import { SUPPRESS_SHORTCUTS } from './keys';
+import { noNotebookText } from '../texts';
 
 /** How long a button shows that it has done its work. */
 const RESULT_MS = 1_500;
@@ -98,6 +100,7 @@ export class CodeBar {
 
   private _act(action: CellAction, pressed: HTMLButtonElement): void {
     const { workspace, language } = this._services;
+    const { trans } = language;
     const place = this._place(action);
     const reason = workspace?.obstacle(action, place, this._block) ?? null;
     if (workspace === null || place === null || reason !== null) {
@@ -109,7 +112,7 @@ export class CodeBar {
     if (!result.isDone) {
       this._tell(result.reason, result, place);
     } else if (action !== 'insert_at_end') {
-      const done = action === 'run' ? language.trans.__('Running') : language.trans.__('Done');
+      const done = doneText(action, trans);
       this._showResult(pressed, action, done);
     }
   }
@@ -125,11 +128,12 @@ export class CodeBar {
   /** Show whether any notebook is open. The rest is found out when a button is pointed at. */
   private _refreshAll(): void {
     const { workspace, language } = this._services;
+    const { trans } = language;
     const isOpen = workspace !== null && workspace.notebooks().length > 0;
     for (const [action, made] of this._buttons) {
       const label = this._labelOf(action);
       made.setAttribute('aria-disabled', String(!isOpen));
-      made.title = isOpen ? label : `${label}: ${language.trans.__('No notebook is open.')}`;
+      made.title = isOpen ? label : `${label}: ${noNotebookText(trans)}`;
     }
   }
 
@@ -251,4 +255,16 @@ function drawIcon(made: HTMLButtonElement, icon: keyof typeof ICONS): void {
   path.setAttribute('d', ICONS[icon]);
   picture.append(path);
   made.replaceChildren(picture);
+}
+
+/** What a button tells after its action. */
+function doneText(action: CellAction, trans: TranslationBundle): string {
+  switch (action) {
+    case 'run':
+      return trans.__('Running');
+    case 'replace':
+      return trans.__('Replaced');
+    default:
+      return trans.__('Inserted');
+  }
 }

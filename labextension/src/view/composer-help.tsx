@@ -7,6 +7,7 @@ import { SLASH_COMMANDS } from '../slash';
 import { Button } from './button';
 import { usePreferences, useTrans } from './hooks';
 import { detailText, optionText } from './option-texts';
+import { closeText, sendText } from '../texts';
 
 export function ComposerHelp(props: {
   readonly client: ThreadClient;
@@ -20,7 +21,7 @@ export function ComposerHelp(props: {
     ...KINDS.map(of => ({ kind: 'kind', of }) as const)
   ];
   const keys = [
-    [isSending ? 'Enter' : 'Shift+Enter', trans.__('Send')],
+    [isSending ? 'Enter' : 'Shift+Enter', sendText(trans)],
     [isSending ? 'Shift+Enter' : 'Enter', trans.__('Begin a new line')],
     ['Ctrl+Enter, ⌘Enter', trans.__('Send, whatever is set')],
     ['↑ ↓', trans.__('Sent messages, at the first and the last line')]
@@ -47,7 +48,7 @@ export function ComposerHelp(props: {
       </dl>
       <p>{trans.__('A space before the slash makes a message of a command.')}</p>
       <Button testid="help-close" then="field" onClick={props.onClose}>
-        {trans.__('Close')}
+        {closeText(trans)}
       </Button>
     </section>
   );

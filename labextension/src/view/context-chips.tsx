@@ -6,6 +6,7 @@ import { shownName } from '../files';
 import { type ThreadClient, type ThreadState } from '../model';
 import { Button } from './button';
 import { useLanguage, useTrans } from './hooks';
+import { removeText } from '../texts';
 
 /** So many characters of a text are shown when the pointer rests on its chip. */
 const MAX_PREVIEW_CHARS = 400;
@@ -38,7 +39,7 @@ export function ContextChips(props: {
           <Button
             testid="context-remove"
             className="jp-mod-quiet jp-ChatStream-chipRemove"
-            label={trans.__('Remove %1', shownName(name))}
+            label={removeText(shownName(name), trans)}
             then="field"
             onClick={() => client.forget(key)}
           >

@@ -11,6 +11,7 @@ import { type Endpoint } from '../protocol';
 import { Button, focusIn } from './button';
 import { useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
+import { saveText } from '../texts';
 
 export interface KeyFieldProps {
   readonly choices: ModelChoices;
@@ -57,7 +58,7 @@ export function KeyField(props: KeyFieldProps): ReactElement {
           isDisabled={isEmpty || isBusy}
           onClick={() => undefined}
         >
-          {isBusy ? trans.__('Saving…') : trans.__('Save')}
+          {isBusy ? trans.__('Saving…') : saveText(trans)}
         </Button>
       </div>
       <KeyHint id={`${id}-hint`} endpoint={endpoint} problem={problem} />

@@ -3,6 +3,7 @@ import { type ReactElement, type ReactNode, useLayoutEffect, useRef } from 'reac
 
 import { Button } from './button';
 import { useTrans } from './hooks';
+import { closeText } from '../texts';
 
 export interface LightboxProps {
   readonly url: string;
@@ -37,7 +38,7 @@ export function Lightbox(props: LightboxProps): ReactElement {
           {props.facts}
           {props.download}
           <Button testid="lightbox-close" then="stay" onClick={props.onClose}>
-            {trans.__('Close')}
+            {closeText(trans)}
           </Button>
         </div>
       </div>

@@ -6,6 +6,7 @@ import { type CompletionOption } from '../mentions/completion';
 import { firstLine } from '../mentions/items';
 import { type Kind } from '../mentions/query';
 import { type NoAnswer } from '../workspace/values';
+import { fileText, noNotebookText } from '../texts';
 
 /** The name of an option. */
 export function optionText(option: CompletionOption, trans: TranslationBundle): string {
@@ -45,7 +46,7 @@ export function detailText(option: CompletionOption, trans: TranslationBundle): 
       return [type, shape, summary].filter(Boolean).join(' · ');
     }
     case 'file':
-      return trans.__('file');
+      return fileText(trans);
     case 'folder':
       return trans.__('folder');
   }
@@ -68,7 +69,7 @@ function kindText(kind: Kind, trans: TranslationBundle): string {
 export function obstacleText(obstacle: NoAnswer, trans: TranslationBundle): string {
   switch (obstacle) {
     case 'no_notebook':
-      return trans.__('No notebook is open.');
+      return noNotebookText(trans);
     case 'no_kernel':
       return trans.__('This notebook has no kernel.');
     case 'starting':

@@ -29,7 +29,7 @@ export interface PickerListProps {
 /** So many options are passed by PageUp and PageDown. */
 const PAGE = 8;
 
-interface Place {
+interface ListedModel {
   readonly group: ModelGroup;
   readonly model: Model;
 }
@@ -44,7 +44,7 @@ export function PickerList(props: PickerListProps): ReactElement {
     () => (state.list === null ? [] : offer(state.list, query, state.recent, trans)),
     [state.list, state.recent, query, trans]
   );
-  const take = ({ group, model }: Place): void => {
+  const take = ({ group, model }: ListedModel): void => {
     if (model.ready) {
       props.onChoose(model);
     } else if (mayAskKey(group)) {
@@ -106,13 +106,13 @@ function useOptions(
   options: {
     readonly query: string;
     readonly current: string;
-    readonly onTake: (place: Place) => void;
+    readonly onTake: (place: ListedModel) => void;
   }
 ) {
   const { query, current } = options;
   const [reached, setReached] = useState<string | null>(null);
   // Another search begins at the first option again.
-  const keyOf = ({ group, model }: Place): string => [query, group.key, model.id].join('\n');
+  const keyOf = ({ group, model }: ListedModel): string => [query, group.key, model.id].join('\n');
   const places = groups.flatMap(group => group.models.map(model => ({ group, model })));
   const found = places.findIndex(place => keyOf(place) === reached);
   const first = Math.max(

@@ -10,6 +10,7 @@ import { Button } from './button';
 import { EditForm } from './edit';
 import { useEdit, useTrans } from './hooks';
 import { EditIcon } from './icons';
+import { saveText } from '../texts';
 
 export interface QueueProps {
   readonly client: ThreadClient;
@@ -57,7 +58,7 @@ function QueueItem(props: QueueProps & { readonly queued: QueuedMessage }): Reac
           edit={edit}
           isFocused={isFocused}
           note={trans.__('The message keeps its place in the queue.')}
-          sendLabel={trans.__('Save')}
+          sendLabel={saveText(trans)}
           onSend={() => client.branching.rewrite(message, run.id)}
         />
       ) : (

@@ -8,6 +8,7 @@ import { type Language } from '../language';
 import { type Failure, type Message, type Run, isEnd } from '../protocol';
 import { openQuestion } from '../questions';
 import { soonText, timeText } from './times';
+import { stoppedText } from '../texts';
 
 /** A line beside the composer or below a reply. */
 export interface StatusLine {
@@ -85,7 +86,7 @@ function endLine(status: string, trans: TranslationBundle): StatusLine {
     case 'failed':
       return { state: 'failed', text: trans.__('This answer failed.') };
     case 'cancelled':
-      return { state: 'cancelled', text: trans.__('Stopped') };
+      return { state: 'cancelled', text: stoppedText(trans) };
     case 'interrupted':
       return { state: 'interrupted', text: trans.__('This answer was interrupted.') };
     default:

@@ -20,6 +20,7 @@ import {
   type Workspace
 } from './values';
 import { type AskedKernel, KernelVariables } from './variables';
+import { noNotebookText } from '../texts';
 
 export interface NotebookWorkspaceOptions {
   readonly tracker: INotebookTracker;
@@ -128,7 +129,7 @@ export class NotebookWorkspace implements Workspace {
     const trans = this._trans;
     const panel = place === null ? null : this._find(place.path);
     if (place === null || panel === null) {
-      return trans.__('No notebook is open.');
+      return noNotebookText(trans);
     }
     if (panel.content.model === null || panel.content.model.readOnly) {
       return trans.__('%1 is read-only.', nameOfFile(panel));

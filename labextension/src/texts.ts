@@ -1,0 +1,19 @@
+/** Texts that stand in several places of the page. A text is translated in one place. */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+type Text = (trans: TranslationBundle) => string;
+
+export const attachFilesText: Text = trans => trans.__('Attach files');
+export const beginChatText: Text = trans => trans.__('Begin a new chat');
+export const closeText: Text = trans => trans.__('Close');
+export const fileText: Text = trans => trans.__('file');
+export const noNotebookText: Text = trans => trans.__('No notebook is open.');
+export const openingText: Text = trans => trans.__('Opening the chat…');
+export const saveText: Text = trans => trans.__('Save');
+export const sendText: Text = trans => trans.__('Send');
+export const stoppedText: Text = trans => trans.__('Stopped');
+export const tryAgainText: Text = trans => trans.__('Try again');
+
+/** The label of the button that takes an item off a message. */
+export const removeText = (name: string, trans: TranslationBundle): string =>
+  trans.__('Remove %1', name);
