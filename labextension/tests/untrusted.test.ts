@@ -9,7 +9,12 @@ import { drawn } from './drawn';
 function expectOurs(host: HTMLElement, source: string): void {
   const ours = ['dir', 'open', 'colspan', 'rowspan', 'align', 'start', 'role', 'aria-label'];
   const known = [...ours, 'tabindex', 'type', 'disabled', 'data-testid', SUPPRESS_SHORTCUTS];
+  known.push('data-language'); // of a code block: a style shows it beside the buttons
   for (const node of host.querySelectorAll('*')) {
+    if (node.closest('button.jp-ChatStream-codeButton > svg') !== null) {
+      expectIcon(node, source);
+      continue;
+    }
     expect(DRAWN, source).toContain(node.localName);
     for (const { name, value } of node.attributes) {
       const isLink = ['href', 'target', 'rel', 'title'].includes(name) && node.localName === 'a';
@@ -18,11 +23,20 @@ function expectOurs(host: HTMLElement, source: string): void {
         name === 'class' &&
         /^(jp-ChatStream-\w+|jp-mod-(tight|display|task|spared)| )+$/.test(value);
       const isSize = name === 'style' && /^--jp-chat-lines: \d+;$/.test(value);
-      const isFine = known.includes(name) || isLink || isPicture || isClass || isSize;
+      const isLabel = name === 'title' && node.localName === 'button';
+      const isFine = known.includes(name) || isLink || isPicture || isClass || isSize || isLabel;
       expect(isFine, `${name}=${value} of ${source}`).toBe(true);
       expect(/^href$/.test(name) && !/^(https?:|mailto:)/.test(value), source).toBe(false);
       expect(name === 'src' && !/^data:image\//.test(value), source).toBe(false);
     }
+  }
+}
+
+/** The icons of a code block's buttons are the only pictures that are not `img`. */
+function expectIcon(node: Element, source: string): void {
+  expect(['svg', 'path'], source).toContain(node.localName);
+  for (const name of node.getAttributeNames()) {
+    expect(['class', 'viewBox', 'aria-hidden', 'd'], source).toContain(name);
   }
 }
 

@@ -241,7 +241,6 @@ describe('the line below the composer', () => {
     expect(part('context-warning').textContent).toBe(
       'This chat has used 85% of what the model reads; older messages will be left out.'
     );
-    expect(part('context-warning').getAttribute('role')).toBe('status');
   });
 
   it('tells that messages are left out once the context is full', async () => {
