@@ -29,14 +29,18 @@ from tests.e2e.sites import FLAVOURS, Site, until
 IMAGES = ROOT / "docs" / "images"
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 RECORDED: ViewportSize = {"width": 900, "height": 620}
+PANEL_PX = 430  # from the right edge of the page, with the sidebar
 FRAME_MS = 250
 COLOURS = 64
 CAPTION_PX = 30
+# The threads of the list: title, model, question. The newest is last.
 ASKED = (
-    ("Churn by quarter", "Show me a table"),
-    ("A sieve in Python", "Show me some code"),
-    ("Notes on the fold", "And some maths?"),
+    ("Notes on the fold", "demo/tour", "And some maths?"),
+    ("Which season?", "demo/ask", "A report, please"),
+    ("Sieve of Eratosthenes", "demo/tour", "Show me some code"),
+    ("Quarterly report", "demo/long", "Write a long report"),
 )
+FAST, SLOW = 100_000, 20  # characters per second
 CELL = 'from jupyter_chat_stream import Chat\n\nChat("churn")'
 DATA = (
     'import pandas as pd\n\nsales = pd.read_csv("sales.csv")\nsales.groupby("quarter").churn.mean()'
@@ -102,13 +106,13 @@ def started() -> Iterator[tuple[Site, Browser]]:
 
 def take_places(site: Site, browser: Browser, folder: Path) -> None:
     """Take a chat in the panel, in a tab and in a cell."""
-    for name, question in ASKED:
-        thread = site.thread(name, "demo/tour")
-        site.wait_for(site.send(thread, question, chars_per_second=100_000), "completed")
+    threads = [ask(site, *asked) for asked in ASKED]
+    site.chat("PATCH", f"threads/{threads[0]}", {"pinned": True})
     open_thread = site.thread("churn", "demo/tour")
-    site.wait_for(
-        site.send(open_thread, "Show me some code", chars_per_second=100_000), "completed"
-    )
+    for question in ("Hello", "Show me some code"):
+        run = site.send(open_thread, question, chars_per_second=FAST)
+        site.wait_for(run, "completed")
+    site.chat("PATCH", f"threads/{open_thread}", {"title": "Churn in the third quarter"})
     (site.notebooks / "sales.csv").write_text("quarter,churn\nQ1,0.021\nQ2,0.024\nQ3,0.312\n")
     printed = {
         "output_type": "execute_result",
@@ -134,9 +138,34 @@ def take_places(site: Site, browser: Browser, folder: Path) -> None:
             use_theme(page, theme)
             if command is not None:
                 page.evaluate(f"window.jupyterapp.commands.execute({command}).then(() => null)")
+                if name in ("panel", "list"):
+                    page.get_by_test_id("panel").wait_for()
+                    widen(page)
+            if name == "cell":
+                notebook.chat(1).field.scroll_into_view_if_needed()
             settle(page, name)
             page.screenshot(path=folder / f"{name}-{look}.png")
         page.context.close()
+
+
+def ask(site: Site, title: str, model: str, question: str) -> str:
+    """Begin a thread of the list; one of them is answering, and one waits for a person."""
+    thread = site.thread(title, model)
+    is_long = model == "demo/long"
+    run = site.send(thread, question, chars_per_second=SLOW if is_long else FAST)
+    site.wait_for(run, "processing" if is_long else "completed", "waiting")
+    site.chat("PATCH", f"threads/{thread}", {"title": title})
+    return thread
+
+
+def widen(page: Page) -> None:
+    """Drag the border of the right sidebar, as a reader does."""
+    box = page.get_by_test_id("panel").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] - 2, 400)
+    page.mouse.down()
+    page.mouse.move(WIDE["width"] - PANEL_PX, 400, steps=5)
+    page.mouse.up()
 
 
 def settle(page: Page, name: str) -> None:
@@ -155,6 +184,8 @@ def take_recording(site: Site, browser: Browser, path: Path) -> None:
     cell = notebooks.code('Chat("churn")', notebooks.chat_output(thread, ""))
     notebook = NotebookPage(page, site, notebooks.write(site, "recorded", cell), "recorded")
     notebook.open(kernel=True)
+    use_theme(page, THEMES["light"])
+    page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
     chat = notebook.chat(0)
     chat.expect_live()
     chat.root.evaluate("node => node.style.setProperty('--jp-chat-cap', '430px')")
