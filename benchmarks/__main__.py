@@ -32,6 +32,7 @@ MODULES = {
     "r": "retention",
     "s": "sending",
     "t": "searching",
+    "u": "long_thread",
 }
 
 

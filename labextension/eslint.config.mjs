@@ -33,6 +33,7 @@ const FLOORS = [
       'parse',
       'address',
       'snapshot',
+      'find',
       'queue',
       'offer'
     ],

@@ -68,6 +68,9 @@ function isWhole(reply: Message): boolean {
 export function siblings(transcript: Transcript, message: Message): readonly Message[] {
   const { children } = treeOf(transcript);
   const beside = (children.get(message.parent_id) ?? []).filter(one => one.role === message.role);
+  if (beside.length === 1) {
+    return beside;
+  }
   const continued = new Set(beside.map(one => runOf(transcript, one)?.continues ?? null));
   return beside.filter(
     one =>

@@ -7,6 +7,7 @@ export const attachFilesText: Text = trans => trans.__('Attach files');
 export const beginChatText: Text = trans => trans.__('Begin a new chat');
 export const closeText: Text = trans => trans.__('Close');
 export const fileText: Text = trans => trans.__('file');
+export const findText: Text = trans => trans.__('Find in this chat');
 export const noNotebookText: Text = trans => trans.__('No notebook is open.');
 export const openingText: Text = trans => trans.__('Opening the chat…');
 export const saveText: Text = trans => trans.__('Save');

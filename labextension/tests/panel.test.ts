@@ -4,7 +4,6 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { cellOfThread } from '../src/panel/cell-of-thread';
 import { drawnRange, tops } from '../src/panel/drawn-window';
 import { bindingFor } from '../src/panel/keys';
-import { revealMessage } from '../src/panel/reveal';
 
 const binding = (command: string, key: string, selector: string): CommandRegistry.IKeyBinding => ({
   command,
@@ -64,20 +63,4 @@ it('makes a cell that shows the thread without being run, whatever the thread is
   const cell = cellOfThread('id"1', 'A "title"');
   expect(cell.source).toContain('Chat(thread="id\\"1")');
   expect(Object.values(cell.outputs[0]?.data ?? {})[0]).toEqual({ thread: 'id"1' });
-});
-
-it('shows earlier messages until the one that was searched for is there', async () => {
-  const node = document.createElement('div');
-  node.innerHTML = '<button data-testid="earlier"></button>';
-  document.body.append(node);
-  let shown: unknown = null;
-  Element.prototype.scrollIntoView = function (this: Element) {
-    shown = this.getAttribute('data-message-id');
-  };
-  node.querySelector('button')?.addEventListener('click', () => {
-    node.innerHTML = '<article data-message-id="m&quot;1"></article>';
-  });
-  revealMessage(node, 'm"1');
-  await new Promise(resolve => setTimeout(resolve));
-  expect(shown).toBe('m"1');
 });

@@ -18,7 +18,6 @@ import { useThread, useTrans } from '../view/hooks';
 import { type MountedChat, mountChat } from '../view/mount';
 import { type Opened } from './opened';
 import { useReadMark } from './read-mark';
-import { revealMessage } from './reveal';
 import { type RowActions } from './row-actions';
 
 export interface RoomProps {
@@ -131,18 +130,16 @@ function MountedThread({ page, opened, place }: RoomProps): ReactElement {
     };
   }, [page]);
   useLayoutEffect(() => {
+    const { threadId, messageId } = opened;
     chat.current?.show({
-      threadId: opened.threadId,
+      threadId,
       runId: null,
       savedCopy: null,
       isDisabled: false,
       height: null,
-      place
+      place,
+      opened: messageId === null ? null : { messageId }
     });
-    const { messageId } = opened;
-    return host.current === null || messageId === null
-      ? undefined
-      : revealMessage(host.current, messageId);
   }, [page, opened, place]);
   return <div ref={host} className="jp-ChatStream-roomChat" />;
 }

@@ -1,29 +1,28 @@
 /** A thread on the page: the log, and below it the composer (for a single run, a status line). */
 import { type ReactElement, useState } from 'react';
 
-import { activeReplies, branch, exchange, runOf, siblings } from '../branch';
+import { activeReplies, branch, exchange, runOf } from '../branch';
 import { signedOutText } from '../api';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type ModelsState } from '../model-choices';
-import { modelName } from '../offer';
 import { type Message } from '../protocol';
 import { queuedMessages, withoutQueued } from '../queue';
+import { type Transcript } from '../transcript';
 import { oldestOpenReply, runsAhead } from '../turns';
-import { isUnsent, scheduledMessages } from '../unsent';
-import { hasPrice } from '../usage';
+import { scheduledMessages } from '../unsent';
 import { Announcer } from './announcer';
-import { Button } from './button';
 import { FirstRun, isFirstRun } from './firstrun';
 import { lookingText } from './picker-list';
 import { Status, StopButton } from './bar';
 import { Composer } from './composer';
 import { useDropTarget } from './dropping';
 import { useLanguage, useLasting, useModels, useNow, useThread, useTrans } from './hooks';
-import { LaterMessage, LaterMessages } from './later';
-import { MessageView } from './message';
+import { LaterMessages } from './later';
+import { Messages } from './messages';
 import { Markdown } from './parts';
 import { ResizeHandle } from './resize';
-import { Scroller } from './scroller';
+import { useReading } from './reading';
+import { type OpenedMessage, Scroller } from './scroller';
 import { type StatusLine, linkLine, replyLine } from './status';
 import { ThreadUsageLine } from './usage';
 import { openingText } from '../texts';
@@ -42,19 +41,25 @@ export interface ChatProps {
   readonly height: number | null;
   /** In the panel and in a tab, the chat fills the height that it is given. */
   readonly place: ChatPlace;
+  /** The message to scroll to and to mark; a new object scrolls there again. */
+  readonly opened?: OpenedMessage | null;
 }
 
-/** So many of the newest messages are drawn; a button shows as many more. */
-const PAGE = 40;
 /** Shorter breaks of the connection are not shown. */
 const HIDDEN_BREAK_MS = 800;
 /** After this long without a response, the saved copy is shown until one comes. */
 const COPY_AFTER_MS = 2_500;
+/** A thread that takes longer to arrive is drawn before all of it is here. */
+const WHOLE_AFTER_MS = 2_000;
+/** A part of a long thread would be drawn in vain: its end arrives last. */
+const NO_MESSAGES: readonly Message[] = [];
 
 export function Chat(props: ChatProps): ReactElement {
   const trans = useTrans();
   const state = useThread(props.client);
-  const isWaiting = state.transcript.seq === 0 && state.ended === null;
+  const isArriving = state.link === 'connecting' && state.ended === null;
+  const isSlow = useLasting(isArriving && state.transcript.seq > 0, WHOLE_AFTER_MS);
+  const isWaiting = state.ended === null && (state.transcript.seq === 0 || (isArriving && !isSlow));
   const isLate = useLasting(isWaiting, COPY_AFTER_MS);
   if (state.ended !== null && (state.ended.why !== 'deleted' || state.transcript.seq === 0)) {
     return <SavedCopy text={props.savedCopy} reason={state.ended.message} state="ended" />;
@@ -77,8 +82,7 @@ function Live(props: LiveProps): ReactElement {
   const [height, setHeight] = useState<number | null>(null);
   const { transcript } = state;
   const queue = runId === null ? queuedMessages(transcript) : [];
-  const messages =
-    runId === null ? withoutQueued(branch(transcript), queue) : exchange(transcript, runId);
+  const messages = props.isWaiting ? NO_MESSAGES : messagesOf(transcript, runId, queue);
   const hasEnded = state.ended !== null;
   const active = hasEnded ? [] : activeReplies(messages);
   const elsewhere =
@@ -91,22 +95,24 @@ function Live(props: LiveProps): ReactElement {
   const models = useModels(client, runId === null);
   const mayBegin = isEmpty && !props.isWaiting && runId === null && !isDisabled;
   const isFirst = mayBegin && isFirstRun(models);
+  const reading = useReading(props, messages);
   const { ref, isOver } = useDropTarget<HTMLDivElement>(client, runId === null && !isDisabled);
   return (
     <div
       ref={ref}
       className={`jp-ChatStream-live${fixed === null ? '' : ' jp-mod-fixed'}${fills ? ' jp-mod-filling' : ''}`}
       data-testid="live"
+      onKeyDown={reading.onKeyDown}
       data-link={state.link}
       data-ended={state.ended?.why}
       data-seq={transcript.seq}
       style={fixed === null ? {} : { height: `${fixed}px` }}
     >
-      <Scroller jump={jump} isStill={isFirst}>
+      <Scroller jump={jump} isStill={isFirst} {...reading.scroller}>
         {isEmpty ? (
           <Beginning {...props} models={models} isFirst={isFirst} mayBegin={mayBegin} />
         ) : null}
-        <Messages {...props} messages={messages} isDisabled={isDisabled} />
+        <Messages {...props} {...reading.scroller} isDisabled={isDisabled} />
         {runId === null ? <LaterMessages {...props} isDisabled={isDisabled} /> : null}
       </Scroller>
       {runId === null ? (
@@ -150,6 +156,15 @@ function Beginning(
   );
 }
 
+/** The messages that a view shows, oldest first. */
+function messagesOf(
+  transcript: Transcript,
+  runId: string | null,
+  queue: ReturnType<typeof queuedMessages>
+): readonly Message[] {
+  return runId === null ? withoutQueued(branch(transcript), queue) : exchange(transcript, runId);
+}
+
 /** What lies over the chat while files are dragged above it. */
 function DropHint(): ReactElement {
   const trans = useTrans();
@@ -189,54 +204,6 @@ function useStatus(
   const isStopping = run !== undefined && acting.has(run.id);
   const ahead = runsAhead(transcript, run);
   return replyLine({ reply, run, detail, isStopping, now_ms, ahead }, language);
-}
-
-function Messages(props: LiveProps & { readonly messages: readonly Message[] }): ReactElement {
-  const { client, state, messages, isDisabled } = props;
-  const trans = useTrans();
-  const { list } = useModels(client, false);
-  const [shown, setShown] = useState(PAGE);
-  const hidden = Math.max(0, messages.length - shown);
-  return (
-    <>
-      {hidden > 0 ? (
-        <Button
-          testid="earlier"
-          className="jp-mod-quiet jp-ChatStream-earlier"
-          onClick={() => setShown(shown + PAGE)}
-        >
-          {trans._n('Show %1 earlier message', 'Show %1 earlier messages', hidden)}
-        </Button>
-      ) : null}
-      {messages.slice(hidden).map((message, index, drawn) => {
-        const run = runOf(state.transcript, message);
-        const beside = siblings(state.transcript, message);
-        return isUnsent(message) ? (
-          <LaterMessage key={message.id} {...props} message={message} />
-        ) : (
-          <MessageView
-            key={message.id}
-            message={message}
-            position={hidden + index + 1}
-            run={run}
-            detail={run === undefined ? undefined : state.transcript.details.get(run.id)}
-            client={client}
-            times={state.transcript.times.get(message.id)}
-            ahead={runsAhead(state.transcript, run)}
-            isActing={run !== undefined && state.acting.has(run.id)}
-            beaten={state.beaten}
-            isLast={index === drawn.length - 1}
-            branchAt={beside.indexOf(message)}
-            branchOf={beside.length}
-            mayBranch={props.runId === null && !isDisabled}
-            modelLabel={props.runId === null ? modelName(run?.model ?? message.model, list) : ''}
-            isPriced={hasPrice(message.model, list)}
-            isDisabled={isDisabled}
-          />
-        );
-      })}
-    </>
-  );
 }
 
 /** The line below a single run's exchange, in place of the composer. */

@@ -84,3 +84,12 @@ export function CaretIcon(): ReactElement {
     </svg>
   );
 }
+
+export function SearchIcon(): ReactElement {
+  return (
+    <svg className="jp-ChatStream-icon" viewBox="0 0 16 16" aria-hidden="true" fill="none">
+      <circle cx="7" cy="7" r="4.25" stroke="currentColor" strokeWidth="1.4" />
+      <path d="M10.2 10.2 14 14" stroke="currentColor" strokeWidth="1.4" strokeLinecap="round" />
+    </svg>
+  );
+}

@@ -15,6 +15,7 @@ import { AnswerFooter, QuestionFooter } from './footer';
 import { useEdit, useLanguage, useNow, useTrans } from './hooks';
 import { ClockIcon } from './icons';
 import { OWN_KEYS } from './keys';
+import { messageLabel } from './message-label';
 import { PartView } from './parts';
 import { QuestionView } from './question';
 import { isStreaming, replyLine } from './status';
@@ -25,6 +26,8 @@ export interface MessageProps {
   readonly message: Message;
   /** Its place among the messages of the view, from 1 on. */
   readonly position: number;
+  /** How many messages the view has. */
+  readonly count: number;
   readonly run: Run | undefined;
   readonly detail: string | undefined;
   /** When its parts were written, as far as this page has seen it. */
@@ -54,7 +57,6 @@ export interface MessageProps {
 export const MessageView = memo(function MessageView(props: MessageProps): ReactElement {
   const { message } = props;
   const trans = useTrans();
-  const who = message.role === 'user' ? trans.__('You') : (message.model ?? trans.__('Assistant'));
   return (
     <article
       className={`jp-ChatStream-message jp-mod-${message.role}${props.isLast ? ' jp-mod-last' : ''}`}
@@ -62,7 +64,9 @@ export const MessageView = memo(function MessageView(props: MessageProps): React
       data-message-id={message.id}
       data-run-id={message.run_id ?? undefined}
       data-status={message.status}
-      aria-label={trans.__('%1, message %2', who, props.position)}
+      aria-label={messageLabel(message, props.position, trans)}
+      aria-posinset={props.position}
+      aria-setsize={props.count}
       tabIndex={-1}
       {...OWN_KEYS}
     >

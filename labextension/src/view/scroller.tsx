@@ -1,123 +1,180 @@
 /**
- * The scrolling log. It follows its end until the reader scrolls up, and then stays where it is.
+ * The scrolling log. It follows its end until the reader scrolls up, and then stays where it is
+ * (`log-place.ts`). A button leads back to the end and counts the messages that came meanwhile.
  *
- * The browser handles the wheel: at either end the notebook scrolls on. The notebook detaches and
- * attaches cells while it scrolls; the log then returns to its place.
+ * The browser handles the wheel: at either end the notebook scrolls on.
  */
 import {
   type ReactElement,
   type ReactNode,
   type RefObject,
-  useCallback,
-  useEffect,
   useLayoutEffect,
   useRef,
   useState
 } from 'react';
 
+import { type Message } from '../protocol';
+import { findText } from '../texts';
 import { Button } from './button';
+import { type DrawnWindow } from './drawn-window';
+import { Find } from './find';
 import { useTrans } from './hooks';
+import { SearchIcon } from './icons';
 import { OWN_KEYS } from './keys';
+import { LogPlace, type PlaceState } from './log-place';
+import { type PlaceStore } from './places';
 
-/** A reader who scrolls down to within so many px of the end follows the end again. */
-const NEAR_PX = 32;
-/** The end is reached within so many px, because browsers round. */
-const TOUCHING_PX = 2;
+/** A message to open, such as a search result. Each new object opens it again. */
+export interface OpenedMessage {
+  readonly messageId: string;
+}
 
 export interface ScrollerProps {
   /** Each change scrolls to the end: the reader has sent a message. */
   readonly jump: number;
   /** Whether the content is read from its top: its end is not followed. */
   readonly isStill: boolean;
+  /** The ids of the messages, oldest first. */
+  readonly ids: readonly string[];
+  /** Whether all messages have arrived. */
+  readonly isWhole: boolean;
+  readonly drawn: DrawnWindow;
+  readonly store: PlaceStore;
+  readonly opened: OpenedMessage | null;
+  /** What find in this chat searches. */
+  readonly messages: readonly Message[];
+  readonly isFinding: boolean;
+  readonly setFinding: (isFinding: boolean) => void;
   readonly children: ReactNode;
 }
 
+/** How long a message that was opened stays marked. */
+const MARKED_MS = 2_500;
+
 export function Scroller(props: ScrollerProps): ReactElement {
   const trans = useTrans();
+  const outer = useRef<HTMLDivElement>(null);
   const inner = useRef<HTMLDivElement>(null);
-  const { outer, isAway, toEnd, onScroll } = usePlace(inner, props.isStill);
-  useLayoutEffect(toEnd, [props.jump, toEnd]);
+  const { place, state } = useLogPlace(outer, inner, props);
+  useOpened(place, props);
   return (
     <div className="jp-ChatStream-scrollerFrame">
+      {props.isFinding ? (
+        <Find messages={props.messages} place={place} onClose={() => props.setFinding(false)} />
+      ) : props.ids.length > 0 ? (
+        <Button
+          testid="find-open"
+          className="jp-mod-quiet jp-ChatStream-findOpen"
+          label={findText(trans)}
+          then="stay"
+          onClick={() => props.setFinding(true)}
+        >
+          <SearchIcon />
+        </Button>
+      ) : null}
       <div
         {...OWN_KEYS}
         ref={outer}
-        className={`jp-ChatStream-scroller${isAway ? ' jp-mod-away' : ''}`}
+        className={`jp-ChatStream-scroller${state.isAway ? ' jp-mod-away' : ''}`}
         data-testid="log"
         role="log"
         aria-label={trans.__('Conversation')}
         aria-live="off"
         tabIndex={0}
-        onScroll={onScroll}
       >
         <div ref={inner} className="jp-ChatStream-messages">
           {props.children}
         </div>
       </div>
-      {isAway ? (
-        <Button testid="latest" className="jp-ChatStream-latest" onClick={toEnd}>
-          {trans.__('↓ Latest')}
-        </Button>
+      {state.isAway ? (
+        <Latest
+          count={countAfter(props.ids, state.lastId)}
+          onClick={() => place.current?.toEnd()}
+        />
       ) : null}
     </div>
   );
 }
 
-/** The reader's place in the log: at the end, which is followed, or away from it. */
-function usePlace(inner: RefObject<HTMLDivElement>, isStill: boolean) {
-  const outer = useRef<HTMLDivElement>(null);
-  const place = useRef({ isPinned: true, top: 0, height: 0, width: 0 });
-  const [isAway, setAway] = useState(false);
-
-  const toEnd = useCallback(() => {
-    const node = outer.current;
-    if (node !== null) {
-      node.scrollTop = node.scrollHeight;
-      place.current = { isPinned: true, ...placeOf(node) };
-      setAway(false);
-    }
-  }, []);
-
-  useEffect(() => {
-    const node = outer.current;
-    if (node === null || inner.current === null || typeof ResizeObserver === 'undefined') {
-      return undefined;
-    }
-    const observer = new ResizeObserver(() => {
-      const { isPinned, top, height } = place.current;
-      if (isPinned && !isStill) {
-        toEnd();
-      } else if (height === 0 && node.clientHeight > 0) {
-        node.scrollTop = top; // the cell was attached again
-      }
-      place.current.height = node.clientHeight;
-      place.current.width = node.clientWidth;
-    });
-    observer.observe(inner.current);
-    observer.observe(node);
-    return () => observer.disconnect();
-  }, [inner, toEnd, isStill]);
-
-  const onScroll = (): void => {
-    const node = outer.current;
-    if (node === null || node.clientHeight === 0) {
-      return;
-    }
-    const { top, isPinned, width } = place.current;
-    if (node.clientWidth !== width) {
-      return; // the text wraps anew, so the reader did not scroll: the observer handles this
-    }
-    const left = node.scrollHeight - node.scrollTop - node.clientHeight;
-    // New text moves the end away, so only scrolling up stops the following. Shrinking text scrolls
-    // up too, but to the very end.
-    const isUp = node.scrollTop < top - 1;
-    const stays = isUp ? left <= TOUCHING_PX : isPinned || left <= NEAR_PX;
-    place.current = { isPinned: stays, ...placeOf(node) };
-    setAway(!stays);
-  };
-  return { outer, isAway, toEnd, onScroll };
+/** Leads to the end, and tells how many messages came since the reader left it. */
+function Latest(props: { readonly count: number; readonly onClick: () => void }): ReactElement {
+  const trans = useTrans();
+  const { count } = props;
+  const text =
+    count === 0 ? trans.__('↓ Latest') : trans._n('↓ %1 new message', '↓ %1 new messages', count);
+  return (
+    <Button testid="latest" className="jp-ChatStream-latest" onClick={props.onClick}>
+      {text}
+    </Button>
+  );
 }
 
-function placeOf(node: HTMLElement): { top: number; height: number; width: number } {
-  return { top: node.scrollTop, height: node.clientHeight, width: node.clientWidth };
+/** How many messages stand after this one. */
+function countAfter(ids: readonly string[], id: string | null): number {
+  const at = id === null ? -1 : ids.lastIndexOf(id);
+  return at < 0 ? 0 : ids.length - 1 - at;
+}
+
+const AT_END: PlaceState = { isAway: false, lastId: null };
+
+function useLogPlace(
+  outer: RefObject<HTMLDivElement>,
+  inner: RefObject<HTMLDivElement>,
+  { jump, isStill, ids, isWhole, drawn, store }: ScrollerProps
+) {
+  const place = useRef<LogPlace | null>(null);
+  const still = useRef(isStill);
+  const [state, setState] = useState(AT_END);
+  useLayoutEffect(() => {
+    still.current = isStill;
+  }, [isStill]);
+  useLayoutEffect(() => {
+    if (outer.current === null || inner.current === null) {
+      return undefined;
+    }
+    const made = new LogPlace({
+      outer: outer.current,
+      inner: inner.current,
+      drawn,
+      store,
+      isStill: () => still.current,
+      onChange: next => setState(before => (isSame(before, next) ? before : next))
+    });
+    place.current = made;
+    return () => made.dispose();
+  }, [outer, inner, drawn, store]);
+  const first = ids[0];
+  const last = ids.at(-1);
+  useLayoutEffect(() => place.current?.changed(isWhole), [place, first, last, ids.length, isWhole]);
+  useLayoutEffect(() => {
+    if (jump > 0) {
+      place.current?.toEnd();
+    }
+  }, [jump]);
+  return { place, state };
+}
+
+function isSame(one: PlaceState, other: PlaceState): boolean {
+  return one.isAway === other.isAway && one.lastId === other.lastId;
+}
+
+/** Go to the message that is to be opened, once it is in the log, and mark it for a while. */
+function useOpened(
+  place: RefObject<LogPlace | null>,
+  { opened, ids }: Pick<ScrollerProps, 'opened' | 'ids'>
+): void {
+  const done = useRef<OpenedMessage | null>(null);
+  useLayoutEffect(() => {
+    if (
+      opened === null ||
+      done.current === opened ||
+      place.current?.open(opened.messageId) !== true
+    ) {
+      return;
+    }
+    done.current = opened;
+    const row = place.current.rowOf(opened.messageId);
+    row?.classList.add('jp-mod-marked');
+    setTimeout(() => row?.classList.remove('jp-mod-marked'), MARKED_MS);
+  }, [place, opened, ids]);
 }

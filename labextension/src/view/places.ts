@@ -1,0 +1,53 @@
+/** Where the reader of a thread was, kept in the browser tab over a reload of the page. */
+
+/** A place that is not the end: a message, and where its top was. */
+export interface ReadingPlace {
+  readonly messageId: string;
+  /** From the top of the log to the top of the message, in px; negative if it begins above. */
+  readonly offset: number;
+  /** The newest message when the reader left the end. */
+  readonly lastId: string;
+}
+
+/** The places of one view of a thread. */
+export interface PlaceStore {
+  load(): ReadingPlace | null;
+  /** Store a place; null is the end, which is followed. */
+  save(place: ReadingPlace | null): void;
+}
+
+const PREFIX = 'jupyter-chat-stream:place:';
+
+/** The place of a thread in one view: a cell's output, the panel or a tab. One entry of ~150 bytes. */
+export function storedPlace(storage: () => Storage, thread: string, view: string): PlaceStore {
+  const key = `${PREFIX}${thread}:${view}`;
+  return {
+    load: () => {
+      try {
+        return parsePlace(JSON.parse(storage().getItem(key) ?? 'null'));
+      } catch {
+        return null; // storage is forbidden, or the stored value is no JSON
+      }
+    },
+    save: place => {
+      try {
+        if (place === null) {
+          storage().removeItem(key);
+        } else {
+          storage().setItem(key, JSON.stringify(place));
+        }
+      } catch {
+        // Storage is full or forbidden: the page opens at the end next time.
+      }
+    }
+  };
+}
+
+function parsePlace(value: unknown): ReadingPlace | null {
+  if (typeof value !== 'object' || value === null) {
+    return null;
+  }
+  const { messageId, offset, lastId } = value as Record<string, unknown>;
+  const isNamed = typeof messageId === 'string' && typeof lastId === 'string';
+  return isNamed && typeof offset === 'number' ? { messageId, offset, lastId } : null;
+}
