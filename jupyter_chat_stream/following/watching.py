@@ -202,7 +202,7 @@ class Watchers:
         begun_s = time()
         for person in tuple(self._traces):
             await self._compare_list(person)
-        rest_s = IDLE_TIMES * (time() - begun_s)
+        rest_s = min(IDLE_TIMES * (time() - begun_s), COMPARE_ANYWAY_S)
         self._compare_at_s = time() + max(COMPARE_AFTER_S, rest_s)
         self._compare_anyway_at_s = time() + max(COMPARE_ANYWAY_S, rest_s)
         return True

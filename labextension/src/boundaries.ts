@@ -51,22 +51,20 @@ function stageOf(reply: Message, run: Run | undefined): Stage {
   return reply.status === 'processing' ? 'answering' : 'quiet';
 }
 
-/**
- * The sentence for what changed between two states of a thread; null if nothing is to be told.
- *
- * A reply that was already there with its end is not told: only `before` decides what is new.
- */
+/** The sentence for the stages of replies that are new; null if nothing is to be told. */
 export function announcement(
-  before: Stages,
+  isNew: (id: string, stage: Stage) => boolean,
   messages: readonly Message[],
   runOf: (message: Message) => Run | undefined,
   trans: TranslationBundle
 ): string | null {
   const texts: string[] = [];
-  for (const [id, stage] of stagesOf(messages, runOf)) {
-    const reply = messages.find(message => message.id === id);
-    if (reply !== undefined && stage !== 'quiet' && stage !== before.get(id)) {
-      texts.push(textOf(stage, reply, runOf(reply), trans));
+  for (const reply of messages) {
+    if (reply.role === 'assistant') {
+      const stage = stageOf(reply, runOf(reply));
+      if (stage !== 'quiet' && isNew(reply.id, stage)) {
+        texts.push(textOf(stage, reply, runOf(reply), trans));
+      }
     }
   }
   return texts.length === 0 ? null : [...new Set(texts)].join('. ');

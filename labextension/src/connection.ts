@@ -98,8 +98,13 @@ export class Connection {
     this._openIfClosed();
     this._askForList();
     return () => {
+      if (this._watcher !== watcher) {
+        return;
+      }
       this._watcher = null;
-      this._send({ op: 'unwatch' });
+      if (this._isOpen) {
+        this._send({ op: 'unwatch' });
+      }
       this._lingerIfUnused();
     };
   }

@@ -26,6 +26,6 @@ export interface PageOptions {
   readonly locale: string;
   readonly recentModels: RecentModels;
   readonly preferences: Preferences;
-  /** Called with the run that answers a message which this page has sent. */
-  readonly onSent?: (runId: string) => void;
+  /** Called when a message is begun to be sent; what it returns is called with its run. */
+  readonly onSending?: () => (runId: string) => void;
 }

@@ -14,7 +14,8 @@ export interface SendingOptions {
   /** Whether the chat was closed: then the stored draft keeps the message. */
   readonly isClosed: () => boolean;
   /** The server has accepted the message, and this run answers it. */
-  readonly onSent?: (runId: string) => void;
+  /** Called when a message is begun to be sent; what it returns is called with the run. */
+  readonly onSending?: () => (runId: string) => void;
   readonly onChange: (isSending: boolean) => void;
   /** Tells why the message was not sent; null when a new try begins. */
   readonly onProblem: (problem: string | null) => void;
@@ -36,10 +37,15 @@ export class Sending {
       return false;
     }
     this._isSending = true;
+    const noteRun = this._options.onSending?.() ?? null;
     onProblem(null);
     onChange(true);
     try {
-      return await this._sendChosen(composition.chosen, deliverAt?.toISOString());
+      const runId = await this._sendChosen(composition.chosen, deliverAt?.toISOString());
+      if (runId !== null && runId !== '') {
+        noteRun?.(runId);
+      }
+      return runId !== null;
     } catch (error) {
       composition.refused(error);
       onProblem(this._explain(error));
@@ -50,14 +56,18 @@ export class Sending {
     }
   }
 
-  private async _sendChosen(chosen: Chosen, deliver_at: string | undefined): Promise<boolean> {
+  /** Send what was chosen. Returns the id of its run, '' if none is told, or null if it was not sent. */
+  private async _sendChosen(
+    chosen: Chosen,
+    deliver_at: string | undefined
+  ): Promise<string | null> {
     const { api, composition, threadId } = this._options;
     if (composition.attachments.some(isUnfinished)) {
       await composition.uploads.settled(chosen.fileKeys);
     }
     const message = this._finished(chosen);
     if (message === null) {
-      return false;
+      return null;
     }
     const answer = await api.request({
       method: 'POST',
@@ -67,11 +77,7 @@ export class Sending {
       headers: { 'Idempotency-Key': [message.key, deliver_at].filter(Boolean).join('@') }
     });
     composition.accepted(message);
-    const runId = runOf(answer);
-    if (runId !== null) {
-      this._options.onSent?.(runId);
-    }
-    return true;
+    return runOf(answer) ?? '';
   }
 
   /** The message with what was chosen; null if it cannot be sent. */

@@ -81,7 +81,7 @@ def _newest_sibling(tx: Transaction, thread: ThreadRef, reply: MessageRecord) ->
     """Return the id of the newest other reply to the same message."""
     sql = (
         "SELECT id FROM message WHERE thread = :thread AND parent_id = :asked AND id <> :id "
-        "ORDER BY pk DESC LIMIT 1"
+        "AND role = 'assistant' ORDER BY pk DESC LIMIT 1"
     )
     where = {"thread": thread.pk, "asked": reply["parent_id"], "id": reply["id"]}
     found: str | None = tx.execute(sql, where).scalar()

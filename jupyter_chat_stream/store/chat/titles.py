@@ -15,6 +15,7 @@ from ..sql import rows
 
 MAX_CHARS = 60
 LOOKED_AT_CHARS = 4000  # of a question; a title is in its first lines, if it is anywhere
+MAX_SENTENCE_CHARS = 240  # a longer sentence is cut in any case, and the search for its end is slow
 FIRST_QUESTIONS = 3  # that are searched for text: the first may be attachments alone
 
 _FENCED = re.compile(r"^(`{3,}|~{3,}).*?(?:^\1[`~]*\s*$|\Z)", re.MULTILINE | re.DOTALL)
@@ -36,7 +37,7 @@ def title_of(text: str) -> str | None:
     """
     start = text[:LOOKED_AT_CHARS]
     line = _first_line(_FENCED.sub("\n", start)) or _first_line(_FENCE.sub("", start))
-    found = _SENTENCE.match(line)
+    found = _SENTENCE.match(line[:MAX_SENTENCE_CHARS])
     sentence = found[0] if found else line
     return _cut(sentence.rstrip(" .。")) or None
 

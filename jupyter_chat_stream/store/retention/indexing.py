@@ -76,12 +76,13 @@ def index_older(*, budget: Budget) -> Steps[int]:
         if not left:
             return count
         if not entries:
-            yield Write(work=lambda tx: full_text.write_left(tx.conn, 0))
-            return count
+            yield Write(work=_lower(left, 0))
         while entries:
-            work = _write(entries, budget, lowers_left=True)
-            done = yield Write(work=work, threads=_threads(entries))
+            done = yield Write(work=_write(entries, budget, left=left), threads=_threads(entries))
+            if not done:
+                break  # the index was emptied meanwhile (`gc --reindex`): read again
             count += done
+            left = entries[done - 1].pk - 1
             entries = entries[done:]
 
 
@@ -115,11 +116,18 @@ def _threads(entries: Sequence[_Entry]) -> tuple[int, ...]:
 
 
 def _write(
-    entries: Sequence[_Entry], budget: Budget, *, lowers_left: bool = False
+    entries: Sequence[_Entry], budget: Budget, *, left: int | None = None
 ) -> Callable[[Transaction], int]:
-    """Make the step that writes entries, at least one; the step returns their number."""
+    """Make the step that writes entries, at least one; the step returns their number.
+
+    Args:
+        left: what was left when the entries were read, if the step lowers that. If another process
+            has changed it since, the step writes nothing.
+    """
 
     def work(tx: Transaction) -> int:
+        if left is not None and full_text.read_left(tx.conn) != left:
+            return 0
         is_over = budget.start()
         done = 0
         for entry in entries:
@@ -127,9 +135,19 @@ def _write(
             done += 1
             if is_over():
                 break
-        if lowers_left:
+        if left is not None:
             full_text.write_left(tx.conn, entries[done - 1].pk - 1)
         return done
+
+    return work
+
+
+def _lower(left: int, to: int) -> Callable[[Transaction], None]:
+    """Make the step that lowers what is left, unless another process has changed it."""
+
+    def work(tx: Transaction) -> None:
+        if full_text.read_left(tx.conn) == left:
+            full_text.write_left(tx.conn, to)
 
     return work
 

@@ -121,7 +121,7 @@ class _Thread:
     def wants(self) -> int:
         """The number of matches that are still looked for; 0 if no candidate is left."""
         count = MAX_MATCHES - len(self.found) - (self.title is not None)
-        return count if self.keys or self.due else 0
+        return max(0, count) if self.keys or self.due else 0
 
     @property
     def matches(self) -> list[TextMatch]:

@@ -64,6 +64,8 @@ export function* eachOutput(outputs: OutputsModel): Generator<OutputModel> {
 
 /** Put a widget below the outputs of a cell, once the cell is drawn. */
 export function addBelowOutputs(cell: CellWidget, widget: Widget): void {
+  // A cell that was never drawn ends without its widget being in it.
+  cell.disposed.connect(() => widget.dispose());
   void cell.ready.then(() => {
     if (!cell.isDisposed && !widget.isDisposed) {
       const layout = cell.layout as PanelLayout;

@@ -155,11 +155,15 @@ function goBackToCell(app: JupyterFrontEnd, tracker: INotebookTracker | null): v
 }
 
 function focusLastMessage(chat: Element): void {
-  const last = [...chat.querySelectorAll<HTMLElement>('[data-testid^=message-]')].at(-1);
-  if (last !== undefined) {
-    last.tabIndex = -1;
-    last.focus();
+  const log = chat.querySelector('[data-testid=log]');
+  if (log === null) {
+    return;
   }
+  log.scrollTop = log.scrollHeight; // far messages are not drawn
+  requestAnimationFrame(() => {
+    const messages = chat.querySelectorAll<HTMLElement>('article[aria-posinset]');
+    [...messages].at(-1)?.focus();
+  });
 }
 
 /** Open the thread that the arguments name. Returns the widget that shows it. */

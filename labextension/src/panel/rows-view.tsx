@@ -104,7 +104,8 @@ export function Rows(props: RowsProps): ReactElement {
 
 /** Read the next page before the reader comes to its place. */
 function useReadingAhead({ list, state }: RowsProps, isNearEnd: boolean): void {
-  const isWanted = isNearEnd && state.hasMore && !state.isLoading;
+  // After an error the list is read again by itself, and this goes on then.
+  const isWanted = isNearEnd && state.hasMore && !state.isLoading && state.error === null;
   useEffect(() => {
     if (isWanted) {
       void list.loadMore();

@@ -1,20 +1,25 @@
 /**
  * The one region of a chat that screen readers announce by themselves.
  *
- * It is polite and not seen. If several views show the same thread, one of them speaks: the first
- * that is on the screen.
+ * It is polite and not seen. Of several views that show a reply, one speaks: the first that is on the
+ * screen.
  */
 import { type ReactElement, useEffect, useRef, useState } from 'react';
 
-import { type Stages, announcement, stagesOf } from '../boundaries';
+import { type Stage, type Stages, announcement, stagesOf } from '../boundaries';
 import { runOf } from '../branch';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Message } from '../protocol';
 import { useTrans, useVisibility } from './hooks';
 import { type Visibility } from './visibility';
 
-/** The views of each thread, in the order in which they were drawn. */
-const views = new WeakMap<ThreadClient, Set<Visibility>>();
+/** The views of a thread, and the stage of each reply that one of them has told last. */
+interface Speakers {
+  readonly views: Set<Visibility>;
+  readonly told: Map<string, Stage>;
+}
+
+const speakers = new WeakMap<ThreadClient, Speakers>();
 
 export function Announcer(props: {
   readonly client: ThreadClient;
@@ -33,9 +38,16 @@ export function Announcer(props: {
     }
     const run = (message: Message) => runOf(state.transcript, message);
     const before = known.current;
-    known.current = new Map([...(before ?? []), ...stagesOf(messages, run)]);
-    const text = before === null ? null : announcement(before, messages, run, trans);
-    if (text !== null && speaks(client, visibility)) {
+    const stages = stagesOf(messages, run);
+    known.current = new Map([...(before ?? []), ...stages]);
+    const { views, told } = speakersOf(client);
+    if (before === null || !speaks(views, visibility)) {
+      return;
+    }
+    const isNew = (id: string, stage: Stage) => before.get(id) !== stage && told.get(id) !== stage;
+    const text = announcement(isNew, messages, run, trans);
+    if (text !== null) {
+      stages.forEach((stage, id) => told.set(id, stage));
       setSaid(({ count }) => ({ count: count + 1, text }));
     }
   }, [client, visibility, state.link, state.transcript, messages, trans]);
@@ -52,13 +64,19 @@ export function Announcer(props: {
   );
 }
 
-function enter(client: ThreadClient, view: Visibility): () => void {
-  const all = views.get(client) ?? new Set();
-  views.set(client, all.add(view));
-  return () => void all.delete(view);
+function speakersOf(client: ThreadClient): Speakers {
+  const known = speakers.get(client) ?? { views: new Set(), told: new Map() };
+  speakers.set(client, known);
+  return known;
 }
 
-function speaks(client: ThreadClient, view: Visibility): boolean {
-  const all = [...(views.get(client) ?? [])];
-  return (all.find(one => one.get()) ?? all[0]) === view;
+function enter(client: ThreadClient, view: Visibility): () => void {
+  const { views } = speakersOf(client);
+  views.add(view);
+  return () => void views.delete(view);
+}
+
+/** Whether a view may speak: it is on the screen, or none is. */
+function speaks(views: ReadonlySet<Visibility>, view: Visibility): boolean {
+  return view.get() || ![...views].some(one => one.get());
 }

@@ -282,6 +282,12 @@ function firstBelow(rows: readonly HTMLElement[], line: number): HTMLElement | n
   return rows[low] ?? null;
 }
 
+/** Whether the reader has typed something in a row. */
+function hasText(row: HTMLElement): boolean {
+  const fields = [...row.querySelectorAll<HTMLInputElement>('textarea, input')];
+  return fields.some(({ type, value }) => value !== '' && (type === 'text' || type === 'textarea'));
+}
+
 /** A row as `DrawnWindow` asks for it. */
 function usedRow(row: HTMLElement | null): { height: number; isUsed: boolean } | null {
   if (row === null) {
@@ -293,6 +299,7 @@ function usedRow(row: HTMLElement | null): { height: number; isUsed: boolean } |
   const isUsed =
     isSelected ||
     row.contains(document.activeElement) ||
+    hasText(row) ||
     row.querySelector('details[open], [aria-expanded=true], .jp-mod-streaming, .jp-mod-marked') !==
       null;
   return { height: row.offsetHeight, isUsed };

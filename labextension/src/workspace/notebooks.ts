@@ -67,8 +67,8 @@ export class NotebookWorkspace implements Workspace {
   placeOf(node: Node, action?: CellAction): Place | null {
     const around = this._tracker.find(panel => panel.node.contains(node));
     const asked = around === undefined && action === 'replace' ? this._asked.of(node) : null;
-    if (asked !== null && this._find(asked.path) !== null) {
-      return asked;
+    if (asked !== null) {
+      return asked; // even if it is gone: no other cell may be replaced
     }
     const panel = around ?? this._tracker.currentWidget;
     if (panel === null) {
@@ -79,14 +79,16 @@ export class NotebookWorkspace implements Workspace {
     return { path: panel.context.path, cellId: cell?.model.id ?? null };
   }
 
-  /** A question was sent from this page: its answer is about the cell that is active now. */
-  readonly sent = (runId: string): void => {
+  /** A question is sent from this page: its answer is about the cell that is active now. */
+  sending(): (runId: string) => void {
     const panel = this._tracker.currentWidget;
-    if (panel !== null) {
-      const cellId = panel.content.activeCell?.model.id ?? null;
-      this._asked.add(runId, { path: panel.context.path, cellId });
+    if (panel === null) {
+      return () => undefined;
     }
-  };
+    const cellId = panel.content.activeCell?.model.id ?? null;
+    const place = { path: panel.context.path, cellId };
+    return runId => this._asked.add(runId, place);
+  }
 
   cells(path: string): readonly NotebookCell[] {
     const panel = this._find(path);

@@ -243,3 +243,13 @@ def test_a_damaged_message_does_not_stop_a_search(harness: StoreHarness) -> None
     index(harness)
     assert found(harness, "zebra") == [thread.id]
     assert json.dumps(search(harness, "zebra")).isascii()
+
+
+def test_a_search_ends_where_indexed_messages_and_a_new_one_match(harness: StoreHarness) -> None:
+    thread = harness.thread()
+    for n in range(5):
+        say(harness, thread, f"zebra {n}")
+    index(harness)
+    say(harness, thread, "zebra 5")  # it waits for its way into the index
+    answer = search(harness, "zebra")
+    assert [len(each["matches"]) for each in answer["threads"]] == [3]

@@ -103,6 +103,22 @@ def test_an_existing_database_is_indexed_in_steps_newest_first(harness: StoreHar
     assert harness.damage() == []
 
 
+def test_an_index_that_is_emptied_while_it_is_filled_loses_no_message(
+    harness: StoreHarness,
+) -> None:
+    thread = harness.thread()
+    for n in range(40):
+        say(harness, thread, f"zebra{n}")
+    forget_all(harness)
+    steps = after_each_write(harness, index_older(budget=LEAST))
+    next(steps), next(steps)
+    forget_all(harness)  # another process begins anew
+    for _ in steps:
+        pass
+    assert count(harness, "search_row") == 40
+    assert found(harness, "zebra39") == found(harness, "zebra0") == [thread.id]
+
+
 def test_a_round_of_housekeeping_indexes_what_is_left_over(harness: StoreHarness) -> None:
     thread = harness.thread()
     say(harness, thread, "zebra")
