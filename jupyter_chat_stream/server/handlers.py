@@ -11,7 +11,6 @@ from typing import cast
 from ..shared.errors import NotFound, RunNotFound, ScheduleNotFound, ThreadNotFound
 from ..shared.events import ENDS
 from ..shared.records import PreferencesChange, SentRecord, ThreadChange
-from ..store.front import MAX_QUERY
 from . import queries
 from .base import ChatHandler, requires
 from .notebooks import notebook_thread
@@ -74,6 +73,8 @@ class MeHandler(ChatHandler):
 class ThreadsHandler(ChatHandler):
     @requires("read")
     async def get(self) -> None:
+        from ..store.front import MAX_QUERY
+
         threads = await self.service.list_threads(
             self.owner,
             q=queries.text(self, "q", least=0, most=MAX_QUERY),

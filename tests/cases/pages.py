@@ -79,10 +79,13 @@ class CasePlayer:
 
     def _drawn(self, runs: Mapping[str, str]) -> dict[str, DrawnAnswer]:
         """Read every answer when all have ended and nothing in the chat changes any more."""
-        for run in runs.values():
+        found = {}
+        for name, run in runs.items():
+            self.chat.bring(run)
             self.chat.expect_status(run, "completed")
-        self.chat.log.evaluate("node => chatPage.settle(node)")
-        return {name: drawn(content_of(self.chat, run)) for name, run in runs.items()}
+            self.chat.log.evaluate("node => chatPage.settle(node)")
+            found[name] = drawn(content_of(self.chat, run))
+        return found
 
 
 def _pace(text: str) -> dict[str, Any]:

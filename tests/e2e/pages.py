@@ -109,6 +109,11 @@ class ChatView:
         """The reply that this run makes."""
         return self.root.locator(f"[data-testid=message-assistant][data-run-id='{run_id}']")
 
+    def bring(self, run_id: str) -> None:
+        """Scroll to a reply: of a long thread, only what is near the screen is drawn."""
+        reply = self.root.locator(f"article[data-run-id='{run_id}']")
+        reply.scroll_into_view_if_needed(timeout=PATIENCE_MS)
+
     def text(self, run_id: str) -> str:
         """The text of that reply as it is on the page, bare."""
         content = self.answer(run_id).get_by_test_id("content")
