@@ -81,6 +81,7 @@ class FileWatch:
         self._quiet: tuple[int, int, int] | None = None
         self._counter = 0
         self._short: int | None = None  # the file's size at the last check, if it was too small
+        self._whole = os.fstat(file.descriptor).st_size  # its size when it was last not too small
         self._looked_s = 0.0
         self._overwritten = ""
         self._is_told = False
@@ -154,8 +155,11 @@ class FileWatch:
         page_bytes = int.from_bytes(header[16:18], "big")
         counter, pages = (int.from_bytes(header[at : at + 4], "big") for at in (24, 28))
         is_short = header[92:96] == header[24:28] and size < pages * (page_bytes or 65536)
-        is_cut = is_short and size == self._short  # a checkpoint writes the first page first
+        # A checkpoint writes the first page first, and on a full disk no more than that: such a
+        # file has not become smaller.
+        is_cut = is_short and size == self._short and size < self._whole
         self._short = size if is_short and page_bytes != 1 else None
+        self._whole = self._whole if is_short else size
         is_older = self._has_wal and counter < self._counter  # a rollback journal lowers it too
         self._counter = max(self._counter, counter)
         return "cut" if is_cut else "overwritten by an older one" if is_older else ""
