@@ -44,7 +44,7 @@ export function ListView(props: ListViewProps): ReactElement {
         <Trouble text={state.error} onRetry={() => void list.refresh()} />
       )}
       {state.problem === null ? null : (
-        <div className="jp-ChatStream-problem" role="alert" data-testid="list-problem">
+        <div className="jp-ChatStream-listProblem" role="alert" data-testid="list-problem">
           <span>{state.problem}</span>
           <Button
             testid="list-dismiss"
@@ -73,7 +73,7 @@ function Search({ list, state }: PartProps): ReactElement {
     list.setFilter({ query: next.trim() });
   };
   return (
-    <div className="jp-ChatStream-search">
+    <div className="jp-ChatStream-listSearch">
       <input
         {...OWN_KEYS}
         type="search"
@@ -145,7 +145,7 @@ function Filter({ list, state }: PartProps): ReactElement {
 function Trouble(props: { readonly text: string; readonly onRetry: () => void }): ReactElement {
   const trans = useTrans();
   return (
-    <div className="jp-ChatStream-problem" data-testid="list-error">
+    <div className="jp-ChatStream-listProblem" data-testid="list-error">
       <span>{props.text}</span>
       <Button testid="list-retry" className="jp-mod-quiet" then="stay" onClick={props.onRetry}>
         {trans.__('Read the list again')}
