@@ -10,6 +10,7 @@ import { newestLeaf, openRunsBelow } from './branch';
 import { type Draft, type DraftStore, NO_DRAFT } from './drafts';
 import { contentOf } from './endings';
 import { type Message } from './protocol';
+import { type QuestionListener, messageIdOf } from './sending';
 import { type Transcript } from './transcript';
 
 /** A question that is being edited. Immutable. */
@@ -21,6 +22,7 @@ export interface QuestionEdit {
 export interface BranchingOptions {
   readonly api: Api;
   readonly drafts: DraftStore;
+  readonly questions?: QuestionListener;
   readonly transcript: () => Transcript;
   /** Sets the thread's head. Returns whether it is done. */
   readonly setHead: (id: string) => Promise<boolean>;
@@ -86,16 +88,18 @@ export class Branching {
     }
     const key = this._options.drafts.load(this._keyOf(message.id)).key ?? newKey();
     this._save(message.id, { ...NO_DRAFT, text: edit.text, key });
-    const isSent = await this._request(message.id, edit, {
+    const answer = await this._request(message.id, edit, {
       method: 'POST',
       path: `threads/${encodeURIComponent(this._threadId)}/messages`,
       body: editedBody(message, edit.text),
       headers: { 'Idempotency-Key': key }
     });
-    if (isSent) {
-      await this._stopBelow(message);
+    if (answer === null) {
+      return false;
     }
-    return isSent;
+    this._options.questions?.edited(message.id, messageIdOf(answer.value));
+    await this._stopBelow(message);
+    return true;
   }
 
   /**
@@ -109,23 +113,28 @@ export class Branching {
     }
     const path = `runs/${encodeURIComponent(runId)}/rewrite`;
     const body = { content: edit.text.trim() };
-    return this._request(message.id, edit, { method: 'POST', path, body });
+    return (await this._request(message.id, edit, { method: 'POST', path, body })) !== null;
   }
 
-  /** Send an edit. Returns whether the server has taken it; then the edit is over. */
-  private async _request(id: string, edit: QuestionEdit, request: ApiRequest): Promise<boolean> {
+  /** Send an edit. Returns what the server answers, and the edit is over; null if it failed. */
+  private async _request(
+    id: string,
+    edit: QuestionEdit,
+    request: ApiRequest
+  ): Promise<{ readonly value: unknown } | null> {
     const { api, onResult } = this._options;
     this._change(id, { ...edit, isSending: true });
     onResult(null);
+    let value: unknown;
     try {
-      await api.request(request);
+      value = await api.request(request);
     } catch (error) {
       this._change(id, edit);
       onResult(error);
-      return false;
+      return null;
     }
     this.discard(id);
-    return true;
+    return { value };
   }
 
   /** Show the branch of a message, at its newest end. Returns whether the server has taken it. */

@@ -7,6 +7,7 @@ import { type DraftStore } from './drafts';
 import { type FolderEntry } from './folders';
 import { type Preferences } from './preferences';
 import { type RecentModels } from './recent-models';
+import { type QuestionListener } from './sending';
 
 export interface PageOptions {
   readonly api: Api;
@@ -26,6 +27,5 @@ export interface PageOptions {
   readonly locale: string;
   readonly recentModels: RecentModels;
   readonly preferences: Preferences;
-  /** Called when a message is begun to be sent; what it returns is called with its run. */
-  readonly onSending?: () => (runId: string) => void;
+  readonly questions?: QuestionListener;
 }

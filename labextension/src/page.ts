@@ -111,7 +111,7 @@ export function createPage(
       locale: language.locale,
       recentModels: new StoredRecentModels(() => window.localStorage),
       preferences: new Preferences(),
-      onSending: () => workspace?.sending() ?? (() => undefined)
+      ...(workspace === null ? {} : { questions: workspace })
     }),
     services: { ...labServices(rendermime, languages, frames), frames, language, workspace },
     ticker: new Ticker(PAGE_CLOCK)

@@ -6,6 +6,14 @@ import { type Chosen, type Composition, type FinishedMessage } from './compositi
 import { explain } from './thread-ends';
 import { isUnfinished } from './uploads';
 
+/** Is told of the questions that this page sends. */
+export interface QuestionListener {
+  /** A question is begun to be sent. The function returned is called with its message's id. */
+  readonly sending: () => (messageId: string) => void;
+  /** A question was edited into a new message. */
+  readonly edited: (from: string, to: string) => void;
+}
+
 export interface SendingOptions {
   readonly api: Api;
   readonly trans: TranslationBundle;
@@ -13,9 +21,7 @@ export interface SendingOptions {
   readonly composition: Composition;
   /** Whether the chat was closed: then the stored draft keeps the message. */
   readonly isClosed: () => boolean;
-  /** The server has accepted the message, and this run answers it. */
-  /** Called when a message is begun to be sent; what it returns is called with the run. */
-  readonly onSending?: () => (runId: string) => void;
+  readonly questions?: QuestionListener;
   readonly onChange: (isSending: boolean) => void;
   /** Tells why the message was not sent; null when a new try begins. */
   readonly onProblem: (problem: string | null) => void;
@@ -37,15 +43,15 @@ export class Sending {
       return false;
     }
     this._isSending = true;
-    const noteRun = this._options.onSending?.() ?? null;
+    const accepted = this._options.questions?.sending();
     onProblem(null);
     onChange(true);
     try {
-      const runId = await this._sendChosen(composition.chosen, deliverAt?.toISOString());
-      if (runId !== null && runId !== '') {
-        noteRun?.(runId);
+      const messageId = await this._sendChosen(composition.chosen, deliverAt?.toISOString());
+      if (messageId !== null) {
+        accepted?.(messageId);
       }
-      return runId !== null;
+      return messageId !== null;
     } catch (error) {
       composition.refused(error);
       onProblem(this._explain(error));
@@ -56,7 +62,7 @@ export class Sending {
     }
   }
 
-  /** Send what was chosen. Returns the id of its run, '' if none is told, or null if it was not sent. */
+  /** Send what was chosen. Returns the message's id, or null if it was not sent. */
   private async _sendChosen(
     chosen: Chosen,
     deliver_at: string | undefined
@@ -77,7 +83,7 @@ export class Sending {
       headers: { 'Idempotency-Key': [message.key, deliver_at].filter(Boolean).join('@') }
     });
     composition.accepted(message);
-    return runOf(answer) ?? '';
+    return messageIdOf(answer);
   }
 
   /** The message with what was chosen; null if it cannot be sent. */
@@ -106,9 +112,8 @@ export class Sending {
   private _isSending = false;
 }
 
-/** The run of an accepted message; null for a message for later. */
-function runOf(answer: unknown): string | null {
-  const run = typeof answer === 'object' && answer !== null && 'run' in answer ? answer.run : null;
-  const id = typeof run === 'object' && run !== null && 'id' in run ? run.id : null;
-  return typeof id === 'string' ? id : null;
+/** The id of a message that the server has accepted. */
+export function messageIdOf(answer: unknown): string {
+  const { message } = (answer ?? {}) as { readonly message?: { readonly id?: unknown } };
+  return typeof message?.id === 'string' ? message.id : '';
 }

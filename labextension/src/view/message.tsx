@@ -63,6 +63,7 @@ export const MessageView = memo(function MessageView(props: MessageProps): React
       data-testid={`message-${message.role}`}
       data-message-id={message.id}
       data-run-id={message.run_id ?? undefined}
+      data-question-id={message.role === 'assistant' ? (message.parent_id ?? undefined) : undefined}
       data-status={message.status}
       aria-label={messageLabel(message, props.position, trans)}
       aria-posinset={props.position}

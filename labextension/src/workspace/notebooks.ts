@@ -80,14 +80,19 @@ export class NotebookWorkspace implements Workspace {
   }
 
   /** A question is sent from this page: its answer is about the cell that is active now. */
-  sending(): (runId: string) => void {
+  sending(): (messageId: string) => void {
     const panel = this._tracker.currentWidget;
     if (panel === null) {
       return () => undefined;
     }
     const cellId = panel.content.activeCell?.model.id ?? null;
     const place = { path: panel.context.path, cellId };
-    return runId => this._asked.add(runId, place);
+    return messageId => this._asked.add(messageId, place);
+  }
+
+  /** A question was edited into a new one. */
+  edited(from: string, to: string): void {
+    this._asked.copy(from, to);
   }
 
   cells(path: string): readonly NotebookCell[] {
