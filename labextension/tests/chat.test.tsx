@@ -19,6 +19,7 @@ describe('a chat', () => {
     const answer = part('message-assistant').querySelector('[data-testid=content]');
     expect(answer?.textContent).toBe('Because of it.');
     expect(part('message-assistant').dataset['status']).toBe('completed');
+    expect(part('log').getAttribute('aria-live')).toBe('off');
   });
 
   it('draws what another attempt goes on with in the same flow', async () => {

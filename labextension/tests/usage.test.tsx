@@ -241,6 +241,7 @@ describe('the line below the composer', () => {
     expect(part('context-warning').textContent).toBe(
       'This chat has used 85% of what the model reads; older messages will be left out.'
     );
+    expect(part('context-warning').hasAttribute('role')).toBe(false); // nothing but the announcer speaks
   });
 
   it('tells that messages are left out once the context is full', async () => {

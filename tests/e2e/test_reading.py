@@ -258,7 +258,7 @@ def test_the_tour_reads_the_same_streamed_and_after_a_reload(
 def what_is_drawn(chat: ChatView, run: str) -> dict[str, object]:
     """Return what an ended answer looks like, once its formulas are typeset."""
     content = chat.answer(run).get_by_test_id("content")
-    expect(content).to_contain_text("This demo sends nothing to other machines.")
+    expect(content).to_contain_text("This demo needs no key, and sends nothing to other machines.")
     expect(content).not_to_contain_text("$")
     prose = content.evaluate(
         """node => {

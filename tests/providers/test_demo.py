@@ -97,7 +97,7 @@ async def test_the_tour_takes_about_25_seconds_in_small_steps() -> None:
 async def test_the_tour_shows_what_a_view_must_draw() -> None:
     text = answer_to(ask("tour"))
     assert text.startswith("*demo: canned.")
-    assert 2_700 < len(text) < 4_500
+    assert 2_800 < len(text) < 4_500
     for sample in ("\n# ", "\n## ", "|:--|", "$$", "$c$", "```python", "\n1. ", "\n> "):
         assert sample in text
     for invitation in ("Reload", "Restart the kernel", "Kill the Jupyter server", "Stop"):

@@ -79,7 +79,7 @@ Write a message below and press Enter. This demo has answers about **code**, **t
 a **reload**, the **kernel** and **stop**. When the server has a key for a real model, choose that
 model below; until then this thread keeps the demo.
 
-> This demo sends nothing to other machines.
+> This demo needs no key, and sends nothing to other machines.
 """
 )
 

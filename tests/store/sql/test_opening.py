@@ -68,9 +68,12 @@ def test_a_fresh_database_has_all_tables_and_says_what_made_it(path: Path) -> No
     database.close()
     conn = sqlite3.connect(path)
     names = {row[0] for row in conn.execute("SELECT name FROM sqlite_master WHERE type='table'")}
-    assert {name for name in names if name.startswith("search_")} >= {"search_row", "search_due"}
-    assert {name for name in names if not name.startswith("search_")} == {
+    assert names == {
         "mark",
+        "search_due",
+        "search_row",
+        "search_text",
+        *(f"search_text_{part}" for part in ("config", "content", "data", "idx")),
         "thread",
         "message",
         "run",
