@@ -1,5 +1,5 @@
 // The bar above a code block, in a page with notebooks and in one without.
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { type ActionResult, type CodeBlock, type Workspace } from '../src/workspace/values';
 import { FakeServices } from './drawn';
@@ -68,6 +68,24 @@ async function draw(workspace: FakeWorkspace | null, text = TEXT, isEnded = true
 afterEach(() => hosts.splice(0).forEach(host => host.remove()));
 
 describe('the bar above a code block', () => {
+  it('runs the code once for a double click, and gets its label back', async () => {
+    const workspace = new FakeWorkspace();
+    const { part } = await draw(workspace);
+    vi.useFakeTimers();
+    try {
+      part('run').click();
+      part('run').click();
+      expect(workspace.done.length).toBe(1);
+      expect(part('run').title).toBe('Running');
+      vi.runAllTimers();
+      expect(part('run').title).toBe('Run in a new cell');
+      part('run').click();
+      expect(workspace.done.length).toBe(2);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('offers only to copy while the block grows, and then the actions on cells', async () => {
     const { services, markdown, names, host } = await draw(
       new FakeWorkspace(),

@@ -101,6 +101,9 @@ export class CodeBar {
   private _act(action: CellAction, pressed: HTMLButtonElement): void {
     const { workspace, language } = this._services;
     const { trans } = language;
+    if (pressed.dataset['result'] !== undefined) {
+      return; // a second press while the first one's result is shown: a double click
+    }
     const place = this._place(action);
     const reason = workspace?.obstacle(action, place, this._block) ?? null;
     if (workspace === null || place === null || reason !== null) {
@@ -180,6 +183,9 @@ export class CodeBar {
   }
 
   private _showResult(pressed: HTMLButtonElement, icon: keyof typeof ICONS, text: string): void {
+    if (pressed.dataset['result'] !== undefined) {
+      return; // its label is that of the result
+    }
     const label = pressed.getAttribute('aria-label') ?? '';
     pressed.dataset['result'] = 'done';
     pressed.setAttribute('aria-label', text);

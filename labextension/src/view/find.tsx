@@ -168,6 +168,8 @@ function useSteps(
   setAt: (at: number) => void
 ): (by: 1 | -1) => void {
   const { frames } = useMarkdownServices();
+  const newest = useRef<symbol | null>(null);
+  useEffect(() => () => void (newest.current = null), []);
   return by => {
     if (hits === null || hits.length === 0) {
       return;
@@ -177,22 +179,45 @@ function useSteps(
     const hit = hits[next];
     if (hit !== undefined && place.current !== null) {
       setAt(next);
-      void show(query, hit, place.current, frames);
+      const step = Symbol('step');
+      newest.current = step;
+      void show({
+        query,
+        hit,
+        place: place.current,
+        frames,
+        isNewest: () => newest.current === step
+      });
     }
   };
 }
 
-async function show(query: string, hit: FindHit, place: LogPlace, frames: Frames): Promise<void> {
+interface FindStep {
+  readonly query: string;
+  readonly hit: FindHit;
+  readonly place: LogPlace;
+  readonly frames: Frames;
+  /** False after a later step, and once the field is closed: then this step shows nothing more. */
+  readonly isNewest: () => boolean;
+}
+
+async function show({ query, hit, place, frames, isNewest }: FindStep): Promise<void> {
   const row = place.rowOf(hit.messageId);
   if (row === null || !place.open(hit.messageId)) {
     return;
   }
   let range = await drawnRange(row, query, hit, frames);
+  if (!isNewest()) {
+    return;
+  }
   row.classList.toggle('jp-mod-marked', range === null);
-  for (let frame = 0; range !== null && frame < STEADY_FRAMES; frame += 1) {
+  for (let frame = 0; range !== null && frame < STEADY_FRAMES && isNewest(); frame += 1) {
     if (frame === 0 || range.collapsed) {
       // Code is coloured after it is drawn, which replaces its text.
       range = await drawnRange(row, query, hit, frames);
+      if (!isNewest()) {
+        return;
+      }
       mark(range === null ? [] : rangesIn(row, query), range);
       if (range !== null) {
         place.reveal(range.getBoundingClientRect());
