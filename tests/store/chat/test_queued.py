@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.shared.errors import InvalidInput, RunBegun, RunNotFound
-from jupyter_chat_stream.shared.events import canonical
 from jupyter_chat_stream.store.chat import commands, queued, runs
 from jupyter_chat_stream.store.chat.claims import claim
 from jupyter_chat_stream.store.chat.commands import Sender, SendRequest
-from jupyter_chat_stream.store.log.reading import read_branch, read_snapshot
+from jupyter_chat_stream.store.log.reading import read_branch
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
-from tests.store.harness import StoreHarness, completed, fold
+from tests.store.chat.laws_of_a_story import (
+    expect_a_dense_log,
+    expect_folded_rows,
+    expect_the_same_from_every_cursor,
+)
+from tests.store.harness import StoreHarness, completed
 from tests.store.queries import find, is_due, messages
 
 HOUR_MS = 3_600_000
@@ -82,36 +86,32 @@ def story(harness: StoreHarness, thread: ThreadRef) -> Iterator[str]:
     yield "and sent once more"
 
 
-def test_the_laws_hold_after_every_step(harness: StoreHarness) -> None:
-    """L1, L2, L7, L10"""
+def test_seq_stays_dense_and_events_stay_as_they_are(harness: StoreHarness) -> None:
+    """L1, L2"""
     thread = harness.thread()
-    before: list[Any] = []
-    for step in story(harness, thread):
-        events = harness.events(thread)
-        assert [event.seq for event in events] == list(range(1, len(events) + 1)), step
-        assert events[: len(before)] == before, step
-        before = events
-        state = fold(events).state()
-        snapshot = harness.look(lambda conn: read_snapshot(conn, thread, 0)).to_wire()
-        assert canonical(snapshot["messages"]) == canonical(state["messages"]), step
-        assert canonical(snapshot["runs"]) == canonical(state["runs"]), step
-        assert canonical(snapshot["info"]) == canonical(state["thread"]), step
-        assert harness.damage() == [], step
-        waiting = harness.look(lambda conn: runs.open_runs(conn, thread))
-        first = waiting[:1]
-        held = "SELECT owner FROM run WHERE pk = :pk"
-        assert all(is_due(harness, r) or harness.scalar(held, pk=r.pk) for r in first), step
+    expect_a_dense_log(harness, thread, story(harness, thread))
+
+
+def test_every_row_is_the_fold_of_its_events(harness: StoreHarness) -> None:
+    """L7"""
+    thread = harness.thread()
+    expect_folded_rows(harness, thread, story(harness, thread))
 
 
 def test_every_cursor_leads_to_the_same_state(harness: StoreHarness) -> None:
     """L6"""
     thread = harness.thread()
-    for _ in story(harness, thread):
-        pass
-    events = harness.events(thread)
-    whole = canonical(fold(events).state())
-    for cursor in range(len(events) + 1):
-        assert canonical(harness.follow(fold(events[:cursor]), thread).state()) == whole, cursor
+    expect_the_same_from_every_cursor(harness, thread, story(harness, thread))
+
+
+def test_the_first_run_of_the_queue_is_due_or_held_after_every_step(harness: StoreHarness) -> None:
+    """L10"""
+    thread = harness.thread()
+    for step in story(harness, thread):
+        waiting = harness.look(lambda conn: runs.open_runs(conn, thread))
+        first = waiting[:1]
+        held = "SELECT owner FROM run WHERE pk = :pk"
+        assert all(is_due(harness, r) or harness.scalar(held, pk=r.pk) for r in first), step
 
 
 def test_a_withdrawn_message_is_in_no_later_prompt(harness: StoreHarness) -> None:

@@ -8,14 +8,19 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.shared.errors import IdempotencyMismatch, InvalidInput, StaleAttempt
-from jupyter_chat_stream.shared.events import Finalized, InputRequested, canonical
+from jupyter_chat_stream.shared.events import Finalized, InputRequested
 from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.store.chat import commands, runs, threads
 from jupyter_chat_stream.store.chat.commands import HEAD, Sender, SendRequest
 from jupyter_chat_stream.store.chat.due import next_wake
-from jupyter_chat_stream.store.log.reading import read_branch, read_snapshot
+from jupyter_chat_stream.store.log.reading import read_branch
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
-from tests.store.harness import StoreHarness, completed, fold
+from tests.store.chat.laws_of_a_story import (
+    expect_a_dense_log,
+    expect_folded_rows,
+    expect_the_same_from_every_cursor,
+)
+from tests.store.harness import StoreHarness, completed
 from tests.store.queries import find, is_due, messages
 
 HOUR_MS = 3_600_000
@@ -80,12 +85,7 @@ def story(harness: StoreHarness, thread: ThreadRef) -> Iterator[str]:
 def test_seq_stays_dense_and_events_stay_as_they_are(harness: StoreHarness) -> None:
     """L1, L2"""
     thread = harness.thread()
-    before: list[Any] = []
-    for step in story(harness, thread):
-        events = harness.events(thread)
-        assert [event.seq for event in events] == list(range(1, len(events) + 1)), step
-        assert events[: len(before)] == before, step
-        before = events
+    expect_a_dense_log(harness, thread, story(harness, thread))
 
 
 def test_what_is_published_is_what_is_stored(harness: StoreHarness) -> None:
@@ -99,30 +99,13 @@ def test_what_is_published_is_what_is_stored(harness: StoreHarness) -> None:
 def test_every_row_is_the_fold_of_its_events(harness: StoreHarness) -> None:
     """L7: rows of messages, runs and thread, after every transaction."""
     thread = harness.thread()
-    for step in story(harness, thread):
-        state = fold(harness.events(thread)).state()
-        snapshot = harness.look(lambda conn: read_snapshot(conn, thread, 0)).to_wire()
-        assert canonical(snapshot["messages"]) == canonical(state["messages"]), step
-        assert canonical(snapshot["runs"]) == canonical(state["runs"]), step
-        assert canonical(snapshot["info"]) == canonical(state["thread"]), step
-        assert harness.damage() == [], step
+    expect_folded_rows(harness, thread, story(harness, thread))
 
 
 def test_every_cursor_leads_to_the_same_state(harness: StoreHarness) -> None:
     """L6: wherever a reader was when it lost touch, by events or by a snapshot."""
     thread = harness.thread()
-    for _ in story(harness, thread):
-        pass
-    events = harness.events(thread)
-    whole = canonical(fold(events).state())
-    for cursor in range(len(events) + 1):
-        state = fold(events[:cursor])
-        assert canonical(harness.follow(state, thread).state()) == whole, cursor
-        jumped = fold(events[:cursor])
-        jumped.replace(
-            harness.look(lambda conn, c=cursor: read_snapshot(conn, thread, c)).to_wire()
-        )
-        assert canonical(jumped.state()) == whole, cursor
+    expect_the_same_from_every_cursor(harness, thread, story(harness, thread))
 
 
 def test_every_transaction_leaves_each_run_with_something_to_go_on(harness: StoreHarness) -> None:
