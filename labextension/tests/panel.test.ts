@@ -1,9 +1,10 @@
 import { type CommandRegistry } from '@lumino/commands';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { cellOfThread } from '../src/panel/cell-of-thread';
 import { drawnRange, tops } from '../src/panel/drawn-window';
 import { bindingFor } from '../src/panel/keys';
+import { focusChat } from '../src/panel/focus';
 
 const binding = (command: string, key: string, selector: string): CommandRegistry.IKeyBinding => ({
   command,
@@ -63,4 +64,49 @@ it('makes a cell that shows the thread without being run, whatever the thread is
   const cell = cellOfThread('id"1', 'A "title"');
   expect(cell.source).toContain('Chat(thread="id\\"1")');
   expect(Object.values(cell.outputs[0]?.data ?? {})[0]).toEqual({ thread: 'id"1' });
+});
+
+describe('the focus of a chat that is opened', () => {
+  const drawn = (html: string): HTMLElement => {
+    const node = document.createElement('div');
+    node.innerHTML = html;
+    document.body.append(node);
+    return node;
+  };
+  const list = '<input data-testid="thread-search">';
+  const composer = '<textarea data-testid="field"></textarea>';
+  const focused = (): string | undefined =>
+    (document.activeElement as HTMLElement).dataset['testid'];
+
+  beforeEach(() => {
+    vi.spyOn(Element.prototype, 'getClientRects').mockReturnValue([{}] as unknown as DOMRectList);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+    document.body.replaceChildren();
+  });
+
+  it('goes to the composer, also beside the list, and waits until it is drawn', async () => {
+    const node = drawn(`<div data-open="true">${list}<p></p></div>`);
+    focusChat(node);
+    expect(focused()).toBeUndefined();
+    node.querySelector('p')?.insertAdjacentHTML('afterend', composer);
+    await new Promise(resolve => setTimeout(resolve));
+    expect(focused()).toBe('field');
+  });
+
+  it('goes to the search field where no thread is open', () => {
+    focusChat(drawn(`<div data-open="false">${list}</div>`));
+    expect(focused()).toBe('thread-search');
+  });
+
+  it('stays with a reader who has gone on', async () => {
+    const cell = drawn('<textarea data-testid="cell"></textarea>');
+    const node = drawn('<div data-open="true"></div>');
+    focusChat(node);
+    cell.querySelector('textarea')?.focus();
+    node.firstElementChild?.insertAdjacentHTML('beforeend', composer);
+    await new Promise(resolve => setTimeout(resolve));
+    expect(focused()).toBe('cell');
+  });
 });

@@ -16,7 +16,8 @@ import { type ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { type IChatPage } from '../tokens';
 import { type Opened, OpenedThread } from './opened';
 import { chatText, chatsText } from './texts';
-import { ChatTab, ChatWidget, type Content, type Draw, focusChat } from './widgets';
+import { focusChat } from './focus';
+import { ChatTab, ChatWidget, type Content, type Draw } from './widgets';
 
 export interface PlacesOptions {
   readonly app: JupyterFrontEnd;
@@ -100,7 +101,7 @@ export class ChatPlaces {
   openInPanel(opened: Opened): void {
     this.inPanel.set(opened);
     this.showPanel();
-    focusChat(this.panel.node);
+    focusChat(this.panel.node, true);
   }
 
   /** Open a thread in a tab; of one thread there is one tab. */

@@ -41,7 +41,15 @@ export class RowActions {
       commands.addCommand(id, { label, execute, describedBy: { args: { type: 'object' } } });
       menu.addItem({ command: id });
     }
-    menu.aboutToClose.connect(() => queueMicrotask(() => menu.dispose()));
+    const before = document.activeElement;
+    menu.aboutToClose.connect(() =>
+      queueMicrotask(() => {
+        menu.dispose();
+        if (document.activeElement === document.body && before instanceof HTMLElement) {
+          before.focus(); // the action has moved the focus nowhere
+        }
+      })
+    );
     menu.open(at.x, at.y);
   }
 

@@ -2,6 +2,7 @@
 import { type Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
+import { focusChat } from './focus';
 import { chatIcon } from './icon';
 
 /** What is drawn in a widget. */
@@ -96,25 +97,4 @@ export class ChatTab extends ChatWidget {
     super.onCloseRequest(message);
     this.dispose();
   }
-}
-
-/** What takes the focus in a place: the composer, or the list's search field without one. */
-const FOCUSED = '[data-testid=field]:not(:disabled), [data-testid=thread-search]';
-/** A chat that has not drawn its composer by then gets no focus. */
-const DRAWN_BY_MS = 5_000;
-
-/** Focus the composer in `node`, as soon as it is drawn. */
-export function focusChat(node: HTMLElement, selector = FOCUSED): void {
-  const focus = (): boolean => {
-    const fields = [...node.querySelectorAll<HTMLElement>(selector)];
-    const field = fields.find(it => it.getClientRects().length > 0);
-    field?.focus({ preventScroll: true });
-    return field !== undefined;
-  };
-  if (focus()) {
-    return;
-  }
-  const observer = new MutationObserver(() => focus() && observer.disconnect());
-  observer.observe(node, { childList: true, subtree: true });
-  setTimeout(() => observer.disconnect(), DRAWN_BY_MS);
 }
