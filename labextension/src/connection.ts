@@ -291,9 +291,9 @@ export class Connection {
     }, this._delay_ms());
   }
 
-  /** Try a socket; while signed out, only poll once to see whether the login is back. */
+  /** Try a socket; while signed out, poll a thread once to see whether the login is back. */
   private _tryAgain(): void {
-    if (this._isSignedOut) {
+    if (this._isSignedOut && this._followers.size > 0) {
       this._polling.start();
     } else {
       this._open();

@@ -236,6 +236,16 @@ describe('a page whose login has ended', () => {
     expect(network.polls.length - polls).toBeGreaterThanOrEqual(10);
   });
 
+  it('tries a socket again where only the list of threads is left, which is not polled', async () => {
+    const { network, follower } = await signedOut();
+    const end = network.connection.watch({ receive: () => undefined, lost: () => undefined });
+    follower.dispose();
+    const before = network.sockets.length;
+    await pass(network, 31_000);
+    expect(network.sockets.length).toBe(before + 1);
+    end();
+  });
+
   it('is live again when the login is back, and over the socket', async () => {
     const { network, follower } = await signedOut();
     network.connection.wake(); // the reader has come back from where they logged in
