@@ -58,7 +58,12 @@ export class CodeBar {
     }
     for (const action of ACTIONS) {
       const made = button(action.replaceAll('_', '-'), action, this._labelOf(action));
-      made.addEventListener('click', () => this._act(action, made));
+      made.addEventListener('click', event => {
+        // A browser counts the presses of a double click; a key counts 0.
+        if (event.detail <= 1) {
+          this._act(action, made);
+        }
+      });
       for (const type of ['pointerenter', 'focus']) {
         made.addEventListener(type, () => this._refresh(action, made));
       }
@@ -101,9 +106,6 @@ export class CodeBar {
   private _act(action: CellAction, pressed: HTMLButtonElement): void {
     const { workspace, language } = this._services;
     const { trans } = language;
-    if (pressed.dataset['result'] !== undefined) {
-      return; // a second press while the first one's result is shown: a double click
-    }
     const place = this._place(action);
     const reason = workspace?.obstacle(action, place, this._block) ?? null;
     if (workspace === null || place === null || reason !== null) {
