@@ -8,24 +8,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from .records import DeltaKind, EndStatus, Phase, ThreadChange, ToolInput, Usage, WireEvent
+from .records import EndStatus, Phase, ThreadChange, ToolInput, Usage, WireEvent
+from .tool_records import AllowedBy, ToolEffect, ToolWhere
 
 
 class BodyFields:
     """The fields of all bodies. ``Event.__getattr__`` reads them from the event's own body."""
 
-    by: str
+    by: Any  # a person; None of a tool call that nobody was asked about
     choices: tuple[str, ...] | None
     code: str
+    consent: AllowedBy
     content: str
     continues: str | None
     deliver_at: str | None
     detail: str | None
+    effect: ToolEffect | None
+    executor: str | None
     expires_at: str | None
     fields: WireEvent
     input: ToolInput
     job_id: str | None
-    kind: DeltaKind
+    kind: Any  # of a delta, or of a question
     message: Any  # a whole message in a `message` event, a sentence in an `error` event
     model: str | None
     name: str
@@ -40,7 +44,8 @@ class BodyFields:
     success: bool
     text: str
     thread: ThreadChange
-    tool_call_id: str
+    tool_call_id: Any  # a text; None of a question that is about no tool call
     until: str | None
     usage: Usage | None
     value: Any
+    where: ToolWhere | None

@@ -26,11 +26,12 @@ from .records import (
     Phase,
     Status,
     ThreadChange,
-    ToolInput,
     Usage,
     WireEvent,
     WrittenMessage,
 )
+from .tool_events import ToolAllowed, ToolClaimed, ToolOutputAdded, ToolReturned, ToolStarted
+from .tool_records import RequestKind
 
 # The public names of the package among those of this module: the event and its bodies.
 __all__ = [
@@ -45,6 +46,9 @@ __all__ = [
     "NoteAdded",
     "StatusChanged",
     "ThreadChanged",
+    "ToolAllowed",
+    "ToolClaimed",
+    "ToolOutputAdded",
     "ToolReturned",
     "ToolStarted",
     "Unknown",
@@ -101,29 +105,6 @@ class Delta:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ToolStarted:
-    """A tool call's input is whole; it replaces the text of the part at index ``part``."""
-
-    type: ClassVar = "tool_start"
-    part: int
-    tool_call_id: str
-    name: str
-    input: ToolInput
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolReturned:
-    """A tool call has returned."""
-
-    type: ClassVar = "tool_result"
-    tool_call_id: str
-    name: str
-    success: bool
-    output: Any
-    job_id: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class NoteAdded:
     """The chat tells something about the answer, such as an image that the model cannot read."""
 
@@ -133,13 +114,18 @@ class NoteAdded:
 
 @dataclass(frozen=True, kw_only=True)
 class InputRequested:
-    """A run asks a person and waits."""
+    """A run asks a person and waits. ``kind`` None stands for a question of the model.
+
+    A question of consent names its ``tool_call_id``.
+    """
 
     type: ClassVar = "input_request"
     request_id: str
     prompt: str
     choices: tuple[str, ...] | None = None
     expires_at: str | None = None
+    kind: RequestKind | None = None
+    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +189,9 @@ Body = (
     | StatusChanged
     | Delta
     | ToolStarted
+    | ToolAllowed
+    | ToolClaimed
+    | ToolOutputAdded
     | ToolReturned
     | NoteAdded
     | InputRequested
@@ -217,6 +206,7 @@ Body = (
 BODIES = {body.type: body for body in get_args(Body) if body is not Unknown}
 _OPTIONAL = (
     *("continues", "deliver_at", "detail", "until", "choices", "expires_at", "job_id", "usage"),
+    *("where", "effect", "kind", "tool_call_id"),
 )
 # json.dumps would create an encoder for each call
 _compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

@@ -31,12 +31,16 @@ from .events import (
     NoteAdded,
     StatusChanged,
     ThreadChanged,
+    ToolAllowed,
+    ToolClaimed,
+    ToolOutputAdded,
     ToolReturned,
     ToolStarted,
     iso,
 )
 from .parts import (
     PART_BY_KIND,
+    advance_call,
     failure_of,
     input_request_part,
     note_part,
@@ -146,6 +150,10 @@ class MessageFold:
                     f"Event {event.seq} starts part {body.part}, too far.", seq=event.seq
                 )
             self._parts[body.part : body.part + 1] = [tool_call_part(body)]
+        elif isinstance(body, (ToolAllowed, ToolClaimed, ToolOutputAdded)):
+            for part in self._parts:
+                if part["kind"] == "tool_call" and part.get("tool_call_id") == body.tool_call_id:
+                    advance_call(part, body, iso(event.at))
         elif isinstance(body, ToolReturned):
             self._parts.append(tool_result_part(body))
         elif isinstance(body, NoteAdded):

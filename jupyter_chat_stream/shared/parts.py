@@ -6,7 +6,16 @@ import copy
 from collections.abc import Mapping
 from typing import cast
 
-from .events import Failed, InputRequested, NoteAdded, ToolReturned, ToolStarted
+from .events import (
+    Failed,
+    InputRequested,
+    NoteAdded,
+    ToolAllowed,
+    ToolClaimed,
+    ToolOutputAdded,
+    ToolReturned,
+    ToolStarted,
+)
 from .records import (
     Failure,
     InputRequestPart,
@@ -31,12 +40,31 @@ def text_part(kind: PartKind, text: str) -> Part:
 
 
 def tool_call_part(body: ToolStarted) -> ToolCallPart:
-    return {
+    part: ToolCallPart = {
         "kind": "tool_call",
         "tool_call_id": body.tool_call_id,
         "name": body.name,
         "input": dict(body.input),
     }
+    if body.where is not None:
+        part["where"] = body.where
+    if body.effect is not None:
+        part["effect"] = body.effect
+    if body.expires_at is not None:
+        part["expires_at"] = body.expires_at
+    return part
+
+
+def advance_call(
+    part: ToolCallPart, body: ToolAllowed | ToolClaimed | ToolOutputAdded, at: str
+) -> None:
+    """Fold an event of a tool call into the call's part, in place."""
+    if isinstance(body, ToolAllowed):
+        part["allowed"] = {"consent": body.consent, "by": body.by, "at": at}
+    elif isinstance(body, ToolClaimed):
+        part["executor"] = body.executor
+    else:
+        part["progress"] = part.get("progress", "") + body.text
 
 
 def tool_result_part(body: ToolReturned) -> ToolResultPart:
@@ -57,7 +85,7 @@ def note_part(body: NoteAdded) -> NotePart:
 
 
 def input_request_part(body: InputRequested) -> InputRequestPart:
-    return {
+    part: InputRequestPart = {
         "kind": "input_request",
         "request_id": body.request_id,
         "prompt": body.prompt,
@@ -66,6 +94,11 @@ def input_request_part(body: InputRequested) -> InputRequestPart:
         "value": None,
         "by": None,
     }
+    if body.kind is not None:
+        part["request_kind"] = body.kind
+    if body.tool_call_id is not None:
+        part["tool_call_id"] = body.tool_call_id
+    return part
 
 
 def failure_of(body: Failed) -> Failure:

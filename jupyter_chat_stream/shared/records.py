@@ -13,6 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
+from .tool_records import RequestKind, ThreadTools
+from .tool_records import ToolCallPart as ToolCallPart
+from .tool_records import ToolDefinition as ToolDefinition
+from .tool_records import ToolInput as ToolInput
+from .tool_records import ToolResultPart as ToolResultPart
+
 EndStatus = Literal["completed", "failed", "cancelled", "interrupted"]
 Status = Literal["pending", "processing", "waiting", EndStatus]
 Phase = Literal[
@@ -30,11 +36,6 @@ IncompleteReason = Literal["max_tokens", "context_window", "paused", "empty", "t
 Usage = Mapping[str, Any]
 # A person's options beside the content of a message, e.g. "max_tokens": passed on to the model.
 Params = Mapping[str, Any]
-# A tool that a model may call, in the form of the Messages API: name, description, input_schema.
-ToolDefinition = Mapping[str, Any]
-# The arguments of a tool call: an object whose form the tool's own schema fixes.
-ToolInput = Mapping[str, Any]
-
 
 # An event as a JSON object: `events.parse` checks its fields.
 WireEvent = Mapping[str, Any]
@@ -70,29 +71,6 @@ class TextPart(TypedDict):
     text: str
 
 
-class ToolCallPart(TypedDict):
-    """A call of a tool by the model."""
-
-    kind: Literal["tool_call"]
-    text: NotRequired[str]
-    """The cut-off JSON while the input streams; removed when the input is whole."""
-    tool_call_id: NotRequired[str]
-    name: NotRequired[str]
-    input: NotRequired[ToolInput]
-
-
-class ToolResultPart(TypedDict):
-    """The result of a tool call."""
-
-    kind: Literal["tool_result"]
-    tool_call_id: str
-    name: str
-    success: bool
-    output: Any
-    job_id: NotRequired[str]
-    """The background job that produced the result."""
-
-
 class InputRequestPart(TypedDict):
     """A question of a run to a person, with the reply once there is one."""
 
@@ -107,6 +85,10 @@ class InputRequestPart(TypedDict):
     """The reply, None until there is one."""
     by: str | None
     """The person who replied."""
+    request_kind: NotRequired[RequestKind]
+    """``consent`` of a question whether a tool call may be made; else absent."""
+    tool_call_id: NotRequired[str]
+    """The call that the question is about."""
 
 
 class AttachmentPart(TypedDict):
@@ -167,6 +149,8 @@ class ThreadRecord(TypedDict):
     updated_at: str
     params: NotRequired[Params]
     """The parameters of its messages, unless a message names others."""
+    tools: NotRequired[ThreadTools]
+    """The tools of its messages; absent until somebody sets them."""
 
 
 class ThreadChange(TypedDict, total=False):
@@ -185,6 +169,7 @@ class ThreadChange(TypedDict, total=False):
     created_at: str
     updated_at: str
     params: NotRequired[Params]
+    tools: NotRequired[ThreadTools]
 
 
 class WrittenMessage(TypedDict):

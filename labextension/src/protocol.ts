@@ -21,6 +21,8 @@ export interface Thread {
   readonly updated_at: string;
   /** The parameters of its messages; absent until someone sets them. */
   readonly params?: Readonly<Record<string, unknown>>;
+  /** The tools of its messages; absent until someone sets them. */
+  readonly tools?: ThreadTools;
 }
 
 /** A text of a thread in which all words of a search are. */
@@ -47,6 +49,7 @@ export interface ThreadRow {
   readonly created_at: string;
   readonly updated_at: string;
   readonly params?: Readonly<Record<string, unknown>>;
+  readonly tools?: ThreadTools;
   /** The last seq of the thread's log. */
   readonly seq: number;
   /** Answers that ended after this person read; 99 means 99 or more. */
@@ -67,6 +70,60 @@ export interface Project {
   readonly updated_at: string;
 }
 
+/** The process that executes a tool's calls: the server, a kernel's client, a page. */
+export type ToolWhere = 'server' | 'kernel' | 'page';
+
+/** What a call does: it reads, it changes documents or settings, or it runs code. */
+export type ToolEffect = 'read' | 'change' | 'run';
+
+export type ToolMode = 'ask' | 'accept_edits' | 'read_only';
+
+/** What a person may answer to a question of consent. */
+export type ConsentChoice = 'once' | 'thread' | 'always' | 'no';
+
+/** Which tools the messages of a thread have, and what they may do without a question. */
+export interface ThreadTools {
+  readonly mode: ToolMode;
+  /** Tools beside the offered functions; null for only the functions. */
+  readonly names: readonly string[] | null;
+}
+
+/** A tool of a thread, with what stands between it and its next call. */
+export interface ListedTool {
+  readonly name: string;
+  readonly description: string;
+  readonly input_schema: Readonly<Record<string, unknown>>;
+  readonly where: ToolWhere;
+  readonly effect: ToolEffect;
+  /** With it, the input's `operation` is one of these, each with an effect of its own. */
+  readonly operations?: Readonly<Record<string, ToolEffect>>;
+  readonly idempotent?: boolean;
+  /** `builtin`, `function` or `mcp:<server>`. */
+  readonly source: string;
+  /** With operations: that of the operation which needs most. */
+  readonly consent: 'none' | 'ask' | 'thread' | 'always' | 'denied';
+  /** Whether the thread's next message brings it to the model. */
+  readonly is_on: boolean;
+}
+
+/** A standing consent of a person to a tool, as the tool was defined then. */
+export interface StandingConsent {
+  readonly id: string;
+  readonly tool: string;
+  readonly operation: string | null;
+  /** Null for all threads. */
+  readonly thread_id: string | null;
+  readonly at: string;
+}
+
+/** Who allowed a tool call, and when. */
+export interface ToolAllowance {
+  readonly consent: 'none' | 'mode' | 'once' | 'thread' | 'always';
+  /** Null if nobody was asked. */
+  readonly by: string | null;
+  readonly at: string;
+}
+
 export interface TextPart {
   readonly kind: 'text' | 'reasoning';
   readonly text: string;
@@ -79,6 +136,16 @@ export interface ToolCallPart {
   readonly tool_call_id?: string;
   readonly name?: string;
   readonly input?: unknown;
+  /** Absent of a tool that the provider runs itself. */
+  readonly where?: ToolWhere;
+  readonly effect?: ToolEffect;
+  /** Without a result by this time, the call fails. */
+  readonly expires_at?: string;
+  readonly allowed?: ToolAllowance;
+  /** The process that makes the call, in words for people; null once it has let go. */
+  readonly executor?: string | null;
+  /** What the call has written so far. */
+  readonly progress?: string;
 }
 
 export interface ToolResultPart {
@@ -98,6 +165,10 @@ export interface InputRequestPart {
   readonly expires_at: string | null;
   readonly value: unknown;
   readonly by: string | null;
+  /** `consent` of a question whether a tool call may be made; else absent. */
+  readonly request_kind?: 'question' | 'consent';
+  /** The call that the question is about. */
+  readonly tool_call_id?: string;
 }
 
 export interface AttachmentPart {
@@ -281,7 +352,22 @@ export type ThreadEvent = EventCommon &
         readonly tool_call_id: string;
         readonly name: string;
         readonly input: unknown;
+        readonly where?: ToolWhere;
+        readonly effect?: ToolEffect;
+        readonly expires_at?: string;
       }
+    | {
+        readonly type: 'tool_allowed';
+        readonly tool_call_id: string;
+        readonly consent: ToolAllowance['consent'];
+        readonly by: string | null;
+      }
+    | {
+        readonly type: 'tool_claimed';
+        readonly tool_call_id: string;
+        readonly executor: string | null;
+      }
+    | { readonly type: 'tool_output'; readonly tool_call_id: string; readonly text: string }
     | {
         readonly type: 'tool_result';
         readonly tool_call_id: string;
@@ -297,6 +383,9 @@ export type ThreadEvent = EventCommon &
         readonly prompt: string;
         readonly choices?: readonly string[];
         readonly expires_at?: string;
+        /** Absent for a question of the model. */
+        readonly kind?: 'question' | 'consent';
+        readonly tool_call_id?: string;
       }
     | {
         readonly type: 'input';

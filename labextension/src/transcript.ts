@@ -14,6 +14,7 @@ import {
   type Status,
   type Thread,
   type ThreadEvent,
+  type ToolCallPart,
   type ToolResultPart
 } from './protocol';
 import { type ReplyTimes, timesAfter } from './reply-times';
@@ -211,6 +212,10 @@ function foldMessage(message: Message, event: ThreadEvent): Message {
       return { ...message, status: STATUS_BY_PHASE[event.phase] ?? message.status };
     case 'tool_start':
       return { ...message, parts: startTool(message.parts, event) };
+    case 'tool_allowed':
+    case 'tool_claimed':
+    case 'tool_output':
+      return { ...message, parts: message.parts.map(part => advanceCall(part, event)) };
     case 'tool_result':
       return { ...message, parts: [...message.parts, toolResult(event)] };
     case 'note':
@@ -259,16 +264,47 @@ function startTool(parts: readonly Part[], event: EventOf<'tool_start'>): readon
   if (event.part < 0 || event.part > parts.length) {
     throw new FoldError(`Event ${event.seq} starts part ${event.part}, too far.`, event.seq);
   }
-  const { tool_call_id, name, input } = event;
+  const { tool_call_id, name, input, where, effect, expires_at } = event;
+  const call: ToolCallPart = { kind: 'tool_call', tool_call_id, name, input };
   const grown = parts.slice();
-  grown[event.part] = { kind: 'tool_call', tool_call_id, name, input };
+  grown[event.part] = {
+    ...call,
+    ...(isGiven(where) ? { where } : {}),
+    ...(isGiven(effect) ? { effect } : {}),
+    ...(isGiven(expires_at) ? { expires_at } : {})
+  };
   return grown;
+}
+
+/** Fold an event of a tool call into the call's part; every other part stays the same object. */
+function advanceCall(
+  part: Part,
+  event: EventOf<'tool_allowed' | 'tool_claimed' | 'tool_output'>
+): Part {
+  if (part.kind !== 'tool_call' || part.tool_call_id !== event.tool_call_id) {
+    return part;
+  }
+  switch (event.type) {
+    case 'tool_allowed':
+      return {
+        ...part,
+        allowed: { consent: event.consent, by: event.by ?? null, at: event.at }
+      };
+    case 'tool_claimed':
+      return { ...part, executor: event.executor ?? null };
+    case 'tool_output':
+      return { ...part, progress: (part.progress ?? '') + event.text };
+  }
+}
+
+function isGiven<T>(value: T | null | undefined): value is T {
+  return value !== undefined && value !== null;
 }
 
 function toolResult(event: EventOf<'tool_result'>): ToolResultPart {
   const { tool_call_id, name, success, output, job_id } = event;
   const part: ToolResultPart = { kind: 'tool_result', tool_call_id, name, success, output };
-  return job_id === undefined || job_id === null ? part : { ...part, job_id };
+  return isGiven(job_id) ? { ...part, job_id } : part;
 }
 
 function inputRequest(event: EventOf<'input_request'>): InputRequestPart {
@@ -279,7 +315,9 @@ function inputRequest(event: EventOf<'input_request'>): InputRequestPart {
     choices: event.choices ?? null,
     expires_at: event.expires_at ?? null,
     value: null,
-    by: null
+    by: null,
+    ...(isGiven(event.kind) ? { request_kind: event.kind } : {}),
+    ...(isGiven(event.tool_call_id) ? { tool_call_id: event.tool_call_id } : {})
   };
 }
 

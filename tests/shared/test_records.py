@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_chat_stream.shared import list_records, model_records, records, usage
+from jupyter_chat_stream.shared import (
+    list_records,
+    model_records,
+    records,
+    tool_records,
+    usage,
+)
 
 PROTOCOL = Path(__file__).parents[2] / "labextension" / "src" / "protocol.ts"
 TWINS = {
@@ -19,9 +25,13 @@ TWINS = {
     "ThreadMatch": list_records.ThreadMatch,
     "ThreadRow": list_records.ListedThread,
     "Project": list_records.ProjectRecord,
+    "ThreadTools": tool_records.ThreadTools,
+    "ListedTool": tool_records.ListedTool,
+    "StandingConsent": tool_records.ConsentRecord,
+    "ToolAllowance": tool_records.ToolAllowance,
     "TextPart": records.TextPart,
-    "ToolCallPart": records.ToolCallPart,
-    "ToolResultPart": records.ToolResultPart,
+    "ToolCallPart": tool_records.ToolCallPart,
+    "ToolResultPart": tool_records.ToolResultPart,
     "InputRequestPart": records.InputRequestPart,
     "AttachmentPart": records.AttachmentPart,
     "NotePart": records.NotePart,

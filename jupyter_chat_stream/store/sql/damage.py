@@ -114,6 +114,8 @@ def check_event(event: Event) -> None:
     elif event.type == "tool_start":
         _expect(isinstance(body.part, int), "body")  # type: ignore[union-attr]
         _expect(isinstance(body.input, dict), "body")  # type: ignore[union-attr]
+    elif event.type == "tool_output":
+        _expect(isinstance(body.text, str), "body")  # type: ignore[union-attr]
 
 
 def check_schedule(schedule: ScheduleRecord) -> None:
@@ -129,6 +131,7 @@ def _check_part(part: Any) -> None:
     texts = _TEXTS_OF_PART.get(kind, ())
     if kind == "tool_call":
         texts = ("text",) if "input" not in part else ("tool_call_id", "name")
+        _expect(isinstance(part.get("progress", ""), str), "parts")
     _expect(all(isinstance(part.get(name), str) for name in texts), "parts")
     _expect(all(name in part for name in _FIELDS_OF_PART.get(kind, ())), "parts")
     if "attachment_id" in part:
