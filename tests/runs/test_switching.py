@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -28,6 +29,7 @@ from tests.run_harness import RunHarness
 SONNET, OPUS = "anthropic/claude-sonnet-5-5", "anthropic/claude-opus-5-5"
 EYES = "lab/eyes"
 PNG, PDF = png(3, 3), pdf(2)
+OTHER_PNG = png(5, 5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +52,21 @@ class Conversation:
         )
         return made["id"]
 
-    async def ask(self, text: str, model: str, *attachments: str) -> dict[str, Any]:
-        """Send a message to a model, and execute its run; returns the reply."""
+    async def send(self, text: str, model: str | None, *attachments: str) -> None:
+        """Send a message to a model, or to the thread's."""
         request = SendRequest(content=text, model=model, attachments=attachments)
         await self.harness.store.write(
             lambda tx: commands.send(tx, self.thread.id, Sender(owner="local"), request),
             self.thread.pk,
         )
+
+    async def ask(self, text: str, model: str, *attachments: str) -> dict[str, Any]:
+        """Send a message to a model, and execute its run; returns the reply."""
+        await self.send(text, model, *attachments)
+        return await self.answer()
+
+    async def answer(self) -> dict[str, Any]:
+        """Execute the run that is due; returns the reply."""
         reply = await self.harness.reply(await self.harness.execute())
         assert reply["status"] == "completed", reply
         return reply
@@ -164,6 +174,64 @@ async def test_another_claude_model_gets_the_files_and_not_the_thinking(
     assert [kinds(message) for message in messages] == [
         ["image", "document", "text"], ["text"], ["text"],
     ]  # fmt: skip
+
+
+async def test_a_model_that_is_changed_during_an_answer_is_that_of_the_next_messages_only(
+    conversation: Conversation,
+) -> None:
+    """Two pages at once: one sends an image to the lab, the other chooses Opus for the thread."""
+    harness, fake = conversation.harness, conversation.claude
+    await with_files(conversation)
+    fake.add(Answer(thinking="Hm.", text="Sonnet goes on.", hold_after_chunks=1))
+    conversation.lab.add(Answer(thinking="The lab muses.", text="I see two."))
+    fake.add(Answer(text="Opus sums up."))
+    await conversation.send("And?", SONNET)
+    answering = asyncio.ensure_future(conversation.answer())
+    await asyncio.to_thread(fake.wait_until, lambda asked: len(asked) == 2)
+    other = await conversation.upload("other.png", "image/png", OTHER_PNG)
+
+    change = harness.chat_store.threads.change
+    await asyncio.gather(
+        conversation.send("And this?", EYES, other),
+        change("local", conversation.thread.id, {"model": OPUS}),
+    )
+    await conversation.send("So?", None)
+    fake.release()
+    replies = [await answering, await conversation.answer(), await conversation.answer()]
+
+    _, to_claude, to_claude_again = fake.requests
+    (to_the_lab,) = conversation.lab.requests
+    models = [f"anthropic/{to_claude.body['model']}", f"lab/{to_the_lab.body['model']}"]
+    models.append(f"anthropic/{to_claude_again.body['model']}")
+    assert models == [SONNET, EYES, OPUS]
+    assert [reply["content"] for reply in replies] == [
+        "Sonnet goes on.",
+        "I see two.",
+        "Opus sums up.",
+    ]
+    own, theirs, last = [
+        request.body["messages"] for request in (to_claude, to_the_lab, to_claude_again)
+    ]
+    assert kinds(own[1]) == ["thinking", "redacted_thinking", "text"]
+    assert [images_in(message) for message in theirs] == [[PNG], [], [], [], [OTHER_PNG]]
+    assert [kinds(message) for message in last] == [
+        ["image", "document", "text"], ["text"], ["text"], ["text"],
+        ["image", "text"], ["text"], ["text"],
+    ]  # fmt: skip
+    told = json.dumps([theirs, last])
+    for hidden in ("I wonder", "Hm.", "The lab muses", signature_of("Hm.")):
+        assert hidden not in told
+
+
+def images_in(message: dict[str, Any]) -> list[bytes]:
+    """Return the images of a message of Chat Completions."""
+    content = message["content"]
+    urls = [
+        block["image_url"]["url"]
+        for block in (content if isinstance(content, list) else [])
+        if block["type"] == "image_url"
+    ]
+    return [base64.b64decode(url.partition(",")[2]) for url in urls]
 
 
 async def test_a_parameter_of_the_thread_that_the_next_model_would_refuse_is_left_out(
