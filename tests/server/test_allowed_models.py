@@ -15,12 +15,16 @@ async def test_a_model_that_is_not_allowed_is_refused_wherever_it_is_named(tmp_p
         listed = (await server.ask("GET", "models")).json
         assert [model["id"] for model in listed["models"]] == ["demo/fast", "demo/echo"]
         thread = await server.thread()
+        run = (await server.answered(thread))["run"]["id"]
+        daily = await server.ask("POST", "schedules", {"thread_id": thread, **DAILY})
         tour = {"model": "demo/tour"}
         for method, path, body in (
             ("POST", "threads", tour),
             ("PATCH", f"threads/{thread}", tour),
             ("POST", f"threads/{thread}/messages", {"content": "x", **tour}),
+            ("POST", f"runs/{run}/retry", tour),
             ("POST", "schedules", {"thread_id": thread, **DAILY, **tour}),
+            ("PATCH", f"schedules/{daily.json['id']}", tour),
             ("PATCH", "me", {"default_model": "demo/tour"}),
         ):
             refused = await server.ask(method, path, body)

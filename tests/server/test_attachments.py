@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
+import tracemalloc
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -62,6 +65,43 @@ async def test_an_image_of_19_mb_comes_back_byte_for_byte(chat_server: ChatServe
     assert got.body == data
     assert got.headers["Content-Type"] == "image/png"
     assert got.headers["Content-Disposition"].startswith("inline; ")
+
+
+async def sent_in_pieces(server: ChatServer, pieces: int) -> AsyncIterator[bytes]:
+    """Upload a text piece by piece, then yield its bytes as they come back."""
+    where = urlsplit(server.url)
+    piece = b"x" * PIECE_BYTES
+    head = "{} %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: token %s\r\nConnection: close\r\n"
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    about = f"Content-Type: text/plain\r\nContent-Length: {pieces * PIECE_BYTES}\r\n\r\n"
+    path = f"{where.path}attachments"
+    writer.write((head.format("POST") % (path, server.token) + about).encode())
+    for _ in range(pieces):
+        writer.write(piece)
+        await writer.drain()
+    made = json.loads((await reader.read()).split(b"\r\n\r\n")[1])
+    writer.close()
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    writer.write((head.format("GET") % (f"{path}/{made['id']}", server.token) + "\r\n").encode())
+    await reader.readuntil(b"\r\n\r\n")
+    while data := await reader.read(PIECE_BYTES):
+        yield data
+    writer.close()
+
+
+async def test_the_server_holds_few_pieces_of_a_file_of_19_mb(chat_server: ChatServer) -> None:
+    """The peak holds the client's own pieces, too: all of it is one process."""
+    pieces = 19 * MB // PIECE_BYTES
+    came = 0
+    tracemalloc.start()
+    try:
+        async for data in sent_in_pieces(chat_server, pieces):
+            came += len(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert came == pieces * PIECE_BYTES
+    assert peak < 5 * MB, f"{peak / MB:.1f} MB"
 
 
 async def test_a_message_holds_its_attachments(chat_server: ChatServer) -> None:
