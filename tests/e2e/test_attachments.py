@@ -9,12 +9,13 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Route, expect
 
 from tests.e2e import notebooks
 from tests.e2e.conftest import Open
 from tests.e2e.pages import ChatView, NotebookPage
-from tests.e2e.sites import Site
+from tests.e2e.sites import FLAVOURS, Site
 
 MODEL = "demo/echo"
 PDF = (
@@ -92,6 +93,7 @@ def attachments(site: Site, thread: str) -> list[tuple[str, str, int]]:
     ]
 
 
+@pytest.mark.parametrize("site", FLAVOURS, indirect=True)
 def test_pasted_and_dropped_files_are_sent_and_drawn_in_boxes_that_do_not_move(
     site: Site, open_notebook: Open, name: str
 ) -> None:
