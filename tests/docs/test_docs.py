@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from traitlets.config import Config
 
 from jupyter_chat_stream import Chat
+from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.shared.config import ChatStream
 from scripts import api_page, docs, settings_page
 
@@ -51,6 +54,20 @@ def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
         target = (page.parent / path).resolve() if path else page
         assert target.is_file(), f"{page.name} links to {path}, which is no file"
         assert not anchor or anchor in slugs(target), f"{page.name} links to {path}#{anchor}"
+
+
+SETTING = re.compile(r"^```py\n(c\.ChatStream\..*?)^```$", re.DOTALL | re.MULTILINE)
+SETTINGS = [found for page in PAGES for found in SETTING.findall(page.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("example", SETTINGS, ids=lambda text: text.split("\n")[1].strip())
+async def test_every_example_of_a_setting_is_one_that_the_server_takes(example: str) -> None:
+    given: Any = Config()
+    exec(example, {"c": given})
+    config = ChatStream(config=given)
+    registry = Registry(endpoints=config.endpoints)
+    assert set(config.endpoints) <= set(registry.providers)
+    await registry.close()
 
 
 def test_every_page_is_in_the_table_of_contents() -> None:
