@@ -3,13 +3,17 @@
 It forwards bytes between clients and one server. ``cut`` breaks what is open; ``lose`` breaks the
 connection whose client sends certain bytes next: before they reach the server, or after the server
 has answered, so that it has done what it was told and nobody knows. ``without_sockets`` makes it
-one of those that refuse to upgrade, or take a socket and let nothing through.
+one of those that refuse to upgrade, or take a socket and let nothing through. ``cut_after`` breaks
+the chat's sockets again and again, in the middle of frames; ``slow_down`` makes it a thin line.
 """
 
 from __future__ import annotations
 
 import socket
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 PATIENCE_S = 20.0
@@ -25,6 +29,14 @@ TO_LOGIN = (
 REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """How slow a line is, each way."""
+
+    bytes_per_s: int
+    delay_s: float  # of each piece that is forwarded
+
+
 class Proxy:
     """Stands before the server at ``port``; clients connect to ``self.port``."""
 
@@ -38,6 +50,10 @@ class Proxy:
         self._sockets: Sockets = "pass"
         self.is_signed_out = False  # whether the chat's requests are sent to a login page
         self.upgrades = 0  # that were asked for and did not pass
+        self.cuts = 0  # of the chat's sockets, made by ``cut_after``
+        self._cut_after: Callable[[], int] | None = None
+        self._left: dict[socket.socket, int] = {}  # bytes that a server's socket may still bring
+        self._line: Line | None = None
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         self._spawn(self._accept)
@@ -68,6 +84,27 @@ class Proxy:
     def without_sockets(self, sockets: Sockets) -> None:
         """From now on refuse the chat's sockets, swallow what is sent on them, or let them pass."""
         self._sockets = sockets
+
+    def cut_after(self, bytes_of: Callable[[], int] | None) -> None:
+        """From now on break each new socket of the chat after so many bytes of the server.
+
+        Args:
+            bytes_of: called for each socket; None lets them live again.
+        """
+        with self._lock:
+            self._cut_after = bytes_of
+            if bytes_of is None:
+                self._left.clear()
+
+    @property
+    def to_be_cut(self) -> int:
+        """How many of the chat's sockets are open, and will be cut."""
+        with self._lock:
+            return len(self._left)
+
+    def slow_down(self, line: Line) -> None:
+        """From now on forward everything no faster than this line would."""
+        self._line = line
 
     def resume(self) -> None:
         """Take connections again."""
@@ -113,11 +150,38 @@ class Proxy:
                 if self._is_wanted(data):
                     self._lose(data, source, target)
                     break
-                target.sendall(data)
+                if data.startswith(b"GET ") and UPGRADE in data:
+                    self._allow(target)
+                if line := self._line:
+                    time.sleep(line.delay_s + len(data) / line.bytes_per_s)
+                passing = self._passing(source, data)
+                target.sendall(passing)
+                if len(passing) < len(data):
+                    break
         except OSError:
             pass  # the other side, or a cut
+        with self._lock:
+            self._left.pop(source, None)
         _break(source)
         _break(target)
+
+    def _allow(self, server: socket.socket) -> None:
+        """Decide after how many bytes this socket of the chat is cut, if at all."""
+        with self._lock:
+            if self._cut_after is not None:
+                self._left[server] = self._cut_after()
+
+    def _passing(self, source: socket.socket, data: bytes) -> bytes:
+        """Return the part of the data that passes; if it is not all of it, this is a cut."""
+        with self._lock:
+            if source not in self._left:
+                return data
+            passing = data[: self._left[source]]
+            self._left[source] -= len(passing)
+            if len(passing) < len(data):
+                del self._left[source]
+                self.cuts += 1
+            return passing
 
     def _is_wanted(self, data: bytes) -> bool:
         with self._lock:
