@@ -119,8 +119,8 @@ class Execution:
     async def _attempt(self) -> bool:
         """Make one attempt; True if another follows at once."""
         store, run, config = self._services.store, self._claimed.run, self._services.config
-        self._spent.begin_attempt()
         gathered = await gather(store, run, config.system)
+        self._spent.begin_attempt(is_joined=gathered.upstream is not None)
         appender = Appender(
             store,
             self._claimed,

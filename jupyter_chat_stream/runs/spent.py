@@ -27,9 +27,13 @@ class SpentTokens:
         """Take the tokens of this attempt so far; they replace those told before."""
         self._told = chunk
 
-    def begin_attempt(self) -> None:
-        """Keep what the attempt before has told."""
-        if self._told is not None:
+    def begin_attempt(self, *, is_joined: bool) -> None:
+        """Keep what the attempt before has told.
+
+        Args:
+            is_joined: the attempt joins the same upstream again, which tells its tokens again.
+        """
+        if self._told is not None and not is_joined:
             self._ended.append(self._told)
             self._told = None
 

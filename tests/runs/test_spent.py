@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from jupyter_chat_stream.providers.base import EndChunk, UsageChunk
+from jupyter_chat_stream.providers.base import EndChunk, UpstreamChunk, UsageChunk
 from jupyter_chat_stream.runs.execute import Execution
-from jupyter_chat_stream.shared.errors import Overloaded, Refusal
+from jupyter_chat_stream.shared.errors import Overloaded, Refusal, UpstreamLost
 from jupyter_chat_stream.testing import Gate
 from tests.fixtures import MakeHarness
 from tests.providers.hosted import Hosted
@@ -63,6 +63,18 @@ async def test_a_refused_answer_counts_its_prompt(make_harness: MakeHarness) -> 
 async def test_a_failed_answer_counts_each_of_its_attempts(make_harness: MakeHarness) -> None:
     scripts = [[told(PROMPT), "a", Overloaded("Busy.", retry_after_s=0.0)], [told(MORE), REFUSED]]
     harness = await make_harness(provider=Hosted(*scripts))
+    run = await harness.send(await harness.thread())
+    await harness.execute()
+    event, *_ = await usages(harness, run)
+    assert event == {"input_tokens": 2_000_000, "output_tokens": 100_000, "cost_usd": 2.5}
+
+
+async def test_an_upstream_that_is_joined_again_counts_once(make_harness: MakeHarness) -> None:
+    """L15: whoever joins a response that has failed hears of its end, and its tokens, again."""
+    place = UpstreamChunk(handle={"id": "r1"}, cursor=1)
+    first = [place, "a", told(PROMPT), Overloaded("Busy.", retry_after_s=0.0)]
+    again = [told(PROMPT), UpstreamLost("It has failed.")]
+    harness = await make_harness(provider=Hosted(first, again, [told(MORE), REFUSED]))
     run = await harness.send(await harness.thread())
     await harness.execute()
     event, *_ = await usages(harness, run)

@@ -14,10 +14,11 @@ amount of text, and tells if that was not enough.
 from __future__ import annotations
 
 import json
+import string
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -28,7 +29,7 @@ from ..sql.driver import among, select_rows
 from ..sql.full_text import SEQ_BITS
 from .folding import Places, composed, fold
 from .matching import Match, find
-from .queries import Query
+from .queries import MAX_QUERY, Query
 from .texts import fields_of
 
 MAX_MATCHES = 3  # of one thread
@@ -40,6 +41,8 @@ MAX_READ_CHARS = 16_000_000
 AT_ONCE = 16  # threads whose texts are read with one query
 TITLES_AT_ONCE = 250  # a full page needs the titles of the first threads only
 FEW_HITS = 10_000
+_FENCES = string.digits + string.ascii_lowercase
+_MORE_FENCES = range(0x4E00, 0x4E00 + MAX_QUERY + 1)  # each of these characters is a word
 MAX_SCANNED = 500  # messages of one thread that are read if there is no index
 
 
@@ -217,11 +220,14 @@ def _titles(listed: Listed) -> list[str]:
 def _find_titles(query: Query, threads: Sequence[Listed]) -> set[int]:
     """Return the numbers of the threads whose titles and names may match.
 
-    All are looked through as one text, which takes a few ms for thousands of threads.
+    All are looked through as one text, which takes a few ms for thousands of threads. A place where
+    a term crosses from one title into the next would hide a match that begins in it, so a word that
+    no term has stands between them.
     """
-    texts = [composed("\n".join(_titles(each))) for each in threads]
-    ends = list(accumulate(len(each) + 1 for each in texts))
-    whole = "\n".join(texts)
+    between = f" {_fence(query)} "
+    texts = [composed(between.join(_titles(each))) for each in threads]
+    ends = list(accumulate(len(each) + len(between) for each in texts))
+    whole = between.join(texts)
     folded, places = f" {fold(whole)} ", Places(whole)
     found: set[int] | None = None
     for term in query.terms:
@@ -231,6 +237,12 @@ def _find_titles(query: Query, threads: Sequence[Listed]) -> set[int]:
         if not found:
             break
     return found or set()
+
+
+def _fence(query: Query) -> str:
+    """Return a word with which no word of the query begins, in ASCII if there is one."""
+    begun = {word[0] for term in query.terms for word in term.words}
+    return next(char for char in chain(_FENCES, map(chr, _MORE_FENCES)) if char not in begun)
 
 
 def _pop(keys: list[int], count: int) -> list[int]:

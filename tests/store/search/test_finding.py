@@ -71,6 +71,16 @@ def test_all_words_are_within_one_message_or_the_title_and_name(harness: StoreHa
     assert found(harness, '"forecast prophet"') == []  # a phrase is within one text
 
 
+def test_a_title_is_found_after_one_that_ends_with_the_first_words(harness: StoreHarness) -> None:
+    """Titles are compared as one text: no match may begin in one and end in the next."""
+    wanted, *_ = (harness.thread(title=title).id for title in ("red red", "red", "not that"))
+    assert found(harness, '"red red"') == [wanted]
+    assert found(harness, '"red red" red') == [wanted]
+    every = " ".join("0123456789abcdefghijklmnopqrstuvwxyz")
+    named = harness.thread(title=f"red {every}")
+    assert found(harness, f"{every} red") == [named.id]
+
+
 def test_threads_come_newest_first_with_three_matches_each(harness: StoreHarness) -> None:
     old, new = harness.thread(title="The zebra"), harness.thread()
     harness.clock.now += 1000
