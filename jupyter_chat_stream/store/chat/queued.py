@@ -8,6 +8,8 @@ is on no branch, and a retry of its run sends it again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...shared.errors import RunBegun
 from ...shared.events import ENDS, MessageWritten, ThreadChanged, clean_text
 from ...shared.fold import whole_message, written
@@ -23,7 +25,7 @@ from .waits import JOINS_HEAD
 def withdraw(tx: Transaction, owner: str, run_id: str) -> RunRecord:
     """Cancel a run that has not begun, and take its message off its branch.
 
-    The messages that follow the reply then follow the message before. If the run answers an older
+    The messages that follow the two then follow the message before. If the run answers an older
     message again, that message stays, and its newest other reply takes the reply's place.
 
     Raises:
@@ -34,16 +36,18 @@ def withdraw(tx: Transaction, owner: str, run_id: str) -> RunRecord:
     reply = reading.read_message(tx.conn, run)
     sibling = _newest_sibling(tx, run.thread, reply)
     place = sibling
+    left = [reply["id"]]  # the messages that leave their branch
     if sibling is None and reply["parent_id"] is not None:
         asked = reading.read_message_by_id(tx.conn, run.thread, reply["parent_id"])
         place = asked["parent_id"]
         if asked["status"] == "completed":
             _rewrite(tx, run.thread, {**asked, "status": "cancelled"})
             _join_head_if_retried(tx, run)
-    for follower in _followers(tx, run):
+            left.append(asked["id"])
+    for follower in _followers(tx, run.thread, left):
         _rewrite(tx, run.thread, {**follower, "parent_id": place})
     tx.flush()
-    if threads.read_thread(tx.conn, run.thread)["head"] == reply["id"]:
+    if threads.read_thread(tx.conn, run.thread)["head"] in left:
         tx.append(run.thread, ThreadChanged(thread={"head": place}))
     runs.cancel(tx, run)
     return tx.run(run).copy()
@@ -88,11 +92,12 @@ def _newest_sibling(tx: Transaction, thread: ThreadRef, reply: MessageRecord) ->
     return found
 
 
-def _followers(tx: Transaction, run: RunRef) -> list[MessageRecord]:
-    """Read the messages that follow a run's reply."""
+def _followers(tx: Transaction, thread: ThreadRef, left: Sequence[str]) -> list[MessageRecord]:
+    """Read the messages that follow one of these, without these themselves."""
     sql = "SELECT id FROM message WHERE thread = :thread AND parent_id = :id ORDER BY pk"
-    ids = tx.execute(sql, {"thread": run.thread.pk, "id": run.message_id}).scalars().all()
-    return [reading.read_message_by_id(tx.conn, run.thread, id_) for id_ in ids]
+    found = [tx.execute(sql, {"thread": thread.pk, "id": id_}).scalars().all() for id_ in left]
+    ids = [id_ for each in found for id_ in each if id_ not in left]
+    return [reading.read_message_by_id(tx.conn, thread, id_) for id_ in ids]
 
 
 def _join_head_if_retried(tx: Transaction, run: RunRef) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.shared.errors import InvalidInput, RunBegun, RunNotFound
+from jupyter_chat_stream.shared.events import ThreadChanged
 from jupyter_chat_stream.store.chat import commands, queued, runs
 from jupyter_chat_stream.store.chat.claims import claim
 from jupyter_chat_stream.store.chat.commands import Sender, SendRequest
@@ -124,6 +125,20 @@ def test_a_withdrawn_message_is_in_no_later_prompt(harness: StoreHarness) -> Non
     assert questions(harness, three) == ["Why?", "Why?", "three"]
     assert asked(harness, three)["parent_id"] == busy.run.message_id
     assert head(harness, thread) == three.message_id
+
+
+def test_messages_beside_the_reply_follow_the_message_before_too(harness: StoreHarness) -> None:
+    """L7: their author chose the withdrawn message, not its reply, as their parent."""
+    thread = harness.thread()
+    busy = harness.claimed(thread)
+    two = send(harness, thread, "two")
+    message = asked(harness, two)["id"]
+    three = send(harness, thread, "three", parent_id=message)
+    harness.do(lambda tx: tx.append(thread, ThreadChanged(thread={"head": message})), thread.pk)
+    withdraw(harness, two)
+    assert asked(harness, three)["parent_id"] == busy.run.message_id
+    assert questions(harness, three) == ["Why?", "three"]
+    assert head(harness, thread) == busy.run.message_id
 
 
 def test_the_head_moves_back_if_the_newest_message_is_withdrawn(harness: StoreHarness) -> None:
