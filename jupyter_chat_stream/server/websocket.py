@@ -12,7 +12,7 @@ import asyncio
 import json
 import struct
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 import tornado
 from jupyter_server.base.websocket import WebSocketMixin
@@ -114,21 +114,24 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         """Handle one frame; tornado reads the next one after this one's response is sent."""
         thread_id = None
         try:
-            op, thread_id, after = parse_frame(message)
+            frame = parse_frame(message)
+            op, thread_id = frame.op, frame.thread_id
             if op == "ping":
                 await self._send('{"op":"pong"}')
             elif op in ("watch", "unwatch"):
                 self._take_list(op)
             else:
-                self._take(op, queries.an_id(thread_id, ThreadNotFound), after)
+                queries.an_id(thread_id, ThreadNotFound)
+                self._take(frame)
         except ChatStreamError as error:
             await self._say(error, thread_id or error.facts.get("thread_id"))
 
-    def _take(self, op: str, thread_id: str, after: int) -> None:
+    def _take(self, frame: ClientFrame) -> None:
+        thread_id = frame.thread_id
         known = self._feeds.pop(thread_id, None)
         if known is not None:
             known.end()
-        if op == "unsubscribe":
+        if frame.op == "unsubscribe":
             return
         if len(self._feeds) >= MAX_SUBSCRIPTIONS:
             raise LimitReached(
@@ -137,7 +140,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
                 retry_after_s=1,
             )
         feed = self._feeds[thread_id] = SocketFeed(self._outbox)
-        feed.task = self._keep(self._follow(feed, thread_id, after))
+        feed.task = self._keep(self._follow(feed, frame))
 
     def _take_list(self, op: str) -> None:
         if self._list_feed is not None:
@@ -155,10 +158,15 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         except Exception as error:  # noqa: BLE001 - the page gets it; the socket stays
             await self._say(error, None, feed)
 
-    async def _follow(self, feed: SocketFeed, thread_id: str, after: int) -> None:
+    async def _follow(self, feed: SocketFeed, frame: ClientFrame) -> None:
+        thread_id, after = frame.thread_id, frame.after
         try:
             reader = await self.service.follow(self.owner, thread_id, after)
             try:
+                if frame.previews and after == 0:
+                    preview = await self.service.preview(reader)
+                    if preview is not None:
+                        feed.take(preview)  # a full socket goes without it
                 await reader.pour(feed)
             finally:
                 reader.close()
@@ -207,8 +215,17 @@ def encode_frame(text: str) -> bytes:
     return struct.pack("!BBQ", 0x81, 127, size) + payload
 
 
-def parse_frame(message: str | bytes) -> tuple[str, str, int]:
-    """Read a client's frame: its operation, its thread and its cursor; raises InvalidInput."""
+class ClientFrame(NamedTuple):
+    """A client's frame. ``previews``: whether it wants a preview of a long thread."""
+
+    op: str
+    thread_id: str = ""
+    after: int = 0
+    previews: bool = False
+
+
+def parse_frame(message: str | bytes) -> ClientFrame:
+    """Read a client's frame; raises InvalidInput."""
     if isinstance(message, bytes) or len(message.encode()) > MAX_FRAME_BYTES:
         raise InvalidInput(f"A frame is JSON text of at most {MAX_FRAME_BYTES} bytes.")
     try:
@@ -217,7 +234,7 @@ def parse_frame(message: str | bytes) -> tuple[str, str, int]:
         raise InvalidJson("This frame is not JSON.") from None
     op = frame.get("op") if isinstance(frame, dict) else None
     if op in ("ping", "watch", "unwatch"):
-        return str(op), "", 0
+        return ClientFrame(op=str(op))
     if op not in ("subscribe", "unsubscribe"):
         raise InvalidInput(
             "A frame is an object whose 'op' is 'subscribe', 'unsubscribe', 'watch', 'unwatch' or "
@@ -234,4 +251,9 @@ def parse_frame(message: str | bytes) -> tuple[str, str, int]:
             field="after",
             thread_id=thread_id[:128],
         )
-    return op, thread_id, after
+    previews = frame.get("preview", False)
+    if not isinstance(previews, bool):
+        raise InvalidInput(
+            "'preview' must be true or false.", field="preview", thread_id=thread_id[:128]
+        )
+    return ClientFrame(op=op, thread_id=thread_id, after=after, previews=previews)

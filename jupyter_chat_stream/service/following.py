@@ -27,6 +27,10 @@ class Following(ServiceBase):
             self._parts.watch.reader_came_back(thread_id, after, head)
         return self._parts.hub.follow(thread, after, raw=raw)
 
+    async def preview(self, reader: Reader) -> str | None:
+        """Read the frame with a long thread's newest messages; None if the thread is short."""
+        return await self.store.events.preview(reader.thread)
+
     async def watch(self, owner: str, sink: Sink) -> None:
         """Hand the rows of the owner's list to a sink whenever they change, until cancelled."""
         watcher = self._parts.watchers.watch(owner)

@@ -267,12 +267,25 @@ class SubscribeFrame(TypedDict):
     op: Literal["subscribe"]
     thread: str
     after: int
+    preview: NotRequired[bool]
+    """Whether the reader wants a preview if the thread is long."""
 
 
 class SnapshotFrame(TypedDict):
     """Everything of a thread that changed after a cursor, folded exactly to ``seq``."""
 
     op: Literal["snapshot"]
+    thread: str
+    seq: int
+    info: ThreadRecord
+    messages: list[MessageRecord]
+    runs: list[RunRecord]
+
+
+class PreviewFrame(TypedDict):
+    """The newest messages of a long thread, with their runs, before the frames that bring all."""
+
+    op: Literal["preview"]
     thread: str
     seq: int
     info: ThreadRecord

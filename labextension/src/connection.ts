@@ -142,7 +142,8 @@ export class Connection {
     }
     if (this._isOpen) {
       const after = follower.transcript.seq;
-      this._send({ op: 'subscribe', thread: follower.threadId, after });
+      const preview = after === 0 ? { preview: true } : {};
+      this._send({ op: 'subscribe', thread: follower.threadId, after, ...preview });
     }
     this._polling.wake();
   }

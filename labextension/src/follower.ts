@@ -39,6 +39,10 @@ export class Follower {
     return this.subscription.transcript;
   }
 
+  get preview(): Transcript | null {
+    return this.subscription.preview;
+  }
+
   get link(): Link {
     if (this._connection.isOpen && this.subscription.isLive) {
       this._wasLive = true;

@@ -316,11 +316,12 @@ export class ThreadClient {
   }
 
   private _announce(): void {
-    const { transcript, link, ended } = this._follower;
+    const { transcript, preview, link, ended } = this._follower;
     this.settings.moved();
     this._set({
       params: this.settings.params,
       transcript,
+      preview,
       link,
       ended:
         ended === null ? this._absent : explainEnd(ended.error, transcript, this._options.trans)

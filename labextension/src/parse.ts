@@ -320,6 +320,9 @@ function parseThreadFrame(wire: Fields): ThreadFrame | null {
     case 'snapshot':
       need(wire, 'thread', 'string', what);
       return parseSnapshot(wire);
+    case 'preview':
+      need(wire, 'thread', 'string', what);
+      return { ...parseSnapshot(wire), op: 'preview' };
     case 'live':
       need(wire, 'seq', 'number', what);
       return { op: 'live', thread, seq: Number(wire['seq']) };

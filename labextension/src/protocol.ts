@@ -420,8 +420,19 @@ export interface Snapshot {
   readonly runs: readonly Run[];
 }
 
+/** The newest messages of a long thread, with their runs, before the frames that bring all of it. */
+export interface Preview {
+  readonly op: 'preview';
+  readonly thread: string;
+  readonly seq: number;
+  readonly info: Thread;
+  readonly messages: readonly Message[];
+  readonly runs: readonly Run[];
+}
+
 export type ThreadFrame =
   | Snapshot
+  | Preview
   | { readonly op: 'events'; readonly thread: string; readonly events: readonly ThreadEvent[] }
   | { readonly op: 'live'; readonly thread: string; readonly seq: number }
   | { readonly op: 'closed'; readonly thread: string; readonly reason: string }

@@ -23,6 +23,8 @@ export type Action =
  */
 export class Subscription {
   transcript: Transcript = EMPTY;
+  /** The newest messages of a long thread until all of it is here; no part of the state. */
+  preview: Transcript | null = null;
   isLive = false;
 
   /** Note that the reader has subscribed again, on this socket or a new one. */
@@ -35,6 +37,9 @@ export class Subscription {
     switch (frame.op) {
       case 'events':
         return this._receiveEvents(frame.events);
+      case 'preview':
+        this.preview = replace(EMPTY, { ...frame, op: 'snapshot' });
+        return { do: 'show' };
       case 'snapshot':
         this._moveTo(replace(this.transcript, frame));
         return { do: 'show' };
@@ -46,6 +51,7 @@ export class Subscription {
           return this._ask('gap');
         }
         this.isLive = true;
+        this.preview = null;
         return { do: 'show' };
       case 'closed':
         return { do: 'end', error: null };

@@ -10,6 +10,8 @@ import { type DraftFile } from './uploads';
 /** Everything that a view draws. Immutable: a change makes a new object. */
 export interface ThreadState {
   readonly transcript: Transcript;
+  /** The newest messages, drawn until all of a long thread is here; null after that. */
+  readonly preview: Transcript | null;
   readonly link: Link;
   readonly ended: ThreadEnd | null;
   /** The parameters of the next answers, with this page's changes that are on their way. */
@@ -30,6 +32,7 @@ export interface ThreadState {
 /** The state of a thread before the first event, without what the reader has typed. */
 export const NOT_FOLLOWED = {
   transcript: EMPTY,
+  preview: null,
   link: 'connecting',
   ended: null,
   params: NO_PARAMS,

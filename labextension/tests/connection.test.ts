@@ -24,8 +24,8 @@ describe('a connection', () => {
     network.socket.open();
     expect(network.sockets.length).toBe(1);
     expect(network.socket.sent).toEqual([
-      { op: 'subscribe', thread: 't', after: 0 },
-      { op: 'subscribe', thread: 'u', after: 0 }
+      { op: 'subscribe', thread: 't', after: 0, preview: true },
+      { op: 'subscribe', thread: 'u', after: 0, preview: true }
     ]);
   });
 
@@ -157,7 +157,12 @@ describe('a connection', () => {
     network.socket.receive(framed(0, 5));
     const error = { code: 'cursor_ahead', message: 'ends at 2' };
     network.socket.receive({ op: 'error', thread: 't', error });
-    expect(network.socket.sent.at(-1)).toEqual({ op: 'subscribe', thread: 't', after: 0 });
+    expect(network.socket.sent.at(-1)).toEqual({
+      op: 'subscribe',
+      thread: 't',
+      after: 0,
+      preview: true
+    });
     expect(follower.transcript.seq).toBe(0);
     expect(network.sockets.length).toBe(1);
   });
@@ -170,7 +175,9 @@ describe('a connection', () => {
     network.clock.turn(1_000);
     network.socket.open();
     expect(network.sockets.length).toBe(2);
-    expect(network.socket.sent).toEqual([{ op: 'subscribe', thread: 't', after: 0 }]);
+    expect(network.socket.sent).toEqual([
+      { op: 'subscribe', thread: 't', after: 0, preview: true }
+    ]);
     network.socket.receive(framed(0, 10));
     expect(follower.transcript.seq).toBe(10);
   });

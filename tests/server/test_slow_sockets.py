@@ -143,9 +143,9 @@ async def test_requests_of_a_client_that_does_not_read_pile_nothing_up(
     takes: list[str] = []
     subscribe = handler._take
 
-    def counted(op: str, thread_id: str, after: int) -> None:
-        takes.append(thread_id)
-        subscribe(op, thread_id, after)
+    def counted(frame: websocket.ClientFrame) -> None:
+        takes.append(frame.thread_id)
+        subscribe(frame)
 
     handler._take = counted
     for number in range(1, 21):

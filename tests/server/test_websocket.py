@@ -10,7 +10,9 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from jupyter_chat_stream.server import websocket
+from jupyter_chat_stream.shared.fold import Transcript
 from jupyter_chat_stream.shared.subscription import Applied, Ended, Subscription
+from jupyter_chat_stream.store.log import previews
 from tests.server.conftest import StartServer
 from tests.server.harness import ChatServer, Socket, until
 
@@ -56,6 +58,55 @@ async def test_every_cursor_leads_to_the_same_state(chat_server: ChatServer) -> 
         assert subscription.transcript.state() == state
     assert chat_server.readers == 1
     socket.close()
+
+
+async def test_the_newest_messages_of_a_long_thread_come_before_all_of_it(
+    chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L6: the preview is what the state of these messages is, and it moves no cursor."""
+    monkeypatch.setattr(previews, "SHORT_THREAD", 5)
+    monkeypatch.setattr(previews, "PREVIEW_MESSAGES", 3)
+    thread_id = await chat_server.thread()
+    for number in range(3):
+        await chat_server.answered(thread_id, f"number {number}")
+    path = f"threads/{thread_id}/messages"
+    newest = (await chat_server.ask("GET", f"{path}?limit=3")).json
+    subscription = Subscription(thread_id)
+    socket = await chat_server.socket()
+    await socket.send({**subscription.request(), "preview": True})
+    preview = await socket.next()
+    assert (preview["op"], preview["thread"]) == ("preview", thread_id)
+    shown = Transcript()
+    shown.replace({**preview, "op": "snapshot"})
+    assert shown.state() == newest
+    assert [message["content"] for message in preview["messages"][-2:]] == ["number 2"] * 2
+    while not subscription.is_live:
+        subscription.receive(await socket.next("events", "snapshot", "live"))
+    assert subscription.transcript.state() == (await chat_server.ask("GET", path)).json
+    socket.close()
+
+
+async def test_a_preview_comes_only_to_a_reader_of_a_long_thread_that_has_nothing_and_asks(
+    chat_server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(previews, "SHORT_THREAD", 2)
+    thread_id = await chat_server.thread()
+    await chat_server.answered(thread_id)  # two messages: the thread is short
+
+    async def ops(**fields: Any) -> list[str]:
+        socket = await chat_server.socket()
+        await socket.send({"op": "subscribe", "thread": thread_id, **fields})
+        seen: list[str] = []
+        while seen[-1:] != ["live"]:
+            seen.append((await socket.next())["op"])
+        socket.close()
+        return seen
+
+    assert "preview" not in await ops(after=0, preview=True)
+    await chat_server.answered(thread_id)
+    assert (await ops(after=0, preview=True))[0] == "preview"
+    assert "preview" not in await ops(after=0)
+    assert "preview" not in await ops(after=3, preview=True)
 
 
 async def test_many_threads_share_a_socket(chat_server: ChatServer) -> None:
@@ -142,6 +193,7 @@ async def test_a_deleted_thread_is_closed_and_the_socket_stays(chat_server: Chat
         ({"op": "subscribe", "thread": "x", "after": True}, "invalid_input"),
         ({"op": "subscribe", "thread": "x", "after": None}, "invalid_input"),
         ({"op": "subscribe", "thread": "x", "after": 2**60}, "invalid_input"),
+        ({"op": "subscribe", "thread": "x", "preview": 1}, "invalid_input"),
         ({"op": "subscribe", "thread": "unknown"}, "thread_not_found"),
         ({"op": "subscribe", "thread": "a b\x00"}, "thread_not_found"),
         ({"op": "unsubscribe", "thread": None}, "invalid_input"),

@@ -42,6 +42,7 @@ TWINS = {
     "Model": model_records.ModelRecord,
     "Endpoint": model_records.EndpointRecord,
     "Snapshot": records.SnapshotFrame,
+    "Preview": records.PreviewFrame,
     "UsageSum": usage.UsageSum,
     "ContextUse": usage.ContextRecord,
     "ThreadUsage": usage.ThreadUsage,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from ..log import reading
+from ..log import previews, reading
 from ..log.operations import Append
 from ..log.reading import PAGE_BYTES, PAGE_EVENTS, Answer, Snapshot
 from ..log.transaction import ThreadRef
@@ -40,6 +40,7 @@ class StoredEvents(Group):
 
     after = reads(_after)
     heads = reads(reading.heads_of)
+    preview = reads(previews.read_preview)
 
     def append(self, operation: Append) -> None:
         """Queue events of an attempt; the operation's ``done`` is called after the commit."""

@@ -20,6 +20,7 @@ import { useLanguage, useLasting, useModels, useNow, useThread, useTrans } from 
 import { LaterMessages } from './later';
 import { Messages } from './messages';
 import { Markdown } from './parts';
+import { usePreview } from './preview';
 import { ResizeHandle } from './resize';
 import { useReading } from './reading';
 import { type OpenedMessage, Scroller } from './scroller';
@@ -60,7 +61,8 @@ export function Chat(props: ChatProps): ReactElement {
   const isArriving = state.link === 'connecting' && state.ended === null;
   const isSlow = useLasting(isArriving && state.transcript.seq > 0, WHOLE_AFTER_MS);
   const isWaiting = state.ended === null && (state.transcript.seq === 0 || (isArriving && !isSlow));
-  const isLate = useLasting(isWaiting, COPY_AFTER_MS);
+  const preview = usePreview(props, state);
+  const isLate = useLasting(isWaiting && preview === null, COPY_AFTER_MS);
   if (state.ended !== null && (state.ended.why !== 'deleted' || state.transcript.seq === 0)) {
     return <SavedCopy text={props.savedCopy} reason={state.ended.message} state="ended" />;
   }
@@ -71,7 +73,11 @@ export function Chat(props: ChatProps): ReactElement {
         : trans.__('The server has not responded yet. Still trying…');
     return <SavedCopy text={props.savedCopy} reason={reason} state="waiting" />;
   }
-  return <Live {...props} state={state} isWaiting={isWaiting} />;
+  return isWaiting && preview !== null ? (
+    <Live {...props} state={preview} isWaiting={false} />
+  ) : (
+    <Live {...props} state={state} isWaiting={isWaiting} />
+  );
 }
 
 type LiveProps = ChatProps & { readonly state: ThreadState; readonly isWaiting: boolean };

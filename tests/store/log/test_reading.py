@@ -104,6 +104,20 @@ def test_a_short_way_is_answered_with_events_and_a_long_one_with_a_snapshot(
     assert len(str(far.to_wire())) < 500 * 180
 
 
+def test_a_reader_that_has_nothing_gets_a_thread_of_several_pages_at_once(
+    harness: StoreHarness,
+) -> None:
+    """Pages would take one turn each, and hold the texts twice: in deltas and in `complete`."""
+    claimed = harness.claimed()
+    thread = claimed.run.thread
+    harness.append(claimed, *(["x" * 6_000] * 12), settle=True)
+    head = len(harness.events(thread))
+    first, later = harness.after(thread, 0), harness.after(thread, head - 4)
+    assert isinstance(first, Snapshot)
+    assert first.seq == head
+    assert isinstance(later, Page)
+
+
 def test_a_snapshot_names_only_what_changed_after_the_cursor(harness: StoreHarness) -> None:
     thread = harness.thread()
     first = harness.answered(thread, "x" * 50)
