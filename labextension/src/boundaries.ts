@@ -8,7 +8,9 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 import { incompleteOf } from './endings';
 import { type Message, type Run, isEnd } from './protocol';
 import { openQuestion } from './questions';
+import { revealed } from './hidden-characters';
 import { stoppedText } from './texts';
+import { askingCall, callName } from './tool-calls';
 
 /** What a reply does, as far as it is announced. */
 export type Stage =
@@ -21,8 +23,8 @@ export type Stage =
   | 'cancelled'
   | 'interrupted';
 
-/** The stage of each reply, by message id. */
-export type Stages = ReadonlyMap<string, Stage>;
+/** The stage of each reply, by message id. A second question in a row is a stage of its own. */
+export type Stages = ReadonlyMap<string, string>;
 
 /** A question of a model and an error text are cut after this many characters. */
 const MAX_QUOTED_CHARS = 200;
@@ -33,7 +35,12 @@ export function stagesOf(
   runOf: (message: Message) => Run | undefined
 ): Stages {
   const replies = messages.filter(message => message.role === 'assistant');
-  return new Map(replies.map(reply => [reply.id, stageOf(reply, runOf(reply))]));
+  return new Map(replies.map(reply => [reply.id, keyOf(reply, runOf(reply))]));
+}
+
+function keyOf(reply: Message, run: Run | undefined): string {
+  const stage = stageOf(reply, run);
+  return stage === 'asks' ? `asks ${openQuestion(reply, run)?.request_id ?? ''}` : stage;
 }
 
 function stageOf(reply: Message, run: Run | undefined): Stage {
@@ -53,7 +60,7 @@ function stageOf(reply: Message, run: Run | undefined): Stage {
 
 /** The sentence for the stages of replies that are new; null if nothing is to be told. */
 export function announcement(
-  isNew: (id: string, stage: Stage) => boolean,
+  isNew: (id: string, stage: string) => boolean,
   messages: readonly Message[],
   runOf: (message: Message) => Run | undefined,
   trans: TranslationBundle
@@ -62,7 +69,7 @@ export function announcement(
   for (const reply of messages) {
     if (reply.role === 'assistant') {
       const stage = stageOf(reply, runOf(reply));
-      if (stage !== 'quiet' && isNew(reply.id, stage)) {
+      if (stage !== 'quiet' && isNew(reply.id, keyOf(reply, runOf(reply)))) {
         texts.push(textOf(stage, reply, runOf(reply), trans));
       }
     }
@@ -80,7 +87,7 @@ function textOf(
     case 'answering':
       return trans.__('Answering');
     case 'asks':
-      return trans.__('Asks you: %1', quoted(openQuestion(reply, run)?.prompt ?? ''));
+      return trans.__('Asks you: %1', quoted(askedText(reply, run, trans)));
     case 'finished':
       return trans.__('Finished');
     case 'incomplete':
@@ -92,6 +99,15 @@ function textOf(
     case 'interrupted':
       return trans.__('Interrupted');
   }
+}
+
+/** A model's question, or the name of the tool call that needs consent. */
+function askedText(reply: Message, run: Run | undefined, trans: TranslationBundle): string {
+  const question = openQuestion(reply, run);
+  const use = question?.request_kind === 'consent' ? askingCall(reply, false) : undefined;
+  return use === undefined
+    ? (question?.prompt ?? '')
+    : trans.__('May the model call %1?', revealed(callName(use)));
 }
 
 function quoted(text: string): string {

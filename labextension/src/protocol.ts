@@ -2,6 +2,16 @@
  * The types of the wire. docs/protocol.md is normative. Only `parse.ts` gives these types to data.
  */
 
+import {
+  type ToolAllowance,
+  type ToolEffect,
+  type ThreadTools,
+  type ToolWhere
+} from './tool-values';
+
+export type * from './model-values';
+export type * from './tool-values';
+
 export type Status =
   'pending' | 'processing' | 'waiting' | 'completed' | 'failed' | 'cancelled' | 'interrupted';
 
@@ -68,60 +78,6 @@ export interface Project {
   readonly project: string;
   readonly threads: number;
   readonly updated_at: string;
-}
-
-/** The process that executes a tool's calls: the server, a kernel's client, a page. */
-export type ToolWhere = 'server' | 'kernel' | 'page';
-
-/** What a call does: it reads, it changes documents or settings, or it runs code. */
-export type ToolEffect = 'read' | 'change' | 'run';
-
-export type ToolMode = 'ask' | 'accept_edits' | 'read_only';
-
-/** What a person may answer to a question of consent. */
-export type ConsentChoice = 'once' | 'thread' | 'always' | 'no';
-
-/** Which tools the messages of a thread have, and what they may do without a question. */
-export interface ThreadTools {
-  readonly mode: ToolMode;
-  /** Tools beside the offered functions; null for only the functions. */
-  readonly names: readonly string[] | null;
-}
-
-/** A tool of a thread, with what stands between it and its next call. */
-export interface ListedTool {
-  readonly name: string;
-  readonly description: string;
-  readonly input_schema: Readonly<Record<string, unknown>>;
-  readonly where: ToolWhere;
-  readonly effect: ToolEffect;
-  /** With it, the input's `operation` is one of these, each with an effect of its own. */
-  readonly operations?: Readonly<Record<string, ToolEffect>>;
-  readonly idempotent?: boolean;
-  /** `builtin`, `function` or `mcp:<server>`. */
-  readonly source: string;
-  /** With operations: that of the operation which needs most. */
-  readonly consent: 'none' | 'ask' | 'thread' | 'always' | 'denied';
-  /** Whether the thread's next message brings it to the model. */
-  readonly is_on: boolean;
-}
-
-/** A standing consent of a person to a tool, as the tool was defined then. */
-export interface StandingConsent {
-  readonly id: string;
-  readonly tool: string;
-  readonly operation: string | null;
-  /** Null for all threads. */
-  readonly thread_id: string | null;
-  readonly at: string;
-}
-
-/** Who allowed a tool call, and when. */
-export interface ToolAllowance {
-  readonly consent: 'none' | 'mode' | 'once' | 'thread' | 'always';
-  /** Null if nobody was asked. */
-  readonly by: string | null;
-  readonly at: string;
 }
 
 export interface TextPart {
@@ -240,79 +196,6 @@ export interface Run {
   readonly first_event_at: string | null;
   readonly ended_at: string | null;
   readonly wake_at: string | null;
-}
-
-/** A parameter of a message that a model takes. */
-export interface Parameter {
-  readonly name: string;
-  readonly kind: 'choice' | 'number' | 'whole';
-  readonly choices: readonly string[];
-  readonly least: number | null;
-  readonly most: number | null;
-}
-
-export interface Model {
-  readonly id: string;
-  readonly provider: string;
-  /** The name of its endpoint; null if the provider has no address. */
-  readonly endpoint: string | null;
-  readonly label: string;
-  readonly can: readonly string[];
-  readonly context_tokens: number;
-  readonly parameters: readonly Parameter[];
-  readonly canned: boolean;
-  readonly ready: boolean;
-  /** Why the provider could not be loaded or reached. */
-  readonly error: string | null;
-}
-
-export interface Endpoint {
-  readonly name: string;
-  readonly title: string;
-  readonly is_local: boolean;
-  readonly needs_key: boolean;
-  readonly has_key: boolean;
-  /** Whether this person may set the key on the page. */
-  readonly can_set_key: boolean;
-  /** Where the key is, or where the next one is kept. */
-  readonly where_key: string | null;
-  /** Why its models cannot be listed or used. */
-  readonly error: string | null;
-}
-
-export interface ModelList {
-  readonly models: readonly Model[];
-  readonly endpoints: readonly Endpoint[];
-  readonly default: string | null;
-}
-
-/** The tokens and the cost of some ended answers. */
-export interface UsageSum {
-  readonly answers: number;
-  /** Without those that a cache held. */
-  readonly input_tokens: number;
-  readonly output_tokens: number;
-  readonly cache_read_tokens: number;
-  readonly cache_write_tokens: number;
-  /** The sum of the known costs; null if none is known. */
-  readonly cost_usd: number | null;
-  /** The number of answers whose cost is not known. */
-  readonly unknown_cost: number;
-}
-
-/** How much of what its model can read a thread has used. */
-export interface ContextUse {
-  readonly model: string;
-  readonly used_tokens: number;
-  readonly context_tokens: number | null;
-  /** The part of the context that a prompt may fill. */
-  readonly prompt_tokens: number | null;
-}
-
-export interface ThreadUsage {
-  readonly total: UsageSum;
-  /** Null until an answer's tokens were counted. */
-  readonly context: ContextUse | null;
 }
 
 interface EventCommon {

@@ -1,5 +1,5 @@
 /** The questions that runs ask a person, and what became of them. Pure. */
-import { type InputRequestPart, type Message, type Run } from './protocol';
+import { type InputRequestPart, type Message, type Run, isEnd } from './protocol';
 
 /** What became of a question. */
 export type QuestionState = 'open' | 'answered' | 'expired' | 'unanswered';
@@ -20,11 +20,25 @@ export function questionState(
   if (part.by !== null) {
     return 'answered';
   }
-  const isLast = part === message.parts.filter(other => other.kind === 'input_request').at(-1);
+  if (part.request_kind === 'consent') {
+    return consentState(part, message);
+  }
+  const questions = message.parts.filter(
+    other => other.kind === 'input_request' && other.request_kind !== 'consent'
+  );
+  const isLast = part === questions.at(-1);
   if (isLast && message.status === 'waiting' && run?.phase !== 'retrying') {
     return 'open';
   }
   return isLast && message.error?.code === 'input_expired' ? 'expired' : 'unanswered';
+}
+
+/** A consent stays open while other calls run, until its own call has a result. */
+function consentState(part: InputRequestPart, message: Message): QuestionState {
+  const isSettled = message.parts.some(
+    other => other.kind === 'tool_result' && other.tool_call_id === part.tool_call_id
+  );
+  return isSettled ? 'expired' : isEnd(message.status) ? 'unanswered' : 'open';
 }
 
 /** The question that a run waits for; undefined if the run asks nothing now. */

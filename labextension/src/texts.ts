@@ -3,6 +3,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 
 type Text = (trans: TranslationBundle) => string;
 
+export const asksYouText: Text = trans => trans.__('asks you');
 export const attachFilesText: Text = trans => trans.__('Attach files');
 export const beginChatText: Text = trans => trans.__('Begin a new chat');
 export const closeText: Text = trans => trans.__('Close');
@@ -10,6 +11,7 @@ export const fileText: Text = trans => trans.__('file');
 export const findText: Text = trans => trans.__('Find in this chat');
 export const noNotebookText: Text = trans => trans.__('No notebook is open.');
 export const openingText: Text = trans => trans.__('Opening the chat…');
+export const outputText: Text = trans => trans.__('Output');
 export const saveText: Text = trans => trans.__('Save');
 export const sendText: Text = trans => trans.__('Send');
 export const stoppedText: Text = trans => trans.__('Stopped');
@@ -18,3 +20,7 @@ export const tryAgainText: Text = trans => trans.__('Try again');
 /** The label of the button that takes an item off a message. */
 export const removeText = (name: string, trans: TranslationBundle): string =>
   trans.__('Remove %1', name);
+
+/** The text below an answer of this page that somebody else's answer came before. */
+export const beatenText = (answer: string, trans: TranslationBundle): string =>
+  trans.__('Your answer “%1” was not used: someone else answered first.', answer);

@@ -6,4 +6,5 @@ import './reading.css';
 import './panel.css';
 import './messages.css';
 import './cells.css';
+import './tools.css';
 import './trouble.css';

@@ -190,7 +190,7 @@ describe('tool calls', () => {
     const details = part('tool-call') as HTMLDetailsElement;
     details.open = true;
     await act(async () => void details.dispatchEvent(new Event('toggle')));
-    expect(part('tool-input').textContent).toContain('"sql": "select c1"');
+    expect(part('tool-input').textContent).toContain('select c1');
     expect(part('tool-output').textContent).toContain('rows of c1');
   });
 

@@ -17,7 +17,9 @@ from jupyter_chat_stream.shared import (
     usage,
 )
 
-PROTOCOL = Path(__file__).parents[2] / "labextension" / "src" / "protocol.ts"
+SOURCES = Path(__file__).parents[2] / "labextension" / "src"
+PROTOCOL = SOURCES / "protocol.ts"
+VALUES = (SOURCES / "tool-values.ts", SOURCES / "model-values.ts")  # protocol.ts exports them, too
 TWINS = {
     "Failure": records.Failure,
     "Incomplete": records.Incomplete,
@@ -60,8 +62,9 @@ UNREAD = {
 
 @cache
 def interfaces() -> dict[str, dict[str, tuple[bool, str]]]:
-    """The fields of each interface in protocol.ts: whether the field is optional, and its type."""
-    text = re.sub(r"/\*.*?\*/", "", PROTOCOL.read_text(encoding="utf-8"), flags=re.DOTALL)
+    """The fields of each interface of the wire: whether the field is optional, and its type."""
+    whole = "\n".join(file.read_text(encoding="utf-8") for file in (PROTOCOL, *VALUES))
+    text = re.sub(r"/\*.*?\*/", "", whole, flags=re.DOTALL)
     found = re.findall(r"export interface (\w+) \{(.*?)\n\}", text, flags=re.DOTALL)
     field = re.compile(r"readonly (\w+)(\??):\s*([^;]+);")
     return {

@@ -6,7 +6,7 @@
  */
 import { type ReactElement, useEffect, useRef, useState } from 'react';
 
-import { type Stage, type Stages, announcement, stagesOf } from '../boundaries';
+import { type Stages, announcement, stagesOf } from '../boundaries';
 import { runOf } from '../branch';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Message } from '../protocol';
@@ -16,7 +16,7 @@ import { type Visibility } from './visibility';
 /** The views of a thread, and the stage of each reply that one of them has told last. */
 interface Speakers {
   readonly views: Set<Visibility>;
-  readonly told: Map<string, Stage>;
+  readonly told: Map<string, string>;
 }
 
 const speakers = new WeakMap<ThreadClient, Speakers>();
@@ -44,7 +44,7 @@ export function Announcer(props: {
     if (before === null || !speaks(views, visibility)) {
       return;
     }
-    const isNew = (id: string, stage: Stage) => before.get(id) !== stage && told.get(id) !== stage;
+    const isNew = (id: string, stage: string) => before.get(id) !== stage && told.get(id) !== stage;
     const text = announcement(isNew, messages, run, trans);
     if (text !== null) {
       stages.forEach((stage, id) => told.set(id, stage));

@@ -16,7 +16,7 @@ export function Bubble({ text }: { readonly text: string }): ReactElement {
   const isFolded = isLong && !isOpen;
   return (
     <div className={`jp-ChatStream-bubble${isFolded ? ' jp-mod-folded' : ''}`} dir="auto">
-      <LongText text={text} />
+      <LongText text={text} testid="content" />
       {isLong ? (
         <Button testid="unfold" isOpen={isOpen} then="stay" onClick={() => setOpen(!isOpen)}>
           {isOpen ? trans.__('Show less') : trans.__('Show all')}
@@ -27,7 +27,8 @@ export function Bubble({ text }: { readonly text: string }): ReactElement {
 }
 
 /** A plain text in chunks: the first at once, the others in later frames. */
-export function LongText({ text }: { readonly text: string }): ReactElement {
+export function LongText(props: { readonly text: string; readonly testid?: string }): ReactElement {
+  const { text, testid } = props;
   const host = useRef<HTMLDivElement>(null);
   const { frames } = useMarkdownServices();
   useLayoutEffect(() => {
@@ -42,5 +43,5 @@ export function LongText({ text }: { readonly text: string }): ReactElement {
     }
     return () => void work.return();
   }, [text, frames]);
-  return <div ref={host} className="jp-ChatStream-text" data-testid="content" />;
+  return <div ref={host} className="jp-ChatStream-text" data-testid={testid} />;
 }

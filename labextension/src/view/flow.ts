@@ -1,13 +1,6 @@
 /** The parts of a reply in the order in which they are drawn: tool calls beside their results. Pure. */
-import { type Part, type ToolCallPart, type ToolResultPart } from '../protocol';
-
-/** A tool call with its result; one of them may be missing. */
-export interface ToolUse {
-  /** The index of its first part. */
-  readonly index: number;
-  readonly call: ToolCallPart | null;
-  readonly result: ToolResultPart | null;
-}
+import { type Part, type ToolResultPart, type InputRequestPart } from '../protocol';
+import { type ToolUse, isConsent, joined, takes } from '../tool-calls';
 
 export type FlowItem =
   | { readonly kind: 'part'; readonly index: number; readonly part: Part }
@@ -17,14 +10,14 @@ type DrawnTools = { kind: 'tools'; index: number; uses: ToolUse[] };
 
 /**
  * Join neighbouring texts, because a new attempt continues the sentence of the one before; put each
- * result beside its call; and group tool calls that nothing stands between.
+ * result and consent beside its call; and group tool calls that nothing stands between.
  */
 export function flowOf(parts: readonly Part[]): readonly FlowItem[] {
   const flow: (DrawnTools | Extract<FlowItem, { kind: 'part' }>)[] = [];
   const owners = new Map<string, DrawnTools>();
   parts.forEach((part, index) => {
     const last = flow.at(-1);
-    if (part.kind === 'tool_result' && takeResult(owners.get(part.tool_call_id), part)) {
+    if ((part.kind === 'tool_result' || isConsent(part)) && take(owners, part)) {
       return;
     }
     if (part.kind === 'tool_call' || part.kind === 'tool_result') {
@@ -33,7 +26,8 @@ export function flowOf(parts: readonly Part[]): readonly FlowItem[] {
         flow.push(group);
       }
       const isCall = part.kind === 'tool_call';
-      group.uses.push({ index, call: isCall ? part : null, result: isCall ? null : part });
+      const [call, result] = isCall ? [part, null] : [null, part];
+      group.uses.push({ index, call, result, consent: null });
       if (part.tool_call_id !== undefined) {
         owners.set(part.tool_call_id, group);
       }
@@ -47,29 +41,17 @@ export function flowOf(parts: readonly Part[]): readonly FlowItem[] {
   return flow;
 }
 
-/** Put a result beside its call. Returns whether the call is there and had none. */
-function takeResult(group: DrawnTools | undefined, result: ToolResultPart): boolean {
-  const at = group?.uses.findIndex(
-    use => use.call?.tool_call_id === result.tool_call_id && use.result === null
-  );
-  const use = at === undefined ? undefined : group?.uses[at];
-  if (group === undefined || at === undefined || use === undefined) {
+/** Put a result or a consent beside its call. Returns whether the call is there and takes it. */
+function take(
+  owners: ReadonlyMap<string, DrawnTools>,
+  part: ToolResultPart | InputRequestPart
+): boolean {
+  const group = owners.get(part.tool_call_id ?? '');
+  const at = group?.uses.findIndex(use => takes(use, part)) ?? -1;
+  const use = group?.uses[at];
+  if (group === undefined || use === undefined) {
     return false;
   }
-  group.uses[at] = { ...use, result };
+  group.uses[at] = joined(use, part);
   return true;
-}
-
-/** How far a tool call has come. */
-export type ToolState = 'preparing' | 'cut' | 'running' | 'called' | 'done' | 'failed';
-
-/** The state of a tool call; `hasEnded` tells whether the reply has, so that nothing more comes. */
-export function toolState({ call, result }: ToolUse, hasEnded: boolean): ToolState {
-  if (result !== null) {
-    return result.success ? 'done' : 'failed';
-  }
-  if (call?.name === undefined) {
-    return hasEnded ? 'cut' : 'preparing';
-  }
-  return hasEnded ? 'called' : 'running';
 }

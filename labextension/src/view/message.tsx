@@ -156,7 +156,9 @@ function Drawn(
   const { message, run, times, item, isLastItem } = props;
   const hasEnded = isEnd(message.status);
   if (item.kind === 'tools') {
-    return <Tools uses={item.uses} hasEnded={hasEnded} times={times?.parts} />;
+    const { client, isActing, isDisabled, beaten } = props;
+    const scope = { client, runId: message.run_id ?? '', isActing, isDisabled, beaten };
+    return <Tools uses={item.uses} hasEnded={hasEnded} times={times?.parts} scope={scope} />;
   }
   const { part } = item;
   if (part.kind === 'input_request') {

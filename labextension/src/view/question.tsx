@@ -10,9 +10,12 @@ import { Markdown } from './parts';
 import { pretty } from './pretty';
 import { OWN_KEYS } from './keys';
 import { leftText, timeText } from './times';
+import { beatenText } from '../texts';
 
-/** The name of the only user of a server without logins. */
-const LOCAL = 'local';
+/** Whether this is the name of the only user of a server without logins. */
+export function isLocal(name: string): boolean {
+  return name === 'local';
+}
 
 export interface QuestionProps {
   readonly part: InputRequestPart;
@@ -61,18 +64,14 @@ function Answered(props: {
   readonly mine: unknown;
 }): ReactElement {
   const trans = useTrans();
-  const by =
-    props.by === LOCAL ? trans.__('answered by you') : trans.__('answered by %1', props.by);
+  const by = isLocal(props.by) ? trans.__('answered by you') : trans.__('answered by %1', props.by);
   return (
     <div className="jp-ChatStream-answer" data-testid="answered">
       <span className="jp-ChatStream-answerValue">{pretty(props.value)}</span>{' '}
       <span className="jp-mod-muted">{by}</span>
       {props.mine === undefined ? null : (
         <div className="jp-mod-muted" data-testid="beaten">
-          {trans.__(
-            'Your answer “%1” was not used: someone else answered first.',
-            pretty(props.mine)
-          )}
+          {beatenText(pretty(props.mine), trans)}
         </div>
       )}
     </div>
@@ -143,7 +142,7 @@ function AnswerForm(props: QuestionProps): ReactElement {
 }
 
 /** How long a question stays open, by the page's clock. The server's clock decides. */
-function Expiry({ at }: { readonly at: string }): ReactElement {
+export function Expiry({ at }: { readonly at: string }): ReactElement {
   const language = useLanguage();
   const { trans } = language;
   const now_ms = useNow(at);

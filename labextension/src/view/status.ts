@@ -9,6 +9,7 @@ import { type Failure, type Message, type Run, isEnd } from '../protocol';
 import { openQuestion } from '../questions';
 import { soonText, timeText } from './times';
 import { stoppedText } from '../texts';
+import { type ToolUse, callName, toolState, toolUses } from '../tool-calls';
 
 /** A line beside the composer or below a reply. */
 export interface StatusLine {
@@ -144,6 +145,10 @@ export function replyLine(facts: ReplyFacts, language: Language): StatusLine {
     const text = trans.__('Waiting for your answer');
     return { state: 'waiting', text, short: trans.__('Waiting for you') };
   }
+  const calls = openCalls(reply);
+  if (run?.phase === 'waiting' && calls.length > 0) {
+    return callsLine(calls, trans);
+  }
   if (run?.phase === 'waiting' && run.wake_at !== null) {
     return waitLine(run.wake_at, detail, now_ms, language);
   }
@@ -159,13 +164,33 @@ export function replyLine(facts: ReplyFacts, language: Language): StatusLine {
   return line ?? { state: 'thinking', text: trans.__('Working…') };
 }
 
+/** The tool calls that others than the provider execute, and that have no result. */
+function openCalls({ parts }: Message): readonly ToolUse[] {
+  return toolUses(parts).filter(({ call, result }) => call?.where !== undefined && result === null);
+}
+
+/** What a run waits for that has let go of its tool calls: the one that runs is told first. */
+function callsLine(calls: readonly ToolUse[], trans: TranslationBundle): StatusLine {
+  const running = calls.find(use => toolState(use, false) === 'running');
+  const use = running ?? calls[0];
+  const name = use === undefined ? '' : callName(use);
+  if (running !== undefined) {
+    const short = trans.__('Running %1…', name);
+    const where = running.call?.executor ?? '';
+    const text = where === '' ? short : trans.__('Running %1 in %2…', name, where);
+    return { state: 'tool_calling', text, short };
+  }
+  const short = trans.__('Waiting for %1', name);
+  const isOfKernel = use?.call?.where === 'kernel';
+  const text = isOfKernel ? trans.__('Waiting for a kernel to run %1', name) : short;
+  return { state: 'waiting', text, short };
+}
+
 /** The name of the newest tool call without a result; empty if there is none. */
 function openTool({ parts }: Message): string {
-  const done = new Set(parts.map(part => (part.kind === 'tool_result' ? part.tool_call_id : '')));
-  const open = parts
-    .filter(part => part.kind === 'tool_call')
-    .filter(part => part.name !== undefined && !done.has(part.tool_call_id ?? ''));
-  return open.at(-1)?.name ?? '';
+  const open = toolUses(parts).filter(use => use.call?.name !== undefined && use.result === null);
+  const last = open.at(-1);
+  return last === undefined ? '' : callName(last);
 }
 
 /** Whether text is being added to the reply now. */

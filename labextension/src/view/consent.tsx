@@ -1,0 +1,217 @@
+/** A person's consent to a tool call: the buttons while it is asked for, then who has answered. */
+import { type TranslationBundle } from '@jupyterlab/translation';
+import { type FormEvent, type ReactElement, useState } from 'react';
+
+import { type ThreadClient } from '../model';
+import { type InputRequestPart, type ToolAllowance, type ToolCallPart } from '../protocol';
+import { type LostAnswer } from '../questions';
+import { beatenText } from '../texts';
+import { fieldsOf } from '../tool-calls';
+import { Button } from './button';
+import { useLanguage, useNow, useTrans } from './hooks';
+import { OWN_KEYS } from './keys';
+import { Expiry, isLocal } from './question';
+import { timeText } from './times';
+
+/** A refusal may carry so many characters to the model. */
+const MAX_WORDS_CHARS = 1_000;
+const ALLOWING = ['once', 'thread', 'always'] as const;
+type Allowing = (typeof ALLOWING)[number];
+
+/** What the consents of a reply need of the chat around them. */
+export interface ConsentScope {
+  readonly client: ThreadClient;
+  readonly runId: string;
+  /** Whether an answer of this page is on its way. */
+  readonly isActing: boolean;
+  readonly isDisabled: boolean;
+  /** By `request_id`: this page's answers that came too late. */
+  readonly beaten: ReadonlyMap<string, LostAnswer>;
+}
+
+/** The sentence above what will be done. */
+export function consentTitle(call: ToolCallPart, trans: TranslationBundle): string {
+  switch (call.effect) {
+    case 'run':
+      return trans.__('May the model run this?');
+    case 'change':
+      return trans.__('May the model make this change?');
+    default:
+      return trans.__('May the model read this?');
+  }
+}
+
+export function ConsentForm(props: {
+  readonly part: InputRequestPart;
+  readonly scope: ConsentScope;
+}): ReactElement {
+  const { part, scope } = props;
+  const { client, runId, isActing } = scope;
+  const trans = useTrans();
+  const answer = (node: HTMLElement, value: unknown): void => {
+    keepFocus(node);
+    void client.answer(runId, part.request_id, value);
+  };
+  const allowing = ALLOWING.filter(choice => part.choices?.includes(choice) !== false);
+  return (
+    <div
+      className="jp-ChatStream-consent"
+      data-testid="consent"
+      role="group"
+      aria-label={trans.__('Consent')}
+    >
+      <div className="jp-ChatStream-consentRow">
+        {allowing.map(choice => (
+          <Button
+            key={choice}
+            testid={`consent-${choice}`}
+            className={choice === 'once' ? 'jp-mod-accent' : ''}
+            isDisabled={isActing}
+            then="stay"
+            onClick={event => answer(event.currentTarget, choice)}
+          >
+            {allowText(choice, trans)}
+          </Button>
+        ))}
+        {part.expires_at === null ? null : <Expiry at={part.expires_at} />}
+      </div>
+      <RefusalForm isActing={isActing} onRefuse={answer} />
+    </div>
+  );
+}
+
+/** The button that refuses, and the field for words to the model. */
+function RefusalForm(props: {
+  readonly isActing: boolean;
+  readonly onRefuse: (form: HTMLElement, value: unknown) => void;
+}): ReactElement {
+  const { isActing } = props;
+  const trans = useTrans();
+  const [words, setWords] = useState('');
+  const label = trans.__('Tell the model why (optional)');
+  const onSubmit = (event: FormEvent<HTMLFormElement>): void => {
+    event.preventDefault();
+    const text = words.trim();
+    props.onRefuse(event.currentTarget, text === '' ? 'no' : { choice: 'no', words: text });
+  };
+  return (
+    <form className="jp-ChatStream-consentRow" data-testid="refusal" onSubmit={onSubmit}>
+      <input
+        {...OWN_KEYS}
+        className="jp-ChatStream-input"
+        data-testid="consent-words"
+        aria-label={label}
+        placeholder={label}
+        autoComplete="off"
+        dir="auto"
+        maxLength={MAX_WORDS_CHARS}
+        value={words}
+        readOnly={isActing}
+        onChange={event => setWords(event.target.value)}
+      />
+      <Button
+        testid="consent-no"
+        type="submit"
+        isDisabled={isActing}
+        then="stay"
+        onClick={() => undefined}
+      >
+        {trans.__("Don't allow")}
+      </Button>
+    </form>
+  );
+}
+
+/** The form disappears with an answer: the focus stays at its card. */
+function keepFocus(node: HTMLElement): void {
+  node.closest('details')?.querySelector('summary')?.focus({ preventScroll: true });
+}
+
+function allowText(choice: Allowing, trans: TranslationBundle): string {
+  switch (choice) {
+    case 'once':
+      return trans.__('Allow once');
+    case 'thread':
+      return trans.__('Allow in this chat');
+    case 'always':
+      return trans.__('Always allow');
+  }
+}
+
+/** An answer in words, such as `Allowed once`. */
+function answerText(value: unknown, trans: TranslationBundle): string {
+  const fields = fieldsOf(value);
+  const choice = typeof value === 'string' ? value : fields['choice'];
+  const words = typeof fields['words'] === 'string' ? fields['words'].trim() : '';
+  switch (choice) {
+    case 'once':
+      return trans.__('Allowed once');
+    case 'thread':
+      return trans.__('Allowed in this chat');
+    case 'always':
+      return trans.__('Always allowed');
+    default:
+      return words === '' ? trans.__('Not allowed') : trans.__('Not allowed: “%1”', words);
+  }
+}
+
+/** Who answered, and an answer of this page that came too late; nothing without an answer. */
+export function ConsentAnswer(props: {
+  readonly part: InputRequestPart;
+  readonly beaten: LostAnswer | undefined;
+}): ReactElement | null {
+  const { part, beaten } = props;
+  const trans = useTrans();
+  const by = beaten?.by ?? part.by;
+  if (by === null) {
+    return null;
+  }
+  const text = answerText(beaten?.value ?? part.value, trans);
+  return (
+    <>
+      <p className="jp-ChatStream-toolNote" data-testid="consent-answer" dir="auto">
+        {isLocal(by) ? trans.__('%1, by you.', text) : trans.__('%1, by %2.', text, by)}
+      </p>
+      {beaten === undefined ? null : (
+        <p className="jp-ChatStream-toolNote" data-testid="consent-beaten">
+          {beatenText(answerText(beaten.mine, trans), trans)}
+        </p>
+      )}
+    </>
+  );
+}
+
+/** Why a call was allowed without a question of its own; nothing if one was answered. */
+export function AllowanceLine({
+  allowed
+}: {
+  readonly allowed: ToolAllowance;
+}): ReactElement | null {
+  const language = useLanguage();
+  const { trans } = language;
+  const now_ms = useNow(null);
+  const time = Number.isNaN(Date.parse(allowed.at)) ? '' : timeText(allowed.at, now_ms, language);
+  return (
+    <p className="jp-ChatStream-toolNote" data-testid="allowance">
+      {[allowanceText(allowed, trans), time].filter(text => text !== '').join(' · ')}
+    </p>
+  );
+}
+
+function allowanceText({ consent, by }: ToolAllowance, trans: TranslationBundle): string {
+  const isOwn = by === null || isLocal(by);
+  switch (consent) {
+    case 'none':
+      return trans.__('It only reads, so nobody was asked');
+    case 'mode':
+      return trans.__('Allowed by the mode of this chat');
+    case 'once':
+      return isOwn ? trans.__('Allowed once by you') : trans.__('Allowed once by %1', by);
+    case 'thread':
+      return isOwn
+        ? trans.__('Allowed in this chat by you')
+        : trans.__('Allowed in this chat by %1', by);
+    case 'always':
+      return isOwn ? trans.__('Always allowed by you') : trans.__('Always allowed by %1', by);
+  }
+}

@@ -1,0 +1,123 @@
+/** The input of a tool call: code as code, the other fields as text. All of it is shown. */
+import { type ReactElement, useLayoutEffect, useRef } from 'react';
+
+import { revealed } from '../hidden-characters';
+import { fieldsOf } from '../tool-calls';
+import { LongText } from './bubble';
+import { useMarkdownServices, useTrans } from './hooks';
+import { OWN_KEYS } from './keys';
+import { pretty } from './pretty';
+
+/** Colouring is one step, which would take too long for longer code. */
+const MOST_COLOURED_CHARS = 20_000;
+/** From so many lines on, a line tells how long the code is: its box shows a part of it. */
+const LONG_LINES = 20;
+/** The field that holds code, and the field that the card's title shows. */
+const CODE = 'code';
+const OPERATION = 'operation';
+/** Tools with code run it in a kernel of this package, which is Python's. */
+const LANGUAGE = 'python';
+
+export function ToolInput({ input }: { readonly input: unknown }): ReactElement {
+  const trans = useTrans();
+  const fields = Object.entries(fieldsOf(input)).filter(([name]) => name !== OPERATION);
+  if (fields.length === 0) {
+    const isEmpty = input === null || input === undefined || typeof input === 'object';
+    return isEmpty && !Array.isArray(input) ? (
+      <p className="jp-ChatStream-toolNote">{trans.__('Without input')}</p>
+    ) : (
+      <TextBox text={revealed(pretty(input))} />
+    );
+  }
+  return (
+    <dl className="jp-ChatStream-toolFields">
+      {fields.map(([name, value]) => (
+        <div key={name} className={isShort(value) ? 'jp-mod-short' : undefined}>
+          <dt dir="auto">{revealed(name)}</dt>
+          <dd>
+            {name === CODE && typeof value === 'string' ? (
+              <CodeBox code={value} />
+            ) : isShort(value) ? (
+              <code dir="auto">{revealed(pretty(value))}</code>
+            ) : (
+              <TextBox text={revealed(pretty(value))} />
+            )}
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+/** Whether a value stands beside its name: no object, and a text of one short line. */
+function isShort(value: unknown): boolean {
+  return typeof value === 'string'
+    ? value.length <= 80 && !value.includes('\n')
+    : typeof value !== 'object' || value === null;
+}
+
+function CodeBox({ code }: { readonly code: string }): ReactElement {
+  const trans = useTrans();
+  const text = revealed(code);
+  const lines = text.split('\n').length;
+  return (
+    <>
+      <pre
+        {...OWN_KEYS}
+        className="jp-ChatStream-toolText jp-mod-code"
+        data-testid="tool-code"
+        dir="ltr"
+        role="group"
+        aria-label={trans.__('Code')}
+        tabIndex={0}
+      >
+        {text.length <= MOST_COLOURED_CHARS ? <Coloured text={text} /> : <LongText text={text} />}
+      </pre>
+      {lines < LONG_LINES ? null : (
+        <p className="jp-ChatStream-toolNote">
+          {trans.__('%1 lines: scroll to read all of them.', lines)}
+        </p>
+      )}
+    </>
+  );
+}
+
+/** Short code, coloured as soon as the page's highlighter has time. */
+function Coloured({ text }: { readonly text: string }): ReactElement {
+  const host = useRef<HTMLElement>(null);
+  const { colour } = useMarkdownServices();
+  useLayoutEffect(() => {
+    const node = host.current;
+    if (node === null) {
+      return undefined;
+    }
+    node.textContent = text;
+    let isShown = true;
+    colour(text, LANGUAGE, coloured => {
+      if (isShown && coloured.textContent === text) {
+        node.replaceChildren(...coloured.childNodes);
+      }
+    });
+    return () => {
+      isShown = false;
+    };
+  }, [text, colour]);
+  return <code ref={host} />;
+}
+
+/** A text in a box that scrolls. */
+export function TextBox({ text }: { readonly text: string }): ReactElement {
+  const trans = useTrans();
+  return (
+    <pre
+      {...OWN_KEYS}
+      className="jp-ChatStream-toolText"
+      dir="auto"
+      role="group"
+      aria-label={trans.__('Text')}
+      tabIndex={0}
+    >
+      <LongText text={text} />
+    </pre>
+  );
+}

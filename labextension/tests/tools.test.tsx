@@ -1,0 +1,302 @@
+// The cards of tool calls, and the consent that a person gives in them (L13).
+import { act } from 'react';
+import { describe, expect, it } from 'vitest';
+
+import { ApiError } from '../src/api';
+import { revealed } from '../src/hidden-characters';
+import { type ToolUse, toolState } from '../src/tool-calls';
+import { toolHint } from '../src/view/tool-hints';
+import { ENGLISH, conversation } from './fakes';
+import { arrive, click, end, has, host, page, part, show, type, useStage } from './stage';
+
+useStage();
+
+const RUN = { thread_id: 't', run_id: 'r', message_id: 'a', attempt: 1 };
+const LATER = '2999-01-01T00:00:00Z';
+let seq = 0;
+
+/** Events of the run, numbered after those that have arrived. */
+function next(...events: readonly object[]): object[] {
+  return events.map(event => ({
+    ...RUN,
+    at: new Date(++seq * 1_000).toISOString(),
+    seq,
+    ...event
+  }));
+}
+
+async function begin(...events: readonly object[]): Promise<void> {
+  seq = 3;
+  await show();
+  await arrive([
+    ...conversation().slice(0, 3),
+    ...next({ type: 'status', phase: 'thinking' }, ...events)
+  ]);
+}
+
+const call = (index: number, id: string, change: object = {}) => ({
+  type: 'tool_start',
+  part: index,
+  tool_call_id: id,
+  name: 'kernel',
+  input: { operation: 'run', code: 'print(1)\nprint(2)' },
+  where: 'kernel',
+  effect: 'run',
+  expires_at: LATER,
+  ...change
+});
+const asks = (id: string, change: object = {}) => ({
+  type: 'input_request',
+  request_id: `ask-${id}`,
+  kind: 'consent',
+  tool_call_id: id,
+  prompt: 'May kernel.run be called?',
+  choices: ['once', 'thread', 'always', 'no'],
+  expires_at: LATER,
+  ...change
+});
+const waits = { type: 'status', phase: 'waiting', detail: 'tools', until: LATER };
+const allowed = (id: string, consent = 'once', by: string | null = 'local') => ({
+  type: 'tool_allowed',
+  tool_call_id: id,
+  consent,
+  by
+});
+const claimed = (id: string, executor: string | null = 'kernel of a.ipynb') => ({
+  type: 'tool_claimed',
+  tool_call_id: id,
+  executor
+});
+const printed = (id: string, text: string) => ({ type: 'tool_output', tool_call_id: id, text });
+const result = (id: string, success = true, output: unknown = 'rows') => ({
+  type: 'tool_result',
+  tool_call_id: id,
+  name: 'kernel',
+  success,
+  output
+});
+
+const card = (): HTMLDetailsElement => part('tool-call') as HTMLDetailsElement;
+const summary = (): string => card().querySelector('summary')?.textContent ?? '';
+
+async function toggle(node: HTMLDetailsElement, isOpen: boolean): Promise<void> {
+  await act(async () => {
+    node.open = isOpen;
+    node.dispatchEvent(new Event('toggle'));
+  });
+}
+
+describe('consent (L13)', () => {
+  it('is asked in the open card of the call, with exactly what will run', async () => {
+    await begin(call(0, 'c1'));
+    await arrive(next(asks('c1'), waits));
+    expect(card().open).toBe(true);
+    expect(card().dataset['state']).toBe('asks');
+    expect(summary()).toContain('asks you');
+    expect(summary()).toContain('kernel.run');
+    expect(part('tool-code').textContent).toBe('print(1)\nprint(2)');
+    expect(has('input-request')).toBe(false);
+    expect(part('status').textContent).toBe('Waiting for you');
+    expect(part('announcer').textContent).toContain('Asks you: May the model call kernel.run?');
+  });
+
+  it.each([
+    ['consent-once', 'once'],
+    ['consent-thread', 'thread'],
+    ['consent-always', 'always'],
+    ['consent-no', 'no']
+  ])('is answered by %s, and the focus stays at the card', async (button, value) => {
+    await begin(call(0, 'c1'), asks('c1'), waits);
+    part(button).focus();
+    await click(button);
+    const { body } = page.api.call('POST', 'runs/r/input');
+    expect(body).toEqual({ request_id: 'ask-c1', value });
+    expect(document.activeElement).toBe(card().querySelector('summary'));
+    expect((part('consent-once') as HTMLButtonElement).disabled).toBe(true);
+  });
+
+  it('takes words to the model with a refusal, by Enter in their field', async () => {
+    await begin(call(0, 'c1'), asks('c1'), waits);
+    await type('use the copy', 'consent-words');
+    await act(async () => part('refusal').dispatchEvent(new Event('submit', { bubbles: true })));
+    const { body } = page.api.call('POST', 'runs/r/input');
+    expect(body).toEqual({ request_id: 'ask-c1', value: { choice: 'no', words: 'use the copy' } });
+  });
+
+  it('shows the first answer, and tells a second one that it was not used', async () => {
+    await begin(call(0, 'c1'), asks('c1'), waits);
+    await click('consent-always');
+    await act(async () =>
+      page.api
+        .call('POST', 'runs/r/input')
+        .fail(new ApiError(409, 'request_not_open', 'late', { value: 'no', by: 'ada' }))
+    );
+    expect(has('consent')).toBe(false);
+    expect(part('consent-answer').textContent).toBe('Not allowed, by ada.');
+    expect(part('consent-beaten').textContent).toContain('“Always allowed” was not used');
+    expect(has('problem')).toBe(false);
+  });
+
+  it('stays open while another call runs, and offers only what the server takes', async () => {
+    await begin(
+      call(0, 'c1'),
+      call(1, 'c2'),
+      allowed('c1', 'none', null),
+      asks('c2', { choices: ['once', 'no'] })
+    );
+    await arrive(next({ type: 'status', phase: 'thinking' }));
+    const [first, second] = host.querySelectorAll<HTMLElement>('[data-testid=tool-call]');
+    expect([first?.dataset['state'], second?.dataset['state']]).toEqual(['waiting', 'asks']);
+    expect(has('consent-once')).toBe(true);
+    expect(has('consent-always')).toBe(false);
+    expect(part('tool-group').textContent).toContain('one asks you');
+  });
+
+  it('that nobody gave in time leaves a sentence, and no buttons', async () => {
+    await begin(call(0, 'c1'), asks('c1'), waits);
+    await arrive(next(result('c1', false, 'Nobody consented in time.')));
+    expect(card().dataset['state']).toBe('expired');
+    await toggle(card(), true);
+    expect(has('consent')).toBe(false);
+    expect(part('tool-hint').textContent).toContain('nobody answered in time');
+    expect(part('tool-output').textContent).toContain('What the model was told');
+  });
+
+  it('that was refused shows by whom and with what words', async () => {
+    await begin(call(0, 'c1'), asks('c1'), waits);
+    const value = { choice: 'no', words: 'not on <b>Friday</b>' };
+    await arrive(next({ type: 'input', request_id: 'ask-c1', value, by: 'ada' }));
+    expect(card().dataset['state']).toBe('checking');
+    await arrive(next(result('c1', false, 'Refused.')));
+    expect(card().dataset['state']).toBe('refused');
+    await toggle(card(), true);
+    expect(part('consent-answer').textContent).toBe('Not allowed: “not on <b>Friday</b>”, by ada.');
+  });
+
+  it('shows characters that would hide what runs', async () => {
+    const code = 'safe = 1 #\u202e\u2066 (live)';
+    await begin(call(0, 'c1', { input: { operation: 'run', code } }), asks('c1'), waits);
+    expect(part('tool-code').textContent).toBe('safe = 1 #⟨U+202E⟩⟨U+2066⟩ (live)');
+    expect(revealed('tab\tline\n a\u200bb \u{e0041}')).toBe('tab\tline\n a⟨U+200B⟩b ⟨U+E0041⟩');
+    expect(revealed('é 漢字 🐍 ✔️ 👩‍💻 عربى')).toBe('é 漢字 🐍 ✔️ 👩‍💻 عربى');
+  });
+});
+
+describe('a call', () => {
+  it('tells who runs it, shows its output as it comes, and folds when it is done', async () => {
+    await begin(call(0, 'c1'), asks('c1'), waits);
+    await arrive(next({ type: 'input', request_id: 'ask-c1', value: 'once', by: 'local' }));
+    await arrive(next(allowed('c1'), waits));
+    expect(card().dataset['state']).toBe('waiting');
+    expect(part('status').textContent).toBe('Waiting for kernel.run');
+    await arrive(
+      next(claimed('c1'), printed('c1', '10%\r'), printed('c1', '\u001b[31m20%\u001b[0m'))
+    );
+    expect(card().dataset['state']).toBe('running');
+    expect(card().open).toBe(true);
+    expect(part('tool-progress').textContent).toBe('20%');
+    expect(part('tool-executor').textContent).toBe('Running in kernel of a.ipynb');
+    expect(part('status').title).toBe('Running kernel.run in kernel of a.ipynb…');
+    await arrive(next(result('c1', true, { rows: 3 })));
+    expect(card().open).toBe(false);
+    expect(summary()).toBe('donekernel.runprint(1) print(2)5 s');
+    await toggle(card(), true);
+    expect(part('tool-output').textContent).toContain('"rows": 3');
+    expect(part('consent-answer').textContent).toBe('Allowed once, by you.');
+    expect(part('tool-executor').textContent).toBe('Ran in kernel of a.ipynb');
+  });
+
+  it('follows the end of a growing output until the reader scrolls back', async () => {
+    await begin(call(0, 'c1'), allowed('c1', 'always'), claimed('c1'), printed('c1', 'a\n'));
+    const box = part('tool-progress');
+    const sizes = { scrollHeight: 500, clientHeight: 100 };
+    for (const [name, value] of Object.entries(sizes)) {
+      Object.defineProperty(box, name, { value });
+    }
+    await arrive(next(printed('c1', 'b\n')));
+    expect(box.scrollTop).toBe(500);
+    box.scrollTop = 200;
+    await act(async () => void box.dispatchEvent(new Event('scroll')));
+    await arrive(next(printed('c1', 'c\n')));
+    expect(box.scrollTop).toBe(200);
+  });
+
+  it('draws the last lines of a long output while it grows, and all of it in the end', async () => {
+    const line = `${'x'.repeat(99)}\n`;
+    await begin(
+      call(0, 'c1'),
+      allowed('c1', 'mode'),
+      claimed('c1'),
+      printed('c1', `first\n${line.repeat(1_000)}`)
+    );
+    expect(part('tool-progress').textContent?.length).toBeLessThan(17_000);
+    expect(part('tool-call').textContent).toContain('The beginning is shown when');
+    await arrive(next(result('c1'), end(seq + 2, 'completed')));
+    await toggle(card(), true);
+    expect(part('tool-progress').textContent).toContain('first');
+    expect(part('allowance').textContent).toContain('Allowed by the mode of this chat');
+  });
+
+  it('stays open when it is done if somebody reads in it, and stays folded for who folds it', async () => {
+    await begin(call(0, 'c1'), allowed('c1', 'always'), claimed('c1'), printed('c1', 'a'));
+    await act(async () => part('tool-progress').click());
+    await arrive(next(result('c1')));
+    expect(card().open).toBe(true);
+    await toggle(card(), false);
+    await arrive(next({ type: 'delta', part: 2, kind: 'text', text: 'So.' }));
+    expect(card().open).toBe(false);
+  });
+
+  it('opens again for a consent that is asked after the card was folded', async () => {
+    await begin(call(0, 'c1'));
+    await toggle(card(), true);
+    await toggle(card(), false);
+    await arrive(next(asks('c1'), waits));
+    expect(card().open).toBe(true);
+  });
+
+  it('that failed by itself says how, and who had allowed it', async () => {
+    await begin(call(0, 'c1'), allowed('c1', 'thread'), claimed('c1'));
+    await arrive(next(result('c1', false, 'ZeroDivisionError')));
+    expect(card().dataset['state']).toBe('failed');
+    await toggle(card(), true);
+    expect(part('tool-output').textContent).toBe('ErrorZeroDivisionError');
+    expect(part('allowance').textContent).toContain('Allowed in this chat by you');
+  });
+
+  it.each([
+    ['interrupted', 'it is not made again'],
+    ['expired', 'nobody was there to execute it'],
+    ['refused', 'it was not allowed']
+  ])('that is %s by the server says so', (reason, sentence) => {
+    const at = '2026-11-20T09:00:00Z';
+    const made = { where: 'kernel', allowed: { consent: 'always', by: 'ada', at } };
+    const use = {
+      index: 0,
+      call: { kind: 'tool_call', tool_call_id: 'c1', name: 'clean', input: {}, ...made },
+      result: { kind: 'tool_result', ...result('c1', false), reason },
+      consent: null
+    } as unknown as ToolUse;
+    expect(toolState(use, false)).toBe(reason);
+    expect(toolHint(use, toolState(use, false), ENGLISH.trans)).toContain(sentence);
+  });
+
+  it('that is opened again waits again', async () => {
+    await begin(call(0, 'c1'), allowed('c1', 'none', null), claimed('c1'), claimed('c1', null));
+    expect(card().dataset['state']).toBe('waiting');
+  });
+
+  it('shows nothing of a name, an input or an output as HTML', async () => {
+    const evil = '<img src=x onerror="window.isCaught=1">';
+    await begin(
+      call(0, 'c1', { name: evil, input: { [evil]: evil, list: [evil], long: `${evil}\n` } }),
+      allowed('c1', 'once', evil),
+      claimed('c1', evil),
+      printed('c1', evil)
+    );
+    await arrive(next(result('c1', true, { evil })));
+    await toggle(card(), true);
+    expect(card().querySelector('img')).toBeNull();
+    expect(card().textContent?.split(evil).length).toBeGreaterThan(6);
+  });
+});
