@@ -1,0 +1,100 @@
+"""Reads what a function's docstring tells of the function and of its parameters. Pure.
+
+Three styles are read: Google's (``Args:``), numpy's (``Parameters`` over a line of dashes) and
+reStructuredText's (``:param name: …``). What is written in another way is left out.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+MAX_DESCRIPTION_CHARS = 4_000
+MAX_PARAMETER_CHARS = 1_000
+
+_REST = re.compile(r"\s*:param\s+(?:[^:]*\s)?\*{0,2}(\w+)\s*:\s*(.*)")
+_GOOGLE = re.compile(r"\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*:\s*(.*)")
+_NUMPY = re.compile(r"\*{0,2}(\w+(?:\s*,\s*\w+)*)\s*(?::.*)?$")
+_GOOGLE_HEADS = ("args:", "arguments:", "parameters:", "params:")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentedFunction:
+    """The texts of a docstring that a model reads."""
+
+    description: str
+    """The first paragraph."""
+    parameters: dict[str, str]
+
+
+def read_docstring(text: str | None) -> DocumentedFunction:
+    """Return the first paragraph of a docstring, and what it says of each parameter."""
+    lines = inspect.cleandoc(text or "").splitlines()
+    paragraph: list[str] = []
+    for line in lines:
+        if not line.strip() and paragraph:
+            break
+        if _is_section(line, paragraph):
+            break
+        paragraph.append(line.strip())
+    found = {name: _joined(said) for name, said in _parameters(lines)}
+    return DocumentedFunction(
+        description=_joined(paragraph)[:MAX_DESCRIPTION_CHARS],
+        parameters={name: said[:MAX_PARAMETER_CHARS] for name, said in found.items() if said},
+    )
+
+
+def _is_section(line: str, before: Sequence[str]) -> bool:
+    """Return whether a line begins the parameters, in a docstring without an empty line."""
+    return line.strip().lower() in _GOOGLE_HEADS or _REST.match(line) is not None
+
+
+def _joined(lines: Sequence[str]) -> str:
+    return " ".join(" ".join(lines).split())
+
+
+def _parameters(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    for n, line in enumerate(lines):
+        rest = _REST.match(line)
+        if rest is not None:
+            yield rest[1], [rest[2], *_deeper(lines[n + 1 :], _indent(line))]
+        elif line.strip().lower() in _GOOGLE_HEADS:
+            yield from _google(list(_deeper(lines[n + 1 :], _indent(line))))
+        elif line.strip() == "Parameters" and n + 1 < len(lines) and _is_rule(lines[n + 1]):
+            yield from _numpy(lines[n + 2 :])
+
+
+def _google(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    indents = [_indent(line) for line in lines if line.strip()]
+    for n, line in enumerate(lines):
+        named = _GOOGLE.match(line.strip())
+        if named is not None and _indent(line) == min(indents):
+            yield named[1], [named[2], *_deeper(lines[n + 1 :], _indent(line))]
+
+
+def _numpy(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    for n, line in enumerate(lines):
+        if n + 1 < len(lines) and _is_rule(lines[n + 1]):
+            return  # the next section
+        named = _NUMPY.match(line.strip()) if not _indent(line) else None
+        if named is not None:
+            for name in named[1].split(","):
+                yield name.strip(), list(_deeper(lines[n + 1 :], 0))
+
+
+def _deeper(lines: Sequence[str], indent: int) -> Iterator[str]:
+    """List the lines up to the first one that is not indented more."""
+    for line in lines:
+        if line.strip() and _indent(line) <= indent:
+            return
+        yield line
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _is_rule(line: str) -> bool:
+    return len(line.strip()) > 2 and set(line.strip()) == {"-"}

@@ -1,0 +1,114 @@
+"""A tool that a kernel offers: its definition, and the function that executes a call.
+
+A definition is what the server, the page and the model know of a tool (docs/protocol.md).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from ...shared.errors import WrongCall
+from ...shared.tool_records import ToolEffect, ToolRecord
+from .schema import FunctionSchema
+
+MAX_DEFINITION_BYTES = 32_000  # below the server's bound
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelTool:
+    """A tool whose calls this process executes."""
+
+    definition: ToolRecord
+    prepare: Callable[[Any], Callable[[], Any]]
+    """Checks the input of a call, and returns what executes the call; raises InputRefused."""
+
+    @property
+    def name(self) -> str:
+        return self.definition["name"]
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a function of the user, not the tool ``kernel``."""
+        return self.definition["source"] == "function"
+
+    @property
+    def effect(self) -> str:
+        return self.definition["effect"]
+
+
+def function_tool(
+    function: Any,
+    *,
+    name: object,
+    description: str | None,
+    effect: ToolEffect,
+    idempotent: bool,
+) -> KernelTool:
+    """Make a tool of a function.
+
+    Raises:
+        WrongCall: it is no function, or no model could call it.
+    """
+    named = _checked_name(function, name)
+    if effect not in get_args(ToolEffect):
+        raise WrongCall(
+            f"chat.tool(): effect must be 'read', 'change' or 'run', not {effect!r}. A tool that "
+            "only reads is called without asking you; the others ask first.",
+            option="effect",
+        )
+    schema = FunctionSchema(function, named)
+
+    def prepare(given: Any) -> Callable[[], Any]:
+        bound = schema.arguments(given)
+        return lambda: function(*bound.args, **bound.kwargs)
+
+    definition: ToolRecord = {
+        "name": named,
+        "description": description if description is not None else schema.description,
+        "input_schema": schema.json,
+        "where": "kernel",
+        "effect": effect,
+        "source": "function",
+    }
+    if idempotent:
+        definition["idempotent"] = True
+    _refuse_large(definition)
+    return KernelTool(definition=definition, prepare=prepare)
+
+
+def _checked_name(function: Any, name: object) -> str:
+    if not callable(function) or isinstance(function, type):
+        raise WrongCall(
+            f"chat.tool(): a tool is a function, not a value of type {type(function).__name__}. "
+            "Write @chat.tool over a `def`.",
+            option="function",
+        )
+    named = getattr(function, "__name__", "") if name is None else name
+    if not isinstance(named, str) or not _NAME.fullmatch(named):
+        raise WrongCall(
+            f"chat.tool(): {named!r} cannot be the name of a tool. A name has 1 to 64 letters "
+            "(a to z, A to Z), digits, _ and -. Write @chat.tool(name='…').",
+            option="name",
+        )
+    return named
+
+
+def _refuse_large(definition: ToolRecord) -> None:
+    size = len(json.dumps(definition).encode())
+    if size > MAX_DEFINITION_BYTES:
+        raise WrongCall(
+            f"chat.tool(): the definition of {definition['name']!r} has {size:,} bytes, and at "
+            f"most {MAX_DEFINITION_BYTES:,} are sent. Take fewer or simpler parameters.",
+            option="function",
+        )
+
+
+def is_async(value: object) -> bool:
+    """Return whether a result must be awaited."""
+    return inspect.isawaitable(value)

@@ -1,0 +1,182 @@
+"""From a function's signature to the schema of a tool, and from a model's input to arguments.
+
+pydantic does both. It is imported when the first tool is registered, because a chat without tools
+does not need it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ...shared.errors import WrongCall
+from .docstrings import read_docstring
+
+MAX_NAMED_ERRORS = 8
+MAX_VALUE_CHARS = 120
+PLAIN_DEFAULTS = (str, int, float, bool, type(None))
+TAKEN = (
+    "str, int, float, bool, None, list, dict, Literal, Optional, datetime, Enum, dataclasses and "
+    "pydantic's models"
+)
+_REFUSED: Mapping[Any, str] = {
+    inspect.Parameter.VAR_POSITIONAL: "*",
+    inspect.Parameter.VAR_KEYWORD: "**",
+}
+
+
+class InputRefused(ValueError):
+    """The input of a call does not fit the tool. Its text is for the model, not for a person."""
+
+
+class FunctionSchema:
+    """The parameters of a function, as JSON Schema and as a check of inputs."""
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        self._name = name
+        self._parameters = _parameters_of(function, name)
+        documented = read_docstring(inspect.getdoc(function))
+        self.description = documented.description
+        self._model = _model_of(self._parameters, documented.parameters, name)
+        self.json = _json_schema(self._model, name)
+
+    def arguments(self, given: Any) -> inspect.BoundArguments:
+        """Return the arguments for a call. A parameter that is not given keeps its own default.
+
+        Raises:
+            InputRefused: the input does not fit.
+        """
+        from pydantic import ValidationError
+
+        try:
+            made = self._model.model_validate(given)
+        except ValidationError as error:
+            raise InputRefused(_told(error, self._name, self.json)) from None
+        bound = inspect.BoundArguments(inspect.Signature(self._parameters), {})
+        for n, parameter in enumerate(self._parameters):
+            if _field(n) in made.model_fields_set:
+                bound.arguments[parameter.name] = getattr(made, _field(n))
+            elif parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+                bound.arguments[parameter.name] = parameter.default  # the ones after it may be set
+        return bound
+
+
+def _field(n: int) -> str:
+    """Return the model's own name for a parameter: pydantic reserves some names for itself."""
+    return f"p{n}"
+
+
+def _parameters_of(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except NameError as error:
+        raise WrongCall(
+            f"chat.tool(): an annotation of {name!r} names {error.name!r}, which is not defined "
+            "where the function is. Define it at the top level of the notebook or module.",
+            option="function",
+        ) from None
+    except (TypeError, ValueError):
+        raise WrongCall(
+            f"chat.tool(): {name!r} has no signature that Python can read (a function written in "
+            "C?). Wrap it in a function of your own: def tool(x: float): return …",
+            option="function",
+        ) from None
+    for parameter in signature.parameters.values():
+        stars = _REFUSED.get(parameter.kind)
+        if stars:
+            raise WrongCall(
+                f"chat.tool(): {name!r} has the parameter {stars}{parameter.name}, and a model "
+                "must know the name and type of each parameter. Write them out, or take one "
+                "parameter that is a list or a dict.",
+                option="function",
+            )
+    return list(signature.parameters.values())
+
+
+def _model_of(parameters: Sequence[inspect.Parameter], said: Mapping[str, str], name: str) -> Any:
+    """Make pydantic's model of the parameters."""
+    from pydantic import ConfigDict, PydanticUserError, create_model
+
+    fields: dict[str, Any] = {}
+    for n, parameter in enumerate(parameters):
+        is_free = parameter.annotation is inspect.Parameter.empty
+        annotation = Any if is_free else parameter.annotation
+        fields[_field(n)] = (annotation, _field_info(parameter, said.get(parameter.name)))
+        try:
+            create_model(name, **{_field(n): fields[_field(n)]})
+        except (PydanticUserError, TypeError) as error:
+            shown = getattr(annotation, "__name__", None) or str(annotation)
+            raise WrongCall(
+                f"chat.tool(): the parameter {parameter.name!r} of {name!r} is a {shown}, which "
+                f"a model cannot write as JSON. A parameter can be: {TAKEN}. To let the model "
+                "choose an object of the notebook, take its name as a str.",
+                option="function",
+            ) from error
+    config = ConfigDict(extra="forbid", title=name)
+    return create_model(name, __config__=config, **fields)
+
+
+def _field_info(parameter: inspect.Parameter, description: str | None) -> Any:
+    from pydantic import Field
+
+    options: dict[str, Any] = {"alias": parameter.name}
+    if description is not None:
+        options["description"] = description
+    default = parameter.default
+    if default is inspect.Parameter.empty:
+        return Field(**options)
+    if isinstance(default, PLAIN_DEFAULTS):
+        return Field(default, **options)
+    # The function's own default is used; the schema need not hold it, and it is never copied.
+    return Field(default_factory=lambda: None, **options)
+
+
+def _json_schema(model: Any, name: str) -> dict[str, Any]:
+    from pydantic import PydanticUserError
+    from pydantic.json_schema import GenerateJsonSchema
+
+    class QuietSchema(GenerateJsonSchema):
+        ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
+
+    try:
+        schema: dict[str, Any] = model.model_json_schema(schema_generator=QuietSchema)
+        json.dumps(schema, allow_nan=False)
+    except (PydanticUserError, TypeError, ValueError) as error:
+        raise WrongCall(
+            f"chat.tool(): the parameters of {name!r} have no schema in JSON "
+            f"({str(error).splitlines()[0][:200]}). A parameter can be: {TAKEN}.",
+            option="function",
+        ) from error
+    schema.pop("title", None)
+    for part in (schema, *schema.get("$defs", {}).values()):
+        for described in part.get("properties", {}).values():
+            if isinstance(described, dict):
+                described.pop("title", None)  # only the name again
+    schema.setdefault("properties", {})
+    return schema
+
+
+def _told(error: Any, name: str, schema: Mapping[str, Any]) -> str:
+    """Write for the model what does not fit, and what the tool takes."""
+    lines = [f"The input does not fit the tool {name!r}, which was not called:"]
+    found = error.errors(include_url=False, include_context=False)
+    for each in found[:MAX_NAMED_ERRORS]:
+        where = ".".join(map(str, each["loc"])) or "input"
+        given = "" if each["type"] == "missing" else f" (given: {_short(each['input'])})"
+        lines.append(f"- {where}: {each['msg']}{given}")
+    if len(found) > MAX_NAMED_ERRORS:
+        lines.append(f"- and {len(found) - MAX_NAMED_ERRORS} more")
+    required = set(schema.get("required", ()))
+    taken = [each if each in required else f"{each} (optional)" for each in schema["properties"]]
+    lines.append(f"It takes: {', '.join(taken) or 'no parameters'}.")
+    return "\n".join(lines)
+
+
+def _short(value: Any) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        text = type(value).__name__
+    return text if len(text) <= MAX_VALUE_CHARS else f"{text[:MAX_VALUE_CHARS]}…"
