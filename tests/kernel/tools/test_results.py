@@ -1,0 +1,189 @@
+"""What a function returns, raises and prints, as the JSON and the texts that a model reads."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pandas
+import polars
+from matplotlib.figure import Figure
+from PIL import Image
+from pydantic import BaseModel
+
+from jupyter_chat_stream.kernel.tools import failures
+from jupyter_chat_stream.kernel.tools.keys import Concealer, secrets_of
+from jupyter_chat_stream.kernel.tools.results import MAX_BYTES, output_of
+
+
+@dataclass
+class Point:
+    x: int
+    label: str = "a"
+
+
+class Row(BaseModel):
+    at: datetime.date
+    point: Any
+
+
+class Season(enum.Enum):
+    AUTUMN = "autumn"
+
+
+class Broken:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+def size(output: Any) -> int:
+    return len(json.dumps(output, ensure_ascii=False).encode())
+
+
+PLAIN: list[tuple[Any, Any]] = [
+    (None, None),
+    (True, True),
+    (3, 3),
+    (2.5, 2.5),
+    (float("nan"), "nan"),
+    ("text\0", "text\ufffd"),
+    ("\ud800", "?"),
+    ([1, (2, {3})], [1, [2, [3]]]),
+    ({"a": 1, 2: Season.AUTUMN}, {"a": 1, "2": "autumn"}),
+    (Point(x=1), {"x": 1, "label": "a"}),
+    (
+        Row(at=datetime.date(2026, 1, 2), point=Point(x=1)),
+        {"at": "2026-01-02", "point": {"x": 1, "label": "a"}},
+    ),
+    (numpy.float64(0.5), 0.5),
+    (numpy.int8(4), 4),
+    (pandas.Timestamp("2026-01-02"), "2026-01-02T00:00:00"),
+    (Decimal("1.10"), "1.10"),
+    (Path("a") / "b", str(Path("a") / "b")),
+    (b"\x00\xff", "<2 bytes>"),
+    (10**5000, "<an integer of 16,610 bits>"),
+    (Broken(), "<Broken whose repr raised RuntimeError>"),
+]
+
+
+def test_values_become_plain_json() -> None:
+    for value, output in PLAIN:
+        assert output_of(value) == output
+        json.dumps(output_of(value), allow_nan=False)
+
+
+def test_frames_and_arrays_become_their_summary_as_attachments_have_it() -> None:
+    frame = pandas.DataFrame({"month": ["Jan", "Feb"], "rate": [0.02, 0.31]})
+    assert output_of(frame).startswith("pandas DataFrame: 2 rows × 2 columns.")
+    assert "| rate | float64 | 0 |" in output_of(frame)
+    assert output_of(polars.DataFrame({"a": [1]})).startswith("polars DataFrame: 1 row × 1 column.")
+    assert output_of({"first": frame["rate"]})["first"].startswith("pandas DataFrame: 2 rows")
+    assert output_of(numpy.zeros((2, 3))).startswith("numpy array of float64: 2 rows × 3 columns.")
+    assert "2 × 3 × 4" in output_of(numpy.zeros((2, 3, 4)))
+
+
+def test_pictures_become_a_sentence_that_tells_the_model_it_sees_none() -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([1, 2])
+    axes.set_title("Churn")
+    assert output_of(figure).startswith("A figure with axes with 1 drawn objects (title 'Churn').")
+    image = Image.new("RGB", (4, 3))
+    assert output_of(image).startswith("An image of 4 × 3 pixels. A tool's result cannot hold")
+
+
+def test_a_large_result_is_cut_and_tells_what_is_left_out() -> None:
+    text = output_of("é" * 1_000_000)
+    assert size(text) <= MAX_BYTES
+    kept = text.count("é")
+    assert text.endswith(f"… ({1_000_000 - kept:,} more characters are left out)")
+    numbers = output_of(list(range(1_000_000)))
+    assert numbers[-1] == f"… {1_000_000 - len(numbers) + 1:,} more items are left out"
+    entries = output_of({f"k{n}": "x" * 100 for n in range(10_000)})
+    assert entries["…"] == f"{10_000 - len(entries) + 1:,} more entries are left out"
+    assert max(size(numbers), size(entries)) <= MAX_BYTES
+
+
+def test_a_list_in_itself_and_a_deep_one_end() -> None:
+    loop: list[Any] = [1]
+    loop.append(loop)
+    assert output_of(loop) == [1, "<more levels are left out>"]
+    deep: Any = 0
+    for _ in range(5_000):
+        deep = [deep]
+    assert "more levels" in json.dumps(output_of(deep))
+
+
+# --------------------------------------------------------------------------------- failures
+
+
+def test_a_failure_has_type_message_and_the_users_own_lines_only() -> None:
+    def mean(values: str) -> Any:
+        secret_of_a_local = "never shown"  # noqa: F841
+        return json.loads(values)
+
+    try:
+        mean("{")
+    except ValueError as error:
+        text = failures.failure_text(error)
+    assert text.startswith("JSONDecodeError: Expecting property name")
+    assert "test_results.py, line" in text
+    assert "return json.loads(values)" in text
+    assert "never shown" not in text.replace('"never shown"', "")
+    assert "decoder.py" not in text
+    assert str(Path(__file__).parent) not in text
+
+
+def test_a_failure_whose_text_is_huge_or_broken_is_bounded() -> None:
+    class Odd(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert failures.failure_text(Odd()) == "Odd"
+    assert len(failures.failure_text(ValueError("x" * 1_000_000))) < 5_000
+
+
+# ------------------------------------------------------------------------------------- keys
+
+ENVIRONMENT = {
+    "ANTHROPIC_API_KEY": "sk-ant-0123456789",
+    "GITHUB_TOKEN": "ghp_abcdefghij",
+    "DATABASE_URL": "postgresql://ada:correct-horse@db/x",
+    "SHORT_KEY": "abc",
+    "PATH": "/usr/bin:/bin",
+    "KEYBOARD": "qwertz-layout",
+}
+
+
+def test_secrets_are_found_by_the_names_of_their_variables() -> None:
+    assert secrets_of(ENVIRONMENT) == {
+        "sk-ant-0123456789": "ANTHROPIC_API_KEY",
+        "ghp_abcdefghij": "GITHUB_TOKEN",
+        "correct-horse": "DATABASE_URL",
+    }
+
+
+def test_no_secret_of_the_environment_is_in_a_result_or_a_failure() -> None:
+    conceal = Concealer(ENVIRONMENT).concealed
+    output = output_of({"all": dict(ENVIRONMENT), "text": str(ENVIRONMENT) * 5_000}, conceal)
+    failure = failures.failure_text(KeyError(ENVIRONMENT["GITHUB_TOKEN"]), conceal)
+    for secret in secrets_of(ENVIRONMENT):
+        assert secret not in json.dumps(output)
+        assert secret not in failure
+    assert output["all"]["GITHUB_TOKEN"] == "[value of GITHUB_TOKEN]"
+    assert output["all"]["PATH"] == "/usr/bin:/bin"
+
+
+def test_a_secret_that_comes_in_pieces_is_held_back_until_it_is_whole() -> None:
+    concealer = Concealer(ENVIRONMENT)
+    assert concealer.held_back("the key is sk-ant-01") == len("sk-ant-01")
+    assert concealer.held_back("nothing here") == 0
+    assert (
+        concealer.concealed("no sk-ant-0123456789 more") == "no [value of ANTHROPIC_API_KEY] more"
+    )
