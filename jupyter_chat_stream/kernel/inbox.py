@@ -10,6 +10,9 @@ applied
 
 Commands wait with ``wait``, which applies no changes, so no function of the user runs during a
 command. The lock is reentrant, because a ``__del__`` can run anywhere.
+
+Jobs wait here, too: calls of the user's functions by a model. The loop begins one at a time, and
+``watch`` runs them while it waits. Reading a trait begins none.
 """
 
 from __future__ import annotations
@@ -19,11 +22,12 @@ import contextvars
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from . import user_errors
 
@@ -32,8 +36,18 @@ LONGEST_WAIT_S = 0.5
 T = TypeVar("T")
 
 
+class Job(Protocol):
+    """Work that waits for its thread. It reports its own errors."""
+
+    def run(self) -> None:
+        """Do the work while the thread waits in ``watch``; raises only an interrupt."""
+
+    async def arun(self) -> None:
+        """Do the work on the thread's running loop; raises nothing."""
+
+
 class Inbox:
-    """The changes that wait for one thread."""
+    """The changes and the jobs that wait for one thread."""
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
@@ -41,15 +55,20 @@ class Inbox:
         self._lock = threading.RLock()
         self._pending: dict[int, Callable[[], None]] = {}
         self._is_draining = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._jobs: deque[Job] = deque()
+        self._job_in_loop: asyncio.Task[None] | None = None
         self.look_around()
 
     def look_around(self) -> None:
         """Remember the running loop of this thread, and the context of the current cell."""
         self._context = contextvars.copy_context()
         try:
-            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+            self._loop = asyncio.get_running_loop()
         except RuntimeError:
             self._loop = None
+        if self._jobs:
+            self._call_for_jobs()  # of a script whose loop runs only now
 
     def is_here(self) -> bool:
         """Return whether the calling thread is the thread of this inbox."""
@@ -102,6 +121,34 @@ class Inbox:
             if self._pending:
                 self._call()
 
+    def add(self, job: Job) -> None:
+        """Add a job. Any thread may call this; without a loop, the next ``watch`` runs the job."""
+        self._jobs.append(job)
+        self.wake.set()
+        self._call_for_jobs()
+
+    def _call_for_jobs(self) -> None:
+        if self._loop is not None:
+            try:
+                self._loop.call_soon_threadsafe(self._begin_job, context=self._context.copy())
+            except RuntimeError:
+                self._loop = None  # the loop was closed; the next `watch` runs the job
+
+    def _begin_job(self) -> None:
+        """Begin the next job on the loop, unless one is under way there."""
+        if self._jobs and self._job_in_loop is None:
+            self._job_in_loop = asyncio.get_running_loop().create_task(self._jobs.popleft().arun())
+            self._job_in_loop.add_done_callback(self._job_ended)
+
+    def _job_ended(self, task: asyncio.Task[None]) -> None:
+        self._job_in_loop = None
+        self._call_for_jobs()  # a cell that waits has its turn first
+
+    def run_jobs(self) -> None:
+        """Run the jobs that wait. Only ``watch`` calls this, in the inbox's thread."""
+        while self._jobs:
+            self._jobs.popleft().run()
+
 
 _here = threading.local()
 
@@ -129,7 +176,7 @@ def wait(future: Future[T]) -> T:
 
 
 def watch(future: Future[T]) -> T:
-    """Wait for a result from another thread, and apply changes of this thread meanwhile."""
+    """Wait for a result from another thread; meanwhile apply this thread's changes and jobs."""
     inbox = here()
     future.add_done_callback(lambda _: inbox.wake.set())
     with _interrupts():
@@ -139,7 +186,9 @@ def watch(future: Future[T]) -> T:
             inbox.drain()
             if is_done:
                 return future.result()
-            inbox.wake.wait(LONGEST_WAIT_S)
+            inbox.run_jobs()
+            if not future.done():
+                inbox.wake.wait(LONGEST_WAIT_S)
 
 
 @contextmanager

@@ -1,0 +1,99 @@
+"""The output of one call: what its function prints and displays, as text for the call's card.
+
+The output of other code stays where it belongs. A context variable tells them apart, which the
+tasks and threads of ``asyncio`` inherit: so a cell that runs while an async function waits prints
+into its own output. Plain threads print there, too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from ..output import shell_of_kernel
+
+Write = Callable[[str], None]
+
+_present: ContextVar[Write | None] = ContextVar("chat_stream_call", default=None)
+
+
+class CapturedStream:
+    """Stands for ``sys.stdout`` or ``sys.stderr`` while a call is under way."""
+
+    def __init__(self, original: Any) -> None:
+        self._original = original
+
+    def write(self, text: str) -> int:
+        write = _present.get()
+        if write is None:
+            return int(self._original.write(text) or 0)
+        write(text)
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        if _present.get() is None:
+            self._original.flush()
+
+    def isatty(self) -> bool:
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+
+@contextmanager
+def captured(write: Write) -> Iterator[None]:
+    """Pass to ``write`` what the code of this context prints and displays."""
+    streams = {name: CapturedStream(getattr(sys, name)) for name in ("stdout", "stderr")}
+    publisher = getattr(shell_of_kernel(), "display_pub", None)
+
+    def hook(message: dict[str, Any]) -> dict[str, Any] | None:
+        if _present.get() is not write:
+            return message
+        write(shown_text(message.get("content", {}).get("data", {})))
+        return None
+
+    before = _present.set(write)
+    for name, stream in streams.items():
+        setattr(sys, name, stream)
+    if publisher is not None:
+        publisher.register_hook(hook)
+    try:
+        yield
+    finally:
+        _draw_figures()
+        if publisher is not None:
+            publisher.unregister_hook(hook)
+        for name, stream in streams.items():
+            # A cell that runs beside an async function may have put a stream of its own over this.
+            if getattr(sys, name) is stream:
+                setattr(sys, name, stream._original)
+        _present.reset(before)
+
+
+def shown_text(data: Mapping[str, Any]) -> str:
+    """Return the text of what a function displays; of a picture, a sentence."""
+    pictures = [type_ for type_ in data if type_.startswith("image/")]
+    if pictures:
+        return f"[A picture ({pictures[0]}): pictures are not shown here.]\n"
+    plain = data.get("text/plain", "")
+    text = "".join(plain) if isinstance(plain, list) else str(plain)
+    return f"{text}\n" if text else ""
+
+
+def _draw_figures() -> None:
+    """Let matplotlib display the figures of the call now, not after the person's next cell."""
+    backend = sys.modules.get("matplotlib_inline.backend_inline")
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if backend is not None and pyplot is not None and pyplot.get_fignums():
+        try:
+            backend.flush_figures()
+        except Exception:  # noqa: BLE001 - a figure that cannot be drawn is the function's matter
+            pyplot.close("all")

@@ -1,0 +1,206 @@
+"""The execution of one call in the thread of its chat: the function, its output, its outcome.
+
+A plain function runs in the thread itself. An async function runs as a task on the thread's loop,
+or, while ``chat.ask`` keeps that loop waiting, on a loop in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from .capture import Write, captured
+from .failures import BY_CHAT, BY_PERSON, LEFT, failure_text
+from .function import KernelTool, is_async
+from .interrupts import InterruptGuard
+from .results import output_of
+from .schema import InputRefused
+
+LONGEST_WAIT_S = 0.5
+ENDS_WITHIN_S = 5.0  # how long an async function may take to end after its interrupt
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallOutcome:
+    """The result of a call."""
+
+    success: bool
+    output: Any
+    is_interrupted: bool = False
+    """Whether the person interrupted the call."""
+
+
+class CallExecution:
+    """One execution of a tool's function."""
+
+    def __init__(
+        self, tool: KernelTool, given: Any, write: Write, conceal: Callable[[str], str]
+    ) -> None:
+        self._tool = tool
+        self._given = given
+        self._write = write
+        self._conceal = conceal
+        self._guard: InterruptGuard | None = None
+        self._is_stopped = False
+        self._is_interrupted = False
+
+    def stop(self) -> None:
+        """Interrupt the function, because its answer was stopped. Any thread may call this."""
+        self._is_stopped = True
+        guard = self._guard
+        if guard is not None:
+            guard.stop()
+
+    def run(self) -> CallOutcome:
+        """Execute the call while the calling thread waits for an answer."""
+        try:
+            with captured(self._write):
+                value = self._guarded(self._called)
+                if is_async(value):
+                    value = self._in_own_loop(value)
+                return self._guarded(lambda: self._succeeded(value))
+        except BaseException as error:  # noqa: BLE001 - the model is told; the person's interrupt goes on
+            return self._failed(error)
+
+    async def arun(self) -> CallOutcome:
+        """Execute the call on the thread's running loop."""
+        try:
+            with captured(self._write):
+                value = self._guarded(self._called)
+                if is_async(value):
+                    value = await self._in_this_loop(value)
+                return self._guarded(lambda: self._succeeded(value))
+        except BaseException as error:  # noqa: BLE001 - the model is told; the kernel's loop goes on
+            return self._failed(error)
+
+    # ------------------------------------------------------------------ the steps
+
+    def _called(self) -> Any:
+        return self._tool.prepare(self._given)()
+
+    def _succeeded(self, value: Any) -> CallOutcome:
+        return CallOutcome(success=True, output=output_of(value, self._conceal))
+
+    def _failed(self, error: BaseException) -> CallOutcome:
+        if isinstance(error, InputRefused):
+            return CallOutcome(success=False, output=self._conceal(str(error)))
+        if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | SystemExit):
+            is_person = isinstance(error, KeyboardInterrupt) and not self._is_stopped
+            is_person = is_person or self._is_interrupted
+            words = BY_PERSON if is_person else BY_CHAT if self._is_stopped else LEFT
+            return CallOutcome(success=False, output=words, is_interrupted=is_person)
+        return CallOutcome(success=False, output=failure_text(error, self._conceal))
+
+    def _guarded(self, step: Callable[[], T]) -> T:
+        """Run code of the user that an interrupt ends."""
+        guard = self._guard = InterruptGuard()
+        if self._is_stopped:
+            raise KeyboardInterrupt
+        try:
+            guard.enter()
+            result = step()
+            guard.leave()
+            return result
+        except KeyboardInterrupt:
+            guard.caught()
+            raise
+        finally:
+            guard.leave()
+            self._is_interrupted = self._is_interrupted or guard.is_interrupted
+
+    async def _in_this_loop(self, value: Awaitable[T]) -> T:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(_outcome_of(value))
+        return await self._cancellable(task, loop)
+
+    async def _cancellable(
+        self, task: asyncio.Task[tuple[T, None] | tuple[None, BaseException]], loop: Any
+    ) -> T:
+        guard = self._guard = InterruptGuard(lambda: loop.call_soon_threadsafe(task.cancel))
+        guard.enter()
+        try:
+            if self._is_stopped:
+                task.cancel()
+            return _result_of(await task)
+        finally:
+            guard.leave()
+            self._is_interrupted = self._is_interrupted or guard.is_interrupted
+
+    def _in_own_loop(self, value: Awaitable[T]) -> T:
+        work = _OwnLoop(value)
+        try:
+            return self._guarded(work.run)
+        except KeyboardInterrupt:
+            work.cancel()
+            raise
+
+
+class _OwnLoop:
+    """An async function on a loop in a thread of its own, for a thread whose loop waits."""
+
+    def __init__(self, value: Awaitable[Any]) -> None:
+        self._value = value
+        self._done: Future[Any] = Future()
+        self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
+
+    def run(self) -> Any:
+        """Start the thread and wait for the function's result."""
+        context = contextvars.copy_context()
+        threading.Thread(
+            target=context.run, args=(self._live,), name="chat-stream-call", daemon=True
+        ).start()
+        return _waited(self._done)
+
+    def cancel(self) -> None:
+        """Cancel the function, and give it some time to end."""
+        try:
+            loop, task = self._started.result(ENDS_WITHIN_S)
+            loop.call_soon_threadsafe(task.cancel)
+            self._done.exception(ENDS_WITHIN_S)
+        except (FutureTimeout, asyncio.CancelledError, RuntimeError):
+            pass  # it never began, or its loop has ended
+
+    def _live(self) -> None:
+        try:
+            self._done.set_result(asyncio.run(self._work()))
+        except BaseException as error:  # noqa: BLE001 - the waiting thread gets it
+            self._done.set_exception(error)
+
+    async def _work(self) -> Any:
+        task = asyncio.ensure_future(_outcome_of(self._value))
+        self._started.set_result((asyncio.get_running_loop(), task))
+        return _result_of(await task)
+
+
+def _waited(done: Future[T]) -> T:
+    while True:
+        try:
+            return done.result(LONGEST_WAIT_S)  # bounded, because a wait on Windows is not broken
+        except FutureTimeout:
+            if done.done():
+                return done.result()
+
+
+async def _outcome_of(value: Awaitable[T]) -> tuple[T, None] | tuple[None, BaseException]:
+    """Await a value; an exception is returned, because a task that exits would end its loop."""
+    try:
+        return await value, None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - raised again where the outcome is read
+        return None, error
+
+
+def _result_of(outcome: tuple[T, None] | tuple[None, BaseException]) -> T:
+    value, error = outcome
+    if error is not None:
+        raise error
+    return value  # type: ignore[return-value]  # a pair without an error has the value

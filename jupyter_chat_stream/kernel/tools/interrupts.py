@@ -1,0 +1,97 @@
+"""Interrupts of a call: by the person (SIGINT), or because the chat stops it.
+
+While a call runs, this module has the handler of SIGINT. ``stop`` sends the signal only while the
+call runs, and ``leave`` waits until a signal that was sent has arrived: the person's next cell
+never gets it.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+ARRIVES_WITHIN_S = 2.0
+
+
+class InterruptGuard:
+    """Lets a call be interrupted, and nothing else.
+
+    Args:
+        interrupt: called for an interrupt; None raises ``KeyboardInterrupt`` in the main thread.
+    """
+
+    def __init__(self, interrupt: Callable[[], object] | None = None) -> None:
+        self.is_stopped = False  # by the chat
+        self.is_interrupted = False  # by the person
+        self._interrupt = interrupt
+        self._lock = threading.Lock()
+        self._is_running = False
+        self._signals_on_the_way = 0
+        self._previous: Any = None
+        self._is_main = False
+
+    def enter(self) -> None:
+        """Begin to take interrupts. Called in the thread of the call."""
+        self._is_main = threading.current_thread() is threading.main_thread()
+        if self._is_main:
+            self._previous = signal.signal(signal.SIGINT, self._handle)
+        self._is_running = True
+        if self.is_stopped and self._interrupt is None:
+            raise KeyboardInterrupt
+
+    def leave(self) -> None:
+        """Take no more interrupts, and let later ones do what they did before. May be repeated."""
+        self._is_running = False
+        with self._lock:
+            pass  # a `stop` that has seen the call running has sent its signal
+        deadline = time.monotonic() + ARRIVES_WITHIN_S
+        while self._signals_on_the_way > 0 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        self._signals_on_the_way = 0
+        # An async call may end while a cell has put its own handler over this one.
+        if self._is_main and signal.getsignal(signal.SIGINT) == self._handle:
+            signal.signal(signal.SIGINT, self._previous or signal.SIG_DFL)
+
+    def stop(self) -> None:
+        """Interrupt the call, because its answer was stopped. Any thread may call this."""
+        with self._lock:
+            self.is_stopped = True
+            if not self._is_running:
+                return
+            if self._interrupt is not None:
+                self._interrupt()
+            elif self._is_main:
+                self._signals_on_the_way += 1
+                _send_interrupt()
+
+    def caught(self) -> None:
+        """Note that the call has got a ``KeyboardInterrupt``, whoever raised it."""
+        if self._signals_on_the_way:
+            self._signals_on_the_way = 0
+        elif not self.is_stopped:
+            self.is_interrupted = True
+
+    def _handle(self, number: int, frame: Any) -> None:
+        is_ours = self._signals_on_the_way > 0
+        if is_ours:
+            self._signals_on_the_way -= 1
+        if not self._is_running:
+            if not is_ours and callable(self._previous):
+                self._previous(number, frame)
+            return
+        if not is_ours:
+            self.is_interrupted = True
+        if self._interrupt is None:
+            raise KeyboardInterrupt
+        self._interrupt()
+
+
+def _send_interrupt() -> None:
+    """Send SIGINT to the main thread, so that it also ends a wait in the operating system."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        signal.raise_signal(signal.SIGINT)

@@ -1,0 +1,232 @@
+"""The tool ``kernel``: the kernel's variables, and code in it.
+
+``variables`` and ``inspect`` read. ``evaluate`` and ``run`` execute code, as a cell does: magics
+and a top-level ``await`` work, and what is printed or displayed goes to the call's card.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import linecache
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ...shared.tool_records import ToolEffect, ToolRecord
+from ..output import shell_of_kernel
+from .function import KernelTool
+from .results import cut_text, own_repr, picture_text, table_text
+from .schema import InputRefused
+
+KERNEL = "kernel"
+MAX_VARIABLES = 200
+MAX_NAME_CHARS = 80
+MAX_DOC_CHARS = 4_000
+MAX_INSPECTED_CHARS = 12_000
+OPERATIONS: Mapping[str, ToolEffect] = {
+    "variables": "read",
+    "inspect": "read",
+    "evaluate": "run",
+    "run": "run",
+}
+NEEDS: Mapping[str, str | None] = {
+    "variables": None,
+    "inspect": "name",
+    "evaluate": "expression",
+    "run": "code",
+}
+
+DEFINITION: ToolRecord = {
+    "name": KERNEL,
+    "description": (
+        "The Python kernel of the person's notebook, with all variables of its cells. Operations: "
+        "'variables' lists the variables with type and size; 'inspect' describes one variable (of "
+        "a data frame: columns, statistics, some rows; of a function: signature and docstring); "
+        "'evaluate' returns the value of an expression; 'run' executes code like a cell, returns "
+        "the value of its last expression, and shows what it prints. 'evaluate' and 'run' ask the "
+        "person first, so look at the variables before you run code."
+    ),
+    "input_schema": {
+        "type": "object",
+        "properties": {
+            "operation": {"type": "string", "enum": list(OPERATIONS)},
+            "name": {"type": "string", "description": "For 'inspect': the variable's name."},
+            "expression": {
+                "type": "string",
+                "description": "For 'evaluate': one expression of Python.",
+            },
+            "code": {"type": "string", "description": "For 'run': the code of the cell."},
+        },
+        "required": ["operation"],
+        "additionalProperties": False,
+    },
+    "where": "kernel",
+    "effect": "run",
+    "operations": OPERATIONS,
+    "source": "builtin",
+}
+
+
+def kernel_tool(space: dict[str, Any] | None = None) -> KernelTool:
+    """Make the tool; ``space`` holds the variables if they are not the kernel's."""
+
+    def prepare(given: Any) -> Callable[[], Any]:
+        operation, argument = _checked(given)
+        variables = _space() if space is None else space
+        if operation == "variables":
+            return lambda: list_variables(variables)
+        if operation == "inspect":
+            return lambda: inspect_variable(variables, argument)
+        mode = "eval" if operation == "evaluate" else "exec"
+        return lambda: execute(argument, variables, mode)
+
+    return KernelTool(definition=DEFINITION, prepare=prepare)
+
+
+def _checked(given: Any) -> tuple[str, str]:
+    operation = str(given.get("operation")) if isinstance(given, Mapping) else ""
+    if operation not in NEEDS:
+        raise InputRefused(
+            f"The tool 'kernel' has the operations {', '.join(OPERATIONS)}: set 'operation'."
+        )
+    field = NEEDS[operation]
+    argument = given.get(field, "") if field is not None else ""
+    if not isinstance(argument, str) or (field is not None and not argument.strip()):
+        raise InputRefused(f"The operation {operation!r} needs {field!r}, a text.")
+    return operation, argument
+
+
+def _space() -> dict[str, Any]:
+    space: dict[str, Any] = shell_of_kernel().user_ns
+    return space
+
+
+# ----------------------------------------------------------------------------- reading
+
+
+def list_variables(space: Mapping[str, Any]) -> dict[str, Any]:
+    """List the person's variables, the newest first, with type and size."""
+    names = list(_own_names(space))[::-1]
+    rows = []
+    for name in names[:MAX_VARIABLES]:
+        value = space[name]
+        row = {"name": name[:MAX_NAME_CHARS], "type": type(value).__name__}
+        size = size_of(value)
+        rows.append({**row, "size": size} if size else row)
+    listed: dict[str, Any] = {"variables": rows}
+    if len(names) > MAX_VARIABLES:
+        listed["left_out"] = f"{len(names) - MAX_VARIABLES} older variables"
+    return listed
+
+
+def _own_names(space: Mapping[str, Any]) -> Iterator[str]:
+    """List the names that the person's cells have defined, without modules and private names."""
+    hidden = getattr(shell_of_kernel(), "user_ns_hidden", {})
+    for name, value in list(space.items()):
+        is_hidden = name in hidden and hidden[name] is value
+        if not (name.startswith("_") or is_hidden or isinstance(value, types.ModuleType)):
+            yield name
+
+
+def size_of(value: Any) -> str:
+    """Return the shape or the length of a value in words; empty if it has none."""
+    try:
+        shape = getattr(value, "shape", None)
+        if isinstance(shape, tuple) and shape and all(isinstance(n, int) for n in shape):
+            return " × ".join(f"{n:,}" for n in shape)
+        if isinstance(value, str | bytes):
+            return f"{len(value):,} {'characters' if isinstance(value, str) else 'bytes'}"
+        if isinstance(value, list | tuple | dict | set | frozenset):
+            return f"{len(value):,} items"
+    except Exception:  # noqa: BLE001 - a property of the user's own object
+        return ""
+    return ""
+
+
+def inspect_variable(space: Mapping[str, Any], name: str) -> str:
+    """Describe one variable in at most ``MAX_INSPECTED_CHARS`` characters."""
+    name = name.strip()
+    if name not in space:
+        raise InputRefused(
+            f"The kernel has no variable {name[:MAX_NAME_CHARS]!r}. List them with the operation "
+            "'variables'; for a part of one, such as an attribute, use 'evaluate'."
+        )
+    value = space[name]
+    described = table_text(value) or picture_text(value)
+    if described is not None:
+        return described
+    lines = [f"{name}: {type(value).__name__}"]
+    size = size_of(value)
+    lines[0] += f", {size}" if size else ""
+    if callable(value):
+        lines.append(_called_as(name, value))
+        documented = inspect.getdoc(value)
+        if documented:
+            lines.append(cut_text(documented, MAX_DOC_CHARS))
+    else:
+        lines.append(own_repr(value, MAX_INSPECTED_CHARS // 2))
+    return cut_text("\n".join(line for line in lines if line), MAX_INSPECTED_CHARS)
+
+
+def _called_as(name: str, value: Any) -> str:
+    try:
+        return f"{name}{inspect.signature(value)}"
+    except (TypeError, ValueError):
+        return ""
+
+
+# ----------------------------------------------------------------------------- running
+
+
+def execute(code: str, space: dict[str, Any], mode: str) -> Any:
+    """Execute code in the kernel's variables.
+
+    Returns:
+        The value of the expression, or of the last expression; a coroutine if the code awaits.
+    """
+    if mode == "eval":
+        tree: ast.AST = ast.parse(code.strip(), mode="eval")
+        return eval(_compiled(ast.Expression(tree.body), code, "eval"), space)  # type: ignore[attr-defined]
+    shell = shell_of_kernel()
+    code = shell.transform_cell(code) if shell is not None else code
+    body = ast.parse(code).body
+    last = body[-1] if body and not _is_quiet(code) else None
+    value = None
+    if isinstance(last, ast.Expr):
+        del body[-1]
+        value = _compiled(ast.Expression(last.value), code, "eval")
+    first = _compiled(ast.Module(body, []), code, "exec")
+    if _awaits(first) or (value is not None and _awaits(value)):
+        return _execute_later(first, value, space)
+    exec(first, space)
+    return None if value is None else eval(value, space)
+
+
+async def _execute_later(first: types.CodeType, value: types.CodeType | None, space: Any) -> Any:
+    """Execute code with a top-level ``await``."""
+    for code in (first, value):
+        if code is None:
+            return None
+        result = eval(code, space)
+        if _awaits(code):
+            result = await result
+    return result
+
+
+def _awaits(code: types.CodeType) -> bool:
+    return bool(code.co_flags & inspect.CO_COROUTINE)
+
+
+def _is_quiet(code: str) -> bool:
+    """Return whether the code ends with a semicolon, as a cell does that shows no value."""
+    return code.rstrip().endswith(";")
+
+
+def _compiled(tree: Any, code: str, mode: str) -> types.CodeType:
+    """Compile a tree; its lines are shown in tracebacks."""
+    filename = f"<call {abs(hash(code)) % 10**8}>"
+    linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    return builtins.compile(tree, filename, mode, flags=flags, dont_inherit=True)
