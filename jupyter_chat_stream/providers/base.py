@@ -13,7 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from ..shared.model_records import ParameterKind
-from ..shared.records import Params, Role, ToolDefinition, ToolInput
+from ..shared.records import Params, Role, ToolInput
+from .prompt_blocks import Block as Block
+from .prompt_blocks import DocumentBlock as DocumentBlock
+from .prompt_blocks import ImageBlock as ImageBlock
+from .prompt_blocks import ReasoningBlock as ReasoningBlock
+from .prompt_blocks import TextBlock as TextBlock
+from .prompt_blocks import ToolResultBlock as ToolResultBlock
+from .prompt_blocks import ToolUseBlock as ToolUseBlock
+from .prompt_tools import Tool as Tool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +49,17 @@ class ToolInputChunk:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolCallChunk:
-    """A tool call with its complete input."""
+    """A tool call with its complete input.
+
+    ``tool_call_id`` is one that no other call of the prompt has (``call_ids``). If the model wrote
+    an input that is no JSON object, ``error`` is a sentence for the model, and ``input`` is empty:
+    the call then fails with that sentence, and the model can make it again.
+    """
 
     tool_call_id: str
     name: str
     input: ToolInput
+    error: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,46 +172,11 @@ Chunk = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextBlock:
-    """Text of a turn, with the text of its attachments."""
-
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageBlock:
-    """An image that a person attached. Only a model that can ``images`` gets it."""
-
-    name: str
-    type: str  # a media type: image/png, image/jpeg, image/gif or image/webp
-    data: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DocumentBlock:
-    """A document that a person attached. Only a model that can ``documents`` gets it."""
-
-    name: str
-    type: str  # a media type: application/pdf
-    data: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReasoningBlock:
-    """Reasoning of an earlier answer, in the provider's own form (``ProviderDataChunk``).
-
-    Only the provider that sent it gets it back.
-    """
-
-    data: Mapping[str, Any]
-
-
-Block = TextBlock | ImageBlock | DocumentBlock | ReasoningBlock
-
-
-@dataclass(frozen=True, kw_only=True)
 class Turn:
-    """One whole turn of the conversation, in blocks. Neighbouring turns have different roles."""
+    """One whole turn of the conversation, in blocks. Neighbouring turns have different roles.
+
+    A turn with ToolUseBlocks comes before a turn that begins with their ToolResultBlocks.
+    """
 
     role: Role
     blocks: tuple[Block, ...]
@@ -236,7 +215,9 @@ class Prompt:
     """The input of a provider for one answer.
 
     ``model`` is the provider's own name of the model, without the ``provider/``. ``partial`` is the
-    text that this answer already has from earlier attempts; the stream begins right after it.
+    text that this answer already has from earlier attempts; the stream begins right after it. If
+    this answer has called tools, its rounds so far are the last turns, and ``partial`` is only the
+    text after the last result.
     ``answers`` holds the questions of this answer that have a reply, in their order: the provider
     does not ask them again. ``begun_at_ms`` is when work on this answer began; it is the same for
     all attempts. ``upstream`` is set if an earlier attempt got a handle from this provider: the
@@ -250,7 +231,7 @@ class Prompt:
     upstream: Upstream | None = None
     answers: tuple[Answered, ...] = ()
     begun_at_ms: int = 0
-    tools: tuple[ToolDefinition, ...] = ()
+    tools: tuple[Tool, ...] = ()
     max_tokens: int | None = None
     params: Params = field(default_factory=dict)
 

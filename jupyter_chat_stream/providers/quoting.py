@@ -6,7 +6,14 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 
-from .base import DocumentBlock, ImageBlock, Prompt, ReasoningBlock
+from .base import (
+    DocumentBlock,
+    ImageBlock,
+    Prompt,
+    ReasoningBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+)
 from .continuation import CONTINUE_MARK
 
 MAX_QUOTE_CHARS = 300
@@ -77,6 +84,10 @@ def _texts(prompt: Prompt) -> Iterable[str]:
                 yield block.name
             elif isinstance(block, ReasoningBlock):
                 yield from _strings(block.data)
+            elif isinstance(block, ToolUseBlock):
+                yield from _strings(block.input)
+            elif isinstance(block, ToolResultBlock):
+                yield from _strings(block.output)
     yield prompt.system or ""
     yield prompt.partial
 

@@ -183,6 +183,9 @@ class Coalescer:
                 input=clean_json(chunk.input),
             )
         )
+        if chunk.error:  # in the same append: nobody makes a call whose input is not what was meant
+            call = {"tool_call_id": chunk.tool_call_id, "name": chunk.name}
+            self._return_tool(ToolResultChunk(**call, success=False, output=chunk.error))
 
     def _return_tool(self, chunk: ToolResultChunk) -> None:
         self._end_part()

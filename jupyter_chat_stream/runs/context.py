@@ -1,24 +1,27 @@
 """Gathering the context: the text that a model reads before it answers.
 
 The context follows the branch (``parent_id``), not the order of events: the newest whole turns that
-fit the model's budget. ``turns`` makes turns of messages. The size in tokens is estimated from
-characters (``CHARS_PER_TOKEN``, low on purpose). If a prompt is too long after all, the provider
-refuses it.
+fit the model's budget. ``turns`` makes turns of messages. Before a turn is left out, long results
+of tools are shortened. The size in tokens is estimated from characters (``CHARS_PER_TOKEN``, low on
+purpose). If a prompt is too long after all, the provider refuses it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..providers.base import Answered, Model, Prompt, Turn, Upstream
+from ..providers.base import Answered, Model, Prompt, Tool, Turn, Upstream
+from ..providers.prompt_tools import tool_of
 from ..shared.endings import content_of
 from ..shared.errors import AttachmentNotFound, BadRequest, PromptTooLong
-from ..shared.records import MessageRecord, Params
+from ..shared.records import MessageRecord, Params, ToolDefinition
 from ..store.front import ChatStore, ProviderData, RunRef, UpstreamPlace
 from . import parameters
+from .reply_turns import MIN_RESULT_CHARS, unfinished
 from .turns import Draft, FileBlock, TurnMaker
 
 CHARS_PER_TOKEN = 3.0
@@ -30,7 +33,8 @@ ANSWER_TOKENS = 32_000  # reserved for an answer unless the request asks for ano
 class Gathered:
     """The prompt's data from log and settings; ``begun_ms`` is when work on the run began.
 
-    ``provider_data`` holds the blocks that their provider gets back, by the run's id.
+    ``provider_data`` holds the blocks that their provider gets back, by the run's id. ``tools`` are
+    the definitions that were resolved for the run; None stands for those of its parameters.
     """
 
     reply: MessageRecord
@@ -40,6 +44,7 @@ class Gathered:
     owner: str = ""
     upstream: UpstreamPlace | None = None
     provider_data: Mapping[str, Sequence[ProviderData]] = field(default_factory=dict)
+    tools: Sequence[ToolDefinition] | None = None
 
 
 async def gather(store: ChatStore, run: RunRef, system: str | None) -> Gathered:
@@ -98,11 +103,14 @@ def draft_prompt(
     defaults = parameters.taken_by(model, params.get("defaults") or {})
     options = {**defaults, **(params.get("params") or {})}
     max_tokens = _max_tokens(options.pop("max_tokens", answer_room(model)), model)
-    partial = content_of(gathered.reply["parts"])
+    partial = content_of(gathered.reply["parts"][unfinished(gathered.reply["parts"]) :])
+    given = params.get("tools") if gathered.tools is None else gathered.tools
+    tools = tuple(map(tool_of, given or ()))
     budget = (model.context_tokens - max_tokens) * CHARS_PER_TOKEN
-    budget -= len(system or "") + len(partial)
-    maker = TurnMaker(model, endpoint, gathered.provider_data, context_chars=budget)
-    drafts = _fitting(maker.drafts(gathered.branch), budget)
+    budget -= len(system or "") + len(partial) + sum(map(_chars_of, tools))
+    data = gathered.provider_data
+    maker = TurnMaker(model, endpoint, data, context_chars=budget, has_tools=bool(tools))
+    drafts = _fitting(maker.drafts(gathered.branch, gathered.reply), budget)
     if not drafts:
         raise PromptTooLong(
             "The message is longer than the model reads at once "
@@ -117,7 +125,7 @@ def draft_prompt(
         upstream=_upstream(gathered.upstream),
         answers=_answers(gathered.reply),
         begun_at_ms=gathered.begun_ms,
-        tools=tuple(params.get("tools") or ()),
+        tools=tools,
         max_tokens=max_tokens,
         params=options,
     )
@@ -142,12 +150,23 @@ def answer_room(model: Model) -> int:
 
 
 def _answers(reply: MessageRecord) -> tuple[Answered, ...]:
-    """Return the reply's answered questions; a question without an answer is left out."""
+    """Return the reply's answered questions; a question without an answer is left out.
+
+    The questions of tool calls are left out, too: the provider has not asked them.
+    """
     return tuple(
         Answered(prompt=part["prompt"], value=part["value"], by=part["by"])
         for part in reply["parts"]
-        if part["kind"] == "input_request" and part["by"] is not None
+        if part["kind"] == "input_request"
+        and part["by"] is not None
+        and part.get("tool_call_id") is None
     )
+
+
+def _chars_of(tool: Tool) -> int:
+    """Estimate the length of a tool's definition in characters of text."""
+    schema = json.dumps(tool.input_schema, ensure_ascii=False)
+    return len(tool.name) + len(tool.description) + len(schema)
 
 
 def _max_tokens(wanted: Any, model: Model) -> int:
@@ -157,16 +176,41 @@ def _max_tokens(wanted: Any, model: Model) -> int:
 
 
 def _fitting(drafts: Sequence[Draft], budget: float) -> list[Draft]:
+    """Return the newest turns that fit, from a person's turn on.
+
+    Results of tools are shortened before a turn is left out: old ones first, and those since the
+    last person's turn only if that turn would not fit otherwise.
+    """
+    last = max((index for index, draft in enumerate(drafts) if draft.is_persons), default=0)
+    newest = _shortened(drafts[last:], budget)
+    left = budget - _total(newest)
     kept: list[Draft] = []
-    for draft in reversed(drafts):
+    for draft in reversed([*_shortened(drafts[:last], left), *newest]):
         budget -= draft.chars()
         if budget < 0:
             break
         kept.append(draft)
     kept.reverse()
-    while kept and kept[0].role == "assistant":  # a prompt begins with a person's turn
+    while kept and not kept[0].is_persons:  # a prompt begins with a person's turn
         kept.pop(0)
-    return kept
+    # A result without its call is no part of a prompt.
+    return [kept[0].without_results(), *kept[1:]] if kept else []
+
+
+def _shortened(drafts: Sequence[Draft], budget: float) -> list[Draft]:
+    """Shorten results of tools, oldest first, until the turns fit."""
+    made = list(drafts)
+    excess = _total(made) - budget
+    for index, draft in enumerate(made):
+        if excess <= 0:
+            break
+        made[index] = draft.shortened(MIN_RESULT_CHARS)
+        excess -= draft.chars() - made[index].chars()
+    return made
+
+
+def _total(drafts: Sequence[Draft]) -> int:
+    return sum(draft.chars() for draft in drafts)
 
 
 def _mark_for_caching(turns: Sequence[Turn]) -> tuple[Turn, ...]:

@@ -4,9 +4,9 @@
 
     messages ─► drafts (text, and files that the model can read) ─► those that fit ─► turns
 
-A refused reply is left out with its question, and a reply that was cut is marked. A turn holds no
-results of tools, only the text around them. A file that the model cannot read becomes a sentence;
-``notes`` tells the person.
+A refused reply is left out with its question, and a reply that was cut is marked. A reply that has
+called tools has several turns (``reply_turns``); a prompt without tools gets their calls and
+results as text. A file that the model cannot read becomes a sentence; ``notes`` tells the person.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from ..providers.base import (
     Model,
     ReasoningBlock,
     TextBlock,
+    ToolResultBlock,
+    ToolUseBlock,
     Turn,
 )
 from ..shared.endings import content_of, incomplete_of, is_refused
 from ..shared.media_types import IMAGES, PDF, is_text
 from ..shared.records import AttachmentPart, MessageRecord, Role
 from ..store.front import ProviderData
+from .reply_turns import has_rounds, reply_turns, shortened, unfinished
 
 # A text file that is longer is cut, so that one file leaves room for the conversation.
 MAX_FILE_SHARE = 0.25  # of the model's context
@@ -70,10 +73,29 @@ class Draft:
 
     def chars(self) -> int:
         """Estimate the length of the turn in characters of text."""
-        texts = [block.text for block in self.blocks if isinstance(block, TextBlock)]
+        told = (TextBlock, ToolUseBlock, ToolResultBlock)
+        texts = [block.text for block in self.blocks if isinstance(block, told)]
         joints = 2 * max(0, len(texts) - 1)
         files = (block.chars for block in self.blocks if isinstance(block, FileBlock))
         return sum(map(len, texts)) + joints + sum(files)
+
+    @property
+    def is_persons(self) -> bool:
+        """Whether the turn holds what a person sent, beside results of tools."""
+        return self.role == "user" and not all(map(_is_result, self.blocks))
+
+    def without_results(self) -> Draft:
+        """Return a person's turn without the results before it: their calls are left out."""
+        kept = (block for block in self.blocks if not isinstance(block, ToolResultBlock))
+        return Draft(role=self.role, blocks=tuple(kept))
+
+    def shortened(self, most: int) -> Draft:
+        """Return the turn with results of at most about so many characters each."""
+        blocks = (
+            shortened(block, most) if isinstance(block, ToolResultBlock) else block
+            for block in self.blocks
+        )
+        return Draft(role=self.role, blocks=tuple(blocks))
 
 
 class TurnMaker:
@@ -84,6 +106,7 @@ class TurnMaker:
         endpoint: the provider that gets the prompt; it gets back only its own blocks.
         provider_data: the blocks that providers get back, by the run's id.
         context_chars: about how many characters the model reads at once.
+        has_tools: whether the prompt has tools; without them no API takes calls and results.
     """
 
     def __init__(
@@ -93,24 +116,34 @@ class TurnMaker:
         provider_data: Mapping[str, Sequence[ProviderData]],
         *,
         context_chars: float,
+        has_tools: bool = False,
     ) -> None:
         self._model = model
         self._endpoint = endpoint
         self._model_id = f"{endpoint}/{model.name}"
         self._provider_data = provider_data
-        self._max_file_chars = int(context_chars * MAX_FILE_SHARE)
+        self._max_file_chars = max(0, int(context_chars * MAX_FILE_SHARE))
+        self._has_tools = has_tools
 
-    def drafts(self, branch: Sequence[MessageRecord]) -> list[Draft]:
-        """Make a draft of each message that says something; neighbours of one role are joined."""
+    def drafts(
+        self, branch: Sequence[MessageRecord], reply: MessageRecord | None = None
+    ) -> list[Draft]:
+        """Make the drafts of all messages that are not blank; neighbours of one role are joined.
+
+        Args:
+            reply: the reply that is being made; its rounds come last.
+        """
+        found = [it for message in _without_refused(branch) for it in self._message(message)]
+        if reply is not None:
+            found += self._rounds_so_far(reply)
         drafts: list[Draft] = []
-        for message in _without_refused(branch):
-            blocks: tuple[Block | FileBlock, ...] = tuple(_joined(self._blocks(message)))
-            if not blocks or all(isinstance(block, ReasoningBlock) for block in blocks):
+        for draft in found:
+            if not draft.blocks or all(isinstance(it, ReasoningBlock) for it in draft.blocks):
                 continue
-            role: Role = "user" if message["role"] == "user" else "assistant"
-            if drafts and drafts[-1].role == role:
+            blocks = draft.blocks
+            if drafts and drafts[-1].role == draft.role:
                 blocks = (*drafts.pop().blocks, *blocks)
-            drafts.append(Draft(role=role, blocks=blocks))
+            drafts.append(Draft(role=draft.role, blocks=blocks))
         return drafts
 
     def within_bytes(self, drafts: Sequence[Draft]) -> tuple[list[Draft], list[str]]:
@@ -142,10 +175,16 @@ class TurnMaker:
         blocks = (
             self._read(block, files.get(block.attachment_id))
             if isinstance(block, FileBlock)
-            else block
+            else self._tool(block)
             for block in draft.blocks
         )
         return Turn(role=draft.role, blocks=tuple(_joined(blocks)))
+
+    def _tool(self, block: Block) -> Block:
+        """Return a call or a result as text if the prompt has no tools."""
+        if isinstance(block, (ToolUseBlock, ToolResultBlock)) and not self._has_tools:
+            return TextBlock(text=block.text)
+        return block
 
     def notes(self, branch: Sequence[MessageRecord], others: Sequence[str] = ()) -> list[str]:
         """Return what to tell the person about files that this model does not get.
@@ -172,6 +211,28 @@ class TurnMaker:
             for part in message["parts"]
             if part["kind"] == "attachment" and self._is_left_out(part)
         ]
+
+    def _message(self, message: MessageRecord) -> Iterator[Draft]:
+        """Yield the drafts of one message: more than one if it has called tools."""
+        if not has_rounds(message["parts"]):
+            role: Role = "user" if message["role"] == "user" else "assistant"
+            yield Draft(role=role, blocks=tuple(_joined(self._blocks(message))))
+            return
+        for turn in reply_turns(message["parts"], self._own_data(message), is_ended=True):
+            yield self._draft(turn.role, turn.blocks)
+        mark = _mark_of(message)
+        if mark:
+            yield Draft(role="assistant", blocks=(TextBlock(text=mark),))
+
+    def _rounds_so_far(self, reply: MessageRecord) -> Iterator[Draft]:
+        """Yield the drafts of a reply that is being made, up to its last result."""
+        count = unfinished(reply["parts"])
+        data = [item for item in self._own_data(reply) if item.part < count]
+        for turn in reply_turns(reply["parts"][:count], data, is_ended=False):
+            yield self._draft(turn.role, turn.blocks)
+
+    def _draft(self, role: Role, blocks: Sequence[Block]) -> Draft:
+        return Draft(role=role, blocks=tuple(_joined(blocks))).shortened(self._max_file_chars)
 
     def _blocks(self, message: MessageRecord) -> Iterator[Block | FileBlock]:
         for part in message["parts"]:
@@ -240,6 +301,10 @@ class TurnMaker:
             return DocumentBlock(name=block.name, type=block.type, data=data)
         text = data.decode("utf-8", "replace")
         return _text_file(block.name, text[: self._max_file_chars], len(text))
+
+
+def _is_result(block: Block | FileBlock) -> bool:
+    return isinstance(block, ToolResultBlock)
 
 
 def _joined(blocks: Iterable[B | TextBlock]) -> Iterator[B | TextBlock]:

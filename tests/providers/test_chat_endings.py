@@ -37,20 +37,20 @@ async def test_an_answer_that_its_server_does_not_call_done_was_cut(
     assert (text, type(error)) == ("all of it", errors.StreamCut)
 
 
-@pytest.mark.parametrize(("reason", "was_cut"), [("tool_calls", True), ("length", False)])
+@pytest.mark.parametrize(("reason", "fails"), [("tool_calls", True), ("length", False)])
 @pytest.mark.parametrize("arguments", ['{"a": ', '["no object"]'])
-async def test_half_a_tool_call_was_cut_unless_the_length_cut_it(
-    arguments: str, reason: str, was_cut: bool, server: FakeOpenAI, lab: OpenAIProvider
+async def test_a_call_with_a_broken_input_fails_unless_the_length_cut_it(
+    arguments: str, reason: str, fails: bool, server: FakeOpenAI, lab: OpenAIProvider
 ) -> None:
     function = {"name": "n", "arguments": arguments}
     call = {"tool_calls": [{"index": 0, "id": "t", "type": "function", "function": function}]}
     server.add(Answer(deltas=(call,), stop_reason=reason))
-    if was_cut:
-        assert type((await fail(lab, make_prompt()))[1]) is errors.StreamCut
-    else:
-        chunks = await collect(lab, make_prompt())
-        assert isinstance(chunks[-1], EndChunk)
-        assert not any(isinstance(chunk, ToolCallChunk) for chunk in chunks)
+    chunks = await collect(lab, make_prompt())
+    assert isinstance(chunks[-1], EndChunk)
+    calls = [chunk for chunk in chunks if isinstance(chunk, ToolCallChunk)]
+    assert [(call.input, "not a JSON object" in call.error) for call in calls] == (
+        [({}, True)] if fails else []
+    )
 
 
 async def test_a_stream_without_any_event_is_not_the_provider(

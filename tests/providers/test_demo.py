@@ -16,6 +16,7 @@ from jupyter_chat_stream.providers.base import (
     ReasoningChunk,
     SleepChunk,
     TextChunk,
+    Tool,
     ToolCallChunk,
     ToolInputChunk,
     Turn,
@@ -184,7 +185,7 @@ async def test_thinking_comes_before_the_text() -> None:
 
 
 async def test_a_tool_call_is_announced_and_then_whole() -> None:
-    tool = {"name": "search", "description": "", "input_schema": {}}
+    tool = Tool(name="search")
     chunks = await collect(ask("tools", "find me", tools=(tool,)))
     pieces = [chunk for chunk in chunks if isinstance(chunk, ToolInputChunk)]
     (call,) = [chunk for chunk in chunks if isinstance(chunk, ToolCallChunk)]

@@ -148,29 +148,28 @@ async def test_a_stream_cut_after_its_last_text_was_cut_all_the_same(
     assert (text, type(error)) == ("all of it", errors.StreamCut)
 
 
-@pytest.mark.parametrize(("reason", "was_cut"), [("tool_use", True), ("max_tokens", False)])
+@pytest.mark.parametrize(("reason", "fails"), [("tool_use", True), ("max_tokens", False)])
 @pytest.mark.parametrize("json_text", ['{"a": ', '["no object"]'])
-def test_half_a_tool_call_was_cut_unless_the_length_cut_it(
-    json_text: str, reason: str, was_cut: bool
+def test_a_call_with_a_broken_input_fails_unless_the_length_cut_it(
+    json_text: str, reason: str, fails: bool
 ) -> None:
     reading = MessagesReading(make_asked())
     delta = {"type": "input_json_delta", "partial_json": json_text}
     block = {"type": "tool_use", "id": "t", "name": "n", "input": {}}
     stop = {"stop_reason": reason, "stop_sequence": None}
-    for event in (
+    events = (
         {"type": "content_block_start", "index": 0, "content_block": block},
         {"type": "content_block_delta", "index": 0, "delta": delta},
         {"type": "content_block_stop", "index": 0},
         {"type": "message_delta", "delta": stop, "usage": {"output_tokens": 3}},
-    ):
-        chunks = reading.feed(parse(event))
-        assert not any(isinstance(chunk, ToolCallChunk) for chunk in chunks)
-    if was_cut:
-        with pytest.raises(errors.StreamCut):
-            reading.feed(parse({"type": "message_stop"}))
-    else:
-        (end,) = reading.feed(parse({"type": "message_stop"}))
-        assert isinstance(end, EndChunk)
+        {"type": "message_stop"},
+    )
+    chunks = [chunk for event in events for chunk in reading.feed(parse(event))]
+    calls = [chunk for chunk in chunks if isinstance(chunk, ToolCallChunk)]
+    assert [(call.input, "not a JSON object" in call.error) for call in calls] == (
+        [({}, True)] if fails else []
+    )
+    assert isinstance(chunks[-1], EndChunk)
 
 
 async def test_a_refusal_is_no_answer(fake: FakeAnthropic, provider: AnthropicProvider) -> None:

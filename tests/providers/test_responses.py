@@ -156,12 +156,11 @@ async def test_events_of_odd_forms_lose_nothing_and_break_nothing(
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "t", "name": "n", "arguments": ""}
 
 
-@pytest.mark.parametrize(("reason", "was_cut"), [(None, True), ("max_output_tokens", False)])
+@pytest.mark.parametrize("reason", [None, "max_output_tokens"])
 @pytest.mark.parametrize("arguments", ['{"a": ', '["no object"]', None])
-async def test_half_a_tool_call_was_cut_unless_the_length_cut_it(
+async def test_a_call_with_a_broken_input_fails_and_half_a_call_was_cut_unless_by_its_length(
     arguments: str | None,
     reason: str | None,
-    was_cut: bool,
     server: FakeOpenAI,
     lab: OpenAIProvider,
 ) -> None:
@@ -170,12 +169,15 @@ async def test_half_a_tool_call_was_cut_unless_the_length_cut_it(
     server.add(
         Answer(deltas=(of_output("output_item.added", item=CALL), *ends), stop_reason=reason)
     )
-    if was_cut:
+    if arguments is None and reason is None:
         assert type((await fail(lab, make_prompt()))[1]) is errors.StreamCut
-    else:
-        chunks = await collect(lab, make_prompt())
-        assert isinstance(chunks[-1], EndChunk)
-        assert not any(isinstance(chunk, ToolCallChunk) for chunk in chunks)
+        return
+    chunks = await collect(lab, make_prompt())
+    assert isinstance(chunks[-1], EndChunk)
+    calls = [chunk for chunk in chunks if isinstance(chunk, ToolCallChunk)]
+    assert [(call.input, "not a JSON object" in call.error) for call in calls] == (
+        [({}, True)] if reason is None else []
+    )
 
 
 async def test_a_response_that_does_not_say_that_it_is_done_was_cut(

@@ -24,6 +24,7 @@ from jupyter_chat_stream.providers.base import (
     UsageChunk,
 )
 from jupyter_chat_stream.providers.openai import beginnings
+from jupyter_chat_stream.providers.prompt_tools import tool_of
 from jupyter_chat_stream.shared import errors
 from jupyter_chat_stream.testing import (
     Answer,
@@ -101,8 +102,9 @@ async def test_a_tool_call_comes_in_pieces_and_then_whole(case: Case) -> None:
     second = ToolUse(id="call_2", name="now", input={})
     case.server.add(Answer(text="Let me see.", tools=(call, second), chunk_chars=5))
     tool = {"name": "lookup", "description": "…", "input_schema": {"type": "object"}}
+    tools = (tool_of(tool),)
 
-    chunks = await collect(case.provider, case.make_prompt(tools=(tool,)))
+    chunks = await collect(case.provider, case.make_prompt(tools=tools))
 
     pieces = [c for c in chunks if isinstance(c, ToolInputChunk) and c.tool_call_id == "call_1"]
     assert pieces[0].text == ""

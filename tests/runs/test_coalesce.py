@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -26,6 +27,7 @@ from jupyter_chat_stream.shared.events import (
     Event,
     MessageWritten,
     StatusChanged,
+    ToolReturned,
     ToolStarted,
     clean_text,
 )
@@ -155,6 +157,19 @@ def test_a_tool_call_takes_the_part_its_input_streamed_into() -> None:
         delta(0, "a"),
         delta(1, "{}", "tool_input"),
         ToolStarted(part=1, tool_call_id="c", name="sql", input={"q": 1}),
+    ]
+
+
+def test_a_call_with_a_broken_input_has_its_failed_result_in_the_same_append() -> None:
+    """Else an attempt after a crash would make the call with an input that nobody meant (L12)."""
+    broken = replace(tool_call("c"), input={}, error="It is not JSON.")
+    coalescer = Coalescer(parts=0, max_chars=100)
+    coalescer.add(broken)
+    coalescer.add(text("b"))
+    assert list(coalescer.take().bodies) == [
+        ToolStarted(part=0, tool_call_id="c", name="sql", input={}),
+        ToolReturned(tool_call_id="c", name="sql", success=False, output="It is not JSON."),
+        delta(2, "b"),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.providers.base import Model, Prompt
+from jupyter_chat_stream.providers.base import Model, Prompt, Tool
 from jupyter_chat_stream.runs.context import (
     ANSWER_TOKENS,
     CHARS_PER_TOKEN,
@@ -150,7 +150,7 @@ def test_max_tokens_is_taken_out_of_the_params_and_bounded_by_the_model() -> Non
     assert prompt_of(branch, params={"max_tokens": 7, "x": 1}).params == {"x": 1}
     assert prompt_of(branch, params={"max_tokens": 1000}).max_tokens == 100
     tools = [{"name": "sql", "input_schema": {}}]
-    assert prompt_of(branch, tools=tools).tools == tuple(tools)
+    assert prompt_of(branch, tools=tools).tools == (Tool(name="sql", input_schema={}),)
 
 
 def test_a_model_of_long_answers_keeps_most_of_its_budget_for_the_context() -> None:

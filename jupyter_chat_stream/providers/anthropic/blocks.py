@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from ..base import ToolResultChunk
+from ..call_inputs import input_of
 
 if TYPE_CHECKING:
     from anthropic.types import ContentBlockParam, RawContentBlockDelta
@@ -40,6 +41,7 @@ class Block:
     def __init__(self, value: JsonObject) -> None:
         self.value = value
         self.kind = str(value.get("type") or "block")
+        self.call_id = str(value.get("id") or "call")  # a call's id in our log
         self._pieces: dict[str, list[str]] = {}
 
     @property
@@ -51,10 +53,6 @@ class Block:
     def is_result(self) -> bool:
         """Whether the block is the result of a tool that the API ran."""
         return self.kind.endswith("tool_result")
-
-    @property
-    def id(self) -> str:
-        return str(self.value.get("id") or "call")
 
     @property
     def name(self) -> str:
@@ -78,17 +76,16 @@ class Block:
         """Return the text that the deltas have added to a field."""
         return "".join(self._pieces.get(field, ()))
 
-    def input(self) -> JsonObject | None:
-        """Return a call's input from its deltas, or from its start; None if it is cut off."""
+    def input(self) -> JsonObject | str:
+        """Return a call's input from its deltas, or from its start.
+
+        If its text is no JSON object, return a sentence about it.
+        """
         text = self.joined("partial_json")
-        if not text.strip():
-            given = self.value.get("input")
-            return dict(given) if isinstance(given, Mapping) else {}
-        try:
-            whole = json.loads(text)
-        except ValueError:
-            return None
-        return whole if isinstance(whole, dict) else None
+        given = self.value.get("input")
+        if not text.strip() and isinstance(given, Mapping):
+            return dict(given)
+        return input_of(text)
 
     def result(self, names: Mapping[str, str]) -> ToolResultChunk:
         """Return the chunk that shows a result, or a block of an unknown kind.
@@ -113,7 +110,7 @@ class Block:
                 value[field] = str(value.get(field) or "") + self.joined(field)
         if self.is_call:
             whole = self.input()
-            return None if whole is None else {**value, "input": whole}
+            return None if isinstance(whole, str) else {**value, "input": whole}
         if self.kind == "text" and not value.get("text"):
             return None
         known_by = THINKING.get(self.kind)

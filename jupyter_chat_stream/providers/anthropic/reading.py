@@ -25,6 +25,7 @@ from ..base import (
     ToolInputChunk,
     UsageChunk,
 )
+from ..call_ids import CallIds
 from ..quoting import as_line, as_reason
 from . import foreign
 from .asked import AskedMessages
@@ -70,8 +71,9 @@ class MessagesReading:
         self._blocks: list[Block] = []
         self._open: dict[int, Block] = {}
         self._names: dict[str, str] = {}  # of the tools called, by the call's id
-        self._broken_tool: str | None = None
-        self._unsure: ToolCallChunk | None = None  # a call without input: whole, or cut
+        self._ids = CallIds(prompt)
+        # A call without input, or with a broken one: the model wrote it so, or its length cut it.
+        self._unsure: ToolCallChunk | None = None
         # The API got the partial text without the blanks at its end. A model that continues
         # exactly writes them again, so blanks that the answer has already are dropped.
         kept = prompt.partial.rstrip()
@@ -82,7 +84,6 @@ class MessagesReading:
 
         Raises:
             Refusal: the model declined to answer.
-            StreamCut: a tool's input is cut off, although the model says that it is done.
         """
         self._has_events = True
         if event.type == "content_block_delta":
@@ -133,8 +134,10 @@ class MessagesReading:
         block = self._open[index] = Block(plain(given))
         self._blocks.append(block)
         if block.is_call:
-            self._names[block.id] = block.name
-            return [ToolInputChunk(tool_call_id=block.id, name=block.name, text="")]
+            self._names[block.call_id] = block.name
+            if block.kind == "tool_use":  # the calls of the API's own tools keep their id
+                block.call_id = self._ids.take(str(block.value.get("id") or ""))
+            return [ToolInputChunk(tool_call_id=block.call_id, name=block.name, text="")]
         if block.kind == "text":
             return self._text(str(block.value.get("text") or ""))
         thought = block.value.get("thinking")
@@ -155,7 +158,7 @@ class MessagesReading:
             return [ReasoningChunk(text=delta.thinking)] if delta.thinking else []
         if delta.type == "input_json_delta" and block.is_call and delta.partial_json:
             name, text = block.name, delta.partial_json
-            return [ToolInputChunk(tool_call_id=block.id, name=name, text=text)]
+            return [ToolInputChunk(tool_call_id=block.call_id, name=name, text=text)]
         return []  # signatures, citations, and results, which `_stop` returns
 
     def _stop(self, index: int) -> list[Chunk]:
@@ -166,18 +169,21 @@ class MessagesReading:
             return _to_keep(block)
         if not block.is_call:
             return [block.result(self._names)]
-        whole = block.input()
-        if whole is None:
-            self._broken_tool = block.id  # `_end` decides: max_tokens may have cut it
-            return []
-        call = ToolCallChunk(tool_call_id=block.id, name=block.name, input=whole)
-        if whole or block.joined("partial_json"):
-            return [call]
+        before, given = self._sure(), block.input()
+        is_broken = isinstance(given, str)
+        call = ToolCallChunk(
+            tool_call_id=block.call_id,
+            name=block.name,
+            input={} if isinstance(given, str) else given,
+            error=given if isinstance(given, str) else "",
+        )
+        if not is_broken and (given or block.joined("partial_json")):
+            return [*before, call]
         self._unsure = call
-        return []
+        return before
 
     def _sure(self) -> list[Chunk]:
-        """Return the call without input: it was whole, because something came after it."""
+        """Return the unsure call: the model ended it, because something came after it."""
         call, self._unsure = self._unsure, None
         return [] if call is None else [call]
 
@@ -199,16 +205,14 @@ class MessagesReading:
         self._stop_details = plain(getattr(delta, "stop_details", None))
         closed = [chunk for index in sorted(self._open) for chunk in self._stop(index)]
         if self._stop_reason in _CUT_SHORT:
-            self._unsure = None  # cut before the first character of its input
-        return [*self._sure(), *closed]
+            self._unsure = None  # cut before the end of its input
+        return [*closed, *self._sure()]
 
     def _end(self) -> EndChunk:
         self.is_ended = True
         stop_reason = self._stop_reason or "end_turn"
         if stop_reason == "refusal":
             raise self._refusal()
-        if self._broken_tool is not None and stop_reason not in _CUT_SHORT:
-            raise StreamCut(f"The input of tool call {self._broken_tool!r} is cut off.")
         return EndChunk(stop_reason=stop_reason, model=self._model, usage=self._total())
 
     def _refusal(self) -> Refusal:

@@ -8,7 +8,7 @@ a prompt that does not end with a user's turn.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ...shared.errors import BadRequest
 from ...shared.records import Role
@@ -18,7 +18,7 @@ from ..endpoints import Endpoint
 from . import params, thinking, turns
 
 if TYPE_CHECKING:
-    from anthropic.types import ContentBlockParam, MessageParam, ToolUnionParam
+    from anthropic.types import ContentBlockParam, MessageParam
     from anthropic.types.message_create_params import MessageCreateParamsStreaming
 
 MAX_CACHE_MARKS = 4  # the API's limit for one request
@@ -51,7 +51,7 @@ def build(
             {"type": "text", "text": prompt.system, "cache_control": turns.CACHE_MARK}
         ]
     if prompt.tools:
-        arguments["tools"] = [cast("ToolUnionParam", dict(tool)) for tool in prompt.tools]
+        arguments["tools"] = list(map(turns.tool_param, prompt.tools))
     thought, effort = thinking.choose(prompt.model, given, max_tokens)
     if thought is not None:
         arguments["thinking"] = thought

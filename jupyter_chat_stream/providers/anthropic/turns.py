@@ -1,7 +1,8 @@
 """Turns of the conversation as content of the Messages API, without I/O.
 
 The API refuses a blank text, and an assistant's turn that ends with blanks or with thinking. This
-module leaves them out. Thinking goes back unchanged, because the API checks its signature.
+module leaves them out. Thinking goes back unchanged, because the API checks its signature; in a
+loop of tool calls it must stand before the calls that it led to.
 """
 
 from __future__ import annotations
@@ -9,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from ..base import Block, DocumentBlock, ImageBlock, TextBlock, Turn
+from ..base import (
+    Block,
+    DocumentBlock,
+    ImageBlock,
+    TextBlock,
+    Tool,
+    ToolResultBlock,
+    ToolUseBlock,
+    Turn,
+)
+from ..call_ids import api_id, api_name
 from ..carried_files import base64_of
 from .blocks import THINKING
 
@@ -20,6 +31,9 @@ if TYPE_CHECKING:
         ContentBlockParam,
         DocumentBlockParam,
         ImageBlockParam,
+        ToolResultBlockParam,
+        ToolUnionParam,
+        ToolUseBlockParam,
     )
 
 CACHE_MARK: CacheControlEphemeralParam = {"type": "ephemeral"}
@@ -39,6 +53,16 @@ def mark(content: list[ContentBlockParam]) -> None:
     cast("dict[str, Any]", content[-1])["cache_control"] = CACHE_MARK
 
 
+def tool_param(tool: Tool) -> ToolUnionParam:
+    """Return a tool as the API takes it."""
+    made: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        made["description"] = tool.description
+    if tool.input_schema is not None:
+        made["input_schema"] = tool.input_schema
+    return cast("ToolUnionParam", {**made, **tool.further})
+
+
 def _to_param(block: Block, turn: Turn) -> ContentBlockParam | None:
     if isinstance(block, TextBlock):
         # All of the assistant's turns are trimmed and not only the last one, so that the cached
@@ -49,6 +73,10 @@ def _to_param(block: Block, turn: Turn) -> ContentBlockParam | None:
         return _image(block)
     if isinstance(block, DocumentBlock):
         return _document(block)
+    if isinstance(block, ToolUseBlock):
+        return _call(block)
+    if isinstance(block, ToolResultBlock):
+        return _result(block)
     return _thinking(block.data)
 
 
@@ -68,6 +96,20 @@ def _document(block: DocumentBlock) -> DocumentBlockParam:
     }
     title = block.name.strip()[:MAX_TITLE_CHARS]
     return {**made, "title": title} if title else made
+
+
+def _call(block: ToolUseBlock) -> ToolUseBlockParam:
+    given = dict(block.input)
+    id_, name = api_id(block.tool_call_id), api_name(block.name)
+    return {"type": "tool_use", "id": id_, "name": name, "input": given}
+
+
+def _result(block: ToolResultBlock) -> ToolResultBlockParam:
+    id_ = api_id(block.tool_call_id)
+    made: ToolResultBlockParam = {"type": "tool_result", "tool_use_id": id_}
+    if block.output_text.strip():
+        made["content"] = block.output_text
+    return made if block.success else {**made, "is_error": True}
 
 
 def _thinking(data: Mapping[str, Any]) -> ContentBlockParam | None:

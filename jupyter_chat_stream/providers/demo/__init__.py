@@ -257,7 +257,7 @@ def _failing(rest: str, kept: int, params: DemoParams) -> Iterator[Chunk | failu
 def _tool_call(prompt: Prompt, params: DemoParams) -> Iterator[Chunk]:
     number = sum(turn.role == "user" for turn in prompt.turns)
     tool_call_id = f"demo-call-{number}"
-    name = str(prompt.tools[0].get("name", "")) if prompt.tools else "demo_lookup"
+    name = prompt.tools[0].name if prompt.tools else "demo_lookup"
     given = {"query": answers.last_user_text(prompt)[:80]}
     yield ToolInputChunk(tool_call_id=tool_call_id, name=name, text="")
     for piece in _pieces(json.dumps(given, ensure_ascii=False), params.chunk_chars or 8):

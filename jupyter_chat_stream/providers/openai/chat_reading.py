@@ -11,8 +11,7 @@ ignored, and a field with a wrong type counts as missing.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +26,8 @@ from ..base import (
     ToolInputChunk,
     UsageChunk,
 )
+from ..call_ids import CallIds
+from ..call_inputs import input_of
 from . import failures
 from .failures import Asked, declined
 from .usage import count, is_context_full
@@ -48,18 +49,14 @@ _CUT_BY_ITSELF = ("max_tokens", "model_context_window_exceeded")
 class _Call:
     """A tool call whose input is growing."""
 
-    id: str
+    id: str  # in our log
+    api_id: str  # the server's own; empty if it sends none
     name: str
     pieces: list[str] = field(default_factory=list)
 
-    def input(self) -> dict[str, object] | None:
-        """Return the complete input; None if it is incomplete."""
-        text = "".join(self.pieces)
-        try:
-            value = json.loads(text) if text.strip() else {}
-        except ValueError:
-            return None
-        return value if isinstance(value, dict) else None
+    def input(self) -> dict[str, Any] | str:
+        """Return the input, or a sentence if it is no JSON object."""
+        return input_of("".join(self.pieces))
 
 
 class ChatReading:
@@ -81,6 +78,7 @@ class ChatReading:
         self._refusal: list[str] = []
         self._usage: dict[str, int] = {}
         self._calls: list[_Call] = []
+        self._ids = CallIds(prompt)
         self._at: dict[int, _Call] = {}  # the newest call of each index
         # The server got the partial text without the blanks at its end. A model that continues
         # exactly writes them again, so blanks that the answer has already are dropped.
@@ -132,7 +130,7 @@ class ChatReading:
         is_cut = stop_reason == "max_tokens"
         if is_cut and is_context_full(self._usage, self._prompt, self._model):
             stop_reason = "model_context_window_exceeded"
-        calls = self._whole_calls(stop_reason)
+        calls = list(self._whole_calls(stop_reason))
         if calls and stop_reason == "end_turn":
             stop_reason = "tool_use"  # some servers say "stop" after a tool call
         name = self._prompt.model
@@ -186,7 +184,7 @@ class ChatReading:
         call = self._continued(index, id_, name)
         brought: list[Chunk] = []
         if call is None:
-            call = _Call(id=id_ or f"call_{len(self._calls)}", name=name)
+            call = _Call(id=self._ids.take(id_), api_id=id_, name=name)
             self._calls.append(call)
             brought.append(ToolInputChunk(tool_call_id=call.id, name=call.name, text=""))
         if index is not None:
@@ -205,22 +203,21 @@ class ChatReading:
         """
         if index is not None:
             call = self._at.get(index)
-            is_other = call is not None and bool(id_ and name) and id_ != call.id
+            is_other = call is not None and bool(id_ and name) and id_ != call.api_id
             return None if is_other else call
         if id_:
-            return next((call for call in self._calls if call.id == id_), None)
+            return next((call for call in self._calls if call.api_id == id_), None)
         last = self._calls[-1] if self._calls else None
         return None if last is not None and last.name and name else last
 
-    def _whole_calls(self, stop_reason: str) -> Iterable[ToolCallChunk]:
-        whole: list[ToolCallChunk] = []
+    def _whole_calls(self, stop_reason: str) -> Iterator[ToolCallChunk]:
+        """Yield the calls; a broken input fails its call, unless the answer's length cut it."""
         for call in self._calls:
             given = call.input()
-            if given is not None:
-                whole.append(ToolCallChunk(tool_call_id=call.id, name=call.name, input=given))
+            if not isinstance(given, str):
+                yield ToolCallChunk(tool_call_id=call.id, name=call.name, input=given)
             elif stop_reason not in _CUT_BY_ITSELF:
-                raise StreamCut(f"The input of tool call {call.id!r} did not come whole.")
-        return whole
+                yield ToolCallChunk(tool_call_id=call.id, name=call.name, input={}, error=given)
 
     def _count(self, usage: Any) -> None:
         """Take the usage; if a server sends it more than once, the last one counts."""

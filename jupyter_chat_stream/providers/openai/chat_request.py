@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ...shared.errors import BadRequest
-from ...shared.records import ToolDefinition
-from ..base import DocumentBlock, ImageBlock, Prompt, TextBlock, Turn
+from ..base import DocumentBlock, ImageBlock, Prompt, TextBlock, Tool, ToolUseBlock, Turn
+from ..call_ids import api_id, api_name
 from ..continuation import continuation
 from ..endpoints import Endpoint
 from . import content, params
@@ -54,16 +54,34 @@ def optional_of(arguments: Arguments) -> set[str]:
 
 
 def _messages(prompt: Prompt) -> list[dict[str, Any]]:
-    messages = [_message(turn) for turn in prompt.turns if content.has_content(turn)]
+    turns = filter(content.has_content, prompt.turns)
+    messages = [message for turn in turns for message in _said(turn)]
     partial = prompt.partial.rstrip()
     if partial:
         messages.append({"role": "assistant", "content": partial})
         messages.append({"role": "user", "content": continuation(prompt.partial)})
-    if not messages or messages[-1]["role"] != "user":
+    if not messages or messages[-1]["role"] not in ("user", "tool"):
         raise BadRequest("The prompt must end with a user's turn that is not blank.")
     if prompt.system and prompt.system.strip():
         messages.insert(0, {"role": "system", "content": prompt.system})
     return messages
+
+
+def _said(turn: Turn) -> Iterator[dict[str, Any]]:
+    """Yield the messages of a turn: each result of a tool is one of its own."""
+    for result in content.results(turn):
+        text, id_ = content.output_text(result), api_id(result.tool_call_id)
+        yield {"role": "tool", "tool_call_id": id_, "content": text}
+    calls = [_call(call) for call in content.calls(turn)]
+    if calls:
+        yield {"role": "assistant", "content": turn.text.strip() or None, "tool_calls": calls}
+    elif any(content.shown(turn)):
+        yield _message(turn)
+
+
+def _call(block: ToolUseBlock) -> dict[str, Any]:
+    function = {"name": api_name(block.name), "arguments": content.input_text(block)}
+    return {"id": api_id(block.tool_call_id), "type": "function", "function": function}
 
 
 def _message(turn: Turn) -> dict[str, Any]:
@@ -81,6 +99,5 @@ def _part(block: TextBlock | ImageBlock | DocumentBlock) -> dict[str, Any]:
     return {"type": "text", "text": block.text}
 
 
-def _tool(tool: ToolDefinition) -> dict[str, Any]:
-    """Translate a tool from the form of the Messages API."""
+def _tool(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": params.function(tool)}

@@ -1,23 +1,56 @@
-"""The blocks of a turn, as both dialects write them: images and documents as data URLs."""
+"""The blocks of a turn, as both dialects write them.
+
+Images and documents become data URLs. No dialect marks a failed call, so its output says so.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
-from ..base import DocumentBlock, ImageBlock, TextBlock, Turn
+from ..base import (
+    DocumentBlock,
+    ImageBlock,
+    TextBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+    Turn,
+)
 from ..carried_files import base64_of
 
 MAX_FILE_NAME_CHARS = 200
 
 
+_MORE = (ImageBlock, DocumentBlock, ToolUseBlock, ToolResultBlock)
+
+
 def has_content(turn: Turn) -> bool:
     """Return whether a turn holds anything that a server takes: no server takes a blank one."""
-    is_more = any(isinstance(block, (ImageBlock, DocumentBlock)) for block in turn.blocks)
-    return is_more or bool(turn.text.strip())
+    return any(isinstance(block, _MORE) for block in turn.blocks) or bool(turn.text.strip())
+
+
+def calls(turn: Turn) -> list[ToolUseBlock]:
+    """Return the tool calls of a turn."""
+    return [block for block in turn.blocks if isinstance(block, ToolUseBlock)]
+
+
+def results(turn: Turn) -> list[ToolResultBlock]:
+    """Return the results of tools in a turn."""
+    return [block for block in turn.blocks if isinstance(block, ToolResultBlock)]
+
+
+def input_text(block: ToolUseBlock) -> str:
+    """Return the input of a call as the text of a JSON object."""
+    return json.dumps(block.input, ensure_ascii=False)
+
+
+def output_text(block: ToolResultBlock) -> str:
+    """Return the output of a call as a model reads it."""
+    return block.output_text if block.success else f"Error: {block.output_text}"
 
 
 def shown(turn: Turn) -> Iterable[TextBlock | ImageBlock | DocumentBlock]:
-    """Yield the blocks of a turn that are not blank and no reasoning."""
+    """Yield the texts of a turn that are not blank, its images and its documents."""
     for block in turn.blocks:
         if isinstance(block, (ImageBlock, DocumentBlock)) or (
             isinstance(block, TextBlock) and block.text.strip()

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...shared.errors import BadRequest
-from ...shared.records import Params, ToolDefinition
+from ...shared.records import Params
 from ...shared.spelling import did_you_mean
+from ..base import Tool
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 MAX_STOPS = 4  # OpenAI's limit
@@ -26,13 +27,13 @@ def translate(params: Params, names: Mapping[str, str], api: str) -> dict[str, A
     return {_known(name, names, api): _checked(name, value) for name, value in params.items()}
 
 
-def function(tool: ToolDefinition) -> dict[str, Any]:
-    """Translate a tool from the form of the Messages API into the fields of a function."""
-    given: Mapping[str, Any] = tool
-    fields = {"name": given.get("name")}
-    for theirs, ours in (("description", "description"), ("input_schema", "parameters")):
-        if theirs in given:
-            fields[ours] = given[theirs]
+def function(tool: Tool) -> dict[str, Any]:
+    """Return the fields of a function."""
+    fields: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        fields["description"] = tool.description
+    if tool.input_schema is not None:
+        fields["parameters"] = tool.input_schema
     return fields
 
 

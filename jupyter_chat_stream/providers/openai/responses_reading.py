@@ -13,7 +13,6 @@ that nobody knows bring nothing else, and a field with a wrong type counts as mi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,6 +29,8 @@ from ..base import (
     UpstreamChunk,
     UsageChunk,
 )
+from ..call_ids import CallIds
+from ..call_inputs import input_of
 from . import failures
 from .failures import Asked, declined
 from .responses_request import reasoning_data
@@ -67,6 +68,8 @@ class ResponsesReading:
         self._has_events = False
         self._refusal: list[str] = []
         self._calls: dict[str, tuple[str, str]] = {}  # of calls that are not whole: id and name
+        self._broken: dict[str, ToolCallChunk] = {}  # of those, the ones with a broken input
+        self._ids = CallIds(prompt)
         self._has_calls = False
         self._handlers: Mapping[str, Callable[[Any], list[Chunk]]] = {
             "response.output_text.delta": self._text,
@@ -201,9 +204,7 @@ class ResponsesReading:
         item = getattr(event, "item", None)
         if getattr(item, "type", None) != "function_call":
             return []
-        call_id, name = _call_of(item)
-        self._has_calls, self._place = True, None
-        self._calls[_string(getattr(item, "id", None)) or call_id] = (call_id, name)
+        _, (call_id, name) = self._call_of(event, item)
         return [ToolInputChunk(tool_call_id=call_id, name=name, text="")]
 
     def _arguments(self, event: Any) -> list[Chunk]:
@@ -220,15 +221,24 @@ class ResponsesReading:
             return self._keep(item)
         if kind != "function_call":
             return []
-        call_id, name = _call_of(item)
-        key = _string(getattr(item, "id", None)) or call_id
-        self._has_calls, self._place = True, None
-        given = _input_of(_string(getattr(item, "arguments", None)))
-        if given is None:
-            self._calls[key] = (call_id, name)  # the end decides: the length may have cut it
+        key, (id_, name) = self._call_of(event, item)
+        given = input_of(_string(getattr(item, "arguments", None)))
+        if isinstance(given, str):  # the end decides: the length may have cut it
+            broken = ToolCallChunk(tool_call_id=id_, name=name, input={}, error=given)
+            self._broken[key] = broken
             return []
-        self._calls.pop(key, None)
-        return [ToolCallChunk(tool_call_id=call_id, name=name, input=given)]
+        del self._calls[key]
+        return [ToolCallChunk(tool_call_id=id_, name=name, input=given)]
+
+    def _call_of(self, event: Any, item: Any) -> tuple[str, tuple[str, str]]:
+        """Return the key of a call that is not whole, and its id in our log with its name."""
+        given = _string(getattr(item, "call_id", None)) or _string(getattr(item, "id", None))
+        given = given or f"call_{getattr(event, 'output_index', 0)}"
+        key = _string(getattr(item, "id", None)) or given
+        self._has_calls, self._place = True, None
+        if key not in self._calls:
+            self._calls[key] = self._ids.take(given), _string(getattr(item, "name", None))
+        return key, self._calls[key]
 
     def _keep(self, item: Any) -> list[Chunk]:
         """Keep reasoning for later prompts; without its encrypted text no server takes it back."""
@@ -244,12 +254,13 @@ class ResponsesReading:
         said = "".join(self._refusal) or _refusal_of(response)
         if said:
             raise declined(said, is_filtered=False)
-        if self._calls:
-            (call_id, _), *_ = self._calls.values()
-            said = f"The input of tool call {call_id!r} did not come whole."
-            raise StreamCut(said) if self._joined is None else UpstreamLost(said)
+        for key, (call_id, _) in self._calls.items():
+            if key not in self._broken:
+                said = f"The input of tool call {call_id!r} did not come whole."
+                raise StreamCut(said) if self._joined is None else UpstreamLost(said)
         has_calls = self._has_calls or any(_is_call(item) for item in _output(response))
-        return self._end("tool_use" if has_calls else "end_turn")
+        end = self._end("tool_use" if has_calls else "end_turn")
+        return [*self._broken.values(), *end]
 
     def _cut(self, event: Any) -> list[Chunk]:
         response = self._counted(event)
@@ -288,19 +299,6 @@ class ResponsesReading:
         self._counted(event)
         self.has_stopped = True
         raise StreamCut(f"{self._asked.endpoint.title} cancelled the answer.")
-
-
-def _call_of(item: Any) -> tuple[str, str]:
-    id_ = _string(getattr(item, "call_id", None)) or _string(getattr(item, "id", None)) or "call"
-    return id_, _string(getattr(item, "name", None))
-
-
-def _input_of(text: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(text) if text.strip() else {}
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _output(response: Any) -> list[Any]:

@@ -6,8 +6,19 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ...shared.errors import BadRequest
-from ...shared.records import ToolDefinition
-from ..base import DocumentBlock, ImageBlock, Model, Prompt, ReasoningBlock, TextBlock, Turn
+from ..base import (
+    DocumentBlock,
+    ImageBlock,
+    Model,
+    Prompt,
+    ReasoningBlock,
+    TextBlock,
+    Tool,
+    ToolResultBlock,
+    ToolUseBlock,
+    Turn,
+)
+from ..call_ids import api_id, api_name
 from ..continuation import continuation
 from ..endpoints import Endpoint
 from . import content, params
@@ -22,6 +33,7 @@ PARAMS: Mapping[str, str] = {
     "top_p": "top_p",
 }
 ENCRYPTED = "reasoning.encrypted_content"
+OUTPUT = "function_call_output"
 
 
 def build(
@@ -79,20 +91,36 @@ def _items(prompt: Prompt, without: Collection[str]) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     reader = None if REASONING in without else prompt.model
     for turn in filter(content.has_content, prompt.turns):
-        items += _answer(turn, reader) if turn.role == "assistant" else [_ask(turn)]
+        items += _answer(turn, reader) if turn.role == "assistant" else _ask(turn)
     partial = prompt.partial.rstrip()
     if partial:
         items.append({"role": "assistant", "content": partial})
         items.append({"role": "user", "content": continuation(prompt.partial)})
-    if not items or items[-1].get("role") != "user":
+    if not items or (items[-1].get("role") != "user" and items[-1].get("type") != OUTPUT):
         raise BadRequest("The prompt must end with a user's turn that is not blank.")
     return items
 
 
-def _ask(turn: Turn) -> dict[str, Any]:
+def _ask(turn: Turn) -> Iterator[dict[str, Any]]:
+    """Yield the items of a person's turn, after the results of tools that stand in it."""
+    yield from map(_output, content.results(turn))
+    if not any(content.shown(turn)):
+        return
     if content.is_text(turn):
-        return {"role": "user", "content": turn.text}
-    return {"role": "user", "content": [_part(block) for block in content.shown(turn)]}
+        yield {"role": "user", "content": turn.text}
+    else:
+        yield {"role": "user", "content": [_part(block) for block in content.shown(turn)]}
+
+
+def _output(block: ToolResultBlock) -> dict[str, Any]:
+    id_ = api_id(block.tool_call_id)
+    return {"type": OUTPUT, "call_id": id_, "output": content.output_text(block)}
+
+
+def _call(block: ToolUseBlock) -> dict[str, Any]:
+    name, given = api_name(block.name), content.input_text(block)
+    id_ = api_id(block.tool_call_id)
+    return {"type": "function_call", "call_id": id_, "name": name, "arguments": given}
 
 
 def _part(block: TextBlock | ImageBlock | DocumentBlock) -> dict[str, Any]:
@@ -106,7 +134,7 @@ def _part(block: TextBlock | ImageBlock | DocumentBlock) -> dict[str, Any]:
 
 
 def _answer(turn: Turn, reader: str | None) -> Iterator[dict[str, Any]]:
-    """Yield the items of an answer; the API refuses reasoning after which no text comes.
+    """Yield the items of an answer; the API refuses reasoning with no text or call after it.
 
     Args:
         reader: the model that can read its own reasoning again; None for no reasoning.
@@ -121,8 +149,12 @@ def _answer(turn: Turn, reader: str | None) -> Iterator[dict[str, Any]]:
             yield from waiting
             waiting = []
             yield {"role": "assistant", "content": block.text}
+        elif isinstance(block, ToolUseBlock):
+            yield from waiting
+            waiting = []
+            yield _call(block)
 
 
-def _tool(tool: ToolDefinition) -> dict[str, Any]:
-    """Translate a tool from the form of the Messages API; its schema need not be a strict one."""
+def _tool(tool: Tool) -> dict[str, Any]:
+    """Return a tool as a function whose schema need not be a strict one."""
     return {"type": "function", "strict": False, **params.function(tool)}

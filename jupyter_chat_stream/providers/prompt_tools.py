@@ -1,0 +1,39 @@
+"""The tools of a prompt: what a model is told about the tools that it may call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..shared.records import ToolDefinition
+
+# The fields of our own definitions; a model is told the first three.
+_TOLD = ("name", "description", "input_schema")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """A tool that a model may call.
+
+    ``further`` holds the other fields of a definition that a person passed with a message in the
+    form of the Messages API, such as the ``type`` of a tool that the API runs itself.
+    """
+
+    name: str
+    description: str = ""
+    input_schema: Mapping[str, Any] | None = None  # a JSON Schema of an object
+    further: Mapping[str, Any] = field(default_factory=dict)
+
+
+def tool_of(definition: ToolDefinition) -> Tool:
+    """Return the tool of a definition; of our own ones, without what only executors need."""
+    given: Mapping[str, Any] = definition
+    schema = given.get("input_schema")
+    is_ours = "where" in given
+    return Tool(
+        name=str(given.get("name") or ""),
+        description=str(given.get("description") or ""),
+        input_schema=schema if isinstance(schema, Mapping) else None,
+        further={} if is_ours else {key: given[key] for key in given if key not in _TOLD},
+    )

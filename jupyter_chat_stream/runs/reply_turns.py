@@ -1,0 +1,160 @@
+"""From the parts of a reply to the blocks of a prompt: its rounds of tool calls. Pure.
+
+::
+
+    text, calls, results, text, calls, results, text
+    └─ assistant ─┘ └user─┘ └ assistant ─┘ └user─┘ └ assistant, or the prompt's partial text
+
+A round ends with the results of its calls. The next round begins with the first part of the model
+after a result. Calls of tools that the provider runs itself belong to no round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeGuard
+
+from ..providers.base import (
+    Block,
+    ReasoningBlock,
+    TextBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+)
+from ..shared.endings import content_of
+from ..shared.records import Part, Role, ToolCallPart, ToolResultPart
+from ..store.front import ProviderData
+
+NO_RESULT = "This call was interrupted: no result of it came. It may have had an effect."
+CUT_MARK = "[The rest of this result is left out, because it is too long.]"
+MIN_RESULT_CHARS = 1_000  # a shorter result is never shortened
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplyTurn:
+    """The blocks of one role in a reply, in their order."""
+
+    role: Role
+    blocks: tuple[Block, ...]
+
+
+def reply_turns(
+    parts: Sequence[Part], data: Sequence[ProviderData], *, is_ended: bool
+) -> list[ReplyTurn]:
+    """Return the turns of a reply: its assistant's blocks, and after calls their results.
+
+    Args:
+        data: the blocks of its provider that go back to it.
+        is_ended: whether no more results come; a call without one is then told as interrupted.
+            Otherwise such a call is left out.
+    """
+    return _Rounds(parts, is_ended=is_ended).reply_turns(data)
+
+
+def unfinished(parts: Sequence[Part]) -> int:
+    """Return the index of the first part after the last round."""
+    own = {part["tool_call_id"] for part in parts if _is_own_call(part)}
+    ends = (i + 1 for i, part in enumerate(parts) if _result_id(part) in own)
+    return max(ends, default=0)
+
+
+def shortened(block: ToolResultBlock, most: int) -> ToolResultBlock:
+    """Return a result whose output is at most about so many characters, with a mark."""
+    text = block.output_text
+    if len(text) <= max(most, MIN_RESULT_CHARS):
+        return block
+    return replace(block, output=f"{text[: max(most, MIN_RESULT_CHARS)]}\n{CUT_MARK}")
+
+
+class _Rounds:
+    """The state of going through the parts of one reply."""
+
+    def __init__(self, parts: Sequence[Part], *, is_ended: bool) -> None:
+        self._parts = parts
+        self._is_ended = is_ended
+        self._results: dict[str, ToolResultPart] = {
+            part["tool_call_id"]: part for part in parts if part["kind"] == "tool_result"
+        }
+        self._turns: list[ReplyTurn] = []
+        self._blocks: list[Block] = []
+        self._calls: list[ToolCallPart] = []
+        self._own: set[str] = set()
+        self._text_from = 0  # the index of the first part whose text is in no block yet
+        self._has_result = False  # whether a result of this round was met
+
+    def reply_turns(self, data: Sequence[ProviderData]) -> list[ReplyTurn]:
+        for item in data:
+            if item.part < 0:
+                self._blocks.append(ReasoningBlock(data=item.data))
+        for index, part in enumerate(self._parts):
+            self._take(index, part)
+            for item in data:
+                if item.part == index:
+                    self._begin_round(index + 1)
+                    self._end_text(index + 1)
+                    self._blocks.append(ReasoningBlock(data=item.data))
+        self._end_round(len(self._parts))
+        return self._turns
+
+    def _take(self, index: int, part: Part) -> None:
+        if _is_own_call(part):
+            self._begin_round(index)
+            self._end_text(index)
+            self._add_call(part)
+        elif part["kind"] in ("text", "reasoning"):
+            self._begin_round(index)
+        elif _result_id(part) in self._own:
+            self._has_result = True
+
+    def _add_call(self, part: ToolCallPart) -> None:
+        id_ = part["tool_call_id"]
+        self._own.add(id_)
+        if id_ in self._results or self._is_ended:
+            self._calls.append(part)
+            self._blocks.append(
+                ToolUseBlock(tool_call_id=id_, name=part["name"], input=part["input"])
+            )
+
+    def _begin_round(self, index: int) -> None:
+        if self._has_result:
+            self._end_round(index)
+
+    def _end_round(self, index: int) -> None:
+        self._end_text(index)
+        self._add("assistant", self._blocks)
+        self._add("user", list(self._round_results()))
+        self._blocks, self._calls, self._has_result = [], [], False
+
+    def _round_results(self) -> Iterator[Block]:
+        for call in self._calls:
+            id_, name = call["tool_call_id"], call["name"]
+            found = self._results.get(id_)
+            success = found is not None and found["success"]
+            output = NO_RESULT if found is None else found["output"]
+            yield ToolResultBlock(tool_call_id=id_, name=name, success=success, output=output)
+
+    def _end_text(self, index: int) -> None:
+        """Make one block of the texts since the last block."""
+        text = content_of(self._parts[self._text_from : index])
+        self._text_from = index
+        if text.strip():
+            self._blocks.append(TextBlock(text=text))
+
+    def _add(self, role: Role, blocks: Sequence[Block]) -> None:
+        if blocks:
+            self._turns.append(ReplyTurn(role=role, blocks=tuple(blocks)))
+
+
+def has_rounds(parts: Sequence[Part]) -> bool:
+    """Return whether a reply has called a tool whose calls an executor of ours makes."""
+    return any(map(_is_own_call, parts))
+
+
+def _is_own_call(part: Part) -> TypeGuard[ToolCallPart]:
+    """Return whether a part is a whole call that an executor of ours makes."""
+    return part["kind"] == "tool_call" and "where" in part and "input" in part
+
+
+def _result_id(part: Part) -> str | None:
+    return part["tool_call_id"] if part["kind"] == "tool_result" else None
