@@ -10,6 +10,7 @@ from .fake_anthropic import FakeAnthropic, from_script
 from .fake_messages import FakeMessages
 from .fake_openai import FakeOpenAI
 from .fake_server import FakeServer, Request
+from .rounds import in_rounds, results_of, rounds_of
 from .scripted import STALL, Gate, ScriptedProvider, answering
 
 __all__ = [
@@ -25,5 +26,8 @@ __all__ = [
     "ToolUse",
     "answering",
     "from_script",
+    "in_rounds",
     "reply_to",
+    "results_of",
+    "rounds_of",
 ]

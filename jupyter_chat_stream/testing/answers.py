@@ -37,7 +37,13 @@ class ToolUse:
 
     id: str
     name: str
-    input: ToolInput
+    input: ToolInput = field(default_factory=dict)
+    raw: str | None = None  # this text in place of the input's JSON: a model may write a broken one
+
+    @property
+    def json(self) -> str:
+        """The input as the model writes it; characters as they are, so that a cut can split one."""
+        return json.dumps(self.input, ensure_ascii=False) if self.raw is None else self.raw
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +115,7 @@ def reply_to(user_text: str, chars: int | None = None) -> str:
 
 def text_of(message: JsonObject) -> str:
     """Return the text of a message in the body of a request."""
-    content = message.get("content", "")
+    content = message.get("content") or ""
     if isinstance(content, str):
         return content
     return "".join(block.get("text", "") for block in content if block.get("type") in _TEXTS)
@@ -132,7 +138,7 @@ def user_text(body: JsonObject) -> str:
     """Return the last user's turn that is no request to continue."""
     for message in reversed(messages_of(body)):
         text = text_of(message)
-        if message.get("role") == "user" and not text.startswith(CONTINUE_MARK):
+        if message.get("role") == "user" and text and not text.startswith(CONTINUE_MARK):
             return text
     return ""
 
@@ -158,7 +164,8 @@ def error_body(type_: str, message: str) -> JsonObject:
 
 def to_sse(event: JsonObject) -> bytes:
     """Return an event in the form of a server-sent event."""
-    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+    data = json.dumps(event, ensure_ascii=False)
+    return f"event: {event['type']}\ndata: {data}\n\n".encode("utf-8", "surrogatepass")
 
 
 def stream_events(answer: Answer, body: JsonObject, number: int) -> Iterator[JsonObject]:
@@ -211,7 +218,7 @@ def _blocks(answer: Answer, text: str) -> Iterator[JsonObject]:
         index += 1
     for tool in answer.tools:
         start = {"type": "tool_use", "id": tool.id, "name": tool.name, "input": {}}
-        given = json.dumps(tool.input)
+        given = "" if tool.json == "{}" else tool.json
         yield from _block(index, start, "input_json_delta", "partial_json", given, answer)
         index += 1
 

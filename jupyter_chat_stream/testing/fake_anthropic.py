@@ -9,6 +9,8 @@ from . import answers
 from .answers import Answer, JsonObject
 from .claude_content import MAX_BODY_BYTES
 from .fake_server import FakeServer, Piece, Request
+from .rounds import default_of
+from .tool_content import refusal_of_tools
 
 _KINDS = {"content_block_delta": "chunk", "message_delta": "ending", "message_stop": "last"}
 
@@ -29,7 +31,8 @@ class FakeAnthropic(FakeServer):
         if request.size_bytes > MAX_BODY_BYTES:
             said = "Request exceeds the maximum size"
             return Answer(status=413, error_type="request_too_large", error_message=said)
-        return answers.refusal_of(request.body, has_key=request.has_key)
+        refusal = answers.refusal_of(request.body, has_key=request.has_key)
+        return refusal or refusal_of_tools(request.body)
 
     def error_of(self, type_: str, message: str) -> Any:
         """Return the API's error object."""
@@ -41,7 +44,9 @@ class FakeAnthropic(FakeServer):
 
 
 def from_script(script: JsonObject, port: int = 0) -> FakeAnthropic:
-    """Make a fake server from a script file's content: ``{"default": {…}, "queue": [{…}, …]}``."""
+    """Make a fake server from a script file's content.
+
+    ``{"default": {…}, "queue": [{…}, …]}``, or ``"rounds": [{…}, …]`` in place of the default.
+    """
     queue = [Answer.from_json(given) for given in script.get("queue", ())]
-    default = Answer.from_json(script.get("default", {}))
-    return FakeAnthropic(*queue, default=default, port=port)
+    return FakeAnthropic(*queue, default=default_of(script), port=port)

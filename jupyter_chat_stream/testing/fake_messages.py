@@ -10,6 +10,7 @@ from .answers import Answer
 from .fake_anthropic import FakeAnthropic
 from .fake_server import Request, Rule
 from .http_server import HttpConnection, HttpRequest
+from .tool_content import refusal_of_tools
 
 DEFAULT_MODEL = "tiny"
 
@@ -52,7 +53,8 @@ class FakeMessages(FakeAnthropic):
         if self.needs_key and not request.has_key:
             said = "authentication_error"
             return Answer(status=401, error_type=said, error_message="Invalid API Key")
-        return answers.refusal_elsewhere(request.body, [it["id"] for it in self.models])
+        refusal = answers.refusal_elsewhere(request.body, [it["id"] for it in self.models])
+        return refusal or refusal_of_tools(request.body)
 
     async def answer_other(self, http: HttpRequest, connection: HttpConnection) -> None:
         """List the models, or answer with a page."""

@@ -16,6 +16,8 @@ from .answers import Answer, JsonObject
 from .fake_responses import FakeResponses
 from .fake_server import FakeServer, Piece, Request, Rule
 from .http_server import HttpConnection, HttpRequest
+from .rounds import default_of
+from .tool_content import wrongs_of_openai
 
 DEFAULT_MODEL = "tiny"
 RESPONSES_PATH = "/v1/responses"
@@ -185,10 +187,11 @@ _NOTHING = HttpRequest(method="GET", path="", headers={}, body=b"")
 def from_chat_script(script: JsonObject, port: int = 0) -> FakeOpenAI:
     """Make a fake server from a script file's content.
 
-    ``{"default": {…}, "queue": [{…}, …], "models": […], "refuses": […]}``
+    ``{"default": {…}, "queue": [{…}, …], "models": […], "refuses": […]}``; or ``"rounds": […]``
+    in place of the default.
     """
     queue = [Answer.from_json(given) for given in script.get("queue", ())]
-    default = Answer.from_json(script.get("default", {}))
+    default = default_of(script)
     models, refuses = script.get("models", (DEFAULT_MODEL,)), script.get("refuses", ())
     return FakeOpenAI(*queue, default=default, port=port, models=models, refuses=refuses)
 
@@ -225,7 +228,7 @@ def _deltas(answer: Answer, body: JsonObject) -> Iterator[Mapping[str, object]]:
         function = {"name": tool.name, "arguments": ""}
         call = {"index": index, "id": tool.id, "type": "function", "function": function}
         yield {"tool_calls": [call]}
-        for piece in _pieces_of(json.dumps(tool.input) if tool.input else "", answer):
+        for piece in _pieces_of("" if tool.json == "{}" else tool.json, answer):
             yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
 
 
@@ -239,17 +242,19 @@ def _usage(answer: Answer) -> dict[str, object]:
     return {**usage, "total_tokens": usage["prompt_tokens"] + usage["completion_tokens"]}
 
 
-def _wrongs(body: Mapping[str, Any]) -> Iterator[str]:
+def _wrongs(body: JsonObject) -> Iterator[str]:
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         yield "messages are required"
         return
     if any(message.get("role") == "system" for message in messages[1:]):
         yield "System message must be at the beginning."
-    if messages[-1].get("role") != "user":
+    if messages[-1].get("role") not in ("user", "tool"):
         yield "The last message must be the user's."
-    if any(isinstance(it["content"], str) and not it["content"].strip() for it in messages):
+    said = [it for it in messages if it.get("role") != "tool" and not it.get("tool_calls")]
+    if any(isinstance(it["content"], str) and not it["content"].strip() for it in said):
         yield "A message must not be empty."
+    yield from wrongs_of_openai(body)
     if not body.get("stream") and "stream_options" in body:
         yield "The 'stream_options' parameter is only allowed when 'stream' is enabled."
     if not 0 <= body.get("temperature", 0) <= 2:

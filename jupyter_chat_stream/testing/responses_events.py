@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Literal
 
 from . import answers
 from .answers import Answer, JsonObject
+from .rounds import results_in
+from .tool_content import wrongs_of_openai
 
 ENCRYPTED = "reasoning.encrypted_content"
 Kind = Literal["chunk", "last", "other"]
@@ -101,7 +102,7 @@ def _output(answer: Answer, body: JsonObject, output: list[JsonObject]) -> Itera
         whole = {**item, "status": "completed", "content": content}
         yield from _item(output, item, _message(answer, content, len(output)), whole)
     for tool in answer.tools:
-        given = json.dumps(tool.input) if tool.input else "{}"
+        given = tool.json
         call = {"type": "function_call", "id": f"fc_{tool.id}", "call_id": tool.id}
         item = {**call, "name": tool.name, "arguments": "", "status": "in_progress"}
         whole = {**item, "arguments": given, "status": "completed"}
@@ -158,20 +159,22 @@ def _cut(text: str, answer: Answer) -> Iterator[str]:
         yield text[at : at + answer.chunk_chars]
 
 
-def wrongs(body: Mapping[str, Any]) -> Iterator[str]:
+def wrongs(body: JsonObject) -> Iterator[str]:
     """Yield what the real API refuses in a request."""
     items = body.get("input")
     if not isinstance(items, list) or not items:
         yield "'input' is required"
         return
-    if items[-1].get("role") != "user":
+    if items[-1].get("role") != "user" and items[-1].get("type") != "function_call_output":
         yield "The last item must be the user's."
     if any("role" in item and not _has_content(item) for item in items):
         yield "A message must not be empty."
     if body.get("background") and not body.get("store", True):
         yield "'background' needs 'store'."
+    yield from wrongs_of_openai(body)
     for item, following in pairwise(items):
-        if item.get("type") == "reasoning" and following.get("role") == "user":
+        is_apart = following.get("role") == "user" or results_in(following)
+        if item.get("type") == "reasoning" and is_apart:
             yield "Item of type 'reasoning' was provided without its required following item."
     for tool in body.get("tools", ()):
         if tool.get("strict") is not False or "name" not in tool:

@@ -1,0 +1,98 @@
+"""The rounds of tool calls in a request to a fake API, of any dialect. No I/O.
+
+`in_rounds` answers by the number of rounds that a request holds. So an attempt after a crash, a
+second reader and a request that is made again get the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..providers.continuation import CONTINUE_MARK
+from .answers import Answer, JsonObject, text_of
+
+if TYPE_CHECKING:
+    from .fake_server import Request
+
+
+def in_rounds(*answers: Answer) -> Callable[[Request], Answer]:
+    """Return a rule: the first answer before any call, the next one after each round of results.
+
+    After the last round comes the last answer again.
+    """
+
+    def rule(request: Request) -> Answer:
+        return answers[min(rounds_of(request.body), len(answers) - 1)]
+
+    return rule
+
+
+def default_of(script: JsonObject) -> Answer | Callable[[Request], Answer]:
+    """Return the answer for an empty queue that a script file names: ``default``, or ``rounds``."""
+    if "rounds" in script:
+        return in_rounds(*map(Answer.from_json, script["rounds"]))
+    return Answer.from_json(script.get("default", {}))
+
+
+def rounds_of(body: JsonObject) -> int:
+    """Count the rounds since a person's last message: the groups of results."""
+    count, was_result = 0, False
+    for item in items_of(body):
+        if is_persons(item):
+            count, was_result = 0, False
+            continue
+        is_result = bool(results_in(item))
+        count += is_result and not was_result
+        was_result = is_result
+    return count
+
+
+def results_of(body: JsonObject) -> dict[str, tuple[bool, Any]]:
+    """Return the results in a request by their calls' ids: success as told, and the output."""
+    return {id_: said for item in items_of(body) for id_, said in results_in(item)}
+
+
+def items_of(body: JsonObject) -> list[JsonObject]:
+    """Return the messages of a request, or the items of the Responses API."""
+    found: list[JsonObject] = body.get("input") or body.get("messages") or []
+    return found
+
+
+def is_persons(item: Mapping[str, Any]) -> bool:
+    """Whether a message is a person's: it has a text that is no request to continue."""
+    text = text_of(dict(item))
+    return item.get("role") == "user" and bool(text) and not text.startswith(CONTINUE_MARK)
+
+
+def results_in(item: Mapping[str, Any]) -> list[tuple[str, tuple[bool, Any]]]:
+    """Return the results of tools in a message or an item, with their calls' ids."""
+    return list(_results(item))
+
+
+def calls_in(item: Mapping[str, Any]) -> list[str]:
+    """Return the ids of the tool calls in a message or an item."""
+    if item.get("type") == "function_call":
+        return [item["call_id"]]
+    calls = [call["id"] for call in item.get("tool_calls") or ()]
+    return calls + [block["id"] for block in _blocks(item) if block.get("type") == "tool_use"]
+
+
+def _results(item: Mapping[str, Any]) -> Iterator[tuple[str, tuple[bool, Any]]]:
+    if item.get("type") == "function_call_output":
+        yield item["call_id"], _told(item["output"])
+    elif item.get("role") == "tool":
+        yield item["tool_call_id"], _told(item["content"])
+    for block in _blocks(item):
+        if block.get("type") == "tool_result":
+            yield block["tool_use_id"], (not block.get("is_error"), block.get("content"))
+
+
+def _told(output: str) -> tuple[bool, str]:
+    """OpenAI's dialects mark no failure, so its text does."""
+    return not output.startswith("Error: "), output
+
+
+def _blocks(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    content = item.get("content")
+    return content if isinstance(content, list) else []
