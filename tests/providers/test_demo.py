@@ -16,9 +16,6 @@ from jupyter_chat_stream.providers.base import (
     ReasoningChunk,
     SleepChunk,
     TextChunk,
-    Tool,
-    ToolCallChunk,
-    ToolInputChunk,
     Turn,
     text_turn,
 )
@@ -182,19 +179,6 @@ async def test_thinking_comes_before_the_text() -> None:
     kinds = [type(chunk) for chunk in chunks]
     assert kinds[0] is ReasoningChunk
     assert kinds == sorted(kinds, key=[ReasoningChunk, TextChunk, EndChunk].index)
-
-
-async def test_a_tool_call_is_announced_and_then_whole() -> None:
-    tool = Tool(name="search")
-    chunks = await collect(ask("tools", "find me", tools=(tool,)))
-    pieces = [chunk for chunk in chunks if isinstance(chunk, ToolInputChunk)]
-    (call,) = [chunk for chunk in chunks if isinstance(chunk, ToolCallChunk)]
-    assert "".join(piece.text for piece in pieces) == '{"query": "find me"}'
-    assert call.input == {"query": "find me"}
-    assert {p.tool_call_id for p in pieces} == {call.tool_call_id}
-    assert {p.name for p in pieces} == {"search"}
-    assert isinstance(chunks[-1], EndChunk)
-    assert chunks[-1].stop_reason == "tool_use"
 
 
 @pytest.mark.parametrize("code", sorted(CODES - {"stalled"}))

@@ -9,7 +9,6 @@ is ever replaced by one of them.
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
 from collections.abc import (
@@ -34,10 +33,8 @@ from ..base import (
     Provider,
     ReasoningChunk,
     TextChunk,
-    ToolCallChunk,
-    ToolInputChunk,
 )
-from . import answers, failures, files, joined, pausing
+from . import answers, failures, files, joined, pausing, tools
 from .params import DemoParams, offered, parse
 
 CHARS_PER_TOKEN = 4
@@ -54,6 +51,7 @@ _PACES = {
 }
 
 PAUSING = ("ask", "wait")
+INPUT_CHUNK_CHARS = 8  # of a tool call's input
 
 _WORD = re.compile(r"\s*\S+\s?|\s+")
 
@@ -80,7 +78,7 @@ MODELS = (
     _model("fast", "the tour, all at once"),
     _model("echo", "says what you said"),
     _model("thinking", "thinks first", "reasoning"),
-    _model("tools", "calls a tool", "tools"),
+    _model("tools", "calls your tools", "tools"),
     _model("files", "reads your files", "images", "documents"),
     _model("long", "as long as you like"),
     _model("joined", "goes on without you"),
@@ -195,6 +193,8 @@ def answer_to(prompt: Prompt) -> str:
 def _text(prompt: Prompt, params: DemoParams) -> str:
     if prompt.model == "files":
         return files.describe(prompt)
+    if prompt.model == "tools":
+        return tools.text(prompt)
     return answers.text(prompt, params.chars)
 
 
@@ -212,8 +212,8 @@ def _chunks(prompt: Prompt, params: DemoParams) -> Iterator[Chunk | failures.Fai
         yield from _failing(rest, kept, params)
     else:
         yield from (TextChunk(text=piece) for piece in _pieces(rest, params.chunk_chars))
-    if prompt.model == "tools":
-        yield from _tool_call(prompt, params)
+    if _calls_tools(prompt, whole):
+        yield from tools.calls(prompt, params.chunk_chars or INPUT_CHUNK_CHARS)
     yield _end(prompt, whole, rest)
 
 
@@ -254,20 +254,18 @@ def _failing(rest: str, kept: int, params: DemoParams) -> Iterator[Chunk | failu
         yield TextChunk(text=piece)
 
 
-def _tool_call(prompt: Prompt, params: DemoParams) -> Iterator[Chunk]:
-    number = sum(turn.role == "user" for turn in prompt.turns)
-    tool_call_id = f"demo-call-{number}"
-    name = prompt.tools[0].name if prompt.tools else "demo_lookup"
-    given = {"query": answers.last_user_text(prompt)[:80]}
-    yield ToolInputChunk(tool_call_id=tool_call_id, name=name, text="")
-    for piece in _pieces(json.dumps(given, ensure_ascii=False), params.chunk_chars or 8):
-        yield ToolInputChunk(tool_call_id=tool_call_id, name=name, text=piece)
-    yield ToolCallChunk(tool_call_id=tool_call_id, name=name, input=given)
+def _is_cut(prompt: Prompt, whole: str) -> bool:
+    """Return whether the answer ends at its length limit."""
+    return prompt.max_tokens is not None and len(whole) == prompt.max_tokens * CHARS_PER_TOKEN
+
+
+def _calls_tools(prompt: Prompt, whole: str) -> bool:
+    return prompt.model == "tools" and not _is_cut(prompt, whole) and tools.has_calls(prompt)
 
 
 def _end(prompt: Prompt, whole: str, rest: str) -> EndChunk:
-    is_cut = prompt.max_tokens is not None and (len(whole) == prompt.max_tokens * CHARS_PER_TOKEN)
-    reason = "tool_use" if prompt.model == "tools" else "max_tokens" if is_cut else "end_turn"
+    reason = "max_tokens" if _is_cut(prompt, whole) else "end_turn"
+    reason = "tool_use" if _calls_tools(prompt, whole) else reason
     read = sum(len(turn.text) for turn in prompt.turns) + len(prompt.system or "")
     return EndChunk(
         stop_reason=reason,

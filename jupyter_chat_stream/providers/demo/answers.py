@@ -223,7 +223,6 @@ THOUGHT_ANSWER = (
 streams, the log keeps it, and you can fold it away.
 """
 )
-TOOL_ANSWER = LABEL + "I will look that up with a tool.\n"
 FAIL_ANSWER = (
     LABEL
     + """This answer fails on purpose. The text before the failure stays. The run tells what
@@ -263,7 +262,6 @@ def text(prompt: Prompt, chars: int) -> str:
     fixed = {
         "joined": JOINED_ANSWER,
         "thinking": THOUGHT_ANSWER,
-        "tools": TOOL_ANSWER,
         "fail": FAIL_ANSWER,
     }
     return fixed.get(prompt.model) or _tour(prompt)
