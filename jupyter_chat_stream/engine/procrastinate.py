@@ -68,7 +68,10 @@ class Queue:
         await self.jobs.open()
 
     async def stop(self) -> None:
-        """Make the calls that were dispatched but not yet made."""
+        await self.called()
+
+    async def called(self) -> None:
+        """Wait until every call that was dispatched is made, or lost."""
         if self._calling is not None:
             await asyncio.gather(self._calling, return_exceptions=True)
 

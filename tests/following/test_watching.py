@@ -209,22 +209,26 @@ async def test_a_person_gets_no_row_of_another_persons_threads(
 ) -> None:
     """L16: and such a thread is looked up once."""
     sink, others = await watched.watch(), await watched.watch("another")
+    reads: list[tuple[str, str]] = []
+    real, is_known = watched.watchers.read, asyncio.Event()
+
+    async def noted(person: str, ids: Any) -> Any:
+        found = await real(person, ids)
+        reads.extend((person, id_) for id_ in ids)
+        if person == "local":
+            is_known.set()
+        return found
+
+    monkeypatch.setattr(watched.watchers, "read", noted)
     hidden = await watched.do(watched.harness.thread, owner="another")
     await others.row(lambda row: row["id"] == hidden.id)
-    reads: list[list[str]] = []
-    real = watched.watchers.read
-
-    async def counted(person: str, ids: Any) -> Any:
-        reads.append([person, *ids])
-        return await real(person, ids)
-
-    monkeypatch.setattr(watched.watchers, "read", counted)
+    await asyncio.wait_for(is_known.wait(), PATIENCE_S)
     await watched.do(watched.harness.answered, hidden)
     await others.row(lambda row: row["unread"] == 1)
     own = await watched.do(watched.harness.thread)
     frame = await sink.next()
     assert frame["thread"]["id"] == own.id
-    assert ["local", hidden.id] not in reads
+    assert reads.count(("local", hidden.id)) == 1
 
 
 async def test_a_watcher_that_is_full_holds_ids_only_and_then_gets_the_rows(

@@ -199,7 +199,8 @@ print(before, run.cancel().status, [event.type for event in run.events()][-1])
 
 def test_a_forked_child_speaks_for_itself(chat: Kernel) -> None:
     code = """
-import os
+import os, warnings
+warnings.simplefilter("ignore")  # Python 3.12 warns at the fork of any process with threads
 child = os.fork()
 if child == 0:
     code = 1
