@@ -307,6 +307,16 @@ def current() -> Link:
         return _link
 
 
+def close() -> None:
+    """Close this process's link, if there is one; the next ``current`` starts another."""
+    global _link
+    with _guard:
+        link, _link = _link, None
+    if link is not None:
+        atexit.unregister(link.close)
+        link.close()
+
+
 def path_of(*parts: str) -> str:
     """Join the parts of a path, each percent-encoded."""
     return "/".join(quote(part, safe="") for part in parts)

@@ -93,10 +93,9 @@ def server(api: PlayedApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def here(server: JupyterServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[JupyterServer]:
     """The server, whose client this process is."""
     monkeypatch.setenv(CONNECTION_ENV, str(server.connection))
-    monkeypatch.setattr(link, "_link", None)
+    link.close()
     yield server
-    if link._link is not None:
-        link._link.close()
+    link.close()
 
 
 def test_ask_gives_a_message_that_says_it_was_cut(here: JupyterServer, api: PlayedApi) -> None:

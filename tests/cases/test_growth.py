@@ -39,11 +39,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]
 @pytest.fixture
 def here(running: JupyterServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[JupyterServer]:
     """Make this process a client of that server."""
-    monkeypatch.setattr(link, "_link", None)
+    link.close()
     monkeypatch.setenv(CONNECTION_ENV, str(running.connection))
     yield running
-    if link._link is not None:
-        link._link.close()
+    link.close()
 
 
 def followed() -> dict[str, int]:

@@ -41,12 +41,11 @@ def server(jupyter_environment: dict[str, str], tmp_path: Path) -> Iterator[Jupy
 
 
 @pytest.fixture
-def fresh_link(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def fresh_link() -> Iterator[None]:
     """Let this process have no link yet, and none afterwards."""
-    monkeypatch.setattr(link, "_link", None)
+    link.close()
     yield
-    if link._link is not None:
-        link._link.close()
+    link.close()
 
 
 @pytest.fixture

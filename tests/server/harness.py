@@ -66,11 +66,16 @@ class ChatServer:
     @property
     def readers(self) -> int:
         """How many readers the service has now."""
-        return 0 if self.service is None else self.service._parts.hub.reader_count
+        return 0 if self.service is None else self.parts.hub.reader_count
 
     @property
     def service(self) -> Any:
         return self.host._service
+
+    @property
+    def parts(self) -> Any:
+        """The parts that the service started: its engine, its hub, its watchers."""
+        return self.service._parts
 
     @property
     def headers(self) -> dict[str, str]:
