@@ -151,8 +151,7 @@ async def test_nested_rounds_go_back_as_they_came(dialect: Dialect) -> None:
     assert told["c2"][0] is False
     assert "There is no table." in told["c2"][1]
     assert list(told) == ["c1", "c2", "c3"]
-    if dialect.name in ("claude", "messages", "responses"):
-        assert _thought(sent[-1].body) == ["First look.", "Then add."]
+    assert _thought(sent[-1].body) == ["First look.", "Then add."]
 
 
 def _thought(body: dict[str, Any]) -> list[str]:
@@ -161,6 +160,7 @@ def _thought(body: dict[str, Any]) -> list[str]:
     for item in body.get("input") or body["messages"]:
         if item.get("type") == "reasoning":
             found.append(item["summary"][0]["text"])
+        found += [item["reasoning_content"]] if "reasoning_content" in item else []
         content = item.get("content")
         for block in content if isinstance(content, list) else ():
             found += [block["thinking"]] if block.get("type") == "thinking" else []
@@ -274,6 +274,31 @@ async def test_a_call_that_the_length_cut_is_no_call(dialect: Dialect) -> None:
     end = chunks[-1]
     assert isinstance(end, EndChunk)
     assert end.stop_reason == "max_tokens"
+
+
+async def test_a_server_that_takes_no_reasoning_back_goes_on_without_it() -> None:
+    """It refuses the field by its name; reasoning of another model is not sent to begin with."""
+    with FakeOpenAI() as server:
+        lab = chat.make_provider(server.base_url)
+        use = ToolUse(id="c1", name="sql")
+        server.set_default(
+            in_rounds(Answer(thinking="Hm.", text="", tools=(use,)), Answer(text="3"))
+        )
+        prompt = chat.make_prompt(tools=(TOOL,))
+        second = go_on(prompt, await collect(lab, prompt), (True, 3))
+        said = "Unsupported field 'reasoning_content' in messages[1]"
+        server.add(Answer(status=400, error_type="invalid_request_error", error_message=said))
+        assert text_of(await collect(lab, second)) == "3"
+        sent = ["reasoning_content" in str(request.body) for request in server.requests]
+        assert sent == [False, True, False]
+        other = replace(second.turns[1].blocks[0], data={"model": "other", "text": "Hm."})
+        turns = (
+            second.turns[0],
+            replace(second.turns[1], blocks=(other, *second.turns[1].blocks[1:])),
+        )
+        await collect(lab, replace(second, turns=(*turns, second.turns[2])))
+        assert "Hm." not in str(server.requests[-1].body)
+        await lab.close()
 
 
 # ----------------------------------------------------------------- the second round, joined again

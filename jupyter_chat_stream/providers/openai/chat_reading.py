@@ -20,6 +20,7 @@ from ..base import (
     Chunk,
     EndChunk,
     Model,
+    ProviderDataChunk,
     ReasoningChunk,
     TextChunk,
     ToolCallChunk,
@@ -29,6 +30,7 @@ from ..base import (
 from ..call_ids import CallIds
 from ..call_inputs import input_of
 from . import failures
+from .chat_request import REASONING_FIELDS, reasoning_data
 from .failures import Asked, declined
 from .usage import count, is_context_full
 
@@ -76,6 +78,8 @@ class ChatReading:
         self._has_chunks = False
         self._finish_reason: str | None = None
         self._refusal: list[str] = []
+        self._reasoning: list[str] = []  # that no provider's data holds yet
+        self._reasoning_field = ""
         self._usage: dict[str, int] = {}
         self._calls: list[_Call] = []
         self._ids = CallIds(prompt)
@@ -139,11 +143,13 @@ class ChatReading:
     def _delta(self, delta: Any) -> list[Chunk]:
         brought: list[Chunk] = []
         # Servers that renamed the field send both for a while, with the same text.
-        reasoning = _text(getattr(delta, "reasoning_content", None)) or _text(
-            getattr(delta, "reasoning", None)
-        )
-        if reasoning:
-            brought.append(ReasoningChunk(text=reasoning))
+        for name in REASONING_FIELDS:
+            reasoning = _text(getattr(delta, name, None))
+            if reasoning:
+                self._reasoning.append(reasoning)
+                self._reasoning_field = name
+                brought.append(ReasoningChunk(text=reasoning))
+                break
         content = getattr(delta, "content", None)
         if isinstance(content, str):
             brought += self._content(content)
@@ -184,6 +190,7 @@ class ChatReading:
         call = self._continued(index, id_, name)
         brought: list[Chunk] = []
         if call is None:
+            brought += self._keep_reasoning()
             call = _Call(id=self._ids.take(id_), api_id=id_, name=name)
             self._calls.append(call)
             brought.append(ToolInputChunk(tool_call_id=call.id, name=call.name, text=""))
@@ -194,6 +201,14 @@ class ChatReading:
             call.pieces.append(text)
             brought.append(ToolInputChunk(tool_call_id=call.id, name=call.name, text=text))
         return brought
+
+    def _keep_reasoning(self) -> list[Chunk]:
+        """Keep the reasoning so far: the server may want it back with the call."""
+        text, self._reasoning = "".join(self._reasoning), []
+        if not text:
+            return []
+        data = reasoning_data(self._prompt.model, self._reasoning_field, text)
+        return [ProviderDataChunk(data=data)]
 
     def _continued(self, index: int | None, id_: str, name: str) -> _Call | None:
         """Return the call that a piece continues; None if the piece begins a call.

@@ -1,4 +1,8 @@
-"""Builds the arguments of ``chat.completions.create`` from a prompt, without I/O."""
+"""Builds the arguments of ``chat.completions.create`` from a prompt, without I/O.
+
+Some servers (DeepSeek, Kimi) want the reasoning before a tool call back with the call. It goes back
+in the field in which it came, to the model that wrote it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,16 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ...shared.errors import BadRequest
-from ..base import DocumentBlock, ImageBlock, Prompt, TextBlock, Tool, ToolUseBlock, Turn
+from ..base import (
+    DocumentBlock,
+    ImageBlock,
+    Prompt,
+    ReasoningBlock,
+    TextBlock,
+    Tool,
+    ToolUseBlock,
+    Turn,
+)
 from ..call_ids import api_id, api_name
 from ..continuation import continuation
 from ..endpoints import Endpoint
@@ -27,6 +40,10 @@ PARAMS: Mapping[str, str] = {
 }
 
 
+# The fields in which servers send reasoning; a server sends the first or the second one.
+REASONING_FIELDS = ("reasoning_content", "reasoning")
+
+
 def build(prompt: Prompt, endpoint: Endpoint, without: Collection[str] = ()) -> Arguments:
     """Return the arguments of ``chat.completions.create`` for a prompt, without ``stream``.
 
@@ -36,7 +53,7 @@ def build(prompt: Prompt, endpoint: Endpoint, without: Collection[str] = ()) -> 
     Raises:
         BadRequest: the prompt holds something that no server takes.
     """
-    arguments: Arguments = {"model": prompt.model, "messages": _messages(prompt)}
+    arguments: Arguments = {"model": prompt.model, "messages": _messages(prompt, without)}
     if "stream_options" not in without:
         arguments["stream_options"] = {"include_usage": True}
     if prompt.max_tokens is not None:
@@ -50,12 +67,18 @@ def build(prompt: Prompt, endpoint: Endpoint, without: Collection[str] = ()) -> 
 
 def optional_of(arguments: Arguments) -> set[str]:
     """Return which of the arguments an answer can do without."""
-    return {"stream_options"} & arguments.keys()
+    fields = {field for message in arguments["messages"] for field in message}
+    return ({"stream_options"} & arguments.keys()) | (fields & set(REASONING_FIELDS))
 
 
-def _messages(prompt: Prompt) -> list[dict[str, Any]]:
+def reasoning_data(model: str, field: str, text: str) -> dict[str, Any]:
+    """Return the provider's data for reasoning that led this model to a tool call."""
+    return {"model": model, "field": field, "text": text}
+
+
+def _messages(prompt: Prompt, without: Collection[str]) -> list[dict[str, Any]]:
     turns = filter(content.has_content, prompt.turns)
-    messages = [message for turn in turns for message in _said(turn)]
+    messages = [message for turn in turns for message in _said(turn, prompt.model, without)]
     partial = prompt.partial.rstrip()
     if partial:
         messages.append({"role": "assistant", "content": partial})
@@ -67,16 +90,29 @@ def _messages(prompt: Prompt) -> list[dict[str, Any]]:
     return messages
 
 
-def _said(turn: Turn) -> Iterator[dict[str, Any]]:
+def _said(turn: Turn, model: str, without: Collection[str]) -> Iterator[dict[str, Any]]:
     """Yield the messages of a turn: each result of a tool is one of its own."""
     for result in content.results(turn):
         text, id_ = content.output_text(result), api_id(result.tool_call_id)
         yield {"role": "tool", "tool_call_id": id_, "content": text}
     calls = [_call(call) for call in content.calls(turn)]
     if calls:
-        yield {"role": "assistant", "content": turn.text.strip() or None, "tool_calls": calls}
+        said = {"role": "assistant", "content": turn.text.strip() or None, "tool_calls": calls}
+        yield said | _reasoning(turn, model, without)
     elif any(content.shown(turn)):
         yield _message(turn)
+
+
+def _reasoning(turn: Turn, model: str, without: Collection[str]) -> dict[str, str]:
+    """Return the field with the reasoning of a turn, if this model has written it."""
+    found: dict[str, str] = {}
+    for block in turn.blocks:
+        data = block.data if isinstance(block, ReasoningBlock) else {}
+        field, text = data.get("field"), data.get("text")
+        is_ours = data.get("model") == model and field in REASONING_FIELDS
+        if is_ours and field not in without and isinstance(text, str):
+            found[str(field)] = found.get(str(field), "") + text
+    return found
 
 
 def _call(block: ToolUseBlock) -> dict[str, Any]:
