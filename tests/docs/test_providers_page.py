@@ -24,6 +24,10 @@ from jupyter_chat_stream.providers.base import (
     ReasoningChunk,
     TextBlock,
     TextChunk,
+    Tool,
+    ToolCallChunk,
+    ToolResultBlock,
+    ToolUseBlock,
     Turn,
     Upstream,
     UpstreamChunk,
@@ -45,6 +49,33 @@ def ask(*turns: Turn, **changes: Any) -> Prompt:
         **{"model": MODEL, "turns": turns or (text_turn("user", "Hello"),), "max_tokens": 50}
         | changes
     )
+
+
+# ------------------------------------------------------------------------------- abacus
+
+
+async def test_the_provider_with_tools_calls_them_and_goes_on_from_their_results(
+    tmp_path: Path,
+) -> None:
+    with imported(PAGE, "abacus.py", tmp_path) as module:
+        abacus = module.Abacus()
+        asked = text_turn("user", "What are 1 + 2 and 30+4?")
+        prompt = ask(asked, tools=(Tool(name="add"),))
+        calls = [it for it in await collect(abacus, prompt) if isinstance(it, ToolCallChunk)]
+        assert [call.input for call in calls] == [{"a": 1, "b": 2}, {"a": 30, "b": 4}]
+        assert len({call.tool_call_id for call in calls}) == 2
+        used = [
+            ToolUseBlock(tool_call_id=it.tool_call_id, name=it.name, input=it.input) for it in calls
+        ]
+        told = [
+            ToolResultBlock(tool_call_id=it.tool_call_id, name="add", success=not n, output=3 + n)
+            for n, it in enumerate(calls)
+        ]
+        rounds = Turn(role="assistant", blocks=tuple(used)), Turn(role="user", blocks=tuple(told))
+        chunks = await collect(abacus, ask(asked, *rounds, tools=prompt.tools, partial="3, "))
+        assert text_of(chunks) == "failed: 4"
+        assert isinstance(chunks[-1], EndChunk)
+        assert "write 1 + 2" in text_of(await collect(abacus, ask(asked)))
 
 
 # ------------------------------------------------------------------------------- chatlas
