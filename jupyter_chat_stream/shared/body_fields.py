@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .records import EndStatus, Phase, ThreadChange, ToolInput, Usage, WireEvent
-from .tool_records import AllowedBy, ToolEffect, ToolWhere
+from .tool_records import AllowedBy, FailedFor, ToolEffect, ToolWhere
 
 
 class BodyFields:
@@ -37,6 +37,7 @@ class BodyFields:
     part: int
     phase: Phase
     prompt: str
+    reason: FailedFor | None
     request_id: str
     retryable: bool
     status: EndStatus

@@ -206,7 +206,7 @@ Body = (
 BODIES = {body.type: body for body in get_args(Body) if body is not Unknown}
 _OPTIONAL = (
     *("continues", "deliver_at", "detail", "until", "choices", "expires_at", "job_id", "usage"),
-    *("where", "effect", "kind", "tool_call_id"),
+    *("where", "effect", "kind", "tool_call_id", "reason"),
 )
 # json.dumps would create an encoder for each call
 _compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from .events import (
@@ -26,6 +26,11 @@ from .records import (
     ToolResultPart,
 )
 
+# The result of a call whose executor has gone, for the model (L14).
+CUT = (
+    "The process that made this call ended before it gave a result. The call may have been made in "
+    "part or as a whole: look before you repeat it."
+)
 # The kind of part that a delta's kind opens.
 PART_BY_KIND: Mapping[str, PartKind] = {
     "text": "text",
@@ -77,6 +82,8 @@ def tool_result_part(body: ToolReturned) -> ToolResultPart:
     }
     if body.job_id is not None:
         part["job_id"] = body.job_id
+    if body.reason is not None:
+        part["reason"] = body.reason
     return part
 
 
@@ -103,3 +110,39 @@ def input_request_part(body: InputRequested) -> InputRequestPart:
 
 def failure_of(body: Failed) -> Failure:
     return {"code": body.code, "message": body.message, "retryable": body.retryable}
+
+
+def open_calls(parts: Sequence[Part]) -> Iterator[ToolCallPart]:
+    """Find the calls of executors that have no result, in their order."""
+    done = {part["tool_call_id"] for part in parts if part["kind"] == "tool_result"}
+    for part in parts:
+        if part["kind"] == "tool_call" and "where" in part and part["tool_call_id"] not in done:
+            yield part
+
+
+def call_of(parts: Sequence[Part], tool_call_id: str) -> ToolCallPart | None:
+    """Return the call of that id if an executor makes it."""
+    for part in parts:
+        if part["kind"] == "tool_call" and part.get("tool_call_id") == tool_call_id:
+            return part if "where" in part else None
+    return None
+
+
+def result_of(parts: Sequence[Part], tool_call_id: str) -> ToolResultPart | None:
+    """Return the result of a call: there is no other (L12)."""
+    for part in parts:
+        if part["kind"] == "tool_result" and part["tool_call_id"] == tool_call_id:
+            return part
+    return None
+
+
+def cut_off(call: ToolCallPart) -> ToolResultPart:
+    """Return the result of a call that was left open."""
+    return {
+        "kind": "tool_result",
+        "tool_call_id": call["tool_call_id"],
+        "name": call["name"],
+        "success": False,
+        "output": CUT,
+        "reason": "interrupted",
+    }

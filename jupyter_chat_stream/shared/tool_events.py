@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .tool_records import AllowedBy, ToolEffect, ToolInput, ToolWhere
+from .tool_records import AllowedBy, FailedFor, ToolEffect, ToolInput, ToolWhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class ToolOutputAdded:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolReturned:
-    """A tool call has returned."""
+    """A tool call has returned, or cannot be made for this ``reason``."""
 
     type: ClassVar = "tool_result"
     tool_call_id: str
@@ -66,3 +66,4 @@ class ToolReturned:
     success: bool
     output: Any
     job_id: str | None = None
+    reason: FailedFor | None = None

@@ -23,6 +23,9 @@ ConsentChoice = Literal["once", "thread", "always", "no"]
 ToolConsent = Literal["none", "ask", "thread", "always", "denied"]
 CallState = Literal["asked", "open", "claimed", "ended"]
 RequestKind = Literal["question", "consent"]
+# Why a call that nobody made has failed: a person said no; nobody answered or made it in time; its
+# executor is gone; or it cannot be made (an admin's list, the mode, no such tool, a bad input).
+FailedFor = Literal["refused", "expired", "interrupted", "denied"]
 
 # A tool in the form of the Messages API (name, description, input_schema), or a ToolRecord.
 ToolDefinition = Mapping[str, Any]
@@ -111,6 +114,8 @@ class ToolResultPart(TypedDict):
     output: Any
     """A JSON value."""
     job_id: NotRequired[str]
+    reason: NotRequired[FailedFor]
+    """Absent of a result that an executor gave."""
 
 
 class ConsentRecord(TypedDict):

@@ -3,6 +3,7 @@
  */
 
 import {
+  type FailedFor,
   type ToolAllowance,
   type ToolEffect,
   type ThreadTools,
@@ -111,6 +112,8 @@ export interface ToolResultPart {
   readonly success: boolean;
   readonly output: unknown;
   readonly job_id?: string;
+  /** Why a call that nobody made has failed; absent of a result that an executor gave. */
+  readonly reason?: FailedFor;
 }
 
 export interface InputRequestPart {
@@ -258,6 +261,7 @@ export type ThreadEvent = EventCommon &
         readonly success: boolean;
         readonly output: unknown;
         readonly job_id?: string;
+        readonly reason?: FailedFor;
       }
     | { readonly type: 'note'; readonly text: string }
     | {

@@ -11,6 +11,9 @@ export type ToolMode = 'ask' | 'accept_edits' | 'read_only';
 /** What a person may answer to a question of consent. */
 export type ConsentChoice = 'once' | 'thread' | 'always' | 'no';
 
+/** Why a call that nobody made has failed. */
+export type FailedFor = 'refused' | 'expired' | 'interrupted' | 'denied';
+
 /** Which tools the messages of a thread have, and what they may do without a question. */
 export interface ThreadTools {
   readonly mode: ToolMode;

@@ -302,9 +302,12 @@ function isGiven<T>(value: T | null | undefined): value is T {
 }
 
 function toolResult(event: EventOf<'tool_result'>): ToolResultPart {
-  const { tool_call_id, name, success, output, job_id } = event;
-  const part: ToolResultPart = { kind: 'tool_result', tool_call_id, name, success, output };
-  return isGiven(job_id) ? { ...part, job_id } : part;
+  const { tool_call_id, name, success, output, job_id, reason } = event;
+  return {
+    ...{ kind: 'tool_result', tool_call_id, name, success, output },
+    ...(isGiven(job_id) ? { job_id } : {}),
+    ...(isGiven(reason) ? { reason } : {})
+  };
 }
 
 function inputRequest(event: EventOf<'input_request'>): InputRequestPart {

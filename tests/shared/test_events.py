@@ -84,6 +84,7 @@ BODY: st.SearchStrategy[Body] = st.one_of(
         success=st.booleans(),
         output=JSON,
         job_id=st.none() | NAMES,
+        reason=st.none() | NAMES,
     ),
     st.builds(
         InputRequested,
