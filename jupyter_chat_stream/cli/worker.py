@@ -107,6 +107,7 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
     from ..metrics.serving import MetricsServer
     from ..providers.registry import Registry
     from ..runs.execute import RunServices
+    from ..runs.tools.registry import make_server_tools
     from ..store.front import ChatStore
 
     store = ChatStore.open(
@@ -123,7 +124,8 @@ async def _working(settings: ChatStream) -> AsyncIterator[str]:
             find_local=settings.find_local_models,
             allowed=settings.allowed_models,
         )
-        services = RunServices(store=store, registry=registry, config=settings)
+        tools = make_server_tools(settings)
+        services = RunServices(store=store, registry=registry, config=settings, tools=tools)
         async with _executing(services) as owner:
             where = store.describe()["url"]
             most = settings.max_active_runs

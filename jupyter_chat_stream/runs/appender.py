@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..providers.base import Chunk, UpstreamChunk
+from ..providers.base import Chunk, ToolCallChunk, ToolResultChunk, UpstreamChunk
 from ..providers.registry import split_model
 from ..shared.backoff import Backoff
 from ..shared.errors import DatabaseGone, DatabaseUnreachable, StoreError
@@ -26,9 +26,10 @@ from ..shared.events import (
     ToolStarted,
 )
 from ..shared.parts import PART_BY_KIND, text_part
-from ..shared.records import Part
+from ..shared.records import Part, Usage
 from ..store.front import PAGE_BYTES, Append, ChatStore, Claimed, ProviderData, UpstreamPlace
 from .coalesce import Coalescer, Taken
+from .toolset import ToolBook
 
 MAX_PENDING_CHARS = 256 * 1024  # at most 1 MB in UTF-8
 SAVE_GROWTH = 0.25
@@ -78,13 +79,17 @@ class Appender:
         max_chars: int,
         max_delay_s: float,
         save_interval_s: float,
+        book: ToolBook,
         kept_chars: int = 0,
         is_joined: bool = False,
     ) -> None:
         self._store = store
         self._claimed = claimed
         self._endpoint = split_model(claimed.model)[0]
-        self._coalescer = Coalescer(parts=parts, max_chars=max_chars, is_joined=is_joined)
+        self._coalescer = Coalescer(
+            parts=parts, max_chars=max_chars, is_joined=is_joined, facts_of=book.facts_of
+        )
+        self._book = book
         self._max_delay_s = max_delay_s
         self._loop = asyncio.get_running_loop()
         self._saving = Saving(interval_s=save_interval_s, now_s=self._loop.time(), chars=kept_chars)
@@ -96,6 +101,7 @@ class Appender:
         self._failures = 0
         self._chars = 0
         self._has_tools = False
+        self._calls: set[str] = set()  # of executors, in this attempt
         self._parts: list[Part] = []
         self.is_joined = is_joined  # whether the upstream can be joined again
         self.cursor: int | None = None  # the last one written in this attempt
@@ -118,7 +124,20 @@ class Appender:
         if status is not None:
             self._coalescer.add_body(status)
         self._coalescer.add(chunk)
+        self._note_call(chunk)
         self._schedule()
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether the model has made calls in this attempt that a round is for."""
+        return bool(self._calls)
+
+    def _note_call(self, chunk: Chunk) -> None:
+        if isinstance(chunk, ToolCallChunk):
+            if self._book.facts_of(chunk.name, chunk.input) is not None:
+                self._calls.add(chunk.tool_call_id)
+        elif isinstance(chunk, ToolResultChunk):
+            self._calls.discard(chunk.tool_call_id)
 
     def note(self, text: str) -> None:
         """Tell something about the answer, in the answer."""
@@ -141,11 +160,18 @@ class Appender:
             self._raise_failure()
 
     async def finish(
-        self, bodies: Sequence[Body] | Callable[[], Sequence[Body]], *, release: bool = True
+        self,
+        bodies: Sequence[Body] | Callable[[], Sequence[Body]],
+        *,
+        release: bool = True,
+        spent: Usage | None = None,
     ) -> None:
         """Write all pending events and then ``bodies`` in one transaction; wait for the commit.
 
         A function is called when ``parts`` is whole.
+
+        Args:
+            spent: the usage of all rounds, if these events end one.
 
         Raises:
             StaleAttempt: another attempt or an end came first.
@@ -155,7 +181,7 @@ class Appender:
         taken = self._coalescer.finish()
         self._count(taken.bodies)
         last = bodies() if callable(bodies) else bodies
-        self._put(replace(taken, bodies=[*taken.bodies, *last]), release=release)
+        self._put(replace(taken, bodies=[*taken.bodies, *last]), release=release, spent=spent)
         await self._idle()
 
     async def recover(self) -> None:
@@ -194,7 +220,7 @@ class Appender:
                 self._has_tools = True
                 self._parts.append({"kind": "tool_call"})
 
-    def _put(self, taken: Taken, *, release: bool) -> None:
+    def _put(self, taken: Taken, *, release: bool, spent: Usage | None = None) -> None:
         append = Append(
             run=self._claimed.run,
             attempt=self._claimed.attempt,
@@ -206,6 +232,7 @@ class Appender:
             ],
             settle=self._saving.is_due(self._kept_chars + self._chars, self._loop.time()),
             release=release,
+            spent=spent,
             done=self._received,
         )
         self._under_way = True

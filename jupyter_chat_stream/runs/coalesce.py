@@ -37,6 +37,7 @@ from ..shared.events import (
     clean_text,
 )
 from ..shared.records import DeltaKind
+from .toolset import CallFacts
 
 MAX_UNCOVERED_CHARS = 8_000_000  # in memory, of one answer
 
@@ -54,7 +55,14 @@ class Taken:
 class Coalescer:
     """Collects an attempt's chunks until ``take``; ``pending_chars`` counts their characters."""
 
-    def __init__(self, *, parts: int, max_chars: int, is_joined: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        parts: int,
+        max_chars: int,
+        is_joined: bool = False,
+        facts_of: Callable[[str, Any], CallFacts | None] = lambda *_: None,
+    ) -> None:
         self._parts = parts  # how many the message has, including opened ones
         self._max_chars = max_chars
         self._open: tuple[DeltaKind, str] | None = None  # kind and tool call
@@ -63,6 +71,7 @@ class Coalescer:
         self._held = ""  # the first half of a surrogate pair
         self._ready: list[Body] = []
         self._tool_parts: dict[str, int] = {}
+        self._facts_of = facts_of  # where a call is made, what it does, when it expires
         self._upstream: UpstreamChunk | None = None
         self._data: list[tuple[int, Mapping[str, Any]]] = []
         self._is_joined = is_joined  # the upstream can be joined again
@@ -175,12 +184,14 @@ class Coalescer:
     def _start_tool(self, chunk: ToolCallChunk) -> None:
         self._end_part()
         part = self._tool_parts.get(chunk.tool_call_id)
+        facts = self._facts_of(chunk.name, chunk.input)
         self._ready.append(
             ToolStarted(
                 part=self._next_part() if part is None else part,
                 tool_call_id=clean_text(chunk.tool_call_id),
                 name=clean_text(chunk.name),
                 input=clean_json(chunk.input),
+                **({} if facts is None else vars(facts)),
             )
         )
         if chunk.error:  # in the same append: nobody makes a call whose input is not what was meant

@@ -18,7 +18,8 @@ from ..providers.base import Answered, Model, Prompt, Tool, Turn, Upstream
 from ..providers.prompt_tools import tool_of
 from ..shared.endings import content_of
 from ..shared.errors import AttachmentNotFound, BadRequest, PromptTooLong
-from ..shared.records import MessageRecord, Params, ToolDefinition
+from ..shared.records import MessageRecord, Params, ToolDefinition, Usage
+from ..shared.tool_records import ThreadTools, ToolRecord
 from ..store.front import ChatStore, ProviderData, RunRef, UpstreamPlace
 from . import parameters
 from .reply_turns import MIN_RESULT_CHARS, unfinished
@@ -35,6 +36,8 @@ class Gathered:
 
     ``provider_data`` holds the blocks that their provider gets back, by the run's id. ``tools`` are
     the definitions that were resolved for the run; None stands for those of its parameters.
+    ``offers`` and ``chosen`` are what they are resolved from, ``spent`` is the usage of the rounds
+    that have ended.
     """
 
     reply: MessageRecord
@@ -45,11 +48,14 @@ class Gathered:
     upstream: UpstreamPlace | None = None
     provider_data: Mapping[str, Sequence[ProviderData]] = field(default_factory=dict)
     tools: Sequence[ToolDefinition] | None = None
+    offers: Sequence[ToolRecord] = ()
+    chosen: ThreadTools | None = None
+    spent: Usage | None = None
 
 
 async def gather(store: ChatStore, run: RunRef, system: str | None) -> Gathered:
     """Read the run's branch and the system prompts that apply, widest first."""
-    found = await store.runs.context(run, MAX_BRANCH)
+    found = await store.runs.context(run, MAX_BRANCH, store.now_ms())
     systems = (system, found.preferences["system"], found.thread["system"])
     return Gathered(
         reply=found.branch[-1],
@@ -59,6 +65,10 @@ async def gather(store: ChatStore, run: RunRef, system: str | None) -> Gathered:
         owner=found.thread["owner"],
         upstream=found.upstream,
         provider_data=found.provider_data,
+        tools=found.tools,
+        offers=found.offers,
+        chosen=found.thread.get("tools"),
+        spent=found.spent,
     )
 
 

@@ -5,8 +5,9 @@ a cut stream or a failure, the same function is called again under the next atte
 
 ::
 
-    gather context ─► call the model, streaming ─► complete, finalized
-         ▲                 ├─ asks or sleeps: released; an answer or the time makes it due
+    gather context, settle tool calls ─► call the model, streaming ─► complete, finalized
+         ▲                 ├─ calls tools: the round ends (``rounds``), and is settled
+         │                 ├─ asks or sleeps: released; an answer or the time makes it due
          │                 │ retryable failure
          └─ next attempt ◄─┤ short pause: wait here; long: released, a sweep takes it
                            └─ not retryable, or too often: error, finalized failed
@@ -19,19 +20,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, replace
-from typing import Literal, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, cast
 
 from ..providers.base import (
-    AskChunk,
-    Chunk,
     EndChunk,
-    SleepChunk,
-    TextChunk,
-    UpstreamChunk,
-    UsageChunk,
 )
 from ..providers.prices import priced
 from ..providers.registry import Registry
@@ -44,25 +38,26 @@ from ..shared.errors import (
     ProviderError,
     Refusal,
     StaleAttempt,
-    Stalled,
     StoreError,
     StreamCut,
     UpstreamLost,
 )
-from ..shared.events import Body, Completed, Failed, Finalized, StatusChanged
+from ..shared.events import Body, Completed, Failed, Finalized, NoteAdded, StatusChanged
 from ..shared.logs import Line, place_of
+from ..shared.parts import open_calls
 from ..shared.records import EndStatus, Usage
 from ..store.front import ChatStore, Claimed
 from .appender import Appender
 from .context import Gathered, draft_prompt, gather
-from .pauses import Pause, pause_of
-from .silence import SilenceWatch
-from .spent import SpentTokens
+from .pauses import Pause
+from .reading import StreamReading
+from .rounds import TOO_MANY_ROUNDS, ToolRounds, count_rounds
+from .spent import SpentTokens, with_rounds
+from .tools.base import ServerTools
 
 log = logging.getLogger("jupyter_chat_stream.runs")
 
 SHORT_WAIT_S = 5.0
-IDLE_PLACE_S = 5.0  # how often a place is committed while the upstream sends no text
 PROVIDER_BACKOFF = Backoff(first_s=0.5, most_s=60.0, jitter=(0.75, 1.25))
 
 UPSTREAM_LOST_NOTE = (
@@ -79,6 +74,7 @@ class RunServices:
     store: ChatStore
     registry: Registry
     config: ChatStream
+    tools: ServerTools = field(default_factory=ServerTools)
 
 
 class Execution:
@@ -87,9 +83,10 @@ class Execution:
     def __init__(self, services: RunServices, claimed: Claimed) -> None:
         self._services = services
         self._claimed = claimed
-        self._step: asyncio.Task[None] | None = None
+        self._step: asyncio.Task[Any] | None = None
         self._why: Why | None = None
         self._spent = SpentTokens()
+        self._rounds: ToolRounds
 
     @property
     def attempt(self) -> int:
@@ -117,27 +114,19 @@ class Execution:
             log.warning(Line("run.left", code=error.code, **facts))
 
     async def _attempt(self) -> bool:
-        """Make one attempt; True if another follows at once."""
-        store, run, config = self._services.store, self._claimed.run, self._services.config
-        gathered = await gather(store, run, config.system)
+        """Make one attempt, or one more round of it; True if another follows at once."""
+        run = self._claimed.run
+        gathered = await self._gather()
+        if gathered is None:
+            return False
         self._spent.begin_attempt(is_joined=gathered.upstream is not None)
-        appender = Appender(
-            store,
-            self._claimed,
-            parts=len(gathered.reply["parts"]),
-            max_chars=config.delta_max_chars,
-            max_delay_s=config.delta_max_delay_ms / 1000,
-            save_interval_s=config.message_save_interval_s,
-            is_joined=gathered.upstream is not None,
-            kept_chars=sum(len(str(part.get("text", ""))) for part in gathered.reply["parts"]),
-        )
+        appender = self._append_to(gathered)
         try:
             end = await self._stream(gathered, appender)
             if end is None:
                 await self._leave(appender)
             elif isinstance(end, EndChunk):
-                usage = await priced(self._services.registry.get(self._claimed.model)[0], end)
-                await appender.finish(lambda: _completion(gathered, appender, end, usage))
+                return await self._end(gathered, appender, end)
             else:  # it asks or sleeps, and no process holds it after that commit (L10)
                 appender.drop_uncovered()
                 await appender.finish((end,))
@@ -156,9 +145,78 @@ class Execution:
         finally:
             appender.close()
 
+    async def _gather(self) -> Gathered | None:
+        """Read what the prompt is made of; None if a tool call has to come first, or ``stop``.
+
+        While the upstream can be joined, its round has not ended, and no call is settled.
+        """
+        services, system = self._services, self._services.config.system
+        self._rounds = rounds = ToolRounds(
+            services.store, services.tools, services.config, self._claimed
+        )
+        gathered = await rounds.resolve(await gather(services.store, self._claimed.run, system))
+        self._spent.rounds = gathered.spent
+        if gathered.upstream is None and any(open_calls(gathered.reply["parts"])):
+            if not await self._settle(gathered):
+                return None
+            found = await gather(services.store, self._claimed.run, system)
+            gathered = replace(found, tools=gathered.tools)
+        return gathered
+
+    async def _settle(self, gathered: Gathered) -> bool:
+        """Settle the tool calls; False if the run waits or was left."""
+        goes_on = False
+        if self._why is None:
+            settling = asyncio.ensure_future(self._rounds.settle(gathered))
+            self._step = settling
+            try:
+                goes_on = await settling
+            except asyncio.CancelledError:
+                if self._why is None:
+                    raise
+            finally:
+                self._step = None
+            if settling.cancelled() or (goes_on and self._why is not None):
+                await self._leave(self._append_to(gathered))
+                return False
+            return goes_on
+        await self._leave(self._append_to(gathered))
+        return False
+
+    def _append_to(self, gathered: Gathered) -> Appender:
+        """Return the writer of this attempt's events."""
+        config, parts = self._services.config, gathered.reply["parts"]
+        return Appender(
+            self._services.store,
+            self._claimed,
+            parts=len(parts),
+            max_chars=config.delta_max_chars,
+            max_delay_s=config.delta_max_delay_ms / 1000,
+            save_interval_s=config.message_save_interval_s,
+            book=self._rounds.book(gathered),
+            is_joined=gathered.upstream is not None,
+            kept_chars=sum(len(str(part.get("text", ""))) for part in parts),
+        )
+
+    async def _end(self, gathered: Gathered, appender: Appender, end: EndChunk) -> bool:
+        """End the answer, or a round of it; True if the round has calls to settle."""
+        usage = await priced(self._services.registry.get(self._claimed.model)[0], end)
+        total = with_rounds(gathered.spent, usage)
+        if not appender.has_calls and not any(open_calls(gathered.reply["parts"])):
+            await appender.finish(lambda: _completion(gathered, appender, end, total))
+            return False
+        most = self._services.config.max_tool_rounds
+        if count_rounds(gathered.reply["parts"]) >= most:
+            note = NoteAdded(text=TOO_MANY_ROUNDS.format(rounds=most))
+            await appender.finish(lambda: (note, *_completion(gathered, appender, end, total)))
+            return False
+        await appender.finish((), release=False, spent=total)
+        self._spent.end_round(total)
+        return True
+
     async def _stream(self, gathered: Gathered, appender: Appender) -> EndChunk | Pause | None:
         """Read the provider to its end or to a pause; None if ``stop`` came first."""
-        reading: _Reading | None = None
+        reading: StreamReading | None = None
 
         async def work() -> None:
             nonlocal reading
@@ -184,7 +242,7 @@ class Execution:
             raise Refusal("The model declined to answer. Ask in other words, or another model.")
         return reading.end
 
-    async def _ask(self, gathered: Gathered, appender: Appender) -> _Reading:
+    async def _ask(self, gathered: Gathered, appender: Appender) -> StreamReading:
         """Begin a stream of the provider; asking it for the model's sizes may take a while."""
         services = self._services
         provider, model = await services.registry.look_up(self._claimed.model)
@@ -193,7 +251,7 @@ class Execution:
         _tell(draft.notes, gathered, appender)
         stall_timeout_s = services.config.stall_timeout_s
         chunks = provider.stream(prompt)
-        return _Reading(chunks, appender, services.store, stall_timeout_s, self._spent)
+        return StreamReading(chunks, appender, services.store, stall_timeout_s, self._spent)
 
     async def _finalized(self, status: EndStatus) -> Finalized:
         return await self._spent.end(status, self._services.registry, self._claimed.model)
@@ -263,93 +321,6 @@ class Execution:
 
     def _backoff_s(self, failure: ProviderError) -> float:
         return max(PROVIDER_BACKOFF.pause_s(self._claimed.retries), failure.retry_after_s or 0.0)
-
-
-class _Reading:
-    """Reads a provider's stream into the appender, and raises ``Stalled`` after a silence."""
-
-    def __init__(
-        self,
-        chunks: AsyncGenerator[Chunk, None],
-        appender: Appender,
-        store: ChatStore,
-        stall_timeout_s: float | None,
-        spent: SpentTokens,
-    ) -> None:
-        self.end: EndChunk | None = None
-        self.pause: Pause | None = None
-        self._store = store
-        self._chunks = chunks
-        self._appender = appender
-        self._spent = spent
-        self._stall_timeout_s = stall_timeout_s
-        self._loop = asyncio.get_running_loop()
-        self._heard_at = self._loop.time()
-        self._stalled = False
-        self._placed_at: float | None = None  # since then, nothing but places has come
-
-    async def run(self) -> None:
-        reading = asyncio.ensure_future(self._read())
-        timer = self._watch(reading)
-        try:
-            await reading
-        except asyncio.CancelledError:
-            if not self._stalled:
-                reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
-                raise
-            raise Stalled(f"The provider said nothing for {self._stall_timeout_s:g} s.") from None
-        finally:
-            if timer is not None:
-                timer.cancel()
-
-    async def _read(self) -> None:
-        is_building = False
-        async with aclosing(self._chunks) as chunks:
-            async for chunk in chunks:
-                self._heard_at = self._loop.time()
-                if isinstance(chunk, EndChunk):
-                    self.end = chunk
-                    continue
-                if isinstance(chunk, UsageChunk):
-                    self._spent.tell(chunk)
-                    continue
-                if isinstance(chunk, (AskChunk, SleepChunk)):
-                    store = self._store
-                    self.pause = pause_of(chunk, now_ms=store.now_ms(), request_id=store.new_id())
-                    if self.pause is not None:
-                        return
-                    continue
-                if not self._is_news(chunk):
-                    continue
-                status = None
-                if isinstance(chunk, TextChunk) and not is_building:
-                    is_building, status = True, StatusChanged(phase="building")
-                self._appender.add(chunk, status)
-                await self._appender.room()
-
-    def _is_news(self, chunk: Chunk) -> bool:
-        """Return whether a chunk is worth a commit: a place that covers nothing new seldom is."""
-        if not isinstance(chunk, UpstreamChunk):
-            self._placed_at = None
-            return True
-        placed_at = self._placed_at
-        if placed_at is not None and self._heard_at < placed_at + IDLE_PLACE_S:
-            return False
-        self._placed_at = self._heard_at
-        return True
-
-    def _watch(self, reading: asyncio.Task[None]) -> SilenceWatch | None:
-        if self._stall_timeout_s is None:
-            return None
-        return SilenceWatch(self, reading, self._stall_timeout_s)
-
-    @property
-    def heard_at(self) -> float:
-        return self._heard_at
-
-    def stall(self) -> None:
-        self._stalled = True
 
 
 def _completion(

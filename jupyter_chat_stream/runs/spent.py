@@ -6,13 +6,13 @@ attempts of other processes are left out; they have told theirs to nobody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..providers.base import EndChunk, UsageChunk
 from ..providers.prices import priced
 from ..providers.registry import Registry
 from ..shared.events import Finalized
-from ..shared.records import EndStatus
+from ..shared.records import EndStatus, Usage
 from ..shared.usage import COST, counts_of
 
 
@@ -22,6 +22,7 @@ class SpentTokens:
     def __init__(self) -> None:
         self._told: UsageChunk | None = None  # the newest of the attempt that is being made
         self._ended: list[UsageChunk] = []
+        self.rounds: Usage | None = None  # of the rounds that have ended, in any process
 
     def tell(self, chunk: UsageChunk) -> None:
         """Take the tokens of this attempt so far; they replace those told before."""
@@ -37,19 +38,28 @@ class SpentTokens:
             self._ended.append(self._told)
             self._told = None
 
+    def end_round(self, spent: Usage) -> None:
+        """Take the usage of all rounds so far, with that of the stream that has just ended."""
+        self._told, self.rounds = None, spent
+
     async def end(self, status: EndStatus, registry: Registry, model: str) -> Finalized:
         """Return the end of a run that did not complete, with all tokens and their known cost."""
         told = [*self._ended, *([self._told] if self._told else [])]
         counted = [chunk for chunk in told if counts_of(chunk.usage) is not None]
         if not counted:
-            return Finalized(status=status)
+            return Finalized(status=status, usage=self.rounds)
         total = _added([chunk.usage for chunk in counted])
         end = EndChunk(stop_reason="", model=counted[-1].model, usage=total)
         provider, _ = registry.get(model)
-        return Finalized(status=status, usage=await priced(provider, end))
+        return Finalized(status=status, usage=with_rounds(self.rounds, await priced(provider, end)))
 
 
-def _added(usages: list[Mapping[str, float]]) -> dict[str, float]:
+def with_rounds(rounds: Usage | None, usage: Usage) -> Usage:
+    """Add the usage of earlier rounds to that of the last stream."""
+    return usage if rounds is None else _added([rounds, usage])
+
+
+def _added(usages: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Add up; a cost counts only if each attempt has told its own."""
     total: dict[str, float] = {}
     for usage in usages:

@@ -34,6 +34,8 @@ Project = Annotated[str, Field(max_length=1000)]
 Id = Annotated[str, Field(min_length=1, max_length=128)]
 Time = Annotated[str, Field(max_length=40)]
 Cron = Annotated[str, Field(max_length=200)]
+ToolName = Annotated[str, Field(min_length=1, max_length=64)]
+Claim = Annotated[str, Field(min_length=1, max_length=128)]
 Zone = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -56,6 +58,11 @@ class NewThread(Body):
     notebook: Annotated[str, Field(min_length=1, max_length=1000)] = ""
 
 
+class ThreadToolsBody(Body):
+    mode: Literal["ask", "accept_edits", "read_only"] = "ask"
+    names: Annotated[list[ToolName], Field(max_length=128)] | None = None
+
+
 class ThreadChanges(Body):
     name: Name | None = None
     title: Title | None = None
@@ -64,6 +71,7 @@ class ThreadChanges(Body):
     head: Id | None = None
     archived: bool = False
     params: JsonObject = {}
+    tools: ThreadToolsBody = ThreadToolsBody()
     pinned: bool = False
 
 
@@ -92,7 +100,7 @@ class NewMessage(Body):
     content: str
     model: ModelId | None = None
     params: JsonObject | None = None
-    tools: list[JsonObject] | None = Field(default=None, max_length=128)
+    tools: list[ToolName | JsonObject] | None = Field(default=None, max_length=128)
     context: list[Context] | None = Field(default=None, max_length=128)
     attachments: list[Id] | None = None
     deliver_at: Time | None = None
@@ -129,6 +137,29 @@ class Rewrite(Body):
 class InputBody(Body):
     request_id: Id
     value: Any
+
+
+class ClaimBody(Body):
+    executor: Annotated[str, Field(min_length=1, max_length=128)]
+    claim: Claim | None = None
+
+
+class OutputBody(Body):
+    claim: Claim
+    n: Annotated[int, BeforeValidator(_as_whole), Field(ge=0, le=MAX_CURSOR)]
+    text: str
+
+
+class ResultBody(Body):
+    claim: Claim
+    success: bool
+    output: Any
+
+
+class ConsentBody(Body):
+    tool: ToolName
+    operation: ToolName | None = None
+    thread_id: Id | None = None
 
 
 class KeyBody(Body):

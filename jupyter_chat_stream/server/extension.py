@@ -51,6 +51,7 @@ from .host import ServiceHost
 from .kernels import KernelOwners
 from .presence import Presence
 from .refusals import StartFailed
+from .tools import ConsentHandler, ConsentsHandler, ToolCallHandler, ToolsHandler
 from .usage import ThreadUsageHandler, UsageHandler
 from .websocket import ChatSocket
 
@@ -75,6 +76,10 @@ ROUTES = (
     (r"runs/([^/]+)/retry", RetryHandler),
     (r"runs/([^/]+)/rewrite", RewriteHandler),
     (r"runs/([^/]+)/input", InputHandler),
+    (r"runs/([^/]+)/tools/([^/]+)/(claim|output|result)", ToolCallHandler),
+    (r"tools", ToolsHandler),
+    (r"consents", ConsentsHandler),
+    (r"consents/([^/]+)", ConsentHandler),
     (r"attachments", AttachmentsHandler),
     (r"attachments/([^/]+)", AttachmentHandler),
     (r"projects", ProjectsHandler),

@@ -109,7 +109,10 @@ class ThreadHandler(ChatHandler):
         from . import bodies
 
         thread_id = queries.an_id(thread_id, ThreadNotFound)
-        changes = bodies.parse(bodies.ThreadChanges, self.body()).changes()
+        given = bodies.parse(bodies.ThreadChanges, self.body())
+        changes = given.changes()
+        if "tools" in changes:
+            changes["tools"] = given.tools.model_dump()
         pinned = changes.pop("pinned", None)
         fresh = cast(ThreadChange, changes)
         self.respond(await self.service.change_thread(self.owner, thread_id, fresh, pinned=pinned))
@@ -167,7 +170,7 @@ class MessagesHandler(ChatHandler):
             content=message.content,
             model=message.model,
             params=message.params,
-            tools=tuple(message.tools or ()),
+            tools=None if message.tools is None else tuple(message.tools),
             context=tuple(item.model_dump(exclude_none=True) for item in message.context or ()),
             attachments=tuple(message.attachments or ()),
             parent_id=message.parent_id if "parent_id" in message.model_fields_set else HEAD,

@@ -23,6 +23,7 @@ from ..shared.errors import ChatStreamError, Forbidden, InvalidInput, LimitReach
 from ..shared.events import dumps
 from . import queries
 from .base import ChatMixin, requires
+from .offers import MAX_OFFER_BYTES, SocketOffers, read_offer
 from .outbox import Outbox
 from .refusals import InvalidJson, error_response
 
@@ -59,6 +60,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         self._feeds: dict[str, SocketFeed] = {}
         self._list_feed: SocketFeed | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._offers = SocketOffers()
         self._outbox = Outbox(self._write, lambda held: self.service.socket_paused(held))
 
     @requires("read")
@@ -99,6 +101,7 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
     def on_close(self) -> None:
         for task in self._tasks:
             task.cancel()
+        self.host.hold(asyncio.ensure_future(self._offers.end()))
 
     async def _tend(self) -> None:
         """Send heartbeats; close the socket when this task is cancelled."""
@@ -114,7 +117,11 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
         """Handle one frame; tornado reads the next one after this one's response is sent."""
         thread_id = None
         try:
-            frame = parse_frame(message)
+            fields = read_frame(message)
+            if fields.get("op") == "offer":
+                await self._offer(fields)
+                return
+            frame = parse_frame(fields)
             op, thread_id = frame.op, frame.thread_id
             if op == "ping":
                 await self._send('{"op":"pong"}')
@@ -125,6 +132,19 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
                 self._take(frame)
         except ChatStreamError as error:
             await self._say(error, thread_id or error.facts.get("thread_id"))
+
+    async def _offer(self, frame: dict[str, Any]) -> None:
+        """Write what an executor offers. An error names the thread, and is none of its feed."""
+        thread = frame.get("thread")
+        try:
+            await self.admit("execute")
+            offer = read_offer(frame)
+            queries.an_id(offer.thread_id, ThreadNotFound)
+            await self._offers.put(self.service, self.owner, offer)
+            await self._send(dumps({"op": "offered", "thread": offer.thread_id}))
+        except ChatStreamError as error:
+            thread_id = thread if isinstance(thread, str) else None
+            await self._say(error, thread_id, to="offer")
 
     def _take(self, frame: ClientFrame) -> None:
         thread_id = frame.thread_id
@@ -179,9 +199,13 @@ class ChatSocket(WebSocketMixin, WebSocketHandler, ChatMixin):
                 del self._feeds[thread_id]
 
     async def _say(
-        self, error: BaseException, thread_id: str | None, sender: SocketFeed | None = None
+        self,
+        error: BaseException,
+        thread_id: str | None,
+        sender: SocketFeed | None = None,
+        to: str | None = None,
     ) -> None:
-        frame: dict[str, object] = {"op": "error"}
+        frame: dict[str, object] = {"op": "error"} if to is None else {"op": "error", "to": to}
         if thread_id is not None:
             frame["thread"] = thread_id[:128]
         frame["error"] = error_response(error, status=500, log=self.log).error
@@ -224,21 +248,31 @@ class ClientFrame(NamedTuple):
     previews: bool = False
 
 
-def parse_frame(message: str | bytes) -> ClientFrame:
-    """Read a client's frame; raises InvalidInput."""
-    if isinstance(message, bytes) or len(message.encode()) > MAX_FRAME_BYTES:
+def read_frame(message: str | bytes) -> dict[str, Any]:
+    """Read a client's frame as an object; raises InvalidInput."""
+    size = 0 if isinstance(message, bytes) else len(message.encode())
+    if isinstance(message, bytes) or size > MAX_OFFER_BYTES:
         raise InvalidInput(f"A frame is JSON text of at most {MAX_FRAME_BYTES} bytes.")
     try:
         frame = json.loads(message)
     except (ValueError, RecursionError):
         raise InvalidJson("This frame is not JSON.") from None
-    op = frame.get("op") if isinstance(frame, dict) else None
+    if not isinstance(frame, dict):
+        frame = {}
+    if size > MAX_FRAME_BYTES and frame.get("op") != "offer":
+        raise InvalidInput(f"A frame is JSON text of at most {MAX_FRAME_BYTES} bytes.")
+    return frame
+
+
+def parse_frame(frame: dict[str, Any]) -> ClientFrame:
+    """Return a client's frame, unless it is an offer; raises InvalidInput."""
+    op = frame.get("op")
     if op in ("ping", "watch", "unwatch"):
         return ClientFrame(op=str(op))
     if op not in ("subscribe", "unsubscribe"):
         raise InvalidInput(
-            "A frame is an object whose 'op' is 'subscribe', 'unsubscribe', 'watch', 'unwatch' or "
-            "'ping'.",
+            "A frame is an object whose 'op' is 'subscribe', 'unsubscribe', 'watch', 'unwatch', "
+            "'offer' or 'ping'.",
             field="op",
         )
     thread_id, after = frame.get("thread"), frame.get("after", 0)

@@ -17,6 +17,13 @@ from .usage import UsageService
 
 
 class Service(
-    Threads, MessageService, Schedules, Following, Attachments, Exports, Keys, UsageService
+    Threads,
+    MessageService,
+    Schedules,
+    Following,
+    Attachments,
+    Exports,
+    Keys,
+    UsageService,
 ):
     """The chat of one server."""

@@ -22,6 +22,8 @@ from ..metrics import collector
 from ..metrics.watch import ServiceWatch
 from ..providers.registry import Registry
 from ..runs.execute import RunServices
+from ..runs.tools.base import ServerTools
+from ..runs.tools.registry import make_server_tools
 from ..runs.upstreams import UpstreamStops
 from ..shared.config import STOP_WITHIN_S, ChatStream
 from ..shared.errors import ChatStreamError, InvalidInput, StoreError
@@ -45,6 +47,7 @@ class Parts:
     housekeeping: Housekeeping
     watch: ServiceWatch
     stops: UpstreamStops
+    server_tools: ServerTools
 
 
 class ServiceBase:
@@ -98,7 +101,9 @@ class ServiceBase:
         if registry is None:
             registry = await in_a_thread(self._load_registry)
         self._default_model = self._choose_default(registry)
-        engine = self._make_engine(RunServices(store=store, registry=registry, config=self.config))
+        tools = make_server_tools(self.config)
+        services = RunServices(store=store, registry=registry, config=self.config, tools=tools)
+        engine = self._make_engine(services)
         hub = Hub(store, poll_interval_s=self.config.poll_interval_s)
         housekeeping = store.housekeeping(self.config)
         watch = ServiceWatch(
@@ -119,6 +124,7 @@ class ServiceBase:
             housekeeping=housekeeping,
             watch=watch,
             stops=UpstreamStops(store, registry),
+            server_tools=tools,
         )
 
     def _load_registry(self) -> Registry:

@@ -14,10 +14,10 @@ from ..store.front import (
     Sender,
     SendRequest,
 )
-from .base import ServiceBase
+from .tools import ToolService
 
 
-class MessageService(ServiceBase):
+class MessageService(ToolService):
     """Commands on messages and runs; a new run is due with the same transaction (L10)."""
 
     async def send(
@@ -34,6 +34,7 @@ class MessageService(ServiceBase):
         request.check(parts.store.now_ms())
         if request.model is not None:
             parts.registry.get(request.model)
+        await self.check_tools(owner, thread_id, request)
         sent = await parts.store.runs.send(thread_id, self._sender(owner, key), request)
         parts.engine.nudge()
         return sent

@@ -189,6 +189,43 @@ class ChatStream(Configurable):
         "run holds the attachments of its prompt in memory. Attachments that a user has uploaded "
         "and not sent may have 20 times as many bytes together; they are deleted after one day.",
     ).tag(config=True)
+    allowed_tools = List(
+        Unicode(),
+        ["*"],
+        help="Tools that models may call, as patterns of names, where * stands for any characters: "
+        "['kernel', 'notebook', 'github_*']. They bind whatever a page or a kernel offers. Give "
+        "workers the same setting. Default: ['*'], all tools.",
+    ).tag(config=True)
+    denied_tools = List(
+        Unicode(),
+        [],
+        help="Tools that models may not call, as patterns of names, even if allowed_tools names "
+        "them. Default: none. Give workers the same setting.",
+    ).tag(config=True)
+    default_tools = List(
+        Unicode(),
+        [],
+        help="Names of the tools, beside the offered functions, that are on in a thread whose "
+        "tools nobody has chosen. Default: none.",
+    ).tag(config=True)
+    tool_expires_s = Float(
+        86400.0,
+        min=1,
+        help="Seconds for which a tool call waits for a person's consent and for a process that "
+        "makes it; then it fails, and the answer goes on. Default 86400, a day.",
+    ).tag(config=True)
+    tool_lease_s = Float(
+        30.0,
+        min=0.4,
+        help="Seconds without a sign of life after which the process that makes a tool call counts "
+        "as dead. Default 30.",
+    ).tag(config=True)
+    max_tool_rounds = Integer(
+        50,
+        min=1,
+        help="Maximum of rounds of tool calls in one answer; then the answer ends with a note. "
+        "Default 50.",
+    ).tag(config=True)
     lease_s = Float(
         10.0,
         min=0.4,

@@ -9,7 +9,7 @@ from typing import Any
 
 from jupyter_chat_stream.providers.base import AskChunk, Prompt, SleepChunk
 from jupyter_chat_stream.shared.events import Delta
-from jupyter_chat_stream.store.chat import commands, schedules
+from jupyter_chat_stream.store.chat import answers, schedules
 from jupyter_chat_stream.store.chat.claims import claim
 from jupyter_chat_stream.store.chat.due import find_one
 from jupyter_chat_stream.store.log.operations import Append
@@ -218,7 +218,7 @@ async def test_an_answered_question_makes_its_run_go_on(make_harness: MakeHarnes
     await harness.until(lambda: harness.engine.active == 0)
     part = next(p for p in (await harness.reply(run))["parts"] if p["kind"] == "input_request")
     await harness.store.write(
-        lambda tx: commands.give_input(tx, run, "local", part["request_id"], "north"),
+        lambda tx: answers.give_input(tx, run, "local", part["request_id"], "north"),
         run.thread.pk,
     )
     harness.engine.nudge()

@@ -12,7 +12,7 @@ from jupyter_chat_stream.runs.execute import Execution
 from jupyter_chat_stream.runs.pauses import pause_of
 from jupyter_chat_stream.shared.errors import BadRequest, Overloaded, RequestNotOpen
 from jupyter_chat_stream.shared.events import ENDS, InputRequested
-from jupyter_chat_stream.store.chat import commands, runs
+from jupyter_chat_stream.store.chat import answers, commands, runs
 from jupyter_chat_stream.store.chat.threads import write_preferences
 from jupyter_chat_stream.store.log.operations import Append
 from jupyter_chat_stream.store.log.transaction import RunRef
@@ -44,7 +44,7 @@ async def answer(harness: RunHarness, run: RunRef, value: Any, by: str = "local"
     parts = (await harness.reply(run))["parts"]
     open_ = [part for part in parts if part["kind"] == "input_request" and part["by"] is None]
     request_id = open_[0]["request_id"] if open_ else "none"
-    work = lambda tx: commands.give_input(tx, run, by, request_id, value)  # noqa: E731
+    work = lambda tx: answers.give_input(tx, run, by, request_id, value)  # noqa: E731
     return await harness.store.write(work, run.thread.pk)
 
 
@@ -112,7 +112,7 @@ async def test_the_first_answer_wins_and_the_second_is_told(make_harness: MakeHa
     await answer(harness, run, "2026", by="ada")
     with pytest.raises(RequestNotOpen) as refused:
         await harness.store.write(
-            lambda tx: commands.give_input(tx, run, "ben", question["request_id"], "2025"),
+            lambda tx: answers.give_input(tx, run, "ben", question["request_id"], "2025"),
             run.thread.pk,
         )
     assert refused.value.facts == {"value": "2026", "by": "ada"}

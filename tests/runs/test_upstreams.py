@@ -209,7 +209,7 @@ async def test_an_upstream_that_goes_on_is_no_broken_answer_l15(
 async def test_places_without_text_are_signs_of_life_and_seldom_committed(
     make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, idle_s: float, cursor: int
 ) -> None:
-    monkeypatch.setattr("jupyter_chat_stream.runs.execute.IDLE_PLACE_S", idle_s)
+    monkeypatch.setattr("jupyter_chat_stream.runs.reading.IDLE_PLACE_S", idle_s)
     harness = await make_harness(provider=Upstreams(answer=((text("x"),), (), (), ())))
     run = await harness.send(await harness.thread())
     await harness.execute()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +35,7 @@ MEANT = {
     "Cron": ["0 9 * * *", "*/5 8-17 * JAN MON-FRI"],
     "Zone": ["UTC", "Europe/Berlin"],
     "ThreadParams": [{}, {"chars_per_second": 0}],
+    "ToolOfMessage": [{"name": "search"}],
     "EndpointName": ["anthropic", "nowhere"],  # none whose models are asked over the network
     "TimeOrDay": [LAST_WEEK, f"{LAST_WEEK}T12:00:00+02:00"],
 }
@@ -70,8 +72,8 @@ def test_every_address_is_described_and_no_other(spec: dict[str, Any]) -> None:
         described |= {(path, method) for method in methods}
     served = set()
     for pattern, handler in ROUTES[:-2]:  # the WebSocket, and whatever else
-        kind = f"{pattern.partition('s/')[0]}_id"
-        path = "/" + pattern.replace("([^/]+)", f"{{{kind}}}")
+        path = "/" + re.sub(r"(\w+)s/\(\[\^/\]\+\)", r"\1s/{\1_id}", pattern)
+        path = path.replace("{tool_id}", "{tool_call_id}")
         for name in path.partition("(")[2].rstrip(")").split("|") or [""]:
             plain = path.partition("(")[0] + name
             methods = {"GET", "POST", "PUT", "PATCH", "DELETE"} & set(vars_of(handler))

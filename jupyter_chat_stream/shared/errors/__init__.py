@@ -7,13 +7,14 @@ step, and never holds a prompt, an answer or a key.
 ::
 
     ChatStreamError
-     ├─ InvalidInput 400 ─ ContentTooLarge 413, WrongCall
+     ├─ InvalidInput 400 ─ ContentTooLarge 413 ─ ToolOutputTooLarge, WrongCall
      ├─ NotFound 404 ─ ThreadNotFound, RunNotFound, MessageNotFound, ScheduleNotFound,
-     │                   EndpointNotFound, NotebookNotFound
+     │                   EndpointNotFound, NotebookNotFound, ToolNotFound, ToolCallNotFound,
+     │                   ConsentNotFound
      ├─ Forbidden 403 ─ KeyPageOff
      ├─ Conflict 409 ─ RunNotEnded, RunBegun, RunRefused, RequestNotOpen, CursorAhead,
      │                   IdempotencyMismatch, TooManySchedules, TooManyLater, KeyElsewhere,
-     │                   KeyNotKept
+     │                   KeyNotKept, ToolCallNotOpen, ConsentNeeded
      ├─ Compacted 410
      ├─ LimitReached 429
      ├─ StaleAttempt            (internal: a fenced attempt tried to write, L5)
@@ -33,6 +34,7 @@ step, and never holds a prompt, an answer or a key.
 from .attachments import *
 from .ours import *
 from .providers import *
+from .tools import *
 
 __all__ = [
     "AttachmentInUse",
@@ -44,6 +46,8 @@ __all__ = [
     "ChatStreamError",
     "Compacted",
     "Conflict",
+    "ConsentNeeded",
+    "ConsentNotFound",
     "ContentTooLarge",
     "CursorAhead",
     "DamagedRow",
@@ -92,6 +96,10 @@ __all__ = [
     "TooManyLater",
     "TooManySchedules",
     "TooMuchUnsent",
+    "ToolCallNotFound",
+    "ToolCallNotOpen",
+    "ToolNotFound",
+    "ToolOutputTooLarge",
     "UploadLost",
     "UpstreamLost",
     "VersionMismatch",

@@ -29,7 +29,7 @@ from ..log.reading import read_message
 from ..log.transaction import RunRef, Transaction, execute
 from ..sql.rows import params_of
 from . import waits
-from .due import HAS_PREDECESSOR, Due, count_active
+from .due import HAS_LOST_EXECUTOR, HAS_PREDECESSOR, Due, count_active
 from .runs import end_run
 
 log = logging.getLogger("jupyter_chat_stream.store")
@@ -74,12 +74,13 @@ class _OpenRow:
     upstream: str | None
     owner: str
     on_crash: OnCrash | None
+    has_lost_executor: bool
 
     def is_as_listed(self, due: Due, now_ms: int) -> bool:
         """Return whether the run is still due and unclaimed."""
         if (self.attempt, self.holder) != (due.attempt, due.holder):
             return False
-        if self.holder is not None or self.status != "waiting":
+        if self.holder is not None or self.status != "waiting" or self.has_lost_executor:
             return True
         return self.wake_ms is not None and self.wake_ms <= now_ms
 
@@ -196,12 +197,12 @@ def _read_state(tx: Transaction, run: RunRef) -> _OpenRow | None:
     sql = (
         "SELECT run.attempt, run.status, run.phase, run.owner AS holder, run.model, run.params, "
         "run.crashes, run.retries, run.created_ms, run.wake_ms, run.deliver_ms, run.upstream, "
-        "thread.owner, "
-        "preference.on_crash FROM run JOIN thread ON thread.pk = run.thread "
+        f"thread.owner, preference.on_crash, {HAS_LOST_EXECUTOR} AS has_lost_executor "
+        "FROM run JOIN thread ON thread.pk = run.thread "
         "LEFT JOIN preference ON preference.owner = thread.owner "
         "WHERE run.pk = :pk AND run.ended_ms IS NULL"
     )
-    row = tx.execute(sql, {"pk": run.pk}).mappings().first()
+    row = tx.execute(sql, {"pk": run.pk, "now": tx.now_ms}).mappings().first()
     return None if row is None else _OpenRow(**row)
 
 
@@ -295,8 +296,10 @@ def _begin_attempt(tx: Transaction, run: RunRef, attempt: int, *, restart: bool)
     tx.flush()
     message = read_message(tx.conn, run)
     has_parts = bool(message["parts"])
-    # A run that continues another keeps its parts: they are the other run's.
-    if restart and has_parts and tx.run(run)["continues"] is None:
+    # A run that continues another keeps its parts: they are the other run's. A run with tool calls
+    # keeps them: they may have changed something, and are not made again (L14).
+    has_calls = any("where" in part for part in message["parts"])
+    if restart and has_parts and not has_calls and tx.run(run)["continues"] is None:
         emptied = written(message)
         emptied["parts"], emptied["status"], emptied["error"] = [], "processing", None
         upstreams.forget(tx, run)

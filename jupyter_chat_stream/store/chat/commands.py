@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
@@ -20,9 +20,8 @@ from ...shared.errors import (
     ContentTooLarge,
     IdempotencyMismatch,
     InvalidInput,
-    RequestNotOpen,
 )
-from ...shared.events import MAX_CONTENT_BYTES, InputGiven, canonical, clean_text, from_iso
+from ...shared.events import MAX_CONTENT_BYTES, canonical, clean_text
 from ...shared.records import (
     MessageRecord,
     Params,
@@ -31,6 +30,7 @@ from ...shared.records import (
     SentRecord,
     SuccessorRecord,
     ThreadRecord,
+    ToolDefinition,
 )
 from ..log import reading
 from ..log.transaction import RunRef, ThreadRef, Transaction
@@ -58,12 +58,13 @@ class SendRequest:
     ``parent_id`` is ``HEAD`` for the newest reply, None for a root. ``deliver_ms`` makes it a
     message for later, unless that time has passed. ``attachments`` are ids of the sender's own. A
     text of ``context`` with an ``attachment_id`` is what a model reads of that attachment.
+    ``tools`` None are those of the thread.
     """
 
     content: str
     model: str | None = None
     params: Params | None = None
-    tools: Sequence[Params] = ()
+    tools: Sequence[str | ToolDefinition] | None = None
     context: Sequence[Mapping[str, str]] = ()
     attachments: Sequence[str] = ()
     parent_id: str | Head | None = HEAD
@@ -111,7 +112,9 @@ class SendRequest:
         same file again, and the new upload has another id.
         """
         parent = "" if isinstance(self.parent_id, Head) else self.parent_id
-        lists = {"tools": list(self.tools), "context": list(self.context)}
+        # No tools at all differ from those of the thread, whose form is that of older versions.
+        tools = [None] if self.tools is not None and not self.tools else list(self.tools or ())
+        lists = {"tools": tools, "context": list(self.context)}
         body = {**vars(self), **lists, "parent_id": parent}
         # The keys of versions without messages for later or attachments stay valid.
         if self.deliver_ms is None:
@@ -205,7 +208,7 @@ def write_exchange(
     """Write a person's message, the empty reply and its run at their place in the thread."""
     params: dict[str, object] = {
         "params": dict(request.params or {}),
-        "tools": list(request.tools),
+        "tools": None if request.tools is None else list(request.tools),
     }
     if info.get("params"):
         params[DEFAULTS] = dict(info["params"])
@@ -259,28 +262,6 @@ def succeed(
 def cancel(tx: Transaction, run: RunRef) -> RunRecord:
     """End a run as cancelled unless it has ended; returns the run."""
     runs.cancel(tx, run)
-    return tx.run(run).copy()
-
-
-def give_input(tx: Transaction, run: RunRef, owner: str, request_id: str, value: Any) -> RunRecord:
-    """Write the answer to a run's open question; returns the run.
-
-    Raises:
-        RequestNotOpen: if the question was answered, with that ``value`` and ``by``.
-        InvalidInput: the value is not one of the choices.
-    """
-    asked = runs.find_request(tx, run, request_id)
-    if tx.run(run)["status"] != "waiting" or asked is None or asked["by"] is not None:
-        is_answered = asked is not None and asked["by"] is not None
-        facts = {name: asked[name] for name in ("value", "by")} if asked and is_answered else {}
-        raise RequestNotOpen(f"Question {request_id!r} of run {run.id!r} is not open.", **facts)
-    if asked["expires_at"] is not None and from_iso(asked["expires_at"]) <= tx.now_ms:
-        raise RequestNotOpen(f"Question {request_id!r} of run {run.id!r} has expired.")
-    if asked["choices"] is not None and value not in asked["choices"]:
-        raise InvalidInput("The value is not one of the choices.", choices=asked["choices"])
-    tx.append(run.thread, InputGiven(request_id=request_id, value=value, by=owner), run=run)
-    tx.settle(run)
-    tx.make_due(run, tx.run(run)["attempt"] + 1)
     return tx.run(run).copy()
 
 

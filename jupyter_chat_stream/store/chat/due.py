@@ -1,8 +1,9 @@
 """Due runs: the runs that a process may have to execute, in a fair order.
 
 A run is due if it has not ended, no living process holds it (L10), and one of these is true: it is
-pending and first in its thread's queue; the time until which it waits has come; its holder has
-died. Reading claims nothing: another process may take a listed run before ``claims`` does.
+pending and first in its thread's queue; the time until which it waits has come; the executor of
+one of its tool calls, or its holder, has died. Reading claims nothing: another process may take a
+listed run before ``claims`` does.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ HAS_PREDECESSOR = (
     "EXISTS (SELECT 1 FROM run AS earlier WHERE earlier.thread = run.thread AND "
     f"{_TURN.format('earlier')} < {_TURN.format('run')} "
     "AND earlier.ended_ms IS NULL AND earlier.deliver_ms IS NULL)"
+)
+# An executor of one of the run's tool calls has given no sign of life in time.
+HAS_LOST_EXECUTOR = (
+    "EXISTS (SELECT 1 FROM tool_call WHERE tool_call.run = run.pk "
+    "AND tool_call.state = 'claimed' AND tool_call.lease_ms <= :now)"
 )
 # The time since which a run is due; an owner's runs are listed in this order.
 _SINCE_MS = "COALESCE(run.deliver_ms, run.wake_ms, run.created_ms)"
@@ -94,10 +100,12 @@ def find_held(conn: Connection, holder: str) -> set[str]:
 
 
 def next_wake(conn: Connection, after_ms: int) -> int | None:
-    """Return the next time, in ms, at which a waiting run that no process holds becomes due."""
+    """Return the next time, in ms, at which a waiting run that no process holds may become due."""
     sql = (
-        "SELECT MIN(wake_ms) FROM run WHERE ended_ms IS NULL AND status = 'waiting' "
-        "AND owner IS NULL AND wake_ms > :after"
+        "SELECT MIN(wake_ms) FROM (SELECT MIN(wake_ms) AS wake_ms FROM run WHERE ended_ms IS NULL "
+        "AND status = 'waiting' AND owner IS NULL AND wake_ms > :after UNION ALL "
+        "SELECT MIN(lease_ms) FROM tool_call WHERE state = 'claimed' AND lease_ms > :after) "
+        "AS times"
     )
     value: int | None = execute(conn, sql, {"after": after_ms}).scalar()
     return value
@@ -124,7 +132,7 @@ def _find_free(conn: Connection, now_ms: int) -> list[Due]:
     number = f"ROW_NUMBER() OVER (PARTITION BY thread.owner ORDER BY {_SINCE_MS}, run.pk)"
     sql = (
         f"{_SELECT} {_OPEN} AND run.owner IS NULL "
-        "AND (run.status <> 'waiting' OR run.wake_ms <= :now) "
+        f"AND (run.status <> 'waiting' OR run.wake_ms <= :now OR {HAS_LOST_EXECUTOR}) "
         f"AND (run.deliver_ms IS NOT NULL OR NOT {HAS_PREDECESSOR}) "
         f"ORDER BY {number}, {_SINCE_MS}, run.pk LIMIT {MOST_DUE}"
     )

@@ -26,10 +26,12 @@ from .threads import is_id, shown_thread
 MAX_PROJECTS = 200
 
 _OPEN_RUN = "SELECT 1 FROM run WHERE run.thread = thread.pk AND run.ended_ms IS NULL AND "
-# The last event of a run that waits for a person is its question (docs/protocol.md, "Waiting").
+# The last event of a run that waits for a person is its question (docs/protocol.md, "Waiting"), or
+# one of its tool calls waits for a consent.
 _ASKS = (
-    "run.status = 'waiting' AND EXISTS (SELECT 1 FROM event WHERE event.thread = run.thread "
-    "AND event.seq = run.seq AND event.type = 'input_request')"
+    "run.status = 'waiting' AND (EXISTS (SELECT 1 FROM event WHERE event.thread = run.thread "
+    "AND event.seq = run.seq AND event.type = 'input_request') OR EXISTS (SELECT 1 FROM tool_call "
+    "WHERE tool_call.run = run.pk AND tool_call.state = 'asked'))"
 )
 _UNREAD = (
     "SELECT COUNT(*) FROM (SELECT 1 FROM message WHERE message.thread = thread.pk "

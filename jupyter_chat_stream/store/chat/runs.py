@@ -23,9 +23,9 @@ from ...shared.endings import REFUSAL, is_cut_call
 from ...shared.errors import RunNotEnded, RunNotFound, RunRefused
 from ...shared.events import ENDS, STATUSES, Body, Finalized, MessageWritten, iso
 from ...shared.fold import whole_message
+from ...shared.parts import cut_off, open_calls
 from ...shared.records import (
     EndStatus,
-    InputRequestPart,
     MessageRecord,
     Params,
     Part,
@@ -97,15 +97,6 @@ def find_run(conn: Connection, owner: str, run_id: str) -> RunRef:
 def find_in_thread(conn: Connection, thread: ThreadRef, run_id: str) -> RunRef:
     sql = _REF + "WHERE run.id = :id AND run.thread = :thread"
     return RunRef.of(execute(conn, sql, {"id": run_id, "thread": thread.pk}).one())
-
-
-def find_request(tx: Transaction, run: RunRef, request_id: str) -> InputRequestPart | None:
-    """Return a question in a run's message, answered or not; None if it is not there."""
-    parts = read_message(tx.conn, run)["parts"]
-    for part in parts:
-        if part["kind"] == "input_request" and part["request_id"] == request_id:
-            return part
-    return None
 
 
 def read_run(conn: Connection, run: RunRef) -> RunRecord:
@@ -261,8 +252,12 @@ def add_reply(tx: Transaction, thread: ThreadRef, reply: NewReply) -> NewRun:
 def end_run(
     tx: Transaction, run: RunRef, status: EndStatus, attempt: int, bodies: Sequence[Body] = ()
 ) -> None:
-    """End a run from outside its attempt: a new attempt's number fences the old one (L4, L5)."""
-    for body in (*bodies, Finalized(status=status)):
+    """End a run from outside its attempt: a new attempt's number fences the old one (L4, L5).
+
+    The end tells the tokens of the rounds before it.
+    """
+    text = tx.execute("SELECT spent FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
+    for body in (*bodies, Finalized(status=status, usage=rows.load_or_none(text))):
         tx.append(run.thread, body, run=run, attempt=attempt)
 
 
@@ -294,13 +289,14 @@ def make_successor(
     if keep_parts and error is not None and error.get("code") == REFUSAL:
         raise RunRefused(run.id)
     row = tx.execute(
-        "SELECT run.params, run.model, message.parent_id, run.upstream FROM run "
+        "SELECT run.params, run.model, message.parent_id, run.upstream, run.tools FROM run "
         "JOIN message ON message.pk = run.message WHERE run.pk = :pk",
         {"pk": run.pk},
     ).one()
     waits.send_again(tx, run, row[2])
     parts = read_message(tx.conn, run)["parts"] if keep_parts else []
     kept = [part for part in parts if not (_is_unanswered(part) or is_cut_call(part))]
+    kept.extend(cut_off(part) for part in open_calls(parts))
     params = rows.params_of(row[0], run.thread.id, run.id)
     if choices.params is not None:
         params = {**params, "params": dict(choices.params)}
@@ -313,6 +309,7 @@ def make_successor(
     )
     made = add_reply(tx, run.thread, reply)
     if keep_parts:
+        tx.set_run(made.ref, tools=row[4])
         same = next((n for n, part in enumerate(parts) if part not in kept), len(parts))
         upstreams.copy_data(tx, run, made.ref, parts=same)
         if same == len(parts) and state["status"] in _BROKEN:

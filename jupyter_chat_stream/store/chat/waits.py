@@ -80,10 +80,13 @@ def send_again(tx: Transaction, run: RunRef, message_id: str | None) -> None:
 
 
 def open_question(conn: Connection, run: RunRef) -> InputRequestPart | None:
-    """Return the unanswered question in a run's message; None if there is none."""
+    """Return the model's unanswered question in a run's message; None if there is none.
+
+    A question about a tool call is none of these: when it expires, the call fails and not the run.
+    """
     parts = _message(conn, run.thread, "pk", run.message_pk)["parts"]
     for part in parts:
-        if part["kind"] == "input_request" and part["by"] is None:
+        if part["kind"] == "input_request" and part["by"] is None and "tool_call_id" not in part:
             return part
     return None
 

@@ -13,6 +13,8 @@ from typing import Any
 from ...shared.config import ChatStream
 from ..audit import Difference
 from ..chat.attachments import MAX_PER_MESSAGE, PIECE_BYTES, StoredAttachment, UploadRef
+from ..chat.call_settling import CallPlan, Settled
+from ..chat.calls_in_place import CallInPlace
 from ..chat.claims import LAST_CHANCE_S, Claimed
 from ..chat.commands import HEAD, Sender, SendRequest, check_content
 from ..chat.cron import find_zone
@@ -23,6 +25,7 @@ from ..chat.limits import Limits, Over
 from ..chat.listing import ListFilter
 from ..chat.runs import AS_BEFORE, MOST_LISTED, RetryRequest
 from ..chat.schedules import MAX_SCHEDULES, DueSchedule, NewSchedule
+from ..chat.tool_calls import MAX_OUTPUT_BYTES, ClaimedCall
 from ..chat.usage import GroupPage, UsageRange, UsedContext, place_of
 from ..chat.waits import MAX_AHEAD_MS
 from ..exporting import CompactionRecord, Entry, WholeThread
@@ -46,6 +49,7 @@ from .jobs import JobQueue
 from .runs import RunContext, StoredRuns
 from .schedules import StoredSchedules
 from .threads import StoredThreads
+from .tools import ConsentQuestion, StoredTools, ToolContext
 from .upkeep import Upkeep
 from .usage import StoredUsage
 
@@ -55,6 +59,7 @@ __all__ = [
     "HEAD",
     "LAST_CHANCE_S",
     "MAX_AHEAD_MS",
+    "MAX_OUTPUT_BYTES",
     "MAX_PER_MESSAGE",
     "MAX_QUERY",
     "MAX_SCHEDULES",
@@ -66,10 +71,14 @@ __all__ = [
     "TASK",
     "Answer",
     "Append",
+    "CallInPlace",
+    "CallPlan",
     "ChatStore",
     "Claimed",
+    "ClaimedCall",
     "Commit",
     "CompactionRecord",
+    "ConsentQuestion",
     "Counts",
     "Difference",
     "Due",
@@ -98,9 +107,11 @@ __all__ = [
     "RunRef",
     "SendRequest",
     "Sender",
+    "Settled",
     "Snapshot",
     "StoredAttachment",
     "ThreadRef",
+    "ToolContext",
     "UploadRef",
     "UpstreamPlace",
     "UsageRange",
@@ -129,6 +140,7 @@ class ChatStore:
         self.events = StoredEvents(core)
         self.upkeep = Upkeep(core)
         self.usage = StoredUsage(core)
+        self.tools = StoredTools(core)
         # Members of the core that other folders may use: they have no type of SQL.
         self.now_ms = core.now_ms
         self.new_id = core.new_id

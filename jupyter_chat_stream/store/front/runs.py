@@ -9,8 +9,16 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ...shared.events import ENDS
-from ...shared.records import MessageRecord, PreferencesRecord, RunRecord, ThreadRecord
-from ..chat import commands, queued, runs, threads
+from ...shared.records import (
+    MessageRecord,
+    PreferencesRecord,
+    RunRecord,
+    ThreadRecord,
+    ToolDefinition,
+    Usage,
+)
+from ...shared.tool_records import ToolRecord
+from ..chat import answers, commands, queued, runs, threads, tool_offers
 from ..log import reading, upstreams
 from ..log.transaction import RunRef, Transaction
 from ..log.upstreams import ProviderData, UpstreamPlace
@@ -31,6 +39,12 @@ class RunContext:
     begun_ms: int
     upstream: UpstreamPlace | None
     provider_data: Mapping[str, Sequence[ProviderData]]
+    tools: Sequence[ToolDefinition] | None
+    """Those that an earlier attempt has kept; None if no attempt has."""
+    offers: Sequence[ToolRecord]
+    """The tools that executors offer in the thread now."""
+    spent: Usage | None
+    """The usage of the rounds that have ended."""
 
 
 def _page(
@@ -52,7 +66,7 @@ def _progress(conn: Connection, run: RunRef) -> tuple[int, bool]:
     return reading.head_of(conn, run.thread), is_over
 
 
-def _context(conn: Connection, run: RunRef, most: int) -> RunContext:
+def _context(conn: Connection, run: RunRef, most: int, now_ms: int) -> RunContext:
     """Read the input of a run's prompt; the branch has at most ``most`` messages."""
     branch = reading.read_branch(conn, run, most)
     thread = threads.read_thread(conn, run.thread)
@@ -64,6 +78,9 @@ def _context(conn: Connection, run: RunRef, most: int) -> RunContext:
         begun_ms=runs.read_begun_ms(conn, run),
         upstream=upstreams.read_upstream(conn, run),
         provider_data=upstreams.read_data(conn, run.thread, run_ids),
+        tools=upstreams.read_tools(conn, run),
+        offers=tool_offers.list_offers(conn, run.thread, now_ms),
+        spent=upstreams.read_spent(conn, run),
     )
 
 
@@ -75,7 +92,7 @@ def _count_open(conn: Connection) -> tuple[dict[str, int], str | None]:
 def _give_input(tx: Transaction, owner: str, run_id: str, request_id: str, value: Any) -> RunRecord:
     """Write the answer to a run's open question; returns the run."""
     run = runs.find_run(tx.conn, owner, run_id)
-    return commands.give_input(tx, run, owner, request_id, value)
+    return answers.give_input(tx, run, owner, request_id, value)
 
 
 class StoredRuns(Group):

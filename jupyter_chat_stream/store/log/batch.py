@@ -21,7 +21,7 @@ from ..sql.notices.base import Notices, notice_of
 from .operations import Append, Command, Committed, Operation, Outcome
 from .outcome import InDoubt
 from .transaction import Transaction
-from .upstreams import write_data, write_upstream
+from .upstreams import write_data, write_round, write_upstream
 
 
 class WritingConnection:
@@ -143,6 +143,8 @@ def _perform(tx: Transaction, operation: Operation) -> tuple[Any, BaseException 
     if operation.upstream is not None:
         write_upstream(tx, operation.run, operation.upstream, operation.attempt)
     write_data(tx, operation.run, operation.provider_data)
+    if operation.spent is not None:
+        write_round(tx, operation.run, operation.spent)
     if operation.release:
         tx.set_run(operation.run, owner=None)
     if operation.settle or operation.release:

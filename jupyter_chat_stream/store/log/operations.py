@@ -11,6 +11,7 @@ from typing import Any
 
 from ...shared.events import Body, Event
 from ...shared.logs import Line, place_of
+from ...shared.records import Usage
 from ..sql.driver import Place
 from .transaction import RunRef, Transaction
 from .upstreams import ProviderData, UpstreamPlace
@@ -39,8 +40,10 @@ class Append:
 
     ``settle`` brings the message row up to the events. ``release`` takes the run from its holder.
     ``upstream`` is the place of the upstream after these events; None leaves it as it is.
-    ``done`` is called once, when the store publishes, with this operation and the committed events
-    or the error (StaleAttempt). It is not a future: there are thousands of appends in a second.
+    ``spent`` is the usage of all rounds so far, when these events end one: the upstream has ended
+    with it. ``done`` is called once, when the store publishes, with this operation and the
+    committed events or the error (StaleAttempt). It is not a future: there are thousands of appends
+    in a second.
     """
 
     run: RunRef
@@ -50,6 +53,7 @@ class Append:
     release: bool = False
     upstream: UpstreamPlace | None = None
     provider_data: Sequence[ProviderData] = ()
+    spent: Usage | None = None
     done: Callable[[Append, list[Event], BaseException | None], None] | None = None
     patience_s: float = APPEND_PATIENCE_S
     queued_s: float = field(default_factory=time.monotonic)

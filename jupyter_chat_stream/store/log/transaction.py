@@ -294,6 +294,7 @@ class Transaction:
         self._guards[run.pk] = (state["attempt"], state["status"], begun)
         if isinstance(event.body, Finalized):
             self.set_run(run, owner=None)
+            self.execute("DELETE FROM tool_call WHERE run = :run", {"run": run.pk})
             self.settle(run)
 
     def _fold_thread(self, thread: ThreadRef, event: Event) -> None:
@@ -310,8 +311,9 @@ class Transaction:
 def _thread_columns(changes: ThreadChange) -> rows.Columns:
     fixed = ("id", "owner", "created_at", "updated_at")
     found = {name: value for name, value in changes.items() if name not in fixed}
-    if "params" in found:
-        found["message_params"] = rows.dump(found.pop("params"))
+    for name in ("params", "tools"):
+        if name in found:
+            found[f"message_{name}"] = rows.dump(found.pop(name))
     return cast(rows.Columns, found)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ...shared.events import canonical
+from ...shared.records import ToolDefinition, Usage
 from ..sql.damage import checked
 from ..sql.driver import among
 from ..sql.tables import ProviderDataRow
@@ -47,6 +48,42 @@ def write_upstream(
     """
     columns = None if place is None else canonical({**vars(place), "attempt": attempt})
     tx.set_run(run, upstream=columns)
+
+
+def write_round(tx: Transaction, run: RunRef, spent: Usage) -> None:
+    """End a round of tool calls: its upstream has ended, and its tokens are kept with the run.
+
+    Args:
+        spent: the usage of all rounds of the run so far.
+    """
+    tx.set_run(run, upstream=None, spent=canonical(spent))
+
+
+def read_spent(conn: Connection, run: RunRef) -> Usage | None:
+    """Return the usage of a run's ended rounds."""
+    text = execute(conn, "SELECT spent FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
+    with checked(run.thread.id, "run", run.id):
+        return None if text is None else dict(json.loads(text))
+
+
+def write_tools(
+    tx: Transaction, run: RunRef, attempt: int, tools: Sequence[ToolDefinition]
+) -> None:
+    """Keep the tools that a run's attempts have.
+
+    Raises:
+        StaleAttempt: another attempt or an end came first.
+    """
+    tx.guard((run,))
+    tx.append_attempt(run, attempt, ())
+    tx.set_run(run, tools=canonical(list(tools)))
+
+
+def read_tools(conn: Connection, run: RunRef) -> list[ToolDefinition] | None:
+    """Return the tools that a run's attempts have; None until its first attempt has kept them."""
+    text = execute(conn, "SELECT tools FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
+    with checked(run.thread.id, "run", run.id):
+        return None if text is None else list(json.loads(text))
 
 
 def read_upstream(conn: Connection, run: RunRef) -> UpstreamPlace | None:

@@ -65,6 +65,7 @@ def check_thread(thread: ThreadRecord) -> None:
     _expect_texts(thread, "id", "owner")
     _expect_texts(thread, "name", "title", "project", "model", "system", "head", or_none=True)
     _expect(isinstance(thread.get("params", {}), dict), "params")
+    _expect(isinstance(thread.get("tools", {}), dict), "tools")
 
 
 def check_message(message: Row) -> None:

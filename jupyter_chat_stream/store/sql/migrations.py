@@ -15,12 +15,12 @@ from sqlalchemy.schema import CreateColumn
 from sqlmodel import SQLModel
 
 from ...shared.errors import DatabaseForeign, DatabaseTooNew, DatabaseTooOld
-from . import full_text, tables
+from . import full_text, tables, tool_tables
 from .ledger import backfill
 
 # The schema generation that this code writes, and the oldest code that may use its databases.
-CODE_VERSION = 4
-MIN_CODE_VERSION = 4
+CODE_VERSION = 5
+MIN_CODE_VERSION = 5
 
 Migration = Callable[[Connection], None]
 
@@ -122,6 +122,17 @@ def m0010_full_text(conn: Connection) -> None:
     full_text.make(conn)
 
 
+def m0011_tools(conn: Connection) -> None:
+    """Add tool calls, offers and consents.
+
+    Not additive: older code cannot fold the events of tool calls, and fails runs that wait for one.
+    """
+    run, thread = tables.table(tables.RunRow), tables.table(tables.ThreadRow)
+    for column in (run.c.tools, run.c.spent, thread.c.message_tools):
+        _add_column(conn, column)
+    SQLModel.metadata.create_all(conn, tables=[tables.table(row) for row in _TOOLS])
+
+
 def _add_column(conn: Connection, column: Column[Any]) -> bool:
     """Add a column if it is missing; a new database has all columns from the start."""
     table = column.table
@@ -150,6 +161,8 @@ _ATTACHMENTS = (
     tables.MessageAttachmentRow,
 )
 
+_TOOLS = (tool_tables.ToolCallRow, tool_tables.ToolOfferRow, tool_tables.ConsentRow)
+
 MIGRATIONS: tuple[Migration, ...] = (
     m0001_first_tables,
     m0002_waits_and_leases,
@@ -161,6 +174,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m0008_thread_params,
     m0009_marks,
     m0010_full_text,
+    m0011_tools,
 )
 
 

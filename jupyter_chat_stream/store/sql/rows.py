@@ -26,7 +26,7 @@ from .damage import check_event, check_message, check_run, check_thread, checked
 
 THREAD_COLUMNS = (
     "id, owner, project, name, title, model, system, head, archived, deleted, "
-    "created_ms, updated_ms, message_params"
+    "created_ms, updated_ms, message_params, message_tools"
 )
 MESSAGE_COLUMNS = (
     "id, role, kind, status, parts, model, usage, stop_reason, error, run_id, parent_id, seq, "
@@ -68,6 +68,8 @@ def _thread_wire(row: Row) -> ThreadRecord:
     }
     if row["message_params"] is not None:
         thread["params"] = json.loads(row["message_params"])
+    if row["message_tools"] is not None:
+        thread["tools"] = json.loads(row["message_tools"])
     return thread
 
 

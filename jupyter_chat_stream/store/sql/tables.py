@@ -1,9 +1,9 @@
 """The tables, one per word of the glossary, as SQLModel classes. Rows stay in ``store/``.
 
-Times are integers, ms since 1970 (UTC). JSON is text in the one canonical form. Tables refer to
-each other by integer keys; outside the store only the opaque ``id`` is known. ``event`` is
-clustered by (thread, seq) and has no second index: a commit touches one page per live thread, and
-the head of a log is one descent of its tree (measured in docs/decisions/).
+Times are ms since 1970 (UTC). JSON is text in the one canonical form. Tables refer to each other by
+integer keys; outside the store only the opaque ``id`` is known. ``event`` is clustered by (thread,
+seq) and has no second index: a commit touches one page per live thread, and the head of a log is
+one descent of its tree (docs/decisions/). The tables of tools are in ``tool_tables``.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class ThreadRow(SQLModel, table=True):
     deleted: bool = False
     created_ms: int = Field(sa_column=_ms(False))
     updated_ms: int = Field(sa_column=_ms(False))
-    # The thread's `params`; None until somebody sets them. The column has another name, because
-    # earlier releases join this table with others whose `params` they do not qualify.
+    # `params` and `tools` of the thread. Earlier releases read both names unqualified in joins.
     message_params: str | None = Field(default=None, sa_column=_text())
+    message_tools: str | None = Field(default=None, sa_column=_text())
 
 
 class MessageRow(SQLModel, table=True):
@@ -83,9 +83,9 @@ class MessageRow(SQLModel, table=True):
 class RunRow(SQLModel, table=True):
     """The making of one answer. ``owner`` is the process that holds the run, None if none does.
 
-    ``turn`` is the seq at which the run joined its thread's queue, and orders the queue.
-    ``deliver_ms`` is set while its message is for later: the run is in no queue yet. ``upstream``
-    tells where to join the provider's own run again, as JSON (L15).
+    ``turn`` is the seq at which the run joined its thread's queue. ``deliver_ms`` is set while its
+    message is for later. As JSON: ``upstream`` tells where to join the provider's own run (L15),
+    ``tools`` are those of all attempts, ``spent`` is the usage of the ended rounds.
     """
 
     __tablename__ = "run"
@@ -117,6 +117,8 @@ class RunRow(SQLModel, table=True):
     wake_ms: int | None = Field(default=None, sa_column=_ms())
     turn: int | None = Field(default=None, sa_column=_ms())
     upstream: str | None = Field(default=None, sa_column=_text())
+    tools: str | None = Field(default=None, sa_column=_text())
+    spent: str | None = Field(default=None, sa_column=_text())
     deliver_ms: int | None = Field(default=None, sa_column=_ms())
     seq: int  # the last event that changed this row
 

@@ -19,7 +19,7 @@ from jupyter_chat_stream.shared.events import (
     iso,
 )
 from jupyter_chat_stream.shared.list_records import MAX_UNREAD, ListedThread
-from jupyter_chat_stream.store.chat import commands, listing, marks, runs, threads
+from jupyter_chat_stream.store.chat import answers, commands, listing, marks, runs, threads
 from jupyter_chat_stream.store.chat.commands import Sender, SendRequest
 from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
 from tests.store.harness import PATIENCE_S, StoreHarness
@@ -141,7 +141,7 @@ def test_a_thread_is_busy_while_a_run_works_or_retries_and_asks_while_it_waits_f
     assert state(harness, thread) == (0, False, True)
     harness.send(thread)  # behind it in the queue
     assert state(harness, thread) == (0, True, True)
-    harness.do(lambda tx: commands.give_input(tx, run, "local", "q", "yes"), thread.pk)
+    harness.do(lambda tx: answers.give_input(tx, run, "local", "q", "yes"), thread.pk)
     assert state(harness, thread) == (0, True, False)
 
 

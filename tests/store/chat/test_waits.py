@@ -10,7 +10,7 @@ import pytest
 from jupyter_chat_stream.shared.errors import IdempotencyMismatch, InvalidInput, StaleAttempt
 from jupyter_chat_stream.shared.events import Finalized, InputRequested
 from jupyter_chat_stream.shared.fold import Transcript
-from jupyter_chat_stream.store.chat import commands, runs, threads
+from jupyter_chat_stream.store.chat import answers, commands, runs, threads
 from jupyter_chat_stream.store.chat.commands import HEAD, Sender, SendRequest
 from jupyter_chat_stream.store.chat.due import next_wake
 from jupyter_chat_stream.store.log.reading import read_branch
@@ -69,7 +69,7 @@ def story(harness: StoreHarness, thread: ThreadRef) -> Iterator[str]:
     assert claimed is not None
     harness.append(claimed, "An", InputRequested(request_id="q", prompt="?"), release=True)
     yield "asks"
-    harness.do(lambda tx: commands.give_input(tx, run, "local", "q", "x"), thread.pk)
+    harness.do(lambda tx: answers.give_input(tx, run, "local", "q", "x"), thread.pk)
     yield "answered"
     again = harness.do(lambda tx: runs.make_successor(tx, dropped, keep_parts=False).ref, thread.pk)
     yield "what was stopped is sent after all"

@@ -89,6 +89,9 @@ def test_a_fresh_database_has_all_tables_and_says_what_made_it(path: Path) -> No
         "blob",
         "blob_piece",
         "message_attachment",
+        "tool_call",
+        "tool_offer",
+        "consent",
         "meta",
         "migration",
         "sqlite_sequence",  # SQLite's own: the highest key of a blob so far

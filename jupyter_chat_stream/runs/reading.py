@@ -1,0 +1,113 @@
+"""Reading a provider's stream into the appender, to its end or to a pause."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from ..providers.base import (
+    AskChunk,
+    Chunk,
+    EndChunk,
+    SleepChunk,
+    TextChunk,
+    UpstreamChunk,
+    UsageChunk,
+)
+from ..shared.errors import Stalled
+from ..shared.events import StatusChanged
+from ..store.front import ChatStore
+from .appender import Appender
+from .pauses import Pause, pause_of
+from .silence import SilenceWatch
+from .spent import SpentTokens
+
+IDLE_PLACE_S = 5.0  # how often a place is committed while the upstream sends no text
+
+
+class StreamReading:
+    """Reads a provider's stream into the appender, and raises ``Stalled`` after a silence."""
+
+    def __init__(
+        self,
+        chunks: AsyncGenerator[Chunk, None],
+        appender: Appender,
+        store: ChatStore,
+        stall_timeout_s: float | None,
+        spent: SpentTokens,
+    ) -> None:
+        self.end: EndChunk | None = None
+        self.pause: Pause | None = None
+        self._store = store
+        self._chunks = chunks
+        self._appender = appender
+        self._spent = spent
+        self._stall_timeout_s = stall_timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()
+        self._stalled = False
+        self._placed_at: float | None = None  # since then, nothing but places has come
+
+    async def run(self) -> None:
+        reading = asyncio.ensure_future(self._read())
+        timer = self._watch(reading)
+        try:
+            await reading
+        except asyncio.CancelledError:
+            if not self._stalled:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+                raise
+            raise Stalled(f"The provider said nothing for {self._stall_timeout_s:g} s.") from None
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    async def _read(self) -> None:
+        is_building = False
+        async with aclosing(self._chunks) as chunks:
+            async for chunk in chunks:
+                self._heard_at = self._loop.time()
+                if isinstance(chunk, EndChunk):
+                    self.end = chunk
+                    continue
+                if isinstance(chunk, UsageChunk):
+                    self._spent.tell(chunk)
+                    continue
+                if isinstance(chunk, (AskChunk, SleepChunk)):
+                    store = self._store
+                    self.pause = pause_of(chunk, now_ms=store.now_ms(), request_id=store.new_id())
+                    if self.pause is not None:
+                        return
+                    continue
+                if not self._is_news(chunk):
+                    continue
+                status = None
+                if isinstance(chunk, TextChunk) and not is_building:
+                    is_building, status = True, StatusChanged(phase="building")
+                self._appender.add(chunk, status)
+                await self._appender.room()
+
+    def _is_news(self, chunk: Chunk) -> bool:
+        """Return whether a chunk is worth a commit: a place that covers nothing new seldom is."""
+        if not isinstance(chunk, UpstreamChunk):
+            self._placed_at = None
+            return True
+        placed_at = self._placed_at
+        if placed_at is not None and self._heard_at < placed_at + IDLE_PLACE_S:
+            return False
+        self._placed_at = self._heard_at
+        return True
+
+    def _watch(self, reading: asyncio.Task[None]) -> SilenceWatch | None:
+        if self._stall_timeout_s is None:
+            return None
+        return SilenceWatch(self, reading, self._stall_timeout_s)
+
+    @property
+    def heard_at(self) -> float:
+        return self._heard_at
+
+    def stall(self) -> None:
+        self._stalled = True

@@ -1,0 +1,183 @@
+"""Rounds of tool calls: the tools of a run, the settling of its calls, and those made in place.
+
+::
+
+    stream ends with calls ─► its usage is kept ─► settle ◄────────┐
+         ▲                                          ├─ calls in place: make them
+         │ every call has a result                  ├─ a call is open: released, waits (L10)
+         └──────────────────────────────────────────┘
+
+Settling is one transaction, and comes first in every attempt: after a crash the next attempt finds
+in the log and in the rows what there is to do (L12, L13, L14).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from ..providers.base import Answered, AskChunk, SleepChunk
+from ..shared.config import ChatStream
+from ..shared.errors import ChatStreamError, StaleAttempt, StoreError, ToolOutputTooLarge
+from ..shared.events import InputRequested, clean_json, clean_text, from_iso
+from ..shared.logs import Line, place_of
+from ..shared.parts import open_calls
+from ..shared.records import Part, ToolDefinition
+from ..store.front import CallInPlace, CallPlan, ChatStore, Claimed
+from .context import Gathered
+from .pauses import pause_of
+from .tools.base import CallContext, ServerTools, ToolDone, ToolOutcome
+from .toolset import ToolBook, known_tools, plan_call, resolve_tools
+
+log = logging.getLogger("jupyter_chat_stream.runs")
+
+GONE = "This tool is not there any more. The call was not made."
+TOO_MANY_ROUNDS = "The answer ends here: the model has called tools {rounds} times in a row."
+
+
+class ToolRounds:
+    """The tools of one run while this process works on it."""
+
+    def __init__(
+        self, store: ChatStore, tools: ServerTools, config: ChatStream, claimed: Claimed
+    ) -> None:
+        self._store = store
+        self._server = tools
+        self._config = config
+        self._claimed = claimed
+
+    async def resolve(self, gathered: Gathered) -> Gathered:
+        """Return the gathered data with the run's tools, which are kept from the first time on."""
+        if gathered.tools is not None:
+            return gathered
+        requested = self._claimed.params.get("tools")
+        known = known_tools(self._server.definitions(), gathered.offers)
+        tools: Sequence[ToolDefinition] = ()
+        if not gathered.reply["parts"]:  # an answer that has begun without tools goes on without
+            tools = resolve_tools(requested, gathered.chosen, known, self._config)
+        if tools:
+            await self._store.tools.keep(self._claimed.run, self._claimed.attempt, tools)
+        return replace(gathered, tools=tuple(tools))
+
+    def book(self, gathered: Gathered) -> ToolBook:
+        """Return what the log tells of the calls that the model makes now."""
+        expires_ms = int(self._config.tool_expires_s * 1000)
+        return ToolBook(gathered.tools or (), lambda: self._store.now_ms() + expires_ms)
+
+    async def settle(self, gathered: Gathered) -> bool:
+        """Settle the calls of the reply, and make those in place.
+
+        Returns:
+            Whether the attempt goes on: False once the run waits, and nobody holds it.
+
+        Raises:
+            StaleAttempt: another attempt or an end came first.
+        """
+        run, attempt = self._claimed.run, self._claimed.attempt
+        plans = self._plans(gathered)
+        while True:
+            settled = await self._store.tools.settle(run, attempt, plans)
+            if not settled.in_place:
+                return not settled.is_waiting
+            await self._make_all(settled.in_place)
+
+    def _plans(self, gathered: Gathered) -> dict[str, CallPlan]:
+        tools = gathered.tools or ()
+        return {
+            call["tool_call_id"]: plan_call(call, tools, self._config)
+            for call in open_calls(gathered.reply["parts"])
+        }
+
+    async def _make_all(self, calls: Sequence[CallInPlace]) -> None:
+        """Make some calls side by side; if one may write no more, the others end, too."""
+        tasks = [asyncio.ensure_future(self._make(call)) for call in calls]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _make(self, call: CallInPlace) -> None:
+        outcome = await self._call(call)
+        if isinstance(outcome, (AskChunk, SleepChunk)):
+            await self._pause(call, outcome)
+        else:
+            await self._end(call, outcome)
+
+    async def _call(self, call: CallInPlace) -> ToolOutcome:
+        """Call the tool; an error of the tool fails the call."""
+        tool = self._server.get(call.name)
+        if tool is None:
+            return ToolDone(success=False, output=GONE)
+        try:
+            return await tool.call(call.input, self._context(call))
+        except (StaleAttempt, StoreError):
+            raise
+        except ChatStreamError as error:
+            return ToolDone(success=False, output=error.message)
+        except Exception as error:  # noqa: BLE001  a tool's bug fails its call, and nothing else
+            facts = {"error": type(error).__name__, "at": place_of(error)}
+            log.warning(Line("tool.broke", run=self._claimed.run.id, **facts))
+            return ToolDone(success=False, output=f"The tool failed ({type(error).__name__}).")
+
+    def _context(self, call: CallInPlace) -> CallContext:
+        run, question = self._claimed.run, call.answer
+        answer = None
+        if question is not None and question["by"] is not None:
+            answer = Answered(prompt=question["prompt"], value=question["value"], by=question["by"])
+        return CallContext(
+            owner=call.owner,
+            thread_id=run.thread.id,
+            run_id=run.id,
+            tool_call_id=call.tool_call_id,
+            started_ms=call.started_ms,
+            now_ms=self._store.now_ms(),
+            answer=answer,
+            write=partial(self._write, call),
+        )
+
+    async def _write(self, call: CallInPlace, text: str) -> None:
+        run, attempt = self._claimed.run, self._claimed.attempt
+        cleaned = clean_text(text)
+        await self._store.tools.write_in_place(run, attempt, call.tool_call_id, cleaned)
+
+    async def _pause(self, call: CallInPlace, chunk: AskChunk | SleepChunk) -> None:
+        run, attempt, store = self._claimed.run, self._claimed.attempt, self._store
+        try:
+            pause = pause_of(chunk, now_ms=store.now_ms(), request_id=store.new_id())
+        except ChatStreamError as error:
+            await self._end(call, ToolDone(success=False, output=error.message))
+            return
+        if isinstance(pause, InputRequested):
+            question = replace(pause, tool_call_id=call.tool_call_id)
+            await store.tools.pause(run, attempt, call.tool_call_id, question)
+        elif pause is None or pause.until is None:  # the time has passed meanwhile: call it again
+            await store.tools.pause(run, attempt, call.tool_call_id, store.now_ms())
+        else:
+            await store.tools.pause(run, attempt, call.tool_call_id, from_iso(pause.until))
+
+    async def _end(self, call: CallInPlace, done: ToolDone) -> None:
+        run, attempt = self._claimed.run, self._claimed.attempt
+        output, success = clean_json(done.output), done.success
+        try:
+            await self._store.tools.end_in_place(run, attempt, call, success=success, output=output)
+        except ToolOutputTooLarge as error:
+            await self._store.tools.end_in_place(
+                run, attempt, call, success=False, output=error.message
+            )
+
+
+def count_rounds(parts: Sequence[Part]) -> int:
+    """Count the rounds of calls of a reply: each begins with a call after a result."""
+    rounds, is_in_round = 0, False
+    for part in parts:
+        if part["kind"] == "tool_call" and "where" in part:
+            rounds += not is_in_round
+            is_in_round = True
+        elif part["kind"] == "tool_result":
+            is_in_round = False
+    return rounds

@@ -1,0 +1,1 @@
+"""The tools that the process of a run executes itself (where = server)."""

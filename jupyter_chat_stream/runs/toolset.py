@@ -1,0 +1,164 @@
+"""Which tools a run has, and what can be told of a call before any consent. Pure.
+
+The tools of a run are resolved once, when its first attempt begins, and kept with the run: a later
+attempt, in another process and without the kernel, sees the same definitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, cast
+
+from ..shared.config import ChatStream
+from ..shared.events import iso
+from ..shared.records import ToolDefinition
+from ..shared.tool_definitions import digest_of, effect_of, is_ours, operation_of
+from ..shared.tool_records import ThreadTools, ToolCallPart, ToolEffect, ToolRecord, ToolWhere
+from ..store.front import CallPlan
+
+MAX_MISFIT_CHARS = 500
+INVALID_INPUT = "The input of this call is no JSON object. Send the call again with an object."
+
+
+def is_admitted(name: str, config: ChatStream) -> bool:
+    """Return whether the administrator's lists allow a tool."""
+    allowed = any(fnmatchcase(name, pattern) for pattern in config.allowed_tools)
+    return allowed and not any(fnmatchcase(name, pattern) for pattern in config.denied_tools)
+
+
+def known_tools(
+    server: Sequence[ToolRecord], offers: Sequence[ToolRecord]
+) -> dict[str, ToolRecord]:
+    """Return the tools that a thread could have, by name; an offer does not replace the server's.
+
+    An offer cannot take a tool's place: the server's own definition stands.
+    """
+    return {tool["name"]: tool for tool in (*offers, *server)}
+
+
+def is_on(tool: ToolRecord, chosen: ThreadTools | None, config: ChatStream) -> bool:
+    """Return whether a thread's messages have a tool unless they name others."""
+    if not is_admitted(tool["name"], config):
+        return False
+    if tool["source"] == "function":
+        return True
+    names = config.default_tools if chosen is None else chosen["names"] or ()
+    return tool["name"] in names
+
+
+def resolve_tools(
+    requested: Sequence[str | ToolDefinition] | None,
+    chosen: ThreadTools | None,
+    known: Mapping[str, ToolRecord],
+    config: ChatStream,
+) -> list[ToolDefinition]:
+    """Return the tools of a run: those of its message, or those of its thread.
+
+    A name that nobody offers any more is left out, and so is a tool that no list admits.
+
+    Args:
+        requested: names of tools, and definitions of the Messages API; None: the thread's.
+        chosen: what the thread has on.
+        known: the tools that there are now, by name.
+    """
+    if requested is None:
+        return [tool for tool in known.values() if is_on(tool, chosen, config)]
+    found: dict[str, ToolDefinition] = {}
+    for item in requested:
+        tool = known.get(item) if isinstance(item, str) else item
+        if tool is not None and (not is_ours(tool) or is_admitted(tool["name"], config)):
+            found.setdefault(str(tool.get("name")), tool)
+    return list(found.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallFacts:
+    """What the log tells of a call from its start on."""
+
+    where: ToolWhere
+    effect: ToolEffect
+    expires_at: str
+
+
+class ToolBook:
+    """The tools of a run while the model answers.
+
+    Args:
+        tools: the definitions that the model has.
+        expires_ms: returns the time at which a call that begins now fails.
+    """
+
+    def __init__(self, tools: Sequence[ToolDefinition], expires_ms: Callable[[], int]) -> None:
+        self._ours = {tool["name"]: tool for tool in tools if is_ours(tool)}
+        self._others = {tool.get("name") for tool in tools if not is_ours(tool)}
+        self._expires_ms = expires_ms
+
+    def facts_of(self, name: str, input: Any) -> CallFacts | None:
+        """Return what to tell of a call; None of a tool that the provider or the sender executes.
+
+        A name that the model has made up counts as the server's, which tells it so.
+        """
+        if not self._ours or name in self._others:
+            return None
+        tool = self._ours.get(name)
+        expires_at = iso(self._expires_ms())
+        if tool is None:
+            return CallFacts(where="server", effect="read", expires_at=expires_at)
+        effect = effect_of(tool, operation_of(tool, input))
+        return CallFacts(where=tool["where"], effect=effect, expires_at=expires_at)
+
+
+def plan_call(call: ToolCallPart, tools: Sequence[ToolDefinition], config: ChatStream) -> CallPlan:
+    """Return what the tools of a run, the settings and its input tell of a call."""
+    name = call["name"]
+    ours = {tool["name"]: tool for tool in tools if is_ours(tool)}
+    tool = ours.get(name)
+    if tool is None:
+        names = ", ".join(sorted(ours)) or "none"
+        return CallPlan(refusal=f"There is no tool of this name. The tools are: {names}.")
+    if not is_admitted(name, config):
+        return CallPlan(refusal="The administrator of this server does not allow this tool.")
+    operation = operation_of(tool, call["input"])
+    return CallPlan(
+        refusal=_misfit(tool, operation, call["input"]),
+        effect=effect_of(tool, operation),
+        operation=operation,
+        digest=digest_of(tool),
+        idempotent=bool(tool.get("idempotent")),
+    )
+
+
+def _misfit(tool: ToolDefinition, operation: str, input: Any) -> str | None:
+    """Return why an input does not fit its tool, as a sentence for the model."""
+    if not isinstance(input, Mapping):
+        return INVALID_INPUT
+    operations = tool.get("operations")
+    if operations and operation not in operations:
+        return f"'operation' must be one of: {', '.join(operations)}."
+    return _schema_misfit(cast(Mapping[str, Any], tool["input_schema"]), input)
+
+
+def _schema_misfit(schema: Mapping[str, Any], input: Mapping[str, Any]) -> str | None:
+    # Imported late: jsonschema takes 0.1 s, and few runs have tools.
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+    from jsonschema.validators import extend
+    from referencing import Registry
+
+    # A pattern from outside can take for ever, and a reference may lead to another host: neither
+    # is followed. The tool checks its own input besides.
+    lenient = extend(Draft202012Validator, {"pattern": _ignore, "patternProperties": _ignore})
+    validator = lenient(dict(schema), registry=Registry())
+    try:
+        error = best_match(validator.iter_errors(dict(input)))
+    except Exception:  # noqa: BLE001  a schema that is none, or refers to what is not there
+        return None
+    if error is None:
+        return None
+    return f"The input does not fit: {error.json_path}: {error.message}"[:MAX_MISFIT_CHARS]
+
+
+def _ignore(*_: Any) -> None:
+    return None

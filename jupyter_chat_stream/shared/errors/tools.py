@@ -1,0 +1,79 @@
+"""The errors of tool calls, offers and consents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .ours import Conflict, ContentTooLarge, NotFound
+
+
+class ToolNotFound(NotFound):
+    code = "tool_not_found"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"Nobody offers a tool {name!r} here. List the tools with GET tools.", tool=name
+        )
+
+
+class ToolCallNotFound(NotFound):
+    code = "tool_call_not_found"
+
+    def __init__(self, tool_call_id: str) -> None:
+        super().__init__(
+            f"This run has no tool call {tool_call_id!r} that an executor makes. Follow the thread "
+            "to see its calls.",
+            tool_call_id=tool_call_id,
+        )
+
+
+class ConsentNotFound(NotFound):
+    code = "consent_not_found"
+
+    def __init__(self, consent_id: str) -> None:
+        super().__init__(
+            f"You have no standing consent {consent_id!r}. List yours with GET consents.",
+            consent_id=consent_id,
+        )
+
+
+class ToolCallNotOpen(Conflict):
+    """Another executor makes the call, or the call has ended (L12). ``state`` tells which."""
+
+    code = "tool_call_not_open"
+
+    def __init__(self, tool_call_id: str, state: str, **facts: Any) -> None:
+        super().__init__(
+            f"Tool call {tool_call_id!r} is {state}: this claim may not go on with it. "
+            "Stop working on it; what came first stands.",
+            tool_call_id=tool_call_id,
+            state=state,
+            **facts,
+        )
+
+
+class ConsentNeeded(Conflict):
+    """A person has to allow the call before it is made (L13)."""
+
+    code = "consent_needed"
+
+    def __init__(self, tool_call_id: str) -> None:
+        super().__init__(
+            f"Tool call {tool_call_id!r} is not allowed yet. Claim it once the thread tells "
+            "`tool_allowed`.",
+            tool_call_id=tool_call_id,
+        )
+
+
+class ToolOutputTooLarge(ContentTooLarge):
+    """The result of a tool call is larger than its limit."""
+
+    code = "tool_output_too_large"
+
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(
+            f"'output' has {size} bytes as JSON; at most {most} are taken. Send a shorter result, "
+            "such as its first rows.",
+            field="output",
+            max_bytes=most,
+        )

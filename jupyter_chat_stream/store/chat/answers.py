@@ -1,0 +1,62 @@
+"""A person's answer to a question of a run: the first one wins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...shared.errors import InvalidInput, RequestNotOpen
+from ...shared.events import ENDS, InputGiven, from_iso
+from ...shared.parts import result_of
+from ...shared.records import InputRequestPart, Part, RunRecord
+from ..log.reading import read_message
+from ..log.transaction import RunRef, Transaction
+
+MAX_WORDS_BYTES = 4 * 1024  # of a person, to the model, with a no to a tool call
+
+
+def give_input(tx: Transaction, run: RunRef, owner: str, request_id: str, value: Any) -> RunRecord:
+    """Write the answer to a run's open question; returns the run.
+
+    Raises:
+        RequestNotOpen: if the question was answered, with that ``value`` and ``by``.
+        InvalidInput: the value is not one of the choices.
+    """
+    tx.flush()
+    parts = read_message(tx.conn, run)["parts"]
+    asked = find_question(parts, request_id)
+    status = tx.run(run)["status"]
+    # A question about a tool call may also be answered while the run makes other calls.
+    is_open = status == "waiting"
+    if asked is not None and "tool_call_id" in asked:
+        is_open = status not in ENDS and result_of(parts, asked["tool_call_id"]) is None
+    if not is_open or asked is None or asked["by"] is not None:
+        is_answered = asked is not None and asked["by"] is not None
+        facts = {name: asked[name] for name in ("value", "by")} if asked and is_answered else {}
+        raise RequestNotOpen(f"Question {request_id!r} of run {run.id!r} is not open.", **facts)
+    if asked["expires_at"] is not None and from_iso(asked["expires_at"]) <= tx.now_ms:
+        raise RequestNotOpen(f"Question {request_id!r} of run {run.id!r} has expired.")
+    is_no = asked.get("request_kind") == "consent" and _is_no_with_words(value)
+    if asked["choices"] is not None and value not in asked["choices"] and not is_no:
+        raise InvalidInput("The value is not one of the choices.", choices=asked["choices"])
+    tx.append(run.thread, InputGiven(request_id=request_id, value=value, by=owner), run=run)
+    tx.settle(run)
+    tx.make_due(run, tx.run(run)["attempt"] + 1)
+    return tx.run(run).copy()
+
+
+def find_question(parts: Sequence[Part], request_id: str) -> InputRequestPart | None:
+    """Return a question among some parts, answered or not; None if it is not there."""
+    for part in parts:
+        if part["kind"] == "input_request" and part["request_id"] == request_id:
+            return part
+    return None
+
+
+def _is_no_with_words(value: Any) -> bool:
+    """Return whether a value is a no to a tool call, with words for the model."""
+    if not isinstance(value, Mapping) or value.keys() != {"choice", "words"}:
+        return False
+    words = value["words"]
+    is_short = isinstance(words, str) and len(words.encode()) <= MAX_WORDS_BYTES
+    return value["choice"] == "no" and is_short

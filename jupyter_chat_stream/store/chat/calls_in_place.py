@@ -1,0 +1,91 @@
+"""Tool calls that the attempt itself makes: their results and their waits.
+
+Such a call is claimed by its attempt's number, so an attempt that was fenced can write no result of
+it (L5, L12). A call may also wait, for an answer or for a time; then nobody holds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...shared.events import InputRequested, ToolOutputAdded
+from ...shared.records import InputRequestPart
+from ...shared.tool_records import ToolInput
+from ..log.transaction import RunRef, Transaction
+from .tool_calls import (
+    MAX_OUTPUT_BYTES,
+    check_output,
+    end_call,
+    keep_within,
+    read_calls,
+    update_call,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallInPlace:
+    """A call that this attempt has claimed and has to make now."""
+
+    tool_call_id: str
+    name: str
+    input: ToolInput
+    owner: str
+    """The person whose thread it is."""
+    started_ms: int
+    answer: InputRequestPart | None
+    """The question that the call has asked, if there is one and a person has answered."""
+
+
+def pause_call(
+    tx: Transaction, run: RunRef, attempt: int, tool_call_id: str, pause: InputRequested | int
+) -> None:
+    """Let a call in place wait: for the answer to its question, or until a time in ms.
+
+    Raises:
+        StaleAttempt: another attempt or an end came first.
+    """
+    tx.guard((run,))
+    bodies = (pause,) if isinstance(pause, InputRequested) else ()
+    tx.append_attempt(run, attempt, bodies)
+    if isinstance(pause, int):
+        update_call(tx, run, tool_call_id, state="open", claim=None, wake_ms=pause)
+    else:
+        update_call(tx, run, tool_call_id, state="asked", claim=None, wake_ms=None)
+    tx.settle(run)
+
+
+def end_in_place(
+    tx: Transaction, run: RunRef, attempt: int, call: CallInPlace, *, success: bool, output: Any
+) -> None:
+    """Write the result of a call that this attempt has made.
+
+    Raises:
+        StaleAttempt: another attempt or an end came first; the result is lost (L12).
+        ToolOutputTooLarge
+    """
+    tx.guard((run,))
+    tx.append_attempt(run, attempt, ())
+    check_output(output)
+    end_call(
+        tx, run, call.tool_call_id, name=call.name, success=success, output=output, attempt=attempt
+    )
+    tx.settle(run)
+
+
+def write_in_place(
+    tx: Transaction, run: RunRef, attempt: int, tool_call_id: str, text: str
+) -> None:
+    """Add what a call in place has written, up to ``MAX_OUTPUT_BYTES`` in all.
+
+    Raises:
+        StaleAttempt: another attempt or an end came first.
+    """
+    row = read_calls(tx, run).get(tool_call_id)
+    kept = "" if row is None else keep_within(text, MAX_OUTPUT_BYTES - row.output_bytes)
+    tx.guard((run,))
+    bodies = (ToolOutputAdded(tool_call_id=tool_call_id, text=kept),) if kept else ()
+    tx.append_attempt(run, attempt, bodies)
+    if row is not None:
+        size = row.output_bytes + len(text.encode())
+        update_call(tx, run, tool_call_id, output_bytes=size)

@@ -1,0 +1,105 @@
+"""Standing consents: a person's word that later calls of a tool need no question (L13).
+
+A consent is for one tool and operation of one person, in one thread or in all of theirs. It holds
+for the definition that the person saw: another definition has another digest, and is asked about.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from ...shared.errors import ConsentNotFound
+from ...shared.events import iso
+from ...shared.tool_records import AllowedBy, ConsentRecord
+from ..log.transaction import ThreadRef, Transaction, execute
+from ..sql.tool_tables import ConsentRow
+from . import threads
+
+_SELECT = (
+    "SELECT consent.id, tool, operation, thread.id AS thread_id, consent.at_ms FROM consent "
+    "LEFT JOIN thread ON thread.pk = consent.thread WHERE consent.owner = :owner "
+)
+_SAME = "owner = :owner AND tool = :tool AND operation = :operation"
+_IN_THREAD = "thread = :thread"
+_EVERYWHERE = "thread IS NULL"
+
+
+def list_consents(conn: Connection, owner: str) -> list[ConsentRecord]:
+    """List a person's standing consents, newest first."""
+    found = execute(conn, _SELECT + "ORDER BY consent.pk DESC", {"owner": owner}).mappings()
+    return [
+        {
+            "id": row["id"],
+            "tool": row["tool"],
+            "operation": row["operation"] or None,
+            "thread_id": row["thread_id"],
+            "at": iso(row["at_ms"]),
+        }
+        for row in found
+    ]
+
+
+def put_consent(
+    tx: Transaction, owner: str, *, tool: str, operation: str, digest: str, thread_id: str | None
+) -> ConsentRecord:
+    """Write a standing consent; an equal one, or one for another definition, is replaced.
+
+    Raises:
+        ThreadNotFound
+    """
+    thread = None if thread_id is None else threads.find_thread(tx.conn, owner, thread_id)
+    add_consent(tx, owner, tool=tool, operation=operation, digest=digest, thread=thread)
+    return list_consents(tx.conn, owner)[0]
+
+
+def add_consent(
+    tx: Transaction, owner: str, *, tool: str, operation: str, digest: str, thread: ThreadRef | None
+) -> None:
+    """Write a standing consent in the transaction that a call is allowed in."""
+    same = {"owner": owner, "tool": tool, "operation": operation}
+    if thread is None:
+        tx.execute(f"DELETE FROM consent WHERE {_SAME} AND {_EVERYWHERE}", same)
+    else:
+        tx.execute(
+            f"DELETE FROM consent WHERE {_SAME} AND {_IN_THREAD}", {**same, "thread": thread.pk}
+        )
+    columns = {
+        **same,
+        "id": tx.new_id(),
+        "digest": digest,
+        "thread": None if thread is None else thread.pk,
+        "at_ms": tx.now_ms,
+    }
+    tx.insert(ConsentRow, columns)
+
+
+def delete_consent(tx: Transaction, owner: str, consent_id: str) -> None:
+    """Revoke a standing consent; calls that it has allowed stay allowed.
+
+    Raises:
+        ConsentNotFound: there is none, or it is another person's.
+    """
+    sql = "DELETE FROM consent WHERE id = :id AND owner = :owner"
+    if tx.execute(sql, {"id": consent_id, "owner": owner}).rowcount == 0:
+        raise ConsentNotFound(consent_id)
+
+
+def find_consent(
+    conn: Connection, owner: str, thread: ThreadRef, *, tool: str, operation: str, digest: str
+) -> AllowedBy | None:
+    """Return how a person's standing consent covers a call; None if none does."""
+    sql = (
+        f"SELECT thread FROM consent WHERE {_SAME} AND digest = :digest "
+        f"AND ({_EVERYWHERE} OR {_IN_THREAD}) ORDER BY thread IS NULL DESC LIMIT 1"
+    )
+    params = {
+        "owner": owner,
+        "tool": tool,
+        "operation": operation,
+        "digest": digest,
+        "thread": thread.pk,
+    }
+    row = execute(conn, sql, params).first()
+    if row is None:
+        return None
+    return "always" if row[0] is None else "thread"

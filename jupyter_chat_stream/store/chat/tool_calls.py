@@ -1,0 +1,287 @@
+"""Tool calls as their executors see them: claiming a call, writing output, giving the result.
+
+::
+
+    asked ──consent──► open ──claim──► claimed ──result──► ended
+                         ▲               │ its lease is over, and the tool is idempotent
+                         └───────────────┘
+
+The row of a call fences its executors: every change compares the claim (L12). ``call_settling``
+makes the rows and decides what an executor need not do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from ...shared.errors import (
+    ConsentNeeded,
+    InvalidInput,
+    ToolCallNotFound,
+    ToolCallNotOpen,
+    ToolOutputTooLarge,
+)
+from ...shared.events import (
+    ENDS,
+    StatusChanged,
+    ToolClaimed,
+    ToolOutputAdded,
+    ToolReturned,
+    canonical,
+    iso,
+)
+from ...shared.parts import call_of, result_of
+from ...shared.records import RunRecord
+from ...shared.tool_records import CallState, FailedFor, ToolCallPart, ToolResultPart
+from ..log.reading import read_message
+from ..log.transaction import RunRef, Transaction
+from .runs import find_run
+
+MAX_OUTPUT_BYTES = 256 * 1024  # of a call's output, and of its result
+OUTPUT_CUT = "\n[The rest of the output is not kept.]"
+
+_COLUMNS = (
+    "tool_call_id, state, idempotent, expires_ms, claim, executor, lease_ms, wake_ms, "
+    "next_output, output_bytes"
+)
+
+
+class ClaimedCall(TypedDict):
+    """An executor's right to make a call, until a time (ISO 8601) unless it is renewed."""
+
+    claim: str
+    until: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredCall:
+    """The row of a tool call."""
+
+    tool_call_id: str
+    state: CallState
+    idempotent: bool
+    expires_ms: int
+    claim: str | None
+    executor: str | None
+    lease_ms: int | None
+    wake_ms: int | None
+    next_output: int
+    output_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FoundCall:
+    """A call of an owner's run: its part, its row while the run is open, and its result."""
+
+    run: RunRef
+    part: ToolCallPart
+    row: StoredCall | None
+    result: ToolResultPart | None
+
+    def refusal(self) -> ToolCallNotOpen:
+        """Return the error for an executor that may not go on with this call."""
+        state = "ended" if self.result is not None or self.row is None else self.row.state
+        facts: dict[str, Any] = {}
+        if self.result is not None:
+            facts["result"] = {name: self.result[name] for name in ("success", "output")}
+        elif self.row is not None and self.row.executor is not None:
+            facts["executor"] = self.row.executor
+        return ToolCallNotOpen(self.part["tool_call_id"], state, **facts)
+
+
+def claim_call(
+    tx: Transaction,
+    owner: str,
+    run_id: str,
+    tool_call_id: str,
+    *,
+    executor: str,
+    claim: str | None,
+    lease_s: float,
+) -> ClaimedCall:
+    """Take an open call for an executor, or renew the lease of its ``claim``.
+
+    Raises:
+        RunNotFound, ToolCallNotFound
+        ConsentNeeded: nobody has allowed the call yet.
+        ToolCallNotOpen: another executor was first, the lease is over, or the call has ended.
+    """
+    lease_ms = tx.now_ms + int(lease_s * 1000)
+    if claim is not None:
+        run, _ = _held(tx, owner, run_id, tool_call_id, claim)
+        update_call(tx, run, tool_call_id, lease_ms=lease_ms)
+        return {"claim": claim, "until": iso(lease_ms)}
+    found = _find(tx, owner, run_id, tool_call_id)
+    row = found.row
+    if row is not None and row.state == "asked" and found.result is None:
+        raise ConsentNeeded(tool_call_id)
+    is_open = row is not None and row.state == "open" and found.part["where"] != "server"
+    if row is None or not is_open or row.expires_ms <= tx.now_ms:
+        raise found.refusal()
+    claim = tx.new_id()
+    tx.append(
+        found.run.thread, ToolClaimed(tool_call_id=tool_call_id, executor=executor), run=found.run
+    )
+    update_call(
+        tx,
+        found.run,
+        tool_call_id,
+        state="claimed",
+        claim=claim,
+        executor=executor,
+        lease_ms=lease_ms,
+        next_output=0,
+    )
+    tx.settle(found.run)
+    return {"claim": claim, "until": iso(lease_ms)}
+
+
+def write_output(
+    tx: Transaction, owner: str, run_id: str, tool_call_id: str, *, claim: str, n: int, text: str
+) -> None:
+    """Add what a call has written to its part, up to ``MAX_OUTPUT_BYTES`` in all.
+
+    Args:
+        n: the number of this piece, from 0; a piece that came before is ignored.
+
+    Raises:
+        RunNotFound, ToolCallNotFound, ToolCallNotOpen
+        InvalidInput: a piece before this one is missing.
+    """
+    run, row = _held(tx, owner, run_id, tool_call_id, claim)
+    if n < row.next_output:
+        return
+    if n > row.next_output:
+        raise InvalidInput(f"'n' must be {row.next_output}: a piece is missing.", field="n")
+    kept = keep_within(text, MAX_OUTPUT_BYTES - row.output_bytes)
+    size = row.output_bytes + len(text.encode())
+    update_call(tx, run, tool_call_id, next_output=n + 1, output_bytes=size)
+    if kept:
+        tx.append(run.thread, ToolOutputAdded(tool_call_id=tool_call_id, text=kept), run=run)
+
+
+def give_result(
+    tx: Transaction,
+    owner: str,
+    run_id: str,
+    tool_call_id: str,
+    *,
+    claim: str,
+    success: bool,
+    output: Any,
+) -> RunRecord:
+    """Write the result of a claimed call; with the last one of its round the run is due.
+
+    Raises:
+        RunNotFound, ToolCallNotFound, ToolCallNotOpen, ToolOutputTooLarge
+    """
+    run, _ = _held(tx, owner, run_id, tool_call_id, claim)
+    check_output(output)
+    end_call(
+        tx,
+        run,
+        tool_call_id,
+        name=_find(tx, owner, run_id, tool_call_id).part["name"],
+        success=success,
+        output=output,
+    )
+    state = tx.run(run)
+    if state["status"] == "waiting" and not count_open(tx, run):
+        tx.append(run.thread, StatusChanged(phase="queued"), run=run)
+        tx.make_due(run, state["attempt"] + 1)
+    tx.settle(run)
+    return tx.run(run).copy()
+
+
+def end_call(
+    tx: Transaction,
+    run: RunRef,
+    tool_call_id: str,
+    *,
+    name: str,
+    success: bool,
+    output: Any,
+    reason: FailedFor | None = None,
+    attempt: int | None = None,
+) -> None:
+    """Write the one result of a call (L12)."""
+    body = ToolReturned(
+        tool_call_id=tool_call_id, name=name, success=success, output=output, reason=reason
+    )
+    tx.append(run.thread, body, run=run, attempt=attempt)
+    update_call(tx, run, tool_call_id, state="ended", claim=None, lease_ms=None, wake_ms=None)
+
+
+def check_output(output: Any) -> None:
+    """Raise ToolOutputTooLarge if a result has more than ``MAX_OUTPUT_BYTES`` as JSON."""
+    size = len(canonical(output).encode("utf-8", "surrogatepass"))
+    if size > MAX_OUTPUT_BYTES:
+        raise ToolOutputTooLarge(size, MAX_OUTPUT_BYTES)
+
+
+def keep_within(text: str, room: int) -> str:
+    """Return a text, or its beginning within ``room`` bytes with a sentence that it was cut.
+
+    Without room, nothing is kept: the sentence was written before.
+    """
+    raw = text.encode()
+    if room <= 0:
+        return ""
+    return text if len(raw) <= room else raw[:room].decode(errors="ignore") + OUTPUT_CUT
+
+
+def read_calls(tx: Transaction, run: RunRef) -> dict[str, StoredCall]:
+    """Read the rows of a run's calls by their ids."""
+    sql = f"SELECT {_COLUMNS} FROM tool_call WHERE run = :run"
+    found = tx.execute(sql, {"run": run.pk}).mappings()
+    calls = [StoredCall(**{**row, "idempotent": bool(row["idempotent"])}) for row in found]
+    return {call.tool_call_id: call for call in calls}
+
+
+def insert_call(tx: Transaction, run: RunRef, call: StoredCall) -> None:
+    columns = {**vars(call), "run": run.pk}
+    names = ", ".join(columns)
+    values = ", ".join(f":{name}" for name in columns)
+    tx.execute(f"INSERT INTO tool_call ({names}) VALUES ({values})", columns)
+
+
+def update_call(tx: Transaction, run: RunRef, tool_call_id: str, **columns: Any) -> None:
+    sets = ", ".join(f"{name} = :{name}" for name in columns)
+    sql = f"UPDATE tool_call SET {sets} WHERE run = :run AND tool_call_id = :tool_call_id"
+    tx.execute(sql, {**columns, "run": run.pk, "tool_call_id": tool_call_id})
+
+
+def count_open(tx: Transaction, run: RunRef) -> int:
+    """Count the calls of a run that have no result."""
+    sql = "SELECT COUNT(*) FROM tool_call WHERE run = :run AND state <> 'ended'"
+    return int(tx.execute(sql, {"run": run.pk}).scalar_one())
+
+
+def _find(tx: Transaction, owner: str, run_id: str, tool_call_id: str) -> _FoundCall:
+    run = find_run(tx.conn, owner, run_id)
+    tx.flush()
+    parts = read_message(tx.conn, run)["parts"]
+    part = call_of(parts, tool_call_id)
+    if part is None:
+        raise ToolCallNotFound(tool_call_id)
+    row, result = read_calls(tx, run).get(tool_call_id), result_of(parts, tool_call_id)
+    if row is None and result is None and tx.run(run)["status"] not in ENDS:
+        raise ConsentNeeded(tool_call_id)  # its round has not been settled yet
+    return _FoundCall(run=run, part=part, row=row, result=result)
+
+
+def _held(
+    tx: Transaction, owner: str, run_id: str, tool_call_id: str, claim: str
+) -> tuple[RunRef, StoredCall]:
+    """Return the run and the row of a call whose claim holds; one whose lease is over does not.
+
+    Raises:
+        RunNotFound, ToolCallNotFound, ToolCallNotOpen, ConsentNeeded
+    """
+    run = find_run(tx.conn, owner, run_id)
+    row = read_calls(tx, run).get(tool_call_id)
+    is_held = row is not None and row.state == "claimed" and row.claim == claim
+    if row is not None and is_held and row.lease_ms is not None and row.lease_ms > tx.now_ms:
+        return run, row
+    raise _find(tx, owner, run_id, tool_call_id).refusal()

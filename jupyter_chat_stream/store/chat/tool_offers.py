@@ -1,0 +1,106 @@
+"""Offers: the tools that executors would make calls of, in a thread, while they live.
+
+An executor replaces all its offers for a thread at once. The server renews them while it has the
+executor's socket, and withdraws them when that closes. If the server dies, they end by themselves
+after ``OFFER_S``. An offer that came over a newer socket is none of the older socket's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, insert
+
+from ...shared.errors import InvalidInput
+from ...shared.events import canonical
+from ...shared.tool_definitions import MAX_TOOLS, OFFER_S
+from ...shared.tool_records import ToolRecord
+from ..log.transaction import ThreadRef, Transaction, execute
+from ..sql.tables import table
+from ..sql.tool_tables import ToolOfferRow
+from . import threads
+
+
+def put_offers(
+    tx: Transaction,
+    owner: str,
+    thread_id: str,
+    *,
+    executor: str,
+    label: str,
+    socket: str,
+    tools: Sequence[ToolRecord],
+) -> None:
+    """Replace what an executor offers in a thread; no tools withdraw its offers.
+
+    Raises:
+        ThreadNotFound
+        InvalidInput: the thread would have more than ``MAX_TOOLS`` tools.
+    """
+    thread = threads.find_thread(tx.conn, owner, thread_id)
+    params = {"thread": thread.pk, "executor": executor, "now": tx.now_ms}
+    tx.execute(
+        "DELETE FROM tool_offer WHERE thread = :thread AND (executor = :executor "
+        "OR until_ms <= :now)",
+        params,
+    )
+    names = {tool["name"]: tool for tool in tools}
+    others = {tool["name"] for tool in list_offers(tx.conn, thread, tx.now_ms)}
+    if len(others | names.keys()) > MAX_TOOLS:
+        raise InvalidInput(f"A thread has at most {MAX_TOOLS} tools.", field="tools")
+    if not names:
+        return
+    rows = [
+        {
+            "thread": thread.pk,
+            "executor": executor,
+            "name": name,
+            "label": label,
+            "socket": socket,
+            "definition": canonical(tool),
+            "until_ms": tx.now_ms + int(OFFER_S * 1000),
+        }
+        for name, tool in names.items()
+    ]
+    tx.conn.execute(insert(table(ToolOfferRow)), rows)
+
+
+def renew_offers(tx: Transaction, socket: str) -> None:
+    """Renew the offers of the executors that one socket serves."""
+    until_ms = tx.now_ms + int(OFFER_S * 1000)
+    sql = "UPDATE tool_offer SET until_ms = :until WHERE socket = :socket"
+    tx.execute(sql, {"until": until_ms, "socket": socket})
+
+
+def end_offers(tx: Transaction, socket: str) -> None:
+    """Withdraw the offers of the executors whose socket has closed."""
+    tx.execute("DELETE FROM tool_offer WHERE socket = :socket", {"socket": socket})
+
+
+def list_offers(conn: Connection, thread: ThreadRef, now_ms: int) -> list[ToolRecord]:
+    """List the tools that living executors offer in a thread, each name once."""
+    sql = (
+        "SELECT definition FROM tool_offer WHERE thread = :thread AND until_ms > :now "
+        "ORDER BY name, executor"
+    )
+    found = execute(conn, sql, {"thread": thread.pk, "now": now_ms}).scalars()
+    return _named(json.loads(text) for text in found)
+
+
+def find_offers(conn: Connection, owner: str, name: str, now_ms: int) -> list[ToolRecord]:
+    """List the definitions under which a tool is offered in any of an owner's threads."""
+    sql = (
+        "SELECT definition FROM tool_offer JOIN thread ON thread.pk = tool_offer.thread "
+        "WHERE thread.owner = :owner AND NOT thread.deleted AND tool_offer.name = :name "
+        "AND until_ms > :now ORDER BY tool_offer.until_ms DESC"
+    )
+    found = execute(conn, sql, {"owner": owner, "name": name, "now": now_ms}).scalars()
+    return [json.loads(text) for text in found]
+
+
+def _named(tools: Iterable[ToolRecord]) -> list[ToolRecord]:
+    by_name: dict[str, ToolRecord] = {}
+    for tool in tools:
+        by_name.setdefault(tool["name"], tool)
+    return list(by_name.values())

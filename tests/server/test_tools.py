@@ -1,0 +1,262 @@
+"""Tools over HTTP and the WebSocket: offers, calls as an executor makes them, and consents."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from jupyter_chat_stream.testing import ScriptedProvider
+from tests.runs.calls import ROUND, call, in_rounds, tool
+from tests.server.conftest import StartServer
+from tests.server.harness import PATIENCE_S, ChatServer, Reply, Socket, until
+
+
+async def offering(server: ChatServer, thread: str, *tools: Any, **fields: Any) -> Socket:
+    """A kernel's socket that offers tools in a thread."""
+    socket = await server.socket()
+    frame = {
+        "op": "offer",
+        "thread": thread,
+        "executor": "k1",
+        "label": "kernel of a.ipynb",
+        "where": "kernel",
+        "tools": list(tools),
+        **fields,
+    }
+    await socket.send(frame)
+    return socket
+
+
+async def thread_of(server: ChatServer, *rounds: list[Any], **fields: Any) -> str:
+    """A thread whose model makes these calls."""
+    provider = ScriptedProvider(default=in_rounds(*rounds))
+    server.service._parts.registry._providers["scripted"] = provider
+    return await server.thread(model="scripted/model", **fields)
+
+
+async def listed(server: ChatServer, thread: str) -> dict[str, dict[str, Any]]:
+    found = await server.ask("GET", f"tools?thread_id={thread}")
+    assert found.status == 200, found.body
+    return {each["name"]: each for each in found.json["tools"]}
+
+
+async def command(server: ChatServer, run: str, call_id: str, name: str, **body: Any) -> Reply:
+    return await server.ask("POST", f"runs/{run}/tools/{call_id}/{name}", body)
+
+
+async def parts_of(server: ChatServer, thread: str) -> list[dict[str, Any]]:
+    state = (await server.ask("GET", f"threads/{thread}/messages")).json
+    return list(state["messages"][-1]["parts"])
+
+
+async def waiting(server: ChatServer, run: str) -> None:
+    """Wait until a run has let go."""
+
+    async def look() -> None:
+        while (found := (await server.ask("GET", f"runs/{run}")).json)["status"] != "waiting":
+            assert found["ended_at"] is None, found["error"]
+
+    await asyncio.wait_for(look(), PATIENCE_S)
+
+
+async def test_a_kernel_offers_a_tool_and_makes_the_call_that_a_person_allowed(
+    chat_server: ChatServer,
+) -> None:
+    """L12, L13: the whole way, as a kernel and a page go it."""
+    thread = await thread_of(chat_server, [call("c1", "train", rows=3)])
+    socket = await offering(chat_server, thread, tool("train", "run"))
+    assert await socket.next() == {"op": "offered", "thread": thread}
+    found = (await listed(chat_server, thread))["train"]
+    assert (found["consent"], found["is_on"], found["where"]) == ("ask", True, "kernel")
+    run = (await chat_server.send(thread))["run"]["id"]
+    await waiting(chat_server, run)
+    refused = await command(chat_server, run, "c1", "claim", executor="kernel of a.ipynb")
+    assert (refused.status, refused.error["code"]) == (409, "consent_needed")
+    question = (await parts_of(chat_server, thread))[-1]
+    answered = await chat_server.ask(
+        "POST", f"runs/{run}/input", {"request_id": question["request_id"], "value": "always"}
+    )
+    assert answered.status == 200
+    while True:
+        taken = await command(chat_server, run, "c1", "claim", executor="kernel of a.ipynb")
+        if taken.status == 200:
+            break
+        assert taken.error["code"] == "consent_needed"
+    claim = taken.json["claim"]
+    renewed = await command(
+        chat_server, run, "c1", "claim", executor="kernel of a.ipynb", claim=claim
+    )
+    assert renewed.json["until"] >= taken.json["until"]
+    other = await command(chat_server, run, "c1", "claim", executor="kernel of b.ipynb")
+    assert (other.status, other.error["state"]) == (409, "claimed")
+    wrote = await command(chat_server, run, "c1", "output", claim=claim, n=0, text="epoch 1\n")
+    assert wrote.status == 204
+    large = await command(
+        chat_server, run, "c1", "result", claim=claim, success=True, output="x" * 2**20
+    )
+    assert (large.status, large.error["code"]) == (413, "tool_output_too_large")
+    stale = await command(
+        chat_server, run, "c1", "result", claim="another", success=True, output="x"
+    )
+    assert (stale.status, stale.error["code"]) == (409, "tool_call_not_open")
+    ended = await command(
+        chat_server, run, "c1", "result", claim=claim, success=True, output={"loss": 0.1}
+    )
+    assert (ended.status, ended.json["run"]["id"]) == (200, run)
+    consents = (await chat_server.ask("GET", "consents")).json["consents"]
+    assert [each["tool"] for each in consents] == ["train"]
+    assert (await listed(chat_server, thread))["train"]["consent"] == "always"
+    gone = await chat_server.ask("DELETE", f"consents/{consents[0]['id']}")
+    assert gone.status == 204
+    again = await chat_server.ask("DELETE", f"consents/{consents[0]['id']}")
+    assert (again.status, again.error["code"]) == (404, "consent_not_found")
+    assert (await listed(chat_server, thread))["train"]["consent"] == "ask"
+
+
+async def test_offers_end_with_their_socket_and_an_older_socket_withdraws_no_newer_one(
+    chat_server: ChatServer,
+) -> None:
+    thread = await thread_of(chat_server)
+    first = await offering(chat_server, thread, tool("train"))
+    await first.next("offered")
+    second = await offering(chat_server, thread, tool("train"), tool("plot"))
+    await second.next("offered")
+    await first.closed()
+    await until(lambda: len(chat_server.host._streams) < 3)
+    assert set(await listed(chat_server, thread)) == {"train", "plot"}
+    await second.send(
+        {
+            "op": "offer",
+            "thread": thread,
+            "executor": "k1",
+            "label": "k",
+            "where": "kernel",
+            "tools": [],
+        }
+    )
+    await second.next("offered")
+    assert await listed(chat_server, thread) == {}
+    third = await offering(chat_server, thread, tool("train"))
+    await third.next("offered")
+    await third.closed()
+    while await listed(chat_server, thread):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"where": "server"}, "where"),
+        ({"label": ""}, "label"),
+        ({"tools": [{"name": "a b"}]}, "tools"),
+        ({"tools": [{**tool("x"), "where": "page"}]}, "tools"),
+        ({"tools": [{**tool("x"), "source": "mcp:files"}]}, "tools"),
+        ({"tools": [{**tool("x"), "effect": "harmless"}]}, "tools"),
+        ({"tools": [{**tool("x"), "description": "x" * 40_000}]}, "tools"),
+        ({"tools": [{**tool("x"), "input_schema": {"type": "array"}}]}, "tools"),
+        ({"tools": [tool(f"t{n}") for n in range(65)]}, "tools"),
+    ],
+)
+async def test_a_malformed_offer_is_refused_and_the_socket_stays(
+    chat_server: ChatServer, fields: Any, field: str
+) -> None:
+    thread = await chat_server.thread()
+    socket = await offering(chat_server, thread, **fields)
+    refused = await socket.next()
+    assert (refused["op"], refused["to"], refused["thread"]) == ("error", "offer", thread)
+    assert refused["error"]["field"] == field
+    await socket.send({"op": "ping"})
+    assert (await socket.next())["op"] == "pong"
+
+
+async def test_an_offer_may_be_larger_than_other_frames_within_a_bound(
+    chat_server: ChatServer,
+) -> None:
+    thread = await chat_server.thread()
+    many = [tool(f"t{n}", description="x" * 6_000) for n in range(60)]
+    socket = await offering(chat_server, thread, *many)
+    assert (await socket.next())["op"] == "offered"
+    await socket.send(json.dumps({"op": "subscribe", "thread": thread, "pad": "x" * 70_000}))
+    assert (await socket.next())["error"]["code"] == "invalid_input"
+
+
+async def test_messages_name_the_tools_that_are_there(chat_server: ChatServer) -> None:
+    thread = await thread_of(chat_server)
+    kernel_tool = tool("kernel", "run", source="builtin", operations={"run": "run"})
+    socket = await offering(chat_server, thread, tool("train"), kernel_tool)
+    await socket.next("offered")
+    assert (await listed(chat_server, thread))["kernel"]["is_on"] is False
+    provider = chat_server.service._parts.registry.providers["scripted"]
+
+    async def sent(**fields: Any) -> list[str]:
+        before = len(provider.prompts)
+        run = (await chat_server.send(thread, **fields))["run"]["id"]
+        await until(lambda: len(provider.prompts) > before)
+        assert run
+        return [each.name for each in provider.prompts[-1].tools]
+
+    assert await sent() == ["train"]
+    assert await sent(tools=[]) == []
+    assert await sent(tools=["kernel"]) == ["kernel"]
+    assert await sent(tools=[{"name": "search", "input_schema": {}}]) == ["search"]
+    changed = await chat_server.ask("PATCH", f"threads/{thread}", {"tools": {"names": ["kernel"]}})
+    assert changed.json["tools"] == {"mode": "ask", "names": ["kernel"]}
+    assert await sent() == ["kernel", "train"]
+    for wrong in (["karnel"], [{"name": "kernel", "where": "kernel", "effect": "read"}]):
+        refused = await chat_server.ask(
+            "POST", f"threads/{thread}/messages", {"content": "x", "tools": wrong}
+        )
+        assert (refused.status, refused.error["field"]) == (400, "tools")
+
+
+async def test_an_administrators_lists_bind_what_is_offered(start_server: StartServer) -> None:
+    server = await start_server(
+        ChatStream_denied_tools=["rm_*"], ChatStream_default_tools=["kernel"]
+    )
+    thread = await thread_of(server, [call("c1", "rm_all"), ROUND])
+    kernel_tool = tool("kernel", source="builtin")
+    socket = await offering(server, thread, tool("rm_all"), kernel_tool)
+    await socket.next("offered")
+    found = await listed(server, thread)
+    assert (found["rm_all"]["consent"], found["rm_all"]["is_on"]) == ("denied", False)
+    assert found["kernel"]["is_on"] is True
+    put = await server.ask("PUT", "consents", {"tool": "rm_all", "thread_id": thread})
+    assert put.status == 200  # a word that opens nothing
+    assert (await listed(server, thread))["rm_all"]["consent"] == "denied"
+
+
+async def test_a_consent_can_be_given_before_to_a_tool_that_is_there(
+    chat_server: ChatServer,
+) -> None:
+    """L13"""
+    thread = await thread_of(chat_server)
+    kernel_tool = tool("kernel", "run", operations={"run": "run", "look": "read"})
+    socket = await offering(chat_server, thread, kernel_tool)
+    await socket.next("offered")
+    for body, status in (
+        ({"tool": "karnel"}, 404),
+        ({"tool": "kernel"}, 400),
+        ({"tool": "kernel", "operation": "dig"}, 400),
+        ({"tool": "kernel", "operation": "run", "thread_id": "nobody-s"}, 404),
+        ({"tool": "kernel", "operation": "run"}, 200),
+    ):
+        assert (await chat_server.ask("PUT", "consents", body)).status == status, body
+    assert (await listed(chat_server, thread))["kernel"]["consent"] == "always"
+
+
+async def test_what_is_not_there_is_404(chat_server: ChatServer) -> None:
+    """L16"""
+    thread = await thread_of(chat_server)
+    run = (await chat_server.send(thread))["run"]["id"]
+    for path, code in (
+        (f"runs/{run}/tools/none/claim", "tool_call_not_found"),
+        ("runs/none/tools/none/claim", "run_not_found"),
+    ):
+        refused = await chat_server.ask("POST", path, {"executor": "x"})
+        assert (refused.status, refused.error["code"]) == (404, code)
+    missing = await chat_server.ask("GET", "tools?thread_id=none")
+    assert (missing.status, missing.error["code"]) == (404, "thread_not_found")
+    assert (await chat_server.ask("GET", "tools")).status == 400
