@@ -71,6 +71,7 @@ class Coalescer:
         self._held = ""  # the first half of a surrogate pair
         self._ready: list[Body] = []
         self._tool_parts: dict[str, int] = {}
+        self._broken: list[ToolCallChunk] = []  # calls whose input is no JSON object
         self._facts_of = facts_of  # where a call is made, what it does, when it expires
         self._upstream: UpstreamChunk | None = None
         self._data: list[tuple[int, Mapping[str, Any]]] = []
@@ -167,6 +168,7 @@ class Coalescer:
         if self._held:
             self._pieces.append("\ufffd")
             self._held = ""
+        self._fail_broken()
         return self.take()
 
     def _write(self, kind: DeltaKind, call: str, text: str) -> None:
@@ -183,20 +185,35 @@ class Coalescer:
 
     def _start_tool(self, chunk: ToolCallChunk) -> None:
         self._end_part()
-        part = self._tool_parts.get(chunk.tool_call_id)
-        facts = self._facts_of(chunk.name, chunk.input)
-        self._ready.append(
-            ToolStarted(
-                part=self._next_part() if part is None else part,
-                tool_call_id=clean_text(chunk.tool_call_id),
-                name=clean_text(chunk.name),
-                input=clean_json(chunk.input),
-                **({} if facts is None else vars(facts)),
-            )
-        )
-        if chunk.error:  # in the same append: nobody makes a call whose input is not what was meant
+        if chunk.error:
+            self._broken.append(chunk)
+            return
+        self._ready.append(self._started(chunk))
+
+    def _fail_broken(self) -> None:
+        """Add the calls with a broken input, each with its failed result.
+
+        They come last and in one append: nobody makes such a call, and no result stands between
+        the calls of one round.
+        """
+        broken, self._broken = self._broken, []
+        if broken:
+            self._end_part()
+        self._ready += [self._started(chunk) for chunk in broken]
+        for chunk in broken:
             call = {"tool_call_id": chunk.tool_call_id, "name": chunk.name}
             self._return_tool(ToolResultChunk(**call, success=False, output=chunk.error))
+
+    def _started(self, chunk: ToolCallChunk) -> ToolStarted:
+        part = self._tool_parts.get(chunk.tool_call_id)
+        facts = self._facts_of(chunk.name, chunk.input)
+        return ToolStarted(
+            part=self._next_part() if part is None else part,
+            tool_call_id=clean_text(chunk.tool_call_id),
+            name=clean_text(chunk.name),
+            input=clean_json(chunk.input),
+            **({} if facts is None else vars(facts)),
+        )
 
     def _return_tool(self, chunk: ToolResultChunk) -> None:
         self._end_part()

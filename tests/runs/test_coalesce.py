@@ -160,17 +160,28 @@ def test_a_tool_call_takes_the_part_its_input_streamed_into() -> None:
     ]
 
 
-def test_a_call_with_a_broken_input_has_its_failed_result_in_the_same_append() -> None:
-    """Else an attempt after a crash would make the call with an input that nobody meant (L12)."""
+def test_a_call_with_a_broken_input_comes_last_and_with_its_failed_result() -> None:
+    """Else an attempt after a crash would make the call with an input that nobody meant (L12).
+
+    The result of one call does not stand before another call of the same round.
+    """
     broken = replace(tool_call("c"), input={}, error="It is not JSON.")
     coalescer = Coalescer(parts=0, max_chars=100)
+    coalescer.add(tool_input("c", "{"))
     coalescer.add(broken)
-    coalescer.add(text("b"))
+    coalescer.add(replace(broken, tool_call_id="d"))
+    coalescer.add(tool_call("e"))
     assert list(coalescer.take().bodies) == [
-        ToolStarted(part=0, tool_call_id="c", name="sql", input={}),
-        ToolReturned(tool_call_id="c", name="sql", success=False, output="It is not JSON."),
-        delta(2, "b"),
+        delta(0, "{", "tool_input"),
+        ToolStarted(part=1, tool_call_id="e", name="sql", input={"q": 1}),
     ]
+    assert list(coalescer.finish().bodies) == [
+        ToolStarted(part=0, tool_call_id="c", name="sql", input={}),
+        ToolStarted(part=2, tool_call_id="d", name="sql", input={}),
+        ToolReturned(tool_call_id="c", name="sql", success=False, output="It is not JSON."),
+        ToolReturned(tool_call_id="d", name="sql", success=False, output="It is not JSON."),
+    ]
+    assert coalescer.is_empty
 
 
 def test_the_inputs_of_two_calls_are_two_parts() -> None:
