@@ -38,9 +38,10 @@ async def thread_of(server: ChatServer, *rounds: list[Any], **fields: Any) -> st
 
 
 async def listed(server: ChatServer, thread: str) -> dict[str, dict[str, Any]]:
+    """The tools of a thread that executors offer, by their names."""
     found = await server.ask("GET", f"tools?thread_id={thread}")
     assert found.status == 200, found.body
-    return {each["name"]: each for each in found.json["tools"]}
+    return {each["name"]: each for each in found.json["tools"] if each["where"] != "server"}
 
 
 async def command(server: ChatServer, run: str, call_id: str, name: str, **body: Any) -> Reply:

@@ -165,7 +165,7 @@ def _settle(round_: _CallRound, call: ToolCallPart, plan: CallPlan) -> None:
         _settle_asked(round_, call, row, plan, is_late=is_late)
     elif row.state == "claimed":
         _settle_claimed(round_, call, row)
-    elif is_late:
+    elif is_late and row.wake_ms is None:  # a call that sleeps may last longer
         round_.fail(call, "expired", NOT_MADE)
     else:
         _offer(round_, call, row)
