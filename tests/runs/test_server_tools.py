@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.providers.base import Answered, AskChunk, SleepChunk
+from jupyter_chat_stream.providers.demo import DemoProvider
+from jupyter_chat_stream.providers.registry import Registry
 from jupyter_chat_stream.runs.execute import RunServices
 from jupyter_chat_stream.runs.pauses import MAX_CHOICES, MAX_PROMPT_BYTES, pause_of
 from jupyter_chat_stream.runs.tools.ask_person import AskPerson
@@ -132,6 +134,36 @@ async def test_a_time_that_has_no_meaning_fails_its_call_with_a_sentence(given: 
 
 
 # ------------------------------------------------------------------------------- within a run
+
+
+async def test_the_demo_asks_and_waits_by_what_the_message_says(make_harness: MakeHarness) -> None:
+    """A notebook without a key shows whole rounds; each attempt is another process (L12)."""
+    harness = await make_harness()
+    harness.services = RunServices(
+        store=harness.chat_store,
+        registry=Registry([DemoProvider(pace=0)]),
+        config=harness.config,
+        tools=make_server_tools(harness.config),
+    )
+    thread = await harness.thread()
+    tools = {"mode": "ask", "names": ["ask_person", "wait_until"]}
+    await harness.chat_store.threads.change("local", thread.id, {"tools": tools})
+    plan = 'ask_person {"question": "Which?"} then wait_until {"seconds": 60} and no_such {}'
+    run = await harness.send(thread, plan, model="demo/tools")
+    await harness.execute()
+    await Executor(harness, run).answer("the `blue` one")
+    await harness.execute()
+    assert (await harness.run(run))["status"] == "waiting"
+    harness.clock.advance(60_001)
+    await harness.execute()
+    reply = await harness.reply(run)
+    assert (reply["status"], reply["stop_reason"]) == ("completed", "end_turn")
+    calls = [part["name"] for part in reply["parts"] if part["kind"] == "tool_call"]
+    assert calls == ["ask_person", "wait_until", "no_such"]
+    assert "I call `ask_person`." in reply["content"]
+    assert "the `blue` one" in reply["content"]
+    assert "`no_such` failed" in reply["content"]
+    assert reply["content"].count("Here is what came back") == 1
 
 
 async def begun(make_harness: MakeHarness, *rounds: Any) -> tuple[RunHarness, RunRef]:
