@@ -69,6 +69,7 @@ const FLOORS = [
       'thread-state',
       'page-options',
       'branching',
+      'read-mark',
       'model'
     ],
     packages: ['@jupyterlab/translation']

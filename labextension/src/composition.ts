@@ -5,7 +5,7 @@
  * nor an attachment that the server has.
  */
 import { ApiError, newKey } from './api';
-import { type Mention, withMention } from './context-items';
+import { type Mention, withMention, withText } from './context-items';
 import { type Draft, type DraftContext, type DraftStore } from './drafts';
 import { HistoryWalk } from './history';
 import { type ThreadState } from './thread-state';
@@ -86,13 +86,23 @@ export class Composition {
     return which === 'older' ? this._history.older(text, sent) : this._history.newer(text);
   }
 
-  /** Add a text to the context of the message. Returns whether it has a place. */
-  mention(mention: Mention): boolean {
-    const context = withMention(this._draft.context, mention, newKey());
-    if (context !== null) {
+  /** Add a text to the context of the message. Returns its key; null if it has no place. */
+  mention(mention: Mention): string | null {
+    const key = newKey();
+    const context = withMention(this._draft.context, mention, key);
+    if (context === null) {
+      return null;
+    }
+    this._keep({ ...this._draft, context, key: null });
+    return key;
+  }
+
+  /** Replace the text of a mention, unless it was removed, sent or mentioned again. */
+  retell(mention: string, text: string): void {
+    if (this._draft.context.some(({ key }) => key === mention)) {
+      const context = withText(this._draft.context, mention, text);
       this._keep({ ...this._draft, context, key: null });
     }
-    return context !== null;
   }
 
   /** Remove a text from the context. */
@@ -130,6 +140,8 @@ export class Composition {
   /** The server has the message: drop it from the draft. A draft that was set aside comes back. */
   accepted({ chosen, files }: FinishedMessage): void {
     const sent = new Set(files.map(file => file.id));
+    // By key: a text that came while the message was sent belongs to the same mention.
+    const told = new Set(chosen.context.map(({ key }) => key));
     const isSent = this._draft.text === chosen.text;
     const text = isSent ? this._history.sent() : this._draft.text;
     this._keep({
@@ -137,7 +149,7 @@ export class Composition {
       key: null,
       // A disposed queue has no attachments any more; the stored draft has.
       attachments: this._draft.attachments.filter(({ id }) => id === null || !sent.has(id)),
-      context: this._draft.context.filter(item => !chosen.context.includes(item)),
+      context: this._draft.context.filter(({ key }) => !told.has(key)),
       aside: this._history.aside
     });
     this.uploads.sent(files);

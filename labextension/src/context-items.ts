@@ -10,6 +10,10 @@ import { type DraftContext } from './drafts';
 export interface Mention {
   readonly name: string;
   readonly text: string;
+  /** What is mentioned, such as a cell by its path and id; without it, the name tells. */
+  readonly id?: string;
+  /** The notebook that it comes from, shown only if another thing has the same name. */
+  readonly origin?: string;
 }
 
 /** A draft holds no more of them; the server takes 128 in a message. */
@@ -21,18 +25,44 @@ const HEAD_SHARE = 0.6;
 /** The server takes no longer names. */
 const MAX_NAME_CHARS = 200;
 
-/** Add a mention. One of the same name takes the new text; null if there are too many. */
+/** Add a mention. If the same thing was mentioned before, it takes the new text; null if there are too many. */
 export function withMention(
   items: readonly DraftContext[],
-  { name, text }: Mention,
+  mention: Mention,
   key: string
 ): readonly DraftContext[] | null {
-  const shown = [...name.trim()].slice(0, MAX_NAME_CHARS).join('') || '…';
-  const item = { key, name: shown, text: bounded(text), isCut: text.length > MAX_CONTEXT_CHARS };
-  if (items.some(other => other.name === shown)) {
-    return items.map(other => (other.name === shown ? item : other));
+  const plain = shortened(mention.name);
+  const id = mention.id ?? nameId(plain);
+  const isOther = items.some(other => other.id !== id && other.name === plain);
+  const { origin } = mention;
+  const name = isOther && origin !== undefined ? shortened(`${plain} (${origin})`) : plain;
+  const item = { key, id, name, ...boundedText(mention.text) };
+  if (items.some(other => other.id === id)) {
+    return items.map(other => (other.id === id ? { ...item, name: other.name } : other));
   }
   return items.length < MAX_CONTEXT_ITEMS ? [...items, item] : null;
+}
+
+/** Replace the text of a mention; if it is not there any more, nothing changes. */
+export function withText(
+  items: readonly DraftContext[],
+  key: string,
+  text: string
+): readonly DraftContext[] {
+  return items.map(item => (item.key === key ? { ...item, ...boundedText(text) } : item));
+}
+
+/** The id of a thing of which only the name is known. */
+export function nameId(name: string): string {
+  return `name:${name}`;
+}
+
+function shortened(name: string): string {
+  return [...name.trim()].slice(0, MAX_NAME_CHARS).join('') || '…';
+}
+
+function boundedText(text: string): Pick<DraftContext, 'text' | 'isCut'> {
+  return { text: bounded(text), isCut: text.length > MAX_CONTEXT_CHARS };
 }
 
 /** The beginning and the end of a text that is too long. The line between them is for the model. */

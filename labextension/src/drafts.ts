@@ -16,7 +16,10 @@ export interface DraftAttachment {
 
 /** A text that a model reads before the message: a cell, an output, a variable. */
 export interface DraftContext {
+  /** Another one for each time that the thing is mentioned. */
   readonly key: string;
+  /** What is mentioned; two things may have one name. */
+  readonly id: string;
   readonly name: string;
   readonly text: string;
   /** Whether the text is shorter than what was mentioned. */
@@ -95,12 +98,19 @@ function parseDraft(value: unknown): Draft {
     text,
     key,
     attachments: Array.isArray(attachments) ? attachments.filter(isAttachment) : [],
-    context: Array.isArray(context) ? context.filter(isContext) : [],
+    context: Array.isArray(context) ? context.filter(isContext).map(withId) : [],
     aside: typeof aside === 'string' ? aside : null
   };
 }
 
-function isContext(value: unknown): value is DraftContext {
+type StoredContext = Omit<DraftContext, 'id'> & { readonly id?: unknown };
+
+/** A page of before did not store what was mentioned, only its name. */
+function withId(item: StoredContext): DraftContext {
+  return { ...item, id: typeof item.id === 'string' ? item.id : `name:${item.name}` };
+}
+
+function isContext(value: unknown): value is StoredContext {
   if (typeof value !== 'object' || value === null) {
     return false;
   }

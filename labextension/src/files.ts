@@ -117,12 +117,12 @@ export function unreadText(
     return null;
   }
   if (isImage(type) && !model.can.includes('images')) {
-    return trans.__('%1 reads no images: it will be told only the name.', model.label);
+    return trans.__('%1 cannot read images: it gets only the name.', model.label);
   }
   if (type === PDF && !model.can.includes('documents')) {
-    return trans.__('%1 reads no PDFs: it will be told only the name.', model.label);
+    return trans.__('%1 cannot read PDFs: it gets only the name.', model.label);
   }
   return type === PARQUET
-    ? trans.__('Models do not read Parquet files: they will be told only the name.')
+    ? trans.__('Models cannot read Parquet files: they get only the name.')
     : null;
 }

@@ -18,6 +18,7 @@ import { type PageOptions } from './page-options';
 import { parseMaxBytes } from './parse';
 import { type Preferences } from './preferences';
 import { type LostAnswer } from './questions';
+import { ReadMark } from './read-mark';
 import { ScheduleList } from './schedules';
 import { Sending } from './sending';
 import { type ThreadEnd, explain, explainEnd, missingText } from './thread-ends';
@@ -126,6 +127,7 @@ export class ThreadClient {
     this._state = { ...NOT_FOLLOWED, ...this._composition.state };
     this.schedules = new ScheduleList(threadId, options.api, options.trans);
     this.usage = new ThreadUsageList(threadId, options.api);
+    this.readMark = new ReadMark(threadId, options.api);
     this.settings = new ThreadSettings({
       logged: () => this.transcript.thread?.params ?? NO_PARAMS,
       send: fields => this.change(fields),
@@ -152,6 +154,9 @@ export class ThreadClient {
 
   /** The repeating messages of this thread. */
   readonly schedules: ScheduleList;
+
+  /** What its reader has seen, for all views. */
+  readonly readMark: ReadMark;
 
   /** The tokens and costs of this thread. */
   readonly usage: ThreadUsageList;
@@ -188,12 +193,19 @@ export class ThreadClient {
     return this._composition.recall(which, sentTexts(this.transcript));
   }
 
-  /** Add a text to the context of the next message; one of the same name takes the new text. */
-  mention(mention: Mention): void {
-    if (!this._composition.mention(mention)) {
+  /** Add a text to the context of the next message. Returns its key; null if there are too many. */
+  mention(mention: Mention): string | null {
+    const key = this._composition.mention(mention);
+    if (key === null) {
       const { trans } = this._options;
       this.tell(trans.__('A message can mention at most %1 things.', MAX_CONTEXT_ITEMS));
     }
+    return key;
+  }
+
+  /** Replace the text of a mention, unless it was removed, sent or mentioned again. */
+  retell(key: string, text: string): void {
+    this._composition.retell(key, text);
   }
 
   /** Remove a text from the context of the next message. */

@@ -56,7 +56,7 @@ export const SLASH_COMMANDS: readonly SlashCommand[] = [
   {
     name: 'retry',
     argument: null,
-    about: trans => trans.__('Ask for the last answer again'),
+    about: trans => trans.__('Answer the last question again'),
     run: actions => actions.retry()
   },
   {

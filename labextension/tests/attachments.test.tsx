@@ -290,9 +290,9 @@ describe('the composer', () => {
     });
     await paste([file('a.png', 'image/png'), file('b.pdf', 'application/pdf')]);
     const notes = [...host.querySelectorAll('[data-testid=chip-note]')].map(one => one.textContent);
-    expect(notes).toEqual(['Tour reads no PDFs: it will be told only the name.']);
+    expect(notes).toEqual(['Tour cannot read PDFs: it gets only the name.']);
     expect(part('attach-status').textContent).toBe(
-      'Uploading 2 files. Tour reads no PDFs: it will be told only the name.'
+      'Uploading 2 files. Tour cannot read PDFs: it gets only the name.'
     );
     expect((part('send') as HTMLButtonElement).disabled).toBe(false);
   });

@@ -212,10 +212,12 @@ describe('what is mentioned', () => {
   it('is a text with its place', () => {
     expect(cellMention(CELLS[1] ?? cell(0, ''), '[3]')).toEqual({
       name: '@cell[3]',
+      id: 'cell:work/a.ipynb#c1',
+      origin: 'a.ipynb',
       text: 'Cell number 2 of work/a.ipynb (code), its source:\ndf = load()'
     });
     expect(outputMention(cell(2, '', 12), '[12]').text).toContain('out 2');
-    expect(variableMention(DF, 'a.ipynb', null).text).toContain('did not tell more');
+    expect(variableMention(DF, 'a.ipynb', null).text).toContain('gave no more details');
   });
 });
 
@@ -251,7 +253,7 @@ describe('a / command', () => {
     await press(field(), { key: 'Tab' });
     expect(field().value).toBe('/title ');
     await press(field(), { key: 'Enter' });
-    expect(part('problem').textContent).toContain('Write the new title behind /title');
+    expect(part('problem').textContent).toContain('Type the new title after /title');
     await type('/title Churn');
     await press(field(), { key: 'Enter' });
     expect(page.api.call('PATCH', 'threads/t').body).toEqual({ title: 'Churn' });

@@ -117,6 +117,22 @@ describe('a mention', () => {
     expect(items.map(({ name, text }) => [name, text])).toEqual([['@df', '4 rows']]);
   });
 
+  it('of another thing stands beside one of the same name, with its notebook', () => {
+    const cell = (path: string, text: string) => ({
+      name: '@cell[3]',
+      text,
+      id: `cell:${path}#c1`,
+      origin: path
+    });
+    let items = withMention([], cell('a.ipynb', '1'), 'k1') ?? [];
+    items = withMention(items, cell('b.ipynb', '2'), 'k2') ?? [];
+    items = withMention(items, cell('b.ipynb', '3'), 'k3') ?? [];
+    expect(items.map(({ name, text }) => [name, text])).toEqual([
+      ['@cell[3]', '1'],
+      ['@cell[3] (b.ipynb)', '3']
+    ]);
+  });
+
   it('that is too long loses its middle, and tells so', () => {
     const text = `begin${'🧮'.repeat(MAX_CONTEXT_CHARS)}end`;
     const [item] = add([], '@out', text);
@@ -132,6 +148,34 @@ describe('a mention', () => {
       items = add(items, `@v${n}`, '');
     }
     expect(withMention(items, { name: '@more', text: '' }, 'k')).toBeNull();
+  });
+
+  it('whose value comes while its message is sent stays in no later message', async () => {
+    const fresh = new FakePage();
+    const client = fresh.threads.acquire('t');
+    const key = client.mention({ name: '@df', text: '3 rows' }) ?? '';
+    client.setDraft('What is in @df?');
+    const isSent = client.send();
+    await flushPromises();
+    client.retell(key, 'its value');
+    fresh.api.call('POST', SEND).answer({});
+    expect(await isSent).toBe(true);
+    expect(client.getState().context).toEqual([]);
+    client.retell(key, 'later still');
+    expect(client.getState().context).toEqual([]);
+  });
+
+  it('that is made again while its message is sent is for the next one', async () => {
+    const fresh = new FakePage();
+    const client = fresh.threads.acquire('t');
+    client.mention({ name: '@df', text: '3 rows' });
+    client.setDraft('What is in @df?');
+    const isSent = client.send();
+    await flushPromises();
+    client.mention({ name: '@df', text: '4 rows' });
+    fresh.api.call('POST', SEND).answer({});
+    expect(await isSent).toBe(true);
+    expect(client.getState().context.map(({ text }) => text)).toEqual(['4 rows']);
   });
 
   it('is sent as context, and stays in the draft until then', async () => {

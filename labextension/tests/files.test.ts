@@ -53,7 +53,7 @@ describe('a file', () => {
   it('is told to be unread by a model only if that is known', () => {
     const model = { label: 'M', can: ['images'] } as unknown as Model;
     const told = (type: string, by?: Model) => unreadText(type, by, ENGLISH.trans);
-    expect(told('application/pdf', model)).toBe('M reads no PDFs: it will be told only the name.');
+    expect(told('application/pdf', model)).toBe('M cannot read PDFs: it gets only the name.');
     expect(told('image/png', model)).toBeNull();
     expect(told('text/html', model)).toBeNull();
     expect(told('application/vnd.apache.parquet', model)).toContain('Parquet');

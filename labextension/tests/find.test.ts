@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { rangesIn, rangesNear } from '../src/view/find-ranges';
 import { type FindHit, ThreadFinder, countIn } from '../src/find';
 import { type Message, type Part } from '../src/protocol';
 
@@ -67,5 +68,19 @@ describe('Finding in a thread', () => {
     const again = search(finder, more);
     expect(again.steps).toBe(1);
     expect(again.hits.length).toBe(2);
+  });
+});
+
+describe('The marked places', () => {
+  it('are those around the one that is looked at, however many there are', () => {
+    const row = document.createElement('div');
+    row.innerHTML = `<div data-testid="content"><p>${'an ant '.repeat(50_000)}</p><p>last ant</p></div>`;
+    const begun = performance.now();
+    const near = rangesNear(row, 'an', 60_000);
+    expect(performance.now() - begun).toBeLessThan(1_000);
+    expect(near.length).toBe(500);
+    expect(near[250]?.startOffset).toBe(30_000 * 7);
+    expect(rangesIn(row, 'last', 0, 1).map(String)).toEqual(['last']);
+    expect(rangesNear(row, 'an', 2).length).toBe(252);
   });
 });

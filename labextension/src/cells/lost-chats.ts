@@ -13,12 +13,12 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import { type Address, MIME_TYPE } from '../address';
-import { type Api } from '../api';
 import { type MountedChat, mountChat } from '../mounting';
 import { type IChatPage } from '../tokens';
 import { SUPPRESS_SHORTCUTS } from '../view/keys';
 import { ANCHOR, type AnchorData, anchorOf, chatsIn, chatsOf } from './anchors';
 import { type StoredAnchors } from './stored-anchors';
+import { type ThreadChecks } from './thread-checks';
 import {
   addBelowOutputs,
   type CellWidget,
@@ -32,6 +32,7 @@ export interface LostChatsOptions {
   readonly tracker: INotebookTracker;
   readonly page: IChatPage;
   readonly stored: StoredAnchors;
+  readonly checks: ThreadChecks;
 }
 
 /** Keep anchors in every notebook, open now or later, and return the chats that were lost. */
@@ -64,7 +65,8 @@ class AnchoredCell {
         this._keep();
       }
     });
-    void this._restore();
+    cell.disposed.connect(() => this._endChecks());
+    this._restore();
   }
 
   /** Remove the anchor, because a person does not want the chat here any more. */
@@ -96,11 +98,22 @@ class AnchoredCell {
     }
   }
 
-  private async _restore(): Promise<void> {
+  /** Look which of the lost chats the server has. A notebook may come from anybody. */
+  private _restore(): void {
     const chats = this._shown.length > 0 ? [] : this._anchored;
-    const { api } = this._options.page;
-    const known = await Promise.all(chats.map(chat => isKnown(api, chat)));
-    const lost = chats.filter((_chat, index) => known[index]);
+    const known = new Map<string, boolean>();
+    const ids = [...new Set(chats.map(({ threadId }) => threadId))];
+    this._checks = ids.map(id =>
+      this._options.checks.ask(id, isKnown => {
+        known.set(id, isKnown);
+        if (known.size === ids.length) {
+          this._showLost(chats.filter(({ threadId }) => known.get(threadId)));
+        }
+      })
+    );
+  }
+
+  private _showLost(lost: readonly Address[]): void {
     if (lost.length === 0 || this._cell.isDisposed || this._shown.length > 0) {
       return;
     }
@@ -122,7 +135,13 @@ class AnchoredCell {
     return chatsOf(this._options.stored.load(this._panel.context.path, model.id));
   }
 
+  private _endChecks(): void {
+    this._checks.forEach(end => end());
+    this._checks = [];
+  }
+
   private _dropLost(): void {
+    this._endChecks();
     this._lost?.dispose();
     this._lost = null;
   }
@@ -132,6 +151,7 @@ class AnchoredCell {
   private readonly _outputs: OutputsModel;
   private readonly _options: LostChatsOptions;
   private _lost: LostChats | null = null;
+  private _checks: readonly (() => void)[] = [];
 }
 
 interface LostChatsActions {
@@ -197,16 +217,6 @@ function button(testid: string, label: string, onClick: () => void): HTMLButtonE
   made.addEventListener('keydown', event => event.stopPropagation());
   made.addEventListener('click', onClick);
   return made;
-}
-
-/** Whether this person has the thread on this server. A notebook may come from anybody. */
-async function isKnown(api: Api, { threadId }: Address): Promise<boolean> {
-  try {
-    await api.request({ method: 'GET', path: `threads/${encodeURIComponent(threadId)}` });
-    return true;
-  } catch {
-    return false; // not on this server, or the server does not respond: the anchor stays
-  }
 }
 
 function outputOf({ threadId, runId }: Address): object {

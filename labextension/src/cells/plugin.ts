@@ -4,12 +4,14 @@ import { ICommandPalette } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 
+import { PAGE_CLOCK } from '../page';
 import { IChatPage } from '../tokens';
 import { chatText } from '../panel/texts';
 import { offerAtErrors } from './error-offers';
 import { addExplaining, COMMANDS } from './explaining';
 import { keepAnchors } from './lost-chats';
 import { StoredAnchors } from './stored-anchors';
+import { ThreadChecks } from './thread-checks';
 
 /** The plugin whose settings page is that of the whole extension. */
 const SETTINGS = 'jupyter-chat-stream:plugin';
@@ -29,7 +31,9 @@ export const cellsPlugin: JupyterFrontEndPlugin<void> = {
   ) => {
     const { language, workspace } = page.services;
     const { trans } = language;
-    keepAnchors({ tracker, page, stored: new StoredAnchors(() => window.localStorage) });
+    const stored = new StoredAnchors(() => window.localStorage);
+    const checks = new ThreadChecks({ api: page.api, clock: PAGE_CLOCK });
+    keepAnchors({ tracker, page, stored, checks });
     if (workspace === null) {
       return;
     }

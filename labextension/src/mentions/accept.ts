@@ -59,11 +59,9 @@ async function attachVariable(
   place: Place | null
 ): Promise<void> {
   const path = place?.path ?? '';
-  const known = variableMention(variable, path, null);
-  client.mention(known);
+  const key = client.mention(variableMention(variable, path, null));
   const described = await workspace?.describe(path, variable.name);
-  const isThere = client.getState().context.some(item => item.name === known.name);
-  if (described?.state === 'known' && isThere) {
-    client.mention(variableMention(variable, path, described.text));
+  if (described?.state === 'known' && key !== null) {
+    client.retell(key, variableMention(variable, path, described.text).text);
   }
 }

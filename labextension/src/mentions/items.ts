@@ -25,6 +25,8 @@ export function cellReferences(cells: readonly NotebookCell[]): ReadonlyMap<stri
 export function cellMention(cell: NotebookCell, reference: string): Mention {
   return {
     name: `@cell${reference}`,
+    id: `cell:${cell.path}#${cell.cellId}`,
+    origin: fileName(cell.path),
     text: `Cell ${placeText(cell)} (${cell.kind}), its source:\n${cell.source || '(empty)'}`
   };
 }
@@ -33,7 +35,8 @@ export function cellMention(cell: NotebookCell, reference: string): Mention {
 export function outputMention(cell: NotebookCell, reference: string): Mention {
   const output = outputText(cell) || '(no output)';
   const text = `Cell ${placeText(cell)}, its output:\n${output}`;
-  return { name: `@output${reference}`, text };
+  const id = `output:${cell.path}#${cell.cellId}`;
+  return { name: `@output${reference}`, id, origin: fileName(cell.path), text };
 }
 
 /** The outputs of a cell as one text; empty for a cell that shows nothing, or only a chat. */
@@ -46,8 +49,17 @@ export function outputText(cell: NotebookCell): string {
 export function variableMention(variable: Variable, path: string, value: string | null): Mention {
   const { name, type, shape, summary } = variable;
   const facts = [type, shape].filter(Boolean).join(', ');
-  const known = value ?? `${summary}\n(The kernel did not tell more.)`.trim();
-  return { name: `@${name}`, text: `Variable ${name} (${facts}) of ${path}:\n${known}` };
+  const known = value ?? `${summary}\n(The kernel gave no more details.)`.trim();
+  return {
+    name: `@${name}`,
+    id: `variable:${path}#${name}`,
+    origin: fileName(path),
+    text: `Variable ${name} (${facts}) of ${path}:\n${known}`
+  };
+}
+
+function fileName(path: string): string {
+  return path.split('/').at(-1) ?? path;
 }
 
 function placeText({ index, path }: NotebookCell): string {

@@ -4,7 +4,7 @@
  * | command | arguments |
  * |---|---|
  * | `open` | `threadId`, `place?` (`panel` or `tab`), `messageId?` |
- * | `open-for-notebook` | `path?` (else the current notebook), `draft?`, `context?`: `[{name, text}]` |
+ * | `open-for-notebook` | `path?` (else the current notebook), `draft?`, `context?`: `[{name, text, id?, origin?}]` |
  * | `new` | `place?` |
  * | `show`, `focus-composer`, `back-to-cell`, `focus-last-message`, `about-cell` | none |
  */
@@ -20,6 +20,8 @@ import { chatIcon } from './icon';
 import { composerInCell, currentNotebook, focusCell } from './notebooks';
 import { type ChatPlaces } from './places';
 import { chatText, newChatText } from './texts';
+import { asObject, parseRow } from '../parse';
+import { type ThreadRow } from '../protocol';
 import { explain } from '../thread-ends';
 import { type IChatPage } from '../tokens';
 import { beginChatText } from '../texts';
@@ -49,9 +51,14 @@ function described(properties: Args): { args: ReadonlyJSONObject } {
   return { args: { type: 'object', properties } as ReadonlyJSONObject };
 }
 
+/** An empty thread is looked for among so many of the newest ones. */
+const NEWEST = 20;
 const TEXT = { type: 'string' } as const;
 const PLACE = { type: 'string', enum: ['panel', 'tab'] } as const;
-const ITEM = { type: 'object', properties: { name: TEXT, text: TEXT } } as const;
+const ITEM = {
+  type: 'object',
+  properties: { name: TEXT, text: TEXT, id: TEXT, origin: TEXT }
+} as const;
 
 /** Add all commands to the page. */
 export function addCommands(options: CommandsOptions): void {
@@ -76,7 +83,7 @@ function addOpening(options: CommandsOptions): void {
     caption: beginChatText(trans),
     icon: chatIcon,
     execute: async args => {
-      const threadId = await makeThread(options, {});
+      const threadId = (await emptyThread(page)) ?? (await makeThread(options, {}));
       return threadId === null ? undefined : openThread(places, { ...args, threadId });
     }
   });
@@ -109,7 +116,7 @@ function addForNotebooks(options: CommandsOptions): void {
 }
 
 /** The last active cell of the current notebook, with its outputs, as context of a message. */
-function activeCellContext({ services }: IChatPage): { name: string; text: string }[] {
+function activeCellContext({ services }: IChatPage): ReadonlyPartialJSONObject[] {
   const { workspace, language } = services;
   const place = workspace?.placeOf(document.body) ?? null;
   const cell = place === null ? null : (workspace?.cell(place) ?? null);
@@ -203,6 +210,23 @@ async function openForNotebook(options: CommandsOptions, args: Args): Promise<vo
   page.threads.release(client); // the panel holds it now
 }
 
+/** The newest thread in which nobody has done anything yet: another empty one would be of no use. */
+async function emptyThread({ api }: IChatPage): Promise<string | null> {
+  try {
+    const value = await api.request({ method: 'GET', path: `threads?limit=${NEWEST}` });
+    const { threads } = asObject(value, 'The list of threads');
+    const rows = (Array.isArray(threads) ? (threads as readonly unknown[]) : []).map(parseRow);
+    return rows.find(isUntouched)?.id ?? null;
+  } catch {
+    return null; // the new thread tells what is wrong, if it cannot be made either
+  }
+}
+
+/** Only its creation is in the log of the thread. */
+function isUntouched({ name, title, head, seq }: ThreadRow): boolean {
+  return name === null && title === null && head === null && seq === 1;
+}
+
 /** Make a thread, or get the one of a notebook. Returns null if that failed; the reader is told. */
 async function makeThread({ page }: CommandsOptions, body: object): Promise<string | null> {
   const { trans } = page.services.language;
@@ -216,10 +240,15 @@ async function makeThread({ page }: CommandsOptions, body: object): Promise<stri
   }
 }
 
+function isOptional(value: unknown): boolean {
+  return value === undefined || typeof value === 'string';
+}
+
 function mentionsOf(value: unknown): readonly Mention[] {
   const list: readonly unknown[] = Array.isArray(value) ? value : [];
   return list.filter((item): item is Mention => {
-    const { name, text } = (item ?? {}) as Readonly<Record<string, unknown>>;
-    return typeof name === 'string' && typeof text === 'string';
+    const { name, text, id, origin } = (item ?? {}) as Readonly<Record<string, unknown>>;
+    const isNamed = typeof name === 'string' && typeof text === 'string';
+    return isNamed && isOptional(id) && isOptional(origin);
   });
 }

@@ -42,7 +42,7 @@ export function makeParts(
     trans: language.trans
   });
   window.addEventListener('pagehide', () => list.changes.flush());
-  const actions = new RowActions({ places, list, language, tracker });
+  const actions = new RowActions({ api, places, list, language, tracker });
   return { page, places, list, actions, onNew };
 }
 

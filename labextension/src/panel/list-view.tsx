@@ -148,7 +148,7 @@ function Trouble(props: { readonly text: string; readonly onRetry: () => void })
     <div className="jp-ChatStream-listProblem" data-testid="list-error">
       <span>{props.text}</span>
       <Button testid="list-retry" className="jp-mod-quiet" then="stay" onClick={props.onRetry}>
-        {trans.__('Read the list again')}
+        {trans.__('Reload the list')}
       </Button>
     </div>
   );

@@ -17,7 +17,6 @@ import { Button } from '../view/button';
 import { useThread, useTrans } from '../view/hooks';
 import { type MountedChat, mountChat } from '../view/mount';
 import { type Opened } from './opened';
-import { useReadMark } from './read-mark';
 import { type RowActions } from './row-actions';
 
 export interface RoomProps {
@@ -45,16 +44,13 @@ function Shown(props: RoomProps & { readonly client: ThreadClient }): ReactEleme
   const { rows } = useSyncExternalStore(list.subscribe, list.getState);
   const row = rows.find(({ id }) => id === client.threadId) ?? rowOf(transcript.thread);
   const title = row === null ? '' : rowTitle(row, trans);
-  const room = useRef<HTMLDivElement>(null);
-  const { api } = props.page;
-  useReadMark(room, { api, client, unread: row?.unread ?? 0, seq: transcript.seq });
   useEffect(() => {
     if (title !== '') {
       onTitle?.(title);
     }
   }, [title, onTitle]);
   return (
-    <div ref={room} className="jp-ChatStream-room" data-testid="room">
+    <div className="jp-ChatStream-room" data-testid="room">
       <div className="jp-ChatStream-roomHead">
         {props.onBack === null ? null : (
           <Button
@@ -98,10 +94,10 @@ function RoomMenu(props: {
     <Button
       testid="room-menu"
       className="jp-mod-quiet"
-      label={trans.__('Actions of this chat')}
+      label={trans.__('Actions for this chat')}
       then="stay"
-      onClick={() => {
-        const { left, bottom } = (document.activeElement ?? document.body).getBoundingClientRect();
+      onClick={event => {
+        const { left, bottom } = event.currentTarget.getBoundingClientRect();
         props.onOpen({ x: left, y: bottom });
       }}
     >

@@ -1,24 +1,32 @@
 /** What a person can do with a thread of the list: its menu, and the drag of its row. */
+import { Notification } from '@jupyterlab/apputils';
 import { type INotebookTracker } from '@jupyterlab/notebook';
 import { CommandRegistry } from '@lumino/commands';
 import { MimeData } from '@lumino/coreutils';
 import { Drag } from '@lumino/dragdrop';
 import { Menu } from '@lumino/widgets';
 
+import { type Api } from '../api';
 import { type ThreadRow } from '../protocol';
+import { explain } from '../thread-ends';
 import { type ThreadList } from '../threads/list';
 import { rowTitle } from '../threads/rows';
 import { type Language } from '../language';
+import { copiedText, copyAsMarkdownText, notCopiedText } from '../texts';
+import { copyText } from '../view/clipboard';
 import { cellOfThread, insertCell } from './cell-of-thread';
 import { type ChatPlaces } from './places';
 
 export interface RowActionsOptions {
+  readonly api: Api;
   readonly places: ChatPlaces;
   readonly list: ThreadList;
   readonly language: Language;
   readonly tracker: INotebookTracker | null;
 }
 
+/** How long the page tells that something was copied. */
+const TOLD_MS = 4_000;
 const FACTORY_MIME = 'application/vnd.lumino.widget-factory';
 const CELL_MIME = 'application/vnd.jupyter.cells';
 
@@ -41,6 +49,14 @@ export class RowActions {
       commands.addCommand(id, { label, execute, describedBy: { args: { type: 'object' } } });
       menu.addItem({ command: id });
     }
+    // A finger moves no pointer over the item first, and JupyterLab 4.6 runs the active item alone.
+    const touched = ({ pointerType, target }: PointerEvent): void => {
+      if (pointerType === 'touch' && target instanceof Node) {
+        const items = [...menu.contentNode.children];
+        menu.activeIndex = items.findIndex(item => item.contains(target));
+      }
+    };
+    menu.node.addEventListener('pointerup', touched, true);
     const before = document.activeElement;
     menu.aboutToClose.connect(() =>
       queueMicrotask(() => {
@@ -85,13 +101,55 @@ export class RowActions {
     void drag.start(at.x, at.y).then(() => drag.dispose());
   }
 
-  private _entries(row: ThreadRow, onRename: (() => void) | null): readonly (MenuEntry | null)[] {
-    const { places, list, tracker, language } = this._options;
+  /** Put the conversation on the clipboard, as the export writes it. */
+  private async _copy(row: ThreadRow): Promise<void> {
+    const { api, language } = this._options;
     const { trans } = language;
-    const opened = { threadId: row.id, messageId: null };
+    try {
+      const path = `threads/${encodeURIComponent(row.id)}/export?format=md`;
+      const text = await (await api.download(path)).text();
+      if (await copyText(text)) {
+        Notification.success(copiedText(trans), { autoClose: TOLD_MS });
+      } else {
+        Notification.error(notCopiedText(trans), { autoClose: TOLD_MS });
+      }
+    } catch (error) {
+      Notification.error(explain(error, trans), { autoClose: TOLD_MS });
+    }
+  }
+
+  private _entries(row: ThreadRow, onRename: (() => void) | null): readonly (MenuEntry | null)[] {
+    const { list, language } = this._options;
+    const { trans } = language;
     const change = (fields: Parameters<typeof list.changes.change>[1]) => (): void =>
       void list.changes.change(row.id, fields);
     const entries: (MenuEntry | null | false)[] = [
+      ...this._openings(row),
+      null,
+      onRename !== null && { id: 'rename', label: trans.__('Rename…'), execute: onRename },
+      {
+        id: 'pin',
+        label: row.pinned ? trans.__('Unpin') : trans.__('Pin'),
+        execute: change({ pinned: !row.pinned })
+      },
+      {
+        id: 'archive',
+        label: row.archived ? trans.__('Move Out of the Archive') : trans.__('Archive'),
+        execute: change({ archived: !row.archived })
+      },
+      { id: 'copy', label: copyAsMarkdownText(trans), execute: () => void this._copy(row) },
+      null,
+      { id: 'delete', label: trans.__('Delete Chat'), execute: () => list.changes.remove(row) }
+    ];
+    return entries.filter(entry => entry !== false);
+  }
+
+  /** The places where the thread can be shown. */
+  private _openings(row: ThreadRow): readonly (MenuEntry | false)[] {
+    const { places, tracker, language } = this._options;
+    const { trans } = language;
+    const opened = { threadId: row.id, messageId: null };
+    return [
       {
         id: 'panel',
         label: trans.__('Open in the Side Panel'),
@@ -106,23 +164,8 @@ export class RowActions {
         id: 'cell',
         label: trans.__('Open in a New Cell'),
         execute: () => this.openInCell(row)
-      },
-      null,
-      onRename !== null && { id: 'rename', label: trans.__('Rename…'), execute: onRename },
-      {
-        id: 'pin',
-        label: row.pinned ? trans.__('Unpin') : trans.__('Pin'),
-        execute: change({ pinned: !row.pinned })
-      },
-      {
-        id: 'archive',
-        label: row.archived ? trans.__('Move Out of the Archive') : trans.__('Archive'),
-        execute: change({ archived: !row.archived })
-      },
-      null,
-      { id: 'delete', label: trans.__('Delete Chat'), execute: () => list.changes.remove(row) }
+      }
     ];
-    return entries.filter(entry => entry !== false);
   }
 
   private readonly _options: RowActionsOptions;

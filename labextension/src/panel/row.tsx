@@ -76,9 +76,8 @@ export function RowView(props: RowViewProps): ReactElement {
         className="jp-mod-quiet jp-ChatStream-rowMenu"
         label={trans.__('More actions')}
         then="stay"
-        onClick={() => {
-          const node = document.activeElement ?? document.body;
-          const { left, bottom } = node.getBoundingClientRect();
+        onClick={event => {
+          const { left, bottom } = event.currentTarget.getBoundingClientRect();
           props.onMenu({ x: left, y: bottom });
         }}
       >

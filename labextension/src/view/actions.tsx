@@ -4,6 +4,7 @@ import { type ReactElement, useEffect, useRef, useState } from 'react';
 import { contentOf } from '../endings';
 import { type ThreadClient } from '../model';
 import { type Message, type Model } from '../protocol';
+import { copiedText, copyAsMarkdownText, notCopiedText } from '../texts';
 import { Button } from './button';
 import { copyText } from './clipboard';
 import { useModels, useTrans } from './hooks';
@@ -31,10 +32,10 @@ export function CopyButton({ message }: { readonly message: Message }): ReactEle
   };
   const [label, icon] =
     result === 'none'
-      ? ([trans.__('Copy as Markdown'), <CopyIcon key="copy" />] as const)
+      ? ([copyAsMarkdownText(trans), <CopyIcon key="copy" />] as const)
       : result === 'copied'
-        ? ([trans.__('Copied as Markdown'), <DoneIcon key="done" />] as const)
-        : ([trans.__('The browser did not allow to copy'), <FailedIcon key="failed" />] as const);
+        ? ([copiedText(trans), <DoneIcon key="done" />] as const)
+        : ([notCopiedText(trans), <FailedIcon key="failed" />] as const);
   return (
     <Button
       testid="copy-message"

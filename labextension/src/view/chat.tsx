@@ -23,6 +23,7 @@ import { Markdown } from './parts';
 import { usePreview } from './preview';
 import { ResizeHandle } from './resize';
 import { useReading } from './reading';
+import { useReadMark } from './read-mark';
 import { type OpenedMessage, Scroller } from './scroller';
 import { type StatusLine, linkLine, replyLine } from './status';
 import { ThreadUsageLine } from './usage';
@@ -103,6 +104,7 @@ function Live(props: LiveProps): ReactElement {
   const isFirst = mayBegin && isFirstRun(models);
   const reading = useReading(props, messages);
   const { ref, isOver } = useDropTarget<HTMLDivElement>(client, runId === null && !isDisabled);
+  useReadMark(ref, props);
   return (
     <div
       ref={ref}

@@ -98,7 +98,7 @@ export class CodeBar {
       this._showResult(copy, 'copy', trans.__('Copied'));
     } else {
       this._tell(
-        trans.__('The browser refused to copy. Select the code, and copy it by keyboard.')
+        trans.__('The browser refused to copy. Select the code, and copy it with the keyboard.')
       );
     }
   }

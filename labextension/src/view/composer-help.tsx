@@ -23,7 +23,7 @@ export function ComposerHelp(props: {
   const keys = [
     [isSending ? 'Enter' : 'Shift+Enter', sendText(trans)],
     [isSending ? 'Shift+Enter' : 'Enter', trans.__('Begin a new line')],
-    ['Ctrl+Enter, ⌘Enter', trans.__('Send, whatever is set')],
+    ['Ctrl+Enter, ⌘Enter', trans.__('Send (works with either setting)')],
     ['↑ ↓', trans.__('Sent messages, at the first and the last line')]
   ] as const;
   return (
@@ -46,7 +46,7 @@ export function ComposerHelp(props: {
           </div>
         ))}
       </dl>
-      <p>{trans.__('A space before the slash makes a message of a command.')}</p>
+      <p>{trans.__('To send a text that begins with a slash, type a space before it.')}</p>
       <Button testid="help-close" then="field" onClick={props.onClose}>
         {closeText(trans)}
       </Button>

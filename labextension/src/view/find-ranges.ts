@@ -7,34 +7,60 @@ const NOT_SEARCHED = 'button, .jp-ChatStream-note, mjx-container, [hidden]';
 const BLOCKS = 'p, li, h1, h2, h3, h4, h5, h6, td, th, pre, summary, blockquote, div';
 const ALL = 'jp-chat-find';
 const CURRENT = 'jp-chat-find-current';
+/** The browser lays out each mark: a letter may be in a long answer 100,000 times. */
+const MARKED_AROUND = 250;
 /** A message that is drawn late is waited for so many frames. */
 const MOST_FRAMES = 240;
 
-/** The places of a text in a row, in their order. */
-export function rangesIn(row: HTMLElement, query: string): Range[] {
+/** The places of a text in a row, in their order: those from the number `first` on, before `end`. */
+export function rangesIn(row: HTMLElement, query: string, first = 0, end = Infinity): Range[] {
   const { text, nodes } = textOf(row);
   const searched = text.toLowerCase();
   const wanted = query.toLowerCase();
   const ranges: Range[] = [];
   // A letter whose small form has another length would shift all places after it.
   const isSameLength = searched.length === text.length;
-  for (let at = isSameLength ? searched.indexOf(wanted) : -1; at >= 0 && wanted !== '';) {
-    const start = lastBefore(nodes, at + 1);
-    const end = lastBefore(nodes, at + wanted.length);
-    if (start !== undefined && end !== undefined) {
-      const range = document.createRange();
-      range.setStart(start.node, Math.min(at - start.from, start.node.length));
-      range.setEnd(end.node, Math.min(at + wanted.length - end.from, end.node.length));
-      ranges.push(range);
+  let at = isSameLength && wanted !== '' ? searched.indexOf(wanted) : -1;
+  for (let number = 0; at >= 0 && number < end; number += 1) {
+    if (number >= first) {
+      const range = rangeOf(nodes, at, at + wanted.length);
+      ranges.push(...(range === null ? [] : [range]));
     }
     at = searched.indexOf(wanted, at + wanted.length);
   }
   return ranges;
 }
 
-/** The last text node that begins before this place. */
+function rangeOf(nodes: readonly PlacedText[], from: number, to: number): Range | null {
+  const start = lastBefore(nodes, from + 1);
+  const end = lastBefore(nodes, to);
+  if (start === undefined || end === undefined) {
+    return null;
+  }
+  const range = document.createRange();
+  range.setStart(start.node, Math.min(from - start.from, start.node.length));
+  range.setEnd(end.node, Math.min(to - end.from, end.node.length));
+  return range;
+}
+
+/** The last text node that begins before this place, by halving. */
 function lastBefore(nodes: readonly PlacedText[], at: number): PlacedText | undefined {
-  return nodes.filter(({ from }) => from < at).at(-1);
+  let low = 0;
+  let high = nodes.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((nodes[middle]?.from ?? 0) < at) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return nodes[low - 1];
+}
+
+/** The marked places: the one with this number, and so many before and after it in its message. */
+export function rangesNear(row: HTMLElement, query: string, number: number): Range[] {
+  return rangesIn(row, query, Math.max(0, number - MARKED_AROUND), number + MARKED_AROUND);
 }
 
 interface PlacedText {
@@ -82,7 +108,8 @@ export async function drawnRange(
     }
     row.querySelector<HTMLElement>('[data-testid=unfold][aria-expanded=false]')?.click();
     const isDrawing = row.querySelector('[data-testid=undrawn]') !== null;
-    const range = isDrawing ? undefined : rangesIn(row, query)[wanted.index];
+    const { index } = wanted;
+    const [range] = isDrawing ? [] : rangesIn(row, query, index, index + 1);
     if (range !== undefined) {
       range.startContainer.parentElement
         ?.closest<HTMLDetailsElement>('details:not([open])')

@@ -13,7 +13,7 @@ import { type FindHit, ThreadFinder } from '../find';
 import { type Message } from '../protocol';
 import { closeText, findText } from '../texts';
 import { Button } from './button';
-import { drawnRange, mark, rangesIn } from './find-ranges';
+import { drawnRange, mark, rangesNear } from './find-ranges';
 import { type Frames, type Work } from './frames';
 import { useMarkdownServices, useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
@@ -218,7 +218,7 @@ async function show({ query, hit, place, frames, isNewest }: FindStep): Promise<
       if (!isNewest()) {
         return;
       }
-      mark(range === null ? [] : rangesIn(row, query), range);
+      mark(range === null ? [] : rangesNear(row, query, hit.index), range);
       if (range !== null) {
         place.reveal(range.getBoundingClientRect());
       }

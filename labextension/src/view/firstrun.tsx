@@ -47,7 +47,7 @@ export function FirstRun(props: {
         <LocalPart client={client} models={models} onFound={() => takeFirst(null)} />
         {list.models.some(model => model.id === TOUR) ? (
           <div className="jp-ChatStream-way">
-            <h4>{trans.__('Look around with the demo')}</h4>
+            <h4>{trans.__('Try the demo')}</h4>
             <p>
               {trans.__('Its answers were written beforehand. It needs no key and no network.')}
             </p>
@@ -79,7 +79,7 @@ function LocalPart(props: {
       <h4>{trans.__('Use a local server')}</h4>
       <p>
         {trans.__(
-          'This server finds Ollama, llama.cpp, LM Studio and vLLM without a setting. For Ollama:'
+          'This server finds Ollama, llama.cpp, LM Studio and vLLM without any setting. For Ollama:'
         )}
       </p>
       <pre>{LOCAL_LINES}</pre>

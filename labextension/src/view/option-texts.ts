@@ -61,7 +61,7 @@ function kindText(kind: Kind, trans: TranslationBundle): string {
     case 'variable':
       return trans.__('a variable of the kernel');
     case 'file':
-      return trans.__('a file of the server');
+      return trans.__('a file on the server');
   }
 }
 
@@ -77,9 +77,9 @@ export function obstacleText(obstacle: NoAnswer, trans: TranslationBundle): stri
     case 'busy':
       return trans.__('The kernel is busy, so its variables are not known.');
     case 'other_language':
-      return trans.__('Variables are known of Python kernels only.');
+      return trans.__('Only Python kernels can list their variables.');
     case 'missing':
     case 'failed':
-      return trans.__('The kernel did not tell its variables.');
+      return trans.__('The kernel did not return its variables.');
   }
 }

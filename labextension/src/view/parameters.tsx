@@ -73,7 +73,7 @@ function Panel(props: {
   const trans = useTrans();
   return (
     <div className="jp-ChatStream-parameters">
-      <p className="jp-ChatStream-hint">{trans.__('For all later answers of this chat.')}</p>
+      <p className="jp-ChatStream-hint">{trans.__('For all later answers in this chat.')}</p>
       {model.parameters.map((parameter, index) => (
         <ParameterField
           key={parameter.name}

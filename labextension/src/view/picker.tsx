@@ -66,7 +66,7 @@ function Dropped(props: {
 }): ReactElement {
   const trans = useTrans();
   const names = props.names.map(name => parameterText(name, trans)).join(', ');
-  const text = trans.__('%1 takes no %2, so it was removed.', props.model, names);
+  const text = trans.__('%1 does not accept %2, so it was removed.', props.model, names);
   return (
     <span className="jp-ChatStream-dropped" data-testid="dropped">
       <span role="status" title={text}>

@@ -25,7 +25,7 @@ export function runCommand({ command, argument }: SlashCall, place: SlashPlace):
   const { client, trans } = place;
   if (command.argument !== null && argument === '') {
     const what = command.argument(trans);
-    client.tell(trans.__('Write the %1 behind /%2.', what, command.name));
+    client.tell(trans.__('Type the %1 after /%2.', what, command.name));
     return false;
   }
   client.tell(null);
@@ -58,7 +58,7 @@ function actionsOf(place: SlashPlace): SlashActions {
       if (last?.role === 'assistant' && last.run_id !== null && isEnd(last.status)) {
         void client.command(last.run_id, 'retry');
       } else {
-        client.tell(trans.__('There is no ended answer to ask for again.'));
+        client.tell(trans.__('There is no finished answer to retry.'));
       }
     }
   };

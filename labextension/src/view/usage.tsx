@@ -142,7 +142,7 @@ function Sum({ sum }: { readonly sum: UsageSum }): ReactElement {
     <span
       className="jp-ChatStream-sum"
       data-testid="thread-sum"
-      title={trans.__('All answers of this chat')}
+      title={trans.__('All answers in this chat')}
     >
       {texts.join(' · ')}
     </span>

@@ -3,11 +3,16 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type NotebookCell } from './values';
 
+export interface CellContext {
+  readonly name: string;
+  readonly text: string;
+  /** Which cell, and which part of it: two notebooks have cells of one name. */
+  readonly id: string;
+  readonly origin: string;
+}
+
 /** The source of a cell and its traceback; the other outputs, if it has no error. */
-export function contextOf(
-  cell: NotebookCell,
-  trans: TranslationBundle
-): readonly { readonly name: string; readonly text: string }[] {
+export function contextOf(cell: NotebookCell, trans: TranslationBundle): readonly CellContext[] {
   const number = cell.executionCount ?? cell.index + 1;
   const name =
     cell.executionCount === null ? trans.__('Cell %1', number) : trans.__('Cell [%1]', number);
@@ -16,10 +21,12 @@ export function contextOf(
     .map(({ text }) => text)
     .join('\n');
   const { error } = cell;
+  const place = `${cell.path}#${cell.cellId}`;
+  const origin = cell.path.split('/').at(-1) ?? cell.path;
   return [
-    { name, text: cell.source },
+    { name, text: cell.source, id: `cell:${place}`, origin },
     error === null
-      ? { name: trans.__('Output of %1', name), text: output }
-      : { name: trans.__('Error of %1', name), text: error.traceback }
+      ? { name: trans.__('Output of %1', name), text: output, id: `output:${place}`, origin }
+      : { name: trans.__('Error of %1', name), text: error.traceback, id: `error:${place}`, origin }
   ].filter(({ text }) => text.trim() !== '');
 }

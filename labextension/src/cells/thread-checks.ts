@@ -1,0 +1,93 @@
+/**
+ * Asks the server whether it has threads, a few at a time and each one once.
+ *
+ * A notebook may name hundreds of threads when it is opened. A server that does not respond says
+ * nothing about a thread, so it is asked again later, as long as somebody waits.
+ */
+import { type Api, ApiError } from '../api';
+import { type Clock } from '../connection';
+
+/** So many requests are made at once: a browser has six connections to a server. */
+const AT_ONCE = 3;
+const FIRST_RETRY_MS = 5_000;
+const LONGEST_RETRY_MS = 5 * 60_000;
+
+export interface ThreadChecksOptions {
+  readonly api: Api;
+  readonly clock: Clock;
+}
+
+interface Check {
+  readonly threadId: string;
+  readonly waiting: Set<(isKnown: boolean) => void>;
+  retry_ms: number;
+}
+
+export class ThreadChecks {
+  constructor(options: ThreadChecksOptions) {
+    this._options = options;
+  }
+
+  /** Tell once whether this person has the thread on this server; the function returned ends it. */
+  ask(threadId: string, answered: (isKnown: boolean) => void): () => void {
+    let check = this._checks.get(threadId);
+    if (check === undefined) {
+      check = { threadId, waiting: new Set(), retry_ms: FIRST_RETRY_MS };
+      this._checks.set(threadId, check);
+      this._queue.push(check);
+    }
+    const { waiting } = check;
+    waiting.add(answered);
+    this._next();
+    return () => waiting.delete(answered);
+  }
+
+  private _next(): void {
+    while (this._running < AT_ONCE) {
+      const check = this._queue.shift();
+      if (check === undefined) {
+        return;
+      }
+      if (check.waiting.size === 0) {
+        this._checks.delete(check.threadId); // the notebook was closed
+        continue;
+      }
+      this._running += 1;
+      void this._run(check).finally(() => {
+        this._running -= 1;
+        this._next();
+      });
+    }
+  }
+
+  private async _run(check: Check): Promise<void> {
+    const isKnown = await this._isKnown(check.threadId);
+    if (isKnown === null) {
+      this._options.clock.later(() => {
+        this._queue.push(check);
+        this._next();
+      }, check.retry_ms);
+      check.retry_ms = Math.min(LONGEST_RETRY_MS, 2 * check.retry_ms);
+      return;
+    }
+    this._checks.delete(check.threadId);
+    check.waiting.forEach(answered => answered(isKnown));
+  }
+
+  /** Whether the server has the thread; null if it has not said. */
+  private async _isKnown(threadId: string): Promise<boolean | null> {
+    try {
+      const path = `threads/${encodeURIComponent(threadId)}`;
+      await this._options.api.request({ method: 'GET', path });
+      return true;
+    } catch (error) {
+      const isAbsent = error instanceof ApiError && error.status === 404;
+      return isAbsent ? false : null;
+    }
+  }
+
+  private readonly _options: ThreadChecksOptions;
+  private readonly _checks = new Map<string, Check>();
+  private readonly _queue: Check[] = [];
+  private _running = 0;
+}
