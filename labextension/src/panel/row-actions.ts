@@ -49,14 +49,7 @@ export class RowActions {
       commands.addCommand(id, { label, execute, describedBy: { args: { type: 'object' } } });
       menu.addItem({ command: id });
     }
-    // A finger moves no pointer over the item first, and JupyterLab 4.6 runs the active item alone.
-    const touched = ({ pointerType, target }: PointerEvent): void => {
-      if (pointerType === 'touch' && target instanceof Node) {
-        const items = [...menu.contentNode.children];
-        menu.activeIndex = items.findIndex(item => item.contains(target));
-      }
-    };
-    menu.node.addEventListener('pointerup', touched, true);
+    actOnTouch(menu);
     const before = document.activeElement;
     menu.aboutToClose.connect(() =>
       queueMicrotask(() => {
@@ -175,4 +168,30 @@ interface MenuEntry {
   readonly id: string;
   readonly label: string;
   readonly execute: () => void;
+}
+
+/**
+ * Let a finger choose an item. JupyterLab 4.6 runs the item below the mouse, and a finger moves none;
+ * and it closes the menu before the click, which then hits the element below the menu.
+ */
+function actOnTouch(menu: Menu): void {
+  let isTouched = false;
+  const released = (event: PointerEvent): void => {
+    isTouched = event.pointerType === 'touch';
+    if (isTouched) {
+      event.stopPropagation();
+    }
+  };
+  const clicked = (event: MouseEvent): void => {
+    const { target } = event;
+    if (isTouched && target instanceof Node) {
+      event.preventDefault();
+      event.stopPropagation();
+      const items = [...menu.contentNode.children];
+      menu.activeIndex = items.findIndex(item => item.contains(target));
+      menu.triggerActiveItem();
+    }
+  };
+  menu.node.addEventListener('pointerup', released, true);
+  menu.node.addEventListener('click', clicked, true);
 }
