@@ -36,7 +36,15 @@ from ...shared.logs import Line
 from ...shared.records import MessageRecord, RunRecord, ThreadChange
 from ..sql import ledger, rows
 from ..sql.damage import checked, readable, run_instead
-from ..sql.driver import among, driver_sql, insert_rows, lock_threads, select_rows
+from ..sql.driver import (
+    among,
+    driver_sql,
+    insert_rows,
+    lock_threads,
+    read_row,
+    select_rows,
+    write_row,
+)
 from ..sql.tables import table
 
 log = logging.getLogger("jupyter_chat_stream.store")
@@ -84,7 +92,7 @@ def execute(conn: Connection, sql: str, params: Any = None) -> Any:
 
 def update_row(conn: Connection, table: str, pk: int, columns: Mapping[str, object]) -> None:
     sets = ", ".join(f"{name} = :{name}" for name in columns)
-    execute(conn, f"UPDATE {table} SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
+    write_row(conn, f"UPDATE {table} SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
 
 
 _GUARD = (
@@ -258,8 +266,9 @@ class Transaction:
         for pk, seq in self._dirty.items():
             update_row(self.conn, "run", pk, rows.run_columns(self._runs[pk], seq))
         self._dirty = {}
+        written = {event.seq for event in self.events} if self._settle else set()
         for run in self._settle.values():
-            settle_message(self.conn, run, {event.seq for event in self.events})
+            settle_message(self.conn, run, written)
         self._settle = {}
         for pk, columns in self._threads.items():
             update_row(self.conn, "thread", pk, columns)
@@ -336,7 +345,7 @@ def settle_message(conn: Connection, run: RunRef, written: Collection[int] = ())
             raises, so that it is not written as damage.
     """
     sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE pk = :pk"
-    row = execute(conn, sql, {"pk": run.message_pk}).mappings().one()
+    row = read_row(conn, sql, {"pk": run.message_pk})
     try:
         fold = fold_message(conn, run, rows.message_wire(row, run.thread.id))
     except DamagedRow as damage:
@@ -367,11 +376,15 @@ def fold_message(
         "run": run.pk,
     }
     run_ids = (run.id, run.message_id)
-    for row in sorted(select_rows(conn, rows.EVENT_COLUMNS, tail, params), key=itemgetter(0)):
-        seq, type_, _, _, _, part, kind, text, _ = row
-        with checked(run.thread.id, "event", f"seq {seq}"):
+    seq = fold.seq
+    try:
+        for row in sorted(select_rows(conn, rows.EVENT_COLUMNS, tail, params), key=itemgetter(0)):
+            seq, type_, _, _, _, part, kind, text, _ = row
             if type_ == "delta" and isinstance(text, str):
                 fold.append(part, kind, text, seq)
             else:
                 fold.apply(rows.event_value(row, run.thread.id, run_ids))
+    except Exception:  # `checked` for each event would take as long as its fold
+        with checked(run.thread.id, "event", f"seq {seq}"):
+            raise
     return fold

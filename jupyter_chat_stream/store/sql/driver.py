@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any, Literal
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, NoResultFound
 
 BEGIN_WRITING = "BEGIN IMMEDIATE"
 # The server ends the transaction of a frozen writer (2 s) before others stop waiting for its locks
@@ -154,6 +154,30 @@ def data_version(conn: Connection) -> int:
         _run(conn, sql, cursor.execute, sql)
         row: Any = cursor.fetchone()
         return int(row[0])
+    finally:
+        cursor.close()
+
+
+def read_row(conn: Connection, sql: str, params: Mapping[str, object]) -> Mapping[str, Any]:
+    """Return the one row that a statement with named parameters selects."""
+    cursor = conn.connection.cursor()
+    sql = driver_sql(conn.dialect.paramstyle, sql)
+    try:
+        _run(conn, sql, cursor.execute, sql, params)
+        row = cursor.fetchone()
+        if row is None:
+            raise NoResultFound("No row was found when one was required")
+        return dict(zip((column[0] for column in cursor.description), row, strict=True))
+    finally:
+        cursor.close()
+
+
+def write_row(conn: Connection, sql: str, params: Mapping[str, object]) -> None:
+    """Run a statement with named parameters that selects nothing."""
+    cursor = conn.connection.cursor()
+    sql = driver_sql(conn.dialect.paramstyle, sql)
+    try:
+        _run(conn, sql, cursor.execute, sql, params)
     finally:
         cursor.close()
 
