@@ -38,7 +38,8 @@ MAX_DUE = 100  # messages that are not in the index yet, and are read anyway
 # looked for. They bound its time to about a second.
 MAX_READ = 2_000
 MAX_READ_CHARS = 16_000_000
-AT_ONCE = 16  # threads whose texts are read with one query
+AT_ONCE = 16  # threads whose texts are compared in one round
+TEXTS_AT_ONCE = 16  # read with one query: a text may have more than 1 MB
 TITLES_AT_ONCE = 250  # a full page needs the titles of the first threads only
 FEW_HITS = 10_000
 _FENCES = string.digits + string.ascii_lowercase
@@ -190,14 +191,27 @@ class _Search:
     def _compare(self, batch: Sequence[_Thread]) -> None:
         """Compare texts until each thread has its matches, or nothing is left to compare."""
         while open_ := [each for each in batch if each.wants]:
-            if self._read >= MAX_READ or self._chars >= self._most_chars:
+            if self._has_read_enough:
                 self._is_complete = False
                 return
             by_thread = {each.listed.pk: each for each in open_}
             keys = [key for each in open_ for key in _pop(each.keys, each.wants)]
             due = [pk for each in open_ for pk in _pop(each.due, MAX_DUE)]
-            for text in (*_read_indexed(self._conn, keys), *_read_messages(self._conn, due)):
+            for text in self._texts(keys, due):
                 self._compare_text(by_thread[text.thread], text)
+
+    def _texts(self, keys: Sequence[int], due: Sequence[int]) -> Iterator[_Text]:
+        """Yield the texts of these messages, a few in memory at once, until enough was read."""
+        for read, wanted in ((_read_indexed, keys), (_read_messages, due)):
+            for at in range(0, len(wanted), TEXTS_AT_ONCE):
+                if self._has_read_enough:
+                    self._is_complete = False
+                    return
+                yield from read(self._conn, wanted[at : at + TEXTS_AT_ONCE])
+
+    @property
+    def _has_read_enough(self) -> bool:
+        return self._read >= MAX_READ or self._chars >= self._most_chars
 
     def _compare_text(self, thread: _Thread, text: _Text) -> None:
         if text.pk in thread.seen:

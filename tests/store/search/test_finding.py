@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from jupyter_chat_stream.shared.events import Delta, Finalized, InputRequested, ToolStarted
 from jupyter_chat_stream.store.chat import commands, queued, runs, threads
@@ -217,6 +219,30 @@ def test_a_search_that_reads_too_much_tells_so(
     answer = search(harness, 'one "one tw')
     assert answer["threads"] == []
     assert answer["is_complete"] is False
+
+
+def test_a_search_holds_few_texts_at_once_and_stops_within_a_round(
+    harness: StoreHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "MAX_READ_CHARS", 20_000)
+    monkeypatch.setattr(finding, "TEXTS_AT_ONCE", 4)
+    for _ in range(12):
+        thread = harness.thread()
+        for _ in range(3):
+            say(harness, thread, "the word needle, and " + "filler " * 1_000)
+    index(harness)
+    counts: list[int] = []
+
+    def read(conn: Connection, keys: Sequence[int]) -> Any:
+        counts.append(len(keys))
+        return _read_indexed(conn, keys)
+
+    _read_indexed = finding._read_indexed
+    monkeypatch.setattr(finding, "_read_indexed", read)
+    answer = search(harness, "needle")
+    assert (max(counts), sum(counts)) == (4, 4)
+    assert 1 <= len(answer["threads"]) <= 4
+    assert not answer["is_complete"]
 
 
 def test_many_messages_that_wait_for_the_index_make_a_search_incomplete(
