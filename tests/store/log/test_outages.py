@@ -14,6 +14,7 @@ import pytest
 from jupyter_chat_stream.following.hub import Hub
 from jupyter_chat_stream.providers.base import TextChunk
 from jupyter_chat_stream.runs.appender import MAX_PENDING_CHARS, Appender
+from jupyter_chat_stream.runs.toolset import ToolBook
 from jupyter_chat_stream.shared.errors import DatabaseUnreachable, StaleAttempt
 from jupyter_chat_stream.shared.events import Delta, Finalized, ThreadChanged
 from jupyter_chat_stream.store.front import ChatStore
@@ -300,6 +301,7 @@ async def test_a_run_waits_with_its_text_and_its_provider_is_not_read_on(
         max_chars=8192,
         max_delay_s=0,
         save_interval_s=0.5,
+        book=ToolBook((), lambda: 0),
     )
     piece = "x" * 1000
     appender.add(TextChunk(text="begun "))
