@@ -45,6 +45,11 @@ export class Frames {
     });
   }
 
+  /** Resolves once the current frame has been laid out and painted. */
+  painted(): Promise<void> {
+    return new Promise(resolve => this._timing.afterPaint(resolve));
+  }
+
   /** Resolves in the first frame after `duration_ms`. */
   rest(duration_ms: number): Promise<void> {
     const { now, onFrame } = this._timing;
