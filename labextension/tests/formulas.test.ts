@@ -1,4 +1,3 @@
-import { type IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Formulas } from '../src/view/formulas';

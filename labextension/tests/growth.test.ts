@@ -202,9 +202,12 @@ describe('what is held back', () => {
   it('is the head of a table, a tag without its end, and a mark', () => {
     expect(withoutUndecidedEnd('Text\n| a | b |')).toBe('Text');
     expect(withoutUndecidedEnd('Text\n| a | b |\n|--')).toBe('Text');
-    expect(withoutUndecidedEnd('a <deta')).toBe('a ');
-    expect(withoutUndecidedEnd('a **')).toBe('a ');
-    expect(withoutUndecidedEnd('a < b and more')).toBe('a < b and more');
-    expect(withoutUndecidedEnd(`a <b${' c'.repeat(200)}`)).toBe(`a <b${' c'.repeat(200)}`);
+    expect(withoutUndecidedEnd('| a |\n|---|\n| b')).toBe('| a |\n|---|\n| b');
+    expect(withoutUndecidedEnd('Text\n<deta')).toBe('Text\n');
+    expect(withoutUndecidedEnd(`<b${' c'.repeat(200)}`)).toBe(`<b${' c'.repeat(200)}`);
+    expect(withoutUndecidedEnd('Text\n---')).toBe('Text\n');
+    expect(withoutUndecidedEnd('> - 1. ')).toBe('> - ');
+    expect(withoutUndecidedEnd('Text\n```py')).toBe('Text\n');
+    expect(withoutUndecidedEnd('-5 degrees')).toBe('-5 degrees');
   });
 });

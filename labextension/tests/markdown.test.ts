@@ -83,7 +83,7 @@ describe('a drawing', () => {
     );
     expect(first).toEqual([...rows.keys()]);
     expect(host.innerHTML).toBe((await drawn(text)).innerHTML);
-  });
+  }, 60_000);
 
   it('keeps a long table in HTML in one, because its cells may span rows', async () => {
     const rows = '<tr><td>a</td><td>b</td></tr>\n'.repeat(3_000);

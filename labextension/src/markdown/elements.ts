@@ -17,6 +17,8 @@ const TAG = /<(\/?)([a-zA-Z]{1,6})(?:\s[^<>]*)?>/y;
 const DETAILS = /^<details(?=[\s>])([^<>]*)>/i;
 const DETAILS_END = /<\/details\s*>\s*$/i;
 const SUMMARY = /^\s*<summary(?:\s[^<>]*)?>([\s\S]*?)<\/summary\s*>/i;
+/** A summary whose end has not come yet. */
+const OPEN_SUMMARY = /^\s*<summary(?:\s[^<>]*)?>([\s\S]{0,200})$/i;
 const FENCE = /^(`{3,}|~{3,})/;
 const TABLE = /^<table(?=[\s>])[^<>]*>/i;
 const TABLE_END = /<\/table\s*>/i;
@@ -166,7 +168,9 @@ function readSummary(
     after += 1;
   }
   const text = state.getLines(first, after, state.blkIndent, false);
-  const found = SUMMARY.exec(text);
+  const isLast = after === endLine && endLine === state.lineMax;
+  const mayEnd = (state.env as DialectEnv).isGrowing && isLast;
+  const found = SUMMARY.exec(text) ?? (mayEnd ? OPEN_SUMMARY.exec(text) : null);
   if (found === null) {
     return nothing;
   }

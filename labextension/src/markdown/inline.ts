@@ -24,9 +24,12 @@ export interface InlineElement {
 
 const NONE: Attributes = {};
 
-/** Read the text of a block. */
-export function inlineNodes(source: string, env: Env): Inline[] {
-  return nest(inlineTokens(source, env));
+/**
+ * Read the text of a block. If the text may grow, `growing` is the most characters of an open tag that
+ * is drawn as if it ended here.
+ */
+export function inlineNodes(source: string, env: Env, growing = 0): Inline[] {
+  return nest(inlineTokens(source, env), growing);
 }
 
 interface Frame {
@@ -38,8 +41,8 @@ interface Frame {
 }
 
 /** Builds the tree of one block's tokens. A tag without its closing tag is text. */
-function nest(tokens: readonly Token[]): Inline[] {
-  const nester = new Nester();
+function nest(tokens: readonly Token[], growing: number): Inline[] {
+  const nester = new Nester(growing);
   for (const token of tokens) {
     if (token.type === 'tag' && !VOID.has(token.tag)) {
       nester.tag(token);
@@ -55,6 +58,8 @@ function nest(tokens: readonly Token[]): Inline[] {
 }
 
 class Nester {
+  constructor(private readonly _growing: number) {}
+
   add(inline: Inline): void {
     this._top.node.children.push(inline);
   }
@@ -100,7 +105,13 @@ class Nester {
 
   finish(): Inline[] {
     while (this._frames.length > 0) {
-      this._pop();
+      const { node, source } = this._top;
+      if (source !== null && lengthOf(node.children) < this._growing) {
+        this._frames.pop();
+        this.add(node);
+      } else {
+        this._pop();
+      }
     }
     return joined(this._root.node.children);
   }
@@ -211,6 +222,23 @@ function element(
   children: Inline[] = []
 ): InlineElement {
   return { kind: 'element', tag, attributes, children };
+}
+
+/** How many characters of the text are seen. */
+export function lengthOf(inlines: readonly Inline[]): number {
+  return inlines.reduce((sum, inline) => {
+    switch (inline.kind) {
+      case 'text':
+      case 'code':
+        return sum + inline.text.length;
+      case 'math':
+        return sum + inline.source.length;
+      case 'element':
+        return sum + lengthOf(inline.children);
+      case 'image':
+        return sum;
+    }
+  }, 0);
 }
 
 /** Join neighbouring texts. */

@@ -4,6 +4,8 @@ import { type StateBlock, type StateInline } from 'markdown-it';
 import { isIndented, isOutside, lineText } from './nesting';
 import { type DialectEnv } from './parser';
 
+/** A growing formula is not shown until it is complete or has so many characters. */
+const MOST_HELD = 120;
 const OPENERS = { $$: '$$', '\\[': '\\]' } as const;
 
 /** `$$` or `\[` at the beginning of a line, to the line that ends with the closing mark. */
@@ -29,7 +31,8 @@ export function mathBlock(
     return true;
   }
   const source = state.getLines(startLine, found.line + 1, state.blkIndent, false).trim();
-  const token = state.push('math_block', 'math', 0);
+  const isHeld = !found.isClosed && source.length <= MOST_HELD;
+  const token = state.push(isHeld ? 'undecided' : 'math_block', 'math', 0);
   token.content = source.slice(2, found.isClosed ? -2 : undefined).trim();
   token.markup = source;
   token.info = found.isClosed ? '' : 'open';

@@ -63,6 +63,41 @@ export function inlineTokens(text: string, env: Env): Token[] {
   return wwwLinks(tokens);
 }
 
+/**
+ * The marks that close the emphasis that is open at the end of a text: `**` for `a **b`. Marks that
+ * were opened more than `most` characters ago, or within a word, are left open.
+ */
+export function openMarks(text: string, env: Env, most: number): string {
+  const state = new parser.inline.State(text, parser, env, []);
+  parser.inline.tokenize(state);
+  parser.inline.ruler2.__rules__.find(({ name }) => name === 'balance_pairs')?.fn(state);
+  const lengths = state.tokens.map(({ content }) => content.length);
+  let after = 0;
+  let closers = '';
+  for (const { marker, open, end, token } of [...state.delimiters].reverse()) {
+    after += lengths.splice(token).reduce((sum, length) => sum + length, 0);
+    if (after > most) {
+      break;
+    }
+    if (open && end < 0 && !isInWord(state.tokens, token)) {
+      closers += marker === TILDE ? '~~' : String.fromCharCode(marker);
+    }
+  }
+  return closers;
+}
+
+/** Whether a letter or digit stands before the marks to which a token belongs. */
+function isInWord(tokens: readonly Token[], at: number): boolean {
+  let before = at - 1;
+  while (/^[*_~]+$/.test(tokens[before]?.content ?? '')) {
+    before -= 1;
+  }
+  return tokens[before]?.type === 'text' && IN_WORD.test(tokens[before]?.content ?? '');
+}
+
+const TILDE = 0x7e;
+const IN_WORD = /[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}\p{N}]$/u;
+
 /** Whether an answer may link to an address. A link to any other address is shown as its text. */
 export function isSafeAddress(address: string): boolean {
   return /^(https?:\/\/|mailto:)/i.test(address);

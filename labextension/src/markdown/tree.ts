@@ -13,6 +13,8 @@ export interface Leaf {
   readonly tag: string;
   readonly attributes: Attributes;
   readonly source: string;
+  /** Whether the text may still grow. */
+  readonly isOpen?: boolean;
 }
 
 /** A block that holds blocks. */

@@ -7,6 +7,7 @@
 import { type Env } from 'markdown-it';
 
 import { type Attributes, inlineNodes } from '../markdown/inline';
+import { openInlineNodes } from '../markdown/open-end';
 import { type Block, type Box, type Leaf } from '../markdown/tree';
 import { CodeView } from './code';
 import { directionOf } from './direction';
@@ -167,11 +168,14 @@ class LeafView extends SimpleView {
   }
 
   override *show(block: Block, env: Env): Work {
-    if (block.kind !== 'leaf' || block.source === this._source) {
+    const isOpen = block.kind === 'leaf' && block.isOpen === true;
+    if (block.kind !== 'leaf' || (block.source === this._source && isOpen === this._isOpen)) {
       return;
     }
     this._source = block.source;
-    this._inline.show(inlineNodes(block.source, env));
+    this._isOpen = isOpen;
+    const read = isOpen ? openInlineNodes : inlineNodes;
+    this._inline.show(read(block.source, env));
     yield;
   }
 
@@ -186,6 +190,7 @@ class LeafView extends SimpleView {
   private readonly _attributes: Attributes;
   private readonly _inline: InlineNodes;
   private _source: string | null = null;
+  private _isOpen = false;
 }
 
 /** A text that is too long to be drawn as Markdown. */
@@ -340,7 +345,7 @@ class MathView extends SimpleView {
       this._isShown = true;
       this._source = block.source;
       // A formula is typeset once it is complete; until then its source is shown.
-      const text = own('span', 'jp-ChatStream-math jp-mod-display');
+      const text = own('span', 'jp-ChatStream-math jp-mod-display jp-mod-growing');
       text.dir = 'ltr';
       text.textContent = block.source;
       this.node.replaceChildren(text);

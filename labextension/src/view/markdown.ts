@@ -16,6 +16,7 @@ import {
   newEnv,
   noDefinitions
 } from '../markdown/parser';
+import { openEnd } from '../markdown/open-end';
 import { type Block, type PlacedBlock, placedBlocks } from '../markdown/tree';
 import { Blocks } from './blocks';
 import { type DrawingServices } from './drawing';
@@ -148,12 +149,17 @@ export class IncrementalMarkdown {
     const { head, count } = this._rows;
     const raw = head + growing;
     const lines = withLineFeeds(raw);
-    const region = isWhole
-      ? lines
-      : withLineFeeds(head) + withoutUndecidedEnd(withLineFeeds(growing));
+    const decided = isWhole ? lines : withoutUndecidedEnd(lines);
+    // A table that has finished rows is never read without a row.
+    const isRowless = head !== '' && decided.length <= withLineFeeds(head).length;
+    const region = isRowless ? lines : decided;
     const env = newEnv(this._definitions, !isWhole);
     const tokens = blocksOf(region, env);
     const placed = placedBlocks(tokens);
+    const open = placed.at(-1);
+    if (!isWhole && open?.block != null) {
+      placed[placed.length - 1] = { ...open, block: openEnd(open.block, region) };
+    }
     yield;
     const seen = placed.filter(({ block }) => block !== null && block.kind !== 'undecided');
     yield* this._blocks.patch(

@@ -1,27 +1,45 @@
 /**
- * The undecided end of a growing text: the next characters may turn it into a mark. Pure.
+ * The undecided end of a growing text: the next characters may turn it into a mark of a block. Pure.
  *
- * It is not shown until more text decides what it is, so that the page does not flicker.
+ * It is not shown until more text decides what it is, so that the page does not flicker. What may
+ * become a mark within the text of a block is the business of `markdown/open-end.ts`.
  */
 
-/** The head of a table without its `|---|` line, which may still be a line of text. */
-const TABLE_HEAD = /(?:^|\n)\|[^\n]*(?:\n[|:\- \t]*)?$/;
-/** A tag without its end. */
-const TAG = /<\/?(?:[a-zA-Z][^<>\n]{0,198})?$/;
-/** Marks that may open or close something. */
-const MARKS = /[*_~`]{1,3}$/;
+const ROW = /^[ \t>]*\|/;
+/** The line below a table's head, as far as it has come. */
+const DELIMITERS = /^[|:\- \t>]*$/;
+/**
+ * The mark that a line begins with: of a rule, a heading, a list item, a fence, a tag. Marks of quotes
+ * and lists may stand before it.
+ */
+const LINE =
+  /^((?:[ \t>]|[-+*](?=[ \t])|\d{1,9}[.)](?=[ \t]))*)(?:(?:[-=_*]+|\+|#{1,6}|\d{1,9}[.)]?)[ \t]*|(?:`{1,2}|`{3,20}[^`]{0,40}|~{1,2}|~{3,20}[^~]{0,40})|<\/?(?:[a-zA-Z][^<>]{0,118})?)$/;
 const CARRIAGE_RETURN = /\r$/;
 /** Only so many characters at the end are searched. */
 const SEARCHED_CHARS = 4_000;
+const LONGEST_LINE = 300;
 
 /** The text without its undecided end. */
 export function withoutUndecidedEnd(text: string): string {
   const from = Math.max(0, text.length - SEARCHED_CHARS);
-  const end = text
-    .slice(from)
-    .replace(CARRIAGE_RETURN, '')
-    .replace(TABLE_HEAD, '')
-    .replace(TAG, '')
-    .replace(MARKS, '');
-  return text.slice(0, from) + end;
+  const end = text.slice(from).replace(CARRIAGE_RETURN, '');
+  const lines = end.split('\n');
+  const shown = lines.slice(0, lines.length - headLines(lines)).join('\n');
+  const first = shown.lastIndexOf('\n') + 1;
+  const line = shown.slice(first);
+  const found = line.length <= LONGEST_LINE ? LINE.exec(line) : null;
+  const decided = found === null ? shown : shown.slice(0, first + (found[1]?.length ?? 0));
+  return text.slice(0, from) + decided;
+}
+
+/** The number of lines at the end that are the head of a table, or a line of text: 0, 1 or 2. */
+function headLines(lines: readonly string[]): number {
+  const [before = '', head = '', last = ''] = ['', '', '', ...lines].slice(-3);
+  if (Math.max(head.length, last.length) > LONGEST_LINE) {
+    return 0;
+  }
+  if (ROW.test(last)) {
+    return ROW.test(head) ? (ROW.test(before) || !DELIMITERS.test(last) ? 0 : 2) : 1;
+  }
+  return ROW.test(head) && !ROW.test(before) && DELIMITERS.test(last) ? 2 : 0;
 }
