@@ -17,8 +17,10 @@ from jupyter_chat_stream.shared.errors import ChatStreamError
 PACKAGE = jupyter_chat_stream.__name__
 # Stands in docs/api.md where the reference goes.
 MARK = "<!-- reference -->"
-EVENTS = f"{PACKAGE}.shared.events"
+EVENTS = (f"{PACKAGE}.shared.events", f"{PACKAGE}.shared.tool_events")
+# Its classes come from the modules below it, too; authors of providers import all of them from it.
 PROVIDERS = f"{PACKAGE}.providers.base"
+BELOW_PROVIDERS = (f"{PACKAGE}.providers.prompt_blocks", f"{PACKAGE}.providers.prompt_tools")
 
 
 def reference() -> str:
@@ -35,22 +37,25 @@ def sections() -> dict[str, list[str]]:
     exported = [name for name in jupyter_chat_stream.__all__ if not name.startswith("__")]
     values = {name: getattr(jupyter_chat_stream, name) for name in exported}
     own = [name for name, value in values.items() if not is_error(value)]
-    events = [name for name in own if values[name].__module__ == EVENTS]
+    events = [name for name in own if values[name].__module__ in EVENTS]
     return {
         "Chats and runs": [f"{PACKAGE}.{name}" for name in own if name not in events],
         "Events": [f"{PACKAGE}.{name}" for name in events],
-        "For providers": own_classes(PROVIDERS),
+        "For providers": [
+            f"{PROVIDERS}.{name}"
+            for module in (PROVIDERS, *BELOW_PROVIDERS)
+            for name in own_classes(module)
+        ],
     }
 
 
 def own_classes(module_name: str) -> list[str]:
-    """List the public classes that a module defines, in the order of its text."""
+    """List the names of the public classes that a module defines, in the order of its text."""
     module = importlib.import_module(module_name)
     members = inspect.getmembers(module, inspect.isclass)
     own = {name: cls for name, cls in members if cls.__module__ == module_name}
     public = [name for name in own if not name.startswith("_")]
-    ordered = sorted(public, key=lambda name: inspect.getsourcelines(own[name])[1])
-    return [f"{module_name}.{name}" for name in ordered]
+    return sorted(public, key=lambda name: inspect.getsourcelines(own[name])[1])
 
 
 def directive(name: str, documented: Iterable[object]) -> str:

@@ -142,7 +142,8 @@ def test_the_reference_has_every_public_name_every_error_and_what_providers_use(
     page = api_page.reference()
     names = [name for section in api_page.sections().values() for name in section]
     assert f"{api_page.PACKAGE}.Chat" in names
-    assert f"{api_page.PROVIDERS}.Provider" in names
+    for provided in ("Provider", "TextBlock", "ToolUseBlock", "Tool"):
+        assert f"{api_page.PROVIDERS}.{provided}" in names
     for name in names:
         assert re.search(rf":: {re.escape(name)}(\(\))?\n", page), name
     for error in api_page.errors():
