@@ -16,11 +16,12 @@ from tests.e2e import notebooks
 from tests.e2e.conftest import Open, expect_good_behaviour
 from tests.e2e.gated_provider import MODEL, AnswerGate, words
 from tests.e2e.pages import PATIENCE_MS, ChatView, NotebookPage
-from tests.e2e.sites import FLAVOURS, Site, until
-from tests.e2e.test_access import violations
+from tests.e2e.screenshots import use_theme
+from tests.e2e.sites import Site, until
+from tests.e2e.test_access import THEMES, violations
 from tests.e2e.test_panel import PanelPage
 
-everywhere = pytest.mark.parametrize("site", FLAVOURS, indirect=True)
+elsewhere = pytest.mark.parametrize("site", ["lab42", "notebook"], indirect=True)
 LONG = words(900)
 TEXT = words(120)
 TABLET = {"width": 820, "height": 1180}
@@ -52,7 +53,7 @@ def menu_item(page: Page, label: str) -> Locator:
     return page.locator(".jp-ChatStream-menu .lm-Menu-item").filter(has_text=label)
 
 
-@everywhere
+@elsewhere
 def test_composer_and_messages_of_the_panel(
     site: Site, open_notebook: Open, name: str, gate: AnswerGate
 ) -> None:
@@ -129,7 +130,7 @@ def _clipboard_with(page: Page, text: str) -> str:
     return copied if text in copied else ""
 
 
-@everywhere
+@elsewhere
 def test_list_and_places_of_the_panel(site: Site, open_notebook: Open, name: str) -> None:
     """Search, new chats, the place that is kept over a reload, and a drag to where it is shown."""
     thread = site.thread(name, "demo/echo")
@@ -234,6 +235,8 @@ def test_axe_finds_nothing_in_notebook_7_in_panels_and_in_a_narrow_panel(
 ) -> None:
     thread = site.thread(name, "demo/echo")
     site.wait_for(site.send(thread, "# A heading\n\nText with `code`."), "completed")
+    every_day = {"thread_id": thread, "content": "What is new?", "cron": "0 9 * * *"}
+    site.chat("POST", "schedules", every_day)
     panel = open_panel(site, open_notebook, name)
     panel.execute("show")
     panel.expect_list()
@@ -242,22 +245,24 @@ def test_axe_finds_nothing_in_notebook_7_in_panels_and_in_a_narrow_panel(
     chat = panel.chat
     chat.expect_live()
     chat.field.fill("A draft @fi")
-    found["chat"] = violations(panel.root)
+    for theme in THEMES[1::-1]:
+        use_theme(panel.page, theme)
+        found[f"chat, {theme}"] = violations(panel.root)
     chat.field.fill("A draft")
     chat.root.get_by_test_id("later").click()
     expect(chat.root.get_by_test_id("later-panel")).to_be_visible()
     panel.notebook.picture("tour-later", in_all_looks=False)
     found["a message for later"] = violations(chat.root)
+    chat.root.get_by_test_id("schedules").get_by_test_id("delete").click()
+    found["the deletion of a schedule"] = violations(chat.root)
     panel.page.keyboard.press("Escape")
     chat.root.get_by_test_id("model").click()
     found["models"] = violations(chat.root)
     panel.page.keyboard.press("Escape")
-    parameters = chat.root.get_by_test_id("parameters")
-    if parameters.count():
-        parameters.click()
-        expect(chat.root.get_by_test_id("parameters-panel")).to_be_visible()
-        found["parameters"] = violations(chat.root)
-        panel.page.keyboard.press("Escape")
+    chat.root.get_by_test_id("parameters").click()
+    expect(chat.root.get_by_test_id("parameters-panel")).to_be_visible()
+    found["parameters"] = violations(chat.root)
+    panel.page.keyboard.press("Escape")
     panel.root.get_by_test_id("room-menu").click()
     expect(menu_item(panel.page, "Delete Chat")).to_be_visible()
     panel.page.keyboard.press("Escape")
