@@ -28,7 +28,8 @@ from .runs import RunWatch
 log = logging.getLogger("jupyter_chat_stream.metrics")
 
 SAMPLE_S = 5.0
-KEPT_HOUSE = (
+# Counts of the housekeeping that the meter shows.
+HOUSEKEEPING_COUNTS = (
     "expired_threads",
     "purged_threads",
     "deleted_attachments",
@@ -87,7 +88,7 @@ class ServiceWatch:
             pass  # the loop has ended with the service
 
     async def take_sample(self) -> None:
-        """Query the number of open runs."""
+        """Ask the database how many runs are open, and since when the oldest is pending."""
         try:
             counts, oldest = await self.store.runs.count_open()
         except StoreError as error:
@@ -121,7 +122,7 @@ class ServiceWatch:
             found["schedule_ticks"] = self.engine.sweep.ticks
         if self.housekeeping is not None:
             counts = vars(self.housekeeping.counts)
-            found.update({name: counts[name] for name in KEPT_HOUSE})
+            found.update({name: counts[name] for name in HOUSEKEEPING_COUNTS})
             found["housekeeping_rounds"] = self.housekeeping.rounds
         return found
 

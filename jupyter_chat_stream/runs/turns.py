@@ -189,10 +189,10 @@ class TurnMaker:
     def notes(self, branch: Sequence[MessageRecord], others: Sequence[str] = ()) -> list[str]:
         """Return what to tell the person about files that this model does not get.
 
-        Args:
-            others: what to tell besides.
+        A note that an earlier answer of this model has is repeated for the newest message only.
 
-        What an earlier answer of this model has told is told again only for the newest message.
+        Args:
+            others: further notes.
         """
         told = {
             part["text"]

@@ -64,7 +64,7 @@ def check_definition(value: Any, where: ToolWhere | None = None) -> ToolRecord:
     name = value.get("name")
     _check(is_tool_name(name), "a tool", "needs a name of letters, digits, _ and -, at most 64")
     tool = f"The tool {name!r}"
-    _check(set(value) <= _FIELDS, tool, "has a field that is none of a tool's")
+    _check(set(value) <= _FIELDS, tool, "has a field that no tool has")
     size = len(canonical(value).encode("utf-8", "surrogatepass"))
     _check(size <= MAX_DEFINITION_BYTES, tool, f"has more than {MAX_DEFINITION_BYTES} bytes")
     _check(isinstance(value.get("description"), str), tool, "needs a description, a text")
@@ -74,7 +74,9 @@ def check_definition(value: Any, where: ToolWhere | None = None) -> ToolRecord:
     _check(value.get("where") in get_args(ToolWhere), tool, "needs a where: kernel or page")
     _check(where in (None, value["where"]), tool, f"must have the where {where!r} of its offer")
     _check(value.get("effect") in _EFFECTS, tool, "needs an effect: read, change or run")
-    _check(isinstance(value.get("idempotent", False), bool), tool, "has an idempotent that is none")
+    _check(
+        isinstance(value.get("idempotent", False), bool), tool, "needs true or false as idempotent"
+    )
     source = value.get("source")
     is_source = isinstance(source, str) and _SOURCE.fullmatch(source) is not None
     _check(is_source, tool, "needs a source: builtin, function or mcp:<server>")
@@ -88,7 +90,11 @@ def _check_operations(tool: str, operations: Any) -> None:
     is_fine = isinstance(operations, Mapping) and 0 < len(operations) <= MAX_OPERATIONS
     _check(is_fine, tool, f"has operations that are not 1 to {MAX_OPERATIONS} names")
     for operation, effect in operations.items():
-        _check(is_tool_name(operation) and effect in _EFFECTS, tool, "has an unfit operation")
+        _check(
+            is_tool_name(operation) and effect in _EFFECTS,
+            tool,
+            "has an operation without a valid name or effect",
+        )
 
 
 def operations_of(tool: ToolDefinition) -> list[str]:

@@ -36,7 +36,7 @@ const UNKNOWN = 'application/octet-stream';
 /** Controls that change the direction of the text around them, and characters without any width. */
 const HIDING =
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-/** The server keeps 200 characters of a name at most. */
+/** Characters of a name that the page looks at; the server keeps 200 of them at most. */
 const LONGEST_NAME = 300;
 /** A name of so many characters is not cut in two. */
 const SHORT_NAME = 16;

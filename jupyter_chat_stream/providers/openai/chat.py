@@ -36,7 +36,7 @@ class ChatCompletions:
         """Answer a prompt; raises ProviderError."""
         if asked.prompt.upstream is not None:
             raise UpstreamLost(
-                f"{asked.endpoint.title} now speaks a dialect that joins no answer again."
+                f"{asked.endpoint.title} now speaks a dialect that cannot join an answer again."
             )
 
         async def ask() -> openai.AsyncStream[Any]:

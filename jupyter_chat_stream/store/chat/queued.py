@@ -25,8 +25,9 @@ from .waits import JOINS_HEAD
 def withdraw(tx: Transaction, owner: str, run_id: str) -> RunRecord:
     """Cancel a run that has not begun, and take its message off its branch.
 
-    The messages that follow the two then follow the message before. If the run answers an older
-    message again, that message stays, and its newest other reply takes the reply's place.
+    A message that follows the withdrawn one, or its reply, then follows the message before them. If
+    the run answers an older message again, that message stays, and its newest other reply takes the
+    reply's place.
 
     Raises:
         RunNotFound
@@ -59,7 +60,7 @@ def rewrite(tx: Transaction, owner: str, run_id: str, content: str) -> MessageRe
     Raises:
         RunNotFound, ContentTooLarge
         InvalidInput: nothing would be left of the message.
-        RunBegun: it has begun, or the message has another answer.
+        RunBegun: the run has begun, or the message has another answer.
     """
     run = _find_unbegun(tx, owner, run_id)
     reply = reading.read_message(tx.conn, run)

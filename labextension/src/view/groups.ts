@@ -5,9 +5,9 @@
  */
 import { own } from './drawing';
 
-/** An answer's blocks after so many are grouped. */
-const MANY = 40;
-const GROUP = 32;
+/** The first blocks of an answer, which stand in no group. */
+const UNGROUPED_BLOCKS = 40;
+const BLOCKS_IN_A_GROUP = 32;
 const CHARS_IN_A_LINE = 90;
 /** The most cells in one table; further rows stand in a table of their own below it. */
 const MOST_CELLS = 4_000;
@@ -51,7 +51,7 @@ export class AnswerGroups extends Groups {
   }
 
   protected override groupOf(at: number): number {
-    return Math.max(-1, Math.floor((at - MANY) / GROUP));
+    return Math.max(-1, Math.floor((at - UNGROUPED_BLOCKS) / BLOCKS_IN_A_GROUP));
   }
 
   protected override make(): HTMLElement {

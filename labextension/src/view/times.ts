@@ -12,7 +12,7 @@ const DAY_MS = 24 * HOUR_MS;
 const COUNTED_MS = 60 * MINUTE_MS;
 /** A time nearer than this is told by the seconds left. */
 const BY_SECOND_MS = 2 * MINUTE_MS;
-/** A time that is further ahead than this is no past one of a clock that differs. */
+/** The clocks of server and page may differ by so much: a past time then seems to be ahead. */
 const MOST_SKEW_MS = 10 * MINUTE_MS;
 
 /** `14:05`, `tomorrow at 14:05`, `Mon 23 Nov at 14:05`: to stand after "until". */
@@ -97,7 +97,7 @@ export function agoPaceOf(at: string | null, now_ms: number): number | null {
   if (!(past_ms < 2 * DAY_MS && past_ms > -MOST_SKEW_MS)) {
     return null;
   }
-  return past_ms < HOUR_MS ? MINUTE_MS : 15 * MINUTE_MS; // every zone's midnight is a quarter's
+  return past_ms < HOUR_MS ? MINUTE_MS : 15 * MINUTE_MS; // in every zone, midnight is at a full quarter of an hour
 }
 
 /** A time with its date and its seconds; empty for none. */

@@ -1,8 +1,8 @@
-"""Notices between the processes on one Postgres: NOTIFY with each commit, one LISTEN for each.
+"""Notices between the processes on one Postgres: NOTIFY with each commit, LISTEN in each process.
 
-The listening connection has a thread of its own, which reconnects forever. Notices sent meanwhile
-are lost, so after a new connection everything counts as changed. Each schema has its own channel:
-several chats in one database do not hear each other.
+The listening connection has a thread of its own, which reconnects forever. A notice that is sent
+before it has reconnected is lost, so a new connection means that anything may have changed. Each
+schema has its own channel: several chats in one database do not hear each other.
 """
 
 from __future__ import annotations
