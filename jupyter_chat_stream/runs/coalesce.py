@@ -37,6 +37,7 @@ from ..shared.events import (
     clean_text,
 )
 from ..shared.records import DeltaKind
+from ..shared.tool_records import FailedFor
 from .toolset import CallFacts
 
 MAX_UNCOVERED_CHARS = 8_000_000  # in memory, of one answer
@@ -202,7 +203,8 @@ class Coalescer:
         self._ready += [self._started(chunk) for chunk in broken]
         for chunk in broken:
             call = {"tool_call_id": chunk.tool_call_id, "name": chunk.name}
-            self._return_tool(ToolResultChunk(**call, success=False, output=chunk.error))
+            failed = ToolResultChunk(**call, success=False, output=chunk.error)
+            self._return_tool(failed, reason="denied")
 
     def _started(self, chunk: ToolCallChunk) -> ToolStarted:
         part = self._tool_parts.get(chunk.tool_call_id)
@@ -215,7 +217,7 @@ class Coalescer:
             **({} if facts is None else vars(facts)),
         )
 
-    def _return_tool(self, chunk: ToolResultChunk) -> None:
+    def _return_tool(self, chunk: ToolResultChunk, reason: FailedFor | None = None) -> None:
         self._end_part()
         self._next_part()  # the fold appends one
         self._ready.append(
@@ -224,6 +226,7 @@ class Coalescer:
                 name=clean_text(chunk.name),
                 success=chunk.success,
                 output=clean_json(chunk.output),
+                reason=reason,
             )
         )
 

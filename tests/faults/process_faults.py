@@ -73,6 +73,31 @@ def death_around_a_commit() -> None:
     driver.commit = deadly
 
 
+def death_at_a_commit() -> None:
+    """After ``PULL``, kill the process right after the commit that the environment names.
+
+    ``JCS_DIE_AT`` is its number, from 1.
+    """
+    from jupyter_chat_stream.store.sql import driver
+
+    commit, left, is_armed = driver.commit, int(os.environ["JCS_DIE_AT"]), False
+
+    def arm(number: int, frame: Any) -> None:
+        nonlocal is_armed
+        is_armed = True
+
+    def deadly(*args: Any, **options: Any) -> Any:
+        nonlocal left
+        done = commit(*args, **options)
+        left -= is_armed
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+
+    signal.signal(PULL, arm)
+    driver.commit = deadly
+
+
 def lost_answers_to_commits() -> None:
     """Lose the connection to Postgres right after every fifth COMMIT, before its answer is here."""
     from psycopg import OperationalError
@@ -153,6 +178,7 @@ PROCESS_FAULTS: dict[str, Callable[[], None]] = {
         freeze_before_commit,
         freeze_after_begin,
         death_around_a_commit,
+        death_at_a_commit,
         lost_answers_to_commits,
         small_files,
     )

@@ -178,8 +178,16 @@ def test_a_call_with_a_broken_input_comes_last_and_with_its_failed_result() -> N
     assert list(coalescer.finish().bodies) == [
         ToolStarted(part=0, tool_call_id="c", name="sql", input={}),
         ToolStarted(part=2, tool_call_id="d", name="sql", input={}),
-        ToolReturned(tool_call_id="c", name="sql", success=False, output="It is not JSON."),
-        ToolReturned(tool_call_id="d", name="sql", success=False, output="It is not JSON."),
+        *(
+            ToolReturned(
+                tool_call_id=id_,
+                name="sql",
+                success=False,
+                output="It is not JSON.",
+                reason="denied",
+            )
+            for id_ in "cd"
+        ),
     ]
     assert coalescer.is_empty
 

@@ -19,10 +19,11 @@ from jupyter_chat_stream.shared.errors import (
     ToolOutputTooLarge,
 )
 from jupyter_chat_stream.shared.events import iso
+from jupyter_chat_stream.store.front import Sender
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
 from jupyter_chat_stream.testing import ScriptedProvider
 from tests.fixtures import MakeHarness
-from tests.run_harness import RunHarness
+from tests.run_harness import RunHarness, holds
 from tests.runs.calls import (
     ROUND,
     CountingTool,
@@ -546,3 +547,107 @@ async def test_a_tool_may_ask_a_person_and_sleep(
     await harness.execute()
     assert (await results(harness, run))["n"]["output"] == "rested"
     assert (await harness.reply(run))["status"] == "completed"
+
+
+async def test_a_tool_may_sleep_beyond_the_time_in_which_its_call_must_begin(
+    make_harness: MakeHarness,
+) -> None:
+    """L10"""
+
+    def nap(context: Any) -> Any:
+        until_ms = context.started_ms + 600_000
+        if context.now_ms >= until_ms:
+            return ToolDone(output="rested")
+        return SleepChunk(until_ms=until_ms, reason="a nap")
+
+    harness, _, run = await begun(
+        make_harness,
+        [call("n", "nap")],
+        server=[CountingTool("nap", nap)],
+        thread_tools={"mode": "ask", "names": ["nap"]},
+        tool_expires_s=60.0,
+    )
+    harness.clock.advance(601_000)
+    await harness.execute()
+    assert (await results(harness, run))["n"]["output"] == "rested"
+
+
+async def test_a_run_that_continues_another_makes_none_of_its_open_calls(
+    make_harness: MakeHarness,
+) -> None:
+    """L14: the other's call may have begun; the model is told so, and answers on."""
+    harness, _, run = await begun(make_harness, [call("c1", "train")], tools=[tool("train", "run")])
+    kernel = Executor(harness, run)
+    await kernel.answer("once")
+    await harness.execute()
+    await kernel.claim("c1")
+    await harness.cancel(run)
+    with pytest.raises(ToolCallNotOpen) as refused:
+        await kernel.result("c1", "too late")
+    assert refused.value.facts["state"] == "ended"
+    sender = Sender(owner="local")
+    await harness.chat_store.runs.succeed(sender, run.id, keep_parts=True)
+    continued = await harness.execute()
+    assert (await harness.reply(continued))["status"] == "completed"
+    assert (await results(harness, continued))["c1"]["reason"] == "interrupted"
+    with pytest.raises(ToolCallNotOpen):
+        await Executor(harness, continued).claim("c1")
+
+
+async def test_a_question_is_also_answered_while_the_run_makes_another_call(
+    database: dict[str, Any], make_harness: MakeHarness
+) -> None:
+    """L13: the attempt that holds the run takes the word once its own call has ended."""
+    harness: list[RunHarness] = []
+
+    async def answer_meanwhile(context: Any) -> None:
+        [made] = harness
+        run = await made.chat_store.runs.find("local", context.run_id)
+        await Executor(made, run).answer("once")
+
+    class Slow(CountingTool):
+        async def call(self, input: Any, context: Any) -> Any:
+            await answer_meanwhile(context)
+            return await super().call(input, context)
+
+    made = await make_harness(
+        provider=ScriptedProvider(default=in_rounds([call("s", "slow"), call("r", "run")])),
+        **database,
+    )
+    harness.append(made)
+    made.services = RunServices(
+        store=made.chat_store,
+        registry=made.services.registry,
+        config=made.config,
+        tools=ServerTools(Slow("slow"), CountingTool("run", effect="run")),
+    )
+    thread = await made.thread()
+    names = {"mode": "ask", "names": ["slow", "run"]}
+    await made.chat_store.threads.change("local", thread.id, {"tools": names})
+    await made.send(thread)
+    run = await made.execute()
+    assert (await made.reply(run))["status"] == "completed"
+    assert (await made.run(run))["attempt"] == 1
+    assert all(part["success"] for part in (await results(made, run)).values())
+
+
+async def test_no_text_of_a_call_reaches_the_log_of_the_server(
+    make_harness: MakeHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="jupyter_chat_stream")
+    secret = "xyzzysecretplugh"
+    harness, _, run = await begun(
+        make_harness,
+        [call("c1", "look", key=secret), call("c2", "broken")],
+        tools=[tool("look")],
+        server=[CountingTool("broken", ValueError(secret))],
+        thread_tools={"mode": "ask", "names": ["broken"]},
+    )
+    kernel = Executor(harness, run)
+    await kernel.claim("c1")
+    await kernel.write("c1", 0, secret)
+    await kernel.result("c1", {"key": secret}, success=False)
+    await harness.execute()
+    assert "tool.broke" in caplog.text
+    assert not holds(caplog.text, secret)
+    assert secret not in (await results(harness, run))["c2"]["output"]

@@ -169,6 +169,11 @@ async def test_the_authorizer_decides_by_action(start_server: StartServer) -> No
         ("POST", "runs/x/cancel", None, "execute"),
         ("POST", "runs/x/retry", None, "execute"),
         ("POST", "runs/x/input", {}, "execute"),
+        ("POST", "runs/x/tools/y/claim", {}, "execute"),
+        ("POST", "runs/x/tools/y/output", {}, "execute"),
+        ("POST", "runs/x/tools/y/result", {}, "execute"),
+        ("PUT", "consents", {}, "execute"),
+        ("DELETE", "consents/x", None, "execute"),
     ]:
         reply = await server.ask(method, path, body)
         assert (reply.status, reply.error["code"]) == (403, "forbidden"), (method, path)

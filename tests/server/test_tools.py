@@ -12,6 +12,7 @@ from jupyter_chat_stream.testing import ScriptedProvider
 from tests.runs.calls import ROUND, call, in_rounds, tool
 from tests.server.conftest import StartServer
 from tests.server.harness import PATIENCE_S, ChatServer, Reply, Socket, until
+from tests.server.test_access import ByHeader
 
 
 async def offering(server: ChatServer, thread: str, *tools: Any, **fields: Any) -> Socket:
@@ -261,3 +262,58 @@ async def test_what_is_not_there_is_404(chat_server: ChatServer) -> None:
     missing = await chat_server.ask("GET", "tools?thread_id=none")
     assert (missing.status, missing.error["code"]) == (404, "thread_not_found")
     assert (await chat_server.ask("GET", "tools")).status == 400
+
+
+async def test_to_another_user_calls_tools_and_consents_do_not_exist(
+    start_server: StartServer,
+) -> None:
+    """L16: the same answers as for what is not there."""
+    server = await start_server(ServerApp_identity_provider_class=ByHeader)
+    ada, eve = {"X-User": "ada"}, {"X-User": "eve"}
+    await server.ask("GET", "status", headers=ada)  # it waits for the service
+    provider = ScriptedProvider(default=in_rounds([call("c1", "train")]))
+    server.service._parts.registry._providers["scripted"] = provider
+    made = await server.ask("POST", "threads", {"model": "scripted/model"}, headers=ada)
+    thread = made.json["id"]
+    offer = {
+        "op": "offer",
+        "thread": thread,
+        "executor": "k1",
+        "label": "k",
+        "where": "kernel",
+        "tools": [tool("train")],
+    }
+    hers, other = await server.socket(ada), await server.socket(eve)
+    await other.send(offer)
+    assert (await other.next())["error"]["code"] == "thread_not_found"
+    await hers.send(offer)
+    assert (await hers.next())["op"] == "offered"
+    sent = await server.ask("POST", f"threads/{thread}/messages", {"content": "Go"}, headers=ada)
+    run = sent.json["run"]["id"]
+    await until(lambda: provider.active == 0 and provider.prompts)
+    given = await server.ask("PUT", "consents", {"tool": "train", "thread_id": thread}, headers=ada)
+    tools = await server.ask("GET", f"tools?thread_id={thread}", headers=ada)
+    consents = {each["name"]: each["consent"] for each in tools.json["tools"]}
+    assert consents["train"] == "none"  # it only reads
+    assert (await server.ask("GET", "consents", headers=eve)).json == {"consents": []}
+    for method, path, body, code in (
+        ("GET", f"tools?thread_id={thread}", None, "thread_not_found"),
+        ("PUT", "consents", {"tool": "train", "thread_id": thread}, "thread_not_found"),
+        ("PUT", "consents", {"tool": "train"}, "tool_not_found"),
+        ("DELETE", f"consents/{given.json['id']}", None, "consent_not_found"),
+        ("POST", f"runs/{run}/tools/c1/claim", {"executor": "e"}, "run_not_found"),
+        (
+            "POST",
+            f"runs/{run}/tools/c1/output",
+            {"claim": "x", "n": 0, "text": ""},
+            "run_not_found",
+        ),
+        (
+            "POST",
+            f"runs/{run}/tools/c1/result",
+            {"claim": "x", "success": True, "output": ""},
+            "run_not_found",
+        ),
+    ):
+        refused = await server.ask(method, path, body, headers=eve)
+        assert (refused.status, refused.error["code"]) == (404, code), path

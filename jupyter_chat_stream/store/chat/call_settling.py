@@ -165,10 +165,15 @@ def _settle(round_: _CallRound, call: ToolCallPart, plan: CallPlan) -> None:
         _settle_asked(round_, call, row, plan, is_late=is_late)
     elif row.state == "claimed":
         _settle_claimed(round_, call, row)
-    elif is_late and row.wake_ms is None:  # a call that sleeps may last longer
+    elif is_late and not _waits_in_place(call, row):
         round_.fail(call, "expired", NOT_MADE)
     else:
         _offer(round_, call, row)
+
+
+def _waits_in_place(call: ToolCallPart, row: StoredCall) -> bool:
+    """Return whether a call in place has begun, and waits for an answer or a time of its own."""
+    return row.wake_ms is not None or (row.state == "asked" and "allowed" in call)
 
 
 def _begin(round_: _CallRound, call: ToolCallPart, plan: CallPlan) -> StoredCall:
