@@ -33,6 +33,8 @@ MODULES = {
     "s": "sending",
     "t": "searching",
     "u": "long_thread",
+    "v": "memory",
+    "w": "lab_start",
 }
 
 

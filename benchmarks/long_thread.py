@@ -132,13 +132,13 @@ def run(*, quick: bool = False) -> Section:
             ["the thread's frames", f"{found['frames']}, {found['bytes'] / 1e6:.1f} MB", ""],
             ["of that, JSON.parse", _ms(opened, lambda one: one["parse"]), ""],
             [
-                "from asking for the thread to its first frame",
+                "from asking for the thread to the frame with all of it",
                 _ms(opened, lambda one: one["first"] - one["asked"]),
                 "",
             ],
-            ["to its last frame", _ms(opened, lambda one: one["whole"] - one["asked"]), ""],
+            ["until the page is live", _ms(opened, lambda one: one["whole"] - one["asked"]), ""],
             [
-                "to the painted end",
+                "until its end is painted, by the preview",
                 _ms(opened, lambda one: one["painted"] - one["asked"]),
                 "300 ms",
             ],
