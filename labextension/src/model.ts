@@ -21,9 +21,11 @@ import { type LostAnswer } from './questions';
 import { ReadMark } from './read-mark';
 import { ScheduleList } from './schedules';
 import { Sending } from './sending';
+import { StandingConsents } from './standing-consents';
 import { type ThreadEnd, explain, explainEnd, missingText } from './thread-ends';
 import { NOT_FOLLOWED, type ThreadState } from './thread-state';
 import { type ThreadFields, ThreadSettings } from './thread-settings';
+import { ThreadToolList } from './thread-tools';
 import { type Transcript } from './transcript';
 import { MAX_ATTACHMENTS, type NamedBlob, type UploadQueue } from './uploads';
 import { ThreadUsageList } from './usage';
@@ -39,10 +41,12 @@ export class Threads {
     this.files = new AttachmentFiles(options.api);
     this.models = new ModelChoices(options);
     this.preferences = options.preferences;
+    this.consents = new StandingConsents(options.api, options.trans);
   }
 
-  /** What a person has set for all chats. */
+  /** What a person has set for all chats, and the standing consents to tools. */
   readonly preferences: Preferences;
+  readonly consents: StandingConsents;
 
   /** The bytes of the attachments of all threads. */
   readonly files: AttachmentFiles;
@@ -135,6 +139,7 @@ export class ThreadClient {
     });
     this._follower = options.connection.follow(threadId, () => this._moved());
     this.branching = this._newBranching();
+    this.tools = this._newTools(threads.consents);
   }
 
   /** Edits of questions, and the choice of the branch that is shown. */
@@ -143,14 +148,15 @@ export class ThreadClient {
   /** The models of the page. */
   readonly models: ModelChoices;
 
-  /** What a person has set for all chats. */
+  /** What a person has set for all chats, and what the composer uses of the page around it. */
   readonly preferences: Preferences;
-
-  /** What the composer uses of the page around it. */
   readonly page: Pick<PageOptions, 'listFolder' | 'execute'>;
 
   /** The model and the parameters of the next answers. */
   readonly settings: ThreadSettings;
+
+  /** The tools of this thread. */
+  readonly tools: ThreadToolList;
 
   /** The repeating messages of this thread. */
   readonly schedules: ScheduleList;
@@ -330,6 +336,7 @@ export class ThreadClient {
   private _announce(): void {
     const { transcript, preview, link, ended } = this._follower;
     this.settings.moved();
+    this.tools.moved();
     this._set({
       params: this.settings.params,
       transcript,
@@ -367,6 +374,16 @@ export class ThreadClient {
       setHead: head => this.change({ head }),
       stop: runId => this.command(runId, 'cancel'),
       onResult: error => this._set({ problem: error === null ? null : explain(error, trans) })
+    });
+  }
+
+  private _newTools(consents: StandingConsents): ThreadToolList {
+    return new ThreadToolList({
+      ...this._options,
+      consents,
+      threadId: this.threadId,
+      logged: () => this.transcript.thread?.tools,
+      send: fields => this.change(fields)
     });
   }
 

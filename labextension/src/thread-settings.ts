@@ -5,7 +5,7 @@
  * changes of this page over them, and one request is under way at a time.
  */
 import { type Params, keptParams } from './offer';
-import { type Model } from './protocol';
+import { type Model, type ThreadTools } from './protocol';
 
 export interface SettingsFields {
   readonly model?: string;
@@ -13,7 +13,11 @@ export interface SettingsFields {
 }
 
 /** What a page changes of a thread. */
-export type ThreadFields = SettingsFields | { readonly head: string } | { readonly title: string };
+export type ThreadFields =
+  | SettingsFields
+  | { readonly head: string }
+  | { readonly title: string }
+  | { readonly tools: ThreadTools };
 
 export interface ThreadSettingsOptions {
   /** The parameters that the log tells of. */

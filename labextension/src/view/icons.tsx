@@ -40,6 +40,15 @@ export function CopyIcon(): ReactElement {
   );
 }
 
+/** A wrench, for tools. */
+export function ToolIcon(): ReactElement {
+  return (
+    <svg className="jp-ChatStream-icon" viewBox="0 0 16 16" aria-hidden="true">
+      <path d="M13.6 4.6 11.4 6.8 9.2 4.6l2.2-2.2a3.7 3.7 0 0 0-4.9 4.6L2.6 10.9a1.8 1.8 0 0 0 2.5 2.5L9 9.5a3.7 3.7 0 0 0 4.6-4.9Z" />
+    </svg>
+  );
+}
+
 /** A tick, for what is done. */
 export function DoneIcon(): ReactElement {
   return (

@@ -13,6 +13,7 @@ import { OWN_KEYS } from './keys';
 import { ParametersButton } from './parameters';
 import { PickerList, modelsText } from './picker-list';
 import { Popover } from './popover';
+import { ToolMenuButton } from './tool-menu';
 
 export interface PickerProps {
   readonly client: ThreadClient;
@@ -20,7 +21,7 @@ export interface PickerProps {
   readonly isDisabled: boolean;
 }
 
-/** The model's button, its parameters' button, and what a change of the model has removed. */
+/** The buttons of the model, its parameters and the tools, and what a change of the model has removed. */
 export function ModelPicker(props: PickerProps): ReactElement {
   const { client, state, isDisabled } = props;
   const models = useModels(client);
@@ -52,6 +53,7 @@ export function ModelPicker(props: PickerProps): ReactElement {
         params={state.params}
         isDisabled={isDisabled}
       />
+      <ToolMenuButton client={client} isDisabled={isDisabled} />
       {dropped.length === 0 ? null : (
         <Dropped names={dropped} model={model?.label ?? current} onClose={() => setDropped([])} />
       )}

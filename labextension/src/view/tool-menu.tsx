@@ -1,0 +1,231 @@
+/** The tools of a thread: a button in the composer, and the panel in which they are chosen. */
+import { type TranslationBundle } from '@jupyterlab/translation';
+import { type ReactElement, useEffect, useId, useRef, useState, useSyncExternalStore } from 'react';
+
+import { revealed } from '../hidden-characters';
+import { asksYouText } from '../texts';
+import { type ThreadClient } from '../model';
+import { type ListedTool, type ToolMode } from '../protocol';
+import { type ToolListState, isFunction, isOn } from '../thread-tools';
+import { useTrans } from './hooks';
+import { ToolIcon } from './icons';
+import { OWN_KEYS } from './keys';
+import { lookingText } from './picker-list';
+import { Popover } from './popover';
+import { ConsentList } from './standing-consents';
+
+const MODES: readonly ToolMode[] = ['ask', 'accept_edits', 'read_only'];
+/** Of a description, so many characters are shown; the rest is in the tooltip. */
+const MOST_DESCRIPTION_CHARS = 140;
+
+export function ToolMenuButton(props: {
+  readonly client: ThreadClient;
+  readonly isDisabled: boolean;
+}): ReactElement {
+  const { client, isDisabled } = props;
+  const trans = useTrans();
+  const button = useRef<HTMLButtonElement>(null);
+  const [isOpen, setOpen] = useState(false);
+  const [close] = useState(() => () => setOpen(false));
+  const state = useSyncExternalStore(client.tools.subscribe, client.tools.getState);
+  const title = trans.__('Tools');
+  const mode = modeText(state.tools.mode, trans);
+  const label = state.tools.mode === 'ask' ? title : trans.__('Tools: %1', mode);
+  return (
+    <>
+      <button
+        {...OWN_KEYS}
+        ref={button}
+        type="button"
+        className={`jp-ChatStream-button jp-mod-quiet jp-ChatStream-dial${
+          state.tools.mode === 'ask' ? '' : ' jp-mod-set'
+        }`}
+        data-testid="tools"
+        data-mode={state.tools.mode}
+        aria-label={label}
+        title={label}
+        aria-haspopup="dialog"
+        aria-expanded={isOpen}
+        disabled={isDisabled}
+        onClick={() => setOpen(!isOpen)}
+      >
+        <ToolIcon />
+      </button>
+      {isOpen && !isDisabled ? (
+        <Popover testid="tools-panel" label={title} anchor={button} onClose={close}>
+          <ToolMenu client={client} state={state} />
+        </Popover>
+      ) : null}
+    </>
+  );
+}
+
+function ToolMenu(props: {
+  readonly client: ThreadClient;
+  readonly state: ToolListState;
+}): ReactElement {
+  const { client, state } = props;
+  const trans = useTrans();
+  useEffect(() => void client.tools.load(), [client]);
+  return (
+    <div className="jp-ChatStream-toolMenu">
+      <ModeChoice mode={state.tools.mode} onChange={mode => void client.tools.setMode(mode)} />
+      <h3>{trans.__('What the model may call')}</h3>
+      {state.problem === null ? null : (
+        <p className="jp-ChatStream-toolNote" role="alert">
+          {state.problem}
+        </p>
+      )}
+      <ToolRows client={client} state={state} />
+      <h3>{trans.__('Allowed without asking')}</h3>
+      <ConsentList
+        consents={client.tools.consents}
+        trans={trans}
+        threadId={client.threadId}
+        onRevoked={() => void client.tools.load()}
+      />
+    </div>
+  );
+}
+
+/** The mode of the thread. The chosen one has the focus when the panel opens. */
+function ModeChoice(props: {
+  readonly mode: ToolMode;
+  readonly onChange: (mode: ToolMode) => void;
+}): ReactElement {
+  const trans = useTrans();
+  const id = useId();
+  return (
+    <fieldset className="jp-ChatStream-toolModes">
+      <legend>{trans.__('Before a tool changes or runs something')}</legend>
+      {MODES.map(mode => (
+        <label key={mode}>
+          <input
+            {...OWN_KEYS}
+            type="radio"
+            name={id}
+            data-testid={`tool-mode-${mode}`}
+            autoFocus={mode === props.mode}
+            checked={mode === props.mode}
+            aria-describedby={`${id}-${mode}`}
+            onChange={() => props.onChange(mode)}
+          />
+          <span>
+            {modeText(mode, trans)}
+            <span className="jp-ChatStream-toolNote" id={`${id}-${mode}`}>
+              {modeSentence(mode, trans)}
+            </span>
+          </span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+function ToolRows(props: {
+  readonly client: ThreadClient;
+  readonly state: ToolListState;
+}): ReactElement | null {
+  const { client, state } = props;
+  const trans = useTrans();
+  if (state.list === null && state.problem !== null) {
+    return null;
+  }
+  if (state.list === null || state.list.length === 0) {
+    const text =
+      state.list === null
+        ? lookingText(trans)
+        : trans.__('No tools. A cell with @chat.tool above a function offers that function.');
+    return <p className="jp-ChatStream-toolNote">{text}</p>;
+  }
+  return (
+    <ul className="jp-ChatStream-toolList">
+      {state.list.map(tool => (
+        <ToolRow key={tool.name} client={client} state={state} tool={tool} />
+      ))}
+    </ul>
+  );
+}
+
+function ToolRow(props: {
+  readonly client: ThreadClient;
+  readonly state: ToolListState;
+  readonly tool: ListedTool;
+}): ReactElement {
+  const { client, state, tool } = props;
+  const trans = useTrans();
+  const id = useId();
+  const description = revealed(tool.description ?? '').trim();
+  const isFixed = isFunction(tool) || tool.consent === 'denied';
+  return (
+    <li data-testid="tool-row" data-tool={tool.name}>
+      <label>
+        <input
+          {...OWN_KEYS}
+          type="checkbox"
+          checked={isOn(tool, state.tools)}
+          disabled={isFixed}
+          aria-describedby={id}
+          onChange={event => void client.tools.setOn(tool.name, event.target.checked)}
+        />
+        <code dir="auto">{revealed(tool.name)}</code>
+      </label>
+      <span className="jp-ChatStream-toolNote" id={id}>
+        <span title={description} dir="auto">
+          {shortened(description)}
+        </span>{' '}
+        <span className="jp-ChatStream-toolFacts">{factsText(tool, trans)}</span>
+      </span>
+    </li>
+  );
+}
+
+/** The first sentences of a description. */
+function shortened(text: string): string {
+  const line = text.split('\n\n')[0]?.replace(/\s+/g, ' ') ?? '';
+  const chars = [...line];
+  return chars.length > MOST_DESCRIPTION_CHARS
+    ? `${chars.slice(0, MOST_DESCRIPTION_CHARS).join('')}…`
+    : line;
+}
+
+/** Where a tool's calls are executed, and what stands before them. */
+function factsText(tool: ListedTool, trans: TranslationBundle): string {
+  const where = {
+    server: trans.__('on the server'),
+    kernel: isFunction(tool)
+      ? trans.__('in the kernel, as long as it runs')
+      : trans.__('in the kernel'),
+    page: trans.__('in this page')
+  }[tool.where];
+  const consent = {
+    none: trans.__('only reads'),
+    ask: asksYouText(trans),
+    thread: trans.__('allowed in this chat'),
+    always: trans.__('always allowed'),
+    denied: trans.__('not allowed on this server')
+  }[tool.consent];
+  return [where, consent].filter(text => text !== undefined).join(' · ');
+}
+
+function modeText(mode: ToolMode, trans: TranslationBundle): string {
+  switch (mode) {
+    case 'accept_edits':
+      return trans.__('Accept edits');
+    case 'read_only':
+      return trans.__('Read only');
+    default:
+      return trans.__('Ask');
+  }
+}
+
+function modeSentence(mode: ToolMode, trans: TranslationBundle): string {
+  switch (mode) {
+    case 'accept_edits':
+      return trans.__('Changes are made at once; running code still asks you.');
+    case 'read_only':
+      return trans.__('The model can only read; changes and code are refused.');
+    default:
+      return trans.__('You are asked each time, unless you have allowed it below.');
+  }
+}
