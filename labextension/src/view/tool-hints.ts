@@ -36,11 +36,16 @@ function waitingText({ call, result }: ToolUse, trans: TranslationBundle): strin
   switch (call?.where) {
     case 'kernel':
       return name === KERNEL_TOOL
-        ? trans.__('No kernel with this chat is running. Run a cell that uses the chat.')
-        : trans.__('No kernel offers %1 now. Run the cell that defines it again.', name);
+        ? trans.__(
+            'Waiting for a kernel that is free. If it was restarted, run the cell that makes the chat again.'
+          )
+        : trans.__(
+            'Waiting for a kernel that is free. If it was restarted, run the cell that defines %1 again.',
+            name
+          );
     case 'page':
       return trans.__(
-        'No page has the notebook of %1 open. Open it in JupyterLab.',
+        'Waiting for a page that can do %1. Open the notebook in JupyterLab.',
         callName({ call, result })
       );
     default:

@@ -12,16 +12,19 @@ import { pretty } from './pretty';
 const MOST_COLOURED_CHARS = 20_000;
 /** From so many lines on, a line tells how long the code is: its box shows a part of it. */
 const LONG_LINES = 20;
-/** The field that holds code, and the field that the card's title shows. */
-const CODE = 'code';
+/** The field that the card's title shows. */
 const OPERATION = 'operation';
 /** Tools with code run it in a kernel of this package, which is Python's. */
 const LANGUAGE = 'python';
 
 export function ToolInput({ input }: { readonly input: unknown }): ReactElement {
   const trans = useTrans();
-  const fields = Object.entries(fieldsOf(input)).filter(([name]) => name !== OPERATION);
-  if (fields.length === 0) {
+  const { code, ...others } = fieldsOf(input);
+  const isCode = typeof code === 'string';
+  const fields = Object.entries(isCode ? others : fieldsOf(input)).filter(
+    ([name]) => name !== OPERATION
+  );
+  if (fields.length === 0 && !isCode) {
     const isEmpty = input === null || input === undefined || typeof input === 'object';
     return isEmpty && !Array.isArray(input) ? (
       <p className="jp-ChatStream-toolNote">{trans.__('Without input')}</p>
@@ -30,14 +33,21 @@ export function ToolInput({ input }: { readonly input: unknown }): ReactElement 
     );
   }
   return (
+    <>
+      {isCode ? <CodeBox code={code} /> : null}
+      {fields.length === 0 ? null : <Fields fields={fields} />}
+    </>
+  );
+}
+
+function Fields(props: { readonly fields: readonly (readonly [string, unknown])[] }): ReactElement {
+  return (
     <dl className="jp-ChatStream-toolFields">
-      {fields.map(([name, value]) => (
+      {props.fields.map(([name, value]) => (
         <div key={name} className={isShort(value) ? 'jp-mod-short' : undefined}>
           <dt dir="auto">{revealed(name)}</dt>
           <dd>
-            {name === CODE && typeof value === 'string' ? (
-              <CodeBox code={value} />
-            ) : isShort(value) ? (
+            {isShort(value) ? (
               <code dir="auto">{revealed(pretty(value))}</code>
             ) : (
               <TextBox text={revealed(pretty(value))} />
