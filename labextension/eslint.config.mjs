@@ -45,7 +45,16 @@ const FLOORS = [
   },
   {
     // The server, as this page reaches it.
-    names: ['folders', 'api', 'silence', 'connection', 'polling', 'server-api', 'ticker'],
+    names: [
+      'folders',
+      'api',
+      'silence',
+      'connection',
+      'call-executor',
+      'polling',
+      'server-api',
+      'ticker'
+    ],
     packages: ['@jupyterlab/coreutils', '@jupyterlab/services', '@jupyterlab/translation']
   },
   {

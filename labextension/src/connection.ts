@@ -102,9 +102,7 @@ export class Connection {
         return;
       }
       this._watcher = null;
-      if (this._isOpen) {
-        this._send({ op: 'unwatch' });
-      }
+      this.send({ op: 'unwatch' });
       this._lingerIfUnused();
     };
   }
@@ -140,12 +138,15 @@ export class Connection {
     if (!this._polling.isWorking) {
       follower.subscription.asked(); // while polling works, its events stay shown as live
     }
-    if (this._isOpen) {
-      const after = follower.transcript.seq;
-      const preview = after === 0 ? { preview: true } : {};
-      this._send({ op: 'subscribe', thread: follower.threadId, after, ...preview });
-    }
+    follower.opening.forEach(frame => this.send(frame));
     this._polling.wake();
+  }
+
+  /** Send a frame, if the socket is open. */
+  send(frame: object): void {
+    if (this._isOpen) {
+      this._socket?.send(JSON.stringify(frame));
+    }
   }
 
   /** Replace the socket: no frame of the old one can arrive any more. */
@@ -161,15 +162,13 @@ export class Connection {
       return;
     }
     this._followers.delete(follower.threadId);
-    if (this._isOpen) {
-      this._send({ op: 'unsubscribe', thread: follower.threadId });
-    }
+    this.send({ op: 'unsubscribe', thread: follower.threadId });
     this._lingerIfUnused();
   }
 
   private _askForList(): void {
     if (this._isOpen && this._watcher !== null) {
-      this._send({ op: 'watch' });
+      this.send({ op: 'watch' });
     }
   }
 
@@ -256,7 +255,7 @@ export class Connection {
 
   private _doubt(patience_ms: number): void {
     if (this._isOpen) {
-      this._send({ op: 'ping' });
+      this.send({ op: 'ping' });
       this._silence.doubt(patience_ms);
     }
   }
@@ -373,10 +372,6 @@ export class Connection {
   private _cancelLinger(): void {
     this._linger?.();
     this._linger = null;
-  }
-
-  private _send(frame: object): void {
-    this._socket?.send(JSON.stringify(frame));
   }
 
   private readonly _options: ConnectionOptions;

@@ -11,6 +11,7 @@ export interface Transport {
   readonly isOpen: boolean;
   readonly isSignedOut: boolean;
   ask(follower: Follower): void;
+  send(frame: object): void;
   restart(): void;
   leave(follower: Follower): void;
 }
@@ -34,6 +35,20 @@ export class Follower {
   readonly subscription = new Subscription();
   /** Set once no more events will come; `error` is null if the thread was deleted. */
   ended: { readonly error: Failure | null } | null = null;
+
+  /** The frames that begin a subscription from the present cursor. */
+  get opening(): readonly object[] {
+    const after = this.transcript.seq;
+    const preview = after === 0 ? { preview: true } : {};
+    const subscribe = { op: 'subscribe', thread: this.threadId, after, ...preview };
+    return this._offer === null ? [subscribe] : [subscribe, this._offer];
+  }
+
+  /** Offer tools in the thread, now and with each new socket. */
+  offer(frame: object): void {
+    this._offer = frame;
+    this._connection.send(frame);
+  }
 
   get transcript(): Transcript {
     return this.subscription.transcript;
@@ -78,5 +93,6 @@ export class Follower {
   }
 
   private readonly _connection: Transport;
+  private _offer: object | null = null;
   private _wasLive = false;
 }

@@ -138,6 +138,7 @@ export class ThreadClient {
       onChange: () => this._set({ params: this.settings.params })
     });
     this._follower = options.connection.follow(threadId, () => this._moved());
+    options.executor?.offerIn(this._follower);
     this.branching = this._newBranching();
     this.tools = this._newTools(threads.consents);
   }
@@ -152,10 +153,8 @@ export class ThreadClient {
   readonly preferences: Preferences;
   readonly page: Pick<PageOptions, 'listFolder' | 'execute'>;
 
-  /** The model and the parameters of the next answers. */
+  /** The model, the parameters and the tools of the next answers. */
   readonly settings: ThreadSettings;
-
-  /** The tools of this thread. */
   readonly tools: ThreadToolList;
 
   /** The repeating messages of this thread. */
@@ -321,6 +320,7 @@ export class ThreadClient {
 
   /** The follower has a new state: tell the listeners with the next frame. */
   private _moved(): void {
+    this._options.executor?.moved(this.transcript);
     if (!this._isAnnouncing) {
       this._isAnnouncing = true;
       this._options.onFrame(() => {

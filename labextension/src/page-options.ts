@@ -2,6 +2,7 @@
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Api } from './api';
+import { type CallExecutor } from './call-executor';
 import { type Clock, type Connection } from './connection';
 import { type DraftStore } from './drafts';
 import { type FolderEntry } from './folders';
@@ -28,4 +29,6 @@ export interface PageOptions {
   readonly recentModels: RecentModels;
   readonly preferences: Preferences;
   readonly questions?: QuestionListener;
+  /** Executes tool calls on this page; absent where there are no notebooks. */
+  readonly executor?: CallExecutor;
 }

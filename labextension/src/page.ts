@@ -5,19 +5,21 @@ import { type INotebookTracker } from '@jupyterlab/notebook';
 import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
 import { contentsReader } from './contents-files';
-import { type Api } from './api';
+import { type Api, newKey } from './api';
+import { CallExecutor } from './call-executor';
 import { ServerApi } from './server-api';
 import { type Clock, Connection } from './connection';
 import { StoredDrafts } from './drafts';
 import { folderLister } from './folders';
 import { type Language } from './language';
-import { Threads } from './model';
+import { type PageOptions, Threads } from './model';
 import { Preferences } from './preferences';
 import { StoredRecentModels } from './recent-models';
 import { Ticker } from './ticker';
 import { Frames } from './view/frames';
 import { type ChatPage } from './view/mount';
 import { labServices } from './view/jupyterlab';
+import { NotebookTool } from './workspace/notebook-tool';
 import { NotebookWorkspace } from './workspace/notebooks';
 
 export const PAGE_CLOCK: Clock = {
@@ -70,6 +72,22 @@ function workspaceOf(
   return new NotebookWorkspace({ tracker, clock: PAGE_CLOCK, trans, reveal });
 }
 
+/** What threads use of the notebooks: the cells of questions, and calls of the tool `notebook`. */
+function notebookOptions(
+  api: Api,
+  workspace: NotebookWorkspace | null,
+  { trans }: Language
+): Pick<PageOptions, 'questions' | 'executor'> {
+  if (workspace === null) {
+    return {};
+  }
+  const tools = [new NotebookTool({ find: path => workspace.panel(path) })];
+  const label = trans.__('a page of Jupyter');
+  const executor = new CallExecutor({ api, clock: PAGE_CLOCK, tools, id: newKey(), label });
+  workspace.subscribe(() => executor.lookAgain());
+  return { questions: workspace, executor };
+}
+
 /** The shared parts of a page, with its way to the server. */
 export interface Page extends ChatPage {
   readonly api: Api;
@@ -111,7 +129,7 @@ export function createPage(
       locale: language.locale,
       recentModels: new StoredRecentModels(() => window.localStorage),
       preferences: new Preferences(),
-      ...(workspace === null ? {} : { questions: workspace })
+      ...notebookOptions(api, workspace, language)
     }),
     services: { ...labServices(rendermime, languages, frames), frames, language, workspace },
     ticker: new Ticker(PAGE_CLOCK)

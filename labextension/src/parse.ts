@@ -329,6 +329,10 @@ function parseThreadFrame(wire: Fields): ThreadFrame | null {
     case 'closed':
       return { op: 'closed', thread, reason: textOf(wire, 'reason', '') };
     case 'error':
+      if (wire['to'] === 'offer') {
+        console.warn('The server did not take the tools of this page:', wire['error']);
+        return null; // it ends no subscription
+      }
       return { op: 'error', thread, error: parseFailure(wire['error']) };
     default:
       return null;

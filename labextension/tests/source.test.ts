@@ -43,8 +43,9 @@ describe.each(FILES)('$file', ({ file, text, tree }) => {
   });
 });
 
-/** Texts of Python too, of the wire, or for a console: see `language.ts`. */
-const UNTRANSLATED = /^(endings|snapshot|parse|subscription|transcript)\.ts$/;
+/** Texts of Python too, of the wire, for a console, or for a model: see `language.ts`. */
+const UNTRANSLATED =
+  /^(endings|snapshot|parse|subscription|transcript|call-executor|workspace\/(notebook-tool|proposals))\.ts$/;
 const SHOWN_ATTRIBUTES = /^(aria-label|title|placeholder|alt|label)$/;
 const SENTENCE = /^[A-Z][a-z]*( .*)?[.!?…]$|^[A-Z][a-z]+ [a-z]+ [a-z]+/s;
 

@@ -9,6 +9,7 @@ import { NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
 
 import { type CellDraft } from './blocks';
 import { type FoundCell } from './cells';
+import { asOneStep } from './one-step';
 
 /** Insert a cell and make it the active one. Returns its id. */
 export function insertCell(panel: NotebookPanel, index: number, draft: CellDraft): string {
@@ -77,19 +78,4 @@ function showCell(panel: NotebookPanel, index: number): void {
   notebook.activeCellIndex = index;
   notebook.deselectAll();
   void notebook.scrollToItem(index, 'smart');
-}
-
-/** Make a change that is one step in the undo history of a document or cell. */
-function asOneStep<T>(shared: object, change: () => T): T {
-  cutHistory(shared);
-  const result = change();
-  cutHistory(shared);
-  return result;
-}
-
-function cutHistory(shared: object): void {
-  const history = 'undoManager' in shared ? shared.undoManager : null;
-  if (typeof history === 'object' && history !== null && 'stopCapturing' in history) {
-    (history as { stopCapturing: () => void }).stopCapturing();
-  }
 }

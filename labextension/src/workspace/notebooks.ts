@@ -177,6 +177,11 @@ export class NotebookWorkspace implements Workspace {
     return { isDone: true, cellId };
   }
 
+  /** The panel of an open notebook; with null, the current one. */
+  panel(path: string | null): NotebookPanel | null {
+    return path === null ? this._tracker.currentWidget : this._find(path);
+  }
+
   subscribe(listener: () => void): () => void {
     this._listeners.add(listener);
     return () => this._listeners.delete(listener);

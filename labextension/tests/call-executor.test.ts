@@ -1,0 +1,180 @@
+// Tool calls that this page makes: claimed first, made once, and the result is sent until it is known (L12).
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { ApiError } from '../src/api';
+import { CallExecutor } from '../src/call-executor';
+import { parseEvent } from '../src/parse';
+import { EMPTY, type Transcript, fold } from '../src/transcript';
+import { FakeApi, FakeNetwork, conversation, flushPromises } from './fakes';
+
+const CLAIM = 'runs/r/tools/c1/claim';
+const RESULT = 'runs/r/tools/c1/result';
+const RUN = {
+  thread_id: 't',
+  run_id: 'r',
+  message_id: 'a',
+  attempt: 1,
+  at: '2026-11-20T09:00:00Z'
+};
+const START = {
+  type: 'tool_start',
+  part: 0,
+  tool_call_id: 'c1',
+  name: 'notebook',
+  input: { operation: 'read' },
+  where: 'page',
+  effect: 'change'
+};
+const ALLOWED = { type: 'tool_allowed', tool_call_id: 'c1', consent: 'once', by: 'local' };
+const CLAIMED = { type: 'tool_claimed', tool_call_id: 'c1', executor: 'another page' };
+
+function after(...events: readonly object[]): Transcript {
+  const all = [
+    ...conversation().slice(0, 3),
+    ...events.map((event, index) => ({ ...RUN, seq: index + 4, ...event }))
+  ];
+  return fold(EMPTY, all.map(parseEvent));
+}
+
+let api: FakeApi;
+let network: FakeNetwork;
+let executor: CallExecutor;
+let isHere: boolean;
+const execute = vi.fn();
+
+beforeEach(() => {
+  api = new FakeApi();
+  network = new FakeNetwork();
+  isHere = true;
+  execute.mockReset().mockReturnValue({ success: true, output: { cells: [] } });
+  const definition = { name: 'notebook', description: 'd', where: 'page' };
+  const tools = [{ definition, canExecute: () => isHere, execute }];
+  executor = new CallExecutor({ api, clock: network.clock, tools, id: 'p1', label: 'a page' });
+});
+
+const claims = (): number => api.calls.filter(({ path }) => path === CLAIM).length;
+const results = (): number => api.calls.filter(({ path }) => path === RESULT).length;
+
+describe('a call that waits for this page', () => {
+  it('is claimed, made once, and its result is sent under the claim', async () => {
+    const state = after(START, ALLOWED);
+    executor.moved(state);
+    executor.moved(state);
+    expect(api.call('POST', CLAIM).body).toEqual({ executor: 'a page' });
+    expect(execute).not.toHaveBeenCalled();
+    api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
+    await flushPromises();
+    expect(api.call('POST', RESULT).body).toEqual({
+      claim: 'k',
+      success: true,
+      output: { cells: [] }
+    });
+    api.call('POST', RESULT).answer({ run: {} });
+    await flushPromises();
+    executor.moved(state); // the log may come after the response
+    expect([claims(), results(), execute.mock.calls.length]).toEqual([1, 1, 1]);
+  });
+
+  it('is not made before a consent stands in the log, nor where another executes it (L13)', () => {
+    executor.moved(after(START));
+    executor.moved(after(START, ALLOWED, CLAIMED));
+    executor.moved(after({ ...START, where: 'kernel' }, ALLOWED));
+    executor.moved(after({ ...START, name: 'other' }, ALLOWED));
+    executor.moved(after(START, ALLOWED, { type: 'finalized', status: 'cancelled' }));
+    expect(api.calls).toEqual([]);
+  });
+
+  it('is left to the executor that was first', async () => {
+    executor.moved(after(START, ALLOWED));
+    api.call('POST', CLAIM).fail(new ApiError(409, 'tool_call_not_open', 'late'));
+    await flushPromises();
+    executor.moved(after(START, ALLOWED));
+    expect(execute).not.toHaveBeenCalled();
+    expect(claims()).toBe(1);
+  });
+
+  it('is left to others while the notebook is not open here, and made when it is', async () => {
+    isHere = false;
+    executor.moved(after(START, ALLOWED));
+    expect(api.calls).toEqual([]);
+    isHere = true;
+    executor.lookAgain(); // it was opened
+    executor.lookAgain();
+    expect(claims()).toBe(1);
+  });
+
+  it('is claimed again if the server did not respond to the claim', async () => {
+    executor.moved(after(START, ALLOWED));
+    api.call('POST', CLAIM).fail(new ApiError(0, 'unreachable', 'away'));
+    await flushPromises();
+    executor.moved(after(START, ALLOWED));
+    expect(claims()).toBe(2);
+    expect(execute).not.toHaveBeenCalled();
+  });
+
+  it('is not made again because its result was lost on the way: only the result is sent again', async () => {
+    executor.moved(after(START, ALLOWED));
+    api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
+    await flushPromises();
+    api.call('POST', RESULT).fail(new ApiError(502, 'foreign', 'a proxy'));
+    await flushPromises();
+    network.clock.turn(500);
+    await flushPromises();
+    expect(results()).toBe(2);
+    api.call('POST', RESULT).fail(new ApiError(409, 'tool_call_not_open', 'known already'));
+    await flushPromises();
+    network.clock.turn(600_000);
+    await flushPromises();
+    expect([results(), execute.mock.calls.length]).toEqual([2, 1]);
+  });
+
+  it('fails with a sentence if the page has an error of its own', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    execute.mockImplementation(() => {
+      throw new Error('secret detail');
+    });
+    executor.moved(after(START, ALLOWED));
+    api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
+    await flushPromises();
+    const { success, output } = api.call('POST', RESULT).body as {
+      success: boolean;
+      output: string;
+    };
+    expect(success).toBe(false);
+    expect(output).not.toContain('secret');
+    expect(warn).toHaveBeenCalled();
+    warn.mockRestore();
+  });
+});
+
+it('offers its tools in a thread with each new socket, and a refusal ends no subscription', () => {
+  const { connection } = network;
+  const follower = connection.follow('t', () => undefined);
+  executor.offerIn(follower);
+  const offers = () => network.socket.sent.filter(({ op }) => op === 'offer');
+  network.socket.open();
+  expect(offers()).toEqual([
+    {
+      op: 'offer',
+      thread: 't',
+      executor: 'p1',
+      label: 'a page',
+      where: 'page',
+      tools: [{ name: 'notebook', description: 'd', where: 'page' }]
+    }
+  ]);
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  network.socket.receive({ op: 'offered', thread: 't' });
+  network.socket.receive({
+    op: 'error',
+    thread: 't',
+    to: 'offer',
+    error: { code: 'x', message: 'y' }
+  });
+  expect(follower.ended).toBeNull();
+  warn.mockRestore();
+  network.socket.drop();
+  network.clock.turn(10_000);
+  network.socket.open();
+  expect(offers().length).toBe(1);
+});
