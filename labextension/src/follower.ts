@@ -89,6 +89,9 @@ export class Follower {
 
   /** Stop following the thread. Its runs go on (L8). */
   dispose(): void {
+    if (this._offer !== null) {
+      this._connection.send({ ...this._offer, tools: [] });
+    }
     this._connection.leave(this);
   }
 

@@ -177,4 +177,6 @@ it('offers its tools in a thread with each new socket, and a refusal ends no sub
   network.clock.turn(10_000);
   network.socket.open();
   expect(offers().length).toBe(1);
+  follower.dispose();
+  expect(offers().at(-1)).toMatchObject({ thread: 't', executor: 'p1', tools: [] });
 });
