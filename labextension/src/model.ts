@@ -22,7 +22,7 @@ import { ReadMark } from './read-mark';
 import { ScheduleList } from './schedules';
 import { Sending } from './sending';
 import { StandingConsents } from './standing-consents';
-import { type ThreadEnd, explain, explainEnd, missingText } from './thread-ends';
+import { type ThreadEnd, explain, explainEnd, probedEnd } from './thread-ends';
 import { NOT_FOLLOWED, type ThreadState } from './thread-state';
 import { type ThreadFields, ThreadSettings } from './thread-settings';
 import { ThreadToolList } from './thread-tools';
@@ -350,18 +350,7 @@ export class ThreadClient {
   /** No socket opens: find out whether this server has the API and the thread. */
   private async _probe(): Promise<void> {
     this._isProbing = true;
-    try {
-      const path = `threads/${encodeURIComponent(this.threadId)}`;
-      await this._options.api.request({ method: 'GET', path });
-      this._absent = null;
-    } catch (error) {
-      const isNotFound = error instanceof ApiError && error.status === 404;
-      if (isNotFound && error.code === 'foreign') {
-        this._absent = { why: 'absent', message: error.message };
-      } else if (isNotFound) {
-        this._absent = { why: 'missing', message: missingText(this._options.trans) };
-      }
-    }
+    this._absent = await probedEnd(this.threadId, this._options, this._absent);
     this._isProbing = false;
     this._announce();
   }

@@ -1,7 +1,7 @@
 /** Why a thread cannot be followed, and why a command failed, in sentences for the reader. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { ApiError } from './api';
+import { type Api, ApiError } from './api';
 import { type Transcript } from './transcript';
 
 /** Why a thread cannot be followed, or no longer. */
@@ -17,7 +17,7 @@ export function explain(error: unknown, trans: TranslationBundle): string {
   return error instanceof ApiError ? error.message : trans.__('Something went wrong on this page.');
 }
 
-export function missingText(trans: TranslationBundle): string {
+function missingText(trans: TranslationBundle): string {
   return trans.__('This chat is not on this server, or it belongs to someone else.');
 }
 
@@ -32,4 +32,23 @@ export function explainEnd(
   return error.code.endsWith('not_found')
     ? { why: 'missing', message: missingText(trans) }
     : { why: 'refused', message: error.message };
+}
+
+/** Ask the server whether it has the API and a thread; `known` if it does not tell. */
+export async function probedEnd(
+  threadId: string,
+  { api, trans }: { readonly api: Api; readonly trans: TranslationBundle },
+  known: ThreadEnd | null
+): Promise<ThreadEnd | null> {
+  try {
+    await api.request({ method: 'GET', path: `threads/${encodeURIComponent(threadId)}` });
+    return null;
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 404) {
+      return known;
+    }
+    return error.code === 'foreign'
+      ? { why: 'absent', message: error.message }
+      : { why: 'missing', message: missingText(trans) };
+  }
 }
