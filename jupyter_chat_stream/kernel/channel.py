@@ -23,6 +23,7 @@ from ..shared.errors import ChatStreamError
 from ..shared.records import Frame
 from . import rest
 from .follower import Follower
+from .tools.offers import is_answer
 
 MOST_FOLLOWERS = 200
 LINGER_S = 3.0  # a loop that makes one chat after another needs only one socket
@@ -79,8 +80,15 @@ class Channel:
             return
         del self.followers[follower.thread_id]
         self._say_soon({"op": "unsubscribe", "thread": follower.thread_id})
+        if follower.offer is not None and not follower.offer.is_empty:
+            self._say_soon(follower.offer.withdrawal())
         if not self.followers:
             self._loop.call_later(LINGER_S, self._end_if_idle)
+
+    def offer_soon(self, follower: Follower) -> None:
+        """Send a follower's offer; a socket that opens later gets it then."""
+        if self.socket is not None and follower.offer is not None:
+            self._say_soon(follower.offer.request())
 
     def _end_if_idle(self) -> None:
         if not self.followers:
@@ -126,10 +134,15 @@ class Channel:
         opened = await rest.open_socket(await self._find())
         self._heard = self._loop.time()
         self.socket = opened
+        for follower in self.followers.values():
+            if follower.offer is not None:
+                follower.offer.opened()
         self._watch(opened)
         try:
             for follower in list(self.followers.values()):
                 await self._say(follower.request())
+                if follower.offer is not None and not follower.offer.is_empty:
+                    await self._say(follower.offer.request())
             while True:
                 text = await opened.read_message()
                 if text is None:
@@ -152,6 +165,10 @@ class Channel:
         """Fold a frame, and answer it if it needs an answer."""
         follower = self.followers.get(str(frame.get("thread", "")))
         if follower is None:
+            return
+        if is_answer(frame):
+            if follower.offer is not None:
+                follower.offer.answered(frame)
             return
         answer = follower.receive(frame)
         if answer is not None:

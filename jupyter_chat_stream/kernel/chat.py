@@ -35,6 +35,7 @@ from .run import EventPages, Run, ThreadMember
 from .run_order import is_busy, is_for_later, newest
 from .schedules import Schedule, ScheduleMethods
 from .sending import SendMethods
+from .tools.methods import ToolMethods, names_kernel
 from .usage import UsageMethods
 from .weak_widget import WeakWidget, weakly
 
@@ -76,6 +77,7 @@ class Chat(
     PreferenceMethods,
     ModelMethods,
     UsageMethods,
+    ToolMethods,
 ):
     """A thread, opened by its name: it can be shown, read and sent messages.
 
@@ -142,6 +144,7 @@ class Chat(
         self._listener = weakly(self._changed)
         hold.follower.listen(self._listener)
         self._refresh()
+        self._offer_kernel_here(names_kernel(opened))
 
     @classmethod
     def _check_call(cls, traits: Mapping[str, object], **given: object) -> None:
@@ -280,7 +283,7 @@ class Chat(
         self._send({"method": "custom", "content": content})
 
     def close(self) -> None:
-        """Stop following and remove the widget. The thread remains."""
+        """Stop following and remove the widget. The thread remains, and so do its functions."""
         hold, listener = self.__dict__.get("_hold"), self.__dict__.get("_listener")
         if hold is not None:
             if listener is not None:

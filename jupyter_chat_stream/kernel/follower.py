@@ -28,6 +28,7 @@ from ..shared.errors import (
 from ..shared.events import ENDS
 from ..shared.records import Frame, MessageRecord, RunRecord, SubscribeFrame, ThreadRecord
 from ..shared.subscription import Applied, Ended, Resubscribe, Subscription
+from .tools.offers import KernelOffer
 from .wire import error_from_wire
 
 GIVE_UP_S = 60.0
@@ -56,6 +57,7 @@ class Follower:
         self.has_earlier = False  # whether the thread has messages that are not kept here
         self._pins: Counter[str] = Counter()  # messages whose run some code holds
         self.is_refused = False  # whether the link must subscribe again later
+        self.offer: KernelOffer | None = None  # what this process offers in the thread
 
     # ------------------------------------------------------------------ read, from any thread
 

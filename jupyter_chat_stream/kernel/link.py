@@ -83,6 +83,7 @@ class Link:
 
     async def arun(self, work: Coroutine[Any, Any, T]) -> T:
         """Await ``work`` on the link's loop from any loop. Cancelling the call cancels the work."""
+        inbox.here()  # the caller's loop is free meanwhile for changes and jobs
         return await asyncio.wrap_future(self.start(work))
 
     async def acommand(self, work: Coroutine[Any, Any, T]) -> T:
@@ -106,6 +107,11 @@ class Link:
                 "where nothing can wait. Call it from the thread that made the chat."
             )
         return self.start(work)
+
+    def call_soon(self, function: Callable[..., object], *args: Any) -> None:
+        """Call a function on the link's loop. Any thread may call this at any time."""
+        if self.pid == os.getpid() and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *args)
 
     def close(self) -> None:
         """Stop the link's thread, its tasks and its sockets."""
@@ -259,8 +265,13 @@ class Link:
 
     def unfollow(self, follower: Follower, messages: Sequence[str] = ()) -> None:
         """Release a follower. Any thread may call this at any time."""
-        if self.pid == os.getpid() and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._unfollow, follower, messages)
+        self.call_soon(self._unfollow, follower, messages)
+
+    def offer(self, follower: Follower) -> None:
+        """Send the offer of a thread now, if its socket is open. Each new socket gets it, too."""
+        for channel in self._channels:
+            if channel.followers.get(follower.thread_id) is follower:
+                channel.offer_soon(follower)
 
     def _unfollow(self, follower: Follower, messages: Sequence[str]) -> None:
         follower.users -= 1

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from ..shared.errors import RequestNotOpen
 from ..shared.records import InputRequestPart, MessageRecord, RunRecord
+from ..shared.tool_records import ToolCallPart, ToolInput
 from .times import from_wire
 
 
@@ -18,6 +19,10 @@ class Question:
     choices: tuple[str, ...] | None = None  # None allows any text
     expires_at: datetime | None = None  # in local time; None means never
     request_id: str = field(repr=False)
+    tool: str | None = field(default=None, repr=False)
+    """The tool that a model wants to call, if the question asks for your consent to that."""
+    input: ToolInput | None = field(default=None, repr=False)
+    """The input of that call."""
 
 
 def open_question(run: RunRecord, reply: MessageRecord | None) -> Question | None:
@@ -26,11 +31,14 @@ def open_question(run: RunRecord, reply: MessageRecord | None) -> Question | Non
     if part is None or part["by"] is not None or run["status"] != "waiting":
         return None
     choices = part["choices"]
+    call = _asked_for(part, reply)
     return Question(
         request_id=part["request_id"],
         prompt=part["prompt"],
         choices=None if choices is None else tuple(choices),
         expires_at=from_wire(part["expires_at"]),
+        tool=None if call is None else call.get("name"),
+        input=None if call is None else call.get("input"),
     )
 
 
@@ -57,6 +65,15 @@ def not_open(run: RunRecord, reply: MessageRecord | None) -> RequestNotOpen:
         value=part["value"],
         by=part["by"],
     )
+
+
+def _asked_for(asked: InputRequestPart, reply: MessageRecord | None) -> ToolCallPart | None:
+    """Return the call that a question asks consent for."""
+    call_id = asked.get("tool_call_id")
+    for part in reply["parts"] if reply is not None and call_id is not None else ():
+        if part["kind"] == "tool_call" and part.get("tool_call_id") == call_id:
+            return part
+    return None
 
 
 def _last_asked(reply: MessageRecord | None) -> InputRequestPart | None:

@@ -59,7 +59,7 @@ def message_body(
     *,
     model: str | None = None,
     params: Params | None = None,
-    tools: Sequence[ToolDefinition] | None = None,
+    tools: Sequence[str | ToolDefinition] | None = None,
     context: Mapping[str, object] | Sequence[Mapping[str, str]] | None = None,
     deliver_at: When | None = None,
     key: str | None = None,

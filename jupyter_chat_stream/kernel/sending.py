@@ -36,7 +36,7 @@ class SendMethods:
         *attachments: object,
         model: str | None = None,
         params: Params | None = None,
-        tools: Sequence[ToolDefinition] | None = None,
+        tools: Sequence[str | ToolDefinition] | None = None,
         context: Mapping[str, object] | Sequence[Mapping[str, str]] | None = None,
         key: str | None = None,
         parent: Message | str | None = HEAD,
@@ -51,7 +51,8 @@ class SendMethods:
                 in this thread, and uploaded before the message is sent.
             model: the model of this answer only.
             params: parameters of the model, for this answer only.
-            tools: definitions, in the form of the Messages API, for the model.
+            tools: names of the thread's tools that this answer may use, and no others; or
+                definitions in the form of the Messages API, whose calls nobody makes.
             context: texts that the model reads before the message: ``{name: value}``.
             key: a message with the same key is sent once, however often the cell runs.
             parent: the message before this one; None begins a new branch.

@@ -14,6 +14,9 @@ SENTENCES: Mapping[str, str] = {
         "The single events of thread {thread_id!r} after {after} are kept no more: what they "
         "said is in `chat.messages`."
     ),
+    "consent_not_found": (
+        "You have no standing consent {consent_id!r}: the page lists yours, with Revoke."
+    ),
     "cursor_ahead": (
         "Thread {thread_id!r} ends with event {seq}, before {after}: ask for its events after"
         " an earlier one."
@@ -51,6 +54,13 @@ SENTENCES: Mapping[str, str] = {
         "There is no thread {thread_id!r} on this server, or it is not yours. Chat('a name') "
         "opens the thread of that name, or makes it."
     ),
+    "tool_not_found": (
+        "Nobody offers a tool {tool!r} in this chat: register the function with @chat.tool."
+    ),
+    "tool_output_too_large": (
+        "The result of the call is larger than {max_bytes} bytes: return less, such as the first "
+        "rows."
+    ),
     "too_much_unsent": (
         "Bytes of yours are uploaded that no message holds, and at most {max_bytes} may be. Send "
         "a message with them, or try again in a day, when they are deleted."
@@ -69,6 +79,7 @@ AS_SAID = frozenset(
         "bad_key",
         "bad_request",
         "conflict",
+        "consent_needed",
         "content_too_large",
         "damaged_row",
         "data_folder_refused",
@@ -112,6 +123,8 @@ AS_SAID = frozenset(
         "stream_cut",
         "too_many_later",
         "too_many_schedules",
+        "tool_call_not_found",
+        "tool_call_not_open",
         "turn_lost",
         "upload_lost",
         "upstream_lost",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -37,8 +37,13 @@ class KernelTool:
         """Whether it is a function of the user, not the tool ``kernel``."""
         return self.definition["source"] == "function"
 
+    def effect_of(self, given: Any) -> ToolEffect:
+        """Return the effect of a call: with operations, that of the operation."""
+        operation = given.get("operation") if isinstance(given, Mapping) else None
+        return self.definition.get("operations", {}).get(str(operation), self.effect)
+
     @property
-    def effect(self) -> str:
+    def effect(self) -> ToolEffect:
         return self.definition["effect"]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.kernel.inbox import Inbox, Job, watch
+from jupyter_chat_stream.kernel.tools import interrupts
 from jupyter_chat_stream.kernel.tools.execution import CallExecution, CallOutcome
 from jupyter_chat_stream.kernel.tools.function import KernelTool, function_tool
 from jupyter_chat_stream.kernel.tools.kernel_tool import kernel_tool, list_variables
@@ -135,6 +136,16 @@ def test_a_stop_never_reaches_the_code_after_the_call() -> None:
         sum(range(200))  # the person's code: an interrupt would fail the test
         stopper.join()
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_a_signal_that_is_late_is_lost_in_the_call_that_it_was_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send = interrupts._send_interrupt
+    monkeypatch.setattr(interrupts, "_send_interrupt", lambda: threading.Timer(0.05, send).start())
+    call, _ = execution(lambda: call.stop())
+    assert call.run().output == "interrupted: the answer was stopped"
+    threading.Event().wait(0.1)  # the person's code: a late interrupt would raise here
 
 
 def test_a_call_that_was_stopped_before_it_began_is_not_made() -> None:

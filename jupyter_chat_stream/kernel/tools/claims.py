@@ -1,0 +1,242 @@
+"""The calls of a thread as its log shows them, and one call that this process has claimed.
+
+Everything runs on the link's loop, but ``write`` and ``finish``: the call's own thread uses them.
+
+::
+
+    open ──claim──► claimed ──finish──► output sent ──► result sent
+                       │ └─ the run ends, or the claim is lost: `lost` is called, nothing is sent
+                       └─ renewed every third of the lease, however long the function takes
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ...shared.errors import ChatStreamError, ServerUnavailable
+from ...shared.events import ENDS
+from ...shared.logs import Line
+from ...shared.tool_records import ToolEffect
+from ..follower import Follower
+from ..link import Hold, Link, path_of
+from ..times import from_wire
+from .keys import Concealer
+
+LOG = logging.getLogger(__name__)
+OUTPUT_EVERY_S = 0.2
+OUTPUT_CHARS = 16_000  # in one request
+MAX_OUTPUT_CHARS = 200_000  # of one call; the server takes 256 kB
+MORE_OUTPUT = "\n… (more output is left out)\n"
+RENEW_AT_MOST_EVERY_S = 10.0
+RENEW_AT_LEAST_EVERY_S = 0.5
+PATIENCE_S = 600.0  # how long a result is repeated while the server is away
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenCall:
+    """A call in the log that an executor may claim."""
+
+    run_id: str
+    tool_call_id: str
+    name: str
+    input: Any
+    effect: ToolEffect | None
+    """The effect that was allowed."""
+
+    @property
+    def path(self) -> str:
+        return path_of("runs", self.run_id, "tools", self.tool_call_id)
+
+    def line(self, event: str, code: str) -> Line:
+        """Return a line for the log, without any text of the call."""
+        return Line(event, run=self.run_id, call=self.tool_call_id, code=code)
+
+
+def open_calls(follower: Follower, names: Collection[str]) -> Iterator[OpenCall]:
+    """List the allowed calls of these tools that nobody executes."""
+    for run in follower.runs():
+        if run["status"] in ENDS:
+            continue
+        message = follower.message(run["message_id"])
+        parts: list[Mapping[str, Any]] = list(message["parts"]) if message else []
+        done = {part["tool_call_id"] for part in parts if part["kind"] == "tool_result"}
+        for part in parts:
+            if part["kind"] != "tool_call" or part.get("where") != "kernel":
+                continue
+            is_open = part.get("allowed") and not part.get("executor")
+            if is_open and part.get("name") in names and part["tool_call_id"] not in done:
+                yield OpenCall(
+                    run_id=run["id"],
+                    tool_call_id=part["tool_call_id"],
+                    name=part["name"],
+                    input=part.get("input"),
+                    effect=part.get("effect"),
+                )
+
+
+def is_over(follower: Follower, call: OpenCall) -> bool:
+    """Return whether the log has a result of a call, or the end of its run."""
+    run = follower.run(call.run_id)
+    if run is None:
+        return False
+    if run["status"] in ENDS:
+        return True
+    message = follower.message(run["message_id"])
+    return any(
+        part["kind"] == "tool_result" and part["tool_call_id"] == call.tool_call_id
+        for part in (message["parts"] if message else ())
+    )
+
+
+async def claim(link: Link, thread_id: str, call: OpenCall, executor: str) -> KernelCall | None:
+    """Claim a call for this process; None if the call is not open any more."""
+    try:
+        # Not repeated: a claim whose answer was lost is held by nobody, and lapses (L14).
+        answer = await link.request(
+            "POST", f"{call.path}/claim", {"executor": executor}, repeatable=False
+        )
+    except ChatStreamError as error:
+        LOG.info(call.line("tool.not_claimed", error.code))
+        return None
+    return KernelCall(link, await link.follow(thread_id), call, executor, answer)
+
+
+class KernelCall:
+    """A call that this process executes."""
+
+    def __init__(
+        self, link: Link, hold: Hold, call: OpenCall, executor: str, answer: Mapping[str, Any]
+    ) -> None:
+        self.call = call
+        self.is_lost = False
+        self.lost: Callable[[], None] = lambda: None
+        self._link = link
+        self._hold = hold
+        self._executor = executor
+        self._claim = answer["claim"]
+        self._every_s = _renewal_s(answer.get("until"))
+        self._concealer = Concealer()
+        self._lock = threading.Lock()
+        self._text = ""  # output that was not sent yet
+        self._has_room_for = MAX_OUTPUT_CHARS
+        self._sent = 0  # requests with output
+        self._is_finished = asyncio.Event()
+        self._outcome: tuple[bool, Any] = (False, None)
+        self._hold.follower.listen(self._look)
+        self._task = asyncio.get_running_loop().create_task(self._keep())
+        self._task.add_done_callback(self._ended)
+
+    # ------------------------------------------------------------------ called by the call's thread
+
+    def conceal(self, text: str) -> str:
+        return self._concealer.concealed(text)
+
+    def write(self, text: str) -> None:
+        """Add output. Beyond ``MAX_OUTPUT_CHARS`` it is dropped, and one sentence tells that."""
+        with self._lock:
+            if self._has_room_for <= 0:
+                return
+            kept = text[: self._has_room_for]
+            self._has_room_for -= len(kept)
+            self._text += kept
+            if self._has_room_for <= 0:
+                self._text += MORE_OUTPUT
+
+    def finish(self, success: bool, output: Any) -> None:
+        """Send the result, once all output is sent; this does not wait for it."""
+        self._outcome = (success, output)
+        self._link.call_soon(self._is_finished.set)
+
+    # ------------------------------------------------------------------ on the link's loop
+
+    def _look(self, urgent: bool) -> None:
+        if urgent and not self._is_finished.is_set() and is_over(self._hold.follower, self.call):
+            self._lose("over")
+
+    def _lose(self, code: str) -> None:
+        if not self.is_lost:
+            self.is_lost = True
+            LOG.info(self.call.line("tool.claim_lost", code))
+            self.lost()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._hold.follower.ignore(self._look)
+        self._hold.leave()
+        if not task.cancelled() and task.exception() is not None:
+            self._lose(type(task.exception()).__name__)
+
+    async def _keep(self) -> None:
+        """Renew the claim and send output until the call is finished, then send the result."""
+        loop = asyncio.get_running_loop()
+        renewing = loop.create_task(self._renew())
+        try:
+            while not self._is_finished.is_set():
+                try:
+                    await asyncio.wait_for(self._is_finished.wait(), OUTPUT_EVERY_S)
+                except TimeoutError:
+                    pass
+                await self._send_output(is_last=self._is_finished.is_set())
+            await self._send_result()
+        finally:
+            renewing.cancel()
+
+    async def _renew(self) -> None:
+        while not self.is_lost:
+            await asyncio.sleep(self._every_s)
+            body = {"executor": self._executor, "claim": self._claim}
+            try:
+                answer = await self._link.request("POST", f"{self.call.path}/claim", body)
+                self._every_s = _renewal_s(answer.get("until"))
+            except ServerUnavailable:
+                continue  # the claim is kept as long as its lease lasts
+            except ChatStreamError as error:
+                self._lose(error.code)
+
+    async def _send_output(self, *, is_last: bool) -> None:
+        while not self.is_lost:
+            text = self._take(is_last)
+            if not text:
+                return
+            body = {"claim": self._claim, "n": self._sent, "text": text}
+            try:
+                await self._send("output", body)
+            except ChatStreamError as error:
+                self._lose(error.code)
+            self._sent += 1
+
+    async def _send(self, what: str, body: Mapping[str, Any]) -> None:
+        await self._link.request("POST", f"{self.call.path}/{what}", body, patience_s=PATIENCE_S)
+
+    def _take(self, is_last: bool) -> str:
+        with self._lock:
+            text, self._text = self._text, ""
+            held = 0 if is_last else self._concealer.held_back(text)
+            ready = self._concealer.concealed(text[: len(text) - held])
+            self._text = ready[OUTPUT_CHARS:] + text[len(text) - held :]
+        return ready[:OUTPUT_CHARS].encode(errors="replace").decode().replace("\0", "\ufffd")
+
+    async def _send_result(self) -> None:
+        success, output = self._outcome
+        if self.is_lost:
+            return
+        body = {"claim": self._claim, "success": success, "output": output}
+        try:
+            await self._send("result", body)
+        except ChatStreamError as error:
+            # The claim is stale, or the first request arrived although its answer was lost (L12).
+            LOG.info(self.call.line("tool.result_refused", error.code))
+
+
+def _renewal_s(until: object) -> float:
+    """Return how long to wait before the claim is renewed: a third of its lease."""
+    ends = from_wire(until if isinstance(until, str) else None)
+    if ends is None:
+        return RENEW_AT_MOST_EVERY_S
+    left_s = (ends - datetime.now(UTC)).total_seconds()
+    return min(max(left_s / 3, RENEW_AT_LEAST_EVERY_S), RENEW_AT_MOST_EVERY_S)

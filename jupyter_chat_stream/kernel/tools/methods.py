@@ -1,0 +1,149 @@
+"""A chat's methods for tools: ``tool``, ``tools`` and ``offer_kernel``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, overload
+
+from ...shared.records import ThreadRecord
+from ...shared.tool_records import ThreadTools, ToolEffect
+from ..inbox import Inbox
+from ..link import current, path_of
+from ..output import shell_of_kernel
+from .busy import watch_cells
+from .function import KernelTool, function_tool
+from .kernel_tool import KERNEL, kernel_tool
+from .toolbox import Toolbox, toolbox_of
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def names_kernel(thread: ThreadRecord) -> bool:
+    """Return whether the messages of a thread have the tool ``kernel``."""
+    tools = thread.get("tools")
+    return tools is not None and KERNEL in (tools["names"] or ())
+
+
+class OfferedTools(Mapping[str, KernelTool]):
+    """The functions of this kernel that the models of a thread may call, by name."""
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self._toolbox = toolbox
+
+    def _functions(self) -> dict[str, KernelTool]:
+        return {name: tool for name, tool in self._toolbox.tools.items() if tool.is_function}
+
+    def __getitem__(self, name: str) -> KernelTool:
+        return self._functions()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._functions())
+
+    def __len__(self) -> int:
+        return len(self._functions())
+
+    def __repr__(self) -> str:
+        shown = (f"{name} ({tool.effect})" for name, tool in self.items())
+        return f"<tools: {', '.join(shown) or 'none'}>"
+
+    def remove(self, name: str) -> None:
+        """Offer a function no longer. A call of it that waits then waits for another kernel.
+
+        Raises:
+            KeyError: no function of this name is offered.
+        """
+        if name not in self._functions():
+            raise KeyError(name)
+        current().command(self._toolbox.change(remove=[name]))
+
+
+class ToolMethods:
+    """The methods of a chat for the tools of its kernel."""
+
+    _thread_id: str
+    _inbox: Inbox
+
+    @overload
+    def tool(self, function: Function, /) -> Function: ...
+
+    @overload
+    def tool(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        effect: ToolEffect = "run",
+        idempotent: bool = False,
+    ) -> Callable[[Function], Function]: ...
+
+    def tool(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        effect: ToolEffect = "run",
+        idempotent: bool = False,
+    ) -> Any:
+        """Let the models of this thread call a function. Use it as a decorator.
+
+        The function runs in this kernel, between two cells or while ``ask`` waits, one call at a
+        time. Registering the same name again replaces the function.
+
+        Args:
+            name: of the tool; None: the function's name.
+            description: what a model reads of it; None: the docstring's first paragraph.
+            effect: ``"run"`` and ``"change"`` ask you before each call; ``"read"`` does not ask.
+            idempotent: whether a second call does no harm. Only such a call is repeated if the
+                kernel dies during it.
+
+        Raises:
+            WrongCall: no model could call this function; the error tells why.
+        """
+
+        def register(function: Function) -> Function:
+            tool = function_tool(
+                function, name=name, description=description, effect=effect, idempotent=idempotent
+            )
+            watch_cells()
+            current().command(self._toolbox().change([tool]))
+            return function
+
+        return register if function is None else register(function)
+
+    @property
+    def tools(self) -> OfferedTools:
+        """The functions that this kernel offers to the models of this thread."""
+        return OfferedTools(self._toolbox())
+
+    def offer_kernel(self) -> None:
+        """Let the models of this thread use the tool ``kernel``: variables, and code with consent.
+
+        Its operations ``variables`` and ``inspect`` read the kernel's variables without asking.
+        ``evaluate`` and ``run`` execute code, and ask before each call.
+        """
+        watch_cells()
+        current().command(self._switch_kernel_on())
+
+    async def _switch_kernel_on(self) -> None:
+        link = current()
+        await self._toolbox().change([kernel_tool()])
+        path = f"threads/{path_of(self._thread_id)}"
+        thread: ThreadRecord = await link.request("GET", path)
+        if not names_kernel(thread):
+            before: ThreadTools = thread.get("tools") or {"mode": "ask", "names": None}
+            after: ThreadTools = {**before, "names": [*(before["names"] or ()), KERNEL]}
+            await link.request("PATCH", path, {"tools": after})
+
+    def _toolbox(self) -> Toolbox:
+        return toolbox_of(current(), self._thread_id, self._inbox)
+
+    def _offer_kernel_here(self, is_awaited: bool) -> None:
+        """Offer the tool ``kernel``, which a thread uses only if its own list names it."""
+        if shell_of_kernel() is None:
+            return
+        watch_cells()
+        change = self._toolbox().change([kernel_tool()], is_awaited=is_awaited)
+        current().command(change)

@@ -1,0 +1,101 @@
+"""The offer of one thread: which tools this process executes there.
+
+The offer goes over the WebSocket, and again over each new one, because the server forgets it with
+the socket. The server answers the frames in their order. Everything runs on the link's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...shared.errors import ChatStreamError
+from ...shared.records import Frame
+from ...shared.tool_records import ToolRecord
+from ..wire import error_from_wire
+
+ANSWERED_WITHIN_S = 10.0
+
+
+class KernelOffer:
+    """The tools that this process offers in a thread, and whether the server knows them."""
+
+    def __init__(self, thread_id: str, executor: str, label: str) -> None:
+        self._thread_id = thread_id
+        self._executor = executor
+        self._label = label
+        self._tools: Sequence[ToolRecord] = ()
+        self._version = 0
+        self._sent: deque[int] = deque()  # versions whose frames have no answer yet
+        self._answered = 0
+        self._error: ChatStreamError | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def replace(self, tools: Sequence[ToolRecord]) -> None:
+        self._tools = tools
+        self._version += 1
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._tools
+
+    def opened(self) -> None:
+        """Note that the socket is new: no frame of the old one is answered any more."""
+        self._sent.clear()
+
+    def request(self) -> Mapping[str, Any]:
+        """Return the frame to send now."""
+        self._sent.append(self._version)
+        return self._frame(self._tools)
+
+    def withdrawal(self) -> Mapping[str, Any]:
+        """Return the frame that takes the offer back; its answer is not waited for."""
+        self._sent.append(0)
+        return self._frame(())
+
+    def _frame(self, tools: Sequence[ToolRecord]) -> Mapping[str, Any]:
+        return {
+            "op": "offer",
+            "thread": self._thread_id,
+            "executor": self._executor,
+            "label": self._label,
+            "where": "kernel",
+            "tools": list(tools),
+        }
+
+    def answered(self, frame: Frame) -> None:
+        """Take the server's answer to the oldest frame without one."""
+        if not self._sent:
+            return
+        self._answered = max(self._answered, self._sent.popleft())
+        is_refused = frame.get("op") == "error"
+        self._error = error_from_wire(frame.get("error") or {}) if is_refused else None
+        for turn in self._waiting:
+            if not turn.done():
+                turn.set_result(None)
+
+    async def known(self) -> None:
+        """Wait until the server has answered the present offer.
+
+        Raises:
+            ChatStreamError: the server refused the offer.
+            TimeoutError: no answer came within ``ANSWERED_WITHIN_S``.
+        """
+        version = self._version
+        async with asyncio.timeout(ANSWERED_WITHIN_S):
+            while self._answered < version:
+                turn = asyncio.get_running_loop().create_future()
+                self._waiting.add(turn)
+                try:
+                    await turn
+                finally:
+                    self._waiting.discard(turn)
+        if self._error is not None:
+            raise self._error
+
+
+def is_answer(frame: Frame) -> bool:
+    """Return whether a frame of a thread answers an offer; others belong to the subscription."""
+    return frame.get("op") == "offered" or frame.get("to") == "offer"
