@@ -132,6 +132,20 @@ describe('a proposal (L17)', () => {
     expect(cellOf('plot').getSource()).toBe('after before df.plot()');
   });
 
+  it('is a step of its own: Undo leaves what a person did just before and just after', () => {
+    const add = (index: number, source: string) =>
+      notebook.insertCell(index, { cell_type: 'code', source, metadata: {} });
+    add(3, 'mine before');
+    makeEdits(notebook, [replace('load', 'changed')]);
+    add(4, 'mine after');
+    notebook.undo();
+    expect(notebook.cells.map(cell => cell.getSource()).includes('mine after')).toBe(false);
+    expect(cellOf('load').getSource()).toBe('changed');
+    notebook.undo();
+    expect(cellOf('load').getSource()).toBe('df = load()');
+    expect(notebook.cells.at(-1)?.getSource()).toBe('mine before');
+  });
+
   it('respects cells that are protected or that run', () => {
     cellOf('load').setMetadata('editable', false);
     cellOf('plot').setMetadata('deletable', false);
