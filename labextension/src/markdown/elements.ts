@@ -168,9 +168,7 @@ function readSummary(
     after += 1;
   }
   const text = state.getLines(first, after, state.blkIndent, false);
-  const isLast = after === endLine && endLine === state.lineMax;
-  const mayEnd = (state.env as DialectEnv).isGrowing && isLast;
-  const found = SUMMARY.exec(text) ?? (mayEnd ? OPEN_SUMMARY.exec(text) : null);
+  const found = SUMMARY.exec(text) ?? openSummary(state, text, after);
   if (found === null) {
     return nothing;
   }
@@ -192,6 +190,12 @@ function readSummary(
       state.tShift[line] = tShift;
     }
   };
+}
+
+/** A summary at the very end of a growing text, whose own end has not come yet. */
+function openSummary(state: StateBlock, text: string, after: number): RegExpExecArray | null {
+  const isAtEnd = after === state.bMarks.length - 1;
+  return isAtEnd && (state.env as DialectEnv).isGrowing ? OPEN_SUMMARY.exec(text) : null;
 }
 
 interface LineRange {
