@@ -48,7 +48,7 @@ describe('the parameters of a thread', () => {
     expect(call.body).toEqual({ model: 'lab/small', params: { temperature: 1 } });
     await doing(() => call.answer({}));
     const told = part('dropped').querySelector('[role=status]');
-    expect(told?.textContent).toBe('claude/big takes no Effort, so it was removed.');
+    expect(told?.textContent).toBe('claude/big does not accept Effort, so it was removed.');
     await doing(() => part('dropped-hide').click());
     expect(has('dropped')).toBe(false);
     expect(document.activeElement).toBe(part('field'));
