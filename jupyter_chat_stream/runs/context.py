@@ -110,8 +110,7 @@ def draft_prompt(
         BadRequest: a parameter has no meaning.
     """
     system = "\n\n".join(gathered.systems) or None
-    defaults = parameters.taken_by(model, params.get("defaults") or {})
-    options = {**defaults, **(params.get("params") or {})}
+    options = _options(params, model, gathered.reply)
     max_tokens = _max_tokens(options.pop("max_tokens", answer_room(model)), model)
     partial = content_of(gathered.reply["parts"][unfinished(gathered.reply["parts"]) :])
     given = params.get("tools") if gathered.tools is None else gathered.tools
@@ -146,6 +145,20 @@ def draft_prompt(
         notes=tuple(maker.notes(gathered.branch, too_large)),
         owner=gathered.owner,
     )
+
+
+def _options(params: Params, model: Model, reply: MessageRecord) -> dict[str, Any]:
+    """Return the parameters of this round.
+
+    A tool is forced in the first round only: a model that must call one in each round never ends.
+    """
+    defaults = parameters.taken_by(model, params.get("defaults") or {})
+    options = {**defaults, **(params.get("params") or {})}
+    choice = options.get("tool_choice")
+    is_forced = isinstance(choice, Mapping) and choice.get("type") in ("any", "tool")
+    if is_forced and any(part["kind"] == "tool_result" for part in reply["parts"]):
+        del options["tool_choice"]
+    return options
 
 
 def _upstream(place: UpstreamPlace | None) -> Upstream | None:

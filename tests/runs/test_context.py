@@ -153,6 +153,28 @@ def test_max_tokens_is_taken_out_of_the_params_and_bounded_by_the_model() -> Non
     assert prompt_of(branch, tools=tools).tools == (Tool(name="sql", input_schema={}),)
 
 
+@pytest.mark.parametrize(
+    ("choice", "later"),
+    [
+        ({"type": "any"}, None),
+        ({"type": "tool", "name": "sql"}, None),
+        ({"type": "auto"}, {"type": "auto"}),
+        ({"type": "none"}, {"type": "none"}),
+    ],
+)
+def test_a_tool_is_forced_in_the_first_round_only(
+    choice: dict[str, str], later: dict[str, str] | None
+) -> None:
+    call = {"kind": "tool_call", "tool_call_id": "1", "name": "sql", "input": {}, "where": "kernel"}
+    result = {"kind": "tool_result", "tool_call_id": "1", "name": "sql", "success": True}
+    params = {"params": {"tool_choice": choice}}
+    for parts, expected in (([], choice), ([call, {**result, "output": "3"}], later)):
+        reply: dict[str, Any] = {"role": "assistant", "parts": parts}
+        gathered = Gathered(reply=reply, branch=[message("user", "a")], systems=())
+        prompt = draft_prompt(gathered, MODEL, params).with_files({})
+        assert prompt.params.get("tool_choice") == expected
+
+
 def test_a_model_of_long_answers_keeps_most_of_its_budget_for_the_context() -> None:
     model = Model(name="l", label="L", context_tokens=200_000, max_output_tokens=128_000)
     long = message("user", "x" * int(150_000 * CHARS_PER_TOKEN))
