@@ -60,7 +60,7 @@ class Toolbox:
     async def change(
         self, add: Iterable[KernelTool] = (), remove: Iterable[str] = (), *, is_awaited: bool = True
     ) -> None:
-        """KernelOffer other tools, and wait until the server knows that.
+        """Offer other tools, and wait until the server knows that.
 
         Raises:
             ChatStreamError: the server refused them. The offer is then as it was before.
