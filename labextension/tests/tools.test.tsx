@@ -180,6 +180,22 @@ describe('consent (L13)', () => {
     expect(revealed('tab\tline\n a\u200bb \u{e0041}')).toBe('tab\tline\n a⟨U+200B⟩b ⟨U+E0041⟩');
     expect(revealed('é 漢字 🐍 ✔️ 👩‍💻 عربى')).toBe('é 漢字 🐍 ✔️ 👩‍💻 عربى');
   });
+
+  it('shows the objects of a list one by one, with the lines of their texts as lines', async () => {
+    const edits = [
+      { op: 'replace', cell: 'a', source: 'x = 1\nprint(x)', deep: [{ y: 1 }] },
+      { op: 'insert', after: 'a', source: '<b>Next</b>' }
+    ];
+    const mixed = [{ z: 1 }, 2];
+    const input = { operation: 'propose', edits, mixed };
+    await begin(call(0, 'c1', { name: 'notebook', input, effect: 'change' }), asks('c1'), waits);
+    const items = [...card().querySelectorAll('.jp-ChatStream-toolItems > li')];
+    expect(items.length).toBe(2);
+    expect(items[0]?.querySelector('pre')?.textContent).toBe('x = 1\nprint(x)');
+    expect(items[0]?.textContent).toContain(JSON.stringify([{ y: 1 }], null, 2));
+    expect(items[1]?.textContent).toBe('opinsertafterasource<b>Next</b>');
+    expect(card().textContent).toContain(JSON.stringify(mixed, null, 2));
+  });
 });
 
 describe('a call', () => {

@@ -12,6 +12,8 @@ import { pretty } from './pretty';
 const MOST_COLOURED_CHARS = 20_000;
 /** From so many lines on, a line tells how long the code is: its box shows a part of it. */
 const LONG_LINES = 20;
+/** A longer list of objects is shown as JSON. */
+const MOST_ITEMS = 100;
 /** The field that the card's title shows. */
 const OPERATION = 'operation';
 /** Tools with code run it in a kernel of this package, which is Python's. */
@@ -40,22 +42,59 @@ export function ToolInput({ input }: { readonly input: unknown }): ReactElement 
   );
 }
 
-function Fields(props: { readonly fields: readonly (readonly [string, unknown])[] }): ReactElement {
+interface FieldsProps {
+  readonly fields: readonly (readonly [string, unknown])[];
+  /** Whether they are the fields of an item of a list. */
+  readonly isItem?: boolean;
+}
+
+function Fields(props: FieldsProps): ReactElement {
   return (
     <dl className="jp-ChatStream-toolFields">
       {props.fields.map(([name, value]) => (
         <div key={name} className={isShort(value) ? 'jp-mod-short' : undefined}>
           <dt dir="auto">{revealed(name)}</dt>
           <dd>
-            {isShort(value) ? (
-              <code dir="auto">{revealed(pretty(value))}</code>
-            ) : (
-              <TextBox text={revealed(pretty(value))} />
-            )}
+            <FieldValue value={value} isItem={props.isItem === true} />
           </dd>
         </div>
       ))}
     </dl>
+  );
+}
+
+/** A value: the objects of a list one below the other, with their texts as they are. */
+function FieldValue(props: { readonly value: unknown; readonly isItem: boolean }): ReactElement {
+  const { value } = props;
+  if (isShort(value)) {
+    return <code dir="auto">{revealed(pretty(value))}</code>;
+  }
+  if (props.isItem || !isListOfObjects(value)) {
+    return <TextBox text={revealed(pretty(value))} />;
+  }
+  return (
+    <ol className="jp-ChatStream-toolItems">
+      {value.map((item, index) => (
+        <li key={index}>
+          <Fields fields={Object.entries(item)} isItem />
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+/** Whether a value is a list of objects that is short enough to be shown item by item. */
+function isListOfObjects(value: unknown): value is readonly Readonly<Record<string, unknown>>[] {
+  return (
+    Array.isArray(value) &&
+    value.length <= MOST_ITEMS &&
+    value.every(
+      (item: unknown) =>
+        typeof item === 'object' &&
+        item !== null &&
+        !Array.isArray(item) &&
+        Object.keys(item).length > 0
+    )
   );
 }
 
