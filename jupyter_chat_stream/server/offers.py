@@ -68,6 +68,7 @@ class SocketOffers:
         self._socket = secrets.token_hex(8)
         self._service: Service | None = None
         self._renewing: asyncio.Task[None] | None = None
+        self._has_ended = False
 
     async def put(self, service: Service, owner: str, offer: Offer) -> None:
         """Write an offer, and renew all offers of this socket from now on."""
@@ -81,14 +82,18 @@ class SocketOffers:
             socket=self._socket,
         )
         self._service = service
-        if self._renewing is None:
+        if self._has_ended:  # the socket closed while the offer was written
+            await self._try(service.end_offers(self._socket))
+        elif self._renewing is None:
             self._renewing = asyncio.ensure_future(self._renew(service))
 
     async def end(self) -> None:
         """Withdraw the offers; if the database is away, they end by themselves."""
-        if self._service is None or self._renewing is None:
+        self._has_ended = True
+        if self._service is None:
             return
-        self._renewing.cancel()
+        if self._renewing is not None:
+            self._renewing.cancel()
         await self._try(self._service.end_offers(self._socket))
 
     async def _renew(self, service: Service) -> None:
