@@ -120,8 +120,14 @@ export function askingCall({ parts }: Message, hasEnded: boolean): ToolUse | und
 /** The name of a call as people read it: with its operation, if it has one. */
 export function callName({ call, result }: Pick<ToolUse, 'call' | 'result'>): string {
   const name = call?.name ?? result?.name ?? '';
-  const operation = fieldsOf(call?.input)['operation'];
-  return typeof operation === 'string' && operation !== '' ? `${name}.${operation}` : name;
+  const operation = operationOf(call?.input);
+  return operation === null ? name : `${name}.${operation}`;
+}
+
+/** The operation that an input names; null if it is more than a short plain name (L13). */
+export function operationOf(input: unknown): string | null {
+  const { operation } = fieldsOf(input);
+  return typeof operation === 'string' && /^[\w-]{1,40}$/.test(operation) ? operation : null;
 }
 
 /** The fields of an input; none for an input that is no object. */

@@ -181,6 +181,15 @@ describe('consent (L13)', () => {
     expect(revealed('é 漢字 🐍 ✔️ 👩‍💻 عربى')).toBe('é 漢字 🐍 ✔️ 👩‍💻 عربى');
   });
 
+  it.each([
+    ['a long text', `run ${'a'.repeat(60)}; rm -rf ~`, 'rm -rf ~'],
+    ['no text', { rm: '~' }, '"rm": "~"']
+  ])('shows all of an input, an operation too that is %s', async (_what, operation, shown) => {
+    await begin(call(0, 'c1', { input: { operation, code: 'x' } }), asks('c1'), waits);
+    expect(part('tool-input').textContent).toContain(shown);
+    expect(card().querySelector('summary code')?.textContent).toBe('kernel');
+  });
+
   it('shows the objects of a list one by one, with the lines of their texts as lines', async () => {
     const edits = [
       { op: 'replace', cell: 'a', source: 'x = 1\nprint(x)', deep: [{ y: 1 }] },

@@ -11,6 +11,7 @@ import {
   callName,
   fieldsOf,
   isUnsettled,
+  operationOf,
   toolState
 } from '../tool-calls';
 import {
@@ -122,8 +123,8 @@ function ShortInput({ use }: { readonly use: ToolUse }): ReactElement | null {
 
 /** The beginning of an input in one line: of code, or of all other fields. */
 function shortInput(input: unknown): string {
-  const { code, operation, ...others } = fieldsOf(input);
-  const rest = operation === undefined ? input : others;
+  const { code, operation: _operation, ...others } = fieldsOf(input);
+  const rest = operationOf(input) === null ? input : others;
   const text =
     typeof code === 'string'
       ? code

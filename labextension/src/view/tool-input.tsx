@@ -2,7 +2,7 @@
 import { type ReactElement, useLayoutEffect, useRef } from 'react';
 
 import { revealed } from '../hidden-characters';
-import { fieldsOf } from '../tool-calls';
+import { fieldsOf, operationOf } from '../tool-calls';
 import { LongText } from './bubble';
 import { useMarkdownServices, useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
@@ -14,7 +14,7 @@ const MOST_COLOURED_CHARS = 20_000;
 const LONG_LINES = 20;
 /** A longer list of objects is shown as JSON. */
 const MOST_ITEMS = 100;
-/** The field that the card's title shows. */
+/** The field that the card's title shows, if it is a short plain name. */
 const OPERATION = 'operation';
 /** Tools with code run it in a kernel of this package, which is Python's. */
 const LANGUAGE = 'python';
@@ -24,7 +24,7 @@ export function ToolInput({ input }: { readonly input: unknown }): ReactElement 
   const { code, ...others } = fieldsOf(input);
   const isCode = typeof code === 'string';
   const fields = Object.entries(isCode ? others : fieldsOf(input)).filter(
-    ([name]) => name !== OPERATION
+    ([name]) => name !== OPERATION || operationOf(input) === null
   );
   if (fields.length === 0 && !isCode) {
     const isEmpty = input === null || input === undefined || typeof input === 'object';
