@@ -58,6 +58,11 @@ export class Follower {
     return this.subscription.preview;
   }
 
+  /** What is known of the thread; while it arrives, the preview is newer. */
+  get thread(): Transcript['thread'] {
+    return this.preview?.thread ?? this.transcript.thread;
+  }
+
   get link(): Link {
     if (this._connection.isOpen && this.subscription.isLive) {
       this._wasLive = true;

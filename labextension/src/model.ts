@@ -133,7 +133,7 @@ export class ThreadClient {
     this.usage = new ThreadUsageList(threadId, options.api);
     this.readMark = new ReadMark(threadId, options.api);
     this.settings = new ThreadSettings({
-      logged: () => this.transcript.thread?.params ?? NO_PARAMS,
+      logged: () => this._follower.thread?.params ?? NO_PARAMS,
       send: fields => this.change(fields),
       onChange: () => this._set({ params: this.settings.params })
     });
@@ -371,7 +371,7 @@ export class ThreadClient {
       ...this._options,
       consents,
       threadId: this.threadId,
-      logged: () => this.transcript.thread?.tools,
+      logged: () => this._follower.thread?.tools,
       send: fields => this.change(fields)
     });
   }

@@ -62,6 +62,15 @@ describe('the preview of a long thread', () => {
     expect(part('live').dataset['link']).toBe('live');
   });
 
+  it('tells the mode of the tools, which no person can set until all of the thread is there', async () => {
+    const tools = { mode: 'read_only', names: [] };
+    const early = frame('preview', 3, 4) as { info: object };
+    await show();
+    await receive({ ...early, info: { ...early.info, tools } });
+    const button = part('tools') as HTMLButtonElement;
+    expect([button.title, button.disabled]).toEqual(['Tools: Read only', true]);
+  });
+
   it('moves no cursor, so a broken socket brings the thread from its beginning (L6)', async () => {
     await show();
     await receive(frame('preview', 3, 4));

@@ -73,6 +73,15 @@ it('sets the mode, and the focus is on the chosen one', async () => {
   expect(part('tools').title).toBe('Tools: Read only');
 });
 
+it('cannot be opened before the thread is here: a change would lose what is set', async () => {
+  await show();
+  expect((part('tools') as HTMLButtonElement).disabled).toBe(true);
+  await arrive(conversation(), false);
+  expect((part('tools') as HTMLButtonElement).disabled).toBe(true);
+  await arrive([]);
+  expect((part('tools') as HTMLButtonElement).disabled).toBe(false);
+});
+
 it('turns tools on and off, two in a row, without losing the first', async () => {
   await open([tool('kernel'), tool('notebook', { where: 'page', is_on: true })]);
   expect(box('notebook').checked).toBe(true);

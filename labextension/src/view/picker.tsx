@@ -27,6 +27,8 @@ export function ModelPicker(props: PickerProps): ReactElement {
   const models = useModels(client);
   const [dropped, setDropped] = useState<readonly string[]>([]);
   const thread = state.transcript.thread;
+  // Parameters and tools are replaced as a whole: before the thread is here, a change would lose some.
+  const isHere = thread !== null && state.link !== 'connecting';
   const current = thread?.model ?? models.list?.default ?? '';
   const model = models.list?.models.find(it => it.id === current);
   const choose = async (chosen: Model): Promise<void> => {
@@ -51,9 +53,9 @@ export function ModelPicker(props: PickerProps): ReactElement {
         client={client}
         model={model}
         params={state.params}
-        isDisabled={isDisabled}
+        isDisabled={isDisabled || !isHere}
       />
-      <ToolMenuButton client={client} isDisabled={isDisabled} />
+      <ToolMenuButton client={client} isDisabled={isDisabled || !isHere} />
       {dropped.length === 0 ? null : (
         <Dropped names={dropped} model={model?.label ?? current} onClose={() => setDropped([])} />
       )}
