@@ -19,7 +19,13 @@ export interface PageTool {
   /** Whether this page can make a call with this input; if not, it leaves the call to others. */
   canExecute(input: unknown): boolean;
   /** Make a call. It takes no time that a person notices, so its claim needs no renewal. */
-  execute(input: unknown): { readonly success: boolean; readonly output: unknown };
+  execute(input: unknown): CallResult;
+}
+
+/** What a call of a tool gave. */
+export interface CallResult {
+  readonly success: boolean;
+  readonly output: unknown;
 }
 
 export interface CallExecutorOptions {
@@ -32,10 +38,16 @@ export interface CallExecutorOptions {
   readonly label: string;
 }
 
-/** The delay before a result is sent again: the first, and how many times it doubles. */
+/** The delay before a request is sent again: the first, and how many times a result is sent. */
 const FIRST_DELAY_MS = 500;
 const MOST_TRIES = 7;
+/** A claim whose response comes later than this may have ended already, so its call is not made. */
+const MOST_CLAIM_MS = 5_000;
 const MOST_REMEMBERED = 1_000;
+const TOO_LATE: CallResult = {
+  success: false,
+  output: 'The page got the call too late, so it did not make it. Nothing was changed.'
+};
 
 export class CallExecutor {
   constructor(options: CallExecutorOptions) {
@@ -53,44 +65,59 @@ export class CallExecutor {
   /** A thread has a new state: make the calls in it that wait for this page. */
   moved(state: Transcript): void {
     const { thread, messages, runs } = state;
-    let isLeft = false;
+    let hasOpen = false;
     for (const run of runs.values()) {
       const parts = isEnd(run.status) ? [] : (messages.get(run.message_id)?.parts ?? []);
       for (const { call, result } of toolUses(parts)) {
         if (call !== null && result === null && isOpen(call)) {
-          isLeft = this._leaves(run.id, call) || isLeft;
+          hasOpen = this._take(run.id, call) || hasOpen;
         }
       }
     }
-    if (thread !== null && isLeft) {
-      this._left.set(thread.id, state);
+    if (thread !== null && hasOpen) {
+      this._open.set(thread.id, state);
     } else if (thread !== null) {
-      this._left.delete(thread.id);
+      this._open.delete(thread.id);
     }
   }
 
   /** The tools of this page can do more or less than before: another notebook is open. */
   lookAgain(): void {
-    [...this._left.values()].forEach(state => this.moved(state));
+    [...this._open.values()].forEach(state => this.moved(state));
   }
 
-  /** Make a call of a tool of this page. Returns whether this page cannot make it now. */
-  private _leaves(runId: string, call: ToolCallPart): boolean {
+  /** This page does not follow a thread any more. */
+  forget(threadId: string): void {
+    this._open.delete(threadId);
+  }
+
+  /** Make a call if this page can do so now. Returns whether it is one of a tool of this page. */
+  private _take(runId: string, call: ToolCallPart): boolean {
     const tool = this._options.tools.find(({ definition }) => definition.name === call.name);
     const key = `${runId} ${call.tool_call_id ?? ''}`;
-    if (tool === undefined || this._begun.has(key)) {
-      return false;
-    }
-    if (!tool.canExecute(call.input)) {
-      return true;
+    if (tool === undefined || this._begun.has(key) || !tool.canExecute(call.input)) {
+      return tool !== undefined;
     }
     this._remember(key);
     this._make(runId, call, tool).then(isDecided => {
+      this._failures = isDecided ? 0 : this._failures + 1;
       if (!isDecided) {
         this._begun.delete(key);
+        this._lookLater();
       }
     }, logged);
-    return false;
+    return true;
+  }
+
+  /** A claim had no answer: look again in a while, even if no event comes. */
+  private _lookLater(): void {
+    if (!this._isLooking) {
+      this._isLooking = true;
+      this._options.clock.later(() => {
+        this._isLooking = false;
+        this.lookAgain();
+      }, delayOf(this._failures));
+    }
   }
 
   private _remember(key: string): void {
@@ -103,7 +130,8 @@ export class CallExecutor {
 
   /** Returns whether the server has decided who executes the call. */
   private async _make(runId: string, call: ToolCallPart, tool: PageTool): Promise<boolean> {
-    const { api, label } = this._options;
+    const { api, clock, label } = this._options;
+    const asked_ms = clock.now();
     const path = `runs/${encodeURIComponent(runId)}/tools/${encodeURIComponent(call.tool_call_id ?? '')}`;
     let claim: string;
     try {
@@ -112,40 +140,70 @@ export class CallExecutor {
       claim = (claimed as { claim: string }).claim;
     } catch (error) {
       // Another executor has it, or the call has ended: the log tells.
-      return error instanceof ApiError && isRefusal(error);
+      return isDecided(error);
     }
-    const result = outcomeOf(tool, call.input);
-    await this._send(`${path}/result`, { claim, ...result });
+    const isLate = clock.now() - asked_ms > MOST_CLAIM_MS;
+    await this._send(`${path}/result`, claim, isLate ? TOO_LATE : outcomeOf(tool, call.input));
     return true;
   }
 
-  /** Send a result until the server has it: a repeated one is refused, and nothing is lost by that. */
-  private async _send(path: string, body: object): Promise<void> {
+  /**
+   * Send a result until the server has it: a repeated one is refused, and nothing is lost by that.
+   * If the server does not take the result, a failed one that says so replaces it.
+   */
+  private async _send(path: string, claim: string, result: CallResult): Promise<void> {
     const { api, clock } = this._options;
-    for (let tries = 1; ; tries += 1) {
+    let sent = result;
+    for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
       try {
-        await api.request({ method: 'POST', path, body });
+        await api.request({ method: 'POST', path, body: { claim, ...sent } });
         return;
       } catch (error) {
-        const isKnown = error instanceof ApiError && error.code === 'tool_call_not_open';
-        if (isKnown || !(error instanceof ApiError) || isRefusal(error) || tries >= MOST_TRIES) {
-          return isKnown ? undefined : logged(error);
+        if (isDecided(error)) {
+          return;
+        }
+        logged(error);
+        if (isRefusal(error)) {
+          if (sent !== result) {
+            return;
+          }
+          sent = refused(error);
+          continue;
         }
       }
-      const delay_ms = FIRST_DELAY_MS * 2 ** (tries - 1);
-      await new Promise<void>(resolve => clock.later(resolve, delay_ms));
+      await new Promise<void>(resolve => clock.later(resolve, delayOf(tries)));
     }
   }
 
   private readonly _options: CallExecutorOptions;
-  /** By thread: the last states with calls that this page cannot make now. */
-  private readonly _left = new Map<string, Transcript>();
+  /** By thread: the last state, if calls of this page's tools are open in it. */
+  private readonly _open = new Map<string, Transcript>();
+  /** The claims without an answer since the last one with an answer. */
+  private _failures = 0;
+  private _isLooking = false;
   /** The calls that are under way or decided. Bound: MOST_REMEMBERED; an older one is asked again. */
   private readonly _begun = new Set<string>();
 }
 
-function isRefusal({ status }: ApiError): boolean {
-  return status >= 400 && status < 500;
+/** The n-th delay; the longest one is that before the last try. */
+function delayOf(n: number): number {
+  return FIRST_DELAY_MS * 2 ** (Math.min(n, MOST_TRIES - 1) - 1);
+}
+
+/** Whether the call is not this page's: another executor has it, it has ended, or it is gone. */
+function isDecided(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === 404 || error.status === 409);
+}
+
+/** Whether the same request would fail again; a reader may sign in again, and a proxy may wait. */
+function isRefusal(error: unknown): error is Error {
+  const passing = [0, 401, 403, 408, 429];
+  return !(error instanceof ApiError) || !(passing.includes(error.status) || error.status >= 500);
+}
+
+function refused(error: Error): CallResult {
+  const why = error instanceof ApiError ? error.message : 'it could not be sent';
+  return { success: false, output: `The call was made, but its result was refused: ${why}` };
 }
 
 /** Whether a call may be made, and nobody has claimed it. */
@@ -154,7 +212,7 @@ function isOpen(call: ToolCallPart): boolean {
 }
 
 /** Make a call. An error of ours is a failed result, because the call may have been made in part. */
-function outcomeOf(tool: PageTool, input: unknown): ReturnType<PageTool['execute']> {
+function outcomeOf(tool: PageTool, input: unknown): CallResult {
   try {
     return tool.execute(input);
   } catch (error) {

@@ -297,6 +297,7 @@ export class ThreadClient {
     this._listeners.clear();
     this._composition.dispose();
     this._follower.dispose();
+    this._options.executor?.forget(this.threadId);
   }
 
   /** Send a command for a run, one at a time. Returns the error, which is also shown; null if none. */

@@ -112,6 +112,61 @@ describe('a call that waits for this page', () => {
     expect(execute).not.toHaveBeenCalled();
   });
 
+  it('is claimed again in a while if a proxy failed or the login ended, and no event comes', async () => {
+    executor.moved(after(START, ALLOWED));
+    api.call('POST', CLAIM).fail(new ApiError(502, 'foreign', 'a proxy'));
+    await flushPromises();
+    network.clock.turn(500);
+    expect(claims()).toBe(2);
+    api.call('POST', CLAIM).fail(new ApiError(403, 'forbidden', 'signed out'));
+    await flushPromises();
+    network.clock.turn(999);
+    expect(claims()).toBe(2);
+    network.clock.turn(1);
+    expect(claims()).toBe(3);
+    api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
+    await flushPromises();
+    expect(execute).toHaveBeenCalledTimes(1);
+  });
+
+  it('is not claimed again in a thread that this page has closed', async () => {
+    executor.moved(after(START, ALLOWED));
+    api.call('POST', CLAIM).fail(new ApiError(502, 'foreign', 'a proxy'));
+    await flushPromises();
+    executor.forget('t');
+    network.clock.turn(600_000);
+    executor.lookAgain();
+    expect(claims()).toBe(1);
+  });
+
+  it('is not made if its claim may have ended before the response came, and fails instead', async () => {
+    executor.moved(after(START, ALLOWED));
+    network.clock.turn(5_001);
+    api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
+    await flushPromises();
+    expect(execute).not.toHaveBeenCalled();
+    expect(api.call('POST', RESULT).body).toMatchObject({ claim: 'k', success: false });
+  });
+
+  it('fails if the server refuses its result, and that is sent once', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    const refuse = (status: number) =>
+      api.call('POST', RESULT).fail(new ApiError(status, 'tool_output_too_large', 'Too large.'));
+    executor.moved(after(START, ALLOWED));
+    api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
+    await flushPromises();
+    refuse(413);
+    await flushPromises();
+    const output = 'The call was made, but its result was refused: Too large.';
+    expect(api.call('POST', RESULT).body).toEqual({ claim: 'k', success: false, output });
+    refuse(400);
+    await flushPromises();
+    network.clock.turn(600_000);
+    await flushPromises();
+    expect([results(), execute.mock.calls.length]).toEqual([2, 1]);
+    warn.mockRestore();
+  });
+
   it('is not made again because its result was lost on the way: only the result is sent again', async () => {
     executor.moved(after(START, ALLOWED));
     api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
