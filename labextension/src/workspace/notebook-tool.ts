@@ -5,13 +5,16 @@
  */
 import { type NotebookPanel } from '@jupyterlab/notebook';
 
+import { type CallResult } from '../call-executor';
 import { type ListedTool } from '../protocol';
 import { fieldsOf } from '../tool-calls';
 import { CellView } from './cells';
 import { MisfitError, makeEdits, parseEdits, versionOf } from './proposals';
 
-/** Of a whole notebook, so many characters of sources and outputs are read. */
-const MOST_READ_CHARS = 120_000;
+/** So many bytes of cells are read; the server takes 256 kB, which count the JSON around them. */
+const MOST_READ_BYTES = 200_000;
+/** With the cells of which only the length is told. */
+const MOST_BYTES = 240_000;
 /** Of the outputs of one cell. */
 const MOST_OUTPUT_CHARS = 4_000;
 
@@ -62,12 +65,6 @@ export const NOTEBOOK_TOOL: PageTool = {
   source: 'builtin'
 };
 
-/** What a call of a tool gave. */
-export interface CallResult {
-  readonly success: boolean;
-  readonly output: unknown;
-}
-
 export interface NotebookToolOptions {
   /** The panel of an open notebook; null for a path that is not open, or if there is none. */
   readonly find: (path: string | null) => NotebookPanel | null;
@@ -101,41 +98,62 @@ export class NotebookTool {
     }
   }
 
-  /** A proposal names its notebook, so that no other one can be changed. */
+  /**
+   * The notebook of a call; null if it is not open here, or not loaded yet. A proposal names its
+   * notebook, so that no other one can be changed.
+   */
   private _panelOf(input: unknown): NotebookPanel | null {
     const { operation, path } = fieldsOf(input);
-    if (typeof path === 'string') {
-      return this._options.find(path);
-    }
-    return operation === 'propose' ? null : this._options.find(null);
+    const isNamed = typeof path === 'string';
+    const panel =
+      isNamed || operation !== 'propose' ? this._options.find(isNamed ? path : null) : null;
+    return panel?.context.isReady === true ? panel : null;
   }
 }
 
 function readNotebook(panel: NotebookPanel, wanted: readonly unknown[] | null): object {
-  let left = MOST_READ_CHARS;
-  const cells = panel.content.widgets
+  const all = panel.content.widgets
     .map((widget, index) => new CellView(panel, { widget, index }))
-    .filter(cell => wanted === null || wanted.includes(cell.cellId))
-    .map(cell => {
-      const { cellId: id, kind: type, source, executionCount } = cell;
-      if (left <= 0 || source.length > left) {
-        left = 0;
-        return { id, type, left_out: `${source.length} characters; read this cell alone` };
-      }
-      const output = cell.outputs.map(({ text }) => text).join('\n');
-      const shown = output.slice(0, Math.min(MOST_OUTPUT_CHARS, left));
-      left -= source.length + shown.length;
-      return {
-        id,
-        type,
-        version: versionOf(source),
-        source,
-        ...(type === 'code' ? { execution_count: executionCount } : {}),
-        ...(shown === '' ? {} : { output: shown }),
-        ...(shown.length < output.length ? { output_chars: output.length } : {})
-      };
-    });
+    .filter(cell => wanted === null || wanted.includes(cell.cellId));
+  const cells: object[] = [];
+  let [used, isFull] = [0, false];
+  for (const cell of all) {
+    const whole = entryOf(cell);
+    const size = bytesOf(whole);
+    isFull ||= used + size > MOST_READ_BYTES;
+    const entry = isFull ? leftOut(cell, size <= MOST_READ_BYTES) : whole;
+    used += bytesOf(entry);
+    if (used > MOST_BYTES) {
+      return { path: panel.context.path, cells, more_cells: all.length - cells.length };
+    }
+    cells.push(entry);
+  }
   return { path: panel.context.path, cells };
+}
+
+function entryOf(cell: CellView): object {
+  const { cellId: id, kind: type, source, executionCount } = cell;
+  const output = cell.outputs.map(({ text }) => text).join('\n');
+  const shown = output.slice(0, MOST_OUTPUT_CHARS);
+  return {
+    id,
+    type,
+    version: versionOf(source),
+    source,
+    ...(type === 'code' ? { execution_count: executionCount } : {}),
+    ...(shown === '' ? {} : { output: shown }),
+    ...(shown.length < output.length ? { output_chars: output.length } : {})
+  };
+}
+
+function leftOut({ cellId: id, kind: type, source }: CellView, isReadable: boolean): object {
+  const way = isReadable ? 'read this cell alone' : 'too many to be read';
+  return { id, type, left_out: `${source.length} characters; ${way}` };
+}
+
+/** The size of a value on its way to the server, which counts the bytes of its JSON. */
+function bytesOf(value: object): number {
+  return new TextEncoder().encode(JSON.stringify(value)).length + 1;
 }
 
 function propose(panel: NotebookPanel, value: unknown): object {

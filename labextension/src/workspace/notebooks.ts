@@ -39,6 +39,10 @@ export class NotebookWorkspace implements Workspace {
     this._tracker.currentChanged.connect(() => this._announce());
     this._tracker.widgetAdded.connect((_tracker, panel) => {
       panel.disposed.connect(() => this._announce());
+      panel.context.ready.then(
+        () => this._announce(),
+        () => undefined // the page tells why it could not load the notebook
+      );
       this._announce();
     });
   }
