@@ -8,6 +8,7 @@ from jupyter_chat_stream.providers.base import EndChunk, Prompt, ToolCallChunk
 from jupyter_chat_stream.runs.tools.base import CallContext, ToolDone, ToolOutcome
 from jupyter_chat_stream.shared.tool_definitions import check_definition
 from jupyter_chat_stream.shared.tool_records import ToolRecord
+from jupyter_chat_stream.store.front import ClaimedCall
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
 from tests.run_harness import RunHarness
 
@@ -57,15 +58,15 @@ class Executor:
         self._name = name
         self._claims: dict[str, str] = {}
 
-    async def claim(self, call_id: str, lease_s: float = 30.0) -> str:
+    async def claim(self, call_id: str, lease_s: float = 30.0) -> ClaimedCall:
         taken = await self._tools.claim(
             "local", self._run.id, call_id, executor=self._name, claim=None, lease_s=lease_s
         )
         self._claims[call_id] = taken["claim"]
-        return taken["claim"]
+        return taken
 
-    async def renew(self, call_id: str, lease_s: float = 30.0) -> None:
-        await self._tools.claim(
+    async def renew(self, call_id: str, lease_s: float = 30.0) -> ClaimedCall:
+        return await self._tools.claim(
             "local",
             self._run.id,
             call_id,

@@ -19,6 +19,7 @@ from jupyter_chat_stream.shared.errors import (
     ToolOutputTooLarge,
 )
 from jupyter_chat_stream.shared.events import iso
+from jupyter_chat_stream.shared.tool_definitions import digest_of
 from jupyter_chat_stream.store.front import Sender
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
 from jupyter_chat_stream.testing import ScriptedProvider
@@ -173,6 +174,22 @@ async def test_a_standing_consent_opens_the_same_tool_and_no_other(
     await harness.send(thread)
     changed = await harness.execute()
     assert (await open_question(harness, changed))["tool_call_id"] == "c4"
+
+
+async def test_a_claim_tells_which_definition_was_allowed(
+    database: dict[str, Any], make_harness: MakeHarness
+) -> None:
+    """L13: an executor with another function of the same name can tell, and makes no call."""
+    allowed = tool("run", "run")
+    harness, thread, run = await begun(
+        make_harness, [call("c1", "run")], tools=[allowed], **database
+    )
+    kernel = Executor(harness, run)
+    await kernel.answer("once")
+    await offer(harness, thread, tool("run", "run", description="Another."))
+    await harness.execute()
+    assert (await kernel.claim("c1"))["digest"] == digest_of(allowed)
+    assert "digest" not in await kernel.renew("c1")
 
 
 async def test_calls_of_one_round_are_settled_one_question_at_a_time(
@@ -380,7 +397,7 @@ async def test_another_owner_sees_and_makes_no_call(make_harness: MakeHarness) -
     """L16"""
     harness, _, run = await begun(make_harness, [call("c1", "look")], tools=[tool("look")])
     tools = harness.chat_store.tools
-    claim = await Executor(harness, run).claim("c1")
+    claim = (await Executor(harness, run).claim("c1"))["claim"]
     with pytest.raises(RunNotFound):
         await tools.claim("eve", run.id, "c1", executor="x", claim=claim, lease_s=30.0)
     with pytest.raises(RunNotFound):

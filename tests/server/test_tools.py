@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_chat_stream.shared.tool_definitions import digest_of
 from jupyter_chat_stream.testing import ScriptedProvider
 from tests.runs.calls import ROUND, call, in_rounds, tool
 from tests.server.conftest import StartServer
@@ -88,6 +89,7 @@ async def test_a_kernel_offers_a_tool_and_makes_the_call_that_a_person_allowed(
             break
         assert taken.error["code"] == "consent_needed"
     claim = taken.json["claim"]
+    assert taken.json["digest"] == digest_of(tool("train", "run"))
     renewed = await command(
         chat_server, run, "c1", "claim", executor="kernel of a.ipynb", claim=claim
     )

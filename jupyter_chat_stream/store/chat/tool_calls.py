@@ -13,7 +13,7 @@ makes the rows and decides what an executor need not do.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from ...shared.errors import (
     ConsentNeeded,
@@ -33,9 +33,11 @@ from ...shared.events import (
 )
 from ...shared.parts import call_of, result_of
 from ...shared.records import RunRecord
+from ...shared.tool_definitions import digest_of, is_ours
 from ...shared.tool_records import CallState, FailedFor, ToolCallPart, ToolResultPart
 from ..log.reading import read_message
 from ..log.transaction import RunRef, Transaction
+from ..log.upstreams import read_tools
 from .runs import find_run
 
 MAX_OUTPUT_BYTES = 256 * 1024  # of a call's output, and of its result
@@ -52,6 +54,8 @@ class ClaimedCall(TypedDict):
 
     claim: str
     until: str
+    digest: NotRequired[str]
+    """The digest of the definition that was allowed; absent after a renewal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +123,7 @@ def claim_call(
     is_open = row is not None and row.state == "open" and found.part["where"] != "server"
     if row is None or not is_open or row.expires_ms <= tx.now_ms:
         raise found.refusal()
+    digest = _digest_of_call(tx, found)
     claim = tx.new_id()
     tx.append(
         found.run.thread, ToolClaimed(tool_call_id=tool_call_id, executor=executor), run=found.run
@@ -134,7 +139,15 @@ def claim_call(
         next_output=0,
     )
     tx.settle(found.run)
-    return {"claim": claim, "until": iso(lease_ms)}
+    return {"claim": claim, "until": iso(lease_ms), "digest": digest}
+
+
+def _digest_of_call(tx: Transaction, found: _FoundCall) -> str:
+    """Return the digest of the tool that the model called and that the consent covers (L13)."""
+    for tool in read_tools(tx.conn, found.run) or ():
+        if is_ours(tool) and tool["name"] == found.part["name"]:
+            return digest_of(tool)
+    raise found.refusal()
 
 
 def write_output(
