@@ -19,6 +19,7 @@ NOTEBOOKS = (
     "notebooks/01_first_chat.ipynb",
     "notebooks/02_waiting_and_schedules.ipynb",
     "notebooks/03_models_and_files.ipynb",
+    "notebooks/04_talk_to_a_dataframe.ipynb",
 )
 NBVAL = ("--nbval", "--nbval-current-env")
 COVERAGE = "--coverage"
