@@ -32,9 +32,9 @@ export class ReadMark {
     this._api
       .request({ method: 'PUT', path: this._path, body: { seq } })
       .catch((error: unknown) => {
-        const isRefused = error instanceof ApiError && error.status >= 400 && error.status < 500;
-        if (!isRefused && this._seq === seq) {
-          this._seq = before; // the server did not respond: the next look tries again
+        const isGone = error instanceof ApiError && [404, 409].includes(error.status);
+        if (!isGone && this._seq === seq) {
+          this._seq = before; // no response, or signed out: the next look tries again
         }
       });
   }

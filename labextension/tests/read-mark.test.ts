@@ -34,7 +34,7 @@ describe('the mark of what was read', () => {
     ]);
   });
 
-  it('is sent again if the server did not respond, and not if it refused', async () => {
+  it('is sent again if the server did not respond or the login ended, not if the thread is gone', async () => {
     const api = new FakeApi();
     const mark = new ReadMark('t', api);
     mark.mark(7);
@@ -42,9 +42,12 @@ describe('the mark of what was read', () => {
     await flushPromises();
     expect(mark.covers(7)).toBe(false);
     mark.mark(7);
-    api.calls[1]?.fail(new ApiError(404, 'thread_not_found', 'No such thread.'));
+    api.calls[1]?.fail(new ApiError(403, 'forbidden', 'Signed out.'));
     await flushPromises();
     mark.mark(7);
-    expect(api.calls.length).toBe(2);
+    api.calls[2]?.fail(new ApiError(404, 'thread_not_found', 'No such thread.'));
+    await flushPromises();
+    mark.mark(7);
+    expect(api.calls.length).toBe(3);
   });
 });
