@@ -73,6 +73,16 @@ it('sets the mode, and the focus is on the chosen one', async () => {
   expect(part('tools').title).toBe('Tools: Read only');
 });
 
+it('has no mode that allows more between Ask and Read only, for a person with arrow keys', async () => {
+  await open([]);
+  const modes = [...host.querySelectorAll<HTMLElement>('[data-testid^=tool-mode-]')];
+  expect(modes.map(node => node.dataset['testid'])).toEqual([
+    'tool-mode-read_only',
+    'tool-mode-ask',
+    'tool-mode-accept_edits'
+  ]);
+});
+
 it('cannot be opened before the thread is here: a change would lose what is set', async () => {
   await show();
   expect((part('tools') as HTMLButtonElement).disabled).toBe(true);

@@ -14,7 +14,8 @@ import { lookingText } from './picker-list';
 import { Popover } from './popover';
 import { ConsentList } from './standing-consents';
 
-const MODES: readonly ToolMode[] = ['ask', 'accept_edits', 'read_only'];
+/** By what they allow, least first: an arrow key sets each mode that it passes, at once. */
+const MODES: readonly ToolMode[] = ['read_only', 'ask', 'accept_edits'];
 /** Of a description, so many characters are shown; the rest is in the tooltip. */
 const MOST_DESCRIPTION_CHARS = 140;
 
