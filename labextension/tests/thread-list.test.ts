@@ -5,7 +5,7 @@ import { type ThreadRow } from '../src/protocol';
 import { UNDO_MS } from '../src/threads/changes';
 import { ThreadList } from '../src/threads/list';
 import { PAGE_ROWS } from '../src/threads/pages';
-import { sections } from '../src/threads/rows';
+import { isUntouched, sections } from '../src/threads/rows';
 import { type Call, ENGLISH, FakePage, flushPromises } from './fakes';
 
 const row = (id: string, more: Partial<ThreadRow> = {}): ThreadRow => ({
@@ -170,6 +170,18 @@ describe('the list of threads', () => {
     await respond([row('1')]);
     expect(list.getState().error).toBeNull();
   });
+});
+
+it.each([
+  [true, {}],
+  [false, { head: 'm' }],
+  [false, { seq: 2 }],
+  [false, { title: 'Sales' }],
+  [false, { system: 'Be brief.' }],
+  [false, { project: '/home/ada' }]
+])('"New" opens an empty thread again: %s for %j', (isEmpty, change) => {
+  const fresh = { ...row('t'), head: null, name: null, title: null, project: null, system: null };
+  expect(isUntouched({ ...fresh, seq: 1, ...change })).toBe(isEmpty);
 });
 
 describe('a search', () => {

@@ -21,8 +21,8 @@ import { composerInCell, currentNotebook, focusCell } from './notebooks';
 import { type ChatPlaces } from './places';
 import { chatText, newChatText } from './texts';
 import { asObject, parseRow } from '../parse';
-import { type ThreadRow } from '../protocol';
 import { explain } from '../thread-ends';
+import { isUntouched } from '../threads/rows';
 import { type IChatPage } from '../tokens';
 import { beginChatText } from '../texts';
 
@@ -215,16 +215,12 @@ async function emptyThread({ api }: IChatPage): Promise<string | null> {
   try {
     const value = await api.request({ method: 'GET', path: `threads?limit=${NEWEST}` });
     const { threads } = asObject(value, 'The list of threads');
-    const rows = (Array.isArray(threads) ? (threads as readonly unknown[]) : []).map(parseRow);
-    return rows.find(isUntouched)?.id ?? null;
+    const rows: readonly unknown[] = Array.isArray(threads) ? threads : [];
+    const found = rows.find(isUntouched);
+    return found === undefined ? null : parseRow(found).id;
   } catch {
     return null; // the new thread tells what is wrong, if it cannot be made either
   }
-}
-
-/** Only its creation is in the log of the thread. */
-function isUntouched({ name, title, head, seq }: ThreadRow): boolean {
-  return name === null && title === null && head === null && seq === 1;
 }
 
 /** Make a thread, or get the one of a notebook. Returns null if that failed; the reader is told. */

@@ -1,6 +1,7 @@
 /** The rows of the list of threads: which of two is newer, their order, and their groups. Pure. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
+import { asObject, parseRow } from '../parse';
 import { type ThreadRow } from '../protocol';
 
 /** Which threads the list shows. */
@@ -45,6 +46,14 @@ export function compareRows(one: ThreadRow, other: ThreadRow): number {
 export function isListed(row: ThreadRow, filter: ListFilter): boolean {
   const isOfProject = filter.project === null || row.project === filter.project;
   return !row.deleted && row.archived === filter.isArchived && isOfProject;
+}
+
+/** Whether a row on the wire is of a thread as "New" makes it, with only its creation in its log. */
+export function isUntouched(wire: unknown): boolean {
+  const { name, title, project, head, seq } = parseRow(wire);
+  const { system } = asObject(wire, 'A row');
+  const isPlain = name === null && title === null && project === '' && (system ?? null) === null;
+  return isPlain && head === null && seq === 1;
 }
 
 /** A name for a thread that people read. */
