@@ -18,6 +18,8 @@ export interface PageTool {
   readonly definition: { readonly name: string };
   /** Whether this page can make a call with this input; if not, it leaves the call to others. */
   canExecute(input: unknown): boolean;
+  /** So many milliseconds this page leaves a call to other pages, before it claims the call. */
+  delayOf?(input: unknown): number;
   /** Make a call. It takes no time that a person notices, so its claim needs no renewal. */
   execute(input: unknown): CallResult;
 }
@@ -64,15 +66,10 @@ export class CallExecutor {
 
   /** A thread has a new state: make the calls in it that wait for this page. */
   moved(state: Transcript): void {
-    const { thread, messages, runs } = state;
+    const { thread } = state;
     let hasOpen = false;
-    for (const run of runs.values()) {
-      const parts = isEnd(run.status) ? [] : (messages.get(run.message_id)?.parts ?? []);
-      for (const { call, result } of toolUses(parts)) {
-        if (call !== null && result === null && isOpen(call)) {
-          hasOpen = this._take(run.id, call) || hasOpen;
-        }
-      }
+    for (const { runId, call } of openCalls(state)) {
+      hasOpen = this._take(runId, call) || hasOpen;
     }
     if (thread !== null && hasOpen) {
       this._open.set(thread.id, state);
@@ -128,9 +125,24 @@ export class CallExecutor {
     }
   }
 
+  private _isStillOpen(runId: string, { tool_call_id }: ToolCallPart): boolean {
+    const open = [...this._open.values()].flatMap(openCalls);
+    return open.some(other => other.runId === runId && other.call.tool_call_id === tool_call_id);
+  }
+
   /** Returns whether the server has decided who executes the call. */
   private async _make(runId: string, call: ToolCallPart, tool: PageTool): Promise<boolean> {
     const { api, clock, label } = this._options;
+    const delay_ms = tool.delayOf?.(call.input) ?? 0;
+    if (delay_ms > 0) {
+      await new Promise<void>(resolve => clock.later(resolve, delay_ms));
+      if (!this._isStillOpen(runId, call)) {
+        return true;
+      }
+      if (!tool.canExecute(call.input)) {
+        return false;
+      }
+    }
     const asked_ms = clock.now();
     const path = `runs/${encodeURIComponent(runId)}/tools/${encodeURIComponent(call.tool_call_id ?? '')}`;
     let claim: string;
@@ -204,6 +216,24 @@ function isRefusal(error: unknown): error is Error {
 function refused(error: Error): CallResult {
   const why = error instanceof ApiError ? error.message : 'it could not be sent';
   return { success: false, output: `The call was made, but its result was refused: ${why}` };
+}
+
+interface OpenCall {
+  readonly runId: string;
+  readonly call: ToolCallPart;
+}
+
+function openCalls({ messages, runs }: Transcript): readonly OpenCall[] {
+  const open: OpenCall[] = [];
+  for (const run of runs.values()) {
+    const parts = isEnd(run.status) ? [] : (messages.get(run.message_id)?.parts ?? []);
+    for (const { call, result } of toolUses(parts)) {
+      if (call !== null && result === null && isOpen(call)) {
+        open.push({ runId: run.id, call });
+      }
+    }
+  }
+  return open;
 }
 
 /** Whether a call may be made, and nobody has claimed it. */

@@ -81,7 +81,8 @@ function notebookOptions(
   if (workspace === null) {
     return {};
   }
-  const tools = [new NotebookTool({ find: path => workspace.panel(path) })];
+  const isInFront = (): boolean => document.visibilityState === 'visible' && document.hasFocus();
+  const tools = [new NotebookTool({ find: path => workspace.panel(path), isInFront })];
   const label = trans.__('a page of Jupyter');
   const executor = new CallExecutor({ api, clock: PAGE_CLOCK, tools, id: newKey(), label });
   workspace.subscribe(() => executor.lookAgain());

@@ -40,15 +40,17 @@ let api: FakeApi;
 let network: FakeNetwork;
 let executor: CallExecutor;
 let isHere: boolean;
+let delay_ms: number;
 const execute = vi.fn();
 
 beforeEach(() => {
   api = new FakeApi();
   network = new FakeNetwork();
   isHere = true;
+  delay_ms = 0;
   execute.mockReset().mockReturnValue({ success: true, output: { cells: [] } });
   const definition = { name: 'notebook', description: 'd', where: 'page' };
-  const tools = [{ definition, canExecute: () => isHere, execute }];
+  const tools = [{ definition, canExecute: () => isHere, delayOf: () => delay_ms, execute }];
   executor = new CallExecutor({ api, clock: network.clock, tools, id: 'p1', label: 'a page' });
 });
 
@@ -101,6 +103,26 @@ describe('a call that waits for this page', () => {
     executor.lookAgain(); // it was opened
     executor.lookAgain();
     expect(claims()).toBe(1);
+  });
+
+  it('is left for a moment to the page in front, if it means whatever is open there', async () => {
+    delay_ms = 1_500;
+    executor.moved(after(START, ALLOWED));
+    network.clock.turn(1_499);
+    await flushPromises();
+    expect(claims()).toBe(0);
+    network.clock.turn(1);
+    await flushPromises();
+    expect(claims()).toBe(1);
+  });
+
+  it('is not claimed after that moment if another page has it', async () => {
+    delay_ms = 1_500;
+    executor.moved(after(START, ALLOWED));
+    executor.moved(after(START, ALLOWED, CLAIMED));
+    network.clock.turn(1_500);
+    await flushPromises();
+    expect(claims()).toBe(0);
   });
 
   it('is claimed again if the server did not respond to the claim', async () => {

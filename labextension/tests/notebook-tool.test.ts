@@ -1,9 +1,11 @@
 // The tool `notebook` on the notebook of a page: when it can be read, and how much of it (L12, L17).
+import { YNotebook } from '@jupyter/ydoc';
 import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
 import { expect, it, vi } from 'vitest';
 
 import { NotebookTool } from '../src/workspace/notebook-tool';
+import { versionOf } from '../src/workspace/proposals';
 import { NotebookWorkspace } from '../src/workspace/notebooks';
 import { ENGLISH, FakeClock, flushPromises } from './fakes';
 
@@ -27,7 +29,8 @@ function panelOf(sources: readonly string[], isReady = true): NotebookPanel {
   } as unknown as NotebookPanel;
 }
 
-const toolOf = (panel: NotebookPanel): NotebookTool => new NotebookTool({ find: () => panel });
+const toolOf = (panel: NotebookPanel, isInFront = true): NotebookTool =>
+  new NotebookTool({ find: () => panel, isInFront: () => isInFront });
 const READ = { operation: 'read' };
 const bytesOf = (value: unknown): number => new TextEncoder().encode(JSON.stringify(value)).length;
 
@@ -83,4 +86,44 @@ it('is asked again when a notebook is opened, and when it is loaded', async () =
   load();
   await flushPromises();
   expect(looks).toBe(2);
+});
+
+it('lets the page in front go first, if the call names no notebook', () => {
+  const behind = toolOf(panelOf([]), false);
+  expect(behind.delayOf(READ)).toBe(1_500);
+  expect(behind.delayOf({ ...READ, path: 'a.ipynb' })).toBe(0);
+  expect(toolOf(panelOf([])).delayOf(READ)).toBe(0);
+});
+
+it.each([
+  ['x = 1\ny = 22', { line: 1, column: 3 }, { line: 1, column: 3 }],
+  ['x', { line: 1, column: 3 }, { line: 0, column: 1 }]
+])('keeps the cursor of a person in the cell that it replaces: %j', (source, before, kept) => {
+  const notebook = YNotebook.create({ disableDocumentWideUndoRedo: true });
+  const cell = { cell_type: 'code', id: 'a', metadata: {}, source: 'x = 0\ny = 1', outputs: [] };
+  notebook.fromJSON({ metadata: {}, nbformat: 4, nbformat_minor: 5, cells: [cell as never] });
+  const lines = source.split('\n');
+  const placed = vi.fn();
+  const editor = {
+    hasFocus: () => true,
+    getCursorPosition: () => before,
+    setCursorPosition: placed,
+    focus: () => undefined,
+    lineCount: lines.length,
+    getLine: (at: number) => lines[at]
+  };
+  const active = { model: { id: 'a' }, editor };
+  const panel = {
+    context: { path: 'a.ipynb', isReady: true },
+    content: {
+      model: { readOnly: false, sharedModel: notebook },
+      widgets: [active],
+      activeCell: active,
+      mode: 'edit'
+    }
+  } as unknown as NotebookPanel;
+  const edits = [{ op: 'replace', cell: 'a', version: versionOf('x = 0\ny = 1'), source }];
+  const { success } = toolOf(panel).execute({ operation: 'propose', path: 'a.ipynb', edits });
+  expect(success).toBe(true);
+  expect(placed.mock.calls).toEqual([[kept]]);
 });

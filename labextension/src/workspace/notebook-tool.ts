@@ -18,6 +18,9 @@ const MOST_BYTES = 240_000;
 /** Of the outputs of one cell. */
 const MOST_OUTPUT_CHARS = 4_000;
 
+/** So long a page that is not in front waits before it claims a call that any page can make. */
+const BEHIND_MS = 1_500;
+
 export type PageTool = Omit<ListedTool, 'consent' | 'is_on'>;
 
 const EDIT = {
@@ -68,6 +71,8 @@ export const NOTEBOOK_TOOL: PageTool = {
 export interface NotebookToolOptions {
   /** The panel of an open notebook; null for a path that is not open, or if there is none. */
   readonly find: (path: string | null) => NotebookPanel | null;
+  /** Whether the person looks at this page. */
+  readonly isInFront: () => boolean;
 }
 
 export class NotebookTool {
@@ -78,6 +83,12 @@ export class NotebookTool {
   /** Whether this page has the notebook of a call open: another page may have it. */
   canExecute(input: unknown): boolean {
     return this._panelOf(input) !== null;
+  }
+
+  /** A read of the current notebook means that of the page in front, so another page lets it go first. */
+  delayOf(input: unknown): number {
+    const isNamed = typeof fieldsOf(input)['path'] === 'string';
+    return isNamed || this._options.isInFront() ? 0 : BEHIND_MS;
   }
 
   execute(input: unknown): CallResult {
@@ -171,20 +182,36 @@ function propose(panel: NotebookPanel, value: unknown): object {
   return { path: panel.context.path, cells };
 }
 
-/** Remember the active cell and its mode, which a replaced cell loses; the function returned restores it. */
+/** Remember the active cell, its mode and its cursor, which a replaced cell loses; the function returned restores it. */
 function keptPlace(panel: NotebookPanel): () => void {
   const notebook = panel.content;
   const id = notebook.activeCell?.model.id;
   const { mode } = notebook;
-  const hasFocus = notebook.activeCell?.editor?.hasFocus() === true;
+  const editor = notebook.activeCell?.editor;
+  const cursor = editor?.hasFocus() === true ? editor.getCursorPosition() : null;
   return () => {
     const index = notebook.widgets.findIndex(widget => widget.model.id === id);
     if (index >= 0) {
       notebook.activeCellIndex = index;
-      if (hasFocus) {
+      if (cursor !== null) {
         notebook.mode = mode;
-        notebook.activeCell?.editor?.focus();
+        placeCursor(notebook.activeCell?.editor ?? null, cursor);
       }
     }
   };
+}
+
+type Editor = NonNullable<NotebookPanel['content']['widgets'][number]['editor']>;
+
+/** Focus an editor, with its cursor where it was, or as near as the new text allows. */
+function placeCursor(
+  editor: Editor | null,
+  { line, column }: ReturnType<Editor['getCursorPosition']>
+): void {
+  if (editor !== null) {
+    editor.focus();
+    const at = Math.min(line, editor.lineCount - 1);
+    const length = editor.getLine(at)?.length ?? 0;
+    editor.setCursorPosition({ line: at, column: Math.min(column, length) });
+  }
 }
