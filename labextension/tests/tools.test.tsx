@@ -137,6 +137,33 @@ describe('consent (L13)', () => {
     expect(has('problem')).toBe(false);
   });
 
+  it('that is answered elsewhere loses neither the typed words nor the focus', async () => {
+    await begin(call(0, 'c1'), asks('c1'), waits);
+    await type('use the copy', 'consent-words');
+    part('consent-words').focus();
+    await arrive(next({ type: 'input', request_id: 'ask-c1', value: 'once', by: 'ada' }));
+    expect(has('consent')).toBe(false);
+    expect(card().open).toBe(true);
+    expect(part('unsent-words').textContent).toBe('Your words were not sent: “use the copy”');
+    expect(part('consent-answer').textContent).toBe('Allowed once, by ada.');
+    expect(document.activeElement).toBe(card().querySelector('summary'));
+  });
+
+  it('that expires among other calls does not lose the typed words either', async () => {
+    await begin(call(0, 'c1'), call(1, 'c2'), asks('c1'), waits);
+    await type('use the copy', 'consent-words');
+    await arrive(next(result('c1', false, 'Nobody consented in time.'), result('c2')));
+    expect(part('unsent-words').textContent).toContain('“use the copy”');
+  });
+
+  it('tells of no unsent words where an answer has carried them', async () => {
+    await begin(call(0, 'c1'), asks('c1'), waits);
+    await type('use the copy', 'consent-words');
+    const value = { choice: 'no', words: 'use the copy' };
+    await arrive(next({ type: 'input', request_id: 'ask-c1', value, by: 'local' }));
+    expect(card().open).toBe(false);
+  });
+
   it('stays open while another call runs, and offers only what the server takes', async () => {
     await begin(
       call(0, 'c1'),

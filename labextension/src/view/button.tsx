@@ -50,18 +50,24 @@ export function Button(props: ButtonProps): ReactElement {
   );
 }
 
-/** For an element that may disappear: if it has the focus then, the log gets the focus. */
-export function useKeptFocus<T extends HTMLElement>(): RefObject<T> {
+/** For an element that may disappear: if it has the focus then, `move` moves it, to the log by default. */
+export function useKeptFocus<T extends HTMLElement>(
+  move: (node: HTMLElement) => void = toLog
+): RefObject<T> {
   const ref = useRef<T>(null);
   useLayoutEffect(() => {
     const node = ref.current;
     return () => {
       if (node !== null && node.contains(document.activeElement)) {
-        focusIn(node, 'log');
+        move(node);
       }
     };
-  }, []);
+  }, [move]);
   return ref;
+}
+
+function toLog(node: HTMLElement): void {
+  focusIn(node, 'log');
 }
 
 /** Focus a part of the chat around `node`, by its test id; the log if that part cannot be focused. */

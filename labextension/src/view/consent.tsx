@@ -1,13 +1,13 @@
 /** A person's consent to a tool call: the buttons while it is asked for, then who has answered. */
 import { type TranslationBundle } from '@jupyterlab/translation';
-import { type FormEvent, type ReactElement, useState } from 'react';
+import { type FormEvent, type ReactElement } from 'react';
 
 import { type ThreadClient } from '../model';
 import { type InputRequestPart, type ToolAllowance, type ToolCallPart } from '../protocol';
 import { type LostAnswer } from '../questions';
 import { beatenText } from '../texts';
 import { fieldsOf } from '../tool-calls';
-import { Button } from './button';
+import { Button, useKeptFocus } from './button';
 import { useLanguage, useNow, useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
 import { Expiry, isLocal } from './question';
@@ -41,13 +41,24 @@ export function consentTitle(call: ToolCallPart, trans: TranslationBundle): stri
   }
 }
 
-export function ConsentForm(props: {
-  readonly part: InputRequestPart;
-  readonly scope: ConsentScope;
-}): ReactElement {
+/** Words to the model that a person has typed, and that no answer has carried; empty if there are none. */
+export function unsentWords(words: string, answers: readonly unknown[]): string {
+  const text = words.trim();
+  return answers.some(answer => fieldsOf(answer)['words'] === text) ? '' : text;
+}
+
+interface Words {
+  readonly words: string;
+  readonly onWords: (words: string) => void;
+}
+
+export function ConsentForm(
+  props: Words & { readonly part: InputRequestPart; readonly scope: ConsentScope }
+): ReactElement {
   const { part, scope } = props;
   const { client, runId, isActing } = scope;
   const trans = useTrans();
+  const form = useKeptFocus<HTMLDivElement>(keepFocus);
   const answer = (node: HTMLElement, value: unknown): void => {
     keepFocus(node);
     void client.answer(runId, part.request_id, value);
@@ -55,6 +66,7 @@ export function ConsentForm(props: {
   const allowing = ALLOWING.filter(choice => part.choices?.includes(choice) !== false);
   return (
     <div
+      ref={form}
       className="jp-ChatStream-consent"
       data-testid="consent"
       role="group"
@@ -68,26 +80,35 @@ export function ConsentForm(props: {
             className={choice === 'once' ? 'jp-mod-accent' : ''}
             isDisabled={isActing}
             then="stay"
-            onClick={event => answer(event.currentTarget, choice)}
+            onClick={event => {
+              props.onWords('');
+              answer(event.currentTarget, choice);
+            }}
           >
             {allowText(choice, trans)}
           </Button>
         ))}
         {part.expires_at === null ? null : <Expiry at={part.expires_at} />}
       </div>
-      <RefusalForm isActing={isActing} onRefuse={answer} />
+      <RefusalForm
+        words={props.words}
+        onWords={props.onWords}
+        isActing={isActing}
+        onRefuse={answer}
+      />
     </div>
   );
 }
 
 /** The button that refuses, and the field for words to the model. */
-function RefusalForm(props: {
-  readonly isActing: boolean;
-  readonly onRefuse: (form: HTMLElement, value: unknown) => void;
-}): ReactElement {
-  const { isActing } = props;
+function RefusalForm(
+  props: Words & {
+    readonly isActing: boolean;
+    readonly onRefuse: (form: HTMLElement, value: unknown) => void;
+  }
+): ReactElement {
+  const { isActing, words } = props;
   const trans = useTrans();
-  const [words, setWords] = useState('');
   const label = trans.__('Tell the model why (optional)');
   const onSubmit = (event: FormEvent<HTMLFormElement>): void => {
     event.preventDefault();
@@ -107,7 +128,7 @@ function RefusalForm(props: {
         maxLength={MAX_WORDS_CHARS}
         value={words}
         readOnly={isActing}
-        onChange={event => setWords(event.target.value)}
+        onChange={event => props.onWords(event.target.value)}
       />
       <Button
         testid="consent-no"
@@ -178,6 +199,16 @@ export function ConsentAnswer(props: {
         </p>
       )}
     </>
+  );
+}
+
+/** What a person has typed for the model when the question ended without it. */
+export function UnsentWords({ words }: { readonly words: string }): ReactElement | null {
+  const trans = useTrans();
+  return words === '' ? null : (
+    <p className="jp-ChatStream-toolNote" data-testid="unsent-words" dir="auto">
+      {trans.__('Your words were not sent: “%1”', words)}
+    </p>
   );
 }
 

@@ -19,7 +19,9 @@ import {
   ConsentAnswer,
   ConsentForm,
   type ConsentScope,
-  consentTitle
+  UnsentWords,
+  consentTitle,
+  unsentWords
 } from './consent';
 import { useLasting, useNow, useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
@@ -51,11 +53,13 @@ export function ToolCard(props: ToolCardProps): ReactElement {
   const trans = useTrans();
   const state = toolState(use, hasEnded);
   const [wish, setWish] = useState<Wish | null>(null);
+  const [words, setWords] = useState('');
   const isLate = useLasting(state === 'waiting', PATIENCE_MS);
   const isAsking = state === 'asks';
   const isLively = isLate || (state === 'running' && (use.call?.progress ?? '') !== '');
+  const hasWords = !isAsking && unsentWords(words, answersOf(props)) !== '';
   const isKept = wish !== null && (wish.isOpen || wish.isAsking === isAsking);
-  const isOpen = isKept ? wish.isOpen : isAsking || isLively;
+  const isOpen = isKept ? wish.isOpen : isAsking || isLively || hasWords;
   const keepOpen = (event: MouseEvent): void => {
     // Whoever reads in a card keeps it open; a click on a consent lets it fold when it is done.
     if (event.target instanceof Element && event.target.closest('[data-testid=consent]') === null) {
@@ -85,7 +89,7 @@ export function ToolCard(props: ToolCardProps): ReactElement {
       </summary>
       {isOpen ? (
         <div className="jp-ChatStream-foldedBody" onClick={keepOpen}>
-          <ToolBody {...props} state={state} isLate={isLate} />
+          <ToolBody {...props} state={state} isLate={isLate} words={words} onWords={setWords} />
         </div>
       ) : null}
     </details>
@@ -135,9 +139,20 @@ function shortInput(input: unknown): string {
   return isEmpty ? '' : text.trim().slice(0, MOST_INPUT_CHARS).replace(/\s+/g, ' ');
 }
 
-function ToolBody(
-  props: ToolCardProps & { readonly state: ToolState; readonly isLate: boolean }
-): ReactElement {
+/** The answer to the question about a call, and one of this page that came too late. */
+function answersOf({ use: { consent }, scope }: ToolCardProps): readonly unknown[] {
+  return consent === null ? [] : [consent.value, scope.beaten.get(consent.request_id)?.mine];
+}
+
+interface ToolBodyProps extends ToolCardProps {
+  readonly state: ToolState;
+  readonly isLate: boolean;
+  /** What a person has typed for the model beside "Don't allow". */
+  readonly words: string;
+  readonly onWords: (words: string) => void;
+}
+
+function ToolBody(props: ToolBodyProps): ReactElement {
   const { use, state, scope } = props;
   const { call, result, consent } = use;
   const trans = useTrans();
@@ -163,7 +178,11 @@ function ToolBody(
           )}
         </div>
       )}
-      {mayAnswer ? <ConsentForm part={consent} scope={scope} /> : null}
+      {mayAnswer ? (
+        <ConsentForm part={consent} scope={scope} words={props.words} onWords={props.onWords} />
+      ) : (
+        <UnsentWords words={unsentWords(props.words, answersOf(props))} />
+      )}
       <Outputs use={use} state={state} />
       {consent === null || mayAnswer ? null : <ConsentAnswer part={consent} beaten={beaten} />}
       {call?.allowed === undefined || typeof consent?.by === 'string' ? null : (

@@ -71,6 +71,7 @@ function ToolGroup({ uses, hasEnded, times, scope }: ToolsProps): ReactElement {
               setWish({ isOpen: true, isAsking });
             }
           }}
+          onInput={() => setWish({ isOpen: true, isAsking })} // what is typed must not be folded away
         >
           {uses.map(use => (
             <ToolCard
