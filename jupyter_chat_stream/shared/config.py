@@ -211,8 +211,8 @@ class ChatStream(Configurable):
     tool_expires_s = Float(
         86400.0,
         min=1,
-        help="Seconds for which a tool call waits for a person's consent and for a process that "
-        "makes it; then it fails, and the answer goes on. Default 86400, a day.",
+        help="Seconds for which a tool call waits for a person's consent, for a process that makes "
+        "it, and for its result; then it fails, and the answer goes on. Default 86400, a day.",
     ).tag(config=True)
     tool_lease_s = Float(
         30.0,

@@ -300,6 +300,36 @@ async def test_a_call_that_nobody_allows_or_makes_expires_and_the_answer_goes_on
     assert (await harness.reply(run))["status"] == "completed"
 
 
+@pytest.mark.parametrize("idempotent", [False, True])
+async def test_a_call_that_is_still_being_made_expires_and_its_late_result_is_refused(
+    database: dict[str, Any], make_harness: MakeHarness, idempotent: bool
+) -> None:
+    """L10, L12: an executor that renews its claim for ever does not hold the answer for ever."""
+    harness, _, run = await begun(
+        make_harness,
+        [call("c1", "slow")],
+        tools=[tool("slow", idempotent=idempotent)],
+        tool_expires_s=60.0,
+        **database,
+    )
+    kernel = Executor(harness, run)
+    expires_at = (await harness.reply(run))["parts"][0]["expires_at"]
+    await kernel.claim("c1")
+    for _ in range(2):
+        harness.clock.advance(25_000)
+        renewed = await kernel.renew("c1")
+    assert renewed["until"] == expires_at
+    harness.clock.advance(10_000)
+    for late in (kernel.renew("c1"), kernel.write("c1", 0, "x"), kernel.result("c1", "late")):
+        with pytest.raises(ToolCallNotOpen):
+            await late
+    assert await harness.execute() == run
+    ended = (await results(harness, run))["c1"]
+    assert (ended["success"], ended["reason"]) == (False, "expired")
+    assert "may have been made" in ended["output"]
+    assert (await harness.reply(run))["status"] == "completed"
+
+
 @pytest.mark.parametrize(
     ("chunk", "says"),
     [

@@ -49,6 +49,10 @@ REFUSED = "The person refused this call."
 ONLY_READS = "This chat allows only tools that read; the person has to change that first."
 NOT_ANSWERED = "Nobody answered in time whether this call may be made. It was not made."
 NOT_MADE = "No process that can make this call came in time. It was not made."
+NOT_ENDED = (
+    "This call had no result in time. It may have been made in part or as a whole: look before you "
+    "repeat it."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +168,7 @@ def _settle(round_: _CallRound, call: ToolCallPart, plan: CallPlan) -> None:
     if row.state == "asked" and "allowed" not in call:
         _settle_asked(round_, call, row, plan, is_late=is_late)
     elif row.state == "claimed":
-        _settle_claimed(round_, call, row)
+        _settle_claimed(round_, call, row, is_late=is_late)
     elif is_late and not _waits_in_place(call, row):
         round_.fail(call, "expired", NOT_MADE)
     else:
@@ -262,10 +266,15 @@ def _allow(round_: _CallRound, call: ToolCallPart, consent: AllowedBy, by: str |
     _offer(round_, call, read_calls(round_.tx, round_.run)[tool_call_id])
 
 
-def _settle_claimed(round_: _CallRound, call: ToolCallPart, row: StoredCall) -> None:
+def _settle_claimed(
+    round_: _CallRound, call: ToolCallPart, row: StoredCall, *, is_late: bool
+) -> None:
     """Leave a call to its living executor; end or open it if the executor has gone (L14)."""
+    if is_late and row.lease_ms is not None:
+        round_.fail(call, "expired", NOT_ENDED)
+        return
     if row.lease_ms is not None and row.lease_ms > round_.tx.now_ms:
-        round_.wake_ms.append(row.expires_ms if row.expires_ms > round_.tx.now_ms else row.lease_ms)
+        round_.wake_ms.append(row.expires_ms)
         return
     if not row.idempotent:
         round_.fail(call, "interrupted", CUT)
@@ -275,8 +284,8 @@ def _settle_claimed(round_: _CallRound, call: ToolCallPart, row: StoredCall) -> 
     update_call(
         round_.tx, round_.run, tool_call_id, state="open", claim=None, executor=None, lease_ms=None
     )
-    if row.expires_ms <= round_.tx.now_ms:
-        round_.fail(call, "expired", NOT_MADE)
+    if is_late:
+        round_.fail(call, "expired", NOT_ENDED)
     else:
         _offer(round_, call, read_calls(round_.tx, round_.run)[tool_call_id])
 

@@ -113,7 +113,8 @@ def claim_call(
     """
     lease_ms = tx.now_ms + int(lease_s * 1000)
     if claim is not None:
-        run, _ = _held(tx, owner, run_id, tool_call_id, claim)
+        run, row = _held(tx, owner, run_id, tool_call_id, claim)
+        lease_ms = min(lease_ms, row.expires_ms)
         update_call(tx, run, tool_call_id, lease_ms=lease_ms)
         return {"claim": claim, "until": iso(lease_ms)}
     found = _find(tx, owner, run_id, tool_call_id)
@@ -124,6 +125,7 @@ def claim_call(
     if row is None or not is_open or row.expires_ms <= tx.now_ms:
         raise found.refusal()
     digest = _digest_of_call(tx, found)
+    lease_ms = min(lease_ms, row.expires_ms)  # a call that is late has failed
     claim = tx.new_id()
     tx.append(
         found.run.thread, ToolClaimed(tool_call_id=tool_call_id, executor=executor), run=found.run
@@ -287,7 +289,7 @@ def _find(tx: Transaction, owner: str, run_id: str, tool_call_id: str) -> _Found
 def _held(
     tx: Transaction, owner: str, run_id: str, tool_call_id: str, claim: str
 ) -> tuple[RunRef, StoredCall]:
-    """Return the run and the row of a call whose claim holds; one whose lease is over does not.
+    """Return the run and the row of a call whose claim holds: until its lease ends, or the call.
 
     Raises:
         RunNotFound, ToolCallNotFound, ToolCallNotOpen, ConsentNeeded
@@ -295,6 +297,7 @@ def _held(
     run = find_run(tx.conn, owner, run_id)
     row = read_calls(tx, run).get(tool_call_id)
     is_held = row is not None and row.state == "claimed" and row.claim == claim
-    if row is not None and is_held and row.lease_ms is not None and row.lease_ms > tx.now_ms:
+    until_ms = 0 if row is None else min(row.lease_ms or 0, row.expires_ms)
+    if row is not None and is_held and until_ms > tx.now_ms:
         return run, row
     raise _find(tx, owner, run_id, tool_call_id).refusal()
