@@ -34,8 +34,9 @@ class MessageService(ToolService):
         request.check(parts.store.now_ms())
         if request.model is not None:
             parts.registry.get(request.model)
-        await self.check_tools(owner, thread_id, request)
-        sent = await parts.store.runs.send(thread_id, self._sender(owner, key), request)
+        self.check_tools(request)
+        names = [tool["name"] for tool in self._server_tools()]
+        sent = await parts.store.runs.send(thread_id, self._sender(owner, key), request, names)
         parts.engine.nudge()
         return sent
 

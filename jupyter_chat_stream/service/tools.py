@@ -8,7 +8,6 @@ from typing import Any, cast
 from ..runs.toolset import is_admitted, is_on, known_tools
 from ..shared.errors import InvalidInput, ToolNotFound
 from ..shared.records import RunRecord
-from ..shared.spelling import did_you_mean
 from ..shared.tool_definitions import check_definition, digest_of, effect_of, operations_of
 from ..shared.tool_records import (
     AllowedBy,
@@ -76,31 +75,18 @@ class ToolService(ServiceBase):
             return "none"
         return "ask" if standing is None else cast(ToolConsent, standing)
 
-    async def check_tools(self, owner: str, thread_id: str, request: SendRequest) -> None:
-        """Check the tools that a message names.
+    def check_tools(self, request: SendRequest) -> None:
+        """Check the definitions that a message has; the names are checked as it is written.
 
         Raises:
-            InvalidInput: nobody offers one of them here, or a definition has a ``where``.
+            InvalidInput: one has a ``where``.
         """
-        wanted = request.tools or ()
-        if any(not isinstance(item, str) and "where" in item for item in wanted):
+        if any(not isinstance(item, str) and "where" in item for item in request.tools or ()):
             raise InvalidInput(
                 "A definition in 'tools' has no 'where': nobody here makes its calls. Name a tool "
                 "that GET tools lists, or leave 'where' away.",
                 field="tools",
             )
-        names = [item for item in wanted if isinstance(item, str)]
-        if not names:
-            return
-        found = await self._tool_context(owner, thread_id)
-        known = known_tools(self._server_tools(), found.offers)
-        for name in names:
-            if name not in known:
-                raise InvalidInput(
-                    f"Nobody offers a tool {name!r} in this thread.{did_you_mean(name, known)} "
-                    "GET tools lists those that are there.",
-                    field="tools",
-                )
 
     async def offer(
         self,

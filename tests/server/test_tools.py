@@ -216,6 +216,27 @@ async def test_messages_name_the_tools_that_are_there(chat_server: ChatServer) -
         assert (refused.status, refused.error["field"]) == (400, "tools")
 
 
+async def test_a_repeated_message_is_answered_as_before_though_its_tool_has_gone(
+    chat_server: ChatServer,
+) -> None:
+    """L11: the kernel that offered the tool has restarted since."""
+    thread = await thread_of(chat_server)
+    socket = await offering(chat_server, thread, tool("train"))
+    await socket.next("offered")
+    body = {"content": "Go", "tools": ["train"]}
+    key = {**chat_server.headers, "Idempotency-Key": "again"}
+    path = f"threads/{thread}/messages"
+    first = await chat_server.ask("POST", path, body, headers=key)
+    assert first.status == 202, first.body
+    await socket.closed()
+    while await listed(chat_server, thread):
+        pass
+    again = await chat_server.ask("POST", path, body, headers=key)
+    assert (again.status, again.json["run"]["id"]) == (202, first.json["run"]["id"])
+    fresh = await chat_server.ask("POST", path, body)
+    assert (fresh.status, fresh.error["field"]) == (400, "tools")
+
+
 async def test_an_administrators_lists_bind_what_is_offered(start_server: StartServer) -> None:
     server = await start_server(
         ChatStream_denied_tools=["rm_*"], ChatStream_default_tools=["kernel"]

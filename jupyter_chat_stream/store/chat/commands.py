@@ -8,7 +8,7 @@ makes is due with the same commit (L10).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,7 +35,7 @@ from ...shared.records import (
 from ..log import reading
 from ..log.transaction import RunRef, ThreadRef, Transaction
 from ..sql.tables import IdempotencyRow, table
-from . import attachments, limits, marks, runs, threads, titles
+from . import attachments, limits, marks, runs, threads, titles, tool_offers
 from .attachments import MAX_PER_MESSAGE, StoredAttachment
 from .limits import Limits
 from .waits import JOINS_HEAD, MAX_AHEAD_MS
@@ -167,14 +167,23 @@ def check_content(content: str, *, may_be_empty: bool = False) -> None:
         raise InvalidInput("'content' is empty: there is nothing to answer.", field="content")
 
 
-def send(tx: Transaction, thread_id: str, sender: Sender, request: SendRequest) -> SentRecord:
+def send(
+    tx: Transaction,
+    thread_id: str,
+    sender: Sender,
+    request: SendRequest,
+    server_tools: Collection[str] | None = None,
+) -> SentRecord:
     """Write a person's message, the empty reply and its run.
 
     A message for later gets its parent and its turn when it is delivered (``waits``).
 
+    Args:
+        server_tools: the names of the server's own tools; None: the request's are not checked.
+
     Raises:
         ThreadNotFound, MessageNotFound, AttachmentNotFound, LimitReached, IdempotencyMismatch
-        InvalidInput: its parent is not delivered.
+        InvalidInput: its parent is not delivered, or nobody offers a tool that it names.
     """
     thread, info = threads.find_record(tx.conn, sender.owner, thread_id)
     attached = [attachments.find(tx.conn, sender.owner, id_) for id_ in request.attachments]
@@ -183,6 +192,9 @@ def send(tx: Transaction, thread_id: str, sender: Sender, request: SendRequest) 
     if known is not None:
         message = reading.read_message_by_id(tx.conn, thread, str(known[0]))
         return {"message": message, **_made_before(tx, thread, known[1])}
+    if server_tools is not None:  # after the recall: an offer may have ended since (L11)
+        names = [item for item in request.tools or () if isinstance(item, str)]
+        tool_offers.check_names(tx, thread, names, server_tools)
     deliver_ms = request.deliver_ms
     if deliver_ms is not None and deliver_ms <= tx.now_ms:
         deliver_ms = None

@@ -8,12 +8,13 @@ after ``OFFER_S``. An offer that came over a newer socket is none of the older s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import Connection, insert
 
 from ...shared.errors import InvalidInput
 from ...shared.events import canonical
+from ...shared.spelling import did_you_mean
 from ...shared.tool_definitions import MAX_TOOLS, OFFER_S
 from ...shared.tool_records import ToolRecord
 from ..log.transaction import ThreadRef, Transaction, execute
@@ -97,6 +98,27 @@ def find_offers(conn: Connection, owner: str, name: str, now_ms: int) -> list[To
     )
     found = execute(conn, sql, {"owner": owner, "name": name, "now": now_ms}).scalars()
     return [json.loads(text) for text in found]
+
+
+def check_names(
+    tx: Transaction, thread: ThreadRef, names: Iterable[str], servers: Collection[str]
+) -> None:
+    """Check that a message names tools that are there.
+
+    Args:
+        servers: the names of the server's own tools.
+
+    Raises:
+        InvalidInput: nobody offers one of them in the thread now.
+    """
+    known = {*servers, *(tool["name"] for tool in list_offers(tx.conn, thread, tx.now_ms))}
+    for name in names:
+        if name not in known:
+            raise InvalidInput(
+                f"Nobody offers a tool {name!r} in this thread.{did_you_mean(name, known)} "
+                "GET tools lists those that are there.",
+                field="tools",
+            )
 
 
 def _named(tools: Iterable[ToolRecord]) -> list[ToolRecord]:
