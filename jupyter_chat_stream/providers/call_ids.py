@@ -14,6 +14,7 @@ from .base import Prompt, ToolUseBlock
 _SAFE_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")  # OpenAI's Chat Completions take 40 characters
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
 MAX_NAME_CHARS = 64
+MAX_ID_CHARS = 128  # a longer one is in no address and in no index of a database
 
 
 class CallIds:
@@ -28,7 +29,9 @@ class CallIds:
         }
 
     def take(self, id_: str) -> str:
-        """Return the id of a new call: the API's own, unless it is empty or taken."""
+        """Return the id of a new call: the API's own, unless it is empty, taken or very long."""
+        if len(id_) > MAX_ID_CHARS:
+            id_ = api_id(id_)
         number = len(self._used)
         while not id_ or id_ in self._used:
             id_ = f"call_{number}"

@@ -32,6 +32,7 @@ from jupyter_chat_stream.providers.base import (
     UpstreamChunk,
     text_turn,
 )
+from jupyter_chat_stream.providers.call_ids import MAX_ID_CHARS, CallIds, api_id
 from jupyter_chat_stream.testing import (
     Answer,
     FakeAnthropic,
@@ -46,6 +47,7 @@ from jupyter_chat_stream.testing.fake_server import FakeServer
 from tests.providers import chat, claude, messages, responses
 from tests.providers.streams import collect, text_of
 
+LONG_IDS = ("x" * 257, "y" * 5_000)  # longer than an address or an index of a database takes
 TOOL = Tool(name="sql", description="Ask.", input_schema={"type": "object", "properties": {}})
 BUDGET = {"thinking": {"budget_tokens": 1024}}
 
@@ -333,3 +335,13 @@ async def test_the_second_round_is_joined_again_where_it_was() -> None:
             assert partial + text_of(rest) == "It is three."
         assert len(server.requests) == 2
         await lab.close()
+
+
+def test_a_very_long_id_of_a_call_becomes_one_that_every_address_and_database_takes() -> None:
+    """L12: different ids stay different, and the same id does not come twice."""
+    ids = CallIds(chat.make_prompt("hello"))
+    taken = [ids.take(id_) for id_ in (*LONG_IDS, *LONG_IDS)]
+    assert len(set(taken)) == len(taken)
+    assert all(0 < len(id_) <= MAX_ID_CHARS for id_ in taken)
+    assert taken[:2] == [api_id(id_) for id_ in LONG_IDS]
+    assert ids.take("z" * MAX_ID_CHARS) == "z" * MAX_ID_CHARS
