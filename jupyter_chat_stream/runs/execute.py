@@ -212,6 +212,7 @@ class Execution:
             return False
         await appender.finish((), release=False, spent=total)
         self._spent.end_round(total)
+        self._claimed = replace(self._claimed, retries=0)  # only failures of one round add up
         return True
 
     async def _stream(self, gathered: Gathered, appender: Appender) -> EndChunk | Pause | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -457,6 +458,33 @@ async def test_a_stream_that_was_cut_after_a_call_counts_as_a_round(
     reply = await harness.reply(run)
     assert (reply["status"], reply["content"]) == ("completed", "I look. \n\nAnd so.")
     assert len(harness.provider.prompts) == 2
+
+
+@pytest.mark.parametrize("where", ["server", "kernel"])
+async def test_failures_of_one_round_do_not_count_in_the_next(
+    make_harness: MakeHarness, no_backoff: None, where: str
+) -> None:
+    """L10: each round has its own retries, in the same attempt and in a later one."""
+    cut = [StreamCut("cut")]
+    harness = await make_harness(
+        provider=ScriptedProvider(cut, [call("c1", "look"), ROUND], cut, ["Done."]),
+        max_retries=1,
+    )
+    look = (CountingTool("look"),) if where == "server" else ()
+    harness.services = replace(harness.services, tools=ServerTools(*look))
+    thread = await harness.thread()
+    names = {"mode": "ask", "names": ["look"]}
+    await harness.chat_store.threads.change("local", thread.id, {"tools": names})
+    if where == "kernel":
+        await offer(harness, thread, tool("look"))
+    await harness.send(thread)
+    run = await harness.execute()
+    if where == "kernel":
+        assert await harness.column(run, "retries") == 0
+        await Executor(harness, run).make("c1", "seen")
+        await harness.execute()
+    reply = await harness.reply(run)
+    assert (reply["status"], reply["content"]) == ("completed", "Done.")
 
 
 async def test_usage_is_the_sum_of_all_rounds_also_of_a_stopped_answer(

@@ -53,10 +53,12 @@ def write_upstream(
 def write_round(tx: Transaction, run: RunRef, spent: Usage) -> None:
     """End a round of tool calls: its upstream has ended, and its tokens are kept with the run.
 
+    Only failures of one round add up.
+
     Args:
         spent: the usage of all rounds of the run so far.
     """
-    tx.set_run(run, upstream=None, spent=canonical(spent))
+    tx.set_run(run, upstream=None, spent=canonical(spent), retries=0)
 
 
 def read_spent(conn: Connection, run: RunRef) -> Usage | None:
