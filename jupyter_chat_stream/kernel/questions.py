@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -26,9 +27,12 @@ class Question:
 
 
 def open_question(run: RunRecord, reply: MessageRecord | None) -> Question | None:
-    """Return the question that a run waits for; None if it has no open question."""
-    part = _last_asked(reply)
-    if part is None or part["by"] is not None or run["status"] != "waiting":
+    """Return the question that a run waits for, the oldest of several; None if there is none.
+
+    Calls of one round may ask at once. A question about a call is open until the call has a result.
+    """
+    part = next(_open_parts(reply), None) if run["status"] == "waiting" else None
+    if part is None:
         return None
     choices = part["choices"]
     call = _asked_for(part, reply)
@@ -74,6 +78,19 @@ def _asked_for(asked: InputRequestPart, reply: MessageRecord | None) -> ToolCall
         if part["kind"] == "tool_call" and part.get("tool_call_id") == call_id:
             return part
     return None
+
+
+def _open_parts(reply: MessageRecord | None) -> Iterator[InputRequestPart]:
+    """List the open questions of a waiting run's message, oldest first."""
+    parts = reply["parts"] if reply is not None else []
+    done = {part["tool_call_id"] for part in parts if part["kind"] == "tool_result"}
+    asked = [part for part in parts if part["kind"] == "input_request"]
+    own = [part for part in asked if "tool_call_id" not in part]
+    for part in asked:
+        # Of the model's own questions only the last can be open: a retry asks again.
+        may_be_open = part is own[-1] if "tool_call_id" not in part else True
+        if may_be_open and part["by"] is None and part.get("tool_call_id") not in done:
+            yield part
 
 
 def _last_asked(reply: MessageRecord | None) -> InputRequestPart | None:
