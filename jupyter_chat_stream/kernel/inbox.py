@@ -12,7 +12,8 @@ Commands wait with ``wait``, which applies no changes, so no function of the use
 command. The lock is reentrant, because a ``__del__`` can run anywhere.
 
 Jobs wait here, too: calls of the user's functions by a model. The loop begins one at a time, and
-``watch`` runs them while it waits. Reading a trait begins none.
+``watch`` runs them while it waits. It also takes over the one that the loop has begun, which could
+not go on before the end of the wait. Reading a trait begins none.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import contextvars
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -32,6 +34,7 @@ from typing import Any, Protocol, TypeVar
 from . import user_errors
 
 LONGEST_WAIT_S = 0.5
+LONG_WAIT_S = 2.0  # of a wait that blocks the loop of an async function
 
 T = TypeVar("T")
 
@@ -45,6 +48,18 @@ class Job(Protocol):
     async def arun(self) -> None:
         """Do the work on the thread's running loop; raises nothing."""
 
+    def take_over(self, is_long: bool) -> None:
+        """Go on instead of ``arun``, whose loop the thread's wait blocks. It may be repeated.
+
+        Args:
+            is_long: whether the wait lasts so long that work which needs the loop must end.
+        """
+
+
+_job_of_context: contextvars.ContextVar[Job | None] = contextvars.ContextVar(
+    "chat_stream_job", default=None
+)
+
 
 class Inbox:
     """The changes and the jobs that wait for one thread."""
@@ -57,7 +72,8 @@ class Inbox:
         self._is_draining = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._jobs: deque[Job] = deque()
-        self._job_in_loop: asyncio.Task[None] | None = None
+        self._job_in_loop: Job | None = None
+        self._task_of_job: asyncio.Task[None] | None = None
         self.look_around()
 
     def look_around(self) -> None:
@@ -137,17 +153,29 @@ class Inbox:
     def _begin_job(self) -> None:
         """Begin the next job on the loop, unless one is under way there."""
         if self._jobs and self._job_in_loop is None:
-            self._job_in_loop = asyncio.get_running_loop().create_task(self._jobs.popleft().arun())
-            self._job_in_loop.add_done_callback(self._job_ended)
+            job = self._job_in_loop = self._jobs.popleft()
+            # The loop keeps only weak references to its tasks.
+            self._task_of_job = asyncio.get_running_loop().create_task(_begun(job))
+            self._task_of_job.add_done_callback(self._job_ended)
 
     def _job_ended(self, task: asyncio.Task[None]) -> None:
         self._job_in_loop = None
         self._call_for_jobs()  # a cell that waits has its turn first
 
-    def run_jobs(self) -> None:
+    def run_jobs(self, is_long: bool) -> None:
         """Run the jobs that wait. Only ``watch`` calls this, in the inbox's thread."""
+        begun, task = self._job_in_loop, self._task_of_job
+        is_own = begun is _job_of_context.get()  # the job's own code waits
+        if begun is not None and task is not None and not task.done() and not is_own:
+            begun.take_over(is_long)
         while self._jobs:
             self._jobs.popleft().run()
+
+
+async def _begun(job: Job) -> None:
+    """Do a job in a task; its code and the tasks that it begins know that they belong to it."""
+    _job_of_context.set(job)
+    await job.arun()
 
 
 _here = threading.local()
@@ -178,6 +206,7 @@ def wait(future: Future[T]) -> T:
 def watch(future: Future[T]) -> T:
     """Wait for a result from another thread; meanwhile apply this thread's changes and jobs."""
     inbox = here()
+    began = time.monotonic()
     future.add_done_callback(lambda _: inbox.wake.set())
     with _interrupts():
         while True:
@@ -186,7 +215,7 @@ def watch(future: Future[T]) -> T:
             inbox.drain()
             if is_done:
                 return future.result()
-            inbox.run_jobs()
+            inbox.run_jobs(time.monotonic() - began >= LONG_WAIT_S)
             if not future.done():
                 inbox.wake.wait(LONGEST_WAIT_S)
 

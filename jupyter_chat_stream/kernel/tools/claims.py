@@ -1,6 +1,7 @@
 """The calls of a thread as its log shows them, and one call that this process has claimed.
 
 Everything runs on the link's loop, but ``write`` and ``finish``: the call's own thread uses them.
+Only an answer that the call is not open any more loses a claim: any other failure may pass.
 
 ::
 
@@ -14,12 +15,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ...shared.errors import ChatStreamError, ServerUnavailable
+from ...shared.backoff import Backoff
+from ...shared.errors import (
+    ChatStreamError,
+    ConsentNeeded,
+    InvalidInput,
+    NotFound,
+    StoreError,
+    ToolCallNotOpen,
+)
 from ...shared.events import ENDS
 from ...shared.logs import Line
 from ...shared.tool_records import ToolEffect
@@ -35,7 +45,8 @@ MAX_OUTPUT_CHARS = 200_000  # of one call; the server takes 256 kB
 MORE_OUTPUT = "\n… (more output is left out)\n"
 RENEW_AT_MOST_EVERY_S = 10.0
 RENEW_AT_LEAST_EVERY_S = 0.5
-PATIENCE_S = 600.0  # how long a result is repeated while the server is away
+PATIENCE_S = 600.0  # how long a result is repeated while the server or its database is away
+AGAIN = Backoff(first_s=0.2, most_s=10.0, jitter=(0.5, 1.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,16 +106,24 @@ def is_over(follower: Follower, call: OpenCall) -> bool:
 
 
 async def claim(link: Link, thread_id: str, call: OpenCall, executor: str) -> KernelCall | None:
-    """Claim a call for this process; None if the call is not open any more."""
+    """Claim a call for this process; None if the call is not open any more.
+
+    Raises:
+        ChatStreamError: the call may still be open, and another try may succeed.
+    """
+    hold = await link.follow(thread_id)
     try:
         # Not repeated: a claim whose answer was lost is held by nobody, and lapses (L14).
         answer = await link.request(
             "POST", f"{call.path}/claim", {"executor": executor}, repeatable=False
         )
+        return KernelCall(link, hold, call, executor, answer)
     except ChatStreamError as error:
+        hold.leave()
         LOG.info(call.line("tool.not_claimed", error.code))
-        return None
-    return KernelCall(link, await link.follow(thread_id), call, executor, answer)
+        if isinstance(error, ToolCallNotOpen | ConsentNeeded | NotFound):
+            return None
+        raise
 
 
 class KernelCall:
@@ -120,6 +139,8 @@ class KernelCall:
         self._hold = hold
         self._executor = executor
         self._claim = answer["claim"]
+        self.digest: str | None = answer.get("digest")
+        """The digest of the definition that was allowed."""
         self._every_s = _renewal_s(answer.get("until"))
         self._concealer = Concealer()
         self._lock = threading.Lock()
@@ -127,7 +148,7 @@ class KernelCall:
         self._has_room_for = MAX_OUTPUT_CHARS
         self._sent = 0  # requests with output
         self._is_finished = asyncio.Event()
-        self._outcome: tuple[bool, Any] = (False, None)
+        self._outcome: tuple[bool, Any] | None = None
         self._hold.follower.listen(self._look)
         self._task = asyncio.get_running_loop().create_task(self._keep())
         self._task.add_done_callback(self._ended)
@@ -149,8 +170,9 @@ class KernelCall:
                 self._text += MORE_OUTPUT
 
     def finish(self, success: bool, output: Any) -> None:
-        """Send the result, once all output is sent; this does not wait for it."""
-        self._outcome = (success, output)
+        """Send the result, once all output is sent; this does not wait for it. The first counts."""
+        if self._outcome is None:
+            self._outcome = (success, output)
         self._link.call_soon(self._is_finished.set)
 
     # ------------------------------------------------------------------ on the link's loop
@@ -193,10 +215,10 @@ class KernelCall:
             try:
                 answer = await self._link.request("POST", f"{self.call.path}/claim", body)
                 self._every_s = _renewal_s(answer.get("until"))
-            except ServerUnavailable:
-                continue  # the claim is kept as long as its lease lasts
             except ChatStreamError as error:
-                self._lose(error.code)
+                if _is_over_for(error):
+                    self._lose(error.code)
+                # Else the claim is kept as long as its lease lasts.
 
     async def _send_output(self, *, is_last: bool) -> None:
         while not self.is_lost:
@@ -206,12 +228,27 @@ class KernelCall:
             body = {"claim": self._claim, "n": self._sent, "text": text}
             try:
                 await self._send("output", body)
+                self._sent += 1
             except ChatStreamError as error:
-                self._lose(error.code)
-            self._sent += 1
+                if _is_over_for(error):
+                    self._lose(error.code)
+                else:
+                    LOG.info(self.call.line("tool.output_refused", error.code))
 
     async def _send(self, what: str, body: Mapping[str, Any]) -> None:
-        await self._link.request("POST", f"{self.call.path}/{what}", body, patience_s=PATIENCE_S)
+        """Send a request; repeat it while the server or its database is away."""
+        started, tries = time.monotonic(), 0
+        while True:
+            try:
+                await self._link.request(
+                    "POST", f"{self.call.path}/{what}", body, patience_s=PATIENCE_S
+                )
+                return
+            except StoreError:
+                if self.is_lost or time.monotonic() - started > PATIENCE_S:
+                    raise
+            await asyncio.sleep(AGAIN.pause_s(tries))
+            tries += 1
 
     def _take(self, is_last: bool) -> str:
         with self._lock:
@@ -222,15 +259,23 @@ class KernelCall:
         return ready[:OUTPUT_CHARS].encode(errors="replace").decode().replace("\0", "\ufffd")
 
     async def _send_result(self) -> None:
-        success, output = self._outcome
-        if self.is_lost:
+        if self.is_lost or self._outcome is None:
             return
+        success, output = self._outcome
         body = {"claim": self._claim, "success": success, "output": output}
         try:
-            await self._send("result", body)
+            try:
+                await self._send("result", body)
+            except InvalidInput as error:  # the call has ended all the same
+                await self._send("result", {**body, "success": False, "output": str(error)})
         except ChatStreamError as error:
             # The claim is stale, or the first request arrived although its answer was lost (L12).
             LOG.info(self.call.line("tool.result_refused", error.code))
+
+
+def _is_over_for(error: ChatStreamError) -> bool:
+    """Return whether the server says that this claim may not go on."""
+    return isinstance(error, ToolCallNotOpen | NotFound)
 
 
 def _renewal_s(until: object) -> float:

@@ -22,6 +22,10 @@ MAX_FRAMES = 6
 MAX_LINE_CHARS = 200
 BY_PERSON = "interrupted by the person"
 BY_CHAT = "interrupted: the answer was stopped"
+BY_WAIT = (
+    "interrupted: a cell began to wait for an answer while this async function ran, and it needs "
+    "the loop that the cell blocks. Call it once more: during a wait it has a loop of its own"
+)
 LEFT = "ended without a result: the code called exit(), or its task was cancelled"
 _OURS = str(Path(__file__).parents[2]) + os.sep
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from ...shared.errors import WrongCall
+from ...shared.tool_definitions import check_definition, digest_of
 from ...shared.tool_records import ToolEffect, ToolRecord
 from .schema import FunctionSchema
 
@@ -31,6 +32,11 @@ class KernelTool:
     @property
     def name(self) -> str:
         return self.definition["name"]
+
+    @property
+    def digest(self) -> str:
+        """The digest of the definition as the server has read it from its JSON."""
+        return digest_of(check_definition(json.loads(json.dumps(self.definition))))
 
     @property
     def is_function(self) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 
+from ...shared.errors import ChatStreamError
+from ...shared.logs import Line
 from ...shared.records import ThreadRecord
 from ...shared.tool_records import ThreadTools, ToolEffect
 from ..inbox import Inbox
@@ -14,6 +18,9 @@ from .busy import watch_cells
 from .function import KernelTool, function_tool
 from .kernel_tool import KERNEL, kernel_tool
 from .toolbox import Toolbox, toolbox_of
+
+LOG = logging.getLogger(__name__)
+OFFERED_WITHIN_S = 1.0  # that a chat waits for, so that its first message has the tool `kernel`
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -140,10 +147,26 @@ class ToolMethods:
     def _toolbox(self) -> Toolbox:
         return toolbox_of(current(), self._thread_id, self._inbox)
 
-    def _offer_kernel_here(self, is_awaited: bool) -> None:
-        """Offer the tool ``kernel``, which a thread uses only if its own list names it."""
+    def _offer_kernel_here(self, is_used: bool) -> None:
+        """Offer the tool ``kernel``, which a thread uses only if its own list names it.
+
+        A chat is made whatever becomes of this offer: ``offer_kernel`` tells what is wrong.
+        """
         if shell_of_kernel() is None:
             return
         watch_cells()
-        change = self._toolbox().change([kernel_tool()], is_awaited=is_awaited)
-        current().command(change)
+        current().command(_offered_soon(self._toolbox(), OFFERED_WITHIN_S if is_used else 0))
+
+
+async def _offered_soon(toolbox: Toolbox, within_s: float) -> None:
+    """Begin to offer the tool ``kernel``, and wait a moment for the server's answer."""
+    offering = asyncio.ensure_future(toolbox.change([kernel_tool()], may_be_late=True))
+    offering.add_done_callback(_note_refusal)
+    await asyncio.wait([offering], timeout=within_s)
+
+
+def _note_refusal(offering: asyncio.Future[None]) -> None:
+    error = None if offering.cancelled() else offering.exception()
+    if error is not None:
+        code = error.code if isinstance(error, ChatStreamError) else type(error).__name__
+        LOG.info(Line("tool.kernel_not_offered", code=code))

@@ -13,12 +13,14 @@ tool ``kernel`` alone is offered only as long as a chat follows the thread.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import threading
 import weakref
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
@@ -27,15 +29,18 @@ from ..follower import Follower
 from ..inbox import Inbox, wait
 from ..link import Hold, Link
 from .busy import shown_busy
-from .claims import KernelCall, OpenCall, claim, is_over, open_calls
+from .claims import AGAIN, KernelCall, OpenCall, claim, is_over, open_calls
 from .execution import CallExecution
-from .failures import BY_PERSON
+from .failures import BY_PERSON, BY_WAIT, LEFT, failure_text
 from .function import KernelTool
 from .labels import label_of_process
 from .offers import KernelOffer
 from .schema import InputRefused
 
+LOG = logging.getLogger(__name__)
 _EXECUTOR = secrets.token_hex(8)  # with the process's id: a forked child is another executor
+
+ClaimedTool = tuple[KernelTool, KernelCall]  # what executes a call, and the claim
 
 T = TypeVar("T")
 
@@ -54,17 +59,33 @@ class Toolbox:
         self._offer = KernelOffer(thread_id, f"{_EXECUTOR}-{os.getpid()}", self.label)
         self._under_way: set[str] = set()  # calls that have a job here
         self._seen: dict[str, int] = {}  # calls that had a job, with the seq at its end
+        self._tries: dict[str, int] = {}  # failed claims of open calls
+        self._changing = asyncio.Lock()
 
     # ------------------------------------------------------------------ the offer
 
     async def change(
-        self, add: Iterable[KernelTool] = (), remove: Iterable[str] = (), *, is_awaited: bool = True
+        self,
+        add: Iterable[KernelTool] = (),
+        remove: Iterable[str] = (),
+        *,
+        may_be_late: bool = False,
     ) -> None:
         """Offer other tools, and wait until the server knows that.
+
+        Args:
+            may_be_late: whether the offer is kept, and sent again, if no answer comes in time.
 
         Raises:
             ChatStreamError: the server refused them. The offer is then as it was before.
         """
+        async with self._changing:
+            await self._change(add, remove, may_be_late)
+        self._look()
+
+    async def _change(
+        self, add: Iterable[KernelTool], remove: Iterable[str], may_be_late: bool
+    ) -> None:
         before = dict(self.tools)
         self.tools.update({tool.name: tool for tool in add})
         for name in remove:
@@ -72,14 +93,15 @@ class Toolbox:
         hold = await self._link.follow(self.thread_id)
         try:
             self._use(hold.follower)
-            await self._announce(is_awaited)
-        except ChatStreamError:
-            self.tools = before
-            await self._announce(False)
+            self._announce()
+            await self._known()
+        except ChatStreamError as error:
+            if not (may_be_late and isinstance(error, ServerUnavailable)):
+                self.tools = before
+                self._announce()
             raise
         finally:
             self._keep(hold)
-        self._look()
 
     def _keep(self, hold: Hold) -> None:
         """Hold the follower if there are functions; release the hold before this one."""
@@ -96,14 +118,13 @@ class Toolbox:
             follower.listen(self._changed)  # the follower keeps the toolbox alive
             follower.offer = self._offer
 
-    async def _announce(self, is_awaited: bool) -> None:
+    def _announce(self) -> None:
         self._offer.replace([tool.definition for tool in self.tools.values()])
         follower = self._follower() if self._follower is not None else None
-        if follower is None:
-            return
-        self._link.offer(follower)
-        if not is_awaited:
-            return
+        if follower is not None:
+            self._link.offer(follower)
+
+    async def _known(self) -> None:
         try:
             await self._offer.known()
         except TimeoutError:
@@ -127,6 +148,7 @@ class Toolbox:
         found = list(open_calls(follower, self.tools))
         open_ids = {call.tool_call_id for call in found}
         self._seen = {id_: seq for id_, seq in self._seen.items() if id_ in open_ids}
+        self._tries = {id_: n for id_, n in self._tries.items() if id_ in open_ids}
         for call in found:
             is_new = self._seen.get(call.tool_call_id, -1) < follower.seq
             if is_new and call.tool_call_id not in self._under_way:
@@ -137,15 +159,29 @@ class Toolbox:
         """Begin work on the link's loop. Any thread may call this."""
         return self._link.start(work)
 
-    async def begin(self, call: OpenCall) -> KernelCall | None:
-        """Claim a call whose turn has come; None if it is not open any more."""
+    async def begin(self, call: OpenCall) -> ClaimedTool | None:
+        """Claim a call whose turn has come; None if it cannot be had now."""
         follower = self._follower() if self._follower is not None else None
+        tool = self.tools.get(call.name)
         claimed = None
-        if follower is not None and call.name in self.tools and not is_over(follower, call):
-            claimed = await claim(self._link, self.thread_id, call, self.label)
-        if claimed is None:
+        try:
+            if follower is not None and tool is not None and not is_over(follower, call):
+                claimed = await claim(self._link, self.thread_id, call, self.label)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the call may still be open
+            LOG.info(call.line("tool.claim_failed", type(error).__name__))
+            self._try_again(call)
+            return None
+        if tool is None or claimed is None:
             self._note_end(call)
-        return claimed
+            return None
+        return tool, claimed
+
+    def _try_again(self, call: OpenCall) -> None:
+        """Let the call have another job after a pause, if it is open then."""
+        self._under_way.discard(call.tool_call_id)
+        tries = self._tries.get(call.tool_call_id, 0)
+        self._tries[call.tool_call_id] = tries + 1
+        asyncio.get_running_loop().call_later(AGAIN.pause_s(tries), self._look)
 
     def ended(self, call: OpenCall) -> None:
         """Allow the call to be taken again, if the log opens it again. Any thread may call this."""
@@ -164,39 +200,90 @@ class CallJob:
     def __init__(self, toolbox: Toolbox, call: OpenCall) -> None:
         self._toolbox = toolbox
         self._call = call
+        self._claiming: Future[ClaimedTool | None] | None = None
+        self._is_taken_over = False  # from `arun`
+        self._in_loop: tuple[KernelCall, CallExecution] | None = None  # what `arun` executes
 
     def run(self) -> None:
         """Claim and execute the call while the thread waits in ``watch``."""
-        claiming = self._toolbox.start(self._toolbox.begin(self._call))
+        claiming = self._claim()
         try:
-            claimed = wait(claiming)
+            found = wait(claiming)
         except KeyboardInterrupt:
             claiming.add_done_callback(self._give_up)
             raise
-        if claimed is not None:
-            outcome = self._execution(claimed).run()
+        if found is None:
+            return
+        tool, claimed = found
+        with self._settled(claimed):
+            outcome = self._execution(tool, claimed).run()
             claimed.finish(outcome.success, outcome.output)
-            self._toolbox.ended(self._call)
-            if outcome.is_interrupted:
-                raise KeyboardInterrupt  # the person means the cell, too
+        if outcome.is_interrupted:
+            raise KeyboardInterrupt  # the person means the cell, too
 
     async def arun(self) -> None:
         """Claim and execute the call on the thread's running loop."""
-        claiming = self._toolbox.start(self._toolbox.begin(self._call))
-        try:
-            claimed = await asyncio.shield(asyncio.wrap_future(claiming))
-        except asyncio.CancelledError:
-            claiming.add_done_callback(self._give_up)
+        if self._is_taken_over:
             return
-        if claimed is not None:
-            with shown_busy():
-                outcome = await self._execution(claimed).arun()
+        claiming = self._claim()
+        try:
+            found = await asyncio.shield(asyncio.wrap_future(claiming))
+        except asyncio.CancelledError:
+            if not self._is_taken_over:
+                claiming.add_done_callback(self._give_up)
+            return
+        if found is None or self._is_taken_over:
+            return
+        tool, claimed = found
+        try:
+            with self._settled(claimed):
+                await self._execute_in_loop(tool, claimed)
+        except BaseException as error:  # noqa: BLE001 - the model is told; the kernel's loop goes on
+            LOG.warning(self._call.line("tool.failed", type(error).__name__))
+
+    def take_over(self, is_long: bool) -> None:
+        """Go on instead of ``arun``: execute what has not begun, and end what needs the loop."""
+        if self._is_taken_over:
+            return
+        if self._in_loop is None:
+            self._is_taken_over = True
+            self.run()
+        elif is_long:
+            self._is_taken_over = True
+            claimed, execution = self._in_loop
+            claimed.finish(False, BY_WAIT)
+            execution.stop()  # the function gets it as soon as the loop is free
+
+    def _claim(self) -> Future[ClaimedTool | None]:
+        if self._claiming is None:
+            self._claiming = self._toolbox.start(self._toolbox.begin(self._call))
+        return self._claiming
+
+    async def _execute_in_loop(self, tool: KernelTool, claimed: KernelCall) -> None:
+        with shown_busy():
+            execution = self._execution(tool, claimed)
+            self._in_loop = claimed, execution
+            outcome = await execution.arun()
             claimed.finish(outcome.success, outcome.output)
+
+    @contextmanager
+    def _settled(self, claimed: KernelCall) -> Iterator[None]:
+        """Let the claim end with the block: an error that leaves the block is a failed result."""
+        try:
+            yield
+        except (KeyboardInterrupt, asyncio.CancelledError, SystemExit) as error:
+            is_person = isinstance(error, KeyboardInterrupt)
+            claimed.finish(False, BY_PERSON if is_person else LEFT)
+            raise
+        except BaseException as error:
+            claimed.finish(False, failure_text(error, claimed.conceal))
+            raise
+        finally:
             self._toolbox.ended(self._call)
 
-    def _execution(self, claimed: KernelCall) -> CallExecution:
-        tool = self._toolbox.tools[self._call.name]
-        if tool.effect_of(self._call.input) != self._call.effect:
+    def _execution(self, tool: KernelTool, claimed: KernelCall) -> CallExecution:
+        is_same = claimed.digest in (None, tool.digest)
+        if not is_same or tool.effect_of(self._call.input) != self._call.effect:
             tool = replace(tool, prepare=_refuse_changed)
         execution = CallExecution(tool, self._call.input, claimed.write, claimed.conceal)
         claimed.lost = execution.stop
@@ -204,19 +291,19 @@ class CallJob:
             execution.stop()
         return execution
 
-    def _give_up(self, claiming: Future[KernelCall | None]) -> None:
+    def _give_up(self, claiming: Future[ClaimedTool | None]) -> None:
         """Tell the model that the person interrupted a call before it began."""
-        claimed = None if claiming.cancelled() or claiming.exception() else claiming.result()
-        if claimed is not None:
-            claimed.finish(False, BY_PERSON)
-        self._toolbox.ended(self._call)
+        found = None if claiming.cancelled() or claiming.exception() else claiming.result()
+        if found is not None:
+            found[1].finish(False, BY_PERSON)
+            self._toolbox.ended(self._call)
 
 
 def _refuse_changed(given: Any) -> NoReturn:
     """Refuse a call that was allowed as another one: what it does now, nobody allowed (L13)."""
     raise InputRefused(
-        "The function was registered again with another effect after this call was allowed, so it "
-        "was not called. Call it once more."
+        "The function was registered again with another effect or definition after this call was "
+        "allowed, so it was not called. Call it once more."
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from jupyter_chat_stream import Chat, InvalidInput, Run, RunFailed
 from jupyter_chat_stream.kernel import link
+from jupyter_chat_stream.kernel.tools import methods, offers
 from tests.kernel.harness import PATIENCE_S, until
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -211,7 +212,7 @@ def test_a_call_that_was_allowed_as_a_reading_one_is_not_made_as_another_l13(nam
     chat.tool(name="look")(lambda: called.append("run"))
     ((_, success, output),) = results(run.wait(PATIENCE_S))
     assert (called, success) == ([], False)
-    assert "registered again with another effect" in output
+    assert "registered again with another effect or definition" in output
 
 
 def test_an_offer_that_the_server_refuses_is_an_error_of_the_decorator(name: str) -> None:
@@ -222,3 +223,40 @@ def test_an_offer_that_the_server_refuses_is_an_error_of_the_decorator(name: str
         chat.tool(name="one_more")(lambda: None)
     assert len(chat.tools) == 64
     assert chat.ask("Still here").status == "completed"
+
+
+@pytest.fixture
+def in_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let chats of this process offer the tool `kernel`, as those of a kernel do."""
+    monkeypatch.setattr(methods, "shell_of_kernel", object)
+
+
+def test_a_chat_opens_although_the_server_refuses_its_offer_of_the_kernel(
+    name: str, in_kernel: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as outside:
+        outside.setattr(methods, "shell_of_kernel", lambda: None)
+        first = Chat(name, **TOOLS)
+    for n in range(64):
+        first.tool(name=f"tool_{n}")(lambda: None)
+    names = {"tools": {"mode": "ask", "names": ["kernel"]}}
+    link.current().command(first._patch(names))
+    chat = Chat(name)
+    assert (len(chat.tools), "kernel" in chat._toolbox().tools) == (64, False)
+    with pytest.raises(InvalidInput):
+        chat.offer_kernel()
+    chat.tool(name="tool_0")(lambda: None)  # the refused offer stands in no one's way
+
+
+def test_a_chat_does_not_wait_for_a_server_that_takes_no_offers(
+    name: str, in_kernel: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Chat(name, **TOOLS)
+    first.offer_kernel()
+    link.close()
+    monkeypatch.setattr(methods, "OFFERED_WITHIN_S", 0.01)
+    monkeypatch.setattr(offers, "ANSWERED_WITHIN_S", 0.05)
+    monkeypatch.setattr(link.Link, "offer", lambda self, follower: None)
+    monkeypatch.setattr(offers.KernelOffer, "is_empty", True)
+    chat = Chat(name)
+    assert "kernel" in chat._toolbox().tools, "it is sent again with each new socket"

@@ -241,6 +241,9 @@ class Noted(Job):
         if self.inner is not None:
             self.inner()
 
+    def take_over(self, is_long: bool) -> None:
+        self.noted.append(f"{self.name} is taken over")
+
 
 async def test_the_loop_runs_one_job_at_a_time() -> None:
     inbox = Inbox()

@@ -1,0 +1,281 @@
+"""A call from its claim to its result, over a link whose responses the test writes (L12 to L14)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from jupyter_chat_stream.kernel import inbox
+from jupyter_chat_stream.kernel.follower import Follower
+from jupyter_chat_stream.kernel.link import Hold, Link
+from jupyter_chat_stream.kernel.tools import claims, toolbox
+from jupyter_chat_stream.kernel.tools.failures import BY_WAIT
+from jupyter_chat_stream.kernel.tools.function import KernelTool, function_tool
+from jupyter_chat_stream.kernel.tools.toolbox import Toolbox
+from jupyter_chat_stream.shared.errors import DatabaseUnreachable, InvalidInput, ToolCallNotOpen
+
+PATIENCE_S = 20.0
+
+Answer = Callable[[str, Mapping[str, Any]], Any]
+
+
+class OneCallFollower(Follower):
+    """A thread whose only run has one open call of the tool ``work``."""
+
+    def runs(self) -> list[Any]:
+        return [{"id": "r", "status": "waiting", "message_id": "m"}]
+
+    def run(self, run_id: str) -> Any:
+        return self.runs()[0]
+
+    def message(self, message_id: str | None) -> Any:
+        call = {"kind": "tool_call", "tool_call_id": "c", "name": "work", "where": "kernel"}
+        return {"parts": [{**call, "allowed": True, "effect": "run", "input": {}}]}
+
+
+class WrittenLink(Link):
+    """A link whose responses the test writes; without one, every request succeeds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[str, Mapping[str, Any]]] = []
+        self.answer: Answer = lambda what, body: None
+        self.gate: asyncio.Event | None = None  # of claims
+        self.result: Future[tuple[bool, Any]] = Future()
+
+    async def follow(self, thread_id: str, *messages: str) -> Hold:
+        follower = self._followers.setdefault(thread_id, OneCallFollower(thread_id))
+        return Hold(self, follower, messages)
+
+    async def request(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        what = path.rsplit("/", 1)[1]
+        what = "renewal" if what == "claim" and "claim" in body else what
+        self.asked.append((what, body))
+        if what == "claim" and self.gate is not None:
+            await self.gate.wait()
+        answer = self.answer(what, body)
+        if isinstance(answer, Exception):
+            raise answer
+        if what == "result" and not self.result.done():
+            self.result.set_result((body["success"], body["output"]))
+        return {"claim": "k", "until": None, **(answer or {})}
+
+    def count(self, what: str) -> int:
+        return [asked for asked, _ in self.asked].count(what)
+
+    def give_up_later(self) -> None:
+        """Let a wait that would never end fail instead."""
+
+        def give_up() -> None:
+            if not self.result.done():
+                self.result.set_exception(TimeoutError("the call has no result"))
+
+        self._loop.call_soon_threadsafe(self._loop.call_later, PATIENCE_S, give_up)
+
+
+@pytest.fixture
+async def link() -> AsyncIterator[WrittenLink]:
+    link = WrittenLink()
+    link.give_up_later()
+    yield link
+    link.close()
+
+
+def tool_of(function: Callable[..., Any], description: str = "") -> KernelTool:
+    return function_tool(
+        function, name="work", description=description, effect="run", idempotent=False
+    )
+
+
+async def offered(link: WrittenLink, function: Callable[..., Any]) -> Toolbox:
+    """Offer a function, whose call then becomes a job of this thread."""
+    box = Toolbox(link, "t", inbox.here())
+    box.tools = {"work": tool_of(function)}
+
+    async def begin() -> Hold:
+        hold = await link.follow("t")
+        box._use(hold.follower)
+        box._look()
+        return hold
+
+    box._hold = await asyncio.wrap_future(link.start(begin()))
+    return box
+
+
+def passing(link: WrittenLink, *kinds: str) -> Answer:
+    """Let the first request of each kind meet a database that is away."""
+
+    def answer(what: str, body: Mapping[str, Any]) -> Any:
+        is_first = what in kinds and link.count(what) == 1
+        return DatabaseUnreachable("The database is away.") if is_first else None
+
+    return answer
+
+
+async def reached(ready: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not ready():  # noqa: ASYNC110 - another thread makes it so
+            await asyncio.sleep(0.001)
+
+
+# ------------------------------------------------------------------- a wait that blocks the loop
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_wait_takes_over_a_call_that_the_loop_has_begun_to_claim(
+    link: WrittenLink, is_async: bool
+) -> None:
+    async def work_later() -> int:
+        await asyncio.sleep(0)
+        return 7
+
+    link.gate = asyncio.Event()
+    await offered(link, work_later if is_async else lambda: 7)
+    await reached(lambda: link.count("claim"))
+    link.call_soon(link.gate.set)  # the answer arrives while the loop of this test is blocked
+    assert inbox.watch(link.result) == (True, 7)
+    await asyncio.sleep(0)
+    assert (link.count("claim"), link.count("result")) == (1, 1)
+
+
+async def test_a_long_wait_ends_an_async_call_whose_loop_it_blocks(
+    link: WrittenLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "LONG_WAIT_S", 0.0)
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    await offered(link, work)
+    await begun.wait()
+    assert inbox.watch(link.result) == (False, BY_WAIT)
+    await asyncio.wait_for(ended.wait(), PATIENCE_S)
+    assert link.count("result") == 1
+
+
+async def test_an_async_call_may_wait_in_its_own_code(
+    link: WrittenLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "LONG_WAIT_S", 0.0)
+
+    async def work() -> str:
+        await asyncio.sleep(0)
+        other: Future[str] = Future()
+        link.call_soon(other.set_result, "of another answer")
+        return inbox.watch(other)
+
+    await offered(link, work)
+    assert await asyncio.wrap_future(link.result) == (True, "of another answer")
+
+
+# ------------------------------------------------------------------------ failures that pass
+
+
+async def test_a_database_that_is_away_for_a_moment_loses_neither_call_nor_result_l14(
+    link: WrittenLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "RENEW_AT_MOST_EVERY_S", 0.01)
+    link.answer = passing(link, "renewal", "output", "result")
+
+    async def work() -> str:
+        print("working")  # noqa: T201
+        await reached(lambda: link.count("renewal") > 2 and link.count("output") > 1)
+        return "done"
+
+    await offered(link, work)
+    assert await asyncio.wrap_future(link.result) == (True, "done")
+    sent = [body for what, body in link.asked if what == "output"]
+    assert [(body["n"], body["text"]) for body in sent] == [(0, "working\n")] * 2
+    assert link.count("result") == 2
+
+
+async def test_a_claim_that_fails_for_a_moment_is_tried_again(link: WrittenLink) -> None:
+    link.answer = passing(link, "claim")
+    await offered(link, lambda: 7)
+    assert await asyncio.wrap_future(link.result) == (True, 7)
+    assert link.count("claim") == 2
+
+
+async def test_a_claim_of_a_call_that_is_not_open_is_not_tried_again_l12(
+    link: WrittenLink,
+) -> None:
+    link.answer = lambda what, body: ToolCallNotOpen("c", "claimed") if what == "claim" else None
+    box = await offered(link, lambda: 7)
+    await reached(lambda: not box._under_way)
+    box._look()
+    assert (link.count("claim"), box._under_way, list(box._seen)) == (1, set(), ["c"])
+
+
+async def test_a_result_that_the_server_refuses_becomes_a_failed_one(link: WrittenLink) -> None:
+    def answer(what: str, body: Mapping[str, Any]) -> Any:
+        is_refused = what == "result" and body["success"]
+        return InvalidInput("'output' is too large.") if is_refused else None
+
+    link.answer = answer
+    await offered(link, lambda: 7)
+    assert await asyncio.wrap_future(link.result) == (False, "'output' is too large.")
+
+
+# --------------------------------------------------------------- between the claim and the result
+
+
+async def test_an_error_after_the_claim_is_the_result_of_the_call(
+    link: WrittenLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Any:
+        raise RuntimeError("the kernel's socket is closed")
+
+    monkeypatch.setattr(toolbox, "shown_busy", broken)
+    box = await offered(link, lambda: 7)
+    success, output = await asyncio.wrap_future(link.result)
+    assert not success
+    assert output.startswith("RuntimeError: the kernel's socket is closed")
+    await reached(lambda: not box._under_way)
+
+
+async def test_a_function_that_is_removed_after_the_claim_is_still_called(
+    link: WrittenLink,
+) -> None:
+    def answer(what: str, body: Mapping[str, Any]) -> Any:
+        if what == "claim":
+            box.tools.clear()
+
+    link.gate = asyncio.Event()
+    box = await offered(link, lambda: 7)
+    link.answer = answer
+    link.call_soon(link.gate.set)
+    assert await asyncio.wrap_future(link.result) == (True, 7)
+
+
+@pytest.mark.parametrize("is_in_wait", [False, True])
+@pytest.mark.parametrize("allowed", ["this", "another", None])
+async def test_only_the_definition_that_was_allowed_is_called_l13(
+    link: WrittenLink, allowed: str | None, is_in_wait: bool
+) -> None:
+    called: list[str] = []
+
+    def work() -> None:
+        called.append(threading.current_thread().name)
+
+    digests = {"this": tool_of(work).digest, "another": tool_of(work, "Another text.").digest}
+    link.answer = lambda what, body: {"digest": digests[allowed]} if allowed else None
+    await offered(link, work)
+    if is_in_wait:
+        made = inbox.watch(link.result)
+    else:
+        made = await asyncio.wrap_future(link.result)
+    if allowed == "another":
+        assert (made[0], called) == (False, [])
+        assert "registered again with another effect or definition" in made[1]
+    else:
+        assert (made, len(called)) == ((True, None), 1)
