@@ -53,13 +53,15 @@ class ToolCallChunk:
 
     ``tool_call_id`` is one that no other call of the prompt has (``call_ids``). If the model wrote
     an input that is no JSON object, ``error`` is a sentence for the model, and ``input`` is empty:
-    the call then fails with that sentence, and the model can make it again.
+    the call then fails with that sentence, and the model can make it again. ``is_hosted`` tells a
+    call of a tool that the provider runs itself, whatever its name: nobody here makes it.
     """
 
     tool_call_id: str
     name: str
     input: ToolInput
     error: str = ""
+    is_hosted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

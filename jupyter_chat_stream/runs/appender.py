@@ -134,7 +134,7 @@ class Appender:
 
     def _note_call(self, chunk: Chunk) -> None:
         if isinstance(chunk, ToolCallChunk):
-            if self._book.facts_of(chunk.name, chunk.input) is not None:
+            if self._book.facts_of(chunk) is not None:
                 self._calls.add(chunk.tool_call_id)
         elif isinstance(chunk, ToolResultChunk):
             self._calls.discard(chunk.tool_call_id)

@@ -62,7 +62,7 @@ class Coalescer:
         parts: int,
         max_chars: int,
         is_joined: bool = False,
-        facts_of: Callable[[str, Any], CallFacts | None] = lambda *_: None,
+        facts_of: Callable[[ToolCallChunk], CallFacts | None] = lambda _: None,
     ) -> None:
         self._parts = parts  # how many the message has, including opened ones
         self._max_chars = max_chars
@@ -208,7 +208,7 @@ class Coalescer:
 
     def _started(self, chunk: ToolCallChunk) -> ToolStarted:
         part = self._tool_parts.get(chunk.tool_call_id)
-        facts = self._facts_of(chunk.name, chunk.input)
+        facts = self._facts_of(chunk)
         return ToolStarted(
             part=self._next_part() if part is None else part,
             tool_call_id=clean_text(chunk.tool_call_id),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
+from ..providers.base import ToolCallChunk
 from ..shared.config import ChatStream
 from ..shared.events import iso
 from ..shared.records import ToolDefinition
@@ -95,18 +96,18 @@ class ToolBook:
         self._others = {tool.get("name") for tool in tools if not is_ours(tool)}
         self._expires_ms = expires_ms
 
-    def facts_of(self, name: str, input: Any) -> CallFacts | None:
+    def facts_of(self, call: ToolCallChunk) -> CallFacts | None:
         """Return what to tell of a call; None of a tool that the provider or the sender executes.
 
         A name that the model has made up counts as the server's, which tells it so.
         """
-        if not self._ours or name in self._others:
+        if not self._ours or call.is_hosted or call.name in self._others:
             return None
-        tool = self._ours.get(name)
+        tool = self._ours.get(call.name)
         expires_at = iso(self._expires_ms())
         if tool is None:
             return CallFacts(where="server", effect="read", expires_at=expires_at)
-        effect = effect_of(tool, operation_of(tool, input))
+        effect = effect_of(tool, operation_of(tool, call.input))
         return CallFacts(where=tool["where"], effect=effect, expires_at=expires_at)
 
 

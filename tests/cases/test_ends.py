@@ -28,6 +28,7 @@ from tests.cases.api import (
 )
 from tests.cases.asking import ask, ask_case
 from tests.run_harness import RunHarness
+from tests.runs.calls import offer, tool
 
 STREAM = "200 OK\ncontent-type: text/event-stream"
 
@@ -398,6 +399,21 @@ async def test_whatever_stands_in_the_start_of_a_block_is_kept(
 
 
 # --------------------------------------------------------------------------- server tools
+
+
+async def test_a_search_beside_a_tool_of_ours_is_the_providers(
+    harness: RunHarness, api: PlayedApi
+) -> None:
+    """L12: nobody here makes the call, and the answer ends with its own text."""
+    thread = await harness.thread()
+    await offer(harness, thread, tool("look"))
+    api.play(case("server_tool.sse"))
+    _, reply = await ask(harness, thread=thread)
+    assert (reply["status"], kinds(reply)) == (
+        "completed",
+        ["text", "tool_call", "tool_result", "text"],
+    )
+    assert "where" not in reply["parts"][1]
 
 
 async def test_a_search_between_two_texts_is_seen_and_keeps_them_apart(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.providers.base import AskChunk, SleepChunk
+from jupyter_chat_stream.providers.base import AskChunk, SleepChunk, ToolResultChunk
 from jupyter_chat_stream.runs.execute import RunServices
 from jupyter_chat_stream.runs.tools.base import ServerTools, ToolDone
 from jupyter_chat_stream.shared.errors import (
@@ -458,6 +458,23 @@ async def test_a_stream_that_was_cut_after_a_call_counts_as_a_round(
     reply = await harness.reply(run)
     assert (reply["status"], reply["content"]) == ("completed", "I look. \n\nAnd so.")
     assert len(harness.provider.prompts) == 2
+
+
+async def test_a_call_that_the_provider_makes_itself_is_none_of_ours_whatever_its_name(
+    make_harness: MakeHarness,
+) -> None:
+    """L12: beside tools of ours, and even under the name of one."""
+    hosted = [
+        replace(call(f"h{n}", name), is_hosted=True) for n, name in enumerate(("web", "look"))
+    ]
+    found = [ToolResultChunk(tool_call_id="h0", name="web", success=True, output="news")]
+    harness, _, run = await begun(make_harness, [*hosted, *found, "So."], tools=[tool("look")])
+    reply = await harness.reply(run)
+    assert (reply["status"], reply["content"]) == ("completed", "So.")
+    calls = [part for part in reply["parts"] if part["kind"] == "tool_call"]
+    assert [part["name"] for part in calls] == ["web", "look"]
+    assert not any("where" in part for part in calls)
+    assert len(harness.provider.prompts) == 1
 
 
 @pytest.mark.parametrize("where", ["server", "kernel"])

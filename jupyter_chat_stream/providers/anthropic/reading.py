@@ -176,6 +176,7 @@ class MessagesReading:
             name=block.name,
             input={} if isinstance(given, str) else given,
             error=given if isinstance(given, str) else "",
+            is_hosted=block.kind != "tool_use",
         )
         if not is_broken and (given or block.joined("partial_json")):
             return [*before, call]
