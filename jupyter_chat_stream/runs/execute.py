@@ -46,7 +46,7 @@ from ..shared.events import Body, Completed, Failed, Finalized, NoteAdded, Statu
 from ..shared.logs import Line, place_of
 from ..shared.parts import open_calls
 from ..shared.records import EndStatus, Usage
-from ..store.front import ChatStore, Claimed
+from ..store.front import TAKEN_OVER, ChatStore, Claimed
 from .appender import Appender
 from .context import Gathered, draft_prompt, gather
 from .pauses import Pause
@@ -206,7 +206,8 @@ class Execution:
             await appender.finish(lambda: _completion(gathered, appender, end, total))
             return False
         most = self._services.config.max_tool_rounds
-        if count_rounds(gathered.reply["parts"]) >= most:
+        taken_over = self._claimed.params.get(TAKEN_OVER, 0)  # a person has let it go on
+        if count_rounds(gathered.reply["parts"][taken_over:]) >= most:
             note = NoteAdded(text=TOO_MANY_ROUNDS.format(rounds=most))
             await appender.finish(lambda: (note, *_completion(gathered, appender, end, total)))
             return False

@@ -31,6 +31,7 @@ CUT = (
     "The process that made this call ended before it gave a result. The call may have been made in "
     "part or as a whole: look before you repeat it."
 )
+NOT_MADE = "The answer ended before this call was allowed. It was not made."
 # The kind of part that a delta's kind opens.
 PART_BY_KIND: Mapping[str, PartKind] = {
     "text": "text",
@@ -143,6 +144,6 @@ def cut_off(call: ToolCallPart) -> ToolResultPart:
         "tool_call_id": call["tool_call_id"],
         "name": call["name"],
         "success": False,
-        "output": CUT,
+        "output": CUT if "allowed" in call else NOT_MADE,
         "reason": "interrupted",
     }

@@ -20,6 +20,7 @@ from jupyter_chat_stream.shared.errors import (
     ToolOutputTooLarge,
 )
 from jupyter_chat_stream.shared.events import iso
+from jupyter_chat_stream.shared.parts import NOT_MADE
 from jupyter_chat_stream.shared.tool_definitions import digest_of
 from jupyter_chat_stream.store.front import Sender
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
@@ -536,6 +537,30 @@ async def test_an_answer_ends_with_a_note_after_too_many_rounds(make_harness: Ma
     reply = await harness.reply(run)
     assert reply["status"] == "completed"
     assert "3 times in a row" in reply["parts"][-1]["text"]
+    assert len(look.calls) == 3
+
+
+async def test_an_answer_that_had_too_many_rounds_can_be_continued(
+    make_harness: MakeHarness,
+) -> None:
+    """L14: the model is told that the call beyond the bound was not made."""
+    look = CountingTool("look")
+    harness, _, run = await begun(
+        make_harness,
+        *([call(f"c{n}", "look")] for n in range(4)),
+        server=[look],
+        thread_tools={"mode": "ask", "names": ["look"]},
+        max_tool_rounds=2,
+    )
+    assert len(look.calls) == 2
+    await harness.chat_store.runs.succeed(Sender(owner="local"), run.id, keep_parts=True)
+    continued = await harness.execute()
+    reply = await harness.reply(continued)
+    assert (reply["status"], reply["content"]) == ("completed", "Done.")
+    assert [part["kind"] for part in reply["parts"]].count("note") == 1
+    found = await results(harness, continued)
+    assert (found["c2"]["success"], found["c2"]["output"]) == (False, NOT_MADE)
+    assert found["c3"]["output"] == "seen"
     assert len(look.calls) == 3
 
 

@@ -43,6 +43,7 @@ from . import waits
 
 _REF = f"SELECT {RunRef.COLUMNS} {RunRef.TABLES} "
 MOST_LISTED = 1000  # runs on one page
+TAKEN_OVER = "taken_over"  # in a run's params: how many parts it has from the run before it
 _BROKEN = ("failed", "interrupted")  # nobody stopped the answer, and it is not whole
 
 
@@ -297,7 +298,7 @@ def make_successor(
     parts = read_message(tx.conn, run)["parts"] if keep_parts else []
     kept = [part for part in parts if not (_is_unanswered(part) or is_cut_call(part))]
     kept.extend(cut_off(part) for part in open_calls(parts))
-    params = rows.params_of(row[0], run.thread.id, run.id)
+    params = {**rows.params_of(row[0], run.thread.id, run.id), TAKEN_OVER: len(kept)}
     if choices.params is not None:
         params = {**params, "params": dict(choices.params)}
     reply = NewReply(

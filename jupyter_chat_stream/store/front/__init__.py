@@ -23,7 +23,7 @@ from ..chat.jobs import QUEUE, TASK
 from ..chat.leases import MISSED, LeaseConnection, LeaseReader
 from ..chat.limits import Limits, Over
 from ..chat.listing import ListFilter
-from ..chat.runs import AS_BEFORE, MOST_LISTED, RetryRequest
+from ..chat.runs import AS_BEFORE, MOST_LISTED, TAKEN_OVER, RetryRequest
 from ..chat.schedules import MAX_SCHEDULES, DueSchedule, NewSchedule
 from ..chat.tool_calls import MAX_OUTPUT_BYTES, ClaimedCall
 from ..chat.usage import GroupPage, UsageRange, UsedContext, place_of
@@ -68,6 +68,7 @@ __all__ = [
     "PAGE_BYTES",
     "PIECE_BYTES",
     "QUEUE",
+    "TAKEN_OVER",
     "TASK",
     "Answer",
     "Append",
