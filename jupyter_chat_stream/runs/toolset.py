@@ -6,6 +6,7 @@ attempt, in another process and without the kernel, sees the same definitions.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -20,6 +21,11 @@ from ..shared.tool_records import ThreadTools, ToolCallPart, ToolEffect, ToolRec
 from ..store.front import CallPlan
 
 MAX_MISFIT_CHARS = 500
+# Of the check of one input. One that needs more fits: the tool checks its own input besides.
+MAX_STEPS = 20_000
+MAX_CHECK_S = 0.25
+# A pattern from outside can take for ever, and comparing all items with each other takes long.
+_NOT_CHECKED = ("pattern", "patternProperties", "uniqueItems")
 INVALID_INPUT = "The input of this call is no JSON object. Send the call again with an object."
 
 
@@ -148,17 +154,38 @@ def _schema_misfit(schema: Mapping[str, Any], input: Mapping[str, Any]) -> str |
     from jsonschema.validators import extend
     from referencing import Registry
 
-    # A pattern from outside can take for ever, and a reference may lead to another host: neither
-    # is followed. The tool checks its own input besides.
-    lenient = extend(Draft202012Validator, {"pattern": _ignore, "patternProperties": _ignore})
+    steps = _Steps()
+    checks = {name: steps.counted(check) for name, check in Draft202012Validator.VALIDATORS.items()}
+    lenient = extend(Draft202012Validator, {**checks, **dict.fromkeys(_NOT_CHECKED, _ignore)})
     validator = lenient(dict(schema), registry=Registry())
     try:
         error = best_match(validator.iter_errors(dict(input)))
-    except Exception:  # noqa: BLE001  a schema that is none, or refers to what is not there
+    except Exception:  # noqa: BLE001  a schema that is none, takes long, or refers to what is not there
         return None
     if error is None:
         return None
     return f"The input does not fit: {error.json_path}: {error.message}"[:MAX_MISFIT_CHARS]
+
+
+class _Steps:
+    """Counts the keywords that one check of an input looks at, and ends it after too many.
+
+    A schema of some hundred characters can take for ever, and the check runs on the event loop.
+    A step may write its part of the input into a sentence, so large inputs also cost time.
+    """
+
+    def __init__(self) -> None:
+        self._left = MAX_STEPS
+        self._until_s = time.thread_time() + MAX_CHECK_S
+
+    def counted(self, check: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*args: Any) -> Any:
+            self._left -= 1
+            if self._left < 0 or time.thread_time() > self._until_s:
+                raise TimeoutError
+            return check(*args)
+
+        return step
 
 
 def _ignore(*_: Any) -> None:

@@ -332,6 +332,26 @@ async def test_a_call_that_is_still_being_made_expires_and_its_late_result_is_re
     assert (await harness.reply(run))["status"] == "completed"
 
 
+async def test_a_schema_whose_check_would_never_end_lets_the_input_pass(
+    make_harness: MakeHarness,
+) -> None:
+    """L10: the tool checks its own input; the process stays free for all other answers."""
+    levels = {
+        f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}, {"$ref": f"#/$defs/d{n + 1}"}]}
+        for n in range(40)
+    }
+    schema = {
+        "type": "object",
+        "properties": {"x": {"$ref": "#/$defs/d0"}},
+        "$defs": {**levels, "d40": {"type": "integer"}},
+    }
+    look = tool("look", input_schema=schema)
+    harness, _, run = await begun(make_harness, [call("c1", "look", x="three")], tools=[look])
+    await Executor(harness, run).make("c1", "seen")
+    await harness.execute()
+    assert (await harness.reply(run))["status"] == "completed"
+
+
 @pytest.mark.parametrize(
     ("chunk", "says"),
     [
