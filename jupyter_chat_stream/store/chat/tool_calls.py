@@ -113,8 +113,8 @@ def claim_call(
     """
     lease_ms = tx.now_ms + int(lease_s * 1000)
     if claim is not None:
-        run, row = _held(tx, owner, run_id, tool_call_id, claim)
-        lease_ms = min(lease_ms, row.expires_ms)
+        run, held = _held(tx, owner, run_id, tool_call_id, claim)
+        lease_ms = min(lease_ms, held.expires_ms)
         update_call(tx, run, tool_call_id, lease_ms=lease_ms)
         return {"claim": claim, "until": iso(lease_ms)}
     found = _find(tx, owner, run_id, tool_call_id)
@@ -124,7 +124,6 @@ def claim_call(
     is_open = row is not None and row.state == "open" and found.part["where"] != "server"
     if row is None or not is_open or row.expires_ms <= tx.now_ms:
         raise found.refusal()
-    digest = _digest_of_call(tx, found)
     lease_ms = min(lease_ms, row.expires_ms)  # a call that is late has failed
     claim = tx.new_id()
     tx.append(
@@ -141,7 +140,7 @@ def claim_call(
         next_output=0,
     )
     tx.settle(found.run)
-    return {"claim": claim, "until": iso(lease_ms), "digest": digest}
+    return {"claim": claim, "until": iso(lease_ms), "digest": _digest_of_call(tx, found)}
 
 
 def _digest_of_call(tx: Transaction, found: _FoundCall) -> str:
