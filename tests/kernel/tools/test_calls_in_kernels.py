@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream import Chat, Run
+from jupyter_chat_stream.kernel.tools.failures import BY_WAIT
 from jupyter_chat_stream.shared.config import CONNECTION_ENV
 from tests.conftest import home_environment
 from tests.kernel.harness import PATIENCE_S, JupyterServer, Kernel, until
@@ -122,6 +123,17 @@ def test_a_cell_runs_while_an_async_call_waits_and_keeps_its_output(
     assert kernel.run("print('of the cell')").text == "of the cell\n"
     assert results(run.wait(PATIENCE_S)) == [("wait", True, 1)]
     assert calls(run)[0]["progress"] == "waiting\n"
+
+
+def test_a_cell_that_waits_for_an_async_call_of_its_own_loop_ends_the_call(
+    kernel: Kernel, chat: Chat
+) -> None:
+    run = chat.send('wait {"seconds": 600}')
+    printed(run, "waiting")
+    cell = f"print(chat.runs[-1].wait({PATIENCE_S}).status, seen)"
+    assert kernel.run(cell).text == "completed ['begun']\n"
+    assert results(run) == [("wait", False, BY_WAIT)]
+    assert kernel.run("print(chat.ask('wait {}', model='demo/tools').status)").text == "completed\n"
 
 
 @pytest.mark.parametrize("function", ["work", "wait"])

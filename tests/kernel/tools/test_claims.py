@@ -45,7 +45,8 @@ class WrittenLink(Link):
         super().__init__()
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
         self.answer: Answer = lambda what, body: None
-        self.gate: asyncio.Event | None = None  # of claims
+        self.gate: asyncio.Event | None = None
+        self.gated = "claim"  # the requests that wait for the gate
         self.result: Future[tuple[bool, Any]] = Future()
 
     async def follow(self, thread_id: str, *messages: str) -> Hold:
@@ -56,7 +57,7 @@ class WrittenLink(Link):
         what = path.rsplit("/", 1)[1]
         what = "renewal" if what == "claim" and "claim" in body else what
         self.asked.append((what, body))
-        if what == "claim" and self.gate is not None:
+        if what == self.gated and self.gate is not None:
             await self.gate.wait()
         answer = self.answer(what, body)
         if isinstance(answer, Exception):
@@ -224,6 +225,19 @@ async def test_a_result_that_the_server_refuses_becomes_a_failed_one(link: Writt
     link.answer = answer
     await offered(link, lambda: 7)
     assert await asyncio.wrap_future(link.result) == (False, "'output' is too large.")
+
+
+async def test_the_first_result_of_a_call_counts_l12(link: WrittenLink) -> None:
+    link.gate, link.gated = asyncio.Event(), "output"
+    call = claims.OpenCall(run_id="r", tool_call_id="c", name="work", input={}, effect="run")
+    claimed = await asyncio.wrap_future(link.start(claims.claim(link, "t", call, "here")))
+    assert claimed is not None
+    claimed.write("before the result")
+    claimed.finish(False, BY_WAIT)
+    await reached(lambda: link.count("output"))
+    claimed.finish(True, 7)
+    link.call_soon(link.gate.set)
+    assert await asyncio.wrap_future(link.result) == (False, BY_WAIT)
 
 
 # --------------------------------------------------------------- between the claim and the result
