@@ -5,9 +5,10 @@ import { describe, expect, it } from 'vitest';
 import { ApiError } from '../src/api';
 import { revealed } from '../src/hidden-characters';
 import { type ToolUse, toolState } from '../src/tool-calls';
+import { versionOf } from '../src/workspace/proposals';
 import { toolHint } from '../src/view/tool-hints';
 import { ENGLISH, conversation } from './fakes';
-import { arrive, click, end, has, host, page, part, show, type, useStage } from './stage';
+import { arrive, click, end, has, host, page, part, services, show, type, useStage } from './stage';
 
 useStage();
 
@@ -215,6 +216,48 @@ describe('consent (L13)', () => {
     await begin(call(0, 'c1', { input: { operation, code: 'x' } }), asks('c1'), waits);
     expect(part('tool-input').textContent).toContain(shown);
     expect(card().querySelector('summary code')?.textContent).toBe('kernel');
+  });
+
+  it('tells which cells a proposal changes, and what they hold now', async () => {
+    const sources = ['a = 1', 'b = 2\nb'];
+    const cell = ({ cellId }: { cellId: string | null }) => {
+      const index = ['a', 'b'].indexOf(cellId ?? '');
+      return index < 0 ? null : { index, source: sources[index] };
+    };
+    Object.assign(services, { workspace: { cell, subscribe: () => () => undefined } });
+    const edits = [
+      { op: 'replace', cell: 'a', version: versionOf('a = 1'), source: 'a = 3' },
+      { op: 'delete', cell: 'b', version: 'old' },
+      { op: 'insert', after: 'b', type: 'code', source: 'c' },
+      { op: 'insert', after: null, type: 'code', source: 'd' },
+      { op: 'delete', cell: 'elsewhere', version: 'v' }
+    ];
+    const input = { operation: 'propose', path: 'n.ipynb', edits };
+    const change = { name: 'notebook', where: 'page', effect: 'change', input };
+    await begin(call(0, 'c1', change), asks('c1'), waits);
+    const items = () => [...card().querySelectorAll('.jp-ChatStream-toolItems > li')];
+    expect(items().map(item => item.querySelector('.jp-ChatStream-toolHint')?.textContent)).toEqual(
+      [
+        'Replace cell 1',
+        'Delete cell 2',
+        'Insert a cell after cell 2',
+        'Insert a cell at the beginning',
+        'Delete a cell'
+      ]
+    );
+    expect(items().map(item => item.querySelector(':scope > pre')?.textContent)).toEqual([
+      'a = 1',
+      'b = 2\nb',
+      undefined,
+      undefined,
+      undefined
+    ]);
+    expect(items()[0]?.textContent).not.toContain('has changed since');
+    expect(items()[1]?.textContent).toContain('has changed since');
+    await arrive(next(allowed('c1', 'once', 'local')));
+    await toggle(card(), true);
+    expect(items().length).toBe(5);
+    expect(card().textContent).not.toContain('The cell now'); // it holds something else by now
   });
 
   it('shows the objects of a list one by one, with the lines of their texts as lines', async () => {

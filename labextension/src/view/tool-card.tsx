@@ -25,6 +25,7 @@ import {
 } from './consent';
 import { useLasting, useNow, useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
+import { editTitles } from './proposed-edit';
 import { secondsPaceOf, spanText } from './times';
 import { toolHint } from './tool-hints';
 import { TextBox, ToolInput } from './tool-input';
@@ -174,7 +175,7 @@ function ToolBody(props: ToolBodyProps): ReactElement {
           {call.name === undefined ? (
             <TextBox text={revealed(call.text ?? '')} />
           ) : (
-            <ToolInput input={call.input} />
+            <ToolInput input={call.input} titles={isAsking ? editTitles(call) : undefined} />
           )}
         </div>
       )}
