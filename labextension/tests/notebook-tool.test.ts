@@ -101,7 +101,7 @@ it.each([
 ])('keeps the cursor of a person in the cell that it replaces: %j', (source, before, kept) => {
   const notebook = YNotebook.create({ disableDocumentWideUndoRedo: true });
   const cell = { cell_type: 'code', id: 'a', metadata: {}, source: 'x = 0\ny = 1', outputs: [] };
-  notebook.fromJSON({ metadata: {}, nbformat: 4, nbformat_minor: 5, cells: [cell as never] });
+  notebook.fromJSON({ metadata: {}, nbformat: 4, nbformat_minor: 5, cells: [cell] });
   const lines = source.split('\n');
   const placed = vi.fn();
   const editor = {
