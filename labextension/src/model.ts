@@ -227,8 +227,7 @@ export class ThreadClient {
   attach(files: readonly NamedBlob[]): void {
     if (this.uploads.add(files) > 0) {
       const { trans } = this._options;
-      const problem = trans.__('A message can have at most %1 attachments.', MAX_ATTACHMENTS);
-      this._set({ problem });
+      this.tell(trans.__('A message can have at most %1 attachments.', MAX_ATTACHMENTS));
     }
   }
 
