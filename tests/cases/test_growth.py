@@ -252,7 +252,8 @@ def test_a_cell_that_shows_a_chat_again_and_again_leaves_one(kernel: Kernel) -> 
     for _ in range(20):
         (shown,) = kernel.run(CELL).shown
         assert "application/vnd.jupyter-chat-stream.thread.v1+json" in shown
-    assert kernel.run(COUNT).text == "1 [1]\n"
+    # One chat; its follower tells that chat, and the thread's toolbox.
+    assert kernel.run(COUNT).text == "1 [2]\n"
 
 
 def test_the_kernel_s_memory_is_flat_over_100_answers_of_one_chat(kernel: Kernel) -> None:

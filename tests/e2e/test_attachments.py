@@ -105,7 +105,7 @@ def test_pasted_and_dropped_files_are_sent_and_drawn_in_boxes_that_do_not_move(
     expect_attached(chat, 3)
     status = chat.root.get_by_test_id("attach-status")
     expect(status).to_contain_text("3 files attached. demo: canned")
-    expect(status).to_contain_text("reads no PDFs")
+    expect(status).to_contain_text("cannot read PDFs")
     notebook.picture("attach-composer")
     run = chat.send("What is odd here?")
     chat.expect_status(run, "completed")

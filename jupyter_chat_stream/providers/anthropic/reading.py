@@ -74,6 +74,7 @@ class MessagesReading:
         self._ids = CallIds(prompt)
         # A call without input, or with a broken one: the model wrote it so, or its length cut it.
         self._unsure: ToolCallChunk | None = None
+        self._broken_tool: str | None = None  # a call of the API's own tool, without whole input
         # The API got the partial text without the blanks at its end. A model that continues
         # exactly writes them again, so blanks that the answer has already are dropped.
         kept = prompt.partial.rstrip()
@@ -84,6 +85,7 @@ class MessagesReading:
 
         Raises:
             Refusal: the model declined to answer.
+            StreamCut: the input of a tool of the API is cut off, although the turn has ended.
         """
         self._has_events = True
         if event.type == "content_block_delta":
@@ -170,13 +172,16 @@ class MessagesReading:
         if not block.is_call:
             return [block.result(self._names)]
         before, given = self._sure(), block.input()
-        is_broken = isinstance(given, str)
+        is_broken, is_hosted = isinstance(given, str), block.kind != "tool_use"
+        if is_broken and is_hosted:
+            self._broken_tool = block.call_id  # `_end` decides: max_tokens may have cut it
+            return before
         call = ToolCallChunk(
             tool_call_id=block.call_id,
             name=block.name,
             input={} if isinstance(given, str) else given,
             error=given if isinstance(given, str) else "",
-            is_hosted=block.kind != "tool_use",
+            is_hosted=is_hosted,
         )
         if not is_broken and (given or block.joined("partial_json")):
             return [*before, call]
@@ -214,6 +219,8 @@ class MessagesReading:
         stop_reason = self._stop_reason or "end_turn"
         if stop_reason == "refusal":
             raise self._refusal()
+        if self._broken_tool is not None and stop_reason not in _CUT_SHORT:
+            raise StreamCut(f"The input of tool call {self._broken_tool!r} is cut off.")
         return EndChunk(stop_reason=stop_reason, model=self._model, usage=self._total())
 
     def _refusal(self) -> Refusal:

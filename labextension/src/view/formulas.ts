@@ -23,6 +23,8 @@ const MOST_TOGETHER = 32;
 /** Formulas that are not near the screen: the most in one batch, and the rest after it. */
 const MOST_FAR = 3;
 const FAR_REST_MS = 120;
+/** They come slowly only while new formulas arrive: so long after the last one, the answer rests. */
+const QUIET_MS = 1_000;
 /** Formulas within this distance of the screen come first. */
 const NEAR = '400px';
 /** TeX commands that could add an address, a class, an id or a style. */
@@ -41,6 +43,7 @@ export class Formulas {
 
   /** Typeset the formula in this node, in a later frame. */
   add(node: HTMLElement): void {
+    this._added_ms = this._frames.now;
     if (this._observer === null) {
       this._near.add(node);
     } else {
@@ -74,10 +77,11 @@ export class Formulas {
       if (typesetter === null) {
         break; // it may be registered later: the next formula starts the queue again
       }
+      const isQuiet = this._frames.now > this._added_ms + QUIET_MS;
       const isNear = this._near.size > 0;
-      const batch = isNear
-        ? this._next(this._near, this._together)
-        : this._next(this._far, Math.min(MOST_FAR, this._together));
+      const isFast = isNear || isQuiet;
+      const most = isFast ? this._together : Math.min(MOST_FAR, this._together);
+      const batch = this._next(isNear ? this._near : this._far, most);
       if (batch.length === 0) {
         continue;
       }
@@ -90,14 +94,14 @@ export class Formulas {
       await this._frames.painted();
       const took_ms = this._frames.now - begun;
       this._adapt(took_ms);
-      await this._rest(Math.min(LONGEST_REST_MS, took_ms * REST_FACTOR), isNear);
+      await this._rest(Math.min(LONGEST_REST_MS, took_ms * REST_FACTOR), isFast);
     }
     this._isRunning = false;
   }
 
   /** Leave time for the page; a formula that comes near the screen ends the rest after far ones. */
-  private async _rest(rest_ms: number, isNear: boolean): Promise<void> {
-    if (isNear) {
+  private async _rest(rest_ms: number, isFast: boolean): Promise<void> {
+    if (isFast) {
       await this._frames.rest(rest_ms);
       return;
     }
@@ -137,6 +141,7 @@ export class Formulas {
   private readonly _far = new Set<HTMLElement>();
   private _endRest = (): void => undefined;
   private _together = 1;
+  private _added_ms = 0;
   private _isRunning = false;
 }
 

@@ -10,8 +10,11 @@ from sqlmodel import SQLModel
 
 from jupyter_chat_stream.shared.errors import DatabaseBusy, ThreadNotFound
 from jupyter_chat_stream.shared.events import Completed, Finalized
+from jupyter_chat_stream.shared.tool_records import ToolRecord
 from jupyter_chat_stream.store.chat import commands, runs, schedules, threads
 from jupyter_chat_stream.store.chat.commands import Sender, SendRequest
+from jupyter_chat_stream.store.chat.consents import put_consent
+from jupyter_chat_stream.store.chat.tool_offers import put_offers
 from jupyter_chat_stream.store.log import upstreams
 from jupyter_chat_stream.store.log.transaction import ThreadRef, Transaction
 from jupyter_chat_stream.store.retention import compaction, purging
@@ -29,10 +32,19 @@ from jupyter_chat_stream.store.retention.steps import Write
 from tests.store.harness import StoreHarness
 from tests.store.retention.stepping import DAY_MS, collected, tidying
 
+TOOL: ToolRecord = {
+    "name": "f",
+    "description": "",
+    "input_schema": {"type": "object"},
+    "where": "kernel",
+    "effect": "run",
+    "source": "function",
+}
 KEEPS = Policy(keep_events_ms=None, retention_ms=None)
 MONTH = Policy(keep_events_ms=None, retention_ms=30 * DAY_MS)
 OWNED = (
     "compaction",
+    "consent",
     "event",
     "idempotency",
     "mark",
@@ -41,6 +53,7 @@ OWNED = (
     "provider_data",
     "run",
     "schedule",
+    "tool_offer",
 )
 
 
@@ -62,6 +75,8 @@ def full_thread(harness: StoreHarness) -> ThreadRef:
         run = runs.find_run(tx.conn, "local", sent["run"]["id"])
         item = upstreams.ProviderData(endpoint="e", part=0, data={"signature": "s"})
         upstreams.write_data(tx, run, [item])
+        put_offers(tx, "local", thread.id, executor="e", label="a", socket="s", tools=[TOOL])
+        put_consent(tx, "local", tool="f", operation="", digest="d", thread_id=thread.id)
 
     attached = [harness.attachment(data) for data in (b"one", b"two", b"two")]
     harness.do(work, thread.pk)
@@ -103,6 +118,7 @@ def assert_gone(harness: StoreHarness, thread: ThreadRef) -> None:
 
 
 INDEX = ("search_row", "search_due")
+CALLS = "tool_call"
 FOLLOWS_A_MESSAGE = ("message", "CASCADE")
 
 # ---------------------------------------------------------------------- purging
@@ -119,6 +135,8 @@ def test_every_table_that_refers_to_a_thread_is_purged_with_it() -> None:
         keys: set[ForeignKey] = set(table.foreign_keys)
         if table.name in INDEX:  # its rows go with their message's row
             assert [(key.column.table.name, key.ondelete) for key in keys] == [FOLLOWS_A_MESSAGE]
+            continue
+        if table.name == CALLS:  # its rows go with the end of their run
             continue
         if any(key.column.table.name in ("thread", "run", "message") for key in keys):
             assert "thread" in table.c, table.name
