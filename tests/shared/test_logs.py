@@ -95,7 +95,7 @@ def test_every_name_is_documented_and_no_other() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
         # `call.line` is the line of a tool call
-        if "Line" == getattr(node.func, "id", None) or "line" == getattr(node.func, "attr", None)
+        if getattr(node.func, "id", None) == "Line" or getattr(node.func, "attr", None) == "line"
         if node.args and isinstance(node.args[0], ast.Constant)
     }
     text = (package.parent / "docs" / "metrics.md").read_text(encoding="utf-8")
