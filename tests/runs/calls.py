@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_chat_stream.providers.base import EndChunk, Prompt, ToolCallChunk
-from jupyter_chat_stream.runs.tools.base import CallContext, ToolDone, ToolOutcome
+from jupyter_chat_stream.runs.execute import RunServices
+from jupyter_chat_stream.runs.tools.base import CallContext, ServerTools, ToolDone, ToolOutcome
 from jupyter_chat_stream.shared.tool_definitions import check_definition
 from jupyter_chat_stream.shared.tool_records import ToolRecord
 from jupyter_chat_stream.store.front import ClaimedCall
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef
+from jupyter_chat_stream.testing import ScriptedProvider
+from tests.fixtures import MakeHarness
 from tests.run_harness import RunHarness
 
 USAGE = {"input_tokens": 10, "output_tokens": 4, "cache_read_tokens": 0, "cache_write_tokens": 0}
@@ -149,3 +152,29 @@ def in_rounds(*rounds: list[Any], end: str = "Done.") -> Any:
         return [*left.pop(0), ROUND] if left else [end]
 
     return script
+
+
+async def begun(
+    make_harness: MakeHarness, *rounds: list[Any], tools: Any = (), **settings: Any
+) -> tuple[RunHarness, ThreadRef, RunRef]:
+    """A run whose model has made its first calls; its first attempt has let go."""
+    server = settings.pop("server", ())
+    thread_tools = settings.pop("thread_tools", None)
+    harness = await make_harness(provider=ScriptedProvider(default=in_rounds(*rounds)), **settings)
+    harness.services = RunServices(
+        store=harness.chat_store,
+        registry=harness.services.registry,
+        config=harness.config,
+        tools=ServerTools(*server),
+    )
+    thread = await harness.thread()
+    if thread_tools is not None:
+        await harness.chat_store.threads.change("local", thread.id, {"tools": thread_tools})
+    await offer(harness, thread, *tools)
+    await harness.send(thread)
+    run = await harness.execute()
+    return harness, thread, run
+
+
+async def columns(harness: RunHarness, run: RunRef) -> tuple[Any, ...]:
+    return (await harness.run(run))["status"], await harness.column(run, "owner")

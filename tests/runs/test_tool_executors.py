@@ -1,0 +1,186 @@
+"""Executors of tool calls: claims, leases, expiry, and processes that die or freeze (L12, L14)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from jupyter_chat_stream.shared.errors import (
+    ConsentNeeded,
+    InvalidInput,
+    ToolCallNotOpen,
+    ToolOutputTooLarge,
+)
+from jupyter_chat_stream.shared.events import iso
+from tests.fixtures import MakeHarness
+from tests.runs.calls import (
+    Executor,
+    begun,
+    call,
+    columns,
+    results,
+    tool,
+)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Where the harness keeps its threads: both databases obey the same laws."""
+    if request.param == "sqlite":
+        return {}
+    return {"url": request.getfixturevalue("postgres_url")}
+
+
+async def test_a_call_waits_for_an_executor_and_its_result_makes_the_run_due(
+    database: dict[str, Any], make_harness: MakeHarness
+) -> None:
+    """L10, L12: nobody holds the run meanwhile, and the model goes on with the result."""
+    harness, _, run = await begun(
+        make_harness, ["I look. ", call("c1", "look", at="df")], tools=[tool("look")], **database
+    )
+    assert await columns(harness, run) == ("waiting", None)
+    assert (await harness.run(run))["wake_at"] == iso(harness.clock() + 86_400_000)
+    kernel = Executor(harness, run)
+    await kernel.claim("c1")
+    await kernel.write("c1", 0, "half ")
+    await kernel.write("c1", 0, "half ")  # sent again: its answer was lost
+    await kernel.write("c1", 1, "done")
+    ended = await kernel.result("c1", {"rows": 3})
+    assert ended["status"] == "pending"
+    assert await harness.execute() == run
+    reply = await harness.reply(run)
+    assert reply["status"] == "completed"
+    assert reply["content"] == "I look. \n\nDone."
+    part = reply["parts"][1]
+    assert (part["progress"], part["executor"]) == ("half done", "kernel of a.ipynb")
+    assert (part["allowed"]["consent"], part["allowed"]["by"]) == ("none", None)
+    assert (await results(harness, run))["c1"]["output"] == {"rows": 3}
+
+
+async def test_of_two_executors_one_makes_the_call(
+    database: dict[str, Any], make_harness: MakeHarness
+) -> None:
+    """L12: the other is told who was first."""
+    harness, _, run = await begun(
+        make_harness, [call("c1", "look")], tools=[tool("look")], **database
+    )
+    first, second = Executor(harness, run), Executor(harness, run, "kernel of b.ipynb")
+    await first.claim("c1")
+    with pytest.raises(ToolCallNotOpen) as refused:
+        await second.claim("c1")
+    assert refused.value.facts["state"] == "claimed"
+    assert refused.value.facts["executor"] == "kernel of a.ipynb"
+    await first.result("c1", "seen")
+    with pytest.raises(ToolCallNotOpen) as refused:
+        await second.claim("c1")
+    assert refused.value.facts["result"] == {"success": True, "output": "seen"}
+
+
+async def test_an_executor_that_froze_can_write_nothing_after_it_thawed(
+    database: dict[str, Any], make_harness: MakeHarness
+) -> None:
+    """L12, L14: its lease is over, so the model is told that the call was interrupted."""
+    harness, _, run = await begun(
+        make_harness, [call("c1", "look")], tools=[tool("look")], **database
+    )
+    frozen = Executor(harness, run)
+    await frozen.claim("c1")
+    harness.clock.advance(20_000)
+    await frozen.renew("c1")
+    harness.clock.advance(31_000)
+    for late in (frozen.renew("c1"), frozen.write("c1", 0, "x"), frozen.result("c1", "late")):
+        with pytest.raises(ToolCallNotOpen):
+            await late
+    await harness.execute()  # the lease made the run due
+    ended = (await results(harness, run))["c1"]
+    assert (ended["success"], ended["reason"]) == (False, "interrupted")
+    with pytest.raises(ToolCallNotOpen) as refused:
+        await frozen.result("c1", "later")
+    assert refused.value.facts["state"] == "ended"
+
+
+async def test_an_idempotent_call_is_open_again_when_its_executor_has_died(
+    database: dict[str, Any], make_harness: MakeHarness
+) -> None:
+    """L14"""
+    harness, _, run = await begun(
+        make_harness, [call("c1", "look")], tools=[tool("look", idempotent=True)], **database
+    )
+    dead, alive = Executor(harness, run), Executor(harness, run, "kernel of b.ipynb")
+    await dead.claim("c1")
+    harness.clock.advance(31_000)
+    await harness.execute()
+    assert (await harness.reply(run))["parts"][0]["executor"] is None
+    await alive.claim("c1")
+    with pytest.raises(ToolCallNotOpen):
+        await dead.result("c1", "from the dead")
+    await alive.result("c1", "alive")
+    await harness.execute()
+    assert (await results(harness, run))["c1"]["output"] == "alive"
+
+
+@pytest.mark.parametrize("effect", ["read", "run"])
+async def test_a_call_that_nobody_allows_or_makes_expires_and_the_answer_goes_on(
+    make_harness: MakeHarness, effect: str
+) -> None:
+    """L10: the run wakes by itself; an unanswered consent fails the call, not the run."""
+    harness, _, run = await begun(
+        make_harness, [call("c1", "slow")], tools=[tool("slow", effect)], tool_expires_s=60.0
+    )
+    harness.clock.advance(61_000)
+    with pytest.raises((ToolCallNotOpen, ConsentNeeded)):
+        await Executor(harness, run).claim("c1")
+    await harness.execute()
+    ended = (await results(harness, run))["c1"]
+    assert (ended["success"], ended["reason"]) == (False, "expired")
+    assert (await harness.reply(run))["status"] == "completed"
+
+
+@pytest.mark.parametrize("idempotent", [False, True])
+async def test_a_call_that_is_still_being_made_expires_and_its_late_result_is_refused(
+    database: dict[str, Any], make_harness: MakeHarness, idempotent: bool
+) -> None:
+    """L10, L12: an executor that renews its claim for ever does not hold the answer for ever."""
+    harness, _, run = await begun(
+        make_harness,
+        [call("c1", "slow")],
+        tools=[tool("slow", idempotent=idempotent)],
+        tool_expires_s=60.0,
+        **database,
+    )
+    kernel = Executor(harness, run)
+    expires_at = (await harness.reply(run))["parts"][0]["expires_at"]
+    await kernel.claim("c1")
+    for _ in range(2):
+        harness.clock.advance(25_000)
+        renewed = await kernel.renew("c1")
+    assert renewed["until"] == expires_at
+    harness.clock.advance(10_000)
+    for late in (kernel.renew("c1"), kernel.write("c1", 0, "x"), kernel.result("c1", "late")):
+        with pytest.raises(ToolCallNotOpen):
+            await late
+    assert await harness.execute() == run
+    ended = (await results(harness, run))["c1"]
+    assert (ended["success"], ended["reason"]) == (False, "expired")
+    assert "may have been made" in ended["output"]
+    assert (await harness.reply(run))["status"] == "completed"
+
+
+async def test_output_and_results_are_bounded(make_harness: MakeHarness) -> None:
+    """A megabyte of output is cut with a sentence; such a result is refused with its code."""
+    harness, _, run = await begun(make_harness, [call("c1", "look")], tools=[tool("look")])
+    kernel = Executor(harness, run)
+    await kernel.claim("c1")
+    for n in range(4):
+        await kernel.write("c1", n, "é" * 131_000)
+    with pytest.raises(InvalidInput):
+        await kernel.write("c1", 9, "a piece is missing before")
+    progress = (await harness.reply(run))["parts"][0]["progress"]
+    assert progress.endswith("[The rest of the output is not kept.]")
+    assert len(progress.encode()) < 257 * 1024
+    with pytest.raises(ToolOutputTooLarge) as refused:
+        await kernel.result("c1", "x" * 2**20)
+    assert refused.value.code == "tool_output_too_large"
+    await kernel.result("c1", "<script>alert(1)</script>")
+    assert (await results(harness, run))["c1"]["output"] == "<script>alert(1)</script>"
