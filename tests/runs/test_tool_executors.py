@@ -40,6 +40,8 @@ async def test_a_call_waits_for_an_executor_and_its_result_makes_the_run_due(
         make_harness, ["I look. ", call("c1", "look", at="df")], tools=[tool("look")], **database
     )
     assert await columns(harness, run) == ("waiting", None)
+    rows = f"(SELECT COUNT(*) FROM tool_call WHERE run = {run.pk})"
+    assert await harness.column(run, rows) == 1
     assert (await harness.run(run))["wake_at"] == iso(harness.clock() + 86_400_000)
     kernel = Executor(harness, run)
     await kernel.claim("c1")
@@ -52,6 +54,7 @@ async def test_a_call_waits_for_an_executor_and_its_result_makes_the_run_due(
     reply = await harness.reply(run)
     assert reply["status"] == "completed"
     assert reply["content"] == "I look. \n\nDone."
+    assert await harness.column(run, rows) == 0  # they go with the run's end
     part = reply["parts"][1]
     assert (part["progress"], part["executor"]) == ("half done", "kernel of a.ipynb")
     assert (part["allowed"]["consent"], part["allowed"]["by"]) == ("none", None)

@@ -136,7 +136,8 @@ def test_every_table_that_refers_to_a_thread_is_purged_with_it() -> None:
         if table.name in INDEX:  # its rows go with their message's row
             assert [(key.column.table.name, key.ondelete) for key in keys] == [FOLLOWS_A_MESSAGE]
             continue
-        if table.name == CALLS:  # its rows go with the end of their run
+        if table.name == CALLS:  # its rows go with the end of their run, before any purge
+            assert {key.column.table.name for key in keys} == {"run"}
             continue
         if any(key.column.table.name in ("thread", "run", "message") for key in keys):
             assert "thread" in table.c, table.name
