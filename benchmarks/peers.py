@@ -27,6 +27,7 @@ def bundle() -> tuple[Path, Path]:
         if source.is_file():
             shutil.copy(source, FOLDER)
     install()
+    _rename_elements()
     arguments = ["--bundle", "--minify", "--format=iife", "--log-level=error"]
     arguments += [f"--loader:.{ending}={loader}" for ending, loader in LOADERS.items()]
     arguments += ['--define:process.env.NODE_ENV="production"', "--outfile=bundle/peers.js"]
@@ -43,6 +44,18 @@ def install() -> None:
     run(command, cwd=FOLDER, env=os.environ)
     if version() != wanted():
         raise Failure(f"npm has installed @jupyter/chat {version()}, not {wanted()}.")
+
+
+def _rename_elements() -> None:
+    """Put the custom elements of each package under a name of their own.
+
+    JupyterLab's page has defined them, and what is defined again under the same name is left out:
+    `@jupyter/chat` then draws nothing. In a real installation it shares JupyterLab's modules.
+    """
+    found = FOLDER.glob("node_modules/**/web-components/dist/esm/jupyter-design-system.js")
+    for number, path in enumerate(sorted(found)):
+        script = path.read_text("utf-8")
+        path.write_text(script.replace("withPrefix('jp')", f"withPrefix('peer{number}')"), "utf-8")
 
 
 def wanted() -> str:
