@@ -104,8 +104,8 @@ def run(*, quick: bool = False) -> Section:
             "update; frame: the longest, in ms",
             "naive typesets no maths and colours no code",
             "an update that a page had no time for is none; ours has all of them",
-            "a tenth is out of reach where the others are cheap (prose, a list, a quote): an update "
-            "of ours costs 1.2 ms with no text at all, because it comes over the socket",
+            "a tenth is out of reach where the others are cheap (prose, a list, a quote): an "
+            "update of ours costs 1.2 ms with no text at all, because it comes over the socket",
         ],
     )
 
