@@ -208,6 +208,15 @@ class ChatStream(Configurable):
         help="Names of the tools, beside the offered functions, that are on in a thread whose "
         "tools nobody has chosen. Default: none.",
     ).tag(config=True)
+    files_root = Unicode(
+        None,
+        allow_none=True,
+        help="Folder below which the tool files reads. Default and None: the root folder of the "
+        "Jupyter server, if its files are on a disk and no authorizer limits who may read them; "
+        "with run_in_server=False and in a worker: none, so give servers and workers the same "
+        "folder. An empty text: there is no tool files.",
+    ).tag(config=True)
+    shows_hidden_files = Bool(False)  # the contents manager's ``allow_hidden``
     tool_expires_s = Float(
         86400.0,
         min=1,

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import os
+
 from ...shared.config import ChatStream
 from .ask_person import AskPerson
-from .base import ServerTools
+from .base import ServerTool, ServerTools
+from .files.below_root import BelowRoot
+from .files.tool import FilesTool
 from .wait_until import WaitUntil
 
 
 def make_server_tools(config: ChatStream) -> ServerTools:
     """Return the tools that a process with these settings executes."""
-    return ServerTools(AskPerson(), WaitUntil())
+    tools: list[ServerTool] = [AskPerson(), WaitUntil()]
+    if config.files_root:
+        tools.append(FilesTool(_below_root(config.files_root, config)))
+    return ServerTools(*tools)
+
+
+def _below_root(root: str, config: ChatStream) -> BelowRoot:
+    """Return the files that models may read; those of Jupyter itself are none."""
+    from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
+
+    chats = os.path.join(jupyter_data_dir(), "chat-stream")
+    return BelowRoot(
+        os.path.expanduser(root),
+        shows_hidden=config.shows_hidden_files,
+        private=(chats, jupyter_runtime_dir(), jupyter_config_dir()),
+    )

@@ -10,7 +10,7 @@ step, and never holds a prompt, an answer or a key.
      ├─ InvalidInput 400 ─ ContentTooLarge 413 ─ ToolOutputTooLarge, WrongCall
      ├─ NotFound 404 ─ ThreadNotFound, RunNotFound, MessageNotFound, ScheduleNotFound,
      │                   EndpointNotFound, NotebookNotFound, ToolNotFound, ToolCallNotFound,
-     │                   ConsentNotFound
+     │                   ConsentNotFound, FileNotReadable
      ├─ Forbidden 403 ─ KeyPageOff
      ├─ Conflict 409 ─ RunNotEnded, RunBegun, RunRefused, RequestNotOpen, CursorAhead,
      │                   IdempotencyMismatch, TooManySchedules, TooManyLater, KeyElsewhere,
@@ -61,6 +61,7 @@ __all__ = [
     "DatabaseUnreachable",
     "DatabaseUnreadable",
     "EndpointNotFound",
+    "FileNotReadable",
     "FoldError",
     "Forbidden",
     "IdempotencyMismatch",

@@ -27,6 +27,18 @@ class ToolCallNotFound(NotFound):
         )
 
 
+class FileNotReadable(NotFound):
+    """The tool ``files`` finds nothing at a path, or nothing that a model may read."""
+
+    code = "file_not_readable"
+
+    def __init__(self, path: str, why: str = "") -> None:
+        message = f"{path!r} cannot be read. {why}"
+        if not why:
+            message = f"There is no {path!r} below the server's root. List a folder to see it."
+        super().__init__(message, path=path)
+
+
 class ConsentNotFound(NotFound):
     code = "consent_not_found"
 

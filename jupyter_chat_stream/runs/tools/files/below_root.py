@@ -1,0 +1,217 @@
+"""Files and folders below one folder, the root; nothing outside of it is opened or told of.
+
+A path comes from a model. Symbolic links are resolved first, and the resolved path must lie below
+the root. Its parts are then opened one by one, without following links: whoever puts a link in
+place meanwhile gets an error, not a file from elsewhere. Hidden files, and Jupyter's own folders
+with keys, tokens and chats, are treated as files that do not exist. All functions block.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ....shared.errors import FileNotReadable
+
+MAX_PATH_CHARS = 4096
+_BY_PARTS = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
+# Without O_NONBLOCK, opening a FIFO waits for a writer; with O_NOCTTY a terminal stays another's.
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+_FOLDER_FLAGS = _FLAGS | getattr(os, "O_DIRECTORY", 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundEntry:
+    """One entry of a folder: a file or a folder, never anything special."""
+
+    name: str
+    is_folder: bool
+    is_link: bool
+    size: int
+    modified_s: float
+
+
+class BelowRoot:
+    """The readable part of a folder.
+
+    Args:
+        root: the folder, which every path is relative to.
+        shows_hidden: whether hidden files are read, as Jupyter's ``allow_hidden``.
+        private: folders that stay unreadable wherever they are.
+    """
+
+    def __init__(
+        self, root: str, *, shows_hidden: bool = False, private: tuple[str, ...] = ()
+    ) -> None:
+        self._root = os.path.realpath(root)
+        self._shows_hidden = shows_hidden
+        self._private = tuple(os.path.realpath(folder) for folder in private)
+
+    @contextmanager
+    def open_file(self, path: str) -> Iterator[BinaryIO]:
+        """Open a regular file.
+
+        Raises:
+            FileNotReadable: there is none at this path, as far as a model may know.
+        """
+        descriptor = self._open(path, _FLAGS)
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if stat.S_ISDIR(mode):
+                raise FileNotReadable(path, "It is a folder. Use the operation 'list'.")
+            if not stat.S_ISREG(mode):
+                raise FileNotReadable(path, "It is no regular file.")
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                yield file
+        finally:
+            os.close(descriptor)
+
+    def entries(self, path: str, most: int) -> list[FoundEntry]:
+        """List at most so many readable entries of a folder, in the order of the disk.
+
+        Raises:
+            FileNotReadable: there is no such folder.
+        """
+        if not _BY_PARTS:
+            folder = os.path.join(self._root, *self._resolved(path))
+            with _telling(path), os.scandir(folder) as entries:
+                return self._readable(path, entries, most)
+        descriptor = self._open(path, _FOLDER_FLAGS)
+        try:
+            with _telling(path), os.scandir(descriptor) as entries:
+                return self._readable(path, entries, most)
+        finally:
+            os.close(descriptor)
+
+    def _readable(
+        self, path: str, entries: Iterator[os.DirEntry[str]], most: int
+    ) -> list[FoundEntry]:
+        found: list[FoundEntry] = []
+        for entry in entries:
+            if len(found) == most:
+                break
+            try:
+                found_entry = self._entry(path, entry)
+            except (OSError, ValueError, FileNotReadable):  # gone, or a link that leads out
+                continue
+            if found_entry is not None:
+                found.append(found_entry)
+        return found
+
+    def _entry(self, path: str, entry: os.DirEntry[str]) -> FoundEntry | None:
+        """Describe an entry; None if a model may not know of it."""
+        entry.name.encode()  # a name that is no text cannot be named by a path
+        if not self._shows_hidden and entry.name.startswith("."):
+            return None
+        about = entry.stat()
+        is_folder = stat.S_ISDIR(about.st_mode)
+        if not (is_folder or stat.S_ISREG(about.st_mode)):
+            return None
+        is_link = entry.is_symlink()
+        if is_link or is_folder:
+            self._resolved(f"{path.rstrip('/')}/{entry.name}".removeprefix("/"))
+        return FoundEntry(
+            name=entry.name,
+            is_folder=is_folder,
+            is_link=is_link,
+            size=about.st_size,
+            modified_s=about.st_mtime,
+        )
+
+    def _open(self, path: str, flags: int) -> int:
+        parts = self._resolved(path)
+        with _telling(path):
+            if not _BY_PARTS:
+                return self._open_and_compare(path, parts, flags)
+            folder = os.open(self._root, _FOLDER_FLAGS & ~os.O_NOFOLLOW)
+            try:
+                for part in parts[:-1]:
+                    inner = os.open(part, _FOLDER_FLAGS, dir_fd=folder)
+                    os.close(folder)
+                    folder = inner
+                return os.open(parts[-1] if parts else ".", flags, dir_fd=folder)
+            finally:
+                os.close(folder)
+
+    def _open_and_compare(self, path: str, parts: tuple[str, ...], flags: int) -> int:
+        """Open a file of a system that cannot open by parts, and check where it lies afterwards."""
+        descriptor = os.open(os.path.join(self._root, *parts), flags)
+        try:
+            if self._resolved(path) == parts:
+                return descriptor
+        except FileNotReadable:
+            pass
+        os.close(descriptor)
+        raise FileNotReadable(path)
+
+    def _resolved(self, path: str) -> tuple[str, ...]:
+        """Return the parts below the root that a path leads to; none for the root itself."""
+        asked = self._checked(path)
+        try:
+            real = os.path.realpath(os.path.join(self._root, *asked), strict=True)
+            is_out = not _is_within(real, self._root)
+            if is_out or any(_is_within(real, folder) for folder in self._private):
+                raise FileNotReadable(path)
+            parts = Path(real).relative_to(self._root).parts
+            if not self._shows_hidden and any(_is_hidden(self._root, it) for it in (asked, parts)):
+                raise FileNotReadable(path)
+        except (OSError, ValueError):  # also of a place outside: nothing is told of it
+            raise FileNotReadable(path) from None
+        return parts
+
+    def _checked(self, path: str) -> tuple[str, ...]:
+        """Return the parts of a path as a model wrote it; ``""`` and ``.`` are the root."""
+        if len(path) > MAX_PATH_CHARS:
+            raise FileNotReadable(path[:100], "Its path is too long.")
+        text = path.replace(os.sep, "/").rstrip("/")
+        if text in ("", "."):
+            if path.startswith("/"):
+                raise FileNotReadable(path)
+            return ()
+        parts = tuple(text.removeprefix("./").split("/"))
+        is_drive = bool(os.path.splitdrive(path)[0])
+        if is_drive or any(part in ("", ".", "..") or "\0" in part for part in parts):
+            raise FileNotReadable(path)
+        return parts
+
+
+@contextmanager
+def _telling(path: str) -> Iterator[None]:
+    """Turn an error of the system into one that tells nothing but the path."""
+    try:
+        yield
+    except PermissionError:
+        raise FileNotReadable(path, "The server may not read it.") from None
+    except (OSError, ValueError):
+        raise FileNotReadable(path) from None
+
+
+def _is_within(path: str, folder: str) -> bool:
+    try:
+        return os.path.commonpath((path, folder)) == folder
+    except ValueError:  # other drives
+        return False
+
+
+def _is_hidden(root: str, parts: tuple[str, ...]) -> bool:
+    """Return whether a part of a path is hidden, by its name or by its system's mark."""
+    from jupyter_core.paths import is_file_hidden
+
+    folder = root
+    for part in parts:
+        folder = os.path.join(folder, part)
+        if part.startswith(".") or is_file_hidden(folder):
+            return True
+    return False

@@ -1,0 +1,119 @@
+"""Reading the cells of a notebook's file, as it stands on the disk.
+
+The JSON is read leniently: a model that looks at a broken notebook must see it, too. Outputs are
+shown as text; pictures, widgets and the like are named by their types.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+from ....shared.errors import FileNotReadable
+from .reading import MAX_TEXT_BYTES
+
+SUFFIX = ".ipynb"
+MAX_NOTEBOOK_BYTES = 32 * 1024 * 1024
+MAX_OUTPUT_CHARS = 4000  # of the outputs of one cell
+DEFAULT_CELLS = 50
+
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def read_cells(path: str, file: BinaryIO, start: int, count: int | None) -> dict[str, Any]:
+    """Read cells of a notebook, which are counted from 1.
+
+    Raises:
+        FileNotReadable: it is no notebook, or a large one.
+    """
+    cells = notebook_cells(path, file)
+    last = start - 1 + (DEFAULT_CELLS if count is None else count)
+    shown: list[dict[str, Any]] = []
+    size = 0
+    told: dict[str, Any] = {"path": path, "cell_count": len(cells), "cells": shown}
+    for number, cell in enumerate(cells[start - 1 : last], start):
+        made = _cell(number, cell)
+        size += len(json.dumps(made, ensure_ascii=False).encode("utf-8", "replace"))
+        if shown and size > MAX_TEXT_BYTES:
+            return {**told, "next_cell": number}
+        shown.append(made)
+    return {**told, "next_cell": last + 1} if last < len(cells) else told
+
+
+def notebook_cells(path: str, file: BinaryIO) -> list[Mapping[str, Any]]:
+    """Return the cells of a notebook's file.
+
+    Raises:
+        FileNotReadable: it is no notebook, or a large one.
+    """
+    text = file.read(MAX_NOTEBOOK_BYTES + 1)
+    if len(text) > MAX_NOTEBOOK_BYTES:
+        raise FileNotReadable(path, f"It has more than {MAX_NOTEBOOK_BYTES} bytes.")
+    try:
+        cells = json.loads(text)["cells"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        raise FileNotReadable(path, "It is no notebook of nbformat 4.") from None
+    if not isinstance(cells, list) or not all(isinstance(cell, Mapping) for cell in cells):
+        raise FileNotReadable(path, "It is no notebook of nbformat 4.")
+    return cells
+
+
+def source_of(cell: Mapping[str, Any]) -> str:
+    """Return the text of a cell."""
+    return _joined(cell.get("source"))
+
+
+def _cell(number: int, cell: Mapping[str, Any]) -> dict[str, Any]:
+    source = source_of(cell)
+    if len(source.encode("utf-8", "replace")) > MAX_TEXT_BYTES:
+        source = f"{source[: MAX_TEXT_BYTES // 4]}… ({len(source)} characters)"
+    told = {
+        "number": number,
+        "id": str(cell.get("id") or ""),
+        "type": str(cell.get("cell_type")),
+        "source": source,
+    }
+    outputs = _outputs(cell.get("outputs"))
+    return {**told, "outputs": outputs} if outputs else told
+
+
+def _outputs(outputs: Any) -> list[str]:
+    """Return the outputs of a cell as texts, within ``MAX_OUTPUT_CHARS`` in all."""
+    texts: list[str] = []
+    left = MAX_OUTPUT_CHARS
+    for text in filter(None, map(_output, outputs if isinstance(outputs, list) else ())):
+        if left <= 0:
+            return [*texts, "… (more outputs)"]
+        texts.append(text if len(text) <= left else f"{text[:left]}… ({len(text)} characters)")
+        left -= len(text)
+    return texts
+
+
+def _output(output: Any) -> str:
+    if not isinstance(output, Mapping):
+        return ""
+    kind, data = output.get("output_type"), output.get("data")
+    if kind == "stream":
+        return _joined(output.get("text"))
+    if kind == "error":
+        return _COLOUR.sub("", "\n".join(_lines(output.get("traceback")))) or str(
+            output.get("ename")
+        )
+    if not isinstance(data, Mapping):
+        return ""
+    others = ", ".join(str(name) for name in data if name != "text/plain")
+    text = _joined(data.get("text/plain"))
+    return f"{text}\n(also: {others})".strip() if others else text
+
+
+def _joined(value: Any) -> str:
+    """Return a text of nbformat, which may be a list of its lines."""
+    return value if isinstance(value, str) else "".join(_lines(value))
+
+
+def _lines(value: Any) -> Iterator[str]:
+    return (
+        (item for item in value if isinstance(item, str)) if isinstance(value, list) else iter(())
+    )

@@ -1,0 +1,130 @@
+"""Searching the files below a folder, for a text or for names. All functions block.
+
+A search looks at files one after the other, breadth first, and ends at the first of its limits. It
+tells the model when it has not seen everything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from typing import Any
+
+from ....shared.errors import FileNotReadable
+from .below_root import BelowRoot
+from .notebooks import SUFFIX, notebook_cells, source_of
+from .reading import shortened, text_lines
+
+MAX_HITS = 100
+MAX_HITS_IN_FILE = 10
+MAX_ENTRIES = 20_000
+MAX_SEARCHED_BYTES = 128 * 1024 * 1024
+MAX_SEARCHED_FILE_BYTES = 16 * 1024 * 1024
+MAX_SEARCH_S = 10.0
+MAX_HIT_CHARS = 300
+# Folders of copies and of others' code, which drown every hit.
+_LEFT_OUT = ("node_modules", "__pycache__", "site-packages")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSearch:
+    """What to look for: a text, names, or both."""
+
+    text: str | None
+    name: str | None
+    """A pattern such as ``*.csv``, compared with the names of files."""
+
+
+@dataclass(kw_only=True)
+class _Found:
+    hits: list[dict[str, Any]] = field(default_factory=list)
+    is_whole: bool = True
+    entries_left: int = field(default_factory=lambda: MAX_ENTRIES)
+    bytes_left: int = field(default_factory=lambda: MAX_SEARCHED_BYTES)
+
+
+def search(
+    below: BelowRoot, path: str, wanted: FileSearch, is_stopped: Callable[[], bool]
+) -> dict[str, Any]:
+    """Search the files below a folder.
+
+    Raises:
+        FileNotReadable: there is no such folder.
+    """
+    found = _Found()
+    until_s = time.monotonic() + MAX_SEARCH_S
+    for file, size in _walk(below, path, found):
+        if wanted.name is not None and not fnmatch(file.rpartition("/")[2], wanted.name):
+            continue
+        if wanted.text is None:
+            found.hits.append({"path": file})
+        else:
+            _look_into(below, file, size, wanted.text.casefold(), found)
+        is_over = len(found.hits) >= MAX_HITS or found.bytes_left <= 0
+        if is_over or is_stopped() or time.monotonic() > until_s:
+            found.is_whole = False
+            break
+    return {"hits": found.hits[:MAX_HITS], "complete": found.is_whole}
+
+
+def _walk(below: BelowRoot, path: str, found: _Found) -> Iterator[tuple[str, int]]:
+    """Yield the files below a folder with their sizes, nearest first; each folder once."""
+    folders = deque([path.rstrip("/") or path])
+    is_first = True
+    while folders:
+        folder = folders.popleft()
+        try:
+            entries = below.entries(folder, found.entries_left)
+        except FileNotReadable:
+            if is_first:
+                raise
+            continue
+        is_first = False
+        found.entries_left -= len(entries)
+        for entry in sorted(entries, key=lambda each: each.name):
+            inner = f"{folder}/{entry.name}" if folder not in ("", ".") else entry.name
+            if not entry.is_folder:
+                yield inner, entry.size
+            elif entry.name not in _LEFT_OUT and not entry.is_link:  # a link may lead back
+                folders.append(inner)
+        if found.entries_left <= 0:
+            found.is_whole = False
+            return
+
+
+def _look_into(below: BelowRoot, path: str, size: int, text: str, found: _Found) -> None:
+    """Add the places of a file that hold a text."""
+    if size > MAX_SEARCHED_FILE_BYTES:
+        found.is_whole = False
+        return
+    found.bytes_left -= size
+    hits = 0
+    try:
+        with below.open_file(path) as file:
+            for place, line in _lines_of(path, file):
+                if text in line.casefold():
+                    found.hits.append({"path": path, **place, "text": _around(line, text)})
+                    hits += 1
+                if hits == MAX_HITS_IN_FILE:
+                    break
+    except (FileNotReadable, OSError):  # no text, or gone meanwhile
+        return
+
+
+def _lines_of(path: str, file: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    if not path.endswith(SUFFIX):
+        for number, line in text_lines(path, file):
+            yield {"line": number}, line
+        return
+    for number, cell in enumerate(notebook_cells(path, file), 1):
+        for line in source_of(cell).split("\n"):
+            yield {"cell": number}, line
+
+
+def _around(line: str, text: str) -> str:
+    """Return the part of a line around a text."""
+    begin = max(0, line.casefold().find(text) - MAX_HIT_CHARS // 3)
+    return ("…" if begin else "") + shortened(line[begin:], MAX_HIT_CHARS)

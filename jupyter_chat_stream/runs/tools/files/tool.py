@@ -1,0 +1,131 @@
+"""The tool ``files``: list, read and search below the server's root.
+
+It only reads, so a call may be made again (L14). The work blocks, so it is done in a thread, and
+ends soon after a call was stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ....shared.errors import ChatStreamError
+from ....shared.events import iso
+from ....shared.tool_records import ToolInput, ToolRecord
+from ..base import CallContext, ToolDone, ToolOutcome
+from .below_root import BelowRoot
+from .notebooks import SUFFIX, read_cells
+from .reading import read_lines
+from .searching import FileSearch, search
+
+MAX_LISTED = 500
+MAX_SCANNED = 20_000
+MAX_PATTERN_CHARS = 200
+
+FILES: ToolRecord = {
+    "name": "files",
+    "description": (
+        "Read the files of the person's Jupyter server. Paths are relative to its root, as in the "
+        "file browser: 'data/a.csv'; an empty path is the root. Hidden files cannot be read.\n"
+        "- list: the entries of the folder 'path'.\n"
+        "- read: a text file by lines, or a notebook (.ipynb) by cells with their ids, types, "
+        "sources and outputs as text, as saved on the disk. 'start' is the first line or cell, "
+        "from 1; 'count' is how many. 'next_line' or 'next_cell' of the result tells where to go "
+        "on.\n"
+        "- search: the files below the folder 'path' whose lines hold 'text' (in any case), whose "
+        "names match 'name', such as '*.py', or both. 'complete' tells whether all were searched."
+    ),
+    "input_schema": {
+        "type": "object",
+        "properties": {
+            "operation": {"enum": ["list", "read", "search"]},
+            "path": {"type": "string", "description": "Default: the root."},
+            "start": {"type": "integer", "minimum": 1},
+            "count": {"type": "integer", "minimum": 1},
+            "text": {"type": "string", "minLength": 1, "maxLength": MAX_PATTERN_CHARS},
+            "name": {"type": "string", "minLength": 1, "maxLength": MAX_PATTERN_CHARS},
+        },
+        "required": ["operation"],
+        "additionalProperties": False,
+    },
+    "where": "server",
+    "effect": "read",
+    "operations": {"list": "read", "read": "read", "search": "read"},
+    "idempotent": True,
+    "source": "builtin",
+}
+
+
+class FilesTool:
+    """Reads files below a root."""
+
+    definition = FILES
+
+    def __init__(self, below: BelowRoot) -> None:
+        self._below = below
+
+    async def call(self, input: ToolInput, context: CallContext) -> ToolOutcome:
+        """Do one operation in a thread."""
+        wrong = _wrong(input)
+        if wrong:
+            return ToolDone(success=False, output=wrong)
+        stopped = threading.Event()
+        try:
+            output = await asyncio.to_thread(self._do, input, stopped.is_set)
+        except ChatStreamError as error:
+            return ToolDone(success=False, output=error.message)
+        finally:
+            stopped.set()
+        return ToolDone(output=output)
+
+    def _do(self, input: ToolInput, is_stopped: Callable[[], bool]) -> dict[str, Any]:
+        path = input.get("path", "")
+        match input["operation"]:
+            case "list":
+                return self._list(path)
+            case "read":
+                return self._read(path, input.get("start", 1), input.get("count"))
+            case _:
+                wanted = FileSearch(text=input.get("text"), name=input.get("name"))
+                return search(self._below, path, wanted, is_stopped)
+
+    def _list(self, path: str) -> dict[str, Any]:
+        found = self._below.entries(path, MAX_SCANNED)
+        found.sort(key=lambda entry: (not entry.is_folder, entry.name))
+        entries = [
+            {
+                "name": entry.name,
+                "type": "folder" if entry.is_folder else "file",
+                **({} if entry.is_folder else {"size": entry.size}),
+                "modified": iso(int(entry.modified_s * 1000)),
+            }
+            for entry in found[:MAX_LISTED]
+        ]
+        more = len(found) - len(entries)
+        return {"path": path, "entries": entries, **({"not_listed": more} if more else {})}
+
+    def _read(self, path: str, start: int, count: int | None) -> dict[str, Any]:
+        read = read_cells if path.endswith(SUFFIX) else read_lines
+        with self._below.open_file(path) as file:
+            return read(path, file, start, count)
+
+
+def _wrong(input: ToolInput) -> str:
+    """Return why an input has no meaning, as a sentence for the model; empty if it has one."""
+    if input.get("operation") not in FILES["operations"]:
+        return "'operation' must be list, read or search."
+    for name in ("path", "text", "name"):
+        if not isinstance(input.get(name, ""), str):
+            return f"{name!r} must be a text."
+    for name in ("start", "count"):
+        value = input.get(name, 1)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            return f"{name!r} must be a whole number, at least 1."
+    if input["operation"] != "search":
+        return ""
+    patterns = [input[name] for name in ("text", "name") if name in input]
+    if not patterns or not all(0 < len(it) <= MAX_PATTERN_CHARS for it in patterns):
+        return f"A search needs a 'text' or a 'name' of 1 to {MAX_PATTERN_CHARS} characters."
+    return ""

@@ -1,0 +1,24 @@
+"""The folder that the tool ``files`` reads: the server's own root, unless a setting names another.
+
+A model reads with the rights of the server's process. So where an authorizer decides who may read
+files, or files lie elsewhere than on a disk, only an administrator can name a folder.
+"""
+
+from __future__ import annotations
+
+from jupyter_server.auth.authorizer import AllowAllAuthorizer
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.services.contents.filemanager import FileContentsManager
+
+from ..shared.config import ChatStream
+
+
+def choose_files_root(config: ChatStream, server: ServerApp) -> None:
+    """Set ``files_root`` to the server's root, if it is not set and may be read by everybody."""
+    contents = server.contents_manager
+    config.shows_hidden_files = bool(contents.allow_hidden)
+    if config.files_root is not None or not config.run_in_server:
+        return
+    is_open = type(server.authorizer) is AllowAllAuthorizer
+    if is_open and isinstance(contents, FileContentsManager):
+        config.files_root = contents.root_dir

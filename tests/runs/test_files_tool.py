@@ -1,0 +1,461 @@
+"""The tool ``files``: what a model reads below a root, and what it never reaches."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_chat_stream.runs.tools.base import CallContext, ToolDone
+from jupyter_chat_stream.runs.tools.files import below_root, reading, searching
+from jupyter_chat_stream.runs.tools.files.below_root import BelowRoot
+from jupyter_chat_stream.runs.tools.files.tool import FILES, FilesTool
+from jupyter_chat_stream.runs.tools.registry import make_server_tools
+from jupyter_chat_stream.shared.config import ChatStream
+from jupyter_chat_stream.shared.errors import FileNotReadable
+from jupyter_chat_stream.shared.tool_definitions import check_definition
+from tests.fixtures import MakeHarness
+from tests.runs.calls import begun as begun_run
+from tests.runs.calls import call as called
+from tests.runs.calls import results
+
+SECRET = "the secret"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root with a file, and a secret beside it."""
+    (tmp_path / "secret.txt").write_text(SECRET)
+    folder = tmp_path / "root"
+    folder.mkdir()
+    (folder / "a.txt").write_text("one\ntwo\nthree\n")
+    return folder
+
+
+async def make(below: BelowRoot | Path, **input_: Any) -> ToolDone:
+    if isinstance(below, Path):
+        below = BelowRoot(str(below))
+
+    async def write(_: str) -> None:
+        raise AssertionError("the call writes nothing")
+
+    context = CallContext(
+        owner="ada",
+        thread_id="t",
+        run_id="r",
+        tool_call_id="c",
+        started_ms=0,
+        now_ms=0,
+        answer=None,
+        write=write,
+    )
+    done = await FilesTool(below).call(input_, context)
+    assert isinstance(done, ToolDone)
+    return done
+
+
+async def read(below: BelowRoot | Path, path: str, **input_: Any) -> Any:
+    done = await make(below, operation="read", path=path, **input_)
+    assert done.success, done.output
+    return done.output
+
+
+# ------------------------------------------------------------------------------------ definition
+
+
+def test_the_tool_is_there_only_where_a_root_is_known(root: Path) -> None:
+    assert FILES not in make_server_tools(ChatStream()).definitions()
+    assert FILES not in make_server_tools(ChatStream(files_root="")).definitions()
+    assert FILES in make_server_tools(ChatStream(files_root=str(root))).definitions()
+
+
+def test_its_definition_is_one_that_any_executor_may_offer_and_only_reads() -> None:
+    assert check_definition(dict(FILES)) == FILES
+    assert {FILES["effect"], *FILES["operations"].values()} == {"read"}
+
+
+async def test_a_run_reads_a_file_without_a_question(make_harness: MakeHarness, root: Path) -> None:
+    """Reading asks nobody, and the model gets the text (L13)."""
+    reads = called("c1", "files", operation="read", path="a.txt", count=1)
+    harness, _, run = await begun_run(
+        make_harness,
+        [reads],
+        server=(FilesTool(BelowRoot(str(root))),),
+        thread_tools={"mode": "ask", "names": ["files"]},
+    )
+    output = (await results(harness, run))["c1"]["output"]
+    assert output == {"path": "a.txt", "first_line": 1, "text": "one", "next_line": 2}
+    assert (await harness.reply(run))["status"] == "completed"
+
+
+# ----------------------------------------------------------------------------------------- texts
+
+
+async def test_a_text_is_read_by_lines_and_tells_where_to_go_on(root: Path) -> None:
+    whole = {"path": "a.txt", "first_line": 1, "text": "one\ntwo\nthree"}
+    assert await read(root, "a.txt") == whole
+    part = {"path": "a.txt", "first_line": 2, "text": "two", "next_line": 3}
+    assert await read(root, "a.txt", start=2, count=1) == part
+    assert await read(root, "./a.txt", start=9) == {"path": "./a.txt", "first_line": 9, "text": ""}
+
+
+async def test_a_large_text_is_read_in_parts_that_together_are_the_file(root: Path) -> None:
+    lines = [f"{n} " + "é" * 500 for n in range(1000)]
+    (root / "large.txt").write_text("\ufeff" + "\r\n".join(lines), "utf-8")
+    got: list[str] = []
+    start: int | None = 1
+    while start is not None:
+        part = await read(root, "large.txt", start=start, count=10_000)
+        assert len(part["text"].encode()) <= reading.MAX_TEXT_BYTES
+        got += part["text"].split("\n")
+        start = part.get("next_line")
+    assert got == lines
+
+
+async def test_a_line_without_end_is_cut_and_a_huge_file_read_in_part(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "line.txt").write_text("x" * 50_000)
+    text = (await read(root, "line.txt"))["text"]
+    assert text == "x" * reading.MAX_LINE_CHARS + "… (50000 characters)"
+    monkeypatch.setattr(reading, "MAX_FILE_BYTES", 8)
+    assert (await read(root, "a.txt"))["text"].split("\n")[-1].startswith("(Only the first 8 bytes")
+
+
+@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n\0\0", "a".encode("utf-16")])
+async def test_a_file_that_is_no_text_fails_with_a_sentence(root: Path, data: bytes) -> None:
+    (root / "b.bin").write_bytes(data)
+    done = await make(root, operation="read", path="b.bin")
+    assert (done.success, "no text" in done.output) == (False, True)
+
+
+async def test_bytes_that_are_no_utf_8_are_replaced(root: Path) -> None:
+    (root / "latin.txt").write_bytes("né\n".encode("latin-1"))
+    assert (await read(root, "latin.txt"))["text"] == "n\ufffd"
+
+
+# ------------------------------------------------------------------------------------- notebooks
+
+
+def write_notebook(path: Path, *cells: Any) -> None:
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "cells": list(cells)}))
+
+
+async def test_a_notebook_is_read_by_cells_with_ids_and_outputs_as_text(root: Path) -> None:
+    outputs = [
+        {"output_type": "stream", "text": ["a\n", "b"]},
+        {"output_type": "execute_result", "data": {"text/plain": "7", "image/png": "AAAA"}},
+        {"output_type": "error", "ename": "E", "traceback": ["\x1b[31mE\x1b[0m: bad"]},
+        {"output_type": "display_data", "data": "broken"},
+        "broken",
+    ]
+    write_notebook(
+        root / "n.ipynb",
+        {"cell_type": "markdown", "id": "m", "source": "# Hi"},
+        {"cell_type": "code", "id": "c", "source": ["x = 1\n", "x"], "outputs": outputs},
+        {"cell_type": "code", "source": 5, "outputs": []},
+    )
+    told = await read(root, "n.ipynb")
+    assert told["cells"] == [
+        {"number": 1, "id": "m", "type": "markdown", "source": "# Hi"},
+        {
+            "number": 2,
+            "id": "c",
+            "type": "code",
+            "source": "x = 1\nx",
+            "outputs": ["a\nb", "7\n(also: image/png)", "E: bad"],
+        },
+        {"number": 3, "id": "", "type": "code", "source": ""},
+    ]
+    assert (told["cell_count"], told.get("next_cell")) == (3, None)
+    part = await read(root, "n.ipynb", start=2, count=1)
+    assert ([cell["id"] for cell in part["cells"]], part["next_cell"]) == (["c"], 3)
+
+
+async def test_long_outputs_and_many_cells_are_told_in_part(root: Path) -> None:
+    long = [{"output_type": "stream", "text": "y" * 9000}] * 2
+    cells = [{"cell_type": "code", "id": str(n), "source": "x" * 9000} for n in range(30)]
+    write_notebook(root / "n.ipynb", {"cell_type": "code", "outputs": long}, *cells)
+    told = await read(root, "n.ipynb")
+    first = told["cells"][0]["outputs"]
+    assert first == ["y" * 4000 + "… (9000 characters)", "… (more outputs)"]
+    assert len(json.dumps(told)) < reading.MAX_TEXT_BYTES + 20_000
+    assert told["next_cell"] == len(told["cells"]) + 1
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "[]", "7", "{", '{"cells": 5}', '{"cells": [1]}', "[" * 9999]
+)
+async def test_a_file_that_is_no_notebook_fails_with_a_sentence(root: Path, text: str) -> None:
+    (root / "n.ipynb").write_text(text)
+    done = await make(root, operation="read", path="n.ipynb")
+    assert (done.success, "no notebook" in done.output) == (False, True)
+
+
+# ------------------------------------------------------------------------------ lists and searches
+
+
+async def test_a_folder_is_listed_with_folders_first_and_nothing_special(root: Path) -> None:
+    (root / "sub").mkdir()
+    (root / ".hidden").write_text("x")
+    os.mkfifo(root / "pipe")
+    (root / "out").symlink_to(root.parent)
+    (root / "gone").symlink_to(root / "nothing")
+    (root / "to_a").symlink_to(root / "a.txt")
+    found = (await make(root, operation="list")).output
+    assert [(it["name"], it["type"], it.get("size")) for it in found["entries"]] == [
+        ("sub", "folder", None),
+        ("a.txt", "file", 14),
+        ("to_a", "file", 14),
+    ]
+
+
+async def test_a_large_folder_is_listed_in_part(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(510):
+        (root / f"f{n:03}").touch()
+    found = (await make(root, operation="list", path=".")).output
+    assert (len(found["entries"]), found["not_listed"]) == (500, 11)
+
+
+async def test_a_search_finds_lines_cells_and_names(root: Path) -> None:
+    (root / "sub" / "node_modules").mkdir(parents=True)
+    (root / "sub" / "node_modules" / "x.txt").write_text("two")
+    (root / "sub" / "b.md").write_text("z\nTWO of them")
+    write_notebook(root / "n.ipynb", {"cell_type": "code", "source": "a\ntwo()", "id": "c"})
+    (root / "b.bin").write_bytes(b"two\0")
+    (root / "sub" / "again").symlink_to(root)
+    found = (await make(root, operation="search", text="two")).output
+    assert found == {
+        "hits": [
+            {"path": "a.txt", "line": 2, "text": "two"},
+            {"path": "n.ipynb", "cell": 1, "text": "two()"},
+            {"path": "sub/b.md", "line": 2, "text": "TWO of them"},
+        ],
+        "complete": True,
+    }
+    named = (await make(root, operation="search", path="sub", name="*.md")).output
+    assert named["hits"] == [{"path": "sub/b.md"}]
+
+
+async def test_a_search_ends_at_its_limits_and_tells_so(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(200):
+        (root / f"f{n:03}.txt").write_text("w" * 1000 + "hit" + "w" * 1000)
+    found = (await make(root, operation="search", text="hit")).output
+    assert (len(found["hits"]), found["complete"]) == (searching.MAX_HITS, False)
+    assert all("hit" in hit["text"] and len(hit["text"]) < 400 for hit in found["hits"])
+    monkeypatch.setattr(searching, "MAX_SEARCHED_FILE_BYTES", 10)
+    assert (await make(root, operation="search", text="hit")).output == {
+        "hits": [],
+        "complete": False,
+    }
+    monkeypatch.setattr(searching, "MAX_ENTRIES", 3)
+    assert not (await make(root, operation="search", name="nothing")).output["complete"]
+
+
+def test_a_search_that_is_stopped_ends_at_the_next_file(root: Path) -> None:
+    (root / "b.txt").write_text("two")
+    stopped = threading.Event()
+    stopped.set()
+    wanted = searching.FileSearch(text="two", name=None)
+    found = searching.search(BelowRoot(str(root)), "", wanted, stopped.is_set)
+    assert (len(found["hits"]), found["complete"]) == (1, False)
+
+
+@pytest.mark.parametrize(
+    "input_",
+    [
+        {},
+        {"operation": "write", "path": "a.txt"},
+        {"operation": "read", "path": 5},
+        {"operation": "read", "path": "a.txt", "start": 0},
+        {"operation": "read", "path": "a.txt", "count": True},
+        {"operation": "search"},
+        {"operation": "search", "text": ""},
+        {"operation": "search", "name": "x" * 201},
+        {"operation": "list", "path": "a.txt"},
+        {"operation": "read", "path": ""},
+    ],
+)
+async def test_an_input_without_meaning_fails_with_a_sentence(root: Path, input_: Any) -> None:
+    done = await make(root, **input_)
+    assert not done.success
+    assert done.output.endswith(".")
+
+
+# -------------------------------------------------------------------------------- hostile paths
+
+
+OUTSIDE = [
+    "../secret.txt",
+    "sub/../../secret.txt",
+    "./../secret.txt",
+    "/etc/passwd",
+    "//etc/passwd",
+    "/",
+    "..",
+    "sub/..",
+    "a.txt/../a.txt",
+    "link.txt",
+    "link/secret.txt",
+    "sub/up/secret.txt",
+    "loop",
+    "a.txt\0",
+    "\udcff",
+    "x" * 5000,
+    "nothing",
+    "~/secret.txt",
+    "file:///etc/passwd",
+    "..\\secret.txt",
+]
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+@pytest.mark.parametrize("operation", ["read", "list", "search"])
+async def test_a_path_that_leads_out_of_the_root_leads_nowhere(
+    root: Path, path: str, operation: str
+) -> None:
+    """Also by links; and what is outside is answered as what does not exist (L16)."""
+    (root / "sub").mkdir()
+    (root / "link.txt").symlink_to(root.parent / "secret.txt")
+    (root / "link").symlink_to(root.parent)
+    (root / "sub" / "up").symlink_to("../..")
+    (root / "loop").symlink_to("loop")
+    done = await make(root, operation=operation, path=path, text="secret")
+    assert not done.success, done.output
+    assert SECRET not in str(done.output)
+    if len(path) < 100:
+        assert done.output == FileNotReadable(path).message
+
+
+async def test_a_folder_beside_the_root_whose_name_begins_alike_is_outside(root: Path) -> None:
+    (root.parent / "root2").mkdir()
+    (root.parent / "root2" / "s.txt").write_text(SECRET)
+    (root / "link").symlink_to(root.parent / "root2")
+    assert not (await make(root, operation="read", path="link/s.txt")).success
+
+
+async def test_a_link_within_the_root_is_followed(root: Path) -> None:
+    (root / "sub").mkdir()
+    (root / "sub" / "to_a.txt").symlink_to(root / "a.txt")
+    assert (await read(root, "sub/to_a.txt"))["text"].startswith("one")
+
+
+async def test_a_root_that_is_itself_a_link_is_read(root: Path) -> None:
+    (root.parent / "alias").symlink_to(root)
+    assert (await read(root.parent / "alias", "a.txt"))["text"].startswith("one")
+
+
+@pytest.mark.parametrize("path", [".env", ".ssh/key", "to_env", "to_ssh/key"])
+async def test_a_hidden_file_is_read_only_if_the_server_shows_it(root: Path, path: str) -> None:
+    """Also by a link whose own name is not hidden."""
+    (root / ".env").write_text(SECRET)
+    (root / ".ssh").mkdir()
+    (root / ".ssh" / "key").write_text(SECRET)
+    (root / "to_env").symlink_to(".env")
+    (root / "to_ssh").symlink_to(".ssh")
+    assert not (await make(root, operation="read", path=path)).success
+    listed = (await make(root, operation="list")).output["entries"]
+    assert [entry["name"] for entry in listed] == ["a.txt"]
+    assert (await make(root, operation="search", text=SECRET)).output["hits"] == []
+    shown = BelowRoot(str(root), shows_hidden=True)
+    assert (await read(shown, path))["text"] == SECRET
+
+
+async def test_the_folders_of_jupyter_itself_stay_closed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tokens, keys and the chats of others are there, also where hidden files are shown (L16)."""
+    for name, variable in [("run", "JUPYTER_RUNTIME_DIR"), ("conf", "JUPYTER_CONFIG_DIR")]:
+        monkeypatch.setenv(variable, str(root / name))
+        (root / name).mkdir()
+        (root / name / "token.json").write_text(SECRET)
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(root / "data"))
+    (root / "data" / "chat-stream").mkdir(parents=True)
+    (root / "data" / "chat-stream" / "keys.json").write_text(SECRET)
+    (root / "data" / "mine.txt").write_text("open")
+    config = ChatStream(files_root=str(root), shows_hidden_files=True)
+    tool = make_server_tools(config).get("files")
+    assert isinstance(tool, FilesTool)
+    below = tool._below
+    for path in ("run/token.json", "conf/token.json", "data/chat-stream/keys.json"):
+        assert not (await make(below, operation="read", path=path)).success
+    assert (await make(below, operation="search", text=SECRET)).output["hits"] == []
+    assert (await read(below, "data/mine.txt"))["text"] == "open"
+
+
+async def test_what_is_no_regular_file_is_neither_opened_nor_waited_for(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(root / "pipe")
+    (root / "null").symlink_to("/dev/null")
+    with socket.socket(socket.AF_UNIX) as listener:
+        monkeypatch.chdir(root)  # a socket's path is short
+        listener.bind("sock")
+        for name in ("pipe", "null", "sock"):
+            assert not (await make(root, operation="read", path=name)).success
+    assert [
+        hit["path"] for hit in (await make(root, operation="search", name="*")).output["hits"]
+    ] == ["a.txt"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all files")
+async def test_a_file_that_the_server_may_not_read_is_told_so(root: Path) -> None:
+    (root / "a.txt").chmod(0)
+    assert "may not read" in (await make(root, operation="read", path="a.txt")).output
+
+
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_a_link_that_takes_the_place_of_a_file_meanwhile_is_not_followed(
+    root: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the check of a path and its opening, a kernel may replace any part of it."""
+    (root / "sub").mkdir()
+    (root / "sub" / "secret.txt").write_text("harmless")
+    below = BelowRoot(str(root))
+    resolve = below._resolved
+
+    def resolve_then_replace(path: str) -> tuple[str, ...]:
+        parts = resolve(path)
+        if place == "file":
+            (root / "sub" / "secret.txt").unlink()
+            (root / "sub" / "secret.txt").symlink_to(root.parent / "secret.txt")
+        else:
+            (root / "sub").rename(root / "moved")
+            (root / "sub").symlink_to(root.parent)
+        return parts
+
+    monkeypatch.setattr(below, "_resolved", resolve_then_replace)
+    with pytest.raises(FileNotReadable), below.open_file("sub/secret.txt"):
+        pass
+
+
+def test_without_opening_by_parts_a_replaced_file_is_found_out_afterwards(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows has no such way to open; there the path is resolved once more."""
+    monkeypatch.setattr(below_root, "_BY_PARTS", False)
+    monkeypatch.setattr(below_root, "_FLAGS", os.O_RDONLY)
+    below = BelowRoot(str(root))
+    with below.open_file("a.txt") as file:
+        assert file.read().startswith(b"one")
+    assert [entry.name for entry in below.entries("", 9)] == ["a.txt"]
+    resolve = below._resolved
+
+    def resolve_then_replace(path: str) -> tuple[str, ...]:
+        parts = resolve(path)
+        (root / "a.txt").unlink()
+        (root / "a.txt").symlink_to(root.parent / "secret.txt")
+        return parts
+
+    monkeypatch.setattr(below, "_resolved", resolve_then_replace)
+    with pytest.raises(FileNotReadable), below.open_file("a.txt"):
+        pass

@@ -1,0 +1,44 @@
+"""Tools that depend on where a server runs: the root of ``files``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from jupyter_server.auth.authorizer import AllowAllAuthorizer, Authorizer
+from jupyter_server.services.contents.filemanager import AsyncFileContentsManager
+from jupyter_server.services.contents.manager import ContentsManager
+
+from jupyter_chat_stream.server.files_root import choose_files_root
+from jupyter_chat_stream.shared.config import ChatStream
+
+
+def chosen(contents: Any, authorizer: Any = None, **settings: Any) -> ChatStream:
+    """The settings of a server with this contents manager and authorizer."""
+    config = ChatStream(**settings)
+    server: Any = SimpleNamespace(
+        contents_manager=contents, authorizer=authorizer or AllowAllAuthorizer()
+    )
+    choose_files_root(config, server)
+    return config
+
+
+def test_models_read_the_servers_root_if_everybody_may(tmp_path: Path) -> None:
+    """L16: a model has no identity, so an authorizer cannot be asked about it."""
+    on_disk = AsyncFileContentsManager(root_dir=str(tmp_path))
+    assert chosen(on_disk).files_root == str(tmp_path)
+    assert chosen(on_disk, files_root="/data").files_root == "/data"
+    assert chosen(on_disk, files_root="").files_root == ""
+    assert chosen(on_disk, Authorizer()).files_root is None
+    assert chosen(on_disk, run_in_server=False).files_root is None
+    assert chosen(ContentsManager()).files_root is None
+
+
+@pytest.mark.parametrize("shows", [False, True])
+def test_models_read_hidden_files_where_the_file_browser_shows_them(
+    tmp_path: Path, shows: bool
+) -> None:
+    contents = AsyncFileContentsManager(root_dir=str(tmp_path), allow_hidden=shows)
+    assert chosen(contents).shows_hidden_files is shows
