@@ -23,7 +23,7 @@ NOTEBOOKS = (
 )
 NBVAL = ("--nbval", "--nbval-current-env")
 COVERAGE = "--coverage"
-# Each process may start a browser and three Jupyter servers of its own.
+# Each process starts a Postgres and Jupyter servers of its own, and two of them a browser.
 MAX_WORKERS = 4
 # The tests that schemathesis makes of the description of the API.
 OPENAPI = ("tests/server/test_openapi.py",)
@@ -48,11 +48,11 @@ def pytest_words(selection: Selection) -> list[str]:
     """List pytest's arguments: for the whole suite, in several processes with the notebooks."""
     if not selection.is_whole:
         return [*_plugins(selection), *selection.pytest]
-    # Each test process spends a third of its time or more waiting for servers and kernels that it
-    # has started: one process more than there are processors keeps all of them busy.
-    workers = min(MAX_WORKERS, (os.cpu_count() or 1) + 1)
-    # A module runs in one process. The modules start in this order: notebooks and browser tests,
-    # which are the longest, are the first; many short ones are the last and fill what is left.
+    # Each test process spends half of its time or more waiting for servers and kernels that it has
+    # started: two processes more than there are processors keep all of them busy.
+    workers = min(MAX_WORKERS, (os.cpu_count() or 1) + 2)
+    # A module runs in one process (tests/distribution.py says in which). The longest start first;
+    # many short ones are the last and fill what is left.
     several = ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
     return [*several, *NBVAL, *NOTEBOOKS, "tests"]
 

@@ -14,6 +14,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,16 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell lets what it starts in the background ignore it: no kernel could be interrupted.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let some of the processes take the browser tests, and the others the rest."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from tests.distribution import BrowsersApart
+
+    return BrowsersApart(config, log)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
