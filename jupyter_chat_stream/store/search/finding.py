@@ -15,25 +15,24 @@ from __future__ import annotations
 
 import json
 import string
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain, islice
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from ..log.transaction import execute
 from ..sql import full_text
 from ..sql.driver import among, select_rows
 from ..sql.full_text import SEQ_BITS
+from .candidates import MAX_DUE, AllMessages, IndexedMessages, NewestMessages, Source, read_due
 from .folding import Places, composed, fold
 from .matching import Match, find
 from .queries import MAX_QUERY, Query
 from .texts import fields_of
 
 MAX_MATCHES = 3  # of one thread
-MAX_DUE = 100  # messages that are not in the index yet, and are read anyway
 # A search reads so many messages and characters at most; characters count more if more terms are
 # looked for. They bound its time to about a second.
 MAX_READ = 2_000
@@ -41,10 +40,11 @@ MAX_READ_CHARS = 16_000_000
 AT_ONCE = 16  # threads whose texts are compared in one round
 TEXTS_AT_ONCE = 16  # read with one query: a text may have more than 1 MB
 TITLES_AT_ONCE = 250  # a full page needs the titles of the first threads only
-FEW_HITS = 10_000
+# Threads whose newest message tells whether the query's words are in most messages.
+SAMPLE, FEWEST, MOST = 16, 4, 0.45
+MOST_MISSES = 200  # messages that do not match, until the index is asked after all
 _FENCES = string.digits + string.ascii_lowercase
 _MORE_FENCES = range(0x4E00, 0x4E00 + MAX_QUERY + 1)  # each of these characters is a word
-MAX_SCANNED = 500  # messages of one thread that are read if there is no index
 
 
 class Listed(NamedTuple):
@@ -64,11 +64,15 @@ class TextMatch:
     match: Match
 
 
+# Threads that match, each with its matches.
+Matching = Sequence[tuple[Listed, Sequence[TextMatch]]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Found:
     """The threads that match, in order. ``is_complete``: no older text may have been missed."""
 
-    threads: Sequence[tuple[Listed, Sequence[TextMatch]]]
+    threads: Matching
     is_complete: bool
 
 
@@ -83,40 +87,13 @@ class _Text:
 
 
 @dataclass
-class _Sources:
-    """Which messages may match, by thread: keys in the index, and keys of messages.
-
-    Without an index, every message may.
-    """
-
-    keys: Sequence[int] | None
-    due: Mapping[int, Sequence[int]]
-
-    def __post_init__(self) -> None:
-        # Few hits: most threads have none, and a set tells faster than a search in the keys.
-        is_few = self.keys is not None and len(self.keys) <= FEW_HITS
-        self._threads = {key >> SEQ_BITS for key in self.keys or ()} if is_few else None
-
-    def may_have(self, thread: int) -> bool:
-        """Return whether a thread may have candidates."""
-        return self._threads is None or thread in self._threads or thread in self.due
-
-    def of(self, conn: Connection, thread: int) -> tuple[list[int], list[int]]:
-        """Return a thread's candidates, the newest last: keys in the index, keys of messages."""
-        if self.keys is None:
-            return [], _newest(conn, thread)
-        first = bisect_left(self.keys, thread << SEQ_BITS)
-        end = bisect_left(self.keys, (thread + 1) << SEQ_BITS, lo=first)
-        return list(self.keys[first:end]), list(self.due.get(thread, ()))
-
-
-@dataclass
 class _Thread:
     """A thread whose texts are being compared."""
 
     listed: Listed
     keys: list[int]
     due: list[int]
+    is_cut: bool  # whether it has older messages that are not among these
     title: Match | None
     found: dict[int, TextMatch] = field(default_factory=dict)  # by the key of the message
     seen: set[int] = field(default_factory=set)
@@ -126,6 +103,11 @@ class _Thread:
         """The number of matches that are still looked for; 0 if no candidate is left."""
         count = MAX_MATCHES - len(self.found) - (self.title is not None)
         return max(0, count) if self.keys or self.due else 0
+
+    @property
+    def lacks(self) -> bool:
+        """Whether older messages, which are not among the candidates, may be missed."""
+        return self.is_cut and len(self.found) + (self.title is not None) < MAX_MATCHES
 
     @property
     def matches(self) -> list[TextMatch]:
@@ -154,39 +136,85 @@ class _Search:
     def __init__(self, conn: Connection, query: Query, owner: str) -> None:
         self._conn = conn
         self._query = query
+        self._owner = owner
         self._read = 0
         self._chars = 0
         self._most_chars = MAX_READ_CHARS // (1 + len(query.terms) // 8)
-        due, is_all = _read_due(conn, owner)
-        has_index = full_text.has_index(conn)
-        self._is_complete = is_all and not (has_index and full_text.read_left(conn))
-        lookups = [(each.word, each.is_prefix) for each in query.lookups]
-        keys = full_text.hits(conn, lookups, owner) if has_index else None
-        self._sources = _Sources(keys, due)
+        self._due, is_all = read_due(conn, owner)
+        self._has_index = full_text.has_index(conn)
+        self._is_complete = is_all and not (self._has_index and full_text.read_left(conn))
 
     def run(self, threads: Sequence[Listed], limit: int) -> Found:
+        found = None
+        if self._has_index and self._is_common(threads):
+            found = self._find_newest(threads, limit)
+        if found is None:
+            found = self._find(threads, limit, self._source())
+        return Found(threads=found or (), is_complete=self._is_complete)
+
+    def _source(self) -> Source:
+        if not self._has_index:
+            return AllMessages()
+        lookups = [(each.word, each.is_prefix) for each in self._query.lookups]
+        return IndexedMessages(full_text.hits(self._conn, lookups, self._owner), self._due)
+
+    def _is_common(self, threads: Sequence[Listed]) -> bool:
+        """Return whether the newest message of most of the first threads matches."""
+        first = [each.pk for each in threads[:SAMPLE]]
+        keys = [key for found in full_text.newest(self._conn, first, 1).values() for key in found]
+        matched: list[bool] = []
+        for text in self._texts(keys, ()):
+            matched.append(self._match(text) is not None)
+            if self._chars * 8 > self._most_chars:  # long texts: the search itself needs the rest
+                break
+        return len(matched) >= FEWEST and sum(matched) >= len(matched) * MOST
+
+    def _find_newest(self, threads: Sequence[Listed], limit: int) -> Matching | None:
+        """Find the first threads in their newest messages; None if that does not pay or suffice."""
+        source = NewestMessages([each.pk for each in threads], self._due)
+        is_complete = self._is_complete
+        found = self._find(threads, limit, source, most_misses=MOST_MISSES)
+        if found is None or not self._is_complete:
+            self._is_complete = is_complete
+            return None
+        return found
+
+    def _find(
+        self,
+        threads: Sequence[Listed],
+        limit: int,
+        source: Source,
+        most_misses: int | None = None,
+    ) -> Matching | None:
+        """Find the first threads that match; None if too many candidates do not match."""
         found: list[tuple[Listed, Sequence[TextMatch]]] = []
-        candidates = self._candidates(threads)
+        matched = 0
+        candidates = self._candidates(threads, source)
         while len(found) < limit:
             batch = list(islice(candidates, min(AT_ONCE, limit - len(found))))
             if not batch:
                 break
             self._compare(batch)
+            matched += sum(len(each.found) for each in batch)
+            if most_misses is not None and (
+                self._read - matched > most_misses or any(each.lacks for each in batch)
+            ):
+                return None
             found += [(each.listed, each.matches) for each in batch if each.matches]
-        return Found(threads=found, is_complete=self._is_complete)
+        return found
 
-    def _candidates(self, threads: Sequence[Listed]) -> Iterator[_Thread]:
+    def _candidates(self, threads: Sequence[Listed], source: Source) -> Iterator[_Thread]:
         """Yield the threads that may match."""
         for at in range(0, len(threads), TITLES_AT_ONCE):
             block = threads[at : at + TITLES_AT_ONCE]
             named = _find_titles(self._query, block)
             for number, listed in enumerate(block):
-                if number not in named and not self._sources.may_have(listed.pk):
+                if number not in named and not source.may_have(listed.pk):
                     continue
                 title = find(self._query, _titles(listed)) if number in named else None
-                keys, due = self._sources.of(self._conn, listed.pk)
+                keys, due, is_cut = source.of(self._conn, listed.pk)
                 if title is not None or keys or due:
-                    yield _Thread(listed, keys, due, title)
+                    yield _Thread(listed, keys, due, is_cut, title)
 
     def _compare(self, batch: Sequence[_Thread]) -> None:
         """Compare texts until each thread has its matches, or nothing is left to compare."""
@@ -207,7 +235,10 @@ class _Search:
                 if self._has_read_enough:
                     self._is_complete = False
                     return
-                yield from read(self._conn, wanted[at : at + TEXTS_AT_ONCE])
+                for text in read(self._conn, wanted[at : at + TEXTS_AT_ONCE]):
+                    self._read += 1
+                    self._chars += len(text.parts)
+                    yield text
 
     @property
     def _has_read_enough(self) -> bool:
@@ -217,14 +248,15 @@ class _Search:
         if text.pk in thread.seen:
             return
         thread.seen.add(text.pk)
-        self._read += 1
-        self._chars += len(text.parts)
-        try:
-            match = find(self._query, fields_of(json.loads(text.parts)))
-        except (ValueError, LookupError, TypeError):  # a damaged row; `check` reports it
-            return
+        match = self._match(text)
         if match is not None:
             thread.found[text.pk] = TextMatch(message_id=text.id, match=match)
+
+    def _match(self, text: _Text) -> Match | None:
+        try:
+            return find(self._query, fields_of(json.loads(text.parts)))
+        except (ValueError, LookupError, TypeError):  # a damaged row; `check` reports it
+            return None
 
 
 def _titles(listed: Listed) -> list[str]:
@@ -289,26 +321,3 @@ def _texts(conn: Connection, rest: str, keys: Sequence[int]) -> list[_Text]:
         for pk, id_, thread, parts in found
         if isinstance(parts, str)
     ]
-
-
-def _read_due(conn: Connection, owner: str) -> tuple[dict[int, list[int]], bool]:
-    """Return the newest messages that wait for the index, by thread, and whether these are all."""
-    if not full_text.has_index(conn):
-        return {}, True
-    sql = (
-        "SELECT message.thread, message.pk FROM search_due "
-        "JOIN message ON message.pk = search_due.message "
-        "JOIN thread ON thread.pk = message.thread WHERE thread.owner = :owner "
-        "ORDER BY search_due.message DESC LIMIT :limit"
-    )
-    rows = execute(conn, sql, {"owner": owner, "limit": MAX_DUE + 1}).fetchall()
-    found: dict[int, list[int]] = {}
-    for thread, pk in reversed(rows[:MAX_DUE]):
-        found.setdefault(thread, []).append(pk)
-    return found, len(rows) <= MAX_DUE
-
-
-def _newest(conn: Connection, thread: int) -> list[int]:
-    sql = "SELECT pk FROM message WHERE thread = :thread ORDER BY seq DESC LIMIT :limit"
-    rows = execute(conn, sql, {"thread": thread, "limit": MAX_SCANNED + 1})
-    return sorted(row[0] for row in rows)

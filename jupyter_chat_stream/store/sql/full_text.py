@@ -168,6 +168,22 @@ def hits(conn: Connection, lookups: Sequence[tuple[str, bool]], owner: str) -> l
     return sorted(json.loads(f"[{found}]"))
 
 
+def newest(conn: Connection, threads: Sequence[int], count: int) -> dict[int, list[int]]:
+    """Return the last keys in the index of each of these threads, sorted; at most ``count``."""
+    of_thread = (
+        f"SELECT pk FROM search_row WHERE pk >= CAST(key.value AS bigint) << {SEQ_BITS} "
+        f"AND pk < (CAST(key.value AS bigint) + 1) << {SEQ_BITS} ORDER BY pk DESC LIMIT :count"
+    )
+    if conn.dialect.name == "sqlite":
+        keys, array = "json_each(:threads) AS key", "json_group_array(pk)"
+    else:
+        keys, array = "json_array_elements_text(CAST(:threads AS json)) AS key", "json_agg(pk)"
+    found = f"SELECT CAST({array} AS text) FROM ({of_thread}) AS row"
+    sql = f"SELECT CAST(key.value AS bigint), ({found}) FROM {keys}"
+    rows = _run(conn, sql, threads=json.dumps(list(threads)), count=count)
+    return {thread: sorted(json.loads(keys or "[]")) for thread, keys in rows}
+
+
 def find_missing(conn: Connection, thread: int) -> list[str]:
     """List the ids of a thread's messages that ought to be in the index, and are not."""
     if not has_index(conn):

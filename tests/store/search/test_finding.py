@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from jupyter_chat_stream.shared.events import Delta, Finalized, InputRequested, ToolStarted
 from jupyter_chat_stream.store.chat import commands, queued, runs, threads
 from jupyter_chat_stream.store.chat.commands import Sender, SendRequest
-from jupyter_chat_stream.store.search import finding
+from jupyter_chat_stream.store.search import candidates, finding
+from jupyter_chat_stream.store.sql import full_text
 from tests.store.harness import StoreHarness
 from tests.store.search.searching import found, index, marked, say, say_parts, search
 
@@ -240,7 +241,7 @@ def test_a_search_holds_few_texts_at_once_and_stops_within_a_round(
     _read_indexed = finding._read_indexed
     monkeypatch.setattr(finding, "_read_indexed", read)
     answer = search(harness, "needle")
-    assert (max(counts), sum(counts)) == (4, 4)
+    assert (max(counts), sum(counts)) == (4, 8)  # one round tells how common the word is
     assert 1 <= len(answer["threads"]) <= 4
     assert not answer["is_complete"]
 
@@ -248,7 +249,7 @@ def test_a_search_holds_few_texts_at_once_and_stops_within_a_round(
 def test_many_messages_that_wait_for_the_index_make_a_search_incomplete(
     harness: StoreHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "MAX_DUE", 3)
+    monkeypatch.setattr(candidates, "MAX_DUE", 3)
     thread = harness.thread()
     for n in range(4):
         say(harness, thread, f"zebra{n}")
@@ -289,3 +290,28 @@ def test_a_search_ends_where_indexed_messages_and_a_new_one_match(harness: Store
     say(harness, thread, "zebra 5")  # it waits for its way into the index
     answer = search(harness, "zebra")
     assert [len(each["matches"]) for each in answer["threads"]] == [3]
+
+
+@pytest.mark.parametrize("deep", [0, 40], ids=["", "a match is older than the newest ones"])
+def test_common_words_are_found_without_the_index_and_nothing_else_changes(
+    harness: StoreHarness, monkeypatch: pytest.MonkeyPatch, deep: int
+) -> None:
+    for number in range(20):
+        thread = harness.thread(title=f"often {number}" if number % 5 == 0 else None)
+        for n in range(4):
+            say(harness, thread, f"often {'seldom' if n + number == 9 else 'not'} {n}")
+    for n in range(deep):  # in the last thread, over its messages with the words
+        say(harness, thread, f"else {n}")
+    index(harness)
+    say(harness, thread, "often, and not in the index yet")
+    asked: list[Any] = []
+    hits = full_text.hits
+    monkeypatch.setattr(full_text, "hits", lambda *given: asked.append(given) or hits(*given))
+    shown = {}
+    for q in ("often", '"often not"', "oft", "often 2", "seldom", "nowhere"):
+        shown[q] = search(harness, q)
+    assert len(asked) == (6 if deep else 3)  # "often 2", "seldom" and "nowhere" are no common words
+    monkeypatch.setattr(finding, "FEWEST", 1_000)  # the index is asked each time
+    for q, answer in shown.items():
+        assert search(harness, q) == answer, q
+    assert len(shown["often"]["threads"]) == 20
