@@ -21,14 +21,15 @@ from functools import partial
 
 from ..providers.base import Answered, AskChunk, SleepChunk
 from ..shared.config import ChatStream
-from ..shared.errors import ChatStreamError, StaleAttempt, StoreError, ToolOutputTooLarge
-from ..shared.events import InputRequested, clean_json, clean_text, from_iso
+from ..shared.errors import ChatStreamError, StaleAttempt, StoreError
+from ..shared.events import InputRequested, clean_text, from_iso
 from ..shared.logs import Line, place_of
 from ..shared.parts import open_calls
 from ..shared.records import Part, ToolDefinition
 from ..store.front import CallInPlace, CallPlan, ChatStore, Claimed
 from .context import Gathered
 from .pauses import pause_of
+from .result_files import ResultFiles
 from .tools.base import CallContext, ServerTools, ToolDone, ToolOutcome
 from .toolset import ToolBook, known_tools, plan_call, resolve_tools
 
@@ -162,13 +163,20 @@ class ToolRounds:
 
     async def _end(self, call: CallInPlace, done: ToolDone) -> None:
         run, attempt = self._claimed.run, self._claimed.attempt
-        output, success = clean_json(done.output), done.success
+        files = ResultFiles(self._store, self._config, call.owner)
+        kept = await files.keep(done)
         try:
-            await self._store.tools.end_in_place(run, attempt, call, success=success, output=output)
-        except ToolOutputTooLarge as error:
             await self._store.tools.end_in_place(
-                run, attempt, call, success=False, output=error.message
+                run,
+                attempt,
+                call,
+                success=kept.success,
+                output=kept.output,
+                attachment_ids=kept.attachment_ids,
             )
+        except BaseException:
+            await files.drop(kept.attachment_ids)
+            raise
 
 
 def count_rounds(parts: Sequence[Part]) -> int:

@@ -22,7 +22,7 @@ from . import queries
 from .base import ChatHandler, ClientGone, requires
 
 if TYPE_CHECKING:
-    from ..service.attachments import Upload
+    from ..runs.uploads import Upload
 
 
 class AttachmentsHandler(ChatHandler):

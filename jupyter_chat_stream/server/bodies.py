@@ -154,6 +154,7 @@ class ResultBody(Body):
     claim: Claim
     success: bool
     output: Any
+    attachments: list[Id] | None = None
 
 
 class ConsentBody(Body):

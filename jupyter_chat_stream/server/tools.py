@@ -103,5 +103,6 @@ class ToolCallHandler(ChatHandler):
             claim=given.claim,
             success=given.success,
             output=given.output,
+            attachment_ids=given.attachments or (),
         )
         self.respond({"run": run})

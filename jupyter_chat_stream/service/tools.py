@@ -159,14 +159,25 @@ class ToolService(ServiceBase):
         claim: str,
         success: bool,
         output: Any,
+        attachment_ids: Sequence[str] = (),
     ) -> RunRecord:
         """Write the result of a call; with the last one of its round the run is due.
 
+        Args:
+            attachment_ids: the files of the result, uploaded by the same owner.
+
         Raises:
-            RunNotFound, ToolCallNotFound, ToolCallNotOpen, ToolOutputTooLarge
+            RunNotFound, ToolCallNotFound, ToolCallNotOpen, ToolOutputTooLarge, AttachmentNotFound
+            InvalidInput, AttachmentTooLarge: the attachments are too many or too large.
         """
         run = await self.store.tools.give_result(
-            owner, run_id, tool_call_id, claim=claim, success=success, output=output
+            owner,
+            run_id,
+            tool_call_id,
+            claim=claim,
+            success=success,
+            output=output,
+            attachment_ids=attachment_ids,
         )
         self._parts.engine.nudge()
         return run

@@ -6,15 +6,17 @@ holds no values. Reading a field that the event's body lacks raises AttributeErr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .records import EndStatus, Phase, ThreadChange, ToolInput, Usage, WireEvent
-from .tool_records import AllowedBy, FailedFor, ToolEffect, ToolWhere
+from .tool_records import AllowedBy, AttachmentRecord, FailedFor, ToolEffect, ToolWhere
 
 
 class BodyFields:
     """The fields of all bodies. ``Event.__getattr__`` reads them from the event's own body."""
 
+    attachments: Sequence[AttachmentRecord] | None
     by: Any  # a person; None of a tool call that nobody was asked about
     choices: tuple[str, ...] | None
     code: str

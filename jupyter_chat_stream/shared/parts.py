@@ -17,6 +17,7 @@ from .events import (
     ToolStarted,
 )
 from .records import (
+    AttachmentPart,
     Failure,
     InputRequestPart,
     NotePart,
@@ -85,7 +86,29 @@ def tool_result_part(body: ToolReturned) -> ToolResultPart:
         part["job_id"] = body.job_id
     if body.reason is not None:
         part["reason"] = body.reason
+    if body.attachments:
+        part["attachments"] = [each.copy() for each in body.attachments]
     return part
+
+
+def result_files(part: ToolResultPart) -> Iterator[AttachmentPart]:
+    """Return the files of a result in the form of a message's attachments."""
+    for record in part.get("attachments", ()):
+        yield {
+            "kind": "attachment",
+            "name": record["name"],
+            "text": "",
+            "attachment_id": record["id"],
+            "type": record["type"],
+            "size": record["size"],
+        }
+
+
+def files_of_results(parts: Sequence[Part]) -> Iterator[AttachmentPart]:
+    """Return the files of all results of a reply."""
+    for part in parts:
+        if part["kind"] == "tool_result":
+            yield from result_files(part)
 
 
 def note_part(body: NoteAdded) -> NotePart:

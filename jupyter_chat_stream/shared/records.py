@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
+from .tool_records import AttachmentRecord as AttachmentRecord
 from .tool_records import RequestKind, ThreadTools
 from .tool_records import ToolCallPart as ToolCallPart
 from .tool_records import ToolDefinition as ToolDefinition
@@ -113,18 +114,6 @@ class NotePart(TypedDict):
 
 
 Part = TextPart | ToolCallPart | ToolResultPart | InputRequestPart | AttachmentPart | NotePart
-
-
-class AttachmentRecord(TypedDict):
-    """An attachment as on the wire, without its bytes."""
-
-    id: str
-    name: str
-    type: str
-    """A media type."""
-    size: int
-    """In bytes."""
-    sha256: str
 
 
 class ThreadRecord(TypedDict):

@@ -5,10 +5,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .tool_records import AllowedBy, FailedFor, ToolEffect, ToolInput, ToolWhere
+from .tool_records import (
+    AllowedBy,
+    AttachmentRecord,
+    FailedFor,
+    ToolEffect,
+    ToolInput,
+    ToolWhere,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +66,10 @@ class ToolOutputAdded:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolReturned:
-    """A tool call has returned, or cannot be made for this ``reason``."""
+    """A tool call has returned, or cannot be made for this ``reason``.
+
+    ``attachments`` are the files of its result, which the reply holds; None: there are none.
+    """
 
     type: ClassVar = "tool_result"
     tool_call_id: str
@@ -67,3 +78,4 @@ class ToolReturned:
     output: Any
     job_id: str | None = None
     reason: FailedFor | None = None
+    attachments: Sequence[AttachmentRecord] | None = None

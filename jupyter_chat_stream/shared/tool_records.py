@@ -104,6 +104,18 @@ class ToolCallPart(TypedDict):
     """What the call has written so far."""
 
 
+class AttachmentRecord(TypedDict):
+    """An attachment as on the wire, without its bytes."""
+
+    id: str
+    name: str
+    type: str
+    """A media type."""
+    size: int
+    """In bytes."""
+    sha256: str
+
+
 class ToolResultPart(TypedDict):
     """The result of a tool call."""
 
@@ -116,6 +128,8 @@ class ToolResultPart(TypedDict):
     job_id: NotRequired[str]
     reason: NotRequired[FailedFor]
     """Absent of a result that an executor gave."""
+    attachments: NotRequired[list[AttachmentRecord]]
+    """The files of the result; absent if there are none."""
 
 
 class ConsentRecord(TypedDict):

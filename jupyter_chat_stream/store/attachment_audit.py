@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -24,9 +24,8 @@ def verify_held(conn: Connection, thread: ThreadRef) -> Iterator[Finding]:
     sql = "SELECT pk, id, parts FROM message WHERE thread = :pk AND parts LIKE :like ORDER BY pk"
     named: dict[int, set[str]] = {}
     ids: dict[int, str] = {}
-    for pk, id_, parts in execute(conn, sql, {"pk": thread.pk, "like": "%attachment_id%"}):
-        found = [part.get("attachment_id") for part in json.loads(parts)]
-        named[pk], ids[pk] = {each for each in found if each is not None}, id_
+    for pk, id_, parts in execute(conn, sql, {"pk": thread.pk, "like": "%attachment%"}):
+        named[pk], ids[pk] = set(_named_by(json.loads(parts))), id_
     sql = (
         "SELECT held.message, message.id, attachment.id FROM message_attachment AS held "
         "LEFT JOIN message ON message.pk = held.message "
@@ -40,6 +39,14 @@ def verify_held(conn: Connection, thread: ThreadRef) -> Iterator[Finding]:
     for pk, missing in named.items():
         for attachment in sorted(missing):
             yield f"message {ids[pk]}", f"its attachment {attachment} is gone"
+
+
+def _named_by(parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """List the ids of the attachments of a message, and of the results of its tool calls."""
+    for part in parts:
+        if "attachment_id" in part:
+            yield part["attachment_id"]
+        yield from (each["id"] for each in part.get("attachments", ()))
 
 
 def verify_attachments(conn: Connection) -> Iterator[Finding]:

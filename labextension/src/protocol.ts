@@ -114,6 +114,8 @@ export interface ToolResultPart {
   readonly job_id?: string;
   /** Why a call that nobody made has failed; absent of a result that an executor gave. */
   readonly reason?: FailedFor;
+  /** The files of the result; absent if there are none. */
+  readonly attachments?: readonly Attachment[];
 }
 
 export interface InputRequestPart {
@@ -262,6 +264,7 @@ export type ThreadEvent = EventCommon &
         readonly output: unknown;
         readonly job_id?: string;
         readonly reason?: FailedFor;
+        readonly attachments?: readonly Attachment[];
       }
     | { readonly type: 'note'; readonly text: string }
     | {

@@ -302,11 +302,12 @@ function isGiven<T>(value: T | null | undefined): value is T {
 }
 
 function toolResult(event: EventOf<'tool_result'>): ToolResultPart {
-  const { tool_call_id, name, success, output, job_id, reason } = event;
+  const { tool_call_id, name, success, output, job_id, reason, attachments } = event;
   return {
     ...{ kind: 'tool_result', tool_call_id, name, success, output },
     ...(isGiven(job_id) ? { job_id } : {}),
-    ...(isGiven(reason) ? { reason } : {})
+    ...(isGiven(reason) ? { reason } : {}),
+    ...(isGiven(attachments) && attachments.length > 0 ? { attachments } : {})
   };
 }
 

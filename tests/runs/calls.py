@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jupyter_chat_stream.providers.base import EndChunk, Prompt, ToolCallChunk
@@ -83,7 +84,9 @@ class Executor:
             "local", self._run.id, call_id, claim=self._claims[call_id], n=n, text=text
         )
 
-    async def result(self, call_id: str, output: Any, *, success: bool = True) -> dict[str, Any]:
+    async def result(
+        self, call_id: str, output: Any, *, success: bool = True, files: Sequence[str] = ()
+    ) -> dict[str, Any]:
         return await self._tools.give_result(
             "local",
             self._run.id,
@@ -91,6 +94,7 @@ class Executor:
             claim=self._claims[call_id],
             success=success,
             output=output,
+            attachment_ids=files,
         )
 
     async def make(self, call_id: str, output: Any) -> None:

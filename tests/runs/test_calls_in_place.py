@@ -49,8 +49,13 @@ async def test_calls_in_place_are_made_by_the_attempt_that_holds_the_run(
     found = await results(harness, run)
     assert found["a"]["output"] == "seen"
     assert found["b"]["output"] == "The tool failed (ValueError)."
-    assert "at most" in found["c"]["output"]
-    assert [found[id_]["success"] for id_ in "abc"] == [True, False, False]
+    assert found["c"]["output"].startswith("xxx")
+    assert found["c"]["output"].endswith("is in 'output.txt'.]")
+    (whole,) = found["c"]["attachments"]
+    assert (whole["name"], whole["type"], whole["size"]) == ("output.txt", "text/plain", 2**19)
+    read = await harness.chat_store.attachments.content("local", whole["id"])
+    assert read == b"x" * 2**19
+    assert [found[id_]["success"] for id_ in "abc"] == [True, False, True]
     reply = await harness.reply(run)
     assert (reply["status"], reply["content"]) == ("completed", "Done.")
     assert (await harness.run(run))["attempt"] == 1

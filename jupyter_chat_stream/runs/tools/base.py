@@ -7,8 +7,8 @@ fails its call and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ...providers.base import Answered, AskChunk, SleepChunk
@@ -16,11 +16,26 @@ from ...shared.tool_records import ToolInput, ToolRecord
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewFile:
+    """A file of a result: an image, a document, a table or a text."""
+
+    name: str
+    type: str
+    """A media type; empty if the bytes and the name tell it. The bytes are checked against it."""
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ToolDone:
-    """The result of a call; ``output`` is a JSON value for the model."""
+    """The result of a call; ``output`` is a JSON value for the model.
+
+    An output of more than 256 kB is cut, and the whole becomes a file. ``attachments`` become
+    attachments of the reply; a model that sees images and documents gets those.
+    """
 
     output: Any
     success: bool = True
+    attachments: Sequence[NewFile] = ()
 
 
 # A question or a sleep: the run lets go, and calls the tool again with the answer, or at that time.

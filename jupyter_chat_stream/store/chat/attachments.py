@@ -21,10 +21,8 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from ...shared.errors import AttachmentInUse, AttachmentNotFound, TooMuchUnsent, UploadLost
-from ...shared.events import dumps
 from ...shared.records import AttachmentRecord
 from ..log.transaction import ThreadRef, Transaction, execute
-from ..sql.driver import among, insert_rows
 from ..sql.tables import AttachmentRow, BlobPieceRow, BlobRow
 
 PIECE_BYTES = 256 * 1024  # Writing one piece takes the writer 1 ms.
@@ -147,7 +145,7 @@ def finish(
         UploadLost: the upload has expired.
     """
     # The row's lock keeps a cleanup on Postgres from dropping these bytes meanwhile.
-    sql = "SELECT pk FROM blob WHERE sha256 = :sha256 AND size = :size" + _for_update(tx)
+    sql = "SELECT pk FROM blob WHERE sha256 = :sha256 AND size = :size" + for_update(tx)
     known = tx.execute(sql, {"sha256": sha256, "size": size}).scalar()
     if known is None:
         changes = f"sha256 = :sha256, size = :size, expires_ms = NULL, {_OVER}"
@@ -254,73 +252,6 @@ def _content(conn: Connection, stored: StoredAttachment) -> bytes:
     return b"".join(read_piece(conn, stored, n) for n in range(count))
 
 
-# ---------------------------------------------------------------------- messages
-
-
-def hold(
-    tx: Transaction, thread: ThreadRef, message: int, attachments: Sequence[StoredAttachment]
-) -> None:
-    """Let a message hold attachments: they stay as long as the message.
-
-    Raises:
-        AttachmentNotFound: one was deleted since they were found; the error names it.
-    """
-    keys = {"keys": dumps([stored.pk for stored in attachments])}
-    sql = f"UPDATE attachment SET expires_ms = NULL WHERE pk {among(tx.conn)}"
-    if tx.execute(sql, keys).rowcount < len(attachments):
-        sql = f"SELECT id FROM attachment WHERE pk {among(tx.conn)}"
-        left = set(tx.execute(sql, keys).scalars())
-        ids = [stored.record["id"] for stored in attachments]
-        raise AttachmentNotFound(next(id_ for id_ in ids if id_ not in left))
-    held = [(message, stored.pk, thread.pk) for stored in attachments]
-    insert_rows(tx.conn, "message_attachment", ("message", "attachment", "thread"), held)
-
-
-def let_go(tx: Transaction, thread: ThreadRef) -> int:
-    """Take the attachments from the first message of a thread that holds any; returns their number.
-
-    An attachment that no other message holds expires now.
-    """
-    sql = "SELECT MIN(message) FROM message_attachment WHERE thread = :thread"
-    message = tx.execute(sql, {"thread": thread.pk}).scalar()
-    sql = "SELECT attachment FROM message_attachment WHERE message = :message"
-    found = list(tx.execute(sql, {"message": message}).scalars())
-    _lock(tx, found)
-    sql = "DELETE FROM message_attachment WHERE message = :message"
-    tx.execute(sql, {"message": message})
-    _expire_unheld(tx, found)
-    return len(found)
-
-
-def _lock(tx: Transaction, found: Sequence[int]) -> None:
-    """Let no other message take these attachments until the transaction ends."""
-    sql = f"SELECT pk FROM attachment WHERE pk {among(tx.conn)} ORDER BY pk{_for_update(tx)}"
-    tx.execute(sql, {"keys": dumps(list(found))})
-
-
-def _expire_unheld(tx: Transaction, found: Sequence[int]) -> None:
-    sql = (
-        f"UPDATE attachment SET expires_ms = :now WHERE pk {among(tx.conn)} AND NOT EXISTS "
-        "(SELECT 1 FROM message_attachment WHERE attachment = attachment.pk)"
-    )
-    tx.execute(sql, {"keys": dumps(list(found)), "now": tx.now_ms})
-
-
-def find_forgotten(conn: Connection, limit: int) -> list[int]:
-    """List the attachments whose messages were purged by older code, which lets nothing go."""
-    sql = (
-        "SELECT pk FROM attachment WHERE expires_ms IS NULL AND NOT EXISTS "
-        "(SELECT 1 FROM message_attachment WHERE attachment = attachment.pk) LIMIT :limit"
-    )
-    return list(execute(conn, sql, {"limit": limit}).scalars())
-
-
-def expire_forgotten(tx: Transaction, found: Sequence[int]) -> None:
-    """Let those of these attachments expire that no message holds."""
-    _lock(tx, found)
-    _expire_unheld(tx, found)
-
-
 # ---------------------------------------------------------------------- deleting
 
 
@@ -348,7 +279,7 @@ def delete_expired(tx: Transaction, attachment: int, until_ms: int) -> tuple[boo
     params = {"pk": attachment, "until": until_ms, "now": tx.now_ms}
     # The row's lock keeps an upload on Postgres from taking these bytes meanwhile (``finish``).
     sql = "SELECT blob.pk FROM blob JOIN attachment ON attachment.blob = blob.pk "
-    sql += "WHERE attachment.pk = :pk" + _for_update(tx, "blob")
+    sql += "WHERE attachment.pk = :pk" + for_update(tx, "blob")
     blob = tx.execute(sql, params).scalar()
     sql = "DELETE FROM attachment WHERE pk = :pk AND expires_ms <= :until"
     if blob is None or not tx.execute(sql, params).rowcount:
@@ -376,7 +307,8 @@ def find_expired(
     return [(row[0], row[1]) for row in execute(conn, sql, params).fetchall()]
 
 
-def _for_update(tx: Transaction, table: str = "") -> str:
+def for_update(tx: Transaction, table: str = "") -> str:
+    """Return the words that lock the rows of a query until the transaction ends."""
     if tx.conn.dialect.name == "sqlite":  # SQLite has one writing transaction at a time
         return ""
     return f" FOR UPDATE OF {table}" if table else " FOR UPDATE"

@@ -6,6 +6,7 @@ it (L5, L12). A call may also wait, for an answer or for a time; then nobody hol
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from ...shared.events import InputRequested, ToolOutputAdded
 from ...shared.records import InputRequestPart
 from ...shared.tool_records import ToolInput
 from ..log.transaction import RunRef, Transaction
+from .holding import find_for_result
 from .tool_calls import (
     MAX_OUTPUT_BYTES,
     check_output,
@@ -56,19 +58,34 @@ def pause_call(
 
 
 def end_in_place(
-    tx: Transaction, run: RunRef, attempt: int, call: CallInPlace, *, success: bool, output: Any
+    tx: Transaction,
+    run: RunRef,
+    attempt: int,
+    call: CallInPlace,
+    *,
+    success: bool,
+    output: Any,
+    attachment_ids: Sequence[str] = (),
 ) -> None:
     """Write the result of a call that this attempt has made.
 
     Raises:
         StaleAttempt: another attempt or an end came first; the result is lost (L12).
-        ToolOutputTooLarge
+        ToolOutputTooLarge, AttachmentNotFound
+        InvalidInput, AttachmentTooLarge: the attachments are too many or too large.
     """
     tx.guard((run,))
     tx.append_attempt(run, attempt, ())
     check_output(output)
     end_call(
-        tx, run, call.tool_call_id, name=call.name, success=success, output=output, attempt=attempt
+        tx,
+        run,
+        call.tool_call_id,
+        name=call.name,
+        success=success,
+        output=output,
+        attempt=attempt,
+        attached=find_for_result(tx.conn, call.owner, attachment_ids),
     )
     tx.settle(run)
 

@@ -35,7 +35,7 @@ from ...shared.records import (
 from ..log import reading
 from ..log.transaction import RunRef, ThreadRef, Transaction
 from ..sql.tables import IdempotencyRow, table
-from . import attachments, limits, marks, runs, threads, titles, tool_offers
+from . import attachments, holding, limits, marks, runs, threads, titles, tool_offers
 from .attachments import MAX_PER_MESSAGE, StoredAttachment
 from .limits import Limits
 from .waits import JOINS_HEAD, MAX_AHEAD_MS
@@ -236,7 +236,7 @@ def write_exchange(
     )
     if attached:
         message_pk = threads.find_message(tx.conn, thread, message["id"])
-        attachments.hold(tx, thread, message_pk, attached)
+        holding.hold(tx, thread, message_pk, attached)
     reply = runs.NewReply(
         parent_id=message["id"],
         model=request.model or info["model"],

@@ -39,7 +39,7 @@ from ..log.reading import read_message, shown_run
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..sql import rows
 from ..sql.tables import MessageRow, RunRow
-from . import waits
+from . import holding, waits
 
 _REF = f"SELECT {RunRef.COLUMNS} {RunRef.TABLES} "
 MOST_LISTED = 1000  # runs on one page
@@ -310,6 +310,7 @@ def make_successor(
     )
     made = add_reply(tx, run.thread, reply)
     if keep_parts:
+        holding.hold_those_of(tx, made.ref.message_pk, run.message_pk)
         tx.set_run(made.ref, tools=row[4])
         same = next((n for n, part in enumerate(parts) if part not in kept), len(parts))
         upstreams.copy_data(tx, run, made.ref, parts=same)

@@ -12,6 +12,7 @@ makes the rows and decides what an executor need not do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
@@ -38,6 +39,8 @@ from ...shared.tool_records import CallState, FailedFor, ToolCallPart, ToolResul
 from ..log.reading import read_message
 from ..log.transaction import RunRef, Transaction
 from ..log.upstreams import read_tools
+from .attachments import StoredAttachment
+from .holding import find_for_result, hold
 from .runs import find_run
 
 MAX_OUTPUT_BYTES = 256 * 1024  # of a call's output, and of its result
@@ -88,7 +91,8 @@ class _FoundCall:
         state = "ended" if self.result is not None or self.row is None else self.row.state
         facts: dict[str, Any] = {}
         if self.result is not None:
-            facts["result"] = {name: self.result[name] for name in ("success", "output")}
+            told = ("success", "output", "attachments")
+            facts["result"] = {name: self.result[name] for name in told if name in self.result}  # type: ignore[literal-required]
         elif self.row is not None and self.row.executor is not None:
             facts["executor"] = self.row.executor
         return ToolCallNotOpen(self.part["tool_call_id"], state, **facts)
@@ -184,14 +188,21 @@ def give_result(
     claim: str,
     success: bool,
     output: Any,
+    attachment_ids: Sequence[str] = (),
 ) -> RunRecord:
     """Write the result of a claimed call; with the last one of its round the run is due.
 
+    Args:
+        attachment_ids: the files of the result, which the reply then holds. If the result is
+            refused, it holds none of them.
+
     Raises:
-        RunNotFound, ToolCallNotFound, ToolCallNotOpen, ToolOutputTooLarge
+        RunNotFound, ToolCallNotFound, ToolCallNotOpen, ToolOutputTooLarge, AttachmentNotFound
+        InvalidInput, AttachmentTooLarge: the attachments are too many or too large.
     """
     run, _ = _held(tx, owner, run_id, tool_call_id, claim)
     check_output(output)
+    attached = find_for_result(tx.conn, owner, attachment_ids)
     end_call(
         tx,
         run,
@@ -199,6 +210,7 @@ def give_result(
         name=_find(tx, owner, run_id, tool_call_id).part["name"],
         success=success,
         output=output,
+        attached=attached,
     )
     state = tx.run(run)
     if state["status"] == "waiting" and not count_open(tx, run):
@@ -218,10 +230,18 @@ def end_call(
     output: Any,
     reason: FailedFor | None = None,
     attempt: int | None = None,
+    attached: Sequence[StoredAttachment] = (),
 ) -> None:
-    """Write the one result of a call (L12)."""
+    """Write the one result of a call (L12); the reply holds its files."""
+    if attached:
+        hold(tx, run.thread, run.message_pk, attached)
     body = ToolReturned(
-        tool_call_id=tool_call_id, name=name, success=success, output=output, reason=reason
+        tool_call_id=tool_call_id,
+        name=name,
+        success=success,
+        output=output,
+        reason=reason,
+        attachments=tuple(each.record for each in attached) or None,
     )
     tx.append(run.thread, body, run=run, attempt=attempt)
     update_call(tx, run, tool_call_id, state="ended", claim=None, lease_ms=None, wake_ms=None)

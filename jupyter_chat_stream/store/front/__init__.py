@@ -19,6 +19,7 @@ from ..chat.claims import LAST_CHANCE_S, Claimed
 from ..chat.commands import HEAD, Sender, SendRequest, check_content
 from ..chat.cron import find_zone
 from ..chat.due import Due
+from ..chat.holding import MAX_PER_RESULT, MAX_RESULT_FILES_BYTES
 from ..chat.jobs import QUEUE, TASK
 from ..chat.leases import MISSED, LeaseConnection, LeaseReader
 from ..chat.limits import Limits, Over
@@ -61,7 +62,9 @@ __all__ = [
     "MAX_AHEAD_MS",
     "MAX_OUTPUT_BYTES",
     "MAX_PER_MESSAGE",
+    "MAX_PER_RESULT",
     "MAX_QUERY",
+    "MAX_RESULT_FILES_BYTES",
     "MAX_SCHEDULES",
     "MISSED",
     "MOST_LISTED",

@@ -13,7 +13,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from ..chat import attachments
+from ..chat import attachments, holding
 from ..log.transaction import Transaction, execute
 from .steps import Budget, Read, Steps, Write
 
@@ -41,9 +41,9 @@ def delete_expired(now_ms: int, *, budget: Budget) -> Steps[int]:
 
 def _expire_forgotten() -> Steps[None]:
     """Let the attachments expire whose messages were purged by older code."""
-    find = partial(attachments.find_forgotten, limit=PAGE_ROWS)
+    find = partial(holding.find_forgotten, limit=PAGE_ROWS)
     while found := (yield Read(work=find)):
-        yield Write(work=partial(attachments.expire_forgotten, found=found))
+        yield Write(work=partial(holding.expire_forgotten, found=found))
 
 
 def drop_blobs(now_ms: int, *, budget: Budget) -> Steps[None]:

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
 from ...shared.errors import Conflict
-from ..chat import attachments
+from ..chat import holding
 from ..chat.threads import mark_deleted
 from ..log.transaction import ThreadRef, Transaction, execute
 from .steps import Budget, Read, Steps, Write
@@ -136,7 +136,7 @@ def _delete_in_order(tx: Transaction, thread: ThreadRef) -> Iterator[int]:
 def _delete_some(tx: Transaction, thread: ThreadRef, table: str, key: str) -> int:
     """Delete the first rows that a thread has in a table; returns their number."""
     if table == "message_attachment":
-        return attachments.let_go(tx, thread)
+        return holding.let_go(tx, thread)
     most = AT_ONCE.get(table, AT_ONCE_ELSE)
     sql = (
         f"DELETE FROM {table} WHERE thread = :thread AND {key} IN "

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import insert, make_url
 
 from jupyter_chat_stream.shared.errors import AttachmentNotFound, TooMuchUnsent, UploadLost
-from jupyter_chat_stream.store.chat import attachments, commands, runs
+from jupyter_chat_stream.store.chat import attachments, commands, holding, runs
 from jupyter_chat_stream.store.chat.attachments import (
     PIECE_BYTES,
     UNSENT_EXPIRES_MS,
@@ -228,7 +228,7 @@ def test_the_error_names_the_attachment_that_was_deleted_meanwhile(harness: Stor
     harness.do(partial(attachments.delete_unsent, owner="local", attachment_id=ids[1]))
     thread = harness.thread()
     with pytest.raises(AttachmentNotFound) as raised:
-        harness.do(lambda tx: attachments.hold(tx, thread, 1, found), thread.pk)
+        harness.do(lambda tx: holding.hold(tx, thread, 1, found), thread.pk)
     assert raised.value.facts["attachment_id"] == ids[1]
 
 

@@ -1,0 +1,128 @@
+"""The bytes of one attachment on their way into the store: a client's, or a server tool's.
+
+An upload holds one piece in memory. The caller waits for each piece's commit before it reads more
+of the body, so a fast client cannot fill the memory or the writer's queue. After each piece the
+upload pauses for as long as the piece took, so that other commits have the writer at least half of
+the time. Beside live answers each upload takes at most ``LIVE_BYTES_PER_S``: what it writes must go
+through the write-ahead log into the file, and each time that the log is cut, answers wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+
+from ..shared.errors import AttachmentTooLarge, InvalidInput, StoreError, UploadLost
+from ..shared.media_types import TypeCheck
+from ..shared.records import AttachmentRecord
+from ..store.front import PIECE_BYTES, ChatStore, UploadRef
+
+LIVE_BYTES_PER_S = 12 * 1024 * 1024
+
+
+class Upload:
+    """The bytes of one attachment: ``write`` them in order, then ``finish`` or ``abandon``.
+
+    If the process ends before, housekeeping deletes the pieces after an hour.
+
+    Args:
+        check: of the claimed type.
+        size: how many bytes the upload may have.
+        most: how many bytes the owner may have that no message holds.
+        is_live: whether answers are being written now.
+    """
+
+    def __init__(
+        self,
+        store: ChatStore,
+        owner: str,
+        *,
+        name: str,
+        check: TypeCheck,
+        size: int,
+        most: int,
+        is_live: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._owner = owner
+        self._name = name
+        self._check = check
+        self._reserved = size
+        self._most = most
+        self._is_live = is_live
+        self._hash = hashlib.sha256()
+        self._held = bytearray()
+        self._size = 0
+        self._pieces = 0
+        self._ref: UploadRef | None = None
+        self._is_over = False
+        self._turn = asyncio.Lock()  # a client may disconnect while a piece is being written
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next bytes; wait for the commit of each whole piece.
+
+        Raises:
+            AttachmentTooLarge, AttachmentTypeRefused, TooMuchUnsent, UploadLost
+        """
+        self._size += len(chunk)
+        if self._size > self._reserved:
+            raise AttachmentTooLarge(self._size, self._reserved)
+        self._check.feed(chunk)
+        self._hash.update(chunk)
+        self._held += chunk
+        async with self._turn:
+            while len(self._held) >= PIECE_BYTES and not self._is_over:
+                await self._add(PIECE_BYTES)
+
+    async def finish(self) -> AttachmentRecord:
+        """Make the attachment.
+
+        Raises:
+            InvalidInput: there are no bytes.
+            AttachmentTypeRefused, TooMuchUnsent, UploadLost
+        """
+        if not self._size:
+            raise InvalidInput("The body is empty: there is nothing to attach.", field="body")
+        type_ = self._check.end()
+        async with self._turn:
+            if self._held:
+                await self._add(len(self._held))
+            if self._ref is None:
+                raise UploadLost
+            self._is_over = True
+            return await self._store.attachments.finish(
+                self._ref,
+                self._owner,
+                name=self._name,
+                type_=type_,
+                size=self._size,
+                sha256=self._hash.hexdigest(),
+            )
+
+    async def abandon(self) -> None:
+        """Delete the pieces that were written, unless the attachment is made."""
+        async with self._turn:
+            self._is_over = True
+            self._held.clear()
+            ref, self._ref = self._ref, None
+            if ref is not None:
+                try:
+                    await self._store.attachments.abandon(ref)
+                except StoreError:
+                    return  # the database is away or closed; housekeeping deletes the pieces
+
+    async def _add(self, size: int) -> None:
+        clock = asyncio.get_running_loop().time
+        begun_s = clock()
+        if self._ref is None:
+            self._ref = await self._store.attachments.begin(
+                self._owner, size=self._reserved, most=self._most
+            )
+        piece = bytes(self._held[:size])
+        del self._held[:size]
+        await self._store.attachments.add(self._ref, self._pieces, piece)
+        self._pieces += 1
+        taken_s = clock() - begun_s
+        least_s = size / LIVE_BYTES_PER_S if self._is_live() else 0.0
+        await asyncio.sleep(max(taken_s, least_s - taken_s))

@@ -1,0 +1,121 @@
+"""What messages hold: the attachments that a person sends, and the files of tools' results.
+
+An attachment stays as long as a message that holds it. A reply holds the files of its tools'
+results from the transaction on that writes the result (L12), and a run that continues another one
+holds what that one held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from ...shared.errors import AttachmentNotFound, AttachmentTooLarge, InvalidInput
+from ...shared.events import dumps
+from ..log.transaction import ThreadRef, Transaction, execute
+from ..sql.driver import among, insert_rows
+from .attachments import StoredAttachment, find, for_update
+
+MAX_PER_RESULT = 20
+MAX_RESULT_FILES_BYTES = 64 * 1024 * 1024  # of all files of one result together
+
+
+def hold(
+    tx: Transaction, thread: ThreadRef, message: int, attachments: Sequence[StoredAttachment]
+) -> None:
+    """Let a message hold attachments: they stay as long as the message.
+
+    It may hold some of them already, of an earlier result in the same reply.
+
+    Raises:
+        AttachmentNotFound: one was deleted since they were found; the error names it.
+    """
+    keys = {"keys": dumps([stored.pk for stored in attachments])}
+    sql = f"UPDATE attachment SET expires_ms = NULL WHERE pk {among(tx.conn)}"
+    if tx.execute(sql, keys).rowcount < len(attachments):
+        sql = f"SELECT id FROM attachment WHERE pk {among(tx.conn)}"
+        left = set(tx.execute(sql, keys).scalars())
+        ids = [stored.record["id"] for stored in attachments]
+        raise AttachmentNotFound(next(id_ for id_ in ids if id_ not in left))
+    sql = "SELECT attachment FROM message_attachment WHERE message = :message"
+    known = set(tx.execute(sql, {"message": message}).scalars())
+    held = [(message, each.pk, thread.pk) for each in attachments if each.pk not in known]
+    if held:
+        insert_rows(tx.conn, "message_attachment", ("message", "attachment", "thread"), held)
+
+
+def hold_those_of(tx: Transaction, message: int, other: int) -> None:
+    """Let a message hold what another one holds, because it takes over the parts of that one."""
+    sql = (
+        "INSERT INTO message_attachment (message, attachment, thread) "
+        "SELECT :message, attachment, thread FROM message_attachment WHERE message = :other"
+    )
+    tx.execute(sql, {"message": message, "other": other})
+
+
+def find_for_result(
+    conn: Connection, owner: str, attachment_ids: Sequence[str]
+) -> list[StoredAttachment]:
+    """Find the files of a tool's result, which its executor has uploaded as the call's owner.
+
+    Raises:
+        AttachmentNotFound: one is not the owner's (L16).
+        InvalidInput: there are too many, or one is named twice.
+        AttachmentTooLarge: they are too large together.
+    """
+    if len(attachment_ids) > MAX_PER_RESULT or len(set(attachment_ids)) < len(attachment_ids):
+        raise InvalidInput(
+            f"'attachments' must name at most {MAX_PER_RESULT} attachments, each once.",
+            field="attachments",
+        )
+    found = [find(conn, owner, each) for each in attachment_ids]
+    size = sum(each.record["size"] for each in found)
+    if size > MAX_RESULT_FILES_BYTES:
+        raise AttachmentTooLarge(size, MAX_RESULT_FILES_BYTES)
+    return found
+
+
+def let_go(tx: Transaction, thread: ThreadRef) -> int:
+    """Take the attachments from the first message of a thread that holds any; returns their number.
+
+    An attachment that no other message holds expires now.
+    """
+    sql = "SELECT MIN(message) FROM message_attachment WHERE thread = :thread"
+    message = tx.execute(sql, {"thread": thread.pk}).scalar()
+    sql = "SELECT attachment FROM message_attachment WHERE message = :message"
+    found = list(tx.execute(sql, {"message": message}).scalars())
+    _lock(tx, found)
+    sql = "DELETE FROM message_attachment WHERE message = :message"
+    tx.execute(sql, {"message": message})
+    _expire_unheld(tx, found)
+    return len(found)
+
+
+def _lock(tx: Transaction, found: Sequence[int]) -> None:
+    """Let no other message take these attachments until the transaction ends."""
+    sql = f"SELECT pk FROM attachment WHERE pk {among(tx.conn)} ORDER BY pk{for_update(tx)}"
+    tx.execute(sql, {"keys": dumps(list(found))})
+
+
+def _expire_unheld(tx: Transaction, found: Sequence[int]) -> None:
+    sql = (
+        f"UPDATE attachment SET expires_ms = :now WHERE pk {among(tx.conn)} AND NOT EXISTS "
+        "(SELECT 1 FROM message_attachment WHERE attachment = attachment.pk)"
+    )
+    tx.execute(sql, {"keys": dumps(list(found)), "now": tx.now_ms})
+
+
+def find_forgotten(conn: Connection, limit: int) -> list[int]:
+    """List the attachments whose messages were purged by older code, which lets nothing go."""
+    sql = (
+        "SELECT pk FROM attachment WHERE expires_ms IS NULL AND NOT EXISTS "
+        "(SELECT 1 FROM message_attachment WHERE attachment = attachment.pk) LIMIT :limit"
+    )
+    return list(execute(conn, sql, {"limit": limit}).scalars())
+
+
+def expire_forgotten(tx: Transaction, found: Sequence[int]) -> None:
+    """Let those of these attachments expire that no message holds."""
+    _lock(tx, found)
+    _expire_unheld(tx, found)
