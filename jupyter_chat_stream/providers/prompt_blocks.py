@@ -10,6 +10,9 @@ from typing import Any
 
 from ..shared.records import ToolInput
 
+# The first text of a message with the files of results, in a dialect whose results are texts.
+RESULT_FILES = "These files belong to the results of the tools above."
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextBlock:
@@ -73,12 +76,17 @@ class ToolResultBlock:
     success: bool
     output: Any = field(repr=False)
     """A JSON value. Of a failed call: what the model is told."""
+    remarks: tuple[str, ...] = ()
+    """Sentences about files of the result that this model does not get."""
+    files: tuple[ImageBlock | DocumentBlock, ...] = ()
+    """The images and documents of the result that this model gets."""
 
     @property
     def output_text(self) -> str:
         """The output as a model reads it: a text as it is, any other value as JSON."""
         output = self.output
-        return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+        text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+        return "\n".join([text, *self.remarks]) if self.remarks else text
 
     @property
     def text(self) -> str:

@@ -221,13 +221,13 @@ def _fitting(drafts: Sequence[Draft], budget: float) -> list[Draft]:
 
 
 def _shortened(drafts: Sequence[Draft], budget: float) -> list[Draft]:
-    """Shorten results of tools, oldest first, until the turns fit."""
+    """Shorten results of tools and leave out their files, oldest first, until the turns fit."""
     made = list(drafts)
     excess = _total(made) - budget
     for index, draft in enumerate(made):
         if excess <= 0:
             break
-        made[index] = draft.shortened(MIN_RESULT_CHARS)
+        made[index] = draft.shortened(MIN_RESULT_CHARS).without_result_files()
         excess -= draft.chars() - made[index].chars()
     return made
 

@@ -61,7 +61,7 @@ def unfinished(parts: Sequence[Part]) -> int:
 
 def shortened(block: ToolResultBlock, most: int) -> ToolResultBlock:
     """Return a result whose output is at most about so many characters, with a mark."""
-    text = block.output_text
+    text = replace(block, remarks=()).output_text
     if len(text) <= max(most, MIN_RESULT_CHARS):
         return block
     return replace(block, output=f"{text[: max(most, MIN_RESULT_CHARS)]}\n{CUT_MARK}")

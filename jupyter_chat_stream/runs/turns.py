@@ -7,14 +7,14 @@
 A refused reply is left out with its question, and a reply that was cut is marked. A reply that has
 called tools has several turns (``reply_turns``); a prompt without tools gets their calls and
 results as text. A file that the model cannot read becomes a sentence; ``notes`` tells the person.
+Of the files of results a model gets images and documents: their output tells of all else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from html import escape
-from typing import TypeVar
 
 from ..providers.base import (
     Block,
@@ -29,73 +29,35 @@ from ..providers.base import (
 )
 from ..shared.endings import content_of, incomplete_of, is_refused
 from ..shared.media_types import IMAGES, PDF, is_text
-from ..shared.records import AttachmentPart, MessageRecord, Role
+from ..shared.parts import result_files
+from ..shared.records import AttachmentPart, MessageRecord, Part, Role
+from ..shared.sizes import size_in_words
 from ..store.front import ProviderData
-from .reply_turns import has_rounds, reply_turns, shortened, unfinished
+from .drafts import Draft as Draft
+from .drafts import DraftBlock, give, joined, remark
+from .drafts import FileBlock as FileBlock
+from .reply_turns import has_rounds, reply_turns, unfinished
 
 # A text file that is longer is cut, so that one file leaves room for the conversation.
 MAX_FILE_SHARE = 0.25  # of the model's context
 # The newest files of a chat are sent again with each message, up to this size. Base64 adds a third,
 # and Anthropic's API takes requests of 32 MB.
 MAX_PROMPT_BYTES = 20 * 2**20
+# Of files of results, which nobody chose to send: an API refuses the whole prompt for one large
+# image, or for many.
+MAX_RESULT_FILE_BYTES = 5 * 2**20
+MAX_RESULT_FILES = 20
+MAX_RESULT_SIDE_PX = 8000
 # What the budget counts for a file that a model reads as it is; most cost less.
 IMAGE_CHARS = 4_800
 MIN_DOCUMENT_CHARS = 9_000
 MAX_DOCUMENT_CHARS = 300_000
-
-B = TypeVar("B")
 
 _MARKS = {
     "cancelled": "[The reader stopped this reply here.]",
     "failed": "[This reply broke off here.]",
     "interrupted": "[This reply broke off here.]",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileBlock:
-    """A file of a turn whose bytes are not read yet."""
-
-    attachment_id: str
-    name: str
-    type: str
-    size: int
-    chars: int
-    """The size that the budget counts for it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Draft:
-    """A turn before the bytes of its files are there."""
-
-    role: Role
-    blocks: tuple[Block | FileBlock, ...]
-
-    def chars(self) -> int:
-        """Estimate the length of the turn in characters of text."""
-        told = (TextBlock, ToolUseBlock, ToolResultBlock)
-        texts = [block.text for block in self.blocks if isinstance(block, told)]
-        joints = 2 * max(0, len(texts) - 1)
-        files = (block.chars for block in self.blocks if isinstance(block, FileBlock))
-        return sum(map(len, texts)) + joints + sum(files)
-
-    @property
-    def is_persons(self) -> bool:
-        """Whether the turn holds what a person sent, beside results of tools."""
-        return self.role == "user" and not all(map(_is_result, self.blocks))
-
-    def without_results(self) -> Draft:
-        """Return a person's turn without the results before it: their calls are left out."""
-        kept = (block for block in self.blocks if not isinstance(block, ToolResultBlock))
-        return Draft(role=self.role, blocks=tuple(kept))
-
-    def shortened(self, most: int) -> Draft:
-        """Return the turn with results of at most about so many characters each."""
-        blocks = (
-            shortened(block, most) if isinstance(block, ToolResultBlock) else block
-            for block in self.blocks
-        )
-        return Draft(role=self.role, blocks=tuple(blocks))
 
 
 class TurnMaker:
@@ -147,21 +109,31 @@ class TurnMaker:
         return drafts
 
     def within_bytes(self, drafts: Sequence[Draft]) -> tuple[list[Draft], list[str]]:
-        """Leave out old files beyond ``MAX_PROMPT_BYTES``; returns what to tell about them."""
-        left = MAX_PROMPT_BYTES
+        """Leave out old files beyond ``MAX_PROMPT_BYTES``; returns what to tell about them.
+
+        Of the files of results, only the newest ``MAX_RESULT_FILES`` stay.
+        """
+        left, results_left = MAX_PROMPT_BYTES, MAX_RESULT_FILES
         kept: list[Draft] = []
         gone: list[str] = []
         for draft in reversed(drafts):
-            blocks: list[Block | FileBlock] = []
+            blocks: list[DraftBlock] = []
             for block in draft.blocks:
-                if isinstance(block, FileBlock) and block.size > left:
-                    gone.append(block.name)
-                    said = "left out: the files of this chat are too large together"
-                    blocks.append(TextBlock(text=f"[The file {block.name!r} is {said}.]"))
+                if not isinstance(block, FileBlock):
+                    blocks.append(block)
                     continue
-                left -= block.size if isinstance(block, FileBlock) else 0
-                blocks.append(block)
-            kept.append(Draft(role=draft.role, blocks=tuple(_joined(blocks))))
+                said = "left out: the files of this chat are too large together"
+                said = f"[The file {block.name!r} is {said}.]"
+                if block.result_of is not None and (block.size > left or not results_left):
+                    remark(blocks, block.result_of, said)
+                elif block.size > left:
+                    gone.append(block.name)
+                    blocks.append(TextBlock(text=said))
+                else:
+                    left -= block.size
+                    results_left -= block.result_of is not None
+                    blocks.append(block)
+            kept.append(Draft(role=draft.role, blocks=tuple(joined(blocks))))
         kept.reverse()
         notes = [
             f"“{name}” is not sent to the model: the files of this chat are larger than "
@@ -172,19 +144,28 @@ class TurnMaker:
 
     def turn(self, draft: Draft, files: Mapping[str, bytes]) -> Turn:
         """Return a draft with the bytes of its files; a file without bytes is named as missing."""
-        blocks = (
-            self._read(block, files.get(block.attachment_id))
-            if isinstance(block, FileBlock)
-            else self._tool(block)
-            for block in draft.blocks
-        )
-        return Turn(role=draft.role, blocks=tuple(_joined(blocks)))
+        read: list[DraftBlock] = []
+        for block in draft.blocks:
+            if not isinstance(block, FileBlock):
+                read.append(block)
+                continue
+            made = self._read(block, files.get(block.attachment_id))
+            if block.result_of is None:
+                read.append(made)
+            else:
+                give(read, block.result_of, made)
+        blocks = (made for block in read for made in self._tool(block))
+        return Turn(role=draft.role, blocks=tuple(joined(blocks)))
 
-    def _tool(self, block: Block) -> Block:
-        """Return a call or a result as text if the prompt has no tools."""
+    def _tool(self, block: DraftBlock) -> Iterator[Block]:
+        """Yield a block; a call or a result as text if the prompt has no tools."""
+        if isinstance(block, FileBlock):
+            return
         if isinstance(block, (ToolUseBlock, ToolResultBlock)) and not self._has_tools:
-            return TextBlock(text=block.text)
-        return block
+            yield TextBlock(text=block.text)
+            yield from block.files if isinstance(block, ToolResultBlock) else ()
+        else:
+            yield block
 
     def notes(self, branch: Sequence[MessageRecord], others: Sequence[str] = ()) -> list[str]:
         """Return what to tell the person about files that this model does not get.
@@ -216,10 +197,10 @@ class TurnMaker:
         """Yield the drafts of one message: more than one if it has called tools."""
         if not has_rounds(message["parts"]):
             role: Role = "user" if message["role"] == "user" else "assistant"
-            yield Draft(role=role, blocks=tuple(_joined(self._blocks(message))))
+            yield Draft(role=role, blocks=tuple(joined(self._blocks(message))))
             return
         for turn in reply_turns(message["parts"], self._own_data(message), is_ended=True):
-            yield self._draft(turn.role, turn.blocks)
+            yield self._draft(turn.role, turn.blocks, message["parts"])
         mark = _mark_of(message)
         if mark:
             yield Draft(role="assistant", blocks=(TextBlock(text=mark),))
@@ -229,10 +210,33 @@ class TurnMaker:
         count = unfinished(reply["parts"])
         data = [item for item in self._own_data(reply) if item.part < count]
         for turn in reply_turns(reply["parts"][:count], data, is_ended=False):
-            yield self._draft(turn.role, turn.blocks)
+            yield self._draft(turn.role, turn.blocks, reply["parts"])
 
-    def _draft(self, role: Role, blocks: Sequence[Block]) -> Draft:
-        return Draft(role=role, blocks=tuple(_joined(blocks))).shortened(self._max_file_chars)
+    def _draft(self, role: Role, blocks: Sequence[Block], parts: Sequence[Part]) -> Draft:
+        made: tuple[DraftBlock, ...] = tuple(joined(self._with_files(blocks, parts)))
+        return Draft(role=role, blocks=made).shortened(self._max_file_chars)
+
+    def _with_files(self, blocks: Sequence[Block], parts: Sequence[Part]) -> Iterator[DraftBlock]:
+        """Yield the blocks, and after each result its files that the model reads."""
+        for block in blocks:
+            if not isinstance(block, ToolResultBlock):
+                yield block
+                continue
+            files = [
+                file
+                for part in parts
+                if part["kind"] == "tool_result" and part["tool_call_id"] == block.tool_call_id
+                for file in result_files(part)
+            ]
+            unread = [file for file in files if not self._reads_of_result(file)]
+            yield replace(block, remarks=tuple(map(_unread_file, unread)))
+            for file in files:
+                if file not in unread:
+                    yield self._file_block(file, block.tool_call_id)
+
+    def _reads_of_result(self, part: AttachmentPart) -> bool:
+        is_small = part.get("size", 0) <= MAX_RESULT_FILE_BYTES
+        return is_small and part.get("type") in (*IMAGES, PDF) and not self._is_left_out(part)
 
     def _blocks(self, message: MessageRecord) -> Iterator[Block | FileBlock]:
         for part in message["parts"]:
@@ -266,6 +270,9 @@ class TurnMaker:
         if self._is_left_out(part):
             said = f"you read no {_kind_of(part)}, so it is left out"
             return TextBlock(text=f"[The person attached {_title(part)}; {said}.]")
+        return self._file_block(part)
+
+    def _file_block(self, part: AttachmentPart, result_of: str | None = None) -> FileBlock:
         type_, size = part.get("type", ""), part.get("size", 0)
         return FileBlock(
             attachment_id=part["attachment_id"],
@@ -273,6 +280,7 @@ class TurnMaker:
             type=type_,
             size=size,
             chars=self._chars_of(type_, size),
+            result_of=result_of,
         )
 
     def _chars_of(self, type_: str, size: int) -> int:
@@ -295,31 +303,14 @@ class TurnMaker:
     def _read(self, block: FileBlock, data: bytes | None) -> Block:
         if data is None:
             return TextBlock(text=f"[The file {block.name!r} is no longer there.]")
+        if block.result_of is not None and _longest_side(data) > MAX_RESULT_SIDE_PX:
+            return TextBlock(text=f"[The image {block.name!r} has too many pixels for you.]")
         if block.type in IMAGES:
             return ImageBlock(name=block.name, type=block.type, data=data)
         if block.type == PDF:
             return DocumentBlock(name=block.name, type=block.type, data=data)
         text = data.decode("utf-8", "replace")
         return _text_file(block.name, text[: self._max_file_chars], len(text))
-
-
-def _is_result(block: Block | FileBlock) -> bool:
-    return isinstance(block, ToolResultBlock)
-
-
-def _joined(blocks: Iterable[B | TextBlock]) -> Iterator[B | TextBlock]:
-    """Join neighbouring texts into one, and leave out blank ones."""
-    texts: list[str] = []
-    for block in blocks:
-        if isinstance(block, TextBlock):
-            texts += [block.text] if block.text.strip() else []
-            continue
-        if texts:
-            yield TextBlock(text="\n\n".join(texts))
-            texts = []
-        yield block
-    if texts:
-        yield TextBlock(text="\n\n".join(texts))
 
 
 def _text_file(name: str, text: str, whole_chars: int | None = None) -> TextBlock:
@@ -334,6 +325,20 @@ def _kind_of(part: AttachmentPart) -> str:
     if type_ in IMAGES:
         return "images"
     return "PDF documents" if type_ == PDF else f"files of type {type_}"
+
+
+def _longest_side(data: bytes) -> int:
+    """Return the longer side of a PNG in pixels; 0 for other bytes."""
+    if not data.startswith(b"\x89PNG") or len(data) < 24:
+        return 0
+    return max(int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
+
+
+def _unread_file(part: AttachmentPart) -> str:
+    """Return a sentence for the model about a file of a result that it does not get."""
+    size = size_in_words(part.get("size", 0))
+    known = f"{part['name']!r} ({part.get('type', '')}, {size})"
+    return f"[The person sees the file {known} with this result; you do not get it.]"
 
 
 def _title(part: AttachmentPart) -> str:

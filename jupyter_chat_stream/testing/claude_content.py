@@ -56,11 +56,22 @@ def wrongs_of(messages: list[Mapping[str, Any]]) -> Iterator[str]:
                     pages += len(_PAGE.findall(_bytes_of(block) or b""))
             elif kind in _THINKING:
                 yield from _wrong_thinking(where, message, block)
+            elif kind == "tool_result":
+                yield from _wrong_result_content(where, block)
         if blocks and blocks[-1].get("type") in _THINKING:
             where = f"messages.{number}"
             yield f"{where}: The final block in an assistant message cannot be `thinking`."
     if pages > MAX_PAGES:
         yield f"A maximum of {MAX_PAGES} PDF pages may be provided."
+
+
+def _wrong_result_content(where: str, block: Mapping[str, Any]) -> Iterator[str]:
+    content = block.get("content")
+    for index, inner in enumerate(content if isinstance(content, list) else ()):
+        if block.get("is_error") and inner.get("type") != "text":
+            yield f"{where}: all content must be type `text` if `is_error` is true"
+        if inner.get("type") in ("image", "document"):
+            yield from _wrong_file(f"{where}.content.{index}", inner)
 
 
 def _wrong_thinking(

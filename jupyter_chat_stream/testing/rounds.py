@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..providers.continuation import CONTINUE_MARK
+from ..providers.prompt_blocks import RESULT_FILES
 from .answers import Answer, JsonObject, text_of
 
 if TYPE_CHECKING:
@@ -60,9 +61,10 @@ def items_of(body: JsonObject) -> list[JsonObject]:
 
 
 def is_persons(item: Mapping[str, Any]) -> bool:
-    """Whether a message is a person's: it has a text that is no request to continue."""
+    """Whether a message is a person's: no request to continue, and no files of results."""
     text = text_of(dict(item))
-    return item.get("role") == "user" and bool(text) and not text.startswith(CONTINUE_MARK)
+    is_said = bool(text) and not text.startswith((CONTINUE_MARK, RESULT_FILES))
+    return item.get("role") == "user" and is_said
 
 
 def results_in(item: Mapping[str, Any]) -> list[tuple[str, tuple[bool, Any]]]:
@@ -88,9 +90,10 @@ def _results(item: Mapping[str, Any]) -> Iterator[tuple[str, tuple[bool, Any]]]:
             yield block["tool_use_id"], (not block.get("is_error"), block.get("content"))
 
 
-def _told(output: str) -> tuple[bool, str]:
-    """OpenAI's dialects mark no failure, so its text does."""
-    return not output.startswith("Error: "), output
+def _told(output: str | list[JsonObject]) -> tuple[bool, str]:
+    """OpenAI's dialects mark no failure, so its text does. With files, an output is a list."""
+    text = output if isinstance(output, str) else "".join(it.get("text", "") for it in output)
+    return not text.startswith("Error: "), text
 
 
 def _blocks(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:

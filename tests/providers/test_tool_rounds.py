@@ -6,6 +6,8 @@ ids and inputs of a wrong form, and thinking that does not come back in a loop o
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -45,6 +47,7 @@ from jupyter_chat_stream.testing import (
 )
 from jupyter_chat_stream.testing.fake_server import FakeServer
 from tests.providers import chat, claude, messages, responses
+from tests.providers.blocks import PDF, PNG
 from tests.providers.streams import collect, text_of
 
 LONG_IDS = ("x" * 257, "y" * 5_000)  # longer than an address or an index of a database takes
@@ -154,6 +157,43 @@ async def test_nested_rounds_go_back_as_they_came(dialect: Dialect) -> None:
     assert "There is no table." in told["c2"][1]
     assert list(told) == ["c1", "c2", "c3"]
     assert _thought(sent[-1].body) == ["First look.", "Then add."]
+
+
+async def test_the_files_of_results_go_to_the_model_with_them(dialect: Dialect) -> None:
+    """In Chat Completions a result is only text, and in the Messages API that of a failed call."""
+    tools = (ToolUse(id="c1", name="sql"), ToolUse(id="c2", name="sql"))
+    dialect.server.set_default(in_rounds(Answer(text="", tools=tools), Answer(text="A line.")))
+    prompt = dialect.make_prompt("Draw.", tools=(TOOL,), params={})
+    asked = go_on(prompt, await collect(dialect.provider, prompt), (True, "drawn"), (False, "no"))
+    drawn, failed = asked.turns[-1].blocks
+    drawn, failed = replace(drawn, files=(PNG, PDF)), replace(failed, files=(PNG,))  # type: ignore[type-var]
+    turns = (*asked.turns[:-1], Turn(role="user", blocks=(drawn, failed)))
+    assert text_of(await collect(dialect.provider, replace(asked, turns=turns))) == "A line."
+    request = dialect.server.requests[-1]
+    assert request.state == "done", request.body
+    assert rounds_of(request.body) == 1
+    sent = json.dumps(request.body)
+    image = base64.b64encode(PNG.data).decode()
+    assert (sent.count(image), sent.count(base64.b64encode(PDF.data).decode())) == (2, 1)
+    kinds = {
+        "claude": ["text", "image", "document"],
+        "messages": ["text", "image", "document"],
+        "responses": ["input_text", "input_image", "input_file"],
+        "chat": ["text", "text", "image_url", "text", "file", "text", "image_url"],
+    }
+    assert _kinds_of_results(request.body, dialect.name) == kinds[dialect.name]
+
+
+def _kinds_of_results(body: dict[str, Any], dialect: str) -> list[str]:
+    """The types of the blocks that hold the files of the first result."""
+    if dialect == "responses":
+        output = next(it for it in body["input"] if it.get("type") == "function_call_output")
+        return [block["type"] for block in output["output"]]
+    content = body["messages"][-1]["content"]
+    if dialect == "chat":
+        return [block["type"] for block in content]
+    assert [block["type"] for block in content] == ["tool_result", "tool_result", "image"]
+    return [block["type"] for block in content[0]["content"]]
 
 
 def _thought(body: dict[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jupyter_chat_stream.providers.base import Block, ToolResultBlock, ToolUseBlock
@@ -22,9 +23,17 @@ def call(id_: str, name: str = "sql", where: str | None = "kernel", **given: Any
     return part if where is None else {**part, "where": where, "effect": "read"}
 
 
-def result(id_: str, output: Any = "ok", *, success: bool = True) -> dict[str, Any]:
+def result(
+    id_: str, output: Any = "ok", *, success: bool = True, files: Sequence[str] = ()
+) -> dict[str, Any]:
     part = {"kind": "tool_result", "tool_call_id": id_, "name": "sql"}
-    return {**part, "success": success, "output": output}
+    kinds = {"png": "image/png", "pdf": "application/pdf", "csv": "text/csv"}
+    records = [
+        {"id": name, "name": name, "type": kinds[name[-3:]], "size": 2048, "sha256": "0" * 64}
+        for name in files
+    ]
+    made = {**part, "success": success, "output": output}
+    return {**made, "attachments": records} if records else made
 
 
 def consent(id_: str, value: Any = "once") -> dict[str, Any]:

@@ -11,12 +11,15 @@ from jupyter_chat_stream.providers.base import (
     Model,
     Prompt,
     TextBlock,
+    ToolResultBlock,
     Turn,
 )
+from jupyter_chat_stream.runs import turns
 from jupyter_chat_stream.runs.context import Gathered, draft_prompt
 from jupyter_chat_stream.store.front import Sender, SendRequest
 from tests.fixtures import MakeHarness
 from tests.run_harness import RunHarness
+from tests.runs.rounds import call, result
 from tests.runs.test_context import message
 
 PNG = b"\x89PNG\r\n\x1a\n..."
@@ -185,3 +188,74 @@ async def asks_another_model(harness: RunHarness, thread: Any) -> None:
     third = await harness.execute()
     (note, _) = (await harness.reply(third))["parts"]
     assert note == {"kind": "note", "text": "scripted other reads no images: “a.png” was left out."}
+
+
+# ------------------------------------------------------------------------- files of results
+
+
+def looked(*files: str, output: Any = "seen") -> Any:
+    """A reply whose tool has returned files."""
+    made = answer("It is a line.")
+    parts = [call("c1"), result("c1", output, files=files), *made["parts"]]
+    return {**made, "parts": parts}
+
+
+def in_rounds(reads: Model, *branch: Any, has_tools: bool = True, **files: bytes) -> Prompt:
+    tools = ({"name": "sql", "input_schema": {}},) if has_tools else ()
+    gathered = Gathered(reply=answer(""), branch=branch, systems=(), tools=tools)
+    draft = draft_prompt(gathered, reads, {}, "e")
+    assert draft.notes == ()
+    return draft.with_files({name.replace("_", "."): data for name, data in files.items()})
+
+
+def returned(prompt: Prompt) -> ToolResultBlock:
+    (block,) = prompt.turns[2].blocks
+    assert isinstance(block, ToolResultBlock)
+    return block
+
+
+def test_a_model_that_sees_gets_the_images_and_documents_of_a_result() -> None:
+    branch = user("Draw."), looked("a.png", "r.pdf", "t.csv"), user("And?")
+    files = {"a_png": PNG, "r_pdf": b"%PDF", "t_csv": b"a,b"}
+    block = returned(in_rounds(model("images", "documents"), *branch, **files))
+    image, document = block.files
+    assert image == ImageBlock(name="a.png", type="image/png", data=PNG)
+    assert isinstance(document, DocumentBlock)
+    told = "the file 't.csv' (text/csv, 2 kB) with this result; you do not get it."
+    assert block.output_text == f"seen\n[The person sees {told}]"
+    block = returned(in_rounds(model("documents"), *branch, **files))
+    assert [type(file) for file in block.files] == [DocumentBlock]
+    assert "[The person sees the file 'a.png' (image/png, 2 kB)" in block.output_text
+    gone = returned(in_rounds(model("images"), *branch))
+    assert gone.files == ()
+    assert "[The file 'a.png' is no longer there.]" in gone.output_text
+
+
+def test_without_tools_the_images_of_a_result_follow_its_text() -> None:
+    branch = user("Draw."), looked("a.png"), user("And?")
+    prompt = in_rounds(model("images"), *branch, has_tools=False, a_png=PNG)
+    text, image = prompt.turns[2].blocks
+    assert isinstance(text, TextBlock)
+    assert text.text.startswith('<tool_result name="sql">\nseen')
+    assert isinstance(image, ImageBlock)
+
+
+def test_old_images_of_results_go_before_a_turn_is_left_out() -> None:
+    """The newest result keeps its image, and no turn of the person is lost."""
+    old, new = looked("a.png"), looked("b.png")
+    branch = user("Draw."), old, user("Once more."), new, user("And?")
+    small = model("images", tokens=4_000)
+    prompt = in_rounds(small, *branch, a_png=PNG, b_png=PNG)
+    assert prompt.turns[0].text == "Draw."
+    results = [b for turn in prompt.turns for b in turn.blocks if isinstance(b, ToolResultBlock)]
+    assert [len(block.files) for block in results] == [0, 1]
+    assert "[The file 'a.png' is left out here.]" in results[0].output_text
+
+
+def test_images_of_results_count_for_the_bytes_of_a_prompt(monkeypatch: Any) -> None:
+    monkeypatch.setattr(turns, "MAX_PROMPT_BYTES", 3000)
+    branch = user("Draw."), looked("a.png"), user("Once more."), looked("b.png"), user("And?")
+    prompt = in_rounds(model("images"), *branch, a_png=PNG, b_png=PNG)
+    results = [b for turn in prompt.turns for b in turn.blocks if isinstance(b, ToolResultBlock)]
+    assert [len(block.files) for block in results] == [0, 1]
+    assert "'a.png' is left out: the files of this chat are too large" in results[0].output_text

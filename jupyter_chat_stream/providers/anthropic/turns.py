@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         ContentBlockParam,
         DocumentBlockParam,
         ImageBlockParam,
+        TextBlockParam,
         ToolResultBlockParam,
         ToolUnionParam,
         ToolUseBlockParam,
@@ -43,6 +44,7 @@ MAX_TITLE_CHARS = 500  # the API's own limit
 def to_content(turn: Turn) -> list[ContentBlockParam]:
     """Return a turn's blocks as the API takes them; an empty list for a turn that says nothing."""
     content = [made for block in turn.blocks if (made := _to_param(block, turn)) is not None]
+    _insert_after_results(content, _files_of_failures(turn))
     while content and content[-1]["type"] in THINKING:
         content.pop()
     return content
@@ -105,11 +107,34 @@ def _call(block: ToolUseBlock) -> ToolUseBlockParam:
 
 
 def _result(block: ToolResultBlock) -> ToolResultBlockParam:
-    id_ = api_id(block.tool_call_id)
+    id_, text = api_id(block.tool_call_id), block.output_text
     made: ToolResultBlockParam = {"type": "tool_result", "tool_use_id": id_}
-    if block.output_text.strip():
-        made["content"] = block.output_text
+    if block.files and block.success:
+        said: list[TextBlockParam] = [{"type": "text", "text": text}] if text.strip() else []
+        made["content"] = [*said, *map(_file, block.files)]
+    elif text.strip():
+        made["content"] = text
     return made if block.success else {**made, "is_error": True}
+
+
+def _file(block: ImageBlock | DocumentBlock) -> ImageBlockParam | DocumentBlockParam:
+    return _image(block) if isinstance(block, ImageBlock) else _document(block)
+
+
+def _files_of_failures(turn: Turn) -> list[ContentBlockParam]:
+    """Return the files of failed calls: the API takes only text as the content of an error."""
+    return [
+        _file(file)
+        for block in turn.blocks
+        if isinstance(block, ToolResultBlock) and not block.success
+        for file in block.files
+    ]
+
+
+def _insert_after_results(content: list[ContentBlockParam], files: list[ContentBlockParam]) -> None:
+    """Put files right after the results of a turn: results come first in it."""
+    count = sum(each["type"] == "tool_result" for each in content)
+    content[count:count] = files
 
 
 def _thinking(data: Mapping[str, Any]) -> ContentBlockParam | None:

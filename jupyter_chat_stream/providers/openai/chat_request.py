@@ -91,7 +91,10 @@ def _messages(prompt: Prompt, without: Collection[str]) -> list[dict[str, Any]]:
 
 
 def _said(turn: Turn, model: str, without: Collection[str]) -> Iterator[dict[str, Any]]:
-    """Yield the messages of a turn: each result of a tool is one of its own."""
+    """Yield the messages of a turn: each result of a tool is one of its own.
+
+    Such a message holds only text, so the files of results come in a user's message after them.
+    """
     for result in content.results(turn):
         text, id_ = content.output_text(result), api_id(result.tool_call_id)
         yield {"role": "tool", "tool_call_id": id_, "content": text}
@@ -99,6 +102,8 @@ def _said(turn: Turn, model: str, without: Collection[str]) -> Iterator[dict[str
     if calls:
         said = {"role": "assistant", "content": turn.text.strip() or None, "tool_calls": calls}
         yield said | _reasoning(turn, model, without)
+    elif files := [_part(block) for block in content.result_files(turn)]:
+        yield {"role": "user", "content": [*files, *map(_part, content.shown(turn))]}
     elif any(content.shown(turn)):
         yield _message(turn)
 

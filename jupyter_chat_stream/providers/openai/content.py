@@ -6,7 +6,7 @@ Images and documents become data URLs. No dialect marks a failed call, so its ou
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..base import (
     DocumentBlock,
@@ -17,6 +17,7 @@ from ..base import (
     Turn,
 )
 from ..carried_files import base64_of
+from ..prompt_blocks import RESULT_FILES
 
 MAX_FILE_NAME_CHARS = 200
 
@@ -47,6 +48,16 @@ def input_text(block: ToolUseBlock) -> str:
 def output_text(block: ToolResultBlock) -> str:
     """Return the output of a call as a model reads it."""
     return block.output_text if block.success else f"Error: {block.output_text}"
+
+
+def result_files(turn: Turn) -> Iterator[TextBlock | ImageBlock | DocumentBlock]:
+    """Yield the files of a turn's results, each after a text that tells whose it is."""
+    found = [(block, file) for block in results(turn) for file in block.files]
+    if found:
+        yield TextBlock(text=RESULT_FILES)
+    for block, file in found:
+        yield TextBlock(text=f"{file.name!r} of {block.name!r}:")
+        yield file
 
 
 def shown(turn: Turn) -> Iterable[TextBlock | ImageBlock | DocumentBlock]:

@@ -113,8 +113,13 @@ def _ask(turn: Turn) -> Iterator[dict[str, Any]]:
 
 
 def _output(block: ToolResultBlock) -> dict[str, Any]:
-    id_ = api_id(block.tool_call_id)
-    return {"type": OUTPUT, "call_id": id_, "output": content.output_text(block)}
+    """Return the item of a result: a plain text, or a list if it has files."""
+    id_, text = api_id(block.tool_call_id), content.output_text(block)
+    made: dict[str, Any] = {"type": OUTPUT, "call_id": id_, "output": text}
+    if block.files:
+        said = [TextBlock(text=text)] if text.strip() else []
+        made["output"] = [_part(each) for each in (*said, *block.files)]
+    return made
 
 
 def _call(block: ToolUseBlock) -> dict[str, Any]:
