@@ -16,6 +16,7 @@ from .content import JPEG, PNG, Content
 from .plots import plotly_content
 
 MAX_SIDE_PX = 4000  # no model reads a finer picture
+SHOWN_BY = ("_repr_png_", "_repr_jpeg_")
 
 
 def picture_content(value: Any, name: str, most: int) -> Content | None:
@@ -32,6 +33,19 @@ def picture_content(value: Any, name: str, most: int) -> Content | None:
     if pillow is not None and isinstance(value, pillow.Image):
         return _of_pillow(value, name, most)
     return _displayed(value, name)
+
+
+def shows_picture(value: Any) -> bool:
+    """Return whether a value is a figure or an image, or shows itself as one in a notebook."""
+    if isinstance(value, type):
+        return False
+    plotly, pillow = sys.modules.get("plotly.basedatatypes"), sys.modules.get("PIL.Image")
+    return (
+        matplotlib_figure(value) is not None
+        or (pillow is not None and isinstance(value, pillow.Image))
+        or (plotly is not None and isinstance(value, plotly.BaseFigure))
+        or any(callable(getattr(type(value), name, None)) for name in SHOWN_BY)
+    )
 
 
 def matplotlib_figure(value: Any) -> Any:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from ...shared.records import AttachmentRecord
 from .. import rest
-from ..link import Link, path_of
+from ..link import RETRY_FOR_S, Link, path_of
 from .content import Content
 
 SLOWEST_BYTES_PER_S = 100_000  # a slower upload or download is given up
@@ -20,8 +20,14 @@ def seconds_for(size: int) -> float:
     return rest.TIMEOUT_S + size / SLOWEST_BYTES_PER_S
 
 
-async def upload(link: Link, content: Content) -> AttachmentRecord:
-    """Send the bytes of an attachment to the server."""
+async def upload(
+    link: Link, content: Content, *, patience_s: float = RETRY_FOR_S
+) -> AttachmentRecord:
+    """Send the bytes of an attachment to the server.
+
+    Args:
+        patience_s: how long to repeat the request while the server does not respond.
+    """
     name = quote(content.name, safe="")
     headers = {
         "Content-Type": content.type,
@@ -29,7 +35,8 @@ async def upload(link: Link, content: Content) -> AttachmentRecord:
     }
     timeout_s = seconds_for(len(content.data))
     record: AttachmentRecord = await link.retried(
-        lambda to: rest.upload(to, "attachments", content.data, headers, timeout_s=timeout_s)
+        lambda to: rest.upload(to, "attachments", content.data, headers, timeout_s=timeout_s),
+        patience_s=patience_s,
     )
     return record
 

@@ -1,4 +1,7 @@
-"""The output of one call: what its function prints and displays, as text for the call's card.
+"""The output of one call: what its function prints and displays, for the call's card.
+
+Texts go there as they are written. A displayed picture becomes a file of the result; its name
+stands in the text.
 
 The output of other code stays where it belongs. A context variable tells them apart, which the
 tasks and threads of ``asyncio`` inherit: so a cell that runs while an async function waits prints
@@ -14,6 +17,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from ..output import shell_of_kernel
+from .files import CallFiles
 
 Write = Callable[[str], None]
 
@@ -49,15 +53,15 @@ class CapturedStream:
 
 
 @contextmanager
-def captured(write: Write) -> Iterator[None]:
-    """Pass to ``write`` what the code of this context prints and displays."""
+def captured(write: Write, files: CallFiles) -> Iterator[None]:
+    """Pass to ``write`` what the code of this context prints, and to ``files`` its pictures."""
     streams = {name: CapturedStream(getattr(sys, name)) for name in ("stdout", "stderr")}
     publisher = getattr(shell_of_kernel(), "display_pub", None)
 
     def hook(message: dict[str, Any]) -> dict[str, Any] | None:
         if _present.get() is not write:
             return message
-        write(shown_text(message.get("content", {}).get("data", {})))
+        write(shown_text(message.get("content", {}).get("data", {}), files))
         return None
 
     before = _present.set(write)
@@ -68,6 +72,7 @@ def captured(write: Write) -> Iterator[None]:
     try:
         yield
     finally:
+        files.forget_drawn()
         _draw_figures()
         if publisher is not None:
             publisher.unregister_hook(hook)
@@ -78,11 +83,11 @@ def captured(write: Write) -> Iterator[None]:
         _present.reset(before)
 
 
-def shown_text(data: Mapping[str, Any]) -> str:
-    """Return the text of what a function displays; of a picture, a sentence."""
-    pictures = [type_ for type_ in data if type_.startswith("image/")]
-    if pictures:
-        return f"[A picture ({pictures[0]}): pictures are not shown here.]\n"
+def shown_text(data: Mapping[str, Any], files: CallFiles) -> str:
+    """Return the text of what a function displays; of a picture, the name of its file."""
+    if any(type_.startswith("image/") for type_ in data):
+        name = files.add_displayed(data)
+        return f"[{name}]\n" if name else "[A picture that was not kept.]\n"
     plain = data.get("text/plain", "")
     text = "".join(plain) if isinstance(plain, list) else str(plain)
     return f"{text}\n" if text else ""

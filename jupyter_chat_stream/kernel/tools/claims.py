@@ -16,10 +16,10 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ...shared.backoff import Backoff
 from ...shared.errors import (
@@ -32,7 +32,10 @@ from ...shared.errors import (
 )
 from ...shared.events import ENDS
 from ...shared.logs import Line
+from ...shared.tool_outputs import with_notes
 from ...shared.tool_records import ToolEffect
+from ..attachments.content import Content
+from ..attachments.transfer import upload
 from ..follower import Follower
 from ..link import Hold, Link, path_of
 from ..times import from_wire
@@ -46,6 +49,7 @@ MORE_OUTPUT = "\n… (more output is left out)\n"
 RENEW_AT_MOST_EVERY_S = 10.0
 RENEW_AT_LEAST_EVERY_S = 0.5
 PATIENCE_S = 600.0  # how long a result is repeated while the server or its database is away
+T = TypeVar("T")
 AGAIN = Backoff(first_s=0.2, most_s=10.0, jitter=(0.5, 1.0))
 
 
@@ -149,6 +153,7 @@ class KernelCall:
         self._sent = 0  # requests with output
         self._is_finished = asyncio.Event()
         self._outcome: tuple[bool, Any] | None = None
+        self._files: tuple[Content, ...] = ()
         self._hold.follower.listen(self._look)
         self._task = asyncio.get_running_loop().create_task(self._keep())
         self._task.add_done_callback(self._ended)
@@ -169,10 +174,10 @@ class KernelCall:
             if self._has_room_for <= 0:
                 self._text += MORE_OUTPUT
 
-    def finish(self, success: bool, output: Any) -> None:
+    def finish(self, success: bool, output: Any, files: Sequence[Content] = ()) -> None:
         """Send the result, once all output is sent; this does not wait for it. The first counts."""
         if self._outcome is None:
-            self._outcome = (success, output)
+            self._outcome, self._files = (success, output), tuple(files)
         self._link.call_soon(self._is_finished.set)
 
     # ------------------------------------------------------------------ on the link's loop
@@ -236,14 +241,19 @@ class KernelCall:
                     LOG.info(self.call.line("tool.output_refused", error.code))
 
     async def _send(self, what: str, body: Mapping[str, Any]) -> None:
+        path = f"{self.call.path}/{what}"
+        await self._patiently(lambda: self._link.request("POST", path, body, patience_s=PATIENCE_S))
+
+    async def _upload(self, content: Content) -> str:
+        record = await self._patiently(lambda: upload(self._link, content, patience_s=PATIENCE_S))
+        return str(record["id"])
+
+    async def _patiently(self, request: Callable[[], Awaitable[T]]) -> T:
         """Send a request; repeat it while the server or its database is away."""
         started, tries = time.monotonic(), 0
         while True:
             try:
-                await self._link.request(
-                    "POST", f"{self.call.path}/{what}", body, patience_s=PATIENCE_S
-                )
-                return
+                return await request()
             except StoreError:
                 if self.is_lost or time.monotonic() - started > PATIENCE_S:
                     raise
@@ -262,8 +272,12 @@ class KernelCall:
         if self.is_lost or self._outcome is None:
             return
         success, output = self._outcome
-        body = {"claim": self._claim, "success": success, "output": output}
+        ids: list[str] = []
         try:
+            notes = await self._send_files(ids)
+            body = {"claim": self._claim, "success": success, "output": with_notes(output, notes)}
+            if ids:
+                body["attachments"] = ids
             try:
                 await self._send("result", body)
             except InvalidInput as error:  # the call has ended all the same
@@ -271,6 +285,25 @@ class KernelCall:
         except ChatStreamError as error:
             # The claim is stale, or the first request arrived although its answer was lost (L12).
             LOG.info(self.call.line("tool.result_refused", error.code))
+            await self._delete_files(ids)
+
+    async def _send_files(self, ids: list[str]) -> list[str]:
+        """Upload the files of the result; returns a sentence for each that is not kept."""
+        notes = []
+        for content in () if self.is_lost else self._files:
+            try:
+                ids.append(await self._upload(content))
+            except ChatStreamError as error:
+                notes.append(f"The file {content.name!r} was not kept: {error}")
+        return notes
+
+    async def _delete_files(self, ids: Collection[str]) -> None:
+        """Delete uploads that no result holds; what is left expires by itself (L12)."""
+        for each in ids:
+            try:
+                await self._link.request("DELETE", f"attachments/{path_of(each)}")
+            except ChatStreamError as error:  # it is held after all, or the server is away
+                LOG.info(self.call.line("tool.file_left", error.code))
 
 
 def _is_over_for(error: ChatStreamError) -> bool:

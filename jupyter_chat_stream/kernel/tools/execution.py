@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from .capture import Write, captured
 from .failures import BY_CHAT, BY_PERSON, LEFT, failure_text
+from .files import CallFiles
 from .function import KernelTool, is_async
 from .interrupts import InterruptGuard
 from .results import output_of
@@ -48,6 +49,8 @@ class CallExecution:
         self._given = given
         self._write = write
         self._conceal = conceal
+        self.files = CallFiles(conceal)
+        """The files of the result; whole once the execution has ended."""
         self._guard: InterruptGuard | None = None
         self._is_stopped = False
         self._is_interrupted = False
@@ -62,7 +65,7 @@ class CallExecution:
     def run(self) -> CallOutcome:
         """Execute the call while the calling thread waits for an answer."""
         try:
-            with captured(self._write):
+            with captured(self._write, self.files):
                 value = self._guarded(self._called)
                 if is_async(value):
                     value = self._in_own_loop(value)
@@ -73,7 +76,7 @@ class CallExecution:
     async def arun(self) -> CallOutcome:
         """Execute the call on the thread's running loop."""
         try:
-            with captured(self._write):
+            with captured(self._write, self.files):
                 value = self._guarded(self._called)
                 if is_async(value):
                     value = await self._in_this_loop(value)
@@ -87,7 +90,7 @@ class CallExecution:
         return self._tool.prepare(self._given)()
 
     def _succeeded(self, value: Any) -> CallOutcome:
-        return CallOutcome(success=True, output=output_of(value, self._conceal))
+        return CallOutcome(success=True, output=output_of(value, self._conceal, self.files))
 
     def _failed(self, error: BaseException) -> CallOutcome:
         if isinstance(error, InputRefused):

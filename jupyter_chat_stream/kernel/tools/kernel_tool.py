@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...shared.tool_records import ToolEffect, ToolRecord
+from ..attachments.pictures import shows_picture
 from ..output import shell_of_kernel
 from .function import KernelTool
-from .results import cut_text, own_repr, picture_text, table_text
+from .results import cut_text, own_repr, table_text
 from .schema import InputRefused
 
 KERNEL = "kernel"
@@ -43,7 +44,8 @@ DEFINITION: ToolRecord = {
     "description": (
         "The Python kernel of the person's notebook, with all variables of its cells. Operations: "
         "'variables' lists the variables with type and size; 'inspect' describes one variable (of "
-        "a data frame: columns, statistics, some rows; of a function: signature and docstring); "
+        "a data frame: columns, statistics, some rows; of a function: signature and docstring; a "
+        "figure or an image: the picture); "
         "'evaluate' returns the value of an expression; 'run' executes code like a cell, returns "
         "the value of its last expression, and shows what it prints. 'evaluate' and 'run' ask the "
         "person first, so look at the variables before you run code."
@@ -145,8 +147,8 @@ def size_of(value: Any) -> str:
     return ""
 
 
-def inspect_variable(space: Mapping[str, Any], name: str) -> str:
-    """Describe one variable in at most ``MAX_INSPECTED_CHARS`` characters."""
+def inspect_variable(space: Mapping[str, Any], name: str) -> Any:
+    """Describe one variable in at most ``MAX_INSPECTED_CHARS`` characters; return a picture."""
     name = name.strip()
     if name not in space:
         raise InputRefused(
@@ -154,9 +156,11 @@ def inspect_variable(space: Mapping[str, Any], name: str) -> str:
             "'variables'; for a part of one, such as an attribute, use 'evaluate'."
         )
     value = space[name]
-    described = table_text(value) or picture_text(value)
+    described = table_text(value)
     if described is not None:
         return described
+    if shows_picture(value):
+        return value
     lines = [f"{name}: {type(value).__name__}"]
     size = size_of(value)
     lines[0] += f", {size}" if size else ""

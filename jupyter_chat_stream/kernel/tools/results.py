@@ -1,8 +1,9 @@
 """From what a function returns to the output of its call: a JSON value of at most ``MAX_BYTES``.
 
 Texts, numbers, lists, dicts, dataclasses and pydantic's models become JSON. A frame or an array
-becomes its summary, as an attachment has it; a figure or an image becomes a sentence about it. All
-else becomes its ``repr``. What is cut is told in the output.
+becomes its summary, as an attachment has it; a figure or an image becomes a sentence about it.
+``CallFiles`` keeps the picture or the table itself. All else becomes its ``repr``. What is cut is
+told in the output, and the whole is kept as a file.
 """
 
 from __future__ import annotations
@@ -20,32 +21,59 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
+from ...shared.errors import ChatStreamError
+from ..attachments.content import Content
 from ..attachments.pictures import matplotlib_figure
 from ..attachments.tables.arrays import ArrayTable, is_array
 from ..attachments.tables.frames import frame_table, is_frame
 from ..attachments.tables.summary import summary
+from .files import CallFiles
 
 MAX_BYTES = 240_000  # below the server's bound of 256 kB, which counts the JSON around it
 MAX_REPR_CHARS = 20_000
 MARGIN_CHARS = 4_096  # more than the longest secret
 MAX_DEPTH = 40
 MAX_DIMENSIONS = 2
+MAX_WHOLE_CHARS = 16 * 1024 * 1024  # of the file with what the output has no room for
 _WORDS = (datetime.date, datetime.time, UUID, Decimal, Fraction, PurePath)
-_SHOWN_AS_PICTURE = ("_repr_png_", "_repr_jpeg_", "_repr_svg_")
 
 
-def output_of(value: Any, conceal: Callable[[str], str] = str) -> Any:
+def output_of(
+    value: Any, conceal: Callable[[str], str] = str, files: CallFiles | None = None
+) -> Any:
     """Return the JSON value that a model reads for a function's result.
 
     Args:
         conceal: removes from each text what no model may read.
+        files: takes the pictures and tables of the value, and the whole of what is cut.
     """
     budget = MAX_BYTES
     while True:
-        output = _Writer(budget, conceal).write(value)
+        writer = _Writer(budget, conceal, files)
+        output = writer.write(value)
         if _size(output) <= MAX_BYTES:
-            return output
+            break
         budget //= 2  # characters that JSON or UTF-8 writes with several bytes
+    if files is not None and (writer.is_cut or budget < MAX_BYTES):
+        return _with_whole(output, value, conceal, files)
+    return output
+
+
+def _with_whole(output: Any, value: Any, conceal: Callable[[str], str], files: CallFiles) -> Any:
+    """Keep the whole of a value whose output was cut; a text tells where."""
+    whole = _Writer(MAX_WHOLE_CHARS, conceal, files).write(value)
+    if isinstance(whole, str):
+        name = files.add(Content(name="output.txt", type="text/plain", data=_encoded(whole)))
+    else:
+        text = json.dumps(whole, ensure_ascii=False, indent=1)
+        name = files.add(Content(name="output.json", type="application/json", data=_encoded(text)))
+    if name is None or not isinstance(output, str):
+        return output
+    return f"{output}\n[The whole is the file {name!r} of this result.]"
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="replace")
 
 
 def own_repr(value: Any, most: int = MAX_REPR_CHARS) -> str:
@@ -76,41 +104,6 @@ def table_text(value: Any) -> str | None:
     return None
 
 
-def picture_text(value: Any) -> str | None:
-    """Return a sentence about a figure or an image; None if the value is neither."""
-    if isinstance(value, type):
-        return None
-    figure = matplotlib_figure(value)
-    if figure is not None:
-        return _figure_text(figure)
-    pillow = sys.modules.get("PIL.Image")
-    if pillow is not None and isinstance(value, pillow.Image):
-        return f"An image of {value.width} × {value.height} pixels. {_UNSEEN}"
-    plotly = sys.modules.get("plotly.basedatatypes")
-    is_plotly = plotly is not None and isinstance(value, plotly.BaseFigure)
-    if is_plotly or any(callable(getattr(type(value), name, None)) for name in _SHOWN_AS_PICTURE):
-        return f"A picture (an object of type {type(value).__name__}). {_UNSEEN}"
-    return None
-
-
-_UNSEEN = (
-    "A tool's result cannot hold pictures, so you do not see it: ask for the numbers behind it."
-)
-
-
-def _figure_text(figure: Any) -> str:
-    """Describe a figure of matplotlib by its axes."""
-    said = []
-    for axes in figure.axes[:8]:
-        title, x, y = axes.get_title(), axes.get_xlabel(), axes.get_ylabel()
-        drawn = len(axes.lines) + len(axes.collections) + len(axes.patches) + len(axes.images)
-        named = ", ".join(
-            f"{word} {text!r}" for word, text in (("title", title), ("x", x), ("y", y)) if text
-        )
-        said.append(f"axes with {drawn} drawn objects{f' ({named})' if named else ''}")
-    return f"A figure with {'; '.join(said) or 'no axes'}. {_UNSEEN}"
-
-
 def _size(output: Any) -> int:
     return len(json.dumps(output, ensure_ascii=False).encode(errors="replace"))
 
@@ -118,9 +111,14 @@ def _size(output: Any) -> int:
 class _Writer:
     """Writes one value as JSON, of about ``budget`` characters."""
 
-    def __init__(self, budget: int, conceal: Callable[[str], str]) -> None:
+    def __init__(
+        self, budget: int, conceal: Callable[[str], str], files: CallFiles | None = None
+    ) -> None:
+        self.is_cut = False
         self._left = budget
+        self._most = max(budget, MAX_BYTES)
         self._conceal = conceal
+        self._files = files
         self._inside: set[int] = set()  # containers that are being written: a cycle ends at them
 
     def write(self, value: Any) -> Any:
@@ -137,7 +135,7 @@ class _Writer:
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, bytes | bytearray | memoryview):
-            return self._text(f"<{len(value):,} bytes>")
+            return self._text(self._kept(value) or f"<{len(value):,} bytes>")
         if isinstance(value, _WORDS):
             return self._text(value.isoformat() if hasattr(value, "isoformat") else str(value))
         return self._object(value)
@@ -151,24 +149,22 @@ class _Writer:
     def _text(self, text: str) -> str:
         # A text may be as large as the memory, so only its beginning is concealed. The margin is
         # then cut off, because a secret may begin in it.
-        rest = max(0, len(text) - MAX_BYTES - MARGIN_CHARS)
-        piece = self._conceal(text[: MAX_BYTES + MARGIN_CHARS])
+        rest = max(0, len(text) - self._most - MARGIN_CHARS)
+        piece = self._conceal(text[: self._most + MARGIN_CHARS])
         piece = piece[:-MARGIN_CHARS] if rest else piece
         more = MARGIN_CHARS + rest if rest else 0
         kept = piece[: max(0, self._left)]
         more += len(piece) - len(kept)
         kept = kept.encode(errors="replace").decode().replace("\0", "\ufffd")
         kept = f"{kept}… ({more:,} more characters are left out)" if more else kept
+        self.is_cut = self.is_cut or more > 0
         self._left -= len(kept) + 2
         return kept
 
     def _object(self, value: Any) -> Any:
         if isinstance(value, Mapping | list | tuple | Set):
             return self._container(value)
-        try:
-            described = table_text(value) or picture_text(value)
-        except Exception as error:  # noqa: BLE001 - of a library, about the user's own object
-            described = f"<{type(value).__name__}; its summary raised {type(error).__name__}>"
+        described = self._kept(value)
         if described is not None:
             return self._text(described)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -179,6 +175,20 @@ class _Writer:
             return self._container(dict(value), value)
         plain = _scalar(value)
         return self.write(plain) if plain is not None else self._text(own_repr(value))
+
+    def _kept(self, value: Any) -> str | None:
+        """Keep a picture or a table; returns what stands for it, None for any other value."""
+        failure = None
+        try:
+            kept = None if self._files is None else self._files.text_of(value)
+            if kept is not None:
+                return kept
+        except ChatStreamError as error:  # it cannot be drawn or kept; its summary may be there
+            failure = f"<{type(value).__name__}: {error}>"
+        try:
+            return table_text(value) or failure
+        except Exception as error:  # noqa: BLE001 - of a library, about the user's own object
+            return f"<{type(value).__name__}; its summary raised {type(error).__name__}>"
 
     def _container(self, value: Any, whose: Any = None) -> Any:
         identity = id(value if whose is None else whose)
@@ -195,6 +205,7 @@ class _Writer:
         for n, (key, item) in enumerate(value.items()):
             if self._left <= 0:
                 made["…"] = f"{len(value) - n:,} more entries are left out"
+                self.is_cut = True
                 break
             name = self._text(key if isinstance(key, str) else own_repr(key, 200))
             made[name] = self.write(item)
@@ -205,6 +216,7 @@ class _Writer:
         for n, item in enumerate(value):
             if self._left <= 0:
                 made.append(f"… {len(value) - n:,} more items are left out")
+                self.is_cut = True
                 break
             made.append(self.write(item))
         return made

@@ -216,8 +216,9 @@ class CallJob:
             return
         tool, claimed = found
         with self._settled(claimed):
-            outcome = self._execution(tool, claimed).run()
-            claimed.finish(outcome.success, outcome.output)
+            execution = self._execution(tool, claimed)
+            outcome = execution.run()
+            claimed.finish(outcome.success, outcome.output, execution.files.contents)
         if outcome.is_interrupted:
             raise KeyboardInterrupt  # the person means the cell, too
 
@@ -264,7 +265,7 @@ class CallJob:
             execution = self._execution(tool, claimed)
             self._in_loop = claimed, execution
             outcome = await execution.arun()
-            claimed.finish(outcome.success, outcome.output)
+            claimed.finish(outcome.success, outcome.output, execution.files.contents)
 
     @contextmanager
     def _settled(self, claimed: KernelCall) -> Iterator[None]:

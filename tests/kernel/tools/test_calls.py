@@ -7,7 +7,9 @@ import os
 import signal
 from typing import Any
 
+import pandas
 import pytest
+from matplotlib.figure import Figure
 
 from jupyter_chat_stream import Chat, InvalidInput, Run, RunFailed
 from jupyter_chat_stream.kernel import link
@@ -124,10 +126,37 @@ def test_much_output_and_a_large_result_are_bounded_and_the_run_ends(name: str) 
     chat.ask("flood {}")
     ((_, success, output),) = results(chat.runs[-1])
     assert success
-    assert output.endswith("more characters are left out)")
+    assert output.endswith(
+        "more characters are left out)\n[The whole is the file 'output.txt' of this result.]"
+    )
+    (whole,) = chat.messages[-1].attachments
+    assert whole.read() == b"y" * 1_000_000
     progress = calls(chat.runs[-1])[0]["progress"]
     assert 200_000 <= len(progress) <= 256_000
     assert progress.endswith("(more output is left out)\n")
+
+
+def test_pictures_and_tables_become_files_of_the_reply(name: str) -> None:
+    """As attachments of a message do: they are there after a restart, with their exact bytes."""
+    chat = Chat(name, **TOOLS)
+    frame = pandas.DataFrame({"month": ["Jan", "Feb"], "rate": [0.02, 0.31]})
+
+    @chat.tool(effect="read")
+    def plot() -> list[Any]:
+        figure = Figure()
+        figure.subplots().plot([1, 2])
+        return ["Churn", figure, frame]
+
+    chat.ask("plot {}")
+    ((_, success, output),) = results(chat.runs[-1])
+    assert success
+    assert output[0] == "Churn"
+    assert output[1].endswith("[It is the image 'figure.png' of this result.]")
+    assert output[2].startswith("pandas DataFrame: 2 rows × 2 columns.")
+    picture, table = chat.messages[-1].attachments
+    assert (picture.name, picture.type) == ("figure.png", "image/png")
+    assert picture.read().startswith(b"\x89PNG")
+    assert table.frame().equals(frame)
 
 
 def test_a_script_executes_calls_while_it_awaits(name: str) -> None:

@@ -279,7 +279,9 @@ def test_figures_and_displays_of_code_go_to_the_card_and_to_no_cell(
     assert output.startswith("ZeroDivisionError: division by zero")
     progress = calls(run)[0]["progress"]
     assert progress.startswith("3\nfrom the shell")
-    assert "A picture (image/png)" in progress
+    assert progress.endswith("[figure.png]\n")  # the figure of a call that then failed
+    assert run.reply is not None
+    assert [file.name for file in run.reply.attachments] == ["figure.png"]
     outcome = kernel.run("print(plt.get_fignums())")
     assert (outcome.text, outcome.shown) == ("[]\n", [])
 

@@ -17,9 +17,15 @@ from jupyter_chat_stream.kernel.tools import claims, toolbox
 from jupyter_chat_stream.kernel.tools.failures import BY_WAIT
 from jupyter_chat_stream.kernel.tools.function import KernelTool, function_tool
 from jupyter_chat_stream.kernel.tools.toolbox import Toolbox
-from jupyter_chat_stream.shared.errors import DatabaseUnreachable, InvalidInput, ToolCallNotOpen
+from jupyter_chat_stream.shared.errors import (
+    AttachmentTooLarge,
+    DatabaseUnreachable,
+    InvalidInput,
+    ToolCallNotOpen,
+)
 
 PATIENCE_S = 20.0
+PNG = b"\x89PNG\r\n\x1a\n0123"
 
 Answer = Callable[[str, Mapping[str, Any]], Any]
 
@@ -65,6 +71,14 @@ class WrittenLink(Link):
         if what == "result" and not self.result.done():
             self.result.set_result((body["success"], body["output"]))
         return {"claim": "k", "until": None, **(answer or {})}
+
+    async def retried(self, exchange: Any, **options: Any) -> Any:
+        """Take an upload."""
+        self.asked.append(("upload", {}))
+        answer = self.answer("upload", {})
+        if isinstance(answer, Exception):
+            raise answer
+        return {"id": f"f{self.count('upload')}"}
 
     def count(self, what: str) -> int:
         return [asked for asked, _ in self.asked].count(what)
@@ -225,6 +239,36 @@ async def test_a_result_that_the_server_refuses_becomes_a_failed_one(link: Writt
     link.answer = answer
     await offered(link, lambda: 7)
     assert await asyncio.wrap_future(link.result) == (False, "'output' is too large.")
+
+
+async def test_files_are_uploaded_before_the_result_that_names_them(link: WrittenLink) -> None:
+    """A file that the server does not take is told in the output; one outage loses none."""
+
+    def answer(what: str, body: Mapping[str, Any]) -> Any:
+        if what != "upload":
+            return None
+        away = DatabaseUnreachable("The database is away.")
+        return {1: away, 3: AttachmentTooLarge(9, 8)}.get(link.count("upload"))
+
+    link.answer = answer
+    await offered(link, lambda: ["two", PNG, PNG + b"more"])
+    success, output = await asyncio.wrap_future(link.result)
+    assert success
+    assert output["output"][0] == "two"
+    assert output["not_kept"][0].startswith("The file 'image-2.png' was not kept: The attachment")
+    bodies = [body for what, body in link.asked if what == "result"]
+    assert [body["attachments"] for body in bodies] == [["f2"]]
+
+
+async def test_the_files_of_a_result_that_is_not_taken_are_deleted_l12(link: WrittenLink) -> None:
+    link.answer = lambda what, body: ToolCallNotOpen("c", "ended") if what == "result" else None
+    await offered(link, lambda: PNG)
+    await reached(lambda: link.count("f1"))
+    assert [what for what, _ in link.asked if what in ("upload", "result", "f1")] == [
+        "upload",
+        "result",
+        "f1",
+    ]
 
 
 async def test_the_first_result_of_a_call_counts_l12(link: WrittenLink) -> None:

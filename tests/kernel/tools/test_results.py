@@ -7,6 +7,7 @@ import enum
 import json
 from dataclasses import dataclass
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from pydantic import BaseModel
 
+from jupyter_chat_stream.kernel.attachments.attachment import Attachment
 from jupyter_chat_stream.kernel.tools import failures
+from jupyter_chat_stream.kernel.tools.files import CallFiles
 from jupyter_chat_stream.kernel.tools.keys import Concealer, secrets_of
 from jupyter_chat_stream.kernel.tools.results import MAX_BYTES, output_of
 
@@ -88,14 +91,76 @@ def test_frames_and_arrays_become_their_summary_as_attachments_have_it() -> None
     assert "2 × 3 × 4" in output_of(numpy.zeros((2, 3, 4)))
 
 
-def test_pictures_become_a_sentence_that_tells_the_model_it_sees_none() -> None:
+def made(value: Any, conceal: Any = str) -> tuple[Any, CallFiles]:
+    files = CallFiles(conceal)
+    return output_of(value, conceal, files), files
+
+
+def names(files: CallFiles) -> list[tuple[str, str]]:
+    return [(content.name, content.type) for content in files.contents]
+
+
+def test_pictures_become_files_and_a_sentence_for_a_model_that_sees_none() -> None:
     figure = Figure()
     axes = figure.subplots()
-    axes.plot([1, 2])
+    lines = axes.plot([[1, 2], [2, 1]])
     axes.set_title("Churn")
-    assert output_of(figure).startswith("A figure with axes with 1 drawn objects (title 'Churn').")
-    image = Image.new("RGB", (4, 3))
-    assert output_of(image).startswith("An image of 4 × 3 pixels. A tool's result cannot hold")
+    text, files = made(figure)
+    assert text == (
+        "A figure with axes with 2 drawn objects (title 'Churn').\n"
+        "[It is the image 'figure.png' of this result.]"
+    )
+    assert names(files) == [("figure.png", "image/png")]
+    assert Image.open(BytesIO(files.contents[0].data)).format == "PNG"
+    mixed, files = made({"seen": [axes, *lines], "n": 3, "image": Image.new("RGB", (4, 3))})
+    assert mixed["seen"] == [text] * 3  # one figure is drawn once
+    assert mixed["n"] == 3
+    assert names(files) == [("figure.png", "image/png"), ("figure-2.png", "image/png")]
+    assert made(files.contents[1].data)[0] == "[It is the image 'image.png' of this result.]"
+
+
+def test_an_object_that_shows_itself_as_a_picture_is_one_and_a_broken_one_says_so() -> None:
+    class Plot:
+        def _repr_jpeg_(self) -> bytes:
+            return b"\xff\xd8\xffjpeg"
+
+    class Broken:
+        def _repr_png_(self) -> bytes:
+            raise RuntimeError("no screen")
+
+    assert names(made([Plot(), Plot()])[1]) == [("figure.jpg", "image/jpeg")]  # equal bytes
+    text, files = made(Broken())
+    assert text.startswith("<Broken: The Broken cannot be drawn: its _repr_png_ raised Runtime")
+    assert files.contents == []
+
+
+def test_frames_become_tables_beside_their_summary() -> None:
+    frame = pandas.DataFrame({"month": ["Jan", "Feb"], "rate": [0.02, 0.31]})
+    text, files = made(frame)
+    assert text.startswith("pandas DataFrame: 2 rows × 2 columns.")
+    (table,) = files.contents
+    assert text.endswith(f"[It is the file {table.name!r} of this result.]")
+    assert Attachment(table.data, name=table.name).frame().equals(frame)
+    sent, files = made(Attachment(frame, name="result"))
+    assert sent.startswith("pandas DataFrame")
+    assert files.contents[0].name.startswith("result.")
+    assert made(polars.DataFrame({"a": [1]}))[1].contents[0].name.startswith("table.")
+    many, files = made([pandas.DataFrame({"n": [n]}) for n in range(30)])
+    assert len(files.contents) == 20
+    assert many[29].startswith("pandas DataFrame: 1 row")
+
+
+def test_what_has_no_room_in_the_output_is_whole_in_a_file() -> None:
+    text, files = made("é" * 1_000_000)
+    assert size(text) <= MAX_BYTES + 100
+    assert text.endswith("[The whole is the file 'output.txt' of this result.]")
+    assert files.contents[0].data.decode() == "é" * 1_000_000
+    numbers, files = made({"numbers": list(range(100_000)), "text": "x" * 300_000})
+    assert numbers["numbers"][-1].endswith("more items are left out")
+    (whole,) = files.contents
+    assert (whole.name, whole.type) == ("output.json", "application/json")
+    assert json.loads(whole.data) == {"numbers": list(range(100_000)), "text": "x" * 300_000}
+    assert made("x" * 1_000)[1].contents == []
 
 
 def test_a_large_result_is_cut_and_tells_what_is_left_out() -> None:
@@ -173,9 +238,11 @@ def test_no_secret_of_the_environment_is_in_a_result_or_a_failure() -> None:
     conceal = Concealer(ENVIRONMENT).concealed
     output = output_of({"all": dict(ENVIRONMENT), "text": str(ENVIRONMENT) * 5_000}, conceal)
     failure = failures.failure_text(KeyError(ENVIRONMENT["GITHUB_TOKEN"]), conceal)
+    _, files = made([str(ENVIRONMENT) * 5_000, pandas.DataFrame({"a": [1]})], conceal)
     for secret in secrets_of(ENVIRONMENT):
         assert secret not in json.dumps(output)
         assert secret not in failure
+        assert all(secret.encode() not in content.data for content in files.contents)
     assert output["all"]["GITHUB_TOKEN"] == "[value of GITHUB_TOKEN]"
     assert output["all"]["PATH"] == "/usr/bin:/bin"
 

@@ -1,0 +1,167 @@
+"""The files of one call's result: pictures, tables, and what is too long for an event.
+
+They are made in the thread of the call, from what its function returns or displays, as attachments
+of messages are. They are uploaded with the result. A file beyond the bounds is not kept, and the
+text in its place tells that.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ...shared.media_types import IMAGES, PDF, is_text
+from ..attachments.attachment import Attachment
+from ..attachments.content import Content, clean_name, type_of_bytes, with_ending
+from ..attachments.convert import MAX_BYTES, converted
+from ..attachments.pictures import matplotlib_figure, shows_picture
+from ..attachments.tables.frames import is_frame
+
+MAX_FILES = 20  # as the server has it
+MAX_FILES_BYTES = 64 * 1024 * 1024  # as the server has it
+SVG = "image/svg+xml"
+
+
+class CallFiles:
+    """Collects the files of one call.
+
+    Args:
+        conceal: removes from each text what may not leave the kernel.
+        most: how many bytes one file may have.
+    """
+
+    def __init__(self, conceal: Callable[[str], str] = str, most: int = MAX_BYTES) -> None:
+        self.contents: list[Content] = []
+        self._conceal = conceal
+        self._most = most
+        self._known: dict[str, str] = {}  # by the bytes' hash: the name of the file
+        self._texts: dict[int, tuple[object, str]] = {}  # by the object's id: what stands for it
+        self._size = 0
+
+    def text_of(self, value: Any) -> str | None:
+        """Keep an object as a file, and return the text that stands for it; None for any other.
+
+        An object that comes again gets the same text, and no second file.
+        """
+        figure = matplotlib_figure(value)
+        shown = value if figure is None else figure  # many lines and axes are in one figure
+        known = self._texts.get(id(shown))
+        if known is not None:
+            return known[1]
+        if len(self.contents) >= MAX_FILES:
+            return None  # nothing is drawn that would not be kept
+        content = self._content_of(value)
+        if content is None:
+            return None
+        text = self._told(figure, content)
+        self._texts[id(shown)] = shown, text  # with the object, so that no other gets its id
+        return text
+
+    def add(self, content: Content) -> str | None:
+        """Keep a file; returns the name under which it is kept, None beyond the bounds.
+
+        Equal bytes are kept once.
+        """
+        if is_text(content.type):
+            concealed = self._conceal(content.data.decode(errors="replace"))
+            content = replace(content, data=concealed.encode(errors="replace"))
+        digest, size = hashlib.sha256(content.data).hexdigest(), len(content.data)
+        known = self._known.get(digest)
+        if known is not None:
+            return known
+        is_full = len(self.contents) >= MAX_FILES or self._size + size > MAX_FILES_BYTES
+        if is_full or not 0 < size <= self._most:
+            return None
+        name = self._free_name(clean_name(self._conceal(content.name)))
+        self.contents.append(replace(content, name=name))
+        self._known[digest] = name
+        self._size += size
+        return name
+
+    def add_displayed(self, data: Mapping[str, Any], name: str = "figure") -> str | None:
+        """Keep the picture of what was displayed; returns its name, None if there is none."""
+        for type_ in (*IMAGES, SVG):
+            raw = _bytes_of(type_, data.get(type_))
+            if raw:
+                shown = name + (".svg" if type_ == SVG else with_ending("", type_))
+                return self.add(Content(name=shown, type=type_, data=raw))
+        return None
+
+    def forget_drawn(self) -> None:
+        """Close the figures that are in the result, so that they are not displayed once more."""
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        if pyplot is None or not str(pyplot.get_backend()).endswith("inline"):
+            return
+        for shown, _ in self._texts.values():
+            if matplotlib_figure(shown) is shown:
+                pyplot.close(shown)
+
+    def _content_of(self, value: Any) -> Content | None:
+        if isinstance(value, Attachment):
+            return value._content
+        if isinstance(value, bytes | bytearray):
+            type_ = type_of_bytes(bytes(value))
+            if type_ not in (*IMAGES, PDF):
+                return None
+            name = with_ending("document" if type_ == PDF else "image", type_)
+            return Content(name=name, type=type_, data=bytes(value))
+        if is_frame(value) or shows_picture(value):
+            return converted(value, None, None, self._most)
+        return None
+
+    def _told(self, figure: Any, content: Content) -> str:
+        name = self.add(content)
+        parts = [content.summary] if content.summary else []
+        if figure is not None:
+            parts.append(_drawn(figure))
+        what = "image" if content.type in IMAGES else "file"
+        if name is None:
+            parts.append(f"[The {what} {content.name!r} was not kept: {self._why(content)}.]")
+        else:
+            parts.append(f"[It is the {what} {name!r} of this result.]")
+        return "\n".join(parts)
+
+    def _why(self, content: Content) -> str:
+        if len(content.data) > self._most:
+            return "it is too large"
+        return f"a result has at most {MAX_FILES} files of {MAX_FILES_BYTES // 2**20} MB together"
+
+    def _free_name(self, name: str) -> str:
+        taken = {content.name for content in self.contents}
+        stem, dot, ending = name.rpartition(".")
+        stem, ending = (stem, dot + ending) if dot and stem else (name, "")
+        numbered = (f"{stem}-{n}{ending}" for n in range(2, MAX_FILES + 2))
+        return name if name not in taken else next(each for each in numbered if each not in taken)
+
+
+def _drawn(figure: Any) -> str:
+    """Describe a figure of matplotlib by its axes, for a model that sees no images."""
+    said = []
+    for axes in figure.axes[:8]:
+        title, x, y = axes.get_title(), axes.get_xlabel(), axes.get_ylabel()
+        drawn = len(axes.lines) + len(axes.collections) + len(axes.patches) + len(axes.images)
+        named = ", ".join(
+            f"{word} {text!r}" for word, text in (("title", title), ("x", x), ("y", y)) if text
+        )
+        said.append(f"axes with {drawn} drawn objects{f' ({named})' if named else ''}")
+    return f"A figure with {'; '.join(said) or 'no axes'}."
+
+
+def _bytes_of(type_: str, shown: Any) -> bytes | None:
+    """Return the bytes of a displayed picture: base64, or the text of an SVG."""
+    text = "".join(shown) if isinstance(shown, list) else shown
+    if isinstance(text, bytes):
+        return text
+    if not isinstance(text, str) or not text:
+        return None
+    if type_ == SVG:
+        return text.encode(errors="replace")
+    try:
+        return base64.b64decode(text)
+    except binascii.Error:
+        return None
