@@ -14,6 +14,7 @@ from typing import Any, get_args
 from ..shared.endings import is_cut_call
 from ..shared.events import ENDS
 from ..shared.media_types import IMAGES
+from ..shared.parts import result_files
 from ..shared.records import (
     AttachmentPart,
     InputRequestPart,
@@ -50,7 +51,7 @@ class NoteLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Remark:
-    """A remark of the export itself; ``label`` is one word, ``text`` is plain text."""
+    """A remark of the export itself; ``label`` is a few plain words, ``text`` is plain text."""
 
     label: str
     text: str
@@ -123,6 +124,8 @@ def _blocks_of_part(part: Part, read: ReadPicture) -> Iterator[Block]:
             text=output if is_text else _json(output),
             language="" if is_text else "json",
         )
+        for file in result_files(part):
+            yield _block_of_attachment(file, read, label="File of the result")
     elif part["kind"] == "input_request":
         yield Remark(label="Asked", text=_asked(part))
         if part["by"] is not None:
@@ -132,7 +135,7 @@ def _blocks_of_part(part: Part, read: ReadPicture) -> Iterator[Block]:
         yield Folded(title="Reasoning", text=part["text"])
 
 
-def _block_of_attachment(part: AttachmentPart, read: ReadPicture) -> Block:
+def _block_of_attachment(part: AttachmentPart, read: ReadPicture, label: str = "Attached") -> Block:
     title = str(part.get("name"))
     type_, text = str(part.get("type", "")), str(part.get("text", ""))
     if "attachment_id" in part:
@@ -141,8 +144,8 @@ def _block_of_attachment(part: AttachmentPart, read: ReadPicture) -> Block:
     if data is not None:
         return Picture(id=part["attachment_id"], title=title, type=type_, data=data)
     if text or "attachment_id" not in part:
-        return Folded(title=f"Attached: {title}", text=text)
-    return Remark(label="Attached", text=title)
+        return Folded(title=f"{label}: {title}", text=text)
+    return Remark(label=label, text=title)
 
 
 def _block_of_call(part: ToolCallPart) -> Block:

@@ -8,6 +8,7 @@ from typing import cast
 from ..shared.endings import words_of_end
 from ..shared.markdown.copied_texts import visible
 from ..shared.markdown.copies import harmless
+from ..shared.parts import files_of_results
 from ..shared.records import Failure, Incomplete, MessageRecord, Part, Usage
 from .attachments.attachment import Attachment
 from .output import execution_id, snapshot, speaker
@@ -55,12 +56,11 @@ class Message:
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
-        """The attachments of a person's message, in the order in which they were sent."""
-        return tuple(
-            Attachment._stored(part)
-            for part in self.parts
-            if part["kind"] == "attachment" and "attachment_id" in part
-        )
+        """The attachments of a person's message, or the files of the results of a reply's tools."""
+        sent = [
+            part for part in self.parts if part["kind"] == "attachment" and "attachment_id" in part
+        ]
+        return tuple(map(Attachment._stored, [*sent, *files_of_results(self.parts)]))
 
     def _record(self) -> MessageRecord:
         return cast(MessageRecord, vars(self))

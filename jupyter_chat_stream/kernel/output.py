@@ -15,6 +15,7 @@ from ..shared.endings import words_of_end
 from ..shared.events import ENDS
 from ..shared.markdown.copied_texts import one_line, visible
 from ..shared.markdown.copies import harmless, harmless_start
+from ..shared.parts import files_of_results
 from ..shared.records import MessageRecord
 from . import user_errors
 
@@ -139,8 +140,9 @@ def _block(message: MessageRecord, text: str, *, markdown: bool) -> str:
 
 
 def _attached(message: MessageRecord, *, markdown: bool) -> str:
-    """Return the line that names what was sent with a message; empty if it is only text."""
+    """Return the line that names the files of a message; empty if it is only text."""
     names = [part["name"] for part in message["parts"] if part["kind"] == "attachment"]
+    names += [file["name"] for file in files_of_results(message["parts"])]
     if not names:
         return ""
     shown = (_short_line(name, MAX_NAME_CHARS, markdown=markdown) for name in names[:MAX_NAMES])

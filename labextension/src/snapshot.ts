@@ -11,6 +11,7 @@ import { contentOf, wordsOfEnd } from './endings';
 import { oneLine, stripped, visible } from './markdown/copied-texts';
 import { harmless, harmlessStart } from './markdown/copies';
 import { type Message, isEnd } from './protocol';
+import { filesOf } from './tool-calls';
 import { type Transcript } from './transcript';
 import { isReplyToUnsent, isUnsent } from './unsent';
 
@@ -99,9 +100,11 @@ function blockOf(message: Message, text: string, isMarkdown: boolean): string {
   return [head, attached, text, ...notes, endOf(message)].filter(part => part !== '').join('\n\n');
 }
 
-/** The line that names what was sent with a message; empty if it is only text. */
+/** The line that names the files of a message; empty if it is only text. */
 function attachedOf(message: Message, isMarkdown: boolean): string {
-  const names = message.parts.filter(part => part.kind === 'attachment').map(part => part.name);
+  const sent = message.parts.filter(part => part.kind === 'attachment');
+  const made = message.parts.flatMap(part => (part.kind === 'tool_result' ? filesOf(part) : []));
+  const names = [...sent, ...made].map(part => part.name);
   const shown = names
     .slice(0, MOST_NAMES)
     .map(name => shortLine(name, MOST_NAME_CHARS, isMarkdown));

@@ -1,11 +1,17 @@
 /** The tool calls of a reply: their consents and results, and how far each has come. Pure. */
 import {
+  type AttachmentPart,
   type InputRequestPart,
   type Message,
   type Part,
   type ToolCallPart,
   type ToolResultPart
 } from './protocol';
+
+/** An attachment whose bytes the server has. */
+export interface StoredPart extends AttachmentPart {
+  readonly attachment_id: string;
+}
 
 /** A tool call with its result and its consent; each may be missing. */
 export interface ToolUse {
@@ -110,6 +116,31 @@ export function takes({ call, result }: ToolUse, part: ToolResultPart | InputReq
 /** A call with its result, or with the last question about it. */
 export function joined(use: ToolUse, part: ToolResultPart | InputRequestPart): ToolUse {
   return part.kind === 'tool_result' ? { ...use, result: part } : { ...use, consent: part };
+}
+
+/** The files of a call's result, as attachments of a message are. */
+export function resultFiles({ result }: ToolUse): readonly StoredPart[] {
+  return result === null ? [] : filesOf(result);
+}
+
+/** The files of a result; what has another form is left out. */
+export function filesOf(result: ToolResultPart): readonly StoredPart[] {
+  const files: unknown = result.attachments;
+  return (Array.isArray(files) ? (files as readonly unknown[]) : []).flatMap(file => {
+    const { id, name, type, size } = fieldsOf(file);
+    return typeof id !== 'string' || typeof name !== 'string'
+      ? []
+      : [
+          {
+            kind: 'attachment' as const,
+            name,
+            text: '',
+            attachment_id: id,
+            ...(typeof type === 'string' ? { type } : {}),
+            ...(typeof size === 'number' ? { size } : {})
+          }
+        ];
+  });
 }
 
 /** The call of a reply that a person is asked about; undefined if there is none. */

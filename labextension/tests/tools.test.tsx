@@ -69,12 +69,13 @@ const claimed = (id: string, executor: string | null = 'kernel of a.ipynb') => (
   executor
 });
 const printed = (id: string, text: string) => ({ type: 'tool_output', tool_call_id: id, text });
-const result = (id: string, success = true, output: unknown = 'rows') => ({
+const result = (id: string, success = true, output: unknown = 'rows', change: object = {}) => ({
   type: 'tool_result',
   tool_call_id: id,
   name: 'kernel',
   success,
-  output
+  output,
+  ...change
 });
 
 const card = (): HTMLDetailsElement => part('tool-call') as HTMLDetailsElement;
@@ -394,4 +395,36 @@ describe('a call', () => {
     expect(card().querySelector('img')).toBeNull();
     expect(card().textContent?.split(evil).length).toBeGreaterThan(6);
   });
+
+  it('shows the files of its result below the folded card, as those of messages are', async () => {
+    URL.createObjectURL = () => 'blob:1';
+    URL.revokeObjectURL = () => undefined;
+    page.api.bytes.set('attachments/f1', new Blob(['png']));
+    const evil = '<b>\u202egnp.exe';
+    const files = [
+      { id: 'f1', name: 'figure.png', type: 'image/png', size: 2_048, sha256: 'a' },
+      { id: 'f2', name: evil, type: 'text/html', size: 9, sha256: 'b' },
+      { id: 'f3', name: 'df.parquet', type: 'application/vnd.apache.parquet', size: 9 }
+    ];
+    await begin(call(0, 'c1'), allowed('c1'), claimed('c1'));
+    await arrive(next(result('c1', true, 'seen', { attachments: files })));
+    await toggle(card(), false);
+    const list = host.querySelector('[aria-label="Files of the result"]');
+    expect(list?.querySelectorAll('[role=listitem]')).toHaveLength(3);
+    expect(card().contains(list)).toBe(false);
+    expect(part('thumbnail').getAttribute('aria-label')).toBe('Show image: figure.png');
+    expect(host.querySelector('b, iframe')).toBeNull();
+    expect(list?.textContent).not.toContain('\u202e');
+    expect(list?.textContent).toContain('Download data');
+  });
+
+  it.each([[null], ['f1'], [{ id: 'f1' }], [[null, 1, { id: 'f1' }, { name: 'x' }]], [[]]])(
+    'has no files where a newer writer tells them in another form: %j',
+    async attachments => {
+      await begin(call(0, 'c1'), allowed('c1'), claimed('c1'));
+      await arrive(next(result('c1', true, 'seen', { attachments })));
+      expect(card().dataset['state']).toBe('done');
+      expect(host.querySelector('[aria-label="Files of the result"]')).toBeNull();
+    }
+  );
 });

@@ -18,6 +18,7 @@ describe('the outputs of a cell', () => {
       { kind: 'text', text: '100%\ndone' },
       { kind: 'text', text: 'oh' }
     ]);
+    expect(plainText('  5%\b\b\b 50%\b\b\b100%\n\b\bdone')).toBe('  100%\ndone');
     expect(plainText('\u001b]8;;http://x\u0007link\u001b]8;;\u0007')).toBe('link');
   });
 

@@ -20,6 +20,23 @@ MODEL = "demo/tools"
 AT_ONCE: dict[str, Any] = {"chars_per_second": 0}
 # Hostile markup, and a mark that turns the direction of what follows.
 EVIL = "<img src=x onerror=document.title='ran'>\u202e"
+DRAWING = f"""
+from jupyter_chat_stream import Attachment, Chat
+import matplotlib.pyplot as plt
+import pandas
+%matplotlib inline
+chat = Chat({{name!r}}, model="demo/tools")
+@chat.tool(effect="read")
+def churn(month: str = "Feb"):
+    figure, axes = plt.subplots(figsize=(5, 3))
+    axes.plot([2, 31, 12])
+    axes.set_title("Churn in %")
+    print("drawn")
+    table = pandas.DataFrame({{{{"month": ["Jan", "Feb"], "rate": [0.02, 0.31]}}}})
+    notes = Attachment("a text", name={EVIL!r} + ".txt")
+    return {{{{"figure": figure, "table": table, "notes": notes}}}}
+chat
+"""
 OLD = f"x = 1  # {EVIL}"
 NEW = f"x = 2\nprint(x)  # {EVIL}"
 
@@ -161,3 +178,46 @@ def test_a_proposal_about_a_cell_that_was_typed_in_meanwhile_changes_nothing(
     assert [
         one for one in site.chat("GET", "consents")["consents"] if one["thread_id"] == thread
     ] == []
+
+
+@pytest.mark.parametrize("site", ["lab"], indirect=True)
+def test_what_a_function_draws_stands_below_its_card_and_in_no_cell(
+    site: Site, open_notebook: Open, name: str
+) -> None:
+    """An image opens larger and goes back by the keyboard; a hostile name is a text."""
+    cell = notebooks.code(DRAWING.format(name=name))
+    notebook = open_notebook(site, notebooks.write(site, name, cell), kernel=True)
+    notebook.run(0)
+    chat = live_chat(notebook)
+    run = chat.send("churn {}")
+    chat.expect_status(run, "completed")
+    answer = chat.answer(run)
+    card = answer.get_by_test_id("tool-call")
+    expect(card).to_have_attribute("data-state", "done")
+    files = answer.get_by_role("list", name="Files of the result")
+    expect(files.get_by_role("listitem")).to_have_count(3)
+    expect(files.get_by_test_id("picture")).to_have_attribute("data-state", "ready")
+    assert files.locator("img").evaluate("node => node.naturalWidth > 0")
+    assert [part["name"] for part in results(site, chat.thread)[0]["attachments"]][:2] == [
+        "figure.png",
+        "table.parquet",
+    ]
+    assert len(notebook.cells()) == 1
+    assert notebook.chats_in(0).count() == 1
+    card.locator("summary").click()
+    expect(card.get_by_test_id("tool-output")).to_contain_text("It is the image 'figure.png'")
+    found: dict[str, Any] = {}
+    for theme in THEMES[:2]:
+        use_theme(notebook.page, theme)
+        found[theme] = violations(answer)
+    use_theme(notebook.page, THEMES[0])
+    card.locator("summary").click()
+    notebook.picture("result-files")
+    assert not any(found.values()), found
+    thumbnail = files.get_by_test_id("thumbnail")
+    thumbnail.press("Enter")
+    expect(notebook.page.get_by_test_id("lightbox")).to_be_visible()
+    notebook.page.keyboard.press("Escape")
+    expect(notebook.page.get_by_test_id("lightbox")).to_have_count(0)
+    expect(thumbnail).to_be_focused()
+    assert notebook.page.title() != "ran"

@@ -1,5 +1,5 @@
 /**
- * The attachments of a person's message: images as thumbnails, tables with their summary, other files
+ * The attachments of a person's message, and the files of a tool's result: images as thumbnails, tables with their summary, other files
  * as chips.
  *
  * The bytes come through the authenticated connection and are shown in an `img` only, and only the
@@ -12,6 +12,7 @@ import { type ReactElement, useState } from 'react';
 import { ApiError } from '../api';
 import { fileName, isImage, isTable, kindText, nameEnds, shownName, sizeText } from '../files';
 import { type AttachmentPart, type Message } from '../protocol';
+import { type StoredPart, type ToolUse, resultFiles } from '../tool-calls';
 import { Button } from './button';
 import { Folded, Plain } from './folded';
 import { useAttachmentFiles, useLanguage, useTrans } from './hooks';
@@ -19,20 +20,31 @@ import { type ShownImage, useImage } from './images';
 import { OWN_KEYS } from './keys';
 import { Lightbox } from './lightbox';
 
-/** An attachment whose bytes the server has. */
-interface StoredPart extends AttachmentPart {
-  readonly attachment_id: string;
-}
-
 /** All attachments of a message; nothing if it has none. */
 export function Attachments({ message }: { readonly message: Message }): ReactElement | null {
   const trans = useTrans();
   const parts = message.parts.filter(part => part.kind === 'attachment');
+  return <AttachmentList parts={parts} label={trans.__('Attachments')} />;
+}
+
+/** The files of the results of tool calls; nothing if there are none. */
+export function ResultFiles({ uses }: { readonly uses: readonly ToolUse[] }): ReactElement | null {
+  const trans = useTrans();
+  const label = trans.__('Files of the result');
+  return <AttachmentList parts={uses.flatMap(resultFiles)} label={label} mode="jp-mod-results" />;
+}
+
+function AttachmentList(props: {
+  readonly parts: readonly AttachmentPart[];
+  readonly label: string;
+  readonly mode?: string;
+}): ReactElement | null {
+  const { parts, label, mode = '' } = props;
   if (parts.length === 0) {
     return null;
   }
   return (
-    <div className="jp-ChatStream-attachments" role="list" aria-label={trans.__('Attachments')}>
+    <div className={`jp-ChatStream-attachments ${mode}`} role="list" aria-label={label}>
       {parts.map((part, index) => (
         <div
           key={index}

@@ -4,6 +4,7 @@ import { type ReactElement, useState } from 'react';
 import { revealed } from '../hidden-characters';
 import { type PartTimes } from '../reply-times';
 import { type ToolUse, callName, isUnsettled, toolState } from '../tool-calls';
+import { ResultFiles } from './attachments';
 import { type ConsentScope } from './consent';
 import { useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
@@ -18,14 +19,22 @@ export interface ToolsProps {
   readonly scope: ConsentScope;
 }
 
-/** One card; or several in a group, which is open while a call runs and folded when all are done. */
+/**
+ * One card; or several in a group, which is open while a call runs and folded when all are done. Below
+ * it the files of their results, which a folded card would hide.
+ */
 export function Tools(props: ToolsProps): ReactElement {
   const { uses, hasEnded, times, scope } = props;
   const [first] = uses;
-  return uses.length === 1 && first !== undefined ? (
-    <ToolCard use={first} hasEnded={hasEnded} times={times?.get(first.index)} scope={scope} />
-  ) : (
-    <ToolGroup {...props} />
+  return (
+    <>
+      {uses.length === 1 && first !== undefined ? (
+        <ToolCard use={first} hasEnded={hasEnded} times={times?.get(first.index)} scope={scope} />
+      ) : (
+        <ToolGroup {...props} />
+      )}
+      <ResultFiles uses={uses} />
+    </>
   );
 }
 

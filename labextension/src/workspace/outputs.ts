@@ -52,9 +52,25 @@ export function plainText(value: unknown): string {
   const lines = text.split('\n').map(line => {
     // A carriage return begins the line again, as progress bars do.
     const parts = line.split('\r').filter(part => part !== '');
-    return parts.at(-1) ?? '';
+    return steppedBack(parts.at(-1) ?? '');
   });
   return lines.join('\n').replace(CONTROLS, '');
+}
+
+/** A line without its backspaces and the characters that they take back. */
+function steppedBack(line: string): string {
+  if (!line.includes('\b')) {
+    return line;
+  }
+  const kept: string[] = [];
+  for (const char of line) {
+    if (char === '\b') {
+      kept.pop();
+    } else {
+      kept.push(char);
+    }
+  }
+  return kept.join('');
 }
 
 /** The beginning and the end of a text, with a note of what is left out. */
