@@ -2,8 +2,9 @@
  * Executes tool calls on this page: finds those that wait for it in the log, claims one, makes it, and
  * sends its result (L12, L14).
  *
- * The server decides who executes a call, so several pages may find the same one. A call is made once:
- * after a claim that succeeded, only its result is sent again, until the server has it or refuses it.
+ * The server decides who executes a call, so several pages may find the same one. A call is made once for
+ * each claim that succeeded: then only its result is sent again, until the server has it or refuses it. The
+ * call of an idempotent tool may be open again after that; this page then claims it like a new one.
  */
 import { type Api, ApiError } from './api';
 import { type Clock } from './connection';
@@ -69,7 +70,7 @@ export class CallExecutor {
     const { thread } = state;
     let hasOpen = false;
     for (const { runId, call } of openCalls(state)) {
-      hasOpen = this._take(runId, call) || hasOpen;
+      hasOpen = this._take(runId, call, state.seq) || hasOpen;
     }
     if (thread !== null && hasOpen) {
       this._open.set(thread.id, state);
@@ -88,25 +89,32 @@ export class CallExecutor {
     this._open.delete(threadId);
   }
 
-  /** Make a call if this page can do so now. Returns whether it is one of a tool of this page. */
-  private _take(runId: string, call: ToolCallPart): boolean {
+  /**
+   * Make a call if this page can do so now. Returns whether it is one of a tool of this page.
+   * A call that another executor got is open again if the log says so at a later `seq`.
+   */
+  private _take(runId: string, call: ToolCallPart, seq: number): boolean {
     const tool = this._options.tools.find(({ definition }) => definition.name === call.name);
     const key = `${runId} ${call.tool_call_id ?? ''}`;
-    if (tool === undefined || this._begun.has(key) || !tool.canExecute(call.input)) {
+    const isKnown = (this._asked.get(key) ?? -1) >= seq;
+    if (tool === undefined || isKnown || !tool.canExecute(call.input)) {
       return tool !== undefined;
     }
     this._remember(key);
-    this._make(runId, call, tool).then(isDecided => {
-      this._failures = isDecided ? 0 : this._failures + 1;
-      if (!isDecided) {
-        this._begun.delete(key);
+    this._make(runId, call, tool).then(end => {
+      this._failures = end === 'undecided' ? this._failures + 1 : 0;
+      if (end === 'undecided') {
+        this._asked.delete(key);
         this._lookLater();
+      } else if (end === 'elsewhere') {
+        this._asked.set(key, seq);
+        this.lookAgain();
       }
     }, logged);
     return true;
   }
 
-  /** A claim had no answer: look again in a while, even if no event comes. */
+  /** Nobody knows who executes a call: look again in a while, even if no event comes. */
   private _lookLater(): void {
     if (!this._isLooking) {
       this._isLooking = true;
@@ -118,10 +126,10 @@ export class CallExecutor {
   }
 
   private _remember(key: string): void {
-    this._begun.add(key);
-    const [oldest] = this._begun;
-    if (this._begun.size > MOST_REMEMBERED && oldest !== undefined) {
-      this._begun.delete(oldest);
+    this._asked.set(key, Infinity);
+    const [oldest] = this._asked.keys();
+    if (this._asked.size > MOST_REMEMBERED && oldest !== undefined) {
+      this._asked.delete(oldest);
     }
   }
 
@@ -130,17 +138,16 @@ export class CallExecutor {
     return open.some(other => other.runId === runId && other.call.tool_call_id === tool_call_id);
   }
 
-  /** Returns whether the server has decided who executes the call. */
-  private async _make(runId: string, call: ToolCallPart, tool: PageTool): Promise<boolean> {
+  private async _make(runId: string, call: ToolCallPart, tool: PageTool): Promise<End> {
     const { api, clock, label } = this._options;
     const delay_ms = tool.delayOf?.(call.input) ?? 0;
     if (delay_ms > 0) {
       await new Promise<void>(resolve => clock.later(resolve, delay_ms));
       if (!this._isStillOpen(runId, call)) {
-        return true;
+        return 'elsewhere';
       }
       if (!tool.canExecute(call.input)) {
-        return false;
+        return 'undecided';
       }
     }
     const asked_ms = clock.now();
@@ -151,33 +158,32 @@ export class CallExecutor {
       const claimed = await api.request({ method: 'POST', path: `${path}/claim`, body });
       claim = (claimed as { claim: string }).claim;
     } catch (error) {
-      // Another executor has it, or the call has ended: the log tells.
-      return isDecided(error);
+      return endOf(error) ?? 'undecided';
     }
     const isLate = clock.now() - asked_ms > MOST_CLAIM_MS;
-    await this._send(`${path}/result`, claim, isLate ? TOO_LATE : outcomeOf(tool, call.input));
-    return true;
+    return this._send(`${path}/result`, claim, isLate ? TOO_LATE : outcomeOf(tool, call.input));
   }
 
   /**
    * Send a result until the server has it: a repeated one is refused, and nothing is lost by that.
    * If the server does not take the result, a failed one that says so replaces it.
    */
-  private async _send(path: string, claim: string, result: CallResult): Promise<void> {
+  private async _send(path: string, claim: string, result: CallResult): Promise<End> {
     const { api, clock } = this._options;
     let sent = result;
     for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
       try {
         await api.request({ method: 'POST', path, body: { claim, ...sent } });
-        return;
+        return 'ended';
       } catch (error) {
-        if (isDecided(error)) {
-          return;
+        const end = endOf(error);
+        if (end !== null) {
+          return end;
         }
         logged(error);
         if (isRefusal(error)) {
           if (sent !== result) {
-            return;
+            return 'ended';
           }
           sent = refused(error);
           continue;
@@ -185,26 +191,44 @@ export class CallExecutor {
       }
       await new Promise<void>(resolve => clock.later(resolve, delayOf(tries)));
     }
+    return 'elsewhere';
   }
 
   private readonly _options: CallExecutorOptions;
   /** By thread: the last state, if calls of this page's tools are open in it. */
   private readonly _open = new Map<string, Transcript>();
-  /** The claims without an answer since the last one with an answer. */
+  /** The claims that decided nothing since the last one that did. */
   private _failures = 0;
   private _isLooking = false;
-  /** The calls that are under way or decided. Bound: MOST_REMEMBERED; an older one is asked again. */
-  private readonly _begun = new Set<string>();
+  /**
+   * By call: the seq up to which the log shows nothing that this page does not know, if another executor
+   * has the call; Infinity while it is under way here, and once it has ended. Bound: MOST_REMEMBERED; an
+   * older one is asked again.
+   */
+  private readonly _asked = new Map<string, number>();
 }
+
+/**
+ * How this page is done with a call: it has ended; another executor has it, or the claim of this page is
+ * over, and the log tells the rest; or nobody knows.
+ */
+type End = 'ended' | 'elsewhere' | 'undecided';
 
 /** The n-th delay; the longest one is that before the last try. */
 function delayOf(n: number): number {
   return FIRST_DELAY_MS * 2 ** (Math.min(n, MOST_TRIES - 1) - 1);
 }
 
-/** Whether the call is not this page's: another executor has it, it has ended, or it is gone. */
-function isDecided(error: unknown): boolean {
-  return error instanceof ApiError && (error.status === 404 || error.status === 409);
+/** How the server's refusal ends a call; null if the server did not decide. */
+function endOf(error: unknown): End | null {
+  if (!(error instanceof ApiError) || (error.status !== 404 && error.status !== 409)) {
+    return null;
+  }
+  if (error.status === 404 || error.facts['state'] === 'ended') {
+    return 'ended';
+  }
+  // The claim ended while this page stood still. The log may have told of that before this refusal.
+  return error.facts['state'] === 'open' ? 'undecided' : 'elsewhere';
 }
 
 /** Whether the same request would fail again; a reader may sign in again, and a proxy may wait. */

@@ -27,6 +27,7 @@ const START = {
 };
 const ALLOWED = { type: 'tool_allowed', tool_call_id: 'c1', consent: 'once', by: 'local' };
 const CLAIMED = { type: 'tool_claimed', tool_call_id: 'c1', executor: 'another page' };
+const OPENED = { ...CLAIMED, executor: null };
 
 function after(...events: readonly object[]): Transcript {
   const all = [
@@ -56,6 +57,8 @@ beforeEach(() => {
 
 const claims = (): number => api.calls.filter(({ path }) => path === CLAIM).length;
 const results = (): number => api.calls.filter(({ path }) => path === RESULT).length;
+const notOpen = (state: string): ApiError =>
+  new ApiError(409, 'tool_call_not_open', 'late', { state });
 
 describe('a call that waits for this page', () => {
   it('is claimed, made once, and its result is sent under the claim', async () => {
@@ -92,6 +95,50 @@ describe('a call that waits for this page', () => {
     await flushPromises();
     executor.moved(after(START, ALLOWED));
     expect(execute).not.toHaveBeenCalled();
+    expect(claims()).toBe(1);
+  });
+
+  it('is made here if its executor has gone and the log opens it again (L14)', async () => {
+    executor.moved(after(START, ALLOWED));
+    api.call('POST', CLAIM).fail(notOpen('claimed'));
+    await flushPromises();
+    executor.moved(after(START, ALLOWED, CLAIMED));
+    expect(claims()).toBe(1);
+    executor.moved(after(START, ALLOWED, CLAIMED, OPENED));
+    expect(claims()).toBe(2);
+    api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
+    await flushPromises();
+    expect(execute).toHaveBeenCalledTimes(1);
+  });
+
+  it('is made here if the log opens it again before the refusal of a claim comes', async () => {
+    executor.moved(after(START, ALLOWED));
+    executor.moved(after(START, ALLOWED, CLAIMED, OPENED));
+    api.call('POST', CLAIM).fail(notOpen('claimed'));
+    await flushPromises();
+    expect(claims()).toBe(2);
+  });
+
+  it('is made again if the claim of this page ended while the page stood still (L14)', async () => {
+    executor.moved(after(START, ALLOWED));
+    api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
+    await flushPromises();
+    executor.moved(after(START, ALLOWED, CLAIMED, OPENED)); // both came when it went on
+    api.call('POST', RESULT).fail(notOpen('open'));
+    await flushPromises();
+    network.clock.turn(500);
+    expect(claims()).toBe(2);
+    api.call('POST', CLAIM).answer({ claim: 'l', until: 'x' });
+    await flushPromises();
+    expect(api.call('POST', RESULT).body).toMatchObject({ claim: 'l', success: true });
+  });
+
+  it('is not asked for again once it has ended, whatever else the log tells (L12)', async () => {
+    executor.moved(after(START, ALLOWED));
+    api.call('POST', CLAIM).fail(notOpen('ended'));
+    await flushPromises();
+    executor.moved(after(START, ALLOWED, { type: 'note', text: 'of something else' }));
+    network.clock.turn(600_000);
     expect(claims()).toBe(1);
   });
 

@@ -58,7 +58,7 @@ class Toolbox:
         self._follower: weakref.ref[Follower] | None = None
         self._offer = KernelOffer(thread_id, f"{_EXECUTOR}-{os.getpid()}", self.label)
         self._under_way: set[str] = set()  # calls that have a job here
-        self._seen: dict[str, int] = {}  # calls that had a job, with the seq at its end
+        self._seen: dict[str, int] = {}  # calls that had a claim, with the seq before that
         self._tries: dict[str, int] = {}  # failed claims of open calls
         self._changing = asyncio.Lock()
 
@@ -163,15 +163,17 @@ class Toolbox:
         """Claim a call whose turn has come; None if it cannot be had now."""
         follower = self._follower() if self._follower is not None else None
         tool = self.tools.get(call.name)
-        claimed = None
+        if follower is None or tool is None or is_over(follower, call):
+            self._under_way.discard(call.tool_call_id)
+            return None
+        self._seen[call.tool_call_id] = follower.seq
         try:
-            if follower is not None and tool is not None and not is_over(follower, call):
-                claimed = await claim(self._link, self.thread_id, call, self.label)
+            claimed = await claim(self._link, self.thread_id, call, self.label)
         except Exception as error:  # noqa: BLE001 - whatever it was, the call may still be open
             LOG.info(call.line("tool.claim_failed", type(error).__name__))
             self._try_again(call)
             return None
-        if tool is None or claimed is None:
+        if claimed is None:
             self._note_end(call)
             return None
         return tool, claimed
@@ -179,6 +181,7 @@ class Toolbox:
     def _try_again(self, call: OpenCall) -> None:
         """Let the call have another job after a pause, if it is open then."""
         self._under_way.discard(call.tool_call_id)
+        self._seen.pop(call.tool_call_id, None)
         tries = self._tries.get(call.tool_call_id, 0)
         self._tries[call.tool_call_id] = tries + 1
         asyncio.get_running_loop().call_later(AGAIN.pause_s(tries), self._look)
@@ -188,10 +191,9 @@ class Toolbox:
         self._link.call_soon(self._note_end, call)
 
     def _note_end(self, call: OpenCall) -> None:
-        # An event after this one may open the call again; the events up to here do not.
-        follower = self._follower() if self._follower is not None else None
+        # The events since the claim may have opened the call again: its process was stopped, say.
         self._under_way.discard(call.tool_call_id)
-        self._seen[call.tool_call_id] = -1 if follower is None else follower.seq
+        self._look()
 
 
 class CallJob:

@@ -31,7 +31,13 @@ Answer = Callable[[str, Mapping[str, Any]], Any]
 
 
 class OneCallFollower(Follower):
-    """A thread whose only run has one open call of the tool ``work``."""
+    """A thread whose only run has one open call of the tool ``work``; the test moves its log on."""
+
+    moved = 0
+
+    @property
+    def seq(self) -> int:
+        return self.moved
 
     def runs(self) -> list[Any]:
         return [{"id": "r", "status": "waiting", "message_id": "m"}]
@@ -229,6 +235,39 @@ async def test_a_claim_of_a_call_that_is_not_open_is_not_tried_again_l12(
     await reached(lambda: not box._under_way)
     box._look()
     assert (link.count("claim"), box._under_way, list(box._seen)) == (1, set(), ["c"])
+
+
+async def test_a_call_that_the_log_opens_again_while_it_is_made_is_made_again_l14(
+    link: WrittenLink,
+) -> None:
+    """A process stood still: when it goes on, its claim is over, and the log has told that."""
+    made: list[int] = []
+
+    def work() -> int:
+        made.append(len(made))
+        link._followers["t"].moved = 1  # type: ignore[attr-defined]
+        return made[-1]
+
+    def answer(what: str, body: Mapping[str, Any]) -> Any:
+        is_late = what == "result" and link.count("result") == 1
+        return ToolCallNotOpen("c", "open") if is_late else None
+
+    link.answer = answer
+    box = await offered(link, work)
+    assert await asyncio.wrap_future(link.result) == (True, 1)
+    await reached(lambda: not box._under_way)
+    assert link.count("claim") == 2
+
+
+async def test_a_function_that_is_registered_again_before_its_call_begins_serves_it(
+    link: WrittenLink,
+) -> None:
+    box = await offered(link, lambda: 7)
+    tools, box.tools = box.tools, {}
+    await reached(lambda: not box._under_way)
+    box.tools = tools
+    link.call_soon(box._look)
+    assert await asyncio.wrap_future(link.result) == (True, 7)
 
 
 async def test_a_result_that_the_server_refuses_becomes_a_failed_one(link: WrittenLink) -> None:
