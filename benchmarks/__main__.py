@@ -35,6 +35,7 @@ MODULES = {
     "u": "long_thread",
     "v": "memory",
     "w": "lab_start",
+    "x": "tool_calls",
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from jupyter_chat_stream.providers.base import Model, Provider
 
 ENTRY_POINTS = """[jupyter_chat_stream.providers]
+calls = benchmarks.calling:CallingProvider
 flowing = benchmarks.flowing:FlowingProvider
 stamps = benchmarks.stamps:StampProvider
 """

@@ -195,7 +195,7 @@ def test_answers_count_while_all_workers_are_at_work() -> None:
 def test_the_benchmarks_providers_are_found_where_they_were_put(tmp_path: Path) -> None:
     (found,) = distributions(path=[str(plugins.install(tmp_path / "plugins"))])
     group = found.entry_points.select(group="jupyter_chat_stream.providers")
-    assert {point.name for point in group} == {"flowing", "stamps"}
+    assert {point.name for point in group} == {"calls", "flowing", "stamps"}
     assert all(point.load()().models() for point in group)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_chat_stream.shared.tool_definitions import digest_of
-from jupyter_chat_stream.testing import ScriptedProvider
+from jupyter_chat_stream.shared.tool_definitions import MAX_TOOLS, digest_of
+from jupyter_chat_stream.testing import FakeAnthropic, ScriptedProvider
 from tests.runs.calls import ROUND, call, in_rounds, tool
 from tests.server.conftest import StartServer
 from tests.server.harness import PATIENCE_S, ChatServer, Reply, Socket, until
@@ -63,6 +63,29 @@ async def waiting(server: ChatServer, run: str) -> None:
             assert found["ended_at"] is None, found["error"]
 
     await asyncio.wait_for(look(), PATIENCE_S)
+
+
+async def test_unused_tools_send_nothing_to_the_model_and_reach_no_executor(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request is the same, to the byte, as in a thread where nobody offers anything."""
+    with FakeAnthropic() as fake:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", fake.url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-of-nobody")
+        server = await start_server()
+        model = "anthropic/claude-sonnet-5-5"
+        thread, other = [await server.thread(model=model) for _ in range(2)]
+        tools = [tool(f"tool_{number}", source="builtin") for number in range(MAX_TOOLS)]
+        socket = await offering(server, thread, *tools)
+        await socket.next("offered")
+        for each in (thread, other):
+            assert (await server.answered(each))["reply"]["status"] == "completed"
+        withdrawn = {"op": "offer", "thread": thread, "executor": "k1", "label": "k"}
+        await socket.send({**withdrawn, "where": "kernel", "tools": []})
+        assert await socket.frame() == {"op": "offered", "thread": thread}  # no frame came before
+        with_tools, without = fake.requests
+        assert "tools" not in with_tools.body
+        assert with_tools.size_bytes == without.size_bytes
 
 
 async def test_a_kernel_offers_a_tool_and_makes_the_call_that_a_person_allowed(
