@@ -23,10 +23,10 @@ from ..providers.base import (
     ToolUseBlock,
 )
 from ..shared.endings import content_of
+from ..shared.parts import told_instead
 from ..shared.records import Part, Role, ToolCallPart, ToolResultPart
 from ..store.front import ProviderData
 
-NO_RESULT = "This call was interrupted: no result of it came. It may have had an effect."
 CUT_MARK = "[The rest of this result is left out, because it is too long.]"
 MIN_RESULT_CHARS = 1_000  # a shorter result is never shortened
 
@@ -46,8 +46,8 @@ def reply_turns(
 
     Args:
         data: the blocks of its provider that go back to it.
-        is_ended: whether no more results come; a call without one is then told as interrupted.
-            Otherwise such a call is left out.
+        is_ended: whether no more results come; a call without one is then told as interrupted, or
+            as not made. Otherwise such a call is left out.
     """
     return _Rounds(parts, is_ended=is_ended).reply_turns(data)
 
@@ -131,7 +131,7 @@ class _Rounds:
             id_, name = call["tool_call_id"], call["name"]
             found = self._results.get(id_)
             success = found is not None and found["success"]
-            output = NO_RESULT if found is None else found["output"]
+            output = told_instead(call) if found is None else found["output"]
             yield ToolResultBlock(tool_call_id=id_, name=name, success=success, output=output)
 
     def _end_text(self, index: int) -> None:

@@ -32,7 +32,8 @@ CUT = (
     "The process that made this call ended before it gave a result. The call may have been made in "
     "part or as a whole: look before you repeat it."
 )
-NOT_MADE = "The answer ended before this call was allowed. It was not made."
+# The result of a call that no executor has claimed.
+NOT_MADE = "The answer ended before this call was begun. It was not made."
 # The kind of part that a delta's kind opens.
 PART_BY_KIND: Mapping[str, PartKind] = {
     "text": "text",
@@ -160,6 +161,15 @@ def result_of(parts: Sequence[Part], tool_call_id: str) -> ToolResultPart | None
     return None
 
 
+def told_instead(call: ToolCallPart) -> str:
+    """Return what a model is told of a call that was left without a result (L14).
+
+    An executor claims a call before it begins, so the part of a call that may have begun names one,
+    or names none any more.
+    """
+    return CUT if "executor" in call else NOT_MADE
+
+
 def cut_off(call: ToolCallPart) -> ToolResultPart:
     """Return the result of a call that was left open."""
     return {
@@ -167,6 +177,6 @@ def cut_off(call: ToolCallPart) -> ToolResultPart:
         "tool_call_id": call["tool_call_id"],
         "name": call["name"],
         "success": False,
-        "output": CUT if "allowed" in call else NOT_MADE,
+        "output": told_instead(call),
         "reason": "interrupted",
     }

@@ -20,8 +20,9 @@ from jupyter_chat_stream.providers.base import (
     ToolUseBlock,
 )
 from jupyter_chat_stream.runs.context import CHARS_PER_TOKEN, Gathered, draft_prompt
-from jupyter_chat_stream.runs.reply_turns import CUT_MARK, MIN_RESULT_CHARS, NO_RESULT
+from jupyter_chat_stream.runs.reply_turns import CUT_MARK, MIN_RESULT_CHARS
 from jupyter_chat_stream.shared.errors import PromptTooLong
+from jupyter_chat_stream.shared.parts import CUT, NOT_MADE
 from jupyter_chat_stream.store.front import ProviderData
 from tests.runs.rounds import (
     Parts,
@@ -134,12 +135,24 @@ def test_a_stopped_reply_is_marked_after_its_results() -> None:
     assert turns_of(prompt)[3] == ("assistant", (text(mark),))
 
 
-def test_a_call_without_a_result_was_interrupted_if_its_reply_has_ended() -> None:
-    """Its tool may have begun: the model must not take it for one never made (L14)."""
-    ended = reply(say("I look."), call("a"), call("b"), result("b"))
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"executor": "kernel"}, CUT),
+        ({"executor": None}, CUT),
+        ({"allowed": {}}, NOT_MADE),
+        ({}, NOT_MADE),
+    ],
+    ids=["claimed", "opened again", "allowed", "never allowed"],
+)
+def test_the_model_is_told_whether_a_call_without_a_result_may_have_begun(
+    facts: dict[str, Any], told: str
+) -> None:
+    """L14: in an answer that ended; also by too many rounds, which nobody was asked about."""
+    ended = reply(say("I look."), {**call("a"), **facts}, call("b"), result("b"))
     prompt = prompt_of(user(say("Sum?")), ended, user(say("And?")))
     results = turns_of(prompt)[2][1]
-    assert results[:2] == (returned("a", NO_RESULT, success=False), returned("b"))
+    assert results[:2] == (returned("a", told, success=False), returned("b"))
 
 
 def test_a_call_that_is_still_open_is_left_out() -> None:
