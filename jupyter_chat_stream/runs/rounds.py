@@ -31,7 +31,7 @@ from .context import Gathered
 from .pauses import pause_of
 from .result_files import ResultFiles
 from .tools.base import CallContext, ServerTools, ToolDone, ToolOutcome
-from .toolset import ToolBook, known_tools, plan_call, resolve_tools
+from .toolset import ToolBook, known_tools, plan_calls, resolve_tools
 
 log = logging.getLogger("jupyter_chat_stream.runs")
 
@@ -78,19 +78,19 @@ class ToolRounds:
             StaleAttempt: another attempt or an end came first.
         """
         run, attempt = self._claimed.run, self._claimed.attempt
-        plans = self._plans(gathered)
+        plans = await self._plans(gathered)
         while True:
             settled = await self._store.tools.settle(run, attempt, plans)
             if not settled.in_place:
                 return not settled.is_waiting
             await self._make_all(settled.in_place)
 
-    def _plans(self, gathered: Gathered) -> dict[str, CallPlan]:
-        tools = gathered.tools or ()
-        return {
-            call["tool_call_id"]: plan_call(call, tools, self._config)
-            for call in open_calls(gathered.reply["parts"])
-        }
+    async def _plans(self, gathered: Gathered) -> dict[str, CallPlan]:
+        """Check the calls without a result in another thread: schemas come from outside."""
+        calls = list(open_calls(gathered.reply["parts"]))
+        if not calls:
+            return {}
+        return await asyncio.to_thread(plan_calls, calls, gathered.tools or (), self._config)
 
     async def _make_all(self, calls: Sequence[CallInPlace]) -> None:
         """Make some calls side by side; if one may write no more, the others end, too."""

@@ -21,9 +21,10 @@ from ..shared.tool_records import ThreadTools, ToolCallPart, ToolEffect, ToolRec
 from ..store.front import CallPlan
 
 MAX_MISFIT_CHARS = 500
-# Of the check of one input. One that needs more fits: the tool checks its own input besides.
+# Of the checks of one round. An input that needs more fits: the tool checks its own input besides.
 MAX_STEPS = 20_000
 MAX_CHECK_S = 0.25
+STEPS_PER_TURN = 50  # then the other threads have a turn: the event loop is one of them
 # A pattern from outside can take for ever, and comparing all items with each other takes long.
 _NOT_CHECKED = ("pattern", "patternProperties", "uniqueItems")
 INVALID_INPUT = "The input of this call is no JSON object. Send the call again with an object."
@@ -117,8 +118,20 @@ class ToolBook:
         return CallFacts(where=tool["where"], effect=effect, expires_at=expires_at)
 
 
-def plan_call(call: ToolCallPart, tools: Sequence[ToolDefinition], config: ChatStream) -> CallPlan:
-    """Return what the tools of a run, the settings and its input tell of a call."""
+def plan_calls(
+    calls: Sequence[ToolCallPart], tools: Sequence[ToolDefinition], config: ChatStream
+) -> dict[str, CallPlan]:
+    """Return what the tools of a run, the settings and its input tell of each call, by its id.
+
+    This may take ``MAX_CHECK_S`` of CPU.
+    """
+    steps = _Steps()
+    return {call["tool_call_id"]: _plan_call(call, tools, config, steps) for call in calls}
+
+
+def _plan_call(
+    call: ToolCallPart, tools: Sequence[ToolDefinition], config: ChatStream, steps: _Steps
+) -> CallPlan:
     name = call["name"]
     ours = {tool["name"]: tool for tool in tools if is_ours(tool)}
     tool = ours.get(name)
@@ -129,7 +142,7 @@ def plan_call(call: ToolCallPart, tools: Sequence[ToolDefinition], config: ChatS
         return CallPlan(refusal="The administrator of this server does not allow this tool.")
     operation = operation_of(tool, call["input"])
     return CallPlan(
-        refusal=_misfit(tool, operation, call["input"]),
+        refusal=_misfit(tool, operation, call["input"], steps),
         effect=effect_of(tool, operation),
         operation=operation,
         digest=digest_of(tool),
@@ -137,24 +150,25 @@ def plan_call(call: ToolCallPart, tools: Sequence[ToolDefinition], config: ChatS
     )
 
 
-def _misfit(tool: ToolDefinition, operation: str, input: Any) -> str | None:
+def _misfit(tool: ToolDefinition, operation: str, input: Any, steps: _Steps) -> str | None:
     """Return why an input does not fit its tool, as a sentence for the model."""
     if not isinstance(input, Mapping):
         return INVALID_INPUT
     operations = tool.get("operations")
     if operations and operation not in operations:
         return f"'operation' must be one of: {', '.join(operations)}."
-    return _schema_misfit(cast(Mapping[str, Any], tool["input_schema"]), input)
+    return _schema_misfit(cast(Mapping[str, Any], tool["input_schema"]), input, steps)
 
 
-def _schema_misfit(schema: Mapping[str, Any], input: Mapping[str, Any]) -> str | None:
+def _schema_misfit(
+    schema: Mapping[str, Any], input: Mapping[str, Any], steps: _Steps
+) -> str | None:
     # Imported late: jsonschema takes 0.1 s, and few runs have tools.
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
     from jsonschema.validators import extend
     from referencing import Registry
 
-    steps = _Steps()
     checks = {name: steps.counted(check) for name, check in Draft202012Validator.VALIDATORS.items()}
     lenient = extend(Draft202012Validator, {**checks, **dict.fromkeys(_NOT_CHECKED, _ignore)})
     validator = lenient(dict(schema), registry=Registry())
@@ -168,10 +182,10 @@ def _schema_misfit(schema: Mapping[str, Any], input: Mapping[str, Any]) -> str |
 
 
 class _Steps:
-    """Counts the keywords that one check of an input looks at, and ends it after too many.
+    """Counts the keywords that the checks of a round look at, and ends them after too many.
 
-    A schema of some hundred characters can take for ever, and the check runs on the event loop.
-    A step may write its part of the input into a sentence, so large inputs also cost time.
+    A schema of some hundred characters can take for ever. A step may write its part of the input
+    into a sentence, so large inputs also cost time.
     """
 
     def __init__(self) -> None:
@@ -183,6 +197,8 @@ class _Steps:
             self._left -= 1
             if self._left < 0 or time.thread_time() > self._until_s:
                 raise TimeoutError
+            if self._left % STEPS_PER_TURN == 0:
+                time.sleep(0)
             return check(*args)
 
         return step

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from jupyter_chat_stream.providers.base import ToolResultChunk
+from jupyter_chat_stream.runs import toolset
 from jupyter_chat_stream.runs.tools.base import ServerTools
 from jupyter_chat_stream.shared.errors import (
     StreamCut,
@@ -150,6 +153,23 @@ async def test_an_answer_that_had_too_many_rounds_can_be_continued(
     assert (found["c2"]["success"], found["c2"]["output"]) == (False, NOT_MADE)
     assert found["c3"]["output"] == "seen"
     assert len(look.calls) == 3
+
+
+async def test_inputs_are_checked_beside_the_event_loop(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The schema of an executor may take a while; other answers go on meanwhile."""
+    checked_in: list[int] = []
+    check = toolset._schema_misfit
+
+    def noted(*given: Any) -> str | None:
+        checked_in.append(threading.get_ident())
+        return check(*given)
+
+    monkeypatch.setattr(toolset, "_schema_misfit", noted)
+    await begun(make_harness, [call("c1", "look")], tools=[tool("look")])
+    assert checked_in
+    assert threading.get_ident() not in checked_in
 
 
 async def test_a_run_that_continues_another_makes_none_of_its_open_calls(
