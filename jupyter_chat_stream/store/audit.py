@@ -17,6 +17,7 @@ from ..shared.events import Event, MessageWritten, canonical
 from ..shared.fold import Transcript
 from ..shared.records import MessageRecord
 from .attachment_audit import verify_attachments, verify_held
+from .call_audit import verify_calls
 from .exporting import each_run
 from .log.reading import read_events
 from .log.transaction import ThreadRef, execute
@@ -143,6 +144,8 @@ def _verify_thread(conn: Connection, thread: ThreadRef) -> Iterator[Difference]:
     for subject, what in verify_held(conn, thread):
         yield _difference(thread, subject, what)
     yield from _compare_runs(conn, thread, transcript, compactions)
+    for subject, what in verify_calls(conn, thread, transcript):
+        yield _difference(thread, subject, what)
     yield from _compare_usage(conn, thread)
     for id_ in _missing_in_search(conn, thread):
         yield _difference(thread, f"message {id_}", "not in the search index")

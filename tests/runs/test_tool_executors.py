@@ -13,6 +13,7 @@ from jupyter_chat_stream.shared.errors import (
     ToolOutputTooLarge,
 )
 from jupyter_chat_stream.shared.events import iso
+from jupyter_chat_stream.store.audit import verify
 from tests.fixtures import MakeHarness
 from tests.runs.calls import (
     Executor,
@@ -30,6 +31,44 @@ def database(request: pytest.FixtureRequest) -> dict[str, Any]:
     if request.param == "sqlite":
         return {}
     return {"url": request.getfixturevalue("postgres_url")}
+
+
+@pytest.mark.parametrize(
+    ("tampering", "told"),
+    [
+        ("UPDATE tool_call SET state = 'claimed'", "L12: the state of a tool call differs"),
+        ("UPDATE tool_call SET state = 'ended'", "L12: the state of a tool call differs"),
+        ("UPDATE tool_call SET expires_ms = 5", "the expiry of a tool call differs"),
+        ("UPDATE tool_call SET tool_call_id = 'c2'", "L12: no event of the log made"),
+        ("DELETE FROM tool_call", "L10: the row of an open tool call is gone"),
+    ],
+)
+async def test_check_finds_a_row_of_a_call_that_differs_from_the_log(
+    make_harness: MakeHarness, tampering: str, told: str
+) -> None:
+    """L12: the row fences the call, so a wrong row could let it be made twice, or never."""
+    harness, thread, _ = await begun(make_harness, [call("c1", "look")], tools=[tool("look")])
+    await harness.store.write(lambda tx: tx.execute(tampering))
+    found = await harness.store.read(lambda conn: [str(each) for each in verify(conn)])
+    assert any(told in each for each in found), found
+    assert all(thread.id in each for each in found)
+    harness.expected_damage = found
+
+
+async def test_check_finds_rows_of_calls_whose_run_has_ended(make_harness: MakeHarness) -> None:
+    """L12: the end of a run takes them along."""
+    harness, _, run = await begun(make_harness, [call("c1", "look")], tools=[tool("look")])
+    row = await harness.store.read(
+        lambda conn: dict(conn.exec_driver_sql("SELECT * FROM tool_call").mappings().one())
+    )
+    await harness.cancel(run)
+    columns = ", ".join(row)
+    values = ", ".join(f":{name}" for name in row)
+    sql = f"INSERT INTO tool_call ({columns}) VALUES ({values})"
+    await harness.store.write(lambda tx: tx.execute(sql, row))
+    found = await harness.store.read(lambda conn: [str(each) for each in verify(conn)])
+    assert [each.split(": ", 2)[2] for each in found] == ["L12: rows of its tool calls are left"]
+    harness.expected_damage = found
 
 
 async def test_a_call_waits_for_an_executor_and_its_result_makes_the_run_due(
