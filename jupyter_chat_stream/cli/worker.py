@@ -149,7 +149,11 @@ async def _executing(services: RunServices) -> AsyncIterator[str]:
         engine = QueueWorker(services, services.config)
     housekeeping = services.store.housekeeping(services.config)
     watch = ServiceWatch(
-        store=services.store, engine=engine, registry=services.registry, housekeeping=housekeeping
+        store=services.store,
+        engine=engine,
+        registry=services.registry,
+        housekeeping=housekeeping,
+        tool_expires_s=services.config.tool_expires_s,
     )
     collector.expose(watch)
     warming = asyncio.get_running_loop().create_task(services.registry.warm())

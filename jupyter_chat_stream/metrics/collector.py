@@ -7,7 +7,7 @@ number of services.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client import REGISTRY
 from prometheus_client.core import (
@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from .._version import __version__
 from .meter import METER, Histogram, Meter
-from .watch import ServiceWatch
+from .watch import Sample, ServiceWatch
 
 Labelled = Iterable[tuple[tuple[str, ...], int]]  # each label value, or several, with its count
 PREFIX = "chat_stream_"
@@ -51,6 +51,7 @@ class ChatCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every metric with its present value."""
         yield from self._of_runs()
+        yield from self._of_tools()
         yield from self._of_writing()
         yield from self._of_readers()
         yield from self._of_services()
@@ -89,10 +90,23 @@ class ChatCollector(Collector):
         yield _counter("takeovers", text, meter.takeovers)
         yield _counters(
             "waits",
-            "Runs that began to wait: for an answer (question), a time (sleep), or their "
-            "message's time (later).",
+            "Runs that began to wait: for an answer (question), a person's word on a tool call "
+            "(consent), tool calls (tools), a time (sleep), or their message's time (later).",
             ("kind",),
             _keyed(meter.waits),
+        )
+
+    def _of_tools(self) -> Iterator[Metric]:
+        meter = self._meter
+        text = "Tool calls that an executor claimed."
+        yield _counter("tool_claims", text, meter.tool_claims)
+        text = "Results of tool calls, by outcome."
+        yield _counters("tool_results", text, ("outcome",), _keyed(meter.tool_results))
+        yield _histogram(
+            "tool_wait_seconds", "From a tool call's permission to its claim.", meter.tool_wait_s
+        )
+        yield _histogram(
+            "tool_call_seconds", "From a tool call's claim to its result.", meter.tool_call_s
         )
 
     def _of_writing(self) -> Iterator[Metric]:
@@ -165,6 +179,7 @@ class ChatCollector(Collector):
             "How long the run has waited that is pending longest; 0 where none is.",
             max((s.oldest_pending_s for s in samples), default=0.0),
         )
+        yield from self._of_calls(samples)
         info = GaugeMetricFamily(
             PREFIX + "info", "1, with what runs here.", labels=("version", "engine", "backend")
         )
@@ -172,6 +187,21 @@ class ChatCollector(Collector):
             backend = str(watch.store.describe()["backend"])
             info.add_metric((__version__, watch.engine.name, backend), 1)
         yield info
+
+    def _of_calls(self, samples: Sequence[Sample]) -> Iterator[Metric]:
+        calls = GaugeMetricFamily(
+            PREFIX + "open_tool_calls",
+            "Tool calls in the database without a result, by state.",
+            labels=("state",),
+        )
+        for state in ("asked", "open", "claimed"):
+            calls.add_metric((state,), sum(s.open_calls.get(state, 0) for s in samples))
+        yield calls
+        yield _gauge(
+            "oldest_open_tool_call_seconds",
+            "How long the call has waited that waits longest for an executor; 0 where none does.",
+            max((s.oldest_call_s for s in samples), default=0.0),
+        )
 
     def _counted(self) -> Iterator[Metric]:
         watches = self.watches.copy()

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 FIRST_EVENT_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 RUN_S = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 86400)
 COMMIT_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 10)
+CALL_S = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800, 3600, 86400)
 DELAY_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60)
 BEHIND = (0, 1, 10, 100, 1000, 10_000, 100_000)
 
@@ -61,6 +62,10 @@ class Meter:
         self.takeovers = 0
         self.retries: Counter[str] = Counter()  # by code
         self.waits: Counter[str] = Counter()  # by kind
+        self.tool_claims = 0
+        self.tool_results: Counter[str] = Counter()  # by outcome
+        self.tool_wait_s = Histogram(CALL_S)
+        self.tool_call_s = Histogram(CALL_S)
         self.events: Counter[str] = Counter()  # by type
         self.text_bytes = 0
         self.commit_s = Histogram(COMMIT_S)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..shared.errors import ProviderError
@@ -23,11 +23,14 @@ from ..shared.events import (
     InputRequested,
     MessageWritten,
     StatusChanged,
+    ToolAllowed,
+    ToolClaimed,
+    ToolReturned,
     from_iso,
 )
 from ..shared.logs import Line
 from ..shared.usage import counts_of
-from ..store.front import Claimed
+from ..store.front import WAITS_FOR_TOOLS, Claimed
 from .meter import METER, Meter
 
 log = logging.getLogger("jupyter_chat_stream.runs")
@@ -45,6 +48,8 @@ class _Run:
     model: str = OTHER
     code: str = ""
     has_begun_text: bool = False
+    open_since_ms: dict[str, int] = field(default_factory=dict)  # of its open calls, by their ids
+    claimed_ms: dict[str, int] = field(default_factory=dict)  # of its claimed calls
 
 
 class RunWatch:
@@ -120,15 +125,40 @@ class RunWatch:
             self._meter.retries[code] += 1
             log.info(Line("run.retrying", code=code, **_in_s(event, body.until), **facts))
         elif body.phase == "waiting":
-            self._waits(event, "sleep", until=body.until)
+            kind = "tools" if body.detail == WAITS_FOR_TOOLS else "sleep"
+            self._waits(event, kind, until=body.until)
         elif body.phase == "queued":
             log.info(Line("run.left", **facts))
 
     def _asked(self, event: Event, run_id: str, body: InputRequested) -> None:
-        self._waits(event, "question", until=body.expires_at, request=body.request_id)
+        kind = "consent" if body.kind == "consent" else "question"
+        self._waits(event, kind, until=body.expires_at, request=body.request_id)
 
     def _answered(self, event: Event, run_id: str, body: InputGiven) -> None:
         log.info(Line("run.answered", run=run_id, request=body.request_id))
+
+    def _opened(self, event: Event, run_id: str, body: ToolAllowed) -> None:
+        self._run(run_id).open_since_ms[body.tool_call_id] = event.at
+
+    def _call_claimed(self, event: Event, run_id: str, body: ToolClaimed) -> None:
+        run, id_ = self._run(run_id), body.tool_call_id
+        if body.executor is None:  # it is open again
+            run.claimed_ms.pop(id_, None)
+            run.open_since_ms[id_] = event.at
+            return
+        self._meter.tool_claims += 1
+        since_ms = run.open_since_ms.pop(id_, None)
+        if since_ms is not None:
+            self._meter.tool_wait_s.observe(max(0, event.at - since_ms) / 1000)
+        run.claimed_ms[id_] = event.at
+
+    def _returned(self, event: Event, run_id: str, body: ToolReturned) -> None:
+        run = self._run(run_id)
+        run.open_since_ms.pop(body.tool_call_id, None)
+        since_ms = run.claimed_ms.pop(body.tool_call_id, None)
+        if since_ms is not None:
+            self._meter.tool_call_s.observe(max(0, event.at - since_ms) / 1000)
+        self._meter.tool_results[body.reason or ("done" if body.success else "failed")] += 1
 
     def _waits(self, event: Event, kind: str, *, until: str | None, **facts: Any) -> None:
         self._meter.waits[kind] += 1
@@ -210,6 +240,9 @@ _TURNS: dict[type, Callable[[Any, Event, str, Any], None]] = {
     StatusChanged: RunWatch._status,
     InputRequested: RunWatch._asked,
     InputGiven: RunWatch._answered,
+    ToolAllowed: RunWatch._opened,
+    ToolClaimed: RunWatch._call_claimed,
+    ToolReturned: RunWatch._returned,
     Completed: RunWatch._count_tokens,
     Failed: RunWatch._failed,
     Finalized: RunWatch._ended,

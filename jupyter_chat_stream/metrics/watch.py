@@ -46,6 +46,8 @@ class Sample:
 
     open_runs: dict[str, int] = field(default_factory=dict)
     oldest_pending_s: float = 0.0
+    open_calls: dict[str, int] = field(default_factory=dict)
+    oldest_call_s: float = 0.0  # of those that no executor has claimed
     at_s: float = float("-inf")
 
 
@@ -60,6 +62,7 @@ class ServiceWatch:
         registry: Registry,
         hub: Hub | None = None,
         housekeeping: Housekeeping | None = None,
+        tool_expires_s: float = 0.0,
         meter: Meter = METER,
     ) -> None:
         self.store = store
@@ -67,6 +70,7 @@ class ServiceWatch:
         self.hub = hub
         self.housekeeping = housekeeping
         self.sample = Sample()
+        self._tool_expires_ms = int(tool_expires_s * 1000)
         self._meter = meter
         self._loop = asyncio.get_running_loop()
         self._sampling: asyncio.Task[None] | None = None
@@ -88,15 +92,22 @@ class ServiceWatch:
             pass  # the loop has ended with the service
 
     async def take_sample(self) -> None:
-        """Ask the database how many runs are open, and since when the oldest is pending."""
+        """Ask the database how many runs and tool calls are open, and how long the oldest wait."""
         try:
             counts, oldest = await self.store.runs.count_open()
+            calls, expires_ms = await self.store.tools.count_open()
         except StoreError as error:
             log.info(Line("metrics.sample_failed", code=error.code))
             return
-        age_ms = 0 if oldest is None else self.store.now_ms() - from_iso(oldest)
+        now_ms = self.store.now_ms()
+        age_ms = 0 if oldest is None else now_ms - from_iso(oldest)
+        left_ms = self._tool_expires_ms if expires_ms is None else expires_ms - now_ms
         self.sample = Sample(
-            open_runs=counts, oldest_pending_s=max(0, age_ms) / 1000, at_s=time.monotonic()
+            open_runs=counts,
+            oldest_pending_s=max(0, age_ms) / 1000,
+            open_calls=calls,
+            oldest_call_s=max(0, self._tool_expires_ms - left_ms) / 1000,
+            at_s=time.monotonic(),
         )
 
     def reader_came_back(self, thread_id: str, after: int, head: int) -> None:

@@ -107,7 +107,12 @@ class ServiceBase:
         hub = Hub(store, poll_interval_s=self.config.poll_interval_s)
         housekeeping = store.housekeeping(self.config)
         watch = ServiceWatch(
-            store=store, engine=engine, registry=registry, hub=hub, housekeeping=housekeeping
+            store=store,
+            engine=engine,
+            registry=registry,
+            hub=hub,
+            housekeeping=housekeeping,
+            tool_expires_s=self.config.tool_expires_s,
         )
         if self._starts_engine(store):
             try:

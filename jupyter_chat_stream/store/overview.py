@@ -124,6 +124,21 @@ def oldest_pending(conn: Connection) -> str | None:
     )
 
 
+def count_calls(conn: Connection) -> tuple[dict[str, int], int | None]:
+    """Count the tool calls without a result, by state.
+
+    Returns:
+        The counts, and the earliest time at which a call that no executor has claimed expires.
+    """
+    sql = (
+        "SELECT state, COUNT(*), MIN(expires_ms) FROM tool_call WHERE state <> 'ended' "
+        "GROUP BY state"
+    )
+    found = execute(conn, sql).fetchall()
+    counts = {state: count for state, count, _ in found}
+    return counts, next((expires_ms for state, _, expires_ms in found if state == "open"), None)
+
+
 def _open_runs(conn: Connection) -> tuple[OpenRun, ...]:
     sql = (
         "SELECT run.id, thread.id, run.status, run.phase, run.attempt, run.owner, "

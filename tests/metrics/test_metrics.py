@@ -24,6 +24,9 @@ from jupyter_chat_stream.shared.events import (
     InputRequested,
     MessageWritten,
     StatusChanged,
+    ToolAllowed,
+    ToolClaimed,
+    ToolReturned,
     iso,
 )
 from jupyter_chat_stream.store.chat.claims import Claimed
@@ -168,7 +171,36 @@ def test_an_error_that_was_got_over_is_not_the_end_s(log: Log, meter: Meter) -> 
 def test_what_is_waited_for_is_told_apart(log: Log, meter: Meter) -> None:
     log.add(InputRequested(request_id="q1", prompt="?"))
     log.add(StatusChanged(phase="waiting", until="2030-01-01T00:00:00.000Z"))
-    assert meter.waits == {"question": 1, "sleep": 1}
+    log.add(InputRequested(request_id="q2", prompt="May it?", kind="consent", tool_call_id="c"))
+    log.add(StatusChanged(phase="waiting", detail="tools", until="2030-01-01T00:00:00.000Z"))
+    assert meter.waits == {"question": 1, "sleep": 1, "consent": 1, "tools": 1}
+
+
+def test_tool_calls_count_by_outcome_and_their_times_from_step_to_step(
+    log: Log, meter: Meter
+) -> None:
+    def add(kind: type[Any], call: str, **fields: Any) -> None:
+        log.add(kind(tool_call_id=call, **fields))
+
+    def end(call: str, *, success: bool = False, **fields: Any) -> None:
+        add(ToolReturned, call, name="t", success=success, output=None, **fields)
+
+    add(ToolAllowed, "a", consent="none", by=None)
+    add(ToolClaimed, "a", executor="k")
+    log.at += 9_000  # its executor dies
+    add(ToolClaimed, "a", executor=None)
+    add(ToolClaimed, "a", executor="k")
+    end("a", success=True)
+    add(ToolAllowed, "b", consent="once", by="local")
+    end("b", reason="expired")
+    end("c", reason="denied")
+    add(ToolClaimed, "d", executor="k")  # allowed before this process began
+    end("d")
+    log.add(Finalized(status="completed"))
+    assert meter.tool_claims == 3
+    assert meter.tool_results == {"done": 1, "expired": 1, "denied": 1, "failed": 1}
+    assert (meter.tool_wait_s.count, meter.tool_wait_s.total) == (2, 2.0)
+    assert (meter.tool_call_s.count, meter.tool_call_s.total) == (2, 2.0)
 
 
 def test_runs_that_end_elsewhere_do_not_pile_up(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:

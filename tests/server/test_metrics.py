@@ -13,8 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from jupyter_chat_stream.metrics import collector
 from jupyter_chat_stream.metrics.meter import METER, Meter
+from tests.runs.calls import call, tool
 from tests.server.conftest import StartServer
-from tests.server.harness import ChatServer, until
+from tests.server.harness import PATIENCE_S, ChatServer, until
+from tests.server.test_tools import offering, thread_of, waiting
 
 DOCS = Path(__file__).parents[2] / "docs"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -115,6 +117,21 @@ async def test_what_is_open_is_asked_of_the_database_when_somebody_looks(
     assert got("open_runs", status="pending") == 0
     assert got("active_runs") == 0
     assert got("info", engine="local", backend="sqlite") == 1
+
+
+async def test_open_tool_calls_are_counted_by_state_and_the_oldest_tells_its_age(
+    chat_server: ChatServer,
+) -> None:
+    thread = await thread_of(chat_server, [call("c1", "look"), call("c2", "train")])
+    socket = await offering(chat_server, thread, tool("look"), tool("train", "run"))
+    await socket.next("offered")
+    await waiting(chat_server, (await chat_server.send(thread))["run"]["id"])
+    (watch,) = collector.COLLECTOR.watches
+    await watch.take_sample()
+    got = await metrics(chat_server)
+    counts = [got("open_tool_calls", state=state) for state in ("asked", "open", "claimed")]
+    assert counts == [1, 1, 0]
+    assert 0 < got("oldest_open_tool_call_seconds") < PATIENCE_S
 
 
 async def test_a_reader_that_comes_back_says_how_far_behind_it_was(

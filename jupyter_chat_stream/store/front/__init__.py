@@ -13,7 +13,7 @@ from typing import Any
 from ...shared.config import ChatStream
 from ..audit import Difference
 from ..chat.attachments import MAX_PER_MESSAGE, PIECE_BYTES, StoredAttachment, UploadRef
-from ..chat.call_settling import CallPlan, Settled
+from ..chat.call_settling import WAITS_FOR_TOOLS, CallPlan, Settled
 from ..chat.calls_in_place import CallInPlace
 from ..chat.claims import LAST_CHANCE_S, Claimed
 from ..chat.commands import HEAD, Sender, SendRequest, check_content
@@ -73,6 +73,7 @@ __all__ = [
     "QUEUE",
     "TAKEN_OVER",
     "TASK",
+    "WAITS_FOR_TOOLS",
     "Answer",
     "Append",
     "CallInPlace",

@@ -12,6 +12,7 @@ from ...shared.tool_records import AllowedBy, ToolRecord
 from ..chat import call_settling, calls_in_place, consents, threads, tool_calls, tool_offers
 from ..log import upstreams
 from ..log.transaction import RunRef
+from ..overview import count_calls
 from .verbs import Group, reads, second, writes
 
 
@@ -60,6 +61,7 @@ class StoredTools(Group):
 
     context = reads(_context)
     standing = reads(_standing)
+    count_open = reads(count_calls)
     settle = writes(call_settling.settle_calls, place=_of_run)
     pause = writes(calls_in_place.pause_call, place=_of_run)
     write_in_place = writes(calls_in_place.write_in_place, place=_of_run)
