@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-REWRITTEN = ("harness", "laws", "databases", "processes", "readers", "random_kills")
+REWRITTEN = (
+    *("harness", "laws", "databases", "processes", "readers", "random_kills", "executors"),
+)
 pytest.register_assert_rewrite(*(f"tests.faults.{name}" for name in REWRITTEN))
 
 from tests.faults.databases import FaultyDatabase, FaultyPostgres, FaultySqlite, is_running  # noqa: E402
+from tests.faults.executors import KernelProcess, kernel_environment  # noqa: E402
 from tests.faults.harness import FakeApi, ForkServer, Server, Worker  # noqa: E402  rewritten first
 from tests.postgres import Postgres  # noqa: E402
 
@@ -93,6 +96,33 @@ def make_worker(
     yield make
     for worker in made:
         worker.close()
+
+
+@pytest.fixture(scope="session")
+def kernel_fork_server() -> Iterator[ForkServer]:
+    """The process that forks kernels."""
+    made = ForkServer("tests.faults.kernel_process", "tests.faults.process_faults")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_kernel(
+    tmp_path: Path, kernel_fork_server: ForkServer
+) -> Iterator[Callable[[Server, str], KernelProcess]]:
+    """Make the kernel of a thread at a server, not yet started."""
+    made: list[KernelProcess] = []
+
+    def make(server: Server, thread: str) -> KernelProcess:
+        environment = kernel_environment(server)
+        made.append(
+            KernelProcess(tmp_path, environment, thread=thread, fork_server=kernel_fork_server)
+        )
+        return made[-1]
+
+    yield make
+    for kernel in made:
+        kernel.close()
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """Forks processes that need not import anything any more: a start takes a third of a second.
 
-What is forked is the whole Jupyter server with the chat as its only extension, or the whole
-command ``jupyter chat-stream``: a real process, killed like one. Orders come as JSON lines on
-stdin: ``{"argv", "environment", "log", "program", "fault"}`` is answered with the new process's id,
-``{"reap": id}`` waits for its end and is answered with how it ended. The end of stdin ends
-everything that is left.
+What is forked is the whole Jupyter server with the chat as its only extension, the whole command
+``jupyter chat-stream``, or a kernel (kernel_process.py): a real process, killed like one. The
+arguments name other modules to import, in place of those of servers and workers. Orders come as
+JSON lines on stdin: ``{"argv", "environment", "log", "program", "fault"}`` is answered with the new
+process's id, ``{"reap": id}`` waits for its end and is answered with how it ended. The end of stdin
+ends everything that is left.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ EXTRAS = (
 
 
 def main() -> None:
-    for name in IMPORTS:
+    for name in sys.argv[1:] or IMPORTS:
         import_module(name)
     for name in EXTRAS:
         with suppress(ImportError):
@@ -83,7 +84,12 @@ def _become(order: dict[str, Any]) -> None:
         from tests.faults.process_faults import PROCESS_FAULTS
 
         PROCESS_FAULTS[order["fault"]]()
-    _become_a_server(order["argv"]) if order["program"] == "server" else _command(order["argv"])
+    if order["program"] == "kernel":
+        import_module("tests.faults.kernel_process").main()
+    elif order["program"] == "server":
+        _become_a_server(order["argv"])
+    else:
+        _command(order["argv"])
     os._exit(0)
 
 

@@ -98,6 +98,25 @@ def death_at_a_commit() -> None:
     driver.commit = deadly
 
 
+def signal_at_an_event() -> None:
+    """Kill or stop a kernel, once, the moment it gets a certain event or a later one.
+
+    ``JCS_AT_EVENT`` is the event's seq, ``JCS_SIGNAL`` the signal.
+    """
+    from jupyter_chat_stream.kernel.follower import Follower
+
+    receive, at, is_armed = Follower.receive, int(os.environ["JCS_AT_EVENT"]), True
+
+    def disturbed(self: Follower, frame: Any) -> Any:
+        nonlocal is_armed
+        if is_armed and any(event["seq"] >= at for event in frame.get("events", ())):
+            is_armed = False
+            os.kill(os.getpid(), int(os.environ["JCS_SIGNAL"]))
+        return receive(self, frame)
+
+    Follower.receive = disturbed  # type: ignore[method-assign]
+
+
 def lost_answers_to_commits() -> None:
     """Lose the connection to Postgres right after every fifth COMMIT, before its answer is here."""
     from psycopg import OperationalError
@@ -179,6 +198,7 @@ PROCESS_FAULTS: dict[str, Callable[[], None]] = {
         freeze_after_begin,
         death_around_a_commit,
         death_at_a_commit,
+        signal_at_an_event,
         lost_answers_to_commits,
         small_files,
     )

@@ -31,7 +31,11 @@ class TooLate(AssertionError):
 
 
 async def eventually(
-    look: Callable[[], Awaitable[T]], *, within_s: float = PATIENCE_S, what: str = ""
+    look: Callable[[], Awaitable[T]],
+    *,
+    within_s: float = PATIENCE_S,
+    every_s: float = LOOK_S,
+    what: str = "",
 ) -> T:
     """Look again and again until the answer is true, and give it."""
     deadline = time.monotonic() + within_s
@@ -41,7 +45,7 @@ async def eventually(
             return found
         if time.monotonic() > deadline:
             raise TooLate(f"not within {within_s} s: {what or look}")
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(every_s)
 
 
 async def stays(look: Callable[[], Awaitable[T]], *, for_s: float, what: str = "") -> None:
@@ -53,11 +57,15 @@ async def stays(look: Callable[[], Awaitable[T]], *, for_s: float, what: str = "
 
 
 class ForkServer:
-    """The process that forks the others; see fork_server.py."""
+    """The process that forks the others; see fork_server.py.
 
-    def __init__(self) -> None:
+    Args:
+        imports: the modules that it has ready; none: those of servers and workers.
+    """
+
+    def __init__(self, *imports: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.fork_server"],
+            [sys.executable, "-m", "tests.faults.fork_server", *imports],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -77,7 +85,7 @@ class ForkServer:
         """Fork one, and give its process id.
 
         Args:
-            program: ``server`` or ``command`` (``jupyter chat-stream``).
+            program: ``server``, ``command`` (``jupyter chat-stream``) or ``kernel``.
             fault: what is wrong in its world, a name of process_faults.py.
         """
         order = {"argv": argv, "environment": environment, "log": str(log)}

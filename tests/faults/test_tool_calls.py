@@ -1,7 +1,8 @@
-"""L12, L13, L14 by SIGKILL: the server dies after each commit of a run that calls tools.
+"""L12, L13, L14 by SIGKILL: a server or a worker dies after each commit of a run that calls tools.
 
-``CHAT_STREAM_KILLS`` is the number of deaths for each database, 5 by default; the commits after
-which the server dies are spread over all of them, from another one on in each process of tests.
+``CHAT_STREAM_KILLS`` is the number of deaths of a server for each database, 5 by default; the
+commits after which it dies are spread over all of them, from another one on in each process of
+tests. Beside workers there are half as many.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.faults.databases import FaultyDatabase
-from tests.faults.harness import TOKEN, UNREACHABLE, Server
-from tests.faults.laws import assert_log_keeps_the_laws
+from tests.faults.databases import FaultyDatabase, FaultyPostgres
+from tests.faults.executors import assert_calls_keep_the_laws
+from tests.faults.harness import TOKEN, UNREACHABLE, Server, Worker
 from tests.faults.process_faults import PULL
 from tests.faults.processes import eventually
 from tests.runs.calls import tool
@@ -26,6 +27,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 KILLS = int(os.environ.get("CHAT_STREAM_KILLS", "5"))
 COMMITS = 20  # about as many as such a run makes, with its calls and their output
+KILLS_BESIDE_WORKERS = (KILLS + 1) // 2
+COMMITS_OF_ONE = 9  # about as many as the worker makes of them, or the server
 LEASE_S = 1.0
 TOOLS = [tool("look"), tool("peek", idempotent=True), tool("train", "run")]
 MESSAGE = 'look {"at": 1}\npeek {"at": 2}\ntrain {"rows": 3}'
@@ -88,24 +91,32 @@ async def offered(server: Server, thread: str, session: aiohttp.ClientSession) -
     return socket
 
 
-async def killed_at(server: Server, commit: int) -> tuple[list[dict[str, Any]], Kernel, bool]:
-    """Begin a run, kill the server after that commit, start it again, and let the run end."""
-    server.fault, server.environment["JCS_DIE_AT"] = "death_at_a_commit", str(commit)
-    await server.start()
+async def killed_at(
+    server: Server, commit: int, victim: Server | Worker, *others: Server | Worker
+) -> tuple[list[dict[str, Any]], Kernel, bool]:
+    """Begin a run, kill the victim after that commit, start it again, and let the run end."""
+    victim.fault, victim.environment["JCS_DIE_AT"] = "death_at_a_commit", str(commit)
+    for process in (victim, *others):
+        process.spawn()
+    for process in (victim, *others):
+        await process.ready()
     thread = await server.thread("demo/tools")
     async with aiohttp.ClientSession() as session:
         socket = await offered(server, thread, session)
+        if victim is not server:  # it works as soon as the message is there
+            victim.signal(PULL)
         run = (await server.send(thread, MESSAGE, params={"chars_per_second": 0}))["run"]["id"]
-        server.signal(PULL)
+        if victim is server:
+            victim.signal(PULL)
         kernel, died = Kernel(server, thread, run), False
 
         async def look() -> bool:
             nonlocal died
-            if server.pid is not None and server.has_died:
+            if victim.pid is not None and victim.has_died:
                 died = True
-                server.wait()
-                server.fault = None
-                await server.start()
+                victim.wait()
+                victim.fault = None
+                await victim.start()
             try:
                 return await kernel.work()
             except UNREACHABLE:
@@ -114,36 +125,9 @@ async def killed_at(server: Server, commit: int) -> tuple[list[dict[str, Any]], 
         await eventually(look, within_s=60.0, what="the end of the run")
         await socket.close()
     events = await server.events(thread)
-    server.kill()
+    for process in (victim, *others):
+        process.kill()
     return events, kernel, died
-
-
-def assert_calls_keep_the_laws(events: list[dict[str, Any]], kernel: Kernel) -> None:
-    """Each call has one result; a cut one was not made again; consents came first."""
-    [own] = assert_log_keeps_the_laws(events).values()
-    assert own[-1]["status"] == "completed"
-    calls = {event["tool_call_id"]: event for event in own if event["type"] == "tool_start"}
-    assert len(calls) == 3
-    for call_id, call in calls.items():
-        of_call = [event for event in own if event.get("tool_call_id") == call_id]
-        kinds = Counter(event["type"] for event in of_call)
-        assert kinds["tool_result"] == 1, (call["name"], kinds)  # L12
-        result = next(event for event in of_call if event["type"] == "tool_result")
-        types = [event["type"] for event in of_call]
-        if "tool_claimed" in types:  # L13
-            assert types.index("tool_allowed") < types.index("tool_claimed")
-        if call["name"] == "train":
-            assert kinds["input_request"] == 1
-            allowed = next(event for event in of_call if event["type"] == "tool_allowed")
-            assert (allowed["consent"], bool(allowed["by"])) == ("once", True)
-        if result["success"]:
-            assert result["output"] == call["name"]
-        else:  # L14
-            assert result["reason"] == "interrupted"
-            assert call["name"] != "peek"
-        if call["name"] != "peek":
-            assert kernel.begun[call["name"]] <= 1
-            assert kinds["tool_claimed"] <= 1
 
 
 async def test_after_a_death_at_any_commit_each_call_has_one_result_and_the_run_ends(
@@ -154,8 +138,27 @@ async def test_after_a_death_at_any_commit_each_call_has_one_result_and_the_run_
     first, deaths = random.randint(1, max(1, COMMITS // KILLS)), 0
     for number in range(KILLS):
         commit = first + number * COMMITS // KILLS
-        events, kernel, died = await killed_at(server, commit)
-        assert_calls_keep_the_laws(events, kernel)
+        events, kernel, died = await killed_at(server, commit, server)
+        assert_calls_keep_the_laws(events, kernel.begun)
         deaths += died
     assert deaths > KILLS // 2
     faulty_database.assert_whole()
+
+
+@pytest.mark.parametrize("who", ["worker", "server"])
+async def test_with_workers_the_same_holds_after_a_death_of_either(
+    make_server: Any, make_worker: Any, faulty_postgres: FaultyPostgres, who: str
+) -> None:
+    """L12, L13, L14: a worker settles calls, the server takes what their executors send."""
+    settings = {**faulty_postgres.settings, "max_crashes": 10_000, "tool_lease_s": LEASE_S}
+    server = make_server(**{**settings, "run_in_server": False})
+    worker = make_worker(**settings)
+    victim, other = (worker, server) if who == "worker" else (server, worker)
+    deaths = 0
+    for number in range(KILLS_BESIDE_WORKERS):
+        commit = 1 + (number * COMMITS_OF_ONE + random.randrange(3)) // KILLS_BESIDE_WORKERS
+        events, kernel, died = await killed_at(server, commit, victim, other)
+        assert_calls_keep_the_laws(events, kernel.begun)
+        deaths += died
+    assert deaths > KILLS_BESIDE_WORKERS // 2
+    faulty_postgres.assert_whole()
