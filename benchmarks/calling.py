@@ -7,6 +7,7 @@ result is a stamp of the moment at which the result has come back to the model.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 from jupyter_chat_stream.providers.base import (
     Chunk,
@@ -33,9 +34,7 @@ class CallingProvider(OneModelProvider):
     model_name = "once"
 
     def models(self) -> tuple[Model, ...]:
-        name = self.model_name
-        sizes = {"context_tokens": 1_000_000, "max_output_tokens": 500_000}
-        return (Model(name=name, label=name, can=("tools",), **sizes),)
+        return tuple(replace(model, can=("tools",)) for model in super().models())
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         came = stamp()

@@ -72,8 +72,11 @@ def _compare(call: ToolCallPart, row: Mapping[str, Any], *, has_result: bool) ->
 
 def _states_of(call: ToolCallPart, *, has_result: bool) -> Collection[CallState]:
     """Return the states that the row of a call may have; one in place may wait after its claim."""
+    states: set[CallState]
     if has_result:
-        return ("ended",)
-    if call.get("executor"):
-        return ("claimed", "open", "asked") if call["where"] == "server" else ("claimed",)
-    return ("open",) if call.get("allowed") else ("asked",)
+        states = {"ended"}
+    elif call.get("executor"):
+        states = {"claimed", "open", "asked"} if call["where"] == "server" else {"claimed"}
+    else:
+        states = {"open"} if call.get("allowed") else {"asked"}
+    return states

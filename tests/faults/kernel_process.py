@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 
 from jupyter_chat_stream import Chat
 
@@ -27,7 +28,7 @@ async def _offer() -> None:
     await asyncio.Event().wait()
 
 
-def _function(name: str) -> object:
+def _function(name: str) -> Callable[[int], str]:
     def function(at: int = 0) -> str:
         """Do something that only the file of this test tells."""
         with open(os.environ["JCS_MADE"], "a") as made:
