@@ -26,7 +26,7 @@ THREADS = 200
 CHARS = 3_000
 # A thread stays for 5 s after its last view, and the socket for 10 s after its last thread.
 LET_GO_MS = 17_000
-_OPEN = "([threadId]) => jupyterapp.commands.execute('chat-stream:open', { threadId })"
+_OPEN = "([threadId]) => void jupyterapp.commands.execute('chat-stream:open', { threadId })"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ BROWSERS = 2
 
 
 class BrowsersApart(LoadFileScheduling):
-    """Gives browser tests to the first ``BROWSERS`` processes as long as others have other work."""
+    """Hands browser tests to the first ``BROWSERS`` processes while others have other work."""
 
     def _assign_work_unit(self, node: Any) -> None:
         has_browser = node in self.nodes[:BROWSERS]

@@ -34,7 +34,7 @@ class Candidates(NamedTuple):
     """Whether older messages may match, too."""
 
 
-class Source(Protocol):
+class CandidateSource(Protocol):
     """Tells the candidates of each thread."""
 
     def may_have(self, thread: int) -> bool:

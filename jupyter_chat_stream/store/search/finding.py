@@ -26,7 +26,14 @@ from sqlalchemy import Connection
 from ..sql import full_text
 from ..sql.driver import among, select_rows
 from ..sql.full_text import SEQ_BITS
-from .candidates import MAX_DUE, AllMessages, IndexedMessages, NewestMessages, Source, read_due
+from .candidates import (
+    MAX_DUE,
+    AllMessages,
+    CandidateSource,
+    IndexedMessages,
+    NewestMessages,
+    read_due,
+)
 from .folding import Places, composed, fold
 from .matching import Match, find
 from .queries import MAX_QUERY, Query
@@ -152,7 +159,7 @@ class _Search:
             found = self._find(threads, limit, self._source())
         return Found(threads=found or (), is_complete=self._is_complete)
 
-    def _source(self) -> Source:
+    def _source(self) -> CandidateSource:
         if not self._has_index:
             return AllMessages()
         lookups = [(each.word, each.is_prefix) for each in self._query.lookups]
@@ -183,7 +190,7 @@ class _Search:
         self,
         threads: Sequence[Listed],
         limit: int,
-        source: Source,
+        source: CandidateSource,
         most_misses: int | None = None,
     ) -> Matching | None:
         """Find the first threads that match; None if too many candidates do not match."""
@@ -203,7 +210,7 @@ class _Search:
             found += [(each.listed, each.matches) for each in batch if each.matches]
         return found
 
-    def _candidates(self, threads: Sequence[Listed], source: Source) -> Iterator[_Thread]:
+    def _candidates(self, threads: Sequence[Listed], source: CandidateSource) -> Iterator[_Thread]:
         """Yield the threads that may match."""
         for at in range(0, len(threads), TITLES_AT_ONCE):
             block = threads[at : at + TITLES_AT_ONCE]
