@@ -168,4 +168,5 @@ async def _executing(services: RunServices) -> AsyncIterator[str]:
         await housekeeping.stop()
         await engine.stop()
         await watch.close()
+        await services.tools.close()
         await services.registry.close()

@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from ..providers.base import (
     EndChunk,
@@ -56,6 +56,8 @@ from .spent import SpentTokens, with_rounds
 from .tools.base import ServerTools
 
 log = logging.getLogger("jupyter_chat_stream.runs")
+
+T = TypeVar("T")
 
 SHORT_WAIT_S = 5.0
 PROVIDER_BACKOFF = Backoff(first_s=0.5, most_s=60.0, jitter=(0.75, 1.25))
@@ -154,7 +156,11 @@ class Execution:
         self._rounds = rounds = ToolRounds(
             services.store, services.tools, services.config, self._claimed
         )
-        gathered = await rounds.resolve(await gather(services.store, self._claimed.run, system))
+        found = await gather(services.store, self._claimed.run, system)
+        gathered = await self._unless_stopped(rounds.resolve(found))
+        if gathered is None:
+            await self._leave(self._append_to(found))
+            return None
         self._spent.rounds = gathered.spent
         if gathered.upstream is None and any(open_calls(gathered.reply["parts"])):
             if not await self._settle(gathered):
@@ -165,23 +171,27 @@ class Execution:
 
     async def _settle(self, gathered: Gathered) -> bool:
         """Settle the tool calls; False if the run waits or was left."""
-        goes_on = False
-        if self._why is None:
-            settling = asyncio.ensure_future(self._rounds.settle(gathered))
-            self._step = settling
-            try:
-                goes_on = await settling
-            except asyncio.CancelledError:
-                if self._why is None:
-                    raise
-            finally:
-                self._step = None
-            if settling.cancelled() or (goes_on and self._why is not None):
-                await self._leave(self._append_to(gathered))
-                return False
-            return goes_on
-        await self._leave(self._append_to(gathered))
-        return False
+        goes_on = await self._unless_stopped(self._rounds.settle(gathered))
+        if goes_on is None or (goes_on and self._why is not None):
+            await self._leave(self._append_to(gathered))
+            return False
+        return goes_on
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Do a step of the attempt; None if ``stop`` came before its end."""
+        if self._why is not None:
+            work.close()
+            return None
+        step = asyncio.ensure_future(work)
+        self._step = step
+        try:
+            return await step
+        except asyncio.CancelledError:
+            if self._why is None or not step.cancelled():
+                raise
+            return None
+        finally:
+            self._step = None
 
     def _append_to(self, gathered: Gathered) -> Appender:
         """Return the writer of this attempt's events."""
@@ -250,7 +260,7 @@ class Execution:
         provider, model = await services.registry.look_up(self._claimed.model)
         draft = draft_prompt(gathered, model, self._claimed.params, provider.name)
         prompt = await draft.prompt(services.store)
-        _tell(draft.notes, gathered, appender)
+        _tell((*self._rounds.notes, *draft.notes), gathered, appender)
         stall_timeout_s = services.config.stall_timeout_s
         chunks = provider.stream(prompt)
         return StreamReading(chunks, appender, services.store, stall_timeout_s, self._spent)

@@ -31,7 +31,7 @@ from .context import Gathered
 from .pauses import pause_of
 from .result_files import ResultFiles
 from .tools.base import CallContext, ServerTools, ToolDone, ToolOutcome
-from .toolset import ToolBook, known_tools, plan_calls, resolve_tools
+from .toolset import ToolBook, known_tools, plan_calls, resolve_tools, wanted_names
 
 log = logging.getLogger("jupyter_chat_stream.runs")
 
@@ -49,19 +49,29 @@ class ToolRounds:
         self._server = tools
         self._config = config
         self._claimed = claimed
+        self._digests: dict[str, str] = {}  # of the calls that are settled, by their ids
+        self.notes: tuple[str, ...] = ()
+        """What to tell in the answer of tools that are not there."""
 
     async def resolve(self, gathered: Gathered) -> Gathered:
         """Return the gathered data with the run's tools, which are kept from the first time on."""
         if gathered.tools is not None:
             return gathered
-        requested = self._claimed.params.get("tools")
-        known = known_tools(self._server.definitions(), gathered.offers)
         tools: Sequence[ToolDefinition] = ()
         if not gathered.reply["parts"]:  # an answer that has begun without tools goes on without
-            tools = resolve_tools(requested, gathered.chosen, known, self._config)
+            tools = await self._resolved(gathered)
         if tools:
             await self._store.tools.keep(self._claimed.run, self._claimed.attempt, tools)
         return replace(gathered, tools=tuple(tools))
+
+    async def _resolved(self, gathered: Gathered) -> Sequence[ToolDefinition]:
+        """Resolve the run's tools; of the server's, only those that may be on are asked for."""
+        requested = self._claimed.params.get("tools")
+        names = wanted_names(requested, gathered.chosen, self._config)
+        listing = await self._server.named(names)
+        self.notes = tuple(problem["message"] for problem in listing.problems)
+        known = known_tools(listing.tools, gathered.offers)
+        return resolve_tools(requested, gathered.chosen, known, self._config)
 
     def book(self, gathered: Gathered) -> ToolBook:
         """Return what the log tells of the calls that the model makes now."""
@@ -90,7 +100,10 @@ class ToolRounds:
         calls = list(open_calls(gathered.reply["parts"]))
         if not calls:
             return {}
-        return await asyncio.to_thread(plan_calls, calls, gathered.tools or (), self._config)
+        tools = gathered.tools or ()
+        plans = await asyncio.to_thread(plan_calls, calls, tools, self._config)
+        self._digests = {call_id: plan.digest for call_id, plan in plans.items()}
+        return plans
 
     async def _make_all(self, calls: Sequence[CallInPlace]) -> None:
         """Make some calls side by side; if one may write no more, the others end, too."""
@@ -111,10 +124,10 @@ class ToolRounds:
 
     async def _call(self, call: CallInPlace) -> ToolOutcome:
         """Call the tool; an error of the tool fails the call."""
-        tool = self._server.get(call.name)
-        if tool is None:
-            return ToolDone(success=False, output=GONE)
         try:
+            tool = await self._server.find(call.name)
+            if tool is None:
+                return ToolDone(success=False, output=GONE)
             return await tool.call(call.input, self._context(call))
         except (StaleAttempt, StoreError):
             raise
@@ -139,6 +152,7 @@ class ToolRounds:
             now_ms=self._store.now_ms(),
             answer=answer,
             write=partial(self._write, call),
+            digest=self._digests.get(call.tool_call_id, ""),
         )
 
     async def _write(self, call: CallInPlace, text: str) -> None:

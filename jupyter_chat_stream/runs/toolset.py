@@ -81,6 +81,17 @@ def resolve_tools(
     return list(found.values())
 
 
+def wanted_names(
+    requested: Sequence[str | ToolDefinition] | None,
+    chosen: ThreadTools | None,
+    config: ChatStream,
+) -> frozenset[str]:
+    """Return the names that ``resolve_tools`` looks for among the server's tools."""
+    if requested is not None:
+        return frozenset(item for item in requested if isinstance(item, str))
+    return frozenset(config.default_tools if chosen is None else chosen["names"] or ())
+
+
 @dataclass(frozen=True, kw_only=True)
 class CallFacts:
     """What the log tells of a call from its start on."""

@@ -165,6 +165,7 @@ class ServiceBase:
             if self._warming is not None:
                 self._warming.cancel()
                 await asyncio.gather(self._warming, return_exceptions=True)
+            await parts.server_tools.close()
             await parts.stops.end(STOP_WITHIN_S)
             await parts.registry.close()
         finally:  # closing writes the pending operations, even if a part raised

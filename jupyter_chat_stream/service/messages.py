@@ -35,7 +35,8 @@ class MessageService(ToolService):
         if request.model is not None:
             parts.registry.get(request.model)
         self.check_tools(request)
-        names = [tool["name"] for tool in self._server_tools()]
+        asked = [item for item in request.tools or () if isinstance(item, str)]
+        names = [tool["name"] for tool in (await parts.server_tools.named(asked)).tools]
         sent = await parts.store.runs.send(thread_id, self._sender(owner, key), request, names)
         parts.engine.nudge()
         return sent

@@ -32,7 +32,8 @@ class ToolService(ServiceBase):
     async def tools(self, owner: str, thread_id: str) -> ToolList:
         """List the tools of a thread, with what stands between each and its next call."""
         found = await self._tool_context(owner, thread_id)
-        known = list(known_tools(self._server_tools(), found.offers).values())
+        listing = await self._parts.server_tools.list_all()
+        known = list(known_tools(listing.tools, found.offers).values())
         questions = [
             ConsentQuestion(tool=tool["name"], operation=operation, digest=digest_of(tool))
             for tool in known
@@ -59,7 +60,7 @@ class ToolService(ServiceBase):
             }
             for tool in known
         ]
-        return {"tools": listed}
+        return {"tools": listed, "problems": list(listing.problems)}
 
     def _consent(
         self, tool: ToolRecord, operation: str, mode: str, standing: AllowedBy | None
@@ -216,9 +217,8 @@ class ToolService(ServiceBase):
         await self.store.tools.delete_consent(owner, consent_id)
 
     async def _find_tool(self, owner: str, name: str, thread_id: str | None) -> ToolRecord:
-        for tool in self._server_tools():
-            if tool["name"] == name:
-                return tool
+        for tool in (await self._parts.server_tools.named((name,))).tools:
+            return tool
         if thread_id is not None:
             offers = (await self._tool_context(owner, thread_id)).offers
         else:
@@ -230,6 +230,3 @@ class ToolService(ServiceBase):
 
     async def _tool_context(self, owner: str, thread_id: str) -> ToolContext:
         return await self.store.tools.context(owner, thread_id, self.store.now_ms())
-
-    def _server_tools(self) -> list[ToolRecord]:
-        return self._parts.server_tools.definitions()

@@ -60,10 +60,19 @@ class ListedTool(ToolRecord):
     """Whether the thread's next message brings it to the model."""
 
 
+class ToolProblem(TypedDict):
+    """Tools that are not there although the server's settings name them."""
+
+    source: str
+    """The source of the tools, as in a ToolRecord; ``mcp`` of all MCP servers together."""
+    message: str
+
+
 class ToolList(TypedDict):
     """The tools of a thread."""
 
     tools: list[ListedTool]
+    problems: list[ToolProblem]
 
 
 class ThreadTools(TypedDict):

@@ -8,17 +8,20 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Api } from './api';
 import { asObject } from './parse';
-import { type ListedTool, type ThreadTools, type ToolMode } from './protocol';
+import { type ListedTool, type ThreadTools, type ToolMode, type ToolProblem } from './protocol';
 import { type StandingConsents } from './standing-consents';
 import { explain } from './thread-ends';
 
 export const UNSET_TOOLS: ThreadTools = { mode: 'ask', names: null };
 const FUNCTION = 'function';
+const MCP = 'mcp:';
 
 /** Immutable: a change makes a new object. */
 export interface ToolListState {
   /** Null until the first list has arrived. */
   readonly list: readonly ListedTool[] | null;
+  /** Why tools that the server's settings name are not there. */
+  readonly missing: readonly ToolProblem[];
   readonly isLoading: boolean;
   /** Why the last request failed. */
   readonly problem: string | null;
@@ -41,7 +44,13 @@ export class ThreadToolList {
   constructor(options: ThreadToolsOptions) {
     this._options = options;
     this.consents = options.consents;
-    this._state = { list: null, isLoading: false, problem: null, tools: this._tools };
+    this._state = {
+      list: null,
+      missing: [],
+      isLoading: false,
+      problem: null,
+      tools: this._tools
+    };
   }
 
   /** The reader's standing consents, in all threads. */
@@ -60,8 +69,9 @@ export class ThreadToolList {
     this._set({ isLoading: true });
     try {
       const path = `tools?thread_id=${encodeURIComponent(threadId)}`;
-      const list = parseTools(await api.request({ method: 'GET', path }));
-      this._set({ list, isLoading: false, problem: null });
+      const response = await api.request({ method: 'GET', path });
+      const [list, missing] = [parseTools(response), parseProblems(response)];
+      this._set({ list, missing, isLoading: false, problem: null });
     } catch (error) {
       this._set({ isLoading: false, problem: explain(error, trans) });
     }
@@ -136,6 +146,11 @@ export function isOn(tool: ListedTool, { names }: ThreadTools): boolean {
   return isFunction(tool) || names === null ? tool.is_on : names.includes(tool.name);
 }
 
+/** The MCP server that has a tool; null for a tool of another kind. */
+export function mcpServerOf({ source }: ListedTool): string | null {
+  return source.startsWith(MCP) ? source.slice(MCP.length) : null;
+}
+
 const CONSENTS = ['none', 'ask', 'thread', 'always', 'denied'];
 
 /** Read the response to GET tools; a tool that this page cannot show is left out. */
@@ -146,4 +161,13 @@ export function parseTools(value: unknown): readonly ListedTool[] {
     .map(row => asObject(row, 'A tool'))
     .filter(({ name, consent }) => typeof name === 'string' && CONSENTS.includes(String(consent)))
     .map(wire => wire as unknown as ListedTool);
+}
+
+/** Read what a response to GET tools tells of tools that are not there. */
+function parseProblems(value: unknown): readonly ToolProblem[] {
+  const { problems } = asObject(value, 'The tools');
+  const rows: readonly unknown[] = Array.isArray(problems) ? problems : [];
+  return rows
+    .map(row => asObject(row, 'A problem'))
+    .map(({ source, message }) => ({ source: String(source), message: String(message) }));
 }

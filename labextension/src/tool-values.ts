@@ -39,6 +39,13 @@ export interface ListedTool {
   readonly is_on: boolean;
 }
 
+/** Tools that are not there although the server's settings name them, and why. */
+export interface ToolProblem {
+  /** The source of the tools; `mcp` of all MCP servers together. */
+  readonly source: string;
+  readonly message: string;
+}
+
 /** A standing consent of a person to a tool, as the tool was defined then. */
 export interface StandingConsent {
   readonly id: string;

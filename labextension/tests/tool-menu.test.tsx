@@ -128,6 +128,21 @@ it('fixes what no person can change: functions of a kernel, and what the server 
   ]);
 });
 
+it('tells which MCP server has a tool, and why another one has none, all of it as text', async () => {
+  await open([tool('lab__echo', { source: 'mcp:lab', where: 'server', consent: 'ask' })]);
+  await act(async () => part('tools').click());
+  await act(async () => part('tools').click());
+  const message = 'The MCP server \'<b>x</b>\' cannot be used. \u202eIt has ended.';
+  await answer('GET', TOOLS, {
+    tools: [tool('lab__echo', { source: 'mcp:lab', where: 'server', consent: 'ask' })],
+    problems: [{ source: 'mcp:x', message }]
+  });
+  const row = host.querySelector('[data-tool=lab__echo]');
+  expect(row?.textContent).toContain('of the MCP server lab · asks you');
+  expect(part('tools-missing').textContent).toContain("'<b>x</b>' cannot be used.");
+  expect(part('tools-missing').textContent).not.toContain('\u202e');
+});
+
 it('lists the standing consents of this chat and of all chats, and revokes one', async () => {
   const other = consent('c3', { thread_id: 'another' });
   const own = consent('c2', { thread_id: 't', operation: null, tool: '<b>clean</b>' });

@@ -29,6 +29,7 @@ TWINS = {
     "Project": list_records.ProjectRecord,
     "ThreadTools": tool_records.ThreadTools,
     "ListedTool": tool_records.ListedTool,
+    "ToolProblem": tool_records.ToolProblem,
     "StandingConsent": tool_records.ConsentRecord,
     "ToolAllowance": tool_records.ToolAllowance,
     "TextPart": records.TextPart,

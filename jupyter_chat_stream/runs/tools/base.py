@@ -7,12 +7,13 @@ fails its call and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ...providers.base import Answered, AskChunk, SleepChunk
-from ...shared.tool_records import ToolInput, ToolRecord
+from ...shared.tool_records import ToolInput, ToolProblem, ToolRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,8 @@ class CallContext:
     """The person's answer to the question that this call has asked."""
     write: Callable[[str], Awaitable[None]]
     """Show a text in the call's card while the call works."""
+    digest: str = ""
+    """That of the definition which was kept with the run and allowed."""
 
 
 class ServerTool(Protocol):
@@ -72,14 +75,82 @@ class ServerTool(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class ToolListing:
+    """Some tools, and what is wrong with those that are missing."""
+
+    tools: Sequence[ToolRecord] = ()
+    problems: Sequence[ToolProblem] = ()
+
+
+class ToolSource(Protocol):
+    """Tools that are known only when somebody asks: the parts of the process that run them.
+
+    A source does nothing before it is asked, and then only what the question needs.
+    """
+
+    async def list_all(self) -> ToolListing:
+        """List all tools of the source."""
+        ...
+
+    async def named(self, names: Collection[str]) -> ToolListing:
+        """Return those of the named tools that the source has."""
+        ...
+
+    async def find(self, name: str) -> ServerTool | None:
+        """Return a tool, as it is now. May raise a ChatStreamError."""
+        ...
+
+    async def close(self) -> None:
+        """End whatever the source has started."""
+        ...
+
+
 class ServerTools:
-    """The tools of a process, by their names."""
+    """The tools of a process, by their names: its own, and those of its sources."""
 
-    def __init__(self, *tools: ServerTool) -> None:
+    def __init__(self, *tools: ServerTool, sources: Sequence[ToolSource] = ()) -> None:
         self._by_name = {tool.definition["name"]: tool for tool in tools}
-
-    def get(self, name: str) -> ServerTool | None:
-        return self._by_name.get(name)
+        self._sources = tuple(sources)
 
     def definitions(self) -> list[ToolRecord]:
+        """Return the definitions of the process's own tools."""
         return [tool.definition for tool in self._by_name.values()]
+
+    async def list_all(self) -> ToolListing:
+        """List all tools, for a person."""
+        found = await asyncio.gather(*(source.list_all() for source in self._sources))
+        return self._joined(self.definitions(), found)
+
+    async def named(self, names: Collection[str]) -> ToolListing:
+        """Return those tools of some names that are there; only their sources are asked."""
+        own = [tool for tool in self.definitions() if tool["name"] in names]
+        others = {name for name in names if name not in self._by_name}
+        if not others:
+            return ToolListing(tools=tuple(own))
+        found = await asyncio.gather(*(source.named(others) for source in self._sources))
+        return self._joined(own, found)
+
+    async def find(self, name: str) -> ServerTool | None:
+        """Return the tool of a name; None if nobody has it now.
+
+        Raises:
+            ChatStreamError: a source that may have it cannot be asked now.
+        """
+        tool = self._by_name.get(name)
+        for source in self._sources:
+            if tool is None:
+                tool = await source.find(name)
+        return tool
+
+    async def close(self) -> None:
+        """End whatever the sources have started."""
+        await asyncio.gather(*(source.close() for source in self._sources))
+
+    def _joined(self, own: Sequence[ToolRecord], found: Sequence[ToolListing]) -> ToolListing:
+        """Join listings; of two tools of a name, the first stands."""
+        by_name = {tool["name"]: tool for tool in own}
+        for tool in (tool for listing in found for tool in listing.tools):
+            by_name.setdefault(tool["name"], tool)
+        problems = [problem for listing in found for problem in listing.problems]
+        return ToolListing(tools=tuple(by_name.values()), problems=tuple(problems))

@@ -6,7 +6,7 @@ import { revealed } from '../hidden-characters';
 import { asksYouText } from '../texts';
 import { type ThreadClient } from '../model';
 import { type ListedTool, type ToolMode } from '../protocol';
-import { type ToolListState, isFunction, isOn } from '../thread-tools';
+import { type ToolListState, isFunction, isOn, mcpServerOf } from '../thread-tools';
 import { useTrans } from './hooks';
 import { ToolIcon } from './icons';
 import { OWN_KEYS } from './keys';
@@ -78,6 +78,17 @@ function ToolMenu(props: {
         </p>
       )}
       <ToolRows client={client} state={state} />
+      {state.missing.map(({ source, message }, index) => (
+        <p
+          key={index}
+          className="jp-ChatStream-toolNote"
+          data-testid="tools-missing"
+          data-source={source}
+          dir="auto"
+        >
+          {revealed(message)}
+        </p>
+      ))}
       <h3>{trans.__('Allowed without asking')}</h3>
       <ConsentList
         consents={client.tools.consents}
@@ -192,8 +203,12 @@ function shortened(text: string): string {
 
 /** Where a tool's calls are executed, and what stands before them. */
 function factsText(tool: ListedTool, trans: TranslationBundle): string {
+  const mcpServer = mcpServerOf(tool);
   const where = {
-    server: trans.__('on the server'),
+    server:
+      mcpServer === null
+        ? trans.__('on the server')
+        : trans.__('of the MCP server %1', revealed(mcpServer)),
     kernel: isFunction(tool)
       ? trans.__('in the kernel, as long as it runs')
       : trans.__('in the kernel'),
