@@ -179,7 +179,7 @@ class Execution:
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Do a step of the attempt; None if ``stop`` came before its end."""
-        if self._why is not None:
+        if self._is_stopped():
             work.close()
             return None
         step = asyncio.ensure_future(work)
@@ -187,11 +187,14 @@ class Execution:
         try:
             return await step
         except asyncio.CancelledError:
-            if self._why is None or not step.cancelled():
+            if not (self._is_stopped() and step.cancelled()):
                 raise
             return None
         finally:
             self._step = None
+
+    def _is_stopped(self) -> bool:
+        return self._why is not None
 
     def _append_to(self, gathered: Gathered) -> Appender:
         """Return the writer of this attempt's events."""

@@ -208,6 +208,26 @@ class ChatStream(Configurable):
         help="Names of the tools, beside the offered functions, that are on in a thread whose "
         "tools nobody has chosen. Default: none.",
     ).tag(config=True)
+    mcp_config = Unicode(
+        None,
+        allow_none=True,
+        help="Path of the file that names MCP servers (mcpServers), whose tools models may call. "
+        "Default and None: mcp.json in the first folder of Jupyter's configuration that has it "
+        "(jupyter --paths lists them). An empty text: no MCP servers. Give workers the same file.",
+    ).tag(config=True)
+    mcp_trusted = List(
+        Unicode(),
+        [],
+        help="MCP servers whose hints are believed, as patterns of their names: a tool that says "
+        "it only reads is then called without a question, and one that says it may be called "
+        "again is called again after a crash. Default: none, so every call asks.",
+    ).tag(config=True)
+    mcp_timeout_s = Float(
+        300.0,
+        min=0.1,
+        help="Seconds within which an MCP server must answer a call; then the call fails, and "
+        "nobody knows whether it was made. Default 300.",
+    ).tag(config=True)
     files_root = Unicode(
         None,
         allow_none=True,

@@ -132,7 +132,7 @@ it('tells which MCP server has a tool, and why another one has none, all of it a
   await open([tool('lab__echo', { source: 'mcp:lab', where: 'server', consent: 'ask' })]);
   await act(async () => part('tools').click());
   await act(async () => part('tools').click());
-  const message = 'The MCP server \'<b>x</b>\' cannot be used. \u202eIt has ended.';
+  const message = "The MCP server '<b>x</b>' cannot be used. \u202eIt has ended.";
   await answer('GET', TOOLS, {
     tools: [tool('lab__echo', { source: 'mcp:lab', where: 'server', consent: 'ask' })],
     problems: [{ source: 'mcp:x', message }]

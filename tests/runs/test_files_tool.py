@@ -383,7 +383,7 @@ async def test_the_folders_of_jupyter_itself_stay_closed(
     (root / "data" / "chat-stream" / "keys.json").write_text(SECRET)
     (root / "data" / "mine.txt").write_text("open")
     config = ChatStream(files_root=str(root), shows_hidden_files=True)
-    tool = make_server_tools(config).get("files")
+    tool = await make_server_tools(config).find("files")
     assert isinstance(tool, FilesTool)
     below = tool._below
     for path in ("run/token.json", "conf/token.json", "data/chat-stream/keys.json"):

@@ -1,4 +1,4 @@
-"""Tools that depend on where a server runs: the root of ``files``."""
+"""Tools that depend on where a server runs and what its files name: ``files``, MCP servers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from jupyter_server.services.contents.manager import ContentsManager
 
 from jupyter_chat_stream.server.files_root import choose_files_root
 from jupyter_chat_stream.shared.config import ChatStream
+from tests.server.conftest import StartServer
 
 
 def chosen(contents: Any, authorizer: Any = None, **settings: Any) -> ChatStream:
@@ -42,3 +43,18 @@ def test_models_read_hidden_files_where_the_file_browser_shows_them(
 ) -> None:
     contents = AsyncFileContentsManager(root_dir=str(tmp_path), allow_hidden=shows)
     assert chosen(contents).shows_hidden_files is shows
+
+
+async def test_a_broken_mcp_json_is_told_where_tools_are_listed(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    """The server starts, and its own tools are there."""
+    file = tmp_path / "mcp.json"
+    file.write_text("{")
+    server = await start_server(ChatStream_mcp_config=str(file))
+    thread = await server.thread()
+    found = (await server.ask("GET", f"tools?thread_id={thread}")).json
+    assert {"ask_person", "files"} <= {tool["name"] for tool in found["tools"]}
+    [problem] = found["problems"]
+    assert problem["source"] == "mcp"
+    assert str(file) in problem["message"]

@@ -6,9 +6,10 @@ import os
 
 from ...shared.config import ChatStream
 from .ask_person import AskPerson
-from .base import ServerTool, ServerTools
+from .base import ServerTool, ServerTools, ToolSource
 from .files.below_root import BelowRoot
 from .files.tool import FilesTool
+from .mcp.servers import McpServers
 from .wait_until import WaitUntil
 
 
@@ -17,7 +18,8 @@ def make_server_tools(config: ChatStream) -> ServerTools:
     tools: list[ServerTool] = [AskPerson(), WaitUntil()]
     if config.files_root:
         tools.append(FilesTool(_below_root(config.files_root, config)))
-    return ServerTools(*tools)
+    sources: list[ToolSource] = [McpServers(config)]
+    return ServerTools(*tools, sources=sources)
 
 
 def _below_root(root: str, config: ChatStream) -> BelowRoot:

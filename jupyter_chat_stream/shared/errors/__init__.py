@@ -24,6 +24,7 @@ step, and never holds a prompt, an answer or a key.
      │                     DatabaseUnreachable, DatabaseTooOld, DatabaseOnOtherHost, DatabaseGone,
      │                     DataFolderRefused
      ├─ ServerUnavailable 503 ─ VersionMismatch   (the kernel's side)
+     ├─ McpServerUnavailable 503
      ├─ RunFailed               (the kernel's side: see `kernel/failure.py`)
      ├─ see `attachments.py`: one class per way to refuse an attachment
      └─ ProviderError ─ see `providers.py`: one class per way a provider fails
@@ -70,6 +71,7 @@ __all__ = [
     "KeyNotKept",
     "KeyPageOff",
     "LimitReached",
+    "McpServerUnavailable",
     "MessageNotFound",
     "MissingKey",
     "NoSuchModel",

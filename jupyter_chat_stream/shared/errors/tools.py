@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .ours import Conflict, ContentTooLarge, NotFound
+from .ours import ChatStreamError, Conflict, ContentTooLarge, NotFound
 
 
 class ToolNotFound(NotFound):
@@ -37,6 +37,19 @@ class FileNotReadable(NotFound):
         if not why:
             message = f"There is no {path!r} below the server's root. List a folder to see it."
         super().__init__(message, path=path)
+
+
+class McpServerUnavailable(ChatStreamError):
+    """An MCP server of ``mcp.json`` cannot be used now; None as its name: none of them can."""
+
+    code = "mcp_server_unavailable"
+    status = 503
+
+    def __init__(self, server: str | None, why: str, *, slug: str | None = None) -> None:
+        subject = "No MCP server" if server is None else f"The MCP server {server!r}"
+        verb = "can be used" if server is None else "cannot be used"
+        super().__init__(f"{subject} {verb}. {why}", server=server)
+        self.source = "mcp" if slug is None else f"mcp:{slug}"
 
 
 class ConsentNotFound(NotFound):

@@ -1,0 +1,12 @@
+"""Tools of MCP servers, which the file ``mcp.json`` names (docs/decisions/0032).
+
+::
+
+    servers      all servers of the file: who has which tool
+      ├─ server_file   the file, as values
+      └─ connection    one server: connected when needed, again after a failure
+           ├─ listed       its tools as definitions of ours
+           ├─ results      the results of its calls
+           └─ sdk          the MCP SDK of either generation
+                └─ stdio       the process of a server
+"""

@@ -1,0 +1,64 @@
+"""The HTTP client of an MCP server, with a bound on what it sends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from .stdio import MAX_MESSAGE_BYTES, TOO_LARGE
+
+CONNECT_S = 30.0
+READ_S = 3600.0  # a call may take long; its own time limit ends it earlier
+
+_STATUS = {
+    401: "It asks for a sign-in (401). Put its token into 'headers' of its entry in mcp.json.",
+    403: "It refuses this server (403). Look at 'headers' of its entry in mcp.json.",
+    404: "There is nothing at its address (404). Look at 'url' of its entry in mcp.json.",
+}
+
+
+@asynccontextmanager
+async def http_client(
+    httpx: Any, headers: Mapping[str, str], on_hint: Callable[[str], None]
+) -> AsyncIterator[Any]:
+    """Open a client of ``httpx``, or of its successor, for one server.
+
+    Args:
+        on_hint: what may be the reason, if the connection fails.
+    """
+
+    class Bounded(httpx.AsyncByteStream):
+        def __init__(self, body: Any, *, is_events: bool) -> None:
+            self._body = body
+            self._is_events = is_events
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            size = 0
+            async for chunk in self._body:
+                size += len(chunk)
+                if size > MAX_MESSAGE_BYTES:
+                    on_hint(TOO_LARGE)
+                    raise httpx.ReadError("too large")
+                if self._is_events and (b"\n\n" in chunk or b"\r\n\r\n" in chunk):
+                    size = 0  # an event has ended
+                yield chunk
+
+        async def aclose(self) -> None:
+            await self._body.aclose()
+
+    async def look(response: Any) -> None:
+        if response.status_code in _STATUS:
+            on_hint(_STATUS[response.status_code])
+        if response.headers.get("content-encoding", "identity") != "identity":
+            on_hint("It compresses what it sends, although it was asked not to.")
+            raise httpx.DecodingError("compressed")
+        is_events = response.headers.get("content-type", "").startswith("text/event-stream")
+        response.stream = Bounded(response.stream, is_events=is_events)
+
+    async with httpx.AsyncClient(
+        headers={**headers, "Accept-Encoding": "identity"},
+        timeout=httpx.Timeout(CONNECT_S, read=READ_S),
+        event_hooks={"response": [look]},
+    ) as client:
+        yield client

@@ -1,0 +1,324 @@
+"""One MCP server, as long as this process uses it.
+
+::
+
+    not connected ── needed ──► connecting ──► connected ── ended, silent, closed ──► not connected
+          ▲                         │ cannot                                              │
+          └──── after a pause ◄─────┴─────────────────────────────────────────────────────┘
+
+A task of its own holds the connection from its beginning to its end. Whoever waits for it can be
+cancelled without harm. A call is sent once: if the server ends meanwhile, the call fails (L14).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ....shared.backoff import Backoff
+from ....shared.errors import McpServerUnavailable
+from ....shared.logs import Line
+from .listed import McpTools, tools_of
+from .sdk import ENDED, McpClient, open_client
+from .server_file import McpServer
+
+log = logging.getLogger("jupyter_chat_stream.mcp")
+
+START_S = 60.0  # a command may have to download its server first
+LIST_S = 10.0
+LIST_AGE_S = 300.0  # a server need not tell that its tools have changed
+LASTING_S = 60.0  # a connection that lasted so long begins its pauses anew
+SHORT_PAUSE_S = 2.0
+END_S = 4.0
+WRITE_EVERY_S = 0.2
+MAX_WAITING_LINES = 100
+MAX_LINE_CHARS = 500
+MAX_ERROR_CHARS = 4000
+CUT = "The call may have been made in part or as a whole: look before you repeat it."
+CONNECTION_CLOSED = -32000  # the code of both generations of the SDK
+PAUSES = Backoff(first_s=0.5, most_s=60.0)
+
+Write = Callable[[str], Awaitable[None]]
+
+
+@dataclass(kw_only=True)
+class _Live:
+    """An open connection; ``why`` tells why it has ended."""
+
+    client: McpClient
+    tools: McpTools
+    listed_s: float
+    begun_s: float
+    is_stale: bool = False
+    why: str = ""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def end(self, why: str) -> None:
+        self.why = self.why or why
+        self.ended.set()
+
+
+class ServerAnsweredError(Exception):
+    """A server answers a call with an error; its words are untrusted."""
+
+
+class McpConnection:
+    """Connects to a server when somebody needs it, and makes calls.
+
+    Args:
+        is_trusted: whether the server's hints on its tools are believed.
+        timeout_s: within which time a call must be answered.
+    """
+
+    def __init__(
+        self,
+        server: McpServer,
+        *,
+        is_trusted: bool,
+        timeout_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.server = server
+        self._is_trusted = is_trusted
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._owner: asyncio.Task[None] | None = None
+        self._live: _Live | None = None
+        self._opened: asyncio.Future[_Live] | None = None
+        self._relisting = asyncio.Lock()
+        self._failures = 0
+        self._not_before_s = 0.0
+        self._why = ""
+
+    async def tools(self) -> McpTools:
+        """Return the tools that the server has now.
+
+        Raises:
+            McpServerUnavailable
+        """
+        return (await self._connected()).tools
+
+    async def call(
+        self, name: str, arguments: Mapping[str, Any], write: Write
+    ) -> Mapping[str, Any]:
+        """Call a tool by the server's name for it; ``write`` shows how far it has come.
+
+        Raises:
+            McpServerUnavailable: it was not reached, or has ended or been silent meanwhile.
+            ServerAnsweredError: it answers with an error.
+        """
+        live = await self._connected()
+        lines = _ProgressLines()
+        work = asyncio.ensure_future(live.client.call(name, arguments, lines.add))
+        showing = asyncio.ensure_future(lines.show(write))
+        ending = asyncio.ensure_future(live.ended.wait())
+        tasks = (work, showing, ending)
+        try:
+            await asyncio.wait(tasks, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            if showing.done():
+                showing.result()  # this run may write no more
+            if work.done() and not work.cancelled() and work.exception() is None:
+                return work.result()
+            if live.ended.is_set():
+                raise self._unavailable(f"{live.why} {CUT}")
+            live.is_stale = True  # the next need finds out whether it still answers
+            if work.done() and not _is_cut(work):
+                raise ServerAnsweredError(_words_of(work))
+            if work.done():
+                raise self._unavailable(f"The connection broke. {CUT}")
+            raise self._unavailable(f"It did not answer within {self._timeout_s:g} s. {CUT}")
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        """End the connection and its process; nothing connects again afterwards."""
+        self._not_before_s, self._why = float("inf"), "The server stops."
+        owner = self._owner
+        if owner is None or owner.done():
+            return
+        if self._live is None:
+            owner.cancel()
+        else:
+            self._live.end(self._why)
+        _, late = await asyncio.wait({owner}, timeout=END_S)
+        for task in late:
+            task.cancel()
+
+    async def _connected(self) -> _Live:
+        """Return the open connection, with fresh tools; connect if there is none."""
+        live = self._live
+        if live is not None:
+            await self._relist(live)
+            if not live.ended.is_set():
+                return live
+            if self._owner is not None:
+                await asyncio.wait({self._owner})
+        if self._owner is None or self._owner.done():
+            await self._pause()
+        if self._owner is None or self._owner.done():  # nobody else was faster in the pause
+            self._opened = asyncio.get_running_loop().create_future()
+            self._owner = asyncio.ensure_future(self._own(self._opened))
+        assert self._opened is not None
+        await asyncio.wait({self._opened})
+        return self._opened.result()
+
+    async def _pause(self) -> None:
+        """Wait for the end of a short pause; refuse during a long one."""
+        left_s = self._not_before_s - self._clock()
+        if left_s > SHORT_PAUSE_S:
+            again = f" It is tried again in {left_s:.0f} s." if left_s < PAUSES.most_s * 2 else ""
+            raise self._unavailable(f"{self._why}{again}")
+        if left_s > 0:
+            await asyncio.sleep(left_s)
+
+    async def _relist(self, live: _Live) -> None:
+        """List the tools again if they may have changed; a server that does not answer is ended."""
+        async with self._relisting:
+            is_old = live.is_stale or self._clock() > live.listed_s + LIST_AGE_S
+            if live.ended.is_set() or not is_old:
+                return
+            live.is_stale = False
+            try:
+                async with asyncio.timeout(LIST_S):
+                    listed = await live.client.list_tools()
+            except asyncio.CancelledError:
+                live.is_stale = True
+                raise
+            except TimeoutError:
+                live.end(f"It did not list its tools within {LIST_S:g} s.")
+            except Exception as error:  # noqa: BLE001  whatever it is, the next one connects anew
+                live.end(f"It did not list its tools ({type(error).__name__}).")
+            else:
+                live.tools = self._tools_of(listed)
+                live.listed_s = self._clock()
+
+    def _tools_of(self, listed: Any) -> McpTools:
+        return tools_of(self.server.slug, listed, is_trusted=self._is_trusted)
+
+    async def _own(self, opened: asyncio.Future[_Live]) -> None:
+        """Hold one connection, from its beginning to its end."""
+        why, begun_s = "", self._clock()
+        ends: list[str] = []  # what was told before the connection was open
+        hints: list[str] = []  # what may be the reason if it cannot be opened
+        try:
+            async with asyncio.timeout(START_S) as limit:
+                async with open_client(
+                    self.server,
+                    on_change=self._on_change,
+                    on_end=self._on_end(ends),
+                    on_hint=hints.append,
+                ) as client:
+                    tools = self._tools_of(await client.list_tools())
+                    limit.reschedule(None)
+                    now_s = self._clock()
+                    live = _Live(client=client, tools=tools, listed_s=now_s, begun_s=now_s)
+                    if ends:
+                        live.end(ends[0])
+                    self._live = live
+                    opened.set_result(live)
+                    await live.ended.wait()
+                    why = live.why
+        except McpServerUnavailable as error:
+            self._refuse(opened, error)
+            why = error.message
+        except TimeoutError:
+            why = f"It was not ready within {START_S:g} s."
+        except asyncio.CancelledError:
+            why = "The server stops."
+            raise
+        except Exception as error:  # noqa: BLE001  of the SDK, or of what the server sent
+            told = self._live.why if self._live else ""
+            known = [end for end in ends if end != ENDED]
+            unknown = f"It could not be reached ({_name_of(error)})."
+            why = next(filter(None, (told, *hints, *known, unknown)))
+        finally:
+            self._note_end(why, begun_s)
+            self._refuse(opened, self._unavailable(why))
+
+    def _note_end(self, why: str, begun_s: float) -> None:
+        """Remember that the connection has ended, and when the next one may begin."""
+        live, self._live = self._live, None
+        if live is not None:
+            live.end(why)
+        if self._not_before_s == float("inf"):  # closed
+            return
+        if live is not None and self._clock() > begun_s + LASTING_S:
+            self._failures = 0
+        self._why = why
+        self._not_before_s = self._clock() + PAUSES.pause_s(self._failures)
+        self._failures += 1
+        log.warning(Line("mcp.ended", server=self.server.slug, failures=self._failures))
+
+    def _refuse(self, opened: asyncio.Future[_Live], error: McpServerUnavailable) -> None:
+        if not opened.done():
+            opened.set_exception(error)
+            opened.exception()  # nobody may be waiting any more
+
+    def _on_change(self) -> None:
+        if self._live is not None:
+            self._live.is_stale = True
+
+    def _on_end(self, ends: list[str]) -> Callable[[str], None]:
+        """Return a function that ends the connection to which it belongs."""
+        owner = self._opened
+
+        def end(why: str) -> None:
+            ends.append(why)
+            if self._live is not None and self._opened is owner:
+                self._live.end(why)
+
+        return end
+
+    def _unavailable(self, why: str) -> McpServerUnavailable:
+        return McpServerUnavailable(self.server.name, why, slug=self.server.slug)
+
+
+class _ProgressLines:
+    """What a call tells of its progress: gathered, and shown a few times a second."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._added = asyncio.Event()
+
+    async def add(self, progress: float, total: float | None, message: str | None) -> None:
+        """Take a line; a server that is faster than the log loses some."""
+        if len(self._lines) < MAX_WAITING_LINES:
+            of = "" if total is None else f"/{total:g}"
+            self._lines.append((message or f"{progress:g}{of}")[:MAX_LINE_CHARS])
+            self._added.set()
+
+    async def show(self, write: Write) -> None:
+        """Write the lines as they come, without end."""
+        while True:
+            await self._added.wait()
+            self._added.clear()
+            lines, self._lines = self._lines, []
+            await write("".join(f"{line}\n" for line in lines))
+            await asyncio.sleep(WRITE_EVERY_S)
+
+
+def _is_cut(work: asyncio.Future[Any]) -> bool:
+    """Return whether an answer is the SDK's own, because the server's cannot come any more."""
+    error = None if work.cancelled() else work.exception()
+    return getattr(getattr(error, "error", None), "code", None) == CONNECTION_CLOSED
+
+
+def _words_of(work: asyncio.Future[Any]) -> str:
+    error = None if work.cancelled() else work.exception()
+    words = getattr(getattr(error, "error", None), "message", None)
+    if isinstance(words, str) and words.strip():
+        return f"The MCP server answers with an error: {words[:MAX_ERROR_CHARS]}"
+    return f"The MCP server's answer could not be read ({_name_of(error)})."
+
+
+def _name_of(error: BaseException | None) -> str:
+    """Return the kind of an error; of a group, that of its first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return type(error).__name__

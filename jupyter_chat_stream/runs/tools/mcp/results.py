@@ -1,0 +1,57 @@
+"""The result of a call to an MCP server, as output for the model.
+
+The model gets the texts of the result, and its pictures and files as files of the result. A result
+without texts is its structured content: servers repeat that as text for models. Everything in it is
+untrusted; what is too large is cut where the result is written.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from ..base import NewFile, ToolDone
+
+NOTHING = "The tool returned nothing."
+
+
+def done_of(result: Mapping[str, Any]) -> ToolDone:
+    """Return what a call has brought."""
+    content = result.get("content")
+    blocks = [block for block in content if isinstance(block, Mapping)] if content else []
+    files: list[NewFile] = []
+    texts = [text for text in (_text_of(block, files) for block in blocks) if text]
+    structured = result.get("structuredContent")
+    output: Any = "\n\n".join(texts) or structured
+    if output is None:
+        output = "" if files else NOTHING
+    is_fine = result.get("isError") is not True
+    return ToolDone(output=output, success=is_fine, attachments=tuple(files))
+
+
+def _text_of(block: Mapping[str, Any], files: list[NewFile]) -> str:
+    """Return a block of a result as a text; the bytes of one that has some become a file."""
+    kind = block.get("type")
+    if kind == "text":
+        return str(block.get("text", ""))
+    if kind == "resource_link":
+        return f"{block.get('title') or block.get('name') or 'A resource'}: {block.get('uri')}"
+    resource = block.get("resource")
+    if kind != "resource" or not isinstance(resource, Mapping):
+        return _kept(f"{kind}-{len(files) + 1}", block.get("mimeType"), block.get("data"), files)
+    if isinstance(resource.get("text"), str):
+        return f"{resource.get('uri')}:\n{resource['text']}"
+    name = str(resource.get("uri")).rstrip("/").rpartition("/")[2] or "resource"
+    return _kept(name, resource.get("mimeType"), resource.get("blob"), files)
+
+
+def _kept(name: str, media_type: Any, data: Any, files: list[NewFile]) -> str:
+    """Keep the bytes of a block; returns a sentence if that is not possible, else nothing."""
+    try:
+        content = base64.b64decode(data, validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        return f"({name} is left out: it has no bytes that can be read.)"
+    files.append(NewFile(name=name, type=str(media_type or ""), data=content))
+    return ""

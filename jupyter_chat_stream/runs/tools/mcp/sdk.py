@@ -1,0 +1,289 @@
+"""The MCP SDK, of the first or the second generation: one client of one server.
+
+All that differs between the two stands here. Values leave as the objects of the wire. What a server
+sends is bounded, and the SDK's own log lines are kept back, because they quote it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from ....shared.errors import McpServerUnavailable
+from .bounded_http import http_client
+from .server_file import McpServer, StdioServer
+from .stdio import WireForm, run_process
+
+MAX_PAGES = 20  # of one listing
+RELISTEN_S = 5.0
+CANCEL_S = 1.0
+CLIENT_NAME = "jupyter-chat-stream"
+ENDED = "It has ended the connection, or sent something that is no MCP message."
+INSTALL = (
+    "The package 'mcp' is not installed here. Install it: pip install 'jupyter-chat-stream[mcp]', "
+    "then start the server again."
+)
+
+OnProgress = Callable[[float, float | None, str | None], Awaitable[None]]
+
+_quiet: ContextVar[bool] = ContextVar("jupyter_chat_stream_mcp_quiet", default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sdk:
+    is_second: bool
+
+    def module(self, name: str) -> Any:
+        return import_module(f"mcp.{name}")
+
+    def wire_form(self) -> WireForm:
+        message = self.module("shared.message").SessionMessage
+        if self.is_second:
+            adapter = import_module("mcp_types").jsonrpc_message_adapter
+            return WireForm(
+                read=lambda line: message(adapter.validate_json(line, by_name=False)),
+                write=lambda it: it.message.model_dump_json(by_alias=True, exclude_unset=True),
+            )
+        read = self.module("types").JSONRPCMessage.model_validate_json
+        return WireForm(
+            read=lambda line: message(read(line)),
+            write=lambda it: it.message.model_dump_json(by_alias=True, exclude_none=True),
+        )
+
+
+@cache
+def _sdk() -> _Sdk:
+    try:
+        return _Sdk(is_second=int(version("mcp").partition(".")[0]) >= 2)
+    except PackageNotFoundError:
+        raise McpServerUnavailable(None, INSTALL) from None
+
+
+class McpClient:
+    """An open connection to a server."""
+
+    def __init__(self, inner: Any, sdk: _Sdk) -> None:
+        self._inner = inner
+        self._sdk = sdk
+
+    async def list_tools(self) -> list[Mapping[str, Any]]:
+        """Return all tools that the server lists, as it sends them."""
+        found: list[Mapping[str, Any]] = []
+        params_type = self._sdk.module("types").PaginatedRequestParams
+        cursor: str | None = None
+        with quiet():
+            for _ in range(MAX_PAGES):
+                page = await self._inner.list_tools(params=params_type(cursor=cursor))
+                told = page.model_dump(by_alias=True, mode="json", exclude_none=True)
+                found += told.get("tools", ())
+                cursor = told.get("nextCursor")
+                if cursor is None:
+                    break
+        return found
+
+    async def call(
+        self, name: str, arguments: Mapping[str, Any], on_progress: OnProgress
+    ) -> Mapping[str, Any]:
+        """Call a tool; if the caller is cancelled, the server is told so."""
+        with quiet():
+            # The first generation tells a server nothing of a call that was cancelled.
+            request_id = None if self._sdk.is_second else getattr(self._inner, "_request_id", None)
+            try:
+                result = await self._inner.call_tool(
+                    name, dict(arguments), progress_callback=on_progress
+                )
+            except asyncio.CancelledError:
+                if request_id is not None:
+                    with suppress(Exception):
+                        await asyncio.wait_for(self._tell_cancelled(request_id), CANCEL_S)
+                raise
+        told: Mapping[str, Any] = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+        return told
+
+    async def _tell_cancelled(self, request_id: int) -> None:
+        types = self._sdk.module("types")
+        params = types.CancelledNotificationParams(requestId=request_id)
+        note = types.CancelledNotification(method="notifications/cancelled", params=params)
+        await self._inner.send_notification(types.ClientNotification(note))
+
+
+@asynccontextmanager
+async def open_client(
+    server: McpServer,
+    *,
+    on_change: Callable[[], None],
+    on_end: Callable[[str], None],
+    on_hint: Callable[[str], None],
+) -> AsyncIterator[McpClient]:
+    """Reach a server and shake hands with it.
+
+    Args:
+        on_change: its tools have changed.
+        on_end: the connection has ended from the other side, for this reason.
+        on_hint: what may be the reason, if the connection fails.
+
+    Raises:
+        McpServerUnavailable: the package is not installed, or the command not there.
+        Exception: whatever the SDK raises.
+    """
+    sdk = await asyncio.to_thread(_load)
+    with quiet():
+        async with (
+            _streams(sdk, server, on_end, on_hint) as (source, sink),
+            _relayed(source, on_end) as relayed,
+            _inner(sdk, relayed, sink, on_change) as inner,
+        ):
+            yield McpClient(inner, sdk)
+
+
+def _load() -> _Sdk:
+    """Import the SDK, which takes about a second."""
+    sdk = _sdk()
+    for name in ("client.session", "client.stdio", "client.streamable_http", "shared.message"):
+        sdk.module(name)
+    return sdk
+
+
+@asynccontextmanager
+async def _streams(
+    sdk: _Sdk,
+    server: McpServer,
+    on_end: Callable[[str], None],
+    on_hint: Callable[[str], None],
+) -> AsyncIterator[tuple[Any, Any]]:
+    if isinstance(server, StdioServer):
+        inherited = sdk.module("client.stdio").get_default_environment()
+        async with run_process(server, sdk.wire_form(), inherited, on_end) as streams:
+            yield streams
+        return
+    httpx = import_module("httpx2" if sdk.is_second else "httpx")
+    connect = sdk.module("client.streamable_http").streamable_http_client
+    async with (
+        http_client(httpx, server.headers, on_hint) as client,
+        connect(server.url, http_client=client) as streams,
+    ):
+        yield streams[0], streams[1]
+
+
+@asynccontextmanager
+async def _relayed(source: Any, on_end: Callable[[str], None]) -> AsyncIterator[Any]:
+    """Pass messages on, without the schemas of outputs: the SDK would check results by them.
+
+    Such a check runs on the event loop, by a schema that can make it take for ever.
+    """
+    import anyio
+
+    send, receive = anyio.create_memory_object_stream[Any](0)
+
+    async def relay() -> None:
+        async with send:
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                async for message in source:
+                    if isinstance(message, Exception):
+                        break
+                    _without_output_schemas(message)
+                    await send.send(message)
+            on_end(ENDED)
+
+    task = asyncio.ensure_future(relay())
+    try:
+        async with receive:
+            yield receive
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _without_output_schemas(message: Any) -> None:
+    inner = message.message
+    result = getattr(getattr(inner, "root", inner), "result", None)
+    tools = result.get("tools") if isinstance(result, dict) else None
+    for tool in tools if isinstance(tools, list) else ():
+        if isinstance(tool, dict):
+            tool.pop("outputSchema", None)
+
+
+@asynccontextmanager
+async def _inner(
+    sdk: _Sdk, source: Any, sink: Any, on_change: Callable[[], None]
+) -> AsyncIterator[Any]:
+    async def on_message(message: Any) -> None:
+        if type(getattr(message, "root", message)).__name__ == "ToolListChangedNotification":
+            on_change()
+
+    from ...._version import __version__
+
+    info = sdk.module("types").Implementation(name=CLIENT_NAME, version=__version__)
+    if not sdk.is_second:
+        inner_type = sdk.module("client.session").ClientSession
+        async with inner_type(source, sink, message_handler=on_message, client_info=info) as inner:
+            await inner.initialize()
+            yield inner
+        return
+
+    @asynccontextmanager
+    async def transport() -> AsyncIterator[tuple[Any, Any]]:
+        yield source, sink
+
+    outer_type = sdk.module("client.client").Client
+    outer = outer_type(transport(), client_info=info, message_handler=on_message, cache=None)
+    async with outer:
+        listening = asyncio.ensure_future(_listen(sdk, outer, on_change))
+        try:
+            yield outer.session
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+
+async def _listen(sdk: _Sdk, client: Any, on_change: Callable[[], None]) -> None:
+    """Listen to changes of the tools; before the protocol of 2026-07-28, the session tells them."""
+    subscriptions = sdk.module("client.subscriptions")
+    while True:
+        try:
+            async with client.listen(tools_list_changed=True) as changes:
+                async for _ in changes:
+                    on_change()
+        except subscriptions.ListenNotSupportedError:
+            return
+        except Exception:  # noqa: BLE001  a server without it, or a lost stream: try again later
+            pass
+        await asyncio.sleep(RELISTEN_S)
+        on_change()  # whatever has changed meanwhile was not told
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep back the log lines of the SDK within a block: they quote what a server sent."""
+    _hold_back()
+    token = _quiet.set(True)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # left in another context than entered, as a generator may be
+            _quiet.reset(token)
+
+
+class _Silence(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not _quiet.get()
+
+
+_LOGGERS = ("mcp", "client", "httpx", "httpx2", "httpcore", "httpcore2", "anyio")
+_silence = _Silence()
+
+
+def _hold_back() -> None:
+    """Put the filter on the loggers that the SDK and its HTTP library use, also the root's."""
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _LOGGERS]
+    for logger in (logging.getLogger(), *map(logging.getLogger, names)):
+        if _silence not in logger.filters:
+            logger.addFilter(_silence)

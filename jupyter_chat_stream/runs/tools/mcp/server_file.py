@@ -1,0 +1,195 @@
+"""The file ``mcp.json``: which MCP servers there are, and how to reach them.
+
+The file lies in a folder of Jupyter's configuration, never beside a notebook: it names commands
+that the server executes. One wrong entry spoils only its own server. Values may name variables of
+the environment, ``${NAME}`` or ``${NAME:-default}``; they reach the MCP server and nobody else, so
+no sentence and no ``repr`` has them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ....shared.config import ChatStream
+from ....shared.errors import McpServerUnavailable
+
+FILE_NAME = "mcp.json"
+MAX_FILE_BYTES = 1024 * 1024
+MAX_SLUG_CHARS = 24
+MAX_MCP_SERVERS = 64
+
+_VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_NOT_PLAIN = re.compile(r"[^a-zA-Z0-9-]+")
+_HTTP_TYPES = (None, "http", "streamable-http", "streamableHttp", "streamable_http")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StdioServer:
+    """An MCP server that is a process of ours."""
+
+    name: str
+    slug: str
+    command: str
+    args: tuple[str, ...] = field(repr=False)
+    env: Mapping[str, str] = field(repr=False)
+    cwd: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpServer:
+    """An MCP server at an address (streamable HTTP)."""
+
+    name: str
+    slug: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+
+McpServer = StdioServer | HttpServer
+
+
+@dataclass(frozen=True, kw_only=True)
+class McpFile:
+    """The servers of a file, and what is wrong with the others."""
+
+    servers: tuple[McpServer, ...] = ()
+    problems: tuple[McpServerUnavailable, ...] = ()
+
+
+def find_file(config: ChatStream) -> Path | None:
+    """Return the file that names the servers; None if there is none."""
+    from jupyter_core.paths import jupyter_config_path
+
+    if config.mcp_config is not None:
+        return Path(config.mcp_config).expanduser() if config.mcp_config else None
+    places = (Path(folder) / FILE_NAME for folder in jupyter_config_path())
+    return next((place for place in places if place.is_file()), None)
+
+
+def read_file(path: Path, environment: Mapping[str, str] = os.environ) -> McpFile:
+    """Read the file; whatever is wrong with it is a problem of the result. Blocks."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_FILE_BYTES + 1)
+        if len(text) > MAX_FILE_BYTES:
+            return _spoilt(path, f"It has more than {MAX_FILE_BYTES} bytes.")
+        entries = json.loads(text).get("mcpServers")
+    except OSError as error:
+        return _spoilt(path, f"It cannot be read ({type(error).__name__}).")
+    except json.JSONDecodeError as error:
+        return _spoilt(path, f"It is no JSON: line {error.lineno}, column {error.colno}.")
+    except (ValueError, AttributeError, RecursionError):
+        return _spoilt(path, "It is no JSON object.")
+    if not isinstance(entries, Mapping):
+        return _spoilt(path, "It has no object 'mcpServers'.")
+    servers: dict[str, McpServer] = {}
+    problems: list[McpServerUnavailable] = []
+    for name, entry in list(entries.items())[:MAX_MCP_SERVERS]:
+        try:
+            server = _server(name, entry, environment)
+        except _WrongEntry as wrong:
+            problems.append(McpServerUnavailable(name, str(wrong), slug=slug_of(name)))
+            continue
+        if server is None:
+            continue
+        if server.slug in servers:
+            why = f"Its name is too much like {servers[server.slug].name!r}. Rename it."
+            problems.append(McpServerUnavailable(name, why, slug=server.slug))
+        else:
+            servers[server.slug] = server
+    return McpFile(servers=tuple(servers.values()), problems=tuple(problems))
+
+
+def slug_of(name: str) -> str:
+    """Return the beginning of the names of a server's tools.
+
+    It has no ``__`` and no ``_`` at its end, so the first ``__`` of a tool's name ends it. A name
+    that had to be changed gets a hash, so that no two names become one.
+    """
+    plain = re.sub("_+", "_", _NOT_PLAIN.sub("_", name)).strip("_")
+    if plain == name and len(name) <= MAX_SLUG_CHARS:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    return f"{plain[: MAX_SLUG_CHARS - 7].rstrip('_') or 'server'}-{digest}"
+
+
+class _WrongEntry(ValueError):
+    """An entry of the file that is no server; the message tells why, without any value."""
+
+
+def _spoilt(path: Path, why: str) -> McpFile:
+    problem = McpServerUnavailable(None, f"{why} Correct the file {str(path)!r}.")
+    return McpFile(problems=(problem,))
+
+
+def _server(name: str, entry: Any, environment: Mapping[str, str]) -> McpServer | None:
+    """Read one entry; None for a server that is turned off."""
+    if not isinstance(entry, Mapping):
+        raise _WrongEntry("Its entry must be an object.")
+    if entry.get("disabled") is True or entry.get("enabled") is False:
+        return None
+    expanded = _Expanded(environment)
+    if "url" in entry:
+        return HttpServer(
+            name=name,
+            slug=slug_of(name),
+            url=_url(entry, expanded),
+            headers=expanded.texts(entry, "headers"),
+        )
+    if "command" not in entry:
+        raise _WrongEntry("Its entry needs a 'command' or a 'url'.")
+    args = entry.get("args") or []
+    if not isinstance(args, list):
+        raise _WrongEntry("'args' must be a list of texts.")
+    return StdioServer(
+        name=name,
+        slug=slug_of(name),
+        command=expanded.text(entry["command"], "command"),
+        args=tuple(expanded.text(arg, "args") for arg in args),
+        env=expanded.texts(entry, "env"),
+        cwd=None if entry.get("cwd") is None else expanded.text(entry["cwd"], "cwd"),
+    )
+
+
+def _url(entry: Mapping[str, Any], expanded: _Expanded) -> str:
+    if entry.get("type") not in _HTTP_TYPES:
+        raise _WrongEntry("Its 'type' must be 'http' (streamable HTTP); 'sse' is out of date.")
+    url = expanded.text(entry["url"], "url")
+    if not url.startswith(("http://", "https://")):
+        raise _WrongEntry("Its 'url' must begin with https:// or http://.")
+    return url
+
+
+class _Expanded:
+    """Reads texts of the file, with variables replaced by their values."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def text(self, value: Any, where: str) -> str:
+        if not isinstance(value, str) or "\0" in value:
+            raise _WrongEntry(f"{where!r} must hold texts.")
+        return _VARIABLE.sub(self._value, value)
+
+    def texts(self, entry: Mapping[str, Any], where: str) -> dict[str, str]:
+        values = entry.get(where) or {}
+        if not isinstance(values, Mapping):
+            raise _WrongEntry(f"{where!r} must be an object of texts.")
+        return {name: self.text(value, where) for name, value in values.items()}
+
+    def _value(self, match: re.Match[str]) -> str:
+        name, default = match.groups()
+        value = self._environment.get(name, default)
+        if value is None:
+            raise _WrongEntry(
+                f"The variable {name!r} of its entry is not set. Set it in the environment of the "
+                f"Jupyter server, or write a default: ${{{name}:-…}}."
+            )
+        return value

@@ -1,0 +1,168 @@
+"""All MCP servers of ``mcp.json``, as a source of tools.
+
+The file is read when somebody first asks for tools, and again when it has changed. A server is
+contacted when somebody lists the tools of a thread, or a run has one of its tools on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from ....shared.config import ChatStream
+from ....shared.errors import ChatStreamError, McpServerUnavailable
+from ....shared.tool_definitions import digest_of
+from ....shared.tool_records import ToolInput, ToolProblem, ToolRecord
+from ..base import CallContext, ServerTool, ToolDone, ToolListing, ToolOutcome
+from .connection import McpConnection, ServerAnsweredError
+from .listed import SEPARATOR
+from .results import done_of
+from .server_file import McpFile, find_file, read_file
+
+LIST_WAIT_S = 10.0  # of a list for a person, who can ask again
+CHANGED = (
+    "The MCP server has changed this tool since the answer began. The call was not made. It can "
+    "be made with the person's next message, after they have allowed it as it is now."
+)
+STILL_STARTING = "It is still starting. List the tools again in a moment."
+
+
+class McpServers:
+    """The servers of the file, each with its connection."""
+
+    def __init__(self, config: ChatStream) -> None:
+        self._config = config
+        self._file = McpFile()
+        self._seen: tuple[Path, int, int] | None = None
+        self._reading = asyncio.Lock()
+        self._by_slug: dict[str, McpConnection] = {}
+
+    async def list_all(self) -> ToolListing:
+        """List the tools of all servers; those that are not there in time are told of."""
+        await self._refresh()
+        listing = await self._of(tuple(self._by_slug.values()), LIST_WAIT_S)
+        problems = tuple(map(_problem, self._file.problems))
+        return ToolListing(tools=listing.tools, problems=(*problems, *listing.problems))
+
+    async def named(self, names: Collection[str]) -> ToolListing:
+        """Return those tools of some names that servers have; others are not contacted."""
+        slugs = {name.partition(SEPARATOR)[0] for name in names if SEPARATOR in name}
+        if not slugs:
+            return ToolListing()
+        await self._refresh()
+        wanted = tuple(each for slug, each in self._by_slug.items() if slug in slugs)
+        listing = await self._of(wanted, None)
+        broken = [it for it in self._file.problems if it.source.partition(":")[2] in slugs]
+        if not self._by_slug:
+            broken = list(self._file.problems)
+        return ToolListing(
+            tools=tuple(tool for tool in listing.tools if tool["name"] in names),
+            problems=(*map(_problem, broken), *listing.problems),
+        )
+
+    async def find(self, name: str) -> ServerTool | None:
+        """Return the tool of a name, as it is now.
+
+        Raises:
+            McpServerUnavailable
+        """
+        slug, separator, _ = name.partition(SEPARATOR)
+        if not separator:
+            return None
+        await self._refresh()
+        connection = self._by_slug.get(slug)
+        if connection is None:
+            return None
+        definition = (await connection.tools()).definitions.get(name)
+        return None if definition is None else McpTool(connection, definition)
+
+    async def close(self) -> None:
+        """End all connections, side by side."""
+        async with self._reading:
+            connections = tuple(self._by_slug.values())
+            self._by_slug = {}
+        await asyncio.gather(*(each.close() for each in connections))
+
+    async def _of(self, connections: Sequence[McpConnection], wait_s: float | None) -> ToolListing:
+        """List the tools of some servers, side by side."""
+        asked = [asyncio.ensure_future(each.tools()) for each in connections]
+        if asked:
+            await asyncio.wait(asked, timeout=wait_s)
+        tools: list[ToolRecord] = []
+        problems: list[ToolProblem] = []
+        for connection, task in zip(connections, asked, strict=True):
+            server = connection.server
+            source = f"mcp:{server.slug}"
+            if not task.done():  # it goes on starting
+                task.cancel()
+                starts = McpServerUnavailable(server.name, STILL_STARTING, slug=server.slug)
+                problems.append(_problem(starts))
+            elif isinstance(error := task.exception(), ChatStreamError):
+                problems.append({"source": source, "message": error.message})
+            else:
+                found = task.result()
+                tools += found.definitions.values()
+                if found.left_out:
+                    problems.append({"source": source, "message": found.left_out})
+        return ToolListing(tools=tuple(tools), problems=tuple(problems))
+
+    async def _refresh(self) -> None:
+        """Read the file if it has changed; what its servers were stays, unless it has changed."""
+        async with self._reading:
+            place = await asyncio.to_thread(self._look)
+            if place == self._seen:
+                return
+            self._seen = place
+            self._file = (
+                McpFile() if place is None else await asyncio.to_thread(read_file, place[0])
+            )
+            before, self._by_slug = self._by_slug, {}
+            for server in self._file.servers:
+                known = before.get(server.slug)
+                if known is not None and known.server == server:
+                    self._by_slug[server.slug] = before.pop(server.slug)
+                else:
+                    self._by_slug[server.slug] = McpConnection(
+                        server,
+                        is_trusted=self._is_trusted(server.name),
+                        timeout_s=self._config.mcp_timeout_s,
+                    )
+        await asyncio.gather(*(each.close() for each in before.values()))
+
+    def _look(self) -> tuple[Path, int, int] | None:
+        """Return what tells whether the file has changed. Blocks."""
+        path = find_file(self._config)
+        if path is None:
+            return None
+        try:
+            about = path.stat()
+        except OSError:
+            return path, 0, 0
+        return path, about.st_mtime_ns, about.st_size
+
+    def _is_trusted(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self._config.mcp_trusted)
+
+
+class McpTool:
+    """A tool of an MCP server, as it was when somebody asked for it."""
+
+    def __init__(self, connection: McpConnection, definition: ToolRecord) -> None:
+        self._connection = connection
+        self.definition = definition
+
+    async def call(self, input: ToolInput, context: CallContext) -> ToolOutcome:
+        """Make the call, if the definition is still the one that was allowed (L13)."""
+        if digest_of(self.definition) != context.digest:
+            return ToolDone(success=False, output=CHANGED)
+        own_name = (await self._connection.tools()).own_names[self.definition["name"]]
+        try:
+            return done_of(await self._connection.call(own_name, input, context.write))
+        except ServerAnsweredError as error:
+            return ToolDone(success=False, output=str(error))
+
+
+def _problem(error: McpServerUnavailable) -> ToolProblem:
+    return {"source": error.source, "message": error.message}
