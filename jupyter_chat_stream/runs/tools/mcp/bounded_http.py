@@ -20,11 +20,15 @@ _STATUS = {
 
 @asynccontextmanager
 async def http_client(
-    httpx: Any, headers: Mapping[str, str], on_hint: Callable[[str], None]
+    httpx: Any,
+    headers: Mapping[str, str],
+    on_end: Callable[[str], None],
+    on_hint: Callable[[str], None],
 ) -> AsyncIterator[Any]:
     """Open a client of ``httpx``, or of its successor, for one server.
 
     Args:
+        on_end: a response broke off, for this reason: its call may wait for ever.
         on_hint: what may be the reason, if the connection fails.
     """
 
@@ -35,14 +39,18 @@ async def http_client(
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             size = 0
-            async for chunk in self._body:
-                size += len(chunk)
-                if size > MAX_MESSAGE_BYTES:
-                    on_hint(TOO_LARGE)
-                    raise httpx.ReadError("too large")
-                if self._is_events and (b"\n\n" in chunk or b"\r\n\r\n" in chunk):
-                    size = 0  # an event has ended
-                yield chunk
+            try:
+                async for chunk in self._body:
+                    size += len(chunk)
+                    if size > MAX_MESSAGE_BYTES:
+                        on_end(TOO_LARGE)
+                        raise httpx.ReadError("too large")
+                    if self._is_events and (b"\n\n" in chunk or b"\r\n\r\n" in chunk):
+                        size = 0  # an event has ended
+                    yield chunk
+            except Exception as error:
+                on_end(f"The connection broke ({type(error).__name__}).")
+                raise
 
         async def aclose(self) -> None:
             await self._body.aclose()

@@ -167,10 +167,12 @@ async def _streams(
     httpx = import_module("httpx2" if sdk.is_second else "httpx")
     connect = sdk.module("client.streamable_http").streamable_http_client
     async with (
-        http_client(httpx, server.headers, on_hint) as client,
+        http_client(httpx, server.headers, on_end, on_hint) as client,
         connect(server.url, http_client=client) as streams,
+        streams[0] as source,  # left open by the SDK if the connection fails at once
+        streams[1] as sink,
     ):
-        yield streams[0], streams[1]
+        yield source, sink
 
 
 @asynccontextmanager
