@@ -6,6 +6,7 @@ import { CodeBar } from './code-actions';
 import { type DrawingServices, own } from './drawing';
 import { type Work } from './frames';
 import { PILED_MARKS, PlainText } from './plain';
+import { SidewaysStop } from './sideways';
 import { SUPPRESS_SHORTCUTS } from './keys';
 
 /** Colouring is a single step, which would take too long for longer code. */
@@ -44,6 +45,7 @@ export class CodeView {
   finish(): void {
     this._bar.complete();
     const { trans } = this._services.language;
+    this._stop ??= new SidewaysStop(this._block, this._code, () => trans.__('Code'));
     const notes = [
       this._language !== '' && this._text.length > LONGEST_COLOURED
         ? trans.__('Shown without colours, because this code has more than 20,000 characters.')
@@ -75,6 +77,7 @@ export class CodeView {
 
   dispose(): void {
     this._bar.dispose();
+    this._stop?.dispose();
   }
 
   private readonly _language: string;
@@ -83,6 +86,7 @@ export class CodeView {
   private readonly _block = document.createElement('pre');
   private readonly _code = document.createElement('code');
   private readonly _plain: PlainText;
+  private _stop: SidewaysStop | null = null;
   private _text = '';
 }
 

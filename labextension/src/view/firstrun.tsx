@@ -1,6 +1,6 @@
 /** The card of an empty chat on a server where only the demo answers: three ways to begin. */
 import { type TranslationBundle } from '@jupyterlab/translation';
-import { type ReactElement, useState } from 'react';
+import { type ReactElement, useEffect, useRef, useState } from 'react';
 
 import { type ThreadClient } from '../model';
 import { type ModelsState } from '../model-choices';
@@ -11,6 +11,7 @@ import { useTrans } from './hooks';
 import { KeyField, replaceText } from './key-field';
 import { OWN_KEYS } from './keys';
 import { lookingText } from './picker-list';
+import { SidewaysStop } from './sideways';
 
 const LOCAL_LINES = "pip install 'jupyter-chat-stream[openai]'\nollama pull qwen3:8b\njupyter lab";
 
@@ -82,7 +83,7 @@ function LocalPart(props: {
           'This server finds Ollama, llama.cpp, LM Studio and vLLM without any setting. For Ollama:'
         )}
       </p>
-      <pre>{LOCAL_LINES}</pre>
+      <LocalLines />
       <Button
         testid="first-run-refresh"
         then="stay"
@@ -208,4 +209,20 @@ function DemoButton({ client }: { readonly client: ThreadClient }): ReactElement
 
 function pasteText(trans: TranslationBundle): string {
   return trans.__('Paste a key');
+}
+
+/** The lines for a terminal. A narrow panel scrolls them. */
+function LocalLines(): ReactElement {
+  const trans = useTrans();
+  const block = useRef<HTMLPreElement>(null);
+  useEffect(() => {
+    const node = block.current;
+    const stop = node === null ? null : new SidewaysStop(node, node, () => trans.__('Code'));
+    return () => stop?.dispose();
+  }, [trans]);
+  return (
+    <pre ref={block} dir="ltr">
+      {LOCAL_LINES}
+    </pre>
+  );
 }

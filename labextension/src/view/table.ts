@@ -2,42 +2,20 @@
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { own } from './drawing';
-import { SUPPRESS_SHORTCUTS } from './keys';
+import { SidewaysStop } from './sideways';
 
 export class TableFrame {
   readonly node = own('div', 'jp-ChatStream-table');
 
   constructor(table: HTMLTableElement, trans: TranslationBundle) {
-    this._table = table;
-    this._trans = trans;
     this.node.append(table);
-    if (typeof ResizeObserver !== 'undefined') {
-      this._observer = new ResizeObserver(() => this._measure());
-      this._observer.observe(this.node);
-      this._observer.observe(table);
-    }
+    const label = (): string => table.caption?.textContent || trans.__('Table');
+    this._stop = new SidewaysStop(this.node, table, label);
   }
 
   dispose(): void {
-    this._observer?.disconnect();
+    this._stop.dispose();
   }
 
-  private _measure(): void {
-    const { node } = this;
-    const isWider = node.scrollWidth > node.clientWidth;
-    if (isWider) {
-      node.tabIndex = 0;
-      node.setAttribute('role', 'group');
-      node.setAttribute('aria-label', this._table.caption?.textContent || this._trans.__('Table'));
-      node.setAttribute(SUPPRESS_SHORTCUTS, 'true');
-    } else {
-      ['tabindex', 'role', 'aria-label', SUPPRESS_SHORTCUTS].forEach(name =>
-        node.removeAttribute(name)
-      );
-    }
-  }
-
-  private readonly _table: HTMLTableElement;
-  private readonly _trans: TranslationBundle;
-  private readonly _observer: ResizeObserver | null = null;
+  private readonly _stop: SidewaysStop;
 }
