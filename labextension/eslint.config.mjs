@@ -18,6 +18,7 @@ const FLOORS = [
     names: [
       'language',
       'texts',
+      'digest',
       'model-values',
       'tool-values',
       'protocol',
@@ -62,6 +63,7 @@ const FLOORS = [
       'preferences',
       'drafts',
       'context-items',
+      'live-context',
       'history',
       'attachment-files',
       'uploads',

@@ -5,7 +5,7 @@
  * nor an attachment that the server has.
  */
 import { ApiError, newKey } from './api';
-import { type Mention, withMention, withText } from './context-items';
+import { type Mention, shortened, withMention, withText } from './context-items';
 import { type Draft, type DraftContext, type DraftStore } from './drafts';
 import { HistoryWalk } from './history';
 import { type ThreadState } from './thread-state';
@@ -20,6 +20,8 @@ export interface Chosen {
   readonly text: string;
   readonly fileKeys: ReadonlySet<string>;
   readonly context: readonly DraftContext[];
+  /** What the notebook was at that moment. */
+  readonly live: readonly Mention[];
 }
 
 /** A message that is ready to be sent. */
@@ -70,7 +72,7 @@ export class Composition {
 
   get chosen(): Chosen {
     const fileKeys = new Set(this.attachments.map(file => file.key));
-    return { text: this.text, fileKeys, context: this.context };
+    return { text: this.text, fileKeys, context: this.context, live: [] };
   }
 
   setText(text: string): void {
@@ -114,6 +116,10 @@ export class Composition {
   /** The message with what was chosen; null if it is empty or a file is not attached. */
   finished(chosen: Chosen): FinishedMessage | null {
     const { text, fileKeys, context } = chosen;
+    const told = [...chosen.live, ...context].map(({ name, text: read }) => ({
+      name: shortened(name),
+      text: read
+    }));
     const files = this.uploads.items.filter(file => fileKeys.has(file.key));
     const content = text.trim();
     if (files.some(file => file.state !== 'attached') || (content === '' && files.length === 0)) {
@@ -130,9 +136,7 @@ export class Composition {
     const body = {
       content,
       ...(ids.length === 0 ? {} : { attachments: ids }),
-      ...(context.length === 0
-        ? {}
-        : { context: context.map(item => ({ name: item.name, text: item.text })) })
+      ...(told.length === 0 ? {} : { context: told })
     };
     return { key, body, chosen, files };
   }

@@ -57,8 +57,15 @@ export function nameId(name: string): string {
   return `name:${name}`;
 }
 
-function shortened(name: string): string {
+/** A name as long as the server takes one. */
+export function shortened(name: string): string {
   return [...name.trim()].slice(0, MAX_NAME_CHARS).join('') || '…';
+}
+
+/** The first line of a source that is not blank. */
+export function firstLine(source: string): string {
+  const line = source.split('\n').find(text => text.trim() !== '') ?? '';
+  return line.trim().slice(0, 120);
 }
 
 function boundedText(text: string): Pick<DraftContext, 'text' | 'isCut'> {

@@ -41,7 +41,7 @@ export class Threads {
     this.files = new AttachmentFiles(options.api);
     this.models = new ModelChoices(options);
     this.preferences = options.preferences;
-    this.consents = new StandingConsents(options.api, options.trans);
+    this.consents = new StandingConsents(options.api, options.trans, options.otherPages);
   }
 
   /** What a person has set for all chats, and the standing consents to tools. */
@@ -151,7 +151,7 @@ export class ThreadClient {
 
   /** What a person has set for all chats, and what the composer uses of the page around it. */
   readonly preferences: Preferences;
-  readonly page: Pick<PageOptions, 'listFolder' | 'execute'>;
+  readonly page: Pick<PageOptions, 'listFolder' | 'execute' | 'liveContext'>;
 
   /** The model, the parameters and the tools of the next answers. */
   readonly settings: ThreadSettings;
@@ -243,11 +243,11 @@ export class ThreadClient {
   }
 
   /**
-   * Send the draft, now or at a time, once its attachments are uploaded. Returns whether the server
-   * has accepted it.
+   * Send the draft, now or at a time, once its attachments are uploaded; `live` is the live context of
+   * this moment. Returns whether the server has accepted it.
    */
-  send(deliverAt: Date | null = null): Promise<boolean> {
-    return this._sending.send(deliverAt);
+  send(deliverAt: Date | null = null, live: readonly Mention[] = []): Promise<boolean> {
+    return this._sending.send(deliverAt, live);
   }
 
   /** Stop a run, retry its answer (by another `model`, if the body names one), or continue it. */

@@ -6,9 +6,11 @@ import { type CallExecutor } from './call-executor';
 import { type Clock, type Connection } from './connection';
 import { type DraftStore } from './drafts';
 import { type FolderEntry } from './folders';
+import { type ContextChoices, type LiveSource } from './live-context';
 import { type Preferences } from './preferences';
 import { type RecentModels } from './recent-models';
 import { type QuestionListener } from './sending';
+import { type OtherPages } from './standing-consents';
 
 export interface PageOptions {
   readonly api: Api;
@@ -28,7 +30,11 @@ export interface PageOptions {
   readonly locale: string;
   readonly recentModels: RecentModels;
   readonly preferences: Preferences;
+  /** Where pages tell each other that a standing consent was revoked; absent where none can. */
+  readonly otherPages?: OtherPages;
   readonly questions?: QuestionListener;
+  /** What messages send along of notebooks; absent where there are none. */
+  readonly liveContext?: { readonly source: LiveSource; readonly choices: ContextChoices };
   /** Executes tool calls on this page; absent where there are no notebooks. */
   readonly executor?: CallExecutor;
 }

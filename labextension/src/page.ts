@@ -12,13 +12,16 @@ import { type Clock, Connection } from './connection';
 import { StoredDrafts } from './drafts';
 import { folderLister } from './folders';
 import { type Language } from './language';
+import { ContextChoices, StoredChoices } from './live-context';
 import { type PageOptions, Threads } from './model';
 import { Preferences } from './preferences';
 import { StoredRecentModels } from './recent-models';
+import { CHANNEL } from './standing-consents';
 import { Ticker } from './ticker';
 import { Frames } from './view/frames';
 import { type ChatPage } from './view/mount';
 import { labServices } from './view/jupyterlab';
+import { LiveNotebooks } from './workspace/live-notebooks';
 import { NotebookTool } from './workspace/notebook-tool';
 import { NotebookWorkspace } from './workspace/notebooks';
 
@@ -89,6 +92,20 @@ function notebookOptions(
   return { questions: workspace, executor };
 }
 
+/** What messages send along of the notebooks of the page, and where the choices of it are kept. */
+function liveContextOptions(
+  tracker: INotebookTracker | null,
+  preferences: Preferences,
+  { trans }: Language
+): Pick<PageOptions, 'liveContext'> {
+  if (tracker === null) {
+    return {};
+  }
+  const source = new LiveNotebooks({ tracker, clock: PAGE_CLOCK, trans });
+  const stored = new StoredChoices(() => window.localStorage);
+  return { liveContext: { source, choices: new ContextChoices(stored, preferences) } };
+}
+
 /** The shared parts of a page, with its way to the server. */
 export interface Page extends ChatPage {
   readonly api: Api;
@@ -114,6 +131,7 @@ export function createPage(
   });
   wakeWithBrowser(connection);
   const workspace = tracker === null ? null : workspaceOf(app, tracker, language);
+  const preferences = new Preferences();
   return {
     api,
     connection,
@@ -129,8 +147,12 @@ export function createPage(
       trans: language.trans,
       locale: language.locale,
       recentModels: new StoredRecentModels(() => window.localStorage),
-      preferences: new Preferences(),
-      ...notebookOptions(api, workspace, language)
+      preferences,
+      ...(typeof BroadcastChannel === 'undefined'
+        ? {}
+        : { otherPages: new BroadcastChannel(CHANNEL) }),
+      ...notebookOptions(api, workspace, language),
+      ...liveContextOptions(tracker, preferences, language)
     }),
     services: { ...labServices(rendermime, languages, frames), frames, language, workspace },
     ticker: new Ticker(PAGE_CLOCK)

@@ -25,6 +25,8 @@ export interface Failure {
 export interface Thread {
   readonly id: string;
   readonly name: string | null;
+  /** The absolute path of the notebook's folder; empty if there is none. */
+  readonly project?: string;
   readonly title: string | null;
   readonly model: string | null;
   readonly head: string | null;

@@ -3,6 +3,8 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Api } from './api';
 import { type Chosen, type Composition, type FinishedMessage } from './composition';
+import { type Mention } from './context-items';
+import { digestOf } from './digest';
 import { explain } from './thread-ends';
 import { isUnfinished } from './uploads';
 
@@ -33,11 +35,11 @@ export class Sending {
   }
 
   /**
-   * Send the draft, now or at a time. Files and context that are added meanwhile are for the next
-   * message. Returns whether the server has accepted it. Only then the draft is dropped; a draft that
-   * failed keeps its key.
+   * Send the draft, now or at a time, with the live context of this moment. Files and context that
+   * are added meanwhile are for the next message. Returns whether the server has accepted it. Only
+   * then the draft is dropped; a draft that failed keeps its key.
    */
-  async send(deliverAt: Date | null): Promise<boolean> {
+  async send(deliverAt: Date | null, live: readonly Mention[]): Promise<boolean> {
     const { composition, onChange, onProblem } = this._options;
     if (composition.isEmpty || this._isSending) {
       return false;
@@ -47,7 +49,10 @@ export class Sending {
     onProblem(null);
     onChange(true);
     try {
-      const messageId = await this._sendChosen(composition.chosen, deliverAt?.toISOString());
+      const messageId = await this._sendChosen(
+        { ...composition.chosen, live },
+        deliverAt?.toISOString()
+      );
       if (messageId !== null) {
         accepted?.(messageId);
       }
@@ -79,8 +84,7 @@ export class Sending {
       method: 'POST',
       path: `threads/${encodeURIComponent(threadId)}/messages`,
       body: deliver_at === undefined ? message.body : { ...message.body, deliver_at },
-      // The same text for another time is another message, so it gets another key.
-      headers: { 'Idempotency-Key': [message.key, deliver_at].filter(Boolean).join('@') }
+      headers: { 'Idempotency-Key': idempotencyKey(message.key, chosen.live, deliver_at) }
     });
     composition.accepted(message);
     return messageIdOf(answer);
@@ -110,6 +114,12 @@ export class Sending {
 
   private readonly _options: SendingOptions;
   private _isSending = false;
+}
+
+/** The same text for another time, or about a notebook that has changed, is another message (L11). */
+function idempotencyKey(key: string, live: readonly Mention[], deliver_at = ''): string {
+  const version = live.length === 0 ? '' : digestOf(JSON.stringify(live));
+  return [key, deliver_at, version].filter(Boolean).join('@');
 }
 
 /** The id of a message that the server has accepted. */

@@ -1,4 +1,9 @@
-/** A person's standing consents to tools: their list, which all chats of the page share. */
+/**
+ * A person's standing consents to tools: their list, which all chats of the page share.
+ *
+ * A page that revokes one tells the other pages of the browser, whose lists then follow. The server
+ * looks at the consents with every call, so a page that hears nothing allows nothing either.
+ */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { type Api } from './api';
@@ -14,11 +19,24 @@ export interface ConsentsState {
   readonly problem: string | null;
 }
 
+/** The other pages of this browser; a message has no content. */
+export interface OtherPages {
+  postMessage(message: null): void;
+  onmessage: ((event: MessageEvent) => void) | null;
+}
+
+export const CHANNEL = 'jupyter-chat-stream:consents';
+
 export class StandingConsents {
   constructor(
     private readonly _api: Api,
-    private readonly _trans: TranslationBundle
-  ) {}
+    private readonly _trans: TranslationBundle,
+    private readonly _others: OtherPages | null = null
+  ) {
+    if (_others !== null) {
+      _others.onmessage = () => this.refresh();
+    }
+  }
 
   readonly getState = (): ConsentsState => this._state;
 
@@ -36,6 +54,13 @@ export class StandingConsents {
     }
   }
 
+  /** Load the list again if it is shown. */
+  refresh(): void {
+    if (this._listeners.size > 0) {
+      void this.load();
+    }
+  }
+
   /** Take a consent back: from then on, the tool asks again. The list follows the server. */
   async revoke(id: string): Promise<void> {
     try {
@@ -47,6 +72,7 @@ export class StandingConsents {
       }
       return;
     }
+    this._others?.postMessage(null);
     await this.load();
   }
 

@@ -4,9 +4,11 @@ import { type Clock, Connection } from '../src/connection';
 import { type Draft, type DraftStore, NO_DRAFT } from '../src/drafts';
 import { languageOf } from '../src/language';
 import { type FolderEntry } from '../src/folders';
+import { ContextChoices, type LiveItem, type LiveSource, StoredChoices } from '../src/live-context';
 import { type PageOptions, Threads } from '../src/model';
 import { Preferences } from '../src/preferences';
 import { type RecentModels } from '../src/recent-models';
+import { type OtherPages } from '../src/standing-consents';
 import { Ticker } from '../src/ticker';
 
 /** The language of a page that has no translator. */
@@ -199,6 +201,52 @@ export class FakeDrafts implements DraftStore {
   }
 }
 
+/** The notebook of all chats of a page; null without one. */
+export class FakeNotebook implements LiveSource {
+  name: string | null = null;
+  items: readonly LiveItem[] = [];
+  private readonly _listeners = new Set<() => void>();
+
+  notebookOf = (): string | null => this.name;
+  read = (): readonly LiveItem[] => this.items;
+  subscribe = (listener: () => void): (() => void) => {
+    this._listeners.add(listener);
+    return () => this._listeners.delete(listener);
+  };
+
+  /** Tell the page that the notebook has changed. */
+  settle(): void {
+    this._listeners.forEach(listener => listener());
+  }
+}
+
+/** The storage of a browser; `refuses` makes it throw, as one that is full or forbidden. */
+export class FakeStorage {
+  refuses = false;
+  private readonly _values = new Map<string, string>();
+
+  getItem(key: string): string | null {
+    return this._values.get(key) ?? null;
+  }
+
+  setItem(key: string, value: string): void {
+    if (this.refuses) {
+      throw new Error('full');
+    }
+    this._values.set(key, value);
+  }
+}
+
+/** The other pages of a browser, which tell each other of revoked consents. */
+export class FakeOtherPages implements OtherPages {
+  told = 0;
+  onmessage: OtherPages['onmessage'] = null;
+
+  postMessage(): void {
+    this.told += 1;
+  }
+}
+
 /** A page whose frames are drawn when the test says so. */
 export class FakePage {
   readonly network = new FakeNetwork();
@@ -210,6 +258,9 @@ export class FakePage {
   /** The commands of JupyterLab that were run. */
   readonly commands = new Set<string>();
   readonly preferences = new Preferences();
+  readonly otherPages = new FakeOtherPages();
+  readonly notebook = new FakeNotebook();
+  readonly storage = new FakeStorage();
   readonly ticker = new Ticker(this.network.clock);
   private _frames: (() => void)[] = [];
   readonly threads = new Threads(this.options());
@@ -227,7 +278,15 @@ export class FakePage {
       trans: ENGLISH.trans,
       locale: ENGLISH.locale,
       recentModels: this.recentModels,
-      preferences: this.preferences
+      preferences: this.preferences,
+      otherPages: this.otherPages,
+      liveContext: {
+        source: this.notebook,
+        choices: new ContextChoices(
+          new StoredChoices(() => this.storage as unknown as Storage),
+          this.preferences
+        )
+      }
     };
   }
 

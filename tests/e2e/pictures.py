@@ -45,6 +45,21 @@ CELL = 'from jupyter_chat_stream import Chat\n\nChat("churn")'
 DATA = (
     'import pandas as pd\n\nsales = pd.read_csv("sales.csv")\nsales.groupby("quarter").churn.mean()'
 )
+TOOL = """from jupyter_chat_stream import Chat
+
+chat = Chat("approvals", model="demo/tools")
+
+@chat.tool
+def quarter(name: str) -> dict:
+    "The numbers of one quarter."
+    return sales[sales.quarter == name].iloc[0].to_dict()
+
+@chat.tool
+def drop_rows(where: str) -> int:
+    "Drop rows of the sales."
+    return len(sales.drop(sales.query(where).index, inplace=True) or sales)
+
+chat"""
 PRINTED = "quarter\nQ1    0.021\nQ2    0.024\nQ3    0.312\nName: churn, dtype: float64"
 
 
@@ -85,6 +100,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with started() as (site, browser):
         take_places(site, browser, folder)
+        take_tools(site, browser, folder)
         take_recording(site, browser, folder / "reload-and-restart.gif")
 
 
@@ -146,6 +162,35 @@ def take_places(site: Site, browser: Browser, folder: Path) -> None:
             settle(page, name)
             page.screenshot(path=folder / f"{name}-{look}.png")
         page.context.close()
+
+
+def take_tools(site: Site, browser: Browser, folder: Path) -> None:
+    """Take a cell with a call that is done, one that asks, and chips of the notebook."""
+    cells = (notebooks.text("# Churn"), notebooks.code(DATA), notebooks.code(TOOL))
+    (site.notebooks / "sales.csv").write_text("quarter,churn\nQ1,0.021\nQ2,0.024\nQ3,0.312\n")
+    page = browser.new_context(viewport=WIDE).new_page()
+    notebook = NotebookPage(
+        page, site, notebooks.write(site, "approvals", *cells), "pictures-tools"
+    )
+    notebook.open(kernel=True)
+    notebook.run(1, 2)
+    chat = notebook.chat(2)
+    chat.expect_live()
+    chat.root.get_by_test_id("live-context").click()
+    for kind in ("outline", "cell"):
+        page.get_by_test_id(f"live-{kind}").check()
+    page.keyboard.press("Escape")
+    run = chat.send('quarter {"name": "Q3"}')
+    chat.answer(run).get_by_test_id("consent-once").click()
+    chat.expect_status(run, "completed")
+    run = chat.send('drop_rows {"where": "churn > 0.3"}')
+    chat.answer(run).get_by_test_id("consent-once").wait_for()
+    for look, theme in THEMES.items():
+        use_theme(page, theme)
+        chat.field.scroll_into_view_if_needed()
+        settle(page, "tools")
+        page.screenshot(path=folder / f"tools-{look}.png")
+    page.context.close()
 
 
 def ask(site: Site, title: str, model: str, question: str) -> str:

@@ -65,9 +65,3 @@ function fileName(path: string): string {
 function placeText({ index, path }: NotebookCell): string {
   return `number ${index + 1} of ${path}`;
 }
-
-/** The first line of a source that is not blank. */
-export function firstLine(source: string): string {
-  const line = source.split('\n').find(text => text.trim() !== '') ?? '';
-  return line.trim().slice(0, 120);
-}

@@ -1,8 +1,9 @@
 /** What the list behind an `@` offers. Pure. */
+import { firstLine } from '../context-items';
 import { type FolderEntry } from '../folders';
 import { type NotebookCell, type Variable, type Variables } from '../workspace/values';
 import { KINDS, type Kind, type MentionQuery, ranked } from './query';
-import { cellReferences, firstLine, outputText } from './items';
+import { cellReferences, outputText } from './items';
 
 export type MentionOption =
   | { readonly kind: 'kind'; readonly of: Kind }

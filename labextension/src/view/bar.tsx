@@ -7,6 +7,7 @@ import { AttachButton } from './attaching';
 import { Button } from './button';
 import { useTrans } from './hooks';
 import { ClockIcon } from './icons';
+import { type LiveContext, LiveContextButton } from './live-context';
 import { ModelPicker } from './picker';
 import { type StatusLine, sendingText } from './status';
 import { sendText } from '../texts';
@@ -17,6 +18,8 @@ export interface BarProps {
   readonly status: StatusLine;
   /** The run that the Stop button stops; null if none is active. */
   readonly activeRunId: string | null;
+  /** What is sent along of the notebook; null without one. */
+  readonly live: LiveContext | null;
   readonly isDisabled: boolean;
   /** Whether the panel for a later time is open. */
   readonly isLater: boolean;
@@ -27,12 +30,13 @@ export interface BarProps {
 
 export function Bar(props: BarProps): ReactElement {
   const trans = useTrans();
-  const { client, state, isDisabled, isLater } = props;
+  const { client, state, live, isDisabled, isLater } = props;
   return (
     <div className="jp-ChatStream-bar">
       <ModelPicker client={client} state={state} isDisabled={isDisabled} />
       <Status line={props.status} />
       <StopButton client={client} state={state} runId={props.activeRunId} />
+      {live === null ? null : <LiveContextButton live={live} isDisabled={isDisabled} />}
       <AttachButton client={client} isDisabled={isDisabled} />
       <Button
         testid="later"

@@ -14,6 +14,7 @@ import { ContextChips } from './context-chips';
 import { type ComposerFieldProps, Field } from './field';
 import { useNow, useTrans } from './hooks';
 import { LaterPanel } from './later';
+import { LiveChips, type LiveContext, useLiveContext } from './live-context';
 import { Queue } from './queue';
 import { runCommand } from './slash-actions';
 import { type StatusLine } from './status';
@@ -33,6 +34,8 @@ export interface ComposerProps {
 export function Composer(props: ComposerProps): ReactElement {
   const { client, state, isDisabled } = props;
   const field = useRef<HTMLTextAreaElement>(null);
+  const [node, setNode] = useState<HTMLElement | null>(null);
+  const live = useLiveContext(client, state, node);
   // The time in the panel's field; null while the panel is closed and messages are sent at once.
   const [later, setLater] = useState<string | null>(null);
   const [isHelpOpen, setHelp] = useState(false);
@@ -46,13 +49,14 @@ export function Composer(props: ComposerProps): ReactElement {
       return slash === null ? undefined : call(slash);
     }
     props.onSent();
-    if (await client.send(later === null ? null : new Date(later))) {
+    if (await client.send(later === null ? null : new Date(later), live?.take())) {
       setLater(null);
+      live?.choice.sent();
     }
   };
   const isEmpty = state.draft.trim() === '' && state.attachments.length === 0;
   return (
-    <div className="jp-ChatStream-composer" data-testid="composer">
+    <div ref={setNode} className="jp-ChatStream-composer" data-testid="composer">
       <Queue client={client} state={state} queue={props.queue} isDisabled={isDisabled} />
       {state.problem === null ? null : <Problem client={client} text={state.problem} />}
       {isHelpOpen ? <ComposerHelp client={client} onClose={() => setHelp(false)} /> : null}
@@ -60,6 +64,7 @@ export function Composer(props: ComposerProps): ReactElement {
         <WrittenMessage
           client={client}
           state={state}
+          live={live}
           field={field}
           completing={completing}
           isDisabled={isDisabled}
@@ -79,6 +84,7 @@ export function Composer(props: ComposerProps): ReactElement {
           state={state}
           status={props.status}
           activeRunId={props.activeRunId}
+          live={live}
           isDisabled={isDisabled}
           isLater={later !== null}
           mayBeSent={mayBeSent && !isEmpty && !state.isSending}
@@ -91,10 +97,13 @@ export function Composer(props: ComposerProps): ReactElement {
 }
 
 /** The message that is being written: its chips, its text, and the list behind `@` and `/`. */
-function WrittenMessage(props: ComposerFieldProps): ReactElement {
-  const { client, state, field, completing, isDisabled } = props;
+function WrittenMessage(
+  props: ComposerFieldProps & { readonly live: LiveContext | null }
+): ReactElement {
+  const { client, state, field, completing, isDisabled, live } = props;
   return (
     <>
+      {live === null || isDisabled ? null : <LiveChips live={live} />}
       <ContextChips client={client} state={state} />
       <Chips client={client} state={state} />
       <Field {...props} />

@@ -94,6 +94,26 @@ export function CaretIcon(): ReactElement {
   );
 }
 
+/** Two sliders, for values that are set. */
+export function SlidersIcon(): ReactElement {
+  return (
+    <svg className="jp-ChatStream-icon" viewBox="0 0 16 16" aria-hidden="true">
+      <path d="M2 5h6m4 0h2M2 11h2m4 0h6" />
+      <circle cx="10" cy="5" r="1.75" />
+      <circle cx="6" cy="11" r="1.75" />
+    </svg>
+  );
+}
+
+/** A notebook with its rings. */
+export function NotebookIcon(): ReactElement {
+  return (
+    <svg className="jp-ChatStream-icon" viewBox="0 0 16 16" aria-hidden="true">
+      <path d="M4.5 2.5h8v11h-8zM2.5 5h2m-2 3h2m-2 3h2M7.5 6h2.5" />
+    </svg>
+  );
+}
+
 export function SearchIcon(): ReactElement {
   return (
     <svg className="jp-ChatStream-icon" viewBox="0 0 16 16" aria-hidden="true" fill="none">

@@ -3,7 +3,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { shownName } from '../files';
 import { type CompletionOption } from '../mentions/completion';
-import { firstLine } from '../mentions/items';
+import { firstLine } from '../context-items';
 import { type Kind } from '../mentions/query';
 import { type NoAnswer } from '../workspace/values';
 import { fileText, noNotebookText } from '../texts';

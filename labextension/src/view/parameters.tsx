@@ -1,14 +1,15 @@
 /** The parameters of a thread's answers: a button beside the picker, and the panel that it opens. */
 import { type TranslationBundle } from '@jupyterlab/translation';
-import { type ReactElement, useId, useRef, useState } from 'react';
+import { type ReactElement, useId, useState } from 'react';
 
 import { type ThreadClient } from '../model';
 import { type Params, fits, keptParams, parameterText } from '../offer';
 import { type Model, type Parameter } from '../protocol';
 import { Button } from './button';
+import { Dial } from './dial';
 import { useTrans } from './hooks';
+import { SlidersIcon } from './icons';
 import { OWN_KEYS } from './keys';
-import { Popover } from './popover';
 
 export interface ParametersProps {
   readonly client: ThreadClient;
@@ -20,9 +21,6 @@ export interface ParametersProps {
 export function ParametersButton(props: ParametersProps): ReactElement | null {
   const { client, model, isDisabled } = props;
   const trans = useTrans();
-  const button = useRef<HTMLButtonElement>(null);
-  const [isOpen, setOpen] = useState(false);
-  const [close] = useState(() => () => setOpen(false));
   if (model === undefined || model.parameters.length === 0) {
     return null;
   }
@@ -30,36 +28,17 @@ export function ParametersButton(props: ParametersProps): ReactElement | null {
   const set = Object.entries(kept);
   const told = set.map(([name, value]) => `${parameterText(name, trans)}: ${String(value)}`);
   const title = trans.__('Parameters');
-  const label = [title, ...told].join(', ');
   return (
-    <>
-      <button
-        {...OWN_KEYS}
-        ref={button}
-        type="button"
-        className={`jp-ChatStream-button jp-mod-quiet jp-ChatStream-dial${
-          set.length > 0 ? ' jp-mod-set' : ''
-        }`}
-        data-testid="parameters"
-        aria-label={label}
-        title={label}
-        aria-haspopup="dialog"
-        aria-expanded={isOpen}
-        disabled={isDisabled}
-        onClick={() => setOpen(!isOpen)}
-      >
-        <svg className="jp-ChatStream-icon" viewBox="0 0 16 16" aria-hidden="true">
-          <path d="M2 5h6m4 0h2M2 11h2m4 0h6" />
-          <circle cx="10" cy="5" r="1.75" />
-          <circle cx="6" cy="11" r="1.75" />
-        </svg>
-      </button>
-      {isOpen && !isDisabled ? (
-        <Popover testid="parameters-panel" label={title} anchor={button} onClose={close}>
-          <Panel client={client} model={model} kept={kept} />
-        </Popover>
-      ) : null}
-    </>
+    <Dial
+      testid="parameters"
+      title={title}
+      label={[title, ...told].join(', ')}
+      isSet={set.length > 0}
+      isDisabled={isDisabled}
+      icon={<SlidersIcon />}
+    >
+      <Panel client={client} model={model} kept={kept} />
+    </Dial>
   );
 }
 

@@ -1,21 +1,24 @@
 /** The tools of a thread: a button in the composer, and the panel in which they are chosen. */
 import { type TranslationBundle } from '@jupyterlab/translation';
-import { type ReactElement, useEffect, useId, useRef, useState, useSyncExternalStore } from 'react';
+import { type ReactElement, useEffect, useId, useSyncExternalStore } from 'react';
 
 import { revealed } from '../hidden-characters';
 import { asksYouText } from '../texts';
 import { type ThreadClient } from '../model';
 import { type ListedTool, type ToolMode } from '../protocol';
 import { type ToolListState, isFunction, isOn, mcpServerOf } from '../thread-tools';
+import { Button } from './button';
+import { Dial } from './dial';
 import { useTrans } from './hooks';
 import { ToolIcon } from './icons';
 import { OWN_KEYS } from './keys';
 import { lookingText } from './picker-list';
-import { Popover } from './popover';
 import { ConsentList } from './standing-consents';
 
 /** By what they allow, least first: an arrow key sets each mode that it passes, at once. */
 const MODES: readonly ToolMode[] = ['read_only', 'ask', 'accept_edits'];
+/** JupyterLab's command for the list of all standing consents; the side panel adds it. */
+const ALL_CONSENTS = 'chat-stream:consents';
 /** Of a description, so many characters are shown; the rest is in the tooltip. */
 const MOST_DESCRIPTION_CHARS = 140;
 
@@ -25,39 +28,20 @@ export function ToolMenuButton(props: {
 }): ReactElement {
   const { client, isDisabled } = props;
   const trans = useTrans();
-  const button = useRef<HTMLButtonElement>(null);
-  const [isOpen, setOpen] = useState(false);
-  const [close] = useState(() => () => setOpen(false));
   const state = useSyncExternalStore(client.tools.subscribe, client.tools.getState);
+  const { mode } = state.tools;
   const title = trans.__('Tools');
-  const mode = modeText(state.tools.mode, trans);
-  const label = state.tools.mode === 'ask' ? title : trans.__('Tools: %1', mode);
   return (
-    <>
-      <button
-        {...OWN_KEYS}
-        ref={button}
-        type="button"
-        className={`jp-ChatStream-button jp-mod-quiet jp-ChatStream-dial${
-          state.tools.mode === 'ask' ? '' : ' jp-mod-set'
-        }`}
-        data-testid="tools"
-        data-mode={state.tools.mode}
-        aria-label={label}
-        title={label}
-        aria-haspopup="dialog"
-        aria-expanded={isOpen}
-        disabled={isDisabled}
-        onClick={() => setOpen(!isOpen)}
-      >
-        <ToolIcon />
-      </button>
-      {isOpen && !isDisabled ? (
-        <Popover testid="tools-panel" label={title} anchor={button} onClose={close}>
-          <ToolMenu client={client} state={state} />
-        </Popover>
-      ) : null}
-    </>
+    <Dial
+      testid="tools"
+      title={title}
+      label={mode === 'ask' ? title : trans.__('Tools: %1', modeText(mode, trans))}
+      isSet={mode !== 'ask'}
+      isDisabled={isDisabled}
+      icon={<ToolIcon />}
+    >
+      <ToolMenu client={client} state={state} />
+    </Dial>
   );
 }
 
@@ -94,8 +78,16 @@ function ToolMenu(props: {
         consents={client.tools.consents}
         trans={trans}
         threadId={client.threadId}
-        onRevoked={() => void client.tools.load()}
+        onChange={() => void client.tools.load()}
       />
+      <Button
+        testid="all-consents"
+        className="jp-mod-quiet"
+        then="stay"
+        onClick={() => client.page.execute(ALL_CONSENTS)}
+      >
+        {trans.__('In all chats…')}
+      </Button>
     </div>
   );
 }

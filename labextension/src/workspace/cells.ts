@@ -2,7 +2,8 @@
 import { type NotebookPanel } from '@jupyterlab/notebook';
 
 import { errorOf, outputTexts } from './outputs';
-import { type CellError, type CellKind, type CellOutput, type NotebookCell } from './values';
+import { type LiveCell } from './live-context';
+import { type CellError, type CellKind, type CellOutput } from './values';
 
 type Cell = NotebookPanel['content']['widgets'][number];
 
@@ -20,7 +21,7 @@ export function findCell(panel: NotebookPanel, cellId: string | null): FoundCell
 }
 
 /** A cell as it is now. Its outputs are read when they are asked for. */
-export class CellView implements NotebookCell {
+export class CellView implements LiveCell {
   constructor(panel: NotebookPanel, { widget, index }: FoundCell) {
     const { model } = widget;
     this.path = panel.context.path;
@@ -34,6 +35,11 @@ export class CellView implements NotebookCell {
 
   get outputs(): readonly CellOutput[] {
     return outputTexts(outputsOf(this._model));
+  }
+
+  /** Whether it shows an error. Reads no text: the text of a stream that grows costs much. */
+  get hasError(): boolean {
+    return typesOf(this._model).includes('error');
   }
 
   get error(): CellError | null {
@@ -52,6 +58,18 @@ export class CellView implements NotebookCell {
 function countOf(model: object): number | null {
   const count = 'executionCount' in model ? model.executionCount : null;
   return typeof count === 'number' ? count : null;
+}
+
+/** The types of a cell's outputs, such as `stream` and `error`. */
+function typesOf(model: object): readonly string[] {
+  const outputs = 'outputs' in model ? (model.outputs as Partial<OutputTypes>) : {};
+  const { length = 0 } = outputs;
+  return Array.from({ length }, (_none, index) => outputs.get?.(index).type ?? '');
+}
+
+interface OutputTypes {
+  readonly length: number;
+  get(index: number): { readonly type: string };
 }
 
 /** The outputs of a cell's model as a notebook file has them; empty for a cell without outputs. */

@@ -1,0 +1,145 @@
+/**
+ * A notebook as live context: its outline, the cell that a person works in, and its newest error. Pure.
+ *
+ * Each text is bounded. The words around what the notebook holds are for the model, so they are not
+ * translated.
+ */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { firstLine } from '../context-items';
+import { type LiveItem } from '../live-context';
+import { middleCut } from './outputs';
+import { type CellError, type NotebookCell } from './values';
+
+/** A cell that tells cheaply whether it shows an error. */
+export interface LiveCell extends NotebookCell {
+  readonly hasError: boolean;
+}
+
+/** The most characters of each text. */
+export const MOST_OUTLINE_CHARS = 8_000;
+export const MOST_SOURCE_CHARS = 10_000;
+export const MOST_OUTPUT_CHARS = 2_000;
+export const MOST_TRACEBACK_CHARS = 6_000;
+/** Of one cell in the outline, and of a summary. */
+const MOST_LINE_CHARS = 160;
+
+/** What can travel of a notebook; `activeId` is the cell that the person works in, if there is one. */
+export function liveItems(
+  cells: readonly LiveCell[],
+  activeId: string | null,
+  trans: TranslationBundle
+): readonly LiveItem[] {
+  const active = cells.find(({ cellId }) => cellId === activeId);
+  const failed = newestError(cells);
+  const error = failed?.error ?? null;
+  return [
+    ...(cells.length === 0 ? [] : [outlineItem(cells, trans)]),
+    ...(active === undefined || active.source.trim() === '' ? [] : [cellItem(active, trans)]),
+    ...(failed === null || error === null ? [] : [errorItem(failed, error, trans)])
+  ];
+}
+
+/** The cell whose error is the newest: the one that was run last. */
+function newestError(cells: readonly LiveCell[]): LiveCell | null {
+  const failed = cells.filter(({ hasError }) => hasError);
+  return failed.reduce<LiveCell | null>(
+    (newest, cell) =>
+      newest === null || (cell.executionCount ?? 0) >= (newest.executionCount ?? 0) ? cell : newest,
+    null
+  );
+}
+
+function outlineItem(cells: readonly LiveCell[], trans: TranslationBundle): LiveItem {
+  const { path } = cells[0] ?? { path: '' };
+  const headings = cells.flatMap(headingsOf).length;
+  const counts = [
+    trans._n('%1 cell', '%1 cells', cells.length),
+    ...(headings === 0 ? [] : [trans._n('%1 heading', '%1 headings', headings)])
+  ];
+  return {
+    kind: 'outline',
+    id: `outline:${path}`,
+    name: trans.__('Outline of %1', path.split('/').at(-1) ?? path),
+    summary: counts.join(', '),
+    core: '',
+    text: () => outlineText(path, cells)
+  };
+}
+
+function outlineText(path: string, cells: readonly LiveCell[]): string {
+  const lines = cells.map(cell => {
+    const heads = headingsOf(cell).join(' / ');
+    const text = heads === '' ? firstLine(cell.source) || '(empty)' : heads;
+    return `${cell.index + 1}. ${factsOf(cell)}: ${text.slice(0, MOST_LINE_CHARS)}`;
+  });
+  const head = `Outline of ${path}: its ${cells.length} cells, in their order. `;
+  const about = 'A code cell has the number of its last run in brackets.';
+  return middleCut([head + about, ...lines].join('\n'), MOST_OUTLINE_CHARS);
+}
+
+function factsOf({ kind, executionCount, hasError }: LiveCell): string {
+  if (kind !== 'code') {
+    return kind;
+  }
+  const run = executionCount === null ? 'code, not run' : `code [${executionCount}]`;
+  return hasError ? `${run}, shows an error` : run;
+}
+
+/** The headings of a Markdown cell, without what looks like one in its code blocks. */
+function headingsOf({ kind, source }: NotebookCell): readonly string[] {
+  if (kind !== 'markdown') {
+    return [];
+  }
+  let isCode = false;
+  return source.split('\n').filter(line => {
+    isCode = /^\s{0,3}(```|~~~)/.test(line) ? !isCode : isCode;
+    return !isCode && /^\s{0,3}#{1,6}\s+\S/.test(line);
+  });
+}
+
+function cellItem(cell: LiveCell, trans: TranslationBundle): LiveItem {
+  return {
+    kind: 'cell',
+    id: `cell:${cell.path}#${cell.cellId}`,
+    name: nameOf(cell, trans),
+    summary: firstLine(cell.source),
+    core: cell.source,
+    text: () => cellText(cell)
+  };
+}
+
+function cellText(cell: LiveCell): string {
+  const source = middleCut(cell.source, MOST_SOURCE_CHARS);
+  // The error is an item of its own, and a chat is no output of the cell's code.
+  const shown = cell.outputs.filter(({ kind }) => kind !== 'chat' && kind !== 'error');
+  const output = shown.map(({ text }) => text).join('\n\n');
+  const told = output.trim() === '' ? '' : middleCut(output.trim(), MOST_OUTPUT_CHARS);
+  const head = `The cell that the person works in, number ${cell.index + 1} of ${cell.path}`;
+  return [
+    `${head} (${factsOf(cell)}), its source:\n${source}`,
+    ...(told === '' ? [] : [`Its output:\n${told}`])
+  ].join('\n\n');
+}
+
+function errorItem(cell: LiveCell, error: CellError, trans: TranslationBundle): LiveItem {
+  const traceback = middleCut(error.traceback, MOST_TRACEBACK_CHARS);
+  const message = firstLine(error.message);
+  return {
+    kind: 'error',
+    id: `error:${cell.path}#${cell.cellId}`,
+    name: trans.__('Error of %1', nameOf(cell, trans)),
+    summary: message === '' ? error.name : `${error.name}: ${message}`,
+    core: error.traceback,
+    text: () =>
+      `The newest error in the notebook, of cell number ${cell.index + 1} of ${cell.path} ` +
+      `(${factsOf(cell)}):\n${traceback}`
+  };
+}
+
+/** The name of a cell, as the commands *Explain* and *Fix* call it. */
+function nameOf({ executionCount, index }: NotebookCell, trans: TranslationBundle): string {
+  return executionCount === null
+    ? trans.__('Cell %1', index + 1)
+    : trans.__('Cell [%1]', executionCount);
+}

@@ -1,0 +1,156 @@
+/**
+ * Reads live context from the notebooks that this page has open, and tells when it may be another.
+ *
+ * A chat belongs to the notebook in whose output it is. In the panel and in a tab, it belongs to the
+ * open notebook whose name and folder its thread has, or to one that shows the thread. The current
+ * notebook is no such reason: it may have nothing to do with the chat.
+ */
+import { type INotebookTracker, NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { type Clock } from '../connection';
+import { type DrawnChat, type LiveItem, type LiveSource } from '../live-context';
+import { CellView } from './cells';
+import { liveItems } from './live-context';
+
+/** Changes within this time are told once: a person types, and an output grows. */
+export const SETTLE_MS = 200;
+/** So many active cells of a notebook are remembered. */
+const MOST_RECENT = 10;
+const SUFFIX = '.ipynb';
+
+type Cell = NotebookPanel['content']['widgets'][number];
+
+export interface LiveNotebooksOptions {
+  readonly tracker: INotebookTracker;
+  readonly clock: Clock;
+  readonly trans: TranslationBundle;
+}
+
+export class LiveNotebooks implements LiveSource {
+  constructor(options: LiveNotebooksOptions) {
+    this._options = options;
+    const { tracker } = options;
+    tracker.currentChanged.connect(() => this._changed());
+    tracker.forEach(panel => this._watch(panel));
+    tracker.widgetAdded.connect((_tracker, panel) => this._watch(panel));
+    NotebookActions.executed.connect(() => this._changed());
+  }
+
+  notebookOf(chat: DrawnChat): string | null {
+    const path = this._panelOf(chat)?.context.localPath;
+    return path === undefined ? null : (path.split('/').at(-1) ?? path);
+  }
+
+  read(chat: DrawnChat): readonly LiveItem[] {
+    const panel = this._panelOf(chat);
+    if (panel === null) {
+      return [];
+    }
+    const cells = panel.content.widgets.map(
+      (widget, index) => new CellView(panel, { widget, index })
+    );
+    return liveItems(cells, this._cellOf(panel), this._options.trans);
+  }
+
+  subscribe(listener: () => void): () => void {
+    this._listeners.add(listener);
+    return () => this._listeners.delete(listener);
+  }
+
+  /** The id of the cell that was active last and shows no chat: a click into a chat activates its cell. */
+  private _cellOf({ content }: NotebookPanel): string | null {
+    const { activeCell, widgets } = content;
+    const recent = [activeCell?.model.id, ...(this._recent.get(content) ?? [])];
+    const found = recent.find(id => {
+      const cell = widgets.find(({ model }) => model.id === id);
+      return cell !== undefined && chatsOn(cell).length === 0;
+    });
+    return found ?? null;
+  }
+
+  private _panelOf(chat: DrawnChat): NotebookPanel | null {
+    const around = this._options.tracker.find(panel => panel.node.contains(chat.node));
+    const found = around ?? this._namedPanel(chat) ?? this._showingPanel(chat);
+    return found?.context.isReady === true ? found : null;
+  }
+
+  /** The panel whose file has the name of the thread, in the thread's folder. */
+  private _namedPanel({ name, project }: DrawnChat): NotebookPanel | undefined {
+    const isNamed = (panel: NotebookPanel): boolean => {
+      const { folder, file } = partsOf(panel.context.localPath);
+      return file === `${name ?? ''}${SUFFIX}` && endsWithFolder(project, folder);
+    };
+    const depth = (panel: NotebookPanel): number => partsOf(panel.context.localPath).folder.length;
+    const [deepest] = this._panels.filter(isNamed).sort((a, b) => depth(b) - depth(a));
+    return deepest;
+  }
+
+  private _showingPanel({ threadId }: DrawnChat): NotebookPanel | undefined {
+    return this._panels.find(({ content }) =>
+      content.widgets.some(cell => chatsOn(cell).some(host => host.dataset['thread'] === threadId))
+    );
+  }
+
+  /** The open notebooks, the current one first. */
+  private get _panels(): readonly NotebookPanel[] {
+    const { tracker } = this._options;
+    const panels: NotebookPanel[] = [];
+    tracker.forEach(panel => void panels.push(panel));
+    const isCurrent = (panel: NotebookPanel): number => (panel === tracker.currentWidget ? 0 : 1);
+    return panels.sort((a, b) => isCurrent(a) - isCurrent(b));
+  }
+
+  /** JupyterLab drops the signals together with the panel. */
+  private _watch(panel: NotebookPanel): void {
+    const changed = (): void => this._changed();
+    panel.content.activeCellChanged.connect((_notebook, cell) => {
+      if (cell !== null) {
+        const others = this._recent.get(panel.content) ?? [];
+        this._recent.set(panel.content, [cell.model.id, ...others].slice(0, MOST_RECENT));
+      }
+      changed();
+    });
+    panel.context.pathChanged.connect(changed);
+    panel.disposed.connect(changed);
+    panel.context.ready.then(
+      () => {
+        panel.context.model.contentChanged.connect(changed);
+        changed();
+      },
+      () => undefined // the page tells why it could not load the notebook
+    );
+    changed();
+  }
+
+  private _changed(): void {
+    if (this._isWaiting || this._listeners.size === 0) {
+      return;
+    }
+    this._isWaiting = true;
+    this._options.clock.later(() => {
+      this._isWaiting = false;
+      [...this._listeners].forEach(listener => listener());
+    }, SETTLE_MS);
+  }
+
+  private readonly _options: LiveNotebooksOptions;
+  private readonly _listeners = new Set<() => void>();
+  /** By notebook: the ids of the cells that were active, newest first. */
+  private readonly _recent = new WeakMap<object, readonly string[]>();
+  private _isWaiting = false;
+}
+
+function chatsOn({ node }: Cell): readonly HTMLElement[] {
+  return [...node.querySelectorAll<HTMLElement>('.jp-ChatStream')];
+}
+
+function partsOf(path: string): { readonly folder: string; readonly file: string } {
+  const at = path.lastIndexOf('/');
+  return { folder: path.slice(0, Math.max(0, at)), file: path.slice(at + 1) };
+}
+
+/** Whether an absolute folder may be a folder below the server's root, which a page does not know. */
+function endsWithFolder(absolute: string, folder: string): boolean {
+  return folder === '' || `/${absolute}`.endsWith(`/${folder}`);
+}
