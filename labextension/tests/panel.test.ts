@@ -5,6 +5,8 @@ import { cellOfThread } from '../src/panel/cell-of-thread';
 import { drawnRange, tops } from '../src/panel/drawn-window';
 import { bindingFor } from '../src/panel/keys';
 import { focusChat } from '../src/panel/focus';
+import { toolsOfNew } from '../src/threads/default-mode';
+import { isUntouched } from '../src/threads/rows';
 
 const binding = (command: string, key: string, selector: string): CommandRegistry.IKeyBinding => ({
   command,
@@ -109,4 +111,19 @@ describe('the focus of a chat that is opened', () => {
     await new Promise(resolve => setTimeout(resolve));
     expect(focused()).toBe('cell');
   });
+});
+
+it('gives the mode of the settings to new threads only, and none that asks anyway', () => {
+  const made = { id: 't', head: null };
+  expect(toolsOfNew(made, 'read_only')).toEqual({ mode: 'read_only', names: null });
+  expect(toolsOfNew(made, 'ask')).toBeNull();
+  expect(toolsOfNew({ ...made, head: 'm' }, 'accept_edits')).toBeNull();
+  const chosen = { mode: 'ask', names: ['kernel'] };
+  expect(toolsOfNew({ ...made, tools: chosen }, 'accept_edits')).toBeNull();
+  // A chat that got the mode, and nothing else, is opened again by "New".
+  const row = { id: 't', updated_at: 'x', seq: 2, tools: { mode: 'read_only', names: null } };
+  expect(isUntouched(row, 'read_only')).toBe(true);
+  expect(isUntouched(row, 'ask')).toBe(false);
+  expect(isUntouched({ ...row, seq: 3 }, 'read_only')).toBe(false);
+  expect(isUntouched({ ...row, seq: 1, tools: undefined }, 'read_only')).toBe(true);
 });

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 
 import { ApiError } from '../src/api';
 import { conversation, flushPromises } from './fakes';
-import { arrive, click, has, host, page, part, show, useStage } from './stage';
+import { arrive, click, has, host, page, part, press, show, useStage } from './stage';
 
 useStage();
 
@@ -179,4 +179,31 @@ it('tells that a list could not be loaded, and keeps what it knew', async () => 
   expect(box('kernel')).toBeDefined();
   expect(has('standing-consent')).toBe(true);
   expect(part('tools-panel').querySelectorAll('[role=alert]').length).toBe(2);
+});
+
+it('follows another page that revokes a consent, and tells the others of its own (L13)', async () => {
+  const lists = () => page.api.calls.filter(({ path }) => path === 'consents').length;
+  await open([tool('kernel', { consent: 'always' })], [consent('c1'), consent('c2')]);
+  await act(async () => {
+    page.otherPages.onmessage?.(new MessageEvent('message'));
+    await flushPromises();
+  });
+  await answer('GET', 'consents', { consents: [consent('c2')] });
+  expect(host.querySelectorAll('[data-testid=standing-consent]').length).toBe(1);
+  await answer('GET', TOOLS, { tools: [tool('kernel')] }); // the tools are asked for again
+  expect(part('tools-panel').textContent).toContain('asks you');
+  await click('revoke');
+  expect(page.otherPages.told).toBe(0);
+  await answer('DELETE', 'consents/c2', null);
+  expect(page.otherPages.told).toBe(1);
+  await press(part('consent-list'), { key: 'Escape' });
+  const before = lists();
+  page.otherPages.onmessage?.(new MessageEvent('message'));
+  expect(lists()).toBe(before); // nobody looks at the list
+});
+
+it('leads to the list of all chats', async () => {
+  await open([tool('kernel')]);
+  await click('all-consents');
+  expect(page.commands).toContain('chat-stream:consents');
 });

@@ -6,7 +6,7 @@
  * | `open` | `threadId`, `place?` (`panel` or `tab`), `messageId?` |
  * | `open-for-notebook` | `path?` (else the current notebook), `draft?`, `context?`: `[{name, text, id?, origin?}]` |
  * | `new` | `place?` |
- * | `show`, `focus-composer`, `back-to-cell`, `focus-last-message`, `about-cell` | none |
+ * | `show`, `focus-composer`, `back-to-cell`, `focus-last-message`, `about-cell`, `consents` | none |
  */
 import { type JupyterFrontEnd } from '@jupyterlab/application';
 import { showErrorMessage } from '@jupyterlab/apputils';
@@ -22,6 +22,7 @@ import { type ChatPlaces } from './places';
 import { chatText, newChatText } from './texts';
 import { asObject, parseRow } from '../parse';
 import { explain } from '../thread-ends';
+import { toolsOfNew } from '../threads/default-mode';
 import { isUntouched } from '../threads/rows';
 import { type IChatPage } from '../tokens';
 import { beginChatText } from '../texts';
@@ -34,7 +35,8 @@ export const COMMANDS = {
   focusComposer: 'chat-stream:focus-composer',
   backToCell: 'chat-stream:back-to-cell',
   focusLastMessage: 'chat-stream:focus-last-message',
-  aboutCell: 'chat-stream:about-cell'
+  aboutCell: 'chat-stream:about-cell',
+  consents: 'chat-stream:consents'
 } as const;
 
 export interface CommandsOptions {
@@ -65,6 +67,7 @@ export function addCommands(options: CommandsOptions): void {
   addOpening(options);
   addForNotebooks(options);
   addFocusing(options);
+  addConsents(options);
 }
 
 function addOpening(options: CommandsOptions): void {
@@ -92,6 +95,17 @@ function addOpening(options: CommandsOptions): void {
     label: trans.__('Show Chats'),
     icon: chatIcon,
     execute: () => places.showPanel()
+  });
+}
+
+function addConsents({ app, page, places }: CommandsOptions): void {
+  app.commands.addCommand(COMMANDS.consents, {
+    describedBy: described({}),
+    label: page.services.language.trans.__('Tools Allowed Without Asking…'),
+    execute: async () => {
+      const { showConsents } = await import('./consents-dialog');
+      await showConsents(page, threadId => openThread(places, { threadId }));
+    }
   });
 }
 
@@ -211,13 +225,18 @@ async function openForNotebook(options: CommandsOptions, args: Args): Promise<vo
 }
 
 /** The newest thread in which nobody has done anything yet: another empty one would be of no use. */
-async function emptyThread({ api }: IChatPage): Promise<string | null> {
+async function emptyThread(page: IChatPage): Promise<string | null> {
   try {
-    const value = await api.request({ method: 'GET', path: `threads?limit=${NEWEST}` });
+    const value = await page.api.request({ method: 'GET', path: `threads?limit=${NEWEST}` });
     const { threads } = asObject(value, 'The list of threads');
     const rows: readonly unknown[] = Array.isArray(threads) ? threads : [];
-    const found = rows.find(isUntouched);
-    return found === undefined ? null : parseRow(found).id;
+    const { toolMode } = page.threads.preferences.get();
+    const found = rows.find(row => isUntouched(row, toolMode));
+    if (found === undefined) {
+      return null;
+    }
+    await giveMode(page, found);
+    return parseRow(found).id;
   } catch {
     return null; // the new thread tells what is wrong, if it cannot be made either
   }
@@ -228,11 +247,21 @@ async function makeThread({ page }: CommandsOptions, body: object): Promise<stri
   const { trans } = page.services.language;
   try {
     const made = await page.api.request({ method: 'POST', path: 'threads', body });
+    await giveMode(page, made);
     const id = typeof made === 'object' && made !== null && 'id' in made ? made.id : null;
     return typeof id === 'string' ? id : null;
   } catch (error) {
     await showErrorMessage(trans.__('The chat could not be opened'), explain(error, trans));
     return null;
+  }
+}
+
+/** Give a thread that was just begun the mode of the person's settings. */
+async function giveMode({ api, threads }: IChatPage, thread: unknown): Promise<void> {
+  const tools = toolsOfNew(thread, threads.preferences.get().toolMode);
+  if (tools !== null) {
+    const path = `threads/${encodeURIComponent(parseRow(thread).id)}`;
+    await api.request({ method: 'PATCH', path, body: { tools } });
   }
 }
 

@@ -2,7 +2,8 @@
 import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { asObject, parseRow } from '../parse';
-import { type ThreadRow } from '../protocol';
+import { type ThreadRow, type ToolMode } from '../protocol';
+import { isDefault } from './default-mode';
 
 /** Which threads the list shows. */
 export interface ListFilter {
@@ -48,12 +49,16 @@ export function isListed(row: ThreadRow, filter: ListFilter): boolean {
   return !row.deleted && row.archived === filter.isArchived && isOfProject;
 }
 
-/** Whether a row on the wire is of a thread as "New" makes it, with only its creation in its log. */
-export function isUntouched(wire: unknown): boolean {
+/**
+ * Whether a row on the wire is of a thread as "New" makes it: its log holds its creation and, if the
+ * person's mode for new threads is not `ask`, that mode.
+ */
+export function isUntouched(wire: unknown, mode: ToolMode = 'ask'): boolean {
   const { name, title, project, head, seq } = parseRow(wire);
-  const { system } = asObject(wire, 'A row');
+  const { system, tools } = asObject(wire, 'A row');
+  const isMade = tools === undefined ? seq === 1 : seq === 2 && isDefault(tools, mode);
   const isPlain = name === null && title === null && project === '' && (system ?? null) === null;
-  return isPlain && head === null && seq === 1;
+  return isPlain && head === null && isMade;
 }
 
 /** A name for a thread that people read. */

@@ -180,8 +180,10 @@ function answerText(value: unknown, trans: TranslationBundle): string {
 export function ConsentAnswer(props: {
   readonly part: InputRequestPart;
   readonly beaten: LostAnswer | undefined;
+  /** When it was answered; null if the page does not know. */
+  readonly at: string | null;
 }): ReactElement | null {
-  const { part, beaten } = props;
+  const { part, beaten, at } = props;
   const trans = useTrans();
   const by = beaten?.by ?? part.by;
   if (by === null) {
@@ -190,8 +192,11 @@ export function ConsentAnswer(props: {
   const text = answerText(beaten?.value ?? part.value, trans);
   return (
     <>
-      <p className="jp-ChatStream-toolNote" data-testid="consent-answer" dir="auto">
-        {isLocal(by) ? trans.__('%1, by you.', text) : trans.__('%1, by %2.', text, by)}
+      <p className="jp-ChatStream-toolNote">
+        <bdi data-testid="consent-answer">
+          {isLocal(by) ? trans.__('%1, by you.', text) : trans.__('%1, by %2.', text, by)}
+        </bdi>
+        {at === null ? null : <AnswerTime at={at} />}
       </p>
       {beaten === undefined ? null : (
         <p className="jp-ChatStream-toolNote" data-testid="consent-beaten">
@@ -199,6 +204,16 @@ export function ConsentAnswer(props: {
         </p>
       )}
     </>
+  );
+}
+
+function AnswerTime({ at }: { readonly at: string }): ReactElement | null {
+  const language = useLanguage();
+  const now_ms = useNow(null);
+  return Number.isNaN(Date.parse(at)) ? null : (
+    <time data-testid="consent-time" dateTime={at}>
+      {` · ${timeText(at, now_ms, language)}`}
+    </time>
   );
 }
 
@@ -218,13 +233,11 @@ export function AllowanceLine({
 }: {
   readonly allowed: ToolAllowance;
 }): ReactElement | null {
-  const language = useLanguage();
-  const { trans } = language;
-  const now_ms = useNow(null);
-  const time = Number.isNaN(Date.parse(allowed.at)) ? '' : timeText(allowed.at, now_ms, language);
+  const trans = useTrans();
   return (
     <p className="jp-ChatStream-toolNote" data-testid="allowance">
-      {[allowanceText(allowed, trans), time].filter(text => text !== '').join(' · ')}
+      {allowanceText(allowed, trans)}
+      <AnswerTime at={allowed.at} />
     </p>
   );
 }

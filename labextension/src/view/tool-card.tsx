@@ -185,7 +185,13 @@ function ToolBody(props: ToolBodyProps): ReactElement {
         <UnsentWords words={unsentWords(props.words, answersOf(props))} />
       )}
       <Outputs use={use} state={state} />
-      {consent === null || mayAnswer ? null : <ConsentAnswer part={consent} beaten={beaten} />}
+      {consent === null || mayAnswer ? null : (
+        <ConsentAnswer
+          part={consent}
+          beaten={beaten}
+          at={call?.allowed?.at ?? props.times?.to ?? null}
+        />
+      )}
       {call?.allowed === undefined || typeof consent?.by === 'string' ? null : (
         <AllowanceLine allowed={call.allowed} />
       )}
