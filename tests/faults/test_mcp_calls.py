@@ -21,13 +21,13 @@ async def test_a_call_that_was_cut_is_made_again_only_if_a_trusted_server_says_s
     """L12, L13, L14: one consent each; and the MCP server's process ends with ours."""
     lab = McpLab(tmp_path)
     lab.write(lab=lab.entry())
-    server = make_server(
-        mcp_config=str(lab.file), mcp_trusted=["lab"], default_tools=list(NAMES), max_crashes=10
-    )
+    server = make_server(mcp_config=str(lab.file), mcp_trusted="lab", max_crashes=10)
     await server.start()
     runs: dict[str, tuple[str, str]] = {}
     for name in NAMES:
         thread = await server.thread("demo/tools")
+        chosen = {"tools": {"mode": "ask", "names": [name]}}
+        assert (await server.ask("PATCH", f"threads/{thread}", chosen))[0] == 200
         sent = await server.send(thread, f"{name} {{}}", params={"chars_per_second": 0})
         runs[name] = (thread, sent["run"]["id"])
 
