@@ -8,12 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from jupyter_chat_stream.runs.tools.base import ToolDone
-from jupyter_chat_stream.runs.tools.mcp import connection, stdio
+from jupyter_chat_stream.runs.tools.mcp import bounded_http, connection, stdio
 from jupyter_chat_stream.runs.tools.mcp.servers import CHANGED
 from jupyter_chat_stream.shared.backoff import Backoff
 from jupyter_chat_stream.shared.errors import McpServerUnavailable
@@ -280,24 +281,40 @@ async def test_a_server_at_an_address_is_used_and_found_again_after_its_restart(
     assert (await lab.call(servers, "lab__echo", text="again")).output == "again"
 
 
-async def test_an_address_where_nobody_answers_or_that_wants_a_token_is_told(lab: McpLab) -> None:
-    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-        await writer.drain()
+HTTP = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+LOCKED = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n"
+ANSWERS = [
+    (LOCKED, "", "sign-in (401)"),
+    (f"{HTTP}content-encoding: gzip\r\ncontent-length: 5\r\n\r\n", "x" * 5, "compresses"),
+    (f"{HTTP}content-length: 999999999\r\n\r\n", "x" * 2_000_000, "more than"),
+    (f"{HTTP}content-length: 5\r\n\r\n", "x" * 5, "could not be reached"),
+    ("", "", "could not be reached"),
+]
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "told"), ANSWERS, ids=[it[2] for it in ANSWERS[:4]] + ["silence"]
+)
+async def test_an_address_that_is_no_mcp_server_is_told(
+    lab: McpLab, monkeypatch: pytest.MonkeyPatch, head: str, body: str, told: str
+) -> None:
+    """It wants a token, sends what has no bound, nothing, or something else."""
+    monkeypatch.setattr(bounded_http, "MAX_MESSAGE_BYTES", 1_000_000)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"{head}{body}".encode())
+            await writer.drain()
         writer.close()
 
-    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as listening:
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
-        lab.write(
-            locked={"url": f"http://127.0.0.1:{port}/mcp"}, gone={"url": "http://127.0.0.1:1/mcp"}
-        )
+        lab.write(odd={"url": f"http://127.0.0.1:{port}/mcp"})
         servers = lab.servers()
-        problems = (await servers.list_all()).problems
+        [problem] = (await servers.list_all()).problems
         await servers.close()
-    told = {problem["source"]: problem["message"] for problem in problems}
-    assert "sign-in (401)" in told["mcp:locked"]
-    assert "could not be reached" in told["mcp:gone"]
+    assert told in problem["message"]
 
 
 def test_the_sdk_is_imported_only_for_a_server() -> None:

@@ -31,6 +31,27 @@ async def http_client(
         on_end: a response broke off, for this reason: its call may wait for ever.
         on_hint: what may be the reason, if the connection fails.
     """
+    bounded = _bounded_body(httpx, on_end)
+
+    async def look(response: Any) -> None:
+        if response.status_code in _STATUS:
+            on_hint(_STATUS[response.status_code])
+        if response.headers.get("content-encoding", "identity") != "identity":
+            on_hint("It compresses what it sends, although it was asked not to.")
+            raise httpx.DecodingError("compressed")
+        is_events = response.headers.get("content-type", "").startswith("text/event-stream")
+        response.stream = bounded(response.stream, is_events=is_events)
+
+    async with httpx.AsyncClient(
+        headers={**headers, "Accept-Encoding": "identity"},
+        timeout=httpx.Timeout(CONNECT_S, read=READ_S),
+        event_hooks={"response": [look]},
+    ) as client:
+        yield client
+
+
+def _bounded_body(httpx: Any, on_end: Callable[[str], None]) -> type[Any]:
+    """Return the class of a response's body whose messages are bounded."""
 
     class Bounded(httpx.AsyncByteStream):
         def __init__(self, body: Any, *, is_events: bool) -> None:
@@ -55,18 +76,4 @@ async def http_client(
         async def aclose(self) -> None:
             await self._body.aclose()
 
-    async def look(response: Any) -> None:
-        if response.status_code in _STATUS:
-            on_hint(_STATUS[response.status_code])
-        if response.headers.get("content-encoding", "identity") != "identity":
-            on_hint("It compresses what it sends, although it was asked not to.")
-            raise httpx.DecodingError("compressed")
-        is_events = response.headers.get("content-type", "").startswith("text/event-stream")
-        response.stream = Bounded(response.stream, is_events=is_events)
-
-    async with httpx.AsyncClient(
-        headers={**headers, "Accept-Encoding": "identity"},
-        timeout=httpx.Timeout(CONNECT_S, read=READ_S),
-        event_hooks={"response": [look]},
-    ) as client:
-        yield client
+    return Bounded
