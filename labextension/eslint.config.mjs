@@ -30,6 +30,7 @@ const FLOORS = [
       'questions',
       'hidden-characters',
       'tool-calls',
+      'builds',
       'unsent',
       'branch',
       'boundaries',

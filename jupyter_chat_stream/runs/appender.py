@@ -112,6 +112,11 @@ class Appender:
         return self._parts
 
     @property
+    def next_part(self) -> int:
+        """The index of the part that comes after those of this attempt."""
+        return self._coalescer.parts
+
+    @property
     def has_written(self) -> bool:
         """Whether the model has sent anything in this attempt."""
         return self._chars > 0 or self._has_tools

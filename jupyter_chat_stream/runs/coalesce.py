@@ -83,6 +83,11 @@ class Coalescer:
         self.pending_chars = 0
 
     @property
+    def parts(self) -> int:
+        """How many parts the message has with those that were taken."""
+        return self._parts
+
+    @property
     def is_empty(self) -> bool:
         """Whether ``take`` would return nothing."""
         return not (self._pieces or self._ready or self._upstream or self._data)

@@ -48,6 +48,7 @@ from ..shared.parts import open_calls
 from ..shared.records import EndStatus, Usage
 from ..store.front import TAKEN_OVER, ChatStore, Claimed
 from .appender import Appender
+from .components.builds import Build
 from .context import Gathered, draft_prompt, gather
 from .pauses import Pause
 from .reading import StreamReading
@@ -88,6 +89,7 @@ class Execution:
         self._step: asyncio.Task[Any] | None = None
         self._why: Why | None = None
         self._spent = SpentTokens()
+        self._build = Build.of(claimed.params)
         self._rounds: ToolRounds
 
     @property
@@ -124,6 +126,11 @@ class Execution:
         self._spent.begin_attempt(is_joined=gathered.upstream is not None)
         appender = self._append_to(gathered)
         try:
+            if self._build is not None and gathered.upstream is None:
+                built = self._build.end(gathered)
+                if built is not None:
+                    await appender.finish(built)
+                    return False
             end = await self._stream(gathered, appender)
             if end is None:
                 await self._leave(appender)
@@ -215,6 +222,8 @@ class Execution:
         """End the answer, or a round of it; True if the round has calls to settle."""
         usage = await priced(self._services.registry.get(self._claimed.model)[0], end)
         total = with_rounds(gathered.spent, usage)
+        if self._build is not None:
+            return await self._end_version(self._build, gathered, appender, total)
         if not appender.has_calls and not any(open_calls(gathered.reply["parts"])):
             await appender.finish(lambda: _completion(gathered, appender, end, total))
             return False
@@ -228,6 +237,18 @@ class Execution:
         self._spent.end_round(total)
         self._claimed = replace(self._claimed, retries=0)  # only failures of one round add up
         return True
+
+    async def _end_version(
+        self, build: Build, gathered: Gathered, appender: Appender, spent: Usage
+    ) -> bool:
+        """Call the test of a version that was written, in the transaction of its last text."""
+        book = self._rounds.book(gathered)
+        await appender.finish(
+            lambda: build.after_version(gathered, appender, book, spent), release=False, spent=spent
+        )
+        self._spent.end_round(spent)
+        self._claimed = replace(self._claimed, retries=0)
+        return bool(build.code_in(gathered, appender))
 
     async def _stream(self, gathered: Gathered, appender: Appender) -> EndChunk | Pause | None:
         """Read the provider to its end or to a pause; None if ``stop`` came first."""
@@ -261,7 +282,8 @@ class Execution:
         """Begin a stream of the provider; asking it for the model's sizes may take a while."""
         services = self._services
         provider, model = await services.registry.look_up(self._claimed.model)
-        draft = draft_prompt(gathered, model, self._claimed.params, provider.name)
+        asked = gathered if self._build is None else self._build.prompt(gathered)
+        draft = draft_prompt(asked, model, self._claimed.params, provider.name)
         prompt = await draft.prompt(services.store)
         _tell((*self._rounds.notes, *draft.notes), gathered, appender)
         stall_timeout_s = services.config.stall_timeout_s

@@ -21,16 +21,25 @@ from functools import partial
 
 from ..providers.base import Answered, AskChunk, SleepChunk
 from ..shared.config import ChatStream
-from ..shared.errors import ChatStreamError, StaleAttempt, StoreError
+from ..shared.errors import ChatStreamError, StaleAttempt, StoreError, TooManyBuilds
 from ..shared.events import InputRequested, clean_text, from_iso
 from ..shared.logs import Line, place_of
 from ..shared.parts import open_calls
-from ..shared.records import Part, ToolDefinition
-from ..store.front import CallInPlace, CallPlan, ChatStore, Claimed
+from ..shared.records import Part, Phase, ToolDefinition
+from ..store.front import (
+    BUILD,
+    BuildState,
+    CallInPlace,
+    CallPlan,
+    ChatStore,
+    Claimed,
+    NewBuild,
+    ThreadRef,
+)
 from .context import Gathered
 from .pauses import pause_of
 from .result_files import ResultFiles
-from .tools.base import CallContext, ServerTools, ToolDone, ToolOutcome
+from .tools.base import BuildWait, CallContext, ServerTools, ToolDone, ToolOutcome
 from .toolset import ToolBook, known_tools, plan_calls, resolve_tools, wanted_names
 
 log = logging.getLogger("jupyter_chat_stream.runs")
@@ -89,8 +98,9 @@ class ToolRounds:
         """
         run, attempt = self._claimed.run, self._claimed.attempt
         plans = await self._plans(gathered)
+        phase: Phase = "building" if BUILD in self._claimed.params else "tool_calling"
         while True:
-            settled = await self._store.tools.settle(run, attempt, plans)
+            settled = await self._store.tools.settle(run, attempt, plans, phase)
             if not settled.in_place:
                 return not settled.is_waiting
             await self._make_all(settled.in_place)
@@ -119,6 +129,11 @@ class ToolRounds:
         outcome = await self._call(call)
         if isinstance(outcome, (AskChunk, SleepChunk)):
             await self._pause(call, outcome)
+        elif isinstance(outcome, NewBuild):
+            await self._start_build(call, outcome)
+        elif isinstance(outcome, BuildWait):
+            run, attempt, id_ = self._claimed.run, self._claimed.attempt, call.tool_call_id
+            await self._store.tools.wait_for_build(run, attempt, id_, outcome.job_id)
         else:
             await self._end(call, outcome)
 
@@ -153,7 +168,16 @@ class ToolRounds:
             answer=answer,
             write=partial(self._write, call),
             digest=self._digests.get(call.tool_call_id, ""),
+            builds=ThreadBuilds(self._store, run.thread),
+            job_id=call.job_id,
         )
+
+    async def _start_build(self, call: CallInPlace, build: NewBuild) -> None:
+        run, attempt = self._claimed.run, self._claimed.attempt
+        try:
+            await self._store.tools.start_build(run, attempt, call, build)
+        except TooManyBuilds as error:
+            await self._end(call, ToolDone(success=False, output=error.message))
 
     async def _write(self, call: CallInPlace, text: str) -> None:
         run, attempt = self._claimed.run, self._claimed.attempt
@@ -191,6 +215,20 @@ class ToolRounds:
         except BaseException:
             await files.drop(kept.attachment_ids)
             raise
+
+
+class ThreadBuilds:
+    """The builds of one thread, for its tools."""
+
+    def __init__(self, store: ChatStore, thread: ThreadRef) -> None:
+        self._store = store
+        self._thread = thread
+
+    async def find(self, job_id: str) -> BuildState:
+        return await self._store.tools.find_build(self._thread, job_id)
+
+    async def cancel(self, job_id: str) -> bool:
+        return await self._store.tools.cancel_build(self._thread, job_id)
 
 
 def count_rounds(parts: Sequence[Part]) -> int:

@@ -28,6 +28,7 @@ from ..providers.base import (
     Turn,
 )
 from ..shared.endings import content_of, incomplete_of, is_refused
+from ..shared.events import ENDS
 from ..shared.media_types import IMAGES, PDF, is_text
 from ..shared.parts import result_files
 from ..shared.records import AttachmentPart, MessageRecord, Part, Role
@@ -199,7 +200,10 @@ class TurnMaker:
             role: Role = "user" if message["role"] == "user" else "assistant"
             yield Draft(role=role, blocks=tuple(joined(self._blocks(message))))
             return
-        for turn in reply_turns(message["parts"], self._own_data(message), is_ended=True):
+        is_ended = (
+            message.get("status", "completed") in ENDS
+        )  # a build may go on beside this answer
+        for turn in reply_turns(message["parts"], self._own_data(message), is_ended=is_ended):
             yield self._draft(turn.role, turn.blocks, message["parts"])
         mark = _mark_of(message)
         if mark:
@@ -360,6 +364,8 @@ def _mark_of(message: MessageRecord) -> str:
     """Return the mark that tells the model that an earlier answer is incomplete."""
     if message["role"] != "assistant" or "status" not in message:
         return ""
+    if message["status"] not in ENDS:
+        return "[This is still being built.]"
     if incomplete_of(message) is not None:
         return "[This reply was cut off here.]"
     return _MARKS.get(message["status"], "")

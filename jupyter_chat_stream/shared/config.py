@@ -255,6 +255,24 @@ class ChatStream(Configurable):
         help="Maximum of rounds of tool calls in one answer; then the answer ends with a note. "
         "Default 50.",
     ).tag(config=True)
+    scratch_kernel = Unicode(
+        "",
+        help="Name of the kernel in which build_component tries the cells that it writes, as in "
+        "jupyter kernelspec list. It must be one of Python, with ipywidgets. Default: empty, the "
+        "server's default kernel. Give workers the same setting.",
+    ).tag(config=True)
+    scratch_timeout_s = Float(
+        30.0,
+        min=1,
+        max=3600,
+        help="Seconds for which a cell may run in its scratch kernel. Default 30.",
+    ).tag(config=True)
+    scratch_memory_mb = Integer(
+        4096,
+        min=256,
+        help="Megabytes of memory that a scratch kernel may reserve (its address space). Default "
+        "4096. Linux and macOS only.",
+    ).tag(config=True)
     lease_s = Float(
         10.0,
         min=0.4,

@@ -71,6 +71,8 @@ def advance_call(
         part["allowed"] = {"consent": body.consent, "by": body.by, "at": at}
     elif isinstance(body, ToolClaimed):
         part["executor"] = body.executor
+        if body.job_id is not None:
+            part["job_id"] = body.job_id
     else:
         part["progress"] = part.get("progress", "") + body.text
 

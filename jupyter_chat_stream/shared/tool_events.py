@@ -48,11 +48,15 @@ class ToolAllowed:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolClaimed:
-    """An executor makes the call; None: it has let go, and the call is open again."""
+    """An executor makes the call; None: it has let go, and the call is open again.
+
+    ``job_id`` is the build that makes what the call is for.
+    """
 
     type: ClassVar = "tool_claimed"
     tool_call_id: str
     executor: str | None
+    job_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,6 +109,8 @@ class ToolCallPart(TypedDict):
     allowed: NotRequired[ToolAllowance]
     executor: NotRequired[str | None]
     """The process that makes the call, in words for people; None once it has let go."""
+    job_id: NotRequired[str]
+    """The build that the call waits for."""
     progress: NotRequired[str]
     """What the call has written so far."""
 

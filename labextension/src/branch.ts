@@ -4,6 +4,7 @@
  * A thread's messages form a tree by `parent_id`. A chat shows the path from the root to `head`, so a
  * retried answer replaces the one before it. The siblings of a message are the other branches there.
  */
+import { buildsOf } from './builds';
 import { incompleteOf } from './endings';
 import { type Message, type Run, isEnd } from './protocol';
 import { type Transcript } from './transcript';
@@ -51,7 +52,15 @@ export function exchange(transcript: Transcript, runId: string): readonly Messag
   if (question !== undefined && isUnsent(question)) {
     return [question];
   }
-  return question === undefined ? [reply] : [question, reply];
+  const shown = [reply, ...repliesOfBuilds(transcript, reply)];
+  return question === undefined ? shown : [question, ...shown];
+}
+
+/** The replies of the builds that an answer has begun, oldest first: they stand below the answer. */
+function repliesOfBuilds({ messages, runs }: Transcript, reply: Message): readonly Message[] {
+  return buildsOf(reply)
+    .map(id => messages.get(runs.get(id)?.message_id ?? ''))
+    .filter(message => message !== undefined);
 }
 
 function isWhole(reply: Message): boolean {

@@ -103,6 +103,8 @@ export interface ToolCallPart {
   readonly allowed?: ToolAllowance;
   /** The process that makes the call, in words for people; null once it has let go. */
   readonly executor?: string | null;
+  /** The build that the call waits for. */
+  readonly job_id?: string;
   /** What the call has written so far. */
   readonly progress?: string;
 }
@@ -256,6 +258,7 @@ export type ThreadEvent = EventCommon &
         readonly type: 'tool_claimed';
         readonly tool_call_id: string;
         readonly executor: string | null;
+        readonly job_id?: string;
       }
     | { readonly type: 'tool_output'; readonly tool_call_id: string; readonly text: string }
     | {

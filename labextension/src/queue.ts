@@ -3,6 +3,7 @@
  *
  * The server answers them one after the other. Until its run begins, a message can still be changed.
  */
+import { buildIds } from './builds';
 import { type Message, type Run, isEnd } from './protocol';
 import { type Transcript } from './transcript';
 import { isReplyToUnsent } from './unsent';
@@ -22,12 +23,13 @@ export interface QueuedMessage {
  */
 export function queuedMessages(transcript: Transcript): readonly QueuedMessage[] {
   const { messages } = transcript;
+  const builds = buildIds(transcript);
   const open = [...messages.values()]
     .filter(reply => reply.role === 'assistant' && !isEnd(reply.status))
     .filter(reply => !isReplyToUnsent(transcript, reply))
     .flatMap(reply => {
       const run = reply.run_id === null ? undefined : transcript.runs.get(reply.run_id);
-      return run === undefined ? [] : [{ reply, run }];
+      return run === undefined || builds.has(run.id) ? [] : [{ reply, run }];
     })
     .sort((one, other) => turnOf(one.reply, one.run) - turnOf(other.reply, other.run));
   return open.slice(1).flatMap(({ reply, run }) => {

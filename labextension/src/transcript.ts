@@ -291,7 +291,11 @@ function advanceCall(
         allowed: { consent: event.consent, by: event.by ?? null, at: event.at }
       };
     case 'tool_claimed':
-      return { ...part, executor: event.executor ?? null };
+      return {
+        ...part,
+        executor: event.executor ?? null,
+        ...(isGiven(event.job_id) ? { job_id: event.job_id } : {})
+      };
     case 'tool_output':
       return { ...part, progress: (part.progress ?? '') + event.text };
   }

@@ -51,8 +51,9 @@ def test_their_definitions_are_ones_that_any_executor_may_offer() -> None:
     for tool in make_server_tools(ChatStream()).definitions():
         assert check_definition(dict(tool)) == tool
         assert (tool["where"], tool["source"]) == ("server", "builtin")
-        assert tool["idempotent"], "asking and waiting change nothing (L14)"
-        assert tool["effect"] == "read"
+        assert tool["idempotent"], "asking, waiting and trying change nothing that lasts (L14)"
+        runs_code = tool["name"] == "build_component"
+        assert tool["effect"] == ("run" if runs_code else "read")
 
 
 # ---------------------------------------------------------------------------------- ask_person

@@ -75,7 +75,9 @@ BODY: st.SearchStrategy[Body] = st.one_of(
         expires_at=MAYBE_TIME,
     ),
     st.builds(ToolAllowed, tool_call_id=NAMES, consent=NAMES, by=st.none() | NAMES),
-    st.builds(ToolClaimed, tool_call_id=NAMES, executor=st.none() | NAMES),
+    st.builds(
+        ToolClaimed, tool_call_id=NAMES, executor=st.none() | NAMES, job_id=st.none() | NAMES
+    ),
     st.builds(ToolOutputAdded, tool_call_id=NAMES, text=TEXTS),
     st.builds(
         ToolReturned,

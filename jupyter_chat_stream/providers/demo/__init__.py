@@ -34,7 +34,7 @@ from ..base import (
     ReasoningChunk,
     TextChunk,
 )
-from . import answers, failures, files, joined, pausing, tools
+from . import answers, components, failures, files, joined, pausing, tools
 from .params import DemoParams, offered, parse
 
 CHARS_PER_TOKEN = 4
@@ -182,6 +182,8 @@ def answer_to(prompt: Prompt) -> str:
     For the model that asks, this is the text up to the first question without an answer.
     """
     params = parse(prompt.model, prompt.params)
+    if components.is_asked(prompt):
+        return components.text(prompt)
     if prompt.model in PAUSING:
         return _said(pausing.script(prompt, params))
     text = _text(prompt, params)
@@ -199,7 +201,7 @@ def _text(prompt: Prompt, params: DemoParams) -> str:
 
 
 def _chunks(prompt: Prompt, params: DemoParams) -> Iterator[Chunk | failures.Fails]:
-    if prompt.model in PAUSING:
+    if prompt.model in PAUSING and not components.is_asked(prompt):
         yield from _pausing(prompt, params)
         return
     whole = answer_to(prompt)
@@ -208,7 +210,7 @@ def _chunks(prompt: Prompt, params: DemoParams) -> Iterator[Chunk | failures.Fai
     if prompt.model == "thinking" and not kept:
         for piece in _pieces(answers.THOUGHTS, params.chunk_chars):
             yield ReasoningChunk(text=piece)
-    if prompt.model == "fail":
+    if prompt.model == "fail" and not components.is_asked(prompt):
         yield from _failing(rest, kept, params)
     else:
         yield from (TextChunk(text=piece) for piece in _pieces(rest, params.chunk_chars))
@@ -260,7 +262,9 @@ def _is_cut(prompt: Prompt, whole: str) -> bool:
 
 
 def _calls_tools(prompt: Prompt, whole: str) -> bool:
-    return prompt.model == "tools" and not _is_cut(prompt, whole) and tools.has_calls(prompt)
+    if prompt.model != "tools" or components.is_asked(prompt):
+        return False
+    return not _is_cut(prompt, whole) and tools.has_calls(prompt)
 
 
 def _end(prompt: Prompt, whole: str, rest: str) -> EndChunk:

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ...providers.base import Answered, AskChunk, SleepChunk
+from ...shared.errors import BuildNotFound
 from ...shared.tool_records import ToolInput, ToolProblem, ToolRecord
+from ...store.front import BuildState, NewBuild
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +41,39 @@ class ToolDone:
     attachments: Sequence[NewFile] = ()
 
 
-# A question or a sleep: the run lets go, and calls the tool again with the answer, or at that time.
-ToolOutcome = ToolDone | AskChunk | SleepChunk
+@dataclass(frozen=True, kw_only=True)
+class BuildWait:
+    """The call waits for a build of its thread, and is made again when that has ended."""
+
+    job_id: str
+
+
+# A question, a sleep or a build: the run lets go, and calls the tool again with the answer, at that
+# time, or after that. A new build begins; its call waits for it, or ends with its id.
+ToolOutcome = ToolDone | AskChunk | SleepChunk | NewBuild | BuildWait
+
+
+class Builds(Protocol):
+    """The builds of one thread.
+
+    Both methods raise BuildNotFound for a build of another thread (L16).
+    """
+
+    async def find(self, job_id: str) -> BuildState: ...
+
+    async def cancel(self, job_id: str) -> bool:
+        """Cancel a build; False if it had ended."""
+        ...
+
+
+class NoBuilds:
+    """The builds of a thread that has none."""
+
+    async def find(self, job_id: str) -> BuildState:
+        raise BuildNotFound(job_id)
+
+    async def cancel(self, job_id: str) -> bool:
+        raise BuildNotFound(job_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +93,9 @@ class CallContext:
     """Show a text in the call's card while the call works."""
     digest: str = ""
     """That of the definition which was kept with the run and allowed."""
+    builds: Builds = field(default_factory=NoBuilds)
+    job_id: str | None = None
+    """The build that this call has begun and waits for."""
 
 
 class ServerTool(Protocol):

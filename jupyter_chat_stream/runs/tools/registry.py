@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 
 from ...shared.config import ChatStream
+from ..components.scratch_kernel import KernelLimits, ScratchKernels
 from .ask_person import AskPerson
 from .base import ServerTool, ServerTools, ToolSource
+from .build_component import BuildComponent
 from .files.below_root import BelowRoot
 from .files.tool import FilesTool
 from .mcp.servers import McpServers
@@ -15,7 +17,7 @@ from .wait_until import WaitUntil
 
 def make_server_tools(config: ChatStream) -> ServerTools:
     """Return the tools that a process with these settings executes."""
-    tools: list[ServerTool] = [AskPerson(), WaitUntil()]
+    tools: list[ServerTool] = [AskPerson(), WaitUntil(), _builder(config)]
     if config.files_root:
         tools.append(FilesTool(_below_root(config.files_root, config)))
     sources: list[ToolSource] = [McpServers(config)]
@@ -32,3 +34,12 @@ def _below_root(root: str, config: ChatStream) -> BelowRoot:
         shows_hidden=config.shows_hidden_files,
         private=(chats, jupyter_runtime_dir(), jupyter_config_dir()),
     )
+
+
+def _builder(config: ChatStream) -> BuildComponent:
+    bounds = KernelLimits(
+        kernel_name=config.scratch_kernel,
+        timeout_s=config.scratch_timeout_s,
+        memory_bytes=config.scratch_memory_mb * 2**20,
+    )
+    return BuildComponent(ScratchKernels(bounds))

@@ -10,11 +10,11 @@ step, and never holds a prompt, an answer or a key.
      ├─ InvalidInput 400 ─ ContentTooLarge 413 ─ ToolOutputTooLarge, WrongCall
      ├─ NotFound 404 ─ ThreadNotFound, RunNotFound, MessageNotFound, ScheduleNotFound,
      │                   EndpointNotFound, NotebookNotFound, ToolNotFound, ToolCallNotFound,
-     │                   ConsentNotFound, FileNotReadable
+     │                   ConsentNotFound, FileNotReadable, BuildNotFound
      ├─ Forbidden 403 ─ KeyPageOff
      ├─ Conflict 409 ─ RunNotEnded, RunBegun, RunRefused, RequestNotOpen, CursorAhead,
      │                   IdempotencyMismatch, TooManySchedules, TooManyLater, KeyElsewhere,
-     │                   KeyNotKept, ToolCallNotOpen, ConsentNeeded
+     │                   KeyNotKept, ToolCallNotOpen, ConsentNeeded, TooManyBuilds
      ├─ Compacted 410
      ├─ LimitReached 429
      ├─ StaleAttempt            (internal: a fenced attempt tried to write, L5)
@@ -25,6 +25,7 @@ step, and never holds a prompt, an answer or a key.
      │                     DataFolderRefused
      ├─ ServerUnavailable 503 ─ VersionMismatch   (the kernel's side)
      ├─ McpServerUnavailable 503
+     ├─ ScratchKernelFailed     (told to the model: a cell could not be tried)
      ├─ RunFailed               (the kernel's side: see `kernel/failure.py`)
      ├─ see `attachments.py`: one class per way to refuse an attachment
      └─ ProviderError ─ see `providers.py`: one class per way a provider fails
@@ -44,6 +45,7 @@ __all__ = [
     "AttachmentTypeRefused",
     "BadKey",
     "BadRequest",
+    "BuildNotFound",
     "ChatStreamError",
     "Compacted",
     "Conflict",
@@ -90,12 +92,14 @@ __all__ = [
     "RunNotFound",
     "RunRefused",
     "ScheduleNotFound",
+    "ScratchKernelFailed",
     "ServerUnavailable",
     "StaleAttempt",
     "Stalled",
     "StoreError",
     "StreamCut",
     "ThreadNotFound",
+    "TooManyBuilds",
     "TooManyLater",
     "TooManySchedules",
     "TooMuchUnsent",

@@ -62,6 +62,41 @@ class ConsentNotFound(NotFound):
         )
 
 
+class BuildNotFound(NotFound):
+    code = "build_not_found"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"This chat builds nothing under the job_id {job_id!r}. Use one that a call of "
+            "build_component has returned here.",
+            job_id=job_id,
+        )
+
+
+class TooManyBuilds(Conflict):
+    """A thread builds as much as it may at the same time."""
+
+    code = "too_many_builds"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"This chat builds {most} components already. Wait for one of them, or cancel one.",
+            most=most,
+        )
+
+
+class ScratchKernelFailed(ChatStreamError):
+    """A cell could not be tried, because its kernel did not start. The cell has not run."""
+
+    code = "scratch_kernel_failed"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The cell was not run: its scratch kernel did not start ({reason}). The setting "
+            "scratch_kernel names the kernel; `jupyter kernelspec list` lists those that there are."
+        )
+
+
 class ToolCallNotOpen(Conflict):
     """Another executor makes the call, or the call has ended (L12). ``state`` tells which."""
 

@@ -20,7 +20,7 @@ from ...shared.events import (
     iso,
 )
 from ...shared.parts import CUT, open_calls
-from ...shared.records import InputRequestPart, Part
+from ...shared.records import InputRequestPart, Part, Phase
 from ...shared.tool_records import (
     AllowedBy,
     ConsentChoice,
@@ -118,9 +118,16 @@ class _CallRound:
 
 
 def settle_calls(
-    tx: Transaction, run: RunRef, attempt: int, plans: Mapping[str, CallPlan]
+    tx: Transaction,
+    run: RunRef,
+    attempt: int,
+    plans: Mapping[str, CallPlan],
+    phase: Phase = "tool_calling",
 ) -> Settled:
     """Decide every call of a run that has no result, and release the run if one is still open.
+
+    Args:
+        phase: that of the run while the attempt makes calls itself.
 
     Raises:
         StaleAttempt: another attempt or an end came first.
@@ -132,7 +139,7 @@ def settle_calls(
         _settle(round_, call, plans[call["tool_call_id"]])
     _ask(round_)
     if round_.in_place:
-        round_.append(StatusChanged(phase="tool_calling"))
+        round_.append(StatusChanged(phase=phase))
     elif round_.wake_ms:
         until = iso(min(round_.wake_ms))
         round_.append(StatusChanged(phase="waiting", detail=WAITS_FOR_TOOLS, until=until))
@@ -328,6 +335,7 @@ def _offer(round_: _CallRound, call: ToolCallPart, row: StoredCall) -> None:
             owner=round_.owner,
             started_ms=from_iso(call["allowed"]["at"]) if "allowed" in call else now_ms,
             answer=question if is_asking else None,
+            job_id=call.get("job_id"),
         )
     )
 

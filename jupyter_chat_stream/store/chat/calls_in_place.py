@@ -37,6 +37,8 @@ class CallInPlace:
     started_ms: int
     answer: InputRequestPart | None
     """The question that the call has asked, if there is one and a person has answered."""
+    job_id: str | None = None
+    """The build that the call has begun, if it waits for one."""
 
 
 def pause_call(

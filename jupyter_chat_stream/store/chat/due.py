@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from ..log.builds import BESIDE_QUEUE
 from ..log.transaction import RunRef, execute
 
 MOST_DUE = 1000  # A longer list is cut; the next sweep finds the rest.
@@ -24,9 +25,11 @@ _OPEN = f"{RunRef.TABLES} WHERE run.ended_ms IS NULL"
 # A process of the first version, still running, writes no turn. Such a run gets the turn that an
 # upgrade would give it: before all others, in the order of its key.
 _TURN = "COALESCE({0}.turn, {0}.pk - 1000000000000)"
+# A build waits for no other run, and no other run waits for it: its turn comes after all others.
 HAS_PREDECESSOR = (
     "EXISTS (SELECT 1 FROM run AS earlier WHERE earlier.thread = run.thread AND "
     f"{_TURN.format('earlier')} < {_TURN.format('run')} "
+    f"AND {_TURN.format('run')} < {BESIDE_QUEUE} "
     "AND earlier.ended_ms IS NULL AND earlier.deliver_ms IS NULL)"
 )
 # An executor of one of the run's tool calls has given no sign of life in time.

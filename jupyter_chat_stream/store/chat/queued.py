@@ -15,6 +15,7 @@ from ...shared.events import ENDS, MessageWritten, ThreadChanged, clean_text
 from ...shared.fold import whole_message, written
 from ...shared.records import MessageRecord, Part, RunRecord
 from ..log import reading
+from ..log.builds import BESIDE_QUEUE
 from ..log.transaction import RunRef, ThreadRef, Transaction, update_row
 from ..sql import rows
 from . import runs, threads
@@ -77,7 +78,9 @@ def rewrite(tx: Transaction, owner: str, run_id: str, content: str) -> MessageRe
 def _find_unbegun(tx: Transaction, owner: str, run_id: str) -> RunRef:
     run = runs.find_run(tx.conn, owner, run_id)
     state = tx.run(run)
-    if state["attempt"] > 0 or state["status"] in ENDS:
+    turn = tx.execute("SELECT turn FROM run WHERE pk = :pk", {"pk": run.pk}).scalar()
+    is_build = (turn or 0) >= BESIDE_QUEUE  # no message of a person asks for it
+    if state["attempt"] > 0 or state["status"] in ENDS or is_build:
         raise RunBegun(run_id)
     return run
 

@@ -230,6 +230,7 @@ def end_call(
     output: Any,
     reason: FailedFor | None = None,
     attempt: int | None = None,
+    job_id: str | None = None,
     attached: Sequence[StoredAttachment] = (),
 ) -> None:
     """Write the one result of a call (L12); the reply holds its files."""
@@ -240,6 +241,7 @@ def end_call(
         name=name,
         success=success,
         output=output,
+        job_id=job_id,
         reason=reason,
         attachments=tuple(each.record for each in attached) or None,
     )

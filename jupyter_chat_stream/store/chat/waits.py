@@ -51,7 +51,7 @@ def deliver_message(
         tx.flush()
         sql = "SELECT head FROM thread WHERE pk = :pk"
         head = execute(tx.conn, sql, {"pk": thread.pk}).scalar()
-        if not _hangs_on(tx.conn, head, message_id):
+        if not hangs_on(tx.conn, head, message_id):
             message["parent_id"] = head
     _rewrite(tx, thread, {**message, "status": "completed"})
 
@@ -105,7 +105,7 @@ def _joins_head(conn: Connection, run: RunRef) -> bool:
     return bool(rows.params_of(text, run.thread.id, run.id).get(JOINS_HEAD))
 
 
-def _hangs_on(conn: Connection, head: str | None, message_id: str | None) -> bool:
+def hangs_on(conn: Connection, head: str | None, message_id: str | None) -> bool:
     """Return whether a message is on the head's branch; UNION ends any cycle."""
     sql = (
         "WITH RECURSIVE branch(id) AS (SELECT id FROM message WHERE id = :head UNION "

@@ -13,6 +13,7 @@ from typing import Any
 from ...shared.config import ChatStream
 from ..audit import Difference
 from ..chat.attachments import MAX_PER_MESSAGE, PIECE_BYTES, StoredAttachment, UploadRef
+from ..chat.builds import BuildState, NewBuild
 from ..chat.call_settling import WAITS_FOR_TOOLS, CallPlan, Settled
 from ..chat.calls_in_place import CallInPlace
 from ..chat.claims import LAST_CHANCE_S, Claimed
@@ -30,6 +31,7 @@ from ..chat.tool_calls import MAX_OUTPUT_BYTES, ClaimedCall
 from ..chat.usage import GroupPage, UsageRange, UsedContext, place_of
 from ..chat.waits import MAX_AHEAD_MS
 from ..exporting import CompactionRecord, Entry, WholeThread
+from ..log.builds import BUILD
 from ..log.operations import Append, Commit
 from ..log.reading import Answer, Page, Snapshot
 from ..log.transaction import RunRef, ThreadRef
@@ -57,6 +59,7 @@ from .usage import StoredUsage
 __all__ = [
     "AS_BEFORE",
     "AWAY_BACKOFF",
+    "BUILD",
     "HEAD",
     "LAST_CHANCE_S",
     "MAX_AHEAD_MS",
@@ -76,6 +79,7 @@ __all__ = [
     "WAITS_FOR_TOOLS",
     "Answer",
     "Append",
+    "BuildState",
     "CallInPlace",
     "CallPlan",
     "ChatStore",
@@ -97,6 +101,7 @@ __all__ = [
     "LeaseReader",
     "Limits",
     "ListFilter",
+    "NewBuild",
     "NewSchedule",
     "OpenRun",
     "Outage",

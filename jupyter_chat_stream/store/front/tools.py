@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from ...shared.records import ThreadRecord
 from ...shared.tool_records import AllowedBy, ToolRecord
-from ..chat import call_settling, calls_in_place, consents, threads, tool_calls, tool_offers
+from ..chat import builds, call_settling, calls_in_place, consents, threads, tool_calls, tool_offers
 from ..log import upstreams
-from ..log.transaction import RunRef
+from ..log.transaction import RunRef, ThreadRef
 from ..overview import count_calls
 from .verbs import Group, reads, second, writes
 
@@ -56,6 +56,10 @@ def _of_run(run: RunRef, *_: object, **__: object) -> int:
     return run.thread.pk
 
 
+def _of_thread(thread: ThreadRef, *_: object, **__: object) -> int:
+    return thread.pk
+
+
 class StoredTools(Group):
     """Tool calls, offers and consents of a database."""
 
@@ -66,6 +70,10 @@ class StoredTools(Group):
     pause = writes(calls_in_place.pause_call, place=_of_run)
     write_in_place = writes(calls_in_place.write_in_place, place=_of_run)
     end_in_place = writes(calls_in_place.end_in_place, place=_of_run)
+    start_build = writes(builds.start_build, place=_of_run)
+    wait_for_build = writes(builds.wait_for_build, place=_of_run)
+    cancel_build = writes(builds.cancel_build, place=_of_thread)
+    find_build = reads(builds.find_build)
     keep = writes(upstreams.write_tools, place=_of_run)
     claim = writes(tool_calls.claim_call, place=second)
     write_output = writes(tool_calls.write_output, place=second)

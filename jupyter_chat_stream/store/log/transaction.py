@@ -46,6 +46,7 @@ from ..sql.driver import (
     write_row,
 )
 from ..sql.tables import table
+from .builds import build_ended
 
 log = logging.getLogger("jupyter_chat_stream.store")
 
@@ -305,6 +306,7 @@ class Transaction:
             self.set_run(run, owner=None)
             self.execute("DELETE FROM tool_call WHERE run = :run", {"run": run.pk})
             self.settle(run)
+            build_ended(self, run, event.body.status)
 
     def _fold_thread(self, thread: ThreadRef, event: Event) -> None:
         body = event.body

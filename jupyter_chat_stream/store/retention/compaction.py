@@ -26,6 +26,7 @@ from ...shared.errors import Conflict, FoldError, RunNotEnded, RunNotFound
 from ...shared.events import ENDS, MessageWritten, canonical
 from ...shared.fold import MessageFold
 from ...shared.records import MessageRecord
+from ..log.builds import BESIDE_QUEUE
 from ..log.transaction import RunRef, Transaction, execute
 from ..sql import rows
 from ..sql.driver import select_rows
@@ -192,7 +193,8 @@ def _bounds(conn: Connection, run: RunRef) -> tuple[int, int]:
     # A run's turn is the seq of a `message` event before its deltas; in old databases it is < 0.
     sql = "SELECT turn, seq FROM run WHERE pk = :pk"
     turn, upto = _found(run, execute(conn, sql, {"pk": run.pk}).first())
-    return max((turn or 0) - 1, 0), upto
+    seq = (turn or 0) - (BESIDE_QUEUE if (turn or 0) >= BESIDE_QUEUE else 0)
+    return max(seq - 1, 0), upto
 
 
 def _fold_page(

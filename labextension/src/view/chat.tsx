@@ -3,6 +3,7 @@ import { type ReactElement, useState } from 'react';
 
 import { activeReplies, branch, exchange, runOf } from '../branch';
 import { signedOutText } from '../api';
+import { answersFirst } from '../builds';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type ModelsState } from '../model-choices';
 import { type Message } from '../protocol';
@@ -91,7 +92,7 @@ function Live(props: LiveProps): ReactElement {
   const queue = runId === null ? queuedMessages(transcript) : [];
   const messages = props.isWaiting ? NO_MESSAGES : messagesOf(transcript, runId, queue);
   const hasEnded = state.ended !== null;
-  const active = hasEnded ? [] : activeReplies(messages);
+  const active = hasEnded ? [] : answersFirst(transcript, activeReplies(messages));
   const elsewhere =
     active.length > 0 || runId !== null || hasEnded ? undefined : oldestOpenReply(transcript);
   const status = useStatus(state, active, elsewhere);

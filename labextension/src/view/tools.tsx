@@ -5,6 +5,7 @@ import { revealed } from '../hidden-characters';
 import { type PartTimes } from '../reply-times';
 import { type ToolUse, callName, isUnsettled, toolState } from '../tool-calls';
 import { ResultFiles } from './attachments';
+import { BuildsOf } from './builds';
 import { type ConsentScope } from './consent';
 import { useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
@@ -34,6 +35,7 @@ export function Tools(props: ToolsProps): ReactElement {
         <ToolGroup {...props} />
       )}
       <ResultFiles uses={uses} />
+      <BuildsOf uses={uses} client={scope.client} isDisabled={scope.isDisabled} />
     </>
   );
 }

@@ -1,0 +1,179 @@
+"""Builds of components: a run in which a model writes a cell, and each version is tried. Pure.
+
+::
+
+    write a version ─► its test: a tool call ─┬─ works ─► the run ends, its result has the file
+         ▲   (a model's stream)   (asks first) │
+         └──────── the traceback ◄─────────────┴─ fails; after MAX_TRIES the run ends
+
+Everything that a build knows is in its reply: the versions are the inputs of its calls, and the
+tracebacks are their results. So after a crash the next attempt goes on behind the last commit, and
+a version that was written is not written again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ...providers.base import ToolCallChunk
+from ...shared.building import COMPONENT_SYSTEM
+from ...shared.endings import content_of
+from ...shared.events import Body, Completed, Finalized, NoteAdded, ToolStarted, clean_text
+from ...shared.records import MessageRecord, Params, Part, Usage
+from ...store.front import BUILD, TAKEN_OVER
+from ..context import Gathered
+from ..reply_turns import unfinished
+from ..tools.build_component import MAX_CODE_CHARS, NAME
+from ..toolset import CallFacts, ToolBook
+
+MAX_TRIES = 3
+NO_VERSION_WORKS = "No version of the component works: {tries} were tried."
+NO_CODE = "The model wrote no code, so there is nothing to try."
+
+_FENCE = re.compile(
+    r"^(?P<fence>`{3,}|~{3,})[ \t]*(?:python|py|python3)?[ \t]*\n(?P<code>.*?)^(?P=fence)[ \t]*$",
+    re.MULTILINE | re.DOTALL | re.IGNORECASE,
+)
+
+
+class Version(Protocol):
+    """What an attempt has written: an ``Appender``, whose stream has ended."""
+
+    @property
+    def parts(self) -> Sequence[Part]: ...
+
+    @property
+    def next_part(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """What a run builds."""
+
+    description: str
+    name: str
+    taken_over: int
+    """How many parts of the reply are those of a run that this one continues."""
+
+    @classmethod
+    def of(cls, params: Params) -> Build | None:
+        """Return what a run with these params builds; None if it is an answer."""
+        found = params.get(BUILD)
+        if not isinstance(found, Mapping):
+            return None
+        return cls(
+            description=str(found.get("description", "")),
+            name=str(found.get("name", "component")),
+            taken_over=int(params.get(TAKEN_OVER, 0)),
+        )
+
+    def prompt(self, gathered: Gathered) -> Gathered:
+        """Return what the next version's prompt is made of: the description, and earlier tries.
+
+        A version that was cut is begun anew, unless its upstream goes on.
+        """
+        reply = gathered.reply
+        if gathered.upstream is None:
+            reply = reply.copy()
+            reply["parts"] = reply["parts"][: unfinished(reply["parts"])]
+        return replace(
+            gathered,
+            reply=reply,
+            branch=(_asked(reply, self.description),),
+            systems=(COMPONENT_SYSTEM,),
+            provider_data={},
+            tools=(),
+        )
+
+    def end(self, gathered: Gathered) -> tuple[Body, ...] | None:
+        """Return the last events of a build that has come to its end; None if it goes on."""
+        own = self._own(gathered.reply["parts"])
+        results = [part for part in own if part["kind"] == "tool_result"]
+        if not results:
+            return None
+        last = results[-1]
+        if last["success"] or "reason" in last:
+            return _ending(gathered, gathered.spent)
+        if len(results) < MAX_TRIES:
+            return None
+        return _ending(gathered, gathered.spent, NO_VERSION_WORKS.format(tries=len(results)))
+
+    def code_in(self, gathered: Gathered, version: Version) -> str:
+        """Return the code of the version that an attempt has written; empty if there is none."""
+        kept = gathered.reply["parts"] if gathered.upstream is not None else []
+        return code_of(content_of([*kept[unfinished(kept) :], *version.parts]))
+
+    def after_version(
+        self, gathered: Gathered, version: Version, book: ToolBook, usage: Usage
+    ) -> tuple[Body, ...]:
+        """Return the events after a version was written: its test, or the end without code."""
+        code = self.code_in(gathered, version)
+        if not code:
+            return _ending(gathered, usage, NO_CODE, version.parts)
+        parts = self._own(gathered.reply["parts"])
+        number = 1 + sum(part["kind"] == "tool_call" and "where" in part for part in parts)
+        call = ToolCallChunk(
+            tool_call_id=f"{gathered.reply['run_id']}-{number}",
+            name=NAME,
+            input={"operation": "test", "code": code, "name": self.name},
+        )
+        facts = book.facts_of(call)
+        return (_started(call, version.next_part, facts),)
+
+    def _own(self, parts: Sequence[Part]) -> Sequence[Part]:
+        return parts[self.taken_over :]
+
+
+def code_of(text: str) -> str:
+    """Return the longest code block of an answer; without one, the answer if it may be code."""
+    found = [match["code"] for match in _FENCE.finditer(text)]
+    if found:
+        code = max(found, key=len)
+    elif "```" in text or "~~~" in text or not _may_be_code(text):
+        return ""
+    else:
+        code = text
+    code = clean_text(code).strip("\n")
+    return code if code.strip() and len(code) <= MAX_CODE_CHARS else ""
+
+
+def _may_be_code(text: str) -> bool:
+    try:
+        compile(text, "<answer>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return "import" in text
+
+
+def _started(call: ToolCallChunk, part: int, facts: CallFacts | None) -> ToolStarted:
+    return ToolStarted(
+        part=part,
+        tool_call_id=call.tool_call_id,
+        name=call.name,
+        input=dict(call.input),
+        **({} if facts is None else vars(facts)),
+    )
+
+
+def _ending(
+    gathered: Gathered, usage: Usage | None, note: str = "", written: Sequence[Part] = ()
+) -> tuple[Body, ...]:
+    complete = Completed(
+        content=content_of([*gathered.reply["parts"], *written]),
+        usage=usage,
+        stop_reason="end_turn",
+        model=None,
+    )
+    notes = (NoteAdded(text=note),) if note else ()
+    return (*notes, complete, Finalized(status="completed"))
+
+
+def _asked(reply: MessageRecord, description: str) -> MessageRecord:
+    """Return the description as a message of a person."""
+    text = f"Write the cell for this component:\n\n{description}"
+    parts: list[Part] = [{"kind": "text", "text": text}]
+    asked: MessageRecord = {**reply, "role": "user", "parts": parts, "run_id": None}
+    return {**asked, "status": "completed", "content": text, "error": None, "incomplete": None}

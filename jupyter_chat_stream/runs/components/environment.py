@@ -1,0 +1,45 @@
+"""The environment of a scratch kernel: only what a kernel needs, so no secret of the server.
+
+A list of what may pass, and not of what may not: nobody knows all names of secrets. A secret under
+one of the passing names is dropped, too.
+"""
+
+from __future__ import annotations
+
+import re
+import site
+from collections.abc import Mapping
+from pathlib import Path
+
+_PASS = re.compile(
+    r"PATH|LANG|LANGUAGE|LC_\w+|TZ|TERM|PYTHONPATH|PYTHONHOME|PYTHONUTF8|VIRTUAL_ENV|"
+    r"CONDA_(?:PREFIX|DEFAULT_ENV)|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|JUPYTER_PATH|"
+    r"(?:OMP|OPENBLAS|MKL|NUMEXPR)_NUM_THREADS|"
+    r"SYSTEMROOT|SYSTEMDRIVE|COMSPEC|PATHEXT|WINDIR|NUMBER_OF_PROCESSORS|PROCESSOR_\w+",
+    re.IGNORECASE,
+)
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
+
+
+def scratch_environment(given: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return the environment of a kernel whose home is ``folder``.
+
+    Settings, histories and files of keys in the person's home are out of the way; packages that
+    are installed for the person are not.
+    """
+    passed = {
+        name: value
+        for name, value in given.items()
+        if _PASS.fullmatch(name) and not _SECRET.search(name)
+    }
+    home = str(folder)
+    return {
+        **passed,
+        **dict.fromkeys(("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP"), home),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_RUNTIME_DIR": home,
+        "MPLCONFIGDIR": str(folder / "matplotlib"),
+        "PYTHONUSERBASE": site.getuserbase(),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }

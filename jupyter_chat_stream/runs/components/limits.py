@@ -1,0 +1,52 @@
+"""The start of a scratch kernel, as a script: it sets limits, and then becomes the kernel.
+
+The limits hold for whatever the kernel starts. On Linux, the kernel dies with the process that
+started it, even if that process is killed; elsewhere ipykernel's own watch of its parent ends it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+def main(argv: list[str]) -> None:
+    """Limit this process and run the rest of the arguments in its place.
+
+    Args:
+        argv: seconds of CPU, bytes of memory, bytes of a file, the parent's pid, the command.
+    """
+    cpu_s, memory, file_bytes, parent = map(int, argv[:4])
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(DIES_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:  # the parent died before this process could follow it
+        sys.exit(1)
+    _limit("RLIMIT_CPU", cpu_s)
+    _limit("RLIMIT_AS", memory)
+    _limit("RLIMIT_FSIZE", file_bytes)
+    _limit("RLIMIT_CORE", 0)
+    os.execvp(argv[4], argv[4:])
+
+
+def _limit(name: str, most: int) -> None:
+    import resource
+
+    kind = getattr(resource, name, None)
+    if kind is None:
+        return
+    _, hard = resource.getrlimit(kind)
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    try:
+        resource.setrlimit(kind, (most, most))
+    except (ValueError, OSError):
+        # macOS refuses some limits: the time limit of the test holds in any case.
+        pass
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

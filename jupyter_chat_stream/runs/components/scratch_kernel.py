@@ -1,0 +1,209 @@
+"""Trying a cell in a kernel of its own, which ends with the try, whatever the cell does.
+
+The kernel is no sandbox: it runs as the server's user, with that user's network. It is a fresh
+process in a temporary folder, without the server's secrets, and bounded in time, memory, output and
+number. A try changes nothing that lasts, so it may be repeated after a crash (L14).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...shared.errors import ScratchKernelFailed
+from . import limits
+from .environment import scratch_environment
+from .reports import TOO_MUCH, CellReport, CellWatch
+
+if TYPE_CHECKING:
+    from jupyter_client.asynchronous.client import AsyncKernelClient
+    from jupyter_client.manager import AsyncKernelManager
+
+PREFIX = "chat-stream-scratch-"
+MAX_KERNELS = 2  # of one process at the same time; further tries wait
+START_S = 60.0
+POLL_S = 0.5  # how often it is looked whether the kernel still lives
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024  # a larger message of a kernel is not received
+MAX_FILE_BYTES = 256 * 1024 * 1024  # of each file that the cell writes
+STALE_S = 86_400.0  # a folder of this age belongs to a process that was killed
+
+TOO_LONG = "The cell ran for more than {seconds:g} s. It was stopped."
+DIED = "The cell ended its kernel: it called os._exit, crashed it, or used too much memory."
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelLimits:
+    """The bounds of one try, and the name of the kernel; empty stands for the default one."""
+
+    kernel_name: str = ""
+    timeout_s: float = 30.0
+    memory_bytes: int = 4 * 2**30
+
+    @property
+    def cpu_s(self) -> int:
+        """The seconds of CPU of a kernel that nobody ends; a library may use all cores."""
+        return int(60 + 8 * self.timeout_s)
+
+
+class ScratchKernels:
+    """The scratch kernels of one process."""
+
+    def __init__(self, bounds: KernelLimits, environment: Mapping[str, str] | None = None) -> None:
+        self._bounds = bounds
+        self._environment = environment
+        self._free = asyncio.Semaphore(MAX_KERNELS)
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def try_cell(self, code: str) -> CellReport:
+        """Run a cell in a fresh kernel, and return what it has shown.
+
+        Raises:
+            ScratchKernelFailed: there is no kernel to try it in; the code has not run.
+        """
+        async with self._free:
+            folder = Path(await asyncio.to_thread(_new_folder))
+            kernel = _Kernel(self._bounds, folder)
+            try:
+                await kernel.start(
+                    scratch_environment(self._environment or dict(os.environ), folder)
+                )
+                return await kernel.run(code)
+            finally:
+                kernel.kill()
+                # A second cancellation must not keep the kernel and its folder from going away.
+                ending = asyncio.ensure_future(kernel.close())
+                self._ending.add(ending)
+                ending.add_done_callback(self._ending.discard)
+                await asyncio.shield(ending)
+
+
+class _Kernel:
+    """One kernel, from its start to its end."""
+
+    def __init__(self, bounds: KernelLimits, folder: Path) -> None:
+        self._bounds = bounds
+        self._folder = folder
+        self._process: AsyncKernelManager | None = None
+        self._client: AsyncKernelClient | None = None
+        self._context: Any = None
+        self._group: int | None = None
+
+    async def start(self, environment: Mapping[str, str]) -> None:
+        self._process = manager = self._make_process()
+        try:
+            _check_language(manager)
+            await manager.start_kernel(env=dict(environment), cwd=str(self._folder))
+            self._group = _group_of(manager)
+            self._client = client = manager.client()
+            client.start_channels(stdin=False, hb=False)
+            await client.wait_for_ready(timeout=START_S)
+        except ScratchKernelFailed:
+            raise
+        except Exception as error:  # a missing kernel, a full disk, a limit of the system
+            raise ScratchKernelFailed(type(error).__name__) from error
+
+    async def run(self, code: str) -> CellReport:
+        client = self._client
+        if client is None:
+            raise RuntimeError("The kernel was not started.")
+        begun = time.monotonic()
+        until = begun + self._bounds.timeout_s
+        watch = CellWatch(msg_id=client.execute(code, allow_stdin=False))
+        while not watch.is_idle:
+            if time.monotonic() > until:
+                error = TOO_LONG.format(seconds=self._bounds.timeout_s)
+                return watch.report(time.monotonic() - begun, error)
+            try:
+                watch.take(await client.get_iopub_msg(timeout=POLL_S))
+            except queue.Empty:
+                if not await self._is_alive():
+                    return watch.report(time.monotonic() - begun, DIED)
+            if watch.is_too_much:
+                return watch.report(time.monotonic() - begun, TOO_MUCH)
+            await asyncio.sleep(0)  # a message that is there already would not let others run
+        return watch.report(time.monotonic() - begun)
+
+    async def _is_alive(self) -> bool:
+        return self._process is not None and await self._process.is_alive()
+
+    def kill(self) -> None:
+        """End the kernel and all that it has started, at once."""
+        group, self._group = self._group, None
+        if group is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
+
+    async def close(self) -> None:
+        """Free all that the kernel has used."""
+        if self._client is not None:
+            self._client.stop_channels()
+        if self._process is not None and self._process.has_kernel:
+            with suppress(Exception):  # it is dead already; its files go with the folder
+                await self._process.shutdown_kernel(now=True)
+        if self._context is not None:
+            self._context.destroy(linger=0)
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    def _make_process(self) -> AsyncKernelManager:
+        # Imported late: few servers ever build anything.
+        import zmq.asyncio
+        from jupyter_client.manager import AsyncKernelManager
+
+        bounds = self._bounds
+
+        class LimitedProcess(AsyncKernelManager):
+            def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+                return _limited(super().format_kernel_cmd(extra_arguments), bounds)
+
+        self._context = zmq.asyncio.Context()
+        self._context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        names = {"kernel_name": bounds.kernel_name} if bounds.kernel_name else {}
+        return LimitedProcess(
+            context=self._context, connection_file=str(self._folder / "kernel.json"), **names
+        )
+
+
+def _limited(command: list[str], bounds: KernelLimits) -> list[str]:
+    """Return the command that sets the limits first, where the system has any."""
+    if os.name != "posix":
+        return command
+    numbers = (bounds.cpu_s, bounds.memory_bytes, MAX_FILE_BYTES, os.getpid())
+    script = str(Path(limits.__file__))
+    return [sys.executable, "-E", "-s", script, *map(str, numbers), *command]
+
+
+def _check_language(manager: AsyncKernelManager) -> None:
+    spec = manager.kernel_spec
+    if spec is None or spec.language != "python":
+        raise ScratchKernelFailed("the kernel is not one of Python")
+
+
+def _group_of(manager: AsyncKernelManager) -> int | None:
+    """Return the process group of a kernel that is not our own."""
+    pid = getattr(manager.provisioner, "pid", None)
+    if os.name != "posix" or pid is None:
+        return None
+    group = os.getpgid(pid)
+    return None if group == os.getpgrp() else group
+
+
+def _new_folder() -> str:
+    """Make a folder for a kernel, and remove those that killed processes have left."""
+    parent = Path(tempfile.gettempdir())
+    for left in parent.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            is_ours = not hasattr(os, "getuid") or left.lstat().st_uid == os.getuid()
+            if is_ours and left.lstat().st_mtime < time.time() - STALE_S:
+                shutil.rmtree(left, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=PREFIX)

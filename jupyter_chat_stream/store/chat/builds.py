@@ -1,0 +1,193 @@
+"""Builds: the runs that make components for tool calls, beside their thread's queue.
+
+::
+
+    call ──start──► build: a run of its own ──► ended
+      │ waits: open, and woken by the end ◄────────┘
+      └ does not wait: its result has the id of the build
+
+The transaction that makes the run also notes its id with the call (``job_id``), so no crash makes a
+second one for it (L12). ``log.builds`` wakes the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ...shared.errors import BuildNotFound, RunNotFound, TooManyBuilds
+from ...shared.events import ENDS, ToolClaimed
+from ...shared.records import Part, Status
+from ...shared.tool_records import ToolCallPart, ToolResultPart
+from ..log import reading
+from ..log.builds import BESIDE_QUEUE, BUILD
+from ..log.transaction import RunRef, ThreadRef, Transaction, execute
+from ..log.upstreams import read_tools
+from ..sql import rows
+from . import runs
+from .calls_in_place import CallInPlace
+from .commands import DEFAULTS
+from .tool_calls import end_call, update_call
+from .waits import hangs_on
+
+MAX_OPEN_BUILDS = 4  # of one thread
+# A build that has ended wakes its call. If that is lost, the call looks again after this time.
+LOOK_AGAIN_MS = 600_000
+BUILDER = "a build"  # the executor of a call that waits for a build, in words for people
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewBuild:
+    """What a call wants to have built."""
+
+    description: str
+    name: str
+    """The name of the product, without an ending."""
+    waits: bool
+    """Whether the call waits for the product."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildState:
+    """How far a build has come: its last version that was tried, with the result."""
+
+    status: Status
+    error: str
+    tries: int
+    call: ToolCallPart | None
+    result: ToolResultPart | None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ENDS
+
+
+def start_build(
+    tx: Transaction, run: RunRef, attempt: int, call: CallInPlace, build: NewBuild
+) -> None:
+    """Make the run of a build; the call waits for it, or ends with its id.
+
+    Raises:
+        StaleAttempt: another attempt or an end came first.
+        TooManyBuilds
+    """
+    tx.guard((run,))
+    tx.append_attempt(run, attempt, ())
+    if _count_open(tx.conn, run.thread) >= MAX_OPEN_BUILDS:
+        raise TooManyBuilds(MAX_OPEN_BUILDS)
+    job_id = _make_run(tx, run, call, build)
+    if build.waits:
+        claimed = ToolClaimed(tool_call_id=call.tool_call_id, executor=BUILDER, job_id=job_id)
+        tx.append(run.thread, claimed, run=run, attempt=attempt)
+        _wait(tx, run, call.tool_call_id, tx.now_ms + LOOK_AGAIN_MS)
+    else:
+        output = {"job_id": job_id, "status": "building"}
+        end_call(
+            tx,
+            run,
+            call.tool_call_id,
+            name=call.name,
+            success=True,
+            output=output,
+            attempt=attempt,
+            job_id=job_id,
+        )
+    tx.settle(run)
+
+
+def wait_for_build(
+    tx: Transaction, run: RunRef, attempt: int, tool_call_id: str, job_id: str
+) -> None:
+    """Let a call wait for its build; if the build has ended meanwhile, the call is made at once.
+
+    Raises:
+        StaleAttempt: another attempt or an end came first.
+        BuildNotFound
+    """
+    tx.guard((run,))
+    tx.append_attempt(run, attempt, ())
+    state = find_build(tx.conn, run.thread, job_id)
+    _wait(tx, run, tool_call_id, tx.now_ms + (0 if state.has_ended else LOOK_AGAIN_MS))
+
+
+def cancel_build(tx: Transaction, thread: ThreadRef, job_id: str) -> bool:
+    """Cancel a build of a thread; False if it had ended.
+
+    Raises:
+        BuildNotFound
+    """
+    return runs.cancel(tx, _find(tx.conn, thread, job_id))
+
+
+def find_build(conn: Connection, thread: ThreadRef, job_id: str) -> BuildState:
+    """Read how far a build of a thread has come.
+
+    Raises:
+        BuildNotFound: the thread has no such build (L16).
+    """
+    message = reading.read_message(conn, _find(conn, thread, job_id))
+    calls, results = _tries(message["parts"])
+    last = calls[-1] if calls else None
+    error = message["error"]
+    return BuildState(
+        status=message["status"],
+        error="" if error is None else error["message"],
+        tries=len(calls),
+        call=last,
+        result=None if last is None else results.get(last["tool_call_id"]),
+    )
+
+
+def _tries(parts: Sequence[Part]) -> tuple[list[ToolCallPart], dict[str, ToolResultPart]]:
+    calls = [part for part in parts if part["kind"] == "tool_call" and "where" in part]
+    results = {part["tool_call_id"]: part for part in parts if part["kind"] == "tool_result"}
+    return calls, results
+
+
+def _find(conn: Connection, thread: ThreadRef, job_id: str) -> RunRef:
+    sql = "SELECT params FROM run WHERE id = :id AND thread = :thread"
+    text = execute(conn, sql, {"id": job_id, "thread": thread.pk}).scalar()
+    if text is None or BUILD not in rows.params_of(text, thread.id, job_id):
+        raise BuildNotFound(job_id)
+    try:
+        return runs.find_in_thread(conn, thread, job_id)
+    except RunNotFound:
+        raise BuildNotFound(job_id) from None
+
+
+def _make_run(tx: Transaction, run: RunRef, call: CallInPlace, build: NewBuild) -> str:
+    """Make a run with an empty reply, which follows the answer that has asked for it."""
+    sql = "SELECT run.params, run.model, thread.head FROM run JOIN thread ON thread.pk = run.thread"
+    tx.flush()
+    found = tx.execute(f"{sql} WHERE run.pk = :pk", {"pk": run.pk}).one()
+    asked = rows.params_of(found[0], run.thread.id, run.id)
+    given = {
+        key: value for key, value in (asked.get("params") or {}).items() if key != "tool_choice"
+    }
+    params: dict[str, Any] = {
+        "params": given,
+        BUILD: {**vars(build), "run_id": run.id, "tool_call_id": call.tool_call_id},
+    }
+    if DEFAULTS in asked:
+        params[DEFAULTS] = asked[DEFAULTS]
+    follows_head = hangs_on(tx.conn, found[2], run.message_id)
+    reply = runs.NewReply(
+        parent_id=found[2] if follows_head else run.message_id, model=found[1], params=params
+    )
+    made = runs.add_reply(tx, run.thread, reply)
+    tools = [tool for tool in read_tools(tx.conn, run) or () if tool.get("name") == call.name]
+    turn = BESIDE_QUEUE + made.reply["seq"]
+    tx.set_run(made.ref, turn=turn, tools=rows.dump(tools))
+    return made.run["id"]
+
+
+def _count_open(conn: Connection, thread: ThreadRef) -> int:
+    sql = "SELECT COUNT(*) FROM run WHERE thread = :thread AND ended_ms IS NULL AND turn >= :beside"
+    return int(execute(conn, sql, {"thread": thread.pk, "beside": BESIDE_QUEUE}).scalar_one())
+
+
+def _wait(tx: Transaction, run: RunRef, tool_call_id: str, wake_ms: int) -> None:
+    update_call(tx, run, tool_call_id, state="open", claim=None, wake_ms=wake_ms)

@@ -1,0 +1,91 @@
+"""Builds and the runs that wait for them, when one of the two ends.
+
+A build is a run beside its thread's queue: it neither waits for the runs before it nor keeps others
+waiting. Its ``turn`` shows that. Its params name the tool call that began it, and whether the call
+waits for its end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from ...shared.events import Finalized, StatusChanged
+from ...shared.records import EndStatus
+
+if TYPE_CHECKING:
+    from .transaction import RunRef, Transaction
+
+# The turn of a build is this and its seq: more than any seq of a queue.
+BESIDE_QUEUE: Final = 2**60
+BUILD: Final = "build"  # in a run's params: what it builds, and for which call
+
+
+def build_ended(tx: Transaction, run: RunRef, status: EndStatus) -> None:
+    """Wake the call that waits for a build which has ended.
+
+    If the run is an answer that a person has stopped, the builds that it waits for end with it.
+    """
+    found = _build_of(tx, run)
+    if found is not None and found.get("waits"):
+        _wake(tx, run, found)
+    if status == "cancelled":
+        for build in _waited_for(tx, run):
+            attempt = tx.run(build)["attempt"] + 1
+            body = Finalized(status="cancelled")
+            tx.append(build.thread, body, run=build, attempt=attempt)
+
+
+def _wake(tx: Transaction, build: RunRef, found: Mapping[str, Any]) -> None:
+    """Make the waiting run due. One that works now looks again before it waits."""
+    waiting = _find(tx, build, str(found["run_id"]))
+    if waiting is None or tx.run(waiting)["status"] != "waiting":
+        return
+    sql = (
+        "UPDATE tool_call SET wake_ms = :now WHERE run = :run AND tool_call_id = :call "
+        "AND state = 'open'"
+    )
+    call = {"now": tx.now_ms, "run": waiting.pk, "call": str(found["tool_call_id"])}
+    if tx.execute(sql, call).rowcount:
+        tx.append(waiting.thread, StatusChanged(phase="queued"), run=waiting)
+        tx.make_due(waiting, tx.run(waiting)["attempt"] + 1)
+        tx.settle(waiting)
+
+
+def _build_of(tx: Transaction, run: RunRef) -> Mapping[str, Any] | None:
+    sql = "SELECT params FROM run WHERE pk = :pk AND turn >= :beside"
+    text = tx.execute(sql, {"pk": run.pk, "beside": BESIDE_QUEUE}).scalar()
+    return None if text is None else _read(text)
+
+
+def _waited_for(tx: Transaction, run: RunRef) -> Iterator[RunRef]:
+    """Find the open builds that a call of this run waits for."""
+    sql = (
+        "SELECT id, params FROM run WHERE thread = :thread AND ended_ms IS NULL "
+        "AND turn >= :beside ORDER BY pk"
+    )
+    where = {"thread": run.thread.pk, "beside": BESIDE_QUEUE}
+    for id_, text in tx.execute(sql, where).fetchall():
+        found = _read(text)
+        if found is not None and found.get("waits") and found.get("run_id") == run.id:
+            build = _find(tx, run, id_)
+            if build is not None:
+                yield build
+
+
+def _find(tx: Transaction, beside: RunRef, run_id: str) -> RunRef | None:
+    """Find a run of the same thread."""
+    kind = type(beside)
+    sql = f"SELECT {kind.COLUMNS} {kind.TABLES} WHERE run.id = :id AND run.thread = :thread"
+    row = tx.execute(sql, {"id": run_id, "thread": beside.thread.pk}).first()
+    return None if row is None else kind.of(row)
+
+
+def _read(text: str) -> Mapping[str, Any] | None:
+    """Read what a build's params tell; None of a damaged row, which fails its own run."""
+    try:
+        found = json.loads(text)[BUILD]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, dict) else None

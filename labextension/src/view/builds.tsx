@@ -1,0 +1,172 @@
+/** Below a tool call: how far the build has come that it has begun, and the component that it made. */
+import { type TranslationBundle } from '@jupyterlab/translation';
+import { type ReactElement, useState } from 'react';
+
+import { ApiError } from '../api';
+import { type BuildView, type Product, buildView, jobOf, productOf } from '../builds';
+import { type ThreadClient } from '../model';
+import { type ToolUse } from '../tool-calls';
+import { type ActionResult } from '../workspace/values';
+import { Button } from './button';
+import { useAttachmentFiles, useThread, useTrans, useWorkspace } from './hooks';
+import { Markdown } from './parts';
+
+/** The builds and the components of some calls; nothing if they have none. */
+export function BuildsOf(props: {
+  readonly uses: readonly ToolUse[];
+  readonly client: ThreadClient;
+  readonly isDisabled: boolean;
+}): ReactElement {
+  const { uses, client, isDisabled } = props;
+  return (
+    <>
+      {uses.map(use => {
+        const jobId = jobOf(use);
+        const product = productOf(use);
+        return product !== null ? (
+          <ProductRow key={use.index} product={product} />
+        ) : jobId !== null ? (
+          <BuildRow key={use.index} jobId={jobId} client={client} isDisabled={isDisabled} />
+        ) : null;
+      })}
+    </>
+  );
+}
+
+function BuildRow(props: {
+  readonly jobId: string;
+  readonly client: ThreadClient;
+  readonly isDisabled: boolean;
+}): ReactElement | null {
+  const { jobId, client, isDisabled } = props;
+  const trans = useTrans();
+  const state = useThread(client);
+  const view = buildView(state.transcript, jobId);
+  if (view === null) {
+    return null;
+  }
+  const isOpen = !['built', 'stopped', 'failed'].includes(view.step);
+  return (
+    <div className="jp-ChatStream-build" data-testid="build" data-step={view.step}>
+      {isOpen ? (
+        <span className="jp-ChatStream-dots" aria-hidden="true">
+          <i />
+          <i />
+          <i />
+        </span>
+      ) : null}
+      <span className="jp-ChatStream-buildText">{stepText(view, trans)}</span>
+      {isOpen && !isDisabled ? (
+        <Button
+          testid="cancel-build"
+          label={trans.__('Cancel the build')}
+          isDisabled={state.acting.has(jobId)}
+          onClick={() => void client.command(jobId, 'cancel')}
+        >
+          {trans.__('Cancel')}
+        </Button>
+      ) : null}
+    </div>
+  );
+}
+
+function stepText({ step, version }: BuildView, trans: TranslationBundle): string {
+  switch (step) {
+    case 'queued':
+      return trans.__('Building: waiting to begin');
+    case 'writing':
+      return trans.__('Building: writing version %1', version);
+    case 'asks':
+      return trans.__('Building: version %1 is written, and asks you below', version);
+    case 'trying':
+      return trans.__('Building: trying version %1', version);
+    case 'built':
+      return trans.__('The component is built, below.');
+    case 'stopped':
+      return trans.__('The build was stopped.');
+    case 'failed':
+      return trans.__('Nothing was built.');
+  }
+}
+
+/** A component: its file's name, and what can be done with it. */
+function ProductRow({ product }: { readonly product: Product }): ReactElement {
+  const { file } = product;
+  const trans = useTrans();
+  const workspace = useWorkspace();
+  const files = useAttachmentFiles();
+  const [code, setCode] = useState(product.code);
+  const [isOpen, setOpen] = useState(false);
+  const [told, setTold] = useState('');
+  const read = async (): Promise<string | null> => {
+    try {
+      const text = code ?? (await (await files.load(file.id)).text());
+      setCode(text);
+      return text;
+    } catch (reason) {
+      setTold(reason instanceof ApiError ? reason.message : String(reason));
+      return null;
+    }
+  };
+  const insert = async (node: HTMLElement): Promise<void> => {
+    setTold('');
+    const text = await read();
+    if (text !== null && workspace !== null) {
+      const place = workspace.placeOf(node, 'insert_below');
+      const block = { language: 'python', text };
+      const reason = workspace.obstacle('insert_below', place, block);
+      const result: ActionResult | null =
+        reason === null && place !== null ? workspace.act('insert_below', place, block) : null;
+      setTold(result === null ? (reason ?? '') : resultText(result, trans));
+    }
+  };
+  return (
+    <div className="jp-ChatStream-product" data-testid="product">
+      <div className="jp-ChatStream-build">
+        <span className="jp-ChatStream-tag">{trans.__('component')}</span>
+        <Button
+          testid="open-product"
+          then="stay"
+          isOpen={isOpen}
+          label={trans.__('Open: %1', file.name)}
+          onClick={() => {
+            setTold('');
+            void read().then(text => setOpen(text !== null && !isOpen));
+          }}
+        >
+          {isOpen ? trans.__('Close') : trans.__('Open')}
+        </Button>
+        {workspace === null ? null : (
+          <Button
+            testid="insert-product"
+            className="jp-mod-accent"
+            then="stay"
+            label={trans.__('Insert below the cell: %1', file.name)}
+            onClick={({ currentTarget }) => void insert(currentTarget)}
+          >
+            {trans.__('Insert')}
+          </Button>
+        )}
+      </div>
+      {told === '' ? null : (
+        <p className="jp-ChatStream-toolNote" data-testid="product-note" role="status" dir="auto">
+          {told}
+        </p>
+      )}
+      {isOpen && code !== null ? <Markdown text={fenced(code)} isEnded /> : null}
+    </div>
+  );
+}
+
+function resultText(result: ActionResult, trans: TranslationBundle): string {
+  return result.isDone
+    ? trans.__('Inserted below the cell. One undo takes it back.')
+    : result.reason;
+}
+
+/** Code as a block of Markdown that nothing in the code can end. */
+function fenced(code: string): string {
+  const runs = code.match(/`+/g) ?? [];
+  const fence = '`'.repeat(Math.max(3, ...runs.map(run => run.length + 1)));
+  return `${fence}python\n${code.replace(/\n*$/, '')}\n${fence}\n`;
+}
