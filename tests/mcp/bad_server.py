@@ -9,6 +9,7 @@ from typing import Any
 
 HOW = sys.argv[1]
 TOOL = {"name": "go", "description": "Misbehave.", "inputSchema": {"type": "object"}}
+NO_TOOL = {**TOOL, "name": "long", "description": "x" * 40_000}
 NOTE = {"jsonrpc": "2.0", "method": "notifications/message"}
 
 
@@ -38,7 +39,7 @@ def answered(request: dict[str, Any]) -> dict[str, Any]:
         info = {"name": "bad", "version": "1"}
         return {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info}
     if method == "tools/list":
-        return {"tools": [TOOL]}
+        return {"tools": [TOOL, NO_TOOL]}
     misbehave()
     return {"content": [{"type": "text", "text": "done"}]}
 

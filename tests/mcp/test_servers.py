@@ -238,8 +238,11 @@ async def test_a_server_that_misbehaves_harms_one_call(
     servers = lab.servers(mcp_timeout_s=1.0 if how == "silence" else 30.0)
     with pytest.raises(McpServerUnavailable, match=told):
         await lab.call(servers, "bad__go")
-    [tool] = (await servers.named(["bad__go"])).tools
-    assert tool["description"] == "Misbehave."
+    listing = await servers.named(["bad__go"])
+    assert [tool["description"] for tool in listing.tools] == ["Misbehave."]
+    assert listing.problems == (), "what was left out is not what was wanted"
+    [problem] = (await servers.named(["bad__go", "bad__long"])).problems
+    assert "'bad__long'" in problem["message"]
 
 
 async def test_a_changed_file_is_read_again_and_keeps_the_servers_that_stay(lab: McpLab) -> None:

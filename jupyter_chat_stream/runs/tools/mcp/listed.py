@@ -50,8 +50,8 @@ def tools_of(slug: str, listed: Sequence[Mapping[str, Any]], *, is_trusted: bool
             own_names[record["name"]] = str(tool.get("name"))
     if len(listed) > MAX_LISTED_TOOLS:
         reasons.append(f"It lists more than {MAX_LISTED_TOOLS}.")
-    told = f"Some of its tools are left out: {' '.join(reasons[:3])}" if reasons else ""
-    return McpTools(definitions=definitions, own_names=own_names, left_out=told)
+    told = f"Some tools of the MCP server {slug!r} are left out: {' '.join(reasons[:3])}"
+    return McpTools(definitions=definitions, own_names=own_names, left_out=told if reasons else "")
 
 
 def tool_name(slug: str, name: str) -> str:

@@ -21,7 +21,7 @@ from .listed import SEPARATOR
 from .results import done_of
 from .server_file import McpFile, find_file, read_file
 
-LIST_WAIT_S = 10.0  # of a list for a person, who can ask again
+LIST_WAIT_S = 5.0  # of a list for a person, who can ask again
 CHANGED = (
     "The MCP server has changed this tool since the answer began. The call was not made. It can "
     "be made with the person's next message, after they have allowed it as it is now."
@@ -47,19 +47,22 @@ class McpServers:
         return ToolListing(tools=listing.tools, problems=(*problems, *listing.problems))
 
     async def named(self, names: Collection[str]) -> ToolListing:
-        """Return those tools of some names that servers have; others are not contacted."""
-        slugs = {name.partition(SEPARATOR)[0] for name in names if SEPARATOR in name}
+        """Return those tools of some names that servers have; other servers are not contacted.
+
+        A problem is told only if it may be why a tool is missing.
+        """
+        slugs = _slugs(names)
         if not slugs:
             return ToolListing()
         await self._refresh()
         wanted = tuple(each for slug, each in self._by_slug.items() if slug in slugs)
         listing = await self._of(wanted, None)
-        broken = [it for it in self._file.problems if it.source.partition(":")[2] in slugs]
-        if not self._by_slug:
-            broken = list(self._file.problems)
+        tools = tuple(tool for tool in listing.tools if tool["name"] in names)
+        missing = _slugs({*names} - {tool["name"] for tool in tools})
+        told = {"mcp", *(f"mcp:{slug}" for slug in missing)} if missing else ()
+        problems = (*map(_problem, self._file.problems), *listing.problems)
         return ToolListing(
-            tools=tuple(tool for tool in listing.tools if tool["name"] in names),
-            problems=(*map(_problem, broken), *listing.problems),
+            tools=tools, problems=tuple(it for it in problems if it["source"] in told)
         )
 
     async def find(self, name: str) -> ServerTool | None:
@@ -162,6 +165,11 @@ class McpTool:
             return done_of(await self._connection.call(own_name, input, context.write))
         except ServerAnsweredError as error:
             return ToolDone(success=False, output=str(error))
+
+
+def _slugs(names: Collection[str]) -> set[str]:
+    """Return the servers that may have tools of these names."""
+    return {name.partition(SEPARATOR)[0] for name in names if SEPARATOR in name}
 
 
 def _problem(error: McpServerUnavailable) -> ToolProblem:
