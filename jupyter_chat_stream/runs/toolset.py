@@ -158,6 +158,7 @@ def _plan_call(
         operation=operation,
         digest=digest_of(tool),
         idempotent=bool(tool.get("idempotent")),
+        partial=bool(tool.get("partial")),
     )
 
 

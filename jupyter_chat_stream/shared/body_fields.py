@@ -16,6 +16,7 @@ from .tool_records import AllowedBy, AttachmentRecord, FailedFor, ToolEffect, To
 class BodyFields:
     """The fields of all bodies. ``Event.__getattr__`` reads them from the event's own body."""
 
+    accepted: tuple[str, ...] | None
     attachments: Sequence[AttachmentRecord] | None
     by: Any  # a person; None of a tool call that nobody was asked about
     choices: tuple[str, ...] | None

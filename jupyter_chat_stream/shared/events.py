@@ -206,7 +206,7 @@ Body = (
 BODIES = {body.type: body for body in get_args(Body) if body is not Unknown}
 _OPTIONAL = (
     *("continues", "deliver_at", "detail", "until", "choices", "expires_at", "job_id", "usage"),
-    *("where", "effect", "kind", "tool_call_id", "reason", "attachments"),
+    *("where", "effect", "kind", "tool_call_id", "reason", "attachments", "accepted"),
 )
 # json.dumps would create an encoder for each call
 _compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -308,7 +308,7 @@ def make_body(type_: str, fields: WireEvent) -> Body:
     if cls is None:
         return Unknown(type=type_, fields=dict(fields))
     known = {name: fields[name] for name in cls.__dataclass_fields__ if name in fields}
-    for name in ("choices", "attachments"):
+    for name in ("choices", "attachments", "accepted"):
         if isinstance(known.get(name), list):
             known[name] = tuple(known[name])
     try:

@@ -69,6 +69,8 @@ def advance_call(
     """Fold an event of a tool call into the call's part, in place."""
     if isinstance(body, ToolAllowed):
         part["allowed"] = {"consent": body.consent, "by": body.by, "at": at}
+        if body.accepted is not None:
+            part["allowed"]["accepted"] = list(body.accepted)
     elif isinstance(body, ToolClaimed):
         part["executor"] = body.executor
         if body.job_id is not None:

@@ -25,10 +25,12 @@ _SOURCE = re.compile(r"builtin|function|mcp:[a-zA-Z0-9_.-]{1,64}")
 _EFFECTS = get_args(ToolEffect)
 _FIELDS = {
     *("name", "description", "input_schema", "where", "effect", "operations", "idempotent"),
-    "source",
+    *("partial", "source"),
 }
 # What a person consents to: a change of one of these ends a standing consent.
-_COMPARED = (*("name", "description", "input_schema", "where", "effect", "operations", "source"),)
+_COMPARED = (
+    *("name", "description", "input_schema", "where", "effect", "operations", "partial", "source"),
+)
 
 
 def is_ours(tool: ToolDefinition) -> bool:
@@ -74,9 +76,8 @@ def check_definition(value: Any, where: ToolWhere | None = None) -> ToolRecord:
     _check(value.get("where") in get_args(ToolWhere), tool, "needs a where: kernel or page")
     _check(where in (None, value["where"]), tool, f"must have the where {where!r} of its offer")
     _check(value.get("effect") in _EFFECTS, tool, "needs an effect: read, change or run")
-    _check(
-        isinstance(value.get("idempotent", False), bool), tool, "needs true or false as idempotent"
-    )
+    for flag in ("idempotent", "partial"):
+        _check(isinstance(value.get(flag, False), bool), tool, f"needs true or false as {flag}")
     source = value.get("source")
     is_source = isinstance(source, str) and _SOURCE.fullmatch(source) is not None
     _check(is_source, tool, "needs a source: builtin, function or mcp:<server>")

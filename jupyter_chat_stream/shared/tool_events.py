@@ -38,12 +38,16 @@ class ToolStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolAllowed:
-    """A tool call may be made; ``by`` is the person who allowed it, None if nobody was asked."""
+    """A tool call may be made; ``by`` is the person who allowed it, None if nobody was asked.
+
+    ``accepted`` are the parts of the call that may be made; None: all of it.
+    """
 
     type: ClassVar = "tool_allowed"
     tool_call_id: str
     consent: AllowedBy
     by: str | None
+    accepted: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,8 @@ ToolEffect = Literal["read", "change", "run"]
 ToolMode = Literal["ask", "accept_edits", "read_only"]
 # Why a call was allowed: it only reads, the thread's mode, or a person's word.
 AllowedBy = Literal["none", "mode", "once", "thread", "always"]
-# What a person may answer to a question of consent.
-ConsentChoice = Literal["once", "thread", "always", "no"]
+# What a person may answer to a question of consent. "some" names the accepted parts of the call.
+ConsentChoice = Literal["once", "some", "thread", "always", "no"]
 # What stands between a tool and its next call.
 ToolConsent = Literal["none", "ask", "thread", "always", "denied"]
 CallState = Literal["asked", "open", "claimed", "ended"]
@@ -47,6 +47,8 @@ class ToolRecord(TypedDict):
     """With it, the input's ``operation`` is one of these, each with an effect of its own."""
     idempotent: NotRequired[bool]
     """Whether a call that may have begun may be made again."""
+    partial: NotRequired[bool]
+    """Whether a person may accept parts of a call: the executor makes only those."""
     source: str
     """``builtin``, ``function`` or ``mcp:<server>``."""
 
@@ -90,6 +92,8 @@ class ToolAllowance(TypedDict):
     by: str | None
     """The person; None if nobody was asked."""
     at: str
+    accepted: NotRequired[list[str]]
+    """The parts of the call that may be made, in words of its tool; absent: all of it."""
 
 
 class ToolCallPart(TypedDict):

@@ -253,6 +253,7 @@ export type ThreadEvent = EventCommon &
         readonly tool_call_id: string;
         readonly consent: ToolAllowance['consent'];
         readonly by: string | null;
+        readonly accepted?: readonly string[];
       }
     | {
         readonly type: 'tool_claimed';

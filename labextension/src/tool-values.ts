@@ -8,8 +8,8 @@ export type ToolEffect = 'read' | 'change' | 'run';
 
 export type ToolMode = 'ask' | 'accept_edits' | 'read_only';
 
-/** What a person may answer to a question of consent. */
-export type ConsentChoice = 'once' | 'thread' | 'always' | 'no';
+/** What a person may answer to a question of consent. `some` names the accepted parts of the call. */
+export type ConsentChoice = 'once' | 'some' | 'thread' | 'always' | 'no';
 
 /** Why a call that nobody made has failed. */
 export type FailedFor = 'refused' | 'expired' | 'interrupted' | 'denied';
@@ -31,6 +31,8 @@ export interface ListedTool {
   /** With it, the input's `operation` is one of these, each with an effect of its own. */
   readonly operations?: Readonly<Record<string, ToolEffect>>;
   readonly idempotent?: boolean;
+  /** Whether a person may accept parts of a call. */
+  readonly partial?: boolean;
   /** `builtin`, `function` or `mcp:<server>`. */
   readonly source: string;
   /** With operations: that of the operation which needs most. */
@@ -62,4 +64,6 @@ export interface ToolAllowance {
   /** Null if nobody was asked. */
   readonly by: string | null;
   readonly at: string;
+  /** The parts of the call that may be made, in words of its tool; absent for all of it. */
+  readonly accepted?: readonly string[];
 }

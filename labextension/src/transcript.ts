@@ -288,7 +288,12 @@ function advanceCall(
     case 'tool_allowed':
       return {
         ...part,
-        allowed: { consent: event.consent, by: event.by ?? null, at: event.at }
+        allowed: {
+          consent: event.consent,
+          by: event.by ?? null,
+          at: event.at,
+          ...(isGiven(event.accepted) ? { accepted: event.accepted } : {})
+        }
       };
     case 'tool_claimed':
       return {

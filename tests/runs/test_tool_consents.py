@@ -78,6 +78,44 @@ async def test_a_no_goes_to_the_model_with_the_persons_words(make_harness: MakeH
     assert (await harness.reply(run))["status"] == "completed"
 
 
+async def test_a_person_accepts_parts_of_a_call_and_the_log_names_them_before_it_is_made(
+    database: dict[str, Any], make_harness: MakeHarness
+) -> None:
+    """L13: the permission tells exactly what may be made; the executor reads it there."""
+    tools = [tool("edit", "change", partial=True)]
+    harness, _, run = await begun(make_harness, [call("c1", "edit")], tools=tools, **database)
+    page = Executor(harness, run)
+    question = await open_question(harness, run)
+    assert question["choices"] == ["once", "some", "thread", "always", "no"]
+    too_many = [str(number) for number in range(401)]
+    for value in (
+        "some",
+        {"choice": "some"},
+        *({"choice": "some", "accepted": parts} for parts in ([], ["a", "a"], [""], [7], "a")),
+        {"choice": "some", "accepted": ["x" * 201]},
+        {"choice": "some", "accepted": too_many},
+        {"choice": "always", "accepted": ["a"]},
+        {"choice": "some", "accepted": ["a"], "words": "and so on"},
+    ):
+        with pytest.raises(InvalidInput):
+            await page.answer(value)
+    await page.answer({"choice": "some", "accepted": ["cell-2", "cell-1"]})
+    await harness.execute()
+    allowed = (await harness.reply(run))["parts"][0]["allowed"]
+    assert (allowed["consent"], allowed["accepted"]) == ("once", ["cell-2", "cell-1"])
+    assert await harness.chat_store.tools.list_consents("local") == []
+    await page.make("c1", "1")
+
+
+async def test_a_call_of_another_tool_is_not_accepted_in_part(make_harness: MakeHarness) -> None:
+    """L13: its executor would make all of the call."""
+    harness, _, run = await begun(
+        make_harness, [call("c1", "edit")], tools=[tool("edit", "change")]
+    )
+    with pytest.raises(InvalidInput):
+        await Executor(harness, run).answer({"choice": "some", "accepted": ["a"]})
+
+
 @pytest.mark.parametrize("word", ["thread", "always"])
 async def test_a_standing_consent_opens_the_same_tool_and_no_other(
     database: dict[str, Any], make_harness: MakeHarness, word: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ...shared.errors import InvalidInput, RequestNotOpen
@@ -11,8 +11,7 @@ from ...shared.parts import result_of
 from ...shared.records import InputRequestPart, Part, RunRecord
 from ..log.reading import read_message
 from ..log.transaction import RunRef, Transaction
-
-MAX_WORDS_BYTES = 4 * 1024  # of a person, to the model, with a no to a tool call
+from .consent_answers import is_consent_answer
 
 
 def give_input(tx: Transaction, run: RunRef, owner: str, request_id: str, value: Any) -> RunRecord:
@@ -36,9 +35,13 @@ def give_input(tx: Transaction, run: RunRef, owner: str, request_id: str, value:
         raise RequestNotOpen(f"Question {request_id!r} of run {run.id!r} is not open.", **facts)
     if asked["expires_at"] is not None and from_iso(asked["expires_at"]) <= tx.now_ms:
         raise RequestNotOpen(f"Question {request_id!r} of run {run.id!r} has expired.")
-    is_no = asked.get("request_kind") == "consent" and _is_no_with_words(value)
-    if asked["choices"] is not None and value not in asked["choices"] and not is_no:
-        raise InvalidInput("The value is not one of the choices.", choices=asked["choices"])
+    choices = asked["choices"]
+    if asked.get("request_kind") == "consent":
+        is_answer = is_consent_answer(value, choices or ())
+    else:
+        is_answer = choices is None or value in choices
+    if not is_answer:
+        raise InvalidInput("The value is not one of the choices.", choices=choices)
     tx.append(run.thread, InputGiven(request_id=request_id, value=value, by=owner), run=run)
     tx.settle(run)
     tx.make_due(run, tx.run(run)["attempt"] + 1)
@@ -51,12 +54,3 @@ def find_question(parts: Sequence[Part], request_id: str) -> InputRequestPart | 
         if part["kind"] == "input_request" and part["request_id"] == request_id:
             return part
     return None
-
-
-def _is_no_with_words(value: Any) -> bool:
-    """Return whether a value is a no to a tool call, with words for the model."""
-    if not isinstance(value, Mapping) or value.keys() != {"choice", "words"}:
-        return False
-    words = value["words"]
-    is_short = isinstance(words, str) and len(words.encode()) <= MAX_WORDS_BYTES
-    return value["choice"] == "no" and is_short

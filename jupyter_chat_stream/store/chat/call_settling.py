@@ -33,10 +33,12 @@ from ..log.reading import read_message
 from ..log.transaction import RunRef, Transaction
 from . import threads
 from .calls_in_place import CallInPlace
+from .consent_answers import read_answer
 from .consents import add_consent, find_consent
 from .tool_calls import StoredCall, end_call, insert_call, read_calls, update_call
 
 CHOICES: tuple[ConsentChoice, ...] = ("once", "thread", "always", "no")
+PARTIAL_CHOICES: tuple[ConsentChoice, ...] = ("once", "some", "thread", "always", "no")
 WAITS_FOR_TOOLS = "tools"  # the detail of the status
 SERVER = "server"  # the executor of a call in place, in words for people
 
@@ -67,6 +69,7 @@ class CallPlan:
     operation: str = ""
     digest: str = ""
     idempotent: bool = False
+    partial: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,9 +235,11 @@ def _settle_asked(
 def _take_answer(
     round_: _CallRound, call: ToolCallPart, plan: CallPlan, question: InputRequestPart
 ) -> None:
-    choice, words = read_choice(question["value"])
+    answer = read_answer(question["value"])
+    choice = answer.choice
     if choice == "no":
-        round_.fail(call, "refused", f"{REFUSED} They wrote: {words}" if words else REFUSED)
+        told = f"{REFUSED} They wrote: {answer.words}" if answer.words else REFUSED
+        round_.fail(call, "refused", told)
         return
     if choice in ("thread", "always"):
         thread = round_.run.thread if choice == "thread" else None
@@ -246,7 +251,8 @@ def _take_answer(
             digest=plan.digest,
             thread=thread,
         )
-    _allow(round_, call, choice, question["by"])
+    allowed: AllowedBy = "once" if choice == "some" else choice
+    _allow(round_, call, allowed, question["by"], answer.accepted)
 
 
 def _allowed_without_question(
@@ -266,9 +272,15 @@ def _allowed_without_question(
     )
 
 
-def _allow(round_: _CallRound, call: ToolCallPart, consent: AllowedBy, by: str | None) -> None:
+def _allow(
+    round_: _CallRound,
+    call: ToolCallPart,
+    consent: AllowedBy,
+    by: str | None,
+    accepted: tuple[str, ...] | None = None,
+) -> None:
     tool_call_id = call["tool_call_id"]
-    round_.append(ToolAllowed(tool_call_id=tool_call_id, consent=consent, by=by))
+    round_.append(ToolAllowed(tool_call_id=tool_call_id, consent=consent, by=by, accepted=accepted))
     update_call(round_.tx, round_.run, tool_call_id, state="open")
     _offer(round_, call, read_calls(round_.tx, round_.run)[tool_call_id])
 
@@ -350,7 +362,7 @@ def _ask(round_: _CallRound) -> None:
         InputRequested(
             request_id=round_.tx.new_id(),
             prompt=f"May the tool {tool} {_MAY_IT[plan.effect]}?",
-            choices=CHOICES,
+            choices=PARTIAL_CHOICES if plan.partial else CHOICES,
             expires_at=call.get("expires_at"),
             kind="consent",
             tool_call_id=call["tool_call_id"],
@@ -371,10 +383,3 @@ def _has_open_question(round_: _CallRound) -> bool:
 
 def _is_over(question: InputRequestPart, now_ms: int) -> bool:
     return question["expires_at"] is not None and from_iso(question["expires_at"]) <= now_ms
-
-
-def read_choice(value: Any) -> tuple[ConsentChoice, str]:
-    """Read the checked answer to a question of consent: the choice, and words with a no."""
-    if isinstance(value, Mapping):
-        return value["choice"], str(value.get("words", ""))
-    return value, ""
