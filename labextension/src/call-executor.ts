@@ -21,8 +21,18 @@ export interface PageTool {
   canExecute(input: unknown): boolean;
   /** So many milliseconds this page leaves a call to other pages, before it claims the call. */
   delayOf?(input: unknown): number;
-  /** Make a call. It takes no time that a person notices, so its claim needs no renewal. */
-  execute(input: unknown): CallResult;
+  /** Whether no other page should make the call, asked last before the claim; absent for yes. */
+  isFree?(input: unknown): Promise<boolean>;
+  /** Make a call. It takes a few seconds at most, so its claim needs no renewal. */
+  execute(call: PageCall): CallResult | Promise<CallResult>;
+}
+
+/** A call that this page has claimed. */
+export interface PageCall {
+  readonly id: string;
+  readonly input: unknown;
+  /** The parts of the call that the person accepts, in the tool's own words; null for all of it. */
+  readonly accepted: readonly string[] | null;
 }
 
 /** What a call of a tool gave. */
@@ -150,6 +160,9 @@ export class CallExecutor {
         return 'undecided';
       }
     }
+    if (tool.isFree !== undefined && !(await tool.isFree(call.input))) {
+      return 'undecided';
+    }
     const asked_ms = clock.now();
     const path = `runs/${encodeURIComponent(runId)}/tools/${encodeURIComponent(call.tool_call_id ?? '')}`;
     let claim: string;
@@ -161,7 +174,7 @@ export class CallExecutor {
       return endOf(error) ?? 'undecided';
     }
     const isLate = clock.now() - asked_ms > MOST_CLAIM_MS;
-    return this._send(`${path}/result`, claim, isLate ? TOO_LATE : outcomeOf(tool, call.input));
+    return this._send(`${path}/result`, claim, isLate ? TOO_LATE : await outcomeOf(tool, call));
   }
 
   /**
@@ -266,9 +279,10 @@ function isOpen(call: ToolCallPart): boolean {
 }
 
 /** Make a call. An error of ours is a failed result, because the call may have been made in part. */
-function outcomeOf(tool: PageTool, input: unknown): CallResult {
+async function outcomeOf(tool: PageTool, call: ToolCallPart): Promise<CallResult> {
+  const { tool_call_id: id = '', input, allowed } = call;
   try {
-    return tool.execute(input);
+    return await tool.execute({ id, input, accepted: allowed?.accepted ?? null });
   } catch (error) {
     logged(error);
     return { success: false, output: 'The page could not make this call; its console tells why.' };

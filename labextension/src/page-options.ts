@@ -36,5 +36,5 @@ export interface PageOptions {
   /** What messages send along of notebooks; absent where there are none. */
   readonly liveContext?: { readonly source: LiveSource; readonly choices: ContextChoices };
   /** Executes tool calls on this page; absent where there are no notebooks. */
-  readonly executor?: CallExecutor;
+  readonly executor?: Pick<CallExecutor, 'offerIn' | 'moved' | 'forget'>;
 }

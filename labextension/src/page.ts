@@ -24,6 +24,7 @@ import { labServices } from './view/jupyterlab';
 import { LiveNotebooks } from './workspace/live-notebooks';
 import { NotebookTool } from './workspace/notebook-tool';
 import { NotebookWorkspace } from './workspace/notebooks';
+import { OpenElsewhere } from './workspace/open-elsewhere';
 
 export const PAGE_CLOCK: Clock = {
   now: () => Date.now(),
@@ -72,11 +73,31 @@ function workspaceOf(
   { trans }: Language
 ): NotebookWorkspace {
   const reveal = (panelId: string): void => app.shell.activateById(panelId);
-  return new NotebookWorkspace({ tracker, clock: PAGE_CLOCK, trans, reveal });
+  const files = app.serviceManager.contents;
+  return new NotebookWorkspace({ tracker, clock: PAGE_CLOCK, trans, reveal, files });
+}
+
+/** Asks the other pages of this browser, and the server, which notebooks are open. */
+function openElsewhere(app: JupyterFrontEnd, workspace: NotebookWorkspace): OpenElsewhere {
+  const { sessions } = app.serviceManager;
+  return new OpenElsewhere({
+    channel: new BroadcastChannel('jupyter-chat-stream:open-notebooks'),
+    isOpenHere: path => workspace.panel(path) !== null,
+    running: async () => {
+      await sessions.refreshRunning();
+      // The kernel of a notebook that was closed may run on, without a page that is connected.
+      const connected = [...sessions.running()].filter(
+        ({ kernel }) => kernel !== null && kernel.connections !== 0
+      );
+      return connected.map(({ path }) => path);
+    },
+    later: (action, delay_ms) => PAGE_CLOCK.later(action, delay_ms)
+  });
 }
 
 /** What threads use of the notebooks: the cells of questions, and calls of the tool `notebook`. */
 function notebookOptions(
+  app: JupyterFrontEnd,
   api: Api,
   workspace: NotebookWorkspace | null,
   { trans }: Language
@@ -85,11 +106,35 @@ function notebookOptions(
     return {};
   }
   const isInFront = (): boolean => document.visibilityState === 'visible' && document.hasFocus();
-  const tools = [new NotebookTool({ find: path => workspace.panel(path), isInFront })];
+  const elsewhere = openElsewhere(app, workspace);
+  const tool = new NotebookTool({
+    find: path => workspace.panel(path),
+    isInFront,
+    closed: workspace.closed,
+    isOpenElsewhere: path => elsewhere.has(path)
+  });
   const label = trans.__('a page of Jupyter');
-  const executor = new CallExecutor({ api, clock: PAGE_CLOCK, tools, id: newKey(), label });
+  const executor = new CallExecutor({ api, clock: PAGE_CLOCK, tools: [tool], id: newKey(), label });
   workspace.subscribe(() => executor.lookAgain());
-  return { questions: workspace, executor };
+  return { questions: workspace, executor: withProposals(executor, workspace.proposals) };
+}
+
+/** An executor beside the list of proposals that wait for consent: both follow every thread. */
+function withProposals(
+  executor: CallExecutor,
+  proposals: NotebookWorkspace['proposals']
+): NonNullable<PageOptions['executor']> {
+  return {
+    offerIn: follower => executor.offerIn(follower),
+    moved: state => {
+      executor.moved(state);
+      proposals.moved(state);
+    },
+    forget: threadId => {
+      executor.forget(threadId);
+      proposals.forget(threadId);
+    }
+  };
 }
 
 /** What messages send along of the notebooks of the page, and where the choices of it are kept. */
@@ -151,7 +196,7 @@ export function createPage(
       ...(typeof BroadcastChannel === 'undefined'
         ? {}
         : { otherPages: new BroadcastChannel(CHANNEL) }),
-      ...notebookOptions(api, workspace, language),
+      ...notebookOptions(app, api, workspace, language),
       ...liveContextOptions(tracker, preferences, language)
     }),
     services: { ...labServices(rendermime, languages, frames), frames, language, workspace },

@@ -7,4 +7,5 @@ import './panel.css';
 import './messages.css';
 import './cells.css';
 import './tools.css';
+import './edits.css';
 import './trouble.css';

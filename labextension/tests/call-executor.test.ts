@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { ApiError } from '../src/api';
-import { CallExecutor } from '../src/call-executor';
+import { CallExecutor, type PageTool } from '../src/call-executor';
 import { parseEvent } from '../src/parse';
 import { EMPTY, type Transcript, fold } from '../src/transcript';
 import { FakeApi, FakeNetwork, conversation, flushPromises } from './fakes';
@@ -42,6 +42,7 @@ let network: FakeNetwork;
 let executor: CallExecutor;
 let isHere: boolean;
 let delay_ms: number;
+let tool: PageTool;
 const execute = vi.fn();
 
 beforeEach(() => {
@@ -51,7 +52,8 @@ beforeEach(() => {
   delay_ms = 0;
   execute.mockReset().mockReturnValue({ success: true, output: { cells: [] } });
   const definition = { name: 'notebook', description: 'd', where: 'page' };
-  const tools = [{ definition, canExecute: () => isHere, delayOf: () => delay_ms, execute }];
+  tool = { definition, canExecute: () => isHere, delayOf: () => delay_ms, execute };
+  const tools = [tool];
   executor = new CallExecutor({ api, clock: network.clock, tools, id: 'p1', label: 'a page' });
 });
 
@@ -161,6 +163,36 @@ describe('a call that waits for this page', () => {
     network.clock.turn(1);
     await flushPromises();
     expect(claims()).toBe(1);
+  });
+
+  it('is not claimed while another page should make it, and looked at again later', async () => {
+    let isFree = false;
+    tool.isFree = async () => isFree;
+    executor.moved(after(START, ALLOWED));
+    await flushPromises();
+    expect(claims()).toBe(0);
+    isFree = true;
+    network.clock.turn(500);
+    await flushPromises();
+    expect(claims()).toBe(1);
+  });
+
+  it('is made in parts if the permission names parts, and its result may take a moment (L13)', async () => {
+    let done = (_result: object): void => undefined;
+    execute.mockReturnValue(new Promise(resolve => (done = resolve)));
+    executor.moved(after(START, { ...ALLOWED, accepted: ['cell-2'] }));
+    await flushPromises();
+    api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
+    await flushPromises();
+    expect(execute).toHaveBeenCalledWith({
+      id: 'c1',
+      input: { operation: 'read' },
+      accepted: ['cell-2']
+    });
+    expect(results()).toBe(0);
+    done({ success: true, output: 'made' });
+    await flushPromises();
+    expect(api.call('POST', RESULT).body).toEqual({ claim: 'k', success: true, output: 'made' });
   });
 
   it('is not claimed after that moment if another page has it', async () => {

@@ -1,6 +1,9 @@
 // The bar above a code block, in a page with notebooks and in one without.
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
+import { ClosedNotebooks } from '../src/workspace/closed-notebooks';
+import { OpenProposals } from '../src/workspace/open-proposals';
+import { Reviews } from '../src/workspace/reviews';
 import { type ActionResult, type CodeBlock, type Workspace } from '../src/workspace/values';
 import { FakeServices } from './drawn';
 import { IncrementalMarkdown } from '../src/view/markdown';
@@ -9,7 +12,13 @@ const PLACE = { path: 'a.ipynb', cellId: 'c' };
 const TEXT = 'Look:\n\n```python\nx = 1\n```\n';
 
 /** Notebooks that note what is done to them. */
+const refused = (): Promise<never> => Promise.reject(new Error('not expected here'));
+
 class FakeWorkspace implements Workspace {
+  readonly reviews = new Reviews();
+  readonly proposals = new OpenProposals();
+  readonly closed = new ClosedNotebooks({ get: refused, save: refused });
+
   readonly done: [string, CodeBlock][] = [];
   readonly listeners = new Set<() => void>();
   isOpen = true;

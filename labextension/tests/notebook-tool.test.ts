@@ -4,8 +4,10 @@ import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook'
 import { Signal } from '@lumino/signaling';
 import { expect, it, vi } from 'vitest';
 
+import { type CallResult } from '../src/call-executor';
+import { versionOf } from '../src/workspace/cell-edits';
+import { callOnPanel } from '../src/workspace/notebook-calls';
 import { NotebookTool } from '../src/workspace/notebook-tool';
-import { versionOf } from '../src/workspace/proposals';
 import { NotebookWorkspace } from '../src/workspace/notebooks';
 import { ENGLISH, FakeClock, flushPromises } from './fakes';
 
@@ -15,22 +17,54 @@ const LARGEST = 256 * 1024;
 
 /** A panel as far as reads need it. */
 function panelOf(sources: readonly string[], isReady = true): NotebookPanel {
-  const widgets = sources.map((source, index) => ({
-    model: {
-      id: `cell-${index}`,
-      type: 'code',
-      executionCount: 1,
-      sharedModel: { getSource: () => source }
-    }
+  const cells = sources.map((source, index) => ({
+    cell_type: 'code' as const,
+    id: `cell-${index}`,
+    metadata: {},
+    source,
+    execution_count: 1,
+    outputs: []
   }));
+  return panelWith(cells, { isReady });
+}
+
+function panelWith(
+  cells: readonly object[],
+  {
+    isReady = true,
+    ...content
+  }: { readonly isReady?: boolean; readonly [name: string]: unknown } = {}
+): NotebookPanel {
+  const sharedModel = YNotebook.create({ disableDocumentWideUndoRedo: true });
+  sharedModel.fromJSON({
+    metadata: {},
+    nbformat: 4,
+    nbformat_minor: 5,
+    cells: [...cells]
+  } as never);
+  sharedModel.undoManager.clear();
   return {
     context: { path: 'a.ipynb', isReady },
-    content: { model: {}, widgets }
+    content: { model: { readOnly: false, sharedModel }, widgets: [], ...content }
   } as unknown as NotebookPanel;
 }
 
+const unused = (): Promise<never> => Promise.reject(new Error('not expected here'));
 const toolOf = (panel: NotebookPanel, isInFront = true): NotebookTool =>
-  new NotebookTool({ find: () => panel, isInFront: () => isInFront });
+  new NotebookTool({
+    find: () => panel,
+    isInFront: () => isInFront,
+    closed: { read: unused, change: unused },
+    isOpenElsewhere: unused
+  });
+/** Execute a call on an open notebook, in one turn of the page: no key comes between. */
+function executed(
+  panel: NotebookPanel,
+  input: object,
+  accepted: readonly string[] | null = null
+): CallResult {
+  return callOnPanel(panel, { id: 'call', input, accepted });
+}
 const READ = { operation: 'read' };
 const bytesOf = (value: unknown): number => new TextEncoder().encode(JSON.stringify(value)).length;
 
@@ -39,17 +73,67 @@ interface Read {
   readonly more_cells?: number;
 }
 function read(sources: readonly string[], input: object = READ): Read {
-  const { success, output } = toolOf(panelOf(sources)).execute(input);
+  const { success, output } = executed(panelOf(sources), input);
   expect(success).toBe(true);
   expect(bytesOf(output)).toBeLessThan(LARGEST);
   return output as Read;
 }
 
-it('leaves a call to others until the notebook is loaded', () => {
+const pin = (index: number, id: string) => ({ op: 'test', path: `/cells/${index}/id`, value: id });
+const replace = (index: number, value: string) => ({
+  op: 'replace',
+  path: `/cells/${index}/source`,
+  value
+});
+const proposal = (seen: Readonly<Record<string, string>>, patch: readonly object[]) => ({
+  operation: 'propose',
+  path: 'a.ipynb',
+  versions: Object.fromEntries(Object.entries(seen).map(([id, text]) => [id, versionOf(text)])),
+  patch
+});
+const sourcesIn = (panel: NotebookPanel): readonly string[] =>
+  (panel.content.model?.sharedModel.cells ?? []).map(cell => cell.getSource());
+
+it('makes the accepted edits only, and tells the model which were refused (L13)', () => {
+  const panel = panelOf(['a', 'b', 'c']);
+  const seen = { 'cell-0': 'a', 'cell-1': 'b' };
+  const patch = [pin(0, 'cell-0'), replace(0, 'A'), pin(1, 'cell-1'), replace(1, 'B')];
+  const input = proposal(seen, patch);
+  const { success, output } = executed(panel, input, ['cell-1']);
+  expect(success).toBe(true);
+  expect(output).toMatchObject({
+    cells: [{ index: 1, id: 'cell-1', version: versionOf('B') }],
+    refused: ['cell-0']
+  });
+  expect(sourcesIn(panel)).toEqual(['a', 'B', 'c']);
+});
+
+it('fails as a whole if one cell does not fit, even one that the person has left out (L17)', () => {
+  const panel = panelOf(['a', 'typed since', 'c']);
+  const patch = [pin(0, 'cell-0'), replace(0, 'A'), pin(1, 'cell-1'), replace(1, 'B')];
+  const input = proposal({ 'cell-0': 'a', 'cell-1': 'b' }, patch);
+  const { success, output } = executed(panel, input, ['cell-0']);
+  expect([success, output]).toEqual([false, expect.stringContaining('has changed since')]);
+  expect(sourcesIn(panel)).toEqual(['a', 'typed since', 'c']);
+});
+
+it('changes no notebook that is not valid, and tells why (L17)', () => {
+  const twins = ['a', 'b'].map(source => ({ cell_type: 'raw', id: 'twin', metadata: {}, source }));
+  const panel = panelWith(twins);
+  const input = proposal({}, [
+    { op: 'add', path: '/cells/0', value: { cell_type: 'raw', source: 'x' } }
+  ]);
+  const { success, output } = executed(panel, input);
+  expect([success, output]).toEqual([false, expect.stringContaining('no valid notebook')]);
+  expect(sourcesIn(panel)).toEqual(['a', 'b']);
+});
+
+it('leaves a call to others until the notebook is loaded', async () => {
   const loading = toolOf(panelOf([], false));
   expect(loading.canExecute(READ)).toBe(false);
   expect(loading.canExecute({ operation: 'propose', path: 'a.ipynb' })).toBe(false);
-  expect(loading.execute(READ).success).toBe(false);
+  const result = await loading.execute({ id: 'call', input: READ, accepted: null });
+  expect(result.success).toBe(false);
   expect(toolOf(panelOf([])).canExecute(READ)).toBe(true);
 });
 
@@ -65,7 +149,12 @@ it('reads no more than the server takes, in any script, and names the cells that
 });
 
 it('counts the cells that do not even fit by name', () => {
-  const { cells, more_cells } = read(Array.from({ length: 6_000 }, () => 'x = 1'));
+  const many = Array.from({ length: 6_000 }, (_, at) => ({
+    getId: () => `cell-${at}`,
+    toJSON: () => ({ cell_type: 'raw', metadata: {}, source: 'x = 1' })
+  }));
+  const panel = panelWith([], { model: { sharedModel: { cells: many } } });
+  const { cells, more_cells } = executed(panel, READ).output as Read;
   expect(cells.length + (more_cells ?? 0)).toBe(6_000);
   expect(more_cells).toBeGreaterThan(0);
 });
@@ -75,7 +164,8 @@ it('is asked again when a notebook is opened, and when it is loaded', async () =
   const never = { connect: () => undefined };
   const tracker = { currentChanged: never, widgetAdded: added } as unknown as INotebookTracker;
   const { trans } = ENGLISH;
-  const options = { tracker, clock: new FakeClock(), trans, reveal: () => undefined };
+  const files = { get: unused, save: unused };
+  const options = { tracker, clock: new FakeClock(), trans, reveal: () => undefined, files };
   let looks = 0;
   new NotebookWorkspace(options).subscribe(() => (looks += 1));
   let load = (): void => undefined;
@@ -99,9 +189,7 @@ it.each([
   ['x = 1\ny = 22', { line: 1, column: 3 }, { line: 1, column: 3 }],
   ['x', { line: 1, column: 3 }, { line: 0, column: 1 }]
 ])('keeps the cursor of a person in the cell that it replaces: %j', (source, before, kept) => {
-  const notebook = YNotebook.create({ disableDocumentWideUndoRedo: true });
   const cell = { cell_type: 'code', id: 'a', metadata: {}, source: 'x = 0\ny = 1', outputs: [] };
-  notebook.fromJSON({ metadata: {}, nbformat: 4, nbformat_minor: 5, cells: [cell] });
   const lines = source.split('\n');
   const placed = vi.fn();
   const editor = {
@@ -113,17 +201,9 @@ it.each([
     getLine: (at: number) => lines[at]
   };
   const active = { model: { id: 'a' }, editor };
-  const panel = {
-    context: { path: 'a.ipynb', isReady: true },
-    content: {
-      model: { readOnly: false, sharedModel: notebook },
-      widgets: [active],
-      activeCell: active,
-      mode: 'edit'
-    }
-  } as unknown as NotebookPanel;
-  const edits = [{ op: 'replace', cell: 'a', version: versionOf('x = 0\ny = 1'), source }];
-  const { success } = toolOf(panel).execute({ operation: 'propose', path: 'a.ipynb', edits });
+  const panel = panelWith([cell], { widgets: [active], activeCell: active, mode: 'edit' });
+  const input = proposal({ a: 'x = 0\ny = 1' }, [pin(0, 'a'), replace(0, source)]);
+  const { success } = executed(panel, input);
   expect(success).toBe(true);
   expect(placed.mock.calls).toEqual([[kept]]);
 });

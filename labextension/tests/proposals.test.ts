@@ -2,14 +2,10 @@
 import { YNotebook } from '@jupyter/ydoc';
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import {
-  type CellEdit,
-  MisfitError,
-  type SharedNotebook,
-  makeEdits,
-  parseEdits,
-  versionOf
-} from '../src/workspace/proposals';
+import { type CellEdit, MisfitError, acceptedEdits, versionOf } from '../src/workspace/cell-edits';
+import { invalidity } from '../src/workspace/notebook-validity';
+import { parseProposal } from '../src/workspace/patches';
+import { type SharedNotebook, makeEdits, sharedCells } from '../src/workspace/proposals';
 
 let notebook: SharedNotebook;
 
@@ -48,34 +44,60 @@ const cellOf = (id: string) => {
   }
   return cell;
 };
-const replace = (id: string, source: string, seen = cellOf(id).getSource()): CellEdit => ({
-  op: 'replace',
-  cell: id,
-  version: versionOf(seen),
-  source
+/** A part of a patch, against the notebook as it is when the part is made. */
+interface PatchPart {
+  readonly versions: object;
+  readonly patch: readonly object[];
+}
+const pin = (id: string) => ({
+  op: 'test',
+  path: `/cells/${ids().indexOf(id)}/id`,
+  value: id
 });
-const remove = (id: string): CellEdit => ({
-  op: 'delete',
-  cell: id,
-  version: versionOf(cellOf(id).getSource())
+const replace = (id: string, source: string, seen = cellOf(id).getSource()): PatchPart => ({
+  versions: { [id]: versionOf(seen) },
+  patch: [pin(id), { op: 'replace', path: `/cells/${ids().indexOf(id)}/source`, value: source }]
 });
-const insert = (after: string | null, source: string): CellEdit => ({
-  op: 'insert',
-  after,
-  type: 'code',
-  source
+/** Last in a patch: the indexes of the other parts count the cell. */
+const remove = (id: string, below = 0): PatchPart => {
+  const path = `/cells/${ids().indexOf(id) + below}`;
+  return {
+    versions: { [id]: versionOf(cellOf(id).getSource()) },
+    patch: [
+      { op: 'test', path: `${path}/id`, value: id },
+      { op: 'remove', path }
+    ]
+  };
+};
+const add = (at: number, source: string, ...pins: readonly object[]): PatchPart => ({
+  versions: {},
+  patch: [...pins, { op: 'add', path: `/cells/${at}`, value: { cell_type: 'code', source } }]
 });
+/** Insert below a cell, so many cells after it. */
+const insert = (after: string, source: string, below = 1): PatchPart =>
+  add(ids().indexOf(after) + below, source, ...(below === 1 ? [pin(after)] : []));
+let calls = 0;
+const moveToEnd = (id: string): PatchPart => ({
+  versions: {},
+  patch: [pin(id), { op: 'move', from: `/cells/${ids().indexOf(id)}`, path: '/cells/-' }]
+});
+const proposed = (...parts: readonly PatchPart[]): readonly CellEdit[] => {
+  const versions: object = Object.assign({}, ...parts.map(part => part.versions)) as object;
+  const patch = parts.flatMap(part => part.patch);
+  return parseProposal({ path: 'n.ipynb', versions, patch }, `call ${(calls += 1)}`).edits;
+};
 
 describe('a proposal (L17)', () => {
   it('changes several cells, keeps their outputs, and one undo restores every byte', () => {
     const before = whole();
-    const made = makeEdits(notebook, [
+    const edits = proposed(
       replace('load', 'df = load("all")'),
       insert('load', 'first'),
-      insert('load', 'second'),
-      insert(null, 'top'),
-      remove('plot')
-    ]);
+      insert('load', 'second', 2),
+      add(0, 'top'),
+      remove('plot', 3)
+    );
+    makeEdits(notebook, edits);
     expect(notebook.cells.map(cell => cell.getSource())).toEqual([
       'top',
       '# Sales',
@@ -83,7 +105,13 @@ describe('a proposal (L17)', () => {
       'first',
       'second'
     ]);
-    expect(made).toEqual(['load', ids()[3], ids()[4], ids()[0]]);
+    expect(edits.slice(0, 4).map(({ cell }) => cell)).toEqual([
+      'load',
+      ids()[3],
+      ids()[4],
+      ids()[0]
+    ]);
+    expect(invalidity(sharedCells(notebook))).toBeNull();
     const { outputs, execution_count, metadata } = cellOf('load').toJSON() as Record<
       string,
       unknown
@@ -103,29 +131,30 @@ describe('a proposal (L17)', () => {
   it('is made as a whole or not at all: the last of its edits does not fit', () => {
     const before = whole();
     const fitting = replace('load', 'changed');
-    const misfits: readonly CellEdit[] = [
+    const gone = { op: 'test', path: '/cells/7/id', value: 'gone' };
+    const misfits: readonly PatchPart[] = [
       replace('plot', 'new', 'as it was once'),
-      replace('gone', 'new', 'seen'),
-      insert('gone', 'x'),
-      replace('load', 'twice')
+      { versions: { gone: 'v' }, patch: [gone, { op: 'remove', path: '/cells/7' }] },
+      add(8, 'x', gone)
     ];
     for (const misfit of misfits) {
-      expect(() => makeEdits(notebook, [fitting, misfit])).toThrow(MisfitError);
+      const edits = proposed(fitting, misfit);
+      expect(() => makeEdits(notebook, edits)).toThrow(MisfitError);
       expect(whole()).toBe(before);
     }
     expect(notebook.canUndo()).toBe(false);
   });
 
   it('does not touch what a person has typed since the model has read', () => {
-    const seen = replace('load', 'df = load("all")');
+    const seen = proposed(replace('load', 'df = load("all")'));
     cellOf('load').updateSource(0, 0, '# mine\n');
-    expect(() => makeEdits(notebook, [seen])).toThrow('has changed since it was read');
+    expect(() => makeEdits(notebook, seen)).toThrow('has changed since it was read');
     expect(cellOf('load').getSource()).toBe('# mine\ndf = load()');
   });
 
   it('leaves the undo of a person to the person: typing in other cells stays, before and after', () => {
     cellOf('plot').updateSource(0, 0, 'before ');
-    makeEdits(notebook, [replace('load', 'changed')]);
+    makeEdits(notebook, proposed(replace('load', 'changed')));
     cellOf('plot').updateSource(0, 0, 'after ');
     notebook.undo();
     expect(cellOf('load').getSource()).toBe('df = load()');
@@ -133,11 +162,11 @@ describe('a proposal (L17)', () => {
   });
 
   it('is a step of its own: Undo leaves what a person did just before and just after', () => {
-    const add = (index: number, source: string) =>
+    const type = (index: number, source: string) =>
       notebook.insertCell(index, { cell_type: 'code', source, metadata: {} });
-    add(3, 'mine before');
-    makeEdits(notebook, [replace('load', 'changed')]);
-    add(4, 'mine after');
+    type(3, 'mine before');
+    makeEdits(notebook, proposed(replace('load', 'changed')));
+    type(4, 'mine after');
     notebook.undo();
     expect(notebook.cells.map(cell => cell.getSource()).includes('mine after')).toBe(false);
     expect(cellOf('load').getSource()).toBe('changed');
@@ -149,11 +178,24 @@ describe('a proposal (L17)', () => {
   it('respects cells that are protected or that run', () => {
     cellOf('load').setMetadata('editable', false);
     cellOf('plot').setMetadata('deletable', false);
-    expect(() => makeEdits(notebook, [replace('load', 'x')])).toThrow('editable: false');
-    expect(() => makeEdits(notebook, [remove('plot')])).toThrow('deletable: false');
+    expect(() => makeEdits(notebook, proposed(replace('load', 'x')))).toThrow('editable: false');
+    expect(() => makeEdits(notebook, proposed(remove('plot')))).toThrow('deletable: false');
     const running = cellOf('plot') as unknown as { executionState: string };
     running.executionState = 'running';
-    expect(() => makeEdits(notebook, [replace('plot', 'x')])).toThrow('is running');
+    expect(() => makeEdits(notebook, proposed(replace('plot', 'x')))).toThrow('is running');
+  });
+
+  it('leaves out what the person has not accepted, and one undo takes back the rest', () => {
+    const before = whole();
+    const edits = proposed(replace('load', 'accepted'), replace('plot', 'refused'));
+    makeEdits(notebook, acceptedEdits(edits, new Set(['load'])));
+    expect(notebook.cells.map(cell => cell.getSource())).toEqual([
+      '# Sales',
+      'accepted',
+      'df.plot()'
+    ]);
+    notebook.undo();
+    expect(whole()).toBe(before);
   });
 
   it('stays whole in 200 random orders of typing, moving and proposing', () => {
@@ -170,8 +212,14 @@ describe('a proposal (L17)', () => {
       if (cell === undefined || other === undefined) {
         throw new Error('The notebook has lost its cells.');
       }
-      const read = replace(cell.getId(), `proposed ${turn}\n${cell.getSource()}`);
-      const otherId = other.getId(); // a moved cell is a new object with the same id
+      const isMoving = random(3) === 0 && all.length > 1;
+      const edits = proposed(
+        replace(cell.getId(), `proposed ${turn}\n${cell.getSource()}`),
+        isMoving ? moveToEnd(other.getId()) : insert(other.getId(), `new ${turn}`)
+      );
+      const accepted = new Set(
+        random(3) === 0 ? [edits[random(2)]?.cell ?? ''] : edits.map(edit => edit.cell)
+      );
       const hasTyped = random(2) === 0;
       if (hasTyped) {
         const end = random(2) * other.getSource().length; // marks stay in one piece
@@ -183,7 +231,7 @@ describe('a proposal (L17)', () => {
       }
       const before = whole();
       try {
-        makeEdits(notebook, [insert(otherId, `new ${turn}`), read]);
+        makeEdits(notebook, acceptedEdits(edits, accepted));
         if (random(2) === 0) {
           notebook.undo();
           expect(whole()).toBe(before);
@@ -193,26 +241,13 @@ describe('a proposal (L17)', () => {
         expect(hasTyped && other === cell, (error as Error).message).toBe(true);
         expect(whole()).toBe(before);
       }
+      expect(invalidity(sharedCells(notebook))).toBeNull();
       expect(new Set(ids()).size).toBe(notebook.cells.length);
     }
     const sources = notebook.cells.map(cell => cell.getSource()).join('\n');
     const lost = [...typed].filter(mark => !sources.includes(mark));
     expect(lost).toEqual([]);
   });
-});
-
-it('refuses what is no edit, with a sentence for the model', () => {
-  for (const value of [
-    null,
-    [],
-    {},
-    [{ op: 'move' }],
-    [{ op: 'replace', cell: 'a', source: 'x' }]
-  ]) {
-    expect(() => parseEdits(value)).toThrow(MisfitError);
-  }
-  expect(() => parseEdits([insert(null, 'x'), 7])).toThrow('Edit 2 is none of');
-  expect(parseEdits([insert(null, 'x')])).toEqual([insert(null, 'x')]);
 });
 
 it('tells sources apart by their versions', () => {

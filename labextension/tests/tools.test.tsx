@@ -1,12 +1,13 @@
 // The cards of tool calls, and the consent that a person gives in them (L13).
 import { act } from 'react';
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 
 import { ApiError } from '../src/api';
 import { revealed } from '../src/hidden-characters';
 import { type ToolUse, toolState } from '../src/tool-calls';
-import { versionOf } from '../src/workspace/proposals';
 import { toolHint } from '../src/view/tool-hints';
+import { versionOf } from '../src/workspace/cell-edits';
+import { Reviews } from '../src/workspace/reviews';
 import { ENGLISH, conversation } from './fakes';
 import { arrive, click, end, has, host, page, part, services, show, type, useStage } from './stage';
 
@@ -219,46 +220,109 @@ describe('consent (L13)', () => {
     expect(card().querySelector('summary code')?.textContent).toBe('kernel');
   });
 
-  it('tells which cells a proposal changes, and what they hold now', async () => {
+  describe('to a proposal', () => {
     const sources = ['a = 1', 'b = 2\nb'];
-    const cell = ({ cellId }: { cellId: string | null }) => {
-      const index = ['a', 'b'].indexOf(cellId ?? '');
-      return index < 0 ? null : { index, source: sources[index] };
+    const reviews = new Reviews();
+    const workspace = {
+      reviews,
+      notebooks: () => [{ path: 'n.ipynb' }],
+      cell: ({ cellId }: { readonly cellId: string | null }) => {
+        const index = ['a', 'b'].indexOf(cellId ?? '');
+        return index < 0 ? null : { index, source: sources[index] };
+      },
+      subscribe: () => () => undefined
     };
-    Object.assign(services, { workspace: { cell, subscribe: () => () => undefined } });
-    const edits = [
-      { op: 'replace', cell: 'a', version: versionOf('a = 1'), source: 'a = 3' },
-      { op: 'delete', cell: 'b', version: 'old' },
-      { op: 'insert', after: 'b', type: 'code', source: 'c' },
-      { op: 'insert', after: null, type: 'code', source: 'd' },
-      { op: 'delete', cell: 'elsewhere', version: 'v' }
+    const pin = (index: number, value: string) => ({
+      op: 'test',
+      path: `/cells/${index}/id`,
+      value
+    });
+    const value = { cell_type: 'code', source: 'c <b>', id: 'new' };
+    const patch = [
+      pin(0, 'a'),
+      { op: 'replace', path: '/cells/0/source', value: 'a = 3' },
+      pin(1, 'b'),
+      { op: 'add', path: '/cells/2', value },
+      { op: 'remove', path: '/cells/1' }
     ];
-    const input = { operation: 'propose', path: 'n.ipynb', edits };
+    const versions = { a: versionOf('a = 1'), b: 'old' };
+    const input = { operation: 'propose', path: 'n.ipynb', versions, patch };
     const change = { name: 'notebook', where: 'page', effect: 'change', input };
-    await begin(call(0, 'c1', change), asks('c1'), waits);
-    const items = () => [...card().querySelectorAll('.jp-ChatStream-toolItems > li')];
-    expect(items().map(item => item.querySelector('.jp-ChatStream-toolHint')?.textContent)).toEqual(
-      [
-        'Replace cell 1',
-        'Delete cell 2',
-        'Insert a cell after cell 2',
-        'Insert a cell at the beginning',
-        'Delete a cell'
-      ]
-    );
-    expect(items().map(item => item.querySelector(':scope > pre')?.textContent)).toEqual([
-      'a = 1',
-      'b = 2\nb',
-      undefined,
-      undefined,
-      undefined
-    ]);
-    expect(items()[0]?.textContent).not.toContain('has changed since');
-    expect(items()[1]?.textContent).toContain('has changed since');
-    await arrive(next(allowed('c1', 'once', 'local')));
-    await toggle(card(), true);
-    expect(items().length).toBe(5);
-    expect(card().textContent).not.toContain('The cell now'); // it holds something else by now
+    const choices = ['once', 'some', 'thread', 'always', 'no'];
+    const items = () => [...card().querySelectorAll<HTMLElement>('[data-testid=cell-change]')];
+    const button = (cell: number, testid: string) =>
+      items()[cell]?.querySelector<HTMLButtonElement>(`[data-testid=${testid}]`);
+    const answers = () => page.api.calls.filter(({ path }) => path.endsWith('/input'));
+
+    beforeEach(() => Object.assign(services, { workspace }));
+
+    it('shows each cell as a diff, and what has changed meanwhile', async () => {
+      await begin(call(0, 'c1', change), asks('c1', { choices }), waits);
+      expect(items().map(item => item.getAttribute('aria-label'))).toEqual([
+        'Change cell 1',
+        'New code cell, below cell 2',
+        'Delete cell 2'
+      ]);
+      const lines = (index: number) =>
+        [...(items()[index]?.querySelectorAll('.jp-ChatStream-diffLine') ?? [])].map(
+          line => line.textContent
+        );
+      expect([lines(0), lines(1), lines(2)]).toEqual([
+        ['−a = 1', '+a = 3'],
+        ['+c <b>'],
+        ['−b = 2', '−b']
+      ]);
+      expect(items()[0]?.querySelector('mark')?.textContent).toBe('1');
+      expect(items().map(item => item.querySelector('[data-testid=stale]') !== null)).toEqual([
+        false,
+        false,
+        true
+      ]);
+      await arrive(next(allowed('c1', 'once', 'local')));
+      await toggle(card(), true);
+      expect(lines(0)).toEqual(['−a = 1', '+a = 3']); // as the person saw it
+      expect(card().textContent).not.toContain('jp-ChatStream');
+    });
+
+    it('is accepted or rejected cell by cell, and the last choice sends them (L13)', async () => {
+      await begin(call(0, 'c1', change), asks('c1', { choices, request_id: 'ask-parts' }), waits);
+      await act(async () => button(0, 'accept-cell')?.click());
+      await act(async () => button(1, 'reject-cell')?.click());
+      expect(items().map(item => item.dataset['verdict'])).toEqual(['accepted', 'refused', 'open']);
+      expect(button(0, 'accept-cell')?.getAttribute('aria-pressed')).toBe('true');
+      await act(async () => button(1, 'accept-cell')?.click());
+      expect(answers()).toEqual([]);
+      await act(async () => button(2, 'reject-cell')?.click());
+      expect(answers().map(({ body }) => body)).toEqual([
+        { request_id: 'ask-parts', value: { choice: 'some', accepted: ['a', 'new'] } }
+      ]);
+      expect(document.activeElement).toBe(card().querySelector('summary'));
+    });
+
+    it('that was accepted in part tells which cells', async () => {
+      await begin(call(0, 'c1', change), asks('c1', { choices }), waits);
+      const some = { choice: 'some', accepted: ['new'] };
+      await arrive(
+        next(
+          { type: 'input', request_id: 'ask-c1', value: some, by: 'local' },
+          { ...allowed('c1', 'once', 'local'), accepted: ['new'] }
+        )
+      );
+      await toggle(card(), true);
+      expect(items().map(item => item.dataset['verdict'])).toEqual([
+        'refused',
+        'accepted',
+        'refused'
+      ]);
+      expect(part('consent-answer').textContent).toBe('Allowed in part, by you.');
+    });
+
+    it('that is none is shown as it is', async () => {
+      const broken = { ...change, input: { ...input, patch: [{ op: 'copy' }] } };
+      await begin(call(0, 'c1', broken), asks('c1', { choices }), waits);
+      expect(items()).toEqual([]);
+      expect(part('tool-input').textContent).toContain('copy');
+    });
   });
 
   it('shows the objects of a list one by one, with the lines of their texts as lines', async () => {

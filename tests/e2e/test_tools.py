@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jsonpatch
 import nbformat
 import pytest
 from playwright.sync_api import expect
@@ -71,12 +72,44 @@ def results(site: Site, thread: str) -> list[dict[str, Any]]:
     return [part for part in parts if part["kind"] == "tool_result"]
 
 
-def edits_of(cell: dict[str, Any]) -> list[dict[str, Any]]:
-    """Replace a cell, and insert one behind it."""
-    return [
-        {"op": "replace", "cell": cell["id"], "version": cell["version"], "source": NEW},
-        {"op": "insert", "after": cell["id"], "type": "markdown", "source": "# Next"},
+def proposal_of(cell: dict[str, Any], path: str) -> str:
+    """The message of a proposal that replaces a cell, and adds one below it."""
+    at = cell["index"]
+    new = {"cell_type": "markdown", "id": "next", "metadata": {}, "source": "# Next"}
+    patch = [
+        {"op": "test", "path": f"/cells/{at}/id", "value": cell["id"]},
+        {"op": "replace", "path": f"/cells/{at}/source", "value": NEW},
+        {"op": "add", "path": f"/cells/{at + 1}", "value": new},
     ]
+    return call("propose", path=path, versions={cell["id"]: cell["version"]}, patch=patch)
+
+
+def proposal_for_three(cells: list[dict[str, Any]], path: str) -> str:
+    """The message of a proposal for three cells: two are changed, one is new."""
+    pins = [
+        {"op": "test", "path": f"/cells/{cell['index']}/id", "value": cell["id"]}
+        for cell in cells[:2]
+    ]
+    patch = [
+        *pins,
+        {"op": "replace", "path": "/cells/0/source", "value": "a = 1\nb = 22"},
+        {"op": "replace", "path": "/cells/1/source", "value": "c = 33"},
+        {
+            "op": "add",
+            "path": "/cells/1",
+            "value": {"cell_type": "code", "id": "new", "source": "new = 5"},
+        },
+    ]
+    versions = {cell["id"]: cell["version"] for cell in cells}
+    return call("propose", path=path, versions=versions, patch=patch)
+
+
+def saved(notebook: NotebookPage) -> Any:
+    """Save a notebook, and read its file, which must be valid (L17)."""
+    notebook.save()
+    read = nbformat.read(notebook.site.notebooks / notebook.path, as_version=4)
+    nbformat.validate(read)
+    return read
 
 
 def test_a_proposal_waits_for_consent_over_a_restart_and_is_taken_back_by_one_undo(
@@ -90,12 +123,13 @@ def test_a_proposal_waits_for_consent_over_a_restart_and_is_taken_back_by_one_un
     (found,) = results(site, thread)
     assert found["output"]["cells"][1]["source"] == OLD
     cell = found["output"]["cells"][1]
-    before = notebook.cells()
+    before, file = notebook.cells(), saved(notebook)
 
-    proposed = call("propose", path=path, edits=edits_of(cell))
+    proposed = proposal_of(cell, path)
     run = site.send(thread, proposed, **AT_ONCE)
     card = chat.answer(run).get_by_test_id("tool-call")
     expect(card).to_have_attribute("data-state", "asks", timeout=PATIENCE_MS)
+    expect(notebook.page.get_by_test_id("proposal")).to_have_count(2)
     assert notebook.cells() == before  # nothing happens before the consent (L13)
     notebook.seen.was_server_killed = True
     site.kill()
@@ -128,12 +162,12 @@ def test_a_proposal_waits_for_consent_over_a_restart_and_is_taken_back_by_one_un
         assert mine.locator("img").count() == 0
         expect(mine.get_by_test_id("tool-input")).to_contain_text("⟨U+202E⟩")
     assert notebook.page.title() != "ran"
-    notebook.save()
-    nbformat.validate(nbformat.read(site.notebooks / path, as_version=4))
+    assert notebook.page.get_by_test_id("proposal").count() == 0
+    patch = json.loads(proposed.removeprefix("notebook "))["patch"]
+    assert saved(notebook)["cells"][1:] == jsonpatch.apply_patch(file, patch)["cells"][1:]
     notebook.page.evaluate("window.jupyterapp.commands.execute('notebook:undo-cell-action')")
     assert notebook.cells() == before
-    notebook.save()
-    nbformat.validate(nbformat.read(site.notebooks / path, as_version=4))
+    assert saved(notebook)["cells"][1:] == file["cells"][1:]
     (_, result) = results(site, thread)
     assert result["output"]["cells"][0]["id"] == cell["id"]
 
@@ -147,7 +181,7 @@ def test_a_proposal_about_a_cell_that_was_typed_in_meanwhile_changes_nothing(
     chat = live_chat(notebook)
     chat.expect_status(site.send(thread, call("read", path=path), **AT_ONCE), "completed")
     cell = results(site, thread)[0]["output"]["cells"][1]
-    run = site.send(thread, call("propose", path=path, edits=edits_of(cell)), **AT_ONCE)
+    run = site.send(thread, proposal_of(cell, path), **AT_ONCE)
     card = chat.answer(run).get_by_test_id("tool-call")
     expect(card.get_by_test_id("consent")).to_be_visible(timeout=PATIENCE_MS)
     found: dict[str, Any] = {}
@@ -164,7 +198,10 @@ def test_a_proposal_about_a_cell_that_was_typed_in_meanwhile_changes_nothing(
     notebook.page.keyboard.press("Escape")
     assert not any(found.values()), found
 
+    at_cell = notebook.page.locator("[data-testid=proposal] [data-cell=cell-1]")
+    expect(at_cell.get_by_test_id("stale")).to_have_count(0)
     notebook.on_panel("panel => panel.content.model.sharedModel.cells[1].setSource('mine')")
+    expect(at_cell.get_by_test_id("stale")).to_be_visible()
     card.get_by_test_id("consent-thread").press("Enter")
     chat.expect_status(run, "completed")
     assert [one["source"] for one in notebook.cells()] == ["0", "mine"]
@@ -221,3 +258,90 @@ def test_what_a_function_draws_stands_below_its_card_and_in_no_cell(
     expect(notebook.page.get_by_test_id("lightbox")).to_have_count(0)
     expect(thumbnail).to_be_focused()
     assert notebook.page.title() != "ran"
+
+
+@pytest.mark.parametrize("site", ["lab"], indirect=True)
+def test_edits_are_accepted_cell_by_cell_in_the_notebook_while_a_person_types(
+    site: Site, open_beside: OpenBeside, name: str
+) -> None:
+    """L13, L17: what was not accepted is not made; what was typed stays; one undo restores all."""
+    thread = thread_with_notebook_tool(site, name)
+    live_chat(open_beside(written(site, f"{name}-chat", thread)))
+    cells = [notebooks.code(source) for source in ("a = 1\nb = 2", "c = 3", "d = 4")]
+    notebook = open_beside(path := notebooks.write(site, name, *cells))
+    site.wait_for(site.send(thread, call("read", path=path), **AT_ONCE), "completed")
+    read = results(site, thread)[0]["output"]["cells"]
+    run = site.send(thread, proposal_for_three(read, path), **AT_ONCE)
+    bar = notebook.page.get_by_test_id("proposal-bar")
+    expect(bar).to_contain_text("The chat proposes 3 changes", timeout=PATIENCE_MS)
+    at = {
+        cell: notebook.page.locator(f"[data-testid=proposal] [data-cell={cell}]")
+        for cell in ("cell-0", "cell-1", "new")
+    }
+    expect(at["cell-0"]).to_contain_text("+b = 22")
+    found = {}
+    for theme in THEMES[:2]:
+        use_theme(notebook.page, theme)
+        found[theme] = {cell: violations(node) for cell, node in at.items()}
+        found[theme]["bar"] = violations(bar)
+    use_theme(notebook.page, THEMES[0])
+    assert not any(any(each.values()) for each in found.values()), found
+    notebook.picture("proposal")
+
+    editor = notebook.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .cm-content").nth(2)
+    editor.click()
+    notebook.page.keyboard.press("Home")
+    notebook.page.keyboard.type("# mine ")
+    file = saved(notebook)
+    on_disk = (site.notebooks / path).read_bytes()
+    bar.get_by_test_id("next-change").press("Enter")  # leads to the first change
+    expect(at["cell-0"].get_by_test_id("accept-cell")).to_be_focused()
+    notebook.page.keyboard.press("Enter")
+    at["cell-1"].get_by_test_id("reject-cell").press("Enter")
+    expect(bar).to_contain_text("1 to decide")
+    notebook.picture("proposal-chosen", in_all_looks=False)
+    assert [one["source"] for one in saved(notebook)["cells"]] == [
+        one["source"] for one in file["cells"]
+    ]  # nothing is made before the last choice
+    at["new"].get_by_test_id("accept-cell").press("Enter")
+    site.wait_for(run, "completed")
+
+    expect(bar).to_have_count(0)
+    sources = [one["source"] for one in saved(notebook)["cells"]]
+    assert sources == ["a = 1\nb = 22", "new = 5", "c = 3", "# mine d = 4"]
+    output = results(site, thread)[1]["output"]
+    assert output["refused"] == ["cell-1"]
+    notebook.page.evaluate("window.jupyterapp.commands.execute('notebook:undo-cell-action')")
+    notebook.save()
+    assert (site.notebooks / path).read_bytes() == on_disk
+
+
+@pytest.mark.parametrize("site", ["lab"], indirect=True)
+def test_a_notebook_that_is_open_nowhere_is_changed_in_its_file_and_undo_restores_it(
+    site: Site, open_beside: OpenBeside, name: str
+) -> None:
+    """L13, L17: the card shows the diff against the file; Undo writes back every byte."""
+    thread = thread_with_notebook_tool(site, name)
+    notebook = open_beside(written(site, f"{name}-chat", thread))
+    chat = live_chat(notebook)
+    path = notebooks.write(site, name, notebooks.code("a = 1"), notebooks.code("c = 3"))
+    on_disk = (site.notebooks / path).read_bytes()
+    before = nbformat.read(site.notebooks / path, as_version=4)
+    read = site.send(thread, call("read", path=path), **AT_ONCE)
+    chat.expect_status(read, "completed")
+    cells = results(site, thread)[0]["output"]["cells"]
+    proposed = proposal_of(cells[0], path)
+    run = site.send(thread, proposed, **AT_ONCE)
+    card = chat.answer(run).get_by_test_id("tool-call")
+    expect(card.locator("del")).to_have_text(["−a = 1"], timeout=PATIENCE_MS)
+    assert (site.notebooks / path).read_bytes() == on_disk
+    card.get_by_test_id("consent-once").click()
+    chat.expect_status(run, "completed")
+    after = nbformat.read(site.notebooks / path, as_version=4)
+    nbformat.validate(after)
+    patch = json.loads(proposed.removeprefix("notebook "))["patch"]
+    assert after == jsonpatch.apply_patch(before, patch)
+    card.locator("summary").click()
+    card.get_by_test_id("undo-edit").click()
+    expect(card.get_by_role("status")).to_have_text("The notebook is as it was before.")
+    assert (site.notebooks / path).read_bytes() == on_disk

@@ -10,6 +10,7 @@ import { chatText } from '../panel/texts';
 import { offerAtErrors } from './error-offers';
 import { addExplaining, COMMANDS } from './explaining';
 import { keepAnchors } from './lost-chats';
+import { showProposals } from './proposals';
 import { StoredAnchors } from './stored-anchors';
 import { ThreadChecks } from './thread-checks';
 
@@ -42,6 +43,12 @@ export const cellsPlugin: JupyterFrontEndPlugin<void> = {
     addExplaining({ app, tracker, workspace, trans, areWanted });
     const { commands } = app;
     wanted.onChange(() => commands.notifyCommandChanged(COMMANDS.explain));
+    showProposals({
+      tracker,
+      page,
+      workspace,
+      onFrame: action => void requestAnimationFrame(action)
+    });
     offerAtErrors({ tracker, commands, trans, areWanted, onChange: wanted.onChange });
     const category = chatText(trans);
     for (const command of Object.values(COMMANDS)) {

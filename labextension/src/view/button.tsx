@@ -20,6 +20,8 @@ export interface ButtonProps {
   readonly type?: 'button' | 'submit';
   /** For a button that opens a part of the chat: whether the part is open. */
   readonly isOpen?: boolean;
+  /** For a button that is one of several choices: whether it is chosen. */
+  readonly isPressed?: boolean;
   /** Where the focus goes, because the click may remove the button and lose the focus. */
   readonly then?: 'log' | 'field' | 'stay';
 }
@@ -42,6 +44,7 @@ export function Button(props: ButtonProps): ReactElement {
       aria-label={props.label}
       title={props.label}
       aria-expanded={props.isOpen}
+      aria-pressed={props.isPressed}
       disabled={props.isDisabled === true}
       onClick={onClick}
     >

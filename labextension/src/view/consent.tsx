@@ -8,6 +8,7 @@ import { type LostAnswer } from '../questions';
 import { beatenText } from '../texts';
 import { fieldsOf } from '../tool-calls';
 import { Button, useKeptFocus } from './button';
+import { acceptAllText, rejectAllText } from './cell-change';
 import { useLanguage, useNow, useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
 import { Expiry, isLocal } from './question';
@@ -63,6 +64,7 @@ export function ConsentForm(
     keepFocus(node);
     void client.answer(runId, part.request_id, value);
   };
+  const isPartial = part.choices?.includes('some') === true;
   const allowing = ALLOWING.filter(choice => part.choices?.includes(choice) !== false);
   return (
     <div
@@ -85,7 +87,7 @@ export function ConsentForm(
               answer(event.currentTarget, choice);
             }}
           >
-            {allowText(choice, trans)}
+            {choice === 'once' && isPartial ? acceptAllText(trans) : allowText(choice, trans)}
           </Button>
         ))}
         {part.expires_at === null ? null : <Expiry at={part.expires_at} />}
@@ -93,6 +95,7 @@ export function ConsentForm(
       <RefusalForm
         words={props.words}
         onWords={props.onWords}
+        isPartial={isPartial}
         isActing={isActing}
         onRefuse={answer}
       />
@@ -104,6 +107,8 @@ export function ConsentForm(
 function RefusalForm(
   props: Words & {
     readonly isActing: boolean;
+    /** Whether parts of the call can be accepted. */
+    readonly isPartial: boolean;
     readonly onRefuse: (form: HTMLElement, value: unknown) => void;
   }
 ): ReactElement {
@@ -137,14 +142,14 @@ function RefusalForm(
         then="stay"
         onClick={() => undefined}
       >
-        {trans.__("Don't allow")}
+        {props.isPartial ? rejectAllText(trans) : trans.__("Don't allow")}
       </Button>
     </form>
   );
 }
 
 /** The form disappears with an answer: the focus stays at its card. */
-function keepFocus(node: HTMLElement): void {
+export function keepFocus(node: HTMLElement): void {
   node.closest('details')?.querySelector('summary')?.focus({ preventScroll: true });
 }
 
@@ -167,6 +172,8 @@ function answerText(value: unknown, trans: TranslationBundle): string {
   switch (choice) {
     case 'once':
       return trans.__('Allowed once');
+    case 'some':
+      return trans.__('Allowed in part');
     case 'thread':
       return trans.__('Allowed in this chat');
     case 'always':

@@ -1,74 +1,162 @@
-/** What a proposed edit does to a notebook of this page, in words, above the edit as it will be made. */
-import { type TranslationBundle } from '@jupyterlab/translation';
-import { type ReactElement } from 'react';
+/** The edits that a call proposes, in its card: what changes in each cell, and what became of that. */
+import { type ReactElement, useEffect, useState, useSyncExternalStore } from 'react';
 
-import { revealed } from '../hidden-characters';
-import { type ToolCallPart } from '../protocol';
-import { fieldsOf, operationOf } from '../tool-calls';
-import { NOTEBOOK_TOOL } from '../workspace/notebook-tool';
-import { versionOf } from '../workspace/proposals';
+import { type ToolUse } from '../tool-calls';
+import { type CellChange, type PresentCell, changesOf } from '../workspace/cell-changes';
+import { type Proposal } from '../workspace/patches';
+import { type Choices, NO_CHOICES, type Reviews } from '../workspace/reviews';
+import { fileCells } from '../workspace/notebook-validity';
+import { sourceOf } from '../workspace/proposals';
+import { Button } from './button';
+import { CellChangeView, type Verdict } from './cell-change';
+import { type ConsentScope, keepFocus } from './consent';
 import { useTrans, useWorkspace } from './hooks';
-import { type ItemTitle, TextBox } from './tool-input';
 
-/** The titles of the edits of a proposal; undefined for another call. */
-export function editTitles(call: ToolCallPart): ItemTitle | undefined {
-  const { path } = fieldsOf(call.input);
-  const isOfPage = call.where === 'page' && call.name === NOTEBOOK_TOOL.name;
-  if (!isOfPage || operationOf(call.input) !== 'propose' || typeof path !== 'string') {
-    return undefined;
-  }
-  return { field: 'edits', draw: edit => <EditTitle path={path} edit={edit} /> };
+interface ProposedEditsProps {
+  readonly use: ToolUse;
+  readonly proposal: Proposal;
+  /** Whether this page may answer the question now. */
+  readonly mayAnswer: boolean;
+  readonly scope: ConsentScope;
 }
 
-/** The words, and what the cell holds now that is replaced or deleted. */
-function EditTitle(props: {
-  readonly path: string;
-  readonly edit: Readonly<Record<string, unknown>>;
-}): ReactElement | null {
-  const { path, edit } = props;
+export function ProposedEdits(props: ProposedEditsProps): ReactElement {
+  const { use, proposal, mayAnswer, scope } = props;
   const trans = useTrans();
   const workspace = useWorkspace();
-  const cellId = edit['op'] === 'insert' ? edit['after'] : edit['cell'];
-  const cell = typeof cellId === 'string' ? (workspace?.cell({ path, cellId }) ?? null) : null;
-  const title = titleOf(edit, cell === null ? null : cell.index + 1, trans);
-  return title === null ? null : (
-    <>
-      <p className="jp-ChatStream-toolHint">{title}</p>
-      {cell === null || edit['op'] === 'insert' ? null : (
-        <>
-          <p className="jp-ChatStream-toolPart">
-            {versionOf(cell.source) === edit['version']
-              ? trans.__('The cell now')
-              : trans.__(
-                  'The cell now: it has changed since it was read, so nothing will be changed'
-                )}
-          </p>
-          <TextBox text={revealed(cell.source)} />
-        </>
-      )}
-    </>
+  const { path, edits } = proposal;
+  const requestId = use.consent?.request_id ?? '';
+  const reviews = workspace?.reviews;
+  const choices = useChoices(reviews, requestId);
+  const isAsking = use.consent !== null && use.consent.by === null && use.result === null;
+  const isOpen = workspace?.notebooks().some(notebook => notebook.path === path) === true;
+  const inFile = useFileCells(isAsking && !isOpen ? path : null);
+  const find = (cell: string): PresentCell | null =>
+    isOpen ? (workspace?.cell({ path, cellId: cell }) ?? null) : (inFile?.get(cell) ?? null);
+  const changes = isAsking
+    ? changesOf(edits, find)
+    : (reviews?.shown(requestId) ?? changesOf(edits, () => null));
+  useEffect(() => {
+    if (isAsking && (isOpen || inFile !== null)) {
+      reviews?.show(requestId, changes);
+    }
+  });
+  const isPartial = use.consent?.choices?.includes('some') === true;
+  const cells = changes.map(({ cell }) => cell);
+  const choose = (cell: string, isAccepted: boolean, node: HTMLElement): void => {
+    const answer = reviews?.choose(requestId, cell, isAccepted, cells) ?? null;
+    if (answer !== null) {
+      keepFocus(node);
+      void scope.client.answer(scope.runId, requestId, answer);
+    }
+  };
+  return (
+    <div className="jp-ChatStream-cellChanges" data-testid="proposed-edits">
+      <p className="jp-ChatStream-toolPart" dir="auto">
+        {isAsking && !isOpen ? trans.__('%1, which is not open in this page', path) : path}
+      </p>
+      {changes.map(change => (
+        <CellChangeView
+          key={change.cell}
+          change={change}
+          verdict={verdictOf(change, use, choices)}
+          isDisabled={scope.isActing}
+          onChoose={
+            mayAnswer && isPartial && cells.length > 1
+              ? (isAccepted, node) => choose(change.cell, isAccepted, node)
+              : undefined
+          }
+        />
+      ))}
+      <UndoEdit callId={use.call?.tool_call_id ?? ''} />
+    </div>
   );
 }
 
-/** The words for an edit; `number` is the place of the cell that it names, from 1, if it is open here. */
-function titleOf(
-  { op, after }: Readonly<Record<string, unknown>>,
-  number: number | null,
-  trans: TranslationBundle
-): string | null {
-  switch (op) {
-    case 'replace':
-      return number === null ? trans.__('Replace a cell') : trans.__('Replace cell %1', number);
-    case 'delete':
-      return number === null ? trans.__('Delete a cell') : trans.__('Delete cell %1', number);
-    case 'insert':
-      if (after === null) {
-        return trans.__('Insert a cell at the beginning');
-      }
-      return number === null
-        ? trans.__('Insert a cell')
-        : trans.__('Insert a cell after cell %1', number);
-    default:
-      return null;
+/** The cells of a notebook that this page has not open, by id, as its file has them; null if not known. */
+function useFileCells(path: string | null): ReadonlyMap<string, PresentCell> | null {
+  const closed = useWorkspace()?.closed;
+  const [found, setFound] = useState<ReadonlyMap<string, PresentCell> | null>(null);
+  useEffect(() => {
+    if (path === null || closed === undefined) {
+      return undefined;
+    }
+    let isShown = true;
+    closed.read(path).then(
+      content => {
+        if (isShown) {
+          const entries = fileCells(content).map(
+            (cell, index) => [cell.id, { index, source: sourceOf(cell) }] as const
+          );
+          setFound(new Map(entries));
+        }
+      },
+      () => undefined // the edits are shown without what they replace
+    );
+    return () => {
+      isShown = false;
+    };
+  }, [closed, path]);
+  return path === null ? null : found;
+}
+
+/** The button that writes back a notebook file as it was before the call. */
+function UndoEdit({ callId }: { readonly callId: string }): ReactElement | null {
+  const trans = useTrans();
+  const closed = useWorkspace()?.closed;
+  const [told, setTold] = useState('');
+  const canUndo = useSyncExternalStore(
+    closed?.subscribe ?? never,
+    () => closed?.canUndo(callId) === true
+  );
+  const undo = (): void => {
+    closed?.undo(callId).then(
+      isDone =>
+        setTold(
+          isDone
+            ? trans.__('The notebook is as it was before.')
+            : trans.__('The file has changed since, so it was left as it is.')
+        ),
+      () => setTold(trans.__('The file could not be written. Try again.'))
+    );
+  };
+  if (!canUndo && told === '') {
+    return null;
   }
+  return (
+    <p className="jp-ChatStream-toolNote" role="status">
+      {canUndo ? (
+        <Button testid="undo-edit" then="stay" onClick={undo}>
+          {trans.__('Undo this change')}
+        </Button>
+      ) : null}
+      {told}
+    </p>
+  );
+}
+
+function useChoices(reviews: Reviews | undefined, requestId: string): Choices {
+  return useSyncExternalStore(reviews?.subscribe ?? never, () =>
+    reviews === undefined ? NO_CHOICES : reviews.of(requestId)
+  );
+}
+
+const never = () => () => undefined;
+
+/** What stands in the log; before that, what the person has chosen in this page. */
+function verdictOf(
+  { cell }: CellChange,
+  { call, consent, result }: ToolUse,
+  choices: Choices
+): Verdict {
+  const isAsking = consent !== null && consent.by === null && result === null;
+  if (isAsking) {
+    const choice = choices.get(cell);
+    return choice === undefined ? null : choice ? 'accepted' : 'refused';
+  }
+  const accepted = call?.allowed?.accepted;
+  if (accepted === undefined) {
+    return null;
+  }
+  return accepted.includes(cell) ? 'accepted' : 'refused';
 }

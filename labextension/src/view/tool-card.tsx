@@ -1,10 +1,11 @@
 /** The card of one tool call: a line that tells its state, and below it all that is known of the call. */
 import { type TranslationBundle } from '@jupyterlab/translation';
-import { type MouseEvent, type ReactElement, useState } from 'react';
+import { type MouseEvent, type ReactElement, useMemo, useState } from 'react';
 
 import { revealed } from '../hidden-characters';
 import { asksYouText, outputText } from '../texts';
 import { type PartTimes, spanOf } from '../reply-times';
+import { proposalOf } from '../workspace/proposal-calls';
 import {
   type ToolState,
   type ToolUse,
@@ -25,7 +26,7 @@ import {
 } from './consent';
 import { useLasting, useNow, useTrans } from './hooks';
 import { OWN_KEYS } from './keys';
-import { editTitles } from './proposed-edit';
+import { ProposedEdits } from './proposed-edit';
 import { secondsPaceOf, spanText } from './times';
 import { toolHint } from './tool-hints';
 import { TextBox, ToolInput } from './tool-input';
@@ -171,12 +172,7 @@ function ToolBody(props: ToolBodyProps): ReactElement {
       )}
       {call === null ? null : (
         <div data-testid="tool-input">
-          <p className="jp-ChatStream-toolPart">{trans.__('Input')}</p>
-          {call.name === undefined ? (
-            <TextBox text={revealed(call.text ?? '')} />
-          ) : (
-            <ToolInput input={call.input} titles={isAsking ? editTitles(call) : undefined} />
-          )}
+          <Input {...props} mayAnswer={mayAnswer} />
         </div>
       )}
       {mayAnswer ? (
@@ -202,6 +198,30 @@ function ToolBody(props: ToolBodyProps): ReactElement {
             : trans.__('Ran in %1', call.executor)}
         </p>
       ) : null}
+    </>
+  );
+}
+
+/** The input of a call; of a proposal, what changes in each cell. */
+function Input({
+  use,
+  scope,
+  mayAnswer
+}: ToolBodyProps & { readonly mayAnswer: boolean }): ReactElement {
+  const { call } = use;
+  const trans = useTrans();
+  const proposal = useMemo(() => proposalOf(call), [call]);
+  if (proposal !== null) {
+    return <ProposedEdits use={use} proposal={proposal} mayAnswer={mayAnswer} scope={scope} />;
+  }
+  return (
+    <>
+      <p className="jp-ChatStream-toolPart">{trans.__('Input')}</p>
+      {call?.name === undefined ? (
+        <TextBox text={revealed(call?.text ?? '')} />
+      ) : (
+        <ToolInput input={call.input} />
+      )}
     </>
   );
 }

@@ -19,18 +19,7 @@ const OPERATION = 'operation';
 /** Tools with code run it in a kernel of this package, which is Python's. */
 const LANGUAGE = 'python';
 
-/** What stands above each object of the list in one field. */
-export interface ItemTitle {
-  readonly field: string;
-  readonly draw: (item: Readonly<Record<string, unknown>>) => ReactElement;
-}
-
-interface ToolInputProps {
-  readonly input: unknown;
-  readonly titles?: ItemTitle | undefined;
-}
-
-export function ToolInput({ input, titles }: ToolInputProps): ReactElement {
+export function ToolInput({ input }: { readonly input: unknown }): ReactElement {
   const trans = useTrans();
   const { code, ...others } = fieldsOf(input);
   const isCode = typeof code === 'string';
@@ -48,7 +37,7 @@ export function ToolInput({ input, titles }: ToolInputProps): ReactElement {
   return (
     <>
       {isCode ? <CodeBox code={code} /> : null}
-      {fields.length === 0 ? null : <Fields fields={fields} titles={titles} />}
+      {fields.length === 0 ? null : <Fields fields={fields} />}
     </>
   );
 }
@@ -57,7 +46,6 @@ interface FieldsProps {
   readonly fields: readonly (readonly [string, unknown])[];
   /** Whether they are the fields of an item of a list. */
   readonly isItem?: boolean;
-  readonly titles?: ItemTitle | undefined;
 }
 
 function Fields(props: FieldsProps): ReactElement {
@@ -67,11 +55,7 @@ function Fields(props: FieldsProps): ReactElement {
         <div key={name} className={isShort(value) ? 'jp-mod-short' : undefined}>
           <dt dir="auto">{revealed(name)}</dt>
           <dd>
-            <FieldValue
-              value={value}
-              isItem={props.isItem === true}
-              title={name === props.titles?.field ? props.titles.draw : undefined}
-            />
+            <FieldValue value={value} isItem={props.isItem === true} />
           </dd>
         </div>
       ))}
@@ -80,11 +64,7 @@ function Fields(props: FieldsProps): ReactElement {
 }
 
 /** A value: the objects of a list one below the other, with their texts as they are. */
-function FieldValue(props: {
-  readonly value: unknown;
-  readonly isItem: boolean;
-  readonly title: ItemTitle['draw'] | undefined;
-}): ReactElement {
+function FieldValue(props: { readonly value: unknown; readonly isItem: boolean }): ReactElement {
   const { value } = props;
   if (isShort(value)) {
     return <code dir="auto">{revealed(pretty(value))}</code>;
@@ -96,7 +76,6 @@ function FieldValue(props: {
     <ol className="jp-ChatStream-toolItems">
       {value.map((item, index) => (
         <li key={index}>
-          {props.title?.(item)}
           <Fields fields={Object.entries(item)} isItem />
         </li>
       ))}

@@ -8,6 +8,9 @@ import { type CellDraft, cellOf, textFor } from './blocks';
 import { AskedPlaces } from './asked';
 import { CellView, type FoundCell, findCell } from './cells';
 import { focusActiveCell, insertAtCursor, insertCell, replaceSource, runActiveCell } from './edits';
+import { ClosedNotebooks, type NotebookFiles } from './closed-notebooks';
+import { OpenProposals } from './open-proposals';
+import { Reviews } from './reviews';
 import {
   type ActionResult,
   type CellAction,
@@ -28,6 +31,8 @@ export interface NotebookWorkspaceOptions {
   readonly trans: TranslationBundle;
   /** Brings a notebook to the front. */
   readonly reveal: (panelId: string) => void;
+  /** The contents API. */
+  readonly files: NotebookFiles;
 }
 
 export class NotebookWorkspace implements Workspace {
@@ -36,6 +41,7 @@ export class NotebookWorkspace implements Workspace {
     this._trans = options.trans;
     this._reveal = options.reveal;
     this._variables = new KernelVariables(options.clock);
+    this.closed = new ClosedNotebooks(options.files);
     this._tracker.currentChanged.connect(() => this._announce());
     this._tracker.widgetAdded.connect((_tracker, panel) => {
       panel.disposed.connect(() => this._announce());
@@ -46,6 +52,13 @@ export class NotebookWorkspace implements Workspace {
       this._announce();
     });
   }
+
+  readonly reviews = new Reviews();
+
+  /** The proposals about notebooks that wait for consent. */
+  readonly proposals = new OpenProposals();
+
+  readonly closed: ClosedNotebooks;
 
   notebooks(): readonly OpenNotebook[] {
     const current = this._tracker.currentWidget;

@@ -1,5 +1,5 @@
 /**
- * Edits of a notebook that a model proposes: several cells at once, made as a whole or not at all (L17).
+ * Edits of an open notebook that a model proposes: made as a whole or not at all (L17).
  *
  * An edit names its cell by id, and by the version of the source that the model has read. If a person
  * has changed that cell since, nothing is made. All changes are one step of the notebook's undo: a cell
@@ -8,174 +8,183 @@
  */
 import { type NotebookPanel } from '@jupyterlab/notebook';
 
+import { type CellEdit, MisfitError, type CellPlace, versionOf } from './cell-edits';
 import { asOneStep } from './one-step';
 
 export type SharedNotebook = NonNullable<NotebookPanel['content']['model']>['sharedModel'];
-type SharedCell = SharedNotebook['cells'][number];
 
-export type CellEdit =
-  | {
-      readonly op: 'replace';
-      readonly cell: string;
-      readonly version: string;
-      readonly source: string;
-    }
-  | { readonly op: 'delete'; readonly cell: string; readonly version: string }
-  | {
-      readonly op: 'insert';
-      /** Null for the beginning of the notebook. */
-      readonly after: string | null;
-      readonly type: 'code' | 'markdown';
-      readonly source: string;
-    };
+type SharedCellJson = Parameters<SharedNotebook['insertCell']>[1];
 
-/** A proposal that cannot be made, with a sentence for the model. */
-export class MisfitError extends Error {
-  override readonly name = 'MisfitError';
+/** A cell as notebook files have it, with its id. */
+export type FileCell = Readonly<Record<string, unknown>> & { readonly id: string };
+
+/** Cells in their order, which edits change. */
+export interface CellList {
+  readonly cells: readonly FileCell[];
+  isRunning(cell: string): boolean;
+  insert(index: number, cell: FileCell): void;
+  remove(index: number): void;
 }
 
-/** The version of a source: two sources that differ have two versions, as good as always. */
-export function versionOf(source: string): string {
-  let [high, low] = [0xdeadbeef, 0x41c6ce57];
-  for (let at = 0; at < source.length; at += 1) {
-    const unit = source.charCodeAt(at);
-    high = Math.imul(high ^ unit, 2654435761);
-    low = Math.imul(low ^ unit, 1597334677);
-  }
-  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909);
-  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909);
-  return (4294967296 * (2097151 & low) + (high >>> 0)).toString(36);
+/** Make edits in an open notebook. @throws MisfitError if an edit does not fit it as it is now. */
+export function makeEdits(notebook: SharedNotebook, edits: readonly CellEdit[]): void {
+  const list = new SharedCells(notebook);
+  check(list, edits);
+  asOneStep(notebook, () => notebook.transact(() => applyEdits(list, edits)));
 }
 
-/** Read the edits of an input. @throws MisfitError if one of them is none. */
-export function parseEdits(value: unknown): readonly CellEdit[] {
-  if (!Array.isArray(value) || value.length === 0) {
-    throw new MisfitError('The field edits is no list, or is empty.');
-  }
-  return value.map((item: unknown, index) => {
-    const edit = asEdit(item);
-    if (edit === null) {
-      throw new MisfitError(
-        `Edit ${index + 1} is none of {op: "replace", cell, version, source}, {op: "delete", cell, version}, {op: "insert", after, type, source}.`
-      );
-    }
-    return edit;
-  });
+/** The cells of a file after edits. @throws MisfitError if an edit does not fit. */
+export function editedCells(
+  cells: readonly FileCell[],
+  edits: readonly CellEdit[]
+): readonly FileCell[] {
+  const list = new FileCells(cells);
+  check(list, edits);
+  applyEdits(list, edits);
+  return list.after;
 }
 
-function asEdit(item: unknown): CellEdit | null {
-  if (typeof item !== 'object' || item === null) {
-    return null;
-  }
-  const { op, cell, version, source, after, type } = item as Readonly<Record<string, unknown>>;
-  const isNamed = typeof cell === 'string' && typeof version === 'string';
-  if (op === 'replace' && isNamed && typeof source === 'string') {
-    return { op, cell, version, source };
-  }
-  if (op === 'delete' && isNamed) {
-    return { op, cell, version };
-  }
-  const isPlace = after === null || typeof after === 'string';
-  const isKind = type === 'code' || type === 'markdown';
-  return op === 'insert' && isPlace && isKind && typeof source === 'string'
-    ? { op, after, type, source }
-    : null;
+/** The cells of an open notebook, each with its id even if the file's format has none. */
+export function sharedCells(notebook: SharedNotebook): readonly FileCell[] {
+  return notebook.cells.map(cell => ({ ...cell.toJSON(), id: cell.getId() }));
 }
 
-/**
- * Make all edits as one step, or none. Returns the ids of the cells that were replaced or inserted.
- *
- * @throws MisfitError if an edit does not fit the notebook as it is now.
- */
-export function makeEdits(notebook: SharedNotebook, edits: readonly CellEdit[]): readonly string[] {
-  check(notebook, edits);
-  const change = new NotebookChange(notebook);
-  const made: string[] = [];
-  const ends = new Map<string | null, string>();
-  asOneStep(notebook, () =>
-    notebook.transact(() => {
-      for (const edit of edits) {
-        if (edit.op === 'replace') {
-          change.replace(edit.cell, edit.source);
-          made.push(edit.cell);
-        } else if (edit.op === 'insert') {
-          // Cells that are inserted behind the same cell stay in their order.
-          const id = change.insert(ends.get(edit.after) ?? edit.after, edit);
-          ends.set(edit.after, id);
-          made.push(id);
-        }
-      }
-      // Deleted last: a cell may be inserted behind one that is deleted.
-      edits.filter(edit => edit.op === 'delete').forEach(edit => change.remove(edit.cell));
-    })
-  );
-  return made;
+/** The source of a cell, which files also write as a list of lines. */
+export function sourceOf({ source }: Readonly<Record<string, unknown>>): string {
+  return Array.isArray(source) ? source.join('') : typeof source === 'string' ? source : '';
 }
 
-/** Changes cells inside of one transaction, in which `notebook.cells` stays as it was before. */
-class NotebookChange {
+class SharedCells implements CellList {
   constructor(private readonly _notebook: SharedNotebook) {
-    this._before = new Map(_notebook.cells.map(cell => [cell.getId(), cell.toJSON()]));
-    this._ids = [...this._before.keys()];
+    this.cells = sharedCells(_notebook);
   }
 
-  replace(id: string, source: string): void {
-    const index = this._ids.indexOf(id);
-    const cell = { ...this._before.get(id), id, source };
+  readonly cells: readonly FileCell[];
+
+  isRunning(id: string): boolean {
+    const cell = this._notebook.cells.find(other => other.getId() === id);
+    return cell !== undefined && 'executionState' in cell && cell.executionState === 'running';
+  }
+
+  insert(index: number, cell: FileCell): void {
+    const isNew = !this.cells.some(other => other.id === cell.id);
+    const isTrusted = isNew && cell['cell_type'] === 'code';
+    const made = isTrusted ? { ...cell, metadata: { trusted: true } } : cell;
+    this._notebook.insertCell(index, made as unknown as SharedCellJson);
+  }
+
+  remove(index: number): void {
     this._notebook.deleteCell(index);
-    this._notebook.insertCell(index, cell as Parameters<SharedNotebook['insertCell']>[1]);
   }
-
-  /** Returns the id of the new cell. */
-  insert(after: string | null, cell: Extract<CellEdit, { op: 'insert' }>): string {
-    const index = after === null ? 0 : this._ids.indexOf(after) + 1;
-    const metadata = cell.type === 'code' ? { trusted: true } : {};
-    const made = { cell_type: cell.type, source: cell.source, metadata };
-    const id = this._notebook.insertCell(index, made).getId();
-    this._ids.splice(index, 0, id);
-    return id;
-  }
-
-  remove(id: string): void {
-    const index = this._ids.indexOf(id);
-    this._notebook.deleteCell(index);
-    this._ids.splice(index, 1);
-  }
-
-  private readonly _before: ReadonlyMap<string, object>;
-  private readonly _ids: string[];
 }
 
-function check(notebook: SharedNotebook, edits: readonly CellEdit[]): void {
-  const edited = new Set<string>();
+class FileCells implements CellList {
+  constructor(readonly cells: readonly FileCell[]) {
+    this.after = [...cells];
+  }
+
+  readonly after: FileCell[];
+
+  isRunning(): boolean {
+    return false;
+  }
+
+  insert(index: number, cell: FileCell): void {
+    this.after.splice(index, 0, cell);
+  }
+
+  remove(index: number): void {
+    this.after.splice(index, 1);
+  }
+}
+
+/** In the transaction of an open notebook, its list of cells stays as it was before. */
+function applyEdits(list: CellList, edits: readonly CellEdit[]): void {
+  const now = new Map(list.cells.map(cell => [cell.id, cell]));
+  const ids = [...now.keys()];
+  const remove = (id: string): void => {
+    const index = ids.indexOf(id);
+    list.remove(index);
+    ids.splice(index, 1);
+  };
+  const insert = (index: number, cell: FileCell): void => {
+    list.insert(index, cell);
+    ids.splice(index, 0, cell.id);
+    now.set(cell.id, cell);
+  };
   for (const edit of edits) {
-    const id = edit.op === 'insert' ? edit.after : edit.cell;
-    const cell = notebook.cells.find(other => other.getId() === id);
-    if (id !== null && cell === undefined) {
-      throw new MisfitError(`The notebook has no cell ${id}. Read it again.`);
+    const before = now.get(edit.cell);
+    if (edit.op === 'insert') {
+      insert(indexOf(edit.place, ids), newCell(edit));
+    } else if (edit.op === 'replace' && before !== undefined) {
+      const index = ids.indexOf(edit.cell);
+      remove(edit.cell);
+      insert(index, { ...before, source: edit.source });
+    } else if (edit.op === 'move' && before !== undefined) {
+      remove(edit.cell);
+      insert(indexOf(edit.place, ids), before);
     }
-    if (edit.op === 'insert' || cell === undefined) {
-      continue;
-    }
-    if (edited.has(edit.cell)) {
-      throw new MisfitError(`There are two edits of cell ${edit.cell}.`);
-    }
-    edited.add(edit.cell);
-    checkCell(cell, edit);
+  }
+  // Deleted last: a cell may stand beside one that is deleted.
+  edits.filter(edit => edit.op === 'delete').forEach(edit => remove(edit.cell));
+}
+
+function indexOf(place: CellPlace, ids: readonly string[]): number {
+  switch (place.side) {
+    case 'start':
+      return 0;
+    case 'end':
+      return ids.length;
+    case 'before':
+      return ids.indexOf(place.cell);
+    case 'after':
+      return ids.indexOf(place.cell) + 1;
   }
 }
 
-function checkCell(cell: SharedCell, edit: Exclude<CellEdit, { op: 'insert' }>): void {
-  if (versionOf(cell.getSource()) !== edit.version) {
+function newCell({ cell: id, type, source }: Extract<CellEdit, { op: 'insert' }>): FileCell {
+  const cell = { id, cell_type: type, source, metadata: {} };
+  return type === 'code' ? { ...cell, execution_count: null, outputs: [] } : cell;
+}
+
+function check(list: CellList, edits: readonly CellEdit[]): void {
+  const known = new Map(list.cells.map(cell => [cell.id, cell]));
+  const there = new Set(known.keys());
+  for (const edit of edits) {
+    const cell = known.get(edit.cell);
+    if (edit.op === 'insert') {
+      if (there.has(edit.cell)) {
+        throw new MisfitError(`The notebook has a cell ${edit.cell} already. Leave out the id.`);
+      }
+      there.add(edit.cell);
+    } else if (cell === undefined) {
+      throw new MisfitError(`The notebook has no cell ${edit.cell}. Read it again.`);
+    } else {
+      checkCell(cell, edit, list.isRunning(edit.cell));
+    }
+    const beside = edit.op === 'insert' || edit.op === 'move' ? edit.place : null;
+    if (beside !== null && 'cell' in beside && !there.has(beside.cell)) {
+      throw new MisfitError(`The notebook has no cell ${beside.cell}. Read it again.`);
+    }
+  }
+}
+
+function checkCell(
+  cell: FileCell,
+  edit: Exclude<CellEdit, { op: 'insert' }>,
+  isRunning: boolean
+): void {
+  if (edit.op !== 'move' && versionOf(sourceOf(cell)) !== edit.version) {
     throw new MisfitError(
       `Cell ${edit.cell} has changed since it was read. Nothing was changed. Read the notebook again.`
     );
   }
-  const lock = edit.op === 'replace' ? 'editable' : 'deletable';
-  if (cell.getMetadata(lock) === false) {
+  const lock = edit.op === 'delete' ? 'deletable' : 'editable';
+  const metadata = cell['metadata'] as Readonly<Record<string, unknown>> | undefined;
+  if (edit.op !== 'move' && metadata?.[lock] === false) {
     throw new MisfitError(`Cell ${edit.cell} is protected: its metadata says ${lock}: false.`);
   }
-  if ('executionState' in cell && cell.executionState === 'running') {
+  if (isRunning) {
     throw new MisfitError(`Cell ${edit.cell} is running. Try again when it has ended.`);
   }
 }

@@ -5,6 +5,10 @@
  * sources, outputs and types are untrusted text.
  */
 
+import { type ClosedNotebooks } from './closed-notebooks';
+import { type OpenProposals } from './open-proposals';
+import { type Reviews } from './reviews';
+
 export interface OpenNotebook {
   /** The path by which JupyterLab knows it, with the name of its drive. */
   readonly path: string;
@@ -97,6 +101,12 @@ export type ActionResult =
 
 /** The notebooks of the page. */
 export interface Workspace {
+  /** What a person has chosen so far for the cells of proposals. */
+  readonly reviews: Reviews;
+  /** The proposals that wait for a person's consent. */
+  readonly proposals: OpenProposals;
+  /** The notebooks that are open nowhere. */
+  readonly closed: ClosedNotebooks;
   /** The open notebooks, the current one first. */
   notebooks(): readonly OpenNotebook[];
   /**

@@ -1,0 +1,169 @@
+/** What is drawn of a proposal in a notebook. */
+import { type ReactElement, StrictMode, useSyncExternalStore } from 'react';
+import { createRoot } from 'react-dom/client';
+
+import { type ThreadClient } from '../model';
+import { type Page } from '../page';
+import { Button } from '../view/button';
+import { CellChangeView, acceptAllText, changeTitle, rejectAllText } from '../view/cell-change';
+import { SUPPRESS_SHORTCUTS } from '../view/keys';
+import { ServicesProvider, useThread, useTrans, useWorkspace } from '../view/hooks';
+import { Visibility } from '../view/visibility';
+import { NO_CHOICES, type ReviewAnswer } from '../workspace/reviews';
+import { type Drawn, type ShownProposal } from './proposals-at-cells';
+
+/** Events that must not reach the notebook, where keys are commands. */
+const OURS = ['keydown', 'keyup', 'keypress'] as const;
+
+/** Make the node of a proposal at a cell, or of its bar. */
+export function draw(page: Page, kind: 'cell' | 'bar'): Drawn {
+  const node = document.createElement('div');
+  node.className =
+    kind === 'bar'
+      ? 'jp-ChatStream jp-ChatStream-proposalBar'
+      : 'jp-ChatStream jp-ChatStream-proposal';
+  node.tabIndex = -1; // keeps the focus while an answer is on its way and disables the buttons
+  node.setAttribute(SUPPRESS_SHORTCUTS, 'true');
+  node.dataset['testid'] = kind === 'bar' ? 'proposal-bar' : 'proposal';
+  const stop = (event: Event): void => event.stopPropagation();
+  OURS.forEach(type => node.addEventListener(type, stop));
+  const root = createRoot(node);
+  const visibility = new Visibility(node);
+  const { ticker, threads } = page;
+  const services = { markdown: page.services, ticker, visibility, files: threads.files };
+  return {
+    node,
+    show: shown => {
+      const client = threads.find(shown.proposal.threadId);
+      root.render(
+        <StrictMode>
+          <ServicesProvider value={services}>
+            {client === undefined ? null : <ProposalView {...shown} client={client} />}
+          </ServicesProvider>
+        </StrictMode>
+      );
+    },
+    dispose: () => {
+      node.remove();
+      visibility.dispose();
+      // React may be rendering now, and must not be unmounted while it does.
+      queueMicrotask(() => root.unmount());
+    }
+  };
+}
+
+type ProposalProps = ShownProposal & { readonly client: ThreadClient };
+
+function ProposalView(props: ProposalProps): ReactElement {
+  const { proposal, change, changes, client } = props;
+  const { requestId, runId } = proposal;
+  const trans = useTrans();
+  const reviews = useWorkspace()?.reviews;
+  const choices = useSyncExternalStore(reviews?.subscribe ?? never, () =>
+    reviews === undefined ? NO_CHOICES : reviews.of(requestId)
+  );
+  const isActing = useThread(client).acting.has(runId);
+  const send = (answer: ReviewAnswer | null, node: HTMLElement): void => {
+    if (answer !== null) {
+      node.closest<HTMLElement>(`div[${SUPPRESS_SHORTCUTS}][tabindex='-1']`)?.focus();
+      void client.answer(runId, requestId, answer);
+    }
+  };
+  if (change === null) {
+    const rest = changes.filter(({ cell }) => !choices.has(cell));
+    return <Bar {...props} rest={rest.length} isActing={isActing} send={send} />;
+  }
+  const cells = changes.map(({ cell }) => cell);
+  const choose = (isAccepted: boolean, node: HTMLElement): void => {
+    if (cells.length === 1) {
+      send(isAccepted ? 'once' : 'no', node);
+    } else {
+      send(reviews?.choose(requestId, change.cell, isAccepted, cells) ?? null, node);
+    }
+  };
+  const choice = choices.get(change.cell);
+  return (
+    <CellChangeView
+      change={change}
+      verdict={choice === undefined ? null : choice ? 'accepted' : 'refused'}
+      isDisabled={isActing}
+      onChoose={proposal.isPartial || cells.length === 1 ? choose : undefined}
+    >
+      {changes.length > 1 ? (
+        <NextButton {...props} label={trans.__('Next change')} text="↓" by={1} />
+      ) : null}
+    </CellChangeView>
+  );
+}
+
+const never = () => () => undefined;
+
+/** The button that leads to the diff of another cell. */
+function NextButton(
+  props: ProposalProps & { readonly label: string; readonly text: string; readonly by: number }
+): ReactElement {
+  const { changes, change, by } = props;
+  const trans = useTrans();
+  const at = changes.findIndex(({ cell }) => cell === change?.cell);
+  const next = changes[(at + by + changes.length) % changes.length];
+  return (
+    <Button
+      testid="next-change"
+      className="jp-mod-quiet"
+      label={next === undefined ? props.label : `${props.label}: ${changeTitle(next, trans)}`}
+      then="stay"
+      onClick={() => {
+        if (next !== undefined) {
+          props.go(next.cell);
+        }
+      }}
+    >
+      {props.text}
+    </Button>
+  );
+}
+
+interface ProposalBarProps extends ProposalProps {
+  /** How many cells have no choice yet. */
+  readonly rest: number;
+  readonly isActing: boolean;
+  readonly send: (answer: ReviewAnswer, node: HTMLElement) => void;
+}
+
+function Bar(props: ProposalBarProps): ReactElement {
+  const { changes, rest, isActing, send } = props;
+  const trans = useTrans();
+  const count = changes.length;
+  const text = trans._n(
+    'The chat proposes %1 change',
+    'The chat proposes %1 changes',
+    count,
+    count
+  );
+  const left = rest < count ? trans.__('%1 to decide', rest) : '';
+  return (
+    <section className="jp-ChatStream-proposalBarBody" aria-label={trans.__('Proposed changes')}>
+      <span>{[text, left].filter(part => part !== '').join(' · ')}</span>
+      <span className="jp-ChatStream-proposalButtons">
+        <NextButton {...props} label={trans.__('Show the first change')} text="↓" by={1} />
+        <Button
+          testid="accept-all"
+          className="jp-mod-accent"
+          isDisabled={isActing}
+          then="stay"
+          onClick={event => send('once', event.currentTarget)}
+        >
+          {acceptAllText(trans)}
+        </Button>
+        <Button
+          testid="reject-all"
+          isDisabled={isActing}
+          then="stay"
+          onClick={event => send('no', event.currentTarget)}
+        >
+          {rejectAllText(trans)}
+        </Button>
+      </span>
+    </section>
+  );
+}

@@ -1,0 +1,225 @@
+/**
+ * Proposed edits in the notebook that they change: a diff at each cell, and a bar below all of them.
+ * Loaded with the first proposal.
+ *
+ * They are drawn beside the document and are no part of it: nothing is saved of them, and they go when
+ * the question is answered, here or elsewhere (L13).
+ */
+import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
+
+import { type Page } from '../page';
+import { type CellChange, changesOf } from '../workspace/cell-changes';
+import { type CellPlace } from '../workspace/cell-edits';
+import { focusActiveCell } from '../workspace/edits';
+import { type OpenProposal } from '../workspace/open-proposals';
+import { type Proposal } from '../workspace/patches';
+import { proposalOf } from '../workspace/proposal-calls';
+import { type Workspace } from '../workspace/values';
+import { draw } from './proposal-view';
+
+type Cell = NotebookPanel['content']['widgets'][number];
+/** An open proposal, as it was read from its call. */
+export type ReadProposal = OpenProposal & Proposal;
+
+/** What is drawn into one node of a notebook. */
+export interface Drawn {
+  readonly node: HTMLElement;
+  show(shown: ShownProposal): void;
+  dispose(): void;
+}
+
+/** A proposal as it is drawn: with `change`, at that cell; else as the bar. */
+export interface ShownProposal {
+  readonly proposal: ReadProposal;
+  readonly changes: readonly CellChange[];
+  readonly change: CellChange | null;
+  /** Move the focus to the diff of a cell. */
+  readonly go: (cell: string) => void;
+}
+
+export interface ProposalOptions {
+  readonly tracker: INotebookTracker;
+  readonly page: Page;
+  readonly workspace: Workspace;
+  /** Calls `action` once, before the next frame is drawn. */
+  readonly onFrame: (action: () => void) => void;
+}
+
+export class ProposalsAtCells {
+  constructor(private readonly _options: ProposalOptions) {}
+
+  /** Something has changed that may be drawn: a proposal, a notebook, or a cell. */
+  readonly updateSoon = (): void => {
+    const isDrawn = this._drawn.size > 0;
+    if (!this._isWaiting && (isDrawn || this._options.workspace.proposals.list().length > 0)) {
+      this._isWaiting = true;
+      this._options.onFrame(() => {
+        this._isWaiting = false;
+        this._update();
+      });
+    }
+  };
+
+  private _update(): void {
+    const wanted = new Set<string>();
+    for (const open of this._options.workspace.proposals.list()) {
+      const proposal = proposalOf(open.call);
+      const panel = proposal === null ? null : this._panelOf(proposal);
+      if (proposal !== null && panel !== null) {
+        this._watch(panel);
+        this._draw(panel, { ...open, ...proposal }, wanted);
+      }
+    }
+    for (const [key, { drawn, panel }] of this._drawn) {
+      if (!wanted.has(key)) {
+        this._drawn.delete(key);
+        this._remove(drawn, panel);
+      }
+    }
+  }
+
+  /** Remove what is drawn; a focus in it goes back to the notebook. */
+  private _remove(drawn: Drawn, panel: NotebookPanel): void {
+    const hasFocus = drawn.node.contains(document.activeElement);
+    drawn.dispose();
+    if (hasFocus && !panel.isDisposed) {
+      focusActiveCell(panel);
+    }
+  }
+
+  private _panelOf({ path }: Proposal): NotebookPanel | null {
+    const { tracker } = this._options;
+    const isIt = (panel: NotebookPanel): boolean => panel.context.path === path;
+    const { currentWidget } = tracker;
+    const panel =
+      currentWidget !== null && isIt(currentWidget) ? currentWidget : (tracker.find(isIt) ?? null);
+    return panel?.context.isReady === true && panel.content.model !== null ? panel : null;
+  }
+
+  private _draw(panel: NotebookPanel, proposal: ReadProposal, wanted: Set<string>): void {
+    const { widgets } = panel.content;
+    const changes = changesOf(proposal.edits, cell => {
+      const index = widgets.findIndex(widget => widget.model.id === cell);
+      const source = widgets[index]?.model.sharedModel.getSource();
+      return source === undefined ? null : { index, source };
+    });
+    this._options.workspace.reviews.show(proposal.requestId, changes);
+    const go = (cell: string): void => this._go(panel, proposal, cell);
+    for (const change of changes) {
+      const spot = spotOf(change, changes, widgets);
+      if (spot !== null && isDrawable(spot.widget, this.updateSoon)) {
+        const key = keyOf(proposal, change.cell);
+        wanted.add(key);
+        const drawn = this._drawnIn(key, panel, spot);
+        drawn.show({ proposal, changes, change, go });
+      }
+    }
+    const key = keyOf(proposal, null);
+    wanted.add(key);
+    const bar = this._drawnIn(key, panel, null);
+    bar.show({ proposal, changes, change: null, go });
+  }
+
+  /** What is drawn under a key; it is drawn anew if its cell has become another one. */
+  private _drawnIn(key: string, panel: NotebookPanel, spot: Spot | null): Drawn {
+    const parent = spot?.widget.node ?? panel.node;
+    const before = this._drawn.get(key);
+    if (before !== undefined && before.drawn.node.parentElement === parent) {
+      return before.drawn;
+    }
+    before?.drawn.dispose();
+    const drawn = draw(this._options.page, spot === null ? 'bar' : 'cell');
+    parent.insertBefore(drawn.node, spot === null ? null : nodeBelow(spot));
+    this._drawn.set(key, { drawn, panel });
+    return drawn;
+  }
+
+  private _go(panel: NotebookPanel, proposal: ReadProposal, cell: string): void {
+    const node = this._drawn.get(keyOf(proposal, cell))?.drawn.node;
+    const index = panel.content.widgets.findIndex(widget => widget.node.contains(node ?? null));
+    if (node !== undefined && index >= 0) {
+      const scrolled = panel.content.scrollToItem(index, 'smart');
+      const focus = (): void => node.querySelector<HTMLElement>('button, [tabindex]')?.focus();
+      scrolled.then(focus, focus);
+    }
+  }
+
+  /** Draw again when a cell of a notebook changes, or is made anew. */
+  private _watch(panel: NotebookPanel): void {
+    if (!this._watched.has(panel)) {
+      this._watched.add(panel);
+      panel.context.model.contentChanged.connect(this.updateSoon);
+      panel.disposed.connect(this.updateSoon);
+    }
+  }
+
+  private readonly _drawn = new Map<
+    string,
+    { readonly drawn: Drawn; readonly panel: NotebookPanel }
+  >();
+  private readonly _watched = new WeakSet<NotebookPanel>();
+  private _isWaiting = false;
+}
+
+function keyOf({ requestId }: OpenProposal, cell: string | null): string {
+  return cell === null ? requestId : `${requestId} ${cell}`;
+}
+
+/** Where in a cell a change is drawn: above it, below its input, or below all of it. */
+interface Spot {
+  readonly widget: Cell;
+  readonly at: 'above' | 'input' | 'below';
+}
+
+function spotOf(
+  { cell, place, kind }: CellChange,
+  changes: readonly CellChange[],
+  widgets: readonly Cell[]
+): Spot | null {
+  const own = widgets.find(widget => widget.model.id === cell);
+  if (kind !== 'insert') {
+    return own === undefined ? null : { widget: own, at: 'input' };
+  }
+  return place === null ? null : newSpot(place, changes, widgets);
+}
+
+/** A new cell is drawn beside the cell that is there now; one beside a new one, where that one is. */
+function newSpot(
+  place: CellPlace,
+  changes: readonly CellChange[],
+  widgets: readonly Cell[]
+): Spot | null {
+  if (!('cell' in place)) {
+    const widget = widgets.at(place.side === 'start' ? 0 : -1);
+    return widget === undefined ? null : { widget, at: place.side === 'start' ? 'above' : 'below' };
+  }
+  const widget = widgets.find(other => other.model.id === place.cell);
+  if (widget !== undefined) {
+    return { widget, at: place.side === 'before' ? 'above' : 'below' };
+  }
+  const beside = changes.find(change => change.cell === place.cell && change.kind === 'insert');
+  return beside?.place == null ? null : newSpot(beside.place, changes, widgets);
+}
+
+/** The child of the cell's node above which something is drawn; null to draw it last. */
+function nodeBelow({ widget, at }: Spot): Element | null {
+  switch (at) {
+    case 'above':
+      return widget.node.firstElementChild;
+    case 'input':
+      return (
+        widget.node.querySelector(':scope > .jp-Cell-inputWrapper')?.nextElementSibling ?? null
+      );
+    case 'below':
+      return null;
+  }
+}
+
+/** Whether a cell has its nodes: JupyterLab makes those of distant cells when they come near. */
+function isDrawable(widget: Cell, later: () => void): boolean {
+  if (widget.isDisposed || !widget.isPlaceholder()) {
+    return !widget.isDisposed;
+  }
+  widget.ready.then(later, () => undefined);
+  return false;
+}

@@ -1,0 +1,65 @@
+/** Edits of cells that are named by id, as `patches.ts` reads them from a proposal. Pure. */
+import { digestOf } from '../digest';
+import { type CellKind } from './values';
+
+/** Where a cell is put. A named cell may be new itself, or one that the same proposal deletes. */
+export type CellPlace =
+  { readonly side: 'start' | 'end' } | { readonly side: 'before' | 'after'; readonly cell: string };
+
+export type CellEdit =
+  | {
+      readonly op: 'replace';
+      readonly cell: string;
+      readonly version: string;
+      readonly source: string;
+    }
+  | { readonly op: 'delete'; readonly cell: string; readonly version: string }
+  | { readonly op: 'move'; readonly cell: string; readonly place: CellPlace }
+  | {
+      readonly op: 'insert';
+      /** The id of the new cell. */
+      readonly cell: string;
+      readonly type: CellKind;
+      readonly source: string;
+      readonly place: CellPlace;
+    };
+
+/** A proposal that cannot be made, with a sentence for the model. */
+export class MisfitError extends Error {
+  override readonly name = 'MisfitError';
+}
+
+/** The version of a source: two sources that differ have two versions, as good as always. */
+export const versionOf = digestOf;
+
+/** The cells that a proposal touches, in the order of its first edit of each. */
+export function cellsOf(edits: readonly CellEdit[]): readonly string[] {
+  return [...new Set(edits.map(edit => edit.cell))];
+}
+
+/**
+ * The edits of the accepted cells. A place beside a new cell that is left out becomes the place of
+ * that cell.
+ */
+export function acceptedEdits(
+  edits: readonly CellEdit[],
+  accepted: ReadonlySet<string>
+): readonly CellEdit[] {
+  const leftOut = new Map<string, CellPlace>();
+  const kept: CellEdit[] = [];
+  for (const edit of edits) {
+    const isPlaced = edit.op === 'move' || edit.op === 'insert';
+    const place = isPlaced ? nearest(edit.place, leftOut) : null;
+    if (accepted.has(edit.cell)) {
+      kept.push(isPlaced && place !== null ? { ...edit, place } : edit);
+    } else if (edit.op === 'insert' && place !== null) {
+      leftOut.set(edit.cell, place);
+    }
+  }
+  return kept;
+}
+
+/** Places of new cells name only earlier cells, so one step leads to a cell that is there. */
+function nearest(place: CellPlace, leftOut: ReadonlyMap<string, CellPlace>): CellPlace {
+  return 'cell' in place ? (leftOut.get(place.cell) ?? place) : place;
+}

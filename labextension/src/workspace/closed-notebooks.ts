@@ -1,0 +1,128 @@
+/**
+ * A notebook that is open nowhere: read and changed in its file, through the contents API (L17).
+ *
+ * A file is changed only if it is still what was read a moment before. The file as it was is kept in
+ * the page, so that Undo writes it back byte for byte.
+ */
+import { MisfitError } from './cell-edits';
+
+/** The part of JupyterLab's contents manager that this module uses. */
+export interface NotebookFiles {
+  get(path: string, options: FileOptions): Promise<FileModel>;
+  save(path: string, options: SavedFile): Promise<FileModel>;
+}
+
+interface FileOptions {
+  readonly content: boolean;
+  readonly type?: 'notebook' | 'file';
+  readonly format?: 'text';
+}
+
+export interface FileModel {
+  readonly content: unknown;
+  readonly last_modified: string;
+  readonly writable: boolean;
+}
+
+interface SavedFile {
+  readonly type: 'notebook' | 'file';
+  readonly format: 'json' | 'text';
+  readonly content: unknown;
+}
+
+/** A file as it was before an edit, and when the edit was written. */
+interface KeptFile {
+  readonly path: string;
+  readonly text: string;
+  readonly last_modified: string;
+}
+
+/** The files of so many edits are kept; older ones cannot be undone. */
+const MOST_KEPT = 20;
+
+export class ClosedNotebooks {
+  constructor(private readonly _files: NotebookFiles) {}
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this._listeners.add(listener);
+    return () => this._listeners.delete(listener);
+  };
+
+  /** The JSON of a notebook file. @throws MisfitError if there is none. */
+  async read(path: string): Promise<unknown> {
+    return (await this._get(path)).content;
+  }
+
+  /**
+   * Change the cells of a file: `change` gets its JSON, and gives the new cells. `callId` names the
+   * change for `undo`. Returns the JSON of the file afterwards.
+   *
+   * @throws MisfitError if `change` does, or if the file changes meanwhile.
+   */
+  async change(
+    path: string,
+    callId: string,
+    change: (content: unknown) => readonly object[]
+  ): Promise<unknown> {
+    const before = await this._get(path);
+    if (!before.writable) {
+      throw new MisfitError('The notebook is read-only.');
+    }
+    const cells = change(before.content);
+    const bytes = await this._files.get(path, { content: true, type: 'file', format: 'text' });
+    if (bytes.last_modified !== before.last_modified || typeof bytes.content !== 'string') {
+      throw new MisfitError('The file has changed just now. Nothing was changed. Read it again.');
+    }
+    const content = { ...(before.content as object), cells };
+    await this._files.save(path, { type: 'notebook', format: 'json', content });
+    const after = await this._get(path);
+    this._keep(callId, { path, text: bytes.content, last_modified: after.last_modified });
+    return after.content;
+  }
+
+  /** Whether this page can write back the file as it was before a call. */
+  canUndo(callId: string): boolean {
+    return this._kept.has(callId);
+  }
+
+  /** Write back the file as it was. Returns whether it was still as the call had left it. */
+  async undo(callId: string): Promise<boolean> {
+    const kept = this._kept.get(callId);
+    if (kept === undefined) {
+      return false;
+    }
+    const { path, text, last_modified } = kept;
+    const now = await this._files.get(path, { content: false });
+    const isSame = now.last_modified === last_modified;
+    if (isSame) {
+      await this._files.save(path, { type: 'file', format: 'text', content: text });
+    }
+    this._kept.delete(callId);
+    this._tell();
+    return isSame;
+  }
+
+  private async _get(path: string): Promise<FileModel> {
+    try {
+      return await this._files.get(path, { content: true, type: 'notebook' });
+    } catch {
+      throw new MisfitError('The notebook is not open, and its file could not be read.');
+    }
+  }
+
+  private _keep(callId: string, file: KeptFile): void {
+    this._kept.set(callId, file);
+    const [oldest] = this._kept.keys();
+    if (this._kept.size > MOST_KEPT && oldest !== undefined) {
+      this._kept.delete(oldest);
+    }
+    this._tell();
+  }
+
+  private _tell(): void {
+    [...this._listeners].forEach(listener => listener());
+  }
+
+  private readonly _kept = new Map<string, KeptFile>();
+  private readonly _listeners = new Set<() => void>();
+}

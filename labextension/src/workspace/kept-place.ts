@@ -1,0 +1,36 @@
+/** The active cell, its mode and its cursor, which a replaced cell loses. */
+import { type NotebookPanel } from '@jupyterlab/notebook';
+
+/** Remember them; the function returned restores them. */
+export function keptPlace(panel: NotebookPanel): () => void {
+  const notebook = panel.content;
+  const id = notebook.activeCell?.model.id;
+  const { mode } = notebook;
+  const editor = notebook.activeCell?.editor;
+  const cursor = editor?.hasFocus() === true ? editor.getCursorPosition() : null;
+  return () => {
+    const index = notebook.widgets.findIndex(widget => widget.model.id === id);
+    if (index >= 0) {
+      notebook.activeCellIndex = index;
+      if (cursor !== null) {
+        notebook.mode = mode;
+        placeCursor(notebook.activeCell?.editor ?? null, cursor);
+      }
+    }
+  };
+}
+
+type Editor = NonNullable<NotebookPanel['content']['widgets'][number]['editor']>;
+
+/** Focus an editor, with its cursor where it was, or as near as the new text allows. */
+function placeCursor(
+  editor: Editor | null,
+  { line, column }: ReturnType<Editor['getCursorPosition']>
+): void {
+  if (editor !== null) {
+    editor.focus();
+    const at = Math.min(line, editor.lineCount - 1);
+    const length = editor.getLine(at)?.length ?? 0;
+    editor.setCursorPosition({ line: at, column: Math.min(column, length) });
+  }
+}

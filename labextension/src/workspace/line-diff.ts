@@ -1,0 +1,126 @@
+/** The lines that differ between two texts. Pure. */
+
+/** A part of a line; `isChanged` marks what differs from the line that it replaces. */
+export interface DiffPiece {
+  readonly text: string;
+  readonly isChanged: boolean;
+}
+
+export interface DiffLine {
+  readonly kind: 'same' | 'removed' | 'added';
+  readonly pieces: readonly DiffPiece[];
+}
+
+/** A table of common lines has at most so many fields; longer texts count as replaced. */
+const MOST_FIELDS = 1_000_000;
+
+/** Compare two texts line by line; null is no text at all, which has no line. */
+export function lineDiff(before: string | null, after: string | null): readonly DiffLine[] {
+  const old = before === null ? [] : before.split('\n');
+  const fresh = after === null ? [] : after.split('\n');
+  const head = commonLength(old, fresh, at => at);
+  const tail = commonLength(old.slice(head), fresh.slice(head), (at, length) => length - 1 - at);
+  const [oldEnd, freshEnd] = [old.length - tail, fresh.length - tail];
+  const lines: DiffLine[] = old.slice(0, head).map(same);
+  let [at, freshAt] = [head, head];
+  for (const [i, j] of [
+    ...commonLines(old, fresh, [head, oldEnd], [head, freshEnd]),
+    [oldEnd, freshEnd]
+  ] as const) {
+    lines.push(...changedLines(old.slice(at, i), fresh.slice(freshAt, j)));
+    if (i < oldEnd) {
+      lines.push(same(old[i] ?? ''));
+    }
+    [at, freshAt] = [i + 1, j + 1];
+  }
+  return [...lines, ...old.slice(oldEnd).map(same)];
+}
+
+function same(text: string): DiffLine {
+  return { kind: 'same', pieces: [{ text, isChanged: false }] };
+}
+
+/** How many lines two lists have in common from one end on. */
+function commonLength(
+  one: readonly string[],
+  other: readonly string[],
+  indexOf: (at: number, length: number) => number
+): number {
+  const most = Math.min(one.length, other.length);
+  let at = 0;
+  while (at < most && one[indexOf(at, one.length)] === other[indexOf(at, other.length)]) {
+    at += 1;
+  }
+  return at;
+}
+
+type Range = readonly [from: number, to: number];
+
+/** A longest list of pairs of equal lines, in their order: the table of Wagner and Fischer. */
+function commonLines(
+  old: readonly string[],
+  fresh: readonly string[],
+  [from, to]: Range,
+  [freshFrom, freshTo]: Range
+): readonly Range[] {
+  const [height, width] = [to - from, freshTo - freshFrom];
+  if (height === 0 || width === 0 || (height + 1) * (width + 1) > MOST_FIELDS) {
+    return [];
+  }
+  const table = new Uint32Array((height + 1) * (width + 1));
+  const field = (i: number, j: number): number => table[i * (width + 1) + j] ?? 0;
+  for (let i = height - 1; i >= 0; i -= 1) {
+    for (let j = width - 1; j >= 0; j -= 1) {
+      const isEqual = old[from + i] === fresh[freshFrom + j];
+      table[i * (width + 1) + j] = isEqual
+        ? field(i + 1, j + 1) + 1
+        : Math.max(field(i + 1, j), field(i, j + 1));
+    }
+  }
+  const pairs: Range[] = [];
+  let [i, j] = [0, 0];
+  while (i < height && j < width) {
+    if (old[from + i] === fresh[freshFrom + j]) {
+      pairs.push([from + i, freshFrom + j]);
+      [i, j] = [i + 1, j + 1];
+    } else if (field(i + 1, j) >= field(i, j + 1)) {
+      i += 1;
+    } else {
+      j += 1;
+    }
+  }
+  return pairs;
+}
+
+/** Lines that are replaced by as many others show what differs within each. */
+function changedLines(removed: readonly string[], added: readonly string[]): readonly DiffLine[] {
+  const isPaired = removed.length === added.length;
+  const line = (kind: DiffLine['kind'], text: string, other: string | undefined): DiffLine => ({
+    kind,
+    pieces: isPaired && other !== undefined ? piecesOf(text, other) : [{ text, isChanged: false }]
+  });
+  return [
+    ...removed.map((text, at) => line('removed', text, added[at])),
+    ...added.map((text, at) => line('added', text, removed[at]))
+  ];
+}
+
+/** A text with the middle that another text does not have; without marks if they share little. */
+function piecesOf(text: string, other: string): readonly DiffPiece[] {
+  const [letters, others] = [[...text], [...other]];
+  const head = commonLength(letters, others, at => at);
+  const tail = commonLength(
+    letters.slice(head),
+    others.slice(head),
+    (at, length) => length - 1 - at
+  );
+  if ((head + tail) * 2 < Math.min(letters.length, others.length)) {
+    return [{ text, isChanged: false }];
+  }
+  const end = letters.length - tail;
+  return [
+    { text: letters.slice(0, head).join(''), isChanged: false },
+    { text: letters.slice(head, end).join(''), isChanged: true },
+    { text: letters.slice(end).join(''), isChanged: false }
+  ].filter(piece => piece.text !== '');
+}

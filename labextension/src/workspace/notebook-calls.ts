@@ -1,0 +1,126 @@
+/**
+ * The calls of the tool `notebook` as they are made, in an open notebook or in a file (L17). Loaded with
+ * the first call.
+ *
+ * In an open notebook all checks and all changes happen in one turn of the page, so no key comes between.
+ */
+import { type NotebookPanel } from '@jupyterlab/notebook';
+
+import { type CallResult, type PageCall } from '../call-executor';
+import { fieldsOf } from '../tool-calls';
+import { type CellEdit, MisfitError, acceptedEdits, cellsOf, versionOf } from './cell-edits';
+import { type ClosedNotebooks } from './closed-notebooks';
+import { keptPlace } from './kept-place';
+import { readCells } from './notebook-reading';
+import { fileCells, invalidity } from './notebook-validity';
+import { parseProposal } from './patches';
+import { type FileCell, editedCells, makeEdits, sharedCells, sourceOf } from './proposals';
+
+/** Make a call on a notebook that this page has open. */
+export function callOnPanel(panel: NotebookPanel, call: PageCall): CallResult {
+  try {
+    const output = isProposal(call) ? propose(panel, call) : read(panel, call);
+    return { success: true, output };
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+/** Make a call on the file of a notebook that no page has open. */
+export async function callOnFile(
+  files: Pick<ClosedNotebooks, 'read' | 'change'>,
+  path: string,
+  call: PageCall
+): Promise<CallResult> {
+  try {
+    if (!isProposal(call)) {
+      const cells = fileCells(await files.read(path));
+      return { success: true, output: { path, ...readCells(cells, wantedOf(call)) } };
+    }
+    const { edits } = parseProposal(fieldsOf(call.input), call.id);
+    const after = await files.change(
+      path,
+      call.id,
+      before => planned(fileCells(before), edits, call).after
+    );
+    return { success: true, output: { path, ...outcome(fileCells(after), edits, call) } };
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+function isProposal({ input }: PageCall): boolean {
+  return fieldsOf(input)['operation'] === 'propose';
+}
+
+function wantedOf({ input }: PageCall): readonly unknown[] | null {
+  const { cells } = fieldsOf(input);
+  return Array.isArray(cells) ? cells : null;
+}
+
+function failed(error: unknown): CallResult {
+  if (error instanceof MisfitError) {
+    return { success: false, output: error.message };
+  }
+  throw error;
+}
+
+function read(panel: NotebookPanel, call: PageCall): object {
+  const { model } = panel.content;
+  const cells = model === null ? [] : sharedCells(model.sharedModel);
+  return { path: panel.context.path, ...readCells(cells, wantedOf(call)) };
+}
+
+function propose(panel: NotebookPanel, call: PageCall): object {
+  const { model } = panel.content;
+  if (model === null || model.readOnly) {
+    throw new MisfitError('The notebook is read-only.');
+  }
+  const { sharedModel } = model;
+  const { edits } = parseProposal(fieldsOf(call.input), call.id);
+  const { made } = planned(sharedCells(sharedModel), edits, call);
+  const restore = keptPlace(panel);
+  makeEdits(sharedModel, made);
+  restore();
+  return { path: panel.context.path, ...outcome(sharedCells(sharedModel), edits, call) };
+}
+
+/** The accepted edits, and the cells after them. @throws MisfitError if the proposal does not fit. */
+function planned(
+  before: readonly FileCell[],
+  edits: readonly CellEdit[],
+  call: PageCall
+): { readonly made: readonly CellEdit[]; readonly after: readonly FileCell[] } {
+  checkValid(before);
+  checkValid(editedCells(before, edits)); // what is left out must fit, too
+  const made = acceptedEdits(edits, new Set(call.accepted ?? cellsOf(edits)));
+  const after = editedCells(before, made);
+  checkValid(after);
+  return { made, after };
+}
+
+function checkValid(cells: readonly FileCell[]): void {
+  const why = invalidity(cells);
+  if (why !== null) {
+    throw new MisfitError(why);
+  }
+}
+
+/** What the model is told: the cells as they are now, and the cells that the person has left out. */
+function outcome(
+  cells: readonly FileCell[],
+  edits: readonly CellEdit[],
+  { accepted }: PageCall
+): object {
+  const touched = cellsOf(edits);
+  const made = touched.filter(id => accepted?.includes(id) ?? true);
+  const refused = touched.filter(id => !made.includes(id));
+  return {
+    cells: [...cells.entries()]
+      .filter(([, cell]) => made.includes(cell.id))
+      .map(([index, cell]) => ({ index, id: cell.id, version: versionOf(sourceOf(cell)) })),
+    ...(refused.length === 0
+      ? {}
+      : { refused, note: 'The person accepted the edits of some cells, and refused the others.' })
+  };
+}

@@ -1,0 +1,85 @@
+/**
+ * Whether cells are those of a valid notebook of nbformat 4: what the schema asks of the parts that
+ * edits touch (L17). Pure.
+ */
+import { MisfitError } from './cell-edits';
+import { type FileCell } from './proposals';
+
+const CELL_ID = /^[a-zA-Z0-9_-]{1,64}$/;
+const FIELDS = ['id', 'cell_type', 'metadata', 'source', 'attachments'];
+const CODE_FIELDS = ['id', 'cell_type', 'metadata', 'source', 'outputs', 'execution_count'];
+const OUTPUTS = ['execute_result', 'display_data', 'stream', 'error'];
+
+/** Why the cells are not valid, as a sentence; null if they are. */
+export function invalidity(cells: readonly Readonly<Record<string, unknown>>[]): string | null {
+  const ids = new Set<unknown>();
+  for (const [index, cell] of cells.entries()) {
+    const why = ids.has(cell['id']) ? 'has the id of another cell' : cellInvalidity(cell);
+    if (why !== null) {
+      return `Cell ${index} ${why}, so this is no valid notebook. Nothing was changed.`;
+    }
+    ids.add(cell['id']);
+  }
+  return null;
+}
+
+/** The cells of a notebook file. @throws MisfitError if it is no valid notebook of format 4.5. */
+export function fileCells(content: unknown): readonly FileCell[] {
+  const { nbformat, nbformat_minor: minor, cells } = (content ?? {}) as Record<string, unknown>;
+  if (nbformat !== 4 || typeof minor !== 'number' || !Array.isArray(cells)) {
+    throw new MisfitError('The file is no notebook of format 4.');
+  }
+  if (minor < 5) {
+    throw new MisfitError(
+      `The notebook has format 4.${minor}, whose cells have no ids. Ask the person to open it.`
+    );
+  }
+  const why = invalidity(cells as readonly Record<string, unknown>[]);
+  if (why !== null) {
+    throw new MisfitError(why);
+  }
+  return cells as readonly FileCell[];
+}
+
+function cellInvalidity(cell: Readonly<Record<string, unknown>>): string | null {
+  const { id, cell_type: type, metadata, source } = cell;
+  if (typeof id !== 'string' || !CELL_ID.test(id)) {
+    return 'has no valid id';
+  }
+  if (type !== 'code' && type !== 'markdown' && type !== 'raw') {
+    return 'has no known type';
+  }
+  if (!isRecord(metadata)) {
+    return 'has no metadata';
+  }
+  if (typeof source !== 'string' && !isLines(source)) {
+    return 'has no source';
+  }
+  const fields: readonly string[] = type === 'code' ? CODE_FIELDS : FIELDS;
+  const foreign = Object.keys(cell).find(name => !fields.includes(name));
+  if (foreign !== undefined) {
+    return 'has a field that its type does not have';
+  }
+  return type === 'code' ? codeInvalidity(cell) : null;
+}
+
+function codeInvalidity({
+  outputs,
+  execution_count: count
+}: Readonly<Record<string, unknown>>): string | null {
+  if (count !== null && !(Number.isInteger(count) && Number(count) >= 0)) {
+    return 'has no valid execution_count';
+  }
+  const isValid =
+    Array.isArray(outputs) &&
+    outputs.every(output => isRecord(output) && OUTPUTS.includes(String(output['output_type'])));
+  return isValid ? null : 'has no valid outputs';
+}
+
+function isLines(value: unknown): boolean {
+  return Array.isArray(value) && value.every(line => typeof line === 'string');
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,84 @@
+/** The proposals of this page's threads that wait for a person's consent. */
+import { type ToolCallPart, isEnd } from '../protocol';
+import { callName, toolState, toolUses } from '../tool-calls';
+import { type Transcript } from '../transcript';
+import { NOTEBOOK_TOOL } from './notebook-definition';
+
+/** A call that proposes edits, with the question about it. */
+export interface OpenProposal {
+  readonly threadId: string;
+  readonly runId: string;
+  readonly requestId: string;
+  readonly call: ToolCallPart;
+  /** Whether cells can be accepted one by one. */
+  readonly isPartial: boolean;
+}
+
+/** Whether a call of this page's tool proposes edits. */
+export function isProposal(call: ToolCallPart): boolean {
+  return (
+    call.where === 'page' && callName({ call, result: null }) === `${NOTEBOOK_TOOL.name}.propose`
+  );
+}
+
+export class OpenProposals {
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this._listeners.add(listener);
+    return () => this._listeners.delete(listener);
+  };
+
+  /** All of them, those of one thread in their order. */
+  list(): readonly OpenProposal[] {
+    return [...this._threads.values()].flat();
+  }
+
+  /** A thread has a new state. */
+  moved(state: Transcript): void {
+    const { thread } = state;
+    if (thread !== null) {
+      this._set(thread.id, openIn(thread.id, state));
+    }
+  }
+
+  /** This page does not follow a thread any more. */
+  forget(threadId: string): void {
+    this._set(threadId, []);
+  }
+
+  private _set(threadId: string, proposals: readonly OpenProposal[]): void {
+    const idsOf = (some: readonly OpenProposal[] | undefined): string =>
+      (some ?? []).map(({ requestId }) => requestId).join();
+    if (idsOf(this._threads.get(threadId)) === idsOf(proposals)) {
+      return;
+    }
+    if (proposals.length > 0) {
+      this._threads.set(threadId, proposals);
+    } else {
+      this._threads.delete(threadId);
+    }
+    [...this._listeners].forEach(listener => listener());
+  }
+
+  private readonly _threads = new Map<string, readonly OpenProposal[]>();
+  private readonly _listeners = new Set<() => void>();
+}
+
+function openIn(threadId: string, { messages, runs }: Transcript): readonly OpenProposal[] {
+  const open: OpenProposal[] = [];
+  for (const run of runs.values()) {
+    const parts = isEnd(run.status) ? [] : (messages.get(run.message_id)?.parts ?? []);
+    for (const use of toolUses(parts)) {
+      const { call, consent } = use;
+      if (
+        call !== null &&
+        consent !== null &&
+        toolState(use, false) === 'asks' &&
+        isProposal(call)
+      ) {
+        const isPartial = consent.choices?.includes('some') === true;
+        open.push({ threadId, runId: run.id, requestId: consent.request_id, call, isPartial });
+      }
+    }
+  }
+  return open;
+}
