@@ -15,6 +15,7 @@ import pytest
 
 from jupyter_chat_stream.runs.tools.base import ToolDone
 from jupyter_chat_stream.runs.tools.mcp import bounded_http, connection, stdio
+from jupyter_chat_stream.runs.tools.mcp import servers as servers_module
 from jupyter_chat_stream.runs.tools.mcp.servers import CHANGED
 from jupyter_chat_stream.shared.backoff import Backoff
 from jupyter_chat_stream.shared.errors import McpServerUnavailable
@@ -145,6 +146,19 @@ async def test_a_server_that_cannot_start_is_tried_again_after_growing_pauses(
     assert started == 3, "it is waited for 10 ms and 0.3 s, and then refused for 9 s"
     assert "process has ended" in told[0]
     assert told[-1].endswith("It is tried again in 9 s.")
+
+
+async def test_a_list_for_a_person_does_not_wait_for_a_server_that_starts(
+    lab: McpLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers_module, "LIST_WAIT_S", 0.05)
+    lab.write(slow={"command": "sleep", "args": ["600"]})
+    servers = lab.servers()
+    [problem] = (await servers.list_all()).problems
+    assert "is still starting" in problem["message"]
+    [again] = (await servers.list_all()).problems
+    assert again == problem, "the same start goes on"
+    await servers.close()
 
 
 async def test_a_call_without_an_answer_fails_in_time_and_the_server_goes_on(
