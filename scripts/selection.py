@@ -12,7 +12,10 @@ from dataclasses import dataclass
 FRONT_END = "labextension/"
 TESTS = ("tests", "notebooks")
 # Whatever reads the built front end, or opens it in a browser.
-PAGE = ("tests/e2e", "tests/cases", "tests/scripts/test_packaging.py")
+PAGE = (
+    *("tests/e2e", "tests/cases", "tests/scripts/test_packaging.py"),
+    "tests/faults/test_page_kills.py",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,7 @@ def test_a_path_of_tests_without_a_page_needs_no_front_end(arguments: list[str])
         ["-k", "word"],
         ["tests"],
         ["tests/e2e/test_keys.py"],
+        ["tests/faults"],
         ["tests/scripts"],
         ["tests/cases/"],
         ["-x"],
