@@ -19,7 +19,7 @@ from ..sql.full_text import SEQ_BITS
 MAX_DUE = 100  # messages that are not in the index yet, and are read anyway
 MAX_SCANNED = 500  # messages of one thread that are read if there is no index
 MAX_NEWEST = 32  # messages of one thread that are compared without asking the index
-FEW_HITS = 10_000
+FEW_HITS = 10_000  # a set of the threads of so many hits is worth its making
 THREADS_AT_ONCE = 16
 
 

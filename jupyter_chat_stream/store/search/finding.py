@@ -47,9 +47,10 @@ MAX_READ_CHARS = 16_000_000
 AT_ONCE = 16  # threads whose texts are compared in one round
 TEXTS_AT_ONCE = 16  # read with one query: a text may have more than 1 MB
 TITLES_AT_ONCE = 250  # a full page needs the titles of the first threads only
-# Threads whose newest message tells whether the query's words are in most messages.
-SAMPLE, FEWEST, MOST = 16, 4, 0.45
-MOST_MISSES = 200  # messages that do not match, until the index is asked after all
+# The newest messages of the first threads tell whether the query's words are common: if this share
+# of them matches. Fewer messages tell nothing.
+SAMPLED_THREADS, MIN_SAMPLE, COMMON_SHARE = 16, 4, 0.45
+MAX_MISSES = 200  # messages that do not match, until the index is asked after all
 _FENCES = string.digits + string.ascii_lowercase
 _MORE_FENCES = range(0x4E00, 0x4E00 + MAX_QUERY + 1)  # each of these characters is a word
 
@@ -153,7 +154,8 @@ class _Search:
 
     def run(self, threads: Sequence[Listed], limit: int) -> Found:
         found = None
-        if self._has_index and self._is_common(threads):
+        # An incomplete search reads all that it may: the index tells what is worth it.
+        if self._has_index and self._is_complete and self._is_common(threads):
             found = self._find_newest(threads, limit)
         if found is None:
             found = self._find(threads, limit, self._source())
@@ -167,23 +169,23 @@ class _Search:
 
     def _is_common(self, threads: Sequence[Listed]) -> bool:
         """Return whether the newest message of most of the first threads matches."""
-        first = [each.pk for each in threads[:SAMPLE]]
+        first = [each.pk for each in threads[:SAMPLED_THREADS]]
         keys = [key for found in full_text.newest(self._conn, first, 1).values() for key in found]
         matched: list[bool] = []
         for text in self._texts(keys, ()):
             matched.append(self._match(text) is not None)
             if self._chars * 8 > self._most_chars:  # long texts: the search itself needs the rest
                 break
-        return len(matched) >= FEWEST and sum(matched) >= len(matched) * MOST
+        return len(matched) >= MIN_SAMPLE and sum(matched) >= len(matched) * COMMON_SHARE
 
     def _find_newest(self, threads: Sequence[Listed], limit: int) -> Matching | None:
         """Find the first threads in their newest messages; None if that does not pay or suffice."""
         source = NewestMessages([each.pk for each in threads], self._due)
-        is_complete = self._is_complete
-        found = self._find(threads, limit, source, most_misses=MOST_MISSES)
-        if found is None or not self._is_complete:
-            self._is_complete = is_complete
-            return None
+        before = self._read, self._chars
+        found = self._find(threads, limit, source, max_misses=MAX_MISSES)
+        if found is None:
+            self._read, self._chars = before
+            self._is_complete = True
         return found
 
     def _find(
@@ -191,7 +193,7 @@ class _Search:
         threads: Sequence[Listed],
         limit: int,
         source: CandidateSource,
-        most_misses: int | None = None,
+        max_misses: int | None = None,
     ) -> Matching | None:
         """Find the first threads that match; None if too many candidates do not match."""
         found: list[tuple[Listed, Sequence[TextMatch]]] = []
@@ -203,9 +205,9 @@ class _Search:
                 break
             self._compare(batch)
             matched += sum(len(each.found) for each in batch)
-            if most_misses is not None and (
-                self._read - matched > most_misses or any(each.lacks for each in batch)
-            ):
+            does_not_pay = max_misses is not None and self._read - matched > max_misses
+            is_short = any(each.lacks for each in batch)
+            if self._is_complete and (does_not_pay or is_short):
                 return None
             found += [(each.listed, each.matches) for each in batch if each.matches]
         return found

@@ -246,6 +246,23 @@ def test_a_search_holds_few_texts_at_once_and_stops_within_a_round(
     assert not answer["is_complete"]
 
 
+def test_a_search_of_long_texts_finds_as_much_as_with_the_index(
+    harness: StoreHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(20):
+        thread = harness.thread()
+        for _ in range(3):
+            say(harness, thread, "the word needle, and " + "filler " * 1_000)
+    index(harness)
+    monkeypatch.setattr(finding, "MAX_READ_CHARS", 200_000)  # of 420,000
+    short = search(harness, "needle")
+    monkeypatch.setattr(finding, "MIN_SAMPLE", 1_000)  # the index is asked each time
+    whole = search(harness, "needle")
+    assert len(short["threads"]) >= len(whole["threads"]) - 1  # the sample is of the same budget
+    assert len(whole["threads"]) >= 5
+    assert short["is_complete"] is whole["is_complete"] is False
+
+
 def test_many_messages_that_wait_for_the_index_make_a_search_incomplete(
     harness: StoreHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,7 +328,7 @@ def test_common_words_are_found_without_the_index_and_nothing_else_changes(
     for q in ("often", '"often not"', "oft", "often 2", "seldom", "nowhere"):
         shown[q] = search(harness, q)
     assert len(asked) == (6 if deep else 3)  # "often 2", "seldom" and "nowhere" are no common words
-    monkeypatch.setattr(finding, "FEWEST", 1_000)  # the index is asked each time
+    monkeypatch.setattr(finding, "MIN_SAMPLE", 1_000)  # the index is asked each time
     for q, answer in shown.items():
         assert search(harness, q) == answer, q
     assert len(shown["often"]["threads"]) == 20
