@@ -53,6 +53,7 @@ const FLOORS = [
       'silence',
       'connection',
       'call-executor',
+      'call-files',
       'polling',
       'server-api',
       'ticker'

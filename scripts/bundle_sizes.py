@@ -16,7 +16,7 @@ from scripts.frontend import BUNDLE
 from scripts.terminal import Failure
 
 ALL_BYTES = 200_000
-START_BYTES = 72_000
+START_BYTES = 76_000
 _ENTRY = "remoteEntry."
 # What the entry loads for a module that JupyterLab asks for: `"./extension":()=>n.e(731)…`.
 _EXPOSED = re.compile(r'"\./(?:extension|style)":\(\)=>(.*?)\.then\(\(\)=>\(\)=>')

@@ -7,6 +7,7 @@
  * call of an idempotent tool may be open again after that; this page then claims it like a new one.
  */
 import { type Api, ApiError } from './api';
+import { type ResultFile, uploadFiles } from './call-files';
 import { type Clock } from './connection';
 import { type Follower } from './follower';
 import { type ToolCallPart, isEnd } from './protocol';
@@ -39,6 +40,14 @@ export interface PageCall {
 export interface CallResult {
   readonly success: boolean;
   readonly output: unknown;
+  readonly files?: readonly ResultFile[];
+}
+
+/** A result on its way to the server, with the ids of its files. */
+interface SentResult {
+  readonly success: boolean;
+  readonly output: unknown;
+  readonly attachments?: readonly string[];
 }
 
 export interface CallExecutorOptions {
@@ -174,14 +183,17 @@ export class CallExecutor {
       return endOf(error) ?? 'undecided';
     }
     const isLate = clock.now() - asked_ms > MOST_CLAIM_MS;
-    return this._send(`${path}/result`, claim, isLate ? TOO_LATE : await outcomeOf(tool, call));
+    const { files = [], ...result } = isLate ? TOO_LATE : await outcomeOf(tool, call);
+    const attachments = await uploadFiles(api, files);
+    const sent = attachments.length === 0 ? result : { ...result, attachments };
+    return this._send(`${path}/result`, claim, sent);
   }
 
   /**
    * Send a result until the server has it: a repeated one is refused, and nothing is lost by that.
    * If the server does not take the result, a failed one that says so replaces it.
    */
-  private async _send(path: string, claim: string, result: CallResult): Promise<End> {
+  private async _send(path: string, claim: string, result: SentResult): Promise<End> {
     const { api, clock } = this._options;
     let sent = result;
     for (let tries = 1; tries <= MOST_TRIES; tries += 1) {

@@ -47,7 +47,7 @@ export class ViewLoader {
   private _view: ViewModule | null = null;
 }
 
-const VIEW = new ViewLoader(() => import('./view/mount'));
+const VIEW = new ViewLoader(() => import(/* webpackChunkName: "view" */ './view/mount'));
 
 /** Draw one chat at a time into `host`. `dispose` stops following the thread and removes the chat. */
 export function mountChat(host: HTMLElement, page: ChatPage, loader = VIEW): MountedChat {

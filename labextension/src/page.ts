@@ -81,7 +81,10 @@ function workspaceOf(
 function openElsewhere(app: JupyterFrontEnd, workspace: NotebookWorkspace): OpenElsewhere {
   const { sessions } = app.serviceManager;
   return new OpenElsewhere({
-    channel: new BroadcastChannel('jupyter-chat-stream:open-notebooks'),
+    channel:
+      typeof BroadcastChannel === 'undefined'
+        ? null
+        : new BroadcastChannel('jupyter-chat-stream:open-notebooks'),
     isOpenHere: path => workspace.panel(path) !== null,
     running: async () => {
       await sessions.refreshRunning();
@@ -151,6 +154,17 @@ function liveContextOptions(
   return { liveContext: { source, choices: new ContextChoices(stored, preferences) } };
 }
 
+function connectionOf(api: ServerApi): Connection {
+  const connection = new Connection({
+    openSocket: () => api.openSocket(),
+    poll: (threadId, after, wait_s, signal) => api.poll(threadId, after, wait_s, signal),
+    clock: PAGE_CLOCK,
+    random: Math.random
+  });
+  wakeWithBrowser(connection);
+  return connection;
+}
+
 /** The shared parts of a page, with its way to the server. */
 export interface Page extends ChatPage {
   readonly api: Api;
@@ -168,13 +182,7 @@ export function createPage(
   const { serverSettings, contents } = app.serviceManager;
   const frames = new Frames({ now, onFrame, afterPaint });
   const api = new ServerApi(serverSettings, language.trans);
-  const connection = new Connection({
-    openSocket: () => api.openSocket(),
-    poll: (threadId, after, wait_s, signal) => api.poll(threadId, after, wait_s, signal),
-    clock: PAGE_CLOCK,
-    random: Math.random
-  });
-  wakeWithBrowser(connection);
+  const connection = connectionOf(api);
   const workspace = tracker === null ? null : workspaceOf(app, tracker, language);
   const preferences = new Preferences();
   return {

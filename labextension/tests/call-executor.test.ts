@@ -195,6 +195,30 @@ describe('a call that waits for this page', () => {
     expect(api.call('POST', RESULT).body).toEqual({ claim: 'k', success: true, output: 'made' });
   });
 
+  it('sends the files of its result first, and leaves out one that the server does not take', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    const blob = new Blob(['png'], { type: 'image/png' });
+    const files = ['a-1.png', 'b-1.png'].map(name => ({ name, blob }));
+    execute.mockReturnValue({ success: true, output: 'read', files });
+    executor.moved(after(START, ALLOWED));
+    api.call('POST', CLAIM).answer({ claim: 'k', until: 'x' });
+    await flushPromises();
+    const [first] = api.uploads;
+    expect(first?.headers['Content-Disposition']).toBe("attachment; filename*=UTF-8''a-1.png");
+    first?.fail(new ApiError(413, 'attachment_too_large', 'Too large.'));
+    await flushPromises();
+    expect(results()).toBe(0);
+    api.uploads[1]?.answer({ id: 'f2', name: 'b-1.png', type: 'image/png', sha256: 'x', size: 3 });
+    await flushPromises();
+    expect(api.call('POST', RESULT).body).toEqual({
+      claim: 'k',
+      success: true,
+      output: 'read',
+      attachments: ['f2']
+    });
+    warn.mockRestore();
+  });
+
   it('is not claimed after that moment if another page has it', async () => {
     delay_ms = 1_500;
     executor.moved(after(START, ALLOWED));

@@ -148,6 +148,29 @@ it('reads no more than the server takes, in any script, and names the cells that
   expect(read(['漢'.repeat(90_000)]).cells[0]?.left_out).toContain('too many to be read');
 });
 
+it('reads the images of outputs as files, if the model asks for them', () => {
+  const png = btoa('\x89PNG\r\n');
+  const image = (data: object) => ({ output_type: 'display_data', metadata: {}, data });
+  const outputs = [
+    image({ 'image/png': [`${png.slice(0, 4)}\n`, png.slice(4)], 'text/plain': 'plot' }),
+    image({ 'image/jpeg': 'no base64!' }),
+    image({ 'text/plain': 'none' })
+  ];
+  const code = { cell_type: 'code', metadata: {}, source: 'plot()', execution_count: 1 };
+  const many = Array.from({ length: 9 }, () => outputs[0]);
+  const panel = panelWith([
+    { ...code, id: 'plot', outputs },
+    { ...code, id: 'many', outputs: many }
+  ]);
+  expect(executed(panel, READ).files).toBeUndefined();
+  const { files, output } = executed(panel, { ...READ, images: true, cells: ['plot'] });
+  expect(output).toMatchObject({ images: [{ cell: 'plot', files: ['plot-1.png'] }] });
+  expect(files?.map(({ name, blob }) => [name, blob.type, blob.size])).toEqual([
+    ['plot-1.png', 'image/png', 6]
+  ]);
+  expect(executed(panel, { ...READ, images: true }).files?.length).toBe(8);
+});
+
 it('counts the cells that do not even fit by name', () => {
   const many = Array.from({ length: 6_000 }, (_, at) => ({
     getId: () => `cell-${at}`,

@@ -9,7 +9,7 @@ export function showProposals(options: ProposalOptions): void {
     update?.();
     if (update === null && !isLoading && workspace.proposals.list().length > 0) {
       isLoading = true;
-      import('./proposals-at-cells').then(
+      import(/* webpackChunkName: "view" */ './proposals-at-cells').then(
         ({ ProposalsAtCells }) => {
           update = new ProposalsAtCells(options).updateSoon;
           update();

@@ -13,14 +13,14 @@ import { type ClosedNotebooks } from './closed-notebooks';
 import { keptPlace } from './kept-place';
 import { readCells } from './notebook-reading';
 import { fileCells, invalidity } from './notebook-validity';
+import { outputImages } from './output-images';
 import { parseProposal } from './patches';
 import { type FileCell, editedCells, makeEdits, sharedCells, sourceOf } from './proposals';
 
 /** Make a call on a notebook that this page has open. */
 export function callOnPanel(panel: NotebookPanel, call: PageCall): CallResult {
   try {
-    const output = isProposal(call) ? propose(panel, call) : read(panel, call);
-    return { success: true, output };
+    return isProposal(call) ? { success: true, output: propose(panel, call) } : read(panel, call);
   } catch (error) {
     return failed(error);
   }
@@ -34,8 +34,7 @@ export async function callOnFile(
 ): Promise<CallResult> {
   try {
     if (!isProposal(call)) {
-      const cells = fileCells(await files.read(path));
-      return { success: true, output: { path, ...readCells(cells, wantedOf(call)) } };
+      return readOf(path, fileCells(await files.read(path)), call);
     }
     const { edits } = parseProposal(fieldsOf(call.input), call.id);
     const after = await files.change(
@@ -65,10 +64,28 @@ function failed(error: unknown): CallResult {
   throw error;
 }
 
-function read(panel: NotebookPanel, call: PageCall): object {
+function read(panel: NotebookPanel, call: PageCall): CallResult {
   const { model } = panel.content;
   const cells = model === null ? [] : sharedCells(model.sharedModel);
-  return { path: panel.context.path, ...readCells(cells, wantedOf(call)) };
+  return readOf(panel.context.path, cells, call);
+}
+
+function readOf(path: string, cells: readonly FileCell[], call: PageCall): CallResult {
+  const wanted = wantedOf(call);
+  const output = { path, ...readCells(cells, wanted) };
+  if (fieldsOf(call.input)['images'] !== true) {
+    return { success: true, output };
+  }
+  const images = outputImages(cells.filter(({ id }) => wanted?.includes(id) ?? true));
+  const names = [...images].map(([cell, files]) => ({
+    cell,
+    files: files.map(({ name }) => name)
+  }));
+  return {
+    success: true,
+    output: { ...output, images: names },
+    files: [...images.values()].flat()
+  };
 }
 
 function propose(panel: NotebookPanel, call: PageCall): object {

@@ -42,6 +42,10 @@ export const NOTEBOOK_TOOL: PageTool = {
         items: { type: 'string' },
         description: 'For read: only the cells with these ids.'
       },
+      images: {
+        type: 'boolean',
+        description: 'For read: also the images of the outputs, if you can see images.'
+      },
       versions: {
         type: 'object',
         additionalProperties: { type: 'string' },

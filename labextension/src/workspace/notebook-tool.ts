@@ -50,13 +50,15 @@ export class NotebookTool {
 
   /** Whether no other page has the notebook open; loads what makes calls, before one is claimed. */
   async isFree(input: unknown): Promise<boolean> {
-    await import('./notebook-calls');
+    await import(/* webpackChunkName: "view" */ './notebook-calls');
     const path = this._closedPath(input);
     return path === null || !(await this._options.isOpenElsewhere(path));
   }
 
   async execute(call: PageCall): Promise<CallResult> {
-    const { callOnFile, callOnPanel } = await import('./notebook-calls');
+    const { callOnFile, callOnPanel } = await import(
+      /* webpackChunkName: "view" */ './notebook-calls'
+    );
     const panel = this._panelOf(call.input);
     const path = this._closedPath(call.input);
     if (panel !== null) {

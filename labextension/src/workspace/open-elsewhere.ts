@@ -12,7 +12,8 @@ export interface PageChannel {
 }
 
 export interface OpenElsewhereOptions {
-  readonly channel: PageChannel;
+  /** Null in a browser without channels: then only the server is asked. */
+  readonly channel: PageChannel | null;
   /** Whether this page has the notebook of a path open. */
   readonly isOpenHere: (path: string) => boolean;
   /** The paths of the notebooks that have a kernel. @throws if the server does not tell. */
@@ -25,14 +26,14 @@ const PATIENCE_MS = 400;
 
 export class OpenElsewhere {
   constructor(private readonly _options: OpenElsewhereOptions) {
-    _options.channel.addEventListener('message', ({ data }) => this._heard(data));
+    _options.channel?.addEventListener('message', ({ data }) => this._heard(data));
   }
 
   /** Whether a notebook is open in another page, or may be: then its file is left alone. */
   async has(path: string): Promise<boolean> {
     const { channel, later, running } = this._options;
     this._answered.delete(path);
-    channel.postMessage({ ask: path });
+    channel?.postMessage({ ask: path });
     const [paths] = await Promise.all([
       running().catch(() => [path]),
       new Promise<void>(resolve => void later(resolve, PATIENCE_MS))
@@ -46,7 +47,7 @@ export class OpenElsewhere {
       readonly open?: unknown;
     };
     if (typeof ask === 'string' && this._options.isOpenHere(ask)) {
-      this._options.channel.postMessage({ open: ask });
+      this._options.channel?.postMessage({ open: ask });
     } else if (typeof open === 'string') {
       this._answered.add(open);
     }
