@@ -77,7 +77,7 @@ class ToolRounds:
         """Resolve the run's tools; of the server's, only those that may be on are asked for."""
         requested = self._claimed.params.get("tools")
         names = wanted_names(requested, gathered.chosen, self._config)
-        listing = await self._server.named(names)
+        listing = await self._server.of(gathered.owner).named(names)
         self.notes = tuple(problem["message"] for problem in listing.problems)
         known = known_tools(listing.tools, gathered.offers)
         return resolve_tools(requested, gathered.chosen, known, self._config)
@@ -140,7 +140,7 @@ class ToolRounds:
     async def _call(self, call: CallInPlace) -> ToolOutcome:
         """Call the tool; an error of the tool fails the call."""
         try:
-            tool = await self._server.find(call.name)
+            tool = await self._server.of(call.owner).find(call.name)
             if tool is None:
                 return ToolDone(success=False, output=GONE)
             return await tool.call(call.input, self._context(call))

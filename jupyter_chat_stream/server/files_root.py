@@ -1,4 +1,4 @@
-"""The folder that the tool ``files`` reads: the server's own root, unless a setting names another.
+"""Whom the server's own tools serve, and the folder that the tool ``files`` reads.
 
 A model reads with the rights of the server's process. So where an authorizer decides who may read
 files, or files lie elsewhere than on a disk, only an administrator can name a folder.
@@ -6,11 +6,22 @@ files, or files lie elsewhere than on a disk, only an administrator can name a f
 
 from __future__ import annotations
 
+from typing import cast
+
 from jupyter_server.auth.authorizer import AllowAllAuthorizer
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.contents.filemanager import FileContentsManager
 
-from ..shared.config import ChatStream
+from ..shared.config import LOCAL_OWNER, ChatStream
+from .identity import server_owner
+
+
+def choose_tool_owners(config: ChatStream, server: ServerApp) -> None:
+    """On a hub, let only its person's runs use what belongs to this server, unless it is set."""
+    owner = server_owner(server.identity_provider)
+    given = cast("list[str] | None", config.tool_owners)
+    if given is None and owner != LOCAL_OWNER:
+        config.tool_owners = [owner]
 
 
 def choose_files_root(config: ChatStream, server: ServerApp) -> None:

@@ -36,7 +36,7 @@ class MessageService(ToolService):
             parts.registry.get(request.model)
         self.check_tools(request)
         asked = [item for item in request.tools or () if isinstance(item, str)]
-        names = [tool["name"] for tool in (await parts.server_tools.named(asked)).tools]
+        names = [tool["name"] for tool in (await parts.server_tools.of(owner).named(asked)).tools]
         sent = await parts.store.runs.send(thread_id, self._sender(owner, key), request, names)
         parts.engine.nudge()
         return sent

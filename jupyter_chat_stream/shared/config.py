@@ -228,6 +228,15 @@ class ChatStream(Configurable):
         help="Seconds within which an MCP server must answer a call; then the call fails, and "
         "nobody knows whether it was made. Default 300.",
     ).tag(config=True)
+    tool_owners = List(
+        Unicode(),
+        None,
+        allow_none=True,
+        help="Names of the people whose answers may use what belongs to this process: its files "
+        "(files_root), its MCP servers with their tokens, its scratch kernels. Several servers "
+        "on one database execute the answers of all. Default and None: on JupyterHub the person "
+        "whose server it is; elsewhere, and in workers, everybody.",
+    ).tag(config=True)
     files_root = Unicode(
         None,
         allow_none=True,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from jupyter_chat_stream.providers.base import AskChunk, SleepChunk
 from jupyter_chat_stream.runs.execute import RunServices
-from jupyter_chat_stream.runs.tools.base import ServerTools, ToolDone
+from jupyter_chat_stream.runs.tools.ask_person import AskPerson
+from jupyter_chat_stream.runs.tools.base import NOT_YOURS, ServerTools, ToolDone
 from jupyter_chat_stream.shared.events import iso
 from jupyter_chat_stream.testing import ScriptedProvider
 from tests.fixtures import MakeHarness
@@ -217,3 +219,27 @@ async def test_no_text_of_a_call_reaches_the_log_of_the_server(
     assert "tool.broke" in caplog.text
     assert not holds(caplog.text, secret)
     assert secret not in (await results(harness, run))["c2"]["output"]
+
+
+async def test_a_run_of_another_person_uses_nothing_that_belongs_to_the_server(
+    make_harness: MakeHarness,
+) -> None:
+    """L16: several servers on one database; the one with a free slot is somebody else's."""
+    own = CountingTool("files", effect="run")
+    chosen = {"mode": "ask", "names": ["files", "ask_person"]}
+    harness, thread, run = await begun(
+        make_harness, [call("c1", "files")], server=(own, AskPerson()), thread_tools=chosen
+    )
+    tools = ServerTools(own, AskPerson(), owners=["bob"])
+    harness.services = replace(harness.services, tools=tools)
+    await Executor(harness, run).answer("once")
+    await harness.execute()
+    told = (await results(harness, run))["c1"]
+    assert (told["success"], NOT_YOURS in told["output"], own.calls) == (False, True, [])
+
+    other = await harness.send(thread)
+    await harness.execute()
+    parts = (await harness.reply(other))["parts"]
+    assert [part["text"] for part in parts if part["kind"] == "note"] == [NOT_YOURS]
+    assert [tool.name for tool in harness.provider.prompts[-1].tools] == ["ask_person"]
+    assert await tools.of("bob").find("files") is own

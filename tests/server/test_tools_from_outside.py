@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from jupyter_server.auth.authorizer import AllowAllAuthorizer, Authorizer
+from jupyter_server.auth.identity import IdentityProvider
 from jupyter_server.services.contents.filemanager import AsyncFileContentsManager
 from jupyter_server.services.contents.manager import ContentsManager
 
-from jupyter_chat_stream.server.files_root import choose_files_root
+from jupyter_chat_stream.server.files_root import choose_files_root, choose_tool_owners
 from jupyter_chat_stream.shared.config import ChatStream
 from tests.server.conftest import StartServer
 
@@ -43,6 +44,23 @@ def test_models_read_hidden_files_where_the_file_browser_shows_them(
 ) -> None:
     contents = AsyncFileContentsManager(root_dir=str(tmp_path), allow_hidden=shows)
     assert chosen(contents).shows_hidden_files is shows
+
+
+def test_on_a_hub_a_server_serves_the_runs_of_its_own_person(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """L16: its files and tokens are hers, and other servers on the database are not."""
+    hub_provider = type("HubProvider", (IdentityProvider,), {"__module__": "jupyterhub.x"})
+    monkeypatch.setenv("JUPYTERHUB_USER", "bob")
+    for provider, given, owners in [
+        (hub_provider(), None, ["bob"]),
+        (hub_provider(), ["ada", "bob"], ["ada", "bob"]),
+        (IdentityProvider(), None, None),
+    ]:
+        config = ChatStream(tool_owners=given)
+        server: Any = SimpleNamespace(identity_provider=provider)
+        choose_tool_owners(config, server)
+        assert config.tool_owners == owners
 
 
 async def test_a_broken_mcp_json_is_told_where_tools_are_listed(

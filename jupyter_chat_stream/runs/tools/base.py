@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ...providers.base import Answered, AskChunk, SleepChunk
-from ...shared.errors import BuildNotFound
+from ...shared.errors import BuildNotFound, Forbidden
 from ...shared.tool_records import ToolInput, ToolProblem, ToolRecord
 from ...store.front import BuildState, NewBuild
 
@@ -142,12 +142,41 @@ class ToolSource(Protocol):
         ...
 
 
-class ServerTools:
-    """The tools of a process, by their names: its own, and those of its sources."""
+# Tools that use nothing of the process which makes their calls, so any process may make them.
+EVERYWHERE = frozenset({"ask_person", "wait_until"})
+NOT_YOURS = (
+    "The server that makes this answer belongs to another person. Its files, its MCP servers and "
+    "its kernels are not used for it."
+)
 
-    def __init__(self, *tools: ServerTool, sources: Sequence[ToolSource] = ()) -> None:
+
+class ServerTools:
+    """The tools of a process, by their names: its own, and those of its sources.
+
+    Args:
+        owners: the people whose runs may use what belongs to the process; None: everybody's.
+    """
+
+    def __init__(
+        self,
+        *tools: ServerTool,
+        sources: Sequence[ToolSource] = (),
+        owners: Collection[str] | None = None,
+    ) -> None:
         self._by_name = {tool.definition["name"]: tool for tool in tools}
         self._sources = tuple(sources)
+        self._owners = owners
+
+    def of(self, owner: str) -> ServerTools:
+        """Return the tools for the runs of one person (L16).
+
+        Several servers may share a database, and each executes the runs of all. A run must not
+        read the files of whoever's server had a free slot, or act with that person's tokens.
+        """
+        if self._owners is None or owner in self._owners:
+            return self
+        shared = (tool for name, tool in self._by_name.items() if name in EVERYWHERE)
+        return _OthersTools(*shared, hidden=frozenset(self._by_name) - EVERYWHERE)
 
     def definitions(self) -> list[ToolRecord]:
         """Return the definitions of the process's own tools."""
@@ -190,3 +219,26 @@ class ServerTools:
             by_name.setdefault(tool["name"], tool)
         problems = [problem for listing in found for problem in listing.problems]
         return ToolListing(tools=tuple(by_name.values()), problems=tuple(problems))
+
+
+class _OthersTools(ServerTools):
+    """What is left of a process's tools for a person whom it does not serve."""
+
+    def __init__(self, *tools: ServerTool, hidden: frozenset[str]) -> None:
+        super().__init__(*tools)
+        self._hidden = hidden
+
+    async def named(self, names: Collection[str]) -> ToolListing:
+        found = await super().named(names)
+        # The names of MCP tools are not looked up: that would ask the other person's servers.
+        if not any(name in self._hidden or "__" in name for name in names):
+            return found
+        return ToolListing(
+            tools=found.tools, problems=({"source": "server", "message": NOT_YOURS},)
+        )
+
+    async def find(self, name: str) -> ServerTool | None:
+        tool = await super().find(name)
+        if tool is None:
+            raise Forbidden(f"{NOT_YOURS} The call was not made.")
+        return tool

@@ -21,7 +21,7 @@ def make_server_tools(config: ChatStream) -> ServerTools:
     if config.files_root:
         tools.append(FilesTool(_below_root(config.files_root, config)))
     sources: list[ToolSource] = [McpServers(config)]
-    return ServerTools(*tools, sources=sources)
+    return ServerTools(*tools, sources=sources, owners=config.tool_owners)
 
 
 def _below_root(root: str, config: ChatStream) -> BelowRoot:
