@@ -182,13 +182,12 @@ async def measure_open(database: str, count: int, seconds: float) -> tuple[Share
             server.kill()
             await server.start()
             await server.get("models")
-        socket = await _offered(servers[0], threads)
-        await asyncio.sleep(SETTLED_S)
-        before, began = running.cpu_s(servers), time.monotonic()
-        await asyncio.sleep(seconds)
-        after, taken_s = running.cpu_s(servers), time.monotonic() - began
-        counts = await servers[0].get("status")
-        await socket.close()
+        async with _offered(servers[0], threads):
+            await asyncio.sleep(SETTLED_S)
+            before, began = running.cpu_s(servers), time.monotonic()
+            await asyncio.sleep(seconds)
+            after, taken_s = running.cpu_s(servers), time.monotonic() - began
+            counts = await servers[0].get("status")
     assert counts["runs"].get("waiting") == count, counts
     found = [
         Shares(server=(b[0] - a[0]) / taken_s, postgres=(b[1] - a[1]) / taken_s)
@@ -200,23 +199,34 @@ async def measure_open(database: str, count: int, seconds: float) -> tuple[Share
 async def _make_open(server: Server, count: int) -> list[str]:
     """Make runs whose calls are open; return their threads."""
     threads = await server.make_threads(count, "demo/tools")
-    socket = await _offered(server, threads)
-    for number, thread in enumerate(threads):
-        message = "look {}" if number % 2 else "train {}"
-        await server.send(thread, message, params={"chars_per_second": 0})
-    await server.until_counted(lambda runs: runs.get("waiting") == count)
-    await socket.close()
+    async with _offered(server, threads):
+        for number, thread in enumerate(threads):
+            message = "look {}" if number % 2 else "train {}"
+            await server.send(thread, message, params={"chars_per_second": 0})
+        await server.until_counted(lambda runs: runs.get("waiting") == count)
     return threads
 
 
-async def _offered(server: Server, threads: list[str]) -> aiohttp.ClientWebSocketResponse:
-    """Open a socket that offers two tools in all these threads."""
+@asynccontextmanager
+async def _offered(server: Server, threads: list[str]) -> AsyncIterator[None]:
+    """Hold a socket open that offers two tools in all these threads."""
     socket = await _socket(server)
     tools = [_tool("look", "read", "function"), _tool("train", "run", "function")]
     for thread in threads:
         await socket.send_json(_offer(thread, tools))
         assert (await socket.receive_json())["op"] == "offered"
-    return socket
+    reading = asyncio.ensure_future(_read(socket))  # aiohttp answers pings while it reads
+    try:
+        yield
+        assert not reading.done(), "the server closed the socket"
+    finally:
+        await socket.close()
+        await reading
+
+
+async def _read(socket: aiohttp.ClientWebSocketResponse) -> None:
+    async for _ in socket:
+        pass
 
 
 async def _socket(server: Server) -> aiohttp.ClientWebSocketResponse:
