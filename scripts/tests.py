@@ -20,6 +20,7 @@ NOTEBOOKS = (
     "notebooks/02_waiting_and_schedules.ipynb",
     "notebooks/03_models_and_files.ipynb",
     "notebooks/04_talk_to_a_dataframe.ipynb",
+    "notebooks/05_approvals_and_edits.ipynb",
 )
 NBVAL = ("--nbval", "--nbval-current-env")
 COVERAGE = "--coverage"
