@@ -133,3 +133,19 @@ def fresh_postgres_url(postgres_server: Postgres) -> Iterator[Callable[[], str]]
 def postgres_url(fresh_postgres_url: Callable[[], str]) -> str:
     """An empty database of the shared server."""
     return fresh_postgres_url()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: Postgres) -> str:
+    """A database with our tables, to be copied."""
+    from tests.prepared import prepare_postgres
+
+    return prepare_postgres(postgres_server)
+
+
+@pytest.fixture
+def prepared_postgres_url(postgres_server: Postgres, postgres_template: str) -> Iterator[str]:
+    """A database of the shared server that has our tables already."""
+    name = postgres_server.create_database(postgres_template)
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)

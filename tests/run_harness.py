@@ -29,6 +29,7 @@ from jupyter_chat_stream.store.log.transaction import Connection, RunRef, Thread
 from jupyter_chat_stream.store.store import Store
 from jupyter_chat_stream.testing import ScriptedProvider
 from tests.clock import Clock
+from tests.prepared import prepare_sqlite
 
 PATIENCE_S = 10.0
 MODEL = "scripted/model"
@@ -209,7 +210,7 @@ async def running_harness(
     """Open a store in a folder; at the end the store must agree with its log (L7)."""
     clock = clock or Clock()
     config = ChatStream(**{"sweep_interval_s": 3600.0, **settings})
-    store = make_store(url or f"sqlite:///{folder / 'chat.db'}", now_ms=clock)
+    store = make_store(url or prepare_sqlite(folder / "chat.db"), now_ms=clock)
     store.attach(asyncio.get_running_loop())
     harness = RunHarness(store, provider or ScriptedProvider(*scripts), clock, config, make_engine)
     try:

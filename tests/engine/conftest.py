@@ -59,7 +59,7 @@ async def make_harness(
 ) -> AsyncIterator[MakeHarness]:
     """Make harnesses with engines of one kind on one database; at the end it must verify."""
     make_engine, backend = ENGINES[request.param]
-    url = request.getfixturevalue("postgres_url") if backend == "postgres" else None
+    url = request.getfixturevalue("prepared_postgres_url") if backend == "postgres" else None
     clock = Clock()
     usual = {"clock": clock, "make_engine": make_engine, "url": url}
     if make_engine is not LocalEngine:

@@ -55,8 +55,8 @@ class LeaseTable:
 
 
 @pytest.fixture
-def leases(postgres_url: str) -> Iterator[LeaseTable]:
-    made = LeaseTable(postgres_url)
+def leases(prepared_postgres_url: str) -> Iterator[LeaseTable]:
+    made = LeaseTable(prepared_postgres_url)
     yield made
     made.database.close()
 

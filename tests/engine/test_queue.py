@@ -25,12 +25,12 @@ MakeHarness = Callable[..., Any]
 
 
 @pytest.fixture
-async def make_harness(tmp_path: Path, postgres_url: str) -> AsyncIterator[MakeHarness]:
+async def make_harness(tmp_path: Path, prepared_postgres_url: str) -> AsyncIterator[MakeHarness]:
     """Make harnesses on one Postgres; by default they only tell the workers."""
     async with AsyncExitStack() as stack:
 
         async def make(*scripts: Any, **settings: Any) -> RunHarness:
-            usual = {"make_engine": Queue, "url": postgres_url}
+            usual = {"make_engine": Queue, "url": prepared_postgres_url}
             made = running_harness(tmp_path, *scripts, **{**usual, **settings})
             harness = await stack.enter_async_context(made)
             await harness.engine.start()
@@ -118,9 +118,11 @@ async def test_two_processes_that_call_for_the_same_run_at_once_both_commit(
     ]
 
 
-async def test_many_start_at_once_on_an_empty_database(make_harness: MakeHarness) -> None:
+async def test_many_start_at_once_on_an_empty_database(
+    postgres_url: str, make_harness: MakeHarness
+) -> None:
     """One of them makes the queue's schema, the others find it."""
-    harnesses = await asyncio.gather(*(make_harness() for _ in range(4)))
+    harnesses = await asyncio.gather(*(make_harness(url=postgres_url) for _ in range(4)))
     assert len({harness.engine.jobs.schema for harness in harnesses}) == 1
     for harness in harnesses:
         await harness.send(await harness.thread())
@@ -240,10 +242,10 @@ async def test_a_queue_that_was_removed_is_made_again(make_harness: MakeHarness)
 
 
 async def test_a_server_that_runs_nothing_says_so_and_tells_the_workers(
-    make_harness: MakeHarness, postgres_url: str
+    make_harness: MakeHarness, prepared_postgres_url: str
 ) -> None:
     config = ChatStream(
-        database_url=postgres_url, default_model="scripted/model", run_in_server=False
+        database_url=prepared_postgres_url, default_model="scripted/model", run_in_server=False
     )
     service = Service(config, registry=Registry([ScriptedProvider()]))
     await service.start()

@@ -33,6 +33,7 @@ from jupyter_chat_stream.store.front import ChatStore
 from jupyter_chat_stream.store.log.reading import Answer, Snapshot, read_after, read_events
 from jupyter_chat_stream.store.log.transaction import RunRef, ThreadRef, Transaction
 from jupyter_chat_stream.store.store import Store
+from tests.prepared import prepare_sqlite
 
 T = TypeVar("T")
 
@@ -206,7 +207,7 @@ class Base(RuleBasedStateMachine):
 
     def make_database(self) -> str:
         """Return the URL of an empty one."""
-        return f"sqlite:///{self.folder / 'chat.db'}"
+        return prepare_sqlite(self.folder / "chat.db")
 
     def drop_database(self) -> None:
         """Remove it, when nobody has it open any more."""

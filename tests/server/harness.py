@@ -21,6 +21,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from jupyter_chat_stream.server.extension import port_of
+from tests.prepared import prepare_sqlite
 
 TOKEN = "the-server-s-own-token"
 PATIENCE_S = 20.0
@@ -243,6 +244,8 @@ def _config(folder: Path, given: dict[str, Any]) -> Any:
         "ChatStream_find_local_models": False,
         **given,
     }
+    if "ChatStream_database_url" not in given:
+        prepare_sqlite(folder / "chat.db")
     config = Config()
     for name, value in settings.items():
         section, trait = name.split("_", 1)

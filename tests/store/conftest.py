@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.prepared import prepare_sqlite
 from tests.store.harness import StoreHarness
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
+    """A database of each kind: with our tables if the test opens it as `harness`, else empty."""
+    has_tables = "harness" in request.fixturenames
     if request.param == "postgres":
-        url: str = request.getfixturevalue("postgres_url")
+        name = "prepared_postgres_url" if has_tables else "postgres_url"
+        url: str = request.getfixturevalue(name)
         return url
-    return f"sqlite:///{tmp_path / 'chat.db'}"
+    path = tmp_path / "chat.db"
+    return prepare_sqlite(path) if has_tables else f"sqlite:///{path}"
 
 
 @pytest.fixture

@@ -36,9 +36,13 @@ def proxy(postgres_server: Postgres) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def harness(postgres_server: Postgres, postgres_url: str, proxy: Proxy) -> Iterator[StoreHarness]:
+def harness(
+    postgres_server: Postgres, prepared_postgres_url: str, proxy: Proxy
+) -> Iterator[StoreHarness]:
     """A store whose every connection goes through the proxy."""
-    harness = StoreHarness(postgres_url.replace(f":{postgres_server.port}/", f":{proxy.port}/"))
+    harness = StoreHarness(
+        prepared_postgres_url.replace(f":{postgres_server.port}/", f":{proxy.port}/")
+    )
     yield harness
     harness.close()
 
@@ -99,13 +103,13 @@ def test_a_transaction_that_is_cut_before_its_commit_is_done_again(
 
 
 def test_a_commit_in_doubt_that_others_overtook_is_refused_not_repeated(
-    harness: StoreHarness, proxy: Proxy, postgres_url: str
+    harness: StoreHarness, proxy: Proxy, prepared_postgres_url: str
 ) -> None:
     """L4, L5: while nobody knew, the run was taken over; the redone append is a stale one."""
     claimed = harness.claimed()
     proxy.cut(refuse=True)
     late = harness.put(claimed, "never")
-    other = StoreHarness(postgres_url, harness.clock)
+    other = StoreHarness(prepared_postgres_url, harness.clock)
     try:
         taken = other.claim(claimed.run, "01b")
         assert taken is not None
@@ -257,7 +261,7 @@ def test_closing_does_not_wait_for_a_server_that_is_away(
 
 
 def test_a_writer_that_stands_still_holds_others_up_for_a_moment_only(
-    harness: StoreHarness, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    harness: StoreHarness, prepared_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L5: the server ends its transaction; when it goes on, it writes in another or not at all."""
     monkeypatch.setattr(driver, "BEGIN_POSTGRES", driver.BEGIN_POSTGRES.replace("'2s'", "'100ms'"))
@@ -273,7 +277,7 @@ def test_a_writer_that_stands_still_holds_others_up_for_a_moment_only(
 
     command = harness.store.submit(stand_still, thread.pk)
     assert begun.wait(PATIENCE_S)
-    other = StoreHarness(postgres_url, harness.clock)
+    other = StoreHarness(prepared_postgres_url, harness.clock)
     try:
         assert [event.seq for event in other.append(claimed, "a")] == [5]
     finally:
