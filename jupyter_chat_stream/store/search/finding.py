@@ -205,10 +205,13 @@ class _Search:
                 break
             self._compare(batch)
             matched += sum(len(each.found) for each in batch)
-            does_not_pay = max_misses is not None and self._read - matched > max_misses
-            is_short = any(each.lacks for each in batch)
-            if self._is_complete and (does_not_pay or is_short):
-                return None
+            if max_misses is not None:
+                misses = self._read - matched
+                # Once the budget is over, the index would have read no text in vain.
+                if misses > (max_misses if self._is_complete else SAMPLED_THREADS):
+                    return None
+                if self._is_complete and any(each.lacks for each in batch):
+                    return None
             found += [(each.listed, each.matches) for each in batch if each.matches]
         return found
 
