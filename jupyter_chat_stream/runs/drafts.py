@@ -84,24 +84,64 @@ class Draft:
         return Draft(role=self.role, blocks=tuple(blocks))
 
 
+class FileRoom:
+    """Leaves out the files for which a prompt has no room. It sees the newest turn first.
+
+    Args:
+        size: of all files in bytes.
+        of_results: how many files of results stay.
+    """
+
+    def __init__(self, size: int, of_results: int) -> None:
+        self.gone: list[str] = []
+        """The names of files that a person attached and that were left out."""
+        self._size = size
+        self._of_results = of_results
+
+    def fitting(self, draft: Draft) -> Draft:
+        """Return a turn with the files that fit, and a sentence for each other one."""
+        blocks: list[DraftBlock] = []
+        remarks: list[tuple[str, str]] = []
+        newest_first = not draft.is_persons  # of one message of a person, the first ones stay
+        for block in reversed(draft.blocks) if newest_first else draft.blocks:
+            if not isinstance(block, FileBlock) or self._takes(block):
+                blocks.append(block)
+                continue
+            said = "left out: the files of this chat are too large together"
+            said = f"[The file {block.name!r} is {said}.]"
+            if block.result_of is not None:
+                remarks.append((block.result_of, said))
+            else:
+                self.gone.append(block.name)
+                blocks.append(TextBlock(text=said))
+        if newest_first:
+            blocks.reverse()
+        for tool_call_id, said in reversed(remarks):
+            remark(blocks, tool_call_id, said)
+        return Draft(role=draft.role, blocks=tuple(joined(blocks)))
+
+    def _takes(self, block: FileBlock) -> bool:
+        is_of_result = block.result_of is not None
+        if block.size > self._size or (is_of_result and not self._of_results):
+            return False
+        self._size -= block.size
+        self._of_results -= is_of_result
+        return True
+
+
 def remark(blocks: list[DraftBlock], tool_call_id: str, text: str) -> None:
-    """Add a sentence to the newest result of a call among some blocks."""
-    place = _place_of(blocks, tool_call_id)
-    result = blocks[place]
-    if isinstance(result, ToolResultBlock):
+    """Add a sentence to the result of a call among some blocks."""
+    for place, result in _results_of(blocks, tool_call_id):
         blocks[place] = replace(result, remarks=(*result.remarks, text))
 
 
 def give(blocks: list[DraftBlock], tool_call_id: str, made: Block) -> None:
     """Add a file that was read to the result of its call; a text becomes a remark."""
-    place = _place_of(blocks, tool_call_id)
-    result = blocks[place]
-    if not isinstance(result, ToolResultBlock):
-        return
-    if isinstance(made, (ImageBlock, DocumentBlock)):
-        blocks[place] = replace(result, files=(*result.files, made))
-    elif isinstance(made, TextBlock):
-        blocks[place] = replace(result, remarks=(*result.remarks, made.text))
+    if isinstance(made, TextBlock):
+        remark(blocks, tool_call_id, made.text)
+    elif isinstance(made, (ImageBlock, DocumentBlock)):
+        for place, result in _results_of(blocks, tool_call_id):
+            blocks[place] = replace(result, files=(*result.files, made))
 
 
 def joined(blocks: Iterable[B | TextBlock]) -> Iterator[B | TextBlock]:
@@ -119,13 +159,15 @@ def joined(blocks: Iterable[B | TextBlock]) -> Iterator[B | TextBlock]:
         yield TextBlock(text="\n\n".join(texts))
 
 
-def _place_of(blocks: Sequence[DraftBlock], tool_call_id: str) -> int:
-    places = (
-        place
-        for place in range(len(blocks) - 1, -1, -1)
-        if getattr(blocks[place], "tool_call_id", None) == tool_call_id
-    )
-    return next(places, -1)
+def _results_of(
+    blocks: Sequence[DraftBlock], tool_call_id: str
+) -> list[tuple[int, ToolResultBlock]]:
+    """Return the result of a call with its place; nothing if the blocks do not have it."""
+    return [
+        (place, block)
+        for place, block in enumerate(blocks)
+        if isinstance(block, ToolResultBlock) and block.tool_call_id == tool_call_id
+    ]
 
 
 def _text_of(block: DraftBlock) -> str | None:

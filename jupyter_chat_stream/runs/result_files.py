@@ -58,16 +58,22 @@ class ResultFiles:
 
     async def keep(self, done: ToolDone) -> KeptResult:
         """Store the files of a result, and its whole output if it is too large for an event."""
+        try:
+            given, success = clean_json(done.output), done.success
+            room = MAX_PER_RESULT - (bounded(given)[1] is not None)
+        except RecursionError:
+            given, success, room = "The output of the tool is nested too deeply.", False, 0
         ids: list[str] = []
-        lost = await self._store_all(done.attachments[: MAX_PER_RESULT - 1], ids)
-        more = len(done.attachments) - (MAX_PER_RESULT - 1)
-        if more > 0:
-            lost.append(f"{more} more files were not kept: there are too many.")
-        output, whole = bounded(with_notes(clean_json(done.output), lost))
-        lost = await self._store_all(whole, ids)
-        return KeptResult(
-            success=done.success, output=with_notes(output, lost), attachment_ids=tuple(ids)
-        )
+        lost = await self._store_all(done.attachments[:room], ids)
+        if len(done.attachments) > room:
+            lost.append(f"Files that were not kept: {len(done.attachments) - room}, too many.")
+        output, whole = bounded(with_notes(given, lost))
+        if whole is not None:
+            lost = await self._store_all([whole], ids)
+            size = size_in_words(len(whole.data))
+            told = f"The whole, {size}, is in {whole.name!r}." if not lost else lost[0]
+            output = f"{output}\n[This is the beginning. {told}]"
+        return KeptResult(success=success, output=output, attachment_ids=tuple(ids))
 
     async def _store_all(self, files: Sequence[NewFile], ids: list[str]) -> list[str]:
         """Store some files and add their ids; returns a sentence for each that was not kept."""
@@ -119,22 +125,26 @@ class ResultFiles:
             raise
 
 
-def bounded(output: Any) -> tuple[Any, Sequence[NewFile]]:
+def without_files(output: Any, error: ChatStreamError) -> Any:
+    """Return the output of a result whose files the store refuses."""
+    return bounded(with_notes(output, [f"No file was kept: {error.message}"]))[0]
+
+
+def bounded(output: Any) -> tuple[Any, NewFile | None]:
     """Return an output that fits into an event; with the whole as a file, if it was cut."""
     is_text = isinstance(output, str)
     raw = (output if is_text else canonical(output)).encode("utf-8", "replace")
     if len(raw) <= MAX_OUTPUT_BYTES // 8 or _size(output) <= MAX_OUTPUT_BYTES:
-        return output, ()
+        return output, None
     name = "output.txt" if is_text else "output.json"
     text = raw.decode() if is_text else json.dumps(output, ensure_ascii=False, indent=1)
     data = text.encode("utf-8", "replace")
-    said = f"[This is the beginning. The whole, {size_in_words(len(data))}, is in {name!r}.]"
     room = MAX_OUTPUT_BYTES - MARGIN_BYTES
     head = raw[:room].decode(errors="ignore")
     while _size(head) > room:  # characters that JSON writes with several bytes
         head = head[: len(head) // 2]
     type_ = "text/plain" if is_text else "application/json"
-    return f"{head}\n{said}", (NewFile(name=name, type=type_, data=data),)
+    return head, NewFile(name=name, type=type_, data=data)
 
 
 def _size(output: Any) -> int:

@@ -21,7 +21,14 @@ from functools import partial
 
 from ..providers.base import Answered, AskChunk, SleepChunk
 from ..shared.config import ChatStream
-from ..shared.errors import ChatStreamError, StaleAttempt, StoreError, TooManyBuilds
+from ..shared.errors import (
+    AttachmentNotFound,
+    AttachmentTooLarge,
+    ChatStreamError,
+    StaleAttempt,
+    StoreError,
+    TooManyBuilds,
+)
 from ..shared.events import InputRequested, clean_text, from_iso
 from ..shared.logs import Line, place_of
 from ..shared.parts import open_calls
@@ -38,7 +45,7 @@ from ..store.front import (
 )
 from .context import Gathered
 from .pauses import pause_of
-from .result_files import ResultFiles
+from .result_files import ResultFiles, without_files
 from .tools.base import BuildWait, CallContext, ServerTools, ToolDone, ToolOutcome
 from .toolset import ToolBook, known_tools, plan_calls, resolve_tools, wanted_names
 
@@ -203,15 +210,12 @@ class ToolRounds:
         run, attempt = self._claimed.run, self._claimed.attempt
         files = ResultFiles(self._store, self._config, call.owner)
         kept = await files.keep(done)
+        end = partial(self._store.tools.end_in_place, run, attempt, call, success=kept.success)
         try:
-            await self._store.tools.end_in_place(
-                run,
-                attempt,
-                call,
-                success=kept.success,
-                output=kept.output,
-                attachment_ids=kept.attachment_ids,
-            )
+            await end(output=kept.output, attachment_ids=kept.attachment_ids)
+        except (AttachmentTooLarge, AttachmentNotFound) as error:
+            await files.drop(kept.attachment_ids)
+            await end(output=without_files(kept.output, error))
         except BaseException:
             await files.drop(kept.attachment_ids)
             raise

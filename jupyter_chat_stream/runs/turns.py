@@ -35,8 +35,9 @@ from ..shared.records import AttachmentPart, MessageRecord, Part, Role
 from ..shared.sizes import size_in_words
 from ..store.front import ProviderData
 from .drafts import Draft as Draft
-from .drafts import DraftBlock, give, joined, remark
+from .drafts import DraftBlock, FileRoom, give, joined
 from .drafts import FileBlock as FileBlock
+from .image_sides import sides_of
 from .reply_turns import has_rounds, reply_turns, unfinished
 
 # A text file that is longer is cut, so that one file leaves room for the conversation.
@@ -46,8 +47,8 @@ MAX_FILE_SHARE = 0.25  # of the model's context
 MAX_PROMPT_BYTES = 20 * 2**20
 # Of files of results, which nobody chose to send: an API refuses the whole prompt for one large
 # image, or for many.
-MAX_RESULT_FILE_BYTES = 5 * 2**20
-MAX_RESULT_FILES = 20
+MAX_RESULT_FILE_BYTES = 3_900_000  # base64 makes them 5.2 MB, just below Anthropic's 5 MB
+MAX_RESULT_FILES = 20  # with the person's images: beyond that, smaller sides are allowed
 MAX_RESULT_SIDE_PX = 8000
 # What the budget counts for a file that a model reads as it is; most cost less.
 IMAGE_CHARS = 4_800
@@ -112,34 +113,17 @@ class TurnMaker:
     def within_bytes(self, drafts: Sequence[Draft]) -> tuple[list[Draft], list[str]]:
         """Leave out old files beyond ``MAX_PROMPT_BYTES``; returns what to tell about them.
 
-        Of the files of results, only the newest ``MAX_RESULT_FILES`` stay.
+        Of the files of results, the newest stay: with those of the person, ``MAX_RESULT_FILES``.
         """
-        left, results_left = MAX_PROMPT_BYTES, MAX_RESULT_FILES
-        kept: list[Draft] = []
-        gone: list[str] = []
-        for draft in reversed(drafts):
-            blocks: list[DraftBlock] = []
-            for block in draft.blocks:
-                if not isinstance(block, FileBlock):
-                    blocks.append(block)
-                    continue
-                said = "left out: the files of this chat are too large together"
-                said = f"[The file {block.name!r} is {said}.]"
-                if block.result_of is not None and (block.size > left or not results_left):
-                    remark(blocks, block.result_of, said)
-                elif block.size > left:
-                    gone.append(block.name)
-                    blocks.append(TextBlock(text=said))
-                else:
-                    left -= block.size
-                    results_left -= block.result_of is not None
-                    blocks.append(block)
-            kept.append(Draft(role=draft.role, blocks=tuple(joined(blocks))))
+        files = [it for draft in drafts for it in draft.blocks if isinstance(it, FileBlock)]
+        persons = sum(it.result_of is None and it.type in IMAGES for it in files)
+        room = FileRoom(MAX_PROMPT_BYTES, max(0, MAX_RESULT_FILES - persons))
+        kept = [room.fitting(draft) for draft in reversed(drafts)]
         kept.reverse()
         notes = [
             f"“{name}” is not sent to the model: the files of this chat are larger than "
             f"{MAX_PROMPT_BYTES // 2**20} MB together."
-            for name in dict.fromkeys(gone)
+            for name in dict.fromkeys(room.gone)
         ]
         return kept, notes
 
@@ -307,8 +291,11 @@ class TurnMaker:
     def _read(self, block: FileBlock, data: bytes | None) -> Block:
         if data is None:
             return TextBlock(text=f"[The file {block.name!r} is no longer there.]")
-        if block.result_of is not None and _longest_side(data) > MAX_RESULT_SIDE_PX:
-            return TextBlock(text=f"[The image {block.name!r} has too many pixels for you.]")
+        if block.result_of is not None and block.type in IMAGES:
+            sides = sides_of(data)
+            if sides is None or max(sides) > MAX_RESULT_SIDE_PX:
+                why = "is broken" if sides is None else "has too many pixels for you"
+                return TextBlock(text=f"[The image {block.name!r} {why}.]")
         if block.type in IMAGES:
             return ImageBlock(name=block.name, type=block.type, data=data)
         if block.type == PDF:
@@ -329,13 +316,6 @@ def _kind_of(part: AttachmentPart) -> str:
     if type_ in IMAGES:
         return "images"
     return "PDF documents" if type_ == PDF else f"files of type {type_}"
-
-
-def _longest_side(data: bytes) -> int:
-    """Return the longer side of a PNG in pixels; 0 for other bytes."""
-    if not data.startswith(b"\x89PNG") or len(data) < 24:
-        return 0
-    return max(int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
 
 
 def _unread_file(part: AttachmentPart) -> str:

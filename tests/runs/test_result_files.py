@@ -140,8 +140,37 @@ async def test_a_tool_of_the_server_returns_files_and_is_told_which_are_not_kept
     assert found["a"]["output"]["output"] == {"n": 1}
     (said,) = found["a"]["output"]["not_kept"]
     assert said.startswith("The file 'a.exe' was not kept: Attachments of type")
-    assert len(found["b"]["attachments"]) == holding.MAX_PER_RESULT - 1
-    assert found["b"]["output"] == "all\n[6 more files were not kept: there are too many.]"
+    assert len(found["b"]["attachments"]) == holding.MAX_PER_RESULT
+    assert found["b"]["output"] == "all\n[Files that were not kept: 5, too many.]"
+    assert (await harness.reply(run))["status"] == "completed"
+
+
+async def test_a_reply_holds_so_many_bytes_of_files_and_no_call_is_lost_over_it(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L12: the second result is kept without its file, and the model reads why."""
+    monkeypatch.setattr(holding, "MAX_REPLY_FILES_BYTES", 2 * len(PNG) - 1)
+    plot = NewFile(name="plot.png", type="", data=PNG)
+    deep: Any = 0
+    for _ in range(100_000):
+        deep = [deep]
+    tools = [
+        CountingTool("draw", ToolDone(output="drawn", attachments=(plot,))),
+        CountingTool("deep", ToolDone(output=deep)),
+    ]
+    harness, _, run = await begun(
+        make_harness,
+        [call("a", "draw"), call("c", "deep")],
+        [call("b", "draw")],
+        server=tools,
+        thread_tools={"mode": "ask", "names": ["draw", "deep"]},
+    )
+    found = await results(harness, run)
+    assert len(found["a"]["attachments"]) == 1
+    assert "attachments" not in found["b"]
+    assert found["b"]["output"].startswith("drawn\n[No file was kept: The attachment has")
+    assert (found["c"]["success"], "nested too deeply" in found["c"]["output"]) == (False, True)
+    assert await holds(harness) == 1
     assert (await harness.reply(run))["status"] == "completed"
 
 
@@ -179,13 +208,13 @@ async def test_the_files_of_a_server_tools_result_go_when_the_answer_was_stopped
 def test_an_output_that_is_too_large_for_an_event_is_cut_and_kept_whole_in_a_file(
     output: Any, name: str
 ) -> None:
-    cut, (whole,) = bounded(output)
+    cut, whole = bounded(output)
+    assert whole is not None
     check_output(cut)
-    assert cut.endswith(f"B, is in {name!r}.]")
     assert whole.name == name
     if isinstance(output, str):
         assert whole.data.decode() == output
         assert output.startswith(cut[:1000])
     else:
         assert whole.data.startswith(b'[\n {\n  "text": "\xc3\xa9\\n"')
-    assert bounded(output[:1000]) == (output[:1000], ())
+    assert bounded(output[:1000]) == (output[:1000], None)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from io import BytesIO
 from typing import Any
+
+from PIL import Image
 
 from jupyter_chat_stream.providers.base import (
     DocumentBlock,
@@ -16,13 +19,15 @@ from jupyter_chat_stream.providers.base import (
 )
 from jupyter_chat_stream.runs import turns
 from jupyter_chat_stream.runs.context import Gathered, draft_prompt
+from jupyter_chat_stream.runs.image_sides import sides_of
 from jupyter_chat_stream.store.front import Sender, SendRequest
 from tests.fixtures import MakeHarness
+from tests.providers.files import png
 from tests.run_harness import RunHarness
 from tests.runs.rounds import call, result
 from tests.runs.test_context import message
 
-PNG = b"\x89PNG\r\n\x1a\n..."
+PNG = png()
 
 
 def user(text: str) -> Any:
@@ -229,6 +234,40 @@ def test_a_model_that_sees_gets_the_images_and_documents_of_a_result() -> None:
     gone = returned(in_rounds(model("images"), *branch))
     assert gone.files == ()
     assert "[The file 'a.png' is no longer there.]" in gone.output_text
+
+
+def test_an_image_of_a_result_that_an_api_would_refuse_is_a_sentence() -> None:
+    """Nobody chose to send it, and the whole prompt would be refused with it."""
+    branch = user("Draw."), looked("a.png", "b.png"), user("And?")
+    files = {"a_png": png(8001, 1), "b_png": b"\x89PNG\r\n\x1a\n"}
+    block = returned(in_rounds(model("images"), *branch, **files))
+    assert block.files == ()
+    assert "[The image 'a.png' has too many pixels for you.]" in block.output_text
+    assert "[The image 'b.png' is broken.]" in block.output_text
+
+
+def test_the_newest_files_of_results_stay_beside_the_images_of_the_person(monkeypatch: Any) -> None:
+    monkeypatch.setattr(turns, "MAX_RESULT_FILES", 2)
+    branch = said("Draw.", attached("p.png")), looked("a.png", "b.png"), user("And?")
+    block = returned(in_rounds(model("images"), *branch, a_png=PNG, b_png=PNG, p_png=PNG))
+    assert [file.name for file in block.files] == ["b.png"]
+    assert "[The file 'a.png' is left out" in block.output_text
+
+
+def test_the_sides_of_images_are_read_from_their_first_bytes() -> None:
+    for form, options in (
+        ("PNG", {}),
+        ("GIF", {}),
+        ("JPEG", {"progressive": True}),
+        ("JPEG", {"exif": b"Exif\0\0" + b"x" * 500}),
+        ("WEBP", {"lossless": True}),
+        ("WEBP", {"lossless": False}),
+        ("WEBP", {"lossless": False, "exif": b"Exif\0\0xx"}),
+    ):
+        buffer = BytesIO()
+        Image.new("RGB", (301, 17)).save(buffer, format=form, **options)
+        assert sides_of(buffer.getvalue()) == (301, 17), form
+        assert all(sides_of(buffer.getvalue()[:n]) in (None, (301, 17)) for n in range(40))
 
 
 def test_without_tools_the_images_of_a_result_follow_its_text() -> None:

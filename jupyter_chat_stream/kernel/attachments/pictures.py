@@ -6,7 +6,6 @@ A library is looked for among the loaded modules only: an object of it cannot ex
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import sys
 from typing import Any
@@ -56,12 +55,16 @@ def matplotlib_figure(value: Any) -> Any:
     pyplot = sys.modules.get("matplotlib.pyplot")
     if value is pyplot and pyplot.get_fignums():
         return pyplot.gcf()
-    if getattr(getattr(value, "dtype", None), "kind", "") == "O" and value.size:
-        value = value.flat[0]  # `plt.subplots(2, 2)` makes an array of axes
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray) and value.dtype.kind == "O":
+        value = value.flat[0] if value.size else None  # `plt.subplots(2, 2)`: an array of axes
     for _ in range(5):  # axes in a subfigure in a figure; a grid of seaborn
         if isinstance(value, module.Figure):
             return value
-        value = getattr(value, "figure", None)
+        try:
+            value = getattr(value, "figure", None)
+        except Exception:  # noqa: BLE001 - an object of the user's own may raise anything
+            return None
     return None
 
 
@@ -121,7 +124,7 @@ def _bytes_of(shown: Any) -> bytes | None:
     if isinstance(shown, str):
         try:
             return base64.b64decode(shown)
-        except binascii.Error:
+        except ValueError:  # binascii.Error is one; characters beyond ASCII raise another
             return None
     return bytes(shown) if isinstance(shown, bytes | bytearray | memoryview) else None
 

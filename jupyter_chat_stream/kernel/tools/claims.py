@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 
 from ...shared.backoff import Backoff
 from ...shared.errors import (
+    AttachmentNotFound,
+    AttachmentTooLarge,
     ChatStreamError,
     ConsentNeeded,
     InvalidInput,
@@ -280,12 +282,21 @@ class KernelCall:
                 body["attachments"] = ids
             try:
                 await self._send("result", body)
-            except InvalidInput as error:  # the call has ended all the same
-                await self._send("result", {**body, "success": False, "output": str(error)})
+            except (InvalidInput, AttachmentNotFound) as error:  # the call has ended all the same
+                await self._send("result", self._without_files(body, error))
+                await self._delete_files(ids)
         except ChatStreamError as error:
             # The claim is stale, or the first request arrived although its answer was lost (L12).
             LOG.info(self.call.line("tool.result_refused", error.code))
             await self._delete_files(ids)
+
+    def _without_files(self, body: Mapping[str, Any], error: ChatStreamError) -> dict[str, Any]:
+        """Return a result that was refused as it is sent once more: failed, unless files did it."""
+        of_files = isinstance(error, AttachmentNotFound | AttachmentTooLarge)
+        plain = {name: value for name, value in body.items() if name != "attachments"}
+        if of_files or error.facts.get("field") == "attachments":
+            return {**plain, "output": with_notes(body["output"], [f"No file was kept: {error}"])}
+        return {**plain, "success": False, "output": str(error)}
 
     async def _send_files(self, ids: list[str]) -> list[str]:
         """Upload the files of the result; returns a sentence for each that is not kept."""

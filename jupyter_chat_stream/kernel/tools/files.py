@@ -8,19 +8,19 @@ text in its place tells that.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ...shared.media_types import IMAGES, PDF, is_text
+from ...shared.media_types import IMAGES, PARQUET, PDF, is_text
 from ..attachments.attachment import Attachment
 from ..attachments.content import Content, clean_name, type_of_bytes, with_ending
 from ..attachments.convert import MAX_BYTES, converted
 from ..attachments.pictures import matplotlib_figure, shows_picture
 from ..attachments.tables.frames import is_frame
+from .table_secrets import holds_secret
 
 MAX_FILES = 20  # as the server has it
 MAX_FILES_BYTES = 64 * 1024 * 1024  # as the server has it
@@ -74,6 +74,8 @@ class CallFiles:
         known = self._known.get(digest)
         if known is not None:
             return known
+        if content.type == PARQUET and holds_secret(content.data, self._conceal):
+            return None
         is_full = len(self.contents) >= MAX_FILES or self._size + size > MAX_FILES_BYTES
         if is_full or not 0 < size <= self._most:
             return None
@@ -129,6 +131,8 @@ class CallFiles:
     def _why(self, content: Content) -> str:
         if len(content.data) > self._most:
             return "it is too large"
+        if content.type == PARQUET and holds_secret(content.data, self._conceal):
+            return "it holds the value of a secret variable of the environment"
         return f"a result has at most {MAX_FILES} files of {MAX_FILES_BYTES // 2**20} MB together"
 
     def _free_name(self, name: str) -> str:
@@ -163,5 +167,5 @@ def _bytes_of(type_: str, shown: Any) -> bytes | None:
         return text.encode(errors="replace")
     try:
         return base64.b64decode(text)
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one; characters beyond ASCII raise another
         return None

@@ -60,7 +60,7 @@ def output_of(
 
 
 def _with_whole(output: Any, value: Any, conceal: Callable[[str], str], files: CallFiles) -> Any:
-    """Keep the whole of a value whose output was cut; a text tells where."""
+    """Keep the whole of a value whose output was cut; an output that is a text tells where."""
     whole = _Writer(MAX_WHOLE_CHARS, conceal, files).write(value)
     if isinstance(whole, str):
         name = files.add(Content(name="output.txt", type="text/plain", data=_encoded(whole)))
@@ -185,6 +185,8 @@ class _Writer:
                 return kept
         except ChatStreamError as error:  # it cannot be drawn or kept; its summary may be there
             failure = f"<{type(value).__name__}: {error}>"
+        except Exception as error:  # noqa: BLE001 - of a library, about the user's own object
+            failure = f"<{type(value).__name__}; its picture raised {type(error).__name__}>"
         try:
             return table_text(value) or failure
         except Exception as error:  # noqa: BLE001 - of a library, about the user's own object
@@ -224,9 +226,9 @@ class _Writer:
 
 def _scalar(value: Any) -> Any:
     """Return the Python number of a scalar of numpy, pandas or torch; None if it is none."""
-    if getattr(value, "shape", None) != () or not callable(getattr(value, "item", None)):
-        return None
     try:
+        if getattr(value, "shape", None) != () or not callable(getattr(value, "item", None)):
+            return None
         plain = value.item()
     except Exception:  # noqa: BLE001 - of a library, about the user's own object
         return None

@@ -87,7 +87,7 @@ def end_in_place(
         success=success,
         output=output,
         attempt=attempt,
-        attached=find_for_result(tx.conn, call.owner, attachment_ids),
+        attached=find_for_result(tx.conn, call.owner, attachment_ids, run.message_pk),
     )
     tx.settle(run)
 

@@ -19,6 +19,7 @@ from .attachments import StoredAttachment, find, for_update
 
 MAX_PER_RESULT = 20
 MAX_RESULT_FILES_BYTES = 64 * 1024 * 1024  # of all files of one result together
+MAX_REPLY_FILES_BYTES = 256 * 1024 * 1024  # of the files of all results of one reply together
 
 
 def hold(
@@ -55,14 +56,17 @@ def hold_those_of(tx: Transaction, message: int, other: int) -> None:
 
 
 def find_for_result(
-    conn: Connection, owner: str, attachment_ids: Sequence[str]
+    conn: Connection, owner: str, attachment_ids: Sequence[str], reply: int
 ) -> list[StoredAttachment]:
     """Find the files of a tool's result, which its executor has uploaded as the call's owner.
+
+    Args:
+        reply: the key of the message that would hold them.
 
     Raises:
         AttachmentNotFound: one is not the owner's (L16).
         InvalidInput: there are too many, or one is named twice.
-        AttachmentTooLarge: they are too large together.
+        AttachmentTooLarge: they are too large together, or with those that the reply holds.
     """
     if len(attachment_ids) > MAX_PER_RESULT or len(set(attachment_ids)) < len(attachment_ids):
         raise InvalidInput(
@@ -73,6 +77,13 @@ def find_for_result(
     size = sum(each.record["size"] for each in found)
     if size > MAX_RESULT_FILES_BYTES:
         raise AttachmentTooLarge(size, MAX_RESULT_FILES_BYTES)
+    sql = (
+        "SELECT COALESCE(SUM(attachment.size), 0) FROM message_attachment AS held "
+        "JOIN attachment ON attachment.pk = held.attachment WHERE held.message = :message"
+    )
+    held = int(execute(conn, sql, {"message": reply}).scalar()) if found else 0
+    if held + size > MAX_REPLY_FILES_BYTES:
+        raise AttachmentTooLarge(held + size, MAX_REPLY_FILES_BYTES)
     return found
 
 

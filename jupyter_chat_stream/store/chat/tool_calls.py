@@ -202,7 +202,7 @@ def give_result(
     """
     run, _ = _held(tx, owner, run_id, tool_call_id, claim)
     check_output(output)
-    attached = find_for_result(tx.conn, owner, attachment_ids)
+    attached = find_for_result(tx.conn, owner, attachment_ids, run.message_pk)
     end_call(
         tx,
         run,

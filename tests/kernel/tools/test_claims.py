@@ -299,6 +299,22 @@ async def test_files_are_uploaded_before_the_result_that_names_them(link: Writte
     assert [body["attachments"] for body in bodies] == [["f2"]]
 
 
+async def test_a_result_whose_files_are_refused_is_sent_without_them(link: WrittenLink) -> None:
+    """The function has succeeded: its result is not lost with a file."""
+
+    def answer(what: str, body: Mapping[str, Any]) -> Any:
+        has_files = what == "result" and "attachments" in body
+        return AttachmentTooLarge(9, 8) if has_files else None
+
+    link.answer = answer
+    await offered(link, lambda: PNG)
+    success, output = await asyncio.wrap_future(link.result)
+    assert success
+    assert "image.png" in output
+    assert "\n[No file was kept: The attachment has" in output
+    await reached(lambda: link.count("f1"))  # deleted again
+
+
 async def test_the_files_of_a_result_that_is_not_taken_are_deleted_l12(link: WrittenLink) -> None:
     link.answer = lambda what, body: ToolCallNotOpen("c", "ended") if what == "result" else None
     await offered(link, lambda: PNG)

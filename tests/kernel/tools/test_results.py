@@ -14,6 +14,7 @@ from typing import Any
 import numpy
 import pandas
 import polars
+import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 from pydantic import BaseModel
@@ -132,6 +133,36 @@ def test_an_object_that_shows_itself_as_a_picture_is_one_and_a_broken_one_says_s
     text, files = made(Broken())
     assert text.startswith("<Broken: The Broken cannot be drawn: its _repr_png_ raised Runtime")
     assert files.contents == []
+
+
+def test_values_that_only_look_like_pictures_lose_no_result() -> None:
+    """Once matplotlib is imported, its axes are looked for in every object."""
+
+    class Odd:
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError(name)
+
+        def __repr__(self) -> str:
+            return "odd"
+
+    texts = pandas.Series(["a", None], dtype=object)
+    found, files = made({"series": texts, "index": pandas.Index(["a"], dtype=object), "odd": Odd()})
+    assert found["series"].startswith("pandas DataFrame: 2 rows")
+    assert found["odd"] == "odd" or "Odd" in found["odd"]
+    assert len(files.contents) >= 1
+    assert CallFiles().add_displayed({"image/png": "é"}) is None
+
+
+@pytest.mark.parametrize("library", [pandas, polars])
+def test_a_table_with_a_secret_of_the_environment_is_not_kept(library: Any) -> None:
+    secret = ENVIRONMENT["GITHUB_TOKEN"]
+    conceal = Concealer(ENVIRONMENT).concealed
+    for column in ([secret, "b"], [[secret], ["b"]]):
+        text, files = made(library.DataFrame({"n": [1, 2], "of": column}), conceal)
+        assert secret not in text
+        assert "was not kept: it holds the value of a secret variable" in text
+        assert files.contents == []
+    assert len(made(library.DataFrame({"n": [1], "of": ["b"]}), conceal)[1].contents) == 1
 
 
 def test_frames_become_tables_beside_their_summary() -> None:
