@@ -26,7 +26,7 @@ export interface Thread {
   readonly id: string;
   readonly name: string | null;
   /** The absolute path of the notebook's folder; empty if there is none. */
-  readonly project?: string;
+  readonly project: string;
   readonly title: string | null;
   readonly model: string | null;
   readonly head: string | null;

@@ -52,7 +52,7 @@ TWINS = {
 }
 # Fields of the wire that the page does not read; it derives content and incomplete itself.
 UNREAD = {
-    "Thread": {"owner", "project", "system", "archived", "created_at"},
+    "Thread": {"owner", "system", "archived", "created_at"},
     "ThreadRow": {"owner", "system"},
     "Message": {"content", "incomplete"},
     "Model": {"name", "max_output_tokens"},
