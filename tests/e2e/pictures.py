@@ -57,7 +57,9 @@ def quarter(name: str) -> dict:
 @chat.tool
 def drop_rows(where: str) -> int:
     "Drop rows of the sales."
-    return len(sales.drop(sales.query(where).index, inplace=True) or sales)
+    global sales
+    sales = sales.query(f"not ({where})")
+    return len(sales)
 
 chat"""
 PRINTED = "quarter\nQ1    0.021\nQ2    0.024\nQ3    0.312\nName: churn, dtype: float64"
@@ -176,15 +178,17 @@ def take_tools(site: Site, browser: Browser, folder: Path) -> None:
     notebook.run(1, 2)
     chat = notebook.chat(2)
     chat.expect_live()
+    chat.root.evaluate("node => node.style.setProperty('--jp-chat-cap', '640px')")
+    notebook.on_panel("panel => { panel.content.activeCellIndex = 1 }")
     chat.root.get_by_test_id("live-context").click()
     for kind in ("outline", "cell"):
         page.get_by_test_id(f"live-{kind}").check()
     page.keyboard.press("Escape")
-    run = chat.send('quarter {"name": "Q3"}')
-    chat.answer(run).get_by_test_id("consent-once").click()
-    chat.expect_status(run, "completed")
-    run = chat.send('drop_rows {"where": "churn > 0.3"}')
-    chat.answer(run).get_by_test_id("consent-once").wait_for()
+    run = chat.send('quarter {"name": "Q3"} then drop_rows {"where": "churn > 0.3"}')
+    cards = chat.answer(run).get_by_test_id("tool-call")
+    cards.first.get_by_test_id("consent-once").click()
+    cards.nth(1).get_by_test_id("consent-once").wait_for()
+    cards.first.locator("summary").click()
     for look, theme in THEMES.items():
         use_theme(page, theme)
         chat.field.scroll_into_view_if_needed()

@@ -42,8 +42,12 @@ A paragraph with **bold**, `code`, a [link](https://jupyter.org) and $x^2$.
 print("text")
 ```
 
+```python
+wide = "WIDE"
+```
+
 <details><summary>More</summary>inside</details>
-"""
+""".replace("WIDE", "wider than any chat " * 12)
 
 
 def violations(root: Locator) -> Sequence[str]:
@@ -77,6 +81,9 @@ def test_axe_finds_nothing_in_a_chat_in_any_stock_theme(notebook: NotebookPage) 
     chat.expect_live()
     run = chat.send(EVERYTHING)
     chat.expect_status(run, "completed")
+    wide = chat.answer(run).locator("pre[tabindex='0']")
+    expect(wide).to_have_count(1)  # a block that does not scroll is no stop of Tab
+    expect(wide).to_contain_text("wide =")
     chat.field.fill("A draft")
     found: dict[str, Sequence[str]] = {}
     try:
