@@ -165,6 +165,19 @@ function connectionOf(api: ServerApi): Connection {
   return connection;
 }
 
+/** What a person has set, what the browser keeps for threads, and its way to the other pages. */
+function browserOptions(
+  preferences: Preferences
+): Pick<PageOptions, 'preferences' | 'drafts' | 'recentModels' | 'otherPages'> {
+  const hasChannels = typeof BroadcastChannel !== 'undefined';
+  return {
+    preferences,
+    drafts: new StoredDrafts(() => window.sessionStorage),
+    recentModels: new StoredRecentModels(() => window.localStorage),
+    ...(hasChannels ? { otherPages: new BroadcastChannel(CHANNEL) } : {})
+  };
+}
+
 /** The shared parts of a page, with its way to the server. */
 export interface Page extends ChatPage {
   readonly api: Api;
@@ -191,7 +204,6 @@ export function createPage(
     threads: new Threads({
       api,
       connection,
-      drafts: new StoredDrafts(() => window.sessionStorage),
       clock: PAGE_CLOCK,
       onFrame,
       readFile: contentsReader(contents, language),
@@ -199,11 +211,7 @@ export function createPage(
       execute: command => executed(app, command),
       trans: language.trans,
       locale: language.locale,
-      recentModels: new StoredRecentModels(() => window.localStorage),
-      preferences,
-      ...(typeof BroadcastChannel === 'undefined'
-        ? {}
-        : { otherPages: new BroadcastChannel(CHANNEL) }),
+      ...browserOptions(preferences),
       ...notebookOptions(app, api, workspace, language),
       ...liveContextOptions(tracker, preferences, language)
     }),

@@ -99,9 +99,10 @@ function addOpening(options: CommandsOptions): void {
 }
 
 function addConsents({ app, page, places }: CommandsOptions): void {
+  const { trans } = page.services.language;
   app.commands.addCommand(COMMANDS.consents, {
     describedBy: described({}),
-    label: page.services.language.trans.__('Tools Allowed Without Asking…'),
+    label: trans.__('Tools Allowed Without Asking…'),
     execute: async () => {
       const { showConsents } = await import('./consents-dialog');
       await showConsents(page, threadId => openThread(places, { threadId }));

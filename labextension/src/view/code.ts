@@ -8,6 +8,7 @@ import { type Work } from './frames';
 import { PILED_MARKS, PlainText } from './plain';
 import { SidewaysStop } from './sideways';
 import { SUPPRESS_SHORTCUTS } from './keys';
+import { codeText } from '../texts';
 
 /** Colouring is a single step, which would take too long for longer code. */
 const LONGEST_COLOURED = 20_000;
@@ -45,7 +46,7 @@ export class CodeView {
   finish(): void {
     this._bar.complete();
     const { trans } = this._services.language;
-    this._stop ??= new SidewaysStop(this._block, this._code, () => trans.__('Code'));
+    this._stop ??= new SidewaysStop(this._block, this._code, () => codeText(trans));
     const notes = [
       this._language !== '' && this._text.length > LONGEST_COLOURED
         ? trans.__('Shown without colours, because this code has more than 20,000 characters.')

@@ -36,12 +36,8 @@ export function Composer(props: ComposerProps): ReactElement {
   const field = useRef<HTMLTextAreaElement>(null);
   const [node, setNode] = useState<HTMLElement | null>(null);
   const live = useLiveContext(client, state, node);
-  // The time in the panel's field; null while the panel is closed and messages are sent at once.
-  const [later, setLater] = useState<string | null>(null);
+  const { later, setLater, mayBeSent, openLater } = useLater();
   const [isHelpOpen, setHelp] = useState(false);
-  const now_ms = useNow(later);
-  const mayBeSent = later === null || new Date(later).getTime() > now_ms;
-  const openLater = (): void => setLater(fieldText(nextHour(Date.now())));
   const { completing, call } = useCommands(props, field, openLater, () => setHelp(true));
   const send = async (): Promise<void> => {
     const slash = state.attachments.length === 0 ? slashCall(state.draft) : null;
@@ -94,6 +90,23 @@ export function Composer(props: ComposerProps): ReactElement {
       </div>
     </div>
   );
+}
+
+/** When the message is to be sent. */
+interface Later {
+  /** The time in the panel's field; null while the panel is closed and messages are sent at once. */
+  readonly later: string | null;
+  readonly setLater: (later: string | null) => void;
+  readonly mayBeSent: boolean;
+  readonly openLater: () => void;
+}
+
+function useLater(): Later {
+  const [later, setLater] = useState<string | null>(null);
+  const now_ms = useNow(later);
+  const mayBeSent = later === null || new Date(later).getTime() > now_ms;
+  const openLater = (): void => setLater(fieldText(nextHour(Date.now())));
+  return { later, setLater, mayBeSent, openLater };
 }
 
 /** The message that is being written: its chips, its text, and the list behind `@` and `/`. */

@@ -6,6 +6,7 @@ import { type ThreadClient } from '../model';
 import { type ModelsState } from '../model-choices';
 import { firstReal, isReal, mayEnterKey, wantsKey } from '../offer';
 import { type Endpoint, type ModelList } from '../protocol';
+import { codeText } from '../texts';
 import { Button, focusIn } from './button';
 import { useTrans } from './hooks';
 import { KeyField, replaceText } from './key-field';
@@ -217,7 +218,7 @@ function LocalLines(): ReactElement {
   const block = useRef<HTMLPreElement>(null);
   useEffect(() => {
     const node = block.current;
-    const stop = node === null ? null : new SidewaysStop(node, node, () => trans.__('Code'));
+    const stop = node === null ? null : new SidewaysStop(node, node, () => codeText(trans));
     return () => stop?.dispose();
   }, [trans]);
   return (

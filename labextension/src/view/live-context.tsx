@@ -216,7 +216,7 @@ export function LiveContextButton(props: {
     <Dial
       testid="live-context"
       title={title}
-      label={names.length === 0 ? title : trans.__('%1: %2', title, names.join(', '))}
+      label={[title, ...names].join(', ')}
       isSet={on.length > 0}
       isDisabled={isDisabled}
       icon={<NotebookIcon />}

@@ -75,8 +75,9 @@ function Scope(props: ConsentListProps & { readonly consent: StandingConsent }):
   if (thread_id === null || thread_id === threadId) {
     return <>{thread_id === null ? trans.__('in all chats') : trans.__('in this chat')}</>;
   }
+  const text = trans.__('in one chat');
   return onOpen === undefined ? (
-    <>{trans.__('in one chat')}</>
+    <>{text}</>
   ) : (
     <Button
       testid="consent-chat"
@@ -85,7 +86,7 @@ function Scope(props: ConsentListProps & { readonly consent: StandingConsent }):
       then="stay"
       onClick={() => onOpen(thread_id)}
     >
-      {trans.__('in one chat')}
+      {text}
     </Button>
   );
 }

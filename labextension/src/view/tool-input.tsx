@@ -2,6 +2,7 @@
 import { type ReactElement, useLayoutEffect, useRef } from 'react';
 
 import { revealed } from '../hidden-characters';
+import { codeText } from '../texts';
 import { fieldsOf, operationOf } from '../tool-calls';
 import { LongText } from './bubble';
 import { useMarkdownServices, useTrans } from './hooks';
@@ -117,7 +118,7 @@ function CodeBox({ code }: { readonly code: string }): ReactElement {
         data-testid="tool-code"
         dir="ltr"
         role="group"
-        aria-label={trans.__('Code')}
+        aria-label={codeText(trans)}
         tabIndex={0}
       >
         {text.length <= MOST_COLOURED_CHARS ? <Coloured text={text} /> : <LongText text={text} />}

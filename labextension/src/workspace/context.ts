@@ -1,6 +1,7 @@
 /** A cell as context of a message. Pure. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
+import { cellText, errorOfText } from '../texts';
 import { type NotebookCell } from './values';
 
 export interface CellContext {
@@ -13,9 +14,7 @@ export interface CellContext {
 
 /** The source of a cell and its traceback; the other outputs, if it has no error. */
 export function contextOf(cell: NotebookCell, trans: TranslationBundle): readonly CellContext[] {
-  const number = cell.executionCount ?? cell.index + 1;
-  const name =
-    cell.executionCount === null ? trans.__('Cell %1', number) : trans.__('Cell [%1]', number);
+  const name = cellText(cell, trans);
   const output = cell.outputs
     .filter(({ kind }) => kind !== 'chat')
     .map(({ text }) => text)
@@ -27,6 +26,6 @@ export function contextOf(cell: NotebookCell, trans: TranslationBundle): readonl
     { name, text: cell.source, id: `cell:${place}`, origin },
     error === null
       ? { name: trans.__('Output of %1', name), text: output, id: `output:${place}`, origin }
-      : { name: trans.__('Error of %1', name), text: error.traceback, id: `error:${place}`, origin }
+      : { name: errorOfText(name, trans), text: error.traceback, id: `error:${place}`, origin }
   ].filter(({ text }) => text.trim() !== '');
 }

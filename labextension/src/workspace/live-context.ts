@@ -8,6 +8,7 @@ import { type TranslationBundle } from '@jupyterlab/translation';
 
 import { firstLine } from '../context-items';
 import { type LiveItem } from '../live-context';
+import { cellText, errorOfText } from '../texts';
 import { middleCut } from './outputs';
 import { type CellError, type NotebookCell } from './values';
 
@@ -102,14 +103,14 @@ function cellItem(cell: LiveCell, trans: TranslationBundle): LiveItem {
   return {
     kind: 'cell',
     id: `cell:${cell.path}#${cell.cellId}`,
-    name: nameOf(cell, trans),
+    name: cellText(cell, trans),
     summary: firstLine(cell.source),
     core: cell.source,
-    text: () => cellText(cell)
+    text: () => textOfCell(cell)
   };
 }
 
-function cellText(cell: LiveCell): string {
+function textOfCell(cell: LiveCell): string {
   const source = middleCut(cell.source, MOST_SOURCE_CHARS);
   // The error is an item of its own, and a chat is no output of the cell's code.
   const shown = cell.outputs.filter(({ kind }) => kind !== 'chat' && kind !== 'error');
@@ -128,18 +129,11 @@ function errorItem(cell: LiveCell, error: CellError, trans: TranslationBundle): 
   return {
     kind: 'error',
     id: `error:${cell.path}#${cell.cellId}`,
-    name: trans.__('Error of %1', nameOf(cell, trans)),
+    name: errorOfText(cellText(cell, trans), trans),
     summary: message === '' ? error.name : `${error.name}: ${message}`,
     core: error.traceback,
     text: () =>
       `The newest error in the notebook, of cell number ${cell.index + 1} of ${cell.path} ` +
       `(${factsOf(cell)}):\n${traceback}`
   };
-}
-
-/** The name of a cell, as the commands *Explain* and *Fix* call it. */
-function nameOf({ executionCount, index }: NotebookCell, trans: TranslationBundle): string {
-  return executionCount === null
-    ? trans.__('Cell %1', index + 1)
-    : trans.__('Cell [%1]', executionCount);
 }
