@@ -148,7 +148,7 @@ export function isOn(tool: ListedTool, { names }: ThreadTools): boolean {
 
 /** The MCP server that has a tool; null for a tool of another kind. */
 export function mcpServerOf({ source }: ListedTool): string | null {
-  return source.startsWith(MCP) ? source.slice(MCP.length) : null;
+  return source.startsWith(MCP) ? (source.slice(MCP.length).split('.')[0] ?? null) : null;
 }
 
 const CONSENTS = ['none', 'ask', 'thread', 'always', 'denied'];

@@ -129,12 +129,12 @@ it('fixes what no person can change: functions of a kernel, and what the server 
 });
 
 it('tells which MCP server has a tool, and why another one has none, all of it as text', async () => {
-  await open([tool('lab__echo', { source: 'mcp:lab', where: 'server', consent: 'ask' })]);
+  await open([tool('lab__echo', { source: 'mcp:lab.0a1b2c', where: 'server', consent: 'ask' })]);
   await act(async () => part('tools').click());
   await act(async () => part('tools').click());
   const message = "The MCP server '<b>x</b>' cannot be used. \u202eIt has ended.";
   await answer('GET', TOOLS, {
-    tools: [tool('lab__echo', { source: 'mcp:lab', where: 'server', consent: 'ask' })],
+    tools: [tool('lab__echo', { source: 'mcp:lab.0a1b2c', where: 'server', consent: 'ask' })],
     problems: [{ source: 'mcp:x', message }]
   });
   const row = host.querySelector('[data-tool=lab__echo]');

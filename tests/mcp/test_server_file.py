@@ -34,12 +34,52 @@ def test_servers_are_processes_or_addresses(tmp_path: Path) -> None:
     }
     found = read(tmp_path, {"mcpServers": entries, "inputs": []})
     assert found.problems == ()
-    assert found.servers == (
-        StdioServer(
-            name="lab", slug="lab", command="uvx", args=("lab",), env={"A": "1"}, cwd="/tmp"
-        ),
-        HttpServer(name="web", slug="web", url="https://example.org/mcp", headers={"X": "y"}),
+    lab, web = found.servers
+    assert lab == StdioServer(
+        name="lab",
+        slug="lab",
+        mark=lab.mark,
+        command="uvx",
+        args=("lab",),
+        env={"A": "1"},
+        cwd="/tmp",
+        secrets=frozenset(),
     )
+    assert web == HttpServer(
+        name="web",
+        slug="web",
+        mark=web.mark,
+        url="https://example.org/mcp",
+        headers={"X": "y"},
+        secrets=frozenset(),
+    )
+
+
+def test_another_command_or_address_is_another_server(tmp_path: Path) -> None:
+    """L13: a consent to the tools of one is none to those of the other, whatever both list."""
+    marks = set()
+    for entry in [
+        {"command": "a"},
+        {"command": "b"},
+        {"command": "a", "args": ["x"]},
+        {"command": "a", "env": {"A": "a new value"}},
+        {"url": "https://a"},
+        {"url": "https://b"},
+    ]:
+        marks.add(read(tmp_path, {"mcpServers": {"lab": entry}}).servers[0].mark)
+    assert len(marks) == 5, "a new value of a variable changes nothing"
+
+
+def test_secrets_are_known_by_their_names_and_headers(tmp_path: Path) -> None:
+    headers = {"Authorization": "Bearer abcdefgh", "X-Short": "abc"}
+    entries = {
+        "web": {"url": "https://x/?key=${MY_KEY}", "headers": headers},
+        "lab": {"command": "x", "args": ["${MY_KEY}", "${CITY}"], "env": {"TOKEN": "t" * 8}},
+    }
+    given = {"MY_KEY": "k" * 9, "CITY": "Samarkand"}
+    web, lab = read(tmp_path, {"mcpServers": entries}, **given).servers
+    assert web.secrets == {"k" * 9, "abcdefgh"}
+    assert lab.secrets == {"k" * 9, "t" * 8}
 
 
 def test_variables_of_the_environment_are_put_in(tmp_path: Path) -> None:

@@ -10,20 +10,16 @@ import os
 import re
 from collections.abc import Mapping
 
-MIN_CHARS = 8  # a shorter value is found in many texts by chance
-_SECRET = re.compile(
-    r"(^|_)(key|keys|token|secret|secrets|password|passwd|passphrase|pwd|credential|credentials|"
-    r"apikey|auth)(_|$)|_(key|token|secret|password)",
-    re.IGNORECASE,
-)
-_URL_PASSWORD = re.compile(rf"://[^/\s:@]*:([^/\s@]{{{MIN_CHARS},}})@")
+from ...shared.secret_names import MIN_SECRET_CHARS, is_secret_name
+
+_URL_PASSWORD = re.compile(rf"://[^/\s:@]*:([^/\s@]{{{MIN_SECRET_CHARS},}})@")
 
 
 def secrets_of(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the secret values of the environment, each with the name of its variable."""
     found: dict[str, str] = {}
     for name, value in (os.environ if environment is None else environment).items():
-        if _SECRET.search(name) and len(value) >= MIN_CHARS:
+        if is_secret_name(name) and len(value) >= MIN_SECRET_CHARS:
             found[value] = name
         for password in _URL_PASSWORD.findall(value):
             found[password] = name

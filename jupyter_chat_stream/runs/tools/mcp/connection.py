@@ -22,6 +22,8 @@ from typing import Any
 from ....shared.backoff import Backoff
 from ....shared.errors import McpServerUnavailable
 from ....shared.logs import Line
+from ....shared.tool_records import ToolRecord
+from .concealing import EntryConcealer
 from .listed import McpTools, tools_of
 from .sdk import ENDED, McpClient, open_client
 from .server_file import McpServer
@@ -66,6 +68,10 @@ class ServerAnsweredError(Exception):
     """A server answers a call with an error; its words are untrusted."""
 
 
+class ToolHasChanged(Exception):
+    """A server has changed or removed a tool since its call was allowed."""
+
+
 class McpConnection:
     """Connects to a server when somebody needs it, and makes calls.
 
@@ -83,6 +89,7 @@ class McpConnection:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.server = server
+        self._concealer = EntryConcealer(server.secrets)
         self._is_trusted = is_trusted
         self._timeout_s = timeout_s
         self._clock = clock
@@ -103,18 +110,26 @@ class McpConnection:
         return (await self._connected()).tools
 
     async def call(
-        self, name: str, arguments: Mapping[str, Any], write: Write
+        self, tool: ToolRecord, name: str, arguments: Mapping[str, Any], write: Write
     ) -> Mapping[str, Any]:
         """Call a tool by the server's name for it; ``write`` shows how far it has come.
 
         Raises:
+            ToolHasChanged: the server has another definition of it now (L13).
             McpServerUnavailable: it was not reached, or has ended or been silent meanwhile.
             ServerAnsweredError: it answers with an error.
         """
         live = await self._connected()
+        if live.tools.definitions.get(tool["name"]) != tool:
+            raise ToolHasChanged(tool["name"])
         lines = _ProgressLines()
+        concealed = self._concealer.concealed
+
+        async def write_concealed(text: str) -> None:
+            await write(concealed(text))
+
         work = asyncio.ensure_future(live.client.call(name, arguments, lines.add))
-        showing = asyncio.ensure_future(lines.show(write))
+        showing = asyncio.ensure_future(lines.show(write_concealed))
         ending = asyncio.ensure_future(live.ended.wait())
         tasks = (work, showing, ending)
         try:
@@ -122,12 +137,13 @@ class McpConnection:
             if showing.done():
                 showing.result()  # this run may write no more
             if work.done() and not work.cancelled() and work.exception() is None:
-                return work.result()
+                result: Mapping[str, Any] = concealed(work.result())
+                return result
             if live.ended.is_set():
                 raise self._unavailable(f"{live.why} {CUT}")
             live.is_stale = True  # the next need finds out whether it still answers
             if work.done() and not _is_cut(work):
-                raise ServerAnsweredError(_words_of(work))
+                raise ServerAnsweredError(concealed(_words_of(work)))
             if work.done():
                 raise self._unavailable(f"The connection broke. {CUT}")
             raise self._unavailable(f"It did not answer within {self._timeout_s:g} s. {CUT}")
@@ -199,7 +215,9 @@ class McpConnection:
                 live.listed_s = self._clock()
 
     def _tools_of(self, listed: Any) -> McpTools:
-        return tools_of(self.server.slug, listed, is_trusted=self._is_trusted)
+        server = self.server
+        told = self._concealer.concealed(listed)
+        return tools_of(server.slug, told, is_trusted=self._is_trusted, mark=server.mark)
 
     async def _own(self, opened: asyncio.Future[_Live]) -> None:
         """Hold one connection, from its beginning to its end."""

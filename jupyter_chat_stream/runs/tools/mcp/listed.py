@@ -34,14 +34,22 @@ class McpTools:
     """Which tools are left out, as a sentence; empty if none is."""
 
 
-def tools_of(slug: str, listed: Sequence[Mapping[str, Any]], *, is_trusted: bool) -> McpTools:
-    """Read what a server lists; what is no tool for us is left out and told."""
+def tools_of(
+    slug: str, listed: Sequence[Mapping[str, Any]], *, is_trusted: bool, mark: str = ""
+) -> McpTools:
+    """Read what a server lists; what is no tool for us is left out and told.
+
+    Args:
+        mark: that of the server's entry. As a part of each tool's source, it ends the consents to
+            tools of another server that had the same name.
+    """
     definitions: dict[str, ToolRecord] = {}
     own_names: dict[str, str] = {}
     reasons: list[str] = []
     for tool in listed[:MAX_LISTED_TOOLS]:
         try:
-            record = _definition(slug, tool, is_trusted=is_trusted)
+            source = f"mcp:{slug}.{mark}" if mark else f"mcp:{slug}"
+            record = _definition(slug, tool, source, is_trusted=is_trusted)
         except InvalidInput as error:
             reasons.append(error.message)
             continue
@@ -63,7 +71,7 @@ def tool_name(slug: str, name: str) -> str:
     return f"{plain[: _MAX_NAME_CHARS - 7]}_{digest}"
 
 
-def _definition(slug: str, tool: Mapping[str, Any], *, is_trusted: bool) -> ToolRecord:
+def _definition(slug: str, tool: Mapping[str, Any], source: str, *, is_trusted: bool) -> ToolRecord:
     hints = tool.get("annotations")
     trusted = hints if is_trusted and isinstance(hints, Mapping) else {}
     only_reads = trusted.get("readOnlyHint") is True
@@ -80,6 +88,6 @@ def _definition(slug: str, tool: Mapping[str, Any], *, is_trusted: bool) -> Tool
             "effect": "read" if only_reads else "run",
             # A tool that only reads may be called again, whatever else it says.
             "idempotent": only_reads or trusted.get("idempotentHint") is True,
-            "source": f"mcp:{slug}",
+            "source": source,
         }
     )

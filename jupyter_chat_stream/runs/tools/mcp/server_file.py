@@ -19,6 +19,7 @@ from typing import Any
 
 from ....shared.config import ChatStream
 from ....shared.errors import McpServerUnavailable
+from ....shared.secret_names import MIN_SECRET_CHARS, is_secret_name
 
 FILE_NAME = "mcp.json"
 MAX_FILE_BYTES = 1024 * 1024
@@ -32,14 +33,20 @@ _HTTP_TYPES = (None, "http", "streamable-http", "streamableHttp", "streamable_ht
 
 @dataclass(frozen=True, kw_only=True)
 class StdioServer:
-    """An MCP server that is a process of ours."""
+    """An MCP server that is a process of ours.
+
+    ``mark`` changes with what the entry starts: another command is another server, whose tools are
+    asked about again (L13). ``secrets`` are values that may stand in no output.
+    """
 
     name: str
     slug: str
+    mark: str
     command: str
     args: tuple[str, ...] = field(repr=False)
     env: Mapping[str, str] = field(repr=False)
     cwd: str | None
+    secrets: frozenset[str] = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +55,10 @@ class HttpServer:
 
     name: str
     slug: str
+    mark: str
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
+    secrets: frozenset[str] = field(repr=False)
 
 
 McpServer = StdioServer | HttpServer
@@ -136,26 +145,47 @@ def _server(name: str, entry: Any, environment: Mapping[str, str]) -> McpServer 
     if entry.get("disabled") is True or entry.get("enabled") is False:
         return None
     expanded = _Expanded(environment)
+    mark = _mark_of(entry)
     if "url" in entry:
+        url, headers = _url(entry, expanded), expanded.texts(entry, "headers")
+        words = {word for value in headers.values() for word in value.split()}
         return HttpServer(
             name=name,
             slug=slug_of(name),
-            url=_url(entry, expanded),
-            headers=expanded.texts(entry, "headers"),
+            mark=mark,
+            url=url,
+            headers=headers,
+            secrets=_long(expanded.values | words),
         )
     if "command" not in entry:
         raise _WrongEntry("Its entry needs a 'command' or a 'url'.")
     args = entry.get("args") or []
     if not isinstance(args, list):
         raise _WrongEntry("'args' must be a list of texts.")
+    env = expanded.texts(entry, "env")
+    named = {value for variable, value in env.items() if is_secret_name(variable)}
     return StdioServer(
         name=name,
         slug=slug_of(name),
+        mark=mark,
         command=expanded.text(entry["command"], "command"),
         args=tuple(expanded.text(arg, "args") for arg in args),
-        env=expanded.texts(entry, "env"),
+        env=env,
         cwd=None if entry.get("cwd") is None else expanded.text(entry["cwd"], "cwd"),
+        secrets=_long(expanded.values | named),
     )
+
+
+def _mark_of(entry: Mapping[str, Any]) -> str:
+    """Return a short hash of what an entry starts or reaches, with variables as written."""
+    told = {name: entry.get(name) for name in ("command", "args", "cwd", "url")}
+    text = json.dumps(told, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+
+
+def _long(values: set[str]) -> frozenset[str]:
+    """Leave out short values: they stand in many texts by chance."""
+    return frozenset(value for value in values if len(value) >= MIN_SECRET_CHARS)
 
 
 def _url(entry: Mapping[str, Any], expanded: _Expanded) -> str:
@@ -172,6 +202,8 @@ class _Expanded:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
+        self.values: set[str] = set()
+        """The values that were put in, whose variables have the names of secrets."""
 
     def text(self, value: Any, where: str) -> str:
         if not isinstance(value, str) or "\0" in value:
@@ -192,4 +224,6 @@ class _Expanded:
                 f"The variable {name!r} of its entry is not set. Set it in the environment of the "
                 f"Jupyter server, or write a default: ${{{name}:-…}}."
             )
+        if is_secret_name(name):
+            self.values.add(value)
         return value

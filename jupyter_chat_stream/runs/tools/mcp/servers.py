@@ -16,17 +16,18 @@ from ....shared.errors import ChatStreamError, McpServerUnavailable
 from ....shared.tool_definitions import digest_of
 from ....shared.tool_records import ToolInput, ToolProblem, ToolRecord
 from ..base import CallContext, ServerTool, ToolDone, ToolListing, ToolOutcome
-from .connection import McpConnection, ServerAnsweredError
+from .connection import McpConnection, ServerAnsweredError, ToolHasChanged
 from .listed import SEPARATOR
 from .results import done_of
 from .server_file import McpFile, find_file, read_file
 
+RUN_WAIT_S = 15.0  # of an answer, which then goes on without the server
 LIST_WAIT_S = 5.0  # of a list for a person, who can ask again
 CHANGED = (
     "The MCP server has changed this tool since the answer began. The call was not made. It can "
     "be made with the person's next message, after they have allowed it as it is now."
 )
-STILL_STARTING = "It is still starting. List the tools again in a moment."
+STILL_STARTING = "It is still starting. Its tools are there when it is ready: try again then."
 
 
 class McpServers:
@@ -56,7 +57,7 @@ class McpServers:
             return ToolListing()
         await self._refresh()
         wanted = tuple(each for slug, each in self._by_slug.items() if slug in slugs)
-        listing = await self._of(wanted, None)
+        listing = await self._of(wanted, RUN_WAIT_S)
         tools = tuple(tool for tool in listing.tools if tool["name"] in names)
         missing = _slugs({*names} - {tool["name"] for tool in tools})
         told = {"mcp", *(f"mcp:{slug}" for slug in missing)} if missing else ()
@@ -78,8 +79,11 @@ class McpServers:
         connection = self._by_slug.get(slug)
         if connection is None:
             return None
-        definition = (await connection.tools()).definitions.get(name)
-        return None if definition is None else McpTool(connection, definition)
+        tools = await connection.tools()
+        definition = tools.definitions.get(name)
+        if definition is None:
+            return None
+        return McpTool(connection, definition, tools.own_names[name])
 
     async def close(self) -> None:
         """End all connections, side by side."""
@@ -88,7 +92,7 @@ class McpServers:
             self._by_slug = {}
         await asyncio.gather(*(each.close() for each in connections))
 
-    async def _of(self, connections: Sequence[McpConnection], wait_s: float | None) -> ToolListing:
+    async def _of(self, connections: Sequence[McpConnection], wait_s: float) -> ToolListing:
         """List the tools of some servers, side by side."""
         asked = [asyncio.ensure_future(each.tools()) for each in connections]
         if asked:
@@ -152,17 +156,20 @@ class McpServers:
 class McpTool:
     """A tool of an MCP server, as it was when somebody asked for it."""
 
-    def __init__(self, connection: McpConnection, definition: ToolRecord) -> None:
+    def __init__(self, connection: McpConnection, definition: ToolRecord, own_name: str) -> None:
         self._connection = connection
+        self._own_name = own_name
         self.definition = definition
 
     async def call(self, input: ToolInput, context: CallContext) -> ToolOutcome:
         """Make the call, if the definition is still the one that was allowed (L13)."""
         if digest_of(self.definition) != context.digest:
             return ToolDone(success=False, output=CHANGED)
-        own_name = (await self._connection.tools()).own_names[self.definition["name"]]
+        made = self._connection.call(self.definition, self._own_name, input, context.write)
         try:
-            return done_of(await self._connection.call(own_name, input, context.write))
+            return done_of(await made)
+        except ToolHasChanged:
+            return ToolDone(success=False, output=CHANGED)
         except ServerAnsweredError as error:
             return ToolDone(success=False, output=str(error))
 
