@@ -33,7 +33,7 @@ class ToolDone:
     """The result of a call; ``output`` is a JSON value for the model.
 
     An output of more than 256 kB is cut, and the whole becomes a file. ``attachments`` become
-    attachments of the reply; a model that sees images and documents gets those.
+    attachments of the reply. A model that reads images or documents gets the images or documents.
     """
 
     output: Any

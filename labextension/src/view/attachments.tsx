@@ -1,6 +1,6 @@
 /**
- * The attachments of a person's message, and the files of a tool's result: images as thumbnails, tables with their summary, other files
- * as chips.
+ * The attachments of a person's message, and the files of a tool's result: images as thumbnails,
+ * tables with their summary, other files as chips.
  *
  * The bytes come through the authenticated connection and are shown in an `img` only, and only the
  * types of `isImage`: nothing of a file can run. Its name is untrusted text. An image has the size of

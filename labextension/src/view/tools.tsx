@@ -21,8 +21,8 @@ export interface ToolsProps {
 }
 
 /**
- * One card; or several in a group, which is open while a call runs and folded when all are done. Below
- * it the files of their results, which a folded card would hide.
+ * One card; or several in a group, which is open while a call runs and folded when all are done. The
+ * files of their results stand below, because a folded card would hide them.
  */
 export function Tools(props: ToolsProps): ReactElement {
   const { uses, hasEnded, times, scope } = props;
