@@ -141,7 +141,8 @@ async def test_a_kernel_that_is_not_there_fails_with_a_next_step() -> None:
 async def test_a_kernel_dies_with_a_server_that_is_killed(tmp_path: Path) -> None:
     """The server's SIGKILL runs no cleanup: the system ends the kernel."""
     told = tmp_path / "pid"
-    cell = f"import os\nopen({str(told)!r}, 'w').write(f'{{os.getpid()}}.')\nwhile True: pass"
+    blocks = "import ctypes; ctypes.PyDLL(None).sleep(600)"  # no thread of its Python runs
+    cell = f"import os\nopen({str(told)!r}, 'w').write(f'{{os.getpid()}}.')\n{blocks}"
     script = (
         "import asyncio\n"
         "from jupyter_chat_stream.runs.components.scratch_kernel import *\n"
