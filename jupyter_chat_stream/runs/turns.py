@@ -184,9 +184,8 @@ class TurnMaker:
             role: Role = "user" if message["role"] == "user" else "assistant"
             yield Draft(role=role, blocks=tuple(joined(self._blocks(message))))
             return
-        is_ended = (
-            message.get("status", "completed") in ENDS
-        )  # a build may go on beside this answer
+        # Only a build is still open: it goes on beside this answer.
+        is_ended = message.get("status", "completed") in ENDS
         for turn in reply_turns(message["parts"], self._own_data(message), is_ended=is_ended):
             yield self._draft(turn.role, turn.blocks, message["parts"])
         mark = _mark_of(message)
@@ -345,7 +344,7 @@ def _mark_of(message: MessageRecord) -> str:
     if message["role"] != "assistant" or "status" not in message:
         return ""
     if message["status"] not in ENDS:
-        return "[This is still being built.]"
+        return "[This is not finished yet.]"
     if incomplete_of(message) is not None:
         return "[This reply was cut off here.]"
     return _MARKS.get(message["status"], "")

@@ -294,3 +294,19 @@ def test_the_code_of_an_answer_is_its_longest_whole_block(text: str, code: str) 
 )
 def test_a_file_has_the_name_of_a_module(given: str | None, name: str) -> None:
     assert file_name(given, "The description gives it") == name
+
+
+async def test_a_later_prompt_tells_that_a_build_is_not_finished(
+    make_harness: MakeHarness,
+) -> None:
+    """A version that waits for its consent has no result: the prompt leaves the call out."""
+    harness, thread, _, _ = await building(make_harness, ComponentModel(WORKS, wait=False))
+    await harness.execute()
+    harness.provider._default = ComponentModel()
+    later = await harness.send(thread, "And now?")
+    await harness.execute()
+    first = next(each for each in harness.provider.prompts if "And now?" in str(each.turns))
+    told = str(first.turns)
+    assert "[This is not finished yet.]" in told
+    assert "interrupted" not in told
+    assert (await harness.run(later))["status"] != "failed"
