@@ -6,6 +6,7 @@ type Text = (trans: TranslationBundle) => string;
 export const asksYouText: Text = trans => trans.__('asks you');
 export const attachFilesText: Text = trans => trans.__('Attach files');
 export const beginChatText: Text = trans => trans.__('Begin a new chat');
+export const cancelText: Text = trans => trans.__('Cancel');
 export const closeText: Text = trans => trans.__('Close');
 export const codeText: Text = trans => trans.__('Code');
 export const copiedText: Text = trans => trans.__('Copied as Markdown');

@@ -5,8 +5,9 @@ import { type ReactElement, useState } from 'react';
 import { ApiError } from '../api';
 import { type BuildView, type Product, buildView, jobOf, productOf } from '../builds';
 import { type ThreadClient } from '../model';
+import { cancelText, closeText } from '../texts';
 import { type ToolUse } from '../tool-calls';
-import { type ActionResult } from '../workspace/values';
+import { type Workspace } from '../workspace/values';
 import { Button } from './button';
 import { useAttachmentFiles, useThread, useTrans, useWorkspace } from './hooks';
 import { Markdown } from './parts';
@@ -63,7 +64,7 @@ function BuildRow(props: {
           isDisabled={state.acting.has(jobId)}
           onClick={() => void client.command(jobId, 'cancel')}
         >
-          {trans.__('Cancel')}
+          {cancelText(trans)}
         </Button>
       ) : null}
     </div>
@@ -89,16 +90,25 @@ function stepText({ step, version }: BuildView, trans: TranslationBundle): strin
   }
 }
 
-/** A component: its file's name, and what can be done with it. */
-function ProductRow({ product }: { readonly product: Product }): ReactElement {
-  const { file } = product;
+/** What can be done with a component: its code, once it was read, and a sentence about the last step. */
+interface ProductState {
+  readonly code: string | null;
+  readonly isOpen: boolean;
+  readonly told: string;
+  readonly toggle: () => Promise<void>;
+  /** Put the code below the cell of the chat that `node` belongs to. */
+  readonly insert: (node: HTMLElement) => Promise<void>;
+}
+
+function useProduct({ file, code: given }: Product): ProductState {
   const trans = useTrans();
   const workspace = useWorkspace();
   const files = useAttachmentFiles();
-  const [code, setCode] = useState(product.code);
+  const [code, setCode] = useState(given);
   const [isOpen, setOpen] = useState(false);
   const [told, setTold] = useState('');
   const read = async (): Promise<string | null> => {
+    setTold('');
     try {
       const text = code ?? (await (await files.load(file.id)).text());
       setCode(text);
@@ -108,18 +118,24 @@ function ProductRow({ product }: { readonly product: Product }): ReactElement {
       return null;
     }
   };
+  const toggle = async (): Promise<void> => {
+    setOpen((await read()) !== null && !isOpen);
+  };
   const insert = async (node: HTMLElement): Promise<void> => {
-    setTold('');
     const text = await read();
     if (text !== null && workspace !== null) {
-      const place = workspace.placeOf(node, 'insert_below');
-      const block = { language: 'python', text };
-      const reason = workspace.obstacle('insert_below', place, block);
-      const result: ActionResult | null =
-        reason === null && place !== null ? workspace.act('insert_below', place, block) : null;
-      setTold(result === null ? (reason ?? '') : resultText(result, trans));
+      setTold(insertedText(workspace, node, text, trans));
     }
   };
+  return { code, isOpen, told, toggle, insert };
+}
+
+/** A component: what can be done with it, and its code once it is opened. */
+function ProductRow({ product }: { readonly product: Product }): ReactElement {
+  const { code, isOpen, told, toggle, insert } = useProduct(product);
+  const trans = useTrans();
+  const workspace = useWorkspace();
+  const { name } = product.file;
   return (
     <div className="jp-ChatStream-product" data-testid="product">
       <div className="jp-ChatStream-build">
@@ -128,20 +144,17 @@ function ProductRow({ product }: { readonly product: Product }): ReactElement {
           testid="open-product"
           then="stay"
           isOpen={isOpen}
-          label={trans.__('Open: %1', file.name)}
-          onClick={() => {
-            setTold('');
-            void read().then(text => setOpen(text !== null && !isOpen));
-          }}
+          label={trans.__('Open: %1', name)}
+          onClick={() => void toggle()}
         >
-          {isOpen ? trans.__('Close') : trans.__('Open')}
+          {isOpen ? closeText(trans) : trans.__('Open')}
         </Button>
         {workspace === null ? null : (
           <Button
             testid="insert-product"
             className="jp-mod-accent"
             then="stay"
-            label={trans.__('Insert below the cell: %1', file.name)}
+            label={trans.__('Insert below the cell: %1', name)}
             onClick={({ currentTarget }) => void insert(currentTarget)}
           >
             {trans.__('Insert')}
@@ -158,7 +171,20 @@ function ProductRow({ product }: { readonly product: Product }): ReactElement {
   );
 }
 
-function resultText(result: ActionResult, trans: TranslationBundle): string {
+/** Insert code below the cell of a chat; returns what to tell about it. */
+function insertedText(
+  workspace: Workspace,
+  node: HTMLElement,
+  text: string,
+  trans: TranslationBundle
+): string {
+  const place = workspace.placeOf(node, 'insert_below');
+  const block = { language: 'python', text };
+  const reason = workspace.obstacle('insert_below', place, block);
+  if (reason !== null || place === null) {
+    return reason ?? '';
+  }
+  const result = workspace.act('insert_below', place, block);
   return result.isDone
     ? trans.__('Inserted below the cell. One undo takes it back.')
     : result.reason;

@@ -5,6 +5,7 @@ import { type Language } from '../language';
 import { type ThreadClient, type ThreadState } from '../model';
 import { type Message, type Run } from '../protocol';
 import { runFor, scheduledMessages } from '../unsent';
+import { cancelText } from '../texts';
 import { Button, focusIn } from './button';
 import { useLanguage, useNow, useTrans } from './hooks';
 import { ClockIcon } from './icons';
@@ -68,7 +69,7 @@ export function LaterMessage(props: {
             isDisabled={state.acting.has(run.id)}
             onClick={() => void client.command(run.id, 'cancel')}
           >
-            {trans.__('Cancel')}
+            {cancelText(trans)}
           </Button>
         )}
       </div>
