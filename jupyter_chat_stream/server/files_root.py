@@ -28,6 +28,8 @@ def choose_files_root(config: ChatStream, server: ServerApp) -> None:
     """Set ``files_root`` to the server's root, if it is not set and may be read by everybody."""
     contents = server.contents_manager
     config.shows_hidden_files = bool(contents.allow_hidden)
+    private = (server.keyfile, server.cookie_secret_file, server.config_file)
+    config.private_files = [path for path in private if path]
     if config.files_root is not None or not config.run_in_server:
         return
     is_open = type(server.authorizer) is AllowAllAuthorizer

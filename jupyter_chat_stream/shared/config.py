@@ -246,6 +246,7 @@ class ChatStream(Configurable):
         "folder. An empty text: there is no tool files.",
     ).tag(config=True)
     shows_hidden_files = Bool(False)  # the contents manager's ``allow_hidden``
+    private_files = List(Unicode())  # of the Jupyter server: its keys and configuration
     tool_expires_s = Float(
         86400.0,
         min=1,

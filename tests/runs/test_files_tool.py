@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import socket
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jupyter_chat_stream.runs.tools.base import CallContext, ToolDone
-from jupyter_chat_stream.runs.tools.files import below_root, reading, searching
+from jupyter_chat_stream.runs.tools.files import below_root, notebooks, reading, searching
 from jupyter_chat_stream.runs.tools.files.below_root import BelowRoot
-from jupyter_chat_stream.runs.tools.files.tool import FILES, FilesTool
+from jupyter_chat_stream.runs.tools.files.limits import LookLimit, TookTooLong
+from jupyter_chat_stream.runs.tools.files.tool import FILES, FilesTool, modified
 from jupyter_chat_stream.runs.tools.registry import make_server_tools
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.errors import FileNotReadable
@@ -124,7 +124,8 @@ async def test_a_line_without_end_is_cut_and_a_huge_file_read_in_part(
     text = (await read(root, "line.txt"))["text"]
     assert text == "x" * reading.MAX_LINE_CHARS + "… (50000 characters)"
     monkeypatch.setattr(reading, "MAX_FILE_BYTES", 8)
-    assert (await read(root, "a.txt"))["text"].split("\n")[-1].startswith("(Only the first 8 bytes")
+    part = await read(root, "a.txt")
+    assert (part["text"], part["note"][:22]) == ("one\ntwo", "Only the first 8 bytes")
 
 
 @pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n\0\0", "a".encode("utf-16")])
@@ -261,13 +262,48 @@ async def test_a_search_ends_at_its_limits_and_tells_so(
     assert not (await make(root, operation="search", name="nothing")).output["complete"]
 
 
-def test_a_search_that_is_stopped_ends_at_the_next_file(root: Path) -> None:
-    (root / "b.txt").write_text("two")
-    stopped = threading.Event()
-    stopped.set()
-    wanted = searching.FileSearch(text="two", name=None)
-    found = searching.search(BelowRoot(str(root)), "", wanted, stopped.is_set)
-    assert (len(found["hits"]), found["complete"]) == (1, False)
+def test_a_look_that_is_stopped_or_takes_too_long_ends(root: Path) -> None:
+    """Also among files that do not match, in a large file, and far into one."""
+    below = BelowRoot(str(root))
+    by_name = searching.FileSearch(text=None, name="nothing")
+    for limit in (LookLimit(lambda: True), LookLimit(lambda: False, most_s=-1)):
+        found = searching.search(below, "", by_name, limit)
+        assert found == {"hits": [], "complete": False}
+        with pytest.raises(TookTooLong):
+            below.entries("", 9, limit.check)
+    (root / "large.txt").write_text("\n" * 5000)
+    (root / "n.ipynb").write_text('{"cells": []}')
+    looks = iter([False, True])
+    with pytest.raises(TookTooLong), below.open_file("large.txt") as file:
+        reading.read_lines("large.txt", file, 4999, None, LookLimit(lambda: next(looks)))
+    stopped = LookLimit(lambda: True)
+    with pytest.raises(TookTooLong), below.open_file("n.ipynb") as file:
+        notebooks.read_cells("n.ipynb", file, 1, None, stopped)
+
+
+async def test_a_search_looks_at_whole_lines_and_tells_what_it_left_out(root: Path) -> None:
+    (root / "one_line.json").write_text('"a",' * 3000 + '"needle"')
+    found = (await make(root, operation="search", text="needle")).output
+    assert [hit["path"] for hit in found["hits"]] == ["one_line.json"]
+    assert "needle" in found["hits"][0]["text"]
+    assert (await make(root, operation="search", text="characters)")).output["hits"] == []
+    (root / "many.txt").write_text("x\n" * 20)
+    found = (await make(root, operation="search", text="x")).output
+    assert (len(found["hits"]), found["complete"]) == (searching.MAX_HITS_IN_FILE, False)
+
+
+async def test_what_cannot_be_read_or_dated_fails_nothing_else(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert modified(2.0**38) == {}, "a broken archive leaves such times"
+    assert modified(0.0) == {"modified": "1970-01-01T00:00:00.000Z"}
+
+    def broken(*_: Any) -> Any:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("jupyter_chat_stream.runs.tools.files.tool.read_lines", broken)
+    done = await make(root, operation="read", path="a.txt")
+    assert done.output == FileNotReadable("a.txt").message
 
 
 @pytest.mark.parametrize(
@@ -382,12 +418,23 @@ async def test_the_folders_of_jupyter_itself_stay_closed(
     (root / "data" / "chat-stream").mkdir(parents=True)
     (root / "data" / "chat-stream" / "keys.json").write_text(SECRET)
     (root / "data" / "mine.txt").write_text("open")
-    config = ChatStream(files_root=str(root), shows_hidden_files=True)
+    given = {"key": root / "key.txt", "database": root / "chat.txt", "pem": root / "server.pem"}
+    for path in (*given.values(), root / "data" / "notebook_secret"):
+        path.write_text(SECRET)
+    config = ChatStream(
+        files_root=str(root),
+        shows_hidden_files=True,
+        endpoints={"lab": {"base_url": "http://x", "key_file": str(given["key"])}},
+        database_url=f"sqlite:///{given['database']}",
+        private_files=[str(given["pem"])],
+    )
     tool = await make_server_tools(config).find("files")
     assert isinstance(tool, FilesTool)
     below = tool._below
-    for path in ("run/token.json", "conf/token.json", "data/chat-stream/keys.json"):
-        assert not (await make(below, operation="read", path=path)).success
+    closed = ["run/token.json", "conf/token.json", "data/chat-stream/keys.json"]
+    closed += ["key.txt", "chat.txt", "server.pem", "data/notebook_secret"]
+    for name in closed:
+        assert not (await make(below, operation="read", path=name)).success, name
     assert (await make(below, operation="search", text=SECRET)).output["hits"] == []
     assert (await read(below, "data/mine.txt"))["text"] == "open"
 

@@ -21,7 +21,11 @@ def chosen(contents: Any, authorizer: Any = None, **settings: Any) -> ChatStream
     """The settings of a server with this contents manager and authorizer."""
     config = ChatStream(**settings)
     server: Any = SimpleNamespace(
-        contents_manager=contents, authorizer=authorizer or AllowAllAuthorizer()
+        contents_manager=contents,
+        authorizer=authorizer or AllowAllAuthorizer(),
+        keyfile="/keys/server.pem",
+        cookie_secret_file="",
+        config_file="",
     )
     choose_files_root(config, server)
     return config
@@ -31,6 +35,7 @@ def test_models_read_the_servers_root_if_everybody_may(tmp_path: Path) -> None:
     """L16: a model has no identity, so an authorizer cannot be asked about it."""
     on_disk = AsyncFileContentsManager(root_dir=str(tmp_path))
     assert chosen(on_disk).files_root == str(tmp_path)
+    assert chosen(on_disk).private_files == ["/keys/server.pem"]
     assert chosen(on_disk, files_root="/data").files_root == "/data"
     assert chosen(on_disk, files_root="").files_root == ""
     assert chosen(on_disk, Authorizer()).files_root is None

@@ -26,13 +26,25 @@ def make_server_tools(config: ChatStream) -> ServerTools:
 
 def _below_root(root: str, config: ChatStream) -> BelowRoot:
     """Return the files that models may read; those of Jupyter itself are none."""
-    from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
+    from jupyter_core.paths import jupyter_config_path, jupyter_data_dir, jupyter_runtime_dir
 
-    chats = os.path.join(jupyter_data_dir(), "chat-stream")
+    names = ("chat-stream", "notebook_secret", "nbsignatures.db")
+    data = [os.path.join(jupyter_data_dir(), name) for name in names]
+    keys = [str(each["key_file"]) for each in config.endpoints.values() if each.get("key_file")]
+    given = [*keys, *config.private_files, *filter(None, (config.mcp_config,))]
+    url = config.database_url or ""
+    database = url.partition("///")[2] if "://" in url else url
+    if database:
+        given += [database, f"{database}-wal", f"{database}-journal"]
     return BelowRoot(
         os.path.expanduser(root),
         shows_hidden=config.shows_hidden_files,
-        private=(chats, jupyter_runtime_dir(), jupyter_config_dir()),
+        private=(
+            *data,
+            jupyter_runtime_dir(),
+            *jupyter_config_path(),
+            *map(os.path.expanduser, given),
+        ),
     )
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,10 @@ _FLAGS = (
 _FOLDER_FLAGS = _FLAGS | getattr(os, "O_DIRECTORY", 0)
 
 
+def _never() -> None:
+    """Let a look go on."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FoundEntry:
     """One entry of a folder: a file or a folder, never anything special."""
@@ -49,7 +54,7 @@ class BelowRoot:
     Args:
         root: the folder, which every path is relative to.
         shows_hidden: whether hidden files are read, as Jupyter's ``allow_hidden``.
-        private: folders that stay unreadable wherever they are.
+        private: folders and files that stay unreadable wherever they are.
     """
 
     def __init__(
@@ -57,7 +62,7 @@ class BelowRoot:
     ) -> None:
         self._root = os.path.realpath(root)
         self._shows_hidden = shows_hidden
-        self._private = tuple(os.path.realpath(folder) for folder in private)
+        self._private = tuple(_folded(os.path.realpath(place)) for place in private)
 
     @contextmanager
     def open_file(self, path: str) -> Iterator[BinaryIO]:
@@ -73,13 +78,16 @@ class BelowRoot:
                 raise FileNotReadable(path, "It is a folder. Use the operation 'list'.")
             if not stat.S_ISREG(mode):
                 raise FileNotReadable(path, "It is no regular file.")
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
+            with _telling(path), os.fdopen(descriptor, "rb", closefd=False) as file:
                 yield file
         finally:
             os.close(descriptor)
 
-    def entries(self, path: str, most: int) -> list[FoundEntry]:
+    def entries(self, path: str, most: int, check: Callable[[], None] = _never) -> list[FoundEntry]:
         """List at most so many readable entries of a folder, in the order of the disk.
+
+        Args:
+            check: raises when the look has to end; it is called for each entry.
 
         Raises:
             FileNotReadable: there is no such folder.
@@ -87,19 +95,24 @@ class BelowRoot:
         if not _BY_PARTS:
             folder = os.path.join(self._root, *self._resolved(path))
             with _telling(path), os.scandir(folder) as entries:
-                return self._readable(path, entries, most)
+                return self._readable(path, entries, most, check)
         descriptor = self._open(path, _FOLDER_FLAGS)
         try:
             with _telling(path), os.scandir(descriptor) as entries:
-                return self._readable(path, entries, most)
+                return self._readable(path, entries, most, check)
         finally:
             os.close(descriptor)
 
     def _readable(
-        self, path: str, entries: Iterator[os.DirEntry[str]], most: int
+        self,
+        path: str,
+        entries: Iterator[os.DirEntry[str]],
+        most: int,
+        check: Callable[[], None],
     ) -> list[FoundEntry]:
         found: list[FoundEntry] = []
         for entry in entries:
+            check()
             if len(found) == most:
                 break
             try:
@@ -162,7 +175,8 @@ class BelowRoot:
         try:
             real = os.path.realpath(os.path.join(self._root, *asked), strict=True)
             is_out = not _is_within(real, self._root)
-            if is_out or any(_is_within(real, folder) for folder in self._private):
+            folded = _folded(real)
+            if is_out or any(_is_within(folded, place) for place in self._private):
                 raise FileNotReadable(path)
             parts = Path(real).relative_to(self._root).parts
             if not self._shows_hidden and any(_is_hidden(self._root, it) for it in (asked, parts)):
@@ -192,10 +206,17 @@ def _telling(path: str) -> Iterator[None]:
     """Turn an error of the system into one that tells nothing but the path."""
     try:
         yield
+    except NotADirectoryError:
+        raise FileNotReadable(path, "It is a file. Use the operation 'read'.") from None
     except PermissionError:
         raise FileNotReadable(path, "The server may not read it.") from None
     except (OSError, ValueError):
         raise FileNotReadable(path) from None
+
+
+def _folded(path: str) -> str:
+    """Return a path as its system compares it: some take large and small letters as equal."""
+    return path.casefold() if sys.platform in ("darwin", "win32") else path
 
 
 def _is_within(path: str, folder: str) -> bool:

@@ -12,22 +12,27 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from ....shared.errors import FileNotReadable
+from .limits import LookLimit
 from .reading import MAX_TEXT_BYTES
 
 SUFFIX = ".ipynb"
-MAX_NOTEBOOK_BYTES = 32 * 1024 * 1024
+MAX_NOTEBOOK_BYTES = 16 * 1024 * 1024  # its JSON takes twenty times as much memory
+MAX_ID_CHARS = 64  # as in nbformat
 MAX_OUTPUT_CHARS = 4000  # of the outputs of one cell
 DEFAULT_CELLS = 50
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def read_cells(path: str, file: BinaryIO, start: int, count: int | None) -> dict[str, Any]:
+def read_cells(
+    path: str, file: BinaryIO, start: int, count: int | None, limit: LookLimit
+) -> dict[str, Any]:
     """Read cells of a notebook, which are counted from 1.
 
     Raises:
         FileNotReadable: it is no notebook, or a large one.
     """
+    limit.check()
     cells = notebook_cells(path, file)
     last = start - 1 + (DEFAULT_CELLS if count is None else count)
     shown: list[dict[str, Any]] = []
@@ -71,8 +76,8 @@ def _cell(number: int, cell: Mapping[str, Any]) -> dict[str, Any]:
         source = f"{source[: MAX_TEXT_BYTES // 4]}… ({len(source)} characters)"
     told = {
         "number": number,
-        "id": str(cell.get("id") or ""),
-        "type": str(cell.get("cell_type")),
+        "id": str(cell.get("id") or "")[:MAX_ID_CHARS],
+        "type": str(cell.get("cell_type"))[:MAX_ID_CHARS],
         "source": source,
     }
     outputs = _outputs(cell.get("outputs"))

@@ -6,15 +6,15 @@ tells the model when it has not seen everything.
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from typing import Any
 
 from ....shared.errors import FileNotReadable
 from .below_root import BelowRoot
+from .limits import LookLimit, TookTooLong
 from .notebooks import SUFFIX, notebook_cells, source_of
 from .reading import shortened, text_lines
 
@@ -23,7 +23,6 @@ MAX_HITS_IN_FILE = 10
 MAX_ENTRIES = 20_000
 MAX_SEARCHED_BYTES = 128 * 1024 * 1024
 MAX_SEARCHED_FILE_BYTES = 16 * 1024 * 1024
-MAX_SEARCH_S = 10.0
 MAX_HIT_CHARS = 300
 # Folders of copies and of others' code, which drown every hit.
 _LEFT_OUT = ("node_modules", "__pycache__", "site-packages")
@@ -46,38 +45,41 @@ class _Found:
     bytes_left: int = field(default_factory=lambda: MAX_SEARCHED_BYTES)
 
 
-def search(
-    below: BelowRoot, path: str, wanted: FileSearch, is_stopped: Callable[[], bool]
-) -> dict[str, Any]:
+def search(below: BelowRoot, path: str, wanted: FileSearch, limit: LookLimit) -> dict[str, Any]:
     """Search the files below a folder.
 
     Raises:
         FileNotReadable: there is no such folder.
     """
     found = _Found()
-    until_s = time.monotonic() + MAX_SEARCH_S
-    for file, size in _walk(below, path, found):
-        if wanted.name is not None and not fnmatch(file.rpartition("/")[2], wanted.name):
-            continue
-        if wanted.text is None:
-            found.hits.append({"path": file})
-        else:
-            _look_into(below, file, size, wanted.text.casefold(), found)
-        is_over = len(found.hits) >= MAX_HITS or found.bytes_left <= 0
-        if is_over or is_stopped() or time.monotonic() > until_s:
-            found.is_whole = False
-            break
+    try:
+        for file, size in _walk(below, path, found, limit):
+            if wanted.name is not None and not fnmatch(file.rpartition("/")[2], wanted.name):
+                continue
+            if wanted.text is None:
+                found.hits.append({"path": file})
+            else:
+                _look_into(below, file, size, wanted.text.casefold(), found, limit)
+            if len(found.hits) >= MAX_HITS or found.bytes_left <= 0:
+                found.is_whole = False
+                break
+    except TookTooLong:
+        found.is_whole = False
     return {"hits": found.hits[:MAX_HITS], "complete": found.is_whole}
 
 
-def _walk(below: BelowRoot, path: str, found: _Found) -> Iterator[tuple[str, int]]:
+def _walk(
+    below: BelowRoot, path: str, found: _Found, limit: LookLimit
+) -> Iterator[tuple[str, int]]:
     """Yield the files below a folder with their sizes, nearest first; each folder once."""
     folders = deque([path.rstrip("/") or path])
     is_first = True
     while folders:
         folder = folders.popleft()
         try:
-            entries = below.entries(folder, found.entries_left)
+            entries = below.entries(folder, found.entries_left, limit.check)
+        except TookTooLong:
+            raise
         except FileNotReadable:
             if is_first:
                 raise
@@ -95,7 +97,9 @@ def _walk(below: BelowRoot, path: str, found: _Found) -> Iterator[tuple[str, int
             return
 
 
-def _look_into(below: BelowRoot, path: str, size: int, text: str, found: _Found) -> None:
+def _look_into(
+    below: BelowRoot, path: str, size: int, text: str, found: _Found, limit: LookLimit
+) -> None:
     """Add the places of a file that hold a text."""
     if size > MAX_SEARCHED_FILE_BYTES:
         found.is_whole = False
@@ -104,21 +108,26 @@ def _look_into(below: BelowRoot, path: str, size: int, text: str, found: _Found)
     hits = 0
     try:
         with below.open_file(path) as file:
-            for place, line in _lines_of(path, file):
-                if text in line.casefold():
-                    found.hits.append({"path": path, **place, "text": _around(line, text)})
-                    hits += 1
+            for place, line in _lines_of(path, file, limit):
+                if text not in line.casefold():
+                    continue
                 if hits == MAX_HITS_IN_FILE:
-                    break
-    except (FileNotReadable, OSError):  # no text, or gone meanwhile
+                    found.is_whole = False
+                    return
+                found.hits.append({"path": path, **place, "text": _around(line, text)})
+                hits += 1
+    except TookTooLong:
+        raise
+    except FileNotReadable:  # no text, or gone meanwhile
         return
 
 
-def _lines_of(path: str, file: Any) -> Iterator[tuple[dict[str, Any], str]]:
+def _lines_of(path: str, file: Any, limit: LookLimit) -> Iterator[tuple[dict[str, Any], str]]:
     if not path.endswith(SUFFIX):
-        for number, line in text_lines(path, file):
+        for number, line in text_lines(path, file, limit):
             yield {"line": number}, line
         return
+    limit.check()
     for number, cell in enumerate(notebook_cells(path, file), 1):
         for line in source_of(cell).split("\n"):
             yield {"cell": number}, line

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from ....shared.errors import ChatStreamError
@@ -16,11 +15,13 @@ from ....shared.events import iso
 from ....shared.tool_records import ToolInput, ToolRecord
 from ..base import CallContext, ToolDone, ToolOutcome
 from .below_root import BelowRoot
+from .limits import LookLimit
 from .notebooks import SUFFIX, read_cells
 from .reading import read_lines
 from .searching import FileSearch, search
 
 MAX_LISTED = 500
+MAX_LOOKS = 2  # at the same time
 MAX_SCANNED = 20_000
 MAX_PATTERN_CHARS = 200
 
@@ -35,7 +36,8 @@ FILES: ToolRecord = {
         "from 1; 'count' is how many. 'next_line' or 'next_cell' of the result tells where to go "
         "on.\n"
         "- search: the files below the folder 'path' whose lines hold 'text' (in any case), whose "
-        "names match 'name', such as '*.py', or both. 'complete' tells whether all were searched."
+        "names match 'name', such as '*.py', or both. Folders behind links, node_modules and "
+        "site-packages are left out. 'complete' tells whether all the others were searched."
     ),
     "input_schema": {
         "type": "object",
@@ -65,6 +67,8 @@ class FilesTool:
 
     def __init__(self, below: BelowRoot) -> None:
         self._below = below
+        # A notebook's JSON stops the whole process while it is parsed: few are read at a time.
+        self._looks = asyncio.Semaphore(MAX_LOOKS)
 
     async def call(self, input: ToolInput, context: CallContext) -> ToolOutcome:
         """Do one operation in a thread."""
@@ -73,43 +77,52 @@ class FilesTool:
             return ToolDone(success=False, output=wrong)
         stopped = threading.Event()
         try:
-            output = await asyncio.to_thread(self._do, input, stopped.is_set)
+            async with self._looks:
+                output = await asyncio.to_thread(self._do, input, LookLimit(stopped.is_set))
         except ChatStreamError as error:
             return ToolDone(success=False, output=error.message)
         finally:
             stopped.set()
         return ToolDone(output=output)
 
-    def _do(self, input: ToolInput, is_stopped: Callable[[], bool]) -> dict[str, Any]:
+    def _do(self, input: ToolInput, limit: LookLimit) -> dict[str, Any]:
         path = input.get("path", "")
         match input["operation"]:
             case "list":
-                return self._list(path)
+                return self._list(path, limit)
             case "read":
-                return self._read(path, input.get("start", 1), input.get("count"))
+                return self._read(path, input.get("start", 1), input.get("count"), limit)
             case _:
                 wanted = FileSearch(text=input.get("text"), name=input.get("name"))
-                return search(self._below, path, wanted, is_stopped)
+                return search(self._below, path, wanted, limit)
 
-    def _list(self, path: str) -> dict[str, Any]:
-        found = self._below.entries(path, MAX_SCANNED)
+    def _list(self, path: str, limit: LookLimit) -> dict[str, Any]:
+        found = self._below.entries(path, MAX_SCANNED, limit.check)
         found.sort(key=lambda entry: (not entry.is_folder, entry.name))
         entries = [
             {
                 "name": entry.name,
                 "type": "folder" if entry.is_folder else "file",
                 **({} if entry.is_folder else {"size": entry.size}),
-                "modified": iso(int(entry.modified_s * 1000)),
+                **modified(entry.modified_s),
             }
             for entry in found[:MAX_LISTED]
         ]
         more = len(found) - len(entries)
         return {"path": path, "entries": entries, **({"not_listed": more} if more else {})}
 
-    def _read(self, path: str, start: int, count: int | None) -> dict[str, Any]:
+    def _read(self, path: str, start: int, count: int | None, limit: LookLimit) -> dict[str, Any]:
         read = read_cells if path.endswith(SUFFIX) else read_lines
         with self._below.open_file(path) as file:
-            return read(path, file, start, count)
+            return read(path, file, start, count, limit)
+
+
+def modified(at_s: float) -> dict[str, str]:
+    """Return when a file was changed; nothing for a time that no calendar has."""
+    try:
+        return {"modified": iso(int(at_s * 1000))}
+    except (ValueError, OverflowError, OSError):
+        return {}
 
 
 def _wrong(input: ToolInput) -> str:
