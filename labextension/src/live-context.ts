@@ -97,9 +97,9 @@ export class ContextChoice {
     this._set({ removed: isRemoved ? [...others, kind] : others });
   }
 
-  /** A message was sent: the next one has all kinds that are on. */
-  sent(): void {
-    this._set({ removed: [] });
+  /** A message was sent without these kinds: the next one has them, unless they are removed anew. */
+  sent(removed: readonly ContextKind[]): void {
+    this._set({ removed: this._state.removed.filter(kind => !removed.includes(kind)) });
   }
 
   private get _on(): readonly ContextKind[] {

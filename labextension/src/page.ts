@@ -1,6 +1,7 @@
 /** What all chats of a page share: the connection, the clock, the frames, the drafts. */
 import { type JupyterFrontEnd } from '@jupyterlab/application';
 import { type IEditorLanguageRegistry } from '@jupyterlab/codemirror';
+import { PageConfig } from '@jupyterlab/coreutils';
 import { type INotebookTracker } from '@jupyterlab/notebook';
 import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
@@ -149,7 +150,12 @@ function liveContextOptions(
   if (tracker === null) {
     return {};
   }
-  const source = new LiveNotebooks({ tracker, clock: PAGE_CLOCK, trans });
+  const source = new LiveNotebooks({
+    tracker,
+    clock: PAGE_CLOCK,
+    trans,
+    root: PageConfig.getOption('serverRoot')
+  });
   const stored = new StoredChoices(() => window.localStorage);
   return { liveContext: { source, choices: new ContextChoices(stored, preferences) } };
 }

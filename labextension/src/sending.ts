@@ -1,7 +1,7 @@
 /** Sends the message that is being written in a thread, once its attachments are uploaded. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { type Api } from './api';
+import { type Api, ApiError } from './api';
 import { type Chosen, type Composition, type FinishedMessage } from './composition';
 import { type Mention } from './context-items';
 import { digestOf } from './digest';
@@ -76,18 +76,33 @@ export class Sending {
     if (composition.attachments.some(isUnfinished)) {
       await composition.uploads.settled(chosen.fileKeys);
     }
-    const message = this._finished(chosen);
+    let message = this._finished(chosen);
+    let { live } = chosen;
+    if (message !== null && message.key === this._undecided?.key) {
+      // The server may have this message: sent with what has changed since, it would be a second one.
+      ({ live } = this._undecided);
+      message = this._finished({ ...chosen, live });
+    }
     if (message === null) {
       return null;
     }
-    const answer = await api.request({
-      method: 'POST',
-      path: `threads/${encodeURIComponent(threadId)}/messages`,
-      body: deliver_at === undefined ? message.body : { ...message.body, deliver_at },
-      headers: { 'Idempotency-Key': idempotencyKey(message.key, chosen.live, deliver_at) }
-    });
-    composition.accepted(message);
-    return messageIdOf(answer);
+    this._undecided = { key: message.key, live };
+    try {
+      const answer = await api.request({
+        method: 'POST',
+        path: `threads/${encodeURIComponent(threadId)}/messages`,
+        body: deliver_at === undefined ? message.body : { ...message.body, deliver_at },
+        headers: { 'Idempotency-Key': idempotencyKey(message.key, live, deliver_at) }
+      });
+      this._undecided = null;
+      composition.accepted(message);
+      return messageIdOf(answer);
+    } catch (error) {
+      if (error instanceof ApiError && error.status >= 400 && error.status < 500) {
+        this._undecided = null; // refused: the server does not have it
+      }
+      throw error;
+    }
   }
 
   /** The message with what was chosen; null if it cannot be sent. */
@@ -113,6 +128,8 @@ export class Sending {
   }
 
   private readonly _options: SendingOptions;
+  /** A message that the server may have, because no response came, and what it told of notebooks. */
+  private _undecided: { readonly key: string; readonly live: readonly Mention[] } | null = null;
   private _isSending = false;
 }
 

@@ -165,6 +165,10 @@ function panelOf(path: string, sources: readonly string[], chats: Record<number,
 }
 
 function notebooks(...panels: readonly { readonly panel: NotebookPanel }[]) {
+  return notebooksBelow('', ...panels);
+}
+
+function notebooksBelow(root: string, ...panels: readonly { readonly panel: NotebookPanel }[]) {
   const all = panels.map(({ panel }) => panel);
   const tracker = {
     currentWidget: all[0] ?? null,
@@ -174,7 +178,7 @@ function notebooks(...panels: readonly { readonly panel: NotebookPanel }[]) {
     forEach: (action: (panel: NotebookPanel) => void) => all.forEach(action)
   } as unknown as INotebookTracker;
   const clock = new FakeClock();
-  return { source: new LiveNotebooks({ tracker, clock, trans }), clock };
+  return { source: new LiveNotebooks({ tracker, clock, trans, root }), clock };
 }
 
 const chatOf = (change: object = {}) => ({
@@ -203,6 +207,24 @@ describe('the notebook of a chat', () => {
     for (const chat of [chatOf(), chatOf({ name: 'b', project: '/home/other' })]) {
       expect([source.notebookOf(chat), source.read(chat)]).toEqual([null, []]);
     }
+  });
+
+  it('is not the one of the same name in another folder', () => {
+    const { source } = notebooksBelow('~/work', panelOf('Untitled.ipynb', ['x']));
+    const named = (project: string) => chatOf({ name: 'Untitled', project });
+    expect(source.notebookOf(named('/home/me/work'))).toBe('Untitled.ipynb');
+    expect(source.notebookOf(named('/home/me/work/sub'))).toBeNull();
+  });
+
+  it('has as active cell also one with a proposed edit', () => {
+    const one = panelOf('a.ipynb', ['x = 1', 'y = 2']);
+    const { source } = notebooks(one);
+    one.activate(1);
+    const drawn = document.createElement('div');
+    drawn.className = 'jp-ChatStream jp-ChatStream-proposal';
+    one.widgets[1]?.node.append(drawn);
+    const items = source.read(chatOf({ node: one.widgets[0]?.node }));
+    expect(items.find(({ kind }) => kind === 'cell')?.summary).toBe('y = 2');
   });
 
   it('has as active cell the last one that shows no chat', () => {
@@ -341,21 +363,23 @@ describe('what is sent along', () => {
     page.threads.release(client);
   });
 
-  it('makes the same message of a second try only if it is the same (L11)', async () => {
+  it('stays as it was while the server may have the message, so a second try makes no other (L11)', async () => {
     await open();
-    const fail = () =>
+    const fail = (status: number) =>
       posts()
         .at(-1)
-        ?.fail(new ApiError(0, 'unreachable', 'No response.'));
+        ?.fail(new ApiError(status, 'failed', 'It failed.'));
     await send('Why?');
-    await doing(() => void fail());
-    await press(part('field'), { key: 'Enter' });
-    await doing(() => void fail());
+    await doing(() => void fail(0));
     page.notebook.items = [item('cell', 'x = 2')];
+    await press(part('field'), { key: 'Enter' });
+    await doing(() => void fail(409));
     await press(part('field'), { key: 'Enter' });
     const keys = posts().map(({ headers }) => headers?.['Idempotency-Key']);
     expect(keys[1]).toBe(keys[0]);
-    expect(keys[2]).not.toBe(keys[0]);
+    expect(keys[2]).not.toBe(keys[0]); // a refused message is not there, so it may tell what is now
+    const bodies = posts().map(({ body }) => JSON.stringify(body));
+    expect(bodies.map(body => body.includes('x = 2'))).toEqual([false, false, true]);
   });
 });
 

@@ -45,9 +45,10 @@ export function Composer(props: ComposerProps): ReactElement {
       return slash === null ? undefined : call(slash);
     }
     props.onSent();
+    const removed = live?.choice.getState().removed ?? [];
     if (await client.send(later === null ? null : new Date(later), live?.take())) {
       setLater(null);
-      live?.choice.sent();
+      live?.choice.sent(removed);
     }
   };
   const isEmpty = state.draft.trim() === '' && state.attachments.length === 0;

@@ -25,6 +25,8 @@ export interface LiveNotebooksOptions {
   readonly tracker: INotebookTracker;
   readonly clock: Clock;
   readonly trans: TranslationBundle;
+  /** The server's root as JupyterLab's page tells it. */
+  readonly root?: string;
 }
 
 export class LiveNotebooks implements LiveSource {
@@ -77,9 +79,10 @@ export class LiveNotebooks implements LiveSource {
 
   /** The panel whose file has the name of the thread, in the thread's folder. */
   private _namedPanel({ name, project }: DrawnChat): NotebookPanel | undefined {
+    const { root = '' } = this._options;
     const isNamed = (panel: NotebookPanel): boolean => {
       const { folder, file } = partsOf(panel.context.localPath);
-      return file === `${name ?? ''}${SUFFIX}` && endsWithFolder(project, folder);
+      return file === `${name ?? ''}${SUFFIX}` && endsWithFolder(project, `${root}/${folder}`);
     };
     const depth = (panel: NotebookPanel): number => partsOf(panel.context.localPath).folder.length;
     const [deepest] = this._panels.filter(isNamed).sort((a, b) => depth(b) - depth(a));
@@ -142,7 +145,8 @@ export class LiveNotebooks implements LiveSource {
 }
 
 function chatsOn({ node }: Cell): readonly HTMLElement[] {
-  return [...node.querySelectorAll<HTMLElement>('.jp-ChatStream')];
+  // A proposed edit is drawn at its cell, too, and is no chat.
+  return [...node.querySelectorAll<HTMLElement>('.jp-ChatStream:not(.jp-ChatStream-proposal)')];
 }
 
 function partsOf(path: string): { readonly folder: string; readonly file: string } {
@@ -150,7 +154,12 @@ function partsOf(path: string): { readonly folder: string; readonly file: string
   return { folder: path.slice(0, Math.max(0, at)), file: path.slice(at + 1) };
 }
 
-/** Whether an absolute folder may be a folder below the server's root, which a page does not know. */
+/**
+ * Whether an absolute folder may be this one, whose beginning may be unknown: the server tells its root
+ * as `~/…` if it lies in the home.
+ */
 function endsWithFolder(absolute: string, folder: string): boolean {
-  return folder === '' || `/${absolute}`.endsWith(`/${folder}`);
+  const known = folder.split('/').filter(part => part !== '' && part !== '~');
+  const parts = absolute.split('/').filter(part => part !== '');
+  return known.length === 0 || parts.slice(-known.length).join('/') === known.join('/');
 }
