@@ -1,7 +1,8 @@
 """L12, L13, L14 by signals: the executor dies between every two events of a run that calls tools.
 
 The executor is a kernel: a process with the real client. All deaths of a database happen side by
-side, each in a thread of its own. ``CHAT_STREAM_ROUNDS`` repeats them.
+side, each in a thread of its own. ``CHAT_STREAM_ROUNDS`` (1) repeats them; with more than one, also
+Postgres has one at each event, and not at each second one.
 """
 
 from __future__ import annotations
@@ -66,13 +67,13 @@ async def disturbed_kernel(
 
 
 async def assert_laws_hold_over(
-    number: signal.Signals, server: Server, make_kernel: MakeKernel
+    number: signal.Signals, server: Server, make_kernel: MakeKernel, step: int = 1
 ) -> str:
-    """Let a kernel get a signal at each event of a run; return what that came to."""
+    """Let a kernel get a signal at each ``step``-th event of a run; return what that came to."""
     events, kernel, _ = await disturbed_kernel(server, make_kernel, None, number)
     assert_calls_keep_the_laws(events, kernel.begun)
     assert kernel.begun == {"look": 1, "peek": 1, "train": 1}
-    points = call_events(events)
+    points = call_events(events)[:: step if ROUNDS == 1 else 1]
     count = cut = again = 0
     for _ in range(ROUNDS):
         for events, kernel, was_disturbed in await asyncio.gather(
@@ -97,7 +98,8 @@ async def test_after_a_kernels_death_at_any_event_each_call_has_one_result_and_t
     """L12, L13, L14: three calls of one round, one of which needs a consent."""
     server = make_server(tool_lease_s=LEASE_S, **faulty_database.settings)
     await server.start()
-    found = await assert_laws_hold_over(signal.SIGKILL, server, make_kernel)
+    step = 2 if faulty_database.name == "postgres" else 1
+    found = await assert_laws_hold_over(signal.SIGKILL, server, make_kernel, step)
     record_property("deaths", found)
     server.kill()
     faulty_database.assert_whole()
