@@ -101,6 +101,15 @@ describe('a patch', () => {
     expect(cellsOf(made)).toEqual(['d', 'b']);
   });
 
+  it('has the line ends that editors count, however the model has written them (L17)', () => {
+    const made = edits(
+      pin(0, 'a'),
+      replace(0, ['1\r', '\n2\r3\n']),
+      add('-', { source: '4\r\n5' })
+    );
+    expect(made.map(edit => 'source' in edit && edit.source)).toEqual(['1\n2\n3\n', '4\n5']);
+  });
+
   it('gives new cells ids of their own, the same each time it is read', () => {
     const [first, second] = edits(add('-'), add('-'));
     expect(first?.cell).not.toBe(second?.cell);

@@ -270,13 +270,14 @@ function isEmptyField(name: string, value: unknown): boolean {
   );
 }
 
-/** A source, which nbformat also writes as a list of lines. */
+/**
+ * A source, which nbformat also writes as a list of lines. Its lines end as editors count them: with
+ * another end, what a person types later would land in the wrong place.
+ */
 function textOf(value: unknown): string {
-  if (typeof value === 'string') {
-    return value;
-  }
-  if (Array.isArray(value) && value.every(line => typeof line === 'string')) {
-    return value.join('');
+  const lines: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (lines.every(line => typeof line === 'string')) {
+    return lines.join('').replace(/\r\n?/g, '\n');
   }
   throw new MisfitError('the source is no text.');
 }
