@@ -75,18 +75,22 @@ function workspaceOf(
 ): NotebookWorkspace {
   const reveal = (panelId: string): void => app.shell.activateById(panelId);
   const files = app.serviceManager.contents;
-  return new NotebookWorkspace({ tracker, clock: PAGE_CLOCK, trans, reveal, files });
+  const elsewhere = openElsewhere(app, path => workspace.panel(path) !== null);
+  const isOpenElsewhere = (path: string): Promise<boolean> => elsewhere.has(path);
+  const options = { tracker, clock: PAGE_CLOCK, trans, reveal, files, isOpenElsewhere };
+  const workspace = new NotebookWorkspace(options);
+  return workspace;
 }
 
 /** Asks the other pages of this browser, and the server, which notebooks are open. */
-function openElsewhere(app: JupyterFrontEnd, workspace: NotebookWorkspace): OpenElsewhere {
+function openElsewhere(app: JupyterFrontEnd, isOpenHere: (path: string) => boolean): OpenElsewhere {
   const { sessions } = app.serviceManager;
   return new OpenElsewhere({
     channel:
       typeof BroadcastChannel === 'undefined'
         ? null
         : new BroadcastChannel('jupyter-chat-stream:open-notebooks'),
-    isOpenHere: path => workspace.panel(path) !== null,
+    isOpenHere,
     running: async () => {
       await sessions.refreshRunning();
       // The kernel of a notebook that was closed may run on, without a page that is connected.
@@ -101,7 +105,6 @@ function openElsewhere(app: JupyterFrontEnd, workspace: NotebookWorkspace): Open
 
 /** What threads use of the notebooks: the cells of questions, and calls of the tool `notebook`. */
 function notebookOptions(
-  app: JupyterFrontEnd,
   api: Api,
   workspace: NotebookWorkspace | null,
   { trans }: Language
@@ -110,12 +113,10 @@ function notebookOptions(
     return {};
   }
   const isInFront = (): boolean => document.visibilityState === 'visible' && document.hasFocus();
-  const elsewhere = openElsewhere(app, workspace);
   const tool = new NotebookTool({
     find: path => workspace.panel(path),
     isInFront,
-    closed: workspace.closed,
-    isOpenElsewhere: path => elsewhere.has(path)
+    closed: workspace.closed
   });
   const label = trans.__('a page of Jupyter');
   const executor = new CallExecutor({ api, clock: PAGE_CLOCK, tools: [tool], id: newKey(), label });
@@ -218,7 +219,7 @@ export function createPage(
       trans: language.trans,
       locale: language.locale,
       ...browserOptions(preferences),
-      ...notebookOptions(app, api, workspace, language),
+      ...notebookOptions(api, workspace, language),
       ...liveContextOptions(tracker, preferences, language)
     }),
     services: { ...labServices(rendermime, languages, frames), frames, language, workspace },

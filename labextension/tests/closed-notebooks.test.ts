@@ -22,6 +22,8 @@ class OneFile implements NotebookFiles {
   writable = true;
   /** Called once, before the second read: another program writes. */
   meanwhile: (() => void) | null = null;
+  /** Called after a save: another program writes. */
+  afterSave: (() => void) | null = null;
 
   async get(path: string, options: { content: boolean; type?: string }): Promise<FileModel> {
     if (path !== 'n.ipynb') {
@@ -39,7 +41,9 @@ class OneFile implements NotebookFiles {
     this.write(
       saved.type === 'file' ? String(saved.content) : JSON.stringify(saved.content, null, 1)
     );
-    return { content: null, last_modified: `r${this.revision}`, writable: true };
+    const last_modified = `r${this.revision}`;
+    this.afterSave?.();
+    return { content: null, last_modified, writable: true };
   }
 
   write(text: string): void {
@@ -56,17 +60,22 @@ class OneFile implements NotebookFiles {
 let file: OneFile;
 let closed: ClosedNotebooks;
 let isElsewhere: boolean;
+let isHere: boolean;
 let tool: NotebookTool;
 
 beforeEach(() => {
   file = new OneFile();
-  closed = new ClosedNotebooks(file);
   isElsewhere = false;
+  isHere = false;
+  closed = new ClosedNotebooks({
+    files: file,
+    isOpenHere: () => isHere,
+    isOpenElsewhere: async () => isElsewhere
+  });
   tool = new NotebookTool({
     find: () => null,
     isInFront: () => true,
-    closed,
-    isOpenElsewhere: async () => isElsewhere
+    closed
   });
 });
 
@@ -109,7 +118,7 @@ describe('a notebook that is open nowhere (L17)', () => {
     });
     expect(file.sources).toEqual(['ONE']);
     expect(closed.canUndo('call')).toBe(true);
-    expect(await closed.undo('call')).toBe(true);
+    expect(await closed.undo('call')).toBe('done');
     expect(file.text).toBe(before);
     expect(closed.canUndo('call')).toBe(false);
   });
@@ -123,8 +132,29 @@ describe('a notebook that is open nowhere (L17)', () => {
   it('keeps what was written since: Undo leaves it', async () => {
     await execute(PROPOSE);
     file.write(textOf([raw('a', 'later')]));
-    expect(await closed.undo('call')).toBe(false);
+    expect(await closed.undo('call')).toBe('changed');
     expect(file.sources).toEqual(['later']);
+  });
+
+  it('is left alone by Undo while it is open, and can be undone when it is closed again', async () => {
+    await execute(PROPOSE);
+    for (const open of [() => (isHere = true), () => (isElsewhere = true)]) {
+      open();
+      expect(await closed.undo('call')).toBe('open');
+      expect(file.sources).toEqual(['ONE']);
+      isHere = isElsewhere = false;
+    }
+    expect(await closed.undo('call')).toBe('done');
+  });
+
+  it('tells of a change without a second read, and Undo keeps what is written right after it', async () => {
+    file.afterSave = () => file.write(textOf([raw('a', 'theirs')]));
+    expect(await execute(PROPOSE)).toMatchObject({
+      success: true,
+      output: { cells: [{ id: 'a', version: versionOf('ONE') }] }
+    });
+    expect(await closed.undo('call')).toBe('changed');
+    expect(file.sources).toEqual(['theirs']);
   });
 
   it.each<readonly [string, () => void, string]>([
@@ -138,6 +168,7 @@ describe('a notebook that is open nowhere (L17)', () => {
       () => (file.meanwhile = () => file.write(`${file.text} `)),
       'just now'
     ],
+    ['is opened meanwhile', () => (file.meanwhile = () => (isHere = true)), 'was opened'],
     ['is read-only', () => (file.writable = false), 'read-only'],
     ['has no ids', () => file.write(textOf([raw('a', 'one')], 4)), 'format 4.4'],
     [
@@ -209,6 +240,13 @@ describe('whether another page has a notebook open', () => {
   it('is what the other pages of this browser say', async () => {
     const [first] = pages([['mine.ipynb'], ['theirs.ipynb'], []]);
     expect(await answered(first?.('theirs.ipynb'))).toBe(true);
+    expect(await answered(first?.('mine.ipynb'))).toBe(false);
+  });
+
+  it('is told to each of two calls that ask at the same time', async () => {
+    const [first] = pages([[], ['theirs.ipynb']]);
+    const asked = [first?.('theirs.ipynb'), first?.('theirs.ipynb')];
+    expect(await Promise.all(asked.map(answered))).toEqual([true, true]);
     expect(await answered(first?.('mine.ipynb'))).toBe(false);
   });
 

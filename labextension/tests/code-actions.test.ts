@@ -17,7 +17,11 @@ const refused = (): Promise<never> => Promise.reject(new Error('not expected her
 class FakeWorkspace implements Workspace {
   readonly reviews = new Reviews();
   readonly proposals = new OpenProposals();
-  readonly closed = new ClosedNotebooks({ get: refused, save: refused });
+  readonly closed = new ClosedNotebooks({
+    files: { get: refused, save: refused },
+    isOpenHere: () => false,
+    isOpenElsewhere: refused
+  });
 
   readonly done: [string, CodeBlock][] = [];
   readonly listeners = new Set<() => void>();

@@ -54,8 +54,7 @@ const toolOf = (panel: NotebookPanel, isInFront = true): NotebookTool =>
   new NotebookTool({
     find: () => panel,
     isInFront: () => isInFront,
-    closed: { read: unused, change: unused },
-    isOpenElsewhere: unused
+    closed: { read: unused, change: unused, isOpenElsewhere: unused }
   });
 /** Execute a call on an open notebook, in one turn of the page: no key comes between. */
 function executed(
@@ -188,7 +187,14 @@ it('is asked again when a notebook is opened, and when it is loaded', async () =
   const tracker = { currentChanged: never, widgetAdded: added } as unknown as INotebookTracker;
   const { trans } = ENGLISH;
   const files = { get: unused, save: unused };
-  const options = { tracker, clock: new FakeClock(), trans, reveal: () => undefined, files };
+  const options = {
+    tracker,
+    clock: new FakeClock(),
+    trans,
+    reveal: () => undefined,
+    files,
+    isOpenElsewhere: unused
+  };
   let looks = 0;
   new NotebookWorkspace(options).subscribe(() => (looks += 1));
   let load = (): void => undefined;

@@ -111,11 +111,13 @@ function UndoEdit({ callId }: { readonly callId: string }): ReactElement | null 
   );
   const undo = (): void => {
     closed?.undo(callId).then(
-      isDone =>
+      result =>
         setTold(
-          isDone
+          result === 'done'
             ? trans.__('The notebook is as it was before.')
-            : trans.__('The file has changed since, so it was left as it is.')
+            : result === 'open'
+              ? trans.__('The notebook is open. Close it, or undo the change there.')
+              : trans.__('The file has changed since, so it was left as it is.')
         ),
       () => setTold(trans.__('The file could not be written. Try again.'))
     );

@@ -37,16 +37,34 @@ interface KeptFile {
   readonly last_modified: string;
 }
 
+/** What became of an undo: the file was written back, had changed since, or is a document by now. */
+export type UndoResult = 'done' | 'changed' | 'open';
+
+export interface ClosedNotebookOptions {
+  readonly files: NotebookFiles;
+  /** Whether this page has the notebook of a path open. */
+  readonly isOpenHere: (path: string) => boolean;
+  /** Whether another page has it open. */
+  readonly isOpenElsewhere: (path: string) => Promise<boolean>;
+}
+
 /** The files of so many edits are kept; older ones cannot be undone. */
 const MOST_KEPT = 20;
 
 export class ClosedNotebooks {
-  constructor(private readonly _files: NotebookFiles) {}
+  constructor(private readonly _options: ClosedNotebookOptions) {
+    this._files = _options.files;
+  }
 
   readonly subscribe = (listener: () => void): (() => void) => {
     this._listeners.add(listener);
     return () => this._listeners.delete(listener);
   };
+
+  /** Whether another page has a notebook open. */
+  isOpenElsewhere(path: string): Promise<boolean> {
+    return this._options.isOpenElsewhere(path);
+  }
 
   /** The JSON of a notebook file. @throws MisfitError if there is none. */
   async read(path: string): Promise<unknown> {
@@ -74,10 +92,18 @@ export class ClosedNotebooks {
       throw new MisfitError('The file has changed just now. Nothing was changed. Read it again.');
     }
     const content = { ...(before.content as object), cells };
-    await this._files.save(path, { type: 'notebook', format: 'json', content });
-    const after = await this._get(path);
-    this._keep(callId, { path, text: bytes.content, last_modified: after.last_modified });
-    return after.content;
+    if (this._options.isOpenHere(path)) {
+      throw new MisfitError(
+        'The notebook was opened just now. Nothing was changed. Read it again.'
+      );
+    }
+    const { last_modified } = await this._files.save(path, {
+      type: 'notebook',
+      format: 'json',
+      content
+    });
+    this._keep(callId, { path, text: bytes.content, last_modified });
+    return content;
   }
 
   /** Whether this page can write back the file as it was before a call. */
@@ -85,21 +111,26 @@ export class ClosedNotebooks {
     return this._kept.has(callId);
   }
 
-  /** Write back the file as it was. Returns whether it was still as the call had left it. */
-  async undo(callId: string): Promise<boolean> {
+  /** Write back the file as it was, if it is still as the call had left it, and open nowhere. */
+  async undo(callId: string): Promise<UndoResult> {
     const kept = this._kept.get(callId);
     if (kept === undefined) {
-      return false;
+      return 'changed';
     }
     const { path, text, last_modified } = kept;
+    const { isOpenHere, isOpenElsewhere } = this._options;
+    const isElsewhere = !isOpenHere(path) && (await isOpenElsewhere(path));
     const now = await this._files.get(path, { content: false });
+    if (isElsewhere || isOpenHere(path)) {
+      return 'open';
+    }
     const isSame = now.last_modified === last_modified;
     if (isSame) {
       await this._files.save(path, { type: 'file', format: 'text', content: text });
     }
     this._kept.delete(callId);
     this._tell();
-    return isSame;
+    return isSame ? 'done' : 'changed';
   }
 
   private async _get(path: string): Promise<FileModel> {
@@ -123,6 +154,7 @@ export class ClosedNotebooks {
     [...this._listeners].forEach(listener => listener());
   }
 
+  private readonly _files: NotebookFiles;
   private readonly _kept = new Map<string, KeptFile>();
   private readonly _listeners = new Set<() => void>();
 }

@@ -22,9 +22,7 @@ export interface NotebookToolOptions {
   /** Whether the person looks at this page. */
   readonly isInFront: () => boolean;
   /** The notebooks that no page has open. */
-  readonly closed: Pick<ClosedNotebooks, 'read' | 'change'>;
-  /** Whether another page has a notebook open. */
-  readonly isOpenElsewhere: (path: string) => Promise<boolean>;
+  readonly closed: Pick<ClosedNotebooks, 'read' | 'change' | 'isOpenElsewhere'>;
 }
 
 export class NotebookTool {
@@ -52,7 +50,7 @@ export class NotebookTool {
   async isFree(input: unknown): Promise<boolean> {
     await import(/* webpackChunkName: "view" */ './notebook-calls');
     const path = this._closedPath(input);
-    return path === null || !(await this._options.isOpenElsewhere(path));
+    return path === null || !(await this._options.closed.isOpenElsewhere(path));
   }
 
   async execute(call: PageCall): Promise<CallResult> {

@@ -33,6 +33,8 @@ export interface NotebookWorkspaceOptions {
   readonly reveal: (panelId: string) => void;
   /** The contents API. */
   readonly files: NotebookFiles;
+  /** Whether another page has a notebook open. */
+  readonly isOpenElsewhere: (path: string) => Promise<boolean>;
 }
 
 export class NotebookWorkspace implements Workspace {
@@ -41,7 +43,11 @@ export class NotebookWorkspace implements Workspace {
     this._trans = options.trans;
     this._reveal = options.reveal;
     this._variables = new KernelVariables(options.clock);
-    this.closed = new ClosedNotebooks(options.files);
+    this.closed = new ClosedNotebooks({
+      files: options.files,
+      isOpenHere: path => this.panel(path) !== null,
+      isOpenElsewhere: options.isOpenElsewhere
+    });
     this._tracker.currentChanged.connect(() => this._announce());
     this._tracker.widgetAdded.connect((_tracker, panel) => {
       panel.disposed.connect(() => this._announce());

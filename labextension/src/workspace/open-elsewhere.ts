@@ -32,13 +32,13 @@ export class OpenElsewhere {
   /** Whether a notebook is open in another page, or may be: then its file is left alone. */
   async has(path: string): Promise<boolean> {
     const { channel, later, running } = this._options;
-    this._answered.delete(path);
+    const before = this._answers.get(path);
     channel?.postMessage({ ask: path });
     const [paths] = await Promise.all([
       running().catch(() => [path]),
       new Promise<void>(resolve => void later(resolve, PATIENCE_MS))
     ]);
-    return paths.includes(path) || this._answered.delete(path);
+    return paths.includes(path) || this._answers.get(path) !== before;
   }
 
   private _heard(data: unknown): void {
@@ -49,9 +49,10 @@ export class OpenElsewhere {
     if (typeof ask === 'string' && this._options.isOpenHere(ask)) {
       this._options.channel?.postMessage({ open: ask });
     } else if (typeof open === 'string') {
-      this._answered.add(open);
+      this._answers.set(open, (this._answers.get(open) ?? 0) + 1);
     }
   }
 
-  private readonly _answered = new Set<string>();
+  /** By path: how often a page has said that it is open. Two calls may ask at the same time. */
+  private readonly _answers = new Map<string, number>();
 }
