@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +19,6 @@ from jupyter_chat_stream.runs.tools.base import CallContext, ToolDone
 from jupyter_chat_stream.runs.tools.mcp.servers import McpServers
 from jupyter_chat_stream.shared.config import ChatStream
 from jupyter_chat_stream.shared.tool_definitions import digest_of
-from tests.faults.harness import free_port
 
 SERVER = str(Path(__file__).with_name("server.py"))
 BAD_SERVER = str(Path(__file__).with_name("bad_server.py"))
@@ -127,6 +127,13 @@ class McpLab:
         for servers in self._made:
             await servers.close()
         self.end_server()
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def is_running(pid: int) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.runs.tools.base import ToolDone
+from jupyter_chat_stream.runs.tools.concealing import CONCEALED
 from jupyter_chat_stream.runs.tools.mcp import bounded_http, connection, stdio
 from jupyter_chat_stream.runs.tools.mcp import servers as servers_module
 from jupyter_chat_stream.runs.tools.mcp.servers import CHANGED
@@ -67,7 +68,7 @@ async def test_secrets_and_what_a_server_prints_reach_no_log(
     lab.write(lab=lab.entry(env={"TOKEN": SECRET}), bad=lab.bad_entry("chatter"))
     servers = lab.servers()
     shown = await lab.call(servers, "lab__show", name="TOKEN")
-    assert shown.output == "[secret of mcp.json]"
+    assert shown.output == CONCEALED
     assert (await lab.call(servers, "lab__echo", text="still there")).output == "still there"
     assert (await lab.call(servers, "bad__go")).output == "done"
     assert (await lab.call(servers, "bad__go")).output == "done"

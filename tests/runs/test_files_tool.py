@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from jupyter_chat_stream.runs.tools.base import CallContext, ToolDone
+from jupyter_chat_stream.runs.tools.concealing import CONCEALED
 from jupyter_chat_stream.runs.tools.files import below_root, notebooks, reading, searching
 from jupyter_chat_stream.runs.tools.files.below_root import BelowRoot
 from jupyter_chat_stream.runs.tools.files.limits import LookLimit, TookTooLong
@@ -133,6 +134,17 @@ async def test_a_file_that_is_no_text_fails_with_a_sentence(root: Path, data: by
     (root / "b.bin").write_bytes(data)
     done = await make(root, operation="read", path="b.bin")
     assert (done.success, "no text" in done.output) == (False, True)
+
+
+async def test_a_key_of_the_servers_environment_is_told_of_and_not_shown(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may read a thread may not read the server's keys."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret-0815")
+    (root / "key.txt").write_text("key=sk-secret-0815\n")
+    assert (await read(root, "key.txt"))["text"] == f"key={CONCEALED}"
+    [hit] = (await make(root, operation="search", text="key=")).output["hits"]
+    assert hit["text"] == f"key={CONCEALED}"
 
 
 async def test_bytes_that_are_no_utf_8_are_replaced(root: Path) -> None:

@@ -14,6 +14,7 @@ from ....shared.errors import ChatStreamError
 from ....shared.events import iso
 from ....shared.tool_records import ToolInput, ToolRecord
 from ..base import CallContext, ToolDone, ToolOutcome
+from ..concealing import SecretConcealer, environment_secrets
 from .below_root import BelowRoot
 from .limits import LookLimit
 from .notebooks import SUFFIX, read_cells
@@ -67,6 +68,7 @@ class FilesTool:
 
     def __init__(self, below: BelowRoot) -> None:
         self._below = below
+        self._concealer = SecretConcealer(environment_secrets())
         # A notebook's JSON stops the whole process while it is parsed: few are read at a time.
         self._looks = asyncio.Semaphore(MAX_LOOKS)
 
@@ -83,7 +85,7 @@ class FilesTool:
             return ToolDone(success=False, output=error.message)
         finally:
             stopped.set()
-        return ToolDone(output=output)
+        return ToolDone(output=self._concealer.concealed(output))
 
     def _do(self, input: ToolInput, limit: LookLimit) -> dict[str, Any]:
         path = input.get("path", "")

@@ -23,7 +23,7 @@ from ....shared.backoff import Backoff
 from ....shared.errors import McpServerUnavailable
 from ....shared.logs import Line
 from ....shared.tool_records import ToolRecord
-from .concealing import EntryConcealer
+from ..concealing import SecretConcealer
 from .listed import McpTools, tools_of
 from .sdk import ENDED, McpClient, open_client
 from .server_file import McpServer
@@ -89,7 +89,7 @@ class McpConnection:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.server = server
-        self._concealer = EntryConcealer(server.secrets)
+        self._concealer = SecretConcealer(server.secrets)
         self._is_trusted = is_trusted
         self._timeout_s = timeout_s
         self._clock = clock
