@@ -345,3 +345,50 @@ def test_a_notebook_that_is_open_nowhere_is_changed_in_its_file_and_undo_restore
     card.get_by_test_id("undo-edit").click()
     expect(card.get_by_role("status")).to_have_text("The notebook is as it was before.")
     assert (site.notebooks / path).read_bytes() == on_disk
+
+
+@pytest.mark.parametrize("site", ["lab"], indirect=True)
+def test_two_tabs_with_typed_text_and_a_changed_file_keep_all_and_one_makes_the_edit(
+    site: Site, open_notebook: Open, name: str
+) -> None:
+    """L12, L17: the edit is made once, in one document; no typed text is lost in any."""
+    thread = thread_with_notebook_tool(site, name)
+    chat = notebooks.code("0", notebooks.chat_output(thread, ""))
+    cells = [chat, *(notebooks.code(source) for source in (OLD, "c = 3", "d = 4"))]
+    path = notebooks.write(site, name, *cells)
+    tabs = [open_notebook(site, path, kernel=False) for _ in range(2)]
+    chats = [live_chat(tab) for tab in tabs]
+    site.wait_for(site.send(thread, call("read", path=path), **AT_ONCE), "completed")
+    cell = results(site, thread)[0]["output"]["cells"][1]
+    run = site.send(thread, proposal_of(cell, path), **AT_ONCE)
+    typed = ["# typed in the first\n", "# typed in the second\n"]
+    for tab, text, index in zip(tabs, typed, (2, 3), strict=True):
+        expect(tab.page.get_by_test_id("proposal-bar")).to_be_visible(timeout=PATIENCE_MS)
+        editor = tab.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .cm-content").nth(index)
+        editor.click()
+        tab.page.keyboard.press("ControlOrMeta+Home")
+        tab.page.keyboard.type(text)
+    file = site.notebooks / path
+    on_disk = file.read_text("utf-8").replace("c = 3", "c = 30")
+    file.write_text(on_disk, "utf-8")  # by another program
+    tabs[0].page.locator("[data-testid=proposal-bar] [data-testid=accept-all]").click()
+    for each in chats:
+        each.expect_status(run, "completed")
+
+    sources = [[one["source"] for one in tab.cells()] for tab in tabs]
+    with_edit = [NEW in each and "# Next" in each for each in sources]
+    assert sorted(with_edit) == [False, True]
+    assert sources[with_edit.index(False)][1] == OLD
+    for found, text in zip(sources, typed, strict=True):
+        assert sum(text in source for source in found) == 1
+    assert file.read_text("utf-8") == on_disk  # nothing is saved over another program's change
+    (_, result) = results(site, thread)
+    assert result["success"]
+    made = tabs[with_edit.index(True)]
+    made.page.evaluate("window.jupyterapp.commands.execute('notebook:undo-cell-action')")
+    undone = [one["source"] for one in made.cells()]
+    assert undone[1] == OLD
+    assert sum("# typed" in source for source in undone) == 1
+    for tab in tabs:  # the browser notes that the second claim of a call was refused
+        refused = [each for each in tab.seen.errors if "409" in each and "/claim" in each]
+        tab.seen.errors = [each for each in tab.seen.errors if each not in refused]
