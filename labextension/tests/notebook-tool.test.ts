@@ -116,6 +116,16 @@ it('fails as a whole if one cell does not fit, even one that the person has left
   expect(sourcesIn(panel)).toEqual(['a', 'typed since', 'c']);
 });
 
+it('fails if an accepted cell is not in the proposal, instead of making nothing (L13)', () => {
+  const panel = panelOf(['a']);
+  const input = proposal({ 'cell-0': 'a' }, [pin(0, 'cell-0'), replace(0, 'A')]);
+  for (const accepted of [['typo'], ['cell-0', 'typo']]) {
+    const { success, output } = executed(panel, input, accepted);
+    expect([success, output]).toEqual([false, expect.stringContaining('"typo" is not in')]);
+  }
+  expect(sourcesIn(panel)).toEqual(['a']);
+});
+
 it('changes no notebook that is not valid, and tells why (L17)', () => {
   const twins = ['a', 'b'].map(source => ({ cell_type: 'raw', id: 'twin', metadata: {}, source }));
   const panel = panelWith(twins);

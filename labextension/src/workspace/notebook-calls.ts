@@ -108,9 +108,17 @@ function planned(
   edits: readonly CellEdit[],
   call: PageCall
 ): { readonly made: readonly CellEdit[]; readonly after: readonly FileCell[] } {
+  const cells = cellsOf(edits);
+  const accepted = call.accepted ?? cells;
+  const unknown = accepted.find(cell => !cells.includes(cell));
+  if (unknown !== undefined) {
+    throw new MisfitError(
+      `The accepted cell ${JSON.stringify(unknown)} is not in the proposal. Nothing was changed.`
+    );
+  }
   checkValid(before);
   checkValid(editedCells(before, edits)); // what is left out must fit, too
-  const made = acceptedEdits(edits, new Set(call.accepted ?? cellsOf(edits)));
+  const made = acceptedEdits(edits, new Set(accepted));
   const after = editedCells(before, made);
   checkValid(after);
   return { made, after };
