@@ -76,6 +76,10 @@ describe('the choices for cells', () => {
     expect(reviews.choose('q', 'b', true, ['a', 'b'])).toBe('once');
     expect(answerOf(new Map([['a', false]]), ['a'])).toBe('no');
     expect(told).toBe(3);
+    reviews.choose('rest', 'a', false, ['a', 'b']);
+    expect(reviews.rest('rest', true)).toEqual({ choice: 'some', accepted: ['b'] });
+    expect(reviews.rest('rest', false)).toBe('no');
+    expect([reviews.rest('none', true), reviews.rest('none', false)]).toEqual(['once', 'no']);
     expect(reviews.of('another').size).toBe(0);
   });
 });

@@ -299,6 +299,22 @@ describe('consent (L13)', () => {
       expect(document.activeElement).toBe(card().querySelector('summary'));
     });
 
+    it.each([
+      ['consent-once', 'Accept the rest', ['new', 'b']],
+      ['consent-no', 'Reject the rest', ['b']]
+    ])('keeps a cell rejected if %s decides the rest (L13)', async (testid, text, accepted) => {
+      const request_id = `ask-rest-${testid}`;
+      await begin(call(0, 'c1', change), asks('c1', { choices, request_id }), waits);
+      expect([has('consent-thread'), has('consent-always')]).toEqual([true, true]);
+      await act(async () => button(0, 'reject-cell')?.click());
+      await act(async () => button(2, 'accept-cell')?.click());
+      expect([has('consent-thread'), has('consent-always')]).toEqual([false, false]);
+      expect(part(testid).textContent).toBe(text);
+      await click(testid);
+      const value = { choice: 'some', accepted };
+      expect(answers().map(({ body }) => body)).toEqual([{ request_id, value }]);
+    });
+
     it('that was accepted in part tells which cells', async () => {
       await begin(call(0, 'c1', change), asks('c1', { choices }), waits);
       const some = { choice: 'some', accepted: ['new'] };

@@ -1,15 +1,21 @@
 /** What is drawn of a proposal in a notebook. */
-import { type ReactElement, StrictMode, useSyncExternalStore } from 'react';
+import { type ReactElement, StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
 import { type ThreadClient } from '../model';
 import { type Page } from '../page';
 import { Button } from '../view/button';
-import { CellChangeView, acceptAllText, changeTitle, rejectAllText } from '../view/cell-change';
+import {
+  CellChangeView,
+  acceptAllText,
+  changeTitle,
+  rejectAllText,
+  useChoices
+} from '../view/cell-change';
 import { SUPPRESS_SHORTCUTS } from '../view/keys';
 import { ServicesProvider, useThread, useTrans, useWorkspace } from '../view/hooks';
 import { Visibility } from '../view/visibility';
-import { NO_CHOICES, type ReviewAnswer } from '../workspace/reviews';
+import { type Choices, type ReviewAnswer } from '../workspace/reviews';
 import { type Drawn, type ShownProposal } from './proposals-at-cells';
 
 /** Events that must not reach the notebook, where keys are commands. */
@@ -59,9 +65,7 @@ function ProposalView(props: ProposalProps): ReactElement {
   const { requestId, runId } = proposal;
   const trans = useTrans();
   const reviews = useWorkspace()?.reviews;
-  const choices = useSyncExternalStore(reviews?.subscribe ?? never, () =>
-    reviews === undefined ? NO_CHOICES : reviews.of(requestId)
-  );
+  const choices = useChoices(requestId);
   const isActing = useThread(client).acting.has(runId);
   const send = (answer: ReviewAnswer | null, node: HTMLElement): void => {
     if (answer !== null) {
@@ -70,8 +74,9 @@ function ProposalView(props: ProposalProps): ReactElement {
     }
   };
   if (change === null) {
-    const rest = changes.filter(({ cell }) => !choices.has(cell));
-    return <Bar {...props} rest={rest.length} isActing={isActing} send={send} />;
+    const sendRest = (isAccepted: boolean, node: HTMLElement): void =>
+      send(reviews?.rest(requestId, isAccepted) ?? null, node);
+    return <Bar {...props} choices={choices} isActing={isActing} sendRest={sendRest} />;
   }
   const cells = changes.map(({ cell }) => cell);
   const choose = (isAccepted: boolean, node: HTMLElement): void => {
@@ -95,8 +100,6 @@ function ProposalView(props: ProposalProps): ReactElement {
     </CellChangeView>
   );
 }
-
-const never = () => () => undefined;
 
 /** The button that leads to the diff of another cell. */
 function NextButton(
@@ -124,16 +127,17 @@ function NextButton(
 }
 
 interface ProposalBarProps extends ProposalProps {
-  /** How many cells have no choice yet. */
-  readonly rest: number;
+  readonly choices: Choices;
   readonly isActing: boolean;
-  readonly send: (answer: ReviewAnswer, node: HTMLElement) => void;
+  /** Answer with one choice for all cells that have none. */
+  readonly sendRest: (isAccepted: boolean, node: HTMLElement) => void;
 }
 
 function Bar(props: ProposalBarProps): ReactElement {
-  const { changes, rest, isActing, send } = props;
+  const { changes, choices, isActing, sendRest } = props;
   const trans = useTrans();
   const count = changes.length;
+  const rest = changes.filter(({ cell }) => !choices.has(cell)).length;
   const text = trans._n(
     'The chat proposes %1 change',
     'The chat proposes %1 changes',
@@ -151,17 +155,17 @@ function Bar(props: ProposalBarProps): ReactElement {
           className="jp-mod-accent"
           isDisabled={isActing}
           then="stay"
-          onClick={event => send('once', event.currentTarget)}
+          onClick={event => sendRest(true, event.currentTarget)}
         >
-          {acceptAllText(trans)}
+          {acceptAllText(choices, trans)}
         </Button>
         <Button
           testid="reject-all"
           isDisabled={isActing}
           then="stay"
-          onClick={event => send('no', event.currentTarget)}
+          onClick={event => sendRest(false, event.currentTarget)}
         >
-          {rejectAllText(trans)}
+          {rejectAllText(choices, trans)}
         </Button>
       </span>
     </section>

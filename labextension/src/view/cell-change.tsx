@@ -1,12 +1,13 @@
 /** The change of one cell as a diff, with its buttons: in the card of the call, and in the notebook. */
 import { type TranslationBundle } from '@jupyterlab/translation';
-import { type MouseEvent, type ReactElement, type ReactNode } from 'react';
+import { type MouseEvent, type ReactElement, type ReactNode, useSyncExternalStore } from 'react';
 
 import { revealed } from '../hidden-characters';
 import { type CellChange } from '../workspace/cell-changes';
 import { type DiffLine } from '../workspace/line-diff';
+import { type Choices, NO_CHOICES } from '../workspace/reviews';
 import { Button } from './button';
-import { useTrans } from './hooks';
+import { useTrans, useWorkspace } from './hooks';
 import { OWN_KEYS } from './keys';
 
 /** What became of the change of a cell. */
@@ -138,8 +139,24 @@ function Diff({ lines }: { readonly lines: readonly DiffLine[] }): ReactElement 
   );
 }
 
-export const acceptAllText = (trans: TranslationBundle): string => trans.__('Accept all');
-export const rejectAllText = (trans: TranslationBundle): string => trans.__('Reject all');
+/** The words of the buttons for all cells; for those that have no choice yet, if some have one. */
+export function acceptAllText({ size }: Choices, trans: TranslationBundle): string {
+  return size > 0 ? trans.__('Accept the rest') : trans.__('Accept all');
+}
+
+export function rejectAllText({ size }: Choices, trans: TranslationBundle): string {
+  return size > 0 ? trans.__('Reject the rest') : trans.__('Reject all');
+}
+
+/** What the person has chosen so far for the cells of a question. */
+export function useChoices(requestId: string): Choices {
+  const reviews = useWorkspace()?.reviews;
+  return useSyncExternalStore(reviews?.subscribe ?? never, () =>
+    reviews === undefined ? NO_CHOICES : reviews.of(requestId)
+  );
+}
+
+const never = () => () => undefined;
 
 /** The words for a change, such as `Change cell 3`. */
 export function changeTitle(change: CellChange, trans: TranslationBundle): string {

@@ -8,8 +8,8 @@ import { type LostAnswer } from '../questions';
 import { beatenText } from '../texts';
 import { fieldsOf } from '../tool-calls';
 import { Button, useKeptFocus } from './button';
-import { acceptAllText, rejectAllText } from './cell-change';
-import { useLanguage, useNow, useTrans } from './hooks';
+import { acceptAllText, rejectAllText, useChoices } from './cell-change';
+import { useLanguage, useNow, useTrans, useWorkspace } from './hooks';
 import { OWN_KEYS } from './keys';
 import { Expiry, isLocal } from './question';
 import { timeText } from './times';
@@ -65,7 +65,15 @@ export function ConsentForm(
     void client.answer(runId, part.request_id, value);
   };
   const isPartial = part.choices?.includes('some') === true;
-  const allowing = ALLOWING.filter(choice => part.choices?.includes(choice) !== false);
+  const reviews = useWorkspace()?.reviews;
+  const choices = useChoices(part.request_id);
+  const rest = (isAccepted: boolean): unknown =>
+    reviews?.rest(part.request_id, isAccepted) ?? (isAccepted ? 'once' : 'no');
+  // A standing consent would make the cells, too, that the person has rejected (L13).
+  const isOnce = [...choices.values()].includes(false);
+  const allowing = ALLOWING.filter(
+    choice => part.choices?.includes(choice) !== false && (choice === 'once' || !isOnce)
+  );
   return (
     <div
       ref={form}
@@ -84,10 +92,12 @@ export function ConsentForm(
             then="stay"
             onClick={event => {
               props.onWords('');
-              answer(event.currentTarget, choice);
+              answer(event.currentTarget, choice === 'once' ? rest(true) : choice);
             }}
           >
-            {choice === 'once' && isPartial ? acceptAllText(trans) : allowText(choice, trans)}
+            {choice === 'once' && isPartial
+              ? acceptAllText(choices, trans)
+              : allowText(choice, trans)}
           </Button>
         ))}
         {part.expires_at === null ? null : <Expiry at={part.expires_at} />}
@@ -95,9 +105,12 @@ export function ConsentForm(
       <RefusalForm
         words={props.words}
         onWords={props.onWords}
-        isPartial={isPartial}
+        label={isPartial ? rejectAllText(choices, trans) : trans.__("Don't allow")}
         isActing={isActing}
-        onRefuse={answer}
+        onRefuse={(node, words) => {
+          const value = rest(false);
+          answer(node, value === 'no' && words !== '' ? { choice: 'no', words } : value);
+        }}
       />
     </div>
   );
@@ -107,9 +120,9 @@ export function ConsentForm(
 function RefusalForm(
   props: Words & {
     readonly isActing: boolean;
-    /** Whether parts of the call can be accepted. */
-    readonly isPartial: boolean;
-    readonly onRefuse: (form: HTMLElement, value: unknown) => void;
+    /** The words of the button. */
+    readonly label: string;
+    readonly onRefuse: (form: HTMLElement, words: string) => void;
   }
 ): ReactElement {
   const { isActing, words } = props;
@@ -117,8 +130,7 @@ function RefusalForm(
   const label = trans.__('Tell the model why (optional)');
   const onSubmit = (event: FormEvent<HTMLFormElement>): void => {
     event.preventDefault();
-    const text = words.trim();
-    props.onRefuse(event.currentTarget, text === '' ? 'no' : { choice: 'no', words: text });
+    props.onRefuse(event.currentTarget, words.trim());
   };
   return (
     <form className="jp-ChatStream-consentRow" data-testid="refusal" onSubmit={onSubmit}>
@@ -142,7 +154,7 @@ function RefusalForm(
         then="stay"
         onClick={() => undefined}
       >
-        {props.isPartial ? rejectAllText(trans) : trans.__("Don't allow")}
+        {props.label}
       </Button>
     </form>
   );

@@ -4,11 +4,11 @@ import { type ReactElement, useEffect, useState, useSyncExternalStore } from 're
 import { type ToolUse } from '../tool-calls';
 import { type CellChange, type PresentCell, changesOf } from '../workspace/cell-changes';
 import { type Proposal } from '../workspace/patches';
-import { type Choices, NO_CHOICES, type Reviews } from '../workspace/reviews';
+import { type Choices } from '../workspace/reviews';
 import { fileCells } from '../workspace/notebook-validity';
 import { sourceOf } from '../workspace/proposals';
 import { Button } from './button';
-import { CellChangeView, type Verdict } from './cell-change';
+import { CellChangeView, type Verdict, useChoices } from './cell-change';
 import { type ConsentScope, keepFocus } from './consent';
 import { useTrans, useWorkspace } from './hooks';
 
@@ -27,7 +27,7 @@ export function ProposedEdits(props: ProposedEditsProps): ReactElement {
   const { path, edits } = proposal;
   const requestId = use.consent?.request_id ?? '';
   const reviews = workspace?.reviews;
-  const choices = useChoices(reviews, requestId);
+  const choices = useChoices(requestId);
   const isAsking = use.consent !== null && use.consent.by === null && use.result === null;
   const isOpen = workspace?.notebooks().some(notebook => notebook.path === path) === true;
   const inFile = useFileCells(isAsking && !isOpen ? path : null);
@@ -134,12 +134,6 @@ function UndoEdit({ callId }: { readonly callId: string }): ReactElement | null 
       ) : null}
       {told}
     </p>
-  );
-}
-
-function useChoices(reviews: Reviews | undefined, requestId: string): Choices {
-  return useSyncExternalStore(reviews?.subscribe ?? never, () =>
-    reviews === undefined ? NO_CHOICES : reviews.of(requestId)
   );
 }
 

@@ -38,8 +38,17 @@ export class Reviews {
   ): ReviewAnswer | null {
     const choices = new Map(this.of(requestId)).set(cell, isAccepted);
     kept(this._choices, requestId, choices);
+    kept(this._cells, requestId, cells);
     [...this._listeners].forEach(listener => listener());
     return answerOf(choices, cells);
+  }
+
+  /** The answer if all cells without a choice get this one: what was chosen before holds (L13). */
+  rest(requestId: string, isAccepted: boolean): ReviewAnswer {
+    const cells = this._cells.get(requestId) ?? [];
+    const chosen = this.of(requestId);
+    const choices = new Map(cells.map(cell => [cell, chosen.get(cell) ?? isAccepted]));
+    return (cells.length === 0 ? null : answerOf(choices, cells)) ?? (isAccepted ? 'once' : 'no');
   }
 
   /** The changes as a person saw them last, before they were made: the card shows them on. */
@@ -53,6 +62,7 @@ export class Reviews {
   }
 
   private readonly _choices = new Map<string, Choices>();
+  private readonly _cells = new Map<string, readonly string[]>();
   private readonly _shown = new Map<string, readonly CellChange[]>();
   private readonly _listeners = new Set<() => void>();
 }
