@@ -84,13 +84,14 @@ function workspaceOf(
 
 /** Asks the other pages of this browser, and the server, which notebooks are open. */
 function openElsewhere(app: JupyterFrontEnd, isOpenHere: (path: string) => boolean): OpenElsewhere {
-  const { sessions } = app.serviceManager;
+  const { contents, sessions } = app.serviceManager;
   return new OpenElsewhere({
     channel:
       typeof BroadcastChannel === 'undefined'
         ? null
         : new BroadcastChannel('jupyter-chat-stream:open-notebooks'),
     isOpenHere,
+    localPath: path => contents.localPath(path),
     running: async () => {
       await sessions.refreshRunning();
       // The kernel of a notebook that was closed may run on, without a page that is connected.
@@ -116,7 +117,7 @@ function notebookOptions(
   const tool = new NotebookTool({
     find: path => workspace.panel(path),
     isInFront,
-    closed: workspace.closed
+    storage: workspace.storage
   });
   const label = trans.__('a page of Jupyter');
   const executor = new CallExecutor({ api, clock: PAGE_CLOCK, tools: [tool], id: newKey(), label });

@@ -3,7 +3,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 
 import { versionOf } from '../src/workspace/cell-edits';
 import {
-  ClosedNotebooks,
+  type ClosedNotebooks,
+  closedNotebooks,
   type FileModel,
   type NotebookFiles
 } from '../src/workspace/closed-notebooks';
@@ -67,15 +68,16 @@ beforeEach(() => {
   file = new OneFile();
   isElsewhere = false;
   isHere = false;
-  closed = new ClosedNotebooks({
+  const storage = {
     files: file,
     isOpenHere: () => isHere,
     isOpenElsewhere: async () => isElsewhere
-  });
+  };
+  closed = closedNotebooks(storage);
   tool = new NotebookTool({
     find: () => null,
     isInFront: () => true,
-    closed
+    storage
   });
 });
 
@@ -219,6 +221,7 @@ describe('whether another page has a notebook open', () => {
         channel,
         isOpenHere: (path: string) => open.includes(path),
         running: async () => connected,
+        localPath: (path: string) => path.replace('RTC:', ''),
         later: (action: () => void, delay_ms: number) => clock.later(action, delay_ms)
       };
       const elsewhere = new OpenElsewhere(options);
@@ -254,6 +257,7 @@ describe('whether another page has a notebook open', () => {
     connected = ['far.ipynb'];
     const [first] = pages([[]]);
     expect(await answered(first?.('far.ipynb'))).toBe(true);
+    expect(await answered(first?.('RTC:far.ipynb'))).toBe(true);
     expect(await answered(first?.('near.ipynb'))).toBe(false);
   });
 });

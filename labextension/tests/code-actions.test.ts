@@ -1,7 +1,6 @@
 // The bar above a code block, in a page with notebooks and in one without.
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
-import { ClosedNotebooks } from '../src/workspace/closed-notebooks';
 import { OpenProposals } from '../src/workspace/open-proposals';
 import { Reviews } from '../src/workspace/reviews';
 import { type ActionResult, type CodeBlock, type Workspace } from '../src/workspace/values';
@@ -17,11 +16,11 @@ const refused = (): Promise<never> => Promise.reject(new Error('not expected her
 class FakeWorkspace implements Workspace {
   readonly reviews = new Reviews();
   readonly proposals = new OpenProposals();
-  readonly closed = new ClosedNotebooks({
+  readonly storage = {
     files: { get: refused, save: refused },
     isOpenHere: () => false,
     isOpenElsewhere: refused
-  });
+  };
 
   readonly done: [string, CodeBlock][] = [];
   readonly listeners = new Set<() => void>();

@@ -54,7 +54,11 @@ const toolOf = (panel: NotebookPanel, isInFront = true): NotebookTool =>
   new NotebookTool({
     find: () => panel,
     isInFront: () => isInFront,
-    closed: { read: unused, change: unused, isOpenElsewhere: unused }
+    storage: {
+      files: { get: unused, save: unused },
+      isOpenHere: () => false,
+      isOpenElsewhere: unused
+    }
   });
 /** Execute a call on an open notebook, in one turn of the page: no key comes between. */
 function executed(
@@ -124,6 +128,18 @@ it('fails if an accepted cell is not in the proposal, instead of making nothing 
     expect([success, output]).toEqual([false, expect.stringContaining('"typo" is not in')]);
   }
   expect(sourcesIn(panel)).toEqual(['a']);
+});
+
+it('leaves a running cell alone, also where only its prompt tells that it runs (L17)', () => {
+  const cell = { cell_type: 'code', id: 'a', metadata: {}, source: 'a', outputs: [] };
+  const promptNode = { textContent: '[*]:' };
+  const panel = panelWith([cell], { widgets: [{ model: { id: 'a' }, promptNode }] });
+  const input = proposal({ a: 'a' }, [pin(0, 'a'), replace(0, 'A')]);
+  const { success, output } = executed(panel, input);
+  expect([success, output]).toEqual([false, expect.stringContaining('is running')]);
+  expect(sourcesIn(panel)).toEqual(['a']);
+  promptNode.textContent = '[1]:';
+  expect(executed(panel, input).success).toBe(true);
 });
 
 it('changes no notebook that is not valid, and tells why (L17)', () => {

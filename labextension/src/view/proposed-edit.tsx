@@ -3,6 +3,7 @@ import { type ReactElement, useEffect, useState, useSyncExternalStore } from 're
 
 import { type ToolUse } from '../tool-calls';
 import { type CellChange, type PresentCell, changesOf } from '../workspace/cell-changes';
+import { type ClosedNotebooks, closedNotebooks } from '../workspace/closed-notebooks';
 import { type Proposal } from '../workspace/patches';
 import { type Choices } from '../workspace/reviews';
 import { fileCells } from '../workspace/notebook-validity';
@@ -75,7 +76,7 @@ export function ProposedEdits(props: ProposedEditsProps): ReactElement {
 
 /** The cells of a notebook that this page has not open, by id, as its file has them; null if not known. */
 function useFileCells(path: string | null): ReadonlyMap<string, PresentCell> | null {
-  const closed = useWorkspace()?.closed;
+  const closed = useClosedNotebooks();
   const [found, setFound] = useState<ReadonlyMap<string, PresentCell> | null>(null);
   useEffect(() => {
     if (path === null || closed === undefined) {
@@ -103,7 +104,7 @@ function useFileCells(path: string | null): ReadonlyMap<string, PresentCell> | n
 /** The button that writes back a notebook file as it was before the call. */
 function UndoEdit({ callId }: { readonly callId: string }): ReactElement | null {
   const trans = useTrans();
-  const closed = useWorkspace()?.closed;
+  const closed = useClosedNotebooks();
   const [told, setTold] = useState('');
   const canUndo = useSyncExternalStore(
     closed?.subscribe ?? never,
@@ -135,6 +136,11 @@ function UndoEdit({ callId }: { readonly callId: string }): ReactElement | null 
       {told}
     </p>
   );
+}
+
+function useClosedNotebooks(): ClosedNotebooks | undefined {
+  const storage = useWorkspace()?.storage;
+  return storage === undefined ? undefined : closedNotebooks(storage);
 }
 
 const never = () => () => undefined;

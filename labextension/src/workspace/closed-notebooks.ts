@@ -2,7 +2,7 @@
  * A notebook that is open nowhere: read and changed in its file, through the contents API (L17).
  *
  * A file is changed only if it is still what was read a moment before. The file as it was is kept in
- * the page, so that Undo writes it back byte for byte.
+ * the page, so that Undo writes it back byte for byte. Loaded with the first chat.
  */
 import { MisfitError } from './cell-edits';
 
@@ -40,7 +40,8 @@ interface KeptFile {
 /** What became of an undo: the file was written back, had changed since, or is a document by now. */
 export type UndoResult = 'done' | 'changed' | 'open';
 
-export interface ClosedNotebookOptions {
+/** What a page knows of notebooks that it has not open. */
+export interface NotebookStorage {
   readonly files: NotebookFiles;
   /** Whether this page has the notebook of a path open. */
   readonly isOpenHere: (path: string) => boolean;
@@ -51,8 +52,17 @@ export interface ClosedNotebookOptions {
 /** The files of so many edits are kept; older ones cannot be undone. */
 const MOST_KEPT = 20;
 
+const known = new WeakMap<NotebookStorage, ClosedNotebooks>();
+
+/** The closed notebooks of a page: the card of a call undoes what the call has made. */
+export function closedNotebooks(storage: NotebookStorage): ClosedNotebooks {
+  const closed = known.get(storage) ?? new ClosedNotebooks(storage);
+  known.set(storage, closed);
+  return closed;
+}
+
 export class ClosedNotebooks {
-  constructor(private readonly _options: ClosedNotebookOptions) {
+  constructor(private readonly _options: NotebookStorage) {
     this._files = _options.files;
   }
 
@@ -60,11 +70,6 @@ export class ClosedNotebooks {
     this._listeners.add(listener);
     return () => this._listeners.delete(listener);
   };
-
-  /** Whether another page has a notebook open. */
-  isOpenElsewhere(path: string): Promise<boolean> {
-    return this._options.isOpenElsewhere(path);
-  }
 
   /** The JSON of a notebook file. @throws MisfitError if there is none. */
   async read(path: string): Promise<unknown> {

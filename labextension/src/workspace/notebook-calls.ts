@@ -9,7 +9,7 @@ import { type NotebookPanel } from '@jupyterlab/notebook';
 import { type CallResult, type PageCall } from '../call-executor';
 import { fieldsOf } from '../tool-calls';
 import { type CellEdit, MisfitError, acceptedEdits, cellsOf, versionOf } from './cell-edits';
-import { type ClosedNotebooks } from './closed-notebooks';
+import { type NotebookStorage, closedNotebooks } from './closed-notebooks';
 import { keptPlace } from './kept-place';
 import { readCells } from './notebook-reading';
 import { fileCells, invalidity } from './notebook-validity';
@@ -28,10 +28,11 @@ export function callOnPanel(panel: NotebookPanel, call: PageCall): CallResult {
 
 /** Make a call on the file of a notebook that no page has open. */
 export async function callOnFile(
-  files: Pick<ClosedNotebooks, 'read' | 'change'>,
+  storage: NotebookStorage,
   path: string,
   call: PageCall
 ): Promise<CallResult> {
+  const files = closedNotebooks(storage);
   try {
     if (!isProposal(call)) {
       return readOf(path, fileCells(await files.read(path)), call);
@@ -97,7 +98,11 @@ function propose(panel: NotebookPanel, call: PageCall): object {
   const { edits } = parseProposal(fieldsOf(call.input), call.id);
   const { made } = planned(sharedCells(sharedModel), edits, call);
   const restore = keptPlace(panel);
-  makeEdits(sharedModel, made);
+  const isBusy = (cell: string): boolean =>
+    panel.content.widgets
+      .find(({ model: { id } }) => id === cell)
+      ?.promptNode?.textContent?.includes('*') === true;
+  makeEdits(sharedModel, made, isBusy);
   restore();
   return { path: panel.context.path, ...outcome(sharedCells(sharedModel), edits, call) };
 }

@@ -8,7 +8,7 @@ import { type NotebookPanel } from '@jupyterlab/notebook';
 
 import { type CallResult, type PageCall } from '../call-executor';
 import { fieldsOf } from '../tool-calls';
-import { type ClosedNotebooks } from './closed-notebooks';
+import { type NotebookStorage } from './closed-notebooks';
 import { NOTEBOOK_TOOL } from './notebook-definition';
 
 /** So long a page that is not in front waits before it claims a call that any page can make. */
@@ -22,7 +22,7 @@ export interface NotebookToolOptions {
   /** Whether the person looks at this page. */
   readonly isInFront: () => boolean;
   /** The notebooks that no page has open. */
-  readonly closed: Pick<ClosedNotebooks, 'read' | 'change' | 'isOpenElsewhere'>;
+  readonly storage: NotebookStorage;
 }
 
 export class NotebookTool {
@@ -50,7 +50,7 @@ export class NotebookTool {
   async isFree(input: unknown): Promise<boolean> {
     await import(/* webpackChunkName: "view" */ './notebook-calls');
     const path = this._closedPath(input);
-    return path === null || !(await this._options.closed.isOpenElsewhere(path));
+    return path === null || !(await this._options.storage.isOpenElsewhere(path));
   }
 
   async execute(call: PageCall): Promise<CallResult> {
@@ -64,7 +64,7 @@ export class NotebookTool {
     }
     return path === null
       ? { success: false, output: 'The notebook is not open any more.' }
-      : callOnFile(this._options.closed, path, call);
+      : callOnFile(this._options.storage, path, call);
   }
 
   /**

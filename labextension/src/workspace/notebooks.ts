@@ -8,7 +8,7 @@ import { type CellDraft, cellOf, textFor } from './blocks';
 import { AskedPlaces } from './asked';
 import { CellView, type FoundCell, findCell } from './cells';
 import { focusActiveCell, insertAtCursor, insertCell, replaceSource, runActiveCell } from './edits';
-import { ClosedNotebooks, type NotebookFiles } from './closed-notebooks';
+import { type NotebookFiles, type NotebookStorage } from './closed-notebooks';
 import { OpenProposals } from './open-proposals';
 import { Reviews } from './reviews';
 import {
@@ -43,11 +43,11 @@ export class NotebookWorkspace implements Workspace {
     this._trans = options.trans;
     this._reveal = options.reveal;
     this._variables = new KernelVariables(options.clock);
-    this.closed = new ClosedNotebooks({
+    this.storage = {
       files: options.files,
       isOpenHere: path => this.panel(path) !== null,
       isOpenElsewhere: options.isOpenElsewhere
-    });
+    };
     this._tracker.currentChanged.connect(() => this._announce());
     this._tracker.widgetAdded.connect((_tracker, panel) => {
       panel.disposed.connect(() => this._announce());
@@ -64,7 +64,7 @@ export class NotebookWorkspace implements Workspace {
   /** The proposals about notebooks that wait for consent. */
   readonly proposals = new OpenProposals();
 
-  readonly closed: ClosedNotebooks;
+  readonly storage: NotebookStorage;
 
   notebooks(): readonly OpenNotebook[] {
     const current = this._tracker.currentWidget;

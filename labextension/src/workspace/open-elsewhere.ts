@@ -18,6 +18,8 @@ export interface OpenElsewhereOptions {
   readonly isOpenHere: (path: string) => boolean;
   /** The paths of the notebooks that have a kernel. @throws if the server does not tell. */
   readonly running: () => Promise<readonly string[]>;
+  /** A path without the name of its drive, such as RTC: of real-time collaboration. */
+  readonly localPath: (path: string) => string;
   readonly later: (action: () => void, delay_ms: number) => unknown;
 }
 
@@ -31,14 +33,15 @@ export class OpenElsewhere {
 
   /** Whether a notebook is open in another page, or may be: then its file is left alone. */
   async has(path: string): Promise<boolean> {
-    const { channel, later, running } = this._options;
+    const { channel, later, localPath, running } = this._options;
     const before = this._answers.get(path);
     channel?.postMessage({ ask: path });
     const [paths] = await Promise.all([
       running().catch(() => [path]),
       new Promise<void>(resolve => void later(resolve, PATIENCE_MS))
     ]);
-    return paths.includes(path) || this._answers.get(path) !== before;
+    const isRunning = paths.map(localPath).includes(localPath(path));
+    return isRunning || this._answers.get(path) !== before;
   }
 
   private _heard(data: unknown): void {

@@ -26,9 +26,17 @@ export interface CellList {
   remove(index: number): void;
 }
 
-/** Make edits in an open notebook. @throws MisfitError if an edit does not fit it as it is now. */
-export function makeEdits(notebook: SharedNotebook, edits: readonly CellEdit[]): void {
-  const list = new SharedCells(notebook);
+/**
+ * Make edits in an open notebook. `isBusy` tells whether a cell looks as if it runs.
+ *
+ * @throws MisfitError if an edit does not fit the notebook as it is now.
+ */
+export function makeEdits(
+  notebook: SharedNotebook,
+  edits: readonly CellEdit[],
+  isBusy: (cell: string) => boolean = () => false
+): void {
+  const list = new SharedCells(notebook, isBusy);
   check(list, edits);
   asOneStep(notebook, () => notebook.transact(() => applyEdits(list, edits)));
 }
@@ -55,7 +63,10 @@ export function sourceOf({ source }: Readonly<Record<string, unknown>>): string 
 }
 
 class SharedCells implements CellList {
-  constructor(private readonly _notebook: SharedNotebook) {
+  constructor(
+    private readonly _notebook: SharedNotebook,
+    private readonly _isBusy: (cell: string) => boolean
+  ) {
     this.cells = sharedCells(_notebook);
   }
 
@@ -63,7 +74,9 @@ class SharedCells implements CellList {
 
   isRunning(id: string): boolean {
     const cell = this._notebook.cells.find(other => other.getId() === id);
-    return cell !== undefined && 'executionState' in cell && cell.executionState === 'running';
+    const isRunning =
+      cell !== undefined && 'executionState' in cell && cell.executionState === 'running';
+    return isRunning || this._isBusy(id); // JupyterLab before 4.3 has no executionState
   }
 
   insert(index: number, cell: FileCell): void {

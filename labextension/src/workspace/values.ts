@@ -5,7 +5,7 @@
  * sources, outputs and types are untrusted text.
  */
 
-import { type ClosedNotebooks } from './closed-notebooks';
+import { type NotebookStorage } from './closed-notebooks';
 import { type OpenProposals } from './open-proposals';
 import { type Reviews } from './reviews';
 
@@ -105,8 +105,8 @@ export interface Workspace {
   readonly reviews: Reviews;
   /** The proposals that wait for a person's consent. */
   readonly proposals: OpenProposals;
-  /** The notebooks that are open nowhere. */
-  readonly closed: ClosedNotebooks;
+  /** Where the notebooks are that are open nowhere. */
+  readonly storage: NotebookStorage;
   /** The open notebooks, the current one first. */
   notebooks(): readonly OpenNotebook[];
   /**
