@@ -97,9 +97,14 @@ export class ContextChoice {
     this._set({ removed: isRemoved ? [...others, kind] : others });
   }
 
-  /** A message was sent without these kinds: the next one has them, unless they are removed anew. */
-  sent(removed: readonly ContextKind[]): void {
-    this._set({ removed: this._state.removed.filter(kind => !removed.includes(kind)) });
+  /** A message is being sent without the kinds that are removed now. */
+  sending(): void {
+    this._left = this._state.removed;
+  }
+
+  /** It was sent: the next message has those kinds. What was removed meanwhile stays removed. */
+  sent(): void {
+    this._set({ removed: this._state.removed.filter(kind => !this._left.includes(kind)) });
   }
 
   private get _on(): readonly ContextKind[] {
@@ -112,6 +117,7 @@ export class ContextChoice {
   }
 
   private readonly _listeners = new Set<() => void>();
+  private _left: readonly ContextKind[] = [];
   /** Null while the thread follows the setting. */
   private _own: readonly ContextKind[] | null;
   private _state: ChoiceState;

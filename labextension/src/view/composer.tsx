@@ -45,10 +45,9 @@ export function Composer(props: ComposerProps): ReactElement {
       return slash === null ? undefined : call(slash);
     }
     props.onSent();
-    const removed = live?.choice.getState().removed ?? [];
     if (await client.send(later === null ? null : new Date(later), live?.take())) {
       setLater(null);
-      live?.choice.sent(removed);
+      live?.choice.sent();
     }
   };
   const isEmpty = state.draft.trim() === '' && state.attachments.length === 0;

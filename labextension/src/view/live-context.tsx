@@ -83,10 +83,12 @@ export function useLiveContext(
     return null;
   }
   const items = wantedItems(seen.items, chosen.on, state.context);
-  const take = (): readonly Mention[] =>
-    wantedItems(look().items, chosen.on, state.context)
+  const take = (): readonly Mention[] => {
+    choice.sending();
+    return wantedItems(look().items, chosen.on, state.context)
       .filter(({ kind }) => !chosen.removed.includes(kind))
       .map(item => ({ id: item.id, name: item.name, text: item.text() }));
+  };
   return { choice, state: chosen, notebook: seen.notebook, items, take };
 }
 
