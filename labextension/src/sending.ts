@@ -78,9 +78,10 @@ export class Sending {
     }
     let message = this._finished(chosen);
     let { live } = chosen;
-    if (message !== null && message.key === this._undecided?.key) {
+    const undecided = this._undecided;
+    if (message?.key === undecided?.key && undecided !== null && hasKindsOf(live, undecided.live)) {
       // The server may have this message: sent with what has changed since, it would be a second one.
-      ({ live } = this._undecided);
+      ({ live } = undecided);
       message = this._finished({ ...chosen, live });
     }
     if (message === null) {
@@ -131,6 +132,13 @@ export class Sending {
   /** A message that the server may have, because no response came, and what it told of notebooks. */
   private _undecided: { readonly key: string; readonly live: readonly Mention[] } | null = null;
   private _isSending = false;
+}
+
+/** Whether nothing of `before` was removed since: then it must not travel, also with a second try. */
+function hasKindsOf(live: readonly Mention[], before: readonly Mention[]): boolean {
+  const kindOf = ({ id = '' }: Mention): string => id.slice(0, id.indexOf(':'));
+  const kinds = live.map(kindOf);
+  return before.every(item => kinds.includes(kindOf(item)));
 }
 
 /** The same text for another time, or about a notebook that has changed, is another message (L11). */

@@ -371,7 +371,7 @@ describe('what is sent along', () => {
         ?.fail(new ApiError(status, 'failed', 'It failed.'));
     await send('Why?');
     await doing(() => void fail(0));
-    page.notebook.items = [item('cell', 'x = 2')];
+    page.notebook.items = [item('outline', '3 cells'), item('cell', 'x = 2')];
     await press(part('field'), { key: 'Enter' });
     await doing(() => void fail(409));
     await press(part('field'), { key: 'Enter' });
@@ -380,6 +380,21 @@ describe('what is sent along', () => {
     expect(keys[2]).not.toBe(keys[0]); // a refused message is not there, so it may tell what is now
     const bodies = posts().map(({ body }) => JSON.stringify(body));
     expect(bodies.map(body => body.includes('x = 2'))).toEqual([false, false, true]);
+  });
+
+  it('is not sent with a second try once its chip was removed', async () => {
+    await open();
+    await send('Why?');
+    const fail = () =>
+      posts()
+        .at(-1)
+        ?.fail(new ApiError(0, 'failed', 'It failed.'));
+    await doing(() => void fail());
+    const [first] = posts().map(({ body }) => JSON.stringify(body));
+    await toggle('cell');
+    await press(part('field'), { key: 'Enter' });
+    const last = JSON.stringify(posts().at(-1)?.body);
+    expect([first?.includes('x = 1'), last.includes('x = 1')]).toEqual([true, false]);
   });
 });
 

@@ -53,6 +53,17 @@ interface Words {
   readonly onWords: (words: string) => void;
 }
 
+/** The ways to allow a call. A standing consent would make the cells, too, that were rejected (L13). */
+function allowingOf(
+  { choices }: InputRequestPart,
+  chosen: ReadonlyMap<string, boolean>
+): readonly Allowing[] {
+  const isOnce = [...chosen.values()].includes(false);
+  return ALLOWING.filter(
+    choice => choices?.includes(choice) !== false && (choice === 'once' || !isOnce)
+  );
+}
+
 export function ConsentForm(
   props: Words & { readonly part: InputRequestPart; readonly scope: ConsentScope }
 ): ReactElement {
@@ -69,11 +80,8 @@ export function ConsentForm(
   const choices = useChoices(part.request_id);
   const rest = (isAccepted: boolean): unknown =>
     reviews?.rest(part.request_id, isAccepted) ?? (isAccepted ? 'once' : 'no');
-  // A standing consent would make the cells, too, that the person has rejected (L13).
-  const isOnce = [...choices.values()].includes(false);
-  const allowing = ALLOWING.filter(
-    choice => part.choices?.includes(choice) !== false && (choice === 'once' || !isOnce)
-  );
+  const label = (choice: Allowing): string =>
+    choice === 'once' && isPartial ? acceptAllText(choices, trans) : allowText(choice, trans);
   return (
     <div
       ref={form}
@@ -83,7 +91,7 @@ export function ConsentForm(
       aria-label={trans.__('Consent')}
     >
       <div className="jp-ChatStream-consentRow">
-        {allowing.map(choice => (
+        {allowingOf(part, choices).map(choice => (
           <Button
             key={choice}
             testid={`consent-${choice}`}
@@ -95,9 +103,7 @@ export function ConsentForm(
               answer(event.currentTarget, choice === 'once' ? rest(true) : choice);
             }}
           >
-            {choice === 'once' && isPartial
-              ? acceptAllText(choices, trans)
-              : allowText(choice, trans)}
+            {label(choice)}
           </Button>
         ))}
         {part.expires_at === null ? null : <Expiry at={part.expires_at} />}
