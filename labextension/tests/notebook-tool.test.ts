@@ -255,10 +255,18 @@ it.each([
     lineCount: lines.length,
     getLine: (at: number) => lines[at]
   };
-  const active = { model: { id: 'a' }, editor };
-  const panel = panelWith([cell], { widgets: [active], activeCell: active, mode: 'edit' });
+  const [old, made] = [
+    { model: { id: 'a' }, editor },
+    { model: { id: 'a' }, editor }
+  ];
+  const other = { cell_type: 'raw', id: 'b', metadata: {}, source: 'b' };
+  const panel = panelWith([cell, other], { widgets: [old], mode: 'edit' });
+  const isReplaced = (): boolean => sourcesIn(panel)[0] === source;
+  Object.defineProperty(panel.content, 'activeCell', { get: () => (isReplaced() ? made : old) });
+  const beside = proposal({ b: 'b' }, [pin(1, 'b'), replace(1, 'B')]);
+  expect(executed(panel, beside).success).toBe(true);
+  expect(placed).not.toHaveBeenCalled(); // it would end what an input method composes
   const input = proposal({ a: 'x = 0\ny = 1' }, [pin(0, 'a'), replace(0, source)]);
-  const { success } = executed(panel, input);
-  expect(success).toBe(true);
+  expect(executed(panel, input).success).toBe(true);
   expect(placed.mock.calls).toEqual([[kept]]);
 });

@@ -4,9 +4,9 @@ import { type NotebookPanel } from '@jupyterlab/notebook';
 /** Remember them; the function returned restores them. */
 export function keptPlace(panel: NotebookPanel): () => void {
   const notebook = panel.content;
-  const id = notebook.activeCell?.model.id;
-  const { mode } = notebook;
-  const editor = notebook.activeCell?.editor;
+  const { activeCell: cell, mode } = notebook;
+  const id = cell?.model.id;
+  const editor = cell?.editor;
   const cursor = editor?.hasFocus() === true ? editor.getCursorPosition() : null;
   return () => {
     const index = notebook.widgets.findIndex(widget => widget.model.id === id);
@@ -14,6 +14,10 @@ export function keptPlace(panel: NotebookPanel): () => void {
       notebook.activeCellIndex = index;
       if (cursor !== null) {
         notebook.mode = mode;
+      }
+      // In the same cell, a cursor that is set again would end what an input method composes.
+      const isSame = notebook.activeCell === cell && editor?.hasFocus() === true;
+      if (cursor !== null && !isSame) {
         placeCursor(notebook.activeCell?.editor ?? null, cursor);
       }
     }
