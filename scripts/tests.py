@@ -49,9 +49,10 @@ def pytest_words(selection: Selection) -> list[str]:
     """List pytest's arguments: for the whole suite, in several processes with the notebooks."""
     if not selection.is_whole:
         return [*_plugins(selection), *selection.pytest]
-    # Each test process spends half of its time or more waiting for servers and kernels that it has
-    # started: two processes more than there are processors keep all of them busy.
-    workers = min(MAX_WORKERS, (os.cpu_count() or 1) + 2)
+    # Each test process spends a third of its time or more waiting for servers and kernels that it
+    # has started: one process more than there are processors keeps all of them busy. With two more,
+    # tests that wait for a process met their limits.
+    workers = min(MAX_WORKERS, (os.cpu_count() or 1) + 1)
     # A module runs in one process (tests/distribution.py says in which). The longest start first;
     # many short ones are the last and fill what is left.
     several = ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]

@@ -146,7 +146,7 @@ async def test_stop_in_the_middle_keeps_the_text_from_wherever_it_is_asked(
     began = time.monotonic()
     stopped = await asked.cancel(run_id)
     assert stopped["status"] == "cancelled"
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5.0  # it waits for no lease and no sweep
     await until_let_go(fake)
     events = await assert_cancelled(working, thread, run_id)
     kept = (await other.message(thread, run_id))["content"]

@@ -6,6 +6,7 @@ address, and ends when its input ends. It needs the packages of `scripts/model_s
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -106,6 +107,7 @@ def main() -> None:
     sys.stdout.write(f"{server.listening_address}\n")
     sys.stdout.flush()
     sys.stdin.read()
+    os._exit(0)  # the library's own end waits for threads that may never end
 
 
 if __name__ == "__main__":
