@@ -169,7 +169,8 @@ export class CallExecutor {
         return 'undecided';
       }
     }
-    if (tool.isFree !== undefined && !(await tool.isFree(call.input))) {
+    // A page that cannot tell, because its code did not load, asks again.
+    if (tool.isFree !== undefined && !(await tool.isFree(call.input).catch(logged))) {
       return 'undecided';
     }
     const asked_ms = clock.now();

@@ -177,6 +177,19 @@ describe('a call that waits for this page', () => {
     expect(claims()).toBe(1);
   });
 
+  it('is looked at again later if the page could not load what makes it', async () => {
+    vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    tool.isFree = vi.fn().mockRejectedValueOnce(new Error('no chunk')).mockResolvedValue(true);
+    executor.moved(after(START, ALLOWED));
+    await flushPromises();
+    expect(claims()).toBe(0);
+    network.clock.turn(500);
+    await flushPromises();
+    expect(claims()).toBe(1);
+    vi.restoreAllMocks();
+  });
+
   it('is made in parts if the permission names parts, and its result may take a moment (L13)', async () => {
     let done = (_result: object): void => undefined;
     execute.mockReturnValue(new Promise(resolve => (done = resolve)));
