@@ -41,7 +41,7 @@ from .weak_widget import WeakWidget, weakly
 
 __all__ = ["Chat", "Message", "Run", "Schedule"]
 
-VIEW_VERSION = "^0.1.0"  # of the widget's traits: `WIDGET_VERSION` in labextension/src/tokens.ts
+VIEW_VERSION = "^0.1.0"  # `WIDGET_VERSION` in labextension/src/page/tokens.ts
 LEAST_PAUSE_S = 0.1
 PAUSE_CHARS_PER_S = 100_000  # the page gets all of `value`, so a longer text is sent less often
 

@@ -2,7 +2,7 @@
 
 An answer whose run completed is not always complete. ``incomplete_of`` finds what is missing from
 the message's status, ``stop_reason`` and parts alone, so that it works for an older database, too.
-The twin of ``labextension/src/endings.ts``: both run the same vectors.
+The twin of ``labextension/src/fold/endings.ts``: both run the same vectors.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The fold: from events to the state of a thread. Pure: no I/O, no clock, nothing hidden.
 
 ``Transcript`` is the state of one thread: its fields, its messages, its runs and its cursor.
-``apply`` folds one event, ``replace`` takes a snapshot. ``labextension/src/transcript.ts`` does the
+``apply`` folds one event, ``replace`` takes a snapshot. ``labextension/src/fold/transcript.ts`` does the
 same, and both run the same vectors. Values are the wire's own objects (see docs/protocol.md), so a
 row, a frame and a state can be compared byte for byte (L6, L7).
 

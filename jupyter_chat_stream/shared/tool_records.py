@@ -1,6 +1,6 @@
 """Records of tools: the values of the wire that tool calls and consents are made of.
 
-As in ``records``, a record is the JSON object itself. ``labextension/src/protocol.ts`` has the same
+As in ``records``, a record is the JSON object itself. ``labextension/src/protocol/records.ts`` has the same
 types; a test compares the two.
 """
 

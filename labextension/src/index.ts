@@ -8,14 +8,14 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator } from '@jupyterlab/translation';
 
 import { cellsPlugin } from './cells/plugin';
-import { languageOf } from './language';
-import { rendererFactory } from './mime';
-import { PAGE_CLOCK, createPage } from './page';
-import { keepChats } from './notebook-copies';
+import { type CopyExtent } from './fold/snapshot';
+import { rendererFactory } from './page/mime';
+import { keepChats } from './page/notebook-copies';
+import { PAGE_CLOCK, createPage } from './page/page';
+import { IChatPage } from './page/tokens';
+import { registerWidget } from './page/widget-registry';
 import { panelPlugin } from './panel/plugin';
-import { type CopyExtent } from './snapshot';
-import { IChatPage } from './tokens';
-import { registerWidget } from './widget-registry';
+import { languageOf } from './text/language';
 
 const page: JupyterFrontEndPlugin<IChatPage> = {
   id: 'jupyter-chat-stream:page',

@@ -1,6 +1,6 @@
 // Drawing without a browser: frames that the test calls for, and a page that typesets nothing.
-import { Frames } from '../src/view/frames';
-import { IncrementalMarkdown, type MarkdownServices } from '../src/view/markdown';
+import { Frames } from '../src/view/drawing/frames';
+import { IncrementalMarkdown, type MarkdownServices } from '../src/view/drawing/markdown';
 import { type Workspace } from '../src/workspace/values';
 import { ENGLISH, flushPromises } from './fakes';
 

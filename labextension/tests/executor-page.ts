@@ -6,10 +6,10 @@
 import { ServerConnection } from '@jupyterlab/services';
 import { nullTranslator } from '@jupyterlab/translation';
 
-import { newKey } from '../src/api';
-import { CallExecutor } from '../src/call-executor';
-import { type Clock, Connection } from '../src/connection';
-import { ServerApi } from '../src/server-api';
+import { newKey } from '../src/connection/api';
+import { type Clock, Connection } from '../src/connection/connection';
+import { ServerApi } from '../src/connection/server-api';
+import { CallExecutor } from '../src/tools/call-executor';
 
 interface Given {
   readonly token: string;

@@ -1,15 +1,26 @@
 /** A socket, a clock and an API that tests drive by hand. */
-import { type Api, ApiError, type ApiRequest, type Socket, type Upload } from '../src/api';
-import { type Clock, Connection } from '../src/connection';
-import { type Draft, type DraftStore, NO_DRAFT } from '../src/drafts';
-import { languageOf } from '../src/language';
-import { type FolderEntry } from '../src/folders';
-import { ContextChoices, type LiveItem, type LiveSource, StoredChoices } from '../src/live-context';
-import { type PageOptions, Threads } from '../src/model';
-import { Preferences } from '../src/preferences';
-import { type RecentModels } from '../src/recent-models';
-import { type OtherPages } from '../src/standing-consents';
-import { Ticker } from '../src/ticker';
+import { type Draft, type DraftStore, NO_DRAFT } from '../src/composer/drafts';
+import {
+  type Api,
+  ApiError,
+  type ApiRequest,
+  type Socket,
+  type Upload
+} from '../src/connection/api';
+import { type Clock, Connection } from '../src/connection/connection';
+import { type FolderEntry } from '../src/connection/folders';
+import { type RecentModels } from '../src/models/recent-models';
+import { languageOf } from '../src/text/language';
+import {
+  ContextChoices,
+  type LiveItem,
+  type LiveSource,
+  StoredChoices
+} from '../src/thread/live-context';
+import { type PageOptions, Threads } from '../src/thread/model';
+import { Preferences } from '../src/thread/preferences';
+import { type OtherPages } from '../src/tools/standing-consents';
+import { Ticker } from '../src/view/ticker';
 
 /** The language of a page that has no translator. */
 export const ENGLISH = languageOf(null);

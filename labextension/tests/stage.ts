@@ -2,9 +2,9 @@
 import { act } from 'react';
 import { afterEach, beforeEach } from 'vitest';
 
-import { type MarkdownServices } from '../src/view/markdown';
+import { Frames } from '../src/view/drawing/frames';
+import { type MarkdownServices } from '../src/view/drawing/markdown';
 import { type MountedChat, type ShownChat, mountChat } from '../src/view/mount';
-import { Frames } from '../src/view/frames';
 import { ENGLISH, FakePage, flushPromises } from './fakes';
 
 declare global {

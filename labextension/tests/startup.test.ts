@@ -38,7 +38,7 @@ function loadedWith(file: string, path: readonly string[], found: Map<string, re
 
 it('imports no view, no React, no Markdown and no ipywidgets before the first chat is drawn', () => {
   const found = loadedWith(join(SRC, 'index.ts'), [], new Map());
-  expect(found.has(join(SRC, 'mounting.ts'))).toBe(true);
+  expect(found.has(join(SRC, 'page', 'mounting.ts'))).toBe(true);
   const late = [...found].filter(([name]) => name.endsWith('.tsx') || LATE.test(name));
   expect(late.map(([, path]) => path.join(' → '))).toEqual([]);
 });

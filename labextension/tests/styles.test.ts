@@ -8,8 +8,9 @@ const SOURCES = join(__dirname, '..', 'src');
 const SHARED = ['jp-ChatStream-button'];
 
 function classesIn(folder: string): ReadonlySet<string> {
-  const files = readdirSync(join(SOURCES, folder)).map(name => join(SOURCES, folder, name));
-  const texts = files.map(file => readFileSync(file, 'utf8'));
+  const names = readdirSync(join(SOURCES, folder), { recursive: true, encoding: 'utf8' });
+  const files = names.filter(name => /\.tsx?$/.test(name));
+  const texts = files.map(name => readFileSync(join(SOURCES, folder, name), 'utf8'));
   return new Set(texts.flatMap(text => text.match(/jp-ChatStream-\w+/g) ?? []));
 }
 

@@ -1,7 +1,7 @@
 import { type TranslationBundle } from '@jupyterlab/translation';
 import { describe, expect, it } from 'vitest';
 
-import { languageOf } from '../src/language';
+import { languageOf } from '../src/text/language';
 import { ENGLISH, conversation } from './fakes';
 import { arrive, click, end, host, show, useStage } from './stage';
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { asObject, parseEvent } from '../src/parse';
-import { EMPTY, type Transcript, fold } from '../src/transcript';
+import { EMPTY, type Transcript, fold } from '../src/fold/transcript';
+import { asObject, parseEvent } from '../src/protocol/parse';
 
 const VECTORS = join(__dirname, '..', '..', 'tests', 'vectors');
 

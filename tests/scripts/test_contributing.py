@@ -27,16 +27,16 @@ def project() -> dict[str, Any]:
 
 def test_a_commits_files_go_to_the_tools_that_know_them() -> None:
     paths = [
-        "labextension/src/model.ts",
+        "labextension/src/thread/model.ts",
         "labextension/style/base.css",
         "labextension/package.json",
     ]
     eslint, stylelint, prettier = hooks.commands_for(paths)
-    assert (eslint[1], eslint[-1]) == ("eslint", "src/model.ts")
+    assert (eslint[1], eslint[-1]) == ("eslint", "src/thread/model.ts")
     assert (stylelint[1], stylelint[-1]) == ("stylelint", "style/base.css")
     assert prettier[1:2] + prettier[-3:] == [
         "prettier",
-        "src/model.ts",
+        "src/thread/model.ts",
         "style/base.css",
         "package.json",
     ]

@@ -44,7 +44,7 @@ def test_the_installed_version_is_that_of_the_front_end() -> None:
 
 
 def test_a_kernel_asks_for_the_widget_that_the_front_end_registers() -> None:
-    tokens = (SOURCES / "src" / "tokens.ts").read_text(encoding="utf-8")
+    tokens = (SOURCES / "src" / "page" / "tokens.ts").read_text(encoding="utf-8")
     found = re.search(r"WIDGET_VERSION = '(.+)'", tokens)
     assert found is not None
     assert f"^{found[1]}" == VIEW_VERSION

@@ -49,8 +49,8 @@ def test_what_may_open_a_page_needs_the_front_end_and_a_browser(arguments: list[
 
 
 def test_a_path_of_the_front_end_is_vitests_and_needs_no_bundle() -> None:
-    part = select(["labextension/tests/model.test.ts"])
-    assert part == Selection(vitest=("tests/model.test.ts",), pytest=())
+    part = select(["labextension/tests/thread/model.test.ts"])
+    assert part == Selection(vitest=("tests/thread/model.test.ts",), pytest=())
     assert (part.needs_packages, part.needs_page) == (True, False)
 
 

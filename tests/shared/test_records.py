@@ -17,9 +17,9 @@ from jupyter_chat_stream.shared import (
     usage,
 )
 
-SOURCES = Path(__file__).parents[2] / "labextension" / "src"
-PROTOCOL = SOURCES / "protocol.ts"
-VALUES = (SOURCES / "tool-values.ts", SOURCES / "model-values.ts")  # protocol.ts exports them, too
+SOURCES = Path(__file__).parents[2] / "labextension" / "src" / "protocol"
+PROTOCOL = SOURCES / "records.ts"
+VALUES = (SOURCES / "tool-records.ts", SOURCES / "model-records.ts")  # records.ts exports them, too
 TWINS = {
     "Failure": records.Failure,
     "Incomplete": records.Incomplete,

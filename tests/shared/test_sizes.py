@@ -1,4 +1,4 @@
-"""Sizes in words: the same cases as on the page (`labextension/tests/files.test.ts`)."""
+"""Sizes in words: the same cases as on the page (`labextension/tests/composer/files.test.ts`)."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
  * A notebook's outputs are lost more easily than its cells: by a reload before a save, or by a tool
  * that strips outputs. `metadata.chat_stream.chats` lists the chats with their threads and runs.
  */
-import { type Address, MIME_TYPE, parseAddress } from '../address';
+import { type Address, MIME_TYPE, parseAddress } from '../protocol/address';
 
 /** The name of our part of a cell's metadata. */
 export const ANCHOR = 'chat_stream';

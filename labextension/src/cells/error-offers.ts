@@ -4,7 +4,7 @@ import { type CommandRegistry } from '@lumino/commands';
 import { Widget } from '@lumino/widgets';
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { SUPPRESS_SHORTCUTS } from '../view/keys';
+import { SUPPRESS_SHORTCUTS } from '../view/controls/keys';
 import { COMMANDS } from './explaining';
 import {
   addBelowOutputs,

@@ -12,10 +12,10 @@ import { type INotebookTracker, NotebookActions, type NotebookPanel } from '@jup
 import { type TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { type Address, MIME_TYPE } from '../address';
-import { type MountedChat, mountChat } from '../mounting';
-import { type IChatPage } from '../tokens';
-import { SUPPRESS_SHORTCUTS } from '../view/keys';
+import { type MountedChat, mountChat } from '../page/mounting';
+import { type IChatPage } from '../page/tokens';
+import { type Address, MIME_TYPE } from '../protocol/address';
+import { SUPPRESS_SHORTCUTS } from '../view/controls/keys';
 import { ANCHOR, type AnchorData, anchorOf, chatsIn, chatsOf } from './anchors';
 import { type StoredAnchors } from './stored-anchors';
 import { type ThreadChecks } from './thread-checks';

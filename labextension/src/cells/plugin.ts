@@ -4,8 +4,8 @@ import { ICommandPalette } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 
-import { PAGE_CLOCK } from '../page';
-import { IChatPage } from '../tokens';
+import { PAGE_CLOCK } from '../page/page';
+import { IChatPage } from '../page/tokens';
 import { chatText } from '../panel/texts';
 import { offerAtErrors } from './error-offers';
 import { addExplaining, COMMANDS } from './explaining';

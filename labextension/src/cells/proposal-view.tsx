@@ -2,18 +2,18 @@
 import { type ReactElement, StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
-import { type ThreadClient } from '../model';
-import { type Page } from '../page';
-import { Button } from '../view/button';
+import { type Page } from '../page/page';
+import { type ThreadClient } from '../thread/model';
+import { Button } from '../view/controls/button';
+import { SUPPRESS_SHORTCUTS } from '../view/controls/keys';
+import { ServicesProvider, useThread, useTrans, useWorkspace } from '../view/hooks';
 import {
   CellChangeView,
   acceptAllText,
   changeTitle,
   rejectAllText,
   useChoices
-} from '../view/cell-change';
-import { SUPPRESS_SHORTCUTS } from '../view/keys';
-import { ServicesProvider, useThread, useTrans, useWorkspace } from '../view/hooks';
+} from '../view/tools/cell-change';
 import { Visibility } from '../view/visibility';
 import { type Choices, type ReviewAnswer } from '../workspace/reviews';
 import { type Drawn, type ShownProposal } from './proposals-at-cells';

@@ -7,7 +7,7 @@
  */
 import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 
-import { type Page } from '../page';
+import { type Page } from '../page/page';
 import { type CellChange, changesOf } from '../workspace/cell-changes';
 import { type CellPlace } from '../workspace/cell-edits';
 import { focusActiveCell } from '../workspace/edits';

@@ -4,8 +4,8 @@
  * A notebook may name hundreds of threads when it is opened. A server that does not respond says
  * nothing about a thread, so it is asked again later, as long as somebody waits.
  */
-import { type Api, ApiError } from '../api';
-import { type Clock } from '../connection';
+import { type Api, ApiError } from '../connection/api';
+import { type Clock } from '../connection/connection';
 
 /** So many requests are made at once: a browser has six connections to a server. */
 const AT_ONCE = 3;

@@ -1,5 +1,5 @@
 /** What choosing an option does: the text that takes the place of the query, and what travels. */
-import { type ThreadClient } from '../model';
+import { type ThreadClient } from '../thread/model';
 import { type Place, type Variable, type Workspace } from '../workspace/values';
 import { cellMention, outputMention, variableMention } from './items';
 import { type MentionOption } from './options';

@@ -4,8 +4,8 @@
  * It asks for variables and folders once for each time that it opens, and never waits for them: the
  * list grows when they arrive. What arrives after the list was closed is dropped.
  */
-import { type FolderEntry } from '../folders';
-import { type SlashCommand, slashOptions } from '../slash';
+import { type SlashCommand, slashOptions } from '../composer/slash';
+import { type FolderEntry } from '../connection/folders';
 import { type NoAnswer, type Place, type Workspace } from '../workspace/values';
 import { type MentionOption, type MentionSources, folderOf, mentionOptions } from './options';
 import { type MentionQuery, mentionAt } from './query';

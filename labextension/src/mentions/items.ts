@@ -1,5 +1,5 @@
 /** The texts that a model reads of what was mentioned. Pure. */
-import { type Mention } from '../context-items';
+import { type Mention } from '../composer/context-items';
 import { type NotebookCell, type Variable } from '../workspace/values';
 
 /**

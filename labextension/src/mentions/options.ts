@@ -1,9 +1,9 @@
 /** What the list behind an `@` offers. Pure. */
-import { firstLine } from '../context-items';
-import { type FolderEntry } from '../folders';
+import { firstLine } from '../composer/context-items';
+import { type FolderEntry } from '../connection/folders';
 import { type NotebookCell, type Variable, type Variables } from '../workspace/values';
-import { KINDS, type Kind, type MentionQuery, ranked } from './query';
 import { cellReferences, outputText } from './items';
+import { KINDS, type Kind, type MentionQuery, ranked } from './query';
 
 export type MentionOption =
   | { readonly kind: 'kind'; readonly of: Kind }

@@ -1,7 +1,7 @@
 /** A notebook cell that shows a thread, without running it: its output holds the thread's address. */
 import { type NotebookPanel } from '@jupyterlab/notebook';
 
-import { MIME_TYPE } from '../address';
+import { MIME_TYPE } from '../protocol/address';
 
 /** A code cell as a notebook file holds it. */
 export interface ThreadCell {

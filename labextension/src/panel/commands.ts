@@ -14,18 +14,18 @@ import { type INotebookTracker } from '@jupyterlab/notebook';
 import { type ReadonlyJSONObject, type ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { type Widget } from '@lumino/widgets';
 
+import { type Mention } from '../composer/context-items';
+import { explain } from '../connection/thread-ends';
+import { type IChatPage } from '../page/tokens';
+import { asObject, parseRow } from '../protocol/parse';
+import { beginChatText } from '../text/texts';
+import { toolsOfNew } from '../threads/default-mode';
+import { isUntouched } from '../threads/rows';
 import { contextOf } from '../workspace/context';
-import { type Mention } from '../context-items';
 import { chatIcon } from './icon';
 import { composerInCell, currentNotebook, focusCell } from './notebooks';
 import { type ChatPlaces } from './places';
 import { chatText, newChatText } from './texts';
-import { asObject, parseRow } from '../parse';
-import { explain } from '../thread-ends';
-import { toolsOfNew } from '../threads/default-mode';
-import { isUntouched } from '../threads/rows';
-import { type IChatPage } from '../tokens';
-import { beginChatText } from '../texts';
 
 export const COMMANDS = {
   open: 'chat-stream:open',

@@ -1,9 +1,9 @@
 /** The dialog with all standing consents of a person. Loaded when it is first opened. */
 import { Dialog, ReactWidget } from '@jupyterlab/apputils';
 
-import { closeText } from '../texts';
-import { type IChatPage } from '../tokens';
-import { ConsentList } from '../view/standing-consents';
+import { type IChatPage } from '../page/tokens';
+import { closeText } from '../text/texts';
+import { ConsentList } from '../view/tools/standing-consents';
 
 /** Show the dialog. Ends when the person closes it. */
 export async function showConsents(

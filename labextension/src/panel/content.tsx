@@ -3,11 +3,11 @@ import { type INotebookTracker } from '@jupyterlab/notebook';
 import { type ReactElement, StrictMode, useSyncExternalStore } from 'react';
 import { createRoot } from 'react-dom/client';
 
+import { PAGE_CLOCK } from '../page/page';
+import { type IChatPage } from '../page/tokens';
 import { ThreadList } from '../threads/list';
-import { type IChatPage } from '../tokens';
 import { ServicesProvider } from '../view/hooks';
 import { Visibility } from '../view/visibility';
-import { PAGE_CLOCK } from '../page';
 import { ListView } from './list-view';
 import { type ChatPlaces, type TabContent } from './places';
 import { Room } from './room';

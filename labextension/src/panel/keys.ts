@@ -1,7 +1,7 @@
 /**
  * Shortcuts that work while the focus is in a chat.
  *
- * The chat keeps its keys from the page (`view/keys.ts`), so that no key changes a notebook. The
+ * The chat keeps its keys from the page (`view/controls/keys.ts`), so that no key changes a notebook. The
  * commands of the chat itself, and in the panel and in tabs those that work everywhere (their
  * selector is `body`), are carried out here, by the keys that the person has bound them to.
  */

@@ -3,12 +3,12 @@ import { type ReactElement, useEffect, useState, useSyncExternalStore } from 're
 
 import { type ThreadList, type ListState } from '../threads/list';
 import { folderName, rowTitle } from '../threads/rows';
-import { Button } from '../view/button';
+import { Button } from '../view/controls/button';
+import { OWN_KEYS } from '../view/controls/keys';
 import { useTrans } from '../view/hooks';
-import { OWN_KEYS } from '../view/keys';
 import { type Opened } from './opened';
-import { Rows } from './rows-view';
 import { type RowActions } from './row-actions';
+import { Rows } from './rows-view';
 import { chatsText, newChatText } from './texts';
 
 export interface ListViewProps {

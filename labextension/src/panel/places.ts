@@ -13,10 +13,10 @@ import { WidgetTracker } from '@jupyterlab/apputils';
 import { type IStateDB } from '@jupyterlab/statedb';
 import { type ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
-import { type IChatPage } from '../tokens';
+import { type IChatPage } from '../page/tokens';
+import { focusChat } from './focus';
 import { type Opened, OpenedThread } from './opened';
 import { chatText, chatsText } from './texts';
-import { focusChat } from './focus';
 import { ChatTab, ChatWidget, type Content, type Draw } from './widgets';
 
 export interface PlacesOptions {

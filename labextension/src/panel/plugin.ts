@@ -10,7 +10,7 @@ import { ILauncher } from '@jupyterlab/launcher';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { IStateDB } from '@jupyterlab/statedb';
 
-import { IChatPage } from '../tokens';
+import { IChatPage } from '../page/tokens';
 import { addCommands, COMMANDS } from './commands';
 import { type PanelParts } from './content';
 import { listenToKeys } from './keys';

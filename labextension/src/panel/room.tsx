@@ -8,12 +8,12 @@ import {
   useSyncExternalStore
 } from 'react';
 
-import { type ThreadClient } from '../model';
-import { type Thread, type ThreadRow } from '../protocol';
+import { type IChatPage } from '../page/tokens';
+import { type Thread, type ThreadRow } from '../protocol/records';
+import { type ThreadClient } from '../thread/model';
 import { type ThreadList } from '../threads/list';
 import { rowTitle } from '../threads/rows';
-import { type IChatPage } from '../tokens';
-import { Button } from '../view/button';
+import { Button } from '../view/controls/button';
 import { useThread, useTrans } from '../view/hooks';
 import { type MountedChat, mountChat } from '../view/mount';
 import { type Opened } from './opened';

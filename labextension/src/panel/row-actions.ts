@@ -6,14 +6,14 @@ import { MimeData } from '@lumino/coreutils';
 import { Drag } from '@lumino/dragdrop';
 import { Menu } from '@lumino/widgets';
 
-import { type Api } from '../api';
-import { type ThreadRow } from '../protocol';
-import { explain } from '../thread-ends';
+import { type Api } from '../connection/api';
+import { explain } from '../connection/thread-ends';
+import { type ThreadRow } from '../protocol/records';
+import { type Language } from '../text/language';
+import { copiedText, copyAsMarkdownText, notCopiedText } from '../text/texts';
 import { type ThreadList } from '../threads/list';
 import { rowTitle } from '../threads/rows';
-import { type Language } from '../language';
-import { copiedText, copyAsMarkdownText, notCopiedText } from '../texts';
-import { copyText } from '../view/clipboard';
+import { copyText } from '../view/controls/clipboard';
 import { cellOfThread, insertCell } from './cell-of-thread';
 import { type ChatPlaces } from './places';
 

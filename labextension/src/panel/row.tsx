@@ -8,12 +8,12 @@ import {
   useState
 } from 'react';
 
-import { type Language } from '../language';
-import { type ThreadRow } from '../protocol';
+import { type ThreadRow } from '../protocol/records';
+import { type Language } from '../text/language';
 import { type Match, folderName, rowTitle } from '../threads/rows';
-import { Button } from '../view/button';
+import { Button } from '../view/controls/button';
+import { OWN_KEYS } from '../view/controls/keys';
 import { useLanguage, useTrans } from '../view/hooks';
-import { OWN_KEYS } from '../view/keys';
 
 export interface RowViewProps {
   readonly row: ThreadRow;

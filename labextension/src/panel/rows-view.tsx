@@ -11,7 +11,7 @@ import {
   useState
 } from 'react';
 
-import { type ThreadRow } from '../protocol';
+import { type ThreadRow } from '../protocol/records';
 import { type ListState } from '../threads/list';
 import { type Match, sections } from '../threads/rows';
 import { useTrans } from '../view/hooks';

@@ -11,11 +11,11 @@
  */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { type Api, ApiError } from '../api';
-import { type Clock } from '../connection';
-import { parseRow } from '../parse';
-import { type ThreadRow } from '../protocol';
-import { explain } from '../thread-ends';
+import { type Api, ApiError } from '../connection/api';
+import { type Clock } from '../connection/connection';
+import { explain } from '../connection/thread-ends';
+import { parseRow } from '../protocol/parse';
+import { type ThreadRow } from '../protocol/records';
 
 /** So long a deletion can be undone. */
 export const UNDO_MS = 8_000;

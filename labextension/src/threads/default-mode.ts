@@ -1,7 +1,7 @@
 /** The tools of a thread that this page begins, as a person has set them for new chats. Pure. */
-import { asObject } from '../parse';
-import { type ThreadTools, type ToolMode } from '../protocol';
-import { fieldsOf } from '../tool-calls';
+import { fieldsOf } from '../fold/tool-calls';
+import { asObject } from '../protocol/parse';
+import { type ThreadTools, type ToolMode } from '../protocol/records';
 
 /**
  * The tools that a thread on the wire should get: none if it asks anyway, if somebody has chosen its

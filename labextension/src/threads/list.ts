@@ -8,11 +8,11 @@
  */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { type Api } from '../api';
-import { type Clock, type Connection } from '../connection';
-import { parseProjects } from '../parse';
-import { type ListFrame, type Project, type ThreadRow } from '../protocol';
-import { explain } from '../thread-ends';
+import { type Api } from '../connection/api';
+import { type Clock, type Connection } from '../connection/connection';
+import { explain } from '../connection/thread-ends';
+import { parseProjects } from '../protocol/parse';
+import { type ListFrame, type Project, type ThreadRow } from '../protocol/records';
 import { RowChanges } from './changes';
 import { type Listed, PAGE_ROWS, joined, readPage, readPages } from './pages';
 import { ALL_THREADS, type ListFilter, type Match, compareRows, isListed, newerRow } from './rows';

@@ -4,9 +4,9 @@
  * A row that the socket brought after a request began is newer than the row in the response (see
  * `newerRow`). A row that a response should contain and does not is gone.
  */
-import { type Api } from '../api';
-import { asObject, parseRow } from '../parse';
-import { type ThreadRow } from '../protocol';
+import { type Api } from '../connection/api';
+import { asObject, parseRow } from '../protocol/parse';
+import { type ThreadRow } from '../protocol/records';
 import { type ListFilter, type Match } from './rows';
 
 /** So many rows come with one request. */

@@ -1,8 +1,8 @@
 /** The rows of the list of threads: which of two is newer, their order, and their groups. Pure. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { asObject, parseRow } from '../parse';
-import { type ThreadRow, type ToolMode } from '../protocol';
+import { asObject, parseRow } from '../protocol/parse';
+import { type ThreadRow, type ToolMode } from '../protocol/records';
 import { isDefault } from './default-mode';
 
 /** Which threads the list shows. */

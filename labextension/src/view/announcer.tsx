@@ -6,10 +6,10 @@
  */
 import { type ReactElement, useEffect, useRef, useState } from 'react';
 
-import { type Stages, announcement, stagesOf } from '../boundaries';
-import { runOf } from '../branch';
-import { type ThreadClient, type ThreadState } from '../model';
-import { type Message } from '../protocol';
+import { type Stages, announcement, stagesOf } from '../fold/boundaries';
+import { runOf } from '../fold/branch';
+import { type Message } from '../protocol/records';
+import { type ThreadClient, type ThreadState } from '../thread/model';
 import { useTrans, useVisibility } from './hooks';
 import { type Visibility } from './visibility';
 

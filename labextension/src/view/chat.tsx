@@ -1,34 +1,34 @@
 /** A thread on the page: the log, and below it the composer (for a single run, a status line). */
 import { type ReactElement, useState } from 'react';
 
-import { activeReplies, branch, exchange, runOf } from '../branch';
-import { signedOutText } from '../api';
-import { answersFirst } from '../builds';
-import { type ThreadClient, type ThreadState } from '../model';
-import { type ModelsState } from '../model-choices';
-import { type Message } from '../protocol';
-import { queuedMessages, withoutQueued } from '../queue';
-import { type Transcript } from '../transcript';
-import { oldestOpenReply, runsAhead } from '../turns';
-import { scheduledMessages } from '../unsent';
+import { signedOutText } from '../connection/api';
+import { activeReplies, branch, exchange, runOf } from '../fold/branch';
+import { answersFirst } from '../fold/builds';
+import { queuedMessages, withoutQueued } from '../fold/queue';
+import { type Transcript } from '../fold/transcript';
+import { oldestOpenReply, runsAhead } from '../fold/turns';
+import { scheduledMessages } from '../fold/unsent';
+import { type ModelsState } from '../models/model-choices';
+import { type Message } from '../protocol/records';
+import { openingText } from '../text/texts';
+import { type ThreadClient, type ThreadState } from '../thread/model';
 import { Announcer } from './announcer';
-import { FirstRun, isFirstRun } from './firstrun';
-import { lookingText } from './picker-list';
-import { Status, StopButton } from './bar';
-import { Composer } from './composer';
-import { useDropTarget } from './dropping';
+import { Status, StopButton } from './composer/bar';
+import { Composer } from './composer/composer';
+import { useDropTarget } from './composer/dropping';
+import { LaterMessages } from './composer/later';
 import { useLanguage, useLasting, useModels, useNow, useThread, useTrans } from './hooks';
-import { LaterMessages } from './later';
-import { Messages } from './messages';
-import { Markdown } from './parts';
-import { usePreview } from './preview';
+import { usePreview } from './log/preview';
+import { useReadMark } from './log/read-mark';
+import { useReading } from './log/reading';
+import { type OpenedMessage, Scroller } from './log/scroller';
+import { Messages } from './messages/messages';
+import { Markdown } from './messages/parts';
+import { FirstRun, isFirstRun } from './models/firstrun';
+import { lookingText } from './models/picker-list';
+import { ThreadUsageLine } from './models/usage';
 import { ResizeHandle } from './resize';
-import { useReading } from './reading';
-import { useReadMark } from './read-mark';
-import { type OpenedMessage, Scroller } from './scroller';
 import { type StatusLine, linkLine, replyLine } from './status';
-import { ThreadUsageLine } from './usage';
-import { openingText } from '../texts';
 
 /** Where a chat is drawn: in a cell's output, in the side panel, or in a tab of the main area. */
 export type ChatPlace = 'output' | 'panel' | 'tab';

@@ -9,17 +9,17 @@ import {
   useSyncExternalStore
 } from 'react';
 
-import { type AttachmentFiles } from '../attachment-files';
-import { type QuestionEdit } from '../branching';
-import { type Language } from '../language';
-import { type ThreadClient, type ThreadState } from '../model';
-import { type ModelsState } from '../model-choices';
-import { type PreferenceValues } from '../preferences';
-import { type Ticker } from '../ticker';
-import { type MarkdownServices } from './markdown';
+import { type AttachmentFiles } from '../composer/attachment-files';
+import { type ModelsState } from '../models/model-choices';
+import { type Language } from '../text/language';
+import { type QuestionEdit } from '../thread/branching';
+import { type ThreadClient, type ThreadState } from '../thread/model';
+import { type PreferenceValues } from '../thread/preferences';
 import { type Workspace } from '../workspace/values';
-import { type Visibility } from './visibility';
+import { type MarkdownServices } from './drawing/markdown';
+import { type Ticker } from './ticker';
 import { paceOf } from './times';
+import { type Visibility } from './visibility';
 
 /** What all components of a chat use. */
 export interface ChatServices {

@@ -2,11 +2,11 @@
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
-import { type Threads } from '../model';
-import { type Ticker } from '../ticker';
+import { type Threads } from '../thread/model';
 import { Chat, type ChatProps } from './chat';
+import { type MarkdownServices } from './drawing/markdown';
 import { ServicesProvider } from './hooks';
-import { type MarkdownServices } from './markdown';
+import { type Ticker } from './ticker';
 import { Visibility } from './visibility';
 
 export interface ChatPage {

@@ -7,8 +7,8 @@ import {
   useRef
 } from 'react';
 
+import { OWN_KEYS } from './controls/keys';
 import { useTrans } from './hooks';
-import { OWN_KEYS } from './keys';
 
 const LEAST_PX = 140;
 const STEP_PX = 32;

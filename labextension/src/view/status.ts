@@ -1,15 +1,15 @@
 /** The lines that tell the reader what a chat is doing. Pure. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { signedOutText } from '../api';
-import { incompleteOf } from '../endings';
-import { type Link } from '../follower';
-import { type Language } from '../language';
-import { type Failure, type Message, type Run, isEnd } from '../protocol';
-import { openQuestion } from '../questions';
+import { signedOutText } from '../connection/api';
+import { type Link } from '../connection/follower';
+import { incompleteOf } from '../fold/endings';
+import { openQuestion } from '../fold/questions';
+import { type ToolUse, callName, toolState, toolUses } from '../fold/tool-calls';
+import { type Failure, type Message, type Run, isEnd } from '../protocol/records';
+import { type Language } from '../text/language';
+import { stoppedText } from '../text/texts';
 import { soonText, timeText } from './times';
-import { stoppedText } from '../texts';
-import { type ToolUse, callName, toolState, toolUses } from '../tool-calls';
 
 /** A line beside the composer or below a reply. */
 export interface StatusLine {

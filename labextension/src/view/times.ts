@@ -1,7 +1,7 @@
 /** Times in words, in the reader's own zone and by their clock (12 or 24 hours). Pure. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { type Language } from '../language';
+import { type Language } from '../text/language';
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;

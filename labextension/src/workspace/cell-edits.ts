@@ -1,5 +1,5 @@
 /** Edits of cells that are named by id, as `patches.ts` reads them from a proposal. Pure. */
-import { digestOf } from '../digest';
+import { digestOf } from '../text/digest';
 import { type CellKind } from './values';
 
 /** Where a cell is put. A named cell may be new itself, or one that the same proposal deletes. */

@@ -1,7 +1,7 @@
 /** A cell as context of a message. Pure. */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { cellText, errorOfText } from '../texts';
+import { cellText, errorOfText } from '../text/texts';
 import { type NotebookCell } from './values';
 
 export interface CellContext {

@@ -6,9 +6,9 @@
  */
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { firstLine } from '../context-items';
-import { type LiveItem } from '../live-context';
-import { cellText, errorOfText } from '../texts';
+import { firstLine } from '../composer/context-items';
+import { cellText, errorOfText } from '../text/texts';
+import { type LiveItem } from '../thread/live-context';
 import { middleCut } from './outputs';
 import { type CellError, type NotebookCell } from './values';
 

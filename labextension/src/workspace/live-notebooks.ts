@@ -8,8 +8,8 @@
 import { type INotebookTracker, NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { type Clock } from '../connection';
-import { type DrawnChat, type LiveItem, type LiveSource } from '../live-context';
+import { type Clock } from '../connection/connection';
+import { type DrawnChat, type LiveItem, type LiveSource } from '../thread/live-context';
 import { CellView } from './cells';
 import { liveItems } from './live-context';
 

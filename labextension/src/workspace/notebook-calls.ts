@@ -6,8 +6,8 @@
  */
 import { type NotebookPanel } from '@jupyterlab/notebook';
 
-import { type CallResult, type PageCall } from '../call-executor';
-import { fieldsOf } from '../tool-calls';
+import { fieldsOf } from '../fold/tool-calls';
+import { type CallResult, type PageCall } from '../tools/call-executor';
 import { type CellEdit, MisfitError, acceptedEdits, cellsOf, versionOf } from './cell-edits';
 import { type NotebookStorage, closedNotebooks } from './closed-notebooks';
 import { keptPlace } from './kept-place';

@@ -1,5 +1,5 @@
 /** The tool `notebook` as the server lists it, and the operations of its calls. */
-import { type ListedTool } from '../protocol';
+import { type ListedTool } from '../protocol/records';
 
 export type PageTool = Omit<ListedTool, 'consent' | 'is_on'>;
 

@@ -2,13 +2,14 @@
 import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { type TranslationBundle } from '@jupyterlab/translation';
 
-import { type Clock } from '../connection';
-import { shownName } from '../files';
-import { type CellDraft, cellOf, textFor } from './blocks';
+import { shownName } from '../composer/files';
+import { type Clock } from '../connection/connection';
+import { noNotebookText } from '../text/texts';
 import { AskedPlaces } from './asked';
+import { type CellDraft, cellOf, textFor } from './blocks';
 import { CellView, type FoundCell, findCell } from './cells';
-import { focusActiveCell, insertAtCursor, insertCell, replaceSource, runActiveCell } from './edits';
 import { type NotebookFiles, type NotebookStorage } from './closed-notebooks';
+import { focusActiveCell, insertAtCursor, insertCell, replaceSource, runActiveCell } from './edits';
 import { OpenProposals } from './open-proposals';
 import { Reviews } from './reviews';
 import {
@@ -23,7 +24,6 @@ import {
   type Workspace
 } from './values';
 import { type AskedKernel, KernelVariables } from './variables';
-import { noNotebookText } from '../texts';
 
 export interface NotebookWorkspaceOptions {
   readonly tracker: INotebookTracker;

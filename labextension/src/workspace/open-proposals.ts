@@ -1,7 +1,7 @@
 /** The proposals of this page's threads that wait for a person's consent. */
-import { type ToolCallPart, isEnd } from '../protocol';
-import { callName, toolState, toolUses } from '../tool-calls';
-import { type Transcript } from '../transcript';
+import { callName, toolState, toolUses } from '../fold/tool-calls';
+import { type Transcript } from '../fold/transcript';
+import { type ToolCallPart, isEnd } from '../protocol/records';
 import { NOTEBOOK_TOOL } from './notebook-definition';
 
 /** A call that proposes edits, with the question about it. */

@@ -1,5 +1,5 @@
 /** The images among the outputs of cells, as files of a result. Bounded. Pure. */
-import { type ResultFile } from '../call-files';
+import { type ResultFile } from '../tools/call-files';
 import { type FileCell } from './proposals';
 
 /** By the type of an image that models see: how its file's name ends. */

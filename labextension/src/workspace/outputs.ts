@@ -1,5 +1,5 @@
 /** The outputs of a cell as text for a model: bounded, without escape sequences and images. Pure. */
-import { MIME_TYPE } from '../address';
+import { MIME_TYPE } from '../protocol/address';
 import { type CellError, type CellOutput } from './values';
 
 /** So many characters of all outputs of a cell are kept. */

@@ -1,6 +1,6 @@
 /** The proposal that a call makes. Pure. */
-import { type ToolCallPart } from '../protocol';
-import { fieldsOf } from '../tool-calls';
+import { fieldsOf } from '../fold/tool-calls';
+import { type ToolCallPart } from '../protocol/records';
 import { MisfitError } from './cell-edits';
 import { isProposal } from './open-proposals';
 import { type Proposal, parseProposal } from './patches';

@@ -5,7 +5,7 @@
  * waits in the kernel, and the page answers `busy` after PATIENCE_MS. While a request waits, no other
  * is sent to that kernel, so at most one can pile up.
  */
-import { type Clock } from '../connection';
+import { type Clock } from '../connection/connection';
 import { LISTING, describing, unpacked } from './python';
 import { type NoAnswer, type Variable, type VariableText, type Variables } from './values';
 

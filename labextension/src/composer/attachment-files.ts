@@ -1,0 +1,76 @@
+/**
+ * The bytes of attachments, as this page has received or sent them.
+ *
+ * Bounds: MAX_PARALLEL requests at once, one for each id, and MAX_KEPT_BYTES; when full, the bytes that
+ * were not used for the longest time are forgotten, and requested again on demand.
+ */
+import { type Api } from '../connection/api';
+
+const MAX_PARALLEL = 3;
+const MAX_KEPT_BYTES = 64 * 1024 * 1024;
+
+export class AttachmentFiles {
+  constructor(api: Api, maxBytes = MAX_KEPT_BYTES) {
+    this._api = api;
+    this._maxBytes = maxBytes;
+  }
+
+  /** The bytes of an attachment. @throws ApiError if the server does not have it. */
+  async load(id: string): Promise<Blob> {
+    const kept = this._kept.get(id);
+    if (kept !== undefined) {
+      this.keep(id, kept); // it was used last
+      return kept;
+    }
+    let pending = this._pending.get(id);
+    if (pending === undefined) {
+      pending = this._request(id).finally(() => this._pending.delete(id));
+      this._pending.set(id, pending);
+    }
+    return pending;
+  }
+
+  /** Keep bytes that this page has, so that they need not be requested. */
+  keep(id: string, blob: Blob): void {
+    this._kept.delete(id);
+    if (blob.size > this._maxBytes) {
+      return;
+    }
+    this._kept.set(id, blob);
+    let total = 0;
+    for (const [known, { size }] of [...this._kept].reverse()) {
+      total += size;
+      if (total > this._maxBytes) {
+        this._kept.delete(known);
+      }
+    }
+  }
+
+  /** Forget bytes, so that the next reader gets them from the server. */
+  forget(id: string): void {
+    this._kept.delete(id);
+  }
+
+  private async _request(id: string): Promise<Blob> {
+    while (this._active >= MAX_PARALLEL) {
+      await new Promise<void>(resolve => this._waiters.push(resolve));
+    }
+    this._active += 1;
+    try {
+      const blob = await this._api.download(`attachments/${encodeURIComponent(id)}`);
+      this.keep(id, blob);
+      return blob;
+    } finally {
+      this._active -= 1;
+      this._waiters.shift()?.();
+    }
+  }
+
+  private readonly _api: Api;
+  private readonly _maxBytes: number;
+  /** In the order of their last use. */
+  private readonly _kept = new Map<string, Blob>();
+  private readonly _pending = new Map<string, Promise<Blob>>();
+  private readonly _waiters: (() => void)[] = [];
+  private _active = 0;
+}

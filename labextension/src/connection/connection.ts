@@ -1,0 +1,392 @@
+/**
+ * The page's one WebSocket, which carries all its threads, and what happens when it breaks.
+ *
+ *     closed ──first follower──► connecting ──open──► live
+ *        ▲                           ▲                 │ closed, or 45 s of silence
+ *        └──── last follower gone    └── backoff ◄─────┘ (reconnecting)
+ *
+ * If sockets do not open, or open and bring nothing, the threads are polled (`polling.ts`) and a
+ * socket is tried again at least once a minute. Once the login has ended, the page sends one poll each half
+ * minute and nothing else.
+ *
+ * Owns the socket and its timers. Both end 10 s after the last follower, so that redrawing a cell
+ * costs no handshake. Each follower subscribes again from its own cursor, so a broken socket loses
+ * no event (L6). Sockets, time and randomness are passed in.
+ */
+import { ProtocolError, parseFrame } from '../protocol/parse';
+import { type Frame, isOfList, isOfThread } from '../protocol/records';
+import { type ApiError, type Socket } from './api';
+import { Follower, type Watcher } from './follower';
+import { type Poll, Polling } from './polling';
+import { Silence } from './silence';
+
+export interface Clock {
+  now(): number;
+  /** Call `action` once after `delay_ms`; the function returned cancels the call. */
+  later(action: () => void, delay_ms: number): () => void;
+}
+
+export interface ConnectionOptions {
+  readonly openSocket: () => Socket;
+  readonly poll: Poll;
+  readonly clock: Clock;
+  /** Between 0 and 1: spreads the reconnects of many pages. */
+  readonly random: () => number;
+}
+
+const LINGER_MS = 10_000;
+const FIRST_DELAY_MS = 250;
+const LONGEST_DELAY_MS = 5_000;
+/** A socket that has brought no frame of a thread by then counts as broken: polling begins. */
+const UNHEARD_MS = 4_000;
+/** So many sockets in a row that brought no frame of a thread, and polling begins. */
+const FAILURES_BEFORE_POLLING = 2;
+/** The delay before a new socket is tried while polling works: the first, and the longest. */
+const FIRST_POLLING_DELAY_MS = 5_000;
+const LONGEST_POLLING_DELAY_MS = 60_000;
+const SIGNED_OUT_MS = 30_000;
+/** How long a socket may take to answer `ping`: when the browser says that it is off the net, and
+ * when the page is seen again. A socket that is replaced in vain costs a handshake, and no event. */
+const OFFLINE_PATIENCE_MS = 150;
+const RETURN_PATIENCE_MS = 3_000;
+
+export class Connection {
+  constructor(options: ConnectionOptions) {
+    this._options = options;
+    this._silence = new Silence(options.clock, () => this._lost());
+    this._polling = new Polling({
+      poll: options.poll,
+      clock: options.clock,
+      threads: () => [...this._followers.values()],
+      onWorking: () => this._pollingWorks(),
+      onFailed: error => this._pollingFailed(error)
+    });
+  }
+
+  /** How many sockets in a row brought no frame of a thread. */
+  get failures(): number {
+    return this._failures;
+  }
+
+  /** Whether events arrive, over the socket or by polling. */
+  get isOpen(): boolean {
+    return this._isOpen || this._polling.isWorking;
+  }
+
+  get isSignedOut(): boolean {
+    return this._isSignedOut;
+  }
+
+  /** Follow a thread; `changed` is called after each step. One follower per thread. */
+  follow(threadId: string, changed: () => void): Follower {
+    if (this._followers.has(threadId)) {
+      throw new Error(`Thread ${threadId} is already followed on this connection.`);
+    }
+    const follower = new Follower(threadId, changed, this);
+    this._followers.set(threadId, follower);
+    this._openIfClosed();
+    if (this._isOpen) {
+      this.ask(follower);
+    }
+    this._polling.wake();
+    return follower;
+  }
+
+  /** Watch the list of threads. One watcher at a time; the function returned ends it. */
+  watch(watcher: Watcher): () => void {
+    this._watcher = watcher;
+    this._openIfClosed();
+    this._askForList();
+    return () => {
+      if (this._watcher !== watcher) {
+        return;
+      }
+      this._watcher = null;
+      this.send({ op: 'unwatch' });
+      this._lingerIfUnused();
+    };
+  }
+
+  /** Ask an open socket whether it lives, drop a silent one, and make a waiting retry at once. */
+  wake(): void {
+    if (this._isOpen && this._silence.isOver) {
+      this._lost();
+    } else {
+      this._doubt(RETURN_PATIENCE_MS);
+    }
+    if (this._cancelRetry !== null) {
+      this._cancelRetry();
+      this._cancelRetry = null;
+      this._tryAgain();
+    }
+  }
+
+  /** The browser is off the net. A server on this machine is still there, and says so. */
+  offline(): void {
+    this._doubt(OFFLINE_PATIENCE_MS);
+  }
+
+  /** End the socket and every timer. */
+  dispose(): void {
+    this._followers.clear();
+    this._watcher = null;
+    this._shut();
+  }
+
+  /** Subscribe from the follower's cursor. */
+  ask(follower: Follower): void {
+    if (!this._polling.isWorking) {
+      follower.subscription.asked(); // while polling works, its events stay shown as live
+    }
+    follower.opening.forEach(frame => this.send(frame));
+    this._polling.wake();
+  }
+
+  /** Send a frame, if the socket is open. */
+  send(frame: object): void {
+    if (this._isOpen) {
+      this._socket?.send(JSON.stringify(frame));
+    }
+  }
+
+  /** Replace the socket: no frame of the old one can arrive any more. */
+  restart(): void {
+    if (this._isOpen) {
+      this._lost();
+    }
+  }
+
+  /** Stop following a thread; its follower calls this when it is disposed. */
+  leave(follower: Follower): void {
+    if (this._followers.get(follower.threadId) !== follower) {
+      return;
+    }
+    this._followers.delete(follower.threadId);
+    this.send({ op: 'unsubscribe', thread: follower.threadId });
+    this._lingerIfUnused();
+  }
+
+  private _askForList(): void {
+    if (this._isOpen && this._watcher !== null) {
+      this.send({ op: 'watch' });
+    }
+  }
+
+  private get _isUsed(): boolean {
+    return this._followers.size > 0 || this._watcher !== null;
+  }
+
+  private _lingerIfUnused(): void {
+    if (!this._isUsed) {
+      this._cancelLinger();
+      this._linger = this._options.clock.later(() => this._shut(), LINGER_MS);
+    }
+  }
+
+  private _openIfClosed(): void {
+    this._cancelLinger();
+    if (this._socket === null && this._cancelRetry === null) {
+      this._open();
+    }
+  }
+
+  private _open(): void {
+    const socket = this._options.openSocket();
+    this._socket = socket;
+    socket.onopen = () => this._opened(socket);
+    socket.onmessage = event => this._received(socket, event.data);
+    socket.onclose = () => {
+      if (this._socket === socket) {
+        this._lost();
+      }
+    };
+    this._isHeard = false;
+    this._cancelUnheard = this._options.clock.later(() => this._polling.start(), UNHEARD_MS);
+    this._silence.begin();
+  }
+
+  private _opened(socket: Socket): void {
+    if (this._socket !== socket) {
+      return;
+    }
+    this._isOpen = true;
+    this._silence.heard();
+    this._askForList();
+    for (const follower of [...this._followers.values()]) {
+      if (follower.ended === null) {
+        this.ask(follower);
+        follower.changed();
+      }
+    }
+  }
+
+  private _received(socket: Socket, data: unknown): void {
+    if (this._socket !== socket) {
+      return;
+    }
+    this._silence.heard();
+    let frame: Frame | null;
+    try {
+      frame = parseFrame(String(data));
+    } catch (error) {
+      if (error instanceof ProtocolError) {
+        this._lost();
+        return;
+      }
+      throw error;
+    }
+    if (frame === null || !(isOfList(frame) || isOfThread(frame))) {
+      return;
+    }
+    this._failures = 0;
+    if (!this._isHeard) {
+      this._isHeard = true;
+      this._isSignedOut = false;
+      this._cancelUnheard?.();
+      this._cancelUnheard = null;
+      this._polling.stop();
+    }
+    if (isOfList(frame)) {
+      this._watcher?.receive(frame);
+    } else {
+      this._followers.get(frame.thread)?.receive(frame);
+    }
+  }
+
+  private _doubt(patience_ms: number): void {
+    if (this._isOpen) {
+      this.send({ op: 'ping' });
+      this._silence.doubt(patience_ms);
+    }
+  }
+
+  private _lost(): void {
+    const wasHeard = this._isHeard;
+    this._drop();
+    this._failures += 1;
+    this._watcher?.lost();
+    if (!this._polling.isWorking) {
+      this._markSilent();
+    }
+    if (this._isUsed) {
+      this._retryLater();
+      if (!wasHeard && this._failures >= FAILURES_BEFORE_POLLING) {
+        this._polling.start();
+      }
+    }
+  }
+
+  /** Tell every follower that no events arrive any more. */
+  private _markSilent(): void {
+    for (const follower of [...this._followers.values()]) {
+      follower.subscription.isLive = false;
+      follower.changed();
+    }
+  }
+
+  private _retryLater(): void {
+    this._cancelRetry ??= this._options.clock.later(() => {
+      this._cancelRetry = null;
+      this._tryAgain();
+    }, this._delay_ms());
+  }
+
+  /** Try a socket; while signed out, poll a thread once to see whether the login is back. */
+  private _tryAgain(): void {
+    if (this._isSignedOut && this._followers.size > 0) {
+      this._polling.start();
+    } else {
+      this._open();
+    }
+  }
+
+  private _pollingWorks(): void {
+    const wasSignedOut = this._isSignedOut;
+    this._isSignedOut = false;
+    this._triesWhilePolling = 0;
+    if (wasSignedOut && this._socket === null) {
+      this._cancelRetry?.();
+      this._cancelRetry = null;
+      this._open();
+    }
+  }
+
+  private _pollingFailed(error: ApiError): void {
+    this._isSignedOut = error.code === 'login_ended';
+    if (this._isSignedOut) {
+      this._drop();
+      this._cancelRetry?.();
+      this._cancelRetry = null;
+    }
+    if (!this._isOpen) {
+      this._markSilent();
+    }
+    if (this._socket === null && this._isUsed) {
+      this._retryLater();
+    }
+  }
+
+  private _delay_ms(): number {
+    if (this._isSignedOut) {
+      return SIGNED_OUT_MS;
+    }
+    const spread = 0.5 + 0.5 * this._options.random();
+    if (this._polling.isWorking) {
+      this._triesWhilePolling += 1;
+      return (
+        spread *
+        Math.min(
+          LONGEST_POLLING_DELAY_MS,
+          FIRST_POLLING_DELAY_MS * 2 ** (this._triesWhilePolling - 1)
+        )
+      );
+    }
+    return spread * Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (this._failures - 1));
+  }
+
+  private _drop(): void {
+    const socket = this._socket;
+    this._socket = null;
+    this._isOpen = false;
+    this._isHeard = false;
+    this._silence.end();
+    this._cancelUnheard?.();
+    this._cancelUnheard = null;
+    if (socket !== null) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    }
+  }
+
+  private _shut(): void {
+    this._cancelLinger();
+    this._cancelRetry?.();
+    this._cancelRetry = null;
+    this._failures = 0;
+    this._triesWhilePolling = 0;
+    this._isSignedOut = false;
+    this._polling.stop();
+    this._drop();
+  }
+
+  private _cancelLinger(): void {
+    this._linger?.();
+    this._linger = null;
+  }
+
+  private readonly _options: ConnectionOptions;
+  private readonly _followers = new Map<string, Follower>();
+  private _watcher: Watcher | null = null;
+  private _socket: Socket | null = null;
+  private readonly _polling: Polling;
+  private readonly _silence: Silence;
+  private _isOpen = false;
+  /** Whether the present socket has brought a frame of a thread. */
+  private _isHeard = false;
+  private _isSignedOut = false;
+  private _failures = 0;
+  private _triesWhilePolling = 0;
+  private _cancelUnheard: (() => void) | null = null;
+  private _cancelRetry: (() => void) | null = null;
+  private _linger: (() => void) | null = null;
+}

@@ -1,0 +1,162 @@
+/**
+ * Which messages a view shows. Pure.
+ *
+ * A thread's messages form a tree by `parent_id`. A chat shows the path from the root to `head`, so a
+ * retried answer replaces the one before it. The siblings of a message are the other branches there.
+ */
+import { type Message, type Run, isEnd } from '../protocol/records';
+import { buildsOf } from './builds';
+import { incompleteOf } from './endings';
+import { type Transcript } from './transcript';
+import { isReplyToUnsent, isUnsent } from './unsent';
+
+/** The path to the thread's head, oldest first. */
+export function branch(transcript: Transcript): readonly Message[] {
+  const { messages, thread } = transcript;
+  const head = thread?.head === null ? undefined : messages.get(thread?.head ?? '');
+  const path: Message[] = [];
+  const seen = new Set<string>();
+  for (let at = head ?? newest(transcript); at !== undefined && !seen.has(at.id);) {
+    path.push(at);
+    seen.add(at.id);
+    at = at.parent_id === null ? undefined : messages.get(at.parent_id);
+  }
+  return path.reverse();
+}
+
+function newest(transcript: Transcript): Message | undefined {
+  return [...transcript.messages.values()]
+    .filter(message => !isUnsent(message) && !isReplyToUnsent(transcript, message))
+    .at(-1);
+}
+
+/**
+ * The question and the answer of one run.
+ *
+ * If the answer is not whole and was retried, the first whole reply to the same question takes its
+ * place; until there is one, the newest does. So an answer that a cell has shown whole stays, whatever
+ * is asked again elsewhere. A question that was not sent stands alone.
+ */
+export function exchange(transcript: Transcript, runId: string): readonly Message[] {
+  const { messages } = transcript;
+  const all = [...messages.values()];
+  const own = all.find(message => message.run_id === runId);
+  if (own === undefined) {
+    return [];
+  }
+  const tries = all
+    .slice(all.indexOf(own))
+    .filter(message => message.role === 'assistant' && message.parent_id === own.parent_id);
+  const reply = tries.find(isWhole) ?? tries.at(-1) ?? own;
+  const question = own.parent_id === null ? undefined : messages.get(own.parent_id);
+  if (question !== undefined && isUnsent(question)) {
+    return [question];
+  }
+  const shown = [reply, ...repliesOfBuilds(transcript, reply)];
+  return question === undefined ? shown : [question, ...shown];
+}
+
+/** The replies of the builds that an answer has begun, oldest first: they stand below the answer. */
+function repliesOfBuilds({ messages, runs }: Transcript, reply: Message): readonly Message[] {
+  return buildsOf(reply)
+    .map(id => messages.get(runs.get(id)?.message_id ?? ''))
+    .filter(message => message !== undefined);
+}
+
+function isWhole(reply: Message): boolean {
+  return reply.status === 'completed' && incompleteOf(reply) === null;
+}
+
+/**
+ * The messages that stand beside this one after the same message, and this one: one for each branch.
+ * Oldest first.
+ *
+ * An answer that another one continues is left out, because the other begins with its text. If it is
+ * the message itself, or if something follows it, it is a branch of its own.
+ */
+export function siblings(transcript: Transcript, message: Message): readonly Message[] {
+  const { children } = treeOf(transcript);
+  const beside = (children.get(message.parent_id) ?? []).filter(one => one.role === message.role);
+  if (beside.length === 1) {
+    return beside;
+  }
+  const continued = new Set(beside.map(one => runOf(transcript, one)?.continues ?? null));
+  return beside.filter(
+    one =>
+      one === message || !continued.has(one.run_id) || one.run_id === null || children.has(one.id)
+  );
+}
+
+/** The newest message below a message that nothing follows; the message itself if it has no children. */
+export function newestLeaf(transcript: Transcript, message: Message): Message {
+  const { children, order } = treeOf(transcript);
+  return descendants(transcript, message)
+    .filter(one => !children.has(one.id))
+    .reduce((newest, one) =>
+      (order.get(one.id) ?? 0) > (order.get(newest.id) ?? 0) ? one : newest
+    );
+}
+
+/** The runs below a message that have not ended, in the order of their messages. */
+export function openRunsBelow(transcript: Transcript, message: Message): readonly string[] {
+  const { order } = treeOf(transcript);
+  return activeReplies(descendants(transcript, message))
+    .filter(reply => reply.run_id !== null)
+    .sort((one, other) => (order.get(one.id) ?? 0) - (order.get(other.id) ?? 0))
+    .map(reply => reply.run_id ?? '');
+}
+
+/** A message and everything below it. */
+function descendants(transcript: Transcript, message: Message): readonly Message[] {
+  const { children } = treeOf(transcript);
+  const found = [message];
+  for (const one of found) {
+    found.push(...(children.get(one.id) ?? []));
+  }
+  return found;
+}
+
+interface Tree {
+  /** By the id of the message that they follow: the messages that were delivered, oldest first. */
+  readonly children: ReadonlyMap<string | null, readonly Message[]>;
+  /** By id: the place of a message among all messages. */
+  readonly order: ReadonlyMap<string, number>;
+}
+
+/** Each state of a thread is read by many messages of a view. */
+const TREES = new WeakMap<Transcript['messages'], Tree>();
+
+function treeOf(transcript: Transcript): Tree {
+  const { messages } = transcript;
+  const known = TREES.get(messages);
+  if (known !== undefined) {
+    return known;
+  }
+  const children = new Map<string | null, Message[]>();
+  const order = new Map<string, number>();
+  for (const message of messages.values()) {
+    order.set(message.id, order.size);
+    if (isUnsent(message) || isReplyToUnsent(transcript, message)) {
+      continue;
+    }
+    const beside = children.get(message.parent_id);
+    if (beside === undefined) {
+      children.set(message.parent_id, [message]);
+    } else {
+      beside.push(message);
+    }
+  }
+  const tree = { children, order };
+  TREES.set(messages, tree);
+  return tree;
+}
+
+/** The run that writes this message, if the page knows it. */
+export function runOf(transcript: Transcript, message: Message): Run | undefined {
+  return message.run_id === null ? undefined : transcript.runs.get(message.run_id);
+}
+
+/** The replies that have not ended, oldest first. */
+export function activeReplies(messages: readonly Message[]): readonly Message[] {
+  return messages.filter(message => message.role === 'assistant' && !isEnd(message.status));
+}

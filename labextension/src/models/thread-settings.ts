@@ -1,0 +1,107 @@
+/**
+ * The model and the parameters of a thread's next answers, as this page changes them.
+ *
+ * The server replaces all parameters at once. So each request carries the log's parameters with all
+ * changes of this page over them, and one request is under way at a time.
+ */
+import { type Model, type ThreadTools } from '../protocol/records';
+import { type Params, keptParams } from './offer';
+
+export interface SettingsFields {
+  readonly model?: string;
+  readonly params?: Params;
+}
+
+/** What a page changes of a thread. */
+export type ThreadFields =
+  | SettingsFields
+  | { readonly head: string }
+  | { readonly title: string }
+  | { readonly tools: ThreadTools };
+
+export interface ThreadSettingsOptions {
+  /** The parameters that the log tells of. */
+  readonly logged: () => Params;
+  /** Sends the fields. Returns whether the server has taken them. */
+  readonly send: (fields: SettingsFields) => Promise<boolean>;
+  readonly onChange: () => void;
+}
+
+/** A change that the log does not tell of yet. */
+interface PendingChange {
+  /** Null removes the parameter. */
+  readonly value: unknown;
+  isSent: boolean;
+  /** What the log told when the server had taken the change; null until then. */
+  logged: Params | null;
+}
+
+export class ThreadSettings {
+  constructor(private readonly _options: ThreadSettingsOptions) {}
+
+  /** The log's parameters, with the changes that it does not tell of yet. */
+  get params(): Params {
+    const names = new Set(this._pending.keys());
+    const others = Object.entries(this._options.logged()).filter(([name]) => !names.has(name));
+    const changed = [...this._pending].map(([name, { value }]) => [name, value] as const);
+    return Object.fromEntries([...others, ...changed.filter(([, value]) => value !== null)]);
+  }
+
+  /** Set parameters; null removes one. What the model does not take is left out. */
+  async set(values: Params, model: Model): Promise<void> {
+    for (const [name, value] of Object.entries(values)) {
+      this._pending.set(name, { value, isSent: false, logged: null });
+    }
+    this._options.onChange();
+    await this._next(async () => {
+      const changes = [...this._pending].filter(([, change]) => !change.isSent);
+      if (changes.length === 0) {
+        return; // an earlier request has carried them
+      }
+      changes.forEach(([, change]) => (change.isSent = true));
+      const before = this._options.logged();
+      const isDone = await this._options.send({ params: keptParams(this.params, model).kept });
+      for (const [name, change] of changes) {
+        change.logged = before;
+        if (!isDone && this._pending.get(name) === change) {
+          this._pending.delete(name);
+        }
+      }
+      this.moved();
+      this._options.onChange();
+    });
+  }
+
+  /** Set the model. Returns the parameters that it does not take; null if the model was not set. */
+  async choose(model: Model): Promise<readonly string[] | null> {
+    return this._next(async () => {
+      const { kept, dropped } = keptParams(this.params, model);
+      const fields = dropped.length > 0 ? { params: kept } : {};
+      return (await this._options.send({ model: model.id, ...fields })) ? dropped : null;
+    });
+  }
+
+  /** The log has moved: forget the changes that it tells of now. */
+  moved(): void {
+    const logged = this._options.logged();
+    for (const [name, change] of this._pending) {
+      const isTold = change.logged !== logged || (logged[name] ?? null) === change.value;
+      if (change.logged !== null && isTold) {
+        this._pending.delete(name);
+      }
+    }
+  }
+
+  /** Begin `action` when the requests before it have ended. */
+  private _next<T>(action: () => Promise<T>): Promise<T> {
+    const result = this._last.then(action);
+    this._last = result.then(
+      () => undefined,
+      () => undefined
+    );
+    return result;
+  }
+
+  private readonly _pending = new Map<string, PendingChange>();
+  private _last: Promise<void> = Promise.resolve();
+}

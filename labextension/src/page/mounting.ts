@@ -1,0 +1,154 @@
+/**
+ * Draws a chat into a node of the page; the view itself is loaded when the first chat is drawn.
+ *
+ *     loading ──loaded──► mounted (the view draws)
+ *        ▲ │
+ *        │ └──failed──► a sentence, the saved copy and a button
+ *        └──── button ────┘
+ *
+ * Whatever starts with JupyterLab imports this module and never `view/mount.tsx`. The thread is
+ * followed from the first `show` on, so its messages arrive while the view is loaded.
+ */
+import { openingText, tryAgainText } from '../text/texts';
+import { type ThreadClient } from '../thread/model';
+import { SUPPRESS_SHORTCUTS } from '../view/controls/keys';
+import type * as View from '../view/mount';
+
+export type ChatPage = View.ChatPage;
+export type MountedChat = View.MountedChat;
+export type ShownChat = View.ShownChat;
+
+type ViewModule = Pick<typeof View, 'mountChat'>;
+
+/** Loads the view once. A load that failed is tried again by the next call. */
+export class ViewLoader {
+  constructor(load: () => Promise<ViewModule>) {
+    this._load = load;
+  }
+
+  /** The view, if it is loaded: later chats are then drawn without a delay. */
+  get view(): ViewModule | null {
+    return this._view;
+  }
+
+  async load(): Promise<ViewModule> {
+    this._loading ??= this._load();
+    try {
+      this._view = await this._loading;
+      return this._view;
+    } catch (reason) {
+      this._loading = null;
+      throw reason;
+    }
+  }
+
+  private readonly _load: () => Promise<ViewModule>;
+  private _loading: Promise<ViewModule> | null = null;
+  private _view: ViewModule | null = null;
+}
+
+const VIEW = new ViewLoader(() => import(/* webpackChunkName: "view" */ '../view/mount'));
+
+/** Draw one chat at a time into `host`. `dispose` stops following the thread and removes the chat. */
+export function mountChat(host: HTMLElement, page: ChatPage, loader = VIEW): MountedChat {
+  return loader.view === null
+    ? new LateChat(host, page, loader)
+    : loader.view.mountChat(host, page);
+}
+
+/** A chat whose view may still be loading. The last `show` counts. */
+class LateChat implements MountedChat {
+  constructor(host: HTMLElement, page: ChatPage, loader: ViewLoader) {
+    this._host = host;
+    this._page = page;
+    this._loader = loader;
+    this._notice.className = 'jp-ChatStream-loading';
+    this._notice.dataset['testid'] = 'view-loading';
+    host.classList.add('jp-ChatStream');
+    host.append(this._notice);
+    void this._mount();
+  }
+
+  show(shown: ShownChat): void {
+    this._shown = shown;
+    if (this._chat !== null) {
+      this._chat.show(shown);
+      return;
+    }
+    const { threads } = this._page;
+    const before = this._client;
+    this._client = threads.acquire(shown.threadId);
+    this._host.dataset['thread'] = shown.threadId;
+    if (before !== null) {
+      threads.release(before);
+    }
+  }
+
+  dispose(): void {
+    this._isDisposed = true;
+    this._notice.remove();
+    this._chat?.dispose();
+    this._release();
+  }
+
+  private async _mount(): Promise<void> {
+    const { trans } = this._page.services.language;
+    this._notice.textContent = openingText(trans);
+    try {
+      const view = await this._loader.load();
+      if (!this._isDisposed) {
+        this._notice.remove();
+        this._chat = view.mountChat(this._host, this._page);
+        if (this._shown !== null) {
+          this._chat.show(this._shown);
+        }
+      }
+      this._release();
+    } catch (reason) {
+      console.warn('The page could not load the view of chats:', reason);
+      if (!this._isDisposed) {
+        this._tellFailure();
+      }
+    }
+  }
+
+  /** Show a sentence, a button that tries again, and the saved copy as plain text. */
+  private _tellFailure(): void {
+    const { trans } = this._page.services.language;
+    const sentence = document.createElement('p');
+    sentence.textContent = trans.__(
+      'The page could not load the chat. Try again, or reload the page. Messages are kept on the server.'
+    );
+    const again = document.createElement('button');
+    again.type = 'button';
+    again.className = 'jp-ChatStream-button';
+    again.dataset['testid'] = 'view-again';
+    again.setAttribute(SUPPRESS_SHORTCUTS, 'true');
+    again.textContent = tryAgainText(trans);
+    again.addEventListener('click', () => void this._mount());
+    this._notice.replaceChildren(sentence, again);
+    const copy = this._shown?.savedCopy ?? null;
+    if (copy !== null) {
+      const text = document.createElement('pre');
+      text.textContent = copy;
+      this._notice.append(text);
+    }
+  }
+
+  /** The view holds the thread itself from its first `show` on. */
+  private _release(): void {
+    if (this._client !== null) {
+      this._page.threads.release(this._client);
+      this._client = null;
+    }
+  }
+
+  private readonly _host: HTMLElement;
+  private readonly _page: ChatPage;
+  private readonly _loader: ViewLoader;
+  private readonly _notice = document.createElement('div');
+  private _shown: ShownChat | null = null;
+  private _client: ThreadClient | null = null;
+  private _chat: MountedChat | null = null;
+  private _isDisposed = false;
+}

@@ -1,0 +1,229 @@
+/** What all chats of a page share: the connection, the clock, the frames, the drafts. */
+import { type JupyterFrontEnd } from '@jupyterlab/application';
+import { type IEditorLanguageRegistry } from '@jupyterlab/codemirror';
+import { PageConfig } from '@jupyterlab/coreutils';
+import { type INotebookTracker } from '@jupyterlab/notebook';
+import { type IRenderMimeRegistry } from '@jupyterlab/rendermime';
+
+import { StoredDrafts } from '../composer/drafts';
+import { type Api, newKey } from '../connection/api';
+import { type Clock, Connection } from '../connection/connection';
+import { folderLister } from '../connection/folders';
+import { ServerApi } from '../connection/server-api';
+import { StoredRecentModels } from '../models/recent-models';
+import { type Language } from '../text/language';
+import { ContextChoices, StoredChoices } from '../thread/live-context';
+import { type PageOptions, Threads } from '../thread/model';
+import { Preferences } from '../thread/preferences';
+import { CallExecutor } from '../tools/call-executor';
+import { CHANNEL } from '../tools/standing-consents';
+import { Frames } from '../view/drawing/frames';
+import { labServices } from '../view/drawing/jupyterlab';
+import { type ChatPage } from '../view/mount';
+import { Ticker } from '../view/ticker';
+import { LiveNotebooks } from '../workspace/live-notebooks';
+import { NotebookTool } from '../workspace/notebook-tool';
+import { NotebookWorkspace } from '../workspace/notebooks';
+import { OpenElsewhere } from '../workspace/open-elsewhere';
+import { contentsReader } from './contents-files';
+
+export const PAGE_CLOCK: Clock = {
+  now: () => Date.now(),
+  later: (action, delay_ms) => {
+    const timer = setTimeout(action, delay_ms);
+    return () => clearTimeout(timer);
+  }
+};
+
+const onFrame = (action: () => void): void => void requestAnimationFrame(action);
+const now = (): number => performance.now();
+
+/** Run `action` after the browser has laid out and painted the current frame. */
+const afterPaint = (action: () => void): void => {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    port1.close();
+    action();
+  };
+  port2.postMessage(null);
+};
+
+/** Look at once whether the server is there when the browser's network or tab has changed. */
+function wakeWithBrowser(connection: Connection): void {
+  window.addEventListener('offline', () => connection.offline());
+  window.addEventListener('online', () => connection.wake());
+  document.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'visible') {
+      connection.wake();
+    }
+  });
+}
+
+/** Run a command that another plugin may have added. Returns whether there is one. */
+function executed({ commands }: JupyterFrontEnd, command: string): boolean {
+  if (!commands.hasCommand(command)) {
+    return false;
+  }
+  commands.execute(command).catch((reason: unknown) => console.warn(`${command}:`, reason));
+  return true;
+}
+
+function workspaceOf(
+  app: JupyterFrontEnd,
+  tracker: INotebookTracker,
+  { trans }: Language
+): NotebookWorkspace {
+  const reveal = (panelId: string): void => app.shell.activateById(panelId);
+  const files = app.serviceManager.contents;
+  const elsewhere = openElsewhere(app, path => workspace.panel(path) !== null);
+  const isOpenElsewhere = (path: string): Promise<boolean> => elsewhere.has(path);
+  const options = { tracker, clock: PAGE_CLOCK, trans, reveal, files, isOpenElsewhere };
+  const workspace = new NotebookWorkspace(options);
+  return workspace;
+}
+
+/** Asks the other pages of this browser, and the server, which notebooks are open. */
+function openElsewhere(app: JupyterFrontEnd, isOpenHere: (path: string) => boolean): OpenElsewhere {
+  const { contents, sessions } = app.serviceManager;
+  return new OpenElsewhere({
+    channel:
+      typeof BroadcastChannel === 'undefined'
+        ? null
+        : new BroadcastChannel('jupyter-chat-stream:open-notebooks'),
+    isOpenHere,
+    localPath: path => contents.localPath(path),
+    running: async () => {
+      await sessions.refreshRunning();
+      // The kernel of a notebook that was closed may run on, without a page that is connected.
+      const connected = [...sessions.running()].filter(
+        ({ kernel }) => kernel !== null && kernel.connections !== 0
+      );
+      return connected.map(({ path }) => path);
+    },
+    later: (action, delay_ms) => PAGE_CLOCK.later(action, delay_ms)
+  });
+}
+
+/** What threads use of the notebooks: the cells of questions, and calls of the tool `notebook`. */
+function notebookOptions(
+  api: Api,
+  workspace: NotebookWorkspace | null,
+  { trans }: Language
+): Pick<PageOptions, 'questions' | 'executor'> {
+  if (workspace === null) {
+    return {};
+  }
+  const isInFront = (): boolean => document.visibilityState === 'visible' && document.hasFocus();
+  const tool = new NotebookTool({
+    find: path => workspace.panel(path),
+    isInFront,
+    storage: workspace.storage
+  });
+  const label = trans.__('a page of Jupyter');
+  const executor = new CallExecutor({ api, clock: PAGE_CLOCK, tools: [tool], id: newKey(), label });
+  workspace.subscribe(() => executor.lookAgain());
+  return { questions: workspace, executor: withProposals(executor, workspace.proposals) };
+}
+
+/** An executor beside the list of proposals that wait for consent: both follow every thread. */
+function withProposals(
+  executor: CallExecutor,
+  proposals: NotebookWorkspace['proposals']
+): NonNullable<PageOptions['executor']> {
+  return {
+    offerIn: follower => executor.offerIn(follower),
+    moved: state => {
+      executor.moved(state);
+      proposals.moved(state);
+    },
+    forget: threadId => {
+      executor.forget(threadId);
+      proposals.forget(threadId);
+    }
+  };
+}
+
+/** What messages send along of the notebooks of the page, and where the choices of it are kept. */
+function liveContextOptions(
+  tracker: INotebookTracker | null,
+  preferences: Preferences,
+  { trans }: Language
+): Pick<PageOptions, 'liveContext'> {
+  if (tracker === null) {
+    return {};
+  }
+  const source = new LiveNotebooks({
+    tracker,
+    clock: PAGE_CLOCK,
+    trans,
+    root: PageConfig.getOption('serverRoot')
+  });
+  const stored = new StoredChoices(() => window.localStorage);
+  return { liveContext: { source, choices: new ContextChoices(stored, preferences) } };
+}
+
+function connectionOf(api: ServerApi): Connection {
+  const connection = new Connection({
+    openSocket: () => api.openSocket(),
+    poll: (threadId, after, wait_s, signal) => api.poll(threadId, after, wait_s, signal),
+    clock: PAGE_CLOCK,
+    random: Math.random
+  });
+  wakeWithBrowser(connection);
+  return connection;
+}
+
+/** What a person has set, what the browser keeps for threads, and its way to the other pages. */
+function browserOptions(
+  preferences: Preferences
+): Pick<PageOptions, 'preferences' | 'drafts' | 'recentModels' | 'otherPages'> {
+  const hasChannels = typeof BroadcastChannel !== 'undefined';
+  return {
+    preferences,
+    drafts: new StoredDrafts(() => window.sessionStorage),
+    recentModels: new StoredRecentModels(() => window.localStorage),
+    ...(hasChannels ? { otherPages: new BroadcastChannel(CHANNEL) } : {})
+  };
+}
+
+/** The shared parts of a page, with its way to the server. */
+export interface Page extends ChatPage {
+  readonly api: Api;
+  readonly connection: Connection;
+}
+
+/** Make the shared parts. They live as long as the page. */
+export function createPage(
+  app: JupyterFrontEnd,
+  language: Language,
+  rendermime: IRenderMimeRegistry,
+  languages: IEditorLanguageRegistry | null,
+  tracker: INotebookTracker | null
+): Page {
+  const { serverSettings, contents } = app.serviceManager;
+  const frames = new Frames({ now, onFrame, afterPaint });
+  const api = new ServerApi(serverSettings, language.trans);
+  const connection = connectionOf(api);
+  const workspace = tracker === null ? null : workspaceOf(app, tracker, language);
+  const preferences = new Preferences();
+  return {
+    api,
+    connection,
+    threads: new Threads({
+      api,
+      connection,
+      clock: PAGE_CLOCK,
+      onFrame,
+      readFile: contentsReader(contents, language),
+      listFolder: folderLister(contents),
+      execute: command => executed(app, command),
+      trans: language.trans,
+      locale: language.locale,
+      ...browserOptions(preferences),
+      ...notebookOptions(api, workspace, language),
+      ...liveContextOptions(tracker, preferences, language)
+    }),
+    services: { ...labServices(rendermime, languages, frames), frames, language, workspace },
+    ticker: new Ticker(PAGE_CLOCK)
+  };
+}

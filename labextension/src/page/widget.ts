@@ -1,0 +1,103 @@
+/**
+ * `Chat` as an ipywidget.
+ *
+ * The kernel's own follower sets `run_id`, `value`, `status`, `busy`, `seq` and `model`. The page draws
+ * the chat from the server; from the kernel it takes only `thread`, `height` and `disabled`. This
+ * module is loaded when the first widget is drawn.
+ */
+import { DOMWidgetModel, DOMWidgetView } from '@jupyter-widgets/base';
+
+import { type ChatPage, type MountedChat, mountChat } from './mounting';
+import { WIDGET_VERSION } from './tokens';
+
+const MODULE = 'jupyter-chat-stream';
+
+/** The two classes that the widget registry asks for. */
+export function widgetClasses(page: () => ChatPage): {
+  readonly ChatModel: typeof ChatModel;
+  readonly ChatView: typeof DOMWidgetView;
+} {
+  class PageChatView extends ChatView {
+    protected override get page(): ChatPage {
+      return page();
+    }
+  }
+  return { ChatModel, ChatView: PageChatView };
+}
+
+export class ChatModel extends DOMWidgetModel {
+  override defaults(): Backbone.ObjectHash {
+    return {
+      ...super.defaults(),
+      _model_name: 'ChatModel',
+      _model_module: MODULE,
+      _model_module_version: `^${WIDGET_VERSION}`,
+      _view_name: 'ChatView',
+      _view_module: MODULE,
+      _view_module_version: `^${WIDGET_VERSION}`,
+      thread: '',
+      run_id: '',
+      value: '',
+      status: '',
+      busy: false,
+      seq: 0,
+      model: '',
+      disabled: false,
+      height: 0
+    };
+  }
+}
+
+abstract class ChatView extends DOMWidgetView {
+  protected abstract get page(): ChatPage;
+
+  override render(): void {
+    super.render();
+    const host = document.createElement('div');
+    this.el.append(host);
+    this.el.classList.add('jp-ChatStream-widget');
+    this._chat = mountChat(host, this.page);
+    this.listenTo(this.model, 'change:thread change:disabled change:height', () => this._show());
+    this.listenTo(this.model, 'msg:custom', (message: unknown) => this._obey(message));
+    this._show();
+  }
+
+  override remove(): void {
+    this._chat?.dispose();
+    this._chat = null;
+    super.remove();
+  }
+
+  private _show(): void {
+    const threadId: unknown = this.model.get('thread');
+    if (typeof threadId === 'string' && threadId !== '') {
+      this._chat?.show({
+        threadId,
+        runId: null,
+        savedCopy: null,
+        isDisabled: this.model.get('disabled') === true,
+        height: pixels(this.model.get('height')),
+        place: 'output'
+      });
+    }
+  }
+
+  /** Carry out `focus()` and `blur()` of the kernel's widget. */
+  private _obey(message: unknown): void {
+    const wanted = typeof message === 'object' && message !== null && 'do' in message && message.do;
+    const field = this.el.querySelector('[data-testid=field]');
+    if (field instanceof HTMLElement && wanted === 'focus') {
+      field.focus();
+    } else if (field instanceof HTMLElement && wanted === 'blur') {
+      field.blur();
+    }
+  }
+
+  private _chat: MountedChat | null = null;
+}
+
+/** The trait's height in px, a number or a text; null lets the view choose. */
+function pixels(value: unknown): number | null {
+  const height = typeof value === 'string' ? parseFloat(value) : Number(value);
+  return Number.isFinite(height) && height > 0 ? height : null;
+}

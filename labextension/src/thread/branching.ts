@@ -1,0 +1,197 @@
+/**
+ * What a reader does to the branches of a thread: chooses one, and edits a question into a new one.
+ *
+ * The choice is the thread's `head`, so all pages and kernels that follow the thread see it. An edited
+ * question is a new message beside the old one, with the attachments of the old one; the old branch
+ * stays. An edit is kept like a draft, also over a reload of the page, until the server has the message.
+ */
+import { type Draft, type DraftStore, NO_DRAFT } from '../composer/drafts';
+import { type Api, type ApiRequest, newKey } from '../connection/api';
+import { newestLeaf, openRunsBelow } from '../fold/branch';
+import { contentOf } from '../fold/endings';
+import { type Transcript } from '../fold/transcript';
+import { type Message } from '../protocol/records';
+import { type QuestionListener, messageIdOf } from './sending';
+
+/** A question that is being edited. Immutable. */
+export interface QuestionEdit {
+  readonly text: string;
+  readonly isSending: boolean;
+}
+
+export interface BranchingOptions {
+  readonly api: Api;
+  readonly drafts: DraftStore;
+  readonly questions?: QuestionListener;
+  readonly transcript: () => Transcript;
+  /** Sets the thread's head. Returns whether it is done. */
+  readonly setHead: (id: string) => Promise<boolean>;
+  readonly stop: (runId: string) => Promise<void>;
+  /** Tells that a command begins (null), or why it failed. */
+  readonly onResult: (error: unknown) => void;
+}
+
+/** The server takes names of at most so many characters for a text. */
+const MOST_NAME_CHARS = 200;
+
+export class Branching {
+  constructor(
+    private readonly _threadId: string,
+    private readonly _options: BranchingOptions
+  ) {}
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this._listeners.add(listener);
+    return () => this._listeners.delete(listener);
+  };
+
+  /** The edit of a question; null while nobody edits it. */
+  edit(messageId: string): QuestionEdit | null {
+    let edit = this._edits.get(messageId);
+    if (edit === undefined) {
+      const { text } = this._options.drafts.load(this._keyOf(messageId));
+      edit = text === '' ? null : { text, isSending: false };
+      this._edits.set(messageId, edit);
+    }
+    return edit;
+  }
+
+  /** Begin to edit a question with its own text. */
+  begin(message: Message): void {
+    if (this.edit(message.id) === null) {
+      this._change(message.id, { text: contentOf(message), isSending: false });
+    }
+  }
+
+  setText(messageId: string, text: string): void {
+    const edit = this.edit(messageId);
+    if (edit !== null && !edit.isSending && edit.text !== text) {
+      this._change(messageId, { text, isSending: false });
+      this._save(messageId, { ...NO_DRAFT, text });
+    }
+  }
+
+  /** Leave the question as it is. */
+  discard(messageId: string): void {
+    this._change(messageId, null);
+    this._save(messageId, NO_DRAFT);
+  }
+
+  /**
+   * Send an edited question as a new branch, and stop the answers to the old one: in the thread's queue
+   * they would come first. Returns whether the server has the message; otherwise the edit stays.
+   */
+  async send(message: Message): Promise<boolean> {
+    const edit = this.edit(message.id);
+    if (edit === null || edit.isSending || !maySend(message, edit.text)) {
+      return false;
+    }
+    const key = this._options.drafts.load(this._keyOf(message.id)).key ?? newKey();
+    this._save(message.id, { ...NO_DRAFT, text: edit.text, key });
+    const answer = await this._request(message.id, edit, {
+      method: 'POST',
+      path: `threads/${encodeURIComponent(this._threadId)}/messages`,
+      body: editedBody(message, edit.text),
+      headers: { 'Idempotency-Key': key }
+    });
+    if (answer === null) {
+      return false;
+    }
+    this._options.questions?.edited(message.id, messageIdOf(answer.value));
+    await this._stopBelow(message);
+    return true;
+  }
+
+  /**
+   * Give a queued message its edited text. Returns whether it has it. If its run has begun, the edit
+   * stays: the message is in the log then, where the edit can be sent as a new branch.
+   */
+  async rewrite(message: Message, runId: string): Promise<boolean> {
+    const edit = this.edit(message.id);
+    if (edit === null || edit.isSending || !maySend(message, edit.text)) {
+      return false;
+    }
+    const path = `runs/${encodeURIComponent(runId)}/rewrite`;
+    const body = { content: edit.text.trim() };
+    return (await this._request(message.id, edit, { method: 'POST', path, body })) !== null;
+  }
+
+  /** Send an edit. Returns what the server answers, and the edit is over; null if it failed. */
+  private async _request(
+    id: string,
+    edit: QuestionEdit,
+    request: ApiRequest
+  ): Promise<{ readonly value: unknown } | null> {
+    const { api, onResult } = this._options;
+    this._change(id, { ...edit, isSending: true });
+    onResult(null);
+    let value: unknown;
+    try {
+      value = await api.request(request);
+    } catch (error) {
+      this._change(id, edit);
+      onResult(error);
+      return null;
+    }
+    this.discard(id);
+    return { value };
+  }
+
+  /** Show the branch of a message, at its newest end. Returns whether the server has taken it. */
+  async choose(message: Message): Promise<boolean> {
+    const transcript = this._options.transcript();
+    const leaf = newestLeaf(transcript, message);
+    return leaf.id === transcript.thread?.head || (await this._options.setHead(leaf.id));
+  }
+
+  /** Stop the answers below a message; the last first, because each end lets the next one begin. */
+  private async _stopBelow(message: Message): Promise<void> {
+    for (const runId of [...openRunsBelow(this._options.transcript(), message)].reverse()) {
+      await this._options.stop(runId);
+    }
+  }
+
+  private _keyOf(messageId: string): string {
+    return `${this._threadId}/${messageId}`;
+  }
+
+  private _save(messageId: string, draft: Draft): void {
+    this._options.drafts.save(this._keyOf(messageId), draft);
+  }
+
+  private _change(messageId: string, edit: QuestionEdit | null): void {
+    this._edits.set(messageId, edit);
+    [...this._listeners].forEach(listener => listener());
+  }
+
+  private readonly _listeners = new Set<() => void>();
+  /** By message id; null for a question that nobody edits. */
+  private readonly _edits = new Map<string, QuestionEdit | null>();
+}
+
+/** Whether a question with this text can be sent: the text may be empty beside uploaded files only. */
+export function maySend(message: Message, text: string): boolean {
+  const hasFile = message.parts.some(
+    part => part.kind === 'attachment' && part.attachment_id !== undefined
+  );
+  return text.trim() !== '' || hasFile;
+}
+
+/** The body of a new message beside an old one: another text, the same attachments, the same place. */
+export function editedBody(message: Message, text: string): object {
+  const kept = message.parts.filter(part => part.kind === 'attachment');
+  const attachments = kept.flatMap(part => part.attachment_id ?? []);
+  const context = kept
+    .filter(part => part.attachment_id === undefined || part.text !== '')
+    .map(({ name, text: read, attachment_id }) => ({
+      name: [...name].slice(0, MOST_NAME_CHARS).join(''),
+      text: read,
+      ...(attachment_id === undefined ? {} : { attachment_id })
+    }));
+  return {
+    content: text.trim(),
+    parent_id: message.parent_id,
+    ...(attachments.length === 0 ? {} : { attachments }),
+    ...(context.length === 0 ? {} : { context })
+  };
+}

@@ -1,0 +1,199 @@
+/**
+ * The message that is being written in a thread: its text, its attachments and its context.
+ *
+ * The draft in storage follows every change, so that a reload of the page loses neither a text
+ * nor an attachment that the server has.
+ */
+import { type Mention, shortened, withMention, withText } from '../composer/context-items';
+import { type Draft, type DraftContext, type DraftStore } from '../composer/drafts';
+import { HistoryWalk } from '../composer/history';
+import { type DraftFile, type UploadOptions, UploadQueue } from '../composer/uploads';
+import { ApiError, newKey } from '../connection/api';
+import { type ThreadState } from './thread-state';
+
+export interface CompositionOptions extends UploadOptions {
+  readonly drafts: DraftStore;
+}
+
+/** What a message will hold: the text, files and context of the moment when it was sent. */
+export interface Chosen {
+  readonly text: string;
+  readonly fileKeys: ReadonlySet<string>;
+  readonly context: readonly DraftContext[];
+  /** What the notebook was at that moment. */
+  readonly live: readonly Mention[];
+}
+
+/** A message that is ready to be sent. */
+export interface FinishedMessage {
+  readonly key: string;
+  readonly body: {
+    readonly content: string;
+    readonly attachments?: readonly string[];
+    readonly context?: readonly Mention[];
+  };
+  readonly chosen: Chosen;
+  readonly files: readonly DraftFile[];
+}
+
+export class Composition {
+  constructor(threadId: string, options: CompositionOptions) {
+    this._threadId = threadId;
+    this._options = options;
+    this._draft = options.drafts.load(threadId);
+    this._history = new HistoryWalk(this._draft.aside);
+    const onChange = (): void => this._attachmentsChanged();
+    this.uploads = new UploadQueue({ ...options, onChange }, this._draft.attachments);
+  }
+
+  readonly uploads: UploadQueue;
+
+  get text(): string {
+    return this._draft.text;
+  }
+
+  get attachments(): readonly DraftFile[] {
+    return this.uploads.items;
+  }
+
+  get context(): readonly DraftContext[] {
+    return this._draft.context;
+  }
+
+  /** Whether there is nothing to send: context alone is no message. */
+  get isEmpty(): boolean {
+    return this._draft.text.trim() === '' && this.uploads.items.length === 0;
+  }
+
+  /** The part of a thread's state that this owns. */
+  get state(): Pick<ThreadState, 'draft' | 'attachments' | 'context'> {
+    return { draft: this.text, attachments: this.attachments, context: this.context };
+  }
+
+  get chosen(): Chosen {
+    const fileKeys = new Set(this.attachments.map(file => file.key));
+    return { text: this.text, fileKeys, context: this.context, live: [] };
+  }
+
+  setText(text: string): void {
+    const { aside } = this._history;
+    if (text !== this._draft.text || aside !== this._draft.aside) {
+      this._keep({ ...this._draft, text, key: null, aside });
+    }
+  }
+
+  /** Go to the sent text before or after the present one; the caller then sets it as the text. */
+  recall(which: 'older' | 'newer', sent: readonly string[]): string | null {
+    const { text } = this._draft;
+    return which === 'older' ? this._history.older(text, sent) : this._history.newer(text);
+  }
+
+  /** Add a text to the context of the message. Returns its key; null if it has no place. */
+  mention(mention: Mention): string | null {
+    const key = newKey();
+    const context = withMention(this._draft.context, mention, key);
+    if (context === null) {
+      return null;
+    }
+    this._keep({ ...this._draft, context, key: null });
+    return key;
+  }
+
+  /** Replace the text of a mention, unless it was removed, sent or mentioned again. */
+  retell(mention: string, text: string): void {
+    if (this._draft.context.some(({ key }) => key === mention)) {
+      const context = withText(this._draft.context, mention, text);
+      this._keep({ ...this._draft, context, key: null });
+    }
+  }
+
+  /** Remove a text from the context. */
+  forget(key: string): void {
+    const context = this._draft.context.filter(item => item.key !== key);
+    this._keep({ ...this._draft, context, key: null });
+  }
+
+  /** The message with what was chosen; null if it is empty or a file is not attached. */
+  finished(chosen: Chosen): FinishedMessage | null {
+    const { text, fileKeys, context } = chosen;
+    const told = [...chosen.live, ...context].map(({ name, text: read }) => ({
+      name: shortened(name),
+      text: read
+    }));
+    const files = this.uploads.items.filter(file => fileKeys.has(file.key));
+    const content = text.trim();
+    if (files.some(file => file.state !== 'attached') || (content === '' && files.length === 0)) {
+      return null;
+    }
+    // Another text or another choice of files is another message, so it gets another key.
+    const isWhole =
+      text === this._draft.text &&
+      files.length === this.uploads.items.length &&
+      context === this._draft.context;
+    const key = (isWhole ? this._draft.key : null) ?? newKey();
+    this._keep({ ...this._draft, key: isWhole ? key : null });
+    const ids = files.flatMap(file => file.id ?? []);
+    const body = {
+      content,
+      ...(ids.length === 0 ? {} : { attachments: ids }),
+      ...(told.length === 0 ? {} : { context: told })
+    };
+    return { key, body, chosen, files };
+  }
+
+  /** The server has the message: drop it from the draft. A draft that was set aside comes back. */
+  accepted({ chosen, files }: FinishedMessage): void {
+    const sent = new Set(files.map(file => file.id));
+    // By key: a text that came while the message was sent belongs to the same mention.
+    const told = new Set(chosen.context.map(({ key }) => key));
+    const isSent = this._draft.text === chosen.text;
+    const text = isSent ? this._history.sent() : this._draft.text;
+    this._keep({
+      text,
+      key: null,
+      // A disposed queue has no attachments any more; the stored draft has.
+      attachments: this._draft.attachments.filter(({ id }) => id === null || !sent.has(id)),
+      context: this._draft.context.filter(({ key }) => !told.has(key)),
+      aside: this._history.aside
+    });
+    this.uploads.sent(files);
+  }
+
+  /** The server did not take the message: mark the attachments that it no longer has. */
+  refused(error: unknown): void {
+    if (error instanceof ApiError && error.code === 'attachment_not_found') {
+      const id = error.facts['attachment_id'];
+      this.uploads.lost(typeof id === 'string' ? id : '');
+    }
+  }
+
+  dispose(): void {
+    this._isDisposed = true;
+    this.uploads.dispose();
+  }
+
+  private _attachmentsChanged(): void {
+    if (this._isDisposed) {
+      return; // the draft keeps what the disposed queue had
+    }
+    const attachments = this.uploads.kept;
+    const isSame = JSON.stringify(attachments) === JSON.stringify(this._draft.attachments);
+    if (isSame) {
+      this._options.onChange();
+    } else {
+      this._keep({ ...this._draft, attachments, key: null });
+    }
+  }
+
+  private _keep(draft: Draft): void {
+    this._draft = draft;
+    this._options.drafts.save(this._threadId, draft);
+    this._options.onChange();
+  }
+
+  private readonly _threadId: string;
+  private readonly _options: CompositionOptions;
+  private readonly _history: HistoryWalk;
+  private _draft: Draft;
+  private _isDisposed = false;
+}

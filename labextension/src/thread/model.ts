@@ -1,0 +1,399 @@
+/**
+ * The threads of a page: one `ThreadClient` for each, shared by all views of the thread.
+ *
+ * A view shows only what the log holds: a sent message appears when its event arrives. Listeners are
+ * called for new events at most once per frame, and for the reader's own actions at once. `Threads`
+ * counts the views of a client and ends the client 5 s after its last view.
+ */
+import { AttachmentFiles } from '../composer/attachment-files';
+import { MAX_CONTEXT_ITEMS, type Mention } from '../composer/context-items';
+import { sentTexts } from '../composer/history';
+import { MAX_ATTACHMENTS, type NamedBlob, type UploadQueue } from '../composer/uploads';
+import { ApiError } from '../connection/api';
+import { type Follower } from '../connection/follower';
+import { type ThreadEnd, explain, explainEnd, probedEnd } from '../connection/thread-ends';
+import { type LostAnswer } from '../fold/questions';
+import { type Transcript } from '../fold/transcript';
+import { ModelChoices } from '../models/model-choices';
+import { NO_PARAMS } from '../models/offer';
+import { type ThreadFields, ThreadSettings } from '../models/thread-settings';
+import { parseMaxBytes } from '../protocol/parse';
+import { StandingConsents } from '../tools/standing-consents';
+import { ThreadToolList } from '../tools/thread-tools';
+import { Branching } from './branching';
+import { Composition } from './composition';
+import { type PageOptions } from './page-options';
+import { type Preferences } from './preferences';
+import { ReadMark } from './read-mark';
+import { ScheduleList } from './schedules';
+import { Sending } from './sending';
+import { NOT_FOLLOWED, type ThreadState } from './thread-state';
+import { ThreadUsageList } from './usage';
+
+export { type PageOptions, type ThreadState };
+
+const LINGER_MS = 5_000;
+
+/** All threads of the page. */
+export class Threads {
+  constructor(options: PageOptions) {
+    this._options = options;
+    this.files = new AttachmentFiles(options.api);
+    this.models = new ModelChoices(options);
+    this.preferences = options.preferences;
+    this.consents = new StandingConsents(options.api, options.trans, options.otherPages);
+  }
+
+  /** What a person has set for all chats, and the standing consents to tools. */
+  readonly preferences: Preferences;
+  readonly consents: StandingConsents;
+
+  /** The bytes of the attachments of all threads. */
+  readonly files: AttachmentFiles;
+
+  /** The models that all threads can choose from. */
+  readonly models: ModelChoices;
+
+  /** The client of a thread. Each call needs one `release`. */
+  acquire(threadId: string): ThreadClient {
+    let entry = this._entries.get(threadId);
+    if (entry === undefined) {
+      entry = { client: new ThreadClient(threadId, this._options, this), uses: 0, cancel: null };
+      this._entries.set(threadId, entry);
+    }
+    entry.cancel?.();
+    entry.cancel = null;
+    entry.uses += 1;
+    return entry.client;
+  }
+
+  release(client: ThreadClient): void {
+    const entry = this._entries.get(client.threadId);
+    if (entry === undefined || entry.client !== client || --entry.uses > 0) {
+      return;
+    }
+    entry.cancel = this._options.clock.later(() => {
+      this._entries.delete(client.threadId);
+      client.dispose();
+    }, LINGER_MS);
+  }
+
+  /** The client of a thread, if this page has one. */
+  find(threadId: string): ThreadClient | undefined {
+    return this._entries.get(threadId)?.client;
+  }
+
+  /** The largest attachment that the server takes, in bytes; null if it did not tell. */
+  readonly maxBytes = async (): Promise<number | null> => {
+    this._maxBytes ??= this._options.api.request({ method: 'GET', path: 'status' }).then(
+      parseMaxBytes,
+      () => (this._maxBytes = null) // the next upload asks again
+    );
+    return this._maxBytes;
+  };
+
+  private readonly _options: PageOptions;
+  private readonly _entries = new Map<string, ClientEntry>();
+  private _maxBytes: Promise<number | null> | null = null;
+}
+
+interface ClientEntry {
+  readonly client: ThreadClient;
+  uses: number;
+  cancel: (() => void) | null;
+}
+
+/** One thread: its state for views, and the reader's commands. */
+export class ThreadClient {
+  constructor(
+    readonly threadId: string,
+    options: PageOptions,
+    threads: Threads
+  ) {
+    this._options = options;
+    this.models = threads.models;
+    this.preferences = threads.preferences;
+    this.page = options;
+    this._composition = new Composition(threadId, {
+      ...options,
+      files: threads.files,
+      maxBytes: threads.maxBytes,
+      onChange: () => this._set(this._composition.state)
+    });
+    this._sending = new Sending({
+      ...options,
+      threadId,
+      composition: this._composition,
+      isClosed: () => this._isDisposed,
+      onChange: isSending => this._set({ isSending }),
+      onProblem: problem => this._set({ problem })
+    });
+    this._state = { ...NOT_FOLLOWED, ...this._composition.state };
+    this.schedules = new ScheduleList(threadId, options.api, options.trans);
+    this.usage = new ThreadUsageList(threadId, options.api);
+    this.readMark = new ReadMark(threadId, options.api);
+    this.settings = new ThreadSettings({
+      logged: () => this._follower.thread?.params ?? NO_PARAMS,
+      send: fields => this.change(fields),
+      onChange: () => this._set({ params: this.settings.params })
+    });
+    this._follower = options.connection.follow(threadId, () => this._moved());
+    options.executor?.offerIn(this._follower);
+    this.branching = this._newBranching();
+    this.tools = this._newTools(threads.consents);
+  }
+
+  /** Edits of questions, and the choice of the branch that is shown. */
+  readonly branching: Branching;
+
+  /** The models of the page. */
+  readonly models: ModelChoices;
+
+  /** What a person has set for all chats, and what the composer uses of the page around it. */
+  readonly preferences: Preferences;
+  readonly page: Pick<PageOptions, 'listFolder' | 'execute' | 'liveContext'>;
+
+  /** The model, the parameters and the tools of the next answers. */
+  readonly settings: ThreadSettings;
+  readonly tools: ThreadToolList;
+
+  /** The repeating messages of this thread. */
+  readonly schedules: ScheduleList;
+
+  /** What its reader has seen, for all views. */
+  readonly readMark: ReadMark;
+
+  /** The tokens and costs of this thread. */
+  readonly usage: ThreadUsageList;
+
+  /** The state that listeners were last told of. */
+  readonly getState = (): ThreadState => this._state;
+
+  /** The newest state of the log, whether listeners were told of it or not. */
+  get transcript(): Transcript {
+    return this._follower.transcript;
+  }
+
+  /** Whether `transcript` is up to date, as far as the page can know. */
+  get isLive(): boolean {
+    return this._follower.link === 'live';
+  }
+
+  /** Whether this page has received any event of the thread. */
+  get isKnown(): boolean {
+    return this._follower.transcript.seq > 0;
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this._listeners.add(listener);
+    return () => this._listeners.delete(listener);
+  };
+
+  setDraft(text: string): void {
+    this._composition.setText(text);
+  }
+
+  /** The sent text before or after the one in the field; null if there is none. */
+  recall(which: 'older' | 'newer'): string | null {
+    return this._composition.recall(which, sentTexts(this.transcript));
+  }
+
+  /** Add a text to the context of the next message. Returns its key; null if there are too many. */
+  mention(mention: Mention): string | null {
+    const key = this._composition.mention(mention);
+    if (key === null) {
+      const { trans } = this._options;
+      this.tell(trans.__('A message can mention at most %1 things.', MAX_CONTEXT_ITEMS));
+    }
+    return key;
+  }
+
+  /** Replace the text of a mention, unless it was removed, sent or mentioned again. */
+  retell(key: string, text: string): void {
+    this._composition.retell(key, text);
+  }
+
+  /** Remove a text from the context of the next message. */
+  forget(key: string): void {
+    this._composition.forget(key);
+  }
+
+  /** The attachments of the next message. */
+  get uploads(): UploadQueue {
+    return this._composition.uploads;
+  }
+
+  /** Attach files to the next message; their upload begins at once. */
+  attach(files: readonly NamedBlob[]): void {
+    if (this.uploads.add(files) > 0) {
+      const { trans } = this._options;
+      this.tell(trans.__('A message can have at most %1 attachments.', MAX_ATTACHMENTS));
+    }
+  }
+
+  /** Attach files of the contents API, by their paths. */
+  attachPaths(paths: readonly string[]): void {
+    const { readFile } = this._options;
+    this.attach(
+      paths.map(path => ({
+        name: path.split('/').at(-1) ?? path,
+        blob: (maxBytes: number | null) => readFile(path, maxBytes)
+      }))
+    );
+  }
+
+  /**
+   * Send the draft, now or at a time, once its attachments are uploaded; `live` is the live context of
+   * this moment. Returns whether the server has accepted it.
+   */
+  send(deliverAt: Date | null = null, live: readonly Mention[] = []): Promise<boolean> {
+    return this._sending.send(deliverAt, live);
+  }
+
+  /** Stop a run, retry its answer (by another `model`, if the body names one), or continue it. */
+  async command(
+    runId: string,
+    name: 'cancel' | 'withdraw' | 'retry' | 'continue',
+    body: { readonly model?: string } = {}
+  ): Promise<void> {
+    await this._act(runId, `runs/${encodeURIComponent(runId)}/${name}`, body);
+  }
+
+  /** Answer a run's question. The first answer counts; the log tells whose that was. */
+  async answer(runId: string, requestId: string, value: unknown): Promise<void> {
+    const body = { request_id: requestId, value };
+    const error = await this._act(runId, `runs/${encodeURIComponent(runId)}/input`, body);
+    if (error instanceof ApiError && typeof error.facts['by'] === 'string') {
+      const beaten: LostAnswer = {
+        mine: value,
+        value: error.facts['value'],
+        by: error.facts['by']
+      };
+      this._set({ beaten: new Map([...this._state.beaten, [requestId, beaten]]) });
+    }
+  }
+
+  /** Set the head, the title, or the model and parameters of the next answers. Returns whether it is done. */
+  async change(fields: ThreadFields): Promise<boolean> {
+    this._set({ problem: null });
+    try {
+      const path = `threads/${encodeURIComponent(this.threadId)}`;
+      await this._options.api.request({ method: 'PATCH', path, body: fields });
+      return true;
+    } catch (error) {
+      this._set({ problem: explain(error, this._options.trans) });
+      return false;
+    }
+  }
+
+  /** Show a problem beside the composer; null removes it. */
+  tell(problem: string | null): void {
+    this._set({ problem });
+  }
+
+  dispose(): void {
+    this._isDisposed = true;
+    this._listeners.clear();
+    this._composition.dispose();
+    this._follower.dispose();
+    this._options.executor?.forget(this.threadId);
+  }
+
+  /** Send a command for a run, one at a time. Returns the error, which is also shown; null if none. */
+  private async _act(runId: string, path: string, body: object): Promise<unknown> {
+    if (this._state.acting.has(runId)) {
+      return null;
+    }
+    this._set({ acting: new Set([...this._state.acting, runId]), problem: null });
+    try {
+      await this._options.api.request({ method: 'POST', path, body });
+      return null;
+    } catch (error) {
+      // Someone else answered first: the log tells it, so no problem is shown.
+      const isAnswered = error instanceof ApiError && error.code === 'request_not_open';
+      this._set({ problem: isAnswered ? null : explain(error, this._options.trans) });
+      return error;
+    } finally {
+      this._set({ acting: new Set([...this._state.acting].filter(id => id !== runId)) });
+    }
+  }
+
+  /** The follower has a new state: tell the listeners with the next frame. */
+  private _moved(): void {
+    this._options.executor?.moved(this.transcript);
+    if (!this._isAnnouncing) {
+      this._isAnnouncing = true;
+      this._options.onFrame(() => {
+        this._isAnnouncing = false;
+        this._announce();
+      });
+    }
+    if (this._options.connection.failures > 0 && !this.isKnown && !this._isProbing) {
+      void this._probe();
+    }
+  }
+
+  private _announce(): void {
+    const { transcript, preview, link, ended } = this._follower;
+    this.settings.moved();
+    this.tools.moved();
+    this._set({
+      params: this.settings.params,
+      transcript,
+      preview,
+      link,
+      ended:
+        ended === null ? this._absent : explainEnd(ended.error, transcript, this._options.trans)
+    });
+  }
+
+  /** No socket opens: find out whether this server has the API and the thread. */
+  private async _probe(): Promise<void> {
+    this._isProbing = true;
+    this._absent = await probedEnd(this.threadId, this._options, this._absent);
+    this._isProbing = false;
+    this._announce();
+  }
+
+  private _newBranching(): Branching {
+    const { trans } = this._options;
+    return new Branching(this.threadId, {
+      ...this._options,
+      transcript: () => this.transcript,
+      setHead: head => this.change({ head }),
+      stop: runId => this.command(runId, 'cancel'),
+      onResult: error => this._set({ problem: error === null ? null : explain(error, trans) })
+    });
+  }
+
+  private _newTools(consents: StandingConsents): ThreadToolList {
+    return new ThreadToolList({
+      ...this._options,
+      consents,
+      threadId: this.threadId,
+      logged: () => this._follower.thread?.tools,
+      send: fields => this.change(fields)
+    });
+  }
+
+  private _set(change: Partial<ThreadState>): void {
+    if (this._isDisposed) {
+      return;
+    }
+    this._state = { ...this._state, ...change };
+    for (const listener of [...this._listeners]) {
+      listener();
+    }
+  }
+
+  private readonly _options: PageOptions;
+  private readonly _follower: Follower;
+  private readonly _composition: Composition;
+  private readonly _sending: Sending;
+  private readonly _listeners = new Set<() => void>();
+  private _state: ThreadState;
+  private _absent: ThreadEnd | null = null;
+  private _isAnnouncing = false;
+  private _isProbing = false;
+  private _isDisposed = false;
+}

@@ -1,0 +1,57 @@
+/**
+ * What a person has read of a thread, as the server should know it.
+ *
+ * All views of a thread share one mark. It is sent once for each answer that was seen, however often
+ * and in however many views it is looked at.
+ */
+import { type Api, ApiError } from '../connection/api';
+import { type Transcript } from '../fold/transcript';
+import { type Status } from '../protocol/records';
+
+/** Statuses that count as unread answers (docs/protocol.md, "The list of threads"). */
+const COUNTED: ReadonlySet<Status> = new Set(['completed', 'failed', 'interrupted']);
+
+export class ReadMark {
+  constructor(threadId: string, api: Api) {
+    this._path = `threads/${encodeURIComponent(threadId)}/read`;
+    this._api = api;
+  }
+
+  /** Whether the thread is marked up to this seq, or is just being marked. */
+  covers(seq: number): boolean {
+    return seq <= this._seq;
+  }
+
+  /** Mark the thread as read up to this seq. */
+  mark(seq: number): void {
+    if (this.covers(seq)) {
+      return;
+    }
+    const before = this._seq;
+    this._seq = seq;
+    this._api
+      .request({ method: 'PUT', path: this._path, body: { seq } })
+      .catch((error: unknown) => {
+        const isGone = error instanceof ApiError && [404, 409].includes(error.status);
+        if (!isGone && this._seq === seq) {
+          this._seq = before; // no response, or signed out: the next look tries again
+        }
+      });
+  }
+
+  private readonly _path: string;
+  private readonly _api: Api;
+  private _seq = 0;
+}
+
+/** The seq of the newest answer that has ended, of one run or of the thread; 0 if there is none. */
+export function endedSeq(transcript: Transcript, runId: string | null): number {
+  let newest = 0;
+  for (const message of transcript.messages.values()) {
+    const isShown = runId === null || message.run_id === runId;
+    if (isShown && message.role === 'assistant' && COUNTED.has(message.status)) {
+      newest = Math.max(newest, message.seq);
+    }
+  }
+  return newest;
+}

@@ -1,0 +1,133 @@
+/**
+ * The schedules of a thread: its repeating messages.
+ *
+ * The log does not hold them, so the page requests them when their list opens and after each command.
+ */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { type Api, ApiError } from '../connection/api';
+import { asObject } from '../protocol/parse';
+
+/** The server returns so many schedules at a time. */
+const PAGE = 50;
+
+export interface Schedule {
+  readonly id: string;
+  readonly content: string;
+  readonly cron: string;
+  readonly timezone: string;
+  readonly paused: boolean;
+  readonly next_at: string | null;
+}
+
+export interface ScheduleState {
+  /** Null until they are loaded. */
+  readonly schedules: readonly Schedule[] | null;
+  /** Ids of the schedules that a command of this page is on its way to. */
+  readonly acting: ReadonlySet<string>;
+  readonly problem: string | null;
+}
+
+export class ScheduleList {
+  constructor(threadId: string, api: Api, trans: TranslationBundle) {
+    this._threadId = threadId;
+    this._api = api;
+    this._trans = trans;
+  }
+
+  readonly getState = (): ScheduleState => this._state;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this._listeners.add(listener);
+    return () => this._listeners.delete(listener);
+  };
+
+  /** Load the schedules. */
+  async load(): Promise<void> {
+    try {
+      this._set({ schedules: await this._loadAll(), problem: null });
+    } catch (error) {
+      this._set({ problem: this._explain(error) });
+    }
+  }
+
+  /** Load page by page. The newest page comes first; within a page the oldest schedule comes first. */
+  private async _loadAll(): Promise<readonly Schedule[]> {
+    const path = `schedules?thread_id=${encodeURIComponent(this._threadId)}`;
+    let found: readonly Schedule[] = [];
+    let before = '';
+    for (;;) {
+      const page = parseSchedules(await this._api.request({ method: 'GET', path: path + before }));
+      found = [...page, ...found];
+      const oldest = page[0];
+      if (oldest === undefined || page.length < PAGE) {
+        return found;
+      }
+      before = `&before=${encodeURIComponent(oldest.id)}`;
+    }
+  }
+
+  /** Pause a schedule, or resume it from its next time on. */
+  pause(id: string, paused: boolean): Promise<void> {
+    return this._command(id, { method: 'PATCH', body: { paused } });
+  }
+
+  /** Delete a schedule. The messages it has sent stay. */
+  remove(id: string): Promise<void> {
+    return this._command(id, { method: 'DELETE' });
+  }
+
+  private async _command(
+    id: string,
+    request: { readonly method: 'PATCH' | 'DELETE'; readonly body?: object }
+  ): Promise<void> {
+    if (this._state.acting.has(id)) {
+      return;
+    }
+    this._set({ acting: new Set([...this._state.acting, id]) });
+    try {
+      await this._api.request({ ...request, path: `schedules/${encodeURIComponent(id)}` });
+      await this.load();
+    } catch (error) {
+      this._set({ problem: this._explain(error) });
+    } finally {
+      this._set({ acting: new Set([...this._state.acting].filter(other => other !== id)) });
+    }
+  }
+
+  private _explain(error: unknown): string {
+    return error instanceof ApiError
+      ? error.message
+      : this._trans.__('The repeating messages could not be loaded.');
+  }
+
+  private _set(change: Partial<ScheduleState>): void {
+    this._state = { ...this._state, ...change };
+    for (const listener of [...this._listeners]) {
+      listener();
+    }
+  }
+
+  private readonly _threadId: string;
+  private readonly _api: Api;
+  private readonly _trans: TranslationBundle;
+  private readonly _listeners = new Set<() => void>();
+  private _state: ScheduleState = { schedules: null, acting: new Set(), problem: null };
+}
+
+/** Read the response to GET schedules. */
+function parseSchedules(value: unknown): readonly Schedule[] {
+  const { schedules } = asObject(value, 'The list of schedules');
+  return (Array.isArray(schedules) ? schedules : []).map((item: unknown) => {
+    const wire = asObject(item, 'A schedule');
+    const text = (name: string) => (typeof wire[name] === 'string' ? wire[name] : '');
+    return {
+      id: text('id'),
+      content: text('content'),
+      cron: text('cron'),
+      timezone: text('timezone'),
+      paused: wire['paused'] === true,
+      next_at: text('next_at') || null
+    };
+  });
+}

@@ -1,0 +1,154 @@
+/** Sends the message that is being written in a thread, once its attachments are uploaded. */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { type Mention } from '../composer/context-items';
+import { isUnfinished } from '../composer/uploads';
+import { type Api, ApiError } from '../connection/api';
+import { explain } from '../connection/thread-ends';
+import { digestOf } from '../text/digest';
+import { type Chosen, type Composition, type FinishedMessage } from './composition';
+
+/** Is told of the questions that this page sends. */
+export interface QuestionListener {
+  /** A question is begun to be sent. The function returned is called with its message's id. */
+  readonly sending: () => (messageId: string) => void;
+  /** A question was edited into a new message. */
+  readonly edited: (from: string, to: string) => void;
+}
+
+export interface SendingOptions {
+  readonly api: Api;
+  readonly trans: TranslationBundle;
+  readonly threadId: string;
+  readonly composition: Composition;
+  /** Whether the chat was closed: then the stored draft keeps the message. */
+  readonly isClosed: () => boolean;
+  readonly questions?: QuestionListener;
+  readonly onChange: (isSending: boolean) => void;
+  /** Tells why the message was not sent; null when a new try begins. */
+  readonly onProblem: (problem: string | null) => void;
+}
+
+export class Sending {
+  constructor(options: SendingOptions) {
+    this._options = options;
+  }
+
+  /**
+   * Send the draft, now or at a time, with the live context of this moment. Files and context that
+   * are added meanwhile are for the next message. Returns whether the server has accepted it. Only
+   * then the draft is dropped; a draft that failed keeps its key.
+   */
+  async send(deliverAt: Date | null, live: readonly Mention[]): Promise<boolean> {
+    const { composition, onChange, onProblem } = this._options;
+    if (composition.isEmpty || this._isSending) {
+      return false;
+    }
+    this._isSending = true;
+    const accepted = this._options.questions?.sending();
+    onProblem(null);
+    onChange(true);
+    try {
+      const messageId = await this._sendChosen(
+        { ...composition.chosen, live },
+        deliverAt?.toISOString()
+      );
+      if (messageId !== null) {
+        accepted?.(messageId);
+      }
+      return messageId !== null;
+    } catch (error) {
+      composition.refused(error);
+      onProblem(this._explain(error));
+      return false;
+    } finally {
+      this._isSending = false;
+      onChange(false);
+    }
+  }
+
+  /** Send what was chosen. Returns the message's id, or null if it was not sent. */
+  private async _sendChosen(
+    chosen: Chosen,
+    deliver_at: string | undefined
+  ): Promise<string | null> {
+    const { api, composition, threadId } = this._options;
+    if (composition.attachments.some(isUnfinished)) {
+      await composition.uploads.settled(chosen.fileKeys);
+    }
+    let message = this._finished(chosen);
+    let { live } = chosen;
+    const undecided = this._undecided;
+    if (message?.key === undecided?.key && undecided !== null && hasKindsOf(live, undecided.live)) {
+      // The server may have this message: sent with what has changed since, it would be a second one.
+      ({ live } = undecided);
+      message = this._finished({ ...chosen, live });
+    }
+    if (message === null) {
+      return null;
+    }
+    this._undecided = { key: message.key, live };
+    try {
+      const answer = await api.request({
+        method: 'POST',
+        path: `threads/${encodeURIComponent(threadId)}/messages`,
+        body: deliver_at === undefined ? message.body : { ...message.body, deliver_at },
+        headers: { 'Idempotency-Key': idempotencyKey(message.key, live, deliver_at) }
+      });
+      this._undecided = null;
+      composition.accepted(message);
+      return messageIdOf(answer);
+    } catch (error) {
+      if (error instanceof ApiError && error.status >= 400 && error.status < 500) {
+        this._undecided = null; // refused: the server does not have it
+      }
+      throw error;
+    }
+  }
+
+  /** The message with what was chosen; null if it cannot be sent. */
+  private _finished(chosen: Chosen): FinishedMessage | null {
+    const { composition, trans, onProblem, isClosed } = this._options;
+    if (isClosed()) {
+      return null;
+    }
+    const message = composition.finished(chosen);
+    const isAttached = composition.attachments.some(file => chosen.fileKeys.has(file.key));
+    if (message === null && isAttached) {
+      onProblem(trans.__('A file is not attached. Remove it, or try it again.'));
+    }
+    return message;
+  }
+
+  private _explain(error: unknown): string {
+    const { composition, trans } = this._options;
+    const reason = explain(error, trans);
+    return composition.text.trim() === ''
+      ? trans.__('%1 Your message is kept.', reason)
+      : trans.__('%1 Your text is kept.', reason);
+  }
+
+  private readonly _options: SendingOptions;
+  /** A message that the server may have, because no response came, and what it told of notebooks. */
+  private _undecided: { readonly key: string; readonly live: readonly Mention[] } | null = null;
+  private _isSending = false;
+}
+
+/** Whether nothing of `before` was removed since: then it must not travel, also with a second try. */
+function hasKindsOf(live: readonly Mention[], before: readonly Mention[]): boolean {
+  const kindOf = ({ id = '' }: Mention): string => id.slice(0, id.indexOf(':'));
+  const kinds = live.map(kindOf);
+  return before.every(item => kinds.includes(kindOf(item)));
+}
+
+/** The same text for another time, or about a notebook that has changed, is another message (L11). */
+function idempotencyKey(key: string, live: readonly Mention[], deliver_at = ''): string {
+  const version = live.length === 0 ? '' : digestOf(JSON.stringify(live));
+  return [key, deliver_at, version].filter(Boolean).join('@');
+}
+
+/** The id of a message that the server has accepted. */
+export function messageIdOf(answer: unknown): string {
+  const { message } = (answer ?? {}) as { readonly message?: { readonly id?: unknown } };
+  return typeof message?.id === 'string' ? message.id : '';
+}

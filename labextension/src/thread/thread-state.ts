@@ -1,0 +1,43 @@
+/** What the page knows of one thread. */
+import { type DraftContext } from '../composer/drafts';
+import { type DraftFile } from '../composer/uploads';
+import { type Link } from '../connection/follower';
+import { type ThreadEnd } from '../connection/thread-ends';
+import { type LostAnswer } from '../fold/questions';
+import { EMPTY, type Transcript } from '../fold/transcript';
+import { NO_PARAMS, type Params } from '../models/offer';
+
+/** Everything that a view draws. Immutable: a change makes a new object. */
+export interface ThreadState {
+  readonly transcript: Transcript;
+  /** The newest messages, drawn until all of a long thread is here; null after that. */
+  readonly preview: Transcript | null;
+  readonly link: Link;
+  readonly ended: ThreadEnd | null;
+  /** The parameters of the next answers, with this page's changes that are on their way. */
+  readonly params: Params;
+  readonly draft: string;
+  readonly attachments: readonly DraftFile[];
+  /** The texts that a model will read before the next message. */
+  readonly context: readonly DraftContext[];
+  readonly isSending: boolean;
+  /** Ids of the runs that a command of this page is on its way to. */
+  readonly acting: ReadonlySet<string>;
+  /** By `request_id`: this page's replies that came too late. */
+  readonly beaten: ReadonlyMap<string, LostAnswer>;
+  /** Why the reader's last command failed; the draft is kept. */
+  readonly problem: string | null;
+}
+
+/** The state of a thread before the first event, without what the reader has typed. */
+export const NOT_FOLLOWED = {
+  transcript: EMPTY,
+  preview: null,
+  link: 'connecting',
+  ended: null,
+  params: NO_PARAMS,
+  isSending: false,
+  acting: new Set<string>(),
+  beaten: new Map<string, LostAnswer>(),
+  problem: null
+} as const;

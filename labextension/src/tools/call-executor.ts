@@ -1,0 +1,307 @@
+/**
+ * Executes tool calls on this page: finds those that wait for it in the log, claims one, makes it, and
+ * sends its result (L12, L14).
+ *
+ * The server decides who executes a call, so several pages may find the same one. A call is made once for
+ * each claim that succeeded: then only its result is sent again, until the server has it or refuses it. The
+ * call of an idempotent tool may be open again after that; this page then claims it like a new one.
+ */
+import { type Api, ApiError } from '../connection/api';
+import { type Clock } from '../connection/connection';
+import { type Follower } from '../connection/follower';
+import { toolUses } from '../fold/tool-calls';
+import { type Transcript } from '../fold/transcript';
+import { type ToolCallPart, isEnd } from '../protocol/records';
+import { type ResultFile, uploadFiles } from './call-files';
+
+/** A tool of this page. */
+export interface PageTool {
+  /** As the server lists it, see docs/protocol.md. */
+  readonly definition: { readonly name: string };
+  /** Whether this page can make a call with this input; if not, it leaves the call to others. */
+  canExecute(input: unknown): boolean;
+  /** So many milliseconds this page leaves a call to other pages, before it claims the call. */
+  delayOf?(input: unknown): number;
+  /** Whether no other page should make the call, asked last before the claim; absent for yes. */
+  isFree?(input: unknown): Promise<boolean>;
+  /** Make a call. It takes a few seconds at most, so its claim needs no renewal. */
+  execute(call: PageCall): CallResult | Promise<CallResult>;
+}
+
+/** A call that this page has claimed. */
+export interface PageCall {
+  readonly id: string;
+  readonly input: unknown;
+  /** The parts of the call that the person accepts, in the tool's own words; null for all of it. */
+  readonly accepted: readonly string[] | null;
+}
+
+/** What a call of a tool gave. */
+export interface CallResult {
+  readonly success: boolean;
+  readonly output: unknown;
+  readonly files?: readonly ResultFile[];
+}
+
+/** A result on its way to the server, with the ids of its files. */
+interface SentResult {
+  readonly success: boolean;
+  readonly output: unknown;
+  readonly attachments?: readonly string[];
+}
+
+export interface CallExecutorOptions {
+  readonly api: Api;
+  readonly clock: Clock;
+  readonly tools: readonly PageTool[];
+  /** The id of this page among all executors. */
+  readonly id: string;
+  /** Its name for people. */
+  readonly label: string;
+}
+
+/** The delay before a request is sent again: the first, and how many times a result is sent. */
+const FIRST_DELAY_MS = 500;
+const MOST_TRIES = 7;
+/** A claim whose response comes later than this may have ended already, so its call is not made. */
+const MOST_CLAIM_MS = 5_000;
+const MOST_REMEMBERED = 1_000;
+const TOO_LATE: CallResult = {
+  success: false,
+  output: 'The page got the call too late, so it did not make it. Nothing was changed.'
+};
+
+export class CallExecutor {
+  constructor(options: CallExecutorOptions) {
+    this._options = options;
+  }
+
+  /** Offer the tools of this page in a thread. */
+  offerIn(follower: Pick<Follower, 'threadId' | 'offer'>): void {
+    const { id, label, tools } = this._options;
+    const definitions = tools.map(tool => tool.definition);
+    const thread = follower.threadId;
+    follower.offer({ op: 'offer', thread, executor: id, label, where: 'page', tools: definitions });
+  }
+
+  /** A thread has a new state: make the calls in it that wait for this page. */
+  moved(state: Transcript): void {
+    const { thread } = state;
+    let hasOpen = false;
+    for (const { runId, call } of openCalls(state)) {
+      hasOpen = this._take(runId, call, state.seq) || hasOpen;
+    }
+    if (thread !== null && hasOpen) {
+      this._open.set(thread.id, state);
+    } else if (thread !== null) {
+      this._open.delete(thread.id);
+    }
+  }
+
+  /** The tools of this page can do more or less than before: another notebook is open. */
+  lookAgain(): void {
+    [...this._open.values()].forEach(state => this.moved(state));
+  }
+
+  /** This page does not follow a thread any more. */
+  forget(threadId: string): void {
+    this._open.delete(threadId);
+  }
+
+  /**
+   * Make a call if this page can do so now. Returns whether it is one of a tool of this page.
+   * A call that another executor got is open again if the log says so at a later `seq`.
+   */
+  private _take(runId: string, call: ToolCallPart, seq: number): boolean {
+    const tool = this._options.tools.find(({ definition }) => definition.name === call.name);
+    const key = `${runId} ${call.tool_call_id ?? ''}`;
+    const isKnown = (this._asked.get(key) ?? -1) >= seq;
+    if (tool === undefined || isKnown || !tool.canExecute(call.input)) {
+      return tool !== undefined;
+    }
+    this._remember(key);
+    this._make(runId, call, tool).then(end => {
+      this._failures = end === 'undecided' ? this._failures + 1 : 0;
+      if (end === 'undecided') {
+        this._asked.delete(key);
+        this._lookLater();
+      } else if (end === 'elsewhere') {
+        this._asked.set(key, seq);
+        this.lookAgain();
+      }
+    }, logged);
+    return true;
+  }
+
+  /** Nobody knows who executes a call: look again in a while, even if no event comes. */
+  private _lookLater(): void {
+    if (!this._isLooking) {
+      this._isLooking = true;
+      this._options.clock.later(() => {
+        this._isLooking = false;
+        this.lookAgain();
+      }, delayOf(this._failures));
+    }
+  }
+
+  private _remember(key: string): void {
+    this._asked.set(key, Infinity);
+    const [oldest] = this._asked.keys();
+    if (this._asked.size > MOST_REMEMBERED && oldest !== undefined) {
+      this._asked.delete(oldest);
+    }
+  }
+
+  private _isStillOpen(runId: string, { tool_call_id }: ToolCallPart): boolean {
+    const open = [...this._open.values()].flatMap(openCalls);
+    return open.some(other => other.runId === runId && other.call.tool_call_id === tool_call_id);
+  }
+
+  private async _make(runId: string, call: ToolCallPart, tool: PageTool): Promise<End> {
+    const { api, clock, label } = this._options;
+    const delay_ms = tool.delayOf?.(call.input) ?? 0;
+    if (delay_ms > 0) {
+      await new Promise<void>(resolve => clock.later(resolve, delay_ms));
+      if (!this._isStillOpen(runId, call)) {
+        return 'elsewhere';
+      }
+      if (!tool.canExecute(call.input)) {
+        return 'undecided';
+      }
+    }
+    // A page that cannot tell, because its code did not load, asks again.
+    if (tool.isFree !== undefined && !(await tool.isFree(call.input).catch(logged))) {
+      return 'undecided';
+    }
+    const asked_ms = clock.now();
+    const path = `runs/${encodeURIComponent(runId)}/tools/${encodeURIComponent(call.tool_call_id ?? '')}`;
+    let claim: string;
+    try {
+      const body = { executor: label };
+      const claimed = await api.request({ method: 'POST', path: `${path}/claim`, body });
+      claim = (claimed as { claim: string }).claim;
+    } catch (error) {
+      return endOf(error) ?? 'undecided';
+    }
+    const isLate = clock.now() - asked_ms > MOST_CLAIM_MS;
+    const { files = [], ...result } = isLate ? TOO_LATE : await outcomeOf(tool, call);
+    const attachments = await uploadFiles(api, files);
+    const sent = attachments.length === 0 ? result : { ...result, attachments };
+    return this._send(`${path}/result`, claim, sent);
+  }
+
+  /**
+   * Send a result until the server has it: a repeated one is refused, and nothing is lost by that.
+   * If the server does not take the result, a failed one that says so replaces it.
+   */
+  private async _send(path: string, claim: string, result: SentResult): Promise<End> {
+    const { api, clock } = this._options;
+    let sent = result;
+    for (let tries = 1; tries <= MOST_TRIES; tries += 1) {
+      try {
+        await api.request({ method: 'POST', path, body: { claim, ...sent } });
+        return 'ended';
+      } catch (error) {
+        const end = endOf(error);
+        if (end !== null) {
+          return end;
+        }
+        logged(error);
+        if (isRefusal(error)) {
+          if (sent !== result) {
+            return 'ended';
+          }
+          sent = refused(error);
+          continue;
+        }
+      }
+      await new Promise<void>(resolve => clock.later(resolve, delayOf(tries)));
+    }
+    return 'elsewhere';
+  }
+
+  private readonly _options: CallExecutorOptions;
+  /** By thread: the last state, if calls of this page's tools are open in it. */
+  private readonly _open = new Map<string, Transcript>();
+  /** The claims that decided nothing since the last one that did. */
+  private _failures = 0;
+  private _isLooking = false;
+  /**
+   * By call: the seq up to which the log shows nothing that this page does not know, if another executor
+   * has the call; Infinity while it is under way here, and once it has ended. Bound: MOST_REMEMBERED; an
+   * older one is asked again.
+   */
+  private readonly _asked = new Map<string, number>();
+}
+
+/**
+ * How this page is done with a call: it has ended; another executor has it, or the claim of this page is
+ * over, and the log tells the rest; or nobody knows.
+ */
+type End = 'ended' | 'elsewhere' | 'undecided';
+
+/** The n-th delay; the longest one is that before the last try. */
+function delayOf(n: number): number {
+  return FIRST_DELAY_MS * 2 ** (Math.min(n, MOST_TRIES - 1) - 1);
+}
+
+/** How the server's refusal ends a call; null if the server did not decide. */
+function endOf(error: unknown): End | null {
+  if (!(error instanceof ApiError) || (error.status !== 404 && error.status !== 409)) {
+    return null;
+  }
+  if (error.status === 404 || error.facts['state'] === 'ended') {
+    return 'ended';
+  }
+  // The claim ended while this page stood still. The log may have told of that before this refusal.
+  return error.facts['state'] === 'open' ? 'undecided' : 'elsewhere';
+}
+
+/** Whether the same request would fail again; a reader may sign in again, and a proxy may wait. */
+function isRefusal(error: unknown): error is Error {
+  const passing = [0, 401, 403, 408, 429];
+  return !(error instanceof ApiError) || !(passing.includes(error.status) || error.status >= 500);
+}
+
+function refused(error: Error): CallResult {
+  const why = error instanceof ApiError ? error.message : 'it could not be sent';
+  return { success: false, output: `The call was made, but its result was refused: ${why}` };
+}
+
+interface OpenCall {
+  readonly runId: string;
+  readonly call: ToolCallPart;
+}
+
+function openCalls({ messages, runs }: Transcript): readonly OpenCall[] {
+  const open: OpenCall[] = [];
+  for (const run of runs.values()) {
+    const parts = isEnd(run.status) ? [] : (messages.get(run.message_id)?.parts ?? []);
+    for (const { call, result } of toolUses(parts)) {
+      if (call !== null && result === null && isOpen(call)) {
+        open.push({ runId: run.id, call });
+      }
+    }
+  }
+  return open;
+}
+
+/** Whether a call may be made, and nobody has claimed it. */
+function isOpen(call: ToolCallPart): boolean {
+  return call.where === 'page' && call.allowed !== undefined && typeof call.executor !== 'string';
+}
+
+/** Make a call. An error of ours is a failed result, because the call may have been made in part. */
+async function outcomeOf(tool: PageTool, call: ToolCallPart): Promise<CallResult> {
+  const { tool_call_id: id = '', input, allowed } = call;
+  try {
+    return await tool.execute({ id, input, accepted: allowed?.accepted ?? null });
+  } catch (error) {
+    logged(error);
+    return { success: false, output: 'The page could not make this call; its console tells why.' };
+  }
+}
+
+function logged(error: unknown): void {
+  console.warn('A tool call of this page failed:', error);
+}

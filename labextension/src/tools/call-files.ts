@@ -1,0 +1,38 @@
+/** The files of a result that this page gives: they are uploaded before the result that names them. */
+import { type Api } from '../connection/api';
+import { parseAttachment } from '../protocol/parse';
+
+/** A file of a result. Its name is plain: letters, digits, `-`, `_` and `.`. */
+export interface ResultFile {
+  readonly name: string;
+  readonly blob: Blob;
+}
+
+/** Upload files one by one. Returns their ids; a file that the server does not take is left out. */
+export async function uploadFiles(
+  api: Pick<Api, 'upload'>,
+  files: readonly ResultFile[]
+): Promise<readonly string[]> {
+  const ids: string[] = [];
+  for (const { name, blob } of files) {
+    const headers = {
+      'Content-Type': blob.type,
+      'Content-Disposition': `attachment; filename*=UTF-8''${name}`
+    };
+    const { signal } = new AbortController();
+    try {
+      const onProgress = (): void => undefined;
+      const value = await api.upload({
+        path: 'attachments',
+        body: blob,
+        headers,
+        onProgress,
+        signal
+      });
+      ids.push(parseAttachment(value).id);
+    } catch (error) {
+      console.warn(`A file of a tool's result was not uploaded:`, error);
+    }
+  }
+  return ids;
+}

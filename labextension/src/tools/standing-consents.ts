@@ -1,0 +1,110 @@
+/**
+ * A person's standing consents to tools: their list, which all chats of the page share.
+ *
+ * A page that revokes one tells the other pages of the browser, whose lists then follow. The server
+ * looks at the consents with every call, so a page that hears nothing allows nothing either.
+ */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { type Api } from '../connection/api';
+import { explain } from '../connection/thread-ends';
+import { asObject } from '../protocol/parse';
+import { type StandingConsent } from '../protocol/records';
+
+/** Immutable: a change makes a new object. */
+export interface ConsentsState {
+  /** Newest first; null until the first list has arrived. */
+  readonly list: readonly StandingConsent[] | null;
+  /** Why the last request failed. */
+  readonly problem: string | null;
+}
+
+/** The other pages of this browser; a message has no content. */
+export interface OtherPages {
+  postMessage(message: null): void;
+  onmessage: ((event: MessageEvent) => void) | null;
+}
+
+export const CHANNEL = 'jupyter-chat-stream:consents';
+
+export class StandingConsents {
+  constructor(
+    private readonly _api: Api,
+    private readonly _trans: TranslationBundle,
+    private readonly _others: OtherPages | null = null
+  ) {
+    if (_others !== null) {
+      _others.onmessage = () => this.refresh();
+    }
+  }
+
+  readonly getState = (): ConsentsState => this._state;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this._listeners.add(listener);
+    return () => this._listeners.delete(listener);
+  };
+
+  async load(): Promise<void> {
+    try {
+      const list = parseConsents(await this._api.request({ method: 'GET', path: 'consents' }));
+      this._set({ list, problem: null });
+    } catch (error) {
+      this._set({ ...this._state, problem: explain(error, this._trans) });
+    }
+  }
+
+  /** Load the list again if it is shown. */
+  refresh(): void {
+    if (this._listeners.size > 0) {
+      void this.load();
+    }
+  }
+
+  /** Take a consent back: from then on, the tool asks again. The list follows the server. */
+  async revoke(id: string): Promise<void> {
+    try {
+      await this._api.request({ method: 'DELETE', path: `consents/${encodeURIComponent(id)}` });
+    } catch (error) {
+      await this.load(); // it may be gone already
+      if (this._state.list?.some(consent => consent.id === id) !== false) {
+        this._set({ ...this._state, problem: explain(error, this._trans) });
+      }
+      return;
+    }
+    this._others?.postMessage(null);
+    await this.load();
+  }
+
+  private _set(state: ConsentsState): void {
+    this._state = state;
+    for (const listener of [...this._listeners]) {
+      listener();
+    }
+  }
+
+  private readonly _listeners = new Set<() => void>();
+  private _state: ConsentsState = { list: null, problem: null };
+}
+
+/** Read the response to GET consents; rows that this page cannot show are left out. */
+export function parseConsents(value: unknown): readonly StandingConsent[] {
+  const { consents } = asObject(value, 'The consents');
+  const rows: readonly unknown[] = Array.isArray(consents) ? consents : [];
+  const found = rows.flatMap(row => {
+    const wire = asObject(row, 'A consent');
+    const { id, tool, operation, thread_id, at } = wire;
+    return typeof id === 'string' && typeof tool === 'string'
+      ? [
+          {
+            id,
+            tool,
+            operation: typeof operation === 'string' ? operation : null,
+            thread_id: typeof thread_id === 'string' ? thread_id : null,
+            at: typeof at === 'string' ? at : ''
+          }
+        ]
+      : [];
+  });
+  return found.sort((a, b) => b.at.localeCompare(a.at));
+}

@@ -1,0 +1,178 @@
+/**
+ * The tools of a thread: which there are, which are on, and the mode.
+ *
+ * The list is requested when somebody opens the menu, so tools that nobody looks at cost nothing.
+ * Changes go to the server one after the other, each with all that came before it.
+ */
+import { type TranslationBundle } from '@jupyterlab/translation';
+
+import { type Api } from '../connection/api';
+import { explain } from '../connection/thread-ends';
+import { asObject } from '../protocol/parse';
+import {
+  type ListedTool,
+  type ThreadTools,
+  type ToolMode,
+  type ToolProblem
+} from '../protocol/records';
+import { type StandingConsents } from './standing-consents';
+
+export const UNSET_TOOLS: ThreadTools = { mode: 'ask', names: null };
+const FUNCTION = 'function';
+const MCP = 'mcp:';
+
+/** Immutable: a change makes a new object. */
+export interface ToolListState {
+  /** Null until the first list has arrived. */
+  readonly list: readonly ListedTool[] | null;
+  /** Why tools that the server's settings name are not there. */
+  readonly missing: readonly ToolProblem[];
+  readonly isLoading: boolean;
+  /** Why the last request failed. */
+  readonly problem: string | null;
+  /** The mode and names with this page's changes that are on their way. */
+  readonly tools: ThreadTools;
+}
+
+export interface ThreadToolsOptions {
+  readonly api: Api;
+  readonly threadId: string;
+  readonly consents: StandingConsents;
+  /** What the log tells. */
+  readonly logged: () => ThreadTools | undefined;
+  /** Sends the change. Returns whether the server has taken it. */
+  readonly send: (fields: { readonly tools: ThreadTools }) => Promise<boolean>;
+  readonly trans: TranslationBundle;
+}
+
+export class ThreadToolList {
+  constructor(options: ThreadToolsOptions) {
+    this._options = options;
+    this.consents = options.consents;
+    this._state = {
+      list: null,
+      missing: [],
+      isLoading: false,
+      problem: null,
+      tools: this._tools
+    };
+  }
+
+  /** The reader's standing consents, in all threads. */
+  readonly consents: StandingConsents;
+
+  readonly getState = (): ToolListState => this._state;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this._listeners.add(listener);
+    return () => this._listeners.delete(listener);
+  };
+
+  /** Request the tools of the thread. What is known stays meanwhile. */
+  async load(): Promise<void> {
+    const { api, threadId, trans } = this._options;
+    this._set({ isLoading: true });
+    try {
+      const path = `tools?thread_id=${encodeURIComponent(threadId)}`;
+      const response = await api.request({ method: 'GET', path });
+      const [list, missing] = [parseTools(response), parseProblems(response)];
+      this._set({ list, missing, isLoading: false, problem: null });
+    } catch (error) {
+      this._set({ isLoading: false, problem: explain(error, trans) });
+    }
+  }
+
+  async setMode(mode: ToolMode): Promise<void> {
+    await this._change({ ...this._tools, mode });
+  }
+
+  /** Turn a tool on or off. A function is on as long as its kernel offers it. */
+  async setOn(name: string, isOn: boolean): Promise<void> {
+    const listed = (this._state.list ?? []).filter(tool => tool.source !== FUNCTION && tool.is_on);
+    const before = this._tools.names ?? listed.map(tool => tool.name);
+    const others = before.filter(other => other !== name);
+    await this._change({ ...this._tools, names: isOn ? [...others, name] : others });
+  }
+
+  /** The log has moved: another page may have changed the tools. */
+  moved(): void {
+    if (JSON.stringify(this._state.tools) !== JSON.stringify(this._tools)) {
+      this._set({});
+    }
+  }
+
+  /** What the server has, or will have when the requests under way have arrived. */
+  private get _tools(): ThreadTools {
+    return this._pending ?? this._options.logged() ?? UNSET_TOOLS;
+  }
+
+  private async _change(tools: ThreadTools): Promise<void> {
+    this._pending = tools;
+    this._set({});
+    this._last = this._last.then(async () => {
+      if (this._pending === null) {
+        return; // an earlier request has failed, and this change was built on it
+      }
+      const sent = this._pending;
+      const isDone = await this._options.send({ tools: sent });
+      if (!isDone) {
+        this._pending = null;
+      }
+      await this.load();
+      if (this._pending === sent) {
+        this._pending = null;
+      }
+      this._set({});
+    });
+    await this._last;
+  }
+
+  private _set(change: Partial<ToolListState>): void {
+    this._state = { ...this._state, ...change, tools: this._tools };
+    for (const listener of [...this._listeners]) {
+      listener();
+    }
+  }
+
+  private readonly _options: ThreadToolsOptions;
+  private readonly _listeners = new Set<() => void>();
+  private _state: ToolListState;
+  private _pending: ThreadTools | null = null;
+  private _last: Promise<void> = Promise.resolve();
+}
+
+/** Whether a tool is one of a person's functions, which no name in `names` turns on or off. */
+export function isFunction(tool: ListedTool): boolean {
+  return tool.source === FUNCTION;
+}
+
+/** Whether a tool is on, with this page's changes that are on their way. */
+export function isOn(tool: ListedTool, { names }: ThreadTools): boolean {
+  return isFunction(tool) || names === null ? tool.is_on : names.includes(tool.name);
+}
+
+/** The MCP server that has a tool; null for a tool of another kind. */
+export function mcpServerOf({ source }: ListedTool): string | null {
+  return source.startsWith(MCP) ? (source.slice(MCP.length).split('.')[0] ?? null) : null;
+}
+
+const CONSENTS = ['none', 'ask', 'thread', 'always', 'denied'];
+
+/** Read the response to GET tools; a tool that this page cannot show is left out. */
+export function parseTools(value: unknown): readonly ListedTool[] {
+  const { tools } = asObject(value, 'The tools');
+  const rows: readonly unknown[] = Array.isArray(tools) ? tools : [];
+  return rows
+    .map(row => asObject(row, 'A tool'))
+    .filter(({ name, consent }) => typeof name === 'string' && CONSENTS.includes(String(consent)))
+    .map(wire => wire as unknown as ListedTool);
+}
+
+/** Read what a response to GET tools tells of tools that are not there. */
+function parseProblems(value: unknown): readonly ToolProblem[] {
+  const { problems } = asObject(value, 'The tools');
+  const rows: readonly unknown[] = Array.isArray(problems) ? problems : [];
+  return rows
+    .map(row => asObject(row, 'A problem'))
+    .map(({ source, message }) => ({ source: String(source), message: String(message) }));
+}

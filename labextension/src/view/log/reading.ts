@@ -1,0 +1,69 @@
+/** What a view of a thread keeps for its reader: the drawn messages and the place. */
+import { type KeyboardEvent, useMemo, useState } from 'react';
+
+import { type Message } from '../../protocol/records';
+import { type ThreadState } from '../../thread/thread-state';
+import { type ChatProps } from '../chat';
+import { DrawnWindow } from './drawn-window';
+import { storedPlace } from './places';
+import { type ScrollerProps } from './scroller';
+
+const hasLayout = typeof ResizeObserver !== 'undefined';
+
+type ReadingProps = ChatProps & { readonly state: ThreadState; readonly isWaiting: boolean };
+
+export interface Reading {
+  readonly scroller: Pick<
+    ScrollerProps,
+    'drawn' | 'store' | 'ids' | 'isWhole' | 'opened' | 'messages' | 'isFinding' | 'setFinding'
+  >;
+  readonly onKeyDown: (event: KeyboardEvent) => void;
+}
+
+export function useReading(
+  { client, runId, place, opened = null, state, isWaiting }: ReadingProps,
+  messages: readonly Message[]
+): Reading {
+  const [drawn] = useState(() => new DrawnWindow());
+  const store = useMemo(
+    () => storedPlace(() => window.sessionStorage, client.threadId, runId ?? place),
+    [client, runId, place]
+  );
+  const ids = useIds(messages);
+  useMemo(() => {
+    // Without a layout nothing tells what is near the screen, so all messages are drawn.
+    if (hasLayout) {
+      drawn.admit(ids, opened?.messageId ?? store.load()?.messageId ?? null);
+    }
+  }, [drawn, ids, opened, store]);
+  const isWhole = !isWaiting && state.link !== 'connecting';
+  const [isFinding, setFinding] = useState(false);
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (isFindKey(event, place)) {
+      event.preventDefault();
+      setFinding(true);
+    }
+  };
+  const scroller = { drawn, store, ids, isWhole, opened, messages, isFinding, setFinding };
+  return { scroller, onKeyDown };
+}
+
+/** The ids of the messages; the same array as long as they are the same. */
+function useIds(messages: readonly Message[]): readonly string[] {
+  const [kept, setKept] = useState<readonly string[]>([]);
+  const isKept =
+    kept.length === messages.length && messages.every(({ id }, index) => id === kept[index]);
+  if (isKept) {
+    return kept;
+  }
+  const ids = messages.map(({ id }) => id);
+  setKept(ids);
+  return ids;
+}
+
+/** Ctrl+F (on a Mac Cmd+F) in the panel and in tabs; in a cell's output the browser finds. */
+function isFindKey(event: KeyboardEvent, place: ChatProps['place']): boolean {
+  const isAccel = event.ctrlKey !== event.metaKey;
+  const isOther = event.shiftKey || event.altKey;
+  return place !== 'output' && isAccel && !isOther && event.key.toLowerCase() === 'f';
+}

@@ -1,0 +1,200 @@
+/** The change of one cell as a diff, with its buttons: in the card of the call, and in the notebook. */
+import { type TranslationBundle } from '@jupyterlab/translation';
+import { type MouseEvent, type ReactElement, type ReactNode, useSyncExternalStore } from 'react';
+
+import { revealed } from '../../text/hidden-characters';
+import { type CellChange } from '../../workspace/cell-changes';
+import { type DiffLine } from '../../workspace/line-diff';
+import { type Choices, NO_CHOICES } from '../../workspace/reviews';
+import { Button } from '../controls/button';
+import { OWN_KEYS } from '../controls/keys';
+import { useTrans, useWorkspace } from '../hooks';
+
+/** What became of the change of a cell. */
+export type Verdict = 'accepted' | 'refused' | null;
+
+interface CellChangeProps {
+  readonly change: CellChange;
+  readonly verdict: Verdict;
+  /** Absent where nothing can be chosen. */
+  readonly onChoose?: ((isAccepted: boolean, node: HTMLElement) => void) | undefined;
+  readonly isDisabled?: boolean;
+  /** More buttons beside those of the cell. */
+  readonly children?: ReactNode;
+}
+
+export function CellChangeView(props: CellChangeProps): ReactElement {
+  const { change, verdict } = props;
+  const trans = useTrans();
+  const title = changeTitle(change, trans);
+  return (
+    <section
+      className="jp-ChatStream-cellChange"
+      data-testid="cell-change"
+      data-cell={change.cell}
+      data-verdict={verdict ?? 'open'}
+      aria-label={title}
+    >
+      <header className="jp-ChatStream-cellChangeHead">
+        <span className="jp-ChatStream-cellChangeTitle">{title}</span>
+        <Counts lines={change.lines} />
+        {verdict === null ? null : (
+          <span className={`jp-ChatStream-tag jp-mod-${verdict}`}>
+            {verdict === 'accepted' ? trans.__('accepted') : trans.__('rejected')}
+          </span>
+        )}
+        <Choice {...props} />
+      </header>
+      {change.isStale ? (
+        <p className="jp-ChatStream-toolNote" data-testid="stale">
+          {trans.__('The cell has changed since the model read it, so nothing will be changed.')}
+        </p>
+      ) : null}
+      {change.lines.length === 0 ? null : <Diff lines={change.lines} />}
+    </section>
+  );
+}
+
+function Choice(props: CellChangeProps): ReactElement | null {
+  const { onChoose, verdict } = props;
+  const trans = useTrans();
+  if (onChoose === undefined) {
+    return null;
+  }
+  const button = (isAccepted: boolean, text: string): ReactElement => (
+    <Button
+      testid={isAccepted ? 'accept-cell' : 'reject-cell'}
+      className={isAccepted ? 'jp-mod-accept' : 'jp-mod-reject'}
+      isPressed={verdict === (isAccepted ? 'accepted' : 'refused')}
+      isDisabled={props.isDisabled === true}
+      then="stay"
+      onClick={(event: MouseEvent<HTMLButtonElement>) => onChoose(isAccepted, event.currentTarget)}
+    >
+      {text}
+    </Button>
+  );
+  return (
+    <span className="jp-ChatStream-cellChoice">
+      {button(true, trans.__('Accept'))}
+      {button(false, trans.__('Reject'))}
+      {props.children}
+    </span>
+  );
+}
+
+/** How many lines a change adds and removes: `+2 −1`. */
+function Counts({ lines }: { readonly lines: readonly DiffLine[] }): ReactElement | null {
+  const trans = useTrans();
+  const count = (kind: DiffLine['kind']): number => lines.filter(line => line.kind === kind).length;
+  const [added, removed] = [count('added'), count('removed')];
+  if (added + removed === 0) {
+    return null;
+  }
+  return (
+    <span
+      className="jp-ChatStream-diffCounts"
+      role="img"
+      aria-label={trans.__('%1 lines added, %2 removed', added, removed)}
+    >
+      {added === 0 ? null : <span className="jp-mod-added">{`+${added}`}</span>}
+      {removed === 0 ? null : <span className="jp-mod-removed">{`−${removed}`}</span>}
+    </span>
+  );
+}
+
+const SIGNS: Readonly<Record<DiffLine['kind'], string>> = { same: ' ', added: '+', removed: '−' };
+const TAGS = { same: 'div', added: 'ins', removed: 'del' } as const;
+
+/** The lines, each with its sign. Nothing of them is beyond the right edge: long lines wrap. */
+function Diff({ lines }: { readonly lines: readonly DiffLine[] }): ReactElement {
+  const trans = useTrans();
+  return (
+    <div
+      {...OWN_KEYS}
+      className="jp-ChatStream-diff"
+      data-testid="diff"
+      dir="ltr"
+      role="group"
+      aria-label={trans.__('Changed lines')}
+      tabIndex={0}
+    >
+      {lines.map((line, index) => {
+        const Line = TAGS[line.kind];
+        return (
+          <Line key={index} className={`jp-ChatStream-diffLine jp-mod-${line.kind}`}>
+            <span className="jp-ChatStream-diffSign">{SIGNS[line.kind]}</span>
+            <code>
+              {line.pieces.map((piece, at) =>
+                piece.isChanged ? (
+                  <mark key={at}>{revealed(piece.text)}</mark>
+                ) : (
+                  <span key={at}>{revealed(piece.text)}</span>
+                )
+              )}
+            </code>
+          </Line>
+        );
+      })}
+    </div>
+  );
+}
+
+/** The words of the buttons for all cells; for those that have no choice yet, if some have one. */
+export function acceptAllText({ size }: Choices, trans: TranslationBundle): string {
+  return size > 0 ? trans.__('Accept the rest') : trans.__('Accept all');
+}
+
+export function rejectAllText({ size }: Choices, trans: TranslationBundle): string {
+  return size > 0 ? trans.__('Reject the rest') : trans.__('Reject all');
+}
+
+/** What the person has chosen so far for the cells of a question. */
+export function useChoices(requestId: string): Choices {
+  const reviews = useWorkspace()?.reviews;
+  return useSyncExternalStore(reviews?.subscribe ?? never, () =>
+    reviews === undefined ? NO_CHOICES : reviews.of(requestId)
+  );
+}
+
+const never = () => () => undefined;
+
+/** The words for a change, such as `Change cell 3`. */
+export function changeTitle(change: CellChange, trans: TranslationBundle): string {
+  const { kind, number, place } = change;
+  const where = place === null ? '' : placeText(change, trans);
+  switch (kind) {
+    case 'insert':
+      return change.type === 'code'
+        ? trans.__('New code cell, %1', where)
+        : trans.__('New text cell, %1', where);
+    case 'delete':
+      return number === null ? trans.__('Delete a cell') : trans.__('Delete cell %1', number);
+    case 'move':
+      return number === null
+        ? trans.__('Move a cell: %1', where)
+        : trans.__('Move cell %1: %2', number, where);
+    case 'change':
+      break;
+  }
+  const what = number === null ? trans.__('Change a cell') : trans.__('Change cell %1', number);
+  return where === '' ? what : trans.__('%1, and move it: %2', what, where);
+}
+
+function placeText(
+  { place, besideNumber, isBesideNew }: CellChange,
+  trans: TranslationBundle
+): string {
+  if (place?.side !== 'after' && place?.side !== 'before') {
+    return place?.side === 'end' ? trans.__('at the end') : trans.__('at the beginning');
+  }
+  const isBelow = place.side === 'after';
+  if (besideNumber !== null) {
+    return isBelow
+      ? trans.__('below cell %1', besideNumber)
+      : trans.__('above cell %1', besideNumber);
+  }
+  if (isBesideNew) {
+    return isBelow ? trans.__('below a new cell') : trans.__('above a new cell');
+  }
+  return isBelow ? trans.__('below another cell') : trans.__('above another cell');
+}

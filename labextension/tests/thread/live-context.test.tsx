@@ -1,0 +1,415 @@
+// What messages send along of their notebook: read when they are sent, chosen by the person.
+import { act } from 'react';
+import { type INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
+import { Signal } from '@lumino/signaling';
+import { describe, expect, it, vi } from 'vitest';
+
+import { ApiError } from '../../src/connection/api';
+import {
+  type ContextKind,
+  ContextChoices,
+  type LiveItem,
+  StoredChoices
+} from '../../src/thread/live-context';
+import { Preferences } from '../../src/thread/preferences';
+import {
+  type LiveCell,
+  MOST_OUTLINE_CHARS,
+  MOST_OUTPUT_CHARS,
+  MOST_SOURCE_CHARS,
+  MOST_TRACEBACK_CHARS,
+  liveItems
+} from '../../src/workspace/live-context';
+import { LiveNotebooks, SETTLE_MS } from '../../src/workspace/live-notebooks';
+import { conversation, ENGLISH, FakeClock, FakeStorage, flushPromises } from '../fakes';
+import { arrive, has, host, page, part, press, show, type, useStage } from '../stage';
+
+// The true one loads the editor of JupyterLab, which no test here draws.
+vi.mock('@jupyterlab/notebook', () => ({
+  NotebookActions: { executed: { connect: () => undefined } }
+}));
+
+const { trans } = ENGLISH;
+
+interface Written extends Partial<LiveCell> {
+  readonly traceback?: string;
+}
+
+const cell = (index: number, source: string, { traceback, ...change }: Written = {}): LiveCell => ({
+  path: 'work/a.ipynb',
+  cellId: `c${index}`,
+  index,
+  kind: 'code',
+  source,
+  executionCount: null,
+  outputs: [],
+  hasError: traceback !== undefined,
+  error: traceback === undefined ? null : { name: 'KeyError', message: "'mine'\nmore", traceback },
+  ...change
+});
+
+const markdown: Written = { kind: 'markdown' };
+
+const textOf = (items: readonly LiveItem[], kind: ContextKind): string =>
+  items.find(item => item.kind === kind)?.text() ?? '';
+
+describe('the live context of a notebook', () => {
+  it('has its headings, cells and runs in one line each', () => {
+    const cells = [
+      cell(0, '# Wages\n\n## Of 2025\n\n```\n# no heading\n```', markdown),
+      cell(1, '\nimport pandas\nmore', { executionCount: 4 }),
+      cell(2, 'wages["mine"]', { executionCount: 5, traceback: 'KeyError' }),
+      cell(3, '')
+    ];
+    const [outline] = liveItems(cells, null, trans);
+    expect([outline?.name, outline?.summary]).toEqual([
+      'Outline of a.ipynb',
+      '4 cells, 2 headings'
+    ]);
+    expect(outline?.text().split('\n').slice(1)).toEqual([
+      '1. markdown: # Wages / ## Of 2025',
+      '2. code [4]: import pandas',
+      '3. code [5], shows an error: wages["mine"]',
+      '4. code, not run: (empty)'
+    ]);
+  });
+
+  it('has the active cell with the output that is not its error, which travels alone', () => {
+    const active = cell(2, 'print(1)\nboom()', {
+      executionCount: 3,
+      traceback: 'Traceback of KeyError',
+      outputs: [
+        { kind: 'text', text: '1' },
+        { kind: 'chat', text: '[chat]' },
+        { kind: 'error', text: 'Traceback of KeyError' }
+      ]
+    });
+    const items = liveItems([active], 'c2', trans);
+    expect(items.map(({ name, summary }) => `${name} | ${summary}`)).toEqual([
+      'Outline of a.ipynb | 1 cell',
+      'Cell [3] | print(1)',
+      "Error of Cell [3] | KeyError: 'mine'"
+    ]);
+    expect(textOf(items, 'cell')).toContain('its source:\nprint(1)\nboom()\n\nIts output:\n1');
+    expect(textOf(items, 'cell')).not.toContain('Traceback');
+    expect(textOf(items, 'error')).toContain('Traceback of KeyError');
+  });
+
+  it('has the error of the cell that was run last, wherever that cell is', () => {
+    const failed = (index: number, executionCount: number) =>
+      cell(index, 'x', { executionCount, traceback: `of ${executionCount}` });
+    const items = liveItems([failed(0, 9), failed(1, 12), failed(2, 3)], null, trans);
+    expect(textOf(items, 'error')).toContain('of 12');
+  });
+
+  it('is bounded, however large the notebook is', () => {
+    const text = '漢'.repeat(100_000);
+    const large = cell(0, text, { traceback: text, outputs: [{ kind: 'text', text }] });
+    const cells = [large, ...Array.from({ length: 1_000 }, (_none, at) => cell(at + 1, text))];
+    const items = liveItems(cells, 'c0', trans);
+    const head = 200;
+    expect(textOf(items, 'outline').length).toBeLessThanOrEqual(MOST_OUTLINE_CHARS);
+    expect(textOf(items, 'cell').length).toBeLessThanOrEqual(
+      MOST_SOURCE_CHARS + MOST_OUTPUT_CHARS + head
+    );
+    expect(textOf(items, 'error').length).toBeLessThanOrEqual(MOST_TRACEBACK_CHARS + head);
+    expect(textOf(items, 'cell')).toContain('characters are left out');
+  });
+
+  it('has nothing of an empty cell, and nothing at all of an empty notebook', () => {
+    expect(liveItems([cell(0, ' ')], 'c0', trans).map(({ kind }) => kind)).toEqual(['outline']);
+    expect(liveItems([], null, trans)).toEqual([]);
+  });
+});
+
+/** A panel with cells; those whose index is in `chats` show a thread. */
+function panelOf(path: string, sources: readonly string[], chats: Record<number, string> = {}) {
+  const node = document.createElement('div');
+  const widgets = sources.map((_source, index) => {
+    const cellNode = document.createElement('div');
+    const thread = chats[index];
+    if (thread !== undefined) {
+      const chat = document.createElement('div');
+      chat.className = 'jp-ChatStream';
+      chat.dataset['thread'] = thread;
+      cellNode.append(chat);
+    }
+    node.append(cellNode);
+    const model = {
+      id: `c${index}`,
+      type: 'code',
+      sharedModel: { getSource: () => sources[index] }
+    };
+    return { model, node: cellNode };
+  });
+  const content = { widgets, activeCell: widgets[0] ?? null, activeCellChanged: new Signal({}) };
+  const contentChanged = new Signal({});
+  const context = {
+    path,
+    localPath: path,
+    isReady: true,
+    ready: Promise.resolve(),
+    pathChanged: new Signal({}),
+    model: { contentChanged }
+  };
+  const panel = { node, content, context, disposed: new Signal({}) };
+  const activate = (index: number): void => {
+    content.activeCell = widgets[index] ?? null;
+    (content.activeCellChanged as Signal<object, unknown>).emit(content.activeCell);
+  };
+  const edit = (index: number, source: string): void => {
+    (sources as string[])[index] = source;
+    (contentChanged as Signal<object, unknown>).emit(undefined);
+  };
+  return { panel: panel as unknown as NotebookPanel, node, widgets, activate, edit };
+}
+
+function notebooks(...panels: readonly { readonly panel: NotebookPanel }[]) {
+  return notebooksBelow('', ...panels);
+}
+
+function notebooksBelow(root: string, ...panels: readonly { readonly panel: NotebookPanel }[]) {
+  const all = panels.map(({ panel }) => panel);
+  const tracker = {
+    currentWidget: all[0] ?? null,
+    currentChanged: new Signal({}),
+    widgetAdded: new Signal({}),
+    find: (wanted: (panel: NotebookPanel) => boolean) => all.find(wanted),
+    forEach: (action: (panel: NotebookPanel) => void) => all.forEach(action)
+  } as unknown as INotebookTracker;
+  const clock = new FakeClock();
+  return { source: new LiveNotebooks({ tracker, clock, trans, root }), clock };
+}
+
+const chatOf = (change: object = {}) => ({
+  node: document.createElement('div'),
+  threadId: 't',
+  name: null,
+  project: '',
+  ...change
+});
+
+describe('the notebook of a chat', () => {
+  it('is the one around it, else the one of its name and folder, else one that shows it', () => {
+    const one = panelOf('a.ipynb', ['x']);
+    const deep = panelOf('sub/a.ipynb', ['x']);
+    const shows = panelOf('b.ipynb', ['1', '2'], { 1: 'shown' });
+    const { source } = notebooks(one, deep, shows);
+    expect(source.notebookOf(chatOf({ node: shows.widgets[1]?.node }))).toBe('b.ipynb');
+    const named = { name: 'a', project: '/home/me/sub' };
+    expect(source.read(chatOf(named))[0]?.id).toBe('outline:sub/a.ipynb');
+    expect(source.read(chatOf({ ...named, project: '/home/me' }))[0]?.id).toBe('outline:a.ipynb');
+    expect(source.notebookOf(chatOf({ threadId: 'shown' }))).toBe('b.ipynb');
+  });
+
+  it('is none for a chat that belongs to no open notebook, though one is the current one', () => {
+    const { source } = notebooks(panelOf('a.ipynb', ['x']), panelOf('sub/b.ipynb', ['y']));
+    for (const chat of [chatOf(), chatOf({ name: 'b', project: '/home/other' })]) {
+      expect([source.notebookOf(chat), source.read(chat)]).toEqual([null, []]);
+    }
+  });
+
+  it('is not the one of the same name in another folder', () => {
+    const { source } = notebooksBelow('~/work', panelOf('Untitled.ipynb', ['x']));
+    const named = (project: string) => chatOf({ name: 'Untitled', project });
+    expect(source.notebookOf(named('/home/me/work'))).toBe('Untitled.ipynb');
+    expect(source.notebookOf(named('/home/me/work/sub'))).toBeNull();
+  });
+
+  it('has as active cell also one with a proposed edit', () => {
+    const one = panelOf('a.ipynb', ['x = 1', 'y = 2']);
+    const { source } = notebooks(one);
+    one.activate(1);
+    const drawn = document.createElement('div');
+    drawn.className = 'jp-ChatStream jp-ChatStream-proposal';
+    one.widgets[1]?.node.append(drawn);
+    const items = source.read(chatOf({ node: one.widgets[0]?.node }));
+    expect(items.find(({ kind }) => kind === 'cell')?.summary).toBe('y = 2');
+  });
+
+  it('has as active cell the last one that shows no chat', () => {
+    const one = panelOf('a.ipynb', ['x = 1', 'Chat("a")', 'y = 2'], { 1: 't' });
+    const { source } = notebooks(one);
+    const chat = chatOf({ node: one.widgets[1]?.node });
+    const active = () => source.read(chat).find(({ kind }) => kind === 'cell')?.summary;
+    expect(active()).toBe('x = 1');
+    one.activate(2);
+    one.activate(1); // a click into the chat
+    expect(active()).toBe('y = 2');
+    // A cell that is run shows its chat only after it has become the active one.
+    const chat2 = one.widgets[1]?.node.firstChild;
+    chat2?.remove();
+    one.activate(0);
+    one.activate(1);
+    expect(active()).toBe('Chat("a")');
+    one.widgets[1]?.node.append(chat2 ?? '');
+    expect(active()).toBe('x = 1');
+  });
+
+  it('is told of soon after edits and moves, once, and only to listeners', async () => {
+    const one = panelOf('a.ipynb', ['x = 1', 'y = 2']);
+    const { source, clock } = notebooks(one);
+    await flushPromises();
+    one.edit(0, 'x = 2');
+    expect(clock.pending).toBe(0);
+    let told = 0;
+    const end = source.subscribe(() => (told += 1));
+    one.edit(0, 'x = 3');
+    one.activate(1);
+    clock.turn(SETTLE_MS);
+    expect(told).toBe(1);
+    end();
+    one.edit(0, 'x = 4');
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe('what is sent along', () => {
+  useStage();
+
+  const POST = 'threads/t/messages';
+  const item = (kind: ContextKind, text: string, change: Partial<LiveItem> = {}): LiveItem => ({
+    kind,
+    id: `${kind}:a.ipynb`,
+    name: `The ${kind}`,
+    summary: text,
+    core: text,
+    text: () => `All of ${text}`,
+    ...change
+  });
+  const chips = () =>
+    [...host.querySelectorAll<HTMLElement>('[data-testid=live-chip]')].map(
+      ({ dataset }) => `${dataset['kind']}${dataset['removed'] === 'true' ? ' removed' : ''}`
+    );
+  const posts = () => page.api.calls.filter(({ path }) => path === POST);
+  const contexts = () => posts().map(({ body }) => (body as { context?: unknown }).context);
+  const doing = (action: () => void) =>
+    act(async () => {
+      action();
+      await flushPromises();
+    });
+  const toggle = (kind: ContextKind) =>
+    doing(() =>
+      host.querySelector<HTMLElement>(`[data-kind=${kind}] [data-testid=live-toggle]`)?.click()
+    );
+  const send = (text: string) => type(text).then(() => press(part('field'), { key: 'Enter' }));
+
+  async function open(isOn = true): Promise<void> {
+    page.notebook.name = 'a.ipynb';
+    page.notebook.items = [item('outline', '3 cells'), item('cell', 'x = 1')];
+    page.preferences.read({ notebookContext: isOn });
+    await show();
+    await arrive(conversation());
+  }
+
+  it('is nothing by default, and in a chat without a notebook has not even a button', async () => {
+    await show();
+    await arrive(conversation());
+    expect(has('live-context')).toBe(false);
+    await open(false);
+    await doing(() => page.notebook.settle());
+    expect([has('live-context'), chips()]).toEqual([true, []]);
+    await send('Why?');
+    expect(contexts()).toEqual([undefined]);
+  });
+
+  it('is read when Enter is pressed, not when it was shown', async () => {
+    await open();
+    expect(chips()).toEqual(['outline', 'cell']);
+    await type('Why?');
+    page.notebook.items = [item('cell', 'x = 2'), item('error', 'boom')]; // not told yet
+    await press(part('field'), { key: 'Enter' });
+    expect(contexts()).toEqual([
+      [
+        { name: 'The cell', text: 'All of x = 2' },
+        { name: 'The error', text: 'All of boom' }
+      ]
+    ]);
+  });
+
+  it('is removed for one message by its chip, announced, and put back by the same button', async () => {
+    await open();
+    await toggle('cell');
+    expect(chips()).toEqual(['outline', 'cell removed']);
+    expect(part('live-said').textContent).toBe('The cell is removed from this message.');
+    await toggle('cell');
+    expect(part('live-said').textContent).toBe('The cell is sent along again.');
+    await toggle('cell');
+    await send('Why?');
+    expect(contexts()).toEqual([[{ name: 'The outline', text: 'All of 3 cells' }]]);
+    await doing(() => posts()[0]?.answer({ message: { id: 'm' } }));
+    expect(chips()).toEqual(['outline', 'cell']); // the next message has it again
+  });
+
+  it('is turned off for the thread, over a reload', async () => {
+    await open();
+    await doing(() => part('live-context').click());
+    await doing(() => part('live-outline').click());
+    expect(chips()).toEqual(['cell']);
+    const stored = new StoredChoices(() => page.storage as unknown as Storage);
+    const later = new ContextChoices(stored, new Preferences());
+    expect(later.of('t').getState().on).toEqual(['cell', 'error']);
+    expect(later.of('other').getState().on).toEqual([]);
+  });
+
+  it('is left out where a mention that is up to date tells the same', async () => {
+    await open();
+    const client = page.threads.acquire('t');
+    await doing(() => void client.mention({ name: '@cell', id: 'cell:a.ipynb', text: 'x = 1' }));
+    expect(chips()).toEqual(['outline']);
+    page.notebook.items = [item('cell', 'x = 2')];
+    await doing(() => page.notebook.settle());
+    expect(chips()).toEqual(['cell']); // what was mentioned is older
+    page.threads.release(client);
+  });
+
+  it('stays as it was while the server may have the message, so a second try makes no other (L11)', async () => {
+    await open();
+    const fail = (status: number) =>
+      posts()
+        .at(-1)
+        ?.fail(new ApiError(status, 'failed', 'It failed.'));
+    await send('Why?');
+    await doing(() => void fail(0));
+    page.notebook.items = [item('outline', '3 cells'), item('cell', 'x = 2')];
+    await press(part('field'), { key: 'Enter' });
+    await doing(() => void fail(409));
+    await press(part('field'), { key: 'Enter' });
+    const keys = posts().map(({ headers }) => headers?.['Idempotency-Key']);
+    expect(keys[1]).toBe(keys[0]);
+    expect(keys[2]).not.toBe(keys[0]); // a refused message is not there, so it may tell what is now
+    const bodies = posts().map(({ body }) => JSON.stringify(body));
+    expect(bodies.map(body => body.includes('x = 2'))).toEqual([false, false, true]);
+  });
+
+  it('is not sent with a second try once its chip was removed', async () => {
+    await open();
+    await send('Why?');
+    const fail = () =>
+      posts()
+        .at(-1)
+        ?.fail(new ApiError(0, 'failed', 'It failed.'));
+    await doing(() => void fail());
+    const [first] = posts().map(({ body }) => JSON.stringify(body));
+    await toggle('cell');
+    await press(part('field'), { key: 'Enter' });
+    const last = JSON.stringify(posts().at(-1)?.body);
+    expect([first?.includes('x = 1'), last.includes('x = 1')]).toEqual([true, false]);
+  });
+});
+
+describe('the choices of a browser', () => {
+  it('hold as long as the page where nothing can be stored, or something else is there', () => {
+    const storage = new FakeStorage();
+    storage.setItem('jupyter-chat-stream:live-context', '[["t", ["cell", 7]], 8, ["u"]]');
+    storage.refuses = true;
+    const choices = new ContextChoices(
+      new StoredChoices(() => storage as unknown as Storage),
+      new Preferences()
+    );
+    expect(choices.of('t').getState().on).toEqual(['cell']);
+    expect(choices.of('u').getState().on).toEqual([]);
+    choices.of('u').setOn('error', true);
+    expect(choices.of('u').getState().on).toEqual(['error']);
+  });
+});

@@ -1,0 +1,263 @@
+// A notebook that is open nowhere: changed in its file, as a whole or not at all (L17).
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import { versionOf } from '../../src/workspace/cell-edits';
+import {
+  type ClosedNotebooks,
+  closedNotebooks,
+  type FileModel,
+  type NotebookFiles
+} from '../../src/workspace/closed-notebooks';
+import { NotebookTool } from '../../src/workspace/notebook-tool';
+import { OpenElsewhere, type PageChannel } from '../../src/workspace/open-elsewhere';
+import { FakeClock, flushPromises } from '../fakes';
+
+const raw = (id: string, source: string) => ({ cell_type: 'raw', id, metadata: {}, source });
+const textOf = (cells: readonly object[], minor = 5): string =>
+  JSON.stringify({ cells, metadata: {}, nbformat: 4, nbformat_minor: minor }, null, 4);
+
+/** The contents API over one file, which saves a notebook in a form of its own. */
+class OneFile implements NotebookFiles {
+  text = textOf([raw('a', 'one'), raw('b', 'two')]);
+  revision = 1;
+  writable = true;
+  /** Called once, before the second read: another program writes. */
+  meanwhile: (() => void) | null = null;
+  /** Called after a save: another program writes. */
+  afterSave: (() => void) | null = null;
+
+  async get(path: string, options: { content: boolean; type?: string }): Promise<FileModel> {
+    if (path !== 'n.ipynb') {
+      throw new Error('404');
+    }
+    if (options.type === 'file') {
+      this.meanwhile?.();
+      this.meanwhile = null;
+    }
+    const content: unknown = options.type === 'notebook' ? JSON.parse(this.text) : this.text;
+    return { content, last_modified: `r${this.revision}`, writable: this.writable };
+  }
+
+  async save(_path: string, saved: { type: string; content: unknown }): Promise<FileModel> {
+    this.write(
+      saved.type === 'file' ? String(saved.content) : JSON.stringify(saved.content, null, 1)
+    );
+    const last_modified = `r${this.revision}`;
+    this.afterSave?.();
+    return { content: null, last_modified, writable: true };
+  }
+
+  write(text: string): void {
+    this.text = text;
+    this.revision += 1;
+  }
+
+  get sources(): readonly string[] {
+    const { cells } = JSON.parse(this.text) as { cells: readonly { source: string }[] };
+    return cells.map(({ source }) => source);
+  }
+}
+
+let file: OneFile;
+let closed: ClosedNotebooks;
+let isElsewhere: boolean;
+let isHere: boolean;
+let tool: NotebookTool;
+
+beforeEach(() => {
+  file = new OneFile();
+  isElsewhere = false;
+  isHere = false;
+  const storage = {
+    files: file,
+    isOpenHere: () => isHere,
+    isOpenElsewhere: async () => isElsewhere
+  };
+  closed = closedNotebooks(storage);
+  tool = new NotebookTool({
+    find: () => null,
+    isInFront: () => true,
+    storage
+  });
+});
+
+const READ = { operation: 'read', path: 'n.ipynb' };
+const PROPOSE = {
+  operation: 'propose',
+  path: 'n.ipynb',
+  versions: { a: versionOf('one'), b: versionOf('two') },
+  patch: [
+    { op: 'test', path: '/cells/0/id', value: 'a' },
+    { op: 'replace', path: '/cells/0/source', value: 'ONE' },
+    { op: 'test', path: '/cells/1/id', value: 'b' },
+    { op: 'remove', path: '/cells/1' }
+  ]
+};
+const execute = (input: object, accepted: readonly string[] | null = null) =>
+  tool.execute({ id: 'call', input, accepted });
+
+describe('a notebook that is open nowhere (L17)', () => {
+  it('is read from its file', async () => {
+    expect(tool.canExecute(READ)).toBe(true);
+    expect(await execute(READ)).toMatchObject({
+      success: true,
+      output: {
+        path: 'n.ipynb',
+        cells: [{ id: 'a', source: 'one', version: versionOf('one') }, {}]
+      }
+    });
+    expect(await execute({ ...READ, path: 'gone.ipynb' })).toMatchObject({
+      success: false,
+      output: expect.stringContaining('could not be read') as string
+    });
+  });
+
+  it('is changed in its file, and Undo writes back every byte', async () => {
+    const before = file.text;
+    expect(await execute(PROPOSE)).toMatchObject({
+      success: true,
+      output: { cells: [{ index: 0, id: 'a', version: versionOf('ONE') }] }
+    });
+    expect(file.sources).toEqual(['ONE']);
+    expect(closed.canUndo('call')).toBe(true);
+    expect(await closed.undo('call')).toBe('done');
+    expect(file.text).toBe(before);
+    expect(closed.canUndo('call')).toBe(false);
+  });
+
+  it('is changed as far as the person accepts', async () => {
+    const { output } = await execute(PROPOSE, ['b']);
+    expect(file.sources).toEqual(['one']);
+    expect(output).toMatchObject({ refused: ['a'] });
+  });
+
+  it('keeps what was written since: Undo leaves it', async () => {
+    await execute(PROPOSE);
+    file.write(textOf([raw('a', 'later')]));
+    expect(await closed.undo('call')).toBe('changed');
+    expect(file.sources).toEqual(['later']);
+  });
+
+  it('is left alone by Undo while it is open, and can be undone when it is closed again', async () => {
+    await execute(PROPOSE);
+    for (const open of [() => (isHere = true), () => (isElsewhere = true)]) {
+      open();
+      expect(await closed.undo('call')).toBe('open');
+      expect(file.sources).toEqual(['ONE']);
+      isHere = isElsewhere = false;
+    }
+    expect(await closed.undo('call')).toBe('done');
+  });
+
+  it('tells of a change without a second read, and Undo keeps what is written right after it', async () => {
+    file.afterSave = () => file.write(textOf([raw('a', 'theirs')]));
+    expect(await execute(PROPOSE)).toMatchObject({
+      success: true,
+      output: { cells: [{ id: 'a', version: versionOf('ONE') }] }
+    });
+    expect(await closed.undo('call')).toBe('changed');
+    expect(file.sources).toEqual(['theirs']);
+  });
+
+  it.each<readonly [string, () => void, string]>([
+    [
+      'has another cell than was read',
+      () => file.write(textOf([raw('a', 'x'), raw('b', 'two')])),
+      'has changed'
+    ],
+    [
+      'changes while it is changed',
+      () => (file.meanwhile = () => file.write(`${file.text} `)),
+      'just now'
+    ],
+    ['is opened meanwhile', () => (file.meanwhile = () => (isHere = true)), 'was opened'],
+    ['is read-only', () => (file.writable = false), 'read-only'],
+    ['has no ids', () => file.write(textOf([raw('a', 'one')], 4)), 'format 4.4'],
+    [
+      'is no valid notebook',
+      () => file.write(textOf([raw('a', 'one'), raw('a', 'two')])),
+      'no valid'
+    ],
+    ['is no notebook', () => file.write('{}'), 'no notebook']
+  ])('is left as it is if it %s', async (_what, happen, sentence) => {
+    happen();
+    const { revision } = file;
+    const { success, output } = await execute(PROPOSE);
+    expect([success, output]).toEqual([false, expect.stringContaining(sentence)]);
+    expect(file.revision - revision).toBe(sentence === 'just now' ? 1 : 0);
+    expect(closed.canUndo('call')).toBe(false);
+  });
+
+  it('is left for a while to the pages that have it open, and then to them alone', async () => {
+    expect(tool.delayOf(PROPOSE)).toBe(2_000);
+    expect(await tool.isFree(PROPOSE)).toBe(true);
+    isElsewhere = true;
+    expect(await tool.isFree(PROPOSE)).toBe(false);
+  });
+
+  it('is nothing but a notebook file that the call names', () => {
+    for (const input of [
+      { operation: 'read' },
+      { ...READ, path: 'a.py' },
+      { operation: 'propose' }
+    ]) {
+      expect(tool.canExecute(input)).toBe(false);
+    }
+  });
+});
+
+describe('whether another page has a notebook open', () => {
+  /** Pages of one browser: each hears what the others say. */
+  function pages(
+    openIn: readonly (readonly string[])[]
+  ): readonly ((path: string) => Promise<boolean>)[] {
+    const listeners: ((event: { readonly data: unknown }) => void)[] = [];
+    return openIn.map((open, index) => {
+      const channel: PageChannel = {
+        postMessage: data => listeners.forEach((hear, at) => at === index || hear({ data })),
+        addEventListener: (_type, listener) => (listeners[index] = listener)
+      };
+      const options = {
+        channel,
+        isOpenHere: (path: string) => open.includes(path),
+        running: async () => connected,
+        localPath: (path: string) => path.replace('RTC:', ''),
+        later: (action: () => void, delay_ms: number) => clock.later(action, delay_ms)
+      };
+      const elsewhere = new OpenElsewhere(options);
+      return path => elsewhere.has(path);
+    });
+  }
+  let clock: FakeClock;
+  let connected: readonly string[];
+  beforeEach(() => {
+    clock = new FakeClock();
+    connected = [];
+  });
+  const answered = async (asked: Promise<boolean> | undefined): Promise<boolean | undefined> => {
+    await flushPromises();
+    clock.turn(400);
+    return asked;
+  };
+
+  it('is what the other pages of this browser say', async () => {
+    const [first] = pages([['mine.ipynb'], ['theirs.ipynb'], []]);
+    expect(await answered(first?.('theirs.ipynb'))).toBe(true);
+    expect(await answered(first?.('mine.ipynb'))).toBe(false);
+  });
+
+  it('is told to each of two calls that ask at the same time', async () => {
+    const [first] = pages([[], ['theirs.ipynb']]);
+    const asked = [first?.('theirs.ipynb'), first?.('theirs.ipynb')];
+    expect(await Promise.all(asked.map(answered))).toEqual([true, true]);
+    expect(await answered(first?.('mine.ipynb'))).toBe(false);
+  });
+
+  it('is so if a page of another browser is connected to its kernel', async () => {
+    connected = ['far.ipynb'];
+    const [first] = pages([[]]);
+    expect(await answered(first?.('far.ipynb'))).toBe(true);
+    expect(await answered(first?.('RTC:far.ipynb'))).toBe(true);
+    expect(await answered(first?.('near.ipynb'))).toBe(false);
+  });
+});
