@@ -22,6 +22,7 @@ import aiohttp
 
 from jupyter_chat_stream.shared.config import CONNECTION_ENV
 from jupyter_chat_stream.testing import FakeAnthropic
+from tests.faults.processes import eventually
 from tests.kernel.harness import Kernel
 from tests.postgres import Postgres
 
@@ -32,11 +33,13 @@ from .stamps import age_s
 
 SETTLED_S = 5.0
 UNUSED = 64  # tools that are offered in a thread and used by none of its messages
+CALLS_OF_THREAD = 10  # of each situation: the prompt of a long thread takes longer to build
+LOOK_S = 0.1
 SITUATIONS = ("between two cells", "inside chat.ask")
 FUNCTION = f"""
 import json, time
 from jupyter_chat_stream import Chat
-chat = Chat("calls", model={MODEL!r})
+chat = Chat("calls NUMBER", model={MODEL!r})
 
 @chat.tool(effect="read")
 def {TOOL}(asked: str) -> list[int]:
@@ -92,7 +95,8 @@ def run(*, quick: bool = False) -> Section:
         rows=rows,
         notes=[
             "a call: from the model's asking for it to the model's having the result, beside the "
-            "same function called directly in the same kernel, in turn",
+            "same function called directly in the same kernel, in turn; "
+            f"{CALLS_OF_THREAD} calls of each situation in a thread",
             "open calls: half wait for a kernel that offers the tool, half for a consent",
             "unused tools: the bytes of a request to the provider",
         ],
@@ -109,21 +113,32 @@ async def measure_calls(database: str, calls: int) -> dict[str, Times]:
         server = await running.server()
         kernel = Kernel(running.environment_of(server), running.here.folder)
         try:
-            kernel.run(FUNCTION)
-            thread = json.loads(kernel.run("print(json.dumps(chat.thread))").text)
-            for number in range(-5, calls):  # the first ones warm everything up
-                for situation, times in found.items():
-                    direct_s = int(kernel.run(DIRECTLY).text) / 1e9
-                    if situation == SITUATIONS[0]:
-                        sent = await server.send(thread, "go")
-                        await server.until_run(sent["run"]["id"], ("completed",))
-                    else:
-                        kernel.run(ASK)
-                    if number >= 0:
-                        _note(times, direct_s, await _newest_reply(server, thread))
+            for begun in range(0, calls, CALLS_OF_THREAD):
+                kernel.run(FUNCTION.replace("NUMBER", str(begun)))
+                thread = json.loads(kernel.run("print(json.dumps(chat.thread))").text)
+                warm_up = 1 if begun else 5
+                for number in range(-warm_up, min(CALLS_OF_THREAD, calls - begun)):
+                    for situation, times in found.items():
+                        direct_s = int(kernel.run(DIRECTLY).text) / 1e9
+                        await _call(server, kernel, thread, situation)
+                        if number >= 0:
+                            _note(times, direct_s, await _newest_reply(server, thread))
         finally:
             kernel.close()
     return found
+
+
+async def _call(server: Server, kernel: Kernel, thread: str, situation: str) -> None:
+    """Send a message whose answer calls the function once; wait for the end of the answer."""
+    if situation == SITUATIONS[1]:
+        kernel.run(ASK)
+        return
+    sent = await server.send(thread, "go")
+
+    async def look() -> bool:
+        return (await server.run(sent["run"]["id"]))["status"] == "completed"
+
+    await eventually(look, every_s=LOOK_S, what="the end of an answer")
 
 
 async def _newest_reply(server: Server, thread: str) -> dict[str, Any]:

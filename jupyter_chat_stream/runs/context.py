@@ -58,8 +58,8 @@ async def gather(store: ChatStore, run: RunRef, system: str | None) -> Gathered:
     found = await store.runs.context(run, MAX_BRANCH, store.now_ms())
     systems = (system, found.preferences["system"], found.thread["system"])
     return Gathered(
-        reply=found.branch[-1],
-        branch=tuple(found.branch[:-1]),
+        reply=found.reply,
+        branch=tuple(found.branch),
         systems=tuple(text for text in systems if text),
         begun_ms=found.begun_ms,
         owner=found.thread["owner"],
@@ -68,6 +68,19 @@ async def gather(store: ChatStore, run: RunRef, system: str | None) -> Gathered:
         tools=found.tools,
         offers=found.offers,
         chosen=found.thread.get("tools"),
+        spent=found.spent,
+    )
+
+
+async def gather_round(store: ChatStore, run: RunRef, gathered: Gathered) -> Gathered:
+    """Read what the last round of tool calls has added; the messages before the reply stay."""
+    found = await store.runs.reply_context(run)
+    return replace(
+        gathered,
+        reply=found.reply,
+        upstream=found.upstream,
+        provider_data={**gathered.provider_data, **found.provider_data},
+        tools=gathered.tools if found.tools is None else found.tools,
         spent=found.spent,
     )
 

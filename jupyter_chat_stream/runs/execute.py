@@ -24,9 +24,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar, cast
 
-from ..providers.base import (
-    EndChunk,
-)
+from ..providers.base import EndChunk
 from ..providers.prices import priced
 from ..providers.registry import Registry
 from ..shared.backoff import Backoff
@@ -49,7 +47,7 @@ from ..shared.records import EndStatus, Usage
 from ..store.front import TAKEN_OVER, ChatStore, Claimed
 from .appender import Appender
 from .components.builds import Build
-from .context import Gathered, draft_prompt, gather
+from .context import Gathered, draft_prompt, gather, gather_round
 from .pauses import Pause
 from .reading import StreamReading
 from .rounds import TOO_MANY_ROUNDS, ToolRounds, count_rounds
@@ -91,6 +89,7 @@ class Execution:
         self._spent = SpentTokens()
         self._build = Build.of(claimed.params)
         self._rounds: ToolRounds
+        self._last_round: Gathered | None = None  # of this attempt, once its round has ended
 
     @property
     def attempt(self) -> int:
@@ -159,11 +158,12 @@ class Execution:
 
         While the upstream can be joined, its round has not ended, and no call is settled.
         """
-        services, system = self._services, self._services.config.system
-        self._rounds = rounds = ToolRounds(
-            services.store, services.tools, services.config, self._claimed
+        run, config, store = self._claimed.run, self._services.config, self._services.store
+        self._rounds = rounds = ToolRounds(store, self._services.tools, config, self._claimed)
+        last, self._last_round = self._last_round, None
+        found = await (
+            gather(store, run, config.system) if last is None else gather_round(store, run, last)
         )
-        found = await gather(services.store, self._claimed.run, system)
         gathered = await self._unless_stopped(rounds.resolve(found))
         if gathered is None:
             await self._leave(self._append_to(found))
@@ -172,8 +172,7 @@ class Execution:
         if gathered.upstream is None and any(open_calls(gathered.reply["parts"])):
             if not await self._settle(gathered):
                 return None
-            found = await gather(services.store, self._claimed.run, system)
-            gathered = replace(found, tools=gathered.tools)
+            gathered = await gather_round(store, run, gathered)
         return gathered
 
     async def _settle(self, gathered: Gathered) -> bool:
@@ -236,6 +235,7 @@ class Execution:
         await appender.finish((), release=False, spent=total)
         self._spent.end_round(total)
         self._claimed = replace(self._claimed, retries=0)  # only failures of one round add up
+        self._last_round = gathered
         return True
 
     async def _end_version(

@@ -19,7 +19,8 @@ from .chat.attachments import read_held
 from .chat.runs import open_runs
 from .chat.threads import read_thread
 from .log.reading import head_of, read_events, shown_run
-from .log.transaction import RunRef, ThreadRef, execute, fold_message
+from .log.refs import RunRef, ThreadRef, execute
+from .log.replies import fold_message
 from .sql import damage, rows
 from .sql.driver import among
 

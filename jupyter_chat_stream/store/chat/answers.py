@@ -9,7 +9,6 @@ from ...shared.errors import InvalidInput, RequestNotOpen
 from ...shared.events import ENDS, InputGiven, from_iso
 from ...shared.parts import result_of
 from ...shared.records import InputRequestPart, Part, RunRecord
-from ..log.reading import read_message
 from ..log.transaction import RunRef, Transaction
 from .consent_answers import is_consent_answer
 
@@ -21,8 +20,7 @@ def give_input(tx: Transaction, run: RunRef, owner: str, request_id: str, value:
         RequestNotOpen: if the question was answered, with that ``value`` and ``by``.
         InvalidInput: the value is not one of the choices.
     """
-    tx.flush()
-    parts = read_message(tx.conn, run)["parts"]
+    parts = tx.reply(run)["parts"]
     asked = find_question(parts, request_id)
     status = tx.run(run)["status"]
     # A question about a tool call may also be answered while the run makes other calls.

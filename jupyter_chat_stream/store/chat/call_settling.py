@@ -8,7 +8,7 @@ question to the person, or its turn in this process. Then the run waits if a cal
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...shared.events import (
@@ -29,7 +29,6 @@ from ...shared.tool_records import (
     ToolEffect,
     ToolMode,
 )
-from ..log.reading import read_message
 from ..log.transaction import RunRef, Transaction
 from . import threads
 from .calls_in_place import CallInPlace
@@ -164,7 +163,7 @@ def _read_round(tx: Transaction, run: RunRef, attempt: int) -> _CallRound:
         attempt=attempt,
         owner=thread["owner"],
         mode="ask" if tools is None else tools["mode"],
-        parts=read_message(tx.conn, run)["parts"],
+        parts=tx.reply(run)["parts"],
         rows=read_calls(tx, run),
     )
 
@@ -219,21 +218,25 @@ def _settle_asked(
         return
     question = round_.question(call["tool_call_id"])
     if question is not None and question["by"] is not None:
-        _take_answer(round_, call, plan, question)
+        _take_answer(round_, call, row, plan, question)
         return
     if is_late:
         round_.fail(call, "expired", NOT_ANSWERED if question else NOT_MADE)
         return
     consent = _allowed_without_question(round_, call, plan)
     if consent is not None:
-        _allow(round_, call, consent, None if consent == "none" else round_.owner)
+        _allow(round_, call, row, consent, None if consent == "none" else round_.owner)
     else:
         round_.to_ask.append((call, plan))
         round_.wake_ms.append(row.expires_ms)
 
 
 def _take_answer(
-    round_: _CallRound, call: ToolCallPart, plan: CallPlan, question: InputRequestPart
+    round_: _CallRound,
+    call: ToolCallPart,
+    row: StoredCall,
+    plan: CallPlan,
+    question: InputRequestPart,
 ) -> None:
     answer = read_answer(question["value"])
     choice = answer.choice
@@ -252,7 +255,7 @@ def _take_answer(
             thread=thread,
         )
     allowed: AllowedBy = "once" if choice == "some" else choice
-    _allow(round_, call, allowed, question["by"], answer.accepted)
+    _allow(round_, call, row, allowed, question["by"], answer.accepted)
 
 
 def _allowed_without_question(
@@ -275,6 +278,7 @@ def _allowed_without_question(
 def _allow(
     round_: _CallRound,
     call: ToolCallPart,
+    row: StoredCall,
     consent: AllowedBy,
     by: str | None,
     accepted: tuple[str, ...] | None = None,
@@ -282,7 +286,7 @@ def _allow(
     tool_call_id = call["tool_call_id"]
     round_.append(ToolAllowed(tool_call_id=tool_call_id, consent=consent, by=by, accepted=accepted))
     update_call(round_.tx, round_.run, tool_call_id, state="open")
-    _offer(round_, call, read_calls(round_.tx, round_.run)[tool_call_id])
+    _offer(round_, call, replace(row, state="open"))
 
 
 def _settle_claimed(
@@ -306,7 +310,7 @@ def _settle_claimed(
     if is_late:
         round_.fail(call, "expired", NOT_ENDED)
     else:
-        _offer(round_, call, read_calls(round_.tx, round_.run)[tool_call_id])
+        _offer(round_, call, replace(row, state="open", claim=None, executor=None, lease_ms=None))
 
 
 def _offer(round_: _CallRound, call: ToolCallPart, row: StoredCall) -> None:

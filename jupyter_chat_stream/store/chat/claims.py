@@ -25,7 +25,6 @@ from ...shared.fold import written
 from ...shared.logs import Line
 from ...shared.records import OnCrash, Params, Phase, Status
 from ..log import upstreams
-from ..log.reading import read_message
 from ..log.transaction import RunRef, Transaction, execute
 from ..sql.rows import params_of
 from . import waits
@@ -293,8 +292,7 @@ def _begin(
 
 
 def _begin_attempt(tx: Transaction, run: RunRef, attempt: int, *, restart: bool) -> None:
-    tx.flush()
-    message = read_message(tx.conn, run)
+    message = tx.reply(run)
     has_parts = bool(message["parts"])
     # A run that continues another keeps its parts: they are the other run's. A run with tool calls
     # keeps them: they may have changed something, and are not made again (L14).

@@ -354,7 +354,7 @@ def _digest(body: Mapping[str, object]) -> str:
 def _made_before(tx: Transaction, thread: ThreadRef, run_id: str) -> SuccessorRecord:
     """Read the reply and the run that an earlier command with this key made."""
     run = runs.find_in_thread(tx.conn, thread, run_id)
-    return {"reply": reading.read_message(tx.conn, run), "run": runs.read_run(tx.conn, run)}
+    return {"reply": tx.reply(run), "run": runs.read_run(tx.conn, run)}
 
 
 def _parts_of(request: SendRequest, attached: Sequence[StoredAttachment]) -> list[Part]:

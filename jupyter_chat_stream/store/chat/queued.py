@@ -35,7 +35,7 @@ def withdraw(tx: Transaction, owner: str, run_id: str) -> RunRecord:
         RunBegun
     """
     run = _find_unbegun(tx, owner, run_id)
-    reply = reading.read_message(tx.conn, run)
+    reply = tx.reply(run)
     sibling = _newest_sibling(tx, run.thread, reply)
     place = sibling
     left = [reply["id"]]  # the messages that leave their branch
@@ -64,7 +64,7 @@ def rewrite(tx: Transaction, owner: str, run_id: str, content: str) -> MessageRe
         RunBegun: the run has begun, or the message has another answer.
     """
     run = _find_unbegun(tx, owner, run_id)
-    reply = reading.read_message(tx.conn, run)
+    reply = tx.reply(run)
     if reply["parent_id"] is None or _newest_sibling(tx, run.thread, reply) is not None:
         raise RunBegun(run.id)
     asked = reading.read_message_by_id(tx.conn, run.thread, reply["parent_id"])

@@ -35,7 +35,7 @@ from ...shared.records import (
     WrittenMessage,
 )
 from ..log import upstreams
-from ..log.reading import read_message, shown_run
+from ..log.reading import shown_run
 from ..log.transaction import RunRef, ThreadRef, Transaction, execute
 from ..sql import rows
 from ..sql.tables import MessageRow, RunRow
@@ -295,7 +295,7 @@ def make_successor(
         {"pk": run.pk},
     ).one()
     waits.send_again(tx, run, row[2])
-    parts = read_message(tx.conn, run)["parts"] if keep_parts else []
+    parts = tx.reply(run)["parts"] if keep_parts else []
     kept = [part for part in parts if not (_is_unanswered(part) or is_cut_call(part))]
     kept.extend(cut_off(part) for part in open_calls(parts))
     params = {**rows.params_of(row[0], run.thread.id, run.id), TAKEN_OVER: len(kept)}

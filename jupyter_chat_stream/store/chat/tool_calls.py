@@ -36,9 +36,9 @@ from ...shared.parts import call_of, result_of
 from ...shared.records import RunRecord
 from ...shared.tool_definitions import digest_of, is_ours
 from ...shared.tool_records import CallState, FailedFor, ToolCallPart, ToolResultPart
-from ..log.reading import read_message
 from ..log.transaction import RunRef, Transaction
 from ..log.upstreams import read_tools
+from ..sql.driver import write_row
 from .attachments import StoredAttachment
 from .holding import find_for_result, hold
 from .runs import find_run
@@ -203,11 +203,14 @@ def give_result(
     run, _ = _held(tx, owner, run_id, tool_call_id, claim)
     check_output(output)
     attached = find_for_result(tx.conn, owner, attachment_ids, run.message_pk)
+    call = call_of(tx.reply(run)["parts"], tool_call_id)
+    if call is None:
+        raise ToolCallNotFound(tool_call_id)
     end_call(
         tx,
         run,
         tool_call_id,
-        name=_find(tx, owner, run_id, tool_call_id).part["name"],
+        name=call["name"],
         success=success,
         output=output,
         attached=attached,
@@ -285,7 +288,7 @@ def insert_call(tx: Transaction, run: RunRef, call: StoredCall) -> None:
 def update_call(tx: Transaction, run: RunRef, tool_call_id: str, **columns: Any) -> None:
     sets = ", ".join(f"{name} = :{name}" for name in columns)
     sql = f"UPDATE tool_call SET {sets} WHERE run = :run AND tool_call_id = :tool_call_id"
-    tx.execute(sql, {**columns, "run": run.pk, "tool_call_id": tool_call_id})
+    write_row(tx.conn, sql, {**columns, "run": run.pk, "tool_call_id": tool_call_id})
 
 
 def count_open(tx: Transaction, run: RunRef) -> int:
@@ -296,8 +299,7 @@ def count_open(tx: Transaction, run: RunRef) -> int:
 
 def _find(tx: Transaction, owner: str, run_id: str, tool_call_id: str) -> _FoundCall:
     run = find_run(tx.conn, owner, run_id)
-    tx.flush()
-    parts = read_message(tx.conn, run)["parts"]
+    parts = tx.reply(run)["parts"]
     part = call_of(parts, tool_call_id)
     if part is None:
         raise ToolCallNotFound(tool_call_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,24 +27,31 @@ from .verbs import Group, first, reads, second, writes
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunContext:
-    """The input of a prompt; ``branch`` ends with the run's own reply.
+class ReplyContext:
+    """The part of a prompt's input that the run itself changes while it is executed."""
 
-    ``begun_ms`` is the time at which work on the run first began. ``provider_data`` is by run id.
-    """
+    reply: MessageRecord
+    upstream: UpstreamPlace | None
+    provider_data: Mapping[str, Sequence[ProviderData]]
+    """By run id."""
+    tools: Sequence[ToolDefinition] | None
+    """Those that an earlier attempt has kept; None if no attempt has."""
+    spent: Usage | None
+    """The usage of the rounds that have ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext(ReplyContext):
+    """The input of a prompt."""
 
     branch: list[MessageRecord]
+    """The messages from the root to the one before the reply."""
     thread: ThreadRecord
     preferences: PreferencesRecord
     begun_ms: int
-    upstream: UpstreamPlace | None
-    provider_data: Mapping[str, Sequence[ProviderData]]
-    tools: Sequence[ToolDefinition] | None
-    """Those that an earlier attempt has kept; None if no attempt has."""
+    """The time at which work on the run first began."""
     offers: Sequence[ToolRecord]
     """The tools that executors offer in the thread now."""
-    spent: Usage | None
-    """The usage of the rounds that have ended."""
 
 
 def _page(
@@ -67,19 +74,32 @@ def _progress(conn: Connection, run: RunRef) -> tuple[int, bool]:
 
 
 def _context(conn: Connection, run: RunRef, most: int, now_ms: int) -> RunContext:
-    """Read the input of a run's prompt; the branch has at most ``most`` messages."""
-    branch = reading.read_branch(conn, run, most)
+    """Read the input of a run's prompt; branch and reply have at most ``most`` messages."""
+    *branch, reply = reading.read_branch(conn, run, most)
     thread = threads.read_thread(conn, run.thread)
     run_ids = {message["run_id"] for message in branch if message["run_id"] is not None}
     return RunContext(
+        **vars(_reply_context(conn, run, reply, run_ids)),
         branch=branch,
         thread=thread,
         preferences=threads.read_preferences(conn, thread["owner"]),
         begun_ms=runs.read_begun_ms(conn, run),
-        upstream=upstreams.read_upstream(conn, run),
-        provider_data=upstreams.read_data(conn, run.thread, run_ids),
-        tools=upstreams.read_tools(conn, run),
         offers=tool_offers.list_offers(conn, run.thread, now_ms),
+    )
+
+
+def _reply_context(
+    conn: Connection,
+    run: RunRef,
+    reply: MessageRecord | None = None,
+    earlier: Collection[str] = (),
+) -> ReplyContext:
+    """Read what a run has added to its prompt's input, and the provider data of earlier runs."""
+    return ReplyContext(
+        reply=reading.read_message(conn, run) if reply is None else reply,
+        upstream=upstreams.read_upstream(conn, run),
+        provider_data=upstreams.read_data(conn, run.thread, {run.id, *earlier}),
+        tools=upstreams.read_tools(conn, run),
         spent=upstreams.read_spent(conn, run),
     )
 
@@ -105,6 +125,7 @@ class StoredRuns(Group):
     reply = reads(reading.read_message)
     progress = reads(_progress)
     context = reads(_context)
+    reply_context = reads(_reply_context)
     cancelled_upstream = reads(upstreams.read_cancelled_upstream)
     count_by_status = reads(runs.count_by_status)
     count_open = reads(_count_open)

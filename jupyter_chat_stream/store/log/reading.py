@@ -18,7 +18,8 @@ from ...shared.events import Event, dumps
 from ...shared.records import MessageRecord, RunRecord, SnapshotFrame, ThreadRecord, ThreadState
 from ..sql import damage, rows
 from ..sql.driver import among, select_rows
-from .transaction import RunRef, ThreadRef, execute, fold_message
+from .refs import RunRef, ThreadRef, execute
+from .replies import fold_message, read_reply
 
 PAGE_EVENTS = 512
 PAGE_BYTES = 64 * 1024
@@ -207,8 +208,7 @@ def head_of(conn: Connection, thread: ThreadRef) -> int:
 
 def read_message(conn: Connection, run: RunRef) -> MessageRecord:
     """Read the reply of a run, folded to the end of the log."""
-    message = read_message_by_id(conn, run.thread, run.message_id)
-    return fold_message(conn, run, message).value()
+    return read_reply(conn, run).value()
 
 
 def read_message_by_id(conn: Connection, thread: ThreadRef, message_id: str) -> MessageRecord:

@@ -9,11 +9,9 @@ events after the commit (L3).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from sqlalchemy import Connection as Connection
 from sqlalchemy import insert
@@ -32,68 +30,24 @@ from ...shared.events import (
     iso,
 )
 from ...shared.fold import MessageFold, fold_run, takes_head
-from ...shared.logs import Line
 from ...shared.records import MessageRecord, RunRecord, ThreadChange
-from ..sql import ledger, rows
+from ..sql import rows
 from ..sql.damage import checked, readable, run_instead
 from ..sql.driver import (
     among,
-    driver_sql,
     insert_rows,
     lock_threads,
-    read_row,
     select_rows,
-    write_row,
 )
 from ..sql.tables import table
 from .builds import build_ended
+from .refs import RunRef as RunRef
+from .refs import ThreadRef as ThreadRef
+from .refs import execute as execute
+from .refs import update_row as update_row
+from .replies import read_reply, settle_message
 
 log = logging.getLogger("jupyter_chat_stream.store")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ThreadRef:
-    """A thread by both its keys."""
-
-    pk: int
-    id: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunRef:
-    """A run, its thread and its message by both their keys, which never change.
-
-    A query for a ``RunRef`` selects ``COLUMNS`` from ``TABLES``.
-    """
-
-    COLUMNS: ClassVar[str] = "run.pk, run.id, run.thread, thread.id, run.message, message.id"
-    TABLES: ClassVar[str] = (
-        "FROM run JOIN thread ON thread.pk = run.thread JOIN message ON message.pk = run.message"
-    )
-    WIDTH: ClassVar[int] = 6
-
-    pk: int
-    id: str
-    thread: ThreadRef
-    message_pk: int
-    message_id: str
-
-    @classmethod
-    def of(cls, row: Sequence[Any]) -> RunRef:
-        """Read a row that begins with ``COLUMNS``."""
-        pk, id_, thread_pk, thread_id, message_pk, message_id = row[: cls.WIDTH]
-        thread = ThreadRef(pk=thread_pk, id=thread_id)
-        return cls(pk=pk, id=id_, thread=thread, message_pk=message_pk, message_id=message_id)
-
-
-def execute(conn: Connection, sql: str, params: Any = None) -> Any:
-    """Run a statement with named parameters directly on the driver, which is faster."""
-    return conn.exec_driver_sql(driver_sql(conn.dialect.paramstyle, sql), params or {})
-
-
-def update_row(conn: Connection, table: str, pk: int, columns: Mapping[str, object]) -> None:
-    sets = ", ".join(f"{name} = :{name}" for name in columns)
-    write_row(conn, f"UPDATE {table} SET {sets} WHERE pk = :pk", {**columns, "pk": pk})
 
 
 _GUARD = (
@@ -128,6 +82,7 @@ class Transaction:
         self._guards: dict[int, tuple[int, str, bool]] = {}  # run key -> attempt, status, begun
         self._settle: dict[int, RunRef] = {}
         self._threads: dict[int, rows.Columns] = {}
+        self._replies: dict[int, MessageFold] = {}  # by the message's key
 
     @property
     def at(self) -> str:
@@ -165,6 +120,7 @@ class Transaction:
                 cache.clear()
             self._rows.clear()
             self._settle.clear()
+            self._replies.clear()
             self._locked = locked  # the rollback released the locks taken since
             raise
         self.execute("RELEASE SAVEPOINT command")
@@ -197,6 +153,7 @@ class Transaction:
         if run is not None and not (isinstance(body, MessageWritten) and attempt is None):
             self._fold_run(run, event)
         self._fold_thread(thread, event)
+        self._fold_reply(run, event)
         return event
 
     def append_attempt(self, run: RunRef, attempt: int, bodies: Iterable[Body]) -> list[Event]:
@@ -258,6 +215,17 @@ class Transaction:
             self._runs[run.pk] = _run_of(row, run)
         return self._runs[run.pk]
 
+    def reply(self, run: RunRef) -> MessageRecord:
+        """Return the run's reply as this transaction has changed it.
+
+        Raises:
+            DamagedRow
+        """
+        if run.message_pk not in self._replies:
+            self.flush()
+            self._replies[run.message_pk] = read_reply(self.conn, run)
+        return self._replies[run.message_pk].value()
+
     def flush(self) -> None:
         """Insert the appended events, and update every row that follows from them."""
         if self._rows:
@@ -269,7 +237,7 @@ class Transaction:
         self._dirty = {}
         written = {event.seq for event in self.events} if self._settle else set()
         for run in self._settle.values():
-            settle_message(self.conn, run, written)
+            settle_message(self.conn, run, written, self._replies.get(run.message_pk))
         self._settle = {}
         for pk, columns in self._threads.items():
             update_row(self.conn, "thread", pk, columns)
@@ -308,6 +276,14 @@ class Transaction:
             self.settle(run)
             build_ended(self, run, event.body.status)
 
+    def _fold_reply(self, run: RunRef | None, event: Event) -> None:
+        """Fold an event into the reply if ``reply`` has read it: its row is not read again."""
+        if isinstance(event.body, MessageWritten):  # it may replace any message of the thread
+            self._replies.clear()
+        elif run is not None and run.message_pk in self._replies:
+            with checked(event.thread_id, "event", f"seq {event.seq}"):
+                self._replies[run.message_pk].apply(event)
+
     def _fold_thread(self, thread: ThreadRef, event: Event) -> None:
         body = event.body
         if isinstance(body, (ThreadChanged, MessageWritten, Finalized)):
@@ -335,58 +311,3 @@ def _run_of(row: rows.Row, run: RunRef) -> RunRecord:
         return {**run_instead(row, run.thread.id, run.message_id, damage), "error": None}
 
     return readable(lambda: rows.run_wire(row, run.thread.id, run.message_id), instead)
-
-
-def settle_message(conn: Connection, run: RunRef, written: Collection[int] = ()) -> None:
-    """Fold the events after the message row's seq into the row; only this function writes it.
-
-    If the row or its log is damaged, the row stays as it is, and its run can still end.
-
-    Args:
-        written: the seqs of this transaction's events. An event among them that cannot be folded
-            raises, so that it is not written as damage.
-    """
-    sql = f"SELECT {rows.MESSAGE_COLUMNS} FROM message WHERE pk = :pk"
-    row = read_row(conn, sql, {"pk": run.message_pk})
-    try:
-        fold = fold_message(conn, run, rows.message_wire(row, run.thread.id))
-    except DamagedRow as damage:
-        if damage.facts["row"] in {f"seq {seq}" for seq in written}:
-            raise
-        table, row_name = damage.facts["table"], damage.facts["row"]
-        log.error(Line("row.damaged", thread=run.thread.id, table=table, row=row_name))
-        return
-    message = fold.value()
-    update_row(conn, "message", run.message_pk, rows.message_columns(message, fold.seq))
-    if message["status"] in ENDS:
-        ledger.enter(conn, run.pk, message["usage"])
-
-
-def fold_message(
-    conn: Connection, run: RunRef, message: MessageRecord, upto: int | None = None
-) -> MessageFold:
-    """Fold the log after the message's own seq into it, to ``upto`` or the end."""
-    fold = MessageFold(message, message["seq"])
-    tail = (
-        f"FROM (SELECT {rows.EVENT_COLUMNS} FROM event WHERE thread = :thread AND seq > :seq "
-        "AND seq <= :upto AND run = :run) AS tail"
-    )
-    params = {
-        "thread": run.thread.pk,
-        "seq": fold.seq,
-        "upto": 2**31 - 1 if upto is None else upto,
-        "run": run.pk,
-    }
-    run_ids = (run.id, run.message_id)
-    seq = fold.seq
-    try:
-        for row in sorted(select_rows(conn, rows.EVENT_COLUMNS, tail, params), key=itemgetter(0)):
-            seq, type_, _, _, _, part, kind, text, _ = row
-            if type_ == "delta" and isinstance(text, str):
-                fold.append(part, kind, text, seq)
-            else:
-                fold.apply(rows.event_value(row, run.thread.id, run_ids))
-    except Exception:  # `checked` for each event would take as long as its fold
-        with checked(run.thread.id, "event", f"seq {seq}"):
-            raise
-    return fold
