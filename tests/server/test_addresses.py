@@ -61,6 +61,8 @@ def test_every_address_is_read_back(tmp_path: Path) -> None:
     # tornado forgets the socket it could not bind
     "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
 )
+# Jupyter Server leaves the sockets open with which it has tried ports.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_the_port_that_was_found_is_named_when_the_wanted_one_is_taken(
     start_server: StartServer,
 ) -> None:

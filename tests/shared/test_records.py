@@ -117,4 +117,7 @@ def test_both_name_the_same_kinds_of_parts() -> None:
 
 
 def test_a_change_of_a_thread_names_the_fields_of_a_thread() -> None:
-    assert records.ThreadChange.__annotations__ == records.ThreadRecord.__annotations__
+    def fields(record: type) -> dict[str, str]:
+        return {name: each.__forward_arg__ for name, each in record.__annotations__.items()}
+
+    assert fields(records.ThreadChange) == fields(records.ThreadRecord)
